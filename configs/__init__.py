@@ -1,0 +1,1 @@
+"""Recipes shipped with lior: data only."""

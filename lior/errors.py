@@ -1,0 +1,64 @@
+"""Errors that a user can act on.
+
+The command line prints ``str(error)`` as one line and exits with
+``error.exit_code``; anything else that escapes is a defect of lior.
+"""
+
+from __future__ import annotations
+
+
+class LiorError(Exception):
+    """Base of all errors that lior raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(LiorError):
+    """The request itself is wrong: an unknown key, a value out of range, an unknown plugin."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A configuration has one or more faults; ``problems`` lists them all."""
+
+    def __init__(self, problems: list[str]):
+        self.problems = problems
+        head = "" if len(problems) == 1 else f"{len(problems)} problems in the configuration:\n  "
+        super().__init__(head + "\n  ".join(problems))
+
+
+class DataError(LiorError):
+    """A text cannot be read or used."""
+
+
+class RunError(LiorError):
+    """A run directory is missing, damaged or of another kind."""
+
+
+class DeviceError(LiorError):
+    """The device asked for is not available."""
+
+
+class PluginError(UsageError):
+    """Base of what can go wrong with a plugin."""
+
+
+class UnknownPlugin(PluginError, LookupError):
+    """No installed plugin has this name."""
+
+
+class BrokenPlugin(PluginError, ImportError):
+    """The plugin is installed but cannot be imported or does not fit its interface."""
+
+    exit_code = 1
+
+
+class DuplicatePlugin(PluginError):
+    """Two distributions claim the same name."""
+
+    exit_code = 1
+
+
+class IncompatiblePlugin(BrokenPlugin):
+    """The plugin was written for another version of the interfaces."""

@@ -1,0 +1,1 @@
+"""Pure functions of the geometry: metric, rotors, Gram products, curvature, Clifford algebra."""

@@ -1,0 +1,1 @@
+"""Learning rules without autograd: moments, simultaneous perturbation."""

@@ -1,0 +1,1 @@
+"""The built-in plugins of lior; each is reached through its entry point only."""

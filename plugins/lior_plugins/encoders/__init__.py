@@ -1,0 +1,1 @@
+"""Encoders: contexts to coordinates."""

@@ -1,0 +1,1 @@
+"""Frames: how the metric is built."""

@@ -1,0 +1,1 @@
+"""Attention products: Gram numbers to cost."""

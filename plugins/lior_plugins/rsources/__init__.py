@@ -1,0 +1,1 @@
+"""Resilience sources: what multiplies the cost."""

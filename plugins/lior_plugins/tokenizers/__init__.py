@@ -1,0 +1,1 @@
+"""Tokenizers: bytes to token ids."""

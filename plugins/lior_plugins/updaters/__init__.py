@@ -1,0 +1,1 @@
+"""Updaters: how parameters move."""
