@@ -220,32 +220,41 @@ class Tokenizer(Plugin, Protocol):
 # --- memory -----------------------------------------------------------------
 
 
-class Items(NamedTuple):
-    """A run of consecutive positions of one document, in the form a memory takes in.
+class Text(NamedTuple):
+    """A stretch of tokens, possibly of several documents one after the other.
 
-    ``tokens[start:]`` are the values to be stored; ``tokens[:start]`` are the
-    tokens of the document before them (the last ``context`` of the backend
-    suffice). ``z[i]`` is the coordinate of the context of ``tokens[start + i]``.
+    ``depth`` is what keeps documents apart: the token ``k`` places back belongs
+    to the same document exactly when ``depth >= k``.
     """
 
     tokens: Tensor
-    """int64 ``(start + N,)``."""
+    """Token ids, int64 ``(T,)``."""
+    depth: Tensor
+    """How many tokens of its document precede each token, int64 ``(T,)``."""
+    document: Tensor
+    """Number of the document of each token, int64 ``(T,)``."""
+
+
+class Items(NamedTuple):
+    """What a memory takes in: every token of ``text[start:]`` with the context before it.
+
+    ``text[:start]`` serves as context only; the last ``MemoryBackend.context``
+    tokens suffice.
+    """
+
+    text: Text
     start: int
-    document: int
-    """Number of the document."""
-    offset: int
-    """Position in the document of ``tokens[start]``."""
     z: Tensor | None
-    """``(N, n)``; ``None`` when no backend of the model uses coordinates."""
+    """Coordinate of the context of each stored token, ``(T - start, n)``;
+    ``None`` when no backend of the model uses coordinates."""
 
 
 class Query(NamedTuple):
-    """A batch of contexts to read for; the document's text up to each position."""
+    """A batch of contexts: predict ``text.tokens[positions]`` from the tokens before each."""
 
-    tokens: Tensor
-    """int64 ``(T,)``: a stretch of one document."""
+    text: Text
     positions: Tensor
-    """int64 ``(B,)``: read for the token at these indices, from the tokens before them."""
+    """int64 ``(B,)``; may equal ``T`` once, with ``depth`` given by the last token, to read past the end."""
     z: Tensor | None
     """``(B, n)``, as in :class:`Items`."""
 
@@ -262,11 +271,11 @@ class Evidence(NamedTuple):
 class Scorer(Protocol):
     """The learned geometry as a memory sees it (``lior.geometry.retrieval.Geometry``)."""
 
-    def features(self, z: Tensor, *, query: bool) -> tuple[Tensor, Tensor]:
-        """Lifted features ``(N, p)`` and resilience ``(N,)`` of coordinates ``z (N, n)``."""
+    def features(self, z: Tensor, *, query: bool) -> tuple[Tensor, Tensor | None]:
+        """Lifted features ``(N, p)`` of ``z (N, n)`` and, where it counts, resilience ``(N,)``."""
         ...
 
-    def scores(self, fq: Tensor, rq: Tensor, fk: Tensor, rk: Tensor) -> Tensor:
+    def scores(self, fq: Tensor, rq: Tensor | None, fk: Tensor, rk: Tensor | None) -> Tensor:
         """``-beta * R * cost`` between query and item features, ``(B, K)``, all ``<= 0``."""
         ...
 

@@ -1,0 +1,76 @@
+"""``lior config``: recipes, and what a configuration resolves to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lior import _recipes
+from lior._suggest import did_you_mean, sentences
+from lior.config import load, to_toml, values
+from lior.errors import UsageError
+from lior_cli.options import RecipeName, set_option
+from lior_cli.tables import echo_table
+
+
+@click.group()
+def config() -> None:
+    """List, show, copy or check recipes.
+
+    A value comes from the highest layer that sets it: defaults, the recipe,
+    LIOR_* environment variables, flags and --set.
+    """
+
+
+@config.command("list")
+def list_() -> None:
+    """List the recipes that come with lior."""
+    rows = [(name, _recipes.describe(_recipes.read(name))) for name in _recipes.shipped()]
+    echo_table(["name", "description"], rows)
+
+
+@config.command()
+@click.argument("recipe", type=RecipeName(), required=False)
+@click.option("--origins", is_flag=True, help="Print where each value comes from instead.")
+@set_option
+def show(recipe: str | None, origins: bool, assignments: tuple[str, ...]) -> None:
+    """Print what RECIPE and the environment resolve to, as a recipe.
+
+    RECIPE is a shipped name or a TOML file; without it, the defaults are shown.
+    """
+    resolved = load(recipe, overrides=assignments)
+    if origins:
+        rows = [(key, str(value), resolved.origins[key]) for key, value in values(resolved.config).items()]
+        echo_table(["key", "value", "from"], rows)
+    else:
+        click.echo(to_toml(resolved.config), nl=False)
+
+
+@config.command()
+@click.argument("name")
+@click.argument("dest", type=click.Path(path_type=Path), required=False)
+@click.option("--force", is_flag=True, help="Overwrite DEST.")
+def copy(name: str, dest: Path | None, force: bool) -> None:
+    """Copy the shipped recipe NAME to DEST, to be edited (default: NAME.toml)."""
+    shipped = _recipes.shipped()
+    if name not in shipped:
+        hint, names = did_you_mean(name, shipped), ", ".join(shipped)
+        raise UsageError(sentences(f"No recipe named {name!r} comes with lior.", hint, f"Shipped: {names}."))
+    dest = dest or Path(f"{name}.toml")
+    dest = dest / f"{name}.toml" if dest.is_dir() else dest
+    try:
+        with dest.open("wb" if force else "xb") as file:
+            file.write(shipped[name].read_bytes())
+    except FileExistsError:
+        raise UsageError(f"{dest} exists. Choose another name, or overwrite it with --force.") from None
+    click.echo(f"Wrote {dest}. Train with it: lior train --config {dest}")
+
+
+@config.command()
+@click.argument("file", type=RecipeName())
+@set_option
+def check(file: str, assignments: tuple[str, ...]) -> None:
+    """Check a recipe, with the environment, and the options of its plugins."""
+    load(file, overrides=assignments, components=True)
+    click.echo(f"{file}: ok")

@@ -1,0 +1,175 @@
+"""The command line's entry point: the group of commands, and errors as one line.
+
+Nothing but Click is imported before a command is chosen. The built-in commands
+are ``module:attribute`` strings with their help beside them; other
+distributions add commands through the entry-point group ``lior.commands``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import click
+
+from lior._suggest import did_you_mean, sentences
+from lior.errors import LiorError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+COMMANDS = {
+    "train": ("lior_cli.train:train", "Learn a model from text."),
+    "eval": ("lior_cli.eval:evaluate", "Score a model on text, in bits per byte."),
+    "generate": ("lior_cli.generate:generate", "Continue a prompt."),
+    "plugins": ("lior_cli.plugins:plugins", "List or check the installed plugins."),
+    "config": ("lior_cli.config:config", "List, show, copy or check recipes."),
+}
+"""Name -> (``module:attribute``, help)."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 + SIGINT."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is run, not when it is listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the built-in commands, then those of plugins."""
+        return [*COMMANDS, *(name for name in _foreign()[0] if name not in COMMANDS)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; the built-in one if a plugin claims its name too."""
+        if cmd_name in COMMANDS:
+            module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+            command: click.Command = getattr(import_module(module), attribute)
+            return command
+        from lior import registry
+
+        foreign, fault = _foreign()
+        if fault:
+            raise fault
+        if cmd_name not in foreign:
+            return None
+        found: click.Command = registry.get("command", cmd_name)  # type: ignore[assignment]
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As in Click, but with a suggestion for a mistyped command."""
+        name = str(args[0])
+        known = self.list_commands(ctx)
+        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(sentences(f"no command {name!r}.", did_you_mean(name, known)))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with the help kept beside them (Click would import each one)."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help) for name, (_, help) in COMMANDS.items()])
+        foreign, fault = _foreign()
+        if foreign or fault:
+            with formatter.section("Commands of plugins"):
+                if foreign:
+                    formatter.write_dl(list(foreign.items()))
+                if fault:
+                    formatter.write_text(str(fault))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete names of commands without importing them."""
+        from click.shell_completion import CompletionItem
+
+        help = {name: text for name, (_, text) in COMMANDS.items()}
+        names = (name for name in self.list_commands(ctx) if name.startswith(incomplete))
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=help.get(name)) for name in names), *options]
+
+
+def _foreign() -> tuple[dict[str, str], LiorError | None]:
+    """Help of the commands of other distributions, and why they cannot be listed, if so."""
+    from lior import registry
+
+    rows: dict[str, str] = {}
+    try:
+        for name in registry.names("command"):
+            source = " and ".join(origin.source for origin in registry.origins("command", name))
+            rows[name] = f"ignored: {source} claims a name of lior" if name in COMMANDS else f"from {source}"
+    except LiorError as error:  # a malformed variable must not take the help away
+        return rows, error
+    return rows, None
+
+
+class Settings:
+    """What the options of the group set."""
+
+    debug = False
+
+
+def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    ctx.ensure_object(Settings).debug = value
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="lior", prog_name="lior")
+@click.option(
+    "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks of errors."
+)
+def cli() -> None:
+    """Language models that learn without autograd, stay editable and name their sources."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Codes: 0 success; 1 failure; 2 wrong use; 130 interrupted.
+    """
+    settings = Settings()
+    try:
+        code = cli.main(args=args, prog_name="lior", obj=settings, standalone_mode=False)
+        sys.stdout.flush()
+    except Exception as error:
+        if settings.debug and not isinstance(error, click.exceptions.ClickException | click.Abort):
+            raise
+        return _report(error)
+    return code if isinstance(code, int) else 0
+
+
+def _report(error: Exception) -> int:
+    """Say in one line what went wrong; returns the exit code."""
+    match error:
+        case BrokenPipeError():
+            # What reads our output has left; the interpreter must not try to flush at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        case click.Abort():
+            click.echo("lior: interrupted", err=True)
+            return INTERRUPTED
+        case click.UsageError():
+            path = error.ctx.command_path if error.ctx else "lior"
+            return _fail(f"{error.format_message()} Try '{path} --help'.", error.exit_code)
+        case click.ClickException():
+            return _fail(error.format_message(), error.exit_code)
+        case LiorError():
+            return _fail(str(error), error.exit_code)
+        case OSError(errno=errno.ENOSPC):
+            return _fail(f"no space left on the device: {error.filename or 'output'}. Free some and repeat.")
+        case OSError(strerror=str()):
+            return _fail(": ".join(str(part) for part in (error.filename, error.strerror) if part))
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the latter is torch's
+        return _fail("out of memory. Use a smaller model, batch or text.")
+    cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    return _fail(f"{cause}. This is a defect of lior or of a plugin; `lior --debug ...` shows the traceback.")
+
+
+def _fail(message: str, code: int = 1) -> int:
+    click.echo(f"lior: error: {message}", err=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""Click options made from the schema of a training run.
+
+A flag is a layer of the configuration like any other: its value is checked
+with all the others, so that one report names every fault.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lior import _recipes
+from lior._registry import registry
+from lior._values import Text
+from lior.config import Key, Override, keys, split_names
+from lior.errors import PluginError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+Callback = Callable[..., Any]
+
+
+class PluginName(click.ParamType):
+    """The name of a plugin, or ``package.module:Class``; nothing is imported.
+
+    Parameters
+    ----------
+    kind
+        Kind of plugin.
+    several
+        Whether a comma-separated list is meant.
+    """
+
+    name = "plugin"
+
+    def __init__(self, kind: str, *, several: bool = False) -> None:
+        self.kind = kind
+        self.several = several
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """The installed names."""
+        names = "|".join(registry.names(self.kind)) or self.kind.upper()
+        return f"[{names}]{',...' if self.several else ''}"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse a name that no installed plugin has."""
+        for name in split_names(value) if self.several else [value]:
+            try:
+                registry.origin(self.kind, name)
+            except PluginError as error:
+                self.fail(str(error), param, ctx)
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Installed names, each with the distribution that it comes from."""
+        from click.shell_completion import CompletionItem
+
+        before, comma, last = incomplete.rpartition(",") if self.several else ("", "", incomplete)
+        names = [name for name in registry.names(self.kind) if name.startswith(last)]
+        origins = {name: " and ".join(o.source for o in registry.origins(self.kind, name)) for name in names}
+        return [CompletionItem(before + comma + name, help=origins[name]) for name in names]
+
+
+class RecipeName(click.ParamType):
+    """The name of a shipped recipe or the path of a TOML file."""
+
+    name = "recipe"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Shipped names; the shell completes files."""
+        from click.shell_completion import CompletionItem
+
+        shipped = [CompletionItem(name) for name in _recipes.shipped() if name.startswith(incomplete)]
+        return [*shipped, CompletionItem(incomplete, type="file")]
+
+
+def has_flag(key: Key) -> bool:
+    """Whether a key is common enough for a flag of its own: those of the run and of its data."""
+    return not isinstance(key.default, tuple) and (
+        len(key.path) == 1 or bool(key.kind) or key.path[0] == "data"
+    )
+
+
+def flag(key: Key) -> str:
+    """The flag of a key, such as ``--time-limit``."""
+    return "--" + (key.kind or key.path[-1]).replace("_", "-")
+
+
+def flagged_keys() -> Iterator[Key]:
+    """The keys that have a flag, in the order of the schema."""
+    return (key for key in keys() if has_flag(key))
+
+
+def set_option(function: Callback) -> Callback:
+    """Add the repeatable option ``--set key=value``, passed on as ``assignments``."""
+    return click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Set any key, such as geometry.steps=100 or frame.rank=8. May be repeated.",
+    )(function)
+
+
+def schema_options(function: Callback) -> Callback:
+    """Give a command the options of a training run.
+
+    The command is called with ``recipe`` (a name, a path or ``None``) and
+    ``overrides`` (a list), which are what :func:`lior.config.load` takes.
+    """
+    flagged = list(flagged_keys())
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, recipe: str | None, assignments: tuple[str, ...], **others: Any) -> Any:
+        overrides: list[str | Override] = [*assignments]
+        for key in flagged:
+            value = others.pop(_parameter(key))
+            if value is not None:
+                overrides.append(Override(key.dotted, Text(value), flag(key)))
+        return function(*args, recipe=recipe, overrides=overrides, **others)
+
+    command: Callback = wrapper
+    for key in reversed(flagged):
+        command = _option(key)(command)
+    command = set_option(command)
+    return click.option(
+        "--config", "recipe", type=RecipeName(), help="Recipe: a shipped name or a TOML file."
+    )(command)
+
+
+def _option(key: Key) -> Callable[[Callback], Callback]:
+    shown = "" if key.kind else f"; {key.allowed}"
+    default = f"  [default: {key.default}]" if key.default != "" else ""
+    return click.option(
+        flag(key),
+        _parameter(key),
+        type=_type(key),
+        metavar=None if key.kind or key.choices else "VALUE",
+        help=f"{key.help[0].upper()}{key.help[1:]}{shown}.{default}",
+    )
+
+
+def _type(key: Key) -> click.ParamType:
+    if key.kind:
+        return PluginName(key.kind, several=key.several)
+    return click.Choice(key.choices) if key.choices else click.STRING
+
+
+def _parameter(key: Key) -> str:
+    return "_".join(key.path)

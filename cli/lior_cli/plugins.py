@@ -1,0 +1,105 @@
+"""``lior plugins``: what is installed, and whether it works."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import attrs
+import click
+
+from lior._discovery import GROUPS, Origin
+from lior._registry import registry
+from lior.errors import LiorError
+from lior_cli.tables import echo_table
+
+OK, BROKEN = "ok", "BROKEN"
+
+
+@attrs.frozen
+class Row:
+    """One plugin in the list."""
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    target: str
+    status: str = ""
+    """``ok``, ``BROKEN``, or empty when nothing was checked."""
+    cause: str = ""
+
+
+@click.command()
+@click.option("--kind", type=click.Choice(list(GROUPS)), help="Only plugins of this kind.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--check", is_flag=True, help="Import each plugin and run its contract suite.")
+@click.pass_context
+def plugins(ctx: click.Context, kind: str | None, as_json: bool, check: bool) -> None:
+    """List or check the installed plugins.
+
+    Without --check nothing is imported; with it the exit code is 1 when a plugin is broken.
+    """
+    with _checking() if check else nullcontext():
+        rows = [row for each in ([kind] if kind else GROUPS) for row in _rows(each, check)]
+    if as_json:
+        click.echo(json.dumps([_fields(row, check) for row in rows], indent=2))
+    else:
+        headers = [field.name for field in attrs.fields(Row)][: None if check else -2]
+        echo_table(headers, [list(_fields(row, check).values()) for row in rows])
+    for fault in registry.faults:
+        click.echo(f"lior: warning: {fault}", err=True)
+    broken = [f"{row.kind} {row.name}" for row in rows if row.status == BROKEN]
+    if broken:
+        click.echo(f"lior: error: broken: {', '.join(dict.fromkeys(broken))}", err=True)
+        ctx.exit(1)
+
+
+def _rows(kind: str, check: bool) -> list[Row]:
+    rows = []
+    for name in registry.names(kind):
+        cause = _cause(kind, name) if check else ""
+        status = (BROKEN if cause else OK) if check else ""
+        rows += [_row(origin, status, cause) for origin in registry.origins(kind, name)]
+    return rows
+
+
+def _row(origin: Origin, status: str, cause: str) -> Row:
+    return Row(**attrs.asdict(origin), status=status, cause=cause)
+
+
+def _cause(kind: str, name: str) -> str:
+    """Why a plugin is broken, or an empty string."""
+    from lior.testing import run_suite
+
+    try:
+        plugin = registry.get(kind, name)
+        failures = run_suite(kind, plugin)
+    except LiorError as error:
+        return str(error)
+    except Exception as error:  # whatever one plugin does, the others are still checked
+        return f"its contract suite cannot run: {type(error).__name__}: {error}".splitlines()[0]
+    return "; ".join(f"{failure.test}: {failure.message}" for failure in failures)
+
+
+def _fields(row: Row, check: bool) -> dict[str, Any]:
+    fields = attrs.asdict(row)
+    if not check:
+        del fields["status"], fields["cause"]
+    return fields
+
+
+@contextmanager
+def _checking() -> Iterator[None]:
+    """Let the suites give the same answer each time and leave no files in the working directory."""
+    from hypothesis import settings
+    from hypothesis.configuration import set_hypothesis_home_dir
+
+    settings.register_profile("lior-check", derandomize=True, database=None, deadline=None)
+    settings.load_profile("lior-check")
+    with TemporaryDirectory() as home:
+        set_hypothesis_home_dir(home)
+        yield

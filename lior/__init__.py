@@ -1,0 +1,40 @@
+"""Language models that learn without autograd, stay editable and name their sources.
+
+The public names are loaded on first use (PEP 562): ``import lior`` imports
+neither torch nor numpy, so that the command line answers at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lior._registry import Registry, registry
+    from lior.errors import LiorError
+
+_EXPORTS = {
+    "LiorError": "lior.errors:LiorError",
+    "Registry": "lior._registry:Registry",
+    "registry": "lior._registry:registry",
+}
+"""Public name -> where it lives. A name must not equal a submodule's (it would shadow it)."""
+
+__all__ = ["LiorError", "Registry", "registry"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("lior")
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'lior' has no attribute {name!r}")
+    module, _, attribute = _EXPORTS[name].partition(":")
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_EXPORTS, "__version__"})

@@ -1,0 +1,166 @@
+"""The schema of a training run: the keys, their defaults, help texts and allowed values.
+
+A field added to one of the classes below is at once a key of recipes, an
+environment variable, an override and a line of ``docs/cli.md``, and in
+:class:`TrainConfig` and :class:`DataConfig` a flag too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import attrs
+
+from lior._values import TypedField, typed_fields
+from lior.options import option
+
+
+@attrs.frozen(kw_only=True)
+class Component:
+    """A plugin chosen by name, and its options by name."""
+
+    name: str
+    options: dict[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class MemoryConfig:
+    """One or several memory backends, and the options of each."""
+
+    name: str
+    """Names, comma-separated."""
+    options: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+    """Name of a backend -> its options by name."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the backends, in the order given."""
+        return split_names(self.name)
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """The backends, in the order given."""
+        return tuple(Component(name=name, options=self.options.get(name, {})) for name in self.names)
+
+
+@attrs.frozen(kw_only=True)
+class DataConfig:
+    """What is read."""
+
+    text: tuple[str, ...] = option((), help="files or folders to learn from; none means the embedded corpus")
+    valid: str = option("", help="text to validate on, instead of a held-out part")
+    holdout: float = option(0.1, help="share of the text to validate on", low=0, high=0.5)
+    field: str = option("text", help="field of the records of a JSON Lines file that holds the text")
+
+
+@attrs.frozen(kw_only=True)
+class GeometryConfig:
+    """How the metric is learned."""
+
+    steps: int = option(600, help="updates of the geometry", low=0)
+    batch: int = option(256, help="queries in an update", low=1)
+    keys: int = option(8192, help="memory items that a query is compared with in an update", low=1)
+    exclude: int = option(64, help="positions around a query that are not its neighbours", low=1)
+    smoothing: float = option(
+        0.02, help="probability that a token does not come from the memory", low=1e-6, high=0.5
+    )
+    resilience_at: str = option(
+        "query", help="whose resilience scales a cost", choices=("query", "item", "both")
+    )
+
+
+@attrs.frozen(kw_only=True)
+class MixerConfig:
+    """How the experts of the memories are weighed."""
+
+    tail: float = option(
+        0.1111, help="share of the training text, at its end, that the mixer learns on", low=0, high=0.9
+    )
+    passes: int = option(2, help="passes over each stretch of the tail", low=0)
+    batch: int = option(128, help="positions in an update", low=1)
+    learning_rate: float = option(0.0015, help="step size", low=0)
+    cells: int = option(64, help="cells of the geometric gate; 0 turns it off", low=0)
+    positions: int = option(65536, help="positions of the tail that are used at most; 0 = all", low=0)
+
+
+def plugin_option(name: str, *, help: str) -> Any:
+    return attrs.field(factory=lambda: Component(name=name), metadata={"help": help})
+
+
+@attrs.frozen(kw_only=True)
+class TrainConfig:
+    """A training run. A field of type ``Component`` or ``MemoryConfig`` is named for its kind of plugin."""
+
+    seed: int = option(0, help="seed of all randomness", low=0, high=2**63 - 1)
+    device: str = option("auto", help="where tensors live", choices=("auto", "cpu", "cuda"))
+    time_limit: float = option(
+        0.0, help="seconds after which training is brought to an end; 0 is no limit", low=0
+    )
+    data: DataConfig = attrs.field(factory=DataConfig)
+    tokenizer: Component = plugin_option("bytes", help="text to tokens")
+    encoder: Component = plugin_option("lags", help="contexts to coordinates")
+    frame: Component = plugin_option("lowrank", help="metric of the coordinates")
+    rsource: Component = plugin_option("constitutive", help="resilience at a point")
+    product: Component = plugin_option("tensor", help="cost of a query and a memory item")
+    updater: Component = plugin_option("contrastive", help="learning rule of the geometry")
+    memory: MemoryConfig = attrs.field(
+        factory=lambda: MemoryConfig(name="sdm,exact"), metadata={"help": "memory backends"}
+    )
+    geometry: GeometryConfig = attrs.field(factory=GeometryConfig)
+    mixer: MixerConfig = attrs.field(factory=MixerConfig)
+
+
+class Key(NamedTuple):
+    """One key of the schema."""
+
+    path: tuple[str, ...]
+    help: str
+    default: Any
+    allowed: str
+    kind: str
+    """Kind of plugin that the key chooses, or empty."""
+    several: bool
+    """Whether the key takes several plugins, comma-separated."""
+    choices: tuple[str, ...]
+
+    @property
+    def dotted(self) -> str:
+        """As in ``--set`` and in messages."""
+        return ".".join(self.path)
+
+
+def keys() -> Iterator[Key]:
+    """Every key of the schema but the options of plugins, in the order of a recipe."""
+    for name, typed in typed_fields(TrainConfig).items():
+        if typed.hint in (Component, MemoryConfig):
+            default = getattr(TrainConfig(), name).name
+            several = typed.hint is MemoryConfig
+            allowed = "plugins, comma-separated" if several else "a plugin"
+            yield Key((name, "name"), typed.field.metadata["help"], default, allowed, name, several, ())
+        elif attrs.has(typed.hint):
+            for inner, field in typed_fields(typed.hint).items():
+                yield _key((name, inner), field)
+        else:
+            yield _key((name,), typed)
+
+
+def _key(path: tuple[str, ...], typed: TypedField) -> Key:
+    metadata = typed.field.metadata
+    choices = tuple(metadata["choices"] or ())
+    return Key(path, metadata["help"], typed.field.default, typed.allowed, "", False, choices)
+
+
+def plugin_sections() -> dict[str, type]:
+    """Name of a section that chooses a plugin -> its class."""
+    fields = typed_fields(TrainConfig).items()
+    return {name: typed.hint for name, typed in fields if typed.hint in (Component, MemoryConfig)}
+
+
+def split_names(names: str) -> list[str]:
+    """Names of a comma-separated list.
+
+    >>> split_names("sdm, exact")
+    ['sdm', 'exact']
+    """
+    return [name.strip() for name in names.split(",")]

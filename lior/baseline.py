@@ -1,0 +1,80 @@
+"""What a model must beat: the unigram and an interpolated n-gram of order 4.
+
+The n-gram is modified Kneser–Ney (S. F. Chen and J. Goodman, *An empirical
+study of smoothing techniques for language modeling*, 1999): contexts of four
+tokens by counts, shorter ones by continuation counts, discounts estimated from
+the counts of counts. Both are trained on the same text as the model, with the
+same share for tokens never seen.
+"""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior.corpus import Corpus
+from lior.counting import addresses, counters, discounting
+from lior.counting.counters import Counters
+
+ORDER = 4
+
+_BLOCK = 65536
+_READ_BLOCK = 8192
+_PATTERNS = ("", *(f"1-{m}" for m in range(1, ORDER + 1)))
+
+
+@attrs.frozen
+class Baseline:
+    """Nats per token of the two references on the validation text."""
+
+    unigram: float
+    order4: float
+
+    def bits(self, tokens_per_byte: float) -> dict[str, float]:
+        """Both in bits per byte, by name."""
+        scale = tokens_per_byte / math.log(2)
+        return {"unigram": self.unigram * scale, "order4": self.order4 * scale}
+
+
+@torch.no_grad()
+def measure(corpus: Corpus, train: int, end: int, *, vocab: int) -> Baseline:
+    """Train both on the first ``train`` tokens and score the rest up to ``end``."""
+    tables = _tables(corpus, train)
+    discounts = [discounting.estimated_discounts(table.counts) for table in tables]
+    seen = torch.bincount(corpus.tokens[:train].long(), minlength=vocab)
+    alphabet = seen.nonzero()[:, 0]
+    unseen = vocab - len(alphabet)
+    share = (float((seen == 1).sum()) + 1) / (train + 2) if unseen else 0.0
+    column_of = torch.full((1 << counters.TOKEN_BITS,), -1, device=alphabet.device)
+    column_of[alphabet] = torch.arange(len(alphabet), device=alphabet.device)
+    unigram = seen[alphabet] / train
+    nats = torch.zeros(2, dtype=torch.float64)
+    for begin in range(train, end, _READ_BLOCK):
+        text, start = corpus.text(begin, min(begin + _READ_BLOCK, end), context=ORDER)
+        where = addresses.addresses(text, _PATTERNS, slice(start, None))
+        target = column_of[text.tokens[start:]]
+        p = torch.full((len(target), len(alphabet)), 1.0 / len(alphabet), device=target.device)
+        for table, locations, taken in zip(tables, where, discounts, strict=True):
+            counts = torch.zeros_like(p)
+            counters.accumulate(table, locations, column_of, counts)
+            p = discounting.discount(counts, p, taken)
+        both = torch.stack([unigram[target], p.gather(1, target.clamp(min=0)[:, None])[:, 0]])
+        hit = torch.where(target >= 0, (1 - share) * both, share / max(unseen, 1))
+        nats -= hit.double().log().sum(1).cpu()
+    mean = nats / max(end - train, 1)
+    return Baseline(float(mean[0]), float(mean[1]))
+
+
+def _tables(corpus: Corpus, train: int) -> list[Counters]:
+    """Counters of each order, continuation counts but in the last."""
+    keys: list[list[Tensor]] = []
+    for begin in range(0, train, _BLOCK):
+        text, start = corpus.text(begin, min(begin + _BLOCK, train), context=ORDER)
+        where = addresses.addresses(text, _PATTERNS, slice(start, None))
+        keys.append(list(where << counters.TOKEN_BITS | text.tokens[start:]))
+    orders = [torch.cat(column) for column in zip(*keys, strict=True)]
+    lower = [counters.continuations(a, b) for a, b in zip(orders, orders[1:], strict=False)]
+    return [*lower, counters.tally(orders[-1])]

@@ -1,0 +1,225 @@
+"""A model on disk: tensors as safetensors, everything else in a JSON manifest.
+
+``model.safetensors`` holds the geometry, the mixer and the memories,
+``text.safetensors`` the documents; ``manifest.json`` names the components with
+their options and distributions, and the size and SHA-256 of both files, so
+that damage is noticed before anything is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lior._registry import registry
+from lior.config import Component, build
+from lior.corpus import Corpus
+from lior.errors import RunError
+from lior.geometry.retrieval import Geometry
+from lior.interfaces import State
+from lior.model import Model
+
+FORMAT = 1
+"""Version of the layout. A newer one is refused."""
+
+_FILES = ("model.safetensors", "text.safetensors")
+_GEOMETRY = ("encoder", "frame", "rsource", "product")
+
+
+@attrs.frozen
+class Loaded:
+    """What a checkpoint holds."""
+
+    model: Model
+    text: Corpus
+    train: int
+    """How many tokens of ``text`` the model has learned; the rest is validation text."""
+    manifest: dict[str, Any]
+
+
+def save(path: Path, model: Model, components: dict[str, Any], text: Corpus, train: int) -> None:
+    """Write a checkpoint to ``path``, which must not exist.
+
+    All files are written to a sibling first and moved at the end, so that
+    ``path`` never holds half a checkpoint.
+
+    Parameters
+    ----------
+    components
+        Kind -> :class:`~lior.config.Component`, and "memory" -> a list of them.
+    """
+    part = path.with_name(path.name + ".partial")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    _write_tensors(part / _FILES[0], _tensors(model))
+    _write_tensors(part / _FILES[1], {"tokens": text.tokens, "starts": text.starts})
+    manifest = {
+        "format": FORMAT,
+        "components": _describe(components),
+        "geometry": None
+        if model.geometry is None
+        else {"resilience_at": model.geometry.resilience_at, "smoothing": model.geometry.smoothing},
+        "documents": list(text.names),
+        "bytes": text.bytes,
+        "train": train,
+        "files": {name: _fingerprint(part / name) for name in _FILES},
+    }
+    with (part / "manifest.json").open("w", encoding="utf-8") as stream:
+        json.dump(manifest, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.rename(path)
+
+
+def load(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
+    """Read the checkpoint at ``path``.
+
+    Raises
+    ------
+    RunError
+        When a file is missing, damaged or of a newer format.
+    PluginError
+        When a component is not installed.
+    """
+    manifest = _manifest(path)
+    for name, expected in manifest["files"].items():
+        _verify(path / name, expected)
+    tensors = _read_tensors(path / _FILES[0], device)
+    documents = _read_tensors(path / _FILES[1], device)
+    try:
+        model = _rebuild(manifest, tensors)
+        text = Corpus(
+            documents["tokens"], documents["starts"], tuple(manifest["documents"]), manifest["bytes"]
+        )
+        return Loaded(model, text, manifest["train"], manifest)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise RunError(f"{path}: the checkpoint does not fit together ({error!r}); it was not made by lior") from error
+
+
+# --- tensors ---
+
+
+def _tensors(model: Model) -> State:
+    parts = {
+        "geometry": model.state,
+        "mixer": model.weights,
+        **{f"memory.{name}": memory.snapshot() for name, memory in model.memories.items()},
+    }
+    flat = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+    if model.cells is not None:
+        flat["cells"] = model.cells
+    return flat | {"token_counts": model.token_counts}
+
+
+def _rebuild(manifest: dict[str, Any], tensors: State) -> Model:
+    parts = manifest["components"]
+    options = manifest["geometry"]
+    tokenizer = _build("tokenizer", parts["tokenizer"])
+    geometry = None
+    if options is not None:
+        plugins = {kind: _build(kind, parts[kind]) for kind in _GEOMETRY}
+        geometry = Geometry(vocab=tokenizer.vocab, **plugins, **options)
+    memories = {part["name"]: _build("memory", part) for part in parts["memory"]}
+    for name, memory in memories.items():
+        memory.restore(_under(tensors, f"memory.{name}."))
+    return Model(
+        tokenizer=tokenizer,
+        memories=memories,
+        geometry=geometry,
+        state=_under(tensors, "geometry."),
+        weights=_under(tensors, "mixer."),
+        cells=tensors.get("cells"),
+        token_counts=tensors["token_counts"],
+    )
+
+
+def _under(tensors: State, prefix: str) -> State:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _write_tensors(path: Path, tensors: State) -> None:
+    save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, path)
+    path.chmod(0o666 & ~_umask())  # safetensors writes 0600 whatever the umask
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _read_tensors(path: Path, device: torch.device | str) -> dict[str, Tensor]:
+    try:
+        return load_file(path, device=str(device))
+    except (SafetensorError, OSError) as error:
+        raise RunError(f"{path}: damaged ({error})") from error
+
+
+# --- manifest ---
+
+
+def _describe(components: dict[str, Any]) -> dict[str, Any]:
+    return {
+        kind: [_entry(kind, c) for c in chosen] if isinstance(chosen, list) else _entry(kind, chosen)
+        for kind, chosen in components.items()
+    }
+
+
+def _entry(kind: str, component: Component) -> dict[str, Any]:
+    origin = registry.origin(kind, component.name)
+    return {
+        "name": component.name,
+        "options": component.options,
+        "distribution": origin.distribution,
+        "version": origin.version,
+    }
+
+
+def _build(kind: str, entry: dict[str, Any]) -> Any:
+    return build(kind, Component(name=entry["name"], options=entry["options"]))
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    file = path / "manifest.json"
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path}: no checkpoint there (manifest.json is missing)") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{file}: cannot be read ({error})") from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
+        raise RunError(f"{file}: not a manifest of lior")
+    if manifest["format"] > FORMAT:
+        raise RunError(
+            f"{file}: written in format {manifest['format']}, and this lior reads up to {FORMAT}; install a newer lior"
+        )
+    if not isinstance(manifest.get("files"), dict) or set(manifest["files"]) != set(_FILES):
+        raise RunError(f"{file}: the list of files is damaged")
+    return manifest
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    with path.open("rb") as stream:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+
+
+def _verify(path: Path, expected: dict[str, Any]) -> None:
+    try:
+        found = _fingerprint(path)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+    if found != expected:
+        what = "cut short or grown" if found["bytes"] != expected.get("bytes") else "changed"
+        raise RunError(f"{path}: {what} since it was written (its checksum does not match the manifest)")

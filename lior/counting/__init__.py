@@ -1,0 +1,1 @@
+"""Counting memories: address patterns, counters, discounting."""

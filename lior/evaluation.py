@@ -1,0 +1,109 @@
+"""How well a model predicts a text: static, or online as a compressor reads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior import mixer
+from lior.corpus import Corpus
+from lior.interfaces import State, Text, Tokenizer
+from lior.learning import moments
+from lior.model import Model, columns
+
+WINDOW = 64
+"""Tokens that the online mode reads before it learns them."""
+
+_BLOCK = 8192
+_ONLINE_RATE = 2e-4
+
+
+@attrs.frozen
+class Score:
+    """The cost of a text."""
+
+    nats: float
+    """Total ``-log p`` of all tokens."""
+    tokens: int
+    bytes: int
+
+    @property
+    def nats_per_byte(self) -> float:
+        """Mean cost in nats per byte."""
+        return self.nats / max(self.bytes, 1)
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Mean cost in bits per byte."""
+        return self.nats_per_byte / math.log(2)
+
+
+def _silent(stage: str, step: int, steps: int, metrics: Mapping[str, float]) -> None:
+    """Report to nobody."""
+
+
+@torch.no_grad()
+def evaluate(
+    model: Model,
+    corpus: Corpus,
+    lo: int,
+    hi: int,
+    *,
+    online: bool = False,
+    tick: Callable[[str, int, int, Mapping[str, float]], None] = _silent,
+) -> Score:
+    """Score positions ``lo .. hi - 1`` of ``corpus``, each from what stands before it.
+
+    Parameters
+    ----------
+    online
+        Learn while reading: after every :data:`WINDOW` tokens the mixer takes a
+        step on them and the memories take them in. The model is changed.
+        Otherwise it is frozen.
+    tick
+        Called after every block with ("evaluate", tokens done, tokens, metrics).
+    """
+    nats = 0.0
+    memory = moments.init(model.weights)
+    for begin in range(lo, hi, WINDOW if online else _BLOCK):
+        end = min(begin + (WINDOW if online else _BLOCK), hi)
+        text, start = corpus.text(begin, end, context=model.context)
+        if online:
+            log_p, memory = read_and_learn(model, text, start, memory)
+        else:
+            log_p = model.score(text, torch.arange(start, len(text.tokens), device=text.tokens.device))
+        nats -= float(log_p.double().sum())
+        tick("evaluate", end - lo, hi - lo, {"nats_per_token": nats / (end - lo)})
+    return Score(nats, hi - lo, byte_length(corpus.tokens[lo:hi], model.tokenizer))
+
+
+@torch.no_grad()
+def read_and_learn(model: Model, text: Text, start: int, memory: State) -> tuple[Tensor, State]:
+    """Score ``text[start:]``, then learn it: one step of the mixer, and the tokens into memory.
+
+    Returns
+    -------
+    tuple of Tensor and State
+        Log-probabilities in nats ``(T - start,)``, given before anything of
+        the stretch was learned, and the next moments of the mixer.
+    """
+    alphabet = model.alphabet
+    positions = torch.arange(start, len(text.tokens), device=text.tokens.device)
+    inputs = model.inputs(text, positions, alphabet)
+    targets = columns(alphabet, text.tokens[positions])
+    log_p = model.score_inputs(inputs, targets, alphabet)
+    grads, _ = mixer.gradient(model.weights, inputs, targets)
+    directions, memory = moments.update(grads, memory, b1=0.9, b2=0.999, eps=1e-6)
+    model.weights = {name: w - _ONLINE_RATE * directions[name] for name, w in model.weights.items()}
+    model.stage(text, start)
+    model.commit()
+    return log_p, memory
+
+
+def byte_length(tokens: Tensor, tokenizer: Tokenizer) -> int:
+    """Length in bytes of what ``tokens`` stand for."""
+    return sum(len(tokenizer.decode(block.tolist())) for block in tokens.split(1 << 16))

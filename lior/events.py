@@ -1,0 +1,83 @@
+"""Broadcast events of a run: what happens, told to anyone who listens.
+
+A listener is any object with methods of the names below, each marked with
+:data:`hookimpl`; it takes only the arguments that it wants::
+
+    class Printer:
+        @hookimpl
+        def lior_train_end(self, result):
+            print(result)
+
+Events inform and never steer: return values are ignored. Components that are
+chosen by name go through the registry, not through events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from lior.errors import PluginError
+
+if TYPE_CHECKING:
+    from lior.config import TrainConfig
+
+hookspec = pluggy.HookspecMarker("lior")
+hookimpl = pluggy.HookimplMarker("lior")
+"""Marks a listener's method as the receiver of the event of that name."""
+
+
+class Events:
+    """The events and their arguments, in the order of a run."""
+
+    @hookspec
+    def lior_train_start(self, config: TrainConfig, run: Path) -> None:
+        """Training starts with ``config``; ``run`` is the directory of its results."""
+
+    @hookspec
+    def lior_train_stage(self, stage: str, message: str) -> None:
+        """A stage of training starts; ``message`` says in one line what it does."""
+
+    @hookspec
+    def lior_train_window(self, stage: str, step: int, steps: int, metrics: Mapping[str, float]) -> None:
+        """Step ``step`` of ``steps`` of a stage is done; ``metrics`` has its numbers by name."""
+
+    @hookspec
+    def lior_checkpoint_saved(self, path: Path) -> None:
+        """A checkpoint is complete at ``path``."""
+
+    @hookspec
+    def lior_train_end(self, result: Any) -> None:
+        """Training is done; ``result`` is what ``train`` returns."""
+
+
+def manager(listeners: Iterable[object] = ()) -> pluggy.PluginManager:
+    """A plugin manager that tells ``listeners``; events are sent through its ``hook``.
+
+    >>> class Printer:
+    ...     @hookimpl
+    ...     def lior_train_stage(self, message):
+    ...         print(message)
+    >>> manager([Printer()]).hook.lior_train_stage(stage="count", message="counting")
+    counting
+    []
+
+    Raises
+    ------
+    PluginError
+        If a listener has a marked method that is no event, or asks for an
+        argument that the event does not have.
+    """
+    plugins = pluggy.PluginManager("lior")
+    plugins.add_hookspecs(Events)
+    for listener in listeners:
+        try:
+            plugins.register(listener)
+            plugins.check_pending()
+        except pluggy.PluginValidationError as error:
+            cause = " ".join(str(error).split())
+            raise PluginError(f"{type(listener).__name__} cannot listen to events: {cause}.") from error
+    return plugins

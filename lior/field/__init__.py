@@ -1,0 +1,1 @@
+"""Memory kernels that run in constant state per step."""

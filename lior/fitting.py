@@ -1,0 +1,217 @@
+"""Fitting the parts of a model: memory by one pass, geometry on windows, mixer on the tail."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+
+import attrs
+import torch
+from torch import Generator, Tensor
+
+from lior import mixer
+from lior.config import GeometryConfig, MixerConfig
+from lior.corpus import Corpus, gather_contexts
+from lior.geometry.retrieval import Geometry, Window
+from lior.interfaces import State, Updater
+from lior.learning import moments
+from lior.model import Model, columns
+
+Tick = Callable[[str, int, int, Mapping[str, float]], None]
+"""Called now and then with (stage, step, steps, metrics)."""
+
+_WRITE_BLOCK = 65536
+_MIXER_BLOCK = 8192
+_MIXER_CHUNK = 256
+_CELL_SAMPLE = 16384
+_CHECKS = 12
+_WARM_UP = 20
+_GEOMETRY_SHARE = 0.5
+_MIXER_SHARE = 0.8
+
+
+@attrs.frozen
+class Split:
+    """Where the parts of a corpus end: memory, then the mixer's tail, then validation."""
+
+    memory: int
+    train: int
+    end: int
+
+
+def split(length: int, *, holdout: float, tail: float) -> Split:
+    """Cut a corpus of ``length`` tokens.
+
+    The last ``holdout`` of all is for validation, the last ``tail`` of the rest
+    for the mixer; each part but validation has at least one token.
+    """
+    train = int(length * (1 - holdout))
+    return Split(max(train - max(int(train * tail), 1), 1), train, length)
+
+
+def write(model: Model, corpus: Corpus, lo: int, hi: int, *, tick: Tick) -> None:
+    """Write positions ``lo .. hi - 1`` to the model's memories, in one pass."""
+    for begin in range(lo, hi, _WRITE_BLOCK):
+        end = min(begin + _WRITE_BLOCK, hi)
+        model.stage(*corpus.text(begin, end, context=model.context))
+        tick("memory", end - lo, hi - lo, {})
+    model.commit()
+
+
+# --- geometry ---
+
+
+@attrs.frozen
+class WindowSampler:
+    """Draws windows: random queries against a random sample of the memory."""
+
+    corpus: Corpus
+    reach: int
+    vocab: int
+    config: GeometryConfig
+
+    def draw(self, queries: tuple[int, int], items: int, generator: Generator) -> Window:
+        """Queries from positions in the half-open range ``queries``, items from ``0 .. items - 1``."""
+        config, device = self.config, self.corpus.tokens.device
+        q = torch.randint(*queries, (config.batch,), generator=generator, device=device)
+        count = min(config.keys, items)
+        k = torch.randint(items, (count,), generator=generator, device=device).sort().values
+        # Items too near to a query are runs of the sorted sample.
+        first = torch.searchsorted(k, q - config.exclude, right=True)
+        length = torch.searchsorted(k, q + config.exclude) - first
+        rows = torch.repeat_interleave(length)
+        columns = torch.arange(len(rows), device=device) + (first - (length.cumsum(0) - length))[rows]
+        tokens = self.corpus.tokens
+        return Window(
+            self.contexts(q), tokens[q].long(), self.contexts(k), tokens[k].long(), (rows, columns)
+        )
+
+    def contexts(self, positions: Tensor) -> Tensor:
+        """Contexts ``(B, reach)`` at ``positions``."""
+        depth = self.corpus.depth(positions)
+        return gather_contexts(self.corpus.tokens, positions, depth, self.reach, self.vocab)
+
+
+@attrs.frozen
+class WindowProbe:
+    """A window's objective as an updater sees it (:class:`lior.interfaces.Probe`)."""
+
+    geometry: Geometry
+    statistics: State
+    window: Window
+
+    def loss(self, params: State) -> float:
+        """Mean retrieval loss in nats."""
+        return float(self.geometry.loss(self.statistics | params, self.window))
+
+    def phases(self, params: State, nudge: float) -> State:
+        """The two-phase statistic of every parameter."""
+        return self.geometry.phases(self.statistics | params, self.window, nudge)[0]
+
+
+@torch.no_grad()
+def fit_geometry(
+    geometry: Geometry,
+    state: State,
+    corpus: Corpus,
+    parts: Split,
+    updater: Updater,
+    config: GeometryConfig,
+    *,
+    generator: Generator,
+    tick: Tick,
+    spent: Callable[[], float],
+) -> State:
+    """Learn the geometry on windows; returns the state that was best on the tail.
+
+    Parameters
+    ----------
+    spent
+        Share of the run's time limit that is used up. The stage may take half
+        of the limit; the schedule follows the time when it is ahead of the steps.
+    """
+    sampler = WindowSampler(corpus, geometry.encoder.reach, geometry.vocab, config)
+    tail = sampler.draw((parts.memory, parts.train), parts.memory, generator)
+    best, best_loss = state, math.inf
+    params = geometry.learned(state)
+    moving = updater.init(params)
+    every = max(config.steps // _CHECKS, 1)
+    for step in range(config.steps):
+        done = max(step / config.steps, spent() / _GEOMETRY_SHARE)
+        if done >= 1:
+            break
+        if step % every == 0:
+            sample = torch.randint(parts.memory, (config.keys,), generator=generator, device=corpus.tokens.device)
+            state = geometry.observe(state, sampler.contexts(sample), total=parts.memory)
+        window = sampler.draw((0, parts.memory), parts.memory, generator)
+        scale = max(1 - done, 0.02) * min((step + 1) / _WARM_UP, 1.0)
+        probe = WindowProbe(geometry, state, window)
+        params, moving, report = updater.step(params, moving, probe, scale=scale, generator=generator)
+        state = geometry.project(state | params)
+        params = geometry.learned(state)
+        if (step + 1) % every == 0 or step + 1 == config.steps:
+            loss = float(geometry.loss(state, tail))
+            best, best_loss = (state, loss) if loss < best_loss else (best, best_loss)
+            tick("geometry", step + 1, config.steps, {"tail_loss": loss, "rejected": float(not report.accepted)})
+    return best
+
+
+# --- mixer ---
+
+
+def place_cells(model: Model, corpus: Corpus, parts: Split, count: int, *, generator: Generator) -> None:
+    """Choose the centres of the geometric gate from the coordinates of a sample of the memory."""
+    if model.geometry is None or not count:
+        return
+    sampler = WindowSampler(corpus, model.geometry.encoder.reach, model.geometry.vocab, GeometryConfig())
+    size = min(_CELL_SAMPLE, parts.memory)
+    positions = torch.randint(parts.memory, (size,), generator=generator, device=corpus.tokens.device)
+    model.set_cells(sampler.contexts(positions), count, generator=generator)
+
+
+@torch.no_grad()
+def fit_mixer(
+    model: Model,
+    corpus: Corpus,
+    parts: Split,
+    config: MixerConfig,
+    *,
+    generator: Generator,
+    tick: Tick,
+    spent: Callable[[], float],
+) -> None:
+    """Fit the mixer's weights on the tail, in chunks drawn in random order.
+
+    Parameters
+    ----------
+    spent
+        Share of the run's time limit that is used up; at 0.8 the fit ends.
+    """
+    begins = torch.arange(parts.memory, parts.train, _MIXER_CHUNK)
+    order = torch.randperm(len(begins), generator=generator, device=generator.device).cpu()
+    chosen = begins[order][: max(config.positions // _MIXER_CHUNK, 1) if config.positions else None].tolist()
+    group = _MIXER_BLOCK // _MIXER_CHUNK
+    groups = [chosen[i : i + group] for i in range(0, len(chosen), group)]
+    alphabet = model.alphabet
+    weights, state = model.weights, moments.init(model.weights)
+    for number, begins_of_group in enumerate(groups):
+        if number and spent() > _MIXER_SHARE:
+            break
+        text, positions = corpus.chunks(begins_of_group, _MIXER_CHUNK, parts.train, context=model.context)
+        inputs = model.inputs(text, positions, alphabet)
+        targets = columns(alphabet, text.tokens[positions])
+        total = 0.0
+        batches = list(_batches(len(positions), config, generator))
+        for i, rows in enumerate(batches):
+            grads, log_p = mixer.gradient(weights, inputs.rows(rows), targets[rows])
+            directions, state = moments.update(grads, state, b1=0.9, b2=0.999, eps=1e-6)
+            rate = config.learning_rate * (1 - (number + i / len(batches)) / len(groups))
+            weights = {name: w - rate * directions[name] for name, w in weights.items()}
+            total -= float(log_p.mean())
+        tick("mixer", number + 1, len(groups), {"tail_loss": total / len(batches)})
+    model.weights = weights
+
+
+def _batches(count: int, config: MixerConfig, generator: Generator) -> Iterator[Tensor]:
+    for _ in range(config.passes):
+        yield from torch.randperm(count, generator=generator, device=generator.device).split(config.batch)

@@ -1,0 +1,146 @@
+"""Curvature of a conformal metric ``g(x) = e^{2φ(x)} ĝ`` in closed form.
+
+A metric that is the same everywhere is flat, so curvature needs a field: here
+
+    φ = Σ_j k_j,   k_j = a_j exp(−½ u_j / s²),   u_j = ĝ(x − c_j, x − c_j),
+
+a mixture over ``J`` centres. Its Ricci scalar and the resilience made of it are
+
+    R    = −e^{−2φ} [2(n−1) Δφ + (n−2)(n−1) |∇φ|²]
+    Δφ   = Σ_j k_j (u_j/s⁴ − n/s²),    |∇φ|² = |Σ_j k_j (x − c_j)/s²|²
+    R_sc = √(|R|/n² + ε)
+
+with ``∇``, ``Δ`` and ``|·|`` those of the constant metric ``ĝ`` (A. L. Besse,
+*Einstein Manifolds*, theorem 1.159). In mapped coordinates ``y = A x``,
+``AᵀA = ĝ``, these are the Euclidean ones; ``y`` may have more components than
+``x``, since differences of ``y`` stay in the image of ``A``, but ``n`` is the
+dimension of ``x``. The work is that of matmuls, ``O(N J m)``, and no tensor is
+larger than ``(N, J)`` or ``(N, m)``.
+
+``φ`` is bounded by ``Σ_j |a_j|``, so bounding the amplitudes (see
+:func:`bounded_amplitudes`) bounds ``e^{−2φ}`` and leaves the closed form exact. A
+saturating function of ``φ`` would bound it too, but add terms to ``∇φ`` and ``Δφ``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lior.geometry.gram import squared_distances
+
+_FAR = 1e4
+"""``u/s²`` from which on ``exp(−½ u/s²)`` is exactly 0 in float64; larger values could overflow."""
+_MARGIN = 1e-5
+"""How far inside the bound amplitudes are put, so that rounding does not put them outside again."""
+
+
+class Mixture(NamedTuple):
+    """The field ``φ``; also the derivatives with respect to each part of it."""
+
+    centres: Tensor
+    """Mapped centres ``A c_j (J, m)``."""
+    amplitudes: Tensor
+    """``a_j (J,)``, of either sign."""
+    width: Tensor
+    """``s > 0``, a length under ``ĝ``; scalar tensor."""
+
+
+def log_factor(y: Tensor, field: Mixture) -> Tensor:
+    """``φ`` at mapped coordinates ``y (N, m)``, shape ``(N,)``."""
+    return _bumps(_scaled_squares(y, field)) @ field.amplitudes
+
+
+def scalar_curvature(y: Tensor, field: Mixture, n: int) -> Tensor:
+    """The Ricci scalar ``R`` at ``y (N, m)``, shape ``(N,)``, in units of 1/length²."""
+    y, field = _centred(y, field)
+    return _scalar(_local(y, field, n), field, n)
+
+
+def resilience(y: Tensor, field: Mixture, n: int, eps: float) -> Tensor:
+    """``R_sc = √(|R|/n² + ε)`` at ``y (N, m)``, shape ``(N,)``, in units of 1/length."""
+    return (scalar_curvature(y, field, n).abs() / n**2 + eps).sqrt()
+
+
+def resilience_pullback(y: Tensor, field: Mixture, n: int, eps: float, dr: Tensor) -> tuple[Tensor, Mixture]:
+    """Derivatives of ``sum(dr * R_sc)`` with respect to ``y (N, m)`` and to ``field``.
+
+    Parameters
+    ----------
+    y, field, n, eps
+        Arguments of :func:`resilience`.
+    dr
+        Derivatives with respect to its result, ``(N,)``. Where ``R`` is 0, that of
+        ``|R|`` is taken as 0.
+    """
+    y, field = _centred(y, field)
+    at, s = _local(y, field, n), field.width
+    scalar = _scalar(at, field, n)
+    dscalar = dr * scalar.sign() / (2 * n**2 * (scalar.abs() / n**2 + eps).sqrt())
+    # From R to φ, s²Δφ and s∇φ.
+    factor = -(n - 1) * (-2 * at.phi).exp() / s.square() * dscalar
+    dphi, dlaplacian = -2 * scalar * dscalar, 2 * factor
+    dgradient = (2 * (n - 2) * factor)[:, None] * at.gradient
+    # From these to k_j and t_j = u_j/s², with k_j = a_j e_j.
+    along = (dgradient * y).sum(-1, keepdim=True) - dgradient @ field.centres.mT
+    dk = dphi[:, None] + dlaplacian[:, None] * (at.t - n) + along / s
+    dt = at.k * (dlaplacian[:, None] - 0.5 * dk)
+    # y and c_j enter only as differences: in u_j, and in the gradient.
+    pull = dt * (2 / s.square())
+    dy = pull.sum(1, keepdim=True) * y - pull @ field.centres
+    dy = dy + at.k.sum(1, keepdim=True) * dgradient / s
+    dcentres = pull.sum(0)[:, None] * field.centres - pull.mT @ y - at.k.mT @ dgradient / s
+    dlog_width = -(2 * (scalar * dscalar).sum() + 2 * (dt * at.t).sum() + (dgradient * at.gradient).sum())
+    return dy, Mixture(dcentres, (dk * at.bumps).sum(0), dlog_width / s)
+
+
+def bounded_amplitudes(amplitudes: Tensor, limit: float) -> Tensor:
+    """``amplitudes (J,)`` scaled down where needed so that ``Σ|a_j| <= limit``, hence ``|φ| <= limit``."""
+    total = amplitudes.abs().sum()
+    return torch.where(total > limit, amplitudes * (limit * (1 - _MARGIN) / total), amplitudes)
+
+
+class _Local(NamedTuple):
+    """The field at ``N`` points, in units of ``s``."""
+
+    bumps: Tensor
+    """``e_j = exp(−½ t_j) (N, J)``."""
+    k: Tensor
+    """``a_j e_j (N, J)``."""
+    t: Tensor
+    """``u_j/s² (N, J)``."""
+    phi: Tensor
+    """``φ (N,)``."""
+    laplacian: Tensor
+    """``s²Δφ (N,)``."""
+    gradient: Tensor
+    """``−s∇φ (N, m)``."""
+
+
+def _centred(y: Tensor, field: Mixture) -> tuple[Tensor, Mixture]:
+    """Both moved so that the centres' mean is the origin, where differences round least."""
+    mean = field.centres.mean(dim=0)
+    return y - mean, field._replace(centres=field.centres - mean)
+
+
+def _scaled_squares(y: Tensor, field: Mixture) -> Tensor:
+    return (squared_distances(y, field.centres) / field.width.square()).clamp_(max=_FAR)
+
+
+def _bumps(t: Tensor) -> Tensor:
+    return (-0.5 * t).exp()
+
+
+def _local(y: Tensor, field: Mixture, n: int) -> _Local:
+    t = _scaled_squares(y, field)
+    bumps = _bumps(t)
+    k = bumps * field.amplitudes
+    gradient = (k.sum(1, keepdim=True) * y - k @ field.centres) / field.width
+    return _Local(bumps, k, t, k.sum(1), (k * (t - n)).sum(1), gradient)
+
+
+def _scalar(at: _Local, field: Mixture, n: int) -> Tensor:
+    bracket = 2 * (n - 1) * at.laplacian + (n - 2) * (n - 1) * at.gradient.square().sum(-1)
+    return -(-2 * at.phi).exp() / field.width.square() * bracket

@@ -1,0 +1,129 @@
+"""Costs of a pair of vectors from its Gram numbers ``qq = q·q``, ``qk = q·k``, ``kk = k·k``.
+
+============ ============================== =======================================
+cost         formula                        part of the bilinear form
+============ ============================== =======================================
+distance     ``√(max(qq + kk − 2qk, 0)+ε)``  symmetric: length of ``q − k``
+area         ``√(max(qq kk − qk², 0) + ε)``  antisymmetric: area ``|q ∧ k|``
+============ ============================== =======================================
+
+The area obeys Lagrange's identity ``(q·k)² + |q ∧ k|² = (q·q)(k·k)``
+(W. Greub, *Multilinear Algebra*, 2nd ed., section 5.9); the signed form
+``ω(q, k) = qᵀΩk`` is a score, not a cost (V. I. Arnold, *Mathematical Methods
+of Classical Mechanics*, section 41).
+
+Gram numbers of any size are admitted. The partial derivatives are 0 where the
+maximum takes the 0. Where a square exceeds the largest number of the dtype,
+the cost is that number's square root and the partial derivatives are 0.
+
+The arguments broadcast; a cost matrix of ``B`` queries and ``K`` items takes
+``qq (B, 1)``, ``qk (B, K)`` and ``kk (1, K)``. Such a matrix is large, so each
+function allocates only its results and works in place on them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Partials(NamedTuple):
+    """Elementwise partial derivatives of a cost; two fields may be the same tensor."""
+
+    qq: Tensor
+    qk: Tensor
+    kk: Tensor
+
+
+def distance(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> Tensor:
+    """``√(max(qq + kk − 2qk, 0) + ε)``, of the broadcast shape.
+
+    Parameters
+    ----------
+    qq, qk, kk
+        Gram numbers, broadcastable; a squared length each.
+    eps
+        ``ε > 0``, a squared length: keeps the derivative finite at distance 0.
+        Rounding of the Gram numbers, about ``1e-7 (qq + kk)`` in float32,
+        should be below it.
+    """
+    return _root(_difference(qq, qk, kk), eps)
+
+
+def distance_partials(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> Partials:
+    """Partial derivatives of :func:`distance`, ``(1/2c, −1/c, 1/2c)`` with ``c`` the cost."""
+    inverse = _inverse_root(_difference(qq, qk, kk), eps)
+    half = inverse * 0.5
+    return Partials(qq=half, qk=inverse.neg_(), kk=half)
+
+
+def area(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> Tensor:
+    """``√(max(qq kk − qk², 0) + ε)``, of the broadcast shape; ``eps`` is a squared area."""
+    return _root(_gram_determinant(qq, qk, kk), eps)
+
+
+def area_partials(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> Partials:
+    """Partial derivatives of :func:`area`, ``(kk/2c, −qk/c, qq/2c)`` with ``c`` the cost."""
+    half = _inverse_root(_gram_determinant(qq, qk, kk), eps).mul_(0.5)
+    # 1/c is at most ε^−½: below this bound the product with 1/2c cannot overflow.
+    largest = torch.finfo(half.dtype).max * min(1.0, math.sqrt(eps))
+    dqq = half * kk.clamp(max=largest)
+    dqk = (half * qk).mul_(-2)
+    return Partials(qq=dqq, qk=dqk, kk=half.mul_(qq.clamp(max=largest)))
+
+
+def symplectic_dual(k: Tensor) -> Tensor:
+    """``Ωk`` for ``k (..., n)``, same shape, so that ``q @ symplectic_dual(k).mT`` is all scores.
+
+    ``Ω = [[0, I], [−I, 0]]`` pairs coordinate ``i`` with ``i + ⌊n/2⌋``. With odd
+    ``n`` the last coordinate has no partner and does not count.
+    """
+    half = k.shape[-1] // 2
+    dual = torch.zeros_like(k)
+    dual[..., :half] = k[..., half : 2 * half]
+    dual[..., half : 2 * half] = -k[..., :half]
+    return dual
+
+
+def symplectic(q: Tensor, k: Tensor) -> Tensor:
+    """The signed form ``ω(q, k) = qᵀΩk = −ω(k, q)`` of ``q``, ``k`` ``(..., n)``, shape ``(...)``."""
+    return (q * symplectic_dual(k)).sum(-1)
+
+
+def squared_distances(x: Tensor, c: Tensor) -> Tensor:
+    """``|x_i − c_j|² >= 0`` for ``x (N, m)`` and ``c (J, m)``, shape ``(N, J)``, by one matmul.
+
+    Both are centred on the mean of ``c`` first, since the rounding error grows
+    with the distance from the origin.
+    """
+    mean = c.mean(dim=0)
+    x, c = x - mean, c - mean
+    square = torch.addmm(c.square().sum(-1), x, c.mT, alpha=-2)
+    return square.add_(x.square().sum(-1, keepdim=True)).clamp_(min=0)
+
+
+def _difference(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
+    """``qq + kk − 2qk``; ``±inf`` on overflow, never NaN for Gram numbers (``qq, kk >= 0``)."""
+    shape = torch.broadcast_shapes(qq.shape, qk.shape, kk.shape)
+    return torch.add(kk, qk.expand(shape), alpha=-2).add_(qq)
+
+
+def _gram_determinant(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
+    """``qq kk − qk²``; ``inf`` on overflow, also of both terms."""
+    shape = torch.broadcast_shapes(qq.shape, qk.shape, kk.shape)
+    square = torch.mul(qq.expand(shape), kk).addcmul_(qk, qk, value=-1)
+    # Where the processor does not fuse multiplication and addition, inf − inf leaves NaN.
+    return square.nan_to_num_(nan=math.inf, posinf=math.inf)
+
+
+def _root(square: Tensor, eps: float) -> Tensor:
+    """``√(max(square, 0) + ε)`` in place; saturates at infinity."""
+    return square.clamp_(min=0, max=torch.finfo(square.dtype).max).add_(eps).sqrt_()
+
+
+def _inverse_root(square: Tensor, eps: float) -> Tensor:
+    """``1/√(square + ε)`` in place, 0 where ``square <= 0`` and at infinity."""
+    return torch.threshold_(square, 0, math.inf).add_(eps).rsqrt_()

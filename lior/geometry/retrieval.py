@@ -1,0 +1,248 @@
+"""Retrieval under the learned geometry: contexts to scores, and the way back.
+
+One composition serves every combination of plugins:
+
+    z = encoder(context)        y = A z, AᵀA = g        f = lift(y)
+    cost = product(f_q·f_q, f_q·f_k, f_k·f_k)            S = -β R cost
+
+Only ``A``, the lift and the Gram numbers connect the parts, so distances to
+the whole memory are one matrix product, and the derivative of any function of
+the scores reaches every parameter through one hand-written chain
+(:meth:`Geometry.pullback`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import attrs
+import torch
+from torch import Generator, Tensor
+
+from lior.geometry import metric
+from lior.interfaces import AttentionProduct, Encoder, FrameProvider, RSource, State
+from lior.learning import phases
+
+Side = Literal["query", "item", "both"]
+
+
+class Window(NamedTuple):
+    """Queries and memory items to learn from."""
+
+    query_contexts: Tensor
+    """int64 ``(B, reach)``, most recent first."""
+    query_tokens: Tensor
+    """int64 ``(B,)``."""
+    item_contexts: Tensor
+    """int64 ``(K, reach)``."""
+    item_tokens: Tensor
+    """int64 ``(K,)``."""
+    excluded: tuple[Tensor, Tensor]
+    """Pairs (rows, columns) that may not see each other: a position never recalls itself."""
+
+
+class _Side(NamedTuple):
+    """What the forward pass computes for queries or items."""
+
+    z: Tensor
+    y: Tensor
+    f: Tensor
+    norm: Tensor
+    resilience: Tensor | None
+
+
+@attrs.frozen(kw_only=True)
+class Geometry:
+    """The plugins that make up the geometry; all numbers are in a flat state.
+
+    Entries of the state are named ``encoder.table``, ``frame.theta`` and so
+    on, and ``log_beta``.
+    """
+
+    encoder: Encoder
+    frame: FrameProvider
+    rsource: RSource
+    product: AttentionProduct
+    vocab: int
+    resilience_at: Side = "query"
+    smoothing: float = 0.02
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "encoder": self.encoder,
+            "frame": self.frame,
+            "rsource": self.rsource,
+            "product": self.product,
+        }
+
+    def init(self, *, generator: Generator) -> State:
+        """Fresh state of all parts; ``β`` starts at 1."""
+        n = self.encoder.n
+        frame = self.frame.init(n, generator=generator)
+        rows = len(metric.root(self.frame.form(frame)))
+        parts = {
+            "encoder": self.encoder.init(self.vocab, generator=generator),
+            "frame": frame,
+            "rsource": self.rsource.init(n, generator=generator),
+            "product": self.product.init(rows, generator=generator),
+        }
+        state = {f"{part}.{k}": v for part, entries in parts.items() for k, v in entries.items()}
+        state["log_beta"] = torch.zeros((), device=generator.device)
+        return state
+
+    def learned(self, state: State) -> State:
+        """The entries that an updater may move."""
+        names = [f"{part}.{k}" for part, plugin in self._parts.items() for k in plugin.learned]
+        return {name: state[name] for name in [*names, "log_beta"] if name in state}
+
+    def project(self, state: State) -> State:
+        """Clamp, wrap and normalise every part; ``β`` stays within [1e-4, 1e4]."""
+        state = dict(state)
+        for part in ("frame", "rsource", "product"):
+            projected = self._parts[part].project(sub(state, part))
+            state.update({f"{part}.{k}": v for k, v in projected.items()})
+        state["log_beta"] = state["log_beta"].clamp(-9.21, 9.21)
+        return state
+
+    def observe(self, state: State, contexts: Tensor, *, total: int) -> State:
+        """Let frame and resilience source take in a uniform sample of a memory of ``total`` items."""
+        z = self.encoder.encode(sub(state, "encoder"), contexts)
+        state = dict(state)
+        frame = self.frame.observe(sub(state, "frame"), z)
+        medium = self.rsource.observe(sub(state, "rsource"), z, self.frame.form(frame), total=total)
+        state.update({f"frame.{k}": v for k, v in frame.items()})
+        state.update({f"rsource.{k}": v for k, v in medium.items()})
+        return state
+
+    # --- forward ---
+
+    def scorer(self, state: State) -> Retrieval:
+        """The geometry at ``state`` as memories use it."""
+        return Retrieval(geometry=self, state=state)
+
+    def loss(self, state: State, window: Window) -> Tensor:
+        """Mean retrieval loss of ``window`` in nats, a scalar tensor."""
+        scores, _, _ = self._forward(state, window)
+        weights = phases.free_weights(scores)
+        hits = phases.hit_rate(weights, same_token(window))
+        return phases.loss_of(hits, smoothing=self.smoothing, vocab=self.vocab)
+
+    def phases(self, state: State, window: Window, nudge: float) -> tuple[State, Tensor]:
+        """The two-phase statistic of every learned entry, and the free phase's loss."""
+        scores, queries, items = self._forward(state, window)
+        result = phases.phases(
+            scores, same_token(window), nudge, smoothing=self.smoothing, vocab=self.vocab
+        )
+        if nudge == 0:
+            return {k: torch.zeros_like(v) for k, v in self.learned(state).items()}, result.loss
+        return self.pullback(state, window, scores, queries, items, result.d_scores), result.loss
+
+    def _forward(self, state: State, window: Window) -> tuple[Tensor, _Side, _Side]:
+        scorer = self.scorer(state)
+        encoder = sub(state, "encoder")
+        queries = scorer.side(self.encoder.encode(encoder, window.query_contexts), query=True)
+        items = scorer.side(self.encoder.encode(encoder, window.item_contexts), query=False)
+        scores = scorer.scores(queries.f, queries.resilience, items.f, items.resilience)
+        scores[window.excluded] = -torch.inf
+        return scores, queries, items
+
+    # --- backward ---
+
+    def pullback(
+        self, state: State, window: Window, scores: Tensor, queries: _Side, items: _Side, d_scores: Tensor
+    ) -> State:
+        """Derivatives of ``sum(d_scores * scores)`` with respect to the learned entries."""
+        scorer = self.scorer(state)
+        scores = scores.clone()
+        scores[window.excluded] = 0.0
+        product = sub(state, "product")
+        flow = d_scores * scores  # = d(.)/d(log of any factor of S), elementwise
+        grads = {"log_beta": flow.sum()}
+        gram = (queries.norm[:, None], queries.f @ items.f.T, items.norm[None])
+        partials = self.product.partials(*gram, product)
+        d_cost = scorer.scale(d_scores, queries.resilience, items.resilience)
+        d_qk = d_cost * partials.qk
+        d_fq = d_qk @ items.f + 2 * (d_cost * partials.qq).sum(1)[:, None] * queries.f
+        d_fk = d_qk.T @ queries.f + 2 * (d_cost * partials.kk).sum(0)[:, None] * items.f
+        for name, value in partials.params.items():
+            _accumulate(grads, f"product.{name}", (d_cost * value).sum())
+        ends = ((queries, d_fq, flow.sum(1), True), (items, d_fk, flow.sum(0), False))
+        d_root = torch.zeros_like(scorer.root)
+        d_z = []
+        for side, d_f, d_log, query in ends:
+            lifted, d_y = self.product.lift_pullback(product, side.y, d_f, query=query)
+            for name, value in lifted.items():
+                _accumulate(grads, f"product.{name}", value)
+            d_root += d_y.T @ side.z
+            d_z.append(d_y @ scorer.root)
+            if side.resilience is not None:
+                d_r = d_log * scorer.exponent / side.resilience
+                pulled = self.rsource.pullback(sub(state, "rsource"), side.z, scorer.form, d_r)
+                for name, value in pulled.params.items():
+                    _accumulate(grads, f"rsource.{name}", value)
+                d_root += pulled.root
+                d_z[-1] += pulled.z
+        d_form = metric.root_pullback(scorer.form, d_root)
+        grads.update(_prefixed("frame", self.frame.pullback(sub(state, "frame"), d_form)))
+        contexts = torch.cat([window.query_contexts, window.item_contexts])
+        encoder = self.encoder.pullback(sub(state, "encoder"), contexts, torch.cat(d_z))
+        return grads | _prefixed("encoder", encoder)
+
+
+class Retrieval:
+    """A :class:`~lior.interfaces.Scorer`: the geometry with its root and scale worked out."""
+
+    def __init__(self, geometry: Geometry, state: State):
+        self.geometry = geometry
+        self.form = geometry.frame.form(sub(state, "frame"))
+        self.root = metric.root(self.form)
+        self.beta = state["log_beta"].exp()
+        self.exponent = 0.5 if geometry.resilience_at == "both" else 1.0
+        self._product = sub(state, "product")
+        self._medium = sub(state, "rsource")
+
+    def side(self, z: Tensor, *, query: bool) -> _Side:
+        """Everything the forward pass needs of coordinates ``z (N, n)``."""
+        geometry = self.geometry
+        y = z @ self.root.T
+        f = geometry.product.lift(self._product, y, query=query)
+        here = geometry.resilience_at == "both" or (geometry.resilience_at == "query") == query
+        resilience = geometry.rsource.resilience(self._medium, z, self.form) if here else None
+        return _Side(z, y, f, (f * f).sum(1), resilience)
+
+    def features(self, z: Tensor, *, query: bool) -> tuple[Tensor, Tensor | None]:
+        """Lifted features ``(N, p)`` and, where it counts, resilience ``(N,)``."""
+        side = self.side(z, query=query)
+        return side.f, side.resilience
+
+    def scores(self, fq: Tensor, rq: Tensor | None, fk: Tensor, rk: Tensor | None) -> Tensor:
+        """``S = -β R cost``, ``(B, K)``, all ``<= 0``."""
+        qq, kk = (fq * fq).sum(1), (fk * fk).sum(1)
+        cost = self.geometry.product.cost(qq[:, None], fq @ fk.T, kk[None], self._product)
+        return self.scale(cost, rq, rk)
+
+    def scale(self, values: Tensor, rq: Tensor | None, rk: Tensor | None) -> Tensor:
+        """``-β R · values``; with resilience on both sides ``R`` is the geometric mean."""
+        row = -self.beta if rq is None else -self.beta * rq[:, None] ** self.exponent
+        values = values * row
+        return values if rk is None else values.mul_(rk[None] ** self.exponent)
+
+
+def same_token(window: Window) -> Tensor:
+    """``1[y_i = y]``, boolean ``(B, K)``."""
+    return window.query_tokens.short()[:, None] == window.item_tokens.short()[None]
+
+
+def sub(state: State, part: str) -> State:
+    """The entries of ``part`` under their own names."""
+    prefix = part + "."
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
+def _prefixed(part: str, entries: State) -> State:
+    return {f"{part}.{k}": v for k, v in entries.items()}
+
+
+def _accumulate(grads: State, name: str, value: Tensor) -> None:
+    grads[name] = grads[name] + value if name in grads else value

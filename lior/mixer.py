@@ -1,0 +1,92 @@
+"""The mixer: experts to one distribution.
+
+``logits(y) = Σ_e W_e log p_e(y)``: a product of experts whose weights ``W`` are
+sums of small tables, one row of each selected by a gate; a soft gate mixes the
+rows of its table instead. Learning is the two-phase rule, clamped minus free
+statistics, ``ΔW_e = log p_e(y) - Σ_s p(s) log p_e(s)``: the gradient of the
+log-likelihood, which is concave in ``W``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lior.interfaces import State
+
+
+class Inputs(NamedTuple):
+    """What the mixer reads at ``B`` positions, from all memories together."""
+
+    log_p: Tensor
+    """Expert log-probabilities ``(B, E, A)``."""
+    gates: tuple[Tensor, ...]
+    """Hard gates, int64 ``(B,)`` each."""
+    cells: Tensor | None
+    """Soft gate ``(B, J)``, rows sum to 1; ``None`` without a geometric gate."""
+
+    def rows(self, index: Tensor | slice) -> Inputs:
+        """The inputs at some of the positions."""
+        return Inputs(
+            self.log_p[index],
+            tuple(g[index] for g in self.gates),
+            None if self.cells is None else self.cells[index],
+        )
+
+
+def init(experts: int, gate_sizes: tuple[int, ...], cells: int, *, device: torch.device | str) -> State:
+    """Weights that average the experts: ``1/E`` in the first table, 0 elsewhere."""
+    sizes = {f"gate{i}": n for i, n in enumerate(gate_sizes)}
+    if cells:
+        sizes["cells"] = cells
+    params = {name: torch.zeros(n, experts, device=device) for name, n in sizes.items()}
+    first = next(iter(params), None)
+    if first is None:
+        first = "gate0"
+        params[first] = torch.zeros(1, experts, device=device)
+    params[first] += 1.0 / experts
+    return params
+
+
+def weights(params: State, inputs: Inputs) -> Tensor:
+    """``W`` at each position, ``(B, E)``."""
+    total = inputs.log_p.new_zeros(inputs.log_p.shape[:2])
+    for i, gate in enumerate(inputs.gates):
+        total += params[f"gate{i}"][gate]
+    if inputs.cells is not None:
+        total += inputs.cells @ params["cells"]
+    return total if inputs.gates or inputs.cells is not None else total + params["gate0"]
+
+
+def log_probs(params: State, inputs: Inputs) -> Tensor:
+    """Log-probabilities over the alphabet, ``(B, A)``."""
+    logits = torch.einsum("be,bea->ba", weights(params, inputs), inputs.log_p)
+    return torch.log_softmax(logits, 1)
+
+
+def gradient(params: State, inputs: Inputs, targets: Tensor) -> tuple[State, Tensor]:
+    """Gradient of the mean loss ``-log p(target)`` and the log-probabilities of the targets ``(B,)``.
+
+    Parameters
+    ----------
+    targets
+        Column of the observed token, int64 ``(B,)``; -1 for a token outside
+        the alphabet, which teaches nothing.
+    """
+    known = targets >= 0
+    column = targets.clamp(min=0)[:, None]
+    log_p = log_probs(params, inputs)
+    error = log_p.exp()
+    error.scatter_add_(1, column, -torch.ones_like(error[:, :1]))
+    error *= known[:, None] / max(len(targets), 1)
+    d_weights = torch.einsum("ba,bea->be", error, inputs.log_p)
+    grads = {name: torch.zeros_like(table) for name, table in params.items()}
+    for i, gate in enumerate(inputs.gates):
+        grads[f"gate{i}"].index_add_(0, gate, d_weights)
+    if inputs.cells is not None:
+        grads["cells"] += inputs.cells.T @ d_weights
+    if not inputs.gates and inputs.cells is None:
+        grads["gate0"] += d_weights.sum(0)
+    return grads, torch.where(known, log_p.gather(1, column)[:, 0], torch.zeros(()))

@@ -1,0 +1,187 @@
+"""The model: tokens → coordinates → memories → experts → mixer → probabilities.
+
+Data flows one way and this file shows all of it. The parts are plugins; the
+model only connects them. Methods that compute run without gradients.
+"""
+
+from __future__ import annotations
+
+import attrs
+import torch
+from torch import Generator, Tensor
+
+from lior import mixer
+from lior.corpus import gather_contexts
+from lior.geometry.cells import cell_centres
+from lior.geometry.retrieval import Geometry, Retrieval, sub
+from lior.interfaces import Items, MemoryBackend, Query, State, Text, Tokenizer
+
+
+@attrs.define(kw_only=True)
+class Model:
+    """A language model over the tokens of its tokenizer.
+
+    ``state`` holds the geometry's numbers, ``weights`` the mixer's and
+    ``cells`` the centres of the geometric gate; all are plain tensors.
+    """
+
+    tokenizer: Tokenizer
+    memories: dict[str, MemoryBackend]
+    geometry: Geometry | None
+    state: State
+    weights: State = attrs.field(factory=dict)
+    cells: Tensor | None = None
+    token_counts: Tensor
+    """How often the memories took in each token, int64 ``(V,)``."""
+    _scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
+    _staged_counts: Tensor = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._staged_counts = torch.zeros_like(self.token_counts)
+        self.set_geometry(self.state)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors live."""
+        return self.token_counts.device
+
+    @property
+    def alphabet(self) -> Tensor:
+        """Token ids that the memories hold, ascending, int64 ``(A,)``."""
+        return self.token_counts.nonzero()[:, 0]
+
+    @property
+    def context(self) -> int:
+        """How many tokens before a position a prediction depends on."""
+        reach = self.geometry.encoder.reach if self.geometry else 1
+        return max(reach, *(m.context for m in self.memories.values()))
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """Names of the mixer's experts."""
+        return tuple(f"{name}: {e}" for name, m in self.memories.items() for e in m.experts)
+
+    @torch.no_grad()
+    def set_geometry(self, state: State) -> None:
+        """Use the geometry ``state`` from now on. Coordinates already in memory are not recomputed."""
+        self.state = state
+        self._scorer = self.geometry.scorer(state) if self.geometry else None
+        for memory in self.memories.values():
+            memory.attach(self._scorer)
+
+    @torch.no_grad()
+    def set_cells(self, contexts: Tensor, count: int, *, generator: Generator) -> None:
+        """Place ``count`` centres of the geometric gate among the coordinates of ``contexts (N, reach)``."""
+        if self.geometry is None or self._scorer is None:
+            return
+        z = self.geometry.encoder.encode(sub(self.state, "encoder"), contexts)
+        self.cells = cell_centres(z, self._scorer.root, count, generator=generator)
+
+    def reset_mixer(self) -> None:
+        """Let the mixer average the experts of this model's memories."""
+        sizes = tuple(n for m in self.memories.values() for n in m.gate_sizes(self.tokenizer.vocab))
+        cells = 0 if self.cells is None else len(self.cells)
+        self.weights = mixer.init(len(self.experts), sizes, cells, device=self.device)
+
+    # --- memory ---
+
+    @torch.no_grad()
+    def coordinates(self, text: Text, positions: Tensor) -> Tensor | None:
+        """Coordinates ``(B, n)`` of the contexts at ``positions``; ``None`` without a geometry."""
+        if self.geometry is None:
+            return None
+        encoder = self.geometry.encoder
+        context = gather_contexts(
+            text.tokens, positions, text.depth[positions], encoder.reach, self.tokenizer.vocab
+        )
+        return encoder.encode(sub(self.state, "encoder"), context)
+
+    @torch.no_grad()
+    def stage(self, text: Text, start: int = 0) -> Items:
+        """Give the tokens of ``text[start:]`` to all memories, to be read after :meth:`commit`."""
+        positions = torch.arange(start, len(text.tokens), device=text.tokens.device)
+        items = Items(text, start, self.coordinates(text, positions))
+        for memory in self.memories.values():
+            memory.stage(items)
+        self._staged_counts = self._staged_counts + self._count(text.tokens[start:])
+        return items
+
+    @torch.no_grad()
+    def commit(self) -> None:
+        """Make everything staged readable."""
+        for memory in self.memories.values():
+            memory.commit()
+        self.token_counts = self.token_counts + self._staged_counts
+        self._staged_counts = torch.zeros_like(self.token_counts)
+
+    def _count(self, tokens: Tensor) -> Tensor:
+        return torch.bincount(tokens, minlength=self.tokenizer.vocab)
+
+    # --- prediction ---
+
+    @torch.no_grad()
+    def inputs(self, text: Text, positions: Tensor, alphabet: Tensor) -> mixer.Inputs:
+        """What the mixer reads at ``positions``."""
+        z = self.coordinates(text, positions)
+        evidence = [m.read(Query(text, positions, z), alphabet) for m in self.memories.values()]
+        return mixer.Inputs(
+            torch.cat([e.log_p for e in evidence], 1),
+            tuple(gate for e in evidence for gate in e.gates),
+            self._cell_weights(z),
+        )
+
+    def _cell_weights(self, z: Tensor | None) -> Tensor | None:
+        """The geometric gate: which centres the query's own cost is lowest to, ``(B, J)``."""
+        if self.cells is None or z is None or self._scorer is None:
+            return None
+        queries, centres = self._scorer.features(z, query=True), self._scorer.features(self.cells, query=False)
+        return torch.softmax(self._scorer.scores(*queries, *centres), 1)
+
+    @torch.no_grad()
+    def log_probs(self, text: Text, positions: Tensor) -> Tensor:
+        """Log-probabilities of every token id, ``(B, V)``; the exponentials of a row sum to 1."""
+        alphabet = self.alphabet
+        kept, escape = self._shares(alphabet)
+        full = escape.expand(len(positions), self.tokenizer.vocab).clone()
+        if len(alphabet):
+            full[:, alphabet] = mixer.log_probs(self.weights, self.inputs(text, positions, alphabet)) + kept
+        return full
+
+    @torch.no_grad()
+    def score(self, text: Text, positions: Tensor) -> Tensor:
+        """Log-probabilities in nats of the tokens at ``positions``, ``(B,)``."""
+        alphabet = self.alphabet
+        targets = columns(alphabet, text.tokens[positions])
+        if not len(alphabet):
+            return self._shares(alphabet)[1].expand(len(positions))
+        return self.score_inputs(self.inputs(text, positions, alphabet), targets, alphabet)
+
+    @torch.no_grad()
+    def score_inputs(self, inputs: mixer.Inputs, targets: Tensor, alphabet: Tensor) -> Tensor:
+        """Log-probabilities of the ``targets (B,)``, columns of ``alphabet`` or -1, from the mixer's inputs."""
+        kept, escape = self._shares(alphabet)
+        known = mixer.log_probs(self.weights, inputs) + kept
+        padded = torch.cat([known, escape.expand(len(known), 1)], 1)  # the last column, -1, is the escape
+        return padded.gather(1, targets[:, None] % padded.shape[1])[:, 0]
+
+    def _shares(self, alphabet: Tensor) -> tuple[Tensor, Tensor]:
+        """Logs of the share of the known tokens, and of each token never seen.
+
+        The share of all unseen tokens is Good and Turing's estimate, the number
+        of tokens seen once over the number seen (I. J. Good, 1953), kept
+        above 0.
+        """
+        unseen = self.tokenizer.vocab - len(alphabet)
+        total = self.token_counts.sum().double()
+        once = (self.token_counts == 1).sum().double()
+        share = (once + 1) / (total + 2) if unseen else torch.zeros_like(total)
+        share = torch.where(total > 0, share, 1.0)
+        return torch.log1p(-share).float(), (share / max(unseen, 1)).log().float()
+
+
+def columns(alphabet: Tensor, tokens: Tensor) -> Tensor:
+    """Index of each token in ``alphabet``, -1 for one that is not in it."""
+    if not len(alphabet):
+        return torch.full_like(tokens, -1)
+    column = torch.searchsorted(alphabet, tokens).clamp(max=len(alphabet) - 1)
+    return torch.where(alphabet[column] == tokens, column, -1)

@@ -1,0 +1,56 @@
+"""Telemetry of a run, written as it happens: ``metrics.jsonl`` and ``train.log``."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lior.config import TrainConfig
+from lior.events import hookimpl
+
+
+class Telemetry:
+    """Listener that appends events to the files of a run directory.
+
+    A line of ``metrics.jsonl`` has ``time`` (seconds since the start of the
+    run), ``stage``, ``step``, ``steps`` and the stage's own numbers: for
+    ``geometry`` ``tail_loss`` (nats per token on held-out text) and
+    ``rejected``, for ``mixer`` ``tail_loss``, for ``evaluate``
+    ``nats_per_token``.
+    """
+
+    def __init__(self, folder: Path):
+        self._metrics = folder / "metrics.jsonl"
+        self._log = folder / "train.log"
+        self._begin = time.perf_counter()
+
+    def _write(self, file: Path, line: str) -> None:
+        with file.open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+
+    def _say(self, text: str) -> None:
+        self._write(self._log, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}")
+
+    @hookimpl
+    def lior_train_start(self, config: TrainConfig) -> None:
+        """Log the start."""
+        self._say(f"start, seed {config.seed}, text {', '.join(config.data.text) or 'embedded corpus'}")
+
+    @hookimpl
+    def lior_train_stage(self, stage: str, message: str) -> None:
+        """Log the stage."""
+        self._say(f"{stage}: {message}")
+
+    @hookimpl
+    def lior_train_window(self, stage: str, step: int, steps: int, metrics: Mapping[str, float]) -> None:
+        """Write one line of metrics."""
+        record = {"time": round(time.perf_counter() - self._begin, 3), "stage": stage, "step": step}
+        self._write(self._metrics, json.dumps(record | {"steps": steps} | dict(metrics)))
+
+    @hookimpl
+    def lior_train_end(self, result: Any) -> None:
+        """Log the outcome."""
+        self._say(f"end: {json.dumps(result.summary)}")

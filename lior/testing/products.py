@@ -1,0 +1,257 @@
+"""The laws that every :class:`~lior.interfaces.AttentionProduct` obeys.
+
+A product's author writes::
+
+    class TestMine(product_contract(lambda: Mine(eps=1e-3))):
+        pass
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.testing import assert_close
+
+from lior.interfaces import API_VERSION, AttentionProduct, State
+from lior.testing.states import assert_derivatives, assert_same, cast, clones, gradients
+from lior.testing.strategies import DTYPES, FINITE_SQUARES, LAW, dimensions, dtypes, fill, seeds
+
+_MAGNITUDES = (0.0, 1e-40, 1e-38, 1e-20, 1e-3, 1.0, 1e4, 1e18, 1e20, 1e38, 3e38)
+
+
+def product_contract(make: Callable[[], AttentionProduct]) -> type:
+    """A new class whose ``test_*`` methods check the product that ``make()`` returns.
+
+    Parameters
+    ----------
+    make
+        Returns the product, with the options under test; called afresh by each test.
+    """
+
+    class ProductContract:
+        def test_declares_what_the_interface_asks_for(self) -> None:
+            product = make()
+            assert isinstance(product, AttentionProduct)
+            assert product.api_version == API_VERSION
+            state = product.init(8, generator=torch.Generator().manual_seed(0))
+            assert set(product.learned) <= set(state), "every learned entry is in the state"
+            assert all(type(value) is Tensor for value in state.values()), "the state is flat"
+            assert {value.dtype for value in state.values()} <= {torch.float32}
+
+        @LAW
+        @given(m=dimensions(), seed=seeds())
+        def test_init_depends_on_the_generator_alone(self, m: int, seed: int) -> None:
+            first, second = (make().init(m, generator=torch.Generator().manual_seed(seed)) for _ in range(2))
+            assert_same(first, second)
+
+        @LAW
+        @given(case=_cases(make), query=st.booleans())
+        def test_lift_treats_points_one_by_one(self, case: _Case, query: bool) -> None:
+            product, y = make(), case.q
+            features = product.lift(case.params, y, query=query)
+            assert features.shape[:-1] == y.shape[:-1]
+            block = product.lift(case.params, y.reshape(2, -1, y.shape[-1]), query=query)
+            assert_close(block.flatten(0, 1), features)
+            assert_close(product.lift(case.params, y[0], query=query), features[0])
+
+        @LAW
+        @given(case=_cases(make, edges=FINITE_SQUARES))
+        def test_cost_is_finite_and_never_negative(self, case: _Case) -> None:
+            cost = _cost(make(), case.params, case.q, case.k)
+            assert cost.shape == (len(case.q), len(case.k))
+            assert cost.dtype == case.q.dtype
+            assert cost.isfinite().all()
+            assert (cost >= 0).all()
+
+        def test_cost_and_partials_are_finite_for_gram_numbers_of_any_size(self) -> None:
+            product = make()
+            for dtype in DTYPES:
+                gram = _extremes(dtype)
+                params = cast(product.init(8, generator=torch.Generator().manual_seed(0)), dtype)
+                cost = product.cost(*gram, params)
+                assert cost.isfinite().all()
+                assert (cost >= 0).all()
+                partials = product.partials(*gram, params)
+                for name, value in {**partials._asdict(), **partials.params}.items():
+                    assert name == "params" or value.isfinite().all(), f"{name} at {dtype}"
+
+        @LAW
+        @given(case=_cases(make), seed=seeds())
+        def test_gram_numbers_broadcast(self, case: _Case, seed: int) -> None:
+            product = make()
+            gram = _gram(product, case.params, case.q, case.k)
+            full = _expanded(*gram)
+            assert_close(product.cost(*gram, case.params), product.cost(*full, case.params))
+            narrow, wide = product.partials(*gram, case.params), product.partials(*full, case.params)
+            for name in ("qq", "qk", "kk"):
+                assert getattr(narrow, name).shape == full[0].shape, name
+                assert_close(getattr(narrow, name), getattr(wide, name))
+            qq, qk, kk = full
+            row = product.cost(qq[0], qk[0], kk[0], case.params)
+            assert_close(row, product.cost(*full, case.params)[0])
+
+        @LAW
+        @given(case=_cases(make, dtype=torch.float64), seed=seeds())
+        def test_partials_are_the_derivatives(self, case: _Case, seed: int) -> None:
+            product = make()
+            gram = _expanded(*_gram(product, case.params, case.q, case.k))
+            at = {**case.params, **dict(zip(("qq", "qk", "kk"), gram, strict=True))}
+            partials = product.partials(*gram, case.params)
+            names = ("qq", "qk", "kk", *partials.params)
+            dcost = fill(gram[0].shape, "normal", seed, torch.float64)
+            expected = gradients(
+                lambda s: (dcost * product.cost(s["qq"], s["qk"], s["kk"], s)).sum(), at, names
+            )
+            actual = {name: dcost * getattr(partials, name) for name in ("qq", "qk", "kk")}
+            actual |= {name: (dcost * value).sum() for name, value in partials.params.items()}
+            assert_derivatives(actual, expected)
+
+        @LAW
+        @given(case=_cases(make, dtype=torch.float64), query=st.booleans(), seed=seeds())
+        def test_lift_pullback_is_the_derivative(self, case: _Case, query: bool, seed: int) -> None:
+            product, at = make(), {**case.params, "y": case.q.reshape(2, -1, case.q.shape[-1])}
+            df = fill(product.lift(case.params, at["y"], query=query).shape, "normal", seed, torch.float64)
+            dparams, dy = product.lift_pullback(case.params, at["y"], df, query=query)
+            expected = gradients(
+                lambda s: (df * product.lift(s, s["y"], query=query)).sum(), at, ("y", *dparams)
+            )
+            assert_derivatives({**dparams, "y": dy}, expected)
+
+        @LAW
+        @given(m=dimensions(), seed=seeds())
+        def test_every_learned_entry_is_reachable(self, m: int, seed: int) -> None:
+            product = make()
+            case = _case(product, m, "normal", seed, torch.float64)
+            expected = gradients(
+                lambda s: _cost(product, s, case.q, case.k).square().sum(), case.params, product.learned
+            )
+            actual = _chain(product, case)
+            assert_derivatives({key: actual[key] for key in product.learned}, expected, 1e-9)
+            for key in product.learned:
+                assert (actual[key] != 0).any(), f"{key}: the gradient is 0 for generic input"
+
+        @LAW
+        @given(case=_cases(make), size=st.sampled_from((0.3, 30.0, 1e6)), seed=seeds())
+        def test_project_is_idempotent(self, case: _Case, size: float, seed: int) -> None:
+            product = make()
+            moved = {
+                key: value + size * fill(value.shape, "normal", seed + index, value.dtype)
+                for index, (key, value) in enumerate(case.params.items())
+            }
+            once = product.project(moved)
+            assert_same(product.project(once), once)
+
+        @LAW
+        @given(case=_cases(make))
+        def test_project_keeps_the_cost_of_a_fresh_state(self, case: _Case) -> None:
+            product = make()
+            before = _cost(product, case.params, case.q, case.k)
+            assert_close(_cost(product, product.project(case.params), case.q, case.k), before)
+
+        @LAW
+        @given(case=_cases(make))
+        def test_inputs_are_not_mutated(self, case: _Case) -> None:
+            product = make()
+            gram = _expanded(*_gram(product, case.params, case.q, case.k))
+            inputs = {**case.params, **dict(zip(("qq", "qk", "kk"), gram, strict=True)), "y": case.q}
+            copies = clones(inputs)
+            product.cost(*gram, case.params)
+            product.partials(*gram, case.params)
+            for query in (True, False):
+                df = torch.ones_like(product.lift(case.params, inputs["y"], query=query))
+                product.lift_pullback(case.params, inputs["y"], df, query=query)
+            product.project(case.params)
+            assert_same(inputs, copies)
+
+        @LAW
+        @given(m=dimensions(), dtype=dtypes(), seed=seeds())
+        def test_dtype_is_kept(self, m: int, dtype: torch.dtype, seed: int) -> None:
+            product = make()
+            case = _case(product, m, "normal", seed, dtype)
+            gram = _gram(product, case.params, case.q, case.k)
+            partials = product.partials(*gram, case.params)
+            results = [
+                *gram,
+                *partials[:3],
+                *partials.params.values(),
+                *product.project(case.params).values(),
+            ]
+            for query in (True, False):
+                df = product.lift(case.params, case.q, query=query)
+                dparams, dy = product.lift_pullback(case.params, case.q, df, query=query)
+                results += [dy, *dparams.values()]
+            assert {value.dtype for value in results} == {dtype}
+
+    return ProductContract
+
+
+class _Case(NamedTuple):
+    params: State
+    q: Tensor
+    k: Tensor
+
+
+def _case(product: AttentionProduct, m: int, edge: str, seed: int, dtype: torch.dtype) -> _Case:
+    params = cast(product.init(m, generator=torch.Generator().manual_seed(seed)), dtype)
+    return _Case(params, fill((4, m), edge, seed, dtype), fill((5, m), edge, seed + 1, dtype))
+
+
+@st.composite
+def _cases(
+    draw: st.DrawFn,
+    make: Callable[[], AttentionProduct],
+    dtype: torch.dtype | None = None,
+    edges: tuple[str, ...] = ("normal",),
+) -> _Case:
+    """Four queries and five items with a fresh state."""
+    edge = draw(st.sampled_from(edges))
+    return _case(make(), draw(dimensions()), edge, draw(seeds()), dtype or draw(dtypes()))
+
+
+def _gram(product: AttentionProduct, params: State, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    fq, fk = product.lift(params, q, query=True), product.lift(params, k, query=False)
+    return fq.square().sum(-1, keepdim=True), fq @ fk.mT, fk.square().sum(-1)[None]
+
+
+def _expanded(qq: Tensor, qk: Tensor, kk: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The Gram numbers in memory of the full shape each."""
+    qq, qk, kk = torch.broadcast_tensors(qq, qk, kk)
+    return qq.contiguous(), qk.contiguous(), kk.contiguous()
+
+
+def _cost(product: AttentionProduct, params: State, q: Tensor, k: Tensor) -> Tensor:
+    return product.cost(*_gram(product, params, q, k), params)
+
+
+def _chain(product: AttentionProduct, case: _Case) -> State:
+    """Derivatives of the sum of squared costs with respect to all learned entries, by the pullbacks."""
+    params = case.params
+    gram = _gram(product, params, case.q, case.k)
+    dcost = 2 * product.cost(*gram, params)
+    partials = product.partials(*gram, params)
+    fq, fk = product.lift(params, case.q, query=True), product.lift(params, case.k, query=False)
+    dqk = dcost * partials.qk
+    dfq = dqk @ fk + 2 * (dcost * partials.qq).sum(1, keepdim=True) * fq
+    dfk = dqk.mT @ fq + 2 * (dcost * partials.kk).sum(0)[:, None] * fk
+    total = {key: torch.zeros_like(params[key]) for key in product.learned}
+    for dparams in (
+        product.lift_pullback(params, case.q, dfq, query=True)[0],
+        product.lift_pullback(params, case.k, dfk, query=False)[0],
+        {key: (dcost * value).sum() for key, value in partials.params.items()},
+    ):
+        for key, value in dparams.items():
+            total[key] = total[key] + value
+    return total
+
+
+def _extremes(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """All combinations of magnitudes with ``qq, kk >= 0``; ``qk`` need not be a dot product."""
+    values = torch.tensor(_MAGNITUDES, dtype=dtype)
+    signed = torch.cat([values, -values])
+    qq, qk, kk = torch.meshgrid(values, signed, values, indexing="ij")
+    return qq, qk, kk

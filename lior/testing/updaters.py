@@ -1,0 +1,233 @@
+"""The laws that every :class:`~lior.interfaces.Updater` obeys.
+
+An updater's author writes::
+
+    class TestMine(updater_contract(lambda: Mine(learning_rate=0.1))):
+        pass
+
+The problem is a parabola in tensors of several shapes; the probe gives its loss
+and its phases, so an updater may use either.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from hypothesis import given, settings
+from torch import Tensor
+
+from lior.interfaces import API_VERSION, Report, State, Updater
+from lior.testing.strategies import LAW, dtypes, seeds
+
+_STEPS = 200
+
+
+class Parabola:
+    """``½ Σ h (p - target)²`` per number of parameters, as a :class:`~lior.interfaces.Probe`.
+
+    A finite nudge ``b`` adds an error of first order in ``b`` to the phases, as
+    a real one-sided estimate has.
+    """
+
+    def __init__(self, seed: int, dtype: torch.dtype):
+        generator = torch.Generator().manual_seed(seed)
+
+        def noise(*shape: int) -> Tensor:
+            return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+
+        shapes: dict[str, tuple[int, ...]] = {"scalar": (), "vector": (5,), "matrix": (3, 4), "empty": (0, 3)}
+        self.start: State = {name: noise(*shape) for name, shape in shapes.items()}
+        self.target: State = {name: self.start[name] + noise(*shape) for name, shape in shapes.items()}
+        self.curvature: State = {name: 0.5 + noise(*shape).abs() for name, shape in shapes.items()}
+
+    def loss(self, params: State) -> float:
+        """The mean over all numbers."""
+        count = max(1, sum(p.numel() for p in params.values()))
+        # Sorted: the order of the entries must not change the rounding.
+        terms = (self.curvature[k] * (params[k] - self.target[k]) ** 2 for k in sorted(params))
+        return 0.5 * sum(term.sum().item() for term in terms) / count
+
+    def phases(self, params: State, nudge: float) -> State:
+        """The gradient of :meth:`loss`, with an error for a finite nudge; zeros for ``nudge = 0``."""
+        if nudge == 0:
+            return {k: torch.zeros_like(p) for k, p in params.items()}
+        count = max(1, sum(p.numel() for p in params.values()))
+        error = 0.0 if math.isinf(nudge) else nudge / count
+        return {k: self.curvature[k] * (p - self.target[k]) / count + error for k, p in params.items()}
+
+
+class Broken(Parabola):
+    """A parabola that answers with a number that is not finite."""
+
+    def __init__(self, seed: int, answer: float):
+        super().__init__(seed, torch.float32)
+        self.answer = answer
+
+    def loss(self, params: State) -> float:
+        """The wrong answer."""
+        return self.answer
+
+    def phases(self, params: State, nudge: float) -> State:
+        """The wrong answer, in every number."""
+        return {k: torch.full_like(p, self.answer) for k, p in params.items()}
+
+
+def updater_contract(make: Callable[[], Updater]) -> type:
+    """A new class whose ``test_*`` methods check the updater that ``make()`` returns.
+
+    Parameters
+    ----------
+    make
+        Returns the updater, with options that suit a problem with curvatures and
+        distances of about 1; called afresh by each test.
+    """
+
+    class UpdaterContract:
+        def test_declares_what_the_interface_asks_for(self) -> None:
+            updater = make()
+            assert isinstance(updater, Updater)
+            assert updater.api_version == API_VERSION
+            state = updater.init(Parabola(0, torch.float32).start)
+            assert all(type(value) is Tensor for value in state.values()), "the state is flat"
+
+        @settings(LAW, max_examples=3)
+        @given(seed=seeds(), dtype=dtypes())
+        def test_descends_further_than_random_search(self, seed: int, dtype: torch.dtype) -> None:
+            problem = Parabola(seed, dtype)
+            params = _run(make(), problem, seed, _STEPS)
+            reached, baseline = problem.loss(params), _random_search(problem, seed)
+            assert reached < baseline, (
+                f"loss {reached:.4f} after {_STEPS} steps; random search {baseline:.4f}"
+            )
+
+        @LAW
+        @given(seed=seeds(), dtype=dtypes())
+        def test_shapes_and_dtypes_stay(self, seed: int, dtype: torch.dtype) -> None:
+            problem, updater = Parabola(seed, dtype), make()
+            state = updater.init(problem.start)
+            params, after, report = _step(updater, problem, problem.start, state, seed)
+            assert report.accepted
+            for given_, returned in ((problem.start, params), (state, after)):
+                assert given_.keys() == returned.keys()
+                for key, value in given_.items():
+                    assert (returned[key].shape, returned[key].dtype) == (value.shape, value.dtype), key
+
+        @LAW
+        @given(seed=seeds())
+        def test_a_generator_determines_the_result(self, seed: int) -> None:
+            problem = Parabola(seed, torch.float32)
+            _assert_same(*(_run(make(), problem, seed, 5) for _ in range(2)))
+
+        @LAW
+        @given(seed=seeds())
+        def test_a_run_can_be_resumed(self, seed: int) -> None:
+            updater, problem = make(), Parabola(seed, torch.float32)
+            params, state = problem.start, updater.init(problem.start)
+            for k in range(4):
+                # A file gives entries back in another order, and as other tensors.
+                params = {key: params[key].clone() for key in sorted(params, reverse=k % 2 == 0)}
+                state = {key: state[key].clone() for key in sorted(state, reverse=k % 2 == 0)}
+                params, state, _ = _step(updater, problem, params, state, seed + k)
+            straight, kept = problem.start, updater.init(problem.start)
+            for k in range(4):
+                straight, kept, _ = _step(updater, problem, straight, kept, seed + k)
+            _assert_same(params, straight)
+            _assert_same(state, kept)
+
+        @LAW
+        @given(seed=seeds())
+        def test_scale_zero_moves_nothing(self, seed: int) -> None:
+            updater, problem = make(), Parabola(seed, torch.float32)
+            state = updater.init(problem.start)
+            params, _, report = _step(updater, problem, problem.start, state, seed, scale=0.0)
+            assert report.accepted
+            _assert_same(params, problem.start)
+
+        @LAW
+        @given(seed=seeds())
+        def test_scale_shrinks_the_step(self, seed: int) -> None:
+            updater, problem = make(), Parabola(seed, torch.float64)
+            state = updater.init(problem.start)
+            small, whole = (
+                _distance(_step(updater, problem, problem.start, state, seed, scale=scale)[0], problem.start)
+                for scale in (1e-3, 1.0)
+            )
+            assert 0 < small < 0.1 * whole, f"moved {small} at scale 0.001 and {whole} at scale 1"
+
+        def test_what_is_not_finite_is_rejected(self) -> None:
+            for answer in (math.nan, math.inf, -math.inf):
+                updater, problem = make(), Broken(0, answer)
+                state = updater.init(problem.start)
+                params, after, report = _step(updater, problem, problem.start, state, 0)
+                assert not report.accepted, f"accepted a step from {answer}"
+                _assert_same(params, problem.start)
+                assert all(value.isfinite().all() for value in after.values())
+                recovered, _, report = _step(updater, Parabola(0, torch.float32), params, after, 0)
+                assert report.accepted, "a rejected step leaves the updater usable"
+                assert any(not torch.equal(recovered[k], params[k]) for k in params)
+
+        @LAW
+        @given(seed=seeds())
+        def test_inputs_are_not_mutated(self, seed: int) -> None:
+            updater, problem = make(), Parabola(seed, torch.float32)
+            params, state = problem.start, updater.init(problem.start)
+            for k in range(3):
+                kept, kept_state = _copy(params), _copy(state)
+                moved, after, _ = _step(updater, problem, params, state, seed + k)
+                _assert_same(params, kept)
+                _assert_same(state, kept_state)
+                params, state = moved, after
+
+        def test_no_parameters_are_no_problem(self) -> None:
+            updater, problem = make(), Parabola(0, torch.float32)
+            for params in ({}, {"empty": torch.zeros(0, 3)}):
+                moved, _, report = _step(updater, problem, params, updater.init(params), 0)
+                assert report.accepted
+                _assert_same(moved, params)
+
+    return UpdaterContract
+
+
+def _step(
+    updater: Updater, problem: Parabola, params: State, state: State, seed: int, scale: float = 1.0
+) -> tuple[State, State, Report]:
+    generator = torch.Generator().manual_seed(seed)
+    return updater.step(params, state, problem, scale=scale, generator=generator)
+
+
+def _run(updater: Updater, problem: Parabola, seed: int, steps: int) -> State:
+    generator = torch.Generator().manual_seed(seed)
+    params, state = problem.start, updater.init(problem.start)
+    for k in range(steps):
+        params, state, _ = updater.step(params, state, problem, scale=1 - k / steps, generator=generator)
+    return params
+
+
+def _random_search(problem: Parabola, seed: int) -> float:
+    """The best of as many points around the start, drawn like the target."""
+    # Another seed than the problem's, whose first draws are the target itself.
+    generator = torch.Generator().manual_seed(seed + 2**20)
+
+    def draw() -> State:
+        noise = {
+            k: torch.randn(p.shape, generator=generator, dtype=p.dtype) for k, p in problem.start.items()
+        }
+        return {k: p + noise[k] for k, p in problem.start.items()}
+
+    return min(problem.loss(problem.start), *(problem.loss(draw()) for _ in range(_STEPS)))
+
+
+def _distance(a: State, b: State) -> float:
+    return max((a[key] - b[key]).abs().max().item() for key in a if a[key].numel())
+
+
+def _copy(state: State) -> State:
+    return {key: value.clone() for key, value in state.items()}
+
+
+def _assert_same(actual: State, expected: State) -> None:
+    assert actual.keys() == expected.keys()
+    for key, value in expected.items():
+        assert torch.equal(actual[key], value), key

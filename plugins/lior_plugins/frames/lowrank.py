@@ -1,0 +1,53 @@
+"""Metric ``Ω² diag(λ) + U diag(D) Uᵀ`` with everything learned and no rotation."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+from torch import Generator, Tensor
+
+from lior.geometry import parametrise
+from lior.geometry.metric import MetricForm
+from lior.interfaces import State
+from lior.options import option
+
+
+@attrs.frozen(kw_only=True)
+class LowRank:
+    """A scale for every axis, and ``rank`` learned directions that add to the distance.
+
+    State: the entries of :mod:`lior.geometry.parametrise`. There are no
+    statistics.
+    """
+
+    api_version: ClassVar[int] = 1
+    learned: ClassVar[tuple[str, ...]] = ("log_lam", "log_omega", "u", "raw_d")
+
+    rank: int = option(4, help="number of learned directions besides the axes", low=0)
+
+    def init(self, n: int, *, generator: Generator) -> State:
+        """All scales 1, random directions of weight 0.1.
+
+        Raises
+        ------
+        UsageError
+            When ``n < 2``.
+        """
+        return parametrise.init(n, rank=self.rank, generator=generator)
+
+    def observe(self, state: State, z: Tensor) -> State:
+        """``state``: nothing is counted."""
+        return state
+
+    def form(self, state: State) -> MetricForm:
+        """The metric, with ``q = None``."""
+        return parametrise.form(state)
+
+    def pullback(self, state: State, dform: MetricForm) -> State:
+        """Derivatives with respect to the learned entries, given those with respect to the form."""
+        return parametrise.pullback(state, dform)
+
+    def project(self, state: State) -> State:
+        """Clamp the scales and weights, normalise the directions."""
+        return parametrise.project(state)

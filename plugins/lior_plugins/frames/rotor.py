@@ -1,0 +1,73 @@
+"""Metric whose rotation is learned, as the angles of layered Givens rotations."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import attrs
+import torch
+from torch import Generator, Tensor
+
+from lior.geometry import parametrise, rotor
+from lior.geometry.metric import MetricForm
+from lior.interfaces import State
+from lior.options import option
+
+_SPREAD = 0.1
+"""Initial spread of ``log λ``. With all ``λ`` equal the metric is isotropic: no angle would matter."""
+_TURN = 0.1
+"""Initial turn of a coordinate through all layers, in radians."""
+
+
+@attrs.frozen(kw_only=True)
+class Rotor:
+    """Learned angles, a learned scale along each rotated axis, and optionally learned directions.
+
+    State: ``theta (layers, n // 2)``, angles in radians for the planes of
+    :func:`lior.geometry.rotor.schedule`, and the entries of
+    :mod:`lior.geometry.parametrise`. There are no statistics.
+    """
+
+    api_version: ClassVar[int] = 1
+    learned: ClassVar[tuple[str, ...]] = ("theta", "log_lam", "log_omega", "u", "raw_d")
+
+    layers: int = option(0, help="layers of n/2 disjoint planes; 0 for as many as turn every plane", low=0)
+    rank: int = option(0, help="number of learned directions besides the rotated axes", low=0)
+
+    def init(self, n: int, *, generator: Generator) -> State:
+        """Small random angles, and scales that differ, so that no gradient is 0 by symmetry.
+
+        Raises
+        ------
+        UsageError
+            When ``n < 2``.
+        """
+        scales = parametrise.init(n, rank=self.rank, spread=_SPREAD, generator=generator)
+        layers = self.layers or rotor.cycle(n)
+        theta = torch.randn(layers, n // 2, generator=generator, device=generator.device)
+        return {"theta": theta * (_TURN / math.sqrt(layers)), **scales}
+
+    def observe(self, state: State, z: Tensor) -> State:
+        """``state``: nothing is counted."""
+        return state
+
+    def form(self, state: State) -> MetricForm:
+        """The metric; ``q`` is built in ``O(layers n²)``."""
+        theta, n = state["theta"], state["log_lam"].shape[0]
+        return parametrise.form(state, rotor.matrix(theta, _planes(state), n))
+
+    def pullback(self, state: State, dform: MetricForm) -> State:
+        """Derivatives with respect to the learned entries, given those with respect to the form."""
+        assert dform.q is not None, "the form of this frame has a rotation, so its derivative has one"
+        dtheta = rotor.pullback(state["theta"], _planes(state), dform.q)
+        return {"theta": dtheta, **parametrise.pullback(state, dform)}
+
+    def project(self, state: State) -> State:
+        """Wrap the angles to [−π, π), clamp the scales and weights, normalise the directions."""
+        return {**parametrise.project(state), "theta": rotor.wrap(state["theta"])}
+
+
+def _planes(state: State) -> Tensor:
+    theta = state["theta"]
+    return rotor.schedule(state["log_lam"].shape[0], theta.shape[0], device=theta.device)

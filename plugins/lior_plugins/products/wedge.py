@@ -1,0 +1,34 @@
+"""Cost from the antisymmetric part: the area ``√(max(qq kk − qk², 0) + ε)``."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+from torch import Tensor
+
+from lior.geometry import gram
+from lior.interfaces import CostPartials, State
+from lior.options import option
+from lior_plugins.products.identity import IdentityLift
+
+
+@attrs.frozen(kw_only=True)
+class Wedge(IdentityLift):
+    """The area ``|z_q ∧ z_k|`` of the parallelogram of two coordinates; see :mod:`lior.geometry.gram`.
+
+    It is smallest for parallel coordinates, of whatever length and sign, and
+    grows with both lengths. It depends on the origin, unlike a distance.
+    """
+
+    api_version: ClassVar[int] = 1
+
+    eps: float = option(1e-2, help="added to the squared area", low=1e-12)
+
+    def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
+        """The area, of the broadcast shape of the Gram numbers."""
+        return gram.area(qq, qk, kk, self.eps)
+
+    def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
+        """Partial derivatives of :meth:`cost`."""
+        return CostPartials(*gram.area_partials(qq, qk, kk, self.eps), params={})

@@ -1,0 +1,60 @@
+"""Contrastive learning: the difference between a nudged and a free phase, scaled by Adam's moments.
+
+``Δθ = -lr · scale · adam(g)`` with ``g = (<∂E/∂θ>_nudged - <∂E/∂θ>_free) / b``
+(equilibrium propagation, Scellier & Bengio 2017). Clamped, ``b = ∞``, it is the
+gradient of the loss itself; a finite nudge is applied in both directions and
+averaged, which cancels the error of first order in ``b`` (Laborieux et al. 2021).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import attrs
+import torch
+from torch import Generator
+
+from lior.interfaces import Probe, Report, State
+from lior.learning import moments
+from lior.options import option
+
+
+@attrs.frozen(kw_only=True)
+class Contrastive:
+    """Descends along the statistics of two phases; never measures a loss.
+
+    State: the moments (:mod:`lior.learning.moments`) and ``rejected``, the
+    number of steps that were not taken because they were not finite.
+    """
+
+    api_version: ClassVar[int] = 1
+
+    learning_rate: float = option(0.02, help="largest change of a parameter per step, about", low=0)
+    nudge: float = option(math.inf, help="strength b of the nudge; inf clamps outputs to the targets", low=0)
+    b1: float = option(0.9, help="decay of the gradient's running mean", low=0, high=0.9999)
+    b2: float = option(0.99, help="decay of the squared gradient's running mean", low=0, high=0.9999)
+    eps: float = option(1e-8, help="gradients below this size count as none", low=1e-30)
+
+    def init(self, params: State) -> State:
+        """Zero moments; ``step`` and ``rejected`` are 0."""
+        return moments.init(params) | {"rejected": moments.counter(params)}
+
+    def step(
+        self, params: State, state: State, probe: Probe, *, scale: float, generator: Generator
+    ) -> tuple[State, State, Report]:
+        """One update; on a non-finite one only ``rejected`` changes. ``generator`` is not used."""
+        directions, after = moments.update(
+            self._gradient(params, probe), state, b1=self.b1, b2=self.b2, eps=self.eps
+        )
+        rate = self.learning_rate * scale
+        moved = {name: torch.sub(p, directions[name], alpha=rate) for name, p in params.items()}
+        if not moments.finite(moved, after):
+            return params, state | {"rejected": state["rejected"] + 1}, Report(accepted=False, loss=None)
+        return moved, state | after, Report(accepted=True, loss=None)
+
+    def _gradient(self, params: State, probe: Probe) -> State:
+        if math.isinf(self.nudge):
+            return probe.phases(params, self.nudge)
+        ahead, back = probe.phases(params, self.nudge), probe.phases(params, -self.nudge)
+        return {name: torch.lerp(ahead[name], back[name], 0.5) for name in params}

@@ -1,0 +1,132 @@
+"""Errors are one line and an exit code; typos get a suggestion; completion imports nothing."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from lior.errors import ConfigError, DataError, UnknownPlugin
+from lior_cli import main as entry
+from lior_cli.main import COMMANDS, cli, main
+
+
+class OutOfMemoryError(RuntimeError):
+    """As torch's, which is matched by its name."""
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Let the command ``train`` raise an error."""
+
+    def fail(error: BaseException) -> None:
+        @click.command()
+        def command():
+            raise error
+
+        monkeypatch.setattr(entry, "failing_command", command, raising=False)
+        monkeypatch.setitem(COMMANDS, "train", ("lior_cli.main:failing_command", "Fail."))
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (DataError("no such text: x"), 1, "no such text: x"),
+        (UnknownPlugin("no plugin x"), 2, "no plugin x"),
+        (ConfigError(["seed is wrong"]), 2, "seed is wrong"),
+        (click.UsageError("bad flag"), 2, "bad flag Try 'lior train --help'."),
+        (click.ClickException("no"), 1, "no"),
+        (MemoryError(), 1, "out of memory"),
+        (OutOfMemoryError("CUDA out of memory"), 1, "out of memory"),
+        (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 1, "no space left on the device: /x/y"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 1, "/x/y: Permission denied"),
+        (ValueError("odd\nsecond line"), 1, "ValueError: odd. This is a defect"),
+        (OSError("without a number"), 1, "OSError: without a number. This is a defect"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_an_error_is_one_line_and_a_code(failing, capsys, error, code, message):
+    if isinstance(error, click.UsageError):
+        error.ctx = click.Context(click.Command("train"), info_name="lior train")
+    failing(error)
+    assert main(["train"]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"lior: error: {message}")
+    assert err.count("\n") == 1
+
+
+def test_interruption(failing, capsys):
+    failing(KeyboardInterrupt())
+    assert main(["train"]) == 130
+    assert capsys.readouterr().err.strip() == "lior: interrupted"
+
+
+def test_debug_shows_the_traceback(failing):
+    error = ValueError("odd")
+    failing(error)
+    with pytest.raises(ValueError, match="odd"):
+        main(["--debug", "train"])
+
+
+def test_debug_leaves_wrong_use_alone(capsys):
+    assert main(["--debug", "trian"]) == 2
+    assert "Did you mean 'train'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "args", [["plugnis"], ["--hlp"], ["plugins", "--knd"], ["config", "chekc"], ["config", "copy"]]
+)
+def test_wrong_use_is_code_2(capsys, args):
+    assert main(args) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("lior: error: ")
+    assert err.count("\n") == 1
+
+
+def test_success_is_code_0(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("lior, version ")
+
+
+def test_help_lists_every_command_in_order():
+    listing = CliRunner().invoke(cli, ["--help"]).output
+    positions = [listing.index(f"\n  {name} ") for name in COMMANDS]
+    assert positions == sorted(positions)
+    assert all(help in " ".join(listing.split()) for _, help in COMMANDS.values())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_kept_help_is_that_of_the_command(name):
+    context = click.Context(cli)
+    command = cli.get_command(context, name)
+    assert command is not None
+    assert command.get_short_help_str(limit=200).rstrip(".") in COMMANDS[name][1]
+
+
+def test_completion_of_commands_imports_none(monkeypatch):
+    monkeypatch.setattr(cli, "get_command", lambda *_: pytest.fail("imported a command"))
+    found = cli.shell_complete(click.Context(cli), "p")
+    assert [(item.value, item.help) for item in found] == [("plugins", COMMANDS["plugins"][1])]
+
+
+def test_a_reader_that_leaves_is_no_error():
+    """The table is larger than the buffer of a pipe, so that writing fails."""
+    code = (
+        "import sys, click; from lior_cli import main as m\n"
+        "m.big = click.Command('big', callback=lambda: click.echo('x' * 1_000_000))\n"
+        "m.COMMANDS['train'] = ('lior_cli.main:big', '')\n"
+        "sys.exit(m.main(['train']))"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child.stdout.read(1)
+    child.stdout.close()
+    assert child.stderr.read() == b""
+    assert child.wait() in (0, 1), "which of them is left to Click"
+    child.stderr.close()

@@ -1,0 +1,116 @@
+"""Flags made from the schema: what they show, what they complete, and what they pass on."""
+
+from __future__ import annotations
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from lior._registry import registry
+from lior.config import keys, load
+from lior_cli.options import PluginName, RecipeName, flag, flagged_keys, schema_options
+
+
+@click.command()
+@click.argument("text", nargs=-1)
+@schema_options
+def command(text, recipe, overrides):
+    """Resolve a configuration."""
+    resolved = load(recipe, env={}, overrides=overrides)
+    click.echo(f"{text} {resolved.config}")
+    for key, origin in resolved.origins.items():
+        click.echo(f"{key}={origin}")
+
+
+def run(*args: str):
+    return CliRunner().invoke(command, args)
+
+
+def test_flags_are_those_of_the_run_and_its_data():
+    names = (
+        "seed device time-limit valid holdout field tokenizer encoder frame rsource product updater memory"
+    )
+    assert [flag(key) for key in flagged_keys()] == [f"--{name}" for name in names.split()]
+
+
+def test_help_shows_meaning_range_default_and_installed_names():
+    text = " ".join(run("--help").output.split())
+    for key in flagged_keys():
+        assert key.help[1:] in text
+        assert key.kind or key.allowed in text
+    assert "[default: 0.1]" in text
+    assert f"[{'|'.join(registry.names('frame'))}]" in text
+    assert f"[{'|'.join(registry.names('memory'))}],..." in text
+
+
+def test_a_flag_that_is_not_given_leaves_the_default():
+    output = run("a.txt").output
+    assert str(load(env={}).config) in output
+    assert "('a.txt',)" in output
+    assert "=--" not in output
+
+
+@pytest.mark.parametrize("key", list(flagged_keys()), ids=flag)
+def test_a_flag_sets_its_key_and_is_its_origin(key):
+    value = {
+        "device": "cpu",
+        "frame": "rotor",
+        "memory": "sdm",
+        "rsource": "curvature",
+        "product": "wedge",
+        "updater": "spsa",
+        "encoder": "poles",
+        "tokenizer": "bytes",
+        "holdout": "0.25",
+    }.get(key.kind or key.path[-1], "7")
+    result = run(flag(key), value)
+    assert result.exit_code == 0, result.exception or result.output
+    assert f"\n{key.dotted}={flag(key)}\n" in result.output
+    assert value in result.output
+
+
+def test_set_reaches_every_key_and_flags_win():
+    output = run("--set", "geometry.steps=5", "--set", "seed=1", "--seed", "2", "--config", "tiny").output
+    assert "steps=5" in output
+    assert "seed=2" in output
+    assert "\ngeometry.batch=tiny\n" in output
+
+
+def test_faults_of_flags_are_collected():
+    result = run("--seed", "x", "--holdout", "2", "--set", "foo")
+    assert len(result.exception.problems) == 3
+    assert any("(from --seed)" in line for line in result.exception.problems)
+
+
+@pytest.mark.parametrize(
+    ("args", "hint"),
+    [(["--frame", "rottor"], "Did you mean 'rotor'?"), (["--memory", "sdm,exat"], "Did you mean 'exact'?")],
+)
+def test_an_unknown_plugin_is_wrong_use(args, hint):
+    result = run(*args)
+    assert result.exit_code == 2
+    assert hint in " ".join(result.output.split())
+
+
+def test_a_class_may_be_named_by_its_path():
+    assert "name='some.module:Class'" in run("--frame", "some.module:Class").output
+
+
+def test_completion_of_plugins():
+    parameter = click.Option(["--x"])
+    context = click.Context(command)
+    (item,) = PluginName("frame").shell_complete(context, parameter, "ro")
+    assert item.value == "rotor"
+    assert item.help.startswith("lior ")
+    (item,) = PluginName("memory", several=True).shell_complete(context, parameter, "exact,s")
+    assert item.value == "exact,sdm"
+
+
+def test_completion_of_recipes():
+    items = RecipeName().shell_complete(click.Context(command), click.Option(["--x"]), "ti")
+    assert [(item.value, item.type) for item in items] == [("tiny", "plain"), ("ti", "file")]
+
+
+def test_flags_are_unique():
+    flags = [flag(key) for key in keys() if key in list(flagged_keys())]
+    assert len(set(flags)) == len(flags)

@@ -1,0 +1,37 @@
+"""docs/cli.md is what the commands and the schema say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lior.config import keys
+from lior_cli.main import COMMANDS
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
+MEND = "LIOR_ALLOW_PLUGINS=lior python -m lior_cli.reference > docs/cli.md"
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("LIOR_")}
+    command = [sys.executable, "-m", "lior_cli.reference"]
+    made = subprocess.run(
+        command, env=env | {"LIOR_ALLOW_PLUGINS": "lior"}, capture_output=True, text=True, check=False
+    )
+    assert made.returncode == 0, made.stderr
+    return made.stdout
+
+
+def test_page_is_current(page):
+    assert PAGE.read_text() == page, f"docs/cli.md is out of date; run: {MEND}"
+
+
+def test_page_has_every_command_and_key(page):
+    assert all(f"## lior {name}\n" in page for name in COMMANDS)
+    assert all(f"| `{key.dotted}` |" in page for key in keys())
+    assert MEND in page

@@ -1,0 +1,99 @@
+"""The Jordan–Wigner matrices obey Clifford's relations; the rotor turns vectors and spinors."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from lior.geometry import clifford
+from lior.testing.strategies import fill
+
+SIZES = pytest.mark.parametrize("n", [2, 3, 5, 8])
+
+
+def angles(n, seed=0):
+    return fill((n // 2,), "normal", seed, torch.float64)
+
+
+def identity(n):
+    return torch.eye(clifford.spinor_dimension(n), dtype=torch.complex128)
+
+
+def turn(theta, n):
+    """Rotation by ``theta[k]`` in the plane of axes ``2k, 2k + 1``."""
+    q = torch.eye(n, dtype=torch.float64)
+    for k, angle in enumerate(theta.tolist()):
+        c, s = math.cos(angle), math.sin(angle)
+        q[2 * k : 2 * k + 2, 2 * k : 2 * k + 2] = torch.tensor([[c, -s], [s, c]])
+    return q
+
+
+@SIZES
+def test_generators_anticommute(n):
+    gammas = clifford.gamma_matrices(n)
+    assert gammas.shape == (n, 2 ** math.ceil(n / 2), 2 ** math.ceil(n / 2))
+    for a in range(n):
+        assert_close(gammas[a], gammas[a].mH)
+        for b in range(n):
+            anticommutator = gammas[a] @ gammas[b] + gammas[b] @ gammas[a]
+            assert_close(anticommutator, 2.0 * (a == b) * identity(n), atol=0, rtol=0)
+
+
+@SIZES
+def test_a_vector_squares_to_its_length(n):
+    gammas, v = clifford.gamma_matrices(n), fill((3, n), "normal", 1, torch.float64)
+    squared = clifford.slash(v, gammas) @ clifford.slash(v, gammas)
+    assert_close(squared, v.square().sum(-1)[:, None, None] * identity(n))
+
+
+@SIZES
+def test_rotor_is_the_exponential_of_the_bivectors(n):
+    gammas, theta = clifford.gamma_matrices(n), angles(n)
+    exponent = sum(-0.5 * theta[k] * clifford.bivector(gammas, 2 * k, 2 * k + 1) for k in range(n // 2))
+    assert_close(clifford.rotor(theta, n), torch.linalg.matrix_exp(exponent))
+
+
+@SIZES
+def test_rotor_is_unitary_and_a_homomorphism(n):
+    first, second = angles(n, 1), angles(n, 2)
+    s = clifford.rotor(first, n)
+    assert_close(s @ s.mH, identity(n))
+    assert_close(s @ clifford.rotor(second, n), clifford.rotor(first + second, n))
+
+
+@SIZES
+def test_rotor_turns_vectors(n):
+    gammas, theta, v = clifford.gamma_matrices(n), angles(n, 3), fill((n,), "normal", 4, torch.float64)
+    s = clifford.rotor(theta, n)
+    assert_close(s @ clifford.slash(v, gammas) @ s.mH, clifford.slash(turn(theta, n) @ v, gammas))
+
+
+@SIZES
+def test_a_full_turn_changes_the_sign_of_spinors(n):
+    theta = torch.zeros(n // 2, dtype=torch.float64)
+    theta[0] = 2 * math.pi
+    assert_close(clifford.rotor(theta, n), -identity(n))
+    assert_close(clifford.rotor(2 * theta, n), identity(n))
+
+
+@SIZES
+def test_relative_rotation_depends_on_the_difference_alone(n):
+    theta = angles(n)
+    q, k = (
+        torch.complex(*fill((2, clifford.spinor_dimension(n)), "normal", i, torch.float64)) for i in (5, 6)
+    )
+
+    def score(at_q, at_k):
+        return torch.vdot(clifford.rotor(at_q * theta, n) @ q, clifford.rotor(at_k * theta, n) @ k)
+
+    assert_close(score(3, 5), score(10, 12))
+    assert not torch.isclose(score(3, 5), score(3, 6))
+
+
+def test_real_dtypes_follow_the_angles():
+    for dtype in (torch.float32, torch.float64):
+        assert clifford.rotor_phases(torch.ones(4, dtype=dtype), 8).dtype == dtype
+    assert clifford.gamma_matrices(3, dtype=torch.complex64).dtype == torch.complex64

@@ -1,0 +1,216 @@
+"""Spaces of known curvature, the symmetries of Riemann's tensor, and the conformal closed form."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from lior.errors import UsageError
+from lior.geometry import conformal, curvature, metric
+from lior.geometry.conformal import Mixture
+from lior.testing.states import assert_derivatives, gradients
+from lior.testing.strategies import LAW, fill, metric_forms, seeds
+
+
+def stereographic(sign, radius=1.0):
+    """Sphere (sign +1) or hyperbolic space (−1) of a radius, in stereographic coordinates."""
+
+    def metric_at(x):
+        factor = (4 / (1 + sign * x.square().sum(-1) / radius**2).square())[..., None, None]
+        return factor * torch.eye(x.shape[-1], dtype=x.dtype)
+
+    return metric_at
+
+
+def curvilinear(x):
+    """Flat space in the coordinates ``x + sin(x_next)/3``."""
+    n = x.shape[-1]
+    shift = torch.eye(n, dtype=x.dtype).roll(1, dims=1)
+    jacobian = torch.eye(n, dtype=x.dtype) + (x.roll(-1, dims=-1).cos() / 3)[..., :, None] * shift
+    return jacobian.mT @ jacobian
+
+
+def generic(n, seed=0):
+    """A metric without any symmetry: ``1 + BᵀB`` with waves in every entry of ``B``."""
+    wave = fill((n, n, n), "normal", seed, torch.float64) / n
+
+    def metric_at(x):
+        b = torch.einsum("...a,aij->...ij", x, wave).sin()
+        return torch.eye(n, dtype=x.dtype) + b.mT @ b
+
+    return metric_at
+
+
+def all_of(metric_at, x):
+    jet = curvature.metric_jet(metric_at, x)
+    riemann = curvature.riemann(jet)
+    return jet.g, riemann, curvature.scalar(riemann, jet.g)
+
+
+def point(n, seed=1):
+    return 0.2 * fill((n,), "normal", seed, torch.float64)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 8])
+@pytest.mark.parametrize("radius", [1.0, 2.0])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_spaces_of_constant_curvature(n, radius, sign):
+    expected = sign * n * (n - 1) / radius**2
+    g, riemann, scalar = all_of(stereographic(sign, radius), point(n))
+    assert_close(scalar.item(), expected, rtol=1e-7, atol=0)
+    assert_close(curvature.ricci(riemann, g), g * sign * (n - 1) / radius**2, rtol=1e-7, atol=1e-6)
+    planes = torch.eye(n * (n - 1) // 2, dtype=torch.float64)
+    assert_close(curvature.curvature_operator(riemann, g), planes * sign / radius**2, rtol=0, atol=1e-7)
+
+
+def test_flat_space_in_curved_coordinates():
+    g, riemann, scalar = all_of(curvilinear, point(3))
+    assert not torch.allclose(g, torch.eye(3, dtype=g.dtype), atol=0.1)
+    assert_close(riemann, torch.zeros_like(riemann), rtol=0, atol=1e-8)
+    assert abs(scalar) < 1e-8
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_symmetries_and_first_bianchi_identity(n):
+    _, r, _ = all_of(generic(n), point(n))
+    assert r.abs().max() > 1e-3
+    zero = torch.zeros_like(r)
+    for broken in (
+        r + r.permute(1, 0, 2, 3),
+        r + r.permute(0, 1, 3, 2),
+        r - r.permute(2, 3, 0, 1),
+        r + r.permute(0, 2, 3, 1) + r.permute(0, 3, 1, 2),
+    ):
+        assert_close(broken, zero, rtol=0, atol=1e-9)
+
+
+def test_contracting_the_antisymmetric_pair_gives_nothing():
+    g, riemann, scalar = all_of(generic(3), point(3))
+    inverse = torch.linalg.inv(g)
+    assert abs(torch.einsum("rs,mn,rsmn->", inverse, inverse, riemann)) < 1e-9
+    assert abs(scalar) > 1e-3
+
+
+def test_christoffel_symbols_keep_the_metric():
+    jet = curvature.metric_jet(generic(3), point(3))
+    gamma = curvature.christoffel(jet)
+    lowered = torch.einsum("al,lrm->arm", jet.g, gamma)
+    covariant = jet.dg - torch.einsum("nrm->rmn", lowered) - torch.einsum("mrn->rmn", lowered)
+    assert_close(covariant, torch.zeros_like(covariant), rtol=0, atol=1e-12)
+    assert_close(gamma, gamma.mT)
+
+
+def test_twice_the_trace_of_the_operator_is_the_scalar():
+    g, riemann, scalar = all_of(generic(4), point(4))
+    operator = curvature.curvature_operator(riemann, g)
+    assert operator.shape == (6, 6)
+    assert_close(operator, operator.mT, rtol=0, atol=1e-9)
+    assert_close(2 * operator.trace(), scalar)
+
+
+def test_a_constant_factor_divides_the_scalar():
+    _, _, one = all_of(generic(3), point(3))
+    _, _, four = all_of(lambda x: 4 * generic(3)(x), point(3))
+    assert_close(four, one / 4)
+
+
+@pytest.mark.parametrize(
+    "x", [torch.zeros(9, dtype=torch.float64), torch.zeros(3), torch.zeros(2, 3, dtype=torch.float64)]
+)
+def test_the_dense_oracle_says_what_it_takes(x):
+    with pytest.raises(UsageError, match="one point of 2 to 8 coordinates in float64"):
+        curvature.metric_jet(generic(3), x)
+
+
+def mixture(form, n, seed, count=6):
+    centres = fill((count, n), "normal", seed, torch.float64)
+    amplitudes = 0.3 * fill((count,), "normal", seed + 1, torch.float64)
+    return Mixture(centres @ metric.root(form).mT, amplitudes, torch.tensor(2.5, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_closed_form_is_the_curvature_of_the_conformal_metric(n):
+    form = metric.MetricForm(
+        q=None,
+        lam=torch.linspace(0.5, 2, n, dtype=torch.float64),
+        omega2=torch.tensor(1.3, dtype=torch.float64),
+        u=torch.nn.functional.normalize(fill((n, 2), "normal", 3, torch.float64), dim=0),
+        d=torch.tensor([0.5, 2.0], dtype=torch.float64),
+    )
+    root, field = metric.root(form), mixture(form, n, 4)
+
+    def metric_at(x):
+        phi = conformal.log_factor(x.reshape(-1, n) @ root.mT, field).reshape(x.shape[:-1])
+        return (2 * phi).exp()[..., None, None] * metric.dense(form)
+
+    x = point(n, 5)
+    _, _, expected = all_of(metric_at, x)
+    actual = conformal.scalar_curvature((root @ x)[None], field, n)[0]
+    assert abs(expected) > 1e-2
+    assert_close(actual, expected, rtol=1e-7, atol=1e-9)
+    assert_close(
+        conformal.resilience((root @ x)[None], field, n, 1e-8)[0], (expected.abs() / n**2 + 1e-8).sqrt()
+    )
+
+
+@LAW
+@given(seed=seeds(), form=metric_forms(dtype=torch.float64))
+def test_conformal_pullback_is_the_derivative(seed, form):
+    n = form.lam.shape[0]
+    field = mixture(form, n, seed)._replace(width=torch.tensor(float(n), dtype=torch.float64))
+    y = fill((4, n), "normal", seed + 2, torch.float64) @ metric.root(form).mT
+    dr = fill((4,), "normal", seed + 3, torch.float64)
+    dy, dfield = conformal.resilience_pullback(y, field, n, 1e-6, dr)
+    expected = gradients(
+        lambda s: (
+            dr * conformal.resilience(s["y"], Mixture(s["centres"], s["amplitudes"], s["width"]), n, 1e-6)
+        ).sum(),
+        {"y": y, **field._asdict()},
+        ("y", *Mixture._fields),
+    )
+    assert_derivatives({"y": dy, **dfield._asdict()}, expected)
+
+
+@LAW
+@given(seed=seeds(), offset=st.sampled_from((0.0, 1e4)))
+def test_conformal_curvature_in_float32_far_from_the_origin(seed, offset):
+    # Multiples of 1/64, so that float32 holds the coordinates exactly.
+    y, centres = (
+        (64 * fill((rows, 8), "normal", seed, torch.float64)).round() / 64 + offset for rows in (5, 7)
+    )
+    amplitudes, width = fill((7,), "normal", seed + 1, torch.float64), torch.tensor(3.0, dtype=torch.float64)
+    field, dr = Mixture(centres, amplitudes, width), torch.ones(5, dtype=torch.float64)
+    exact = conformal.scalar_curvature(y, field, 8)
+    single = Mixture(*(part.float() for part in field))
+    close = {"rtol": 0, "atol": 1e-5 * exact.abs().max().item()}
+    assert_close(conformal.scalar_curvature(y.float(), single, 8).double(), exact, **close)
+    dy, _ = conformal.resilience_pullback(y, field, 8, 1e-2, dr)
+    dy_single, _ = conformal.resilience_pullback(y.float(), single, 8, 1e-2, dr.float())
+    assert_close(dy_single.double(), dy, rtol=0, atol=1e-3 * dy.abs().max().item())
+
+
+@pytest.mark.parametrize("width", [1.0, 1e-6])
+def test_far_away_a_conformal_metric_is_flat(width):
+    centres, amplitudes = fill((6, 3), "normal", 0, torch.float32), torch.ones(6)
+    field = Mixture(centres, amplitudes, torch.tensor(width))
+    far = torch.full((1, 3), 1e15)
+    assert conformal.scalar_curvature(far, field, 3) == 0
+    dy, dfield = conformal.resilience_pullback(far, field, 3, 1e-8, torch.ones(1))
+    assert all((value == 0).all() for value in (dy, *dfield))
+
+
+@LAW
+@given(seed=seeds(), size=st.sampled_from((0.01, 1.0, 1e6)))
+def test_bounded_amplitudes_bound_the_factor(seed, size):
+    amplitudes = size * fill((6,), "normal", seed, torch.float32)
+    bounded = conformal.bounded_amplitudes(amplitudes, 3.0)
+    assert bounded.abs().sum() <= 3
+    assert math.isclose(bounded.abs().sum(), min(3.0, amplitudes.abs().sum()), rel_tol=1e-4)
+    assert (conformal.bounded_amplitudes(bounded, 3.0) == bounded).all()
+    field = Mixture(torch.zeros(6, 2), bounded, torch.ones(()))
+    assert (conformal.log_factor(fill((9, 2), "normal", seed, torch.float32), field).abs() <= 3).all()

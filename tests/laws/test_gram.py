@@ -1,0 +1,161 @@
+"""Costs from Gram numbers: the formulas, their identities and their extremes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from lior.geometry import gram
+from lior.testing.states import assert_derivatives, gradients
+from lior.testing.strategies import DTYPES, LAW, ORDINARY, dimensions, dtypes, fill, seeds, tensors
+
+EPS = 1e-2
+NAMES = ("qq", "qk", "kk")
+
+
+def plain_distance(qq, qk, kk):
+    return ((qq + kk - 2 * qk).clamp(min=0) + EPS).sqrt()
+
+
+def plain_area(qq, qk, kk):
+    return ((qq * kk - qk * qk).clamp(min=0) + EPS).sqrt()
+
+
+COSTS = pytest.mark.parametrize(
+    ("cost", "partials", "plain"),
+    [
+        (gram.distance, gram.distance_partials, plain_distance),
+        (gram.area, gram.area_partials, plain_area),
+    ],
+    ids=["distance", "area"],
+)
+
+
+def numbers(q, k):
+    return q.square().sum(-1, keepdim=True), q @ k.mT, k.square().sum(-1)[None]
+
+
+@COSTS
+@LAW
+@given(q=tensors(4, 8, edges=ORDINARY, dtype=torch.float64), seed=seeds())
+def test_cost_is_the_formula(cost, partials, plain, q, seed):
+    arguments = numbers(q, fill((5, 8), "normal", seed, torch.float64))
+    assert_close(cost(*arguments, EPS), plain(*arguments), rtol=1e-12, atol=0)
+
+
+@COSTS
+@LAW
+@given(seed=seeds())
+def test_partials_are_the_derivatives_of_the_formula(cost, partials, plain, seed):
+    arguments = numbers(*(fill((6, 8), "normal", seed + i, torch.float64) for i in range(2)))
+    at = dict(zip(NAMES, torch.broadcast_tensors(*arguments), strict=True))
+    expected = gradients(lambda s: plain(s["qq"], s["qk"], s["kk"]).sum(), at, NAMES)
+    assert_derivatives(partials(*arguments, EPS)._asdict(), expected, 1e-12)
+
+
+@COSTS
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_partials_are_zero_where_the_maximum_takes_the_zero(cost, partials, plain, dtype):
+    below = torch.tensor([1.0, 1.0 + 1e-3, 7.0], dtype=dtype)
+    one = torch.ones(3, dtype=dtype)
+    assert_close(cost(one, below, one, EPS), torch.full((3,), math.sqrt(EPS), dtype=dtype))
+    for value in partials(one, below, one, EPS):
+        assert (value == 0).all()
+
+
+@COSTS
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_overflow_saturates(cost, partials, plain, dtype):
+    largest = torch.finfo(dtype).max
+    qq, kk = torch.tensor([largest, 1.0], dtype=dtype), torch.tensor([largest, 1.0], dtype=dtype)
+    value = cost(qq, torch.zeros(2, dtype=dtype), kk, EPS)
+    assert value[0] == math.sqrt(largest)
+    assert value[1] < 2, "one item's size changed another's cost"
+    for partial in partials(qq, torch.zeros(2, dtype=dtype), kk, EPS):
+        assert partial.isfinite().all()
+        assert partial[0] == 0
+
+
+@COSTS
+def test_results_are_new_memory_for_scalars_and_matrices(cost, partials, plain):
+    for shape in ((), (3,), (2, 3)):
+        arguments = {"qq": torch.full(shape, 2.0), "qk": torch.full(shape, 0.5), "kk": torch.full(shape, 1.0)}
+        assert_close(cost(*arguments.values(), EPS), plain(*arguments.values()))
+        partials(*arguments.values(), EPS)
+        assert all(
+            (arguments[name] == value).all() for name, value in zip(NAMES, (2.0, 0.5, 1.0), strict=True)
+        )
+
+
+@COSTS
+def test_any_argument_may_be_the_largest(cost, partials, plain):
+    one = torch.ones(())
+    for arguments in (
+        (torch.full((4, 5), 2.0), one, one),
+        (2 * one, torch.full((4, 5), 0.5), one),
+        (2 * one, one, torch.full((4, 5), 2.0)),
+        (torch.full((4, 1), 2.0), torch.full((5,), 0.5), one),
+    ):
+        assert_close(cost(*arguments, EPS), plain(*arguments))
+        assert all(value.shape == (4, 5) for value in partials(*arguments, EPS))
+
+
+@LAW
+@given(n=dimensions(), seed=seeds(), dtype=dtypes())
+def test_lagrange_identity(n, seed, dtype):
+    qq, qk, kk = numbers(*(fill((6, n), "normal", seed + i, dtype) for i in range(2)))
+    square = gram.area(qq, qk, kk, 1e-12).square() + qk.square()
+    assert_close(
+        square, (qq * kk).expand_as(square), rtol=1e-4 if dtype == torch.float32 else 1e-10, atol=1e-4
+    )
+
+
+@LAW
+@given(n=dimensions(), seed=seeds(), dtype=dtypes(), factor=st.sampled_from((-3.0, 0.5, 2.0)))
+def test_area_of_parallel_vectors_is_zero_and_scales(n, seed, dtype, factor):
+    q, k = (fill((6, n), "normal", seed + i, dtype) for i in range(2))
+    rounding = 30 * torch.finfo(dtype).eps * (factor * q.square().sum(-1).max()).square()
+    own = gram.area(
+        *(x.diagonal(dim1=-2, dim2=-1) for x in torch.broadcast_tensors(*numbers(q, factor * q))), 1e-12
+    )
+    assert (own.square() <= rounding + 1e-11).all()
+    one, other = (gram.area(*numbers(x, k), 1e-12) for x in (q, factor * q))
+    assert_close(other, abs(factor) * one, rtol=1e-2, atol=1e-2)
+
+
+@LAW
+@given(n=dimensions(), seed=seeds(), dtype=dtypes())
+def test_symplectic_form_is_antisymmetric_and_bilinear(n, seed, dtype):
+    q, k, other = (fill((6, n), "normal", seed + i, dtype) for i in range(3))
+    omega = gram.symplectic
+    assert_close(omega(q, k), -omega(k, q))
+    assert (omega(q, q).abs() <= 30 * torch.finfo(dtype).eps * q.square().sum(-1)).all()
+    assert_close(omega(q, 2 * k + other), 2 * omega(q, k) + omega(q, other), rtol=1e-3, atol=1e-4)
+    assert (omega(q, k) != 0).any(), "antisymmetric because it is 0"
+
+
+@pytest.mark.parametrize("n", [2, 3, 8])
+def test_symplectic_matrix(n):
+    matrix = gram.symplectic_dual(torch.eye(n)).mT
+    half = n // 2
+    assert_close(matrix, -matrix.mT)
+    assert torch.linalg.matrix_rank(matrix) == 2 * half
+    assert matrix[0, half] == 1
+    assert_close((matrix @ matrix)[: 2 * half, : 2 * half], -torch.eye(2 * half))
+    q, k = (fill((4, n), "normal", i, torch.float64) for i in range(2))
+    pairs = q @ gram.symplectic_dual(k).mT
+    assert_close(pairs, gram.symplectic(q[:, None], k[None]))
+
+
+@LAW
+@given(seed=seeds(), dtype=dtypes(), offset=st.sampled_from((0.0, 1e4)))
+def test_squared_distances_far_from_the_origin(seed, dtype, offset):
+    x, c = (fill((rows, 8), "normal", seed + rows, dtype) + offset for rows in (5, 7))
+    direct = (x.double()[:, None] - c.double()).square().sum(-1)
+    assert_close(gram.squared_distances(x, c).double(), direct, rtol=1e-4, atol=1e-4)
+    assert (gram.squared_distances(c, c) >= 0).all()

@@ -1,0 +1,208 @@
+"""Laws of layered Givens rotations; products of dense plane rotations are the reference."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from lior.geometry import rotor
+from lior.testing.strategies import LAW, dimensions, dtypes, fill, seeds
+
+SIZES = [2, 3, 4, 5, 8, 9, 64]
+
+
+def angles(n, seed, dtype=torch.float64, layers=None):
+    layers = rotor.cycle(n) if layers is None else layers
+    theta = math.pi * (
+        2 * torch.rand(layers, n // 2, generator=torch.Generator().manual_seed(seed)).double() - 1
+    )
+    return theta.to(dtype), rotor.schedule(n, layers)
+
+
+def givens(n, i, j, angle):
+    g = torch.eye(n, dtype=torch.float64)
+    g[i, i] = g[j, j] = math.cos(angle)
+    g[i, j], g[j, i] = -math.sin(angle), math.sin(angle)
+    return g
+
+
+def product(theta, planes, n):
+    """``Q`` one plane at a time, from the definition."""
+    q = torch.eye(n, dtype=torch.float64)
+    for row, pairs in zip(theta.tolist(), planes.tolist(), strict=True):
+        for angle, (i, j) in zip(row, pairs, strict=True):
+            q = q @ givens(n, i, j, angle)
+    return q
+
+
+def orthogonality_error(q):
+    q = q.double()
+    return (q.mT @ q - torch.eye(len(q), dtype=torch.float64)).abs().max().item()
+
+
+# --- planes -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_schedule_turns_every_plane_once(n):
+    planes = rotor.schedule(n, rotor.cycle(n))
+    assert planes.dtype == torch.int64
+    assert planes.shape == (rotor.cycle(n), n // 2, 2)
+    pairs = [tuple(pair) for pair in planes.reshape(-1, 2).tolist()]
+    assert sorted(pairs) == [(i, j) for i in range(n) for j in range(i + 1, n)]
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("layers", [0, 1, 200])
+def test_layers_are_of_disjoint_planes_and_repeat(n, layers):
+    planes = rotor.schedule(n, layers)
+    assert planes.shape == (layers, n // 2, 2)
+    for layer in planes.flatten(1).tolist():
+        assert len(set(layer)) == len(layer)
+    period = rotor.cycle(n)
+    assert torch.equal(planes[period:], planes[: max(0, layers - period)])
+
+
+@pytest.mark.parametrize("n", [2, 3, 8, 9])
+def test_angles_move_q_in_every_direction(n):
+    planes = rotor.schedule(n, rotor.cycle(n))
+    zero = torch.zeros(rotor.cycle(n), n // 2, dtype=torch.float64)
+    jacobian = torch.autograd.functional.jacobian(lambda theta: rotor.matrix(theta, planes, n), zero)
+    rank = torch.linalg.matrix_rank(jacobian.reshape(n * n, -1))
+    assert rank == n * (n - 1) // 2
+
+
+# --- the rotation -----------------------------------------------------------
+
+
+@LAW
+@given(n=st.sampled_from((2, 3, 5, 8)), seed=seeds(), layers=st.sampled_from((0, 1, 3, None)))
+def test_matrix_is_the_product_of_givens_rotations(n, seed, layers):
+    theta, planes = angles(n, seed, layers=layers)
+    assert_close(rotor.matrix(theta, planes, n), product(theta, planes, n), rtol=0, atol=1e-13)
+
+
+@LAW
+@given(n=dimensions(), seed=seeds(), dtype=dtypes())
+def test_q_is_a_rotation(n, seed, dtype):
+    theta, planes = angles(n, seed, dtype)
+    q = rotor.matrix(theta, planes, n)
+    assert q.dtype == dtype
+    assert orthogonality_error(q) < (2e-7 if dtype == torch.float32 else 1e-13)
+    assert_close(torch.linalg.det(q.double()).item(), 1.0, rtol=0, atol=1e-5)
+
+
+@LAW
+@given(n=dimensions(), seed=seeds(), dtype=dtypes())
+def test_apply_is_the_product_with_the_matrix(n, seed, dtype):
+    theta, planes = angles(n, seed, dtype)
+    q, x = rotor.matrix(theta, planes, n), fill((2, 5, n), "normal", seed, dtype)
+    tolerance = 1e-4 if dtype == torch.float32 else 1e-12
+    assert_close(rotor.apply(theta, planes, x), x @ q.mT, rtol=0, atol=tolerance)
+    assert_close(rotor.apply_transpose(theta, planes, x), x @ q, rtol=0, atol=tolerance)
+    assert_close(
+        rotor.apply_transpose(theta, planes, rotor.apply(theta, planes, x)), x, rtol=0, atol=tolerance
+    )
+
+
+@LAW
+@given(n=dimensions(), seed=seeds())
+def test_reversed_negative_angles_give_the_transpose(n, seed):
+    theta, planes = angles(n, seed)
+    back = rotor.matrix(-theta.flip(0), planes.flip(0), n)
+    assert_close(back, rotor.matrix(theta, planes, n).mT, rtol=0, atol=1e-13)
+
+
+@LAW
+@given(n=dimensions(), seed=seeds(), turns=st.integers(-3, 3))
+def test_full_turns_change_nothing(n, seed, turns):
+    theta, planes = angles(n, seed)
+    turned = theta + 2 * math.pi * turns
+    assert_close(rotor.matrix(turned, planes, n), rotor.matrix(theta, planes, n), rtol=0, atol=1e-12)
+    assert_close(
+        rotor.matrix(rotor.wrap(turned), planes, n), rotor.matrix(theta, planes, n), rtol=0, atol=1e-12
+    )
+
+
+def drift(updates, n=64):
+    """Orthogonality error in float32 after many random updates, wrapped after each."""
+    generator = torch.Generator().manual_seed(0)
+    theta, planes = angles(n, 0, torch.float32)
+    for _ in range(updates):
+        theta = rotor.wrap(theta + 0.1 * torch.randn(theta.shape, generator=generator))
+    return orthogonality_error(rotor.matrix(theta, planes, n))
+
+
+def test_q_stays_orthogonal_after_updates():
+    assert drift(2_000) < 1e-6
+
+
+@pytest.mark.slow
+def test_q_stays_orthogonal_after_a_hundred_thousand_updates():
+    assert drift(100_000) < 1e-6
+
+
+# --- derivative and wrapping ------------------------------------------------
+
+
+@LAW
+@given(n=dimensions(), seed=seeds(), layers=st.sampled_from((1, 2, None)))
+def test_pullback_is_the_derivative(n, seed, layers):
+    theta, planes = angles(n, seed, layers=layers)
+    dq = fill((n, n), "normal", seed + 1, torch.float64)
+    leaf = theta.clone().requires_grad_()
+    (expected,) = torch.autograd.grad((dq * rotor.matrix(leaf, planes, n)).sum(), leaf)
+    assert_close(rotor.pullback(theta, planes, dq), expected, rtol=1e-10, atol=1e-10)
+
+
+@LAW
+@given(n=dimensions(), seed=seeds())
+def test_pullback_keeps_float32(n, seed):
+    theta, planes = angles(n, seed, torch.float32)
+    dq = fill((n, n), "normal", seed + 1, torch.float32)
+    actual = rotor.pullback(theta, planes, dq)
+    assert actual.dtype == torch.float32
+    assert_close(actual.double(), rotor.pullback(theta.double(), planes, dq.double()), rtol=0, atol=1e-3)
+
+
+@LAW
+@given(seed=seeds(), dtype=dtypes(), size=st.sampled_from((1.0, 1e3, 1e38)))
+def test_wrap_is_idempotent_and_in_range(seed, dtype, size):
+    theta = size * fill((50,), "normal", seed, torch.float64).clamp(-3, 3).to(dtype)
+    wrapped = rotor.wrap(theta)
+    assert wrapped.dtype == dtype
+    assert ((wrapped >= -math.pi) & (wrapped < math.pi)).all()
+    assert torch.equal(rotor.wrap(wrapped), wrapped)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_wrap_at_the_edges(dtype):
+    pi = torch.tensor(math.pi, dtype=dtype)
+    inside = torch.stack([-pi, torch.zeros_like(pi), pi.nextafter(torch.zeros_like(pi))])
+    assert torch.equal(rotor.wrap(inside), inside)
+    outside = torch.stack([pi, -3 * pi, (-pi).nextafter(-2 * pi), pi + 1])
+    wrapped = rotor.wrap(outside)
+    assert ((wrapped >= -math.pi) & (wrapped < math.pi)).all()
+    assert_close(wrapped.cos(), outside.cos(), rtol=0, atol=1e-6)
+    assert_close(wrapped.sin(), outside.sin(), rtol=0, atol=1e-6)
+
+
+@LAW
+@given(n=dimensions(), seed=seeds())
+def test_nothing_is_mutated(n, seed):
+    theta, planes = angles(n, seed)
+    theta = 3 * theta
+    x = fill((n, n), "normal", seed, torch.float64)
+    copies = [value.clone() for value in (theta, planes, x)]
+    rotor.apply(theta, planes, x)
+    rotor.apply_transpose(theta, planes, x)
+    rotor.matrix(theta, planes, n)
+    rotor.pullback(theta, planes, x)
+    rotor.wrap(theta)
+    for value, copy in zip((theta, planes, x), copies, strict=True):
+        assert torch.equal(value, copy)
