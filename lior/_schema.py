@@ -85,6 +85,7 @@ class MixerConfig:
 
 
 def plugin_option(name: str, *, help: str) -> Any:
+    """An attrs field that chooses a plugin; ``name`` is its default."""
     return attrs.field(factory=lambda: Component(name=name), metadata={"help": help})
 
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from lior import corpus
 from lior._registry import registry
 from lior.config import Component, build
 from lior.corpus import Corpus
@@ -45,6 +47,24 @@ class Loaded:
     train: int
     """How many tokens of ``text`` the model has learned; the rest is validation text."""
     manifest: dict[str, Any]
+
+    def validation(self) -> tuple[Corpus, int, int]:
+        """The run's own validation text: a corpus, and where the text begins and ends in it.
+
+        Raises
+        ------
+        RunError
+            When the run was trained on all of its text.
+        """
+        if self.train >= len(self.text):
+            raise RunError("the run has no validation text of its own; name a text to score")
+        return self.text, self.train, len(self.text)
+
+    def other_text(self, paths: Sequence[str], *, field: str) -> tuple[Corpus, int, int]:
+        """Another text as documents that follow those of the run, with its beginning and end."""
+        sources = corpus.read(paths, field=field)
+        other = corpus.build(sources, self.model.tokenizer).to(self.model.device)
+        return attrs.evolve(other, first_document=len(self.text.names)), 0, len(other)
 
 
 def save(path: Path, model: Model, components: dict[str, Any], text: Corpus, train: int) -> None:
@@ -103,7 +123,9 @@ def load(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
         )
         return Loaded(model, text, manifest["train"], manifest)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise RunError(f"{path}: the checkpoint does not fit together ({error!r}); it was not made by lior") from error
+        raise RunError(
+            f"{path}: the checkpoint does not fit together ({error!r}); it was not made by lior"
+        ) from error
 
 
 # --- tensors ---

@@ -50,6 +50,8 @@ class Corpus:
     """Name of each document."""
     bytes: int
     """Length of all documents in bytes."""
+    first_document: int = 0
+    """Number of the first document; the others count on."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -63,7 +65,8 @@ class Corpus:
         first = max(lo - context, 0)
         position = torch.arange(first, hi, device=self.tokens.device)
         document = torch.searchsorted(self.starts, position, right=True) - 1
-        text = Text(self.tokens[first:hi].long(), position - self.starts[document], document)
+        depth = position - self.starts[document]
+        text = Text(self.tokens[first:hi].long(), depth, document + self.first_document)
         return text, lo - first
 
     def chunks(self, begins: Sequence[int], length: int, hi: int, *, context: int) -> tuple[Text, Tensor]:

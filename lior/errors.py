@@ -40,6 +40,12 @@ class DeviceError(LiorError):
     """The device asked for is not available."""
 
 
+class Interrupted(LiorError):
+    """The user stopped the work; the message says what is kept."""
+
+    exit_code = 130
+
+
 class PluginError(UsageError):
     """Base of what can go wrong with a plugin."""
 

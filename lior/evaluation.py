@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lior import mixer
 from lior.corpus import Corpus
+from lior.errors import UsageError
 from lior.interfaces import State, Text, Tokenizer
 from lior.learning import moments
 from lior.model import Model, columns
@@ -40,6 +41,16 @@ class Score:
     def bits_per_byte(self) -> float:
         """Mean cost in bits per byte."""
         return self.nats_per_byte / math.log(2)
+
+    def summary(self, seconds: float) -> dict[str, float]:
+        """The object that ``lior eval --json`` prints."""
+        return {
+            "bits_per_byte": self.bits_per_byte,
+            "nats_per_byte": self.nats_per_byte,
+            "bytes": self.bytes,
+            "seconds": seconds,
+            "bytes_per_second": self.bytes / max(seconds, 1e-9),
+        }
 
 
 def _silent(stage: str, step: int, steps: int, metrics: Mapping[str, float]) -> None:
@@ -107,3 +118,19 @@ def read_and_learn(model: Model, text: Text, start: int, memory: State) -> tuple
 def byte_length(tokens: Tensor, tokenizer: Tokenizer) -> int:
     """Length in bytes of what ``tokens`` stand for."""
     return sum(len(tokenizer.decode(block.tolist())) for block in tokens.split(1 << 16))
+
+
+def token_at_byte(corpus: Corpus, lo: int, hi: int, offset: int, tokenizer: Tokenizer) -> int:
+    """The first of the tokens ``lo .. hi`` that begins at or after byte ``offset`` of them.
+
+    Raises
+    ------
+    UsageError
+        When the stretch has no byte there.
+    """
+    before = 0
+    for position in range(lo, hi):
+        if before >= offset:
+            return position
+        before += len(tokenizer.decode([int(corpus.tokens[position])]))
+    raise UsageError(f"--from-byte {offset}: the text has only {before} bytes; nothing is left to score")

@@ -34,8 +34,8 @@ class Events:
     """The events and their arguments, in the order of a run."""
 
     @hookspec
-    def lior_train_start(self, config: TrainConfig, run: Path) -> None:
-        """Training starts with ``config``; ``run`` is the directory of its results."""
+    def lior_train_start(self, config: TrainConfig, run: Path | None) -> None:
+        """Training starts with ``config``; ``run`` is the directory of its results, if they are kept."""
 
     @hookspec
     def lior_train_stage(self, stage: str, message: str) -> None:

@@ -82,9 +82,7 @@ class WindowSampler:
         rows = torch.repeat_interleave(length)
         columns = torch.arange(len(rows), device=device) + (first - (length.cumsum(0) - length))[rows]
         tokens = self.corpus.tokens
-        return Window(
-            self.contexts(q), tokens[q].long(), self.contexts(k), tokens[k].long(), (rows, columns)
-        )
+        return Window(self.contexts(q), tokens[q].long(), self.contexts(k), tokens[k].long(), (rows, columns))
 
     def contexts(self, positions: Tensor) -> Tensor:
         """Contexts ``(B, reach)`` at ``positions``."""
@@ -136,12 +134,15 @@ def fit_geometry(
     params = geometry.learned(state)
     moving = updater.init(params)
     every = max(config.steps // _CHECKS, 1)
+    rejected = 0
     for step in range(config.steps):
         done = max(step / config.steps, spent() / _GEOMETRY_SHARE)
         if done >= 1:
             break
         if step % every == 0:
-            sample = torch.randint(parts.memory, (config.keys,), generator=generator, device=corpus.tokens.device)
+            sample = torch.randint(
+                parts.memory, (config.keys,), generator=generator, device=corpus.tokens.device
+            )
             state = geometry.observe(state, sampler.contexts(sample), total=parts.memory)
         window = sampler.draw((0, parts.memory), parts.memory, generator)
         scale = max(1 - done, 0.02) * min((step + 1) / _WARM_UP, 1.0)
@@ -149,10 +150,13 @@ def fit_geometry(
         params, moving, report = updater.step(params, moving, probe, scale=scale, generator=generator)
         state = geometry.project(state | params)
         params = geometry.learned(state)
+        rejected += not report.accepted
+        metrics: dict[str, float] = {}
         if (step + 1) % every == 0 or step + 1 == config.steps:
             loss = float(geometry.loss(state, tail))
             best, best_loss = (state, loss) if loss < best_loss else (best, best_loss)
-            tick("geometry", step + 1, config.steps, {"tail_loss": loss, "rejected": float(not report.accepted)})
+            metrics = {"tail_loss": loss, "rejected": rejected}
+        tick("geometry", step + 1, config.steps, metrics)
     return best
 
 

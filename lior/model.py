@@ -134,7 +134,10 @@ class Model:
         """The geometric gate: which centres the query's own cost is lowest to, ``(B, J)``."""
         if self.cells is None or z is None or self._scorer is None:
             return None
-        queries, centres = self._scorer.features(z, query=True), self._scorer.features(self.cells, query=False)
+        queries, centres = (
+            self._scorer.features(z, query=True),
+            self._scorer.features(self.cells, query=False),
+        )
         return torch.softmax(self._scorer.scores(*queries, *centres), 1)
 
     @torch.no_grad()

@@ -36,8 +36,15 @@ def _check_range(instance: object, field: attrs.Attribute[Any], value: Any) -> N
     if choices and value not in choices:
         raise UsageError(f"{field.name} = {value!r}: allowed is {allowed(field)}")
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if (low is not None or high is not None) and value is not None and (
-        not number or math.isnan(value) or (low is not None and value < low) or (high is not None and value > high)
+    if (
+        (low is not None or high is not None)
+        and value is not None
+        and (
+            not number
+            or math.isnan(value)
+            or (low is not None and value < low)
+            or (high is not None and value > high)
+        )
     ):
         raise UsageError(f"{field.name} = {value!r}: allowed is {allowed(field)}")
 

@@ -46,7 +46,9 @@ class Telemetry:
 
     @hookimpl
     def lior_train_window(self, stage: str, step: int, steps: int, metrics: Mapping[str, float]) -> None:
-        """Write one line of metrics."""
+        """Write one line when there are numbers."""
+        if not metrics:
+            return
         record = {"time": round(time.perf_counter() - self._begin, 3), "stage": stage, "step": step}
         self._write(self._metrics, json.dumps(record | {"steps": steps} | dict(metrics)))
 

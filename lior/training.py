@@ -19,8 +19,8 @@ import torch
 from torch import Generator
 
 from lior import baseline, corpus, evaluation, events, fitting
-from lior.config import TrainConfig, build
-from lior.corpus import Corpus, Source
+from lior.config import DataConfig, TrainConfig, build
+from lior.corpus import Corpus
 from lior.errors import DataError, DeviceError
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import State, Tokenizer
@@ -84,11 +84,11 @@ def train(config: TrainConfig, out: Path | None = None, *, listeners: Iterable[o
             fitting.place_cells(model, text, parts, config.mixer.cells, generator=generator)
     with begin("memory", f"writing {parts.memory:,} tokens"):
         fitting.write(model, text, 0, parts.memory, tick=tick)
-    with begin("mixer", f"fitting the mixer on {parts.train - parts.memory:,} tokens the memory has not seen"):
+    with begin(
+        "mixer", f"fitting the mixer on {parts.train - parts.memory:,} tokens the memory has not seen"
+    ):
         model.reset_mixer()
-        fitting.fit_mixer(
-            model, text, parts, config.mixer, generator=generator, tick=tick, spent=spent
-        )
+        fitting.fit_mixer(model, text, parts, config.mixer, generator=generator, tick=tick, spent=spent)
     with begin("memory", f"writing the {parts.train - parts.memory:,} tokens of the tail"):
         fitting.write(model, text, parts.memory, parts.train, tick=tick)
     with begin("validate", f"scoring {parts.end - parts.train:,} tokens"):
@@ -151,7 +151,7 @@ def read_text(config: TrainConfig, tokenizer: Tokenizer) -> tuple[Corpus, fittin
     DataError
         When there is too little of it.
     """
-    data = config.data
+    data: DataConfig = config.data
     sources = corpus.read(data.text, field=data.field)
     train = corpus.build(sources, tokenizer)
     if len(train) < MIN_TOKENS:

@@ -41,6 +41,24 @@ def test_text_is_read_as_the_type_asked_for(text, hint, value):
     assert type(found) is hint
 
 
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        (True, int),
+        (True, float),
+        (1, bool),
+        (1.0, int),
+        (1, str),
+        ("1", int),
+        ([1], tuple[str, ...]),
+        ("x", int | None),
+    ],
+)
+def test_nothing_else_is_converted(value, hint):
+    with pytest.raises(TypeError):
+        conform(value, hint)
+
+
 @given(st.text(max_size=20))
 def test_parsing_never_fails(text):
     parse(text)

@@ -156,3 +156,11 @@ def _type(key: Key) -> click.ParamType:
 
 def _parameter(key: Key) -> str:
     return "_".join(key.path)
+
+
+def device_option(function: Callback) -> Callback:
+    """Add ``--device``, as in the schema of a training run."""
+    key = next(key for key in keys() if key.dotted == "device")
+    return click.option("--device", type=_type(key), default=key.default, show_default=True, help=key.help)(
+        function
+    )

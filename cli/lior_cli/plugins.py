@@ -95,8 +95,11 @@ def _fields(row: Row, check: bool) -> dict[str, Any]:
 @contextmanager
 def _checking() -> Iterator[None]:
     """Let the suites give the same answer each time and leave no files in the working directory."""
+    import torch
     from hypothesis import settings
     from hypothesis.configuration import set_hypothesis_home_dir
+
+    torch.set_num_threads(1)  # the tensors of the suites are tiny: several threads are up to 4 times slower
 
     settings.register_profile("lior-check", derandomize=True, database=None, deadline=None)
     settings.load_profile("lior-check")

@@ -49,7 +49,7 @@ _CODES = """\
 
 def reference() -> str:
     """The whole page, in Markdown."""
-    context = click.Context(cli, info_name="lior", terminal_width=_WIDTH)
+    context = click.Context(cli, info_name="lior", terminal_width=_WIDTH, **cli.context_settings)
     commands = (part for name in COMMANDS for part in _command(cli.get_command(context, name), name, context))
     return "\n".join([_HEAD, _help("lior", context), *commands, _KEYS, _key_table(), _variables(), _CODES])
 

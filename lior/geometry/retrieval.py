@@ -13,7 +13,7 @@ the scores reaches every parameter through one hand-written chain
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import attrs
 import torch
@@ -22,8 +22,6 @@ from torch import Generator, Tensor
 from lior.geometry import metric
 from lior.interfaces import AttentionProduct, Encoder, FrameProvider, RSource, State
 from lior.learning import phases
-
-Side = Literal["query", "item", "both"]
 
 
 class Window(NamedTuple):
@@ -64,7 +62,8 @@ class Geometry:
     rsource: RSource
     product: AttentionProduct
     vocab: int
-    resilience_at: Side = "query"
+    resilience_at: str = "query"
+    """Whose resilience scales a cost: "query", "item" or "both" (their geometric mean)."""
     smoothing: float = 0.02
 
     @property
@@ -131,9 +130,7 @@ class Geometry:
     def phases(self, state: State, window: Window, nudge: float) -> tuple[State, Tensor]:
         """The two-phase statistic of every learned entry, and the free phase's loss."""
         scores, queries, items = self._forward(state, window)
-        result = phases.phases(
-            scores, same_token(window), nudge, smoothing=self.smoothing, vocab=self.vocab
-        )
+        result = phases.phases(scores, same_token(window), nudge, smoothing=self.smoothing, vocab=self.vocab)
         if nudge == 0:
             return {k: torch.zeros_like(v) for k, v in self.learned(state).items()}, result.loss
         return self.pullback(state, window, scores, queries, items, result.d_scores), result.loss

@@ -63,7 +63,9 @@ def tokenizer_contract(make: Callable[[], Tokenizer]) -> type:
             tokenizer = make()
             for wrong in (-1, tokenizer.vocab):
                 message = _refusal(tokenizer, wrong)
-                assert message is not None, f"decode accepts {wrong}; the vocabulary has {tokenizer.vocab} ids"
+                assert message is not None, (
+                    f"decode accepts {wrong}; the vocabulary has {tokenizer.vocab} ids"
+                )
                 assert str(wrong) in message, f"the message does not name the id {wrong}: {message}"
 
     return TokenizerContract

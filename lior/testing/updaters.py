@@ -27,8 +27,8 @@ _STEPS = 200
 class Parabola:
     """``½ Σ h (p - target)²`` per number of parameters, as a :class:`~lior.interfaces.Probe`.
 
-    A finite nudge ``b`` adds an error of first order in ``b`` to the phases, as
-    a real one-sided estimate has.
+    A finite nudge ``b`` adds an error of first and second order in ``b`` to the
+    phases, as a real estimate has.
     """
 
     def __init__(self, seed: int, dtype: torch.dtype):
@@ -54,7 +54,7 @@ class Parabola:
         if nudge == 0:
             return {k: torch.zeros_like(p) for k, p in params.items()}
         count = max(1, sum(p.numel() for p in params.values()))
-        error = 0.0 if math.isinf(nudge) else nudge / count
+        error = 0.0 if math.isinf(nudge) else (nudge + nudge**2) / count
         return {k: self.curvature[k] * (p - self.target[k]) / count + error for k, p in params.items()}
 
 

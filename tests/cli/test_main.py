@@ -93,6 +93,7 @@ def test_wrong_use_is_code_2(capsys, args):
 def test_success_is_code_0(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("lior, version ")
+    assert main(["config", "list"]) == 0
 
 
 def test_help_lists_every_command_in_order():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from lior_plugins.frames.derived import Derived
-from lior_plugins.frames.lowrank import LowRank
-from lior_plugins.frames.rotor import Rotor
 
 from lior.geometry.metric import MetricForm
 from lior.testing.frames import frame_contract
+from lior_plugins.frames.derived import Derived
+from lior_plugins.frames.lowrank import LowRank
+from lior_plugins.frames.rotor import Rotor
 
 
 class TestDerived(frame_contract(Derived)):

@@ -160,10 +160,11 @@ def test_inverse_mul_solves(form, seed, edge):
     expected = torch.linalg.solve(dense64(form), v.double().mT).mT
     actual = metric.inverse_mul(form, v)
     assert actual.dtype == form.lam.dtype
-    # The reference itself loses the digits of a condition number of up to 1e6.
+    # In float32 Q is orthogonal, and so its transpose its inverse, to about 1e-7 only; in float64
+    # the reference loses the digits of a condition number of up to 1e6.
     size = (v.norm(dim=-1).max() / (form.omega2 * form.lam.min())).item()
-    rtol = 1e-6 if form.lam.dtype == torch.float32 else 0
-    assert_close(actual.double(), expected, atol=1e-11 * size, rtol=rtol)
+    tolerance = 1e-6 if form.lam.dtype == torch.float32 else 1e-11
+    assert_close(actual.double(), expected, atol=tolerance * size, rtol=0)
 
 
 @pytest.mark.parametrize("rank", [0, 2])
@@ -181,8 +182,8 @@ def test_logdet_is_that_of_the_dense_metric(form):
     expected = torch.linalg.slogdet(dense64(form)).logabsdet
     actual = metric.logdet(form)
     assert actual.dtype == form.lam.dtype
-    rtol = 1e-6 if form.lam.dtype == torch.float32 else 0
-    assert_close(actual.double(), expected, rtol=rtol, atol=1e-10 * form.lam.shape[0])
+    tolerance = 2e-6 if form.lam.dtype == torch.float32 else 1e-10
+    assert_close(actual.double(), expected, rtol=0, atol=tolerance * form.lam.shape[0])
 
 
 @LAW

@@ -7,9 +7,6 @@ import math
 import pytest
 import torch
 from hypothesis import given
-from lior_plugins.products.spinor import Spinor
-from lior_plugins.products.tensor import TensorProduct
-from lior_plugins.products.wedge import Wedge
 from torch.testing import assert_close
 
 from lior.errors import UsageError
@@ -17,6 +14,9 @@ from lior.geometry import clifford
 from lior.testing.products import product_contract
 from lior.testing.states import cast
 from lior.testing.strategies import LAW, dimensions, dtypes, fill, seeds
+from lior_plugins.products.spinor import Spinor
+from lior_plugins.products.tensor import TensorProduct
+from lior_plugins.products.wedge import Wedge
 
 
 class TestTensor(product_contract(TensorProduct)):

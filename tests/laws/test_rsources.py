@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from lior_plugins.rsources import constitutive as constitutive_module
-from lior_plugins.rsources.constitutive import Constitutive
-from lior_plugins.rsources.curvature import Curvature
 from torch.testing import assert_close
 
 from lior.errors import UsageError
+from lior.geometry import conformal
+from lior.geometry.conformal import Mixture
 from lior.geometry.metric import identity_form, quad, root
 from lior.testing.rsources import rsource_contract
 from lior.testing.states import cast
 from lior.testing.strategies import LAW, fill, metric_forms, seeds
+from lior_plugins.rsources import constitutive as constitutive_module
+from lior_plugins.rsources.constitutive import Constitutive
+from lior_plugins.rsources.curvature import Curvature
 
 
 class TestConstitutive(rsource_contract(Constitutive)):
@@ -138,6 +141,15 @@ def test_dense_surroundings_resist_more_and_the_power_tells_how_much():
     assert source.project({**state, "power": torch.tensor(9.0)})["power"] == 4
 
 
+def test_far_from_everything_resilience_is_positive_and_level():
+    z, source = points(50, 0).float(), Constitutive(k=5)
+    form = identity_form(8)
+    state = {**observed(source, z, form), "power": torch.tensor(4.0)}
+    far = torch.full((1, 8), 1e12)
+    assert source.resilience(state, far, form) > 0
+    assert (source.pullback(state, far, form, torch.ones(1)).z == 0).all()
+
+
 def test_an_item_of_the_sample_and_its_derivatives_are_finite():
     z = points(50, 0)
     source = Constitutive(k=1)
@@ -191,6 +203,18 @@ def test_centres_follow_the_medium_and_keep_their_amplitudes():
     shifted = observed(source, z + 0.01, state=state)
     assert_close(shifted["centres"], state["centres"] + 0.01)
     assert all((shifted[key] == state[key]).all() for key in source.learned)
+    others = points(200, 1)
+    nearest = others[torch.cdist(state["centres"], others).argmin(dim=1)]
+    assert_close(observed(source, others, state=state)["centres"], nearest)
+
+
+def test_the_width_follows_the_spacing_of_the_centres():
+    z, at, source = points(200, 0), points(6, 1), Curvature(centres=16)
+    state = {**observed(source, z), "log_width": torch.tensor(0.5, dtype=torch.float64)}
+    centres = state["centres"]
+    deviation = (centres - centres.mean(0)).square().sum(-1).mean().sqrt()
+    field = Mixture(centres, state["amplitudes"], math.exp(0.5) * deviation * 16 ** (-1 / 8))
+    assert_close(source.resilience(state, at, FORM), conformal.resilience(at, field, 8, source.eps))
 
 
 def test_curvature_stays_in_range():

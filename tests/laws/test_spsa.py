@@ -19,7 +19,11 @@ PARAMS = {
     "scalar": torch.tensor(0.3, dtype=torch.float64),
     "empty": torch.zeros(0, 3, dtype=torch.float64),
 }
-CURVATURE = {"table": torch.linspace(0.1, 3, 12, dtype=torch.float64).reshape(4, 3), "scalar": 2.0, "empty": 1.0}
+CURVATURE = {
+    "table": torch.linspace(0.1, 3, 12, dtype=torch.float64).reshape(4, 3),
+    "scalar": 2.0,
+    "empty": 1.0,
+}
 
 
 def quadratic(params):
@@ -28,9 +32,7 @@ def quadratic(params):
 
 def slope(seed, distance=0.05, params=PARAMS):
     unit = spsa.units(params)
-    return spsa.probe_direction(
-        quadratic, params, unit, seed, distance=distance, centre=quadratic(params)
-    )
+    return spsa.probe_direction(quadratic, params, unit, seed, distance=distance, centre=quadratic(params))
 
 
 def test_the_gradient_estimate_is_unbiased():

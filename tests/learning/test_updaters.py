@@ -97,9 +97,16 @@ def test_no_nudge_changes_nothing(dtype):
     assert all(torch.equal(params[k], problem.start[k]) for k in params)
 
 
+class FirstOrder(Parabola):
+    """Phases whose error is odd in the nudge."""
+
+    def phases(self, params, nudge):
+        error = 0.0 if math.isinf(nudge) else 0.1 * nudge
+        return {k: g + error for k, g in super().phases(params, math.inf).items()}
+
+
 def test_a_finite_nudge_is_centred():
-    # The parabola's phases carry an error of first order in the nudge, which cancels.
-    problem = Parabola(0, torch.float64)
+    problem = FirstOrder(0, torch.float64)
     clamped, _ = descend(Contrastive(), problem, problem.start, 20)
     nudged, _ = descend(Contrastive(nudge=0.7), problem, problem.start, 20)
     for k in clamped:
@@ -172,14 +179,17 @@ def softmax_regression():
     return lambda p: cross_entropy(x @ p["w"] + p["b"], y), start
 
 
-@pytest.mark.parametrize("problem", [ill_conditioned, softmax_regression])
-def test_spsa_needs_no_tuning(problem):
-    """The defaults beat every fixed gain that is right for both problems, with as many losses."""
-    loss, start = problem()
-    params, _ = descend(Spsa(), Loss(loss), start, 600)
-    reached = loss(params).item()
-    assert reached < 0.4 * loss(start).item()
-    assert reached < fixed_gain(loss, start, 900, 0.003)
+def test_spsa_needs_no_tuning():
+    """Over two problems of different scale the defaults beat every fixed gain, with as many losses."""
+    problems = [ill_conditioned(), softmax_regression()]
+    ours = [
+        loss(descend(Spsa(), Loss(loss), start, 600)[0]).item() / loss(start).item()
+        for loss, start in problems
+    ]
+    assert max(ours) < 0.4
+    for gain in (0.001, 0.003, 0.01, 0.03, 0.1, 0.3):
+        fixed = [fixed_gain(loss, start, 900, gain) / loss(start).item() for loss, start in problems]
+        assert max(ours) < 0.8 * max(fixed), f"gain {gain}: {fixed}, ours {ours}"
 
 
 def test_a_large_table_and_a_scalar_learn_together():
@@ -193,10 +203,16 @@ def test_a_large_table_and_a_scalar_learn_together():
     def loss(p):
         return 2 * ((p["table"] - target) ** 2).mean() + 5 * (p["scalar"] - 1) ** 2
 
-    updater, state, params, losses = Spsa(), Spsa().init(start), start, []
+    updater, params, losses = Spsa(), start, []
+    state = updater.init(start)
     for _ in range(150):
-        params, state, report = updater.step(params, state, Loss(loss), scale=1.0, generator=seeded(len(losses)))
+        params, state, report = updater.step(
+            params, state, Loss(loss), scale=1.0, generator=seeded(len(losses))
+        )
         losses.append(report.loss)
     assert abs(params["scalar"].item() - 1) < 0.1
-    assert max(losses) < losses[0] * 1.01, "it never blows up"
-    assert ((params["table"] - target) ** 2).mean() < ((start["table"] - target) ** 2).mean() * 1.01
+    assert max(losses) < 1.01 * losses[0], "it never blows up"
+    assert losses[-1] < 0.2 * losses[0]
+    # What the scalar's slope does to the table on the way is noise, and stays small.
+    before, after = (((p["table"] - target) ** 2).mean() for p in (start, params))
+    assert after < 1.25 * before

@@ -15,10 +15,10 @@ import attrs
 import torch
 from torch import Tensor
 
+from lior.counting.addresses import mix
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State
 from lior.options import option
-from lior.counting.addresses import mix
 
 _CONFIDENCE_BINS = 8
 _BLOCK_ELEMENTS = {"cpu": 1 << 20, "cuda": 1 << 26}
@@ -51,12 +51,16 @@ class Exact:
 
     capacity: int = option(131072, help="items kept, a uniform sample beyond; 0 = all", low=0)
     sharpness: tuple[float, ...] = option((1.0, 2.0, 3.0), help="multiples of β, one expert each")
-    smoothing: float = option(0.02, help="share of the uniform distribution in each expert", low=1e-6, high=0.5)
+    smoothing: float = option(
+        0.02, help="share of the uniform distribution in each expert", low=1e-6, high=0.5
+    )
 
     _store: _Store | None = attrs.field(default=None, init=False, repr=False, eq=False)
     _staged: list[_Store] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _scorer: Scorer | None = attrs.field(default=None, init=False, repr=False, eq=False)
-    _features: tuple[Tensor, Tensor | None] | None = attrs.field(default=None, init=False, repr=False, eq=False)
+    _features: tuple[Tensor, Tensor | None] | None = attrs.field(
+        default=None, init=False, repr=False, eq=False
+    )
 
     def __attrs_post_init__(self) -> None:
         if not self.sharpness or min(self.sharpness) <= 0:

@@ -16,11 +16,11 @@ import attrs
 import torch
 from torch import Tensor
 
+from lior.counting import addresses, counters, discounting
+from lior.counting.counters import Counters
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State
 from lior.options import option
-from lior.counting import addresses, counters, discounting
-from lior.counting.counters import Counters
 
 ORDERS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 13, 18)
 PATTERNS = (
@@ -54,9 +54,13 @@ class Sdm:
         if not self.orders or self.orders[0] != 0 or sorted(set(self.orders)) != list(self.orders):
             raise UsageError(f"memory.sdm.orders = {list(self.orders)}: allowed are ascending lengths from 0")
         if self.base_order not in self.orders:
-            raise UsageError(f"memory.sdm.base_order = {self.base_order}: allowed is one of {list(self.orders)}")
+            raise UsageError(
+                f"memory.sdm.base_order = {self.base_order}: allowed is one of {list(self.orders)}"
+            )
         if len(self.experts) > addresses.MAX_PATTERNS:
-            raise UsageError(f"memory.sdm: {len(self.experts)} patterns; at most {addresses.MAX_PATTERNS} fit")
+            raise UsageError(
+                f"memory.sdm: {len(self.experts)} patterns; at most {addresses.MAX_PATTERNS} fit"
+            )
         if not all(0 < d <= i for i, d in enumerate(self.discounts, 1)):
             raise UsageError(f"memory.sdm.discounts = {list(self.discounts)}: the k-th must be in (0, k]")
         for pattern in self.patterns:
@@ -160,7 +164,9 @@ class Sdm:
         confidence = torch.where(u <= 1, sure, 3 + (u > 2).long() + (u > 5))
         text, at = query.text, query.positions
         previous = torch.where(
-            text.depth[at] > 0, text.tokens[(at - 1).clamp(min=0)] % (_PREVIOUS_TOKENS - 1), _PREVIOUS_TOKENS - 1
+            text.depth[at] > 0,
+            text.tokens[(at - 1).clamp(min=0)] % (_PREVIOUS_TOKENS - 1),
+            _PREVIOUS_TOKENS - 1,
         )
         words = torch.zeros_like(longest)
         for factor, column, high in ((1, 0, 8), (3, 1, 3), (9, 2, 2)):
@@ -181,4 +187,3 @@ class Sdm:
         self._staged = []
         self._main = Counters(snapshot["keys"].clone(), snapshot["counts"].clone())
         self._recent = counters.empty(self._main.keys.device)
-

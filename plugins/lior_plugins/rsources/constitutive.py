@@ -22,7 +22,7 @@ from lior.errors import UsageError
 from lior.geometry.metric import MetricForm, root
 from lior.interfaces import ResiliencePullback, State
 from lior.options import option
-from lior_plugins.rsources.coordinates import LIMIT, mapped
+from lior_plugins.rsources.coordinates import mapped
 
 MAX_POWER = 4.0
 """Bound of the exponent."""
@@ -79,7 +79,7 @@ class Constitutive:
             )
         size = min(count, self.sample)
         stride = torch.arange(size, device=z.device) * count // max(size, 1)
-        kept = {**state, "reference": z[stride].clamp(-LIMIT, LIMIT).to(state["reference"])}
+        kept = {**state, "reference": z[stride].to(state["reference"])}
         if size < 2:
             return {**kept, "order": state["order"].new_zeros(0), "length": torch.ones_like(state["length"])}
         rank = self.k * size / total

@@ -1,0 +1,65 @@
+"""``lior eval``: the bits per byte of a text under a model."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import click
+
+from lior_cli.options import device_option
+
+
+@click.command("eval")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("text", nargs=-1)
+@click.option(
+    "--online", is_flag=True, help="Keep learning while reading, as a compressor does; RUN is not changed."
+)
+@click.option(
+    "--from-byte", type=click.IntRange(min=0), default=0, show_default=True, help="Count from here on."
+)
+@click.option("--field", default="text", show_default=True, help="Key of the text in JSON Lines.")
+@click.option("--quiet", is_flag=True, help="Print no progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+@device_option
+def evaluate(
+    run: Path,
+    text: tuple[str, ...],
+    online: bool,
+    from_byte: int,
+    field: str,
+    quiet: bool,
+    as_json: bool,
+    device: str,
+) -> None:
+    """Score the model of RUN on TEXT, or on the run's own validation text.
+
+    With --from-byte N the first N bytes are read (and learned, with --online)
+    but not counted.
+    """
+    from lior import evaluation, rundir
+    from lior.training import pick_device
+    from lior_cli.progress import Progress
+
+    loaded = rundir.open_run(run, device=pick_device(device))
+    corpus, begin, end = loaded.validation() if not text else loaded.other_text(text, field=field)
+    lo = evaluation.token_at_byte(corpus, begin, end, from_byte, loaded.model.tokenizer)
+    with Progress(quiet=quiet) as progress:
+        progress.lior_train_stage("evaluate", f"scoring {end - lo:,} tokens{' online' if online else ''}")
+        started = time.perf_counter()
+        if online and lo > begin:
+            evaluation.evaluate(loaded.model, corpus, begin, lo, online=True)
+            started = time.perf_counter()
+        score = evaluation.evaluate(
+            loaded.model, corpus, lo, end, online=online, tick=progress.lior_train_window
+        )
+        seconds = time.perf_counter() - started
+    if as_json:
+        click.echo(json.dumps(score.summary(seconds)))
+    else:
+        click.echo(
+            f"{score.bits_per_byte:.4f} bits per byte, {score.nats_per_byte:.4f} nats per byte "
+            f"({score.bytes:,} bytes in {seconds:.1f} s, {score.bytes / max(seconds, 1e-9):,.0f} bytes/s)"
+        )

@@ -1,0 +1,116 @@
+"""``lior generate``: continue a prompt."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lior_cli.options import device_option
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--prompt", default="", help="Text to continue; - reads standard input.")
+@click.option(
+    "--max-tokens", type=click.IntRange(min=0), default=200, show_default=True, help="Tokens to add."
+)
+@click.option(
+    "--temperature",
+    type=float,
+    default=0.8,
+    show_default=True,
+    help="1/β of the draw; 0 takes the likeliest.",
+)
+@click.option(
+    "--top-k", type=int, default=0, show_default=True, help="Draw among the k likeliest tokens; 0 = all."
+)
+@click.option(
+    "--top-p",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Draw among the likeliest tokens of this total probability.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the text.")
+@device_option
+def generate(
+    run: Path,
+    prompt: str,
+    max_tokens: int,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    seed: int,
+    as_json: bool,
+    device: str,
+) -> None:
+    """Continue a prompt with the model of RUN, as it is drawn."""
+    import torch
+
+    from lior import rundir
+    from lior.generation import Sampling
+    from lior.generation import generate as draw_tokens
+    from lior.training import pick_device
+
+    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
+    model = rundir.open_run(run, device=pick_device(device)).model
+    data = sys.stdin.buffer.read() if prompt == "-" else prompt.encode("utf-8", "surrogateescape")
+    generator = torch.Generator(model.device).manual_seed(seed)
+    started = time.perf_counter()
+    tokens = draw_tokens(
+        model, model.tokenizer.encode(data).tolist(), max_tokens, sampling, generator=generator
+    )
+    pieces = (model.tokenizer.decode([token]) for token in tokens)
+    if as_json:
+        _print_json(data, pieces, started)
+    elif sys.stdout.isatty():
+        _stream_text(data, pieces)
+    else:
+        _stream_bytes(data, pieces)
+
+
+def _print_json(prompt: bytes, pieces: Iterable[bytes], started: float) -> None:
+    parts = list(pieces)
+    result: dict[str, Any] = {
+        "prompt": prompt.decode("utf-8", "replace"),
+        "text": b"".join(parts).decode("utf-8", "replace"),
+        "tokens": len(parts),
+        "seconds": time.perf_counter() - started,
+    }
+    click.echo(json.dumps(result))
+
+
+def _stream_bytes(prompt: bytes, pieces: Iterable[bytes]) -> None:
+    out = sys.stdout.buffer
+    for piece in chain([prompt], pieces):
+        out.write(piece)
+        out.flush()
+    out.write(b"\n")
+
+
+def _stream_text(prompt: bytes, pieces: Iterable[bytes]) -> None:
+    click.secho("".join(_printable([prompt])), bold=True, nl=False)
+    for text in _printable(pieces):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    click.echo()
+
+
+def _printable(pieces: Iterable[bytes]) -> Iterator[str]:
+    """Decode as it comes; what could steer the terminal becomes a replacement character."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for piece in pieces:
+        yield "".join(
+            c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}"
+            for c in decoder.decode(piece)
+        )
+    yield decoder.decode(b"", final=True)

@@ -1,0 +1,106 @@
+"""``lior train``: text in, run directory out."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lior.config import Override, Resolved, load
+from lior.errors import Interrupted
+from lior_cli.options import schema_options
+
+if TYPE_CHECKING:
+    from lior_cli.progress import Progress
+
+_GEOMETRY_SECTIONS = ("encoder", "frame", "rsource", "product", "updater", "geometry")
+
+
+@click.command()
+@click.argument("text", nargs=-1)
+@click.option("--out", type=click.Path(path_type=Path), help="Directory for the run, new or empty.")
+@click.option("--quiet", is_flag=True, help="Print no progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+@schema_options
+def train(
+    text: tuple[str, ...],
+    out: Path | None,
+    quiet: bool,
+    as_json: bool,
+    recipe: str | None,
+    overrides: list[str | Override],
+) -> None:
+    """Learn a model from TEXT: files, folders, globs, - for standard input.
+
+    .gz files are unpacked; each line of a .jsonl file is a document. Without
+    TEXT the model learns the Python language reference, which is always there.
+    """
+    if text:
+        overrides = [*overrides, Override("data.text", list(text), "TEXT")]
+    resolved = load(recipe, overrides=overrides, components=True)
+    out = out or _default_out(resolved)
+    from lior_cli.progress import Progress
+
+    progress = Progress(quiet=quiet)
+    _note_unused(resolved, progress)
+    summary = _run(resolved, out, progress)
+    if as_json:
+        click.echo(json.dumps(summary))
+    elif not quiet:
+        _report(summary)
+
+
+def _run(resolved: Resolved, out: Path, progress: Progress) -> dict[str, Any]:
+    from lior.training import train as run_training
+
+    try:
+        with progress:
+            return run_training(resolved.config, out, listeners=[progress]).summary
+    except KeyboardInterrupt:
+        kept = (
+            f"no model was saved; {out} keeps config.toml, metrics.jsonl and train.log; start again with "
+            f"`lior train --config {out / 'config.toml'} --out NEW`"
+        )
+        begun = (out / "config.toml").is_file()
+        raise Interrupted(
+            f"interrupted while in stage {progress.stage!r}: {kept if begun else 'nothing was written'}"
+        ) from None
+
+
+def _default_out(resolved: Resolved) -> Path:
+    text = resolved.config.data.text
+    name = (Path(text[0]).name.split(".")[0].strip("*-") if text else "") or "run"
+    return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _note_unused(resolved: Resolved, progress: Progress) -> None:
+    """Say so when settings of the geometry were given to a model without one."""
+    from lior import registry
+
+    memories = resolved.config.memory.names
+    if any(registry.get("memory", name).needs_geometry for name in memories):
+        return
+    given = [
+        k
+        for k, origin in resolved.origins.items()
+        if k.split(".")[0] in _GEOMETRY_SECTIONS and origin != "default"
+    ]
+    if given:
+        progress.note(
+            f"note: memory {', '.join(memories)} has no geometry, so these settings change nothing: "
+            f"{', '.join(sorted(given))}"
+        )
+
+
+def _report(summary: dict[str, Any]) -> None:
+    baseline, seconds = summary["baseline"], summary["seconds"]
+    bits = summary["val_bits_per_byte"]
+    click.echo(
+        f"{bits:.3f} bits per byte on {summary['val_bytes']:,} bytes of held-out text "
+        f"(unigram {baseline['unigram']:.3f}, 4-gram {baseline['order4']:.3f})"
+    )
+    click.echo(f"{seconds['total']:.1f} s, {summary['peak_rss_bytes'] / 2**20:,.0f} MiB, {summary['device']}")
+    click.echo(f"Next: lior generate {summary['run']} --prompt 'Once'")
