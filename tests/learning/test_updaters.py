@@ -154,6 +154,20 @@ def test_spsa_measures_the_loss_it_reports_and_two_per_direction():
     assert probe.calls == 1 + 2 * 3
 
 
+def test_spsa_probes_ever_closer():
+    problem, updater, seen = Parabola(0, torch.float64), Spsa(perturbation=0.2), []
+    state = updater.init(problem.start)
+    for step in (0, 1000):
+        probe = Loss(lambda p: seen.append(p["scalar"].item()) or torch.tensor(0.0))
+        updater.step(
+            problem.start, state | {"step": torch.tensor(step)}, probe, scale=1.0, generator=seeded()
+        )
+    centre, above, _, _, later, _ = seen
+    unit = max(abs(centre), spsa.FLOOR)
+    assert_close(abs(above - centre), 0.2 * unit)
+    assert_close(abs(later - centre), 0.2 * unit / 1001**0.101)
+
+
 def fixed_gain(loss, params, steps, gain):
     """Spall's recursion with a gain to be tuned: no units, no curvature."""
     unit = {k: torch.ones(()) for k in params}

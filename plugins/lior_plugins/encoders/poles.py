@@ -57,13 +57,12 @@ class Poles:
             return torch.randn(rows, self.n, generator=generator, device=device)
 
         bank, tail = self._kernels()
-        count, rest = len(bank.poles), len(tail.poles)
         poles = torch.cat([bank.poles, tail.poles]).to(device, torch.complex64)
+        spread = 1 / math.sqrt(len(bank.poles))
         # One amplitude per dimension for the whole tail keeps it a power law.
         shape = self.tail * tail.coeff.real[:, None].to(device, torch.float32)
-        real = torch.cat([noise(count) / math.sqrt(count), noise(1) * shape])
-        imag = torch.cat([noise(count) / math.sqrt(count), noise(rest) * 0])
-        imag = imag * (poles.imag != 0)[:, None]
+        real = torch.cat([noise(len(bank.poles)) * spread, noise(1) * shape])
+        imag = noise(len(poles)) * spread * (poles.imag != 0)[:, None]
         return {
             "embedding": noise(vocab + 1) * self.scale,
             "coeff_re": real,
@@ -121,8 +120,8 @@ class Poles:
     def _kernels(self) -> tuple[kernel.Kernel, kernel.Kernel]:
         """The bank with random coefficients, and the power law."""
         rate = -math.log(self.decay)
-        spread = [math.pi * (i + 0.5) / self.oscillations for i in range(self.oscillations)]
-        bank = kernel.oscillation(1.0, spread, 0.0, rate)
+        frequencies = [math.pi * (i + 0.5) / self.oscillations for i in range(self.oscillations)]
+        bank = kernel.oscillation(1.0, frequencies, 0.0, rate)
         rates = [rate * (i + 1) for i in range(self.exponentials)]
         return (
             kernel.concatenate(bank, kernel.exponential(1.0, rates)),
