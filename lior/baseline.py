@@ -10,6 +10,7 @@ same share for tokens never seen.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import attrs
 import torch
@@ -76,5 +77,5 @@ def _tables(corpus: Corpus, train: int) -> list[Counters]:
         where = addresses.addresses(text, _PATTERNS, slice(start, None))
         keys.append(list(where << counters.TOKEN_BITS | text.tokens[start:]))
     orders = [torch.cat(column) for column in zip(*keys, strict=True)]
-    lower = [counters.continuations(a, b) for a, b in zip(orders, orders[1:], strict=False)]
+    lower = [counters.continuations(a, b) for a, b in pairwise(orders)]
     return [*lower, counters.tally(orders[-1])]

@@ -225,7 +225,8 @@ def _manifest(path: Path) -> dict[str, Any]:
         raise RunError(f"{file}: not a manifest of lior")
     if manifest["format"] > FORMAT:
         raise RunError(
-            f"{file}: written in format {manifest['format']}, and this lior reads up to {FORMAT}; install a newer lior"
+            f"{file}: written in format {manifest['format']}, and this lior reads up to {FORMAT}; "
+            "install a newer lior"
         )
     if not isinstance(manifest.get("files"), dict) or set(manifest["files"]) != set(_FILES):
         raise RunError(f"{file}: the list of files is damaged")

@@ -161,7 +161,7 @@ def _expand(path: str, field: str) -> Iterator[Source]:
     elif _exists(found):
         yield from _file(found, field)
     elif _GLOB & set(path):
-        matches = sorted(p for p in glob.glob(str(found), recursive=True) if Path(p).is_file())
+        matches = sorted(p for p in glob.glob(str(found), recursive=True) if Path(p).is_file())  # noqa: PTH207 (absolute patterns)
         if not matches:
             raise DataError(f"{path}: the pattern matches no file")
         for match in matches:

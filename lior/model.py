@@ -161,7 +161,7 @@ class Model:
 
     @torch.no_grad()
     def score_inputs(self, inputs: mixer.Inputs, targets: Tensor, alphabet: Tensor) -> Tensor:
-        """Log-probabilities of the ``targets (B,)``, columns of ``alphabet`` or -1, from the mixer's inputs."""
+        """Log-probabilities of the ``targets (B,)``, columns of ``alphabet`` or -1, given the inputs."""
         kept, escape = self._shares(alphabet)
         known = mixer.log_probs(self.weights, inputs) + kept
         padded = torch.cat([known, escape.expand(len(known), 1)], 1)  # the last column, -1, is the escape

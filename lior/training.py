@@ -19,8 +19,8 @@ import torch
 from torch import Generator
 
 from lior import baseline, corpus, evaluation, events, fitting
-from lior.config import DataConfig, TrainConfig, build
-from lior.corpus import Corpus
+from lior.config import TrainConfig, build
+from lior.corpus import Corpus, Source
 from lior.errors import DataError, DeviceError
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import State, Tokenizer
@@ -41,13 +41,21 @@ class Result:
 
 
 @torch.no_grad()
-def train(config: TrainConfig, out: Path | None = None, *, listeners: Iterable[object] = ()) -> Result:
+def train(
+    config: TrainConfig,
+    out: Path | None = None,
+    *,
+    sources: list[Source] | None = None,
+    listeners: Iterable[object] = (),
+) -> Result:
     """Train a model as ``config`` says.
 
     Parameters
     ----------
     out
         Directory for the run, new or empty; ``None`` keeps the model in memory only.
+    sources
+        Documents to learn from, instead of those that ``config`` names.
     listeners
         Objects with :mod:`lior.events` hooks.
 
@@ -61,7 +69,7 @@ def train(config: TrainConfig, out: Path | None = None, *, listeners: Iterable[o
     device = pick_device(config.device)
     generator = Generator(device).manual_seed(config.seed)
     model = build_model(config, device, generator)
-    text, parts = read_text(config, model.tokenizer)
+    text, parts = read_text(config, model.tokenizer, sources)
     run = RunDir.create(out, config) if out else None
     hook = events.manager([*listeners, *([run.telemetry()] if run else [])]).hook
     hook.lior_train_start(config=config, run=run.path if run else None)
@@ -143,7 +151,9 @@ def build_model(config: TrainConfig, device: torch.device, generator: Generator)
     return Model(tokenizer=tokenizer, memories=memories, geometry=geometry, state=state, token_counts=counts)
 
 
-def read_text(config: TrainConfig, tokenizer: Tokenizer) -> tuple[Corpus, fitting.Split]:
+def read_text(
+    config: TrainConfig, tokenizer: Tokenizer, sources: list[Source] | None = None
+) -> tuple[Corpus, fitting.Split]:
     """The text that ``config`` names, and where its parts end.
 
     Raises
@@ -151,8 +161,8 @@ def read_text(config: TrainConfig, tokenizer: Tokenizer) -> tuple[Corpus, fittin
     DataError
         When there is too little of it.
     """
-    data: DataConfig = config.data
-    sources = corpus.read(data.text, field=data.field)
+    data = config.data
+    sources = corpus.read(data.text, field=data.field) if sources is None else sources
     train = corpus.build(sources, tokenizer)
     if len(train) < MIN_TOKENS:
         where = ", ".join(data.text) or "the text"
@@ -174,7 +184,7 @@ def summarise(
     run: RunDir | None,
 ) -> dict[str, Any]:
     """The numbers of a run; the keys are documented in ``docs/interfaces.md``."""
-    used = {"tokenizer": config.tokenizer.name, "memory": config.memory.names}
+    used: dict[str, Any] = {"tokenizer": config.tokenizer.name, "memory": config.memory.names}
     for kind in ("encoder", "frame", "rsource", "product", "updater"):
         used[kind] = getattr(config, kind).name if model.geometry else None
     return {

@@ -8,7 +8,7 @@ One composition serves every combination of plugins:
 Only ``A``, the lift and the Gram numbers connect the parts, so distances to
 the whole memory are one matrix product, and the derivative of any function of
 the scores reaches every parameter through one hand-written chain
-(:meth:`Geometry.pullback`).
+(:meth:`Geometry.phases`).
 """
 
 from __future__ import annotations
@@ -47,6 +47,15 @@ class _Side(NamedTuple):
     f: Tensor
     norm: Tensor
     resilience: Tensor | None
+
+
+class _Forward(NamedTuple):
+    """The forward pass of a window."""
+
+    scorer: Retrieval
+    queries: _Side
+    items: _Side
+    scores: Tensor
 
 
 @attrs.frozen(kw_only=True)
@@ -122,37 +131,36 @@ class Geometry:
 
     def loss(self, state: State, window: Window) -> Tensor:
         """Mean retrieval loss of ``window`` in nats, a scalar tensor."""
-        scores, _, _ = self._forward(state, window)
+        scores = self._forward(state, window).scores
         weights = phases.free_weights(scores)
         hits = phases.hit_rate(weights, same_token(window))
         return phases.loss_of(hits, smoothing=self.smoothing, vocab=self.vocab)
 
     def phases(self, state: State, window: Window, nudge: float) -> tuple[State, Tensor]:
         """The two-phase statistic of every learned entry, and the free phase's loss."""
-        scores, queries, items = self._forward(state, window)
-        result = phases.phases(scores, same_token(window), nudge, smoothing=self.smoothing, vocab=self.vocab)
+        forward = self._forward(state, window)
+        result = phases.phases(
+            forward.scores, same_token(window), nudge, smoothing=self.smoothing, vocab=self.vocab
+        )
         if nudge == 0:
             return {k: torch.zeros_like(v) for k, v in self.learned(state).items()}, result.loss
-        return self.pullback(state, window, scores, queries, items, result.d_scores), result.loss
+        return self._pullback(state, window, forward, result.d_scores), result.loss
 
-    def _forward(self, state: State, window: Window) -> tuple[Tensor, _Side, _Side]:
+    def _forward(self, state: State, window: Window) -> _Forward:
         scorer = self.scorer(state)
         encoder = sub(state, "encoder")
         queries = scorer.side(self.encoder.encode(encoder, window.query_contexts), query=True)
         items = scorer.side(self.encoder.encode(encoder, window.item_contexts), query=False)
         scores = scorer.scores(queries.f, queries.resilience, items.f, items.resilience)
         scores[window.excluded] = -torch.inf
-        return scores, queries, items
+        return _Forward(scorer, queries, items, scores)
 
     # --- backward ---
 
-    def pullback(
-        self, state: State, window: Window, scores: Tensor, queries: _Side, items: _Side, d_scores: Tensor
-    ) -> State:
+    def _pullback(self, state: State, window: Window, forward: _Forward, d_scores: Tensor) -> State:
         """Derivatives of ``sum(d_scores * scores)`` with respect to the learned entries."""
-        scorer = self.scorer(state)
-        scores = scores.clone()
-        scores[window.excluded] = 0.0
+        scorer, queries, items, scores = forward
+        scores[window.excluded] = 0.0  # -inf · 0 would be NaN; these pairs have no weight
         product = sub(state, "product")
         flow = d_scores * scores  # = d(.)/d(log of any factor of S), elementwise
         grads = {"log_beta": flow.sum()}

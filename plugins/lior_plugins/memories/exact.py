@@ -182,8 +182,8 @@ class Exact:
     # --- state ---
 
     def snapshot(self) -> State:
-        """The items in the order of their places."""
-        if self._store is None:
+        """The items in the order of their places; nothing at all of an empty memory."""
+        if self._store is None or not len(self._store.token):
             return {}
         store = self._store.at(self._store.place.argsort())
         return {name: value.clone() for name, value in store._asdict().items()}

@@ -1,0 +1,137 @@
+"""The library in a few calls: train, open, complete, score.
+
+>>> import lior
+>>> notes = {f"note {i}": f"Note {i}: the meeting is in room {i}.\\n" * 9 for i in range(9)}
+>>> result = lior.train(documents=notes, memory="sdm", seed=1)
+>>> bits = result.summary["val_bits_per_byte"]
+>>> bits < result.summary["baseline"]["unigram"]
+True
+>>> lior.complete(result.model, "Note 8: the meet", 6, temperature=0)
+'ing is'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+
+from lior import corpus, rundir
+from lior._schema import plugin_sections
+from lior.config import Override, load
+from lior.corpus import Source
+from lior.generation import Sampling, generate
+from lior.model import Model
+from lior.training import Result
+from lior.training import train as run_training
+
+
+def train(
+    text: str | Sequence[str] = (),
+    *,
+    documents: Mapping[str, str | bytes] | None = None,
+    out: str | Path | None = None,
+    recipe: str | None = None,
+    listeners: Iterable[object] = (),
+    **settings: Any,
+) -> Result:
+    """Train a model.
+
+    Parameters
+    ----------
+    text
+        Paths as `lior train` takes them; none means the embedded corpus.
+    documents
+        Name -> text, instead of ``text``.
+    out
+        Run directory, new or empty; without it the model stays in memory.
+    recipe
+        Name of a shipped recipe or path of a TOML file.
+    listeners
+        Objects with hooks of :mod:`lior.events`.
+    settings
+        Keys of the configuration. A plugin is given by name, as
+        ``package.module:Class``, as an instance, or as a table with its
+        options; ``memory`` takes several. Other sections are tables:
+        ``geometry={"steps": 100}``.
+
+    Returns
+    -------
+    Result
+        The model and the summary of the run.
+
+    Raises
+    ------
+    LiorError
+        When something given cannot be used; the message says what and why.
+    """
+    overrides = [o for section, value in settings.items() for o in _overrides(section, value)]
+    if text:
+        overrides.append(Override("data.text", [text] if isinstance(text, str) else list(text), "code"))
+    config = load(recipe, overrides=overrides, components=True).config
+    sources = None
+    if documents is not None:
+        sources = [Source(name, _bytes(value)) for name, value in documents.items()]
+    return run_training(config, Path(out) if out else None, sources=sources, listeners=listeners)
+
+
+def open_model(run: str | Path, *, device: str = "cpu") -> Model:
+    """The model of the run directory ``run``.
+
+    Raises
+    ------
+    RunError
+        When it is no run, unfinished or damaged.
+    """
+    return rundir.open_run(Path(run), device=device).model
+
+
+def complete(model: Model, prompt: str | bytes, tokens: int, *, seed: int = 0, **sampling: Any) -> str:
+    """Continue ``prompt`` by ``tokens`` tokens; ``sampling`` are the fields of :class:`Sampling`."""
+    generator = torch.Generator(model.device).manual_seed(seed)
+    context = model.tokenizer.encode(_bytes(prompt)).tolist()
+    drawn = generate(model, context, tokens, Sampling(**sampling), generator=generator)
+    return model.tokenizer.decode(list(drawn)).decode("utf-8", "replace")
+
+
+def score(model: Model, text: str | bytes) -> float:
+    """How surprised the model is by ``text``, in bits per byte."""
+    from lior.evaluation import evaluate
+
+    one = corpus.build([Source("text", _bytes(text))], model.tokenizer).to(model.device)
+    return evaluate(model, one, 0, len(one)).bits_per_byte
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+
+
+def _overrides(section: str, value: Any) -> list[Override]:
+    """``section=value`` as overrides of dotted keys."""
+    if isinstance(value, Mapping):
+        return [o for key, inner in value.items() for o in _overrides(f"{section}.{key}", inner)]
+    if section == "memory" and isinstance(value, list | tuple):
+        parts = [_described(part) for part in value]
+        names = Override("memory.name", ",".join(name for name, _ in parts), "code")
+        return [names, *(o for name, options in parts for o in _overrides(f"memory.{name}", options))]
+    if attrs.has(type(value)):
+        name, options = _described(value)
+        if section == "memory":
+            return _overrides(section, [value])
+        return [Override(f"{section}.name", name, "code"), *_overrides(section, options)]
+    named = "." not in section and section in plugin_sections()
+    return [Override(f"{section}.name" if named else section, value, "code")]
+
+
+def _described(plugin: Any) -> tuple[str, dict[str, Any]]:
+    """Name and options of a plugin given by name or as an instance."""
+    if isinstance(plugin, str):
+        return plugin, {}
+    cls = type(plugin)
+    options = {
+        f.name: getattr(plugin, f.name) for f in attrs.fields(cls) if f.init and not f.name.startswith("_")
+    }
+    return f"{cls.__module__}:{cls.__qualname__}", options
