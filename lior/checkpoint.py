@@ -2,8 +2,8 @@
 
 ``model.safetensors`` holds the geometry, the mixer and the memories,
 ``text.safetensors`` the documents; ``manifest.json`` names the components with
-their options and distributions, and the size and SHA-256 of both files, so
-that damage is noticed before anything is used.
+their options and distributions, the size and SHA-256 of both files, and its own
+SHA-256, so that damage is noticed before anything is used.
 """
 
 from __future__ import annotations
@@ -77,28 +77,23 @@ def save(path: Path, model: Model, components: dict[str, Any], text: Corpus, tra
     ----------
     components
         Kind -> :class:`~lior.config.Component`, and "memory" -> a list of them.
+
+    Raises
+    ------
+    OSError
+        When a file cannot be written; nothing of the checkpoint is left then.
     """
     part = path.with_name(path.name + ".partial")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    _write_tensors(part / _FILES[0], _tensors(model))
-    _write_tensors(part / _FILES[1], {"tokens": text.tokens, "starts": text.starts})
-    manifest = {
-        "format": FORMAT,
-        "components": _describe(components),
-        "geometry": None
-        if model.geometry is None
-        else {"resilience_at": model.geometry.resilience_at, "smoothing": model.geometry.smoothing},
-        "documents": list(text.names),
-        "bytes": text.bytes,
-        "train": train,
-        "files": {name: _fingerprint(part / name) for name in _FILES},
-    }
-    with (part / "manifest.json").open("w", encoding="utf-8") as stream:
-        json.dump(manifest, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.rename(path)
+    try:
+        _write_tensors(part / _FILES[0], _tensors(model))
+        _write_tensors(part / _FILES[1], {"tokens": text.tokens, "starts": text.starts})
+        _write_manifest(part, model, components, text, train)
+        part.rename(path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
 
 
 def load(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
@@ -170,7 +165,10 @@ def _under(tensors: State, prefix: str) -> State:
 
 
 def _write_tensors(path: Path, tensors: State) -> None:
-    save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, path)
+    try:
+        save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, path)
+    except SafetensorError as error:  # what safetensors makes of a full disk
+        raise OSError(f"{path.name}: {error}") from error
     path.chmod(0o666 & ~_umask())  # safetensors writes 0600 whatever the umask
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
@@ -190,6 +188,25 @@ def _read_tensors(path: Path, device: torch.device | str) -> dict[str, Tensor]:
 
 
 # --- manifest ---
+
+
+def _write_manifest(part: Path, model: Model, components: dict[str, Any], text: Corpus, train: int) -> None:
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "components": _describe(components),
+        "geometry": None
+        if model.geometry is None
+        else {"resilience_at": model.geometry.resilience_at, "smoothing": model.geometry.smoothing},
+        "documents": list(text.names),
+        "bytes": text.bytes,
+        "train": train,
+        "files": {name: _fingerprint(part / name) for name in _FILES},
+    }
+    manifest["sha256"] = _digest(manifest)
+    with (part / "manifest.json").open("w", encoding="utf-8") as stream:
+        json.dump(manifest, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def _describe(components: dict[str, Any]) -> dict[str, Any]:
@@ -221,16 +238,21 @@ def _manifest(path: Path) -> dict[str, Any]:
         raise RunError(f"{path}: no checkpoint there (manifest.json is missing)") from None
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{file}: cannot be read ({error})") from error
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
+    if not isinstance(manifest, dict) or type(manifest.get("format")) is not int:
         raise RunError(f"{file}: not a manifest of lior")
     if manifest["format"] > FORMAT:
         raise RunError(
             f"{file}: written in format {manifest['format']}, and this lior reads up to {FORMAT}; "
             "install a newer lior"
         )
-    if not isinstance(manifest.get("files"), dict) or set(manifest["files"]) != set(_FILES):
-        raise RunError(f"{file}: the list of files is damaged")
+    if manifest.pop("sha256", None) != _digest(manifest):
+        raise RunError(f"{file}: changed since it was written (its checksum does not match)")
     return manifest
+
+
+def _digest(manifest: dict[str, Any]) -> str:
+    """SHA-256 of a manifest without its own entry, whatever its layout on disk."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:

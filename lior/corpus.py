@@ -152,14 +152,14 @@ def embedded() -> list[Source]:
 
 
 def _expand(path: str, field: str) -> Iterator[Source]:
+    if not path:
+        raise DataError("'': a text has no name here; give files or folders, or - for standard input")
     if path == "-":
         yield Source("<stdin>", sys.stdin.buffer.read())
         return
-    found = Path(path).expanduser()
-    if found.is_dir():
-        yield from _folder(found, field)
-    elif _exists(found):
-        yield from _file(found, field)
+    found = _home(path)
+    if _exists(found):
+        yield from _folder(found, field) if found.is_dir() else _file(found, field)
     elif _GLOB & set(path):
         matches = sorted(p for p in glob.glob(str(found), recursive=True) if Path(p).is_file())  # noqa: PTH207 (absolute patterns)
         if not matches:
@@ -168,6 +168,13 @@ def _expand(path: str, field: str) -> Iterator[Source]:
             yield from _file(Path(match), field)
     else:
         raise DataError(f"{path}: no such file or folder")
+
+
+def _home(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)  # a user that is not there: the name is taken as it stands
 
 
 def _exists(path: Path) -> bool:

@@ -140,9 +140,8 @@ def fit_geometry(
         if done >= 1:
             break
         if step % every == 0:
-            sample = torch.randint(
-                parts.memory, (config.keys,), generator=generator, device=corpus.tokens.device
-            )
+            count = min(config.keys, parts.memory)
+            sample = torch.randint(parts.memory, (count,), generator=generator, device=corpus.tokens.device)
             state = geometry.observe(state, sampler.contexts(sample), total=parts.memory)
         window = sampler.draw((0, parts.memory), parts.memory, generator)
         scale = max(1 - done, 0.02) * min((step + 1) / _WARM_UP, 1.0)
@@ -212,7 +211,7 @@ def fit_mixer(
             rate = config.learning_rate * (1 - (number + i / len(batches)) / len(groups))
             weights = {name: w - rate * directions[name] for name, w in weights.items()}
             total -= float(log_p.mean())
-        tick("mixer", number + 1, len(groups), {"tail_loss": total / len(batches)})
+        tick("mixer", number + 1, len(groups), {"tail_loss": total / len(batches)} if batches else {})
     model.weights = weights
 
 

@@ -56,8 +56,9 @@ def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
     """Draw a token id from ``log_p (V,)``."""
     if sampling.temperature == 0:
         return int(log_p.argmax())
-    ordered, index = torch.sort(log_p / sampling.temperature, descending=True, stable=True)
-    p = torch.softmax(ordered.double(), 0)
+    below_top = log_p.double() - log_p.max()  # so that the smallest temperature leaves 0, not nan, at the top
+    ordered, index = torch.sort(below_top / sampling.temperature, descending=True, stable=True)
+    p = torch.softmax(ordered, 0)
     if sampling.top_k:
         p[sampling.top_k :] = 0
     if sampling.top_p < 1:

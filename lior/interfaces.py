@@ -111,7 +111,10 @@ class RSource(Plugin, Protocol):
 
 
 class CostPartials(NamedTuple):
-    """Elementwise partial derivatives of a product's cost, each of the cost's shape."""
+    """Elementwise partial derivatives of a product's cost, each of the cost's shape.
+
+    The fields may share memory: do not write into them.
+    """
 
     qq: Tensor
     qk: Tensor
@@ -196,10 +199,14 @@ class Encoder(Plugin, Protocol):
         ...
 
     def step(self, state: State, stream: State, token: int) -> tuple[State, Tensor]:
-        """Read one token: the next streaming state and the coordinate ``(n,)`` after it."""
+        """Read one token: the next streaming state and the coordinate ``(n,)`` after it.
+
+        ``stream`` must come from the same ``state``.
+        """
         ...
 
 
+@runtime_checkable
 class Tokenizer(Plugin, Protocol):
     """Bytes to token ids and back, without loss."""
 
@@ -254,7 +261,7 @@ class Query(NamedTuple):
 
     text: Text
     positions: Tensor
-    """int64 ``(B,)``; may equal ``T`` once, with ``depth`` given by the last token, to read past the end."""
+    """int64 ``(B,)``, indices into ``text``; the tokens there are not looked at."""
     z: Tensor | None
     """``(B, n)``, as in :class:`Items`."""
 
@@ -318,7 +325,14 @@ class MemoryBackend(Plugin, Protocol):
         ...
 
     def erase(self, items: Items) -> int:
-        """Remove committed items; returns how many were found."""
+        """Remove committed items; returns how many were removed.
+
+        Raises
+        ------
+        UsageError
+            When the backend can tell that the items were not all written; it
+            is then left as it was.
+        """
         ...
 
     def attach(self, scorer: Scorer | None) -> None:
@@ -352,7 +366,8 @@ class Probe(Protocol):
         """``(<dE/dp>_nudged - <dE/dp>_free) / nudge`` for every parameter.
 
         ``nudge = inf`` clamps the outputs to the targets, and the result is the
-        gradient of the mean loss; ``nudge = 0`` gives zeros exactly.
+        gradient of the mean loss; a negative nudge pushes away from them;
+        ``nudge = 0`` gives zeros exactly.
         """
         ...
 

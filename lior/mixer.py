@@ -80,7 +80,7 @@ def gradient(params: State, inputs: Inputs, targets: Tensor) -> tuple[State, Ten
     log_p = log_probs(params, inputs)
     error = log_p.exp()
     error.scatter_add_(1, column, -torch.ones_like(error[:, :1]))
-    error *= known[:, None] / max(len(targets), 1)
+    error *= known[:, None].to(error) / max(len(targets), 1)
     d_weights = torch.einsum("ba,bea->be", error, inputs.log_p)
     grads = {name: torch.zeros_like(table) for name, table in params.items()}
     for i, gate in enumerate(inputs.gates):

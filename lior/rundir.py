@@ -48,14 +48,20 @@ class RunDir:
             When it exists and is not empty, or cannot be written.
         """
         try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            fault = "the name is not UTF-8, and safetensors reads no such path"
+            raise RunError(f"{path}: {fault}; give another --out") from error
+        try:
             path.mkdir(parents=True, exist_ok=True)
             if any(path.iterdir()):
                 raise RunError(f"{path}: the directory is not empty; nothing was touched; give another --out")
-            run = cls(path, config)
-            (path / "config.toml").write_text(to_toml(_with_absolute_paths(config)), encoding="utf-8")
+            table = to_toml(_with_absolute_paths(config))
+            # TOML is UTF-8: in a file name that is not, "?" makes a pattern that finds the file again.
+            (path / "config.toml").write_text(table, encoding="utf-8", errors="replace")
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {error.strerror}; give another --out") from error
-        return run
+        return cls(path, config)
 
     @property
     def checkpoint(self) -> Path:
@@ -93,8 +99,10 @@ def open_run(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
     RunError
         When it is no run, unfinished or damaged.
     """
-    if not path.is_dir():
+    if not path.exists():
         raise RunError(f"{path}: no such run directory; `lior train --out {path}` makes one")
+    if not path.is_dir():
+        raise RunError(f"{path}: not a run directory of lior but a file; give the directory that --out named")
     if not (path / "config.toml").is_file():
         raise RunError(f"{path}: not a run directory of lior (config.toml is missing)")
     if not (path / _CHECKPOINT).is_dir():

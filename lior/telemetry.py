@@ -28,7 +28,7 @@ class Telemetry:
         self._begin = time.perf_counter()
 
     def _write(self, file: Path, line: str) -> None:
-        with file.open("a", encoding="utf-8") as stream:
+        with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:  # names need not be UTF-8
             stream.write(line + "\n")
 
     def _say(self, text: str) -> None:

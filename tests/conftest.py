@@ -8,11 +8,33 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+if TYPE_CHECKING:
+    from lior.config import Override, TrainConfig
+
 Install = Callable[..., Path]
 Lior = Callable[..., "subprocess.CompletedProcess[str]"]
+
+SMALL = """\
+[geometry]
+steps = 4
+batch = 32
+keys = 256
+[mixer]
+positions = 256
+cells = 4
+[memory.exact]
+capacity = 256
+[encoder]
+n = 8
+lags = 4
+[data]
+holdout = 0.02
+"""
+"""A recipe that uses every part and takes a quarter of a second on 60 kB."""
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +86,7 @@ def lior(tmp_path: Path) -> Lior:
 
     def run(*args: str, path: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
         env = {name: value for name, value in os.environ.items() if not name.startswith("LIOR_")}
+        env.setdefault("OMP_NUM_THREADS", "1")
         if path is not None:
             env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(path), env.get("PYTHONPATH", "")]))
         work = tmp_path / "work"
@@ -79,3 +102,73 @@ def lior(tmp_path: Path) -> Lior:
         )
 
     return run
+
+
+class Outcome(NamedTuple):
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> Callable[..., Outcome]:
+    """As ``lior``, but in this process: nothing is started, so it takes a tenth of the time."""
+    work = tmp_path / "work"
+    work.mkdir(exist_ok=True)
+    monkeypatch.chdir(work)
+    for name in [name for name in os.environ if name.startswith("LIOR_")]:
+        monkeypatch.delenv(name)
+
+    def run(*args: object) -> Outcome:
+        from lior_cli.main import main
+
+        capsysbinary.readouterr()
+        code = main([str(arg) for arg in args])
+        out, err = (stream.decode("utf-8", "surrogateescape") for stream in capsysbinary.readouterr())
+        return Outcome(code, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """:data:`SMALL` as a file."""
+    path = tmp_path_factory.mktemp("recipes") / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with 60 kB of real text."""
+    from pydoc_data.topics import topics
+
+    path = tmp_path_factory.mktemp("texts") / "sample.txt"
+    path.write_bytes("\n".join(text for _, text in sorted(topics.items())).encode()[:60_000])
+    return path
+
+
+@pytest.fixture(scope="session")
+def configure(small_recipe: Path, sample: Path) -> Callable[..., TrainConfig]:
+    """Resolve :data:`SMALL` with overrides on top; ``text`` is ``sample`` if not given."""
+    from lior.config import Override, load
+
+    def make(*overrides: str | Override, text: Path | None = None) -> TrainConfig:
+        source = Override("data.text", [str(text or sample)], "test")
+        return load(small_recipe, env={}, overrides=[source, *overrides]).config
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, configure: Callable[..., TrainConfig]) -> Path:
+    """The directory of a finished run on ``sample``. Read it; copy it to change it."""
+    from lior.training import train
+
+    out = tmp_path_factory.mktemp("runs") / "finished"
+    train(configure(), out)
+    return out

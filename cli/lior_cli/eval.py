@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from lior_cli.interrupts import import_torch
 from lior_cli.options import device_option
 
 
@@ -34,11 +35,13 @@ def evaluate(
     as_json: bool,
     device: str,
 ) -> None:
-    """Score the model of RUN on TEXT, or on the run's own validation text.
+    """Score a model on text, in bits per byte.
 
-    With --from-byte N the first N bytes are read (and learned, with --online)
+    TEXT is as for `lior train`; without it, the validation text of RUN is
+    scored. With --from-byte N the first N bytes are read (and learned, with --online)
     but not counted.
     """
+    import_torch()
     from lior import evaluation, rundir
     from lior.training import pick_device
     from lior_cli.progress import Progress
@@ -47,11 +50,11 @@ def evaluate(
     corpus, begin, end = loaded.validation() if not text else loaded.other_text(text, field=field)
     lo = evaluation.token_at_byte(corpus, begin, end, from_byte, loaded.model.tokenizer)
     with Progress(quiet=quiet) as progress:
+        if online and lo > begin:
+            progress.lior_train_stage("evaluate", f"learning the {lo - begin:,} tokens before")
+            evaluation.evaluate(loaded.model, corpus, begin, lo, online=True, tick=progress.lior_train_window)
         progress.lior_train_stage("evaluate", f"scoring {end - lo:,} tokens{' online' if online else ''}")
         started = time.perf_counter()
-        if online and lo > begin:
-            evaluation.evaluate(loaded.model, corpus, begin, lo, online=True)
-            started = time.perf_counter()
         score = evaluation.evaluate(
             loaded.model, corpus, lo, end, online=online, tick=progress.lior_train_window
         )

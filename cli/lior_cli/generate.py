@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from lior_cli.interrupts import import_torch
 from lior_cli.options import device_option
 
 
@@ -39,7 +40,13 @@ from lior_cli.options import device_option
     show_default=True,
     help="Draw among the likeliest tokens of this total probability.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0, max=2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of the draws.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the text.")
 @device_option
 def generate(
@@ -53,7 +60,11 @@ def generate(
     as_json: bool,
     device: str,
 ) -> None:
-    """Continue a prompt with the model of RUN, as it is drawn."""
+    """Continue a prompt.
+
+    The text is printed as the model of RUN draws it.
+    """
+    import_torch()
     import torch
 
     from lior import rundir

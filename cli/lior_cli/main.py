@@ -129,6 +129,7 @@ def main(args: Sequence[str] | None = None) -> int:
     Codes: 0 success; 1 failure; 2 wrong use; 130 interrupted.
     """
     settings = Settings()
+    _replace_closed_streams()
     try:
         code = cli.main(args=args, prog_name="lior", obj=settings, standalone_mode=False)
         sys.stdout.flush()
@@ -137,6 +138,13 @@ def main(args: Sequence[str] | None = None) -> int:
             raise
         return _report(error)
     return code if isinstance(code, int) else 0
+
+
+def _replace_closed_streams() -> None:
+    """Discard what goes to a standard stream that was closed (``>&-``), where Python has ``None``."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def _report(error: Exception) -> int:
@@ -160,10 +168,19 @@ def _report(error: Exception) -> int:
             return _fail(f"no space left on the device: {error.filename or 'output'}. Free some and repeat.")
         case OSError(strerror=str()):
             return _fail(": ".join(str(part) for part in (error.filename, error.strerror) if part))
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the latter is torch's
+    if _out_of_memory(error):
         return _fail("out of memory. Use a smaller model, batch or text.")
     cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     return _fail(f"{cause}. This is a defect of lior or of a plugin; `lior --debug ...` shows the traceback.")
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Python's own error, torch's on CUDA, or what torch raises on the CPU, which has no class."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
 
 
 def _fail(message: str, code: int = 1) -> int:

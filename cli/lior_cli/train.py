@@ -11,6 +11,7 @@ import click
 
 from lior.config import Override, Resolved, load
 from lior.errors import Interrupted
+from lior_cli.interrupts import import_torch
 from lior_cli.options import schema_options
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ def train(
     recipe: str | None,
     overrides: list[str | Override],
 ) -> None:
-    """Learn a model from TEXT: files, folders, globs, - for standard input.
+    """Learn a model from text.
 
-    .gz files are unpacked; each line of a .jsonl file is a document. Without
-    TEXT the model learns the Python language reference, which is always there.
+    TEXT is files, folders, globs or - for standard input. .gz files are
+    unpacked; each line of a .jsonl file is a document. Without TEXT the model
+    learns the Python language reference, which is always there.
     """
+    import_torch()
     if text:
         overrides = [*overrides, Override("data.text", list(text), "TEXT")]
     resolved = load(recipe, overrides=overrides, components=True)
@@ -60,14 +63,17 @@ def _run(resolved: Resolved, out: Path, progress: Progress) -> dict[str, Any]:
         with progress:
             return run_training(resolved.config, out, listeners=[progress]).summary
     except KeyboardInterrupt:
-        kept = (
-            f"no model was saved; {out} keeps config.toml, metrics.jsonl and train.log; start again with "
-            f"`lior train --config {out / 'config.toml'} --out NEW`"
-        )
-        begun = (out / "config.toml").is_file()
-        raise Interrupted(
-            f"interrupted while in stage {progress.stage!r}: {kept if begun else 'nothing was written'}"
-        ) from None
+        kept = _kept(out) if progress.stage != "start" else "nothing was written"
+        raise Interrupted(f"interrupted while in stage {progress.stage!r}: {kept}") from None
+
+
+def _kept(out: Path) -> str:
+    if (out / "checkpoint").is_dir():
+        return f"{out} keeps the trained model"
+    return (
+        f"no model was saved; {out} keeps config.toml, metrics.jsonl and train.log; start again with "
+        f"`lior train --config {out / 'config.toml'} --out NEW`"
+    )
 
 
 def _default_out(resolved: Resolved) -> Path:
@@ -97,10 +103,12 @@ def _note_unused(resolved: Resolved, progress: Progress) -> None:
 
 def _report(summary: dict[str, Any]) -> None:
     baseline, seconds = summary["baseline"], summary["seconds"]
-    bits = summary["val_bits_per_byte"]
-    click.echo(
-        f"{bits:.3f} bits per byte on {summary['val_bytes']:,} bytes of held-out text "
-        f"(unigram {baseline['unigram']:.3f}, 4-gram {baseline['order4']:.3f})"
-    )
+    if baseline:
+        click.echo(
+            f"{summary['val_bits_per_byte']:.3f} bits per byte on {summary['val_bytes']:,} bytes of held-out "
+            f"text (unigram {baseline['unigram']:.3f}, 4-gram {baseline['order4']:.3f})"
+        )
+    else:
+        click.echo("no text was held out, so the model was not scored")
     click.echo(f"{seconds['total']:.1f} s, {summary['peak_rss_bytes'] / 2**20:,.0f} MiB, {summary['device']}")
     click.echo(f"Next: lior generate {summary['run']} --prompt 'Once'")

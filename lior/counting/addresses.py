@@ -56,11 +56,10 @@ def parse(pattern: str) -> tuple[tuple[str, int], ...]:
     """
     fields: list[tuple[str, int]] = []
     for part in pattern.split():
-        name, _, number = part.partition("-")
         if part == "column":
             fields.append(("column", 0))
-        elif name == "word" and number in ("", "1", "2"):
-            fields.append(("word", int(number or 0)))
+        elif part in ("word", "word-1", "word-2"):
+            fields.append(("word", int(part[5:] or 0)))
         else:
             fields.extend(("lag", k) for k in _lags(part, pattern))
     return tuple(fields)
@@ -69,15 +68,17 @@ def parse(pattern: str) -> tuple[tuple[str, int], ...]:
 def _lags(part: str, pattern: str) -> list[int]:
     lags: list[int] = []
     for span in part.split(","):
-        first, _, last = span.partition("-")
-        if not first.isdecimal() or not (last or first).isdecimal():
+        first, dash, last = span.partition("-")
+        ends = first, last if dash else first
+        if not all(end.isdecimal() for end in ends):
             raise UsageError(
                 f"address pattern {pattern!r}: {part!r} is neither lags such as 1,3-5 "
                 "nor one of word, word-1, word-2, column"
             )
-        lags.extend(range(int(first), int(last or first) + 1))
-    if not lags or min(lags) < 1 or max(lags) > REACH:
-        raise UsageError(f"address pattern {pattern!r}: lags are from 1 to {REACH}")
+        low, high = map(int, ends)
+        if not 1 <= low <= high <= REACH:
+            raise UsageError(f"address pattern {pattern!r}: {span!r} is not within 1-{REACH}, ascending")
+        lags.extend(range(low, high + 1))
     return lags
 
 

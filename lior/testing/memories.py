@@ -56,13 +56,14 @@ def memory_contract(make: Callable[[], MemoryBackend]) -> type:
         @LAW
         @given(seed=seeds())
         def test_staged_items_are_invisible_until_commit(self, seed: int) -> None:
-            memory, items = _holding(make, _document(seed, 0)), _document(seed, 1)
-            before, unread = memory.snapshot(), _read(memory, items)
-            memory.stage(items)
-            assert_same(memory.snapshot(), before)
-            _assert_same_evidence(_read(memory, items), unread)
-            assert memory.commit() == _LENGTH
-            assert not _equal(memory.snapshot(), before), "after the commit nothing was stored"
+            items = _document(seed, 1)
+            for memory in (_ready(make()), _holding(make, _document(seed, 0))):
+                before, unread = memory.snapshot(), _read(memory, items)
+                memory.stage(items)
+                assert_same(memory.snapshot(), before)
+                _assert_same_evidence(_read(memory, items), unread)
+                assert memory.commit() == _LENGTH
+                assert not _equal(memory.snapshot(), before), "after the commit nothing was stored"
 
         @LAW
         @given(seed=seeds())
@@ -87,12 +88,14 @@ def memory_contract(make: Callable[[], MemoryBackend]) -> type:
             memory.commit()
             straight = _holding(make, *(_document(seed, d) for d in range(3)))
             assert_same(memory.snapshot(), straight.snapshot())
+            _assert_same_evidence(*(_read(each, _document(seed, 3)) for each in (memory, straight)))
 
         @LAW
         @given(seed=seeds())
         def test_erase_takes_back_what_was_written(self, seed: int) -> None:
             first, second, third = (_document(seed, d) for d in range(3))
             memory = _holding(make, first, second, third)
+            _read(memory, second)  # what a read keeps for the next one must not outlive the items
             assert memory.erase(second) == _LENGTH
             kept = _holding(make, first, third)
             assert_same(memory.snapshot(), kept.snapshot())

@@ -18,7 +18,11 @@ def laws(kind: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("kind", "name", "law"),
-    [pytest.param(*plugin, law, id="-".join((*plugin, law))) for plugin in INSTALLED for law in laws(plugin[0])],
+    [
+        pytest.param(*plugin, law, id="-".join((*plugin, law)))
+        for plugin in INSTALLED
+        for law in laws(plugin[0])
+    ],
 )
 def test_law(kind, name, law):
     contract = suite(kind, registry.get(kind, name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -36,7 +37,7 @@ def slow_loss(scores, same):
     total = 0.0
     for row, mates in zip(scores, same, strict=True):
         seen = row > -torch.inf
-        p = torch.softmax(row[seen], 0)[mates[seen]].sum() if seen.any() else torch.zeros(())
+        p = torch.softmax(row[seen], 0)[mates[seen]].sum() if seen.any() else scores.new_zeros(())
         total = total - ((1 - SMOOTHING) * p + SMOOTHING / VOCAB).log()
     return total / len(scores)
 
@@ -85,7 +86,7 @@ def test_opposite_nudges_average_to_the_gradient_of_the_hit_rate(seed):
     for nudge in (0.2, 0.1, 0.05):
         centred = (statistic(scores, same, nudge).d_scores + statistic(scores, same, -nudge).d_scores) / 2
         errors.append((centred - expected).abs().max().item())
-    slopes = [math.log2(a / b) for a, b in zip(errors, errors[1:], strict=False)]
+    slopes = [math.log2(a / b) for a, b in itertools.pairwise(errors)]
     assert slopes == pytest.approx([2, 2], abs=0.1), errors
 
 

@@ -63,7 +63,7 @@ class Sdm:
             )
         if not all(0 < d <= i for i, d in enumerate(self.discounts, 1)):
             raise UsageError(f"memory.sdm.discounts = {list(self.discounts)}: the k-th must be in (0, k]")
-        for pattern in self.patterns:
+        for pattern in self._address_patterns:
             addresses.parse(pattern)
 
     @property

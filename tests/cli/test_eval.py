@@ -1,0 +1,102 @@
+"""`lior eval`: bits per byte of the run's own text or of another, frozen or learning."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+KEYS = {"bits_per_byte", "nats_per_byte", "bytes", "seconds", "bytes_per_second"}
+
+
+@pytest.fixture
+def evaluate(command, finished):
+    """Run `lior eval` on the finished run and read its JSON."""
+
+    def run(*args: object) -> dict[str, float]:
+        result = command("eval", finished, *args, "--json", "--quiet")
+        assert (result.code, result.err) == (0, "")
+        return json.loads(result.out)
+
+    return run
+
+
+@pytest.fixture
+def other(tmp_path) -> Path:
+    """A short text that the run has not seen, with much repetition."""
+    path = tmp_path / "other.txt"
+    path.write_text("Zyx wvu: the quick brown fox, 12345. " * 40)
+    return path
+
+
+def test_own_text_scores_as_at_the_end_of_training(evaluate, finished):
+    score = evaluate()
+    summary = json.loads((finished / "summary.json").read_text())
+    assert set(score) == KEYS
+    assert score["bits_per_byte"] == summary["val_bits_per_byte"]
+    assert score["nats_per_byte"] == summary["val_nats_per_byte"]
+    assert score["bytes"] == summary["val_bytes"]
+    assert score["bytes_per_second"] == pytest.approx(score["bytes"] / score["seconds"])
+
+
+def test_without_json_one_sentence(command, finished):
+    result = command("eval", finished)
+    assert result.code == 0
+    assert result.out.count("\n") == 1
+    assert " bits per byte, " in result.out
+    assert "(1,200 bytes in " in result.out
+    assert result.err.startswith("evaluate: scoring 1,200 tokens\n")
+
+
+def test_what_was_learned_costs_less_than_what_was_not(evaluate, other, tmp_path, sample):
+    learned = tmp_path / "learned.txt"
+    learned.write_bytes(sample.read_bytes()[:1500])
+    assert evaluate(learned)["bits_per_byte"] < 1.5 < 3 < evaluate(other)["bits_per_byte"]
+
+
+def test_online_learns_while_reading_and_leaves_the_run_alone(evaluate, other, finished):
+    before = _digests(finished)
+    assert evaluate(other, "--online")["bits_per_byte"] < 0.7 * evaluate(other)["bits_per_byte"]
+    assert _digests(finished) == before
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_bytes_before_the_first_are_read_but_not_counted(evaluate, other):
+    size = other.stat().st_size
+    assert evaluate(other, "--from-byte", 0)["bits_per_byte"] == evaluate(other)["bits_per_byte"]
+    rest = evaluate(other, "--from-byte", 1000)
+    assert rest["bytes"] == size - 1000
+    learned = evaluate(other, "--from-byte", 1000, "--online")
+    assert learned["bytes"] == size - 1000
+    assert learned["bits_per_byte"] < 0.3 * rest["bits_per_byte"], "the first 1000 bytes taught it the rest"
+
+
+def test_parts_add_up_to_the_whole(evaluate, tmp_path, other):
+    """Static scores are sums over bytes: the head alone and the rest make the whole."""
+    head = tmp_path / "head.txt"
+    head.write_bytes(other.read_bytes()[:1000])
+    parts = [evaluate(head), evaluate(other, "--from-byte", 1000)]
+    whole = evaluate(other)
+    total = sum(part["nats_per_byte"] * part["bytes"] for part in parts)
+    assert total == pytest.approx(whole["nats_per_byte"] * whole["bytes"], rel=1e-6)
+
+
+def test_several_texts_and_a_field_of_json_lines(evaluate, other, tmp_path):
+    records = tmp_path / "r.jsonl"
+    records.write_text('{"body": "one"}\n{"body": "four"}\n')
+    assert evaluate(other, records, "--field", "body")["bytes"] == other.stat().st_size + 7
+
+
+def test_a_copied_run_needs_nothing_from_where_it_was(command, finished, tmp_path):
+    import shutil
+
+    shutil.copytree(finished, tmp_path / "elsewhere")
+    result = command("eval", tmp_path / "elsewhere", "--json", "--quiet")
+    original = command("eval", finished, "--json", "--quiet")
+    assert json.loads(result.out)["nats_per_byte"] == json.loads(original.out)["nats_per_byte"]

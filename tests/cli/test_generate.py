@@ -1,0 +1,110 @@
+"""`lior generate`: a prompt and its continuation, as bytes, as they come."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from lior_cli.generate import _printable
+
+
+@pytest.fixture
+def generate(command, finished):
+    """Run `lior generate` on the finished run."""
+
+    def run(*args: object) -> str:
+        result = command("generate", finished, *args)
+        assert (result.code, result.err) == (0, "")
+        return result.out
+
+    return run
+
+
+def test_prompt_then_continuation_then_a_line_end(generate):
+    text = generate("--prompt", "The ", "--max-tokens", 20)
+    assert text.startswith("The ")
+    assert text.endswith("\n")
+    assert len(text.encode()) == len("The ") + 20 + 1
+
+
+def test_nothing_to_add(generate):
+    assert generate("--prompt", "abc", "--max-tokens", 0) == "abc\n"
+    assert len(generate("--max-tokens", 5)) == 6, "without a prompt it begins by itself"
+
+
+def test_the_seed_decides(generate):
+    same = {generate("--prompt", "The ", "--max-tokens", 40, "--seed", 3) for _ in range(2)}
+    other = generate("--prompt", "The ", "--max-tokens", 40, "--seed", 4)
+    assert len(same) == 1
+    assert other not in same
+
+
+@pytest.mark.parametrize("sure", [("--temperature", 0), ("--top-k", 1), ("--top-p", 0)], ids=str)
+def test_three_ways_to_take_the_likeliest(generate, sure):
+    texts = {generate("--prompt", "The ", "--max-tokens", 30, *sure, "--seed", seed) for seed in (1, 2)}
+    assert texts == {generate("--prompt", "The ", "--max-tokens", 30, "--temperature", 0)}
+
+
+def test_heat_makes_text_less_likely(command, finished, tmp_path, generate):
+    bits = []
+    for temperature in (0.2, 3.0):
+        path = tmp_path / f"{temperature}.txt"
+        text = generate("--max-tokens", 150, "--temperature", temperature)
+        path.write_bytes(text.encode(errors="surrogateescape"))
+        score = json.loads(command("eval", finished, path, "--json", "--quiet").out)
+        bits.append(score["bits_per_byte"])
+    assert bits[0] + 1 < bits[1]
+
+
+def test_json(generate):
+    plain = generate("--prompt", "The ", "--max-tokens", 12)
+    result = json.loads(generate("--prompt", "The ", "--max-tokens", 12, "--json"))
+    assert set(result) == {"prompt", "text", "tokens", "seconds"}
+    assert result["prompt"] + result["text"] + "\n" == plain
+    assert result["tokens"] == 12
+
+
+def test_the_prompt_matters_and_only_what_the_model_can_reach(generate):
+    def drawn(prompt):
+        return json.loads(generate("--prompt", prompt, "--max-tokens", 30, "--json"))["text"]
+
+    assert drawn("The ") != drawn("(((")
+    assert drawn("x" * 300 + " The value of the expression") == drawn("The value of the expression")
+
+
+def test_text_comes_as_it_is_drawn(finished):
+    """The first bytes are readable long before the last is drawn; then the reader leaves."""
+    args = [sys.executable, "-m", "lior_cli.main", "generate", str(finished), "--prompt", "ab"]
+    child = subprocess.Popen(
+        [*args, "--max-tokens", "1000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert len(child.stdout.read(20)) == 20
+    child.stdout.close()
+    assert child.stderr.read() == b""
+    assert child.wait(timeout=20) == 1
+    child.stderr.close()
+
+
+def test_bytes_that_are_no_utf8_pass_through(finished):
+    args = [sys.executable, "-m", "lior_cli.main", "generate", str(finished), "--max-tokens", "3"]
+    prompt = b"caf\xe9 \x00 "
+    piped = subprocess.run([*args, "--prompt", "-"], input=prompt, capture_output=True, check=True)
+    assert piped.stdout.startswith(prompt)
+    assert len(piped.stdout) == len(prompt) + 4
+
+
+def test_a_terminal_gets_no_control_characters():
+    pieces = [b"a\x1b[31m", b"\xc3", b"\xa9\n\t", b"\x07\xff"]
+    shown = "".join(_printable(pieces)).replace("\N{REPLACEMENT CHARACTER}", "?")
+    assert shown == "a?[31mé\n\t??"
+
+
+def test_a_terminal_shows_prompt_and_text(command, finished, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    result = command("generate", finished, "--prompt", "The ", "--max-tokens", 5, "--temperature", 0)
+    assert result.code == 0
+    assert result.out.removeprefix("\x1b[1m").startswith("The ")
+    assert result.out.endswith("\n")

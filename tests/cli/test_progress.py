@@ -1,0 +1,137 @@
+"""Progress: stages and numbers on stderr, live on a terminal, sparse lines elsewhere."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Callable
+
+import click
+import pytest
+
+from lior_cli import progress as module
+from lior_cli.progress import PLAIN_SECONDS, Progress
+
+
+class Clock:
+    """Stands for the time module."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def test_a_stage_is_announced_and_its_end_shown(capsys, clock):
+    with Progress() as progress:
+        progress.lior_train_stage("mixer", "fitting the mixer")
+        clock.now += 2
+        progress.lior_train_window("mixer", 50, 100, {"tail_loss": 1.23456})
+        clock.now += 2
+        progress.lior_train_window("mixer", 100, 100, {})
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "mixer: fitting the mixer",
+        "mixer: 100/100 (100 %), 25.0/s, tail_loss 1.235",
+    ]
+    assert progress.stage == "mixer"
+
+
+def test_lines_between_are_seconds_apart_and_tell_the_time_left(capsys, clock):
+    progress = Progress()
+    progress.lior_train_stage("memory", "writing")
+    for step in range(1, 100):
+        clock.now += 1
+        progress.lior_train_window("memory", step * 1000, 100_000, {})
+    lines = capsys.readouterr().err.splitlines()[1:]
+    assert len(lines) == 99 // PLAIN_SECONDS
+    assert lines[0] == "memory: 5,000/100,000 (5 %), 1,000.0/s, 95 s left"
+
+
+def test_numbers_of_one_stage_do_not_show_in_the_next(capsys, clock):
+    progress = Progress()
+    for stage in ("geometry", "mixer"):
+        progress.lior_train_stage(stage, "x")
+        progress.lior_train_window(stage, 1, 1, {"rejected": 2} if stage == "geometry" else {})
+    *_, geometry, _, mixer = capsys.readouterr().err.splitlines()
+    assert geometry.endswith("rejected 2")
+    assert "rejected" not in mixer
+
+
+def test_quiet(capsys, clock):
+    with Progress(quiet=True) as progress:
+        progress.lior_train_stage("memory", "writing")
+        progress.lior_train_window("memory", 1, 1, {})
+        progress.note("note")
+    assert capsys.readouterr() == ("", "")
+    assert progress.stage == "memory", "what an interruption names is known all the same"
+
+
+def test_a_note_is_a_line(capsys):
+    Progress().note("note: so")
+    assert capsys.readouterr() == ("", "note: so\n")
+
+
+class Terminal(io.StringIO):
+    """Stands for a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def screen(monkeypatch) -> Callable[[], Terminal]:
+    """Make stderr a terminal; to be called in the test, for pytest sets stderr after fixtures."""
+
+    def make() -> Terminal:
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", "100")
+        return terminal
+
+    return make
+
+
+def test_live_on_a_terminal(screen):
+    terminal = screen()
+    with Progress() as progress:
+        progress.lior_train_stage("geometry", "learning the metric")
+        progress.lior_train_window("geometry", 3, 8, {"tail_loss": 2.5})
+        progress.lior_train_stage("memory", "writing")
+        progress.lior_train_window("memory", 8, 8, {})
+    last = click.unstyle(terminal.getvalue()).split("learning the metric")[-1]
+    assert re.search(r"\b3/8\b.*tail_loss 2\.5", last)
+    assert re.search(r"writing.*\b8/8\b", last)
+
+
+def test_quiet_on_a_terminal(screen):
+    terminal = screen()
+    with Progress(quiet=True) as progress:
+        progress.lior_train_stage("memory", "writing")
+        progress.lior_train_window("memory", 1, 2, {})
+    assert terminal.getvalue() == ""
+
+
+def test_the_terminal_is_given_back_when_the_work_fails(screen):
+    """The live display hides the cursor; it must come back whatever happens."""
+    terminal = screen()
+
+    def interrupted() -> None:
+        with Progress() as progress:
+            progress.lior_train_stage("memory", "writing")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    shown = terminal.getvalue()
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")

@@ -1,0 +1,152 @@
+"""`lior train`: what it prints, what it writes, and what it takes."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from lior import checkpoint, rundir
+from lior.config import load
+
+KEYS = {
+    "run": str,
+    "bytes": int,
+    "documents": int,
+    "val_bytes": int,
+    "val_nats_per_byte": float,
+    "val_bits_per_byte": float,
+    "baseline": dict,
+    "seconds": dict,
+    "peak_rss_bytes": int,
+    "device": str,
+    "components": dict,
+}
+
+
+@pytest.fixture
+def small(small_recipe) -> tuple[str, ...]:
+    """Flags for a small run."""
+    return ("--config", str(small_recipe))
+
+
+def test_json_is_the_only_line_of_output_and_has_every_key(lior, sample, small, tmp_path):
+    result = lior("train", str(sample), "--out", "r", "--quiet", "--json", *small)
+    assert (result.returncode, result.stderr) == (0, "")
+    (line,) = result.stdout.splitlines()
+    summary = json.loads(line)
+    assert {key: type(value) for key, value in summary.items()} == KEYS
+    assert summary["run"] == "r"
+    assert summary["bytes"] == sample.stat().st_size
+    assert summary["val_bits_per_byte"] == pytest.approx(summary["val_nats_per_byte"] / 0.693147180559945)
+    assert set(summary["baseline"]) == {"unigram", "order4"}
+    assert set(summary["seconds"]) == {"memory", "geometry", "mixer", "validate", "total"}
+    assert sum(summary["seconds"].values()) <= 2 * summary["seconds"]["total"]
+    assert summary["components"]["memory"] == ["sdm", "exact"]
+    assert 50e6 < summary["peak_rss_bytes"] < 8e9
+    assert rundir.open_run(tmp_path / "work" / "r").train == summary["bytes"] - summary["val_bytes"]
+
+
+def test_progress_goes_to_stderr_and_the_result_to_stdout(command, sample, small):
+    result = command("train", sample, "--out", "r", *small)
+    assert result.code == 0
+    stages = [line.split(":")[0] for line in result.err.splitlines()]
+    assert list(dict.fromkeys(stages)) == ["geometry", "memory", "mixer", "validate", "evaluate"]
+    score, cost, hint = result.out.splitlines()
+    assert re.fullmatch(
+        r"\d\.\d{3} bits per byte on 1,200 bytes of held-out text "
+        r"\(unigram \d\.\d{3}, 4-gram \d\.\d{3}\)",
+        score,
+    )
+    assert re.fullmatch(r"\d+\.\d s, [\d,]+ MiB, cpu", cost)
+    assert hint.startswith("Next: lior generate r ")
+
+
+def test_the_printed_hint_works(command, sample, small):
+    hint = command("train", sample, "--out", "r", *small).out.splitlines()[-1]
+    words = hint.removeprefix("Next: lior ").replace("'", "").split()
+    assert command(*words, "--max-tokens", 3).out.startswith("Once")
+
+
+def test_quiet_prints_nothing(command, sample, small):
+    assert command("train", sample, "--out", "r", "--quiet", *small) == (0, "", "")
+
+
+def test_nothing_held_out_is_said_and_gives_no_numbers(command, sample, small):
+    result = command("train", sample, "--out", "r", *small, "--holdout", 0)
+    assert result.out.startswith("no text was held out, so the model was not scored\n")
+    summary = json.loads((Path("r") / "summary.json").read_text())
+    scores = [summary[key] for key in ("val_nats_per_byte", "val_bits_per_byte", "baseline")]
+    assert scores == [None, None, None]
+
+
+def test_without_out_the_run_is_named_for_its_text(command, sample, small):
+    result = command("train", sample, "--json", "--quiet", *small)
+    run = json.loads(result.out)["run"]
+    assert re.fullmatch(r"runs/sample-\d{8}-\d{6}", run)
+    assert rundir.open_run(Path(run)).model
+
+
+def test_layers_reach_the_run_with_flags_on_top(command, sample, small_recipe, monkeypatch):
+    mine = 'seed = 1\n[frame]\nname = "derived"\n[product]\nname = "wedge"\n'
+    Path("mine.toml").write_text(mine + small_recipe.read_text())
+    monkeypatch.setenv("LIOR_RSOURCE", "curvature")
+    flags = ["--seed", "2", "--product", "spinor"]
+    assert command("train", sample, "--out", "r", "--config", "mine.toml", "--quiet", *flags).code == 0
+    resolved = tomllib.loads(Path("r/config.toml").read_text())
+    assert resolved["seed"] == 2
+    names = [resolved[kind]["name"] for kind in ("frame", "rsource", "product")]
+    assert names == ["derived", "curvature", "spinor"]
+    assert json.loads(Path("r/summary.json").read_text())["components"]["product"] == "spinor"
+
+
+def test_standard_input_is_a_text(sample, small, tmp_path):
+    args = [sys.executable, "-m", "lior_cli.main", "train", "-", "--out", "r", "--quiet", *small]
+    with sample.open("rb") as text:
+        subprocess.run(args, cwd=tmp_path, stdin=text, check=True)
+    assert rundir.open_run(tmp_path / "r").text.names == ("<stdin>",)
+
+
+def test_several_texts_are_several_documents(command, small, sample):
+    Path("notes").mkdir()
+    Path("notes/a.txt").write_text("first note\n" * 20)
+    Path("notes/b.jsonl").write_text('{"text": "second note"}\n{"text": "third note"}\n')
+    result = command("train", sample, "notes", "--out", "r", "--json", "--quiet", *small)
+    assert json.loads(result.out)["documents"] == 4
+
+
+@pytest.mark.parametrize(
+    ("memory", "given", "noted"),
+    [
+        ("sdm", ["--frame", "rotor"], "frame.name"),
+        ("sdm", ["--set", "geometry.steps=7"], "geometry.steps"),
+        ("sdm", ["--seed", "1"], None),
+        ("exact", ["--frame", "rotor", "--set", "geometry.steps=2", "--set", "geometry.keys=64"], None),
+    ],
+)
+def test_settings_that_change_nothing_are_named(command, sample, memory, given, noted):
+    quick = ["--set", "mixer.positions=256", "--holdout", "0.01"]
+    result = command("train", sample, "--out", "r", "--memory", memory, *quick, *given)
+    assert result.code == 0
+    notes = [line for line in result.err.splitlines() if line.startswith("note: ")]
+    assert notes == (
+        [f"note: memory sdm has no geometry, so these settings change nothing: {noted}"] if noted else []
+    )
+
+
+def test_the_model_is_that_of_the_library(command, sample, small, finished):
+    """The command adds nothing to training: the same configuration gives the same tensors."""
+    assert command("train", sample, "--out", "r", "--quiet", *small).code == 0
+    here, there = ((path / "checkpoint" / "model.safetensors").read_bytes() for path in (Path("r"), finished))
+    assert here == there
+    assert checkpoint.load(Path("r/checkpoint")).train == checkpoint.load(finished / "checkpoint").train
+
+
+def test_the_written_configuration_is_a_recipe(command, sample, small, configure):
+    command("train", sample, "--out", "r", "--quiet", *small)
+    assert load("r/config.toml", env={}).config == configure()

@@ -1,0 +1,391 @@
+"""Whatever is wrong with a request: one clear sentence, an exit code, and nothing lost."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from lior import rundir
+from lior.config import load
+from lior.generation import Session
+from lior.training import MIN_TOKENS, train
+
+TRAIN = ("--out", "r", "--quiet", "--memory", "sdm", "--set", "mixer.positions=256")
+LIOR = (sys.executable, "-m", "lior_cli.main")
+
+
+@pytest.fixture
+def refuse(command):
+    """Run a command that must fail; returns the message after checking its form."""
+
+    def run(*args: object, code: int = 1) -> str:
+        result = command(*args)
+        assert (result.code, result.out) == (code, ""), result.err
+        check_message(result.err)
+        assert not Path("r").exists(), "a request that fails leaves no run behind"
+        return result.err
+
+    return run
+
+
+def check_message(text: str) -> None:
+    """One message, not a traceback, and not the one for defects."""
+    assert text.startswith("lior: error: ")
+    assert "Traceback" not in text
+    assert "defect" not in text
+    assert text.endswith("\n")
+    several = "problems in the configuration" in text
+    assert several or text.count("\n") == 1
+
+
+# --- texts --------------------------------------------------------------------
+
+NOISE = random.Random(0).randbytes(3000)
+
+TEXTS = {
+    "an empty file": ("e.txt", b"", "0 bytes"),
+    "one byte": ("one.txt", b"x", "1 tokens are too few"),
+    "one byte less than enough": ("short.txt", b"x" * (MIN_TOKENS - 1), f"at least {MIN_TOKENS}"),
+    "no gzip": ("bad.gz", NOISE, "damaged gzip file"),
+    "half a gzip": ("cut.gz", gzip.compress(NOISE)[:900], "damaged gzip file"),
+    "broken JSON": ("a.jsonl", b'{"text": "fine"}\n{"text": "a"', "line 2: not JSON"),
+    "another key": ("b.jsonl", b'{"body": "a"}', "found: body); name the key with --field"),
+    "not an object": ("c.jsonl", b"[1]", "line 1: no text under 'text' (found: not an object)"),
+    "JSON that is too deep": ("d.jsonl", b'{"text":' + b"[" * 100_000, "line 1: not JSON"),
+}
+
+
+@pytest.mark.parametrize("case", TEXTS)
+def test_texts_that_cannot_be_learned(refuse, case):
+    name, data, message = TEXTS[case]
+    Path(name).write_bytes(data)
+    text = refuse("train", name, *TRAIN)
+    assert name in text
+    assert message in text
+
+
+@pytest.mark.parametrize("name", ["nowhere.txt", "nowhere/*.txt", "~nobody/x", "", "a" * 5000])
+def test_texts_that_are_not_there(refuse, name):
+    assert name[:200] in refuse("train", name, *TRAIN)
+
+
+def test_folders_without_text(refuse):
+    Path("empty").mkdir()
+    assert "empty: no text file" in refuse("train", "empty", *TRAIN)
+    Path("empty/x.bin").write_bytes(b"\0\1\2")
+    assert "(1 files looked at)" in refuse("train", "empty", *TRAIN)
+
+
+def test_a_file_that_cannot_be_read(refuse):
+    name = "secret.txt"
+    Path(name).write_text("x" * 100)
+    Path(name).chmod(0)
+    if os.access(name, os.R_OK):  # root reads everything but this
+        name = "/proc/self/mem"
+        if not Path(name).exists():
+            pytest.skip("as root, and without /proc, every file can be read")
+    assert f"{name}: cannot be read: " in refuse("train", name, *TRAIN)
+
+
+def test_the_validation_text_is_checked_too(refuse, sample):
+    Path("e.txt").touch()
+    assert "e.txt: no text" in refuse("train", sample, *TRAIN, "--valid", "e.txt")
+    assert "nope.txt: no such file" in refuse("train", sample, *TRAIN, "--valid", "nope.txt")
+
+
+def test_texts_to_score_are_checked_too(refuse, finished):
+    Path("e.txt").touch()
+    assert "e.txt: no text" in refuse("eval", finished, "e.txt")
+    assert "nope.txt: no such file" in refuse("eval", finished, "nope.txt")
+    for first in (1200, 10**30):
+        message = refuse("eval", finished, "--from-byte", first, code=2)
+        assert "the text has only 1200 bytes" in message
+
+
+# --- weird texts train: bytes are bytes ---------------------------------------
+
+LONG = "a line of 1 MB"
+WEIRD = {
+    "noise": NOISE,
+    "only NULs": bytes(2000),
+    "one symbol": b"a" * 2000,
+    "every byte once": bytes(range(256)),
+    "just enough": bytes(range(MIN_TOKENS)),
+    "invalid UTF-8": b"caf\xe9 \xff\xfe \xc3" * 100,
+    "CRLF": b"one\r\ntwo\r\n\r\n" * 100,
+    "no line end": b"words and words" * 50,
+    "a byte order mark": b"\xef\xbb\xbftext " * 50,
+    LONG: b"lorem ipsum " * 87_382,
+}
+
+
+@pytest.mark.parametrize(
+    ("case", "memory"),
+    [(LONG, "sdm"), *((case, m) for case in WEIRD if case != LONG for m in ("sdm", "sdm,exact"))],
+)
+def test_any_bytes_train_and_predict(tmp_path, configure, case, memory):
+    path = tmp_path / "text"
+    path.write_bytes(WEIRD[case])
+    holdout = min(0.1, 2000 / len(WEIRD[case]))
+    result = train(configure(f"memory.name={memory}", f"data.holdout={holdout}", text=path))
+    assert 0 <= result.summary["val_nats_per_byte"] < 20
+    log_p = Session(result.model, [*WEIRD[case][:20]]).log_probs().double()
+    assert float(log_p.exp().sum()) == pytest.approx(1, abs=1e-4)
+
+
+def test_binary_rubbish_trains_when_it_is_named(command):
+    Path("rubbish").write_bytes(NOISE)
+    assert command("train", "rubbish", *TRAIN) == (0, "", "")
+
+
+def test_the_same_text_twice_is_two_documents(command, sample):
+    result = command("train", sample, sample, *TRAIN, "--json")
+    assert json.loads(result.out)["documents"] == 2
+
+
+def test_names_that_are_no_utf8(tmp_path, sample):
+    """A child process, for its stderr takes any name; TOML and JSON do not."""
+    name = os.fsencode(tmp_path) + b"/caf\xe9.txt"
+    Path(os.fsdecode(name)).write_bytes(sample.read_bytes()[:3000])
+    base = {"cwd": tmp_path, "capture_output": True, "check": False}
+    assert subprocess.run([*LIOR, "train", name, *TRAIN], **base).returncode == 0
+    again = [*LIOR, "train", "--config", "r/config.toml", *TRAIN[2:], "--out"]
+    assert subprocess.run([*again, "r2"], **base).returncode == 0
+    first, second = (rundir.open_run(tmp_path / run).text for run in ("r", "r2"))
+    assert torch.equal(first.tokens, second.tokens)
+    refused = subprocess.run([*again, b"r\xe9"], **base)
+    assert refused.returncode == 1
+    check_message(refused.stderr.decode())
+    assert "not UTF-8" in refused.stderr.decode()
+
+
+# --- configuration ------------------------------------------------------------
+
+
+def test_an_unknown_key_has_a_suggestion(refuse, sample):
+    text = refuse("train", sample, *TRAIN, "--set", "geometry.stepz=1", code=2)
+    assert "geometry.stepz" in text
+    assert "Did you mean 'steps'?" in text
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["geometry.steps=-1", "geometry.steps=x", "mixer.tail=2", "seed=-1", "data.holdout=nan", "geometry=3"],
+)
+def test_a_value_out_of_range_is_named_with_what_is_allowed(refuse, sample, setting):
+    text = refuse("train", sample, *TRAIN, "--set", setting, code=2)
+    assert setting.split("=")[0] in text
+    assert "(from --set): " in text
+
+
+def test_all_errors_at_once(refuse, sample):
+    faults = ["--seed", "-3", "--set", "frame.rnk=1", "--set", "foo=1", "--holdout", "0.9"]
+    text = refuse("train", sample, *TRAIN, *faults, code=2)
+    assert "4 problems in the configuration" in text
+    assert all(name in text for name in ("seed", "frame.rnk", "foo", "data.holdout"))
+
+
+def test_an_unknown_plugin_has_a_suggestion(refuse, sample):
+    assert "Did you mean 'rotor'?" in refuse("train", sample, *TRAIN, "--frame", "rottor", code=2)
+    text = refuse("train", sample, *TRAIN, "--set", "frame.name=lowrnk", code=2)
+    assert "Did you mean 'lowrank'?" in text
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there(refuse, sample, finished):
+    for args in (("train", sample, *TRAIN), ("eval", finished), ("generate", finished)):
+        assert "no CUDA GPU is visible" in refuse(*args, "--device", "cuda")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--temperature", -1),
+        ("--temperature", "nan"),
+        ("--top-p", 1.5),
+        ("--top-k", -1),
+        ("--max-tokens", -1),
+        ("--seed", -1),
+        ("--seed", 2**64),
+        ("--device", "tpu"),
+    ],
+)
+def test_sampling_out_of_range(refuse, finished, flags):
+    name = flags[0].removeprefix("--")
+    text = refuse("generate", finished, *flags, code=2)
+    assert name in text.replace("_", "-")
+    assert str(flags[1]) in text
+
+
+@pytest.mark.parametrize("temperature", ["1e-300", "1e-9", "100"])
+def test_temperatures_at_the_ends_of_the_range(command, finished, temperature):
+    result = command("generate", finished, "--temperature", temperature, "--max-tokens", 4)
+    assert (result.code, len(result.out)) == (0, 5)
+
+
+# --- the run directory ---------------------------------------------------------
+
+
+def test_a_directory_that_is_in_use_is_left_alone(command, sample):
+    Path("r").mkdir()
+    Path("r/thesis.txt").write_text("ten years of work")
+    result = command("train", sample, *TRAIN)
+    check_message(result.err)
+    assert result.code == 1
+    assert "not empty; nothing was touched" in result.err
+    assert [path.name for path in Path("r").iterdir()] == ["thesis.txt"]
+    assert Path("r/thesis.txt").read_text() == "ten years of work"
+
+
+def test_an_empty_directory_is_used(command, sample):
+    Path("r").mkdir()
+    assert command("train", sample, *TRAIN).code == 0
+
+
+@pytest.mark.parametrize("out", ["file", "file/below", "/proc/nowhere", "x" * 300])
+def test_a_place_that_cannot_be_written(refuse, sample, out):
+    Path("file").write_text("mine")
+    text = refuse("train", sample, *TRAIN[2:], "--out", out)
+    assert f"{out}: cannot be written: " in text
+    assert Path("file").read_text() == "mine"
+
+
+def run_out_of_space(folder: Path, sample: Path, recipe: Path, limit: int | None) -> str:
+    """Train into ``folder``, where there is too little space; returns what was said."""
+
+    def shrink() -> None:
+        if limit is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    args = [*LIOR, "train", str(sample), "--out", str(folder / "full"), "--quiet", "--config", str(recipe)]
+    child = subprocess.run(args, capture_output=True, text=True, preexec_fn=shrink, check=False)
+    assert (child.returncode, child.stdout) == (1, "")
+    return child.stderr
+
+
+def check_no_half_model(run: Path, refuse) -> None:
+    assert sorted(path.name for path in run.iterdir()) == ["config.toml", "metrics.jsonl", "train.log"]
+    assert "the run has no checkpoint" in refuse("eval", run)
+
+
+def test_files_that_may_not_grow(tmp_path, sample, small_recipe, refuse):
+    message = run_out_of_space(tmp_path, sample, small_recipe, 300_000)
+    check_message(message)
+    assert "cannot be written" in message
+    assert "File too large" in message
+    check_no_half_model(tmp_path / "full", refuse)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="only root can mount a small disk")
+def test_a_full_disk(tmp_path, sample, small_recipe, refuse):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        message = run_out_of_space(disk, sample, small_recipe, None)
+        check_message(message)
+        assert "No space left on device" in message
+        check_no_half_model(disk / "full", refuse)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+# --- streams and signals --------------------------------------------------------
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_closed_streams(tmp_path, finished, redirection):
+    script = f'exec "$0" -m lior_cli.main eval "$1" --json {redirection}'
+    args = ["/bin/sh", "-c", script, sys.executable, str(finished)]
+    child = subprocess.run(args, capture_output=True, cwd=tmp_path, check=False)
+    assert child.returncode == 0, child.stderr
+    assert b"Traceback" not in child.stderr
+    assert b"error" not in child.stderr
+    if ">&-" not in redirection.replace("2>&-", ""):
+        assert json.loads(child.stdout)["bytes"] == 1200
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_output(finished):
+    with Path("/dev/full").open("w") as full:
+        child = subprocess.run(
+            [*LIOR, "eval", str(finished), "--json", "--quiet"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert child.returncode == 1
+    check_message(child.stderr)
+    assert "no space left" in child.stderr
+
+
+def interrupt(args: list[str], cwd: Path, ready) -> tuple[int, str]:
+    """Press Ctrl-C when ``ready()``; returns the exit code and what was said."""
+    child = subprocess.Popen(
+        [*LIOR, *args], cwd=cwd, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    try:
+        end = time.monotonic() + 60
+        while not ready() and child.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        child.send_signal(signal.SIGINT)
+        _, message = child.communicate(timeout=30)
+    finally:
+        child.kill()
+    return child.returncode, message
+
+
+def test_interrupted_training_says_what_is_kept_and_how_to_go_on(tmp_path, sample, small_recipe, configure):
+    run = tmp_path / "r"
+    flags = ["--config", str(small_recipe), "--set", "geometry.steps=1000000"]
+    begun = run / "metrics.jsonl"
+    log = run / "train.log"
+    code, message = interrupt(
+        ["train", str(sample), "--out", "r", "--quiet", *flags],
+        tmp_path,
+        lambda: log.exists() and "geometry" in log.read_text(),
+    )
+    assert code == 130
+    assert message.startswith("lior: error: interrupted while in stage 'geometry': no model was saved")
+    assert "Traceback" not in message
+    assert "lior train --config r/config.toml --out NEW" in message
+    assert not (run / "checkpoint").exists()
+    assert not begun.exists() or begun.read_text().endswith("\n")
+    kept = load(run / "config.toml", env={}, overrides=["geometry.steps=4"]).config
+    assert kept == configure()
+
+
+def test_interrupted_while_starting(tmp_path, sample):
+    """Half-imported modules must not turn Ctrl-C into another error, or lose it."""
+    begin = time.monotonic()
+    code, message = interrupt(
+        ["train", str(sample), *TRAIN], tmp_path, lambda: time.monotonic() - begin > 0.35
+    )
+    assert code == 130
+    assert message.strip() in ("lior: interrupted", "") or "interrupted while in stage" in message
+    assert not (tmp_path / "r" / "checkpoint").exists()
+
+
+def test_interrupted_generation(tmp_path, finished):
+    begin = time.monotonic()
+    code, message = interrupt(
+        ["generate", str(finished), "--max-tokens", "1000000"], tmp_path, lambda: time.monotonic() - begin > 3
+    )
+    assert (code, message.strip()) == (130, "lior: interrupted")

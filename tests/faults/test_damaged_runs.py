@@ -1,0 +1,152 @@
+"""A run directory that is missing, unfinished, damaged, newer or not ours is refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lior import checkpoint
+
+MODEL = "checkpoint/model.safetensors"
+TEXT = "checkpoint/text.safetensors"
+MANIFEST = "checkpoint/manifest.json"
+
+Damage = Callable[[Path], object]
+
+
+def change(file: str, edit: Callable[[bytes], bytes]) -> Damage:
+    """Rewrite one file of a run."""
+    return lambda run: (run / file).write_bytes(edit((run / file).read_bytes()))
+
+
+def remove(file: str) -> Damage:
+    """Remove one file of a run."""
+    return lambda run: (run / file).unlink()
+
+
+def replace(old: str, new: str) -> Damage:
+    """Edit the manifest, which must contain ``old``."""
+
+    def edit(data: bytes) -> bytes:
+        assert old.encode() in data
+        return data.replace(old.encode(), new.encode(), 1)
+
+    return change(MANIFEST, edit)
+
+
+def flip(data: bytes) -> bytes:
+    """One bit of the last byte but nine."""
+    return data[:-10] + bytes([data[-10] ^ 1]) + data[-9:]
+
+
+CASES: dict[str, tuple[Damage, str]] = {
+    "missing": (shutil.rmtree, "no such run directory; `lior train --out {run}` makes one"),
+    "unfinished": (lambda run: shutil.rmtree(run / "checkpoint"), "training did not finish"),
+    "interrupted write": (
+        lambda run: (run / "checkpoint").rename(run / "checkpoint.partial"),
+        "training did not finish",
+    ),
+    "without configuration": (remove("config.toml"), "not a run directory of lior"),
+    "without manifest": (remove(MANIFEST), "manifest.json is missing"),
+    "without model": (remove(MODEL), "model.safetensors: cannot be read: No such file"),
+    "without text": (remove(TEXT), "text.safetensors: cannot be read: No such file"),
+    "truncated model": (change(MODEL, lambda data: data[:-100]), "model.safetensors: cut short"),
+    "truncated text": (change(TEXT, lambda data: data[:100]), "text.safetensors: cut short"),
+    "empty model": (change(MODEL, lambda data: b""), "model.safetensors: cut short"),
+    "grown model": (change(MODEL, lambda data: data + b"x"), "model.safetensors: cut short or grown"),
+    "one bit of the model": (change(MODEL, flip), "model.safetensors: changed"),
+    "one bit of the text": (change(TEXT, flip), "text.safetensors: changed"),
+    "empty manifest": (change(MANIFEST, lambda data: b""), "manifest.json: cannot be read"),
+    "truncated manifest": (change(MANIFEST, lambda data: data[:-9]), "manifest.json: cannot be read"),
+    "manifest of bytes": (change(MANIFEST, lambda data: b"\xff\xfe"), "manifest.json: cannot be read"),
+    "manifest too deep": (change(MANIFEST, lambda data: b"[" * 100_000), "manifest.json: cannot be read"),
+    "manifest of another program": (change(MANIFEST, lambda data: b"[1]"), "not a manifest of lior"),
+    "manifest without a format": (replace('"format"', '"Format"'), "not a manifest of lior"),
+    "format that is no number": (replace('"format": 1', '"format": true'), "not a manifest of lior"),
+    "newer format": (replace('"format": 1', '"format": 2'), "format 2, and this lior reads up to 1"),
+    "another split": (replace('"train": ', '"train": 1'), "manifest.json: changed"),
+    "another plugin": (replace('"lags"', '"poles"'), "manifest.json: changed"),
+    "another option": (replace('"capacity": 256', '"capacity": 9'), "manifest.json: changed"),
+    "another checksum": (replace('"sha256": "', '"sha256": "0'), "manifest.json: changed"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", ["eval", "generate"])
+def test_a_damaged_run_is_refused(command, finished, case, name):
+    run = Path("r")
+    shutil.copytree(finished, run)
+    damage, message = CASES[case]
+    damage(run)
+    result = command(name, run)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("lior: error: r")
+    assert result.err.count("\n") == 1
+    assert message.format(run=run) in result.err
+
+
+def test_an_undamaged_run_is_not(command, finished):
+    shutil.copytree(finished, "r")
+    for extra in ("summary.json", "train.log", "metrics.jsonl"):
+        (Path("r") / extra).unlink()
+    assert command("eval", "r", "--quiet").code == 0, "the numbers and the log are not needed to use a model"
+
+
+def test_what_is_no_run(command, sample, tmp_path):
+    assert f"{sample}: not a run directory of lior but a file" in command("eval", sample).err
+    assert "not a run directory of lior (config.toml is missing)" in command("eval", tmp_path).err
+
+
+def forge(run: Path, edit: Callable[[dict], object]) -> None:
+    """Edit the manifest and give it the right checksum, as a careless tool would."""
+    path = run / MANIFEST
+    manifest = json.loads(path.read_text())
+    del manifest["sha256"]
+    edit(manifest)
+    path.write_text(json.dumps(manifest | {"sha256": checkpoint._digest(manifest)}))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda m: m["components"]["frame"].update(name="rotor"),
+        lambda m: m.update(components=None),
+        lambda m: m.update(geometry={"smoothink": 1}),
+        lambda m: m.pop("documents"),
+        lambda m: m.pop("train"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_together(command, finished, edit):
+    shutil.copytree(finished, "r")
+    forge(Path("r"), edit)
+    result = command("eval", "r")
+    assert result.code == 1
+    assert "r/checkpoint: the checkpoint does not fit together" in result.err
+
+
+def test_forging_nothing_changes_nothing(command, finished):
+    shutil.copytree(finished, "r")
+    forge(Path("r"), lambda manifest: None)
+    assert command("eval", "r", "--quiet").code == 0
+
+
+def test_a_plugin_that_is_not_installed_is_named(command, finished):
+    shutil.copytree(finished, "r")
+    forge(Path("r"), lambda m: m["components"]["encoder"].update(name="lagz"))
+    result = command("eval", "r")
+    assert result.code == 2
+    assert "No encoder plugin is named 'lagz'. Did you mean 'lags'?" in result.err
+
+
+def test_another_file_in_the_place_of_the_tensors(command, finished):
+    shutil.copytree(finished, "r")
+    Path("r", MODEL).write_bytes(b"not tensors" * 10)
+    fingerprint = checkpoint._fingerprint(Path("r", MODEL))
+    forge(Path("r"), lambda m: m["files"].update({"model.safetensors": fingerprint}))
+    result = command("eval", "r")
+    assert result.code == 1
+    assert "model.safetensors: damaged" in result.err

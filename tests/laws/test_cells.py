@@ -1,0 +1,97 @@
+"""Centres of the geometric gate against Lloyd's algorithm written point by point."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from lior.geometry import metric
+from lior.geometry.cells import cell_centres
+from lior.testing.strategies import EDGES, LAW, dimensions, dtypes, fill, metric_forms, seeds
+
+ROUNDS = 8
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def slow_centres(z, root, count, seed):
+    """The same rounds from the same first centres, one point at a time."""
+    centres = [z[i] for i in torch.randperm(len(z), generator=seeded(seed))[:count]]
+    for _ in range(ROUNDS):
+        cells = [[] for _ in centres]
+        for point in z:
+            distances = [((point - c) @ root.mT).norm().item() for c in centres]
+            cells[distances.index(min(distances))].append(point)
+        centres = [torch.stack(own).mean(0) if own else c for own, c in zip(cells, centres, strict=True)]
+    return torch.stack(centres)
+
+
+def spread(z, centres, root):
+    """Mean squared distance to the nearest centre."""
+    return torch.cdist(z @ root.mT, centres @ root.mT).square().amin(1).mean()
+
+
+@LAW
+@given(form=metric_forms(dtype=torch.float64), count=st.integers(1, 12), seed=seeds())
+def test_centres_are_those_of_lloyd(form, count, seed):
+    z = fill((25, len(form.lam)), "normal", seed, torch.float64)
+    root = metric.root(form)
+    assert_close(cell_centres(z, root, count, generator=seeded(seed)), slow_centres(z, root, count, seed))
+
+
+@LAW
+@given(n=dimensions(), seed=seeds())
+def test_rounds_bring_the_centres_nearer(n, seed):
+    z, root = fill((80, n), "normal", seed, torch.float64), torch.eye(n, dtype=torch.float64)
+    first = z[torch.randperm(80, generator=seeded(seed))[:5]]
+    assert spread(z, cell_centres(z, root, 5, generator=seeded(seed)), root) < spread(z, first, root)
+
+
+@LAW
+@given(edge=st.sampled_from([e for e in EDGES if e != "huge"]), dtype=dtypes(), n=dimensions(), seed=seeds())
+def test_any_points_give_finite_centres(edge, dtype, n, seed):
+    z = fill((20, n), edge, seed, dtype)
+    kept = z.clone()
+    centres = cell_centres(z, torch.eye(n, dtype=dtype), 6, generator=seeded(seed))
+    assert centres.shape == (6, n)
+    assert centres.dtype == dtype
+    assert centres.isfinite().all()
+    assert torch.equal(z, kept)
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 9])
+def test_no_more_centres_than_points(count):
+    z = fill((4, 3), "normal", 0, torch.float32)
+    assert cell_centres(z, torch.eye(3), count, generator=seeded(0)).shape == (min(count, 4), 3)
+
+
+def test_one_cell_has_the_mean_as_its_centre():
+    z = fill((30, 3), "normal", 0, torch.float64)
+    assert_close(cell_centres(z, torch.eye(3).double(), 1, generator=seeded(0))[0], z.mean(0))
+
+
+def test_a_cell_without_points_keeps_its_centre():
+    z = torch.zeros(10, 2)  # all points are in the first of equal centres
+    assert torch.equal(cell_centres(z + 1, torch.eye(2), 3, generator=seeded(0)), torch.ones(3, 2))
+
+
+def test_the_metric_decides_what_is_near():
+    z = fill((40, 2), "normal", 0, torch.float64)
+    flat = cell_centres(z, torch.eye(2).double(), 4, generator=seeded(0))
+    for scales in ((10.0, 1.0), (1.0, 10.0)):
+        root = torch.tensor(scales, dtype=torch.float64).diag()
+        centres = cell_centres(z, root, 4, generator=seeded(0))
+        assert spread(z, centres, root) < spread(z, flat, root), "cells are small where lengths are long"
+
+
+@LAW
+@given(seed=seeds())
+def test_the_generator_determines_the_centres(seed):
+    z = fill((40, 3), "normal", seed, torch.float32)
+    first, second = (cell_centres(z, torch.eye(3), 5, generator=seeded(seed)) for _ in range(2))
+    assert torch.equal(first, second)

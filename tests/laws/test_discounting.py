@@ -1,0 +1,114 @@
+"""Absolute discounting against a slow reference; the baseline's Kneser–Ney likewise is in test_baseline."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from lior.counting.discounting import chain, discount, estimated_discounts
+from lior.testing.strategies import LAW, dtypes, seeds
+
+DISCOUNTS = (0.7, 0.95, 1.1)
+A = 6
+
+
+def counts_of(seed, *shape, dtype=torch.float64, high=6):
+    """Random counts; a third of the rows were never written."""
+    generator = torch.Generator().manual_seed(seed)
+    counts = torch.randint(high, (*shape, A), generator=generator)
+    counts *= torch.rand(*shape, A, generator=generator) < 0.5
+    counts *= torch.rand(*shape, 1, generator=generator) < 0.67
+    return counts.to(dtype)
+
+
+def base_of(seed, rows, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed + 1)
+    return torch.softmax(torch.randn(rows, A, generator=generator, dtype=torch.float64), 1).to(dtype)
+
+
+def slow(counts, base, discounts):
+    """One row of the formula, number by number."""
+    total = sum(counts)
+    if not total:
+        return base
+    taken = [discounts[min(int(c), len(discounts)) - 1] if c else 0.0 for c in counts]
+    return [(c - t) / total + sum(taken) / total * b for c, t, b in zip(counts, taken, base, strict=True)]
+
+
+@LAW
+@given(seed=seeds(), discounts=st.sampled_from((DISCOUNTS, (0.5,), (1.0, 2.0, 3.0, 4.0))))
+def test_discount_is_the_formula(seed, discounts):
+    counts, base = counts_of(seed, 7), base_of(seed, 7)
+    expected = [slow(c, b, discounts) for c, b in zip(counts.tolist(), base.tolist(), strict=True)]
+    assert_close(discount(counts, base, discounts), torch.tensor(expected, dtype=torch.float64))
+
+
+@LAW
+@given(seed=seeds(), dtype=dtypes(), high=st.sampled_from((2, 6, 100000)))
+def test_distributions_sum_to_one(seed, dtype, high):
+    counts = counts_of(seed, 5, 7, dtype=dtype, high=high)
+    for p in (discount(counts, base_of(seed, 7, dtype), DISCOUNTS), chain(counts, 3, 1, DISCOUNTS)):
+        assert p.dtype == dtype
+        assert (p >= 0).all()
+        assert_close(p.sum(-1), torch.ones(5, 7, dtype=dtype))
+
+
+@LAW
+@given(seed=seeds(), dtype=dtypes())
+def test_what_was_never_written_passes_its_base_on(seed, dtype):
+    base = base_of(seed, 7, dtype)
+    assert torch.equal(discount(torch.zeros(7, A, dtype=dtype), base, DISCOUNTS), base)
+    everywhere = chain(torch.zeros(4, 7, A, dtype=dtype), 2, 0, DISCOUNTS)
+    assert torch.equal(everywhere, torch.full_like(everywhere, 1 / A))
+
+
+@LAW
+@given(seed=seeds())
+def test_discounts_of_zero_give_relative_frequencies(seed):
+    counts = counts_of(seed, 7) + 1
+    assert_close(discount(counts, base_of(seed, 7), (0.0,)), counts / counts.sum(1, keepdim=True))
+
+
+@LAW
+@given(seed=seeds(), base_order=st.integers(0, 2))
+def test_chain_nests_the_orders_and_hangs_the_others_on_one(seed, base_order):
+    counts = counts_of(seed, 5, 7)
+    actual = chain(counts, 3, base_order, DISCOUNTS)
+    for row in range(7):
+        levels, below = [], [1 / A] * A
+        for order in range(3):
+            below = slow(counts[order, row].tolist(), below, DISCOUNTS)
+            levels.append(below)
+        levels += [slow(counts[s, row].tolist(), levels[base_order], DISCOUNTS) for s in (3, 4)]
+        assert_close(actual[:, row], torch.tensor(levels, dtype=torch.float64))
+
+
+@LAW
+@given(seed=seeds())
+def test_inputs_are_not_mutated(seed):
+    counts, base = counts_of(seed, 5, 7), base_of(seed, 7)
+    kept = counts.clone(), base.clone()
+    discount(counts, base, DISCOUNTS)
+    chain(counts, 3, 1, DISCOUNTS)
+    assert torch.equal(counts, kept[0])
+    assert torch.equal(base, kept[1])
+
+
+@LAW
+@given(numbers=st.lists(st.integers(0, 50), min_size=5, max_size=5))
+def test_estimated_discounts_are_in_range(numbers):
+    """Whatever the numbers of counts 1 to 5; the formula itself leaves the range."""
+    counts = torch.arange(1, 6, dtype=torch.int32).repeat_interleave(torch.tensor(numbers))
+    found = estimated_discounts(counts)
+    assert len(found) == 3
+    assert all(0 < d < k for k, d in enumerate(found, 1)), found
+
+
+def test_estimated_discounts_are_those_of_chen_and_goodman():
+    counts = torch.tensor([1] * 40 + [2] * 15 + [3] * 8 + [4] * 5)
+    y = 40 / (40 + 2 * 15)
+    expected = (1 - 2 * y * 15 / 40, 2 - 3 * y * 8 / 15, 3 - 4 * y * 5 / 8)
+    assert estimated_discounts(counts) == pytest.approx(expected)

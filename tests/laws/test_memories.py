@@ -1,0 +1,335 @@
+"""Laws of the memories beyond the contract: what they store, what they return, what each option does."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+import attrs
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from lior.counting.discounting import discount
+from lior.errors import UsageError
+from lior.interfaces import Items, Query, Text
+from lior.testing.memories import memory_contract
+from lior.testing.states import assert_same
+from lior.testing.strategies import LAW, seeds
+from lior_plugins.memories import exact
+from lior_plugins.memories.exact import Exact
+from lior_plugins.memories.sdm import Sdm
+
+LETTERS = torch.tensor([*b"ab .\n"])
+N = 3
+
+
+class TestSdm(memory_contract(Sdm)): ...
+
+
+class TestSdmSmall(
+    memory_contract(lambda: Sdm(orders=(0, 2), patterns=(), base_order=0, discounts=(0.5,)))
+): ...
+
+
+class TestExact(memory_contract(Exact)): ...
+
+
+class TestExactSmall(memory_contract(lambda: Exact(capacity=200, sharpness=(0.5,), smoothing=0.1))): ...
+
+
+@attrs.frozen
+class Scorer:
+    """Minus the distances times a resilience that differs from point to point."""
+
+    scale: float = 2.0
+    both: bool = True
+
+    def features(self, z, *, query):
+        return z, 1 + z[:, 0].sigmoid() if self.both or query else None
+
+    def scores(self, fq, rq, fk, rk):
+        cost = torch.cdist(fq, fk, compute_mode="donot_use_mm_for_euclid_dist")
+        return -self.scale * cost * rq[:, None] * (1 if rk is None else rk[None])
+
+
+def document(seed, number=0, length=40, letters=LETTERS):
+    generator = torch.Generator().manual_seed(7 * seed + number)
+    tokens = letters[torch.randint(len(letters), (length,), generator=generator)]
+    text = Text(tokens, torch.arange(length), torch.full((length,), number))
+    return Items(text, 0, torch.randn(length, N, generator=generator))
+
+
+def holding(memory, *documents, scorer=None):
+    memory.attach(scorer or Scorer())
+    for items in documents:
+        memory.stage(items)
+    memory.commit()
+    return memory
+
+
+def read(memory, items, alphabet=None):
+    query = Query(items.text, torch.arange(len(items.text.tokens)), items.z)
+    return memory.read(query, LETTERS.unique() if alphabet is None else alphabet)
+
+
+# --- exact ---
+
+
+def dense(memory, documents, items, alphabet, scorer):
+    """Experts from one softmax over all items, ``(B, sharpness, A)``."""
+    z = torch.cat([each.z for each in documents])
+    tokens = torch.cat([each.text.tokens for each in documents])
+    scores = scorer.scores(*scorer.features(items.z, query=True), *scorer.features(z, query=False))
+    same = (tokens[:, None] == alphabet).float()
+    seen = same.any(1)
+    weights = [torch.softmax(s * scores[:, seen], 1) @ same[seen] for s in memory.sharpness]
+    p = torch.stack(weights, 1) if seen.any() else torch.full((len(z), 1, 1), 1 / len(alphabet))
+    return (1 - memory.smoothing) * p + memory.smoothing / len(alphabet)
+
+
+@pytest.mark.parametrize("elements", [1, 120, 1 << 20], ids=["one item", "some items", "all items"])
+@pytest.mark.parametrize("both", [True, False])
+@pytest.mark.parametrize("sharpness", [(1.0, 2.0, 3.0), (0.5, 2.5)])
+def test_exact_is_one_softmax_in_blocks(monkeypatch, elements, both, sharpness):
+    monkeypatch.setitem(exact._BLOCK_ELEMENTS, "cpu", elements)
+    monkeypatch.setattr(exact, "_QUERY_ROWS", 16)
+    documents, query, scorer = [document(0, d) for d in range(3)], document(1), Scorer(both=both)
+    memory = holding(Exact(sharpness=sharpness), *documents, scorer=scorer)
+    for alphabet in (LETTERS.unique(), torch.tensor([*b"ab"]), torch.tensor([1, *b"a"])):
+        expected = dense(memory, documents, query, alphabet, scorer)
+        assert_close(read(memory, query, alphabet).log_p.exp(), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_exact_finds_the_nearest_however_far_it_is():
+    documents, scorer = [document(0)], Scorer(scale=1e4)
+    memory = holding(Exact(sharpness=(1.0,)), *documents, scorer=scorer)
+    query = document(1)._replace(z=document(1).z + 1e6)
+    expected = dense(memory, documents, query, LETTERS.unique(), scorer)
+    assert_close(read(memory, query).log_p.exp(), expected)
+
+
+def test_exact_confidence_is_the_peak_of_the_first_expert():
+    memory = holding(Exact(smoothing=1e-6), document(0))
+    evidence = read(memory, document(1))
+    peak = evidence.log_p[:, 0].exp().amax(1)
+    assert torch.equal(evidence.gates[0], (8 * peak).long().clamp(max=7))
+    certain = read(memory, document(1), torch.tensor([97]))
+    assert (certain.gates[0] == 7).all()
+    assert len(evidence.gates[0].unique()) > 2
+
+
+def kept_places(memory):
+    snapshot = memory.snapshot()
+    return set(zip(snapshot["document"].tolist(), snapshot["offset"].tolist(), strict=True))
+
+
+@LAW
+@given(order=st.permutations(range(5)), commits=st.sets(st.integers(0, 4)), seed=seeds())
+def test_exact_keeps_a_sample_that_does_not_depend_on_the_order(order, commits, seed):
+    memory = Exact(capacity=30)
+    for index in order:
+        memory.stage(document(seed, index))
+        if index in commits:
+            memory.commit()
+    memory.commit()
+    straight = holding(Exact(capacity=30), *(document(seed, d) for d in range(5)))
+    assert_same(memory.snapshot(), straight.snapshot())
+    assert len(memory.snapshot()["token"]) == 30
+
+
+def test_exact_samples_are_nested_and_spread_over_the_documents():
+    documents = [document(0, d, 100) for d in range(8)]
+    small, large = (kept_places(holding(Exact(capacity=c), *documents)) for c in (80, 400))
+    assert small < large
+    shares = Counter(number for number, _ in large)
+    assert all(30 <= shares[d] <= 70 for d in range(8)), shares
+    halves = Counter(offset < 50 for _, offset in large)
+    assert halves[True] == pytest.approx(200, abs=40)
+
+
+def test_exact_without_a_capacity_keeps_all():
+    assert len(kept_places(holding(Exact(capacity=0), *(document(0, d) for d in range(5))))) == 200
+
+
+def test_exact_uses_the_geometry_attached_last():
+    memory = holding(Exact(), document(0))
+    before = read(memory, document(1)).log_p
+    other = Scorer(scale=5.0, both=False)
+    memory.attach(other)
+    after = read(memory, document(1)).log_p
+    assert torch.equal(after, read(holding(Exact(), document(0), scorer=other), document(1)).log_p)
+    assert (after != before).any()
+
+
+@pytest.mark.parametrize("change", [{"capacity": 10}, {"sharpness": (1.5,)}, {"smoothing": 0.1}])
+def test_every_option_of_exact_changes_results(change):
+    base, changed = (read(holding(Exact(**o), document(0)), document(1)).log_p for o in ({}, change))
+    assert base.shape != changed.shape or (base != changed).any()
+
+
+def test_exact_needs_coordinates_and_a_geometry():
+    items = document(0)
+    with pytest.raises(UsageError, match=r"give Items\.z"):
+        Exact().stage(items._replace(z=None))
+    with pytest.raises(UsageError, match="attach a scorer"):
+        read(Exact(), items)
+    with pytest.raises(UsageError, match=r"give Query\.z"):
+        read(holding(Exact(), items), items._replace(z=None))
+
+
+def test_exact_erases_nothing_from_nothing():
+    assert Exact().erase(document(0)) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"sharpness": ()}, "sharpness"),
+        ({"sharpness": (1.0, 0.0)}, "sharpness"),
+        ({"smoothing": 0.0}, "smoothing"),
+        ({"smoothing": 0.6}, "smoothing"),
+        ({"capacity": -1}, "capacity"),
+    ],
+)
+def test_wrong_options_of_exact(options, name):
+    with pytest.raises(UsageError, match=name):
+        Exact(**options)
+
+
+# --- sdm ---
+
+LAGS = {"2-3": (2, 3), "1,3": (1, 3)}
+
+
+def located(context):
+    """What each pattern sees of a context: three orders, then :data:`LAGS`."""
+    back = [None] * 3 + context
+    orders = [("order", *back[len(back) - m :]) for m in range(3)]
+    return orders + [(name, *(back[-k] for k in lags)) for name, lags in LAGS.items()]
+
+
+def slow_sdm(documents, items, memory, alphabet):
+    """Counts in dictionaries; distributions ``(B, S, A)``, longest order seen, its count and kinds."""
+    table = defaultdict(Counter)
+    for each in documents:
+        tokens = each.text.tokens.tolist()
+        for i, y in enumerate(tokens):
+            for where in located(tokens[:i]):
+                table[where][y] += 1
+    tokens, rows, matches = items.text.tokens.tolist(), [], []
+    for i in range(len(tokens)):
+        counts = [[table[where][y] for y in alphabet.tolist()] for where in located(tokens[:i])]
+        levels, below = [], torch.full((len(alphabet),), 1 / len(alphabet))
+        for c in counts[:3]:
+            below = discount(torch.tensor(c).float(), below, memory.discounts)
+            levels.append(below)
+        levels += [
+            discount(torch.tensor(c).float(), levels[memory.base_order], memory.discounts) for c in counts[3:]
+        ]
+        rows.append(torch.stack(levels))
+        longest = max(m for m in range(3) if m == 0 or sum(counts[m]))
+        matches.append((longest, sum(counts[longest]), sum(c > 0 for c in counts[longest])))
+    return torch.stack(rows), matches
+
+
+def small_sdm(**options):
+    return Sdm(**{"orders": (0, 1, 2), "patterns": tuple(LAGS), "base_order": 1, **options})
+
+
+@LAW
+@given(seed=seeds(), base_order=st.integers(0, 2))
+def test_sdm_is_counting(seed, base_order):
+    documents, query = [document(seed, d) for d in range(3)], document(seed, 3)
+    memory = holding(small_sdm(base_order=base_order), *documents)
+    for alphabet in (LETTERS.unique(), torch.tensor([1, *b"ab"])):
+        evidence = read(memory, query, alphabet)
+        expected, matches = slow_sdm(documents, query, memory, alphabet)
+        assert_close(evidence.log_p.exp(), expected.clamp(min=1e-12), atol=1e-6, rtol=1e-5)
+        longest, total, kinds = (torch.tensor(column) for column in zip(*matches, strict=True))
+        assert torch.equal(evidence.gates[0] // 6, longest)
+        sure = evidence.gates[0] % 6
+        assert torch.equal(sure < 3, kinds <= 1), "the gate tells whether one token only was seen"
+        for k in (0, 1, 2):
+            assert (total[sure == k] <= (1, 4, 1000)[k]).all()
+            assert (total[sure == k] > (-1, 1, 4)[k]).all()
+
+
+def test_sdm_stays_finite_where_every_order_is_certain():
+    """Twelve orders that leave a token a part in ten thousand each: less than float32 can hold."""
+    memory = holding(Sdm(), document(0, 0, 10000, torch.tensor([97])))
+    log_p = read(memory, document(0, 1, 40, torch.tensor([97])), torch.tensor([*b"ab"])).log_p
+    assert log_p.isfinite().all()
+    assert_close(log_p.exp().sum(2), torch.ones(log_p.shape[:2]))
+
+
+def test_sdm_previous_token_gate():
+    query = document(0)
+    gate = read(Sdm(), query).gates[1]
+    assert gate.tolist() == [256, *query.text.tokens[:-1].tolist()]
+
+
+def test_sdm_word_gate_counts_matches_of_the_word_patterns():
+    letters = torch.tensor([*b"a "])
+    memory = holding(Sdm(), document(0, 0, 200, letters))
+    evidence = read(memory, document(0, 1, 200, letters))
+    assert (read(Sdm(), document(0)).gates[2] == 0).all(), "nothing was seen"
+    assert len(evidence.gates[2].unique()) > 5
+
+
+def test_sdm_reads_the_recent_and_the_older_counters_together():
+    old, new = document(0, 0, 2000), document(0, 1, 10)
+    memory = holding(Sdm(), old)
+    memory.stage(new)
+    memory.commit()
+    assert len(memory._recent.keys), "a small commit is not merged at once"
+    at_once, query = holding(Sdm(), old, new), document(0, 2)
+    assert torch.equal(read(memory, query).log_p, read(at_once, query).log_p)
+    assert (read(memory, query).log_p != read(holding(Sdm(), old), query).log_p).any()
+    assert_same(memory.snapshot(), at_once.snapshot())
+
+
+def test_sdm_needs_no_coordinates():
+    items = document(0)._replace(z=None)
+    assert torch.equal(
+        read(holding(Sdm(), items), items).log_p, read(holding(Sdm(), document(0)), items).log_p
+    )
+
+
+def test_sdm_refuses_to_erase_what_it_does_not_hold():
+    memory = holding(Sdm(), document(0))
+    before = memory.snapshot()
+    for other in (document(1), document(0, 1)):
+        with pytest.raises(UsageError, match="nothing was erased"):
+            memory.erase(other)
+        assert_same(memory.snapshot(), before)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"orders": (0, 1, 2, 3)}, {"patterns": ("2-4",)}, {"base_order": 0}, {"discounts": (0.5, 0.95, 1.1)}],
+)
+def test_every_option_of_sdm_changes_results(change):
+    base, changed = (read(holding(Sdm(**o), document(0)), document(1)).log_p for o in ({}, change))
+    assert base.shape != changed.shape or (base != changed).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"orders": ()}, "orders = "),
+        ({"orders": (1, 2, 3)}, "orders = "),
+        ({"orders": (0, 3, 2)}, "orders = "),
+        ({"orders": (0, 3, 3)}, "orders = "),
+        ({"orders": (0, 3, 129)}, "1-129"),
+        ({"base_order": 9}, "base_order = 9"),
+        ({"discounts": (0.0, 0.5)}, "discounts = "),
+        ({"discounts": (1.1,)}, "discounts = "),
+        ({"patterns": ("sentence",)}, "'sentence'"),
+        ({"patterns": tuple(f"{k}" for k in range(1, 60))}, "71 patterns"),
+    ],
+)
+def test_wrong_options_of_sdm(options, message):
+    with pytest.raises(UsageError, match=message):
+        Sdm(**options)
