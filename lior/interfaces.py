@@ -16,8 +16,7 @@ Shapes: ``n`` is the dimension of a coordinate ``z``; ``m`` that of a mapped
 coordinate ``y = A z`` with ``A`` the metric's root (``AᵀA = g``), so that
 ``g(z, z') = y · y'``; ``...`` stands for any leading batch dimensions.
 
-A plugin class states the interface version it was written for in
-``api_version``; the registry refuses another one at load.
+A plugin class states in ``api_version`` the version it was written for; the registry refuses others.
 """
 
 from __future__ import annotations
@@ -53,23 +52,18 @@ class FrameProvider(Plugin, Protocol):
 
     def init(self, n: int, *, generator: Generator) -> State:
         """Fresh state for coordinates of dimension ``n >= 2`` (float32, generator's device)."""
-        ...
 
     def observe(self, state: State, z: Tensor) -> State:
         """Take in a batch ``z (N, n)`` of coordinates; a frame without statistics returns ``state``."""
-        ...
 
     def form(self, state: State) -> MetricForm:
         """The metric that ``state`` describes."""
-        ...
 
     def pullback(self, state: State, dform: MetricForm) -> State:
         """Derivatives with respect to the learned entries, given those with respect to the form."""
-        ...
 
     def project(self, state: State) -> State:
         """Clamp, wrap and normalise. Idempotent; ``form`` is unchanged for values in range."""
-        ...
 
 
 class ResiliencePullback(NamedTuple):
@@ -91,23 +85,18 @@ class RSource(Plugin, Protocol):
 
     def init(self, n: int, *, generator: Generator) -> State:
         """Fresh state; usable (finite ``R``) before anything was observed."""
-        ...
 
     def observe(self, state: State, z: Tensor, form: MetricForm, *, total: int) -> State:
         """Take ``z (N, n)``, a uniform sample of a memory of ``total`` items, as the medium."""
-        ...
 
     def resilience(self, state: State, z: Tensor, form: MetricForm) -> Tensor:
         """``R`` at ``z (..., n)``: positive and finite, shape ``(...)``."""
-        ...
 
     def pullback(self, state: State, z: Tensor, form: MetricForm, dr: Tensor) -> ResiliencePullback:
         """Derivatives of ``sum(dr * R)``; ``dr`` has the shape of ``R``."""
-        ...
 
     def project(self, state: State) -> State:
         """Clamp the learned entries. Idempotent."""
-        ...
 
 
 class CostPartials(NamedTuple):
@@ -127,36 +116,29 @@ class CostPartials(NamedTuple):
 class AttentionProduct(Plugin, Protocol):
     """Turns the Gram numbers of a query and a memory item into a cost ``>= 0``.
 
-    ``lift`` maps ``y`` into the space whose dot products are the Gram numbers
-    ``(qq, qk, kk)``; for products that live in the metric's own space it is
-    the identity.
+    ``lift`` maps ``y`` into the space whose dot products are the Gram numbers ``(qq, qk, kk)``; for
+    products that live in the metric's own space it is the identity.
     """
 
     learned: ClassVar[tuple[str, ...]]
 
     def init(self, m: int, *, generator: Generator) -> State:
         """Fresh state for mapped coordinates of dimension ``m``."""
-        ...
 
     def lift(self, params: State, y: Tensor, *, query: bool) -> Tensor:
         """Features of ``y (..., m)``, shape ``(..., p)``; queries and items may differ."""
-        ...
 
     def lift_pullback(self, params: State, y: Tensor, df: Tensor, *, query: bool) -> tuple[State, Tensor]:
         """Derivatives with respect to the learned entries of the lift and to ``y``."""
-        ...
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
         """Cost from broadcastable Gram numbers; finite and ``>= 0`` for every real input."""
-        ...
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
         """Partial derivatives of :meth:`cost` at the same arguments."""
-        ...
 
     def project(self, state: State) -> State:
         """Clamp and wrap the learned entries. Idempotent."""
-        ...
 
 
 # --- coordinates ------------------------------------------------------------
@@ -175,35 +157,28 @@ class Encoder(Plugin, Protocol):
     @property
     def n(self) -> int:
         """Dimension of a coordinate."""
-        ...
 
     @property
     def reach(self) -> int:
         """How many previous tokens a coordinate depends on."""
-        ...
 
     def init(self, vocab: int, *, generator: Generator) -> State:
         """Fresh state for token ids ``0 .. vocab - 1`` (and ``vocab``, see above)."""
-        ...
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
         """Coordinates ``(B, n)`` of contexts ``(B, reach)``."""
-        ...
 
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
         """Derivatives of ``sum(dz * encode(contexts))`` with respect to the learned entries."""
-        ...
 
     def stream(self, state: State) -> State:
         """Streaming state at the beginning of a document."""
-        ...
 
     def step(self, state: State, stream: State, token: int) -> tuple[State, Tensor]:
         """Read one token: the next streaming state and the coordinate ``(n,)`` after it.
 
         ``stream`` must come from the same ``state``.
         """
-        ...
 
 
 @runtime_checkable
@@ -213,15 +188,12 @@ class Tokenizer(Plugin, Protocol):
     @property
     def vocab(self) -> int:
         """Number of token ids."""
-        ...
 
     def encode(self, data: bytes) -> Tensor:
         """Token ids of ``data``, int64 ``(N,)``."""
-        ...
 
     def decode(self, tokens: Sequence[int]) -> bytes:
         """The bytes that ``tokens`` stand for; ``decode(encode(b)) == b`` for every ``b``."""
-        ...
 
 
 # --- memory -----------------------------------------------------------------
@@ -245,15 +217,13 @@ class Text(NamedTuple):
 class Items(NamedTuple):
     """What a memory takes in: every token of ``text[start:]`` with the context before it.
 
-    ``text[:start]`` serves as context only; the last ``MemoryBackend.context``
-    tokens suffice.
+    ``text[:start]`` serves as context only; the last ``MemoryBackend.context`` tokens suffice.
     """
 
     text: Text
     start: int
     z: Tensor | None
-    """Coordinate of the context of each stored token, ``(T - start, n)``;
-    ``None`` when no backend of the model uses coordinates."""
+    """Coordinate of each stored token's context, ``(T - start, n)``; ``None`` when no backend uses any."""
 
 
 class Query(NamedTuple):
@@ -280,11 +250,9 @@ class Scorer(Protocol):
 
     def features(self, z: Tensor, *, query: bool) -> tuple[Tensor, Tensor | None]:
         """Lifted features ``(N, p)`` of ``z (N, n)`` and, where it counts, resilience ``(N,)``."""
-        ...
 
     def scores(self, fq: Tensor, rq: Tensor | None, fk: Tensor, rk: Tensor | None) -> Tensor:
         """``-beta * R * cost`` between query and item features, ``(B, K)``, all ``<= 0``."""
-        ...
 
 
 @runtime_checkable
@@ -301,28 +269,22 @@ class MemoryBackend(Plugin, Protocol):
     @property
     def context(self) -> int:
         """How many tokens before a position a read or a write depends on."""
-        ...
 
     @property
     def experts(self) -> tuple[str, ...]:
         """Names of the distributions a read returns."""
-        ...
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
         """Number of values of each gate, for an alphabet of that size."""
-        ...
 
     def stage(self, items: Items) -> None:
         """Hold ``items`` until :meth:`commit` or :meth:`discard`."""
-        ...
 
     def commit(self) -> int:
         """Make the staged items readable; returns how many."""
-        ...
 
     def discard(self) -> None:
         """Drop the staged items."""
-        ...
 
     def erase(self, items: Items) -> int:
         """Remove committed items; returns how many were removed.
@@ -333,23 +295,18 @@ class MemoryBackend(Plugin, Protocol):
             When the backend can tell that the items were not all written; it
             is then left as it was.
         """
-        ...
 
     def attach(self, scorer: Scorer | None) -> None:
         """Set the geometry for the reads that follow; a backend without coordinates ignores it."""
-        ...
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
         """Evidence over ``alphabet`` (sorted token ids, int64 ``(A,)``)."""
-        ...
 
     def snapshot(self) -> State:
         """Everything that is committed, in canonical order: equal memories give equal tensors."""
-        ...
 
     def restore(self, snapshot: State) -> None:
         """Become the memory that ``snapshot`` describes; staged items are dropped."""
-        ...
 
 
 # --- learning ---------------------------------------------------------------
@@ -360,7 +317,6 @@ class Probe(Protocol):
 
     def loss(self, params: State) -> float:
         """Mean loss of the window in nats at ``params``."""
-        ...
 
     def phases(self, params: State, nudge: float) -> State:
         """``(<dE/dp>_nudged - <dE/dp>_free) / nudge`` for every parameter.
@@ -369,7 +325,6 @@ class Probe(Protocol):
         gradient of the mean loss; a negative nudge pushes away from them;
         ``nudge = 0`` gives zeros exactly.
         """
-        ...
 
 
 class Report(NamedTuple):
@@ -387,13 +342,11 @@ class Updater(Plugin, Protocol):
 
     def init(self, params: State) -> State:
         """Fresh optimiser state."""
-        ...
 
     def step(
         self, params: State, state: State, probe: Probe, *, scale: float, generator: Generator
     ) -> tuple[State, State, Report]:
         """One update; ``scale`` in [0, 1] multiplies the step size (the schedule)."""
-        ...
 
 
 class Command(Protocol):
@@ -403,7 +356,6 @@ class Command(Protocol):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command."""
-        ...
 
 
 INTERFACES: dict[str, type] = {

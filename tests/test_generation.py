@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lior import rundir
+from lior import corpus, rundir
 from lior.errors import UsageError
 from lior.generation import Sampling, Session, draw, generate
 
@@ -137,8 +137,12 @@ def test_only_the_tokens_within_reach_count(model):
     assert torch.equal(Session(model, prompt).log_probs(), Session(model, near).log_probs())
 
 
-def test_the_beginning_of_a_document_is_not_the_middle_of_one(model):
-    assert not torch.equal(Session(model).log_probs(), Session(model, [*b"expression "]).log_probs())
+@pytest.mark.parametrize("prompt", [b"", b"T", b"The value", b"The value of the expression. " * 5])
+def test_a_session_is_a_document_from_its_beginning(model, prompt):
+    document = corpus.build([corpus.Source("prompt", prompt + b"?")], model.tokenizer)
+    text, _ = document.text(0, len(document))
+    expected = model.log_probs(text, torch.tensor([len(prompt)]))[0]
+    assert torch.equal(Session(model, [*prompt]).log_probs(), expected)
 
 
 def test_a_session_predicts_every_token_id(model):

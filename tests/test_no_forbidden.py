@@ -23,25 +23,10 @@ ORACLES = ROOT / "lior" / "testing"
 """The contract suites, where autograd is the oracle that plugins are checked against."""
 
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "marshal", "shelve", "joblib", "cloudpickle"}
-UNSAFE_CALLS = {
-    "eval",
-    "exec",
-    "os.system",
-    "os.popen",
-    "yaml.load",
-    "torch.load",
-    "torch.save",
-    "numpy.load",
-}
-AUTOGRAD = {
-    "autograd",
-    "requires_grad",
-    "requires_grad_",
-    "backward",
-    "enable_grad",
-    "set_grad_enabled",
-    "grad_fn",
-}
+UNSAFE_CALLS = {"eval", "exec", "os.system", "os.popen"}
+UNSAFE_CALLS |= {"yaml.load", "torch.load", "torch.save", "numpy.load"}
+AUTOGRAD = {"autograd", "requires_grad", "requires_grad_", "backward", "grad_fn"}
+AUTOGRAD |= {"enable_grad", "set_grad_enabled"}
 MAX_LINES = 400
 MAX_FUNCTION = 60
 
@@ -110,13 +95,13 @@ PLUGIN_NAMES = {
 
 
 def long_functions(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Functions whose code, without the docstring, is too long for a screen."""
+    """Functions too long for a screen, without the docstring and the classes that a factory makes."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             size = (node.end_lineno or 0) - node.lineno + 1
-            first = node.body[0]
-            if ast.get_docstring(node) is not None:
-                size -= (first.end_lineno or 0) - first.lineno + 1
+            aside = [part for part in node.body if isinstance(part, ast.ClassDef)]
+            aside += node.body[:1] if ast.get_docstring(node) is not None else []
+            size -= sum((part.end_lineno or 0) - part.lineno + 1 for part in aside)
             if size > MAX_FUNCTION:
                 yield node.lineno, f"{node.name} has {size} lines"
 
@@ -179,6 +164,7 @@ def test_the_checks_find_what_they_look_for(check, source):
         (autograd, "'no autograd'\nwith torch.no_grad(): pass\nbackward = 1"),
         (plugin_names, "'the rotor frame'"),
         (long_functions, "def f():\n    '''" + "text\n" * MAX_FUNCTION + "'''"),
+        (long_functions, "def f():\n    class A:\n" + "        x = 1\n" * MAX_FUNCTION),
     ],
 )
 def test_the_checks_find_nothing_else(check, source):

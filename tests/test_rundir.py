@@ -32,9 +32,8 @@ def test_every_line_of_the_metrics_has_time_stage_and_step(finished):
     times = [record["time"] for record in records]
     assert times == sorted(times)
     assert times[0] >= 0
-    stages = {
-        stage: [r for r in records if r["stage"] == stage] for stage in ("geometry", "mixer", "evaluate")
-    }
+    names = ("geometry", "mixer", "evaluate")
+    stages = {name: [r for r in records if r["stage"] == name] for name in names}
     assert sum(map(len, stages.values())) == len(records)
     assert [r["step"] for r in stages["geometry"]] == [1, 2, 3, 4]
     assert {r["steps"] for r in stages["geometry"]} == {4}

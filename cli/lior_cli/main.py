@@ -130,6 +130,10 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     settings = Settings()
     _replace_closed_streams()
+    if args is None:
+        # Threads that spin while they wait make a busy machine several times slower; OpenMP
+        # reads this once, when torch is imported.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = cli.main(args=args, prog_name="lior", obj=settings, standalone_mode=False)
         sys.stdout.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -76,12 +77,13 @@ def test_the_prompt_matters_and_only_what_the_model_can_reach(generate):
 
 
 def test_text_comes_as_it_is_drawn(finished):
-    """The first bytes are readable long before the last is drawn; then the reader leaves."""
-    args = [sys.executable, "-m", "lior_cli.main", "generate", str(finished), "--prompt", "ab"]
-    child = subprocess.Popen(
-        [*args, "--max-tokens", "1000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    """The first bytes are there while the rest, less than a buffer, is drawn; then the reader leaves."""
+    args = [sys.executable, "-m", "lior_cli.main", "generate", str(finished), "--max-tokens", "3000"]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    child = subprocess.Popen(args, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert len(child.stdout.read(20)) == 20
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(timeout=0.3)
     child.stdout.close()
     assert child.stderr.read() == b""
     assert child.wait(timeout=20) == 1

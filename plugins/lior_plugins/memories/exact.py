@@ -64,7 +64,7 @@ class Exact:
 
     def __attrs_post_init__(self) -> None:
         if not self.sharpness or min(self.sharpness) <= 0:
-            raise UsageError(f"memory.exact.sharpness = {list(self.sharpness)}: allowed are numbers above 0")
+            raise UsageError(f"sharpness = {list(self.sharpness)}: allowed are numbers above 0")
 
     @property
     def context(self) -> int:

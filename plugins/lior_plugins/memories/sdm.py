@@ -52,17 +52,17 @@ class Sdm:
 
     def __attrs_post_init__(self) -> None:
         if not self.orders or self.orders[0] != 0 or sorted(set(self.orders)) != list(self.orders):
-            raise UsageError(f"memory.sdm.orders = {list(self.orders)}: allowed are ascending lengths from 0")
+            raise UsageError(f"orders = {list(self.orders)}: allowed are ascending lengths from 0")
         if self.base_order not in self.orders:
             raise UsageError(
-                f"memory.sdm.base_order = {self.base_order}: allowed is one of {list(self.orders)}"
+                f"base_order = {self.base_order}: allowed is one of {list(self.orders)}"
             )
         if len(self.experts) > addresses.MAX_PATTERNS:
             raise UsageError(
-                f"memory.sdm: {len(self.experts)} patterns; at most {addresses.MAX_PATTERNS} fit"
+                f"{len(self.experts)} patterns; at most {addresses.MAX_PATTERNS} fit"
             )
         if not all(0 < d <= i for i, d in enumerate(self.discounts, 1)):
-            raise UsageError(f"memory.sdm.discounts = {list(self.discounts)}: the k-th must be in (0, k]")
+            raise UsageError(f"discounts = {list(self.discounts)}: the k-th must be in (0, k]")
         for pattern in self._address_patterns:
             addresses.parse(pattern)
 

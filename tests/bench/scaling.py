@@ -1,0 +1,69 @@
+"""Seconds of training against the size of the text: `python -m tests.bench.scaling [RECIPE ...]`.
+
+The text is the source code of Python's standard library, cut to size. Each
+size is trained in a process of its own; linear growth means that seconds per
+megabyte stay level.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+SIZES = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Megabytes."""
+
+
+def text(size: int) -> bytes:
+    """``size`` bytes of source code."""
+    folder = Path(sysconfig.get_paths()["stdlib"])
+    parts: list[bytes] = []
+    total = 0
+    for path in sorted(folder.rglob("*.py")):
+        if "site-packages" not in path.parts and total < size:
+            parts.append(path.read_bytes())
+            total += len(parts[-1])
+    return b"".join(parts)[:size]
+
+
+def seconds(recipe: str, size: float) -> dict[str, float]:
+    """Seconds of the stages and peak memory of a run on ``size`` megabytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, out = Path(folder) / "source.txt", Path(folder) / "run"
+        source.write_bytes(text(int(size * 1e6)))
+        command = [
+            "-m",
+            "lior_cli.main",
+            "train",
+            source,
+            "--config",
+            recipe,
+            "--out",
+            out,
+            "--quiet",
+            "--json",
+        ]
+        done = subprocess.run(
+            [sys.executable, *map(str, command)], capture_output=True, text=True, check=True
+        )
+    summary = json.loads(done.stdout.splitlines()[-1])
+    return {**summary["seconds"], "peak_rss_bytes": summary["peak_rss_bytes"]}
+
+
+def main(recipes: list[str]) -> None:
+    """Print a table."""
+    for recipe in recipes or ["fast", "default"]:
+        print(f"recipe {recipe}\n  MB  total s  s/MB  memory s  geometry s  mixer s  validate s  peak MiB")
+        for size in SIZES:
+            s = seconds(recipe, size)
+            stages = "  ".join(f"{s[k]:8.1f}" for k in ("memory", "geometry", "mixer", "validate"))
+            peak = s["peak_rss_bytes"] / 2**20
+            print(f"{size:4.2f}  {s['total']:7.1f}  {s['total'] / size:4.1f}  {stages}  {peak:,.0f}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
