@@ -28,9 +28,9 @@ Layer: TypeAlias = "dict[Path, Entry]"
 
 
 class Override(NamedTuple):
-    """A value from the command line or from code: ``key`` is dotted, as in ``geometry.steps``."""
+    """A value from the command line or from code: ``key`` is dotted, as in ``geometry.steps``, or a path."""
 
-    key: str
+    key: str | Path
     value: Any
     origin: str = "--set"
 
@@ -113,7 +113,8 @@ def override_layer(overrides: Iterable[str | Override], plugins: Iterable[str]) 
         except UsageError as error:
             problems.append(str(error))
             continue
-        layer[_whole(tuple(override.key.split(".")), plugins)] = Entry(override.value, override.origin)
+        path = tuple(override.key.split(".")) if isinstance(override.key, str) else override.key
+        layer[_whole(path, plugins)] = Entry(override.value, override.origin)
     return layer, problems
 
 

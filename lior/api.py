@@ -20,7 +20,7 @@ import attrs
 import torch
 
 from lior import corpus, rundir
-from lior._schema import plugin_sections
+from lior._layers import flatten
 from lior.config import Override, load
 from lior.corpus import Source
 from lior.generation import Sampling, generate
@@ -68,7 +68,7 @@ def train(
     LiorError
         When something given cannot be used; the message says what and why.
     """
-    overrides = [o for section, value in settings.items() for o in _overrides(section, value)]
+    overrides = [Override(path, value, "code") for path, value in flatten(_table(settings))]
     if text:
         overrides.append(Override("data.text", [text] if isinstance(text, str) else list(text), "code"))
     config = load(recipe, overrides=overrides, components=True).config
@@ -109,29 +109,24 @@ def _bytes(text: str | bytes) -> bytes:
     return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
 
 
-def _overrides(section: str, value: Any) -> list[Override]:
-    """``section=value`` as overrides of dotted keys."""
-    if isinstance(value, Mapping):
-        return [o for key, inner in value.items() for o in _overrides(f"{section}.{key}", inner)]
-    if section == "memory" and isinstance(value, list | tuple):
-        parts = [_described(part) for part in value]
-        names = Override("memory.name", ",".join(name for name, _ in parts), "code")
-        return [names, *(o for name, options in parts for o in _overrides(f"memory.{name}", options))]
-    if attrs.has(type(value)):
-        name, options = _described(value)
-        if section == "memory":
-            return _overrides(section, [value])
-        return [Override(f"{section}.name", name, "code"), *_overrides(section, options)]
-    named = "." not in section and section in plugin_sections()
-    return [Override(f"{section}.name" if named else section, value, "code")]
+def _table(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """``settings`` as the table of a recipe: plugins by name with their options."""
+    table = dict(settings)
+    for section, value in settings.items():
+        several = section == "memory" and isinstance(value, list | tuple)
+        if several or (section == "memory" and attrs.has(type(value))):
+            parts = dict(_described(part) for part in (value if several else [value]))
+            table[section] = {"name": ",".join(parts), **parts}
+        elif attrs.has(type(value)):
+            name, options = _described(value)
+            table[section] = {"name": name, **options}
+    return table
 
 
 def _described(plugin: Any) -> tuple[str, dict[str, Any]]:
-    """Name and options of a plugin given by name or as an instance."""
+    """Name, as ``package.module:Class``, and options of a plugin given by name or as an instance."""
     if isinstance(plugin, str):
         return plugin, {}
     cls = type(plugin)
-    options = {
-        f.name: getattr(plugin, f.name) for f in attrs.fields(cls) if f.init and not f.name.startswith("_")
-    }
-    return f"{cls.__module__}:{cls.__qualname__}", options
+    fields = (f.name for f in attrs.fields(cls) if f.init)
+    return f"{cls.__module__}:{cls.__qualname__}", {name: getattr(plugin, name) for name in fields}

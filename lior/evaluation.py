@@ -89,7 +89,7 @@ def evaluate(
             log_p = model.score(text, torch.arange(start, len(text.tokens), device=text.tokens.device))
         nats -= float(log_p.double().sum())
         tick("evaluate", end - lo, hi - lo, {"nats_per_token": nats / (end - lo)})
-    return Score(nats, hi - lo, byte_length(corpus.tokens[lo:hi], model.tokenizer))
+    return Score(nats, hi - lo, int(byte_lengths(corpus.tokens[lo:hi], model.tokenizer).sum()))
 
 
 @torch.no_grad()
@@ -115,9 +115,11 @@ def read_and_learn(model: Model, text: Text, start: int, memory: State) -> tuple
     return log_p, memory
 
 
-def byte_length(tokens: Tensor, tokenizer: Tokenizer) -> int:
-    """Length in bytes of what ``tokens`` stand for."""
-    return sum(len(tokenizer.decode(block.tolist())) for block in tokens.split(1 << 16))
+def byte_lengths(tokens: Tensor, tokenizer: Tokenizer) -> Tensor:
+    """Length in bytes of what each of ``tokens (N,)`` stands for, int64 ``(N,)``."""
+    present, index = torch.unique(tokens, return_inverse=True)
+    lengths = [len(tokenizer.decode([token])) for token in present.tolist()]
+    return torch.tensor(lengths, dtype=torch.int64, device=tokens.device)[index]
 
 
 def token_at_byte(corpus: Corpus, lo: int, hi: int, offset: int, tokenizer: Tokenizer) -> int:
@@ -128,9 +130,9 @@ def token_at_byte(corpus: Corpus, lo: int, hi: int, offset: int, tokenizer: Toke
     UsageError
         When the stretch has no byte there.
     """
-    before = 0
-    for position in range(lo, hi):
-        if before >= offset:
-            return position
-        before += len(tokenizer.decode([int(corpus.tokens[position])]))
-    raise UsageError(f"--from-byte {offset}: the text has only {before} bytes; nothing is left to score")
+    lengths = byte_lengths(corpus.tokens[lo:hi], tokenizer)
+    size = int(lengths.sum())
+    position = lo + int(torch.searchsorted(lengths.cumsum(0) - lengths, min(offset, size)))
+    if position == hi:
+        raise UsageError(f"--from-byte {offset}: the text has only {size} bytes; nothing is left to score")
+    return position

@@ -10,14 +10,12 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 
 from lior import rundir
-from lior.config import load
 from lior.generation import Session
 from lior.training import MIN_TOKENS, train
 
@@ -334,87 +332,3 @@ def test_a_full_output(finished):
     assert child.returncode == 1
     check_message(child.stderr)
     assert "no space left" in child.stderr
-
-
-def interrupt(args: list[str], cwd: Path, ready) -> tuple[int, str]:
-    """Press Ctrl-C when ``ready()``; returns the exit code and what was said."""
-    child = subprocess.Popen(
-        [*LIOR, *args], cwd=cwd, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    try:
-        end = time.monotonic() + 60
-        while not ready() and child.poll() is None and time.monotonic() < end:
-            time.sleep(0.01)
-        child.send_signal(signal.SIGINT)
-        _, message = child.communicate(timeout=30)
-    finally:
-        child.kill()
-    return child.returncode, message
-
-
-def test_interrupted_training_says_what_is_kept_and_how_to_go_on(tmp_path, sample, small_recipe, configure):
-    run = tmp_path / "r"
-    flags = ["--config", str(small_recipe), "--set", "geometry.steps=1000000"]
-    begun = run / "metrics.jsonl"
-    log = run / "train.log"
-    code, message = interrupt(
-        ["train", str(sample), "--out", "r", "--quiet", *flags],
-        tmp_path,
-        lambda: log.exists() and "geometry" in log.read_text(),
-    )
-    assert code == 130
-    assert message.startswith("lior: error: interrupted while in stage 'geometry': no model was saved")
-    assert "Traceback" not in message
-    assert "lior train --config r/config.toml --out NEW" in message
-    assert not (run / "checkpoint").exists()
-    assert not begun.exists() or begun.read_text().endswith("\n")
-    kept = load(run / "config.toml", env={}, overrides=["geometry.steps=4"]).config
-    assert kept == configure()
-
-
-SWALLOWS = """
-import os, signal, time
-try:
-    os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(0.05)
-except KeyboardInterrupt:
-    pass
-"""
-"""A torch that is interrupted while it is imported, and loses it as the true one may."""
-
-IMPORT = """
-import signal, sys
-from lior_cli.interrupts import import_torch
-if sys.argv[1:]:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-before = signal.getsignal(signal.SIGINT)
-try:
-    import_torch()
-except KeyboardInterrupt:
-    print("interrupted", end=" ")
-assert signal.getsignal(signal.SIGINT) is before
-print("torch" in sys.modules)
-"""
-
-
-@pytest.mark.parametrize(("ignored", "said"), [((), "interrupted True\n"), (("nohup",), "True\n")])
-def test_interrupted_while_importing(tmp_path, ignored, said):
-    """Half-imported modules must not lose Ctrl-C or turn it into another error; and nohup is obeyed."""
-    (tmp_path / "torch.py").write_text(SWALLOWS)
-    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    child = subprocess.run(
-        [sys.executable, "-c", IMPORT, *ignored],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert child.stdout == said
-
-
-def test_interrupted_generation(tmp_path, finished):
-    begin = time.monotonic()
-    code, message = interrupt(
-        ["generate", str(finished), "--max-tokens", "1000000"], tmp_path, lambda: time.monotonic() - begin > 3
-    )
-    assert (code, message.strip()) == (130, "lior: interrupted")

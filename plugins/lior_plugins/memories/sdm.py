@@ -54,13 +54,9 @@ class Sdm:
         if not self.orders or self.orders[0] != 0 or sorted(set(self.orders)) != list(self.orders):
             raise UsageError(f"orders = {list(self.orders)}: allowed are ascending lengths from 0")
         if self.base_order not in self.orders:
-            raise UsageError(
-                f"base_order = {self.base_order}: allowed is one of {list(self.orders)}"
-            )
+            raise UsageError(f"base_order = {self.base_order}: allowed is one of {list(self.orders)}")
         if len(self.experts) > addresses.MAX_PATTERNS:
-            raise UsageError(
-                f"{len(self.experts)} patterns; at most {addresses.MAX_PATTERNS} fit"
-            )
+            raise UsageError(f"{len(self.experts)} patterns; at most {addresses.MAX_PATTERNS} fit")
         if not all(0 < d <= i for i, d in enumerate(self.discounts, 1)):
             raise UsageError(f"discounts = {list(self.discounts)}: the k-th must be in (0, k]")
         for pattern in self._address_patterns:
