@@ -26,7 +26,7 @@ from lior import corpus
 from lior._registry import registry
 from lior.config import Component, build
 from lior.corpus import Corpus
-from lior.errors import RunError
+from lior.errors import RunError, UnknownPlugin
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import State
 from lior.model import Model
@@ -227,7 +227,13 @@ def _entry(kind: str, component: Component) -> dict[str, Any]:
 
 
 def _build(kind: str, entry: dict[str, Any]) -> Any:
-    return build(kind, Component(name=entry["name"], options=entry["options"]))
+    try:
+        return build(kind, Component(name=entry["name"], options=entry["options"]))
+    except UnknownPlugin as error:
+        owner = f"{entry['distribution']} {entry['version']}"
+        raise RunError(
+            f"the run needs {kind} {entry['name']!r} of {owner}, which is not installed. {error}"
+        ) from error
 
 
 def _manifest(path: Path) -> dict[str, Any]:

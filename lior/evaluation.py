@@ -65,6 +65,7 @@ def evaluate(
     hi: int,
     *,
     online: bool = False,
+    stage: str = "evaluate",
     tick: Callable[[str, int, int, Mapping[str, float]], None] = _silent,
 ) -> Score:
     """Score positions ``lo .. hi - 1`` of ``corpus``, each from what stands before it.
@@ -76,7 +77,7 @@ def evaluate(
         step on them and the memories take them in. The model is changed.
         Otherwise it is frozen.
     tick
-        Called after every block with ("evaluate", tokens done, tokens, metrics).
+        Called after every block with (stage, tokens done, tokens, metrics).
     """
     nats = 0.0
     memory = moments.init(model.weights)
@@ -88,7 +89,7 @@ def evaluate(
         else:
             log_p = model.score(text, torch.arange(start, len(text.tokens), device=text.tokens.device))
         nats -= float(log_p.double().sum())
-        tick("evaluate", end - lo, hi - lo, {"nats_per_token": nats / (end - lo)})
+        tick(stage, end - lo, hi - lo, {"nats_per_token": nats / (end - lo)})
     return Score(nats, hi - lo, int(byte_lengths(corpus.tokens[lo:hi], model.tokenizer).sum()))
 
 

@@ -166,10 +166,11 @@ def place_cells(model: Model, corpus: Corpus, parts: Split, count: int, *, gener
     """Choose the centres of the geometric gate from the coordinates of a sample of the memory."""
     if model.geometry is None or not count:
         return
-    sampler = WindowSampler(corpus, model.geometry.encoder.reach, model.geometry.vocab, GeometryConfig())
     size = min(_CELL_SAMPLE, parts.memory)
     positions = torch.randint(parts.memory, (size,), generator=generator, device=corpus.tokens.device)
-    model.set_cells(sampler.contexts(positions), count, generator=generator)
+    reach, vocab = model.geometry.encoder.reach, model.geometry.vocab
+    contexts = gather_contexts(corpus.tokens, positions, corpus.depth(positions), reach, vocab)
+    model.set_cells(contexts, count, generator=generator)
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ class Telemetry:
     A line of ``metrics.jsonl`` has ``time`` (seconds since the start of the
     run), ``stage``, ``step``, ``steps`` and the stage's own numbers: for
     ``geometry`` ``tail_loss`` (nats per token on held-out text) and
-    ``rejected``, for ``mixer`` ``tail_loss``, for ``evaluate``
+    ``rejected``, for ``mixer`` ``tail_loss``, for ``validate``
     ``nats_per_token``.
     """
 

@@ -100,7 +100,7 @@ def train(
     with begin("memory", f"writing the {parts.train - parts.memory:,} tokens of the tail"):
         fitting.write(model, text, parts.memory, parts.train, tick=tick)
     with begin("validate", f"scoring {parts.end - parts.train:,} tokens"):
-        score = evaluation.evaluate(model, text, parts.train, parts.end, tick=tick)
+        score = evaluation.evaluate(model, text, parts.train, parts.end, stage="validate", tick=tick)
         reference = baseline.measure(text, parts.train, parts.end, vocab=model.tokenizer.vocab)
     summary = summarise(config, model, text, score, reference, clock, run)
     if run:

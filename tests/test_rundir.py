@@ -32,7 +32,7 @@ def test_every_line_of_the_metrics_has_time_stage_and_step(finished):
     times = [record["time"] for record in records]
     assert times == sorted(times)
     assert times[0] >= 0
-    names = ("geometry", "mixer", "evaluate")
+    names = ("geometry", "mixer", "validate")
     stages = {name: [r for r in records if r["stage"] == name] for name in names}
     assert sum(map(len, stages.values())) == len(records)
     assert [r["step"] for r in stages["geometry"]] == [1, 2, 3, 4]
@@ -40,7 +40,7 @@ def test_every_line_of_the_metrics_has_time_stage_and_step(finished):
     assert all(r["tail_loss"] > 0 and r["rejected"] == 0 for r in stages["geometry"])
     assert all(r["tail_loss"] > 0 for r in stages["mixer"])
     summary = json.loads((finished / "summary.json").read_text())
-    last = stages["evaluate"][-1]
+    last = stages["validate"][-1]
     assert last["nats_per_token"] == pytest.approx(summary["val_nats_per_byte"])
 
 

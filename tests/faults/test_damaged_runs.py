@@ -138,7 +138,7 @@ def test_a_plugin_that_is_not_installed_is_named(command, finished):
     shutil.copytree(finished, "r")
     forge(Path("r"), lambda m: m["components"]["encoder"].update(name="lagz"))
     result = command("eval", "r")
-    assert result.code == 2
+    assert result.code == 1
     assert "No encoder plugin is named 'lagz'. Did you mean 'lags'?" in result.err
 
 
