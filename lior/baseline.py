@@ -52,7 +52,7 @@ def measure(corpus: Corpus, train: int, end: int, *, vocab: int) -> Baseline:
     column_of = torch.full((1 << counters.TOKEN_BITS,), -1, device=alphabet.device)
     column_of[alphabet] = torch.arange(len(alphabet), device=alphabet.device)
     unigram = seen[alphabet] / train
-    nats = torch.zeros(2, dtype=torch.float64)
+    nats = torch.zeros(2, dtype=torch.float64, device=alphabet.device)
     for begin in range(train, end, _READ_BLOCK):
         text, start = corpus.text(begin, min(begin + _READ_BLOCK, end), context=ORDER)
         where = addresses.addresses(text, _PATTERNS, slice(start, None))
@@ -64,9 +64,8 @@ def measure(corpus: Corpus, train: int, end: int, *, vocab: int) -> Baseline:
             p = discounting.discount(counts, p, taken)
         both = torch.stack([unigram[target], p.gather(1, target.clamp(min=0)[:, None])[:, 0]])
         hit = torch.where(target >= 0, (1 - share) * both, share / max(unseen, 1))
-        nats -= hit.double().log().sum(1).cpu()
-    mean = nats / max(end - train, 1)
-    return Baseline(float(mean[0]), float(mean[1]))
+        nats -= hit.double().log().sum(1)
+    return Baseline(*(nats / max(end - train, 1)).tolist())
 
 
 def _tables(corpus: Corpus, train: int) -> list[Counters]:

@@ -191,9 +191,10 @@ def fit_mixer(
     spent
         Share of the run's time limit that is used up; at 0.8 the fit ends.
     """
-    begins = torch.arange(parts.memory, parts.train, _MIXER_CHUNK)
-    order = torch.randperm(len(begins), generator=generator, device=generator.device).cpu()
-    chosen = begins[order][: max(config.positions // _MIXER_CHUNK, 1) if config.positions else None].tolist()
+    begins = range(parts.memory, parts.train, _MIXER_CHUNK)
+    order = torch.randperm(len(begins), generator=generator, device=generator.device).tolist()
+    count = max(config.positions // _MIXER_CHUNK, 1) if config.positions else len(begins)
+    chosen = [begins[i] for i in order[:count]]
     group = _MIXER_BLOCK // _MIXER_CHUNK
     groups = [chosen[i : i + group] for i in range(0, len(chosen), group)]
     alphabet = model.alphabet
@@ -204,15 +205,15 @@ def fit_mixer(
         text, positions = corpus.chunks(begins_of_group, _MIXER_CHUNK, parts.train, context=model.context)
         inputs = model.inputs(text, positions, alphabet)
         targets = columns(alphabet, text.tokens[positions])
-        total = 0.0
+        total = torch.zeros((), dtype=torch.float64, device=targets.device)
         batches = list(_batches(len(positions), config, generator))
         for i, rows in enumerate(batches):
             grads, log_p = mixer.gradient(weights, inputs.rows(rows), targets[rows])
             directions, state = moments.update(grads, state, b1=0.9, b2=0.999, eps=1e-6)
             rate = config.learning_rate * (1 - (number + i / len(batches)) / len(groups))
             weights = {name: w - rate * directions[name] for name, w in weights.items()}
-            total -= float(log_p.mean())
-        tick("mixer", number + 1, len(groups), {"tail_loss": total / len(batches)} if batches else {})
+            total -= log_p.mean()
+        tick("mixer", number + 1, len(groups), {"tail_loss": float(total) / len(batches)} if batches else {})
     model.weights = weights
 
 

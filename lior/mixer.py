@@ -89,4 +89,4 @@ def gradient(params: State, inputs: Inputs, targets: Tensor) -> tuple[State, Ten
         grads["cells"] += inputs.cells.T @ d_weights
     if not inputs.gates and inputs.cells is None:
         grads["gate0"] += d_weights.sum(0)
-    return grads, torch.where(known, log_p.gather(1, column)[:, 0], torch.zeros(()))
+    return grads, torch.where(known, log_p.gather(1, column)[:, 0], 0.0)

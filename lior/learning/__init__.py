@@ -1,1 +1,1 @@
-"""Learning rules without autograd: moments, simultaneous perturbation."""
+"""Learning rules without autograd: two phases, moments, simultaneous perturbation."""

@@ -7,13 +7,14 @@ phase is ``w = softmax(S)``, the phase nudged by the observed token is
     (<∂E>_b - <∂E>_0) / b = -Σ_i (w_b - w)_i / b · ∂S_i,
 
 the equilibrium-propagation estimate (B. Scellier and Y. Bengio, 2017) with
-both phases in closed form. Clamped, ``b → ∞``, it is the exact gradient of
-``-log p(y)`` (contrastive Hebbian learning, J. Movellan, 1991).
+both phases in closed form; as ``b → 0`` it tends to the gradient of ``-p(y)``.
+Clamped, ``b = ∞``, the difference itself is taken, not divided by ``b``: the
+exact gradient of ``-log p(y)`` (contrastive Hebbian learning, J. Movellan, 1991).
 
 The likelihood is smoothed: with probability ``ε`` a token comes from the
 uniform distribution instead of the memory, ``p = (1 - ε) Σ w_i 1[y_i = y] + ε/V``.
 The clamped phase then weighs each query by the posterior probability that
-the memory explains its token.
+the memory explains its token; a finite nudge does not see ``ε``.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ H. Kaplan, 2007).
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, NamedTuple
 
 import attrs
@@ -63,13 +64,13 @@ class Exact:
     )
 
     def __attrs_post_init__(self) -> None:
-        if not self.sharpness or min(self.sharpness) <= 0:
-            raise UsageError(f"sharpness = {list(self.sharpness)}: allowed are numbers above 0")
+        if not self.sharpness or not all(0 < s < math.inf for s in self.sharpness):
+            raise UsageError(f"sharpness = {list(self.sharpness)}: allowed are finite numbers above 0")
 
     @property
     def context(self) -> int:
-        """Coordinates come from outside; no tokens are looked at."""
-        return 1
+        """None: coordinates come from outside, and no token is looked at."""
+        return 0
 
     @property
     def experts(self) -> tuple[str, ...]:
@@ -147,14 +148,15 @@ class Exact:
         """
         if self._scorer is None or query.z is None:
             raise UsageError("memory 'exact' needs a geometry: attach a scorer and give Query.z")
-        rows = [self._read(z, alphabet) for z in query.z.split(_QUERY_ROWS)]
+        runs = [] if self._store is None else _runs(self._store.token, alphabet)
+        rows = [self._read(z, alphabet, runs) for z in query.z.split(_QUERY_ROWS)]
         p = torch.cat(rows) if rows else query.z.new_empty(0, len(self.sharpness), len(alphabet))
         top = p[:, 0].amax(1)
         gate = (top * _CONFIDENCE_BINS).long().clamp(max=_CONFIDENCE_BINS - 1)
         p = (1 - self.smoothing) * p + self.smoothing / len(alphabet)
         return Evidence(p.log_(), (gate,))
 
-    def _read(self, z: Tensor, alphabet: Tensor) -> Tensor:
+    def _read(self, z: Tensor, alphabet: Tensor, runs: list[_Run]) -> Tensor:
         """Distributions ``(B, sharpness, A)`` of a few queries."""
         hits = z.new_zeros(len(self.sharpness), len(z), len(alphabet))
         store, scorer = self._store, self._scorer
@@ -165,16 +167,16 @@ class Exact:
         features, resilience = self._features
         fq, rq = scorer.features(z, query=True)
         top = z.new_full((len(z), 1), -torch.inf)
+        sharp = hits.new_tensor(self.sharpness)[:, None, None]
         size = max(_BLOCK_ELEMENTS.get(z.device.type, 1 << 20) // max(len(z), 1), 1)
         for lo in range(0, len(store.token), size):
             at = slice(lo, lo + size)
             scores = scorer.scores(fq, rq, features[at], None if resilience is None else resilience[at])
             higher = torch.maximum(top, scores.amax(1, keepdim=True))
-            sharp = hits.new_tensor(self.sharpness)[:, None, None]
             hits *= ((top - higher).exp() ** sharp).nan_to_num_()
             top = higher
             weights = scores.sub_(higher).exp_()
-            _add_by_token(hits, weights, store.token[at], alphabet, self.sharpness)
+            _add_by_token(hits, weights, runs, lo, self.sharpness)
         total = hits.sum(2, keepdim=True)
         p = torch.where(total > 0, hits / total.clamp(min=1e-30), torch.full_like(hits, 1.0 / len(alphabet)))
         return p.transpose(0, 1)
@@ -196,22 +198,37 @@ class Exact:
             self._keep(_Store(**snapshot))
 
 
-def _add_by_token(
-    hits: Tensor, weights: Tensor, tokens: Tensor, alphabet: Tensor, sharpness: tuple[float, ...]
-) -> None:
-    """Sum ``weights ** sharpness`` over the items of each token into ``hits (sharpness, B, A)``.
+class _Run(NamedTuple):
+    """Neighbouring items with the same token."""
 
-    ``tokens`` ascend, so the items of a token are a slice; the loop is over the
-    few tokens of the block.
-    """
+    column: int
+    """Of the token in the alphabet."""
+    begin: int
+    end: int
+
+
+def _runs(tokens: Tensor, alphabet: Tensor) -> list[_Run]:
+    """The runs of ``tokens``, which ascend, that are in ``alphabet``; waits for the device once."""
     present, counts = torch.unique_consecutive(tokens, return_counts=True)
-    column = torch.searchsorted(alphabet, present)
-    known = (column < len(alphabet)) & (alphabet[column.clamp(max=len(alphabet) - 1)] == present)
-    columns, ends = torch.where(known, column, -1).tolist(), counts.cumsum(0).tolist()
+    column = torch.searchsorted(alphabet, present).clamp(max=len(alphabet) - 1)
+    columns = torch.where(alphabet[column] == present, column, -1)
+    ends = counts.cumsum(0)
+    rows = torch.stack([columns, ends - counts, ends], 1).tolist()
+    return [_Run(*row) for row in rows if row[0] >= 0]
+
+
+def _add_by_token(
+    hits: Tensor, weights: Tensor, runs: list[_Run], first: int, sharpness: tuple[float, ...]
+) -> None:
+    """Sum ``weights (B, K) ** sharpness`` over the items of each token into ``hits (sharpness, B, A)``.
+
+    ``weights`` are those of the items from ``first`` on. The loop is over
+    tokens, whose items are a slice.
+    """
+    last = first + weights.shape[1]
+    here = [(r.column, max(r.begin, first) - first, min(r.end, last) - first) for r in runs]
     for level, power in enumerate(sharpness):
         powered = weights if power == 1 else weights.square() if power == 2 else weights**power
-        lo = 0
-        for c, hi in zip(columns, ends, strict=True):
-            if c >= 0:
-                hits[level, :, c] += powered[:, lo:hi].sum(1)
-            lo = hi
+        for column, begin, end in here:
+            if begin < end:
+                hits[level, :, column] += powered[:, begin:end].sum(1)

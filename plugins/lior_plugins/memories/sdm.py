@@ -32,6 +32,8 @@ PATTERNS = (
 _MERGE_SHARE = 1 / 16
 _CONFIDENCE_BINS = 6
 _PREVIOUS_TOKENS = 257
+_FURTHER_SURE = (8, 3, 2)
+"""Counts above which the first three further patterns are sure: the less specific, the later."""
 
 
 @attrs.define(kw_only=True)
@@ -77,8 +79,8 @@ class Sdm:
         return (*(f"1-{m}" if m else "" for m in self.orders), *self.patterns)
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """Longest match × its confidence; previous token; confidence of the word patterns."""
-        return (len(self.orders) * _CONFIDENCE_BINS, _PREVIOUS_TOKENS, 27)
+        """Longest match × its confidence; previous token; confidence of the first three further patterns."""
+        return (len(self.orders) * _CONFIDENCE_BINS, _PREVIOUS_TOKENS, 3 ** len(_FURTHER_SURE))
 
     # --- writing ---
 
@@ -165,10 +167,8 @@ class Sdm:
             _PREVIOUS_TOKENS - 1,
         )
         words = torch.zeros_like(longest)
-        for factor, column, high in ((1, 0, 8), (3, 1, 3), (9, 2, 2)):
-            if orders + column < len(total):
-                t = total[orders + column]
-                words = words + factor * ((t > 0).long() + (t > high))
+        for column, (t, high) in enumerate(zip(total[orders:], _FURTHER_SURE, strict=False)):
+            words = words + 3**column * ((t > 0).long() + (t > high))
         return longest * _CONFIDENCE_BINS + confidence, previous, words
 
     # --- state ---

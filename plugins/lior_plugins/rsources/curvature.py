@@ -129,7 +129,8 @@ def _farthest_points(y: Tensor, count: int) -> Tensor:
     chosen[0] = (y - y.mean(dim=0)).square().sum(-1).argmin()
     nearest = y.new_full((y.shape[0],), torch.inf)
     for i in range(1, count):
-        square = (y - y[chosen[i - 1]]).square().sum(-1)
+        # A slice, because an index of shape () would be fetched from the device.
+        square = (y - y.index_select(0, chosen[i - 1 : i])).square().sum(-1)
         nearest = torch.minimum(nearest, square)
         chosen[i] = nearest.argmax()
     return chosen
