@@ -61,7 +61,7 @@ class Progress:
         if self._live:
             if self._task is not None:
                 self._live.stop_task(self._task)
-            self._task = self._live.add_task(message, total=None, metrics="")
+            self._task = self._live.add_task(stage, total=None, metrics=message)
         elif not self._quiet:
             click.echo(f"{stage}: {message}", err=True)
 
@@ -71,7 +71,9 @@ class Progress:
         self._metrics.update(metrics)
         shown = ", ".join(f"{name} {value:.4g}" for name, value in self._metrics.items())
         if self._live and self._task is not None:
-            self._live.update(self._task, completed=step, total=steps, metrics=shown)
+            self._live.update(self._task, completed=step, total=steps)
+            if shown:  # until there are numbers, the stage's message stands in their place
+                self._live.update(self._task, metrics=shown)
         elif not self._quiet:
             self._plain(stage, step, steps, shown)
 
@@ -92,17 +94,17 @@ def _live_display() -> RichProgress:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
-        MofNCompleteColumn,
         Progress,
+        TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description:<9}"),
         BarColumn(bar_width=20),
-        MofNCompleteColumn(),
+        TaskProgressColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[metrics]}"),

@@ -110,8 +110,8 @@ def test_live_on_a_terminal(screen):
         progress.lior_train_stage("memory", "writing")
         progress.lior_train_window("memory", 8, 8, {})
     last = click.unstyle(terminal.getvalue()).split("learning the metric")[-1]
-    assert re.search(r"\b3/8\b.*tail_loss 2\.5", last)
-    assert re.search(r"writing.*\b8/8\b", last)
+    assert re.search(r"geometry .*\b38%.*tail_loss 2\.5", last)
+    assert re.search(r"memory .*100%.*writing", last)
 
 
 def test_quiet_on_a_terminal(screen):
