@@ -23,9 +23,10 @@ from lior import corpus, rundir
 from lior._layers import flatten
 from lior.config import Override, load
 from lior.corpus import Source
+from lior.evaluation import evaluate
 from lior.generation import Sampling, generate
 from lior.model import Model
-from lior.training import Result
+from lior.training import Result, pick_device
 from lior.training import train as run_training
 
 
@@ -79,14 +80,16 @@ def train(
 
 
 def open_model(run: str | Path, *, device: str = "cpu") -> Model:
-    """The model of the run directory ``run``.
+    """The model of the run directory ``run`` on ``device``: ``cpu``, ``cuda`` or ``auto``.
 
     Raises
     ------
+    DeviceError
+        When CUDA is asked for and absent.
     RunError
         When it is no run, unfinished or damaged.
     """
-    return rundir.open_run(Path(run), device=device).model
+    return rundir.open_run(Path(run), device=pick_device(device)).model
 
 
 def complete(model: Model, prompt: str | bytes, tokens: int, *, seed: int = 0, **sampling: Any) -> str:
@@ -99,8 +102,6 @@ def complete(model: Model, prompt: str | bytes, tokens: int, *, seed: int = 0, *
 
 def score(model: Model, text: str | bytes) -> float:
     """How surprised the model is by ``text``, in bits per byte."""
-    from lior.evaluation import evaluate
-
     one = corpus.build([Source("text", _bytes(text))], model.tokenizer).to(model.device)
     return evaluate(model, one, 0, len(one)).bits_per_byte
 

@@ -48,8 +48,8 @@ def measure(corpus: Corpus, train: int, end: int, *, vocab: int) -> Baseline:
     seen = torch.bincount(corpus.tokens[:train].long(), minlength=vocab)
     alphabet = seen.nonzero()[:, 0]
     unseen = vocab - len(alphabet)
-    share = (float((seen == 1).sum()) + 1) / (train + 2) if unseen else 0.0
-    column_of = torch.full((1 << counters.TOKEN_BITS,), -1, device=alphabet.device)
+    share = float(discounting.unseen_share(seen))
+    column_of = torch.full((counters.MAX_VOCAB,), -1, device=alphabet.device)
     column_of[alphabet] = torch.arange(len(alphabet), device=alphabet.device)
     unigram = seen[alphabet] / train
     nats = torch.zeros(2, dtype=torch.float64, device=alphabet.device)

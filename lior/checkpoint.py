@@ -166,12 +166,24 @@ def _under(tensors: State, prefix: str) -> State:
 
 def _write_tensors(path: Path, tensors: State) -> None:
     try:
-        save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, path)
+        save_file(_separate(tensors), path)
     except SafetensorError as error:  # what safetensors makes of a full disk
         raise OSError(f"{path.name}: {error}") from error
     path.chmod(0o666 & ~_umask())  # safetensors writes 0600 whatever the umask
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
+
+
+def _separate(tensors: State) -> State:
+    """The tensors on the CPU without common storage, which safetensors refuses: a plugin may keep views."""
+    separate: State = {}
+    seen: set[int] = set()
+    for name, value in tensors.items():
+        here = value.contiguous().cpu()
+        storage = here.untyped_storage().data_ptr()
+        separate[name] = here.clone() if storage in seen else here
+        seen.add(storage)
+    return separate
 
 
 def _umask() -> int:

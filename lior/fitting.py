@@ -122,6 +122,8 @@ def fit_geometry(
 ) -> State:
     """Learn the geometry on windows; returns the state that was best on the tail.
 
+    Without any step that was measured it is the fresh state with the statistics of the memory.
+
     Parameters
     ----------
     spent
@@ -130,6 +132,8 @@ def fit_geometry(
     """
     sampler = WindowSampler(corpus, geometry.encoder.reach, geometry.vocab, config)
     tail = sampler.draw((parts.memory, parts.train), parts.memory, generator)
+    # Also when no step follows: a frame or a source made of statistics needs them.
+    state = _observed(geometry, state, sampler, parts, generator)
     best, best_loss = state, math.inf
     params = geometry.learned(state)
     moving = updater.init(params)
@@ -139,10 +143,8 @@ def fit_geometry(
         done = max(step / config.steps, spent() / _GEOMETRY_SHARE)
         if done >= 1:
             break
-        if step % every == 0:
-            count = min(config.keys, parts.memory)
-            sample = torch.randint(parts.memory, (count,), generator=generator, device=corpus.tokens.device)
-            state = geometry.observe(state, sampler.contexts(sample), total=parts.memory)
+        if step and step % every == 0:
+            state = _observed(geometry, state, sampler, parts, generator)
         window = sampler.draw((0, parts.memory), parts.memory, generator)
         scale = max(1 - done, 0.02) * min((step + 1) / _WARM_UP, 1.0)
         probe = WindowProbe(geometry, state, window)
@@ -157,6 +159,16 @@ def fit_geometry(
             metrics = {"tail_loss": loss, "rejected": rejected}
         tick("geometry", step + 1, config.steps, metrics)
     return best
+
+
+def _observed(
+    geometry: Geometry, state: State, sampler: WindowSampler, parts: Split, generator: Generator
+) -> State:
+    """``state`` after a uniform sample of the memory was shown to frame and resilience source."""
+    count = min(sampler.config.keys, parts.memory)
+    device = sampler.corpus.tokens.device
+    sample = torch.randint(parts.memory, (count,), generator=generator, device=device)
+    return geometry.observe(state, sampler.contexts(sample), total=parts.memory)
 
 
 # --- mixer ---

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from lior import mixer
 from lior.corpus import gather_contexts
+from lior.counting.discounting import unseen_share
 from lior.geometry.cells import cell_centres
 from lior.geometry.retrieval import Geometry, Retrieval, sub
 from lior.interfaces import Items, MemoryBackend, Query, State, Text, Tokenizer
@@ -168,17 +169,9 @@ class Model:
         return padded.gather(1, targets[:, None] % padded.shape[1])[:, 0]
 
     def _shares(self, alphabet: Tensor) -> tuple[Tensor, Tensor]:
-        """Logs of the share of the known tokens, and of each token never seen.
-
-        The share of all unseen tokens is Good and Turing's estimate, the number
-        of tokens seen once over the number seen (I. J. Good, 1953), kept
-        above 0.
-        """
+        """Logs of the share of the known tokens, and of each token never seen."""
         unseen = self.tokenizer.vocab - len(alphabet)
-        total = self.token_counts.sum().double()
-        once = (self.token_counts == 1).sum().double()
-        share = (once + 1) / (total + 2) if unseen else torch.zeros_like(total)
-        share = torch.where(total > 0, share, 1.0)
+        share = unseen_share(self.token_counts)
         return torch.log1p(-share).float(), (share / max(unseen, 1)).log().float()
 
 

@@ -27,8 +27,13 @@ def allowed(field: attrs.Attribute[Any]) -> str:
     if low is not None and high is not None:
         return f"a number from {low} to {high}"
     if low is not None:
-        return f"a number of at least {low}"
+        return f"a {'finite ' if _must_be_finite(field) else ''}number of at least {low}"
     return f"a number of at most {high}" if high is not None else "any value"
+
+
+def _must_be_finite(field: attrs.Attribute[Any]) -> bool:
+    """Whether infinity, which lies above every lower bound, is refused: where it is not the default."""
+    return isinstance(field.default, float) and not math.isinf(field.default)
 
 
 def _check_range(instance: object, field: attrs.Attribute[Any], value: Any) -> None:
@@ -42,6 +47,7 @@ def _check_range(instance: object, field: attrs.Attribute[Any], value: Any) -> N
         and (
             not number
             or math.isnan(value)
+            or (math.isinf(value) and _must_be_finite(field))
             or (low is not None and value < low)
             or (high is not None and value > high)
         )
@@ -66,7 +72,8 @@ def option(
     help
         One line, without a full stop, as shown by ``--help``.
     low, high
-        Inclusive bounds of a number.
+        Inclusive bounds of a number. Without an upper one a number must be
+        finite, unless the default is infinite.
     choices
         The allowed values.
 

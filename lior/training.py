@@ -21,7 +21,8 @@ from torch import Generator
 from lior import baseline, corpus, evaluation, events, fitting
 from lior.config import TrainConfig, build
 from lior.corpus import Corpus, Source
-from lior.errors import DataError, DeviceError
+from lior.counting.counters import MAX_VOCAB
+from lior.errors import DataError, DeviceError, UsageError
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import State, Tokenizer
 from lior.model import Model
@@ -115,13 +116,17 @@ def train(
 
 
 def pick_device(name: str) -> torch.device:
-    """The device called ``name``; ``auto`` takes CUDA when it is there.
+    """The device called ``name``: ``cpu``, ``cuda`` or ``auto``, which takes CUDA when it is there.
 
     Raises
     ------
+    UsageError
+        When the name is none of these.
     DeviceError
         When CUDA is asked for and absent.
     """
+    if name not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"device {name!r}: allowed is one of auto, cpu, cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise DeviceError("device 'cuda': no CUDA GPU is visible to PyTorch here; use --device cpu or auto")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
@@ -131,8 +136,18 @@ def build_model(config: TrainConfig, device: torch.device, generator: Generator)
     """The model that ``config`` describes, with nothing learned yet.
 
     A geometry is built only when a memory uses it; counts alone have none.
+
+    Raises
+    ------
+    UsageError
+        When the tokenizer has more token ids than a memory can hold.
     """
     tokenizer = build("tokenizer", config.tokenizer)
+    if tokenizer.vocab > MAX_VOCAB:
+        raise UsageError(
+            f"tokenizer {config.tokenizer.name!r} has {tokenizer.vocab:,} token ids; memories hold at most"
+            f" {MAX_VOCAB:,}: choose a smaller vocabulary"
+        )
     memories = {part.name: build("memory", part) for part in config.memory.components}
     geometry: Geometry | None = None
     state: State = {}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import stat
+from copy import copy
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from lior import checkpoint, corpus
 from lior.config import Component
@@ -190,3 +192,16 @@ def test_a_model_is_built_from_its_manifest_alone(save, configure):
     assert {k: v.shape for k, v in fresh.state.items() if k.startswith(("encoder", "frame"))} == {
         k: v.shape for k, v in loaded.state.items() if k.startswith(("encoder", "frame"))
     }
+
+
+def test_entries_that_are_views_of_one_tensor_are_written(trained, sample, tmp_path):
+    """A plugin may keep its state so; it would be found out only when the training is done."""
+    config, model = trained
+    both = torch.arange(6.0)
+    views = {"geometry.a": both[:3], "geometry.b": both[3:], "geometry.c": both, "geometry.d": both[::2]}
+    seen = copy(model)
+    seen.state = model.state | {name.removeprefix("geometry."): view for name, view in views.items()}
+    text = corpus.build(corpus.read([str(sample)]), model.tokenizer)
+    checkpoint.save(tmp_path / "views", seen, components(config), text, 58_800)
+    written = load_file(tmp_path / "views" / "model.safetensors")
+    assert all(torch.equal(written[name], view) for name, view in views.items())

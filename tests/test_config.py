@@ -177,6 +177,7 @@ def test_all_faults_are_reported_at_once():
         (("seed",), -1),
         (("time_limit",), True),
         (("time_limit",), float("nan")),
+        (("mixer", "learning_rate"), float("inf")),
         (("device",), 1),
         (("data", "field"), 1),
         (("data", "text"), [1]),
@@ -295,7 +296,7 @@ def _plain(typed: TypedField) -> st.SearchStrategy[Any]:
     if typed.hint is int:
         return st.integers(limits["low"], limits["high"])
     if typed.hint is float:
-        return st.floats(limits["low"], limits["high"], allow_nan=False)
+        return st.floats(limits["low"], limits["high"], allow_nan=False, allow_infinity=False)
     return st.lists(_words, max_size=3).map(tuple) if typed.hint == tuple[str, ...] else _words
 
 

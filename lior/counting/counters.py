@@ -16,6 +16,9 @@ from torch import Tensor
 
 TOKEN_BITS = 16
 
+MAX_VOCAB = 1 << TOKEN_BITS
+"""Most token ids that a counter's address has room for."""
+
 
 class Counters(NamedTuple):
     """A sparse, sorted array of counters."""
@@ -94,7 +97,7 @@ def accumulate(table: Counters, locations: Tensor, column_of: Tensor, out: Tenso
     row = torch.repeat_interleave(length)
     before = torch.cumsum(length, 0) - length
     entry = torch.arange(len(row), device=row.device) + (begin - before)[row]
-    column = column_of[table.keys[entry] & ((1 << TOKEN_BITS) - 1)]
+    column = column_of[table.keys[entry] & (MAX_VOCAB - 1)]
     known = column >= 0
     target = (row * out.shape[1] + column)[known]
     out.view(-1)[target] += table.counts[entry][known].to(out.dtype)  # targets are distinct

@@ -33,6 +33,18 @@ def estimated_discounts(counts: Tensor) -> tuple[float, float, float]:
     return d1, d2, d3
 
 
+def unseen_share(counts: Tensor) -> Tensor:
+    """Probability of all unseen tokens together, given how often each was seen; float64 ``()``.
+
+    Good and Turing's estimate, the number of tokens seen once over the number
+    seen (I. J. Good, 1953), kept above 0 while there are unseen tokens; 1 when
+    nothing was seen, 0 when every token was. ``counts`` are integers ``(V,)``.
+    """
+    once, total = (counts == 1).sum().double(), counts.sum().double()
+    share = torch.where(total > 0, (once + 1) / (total + 2), 1.0)
+    return torch.where((counts == 0).any(), share, 0.0)
+
+
 def chain(counts: Tensor, orders: int, base_order: int, discounts: Sequence[float]) -> Tensor:
     """Distributions of all patterns from their counts, both ``(S, B, A)``.
 

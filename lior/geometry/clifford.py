@@ -15,7 +15,8 @@ multiplied by ``exp(−(i/2) Σ_k θ_k z_k(b))`` with ``z_k(b) = ±1``. It turns
 (P. Lounesto, *Clifford Algebras and Spinors*, 2nd ed., chapters 3 and 17; P. Jordan
 and E. Wigner, *Z. Phys.* 47 (1928) 631.)
 
-A spinor has ``d = 2^⌈n/2⌉`` complex components.
+A spinor has ``d = 2^⌈n/2⌉`` complex components. The spinor product needs only the
+phases of ``S``; the matrices are their reference, for inspection and checks.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from lior.interfaces import API_VERSION, Encoder, State
+from lior.testing.states import assert_same, clones
 from lior.testing.strategies import DTYPES, LAW, dtypes, seeds
 
 _VOCAB = 11
@@ -43,7 +44,7 @@ def encoder_contract(make: Callable[[], Encoder]) -> type:
         @LAW
         @given(seed=seeds())
         def test_init_depends_on_the_generator_alone(self, seed: int) -> None:
-            _assert_same(*(_init(make(), seed, torch.float32) for _ in range(2)))
+            assert_same(*(_init(make(), seed, torch.float32) for _ in range(2)))
 
         @LAW
         @given(seed=seeds(), dtype=dtypes())
@@ -88,14 +89,14 @@ def encoder_contract(make: Callable[[], Encoder]) -> type:
             encoder = make()
             state = _init(encoder, seed, torch.float32)
             start, _ = encoder.step(state, encoder.stream(state), 0)
-            kept = _copy(start)
+            kept = clones(start)
             first, z = encoder.step(state, start, 1)
             encoder.step(state, first, 2)
             encoder.step(state, start, 3)
-            _assert_same(start, kept)
+            assert_same(start, kept)
             again, same = encoder.step(state, start, 1)
             assert torch.equal(same, z), "what is read later changes nothing before it"
-            _assert_same(again, first)
+            assert_same(again, first)
 
         @LAW
         @given(seed=seeds())
@@ -132,11 +133,11 @@ def encoder_contract(make: Callable[[], Encoder]) -> type:
             encoder = make()
             state, contexts = _init(encoder, seed, torch.float32), _contexts(encoder, 5, seed)
             inputs = {**state, "contexts": contexts, "dz": torch.ones(5, encoder.n)}
-            copies = _copy(inputs)
+            copies = clones(inputs)
             encoder.encode(state, contexts)
             encoder.pullback(state, contexts, inputs["dz"])
             encoder.step(state, encoder.stream(state), 1)
-            _assert_same(inputs, copies)
+            assert_same(inputs, copies)
 
     return EncoderContract
 
@@ -169,16 +170,6 @@ def _stream(encoder: Encoder, state: State, tokens: Sequence[int]) -> Tensor:
         stream, z = encoder.step(state, stream, token)
         rows.append(z)
     return torch.stack(rows)
-
-
-def _copy(state: State) -> State:
-    return {key: value.clone() for key, value in state.items()}
-
-
-def _assert_same(actual: State, expected: State) -> None:
-    assert actual.keys() == expected.keys()
-    for key, value in expected.items():
-        assert torch.equal(actual[key], value), key
 
 
 def _assert_near(actual: Tensor, expected: Tensor) -> None:

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from torch import Tensor
 
 from lior.interfaces import API_VERSION, Report, State, Updater
+from lior.testing.states import assert_same, clones
 from lior.testing.strategies import LAW, dtypes, seeds
 
 _STEPS = 200
@@ -118,7 +119,7 @@ def updater_contract(make: Callable[[], Updater]) -> type:
         @given(seed=seeds())
         def test_a_generator_determines_the_result(self, seed: int) -> None:
             problem = Parabola(seed, torch.float32)
-            _assert_same(*(_run(make(), problem, seed, 5) for _ in range(2)))
+            assert_same(*(_run(make(), problem, seed, 5) for _ in range(2)))
 
         @LAW
         @given(seed=seeds())
@@ -133,8 +134,8 @@ def updater_contract(make: Callable[[], Updater]) -> type:
             straight, kept = problem.start, updater.init(problem.start)
             for k in range(4):
                 straight, kept, _ = _step(updater, problem, straight, kept, seed + k)
-            _assert_same(params, straight)
-            _assert_same(state, kept)
+            assert_same(params, straight)
+            assert_same(state, kept)
 
         @LAW
         @given(seed=seeds())
@@ -143,7 +144,7 @@ def updater_contract(make: Callable[[], Updater]) -> type:
             state = updater.init(problem.start)
             params, _, report = _step(updater, problem, problem.start, state, seed, scale=0.0)
             assert report.accepted
-            _assert_same(params, problem.start)
+            assert_same(params, problem.start)
 
         @LAW
         @given(seed=seeds())
@@ -162,7 +163,7 @@ def updater_contract(make: Callable[[], Updater]) -> type:
                 state = updater.init(problem.start)
                 params, after, report = _step(updater, problem, problem.start, state, 0)
                 assert not report.accepted, f"accepted a step from {answer}"
-                _assert_same(params, problem.start)
+                assert_same(params, problem.start)
                 assert all(value.isfinite().all() for value in after.values())
                 recovered, _, report = _step(updater, Parabola(0, torch.float32), params, after, 0)
                 assert report.accepted, "a rejected step leaves the updater usable"
@@ -174,10 +175,10 @@ def updater_contract(make: Callable[[], Updater]) -> type:
             updater, problem = make(), Parabola(seed, torch.float32)
             params, state = problem.start, updater.init(problem.start)
             for k in range(3):
-                kept, kept_state = _copy(params), _copy(state)
+                kept, kept_state = clones(params), clones(state)
                 moved, after, _ = _step(updater, problem, params, state, seed + k)
-                _assert_same(params, kept)
-                _assert_same(state, kept_state)
+                assert_same(params, kept)
+                assert_same(state, kept_state)
                 params, state = moved, after
 
         def test_no_parameters_are_no_problem(self) -> None:
@@ -185,7 +186,7 @@ def updater_contract(make: Callable[[], Updater]) -> type:
             for params in ({}, {"empty": torch.zeros(0, 3)}):
                 moved, _, report = _step(updater, problem, params, updater.init(params), 0)
                 assert report.accepted
-                _assert_same(moved, params)
+                assert_same(moved, params)
 
     return UpdaterContract
 
@@ -221,13 +222,3 @@ def _random_search(problem: Parabola, seed: int) -> float:
 
 def _distance(a: State, b: State) -> float:
     return max((a[key] - b[key]).abs().max().item() for key in a if a[key].numel())
-
-
-def _copy(state: State) -> State:
-    return {key: value.clone() for key, value in state.items()}
-
-
-def _assert_same(actual: State, expected: State) -> None:
-    assert actual.keys() == expected.keys()
-    for key, value in expected.items():
-        assert torch.equal(actual[key], value), key

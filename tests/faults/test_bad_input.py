@@ -12,12 +12,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import pytest
 import torch
 
+import lior
 from lior import rundir
+from lior.errors import DeviceError, UsageError
 from lior.generation import Session
-from lior.training import MIN_TOKENS, train
+from lior.training import MIN_TOKENS, pick_device, train
+from lior_plugins.tokenizers.bytes import Bytes
 
 TRAIN = ("--out", "r", "--quiet", "--memory", "sdm", "--set", "mixer.positions=256")
 LIOR = (sys.executable, "-m", "lior_cli.main")
@@ -179,7 +183,16 @@ def test_an_unknown_key_has_a_suggestion(refuse, sample):
 
 @pytest.mark.parametrize(
     "setting",
-    ["geometry.steps=-1", "geometry.steps=x", "mixer.tail=2", "seed=-1", "data.holdout=nan", "geometry=3"],
+    [
+        "geometry.steps=-1",
+        "geometry.steps=x",
+        "mixer.tail=2",
+        "seed=-1",
+        "data.holdout=nan",
+        "geometry=3",
+        "mixer.learning_rate=inf",
+        "encoder.scale=inf",
+    ],
 )
 def test_a_value_out_of_range_is_named_with_what_is_allowed(refuse, sample, setting):
     text = refuse("train", sample, *TRAIN, "--set", setting, code=2)
@@ -200,10 +213,30 @@ def test_an_unknown_plugin_has_a_suggestion(refuse, sample):
     assert "Did you mean 'lowrank'?" in text
 
 
+@attrs.frozen(kw_only=True)
+class Pairs(Bytes):
+    """More token ids than a counter's address has room for."""
+
+    vocab = 1 << 17
+
+
+def test_a_tokenizer_with_too_many_tokens_for_the_memories(configure):
+    with pytest.raises(UsageError, match=r"Pairs' has 131,072 token ids; memories hold at most 65,536"):
+        train(configure(f"tokenizer.name={Pairs.__module__}:Pairs"))
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_not_there(refuse, sample, finished):
     for args in (("train", sample, *TRAIN), ("eval", finished), ("generate", finished)):
         assert "no CUDA GPU is visible" in refuse(*args, "--device", "cuda")
+    with pytest.raises(DeviceError, match="no CUDA GPU is visible"):
+        lior.open_model(finished, device="cuda")
+
+
+def test_the_device_of_a_model_is_chosen_as_on_the_command_line(finished):
+    assert lior.open_model(finished, device="auto").device == pick_device("auto")
+    with pytest.raises(UsageError, match="device 'gpu': allowed is one of auto, cpu, cuda"):
+        lior.open_model(finished, device="gpu")
 
 
 @pytest.mark.parametrize(

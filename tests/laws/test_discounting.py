@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lior.counting.discounting import chain, discount, estimated_discounts
+from lior.counting.discounting import chain, discount, estimated_discounts, unseen_share
 from lior.testing.strategies import LAW, dtypes, seeds
 
 DISCOUNTS = (0.7, 0.95, 1.1)
@@ -112,3 +112,12 @@ def test_estimated_discounts_are_those_of_chen_and_goodman():
     y = 40 / (40 + 2 * 15)
     expected = (1 - 2 * y * 15 / 40, 2 - 3 * y * 8 / 15, 3 - 4 * y * 5 / 8)
     assert estimated_discounts(counts) == pytest.approx(expected)
+
+
+@LAW
+@given(counts=st.lists(st.integers(0, 3), min_size=1, max_size=8))
+def test_the_share_of_unseen_tokens_is_good_and_turings(counts):
+    share = unseen_share(torch.tensor(counts))
+    expected = (counts.count(1) + 1) / (sum(counts) + 2) if sum(counts) else 1.0
+    assert share.dtype == torch.float64
+    assert share == (expected if 0 in counts else 0.0)

@@ -188,6 +188,8 @@ def test_exact_erases_nothing_from_nothing():
     [
         ({"sharpness": ()}, "sharpness"),
         ({"sharpness": (1.0, 0.0)}, "sharpness"),
+        ({"sharpness": (float("nan"),)}, "sharpness"),
+        ({"sharpness": (1.0, float("inf"))}, "sharpness"),
         ({"smoothing": 0.0}, "smoothing"),
         ({"smoothing": 0.6}, "smoothing"),
         ({"capacity": -1}, "capacity"),

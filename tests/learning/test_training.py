@@ -194,6 +194,13 @@ def test_the_time_limit_ends_the_geometry_at_half_and_the_run_near_it(configure)
     assert time.perf_counter() - begin < limit + 3
 
 
+@pytest.mark.parametrize("setting", ["geometry.steps=0", "time_limit=1e-9"])
+def test_without_an_update_the_statistics_are_still_those_of_the_memory(configure, setting):
+    model = train(configure("frame.name=derived", setting)).model
+    assert model.state["frame.count"] > 0
+    assert len(model.state["rsource.reference"]) > 0
+
+
 def test_the_time_limit_ends_the_mixer(configure):
     """When the time is up the mixer still takes one group of chunks, so it is never empty."""
 

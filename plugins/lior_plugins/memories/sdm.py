@@ -123,7 +123,9 @@ class Sdm:
         """
         locations, tokens = self._located(items)
         self._merge()
-        rest = counters.add(self._main, counters.tally_locations([locations], tokens), sign=-1)
+        # An empty memory does not know its device yet: the table that it begins with is on the CPU.
+        main = self._main if len(self._main.keys) else counters.empty(tokens.device)
+        rest = counters.add(main, counters.tally_locations([locations], tokens), sign=-1)
         if bool((rest.counts < 0).any()):
             raise UsageError("the items to erase were not all written to this memory; nothing was erased")
         self._main = rest
@@ -144,7 +146,7 @@ class Sdm:
         return Evidence(log_p.clamp_(min=1e-12).log_().transpose(0, 1), self._gates(counts, query))
 
     def _counts(self, where: Tensor, alphabet: Tensor) -> Tensor:
-        column_of = torch.full((1 << counters.TOKEN_BITS,), -1, dtype=torch.int64, device=alphabet.device)
+        column_of = torch.full((counters.MAX_VOCAB,), -1, dtype=torch.int64, device=alphabet.device)
         column_of[alphabet] = torch.arange(len(alphabet), device=alphabet.device)
         out = torch.zeros(where.numel(), len(alphabet), device=where.device)
         for table in (self._main, self._recent):
