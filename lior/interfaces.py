@@ -187,7 +187,7 @@ class Tokenizer(Plugin, Protocol):
 
     @property
     def vocab(self) -> int:
-        """Number of token ids."""
+        """Number of token ids, at most 65,536."""
 
     def encode(self, data: bytes) -> Tensor:
         """Token ids of ``data``, int64 ``(N,)``."""
@@ -240,19 +240,38 @@ class Evidence(NamedTuple):
     """What a memory says about the next token at ``B`` contexts."""
 
     log_p: Tensor
-    """Expert log-probabilities ``(B, E, A)`` over the model's alphabet; each row sums to 1."""
+    """Expert log-probabilities ``(B, E, A)`` over the model's alphabet, float32 and finite.
+
+    The exponentials of a row sum to 1; where nothing is stored the row is uniform.
+    """
     gates: tuple[Tensor, ...]
     """Integer gates ``(B,)`` for the mixer's weight tables, in the order of ``gate_sizes``."""
+
+
+class Features(NamedTuple):
+    """What scores need of ``N`` queries or items."""
+
+    f: Tensor
+    """Lifted features ``(N, p)``."""
+    norm: Tensor
+    """Their squared norms ``(N,)``."""
+    resilience: Tensor | None
+    """``R (N,)``, or ``None`` on a side where it does not count."""
+
+    def rows(self, index: slice | Tensor) -> Features:
+        """The features of some of them."""
+        here = None if self.resilience is None else self.resilience[index]
+        return Features(self.f[index], self.norm[index], here)
 
 
 class Scorer(Protocol):
     """The learned geometry as a memory sees it (``lior.geometry.retrieval.Geometry``)."""
 
-    def features(self, z: Tensor, *, query: bool) -> tuple[Tensor, Tensor | None]:
-        """Lifted features ``(N, p)`` of ``z (N, n)`` and, where it counts, resilience ``(N,)``."""
+    def features(self, z: Tensor, *, query: bool) -> Features:
+        """Features of coordinates ``z (N, n)``."""
 
-    def scores(self, fq: Tensor, rq: Tensor | None, fk: Tensor, rk: Tensor | None) -> Tensor:
-        """``-beta * R * cost`` between query and item features, ``(B, K)``, all ``<= 0``."""
+    def scores(self, queries: Features, items: Features) -> Tensor:
+        """``-beta * R * cost`` between ``B`` queries and ``K`` items, ``(B, K)``, all ``<= 0``."""
 
 
 @runtime_checkable

@@ -139,7 +139,7 @@ class Model:
             self._scorer.features(z, query=True),
             self._scorer.features(self.cells, query=False),
         )
-        return torch.softmax(self._scorer.scores(*queries, *centres), 1)
+        return torch.softmax(self._scorer.scores(queries, centres), 1)
 
     @torch.no_grad()
     def log_probs(self, text: Text, positions: Tensor) -> Tensor:

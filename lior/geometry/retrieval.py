@@ -20,7 +20,7 @@ import torch
 from torch import Generator, Tensor
 
 from lior.geometry import metric
-from lior.interfaces import AttentionProduct, Encoder, FrameProvider, RSource, State
+from lior.interfaces import AttentionProduct, Encoder, Features, FrameProvider, RSource, State
 from lior.learning import phases
 
 
@@ -44,9 +44,7 @@ class _Side(NamedTuple):
 
     z: Tensor
     y: Tensor
-    f: Tensor
-    norm: Tensor
-    resilience: Tensor | None
+    features: Features
 
 
 class _Forward(NamedTuple):
@@ -151,7 +149,7 @@ class Geometry:
         encoder = sub(state, "encoder")
         queries = scorer.side(self.encoder.encode(encoder, window.query_contexts), query=True)
         items = scorer.side(self.encoder.encode(encoder, window.item_contexts), query=False)
-        scores = scorer.scores(queries.f, queries.resilience, items.f, items.resilience)
+        scores = scorer.scores(queries.features, items.features)
         scores[window.excluded] = -torch.inf
         return _Forward(scorer, queries, items, scores)
 
@@ -160,16 +158,17 @@ class Geometry:
     def _pullback(self, state: State, window: Window, forward: _Forward, d_scores: Tensor) -> State:
         """Derivatives of ``sum(d_scores * scores)`` with respect to the learned entries."""
         scorer, queries, items, scores = forward
+        fq, fk = queries.features, items.features
         scores[window.excluded] = 0.0  # -inf · 0 would be NaN; these pairs have no weight
         product = sub(state, "product")
         flow = d_scores * scores  # = d(.)/d(log of any factor of S), elementwise
         grads = {"log_beta": flow.sum()}
-        gram = (queries.norm[:, None], queries.f @ items.f.T, items.norm[None])
+        gram = (fq.norm[:, None], fq.f @ fk.f.T, fk.norm[None])
         partials = self.product.partials(*gram, product)
-        d_cost = scorer.scale(d_scores, queries.resilience, items.resilience)
+        d_cost = scorer.scale(d_scores, fq.resilience, fk.resilience)
         d_qk = d_cost * partials.qk
-        d_fq = d_qk @ items.f + 2 * (d_cost * partials.qq).sum(1)[:, None] * queries.f
-        d_fk = d_qk.T @ queries.f + 2 * (d_cost * partials.kk).sum(0)[:, None] * items.f
+        d_fq = d_qk @ fk.f + 2 * (d_cost * partials.qq).sum(1)[:, None] * fq.f
+        d_fk = d_qk.T @ fq.f + 2 * (d_cost * partials.kk).sum(0)[:, None] * fk.f
         for name, value in partials.params.items():
             _accumulate(grads, f"product.{name}", (d_cost * value).sum())
         ends = ((queries, d_fq, flow.sum(1), True), (items, d_fk, flow.sum(0), False))
@@ -181,8 +180,8 @@ class Geometry:
                 _accumulate(grads, f"product.{name}", value)
             d_root += d_y.T @ side.z
             d_z.append(d_y @ scorer.root)
-            if side.resilience is not None:
-                d_r = d_log * scorer.exponent / side.resilience
+            if side.features.resilience is not None:
+                d_r = d_log * scorer.exponent / side.features.resilience
                 pulled = self.rsource.pullback(sub(state, "rsource"), side.z, scorer.form, d_r)
                 for name, value in pulled.params.items():
                     _accumulate(grads, f"rsource.{name}", value)
@@ -214,18 +213,17 @@ class Retrieval:
         f = geometry.product.lift(self._product, y, query=query)
         here = geometry.resilience_at == "both" or (geometry.resilience_at == "query") == query
         resilience = geometry.rsource.resilience(self._medium, z, self.form) if here else None
-        return _Side(z, y, f, (f * f).sum(1), resilience)
+        return _Side(z, y, Features(f, (f * f).sum(1), resilience))
 
-    def features(self, z: Tensor, *, query: bool) -> tuple[Tensor, Tensor | None]:
-        """Lifted features ``(N, p)`` and, where it counts, resilience ``(N,)``."""
-        side = self.side(z, query=query)
-        return side.f, side.resilience
+    def features(self, z: Tensor, *, query: bool) -> Features:
+        """Features of coordinates ``z (N, n)``."""
+        return self.side(z, query=query).features
 
-    def scores(self, fq: Tensor, rq: Tensor | None, fk: Tensor, rk: Tensor | None) -> Tensor:
+    def scores(self, queries: Features, items: Features) -> Tensor:
         """``S = -β R cost``, ``(B, K)``, all ``<= 0``."""
-        qq, kk = (fq * fq).sum(1), (fk * fk).sum(1)
-        cost = self.geometry.product.cost(qq[:, None], fq @ fk.T, kk[None], self._product)
-        return self.scale(cost, rq, rk)
+        gram = (queries.norm[:, None], queries.f @ items.f.T, items.norm[None])
+        cost = self.geometry.product.cost(*gram, self._product)
+        return self.scale(cost, queries.resilience, items.resilience)
 
     def scale(self, values: Tensor, rq: Tensor | None, rk: Tensor | None) -> Tensor:
         """``-β R · values``; with resilience on both sides ``R`` is the geometric mean."""

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from lior.interfaces import API_VERSION, Evidence, Items, MemoryBackend, Query, Text
+from lior.interfaces import API_VERSION, Evidence, Features, Items, MemoryBackend, Query, Text
 from lior.testing.states import assert_same, clones
 from lior.testing.strategies import LAW, seeds
 
@@ -225,13 +225,13 @@ def memory_contract(make: Callable[[], MemoryBackend]) -> type:
 class _Euclidean:
     """A :class:`~lior.interfaces.Scorer` of negative distances."""
 
-    def features(self, z: Tensor, *, query: bool) -> tuple[Tensor, Tensor | None]:
+    def features(self, z: Tensor, *, query: bool) -> Features:
         """The coordinates themselves."""
-        return z, None
+        return Features(z, z.square().sum(1), None)
 
-    def scores(self, fq: Tensor, rq: Tensor | None, fk: Tensor, rk: Tensor | None) -> Tensor:
+    def scores(self, queries: Features, items: Features) -> Tensor:
         """Minus the distances, scaled so that near items stand out."""
-        return -4 * torch.cdist(fq, fk, compute_mode="donot_use_mm_for_euclid_dist")
+        return -4 * torch.cdist(queries.f, items.f, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _document(seed: int, number: int) -> Items:

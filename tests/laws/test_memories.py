@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 from lior.counting.discounting import discount
 from lior.errors import UsageError
-from lior.interfaces import Items, Query, Text
+from lior.interfaces import Features, Items, Query, Text
 from lior.testing.memories import memory_contract
 from lior.testing.states import assert_same
 from lior.testing.strategies import LAW, seeds
@@ -47,11 +47,13 @@ class Scorer:
     both: bool = True
 
     def features(self, z, *, query):
-        return z, 1 + z[:, 0].sigmoid() if self.both or query else None
+        resilience = 1 + z[:, 0].sigmoid() if self.both or query else None
+        return Features(z, z.square().sum(1), resilience)
 
-    def scores(self, fq, rq, fk, rk):
-        cost = torch.cdist(fq, fk, compute_mode="donot_use_mm_for_euclid_dist")
-        return -self.scale * cost * rq[:, None] * (1 if rk is None else rk[None])
+    def scores(self, queries, items):
+        cost = torch.cdist(queries.f, items.f, compute_mode="donot_use_mm_for_euclid_dist")
+        cost = cost * queries.resilience[:, None]
+        return -self.scale * (cost if items.resilience is None else cost * items.resilience[None])
 
 
 def document(seed, number=0, length=40, letters=LETTERS):
@@ -81,7 +83,7 @@ def dense(memory, documents, items, alphabet, scorer):
     """Experts from one softmax over all items, ``(B, sharpness, A)``."""
     z = torch.cat([each.z for each in documents])
     tokens = torch.cat([each.text.tokens for each in documents])
-    scores = scorer.scores(*scorer.features(items.z, query=True), *scorer.features(z, query=False))
+    scores = scorer.scores(scorer.features(items.z, query=True), scorer.features(z, query=False))
     same = (tokens[:, None] == alphabet).float()
     seen = same.any(1)
     weights = [torch.softmax(s * scores[:, seen], 1) @ same[seen] for s in memory.sharpness]

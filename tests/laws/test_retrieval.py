@@ -366,6 +366,6 @@ def test_scores_are_never_positive():
         geometry, state, window = case(names)
         scorer = geometry.scorer(state)
         zq, zk = coordinates(geometry, state, window)
-        scores = scorer.scores(*scorer.features(zq, query=True), *scorer.features(zk, query=False))
+        scores = scorer.scores(scorer.features(zq, query=True), scorer.features(zk, query=False))
         assert scores.shape == (QUERIES, ITEMS)
         assert (scores <= 0).all(), names

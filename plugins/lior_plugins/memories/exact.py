@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lior.counting.addresses import mix
 from lior.errors import UsageError
-from lior.interfaces import Evidence, Items, Query, Scorer, State
+from lior.interfaces import Evidence, Features, Items, Query, Scorer, State
 from lior.options import option
 
 _CONFIDENCE_BINS = 8
@@ -59,9 +59,7 @@ class Exact:
     _store: _Store | None = attrs.field(default=None, init=False, repr=False, eq=False)
     _staged: list[_Store] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _scorer: Scorer | None = attrs.field(default=None, init=False, repr=False, eq=False)
-    _features: tuple[Tensor, Tensor | None] | None = attrs.field(
-        default=None, init=False, repr=False, eq=False
-    )
+    _features: Features | None = attrs.field(default=None, init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         if not self.sharpness or not all(0 < s < math.inf for s in self.sharpness):
@@ -164,14 +162,12 @@ class Exact:
             return hits.transpose(0, 1) + 1.0 / len(alphabet)
         if self._features is None:
             self._features = scorer.features(store.z, query=False)
-        features, resilience = self._features
-        fq, rq = scorer.features(z, query=True)
+        queries, items = scorer.features(z, query=True), self._features
         top = z.new_full((len(z), 1), -torch.inf)
         sharp = hits.new_tensor(self.sharpness)[:, None, None]
         size = max(_BLOCK_ELEMENTS.get(z.device.type, 1 << 20) // max(len(z), 1), 1)
         for lo in range(0, len(store.token), size):
-            at = slice(lo, lo + size)
-            scores = scorer.scores(fq, rq, features[at], None if resilience is None else resilience[at])
+            scores = scorer.scores(queries, items.rows(slice(lo, lo + size)))
             higher = torch.maximum(top, scores.amax(1, keepdim=True))
             hits *= ((top - higher).exp() ** sharp).nan_to_num_()
             top = higher
