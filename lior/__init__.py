@@ -1,4 +1,4 @@
-"""Language models that learn without autograd, stay editable and name their sources.
+"""Language models of your own text that learn without autograd.
 
 The public names are loaded on first use (PEP 562): ``import lior`` imports
 neither torch nor numpy, so that the command line answers at once.
