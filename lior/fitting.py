@@ -122,7 +122,7 @@ def fit_geometry(
 ) -> State:
     """Learn the geometry on windows; returns the state that was best on the tail.
 
-    Without any step that was measured it is the fresh state with the statistics of the memory.
+    Without any step it is the fresh state with the statistics of the memory.
 
     Parameters
     ----------
@@ -139,25 +139,26 @@ def fit_geometry(
     moving = updater.init(params)
     every = max(config.steps // _CHECKS, 1)
     rejected = 0
+    used = spent() / _GEOMETRY_SHARE
     for step in range(config.steps):
-        done = max(step / config.steps, spent() / _GEOMETRY_SHARE)
-        if done >= 1:
-            break
         if step and step % every == 0:
             state = _observed(geometry, state, sampler, parts, generator)
         window = sampler.draw((0, parts.memory), parts.memory, generator)
-        scale = max(1 - done, 0.02) * min((step + 1) / _WARM_UP, 1.0)
+        scale = max(1 - max(step / config.steps, used), 0.02) * min((step + 1) / _WARM_UP, 1.0)
         probe = WindowProbe(geometry, state, window)
         params, moving, report = updater.step(params, moving, probe, scale=scale, generator=generator)
         state = geometry.project(state | params)
         params = geometry.learned(state)
         rejected += not report.accepted
         metrics: dict[str, float] = {}
-        if (step + 1) % every == 0 or step + 1 == config.steps:
+        used = spent() / _GEOMETRY_SHARE
+        if (step + 1) % every == 0 or step + 1 == config.steps or used >= 1:
             loss = float(geometry.loss(state, tail))
             best, best_loss = (state, loss) if loss < best_loss else (best, best_loss)
             metrics = {"tail_loss": loss, "rejected": rejected}
         tick("geometry", step + 1, config.steps, metrics)
+        if used >= 1:
+            break
     return best
 
 
