@@ -24,8 +24,9 @@ from lior._layers import flatten
 from lior.config import Override, load
 from lior.corpus import Source
 from lior.evaluation import evaluate
-from lior.generation import Sampling, generate
+from lior.generation import generate
 from lior.model import Model
+from lior.sampling import Sampling
 from lior.training import Result, pick_device
 from lior.training import train as run_training
 

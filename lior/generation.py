@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import attrs
 import torch
 from torch import Generator, Tensor
 
 from lior.interfaces import Text
 from lior.model import Model
-from lior.options import option
-
-
-@attrs.frozen(kw_only=True)
-class Sampling:
-    """How a token is drawn from the model's distribution."""
-
-    temperature: float = option(
-        1.0, help="1/β of the Boltzmann draw over log-probabilities; 0 takes the likeliest", low=0, high=100
-    )
-    top_k: int = option(0, help="draw among the k likeliest tokens; 0 = all", low=0)
-    top_p: float = option(
-        1.0, help="draw among the likeliest tokens of this total probability", low=0, high=1
-    )
+from lior.sampling import Sampling
 
 
 class Session:

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from lior import corpus, rundir
 from lior.errors import UsageError
-from lior.generation import Sampling, Session, draw, generate
+from lior.generation import Session, draw, generate
+from lior.sampling import Sampling
 
 DRAWS = 400
 
@@ -56,7 +57,7 @@ def test_top_p_keeps_the_smallest_set_that_is_likely_enough(values, dtype, share
     p, order = torch.sort(log_p.double().exp(), descending=True, stable=True)
     before = p.cumsum(0) - p
     kept = set(order[(before < share + 1e-6) | (torch.arange(len(p)) == 0)].tolist())
-    assert set(draws(log_p, Sampling(top_p=share), 40)) <= kept
+    assert set(draws(log_p, Sampling(top_p=share, temperature=1), 40)) <= kept
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
@@ -70,16 +71,16 @@ def test_frequencies_are_those_of_the_boltzmann_distribution(temperature):
 
 def test_top_p_cuts_after_the_share_is_reached():
     log_p = torch.tensor([0.15, 0.5, 0.05, 0.3]).log()
-    assert set(draws(log_p, Sampling(top_p=0.6))) == {1, 3}
-    assert set(draws(log_p, Sampling(top_p=0.45))) == {1}
-    assert set(draws(log_p, Sampling(top_p=1.0))) == {0, 1, 2, 3}
+    assert set(draws(log_p, Sampling(top_p=0.6, temperature=1))) == {1, 3}
+    assert set(draws(log_p, Sampling(top_p=0.45, temperature=1))) == {1}
+    assert set(draws(log_p, Sampling(top_p=1.0, temperature=1))) == {0, 1, 2, 3}
 
 
 def test_top_k_and_top_p_together():
     log_p = torch.tensor([0.4, 0.3, 0.2, 0.1]).log()
-    assert set(draws(log_p, Sampling(top_k=3, top_p=0.65))) == {0, 1}
-    assert set(draws(log_p, Sampling(top_k=1, top_p=0.99))) == {0}
-    assert set(draws(log_p, Sampling(top_k=100))) == {0, 1, 2, 3}
+    assert set(draws(log_p, Sampling(top_k=3, top_p=0.65, temperature=1))) == {0, 1}
+    assert set(draws(log_p, Sampling(top_k=1, top_p=0.99, temperature=1))) == {0}
+    assert set(draws(log_p, Sampling(top_k=100, temperature=1))) == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -13,8 +13,9 @@ from typing import Any
 
 import click
 
+from lior.sampling import Sampling
 from lior_cli.interrupts import import_torch
-from lior_cli.options import device_option
+from lior_cli.options import device_option, field_options
 
 
 @click.command()
@@ -23,23 +24,7 @@ from lior_cli.options import device_option
 @click.option(
     "--max-tokens", type=click.IntRange(min=0), default=200, show_default=True, help="Tokens to add."
 )
-@click.option(
-    "--temperature",
-    type=float,
-    default=0.8,
-    show_default=True,
-    help="1/β of the draw; 0 takes the likeliest.",
-)
-@click.option(
-    "--top-k", type=int, default=0, show_default=True, help="Draw among the k likeliest tokens; 0 = all."
-)
-@click.option(
-    "--top-p",
-    type=float,
-    default=1.0,
-    show_default=True,
-    help="Draw among the likeliest tokens of this total probability.",
-)
+@field_options(Sampling)
 @click.option(
     "--seed",
     type=click.IntRange(min=0, max=2**63 - 1),
@@ -53,12 +38,10 @@ def generate(
     run: Path,
     prompt: str,
     max_tokens: int,
-    temperature: float,
-    top_k: int,
-    top_p: float,
     seed: int,
     as_json: bool,
     device: str,
+    **sampling: Any,
 ) -> None:
     """Continue a prompt.
 
@@ -68,18 +51,15 @@ def generate(
     import torch
 
     from lior import rundir
-    from lior.generation import Sampling
     from lior.generation import generate as draw_tokens
     from lior.training import pick_device
 
-    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
+    how = Sampling(**sampling)
     model = rundir.open_run(run, device=pick_device(device)).model
     data = sys.stdin.buffer.read() if prompt == "-" else prompt.encode("utf-8", "surrogateescape")
     generator = torch.Generator(model.device).manual_seed(seed)
     started = time.perf_counter()
-    tokens = draw_tokens(
-        model, model.tokenizer.encode(data).tolist(), max_tokens, sampling, generator=generator
-    )
+    tokens = draw_tokens(model, model.tokenizer.encode(data).tolist(), max_tokens, how, generator=generator)
     pieces = (model.tokenizer.decode([token]) for token in tokens)
     if as_json:
         _print_json(data, pieces, started)

@@ -14,7 +14,7 @@ import click
 
 from lior import _recipes
 from lior._registry import registry
-from lior._values import Text
+from lior._values import Text, typed_fields
 from lior.config import Key, Override, keys, split_names
 from lior.errors import PluginError
 
@@ -144,7 +144,7 @@ def _option(key: Key) -> Callable[[Callback], Callback]:
         _parameter(key),
         type=_type(key),
         metavar=None if key.kind or key.choices else "VALUE",
-        help=f"{key.help[0].upper()}{key.help[1:]}{shown}.{default}",
+        help=_sentence(key.help + shown) + default,
     )
 
 
@@ -161,6 +161,27 @@ def _parameter(key: Key) -> str:
 def device_option(function: Callback) -> Callback:
     """Add ``--device``, as in the schema of a training run."""
     key = next(key for key in keys() if key.dotted == "device")
-    return click.option("--device", type=_type(key), default=key.default, show_default=True, help=key.help)(
-        function
-    )
+    return click.option(
+        "--device", type=_type(key), default=key.default, show_default=True, help=_sentence(key.help)
+    )(function)
+
+
+def field_options(cls: type) -> Callable[[Callback], Callback]:
+    """Flags from the fields of an attrs class, which checks the values itself."""
+
+    def decorate(function: Callback) -> Callback:
+        for name, typed in reversed(typed_fields(cls).items()):
+            function = click.option(
+                "--" + name.replace("_", "-"),
+                type=typed.hint,
+                default=typed.field.default,
+                show_default=True,
+                help=_sentence(f"{typed.field.metadata['help']}; {typed.allowed}"),
+            )(function)
+        return function
+
+    return decorate
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

@@ -13,11 +13,12 @@ from torch.testing import assert_close
 from lior import corpus, evaluation, fitting
 from lior.corpus import Source
 from lior.evaluation import evaluate
-from lior.generation import Sampling, Session, generate
+from lior.generation import Session, generate
 from lior.geometry import metric
 from lior.geometry.retrieval import Geometry, sub
 from lior.interfaces import Text
 from lior.model import Model, columns
+from lior.sampling import Sampling
 from lior.testing.states import assert_same, clones
 from lior.testing.strategies import LAW, seeds
 from lior_plugins.encoders.lags import Lags

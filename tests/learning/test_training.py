@@ -10,8 +10,9 @@ import torch
 
 from lior import evaluation, events, rundir
 from lior.config import load
-from lior.generation import Sampling, generate
+from lior.generation import generate
 from lior.model import Model
+from lior.sampling import Sampling
 from lior.training import build_model, train
 
 
