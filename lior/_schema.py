@@ -82,7 +82,19 @@ class MixerConfig:
     learning_rate: float = option(0.0015, help="step size", low=0)
     cells: int = option(64, help="cells of the geometric gate; 0 turns it off", low=0)
     positions: int = option(
-        65536, help="positions of the tail that are used, in chunks of 256; 0 = all", low=0
+        65536, help="positions of the tail that are used; 0 = all", low=0
+    )
+
+
+@attrs.frozen(kw_only=True)
+class StudyConfig:
+    """How memories with learned numbers of their own learn from the training text."""
+
+    passes: int = option(
+        2, help="readings of the training text, each from an empty memory; 0 only counts it", low=0
+    )
+    tail_passes: int = option(
+        1, help="readings of the mixer's tail with the memory as it stands, for static use", low=0
     )
 
 
@@ -111,6 +123,7 @@ class TrainConfig:
         factory=lambda: MemoryConfig(name="sdm,exact"), metadata={"help": "memory backends"}
     )
     geometry: GeometryConfig = attrs.field(factory=GeometryConfig)
+    study: StudyConfig = attrs.field(factory=StudyConfig)
     mixer: MixerConfig = attrs.field(factory=MixerConfig)
 
 

@@ -55,7 +55,7 @@ def measure(corpus: Corpus, train: int, end: int, *, vocab: int) -> Baseline:
     nats = torch.zeros(2, dtype=torch.float64, device=alphabet.device)
     for begin in range(train, end, _READ_BLOCK):
         text, start = corpus.text(begin, min(begin + _READ_BLOCK, end), context=ORDER)
-        where = addresses.addresses(text, _PATTERNS, slice(start, None))
+        where = addresses.addresses(text, _PATTERNS, start)
         target = column_of[text.tokens[start:]]
         p = torch.full((len(target), len(alphabet)), 1.0 / len(alphabet), device=target.device)
         for table, locations, taken in zip(tables, where, discounts, strict=True):
@@ -73,7 +73,7 @@ def _tables(corpus: Corpus, train: int) -> list[Counters]:
     keys: list[list[Tensor]] = []
     for begin in range(0, train, _BLOCK):
         text, start = corpus.text(begin, min(begin + _BLOCK, train), context=ORDER)
-        where = addresses.addresses(text, _PATTERNS, slice(start, None))
+        where = addresses.addresses(text, _PATTERNS, start)
         keys.append(list(where << counters.TOKEN_BITS | text.tokens[start:]))
     orders = [torch.cat(column) for column in zip(*keys, strict=True)]
     lower = [counters.continuations(a, b) for a, b in pairwise(orders)]

@@ -20,6 +20,7 @@ WINDOW = 64
 """Tokens that the online mode reads before it learns them."""
 
 _BLOCK = 8192
+_STRETCH = 1024
 _ONLINE_RATE = 2e-4
 
 
@@ -73,16 +74,17 @@ def evaluate(
     Parameters
     ----------
     online
-        Learn while reading: after every :data:`WINDOW` tokens the mixer takes a
-        step on them and the memories take them in. The model is changed.
-        Otherwise it is frozen.
+        Learn while reading, in windows of at most :data:`WINDOW` tokens: the mixer takes a step on each, and
+        the memories take it in. The model is changed. Otherwise it is frozen.
     tick
         Called after every block with (stage, tokens done, tokens, metrics).
     """
-    nats = 0.0
+    nats, end = 0.0, lo
     memory = moments.init(model.weights)
-    for begin in range(lo, hi, WINDOW if online else _BLOCK):
-        end = min(begin + (WINDOW if online else _BLOCK), hi)
+    while end < hi:
+        begin, end = end, min(end + _BLOCK, hi)
+        if online:
+            end = stretch_end(model, corpus, begin, end)
         text, start = corpus.text(begin, end, context=model.context)
         if online:
             log_p, memory = read_and_learn(model, text, start, memory)
@@ -93,27 +95,48 @@ def evaluate(
     return Score(nats, hi - lo, int(byte_lengths(corpus.tokens[lo:hi], model.tokenizer).sum()))
 
 
+def stretch_end(model: Model, corpus: Corpus, begin: int, end: int) -> int:
+    """Where a stretch that :func:`read_and_learn` takes at once must end, at most at ``end``.
+
+    A token that the model has never seen ends it, since the alphabet grows there; without a memory that
+    learns by itself, so does a window.
+    """
+    if len(model.adaptive) < len(model.memories):
+        end = min(begin + WINDOW, end)
+    else:
+        end = min(begin + _STRETCH, end)
+    fresh = model.token_counts[corpus.tokens[begin:end].long()] == 0
+    return begin + int(fresh.nonzero()[0, 0]) + 1 if fresh.any() else end
+
+
 @torch.no_grad()
 def read_and_learn(model: Model, text: Text, start: int, memory: State) -> tuple[Tensor, State]:
-    """Score ``text[start:]``, then learn it: one step of the mixer, and the tokens into memory.
+    """Score ``text[start:]``, then learn it: steps of the mixer, and the tokens into memory.
+
+    Adaptive memories read, learn and write in windows of their own; the mixer steps once a window.
 
     Returns
     -------
     tuple of Tensor and State
-        Log-probabilities in nats ``(T - start,)``, given before anything of
-        the stretch was learned, and the next moments of the mixer.
+        Log-probabilities in nats ``(T - start,)``, each given before anything of its window was learned, and
+        the next moments of the mixer.
     """
     alphabet = model.alphabet
     positions = torch.arange(start, len(text.tokens), device=text.tokens.device)
-    inputs = model.inputs(text, positions, alphabet)
+    given = model.study(model.items(text, start), alphabet, progress=1.0, write=True)
+    inputs = model.inputs(text, positions, alphabet, given)
     targets = columns(alphabet, text.tokens[positions])
-    log_p = model.score_inputs(inputs, targets, alphabet)
-    grads, _ = mixer.gradient(model.weights, inputs, targets)
-    directions, memory = moments.update(grads, memory, b1=0.9, b2=0.999, eps=1e-6)
-    model.weights = {name: w - _ONLINE_RATE * directions[name] for name, w in model.weights.items()}
-    model.stage(text, start)
+    scored = []
+    for begin in range(0, len(positions), WINDOW):
+        rows = slice(begin, begin + WINDOW)
+        window = inputs.rows(rows)
+        scored.append(model.score_inputs(window, targets[rows], alphabet))
+        grads, _ = mixer.gradient(model.weights, window, targets[rows])
+        directions, memory = moments.update(grads, memory, b1=0.9, b2=0.999, eps=1e-6)
+        model.weights = {name: w - _ONLINE_RATE * directions[name] for name, w in model.weights.items()}
+    model.stage(text, start, studied=model.adaptive)
     model.commit()
-    return log_p, memory
+    return torch.cat(scored), memory
 
 
 def byte_lengths(tokens: Tensor, tokenizer: Tokenizer) -> Tensor:

@@ -13,7 +13,7 @@ from lior import mixer
 from lior.config import GeometryConfig, MixerConfig
 from lior.corpus import Corpus, gather_contexts
 from lior.geometry.retrieval import Geometry, Window
-from lior.interfaces import State, Updater
+from lior.interfaces import Evidence, State, Updater
 from lior.learning import moments
 from lior.model import Model, columns
 
@@ -21,8 +21,8 @@ Tick = Callable[[str, int, int, Mapping[str, float]], None]
 """Called now and then with (stage, step, steps, metrics)."""
 
 _WRITE_BLOCK = 65536
+_STUDY_BLOCK = 16384
 _MIXER_BLOCK = 8192
-_MIXER_CHUNK = 256
 _CELL_SAMPLE = 16384
 _CHECKS = 12
 _WARM_UP = 20
@@ -49,13 +49,44 @@ def split(length: int, *, holdout: float, tail: float) -> Split:
     return Split(max(train - max(int(train * tail), 1), 1), train, length)
 
 
-def write(model: Model, corpus: Corpus, lo: int, hi: int, *, tick: Tick) -> None:
-    """Write positions ``lo .. hi - 1`` to the model's memories, in one pass."""
+def write(model: Model, corpus: Corpus, lo: int, hi: int, *, tick: Tick, studied: bool = False) -> None:
+    """Write positions ``lo .. hi - 1`` to the model's memories, in one pass.
+
+    ``studied`` says that the adaptive memories have taken them in already.
+    """
+    done = model.adaptive if studied else ()
     for begin in range(lo, hi, _WRITE_BLOCK):
         end = min(begin + _WRITE_BLOCK, hi)
-        model.stage(*corpus.text(begin, end, context=model.context))
+        model.stage(*corpus.text(begin, end, context=model.context), studied=done)
         tick("memory", end - lo, hi - lo, {})
     model.commit()
+
+
+def study(
+    model: Model, corpus: Corpus, lo: int, hi: int, *, passes: tuple[int, int], train: int, tick: Tick
+) -> None:
+    """Let the adaptive memories read, learn and take in positions ``lo .. hi - 1``.
+
+    Parameters
+    ----------
+    passes
+        Number of this pass, from 0, and how many there are.
+    train
+        Tokens of a whole pass: the schedule's progress is counted in them.
+    """
+    number, count = passes
+    alphabet = corpus.tokens[:train].long().unique()
+    nats, known = 0.0, 0
+    for begin in range(lo, hi, _STUDY_BLOCK):
+        end = min(begin + _STUDY_BLOCK, hi)
+        text, start = corpus.text(begin, end, context=model.context)
+        progress = (number + begin / train) / count
+        evidence = model.study(model.items(text, start), alphabet, progress=progress, write=True)
+        target = columns(alphabet, text.tokens[start:])
+        first = next(iter(evidence.values()))
+        nats -= float(first.log_p[:, 0].gather(1, target[:, None]).double().sum())
+        known += end - begin
+        tick("memory", number * train + end, count * train, {"nats_per_token": nats / known})
 
 
 # --- geometry ---
@@ -192,42 +223,76 @@ def fit_mixer(
     corpus: Corpus,
     parts: Split,
     config: MixerConfig,
+    tail_passes: int,
     *,
     generator: Generator,
     tick: Tick,
     spent: Callable[[], float],
 ) -> None:
-    """Fit the mixer's weights on the tail, in chunks drawn in random order.
+    """Fit everything that weighs evidence on the tail, which the memories have not taken in.
+
+    Adaptive memories study it first, ``tail_passes`` times; the mixer learns from what they say in
+    the last of these, each block before they learn from it.
 
     Parameters
     ----------
     spent
         Share of the run's time limit that is used up; at 0.8 the fit ends.
     """
-    begins = range(parts.memory, parts.train, _MIXER_CHUNK)
-    order = torch.randperm(len(begins), generator=generator, device=generator.device).tolist()
-    count = max(config.positions // _MIXER_CHUNK, 1) if config.positions else len(begins)
-    chosen = [begins[i] for i in order[:count]]
-    group = _MIXER_BLOCK // _MIXER_CHUNK
-    groups = [chosen[i : i + group] for i in range(0, len(chosen), group)]
-    alphabet = model.alphabet
+    alphabet = corpus.tokens[: parts.train].long().unique()
     weights, state = model.weights, moments.init(model.weights)
-    for number, begins_of_group in enumerate(groups):
+    passes = tail_passes if model.adaptive else 1
+    begins = range(parts.memory, parts.train, _MIXER_BLOCK)
+    steps = passes * len(begins)
+    for number in range(steps):
         if number and spent() > _MIXER_SHARE:
             break
-        text, positions = corpus.chunks(begins_of_group, _MIXER_CHUNK, parts.train, context=model.context)
-        inputs = model.inputs(text, positions, alphabet)
-        targets = columns(alphabet, text.tokens[positions])
-        total = torch.zeros((), dtype=torch.float64, device=targets.device)
-        batches = list(_batches(len(positions), config, generator))
-        for i, rows in enumerate(batches):
-            grads, log_p = mixer.gradient(weights, inputs.rows(rows), targets[rows])
-            directions, state = moments.update(grads, state, b1=0.9, b2=0.999, eps=1e-6)
-            rate = config.learning_rate * (1 - (number + i / len(batches)) / len(groups))
-            weights = {name: w - rate * directions[name] for name, w in weights.items()}
-            total -= log_p.mean()
-        tick("mixer", number + 1, len(groups), {"tail_loss": float(total) / len(batches)} if batches else {})
+        begin = begins[number % len(begins)]
+        text, start = corpus.text(begin, min(begin + _MIXER_BLOCK, parts.train), context=model.context)
+        evidence = model.study(model.items(text, start), alphabet, progress=number / steps, write=False)
+        metrics: dict[str, float] = {}
+        if number >= steps - len(begins):
+            chosen = _sample(len(text.tokens) - start, parts, config, generator)
+            given = {name: Evidence(e.log_p[chosen], tuple(g[chosen] for g in e.gates)) for name, e in evidence.items()}
+            inputs = model.inputs(text, chosen + start, alphabet, given)
+            targets = columns(alphabet, text.tokens[chosen + start])
+            done = 1 - (steps - number) / len(begins)
+            weights, state, loss = _mixer_steps(
+                weights, state, inputs, targets, config, done, 1 / len(begins), generator
+            )
+            metrics = {"tail_loss": loss}
+        tick("mixer", number + 1, steps, metrics)
     model.weights = weights
+
+
+def _sample(count: int, parts: Split, config: MixerConfig, generator: Generator) -> Tensor:
+    """Which of ``count`` positions the mixer learns from: its share of ``config.positions``, ascending."""
+    tail = parts.train - parts.memory
+    wanted = count if not config.positions else max(round(count * min(config.positions / tail, 1.0)), 1)
+    order = torch.randperm(count, generator=generator, device=generator.device)
+    return order[:wanted].sort().values
+
+
+def _mixer_steps(
+    weights: State,
+    state: State,
+    inputs: mixer.Inputs,
+    targets: Tensor,
+    config: MixerConfig,
+    done: float,
+    share: float,
+    generator: Generator,
+) -> tuple[State, State, float]:
+    """Steps on one block, ``share`` of all, when ``done`` of them are over; weights, moments, mean loss."""
+    batches = list(_batches(len(targets), config, generator))
+    total = torch.zeros((), dtype=torch.float64, device=targets.device)
+    for i, rows in enumerate(batches):
+        grads, log_p = mixer.gradient(weights, inputs.rows(rows), targets[rows])
+        directions, state = moments.update(grads, state, b1=0.9, b2=0.999, eps=1e-6)
+        rate = config.learning_rate * (1 - done - share * i / len(batches))
+        weights = {name: w - rate * directions[name] for name, w in weights.items()}
+        total -= log_p.mean()
+    return weights, state, float(total) / max(len(batches), 1)
 
 
 def _batches(count: int, config: MixerConfig, generator: Generator) -> Iterator[Tensor]:

@@ -328,6 +328,22 @@ class MemoryBackend(Plugin, Protocol):
         """Become the memory that ``snapshot`` describes; staged items are dropped."""
 
 
+@runtime_checkable
+class AdaptiveMemory(MemoryBackend, Protocol):
+    """A memory with learned numbers of its own, which it fits while a text goes by."""
+
+    def study(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
+        """Read the items, each window of them before it is learned; evidence as of :meth:`read`.
+
+        With ``write`` the items are taken in as they are read, like a compressor does. Without, the memory
+        stands still, and what is learned serves :meth:`read` from then on. ``progress`` in [0, 1] is the
+        share of the run that is over, for the step sizes.
+        """
+
+    def clear(self) -> None:
+        """Forget all items; what was learned stays."""
+
+
 # --- learning ---------------------------------------------------------------
 
 

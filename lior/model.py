@@ -6,6 +6,8 @@ model only connects them. Methods that compute run without gradients.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import attrs
 import torch
 from torch import Generator, Tensor
@@ -15,7 +17,7 @@ from lior.corpus import gather_contexts
 from lior.counting.discounting import unseen_share
 from lior.geometry.cells import cell_centres
 from lior.geometry.retrieval import Geometry, Retrieval, sub
-from lior.interfaces import Items, MemoryBackend, Query, State, Text, Tokenizer
+from lior.interfaces import AdaptiveMemory, Evidence, Items, MemoryBackend, Query, State, Text, Tokenizer
 
 
 @attrs.define(kw_only=True)
@@ -97,15 +99,39 @@ class Model:
         )
         return encoder.encode(sub(self.state, "encoder"), context)
 
+    @property
+    def adaptive(self) -> dict[str, AdaptiveMemory]:
+        """The memories with learned numbers of their own."""
+        return {name: m for name, m in self.memories.items() if isinstance(m, AdaptiveMemory)}
+
     @torch.no_grad()
-    def stage(self, text: Text, start: int = 0) -> Items:
-        """Give the tokens of ``text[start:]`` to all memories, to be read after :meth:`commit`."""
+    def items(self, text: Text, start: int = 0) -> Items:
+        """``text[start:]`` as memories take it."""
         positions = torch.arange(start, len(text.tokens), device=text.tokens.device)
-        items = Items(text, start, self.coordinates(text, positions))
-        for memory in self.memories.values():
-            memory.stage(items)
+        return Items(text, start, self.coordinates(text, positions))
+
+    @torch.no_grad()
+    def stage(self, text: Text, start: int = 0, *, studied: Collection[str] = ()) -> Items:
+        """Give the tokens of ``text[start:]`` to the memories, to be read after :meth:`commit`.
+
+        Those named in ``studied`` have taken them in already.
+        """
+        items = self.items(text, start)
+        for name, memory in self.memories.items():
+            if name not in studied:
+                memory.stage(items)
         self._staged_counts = self._staged_counts + self._count(text.tokens[start:])
         return items
+
+    @torch.no_grad()
+    def study(
+        self, items: Items, alphabet: Tensor, *, progress: float, write: bool
+    ) -> dict[str, Evidence]:
+        """Let the adaptive memories read ``items`` and learn from them; what they said, by name."""
+        return {
+            name: memory.study(items, alphabet, progress=progress, write=write)
+            for name, memory in self.adaptive.items()
+        }
 
     @torch.no_grad()
     def commit(self) -> None:
@@ -121,10 +147,14 @@ class Model:
     # --- prediction ---
 
     @torch.no_grad()
-    def inputs(self, text: Text, positions: Tensor, alphabet: Tensor) -> mixer.Inputs:
-        """What the mixer reads at ``positions``."""
+    def inputs(
+        self, text: Text, positions: Tensor, alphabet: Tensor, given: Mapping[str, Evidence] | None = None
+    ) -> mixer.Inputs:
+        """What the mixer reads at ``positions``; ``given`` is what some memories said of them already."""
         z = self.coordinates(text, positions)
-        evidence = [m.read(Query(text, positions, z), alphabet) for m in self.memories.values()]
+        given = given or {}
+        query = Query(text, positions, z)
+        evidence = [given.get(name) or m.read(query, alphabet) for name, m in self.memories.items()]
         return mixer.Inputs(
             torch.cat([e.log_p for e in evidence], 1),
             tuple(gate for e in evidence for gate in e.gates),

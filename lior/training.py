@@ -91,15 +91,26 @@ def train(
             )  # fmt: skip
             model.set_geometry(learned)
             fitting.place_cells(model, text, parts, config.mixer.cells, generator=generator)
-    with begin("memory", f"writing {parts.memory:,} tokens"):
-        fitting.write(model, text, 0, parts.memory, tick=tick)
+    passes = config.study.passes if model.adaptive else 0
+    with begin("memory", f"reading and writing {parts.memory:,} tokens"):
+        for number in range(passes):
+            for memory in model.adaptive.values():
+                memory.clear()
+            end = parts.train if number + 1 < passes else parts.memory
+            fitting.study(model, text, 0, end, passes=(number, passes), train=parts.train, tick=tick)
+        fitting.write(model, text, 0, parts.memory, tick=tick, studied=passes > 0)
     with begin(
         "mixer", f"fitting the mixer on {parts.train - parts.memory:,} tokens the memory has not seen"
     ):
         model.reset_mixer()
-        fitting.fit_mixer(model, text, parts, config.mixer, generator=generator, tick=tick, spent=spent)
+        fitting.fit_mixer(
+            model, text, parts, config.mixer, config.study.tail_passes, generator=generator, tick=tick, spent=spent,
+        )  # fmt: skip
     with begin("memory", f"writing the {parts.train - parts.memory:,} tokens of the tail"):
-        fitting.write(model, text, parts.memory, parts.train, tick=tick)
+        if passes:
+            last = (passes - 1, passes)
+            fitting.study(model, text, parts.memory, parts.train, passes=last, train=parts.train, tick=tick)
+        fitting.write(model, text, parts.memory, parts.train, tick=tick, studied=passes > 0)
     with begin("validate", f"scoring {parts.end - parts.train:,} tokens"):
         score = evaluation.evaluate(model, text, parts.train, parts.end, stage="validate", tick=tick)
         reference = baseline.measure(text, parts.train, parts.end, vocab=model.tokenizer.vocab)

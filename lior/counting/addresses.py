@@ -7,166 +7,159 @@ fields separated by spaces:
 
 ``3``, ``2-4``, ``1,3-5``
     the tokens at these lags (1 is the most recent);
-``word``, ``word-1``, ``word-2``
-    the letters of the current word so far; the previous word; the one before;
-``column``
-    tokens since the last line feed, at most 63.
+``~1-4``
+    the same with letters in lower case;
+``word``, ``word-1``, ``column``, …
+    one of :data:`lior.counting.fields.FIELDS`.
 
-The order-``m`` pattern is ``1-m``; ``order 0`` is the empty string. Words are
-case-folded runs of ASCII letters, apostrophes and bytes above 127. All fields
+The order-``m`` pattern is ``1-m``; ``order 0`` is the empty string. All fields
 are functions of the last :data:`REACH` tokens of the document.
 """
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.nn.functional import pad
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
+import numpy as np
+import torch
+from numba import int64, njit
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lior.counting.compiled import entry
+from lior.counting import fields
+from lior.counting.fields import FIELDS, REACH
 from lior.errors import UsageError
 from lior.interfaces import Text
-
-REACH = 128
-"""Tokens before a position that a field may depend on."""
 
 ADDRESS_BITS = 41
 MAX_PATTERNS = 64
 
-_LONGEST_WORD = 32
-_LONGEST_GAP = 15
-_LONGEST_LINE = 63
-_LINE_FEED = 10
-_MULTIPLIER = 6364136223846793005  # Knuth, MMIX
-_INCREMENT = 1442695040888963407
+_FOLDED, _FIELD = 1 << 16, 1 << 17
+_SEED = 1442695040888963407
+_TAG = 1000003
 
 
-def mix(h: Tensor, value: Tensor | int) -> Tensor:
-    """Fold ``value`` into the 64-bit hash ``h`` (multiplicative, with a shift so that low bits matter)."""
-    h = (h ^ value) * _MULTIPLIER + _INCREMENT
-    return h ^ (h >> 29)
-
-
-def parse(pattern: str) -> tuple[tuple[str, int], ...]:
-    """Fields of ``pattern`` as ``("lag", k)``, ``("word", j)`` and ``("column", 0)``.
+def parse(pattern: str) -> tuple[int, ...]:
+    """Steps of ``pattern``: a lag, ``_FOLDED`` + lag, or ``_FIELD`` + number of the field.
 
     Raises
     ------
     UsageError
         When a field is not of the grammar above.
     """
-    fields: list[tuple[str, int]] = []
+    steps: list[int] = []
     for part in pattern.split():
-        if part == "column":
-            fields.append(("column", 0))
-        elif part in ("word", "word-1", "word-2"):
-            fields.append(("word", int(part[5:] or 0)))
+        if part in FIELDS:
+            steps.append(_FIELD + FIELDS.index(part))
+        elif part.startswith("~"):
+            steps.extend(_FOLDED + k for k in _lags(part[1:], part, pattern))
         else:
-            fields.extend(("lag", k) for k in _lags(part, pattern))
-    return tuple(fields)
+            steps.extend(_lags(part, part, pattern))
+    return tuple(steps)
 
 
-def _lags(part: str, pattern: str) -> list[int]:
+def _lags(text: str, part: str, pattern: str) -> list[int]:
     lags: list[int] = []
-    for span in part.split(","):
+    for span in text.split(","):
         first, dash, last = span.partition("-")
         ends = first, last if dash else first
         if not all(end.isdecimal() for end in ends):
             raise UsageError(
-                f"address pattern {pattern!r}: {part!r} is neither lags such as 1,3-5 "
-                "nor one of word, word-1, word-2, column"
+                f"address pattern {pattern!r}: {part!r} is neither lags such as 1,3-5 or ~1-4 "
+                f"nor one of {', '.join(FIELDS)}"
             )
         low, high = map(int, ends)
-        if not 1 <= low <= high <= REACH:
-            raise UsageError(f"address pattern {pattern!r}: {span!r} is not within 1-{REACH}, ascending")
+        if not 1 <= low <= high <= 255:
+            raise UsageError(f"address pattern {pattern!r}: {span!r} is not within 1-255, ascending")
         lags.extend(range(low, high + 1))
     return lags
 
 
-class Fields:
-    """The fields of every position of a text, computed once each."""
+class Program(NamedTuple):
+    """Patterns as arrays: each continues the hash of an earlier one by a few steps."""
 
-    def __init__(self, text: Text):
-        self.text = text
-        self._lags: dict[int, Tensor] = {}
-        self._words: tuple[Tensor, Tensor, Tensor] | None = None
-
-    def get(self, kind: str, index: int) -> Tensor:
-        """Field values, int64 ``(T,)``; 0 means "not there"."""
-        if kind == "lag":
-            return self._lag(index)
-        if kind == "word":
-            if self._words is None:
-                self._words = _words(self.text)
-            return self._words[index]
-        return _columns(self.text)
-
-    def _lag(self, k: int) -> Tensor:
-        if k not in self._lags:
-            tokens, depth = self.text.tokens, self.text.depth
-            shifted = pad(tokens[: max(len(tokens) - k, 0)] + 1, (min(k, len(tokens)), 0))
-            self._lags[k] = shifted * (depth >= k)
-        return self._lags[k]
+    base: NDArray[np.int64]
+    """The pattern whose hash each continues, -1 for none; ``(S,)``."""
+    begin: NDArray[np.int64]
+    """Where the steps of each begin, ``(S + 1,)``."""
+    steps: NDArray[np.int64]
 
 
-def _last_index_before(mask: Tensor) -> Tensor:
-    """For each position the last earlier index at which ``mask`` holds, -1 if none."""
-    index = torch.arange(len(mask), device=mask.device)
-    return pad(torch.where(mask, index, -1).cummax(0).values[:-1], (1, 0), value=-1)
+@lru_cache(maxsize=32)
+def compile_patterns(patterns: Sequence[str]) -> Program:
+    """The program that computes the addresses of ``patterns``, a tuple."""
+    parsed = [parse(pattern) for pattern in patterns]
+    base, begin, steps = [], [0], []
+    for number, path in enumerate(parsed):
+        prefixes = [j for j in range(number) if path[: len(parsed[j])] == parsed[j]]
+        best = max(prefixes, key=lambda j: len(parsed[j]), default=-1)
+        base.append(best)
+        steps.extend(path[len(parsed[best]) if best >= 0 else 0 :])
+        begin.append(len(steps))
+    return Program(*(np.array(column, dtype=np.int64) for column in (base, begin, steps)))
 
 
-def _words(text: Text) -> tuple[Tensor, Tensor, Tensor]:
-    """Hashes of the current word's prefix, of the previous word and of the one before that."""
-    tokens, depth, _ = text
-    here = torch.arange(len(tokens), device=tokens.device)
-    upper = (tokens >= 65) & (tokens <= 90)
-    folded = tokens + 32 * upper
-    letter = upper | ((tokens >= 97) & (tokens <= 122)) | (tokens == 39) | (tokens > 127)
-    run = torch.minimum(here - 1 - _last_index_before(~letter), depth).clamp(max=_LONGEST_WORD)
-    prefix = torch.zeros_like(tokens)
-    for k in range(1, _LONGEST_WORD + 1):  # over lags, each step on all positions
-        shifted = pad(folded[: max(len(tokens) - k, 0)] + 1, (min(k, len(tokens)), 0))
-        prefix = torch.where(run >= k, mix(prefix, shifted), prefix)
-    # The position just after the previous word: where its full hash stands.
-    start = here - run
-    after = _last_index_before(letter)[start.clamp(min=0)] + 1
-    known = (after > 0) & (start - after <= _LONGEST_GAP) & (here - after < depth)
-    after = torch.where(known, after, 0)
-    previous = prefix[after] * known
-    return prefix, previous, previous[after] * known
+@entry
+def _hash(program, tokens, depth, values, start, hashes, out):
+    for t in range(start, len(tokens)):
+        for i in range(len(program.base)):
+            h = hashes[program.base[i]] if program.base[i] >= 0 else int64(_SEED)
+            for j in range(program.begin[i], program.begin[i + 1]):
+                step = program.steps[j]
+                if step >= _FIELD:
+                    value = values[t, step - _FIELD]
+                else:
+                    k = step & (_FOLDED - 1)
+                    value = int64(0)
+                    if depth[t] >= k and t >= k:
+                        token = tokens[t - k]
+                        value = (fields.fold(token) if step >= _FOLDED else token) + 1
+                h = fields.mix(h, value + (step + 1) * _TAG)
+            hashes[i] = h
+            hashed = (fields.mix(h, int64(i)) >> int64(63 - ADDRESS_BITS)) & ((int64(1) << ADDRESS_BITS) - 1)
+            out[t - start, i] = hashed | (int64(i) << ADDRESS_BITS)
 
 
-def _columns(text: Text) -> Tensor:
-    here = torch.arange(len(text.tokens), device=text.tokens.device)
-    since = here - 1 - _last_index_before(text.tokens == _LINE_FEED)
-    return torch.minimum(since, text.depth).clamp(max=_LONGEST_LINE) + 1
+class Located(NamedTuple):
+    """Where positions of a text stand in the memory."""
 
+    where: NDArray[np.int64]
+    """Addresses ``(B, S)``: the pattern's number above :data:`ADDRESS_BITS` bits of hash.
 
-def addresses(text: Text, patterns: tuple[str, ...], positions: Tensor | slice) -> Tensor:
-    """Addresses of the contexts at ``positions``, int64 ``(S, B)``.
-
-    The number of the pattern stands above :data:`ADDRESS_BITS` bits of hash, so
-    that addresses of different patterns never collide and those of one
-    pattern collide with probability ``2^-41`` a pair.
+    Addresses of different patterns never collide, those of one pattern with probability ``2^-41`` a pair.
     """
-    fields = Fields(text)
-    chains: dict[tuple[tuple[str, int], ...], Tensor] = {}
-    rows = []
-    for number, pattern in enumerate(patterns):
-        h = _chain(fields, parse(pattern), chains)[positions]
-        hashed = (mix(h, number) >> (63 - ADDRESS_BITS)) & ((1 << ADDRESS_BITS) - 1)
-        rows.append(hashed | (number << ADDRESS_BITS))
-    return torch.stack(rows)
+    fields: NDArray[np.int64]
+    """The fields of each position, ``(B, len(FIELDS))``."""
 
 
-def _chain(
-    fields: Fields, path: tuple[tuple[str, int], ...], done: dict[tuple[tuple[str, int], ...], Tensor]
-) -> Tensor:
-    """Hash of ``path``; prefixes are shared, so that order m costs one step after order m - 1."""
-    if path not in done:
-        if not path:
-            done[path] = torch.full_like(fields.text.tokens, _INCREMENT)
-        else:
-            kind, index = path[-1]
-            tag = (index + 1) * 1000003 + (0 if kind == "lag" else 7919 * len(kind))
-            done[path] = mix(_chain(fields, path[:-1], done), fields.get(kind, index) + tag)
-    return done[path]
+def locate(
+    tokens: NDArray[np.int64], depth: NDArray[np.int64], start: int, patterns: tuple[str, ...]
+) -> Located:
+    """Addresses and fields of the positions ``start ..`` of a text.
+
+    The tokens before ``start`` are context; the last :data:`REACH` of them suffice.
+    """
+    first = max(start - REACH, 0)
+    tokens, depth = tokens[first:], depth[first:]
+    values = np.zeros((len(tokens), len(FIELDS)), np.int64)
+    fields.compute(tokens, depth, values)
+    program = compile_patterns(patterns)
+    out = np.empty((len(tokens) - (start - first), len(patterns)), np.int64)
+    _hash(program, tokens, depth, values, start - first, np.empty(len(patterns), np.int64), out)
+    return Located(out, values[start - first :])
+
+
+def addresses(text: Text, patterns: tuple[str, ...], start: int) -> Tensor:
+    """Addresses of the positions ``start ..`` of a text, int64 ``(S, B)`` on the text's device."""
+    tokens, depth = text.tokens.cpu().numpy(), text.depth.cpu().numpy()
+    found = locate(tokens.astype(np.int64), depth.astype(np.int64), start, patterns)
+    return torch.from_numpy(np.ascontiguousarray(found.where.T)).to(text.tokens.device)
+
+
+def mix(h: Tensor, value: Tensor | int) -> Tensor:
+    """:func:`lior.counting.fields.mix` of tensors."""
+    h = (h ^ value) * fields._MULTIPLIER + fields._INCREMENT
+    return h ^ (h >> 29)

@@ -43,18 +43,3 @@ def unseen_share(counts: Tensor) -> Tensor:
     once, total = (counts == 1).sum().double(), counts.sum().double()
     share = torch.where(total > 0, (once + 1) / (total + 2), 1.0)
     return torch.where((counts == 0).any(), share, 0.0)
-
-
-def chain(counts: Tensor, orders: int, base_order: int, discounts: Sequence[float]) -> Tensor:
-    """Distributions of all patterns from their counts, both ``(S, B, A)``.
-
-    The first ``orders`` patterns are nested, each the base of the next, the
-    first over the uniform distribution; the other patterns take the nested
-    pattern ``base_order`` as their base.
-    """
-    out = torch.empty_like(counts)
-    level = torch.full_like(counts[0], 1.0 / counts.shape[2])
-    for i in range(orders):
-        level = out[i] = discount(counts[i], level, discounts)
-    out[orders:] = discount(counts[orders:], out[base_order], discounts)
-    return out

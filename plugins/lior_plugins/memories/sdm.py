@@ -1,11 +1,10 @@
-"""``sdm``: sparse distributed memory with selected-coordinate addresses.
+"""``sdm``: sparse distributed memory with selected-coordinate addresses and a mixture of its own.
 
 Every address pattern selects one hard location for a context; a location
 holds token counters (P. Kanerva, *Sparse Distributed Memory*, 1988; pattern
-design after Jaeckel). A write adds 1 to one counter per pattern, a read turns
-the counters of each pattern into a distribution by absolute discounting:
-``O(S)`` whatever the memory's size. Writes are integer additions, so their
-order does not matter and erasing is exact.
+design after Jaeckel). A read looks at one location per pattern, ``O(S)``
+whatever the memory's size, and turns them into one distribution by a mixture
+that learns while the memory is written: :mod:`lior.counting.mixture`.
 """
 
 from __future__ import annotations
@@ -13,175 +12,265 @@ from __future__ import annotations
 from typing import ClassVar
 
 import attrs
+import numpy as np
 import torch
 from torch import Tensor
 
-from lior.counting import addresses, counters, discounting
-from lior.counting.counters import Counters
+from lior.counting import addresses, layout, locations
+from lior.counting.counters import MAX_VOCAB
+from lior.counting.engine import Engine, Schedule
+from lior.counting.fields import REACH
+from lior.counting.layout import GATES, JOINT, Learned
+from lior.counting.locations import Packed
+from lior.counting.transcript import Passage, Transcript, passages
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State
 from lior.options import option
 
 ORDERS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 13, 18)
 PATTERNS = (
-    "word", "word-1 word", "word-2 word-1 word",
-    "2-4", "2-3", "1,3", "3-6", "1,3-5", "2-6",
-    "word-1 1", "column 1",
+    "word", "word-1 word", "word-2 word-1 word", "word-2 word", "word-3 word", "word stop 1", "word-1 1",
+    "2-3", "2-4", "1,3", "3-6", "1,3-5", "2-6", "1-2,4-5",
+    "column 1", "above 1", "margin half 1", "opening word", "heading word", "suffix word", "shape word",
+    "~1-4", "~1-6", "marks",
+    "after after-2 1", "next next-2 1", "next next-2 next-3", "after next next-2",
 )  # fmt: skip
-
-_MERGE_SHARE = 1 / 16
-_CONFIDENCE_BINS = 6
-_PREVIOUS_TOKENS = 257
-_FURTHER_SURE = (8, 3, 2)
-"""Counts above which the first three further patterns are sure: the less specific, the later."""
+JOINTS = (
+    "1 | 1-2 | 1-3 | 1-4 | 1-5 | 1-6",
+    "1-3 | 1-5 | word | word-1 word | ~1-4 | word-2 word",
+    "1-2 | 2-3 | 1,3 | 1,3-5 | 2-6 | word-1 1",
+)
 
 
 @attrs.define(kw_only=True)
 class Sdm:
-    """Counters at selected-coordinate addresses."""
+    """Counters at selected-coordinate addresses, and a mixture of what they say."""
 
     api_version: ClassVar[int] = 1
     needs_geometry: ClassVar[bool] = False
 
     orders: tuple[int, ...] = option(ORDERS, help="lengths of the nested contexts, ascending from 0")
     patterns: tuple[str, ...] = option(PATTERNS, help="further address patterns")
+    joint: tuple[str, ...] = option(JOINTS, help="groups of six patterns whose states are looked up together")
+    gates: tuple[str, ...] = option(
+        ("longest", "previous", "words", "position", "layout", "pair"), help="what selects the mixture's weights"
+    )
     base_order: int = option(3, help="nested context under the further patterns", low=0)
     discounts: tuple[float, ...] = option((0.7, 0.95, 1.1), help="discounts of counts 1, 2, 3 and more")
+    novel_discounts: tuple[float, ...] = option((0.7, 1.0, 1.2), help="the same of continuation counts")
+    recent: float = option(0.3, help="share of recent occurrences in a distribution", low=0.0, high=1.0)
+    static_recent: float = option(0.15, help="the same while nothing is written", low=0.0, high=1.0)
+    slowest: float = option(0.06, help="least rate at which recent occurrences fade", low=1e-4, high=0.5)
+    window: int = option(16, help="tokens read before they are learned", low=1, high=64)
+    budget: int = option(0, help="bytes for locations and counters; 0 is no limit", low=0)
+    weight_rate: tuple[float, ...] = option((5e-4, 3e-5), help="step size of weights, first and last")
+    table_rate: tuple[float, ...] = option((3e-3, 3e-4), help="step size of state tables, first and last")
+    logit_rate: tuple[float, ...] = option((5e-3, 5e-3), help="step size of counters' logits, first and last")
+    static_weight_rate: tuple[float, ...] = option((1e-4, 2e-5), help="step size of weights on the tail")
+    static_table_rate: tuple[float, ...] = option((1e-3, 2e-4), help="step size of state tables on the tail")
+    static_logit_rate: tuple[float, ...] = option((6e-3, 2e-3), help="step size of logits on the tail")
 
-    _main: Counters = attrs.field(factory=counters.empty, init=False, repr=False, eq=False)
-    _recent: Counters = attrs.field(factory=counters.empty, init=False, repr=False, eq=False)
-    _staged: list[tuple[Tensor, Tensor]] = attrs.field(factory=list, init=False, repr=False, eq=False)
+    _engine: Engine = attrs.field(init=False, repr=False, eq=False)
+    _transcript: Transcript = attrs.field(factory=lambda: Transcript(REACH), init=False, repr=False, eq=False)
+    _staged: list[Passage] = attrs.field(factory=list, init=False, repr=False, eq=False)
+    _learned: dict[str, Learned] = attrs.field(factory=dict, init=False, repr=False, eq=False)
+    """``online``, which goes on learning, and ``static``, fitted to a memory that stands still."""
 
     def __attrs_post_init__(self) -> None:
+        self._check()
+        plan = layout.plan(
+            self._address_patterns, nested=len(self.orders), base=self.orders.index(self.base_order),
+            joint=[[self._number(part) for part in group.split("|")] for group in self.joint],
+            gates=self.gates, cells=1, discounts=self.discounts, novel_discounts=self.novel_discounts,
+            recent=self.recent, slowest=self.slowest,
+        )  # fmt: skip
+        self._engine = Engine(plan, self._address_patterns, window=self.window, budget=self.budget)
+        self._learned = {"online": layout.fresh(plan, MAX_VOCAB)}
+
+    def _check(self) -> None:
         if not self.orders or self.orders[0] != 0 or sorted(set(self.orders)) != list(self.orders):
             raise UsageError(f"orders = {list(self.orders)}: allowed are ascending lengths from 0")
         if self.base_order not in self.orders:
             raise UsageError(f"base_order = {self.base_order}: allowed is one of {list(self.orders)}")
-        if len(self.experts) > addresses.MAX_PATTERNS:
-            raise UsageError(f"{len(self.experts)} patterns; at most {addresses.MAX_PATTERNS} fit")
-        if not all(0 < d <= i for i, d in enumerate(self.discounts, 1)):
-            raise UsageError(f"discounts = {list(self.discounts)}: the k-th must be in (0, k]")
+        if len(self._address_patterns) > addresses.MAX_PATTERNS:
+            raise UsageError(
+                f"{len(self._address_patterns)} patterns; at most {addresses.MAX_PATTERNS} fit"
+            )
+        for name in ("discounts", "novel_discounts"):
+            if len(values := getattr(self, name)) != 3 or not all(0 < d <= i for i, d in enumerate(values, 1)):
+                raise UsageError(f"{name} = {list(values)}: three numbers, the k-th of them in (0, k]")
+        for name in ("weight_rate", "table_rate", "logit_rate"):
+            for each in (name, "static_" + name):
+                if len(values := getattr(self, each)) != 2 or not all(0 < v <= 1 for v in values):
+                    raise UsageError(f"{each} = {list(values)}: two numbers in (0, 1], first and last")
+        if unknown := set(self.gates) - set(GATES):
+            raise UsageError(f"gates: {sorted(unknown)} unknown; allowed are {', '.join(GATES)}")
         for pattern in self._address_patterns:
             addresses.parse(pattern)
+        for group in self.joint:
+            if len(group.split("|")) != JOINT:
+                raise UsageError(f"joint: {group!r} are not {JOINT} patterns separated by |")
+
+    def _number(self, pattern: str) -> int:
+        parsed = [addresses.parse(p) for p in self._address_patterns]
+        try:
+            return parsed.index(addresses.parse(pattern.strip()))
+        except ValueError:
+            raise UsageError(f"joint: {pattern.strip()!r} is not among the address patterns") from None
 
     @property
     def context(self) -> int:
         """Tokens before a position that its addresses depend on."""
-        return addresses.REACH
+        return REACH
 
     @property
     def experts(self) -> tuple[str, ...]:
-        """One expert a pattern."""
-        return (*(f"order {m}" for m in self.orders), *self.patterns)
+        """One: the mixture of all patterns."""
+        return ("counts",)
 
     @property
     def _address_patterns(self) -> tuple[str, ...]:
         return (*(f"1-{m}" if m else "" for m in self.orders), *self.patterns)
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """Longest match × its confidence; previous token; confidence of the first three further patterns."""
-        return (len(self.orders) * _CONFIDENCE_BINS, _PREVIOUS_TOKENS, 3 ** len(_FURTHER_SURE))
+        """How sure the mixture is."""
+        return (_SURE_BINS,)
 
     # --- writing ---
 
     def stage(self, items: Items) -> None:
-        """Compute the addresses of ``items`` and hold them."""
-        self._staged.append(self._located(items))
-
-    def _located(self, items: Items) -> tuple[Tensor, Tensor]:
-        where = addresses.addresses(items.text, self._address_patterns, slice(items.start, None))
-        return where, items.text.tokens[items.start :]
+        """Hold ``items`` until they are committed."""
+        self._staged += passages(items, REACH)
 
     def commit(self) -> int:
-        """Count the staged items; small commits go to a small table that is merged now and then."""
-        if not self._staged:
-            return 0
-        tokens = torch.cat([t for _, t in self._staged])
-        written = counters.tally_locations([w for w, _ in self._staged], tokens)
-        self._staged = []
-        self._recent = counters.add(self._recent, written) if len(self._recent.keys) else written
-        if len(self._recent.keys) > _MERGE_SHARE * len(self._main.keys):
-            self._merge()
-        return len(tokens)
+        """Count the staged items."""
+        staged, self._staged = self._staged, []
+        rewrite = False
+        for passage in staged:
+            if self._transcript.add(passage) and not rewrite:
+                self._engine.write(passage.piece())
+            else:
+                rewrite = True
+        if rewrite:
+            self._rewrite()
+        return sum(p.end - p.begin for p in staged)
 
-    def _merge(self) -> None:
-        main = self._main
-        self._main = counters.add(main, self._recent) if len(main.keys) else self._recent
-        self._recent = counters.empty(self._main.keys.device)
+    def _rewrite(self) -> None:
+        """Read the transcript again; counters that were there before keep their learned logits."""
+        before = self._engine.store
+        self._engine.clear()
+        for passage in self._transcript.passages:
+            self._engine.write(passage.piece())
+        locations.inherit(self._engine.store, before)
 
     def discard(self) -> None:
         """Drop the staged items."""
         self._staged = []
 
     def erase(self, items: Items) -> int:
-        """Take back what the same items wrote.
+        """Take back what the same items wrote: the memory is then what it would be without them.
 
         Raises
         ------
         UsageError
             When the memory does not hold them all; it is then left as it was.
         """
-        locations, tokens = self._located(items)
-        self._merge()
-        # An empty memory does not know its device yet: the table that it begins with is on the CPU.
-        main = self._main if len(self._main.keys) else counters.empty(tokens.device)
-        rest = counters.add(main, counters.tally_locations([locations], tokens), sign=-1)
-        if bool((rest.counts < 0).any()):
-            raise UsageError("the items to erase were not all written to this memory; nothing was erased")
-        self._main = rest
-        return len(tokens)
+        gone = passages(items, REACH)
+        kept = list(self._transcript.passages)
+        try:
+            for passage in gone:
+                self._transcript.remove(passage)
+        except UsageError:
+            self._transcript.passages = kept
+            raise
+        self._rewrite()
+        return sum(p.end - p.begin for p in gone)
 
-    # --- reading ---
+    def clear(self) -> None:
+        """Forget all items; what was learned stays."""
+        self._staged = []
+        self._transcript.passages = []
+        self._engine.clear()
+
+    # --- reading and learning ---
 
     def attach(self, scorer: Scorer | None) -> None:
         """Counts do not depend on the geometry."""
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
-        """One distribution a pattern and the three gates."""
-        where = addresses.addresses(query.text, self._address_patterns, query.positions)
-        counts = self._counts(where, alphabet)
-        log_p = discounting.chain(
-            counts, len(self.orders), self.orders.index(self.base_order), self.discounts
-        )
-        return Evidence(log_p.clamp_(min=1e-12).log_().transpose(0, 1), self._gates(counts, query))
+        """The mixture's distribution."""
+        self._engine.plan = self._engine.plan._replace(recent=self._recent("static"))
+        tokens, depth = query.text.tokens.cpu().numpy(), query.text.depth.cpu().numpy()
+        rows = self._engine.read(
+            tokens.astype(np.int64), depth.astype(np.int64), query.positions.cpu().numpy(),
+            alphabet.cpu().numpy(), self._learned.get("static", self._learned["online"]),
+        )  # fmt: skip
+        return _evidence(rows, alphabet)
 
-    def _counts(self, where: Tensor, alphabet: Tensor) -> Tensor:
-        column_of = torch.full((counters.MAX_VOCAB,), -1, dtype=torch.int64, device=alphabet.device)
-        column_of[alphabet] = torch.arange(len(alphabet), device=alphabet.device)
-        out = torch.zeros(where.numel(), len(alphabet), device=where.device)
-        for table in (self._main, self._recent):
-            counters.accumulate(table, where.reshape(-1), column_of, out)
-        return out.view(*where.shape, len(alphabet))
+    def study(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
+        """Read ``items``, each window before it is learned.
 
-    def _gates(self, counts: Tensor, query: Query) -> tuple[Tensor, ...]:
-        total, distinct = counts.sum(2), (counts > 0).sum(2)
-        orders = len(self.orders)
-        index = torch.arange(orders, device=counts.device)
-        longest = torch.where(total[:orders] > 0, index[:, None], 0).amax(0)
-        n = total.gather(0, longest[None])[0]
-        u = distinct.gather(0, longest[None])[0]
-        sure = (n > 1).long() + (n > 4)
-        confidence = torch.where(u <= 1, sure, 3 + (u > 2).long() + (u > 5))
-        text, at = query.text, query.positions
-        previous = torch.where(
-            text.depth[at] > 0,
-            text.tokens[(at - 1).clamp(min=0)] % (_PREVIOUS_TOKENS - 1),
-            _PREVIOUS_TOKENS - 1,
-        )
-        words = torch.zeros_like(longest)
-        for column, (t, high) in enumerate(zip(total[orders:], _FURTHER_SURE, strict=False)):
-            words = words + 3**column * ((t > 0).long() + (t > high))
-        return longest * _CONFIDENCE_BINS + confidence, previous, words
+        With ``write`` they are taken in and the online weights learn; without, the memory stands still and
+        what is learned is for reading it as it is.
+        """
+        mode = "online" if write else "static"
+        if mode not in self._learned:
+            self._learned[mode] = _copy(self._learned["online"])
+        self._engine.plan = self._engine.plan._replace(recent=self._recent(mode))
+        rates = self._schedule(mode).at(progress)
+        found = []
+        for passage in passages(items, REACH):
+            if write and not self._transcript.add(passage):
+                raise UsageError("a memory studies its documents in order, each once")
+            found.append(
+                self._engine.study(
+                    passage.piece(), alphabet.cpu().numpy(), self._learned[mode], rates, write=write
+                )
+            )
+        return _evidence(np.concatenate(found), alphabet)
+
+    def _recent(self, mode: str) -> float:
+        return self.static_recent if mode == "static" and "static" in self._learned else self.recent
+
+    def _schedule(self, mode: str) -> Schedule:
+        if mode == "online":
+            return Schedule(self.weight_rate, self.table_rate, self.logit_rate)
+        return Schedule(self.static_weight_rate, self.static_table_rate, self.static_logit_rate)
 
     # --- state ---
 
     def snapshot(self) -> State:
-        """The counters in canonical order."""
-        self._merge()
-        return {"keys": self._main.keys.clone(), "counts": self._main.counts.clone()}
+        """Transcript, counters in canonical order, and what was learned."""
+        packed = locations.pack(self._engine.store)
+        state = self._transcript.snapshot() | {"clock": torch.tensor(self._engine.clock)}
+        state |= {name: torch.from_numpy(value) for name, value in packed._asdict().items()}
+        for mode, learned in self._learned.items():
+            state |= {f"{mode}.{k}": torch.from_numpy(v.copy()) for k, v in learned._asdict().items()}
+        return state
 
     def restore(self, snapshot: State) -> None:
         """Become the memory of ``snapshot``."""
         self._staged = []
-        self._main = Counters(snapshot["keys"].clone(), snapshot["counts"].clone())
-        self._recent = counters.empty(self._main.keys.device)
+        self._transcript.restore(snapshot["passages"], snapshot["tokens"])
+        columns = {k: snapshot[k].cpu().numpy() for k in Packed._fields}
+        self._engine.hold(locations.unpack(Packed(**columns)), int(snapshot["clock"]))
+        modes = {name.split(".")[0] for name in snapshot if "." in name}
+        self._learned = {
+            mode: Learned(*(snapshot[f"{mode}.{k}"].cpu().numpy().copy() for k in Learned._fields))
+            for mode in sorted(modes)
+        }
+
+
+_SURE_BINS = 8
+
+
+def _evidence(rows: np.ndarray, alphabet: Tensor) -> Evidence:
+    log_p = torch.from_numpy(rows).log_()
+    top = log_p.amax(1).exp() if rows.shape[1] else torch.zeros(len(rows))
+    sure = (top * _SURE_BINS).long().clamp(max=_SURE_BINS - 1)
+    device = alphabet.device
+    return Evidence(log_p[:, None].to(device), (sure.to(device),))
+
+
+def _copy(learned: Learned) -> Learned:
+    return Learned(*(part.copy() for part in learned))

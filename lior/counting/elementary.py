@@ -1,0 +1,95 @@
+"""Elementary functions of float32 that compilers turn into vector instructions.
+
+``numba`` calls the C library for ``log`` and ``exp``, one number at a time;
+these are the polynomials of the Cephes library (S. L. Moshier, 1984–2000) in
+plain arithmetic, ten times as fast in a loop and accurate to 2e-7.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import float32, int32, njit, types
+from numba.extending import intrinsic
+
+_SQRT_HALF = 0x3F3504F3
+_LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
+
+
+@intrinsic
+def _bits(_context: Any, _x: Any) -> Any:
+    """The bits of a float32 as an int32."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.IntType(32))
+
+    return types.int32(types.float32), generate
+
+
+@intrinsic
+def _from_bits(_context: Any, _x: Any) -> Any:
+    """The float32 with the bits of an int32."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.FloatType())
+
+    return types.float32(types.int32), generate
+
+
+@intrinsic
+def prefetch(_context: Any, array: Any, _index: Any) -> Any:
+    """Ask the processor to bring ``array[index]`` near; nothing else happens."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        from numba.np import arrayobj
+
+        kind = signature.args[0]
+        here = arrayobj.make_array(kind)(context, builder, args[0])
+        pointer = builder.gep(here.data, [args[1]])
+        byte = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+        arguments = [byte.type, ir.IntType(32), ir.IntType(32), ir.IntType(32)]
+        function = builder.module.declare_intrinsic(
+            "llvm.prefetch", [byte.type], ir.FunctionType(ir.VoidType(), arguments)
+        )
+        number = ir.IntType(32)
+        builder.call(function, [byte, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
+
+
+@njit(inline="always")
+def log(x: float) -> float:
+    """Natural logarithm of a positive, normal float32."""
+    bits = _bits(float32(x))
+    exponent = int32(bits - int32(_SQRT_HALF)) >> int32(23)
+    m = _from_bits(int32(bits - (exponent << int32(23)))) - float32(1)
+    y = float32(7.0376836292e-2)
+    y = y * m + float32(-1.1514610310e-1)
+    y = y * m + float32(1.1676998740e-1)
+    y = y * m + float32(-1.2420140846e-1)
+    y = y * m + float32(1.4249322787e-1)
+    y = y * m + float32(-1.6668057665e-1)
+    y = y * m + float32(2.0000714765e-1)
+    y = y * m + float32(-2.4999993993e-1)
+    y = y * m + float32(3.3333331174e-1)
+    square = m * m
+    return m - float32(0.5) * square + m * square * y + float32(0.69314718056) * float32(exponent)
+
+
+@njit(inline="always")
+def exp(x: float) -> float:
+    """Exponential of a float32 up to 88; below -87 it is that of -87."""
+    x = max(float32(x), float32(-87.0))
+    n = np.floor(x * float32(1.44269504089) + float32(0.5))
+    r = x - n * float32(_LN2_HIGH) - n * float32(_LN2_LOW)
+    y = float32(1.9875691500e-4)
+    y = y * r + float32(1.3981999507e-3)
+    y = y * r + float32(8.3334519073e-3)
+    y = y * r + float32(4.1665795894e-2)
+    y = y * r + float32(1.6666665459e-1)
+    y = y * r + float32(5.0000001201e-1)
+    y = y * r * r + r + float32(1)
+    return y * _from_bits((int32(n) + int32(127)) << int32(23))

@@ -1,0 +1,166 @@
+"""A counting memory with its mixture: write, read and study stretches of text.
+
+This is the bridge between arrays of tokens and the jitted functions of the
+package; it knows nothing of torch, plugins or documents.
+"""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from lior.counting import addresses, layout, locations, stream
+from lior.counting.counters import MAX_VOCAB
+from lior.counting.layout import Learned, Plan, Rates, Work
+from lior.counting.locations import Store
+from lior.counting.stream import Alphabet, Stretch
+
+_BLOCK = 2048
+_PRUNE_TO = 0.8
+
+Ints = NDArray[np.int64]
+
+
+@attrs.frozen
+class Schedule:
+    """Step sizes over a training run, from the first to the last, geometrically."""
+
+    weight: tuple[float, float] = (5e-4, 3e-5)
+    table: tuple[float, float] = (3e-3, 3e-4)
+    logit: tuple[float, float] = (5e-3, 5e-3)
+    bias: float = 2e-3
+    secondary: float = 2e-3
+
+    def at(self, progress: float) -> Rates:
+        """The step sizes when a share ``progress`` of the run is over."""
+        weight, table, logit = (
+            first * (last / first) ** progress for first, last in (self.weight, self.table, self.logit)
+        )
+        return Rates(weight, table, logit, self.bias, self.secondary)
+
+
+@attrs.define
+class Piece:
+    """A stretch of one document: context first, then from ``start`` on what the memory is to hold."""
+
+    tokens: Ints
+    depth: Ints
+    start: int
+
+    def blocks(self, size: int) -> list[tuple[int, int]]:
+        """Bounds of consecutive parts of at most ``size`` tokens."""
+        return [(lo, min(lo + size, len(self.tokens))) for lo in range(self.start, len(self.tokens), size)]
+
+
+class Engine:
+    """The counters, the numbers learned, and what a recipe fixes."""
+
+    def __init__(self, plan: Plan, patterns: tuple[str, ...], *, window: int, budget: int):
+        self.plan, self.patterns, self.window, self.budget = plan, patterns, window, budget
+        self.store: Store = locations.empty()
+        self.clock = 0
+        self._known = 1  # no token is larger
+        self._work: dict[tuple[int, int], Work] = {}
+
+    def clear(self) -> None:
+        """Forget all tokens."""
+        self.store, self.clock, self._known = locations.empty(), 0, 1
+
+    def hold(self, store: Store, clock: int) -> None:
+        """Have ``store`` as memory, of ``clock`` tokens."""
+        self.store, self.clock = store, clock
+        self._known = int(store.counters["token"][: store.used[1]].max(initial=0)) + 1
+
+    def write(self, piece: Piece) -> None:
+        """Count the tokens of ``piece`` without reading them."""
+        for lo, hi in piece.blocks(_BLOCK):
+            here, first = self._stretch(piece.tokens[:hi], piece.depth[:hi], lo, None), 0
+            self._expect(here)
+            while (first := stream.write(self.plan, self.store, here, first, self._known)) < hi - lo:
+                self._make_room()
+            self.clock += hi - lo
+
+    def read(
+        self, tokens: Ints, depth: Ints, positions: Ints, alphabet: Ints, learned: Learned
+    ) -> NDArray[np.float32]:
+        """Distributions ``(B, A)`` at ``positions`` of a text; nothing changes."""
+        out = np.empty((len(positions), len(alphabet)), np.float32)
+        known = _alphabet(alphabet)
+        work = self._room(1, len(alphabet))
+        if not len(positions):
+            return out
+        lo, hi = int(positions.min()), int(positions.max()) + 1
+        for begin in range(lo, hi, _BLOCK):
+            end = min(begin + _BLOCK, hi)
+            chosen = np.flatnonzero((positions >= begin) & (positions < end))
+            if len(chosen):
+                here = self._stretch(tokens[:end], depth[:end], begin, self.clock)
+                here = Stretch(*(column[positions[chosen] - begin] for column in here))
+                rows = np.empty((len(chosen), len(alphabet)), np.float32)
+                stream.run(
+                    self.plan, self.store, learned, Rates(0.0, 0.0, 0.0, 0.0, 0.0), here, 0, known, self._known,
+                    work, self._sums(1), False, False, rows,
+                )  # fmt: skip
+                out[chosen] = rows
+        return out
+
+    def study(
+        self, piece: Piece, alphabet: Ints, learned: Learned, rates: Rates, *, write: bool
+    ) -> NDArray[np.float32]:
+        """Distributions ``(B, A)`` of a piece, each window read before ``learned`` moves by it.
+
+        ``write`` says whether its tokens are counted as well.
+        """
+        out = np.empty((len(piece.tokens) - piece.start, len(alphabet)), np.float32)
+        known, work = _alphabet(alphabet), self._room(self.window, len(alphabet))
+        size = _BLOCK // self.window * self.window
+        for lo, hi in piece.blocks(size):
+            here = self._stretch(piece.tokens[:hi], piece.depth[:hi], lo, None if write else self.clock)
+            self._expect(here)
+            rows, first = out[lo - piece.start : hi - piece.start], 0
+            while first < hi - lo:
+                first = stream.run(
+                    self.plan, self.store, learned, rates, here, first, known, self._known,
+                    work, self._sums(self.window), True, write, rows,
+                )  # fmt: skip
+                if first < hi - lo:
+                    self._make_room()
+            if write:
+                self.clock += hi - lo
+        return out
+
+    def _expect(self, here: Stretch) -> None:
+        self._known = max(self._known, int(here.tokens.max(initial=0)) + 1)
+
+    def _make_room(self) -> None:
+        if self.budget and locations.size(self.store) > self.budget:
+            self.store = locations.prune(self.store, int(self.budget * _PRUNE_TO), self.clock)
+        writes = self.window * len(self.plan.parent)
+        self.store = locations.reserve(self.store, writes, writes * 2 * (self._known + self.window + 2))
+
+    def _stretch(self, tokens: Ints, depth: Ints, start: int, clock: int | None) -> Stretch:
+        """``tokens[start:]`` with addresses and fields; without ``clock`` time goes on from token to token."""
+        found = addresses.locate(tokens, depth, start, self.patterns)
+        here = np.arange(start, len(tokens))
+        before = np.zeros((len(here), 2), np.int64)
+        for k in (1, 2):
+            before[:, k - 1] = np.where(depth[here] >= k, tokens[np.maximum(here - k, 0)] + 1, 0)
+        time = self.clock + here - start if clock is None else np.full(len(here), clock)
+        return Stretch(found.where, found.fields, before, np.zeros(len(here), np.int64), tokens[start:], time)
+
+    def _room(self, window: int, alphabet: int) -> Work:
+        key = window, alphabet
+        if key not in self._work:
+            self._work = {k: w for k, w in self._work.items() if k[1] == alphabet}
+            self._work[key] = layout.work(self.plan, window, alphabet)
+        return self._work[key]
+
+    def _sums(self, window: int) -> NDArray[np.float32]:
+        return stream.sums(window, len(self.plan.parent))
+
+
+def _alphabet(tokens: Ints) -> Alphabet:
+    column = np.full(MAX_VOCAB, -1, np.int32)
+    column[tokens] = np.arange(len(tokens), dtype=np.int32)
+    return Alphabet(tokens, column)

@@ -1,0 +1,217 @@
+"""Arrays of the streaming mixture: what is fixed, what is learned, and room to work in.
+
+The jitted functions of this package take these named tuples of arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lior.counting import addresses
+from lior.counting.fields import FIELDS
+
+LANES = 16
+"""Rows over the alphabet are padded to a multiple of this, so that loops over them are vector code."""
+
+COUNT_BINS, REST_BINS, CONTEXT_BINS = 10, 8, 12
+AGE_BINS, AGE_COUNTS = 24, 5
+CONFIDENCES = 30
+JOINT = 6
+"""Patterns whose states for a token are looked up together: 4 states each."""
+ESTIMATION_BINS = 24
+LONGEST_BINS = 6
+
+GATES = {
+    "longest": 0,
+    "previous": 256,
+    "words": 81,
+    "position": 8,
+    "layout": 256,
+    "pair": 1024,
+    "cell": 0,
+}
+"""Gate -> number of its values; ``longest`` has six for each nested order, ``cell`` one for each cell."""
+
+SECONDARY = (256, 4096, 64)
+"""Contexts of the three secondary estimations: previous token, the last two, place in word and line."""
+
+
+class Plan(NamedTuple):
+    """What a recipe fixes."""
+
+    nested: int
+    """How many of the patterns are nested contexts, shortest first."""
+    base: int
+    """The nested context under the other patterns."""
+    parent: NDArray[np.int64]
+    """A location is made only where that of its parent pattern exists; -1 for no parent; ``(S,)``."""
+    joint: NDArray[np.int64]
+    """Patterns looked up together, ``(J, 6)``."""
+    joint_bit: NDArray[np.int64]
+    """Place of each pattern in each of them, -1 when it is not in it, ``(J, S)``."""
+    gate_kind: NDArray[np.int64]
+    """Which of :data:`GATES` each weight table looks at, ``(G,)``."""
+    gate_begin: NDArray[np.int64]
+    """Where its rows begin in the table of weights, ``(G + 1,)``."""
+    discounts: NDArray[np.float32]
+    """Of occurrences 0, 1, 2 and 3 or more; then the same for novel occurrences, ``(8,)``."""
+    recent: float
+    """Share of the recency-aware part in an expert's distribution."""
+    slowest: float
+    """Least rate of the recent shares."""
+
+
+class Learned(NamedTuple):
+    """What the delta rule moves, float32; the squares are running means of squared statistics."""
+
+    own: NDArray[np.float32]
+    """Weight of each pattern by its own confidence, ``(S, CONFIDENCES)``."""
+    own_square: NDArray[np.float32]
+    gated: NDArray[np.float32]
+    """Weights of all patterns for each value of each gate, ``(rows, S)``."""
+    gated_square: NDArray[np.float32]
+    state: NDArray[np.float32]
+    """Logit of a counter's state: count, rest, first, and where else the token is known, ``(S, …)``."""
+    age: NDArray[np.float32]
+    """Logit of a counter's age and count, ``(S, AGE_BINS * AGE_COUNTS)``."""
+    joint: NDArray[np.float32]
+    """Logit of the states of six patterns together, ``(J, 4 ** 6)``."""
+    bias: NDArray[np.float32]
+    """Logit of each token, ``(V,)``."""
+    secondary: NDArray[np.float32]
+    """Correction of the logit by context and probability, ``(rows, ESTIMATION_BINS)``."""
+
+
+class Rates(NamedTuple):
+    """Step sizes."""
+
+    weight: float
+    table: float
+    logit: float
+    bias: float
+    secondary: float
+
+
+def pad(size: int) -> int:
+    """``size`` rounded up to whole vectors."""
+    return -(-size // LANES) * LANES
+
+
+def parents(patterns: Sequence[str]) -> NDArray[np.int64]:
+    """For each pattern the one with the most fields among those that look at a proper part of its fields."""
+    fields = [frozenset(addresses.parse(pattern)) for pattern in patterns]
+    out = []
+    for mine in fields:
+        within = [j for j, theirs in enumerate(fields) if theirs < mine]
+        out.append(max(within, key=lambda j: (len(fields[j]), -j), default=-1))
+    return np.array(out, np.int64)
+
+
+def plan(
+    patterns: Sequence[str],
+    *,
+    nested: int,
+    base: int,
+    joint: Sequence[Sequence[int]],
+    gates: Sequence[str],
+    cells: int,
+    discounts: Sequence[float],
+    novel_discounts: Sequence[float],
+    recent: float,
+    slowest: float,
+) -> Plan:
+    """The plan of a recipe; ``joint`` holds numbers of patterns, ``cells`` the values of the gate ``cell``."""
+    sizes = [{"longest": nested * LONGEST_BINS, "cell": cells}.get(g) or GATES[g] for g in gates]
+    bit = np.full((len(joint), len(patterns)), -1, np.int64)
+    for row, group in enumerate(joint):
+        for place, pattern in enumerate(group):
+            bit[row, pattern] = 2 * place
+    return Plan(
+        nested, base, parents(patterns), np.array(joint, np.int64).reshape(-1, JOINT), bit,
+        np.array([list(GATES).index(g) for g in gates], np.int64), np.cumsum([0, *sizes]).astype(np.int64),
+        np.array([0.0, *discounts, 0.0, *novel_discounts], np.float32), recent, slowest,
+    )  # fmt: skip
+
+
+def fresh(plan: Plan, vocab: int) -> Learned:
+    """Nothing learned: every pattern with the same small weight, everything else 0."""
+    patterns = len(plan.parent)
+    first = np.float32(0.3 / patterns)
+    gated = np.zeros((plan.gate_begin[-1], patterns), np.float32)
+    gated[: plan.gate_begin[1]] = first
+    state = CONTEXT_BINS * COUNT_BINS * REST_BINS * 2
+    return Learned(
+        own=np.full((patterns, CONFIDENCES), first, np.float32),
+        own_square=np.ones((patterns, CONFIDENCES), np.float32),
+        gated=gated,
+        gated_square=np.ones_like(gated),
+        state=np.zeros((patterns, state), np.float32),
+        age=np.zeros((patterns, AGE_BINS * AGE_COUNTS), np.float32),
+        joint=np.zeros((len(plan.joint), 4**JOINT), np.float32),
+        bias=np.zeros(vocab, np.float32),
+        secondary=np.zeros((sum(SECONDARY), ESTIMATION_BINS), np.float32),
+    )
+
+
+class Work(NamedTuple):
+    """Room for ``W`` positions of a window, filled by reading them and used by learning from them."""
+
+    slot: NDArray[np.int64]
+    """Slot of each pattern's location, negative when there is none, ``(W, S)``."""
+    present: NDArray[np.int64]
+    """Patterns with a location, ``(W, S)``, of which the first ``tally[w, 0]`` count."""
+    tally: NDArray[np.int64]
+    """How many patterns are present, how many counters were read, and the longest order, ``(W, 3)``."""
+    confidence: NDArray[np.int64]
+    """``(W, S)``."""
+    row: NDArray[np.int64]
+    """Row of each gate in the table of weights, ``(W, G)``."""
+    counter: NDArray[np.int64]
+    """Counters that were read, ``(W, R)``, with their column, pattern, and places in ``state`` and ``age``."""
+    column: NDArray[np.int32]
+    pattern: NDArray[np.int32]
+    state: NDArray[np.int32]
+    age: NDArray[np.int32]
+    joint: NDArray[np.int32]
+    """States of each token, ``(W, J, A)``."""
+    log_p: NDArray[np.float32]
+    """Logarithms of the experts' distributions, ``(W, S, A)``."""
+    first: NDArray[np.float32]
+    """Distribution before secondary estimation, ``(W, A)``."""
+    final: NDArray[np.float32]
+    """Distribution after it, ``(W, A)``."""
+    bin: NDArray[np.int32]
+    """Lower bin of each token's probability, ``(W, A)``, and the share of the next one."""
+    share: NDArray[np.float32]
+    estimate: NDArray[np.int64]
+    """Rows of the three secondary estimations, ``(W, 3)``."""
+    dense: NDArray[np.float32]
+    """Distributions of one position: experts, then the chain of nested contexts, ``(2 S + 2, A)``."""
+    n: NDArray[np.int64]
+    """Occurrences, distinct tokens, of each location of one position, ``(S, 2)``."""
+    longest: NDArray[np.int64]
+    """The longest nested context that knows each token of one position, ``(A,)``."""
+
+
+def work(plan: Plan, window: int, alphabet: int) -> Work:
+    """Room for windows of that many positions over an alphabet of that size."""
+    s, a, g, j = len(plan.parent), pad(alphabet), len(plan.gate_kind), len(plan.joint)
+    records = s * alphabet
+    ints = lambda *shape: np.zeros(shape, np.int64)  # noqa: E731
+    small = lambda *shape: np.zeros(shape, np.int32)  # noqa: E731
+    floats = lambda *shape: np.zeros(shape, np.float32)  # noqa: E731
+    return Work(
+        slot=ints(window, s), present=ints(window, s), tally=ints(window, 3), confidence=ints(window, s),
+        row=ints(window, g), counter=ints(window, records), column=small(window, records),
+        pattern=small(window, records), state=small(window, records), age=small(window, records),
+        joint=small(window, j, a), log_p=floats(window, s, a), first=floats(window, a),
+        final=floats(window, a), bin=small(window, a), share=floats(window, a), estimate=ints(window, 3),
+        dense=floats(2 * s + 2, a), n=ints(s, 2), longest=ints(a),
+    )  # fmt: skip
+
+
+assert len(FIELDS) == 20  # the gates of ``mixture.py`` count on their order

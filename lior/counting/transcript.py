@@ -1,0 +1,142 @@
+"""What a memory was told, in canonical order: whoever told it, and in whatever order.
+
+Counters with a sense of time depend on the order of writing. A memory that
+keeps its transcript has one meaning all the same: it is what reading the
+documents in order gives. Later text goes on from there; earlier text, or taking
+some back, means to read again.
+"""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from lior.counting.engine import Ints, Piece
+from lior.errors import UsageError
+from lior.interfaces import Items, State, Text
+
+
+@attrs.define
+class Passage:
+    """A stretch of one document: ``context`` tokens, then those that were told."""
+
+    document: int
+    begin: int
+    """Place of the first told token in its document."""
+    context: int
+    tokens: Ints
+
+    @property
+    def end(self) -> int:
+        """Place after the last told token."""
+        return self.begin + len(self.tokens) - self.context
+
+    def piece(self) -> Piece:
+        """The passage as an engine takes it."""
+        depth = np.arange(self.begin - self.context, self.end)
+        return Piece(self.tokens, depth, self.context)
+
+
+def passages(items: Items, reach: int) -> list[Passage]:
+    """The items as passages, with at most ``reach`` tokens of context."""
+    tokens, depth, document = _arrays(items.text)
+    breaks = np.flatnonzero((np.diff(depth) != 1) | (np.diff(document) != 0)) + 1
+    bounds = [0, *breaks.tolist(), len(tokens)]
+    found = []
+    for lo, hi in zip(bounds, bounds[1:], strict=False):
+        first = max(lo, items.start)
+        if first < hi:
+            context = min(first - lo, reach)
+            found.append(
+                Passage(int(document[first]), int(depth[first]), context, tokens[first - context : hi].copy())
+            )
+    return found
+
+
+def _arrays(text: Text) -> tuple[Ints, Ints, Ints]:
+    tokens, depth, document = (column.cpu().numpy() for column in text)
+    return tokens.astype(np.int64), depth.astype(np.int64), document.astype(np.int64)
+
+
+@attrs.define
+class Transcript:
+    """All passages, by document and place."""
+
+    reach: int
+    passages: list[Passage] = attrs.field(factory=list)
+
+    def __len__(self) -> int:
+        return sum(p.end - p.begin for p in self.passages)
+
+    def add(self, new: Passage) -> bool:
+        """Take in a passage; returns whether it follows all others, so that nothing must be read again.
+
+        Raises
+        ------
+        UsageError
+            When some of its places were told before.
+        """
+        last = self.passages[-1] if self.passages else None
+        if last is None or (last.document, last.end) <= (new.document, new.begin):
+            self._append(new)
+            return True
+        index = next(i for i, p in enumerate(self.passages) if (p.document, p.end) > (new.document, new.begin))
+        after = self.passages[index]
+        if after.document == new.document and after.begin < new.end:
+            raise UsageError(f"document {new.document}: tokens from place {after.begin} on are already stored")
+        rest = self.passages[index:]
+        del self.passages[index:]
+        for passage in (new, *rest):
+            self._append(passage)
+        return False
+
+    def _append(self, new: Passage) -> None:
+        last = self.passages[-1] if self.passages else None
+        if last is not None and (last.document, last.end) == (new.document, new.begin):
+            last.tokens = np.concatenate([last.tokens, new.tokens[new.context :]])
+        else:
+            self.passages.append(attrs.evolve(new))
+
+    def remove(self, gone: Passage) -> None:
+        """Take a passage out.
+
+        Raises
+        ------
+        UsageError
+            When not all of it is there; nothing is changed then.
+        """
+        for index, p in enumerate(self.passages):
+            if p.document == gone.document and p.begin <= gone.begin and gone.end <= p.end:
+                cut = gone.begin - p.begin + p.context
+                size = gone.end - gone.begin
+                if np.array_equal(p.tokens[cut : cut + size], gone.tokens[gone.context :]):
+                    self.passages[index : index + 1] = self._parts(p, gone, cut, size)
+                    return
+        raise UsageError("the items to erase were not all written to this memory; nothing was erased")
+
+    def _parts(self, p: Passage, gone: Passage, cut: int, size: int) -> list[Passage]:
+        """What is left of ``p`` before and after what is gone."""
+        before = Passage(p.document, p.begin, p.context, p.tokens[:cut])
+        context = min(cut + size, self.reach)
+        after = Passage(p.document, gone.end, context, p.tokens[cut + size - context :])
+        return [part for part in (before, after) if part.begin < part.end]
+
+    def snapshot(self) -> State:
+        """The transcript as tensors."""
+        table = [[p.document, p.begin, p.context, len(p.tokens)] for p in self.passages]
+        tokens = np.concatenate([p.tokens for p in self.passages] or [np.zeros(0, np.int64)])
+        return {
+            "passages": torch.tensor(table, dtype=torch.int64).reshape(-1, 4),
+            "tokens": torch.from_numpy(tokens.astype(np.int32)),
+        }
+
+    def restore(self, passages: Tensor, tokens: Tensor) -> None:
+        """Become the transcript of a snapshot."""
+        ends = passages[:, 3].cumsum(0).tolist()
+        text = tokens.cpu().numpy().astype(np.int64)
+        self.passages = [
+            Passage(document, begin, context, text[end - length : end])
+            for (document, begin, context, length), end in zip(passages.tolist(), ends, strict=True)
+        ]
