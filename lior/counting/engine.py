@@ -19,6 +19,8 @@ from lior.counting.stream import Alphabet, Stretch
 _BLOCK = 2048
 _PRUNE_TO = 0.8
 
+_NO_STEP = Rates(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
 Ints = NDArray[np.int64]
 
 
@@ -26,18 +28,18 @@ Ints = NDArray[np.int64]
 class Schedule:
     """Step sizes over a training run, from the first to the last, geometrically."""
 
-    weight: tuple[float, float] = (5e-4, 3e-5)
-    table: tuple[float, float] = (3e-3, 3e-4)
-    logit: tuple[float, float] = (5e-3, 5e-3)
+    weight: tuple[float, ...]
+    token: tuple[float, ...]
+    table: tuple[float, ...]
+    logit: tuple[float, ...]
     bias: float = 2e-3
     secondary: float = 2e-3
 
     def at(self, progress: float) -> Rates:
         """The step sizes when a share ``progress`` of the run is over."""
-        weight, table, logit = (
-            first * (last / first) ** progress for first, last in (self.weight, self.table, self.logit)
-        )
-        return Rates(weight, table, logit, self.bias, self.secondary)
+        ends = (self.weight, self.token, self.table, self.logit)
+        moving = (first * (last / first) ** progress for first, last in ends)
+        return Rates(*moving, self.bias, self.secondary)
 
 
 @attrs.define
@@ -99,7 +101,7 @@ class Engine:
                 here = Stretch(*(column[positions[chosen] - begin] for column in here))
                 rows = np.empty((len(chosen), len(alphabet)), np.float32)
                 stream.run(
-                    self.plan, self.store, learned, Rates(0.0, 0.0, 0.0, 0.0, 0.0), here, 0, known, self._known,
+                    self.plan, self.store, learned, _NO_STEP, here, 0, known, self._known,
                     work, self._sums(1), False, False, rows,
                 )  # fmt: skip
                 out[chosen] = rows

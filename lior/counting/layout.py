@@ -74,6 +74,8 @@ class Learned(NamedTuple):
     gated: NDArray[np.float32]
     """Weights of all patterns for each value of each gate, ``(rows, S)``."""
     gated_square: NDArray[np.float32]
+    token: NDArray[np.float32]
+    """What each token adds to the weight of each pattern, ``(S, V)``."""
     state: NDArray[np.float32]
     """Logit of a counter's state: count, rest, first, and where else the token is known, ``(S, …)``."""
     age: NDArray[np.float32]
@@ -90,6 +92,7 @@ class Rates(NamedTuple):
     """Step sizes."""
 
     weight: float
+    token: float
     table: float
     logit: float
     bias: float
@@ -149,12 +152,22 @@ def fresh(plan: Plan, vocab: int) -> Learned:
         own_square=np.ones((patterns, CONFIDENCES), np.float32),
         gated=gated,
         gated_square=np.ones_like(gated),
+        token=np.zeros((patterns, vocab), np.float32),
         state=np.zeros((patterns, state), np.float32),
         age=np.zeros((patterns, AGE_BINS * AGE_COUNTS), np.float32),
         joint=np.zeros((len(plan.joint), 4**JOINT), np.float32),
         bias=np.zeros(vocab, np.float32),
         secondary=np.zeros((sum(SECONDARY), ESTIMATION_BINS), np.float32),
     )
+
+
+def widen(learned: Learned, vocab: int) -> Learned:
+    """``learned`` with room for at least ``vocab`` tokens."""
+    missing = vocab - len(learned.bias)
+    if missing <= 0:
+        return learned
+    bias, token = np.pad(learned.bias, (0, missing)), np.pad(learned.token, ((0, 0), (0, missing)))
+    return learned._replace(bias=bias, token=token)
 
 
 class Work(NamedTuple):
@@ -179,7 +192,7 @@ class Work(NamedTuple):
     joint: NDArray[np.int32]
     """States of each token, ``(W, J, A)``."""
     log_p: NDArray[np.float32]
-    """Logarithms of the experts' distributions, ``(W, S, A)``."""
+    """What the experts say, ``(W, S, A)``."""
     first: NDArray[np.float32]
     """Distribution before secondary estimation, ``(W, A)``."""
     final: NDArray[np.float32]

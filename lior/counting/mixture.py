@@ -177,27 +177,41 @@ def _chain(plan, store, p, base, column, out):
 
 @njit(fastmath=True)
 def experts(plan, store, column, alphabet, work, w):
-    """Log-probabilities of every present pattern, over the chain of nested contexts."""
+    """What every present pattern says, over the chain of nested contexts.
+
+    A nested context gives its log-probabilities, another pattern how they differ from those of its base.
+    """
     patterns = len(plan.parent)
     dense = work.dense
-    uniform, first_chain = 2 * patterns, patterns
+    uniform, log_base = 2 * patterns, 2 * patterns + 1
     dense[uniform, :] = 0
     dense[uniform, :alphabet] = float32(1) / float32(alphabet)
-    chain = uniform  # row of the continuation distribution that is now the longest
-    base = uniform
+    chain, base = uniform, uniform  # rows of the continuation distributions under the next pattern
+    worked = False
     for a in range(work.tally[w, 0]):
         i = work.present[w, a]
+        nested = i < plan.nested
         p = work.slot[w, i]
-        under = chain if i < plan.nested else base
-        _expert(plan, store, p, dense[under], column, dense[i])
-        if i < plan.nested:
-            if _chain(plan, store, p, dense[chain], column, dense[first_chain + i]):
-                chain = first_chain + i
+        _expert(plan, store, p, dense[chain if nested else base], column, dense[i])
+        target = work.log_p[w, i]
+        _log(dense[i], target)
+        if nested:
+            if _chain(plan, store, p, dense[chain], column, dense[patterns + i]):
+                chain = patterns + i
             if i <= plan.base:
                 base = chain
-        source, target = dense[i], work.log_p[w, i]
-        for s in range(len(source)):
-            target[s] = log(source[s] + float32(1e-9))
+        else:
+            if not worked:
+                _log(dense[base], dense[log_base])
+                worked = True
+            for s in range(len(target)):
+                target[s] -= dense[log_base, s]
+
+
+@njit(fastmath=True)
+def _log(source, target):
+    for s in range(len(source)):
+        target[s] = log(source[s] + float32(1e-9))
 
 
 @njit
@@ -261,9 +275,9 @@ def logits(store, learned, alphabet, work, w, tokens_of, z):
         weight = learned.own[i, work.confidence[w, i]]
         for g in range(work.row.shape[1]):
             weight += learned.gated[work.row[w, g], i]
-        row = work.log_p[w, i]
-        for s in range(len(z)):
-            z[s] += weight * row[s]
+        row, own = work.log_p[w, i], learned.token[i]
+        for s in range(alphabet):
+            z[s] += (weight + own[tokens_of[s]]) * row[s]
 
 
 @njit(fastmath=True)
@@ -333,6 +347,12 @@ def table_steps(store, learned, rates, alphabet, tokens_of, target, time, work, 
             table[work.joint[w, q, s]] += rate * error[s]
     for s in range(alphabet):
         learned.bias[tokens_of[s]] += float32(rates.bias) * error[s]
+    rate = float32(rates.token)
+    for a in range(work.tally[w, 0]):
+        i = work.present[w, a]
+        row, own = work.log_p[w, i], learned.token[i]
+        for s in range(alphabet):
+            own[tokens_of[s]] += rate * error[s] * row[s]
 
 
 @njit(fastmath=True)

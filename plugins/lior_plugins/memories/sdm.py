@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from lior.counting import addresses, layout, locations
-from lior.counting.counters import MAX_VOCAB
 from lior.counting.engine import Engine, Schedule
 from lior.counting.fields import REACH
 from lior.counting.layout import GATES, JOINT, Learned
@@ -64,9 +63,11 @@ class Sdm:
     window: int = option(16, help="tokens read before they are learned", low=1, high=64)
     budget: int = option(0, help="bytes for locations and counters; 0 is no limit", low=0)
     weight_rate: tuple[float, ...] = option((5e-4, 3e-5), help="step size of weights, first and last")
+    token_rate: tuple[float, ...] = option((1e-3, 1e-4), help="step size of tokens' weights, first and last")
     table_rate: tuple[float, ...] = option((3e-3, 3e-4), help="step size of state tables, first and last")
     logit_rate: tuple[float, ...] = option((5e-3, 5e-3), help="step size of counters' logits, first and last")
     static_weight_rate: tuple[float, ...] = option((1e-4, 2e-5), help="step size of weights on the tail")
+    static_token_rate: tuple[float, ...] = option((5e-4, 1e-4), help="step size of tokens' weights on the tail")
     static_table_rate: tuple[float, ...] = option((1e-3, 2e-4), help="step size of state tables on the tail")
     static_logit_rate: tuple[float, ...] = option((6e-3, 2e-3), help="step size of logits on the tail")
 
@@ -85,7 +86,7 @@ class Sdm:
             recent=self.recent, slowest=self.slowest,
         )  # fmt: skip
         self._engine = Engine(plan, self._address_patterns, window=self.window, budget=self.budget)
-        self._learned = {"online": layout.fresh(plan, MAX_VOCAB)}
+        self._learned = {"online": layout.fresh(plan, _VOCAB)}
 
     def _check(self) -> None:
         if not self.orders or self.orders[0] != 0 or sorted(set(self.orders)) != list(self.orders):
@@ -99,7 +100,7 @@ class Sdm:
         for name in ("discounts", "novel_discounts"):
             if len(values := getattr(self, name)) != 3 or not all(0 < d <= i for i, d in enumerate(values, 1)):
                 raise UsageError(f"{name} = {list(values)}: three numbers, the k-th of them in (0, k]")
-        for name in ("weight_rate", "table_rate", "logit_rate"):
+        for name in ("weight_rate", "token_rate", "table_rate", "logit_rate"):
             for each in (name, "static_" + name):
                 if len(values := getattr(self, each)) != 2 or not all(0 < v <= 1 for v in values):
                     raise UsageError(f"{each} = {list(values)}: two numbers in (0, 1], first and last")
@@ -200,6 +201,7 @@ class Sdm:
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
         """The mixture's distribution."""
         self._engine.plan = self._engine.plan._replace(recent=self._recent("static"))
+        self._widen(alphabet)
         tokens, depth = query.text.tokens.cpu().numpy(), query.text.depth.cpu().numpy()
         rows = self._engine.read(
             tokens.astype(np.int64), depth.astype(np.int64), query.positions.cpu().numpy(),
@@ -213,6 +215,7 @@ class Sdm:
         With ``write`` they are taken in and the online weights learn; without, the memory stands still and
         what is learned is for reading it as it is.
         """
+        self._widen(alphabet)
         mode = "online" if write else "static"
         if mode not in self._learned:
             self._learned[mode] = _copy(self._learned["online"])
@@ -229,13 +232,19 @@ class Sdm:
             )
         return _evidence(np.concatenate(found), alphabet)
 
+    def _widen(self, alphabet: Tensor) -> None:
+        vocab = int(alphabet.max()) + 1 if len(alphabet) else 0
+        self._learned = {mode: layout.widen(learned, vocab) for mode, learned in self._learned.items()}
+
     def _recent(self, mode: str) -> float:
         return self.static_recent if mode == "static" and "static" in self._learned else self.recent
 
     def _schedule(self, mode: str) -> Schedule:
         if mode == "online":
-            return Schedule(self.weight_rate, self.table_rate, self.logit_rate)
-        return Schedule(self.static_weight_rate, self.static_table_rate, self.static_logit_rate)
+            return Schedule(self.weight_rate, self.token_rate, self.table_rate, self.logit_rate)
+        return Schedule(
+            self.static_weight_rate, self.static_token_rate, self.static_table_rate, self.static_logit_rate
+        )
 
     # --- state ---
 
@@ -262,6 +271,8 @@ class Sdm:
 
 
 _SURE_BINS = 8
+_VOCAB = 256
+"""Tokens that the learned tables have room for at first."""
 
 
 def _evidence(rows: np.ndarray, alphabet: Tensor) -> Evidence:
