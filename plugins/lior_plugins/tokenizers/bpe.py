@@ -127,32 +127,24 @@ class Bpe:
         Always with a new encoder: one that was trained again answers from a
         cache of the words it met before.
         """
-        pieces, ids = list(_BYTES), {piece: token for token, piece in enumerate(_BYTES)}
+        pieces = list(_BYTES)
         rules: list[tuple[str, str]] = []
         for left, right in merges.tolist():
             rules.append((_text(pieces[left]), _text(pieces[right])))
-            _add(pieces[left] + pieces[right], pieces, ids)
-        vocabulary = {_text(piece): token for piece, token in ids.items()}
+            pieces.append(pieces[left] + pieces[right])
+        vocabulary = {_text(piece): token for token, piece in enumerate(pieces)}
         self._encoder = _splitting(_library().models.BPE(vocabulary, rules))
         self._merges, self._pieces = merges, pieces
 
 
 def _as_ids(merges: Iterable[tuple[str, str]]) -> Tensor:
     """Merges of strings as merges of token ids, int64 ``(M, 2)``."""
-    pieces, ids = list(_BYTES), {piece: token for token, piece in enumerate(_BYTES)}
+    ids = {_text(piece): token for token, piece in enumerate(_BYTES)}
     rows: list[tuple[int, int]] = []
-    for pair in merges:
-        left, right = (part.encode("latin-1") for part in pair)
+    for left, right in merges:
         rows.append((ids[left], ids[right]))
-        _add(left + right, pieces, ids)
+        ids[left + right] = len(ids)
     return torch.tensor(rows, dtype=torch.int64).reshape(-1, 2)
-
-
-def _add(piece: bytes, pieces: list[bytes], ids: dict[bytes, int]) -> None:
-    """Give ``piece`` the next token id, unless another merge made it already."""
-    if piece not in ids:
-        ids[piece] = len(pieces)
-        pieces.append(piece)
 
 
 def _text(piece: bytes) -> str:
