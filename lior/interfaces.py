@@ -183,21 +183,14 @@ class Encoder(Plugin, Protocol):
 
 @runtime_checkable
 class Tokenizer(Plugin, Protocol):
-    """Bytes to token ids and back, without loss.
-
-    Everything but :meth:`fit` is asked only after :meth:`fit` or :meth:`restore`.
-    """
+    """Bytes to token ids and back, without loss, once :meth:`fit` or :meth:`restore` was called."""
 
     @property
     def vocab(self) -> int:
         """Number of token ids, at most 65,536."""
 
     def fit(self, documents: Iterable[bytes]) -> None:
-        """Learn the vocabulary on the training text, and forget what was learned before.
-
-        ``documents`` can be read once. The same ones always give the same
-        tokenizer; a tokenizer with nothing to learn leaves them alone.
-        """
+        """Learn from the training text, read once, and nothing else: the same text gives the same ids."""
 
     def encode(self, data: bytes) -> Tensor:
         """Token ids of ``data``, int64 ``(N,)`` on the CPU."""
