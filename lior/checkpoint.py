@@ -1,6 +1,6 @@
 """A model on disk: tensors as safetensors, everything else in a JSON manifest.
 
-``model.safetensors`` holds the geometry, the mixer and the memories,
+``model.safetensors`` holds the tokenizer, the geometry, the mixer and the memories,
 ``text.safetensors`` the documents; ``manifest.json`` names the components with
 their options and distributions, the size and SHA-256 of both files, and its own
 SHA-256, so that damage is noticed before anything is used.
@@ -128,6 +128,7 @@ def load(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
 
 def _tensors(model: Model) -> State:
     parts = {
+        "tokenizer": model.tokenizer.snapshot(),
         "geometry": model.state,
         "mixer": model.weights,
         **{f"memory.{name}": memory.snapshot() for name, memory in model.memories.items()},
@@ -142,6 +143,7 @@ def _rebuild(manifest: dict[str, Any], tensors: State) -> Model:
     parts = manifest["components"]
     options = manifest["geometry"]
     tokenizer = _build("tokenizer", parts["tokenizer"])
+    tokenizer.restore(_under(tensors, "tokenizer."))
     geometry = None
     if options is not None:
         plugins = {kind: _build(kind, parts[kind]) for kind in _GEOMETRY}

@@ -90,18 +90,38 @@ class Corpus:
 
 def build(sources: Iterable[Source], tokenizer: Tokenizer) -> Corpus:
     """Tokenise ``sources`` and lay them out; empty documents are left out."""
-    tokens, names, starts, total, size = [], [], [], 0, 0
+    return build_parts(sources, tokenizer, 0)[0]
+
+
+def build_parts(sources: Iterable[Source], tokenizer: Tokenizer, cut: int) -> tuple[Corpus, int]:
+    """As :func:`build`, with no token across byte ``cut`` of all documents, and the number of tokens before.
+
+    The document around that byte stays one document, so that the text is cut at
+    the same place whatever the tokenizer.
+    """
+    tokens, names, starts, total, size, before = [], [], [], 0, 0, 0
     for name, data in sources:
-        encoded = tokenizer.encode(data).to(torch.int32)
-        if not len(encoded):
+        at = max(cut - size, 0)
+        head, rest = (tokenizer.encode(part).to(torch.int32) for part in (data[:at], data[at:]))
+        if not len(head) + len(rest):
             continue
-        tokens.append(encoded)
+        tokens += [head, rest]
         names.append(name)
         starts.append(total)
-        total += len(encoded)
+        total += len(head) + len(rest)
         size += len(data)
+        before += len(head)
     joined = torch.cat(tokens) if tokens else torch.empty(0, dtype=torch.int32)
-    return Corpus(joined, torch.tensor(starts, dtype=torch.int64), tuple(names), size)
+    return Corpus(joined, torch.tensor(starts, dtype=torch.int64), tuple(names), size), before
+
+
+def until(sources: Iterable[Source], cut: int) -> Iterator[bytes]:
+    """The documents before byte ``cut`` of all of them; the last may be a part of one."""
+    for _, data in sources:
+        if cut <= 0:
+            return
+        yield data[:cut]
+        cut -= len(data)
 
 
 def gather_contexts(tokens: Tensor, positions: Tensor, depth: Tensor, reach: int, vocab: int) -> Tensor:

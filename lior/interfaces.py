@@ -21,7 +21,7 @@ A plugin class states in ``api_version`` the version it was written for; the reg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
@@ -183,17 +183,26 @@ class Encoder(Plugin, Protocol):
 
 @runtime_checkable
 class Tokenizer(Plugin, Protocol):
-    """Bytes to token ids and back, without loss."""
+    """Bytes to token ids and back, without loss, once :meth:`fit` or :meth:`restore` was called."""
 
     @property
     def vocab(self) -> int:
         """Number of token ids, at most 65,536."""
 
+    def fit(self, documents: Iterable[bytes]) -> None:
+        """Learn from the training text, read once, and nothing else: the same text gives the same ids."""
+
     def encode(self, data: bytes) -> Tensor:
-        """Token ids of ``data``, int64 ``(N,)``."""
+        """Token ids of ``data``, int64 ``(N,)`` on the CPU."""
 
     def decode(self, tokens: Sequence[int]) -> bytes:
         """The bytes that ``tokens`` stand for; ``decode(encode(b)) == b`` for every ``b``."""
+
+    def snapshot(self) -> State:
+        """What was learned; empty when there is nothing to learn."""
+
+    def restore(self, snapshot: State) -> None:
+        """Become the tokenizer that ``snapshot`` describes."""
 
 
 # --- memory -----------------------------------------------------------------

@@ -69,8 +69,9 @@ def train(
     spent = clock.share(config.time_limit)
     device = pick_device(config.device)
     generator = Generator(device).manual_seed(config.seed)
-    model = build_model(config, device, generator)
-    text, parts = read_text(config, model.tokenizer, sources)
+    tokenizer = build("tokenizer", config.tokenizer)
+    text, parts = read_text(config, tokenizer, sources)
+    model = build_model(config, device, generator, tokenizer)
     run = RunDir.create(out, config) if out else None
     hook = events.manager([*listeners, *([run.telemetry()] if run else [])]).hook
     hook.lior_train_start(config=config, run=run.path if run else None)
@@ -143,17 +144,24 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def build_model(config: TrainConfig, device: torch.device, generator: Generator) -> Model:
+def build_model(
+    config: TrainConfig, device: torch.device, generator: Generator, tokenizer: Tokenizer | None = None
+) -> Model:
     """The model that ``config`` describes, with nothing learned yet.
 
     A geometry is built only when a memory uses it; counts alone have none.
+
+    Parameters
+    ----------
+    tokenizer
+        One that was fitted (:func:`read_text`); a fresh one if not given.
 
     Raises
     ------
     UsageError
         When the tokenizer has more token ids than a memory can hold.
     """
-    tokenizer = build("tokenizer", config.tokenizer)
+    tokenizer = build("tokenizer", config.tokenizer) if tokenizer is None else tokenizer
     if tokenizer.vocab > MAX_VOCAB:
         raise UsageError(
             f"tokenizer {config.tokenizer.name!r} has {tokenizer.vocab:,} token ids; memories hold at most"
@@ -180,7 +188,9 @@ def build_model(config: TrainConfig, device: torch.device, generator: Generator)
 def read_text(
     config: TrainConfig, tokenizer: Tokenizer, sources: list[Source] | None = None
 ) -> tuple[Corpus, fitting.Split]:
-    """The text that ``config`` names, and where its parts end.
+    """The text that ``config`` names, and where its parts end; ``tokenizer`` is fitted on the training text.
+
+    The validation text begins at the same byte whatever the tokenizer.
 
     Raises
     ------
@@ -189,15 +199,16 @@ def read_text(
     """
     data = config.data
     sources = corpus.read(data.text, field=data.field) if sources is None else sources
-    train = corpus.build(sources, tokenizer)
-    if len(train) < MIN_TOKENS:
-        where = ", ".join(data.text) or "the text"
-        raise DataError(f"{where}: {len(train)} tokens are too few to learn from; give at least {MIN_TOKENS}")
-    if not data.valid:
-        return train, fitting.split(len(train), holdout=data.holdout, tail=config.mixer.tail)
-    both = corpus.build([*sources, *corpus.read([data.valid], field=data.field)], tokenizer)
-    parts = fitting.split(len(train), holdout=0.0, tail=config.mixer.tail)
-    return both, attrs.evolve(parts, end=len(both))
+    size = sum(len(source.data) for source in sources)
+    cut = fitting.split(size, holdout=0.0 if data.valid else data.holdout, tail=0.0).train
+    valid = corpus.read([data.valid], field=data.field) if data.valid else []
+    tokenizer.fit(corpus.until(sources, cut))
+    text, train = corpus.build_parts([*sources, *valid], tokenizer, cut)
+    where = ", ".join(data.text) or "the text"
+    for count, least in ((train if data.valid else len(text), MIN_TOKENS), (train, MIN_TOKENS // 2)):
+        if count < least:
+            raise DataError(f"{where}: {count} tokens are too few to learn from; give at least {least}")
+    return text, attrs.evolve(fitting.split(train, holdout=0.0, tail=config.mixer.tail), end=len(text))
 
 
 def summarise(

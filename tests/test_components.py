@@ -29,6 +29,15 @@ class Toy:
         if self.strict and self.mode == "b":
             raise UsageError("strict and mode b exclude each other")
 
+    def fit(self, documents):
+        pass
+
+    def snapshot(self):
+        return {}
+
+    def restore(self, snapshot):
+        pass
+
     def encode(self, data):
         return data
 

@@ -20,6 +20,15 @@ class Plain:
     api_version: ClassVar[int] = 1
     vocab: int = 256
 
+    def fit(self, documents):
+        pass
+
+    def snapshot(self):
+        return {}
+
+    def restore(self, snapshot):
+        pass
+
     def encode(self, data):
         return data
 
@@ -30,6 +39,15 @@ class Plain:
 class NoDecode:
     api_version = 1
     vocab = 256
+
+    def fit(self, documents):
+        pass
+
+    def snapshot(self):
+        return {}
+
+    def restore(self, snapshot):
+        pass
 
     def encode(self, data):
         return data
@@ -141,7 +159,11 @@ def test_bad_path_is_explained(registry, target, cause):
 
 @pytest.mark.parametrize(
     ("cls", "missing"),
-    [(NoDecode, "decode"), (DecodeIsNoMethod, "decode"), (Inherits, "decode, encode, vocab")],
+    [
+        (NoDecode, "decode"),
+        (DecodeIsNoMethod, "decode"),
+        (Inherits, "decode, encode, fit, restore, snapshot, vocab"),
+    ],
 )
 def test_incomplete_class_is_broken(registry, cls, missing):
     registry.register("tokenizer", "bad", cls)
@@ -157,7 +179,15 @@ def test_other_interface_version_is_refused(registry):
 
 
 def test_interface_members_include_attributes_and_inherited_ones():
-    assert interface_members(interfaces.Tokenizer) == ["api_version", "decode", "encode", "vocab"]
+    assert interface_members(interfaces.Tokenizer) == [
+        "api_version",
+        "decode",
+        "encode",
+        "fit",
+        "restore",
+        "snapshot",
+        "vocab",
+    ]
     assert "learned" in interface_members(interfaces.FrameProvider)
     assert interface_members(interfaces.Command) == ["main", "name"]
 

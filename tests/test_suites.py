@@ -49,6 +49,13 @@ def test_each_suite_is_a_class_of_its_own():
     assert suite("frame", lambda: 1) is not suite("frame", lambda: 1)
 
 
+def test_what_cannot_be_made_fails_once_and_not_once_a_law():
+    def make():
+        raise UsageError("install something first")
+
+    assert run_suite("frame", make) == [Failure("constructor", "install something first")]
+
+
 def test_commands_have_no_laws():
     assert run_suite("command", lambda: 1) == []
 

@@ -14,6 +14,9 @@ GOOD = """
 class Shout:
     api_version = 1
     vocab = 256
+    def fit(self, documents): pass
+    def snapshot(self): return {}
+    def restore(self, snapshot): pass
     def encode(self, data): return data.upper()
     def decode(self, tokens): return bytes(tokens)
 """
@@ -105,7 +108,7 @@ def test_distribution_listed_twice_is_no_collision(install, tmp_path, monkeypatc
 def test_block_list(install, block):
     install("lior-shout", "[lior.tokenizers]\nshout = tp_shout:Shout", tp_shout=GOOD)
     registry = Registry(environ={"LIOR_BLOCK_PLUGINS": f"frame:nothing,{block}"})
-    assert registry.names("tokenizer") == ["bytes"]
+    assert registry.names("tokenizer") == ["bpe", "bytes"]
     with pytest.raises(UnknownPlugin, match="hidden by the variable LIOR_BLOCK_PLUGINS"):
         registry.get("tokenizer", "shout")
 

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from lior._discovery import check_kind
+from lior.errors import LiorError
 
 SUITES = {
     "frame": "lior.testing.frames:frame_contract",
@@ -56,7 +57,13 @@ def run_suite(kind: str, make: Callable[[], Any]) -> list[Failure]:
     """Run the contract suite of ``kind`` on ``make()`` and return what fails, without raising."""
     contract = suite(kind, make)
     failures: list[Failure] = []
-    for name in sorted(name for name in dir(contract) if name.startswith("test_")):
+    laws = sorted(name for name in dir(contract) if name.startswith("test_"))
+    if laws:
+        try:
+            make()
+        except LiorError as error:  # for instance for want of a package: said once, not once a law
+            return [Failure("constructor", str(error))]
+    for name in laws:
         try:
             getattr(contract(), name)()
         except Exception as error:  # one broken law must not hide the others

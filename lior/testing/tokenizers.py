@@ -9,6 +9,7 @@ A tokenizer's author writes::
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from hypothesis import given
@@ -16,7 +17,16 @@ from hypothesis import strategies as st
 
 from lior.errors import LiorError
 from lior.interfaces import API_VERSION, Tokenizer
+from lior.testing.states import assert_same
 from lior.testing.strategies import LAW
+
+DOCUMENTS = (
+    b"The cat sat on the mat, and the hat was on the cat. " * 9,
+    "Où est le café? C'est là, là-bas.\r\n\t".encode() * 9,
+    bytes(range(256)) * 2,
+    b"",
+)
+"""What the suite fits tokenizers on."""
 
 
 def tokenizer_contract(make: Callable[[], Tokenizer]) -> type:
@@ -25,42 +35,46 @@ def tokenizer_contract(make: Callable[[], Tokenizer]) -> type:
     Parameters
     ----------
     make
-        Returns the tokenizer, with the options under test; called afresh by each test.
+        Returns the tokenizer, with the options under test, not fitted yet.
     """
+
+    @cache  # fitting takes time, and the laws change nothing
+    def fitted() -> Tokenizer:
+        return _fitted(make, *DOCUMENTS)
 
     class TokenizerContract:
         def test_declares_what_the_interface_asks_for(self) -> None:
-            tokenizer = make()
+            tokenizer = fitted()
             assert tokenizer.api_version == API_VERSION
             assert tokenizer.vocab >= 1
 
         @LAW
         @given(data=st.binary(max_size=200))
         def test_any_bytes_come_back(self, data: bytes) -> None:
-            _assert_lossless(make(), data)
+            _assert_lossless(fitted(), data)
 
         @LAW
         @given(text=st.text(max_size=100))
         def test_any_text_comes_back(self, text: str) -> None:
-            _assert_lossless(make(), text.encode("utf-8", "surrogatepass"))
+            _assert_lossless(fitted(), text.encode("utf-8", "surrogatepass"))
 
         def test_every_byte_comes_back(self) -> None:
-            _assert_lossless(make(), bytes(range(256)))
+            _assert_lossless(fitted(), bytes(range(256)))
 
         def test_nothing_comes_back_as_nothing(self) -> None:
-            _assert_lossless(make(), b"")
+            _assert_lossless(fitted(), b"")
 
         @LAW
         @given(data=st.binary(max_size=200))
         def test_token_ids_are_in_range(self, data: bytes) -> None:
-            tokenizer = make()
+            tokenizer = fitted()
             tokens = tokenizer.encode(data)
             assert tokens.dtype == torch.int64
             assert tokens.ndim == 1
             assert ((tokens >= 0) & (tokens < tokenizer.vocab)).all()
 
         def test_ids_outside_the_vocabulary_are_refused(self) -> None:
-            tokenizer = make()
+            tokenizer = fitted()
             for wrong in (-1, tokenizer.vocab):
                 message = _refusal(tokenizer, wrong)
                 assert message is not None, (
@@ -68,7 +82,58 @@ def tokenizer_contract(make: Callable[[], Tokenizer]) -> type:
                 )
                 assert str(wrong) in message, f"the message does not name the id {wrong}: {message}"
 
+        def test_what_it_was_fitted_on_comes_back(self) -> None:
+            for document in DOCUMENTS:
+                _assert_lossless(fitted(), document)
+
+        def test_fitted_on_nothing_it_loses_nothing(self) -> None:
+            for documents in ((), (b"",)):
+                _assert_lossless(_fitted(make, *documents), DOCUMENTS[0])
+
+        def test_the_same_documents_give_the_same_tokenizer(self) -> None:
+            _assert_same(_fitted(make, *DOCUMENTS), fitted())
+
+        def test_documents_are_read_one_by_one(self) -> None:
+            tokenizer = make()
+            tokenizer.fit(document for document in DOCUMENTS)
+            _assert_same(tokenizer, fitted())
+
+        def test_fitting_again_forgets_what_was_learned_before(self) -> None:
+            tokenizer = _fitted(make, b"0123456789 " * 50)
+            tokenizer.fit(DOCUMENTS)
+            _assert_same(tokenizer, fitted())
+
+        def test_what_is_restored_is_the_same_tokenizer(self) -> None:
+            for other in (make(), _fitted(make, b"0123456789 " * 50)):
+                other.restore(fitted().snapshot())
+                _assert_same(other, fitted())
+
+        def test_a_snapshot_shares_nothing_with_the_tokenizer(self) -> None:
+            tokenizer, other = _fitted(make, *DOCUMENTS), make()
+            snapshot = tokenizer.snapshot()
+            other.restore(snapshot)
+            for value in snapshot.values():
+                value.zero_()
+            _assert_same(tokenizer, fitted())
+            _assert_same(other, fitted())
+
     return TokenizerContract
+
+
+def _fitted(make: Callable[[], Tokenizer], *documents: bytes) -> Tokenizer:
+    tokenizer = make()
+    tokenizer.fit(documents)
+    return tokenizer
+
+
+def _assert_same(a: Tokenizer, b: Tokenizer) -> None:
+    """The same numbers and the same behaviour."""
+    assert_same(a.snapshot(), b.snapshot())
+    assert a.vocab == b.vocab
+    for data in (*DOCUMENTS, b"words that neither was fitted on"):
+        assert a.encode(data).tolist() == b.encode(data).tolist()
+    for token in range(a.vocab):
+        assert a.decode([token]) == b.decode([token])
 
 
 def _assert_lossless(tokenizer: Tokenizer, data: bytes) -> None:

@@ -10,6 +10,9 @@ BREAKS_A_LAW = """
 class Lossy:
     api_version = 1
     vocab = 256
+    def fit(self, documents): pass
+    def snapshot(self): return {}
+    def restore(self, snapshot): pass
     def encode(self, data):
         import torch
         return torch.zeros(len(data), dtype=torch.int64)
@@ -75,7 +78,7 @@ def test_check_names_what_is_broken_and_checks_the_rest(install, lior):
     assert "nonexistent_dep" in cause["bad", "lior-bad"]
     assert "test_" in cause["lossy", "lior-bad"]
     assert "version 9" in cause["old", "lior-old"]
-    assert "lacks decode, encode, vocab" in cause["bare", "lior-bare"]
+    assert "lacks decode, encode, fit, restore, snapshot, vocab" in cause["bare", "lior-bare"]
     assert "claimed by" in cause["bytes", "lior"]
     assert "claimed by" in cause["bytes", "lior-dup"]
     last = result.stderr.splitlines()[-1]

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lior import corpus
-from lior.corpus import EMBEDDED, Source, build, embedded, gather_contexts, read
+from lior.corpus import EMBEDDED, Source, build, build_parts, embedded, gather_contexts, read, until
 from lior.errors import DataError
 from lior.testing.strategies import LAW
 from lior_plugins.tokenizers.bytes import Bytes
@@ -46,6 +46,41 @@ def test_documents_stand_one_after_the_other(documents):
     expected = [(y, depth, i) for i, t in enumerate(filter(None, documents)) for depth, y in enumerate(t)]
     assert list(zip(*(column.tolist() for column in text), strict=True)) == expected
     assert built.depth(torch.arange(len(built))).tolist() == [depth for _, depth, _ in expected]
+
+
+class Pairs(Bytes):
+    """Two bytes to a token, one to the last of an odd number: tokens that depend on where a text is cut."""
+
+    def encode(self, data):
+        return torch.tensor([int.from_bytes(data[i : i + 2]) for i in range(0, len(data), 2)])
+
+
+@LAW
+@given(documents=texts, data=st.data())
+def test_no_token_crosses_a_cut_and_documents_stay_whole(documents, data):
+    cut = data.draw(st.integers(0, sum(map(len, documents))))
+    sources = [Source(str(i), text) for i, text in enumerate(documents)]
+    built, before = build_parts(sources, Pairs(), cut)
+    size, expected, starts, heads = 0, [], [], 0
+    for text in filter(None, documents):
+        at = min(max(cut - size, 0), len(text))
+        head, rest = (Pairs().encode(part).tolist() for part in (text[:at], text[at:]))
+        starts.append(len(expected))
+        expected += head + rest
+        heads += len(head)
+        size += len(text)
+    assert (built.tokens.tolist(), built.starts.tolist(), before) == (expected, starts, heads)
+    assert built.names == corpus_of(documents).names
+    assert built.bytes == size
+
+
+@LAW
+@given(documents=texts, data=st.data())
+def test_documents_until_a_byte_are_all_bytes_before_it(documents, data):
+    cut = data.draw(st.integers(0, sum(map(len, documents))))
+    parts = list(until([Source("", text) for text in documents], cut))
+    assert b"".join(parts) == b"".join(documents)[:cut]
+    assert parts[:-1] == documents[: len(parts) - 1] or not parts
 
 
 @LAW

@@ -85,6 +85,14 @@ def test_encoders_differ(cost):
     assert not same(costs)
 
 
+@pytest.mark.parametrize("memory", ["sdm", "exact"])
+def test_tokenizers_differ(cost, memory):
+    pytest.importorskip("tokenizers")
+    costs = {name: cost(**{"tokenizer.name": name, "memory.name": memory}) for name in built_in("tokenizer")}
+    assert len(costs) >= 2
+    assert not same(costs)
+
+
 @pytest.mark.parametrize("rsource", RSOURCES)
 def test_places_of_resilience_differ(cost, rsource):
     places = next(key for key in keys() if key.dotted == "geometry.resilience_at").choices
@@ -146,6 +154,7 @@ ALTERNATIVES: dict[str, object] = {
     "updater.spsa.perturbation": 0.5,
     "updater.spsa.directions": 2,
     "updater.spsa.stability": 1.0,
+    "tokenizer.bpe.vocab_size": 300,
     "memory.exact.capacity": 200,
     "memory.exact.sharpness": [1.0, 4.0],
     "memory.exact.smoothing": 0.3,
@@ -181,6 +190,8 @@ def test_every_key_changes_the_result(cost, key):
         return
     if key not in ALTERNATIVES:
         pytest.fail(f"{key} is new: add it to ALTERNATIVES in this file, with a value to try")
+    if key.startswith("tokenizer.bpe."):
+        pytest.importorskip("tokenizers")
     settings, target = setting(key)
     assert cost(**settings) != cost(**settings, **{target: ALTERNATIVES[key]})
 

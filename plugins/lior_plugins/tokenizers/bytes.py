@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import attrs
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lior.errors import UsageError
+from lior.interfaces import State
 
 
 @attrs.frozen(kw_only=True)
@@ -22,6 +23,9 @@ class Bytes:
     def vocab(self) -> int:
         """Number of token ids."""
         return 256
+
+    def fit(self, documents: Iterable[bytes]) -> None:
+        """There is nothing to learn; ``documents`` are not read."""
 
     def encode(self, data: bytes) -> Tensor:
         """Token ids of ``data``, int64 ``(len(data),)`` on the CPU."""
@@ -44,3 +48,10 @@ class Bytes:
             at, wrong = next((i, t) for i, t in enumerate(tokens) if not 0 <= t < self.vocab)
             message = f"token id {wrong} at position {at} is not a byte: allowed is 0 to {self.vocab - 1}"
             raise UsageError(message) from None
+
+    def snapshot(self) -> State:
+        """Empty."""
+        return {}
+
+    def restore(self, snapshot: State) -> None:
+        """There is nothing to restore."""
