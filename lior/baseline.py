@@ -10,7 +10,6 @@ same share for tokens never seen.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import pairwise
 
 import attrs
@@ -81,7 +80,7 @@ def nats_per_token(corpus: Corpus, train: int, end: int, *, vocab: int, order: i
     return unigram_nats, ngram_nats
 
 
-def _tables(corpus: Corpus, train: int, patterns: Sequence[str]) -> list[Counters]:
+def _tables(corpus: Corpus, train: int, patterns: tuple[str, ...]) -> list[Counters]:
     """Counters of each pattern, continuation counts but in the last."""
     keys: list[list[Tensor]] = []
     for begin in range(0, train, _BLOCK):
