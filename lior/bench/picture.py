@@ -68,6 +68,11 @@ def _points(panel: Any, text: str, rows: Sequence[Row]) -> None:
         marker = MARKERS[row.key.mode]
         panel.plot([x], [y], marker, color=_colour(row), markersize=9 if own else 7, zorder=3)
     panel.set_xscale("log")
+    panel.set_yscale("log")  # one that is far off must not press the others together
+    ticks = import_module("matplotlib.ticker")
+    panel.yaxis.set_major_locator(ticks.LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)))
+    panel.yaxis.set_major_formatter(ticks.FormatStrFormatter("%g"))
+    panel.yaxis.set_minor_locator(ticks.NullLocator())
     panel.margins(x=0.18, y=0.14)  # room for labels
     panel.grid(True, which="major", alpha=0.3)
     panel.set_xlabel("seconds to train and to score")
@@ -124,7 +129,7 @@ def _label(renderer: Any, panel: Any, rows: Sequence[Row]) -> None:
 def _note(panel: Any, row: Row, offset: tuple[float, float]) -> Any:
     dx, dy = offset
     return panel.annotate(
-        row.key.system,
+        f"{row.key.system}  {row.bits:.3f}",
         _place(row),
         xytext=offset,
         textcoords="offset pixels",

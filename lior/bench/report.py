@@ -70,10 +70,10 @@ def markdown(results: Results, *, picture: str = "") -> str:
 
 
 _LEGEND = """\
-*static*: nothing is learned while scoring; *online*: the scored text is learned while it is read, as a
-compressor does. A compressor's cost is the size of the whole less that of the learned part; its seconds are
-those of the whole, shared out by length. With several seeds the median stands first and the range in brackets. Memory is the largest resident
-size of the processes that learned and scored.
+*static*: nothing is learned while scoring; *online*: the scored text is learned while it is read, as
+a compressor does. A compressor's cost is the size of the whole less that of the learned part; its
+seconds are those of the whole, shared out by length. With several seeds the median stands first and
+the range in brackets. Memory is the largest resident size of the processes that learned and scored.
 """
 
 

@@ -99,17 +99,17 @@ def recipe_name(recipe: str) -> str:
 
 def _recipe(recipe: str, text: BenchText, seed: int | None) -> Iterator[Run]:
     """Train once, score twice; each is a process, and the larger one's memory counts."""
-    cli = ["-m", "lior_cli.main"]
+    cli, device = ["-m", "lior_cli.main"], ["--device", "cpu"]  # where the peers are
     with tempfile.TemporaryDirectory(prefix="lior-bench-") as folder:
         run = str(Path(folder) / "run")
         train = [*cli, "train", text.path, "--config", recipe, "--out", run, "--seed", str(seed)]
-        trained = children.ask([*train, "--holdout", str(HOLDOUT), "--quiet", "--json"])
+        trained = children.ask([*train, "--holdout", str(HOLDOUT), *device, "--quiet", "--json"])
         summary = trained.answer
         if summary["val_bytes"] != text.scored:
             raise Unmeasured(f"it holds {summary['val_bytes']} bytes out, the others {text.scored}")
         seconds = summary["seconds"]["total"] - summary["seconds"]["validate"]
         for mode in ([], ["--online"]):
-            scored = children.ask([*cli, "eval", run, *mode, "--quiet", "--json"])
+            scored = children.ask([*cli, "eval", run, *mode, *device, "--quiet", "--json"])
             yield Run(
                 seed=seed,
                 nats=scored.answer["nats_per_byte"] * scored.answer["bytes"],

@@ -139,11 +139,11 @@ def train(data: Tensor, seconds: float, *, generator: torch.Generator) -> tuple[
 
 def windows(begin: int, end: int, stride: int) -> Iterator[tuple[Tensor, int]]:
     """Ends of windows and how many bytes each scores, which make up ``begin .. end - 1``, in batches."""
-    whole = torch.arange(begin + stride, end + 1, stride)
-    if len(whole):
-        for batch in whole.split(_WINDOWS):
+    whole, rest = divmod(end - begin, stride)
+    if whole:
+        for batch in (begin + stride * torch.arange(1, whole + 1)).split(_WINDOWS):
             yield batch, stride
-    if rest := (end - begin) % stride:
+    if rest:
         yield torch.tensor([end]), rest
 
 
