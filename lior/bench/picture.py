@@ -77,7 +77,7 @@ def _points(panel: Any, text: str, rows: Sequence[Row]) -> None:
     panel.grid(True, which="major", alpha=0.3)
     panel.set_xlabel("seconds to train and to score")
     panel.set_ylabel("bits per byte")
-    panel.set_title(text[-80:], fontsize=11)
+    panel.set_title(text[-80:], fontsize=11, parse_math=False)
     for (mode, marker), (who, colour) in product(MARKERS.items(), (("lior", OWN), ("peer", PEER))):
         panel.plot([], [], marker, color=colour, label=f"{who}, {mode}")
     panel.legend(loc="best", fontsize=8, framealpha=0.9)
@@ -134,6 +134,7 @@ def _note(panel: Any, row: Row, offset: tuple[float, float]) -> Any:
         xytext=offset,
         textcoords="offset pixels",
         fontsize=9,
+        parse_math=False,  # a path may hold dollars
         color=_colour(row),
         ha="left" if dx > 0 else "right" if dx < 0 else "center",
         va="bottom" if dy > 0 else "top" if dy < 0 else "center",

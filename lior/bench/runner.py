@@ -69,8 +69,8 @@ def bench(settings: Settings, out: Path, say: Say) -> Results:
         limit = QUICK_BYTES if settings.quick else 0
         found = texts.prepare(settings.paths, Path(folder), field=settings.field, limit=limit)
         results = Results(out / JSON_NAME, _about(settings, found))
-        results.save()
         try:
+            results.save()
             for text in found:
                 _measure_text(text, settings, results, say)
         except KeyboardInterrupt:

@@ -94,7 +94,7 @@ def _write_one(path: str, file: Path, *, field: str, limit: int) -> BenchText:
     sources = corpus.read([path] if path else [], field=field)
     # One document: a compressor knows no other kind of text, and all are to read the same.
     data = b"".join(source.data for source in sources)[: limit or None]
-    name = path or corpus.EMBEDDED
+    name = (path or corpus.EMBEDDED).encode("utf-8", "replace").decode()  # file names need not be UTF-8
     if len(data) < MIN_BYTES:
         raise DataError(f"{name}: {len(data)} bytes are too few to compare on; give at least {MIN_BYTES}")
     file.write_bytes(data)

@@ -26,7 +26,7 @@ def test_labels_of_a_crowd_cover_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(Figure, "savefig", lambda figure, path: drawn.append(figure))
     results = Results(tmp_path / "bench.json", {"texts": [{"name": "t"}, {"name": "empty"}]})
     for i in range(14):
-        near = 1 + 0.02 * (i % 7)
+        near = 1 + 0.02 * (i % 7) if i else 3.0  # one far off, which presses the others together
         seconds = {"train_seconds": near * 10 ** (i // 7), "score_seconds": 0.0}
         run = Run(seed=None, nats=1000 * near * math.log(2), bytes=1000, peak_rss_bytes=1, **seconds)
         results.add(Key("t", f"system {i}", "online"), run)

@@ -256,7 +256,8 @@ def test_what_cannot_be_compared_is_said_at_once(command, tmp_path, args, code, 
     assert said in outcome.err.splitlines()[-1]
 
 
-def test_a_full_directory_is_left_alone(command, tmp_path):
+def test_a_full_directory_is_left_alone(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(children, "ask", Fake())
     out = tmp_path / "work" / "b"
     out.mkdir()
     (out / "mine").write_text("x")
