@@ -7,8 +7,12 @@ import shlex
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from lior.bench.results import Results
 
 QUICK_RECIPES = "fast"
 RECIPES = "fast,default"
@@ -38,7 +42,7 @@ RECIPES = "fast,default"
 @click.option(
     "--quick",
     is_flag=True,
-    help="Cut each text to 200 kB, train the transformer for 5 seconds, and check the orderings below.",
+    help="Cut each text to 200 kB, train the transformer for 5 seconds, and check the orderings above.",
 )
 @click.option(
     "--out",
@@ -101,12 +105,10 @@ def bench(
         runner.check(settings, results, say)
 
 
-def _report(results: object, out: Path) -> None:
+def _report(results: Results, out: Path) -> None:
     from lior.bench import report
-    from lior.bench.results import Results
     from lior_cli.tables import echo_table
 
-    assert isinstance(results, Results)
     for text in results.about["texts"]:
         click.echo(f"{text['name']}, {text['scored_bytes']:,} bytes scored")
         echo_table(*report.table([r for r in results.rows.values() if r.key.text == text["name"]]))
