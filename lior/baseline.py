@@ -24,7 +24,6 @@ ORDER = 4
 
 _BLOCK = 65536
 _READ_BLOCK = 8192
-_PATTERNS = ("", *(f"1-{m}" for m in range(1, ORDER + 1)))
 
 
 @attrs.frozen
@@ -40,10 +39,22 @@ class Baseline:
         return {"unigram": self.unigram * scale, "order4": self.order4 * scale}
 
 
-@torch.no_grad()
 def measure(corpus: Corpus, train: int, end: int, *, vocab: int) -> Baseline:
     """Train both on the first ``train`` tokens and score the rest up to ``end``."""
-    tables = _tables(corpus, train)
+    return Baseline(*nats_per_token(corpus, train, end, vocab=vocab, order=ORDER))
+
+
+@torch.no_grad()
+def nats_per_token(corpus: Corpus, train: int, end: int, *, vocab: int, order: int) -> tuple[float, float]:
+    """Cost of the tokens ``train .. end - 1`` under the unigram and the n-gram of the tokens before.
+
+    Parameters
+    ----------
+    order
+        Longest context of the n-gram in tokens, at least 1.
+    """
+    patterns = ("", *(f"1-{m}" for m in range(1, order + 1)))
+    tables = _tables(corpus, train, patterns)
     discounts = [discounting.estimated_discounts(table.counts) for table in tables]
     seen = torch.bincount(corpus.tokens[:train].long(), minlength=vocab)
     alphabet = seen.nonzero()[:, 0]
@@ -54,8 +65,13 @@ def measure(corpus: Corpus, train: int, end: int, *, vocab: int) -> Baseline:
     unigram = seen[alphabet] / train
     nats = torch.zeros(2, dtype=torch.float64, device=alphabet.device)
     for begin in range(train, end, _READ_BLOCK):
+<<<<<<< HEAD
         text, start = corpus.text(begin, min(begin + _READ_BLOCK, end), context=ORDER)
         where = addresses.addresses(text, _PATTERNS, start)
+=======
+        text, start = corpus.text(begin, min(begin + _READ_BLOCK, end), context=order)
+        where = addresses.addresses(text, patterns, slice(start, None))
+>>>>>>> bench
         target = column_of[text.tokens[start:]]
         p = torch.full((len(target), len(alphabet)), 1.0 / len(alphabet), device=target.device)
         for table, locations, taken in zip(tables, where, discounts, strict=True):
@@ -65,15 +81,21 @@ def measure(corpus: Corpus, train: int, end: int, *, vocab: int) -> Baseline:
         both = torch.stack([unigram[target], p.gather(1, target.clamp(min=0)[:, None])[:, 0]])
         hit = torch.where(target >= 0, (1 - share) * both, share / max(unseen, 1))
         nats -= hit.double().log().sum(1)
-    return Baseline(*(nats / max(end - train, 1)).tolist())
+    unigram_nats, ngram_nats = (nats / max(end - train, 1)).tolist()
+    return unigram_nats, ngram_nats
 
 
-def _tables(corpus: Corpus, train: int) -> list[Counters]:
-    """Counters of each order, continuation counts but in the last."""
+def _tables(corpus: Corpus, train: int, patterns: tuple[str, ...]) -> list[Counters]:
+    """Counters of each pattern, continuation counts but in the last."""
     keys: list[list[Tensor]] = []
     for begin in range(0, train, _BLOCK):
+<<<<<<< HEAD
         text, start = corpus.text(begin, min(begin + _BLOCK, train), context=ORDER)
         where = addresses.addresses(text, _PATTERNS, start)
+=======
+        text, start = corpus.text(begin, min(begin + _BLOCK, train), context=len(patterns) - 1)
+        where = addresses.addresses(text, patterns, slice(start, None))
+>>>>>>> bench
         keys.append(list(where << counters.TOKEN_BITS | text.tokens[start:]))
     orders = [torch.cat(column) for column in zip(*keys, strict=True)]
     lower = [counters.continuations(a, b) for a, b in pairwise(orders)]

@@ -26,6 +26,7 @@ COMMANDS = {
     "train": ("lior_cli.train:train", "Learn a model from text."),
     "eval": ("lior_cli.eval:evaluate", "Score a model on text, in bits per byte."),
     "generate": ("lior_cli.generate:generate", "Continue a prompt."),
+    "bench": ("lior_cli.bench:bench", "Compare recipes with their peers."),
     "plugins": ("lior_cli.plugins:plugins", "List or check the installed plugins."),
     "config": ("lior_cli.config:config", "List, show, copy or check recipes."),
 }

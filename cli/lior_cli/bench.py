@@ -1,0 +1,115 @@
+"""``lior bench``: recipes beside their peers, on the same bytes and the same machine."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from lior.bench.results import Results
+
+QUICK_RECIPES = "fast"
+RECIPES = "fast,default"
+
+
+@click.command()
+@click.argument("text", nargs=-1)
+@click.option(
+    "--recipes",
+    metavar="NAME,...",
+    help=f"Recipes: shipped names or TOML files.  [default: {RECIPES}; {QUICK_RECIPES} with --quick]",
+)
+@click.option(
+    "--peers",
+    default="all",
+    show_default=True,
+    metavar="NAME,...",
+    help="ngram, ppmd, zlib, lzma, zstd, zpaq, transformer.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Runs of what is random, with the seeds 0, 1, ...; medians and ranges are reported.",
+)
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Cut each text to 200 kB, train the transformer for 5 seconds, and check the orderings above.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Directory for bench.json, bench.md and bench.png, new or empty.  [default: runs/bench-TIME]",
+)
+@click.option("--field", default="text", show_default=True, help="Key of the text in JSON Lines.")
+@click.option("--quiet", is_flag=True, help="Print no progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+def bench(
+    text: tuple[str, ...],
+    recipes: str | None,
+    peers: str,
+    seeds: int,
+    quick: bool,
+    out: Path | None,
+    field: str,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Compare recipes with their peers.
+
+    Each TEXT is a comparison of its own; without TEXT it is the Python
+    language reference. Every system learns the first 90 % of the bytes
+    and scores the rest, in a process of its own, one after the other.
+    bench.json is written after each of them. A peer that is not installed
+    (`pip install 'lior[bench]'` installs most) or fails is reported with the reason.
+
+    With --quick every recipe must beat the n-gram of order 4 (static) and PPMd
+    (online); the exit code is 1 when one does not. Times are never checked.
+    """
+    from lior.bench import runner
+    from lior.bench.systems import split_peers
+    from lior.config import load, split_names
+
+    chosen = tuple(split_names(recipes or (QUICK_RECIPES if quick else RECIPES)))
+    for recipe in chosen:
+        load(recipe, env={})  # a mistyped name shows now and not after an hour
+    settings = runner.Settings(
+        paths=text,
+        recipes=chosen,
+        peers=split_peers(peers),
+        seeds=seeds,
+        quick=quick,
+        field=field,
+        command=shlex.join(["lior", *sys.argv[1:]]),
+    )
+
+    def say(line: str) -> None:
+        if not quiet:
+            click.echo(line, err=True)
+
+    out = out or Path("runs") / f"bench-{time.strftime('%Y%m%d-%H%M%S')}"
+    results = runner.bench(settings, out, say)
+    if as_json:
+        click.echo(json.dumps(results.summary()))
+    else:
+        _report(results, out)
+    if quick:
+        runner.check(settings, results, say)
+
+
+def _report(results: Results, out: Path) -> None:
+    from lior.bench import report
+    from lior_cli.tables import echo_table
+
+    for text in results.about["texts"]:
+        click.echo(f"{text['name']}, {text['scored_bytes']:,} bytes scored")
+        echo_table(*report.table([r for r in results.rows.values() if r.key.text == text["name"]]))
+    click.echo(f"Written: {', '.join(str(path) for path in sorted(out.iterdir()))}")

@@ -1,0 +1,160 @@
+"""What is measured, and by which command."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+import lior
+from lior._suggest import did_you_mean, sentences
+from lior.bench import children
+from lior.bench.children import Skipped, Unmeasured
+from lior.bench.results import Key, Results, Run
+from lior.bench.texts import HOLDOUT, BenchText
+from lior.errors import UsageError
+
+PEERS = {
+    "ngram": {
+        "ngram4": "Kneser-Ney order 4",
+        "ngram6": "Kneser-Ney order 6",
+        "ngram8": "Kneser-Ney order 8",
+    },
+    "ppmd": {"ppmd": "PPMd order 6"},
+    "zlib": {"zlib": "zlib -9"},
+    "lzma": {"lzma": "lzma -9e"},
+    "zstd": {"zstd": "zstd -22"},
+    "zpaq": {"zpaq": "zpaq -m5"},
+    "transformer": {},
+}
+"""Peer as ``--peers`` names it -> name in :mod:`lior.bench.peers` -> name in the report."""
+
+TRANSFORMER_SCALES = (1, 10)
+"""Training times of the transformer, in those of a recipe."""
+
+QUICK_SECONDS = 5.0
+"""Training time of the transformer in a quick comparison."""
+
+TRANSFORMER = Path(lior.__file__).resolve().parents[1] / "tests" / "bench" / "transformer.py"
+"""In the source tree only: the product has no autograd."""
+
+Measure = Callable[[int | None], Iterator[Run]]
+
+
+@attrs.frozen
+class System:
+    """One system on one text: for every seed one :class:`Run` for each of its modes, in their order."""
+
+    name: str
+    modes: tuple[str, ...]
+    random: bool
+    """Whether the seed matters; where it does not one run is enough."""
+    measure: Measure
+
+    def keys(self, text: BenchText) -> list[Key]:
+        """The rows that it fills."""
+        return [Key(text.name, self.name, mode) for mode in self.modes]
+
+
+def split_peers(names: str) -> tuple[str, ...]:
+    """The peers in a comma-separated list, or all of them for ``all``.
+
+    Raises
+    ------
+    UsageError
+        When there is no such peer.
+    """
+    if names == "all":
+        return tuple(PEERS)
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    for name in chosen:
+        if name not in PEERS:
+            known = f"Known: {', '.join(PEERS)}."
+            raise UsageError(sentences(f"--peers: no peer {name!r}.", did_you_mean(name, PEERS), known))
+    return tuple(dict.fromkeys(chosen))
+
+
+def systems(
+    text: BenchText, recipes: Sequence[str], peers: Sequence[str], results: Results, *, quick: bool
+) -> Iterator[System]:
+    """All systems of a text, recipes first: the transformer asks ``results`` for their times."""
+    for recipe in recipes:
+        yield System(recipe_name(recipe), ("static", "online"), True, partial(_recipe, recipe, text))
+    for peer in peers:
+        mode = "static" if peer == "ngram" else "online"
+        for name, shown in PEERS[peer].items():
+            yield System(shown, (mode,), False, partial(_peer, name, text))
+    if "transformer" in peers:
+        yield from _transformers(text, recipes, results, quick=quick)
+
+
+def recipe_name(recipe: str) -> str:
+    """The name of a recipe in the report."""
+    return f"lior {recipe}"
+
+
+def _recipe(recipe: str, text: BenchText, seed: int | None) -> Iterator[Run]:
+    """Train once, score twice; each is a process, and the larger one's memory counts."""
+    cli, device = ["-m", "lior_cli.main"], ["--device", "cpu"]  # where the peers are
+    with tempfile.TemporaryDirectory(prefix="lior-bench-") as folder:
+        run = str(Path(folder) / "run")
+        train = [*cli, "train", text.path, "--config", recipe, "--out", run, "--seed", str(seed)]
+        trained = children.ask([*train, "--holdout", str(HOLDOUT), *device, "--quiet", "--json"])
+        summary = trained.answer
+        if summary["val_bytes"] != text.scored:
+            raise Unmeasured(f"it holds {summary['val_bytes']} bytes out, the others {text.scored}")
+        seconds = summary["seconds"]["total"] - summary["seconds"]["validate"]
+        for mode in ([], ["--online"]):
+            scored = children.ask([*cli, "eval", run, *mode, *device, "--quiet", "--json"])
+            yield Run(
+                seed=seed,
+                nats=scored.answer["nats_per_byte"] * scored.answer["bytes"],
+                bytes=scored.answer["bytes"],
+                train_seconds=seconds,
+                score_seconds=scored.answer["seconds"],
+                peak_rss_bytes=max(trained.peak_rss_bytes, scored.peak_rss_bytes),
+            )
+
+
+def _peer(name: str, text: BenchText, seed: int | None) -> Iterator[Run]:
+    yield _run(children.ask(["-m", "lior.bench.peers", name, text.path, str(text.split)]), text, seed)
+
+
+def _transformers(
+    text: BenchText, recipes: Sequence[str], results: Results, *, quick: bool
+) -> Iterator[System]:
+    if quick:
+        measure = partial(_transformer, lambda: QUICK_SECONDS, text)
+        yield System(f"transformer {QUICK_SECONDS:g} s", ("static",), True, measure)
+        return
+    matched = "default" if "default" in recipes or not recipes else recipes[0]
+    for scale in TRANSFORMER_SCALES:
+        limit = partial(_time_of, matched, text, results, scale)
+        name = f"transformer {scale}x {matched}"
+        yield System(name, ("static",), True, partial(_transformer, limit, text))
+
+
+def _time_of(recipe: str, text: BenchText, results: Results, scale: int) -> float:
+    """``scale`` times the seconds that ``recipe`` took to train."""
+    row = results.rows.get(Key(text.name, recipe_name(recipe), "static"))
+    seconds = row.number("train_seconds") if row else None
+    if seconds is None:
+        raise Skipped(f"recipe {recipe} gave no time to match")
+    return scale * seconds
+
+
+def _transformer(limit: Callable[[], float], text: BenchText, seed: int | None) -> Iterator[Run]:
+    if not TRANSFORMER.is_file():
+        raise Skipped("it needs lior's source tree (tests/bench/transformer.py): lior itself has no autograd")
+    options = {"--split": text.split, "--seconds": limit(), "--seed": seed}
+    flags = [str(part) for pair in options.items() for part in pair]
+    yield _run(children.ask([str(TRANSFORMER), text.path, *flags]), text, seed)
+
+
+def _run(reply: children.Reply, text: BenchText, seed: int | None) -> Run:
+    answer: dict[str, Any] = {name: reply.answer[name] for name in ("nats", "train_seconds", "score_seconds")}
+    return Run(seed=seed, bytes=text.scored, peak_rss_bytes=reply.peak_rss_bytes, **answer)

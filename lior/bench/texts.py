@@ -1,0 +1,115 @@
+"""The texts of a comparison: every system reads the same bytes and the same split.
+
+``python -m lior.bench.texts FOLDER FIELD LIMIT [PATH ...]`` writes each text to a
+file of FOLDER and prints a JSON list. It is a process of its own because
+reading texts takes torch (see :mod:`lior.bench`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from lior.bench import children
+from lior.errors import DataError, LiorError
+
+HOLDOUT = 0.1
+"""Share of the bytes at the end of a text that is scored."""
+
+MIN_BYTES = 1000
+"""Of a shorter text a tenth says nothing."""
+
+
+@attrs.frozen
+class BenchText:
+    """One text on disk."""
+
+    name: str
+    """The path as it was given, or the name of the embedded corpus."""
+    path: str
+    """File that holds the bytes."""
+    bytes: int
+    split: int
+    """Bytes that are learned; the rest is scored."""
+    sha256: str
+
+    @property
+    def scored(self) -> int:
+        """Bytes that are scored."""
+        return self.bytes - self.split
+
+    def summary(self) -> dict[str, Any]:
+        """The text's entry in the report; the copy on disk is gone by then."""
+        return {
+            "name": self.name,
+            "bytes": self.bytes,
+            "train_bytes": self.split,
+            "scored_bytes": self.scored,
+            "sha256": self.sha256,
+        }
+
+
+def prepare(paths: Sequence[str], folder: Path, *, field: str, limit: int) -> list[BenchText]:
+    """Write ``paths``, or the embedded corpus if there is none, to ``folder``, in a child process.
+
+    Parameters
+    ----------
+    field
+        Key of the text in JSON Lines.
+    limit
+        Bytes after which a text is cut; 0 keeps all of it.
+
+    Raises
+    ------
+    DataError
+        When a text cannot be read or is shorter than :data:`MIN_BYTES`.
+    """
+    command = ["-m", __name__, str(folder), field, str(limit), *dict.fromkeys(paths)]
+    try:
+        answer = children.ask(command, stdin=None).answer
+    except children.Unmeasured as fault:
+        raise DataError(f"the texts cannot be read: {fault}") from fault
+    if "fault" in answer:
+        raise DataError(answer["fault"])
+    return [BenchText(**text) for text in answer["texts"]]
+
+
+def write(paths: Sequence[str], folder: Path, *, field: str, limit: int) -> list[BenchText]:
+    """As :func:`prepare`, in this process."""
+    return [
+        _write_one(path, folder / f"text{number}", field=field, limit=limit)
+        for number, path in enumerate(paths or [""])
+    ]
+
+
+def _write_one(path: str, file: Path, *, field: str, limit: int) -> BenchText:
+    from lior import corpus, fitting
+
+    sources = corpus.read([path] if path else [], field=field)
+    # One document: a compressor knows no other kind of text, and all are to read the same.
+    data = b"".join(source.data for source in sources)[: limit or None]
+    name = (path or corpus.EMBEDDED).encode("utf-8", "replace").decode()  # file names need not be UTF-8
+    if len(data) < MIN_BYTES:
+        raise DataError(f"{name}: {len(data)} bytes are too few to compare on; give at least {MIN_BYTES}")
+    file.write_bytes(data)
+    split = fitting.split(len(data), holdout=HOLDOUT, tail=0.0).train
+    return BenchText(name, str(file), len(data), split, hashlib.sha256(data).hexdigest())
+
+
+def main(folder: str, field: str, limit: str, *paths: str) -> None:
+    """Print ``{"texts": [...]}``, or ``{"fault": line}`` for what the user can mend."""
+    try:
+        written = write(paths, Path(folder), field=field, limit=int(limit))
+        print(json.dumps({"texts": [attrs.asdict(text) for text in written]}))
+    except LiorError as error:
+        print(json.dumps({"fault": str(error)}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,273 @@
+"""`lior bench`: every system is a row, whatever happens to it, and orderings decide the exit code."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import attrs
+import pytest
+
+from lior.bench import children, texts
+from lior.bench.results import NUMBERS
+from lior.bench.systems import split_peers
+from lior.errors import UsageError
+
+ROW = {"text", "system", "mode", "status", "reason", *NUMBERS, "spread", "seeds", "runs"}
+TOP = {"format", "complete", "command", "date", "machine", "settings", "texts", "rows", "orderings"}
+MACHINE = {"cpu", "cores", "platform", "python", "versions", "variables"}
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture
+def without(tmp_path):
+    """A folder for ``PYTHONPATH`` where a module is not to be had."""
+
+    def make(*modules: str):
+        folder = tmp_path / "absent"
+        folder.mkdir()
+        for module in modules:
+            (folder / f"{module}.py").write_text(f"raise ModuleNotFoundError('no', name={module!r})")
+        return folder
+
+    return make
+
+
+def test_quick_with_a_peer_and_the_picture_missing(lior, sample, without, tmp_path):
+    names = "ngram,ppmd,zlib"
+    done = lior(
+        "bench", str(sample), "--quick", "--peers", names, "--out", "b", "--json",
+        path=without("pyppmd", "matplotlib"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    out = tmp_path / "work" / "b"
+    assert found == json.loads((out / "bench.json").read_text())
+    assert set(found) == TOP
+    assert found["complete"] is True
+    assert set(found["machine"]) == MACHINE
+    assert found["settings"] == {"recipes": ["fast"], "peers": names.split(","), "seeds": 1, "quick": True}
+    assert found["command"].endswith(f"--peers {names} --out b --json")
+    [text] = found["texts"]
+    assert (text["bytes"], text["train_bytes"], text["scored_bytes"]) == (60_000, 54_000, 6_000)
+    assert all(set(row) == ROW for row in found["rows"])
+    rows = {(row["system"], row["mode"]): row for row in found["rows"]}
+    skipped = rows.pop(("PPMd order 6", "online"))
+    assert skipped["status"] == "skipped"
+    assert skipped["reason"] == "pyppmd is not installed; pip install 'lior[bench]'"
+    assert skipped["bits_per_byte"] is None
+    assert len(rows) == 6
+    for row in rows.values():
+        assert (row["status"], row["reason"]) == ("ok", None)
+        assert row["nats_per_byte"] == pytest.approx(row["bits_per_byte"] * math.log(2))
+        assert 0.5 < row["bits_per_byte"] < 5
+        assert row["peak_rss_bytes"] > 2**23
+        assert row["runs"][0]["bytes"] == 6_000
+    assert rows["lior fast", "online"]["bits_per_byte"] < rows["lior fast", "static"]["bits_per_byte"]
+    assert rows["lior fast", "static"]["seeds"] == [0]
+    assert rows["zlib -9", "online"]["seeds"] == [None]
+    assert [claim["holds"] for claim in found["orderings"]] == [True, None]
+    assert "holds: lior fast static" in done.stderr
+    assert "not checked: lior fast online" in done.stderr
+    assert "no picture: matplotlib is not installed; pip install 'lior[bench]'" in done.stderr
+    assert not (out / "bench.png").exists()
+    page = (out / "bench.md").read_text()
+    assert "| PPMd order 6 | online | skipped: pyppmd is not installed; pip install 'lior[bench]' |" in page
+    assert "bench.png" not in page
+
+
+# --- with children that only say what they are told to ---
+
+
+class Fake:
+    """Stands for :func:`lior.bench.children.ask`: answers by the first word that is in the command."""
+
+    def __init__(self, **bits: object) -> None:
+        self.bits = {"static": 2.0, "online": 1.5, "ngram": 2.2, "ppmd": 1.9, "zlib": 3.0} | bits
+        self.commands: list[list[str]] = []
+
+    def __call__(self, arguments, *, stdin=None):
+        words = [str(argument) for argument in arguments]
+        if "lior.bench.texts" in words:
+            folder, field, limit, *paths = words[2:]
+            written = texts.write(paths, Path(folder), field=field, limit=int(limit))
+            return children.Reply({"texts": [attrs.asdict(text) for text in written]}, 300)
+        self.commands.append(words)
+        if "train" in words:
+            seconds = {"total": 9.0, "validate": 2.0}
+            return children.Reply({"val_bytes": 6000, "seconds": seconds}, 100)
+        name = words[2][:5].rstrip("4678") if words[1] == "lior.bench.peers" else "static"
+        name = "online" if "--online" in words else "transformer" if "--seconds" in words else name
+        value = self.bits[name]
+        value = value(words) if callable(value) else value
+        if isinstance(value, BaseException):
+            raise value
+        nats = value * math.log(2)
+        answer = {"nats": nats * 6000, "train_seconds": 1.0, "score_seconds": 0.5}
+        return children.Reply(answer | {"nats_per_byte": nats, "bytes": 6000, "seconds": 3.0}, 200)
+
+
+@pytest.fixture
+def bench(command, monkeypatch, sample, tmp_path):
+    """Run `lior bench` with a :class:`Fake`; returns the outcome and what ``bench.json`` holds."""
+
+    def run(fake, *args):
+        monkeypatch.setattr(children, "ask", fake)
+        outcome = command("bench", sample, "--out", "b", "--quiet", *args)
+        file = tmp_path / "work" / "b" / "bench.json"
+        return outcome, json.loads(file.read_text()) if file.exists() else None
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("worse", "said"),
+    [
+        ({"static": 2.3}, "lior fast static (2.3000) < Kneser-Ney order 4 static (2.2000)"),
+        ({"online": 1.9}, "lior fast online (1.9000) < PPMd order 6 online (1.9000)"),
+        ({"online": children.Unmeasured("broke")}, "lior fast online (failed: broke)"),
+        ({"ppmd": children.Unmeasured("broke")}, "PPMd order 6 online (failed: broke)"),
+    ],
+)
+def test_an_ordering_that_fails_is_exit_code_one_and_a_line(bench, worse, said, sample):
+    outcome, found = bench(Fake(**worse), "--quick", "--peers", "ngram,ppmd")
+    assert outcome.code == 1
+    assert outcome.err.count("\n") == 1
+    assert outcome.err.startswith("lior: error: an ordering does not hold: ")
+    assert said in outcome.err
+    assert found["complete"] is True
+    assert [claim["holds"] for claim in found["orderings"]].count(False) == 1
+
+
+def test_orderings_are_for_quick_only(bench):
+    outcome, found = bench(Fake(static=9.0), "--recipes", "fast", "--peers", "ngram")
+    assert outcome.code == 0
+    assert found["orderings"] == []
+
+
+def test_a_peer_that_fails_is_a_row(bench):
+    outcome, found = bench(
+        Fake(zlib=children.Unmeasured("it broke | badly")), "--recipes", "fast", "--peers", "zlib"
+    )
+    assert outcome.code == 0
+    assert [row["status"] for row in found["rows"]] == ["ok", "ok", "failed"]
+    assert found["rows"][-1]["reason"] == "it broke | badly"
+    assert "failed: it broke | badly" in outcome.out
+
+
+def test_interrupted_keeps_the_rows(bench, tmp_path):
+    outcome, found = bench(Fake(ppmd=KeyboardInterrupt()), "--peers", "zlib,ppmd", "--recipes", "fast")
+    assert outcome.code == 130
+    assert outcome.err == "lior: error: interrupted: b keeps the 3 rows that were measured\n"
+    assert found["complete"] is False
+    assert [row["system"] for row in found["rows"]] == ["lior fast", "lior fast", "zlib -9"]
+    assert "Interrupted" in (tmp_path / "work" / "b" / "bench.md").read_text()
+
+
+def test_rows_are_on_disk_before_the_next_system_runs(bench, tmp_path):
+    kept = []
+
+    def peek(words):
+        kept.append(len(json.loads((tmp_path / "work" / "b" / "bench.json").read_text())["rows"]))
+        return 3.0
+
+    bench(Fake(static=peek, online=peek, zlib=peek), "--peers", "zlib", "--recipes", "fast")
+    assert kept == [0, 1, 2]
+
+
+def test_seeds_give_medians_and_ranges(bench):
+    by_seed = {"0": 2.0, "1": 2.6, "2": 2.1}
+    fake = Fake()
+
+    def of_seed(words):
+        trained = [command for command in fake.commands if "train" in command][-1]
+        return by_seed[trained[trained.index("--seed") + 1]]
+
+    fake.bits["static"] = of_seed
+    outcome, found = bench(fake, "--recipes", "fast", "--peers", "zlib", "--seeds", 3)
+    row, _, peer = found["rows"]
+    assert row["seeds"] == [0, 1, 2]
+    assert row["bits_per_byte"] == pytest.approx(2.1)
+    assert row["spread"]["bits_per_byte"] == pytest.approx([2.0, 2.6])
+    assert row["train_seconds"] == 7.0
+    assert len(peer["runs"]) == 1
+    assert "2.1000 (2.0000–2.6000)" in outcome.out
+
+
+def test_the_transformer_gets_the_time_of_the_default_recipe(bench):
+    fake = Fake(transformer=2.7)
+    _, found = bench(fake, "--peers", "transformer")
+    times = [c[c.index("--seconds") + 1] for c in fake.commands if "--seconds" in c]
+    assert times == ["7.0", "70.0"]
+    assert [row["system"] for row in found["rows"][-2:]] == [
+        "transformer 1x default",
+        "transformer 10x default",
+    ]
+
+
+def test_without_the_source_tree_there_is_no_transformer(bench, monkeypatch, tmp_path):
+    monkeypatch.setattr("lior.bench.systems.TRANSFORMER", tmp_path / "absent.py")
+    _, found = bench(Fake(), "--quick", "--peers", "transformer")
+    assert found["rows"][-1]["status"] == "skipped"
+    assert "source tree" in found["rows"][-1]["reason"]
+
+
+def test_no_time_to_match_is_no_transformer(bench):
+    _, found = bench(Fake(static=children.Unmeasured("broke")), "--peers", "transformer", "--recipes", "fast")
+    assert {row["reason"] for row in found["rows"][2:]} == {"recipe fast gave no time to match"}
+
+
+def test_another_split_is_not_compared(bench, tmp_path):
+    class Other(Fake):
+        def __call__(self, arguments, **options):
+            reply = super().__call__(arguments, **options)
+            return children.Reply(reply.answer | {"val_bytes": 5999}, 1) if "train" in arguments else reply
+
+    _, found = bench(Other(), "--peers", "zlib", "--recipes", "fast")
+    assert found["rows"][0]["reason"] == "it holds 5999 bytes out, the others 6000"
+
+
+def test_page_and_picture(bench, tmp_path):
+    pytest.importorskip("matplotlib")
+    bench(Fake(), "--recipes", "fast", "--peers", "ngram,ppmd,zlib")
+    out = tmp_path / "work" / "b"
+    assert (out / "bench.png").read_bytes()[:8] == PNG
+    page = (out / "bench.md").read_text()
+    assert "](bench.png)" in page
+    table = [line for line in page.splitlines() if line.startswith("| ")]
+    assert [line.split(" | ")[0] for line in table[2:5]] == ["| lior fast", "| PPMd order 6", "| lior fast"]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["--recipes", "fsat"], 2, "fsat: no such recipe and no such file. Did you mean 'fast'?"),
+        (["--peers", "zlip"], 2, "--peers: no peer 'zlip'. Did you mean 'zlib'?"),
+        (["--seeds", "0"], 2, "'--seeds'"),
+        (["nowhere.txt"], 1, "nowhere.txt: no such file or folder"),
+        (["short.txt"], 1, "short.txt: 5 bytes are too few to compare on; give at least 1000"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_at_once(command, tmp_path, args, code, said):
+    (tmp_path / "work" / "short.txt").write_text("short")
+    outcome = command("bench", *args, "--out", "b")
+    assert outcome.code == code
+    assert said in outcome.err.splitlines()[-1]
+
+
+def test_a_full_directory_is_left_alone(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(children, "ask", Fake())
+    out = tmp_path / "work" / "b"
+    out.mkdir()
+    (out / "mine").write_text("x")
+    outcome = command("bench", "--out", "b")
+    assert (outcome.code, [path.name for path in out.iterdir()]) == (1, ["mine"])
+    assert "the directory is not empty; nothing was touched" in outcome.err
+
+
+def test_peers_by_name():
+    assert split_peers("zlib, ppmd,zlib") == ("zlib", "ppmd")
+    assert "transformer" in split_peers("all")
+    with pytest.raises(UsageError, match="Known: ngram, ppmd"):
+        split_peers("nothing")
