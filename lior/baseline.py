@@ -65,13 +65,8 @@ def nats_per_token(corpus: Corpus, train: int, end: int, *, vocab: int, order: i
     unigram = seen[alphabet] / train
     nats = torch.zeros(2, dtype=torch.float64, device=alphabet.device)
     for begin in range(train, end, _READ_BLOCK):
-<<<<<<< HEAD
-        text, start = corpus.text(begin, min(begin + _READ_BLOCK, end), context=ORDER)
-        where = addresses.addresses(text, _PATTERNS, start)
-=======
         text, start = corpus.text(begin, min(begin + _READ_BLOCK, end), context=order)
-        where = addresses.addresses(text, patterns, slice(start, None))
->>>>>>> bench
+        where = addresses.addresses(text, patterns, start)
         target = column_of[text.tokens[start:]]
         p = torch.full((len(target), len(alphabet)), 1.0 / len(alphabet), device=target.device)
         for table, locations, taken in zip(tables, where, discounts, strict=True):
@@ -89,13 +84,8 @@ def _tables(corpus: Corpus, train: int, patterns: tuple[str, ...]) -> list[Count
     """Counters of each pattern, continuation counts but in the last."""
     keys: list[list[Tensor]] = []
     for begin in range(0, train, _BLOCK):
-<<<<<<< HEAD
-        text, start = corpus.text(begin, min(begin + _BLOCK, train), context=ORDER)
-        where = addresses.addresses(text, _PATTERNS, start)
-=======
         text, start = corpus.text(begin, min(begin + _BLOCK, train), context=len(patterns) - 1)
-        where = addresses.addresses(text, patterns, slice(start, None))
->>>>>>> bench
+        where = addresses.addresses(text, patterns, start)
         keys.append(list(where << counters.TOKEN_BITS | text.tokens[start:]))
     orders = [torch.cat(column) for column in zip(*keys, strict=True)]
     lower = [counters.continuations(a, b) for a, b in pairwise(orders)]

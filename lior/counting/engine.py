@@ -16,6 +16,12 @@ from lior.counting.layout import Learned, Plan, Rates, Work
 from lior.counting.locations import Store
 from lior.counting.stream import Alphabet, Stretch
 
+AHEAD = 1 << 15
+"""How far after its last token a memory that stands still is taken to be read, in tokens.
+
+What was written last is then a little old, as it is for most of the text that follows.
+"""
+
 _BLOCK = 2048
 _PRUNE_TO = 0.8
 
@@ -31,14 +37,15 @@ class Schedule:
     weight: tuple[float, ...]
     token: tuple[float, ...]
     table: tuple[float, ...]
-    logit: tuple[float, ...]
+    logit: tuple[float, ...] | None = None
+    """None leaves the counters alone: they serve every use of the memory, and so do their logits."""
     bias: float = 2e-3
     secondary: float = 2e-3
 
     def at(self, progress: float) -> Rates:
         """The step sizes when a share ``progress`` of the run is over."""
-        ends = (self.weight, self.token, self.table, self.logit)
-        moving = (first * (last / first) ** progress for first, last in ends)
+        ends = (self.weight, self.token, self.table, self.logit or (0.0, 0.0))
+        moving = (first * (last / first) ** progress if first else 0.0 for first, last in ends)
         return Rates(*moving, self.bias, self.secondary)
 
 
@@ -97,7 +104,7 @@ class Engine:
             end = min(begin + _BLOCK, hi)
             chosen = np.flatnonzero((positions >= begin) & (positions < end))
             if len(chosen):
-                here = self._stretch(tokens[:end], depth[:end], begin, self.clock)
+                here = self._stretch(tokens[:end], depth[:end], begin, self.clock + AHEAD)
                 here = Stretch(*(column[positions[chosen] - begin] for column in here))
                 rows = np.empty((len(chosen), len(alphabet)), np.float32)
                 stream.run(
@@ -118,7 +125,7 @@ class Engine:
         known, work = _alphabet(alphabet), self._room(self.window, len(alphabet))
         size = _BLOCK // self.window * self.window
         for lo, hi in piece.blocks(size):
-            here = self._stretch(piece.tokens[:hi], piece.depth[:hi], lo, None if write else self.clock)
+            here = self._stretch(piece.tokens[:hi], piece.depth[:hi], lo, None if write else self.clock + AHEAD)
             self._expect(here)
             rows, first = out[lo - piece.start : hi - piece.start], 0
             while first < hi - lo:

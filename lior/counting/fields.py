@@ -26,6 +26,7 @@ _LF, _SPACE = 10, 32
 FIELDS = (
     "word", "word-1", "word-2", "word-3", "column", "half", "above", "margin", "stop", "marks",
     "opening", "heading", "suffix", "shape", "after", "after-2", "next", "next-2", "next-3", "length",
+    "bag", "name", "sentence", "closing", "suffix-2",
 )  # fmt: skip
 """Names of the fields; ``docs/interfaces.md`` describes them."""
 
@@ -76,9 +77,10 @@ def compute(tokens, depth, out):
     single = np.full(257, -1, np.int64)
     pair = np.full(_PAIRS, -1, np.int64)
     back1, back2 = np.full(len(tokens), -1, np.int64), np.full(len(tokens), -1, np.int64)
-    # opening word of the line, its place; heading, its place, whether it is being read; marks; shape, its
-    # place; last stop, its place; suffix
-    s = np.zeros(10, np.int64)
+    # 0 opening word of the line; 1 heading, 2 its place, 3 whether it is being read; 4 marks; 5 shape, 6 its
+    # place; 7 last stop, 8 its place; 9 suffix; 10 last name, 11 its place; 12 words of the sentence;
+    # 13 last word of the line before; 14 suffix of the word before
+    s = np.zeros(15, np.int64)
     for t in range(len(tokens)):
         if depth[t] == 0 or t == 0:
             begin = t - depth[t]
@@ -110,6 +112,8 @@ def _take(tokens, depth, t, words, ends, line, s):
             s[5] = (s[5] * 8 & 0xFFF) ^ (token << 16)
             s[6] = t
             s[7], s[8] = token + 1, t
+        if token in (46, 33, 63, _LF):  # . ! ?
+            s[12] = 0
     if token == _LF:
         if line[0] == t - 1:  # an empty line: the next one is the heading of a paragraph
             s[1], s[2], s[3] = 0, t, 1
@@ -117,6 +121,7 @@ def _take(tokens, depth, t, words, ends, line, s):
             s[3] = 0
         line[1], line[0] = line[0], t
         s[0] = 0
+        s[13] = words[1] if t - ends[1] <= _GAP else 0
     elif s[3] == 1 and t - s[2] <= _WORD:
         s[1] = mix(s[1], token + 1)
 
@@ -131,6 +136,10 @@ def _end_word(tokens, depth, t, words, ends, line, s):
     ends[1] = t - 1
     if s[0] == 0:
         s[0] = words[1]
+    elif tokens[t - 1 - run] != fold(tokens[t - 1 - run]):  # a capital, and not because a line begins
+        s[10], s[11] = words[1], t
+    s[12] = min(s[12], 4) + 1 if fresh else 1
+    s[14] = s[9] if fresh else 0
     if t - s[6] > _GAP:
         s[5] = 0
     s[5] = (s[5] * 8 + min(run, 7)) & 0xFFF
@@ -161,6 +170,11 @@ def _write(tokens, depth, t, run, words, ends, line, s, out):
     out[12] = s[9] if near else 0
     out[13] = s[5] if t - s[6] <= _GAP else 0
     out[19] = run
+    out[20] = words[1] + words[2] if near else 0
+    out[21] = s[10] if t - s[11] <= _GAP else 0
+    out[22] = s[12] + 1 if near else 0
+    out[23] = s[13] if column <= _LINE else 0
+    out[24] = s[14] if near else 0
 
 
 @njit

@@ -24,6 +24,8 @@ JOINT = 6
 """Patterns whose states for a token are looked up together: 4 states each."""
 ESTIMATION_BINS = 24
 LONGEST_BINS = 6
+PLACES = 12
+"""Places in a word × lengths of the longest context, for the weights of single tokens."""
 
 GATES = {
     "longest": 0,
@@ -75,7 +77,7 @@ class Learned(NamedTuple):
     """Weights of all patterns for each value of each gate, ``(rows, S)``."""
     gated_square: NDArray[np.float32]
     token: NDArray[np.float32]
-    """What each token adds to the weight of each pattern, ``(S, V)``."""
+    """What each token adds to the weight of each pattern: everywhere, and by place, ``(1 + PLACES, S, V)``."""
     state: NDArray[np.float32]
     """Logit of a counter's state: count, rest, first, and where else the token is known, ``(S, …)``."""
     age: NDArray[np.float32]
@@ -143,16 +145,17 @@ def plan(
 def fresh(plan: Plan, vocab: int) -> Learned:
     """Nothing learned: every pattern with the same small weight, everything else 0."""
     patterns = len(plan.parent)
-    first = np.float32(0.3 / patterns)
+    first = np.full(patterns, 0.3 / patterns, np.float32)
+    first[: plan.nested] = 0.48 / plan.nested
     gated = np.zeros((plan.gate_begin[-1], patterns), np.float32)
     gated[: plan.gate_begin[1]] = first
     state = CONTEXT_BINS * COUNT_BINS * REST_BINS * 2
     return Learned(
-        own=np.full((patterns, CONFIDENCES), first, np.float32),
+        own=np.repeat(first[:, None], CONFIDENCES, 1),
         own_square=np.ones((patterns, CONFIDENCES), np.float32),
         gated=gated,
         gated_square=np.ones_like(gated),
-        token=np.zeros((patterns, vocab), np.float32),
+        token=np.zeros((1 + PLACES, patterns, vocab), np.float32),
         state=np.zeros((patterns, state), np.float32),
         age=np.zeros((patterns, AGE_BINS * AGE_COUNTS), np.float32),
         joint=np.zeros((len(plan.joint), 4**JOINT), np.float32),
@@ -166,7 +169,7 @@ def widen(learned: Learned, vocab: int) -> Learned:
     missing = vocab - len(learned.bias)
     if missing <= 0:
         return learned
-    bias, token = np.pad(learned.bias, (0, missing)), np.pad(learned.token, ((0, 0), (0, missing)))
+    bias, token = np.pad(learned.bias, (0, missing)), np.pad(learned.token, ((0, 0), (0, 0), (0, missing)))
     return learned._replace(bias=bias, token=token)
 
 
@@ -178,7 +181,7 @@ class Work(NamedTuple):
     present: NDArray[np.int64]
     """Patterns with a location, ``(W, S)``, of which the first ``tally[w, 0]`` count."""
     tally: NDArray[np.int64]
-    """How many patterns are present, how many counters were read, and the longest order, ``(W, 3)``."""
+    """How many patterns are present, how many counters were read, the longest order, the place, ``(W, 4)``."""
     confidence: NDArray[np.int64]
     """``(W, S)``."""
     row: NDArray[np.int64]
@@ -218,7 +221,7 @@ def work(plan: Plan, window: int, alphabet: int) -> Work:
     small = lambda *shape: np.zeros(shape, np.int32)  # noqa: E731
     floats = lambda *shape: np.zeros(shape, np.float32)  # noqa: E731
     return Work(
-        slot=ints(window, s), present=ints(window, s), tally=ints(window, 3), confidence=ints(window, s),
+        slot=ints(window, s), present=ints(window, s), tally=ints(window, 4), confidence=ints(window, s),
         row=ints(window, g), counter=ints(window, records), column=small(window, records),
         pattern=small(window, records), state=small(window, records), age=small(window, records),
         joint=small(window, j, a), log_p=floats(window, s, a), first=floats(window, a),
@@ -227,4 +230,4 @@ def work(plan: Plan, window: int, alphabet: int) -> Work:
     )  # fmt: skip
 
 
-assert len(FIELDS) == 20  # the gates of ``mixture.py`` count on their order
+assert len(FIELDS) == 25  # the gates of ``mixture.py`` count on their order

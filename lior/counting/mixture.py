@@ -96,6 +96,7 @@ def gate_rows(plan, fields, cell, tokens, work, w):
     bin = sure if u <= 1 else 3 if u <= 2 else 4 if u <= 5 else 5
     run = fields[19]
     place = 0 if run == 0 else 1 if run < 3 else 2 if run < 6 else 3
+    work.tally[w, 3] = 1 + place + 4 * (0 if longest <= 3 else 1 if longest <= 5 else 2)
     start = 1 if fields[4] == 1 else 0
     pair = mix(mix(int64(3), tokens[0]), tokens[1])
     for g in range(len(plan.gate_kind)):
@@ -275,9 +276,10 @@ def logits(store, learned, alphabet, work, w, tokens_of, z):
         weight = learned.own[i, work.confidence[w, i]]
         for g in range(work.row.shape[1]):
             weight += learned.gated[work.row[w, g], i]
-        row, own = work.log_p[w, i], learned.token[i]
+        row = work.log_p[w, i]
+        everywhere, here = learned.token[0, i], learned.token[work.tally[w, 3], i]
         for s in range(alphabet):
-            z[s] += (weight + own[tokens_of[s]]) * row[s]
+            z[s] += (weight + everywhere[tokens_of[s]] + here[tokens_of[s]]) * row[s]
 
 
 @njit(fastmath=True)
@@ -337,6 +339,8 @@ def table_steps(store, learned, rates, alphabet, tokens_of, target, time, work, 
         learned.state[i, work.state[w, r]] += rate * e
         learned.age[i, work.age[w, r]] += rate * e
         here = store.counters[work.counter[w, r]]
+        if rates.logit == 0:
+            continue
         # Most steps are far smaller than the grid; rounding at random keeps their mean.
         noise = float32((mix(time, i << 16 | int64(here.token)) >> 40) & 0xFFFF) * float32(1 / 65536)
         moved = float32(here.logit) + float32(rates.logit * LOGIT_ONE) * e + noise
@@ -350,9 +354,12 @@ def table_steps(store, learned, rates, alphabet, tokens_of, target, time, work, 
     rate = float32(rates.token)
     for a in range(work.tally[w, 0]):
         i = work.present[w, a]
-        row, own = work.log_p[w, i], learned.token[i]
+        row = work.log_p[w, i]
+        everywhere, here = learned.token[0, i], learned.token[work.tally[w, 3], i]
         for s in range(alphabet):
-            own[tokens_of[s]] += rate * error[s] * row[s]
+            step = rate * error[s] * row[s]
+            everywhere[tokens_of[s]] += step
+            here[tokens_of[s]] += step
 
 
 @njit(fastmath=True)

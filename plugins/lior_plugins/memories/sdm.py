@@ -33,6 +33,7 @@ PATTERNS = (
     "column 1", "above 1", "margin half 1", "opening word", "heading word", "suffix word", "shape word",
     "~1-4", "~1-6", "marks",
     "after after-2 1", "next next-2 1", "next next-2 next-3", "after next next-2",
+    "bag word", "name word", "sentence stop word", "closing word", "suffix-2 suffix word",
 )  # fmt: skip
 JOINTS = (
     "1 | 1-2 | 1-3 | 1-4 | 1-5 | 1-6",
@@ -58,18 +59,17 @@ class Sdm:
     discounts: tuple[float, ...] = option((0.7, 0.95, 1.1), help="discounts of counts 1, 2, 3 and more")
     novel_discounts: tuple[float, ...] = option((0.7, 1.0, 1.2), help="the same of continuation counts")
     recent: float = option(0.3, help="share of recent occurrences in a distribution", low=0.0, high=1.0)
-    static_recent: float = option(0.15, help="the same while nothing is written", low=0.0, high=1.0)
+    static_recent: float = option(0.0, help="the same while nothing is written", low=0.0, high=1.0)
     slowest: float = option(0.06, help="least rate at which recent occurrences fade", low=1e-4, high=0.5)
     window: int = option(16, help="tokens read before they are learned", low=1, high=64)
     budget: int = option(0, help="bytes for locations and counters; 0 is no limit", low=0)
     weight_rate: tuple[float, ...] = option((5e-4, 3e-5), help="step size of weights, first and last")
     token_rate: tuple[float, ...] = option((1e-3, 1e-4), help="step size of tokens' weights, first and last")
     table_rate: tuple[float, ...] = option((3e-3, 3e-4), help="step size of state tables, first and last")
-    logit_rate: tuple[float, ...] = option((5e-3, 5e-3), help="step size of counters' logits, first and last")
+    logit_rate: tuple[float, ...] = option((8e-3, 2e-3), help="step size of counters' logits, first and last")
     static_weight_rate: tuple[float, ...] = option((1e-4, 2e-5), help="step size of weights on the tail")
     static_token_rate: tuple[float, ...] = option((5e-4, 1e-4), help="step size of tokens' weights on the tail")
     static_table_rate: tuple[float, ...] = option((1e-3, 2e-4), help="step size of state tables on the tail")
-    static_logit_rate: tuple[float, ...] = option((6e-3, 2e-3), help="step size of logits on the tail")
 
     _engine: Engine = attrs.field(init=False, repr=False, eq=False)
     _transcript: Transcript = attrs.field(factory=lambda: Transcript(REACH), init=False, repr=False, eq=False)
@@ -100,10 +100,10 @@ class Sdm:
         for name in ("discounts", "novel_discounts"):
             if len(values := getattr(self, name)) != 3 or not all(0 < d <= i for i, d in enumerate(values, 1)):
                 raise UsageError(f"{name} = {list(values)}: three numbers, the k-th of them in (0, k]")
-        for name in ("weight_rate", "token_rate", "table_rate", "logit_rate"):
-            for each in (name, "static_" + name):
-                if len(values := getattr(self, each)) != 2 or not all(0 < v <= 1 for v in values):
-                    raise UsageError(f"{each} = {list(values)}: two numbers in (0, 1], first and last")
+        rates = ("weight_rate", "token_rate", "table_rate")
+        for name in (*rates, *("static_" + each for each in rates), "logit_rate"):
+            if len(values := getattr(self, name)) != 2 or not all(0 < v <= 1 for v in values):
+                raise UsageError(f"{name} = {list(values)}: two numbers in (0, 1], first and last")
         if unknown := set(self.gates) - set(GATES):
             raise UsageError(f"gates: {sorted(unknown)} unknown; allowed are {', '.join(GATES)}")
         for pattern in self._address_patterns:
@@ -243,7 +243,7 @@ class Sdm:
         if mode == "online":
             return Schedule(self.weight_rate, self.token_rate, self.table_rate, self.logit_rate)
         return Schedule(
-            self.static_weight_rate, self.static_token_rate, self.static_table_rate, self.static_logit_rate
+            self.static_weight_rate, self.static_token_rate, self.static_table_rate
         )
 
     # --- state ---
