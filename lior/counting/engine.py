@@ -96,10 +96,9 @@ class Engine:
     ) -> NDArray[np.float32]:
         """Distributions ``(B, A)`` at ``positions`` of a text; nothing changes."""
         out = np.empty((len(positions), len(alphabet)), np.float32)
-        known = _alphabet(alphabet)
-        work = self._room(1, len(alphabet))
-        if not len(positions):
+        if not out.size:
             return out
+        known, work = _alphabet(alphabet), self._room(1, len(alphabet))
         lo, hi = int(positions.min()), int(positions.max()) + 1
         for begin in range(lo, hi, _BLOCK):
             end = min(begin + _BLOCK, hi)
@@ -123,6 +122,10 @@ class Engine:
         ``write`` says whether its tokens are counted as well.
         """
         out = np.empty((len(piece.tokens) - piece.start, len(alphabet)), np.float32)
+        if not len(alphabet):
+            if write:
+                self.write(piece)
+            return out
         known, work = _alphabet(alphabet), self._room(self.window, len(alphabet))
         size = _BLOCK // self.window * self.window
         for lo, hi in piece.blocks(size):
