@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 
 import attrs
 import pytest
@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lior.counting.discounting import discount
 from lior.errors import UsageError
 from lior.interfaces import Features, Items, Query, Text
 from lior.testing.memories import memory_contract
@@ -29,7 +28,7 @@ class TestSdm(memory_contract(Sdm)): ...
 
 
 class TestSdmSmall(
-    memory_contract(lambda: Sdm(orders=(0, 2), patterns=(), base_order=0, discounts=(0.5,)))
+    memory_contract(lambda: Sdm(orders=(0, 2), patterns=(), joint=(), base_order=0, gates=(), window=3))
 ): ...
 
 
