@@ -253,7 +253,10 @@ def fit_mixer(
         metrics: dict[str, float] = {}
         if number >= steps - len(begins):
             chosen = _sample(len(text.tokens) - start, parts, config, generator)
-            given = {name: Evidence(e.log_p[chosen], tuple(g[chosen] for g in e.gates)) for name, e in evidence.items()}
+            given = {
+                name: Evidence(e.log_p[chosen], tuple(g[chosen] for g in e.gates))
+                for name, e in evidence.items()
+            }
             inputs = model.inputs(text, chosen + start, alphabet, given)
             targets = columns(alphabet, text.tokens[chosen + start])
             done = 1 - (steps - number) / len(begins)

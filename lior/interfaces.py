@@ -3,18 +3,15 @@
 Everything is a ``Protocol``: an implementation needs no base class, only the
 attributes and methods named here. Three conventions hold throughout.
 
-* **State is data.** Whatever an implementation keeps is a ``State``, a flat
-  ``dict[str, Tensor]``; methods return new dictionaries and never write into
-  the tensors they were given. ``learned`` names the entries that an updater
-  may move; the others are statistics.
+* **State is data.** Whatever an implementation keeps is a ``State``, a flat ``dict[str, Tensor]``; methods
+  return new dictionaries and never write into the tensors they were given. ``learned`` names the entries
+  that an updater may move; the others are statistics.
 * **Randomness is explicit.** It comes from the ``torch.Generator`` passed in.
-* **Gradients are by hand.** ``pullback`` methods map a derivative of a scalar
-  with respect to the output to derivatives with respect to learned entries
-  and inputs. No implementation uses autograd.
+* **Gradients are by hand.** ``pullback`` methods map a derivative of a scalar with respect to the output to
+  derivatives with respect to learned entries and inputs. No implementation uses autograd.
 
-Shapes: ``n`` is the dimension of a coordinate ``z``; ``m`` that of a mapped
-coordinate ``y = A z`` with ``A`` the metric's root (``AᵀA = g``), so that
-``g(z, z') = y · y'``; ``...`` stands for any leading batch dimensions.
+Shapes: ``n`` is the dimension of a coordinate ``z``; ``m`` that of a mapped coordinate ``y = A z`` with
+``A`` the metric's root (``AᵀA = g``), so that ``g(z, z') = y · y'``; ``...`` stands for batch dimensions.
 
 A plugin class states in ``api_version`` the version it was written for; the registry refuses others.
 """
@@ -100,10 +97,7 @@ class RSource(Plugin, Protocol):
 
 
 class CostPartials(NamedTuple):
-    """Elementwise partial derivatives of a product's cost, each of the cost's shape.
-
-    The fields may share memory: do not write into them.
-    """
+    """Partial derivatives of a product's cost, each of its shape; they may share memory: write nowhere."""
 
     qq: Tensor
     qk: Tensor
@@ -116,8 +110,7 @@ class CostPartials(NamedTuple):
 class AttentionProduct(Plugin, Protocol):
     """Turns the Gram numbers of a query and a memory item into a cost ``>= 0``.
 
-    ``lift`` maps ``y`` into the space whose dot products are the Gram numbers ``(qq, qk, kk)``; for
-    products that live in the metric's own space it is the identity.
+    ``lift`` maps ``y`` to where dot products are the Gram numbers ``(qq, qk, kk)``; often it is the identity.
     """
 
     learned: ClassVar[tuple[str, ...]]
@@ -148,8 +141,7 @@ class AttentionProduct(Plugin, Protocol):
 class Encoder(Plugin, Protocol):
     """Turns the tokens before a position into a coordinate ``z``.
 
-    Contexts are int64 token ids, most recent first; the id ``vocab`` stands
-    for "before the beginning of the document".
+    Contexts are int64 token ids, latest first; the id ``vocab`` is "before the beginning of the document".
     """
 
     learned: ClassVar[tuple[str, ...]]
@@ -211,8 +203,7 @@ class Tokenizer(Plugin, Protocol):
 class Text(NamedTuple):
     """A stretch of tokens, possibly of several documents one after the other.
 
-    ``depth`` is what keeps documents apart: the token ``k`` places back belongs
-    to the same document exactly when ``depth >= k``.
+    ``depth`` keeps documents apart: the token ``k`` places back is of the same exactly when ``depth >= k``.
     """
 
     tokens: Tensor
@@ -224,10 +215,7 @@ class Text(NamedTuple):
 
 
 class Items(NamedTuple):
-    """What a memory takes in: every token of ``text[start:]`` with the context before it.
-
-    ``text[:start]`` serves as context only; the last ``MemoryBackend.context`` tokens suffice.
-    """
+    """The tokens of ``text[start:]``, with context before them: ``MemoryBackend.context`` tokens suffice."""
 
     text: Text
     start: int
@@ -287,8 +275,7 @@ class Scorer(Protocol):
 class MemoryBackend(Plugin, Protocol):
     """Stores (context, next token) pairs and reads distributions back.
 
-    Writes are staged and become readable at ``commit``; a read never sees
-    staged items. ``erase`` takes back exactly what the same items wrote.
+    A read sees what was staged from ``commit`` on. ``erase`` takes back exactly what the items wrote.
     """
 
     needs_geometry: ClassVar[bool]
@@ -320,8 +307,7 @@ class MemoryBackend(Plugin, Protocol):
         Raises
         ------
         UsageError
-            When the backend can tell that the items were not all written; it
-            is then left as it was.
+            When it can tell that the items were not all written; it is then left as it was.
         """
 
     def attach(self, scorer: Scorer | None) -> None:
@@ -344,9 +330,8 @@ class AdaptiveMemory(MemoryBackend, Protocol):
     def study(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
         """Read the items, each window of them before it is learned; evidence as of :meth:`read`.
 
-        With ``write`` the items are taken in as they are read, like a compressor does. Without, the memory
-        stands still, and what is learned serves :meth:`read` from then on. ``progress`` in [0, 1] is the
-        share of the run that is over, for the step sizes.
+        With ``write`` the items are taken in as they are read, as a compressor does. Without, the memory
+        stands still, and what is learned serves :meth:`read`. ``progress`` in [0, 1] sets the step sizes.
         """
 
     def clear(self) -> None:
@@ -365,9 +350,8 @@ class Probe(Protocol):
     def phases(self, params: State, nudge: float) -> State:
         """``(<dE/dp>_nudged - <dE/dp>_free) / nudge`` for every parameter.
 
-        ``nudge = inf`` clamps the outputs to the targets, and the result is the
-        gradient of the mean loss; a negative nudge pushes away from them;
-        ``nudge = 0`` gives zeros exactly.
+        ``nudge = inf`` clamps the outputs to the targets, and the result is the gradient of the mean loss; a
+        negative nudge pushes away from them; ``nudge = 0`` gives zeros exactly.
         """
 
 

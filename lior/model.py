@@ -124,9 +124,7 @@ class Model:
         return items
 
     @torch.no_grad()
-    def study(
-        self, items: Items, alphabet: Tensor, *, progress: float, write: bool
-    ) -> dict[str, Evidence]:
+    def study(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> dict[str, Evidence]:
         """Let the adaptive memories read ``items`` and learn from them; what they said, by name."""
         return {
             name: memory.study(items, alphabet, progress=progress, write=write)

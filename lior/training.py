@@ -105,7 +105,8 @@ def train(
     ):
         model.reset_mixer()
         fitting.fit_mixer(
-            model, text, parts, config.mixer, config.study.tail_passes, generator=generator, tick=tick, spent=spent,
+            model, text, parts, config.mixer, config.study.tail_passes,
+            generator=generator, tick=tick, spent=spent,
         )  # fmt: skip
     with begin("memory", f"writing the {parts.train - parts.memory:,} tokens of the tail"):
         if passes:

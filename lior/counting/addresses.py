@@ -24,12 +24,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numba import int64, njit
+from numba import int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lior.counting.compiled import entry
 from lior.counting import fields
+from lior.counting.compiled import entry
 from lior.counting.fields import FIELDS, REACH
 from lior.errors import UsageError
 from lior.interfaces import Text
@@ -92,7 +92,9 @@ class Program(NamedTuple):
 def compile_patterns(patterns: Sequence[str]) -> Program:
     """The program that computes the addresses of ``patterns``, a tuple."""
     parsed = [parse(pattern) for pattern in patterns]
-    base, begin, steps = [], [0], []
+    base: list[int] = []
+    begin: list[int] = [0]
+    steps: list[int] = []
     for number, path in enumerate(parsed):
         prefixes = [j for j in range(number) if path[: len(parsed[j])] == parsed[j]]
         best = max(prefixes, key=lambda j: len(parsed[j]), default=-1)

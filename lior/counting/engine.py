@@ -46,7 +46,8 @@ class Schedule:
         """The step sizes when a share ``progress`` of the run is over."""
         ends = (self.weight, self.token, self.table, self.logit or (0.0, 0.0))
         moving = (first * (last / first) ** progress if first else 0.0 for first, last in ends)
-        return Rates(*moving, self.bias, self.secondary)
+        weight, token, table, logit = moving
+        return Rates(weight, token, table, logit, self.bias, self.secondary)
 
 
 @attrs.define
@@ -88,7 +89,7 @@ class Engine:
             self._expect(here)
             while (first := stream.write(self.plan, self.store, here, first, self._known)) < hi - lo:
                 self._make_room()
-            self.clock += hi - lo
+            self._pass(hi - lo)
 
     def read(
         self, tokens: Ints, depth: Ints, positions: Ints, alphabet: Ints, learned: Learned
@@ -125,7 +126,8 @@ class Engine:
         known, work = _alphabet(alphabet), self._room(self.window, len(alphabet))
         size = _BLOCK // self.window * self.window
         for lo, hi in piece.blocks(size):
-            here = self._stretch(piece.tokens[:hi], piece.depth[:hi], lo, None if write else self.clock + AHEAD)
+            now = None if write else self.clock + AHEAD
+            here = self._stretch(piece.tokens[:hi], piece.depth[:hi], lo, now)
             self._expect(here)
             rows, first = out[lo - piece.start : hi - piece.start], 0
             while first < hi - lo:
@@ -136,20 +138,24 @@ class Engine:
                 if first < hi - lo:
                     self._make_room()
             if write:
-                self.clock += hi - lo
+                self._pass(hi - lo)
         return out
 
     def _expect(self, here: Stretch) -> None:
         self._known = max(self._known, int(here.tokens.max(initial=0)) + 1)
 
-    def _make_room(self) -> None:
+    def _pass(self, tokens: int) -> None:
+        """Note that a block of so many tokens was counted; keep within the budget."""
+        self.clock += tokens
         if self.budget and locations.size(self.store) > self.budget:
             self.store = locations.prune(self.store, int(self.budget * _PRUNE_TO), self.clock)
+
+    def _make_room(self) -> None:
         writes = self.window * len(self.plan.parent)
         self.store = locations.reserve(self.store, writes, writes * 2 * (self._known + self.window + 2))
 
     def _stretch(self, tokens: Ints, depth: Ints, start: int, clock: int | None) -> Stretch:
-        """``tokens[start:]`` with addresses and fields; without ``clock`` time goes on from token to token."""
+        """``tokens[start:]`` with addresses and fields; without ``clock`` time goes on token by token."""
         found = addresses.locate(tokens, depth, start, self.patterns)
         here = np.arange(start, len(tokens))
         before = np.zeros((len(here), 2), np.int64)

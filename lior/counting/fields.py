@@ -136,7 +136,7 @@ def _end_word(tokens, depth, t, words, ends, line, s):
     words[2] = words[1] if fresh else 0
     words[1], run = _word_before(tokens, t - 1, min(depth[t - 1], t - 1))
     ends[1] = t - 1
-    if s[0] == 0:
+    if s[0] == 0 and t - line[0] <= _LINE:
         s[0] = words[1]
     elif tokens[t - 1 - run] != fold(tokens[t - 1 - run]):  # a capital, and not because a line begins
         s[10], s[11] = words[1], t

@@ -77,7 +77,7 @@ class Learned(NamedTuple):
     """Weights of all patterns for each value of each gate, ``(rows, S)``."""
     gated_square: NDArray[np.float32]
     token: NDArray[np.float32]
-    """What each token adds to the weight of each pattern: everywhere, and by place, ``(1 + PLACES, S, V)``."""
+    """What a token adds to each pattern's weight: everywhere, and by place, ``(1 + PLACES, S, V)``."""
     state: NDArray[np.float32]
     """Logit of a counter's state: count, rest, first, and where else the token is known, ``(S, …)``."""
     age: NDArray[np.float32]
@@ -129,7 +129,7 @@ def plan(
     recent: float,
     slowest: float,
 ) -> Plan:
-    """The plan of a recipe; ``joint`` holds numbers of patterns, ``cells`` the values of the gate ``cell``."""
+    """The plan of a recipe; ``joint`` holds numbers of patterns, ``cells`` how many values that gate has."""
     sizes = [{"longest": nested * LONGEST_BINS, "cell": cells}.get(g) or GATES[g] for g in gates]
     bit = np.full((len(joint), len(patterns)), -1, np.int64)
     for row, group in enumerate(joint):
@@ -148,7 +148,7 @@ def fresh(plan: Plan, vocab: int) -> Learned:
     first = np.full(patterns, 0.3 / patterns, np.float32)
     first[: plan.nested] = 0.48 / plan.nested
     gated = np.zeros((plan.gate_begin[-1], patterns), np.float32)
-    gated[: plan.gate_begin[1]] = first
+    gated[: plan.gate_begin[:2][-1]] = first
     state = CONTEXT_BINS * COUNT_BINS * REST_BINS * 2
     return Learned(
         own=np.repeat(first[:, None], CONFIDENCES, 1),
@@ -181,13 +181,13 @@ class Work(NamedTuple):
     present: NDArray[np.int64]
     """Patterns with a location, ``(W, S)``, of which the first ``tally[w, 0]`` count."""
     tally: NDArray[np.int64]
-    """How many patterns are present, how many counters were read, the longest order, the place, ``(W, 4)``."""
+    """How many patterns are present, how many counters were read, longest order, place, ``(W, 4)``."""
     confidence: NDArray[np.int64]
     """``(W, S)``."""
     row: NDArray[np.int64]
     """Row of each gate in the table of weights, ``(W, G)``."""
     counter: NDArray[np.int64]
-    """Counters that were read, ``(W, R)``, with their column, pattern, and places in ``state`` and ``age``."""
+    """Counters that were read, ``(W, R)``; with column, pattern, and places in ``state`` and ``age``."""
     column: NDArray[np.int32]
     pattern: NDArray[np.int32]
     state: NDArray[np.int32]
@@ -208,7 +208,10 @@ class Work(NamedTuple):
     dense: NDArray[np.float32]
     """Distributions of one position: experts, then the chain of nested contexts, ``(2 S + 2, A)``."""
     n: NDArray[np.int64]
-    """Occurrences, distinct tokens, of each location of one position, ``(S, 2)``."""
+    """Occurrences and distinct tokens of each location of one position, ``(S + 3, 2)``.
+
+    The last three rows stay 0: a gate looks at three patterns after the nested ones, and there may be none.
+    """
     longest: NDArray[np.int64]
     """The longest nested context that knows each token of one position, ``(A,)``."""
 
@@ -226,7 +229,7 @@ def work(plan: Plan, window: int, alphabet: int) -> Work:
         pattern=small(window, records), state=small(window, records), age=small(window, records),
         joint=small(window, j, a), log_p=floats(window, s, a), first=floats(window, a),
         final=floats(window, a), bin=small(window, a), share=floats(window, a), estimate=ints(window, 3),
-        dense=floats(2 * s + 2, a), n=ints(s, 2), longest=ints(a),
+        dense=floats(2 * s + 2, a), n=ints(s + 3, 2), longest=ints(a),
     )  # fmt: skip
 
 

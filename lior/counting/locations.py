@@ -54,7 +54,9 @@ def empty(slots: int = 1 << 12, counters: int = 1 << 12) -> Store:
     return _store(np.zeros(slots, SLOT), np.zeros(counters, COUNTER), used, np.zeros(_SIZE_CLASSES, np.int64))
 
 
-def _store(slots, pool, used, free) -> Store:
+def _store(
+    slots: NDArray[np.void], pool: NDArray[np.void], used: NDArray[np.int64], free: NDArray[np.int64]
+) -> Store:
     return Store(slots, pool, pool.view("u4").reshape(-1, 3), used, free)
 
 
@@ -72,7 +74,8 @@ def reserve(store: Store, locations: int, counters: int) -> Store:
 
 def size(store: Store) -> int:
     """Bytes that the locations and counters in use take."""
-    return int(store.used[0] / FULLEST) * SLOT.itemsize + int(store.used[1]) * COUNTER.itemsize
+    counters = int(store.used[1] - store.used[2] - 1)
+    return int(store.used[0] / FULLEST) * SLOT.itemsize + counters * COUNTER.itemsize
 
 
 @njit
@@ -123,7 +126,8 @@ def _capacity(size):
     room, number = 1, 0
     while room < size:
         number += 1
-        room = number + 1 if number < 3 else (1 << ((number + 1) // 2)) + ((number + 1) % 2) * (1 << ((number - 1) // 2))
+        power = 1 << (number + 1) // 2
+        room = power if number % 2 else power + power // 2
     return room, number
 
 

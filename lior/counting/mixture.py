@@ -15,7 +15,14 @@ from numba import float32, int64, njit
 from lior.counting.elementary import exp, log
 from lior.counting.fields import mix
 from lior.counting.layout import (
-    AGE_BINS, AGE_COUNTS, CONTEXT_BINS, COUNT_BINS, ESTIMATION_BINS, LONGEST_BINS, REST_BINS, SECONDARY,
+    AGE_BINS,
+    AGE_COUNTS,
+    CONTEXT_BINS,
+    COUNT_BINS,
+    ESTIMATION_BINS,
+    LONGEST_BINS,
+    REST_BINS,
+    SECONDARY,
 )  # fmt: skip
 from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, find
 
@@ -47,7 +54,7 @@ def rest_bin(r):
 @njit(inline="always")
 def _confidence(n, u):
     """A location's confidence, 1 …: how often it was written, how many tokens it knows."""
-    much = 0 if n <= 1 else 1 if n <= 2 else 2 if n <= 4 else 3 if n <= 8 else 4 if n <= 20 else 5 if n <= 80 else 6
+    much = (n > 1) + (n > 2) + (n > 4) + (n > 8) + (n > 20) + (n > 80)
     return 1 + much * 4 + (0 if u == 1 else 1 if u == 2 else 2 if u <= 5 else 3)
 
 
@@ -251,7 +258,7 @@ def counter_features(plan, store, column, time, work, w):
         if i < plan.nested:
             place = min(known - i, 3) * 3 + min(longest - i, 2)
         else:
-            place = (0 if known <= 2 else 1 if known <= 4 else 2 if known <= 6 else 3) * 3 + min(longest - known, 2)
+            place = ((known > 2) + (known > 4) + (known > 6)) * 3 + min(longest - known, 2)
         work.state[w, r] += place * (COUNT_BINS * REST_BINS * 2)
 
 

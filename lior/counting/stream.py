@@ -14,8 +14,8 @@ import numpy as np
 from numba import float32, int64, njit
 from numpy.typing import NDArray
 
-from lior.counting.compiled import entry
 from lior.counting import locations, mixture
+from lior.counting.compiled import entry
 from lior.counting.elementary import prefetch
 from lior.counting.layout import CONFIDENCES
 
@@ -75,7 +75,9 @@ def _learn(plan, store, learned, rates, stretch, begin, end, alphabet, work, sum
     for w in range(window):
         target = alphabet.column[stretch.tokens[begin + w]]
         if target >= 0:
-            mixture.table_steps(store, learned, rates, size, alphabet.tokens, target, stretch.time[begin + w], work, w)
+            mixture.table_steps(
+                store, learned, rates, size, alphabet.tokens, target, stretch.time[begin + w], work, w
+            )
             mixture.statistics(work, w, gains[w])
         else:
             gains[w, :] = 0
@@ -93,7 +95,9 @@ def _learn(plan, store, learned, rates, stretch, begin, end, alphabet, work, sum
             for v in range(w, window):
                 if work.row[v, g] == row:
                     _gather(work, v, gains[v], total, squared, times)
-            mixture.weight_step(learned.gated[row], learned.gated_square[row], total, squared, times, rates.weight)
+            mixture.weight_step(
+                learned.gated[row], learned.gated_square[row], total, squared, times, rates.weight
+            )
     _own_steps(learned, rates, window, work, gains, patterns)
 
 
@@ -118,7 +122,9 @@ def _own_steps(learned, rates, window, work, gains, patterns):
             sums[1, i, c] += gains[w, i] * gains[w, i]
             sums[2, i, c] += 1
     for i in range(patterns):
-        mixture.weight_step(learned.own[i], learned.own_square[i], sums[0, i], sums[1, i], sums[2, i], rates.weight)
+        mixture.weight_step(
+            learned.own[i], learned.own_square[i], sums[0, i], sums[1, i], sums[2, i], rates.weight
+        )
 
 
 @njit

@@ -8,6 +8,8 @@ some back, means to read again.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import attrs
 import numpy as np
 import torch
@@ -45,7 +47,7 @@ def passages(items: Items, reach: int) -> list[Passage]:
     breaks = np.flatnonzero((np.diff(depth) != 1) | (np.diff(document) != 0)) + 1
     bounds = [0, *breaks.tolist(), len(tokens)]
     found = []
-    for lo, hi in zip(bounds, bounds[1:], strict=False):
+    for lo, hi in pairwise(bounds):
         first = max(lo, items.start)
         if first < hi:
             context = min(first - lo, reach)
@@ -70,6 +72,11 @@ class Transcript:
     def __len__(self) -> int:
         return sum(p.end - p.begin for p in self.passages)
 
+    def follows(self, new: Passage) -> bool:
+        """Whether a passage comes after all others."""
+        last = self.passages[-1] if self.passages else None
+        return last is None or (last.document, last.end) <= (new.document, new.begin)
+
     def add(self, new: Passage) -> bool:
         """Take in a passage; returns whether it follows all others, so that nothing must be read again.
 
@@ -78,14 +85,16 @@ class Transcript:
         UsageError
             When some of its places were told before.
         """
-        last = self.passages[-1] if self.passages else None
-        if last is None or (last.document, last.end) <= (new.document, new.begin):
+        if self.follows(new):
             self._append(new)
             return True
-        index = next(i for i, p in enumerate(self.passages) if (p.document, p.end) > (new.document, new.begin))
+        place = new.document, new.begin
+        index = next(i for i, p in enumerate(self.passages) if (p.document, p.end) > place)
         after = self.passages[index]
         if after.document == new.document and after.begin < new.end:
-            raise UsageError(f"document {new.document}: tokens from place {after.begin} on are already stored")
+            raise UsageError(
+                f"document {new.document}: tokens from place {after.begin} on are already stored"
+            )
         rest = self.passages[index:]
         del self.passages[index:]
         for passage in (new, *rest):

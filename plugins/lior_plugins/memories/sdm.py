@@ -53,7 +53,8 @@ class Sdm:
     patterns: tuple[str, ...] = option(PATTERNS, help="further address patterns")
     joint: tuple[str, ...] = option(JOINTS, help="groups of six patterns whose states are looked up together")
     gates: tuple[str, ...] = option(
-        ("longest", "previous", "words", "position", "layout", "pair"), help="what selects the mixture's weights"
+        ("longest", "previous", "words", "position", "layout", "pair"),
+        help="what selects the mixture's weights",
     )
     base_order: int = option(3, help="nested context under the further patterns", low=0)
     discounts: tuple[float, ...] = option((0.7, 0.95, 1.1), help="discounts of counts 1, 2, 3 and more")
@@ -68,7 +69,9 @@ class Sdm:
     table_rate: tuple[float, ...] = option((3e-3, 3e-4), help="step size of state tables, first and last")
     logit_rate: tuple[float, ...] = option((8e-3, 2e-3), help="step size of counters' logits, first and last")
     static_weight_rate: tuple[float, ...] = option((1e-4, 2e-5), help="step size of weights on the tail")
-    static_token_rate: tuple[float, ...] = option((5e-4, 1e-4), help="step size of tokens' weights on the tail")
+    static_token_rate: tuple[float, ...] = option(
+        (5e-4, 1e-4), help="step size of tokens' weights on the tail"
+    )
     static_table_rate: tuple[float, ...] = option((1e-3, 2e-4), help="step size of state tables on the tail")
 
     _engine: Engine = attrs.field(init=False, repr=False, eq=False)
@@ -94,11 +97,10 @@ class Sdm:
         if self.base_order not in self.orders:
             raise UsageError(f"base_order = {self.base_order}: allowed is one of {list(self.orders)}")
         if len(self._address_patterns) > addresses.MAX_PATTERNS:
-            raise UsageError(
-                f"{len(self._address_patterns)} patterns; at most {addresses.MAX_PATTERNS} fit"
-            )
+            raise UsageError(f"{len(self._address_patterns)} patterns; at most {addresses.MAX_PATTERNS} fit")
         for name in ("discounts", "novel_discounts"):
-            if len(values := getattr(self, name)) != 3 or not all(0 < d <= i for i, d in enumerate(values, 1)):
+            values = getattr(self, name)
+            if len(values) != 3 or not all(0 < d <= i for i, d in enumerate(values, 1)):
                 raise UsageError(f"{name} = {list(values)}: three numbers, the k-th of them in (0, k]")
         rates = ("weight_rate", "token_rate", "table_rate")
         for name in (*rates, *("static_" + each for each in rates), "logit_rate"):
@@ -147,13 +149,15 @@ class Sdm:
         """Count the staged items."""
         staged, self._staged = self._staged, []
         rewrite = False
-        for passage in staged:
-            if self._transcript.add(passage) and not rewrite:
-                self._engine.write(passage.piece())
-            else:
-                rewrite = True
-        if rewrite:
-            self._rewrite()
+        try:
+            for passage in staged:
+                if self._transcript.add(passage) and not rewrite:
+                    self._engine.write(passage.piece())
+                else:
+                    rewrite = True
+        finally:
+            if rewrite:
+                self._rewrite()
         return sum(p.end - p.begin for p in staged)
 
     def _rewrite(self) -> None:
@@ -223,8 +227,10 @@ class Sdm:
         rates = self._schedule(mode).at(progress)
         found = []
         for passage in passages(items, REACH):
-            if write and not self._transcript.add(passage):
-                raise UsageError("a memory studies its documents in order, each once")
+            if write:
+                if not self._transcript.follows(passage):
+                    raise UsageError("a memory studies its documents in order, each once")
+                self._transcript.add(passage)
             found.append(
                 self._engine.study(
                     passage.piece(), alphabet.cpu().numpy(), self._learned[mode], rates, write=write
@@ -242,9 +248,7 @@ class Sdm:
     def _schedule(self, mode: str) -> Schedule:
         if mode == "online":
             return Schedule(self.weight_rate, self.token_rate, self.table_rate, self.logit_rate)
-        return Schedule(
-            self.static_weight_rate, self.static_token_rate, self.static_table_rate
-        )
+        return Schedule(self.static_weight_rate, self.static_token_rate, self.static_table_rate)
 
     # --- state ---
 
