@@ -110,6 +110,10 @@ class TrainConfig:
     time_limit: float = option(
         0.0, help="seconds after which training is brought to an end; 0 is no limit", low=0
     )
+    memory_budget: int = option(
+        0, help="bytes that a memory with a budget may take; what is rare and old goes first; 0 is no limit",
+        low=0,
+    )  # fmt: skip
     data: DataConfig = attrs.field(factory=DataConfig)
     tokenizer: Component = plugin_option("bytes", help="text to tokens")
     encoder: Component = plugin_option("lags", help="contexts to coordinates")

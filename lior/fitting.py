@@ -28,6 +28,7 @@ _CHECKS = 12
 _WARM_UP = 20
 _GEOMETRY_SHARE = 0.5
 _MIXER_SHARE = 0.8
+_STUDY_SHARE = 0.6
 
 
 @attrs.frozen
@@ -63,7 +64,15 @@ def write(model: Model, corpus: Corpus, lo: int, hi: int, *, tick: Tick, studied
 
 
 def study(
-    model: Model, corpus: Corpus, lo: int, hi: int, *, passes: tuple[int, int], train: int, tick: Tick
+    model: Model,
+    corpus: Corpus,
+    lo: int,
+    hi: int,
+    *,
+    passes: tuple[int, int],
+    train: int,
+    tick: Tick,
+    spent: Callable[[], float],
 ) -> None:
     """Let the adaptive memories read, learn and take in positions ``lo .. hi - 1``.
 
@@ -73,20 +82,28 @@ def study(
         Number of this pass, from 0, and how many there are.
     train
         Tokens of a whole pass: the schedule's progress is counted in them.
+    spent
+        Share of the run's time limit that is used up; from 0.6 on the text is only taken in.
     """
     number, count = passes
     alphabet = corpus.tokens[:train].long().unique()
-    nats, known = 0.0, 0
+    nats, read = 0.0, 0
     for begin in range(lo, hi, _STUDY_BLOCK):
         end = min(begin + _STUDY_BLOCK, hi)
         text, start = corpus.text(begin, end, context=model.context)
-        progress = (number + begin / train) / count
-        evidence = model.study(model.items(text, start), alphabet, progress=progress, write=True)
-        target = columns(alphabet, text.tokens[start:])
-        first = next(iter(evidence.values()))
-        nats -= float(first.log_p[:, 0].gather(1, target[:, None]).double().sum())
-        known += end - begin
-        tick("memory", number * train + end, count * train, {"nats_per_token": nats / known})
+        items, metrics = model.items(text, start), {}
+        if spent() < _STUDY_SHARE:
+            progress = (number + begin / train) / count
+            evidence = model.study(items, alphabet, progress=progress, write=True)
+            first, target = next(iter(evidence.values())), columns(alphabet, text.tokens[start:])
+            nats -= float(first.log_p[:, 0].gather(1, target[:, None]).double().sum())
+            read += end - begin
+            metrics = {"nats_per_token": nats / read}
+        else:
+            for memory in model.adaptive.values():
+                memory.stage(items)
+                memory.commit()
+        tick("memory", number * train + end, count * train, metrics)
 
 
 # --- geometry ---
