@@ -64,6 +64,9 @@ class GeometryConfig:
     near: int = option(
         0, help="nearest items of each query that an update is sure to see; 0 = a plain sample of keys", low=0
     )
+    group: int = option(
+        16, help="queries of an update from one place of the memory, which share their nearest items", low=1
+    )
     refresh: int = option(100, help="updates after which the nearest items are searched anew", low=1)
     exclude: int = option(64, help="positions around a query that are not its neighbours", low=1)
     smoothing: float = option(

@@ -5,7 +5,8 @@ items of each query and a uniform sample of all others, and an item of the sampl
 counts for as many as it stands for: then a window's sum over items estimates the
 sum over the whole memory without bias (importance sampling; R. Neal, 2001). From a
 plain sample of ``K`` of ``N`` items the geometry learns to be as wide as a memory of
-``K`` items needs.
+``K`` items needs. The queries of a window come in groups from one place each, since
+neighbours that are shared leave room for more of them.
 """
 
 from __future__ import annotations
@@ -144,7 +145,7 @@ class WindowStream:
             z = self._coordinates(state, queries)
             return index.search(z, queries, config.near, probes=_PROBES, exclude=config.exclude)
 
-        self._queries = self.sampler.positions(0, self.memory, count, self.generator)
+        self._queries = index.groups(count, config.group, generator=self.generator)
         self._near = search(self._queries)
         self._near_tail = None if self._tail is None else search(self._tail[0])
 

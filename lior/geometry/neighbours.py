@@ -68,6 +68,19 @@ class CellIndex:
         begins = (0, *sizes.cumsum(0).tolist())
         return cls(scorer, centres, features.rows(order), position[order], begins)
 
+    def groups(self, count: int, size: int, *, generator: Generator) -> Tensor:
+        """``count`` random items, int64, every ``size`` of them in a row from the same cell.
+
+        Each is uniform among the items: its cell is that of a random item, with replacement.
+        """
+        total, device = len(self.position), self.position.device
+        seeds = torch.randint(total, (-(-count // size), 1), generator=generator, device=device)
+        begins = torch.tensor(self.begins, device=device)
+        cell = torch.searchsorted(begins, seeds, right=True) - 1
+        low, high = begins[cell], begins[cell + 1]
+        shares = torch.rand(len(seeds), size, generator=generator, device=device, dtype=torch.float64)
+        return self.position[(low + (shares * (high - low)).long()).flatten()[:count]]
+
     def visits(self, z: Tensor, probes: int) -> Iterator[Visit]:
         """Queries ``z (Q, n)`` with the items of the ``probes`` cells nearest to each, cell by cell."""
         queries = self.scorer.features(z, query=True)

@@ -85,6 +85,20 @@ def test_cells_partition_the_items():
     assert len(index.centres) > 20
 
 
+def test_groups_are_of_one_cell_and_uniform_over_the_items():
+    index, position = indexed(points(COUNT, 0))
+    chosen = index.groups(40 * COUNT, 10, generator=torch.Generator().manual_seed(0))
+    inverse = torch.empty(int(position.max()) + 1, dtype=torch.int64)
+    inverse[index.position] = torch.arange(COUNT)
+    cell = torch.searchsorted(torch.tensor(index.begins), inverse[chosen], right=True) - 1
+    assert (cell.view(-1, 10) == cell.view(-1, 10)[:, :1]).all()
+    sizes = torch.tensor(index.begins).diff()
+    counts = torch.bincount(cell, minlength=len(sizes)) / 40
+    assert_close(counts, sizes.float(), atol=0, rtol=0.5)
+    assert len(chosen.unique()) > 0.99 * COUNT, "every item has its turn"
+    assert len(index.groups(7, 5, generator=torch.Generator())) == 7
+
+
 # --- memories that read near items only ---
 
 

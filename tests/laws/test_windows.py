@@ -20,7 +20,7 @@ from lior_plugins.rsources.constitutive import Constitutive
 from lior_plugins.tokenizers.bytes import Bytes
 
 MEMORY, REACH = 900, 3
-CONFIG = GeometryConfig(batch=8, keys=120, near=5, refresh=3, steps=7, exclude=20)
+CONFIG = GeometryConfig(batch=8, keys=120, near=5, group=1, refresh=3, steps=7, exclude=20)
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +94,27 @@ def test_the_stream_contains_the_neighbours_of_its_queries(corpus, geometry):
         certain = window.item_log_weight == 0
         assert 5 < certain.sum() <= 40
         scores = geometry._forward(state, window).scores
-        found = (scores.argmax(1)[:, None] == certain.nonzero()[:, 0]).any(1)
-        assert found.float().mean() > 0.8, "the nearest item of a query is seldom one of the sample"
+        assert torch.equal(scores[:, certain].amax(1), scores.amax(1)), "a nearer item came by chance only"
     assert len(windows.draw(state, 6).query_tokens) == 8, "the last stretch is shorter than the others"
+
+
+def test_every_update_has_its_own_queries_with_their_neighbours(corpus, geometry):
+    windows, state = stream(corpus, geometry)
+    for step in range(3):
+        window, rows = windows.draw(state, step), slice(8 * step, 8 * step + 8)
+        assert torch.equal(window.query_contexts, windows.sampler.contexts(windows._queries[rows]))
+        near = windows._near[rows].unique()
+        certain = window.item_contexts[window.item_log_weight == 0]
+        assert torch.equal(certain, windows.sampler.contexts(near[near >= 0]))
+
+
+def test_queries_in_groups_share_neighbours(corpus, geometry):
+    distinct = {}
+    for group in (1, 8):
+        windows, state = stream(corpus, geometry, group=group)
+        windows.draw(state, 0)
+        distinct[group] = sum(len(near.unique()) for near in windows._near.view(3, -1))
+    assert distinct[8] < 0.7 * distinct[1], distinct
 
 
 def test_neighbours_are_searched_anew(corpus, geometry):

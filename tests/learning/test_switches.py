@@ -102,6 +102,7 @@ ALTERNATIVES: dict[str, object] = {
     "geometry.batch": 31,
     "geometry.keys": 255,
     "geometry.near": 3,
+    "geometry.group": 3,
     "geometry.refresh": 2,
     "geometry.exclude": 5000,
     "geometry.smoothing": 0.4,
@@ -199,7 +200,7 @@ def test_every_key_changes_the_result(cost, key):
 def setting(key: str) -> tuple[dict[str, object], str]:
     """The settings under which ``key`` counts, and its name in a configuration."""
     kind, *rest = key.split(".")
-    if key == "geometry.refresh":
+    if key in ("geometry.group", "geometry.refresh"):
         return {"geometry.near": 3, "geometry.steps": 7}, key
     if len(rest) < 2:
         return {}, key
