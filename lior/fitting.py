@@ -16,6 +16,7 @@ from lior.geometry.retrieval import Geometry, Window
 from lior.interfaces import Evidence, State, Updater
 from lior.learning import moments
 from lior.model import Model, columns
+from lior.windows import WindowSampler, WindowStream
 
 Tick = Callable[[str, int, int, Mapping[str, float]], None]
 """Called now and then with (stage, step, steps, metrics)."""
@@ -110,35 +111,6 @@ def study(
 
 
 @attrs.frozen
-class WindowSampler:
-    """Draws windows: random queries against a random sample of the memory."""
-
-    corpus: Corpus
-    reach: int
-    vocab: int
-    config: GeometryConfig
-
-    def draw(self, queries: tuple[int, int], items: int, generator: Generator) -> Window:
-        """Queries from positions in the half-open range ``queries``, items from ``0 .. items - 1``."""
-        config, device = self.config, self.corpus.tokens.device
-        q = torch.randint(*queries, (config.batch,), generator=generator, device=device)
-        count = min(config.keys, items)
-        k = torch.randint(items, (count,), generator=generator, device=device).sort().values
-        # Items too near to a query are runs of the sorted sample.
-        first = torch.searchsorted(k, q - config.exclude, right=True)
-        length = torch.searchsorted(k, q + config.exclude) - first
-        rows = torch.repeat_interleave(length)
-        columns = torch.arange(len(rows), device=device) + (first - (length.cumsum(0) - length))[rows]
-        tokens = self.corpus.tokens
-        return Window(self.contexts(q), tokens[q].long(), self.contexts(k), tokens[k].long(), (rows, columns))
-
-    def contexts(self, positions: Tensor) -> Tensor:
-        """Contexts ``(B, reach)`` at ``positions``."""
-        depth = self.corpus.depth(positions)
-        return gather_contexts(self.corpus.tokens, positions, depth, self.reach, self.vocab)
-
-
-@attrs.frozen
 class WindowProbe:
     """A window's objective as an updater sees it (:class:`lior.interfaces.Probe`)."""
 
@@ -179,7 +151,8 @@ def fit_geometry(
         of the limit; the schedule follows the time when it is ahead of the steps.
     """
     sampler = WindowSampler(corpus, geometry.encoder.reach, geometry.vocab, config)
-    tail = sampler.draw((parts.memory, parts.train), parts.memory, generator)
+    windows = WindowStream(sampler, geometry, parts.memory, generator)
+    windows.set_tail(parts.memory, parts.train)
     # Also when no step follows: a frame or a source made of statistics needs them.
     state = _observed(geometry, state, sampler, parts, generator)
     best, best_loss = state, math.inf
@@ -191,7 +164,7 @@ def fit_geometry(
     for step in range(config.steps):
         if step and step % every == 0:
             state = _observed(geometry, state, sampler, parts, generator)
-        window = sampler.draw((0, parts.memory), parts.memory, generator)
+        window = windows.draw(state, step)
         scale = max(1 - max(step / config.steps, used), 0.02) * min((step + 1) / _WARM_UP, 1.0)
         probe = WindowProbe(geometry, state, window)
         params, moving, report = updater.step(params, moving, probe, scale=scale, generator=generator)
@@ -201,7 +174,7 @@ def fit_geometry(
         metrics: dict[str, float] = {}
         used = spent() / _GEOMETRY_SHARE
         if (step + 1) % every == 0 or step + 1 == config.steps or used >= 1:
-            loss = float(geometry.loss(state, tail))
+            loss = float(geometry.loss(state, windows.tail()))
             best, best_loss = (state, loss) if loss < best_loss else (best, best_loss)
             metrics = {"tail_loss": loss, "rejected": rejected}
         tick("geometry", step + 1, config.steps, metrics)
