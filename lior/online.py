@@ -149,7 +149,7 @@ class Follower:
 
     @torch.no_grad()
     def predict(self) -> NDArray[np.float64]:
-        """Probabilities of :attr:`known`, then of all :attr:`unknown` together, ``(A + 1,)``."""
+        """Probabilities of :attr:`known`, then of all :attr:`unknown` together if there are any."""
         if not len(self._alphabet):
             return np.ones(1)
         text, start = self._text(self._count, self._count + 1)
@@ -162,7 +162,7 @@ class Follower:
         row = self._model.inputs(text, position, self._alphabet, given)
         self._rows.append(row)
         p = mixer.log_probs(self._model.weights, row)[0].double().exp().numpy()
-        return np.append(p * (1 - self._unseen), self._unseen)
+        return np.append(p * (1 - self._unseen), self._unseen) if len(self.unknown) else p
 
     @torch.no_grad()
     def take(self, token: int) -> None:
