@@ -50,7 +50,7 @@ class Loaded:
 
     @property
     def identity(self) -> str:
-        """SHA-256 of the manifest, in hexadecimal: it covers all tensors, so only copies of a run share it."""
+        """SHA-256 of the manifest in hexadecimal: it covers all tensors, so only copies of a run share it."""
         return _digest(self.manifest)
 
     def validation(self) -> tuple[Corpus, int, int]:
