@@ -41,6 +41,7 @@ Tick = Callable[[str, int, int, Mapping[str, float]], None]
 """Called now and then with (stage, tokens done, tokens, metrics)."""
 
 _TICK = 256
+_NAME = 64
 
 
 @attrs.frozen
@@ -51,7 +52,7 @@ class Coder:
     identity: bytes
     """SHA-256 of the run's manifest, or of the parts that an untrained model is made of."""
     recipe: str
-    """Recipe of an untrained model; empty for a run."""
+    """Name of the recipe of an untrained model; empty for a run."""
     document: int = 0
     """Number of the document that is coded: behind those that the model has read."""
 
@@ -96,7 +97,12 @@ def recipe_coder(recipe: str) -> Coder:
         )
     parts = {"tokenizer": config.tokenizer, "memory": list(config.memory.components)}
     described = json.dumps(checkpoint.describe(parts), sort_keys=True)
-    return Coder(model, hashlib.sha256(described.encode()).digest(), recipe)
+    return Coder(model, hashlib.sha256(described.encode()).digest(), _recipe_name(recipe))
+
+
+def _recipe_name(recipe: str) -> str:
+    """What a compressed file tells of a recipe: its name, never where it is."""
+    return Path(recipe).name.encode("ascii", "replace").decode()[:_NAME]
 
 
 def compress(data: bytes, coder: Coder, *, tick: Tick | None = None) -> tuple[Container, float]:

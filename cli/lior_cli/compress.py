@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lior._recipes import shipped
 from lior.errors import DataError, UsageError
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RecipeName
@@ -68,7 +69,7 @@ def compress(
 
     compression.library()
     data = _read(file)
-    coder = _coder(run, recipe or RECIPE)
+    coder = _coder(run, recipe)
     started = time.perf_counter()
     with Progress(quiet=quiet) as progress:
         progress.lior_train_stage("compress", f"{len(data):,} bytes")
@@ -129,10 +130,14 @@ def decompress(
 # --- the model ---
 
 
-def _coder(run: Path | None, recipe: str) -> Coder:
+def _coder(run: Path | None, recipe: str | None) -> Coder:
     from lior import compression
 
-    return compression.run_coder(run) if run else compression.recipe_coder(recipe)
+    if run and recipe:
+        raise UsageError(
+            "--run and --config: a run has its model, and a recipe begins with nothing; give one"
+        )
+    return compression.run_coder(run) if run else compression.recipe_coder(recipe or RECIPE)
 
 
 def _same_coder(found: Container, file: str, run: Path | None, recipe: str | None) -> Coder:
@@ -144,7 +149,9 @@ def _same_coder(found: Container, file: str, run: Path | None, recipe: str | Non
         )
     if run is not None and found.recipe:
         raise UsageError(f"{file}: made without a run, with recipe {found.recipe!r}; leave out --run")
-    return _coder(run, recipe or found.recipe)
+    if run is None and recipe is None and found.recipe not in shipped():
+        raise UsageError(f"{file}: made with your own recipe {found.recipe!r}; give it with --config")
+    return _coder(run, recipe or found.recipe or None)
 
 
 def _summary(container: Container, size: int, bits: float, seconds: float) -> dict[str, Any]:

@@ -103,6 +103,21 @@ def test_another_run_is_refused(command, original, finished, tmp_path):
     assert not (tmp_path / "y").exists()
 
 
+def test_a_recipe_of_ones_own_is_asked_for(command, original, tmp_path):
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text("[memory]\nname = 'sdm'\n[memory.sdm]\nwindow = 4\n")
+    out, back = tmp_path / "x.lior", tmp_path / "back"
+    assert command("compress", original, "--config", recipe, "-o", out, "--quiet").code == 0
+    assert str(tmp_path).encode() not in out.read_bytes()
+    assert "your own recipe 'mine.toml'" in refused(command, "decompress", out, "-o", back, code=2)
+    message = refused(command, "decompress", out, "--config", "fast", "-o", back)
+    assert "other settings or versions of recipe 'mine.toml'" in message
+    assert command("decompress", out, "--config", recipe, "-o", back, "--quiet").code == 0
+    assert back.read_bytes() == DATA
+    both = refused(command, "compress", original, "--config", recipe, "--run", "runs/x", code=2)
+    assert "give one" in both
+
+
 def test_streams(command, monkeypatch):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(DATA)))
     written = run_raw(monkeypatch, ["compress", "-", "--quiet"])
