@@ -92,7 +92,7 @@ class Engine:
             self._pass(hi - lo)
 
     def read(
-        self, tokens: Ints, depth: Ints, positions: Ints, alphabet: Ints, learned: Learned, *, ahead: int = AHEAD
+        self, tokens: Ints, depth: Ints, positions: Ints, alphabet: Ints, learned: Learned, *, ahead: int
     ) -> NDArray[np.float32]:
         """Distributions ``(B, A)`` at ``positions`` of a text, ``ahead`` tokens from now; nothing changes."""
         out = np.empty((len(positions), len(alphabet)), np.float32)

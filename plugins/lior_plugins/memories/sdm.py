@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from lior.counting import addresses, layout, locations
-from lior.counting.engine import Engine, Schedule
+from lior.counting.engine import AHEAD, Engine, Schedule
 from lior.counting.fields import REACH
 from lior.counting.layout import GATES, JOINT, Learned
 from lior.counting.locations import Packed
@@ -204,7 +204,7 @@ class Sdm:
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
         """The mixture's distribution."""
-        return self._read(query, alphabet, "static" if "static" in self._learned else "online", ahead=0)
+        return self._read(query, alphabet, "static" if "static" in self._learned else "online", ahead=AHEAD)
 
     def peek(self, query: Query, alphabet: Tensor, *, ahead: int) -> Evidence:
         """What :meth:`study` with ``write`` will say of a position behind ``ahead`` tokens of its window."""
