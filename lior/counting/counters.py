@@ -1,14 +1,11 @@
 """Token counters of hard locations as a sorted table.
 
 A counter is addressed by ``location * 2^16 + token``. The table keeps the
-addresses that are not zero, ascending, with their counts: 12 bytes a counter,
-one canonical form for one content, so that writes commute and taking a
-document back restores the table bit for bit.
+addresses that are not zero, ascending, with their counts: 12 bytes a counter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -29,13 +26,6 @@ class Counters(NamedTuple):
     """int32 ``(M,)``, none of them 0."""
 
 
-def empty(device: torch.device | str = "cpu") -> Counters:
-    """A table without counters."""
-    return Counters(
-        torch.empty(0, dtype=torch.int64, device=device), torch.empty(0, dtype=torch.int32, device=device)
-    )
-
-
 def tally(keys: Tensor) -> Counters:
     """The table that counts each of ``keys (N,)`` once per occurrence."""
     unique, counts = torch.unique_consecutive(keys.sort().values, return_counts=True)
@@ -52,34 +42,6 @@ def continuations(keys: Tensor, longer: Tensor) -> Counters:
     first = torch.ones_like(ordered, dtype=torch.bool)
     torch.ne(ordered[1:], ordered[:-1], out=first[1:])
     return tally(keys[position[first]])
-
-
-def tally_locations(locations: Sequence[Tensor], tokens: Tensor) -> Counters:
-    """The table that counts ``tokens (N,)`` at the locations of every pattern.
-
-    ``locations`` are blocks ``(S, N_i)`` with ``Σ N_i = N``, the rows ascending
-    in location. Each pattern is sorted by itself: less memory at once than one
-    sort of all.
-    """
-    rows = zip(*locations, strict=True)
-    parts = [tally(torch.cat(row) << TOKEN_BITS | tokens) for row in rows]
-    return Counters(torch.cat([p.keys for p in parts]), torch.cat([p.counts for p in parts]))
-
-
-def add(table: Counters, other: Counters, *, sign: int = 1) -> Counters:
-    """``table + sign * other``; counters that become 0 vanish."""
-    if not len(other.keys):
-        return table
-    keys, order = torch.cat([table.keys, other.keys]).sort(stable=True)
-    counts = torch.cat([table.counts, sign * other.counts])[order]
-    first = torch.ones_like(keys, dtype=torch.bool)
-    torch.ne(keys[1:], keys[:-1], out=first[1:])
-    # A key occurs at most twice: add the second of a pair to the first.
-    paired = ~first[1:]
-    total = counts.clone()
-    total[:-1][paired] += counts[1:][paired]
-    keep = first & (total != 0)
-    return Counters(keys[keep], total[keep])
 
 
 def accumulate(table: Counters, locations: Tensor, column_of: Tensor, out: Tensor) -> None:

@@ -30,7 +30,7 @@ LOGIT_ONE = 4096.0
 
 FULLEST = 0.75
 _SPARE = 1.3
-_MAX_COUNT = 65535
+_MAX_COUNT = _MAX_SIZE = 65535
 _SIZE_CLASSES = 40
 _MULTIPLIER = 0x9E3779B97F4A7C15
 
@@ -182,7 +182,8 @@ def record(store, p, token, time, slowest, novel):
     """Count ``token`` at slot ``p``; returns whether it was new there.
 
     The recent shares decay by ``r = max(slowest, 1 / (n + 0.5))`` at the ``n``-th write and the token's
-    grows by ``r``; ``novel`` adds a novel occurrence, for Kneser and Ney's continuation counts.
+    grows by ``r``; ``novel`` adds a novel occurrence, for Kneser and Ney's continuation counts. A location
+    that knows 65535 tokens learns no other.
     """
     counters = store.counters
     size, at = int64(store.slots[p].size), int64(store.slots[p].at)
@@ -196,6 +197,8 @@ def record(store, p, token, time, slowest, novel):
     for j in range(at, at + size):
         counters[j].recency = np.uint16(np.float32(counters[j].recency) * keep + np.float32(0.5))
     if hit < 0:
+        if size == _MAX_SIZE:
+            return False
         _add_counter(store, p, token)
         at = int64(store.slots[p].at)
     elif hit > at:
@@ -335,9 +338,9 @@ def prune(store: Store, keep: int, clock: int) -> Store:
     # From the most worth keeping: often written, then recent.
     order = np.cumsum(bins[::-1, :].reshape(-1))
     kept = int(np.searchsorted(order, keep, side="right"))
-    worth = 4 * _AGES - kept
+    spare = keep - int(order[kept - 1]) if kept else keep
     out = reserve(empty(), int(store.used[0]), int(store.used[1]) + 64)
-    _survivors(store, clock, worth, out)
+    _survivors(store, clock, 4 * _AGES - kept, spare, out)
     return out
 
 
@@ -353,20 +356,33 @@ def _worth(store, p, clock):
     return min(total - 1, 3) * _AGES + max(_AGES - 1 - share, 0)
 
 
+@njit
+def _cost(store, p):
+    """Bytes of a slot, with its share of the empty ones, and of its counters."""
+    return 16 + 12 * _capacity(int64(store.slots[p].size))[0]
+
+
 @entry
 def _weigh(store, clock, bins):
     flat = bins.reshape(-1)
     for p in range(len(store.slots)):
         if store.slots[p].size:
             row, column = divmod(_worth(store, p, clock), _AGES)
-            flat[row * _AGES + (_AGES - 1 - column)] += 16 + 12 * _capacity(int64(store.slots[p].size))[0]
+            flat[row * _AGES + (_AGES - 1 - column)] += _cost(store, p)
 
 
 @entry
-def _survivors(store, clock, worth, out):
+def _survivors(store, clock, worth, spare, out):
+    """Copy what is worth at least ``worth``, and of what is worth a little less ``spare`` bytes."""
     for p in range(len(store.slots)):
         size = int64(store.slots[p].size)
-        if size and _worth(store, p, clock) >= worth:
+        if not size:
+            continue
+        here = _worth(store, p, clock)
+        if here == worth - 1 and _cost(store, p) <= spare:
+            spare -= _cost(store, p)
+            here = worth
+        if here >= worth:
             address = (int64(store.slots[p].high) << 32) | int64(store.slots[p].low)
             q = -1 - find(out.slots, address)
             at = _allocate(out, size)

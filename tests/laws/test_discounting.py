@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lior.counting.discounting import chain, discount, estimated_discounts, unseen_share
+from lior.counting.discounting import discount, estimated_discounts, unseen_share
 from lior.testing.strategies import LAW, dtypes, seeds
 
 DISCOUNTS = (0.7, 0.95, 1.1)
@@ -50,10 +50,10 @@ def test_discount_is_the_formula(seed, discounts):
 @given(seed=seeds(), dtype=dtypes(), high=st.sampled_from((2, 6, 100000)))
 def test_distributions_sum_to_one(seed, dtype, high):
     counts = counts_of(seed, 5, 7, dtype=dtype, high=high)
-    for p in (discount(counts, base_of(seed, 7, dtype), DISCOUNTS), chain(counts, 3, 1, DISCOUNTS)):
-        assert p.dtype == dtype
-        assert (p >= 0).all()
-        assert_close(p.sum(-1), torch.ones(5, 7, dtype=dtype))
+    p = discount(counts, base_of(seed, 7, dtype), DISCOUNTS)
+    assert p.dtype == dtype
+    assert (p >= 0).all()
+    assert_close(p.sum(-1), torch.ones(5, 7, dtype=dtype))
 
 
 @LAW
@@ -61,8 +61,6 @@ def test_distributions_sum_to_one(seed, dtype, high):
 def test_what_was_never_written_passes_its_base_on(seed, dtype):
     base = base_of(seed, 7, dtype)
     assert torch.equal(discount(torch.zeros(7, A, dtype=dtype), base, DISCOUNTS), base)
-    everywhere = chain(torch.zeros(4, 7, A, dtype=dtype), 2, 0, DISCOUNTS)
-    assert torch.equal(everywhere, torch.full_like(everywhere, 1 / A))
 
 
 @LAW
@@ -73,26 +71,11 @@ def test_discounts_of_zero_give_relative_frequencies(seed):
 
 
 @LAW
-@given(seed=seeds(), base_order=st.integers(0, 2))
-def test_chain_nests_the_orders_and_hangs_the_others_on_one(seed, base_order):
-    counts = counts_of(seed, 5, 7)
-    actual = chain(counts, 3, base_order, DISCOUNTS)
-    for row in range(7):
-        levels, below = [], [1 / A] * A
-        for order in range(3):
-            below = slow(counts[order, row].tolist(), below, DISCOUNTS)
-            levels.append(below)
-        levels += [slow(counts[s, row].tolist(), levels[base_order], DISCOUNTS) for s in (3, 4)]
-        assert_close(actual[:, row], torch.tensor(levels, dtype=torch.float64))
-
-
-@LAW
 @given(seed=seeds())
 def test_inputs_are_not_mutated(seed):
     counts, base = counts_of(seed, 5, 7), base_of(seed, 7)
     kept = counts.clone(), base.clone()
     discount(counts, base, DISCOUNTS)
-    chain(counts, 3, 1, DISCOUNTS)
     assert torch.equal(counts, kept[0])
     assert torch.equal(base, kept[1])
 

@@ -204,96 +204,6 @@ def test_wrong_options_of_exact(options, name):
 
 # --- sdm ---
 
-LAGS = {"2-3": (2, 3), "1,3": (1, 3)}
-
-
-def located(context):
-    """What each pattern sees of a context: three orders, then :data:`LAGS`."""
-    back = [None] * 3 + context
-    orders = [("order", *back[len(back) - m :]) for m in range(3)]
-    return orders + [(name, *(back[-k] for k in lags)) for name, lags in LAGS.items()]
-
-
-def slow_sdm(documents, items, memory, alphabet):
-    """Counts in dictionaries; distributions ``(B, S, A)``, longest order seen, its count and kinds."""
-    table = defaultdict(Counter)
-    for each in documents:
-        tokens = each.text.tokens.tolist()
-        for i, y in enumerate(tokens):
-            for where in located(tokens[:i]):
-                table[where][y] += 1
-    tokens, rows, matches = items.text.tokens.tolist(), [], []
-    for i in range(len(tokens)):
-        counts = [[table[where][y] for y in alphabet.tolist()] for where in located(tokens[:i])]
-        levels, below = [], torch.full((len(alphabet),), 1 / len(alphabet))
-        for c in counts[:3]:
-            below = discount(torch.tensor(c).float(), below, memory.discounts)
-            levels.append(below)
-        levels += [
-            discount(torch.tensor(c).float(), levels[memory.base_order], memory.discounts) for c in counts[3:]
-        ]
-        rows.append(torch.stack(levels))
-        longest = max(m for m in range(3) if m == 0 or sum(counts[m]))
-        matches.append((longest, sum(counts[longest]), sum(c > 0 for c in counts[longest])))
-    return torch.stack(rows), matches
-
-
-def small_sdm(**options):
-    return Sdm(**{"orders": (0, 1, 2), "patterns": tuple(LAGS), "base_order": 1, **options})
-
-
-@LAW
-@given(seed=seeds(), base_order=st.integers(0, 2))
-def test_sdm_is_counting(seed, base_order):
-    documents, query = [document(seed, d) for d in range(3)], document(seed, 3)
-    memory = holding(small_sdm(base_order=base_order), *documents)
-    for alphabet in (LETTERS.unique(), torch.tensor([1, *b"ab"])):
-        evidence = read(memory, query, alphabet)
-        expected, matches = slow_sdm(documents, query, memory, alphabet)
-        assert_close(evidence.log_p.exp(), expected.clamp(min=1e-12), atol=1e-6, rtol=1e-5)
-        longest, total, kinds = (torch.tensor(column) for column in zip(*matches, strict=True))
-        assert torch.equal(evidence.gates[0] // 6, longest)
-        sure = evidence.gates[0] % 6
-        assert torch.equal(sure < 3, kinds <= 1), "the gate tells whether one token only was seen"
-        for k in (0, 1, 2):
-            assert (total[sure == k] <= (1, 4, 1000)[k]).all()
-            assert (total[sure == k] > (-1, 1, 4)[k]).all()
-
-
-def test_sdm_stays_finite_where_every_order_is_certain():
-    """Twelve orders that leave a token a part in ten thousand each: less than float32 can hold."""
-    memory = holding(Sdm(), document(0, 0, 10000, torch.tensor([97])))
-    log_p = read(memory, document(0, 1, 40, torch.tensor([97])), torch.tensor([*b"ab"])).log_p
-    assert log_p.isfinite().all()
-    assert_close(log_p.exp().sum(2), torch.ones(log_p.shape[:2]))
-
-
-def test_sdm_previous_token_gate():
-    query = document(0)
-    gate = read(Sdm(), query).gates[1]
-    assert gate.tolist() == [256, *query.text.tokens[:-1].tolist()]
-
-
-def test_sdm_word_gate_counts_matches_of_the_word_patterns():
-    letters = torch.tensor([*b"a "])
-    memory = holding(Sdm(), document(0, 0, 200, letters))
-    evidence = read(memory, document(0, 1, 200, letters))
-    assert (read(Sdm(), document(0)).gates[2] == 0).all(), "nothing was seen"
-    assert len(evidence.gates[2].unique()) > 5
-
-
-def test_sdm_reads_the_recent_and_the_older_counters_together():
-    old, new = document(0, 0, 2000), document(0, 1, 10)
-    memory = holding(Sdm(), old)
-    memory.stage(new)
-    memory.commit()
-    assert len(memory._recent.keys), "a small commit is not merged at once"
-    at_once, query = holding(Sdm(), old, new), document(0, 2)
-    assert torch.equal(read(memory, query).log_p, read(at_once, query).log_p)
-    assert (read(memory, query).log_p != read(holding(Sdm(), old), query).log_p).any()
-    assert_same(memory.snapshot(), at_once.snapshot())
-
-
 def test_sdm_needs_no_coordinates():
     items = document(0)._replace(z=None)
     assert torch.equal(
@@ -308,15 +218,6 @@ def test_sdm_refuses_to_erase_what_it_does_not_hold():
         with pytest.raises(UsageError, match="nothing was erased"):
             memory.erase(other)
         assert_same(memory.snapshot(), before)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"orders": (0, 1, 2, 3)}, {"patterns": ("2-4",)}, {"base_order": 0}, {"discounts": (0.5, 0.95, 1.1)}],
-)
-def test_every_option_of_sdm_changes_results(change):
-    base, changed = (read(holding(Sdm(**o), document(0)), document(1)).log_p for o in ({}, change))
-    assert base.shape != changed.shape or (base != changed).any()
 
 
 @pytest.mark.parametrize(
