@@ -60,6 +60,7 @@ def evaluate(
     hi: int,
     *,
     online: bool = False,
+    counted: Tensor | None = None,
     stage: str = "evaluate",
     tick: Callable[[str, int, int, Mapping[str, float]], None] = _silent,
 ) -> Score:
@@ -70,10 +71,13 @@ def evaluate(
     online
         Learn while reading, as :class:`~lior.online.Online` says. The model is changed; it may be one that
         has learned nothing yet. Otherwise it is frozen.
+    counted
+        Which of the positions count, boolean ``(hi - lo,)``; the others are read only. ``None`` counts all.
     tick
         Called after every block with (stage, tokens done, tokens, metrics).
     """
     nats, end = 0.0, lo
+    keep = torch.ones(hi - lo, dtype=torch.bool, device=corpus.tokens.device) if counted is None else counted
     reader = Online(model) if online else None
     while end < hi:
         begin, end = end, min(end + _BLOCK, hi)
@@ -84,9 +88,10 @@ def evaluate(
             log_p = reader.read(text, start)
         else:
             log_p = model.score(text, torch.arange(start, len(text.tokens), device=text.tokens.device))
-        nats -= float(log_p.double().sum())
-        tick(stage, end - lo, hi - lo, {"nats_per_token": nats / (end - lo)})
-    return Score(nats, hi - lo, int(byte_lengths(corpus.tokens[lo:hi], model.tokenizer).sum()))
+        nats -= float(log_p.double()[keep[begin - lo : end - lo]].sum())
+        tick(stage, end - lo, hi - lo, {"nats_per_token": nats / max(int(keep[: end - lo].sum()), 1)})
+    scored = corpus.tokens[lo:hi][keep]
+    return Score(nats, len(scored), int(byte_lengths(scored, model.tokenizer).sum()))
 
 
 def byte_lengths(tokens: Tensor, tokenizer: Tokenizer) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 
 import attrs
 import pytest
@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lior.counting.discounting import discount
 from lior.errors import UsageError
 from lior.interfaces import Features, Items, Query, Text
 from lior.testing.memories import memory_contract
@@ -203,6 +202,7 @@ def test_wrong_options_of_exact(options, name):
 
 
 # --- sdm ---
+
 
 def test_sdm_needs_no_coordinates():
     items = document(0)._replace(z=None)
