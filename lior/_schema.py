@@ -61,6 +61,13 @@ class GeometryConfig:
     steps: int = option(600, help="updates of the geometry", low=0)
     batch: int = option(256, help="queries in an update", low=1)
     keys: int = option(8192, help="memory items that a query is compared with in an update", low=1)
+    near: int = option(
+        0, help="nearest items of each query that an update is sure to see; 0 = a plain sample of keys", low=0
+    )
+    group: int = option(
+        16, help="queries of an update from one place of the memory, which share their nearest items", low=1
+    )
+    refresh: int = option(100, help="updates after which the nearest items are searched anew", low=1)
     exclude: int = option(64, help="positions around a query that are not its neighbours", low=1)
     smoothing: float = option(
         0.02, help="probability that a token does not come from the memory", low=1e-6, high=0.5
@@ -110,6 +117,10 @@ class TrainConfig:
     time_limit: float = option(
         0.0, help="seconds after which training is brought to an end; 0 is no limit", low=0
     )
+    memory_budget: int = option(
+        0, help="bytes that a memory with a budget may take; what is rare and old goes first; 0 is no limit",
+        low=0,
+    )  # fmt: skip
     data: DataConfig = attrs.field(factory=DataConfig)
     tokenizer: Component = plugin_option("bytes", help="text to tokens")
     encoder: Component = plugin_option("lags", help="contexts to coordinates")

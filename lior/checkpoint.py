@@ -48,6 +48,11 @@ class Loaded:
     """How many tokens of ``text`` the model has learned; the rest is validation text."""
     manifest: dict[str, Any]
 
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the manifest in hexadecimal: it covers all tensors, so only copies of a run share it."""
+        return _digest(self.manifest)
+
     def validation(self) -> tuple[Corpus, int, int]:
         """The run's own validation text: a corpus, and where the text begins and ends in it.
 
@@ -207,7 +212,7 @@ def _read_tensors(path: Path, device: torch.device | str) -> dict[str, Tensor]:
 def _write_manifest(part: Path, model: Model, components: dict[str, Any], text: Corpus, train: int) -> None:
     manifest: dict[str, Any] = {
         "format": FORMAT,
-        "components": _describe(components),
+        "components": describe(components),
         "geometry": None
         if model.geometry is None
         else {"resilience_at": model.geometry.resilience_at, "smoothing": model.geometry.smoothing},
@@ -223,7 +228,8 @@ def _write_manifest(part: Path, model: Model, components: dict[str, Any], text: 
         os.fsync(stream.fileno())
 
 
-def _describe(components: dict[str, Any]) -> dict[str, Any]:
+def describe(components: dict[str, Any]) -> dict[str, Any]:
+    """Names, options and distributions of components, ready for JSON; kinds as in :func:`save`."""
     return {
         kind: [_entry(kind, c) for c in chosen] if isinstance(chosen, list) else _entry(kind, chosen)
         for kind, chosen in components.items()

@@ -36,6 +36,10 @@ class RunError(LiorError):
     """A run directory is missing, damaged or of another kind."""
 
 
+class MissingPackage(LiorError):
+    """An optional package that the work needs is not installed."""
+
+
 class DeviceError(LiorError):
     """The device asked for is not available."""
 

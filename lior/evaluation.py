@@ -9,19 +9,13 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior import mixer
 from lior.corpus import Corpus
 from lior.errors import UsageError
-from lior.interfaces import State, Text, Tokenizer
-from lior.learning import moments
-from lior.model import Model, columns
-
-WINDOW = 64
-"""Tokens that the online mode reads before it learns them."""
+from lior.interfaces import Tokenizer
+from lior.model import Model
+from lior.online import Online
 
 _BLOCK = 8192
-_STRETCH = 1024
-_ONLINE_RATE = 2e-4
 
 
 @attrs.frozen
@@ -66,6 +60,7 @@ def evaluate(
     hi: int,
     *,
     online: bool = False,
+    counted: Tensor | None = None,
     stage: str = "evaluate",
     tick: Callable[[str, int, int, Mapping[str, float]], None] = _silent,
 ) -> Score:
@@ -74,69 +69,29 @@ def evaluate(
     Parameters
     ----------
     online
-        Learn while reading, in windows of at most :data:`WINDOW` tokens: the mixer takes a step on each, and
-        the memories take it in. The model is changed. Otherwise it is frozen.
+        Learn while reading, as :class:`~lior.online.Online` says. The model is changed; it may be one that
+        has learned nothing yet. Otherwise it is frozen.
+    counted
+        Which of the positions count, boolean ``(hi - lo,)``; the others are read only. ``None`` counts all.
     tick
         Called after every block with (stage, tokens done, tokens, metrics).
     """
     nats, end = 0.0, lo
-    memory = moments.init(model.weights)
+    keep = torch.ones(hi - lo, dtype=torch.bool, device=corpus.tokens.device) if counted is None else counted
+    reader = Online(model) if online else None
     while end < hi:
         begin, end = end, min(end + _BLOCK, hi)
-        if online:
-            end = stretch_end(model, corpus, begin, end)
+        if reader:
+            end = begin + reader.stretch(corpus.tokens[begin:end])
         text, start = corpus.text(begin, end, context=model.context)
-        if online:
-            log_p, memory = read_and_learn(model, text, start, memory)
+        if reader:
+            log_p = reader.read(text, start)
         else:
             log_p = model.score(text, torch.arange(start, len(text.tokens), device=text.tokens.device))
-        nats -= float(log_p.double().sum())
-        tick(stage, end - lo, hi - lo, {"nats_per_token": nats / (end - lo)})
-    return Score(nats, hi - lo, int(byte_lengths(corpus.tokens[lo:hi], model.tokenizer).sum()))
-
-
-def stretch_end(model: Model, corpus: Corpus, begin: int, end: int) -> int:
-    """Where a stretch that :func:`read_and_learn` takes at once must end, at most at ``end``.
-
-    A token that the model has never seen ends it, since the alphabet grows there; without a memory that
-    learns by itself, so does a window.
-    """
-    if len(model.adaptive) < len(model.memories):
-        end = min(begin + WINDOW, end)
-    else:
-        end = min(begin + _STRETCH, end)
-    fresh = model.token_counts[corpus.tokens[begin:end].long()] == 0
-    return begin + int(fresh.nonzero()[0, 0]) + 1 if fresh.any() else end
-
-
-@torch.no_grad()
-def read_and_learn(model: Model, text: Text, start: int, memory: State) -> tuple[Tensor, State]:
-    """Score ``text[start:]``, then learn it: steps of the mixer, and the tokens into memory.
-
-    Adaptive memories read, learn and write in windows of their own; the mixer steps once a window.
-
-    Returns
-    -------
-    tuple of Tensor and State
-        Log-probabilities in nats ``(T - start,)``, each given before anything of its window was learned, and
-        the next moments of the mixer.
-    """
-    alphabet = model.alphabet
-    positions = torch.arange(start, len(text.tokens), device=text.tokens.device)
-    given = model.study(model.items(text, start), alphabet, progress=1.0, write=True)
-    inputs = model.inputs(text, positions, alphabet, given)
-    targets = columns(alphabet, text.tokens[positions])
-    scored = []
-    for begin in range(0, len(positions), WINDOW):
-        rows = slice(begin, begin + WINDOW)
-        window = inputs.rows(rows)
-        scored.append(model.score_inputs(window, targets[rows], alphabet))
-        grads, _ = mixer.gradient(model.weights, window, targets[rows])
-        directions, memory = moments.update(grads, memory, b1=0.9, b2=0.999, eps=1e-6)
-        model.weights = {name: w - _ONLINE_RATE * directions[name] for name, w in model.weights.items()}
-    model.stage(text, start, studied=model.adaptive)
-    model.commit()
-    return torch.cat(scored), memory
+        nats -= float(log_p.double()[keep[begin - lo : end - lo]].sum())
+        tick(stage, end - lo, hi - lo, {"nats_per_token": nats / max(int(keep[: end - lo].sum()), 1)})
+    scored = corpus.tokens[lo:hi][keep]
+    return Score(nats, len(scored), int(byte_lengths(scored, model.tokenizer).sum()))
 
 
 def byte_lengths(tokens: Tensor, tokenizer: Tokenizer) -> Tensor:

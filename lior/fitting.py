@@ -16,6 +16,7 @@ from lior.geometry.retrieval import Geometry, Window
 from lior.interfaces import Evidence, State, Updater
 from lior.learning import moments
 from lior.model import Model, columns
+from lior.windows import WindowSampler, WindowStream
 
 Tick = Callable[[str, int, int, Mapping[str, float]], None]
 """Called now and then with (stage, step, steps, metrics)."""
@@ -28,6 +29,7 @@ _CHECKS = 12
 _WARM_UP = 20
 _GEOMETRY_SHARE = 0.5
 _MIXER_SHARE = 0.8
+_STUDY_SHARE = 0.6
 
 
 @attrs.frozen
@@ -63,7 +65,15 @@ def write(model: Model, corpus: Corpus, lo: int, hi: int, *, tick: Tick, studied
 
 
 def study(
-    model: Model, corpus: Corpus, lo: int, hi: int, *, passes: tuple[int, int], train: int, tick: Tick
+    model: Model,
+    corpus: Corpus,
+    lo: int,
+    hi: int,
+    *,
+    passes: tuple[int, int],
+    train: int,
+    tick: Tick,
+    spent: Callable[[], float],
 ) -> None:
     """Let the adaptive memories read, learn and take in positions ``lo .. hi - 1``.
 
@@ -73,52 +83,31 @@ def study(
         Number of this pass, from 0, and how many there are.
     train
         Tokens of a whole pass: the schedule's progress is counted in them.
+    spent
+        Share of the run's time limit that is used up; from 0.6 on the text is only taken in.
     """
     number, count = passes
     alphabet = corpus.tokens[:train].long().unique()
-    nats, known = 0.0, 0
+    nats, read = 0.0, 0
     for begin in range(lo, hi, _STUDY_BLOCK):
         end = min(begin + _STUDY_BLOCK, hi)
         text, start = corpus.text(begin, end, context=model.context)
-        progress = (number + begin / train) / count
-        evidence = model.study(model.items(text, start), alphabet, progress=progress, write=True)
-        target = columns(alphabet, text.tokens[start:])
-        first = next(iter(evidence.values()))
-        nats -= float(first.log_p[:, 0].gather(1, target[:, None]).double().sum())
-        known += end - begin
-        tick("memory", number * train + end, count * train, {"nats_per_token": nats / known})
+        items, metrics = model.items(text, start), {}
+        if spent() < _STUDY_SHARE:
+            progress = (number + begin / train) / count
+            evidence = model.study(items, alphabet, progress=progress, write=True)
+            first, target = next(iter(evidence.values())), columns(alphabet, text.tokens[start:])
+            nats -= float(first.log_p[:, 0].gather(1, target[:, None]).double().sum())
+            read += end - begin
+            metrics = {"nats_per_token": nats / read}
+        else:
+            for memory in model.adaptive.values():
+                memory.stage(items)
+                memory.commit()
+        tick("memory", number * train + end, count * train, metrics)
 
 
 # --- geometry ---
-
-
-@attrs.frozen
-class WindowSampler:
-    """Draws windows: random queries against a random sample of the memory."""
-
-    corpus: Corpus
-    reach: int
-    vocab: int
-    config: GeometryConfig
-
-    def draw(self, queries: tuple[int, int], items: int, generator: Generator) -> Window:
-        """Queries from positions in the half-open range ``queries``, items from ``0 .. items - 1``."""
-        config, device = self.config, self.corpus.tokens.device
-        q = torch.randint(*queries, (config.batch,), generator=generator, device=device)
-        count = min(config.keys, items)
-        k = torch.randint(items, (count,), generator=generator, device=device).sort().values
-        # Items too near to a query are runs of the sorted sample.
-        first = torch.searchsorted(k, q - config.exclude, right=True)
-        length = torch.searchsorted(k, q + config.exclude) - first
-        rows = torch.repeat_interleave(length)
-        columns = torch.arange(len(rows), device=device) + (first - (length.cumsum(0) - length))[rows]
-        tokens = self.corpus.tokens
-        return Window(self.contexts(q), tokens[q].long(), self.contexts(k), tokens[k].long(), (rows, columns))
-
-    def contexts(self, positions: Tensor) -> Tensor:
-        """Contexts ``(B, reach)`` at ``positions``."""
-        depth = self.corpus.depth(positions)
-        return gather_contexts(self.corpus.tokens, positions, depth, self.reach, self.vocab)
 
 
 @attrs.frozen
@@ -162,7 +151,8 @@ def fit_geometry(
         of the limit; the schedule follows the time when it is ahead of the steps.
     """
     sampler = WindowSampler(corpus, geometry.encoder.reach, geometry.vocab, config)
-    tail = sampler.draw((parts.memory, parts.train), parts.memory, generator)
+    windows = WindowStream(sampler, geometry, parts.memory, generator)
+    windows.set_tail(parts.memory, parts.train)
     # Also when no step follows: a frame or a source made of statistics needs them.
     state = _observed(geometry, state, sampler, parts, generator)
     best, best_loss = state, math.inf
@@ -174,7 +164,7 @@ def fit_geometry(
     for step in range(config.steps):
         if step and step % every == 0:
             state = _observed(geometry, state, sampler, parts, generator)
-        window = sampler.draw((0, parts.memory), parts.memory, generator)
+        window = windows.draw(state, step)
         scale = max(1 - max(step / config.steps, used), 0.02) * min((step + 1) / _WARM_UP, 1.0)
         probe = WindowProbe(geometry, state, window)
         params, moving, report = updater.step(params, moving, probe, scale=scale, generator=generator)
@@ -184,7 +174,7 @@ def fit_geometry(
         metrics: dict[str, float] = {}
         used = spent() / _GEOMETRY_SHARE
         if (step + 1) % every == 0 or step + 1 == config.steps or used >= 1:
-            loss = float(geometry.loss(state, tail))
+            loss = float(geometry.loss(state, windows.tail()))
             best, best_loss = (state, loss) if loss < best_loss else (best, best_loss)
             metrics = {"tail_loss": loss, "rejected": rejected}
         tick("geometry", step + 1, config.steps, metrics)

@@ -327,6 +327,16 @@ class MemoryBackend(Plugin, Protocol):
 class AdaptiveMemory(MemoryBackend, Protocol):
     """A memory with learned numbers of its own, which it fits while a text goes by."""
 
+    @property
+    def window(self) -> int:
+        """How many tokens a study reads before it learns them; the first window begins with the items."""
+
+    def peek(self, query: Query, alphabet: Tensor, *, ahead: int) -> Evidence:
+        """What a study with ``write`` will say of a position, bit for bit; nothing changes.
+
+        The position stands in the study's first window behind ``ahead`` tokens, ``0 <= ahead < window``.
+        """
+
     def study(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
         """Read the items, each window of them before it is learned; evidence as of :meth:`read`.
 

@@ -9,6 +9,7 @@ log-likelihood, which is concave in ``W``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -34,6 +35,16 @@ class Inputs(NamedTuple):
             tuple(g[index] for g in self.gates),
             None if self.cells is None else self.cells[index],
         )
+
+
+def joined(parts: Sequence[Inputs]) -> Inputs:
+    """The inputs of several batches as one."""
+    cells = [part.cells for part in parts if part.cells is not None]
+    return Inputs(
+        torch.cat([part.log_p for part in parts]),
+        tuple(torch.cat(gates) for gates in zip(*(part.gates for part in parts), strict=True)),
+        torch.cat(cells) if cells else None,
+    )
 
 
 def init(experts: int, gate_sizes: tuple[int, ...], cells: int, *, device: torch.device | str) -> State:

@@ -19,6 +19,7 @@ import torch
 from torch import Generator
 
 from lior import baseline, corpus, evaluation, events, fitting
+from lior._registry import registry
 from lior.config import TrainConfig, build
 from lior.corpus import Corpus, Source
 from lior.counting.counters import MAX_VOCAB
@@ -67,6 +68,7 @@ def train(
     """
     clock = Stopwatch()
     spent = clock.share(config.time_limit)
+    config = _with_budget(config)
     device = pick_device(config.device)
     generator = Generator(device).manual_seed(config.seed)
     tokenizer = build("tokenizer", config.tokenizer)
@@ -98,7 +100,9 @@ def train(
             for memory in model.adaptive.values():
                 memory.clear()
             end = parts.train if number + 1 < passes else parts.memory
-            fitting.study(model, text, 0, end, passes=(number, passes), train=parts.train, tick=tick)
+            fitting.study(
+                model, text, 0, end, passes=(number, passes), train=parts.train, tick=tick, spent=spent
+            )
         fitting.write(model, text, 0, parts.memory, tick=tick, studied=passes > 0)
     with begin(
         "mixer", f"fitting the mixer on {parts.train - parts.memory:,} tokens the memory has not seen"
@@ -111,7 +115,10 @@ def train(
     with begin("memory", f"writing the {parts.train - parts.memory:,} tokens of the tail"):
         if passes:
             last = (passes - 1, passes)
-            fitting.study(model, text, parts.memory, parts.train, passes=last, train=parts.train, tick=tick)
+            fitting.study(
+                model, text, parts.memory, parts.train, passes=last, train=parts.train, tick=tick,
+                spent=spent,
+            )  # fmt: skip
         fitting.write(model, text, parts.memory, parts.train, tick=tick, studied=passes > 0)
     with begin("validate", f"scoring {parts.end - parts.train:,} tokens"):
         score = evaluation.evaluate(model, text, parts.train, parts.end, stage="validate", tick=tick)
@@ -126,6 +133,23 @@ def train(
 
 
 # --- the steps that are not learning ---
+
+
+def _with_budget(config: TrainConfig) -> TrainConfig:
+    """``config`` with its budget as an option of the memories that have one."""
+    if not config.memory_budget:
+        return config
+    options = dict(config.memory.options)
+    able = [name for name in config.memory.names if "budget" in _fields(registry.get("memory", name))]
+    if not able:
+        raise UsageError(f"memory_budget: memory {config.memory.name} has no budget; use one that has")
+    for name in able:
+        options[name] = {"budget": config.memory_budget} | options.get(name, {})
+    return attrs.evolve(config, memory=attrs.evolve(config.memory, options=options))
+
+
+def _fields(plugin: type) -> set[str]:
+    return {field.name for field in attrs.fields(plugin)} if attrs.has(plugin) else set()
 
 
 def pick_device(name: str) -> torch.device:

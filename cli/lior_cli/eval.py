@@ -21,6 +21,15 @@ from lior_cli.options import device_option
 @click.option(
     "--from-byte", type=click.IntRange(min=0), default=0, show_default=True, help="Count from here on."
 )
+@click.option(
+    "--noise", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+    help="Put errors into this share of the text, and count only what they leave alone.",
+)  # fmt: skip
+@click.option(
+    "--noise-kind", type=click.Choice(["letters", "edits", "digits"]), default="letters", show_default=True,
+    help="Letters replaced, letters inserted and bytes deleted, or digits replaced.",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the noise.")
 @click.option("--field", default="text", show_default=True, help="Key of the text in JSON Lines.")
 @click.option("--quiet", is_flag=True, help="Print no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
@@ -30,6 +39,9 @@ def evaluate(
     text: tuple[str, ...],
     online: bool,
     from_byte: int,
+    noise: float,
+    noise_kind: str,
+    seed: int,
     field: str,
     quiet: bool,
     as_json: bool,
@@ -42,12 +54,19 @@ def evaluate(
     but not counted.
     """
     import_torch()
+    import torch
+
     from lior import evaluation, rundir
+    from lior.noise import corrupt
     from lior.training import pick_device
     from lior_cli.progress import Progress
 
     loaded = rundir.open_run(run, device=pick_device(device))
     corpus, begin, end = loaded.validation() if not text else loaded.other_text(text, field=field)
+    counted = None
+    if noise:
+        draw = torch.Generator(corpus.tokens.device).manual_seed(seed)
+        corpus, end, counted = corrupt(corpus, begin, end, kind=noise_kind, share=noise, generator=draw)
     lo = evaluation.token_at_byte(corpus, begin, end, from_byte, loaded.model.tokenizer)
     with Progress(quiet=quiet) as progress:
         if online and lo > begin:
@@ -56,8 +75,9 @@ def evaluate(
         progress.lior_train_stage("evaluate", f"scoring {end - lo:,} tokens{' online' if online else ''}")
         started = time.perf_counter()
         score = evaluation.evaluate(
-            loaded.model, corpus, lo, end, online=online, tick=progress.lior_train_window
-        )
+            loaded.model, corpus, lo, end, online=online,
+            counted=None if counted is None else counted[lo - begin :], tick=progress.lior_train_window,
+        )  # fmt: skip
         seconds = time.perf_counter() - started
     if as_json:
         click.echo(json.dumps(score.summary(seconds)))

@@ -112,7 +112,7 @@ def _hash(program, tokens, depth, values, start, hashes, out):
             for j in range(program.begin[i], program.begin[i + 1]):
                 step = program.steps[j]
                 if step >= _FIELD:
-                    value = values[t, step - _FIELD]
+                    value = values[t - start, step - _FIELD]
                 else:
                     k = step & (_FOLDED - 1)
                     value = int64(0)
@@ -146,12 +146,12 @@ def locate(
     """
     first = max(start - REACH, 0)
     tokens, depth = tokens[first:], depth[first:]
-    values = np.zeros((len(tokens), len(FIELDS)), np.int64)
-    fields.compute(tokens, depth, values)
+    values = np.zeros((len(tokens) - (start - first), len(FIELDS)), np.int64)
+    fields.compute(tokens, depth, start - first, values)
     program = compile_patterns(patterns)
     out = np.empty((len(tokens) - (start - first), len(patterns)), np.int64)
     _hash(program, tokens, depth, values, start - first, np.empty(len(patterns), np.int64), out)
-    return Located(out, values[start - first :])
+    return Located(out, values)
 
 
 def addresses(text: Text, patterns: tuple[str, ...], start: int) -> Tensor:

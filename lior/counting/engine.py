@@ -92,9 +92,9 @@ class Engine:
             self._pass(hi - lo)
 
     def read(
-        self, tokens: Ints, depth: Ints, positions: Ints, alphabet: Ints, learned: Learned
+        self, tokens: Ints, depth: Ints, positions: Ints, alphabet: Ints, learned: Learned, *, ahead: int
     ) -> NDArray[np.float32]:
-        """Distributions ``(B, A)`` at ``positions`` of a text; nothing changes."""
+        """Distributions ``(B, A)`` at ``positions`` of a text, ``ahead`` tokens from now; nothing changes."""
         out = np.empty((len(positions), len(alphabet)), np.float32)
         if not out.size:
             return out
@@ -104,7 +104,7 @@ class Engine:
             end = min(begin + _BLOCK, hi)
             chosen = np.flatnonzero((positions >= begin) & (positions < end))
             if len(chosen):
-                here = self._stretch(tokens[:end], depth[:end], begin, self.clock + AHEAD)
+                here = self._stretch(tokens[:end], depth[:end], begin, self.clock + ahead)
                 here = Stretch(*(column[positions[chosen] - begin] for column in here))
                 rows = np.empty((len(chosen), len(alphabet)), np.float32)
                 stream.run(

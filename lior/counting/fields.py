@@ -66,8 +66,8 @@ def _word_before(tokens, t, depth):
 
 
 @entry
-def compute(tokens, depth, out):
-    """Fill ``out (T, len(FIELDS))`` for the position before each of ``tokens (T,)``; 0 means "not there".
+def compute(tokens, depth, start, out):
+    """Fill ``out (T - start, len(FIELDS))`` for the positions ``start ..`` of a text; 0 means "not there".
 
     ``depth (T,)`` is how many tokens of its document precede each.
     """
@@ -75,7 +75,7 @@ def compute(tokens, depth, out):
     ends = np.full(4, -(1 << 40), np.int64)
     line = np.zeros(2, np.int64)  # where this line and the one before begin
     single = np.full(257, -1, np.int64)
-    pair = np.full(_PAIRS, -1, np.int64)
+    pair = np.full(_PAIRS, -1, np.int32)
     back1, back2 = np.full(len(tokens), -1, np.int64), np.full(len(tokens), -1, np.int64)
     # 0 opening word of the line; 1 heading, 2 its place, 3 whether it is being read; 4 marks; 5 shape, 6 its
     # place; 7 last stop, 8 its place; 9 suffix; 10 last name, 11 its place; 12 words of the sentence;
@@ -90,9 +90,11 @@ def compute(tokens, depth, out):
                 single[:], pair[:] = -1, -1
         else:
             _take(tokens, depth, t, words, ends, line, s)
-        words[0], run = _word_before(tokens, t, min(depth[t], t))
-        _write(tokens, depth, t, run, words, ends, line, s, out[t])
-        _followers(tokens, depth, t, single, pair, back1, back2, out[t])
+        _follow(tokens, depth, t, single, pair, back1, back2)
+        if t >= start:
+            words[0], run = _word_before(tokens, t, min(depth[t], t))
+            _write(tokens, t, run, words, ends, line, s, out[t - start])
+            _followers(tokens, t, back1, back2, out[t - start])
 
 
 @njit
@@ -150,7 +152,7 @@ def _end_word(tokens, depth, t, words, ends, line, s):
 
 
 @njit
-def _write(tokens, depth, t, run, words, ends, line, s, out):
+def _write(tokens, t, run, words, ends, line, s, out):
     """The fields of position ``t`` from what is known."""
     near = t - ends[1] <= _GAP
     column = t - line[0]
@@ -178,25 +180,29 @@ def _write(tokens, depth, t, run, words, ends, line, s, out):
 
 
 @njit
-def _followers(tokens, depth, t, single, pair, back1, back2, out):
-    """What followed the last token, and the last two, at their earlier occurrences (indirect contexts)."""
-    out[14] = out[15] = out[16] = out[17] = out[18] = 0
+def _follow(tokens, depth, t, single, pair, back1, back2):
+    """Link ``t`` to the places where its last token, and its last two, stood before."""
     if t == 0 or depth[t] == 0:
         return
     here = tokens[t - 1] % 256
     back1[t] = single[here]
     single[here] = t
-    q = back1[t]
-    if q >= 0 and t - q <= _PARAGRAPH:
-        out[14] = tokens[q] + 1
-        q = back1[q]
-        if q >= 0 and t - q <= _PARAGRAPH:
-            out[15] = tokens[q] + 1
     if t < 2 or depth[t] < 2:
         return
     both = (tokens[t - 1] * 256 + tokens[t - 2]) % _PAIRS
     back2[t] = pair[both]
     pair[both] = t
+
+
+@njit
+def _followers(tokens, t, back1, back2, out):
+    """What followed the last token, and the last two, at their earlier occurrences (indirect contexts)."""
+    q = t
+    for j in range(2):
+        q = back1[q]
+        if q < 0 or t - q > _PARAGRAPH:
+            break
+        out[14 + j] = tokens[q] + 1
     q = t
     for j in range(3):
         q = back2[q]

@@ -29,6 +29,17 @@ class Passage:
     """Place of the first told token in its document."""
     context: int
     tokens: Ints
+    _room: Ints | None = attrs.field(default=None, init=False, repr=False, eq=False)
+    """Where ``tokens`` stand, with space behind them."""
+
+    def extend(self, tokens: Ints) -> None:
+        """Append told tokens; a text that comes in small pieces is not copied anew for each."""
+        size, full = len(self.tokens), len(self.tokens) + len(tokens)
+        if self._room is None or full > len(self._room):
+            self._room = np.empty(full + full // 2, np.int64)
+            self._room[:size] = self.tokens
+        self._room[size:full] = tokens
+        self.tokens = self._room[:full]
 
     @property
     def end(self) -> int:
@@ -104,7 +115,7 @@ class Transcript:
     def _append(self, new: Passage) -> None:
         last = self.passages[-1] if self.passages else None
         if last is not None and (last.document, last.end) == (new.document, new.begin):
-            last.tokens = np.concatenate([last.tokens, new.tokens[new.context :]])
+            last.extend(new.tokens[new.context :])
         else:
             self.passages.append(attrs.evolve(new))
 

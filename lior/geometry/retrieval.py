@@ -37,6 +37,8 @@ class Window(NamedTuple):
     """int64 ``(K,)``."""
     excluded: tuple[Tensor, Tensor]
     """Pairs (rows, columns) that may not see each other: a position never recalls itself."""
+    item_log_weight: Tensor | None = None
+    """Log of how many items of the memory each stands for, ``(K,)``; ``None`` when all count once."""
 
 
 class _Side(NamedTuple):
@@ -129,7 +131,7 @@ class Geometry:
 
     def loss(self, state: State, window: Window) -> Tensor:
         """Mean retrieval loss of ``window`` in nats, a scalar tensor."""
-        scores = self._forward(state, window).scores
+        scores = _weighed(self._forward(state, window).scores, window)
         weights = phases.free_weights(scores)
         hits = phases.hit_rate(weights, same_token(window))
         return phases.loss_of(hits, smoothing=self.smoothing, vocab=self.vocab)
@@ -138,7 +140,11 @@ class Geometry:
         """The two-phase statistic of every learned entry, and the free phase's loss."""
         forward = self._forward(state, window)
         result = phases.phases(
-            forward.scores, same_token(window), nudge, smoothing=self.smoothing, vocab=self.vocab
+            _weighed(forward.scores, window),
+            same_token(window),
+            nudge,
+            smoothing=self.smoothing,
+            vocab=self.vocab,
         )
         if nudge == 0:
             return {k: torch.zeros_like(v) for k, v in self.learned(state).items()}, result.loss
@@ -235,6 +241,11 @@ class Retrieval:
 def same_token(window: Window) -> Tensor:
     """``1[y_i = y]``, boolean ``(B, K)``."""
     return window.query_tokens.short()[:, None] == window.item_tokens.short()[None]
+
+
+def _weighed(scores: Tensor, window: Window) -> Tensor:
+    """Scores with which an item counts for as many as it stands for."""
+    return scores if window.item_log_weight is None else scores + window.item_log_weight
 
 
 def sub(state: State, part: str) -> State:

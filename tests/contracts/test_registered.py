@@ -8,7 +8,7 @@ from lior import registry
 from lior.interfaces import INTERFACES
 from lior.testing import SUITES, suite
 
-EXTRAS = {("tokenizer", "bpe"): "tokenizers"}
+EXTRAS = {("tokenizer", "bpe"): "tokenizers", ("memory", "faiss"): "faiss"}
 """The package that a plugin needs and a plain installation lacks."""
 
 INSTALLED = [(kind, name) for kind in SUITES for name in registry.names(kind)]

@@ -25,7 +25,9 @@ ALL = (
     "1", "3,1", "word-1", "~1", "255", "1-200", "column word-2",
 )  # fmt: skip
 
-few = st.sampled_from((b"a", b"B", b"it's", b"the ", b" ", b"\n", b". ", b"7", "é".encode(), b"\n\nHead\n", b"Bob "))
+few = st.sampled_from(
+    (b"a", b"B", b"it's", b"the ", b" ", b"\n", b". ", b"7", "é".encode(), b"\n\nHead\n", b"Bob ")
+)
 runs = st.builds(
     lambda piece, count: piece * count,
     st.sampled_from((b"x", b"ab", b".", b" ", b"-", b"\n", b"word ")),
@@ -62,7 +64,11 @@ def test_words():
     assert word(b"") == word(b"one ") == 0
     assert word(b"one two") == word(b"TWO") != word(b"one") != 0
     assert word(b"it's") != word(b"it s")
-    assert [at(b"one two three fo", f"word-{k}") for k in (1, 2, 3)] == [word(b"three"), word(b"two"), word(b"one")]
+    assert [at(b"one two three fo", f"word-{k}") for k in (1, 2, 3)] == [
+        word(b"three"),
+        word(b"two"),
+        word(b"one"),
+    ]
     assert at(b"one two", "word-2") == 0
     assert word(b"a" * 32) == word(b"a" * 40) == word(b"b" + b"a" * 40) != word(b"a" * 31)
 
@@ -115,7 +121,12 @@ def test_stops_names_and_sentences():
     assert at(b"a b", "stop") == 0
     assert at(b"the Bob ran", "name") == word(b"bob")
     assert at(b"Bob ran ", "name") == 0, "a line begins with a capital anyway"
-    assert [at(t, "sentence") for t in (b"one ", b"one two ", b"one two. ", b"one. Two three ")] == [2, 3, 1, 3]
+    assert [at(t, "sentence") for t in (b"one ", b"one two ", b"one two. ", b"one. Two three ")] == [
+        2,
+        3,
+        1,
+        3,
+    ]
     assert at(b"a b c d e f g ", "sentence") == at(b"a b c d e ", "sentence") == 6
 
 
@@ -285,7 +296,22 @@ def test_parsing():
 @pytest.mark.parametrize(
     "pattern",
     [
-        *("0", "256", "1-256", "3-2", "-3", "3-", "1,,2", "1,", "1-999999999999", "1.5", "1--2", "~", "~0", "~word"),
+        *(
+            "0",
+            "256",
+            "1-256",
+            "3-2",
+            "-3",
+            "3-",
+            "1,,2",
+            "1,",
+            "1-999999999999",
+            "1.5",
+            "1--2",
+            "~",
+            "~0",
+            "~word",
+        ),
         *("a", "word-", "word-4", "words", "column-1", "1 x", "²"),
     ],
 )

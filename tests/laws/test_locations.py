@@ -158,7 +158,11 @@ def test_what_lies_behind_the_arrays_is_never_touched(slots, counters):
     generator = np.random.default_rng(slots)
     events = [(*map(int, row[:3]), int(row[3])) for row in generator.integers(0, 30, (300, 4))]
     large = Store(
-        np.zeros(slots + 50, SLOT), np.zeros(counters + 500, COUNTER), None, np.array([0, 1, 0]), np.zeros(40, np.int64)
+        np.zeros(slots + 50, SLOT),
+        np.zeros(counters + 500, COUNTER),
+        None,
+        np.array([0, 1, 0]),
+        np.zeros(40, np.int64),
     )
     large.counters["count"][counters:] = 12345
     large.slots["at"][slots:] = 999

@@ -203,6 +203,7 @@ def test_wrong_options_of_exact(options, name):
 
 # --- sdm ---
 
+
 def test_sdm_needs_no_coordinates():
     items = document(0)._replace(z=None)
     assert torch.equal(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lior import corpus, evaluation, fitting
+from lior import corpus, evaluation, fitting, online
 from lior.corpus import Source
 from lior.evaluation import evaluate
 from lior.generation import Session, generate
@@ -306,7 +306,7 @@ def test_static_evaluation_is_the_sum_of_the_scores(monkeypatch):
 
 def test_online_evaluation_scores_before_it_learns():
     """The first window is read by the model as it was, and nothing depends on what follows."""
-    first = words(2)[: evaluation.WINDOW]
+    first = words(2)[: online.WINDOW]
     alone = evaluate(trained(), corpus_of(first), 0, len(first), online=True).nats
     assert alone == pytest.approx(evaluate(trained(), corpus_of(first), 0, len(first)).nats, rel=1e-5)
     totals = []

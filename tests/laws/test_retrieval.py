@@ -143,7 +143,7 @@ def hit_rates(geometry, state, window):
         for at, p in zip(z, powers, strict=True)
     )
     scores = -state["log_beta"].exp() * rq[:, None] * cost * rk[None]
-    return softmax_hits(scores, window)
+    return softmax_hits(scores if window.item_log_weight is None else scores + window.item_log_weight, window)
 
 
 def softmax_hits(scores, window):
@@ -200,6 +200,19 @@ def test_clamped_statistic_is_the_gradient(names):
     assert_close(geometry.loss(state, window), loss, rtol=1e-14, atol=0)
     for key, value in actual.items():
         assert value.numel() == 0 or (value != 0).any(), f"{key}: the gradient is 0 in generic position"
+
+
+@pytest.mark.parametrize("names", [DEFAULT, ("rotor", "curvature", "wedge", "poles", "item")])
+def test_items_that_stand_for_several(names):
+    """The weight of an item is in the loss and in every gradient, and no part of the score."""
+    geometry, state, window = case(names)
+    plain = geometry.loss(state, window)
+    window = window._replace(item_log_weight=fill((ITEMS,), "normal", 5, torch.float64))
+    statistic, loss = geometry.phases(state, window, math.inf)
+    assert_close(loss, full_loss(geometry, state, window))
+    assert_close(geometry.loss(state, window), loss)
+    assert (loss - plain).abs() > 1e-3
+    assert_gradients(statistic, expected_gradient(full_loss, geometry, state, window))
 
 
 @pytest.mark.parametrize("frame", registry.names("frame"))

@@ -109,6 +109,9 @@ ALTERNATIVES: dict[str, object] = {
     "geometry.steps": 5,
     "geometry.batch": 31,
     "geometry.keys": 255,
+    "geometry.near": 3,
+    "geometry.group": 3,
+    "geometry.refresh": 2,
     "geometry.exclude": 5000,
     "geometry.smoothing": 0.4,
     "geometry.resilience_at": "both",
@@ -158,6 +161,13 @@ ALTERNATIVES: dict[str, object] = {
     "memory.exact.capacity": 200,
     "memory.exact.sharpness": [1.0, 4.0],
     "memory.exact.smoothing": 0.3,
+    "memory.exact.probes": 1,
+    "memory.faiss.capacity": 200,
+    "memory.faiss.sharpness": [1.0, 4.0],
+    "memory.faiss.smoothing": 0.3,
+    "memory.faiss.neighbours": 9,
+    "memory.faiss.lists": 40,
+    "memory.faiss.probes": 2,
     "memory.sdm.orders": [0, 1, 2, 3, 4],
     "memory.sdm.patterns": ["word"],
     "memory.sdm.base_order": 2,
@@ -192,6 +202,8 @@ def test_every_key_changes_the_result(cost, key):
         pytest.fail(f"{key} is new: add it to ALTERNATIVES in this file, with a value to try")
     if key.startswith("tokenizer.bpe."):
         pytest.importorskip("tokenizers")
+    if key.startswith("memory.faiss."):
+        pytest.importorskip("faiss")
     settings, target = setting(key)
     assert cost(**settings) != cost(**settings, **{target: ALTERNATIVES[key]})
 
@@ -199,6 +211,8 @@ def test_every_key_changes_the_result(cost, key):
 def setting(key: str) -> tuple[dict[str, object], str]:
     """The settings under which ``key`` counts, and its name in a configuration."""
     kind, *rest = key.split(".")
+    if key in ("geometry.group", "geometry.refresh"):
+        return {"geometry.near": 3, "geometry.steps": 7}, key
     if len(rest) < 2:
         return {}, key
     name, option = rest

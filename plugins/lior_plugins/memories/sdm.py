@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from lior.counting import addresses, layout, locations
-from lior.counting.engine import Engine, Schedule
+from lior.counting.engine import AHEAD, Engine, Schedule
 from lior.counting.fields import REACH
 from lior.counting.layout import GATES, JOINT, Learned
 from lior.counting.locations import Packed
@@ -204,12 +204,19 @@ class Sdm:
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
         """The mixture's distribution."""
-        self._engine.plan = self._engine.plan._replace(recent=self._recent("static"))
+        return self._read(query, alphabet, "static" if "static" in self._learned else "online", ahead=AHEAD)
+
+    def peek(self, query: Query, alphabet: Tensor, *, ahead: int) -> Evidence:
+        """What :meth:`study` with ``write`` will say of a position behind ``ahead`` tokens of its window."""
+        return self._read(query, alphabet, "online", ahead=ahead)
+
+    def _read(self, query: Query, alphabet: Tensor, mode: str, *, ahead: int) -> Evidence:
+        self._engine.plan = self._engine.plan._replace(recent=self._recent(mode))
         self._widen(alphabet)
         tokens, depth = query.text.tokens.cpu().numpy(), query.text.depth.cpu().numpy()
         rows = self._engine.read(
             tokens.astype(np.int64), depth.astype(np.int64), query.positions.cpu().numpy(),
-            alphabet.cpu().numpy(), self._learned.get("static", self._learned["online"]),
+            alphabet.cpu().numpy(), self._learned[mode], ahead=ahead,
         )  # fmt: skip
         return _evidence(rows, alphabet)
 

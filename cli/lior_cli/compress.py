@@ -1,0 +1,227 @@
+"""``lior compress`` and ``lior decompress``: a file to code words of a model, and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lior._recipes import shipped
+from lior.errors import DataError, UsageError
+from lior_cli.interrupts import import_torch
+from lior_cli.options import RecipeName
+
+if TYPE_CHECKING:
+    from lior.compression import Coder
+    from lior.container import Container
+
+SUFFIX = ".lior"
+"""Of compressed files."""
+
+RECIPE = "fast"
+"""Recipe of the untrained model that codes when no run is given."""
+
+Callback = Callable[..., Any]
+
+
+def _options(function: Callback) -> Callback:
+    """What both commands take."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line."),
+        click.option("--quiet", is_flag=True, help="Print no progress."),
+        click.option("--force", is_flag=True, help="Overwrite OUT."),
+        click.option(
+            "--config", "recipe", type=RecipeName(), help="Recipe of the model that begins with nothing."
+        ),
+        click.option(
+            "--run", type=click.Path(path_type=Path), help="Code with the trained model of this run."
+        ),
+        click.argument("file"),
+    ):
+        function = option(function)
+    return function
+
+
+@click.command()
+@_options
+@click.option("-o", "--out", help=f"Where to write; - is standard output.  [default: FILE{SUFFIX}]")
+def compress(
+    file: str, out: str | None, run: Path | None, recipe: str | None, force: bool, quiet: bool, as_json: bool
+) -> None:
+    """Code FILE with the probabilities of a model that learns it while reading.
+
+    The size is what `lior eval --online` says, in bytes. Without --run the model
+    begins with nothing, as the recipe `fast` describes it. FILE may be -, standard input.
+    """
+    out = out or (file + SUFFIX if file != "-" else "-")
+    _check(out, force=force, as_json=as_json)
+    if out == "-" and sys.stdout.isatty():
+        raise UsageError("code words are not for a terminal; name a file with -o, or redirect")
+    import_torch()
+    from lior import compression
+    from lior_cli.progress import Progress
+
+    compression.library()
+    data = _read(file)
+    coder = _coder(run, recipe)
+    started = time.perf_counter()
+    with Progress(quiet=quiet) as progress:
+        progress.lior_train_stage("compress", f"{len(data):,} bytes")
+        container, bits = compression.compress(data, coder, tick=progress.lior_train_window)
+    packed = container.pack()
+    _write(out, packed)
+    summary = _summary(container, len(packed), bits, time.perf_counter() - started)
+    if as_json:
+        click.echo(json.dumps(summary))
+    elif out != "-":
+        click.echo(
+            f"{len(data):,} bytes to {len(packed):,}, {summary['bits_per_byte']:.4f} bits per byte: "
+            f"{summary['header_bytes']} of header, {len(container.words):,} for {bits / 8:,.0f} of the model "
+            f"({summary['seconds']:.1f} s, {summary['bytes_per_second']:,.0f} bytes/s)"
+        )
+
+
+@click.command()
+@_options
+@click.option("-o", "--out", help=f"Where to write; - is standard output.  [default: FILE without {SUFFIX}]")
+def decompress(
+    file: str, out: str | None, run: Path | None, recipe: str | None, force: bool, quiet: bool, as_json: bool
+) -> None:
+    """Undo `lior compress`, exactly.
+
+    It needs the same run, or none, on a machine with the same type of CPU and versions.
+    What comes out is compared with the SHA-256 of the original before it is written.
+    """
+    out = out or _original(file)
+    _check(out, force=force, as_json=as_json)
+    import_torch()
+    from lior import compression, container
+    from lior_cli.progress import Progress
+
+    compression.library()
+    packed = _read(file)
+    found = container.unpack(packed, name=file)
+    coder = _same_coder(found, file, run, recipe)
+    compression.check_identity(found, coder, name=file)
+    started = time.perf_counter()
+    with Progress(quiet=quiet) as progress:
+        progress.lior_train_stage("decompress", f"{found.size:,} bytes")
+        if found.machine != container.machine():
+            progress.note("note: made with another type of CPU or other versions; it may not come out")
+        data = compression.decompress(found, coder, name=file, tick=progress.lior_train_window)
+    _write(out, data)
+    seconds = time.perf_counter() - started
+    rate = len(data) / max(seconds, 1e-9)
+    if as_json:
+        sizes = {"bytes_in": len(packed), "bytes_out": len(data)}
+        click.echo(json.dumps(sizes | {"seconds": seconds, "bytes_per_second": rate}))
+    elif out != "-":
+        click.echo(
+            f"{len(packed):,} bytes to {len(data):,}, all as before ({seconds:.1f} s, {rate:,.0f} bytes/s)"
+        )
+
+
+# --- the model ---
+
+
+def _coder(run: Path | None, recipe: str | None) -> Coder:
+    from lior import compression
+
+    if run and recipe:
+        raise UsageError(
+            "--run and --config: a run has its model, and a recipe begins with nothing; give one"
+        )
+    return compression.run_coder(run) if run else compression.recipe_coder(recipe or RECIPE)
+
+
+def _same_coder(found: Container, file: str, run: Path | None, recipe: str | None) -> Coder:
+    """The model that the file asks for."""
+    if run is None and not found.recipe:
+        known = found.identity.hex()[:12]
+        raise UsageError(
+            f"{file}: made with a trained run, whose SHA-256 begins with {known}; give it with --run"
+        )
+    if run is not None and found.recipe:
+        raise UsageError(f"{file}: made without a run, with recipe {found.recipe!r}; leave out --run")
+    if run is None and recipe is None and found.recipe not in shipped():
+        raise UsageError(f"{file}: made with your own recipe {found.recipe!r}; give it with --config")
+    return _coder(run, recipe or found.recipe or None)
+
+
+def _summary(container: Container, size: int, bits: float, seconds: float) -> dict[str, Any]:
+    """The object that ``lior compress --json`` prints."""
+    coded = 8 * len(container.words)
+    return {
+        "bytes_in": container.size,
+        "bytes_out": size,
+        "header_bytes": size - len(container.words),
+        "bits_per_byte": 8 * size / max(container.size, 1),
+        "model_bits": bits,
+        "overhead": coded / bits - 1 if bits else None,
+        "seconds": seconds,
+        "bytes_per_second": container.size / max(seconds, 1e-9),
+    }
+
+
+# --- files ---
+
+
+def _original(file: str) -> str:
+    """Where a compressed file came from."""
+    if file == "-":
+        return "-"
+    if not Path(file).name.removesuffix(SUFFIX) or not file.endswith(SUFFIX):
+        raise UsageError(f"{file}: does not end in {SUFFIX}; name the output with -o")
+    return file.removesuffix(SUFFIX)
+
+
+def _check(out: str, *, force: bool, as_json: bool) -> None:
+    """Refuse early what cannot be written."""
+    if out == "-":
+        if as_json:
+            raise UsageError("--json and the data cannot both go to standard output; name a file with -o")
+        return
+    path = Path(out)
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{out}: not a regular file; give another -o")
+    if path.exists() and not force:
+        raise UsageError(f"{out}: exists already; nothing was touched; give another -o, or --force")
+    if not path.parent.is_dir():
+        raise UsageError(f"{out}: there is no folder {path.parent}")
+
+
+def _read(file: str) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
+
+
+def _write(out: str, data: bytes) -> None:
+    """Write all or nothing: to a sibling first, which then takes the name."""
+    if out == "-":
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    path = Path(out)
+    part = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with part.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

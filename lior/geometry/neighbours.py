@@ -1,0 +1,131 @@
+"""Approximate nearest items of queries: inverted lists (J. Sivic and A. Zisserman, 2003).
+
+Items are put into cells around centres of their features; a query is compared, by
+the scorer itself, with the items of the few cells whose centres are nearest to it.
+What is near in features has a low cost under a product that is a distance; under
+others the cells are only a guess.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import attrs
+import torch
+from torch import Generator, Tensor
+
+from lior.geometry.cells import cell_centres
+from lior.geometry.gram import squared_distances
+from lior.interfaces import Features, Scorer
+
+_SAMPLE_PER_CELL = 16
+_BLOCK = 1 << 22
+"""Most distances held at a time."""
+
+
+class Visit(NamedTuple):
+    """One cell and the queries that look into it."""
+
+    rows: Tensor
+    """Which queries, int64 ``(M,)``."""
+    turn: Tensor
+    """As which of its cells each query visits this one, int64 ``(M,)``."""
+    items: slice
+    """Its items, in the order of the index."""
+    scores: Tensor
+    """``(M, items)``."""
+
+
+@attrs.frozen
+class CellIndex:
+    """Items in the order of their cells."""
+
+    scorer: Scorer
+    centres: Tensor
+    """Features of the centres ``(J, p)``."""
+    features: Features
+    """Of the items, cell after cell."""
+    position: Tensor
+    """What the caller calls each item, int64 ``(N,)``: its place in the text or in ``z``."""
+    begins: tuple[int, ...]
+    """First item of each cell, and ``N`` at the end."""
+
+    @classmethod
+    def build(cls, scorer: Scorer, z: Tensor, position: Tensor, *, generator: Generator) -> CellIndex:
+        """Index items of coordinates ``z (N, n)``, ``N >= 1``, in about ``√N / 2`` cells."""
+        count = max(math.isqrt(len(z)) // 2, 1)
+        sample = torch.randint(
+            len(z), (min(_SAMPLE_PER_CELL * count, len(z)),), generator=generator, device=z.device
+        )
+        features = scorer.features(z, query=False)
+        f = features.f
+        centres = cell_centres(f[sample], torch.eye(f.shape[1]).to(f), count, generator=generator)
+        cell = _nearest(f, centres, 1)[:, 0]
+        order = cell.argsort(stable=True)
+        sizes = torch.bincount(cell, minlength=len(centres))
+        begins = (0, *sizes.cumsum(0).tolist())
+        return cls(scorer, centres, features.rows(order), position[order], begins)
+
+    def groups(self, count: int, size: int, *, generator: Generator) -> Tensor:
+        """``count`` random items, int64, every ``size`` of them in a row from the same cell.
+
+        Each is uniform among the items: its cell is that of a random item, with replacement.
+        """
+        total, device = len(self.position), self.position.device
+        seeds = torch.randint(total, (-(-count // size), 1), generator=generator, device=device)
+        begins = torch.tensor(self.begins, device=device)
+        cell = torch.searchsorted(begins, seeds, right=True) - 1
+        low, high = begins[cell], begins[cell + 1]
+        shares = torch.rand(len(seeds), size, generator=generator, device=device, dtype=torch.float64)
+        return self.position[(low + (shares * (high - low)).long()).flatten()[:count]]
+
+    def visits(self, z: Tensor, probes: int) -> Iterator[Visit]:
+        """Queries ``z (Q, n)`` with the items of the ``probes`` cells nearest to each, cell by cell."""
+        queries = self.scorer.features(z, query=True)
+        probed = _nearest(queries.f, self.centres, min(probes, len(self.centres)))
+        order = probed.flatten().argsort(stable=True)
+        visitors = torch.bincount(probed.flatten(), minlength=len(self.centres)).tolist()
+        for cell, pairs in enumerate(order.split(visitors)):
+            items = slice(self.begins[cell], self.begins[cell + 1])
+            if len(pairs) and items.stop > items.start:
+                rows = pairs // probed.shape[1]
+                scores = self.scorer.scores(queries.rows(rows), self.features.rows(items))
+                yield Visit(rows, pairs % probed.shape[1], items, scores)
+
+    def search(self, z: Tensor, at: Tensor, count: int, *, probes: int, exclude: int) -> Tensor:
+        """Of each query the ``count`` items of highest score, int64 ``(Q, count)``; -1 where there are fewer.
+
+        Parameters
+        ----------
+        z
+            Coordinates of the queries, ``(Q, n)``.
+        at
+            Their positions, ``(Q,)``: items whose position is less than ``exclude`` away are left out.
+        probes
+            Cells that are looked into.
+        """
+        best = z.new_full((len(z), min(probes, len(self.centres)), count), -torch.inf)
+        found = torch.full_like(best, -1, dtype=torch.int64)
+        for rows, turn, items, scores in self.visits(z, probes):
+            position = self.position[items]
+            near = (position - at[rows, None]).abs() < exclude
+            top = scores.masked_fill_(near, -torch.inf).topk(min(count, len(position)), dim=1)
+            best[rows, turn, : top.values.shape[1]] = top.values
+            found[rows, turn, : top.values.shape[1]] = position[top.indices]
+        top = best.flatten(1).topk(count, dim=1)
+        return torch.where(top.values > -torch.inf, found.flatten(1).gather(1, top.indices), -1)
+
+
+def _nearest(f: Tensor, centres: Tensor, count: int) -> Tensor:
+    """The nearest ``count`` of ``centres (J, p)`` to each of ``f (N, p)``, ``(N, count)``."""
+
+    def nearest(part: Tensor) -> Tensor:
+        distances = squared_distances(part, centres)
+        if count == 1:  # several times as fast as a partial sort
+            return distances.argmin(1, keepdim=True)
+        return distances.topk(count, largest=False).indices
+
+    rows = max(_BLOCK // len(centres), 1)
+    return torch.cat([nearest(part) for part in f.split(rows)])

@@ -1,0 +1,102 @@
+"""``faiss``: large memories on the CPU, read at the nearest items that an index finds.
+
+Faiss (M. Douze et al., 2024) proposes items by an inverted list over the scorer's
+features; the scorer itself then weighs them, so that a read is one softmax over
+these neighbours. What is near in features has a low cost under a product that is a
+distance; under others the neighbours are only a guess.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior.errors import UsageError
+from lior.interfaces import Features, Scorer
+from lior.options import option
+from lior_plugins.memories.items import ItemMemory, Store, normalised, powered
+
+_QUERY_ROWS = 1024
+_POINTS_PER_LIST = 64
+
+
+@attrs.define(kw_only=True)
+class Faiss(ItemMemory):
+    """Items read by a softmax over approximate nearest neighbours.
+
+    The index is made anew at the first read after the items changed.
+
+    Raises
+    ------
+    UsageError
+        Where faiss is not installed.
+    """
+
+    api_version: ClassVar[int] = 1
+    name: ClassVar[str] = "faiss"
+
+    neighbours: int = option(1024, help="items that a read weighs", low=1)
+    lists: int = option(0, help="lists of the index; 0 = half the root of the number of items", low=0)
+    probes: int = option(16, help="lists that are searched for neighbours", low=1)
+
+    _features: Features | None = attrs.field(default=None, init=False, repr=False, eq=False)
+    _index: Any = attrs.field(default=None, init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        _module()
+
+    def _changed(self) -> None:
+        self._features = self._index = None
+
+    def _distributions(self, z: Tensor, alphabet: Tensor, store: Store, scorer: Scorer) -> Tensor:
+        if self._features is None:
+            self._features = scorer.features(store.z, query=False)
+            self._index = self._indexed(self._features.f)
+        column = torch.searchsorted(alphabet, store.token).clamp(max=len(alphabet) - 1)
+        column[alphabet[column] != store.token] = len(alphabet)  # counted, then left out
+        rows = [
+            self._near(part, column, len(alphabet), self._features, scorer) for part in z.split(_QUERY_ROWS)
+        ]
+        return torch.cat(rows) if rows else z.new_empty(0, len(self.sharpness), len(alphabet))
+
+    def _indexed(self, f: Tensor) -> Any:
+        faiss, points = _module(), f.cpu().numpy()
+        count = min(self.lists or max(math.isqrt(len(points)) // 2, 1), len(points))
+        index = faiss.IndexIVFFlat(faiss.IndexFlatL2(points.shape[1]), points.shape[1], count)
+        index.cp.min_points_per_centroid = 1  # no warning on the standard error
+        index.cp.max_points_per_centroid = _POINTS_PER_LIST
+        index.train(points)
+        index.add(points)
+        index.nprobe = self.probes
+        return index
+
+    def _near(self, z: Tensor, column: Tensor, size: int, items: Features, scorer: Scorer) -> Tensor:
+        """Distributions of a few queries from the neighbours of each."""
+        queries = scorer.features(z, query=True)
+        count = min(self.neighbours, len(column))
+        found = torch.from_numpy(self._index.search(queries.f.cpu().numpy(), count)[1]).to(z.device)
+        scores = torch.full_like(found, -torch.inf, dtype=z.dtype)
+        for row, near in enumerate(found):
+            near = near[near >= 0]  # faiss pads with -1, at the end
+            one = queries.rows(slice(row, row + 1))
+            scores[row, : len(near)] = scorer.scores(one, items.rows(near))[0]
+        columns = torch.where(found >= 0, column[found.clamp(min=0)], size)
+        top = scores.masked_fill(columns == size, -torch.inf).amax(1, keepdim=True)
+        weights = (scores - top.clamp(min=torch.finfo(z.dtype).min)).exp_()
+        hits = z.new_zeros(len(z), len(self.sharpness), size + 1)
+        for level, power in enumerate(self.sharpness):
+            hits[:, level].scatter_add_(1, columns, powered(weights, power))
+        return normalised(hits[:, :, :size])
+
+
+def _module() -> Any:
+    try:
+        import faiss
+    except ImportError as error:
+        raise UsageError("memory 'faiss' needs the package faiss-cpu: pip install 'lior[faiss]'") from error
+    return faiss

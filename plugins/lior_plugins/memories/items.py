@@ -1,0 +1,193 @@
+"""What memories of items share: storage, a capacity, and evidence at several temperatures.
+
+Over its capacity a memory keeps the items of lowest priority, where the
+priority is a hash of the item's place: a uniform sample that does not depend
+on the order of writing (bottom-k sampling, E. Cohen and H. Kaplan, 2007).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, NamedTuple
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior.counting.addresses import mix
+from lior.errors import UsageError
+from lior.interfaces import Evidence, Items, Query, Scorer, State
+from lior.options import option
+
+_CONFIDENCE_BINS = 8
+
+
+class Store(NamedTuple):
+    """Items in the order of their tokens."""
+
+    z: Tensor
+    token: Tensor
+    document: Tensor
+    offset: Tensor
+
+    def at(self, index: Tensor) -> Store:
+        """Some of the items."""
+        return Store(*(t[index] for t in self))
+
+    @property
+    def place(self) -> Tensor:
+        """One number per (document, offset)."""
+        return self.document << 40 | self.offset
+
+
+@attrs.define(kw_only=True)
+class ItemMemory:
+    """A :class:`~lior.interfaces.MemoryBackend` but for how it reads.
+
+    A subclass sets ``name`` and ``api_version`` and gives :meth:`_distributions`;
+    it drops in :meth:`_changed` what it keeps about the items.
+    """
+
+    name: ClassVar[str]
+    needs_geometry: ClassVar[bool] = True
+
+    capacity: int = option(131072, help="items kept, a uniform sample beyond; 0 = all", low=0)
+    sharpness: tuple[float, ...] = option((1.0, 2.0, 3.0), help="multiples of β, one expert each")
+    smoothing: float = option(
+        0.02, help="share of the uniform distribution in each expert", low=1e-6, high=0.5
+    )
+
+    _store: Store | None = attrs.field(default=None, init=False, repr=False, eq=False)
+    _staged: list[Store] = attrs.field(factory=list, init=False, repr=False, eq=False)
+    _scorer: Scorer | None = attrs.field(default=None, init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.sharpness or not all(0 < s < math.inf for s in self.sharpness):
+            raise UsageError(f"sharpness = {list(self.sharpness)}: allowed are finite numbers above 0")
+
+    @property
+    def context(self) -> int:
+        """None: coordinates come from outside, and no token is looked at."""
+        return 0
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """One expert a sharpness."""
+        return tuple(f"retrieval ×{s:g}" for s in self.sharpness)
+
+    def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
+        """How peaked the first expert is."""
+        return (_CONFIDENCE_BINS,)
+
+    # --- writing ---
+
+    def stage(self, items: Items) -> None:
+        """Hold ``items``.
+
+        Raises
+        ------
+        UsageError
+            When they come without coordinates.
+        """
+        if items.z is None:
+            raise UsageError(
+                f"memory {self.name!r} stores coordinates, and these items have none: give Items.z"
+            )
+        text, at = items.text, slice(items.start, None)
+        self._staged.append(Store(items.z, text.tokens[at], text.document[at], text.depth[at]))
+
+    def commit(self) -> int:
+        """Append the staged items, then drop what exceeds the capacity."""
+        count = sum(len(s.token) for s in self._staged)
+        if not count:
+            return 0
+        parts = [self._store, *self._staged] if self._store is not None else self._staged
+        self._staged = []
+        self._keep(Store(*(torch.cat(column) for column in zip(*parts, strict=True))))
+        return count
+
+    def _keep(self, store: Store) -> None:
+        if self.capacity and len(store.token) > self.capacity:
+            priority = mix(mix(torch.zeros_like(store.offset), store.document), store.offset)
+            store = store.at(priority.topk(self.capacity, largest=False, sorted=False).indices)
+        canonical = store.place.argsort()
+        self._store = store.at(canonical[store.token[canonical].argsort(stable=True)])
+        self._changed()
+
+    def discard(self) -> None:
+        """Drop the staged items."""
+        self._staged = []
+
+    def erase(self, items: Items) -> int:
+        """Remove the items at the same places. Below the capacity this is exact; above it, items
+        that had been dropped in favour of the erased ones must be written again."""
+        if self._store is None:
+            return 0
+        at = slice(items.start, None)
+        places = items.text.document[at] << 40 | items.text.depth[at]
+        keep = ~torch.isin(self._store.place, places)
+        removed = len(keep) - int(keep.sum())
+        self._store = self._store.at(keep)
+        self._changed()
+        return removed
+
+    # --- reading ---
+
+    def attach(self, scorer: Scorer | None) -> None:
+        """Use ``scorer`` from now on."""
+        self._scorer = scorer
+        self._changed()
+
+    def read(self, query: Query, alphabet: Tensor) -> Evidence:
+        """One distribution a sharpness, and one gate.
+
+        Raises
+        ------
+        UsageError
+            Without coordinates in the query, or before a geometry was attached.
+        """
+        if self._scorer is None or query.z is None:
+            raise UsageError(f"memory {self.name!r} needs a geometry: attach a scorer and give Query.z")
+        if self._store is None or not len(self._store.token):
+            p = query.z.new_full((len(query.z), len(self.sharpness), len(alphabet)), 1.0 / len(alphabet))
+        else:
+            p = self._distributions(query.z, alphabet, self._store, self._scorer)
+        top = p[:, 0].amax(1)
+        gate = (top * _CONFIDENCE_BINS).long().clamp(max=_CONFIDENCE_BINS - 1)
+        p = (1 - self.smoothing) * p + self.smoothing / len(alphabet)
+        return Evidence(p.log_(), (gate,))
+
+    def _distributions(self, z: Tensor, alphabet: Tensor, store: Store, scorer: Scorer) -> Tensor:
+        """Distributions ``(B, sharpness, A)`` of queries ``z (B, n)``; ``store`` is not empty."""
+        raise NotImplementedError
+
+    def _changed(self) -> None:
+        """The items or the scorer are others than before."""
+
+    # --- state ---
+
+    def snapshot(self) -> State:
+        """The items in the order of their places; nothing at all of an empty memory."""
+        if self._store is None or not len(self._store.token):
+            return {}
+        store = self._store.at(self._store.place.argsort())
+        return {name: value.clone() for name, value in store._asdict().items()}
+
+    def restore(self, snapshot: State) -> None:
+        """Become the memory of ``snapshot``."""
+        self._staged = []
+        self._store = None
+        self._changed()
+        if snapshot:
+            self._keep(Store(**snapshot))
+
+
+def normalised(hits: Tensor) -> Tensor:
+    """``hits (..., A)`` with sum 1 in each row; uniform where a row is 0."""
+    total = hits.sum(-1, keepdim=True)
+    return torch.where(total > 0, hits / total.clamp(min=1e-30), 1.0 / hits.shape[-1])
+
+
+def powered(weights: Tensor, power: float) -> Tensor:
+    """``weights ** power``, fast for the powers that are common."""
+    return weights if power == 1 else weights.square() if power == 2 else weights**power
