@@ -91,8 +91,8 @@ def run(case, rates, *, adapt, alphabet=ALPHABET):
     column = np.full(1 << 16, -1, np.int32)
     column[alphabet] = np.arange(len(alphabet))
     stream.run(
-        plan, case.engine.store, case.learned, rates, case.here, 0, stream.Alphabet(alphabet, column), 256, work,
-        stream.sums(1, len(PATTERNS)), adapt, False, out,
+        plan, case.engine.store, case.learned, rates, case.here, 0, stream.Alphabet(alphabet, column), 256,
+        work, stream.sums(1, len(PATTERNS)), adapt, False, out,
     )  # fmt: skip
     return torch.from_numpy((out[0].astype(np.float64) - FLOOR) / (1 - len(alphabet) * FLOOR))
 
@@ -103,9 +103,8 @@ class Oracle:
     def __init__(self, case, alphabet=ALPHABET):
         self.plan, self.alphabet = case.engine.plan, alphabet.tolist()
         self.here = Here(*(column[0].tolist() for column in case.here))
-        self.learned = {
-            k: torch.tensor(v, dtype=torch.float64, requires_grad=True) for k, v in case.learned._asdict().items()
-        }
+        learned = case.learned._asdict().items()
+        self.learned = {k: torch.tensor(v, dtype=torch.float64, requires_grad=True) for k, v in learned}
         packed = locations.pack(case.engine.store)
         counters = np.ascontiguousarray(packed.counters).reshape(-1).view(COUNTER)
         runs = np.split(counters, packed.sizes.cumsum()[:-1])
@@ -136,7 +135,7 @@ class Oracle:
 
     def experts(self):
         """What each present pattern says, in nats, less its base for those that are not nested."""
-        plan, d = self.plan, [float(x) for x in self.plan.discounts]
+        r, d = self.plan.recent, [float(x) for x in self.plan.discounts]
         chain = base = [1 / len(self.alphabet)] * len(self.alphabet)
         said = {}
         for i in self.present:
@@ -145,7 +144,7 @@ class Oracle:
             left, _, kept = self.spread([(c.token, c.count) for c in run], below, d[:4])
             recent = {c.token: c.recency / 65535 for c in run}
             p = [
-                left * b + (1 - plan.recent) * kept.get(t, 0.0) + plan.recent * (1 - left) * recent.get(t, 0.0)
+                left * b + (1 - r) * kept.get(t, 0.0) + r * (1 - left) * recent.get(t, 0.0)
                 for t, b in zip(self.alphabet, below, strict=True)
             ]
             said[i] = torch.tensor(p, dtype=torch.float64).add(1e-9).log()
@@ -305,14 +304,19 @@ def learn(seed, rates):
     return it, oracle, before
 
 
+def numbers(learned, name):
+    """An array of what was learned, in float64."""
+    return torch.from_numpy(getattr(learned, name)).double()
+
+
 @LAW
 @given(seed=seeds())
 def test_tables_follow_the_gradient_of_the_log_probability(seed):
     it, oracle, before = learn(seed, RATES)
     oracle.first[it.target].backward(retain_graph=True)
     for name, rate in (("token", 0.02), ("state", 0.03), ("age", 0.03), ("joint", 0.03), ("bias", 0.05)):
-        moved = torch.from_numpy(getattr(it.learned, name)).double() - torch.from_numpy(getattr(before, name))
-        assert_close(moved, rate * oracle.learned[name].grad, rtol=5e-3, atol=2e-6, msg=lambda m, n=name: f"{n}: {m}")
+        moved = numbers(it.learned, name) - numbers(before, name)
+        assert_close(moved, rate * oracle.learned[name].grad, rtol=5e-3, atol=2e-6)
         assert moved.any()
 
 
@@ -321,7 +325,7 @@ def test_tables_follow_the_gradient_of_the_log_probability(seed):
 def test_secondary_estimation_follows_the_gradient_after_it(seed):
     it, oracle, before = learn(seed, RATES)
     oracle.final[it.target].backward()
-    moved = torch.from_numpy(it.learned.secondary).double() - torch.from_numpy(before.secondary)
+    moved = numbers(it.learned, "secondary") - numbers(before, "secondary")
     assert_close(moved, 0.04 * oracle.learned["secondary"].grad, rtol=5e-3, atol=1e-6)
     assert moved.any()
 
@@ -332,12 +336,12 @@ def test_weights_follow_the_gradient_over_its_running_size(seed):
     it, oracle, before = learn(seed, RATES)
     oracle.first[it.target].backward(retain_graph=True)
     for name in ("own", "gated"):
-        gradient, square = oracle.learned[name].grad, torch.from_numpy(getattr(before, f"{name}_square")).double()
+        gradient, square = oracle.learned[name].grad, numbers(before, f"{name}_square")
         touched = gradient != 0
         square = torch.where(touched, square + 0.005 * (gradient**2 - square), square)
-        assert_close(torch.from_numpy(getattr(it.learned, f"{name}_square")).double(), square, rtol=1e-3, atol=1e-6)
+        assert_close(numbers(it.learned, f"{name}_square"), square, rtol=1e-3, atol=1e-6)
         step = 0.01 * gradient / (square.sqrt() + 0.02)
-        moved = torch.from_numpy(getattr(it.learned, name)).double() - torch.from_numpy(getattr(before, name))
+        moved = numbers(it.learned, name) - numbers(before, name)
         assert_close(moved, step, rtol=5e-3, atol=2e-6)
 
 

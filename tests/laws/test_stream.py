@@ -1,8 +1,9 @@
-"""Reading and learning window by window: the same as by hand, in pieces, from row to row; causal; within bounds."""
+"""Reading and learning window by window: the same as by hand, in pieces and row by row; causal; bounded."""
 
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -146,7 +147,7 @@ def test_reading_leaves_everything(seed):
     it, numbers = engine(4), learned()
     it.write(piece(text(seed)))
     before, kept = locations.pack(it.store), copy.deepcopy(numbers)
-    it.read(text(seed + 1), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, numbers)
+    it.read(text(seed + 1), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, numbers, ahead=0)
     assert_same(it.store, before)
     assert_same(numbers, kept)
 
@@ -157,7 +158,8 @@ def test_the_future_does_not_change_the_past(seed, share, window):
     tokens, at = text(seed), int(share * (LENGTH - 1))
     other = tokens.copy()
     other[at:] = text(seed + 1)[at:]
-    assert_same(study(seed, window, tokens=tokens)[0][: at + 1], study(seed, window, tokens=other)[0][: at + 1])
+    one, two = (study(seed, window, tokens=each)[0][: at + 1] for each in (tokens, other))
+    assert_same(one, two)
 
 
 def test_the_past_does():
@@ -175,7 +177,7 @@ def test_rows_are_distributions(seed, window):
     hot = Rates(weight=1.0, token=0.3, table=0.5, logit=1.0, bias=0.5, secondary=0.5)
     for rates in (RATES, hot):
         rows, it, numbers = study(seed, window, rates=rates)
-        later = it.read(text(seed + 1), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, numbers)
+        later = it.read(text(seed + 1), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, numbers, ahead=0)
         for p in (rows, later):
             assert (p >= stream.FLOOR / 2).all()
             assert abs(p.astype(np.float64).sum(1) - 1).max() < 1e-5
@@ -186,10 +188,11 @@ def test_rows_are_distributions(seed, window):
 def test_a_row_of_a_batch_is_a_batch_of_one(seed, chosen):
     _, it, numbers = study(seed, 4)
     tokens, depth = text(seed + 1), np.arange(LENGTH)
-    whole = it.read(tokens, depth, np.arange(LENGTH), ALPHABET, numbers)
-    assert_same(it.read(tokens, depth, np.array(chosen), ALPHABET, numbers), whole[chosen])
+    whole = it.read(tokens, depth, np.arange(LENGTH), ALPHABET, numbers, ahead=0)
+    assert_same(it.read(tokens, depth, np.array(chosen), ALPHABET, numbers, ahead=0), whole[chosen])
     for at in chosen:
-        assert_same(it.read(tokens[: at + 1], depth[: at + 1], np.array([at]), ALPHABET, numbers), whole[[at]])
+        alone = it.read(tokens[: at + 1], depth[: at + 1], np.array([at]), ALPHABET, numbers, ahead=0)
+        assert_same(alone, whole[[at]])
 
 
 def test_positions_far_apart_are_read_as_they_are():
@@ -197,13 +200,16 @@ def test_positions_far_apart_are_read_as_they_are():
     it, numbers = engine(), learned()
     it.write(piece(tokens))
     chosen = np.array([4999, 3, 2500, 2047, 2048])
-    whole = it.read(tokens, np.arange(5000), np.arange(5000), ALPHABET, numbers)
-    assert_same(it.read(tokens, np.arange(5000), chosen, ALPHABET, numbers), whole[chosen])
-    assert it.read(tokens, np.arange(5000), np.arange(0), ALPHABET, numbers).shape == (0, len(ALPHABET))
+    whole = it.read(tokens, np.arange(5000), np.arange(5000), ALPHABET, numbers, ahead=0)
+    assert_same(it.read(tokens, np.arange(5000), chosen, ALPHABET, numbers, ahead=0), whole[chosen])
+    assert it.read(tokens, np.arange(5000), np.arange(0), ALPHABET, numbers, ahead=0).shape == (
+        0,
+        len(ALPHABET),
+    )
 
 
 def test_an_empty_memory_and_a_small_alphabet():
-    rows = engine().read(text(0), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, learned())
+    rows = engine().read(text(0), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, learned(), ahead=0)
     assert rows == pytest.approx(np.full_like(rows, 1 / len(ALPHABET)), rel=1e-6)
     for window in (1, 16):
         it = engine(window)
@@ -215,7 +221,10 @@ def test_an_empty_alphabet_gives_empty_rows():
     it = engine(4)
     nothing = np.zeros(0, np.int64)
     assert it.study(piece(text(0)), nothing, learned(), RATES, write=True).shape == (LENGTH, 0)
-    assert it.read(text(0), np.arange(LENGTH), np.arange(LENGTH), nothing, learned()).shape == (LENGTH, 0)
+    assert it.read(text(0), np.arange(LENGTH), np.arange(LENGTH), nothing, learned(), ahead=0).shape == (
+        LENGTH,
+        0,
+    )
     other = engine(4)
     other.write(piece(text(0)))
     assert_same(it.store, other.store)
@@ -248,7 +257,7 @@ def test_writing_in_pieces_is_writing_at_once(seed, cuts):
     tokens, whole, parts = text(seed), engine(), engine()
     whole.write(piece(tokens))
     bounds = [0, *sorted(cuts), LENGTH]
-    for lo, hi in zip(bounds, bounds[1:], strict=False):
+    for lo, hi in pairwise(bounds):
         parts.write(piece(tokens, lo, hi))
     assert_same(whole.store, parts.store)
     assert whole.clock == parts.clock
@@ -287,12 +296,12 @@ def test_a_budget_holds_while_a_text_streams_by(studied):
     free.write(piece(tokens))
     assert locations.size(free.store) > 2 * budget, "otherwise nothing was tested"
     assert locations.size(it.store) > 0.5 * budget
-    known = it.read(tokens, np.arange(40_000), np.array([39_999]), alphabet, numbers)
+    known = it.read(tokens, np.arange(40_000), np.array([39_999]), alphabet, numbers, ahead=0)
     assert np.isfinite(known).all()
 
 
 def test_forgetting_all():
-    _, it, numbers = study(0, 4)
+    _, it, _ = study(0, 4)
     it.clear()
     assert it.clock == 0
     rows = it.study(piece(text(0)), ALPHABET, learned(), RATES, write=True)
