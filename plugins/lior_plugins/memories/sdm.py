@@ -19,7 +19,7 @@ from torch import Tensor
 from lior.counting import addresses, layout, locations
 from lior.counting.engine import AHEAD, Engine, Schedule
 from lior.counting.fields import REACH
-from lior.counting.layout import GATES, JOINT, Learned
+from lior.counting.layout import GATES, JOINT, WIDEST, Learned
 from lior.counting.locations import Packed
 from lior.counting.transcript import Passage, Transcript, passages
 from lior.errors import UsageError
@@ -246,7 +246,7 @@ class Sdm:
         return _evidence(np.concatenate(found), alphabet)
 
     def _widen(self, alphabet: Tensor) -> None:
-        vocab = int(alphabet.max()) + 1 if len(alphabet) else 0
+        vocab = min(int(alphabet.max()) + 1, WIDEST) if len(alphabet) else 0
         self._learned = {mode: layout.widen(learned, vocab) for mode, learned in self._learned.items()}
 
     def _recent(self, mode: str) -> float:
