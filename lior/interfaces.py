@@ -221,6 +221,8 @@ class Items(NamedTuple):
     start: int
     z: Tensor | None
     """Coordinate of each stored token's context, ``(T - start, n)``; ``None`` when no backend uses any."""
+    cell: Tensor | None = None
+    """Cell of the geometric gate that each coordinate is in, int64 ``(T - start,)``."""
 
 
 class Query(NamedTuple):
@@ -231,6 +233,8 @@ class Query(NamedTuple):
     """int64 ``(B,)``, indices into ``text``; the tokens there are not looked at."""
     z: Tensor | None
     """``(B, n)``, as in :class:`Items`."""
+    cell: Tensor | None = None
+    """``(B,)``, as in :class:`Items`."""
 
 
 class Evidence(NamedTuple):
