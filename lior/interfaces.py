@@ -21,6 +21,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+from lior.records import Evidence as Evidence
+from lior.records import Features as Features
+from lior.records import Items as Items
+from lior.records import Query as Query
+from lior.records import Text as Text
+
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
@@ -198,67 +204,6 @@ class Tokenizer(Plugin, Protocol):
 
 
 # --- memory -----------------------------------------------------------------
-
-
-class Text(NamedTuple):
-    """A stretch of tokens, possibly of several documents one after the other.
-
-    ``depth`` keeps documents apart: the token ``k`` places back is of the same exactly when ``depth >= k``.
-    """
-
-    tokens: Tensor
-    """Token ids, int64 ``(T,)``."""
-    depth: Tensor
-    """How many tokens of its document precede each token, int64 ``(T,)``."""
-    document: Tensor
-    """Number of the document of each token, int64 ``(T,)``."""
-
-
-class Items(NamedTuple):
-    """The tokens of ``text[start:]``, with context before them: ``MemoryBackend.context`` tokens suffice."""
-
-    text: Text
-    start: int
-    z: Tensor | None
-    """Coordinate of each stored token's context, ``(T - start, n)``; ``None`` when no backend uses any."""
-
-
-class Query(NamedTuple):
-    """A batch of contexts: predict ``text.tokens[positions]`` from the tokens before each."""
-
-    text: Text
-    positions: Tensor
-    """int64 ``(B,)``, indices into ``text``; the tokens there are not looked at."""
-    z: Tensor | None
-    """``(B, n)``, as in :class:`Items`."""
-
-
-class Evidence(NamedTuple):
-    """What a memory says about the next token at ``B`` contexts."""
-
-    log_p: Tensor
-    """Expert log-probabilities ``(B, E, A)`` over the model's alphabet, float32 and finite.
-
-    The exponentials of a row sum to 1; where nothing is stored the row is uniform.
-    """
-    gates: tuple[Tensor, ...]
-    """Integer gates ``(B,)`` for the mixer's weight tables, in the order of ``gate_sizes``."""
-
-
-class Features(NamedTuple):
-    """What scores need of ``N`` queries or items."""
-
-    f: Tensor
-    """Lifted features ``(N, p)``."""
-    norm: Tensor
-    """Their squared norms ``(N,)``."""
-    resilience: Tensor | None
-    """``R (N,)``, or ``None`` on a side where it does not count."""
-
-    def rows(self, index: slice | Tensor) -> Features:
-        """The features of some of them."""
-        here = None if self.resilience is None else self.resilience[index]
-        return Features(self.f[index], self.norm[index], here)
 
 
 class Scorer(Protocol):

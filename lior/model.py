@@ -37,6 +37,7 @@ class Model:
     token_counts: Tensor
     """How often the memories took in each token, int64 ``(V,)``."""
     _scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
+    _exact_scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
     _staged_counts: Tensor = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -69,6 +70,8 @@ class Model:
         """Use the geometry ``state`` from now on. Coordinates already in memory are not recomputed."""
         self.state = state
         self._scorer = self.geometry.scorer(state) if self.geometry else None
+        exact = {k: v.double() if v.is_floating_point() else v for k, v in state.items()}
+        self._exact_scorer = self.geometry.scorer(exact) if self.geometry else None
         for memory in self.memories.values():
             memory.attach(self._scorer)
 
@@ -108,7 +111,14 @@ class Model:
     def items(self, text: Text, start: int = 0) -> Items:
         """``text[start:]`` as memories take it."""
         positions = torch.arange(start, len(text.tokens), device=text.tokens.device)
-        return Items(text, start, self.coordinates(text, positions))
+        z = self.coordinates(text, positions)
+        return Items(text, start, z, self._cell(z))
+
+    @torch.no_grad()
+    def query(self, text: Text, positions: Tensor) -> Query:
+        """A question to the memories: what comes at ``positions``?"""
+        z = self.coordinates(text, positions)
+        return Query(text, positions, z, self._cell(z))
 
     @torch.no_grad()
     def stage(self, text: Text, start: int = 0, *, studied: Collection[str] = ()) -> Items:
@@ -149,14 +159,13 @@ class Model:
         self, text: Text, positions: Tensor, alphabet: Tensor, given: Mapping[str, Evidence] | None = None
     ) -> mixer.Inputs:
         """What the mixer reads at ``positions``; ``given`` is what some memories said of them already."""
-        z = self.coordinates(text, positions)
         given = given or {}
-        query = Query(text, positions, z)
+        query = self.query(text, positions)
         evidence = [given.get(name) or m.read(query, alphabet) for name, m in self.memories.items()]
         return mixer.Inputs(
             torch.cat([e.log_p for e in evidence], 1),
             tuple(gate for e in evidence for gate in e.gates),
-            self._cell_weights(z),
+            self._cell_weights(query.z),
         )
 
     def _cell_weights(self, z: Tensor | None) -> Tensor | None:
@@ -168,6 +177,14 @@ class Model:
             self._scorer.features(self.cells, query=False),
         )
         return torch.softmax(self._scorer.scores(queries, centres), 1)
+
+    def _cell(self, z: Tensor | None) -> Tensor | None:
+        """The nearest centre, ``(B,)``; in float64, so that the number of questions does not matter."""
+        if self.cells is None or z is None or self._exact_scorer is None:
+            return None
+        queries = self._exact_scorer.features(z.double(), query=True)
+        centres = self._exact_scorer.features(self.cells.double(), query=False)
+        return self._exact_scorer.scores(queries, centres).argmax(1)
 
     @torch.no_grad()
     def log_probs(self, text: Text, positions: Tensor) -> Tensor:

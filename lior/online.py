@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lior import mixer
 from lior.counting.discounting import unseen_share
-from lior.interfaces import Query, Text
+from lior.interfaces import Text
 from lior.learning import moments
 from lior.model import Model, columns
 
@@ -154,7 +154,7 @@ class Follower:
             return np.ones(1)
         text, start = self._text(self._count, self._count + 1)
         position = torch.tensor([start])
-        query = Query(text, position, self._model.coordinates(text, position))
+        query = self._model.query(text, position)
         given = {
             name: memory.peek(query, self._alphabet, ahead=self._count - self._studied[name])
             for name, memory in self._online.adaptive.items()

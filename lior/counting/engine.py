@@ -57,6 +57,8 @@ class Piece:
     tokens: Ints
     depth: Ints
     start: int
+    cell: Ints | None = None
+    """Cell of the geometric gate of each told token, 0 without one."""
 
     def blocks(self, size: int) -> list[tuple[int, int]]:
         """Bounds of consecutive parts of at most ``size`` tokens."""
@@ -92,9 +94,20 @@ class Engine:
             self._pass(hi - lo)
 
     def read(
-        self, tokens: Ints, depth: Ints, positions: Ints, alphabet: Ints, learned: Learned, *, ahead: int
+        self,
+        tokens: Ints,
+        depth: Ints,
+        positions: Ints,
+        alphabet: Ints,
+        learned: Learned,
+        *,
+        ahead: int,
+        cell: Ints | None = None,
     ) -> NDArray[np.float32]:
-        """Distributions ``(B, A)`` at ``positions`` of a text, ``ahead`` tokens from now; nothing changes."""
+        """Distributions ``(B, A)`` at ``positions`` of a text, ``ahead`` tokens from now; nothing changes.
+
+        ``cell (B,)`` is the cell of the geometric gate at each position, 0 without one.
+        """
         out = np.empty((len(positions), len(alphabet)), np.float32)
         if not out.size:
             return out
@@ -106,6 +119,8 @@ class Engine:
             if len(chosen):
                 here = self._stretch(tokens[:end], depth[:end], begin, self.clock + ahead)
                 here = Stretch(*(column[positions[chosen] - begin] for column in here))
+                if cell is not None:
+                    here = here._replace(cell=cell[chosen])
                 rows = np.empty((len(chosen), len(alphabet)), np.float32)
                 stream.run(
                     self.plan, self.store, learned, _NO_STEP, here, 0, known, self._known,
@@ -131,6 +146,8 @@ class Engine:
         for lo, hi in piece.blocks(size):
             now = None if write else self.clock + AHEAD
             here = self._stretch(piece.tokens[:hi], piece.depth[:hi], lo, now)
+            if piece.cell is not None:
+                here = here._replace(cell=piece.cell[lo - piece.start : hi - piece.start])
             self._expect(here)
             rows, first = out[lo - piece.start : hi - piece.start], 0
             while first < hi - lo:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lior.counting import addresses
+from lior.counting.counters import MAX_VOCAB
 from lior.counting.fields import FIELDS
 
 LANES = 16
@@ -173,8 +174,25 @@ def widen(learned: Learned, vocab: int) -> Learned:
     return learned._replace(bias=bias, token=token)
 
 
+DENSE = 512
+"""Largest alphabet of which every token gets a column; of a larger one, the candidates do."""
+CANDIDATES = 1024
+"""Most tokens of a larger alphabet that get columns of their own at a position."""
+WIDEST = 4096
+"""Most tokens with learned numbers of their own; beyond, tokens share them."""
+
+
 class Work(NamedTuple):
     """Room for ``W`` positions of a window, filled by reading them and used by learning from them."""
+
+    size: NDArray[np.int64]
+    """Columns in use, ``(W,)``."""
+    tokens: NDArray[np.int64]
+    """Place of each column's token among the learned numbers, ``(W, A)``."""
+    target: NDArray[np.int64]
+    """Column of the token that stands there, -1 for none, ``(W,)``."""
+    columns: NDArray[np.int32]
+    """Column of each token at one position, and the same with -1 for "any other", ``(2, V)``."""
 
     slot: NDArray[np.int64]
     """Slot of each pattern's location, negative when there is none, ``(W, S)``."""
@@ -218,12 +236,15 @@ class Work(NamedTuple):
 
 def work(plan: Plan, window: int, alphabet: int) -> Work:
     """Room for windows of that many positions over an alphabet of that size."""
-    s, a, g, j = len(plan.parent), pad(alphabet), len(plan.gate_kind), len(plan.joint)
-    records = s * alphabet
+    most = alphabet if alphabet <= DENSE else CANDIDATES + 1
+    s, a, g, j = len(plan.parent), pad(most), len(plan.gate_kind), len(plan.joint)
+    records = s * most
+    vocab = MAX_VOCAB if alphabet > DENSE else 0
     ints = lambda *shape: np.zeros(shape, np.int64)  # noqa: E731
     small = lambda *shape: np.zeros(shape, np.int32)  # noqa: E731
     floats = lambda *shape: np.zeros(shape, np.float32)  # noqa: E731
     return Work(
+        size=ints(window), tokens=ints(window, a), target=ints(window), columns=small(2, vocab),
         slot=ints(window, s), present=ints(window, s), tally=ints(window, 4), confidence=ints(window, s),
         row=ints(window, g), counter=ints(window, records), column=small(window, records),
         pattern=small(window, records), state=small(window, records), age=small(window, records),

@@ -20,6 +20,7 @@ from lior.counting.layout import (
     CONTEXT_BINS,
     COUNT_BINS,
     ESTIMATION_BINS,
+    LANES,
     LONGEST_BINS,
     REST_BINS,
     SECONDARY,
@@ -190,7 +191,7 @@ def experts(plan, store, column, alphabet, work, w):
     A nested context gives its log-probabilities, another pattern how they differ from those of its base.
     """
     patterns = len(plan.parent)
-    dense = work.dense
+    dense = work.dense[:, : pad(alphabet)]
     uniform, log_base = 2 * patterns, 2 * patterns + 1
     dense[uniform, :] = 0
     dense[uniform, :alphabet] = float32(1) / float32(alphabet)
@@ -201,7 +202,7 @@ def experts(plan, store, column, alphabet, work, w):
         nested = i < plan.nested
         p = work.slot[w, i]
         _expert(plan, store, p, dense[chain if nested else base], column, dense[i])
-        target = work.log_p[w, i]
+        target = work.log_p[w, i, : pad(alphabet)]
         _log(dense[i], target)
         if nested:
             if _chain(plan, store, p, dense[chain], column, dense[patterns + i]):
@@ -220,6 +221,12 @@ def experts(plan, store, column, alphabet, work, w):
 def _log(source, target):
     for s in range(len(source)):
         target[s] = log(source[s] + float32(1e-9))
+
+
+@njit(inline="always")
+def pad(size):
+    """``size`` rounded up to whole vectors."""
+    return (size + LANES - 1) // LANES * LANES
 
 
 @njit

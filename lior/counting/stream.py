@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from lior.counting import locations, mixture
 from lior.counting.compiled import entry
 from lior.counting.elementary import prefetch
-from lior.counting.layout import CONFIDENCES
+from lior.counting.layout import CANDIDATES, CONFIDENCES, DENSE
 
 FLOOR = 2e-6
-"""Least probability of a token of the alphabet."""
+"""Least probability of a token of the alphabet, unless it is large."""
+_MOST_FLOOR = 5e-4
+"""Most probability that all those together take."""
 
 _AHEAD = 4
 
@@ -52,32 +54,108 @@ class Alphabet(NamedTuple):
 
 
 @njit
+def _columns(store, alphabet, work, w, width, token):
+    """Decide which tokens get columns at one position; ``token`` is the one that stands there.
+
+    Of a large alphabet these are the tokens that the present locations know, but for the empty context,
+    the longer contexts first; the last column stands for all others together.
+    """
+    size = len(alphabet.tokens)
+    if size <= DENSE:
+        for s in range(size):
+            work.tokens[w, s] = alphabet.tokens[s] % width
+        work.size[w] = size
+        work.target[w] = alphabet.column[token]
+        return
+    found = work.columns[1]
+    found[:] = -1
+    n = 0
+    for a in range(work.tally[w, 0] - 1, -1, -1):
+        if work.present[w, a] == 0:
+            continue
+        p = work.slot[w, work.present[w, a]]
+        at = int64(store.slots[p].at)
+        for j in range(at, at + int64(store.slots[p].size)):
+            known = int64(store.counters[j].token)
+            if n < CANDIDATES and found[known] < 0 and alphabet.column[known] >= 0:
+                found[known] = n
+                work.tokens[w, n] = known
+                n += 1
+    work.columns[0, :] = n
+    for s in range(n):
+        work.columns[0, work.tokens[w, s]] = s
+        work.tokens[w, s] %= width
+    work.tokens[w, n] = width - 1
+    work.size[w] = n + 1
+    work.target[w] = work.columns[0, token] if alphabet.column[token] >= 0 else -1
+
+
+@njit
 def read(plan, store, learned, stretch, t, alphabet, work, w, z):
     """The distribution at position ``t`` of the stretch, into ``work.final[w]``."""
-    size = len(alphabet.tokens)
     mixture.look_up(plan, store, stretch.where[t], work, w)
     mixture.gate_rows(plan, stretch.fields[t], stretch.cell[t], stretch.before[t], work, w)
-    mixture.experts(plan, store, alphabet.column, size, work, w)
-    mixture.counter_features(plan, store, alphabet.column, stretch.time[t], work, w)
+    _columns(store, alphabet, work, w, len(learned.bias), stretch.tokens[t])
+    size = work.size[w]
+    dense = len(alphabet.tokens) <= DENSE
+    mixture.experts(plan, store, alphabet.column if dense else work.columns[0], size, work, w)
+    mixture.counter_features(
+        plan, store, alphabet.column if dense else work.columns[1], stretch.time[t], work, w
+    )
     z[:] = 0
-    mixture.logits(store, learned, size, work, w, alphabet.tokens, z)
+    mixture.logits(store, learned, size, work, w, work.tokens[w], z)
     mixture.softmax(z, size, work.first[w])
     mixture.secondary(learned, size, work, w, z)
 
 
 @njit
-def _learn(plan, store, learned, rates, stretch, begin, end, alphabet, work, sums):
-    """Move everything learned by the statistics of positions ``begin .. end - 1``."""
+def _base(store, where, alphabet, out):
+    """How often each token of a large alphabet was seen at all, as a distribution ``out (A,)``."""
+    out[:] = 0.5
+    p = locations.find(store.slots, where[0])
+    if p >= 0:
+        at = int64(store.slots[p].at)
+        for j in range(at, at + int64(store.slots[p].size)):
+            s = alphabet.column[store.counters[j].token]
+            if s >= 0:
+                out[s] += store.counters[j].count
+    out /= out.sum()
+
+
+@njit
+def _spread(alphabet, work, w, base, out):
+    """The distribution over the whole alphabet: the rest is shared out as ``base`` has it."""
     size = len(alphabet.tokens)
+    least = min(FLOOR, _MOST_FLOOR / size)
+    final = work.final[w]
+    if size <= DENSE:
+        for s in range(size):
+            out[s] = final[s] * float32(1 - size * least) + float32(least)
+        return
+    found = work.columns[1]
+    own = 0.0
+    for s in range(size):
+        if found[alphabet.tokens[s]] >= 0:
+            own += base[s]
+    other = final[work.size[w] - 1] / max(1.0 - own, 1e-9)
+    for s in range(size):
+        c = found[alphabet.tokens[s]]
+        p = final[c] if c >= 0 else base[s] * other
+        out[s] = p * (1 - size * least) + least
+
+
+@njit
+def _learn(plan, store, learned, rates, stretch, begin, end, work, sums):
+    """Move everything learned by the statistics of positions ``begin .. end - 1``."""
     patterns = len(plan.parent)
     window = end - begin
     gains = sums[:window]
     for w in range(window):
-        target = alphabet.column[stretch.tokens[begin + w]]
-        if target >= 0:
+        if work.target[w] >= 0:
             mixture.table_steps(
-                store, learned, rates, size, alphabet.tokens, target, stretch.time[begin + w], work, w
-            )
+                store, learned, rates, work.size[w], work.tokens[w], work.target[w],
+                stretch.time[begin + w], work, w,
+            )  # fmt: skip
             mixture.statistics(work, w, gains[w])
         else:
             gains[w, :] = 0
@@ -158,19 +236,19 @@ def run(plan, store, learned, rates, stretch, first, alphabet, known, work, sums
     window = len(work.slot)
     z = np.zeros(work.first.shape[1], np.float32)
     slot = np.zeros(len(plan.parent), np.int64)
-    size = len(alphabet.tokens)
+    base = np.zeros(len(alphabet.tokens) if len(alphabet.tokens) > DENSE else 0, np.float64)
     for begin in range(first, len(stretch.tokens), window):
         if write and not locations.has_room(store, window, len(plan.parent), known):
             return begin
         end = min(begin + window, len(stretch.tokens))
+        if len(base):
+            _base(store, stretch.where[begin], alphabet, base)
         for t in range(begin, end):
             _fetch(plan, store, stretch, t)
             read(plan, store, learned, stretch, t, alphabet, work, t - begin, z)
-            final = work.final[t - begin]
-            for s in range(size):
-                out[t, s] = final[s] * float32(1 - size * FLOOR) + float32(FLOOR)
+            _spread(alphabet, work, t - begin, base, out[t])
         if adapt:
-            _learn(plan, store, learned, rates, stretch, begin, end, alphabet, work, sums)
+            _learn(plan, store, learned, rates, stretch, begin, end, work, sums)
         if write:
             for t in range(begin, end):
                 _commit(plan, store, stretch, t, slot)

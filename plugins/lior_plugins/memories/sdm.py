@@ -14,12 +14,13 @@ from typing import ClassVar
 import attrs
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lior.counting import addresses, layout, locations
 from lior.counting.engine import AHEAD, Engine, Schedule
 from lior.counting.fields import REACH
-from lior.counting.layout import GATES, JOINT, Learned
+from lior.counting.layout import GATES, JOINT, WIDEST, Learned
 from lior.counting.locations import Packed
 from lior.counting.transcript import Passage, Transcript, passages
 from lior.errors import UsageError
@@ -56,6 +57,7 @@ class Sdm:
         ("longest", "previous", "words", "position", "layout", "pair"),
         help="what selects the mixture's weights",
     )
+    cells: int = option(64, help="values of the gate cell, the geometry's; more cells share them", low=1)
     base_order: int = option(3, help="nested context under the further patterns", low=0)
     discounts: tuple[float, ...] = option((0.7, 0.95, 1.1), help="discounts of counts 1, 2, 3 and more")
     novel_discounts: tuple[float, ...] = option((0.7, 1.0, 1.2), help="the same of continuation counts")
@@ -85,8 +87,9 @@ class Sdm:
         plan = layout.plan(
             self._address_patterns, nested=len(self.orders), base=self.orders.index(self.base_order),
             joint=[[self._number(part) for part in group.split("|")] for group in self.joint],
-            gates=self.gates, cells=1, discounts=self.discounts, novel_discounts=self.novel_discounts,
-            recent=self.recent, slowest=self.slowest,
+            gates=self.gates, cells=self.cells,
+            discounts=self.discounts, novel_discounts=self.novel_discounts, recent=self.recent,
+            slowest=self.slowest,
         )  # fmt: skip
         self._engine = Engine(plan, self._address_patterns, window=self.window, budget=self.budget)
         self._learned = {"online": layout.fresh(plan, _VOCAB)}
@@ -216,7 +219,7 @@ class Sdm:
         tokens, depth = query.text.tokens.cpu().numpy(), query.text.depth.cpu().numpy()
         rows = self._engine.read(
             tokens.astype(np.int64), depth.astype(np.int64), query.positions.cpu().numpy(),
-            alphabet.cpu().numpy(), self._learned[mode], ahead=ahead,
+            alphabet.cpu().numpy(), self._learned[mode], ahead=ahead, cell=self._cells(query.cell),
         )  # fmt: skip
         return _evidence(rows, alphabet)
 
@@ -232,21 +235,26 @@ class Sdm:
             self._learned[mode] = _copy(self._learned["online"])
         self._engine.plan = self._engine.plan._replace(recent=self._recent(mode))
         rates = self._schedule(mode).at(progress)
-        found = []
+        found, cells, done = [], self._cells(items.cell), 0
         for passage in passages(items, REACH):
+            piece = passage.piece()
+            if cells is not None:
+                piece.cell = cells[done : done + len(piece.tokens) - piece.start]
+                done += len(piece.cell)
             if write:
                 if not self._transcript.follows(passage):
                     raise UsageError("a memory studies its documents in order, each once")
                 self._transcript.add(passage)
             found.append(
-                self._engine.study(
-                    passage.piece(), alphabet.cpu().numpy(), self._learned[mode], rates, write=write
-                )
+                self._engine.study(piece, alphabet.cpu().numpy(), self._learned[mode], rates, write=write)
             )
         return _evidence(np.concatenate(found), alphabet)
 
+    def _cells(self, cell: Tensor | None) -> NDArray[np.int64] | None:
+        return None if cell is None else cell.cpu().numpy() % self.cells
+
     def _widen(self, alphabet: Tensor) -> None:
-        vocab = int(alphabet.max()) + 1 if len(alphabet) else 0
+        vocab = min(int(alphabet.max()) + 1, WIDEST) if len(alphabet) else 0
         self._learned = {mode: layout.widen(learned, vocab) for mode, learned in self._learned.items()}
 
     def _recent(self, mode: str) -> float:
