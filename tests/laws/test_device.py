@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+import attrs
 import pytest
 import torch
 from torch.overrides import TorchFunctionMode
@@ -92,7 +93,7 @@ def test_tensors_are_made_on_the_device_of_the_model(configure, parts):
         model = train(config).model
         text, _ = read_text(config, model.tokenizer)
         evaluation.evaluate(model, text, 0, 300)
-        evaluation.evaluate(model, text, 0, 300, online=True)
+        evaluation.evaluate(model, attrs.evolve(text, first_document=1), 0, 300, online=True)
     lost = {place for place in watch.places if place.rpartition(":")[0] not in ON_THE_CPU}
     assert not lost - {"tests"}
 
@@ -118,7 +119,7 @@ def test_fitting_the_mixer_waits_once_a_group_and_not_once_a_batch(configure):
     model.reset_mixer()
     with Waits() as watch:
         fitting.fit_mixer(
-            model, text, parts, config.mixer, generator=generator, tick=lambda *_: None, spent=lambda: 0.0
+            model, text, parts, config.mixer, 1, generator=generator, tick=lambda *_: None, spent=lambda: 0.0
         )
     assert len([place for place in watch.places if place.startswith("lior/fitting.py")]) == 1
 
