@@ -135,12 +135,23 @@ def test_nothing_is_lost_or_shared_while_runs_grow_and_are_freed(seed):
     assert_like(store, *oracle(events))
     assert store.used[2] > 0, "some runs were freed and none of them lost"
     assert store.used[1] - 1 == store.used[2] + sum(room(s) for s in store.slots["size"] if s)
+    assert sum(freed(store)) == store.used[2], "every freed run can be found again"
+
+
+SIZES = sorted([2**k for k in range(12)] + [3 * 2**k for k in range(12)])
 
 
 def room(size):
     """The least of 1, 2, 3, 4, 6, 8, 12, 16, … that is enough."""
-    sizes = sorted([2**k for k in range(12)] + [3 * 2**k for k in range(12)])
-    return next(s for s in sizes if s >= size)
+    return next(s for s in SIZES if s >= size)
+
+
+def freed(store):
+    """Sizes of the runs in the lists of freed ones."""
+    for size, at in zip(SIZES, store.free.tolist(), strict=False):
+        while at:
+            yield size
+            at = int(store.words[at, 0])
 
 
 def test_a_full_store_asks_for_room_and_writes_nothing():

@@ -248,6 +248,51 @@ def test_tokens_outside_of_the_alphabet_are_counted_but_not_learned(seed, window
     assert_same(study(seed, window, tokens=only)[2][:5:2], learned()[:5:2])
 
 
+# --- large alphabets ---
+
+LAGS = ("", "1", "1-2", "1-3", "1-4", "2", "2-3")
+LARGE = np.arange(700)
+
+
+def large(window=4):
+    """An engine whose patterns see nothing but lags."""
+    plan = layout.plan(
+        LAGS, nested=5, base=2, joint=(), cells=1, gates=("longest", "pair"), discounts=(0.7, 0.95, 1.1),
+        novel_discounts=(0.6, 1.0, 1.2), recent=0.3, slowest=0.05,
+    )  # fmt: skip
+    return Engine(plan, LAGS, window=window, budget=0), layout.fresh(plan, 700)
+
+
+@LAW
+@given(seed=seeds())
+def test_rows_over_a_large_alphabet_are_distributions_and_causal(seed):
+    tokens = np.random.default_rng(seed).integers(0, 30, LENGTH) ** 2 % 700
+    (it, numbers), (same, theirs) = large(), large()
+    rows = it.study(piece(tokens), LARGE, numbers, RATES, write=True)
+    assert (rows > 0).all()
+    assert abs(rows.astype(np.float64).sum(1) - 1).max() < 1e-5
+    other = tokens.copy()
+    other[100:] = 650
+    assert_same(rows[:101], same.study(piece(other), LARGE, theirs, RATES, write=True)[:101])
+    whole = it.read(tokens, np.arange(LENGTH), np.arange(LENGTH), LARGE, numbers, ahead=0)
+    alone = it.read(tokens[:91], np.arange(91), np.array([90]), LARGE, numbers, ahead=0)
+    assert_same(alone, whole[[90]])
+
+
+def test_tokens_without_a_column_share_the_rest_by_how_often_they_were_seen():
+    it, numbers = large()
+    it.write(piece(np.array([600, 601] * 5 + [1, 2, 3] * 30 + [1])))
+    (p,) = it.read(np.array([3, 1, 0]), np.arange(3), np.array([2]), LARGE, numbers, ahead=0).astype(
+        np.float64
+    )
+    assert p.argmax() == 2
+    least = min(stream.FLOOR, 5e-4 / 700)
+    assert p[600] == pytest.approx(p[601])
+    assert (p[600] - least) / (p[602] - least) == pytest.approx(5.5 / 0.5, rel=1e-3)
+    assert (p[3] - least) / (p[600] - least) == pytest.approx(30.5 / 5.5, rel=1e-3)
+    assert np.ptp(p[10:600]) == 0
+
+
 # --- writing ---
 
 

@@ -1,4 +1,4 @@
-"""A memory that learns while it reads predicts real text better than the reference, and better still later."""
+"""A memory that learns while it reads predicts real text better than the reference, and better with time."""
 
 from __future__ import annotations
 
