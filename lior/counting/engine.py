@@ -73,6 +73,7 @@ class Engine:
         self.store: Store = locations.empty()
         self.clock = 0
         self._known = 1  # no token is larger
+        self._alphabet: Alphabet | None = None
         self._work: dict[tuple[int, int], Work] = {}
 
     def clear(self) -> None:
@@ -109,7 +110,7 @@ class Engine:
         ``cell (B,)`` is the cell of the geometric gate at each position, 0 without one.
         """
         out = np.empty((len(positions), len(alphabet)), np.float32)
-        known = _alphabet(alphabet)
+        known = self._columns(alphabet)
         work = self._room(1, len(alphabet))
         if not len(positions):
             return out
@@ -138,7 +139,7 @@ class Engine:
         ``write`` says whether its tokens are counted as well.
         """
         out = np.empty((len(piece.tokens) - piece.start, len(alphabet)), np.float32)
-        known, work = _alphabet(alphabet), self._room(self.window, len(alphabet))
+        known, work = self._columns(alphabet), self._room(self.window, len(alphabet))
         size = _BLOCK // self.window * self.window
         for lo, hi in piece.blocks(size):
             now = None if write else self.clock + AHEAD
@@ -180,6 +181,11 @@ class Engine:
             before[:, k - 1] = np.where(depth[here] >= k, tokens[np.maximum(here - k, 0)] + 1, 0)
         time = self.clock + here - start if clock is None else np.full(len(here), clock)
         return Stretch(found.where, found.fields, before, np.zeros(len(here), np.int64), tokens[start:], time)
+
+    def _columns(self, tokens: Ints) -> Alphabet:
+        if self._alphabet is None or not np.array_equal(self._alphabet.tokens, tokens):
+            self._alphabet = _alphabet(tokens)
+        return self._alphabet
 
     def _room(self, window: int, alphabet: int) -> Work:
         key = window, alphabet
