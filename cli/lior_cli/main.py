@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "train": ("lior_cli.train:train", "Learn a model from text."),
     "eval": ("lior_cli.eval:evaluate", "Score a model on text, in bits per byte."),
-    "compress": ("lior_cli.compress:compress", "Code FILE with the probabilities of a model that learns it while reading."),
+    "compress": ("lior_cli.compress:compress", "Code FILE with a model that learns it while reading."),
     "decompress": ("lior_cli.compress:decompress", "Undo `lior compress`, exactly."),
     "generate": ("lior_cli.generate:generate", "Continue a prompt."),
     "plugins": ("lior_cli.plugins:plugins", "List or check the installed plugins."),
