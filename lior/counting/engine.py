@@ -110,10 +110,9 @@ class Engine:
         ``cell (B,)`` is the cell of the geometric gate at each position, 0 without one.
         """
         out = np.empty((len(positions), len(alphabet)), np.float32)
-        known = self._columns(alphabet)
-        work = self._room(1, len(alphabet))
-        if not len(positions):
+        if not out.size:
             return out
+        known, work = self._columns(alphabet), self._room(1, len(alphabet))
         lo, hi = int(positions.min()), int(positions.max()) + 1
         for begin in range(lo, hi, _BLOCK):
             end = min(begin + _BLOCK, hi)
@@ -139,6 +138,10 @@ class Engine:
         ``write`` says whether its tokens are counted as well.
         """
         out = np.empty((len(piece.tokens) - piece.start, len(alphabet)), np.float32)
+        if not len(alphabet):
+            if write:
+                self.write(piece)
+            return out
         known, work = self._columns(alphabet), self._room(self.window, len(alphabet))
         size = _BLOCK // self.window * self.window
         for lo, hi in piece.blocks(size):

@@ -28,7 +28,7 @@ class TestSdm(memory_contract(Sdm)): ...
 
 
 class TestSdmSmall(
-    memory_contract(lambda: Sdm(orders=(0, 2), patterns=(), base_order=0, discounts=(0.5,)))
+    memory_contract(lambda: Sdm(orders=(0, 2), patterns=(), joint=(), base_order=0, gates=(), window=3))
 ): ...
 
 

@@ -1,0 +1,330 @@
+"""Reading and learning window by window: the same as by hand, in pieces and row by row; causal; bounded."""
+
+from __future__ import annotations
+
+import copy
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lior.counting import layout, locations, stream
+from lior.counting.engine import Engine, Piece, Schedule
+from lior.counting.layout import Rates
+from lior.testing.strategies import LAW, seeds
+
+PATTERNS = ("", "1", "1-2", "1-3", "1-4", "word", "2-3", "word-1 word", "above 1")
+PLAN = layout.plan(
+    PATTERNS, nested=5, base=2, joint=((1, 2, 3, 4, 5, 6),), cells=1,
+    gates=("longest", "previous", "words", "position", "layout", "pair"), discounts=(0.7, 0.95, 1.1),
+    novel_discounts=(0.6, 1.0, 1.2), recent=0.3, slowest=0.05,
+)  # fmt: skip
+ALPHABET = np.array(sorted({*b"abc. \nQ"}))
+RATES = Rates(weight=0.003, token=0.003, table=0.01, logit=0.02, bias=0.005, secondary=0.005)
+STILL = Rates(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+LENGTH = 150
+
+
+def text(seed, count=LENGTH, letters=b"abc. Qab abcab\n"):
+    generator = np.random.default_rng(seed)
+    return np.frombuffer(letters, np.uint8).astype(np.int64)[generator.integers(0, len(letters), count)]
+
+
+def piece(tokens, start=0, end=None):
+    return Piece(tokens[:end], np.arange(len(tokens))[:end], start)
+
+
+def engine(window=1, budget=0):
+    return Engine(PLAN, PATTERNS, window=window, budget=budget)
+
+
+def learned():
+    return layout.fresh(PLAN, 256)
+
+
+def assert_same(one, other):
+    """Stores, or anything that is made of arrays, equal in every bit."""
+    one, other = (locations.pack(x) if isinstance(x, locations.Store) else x for x in (one, other))
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def study(seed, window, *, rates=RATES, write=True, tokens=None):
+    """A fresh engine that has studied a text: the rows, the engine, what was learned."""
+    it, numbers = engine(window), learned()
+    rows = it.study(piece(text(seed) if tokens is None else tokens), ALPHABET, numbers, rates, write=write)
+    return rows, it, numbers
+
+
+# --- windows ---
+
+
+def by_hand(tokens, window):
+    """Each window is read and learned by one call, and counted by another."""
+    it, numbers = engine(window), learned()
+    it._expect(it._stretch(tokens, np.arange(len(tokens)), 0, 0))
+    rows = np.empty((len(tokens), len(ALPHABET)), np.float32)
+    column = np.full(1 << 16, -1, np.int32)
+    column[ALPHABET] = np.arange(len(ALPHABET))
+    work = layout.work(PLAN, window, len(ALPHABET))
+    for begin in range(0, len(tokens), window):
+        end = min(begin + window, len(tokens))
+        here = it._stretch(tokens[:end], np.arange(end), begin, None)
+        if not locations.has_room(it.store, window, len(PATTERNS), it._known):
+            it._make_room()
+        stream.run(
+            PLAN, it.store, numbers, RATES, here, 0, stream.Alphabet(ALPHABET, column), it._known, work,
+            stream.sums(window, len(PATTERNS)), True, False, rows[begin:end],
+        )  # fmt: skip
+        assert stream.write(PLAN, it.store, here, 0, it._known) == end - begin
+        it.clock += end - begin
+    return rows, it, numbers
+
+
+@pytest.mark.parametrize("window", [1, 7])
+def test_studying_is_reading_then_learning_then_counting(window):
+    rows, it, numbers = study(0, window)
+    expected, other, theirs = by_hand(text(0), window)
+    assert_same(rows, expected)
+    assert_same(it.store, other.store)
+    assert_same(numbers, theirs)
+    assert it.clock == other.clock == LENGTH
+
+
+@LAW
+@given(seed=seeds(), window=st.sampled_from((1, 3, 16)))
+def test_within_a_window_nothing_is_learned(seed, window):
+    """What a window says is what its beginning knew."""
+    tokens = text(seed)
+    rows, _, _ = study(seed, window)
+    begin = LENGTH // 2 // window * window
+    it, numbers = engine(window), learned()
+    it.study(piece(tokens, 0, begin), ALPHABET, numbers, RATES, write=True)
+    still = copy.deepcopy(numbers)
+    alone = it.study(piece(tokens, begin, begin + window), ALPHABET, still, STILL, write=True)
+    assert_same(rows[begin : begin + window], alone)
+
+
+@pytest.mark.parametrize("window", [1, 4, 16])
+def test_studying_goes_on_where_it_stopped(window):
+    tokens, (rows, it, numbers) = text(1), study(1, window)
+    other, theirs = engine(window), learned()
+    middle = 5 * 16
+    parts = [
+        other.study(part, ALPHABET, theirs, RATES, write=True)
+        for part in (piece(tokens, 0, middle), piece(tokens, middle))
+    ]
+    assert_same(rows, np.concatenate(parts))
+    assert_same(it.store, other.store)
+    assert_same(numbers, theirs)
+
+
+def test_a_window_changes_what_is_learned():
+    assert (study(2, 1)[0] != study(2, 16)[0]).any()
+
+
+# --- what may change, and what not ---
+
+
+@LAW
+@given(seed=seeds())
+def test_studying_without_writing_leaves_the_store(seed):
+    it, numbers = engine(4), learned()
+    it.write(piece(text(seed)))
+    before, clock = locations.pack(it.store), it.clock
+    fresh = learned()
+    rates = Schedule((1e-3, 1e-4), (1e-3, 1e-4), (1e-3, 1e-4)).at(0.3)
+    it.study(piece(text(seed + 1)), ALPHABET, numbers, rates, write=False)
+    assert_same(it.store, before)
+    assert it.clock == clock
+    assert all((getattr(fresh, k) != v).any() for k, v in numbers._asdict().items() if k != "bias" or v.any())
+
+
+@LAW
+@given(seed=seeds())
+def test_reading_leaves_everything(seed):
+    it, numbers = engine(4), learned()
+    it.write(piece(text(seed)))
+    before, kept = locations.pack(it.store), copy.deepcopy(numbers)
+    it.read(text(seed + 1), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, numbers, ahead=0)
+    assert_same(it.store, before)
+    assert_same(numbers, kept)
+
+
+@LAW
+@given(seed=seeds(), share=st.floats(0, 1), window=st.sampled_from((1, 8)))
+def test_the_future_does_not_change_the_past(seed, share, window):
+    tokens, at = text(seed), int(share * (LENGTH - 1))
+    other = tokens.copy()
+    other[at:] = text(seed + 1)[at:]
+    one, two = (study(seed, window, tokens=each)[0][: at + 1] for each in (tokens, other))
+    assert_same(one, two)
+
+
+def test_the_past_does():
+    one, other = text(0), text(0)
+    other[3] = other[3] % 97 + 1
+    assert (study(0, 1, tokens=one)[0][-1] != study(0, 1, tokens=other)[0][-1]).any()
+
+
+# --- distributions ---
+
+
+@LAW
+@given(seed=seeds(), window=st.sampled_from((1, 16)))
+def test_rows_are_distributions(seed, window):
+    hot = Rates(weight=1.0, token=0.3, table=0.5, logit=1.0, bias=0.5, secondary=0.5)
+    for rates in (RATES, hot):
+        rows, it, numbers = study(seed, window, rates=rates)
+        later = it.read(text(seed + 1), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, numbers, ahead=0)
+        for p in (rows, later):
+            assert (p >= stream.FLOOR / 2).all()
+            assert abs(p.astype(np.float64).sum(1) - 1).max() < 1e-5
+
+
+@LAW
+@given(seed=seeds(), chosen=st.lists(st.integers(0, LENGTH - 1), min_size=1, max_size=5))
+def test_a_row_of_a_batch_is_a_batch_of_one(seed, chosen):
+    _, it, numbers = study(seed, 4)
+    tokens, depth = text(seed + 1), np.arange(LENGTH)
+    whole = it.read(tokens, depth, np.arange(LENGTH), ALPHABET, numbers, ahead=0)
+    assert_same(it.read(tokens, depth, np.array(chosen), ALPHABET, numbers, ahead=0), whole[chosen])
+    for at in chosen:
+        alone = it.read(tokens[: at + 1], depth[: at + 1], np.array([at]), ALPHABET, numbers, ahead=0)
+        assert_same(alone, whole[[at]])
+
+
+def test_positions_far_apart_are_read_as_they_are():
+    tokens = text(3, 5000)
+    it, numbers = engine(), learned()
+    it.write(piece(tokens))
+    chosen = np.array([4999, 3, 2500, 2047, 2048])
+    whole = it.read(tokens, np.arange(5000), np.arange(5000), ALPHABET, numbers, ahead=0)
+    assert_same(it.read(tokens, np.arange(5000), chosen, ALPHABET, numbers, ahead=0), whole[chosen])
+    assert it.read(tokens, np.arange(5000), np.arange(0), ALPHABET, numbers, ahead=0).shape == (
+        0,
+        len(ALPHABET),
+    )
+
+
+def test_an_empty_memory_and_a_small_alphabet():
+    rows = engine().read(text(0), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, learned(), ahead=0)
+    assert rows == pytest.approx(np.full_like(rows, 1 / len(ALPHABET)), rel=1e-6)
+    for window in (1, 16):
+        it = engine(window)
+        only = it.study(piece(text(0)), np.array([97]), learned(), RATES, write=True)
+        assert only == pytest.approx(np.ones((LENGTH, 1)), abs=1e-5)
+
+
+def test_an_empty_alphabet_gives_empty_rows():
+    it = engine(4)
+    nothing = np.zeros(0, np.int64)
+    assert it.study(piece(text(0)), nothing, learned(), RATES, write=True).shape == (LENGTH, 0)
+    assert it.read(text(0), np.arange(LENGTH), np.arange(LENGTH), nothing, learned(), ahead=0).shape == (
+        LENGTH,
+        0,
+    )
+    other = engine(4)
+    other.write(piece(text(0)))
+    assert_same(it.store, other.store)
+
+
+@LAW
+@given(seed=seeds(), window=st.sampled_from((1, 5)))
+def test_tokens_outside_of_the_alphabet_are_counted_but_not_learned(seed, window):
+    tokens = text(seed)
+    tokens[::9] = 250
+    tokens[40] = 65535
+    rows, it, numbers = study(seed, window, tokens=tokens)
+    assert abs(rows.astype(np.float64).sum(1) - 1).max() < 1e-5
+    other = engine(window)
+    other.write(piece(tokens))
+    packed = locations.pack(it.store)
+    assert_same(packed.addresses, locations.pack(other.store).addresses)
+    assert all(np.isfinite(values).all() for values in numbers)
+    only = text(seed)
+    only[:] = 250
+    assert_same(study(seed, window, tokens=only)[2][:5:2], learned()[:5:2])
+
+
+# --- writing ---
+
+
+@LAW
+@given(seed=seeds(), cuts=st.sets(st.integers(1, LENGTH - 1), max_size=4))
+def test_writing_in_pieces_is_writing_at_once(seed, cuts):
+    tokens, whole, parts = text(seed), engine(), engine()
+    whole.write(piece(tokens))
+    bounds = [0, *sorted(cuts), LENGTH]
+    for lo, hi in pairwise(bounds):
+        parts.write(piece(tokens, lo, hi))
+    assert_same(whole.store, parts.store)
+    assert whole.clock == parts.clock
+
+
+def test_a_long_text_is_written_in_blocks():
+    tokens, whole, parts = text(4, 9000), engine(), engine(16)
+    whole.write(piece(tokens))
+    for lo in range(0, 9000, 1234):
+        parts.write(piece(tokens, lo, min(lo + 1234, 9000)))
+    assert_same(whole.store, parts.store)
+    silent = engine(16)
+    silent.study(piece(tokens), ALPHABET, learned(), STILL, write=True)
+    assert_same(whole.store, silent.store)
+
+
+def test_the_same_again():
+    (rows, it, numbers), (others, other, theirs) = study(7, 4), study(7, 4)
+    assert_same(rows, others)
+    assert_same(it.store, other.store)
+    assert_same(numbers, theirs)
+
+
+@pytest.mark.parametrize("studied", [False, True])
+def test_a_budget_holds_while_a_text_streams_by(studied):
+    budget, tokens = 300_000, np.random.default_rng(0).integers(97, 123, 40_000)
+    it, free, numbers = engine(16, budget), engine(16), learned()
+    alphabet = np.arange(97, 123)
+    for lo in range(0, len(tokens), 4000):
+        here = piece(tokens, lo, lo + 4000)
+        if studied:
+            it.study(here, alphabet, numbers, RATES, write=True)
+        else:
+            it.write(here)
+        assert locations.size(it.store) <= budget
+    free.write(piece(tokens))
+    assert locations.size(free.store) > 2 * budget, "otherwise nothing was tested"
+    assert locations.size(it.store) > 0.5 * budget
+    known = it.read(tokens, np.arange(40_000), np.array([39_999]), alphabet, numbers, ahead=0)
+    assert np.isfinite(known).all()
+
+
+def test_forgetting_all():
+    _, it, _ = study(0, 4)
+    it.clear()
+    assert it.clock == 0
+    rows = it.study(piece(text(0)), ALPHABET, learned(), RATES, write=True)
+    assert_same(rows, study(0, 4)[0])
+
+
+def test_a_store_that_is_held_goes_on_like_the_one_it_was_taken_from():
+    _, it, numbers = study(0, 4)
+    other, theirs = engine(4), copy.deepcopy(numbers)
+    other.hold(locations.unpack(locations.pack(it.store)), it.clock)
+    more = text(9)
+    rows = [e.study(piece(more), ALPHABET, n, RATES, write=True) for e, n in ((it, numbers), (other, theirs))]
+    assert_same(*rows)
+    assert_same(it.store, other.store)
+    assert_same(numbers, theirs)
+
+
+# --- schedules ---
+
+
+def test_step_sizes_go_from_the_first_to_the_last_geometrically():
+    schedule = Schedule((1e-2, 1e-4), (1e-1, 1e-1), (1.0, 0.25), (8e-3, 2e-3))
+    assert schedule.at(0.0)[:4] == pytest.approx((1e-2, 1e-1, 1.0, 8e-3))
+    assert schedule.at(0.5)[:4] == pytest.approx((1e-3, 1e-1, 0.5, 4e-3))
+    assert schedule.at(1.0)[:4] == pytest.approx((1e-4, 1e-1, 0.25, 2e-3))
+    assert Schedule((1e-2, 1e-4), (1e-1, 1e-1), (1.0, 0.25)).at(0.5).logit == 0
