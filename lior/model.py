@@ -95,10 +95,12 @@ class Model:
         self.cells = cell_centres(z, self._scorer.root, count, generator=generator)
 
     def reset_mixer(self) -> None:
-        """Let the mixer average the experts of this model's memories."""
+        """Let the mixer begin anew: an average of the adaptive memories, or else of all experts."""
         sizes = tuple(n for m in self.memories.values() for n in m.gate_sizes(self.tokenizer.vocab))
         cells = 0 if self.cells is None else len(self.cells)
-        self.weights = mixer.init(len(self.experts), sizes, cells, device=self.device)
+        names = [name for name, m in self.memories.items() for _ in m.experts]
+        strong = [i for i, name in enumerate(names) if name in self.adaptive]
+        self.weights = mixer.init(len(names), sizes, cells, device=self.device, strong=strong)
 
     # --- memory ---
 
