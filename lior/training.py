@@ -94,6 +94,31 @@ def train(
             )  # fmt: skip
             model.set_geometry(learned)
             fitting.place_cells(model, text, parts, config.mixer.cells, generator=generator)
+    _fill(model, config, text, parts, generator=generator, begin=begin, tick=tick, spent=spent)
+    with begin("validate", f"scoring {parts.end - parts.train:,} tokens"):
+        score = evaluation.evaluate(model, text, parts.train, parts.end, stage="validate", tick=tick)
+        reference = baseline.measure(text, parts.train, parts.end, vocab=model.tokenizer.vocab)
+    summary = summarise(config, model, text, score, reference, clock, run)
+    if run:
+        run.save(model, text, parts.train, summary)
+        hook.lior_checkpoint_saved(path=run.checkpoint)
+    result = Result(model=model, summary=summary)
+    hook.lior_train_end(result=result)
+    return result
+
+
+def _fill(
+    model: Model,
+    config: TrainConfig,
+    text: Corpus,
+    parts: fitting.Split,
+    *,
+    generator: Generator,
+    begin: Callable[[str, str], Any],
+    tick: fitting.Tick,
+    spent: Callable[[], float],
+) -> None:
+    """Have the memories take the text in, and fit what weighs their evidence."""
     passes = config.study.passes if model.adaptive else 0
     with begin("memory", f"reading and writing {parts.memory:,} tokens"):
         for number in range(passes):
@@ -120,16 +145,6 @@ def train(
                 spent=spent,
             )  # fmt: skip
         fitting.write(model, text, parts.memory, parts.train, tick=tick, studied=passes > 0)
-    with begin("validate", f"scoring {parts.end - parts.train:,} tokens"):
-        score = evaluation.evaluate(model, text, parts.train, parts.end, stage="validate", tick=tick)
-        reference = baseline.measure(text, parts.train, parts.end, vocab=model.tokenizer.vocab)
-    summary = summarise(config, model, text, score, reference, clock, run)
-    if run:
-        run.save(model, text, parts.train, summary)
-        hook.lior_checkpoint_saved(path=run.checkpoint)
-    result = Result(model=model, summary=summary)
-    hook.lior_train_end(result=result)
-    return result
 
 
 # --- the steps that are not learning ---

@@ -35,6 +35,7 @@ orders = [0, 1, 2, 3, 4]
 base_order = 2
 patterns = ["word", "word-1 word", "2-3"]
 joint = ["1 | 1-2 | 1-3 | 1-4 | word | 2-3"]
+gates = ["longest", "previous", "words", "position", "layout", "pair", "cell"]
 [encoder]
 n = 8
 lags = 4

@@ -9,6 +9,7 @@ from copy import copy
 from importlib.metadata import version
 from pathlib import Path
 
+import attrs
 import pytest
 import torch
 from safetensors import safe_open
@@ -69,7 +70,8 @@ def test_what_is_loaded_goes_on_learning_the_same(trained, save):
     _, model = trained
     loaded = checkpoint.load(save()).model
     again = checkpoint.load(save("again")).model
-    text, start = corpus.build([corpus.Source("more", b"Something new. " * 20)], model.tokenizer).text(0, 300)
+    more = corpus.build([corpus.Source("more", b"Something new. " * 20)], model.tokenizer)
+    text, start = attrs.evolve(more, first_document=1).text(0, 300)
     for learner in (loaded, again):
         learner.stage(text, start)
         learner.commit()

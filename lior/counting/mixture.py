@@ -14,18 +14,12 @@ from numba import float32, int64, njit
 
 from lior.counting.elementary import exp, log
 from lior.counting.fields import mix
-from lior.counting.layout import (
-    AGE_BINS,
-    AGE_COUNTS,
-    CONTEXT_BINS,
-    COUNT_BINS,
-    ESTIMATION_BINS,
-    LANES,
-    LONGEST_BINS,
-    REST_BINS,
-    SECONDARY,
-)  # fmt: skip
 from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, find
+
+# isort: off
+from lior.counting.layout import (
+    AGE_BINS, AGE_COUNTS, COUNT_BINS, ESTIMATION_BINS, LANES, LONGEST_BINS, REST_BINS, SECONDARY,
+)  # fmt: skip
 
 _SQUARE_RATE = 0.005
 _SQUARE_FLOOR = 0.02
@@ -397,6 +391,3 @@ def weight_step(weights, squares, total, squared, times, rate):
         if times[i] > 0:
             squares[i] += float32(_SQUARE_RATE) * (squared[i] - times[i] * squares[i])
             weights[i] += float32(rate) * total[i] / (np.sqrt(squares[i]) + float32(_SQUARE_FLOOR))
-
-
-assert CONTEXT_BINS == 12

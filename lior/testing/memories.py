@@ -167,7 +167,7 @@ def memory_contract(make: Callable[[], MemoryBackend]) -> type:
             columns = torch.searchsorted(_alphabet(), items.text.tokens)
             found = evidence.log_p.gather(2, columns[:, None, None].expand(-1, evidence.log_p.shape[1], 1))
             best = found[:, :, 0].mean(0).max().exp()
-            assert best > 1.5 / len(_alphabet()), f"mean probability of what was written: {best:.3f}"
+            assert best > 1.2 / len(_alphabet()), f"mean probability of what was written: {best:.3f}"
 
         @LAW
         @given(seed=seeds())

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from lior.counting.locations import COUNTER
 from lior.errors import UsageError
 from lior.interfaces import Features, Items, Query, Text
 from lior.testing.memories import memory_contract
@@ -20,6 +21,8 @@ from lior_plugins.memories import exact
 from lior_plugins.memories.exact import Exact
 from lior_plugins.memories.sdm import Sdm
 
+FEW = {"orders": (0, 1, 2, 3, 4), "patterns": ("word", "2-3", "column 1"), "joint": (), "window": 4}
+"""Options of a memory that is quick to read."""
 LETTERS = torch.tensor([*b"ab .\n"])
 N = 3
 
@@ -30,6 +33,11 @@ class TestSdm(memory_contract(Sdm)): ...
 class TestSdmSmall(
     memory_contract(lambda: Sdm(orders=(0, 2), patterns=(), joint=(), base_order=0, gates=(), window=3))
 ): ...
+
+
+class TestSdmStudied(memory_contract(lambda: studied(Sdm(**FEW)))):
+    # What was learned stays when a memory is empty, and says something.
+    test_an_empty_memory_knows_nothing = test_a_snapshot_of_nothing_empties = None
 
 
 class TestExact(memory_contract(Exact)): ...
@@ -204,6 +212,134 @@ def test_wrong_options_of_exact(options, name):
 # --- sdm ---
 
 
+def studied(memory):
+    """A memory that has learned for both uses and holds nothing."""
+    alphabet = LETTERS.unique()
+    memory.study(document(5, 0, 100), alphabet, progress=0.5, write=True)
+    memory.study(document(5, 1, 100), alphabet, progress=0.5, write=False)
+    memory.clear()
+    return memory
+
+
+def study(memory, *documents, write=True, progress=0.3, alphabet=None):
+    """Distributions of documents that are studied one after the other."""
+    letters = LETTERS.unique() if alphabet is None else alphabet
+    said = [memory.study(d, letters, progress=progress, write=write).log_p for d in documents]
+    return torch.cat(said)
+
+
+def test_sdm_rewrites_what_comes_before_and_keeps_what_the_counters_learned():
+    """A document written before others leads to a second reading; what remains keeps its logits."""
+    memory = Sdm(**FEW)
+    study(memory, document(0, 1), document(0, 2))
+    kept = logits(memory)
+    assert any(kept.values())
+    memory.stage(document(0, 0))
+    memory.commit()
+    after = logits(memory)
+    assert kept.keys() <= after.keys()
+    assert {key: after[key] for key in kept} == kept
+    assert not any(value for key, value in after.items() if key not in kept)
+    assert memory.erase(document(0, 0)) == 40
+    assert logits(memory) == kept
+
+
+def logits(memory):
+    """(Address, token) -> what its counter learned."""
+    snapshot = memory.snapshot()
+    counters = snapshot["counters"].numpy().reshape(-1).view(COUNTER)
+    addresses = snapshot["addresses"].repeat_interleave(snapshot["sizes"])
+    rows = zip(addresses.tolist(), counters["token"].tolist(), counters["logit"].tolist(), strict=True)
+    return {(address, token): logit for address, token, logit in rows}
+
+
+def test_sdm_counts_the_same_read_or_written():
+    read_first, written = Sdm(**FEW), holding(Sdm(**FEW), document(0, 0), document(0, 1))
+    study(read_first, document(0, 0), document(0, 1))
+    one, other = read_first.snapshot(), written.snapshot()
+    for name in ("passages", "tokens", "addresses", "sizes", "clock"):
+        assert torch.equal(one[name], other[name]), name
+    assert dict.fromkeys(logits(read_first), 0) == logits(written)
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_sdm_goes_on_from_a_snapshot_bit_for_bit(static):
+    memory = Sdm(**FEW)
+    study(memory, document(0, 0), document(0, 1))
+    if static:
+        study(memory, document(0, 5), write=False)
+    snapshot = memory.snapshot()
+    assert any(name.startswith("online.") for name in snapshot)
+    assert any(name.startswith("static.") for name in snapshot) == static
+    other = studied(Sdm(**FEW))
+    other.restore(snapshot)
+    assert_same(other.snapshot(), snapshot)
+    for number, write in ((2, True), (3, False), (4, True)):
+        one, two = (study(each, document(0, number, 70), write=write) for each in (memory, other))
+        assert torch.equal(one, two)
+        assert_same(other.snapshot(), memory.snapshot())
+    assert torch.equal(read(memory, document(1)).log_p, read(other, document(1)).log_p)
+
+
+def test_sdm_keeps_online_and_static_numbers_apart():
+    memory = Sdm(**FEW)
+    study(memory, document(0, 0))
+    before = memory.snapshot()
+    study(memory, document(0, 3), write=False)
+    after = memory.snapshot()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    said = read(memory, document(1)).log_p
+    study(memory, document(0, 4), write=False)
+    assert (read(memory, document(1)).log_p != said).any()
+    third = memory.snapshot()
+    assert_same({k: v for k, v in third.items() if k in before}, before)
+
+
+def test_sdm_forgets_items_and_not_what_it_learned():
+    memory = Sdm(**FEW)
+    study(memory, document(0, 0))
+    learned = {k: v for k, v in memory.snapshot().items() if k.startswith("online.")}
+    memory.stage(document(0, 1))
+    memory.clear()
+    assert memory.commit() == 0
+    after = memory.snapshot()
+    assert_same({k: v for k, v in after.items() if k.startswith("online.")}, learned)
+    assert len(after["tokens"]) == len(after["addresses"]) == int(after["clock"]) == 0
+    study(memory, document(0, 0))
+
+
+def test_sdm_studies_documents_in_order_each_once():
+    memory = Sdm(**FEW)
+    study(memory, document(0, 1))
+    before = memory.snapshot()
+    for number in (0, 1):
+        with pytest.raises(UsageError, match="in order, each once"):
+            study(memory, document(0, number))
+        assert_same(memory.snapshot(), before)
+    study(memory, document(0, 2))
+
+
+def test_sdm_takes_no_item_twice():
+    memory = holding(Sdm(**FEW), document(0, 0))
+    memory.stage(document(0, 1))
+    memory.stage(document(0, 0))
+    with pytest.raises(UsageError, match="already stored"):
+        memory.commit()
+    assert_same(memory.snapshot(), holding(Sdm(**FEW), document(0, 0), document(0, 1)).snapshot())
+
+
+def test_sdm_alphabets_may_grow_and_hold_large_tokens():
+    memory = Sdm(**FEW)
+    wide = torch.tensor([*LETTERS.unique().tolist(), 300, 65535])
+    items = document(0, 0)
+    items.text.tokens[5::7] = 65535
+    said = study(memory, items, document(0, 1), alphabet=wide)
+    assert_close(said.exp().sum(2), torch.ones(said.shape[:2]))
+    assert said[-40:].isfinite().all()
+    assert read(memory, document(2), wide).log_p[:, 0, -1].mean() < -2
+    assert study(Sdm(**FEW), document(0), alphabet=LETTERS[:1]).shape == (40, 1, 1)
+
+
 def test_sdm_needs_no_coordinates():
     items = document(0)._replace(z=None)
     assert torch.equal(
@@ -227,11 +363,18 @@ def test_sdm_refuses_to_erase_what_it_does_not_hold():
         ({"orders": (1, 2, 3)}, "orders = "),
         ({"orders": (0, 3, 2)}, "orders = "),
         ({"orders": (0, 3, 3)}, "orders = "),
-        ({"orders": (0, 3, 129)}, "1-129"),
+        ({"orders": (0, 3, 256), "joint": ()}, "1-256"),
         ({"base_order": 9}, "base_order = 9"),
         ({"discounts": (0.0, 0.5)}, "discounts = "),
         ({"discounts": (1.1,)}, "discounts = "),
-        ({"patterns": ("sentence",)}, "'sentence'"),
+        ({"novel_discounts": (0.7, 1.0, 3.5)}, "novel_discounts = "),
+        ({"patterns": ("sentences",)}, "'sentences'"),
+        ({"joint": ("1 | 1-2",)}, "joint: '1 | 1-2'"),
+        ({"joint": ("1 | 1-2 | 1-3 | 1-4 | 1-5 | 9",)}, "joint: '9'"),
+        ({"gates": ("longest", "shortest")}, "shortest"),
+        ({"weight_rate": (1e-3,)}, "weight_rate = "),
+        ({"static_table_rate": (1e-3, 0.0)}, "static_table_rate = "),
+        ({"logit_rate": (2.0, 1e-3)}, "logit_rate = "),
         ({"patterns": tuple(f"{k}" for k in range(1, 60))}, "71 patterns"),
     ],
 )

@@ -25,11 +25,14 @@ COMBINATIONS = list(product(FRAMES, RSOURCES, UPDATERS, PRODUCTS))
 
 
 @pytest.fixture(scope="module")
-def cost(configure):
+def cost(configure, sample, tmp_path_factory):
     """Nats per byte of the held-out text after training with the settings given."""
 
+    text = tmp_path_factory.mktemp("switches") / "text.txt"
+    text.write_bytes(sample.read_bytes()[:12_000])
+
     def measure(**settings: object) -> float:
-        config = configure(*(f"{key}={value}" for key, value in settings.items()))
+        config = configure(*(f"{key}={value}" for key, value in settings.items()), text=text)
         return train(config).summary["val_nats_per_byte"]
 
     return measure
@@ -168,10 +171,28 @@ ALTERNATIVES: dict[str, object] = {
     "memory.faiss.neighbours": 9,
     "memory.faiss.lists": 40,
     "memory.faiss.probes": 2,
-    "memory.sdm.orders": [0, 1, 2, 3, 4],
-    "memory.sdm.patterns": ["word"],
-    "memory.sdm.base_order": 2,
+    "study.passes": 2,
+    "study.tail_passes": 2,
+    "memory.sdm.orders": [0, 1, 2, 3, 4, 5],
+    "memory.sdm.patterns": ["word", "word-1 word", "2-3", "column 1"],
+    "memory.sdm.joint": [],
+    "memory.sdm.gates": ["previous"],
+    "memory.sdm.cells": 2,
+    "memory.sdm.base_order": 1,
     "memory.sdm.discounts": [0.5, 0.9, 1.0],
+    "memory.sdm.novel_discounts": [0.5, 0.9, 1.0],
+    "memory.sdm.recent": 0.6,
+    "memory.sdm.static_recent": 0.3,
+    "memory.sdm.slowest": 0.2,
+    "memory.sdm.window": 8,
+    "memory.sdm.budget": 100_000,
+    "memory.sdm.weight_rate": [1e-3, 1e-3],
+    "memory.sdm.token_rate": [1e-2, 1e-2],
+    "memory.sdm.table_rate": [1e-2, 1e-2],
+    "memory.sdm.logit_rate": [1e-2, 1e-2],
+    "memory.sdm.static_weight_rate": [1e-3, 1e-3],
+    "memory.sdm.static_token_rate": [1e-2, 1e-2],
+    "memory.sdm.static_table_rate": [1e-2, 1e-2],
 }
 """A value other than that of the small recipe; of an option, under kind and plugin."""
 
@@ -217,7 +238,7 @@ def setting(key: str) -> tuple[dict[str, object], str]:
         return {}, key
     name, option = rest
     if kind == "memory":
-        return {"memory.name": name}, key
+        return {"memory.name": "sdm,exact" if option == "cells" else name}, key
     settings: dict[str, object] = {f"{kind}.name": name, "memory.name": "exact"}
     if kind == "updater":
         settings["geometry.steps"] = 30  # some count from the second step on
