@@ -223,8 +223,9 @@ class MemoryBackend(Plugin, Protocol):
     A read sees what was staged from ``commit`` on. ``erase`` takes back exactly what the items wrote.
     """
 
-    needs_geometry: ClassVar[bool]
-    """Whether the backend uses ``Items.z`` and a :class:`Scorer`."""
+    @property
+    def needs_geometry(self) -> bool:
+        """Whether it uses coordinates, cells or a :class:`Scorer`."""
 
     @property
     def context(self) -> int:

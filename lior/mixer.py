@@ -47,8 +47,18 @@ def joined(parts: Sequence[Inputs]) -> Inputs:
     )
 
 
-def init(experts: int, gate_sizes: tuple[int, ...], cells: int, *, device: torch.device | str) -> State:
-    """Weights that average the experts: ``1/E`` in the first table, 0 elsewhere."""
+def init(
+    experts: int,
+    gate_sizes: tuple[int, ...],
+    cells: int,
+    *,
+    device: torch.device | str,
+    strong: Sequence[int] = (),
+) -> State:
+    """Weights that average the experts: ``1/E`` in the first table, 0 elsewhere.
+
+    Where some are ``strong``, mixtures already, the average is of those, and the others begin at 0.
+    """
     sizes = {f"gate{i}": n for i, n in enumerate(gate_sizes)}
     if cells:
         sizes["cells"] = cells
@@ -57,7 +67,8 @@ def init(experts: int, gate_sizes: tuple[int, ...], cells: int, *, device: torch
     if first is None:
         first = "gate0"
         params[first] = torch.zeros(1, experts, device=device)
-    params[first] += 1.0 / experts
+    chosen = list(strong) or list(range(experts))
+    params[first][:, chosen] = 1.0 / len(chosen)
     return params
 
 

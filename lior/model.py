@@ -7,6 +7,7 @@ model only connects them. Methods that compute run without gradients.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 import attrs
 import torch
@@ -38,6 +39,7 @@ class Model:
     """How often the memories took in each token, int64 ``(V,)``."""
     _scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
     _exact_scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
+    _counted: _Known | None = attrs.field(default=None, init=False, repr=False)
     _staged_counts: Tensor = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -52,7 +54,16 @@ class Model:
     @property
     def alphabet(self) -> Tensor:
         """Token ids that the memories hold, ascending, int64 ``(A,)``."""
-        return self.token_counts.nonzero()[:, 0]
+        return self._known().tokens
+
+    def _known(self) -> _Known:
+        """What follows from the token counts; they are replaced as a whole, never written into."""
+        if self._counted is None or self._counted.counts is not self.token_counts:
+            tokens = self.token_counts.nonzero()[:, 0]
+            unseen, share = self.tokenizer.vocab - len(tokens), unseen_share(self.token_counts)
+            kept, escape = torch.log1p(-share).float(), (share / max(unseen, 1)).log().float()
+            self._counted = _Known(self.token_counts, tokens, kept, escape)
+        return self._counted
 
     @property
     def context(self) -> int:
@@ -84,10 +95,12 @@ class Model:
         self.cells = cell_centres(z, self._scorer.root, count, generator=generator)
 
     def reset_mixer(self) -> None:
-        """Let the mixer average the experts of this model's memories."""
+        """Let the mixer begin anew: an average of the adaptive memories, or else of all experts."""
         sizes = tuple(n for m in self.memories.values() for n in m.gate_sizes(self.tokenizer.vocab))
         cells = 0 if self.cells is None else len(self.cells)
-        self.weights = mixer.init(len(self.experts), sizes, cells, device=self.device)
+        names = [name for name, m in self.memories.items() for _ in m.experts]
+        strong = [i for i, name in enumerate(names) if name in self.adaptive]
+        self.weights = mixer.init(len(names), sizes, cells, device=self.device, strong=strong)
 
     # --- memory ---
 
@@ -189,8 +202,7 @@ class Model:
     @torch.no_grad()
     def log_probs(self, text: Text, positions: Tensor) -> Tensor:
         """Log-probabilities of every token id, ``(B, V)``; the exponentials of a row sum to 1."""
-        alphabet = self.alphabet
-        kept, escape = self._shares(alphabet)
+        _, alphabet, kept, escape = self._known()
         full = escape.expand(len(positions), self.tokenizer.vocab).clone()
         if len(alphabet):
             full[:, alphabet] = mixer.log_probs(self.weights, self.inputs(text, positions, alphabet)) + kept
@@ -202,22 +214,28 @@ class Model:
         alphabet = self.alphabet
         targets = columns(alphabet, text.tokens[positions])
         if not len(alphabet):
-            return self._shares(alphabet)[1].expand(len(positions))
+            return self._known().escape.expand(len(positions))
         return self.score_inputs(self.inputs(text, positions, alphabet), targets, alphabet)
 
     @torch.no_grad()
     def score_inputs(self, inputs: mixer.Inputs, targets: Tensor, alphabet: Tensor) -> Tensor:
         """Log-probabilities of the ``targets (B,)``, columns of ``alphabet`` or -1, given the inputs."""
-        kept, escape = self._shares(alphabet)
+        _, _, kept, escape = self._known()
         known = mixer.log_probs(self.weights, inputs) + kept
         padded = torch.cat([known, escape.expand(len(known), 1)], 1)  # the last column, -1, is the escape
         return padded.gather(1, targets[:, None] % padded.shape[1])[:, 0]
 
-    def _shares(self, alphabet: Tensor) -> tuple[Tensor, Tensor]:
-        """Logs of the share of the known tokens, and of each token never seen."""
-        unseen = self.tokenizer.vocab - len(alphabet)
-        share = unseen_share(self.token_counts)
-        return torch.log1p(-share).float(), (share / max(unseen, 1)).log().float()
+
+class _Known(NamedTuple):
+    """What follows from how often each token was seen."""
+
+    counts: Tensor
+    tokens: Tensor
+    """The tokens seen, ascending."""
+    kept: Tensor
+    """Log of the share of those."""
+    escape: Tensor
+    """Log of the share of each token never seen."""
 
 
 def columns(alphabet: Tensor, tokens: Tensor) -> Tensor:

@@ -79,8 +79,11 @@ def test_the_number_of_threads_does_not_matter():
     packed, _ = compression.compress(SHORT, fresh())
     before = torch.get_num_threads()
     torch.set_num_threads(2)
+    seen = []
     try:
-        assert compression.decompress(packed, fresh(), name="file") == SHORT
+        tick = lambda *_: seen.append(torch.get_num_threads())  # noqa: E731
+        assert compression.decompress(packed, fresh(), name="file", tick=tick) == SHORT
+        assert seen == [1], "sums of several threads depend on how many there are"
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

@@ -54,9 +54,9 @@ def _options(function: Callback) -> Callback:
 def compress(
     file: str, out: str | None, run: Path | None, recipe: str | None, force: bool, quiet: bool, as_json: bool
 ) -> None:
-    """Code FILE with the probabilities of a model that learns it while reading.
+    """Code FILE with a model that learns it while reading.
 
-    The size is what `lior eval --online` says, in bytes. Without --run the model
+    The size is what the probabilities of `lior eval --online` say. Without --run the model
     begins with nothing, as the recipe `fast` describes it. FILE may be -, standard input.
     """
     out = out or (file + SUFFIX if file != "-" else "-")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "train": ("lior_cli.train:train", "Learn a model from text."),
     "eval": ("lior_cli.eval:evaluate", "Score a model on text, in bits per byte."),
-    "compress": ("lior_cli.compress:compress", "Code a file with a model that learns it."),
+    "compress": ("lior_cli.compress:compress", "Code FILE with a model that learns it while reading."),
     "decompress": ("lior_cli.compress:decompress", "Undo `lior compress`, exactly."),
     "generate": ("lior_cli.generate:generate", "Continue a prompt."),
     "bench": ("lior_cli.bench:bench", "Compare recipes with their peers."),

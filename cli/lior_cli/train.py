@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior.config import Override, Resolved, load
+from lior.config import Override, Resolved, build, load
 from lior.errors import Interrupted
 from lior_cli.interrupts import import_torch
 from lior_cli.options import schema_options
@@ -84,10 +84,8 @@ def _default_out(resolved: Resolved) -> Path:
 
 def _note_unused(resolved: Resolved, progress: Progress) -> None:
     """Say so when settings of the geometry were given to a model without one."""
-    from lior import registry
-
     memories = resolved.config.memory.names
-    if any(registry.get("memory", name).needs_geometry for name in memories):
+    if any(build("memory", part).needs_geometry for part in resolved.config.memory.components):
         return
     given = [
         k

@@ -73,6 +73,7 @@ class Engine:
         self.store: Store = locations.empty()
         self.clock = 0
         self._known = 1  # no token is larger
+        self._alphabet: Alphabet | None = None
         self._work: dict[tuple[int, int], Work] = {}
 
     def clear(self) -> None:
@@ -111,7 +112,7 @@ class Engine:
         out = np.empty((len(positions), len(alphabet)), np.float32)
         if not out.size:
             return out
-        known, work = _alphabet(alphabet), self._room(1, len(alphabet))
+        known, work = self._columns(alphabet), self._room(1, len(alphabet))
         lo, hi = int(positions.min()), int(positions.max()) + 1
         for begin in range(lo, hi, _BLOCK):
             end = min(begin + _BLOCK, hi)
@@ -141,7 +142,7 @@ class Engine:
             if write:
                 self.write(piece)
             return out
-        known, work = _alphabet(alphabet), self._room(self.window, len(alphabet))
+        known, work = self._columns(alphabet), self._room(self.window, len(alphabet))
         size = _BLOCK // self.window * self.window
         for lo, hi in piece.blocks(size):
             now = None if write else self.clock + AHEAD
@@ -183,6 +184,11 @@ class Engine:
             before[:, k - 1] = np.where(depth[here] >= k, tokens[np.maximum(here - k, 0)] + 1, 0)
         time = self.clock + here - start if clock is None else np.full(len(here), clock)
         return Stretch(found.where, found.fields, before, np.zeros(len(here), np.int64), tokens[start:], time)
+
+    def _columns(self, tokens: Ints) -> Alphabet:
+        if self._alphabet is None or not np.array_equal(self._alphabet.tokens, tokens):
+            self._alphabet = _alphabet(tokens)
+        return self._alphabet
 
     def _room(self, window: int, alphabet: int) -> Work:
         key = window, alphabet

@@ -48,13 +48,12 @@ class Sdm:
     """Counters at selected-coordinate addresses, and a mixture of what they say."""
 
     api_version: ClassVar[int] = 1
-    needs_geometry: ClassVar[bool] = False
 
     orders: tuple[int, ...] = option(ORDERS, help="lengths of the nested contexts, ascending from 0")
     patterns: tuple[str, ...] = option(PATTERNS, help="further address patterns")
     joint: tuple[str, ...] = option(JOINTS, help="groups of six patterns whose states are looked up together")
     gates: tuple[str, ...] = option(
-        ("longest", "previous", "words", "position", "layout", "pair"),
+        ("longest", "previous", "words", "position", "layout", "pair", "cell"),
         help="what selects the mixture's weights",
     )
     cells: int = option(64, help="values of the gate cell, the geometry's; more cells share them", low=1)
@@ -123,6 +122,11 @@ class Sdm:
             return parsed.index(addresses.parse(pattern.strip()))
         except ValueError:
             raise UsageError(f"joint: {pattern.strip()!r} is not among the address patterns") from None
+
+    @property
+    def needs_geometry(self) -> bool:
+        """Whether one of the gates is the geometry's."""
+        return "cell" in self.gates
 
     @property
     def context(self) -> int:
