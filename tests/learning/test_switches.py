@@ -108,6 +108,7 @@ def test_places_of_resilience_differ(cost, rsource):
 ALTERNATIVES: dict[str, object] = {
     "seed": 1,
     "time_limit": 1e-9,
+    "memory_budget": 100_000,
     "data.holdout": 0.03,
     "geometry.steps": 5,
     "geometry.batch": 31,
