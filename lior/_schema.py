@@ -58,7 +58,7 @@ class DataConfig:
 class GeometryConfig:
     """How the metric is learned."""
 
-    steps: int = option(600, help="updates of the geometry", low=0)
+    steps: int = option(300, help="updates of the geometry", low=0)
     batch: int = option(256, help="queries in an update", low=1)
     keys: int = option(8192, help="memory items that a query is compared with in an update", low=1)
     near: int = option(
@@ -96,10 +96,10 @@ class StudyConfig:
     """How memories with learned numbers of their own learn from the training text."""
 
     passes: int = option(
-        2, help="readings of the training text, each from an empty memory; 0 only counts it", low=0
+        1, help="readings of the training text, each from an empty memory; 0 only counts it", low=0
     )
     tail_passes: int = option(
-        1, help="readings of the mixer's tail with the memory as it stands, for static use", low=0
+        2, help="readings of the mixer's tail with the memory as it stands, for static use", low=0
     )
 
 
@@ -129,7 +129,7 @@ class TrainConfig:
     product: Component = plugin_option("tensor", help="cost of a query and a memory item")
     updater: Component = plugin_option("contrastive", help="learning rule of the geometry")
     memory: MemoryConfig = attrs.field(
-        factory=lambda: MemoryConfig(name="sdm,exact"), metadata={"help": "memory backends"}
+        factory=lambda: MemoryConfig(name="sdm"), metadata={"help": "memory backends"}
     )
     geometry: GeometryConfig = attrs.field(factory=GeometryConfig)
     study: StudyConfig = attrs.field(factory=StudyConfig)
