@@ -28,6 +28,8 @@ positions = 256
 cells = 4
 [study]
 passes = 1
+[memory]
+name = "sdm,exact"
 [memory.exact]
 capacity = 256
 [memory.sdm]

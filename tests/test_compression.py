@@ -157,7 +157,7 @@ def test_another_model_is_refused(short, finished, tmp_path):
     with pytest.raises(RunError, match="other settings or versions of recipe 'fast'"):
         compression.decompress(found, compression.run_coder(finished), name="x")
     recipe = tmp_path / "mine.toml"
-    recipe.write_text("[memory]\nname = 'sdm'\n[memory.sdm]\nwindow = 4\n")
+    recipe.write_text("[memory]\nname = 'sdm'\n[memory.sdm]\nwindow = 4\ngates = ['longest']\n")
     with pytest.raises(RunError, match="other settings"):
         compression.decompress(found, compression.recipe_coder(str(recipe)), name="x")
 

@@ -100,7 +100,7 @@ def test_short_and_long_form_of_a_plugin(table, env, overrides):
 
 def test_options_of_plugins_in_every_layer():
     resolved = load(
-        {"frame": {"rank": 1, "a": 1}, "memory": {"exact": {"capacity": 1}}},
+        {"frame": {"rank": 1, "a": 1}, "memory": {"name": "sdm,exact", "exact": {"capacity": 1}}},
         env={"LIOR_FRAME__RANK": "2", "LIOR_MEMORY__EXACT__CAPACITY": "20"},
         overrides=["frame.rank=3", "memory.sdm.b=true"],
     )
@@ -218,7 +218,7 @@ def test_an_override_cannot_smuggle_in_another_key():
 
 
 def test_option_of_an_unchosen_memory():
-    (problem,) = problems({"memory": {"exac": {"capacity": 1}}})
+    (problem,) = problems({"memory": {"name": "sdm,exact", "exac": {"capacity": 1}}})
     assert "Did you mean 'exact'?" in problem
     (problem,) = problems({"memory": {"capacity": 1}})
     assert "memory.<name>.<option>" in problem

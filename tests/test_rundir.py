@@ -32,13 +32,16 @@ def test_every_line_of_the_metrics_has_time_stage_and_step(finished):
     times = [record["time"] for record in records]
     assert times == sorted(times)
     assert times[0] >= 0
-    names = ("geometry", "mixer", "validate")
+    names = ("geometry", "memory", "mixer", "validate")
     stages = {name: [r for r in records if r["stage"] == name] for name in names}
     assert sum(map(len, stages.values())) == len(records)
     assert [r["step"] for r in stages["geometry"]] == [1, 2, 3, 4]
     assert {r["steps"] for r in stages["geometry"]} == {4}
     assert all(r["tail_loss"] > 0 and r["rejected"] == 0 for r in stages["geometry"])
-    assert all(r["tail_loss"] > 0 for r in stages["mixer"])
+    assert all(r["nats_per_token"] > 0 for r in stages["memory"])
+    assert stages["memory"][-1]["step"] == stages["memory"][-1]["steps"]
+    assert all(r["tail_loss"] > 0 for r in stages["mixer"] if "tail_loss" in r)
+    assert "tail_loss" in stages["mixer"][-1]
     summary = json.loads((finished / "summary.json").read_text())
     last = stages["validate"][-1]
     assert last["nats_per_token"] == pytest.approx(summary["val_nats_per_byte"])
@@ -84,7 +87,7 @@ def test_a_run_opens_without_its_text(finished, sample, tmp_path):
     """The text may be gone: the run holds what it needs of it."""
     loaded = open_run(finished)
     assert loaded.train == 58_800
-    assert loaded.model.experts[0] == "sdm: order 0"
+    assert loaded.model.experts[0] == "sdm: counts"
     assert len(loaded.text) == sample.stat().st_size
 
 
