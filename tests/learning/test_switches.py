@@ -61,7 +61,7 @@ def built_in(kind: str) -> list[str]:
     return [name for name in registry.names(kind) if registry.origin(kind, name).distribution == "lior"]
 
 
-@pytest.mark.parametrize("memory", ["exact", "sdm,exact"])
+@pytest.mark.parametrize("memory", ["exact", "sdm", "sdm,exact"])
 def test_all_combinations_differ_where_the_geometry_is_used(cost, memory):
     costs = {c: cost(**chosen(c), **{"memory.name": memory}) for c in COMBINATIONS}
     assert len(costs) == 36
@@ -69,7 +69,8 @@ def test_all_combinations_differ_where_the_geometry_is_used(cost, memory):
 
 
 def test_all_combinations_agree_where_it_is_not(cost):
-    costs = {c: cost(**chosen(c), **{"memory.name": "sdm"}) for c in COMBINATIONS}
+    counts = {"memory.name": "sdm", "memory.sdm.gates": ["longest", "previous"]}
+    costs = {c: cost(**chosen(c), **counts) for c in COMBINATIONS}
     assert len(set(costs.values())) == 1
 
 
