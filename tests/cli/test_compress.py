@@ -105,7 +105,7 @@ def test_another_run_is_refused(command, original, finished, tmp_path):
 
 def test_a_recipe_of_ones_own_is_asked_for(command, original, tmp_path):
     recipe = tmp_path / "mine.toml"
-    recipe.write_text("[memory]\nname = 'sdm'\n[memory.sdm]\nwindow = 4\n")
+    recipe.write_text("[memory]\nname = 'sdm'\n[memory.sdm]\nwindow = 4\ngates = ['longest']\n")
     out, back = tmp_path / "x.lior", tmp_path / "back"
     assert command("compress", original, "--config", recipe, "-o", out, "--quiet").code == 0
     assert str(tmp_path).encode() not in out.read_bytes()

@@ -123,9 +123,9 @@ def test_several_texts_are_several_documents(command, small, sample):
 @pytest.mark.parametrize(
     ("memory", "given", "noted"),
     [
-        ("sdm", ["--frame", "rotor"], "frame.name"),
-        ("sdm", ["--set", "geometry.steps=7"], "geometry.steps"),
-        ("sdm", ["--seed", "1"], None),
+        ("sdm", ["--config", "fast", "--frame", "rotor"], "frame.name"),
+        ("sdm", ["--config", "fast", "--set", "geometry.steps=7"], "geometry.steps"),
+        ("sdm", ["--config", "fast", "--seed", "1"], None),
         ("exact", ["--frame", "rotor", "--set", "geometry.steps=2", "--set", "geometry.keys=64"], None),
     ],
 )

@@ -63,7 +63,7 @@ class Sdm:
     recent: float = option(0.3, help="share of recent occurrences in a distribution", low=0.0, high=1.0)
     static_recent: float = option(0.0, help="the same while nothing is written", low=0.0, high=1.0)
     slowest: float = option(0.06, help="least rate at which recent occurrences fade", low=1e-4, high=0.5)
-    window: int = option(16, help="tokens read before they are learned", low=1, high=64)
+    window: int = option(4, help="tokens read before they are learned", low=1, high=64)
     budget: int = option(0, help="bytes for locations and counters; 0 is no limit", low=0)
     weight_rate: tuple[float, ...] = option((5e-4, 3e-5), help="step size of weights, first and last")
     token_rate: tuple[float, ...] = option((1e-3, 1e-4), help="step size of tokens' weights, first and last")
