@@ -174,7 +174,7 @@ ALTERNATIVES: dict[str, object] = {
     "memory.faiss.lists": 40,
     "memory.faiss.probes": 2,
     "study.passes": 2,
-    "study.tail_passes": 2,
+    "study.tail_passes": 3,
     "memory.sdm.orders": [0, 1, 2, 3, 4, 5],
     "memory.sdm.patterns": ["word", "word-1 word", "2-3", "column 1"],
     "memory.sdm.joint": [],

@@ -49,11 +49,11 @@ class Recorder:
 
 @pytest.fixture(scope="module")
 def long_sample(tmp_path_factory) -> Path:
-    """A file with 200 kB of real text."""
+    """A file with 100 kB of real text."""
     from pydoc_data.topics import topics
 
     path = tmp_path_factory.mktemp("texts") / "long.txt"
-    path.write_bytes("\n".join(text for _, text in sorted(topics.items())).encode()[:200_000])
+    path.write_bytes("\n".join(text for _, text in sorted(topics.items())).encode()[:100_000])
     return path
 
 
@@ -76,11 +76,11 @@ def assert_same_bits(one: Model, other: Model) -> None:
 
 
 def test_counts_beat_the_references_on_real_text(long_sample):
-    """Measured: 2.029 bits per byte, modified Kneser-Ney of order 4 2.103, unigram 5.075."""
+    """Measured: 1.568 bits per byte, modified Kneser-Ney of order 4 1.889, unigram 4.702."""
     table = {"data": {"text": [str(long_sample)]}, "memory": {"name": "sdm"}}
     summary = train(load(table, env={}).config).summary
     bits, baseline = summary["val_bits_per_byte"], summary["baseline"]
-    assert bits < 0.98 * baseline["order4"] < 0.98 * baseline["unigram"] / 2
+    assert bits < 0.9 * baseline["order4"] < 0.9 * baseline["unigram"] / 2
 
 
 def metric_losses(configure, **settings: object) -> list[float]:
@@ -112,11 +112,11 @@ def test_spsa_lowers_the_loss_of_retrieval(configure):
 
 
 def test_the_mixer_learns(configure):
-    """Measured: 2.453 bits per byte, and 2.566 without learning."""
-    untouched = train(configure("mixer.passes=0", "data.holdout=0.1")).summary
+    untouched = train(configure("memory.name=exact", "mixer.passes=0", "data.holdout=0.1")).summary
     recorder = Recorder()
     fitted = train(
-        configure("mixer.passes=2", "mixer.positions=0", "data.holdout=0.1"), listeners=[recorder]
+        configure("memory.name=exact", "mixer.passes=2", "mixer.positions=0", "data.holdout=0.1"),
+        listeners=[recorder],
     ).summary
     assert fitted["val_bits_per_byte"] < untouched["val_bits_per_byte"] - 0.05
     assert all(loss > 0 for loss in recorder.losses["mixer"])
@@ -155,9 +155,8 @@ def test_the_seed_gives_the_model_bit_by_bit(configure):
     changed = {key for key in one if not torch.equal(one[key], another[key])}
     assert "state.log_beta" in changed
     assert any(key.startswith("weights.") for key in changed)
-    counts = {key for key in one if key.startswith("sdm.")} | {"counts"}
-    assert counts
-    assert not counts & changed, "counting is not random"
+    parts = ("passages", "tokens", "clock", "addresses", "sizes")
+    assert not {"counts", *(f"sdm.{part}" for part in parts)} & changed, "counting is not random"
 
 
 def test_the_global_generator_is_neither_used_nor_moved(configure):
@@ -203,11 +202,11 @@ def test_without_an_update_the_statistics_are_still_those_of_the_memory(configur
 
 
 def test_the_time_limit_ends_the_mixer(configure):
-    """When the time is up the mixer still takes one group of chunks, so it is never empty."""
+    """When the time is up, one block of the tail is still studied, by the mixer too if it has one pass."""
 
     def groups(*limit: str) -> int:
         recorder = Recorder()
-        settings = ("memory.name=sdm", "mixer.tail=0.5", "mixer.positions=0", "mixer.batch=2048")
+        settings = ("memory.name=sdm", "mixer.tail=0.5", "mixer.positions=0", "study.tail_passes=1")
         train(configure(*settings, *limit), listeners=[recorder])
         return len(recorder.losses["mixer"])
 
