@@ -61,7 +61,9 @@ def built_in(kind: str) -> list[str]:
     return [name for name in registry.names(kind) if registry.origin(kind, name).distribution == "lior"]
 
 
-@pytest.mark.parametrize("memory", ["exact", "sdm", "sdm,exact"])
+@pytest.mark.parametrize(
+    "memory", ["exact", *(pytest.param(m, marks=pytest.mark.slow) for m in ("sdm", "sdm,exact"))]
+)
 def test_all_combinations_differ_where_the_geometry_is_used(cost, memory):
     costs = {c: cost(**chosen(c), **{"memory.name": memory}) for c in COMBINATIONS}
     assert len(costs) == 36
