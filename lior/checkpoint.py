@@ -31,8 +31,8 @@ from lior.geometry.retrieval import Geometry
 from lior.interfaces import State
 from lior.model import Model
 
-FORMAT = 1
-"""Version of the layout. A newer one is refused."""
+FORMAT = 2
+"""Version of the layout; 2 has the transcript and the mixture of `sdm`. Others are refused."""
 
 _FILES = ("model.safetensors", "text.safetensors")
 _GEOMETRY = ("encoder", "frame", "rsource", "product")
@@ -266,9 +266,14 @@ def _manifest(path: Path) -> dict[str, Any]:
         raise RunError(f"{file}: cannot be read ({error})") from error
     if not isinstance(manifest, dict) or type(manifest.get("format")) is not int:
         raise RunError(f"{file}: not a manifest of lior")
+    if manifest["format"] < FORMAT:
+        raise RunError(
+            f"{file}: written in format {manifest['format']} by an earlier lior; this one reads {FORMAT}; "
+            "train again with the run's config.toml"
+        )
     if manifest["format"] > FORMAT:
         raise RunError(
-            f"{file}: written in format {manifest['format']}, and this lior reads up to {FORMAT}; "
+            f"{file}: written in format {manifest['format']}, and this lior reads {FORMAT}; "
             "install a newer lior"
         )
     if manifest.pop("sha256", None) != _digest(manifest):

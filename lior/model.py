@@ -134,17 +134,17 @@ class Model:
         return Query(text, positions, z, self._cell(z))
 
     @torch.no_grad()
-    def stage(self, text: Text, start: int = 0, *, studied: Collection[str] = ()) -> Items:
+    def stage(self, text: Text, start: int = 0, *, studied: Collection[str] = ()) -> None:
         """Give the tokens of ``text[start:]`` to the memories, to be read after :meth:`commit`.
 
         Those named in ``studied`` have taken them in already.
         """
-        items = self.items(text, start)
-        for name, memory in self.memories.items():
-            if name not in studied:
+        waiting = [memory for name, memory in self.memories.items() if name not in studied]
+        if waiting:  # coordinates are not free
+            items = self.items(text, start)
+            for memory in waiting:
                 memory.stage(items)
         self._staged_counts = self._staged_counts + self._count(text.tokens[start:])
-        return items
 
     @torch.no_grad()
     def study(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> dict[str, Evidence]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from lior.errors import UsageError
 from lior_cli.interrupts import import_torch
 from lior_cli.options import device_option
 
@@ -54,6 +55,7 @@ def evaluate(
     but not counted.
     """
     import_torch()
+    _refuse_idle_options(noise)
     import torch
 
     from lior import evaluation, rundir
@@ -86,3 +88,11 @@ def evaluate(
             f"{score.bits_per_byte:.4f} bits per byte, {score.nats_per_byte:.4f} nats per byte "
             f"({score.bytes:,} bytes in {seconds:.1f} s, {score.bytes / max(seconds, 1e-9):,.0f} bytes/s)"
         )
+
+
+def _refuse_idle_options(noise: float) -> None:
+    """Options of the noise without any would change nothing."""
+    given = click.get_current_context().get_parameter_source
+    for name in ("noise_kind", "seed"):
+        if not noise and given(name) is click.core.ParameterSource.COMMANDLINE:
+            raise UsageError(f"--{name.replace('_', '-')} is of noise, and there is none; add --noise 0.1")

@@ -197,15 +197,16 @@ def _follow(tokens, depth, t, single, pair, back1, back2):
 @njit
 def _followers(tokens, t, back1, back2, out):
     """What followed the last token, and the last two, at their earlier occurrences (indirect contexts)."""
+    _walk(tokens, t, back1, out[14:16])
+    _walk(tokens, t, back2, out[16:19])
+
+
+@njit
+def _walk(tokens, t, back, out):
+    """Tokens at the earlier occurrences that ``back`` links, the last first, until ``out`` is full."""
     q = t
-    for j in range(2):
-        q = back1[q]
+    for j in range(len(out)):
+        q = back[q]
         if q < 0 or t - q > _PARAGRAPH:
             break
-        out[14 + j] = tokens[q] + 1
-    q = t
-    for j in range(3):
-        q = back2[q]
-        if q < 0 or t - q > _PARAGRAPH:
-            break
-        out[16 + j] = tokens[q] + 1
+        out[j] = tokens[q] + 1

@@ -7,6 +7,7 @@ on the order of writing (bottom-k sampling, E. Cohen and H. Kaplan, 2007).
 
 from __future__ import annotations
 
+import abc
 import math
 from typing import ClassVar, NamedTuple
 
@@ -41,7 +42,7 @@ class Store(NamedTuple):
 
 
 @attrs.define(kw_only=True)
-class ItemMemory:
+class ItemMemory(abc.ABC):
     """A :class:`~lior.interfaces.MemoryBackend` but for how it reads.
 
     A subclass sets ``name`` and ``api_version`` and gives :meth:`_distributions`;
@@ -157,10 +158,11 @@ class ItemMemory:
         p = (1 - self.smoothing) * p + self.smoothing / len(alphabet)
         return Evidence(p.log_(), (gate,))
 
+    @abc.abstractmethod
     def _distributions(self, z: Tensor, alphabet: Tensor, store: Store, scorer: Scorer) -> Tensor:
         """Distributions ``(B, sharpness, A)`` of queries ``z (B, n)``; ``store`` is not empty."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _changed(self) -> None:
         """The items or the scorer are others than before."""
 

@@ -239,7 +239,8 @@ class Sdm:
             self._learned[mode] = _copy(self._learned["online"])
         self._engine.plan = self._engine.plan._replace(recent=self._recent(mode))
         rates = self._schedule(mode).at(progress)
-        found, cells, done = [], self._cells(items.cell), 0
+        found = [np.empty((0, len(alphabet)), np.float32)]
+        cells, done = self._cells(items.cell), 0
         for passage in passages(items, REACH):
             piece = passage.piece()
             if cells is not None:
