@@ -102,3 +102,19 @@ def test_a_copied_run_needs_nothing_from_where_it_was(command, finished, tmp_pat
     result = command("eval", tmp_path / "elsewhere", "--json", "--quiet")
     original = command("eval", finished, "--json", "--quiet")
     assert json.loads(result.out)["nats_per_byte"] == json.loads(original.out)["nats_per_byte"]
+
+
+def test_noise_costs_and_is_the_same_for_a_seed(evaluate):
+    clean, noisy = evaluate(), evaluate("--noise", "0.2")
+    assert noisy["nats_per_byte"] > clean["nats_per_byte"]
+    assert noisy["bytes"] < clean["bytes"], "what was damaged is not scored"
+    assert evaluate("--noise", "0.2")["nats_per_byte"] == noisy["nats_per_byte"]
+    assert evaluate("--noise", "0.2", "--seed", "1")["nats_per_byte"] != noisy["nats_per_byte"]
+    assert evaluate("--noise", "0.2", "--noise-kind", "edits")["nats_per_byte"] != noisy["nats_per_byte"]
+
+
+@pytest.mark.parametrize("given", [("--seed", "1"), ("--noise-kind", "edits")])
+def test_options_of_a_noise_that_is_not_there_are_refused(command, finished, given):
+    result = command("eval", finished, *given)
+    assert result.code == 2
+    assert f"{given[0]} is of noise, and there is none; add --noise 0.1" in result.err

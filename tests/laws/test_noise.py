@@ -47,7 +47,7 @@ def test_replaced_bytes_are_of_their_kind_and_none_is_scored(seed, kind):
 @LAW
 @given(seed=seeds())
 def test_edits_insert_letters_and_delete_bytes_and_move_documents(seed):
-    text = made(TEXT, TEXT)
+    text = made(TEXT, TEXT, TEXT)
     lo, hi = 1000, 4000
     noisy, end, kept = noise.corrupt(text, lo, hi, kind="edits", share=0.2, generator=draw(seed))
     part = noisy.tokens[lo:end]
@@ -61,6 +61,7 @@ def test_edits_insert_letters_and_delete_bytes_and_move_documents(seed):
     rest = iter(bytes(text.tokens[lo:hi].tolist()))
     assert all(byte in rest for byte in left), "what is left stands in its order"
     assert lo < int(noisy.starts[1]) < end
+    assert noisy.starts[2] - end == text.starts[2] - hi, "later documents move with the end"
     assert noisy.starts[1] != text.starts[1] or deleted == int((~kept).sum())
 
 
