@@ -28,7 +28,7 @@ What was written last is then a little old, as it is for most of the text that f
 """
 
 _BLOCK = 2048
-_PRUNE_TO = 0.8
+_PRUNE_TO = 0.92
 
 NO_STEP = Rates(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
