@@ -58,7 +58,7 @@ class DataConfig:
 class GeometryConfig:
     """How the metric is learned."""
 
-    steps: int = option(300, help="updates of the geometry", low=0)
+    steps: int = option(100, help="updates of the geometry", low=0)
     batch: int = option(256, help="queries in an update", low=1)
     keys: int = option(8192, help="memory items that a query is compared with in an update", low=1)
     near: int = option(
@@ -69,6 +69,9 @@ class GeometryConfig:
     )
     refresh: int = option(100, help="updates after which the nearest items are searched anew", low=1)
     exclude: int = option(64, help="positions around a query that are not its neighbours", low=1)
+    noise: float = option(
+        0.0, help="share of the letters and digits that are wrong in the contexts of queries", low=0, high=0.9
+    )
     smoothing: float = option(
         0.02, help="probability that a token does not come from the memory", low=1e-6, high=0.5
     )

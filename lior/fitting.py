@@ -150,7 +150,11 @@ def fit_geometry(
         Share of the run's time limit that is used up. The stage may take half
         of the limit; the schedule follows the time when it is ahead of the steps.
     """
-    sampler = WindowSampler(corpus, geometry.encoder.reach, geometry.vocab, config)
+    asked = None
+    if config.noise:
+        hit = torch.rand(parts.train, generator=generator, device=corpus.tokens.device) < config.noise
+        asked, _ = noise.substitute(corpus, 0, parts.train, hit, generator=generator)
+    sampler = WindowSampler(corpus, geometry.encoder.reach, geometry.vocab, config, asked)
     windows = WindowStream(sampler, geometry, parts.memory, generator)
     windows.set_tail(parts.memory, parts.train)
     # Also when no step follows: a frame or a source made of statistics needs them.

@@ -75,15 +75,31 @@ def damage(corpus: Corpus, lo: int, hi: int, *, generator: Generator) -> tuple[C
     pick = torch.rand(-(-(hi - lo) // _STRETCH), generator=generator, device=device)
     pick = pick.repeat_interleave(_STRETCH)[: hi - lo]
     draw = torch.rand(hi - lo, generator=generator, device=device)
-    hit = (pick < _DAMAGED) & (draw < _REPLACED_SHARE)
+    edited = (pick < _EDITED) & _are_bytes(corpus)
+    hit = (pick < _DAMAGED) & (draw < _REPLACED_SHARE) & ~edited
+    corpus, kept = substitute(corpus, lo, hi, hit, generator=generator)
+    return _edited(corpus, lo, hi, draw.where(edited, 0.5), _EDITED_SHARE / 2, kept, generator)
+
+
+def substitute(
+    corpus: Corpus, lo: int, hi: int, hit: Tensor, *, generator: Generator
+) -> tuple[Corpus, Tensor]:
+    """``corpus`` with other tokens at the places of ``lo .. hi - 1`` that are ``hit``, boolean.
+
+    Letters stand for lower-case letters, digits for digits, and other bytes stay; where tokens are not bytes,
+    others of the text stand for all.
+
+    Returns
+    -------
+    tuple of Corpus and Tensor
+        The corpus, and which of the tokens are as they were.
+    """
     if not _are_bytes(corpus):
-        other = torch.randint(hi, (hi - lo,), generator=generator, device=device)
-        return _exchanged(corpus, lo, hi, hit, corpus.tokens[other]), hi, ~hit
-    edited = pick < _EDITED
-    corpus, letters = _replaced(corpus, lo, hi, _RANGES["letters"], hit & ~edited, generator)
-    corpus, digits = _replaced(corpus, lo, hi, _RANGES["digits"], hit & ~edited, generator)
-    draw = torch.where(edited, draw, 0.5)
-    return _edited(corpus, lo, hi, draw, _EDITED_SHARE / 2, letters & digits, generator)
+        other = torch.randint(hi, (hi - lo,), generator=generator, device=corpus.tokens.device)
+        return _exchanged(corpus, lo, hi, hit, corpus.tokens[other]), ~hit
+    corpus, letters = _replaced(corpus, lo, hi, _RANGES["letters"], hit, generator)
+    corpus, digits = _replaced(corpus, lo, hi, _RANGES["digits"], hit, generator)
+    return corpus, letters & digits
 
 
 def _are_bytes(corpus: Corpus) -> bool:

@@ -39,6 +39,8 @@ class WindowSampler:
     reach: int
     vocab: int
     config: GeometryConfig
+    asked: Corpus | None = None
+    """What the contexts of queries are read from, of the same length; ``None`` for the corpus itself."""
 
     def positions(self, lo: int, hi: int, count: int, generator: Generator) -> Tensor:
         """Random positions of ``lo .. hi - 1``, int64 ``(count,)``."""
@@ -69,14 +71,15 @@ class WindowSampler:
         rows = torch.repeat_interleave(length)
         columns = torch.arange(len(rows), device=keys.device) + (first - (length.cumsum(0) - length))[rows]
         return Window(
-            self.contexts(queries), tokens[queries].long(), self.contexts(keys), tokens[keys].long(),
+            self.contexts(queries, self.asked), tokens[queries].long(),
+            self.contexts(keys), tokens[keys].long(),
             (rows, columns), log_weight,
         )  # fmt: skip
 
-    def contexts(self, positions: Tensor) -> Tensor:
-        """Contexts ``(B, reach)`` at ``positions``."""
-        depth = self.corpus.depth(positions)
-        return gather_contexts(self.corpus.tokens, positions, depth, self.reach, self.vocab)
+    def contexts(self, positions: Tensor, corpus: Corpus | None = None) -> Tensor:
+        """Contexts ``(B, reach)`` at ``positions``, of another corpus when one is given."""
+        corpus = corpus or self.corpus
+        return gather_contexts(corpus.tokens, positions, corpus.depth(positions), self.reach, self.vocab)
 
 
 def _weighed(near: Tensor, sample: Tensor, items: int) -> tuple[Tensor, Tensor]:

@@ -124,3 +124,16 @@ def test_damage_of_tokens_that_are_not_bytes_takes_tokens_of_the_text():
     assert torch.equal(damaged.tokens[5000:][kept], text.tokens[5000:20_000][kept])
     assert 0.02 < float((~kept).double().mean()) < 0.09
     assert int(damaged.tokens.min()) >= 300
+
+
+def test_substitutes_are_of_the_same_kind_and_in_the_same_place():
+    text = made(TEXT)
+    hit = torch.rand(len(text), generator=draw(2)) < 0.5
+    wrong, kept = noise.substitute(text, 0, len(text), hit, generator=draw(3))
+    before, after = bytes(text.tokens.tolist()), bytes(wrong.tokens.tolist())
+    assert not any(kept[i] for i in range(len(text)) if before[i] != after[i])
+    for old, new, here in zip(before, after, hit.tolist(), strict=True):
+        assert (old == new) or here
+        assert chr(old).islower() == chr(new).islower()
+        assert chr(old).isdigit() == chr(new).isdigit()
+    assert any(a != b for a, b in zip(before, after, strict=True) if chr(a).isdigit())

@@ -151,3 +151,15 @@ def test_a_small_memory_is_seen_whole(corpus, geometry):
     windows = WindowStream(sampler_of(corpus, near=3), geometry, 2, generator())
     window = windows.draw(geometry.init(generator=generator(1)), 0)
     assert len(window.item_tokens) <= 2
+
+
+def test_queries_are_read_with_errors_and_items_without(corpus):
+    plain, text = sampler_of(corpus), corpus
+    wrong = attrs.evolve(text, tokens=text.tokens.flip(0))
+    noisy = attrs.evolve(plain, asked=wrong)
+    queries, sample = torch.tensor([100, 200, 300]), torch.arange(50)
+    clean, mixed = (each.window(queries, sample, 50) for each in (plain, noisy))
+    assert torch.equal(mixed.query_contexts, plain.contexts(queries, wrong))
+    assert not torch.equal(mixed.query_contexts, clean.query_contexts)
+    assert torch.equal(mixed.item_contexts, clean.item_contexts)
+    assert torch.equal(mixed.query_tokens, clean.query_tokens), "the tokens asked for are the true ones"

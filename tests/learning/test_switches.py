@@ -121,6 +121,7 @@ ALTERNATIVES: dict[str, object] = {
     "geometry.refresh": 2,
     "geometry.exclude": 5000,
     "geometry.smoothing": 0.4,
+    "geometry.noise": 0.2,
     "geometry.resilience_at": "both",
     "mixer.tail": 0.2,
     "mixer.passes": 1,
