@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lior.counting import addresses, layout, locations, stream
 from lior.counting.counters import MAX_VOCAB
 from lior.counting.layout import Learned, Plan, Rates, Work
-from lior.counting.locations import Store
+from lior.counting.locations import Packed, Store
 from lior.counting.stream import Alphabet, Stretch
 
 AHEAD = 1 << 15
@@ -22,10 +22,11 @@ AHEAD = 1 << 15
 What was written last is then a little old, as it is for most of the text that follows.
 """
 
-_BLOCK = 2048
-_PRUNE_TO = 0.8
+BLOCK = 2048
+"""Most tokens that are prepared at once; the budget is seen to after each block."""
+PRUNE_TO = 0.8
 
-_NO_STEP = Rates(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+NO_STEP = Rates(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 Ints = NDArray[np.int64]
 
@@ -85,9 +86,13 @@ class Engine:
         self.store, self.clock = store, clock
         self._known = int(store.counters["token"][: store.used[1]].max(initial=0)) + 1
 
+    def packed(self) -> Packed:
+        """The memory in canonical order."""
+        return locations.pack(self.store)
+
     def write(self, piece: Piece) -> None:
         """Count the tokens of ``piece`` without reading them."""
-        for lo, hi in piece.blocks(_BLOCK):
+        for lo, hi in piece.blocks(BLOCK):
             here, first = self._stretch(piece.tokens[:hi], piece.depth[:hi], lo, None), 0
             self._expect(here)
             while (first := stream.write(self.plan, self.store, here, first, self._known)) < hi - lo:
@@ -114,8 +119,8 @@ class Engine:
             return out
         known, work = self._columns(alphabet), self._room(1, len(alphabet))
         lo, hi = int(positions.min()), int(positions.max()) + 1
-        for begin in range(lo, hi, _BLOCK):
-            end = min(begin + _BLOCK, hi)
+        for begin in range(lo, hi, BLOCK):
+            end = min(begin + BLOCK, hi)
             chosen = np.flatnonzero((positions >= begin) & (positions < end))
             if len(chosen):
                 here = self._stretch(tokens[:end], depth[:end], begin, self.clock + ahead)
@@ -124,7 +129,7 @@ class Engine:
                     here = here._replace(cell=cell[chosen])
                 rows = np.empty((len(chosen), len(alphabet)), np.float32)
                 stream.run(
-                    self.plan, self.store, learned, _NO_STEP, here, 0, known, self._known,
+                    self.plan, self.store, learned, NO_STEP, here, 0, known, self._known,
                     work, self._sums(1), False, False, rows,
                 )  # fmt: skip
                 out[chosen] = rows
@@ -143,7 +148,7 @@ class Engine:
                 self.write(piece)
             return out
         known, work = self._columns(alphabet), self._room(self.window, len(alphabet))
-        size = _BLOCK // self.window * self.window
+        size = BLOCK // self.window * self.window
         for lo, hi in piece.blocks(size):
             now = None if write else self.clock + AHEAD
             here = self._stretch(piece.tokens[:hi], piece.depth[:hi], lo, now)
@@ -169,7 +174,7 @@ class Engine:
         """Note that a block of so many tokens was counted; keep within the budget."""
         self.clock += tokens
         if self.budget and locations.size(self.store) > self.budget:
-            self.store = locations.prune(self.store, int(self.budget * _PRUNE_TO), self.clock)
+            self.store = locations.prune(self.store, int(self.budget * PRUNE_TO), self.clock)
 
     def _make_room(self) -> None:
         writes = self.window * len(self.plan.parent)
@@ -177,13 +182,8 @@ class Engine:
 
     def _stretch(self, tokens: Ints, depth: Ints, start: int, clock: int | None) -> Stretch:
         """``tokens[start:]`` with addresses and fields; without ``clock`` time goes on token by token."""
-        found = addresses.locate(tokens, depth, start, self.patterns)
-        here = np.arange(start, len(tokens))
-        before = np.zeros((len(here), 2), np.int64)
-        for k in (1, 2):
-            before[:, k - 1] = np.where(depth[here] >= k, tokens[np.maximum(here - k, 0)] + 1, 0)
-        time = self.clock + here - start if clock is None else np.full(len(here), clock)
-        return Stretch(found.where, found.fields, before, np.zeros(len(here), np.int64), tokens[start:], time)
+        now = self.clock if clock is None else clock
+        return stretch(tokens, depth, start, self.patterns, now, still=clock is not None)
 
     def _columns(self, tokens: Ints) -> Alphabet:
         if self._alphabet is None or not np.array_equal(self._alphabet.tokens, tokens):
@@ -199,6 +199,19 @@ class Engine:
 
     def _sums(self, window: int) -> NDArray[np.float32]:
         return stream.sums(window, len(self.plan.parent))
+
+
+def stretch(
+    tokens: Ints, depth: Ints, start: int, patterns: tuple[str, ...], clock: int, *, still: bool = False
+) -> Stretch:
+    """``tokens[start:]`` with addresses and fields; time goes on from ``clock``, or stands ``still``."""
+    found = addresses.locate(tokens, depth, start, patterns)
+    here = np.arange(start, len(tokens))
+    before = np.zeros((len(here), 2), np.int64)
+    for k in (1, 2):
+        before[:, k - 1] = np.where(depth[here] >= k, tokens[np.maximum(here - k, 0)] + 1, 0)
+    time = np.full(len(here), clock) if still else clock + here - start
+    return Stretch(found.where, found.fields, before, np.zeros(len(here), np.int64), tokens[start:], time)
 
 
 def _alphabet(tokens: Ints) -> Alphabet:

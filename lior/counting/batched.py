@@ -1,0 +1,184 @@
+"""A counting memory with its mixture as tensors: the same as :mod:`lior.counting.engine`, window by window.
+
+The state lives on one device. A block of text is prepared as a whole (:mod:`lior.counting.history`,
+:mod:`lior.counting.inputs`); what is left for each of its windows is short and waits for nothing
+(:mod:`lior.counting.window`). Long windows pay: 64 tokens keep a GPU busy.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lior.counting import inputs, locations
+from lior.counting.counters import MAX_VOCAB
+from lior.counting.engine import AHEAD, BLOCK, NO_STEP, PRUNE_TO, Ints, Piece, stretch
+from lior.counting.history import History
+from lior.counting.inputs import Inputs, Places
+from lior.counting.layout import DENSE, WIDEST, Learned, Plan, Rates
+from lior.counting.locations import Packed, Store
+from lior.counting.replay import Replay
+from lior.counting.stream import Stretch, floor
+from lior.counting.table import Table
+from lior.counting.window import Numbers
+from lior.errors import UsageError
+
+
+def fits(alphabet: Ints) -> bool:
+    """Whether the batched engine takes an alphabet: every token has a column and learned numbers."""
+    return len(alphabet) <= DENSE and (not len(alphabet) or int(alphabet.max()) < WIDEST)
+
+
+class Batched:
+    """The counters on a device, and what a recipe fixes; an :class:`lior.counting.engine.Engine` otherwise."""
+
+    def __init__(
+        self, plan: Plan, patterns: tuple[str, ...], *, window: int, budget: int, device: torch.device
+    ) -> None:
+        self.plan, self.patterns, self.window, self.budget = plan, patterns, window, budget
+        self.device = device
+        self.clock = 0
+        self._table = Table(device)
+        self._replay = Replay()
+        self._numbers: Numbers | None = None
+
+    @property
+    def store(self) -> Store:
+        """A copy of the memory as the streaming engine has it."""
+        return locations.unpack(self.packed())
+
+    def packed(self) -> Packed:
+        """The memory in canonical order."""
+        return self._table.packed()
+
+    def clear(self) -> None:
+        """Forget all tokens."""
+        self._table, self.clock = Table(self.device), 0
+
+    def hold(self, store: Store, clock: int) -> None:
+        """Have ``store`` as memory, of ``clock`` tokens."""
+        self._table, self.clock = Table.of(locations.pack(store), self.device), clock
+
+    @torch.no_grad()
+    def write(self, piece: Piece) -> None:
+        """Count the tokens of ``piece`` without reading them."""
+        for lo, hi in piece.blocks(BLOCK):
+            here = stretch(piece.tokens[:hi], piece.depth[:hi], lo, self.patterns, self.clock)
+            self._history(here, 1, write=True)[0].keep(self._table)
+            self._pass(hi - lo)
+
+    @torch.no_grad()
+    def read(
+        self,
+        tokens: Ints,
+        depth: Ints,
+        positions: Ints,
+        alphabet: Ints,
+        learned: Learned,
+        *,
+        ahead: int,
+        cell: Ints | None = None,
+    ) -> NDArray[np.float32]:
+        """Distributions ``(B, A)`` at ``positions`` of a text, ``ahead`` tokens from now; nothing changes.
+
+        ``cell (B,)`` is the cell of the geometric gate at each position, 0 without one.
+        """
+        out = np.empty((len(positions), len(alphabet)), np.float32)
+        if not out.size:
+            return out
+        columns, numbers = self._columns(alphabet), self._load(learned, NO_STEP, alphabet)
+        for begin in range(int(positions.min()), int(positions.max()) + 1, BLOCK):
+            end = min(begin + BLOCK, int(positions.max()) + 1)
+            chosen = np.flatnonzero((positions >= begin) & (positions < end))
+            if len(chosen):
+                here = stretch(
+                    tokens[:end], depth[:end], begin, self.patterns, self.clock + ahead, still=True
+                )
+                here = Stretch(*(column[positions[chosen] - begin] for column in here))
+                if cell is not None:
+                    here = here._replace(cell=cell[chosen])
+                _, x = self._inputs(here, columns, len(alphabet), len(chosen), write=False)
+                rows = self._replay.run(numbers, self._table.columns.logit, x, adapt=False)
+                out[chosen] = floor(rows.flatten(0, 1)).cpu().numpy()
+        return out
+
+    @torch.no_grad()
+    def study(
+        self, piece: Piece, alphabet: Ints, learned: Learned, rates: Rates, *, write: bool
+    ) -> NDArray[np.float32]:
+        """Distributions ``(B, A)`` of a piece, each window read before ``learned`` moves by it.
+
+        ``write`` says whether its tokens are counted as well.
+        """
+        if not len(alphabet):
+            if write:
+                self.write(piece)
+            return np.empty((len(piece.tokens) - piece.start, 0), np.float32)
+        columns, numbers = self._columns(alphabet), self._load(learned, rates, alphabet)
+        out = []
+        for lo, hi in piece.blocks(BLOCK // self.window * self.window):
+            now = self.clock if write else self.clock + AHEAD
+            here = stretch(piece.tokens[:hi], piece.depth[:hi], lo, self.patterns, now, still=not write)
+            if piece.cell is not None:
+                here = here._replace(cell=piece.cell[lo - piece.start : hi - piece.start])
+            history, x = self._inputs(here, columns, len(alphabet), self.window, write=write)
+            rows = self._replay.run(numbers, self._table.columns.logit, x, adapt=True)
+            out.append(floor(rows.flatten(0, 1)[: hi - lo]))
+            if write:
+                history.keep(self._table)
+                self._pass(hi - lo)
+        numbers.put(learned, alphabet)
+        empty = np.empty((0, len(alphabet)), np.float32)
+        return torch.cat(out).cpu().numpy() if out else empty
+
+    def _pass(self, tokens: int) -> None:
+        """Note that a block of so many tokens was counted; keep within the budget."""
+        self.clock += tokens
+        if self.budget and self._table.size() > self.budget:
+            self._table.prune(int(self.budget * PRUNE_TO), self.clock)
+
+    def _inputs(
+        self, here: Stretch, columns: Tensor, alphabet: int, window: int, *, write: bool
+    ) -> tuple[History, Inputs]:
+        history, places = self._history(here, window, write=write)
+        room = 2 if self.device.type == "cuda" else 1
+        return history, inputs.build(self.plan, history, places, columns, alphabet, window, room)
+
+    def _history(self, here: Stretch, window: int, *, write: bool) -> tuple[History, Places]:
+        """The counters of a stretch, and its positions in whole windows."""
+        size = len(here.tokens)
+        pad = -size % window
+        padded = (np.pad(c, ((0, pad), *((0, 0),) * (c.ndim - 1))) for c in here)
+        columns = Stretch(*(torch.from_numpy(np.ascontiguousarray(c)).to(self.device) for c in padded))
+        position = torch.arange(size + pad, device=self.device)
+        valid = position < size
+        begin = position // window * window if write else torch.zeros_like(position)
+        places = Places(
+            columns.tokens, columns.before, columns.fields, columns.cell, columns.time, begin, valid
+        )
+        told = columns.tokens if write else None
+        return History(self._table, self.plan, columns.where, told, valid, self.clock), places
+
+    def _columns(self, alphabet: Ints) -> Tensor:
+        """Column of each token id, -1 outside of the alphabet, int64 ``(MAX_VOCAB,)``."""
+        if not fits(alphabet):
+            raise UsageError(
+                f"path = batched: an alphabet of {len(alphabet)} tokens up to {int(alphabet.max())} is too"
+                f" large; allowed are {DENSE} tokens below {WIDEST}, or path = stream"
+            )
+        column = torch.full((MAX_VOCAB,), -1, device=self.device)
+        tokens = torch.from_numpy(np.ascontiguousarray(alphabet)).to(self.device)
+        column[tokens] = torch.arange(len(alphabet), device=self.device)
+        return column
+
+    def _load(self, learned: Learned, rates: Rates, alphabet: Ints) -> Numbers:
+        """The learned numbers on the device; in the same arrays as before where they fit, as graphs need."""
+        fresh, held = Numbers.of(learned, rates, alphabet, self.device), self._numbers
+        if held is None or any(a.shape != b.shape for a, b in zip(held, fresh, strict=True)):
+            self._numbers = fresh
+            return fresh
+        for own, new in zip(held, fresh, strict=True):
+            own.copy_(new)
+        return held

@@ -1,0 +1,79 @@
+"""Windows one after the other: step by step, or on a CUDA GPU as replays of a captured graph."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lior.counting import window
+from lior.counting.inputs import Inputs
+from lior.counting.window import Numbers
+
+_WARM_UP = 3
+_MOST_GRAPHS = 8
+
+
+def step(numbers: Numbers, logit: Tensor, x: Inputs, adapt: bool) -> Tensor:
+    """Read a window and, with ``adapt``, learn from it; the distributions ``(W, A)``."""
+    found = window.read(numbers, logit, x)
+    if adapt:
+        window.learn(numbers, logit, x, found)
+    return found.final
+
+
+class Captured:
+    """A window's step as a CUDA graph, with arrays of its own for the inputs."""
+
+    def __init__(self, numbers: Numbers, logit: Tensor, like: Inputs, adapt: bool) -> None:
+        self._x = blank(like)
+        here = torch.cuda.current_stream()
+        aside = torch.cuda.Stream()
+        aside.wait_stream(here)
+        with torch.cuda.stream(aside):  # libraries allocate at their first use, which a capture must not
+            for _ in range(_WARM_UP):
+                step(numbers, logit, self._x, adapt)
+        here.wait_stream(aside)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._final = step(numbers, logit, self._x, adapt)
+
+    def __call__(self, x: Inputs) -> Tensor:
+        """The distributions of a window; they stand there until the next one."""
+        for own, new in zip(self._x, x, strict=True):
+            own.copy_(new)
+        self._graph.replay()
+        return self._final
+
+
+def blank(like: Inputs) -> Inputs:
+    """A window with nothing in it, of the shapes of ``like``: reading and learning it changes nothing."""
+    x = Inputs(*(torch.zeros_like(column) for column in like))
+    x.target.fill_(-1)
+    x.cell.fill_(x.log_p.shape[0] * x.log_p.shape[2])
+    return x
+
+
+class Replay:
+    """Steps through windows; on a CUDA device each shape is captured once and replayed."""
+
+    def __init__(self) -> None:
+        self._graphs: dict[tuple[object, ...], Captured] = {}
+
+    def run(self, numbers: Numbers, logit: Tensor, x: Inputs, adapt: bool) -> Tensor:
+        """The distributions ``(K, W, A)`` of consecutive windows, each read after the one before is learned."""
+        count, size, _, alphabet = x.log_p.shape
+        out = x.log_p.new_empty(count, size, alphabet)
+        captured = self._captured(numbers, logit, x, adapt) if logit.is_cuda and adapt and count else None
+        for k in range(count):
+            here = x.window(k)
+            out[k] = captured(here) if captured else step(numbers, logit, here, adapt)
+        return out
+
+    def _captured(self, numbers: Numbers, logit: Tensor, x: Inputs, adapt: bool) -> Captured:
+        # A graph works on the very arrays that it was captured with.
+        key = (x.log_p.shape[1:], x.cell.shape[1], adapt, logit.data_ptr(), numbers.token.data_ptr())
+        if key not in self._graphs:
+            if len(self._graphs) >= _MOST_GRAPHS:
+                self._graphs.clear()
+            self._graphs[key] = Captured(numbers, logit, x.window(0), adapt)
+        return self._graphs[key]
