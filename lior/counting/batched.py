@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lior.counting import inputs, locations
+from lior.counting import inputs, locations, records
 from lior.counting.counters import MAX_VOCAB
 from lior.counting.engine import AHEAD, BLOCK, NO_STEP, PRUNE_TO, Ints, Piece, stretch
 from lior.counting.history import History
-from lior.counting.inputs import Inputs, Places
+from lior.counting.inputs import Inputs
 from lior.counting.layout import DENSE, WIDEST, Learned, Plan, Rates
 from lior.counting.locations import Packed, Store
+from lior.counting.records import Places
 from lior.counting.replay import Replay
 from lior.counting.stream import Stretch, floor
 from lior.counting.table import Table
@@ -32,7 +33,7 @@ def fits(alphabet: Ints) -> bool:
 
 
 class Batched:
-    """The counters on a device, and what a recipe fixes; an :class:`lior.counting.engine.Engine` otherwise."""
+    """The counters on a device, and what a recipe fixes; used as :class:`lior.counting.engine.Engine` is."""
 
     def __init__(
         self, plan: Plan, patterns: tuple[str, ...], *, window: int, budget: int, device: torch.device
@@ -66,7 +67,7 @@ class Batched:
         """Count the tokens of ``piece`` without reading them."""
         for lo, hi in piece.blocks(BLOCK):
             here = stretch(piece.tokens[:hi], piece.depth[:hi], lo, self.patterns, self.clock)
-            self._history(here, 1, write=True)[0].keep(self._table)
+            self._history(here, hi - lo, write=True).keep(self._table)
             self._pass(hi - lo)
 
     @torch.no_grad()
@@ -140,26 +141,30 @@ class Batched:
             self._table.prune(int(self.budget * PRUNE_TO), self.clock)
 
     def _inputs(
-        self, here: Stretch, columns: Tensor, alphabet: int, window: int, *, write: bool
+        self, here: Stretch, column: Tensor, alphabet: int, window: int, *, write: bool
     ) -> tuple[History, Inputs]:
-        history, places = self._history(here, window, write=write)
-        room = 2 if self.device.type == "cuda" else 1
-        return history, inputs.build(self.plan, history, places, columns, alphabet, window, room)
-
-    def _history(self, here: Stretch, window: int, *, write: bool) -> tuple[History, Places]:
-        """The counters of a stretch, and its positions in whole windows."""
-        size = len(here.tokens)
-        pad = -size % window
-        padded = (np.pad(c, ((0, pad), *((0, 0),) * (c.ndim - 1))) for c in here)
-        columns = Stretch(*(torch.from_numpy(np.ascontiguousarray(c)).to(self.device) for c in padded))
+        """A stretch in windows; ``column (V,)`` is that of each token id, -1 outside of the alphabet."""
+        size, pad = len(here.tokens), -len(here.tokens) % window
+        padded = Stretch(*(np.pad(c, ((0, pad), *((0, 0),) * (c.ndim - 1))) for c in here))
+        history = self._history(padded, size, write=write)
+        _, fields, before, cell, tokens, time = (self._here(c) for c in padded)
         position = torch.arange(size + pad, device=self.device)
         valid = position < size
         begin = position // window * window if write else torch.zeros_like(position)
-        places = Places(
-            columns.tokens, columns.before, columns.fields, columns.cell, columns.time, begin, valid
-        )
-        told = columns.tokens if write else None
-        return History(self._table, self.plan, columns.where, told, valid, self.clock), places
+        target = torch.where(valid, column[tokens], -1)
+        places = Places(before, fields, cell, time, begin, valid, target)
+        found = records.find(self.plan, history, places, column)
+        room = 2 if self.device.type == "cuda" else 1
+        return history, inputs.build(self.plan, found, places, alphabet, window, room)
+
+    def _history(self, here: Stretch, size: int, *, write: bool) -> History:
+        """The counters of a stretch; behind the first ``size`` positions there is nothing."""
+        where, tokens = self._here(here.where), self._here(here.tokens)
+        valid = torch.arange(len(tokens), device=self.device) < size
+        return History(self._table, self.plan, where, tokens if write else None, valid, self.clock)
+
+    def _here(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
 
     def _columns(self, alphabet: Ints) -> Tensor:
         """Column of each token id, -1 outside of the alphabet, int64 ``(MAX_VOCAB,)``."""
@@ -169,8 +174,7 @@ class Batched:
                 f" large; allowed are {DENSE} tokens below {WIDEST}, or path = stream"
             )
         column = torch.full((MAX_VOCAB,), -1, device=self.device)
-        tokens = torch.from_numpy(np.ascontiguousarray(alphabet)).to(self.device)
-        column[tokens] = torch.arange(len(alphabet), device=self.device)
+        column[self._here(alphabet)] = torch.arange(len(alphabet), device=self.device)
         return column
 
     def _load(self, learned: Learned, rates: Rates, alphabet: Ints) -> Numbers:

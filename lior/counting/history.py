@@ -19,7 +19,7 @@ from lior.counting.table import MAX_COUNT, MAX_NOVEL, SEEN_BITS, Columns, Table
 
 
 class Writes(NamedTuple):
-    """The writes of a block in time, ``V`` of them; with the same by location and by counter."""
+    """The writes of a block in time, ``V`` of them."""
 
     position: Tensor
     """int64 ``(V,)``."""
@@ -27,14 +27,12 @@ class Writes(NamedTuple):
     """int64 ``(V,)``."""
     rate: Tensor
     """What of the recent share they give to the token, float64 ``(V,)``."""
-    visit: Tensor
-    """``location * (n + 1) + position``, ascending, int64 ``(V,)``."""
-    token: Tensor
-    """What is written at each visit."""
     hit: Tensor
-    """``counter * (n + 1) + position``, ascending; then one that stands for none; int64 ``(V + 1,)``."""
+    """The same by counter: ``counter * (n + 1) + position``, ascending, int64 ``(V,)``."""
+    place: Tensor
+    """The position of each of these, int64 ``(V,)``."""
     novel: Tensor
-    """Novel occurrences among the hits before each, int64 ``(V + 1,)``."""
+    """Novel occurrences among those before each, int64 ``(V + 1,)``."""
 
 
 class History:
@@ -68,7 +66,7 @@ class History:
         else:
             self.made = creation(plan, self.made, self.location, valid)
             self._write(table, plan, tokens, valid)
-        self._recency: Tensor | None = None
+        self._after: Tensor | None = None
 
     def _take(self, table: Table) -> None:
         """Take the counters of the block's locations out of the table."""
@@ -93,18 +91,18 @@ class History:
         novel = _novel(written, new, plan.nested).flatten()[event[order]].long()
         counter = torch.empty_like(order)
         counter[order] = torch.searchsorted(self.counters.key, key)
-        hit = counter[order] * self._span + position[order]
-        visit, turn = (location * self._span + position).sort()
         self._writes = Writes(
-            position, counter, self._rate(plan, visit, turn), visit, tokens[position[turn]],
-            torch.cat([hit, hit.new_full((1,), 1 << 62)]), torch.cat([novel.new_zeros(1), novel.cumsum(0)]),
+            position, counter, self._rate(plan, location, position),
+            counter[order] * self._span + position[order], position[order],
+            torch.cat([novel.new_zeros(1), novel.cumsum(0)]),
         )  # fmt: skip
 
-    def _rate(self, plan: Plan, visit: Tensor, turn: Tensor) -> Tensor:
-        """The rate of each write: its location was written ``n`` times with it, ``1 / (n + 0.5)`` at first."""
+    def _rate(self, plan: Plan, location: Tensor, position: Tensor) -> Tensor:
+        """The rate of each write: ``1 / (n + 0.5)`` at the ``n``-th of its location, while that is more."""
+        visit, turn = (location * self._span + position).sort()
         location = visit // self._span
         before = torch.zeros_like(self.length)
-        before.index_add_(0, self.counters.location, self.counters.columns.count.long())
+        before.index_add_(0, self.counters.location, self.counters.columns.occurrences.long())
         rank = torch.arange(len(visit), device=self._device) - torch.searchsorted(
             visit, location * self._span
         )
@@ -114,23 +112,25 @@ class History:
 
     # --- reading ---
 
-    def at(self, counter: Tensor, position: Tensor) -> Columns:
-        """What counters ``(R,)`` of the block hold before ``position (R,)``, but for recent shares."""
+    def at(self, counter: Tensor, position: Tensor, group: Tensor, groups: int) -> Columns:
+        """What counters ``(R,)`` of the block hold before ``position (R,)``, but for recent shares.
+
+        ``group (R,)`` tells which of them belong to the same location at the same position.
+        """
         old, writes, span = Columns(*(c[counter] for c in self.counters.columns)), self._writes, self._span
-        if writes is None or not len(writes.visit):
+        if writes is None or not len(writes.hit):
             return old
-        low = torch.searchsorted(writes.hit, counter * span)
+        every = torch.arange(len(self.counters.key), device=self._device)
+        low = torch.searchsorted(writes.hit, every * span)[counter]
         high = torch.searchsorted(writes.hit, counter * span + position)
-        seen = (self._clock + writes.hit[high - 1] % span >> 2) & ((1 << SEEN_BITS) - 1)
-        location = self.counters.location[counter]
-        begin = torch.searchsorted(writes.visit, location * span)
-        end = torch.searchsorted(writes.visit, location * span + position)
-        last = writes.token[end - 1] == self.counters.token[counter]
+        last = torch.where(high > low, writes.place[high - 1], -1)
+        newest = torch.full((groups,), -1, device=self._device).scatter_reduce_(0, group, last, "amax")[group]
+        seen = (self._clock + last >> 2) & ((1 << SEEN_BITS) - 1)
         return old._replace(
-            count=(old.count + (high - low)).clamp(max=MAX_COUNT),
+            occurrences=(old.occurrences + (high - low)).clamp(max=MAX_COUNT),
             novel=(old.novel + (writes.novel[high] - writes.novel[low])).clamp(max=MAX_NOVEL),
-            seen=torch.where(high > low, seen, old.seen),
-            front=torch.where(end > begin, last, old.front),
+            seen=torch.where(last >= 0, seen, old.seen),
+            front=torch.where(newest >= 0, last == newest, old.front),
         )
 
     def recency(self, counter: Tensor, position: Tensor) -> Tensor:
@@ -141,24 +141,30 @@ class History:
         location = self.counters.location[self._writes.counter]
         begin, end = self.begin[location], (self.begin + self.length)[location]
         writes = recent.Writes(
-            *(_host(c) for c in self._writes[:2]), self._writes.rate.cpu().numpy(), _host(begin), _host(end)
+            _host(self._writes.position),
+            _host(self._writes.counter),
+            self._writes.rate.cpu().numpy(),
+            _host(begin),
+            _host(end),
         )
         after = held.cpu().numpy().astype(np.uint16)
         out = np.empty(len(counter), np.uint16)
         recent.follow(after, writes, _host(counter), _host(position), out)
-        self._recency = torch.from_numpy(after.astype(np.int32)).to(self._device)
+        self._after = torch.from_numpy(after.astype(np.int32)).to(self._device)
         return torch.from_numpy(out.astype(np.int64)).to(self._device)
 
     def keep(self, table: Table) -> None:
         """Note in the table what the counters hold at the end of the block."""
         counter = torch.arange(len(self.counters.number), device=self._device)
-        if self._recency is None:
+        if self._after is None:
             self.recency(counter[:0], counter[:0])
-        end = self.at(counter, torch.full_like(counter, self._span - 1))
-        for name in ("count", "novel", "seen", "front"):
+        everywhere = torch.full_like(counter, self._span - 1)
+        end = self.at(counter, everywhere, self.counters.location, len(self.length))
+        for name in ("occurrences", "novel", "seen", "front"):
             column = getattr(table.columns, name)
             column[self.counters.number] = getattr(end, name).to(column.dtype)
-        table.columns.recency[self.counters.number] = self._recency
+        if self._after is not None:
+            table.columns.recency[self.counters.number] = self._after
 
 
 def _host(values: Tensor) -> np.ndarray:
@@ -166,7 +172,7 @@ def _host(values: Tensor) -> np.ndarray:
 
 
 def _novel(written: Tensor, new: Tensor, nested: int) -> Tensor:
-    """Which writes are novel occurrences: the token was new in the next longer nested context, or not there."""
+    """Which writes are novel occurrences: the next longer nested context did not know the token."""
     novel = torch.zeros_like(written)
     novel[:, : nested - 1] = ~written[:, 1:nested] | new[:, 1:nested]
     novel[:, nested - 1] = True

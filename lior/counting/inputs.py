@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lior.counting.addresses import mix
-from lior.counting.history import History
+from lior.counting.locations import RECENCY_ONE
+from lior.counting.records import Found, Places
+from lior.counting.table import SEEN_BITS, expand
+
+# isort: off
 from lior.counting.layout import (
     AGE_BINS, AGE_COUNTS, CONFIDENCES, COUNT_BINS, JOINT, LONGEST_BINS, REST_BINS, SECONDARY, Plan,
 )  # fmt: skip
-from lior.counting.locations import RECENCY_ONE
-from lior.counting.table import SEEN_BITS, Columns, expand
 
 _MOST = 0.999
 _TINY = 1e-9
@@ -63,173 +66,77 @@ class Inputs(NamedTuple):
         return Inputs(*(column[k] for column in self))
 
 
-class Places(NamedTuple):
-    """The positions of a block; ``n`` of them, a whole number of windows."""
-
-    tokens: Tensor
-    """int64 ``(n,)``."""
-    before: Tensor
-    """The last two tokens before each, plus 1; 0 for none; int64 ``(n, 2)``."""
-    fields: Tensor
-    """int64 ``(n, len(FIELDS))``."""
-    cell: Tensor
-    """Cell of the geometric gate, int64 ``(n,)``."""
-    time: Tensor
-    """How many tokens the memory held when each is read, int64 ``(n,)``."""
-    begin: Tensor
-    """The position at which its window begins, int64 ``(n,)``."""
-    valid: Tensor
-    """Which are there at all, bool ``(n,)``."""
-
-
-class Records(NamedTuple):
-    """The counters at the locations of every position, ``R`` of them, by position and pattern."""
-
-    event: Tensor
-    """Position and pattern as ``position * S + pattern``, int64."""
-    column: Tensor
-    """Column of the counter's token, -1 for none, int64."""
-    number: Tensor
-    """Its number in the table of counters, int64."""
-    token: Tensor
-    held: Columns
-
-    def where(self, kept: Tensor) -> Records:
-        """Those that ``kept (R,)`` marks."""
-        some = kept.nonzero()[:, 0]
-        held = Columns(*(column[some] for column in self.held))
-        return Records(self.event[some], self.column[some], self.number[some], self.token[some], held)
-
-
-class Totals(NamedTuple):
-    """Of each location at each position, ``(n, S)``."""
-
-    count: Tensor
-    """Occurrences, int64."""
-    distinct: Tensor
-    """Distinct tokens, int64."""
-    taken: Tensor
-    """Sum of the discounts, float32."""
-    novel: Tensor
-    """Novel occurrences, int64."""
-    novel_taken: Tensor
-    """Sum of their discounts, float32."""
-
-
-def build(
-    plan: Plan, history: History, places: Places, columns: Tensor, alphabet: int, window: int, room: int
-) -> Inputs:
-    """The inputs of all windows of a block.
+def build(plan: Plan, found: Found, places: Places, alphabet: int, window: int, room: int) -> Inputs:
+    """The inputs of all windows of a block, over an alphabet of that size.
 
     Parameters
     ----------
-    columns
-        Column of each token id, -1 outside of the alphabet, int64 ``(V,)``.
     room
         Rounds up how many counters a window reads: 1 for no more than needed, 2 for powers of two.
     """
-    n, patterns = history.location.shape
-    present = (history.made[history.location] < places.begin[:, None]) & places.valid[:, None]
-    records = _records(history, places, columns, present)
-    totals = _totals(plan, records, present)
-    records = records.where(records.column >= 0)
-    longest = _longest(present[:, : plan.nested])
-    log_p = _experts(plan, records, totals, present, alphabet)
-    row, place, estimate = _gates(plan, places, totals, longest)
-    own = torch.arange(patterns, device=present.device) * CONFIDENCES + _confidence(totals) * present
-    target = torch.where(places.valid, columns[places.tokens], -1)
-    joint = _joint(plan, records, totals, n, alphabet)
-    dense = (log_p, present.float(), own, row, place, estimate, target, joint)
-    flat = _flat(plan, records, totals, places, longest, n, alphabet)
+    n, patterns = found.pair.shape
+    present = found.present
+    number = torch.arange(plan.nested, device=present.device)
+    longest = (number * present[:, : plan.nested]).amax(1)
+    row, place, estimate = _gates(plan, places, found, longest)
+    own = torch.arange(patterns, device=present.device) * CONFIDENCES + _confidence(found)[found.pair]
+    record = found.records.pair * alphabet + found.records.column
+    dense = (
+        _experts(plan, found, record, alphabet), present.float(), own, row, place, estimate,
+        places.target, _joint(plan, found, record, alphabet),
+    )  # fmt: skip
+    flat = _flat(plan, found, places, longest, record, alphabet)
     return Inputs(
         *(each.view(-1, window, *each.shape[1:]) for each in dense),
         *_by_window(flat, n // window, window, window * alphabet, room),
     )
 
 
-# --- what is there ---
-
-
-def _records(history: History, places: Places, columns: Tensor, present: Tensor) -> Records:
-    location = history.location.flatten()
-    event, counter = expand(history.begin[location], history.length[location] * present.flatten())
-    before = places.begin[event // present.shape[1]]
-    held = history.at(counter, before)
-    there = (held.count > 0).nonzero()[:, 0]
-    counter, before = counter[there], before[there]
-    held = Columns(*(column[there] for column in held))._replace(recency=history.recency(counter, before))
-    token = history.counters.token[counter]
-    return Records(event[there], columns[token], history.counters.number[counter], token, held)
-
-
-def _totals(plan: Plan, records: Records, present: Tensor) -> Totals:
-    parts = [records.held.count.long(), torch.ones_like(records.event), records.held.novel.long()]
-    for values in (records.held.count, records.held.novel):
-        parts += [(values == k).long() for k in (1, 2)] + [(values >= 3).long()]
-    sums = torch.zeros(present.numel(), len(parts), dtype=torch.int64, device=present.device)
-    sums.index_add_(0, records.event, torch.stack(parts, 1))
-    count, distinct, novel, *classes = sums.view(*present.shape, len(parts)).unbind(-1)
-    d = [float(x) for x in plan.discounts]
-    taken = classes[0] * d[1] + classes[1] * d[2] + classes[2] * d[3]
-    novel_taken = classes[3] * d[5] + classes[4] * d[6] + classes[5] * d[7]
-    return Totals(count, distinct, taken, novel, novel_taken)
-
-
-def _longest(nested: Tensor) -> Tensor:
-    """The longest of the nested contexts ``(n, N)`` that is present, 0 for none."""
-    number = torch.arange(nested.shape[1], device=nested.device)
-    return (number * nested).amax(1)
-
-
-def _confidence(totals: Totals) -> Tensor:
-    n, u = totals.count.contiguous(), totals.distinct.contiguous()
+def _confidence(found: Found) -> Tensor:
+    """A location's confidence, 1 …: how often it was written, how many tokens it knows; 0 for none."""
+    n, u = found.totals.occurrences, found.totals.distinct
     much = torch.bucketize(n, n.new_tensor((1, 2, 4, 8, 20, 80)))
-    return 1 + much * 4 + torch.bucketize(u, u.new_tensor((1, 2, 5)))
+    return (1 + much * 4 + torch.bucketize(u, u.new_tensor((1, 2, 5)))) * (n > 0)
 
 
 # --- experts ---
 
 
-def _experts(plan: Plan, records: Records, totals: Totals, present: Tensor, alphabet: int) -> Tensor:
-    """Log-probabilities of the nested contexts over their chain, of the others less their base, ``(n, S, A)``."""
-    n, patterns = present.shape
-    discounts = torch.from_numpy(plan.discounts).to(present.device)
-    inverse = 1 / totals.count.clamp(min=1).float()
+def _experts(plan: Plan, found: Found, record: Tensor, alphabet: int) -> Tensor:
+    """Log-probabilities ``(n, S, A)``: nested contexts over their chain, others less those of their base."""
+    totals, pair, held = found.totals, found.records.pair, found.records.held
+    discounts = torch.from_numpy(plan.discounts).to(pair.device)
+    inverse = 1 / totals.occurrences.clamp(min=1).float()
     left = (totals.taken * inverse).clamp(max=_MOST)
-    count, recency = records.held.count, records.held.recency.float()
-    above = (count.float() - discounts[count.clamp(max=3)]).clamp(min=0)
-    own = (1 - plan.recent) * inverse.view(-1)[records.event] * above
-    own += plan.recent / RECENCY_ONE * (1 - left.view(-1)[records.event]) * recency
-    p = torch.zeros(n, patterns, alphabet, device=present.device)
-    p.view(-1)[records.event * alphabet + records.column] = own
-    chain, base = _chain(plan, records, totals, present, alphabet)
-    p[:, : plan.nested] += left[:, : plan.nested, None] * chain
-    p[:, plan.nested :] += left[:, plan.nested :, None] * base[:, None]
-    p = p.add_(_TINY).log_()
+    above = (held.occurrences.float() - discounts[held.occurrences.clamp(max=3)]).clamp(min=0)
+    values = (1 - plan.recent) * inverse[pair] * above
+    values += plan.recent / RECENCY_ONE * (1 - left[pair]) * held.recency.float()
+    own = torch.zeros(len(totals.occurrences), alphabet, device=pair.device)
+    own.view(-1)[record] = values
+    p, left = own[found.pair], left[found.pair][:, :, None]
+    chain, base = _chain(plan, found, record, alphabet)
+    p[:, : plan.nested].addcmul_(left[:, : plan.nested], chain)
+    p[:, plan.nested :].addcmul_(left[:, plan.nested :], base[:, None])
+    p.add_(_TINY).log_()
     p[:, plan.nested :] -= base.add(_TINY).log()[:, None]
-    return p * present[:, :, None]
+    return p.mul_(found.present[:, :, None])
 
 
-def _chain(
-    plan: Plan, records: Records, totals: Totals, present: Tensor, alphabet: int
-) -> tuple[Tensor, Tensor]:
-    """Kneser and Ney's continuation distributions under each nested context, and that under all others."""
-    n, patterns = present.shape
-    nested = records.where((records.event % patterns < plan.nested) & (records.held.novel > 0))
-    event = nested.event // patterns * plan.nested + nested.event % patterns
-    discounts = torch.from_numpy(plan.discounts[4:]).to(present.device)
-    inverse = 1 / totals.novel[:, : plan.nested].clamp(min=1).float()
-    left = (totals.novel_taken[:, : plan.nested] * inverse).clamp(max=_MOST)
-    novel = nested.held.novel
-    own = torch.zeros(n, plan.nested, alphabet, device=present.device)
-    values = (novel.float() - discounts[novel.clamp(max=3)]) * inverse.reshape(-1)[event]
-    own.view(-1)[event * alphabet + nested.column] = values
-    has = (totals.novel[:, : plan.nested] > 0)[:, :, None]
-    below = own.new_full((n, alphabet), 1 / alphabet)
+def _chain(plan: Plan, found: Found, record: Tensor, alphabet: int) -> tuple[Tensor, Tensor]:
+    """Kneser and Ney's continuation distributions: under each nested context, and under other patterns."""
+    totals, novel = found.totals, found.records.held.novel
+    discounts = torch.from_numpy(plan.discounts[4:]).to(record.device)
+    inverse = 1 / totals.novel.clamp(min=1).float()
+    left = (totals.novel_taken * inverse).clamp(max=_MOST)
+    own = torch.zeros(len(totals.novel), alphabet, device=record.device)
+    own.view(-1)[record] = (novel.float() - discounts[novel.clamp(max=3)]) * inverse[found.records.pair]
+    left = torch.where(totals.novel > 0, left, 1.0)  # a location without novel ones passes its base on
+    below = own.new_full((len(found.pair), alphabet), 1 / alphabet)
     chain, base = [], below
     for i in range(plan.nested):
         chain.append(below)
-        below = torch.where(has[:, i], left[:, i, None] * below + own[:, i], below)
+        pair = found.pair[:, i]
+        below = left[pair][:, None] * below + own[pair]
         base = below if i <= plan.base else base
     return torch.stack(chain, 1), base
 
@@ -237,17 +144,20 @@ def _chain(
 # --- gates ---
 
 
-def _gates(plan: Plan, places: Places, totals: Totals, longest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows of the gates ``(n, G)``, the place ``(n,)`` and the rows of the secondary estimations ``(n, 3)``."""
+def _gates(plan: Plan, places: Places, found: Found, longest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows of the gates ``(n, G)``, place ``(n,)``, and rows of the secondary estimations ``(n, 3)``."""
     fields, last = places.fields, (places.before[:, 0] - 1) & 255
-    n, u = (each.gather(1, longest[:, None])[:, 0] for each in totals[:2])
+    deepest = found.pair.gather(1, longest[:, None])[:, 0]
+    n, u = found.totals.occurrences[deepest], found.totals.distinct[deepest]
     sure = torch.bucketize(n, n.new_tensor((1, 4)))
     spread = torch.where(u <= 1, sure, torch.where(u <= 2, 3, torch.where(u <= 5, 4, 5)))
     run, column = fields[:, 19].contiguous(), fields[:, 4]
     place = torch.bucketize(run, run.new_tensor((0, 2, 5)))
     start = (column == 1).long()
     pair = mix(mix(torch.full_like(run, 3), places.before[:, 0]), places.before[:, 1])
-    words = torch.nn.functional.pad(totals.count, (0, 3))[:, plan.nested : plan.nested + 3]
+    words = torch.nn.functional.pad(found.totals.occurrences[found.pair], (0, 3))[
+        :, plan.nested : plan.nested + 3
+    ]
     seen = (words > 0).long() + (words > words.new_tensor((8, 3, 2)))
     word = (seen * seen.new_tensor((1, 3, 9))).sum(1)
     values = (
@@ -270,48 +180,56 @@ def _gates(plan: Plan, places: Places, totals: Totals, longest: Tensor) -> tuple
 # --- counters ---
 
 
-def _joint(plan: Plan, records: Records, totals: Totals, n: int, alphabet: int) -> Tensor:
-    """Entry of the joint states of every token, ``(n, J, A)``."""
-    patterns, groups = totals.count.shape[1], len(plan.joint)
-    bits = torch.from_numpy(plan.joint_bit).to(records.event.device)
-    count, total = records.held.count, totals.count.view(-1)[records.event]
-    level = torch.where(2 * count > total, 3, torch.where(count >= 2, 2, 1))
-    cell = records.event // patterns * alphabet + records.column
-    out = cell.new_zeros(groups, n * alphabet)
+def _joint(plan: Plan, found: Found, record: Tensor, alphabet: int) -> Tensor:
+    """Entry of the joint states of every token, int64 ``(n, J, A)``."""
+    n, groups = len(found.pair), len(plan.joint)
+    count, total = found.records.held.occurrences, found.totals.occurrences[found.records.pair]
+    level = torch.zeros(len(found.totals.occurrences), alphabet, dtype=torch.int64, device=record.device)
+    level.view(-1)[record] = torch.where(2 * count > total, 3, torch.where(count >= 2, 2, 1))
+    out = torch.empty(n, groups, alphabet, dtype=torch.int64, device=record.device)
     for q in range(groups):
-        bit = bits[q, records.event % patterns]
-        out[q].index_add_(0, cell, torch.where(bit >= 0, level << bit.clamp(min=0), 0))
-    out += torch.arange(groups, device=bits.device)[:, None] * 4**JOINT
-    return out.view(groups, n, alphabet).transpose(0, 1).contiguous()
+        out[:, q] = q * 4**JOINT
+        for i in np.flatnonzero(plan.joint_bit[q] >= 0):
+            out[:, q] += level[found.pair[:, i]] << int(plan.joint_bit[q, i])
+    return out
+
+
+def _known(plan: Plan, found: Found, record: Tensor, alphabet: int) -> Tensor:
+    """The longest nested context that knows each token, 0 for none, int64 ``(n, A)``."""
+    there = torch.zeros(len(found.totals.occurrences), alphabet, dtype=torch.bool, device=record.device)
+    there.view(-1)[record] = True
+    known = torch.zeros(len(found.pair), alphabet, dtype=torch.int64, device=record.device)
+    for i in range(plan.nested):
+        known.masked_fill_(there[found.pair[:, i]], i)
+    return known
 
 
 def _flat(
-    plan: Plan, records: Records, totals: Totals, places: Places, longest: Tensor, n: int, alphabet: int
+    plan: Plan, found: Found, places: Places, longest: Tensor, record: Tensor, alphabet: int
 ) -> dict[str, Tensor]:
-    """What a window wants to know of every counter, ``(R,)`` each; ``at`` is its position in the block."""
-    patterns = totals.count.shape[1]
-    at, i, count = records.event // patterns, records.event % patterns, records.held.count
-    cell = at * alphabet + records.column
-    nested = i < plan.nested
-    known = torch.zeros(n * alphabet, dtype=torch.int64, device=at.device)
-    known = known.scatter_reduce_(0, cell, torch.where(nested, i, 0), "amax")[cell]
-    most = longest[at]
+    """What a window wants to know of every counter that its positions see; ``at`` is the position."""
+    patterns, (pairs, column, token, number, held) = found.pair.shape[1], found.records
+    length = torch.bincount(pairs, minlength=len(found.totals.occurrences))
+    pair = found.pair.flatten()
+    event, r = expand((length.cumsum(0) - length)[pair], length[pair])
+    at, i = event // patterns, event % patterns
+    known, most = _known(plan, found, record, alphabet).view(-1)[at * alphabet + column[r]], longest[at]
     step = (known > 2).long() + (known > 4) + (known > 6)
-    place = torch.where(
-        nested, (known - i).clamp(max=3) * 3 + (most - i).clamp(max=2), step * 3 + (most - known).clamp(max=2)
-    )
-    rest = (totals.count.view(-1)[records.event] - count).clamp(min=0)
-    bins = torch.bucketize(count, count.new_tensor(_COUNT_ENDS)) * REST_BINS
-    bins = (bins + torch.bucketize(rest, rest.new_tensor(_REST_ENDS))) * 2 + records.held.front
+    nested = (known - i).clamp(max=3) * 3 + (most - i).clamp(max=2)
+    place = torch.where(i < plan.nested, nested, step * 3 + (most - known).clamp(max=2))
+    rest = (found.totals.occurrences[pairs] - held.occurrences).clamp(min=0)
+    count_bin = torch.bucketize(held.occurrences, held.occurrences.new_tensor(_COUNT_ENDS))
+    bins = (count_bin * REST_BINS + torch.bucketize(rest, rest.new_tensor(_REST_ENDS))) * 2 + held.front
     time = places.time[at]
-    age = ((time >> 2) - records.held.seen) & ((1 << SEEN_BITS) - 1)
+    age = ((time >> 2) - held.seen[r]) & ((1 << SEEN_BITS) - 1)
     age_bin = torch.frexp(age.float())[1].clamp(max=AGE_BINS - 1)  # the number of bits
-    hashed = (mix(time, i << 16 | records.token) >> 40) & 0xFFFF
+    hashed = (mix(time, i << 16 | token[r]) >> 40) & 0xFFFF
+    few = held.occurrences.clamp(max=AGE_COUNTS) - 1
     return {
-        "at": at, "column": records.column,
-        "state": i * _PLACED + place * _STATES + bins,
-        "age": i * (AGE_BINS * AGE_COUNTS) + age_bin * AGE_COUNTS + count.clamp(max=AGE_COUNTS) - 1,
-        "counter": records.number, "noise": hashed.float() / 65536,
+        "at": at, "column": column[r],
+        "state": i * _PLACED + place * _STATES + bins[r],
+        "age": i * (AGE_BINS * AGE_COUNTS) + age_bin * AGE_COUNTS + few[r],
+        "counter": number[r], "noise": hashed.float() / 65536,
     }  # fmt: skip
 
 

@@ -60,7 +60,7 @@ class Replay:
         self._graphs: dict[tuple[object, ...], Captured] = {}
 
     def run(self, numbers: Numbers, logit: Tensor, x: Inputs, adapt: bool) -> Tensor:
-        """The distributions ``(K, W, A)`` of consecutive windows, each read after the one before is learned."""
+        """The distributions ``(K, W, A)`` of windows, each read after the one before it was learned."""
         count, size, _, alphabet = x.log_p.shape
         out = x.log_p.new_empty(count, size, alphabet)
         captured = self._captured(numbers, logit, x, adapt) if logit.is_cuda and adapt and count else None

@@ -20,6 +20,7 @@ from lior.counting.locations import COUNTER, FULLEST, SLOT, Packed
 MAX_COUNT, MAX_NOVEL, SEEN_BITS = 65535, 255, 24
 """What the packed form has room for."""
 
+_PACKED = {"occurrences": "count", "novel": "novel", "recency": "recency", "logit": "logit"}
 _AGES = 64
 _SPARE = 1.5
 _MULTIPLIER = locations._MULTIPLIER - (1 << 64)  # of 64 bits, as torch writes them
@@ -28,8 +29,8 @@ _MULTIPLIER = locations._MULTIPLIER - (1 << 64)  # of 64 bits, as torch writes t
 class Columns(NamedTuple):
     """Counters by number, ``(M,)`` each; number 0 stays unused."""
 
-    count: Tensor
-    """Occurrences, int32."""
+    occurrences: Tensor
+    """int32."""
     novel: Tensor
     """Novel occurrences, int32."""
     seen: Tensor
@@ -115,7 +116,7 @@ class Table:
 
     def _reserve(self, size: int) -> None:
         """Have room for so many numbers."""
-        room = len(self.columns.count)
+        room = len(self.columns.occurrences)
         if size > room:
             grown = _columns(int(size * _SPARE), self.device)
             for new, old in zip(grown, self.columns, strict=True):
@@ -135,11 +136,9 @@ class Table:
         seen = counters["seen_low"].astype(np.int64) | counters["seen_high"].astype(np.int64) << 16
         table = cls(device, len(key) + 1)
         order = np.argsort(key)
-        found = Columns(
-            counters["count"], counters["novel"], seen, counters["recency"], counters["logit"], front
-        )
-        for column, values in zip(table.columns, found, strict=True):
-            column[1:] = torch.from_numpy(values[order].astype(np.int64)).to(device, column.dtype)
+        values = {name: counters[source] for name, source in _PACKED.items()} | {"seen": seen, "front": front}
+        for name, column in table.columns._asdict().items():
+            column[1:] = torch.from_numpy(values[name][order].astype(np.int64)).to(device, column.dtype)
         table.keys = torch.from_numpy(key[order]).to(device)
         table.numbers = torch.arange(1, len(key) + 1, device=device)
         return table
@@ -154,13 +153,11 @@ class Table:
         location = torch.repeat_interleave(sizes)
         order = torch.argsort(torch.where(here.front, (ends - sizes)[location] - 0.5, place.double()))
         counters = np.zeros(len(where), COUNTER)
-        fields = here._asdict() | {"token": self.keys & (MAX_VOCAB - 1)}
-        for name, column in fields.items():
-            values = column[order].cpu().numpy()
-            if name == "seen":
-                counters["seen_low"], counters["seen_high"] = values & 0xFFFF, values >> 16
-            elif name != "front":
-                counters[name] = values
+        counters["token"] = (self.keys & (MAX_VOCAB - 1))[order].cpu().numpy()
+        seen = here.seen[order].cpu().numpy()
+        counters["seen_low"], counters["seen_high"] = seen & 0xFFFF, seen >> 16
+        for name, field in _PACKED.items():
+            counters[field] = getattr(here, name)[order].cpu().numpy()
         flat = counters.view(np.uint8).reshape(-1, COUNTER.itemsize)
         return Packed(addresses.cpu().numpy(), sizes.cpu().numpy().astype(np.int32), flat)
 
@@ -181,7 +178,7 @@ class Table:
         addresses, sizes = torch.unique_consecutive(self.keys >> TOKEN_BITS, return_counts=True)
         location = torch.repeat_interleave(sizes)
         total, age = torch.zeros_like(sizes), torch.full_like(sizes, 1 << SEEN_BITS)
-        total.index_add_(0, location, self.columns.count[self.numbers].long())
+        total.index_add_(0, location, self.columns.occurrences[self.numbers].long())
         ages = ((clock >> 2) - self.columns.seen[self.numbers].long()) & ((1 << SEEN_BITS) - 1)
         age.scatter_reduce_(0, location, ages, "amin")
         fresh = (_AGES - 1 - age * _AGES // ((clock >> 2) + 1)).clamp(min=0)
@@ -211,8 +208,8 @@ def expand(begin: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _columns(room: int, device: torch.device) -> Columns:
-    numbers = (torch.zeros(room, dtype=torch.int32, device=device) for _ in range(5))
-    return Columns(*numbers, front=torch.zeros(room, dtype=torch.bool, device=device))
+    kinds = [torch.int32] * 5 + [torch.bool]
+    return Columns(*(torch.zeros(room, dtype=kind, device=device) for kind in kinds))
 
 
 def _capacity(sizes: Tensor) -> Tensor:
