@@ -87,7 +87,7 @@ def build(plan: Plan, found: Found, places: Places, alphabet: int, window: int, 
     )  # fmt: skip
     flat = _flat(plan, found, places, longest, record, alphabet)
     return Inputs(
-        *(each.view(-1, window, *each.shape[1:]) for each in dense),
+        *(each.view(n // window, window, *each.shape[1:]) for each in dense),
         *_by_window(flat, n // window, window, window * alphabet, room),
     )
 

@@ -202,6 +202,7 @@ ALTERNATIVES: dict[str, object] = {
 
 NOT_LEARNING = {
     "device": "where, not what, is computed",
+    "memory.sdm.path": "how, not what, is computed: tests/laws/test_batched.py",
     "data.text": "tested with the command line",
     "data.valid": "tests/learning/test_training.py",
     "data.field": "tests/laws/test_corpus.py",

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lior.counting import addresses, layout, locations
+from lior.counting.batched import Batched, fits
 from lior.counting.engine import AHEAD, Engine, Schedule
 from lior.counting.fields import REACH
 from lior.counting.layout import GATES, JOINT, WIDEST, Learned
@@ -63,7 +64,14 @@ class Sdm:
     recent: float = option(0.3, help="share of recent occurrences in a distribution", low=0.0, high=1.0)
     static_recent: float = option(0.0, help="the same while nothing is written", low=0.0, high=1.0)
     slowest: float = option(0.06, help="least rate at which recent occurrences fade", low=1e-4, high=0.5)
-    window: int = option(4, help="tokens read before they are learned", low=1, high=64)
+    window: int = option(
+        4, help="tokens read before they are learned; 64 is for the batched path", low=1, high=64
+    )
+    path: str = option(
+        "auto",
+        help="how it is computed: stream token by token, batched by windows in torch; auto batches on a GPU",
+        choices=("auto", "stream", "batched"),
+    )
     budget: int = option(0, help="bytes for locations and counters; 0 is no limit", low=0)
     weight_rate: tuple[float, ...] = option((5e-4, 3e-5), help="step size of weights, first and last")
     token_rate: tuple[float, ...] = option((1e-3, 1e-4), help="step size of tokens' weights, first and last")
@@ -75,7 +83,7 @@ class Sdm:
     )
     static_table_rate: tuple[float, ...] = option((1e-3, 2e-4), help="step size of state tables on the tail")
 
-    _engine: Engine = attrs.field(init=False, repr=False, eq=False)
+    _engine: Engine | Batched = attrs.field(init=False, repr=False, eq=False)
     _transcript: Transcript = attrs.field(factory=lambda: Transcript(REACH), init=False, repr=False, eq=False)
     _staged: list[Passage] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _learned: dict[str, Learned] = attrs.field(factory=dict, init=False, repr=False, eq=False)
@@ -91,6 +99,7 @@ class Sdm:
             slowest=self.slowest,
         )  # fmt: skip
         self._engine = Engine(plan, self._address_patterns, window=self.window, budget=self.budget)
+        self._take_path(torch.device("cpu"), None)
         self._learned = {"online": layout.fresh(plan, _VOCAB)}
 
     def _check(self) -> None:
@@ -146,10 +155,35 @@ class Sdm:
         """How sure the mixture is."""
         return (_SURE_BINS,)
 
+    # --- the two engines ---
+
+    def _take_path(self, device: torch.device, alphabet: Tensor | None) -> None:
+        """Have the engine that ``path`` means for a run on ``device``; the memory moves into it.
+
+        ``alphabet`` is what it is to tell apart, if that is known: ``auto`` streams one that is too large.
+        """
+        held = self._engine
+        batched = self.path == "batched"
+        if self.path == "auto" and device.type == "cuda":
+            batched = isinstance(held, Batched) if alphabet is None else fits(alphabet.cpu().numpy())
+        if batched and isinstance(held, Batched) and held.device == device:
+            return
+        if not batched and isinstance(held, Engine):
+            return
+        room = {"window": self.window, "budget": self.budget}
+        self._engine = (
+            Batched(held.plan, held.patterns, **room, device=device)
+            if batched
+            else Engine(held.plan, held.patterns, **room)
+        )
+        if held.clock:
+            self._engine.hold(held.store, held.clock)
+
     # --- writing ---
 
     def stage(self, items: Items) -> None:
         """Hold ``items`` until they are committed."""
+        self._take_path(items.text.tokens.device, None)
         self._staged += passages(items, REACH)
 
     def commit(self) -> int:
@@ -173,7 +207,9 @@ class Sdm:
         self._engine.clear()
         for passage in self._transcript.passages:
             self._engine.write(passage.piece())
-        locations.inherit(self._engine.store, before)
+        after = self._engine.store
+        locations.inherit(after, before)
+        self._engine.hold(after, self._engine.clock)
 
     def discard(self) -> None:
         """Drop the staged items."""
@@ -218,6 +254,7 @@ class Sdm:
         return self._read(query, alphabet, "online", ahead=ahead)
 
     def _read(self, query: Query, alphabet: Tensor, mode: str, *, ahead: int) -> Evidence:
+        self._take_path(alphabet.device, alphabet)
         self._engine.plan = self._engine.plan._replace(recent=self._recent(mode))
         self._widen(alphabet)
         tokens, depth = query.text.tokens.cpu().numpy(), query.text.depth.cpu().numpy()
@@ -233,6 +270,7 @@ class Sdm:
         With ``write`` they are taken in and the online weights learn; without, the memory stands still and
         what is learned is for reading it as it is.
         """
+        self._take_path(alphabet.device, alphabet)
         self._widen(alphabet)
         mode = "online" if write else "static"
         if mode not in self._learned:
@@ -274,7 +312,7 @@ class Sdm:
 
     def snapshot(self) -> State:
         """Transcript, counters in canonical order, and what was learned."""
-        packed = locations.pack(self._engine.store)
+        packed = self._engine.packed()
         state = self._transcript.snapshot() | {"clock": torch.tensor(self._engine.clock)}
         state |= {name: torch.from_numpy(value) for name, value in packed._asdict().items()}
         for mode, learned in self._learned.items():
