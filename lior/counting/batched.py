@@ -40,6 +40,8 @@ class Batched:
     ) -> None:
         self.plan, self.patterns, self.window, self.budget = plan, patterns, window, budget
         self.device = device
+        # Preparing a block takes many small steps; a GPU has better things to do than to wait for them.
+        self._block = BLOCK if budget or device.type != "cuda" else 4 * BLOCK
         self.clock = 0
         self._table = Table(device)
         self._replay = Replay()
@@ -65,7 +67,7 @@ class Batched:
     @torch.no_grad()
     def write(self, piece: Piece) -> None:
         """Count the tokens of ``piece`` without reading them."""
-        for lo, hi in piece.blocks(BLOCK):
+        for lo, hi in piece.blocks(self._block):
             here = stretch(piece.tokens[:hi], piece.depth[:hi], lo, self.patterns, self.clock)
             self._history(here, hi - lo, write=True).keep(self._table)
             self._pass(hi - lo)
@@ -119,7 +121,7 @@ class Batched:
             return np.empty((len(piece.tokens) - piece.start, 0), np.float32)
         columns, numbers = self._columns(alphabet), self._load(learned, rates, alphabet)
         out = []
-        for lo, hi in piece.blocks(BLOCK // self.window * self.window):
+        for lo, hi in piece.blocks(self._block // self.window * self.window):
             now = self.clock if write else self.clock + AHEAD
             here = stretch(piece.tokens[:hi], piece.depth[:hi], lo, self.patterns, now, still=not write)
             if piece.cell is not None:

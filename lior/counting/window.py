@@ -97,8 +97,8 @@ def learn(numbers: Numbers, logit: Tensor, x: Inputs, found: Reading) -> None:
     error = (token.float() - found.first) * told
     _table_steps(numbers, logit, x, found, error, (token.float() - found.final) * told)
     pull = error[:, None] * x.log_p
-    place = torch.arange(len(numbers.token), device=x.place.device) == x.place[:, None]
-    place[:, 0] = True  # the first of the tables is for every place
+    table = torch.arange(len(numbers.token), device=x.place.device)
+    place = (table == x.place[:, None]) | (table == 0)  # the first of the tables is for every place
     steps = place.float().T @ pull.flatten(1)
     numbers.token.view(len(numbers.token), -1).add_(steps * numbers.rates[1])
     gain, present = pull.sum(2), x.present * told

@@ -243,6 +243,20 @@ def test_novel_occurrences_end_where_their_bits_do():
     assert_same_store(one, other)
 
 
+def test_blocks_may_have_any_size():
+    tokens, cells = text(15, 3000), piece(text(15, 3000), cells=True)
+    found = []
+    for size in (2048, 512, 8192):
+        engine, numbers = pair(7)[1]
+        engine._block = size
+        engine.write(piece(tokens))
+        rows = engine.study(cells, ALPHABET, numbers, RATES, write=True)
+        found.append((rows, engine))
+    for rows, engine in found[1:]:
+        assert_close(rows, found[0][0], CLOSE)
+        assert_same_store(engine, found[0][1], logits=2)
+
+
 @LAW
 @given(seed=seeds(), ahead=st.sampled_from((0, 3, 40_000)), chosen=st.lists(st.integers(0, 99), max_size=9))
 def test_reading_is_the_same_and_leaves_everything(seed, ahead, chosen):

@@ -85,25 +85,27 @@ def test_a_captured_window_is_replayed(monkeypatch):
     """The bookkeeping around a graph, with the capture itself stood in for."""
     learned, logit, inputs = captured(piece(text(18)))
     monkeypatch.setattr(replay.Captured, "__init__", fake_capture)
-    runner, graphs = replay.Replay(), []
+    runner = replay.Replay()
     mine, counters = copy.deepcopy((learned, logit))
-    runner._captured(mine, counters, inputs, True)
-    (graph,) = runner._graphs.values()
+    graph = runner.captured(mine, counters, inputs)
     rows = [graph(inputs.window(k)).clone() for k in range(len(inputs.target))]
     expected = replay.Replay().run(learned, logit, inputs, True)
     assert torch.equal(torch.stack(rows), expected)
     assert torch.equal(counters, logit)
     assert all(torch.equal(a, b) for a, b in zip(mine, learned, strict=True))
-    assert runner._captured(mine, counters, inputs, True) is graph, "the same arrays, the same graph"
-    assert runner._captured(mine, counters.clone(), inputs, True) is not graph
-    assert not graphs
+    assert runner.captured(mine, counters, inputs) is graph, "the same arrays, the same graph"
+    few = {name: getattr(inputs, name)[:, :-1] for name in ("cell", "state", "age", "counter", "noise")}
+    fewer = inputs._replace(**few)
+    assert runner.captured(mine, counters, fewer) is not graph
+    assert runner.captured(mine, counters, inputs) is graph
+    assert runner.captured(mine, counters.clone(), inputs) is not graph
 
 
-def fake_capture(self, numbers, logit, like, adapt):
+def fake_capture(self, numbers, logit, like):
     self._x = replay.blank(like)
-    self._final = replay.step(numbers, logit, self._x, adapt)
+    self._final = replay.step(numbers, logit, self._x, True)
     self._graph = Graph()
-    self._graph.again = lambda: self._final.copy_(replay.step(numbers, logit, self._x, adapt))
+    self._graph.again = lambda: self._final.copy_(replay.step(numbers, logit, self._x, True))
 
 
 def test_positions_that_share_a_row_of_weights_move_it_once():
