@@ -2,7 +2,8 @@
 
 The state lives on one device. A block of text is prepared as a whole (:mod:`lior.counting.history`,
 :mod:`lior.counting.inputs`); what is left for each of its windows is short and waits for nothing
-(:mod:`lior.counting.window`). Long windows pay: 64 tokens keep a GPU busy.
+(:mod:`lior.counting.window`). Long windows pay: the number of operations does not depend on their length.
+64 tokens are recommended. On a GPU sums are made in no fixed order, and runs repeat up to rounding.
 """
 
 from __future__ import annotations
