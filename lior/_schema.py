@@ -101,6 +101,9 @@ class StudyConfig:
     tail_passes: int = option(
         2, help="readings of the mixer's tail with the memory as it stands, for static use", low=0
     )
+    noise_passes: int = option(
+        2, help="readings of the tail with errors in half of it, for places the memory does not know", low=0
+    )
 
 
 def plugin_option(name: str, *, help: str) -> Any:

@@ -9,11 +9,11 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior import mixer
+from lior import mixer, noise
 from lior.config import GeometryConfig, MixerConfig
 from lior.corpus import Corpus, gather_contexts
 from lior.geometry.retrieval import Geometry, Window
-from lior.interfaces import Evidence, State, Updater
+from lior.interfaces import Evidence, Items, State, Updater
 from lior.learning import moments
 from lior.model import Model, columns
 from lior.windows import WindowSampler, WindowStream
@@ -207,13 +207,35 @@ def place_cells(model: Model, corpus: Corpus, parts: Split, count: int, *, gener
     model.set_cells(contexts, count, generator=generator)
 
 
+@attrs.frozen
+class Reading:
+    """The tail as it is read once."""
+
+    corpus: Corpus
+    end: int
+    """Where the tail ends in it."""
+    kept: Tensor | None
+    """Which tokens of the tail noise left as they were; ``None`` when there is none."""
+
+
+def _readings(
+    corpus: Corpus, parts: Split, passes: tuple[int, int], generator: Generator
+) -> Iterator[tuple[Reading, float, float]]:
+    """Clean readings of the tail, then those with errors; with the progress of each group, from and to."""
+    for number in range(passes[0]):
+        yield Reading(corpus, parts.train, None), number / passes[0], (number + 1) / passes[0]
+    for number in range(passes[1]):
+        damaged = Reading(*noise.damage(corpus, parts.memory, parts.train, generator=generator))
+        yield damaged, number / passes[1], (number + 1) / passes[1]
+
+
 @torch.no_grad()
 def fit_mixer(
     model: Model,
     corpus: Corpus,
     parts: Split,
     config: MixerConfig,
-    tail_passes: int,
+    passes: tuple[int, int],
     *,
     generator: Generator,
     tick: Tick,
@@ -221,41 +243,62 @@ def fit_mixer(
 ) -> None:
     """Fit everything that weighs evidence on the tail, which the memories have not taken in.
 
-    Adaptive memories study it first, ``tail_passes`` times; the mixer learns from what they say in
-    the last of these, each block before they learn from it.
+    Adaptive memories study it first; the mixer learns from what they say in the last reading, each block
+    before they learn from it.
 
     Parameters
     ----------
+    passes
+        How many times adaptive memories read the tail as it is, and then with errors.
     spent
         Share of the run's time limit that is used up; at 0.8 the fit ends.
     """
+    passes = passes if model.adaptive else (1, 0)
     alphabet = corpus.tokens[: parts.train].long().unique()
     weights, state = model.weights, moments.init(model.weights)
-    passes = tail_passes if model.adaptive else 1
-    begins = range(parts.memory, parts.train, _MIXER_BLOCK)
-    steps = passes * len(begins)
-    for number in range(steps):
-        if number and spent() > _MIXER_SHARE:
-            break
-        begin = begins[number % len(begins)]
-        text, start = corpus.text(begin, min(begin + _MIXER_BLOCK, parts.train), context=model.context)
-        evidence = model.study(model.items(text, start), alphabet, progress=number / steps, write=False)
-        metrics: dict[str, float] = {}
-        if number >= steps - len(begins):
-            chosen = _sample(len(text.tokens) - start, parts, config, generator)
-            given = {
-                name: Evidence(e.log_p[chosen], tuple(g[chosen] for g in e.gates))
-                for name, e in evidence.items()
-            }
-            inputs = model.inputs(text, chosen + start, alphabet, given)
-            targets = columns(alphabet, text.tokens[chosen + start])
-            done = 1 - (steps - number) / len(begins)
-            weights, state, loss = _mixer_steps(
-                weights, state, inputs, targets, config, done, 1 / len(begins), generator
-            )
-            metrics = {"tail_loss": loss}
-        tick("mixer", number + 1, steps, metrics)
+    size, count = parts.train - parts.memory, sum(passes)
+    for number, (reading, first, last) in enumerate(_readings(corpus, parts, passes, generator)):
+        for begin in range(parts.memory, reading.end, _MIXER_BLOCK):
+            if (number or begin > parts.memory) and spent() > _MIXER_SHARE:
+                model.weights = weights
+                return
+            end = min(begin + _MIXER_BLOCK, reading.end)
+            done, share = ((at - parts.memory) / (reading.end - parts.memory) for at in (begin, end))
+            text, start = reading.corpus.text(begin, end, context=model.context)
+            items = model.items(text, start)
+            if reading.kept is not None:
+                items = items._replace(kept=reading.kept[begin - parts.memory : end - parts.memory])
+            evidence = model.study(items, alphabet, progress=first + done * (last - first), write=False)
+            metrics: dict[str, float] = {}
+            if number == count - 1:
+                inputs, targets = _questions(model, items, evidence, alphabet, parts, config, generator)
+                weights, state, loss = _mixer_steps(
+                    weights, state, inputs, targets, config, done, share - done, generator
+                )
+                metrics = {"tail_loss": loss}
+            tick("mixer", round(size * (number + share)), size * count, metrics)
     model.weights = weights
+
+
+def _questions(
+    model: Model,
+    items: Items,
+    evidence: Mapping[str, Evidence],
+    alphabet: Tensor,
+    parts: Split,
+    config: MixerConfig,
+    generator: Generator,
+) -> tuple[mixer.Inputs, Tensor]:
+    """What the mixer is to learn from ``items``: evidence at a sample of them, and the tokens there."""
+    text, start = items.text, items.start
+    chosen = _sample(len(text.tokens) - start, parts, config, generator)
+    if items.kept is not None:
+        chosen = chosen[items.kept[chosen]]
+    given = {
+        name: Evidence(e.log_p[chosen], tuple(g[chosen] for g in e.gates)) for name, e in evidence.items()
+    }
+    inputs = model.inputs(text, chosen + start, alphabet, given)
+    return inputs, columns(alphabet, text.tokens[chosen + start])
 
 
 def _sample(count: int, parts: Split, config: MixerConfig, generator: Generator) -> Tensor:

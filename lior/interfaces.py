@@ -288,6 +288,8 @@ class AdaptiveMemory(MemoryBackend, Protocol):
 
         With ``write`` the items are taken in as they are read, as a compressor does. Without, the memory
         stands still, and what is learned serves :meth:`read`. ``progress`` in [0, 1] sets the step sizes.
+        Items with ``kept`` are of text with errors, never to be written: a memory may learn from the tokens
+        that were kept how to read such text, and must not read clean text worse for it.
         """
 
     def clear(self) -> None:

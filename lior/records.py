@@ -31,6 +31,8 @@ class Items(NamedTuple):
     """Coordinate of each stored token's context, ``(T - start, n)``; ``None`` when no backend uses any."""
     cell: Tensor | None = None
     """Cell of the geometric gate that each coordinate is in, int64 ``(T - start,)``."""
+    kept: Tensor | None = None
+    """Which stored tokens noise left as they were, boolean ``(T - start,)``; ``None`` for clean text."""
 
 
 class Query(NamedTuple):

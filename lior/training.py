@@ -134,7 +134,8 @@ def _fill(
     ):
         model.reset_mixer()
         fitting.fit_mixer(
-            model, text, parts, config.mixer, config.study.tail_passes,
+            model, text, parts, config.mixer,
+            (config.study.tail_passes, config.study.noise_passes),
             generator=generator, tick=tick, spent=spent,
         )  # fmt: skip
     with begin("memory", f"writing the {parts.train - parts.memory:,} tokens of the tail"):

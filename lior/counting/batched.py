@@ -8,17 +8,18 @@ The state lives on one device. A block of text is prepared as a whole (:mod:`lio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lior.counting import inputs, locations, records
 from lior.counting.counters import MAX_VOCAB
-from lior.counting.engine import AHEAD, BLOCK, NO_STEP, PRUNE_TO, Ints, Piece, stretch
+from lior.counting.engine import AHEAD, BLOCK, NO_STEP, PRUNE_TO, Ints, Piece, Read, Sets, nothing, stretch
 from lior.counting.history import History
 from lior.counting.inputs import Inputs
-from lior.counting.layout import DENSE, WIDEST, Learned, Plan, Rates
+from lior.counting.layout import DENSE, TRAIL, WIDEST, Learned, Plan, Rates
 from lior.counting.locations import Packed, Store
 from lior.counting.records import Places
 from lior.counting.replay import Replay
@@ -69,7 +70,7 @@ class Batched:
     def write(self, piece: Piece) -> None:
         """Count the tokens of ``piece`` without reading them."""
         for lo, hi in piece.blocks(self._block):
-            here = stretch(piece.tokens[:hi], piece.depth[:hi], lo, self.patterns, self.clock)
+            here = self._stretch(piece.tokens[:hi], piece.depth[:hi], lo, None)
             self._history(here, hi - lo, write=True).keep(self._table)
             self._pass(hi - lo)
 
@@ -80,62 +81,69 @@ class Batched:
         depth: Ints,
         positions: Ints,
         alphabet: Ints,
-        learned: Learned,
+        learned: Sets,
         *,
         ahead: int,
         cell: Ints | None = None,
-    ) -> NDArray[np.float32]:
-        """Distributions ``(B, A)`` at ``positions`` of a text, ``ahead`` tokens from now; nothing changes.
+    ) -> Read:
+        """What is expected at ``positions`` of a text, ``ahead`` tokens from now; nothing changes.
 
         ``cell (B,)`` is the cell of the geometric gate at each position, 0 without one.
         """
-        out = np.empty((len(positions), len(alphabet)), np.float32)
-        if not out.size:
+        out = nothing(len(positions), len(alphabet))
+        if not out.p.size:
             return out
-        columns, numbers = self._columns(alphabet), self._load(learned, NO_STEP, alphabet)
-        for begin in range(int(positions.min()), int(positions.max()) + 1, BLOCK):
-            end = min(begin + BLOCK, int(positions.max()) + 1)
+        columns, sets = self._columns(alphabet), self._distinct(learned)
+        numbers = self._load(sets, (NO_STEP,) * len(sets), alphabet)
+        lo, hi = int(positions.min()), int(positions.max()) + 1
+        for begin in range(lo, hi, BLOCK):
+            end = min(begin + BLOCK, hi)
             chosen = np.flatnonzero((positions >= begin) & (positions < end))
             if len(chosen):
-                here = stretch(
-                    tokens[:end], depth[:end], begin, self.patterns, self.clock + ahead, still=True
-                )
+                here = self._stretch(tokens[:end], depth[:end], begin, self.clock + ahead)
                 here = Stretch(*(column[positions[chosen] - begin] for column in here))
                 if cell is not None:
                     here = here._replace(cell=cell[chosen])
-                _, x = self._inputs(here, columns, len(alphabet), len(chosen), write=False)
+                _, x, strange = self._inputs(here, columns, sets, len(alphabet), len(chosen), write=False)
                 rows = self._replay.run(numbers, self._table.columns.logit, x, adapt=False)
-                out[chosen] = floor(rows.flatten(0, 1)).cpu().numpy()
+                out.p[chosen] = floor(rows.flatten(0, 1)).cpu().numpy()
+                out.served[chosen] = strange.cpu().numpy()
         return out
 
     @torch.no_grad()
     def study(
-        self, piece: Piece, alphabet: Ints, learned: Learned, rates: Rates, *, write: bool
-    ) -> NDArray[np.float32]:
-        """Distributions ``(B, A)`` of a piece, each window read before ``learned`` moves by it.
+        self, piece: Piece, alphabet: Ints, learned: Sets, rates: tuple[Rates, Rates], *, write: bool
+    ) -> Read:
+        """What is expected in a piece, each window read before ``learned`` moves by it.
 
         ``write`` says whether its tokens are counted as well.
         """
+        out = nothing(len(piece.tokens) - piece.start, len(alphabet))
         if not len(alphabet):
             if write:
                 self.write(piece)
-            return np.empty((len(piece.tokens) - piece.start, 0), np.float32)
-        columns, numbers = self._columns(alphabet), self._load(learned, rates, alphabet)
-        out = []
+            return out
+        columns, sets = self._columns(alphabet), self._distinct(learned)
+        numbers = self._load(sets, rates[: len(sets)], alphabet)
+        found = []
         for lo, hi in piece.blocks(self._block // self.window * self.window):
-            now = self.clock if write else self.clock + AHEAD
-            here = stretch(piece.tokens[:hi], piece.depth[:hi], lo, self.patterns, now, still=not write)
+            now = None if write else self.clock + AHEAD
+            here = self._stretch(piece.tokens[:hi], piece.depth[:hi], lo, now)
+            part = slice(lo - piece.start, hi - piece.start)
             if piece.cell is not None:
-                here = here._replace(cell=piece.cell[lo - piece.start : hi - piece.start])
-            history, x = self._inputs(here, columns, len(alphabet), self.window, write=write)
+                here = here._replace(cell=piece.cell[part])
+            if piece.kept is not None:
+                here = here._replace(tokens=np.where(piece.kept[part], here.tokens, -1))
+            history, x, strange = self._inputs(here, columns, sets, len(alphabet), self.window, write=write)
             rows = self._replay.run(numbers, self._table.columns.logit, x, adapt=True)
-            out.append(floor(rows.flatten(0, 1)[: hi - lo]))
+            found.append((part, rows.flatten(0, 1)[: hi - lo], strange[: hi - lo]))
             if write:
                 history.keep(self._table)
                 self._pass(hi - lo)
-        numbers.put(learned, alphabet)
-        empty = np.empty((0, len(alphabet)), np.float32)
-        return torch.cat(out).cpu().numpy() if out else empty
+        for part, p, strange in found:
+            out.p[part], out.served[part] = floor(p).cpu().numpy(), strange.cpu().numpy()
+        numbers.put(sets, alphabet)
+        return out
 
     def _pass(self, tokens: int) -> None:
         """Note that a block of so many tokens was counted; keep within the budget."""
@@ -143,22 +151,49 @@ class Batched:
         if self.budget and self._table.size() > self.budget:
             self._table.prune(int(self.budget * PRUNE_TO), self.clock)
 
+    def _distinct(self, learned: Sets) -> tuple[Learned, ...]:
+        """The sets that are needed: one, where all places are usual or both are the same."""
+        return learned[:1] if self.plan.strangers >= TRAIL or learned[0] is learned[1] else learned
+
+    def _stretch(self, tokens: Ints, depth: Ints, start: int, clock: int | None) -> Stretch:
+        """``tokens[start:]`` with addresses and fields; without ``clock`` time goes on token by token."""
+        now = self.clock if clock is None else clock
+        return stretch(self.plan, self.patterns, tokens, depth, start, now, still=clock is not None)
+
     def _inputs(
-        self, here: Stretch, column: Tensor, alphabet: int, window: int, *, write: bool
-    ) -> tuple[History, Inputs]:
-        """A stretch in windows; ``column (V,)`` is that of each token id, -1 outside of the alphabet."""
+        self,
+        here: Stretch,
+        column: Tensor,
+        sets: tuple[Learned, ...],
+        alphabet: int,
+        window: int,
+        *,
+        write: bool,
+    ) -> tuple[History, Inputs, Tensor]:
+        """A stretch in windows, and which of its positions are strange.
+
+        ``column (V,)`` is that of each token id, -1 outside of the alphabet.
+        """
         size, pad = len(here.tokens), -len(here.tokens) % window
         padded = Stretch(*(np.pad(c, ((0, pad), *((0, 0),) * (c.ndim - 1))) for c in here))
         history = self._history(padded, size, write=write)
-        _, fields, before, cell, tokens, time = (self._here(c) for c in padded)
+        fields, before, cell, tokens, time = (
+            self._here(c) for c in (padded.fields, padded.before, padded.cell, padded.tokens, padded.time)
+        )
         position = torch.arange(size + pad, device=self.device)
         valid = position < size
         begin = position // window * window if write else torch.zeros_like(position)
-        target = torch.where(valid, column[tokens], -1)
-        places = Places(before, fields, cell, time, begin, valid, target)
+        strange = torch.zeros_like(position)
+        if self.plan.strangers < TRAIL:
+            trail = self._here(padded.trail)
+            unknown = (trail >= 0) & ~history.there(self._table, trail, begin)
+            strange = (unknown.sum(1) > self.plan.strangers).long()
+        target = torch.where(valid & (tokens >= 0), column[tokens.clamp(min=0)], -1)
+        which = strange if len(sets) > 1 else torch.zeros_like(strange)
+        places = Places(before, fields, cell, time, begin, valid, target, which)
         found = records.find(self.plan, history, places, column)
         room = 2 if self.device.type == "cuda" else 1
-        return history, inputs.build(self.plan, found, places, alphabet, window, room)
+        return history, inputs.build(self.plan, found, places, alphabet, window, room), strange
 
     def _history(self, here: Stretch, size: int, *, write: bool) -> History:
         """The counters of a stretch; behind the first ``size`` positions there is nothing."""
@@ -180,9 +215,9 @@ class Batched:
         column[self._here(alphabet)] = torch.arange(len(alphabet), device=self.device)
         return column
 
-    def _load(self, learned: Learned, rates: Rates, alphabet: Ints) -> Numbers:
+    def _load(self, sets: Sequence[Learned], rates: Sequence[Rates], alphabet: Ints) -> Numbers:
         """The learned numbers on the device; in the same arrays as before where they fit, as graphs need."""
-        fresh, held = Numbers.of(learned, rates, alphabet, self.device), self._numbers
+        fresh, held = Numbers.of(sets, rates, alphabet, self.device), self._numbers
         if held is None or any(a.shape != b.shape for a, b in zip(held, fresh, strict=True)):
             self._numbers = fresh
             return fresh

@@ -25,6 +25,9 @@ _DIGEST = _digest()
 
 
 def entry(function: Callable[..., Any]) -> Any:
-    """Compile a function that Python calls, and keep the result for later processes."""
+    """Compile a function that Python calls, and keep the result for later processes.
+
+    It runs without the interpreter's lock: threads may read, or work out addresses, side by side.
+    """
     function.__qualname__ = f"{function.__name__}_{_DIGEST}"
-    return njit(cache=True)(function)
+    return njit(cache=True, nogil=True)(function)

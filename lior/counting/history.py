@@ -153,6 +153,12 @@ class History:
         self._after = torch.from_numpy(after.astype(np.int32)).to(self._device)
         return torch.from_numpy(out.astype(np.int64)).to(self._device)
 
+    def there(self, table: Table, addresses: Tensor, position: Tensor) -> Tensor:
+        """Which of any ``addresses (n, T)`` have a location before ``position (n,)``."""
+        at = torch.searchsorted(self._addresses, addresses).clamp(max=len(self._addresses) - 1)
+        before = self.made[at] < position[:, None]
+        return torch.where(self._addresses[at] == addresses, before, table.runs(addresses)[1] > 0)
+
     def keep(self, table: Table) -> None:
         """Note in the table what the counters hold at the end of the block."""
         counter = torch.arange(len(self.counters.number), device=self._device)

@@ -20,13 +20,17 @@ from lior.counting.table import SEEN_BITS, expand
 
 # isort: off
 from lior.counting.layout import (
-    AGE_BINS, AGE_COUNTS, CONFIDENCES, COUNT_BINS, JOINT, LONGEST_BINS, REST_BINS, SECONDARY, Plan,
+    AGE_BINS, AGE_COUNTS, CONFIDENCES, CONTEXT_BINS, COUNT_BINS, JOINT, LONGEST_BINS, PLACES, REST_BINS,
+    SECONDARY, Plan,
 )  # fmt: skip
 
 _MOST = 0.999
 _TINY = 1e-9
+PLACED = 1 + PLACES
+"""Tables of single tokens' weights in a set: one for every place, then one for each."""
+
 _STATES = COUNT_BINS * REST_BINS * 2
-_PLACED = _STATES * 12
+_PLACED_STATES = _STATES * CONTEXT_BINS
 _COUNT_ENDS = (1, 2, 3, 4, 6, 9, 14, 24, 60)
 _REST_ENDS = (0, 1, 2, 4, 8, 16, 40)
 
@@ -46,6 +50,8 @@ class Inputs(NamedTuple):
     """Which of the tables of single tokens' weights, int64 ``(K, W)``."""
     estimate: Tensor
     """Rows of the three secondary estimations, int64 ``(K, W, 3)``."""
+    which: Tensor
+    """Which set of learned numbers serves each position, int64 ``(K, W)``; all entries are among its own."""
     target: Tensor
     """Column of the token that stands there, -1 for none, int64 ``(K, W)``."""
     joint: Tensor
@@ -79,11 +85,14 @@ def build(plan: Plan, found: Found, places: Places, alphabet: int, window: int, 
     number = torch.arange(plan.nested, device=present.device)
     longest = (number * present[:, : plan.nested]).amax(1)
     row, place, estimate = _gates(plan, places, found, longest)
-    own = torch.arange(patterns, device=present.device) * CONFIDENCES + _confidence(found)[found.pair]
+    which = places.which[:, None]
+    own = (which * patterns + torch.arange(patterns, device=present.device)) * CONFIDENCES
+    own = own + _confidence(found)[found.pair]
     record = found.records.pair * alphabet + found.records.column
     dense = (
-        _experts(plan, found, record, alphabet), present.float(), own, row, place, estimate,
-        places.target, _joint(plan, found, record, alphabet),
+        _experts(plan, found, record, alphabet), present.float(), own, row + which * int(plan.gate_begin[-1]),
+        place + places.which * PLACED, estimate + which * sum(SECONDARY), places.which, places.target,
+        _joint(plan, found, record, alphabet) + which[:, :, None] * (len(plan.joint) * 4**JOINT),
     )  # fmt: skip
     flat = _flat(plan, found, places, longest, record, alphabet)
     return Inputs(
@@ -168,6 +177,7 @@ def _gates(plan: Plan, places: Places, found: Found, longest: Tensor) -> tuple[T
         ((column - 1) // 4).clamp(max=15) * 16 + run.clamp(max=7) * 2 + start,
         (pair >> 20) & 1023,
         places.cell,
+        torch.zeros_like(run),
     )
     rows = [int(b) + values[k] for k, b in zip(plan.gate_kind, plan.gate_begin[:-1], strict=True)]
     row = torch.stack(rows, 1) if rows else fields[:, :0]
@@ -220,15 +230,15 @@ def _flat(
     rest = (found.totals.occurrences[pairs] - held.occurrences).clamp(min=0)
     count_bin = torch.bucketize(held.occurrences, held.occurrences.new_tensor(_COUNT_ENDS))
     bins = (count_bin * REST_BINS + torch.bucketize(rest, rest.new_tensor(_REST_ENDS))) * 2 + held.front
-    time = places.time[at]
+    time, which = places.time[at], places.which[at]
     age = ((time >> 2) - held.seen[r]) & ((1 << SEEN_BITS) - 1)
     age_bin = torch.frexp(age.float())[1].clamp(max=AGE_BINS - 1)  # the number of bits
     hashed = (mix(time, i << 16 | token[r]) >> 40) & 0xFFFF
     few = held.occurrences.clamp(max=AGE_COUNTS) - 1
     return {
         "at": at, "column": column[r],
-        "state": i * _PLACED + place * _STATES + bins[r],
-        "age": i * (AGE_BINS * AGE_COUNTS) + age_bin * AGE_COUNTS + few[r],
+        "state": (which * patterns + i) * _PLACED_STATES + place * _STATES + bins[r],
+        "age": (which * patterns + i) * (AGE_BINS * AGE_COUNTS) + age_bin * AGE_COUNTS + few[r],
         "counter": number[r], "noise": hashed.float() / 65536,
     }  # fmt: skip
 
@@ -257,5 +267,5 @@ def _by_window(
     return tuple(out)
 
 
-_SPREAD = {"state": _PLACED, "age": AGE_BINS * AGE_COUNTS, "counter": 1, "noise": 1}
+_SPREAD = {"state": _PLACED_STATES, "age": AGE_BINS * AGE_COUNTS, "counter": 1, "noise": 1}
 """How many entries the places left over are spread over: those of the first pattern; counter 0 is unused."""

@@ -36,11 +36,16 @@ GATES = {
     "layout": 256,
     "pair": 1024,
     "cell": 0,
+    "always": 1,
 }
 """Gate -> number of its values; ``longest`` has six for each nested order, ``cell`` one for each cell."""
 
 SECONDARY = (256, 4096, 64)
 """Contexts of the three secondary estimations: previous token, the last two, place in word and line."""
+
+
+TRAIL = 64
+"""Contexts before a position of which those that the memory does not know are counted."""
 
 
 class Plan(NamedTuple):
@@ -66,6 +71,8 @@ class Plan(NamedTuple):
     """Share of the recency-aware part in an expert's distribution."""
     slowest: float
     """Least rate of the recent shares."""
+    strangers: int
+    """Most unknown contexts before a position for the first of two sets of learned numbers."""
 
 
 class Learned(NamedTuple):
@@ -139,7 +146,7 @@ def plan(
     return Plan(
         nested, base, parents(patterns), np.array(joint, np.int64).reshape(-1, JOINT), bit,
         np.array([list(GATES).index(g) for g in gates], np.int64), np.cumsum([0, *sizes]).astype(np.int64),
-        np.array([0.0, *discounts, 0.0, *novel_discounts], np.float32), recent, slowest,
+        np.array([0.0, *discounts, 0.0, *novel_discounts], np.float32), recent, slowest, TRAIL,
     )  # fmt: skip
 
 
@@ -212,6 +219,8 @@ class Work(NamedTuple):
     age: NDArray[np.int32]
     joint: NDArray[np.int32]
     """States of each token, ``(W, J, A)``."""
+    which: NDArray[np.int64]
+    """Which of the two sets of learned numbers serves each position, ``(W,)``."""
     log_p: NDArray[np.float32]
     """What the experts say, ``(W, S, A)``."""
     first: NDArray[np.float32]
@@ -248,7 +257,7 @@ def work(plan: Plan, window: int, alphabet: int) -> Work:
         slot=ints(window, s), present=ints(window, s), tally=ints(window, 4), confidence=ints(window, s),
         row=ints(window, g), counter=ints(window, records), column=small(window, records),
         pattern=small(window, records), state=small(window, records), age=small(window, records),
-        joint=small(window, j, a), log_p=floats(window, s, a), first=floats(window, a),
+        joint=small(window, j, a), which=ints(window), log_p=floats(window, s, a), first=floats(window, a),
         final=floats(window, a), bin=small(window, a), share=floats(window, a), estimate=ints(window, 3),
         dense=floats(2 * s + 2, a), n=ints(s + 3, 2), longest=ints(a),
     )  # fmt: skip

@@ -120,7 +120,7 @@ def gate_rows(plan, fields, cell, tokens, work, w):
             value = min((fields[4] - 1) // 4, 15) * 16 + min(run, 7) * 2 + start
         elif kind == 5:
             value = (pair >> 20) & 1023
-        else:
+        elif kind == 6:
             value = cell
         work.row[w, g] = plan.gate_begin[g] + value
     work.estimate[w, 0] = (tokens[0] - 1) & 255

@@ -33,6 +33,8 @@ class Places(NamedTuple):
     """Which are there at all, bool ``(n,)``."""
     target: Tensor
     """Column of the token that stands there, -1 for none, int64 ``(n,)``."""
+    which: Tensor
+    """Which set of learned numbers serves each, int64 ``(n,)``."""
 
 
 class Totals(NamedTuple):

@@ -18,7 +18,7 @@ from torch import Tensor
 from lior.counting import locations, mixture
 from lior.counting.compiled import entry
 from lior.counting.elementary import prefetch
-from lior.counting.layout import CANDIDATES, CONFIDENCES, DENSE
+from lior.counting.layout import CANDIDATES, CONFIDENCES, DENSE, TRAIL
 
 FLOOR = 2e-6
 """Least probability of a token of the alphabet, unless it is large."""
@@ -39,8 +39,10 @@ class Stretch(NamedTuple):
     """The last two tokens before each position, plus 1; 0 for none; ``(B, 2)``."""
     cell: NDArray[np.int64]
     """Cell of the geometric gate, ``(B,)``."""
+    trail: NDArray[np.int64]
+    """Addresses of the base contexts before each position, -1 for none, ``(B, TRAIL)``."""
     tokens: NDArray[np.int64]
-    """The tokens that stand there, ``(B,)``."""
+    """The tokens that stand there, -1 where nothing is to be learned, ``(B,)``."""
     time: NDArray[np.int64]
     """How many tokens the memory held when each is read, ``(B,)``."""
 
@@ -66,7 +68,7 @@ def _columns(store, alphabet, work, w, width, token):
         for s in range(size):
             work.tokens[w, s] = alphabet.tokens[s] % width
         work.size[w] = size
-        work.target[w] = alphabet.column[token]
+        work.target[w] = alphabet.column[token] if token >= 0 else -1
         return
     found = work.columns[1]
     found[:] = -1
@@ -88,13 +90,27 @@ def _columns(store, alphabet, work, w, width, token):
         work.tokens[w, s] %= width
     work.tokens[w, n] = width - 1
     work.size[w] = n + 1
-    work.target[w] = work.columns[0, token] if alphabet.column[token] >= 0 else -1
+    work.target[w] = work.columns[0, token] if token >= 0 and alphabet.column[token] >= 0 else -1
 
 
 @njit
-def read(plan, store, learned, stretch, t, alphabet, work, w, z):
+def _unknown(store, trail):
+    """How many of the addresses ``trail`` have no location; negative ones do not count."""
+    number = 0
+    for address in trail:
+        number += address >= 0 and locations.find(store.slots, address) < 0
+    return number
+
+
+@njit
+def read(plan, store, sets, stretch, t, alphabet, work, w, z):
     """The distribution at position ``t`` of the stretch, into ``work.final[w]``."""
     mixture.look_up(plan, store, stretch.where[t], work, w)
+    which = 0
+    if plan.strangers < TRAIL and _unknown(store, stretch.trail[t]) > plan.strangers:
+        which = 1
+    work.which[w] = which
+    learned = sets[which]
     mixture.gate_rows(plan, stretch.fields[t], stretch.cell[t], stretch.before[t], work, w)
     _columns(store, alphabet, work, w, len(learned.bias), stretch.tokens[t])
     size = work.size[w]
@@ -146,38 +162,53 @@ def _spread(alphabet, work, w, base, out):
 
 
 @njit
-def _learn(plan, store, learned, rates, stretch, begin, end, work, sums):
+def _moves(rates):
+    """Whether there is any step size."""
+    return rates.weight + rates.token + rates.table + rates.logit + rates.bias + rates.secondary > 0
+
+
+@njit
+def _learn(plan, store, sets, rates, stretch, begin, end, work, sums):
     """Move everything learned by the statistics of positions ``begin .. end - 1``."""
-    patterns = len(plan.parent)
     window = end - begin
     gains = sums[:window]
     for w in range(window):
-        if work.target[w] >= 0:
+        here = rates[work.which[w]]
+        if work.target[w] >= 0 and _moves(here):
             mixture.table_steps(
-                store, learned, rates, work.size[w], work.tokens[w], work.target[w],
+                store, sets[work.which[w]], here, work.size[w], work.tokens[w], work.target[w],
                 stretch.time[begin + w], work, w,
             )  # fmt: skip
             mixture.statistics(work, w, gains[w])
         else:
             gains[w, :] = 0
             work.tally[w, 0] = 0
+    for which in range(2):
+        if _moves(rates[which]) and (work.which[:window] == which).any():
+            _weight_steps(plan, sets[which], rates[which], work, which, window, sums)
+
+
+@njit
+def _weight_steps(plan, learned, rates, work, which, window, sums):
+    """Steps of the weights of one set from the positions of the window that it serves."""
+    gains = sums[:window]
     total, squared, times = sums[window], sums[window + 1], sums[window + 2]
     for g in range(len(plan.gate_kind)):
         for w in range(window):
             row = work.row[w, g]
-            seen = False
+            seen = work.which[w] != which
             for v in range(w):
-                seen = seen or work.row[v, g] == row
+                seen = seen or (work.row[v, g] == row and work.which[v] == which)
             if seen:
                 continue
             total[:], squared[:], times[:] = 0, 0, 0
             for v in range(w, window):
-                if work.row[v, g] == row:
+                if work.row[v, g] == row and work.which[v] == which:
                     _gather(work, v, gains[v], total, squared, times)
             mixture.weight_step(
                 learned.gated[row], learned.gated_square[row], total, squared, times, rates.weight
             )
-    _own_steps(learned, rates, window, work, gains, patterns)
+    _own_steps(learned, rates, work, which, window, gains)
 
 
 @njit
@@ -190,11 +221,12 @@ def _gather(work, v, gain, total, squared, times):
 
 
 @njit
-def _own_steps(learned, rates, window, work, gains, patterns):
+def _own_steps(learned, rates, work, which, window, gains):
     """Steps of the weights that depend on each pattern's own confidence."""
+    patterns = len(learned.own)
     sums = np.zeros((3, patterns, CONFIDENCES), np.float32)
     for w in range(window):
-        for a in range(work.tally[w, 0]):
+        for a in range(work.tally[w, 0] if work.which[w] == which else 0):
             i = work.present[w, a]
             c = work.confidence[w, i]
             sums[0, i, c] += gains[w, i]
@@ -220,19 +252,23 @@ def _fetch(plan, store, stretch, t):
 
 
 @entry
-def run(plan, store, learned, rates, stretch, first, alphabet, known, work, sums, adapt, write, out):
+def run(plan, store, sets, rates, stretch, first, alphabet, known, work, sums, adapt, write, out, served):
     """Read a stretch from position ``first`` on, learn from it, take it in; returns where it stopped.
 
     It stops early, at the end of a window, when the store may have no room for the next one.
 
     Parameters
     ----------
+    sets, rates
+        Two sets of learned numbers and their step sizes: for usual places, and for those with more unknown
+        contexts before them than ``plan.strangers``. A set without step size stays as it is.
     known
         How many tokens a location may know at most.
     adapt, write
         Whether to move what is learned, and whether to count the tokens.
-    out
-        Gets the distributions, ``(B, A)``; the windows are as long as ``work`` has room for.
+    out, served
+        Get the distributions, ``(B, A)``, and which of the sets each is of, ``(B,)``; the windows are as long
+        as ``work`` has room for.
     """
     window = len(work.slot)
     z = np.zeros(work.first.shape[1], np.float32)
@@ -246,10 +282,11 @@ def run(plan, store, learned, rates, stretch, first, alphabet, known, work, sums
             _base(store, stretch.where[begin], alphabet, base)
         for t in range(begin, end):
             _fetch(plan, store, stretch, t)
-            read(plan, store, learned, stretch, t, alphabet, work, t - begin, z)
+            read(plan, store, sets, stretch, t, alphabet, work, t - begin, z)
             _spread(alphabet, work, t - begin, base, out[t])
+            served[t] = work.which[t - begin]
         if adapt:
-            _learn(plan, store, learned, rates, stretch, begin, end, work, sums)
+            _learn(plan, store, sets, rates, stretch, begin, end, work, sums)
         if write:
             for t in range(begin, end):
                 _commit(plan, store, stretch, t, slot)

@@ -231,6 +231,30 @@ def study(memory, *documents, write=True, progress=0.3, alphabet=None):
     return torch.cat(said)
 
 
+def test_sdm_learns_from_text_with_errors_without_touching_what_clean_text_taught():
+    memory = studied(Sdm(**FEW, strangers=0))
+    memory.stage(document(0, 1))
+    memory.commit()
+    before = {k: v.clone() for k, v in memory.snapshot().items()}
+    noisy = document(0, 2)
+    noisy = noisy._replace(kept=torch.rand(len(noisy.text.tokens) - noisy.start) < 0.8)
+    memory.study(noisy, LETTERS.unique(), progress=0.5, write=False)
+    after = memory.snapshot()
+    assert all(torch.equal(after[k], v) for k, v in before.items())
+    new = {k for k in after if k not in before}
+    assert new
+    assert all(k.startswith("strange.") for k in new)
+    assert any(not torch.equal(after[k], after[k.replace("strange", "static")]) for k in new)
+    again = Sdm(**FEW, strangers=0)
+    again.restore(after)
+    query = Query(noisy.text, torch.arange(1, len(noisy.text.tokens)), None)
+    said, same = (m.read(query, LETTERS.unique()) for m in (memory, again))
+    assert torch.equal(said.log_p, same.log_p)
+    assert (said.gates[0] >= 8).any(), "the gate tells strange places"
+    with pytest.raises(UsageError, match="errors"):
+        memory.study(noisy, LETTERS.unique(), progress=0.5, write=True)
+
+
 def test_sdm_rewrites_what_comes_before_and_keeps_what_the_counters_learned():
     """A document written before others leads to a second reading; what remains keeps its logits."""
     memory = Sdm(**FEW)

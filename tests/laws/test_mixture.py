@@ -91,8 +91,9 @@ def run(case, rates, *, adapt, alphabet=ALPHABET):
     column = np.full(1 << 16, -1, np.int32)
     column[alphabet] = np.arange(len(alphabet))
     stream.run(
-        plan, case.engine.store, case.learned, rates, case.here, 0, stream.Alphabet(alphabet, column), 256,
-        work, stream.sums(1, len(PATTERNS)), adapt, False, out,
+        plan, case.engine.store, (case.learned,) * 2, (rates,) * 2, case.here, 0,
+        stream.Alphabet(alphabet, column), 256, work, stream.sums(1, len(PATTERNS)), adapt, False, out,
+        np.zeros(1, np.int64),
     )  # fmt: skip
     return torch.from_numpy((out[0].astype(np.float64) - FLOOR) / (1 - len(alphabet) * FLOOR))
 
@@ -261,6 +262,7 @@ class Here(NamedTuple):
     fields: list
     before: list
     cell: int
+    trail: list
     token: int
     time: int
 

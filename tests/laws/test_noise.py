@@ -97,3 +97,30 @@ def trained():
 
     result = lior.train(documents={"a": TEXT}, recipe="fast")
     return result.model, made(TEXT)
+
+
+@LAW
+@given(seed=seeds())
+def test_damage_leaves_half_alone_and_keeps_what_it_says_it_kept(seed):
+    text = made(TEXT * 20, TEXT * 20)
+    lo, hi = 3000, 90_000
+    damaged, end, kept = noise.damage(text, lo, hi, generator=draw(seed))
+    part = damaged.tokens[lo:end]
+    assert len(kept) == len(part)
+    assert torch.equal(damaged.tokens[:lo], text.tokens[:lo])
+    assert torch.equal(damaged.tokens[end:], text.tokens[hi:])
+    assert 0.005 < float((~kept).double().mean()) < 0.1
+    hits = kept.logical_not().nonzero()[:, 0] // 2048
+    assert 0.15 < len(hits.unique()) / (len(kept) // 2048) < 0.85, "some stretches are as they were"
+    # What was kept stands there in the same order.
+    left, all_of_it = bytes(part[kept].tolist()), iter(bytes(text.tokens[lo:hi].tolist()))
+    assert all(byte in all_of_it for byte in left)
+
+
+def test_damage_of_tokens_that_are_not_bytes_takes_tokens_of_the_text():
+    text = corpus.Corpus(torch.arange(300, 20_300, dtype=torch.int32), torch.tensor([0]), ("a",), 20_000)
+    damaged, end, kept = noise.damage(text, 5000, 20_000, generator=draw(1))
+    assert end == 20_000
+    assert torch.equal(damaged.tokens[5000:][kept], text.tokens[5000:20_000][kept])
+    assert 0.02 < float((~kept).double().mean()) < 0.09
+    assert int(damaged.tokens.min()) >= 300

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.counting import layout, locations, stream
+from lior.counting import addresses, layout, locations, stream
 from lior.counting.engine import Engine, Piece, Schedule
 from lior.counting.layout import Rates
 from lior.testing.strategies import LAW, seeds
@@ -50,10 +50,17 @@ def assert_same(one, other):
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
+def both(it):
+    """The same for usual and for strange places."""
+    return it, it
+
+
 def study(seed, window, *, rates=RATES, write=True, tokens=None):
     """A fresh engine that has studied a text: the rows, the engine, what was learned."""
     it, numbers = engine(window), learned()
-    rows = it.study(piece(text(seed) if tokens is None else tokens), ALPHABET, numbers, rates, write=write)
+    rows = it.study(
+        piece(text(seed) if tokens is None else tokens), ALPHABET, both(numbers), both(rates), write=write
+    ).p
     return rows, it, numbers
 
 
@@ -74,8 +81,9 @@ def by_hand(tokens, window):
         if not locations.has_room(it.store, window, len(PATTERNS), it._known):
             it._make_room()
         stream.run(
-            PLAN, it.store, numbers, RATES, here, 0, stream.Alphabet(ALPHABET, column), it._known, work,
-            stream.sums(window, len(PATTERNS)), True, False, rows[begin:end],
+            PLAN, it.store, both(numbers), both(RATES), here, 0, stream.Alphabet(ALPHABET, column),
+            it._known, work, stream.sums(window, len(PATTERNS)), True, False, rows[begin:end],
+            np.zeros(end - begin, np.int64),
         )  # fmt: skip
         assert stream.write(PLAN, it.store, here, 0, it._known) == end - begin
         it.clock += end - begin
@@ -100,9 +108,9 @@ def test_within_a_window_nothing_is_learned(seed, window):
     rows, _, _ = study(seed, window)
     begin = LENGTH // 2 // window * window
     it, numbers = engine(window), learned()
-    it.study(piece(tokens, 0, begin), ALPHABET, numbers, RATES, write=True)
+    it.study(piece(tokens, 0, begin), ALPHABET, both(numbers), both(RATES), write=True)
     still = copy.deepcopy(numbers)
-    alone = it.study(piece(tokens, begin, begin + window), ALPHABET, still, STILL, write=True)
+    alone = it.study(piece(tokens, begin, begin + window), ALPHABET, both(still), both(STILL), write=True).p
     assert_same(rows[begin : begin + window], alone)
 
 
@@ -112,7 +120,7 @@ def test_studying_goes_on_where_it_stopped(window):
     other, theirs = engine(window), learned()
     middle = 5 * 16
     parts = [
-        other.study(part, ALPHABET, theirs, RATES, write=True)
+        other.study(part, ALPHABET, both(theirs), both(RATES), write=True).p
         for part in (piece(tokens, 0, middle), piece(tokens, middle))
     ]
     assert_same(rows, np.concatenate(parts))
@@ -135,7 +143,7 @@ def test_studying_without_writing_leaves_the_store(seed):
     before, clock = locations.pack(it.store), it.clock
     fresh = learned()
     rates = Schedule((1e-3, 1e-4), (1e-3, 1e-4), (1e-3, 1e-4)).at(0.3)
-    it.study(piece(text(seed + 1)), ALPHABET, numbers, rates, write=False)
+    it.study(piece(text(seed + 1)), ALPHABET, both(numbers), both(rates), write=False)
     assert_same(it.store, before)
     assert it.clock == clock
     assert all((getattr(fresh, k) != v).any() for k, v in numbers._asdict().items() if k != "bias" or v.any())
@@ -147,7 +155,7 @@ def test_reading_leaves_everything(seed):
     it, numbers = engine(4), learned()
     it.write(piece(text(seed)))
     before, kept = locations.pack(it.store), copy.deepcopy(numbers)
-    it.read(text(seed + 1), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, numbers, ahead=0)
+    it.read(text(seed + 1), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, both(numbers), ahead=0)
     assert_same(it.store, before)
     assert_same(numbers, kept)
 
@@ -177,7 +185,9 @@ def test_rows_are_distributions(seed, window):
     hot = Rates(weight=1.0, token=0.3, table=0.5, logit=1.0, bias=0.5, secondary=0.5)
     for rates in (RATES, hot):
         rows, it, numbers = study(seed, window, rates=rates)
-        later = it.read(text(seed + 1), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, numbers, ahead=0)
+        later = it.read(
+            text(seed + 1), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, both(numbers), ahead=0
+        ).p
         for p in (rows, later):
             assert (p >= stream.FLOOR / 2).all()
             assert abs(p.astype(np.float64).sum(1) - 1).max() < 1e-5
@@ -188,10 +198,10 @@ def test_rows_are_distributions(seed, window):
 def test_a_row_of_a_batch_is_a_batch_of_one(seed, chosen):
     _, it, numbers = study(seed, 4)
     tokens, depth = text(seed + 1), np.arange(LENGTH)
-    whole = it.read(tokens, depth, np.arange(LENGTH), ALPHABET, numbers, ahead=0)
-    assert_same(it.read(tokens, depth, np.array(chosen), ALPHABET, numbers, ahead=0), whole[chosen])
+    whole = it.read(tokens, depth, np.arange(LENGTH), ALPHABET, both(numbers), ahead=0).p
+    assert_same(it.read(tokens, depth, np.array(chosen), ALPHABET, both(numbers), ahead=0).p, whole[chosen])
     for at in chosen:
-        alone = it.read(tokens[: at + 1], depth[: at + 1], np.array([at]), ALPHABET, numbers, ahead=0)
+        alone = it.read(tokens[: at + 1], depth[: at + 1], np.array([at]), ALPHABET, both(numbers), ahead=0).p
         assert_same(alone, whole[[at]])
 
 
@@ -200,28 +210,30 @@ def test_positions_far_apart_are_read_as_they_are():
     it, numbers = engine(), learned()
     it.write(piece(tokens))
     chosen = np.array([4999, 3, 2500, 2047, 2048])
-    whole = it.read(tokens, np.arange(5000), np.arange(5000), ALPHABET, numbers, ahead=0)
-    assert_same(it.read(tokens, np.arange(5000), chosen, ALPHABET, numbers, ahead=0), whole[chosen])
-    assert it.read(tokens, np.arange(5000), np.arange(0), ALPHABET, numbers, ahead=0).shape == (
+    whole = it.read(tokens, np.arange(5000), np.arange(5000), ALPHABET, both(numbers), ahead=0).p
+    assert_same(it.read(tokens, np.arange(5000), chosen, ALPHABET, both(numbers), ahead=0).p, whole[chosen])
+    assert it.read(tokens, np.arange(5000), np.arange(0), ALPHABET, both(numbers), ahead=0).p.shape == (
         0,
         len(ALPHABET),
     )
 
 
 def test_an_empty_memory_and_a_small_alphabet():
-    rows = engine().read(text(0), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, learned(), ahead=0)
+    rows = engine().read(text(0), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, both(learned()), ahead=0).p
     assert rows == pytest.approx(np.full_like(rows, 1 / len(ALPHABET)), rel=1e-6)
     for window in (1, 16):
         it = engine(window)
-        only = it.study(piece(text(0)), np.array([97]), learned(), RATES, write=True)
+        only = it.study(piece(text(0)), np.array([97]), both(learned()), both(RATES), write=True).p
         assert only == pytest.approx(np.ones((LENGTH, 1)), abs=1e-5)
 
 
 def test_an_empty_alphabet_gives_empty_rows():
     it = engine(4)
     nothing = np.zeros(0, np.int64)
-    assert it.study(piece(text(0)), nothing, learned(), RATES, write=True).shape == (LENGTH, 0)
-    assert it.read(text(0), np.arange(LENGTH), np.arange(LENGTH), nothing, learned(), ahead=0).shape == (
+    assert it.study(piece(text(0)), nothing, both(learned()), both(RATES), write=True).p.shape == (LENGTH, 0)
+    assert it.read(
+        text(0), np.arange(LENGTH), np.arange(LENGTH), nothing, both(learned()), ahead=0
+    ).p.shape == (
         LENGTH,
         0,
     )
@@ -268,21 +280,21 @@ def large(window=4):
 def test_rows_over_a_large_alphabet_are_distributions_and_causal(seed):
     tokens = np.random.default_rng(seed).integers(0, 30, LENGTH) ** 2 % 700
     (it, numbers), (same, theirs) = large(), large()
-    rows = it.study(piece(tokens), LARGE, numbers, RATES, write=True)
+    rows = it.study(piece(tokens), LARGE, both(numbers), both(RATES), write=True).p
     assert (rows > 0).all()
     assert abs(rows.astype(np.float64).sum(1) - 1).max() < 1e-5
     other = tokens.copy()
     other[100:] = 650
-    assert_same(rows[:101], same.study(piece(other), LARGE, theirs, RATES, write=True)[:101])
-    whole = it.read(tokens, np.arange(LENGTH), np.arange(LENGTH), LARGE, numbers, ahead=0)
-    alone = it.read(tokens[:91], np.arange(91), np.array([90]), LARGE, numbers, ahead=0)
+    assert_same(rows[:101], same.study(piece(other), LARGE, both(theirs), both(RATES), write=True).p[:101])
+    whole = it.read(tokens, np.arange(LENGTH), np.arange(LENGTH), LARGE, both(numbers), ahead=0).p
+    alone = it.read(tokens[:91], np.arange(91), np.array([90]), LARGE, both(numbers), ahead=0).p
     assert_same(alone, whole[[90]])
 
 
 def test_tokens_without_a_column_share_the_rest_by_how_often_they_were_seen():
     it, numbers = large()
     it.write(piece(np.array([600, 601] * 5 + [1, 2, 3] * 30 + [1])))
-    (p,) = it.read(np.array([3, 1, 0]), np.arange(3), np.array([2]), LARGE, numbers, ahead=0).astype(
+    (p,) = it.read(np.array([3, 1, 0]), np.arange(3), np.array([2]), LARGE, both(numbers), ahead=0).p.astype(
         np.float64
     )
     assert p.argmax() == 2
@@ -315,7 +327,7 @@ def test_a_long_text_is_written_in_blocks():
         parts.write(piece(tokens, lo, min(lo + 1234, 9000)))
     assert_same(whole.store, parts.store)
     silent = engine(16)
-    silent.study(piece(tokens), ALPHABET, learned(), STILL, write=True)
+    silent.study(piece(tokens), ALPHABET, both(learned()), both(STILL), write=True)
     assert_same(whole.store, silent.store)
 
 
@@ -334,14 +346,14 @@ def test_a_budget_holds_while_a_text_streams_by(studied):
     for lo in range(0, len(tokens), 4000):
         here = piece(tokens, lo, lo + 4000)
         if studied:
-            it.study(here, alphabet, numbers, RATES, write=True)
+            it.study(here, alphabet, both(numbers), both(RATES), write=True)
         else:
             it.write(here)
         assert locations.size(it.store) <= budget
     free.write(piece(tokens))
     assert locations.size(free.store) > 2 * budget, "otherwise nothing was tested"
     assert locations.size(it.store) > 0.5 * budget
-    known = it.read(tokens, np.arange(40_000), np.array([39_999]), alphabet, numbers, ahead=0)
+    known = it.read(tokens, np.arange(40_000), np.array([39_999]), alphabet, both(numbers), ahead=0).p
     assert np.isfinite(known).all()
 
 
@@ -349,7 +361,7 @@ def test_forgetting_all():
     _, it, _ = study(0, 4)
     it.clear()
     assert it.clock == 0
-    rows = it.study(piece(text(0)), ALPHABET, learned(), RATES, write=True)
+    rows = it.study(piece(text(0)), ALPHABET, both(learned()), both(RATES), write=True).p
     assert_same(rows, study(0, 4)[0])
 
 
@@ -358,7 +370,10 @@ def test_a_store_that_is_held_goes_on_like_the_one_it_was_taken_from():
     other, theirs = engine(4), copy.deepcopy(numbers)
     other.hold(locations.unpack(locations.pack(it.store)), it.clock)
     more = text(9)
-    rows = [e.study(piece(more), ALPHABET, n, RATES, write=True) for e, n in ((it, numbers), (other, theirs))]
+    rows = [
+        e.study(piece(more), ALPHABET, both(n), both(RATES), write=True).p
+        for e, n in ((it, numbers), (other, theirs))
+    ]
     assert_same(*rows)
     assert_same(it.store, other.store)
     assert_same(numbers, theirs)
@@ -373,3 +388,81 @@ def test_step_sizes_go_from_the_first_to_the_last_geometrically():
     assert schedule.at(0.5)[:4] == pytest.approx((1e-3, 1e-1, 0.5, 4e-3))
     assert schedule.at(1.0)[:4] == pytest.approx((1e-4, 1e-1, 0.25, 2e-3))
     assert Schedule((1e-2, 1e-4), (1e-1, 1e-1), (1.0, 0.25)).at(0.5).logit == 0
+
+
+# --- strange places ---
+
+CUT = 2
+
+
+def strange_engine(cut=CUT):
+    """An engine whose second set serves behind more than ``cut`` unknown contexts."""
+    it = engine(4)
+    it.write(piece(text(0)))
+    it.plan = it.plan._replace(strangers=cut)
+    return it
+
+
+def other_numbers():
+    """Numbers that predict otherwise than :func:`learned`."""
+    return learned()._replace(bias=np.linspace(-1, 1, 256, dtype=np.float32))
+
+
+def unknown_before(it, tokens, depth, at):
+    """Contexts of the base order that the memory lacks, among those of the 64 positions before one."""
+    known = set(locations.pack(it.store).addresses.tolist())
+    where = addresses.locate(tokens, depth, 0, PATTERNS).where[:, PLAN.base].tolist()
+    return sum(where[at - k] not in known for k in range(1, min(64, depth[at]) + 1))
+
+
+@LAW
+@given(seed=seeds(), cut=st.integers(0, 8))
+def test_the_second_set_serves_where_many_contexts_are_unknown(seed, cut):
+    it, here = strange_engine(cut), np.arange(LENGTH)
+    depth = np.concatenate([here[:70], here[: LENGTH - 70]])
+    tokens = text(seed, letters=b"abc. Qab xyz!?\n")
+    sets = learned(), other_numbers()
+    found = it.read(tokens, depth, here, ALPHABET, sets, ahead=0)
+    usual, strange = (it.read(tokens, depth, here, ALPHABET, both(s), ahead=0).p for s in sets)
+    counted = np.array([unknown_before(it, tokens, depth, t) for t in here])
+    assert_same([found.served], [(counted > cut).astype(np.int64)])
+    assert_same(found.p, np.where(found.served[:, None] == 1, strange, usual))
+    assert not np.array_equal(usual, strange)
+
+
+def test_each_set_learns_where_it_serves_and_a_set_without_step_not_at_all():
+    tokens = text(3, letters=b"abc. Qab xyz!?\n")
+    for rates, moved in (((RATES, RATES), (1, 1)), ((STILL, RATES), (0, 1)), ((RATES, STILL), (1, 0))):
+        it, sets = strange_engine(), (learned(), learned())
+        served = it.study(piece(tokens), ALPHABET, sets, rates, write=False).served
+        assert {0, 1} == set(served)
+        before = learned()
+        for numbers, expected in zip(sets, moved, strict=True):
+            changed = [not np.array_equal(a, b) for a, b in zip(numbers, before, strict=True)]
+            assert any(changed) == expected
+
+
+def test_two_sets_learn_as_two_engines_do_that_keep_only_their_places():
+    """What a set learns is what it would learn alone from the positions that it serves."""
+    tokens = text(4, letters=b"abc. Qab xyz!?\n")
+    rates = RATES._replace(logit=0.0)  # the counters' own logits are shared
+    it, sets = strange_engine(), (learned(), other_numbers())
+    served = it.study(piece(tokens), ALPHABET, sets, both(rates), write=False).served
+    for which, alone in enumerate((learned(), other_numbers())):
+        other = strange_engine(layout.TRAIL)
+        part = piece(tokens)
+        part.kept = served == which
+        other.study(part, ALPHABET, both(alone), both(rates), write=False)
+        assert_same(sets[which], alone)
+
+
+def test_nothing_is_learned_from_tokens_that_noise_changed():
+    it, numbers = engine(4), learned()
+    it.write(piece(text(0)))
+    part = piece(text(1))
+    part.kept = np.zeros(LENGTH, bool)
+    it.study(part, ALPHABET, both(numbers), both(RATES), write=False)
+    assert_same(numbers, learned())
+    part.kept[10] = True
+    it.study(part, ALPHABET, both(numbers), both(RATES), write=False)
+    assert not np.array_equal(numbers.bias, learned().bias)

@@ -178,6 +178,7 @@ ALTERNATIVES: dict[str, object] = {
     "memory.faiss.probes": 2,
     "study.passes": 2,
     "study.tail_passes": 3,
+    "study.noise_passes": 0,
     "memory.sdm.orders": [0, 1, 2, 3, 4, 5],
     "memory.sdm.patterns": ["word", "word-1 word", "2-3", "column 1"],
     "memory.sdm.joint": [],
@@ -189,6 +190,7 @@ ALTERNATIVES: dict[str, object] = {
     "memory.sdm.recent": 0.6,
     "memory.sdm.static_recent": 0.3,
     "memory.sdm.slowest": 0.2,
+    "memory.sdm.strangers": 0,
     "memory.sdm.window": 8,
     "memory.sdm.budget": 100_000,
     "memory.sdm.weight_rate": [1e-3, 1e-3],
@@ -252,7 +254,8 @@ def setting(key: str) -> tuple[dict[str, object], str]:
 
 
 def test_the_path_of_sdm_is_no_matter(cost):
-    costs = [cost(**{"memory.name": "sdm", "memory.sdm.path": path}) for path in ("stream", "batched", "auto")]
+    paths = ("stream", "batched", "auto")
+    costs = [cost(**{"memory.name": "sdm", "memory.sdm.path": path}) for path in paths]
     assert costs[1] == pytest.approx(costs[0], abs=1e-4)
     assert torch.cuda.is_available() or costs[2] == costs[0]
 

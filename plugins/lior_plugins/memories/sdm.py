@@ -9,6 +9,8 @@ that learns while the memory is written: :mod:`lior.counting.mixture`.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import ClassVar
 
 import attrs
@@ -19,9 +21,9 @@ from torch import Tensor
 
 from lior.counting import addresses, layout, locations
 from lior.counting.batched import Batched, fits
-from lior.counting.engine import AHEAD, Engine, Schedule
+from lior.counting.engine import AHEAD, NO_STEP, Engine, Read, Schedule, Sets
 from lior.counting.fields import REACH
-from lior.counting.layout import GATES, JOINT, WIDEST, Learned
+from lior.counting.layout import GATES, JOINT, TRAIL, WIDEST, Learned, Plan
 from lior.counting.locations import Packed
 from lior.counting.transcript import Passage, Transcript, passages
 from lior.errors import UsageError
@@ -64,6 +66,9 @@ class Sdm:
     recent: float = option(0.3, help="share of recent occurrences in a distribution", low=0.0, high=1.0)
     static_recent: float = option(0.0, help="the same while nothing is written", low=0.0, high=1.0)
     slowest: float = option(0.06, help="least rate at which recent occurrences fade", low=1e-4, high=0.5)
+    strangers: int = option(
+        2, help=f"unknown contexts among the last {TRAIL} that still are usual", low=0, high=TRAIL
+    )
     window: int = option(
         4, help="tokens read before they are learned; 64 is for the batched path", low=1, high=64
     )
@@ -98,7 +103,7 @@ class Sdm:
             discounts=self.discounts, novel_discounts=self.novel_discounts, recent=self.recent,
             slowest=self.slowest,
         )  # fmt: skip
-        self._engine = Engine(plan, self._address_patterns, window=self.window, budget=self.budget)
+        self._engine = self._made(plan, None)
         self._take_path(torch.device("cpu"), None)
         self._learned = {"online": layout.fresh(plan, _VOCAB)}
 
@@ -152,8 +157,8 @@ class Sdm:
         return (*(f"1-{m}" if m else "" for m in self.orders), *self.patterns)
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """How sure the mixture is."""
-        return (_SURE_BINS,)
+        """How sure the mixture is, and whether it is in a strange place."""
+        return (2 * _SURE_BINS,)
 
     # --- the two engines ---
 
@@ -170,14 +175,16 @@ class Sdm:
             return
         if not batched and isinstance(held, Engine):
             return
-        room = {"window": self.window, "budget": self.budget}
-        self._engine = (
-            Batched(held.plan, held.patterns, **room, device=device)
-            if batched
-            else Engine(held.plan, held.patterns, **room)
-        )
+        self._engine = self._made(held.plan, device if batched else None)
         if held.clock:
             self._engine.hold(held.store, held.clock)
+
+    def _made(self, plan: Plan, device: torch.device | None) -> Engine | Batched:
+        """The streaming engine, or with a device the batched one; with nothing in it."""
+        room = {"window": self.window, "budget": self.budget}
+        if device is None:
+            return Engine(plan, self._address_patterns, **room, threads=torch.get_num_threads())
+        return Batched(plan, self._address_patterns, **room, device=device)
 
     # --- writing ---
 
@@ -255,43 +262,56 @@ class Sdm:
 
     def _read(self, query: Query, alphabet: Tensor, mode: str, *, ahead: int) -> Evidence:
         self._take_path(alphabet.device, alphabet)
-        self._engine.plan = self._engine.plan._replace(recent=self._recent(mode))
         self._widen(alphabet)
+        sets = self._enter("strange" if mode == "static" and "strange" in self._learned else mode)
         tokens, depth = query.text.tokens.cpu().numpy(), query.text.depth.cpu().numpy()
-        rows = self._engine.read(
+        found = self._engine.read(
             tokens.astype(np.int64), depth.astype(np.int64), query.positions.cpu().numpy(),
-            alphabet.cpu().numpy(), self._learned[mode], ahead=ahead, cell=self._cells(query.cell),
+            alphabet.cpu().numpy(), sets, ahead=ahead, cell=self._cells(query.cell),
         )  # fmt: skip
-        return _evidence(rows, alphabet)
+        return _evidence([found], alphabet)
 
     def study(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
         """Read ``items``, each window before it is learned.
 
         With ``write`` they are taken in and the online weights learn; without, the memory stands still and
-        what is learned is for reading it as it is.
+        what is learned is for reading it as it is; from text with errors, for reading places whose past the
+        memory does not know.
         """
+        if write and items.kept is not None:
+            raise UsageError("items with errors are not to be written")
         self._take_path(alphabet.device, alphabet)
         self._widen(alphabet)
-        mode = "online" if write else "static"
-        if mode not in self._learned:
-            self._learned[mode] = _copy(self._learned["online"])
-        self._engine.plan = self._engine.plan._replace(recent=self._recent(mode))
-        rates = self._schedule(mode).at(progress)
-        found = [np.empty((0, len(alphabet)), np.float32)]
-        cells, done = self._cells(items.cell), 0
+        mode = "online" if write else "static" if items.kept is None else "strange"
+        sets = self._enter(mode)
+        here = self._schedule(mode).at(progress)
+        rates = (NO_STEP if mode == "strange" else here, here)
+        found: list[Read] = []
+        cells, read = self._cells(items.cell), 0
         for passage in passages(items, REACH):
             piece = passage.piece()
             if cells is not None:
-                piece.cell = cells[done : done + len(piece.tokens) - piece.start]
-                done += len(piece.cell)
+                piece.cell = cells[read : read + len(piece.tokens) - piece.start]
+            if items.kept is not None:
+                piece.kept = items.kept.cpu().numpy()[read : read + len(piece.tokens) - piece.start]
+            read += len(piece.tokens) - piece.start
             if write:
                 if not self._transcript.follows(passage):
                     raise UsageError("a memory studies its documents in order, each once")
                 self._transcript.add(passage)
-            found.append(
-                self._engine.study(piece, alphabet.cpu().numpy(), self._learned[mode], rates, write=write)
-            )
-        return _evidence(np.concatenate(found), alphabet)
+            found.append(self._engine.study(piece, alphabet.cpu().numpy(), sets, rates, write=write))
+        return _evidence(found, alphabet)
+
+    def _enter(self, mode: str) -> Sets:
+        """The two sets of learned numbers for a mode, made of those of the mode before when they are new."""
+        for before, name in itertools.pairwise(_MODES[: _MODES.index(mode) + 1]):
+            if name not in self._learned:
+                self._learned[name] = _copy(self._learned[before])
+        strange = mode == "strange"
+        self._engine.plan = self._engine.plan._replace(
+            recent=self._recent(mode), strangers=self.strangers if strange else TRAIL
+        )
+        return self._learned["static" if strange else mode], self._learned[mode]
 
     def _cells(self, cell: Tensor | None) -> NDArray[np.int64] | None:
         return None if cell is None else cell.cpu().numpy() % self.cells
@@ -301,7 +321,7 @@ class Sdm:
         self._learned = {mode: layout.widen(learned, vocab) for mode, learned in self._learned.items()}
 
     def _recent(self, mode: str) -> float:
-        return self.static_recent if mode == "static" and "static" in self._learned else self.recent
+        return self.recent if mode == "online" else self.static_recent
 
     def _schedule(self, mode: str) -> Schedule:
         if mode == "online":
@@ -332,15 +352,19 @@ class Sdm:
         }
 
 
+_MODES = ("online", "static", "strange")
+"""What numbers are learned for: a memory that grows, one that stands still, and that on strange text."""
 _SURE_BINS = 8
 _VOCAB = 256
 """Tokens that the learned tables have room for at first."""
 
 
-def _evidence(rows: np.ndarray, alphabet: Tensor) -> Evidence:
+def _evidence(found: Sequence[Read], alphabet: Tensor) -> Evidence:
+    rows = np.concatenate([np.empty((0, len(alphabet)), np.float32), *(each.p for each in found)])
+    served = np.concatenate([np.empty(0, np.int64), *(each.served for each in found)])
     log_p = torch.from_numpy(rows).log_()
     top = log_p.amax(1).exp() if rows.shape[1] else torch.zeros(len(rows))
-    sure = (top * _SURE_BINS).long().clamp(max=_SURE_BINS - 1)
+    sure = (top * _SURE_BINS).long().clamp(max=_SURE_BINS - 1) + _SURE_BINS * torch.from_numpy(served)
     device = alphabet.device
     return Evidence(log_p[:, None].to(device), (sure.to(device),))
 
