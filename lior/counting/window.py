@@ -134,9 +134,10 @@ def _table_steps(
     numbers.age.view(-1).index_add_(0, x.age, step)
     numbers.bias.index_add_(0, x.which, rates[:, 4:5] * error)
     # A logit moves by whole units of its grid, so that the steps of a window add up whatever their order.
+    # Only where it would leave its 16 bits the streaming path differs: it clips each step, this their sum.
     held, step = logit[x.counter], rates[:, 3:4] * LOGIT_ONE * error
     step = torch.nn.functional.pad(step.flatten(), (0, 1))[x.cell]
-    moved = (held.float() + step + x.noise).clamp(*_LOGIT_ENDS).floor().int()
+    moved = (held.float() + step + x.noise).floor().int()
     logit.index_add_(0, x.counter, (moved - held) * (step != 0))
     logit[x.counter] = logit[x.counter].clamp(*_LOGIT_ENDS)
 

@@ -197,6 +197,27 @@ def test_a_memory_that_stands_still(length):
 
 
 @pytest.mark.parametrize("write", [False, True])
+def test_logits_end_where_their_bits_do(write):
+    """Near the ends of 16 bits; where the memory stands still they do not move, however large.
+
+    In longer windows the order of steps matters there: one path clips each of them, the other their sum.
+    """
+    both = pair(1 if write else 16)
+    both[0][0].write(piece(text(31, 300)))
+    store = both[0][0].store
+    ends = np.random.default_rng(0).choice([-32768, -32760, 32700, 32767], len(store.counters))
+    store.counters["logit"] = ends
+    both[1][0].hold(store, both[0][0].clock)
+    rates = RATES._replace(logit=0.5 if write else 0.0)
+    rows = [study(e, piece(text(32, 300)), ALPHABET, n, rates, write=write) for e, n in both]
+    assert_close(*rows, CLOSE)
+    assert_same_store(both[0][0], both[1][0], logits=2 if write else 0)
+    logits = contents(both[1][0].packed())[-1]["logit"]
+    assert logits.max() == 32767
+    assert set(logits) <= {*ends.tolist()} or write
+
+
+@pytest.mark.parametrize("write", [False, True])
 @pytest.mark.parametrize("rates", [(NO_STEP, RATES), (RATES, RATES)])
 @pytest.mark.parametrize(("strangers", "length"), [(0, 1), (3, 16), (63, 64)])
 def test_two_sets_of_numbers(strangers, length, rates, write):
