@@ -58,6 +58,19 @@ def test_an_empty_window_changes_nothing():
         assert torch.equal(a, b)
 
 
+def test_logits_without_a_step_size_stay_where_they_are():
+    """Also where the noise that rounds a step would be enough in float32."""
+    learned, logit, inputs = captured(piece(text(17)))
+    learned.rates[:, 3] = 0
+    inputs.noise.fill_(0.9999)
+    logit.fill_(32000)
+    replay.step(learned, logit, inputs.window(1), True)
+    assert (logit == 32000).all()
+    learned.rates[:, 3] = 0.02
+    replay.step(learned, logit, inputs.window(1), True)
+    assert (logit != 32000).any()
+
+
 def test_learned_numbers_stay_in_the_same_arrays():
     """A captured graph works on the very arrays that it was captured with."""
     engine, numbers = pair(16)[1]

@@ -215,6 +215,16 @@ def test_a_budget_is_kept_as_the_streaming_engine_keeps_it():
     assert 0.5 * budget < other._table.size()
 
 
+def test_a_budget_holds_while_a_text_is_studied():
+    budget, tokens = 200_000, np.random.default_rng(1).choice(np.arange(97, 123), 9000)
+    engine, numbers = pair(64, budget=budget)[1]
+    rows = study(engine, piece(tokens), np.arange(97, 123), numbers, RATES)
+    assert np.abs(rows.sum(1) - 1).max() < 1e-5
+    assert 0.5 * budget < engine._table.size() <= budget
+    assert engine.clock == 9000
+    assert (contents(engine.packed())[-1]["count"] > 0).all()
+
+
 def test_what_is_worth_more_is_kept():
     """The locations that one pruning keeps are those of the streaming engine, but for a share of one age."""
     tokens = text(14, 6000, bytes(range(97, 123)))
