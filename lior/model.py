@@ -97,8 +97,9 @@ class Model:
     def reset_mixer(self) -> None:
         """Let the mixer begin anew: an average of the adaptive memories, or else of all experts."""
         sizes = tuple(n for m in self.memories.values() for n in m.gate_sizes(self.tokenizer.vocab))
-        cells = 0 if self.cells is None else len(self.cells)
         names = [name for name, m in self.memories.items() for _ in m.experts]
+        # Where to trust which expert is no question when there is one.
+        cells = 0 if self.cells is None or len(names) == 1 else len(self.cells)
         strong = [i for i, name in enumerate(names) if name in self.adaptive]
         self.weights = mixer.init(len(names), sizes, cells, device=self.device, strong=strong)
 
@@ -183,7 +184,7 @@ class Model:
 
     def _cell_weights(self, z: Tensor | None) -> Tensor | None:
         """The geometric gate: which centres the query's own cost is lowest to, ``(B, J)``."""
-        if self.cells is None or z is None or self._scorer is None:
+        if self.cells is None or z is None or self._scorer is None or "cells" not in self.weights:
             return None
         queries, centres = (
             self._scorer.features(z, query=True),
@@ -195,9 +196,8 @@ class Model:
         """The nearest centre, ``(B,)``; in float64, so that the number of questions does not matter."""
         if self.cells is None or z is None or self._exact_scorer is None:
             return None
-        queries = self._exact_scorer.features(z.double(), query=True)
         centres = self._exact_scorer.features(self.cells.double(), query=False)
-        return self._exact_scorer.scores(queries, centres).argmax(1)
+        return self._exact_scorer.nearest(z.double(), centres)
 
     @torch.no_grad()
     def log_probs(self, text: Text, positions: Tensor) -> Tensor:

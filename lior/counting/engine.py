@@ -29,7 +29,7 @@ What was written last is then a little old, as it is for most of the text that f
 
 BLOCK = 2048
 """Most tokens that are prepared at once; the budget is seen to after each block."""
-PRUNE_TO = 0.8
+PRUNE_TO = 0.92
 
 NO_STEP = Rates(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lior.counting import locations
 from lior.counting.counters import MAX_VOCAB, TOKEN_BITS
-from lior.counting.locations import COUNTER, FULLEST, SLOT, Packed
+from lior.counting.locations import COUNTER, FULLEST, SLOT, SLOT_COST, Packed
 
 MAX_COUNT, MAX_NOVEL, SEEN_BITS = 65535, 255, 24
 """What the packed form has room for."""
@@ -185,7 +185,7 @@ class Table:
         worth = (total - 1).clamp(max=3) * _AGES + fresh
         slot = (addresses * _MULTIPLIER >> 32) & 0xFFFFFFFF  # the order of an open-addressed table
         order = ((worth + 1 << 32) - slot).argsort(descending=True)
-        cost = (16 + 12 * _capacity(sizes))[order].cumsum(0)
+        cost = (SLOT_COST + COUNTER.itemsize * _capacity(sizes))[order].cumsum(0)
         kept = torch.zeros_like(sizes, dtype=torch.bool)
         kept[order] = cost <= keep
         self._select(kept[location])

@@ -212,11 +212,22 @@ class Retrieval:
         self._product = sub(state, "product")
         self._medium = sub(state, "rsource")
 
+    def nearest(self, z: Tensor, items: Features) -> Tensor:
+        """The item of the highest score to each of ``z (N, n)``, int64 ``(N,)``.
+
+        A query's own resilience scales all its scores alike; it is not worked out.
+        """
+        f = self._lift(z @ self.root.T, query=True)
+        return self.scores(Features(f, (f * f).sum(1), None), items).argmax(1)
+
+    def _lift(self, y: Tensor, *, query: bool) -> Tensor:
+        return self.geometry.product.lift(self._product, y, query=query)
+
     def side(self, z: Tensor, *, query: bool) -> _Side:
         """Everything the forward pass needs of coordinates ``z (N, n)``."""
         geometry = self.geometry
         y = z @ self.root.T
-        f = geometry.product.lift(self._product, y, query=query)
+        f = self._lift(y, query=query)
         here = geometry.resilience_at == "both" or (geometry.resilience_at == "query") == query
         resilience = geometry.rsource.resilience(self._medium, z, self.form) if here else None
         return _Side(z, y, Features(f, (f * f).sum(1), resilience))

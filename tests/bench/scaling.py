@@ -1,4 +1,4 @@
-"""Seconds of training against the size of the text: `python -m tests.bench.scaling [RECIPE ...]`.
+"""Seconds and memory against the size of the text: `python -m tests.bench.scaling [RECIPE | MEGABYTES ...]`.
 
 The text is the source code of Python's standard library, cut to size. Each
 size is trained in a process of its own; linear growth means that seconds per
@@ -51,18 +51,25 @@ def seconds(recipe: str, size: float) -> dict[str, float]:
             [sys.executable, *map(str, command)], capture_output=True, text=True, check=True
         )
     summary = json.loads(done.stdout.splitlines()[-1])
-    return {**summary["seconds"], "peak_rss_bytes": summary["peak_rss_bytes"]}
+    kept = ("peak_rss_bytes", "val_bytes", "val_bits_per_byte")
+    return {**summary["seconds"], **{key: summary[key] for key in kept}}
 
 
-def main(recipes: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Print a table."""
-    for recipe in recipes or ["fast", "default"]:
-        print(f"recipe {recipe}\n  MB  total s  s/MB  memory s  geometry s  mixer s  validate s  peak MiB")
-        for size in SIZES:
+    sizes = [float(a) for a in arguments if a[0].isdigit()]
+    for recipe in [a for a in arguments if not a[0].isdigit()] or ["fast", "default"]:
+        print(
+            f"recipe {recipe}\n  MB  total s  s/MB  memory s  geometry s  mixer s  validate s  peak MiB",
+            end="",
+        )
+        print("  validated bytes/s  bits/byte")
+        for size in sizes or SIZES:
             s = seconds(recipe, size)
             stages = "  ".join(f"{s[k]:8.1f}" for k in ("memory", "geometry", "mixer", "validate"))
             peak = s["peak_rss_bytes"] / 2**20
-            print(f"{size:4.2f}  {s['total']:7.1f}  {s['total'] / size:4.1f}  {stages}  {peak:,.0f}")
+            print(f"{size:4.2f}  {s['total']:7.1f}  {s['total'] / size:4.1f}  {stages}  {peak:,.0f}", end="")
+            print(f"  {s['val_bytes'] / s['validate']:,.0f}  {s['val_bits_per_byte']:.4f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -240,6 +240,26 @@ def test_the_geometric_gate_is_a_softmax_over_the_centres():
     assert gate.std(0).min() > 0.01, "contexts differ in whom they trust"
 
 
+def test_a_cell_is_the_centre_of_least_cost_whatever_the_query_s_resilience():
+    model, text, at = trained(), whole(corpus_of(words(2))), torch.arange(30)
+    z, form = model.coordinates(text, at).double(), model._exact_scorer.form
+    v = z[:, None] - model.cells.double()[None]
+    assert torch.equal(model.query(text, at).cell, metric.quad(form, v).argmin(1))
+    scorer = model._exact_scorer
+    scores = scorer.scores(scorer.features(z, query=True), scorer.features(model.cells.double(), query=False))
+    assert torch.equal(model.query(text, at).cell, scores.argmax(1))
+
+
+def test_a_lone_expert_needs_no_geometric_gate_of_the_mixer():
+    model = trained()
+    assert "cells" in model.weights
+    model.memories = {"sdm": Sdm(orders=(0, 1), patterns=(), joint=(), base_order=1)}
+    model.reset_mixer()
+    assert "cells" not in model.weights
+    text = whole(corpus_of(words(2)))
+    assert model.inputs(text, torch.arange(9), model.alphabet).cells is None
+
+
 def test_predicting_changes_nothing():
     model = trained()
     text = whole(corpus_of(words(2)))

@@ -241,4 +241,4 @@ def test_what_is_worth_more_is_kept():
     shared = mine.keys() & theirs.keys()
     assert all(mine[address] == theirs[address] for address in shared)
     assert len(shared) > 0.97 * len(mine.keys() | theirs.keys())
-    assert 0.95 * keep < other._table.size() <= keep
+    assert 0.95 * keep < other._table.size() < 1.01 * keep, "a slot is counted as whole bytes"
