@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lior.counting import addresses, layout, locations, stream
 from lior.counting.counters import MAX_VOCAB
 from lior.counting.layout import TRAIL, Learned, Plan, Rates, Work
-from lior.counting.locations import Store
+from lior.counting.locations import Packed, Store
 from lior.counting.stream import Alphabet, Stretch
 
 AHEAD = 1 << 15
@@ -27,8 +27,9 @@ AHEAD = 1 << 15
 What was written last is then a little old, as it is for most of the text that follows.
 """
 
-_BLOCK = 2048
-_PRUNE_TO = 0.92
+BLOCK = 2048
+"""Most tokens that are prepared at once; the budget is seen to after each block."""
+PRUNE_TO = 0.92
 
 NO_STEP = Rates(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -67,7 +68,8 @@ class Read(NamedTuple):
     """Which of the two sets each comes from, ``(B,)``."""
 
 
-def _nothing(positions: int, alphabet: int) -> Read:
+def nothing(positions: int, alphabet: int) -> Read:
+    """Room for what is expected at so many positions."""
     return Read(np.empty((positions, alphabet), np.float32), np.zeros(positions, np.int64))
 
 
@@ -113,9 +115,13 @@ class Engine:
         self.store, self.clock = store, clock
         self._known = int(store.counters["token"][: store.used[1]].max(initial=0)) + 1
 
+    def packed(self) -> Packed:
+        """The memory in canonical order."""
+        return locations.pack(self.store)
+
     def write(self, piece: Piece) -> None:
         """Count the tokens of ``piece`` without reading them."""
-        for lo, hi, here in self._stretches(piece, _BLOCK, None):
+        for lo, hi, here in self._stretches(piece, BLOCK, None):
             first = 0
             self._expect(here)
             while (first := stream.write(self.plan, self.store, here, first, self._known)) < hi - lo:
@@ -137,14 +143,14 @@ class Engine:
 
         ``cell (B,)`` is the cell of the geometric gate at each position, 0 without one.
         """
-        out = _nothing(len(positions), len(alphabet))
+        out = nothing(len(positions), len(alphabet))
         if not out.p.size:
             return out
         known = self._columns(alphabet)
         lo, hi = int(positions.min()), int(positions.max()) + 1
 
         def block(begin: int, work: Work) -> None:
-            end = min(begin + _BLOCK, hi)
+            end = min(begin + BLOCK, hi)
             chosen = np.flatnonzero((positions >= begin) & (positions < end))
             if not len(chosen):
                 return
@@ -152,14 +158,14 @@ class Engine:
             here = Stretch(*(column[positions[chosen] - begin] for column in here))
             if cell is not None:
                 here = here._replace(cell=cell[chosen])
-            rows = _nothing(len(chosen), len(alphabet))
+            rows = nothing(len(chosen), len(alphabet))
             stream.run(
                 self.plan, self.store, learned, (NO_STEP, NO_STEP), here, 0, known, self._known,
                 work, self._sums(1), False, False, *rows,
             )  # fmt: skip
             out.p[chosen], out.served[chosen] = rows
 
-        begins = range(lo, hi, _BLOCK)
+        begins = range(lo, hi, BLOCK)
         threads = min(self.threads, len(begins))
         rooms = [self._room(1, len(alphabet), number) for number in range(threads)]
 
@@ -181,13 +187,13 @@ class Engine:
 
         ``write`` says whether its tokens are counted as well.
         """
-        out = _nothing(len(piece.tokens) - piece.start, len(alphabet))
+        out = nothing(len(piece.tokens) - piece.start, len(alphabet))
         if not len(alphabet):
             if write:
                 self.write(piece)
             return out
         known, work = self._columns(alphabet), self._room(self.window, len(alphabet))
-        size = _BLOCK // self.window * self.window
+        size = BLOCK // self.window * self.window
         for lo, hi, here in self._stretches(piece, size, None if write else self.clock + AHEAD):
             if piece.cell is not None:
                 here = here._replace(cell=piece.cell[lo - piece.start : hi - piece.start])
@@ -214,7 +220,7 @@ class Engine:
         """Note that a block of so many tokens was counted; keep within the budget."""
         self.clock += tokens
         if self.budget and locations.size(self.store) > self.budget:
-            self.store = locations.prune(self.store, int(self.budget * _PRUNE_TO), self.clock)
+            self.store = locations.prune(self.store, int(self.budget * PRUNE_TO), self.clock)
 
     def _make_room(self) -> None:
         writes = self.window * len(self.plan.parent)
@@ -238,16 +244,8 @@ class Engine:
 
     def _stretch(self, tokens: Ints, depth: Ints, start: int, clock: int | None) -> Stretch:
         """``tokens[start:]`` with addresses and fields; without ``clock`` time goes on token by token."""
-        first = max(start - TRAIL, 0)
-        found = addresses.locate(tokens, depth, first, self.patterns)
-        trail = _trail(found.where[:, self.plan.base], depth[first:], start - first)
-        where, fields = (part[start - first :] for part in found)
-        here = np.arange(start, len(tokens))
-        before = np.zeros((len(here), 2), np.int64)
-        for k in (1, 2):
-            before[:, k - 1] = np.where(depth[here] >= k, tokens[np.maximum(here - k, 0)] + 1, 0)
-        time = self.clock + here - start if clock is None else np.full(len(here), clock)
-        return Stretch(where, fields, before, np.zeros(len(here), np.int64), trail, tokens[start:], time)
+        now = self.clock if clock is None else clock
+        return stretch(self.plan, self.patterns, tokens, depth, start, now, still=clock is not None)
 
     def _columns(self, tokens: Ints) -> Alphabet:
         if self._alphabet is None or not np.array_equal(self._alphabet.tokens, tokens):
@@ -263,6 +261,29 @@ class Engine:
 
     def _sums(self, window: int) -> NDArray[np.float32]:
         return stream.sums(window, len(self.plan.parent))
+
+
+def stretch(
+    plan: Plan,
+    patterns: tuple[str, ...],
+    tokens: Ints,
+    depth: Ints,
+    start: int,
+    clock: int,
+    *,
+    still: bool,
+) -> Stretch:
+    """``tokens[start:]`` with addresses and fields; time goes on from ``clock``, or stands ``still``."""
+    first = max(start - TRAIL, 0)
+    found = addresses.locate(tokens, depth, first, patterns)
+    trail = _trail(found.where[:, plan.base], depth[first:], start - first)
+    where, fields = (part[start - first :] for part in found)
+    here = np.arange(start, len(tokens))
+    before = np.zeros((len(here), 2), np.int64)
+    for k in (1, 2):
+        before[:, k - 1] = np.where(depth[here] >= k, tokens[np.maximum(here - k, 0)] + 1, 0)
+    time = np.full(len(here), clock) if still else clock + here - start
+    return Stretch(where, fields, before, np.zeros(len(here), np.int64), trail, tokens[start:], time)
 
 
 def _trail(addresses: Ints, depth: Ints, start: int) -> Ints:

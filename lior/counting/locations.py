@@ -30,7 +30,8 @@ LOGIT_ONE = 4096.0
 
 FULLEST = 0.85
 _SPARE = 1.3
-_SLOT_COST = int(12 / FULLEST)
+SLOT_COST = int(12 / FULLEST)
+"""Bytes of a slot with its share of the empty ones."""
 _MAX_COUNT = _MAX_SIZE = 65535
 _SIZE_CLASSES = 40
 _MULTIPLIER = 0x9E3779B97F4A7C15
@@ -360,7 +361,7 @@ def _worth(store, p, clock):
 @njit
 def _cost(store, p):
     """Bytes of a slot, with its share of the empty ones, and of its counters."""
-    return _SLOT_COST + 12 * _capacity(int64(store.slots[p].size))[0]
+    return SLOT_COST + 12 * _capacity(int64(store.slots[p].size))[0]
 
 
 @entry

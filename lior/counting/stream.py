@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import float32, int64, njit
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lior.counting import locations, mixture
 from lior.counting.compiled import entry
@@ -310,6 +311,12 @@ def write(plan, store, stretch, first, known):
         _fetch(plan, store, stretch, t)
         _commit(plan, store, stretch, t, slot)
     return len(stretch.tokens)
+
+
+def floor(rows: Tensor) -> Tensor:
+    """Distributions ``(B, A)`` over a small alphabet with the least probability that a token has."""
+    least = min(FLOOR, _MOST_FLOOR / rows.shape[1])
+    return rows * (1 - rows.shape[1] * least) + least
 
 
 def sums(window: int, patterns: int) -> NDArray[np.float32]:

@@ -35,6 +35,9 @@ class TestSdmSmall(
 ): ...
 
 
+class TestSdmBatched(memory_contract(lambda: Sdm(path="batched", **FEW))): ...
+
+
 class TestSdmStudied(memory_contract(lambda: studied(Sdm(**FEW)))):
     # What was learned stays when a memory is empty, and says something.
     test_an_empty_memory_knows_nothing = test_a_snapshot_of_nothing_empties = None

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lior.counting import addresses, layout, locations
+from lior.counting.batched import Batched, fits
 from lior.counting.engine import AHEAD, NO_STEP, Engine, Read, Schedule, Sets
 from lior.counting.fields import REACH
-from lior.counting.layout import GATES, JOINT, TRAIL, WIDEST, Learned
+from lior.counting.layout import GATES, JOINT, TRAIL, WIDEST, Learned, Plan
 from lior.counting.locations import Packed
 from lior.counting.transcript import Passage, Transcript, passages
 from lior.errors import UsageError
@@ -68,7 +69,14 @@ class Sdm:
     strangers: int = option(
         2, help=f"unknown contexts among the last {TRAIL} that still are usual", low=0, high=TRAIL
     )
-    window: int = option(4, help="tokens read before they are learned", low=1, high=64)
+    window: int = option(
+        4, help="tokens read before they are learned; 64 is for the batched path", low=1, high=64
+    )
+    path: str = option(
+        "auto",
+        help="how it is computed: stream token by token, batched by windows in torch; auto batches on a GPU",
+        choices=("auto", "stream", "batched"),
+    )
     budget: int = option(0, help="bytes for locations and counters; 0 is no limit", low=0)
     weight_rate: tuple[float, ...] = option((5e-4, 3e-5), help="step size of weights, first and last")
     token_rate: tuple[float, ...] = option((1e-3, 1e-4), help="step size of tokens' weights, first and last")
@@ -80,7 +88,7 @@ class Sdm:
     )
     static_table_rate: tuple[float, ...] = option((1e-3, 2e-4), help="step size of state tables on the tail")
 
-    _engine: Engine = attrs.field(init=False, repr=False, eq=False)
+    _engine: Engine | Batched = attrs.field(init=False, repr=False, eq=False)
     _transcript: Transcript = attrs.field(factory=lambda: Transcript(REACH), init=False, repr=False, eq=False)
     _staged: list[Passage] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _learned: dict[str, Learned] = attrs.field(factory=dict, init=False, repr=False, eq=False)
@@ -95,10 +103,8 @@ class Sdm:
             discounts=self.discounts, novel_discounts=self.novel_discounts, recent=self.recent,
             slowest=self.slowest,
         )  # fmt: skip
-        self._engine = Engine(
-            plan, self._address_patterns, window=self.window, budget=self.budget,
-            threads=torch.get_num_threads(),
-        )  # fmt: skip
+        self._engine = self._made(plan, None)
+        self._take_path(torch.device("cpu"), None)
         self._learned = {"online": layout.fresh(plan, _VOCAB)}
 
     def _check(self) -> None:
@@ -154,10 +160,37 @@ class Sdm:
         """How sure the mixture is, and whether it is in a strange place."""
         return (2 * _SURE_BINS,)
 
+    # --- the two engines ---
+
+    def _take_path(self, device: torch.device, alphabet: Tensor | None) -> None:
+        """Have the engine that ``path`` means for a run on ``device``; the memory moves into it.
+
+        ``alphabet`` is what it is to tell apart, if that is known: ``auto`` streams one that is too large.
+        """
+        held = self._engine
+        batched = self.path == "batched"
+        if self.path == "auto" and device.type == "cuda":
+            batched = isinstance(held, Batched) if alphabet is None else fits(alphabet.cpu().numpy())
+        if batched and isinstance(held, Batched) and held.device == device:
+            return
+        if not batched and isinstance(held, Engine):
+            return
+        self._engine = self._made(held.plan, device if batched else None)
+        if held.clock:
+            self._engine.hold(held.store, held.clock)
+
+    def _made(self, plan: Plan, device: torch.device | None) -> Engine | Batched:
+        """The streaming engine, or with a device the batched one; with nothing in it."""
+        room = {"window": self.window, "budget": self.budget}
+        if device is None:
+            return Engine(plan, self._address_patterns, **room, threads=torch.get_num_threads())
+        return Batched(plan, self._address_patterns, **room, device=device)
+
     # --- writing ---
 
     def stage(self, items: Items) -> None:
         """Hold ``items`` until they are committed."""
+        self._take_path(items.text.tokens.device, None)
         self._staged += passages(items, REACH)
 
     def commit(self) -> int:
@@ -181,7 +214,9 @@ class Sdm:
         self._engine.clear()
         for passage in self._transcript.passages:
             self._engine.write(passage.piece())
-        locations.inherit(self._engine.store, before)
+        after = self._engine.store
+        locations.inherit(after, before)
+        self._engine.hold(after, self._engine.clock)
 
     def discard(self) -> None:
         """Drop the staged items."""
@@ -226,6 +261,7 @@ class Sdm:
         return self._read(query, alphabet, "online", ahead=ahead)
 
     def _read(self, query: Query, alphabet: Tensor, mode: str, *, ahead: int) -> Evidence:
+        self._take_path(alphabet.device, alphabet)
         self._widen(alphabet)
         sets = self._enter("strange" if mode == "static" and "strange" in self._learned else mode)
         tokens, depth = query.text.tokens.cpu().numpy(), query.text.depth.cpu().numpy()
@@ -244,6 +280,7 @@ class Sdm:
         """
         if write and items.kept is not None:
             raise UsageError("items with errors are not to be written")
+        self._take_path(alphabet.device, alphabet)
         self._widen(alphabet)
         mode = "online" if write else "static" if items.kept is None else "strange"
         sets = self._enter(mode)
@@ -295,7 +332,7 @@ class Sdm:
 
     def snapshot(self) -> State:
         """Transcript, counters in canonical order, and what was learned."""
-        packed = locations.pack(self._engine.store)
+        packed = self._engine.packed()
         state = self._transcript.snapshot() | {"clock": torch.tensor(self._engine.clock)}
         state |= {name: torch.from_numpy(value) for name, value in packed._asdict().items()}
         for mode, learned in self._learned.items():

@@ -1,0 +1,219 @@
+"""The counters of a memory as tensors: columns that stay where they are, and a sorted index of keys.
+
+A counter's key is ``address << 16 | token``, so the counters of a location stand together in the index and
+those of a token new to it find their place by a search. Counters are appended and keep their number for good:
+what holds a number, such as the logits of a captured window, need not follow them around.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lior.counting import locations
+from lior.counting.counters import MAX_VOCAB, TOKEN_BITS
+from lior.counting.locations import COUNTER, FULLEST, SLOT, SLOT_COST, Packed
+
+MAX_COUNT, MAX_NOVEL, SEEN_BITS = 65535, 255, 24
+"""What the packed form has room for."""
+
+_PACKED = {"occurrences": "count", "novel": "novel", "recency": "recency", "logit": "logit"}
+_AGES = 64
+_SPARE = 1.5
+_MULTIPLIER = locations._MULTIPLIER - (1 << 64)  # of 64 bits, as torch writes them
+
+
+class Columns(NamedTuple):
+    """Counters by number, ``(M,)`` each; number 0 stays unused."""
+
+    occurrences: Tensor
+    """int32."""
+    novel: Tensor
+    """Novel occurrences, int32."""
+    seen: Tensor
+    """Time of the last hit / 4, of which 24 bits are kept, int32."""
+    recency: Tensor
+    """Recent share in units of 1/65535, int32."""
+    logit: Tensor
+    """Learned logit in units of 1/4096, int32."""
+    front: Tensor
+    """Whether the counter was hit last of those of its location, bool."""
+
+
+class Counters(NamedTuple):
+    """Counters taken out of a table, by location and token."""
+
+    location: Tensor
+    """Which of the addresses asked for each belongs to, int64 ``(B,)``, ascending."""
+    number: Tensor
+    """Its number in the table, int64 ``(B,)``."""
+    key: Tensor
+    """Its key, int64 ``(B,)``, ascending."""
+    columns: Columns
+
+    @property
+    def token(self) -> Tensor:
+        """int64 ``(B,)``."""
+        return self.key & (MAX_VOCAB - 1)
+
+
+class Table:
+    """All counters of a memory on one device."""
+
+    def __init__(self, device: torch.device, room: int = 1 << 12):
+        self.device = device
+        self.keys = torch.empty(0, dtype=torch.int64, device=device)
+        """Ascending, ``(M,)``."""
+        self.numbers = torch.empty(0, dtype=torch.int64, device=device)
+        """The counter of each key."""
+        self.columns = _columns(room, device)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    # --- finding ---
+
+    def runs(self, addresses: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the keys of locations ``(U,)`` begin in the index, and how many there are, 0 for none."""
+        first = addresses << TOKEN_BITS
+        begin = torch.searchsorted(self.keys, first)
+        return begin, torch.searchsorted(self.keys, first | (MAX_VOCAB - 1), right=True) - begin
+
+    def known(self, keys: Tensor) -> Tensor:
+        """Which of ``keys (N,)`` have a counter."""
+        if not len(self.keys):
+            return torch.zeros_like(keys, dtype=torch.bool)
+        at = torch.searchsorted(self.keys, keys).clamp(max=len(self.keys) - 1)
+        return self.keys[at] == keys
+
+    def counters(self, addresses: Tensor) -> tuple[Counters, Tensor]:
+        """The counters of locations ``(U,)`` with distinct, ascending addresses, and how many each has."""
+        begin, length = self.runs(addresses)
+        location, at = expand(begin, length)
+        number = self.numbers[at]
+        columns = Columns(*(column[number] for column in self.columns))
+        return Counters(location, number, self.keys[at], columns), length
+
+    # --- changing ---
+
+    def insert(self, keys: Tensor) -> None:
+        """Make counters of ``keys (N,)``, ascending and new, with nothing counted."""
+        size, full = len(self), len(self) + len(keys)
+        self._reserve(full + 1)
+        at = torch.searchsorted(self.keys, keys) + torch.arange(len(keys), device=self.device)
+        old = torch.ones(full, dtype=torch.bool, device=self.device)
+        old[at] = False
+        numbers = torch.arange(size + 1, full + 1, device=self.device)
+        both = []
+        for before, new in ((self.keys, keys), (self.numbers, numbers)):
+            merged = torch.empty(full, dtype=torch.int64, device=self.device)
+            merged[at] = new
+            both.append(merged.masked_scatter_(old, before))
+        self.keys, self.numbers = both
+
+    def _reserve(self, size: int) -> None:
+        """Have room for so many numbers."""
+        room = len(self.columns.occurrences)
+        if size > room:
+            grown = _columns(int(size * _SPARE), self.device)
+            for new, old in zip(grown, self.columns, strict=True):
+                new[:room] = old
+            self.columns = grown
+
+    # --- packed ---
+
+    @classmethod
+    def of(cls, packed: Packed, device: torch.device) -> Table:
+        """The table of a packed store."""
+        counters = np.ascontiguousarray(packed.counters).reshape(-1).view(COUNTER)
+        sizes = packed.sizes.astype(np.int64)
+        key = np.repeat(packed.addresses, sizes) << TOKEN_BITS | counters["token"]
+        front = np.zeros(len(key), bool)
+        front[np.cumsum(sizes) - sizes] = True
+        seen = counters["seen_low"].astype(np.int64) | counters["seen_high"].astype(np.int64) << 16
+        table = cls(device, len(key) + 1)
+        order = np.argsort(key)
+        values = {name: counters[source] for name, source in _PACKED.items()} | {"seen": seen, "front": front}
+        for name, column in table.columns._asdict().items():
+            column[1:] = torch.from_numpy(values[name][order].astype(np.int64)).to(device, column.dtype)
+        table.keys = torch.from_numpy(key[order]).to(device)
+        table.numbers = torch.arange(1, len(key) + 1, device=device)
+        return table
+
+    def packed(self) -> Packed:
+        """The canonical form: of each location the counter hit last, then the others by token."""
+        where = self.keys >> TOKEN_BITS
+        addresses, sizes = torch.unique_consecutive(where, return_counts=True)
+        ends = sizes.cumsum(0)
+        here = Columns(*(column[self.numbers] for column in self.columns))
+        place = torch.arange(len(where), device=self.device)
+        location = torch.repeat_interleave(sizes)
+        order = torch.argsort(torch.where(here.front, (ends - sizes)[location] - 0.5, place.double()))
+        counters = np.zeros(len(where), COUNTER)
+        counters["token"] = (self.keys & (MAX_VOCAB - 1))[order].cpu().numpy()
+        seen = here.seen[order].cpu().numpy()
+        counters["seen_low"], counters["seen_high"] = seen & 0xFFFF, seen >> 16
+        for name, field in _PACKED.items():
+            counters[field] = getattr(here, name)[order].cpu().numpy()
+        flat = counters.view(np.uint8).reshape(-1, COUNTER.itemsize)
+        return Packed(addresses.cpu().numpy(), sizes.cpu().numpy().astype(np.int32), flat)
+
+    # --- a fixed budget ---
+
+    def size(self) -> int:
+        """Bytes that the packed store of the streaming engine would take (:func:`locations.size`)."""
+        sizes = torch.unique_consecutive(self.keys >> TOKEN_BITS, return_counts=True)[1]
+        counters = int(_capacity(sizes).sum())
+        return int(len(sizes) / FULLEST) * SLOT.itemsize + counters * COUNTER.itemsize
+
+    def prune(self, keep: int, clock: int) -> None:
+        """Forget the locations written least and longest ago, until ``keep`` bytes are left.
+
+        As :func:`locations.prune`; of the locations with the least worth kept, it keeps those of the lowest
+        hash, where that goes by the order of slots.
+        """
+        addresses, sizes = torch.unique_consecutive(self.keys >> TOKEN_BITS, return_counts=True)
+        location = torch.repeat_interleave(sizes)
+        total, age = torch.zeros_like(sizes), torch.full_like(sizes, 1 << SEEN_BITS)
+        total.index_add_(0, location, self.columns.occurrences[self.numbers].long())
+        ages = ((clock >> 2) - self.columns.seen[self.numbers].long()) & ((1 << SEEN_BITS) - 1)
+        age.scatter_reduce_(0, location, ages, "amin")
+        fresh = (_AGES - 1 - age * _AGES // ((clock >> 2) + 1)).clamp(min=0)
+        worth = (total - 1).clamp(max=3) * _AGES + fresh
+        slot = (addresses * _MULTIPLIER >> 32) & 0xFFFFFFFF  # the order of an open-addressed table
+        order = ((worth + 1 << 32) - slot).argsort(descending=True)
+        cost = (SLOT_COST + COUNTER.itemsize * _capacity(sizes))[order].cumsum(0)
+        kept = torch.zeros_like(sizes, dtype=torch.bool)
+        kept[order] = cost <= keep
+        self._select(kept[location])
+
+    def _select(self, kept: Tensor) -> None:
+        """Keep the counters that ``kept (M,)`` marks, in the order of the keys."""
+        numbers, self.keys = self.numbers[kept], self.keys[kept]
+        old, self.columns = self.columns, _columns(len(numbers) + 1, self.device)
+        for column, before in zip(self.columns, old, strict=True):
+            column[1:] = before[numbers]
+        self.numbers = torch.arange(1, len(numbers) + 1, device=self.device)
+
+
+def expand(begin: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+    """Runs ``begin .. begin + length - 1`` one after the other: the run of each element, and its place."""
+    ends = length.cumsum(0)
+    total = int(ends[-1]) if len(ends) else 0
+    run = torch.repeat_interleave(length, output_size=total)
+    return run, torch.arange(total, device=begin.device) + (begin - ends + length)[run]
+
+
+def _columns(room: int, device: torch.device) -> Columns:
+    kinds = [torch.int32] * 5 + [torch.bool]
+    return Columns(*(torch.zeros(room, dtype=kind, device=device) for kind in kinds))
+
+
+def _capacity(sizes: Tensor) -> Tensor:
+    """Room of runs of so many counters: 1, 2, 3, 4, 6, 8, 12, 16, …"""
+    power = 1 << torch.arange(17, device=sizes.device)
+    rooms = torch.cat([power[:2], torch.stack([power[1:-1] + power[:-2], power[2:]], 1).flatten()])
+    return rooms[torch.searchsorted(rooms, sizes)]
