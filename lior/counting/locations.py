@@ -7,6 +7,7 @@ great majority, cost 24 bytes. Freed runs of counters are kept by size and used 
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +31,7 @@ LOGIT_ONE = 4096.0
 
 FULLEST = 0.85
 _SPARE = 1.3
-SLOT_COST = int(12 / FULLEST)
+SLOT_COST = math.ceil(SLOT.itemsize / FULLEST)
 """Bytes of a slot with its share of the empty ones."""
 _MAX_COUNT = _MAX_SIZE = 65535
 _SIZE_CLASSES = 40

@@ -120,8 +120,9 @@ def test_fitting_the_mixer_waits_once_a_block_and_not_once_a_batch(configure):
     model.reset_mixer()
     with Waits() as watch:
         fitting.fit_mixer(
-            model, text, parts, config.mixer, 1, generator=generator, tick=lambda *_: None, spent=lambda: 0.0
-        )
+            model, text, parts, config.mixer, (1, 0),
+            generator=generator, tick=lambda *_: None, spent=lambda: 0.0,
+        )  # fmt: skip
     assert len([place for place in watch.places if place.startswith("lior/fitting.py")]) == 2
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lior.counting import layout, locations, stream
+from lior.counting.layout import TRAIL
 from lior.counting.locations import COUNTER, SLOT, Store
 from lior.counting.stream import Stretch
 from lior.testing.strategies import LAW
@@ -41,7 +42,8 @@ def stretch(events, begin=0):
     where = np.array([where_of(*event[:3]) for event in events], np.int64).reshape(size, len(PATTERNS))
     tokens = np.array([event[3] for event in events], np.int64)
     none = np.zeros(size, np.int64)
-    return Stretch(where, np.zeros((size, 25), np.int64), np.zeros((size, 2), np.int64), none, tokens,
+    trail = np.full((size, TRAIL), -1, np.int64)
+    return Stretch(where, np.zeros((size, 25), np.int64), np.zeros((size, 2), np.int64), none, trail, tokens,
                    np.arange(begin, begin + size) * 5)  # fmt: skip
 
 
@@ -159,8 +161,8 @@ def test_a_full_store_asks_for_room_and_writes_nothing():
     known, need = 5, 2 * len(PATTERNS) * (5 + 3)
     assert stream.write(PLAN, locations.empty(64, 1 + need - 1), stretch(events), 0, known) == 0
     assert stream.write(PLAN, locations.empty(64, 1 + need), stretch(events), 0, known) > 0
-    assert stream.write(PLAN, locations.empty(6, 1 << 12), stretch(events), 0, known) == 0
-    assert stream.write(PLAN, locations.empty(7, 1 << 12), stretch(events), 0, known) > 0
+    assert stream.write(PLAN, locations.empty(5, 1 << 12), stretch(events), 0, known) == 0
+    assert stream.write(PLAN, locations.empty(6, 1 << 12), stretch(events), 0, known) > 0
 
 
 @pytest.mark.parametrize(("slots", "counters"), [(8, 200), (40, 90), (300, 300), (13, 5000)])
