@@ -66,6 +66,13 @@ def test_what_is_loaded_predicts_the_same_bit_by_bit(configure, sample, tmp_path
     assert torch.equal(Session(trained).log_probs(), Session(loaded.model).log_probs())
 
 
+def test_what_is_loaded_is_aligned(save):
+    """Products of small matrices round otherwise when their operands begin in the middle of a vector."""
+    loaded = checkpoint.load(save()).model
+    tensors = [*loaded.state.values(), *loaded.weights.values(), loaded.cells]
+    assert all(t.data_ptr() % 64 == 0 for t in tensors)
+
+
 def test_what_is_loaded_goes_on_learning_the_same(trained, save):
     _, model = trained
     loaded = checkpoint.load(save()).model

@@ -206,7 +206,13 @@ def test_the_time_limit_ends_the_mixer(configure):
 
     def groups(*limit: str) -> int:
         recorder = Recorder()
-        settings = ("memory.name=sdm", "mixer.tail=0.5", "mixer.positions=0", "study.tail_passes=1")
+        settings = (
+            "memory.name=sdm",
+            "mixer.tail=0.5",
+            "mixer.positions=0",
+            "study.tail_passes=1",
+            "study.noise_passes=0",
+        )
         train(configure(*settings, *limit), listeners=[recorder])
         return len(recorder.losses["mixer"])
 
