@@ -7,15 +7,14 @@ the seeds.
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
+
+from tests.bench.runs import train
 
 GATES = '["longest", "previous", "words", "position", "layout", "pair", "always"]'
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -32,20 +31,6 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """Name -> what it adds to the command line of ``lior train``."""
-
-
-def bits(text: Path, arguments: Sequence[str], seed: int) -> float:
-    """Bits per byte of the held-out tenth of ``text``."""
-    command = [
-        sys.executable, "-m", "lior_cli.main", "train", str(text), "--set", f"seed={seed}", *arguments,
-        "--quiet", "--json",
-    ]  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [*command, "--out", f"{folder}/run"], capture_output=True, text=True, check=True
-        )
-    value: float = json.loads(done.stdout.splitlines()[-1])["val_bits_per_byte"]
-    return value
 
 
 def spread(values: Sequence[float]) -> str:
@@ -66,7 +51,15 @@ def main(texts: Sequence[Path], seeds: int, size: int) -> None:
         for here, text in zip(cut, texts, strict=True):
             here.write_bytes(text.read_bytes()[:size])
         for name, arguments in VARIANTS.items():
-            row = [spread([bits(text, arguments, seed) for seed in range(seeds)]) for text in cut]
+            row = [
+                spread(
+                    [
+                        train(text, "--set", f"seed={seed}", *arguments)["val_bits_per_byte"]
+                        for seed in range(seeds)
+                    ]
+                )
+                for text in cut
+            ]
             print(f"| {name} | {' | '.join(row)} |", flush=True)
 
 

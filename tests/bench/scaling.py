@@ -7,12 +7,12 @@ megabyte stay level.
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 import sysconfig
 import tempfile
 from pathlib import Path
+
+from tests.bench.runs import train
 
 SIZES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Megabytes."""
@@ -33,24 +33,9 @@ def text(size: int) -> bytes:
 def seconds(recipe: str, size: float) -> dict[str, float]:
     """Seconds of the stages and peak memory of a run on ``size`` megabytes."""
     with tempfile.TemporaryDirectory() as folder:
-        source, out = Path(folder) / "source.txt", Path(folder) / "run"
+        source = Path(folder) / "source.txt"
         source.write_bytes(text(int(size * 1e6)))
-        command = [
-            "-m",
-            "lior_cli.main",
-            "train",
-            source,
-            "--config",
-            recipe,
-            "--out",
-            out,
-            "--quiet",
-            "--json",
-        ]
-        done = subprocess.run(
-            [sys.executable, *map(str, command)], capture_output=True, text=True, check=True
-        )
-    summary = json.loads(done.stdout.splitlines()[-1])
+        summary = train(source, "--config", recipe)
     kept = ("peak_rss_bytes", "val_bytes", "val_bits_per_byte")
     return {**summary["seconds"], **{key: summary[key] for key in kept}}
 
