@@ -12,7 +12,7 @@ from torch import Tensor
 from lior.corpus import Corpus
 from lior.errors import UsageError
 from lior.interfaces import Tokenizer
-from lior.model import Model
+from lior.model import Model, rows_at_once
 from lior.online import Online
 
 _BLOCK = 8192
@@ -80,7 +80,7 @@ def evaluate(
     keep = torch.ones(hi - lo, dtype=torch.bool, device=corpus.tokens.device) if counted is None else counted
     reader = Online(model) if online else None
     while end < hi:
-        begin, end = end, min(end + _BLOCK, hi)
+        begin, end = end, min(end + rows_at_once(_BLOCK, len(model.alphabet)), hi)
         if reader:
             end = begin + reader.stretch(corpus.tokens[begin:end])
         text, start = corpus.text(begin, end, context=model.context)

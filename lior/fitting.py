@@ -15,7 +15,7 @@ from lior.corpus import Corpus, gather_contexts
 from lior.geometry.retrieval import Geometry, Window
 from lior.interfaces import Evidence, Items, State, Updater
 from lior.learning import moments
-from lior.model import Model, columns
+from lior.model import Model, columns, rows_at_once
 from lior.windows import WindowSampler, WindowStream
 
 Tick = Callable[[str, int, int, Mapping[str, float]], None]
@@ -89,8 +89,9 @@ def study(
     number, count = passes
     alphabet = corpus.tokens[:train].long().unique()
     nats, read = 0.0, 0
-    for begin in range(lo, hi, _STUDY_BLOCK):
-        end = min(begin + _STUDY_BLOCK, hi)
+    block = rows_at_once(_STUDY_BLOCK, len(alphabet))
+    for begin in range(lo, hi, block):
+        end = min(begin + block, hi)
         text, start = corpus.text(begin, end, context=model.context)
         items, metrics = model.items(text, start), {}
         if spent() < _STUDY_SHARE:
@@ -261,12 +262,13 @@ def fit_mixer(
     alphabet = corpus.tokens[: parts.train].long().unique()
     weights, state = model.weights, moments.init(model.weights)
     size, count = parts.train - parts.memory, sum(passes)
+    block = rows_at_once(_MIXER_BLOCK, len(alphabet))
     for number, (reading, first, last) in enumerate(_readings(corpus, parts, passes, generator)):
-        for begin in range(parts.memory, reading.end, _MIXER_BLOCK):
+        for begin in range(parts.memory, reading.end, block):
             if (number or begin > parts.memory) and spent() > _MIXER_SHARE:
                 model.weights = weights
                 return
-            end = min(begin + _MIXER_BLOCK, reading.end)
+            end = min(begin + block, reading.end)
             done, share = ((at - parts.memory) / (reading.end - parts.memory) for at in (begin, end))
             text, start = reading.corpus.text(begin, end, context=model.context)
             items = model.items(text, start)

@@ -174,7 +174,8 @@ class Model:
     ) -> mixer.Inputs:
         """What the mixer reads at ``positions``; ``given`` is what some memories said of them already."""
         given = given or {}
-        query = self.query(text, positions)
+        needed = "cells" in self.weights or not given.keys() >= self.memories.keys()  # coordinates cost time
+        query = self.query(text, positions) if needed else Query(text, positions, None)
         evidence = [given.get(name) or m.read(query, alphabet) for name, m in self.memories.items()]
         return mixer.Inputs(
             torch.cat([e.log_p for e in evidence], 1),
@@ -244,3 +245,13 @@ def columns(alphabet: Tensor, tokens: Tensor) -> Tensor:
         return torch.full_like(tokens, -1)
     column = torch.searchsorted(alphabet, tokens).clamp(max=len(alphabet) - 1)
     return torch.where(alphabet[column] == tokens, column, -1)
+
+
+_ELEMENTS = 1 << 25
+"""Most numbers in the distributions that are worked out at a time: 128 MB."""
+
+
+def rows_at_once(most: int, alphabet: int) -> int:
+    """How many positions to read at a time, at most ``most``: a power of two unless that is all of them."""
+    fit = max(_ELEMENTS // max(alphabet, 1), 64)
+    return most if fit >= most else 1 << fit.bit_length() - 1

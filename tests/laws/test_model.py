@@ -18,7 +18,7 @@ from lior.generation import Session, generate
 from lior.geometry import metric
 from lior.geometry.retrieval import Geometry, sub
 from lior.interfaces import Text
-from lior.model import Model, columns
+from lior.model import Model, columns, rows_at_once
 from lior.sampling import Sampling
 from lior.testing.states import assert_same, clones
 from lior.testing.strategies import LAW, seeds
@@ -361,3 +361,15 @@ def test_generation_follows_the_model():
         assert continued(model, prompt, 3, **narrow) == greedy, narrow
     assert continued(model, prompt, 1) == continued(model, prompt, 1)
     assert len({continued(model, prompt, seed) for seed in range(4)}) > 1
+
+
+@pytest.mark.parametrize(("alphabet", "rows"), [(65, 8192), (4096, 8192), (20_000, 1024), (1 << 30, 64)])
+def test_distributions_over_large_alphabets_are_made_a_few_at_a_time(alphabet, rows):
+    assert rows_at_once(8192, alphabet) == rows
+
+
+def test_the_number_of_positions_at_a_time_changes_nothing(monkeypatch):
+    text = corpus_of(words(2))
+    whole_score = evaluate(trained(), text, 0, len(text))
+    monkeypatch.setattr("lior.model._ELEMENTS", 64)
+    assert evaluate(trained(), text, 0, len(text)).nats == pytest.approx(whole_score.nats, rel=1e-6)
