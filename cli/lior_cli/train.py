@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior.config import Override, Resolved, build, load
+from lior.config import Override, Resolved, load
 from lior.errors import Interrupted
+from lior_cli import idle
 from lior_cli.interrupts import import_torch
 from lior_cli.options import schema_options
 
 if TYPE_CHECKING:
     from lior_cli.progress import Progress
-
-_GEOMETRY_SECTIONS = ("encoder", "frame", "rsource", "product", "updater", "geometry")
 
 
 @click.command()
@@ -48,7 +47,8 @@ def train(
     from lior_cli.progress import Progress
 
     progress = Progress(quiet=quiet)
-    _note_unused(resolved, progress)
+    for note in idle.notes(resolved):
+        progress.note(note)
     summary = _run(resolved, out, progress)
     if as_json:
         click.echo(json.dumps(summary))
@@ -80,23 +80,6 @@ def _default_out(resolved: Resolved) -> Path:
     text = resolved.config.data.text
     name = (Path(text[0]).name.split(".")[0].strip("*-") if text else "") or "run"
     return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-
-
-def _note_unused(resolved: Resolved, progress: Progress) -> None:
-    """Say so when settings of the geometry were given to a model without one."""
-    memories = resolved.config.memory.names
-    if any(build("memory", part).needs_geometry for part in resolved.config.memory.components):
-        return
-    given = [
-        k
-        for k, origin in resolved.origins.items()
-        if k.split(".")[0] in _GEOMETRY_SECTIONS and origin != "default"
-    ]
-    if given:
-        progress.note(
-            f"note: memory {', '.join(memories)} has no geometry, so these settings change nothing: "
-            f"{', '.join(sorted(given))}"
-        )
 
 
 def _report(summary: dict[str, Any]) -> None:

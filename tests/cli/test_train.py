@@ -120,23 +120,42 @@ def test_several_texts_are_several_documents(command, small, sample):
     assert json.loads(result.out)["documents"] == 4
 
 
+NO_GEOMETRY = "memory sdm has no geometry"
+
+
 @pytest.mark.parametrize(
-    ("memory", "given", "noted"),
+    ("memory", "given", "reason", "noted"),
     [
-        ("sdm", ["--config", "fast", "--frame", "rotor"], "frame.name"),
-        ("sdm", ["--config", "fast", "--set", "geometry.steps=7"], "geometry.steps"),
-        ("sdm", ["--config", "fast", "--seed", "1"], None),
-        ("exact", ["--frame", "rotor", "--set", "geometry.steps=2", "--set", "geometry.keys=64"], None),
+        ("sdm", ["--config", "fast", "--frame", "rotor"], NO_GEOMETRY, "frame.name"),
+        ("sdm", ["--config", "fast", "--set", "geometry.steps=7"], NO_GEOMETRY, "geometry.steps"),
+        ("sdm", ["--config", "fast", "--seed", "1"], None, None),
+        (
+            "sdm",
+            ["--config", "fast", "--set", "study.noise_passes=0", "--set", "memory.sdm.strangers=3"],
+            "study.noise_passes is 0",
+            "memory.sdm.strangers",
+        ),
+        ("exact", ["--frame", "rotor", "--set", "geometry.steps=2", "--set", "geometry.keys=64"], None, None),
+        (
+            "exact",
+            ["--set", "geometry.steps=2", "--set", "geometry.refresh=2"],
+            "geometry.near is 0",
+            "geometry.refresh",
+        ),
+        (
+            "exact",
+            ["--set", "geometry.steps=2", "--set", "study.passes=2"],
+            "memory exact does not learn while it reads",
+            "study.passes",
+        ),
     ],
 )
-def test_settings_that_change_nothing_are_named(command, sample, memory, given, noted):
+def test_settings_that_change_nothing_are_named(command, sample, memory, given, reason, noted):
     quick = ["--set", "mixer.positions=256", "--holdout", "0.01"]
     result = command("train", sample, "--out", "r", "--memory", memory, *quick, *given)
     assert result.code == 0
     notes = [line for line in result.err.splitlines() if line.startswith("note: ")]
-    assert notes == (
-        [f"note: memory sdm has no geometry, so these settings change nothing: {noted}"] if noted else []
-    )
+    assert notes == ([f"note: {reason}, so these settings change nothing: {noted}"] if noted else [])
 
 
 def test_the_model_is_that_of_the_library(command, sample, small, finished):

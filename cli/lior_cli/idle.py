@@ -1,0 +1,33 @@
+"""Settings that were given and change nothing, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lior.config import Resolved, build
+from lior.interfaces import AdaptiveMemory
+
+_GEOMETRY = ("encoder.", "frame.", "rsource.", "product.", "updater.", "geometry.")
+
+
+def notes(resolved: Resolved) -> Iterator[str]:
+    """One line for each reason that makes given settings idle."""
+    config = resolved.config
+    names = ", ".join(config.memory.names)
+    memories = [build("memory", part) for part in config.memory.components]
+    if not any(memory.needs_geometry for memory in memories):
+        yield from _note(resolved, f"memory {names} has no geometry", _GEOMETRY)
+    elif not config.geometry.near:
+        yield from _note(resolved, "geometry.near is 0", ("geometry.group", "geometry.refresh"))
+    if not any(isinstance(memory, AdaptiveMemory) for memory in memories):
+        yield from _note(resolved, f"memory {names} does not learn while it reads", ("study.",))
+    elif not config.study.noise_passes:
+        yield from _note(resolved, "study.noise_passes is 0", ("memory.sdm.strangers",))
+
+
+def _note(resolved: Resolved, reason: str, idle: tuple[str, ...]) -> Iterator[str]:
+    given = sorted(
+        key for key, origin in resolved.origins.items() if origin != "default" and key.startswith(idle)
+    )
+    if given:
+        yield f"note: {reason}, so these settings change nothing: {', '.join(given)}"
