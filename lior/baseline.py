@@ -19,6 +19,7 @@ from torch import Tensor
 from lior.corpus import Corpus
 from lior.counting import addresses, counters, discounting
 from lior.counting.counters import Counters
+from lior.model import rows_at_once
 
 ORDER = 4
 
@@ -64,15 +65,24 @@ def nats_per_token(corpus: Corpus, train: int, end: int, *, vocab: int, order: i
     column_of[alphabet] = torch.arange(len(alphabet), device=alphabet.device)
     unigram = seen[alphabet] / train
     nats = torch.zeros(2, dtype=torch.float64, device=alphabet.device)
-    for begin in range(train, end, _READ_BLOCK):
-        text, start = corpus.text(begin, min(begin + _READ_BLOCK, end), context=order)
+    lowest: Tensor | None = None
+    block = rows_at_once(_READ_BLOCK, len(alphabet))
+    for begin in range(train, end, block):
+        text, start = corpus.text(begin, min(begin + block, end), context=order)
         where = addresses.addresses(text, patterns, start)
         target = column_of[text.tokens[start:]]
-        p = torch.full((len(target), len(alphabet)), 1.0 / len(alphabet), device=target.device)
-        for table, locations, taken in zip(tables, where, discounts, strict=True):
-            counts = torch.zeros_like(p)
-            counters.accumulate(table, locations, column_of, counts)
-            p = discounting.discount(counts, p, taken)
+
+        def estimated(base: Tensor, number: int, locations: Tensor) -> Tensor:
+            counts = base.new_zeros(len(locations), len(alphabet))
+            counters.accumulate(tables[number], locations, column_of, counts)
+            return discounting.discount(counts, base, discounts[number])
+
+        if lowest is None:  # the empty context is the same everywhere
+            uniform = torch.full((1, len(alphabet)), 1.0 / len(alphabet), device=target.device)
+            lowest = estimated(uniform, 0, where[0][:1])
+        p = lowest.expand(len(target), -1)
+        for number, locations in enumerate(where[1:], 1):
+            p = estimated(p, number, locations)
         both = torch.stack([unigram[target], p.gather(1, target.clamp(min=0)[:, None])[:, 0]])
         hit = torch.where(target >= 0, (1 - share) * both, share / max(unseen, 1))
         nats -= hit.double().log().sum(1)

@@ -247,8 +247,8 @@ def columns(alphabet: Tensor, tokens: Tensor) -> Tensor:
     return torch.where(alphabet[column] == tokens, column, -1)
 
 
-_ELEMENTS = 1 << 25
-"""Most numbers in the distributions that are worked out at a time: 128 MB."""
+_ELEMENTS = 1 << 22
+"""Most numbers in the distributions that are worked out at a time: 16 MB, which the allocator uses again."""
 
 
 def rows_at_once(most: int, alphabet: int) -> int:

@@ -100,3 +100,12 @@ def test_order_four_beats_the_unigram_on_real_text():
 def test_bits_scale_with_tokens_per_byte():
     bits = Baseline(unigram=math.log(4), order4=math.log(2)).bits(0.5)
     assert bits == pytest.approx({"unigram": 1.0, "order4": 0.5})
+
+
+def test_the_number_of_positions_at_a_time_is_no_matter(monkeypatch):
+    text = corpus_of(random_text(900, 1))
+    expected = measure(text, 500, 900, vocab=256)
+    monkeypatch.setattr("lior.model._ELEMENTS", 64)  # 64 positions at a time, the fewest
+    found = measure(text, 500, 900, vocab=256)
+    assert found.unigram == pytest.approx(expected.unigram, rel=1e-12)
+    assert found.order4 == pytest.approx(expected.order4, rel=1e-7)
