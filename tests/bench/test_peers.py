@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import zlib
+from types import SimpleNamespace
 
 import pytest
 
@@ -48,6 +49,16 @@ def test_ppmd_is_variant_h_of_order_six(text):
     pyppmd = pytest.importorskip("pyppmd")
     sizes = [len(pyppmd.compress(part, max_order=6, variant="H")) for part in (text[:SPLIT], text)]
     assert PEERS["ppmd"](text, SPLIT)["nats"] == pytest.approx(8 * (sizes[1] - sizes[0]) * math.log(2))
+
+
+def test_what_zpaq_saves_by_larger_tables_is_not_counted_for_the_end(monkeypatch):
+    """A stand-in that halves what it codes from a megabyte on, all of it."""
+    half = SimpleNamespace(
+        compress=lambda data, level, threads: data[: len(data) // (1 + (len(data) >= 1 << 20))]
+    )
+    monkeypatch.setitem(sys.modules, "zpaq", half)
+    nats = PEERS["zpaq"](bytes(1_100_000), 1_000_000)["nats"]
+    assert nats == pytest.approx(8 * 50_000 * math.log(2), rel=1e-4)
 
 
 def test_the_program_zpaq_where_the_package_is_not(text, tmp_path, monkeypatch):
