@@ -86,15 +86,14 @@ def case(seed, plan=PLAN, learned=True):
 
 def run(case, rates, *, adapt, alphabet=ALPHABET):
     """The distribution at the position, as the compiled functions give it."""
-    plan, work = case.engine.plan, layout.work(case.engine.plan, 1, len(alphabet))
-    out = np.empty((1, len(alphabet)), np.float32)
+    plan, store = case.engine.plan, case.engine.store
+    out, work = np.empty((1, len(alphabet)), np.float32), layout.work(plan, 1, len(alphabet))
     column = np.full(1 << 16, -1, np.int32)
     column[alphabet] = np.arange(len(alphabet))
-    stream.run(
-        plan, case.engine.store, (case.learned,) * 2, (rates,) * 2, case.here, 0,
-        stream.Alphabet(alphabet, column), 256, work, stream.sums(1, len(PATTERNS)), adapt, False, out,
-        np.zeros(1, np.int64),
-    )  # fmt: skip
+    known = stream.Alphabet(alphabet, column)
+    sets, steps, sums = (case.learned,) * 2, (rates,) * 2, stream.sums(1, len(PATTERNS))
+    served = np.zeros(1, np.int64)
+    stream.run(plan, store, sets, steps, case.here, 0, known, 256, work, sums, adapt, False, out, served)
     return torch.from_numpy((out[0].astype(np.float64) - FLOOR) / (1 - len(alphabet) * FLOOR))
 
 
