@@ -65,18 +65,18 @@ def nats_per_token(corpus: Corpus, train: int, end: int, *, vocab: int, order: i
     column_of[alphabet] = torch.arange(len(alphabet), device=alphabet.device)
     unigram = seen[alphabet] / train
     nats = torch.zeros(2, dtype=torch.float64, device=alphabet.device)
+
+    def estimated(base: Tensor, number: int, locations: Tensor) -> Tensor:
+        counts = base.new_zeros(len(locations), len(alphabet))
+        counters.accumulate(tables[number], locations, column_of, counts)
+        return discounting.discount(counts, base, discounts[number])
+
     lowest: Tensor | None = None
     block = rows_at_once(_READ_BLOCK, len(alphabet))
     for begin in range(train, end, block):
         text, start = corpus.text(begin, min(begin + block, end), context=order)
         where = addresses.addresses(text, patterns, start)
         target = column_of[text.tokens[start:]]
-
-        def estimated(base: Tensor, number: int, locations: Tensor) -> Tensor:
-            counts = base.new_zeros(len(locations), len(alphabet))
-            counters.accumulate(tables[number], locations, column_of, counts)
-            return discounting.discount(counts, base, discounts[number])
-
         if lowest is None:  # the empty context is the same everywhere
             uniform = torch.full((1, len(alphabet)), 1.0 / len(alphabet), device=target.device)
             lowest = estimated(uniform, 0, where[0][:1])

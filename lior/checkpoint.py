@@ -31,8 +31,8 @@ from lior.geometry.retrieval import Geometry
 from lior.interfaces import State
 from lior.model import Model
 
-FORMAT = 2
-"""Version of the layout; 2 has the transcript and the mixture of `sdm`. Others are refused."""
+FORMAT = 3
+"""Version of the layout; 3 has the two sets and the gate `always` of `sdm`. Others are refused."""
 
 _FILES = ("model.safetensors", "text.safetensors")
 _GEOMETRY = ("encoder", "frame", "rsource", "product")

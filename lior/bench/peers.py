@@ -97,6 +97,7 @@ def _zstd(size: int) -> Compress:
 
 
 _ZPAQ_MARGIN = 4096
+"""zpaq counts so many bytes to a text when it chooses its tables."""
 
 
 def _zpaq(size: int) -> Compress:

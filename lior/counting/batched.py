@@ -16,7 +16,20 @@ from torch import Tensor
 
 from lior.counting import inputs, locations, records
 from lior.counting.counters import MAX_VOCAB
-from lior.counting.engine import AHEAD, BLOCK, NO_STEP, PRUNE_TO, Ints, Piece, Read, Sets, nothing, stretch
+from lior.counting.engine import (
+    AHEAD,
+    BLOCK,
+    NO_STEP,
+    PRUNE_TO,
+    Ints,
+    Piece,
+    Read,
+    Sets,
+    blocks_of,
+    nothing,
+    some_of,
+    stretch,
+)  # fmt: skip
 from lior.counting.history import History
 from lior.counting.inputs import Inputs
 from lior.counting.layout import DENSE, TRAIL, WIDEST, Learned, Plan, Rates
@@ -95,19 +108,13 @@ class Batched:
             return out
         columns, sets = self._columns(alphabet), self._distinct(learned)
         numbers = self._load(sets, (NO_STEP,) * len(sets), alphabet)
-        lo, hi = int(positions.min()), int(positions.max()) + 1
-        for begin in range(lo, hi, BLOCK):
-            end = min(begin + BLOCK, hi)
-            chosen = np.flatnonzero((positions >= begin) & (positions < end))
-            if len(chosen):
-                here = self._stretch(tokens[:end], depth[:end], begin, self.clock + ahead)
-                here = Stretch(*(column[positions[chosen] - begin] for column in here))
-                if cell is not None:
-                    here = here._replace(cell=cell[chosen])
-                _, x, strange = self._inputs(here, columns, sets, len(alphabet), len(chosen), write=False)
-                rows = self._replay.run(numbers, self._table.columns.logit, x, adapt=False)
-                out.p[chosen] = floor(rows.flatten(0, 1)).cpu().numpy()
-                out.served[chosen] = strange.cpu().numpy()
+        for begin, end, chosen in blocks_of(positions):
+            whole = self._stretch(tokens[:end], depth[:end], begin, self.clock + ahead)
+            here = some_of(whole, chosen, positions - begin, cell)
+            _, x, strange = self._inputs(here, columns, sets, len(alphabet), len(chosen), write=False)
+            rows = self._replay.run(numbers, self._table.columns.logit, x, adapt=False)
+            out.p[chosen] = floor(rows.flatten(0, 1)).cpu().numpy()
+            out.served[chosen] = strange.cpu().numpy()
         return out
 
     @torch.no_grad()

@@ -147,17 +147,10 @@ class Engine:
         if not out.p.size:
             return out
         known = self._columns(alphabet)
-        lo, hi = int(positions.min()), int(positions.max()) + 1
 
-        def block(begin: int, work: Work) -> None:
-            end = min(begin + BLOCK, hi)
-            chosen = np.flatnonzero((positions >= begin) & (positions < end))
-            if not len(chosen):
-                return
-            here = self._stretch(tokens[:end], depth[:end], begin, self.clock + ahead)
-            here = Stretch(*(column[positions[chosen] - begin] for column in here))
-            if cell is not None:
-                here = here._replace(cell=cell[chosen])
+        def block(begin: int, end: int, chosen: Ints, work: Work) -> None:
+            whole = self._stretch(tokens[:end], depth[:end], begin, self.clock + ahead)
+            here = some_of(whole, chosen, positions - begin, cell)
             rows = nothing(len(chosen), len(alphabet))
             stream.run(
                 self.plan, self.store, learned, (NO_STEP, NO_STEP), here, 0, known, self._known,
@@ -165,13 +158,13 @@ class Engine:
             )  # fmt: skip
             out.p[chosen], out.served[chosen] = rows
 
-        begins = range(lo, hi, BLOCK)
-        threads = min(self.threads, len(begins))
+        parts = blocks_of(positions)
+        threads = min(self.threads, len(parts))
         rooms = [self._room(1, len(alphabet), number) for number in range(threads)]
 
         def some(number: int) -> None:
-            for begin in begins[number::threads]:
-                block(begin, rooms[number])
+            for part in parts[number::threads]:
+                block(*part, rooms[number])
 
         with ThreadPoolExecutor(max(threads - 1, 1)) as pool:
             others = [pool.submit(some, number) for number in range(1, threads)]
@@ -261,6 +254,20 @@ class Engine:
 
     def _sums(self, window: int) -> NDArray[np.float32]:
         return stream.sums(window, len(self.plan.parent))
+
+
+def blocks_of(positions: Ints) -> list[tuple[int, int, Ints]]:
+    """Blocks ``begin .. end - 1`` of a text, and which of ``positions (B,)`` are in each; none is empty."""
+    lo, hi = int(positions.min()), int(positions.max()) + 1
+    bounds = ((begin, min(begin + BLOCK, hi)) for begin in range(lo, hi, BLOCK))
+    parts = ((lo, hi, np.flatnonzero((positions >= lo) & (positions < hi))) for lo, hi in bounds)
+    return [part for part in parts if len(part[2])]
+
+
+def some_of(whole: Stretch, chosen: Ints, places: Ints, cell: Ints | None) -> Stretch:
+    """Those of a block's positions that are at ``places[chosen]`` in it, with their cells."""
+    here = Stretch(*(column[places[chosen]] for column in whole))
+    return here if cell is None else here._replace(cell=cell[chosen])
 
 
 def stretch(

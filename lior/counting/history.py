@@ -15,7 +15,8 @@ from torch import Tensor
 
 from lior.counting import recent
 from lior.counting.layout import Plan
-from lior.counting.table import MAX_COUNT, MAX_NOVEL, SEEN_BITS, Columns, Table
+from lior.counting.locations import MAX_COUNT
+from lior.counting.table import MAX_NOVEL, SEEN_BITS, Columns, Table
 
 
 class Writes(NamedTuple):

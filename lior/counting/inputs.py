@@ -20,12 +20,10 @@ from lior.counting.table import SEEN_BITS, expand
 
 # isort: off
 from lior.counting.layout import (
-    AGE_BINS, AGE_COUNTS, CONFIDENCES, CONTEXT_BINS, COUNT_BINS, JOINT, LONGEST_BINS, PLACES, REST_BINS,
-    SECONDARY, Plan,
+    AGE_BINS, AGE_COUNTS, CONFIDENCES, CONTEXT_BINS, COUNT_BINS, JOINT, LONGEST_BINS, MOST, PLACES, REST_BINS,
+    SECONDARY, TINY, Plan,
 )  # fmt: skip
 
-_MOST = 0.999
-_TINY = 1e-9
 PLACED = 1 + PLACES
 """Tables of single tokens' weights in a set: one for every place, then one for each."""
 
@@ -116,7 +114,7 @@ def _experts(plan: Plan, found: Found, record: Tensor, alphabet: int) -> Tensor:
     totals, pair, held = found.totals, found.records.pair, found.records.held
     discounts = torch.from_numpy(plan.discounts).to(pair.device)
     inverse = 1 / totals.occurrences.clamp(min=1).float()
-    left = (totals.taken * inverse).clamp(max=_MOST)
+    left = (totals.taken * inverse).clamp(max=MOST)
     above = (held.occurrences.float() - discounts[held.occurrences.clamp(max=3)]).clamp(min=0)
     values = (1 - plan.recent) * inverse[pair] * above
     values += plan.recent / RECENCY_ONE * (1 - left[pair]) * held.recency.float()
@@ -126,8 +124,8 @@ def _experts(plan: Plan, found: Found, record: Tensor, alphabet: int) -> Tensor:
     chain, base = _chain(plan, found, record, alphabet)
     p[:, : plan.nested].addcmul_(left[:, : plan.nested], chain)
     p[:, plan.nested :].addcmul_(left[:, plan.nested :], base[:, None])
-    p.add_(_TINY).log_()
-    p[:, plan.nested :] -= base.add(_TINY).log()[:, None]
+    p.add_(TINY).log_()
+    p[:, plan.nested :] -= base.add(TINY).log()[:, None]
     return p.mul_(found.present[:, :, None])
 
 
@@ -136,7 +134,7 @@ def _chain(plan: Plan, found: Found, record: Tensor, alphabet: int) -> tuple[Ten
     totals, novel = found.totals, found.records.held.novel
     discounts = torch.from_numpy(plan.discounts[4:]).to(record.device)
     inverse = 1 / totals.novel.clamp(min=1).float()
-    left = (totals.novel_taken * inverse).clamp(max=_MOST)
+    left = (totals.novel_taken * inverse).clamp(max=MOST)
     own = torch.zeros(len(totals.novel), alphabet, device=record.device)
     own.view(-1)[record] = (novel.float() - discounts[novel.clamp(max=3)]) * inverse[found.records.pair]
     left = torch.where(totals.novel > 0, left, 1.0)  # a location without novel ones passes its base on

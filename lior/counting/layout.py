@@ -44,6 +44,13 @@ SECONDARY = (256, 4096, 64)
 """Contexts of the three secondary estimations: previous token, the last two, place in word and line."""
 
 
+MOST = 0.999
+"""Most that the discounts take of a distribution."""
+TINY = 1e-9
+"""What keeps logarithms finite."""
+SQUARE_RATE, SQUARE_FLOOR = 0.005, 0.02
+"""Rate of the running squares of the weights' statistics, and what is added to their roots."""
+
 TRAIL = 64
 """Contexts before a position of which those that the memory does not know are counted."""
 

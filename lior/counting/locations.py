@@ -33,7 +33,7 @@ FULLEST = 0.85
 _SPARE = 1.3
 SLOT_COST = math.ceil(SLOT.itemsize / FULLEST)
 """Bytes of a slot with its share of the empty ones."""
-_MAX_COUNT = _MAX_SIZE = 65535
+MAX_COUNT = _MAX_SIZE = 65535
 _SIZE_CLASSES = 40
 _MULTIPLIER = 0x9E3779B97F4A7C15
 
@@ -210,7 +210,7 @@ def record(store, p, token, time, slowest, novel):
             store.words[at, word] = store.words[hit, word]
             store.words[hit, word] = first
     here = counters[at]
-    here.count = min(int64(here.count) + 1, _MAX_COUNT)
+    here.count = min(int64(here.count) + 1, MAX_COUNT)
     here.recency = np.uint16(min(here.recency + rate * RECENCY_ONE + 0.5, RECENCY_ONE))
     here.seen_low, here.seen_high = (time >> 2) & 0xFFFF, (time >> 18) & 0xFF
     if novel:
@@ -328,7 +328,7 @@ def inherit(store, old):
 
 # --- a fixed budget ---
 
-_AGES = 64
+AGES = 64
 
 
 def prune(store: Store, keep: int, clock: int) -> Store:
@@ -336,14 +336,14 @@ def prune(store: Store, keep: int, clock: int) -> Store:
 
     Locations written once go first, the oldest of them first; then those written twice, and so on.
     """
-    bins = np.zeros((4, _AGES), np.int64)
+    bins = np.zeros((4, AGES), np.int64)
     _weigh(store, clock, bins)
     # From the most worth keeping: often written, then recent.
     order = np.cumsum(bins[::-1, :].reshape(-1))
     kept = int(np.searchsorted(order, keep, side="right"))
     spare = keep - int(order[kept - 1]) if kept else keep
     out = reserve(empty(), int(store.used[0]), int(store.used[1]) + 64)
-    _survivors(store, clock, 4 * _AGES - kept, spare, out)
+    _survivors(store, clock, 4 * AGES - kept, spare, out)
     return out
 
 
@@ -355,8 +355,8 @@ def _worth(store, p, clock):
         here = store.counters[j]
         total += here.count
         age = min(age, ((clock >> 2) - (int64(here.seen_low) | int64(here.seen_high) << 16)) & 0xFFFFFF)
-    share = age * _AGES // ((clock >> 2) + 1)
-    return min(total - 1, 3) * _AGES + max(_AGES - 1 - share, 0)
+    share = age * AGES // ((clock >> 2) + 1)
+    return min(total - 1, 3) * AGES + max(AGES - 1 - share, 0)
 
 
 @njit
@@ -370,8 +370,8 @@ def _weigh(store, clock, bins):
     flat = bins.reshape(-1)
     for p in range(len(store.slots)):
         if store.slots[p].size:
-            row, column = divmod(_worth(store, p, clock), _AGES)
-            flat[row * _AGES + (_AGES - 1 - column)] += _cost(store, p)
+            row, column = divmod(_worth(store, p, clock), AGES)
+            flat[row * AGES + (AGES - 1 - column)] += _cost(store, p)
 
 
 @entry

@@ -18,12 +18,10 @@ from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, find
 
 # isort: off
 from lior.counting.layout import (
-    AGE_BINS, AGE_COUNTS, COUNT_BINS, ESTIMATION_BINS, LANES, LONGEST_BINS, REST_BINS, SECONDARY,
+    AGE_BINS, AGE_COUNTS, COUNT_BINS, ESTIMATION_BINS, LANES, LONGEST_BINS, MOST, REST_BINS, SECONDARY,
+    SQUARE_FLOOR, SQUARE_RATE, TINY,
 )  # fmt: skip
 
-_SQUARE_RATE = 0.005
-_SQUARE_FLOOR = 0.02
-_MOST = 0.999
 _SECOND, _THIRD = SECONDARY[0], SECONDARY[0] + SECONDARY[1]
 
 
@@ -145,7 +143,7 @@ def _expert(plan, store, p, base, column, out):
     """Absolute discounting, with recent shares mixed in, over a ``base`` distribution."""
     taken, n = _discounted(plan, store, p, 0, False)
     inverse = float32(1) / float32(n)
-    left = min(taken * inverse, float32(_MOST))
+    left = min(taken * inverse, float32(MOST))
     for s in range(len(out)):
         out[s] = left * base[s]
     old = float32(1.0 - plan.recent) * inverse
@@ -166,7 +164,7 @@ def _chain(plan, store, p, base, column, out):
     if n == 0:
         return False
     inverse = float32(1) / float32(n)
-    left = min(taken * inverse, float32(_MOST))
+    left = min(taken * inverse, float32(MOST))
     for s in range(len(out)):
         out[s] = left * base[s]
     at, u = int64(store.slots[p].at), int64(store.slots[p].size)
@@ -214,7 +212,7 @@ def experts(plan, store, column, alphabet, work, w):
 @njit(fastmath=True)
 def _log(source, target):
     for s in range(len(source)):
-        target[s] = log(source[s] + float32(1e-9))
+        target[s] = log(source[s] + float32(TINY))
 
 
 @njit(inline="always")
@@ -312,7 +310,7 @@ def secondary(learned, alphabet, work, w, z):
     """Secondary estimation: correct each logit by what its probability was worth in three contexts."""
     first = work.first[w]
     for s in range(alphabet):
-        height = min(log(first[s] + float32(1e-9)) * float32(-2), float32(ESTIMATION_BINS - 1.01))
+        height = min(log(first[s] + float32(TINY)) * float32(-2), float32(ESTIMATION_BINS - 1.01))
         work.bin[w, s] = np.int32(height)
         work.share[w, s] = height - float32(work.bin[w, s])
     for j in range(3):
@@ -389,5 +387,5 @@ def weight_step(weights, squares, total, squared, times, rate):
     """One step of weights from the sums of their statistics over a window."""
     for i in range(len(weights)):
         if times[i] > 0:
-            squares[i] += float32(_SQUARE_RATE) * (squared[i] - times[i] * squares[i])
-            weights[i] += float32(rate) * total[i] / (np.sqrt(squares[i]) + float32(_SQUARE_FLOOR))
+            squares[i] += float32(SQUARE_RATE) * (squared[i] - times[i] * squares[i])
+            weights[i] += float32(rate) * total[i] / (np.sqrt(squares[i]) + float32(SQUARE_FLOOR))

@@ -15,13 +15,12 @@ from torch import Tensor
 
 from lior.counting import locations
 from lior.counting.counters import MAX_VOCAB, TOKEN_BITS
-from lior.counting.locations import COUNTER, FULLEST, SLOT, SLOT_COST, Packed
+from lior.counting.locations import AGES, COUNTER, FULLEST, SLOT, SLOT_COST, Packed
 
-MAX_COUNT, MAX_NOVEL, SEEN_BITS = 65535, 255, 24
+MAX_NOVEL, SEEN_BITS = 255, 24
 """What the packed form has room for."""
 
 _PACKED = {"occurrences": "count", "novel": "novel", "recency": "recency", "logit": "logit"}
-_AGES = 64
 _SPARE = 1.5
 _MULTIPLIER = locations._MULTIPLIER - (1 << 64)  # of 64 bits, as torch writes them
 
@@ -181,8 +180,8 @@ class Table:
         total.index_add_(0, location, self.columns.occurrences[self.numbers].long())
         ages = ((clock >> 2) - self.columns.seen[self.numbers].long()) & ((1 << SEEN_BITS) - 1)
         age.scatter_reduce_(0, location, ages, "amin")
-        fresh = (_AGES - 1 - age * _AGES // ((clock >> 2) + 1)).clamp(min=0)
-        worth = (total - 1).clamp(max=3) * _AGES + fresh
+        fresh = (AGES - 1 - age * AGES // ((clock >> 2) + 1)).clamp(min=0)
+        worth = (total - 1).clamp(max=3) * AGES + fresh
         slot = (addresses * _MULTIPLIER >> 32) & 0xFFFFFFFF  # the order of an open-addressed table
         order = ((worth + 1 << 32) - slot).argsort(descending=True)
         cost = (SLOT_COST + COUNTER.itemsize * _capacity(sizes))[order].cumsum(0)

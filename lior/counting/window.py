@@ -15,12 +15,9 @@ import torch
 from torch import Tensor
 
 from lior.counting.inputs import PLACED, Inputs
-from lior.counting.layout import ESTIMATION_BINS, Learned, Rates
+from lior.counting.layout import ESTIMATION_BINS, SQUARE_FLOOR, SQUARE_RATE, TINY, Learned, Rates
 from lior.counting.locations import LOGIT_ONE
 
-_SQUARE_RATE = 0.005
-_SQUARE_FLOOR = 0.02
-_TINY = 1e-9
 _LOGIT_ENDS = -32768, 32767
 
 
@@ -94,7 +91,7 @@ def read(numbers: Numbers, logit: Tensor, x: Inputs) -> Reading:
     cells = z.new_zeros(window * alphabet + 1).index_add_(0, x.cell, counters)
     z = z + cells[:-1].view(window, alphabet)
     first = torch.softmax(z, 1)
-    height = ((first + _TINY).log() * -2.0).clamp(max=ESTIMATION_BINS - 1.01)
+    height = ((first + TINY).log() * -2.0).clamp(max=ESTIMATION_BINS - 1.01)
     lower = height.int()
     share = (height - lower)[:, None]
     entry = x.estimate[:, :, None] * ESTIMATION_BINS + lower[:, None]
@@ -164,6 +161,6 @@ def _weight_steps(numbers: Numbers, x: Inputs, statistics: Tensor, rates: Tensor
 def _moved(values: Tensor, squares: Tensor, sums: Tensor, rates: Tensor) -> tuple[Tensor, Tensor]:
     """Weights and running squares after one step, where there is anything to learn from."""
     total, squared, times = sums.unbind(-1)
-    after = squares + _SQUARE_RATE * (squared - times * squares)
-    step = rates * total / (after.sqrt() + _SQUARE_FLOOR)
+    after = squares + SQUARE_RATE * (squared - times * squares)
+    step = rates * total / (after.sqrt() + SQUARE_FLOOR)
     return torch.where(times > 0, values + step, values), torch.where(times > 0, after, squares)

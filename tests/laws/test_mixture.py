@@ -91,9 +91,8 @@ def run(case, rates, *, adapt, alphabet=ALPHABET):
     column = np.full(1 << 16, -1, np.int32)
     column[alphabet] = np.arange(len(alphabet))
     known = stream.Alphabet(alphabet, column)
-    sets, steps, sums = (case.learned,) * 2, (rates,) * 2, stream.sums(1, len(PATTERNS))
-    served = np.zeros(1, np.int64)
-    stream.run(plan, store, sets, steps, case.here, 0, known, 256, work, sums, adapt, False, out, served)
+    both, sums, served = ((case.learned,) * 2, (rates,) * 2), stream.sums(1, len(PATTERNS)), np.zeros(1, int)
+    stream.run(plan, store, *both, case.here, 0, known, 256, work, sums, adapt, False, out, served)
     return torch.from_numpy((out[0].astype(np.float64) - FLOOR) / (1 - len(alphabet) * FLOOR))
 
 

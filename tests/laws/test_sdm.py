@@ -229,3 +229,11 @@ def test_sdm_refuses_to_erase_what_it_does_not_hold():
 def test_wrong_options_of_sdm(options, message):
     with pytest.raises(UsageError, match=message):
         Sdm(**options)
+
+
+def test_a_snapshot_of_other_settings_is_refused_and_changes_nothing():
+    memory, other = studied(Sdm(**FEW)), studied(Sdm(**{**FEW, "gates": ("longest", "previous")}))
+    before = {k: v.clone() for k, v in memory.snapshot().items()}
+    with pytest.raises(UsageError, match=r"online\.gated"):
+        memory.restore(other.snapshot())
+    assert_same(memory.snapshot(), before)

@@ -340,16 +340,35 @@ class Sdm:
         return state
 
     def restore(self, snapshot: State) -> None:
-        """Become the memory of ``snapshot``."""
+        """Become the memory of ``snapshot``.
+
+        Raises
+        ------
+        UsageError
+            When what was learned is not of the shapes that these options have; the memory is left as it was.
+        """
+        learned = self._learned_in(snapshot)
         self._staged = []
         self._transcript.restore(snapshot["passages"], snapshot["tokens"])
         columns = {k: snapshot[k].cpu().numpy() for k in Packed._fields}
         self._engine.hold(locations.unpack(Packed(**columns)), int(snapshot["clock"]))
+        self._learned = learned
+
+    def _learned_in(self, snapshot: State) -> dict[str, Learned]:
         modes = {name.split(".")[0] for name in snapshot if "." in name}
-        self._learned = {
+        found = {
             mode: Learned(*(snapshot[f"{mode}.{k}"].cpu().numpy().copy() for k in Learned._fields))
             for mode in sorted(modes)
         }
+        for mode, learned in found.items():
+            fresh = layout.fresh(self._engine.plan, learned.bias.size)
+            for name, own, wanted in zip(Learned._fields, learned, fresh, strict=True):
+                if own.shape != wanted.shape or own.dtype != wanted.dtype:
+                    raise UsageError(
+                        f"memory sdm: {mode}.{name} is {own.dtype} {own.shape}, and with these options it is"
+                        f" {wanted.dtype} {wanted.shape}: the snapshot is of a memory with others"
+                    )
+        return found
 
 
 _MODES = ("online", "static", "strange")
