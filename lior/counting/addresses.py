@@ -61,6 +61,27 @@ def parse(pattern: str) -> tuple[int, ...]:
     return tuple(steps)
 
 
+class Step(NamedTuple):
+    """One thing that a pattern looks at."""
+
+    lag: int
+    """How many tokens back it is, from 1; 0 for a field."""
+    folded: bool
+    """Whether upper and lower case count as one."""
+    field: str
+    """Name of the field, or nothing."""
+
+
+def steps_of(pattern: str) -> tuple[Step, ...]:
+    """What ``pattern`` looks at, in its order; raises as :func:`parse`."""
+    return tuple(
+        Step(0, False, FIELDS[step - _FIELD])
+        if step >= _FIELD
+        else Step(step & (_FOLDED - 1), step >= _FOLDED, "")
+        for step in parse(pattern)
+    )
+
+
 def _lags(text: str, part: str, pattern: str) -> list[int]:
     lags: list[int] = []
     for span in text.split(","):

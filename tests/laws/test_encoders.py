@@ -14,6 +14,7 @@ from lior.field import kernel
 from lior.testing.encoders import encoder_contract
 from lior.testing.strategies import LAW, dtypes, fill, seeds
 from lior_plugins.encoders import tables
+from lior_plugins.encoders.grams import Grams
 from lior_plugins.encoders.lags import Lags
 from lior_plugins.encoders.poles import Poles
 
@@ -34,6 +35,12 @@ class TestLags(encoder_contract(Lags)): ...
 class TestLagsSmall(encoder_contract(lambda: Lags(n=2, lags=1))): ...
 
 
+class TestGrams(encoder_contract(lambda: Grams(n=8, bits=6))): ...
+
+
+class TestGramsSmall(encoder_contract(lambda: Grams(n=2, lags=2, bits=1, patterns=("~1,2",)))): ...
+
+
 class TestPoles(encoder_contract(Poles)): ...
 
 
@@ -45,6 +52,18 @@ class TestPolesSlow(encoder_contract(lambda: Poles(n=8, reach=48, decay=0.999, h
 
 CHANGES = [
     *[(Lags, {name: value}) for name, value in {"n": 8, "lags": 5, "decay": 0.5, "scale": 0.1}.items()],
+    *[
+        (Grams, {name: value})
+        for name, value in {
+            "n": 8,
+            "lags": 5,
+            "decay": 0.5,
+            "scale": 0.1,
+            "patterns": ("1-2",),
+            "bits": 5,
+            "gram_scale": 0.3,
+        }.items()
+    ],
     *[
         (Poles, {name: value})
         for name, value in {
@@ -71,7 +90,7 @@ def test_every_option_changes_the_coordinates(encoder, change):
     assert before.shape != after.shape or not torch.allclose(before, after)
 
 
-@pytest.mark.parametrize("encoder", [Lags, Poles])
+@pytest.mark.parametrize("encoder", [Lags, Grams, Poles])
 def test_every_option_is_tried(encoder):
     tried = {name for kind, change in CHANGES if kind is encoder for name in change}
     assert tried == {field.name for field in attrs.fields(encoder)}
@@ -84,6 +103,61 @@ def test_lags_is_the_sum_of_one_row_per_lag():
     ids = contexts(encoder)
     expected = sum(table[lag][ids[:, lag]] for lag in range(3))
     assert_close(encoder.encode(state, ids), expected)
+
+
+def grams_of(text, *patterns, lags=16):
+    """What the patterns alone make of a text's end, ``(n,)``."""
+    encoder = Grams(n=4, lags=lags, patterns=patterns)
+    state = encoder.init(256, generator=seeded())
+    state["table"].zero_()
+    ids = torch.full((lags,), 256)
+    latest_first = torch.tensor(list(text.encode()[::-1][:lags]))
+    ids[: len(latest_first)] = latest_first
+    return encoder.encode(state, ids[None])[0]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "one", "same", "other"),
+    [
+        ("1-2", "xyz", "abyz", "abzz"),
+        ("1,3", "abc", "azc", "bbc"),
+        ("~1-2", "aThe", "bTHE", "bTha"),
+        ("1-2", "aThe", "bThe", "bTHE"),
+        ("word", "so it, th", "But Th", "so it, ts"),
+        ("word", "a it's", "b it's", "b its"),
+        ("word-1", "so it, th", "But IT w", "so is, th"),
+        ("word-1", "one two. ", "a two--z", "one, "),
+        ("word word-1", "so it, th", "a it th", "a is th"),
+    ],
+)
+def test_a_gram_sees_what_its_pattern_names_and_nothing_else(pattern, one, same, other):
+    assert torch.equal(grams_of(one, pattern), grams_of(same, pattern))
+    assert not torch.equal(grams_of(one, pattern), grams_of(other, pattern))
+
+
+def test_grams_are_a_sum_over_patterns():
+    encoder = Grams(n=4, patterns=("1-2", "1-2"))
+    ids = contexts(encoder)
+    state = encoder.init(VOCAB, generator=seeded())
+    lags = Lags(n=4).encode({"table": state["table"]}, ids)
+    rest = encoder.encode(state, ids) - lags
+    rows = encoder._rows(ids)
+    assert_close(rest, state["grams"][rows[:, 0]] + state["grams"][rows[:, 1]])
+    assert (rows[:, 1] >= 1 << encoder.bits).all(), "each pattern has rows of its own"
+
+
+@pytest.mark.parametrize(
+    ("patterns", "message"),
+    [
+        (("column",), "'column' is a field of memory sdm alone; allowed here are word and word-1"),
+        (("1-17",), "lag 17 is beyond the 16 tokens that it sees; set encoder.lags to 17"),
+        (("x",), "'x' is neither lags"),
+        ((), r"encoder.patterns = \[\]: encoder grams needs one"),
+    ],
+)
+def test_patterns_that_grams_cannot_see_are_refused(patterns, message):
+    with pytest.raises(UsageError, match=message):
+        Grams(patterns=patterns)
 
 
 def test_lags_starts_with_the_spread_it_is_asked_for():

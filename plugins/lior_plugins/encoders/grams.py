@@ -1,0 +1,117 @@
+"""Coordinates from previous tokens, short runs of them, and words: ``z = Σ_l M_l[x_{t-1-l}] + Σ_p T_p[h_p(context)]``.
+
+With one vector per token alone, costs of contexts that differ in two places are
+about the sum of those that differ in one. A vector per run of tokens says what
+they mean together: how much it matters that *all* of ``the`` is there.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+import torch
+from torch import Generator, Tensor
+from torch.nn.functional import embedding_bag
+
+from lior.counting import addresses
+from lior.errors import UsageError
+from lior.interfaces import State
+from lior.options import option
+from lior_plugins.encoders.lags import Lags
+
+_WORDS = ("word", "word-1")
+_APOSTROPHE = 39
+
+
+@attrs.frozen(kw_only=True)
+class Grams(Lags):
+    """A table of vectors per lag, and a hashed one per pattern (the hashing trick, Weinberger et al., 2009).
+
+    State: ``table (lags * (vocab + 1), n)`` as of :class:`Lags`, and ``grams
+    (P * 2^bits, n)``, which begins as normal noise of standard deviation
+    ``gram_scale``; both learned. Words are runs of letters among the last
+    ``lags`` bytes; in larger alphabets than bytes only bytes are letters.
+    """
+
+    learned: ClassVar[tuple[str, ...]] = ("table", "grams")
+
+    patterns: tuple[str, ...] = option(
+        ("1-2", "2-3", "3-4", "1-3", "2-4", "1-4", "word", "word-1", "word word-1"),
+        help="runs such as 1-3, other lags such as 1,3, without case ~1-3, word (so far), word-1 (the last)",
+    )
+    bits: int = option(12, help="2^bits vectors for the values of a pattern", low=1, high=20)
+    gram_scale: float = option(0.1, help="initial standard deviation of a pattern's entries", low=0)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.patterns:
+            raise UsageError("encoder.patterns = []: encoder grams needs one; without any it is encoder lags")
+        for pattern in self.patterns:
+            for step in addresses.steps_of(pattern):
+                if step.field and step.field not in _WORDS:
+                    raise UsageError(
+                        f"pattern {pattern!r} of encoder grams: {step.field!r} is a field of memory sdm alone; "
+                        f"allowed here are {' and '.join(_WORDS)}, and lags such as 1-3"
+                    )
+                if step.lag > self.lags:
+                    raise UsageError(
+                        f"pattern {pattern!r} of encoder grams: lag {step.lag} is beyond the {self.lags} "
+                        f"tokens that it sees; set encoder.lags to {step.lag} or more"
+                    )
+
+    def init(self, vocab: int, *, generator: Generator) -> State:
+        """Fresh tables for token ids ``0 .. vocab``."""
+        tables = super().init(vocab, generator=generator)
+        rows = len(self.patterns) << self.bits
+        noise = torch.randn(rows, self.n, generator=generator, device=generator.device)
+        return tables | {"grams": noise * self.gram_scale}
+
+    def encode(self, state: State, contexts: Tensor) -> Tensor:
+        """Coordinates ``(B, n)`` of contexts ``(B, lags)``, in the tables' dtype."""
+        z = super().encode(state, contexts)
+        return z + embedding_bag(self._rows(contexts), state["grams"], mode="sum")
+
+    def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
+        """Derivatives of ``sum(dz * encode(contexts))`` to the tables."""
+        grams = torch.zeros_like(state["grams"])
+        for rows in self._rows(contexts).unbind(1):
+            grams.index_add_(0, rows, dz)
+        return super().pullback(state, contexts, dz) | {"grams": grams}
+
+    def _rows(self, contexts: Tensor) -> Tensor:
+        """The row of each pattern, int64 ``(B, P)``."""
+        words = _words(contexts)
+        rows = []
+        for number, pattern in enumerate(self.patterns):
+            h = contexts.new_full((len(contexts),), number)
+            for step in addresses.steps_of(pattern):
+                if step.field:
+                    seen = words[_WORDS.index(step.field)]
+                else:
+                    seen = contexts[:, step.lag - 1]
+                    seen = _fold(seen) if step.folded else seen
+                h = addresses.mix(h, seen + 1)
+            rows.append((h & ((1 << self.bits) - 1)) + (number << self.bits))
+        return torch.stack(rows, 1)
+
+
+def _fold(tokens: Tensor) -> Tensor:
+    """Lower-case letters for the upper-case ones of ASCII."""
+    return torch.where((tokens >= 65) & (tokens <= 90), tokens + 32, tokens)
+
+
+def _words(contexts: Tensor) -> tuple[Tensor, Tensor]:
+    """Hashes of the word so far and of the word before it, int64 ``(B,)`` each; 0 for none."""
+    folded = _fold(contexts)
+    letter = ((folded >= 97) & (folded <= 122)) | (folded == _APOSTROPHE) | ((folded > 127) & (folded < 256))
+    # 0 in the word so far, 1 in the gap before it, 2 in the word before that, 3 beyond
+    gap = (~letter).cumsum(1) > 0
+    last = letter & gap
+    beyond = (last.cumsum(1) > 0) & ~letter
+    hashes = []
+    for inside in (~gap, last & (beyond.cumsum(1) == 0)):
+        h = torch.zeros_like(contexts[:, 0])
+        for lag in range(contexts.shape[1]):
+            h = torch.where(inside[:, lag], addresses.mix(h, folded[:, lag] + 1), h)
+        hashes.append(h)
+    return hashes[0], hashes[1]
