@@ -29,7 +29,7 @@ RECENCY_ONE = 65535.0
 LOGIT_ONE = 4096.0
 """The learned logit is kept as a multiple of 1/4096, within ±8."""
 
-FULLEST = 0.85
+FULLEST = 0.87
 _SPARE = 1.3
 SLOT_COST = math.ceil(SLOT.itemsize / FULLEST)
 """Bytes of a slot with its share of the empty ones."""

@@ -37,7 +37,7 @@ PATTERNS = (
     "column 1", "above 1", "margin half 1", "opening word", "heading word", "suffix word", "shape word",
     "~1-4", "~1-6", "marks",
     "after after-2 1", "next next-2 1", "next next-2 next-3", "after next next-2",
-    "bag word", "name word", "sentence stop word", "closing word", "suffix-2 suffix word",
+    "bag word", "sentence stop word",
 )  # fmt: skip
 JOINTS = (
     "1 | 1-2 | 1-3 | 1-4 | 1-5 | 1-6",
