@@ -109,6 +109,17 @@ class StudyConfig:
     )
 
 
+@attrs.frozen(kw_only=True)
+class CheckpointConfig:
+    """When training is written down, and what is kept of that."""
+
+    seconds: float = option(
+        60.0, help="seconds between checkpoints while training; 0 writes the first and the last", low=0
+    )
+    last: int = option(1, help="how many of the newest checkpoints are kept", low=1)
+    every: int = option(0, help="keep every so many-th checkpoint as well; 0 keeps none of them", low=0)
+
+
 def plugin_option(name: str, *, help: str) -> Any:
     """An attrs field that chooses a plugin; ``name`` is its default."""
     return attrs.field(factory=lambda: Component(name=name), metadata={"help": help})
@@ -140,6 +151,7 @@ class TrainConfig:
     geometry: GeometryConfig = attrs.field(factory=GeometryConfig)
     study: StudyConfig = attrs.field(factory=StudyConfig)
     mixer: MixerConfig = attrs.field(factory=MixerConfig)
+    checkpoint: CheckpointConfig = attrs.field(factory=CheckpointConfig)
 
 
 class Key(NamedTuple):

@@ -23,11 +23,12 @@ from lior import corpus, rundir
 from lior._layers import flatten
 from lior.config import Override, load
 from lior.corpus import Source
+from lior.device import pick_device
 from lior.evaluation import evaluate
 from lior.generation import generate
 from lior.model import Model
 from lior.sampling import Sampling
-from lior.training import Result, pick_device
+from lior.session import Result
 from lior.training import train as run_training
 
 

@@ -1,9 +1,10 @@
 """A model on disk: tensors as safetensors, everything else in a JSON manifest.
 
 ``model.safetensors`` holds the tokenizer, the geometry, the mixer and the memories,
-``text.safetensors`` the documents; ``manifest.json`` names the components with
-their options and distributions, the size and SHA-256 of both files, and its own
-SHA-256, so that damage is noticed before anything is used.
+``text.safetensors`` the documents and, while training is not over, ``training.safetensors``
+what it needs to go on. ``manifest.json`` names the components with all their options and
+their distributions, the size and SHA-256 of each file, and its own SHA-256, so that damage
+is noticed before anything is used.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +23,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lior import corpus
+from lior import corpus, durable, migration
 from lior._registry import registry
 from lior.config import Component, build
 from lior.corpus import Corpus
 from lior.errors import RunError, UnknownPlugin
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import State
+from lior.migration import FORMAT
 from lior.model import Model
+from lior.states import prefixed, sub
 
-FORMAT = 3
-"""Version of the layout; 3 has the two sets and the gate `always` of `sdm`. Others are refused."""
-
-_FILES = ("model.safetensors", "text.safetensors")
+_MODEL, _TEXT, _TRAINING = "model.safetensors", "text.safetensors", "training.safetensors"
+_MANIFEST = "manifest.json"
+_MAX_MANIFEST = 64 << 20
 _GEOMETRY = ("encoder", "frame", "rsource", "product")
 
 
@@ -47,6 +49,10 @@ class Loaded:
     train: int
     """How many tokens of ``text`` the model has learned; the rest is validation text."""
     manifest: dict[str, Any]
+    training: State | None
+    """What training needs to go on; ``None`` when it is over."""
+    skipped: tuple[str, ...] = ()
+    """Newer checkpoints of the run that could not be used, and why."""
 
     @property
     def identity(self) -> str:
@@ -72,33 +78,90 @@ class Loaded:
         return attrs.evolve(other, first_document=len(self.text.names)), 0, len(other)
 
 
-def save(path: Path, model: Model, components: dict[str, Any], text: Corpus, train: int) -> None:
+@attrs.frozen(kw_only=True)
+class Training:
+    """Where training stands."""
+
+    tensors: State
+    numbers: dict[str, Any]
+    """Ready for JSON."""
+
+
+def save(
+    path: Path,
+    model: Model,
+    components: dict[str, Any],
+    text: Corpus,
+    train: int,
+    *,
+    training: Training | None = None,
+    score: float | None = None,
+    before: Path | None = None,
+) -> None:
     """Write a checkpoint to ``path``, which must not exist.
 
-    All files are written to a sibling first and moved at the end, so that
-    ``path`` never holds half a checkpoint.
+    All files are written to a sibling first, flushed to the disk and moved at
+    the end, so that ``path`` never holds half a checkpoint.
 
     Parameters
     ----------
     components
         Kind -> :class:`~lior.config.Component`, and "memory" -> a list of them.
+    training
+        What training needs to go on, unless it is over.
+    score
+        Nats per byte of the validation text, if they are known.
+    before
+        An earlier checkpoint with the same text, whose file can be shared.
 
     Raises
     ------
     OSError
         When a file cannot be written; nothing of the checkpoint is left then.
     """
-    part = path.with_name(path.name + ".partial")
+    part = path.with_name(path.name + durable.PARTIAL)
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
-        _write_tensors(part / _FILES[0], _tensors(model))
-        _write_tensors(part / _FILES[1], {"tokens": text.tokens, "starts": text.starts})
-        _write_manifest(part, model, components, text, train)
+        _write_tensors(part / _MODEL, _tensors(model))
+        if before is None or not _share(before / _TEXT, part / _TEXT):
+            _write_tensors(part / _TEXT, {"tokens": text.tokens, "starts": text.starts})
+        if training is not None:
+            _write_tensors(part / _TRAINING, training.tensors)
+        manifest = {
+            "format": FORMAT,
+            "components": describe(components),
+            "geometry": _geometry_options(model),
+            "documents": list(text.names),
+            "bytes": text.bytes,
+            "train": train,
+            "score": score,
+            "training": None if training is None else training.numbers,
+            "files": {file.name: _fingerprint(file) for file in sorted(part.iterdir())},
+        }
+        manifest["sha256"] = _digest(manifest)
+        durable.write_text(part / _MANIFEST, json.dumps(manifest, indent=1))
         part.rename(path)
+        durable.sync(path.parent)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+
+
+def _geometry_options(model: Model) -> dict[str, Any] | None:
+    geometry = model.geometry
+    if geometry is None:
+        return None
+    return {"resilience_at": geometry.resilience_at, "smoothing": geometry.smoothing}
+
+
+def _share(source: Path, target: Path) -> bool:
+    """Give a file a second name; it is never changed in place. Some file systems cannot."""
+    try:
+        os.link(source, target)
+    except OSError:
+        return False
+    return True
 
 
 def load(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
@@ -107,21 +170,20 @@ def load(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
     Raises
     ------
     RunError
-        When a file is missing, damaged or of a newer format.
-    PluginError
-        When a component is not installed.
+        When a file is missing, damaged or of a newer format, or a component is not installed.
     """
-    manifest = _manifest(path)
-    for name, expected in manifest["files"].items():
-        _verify(path / name, expected)
-    tensors = _read_tensors(path / _FILES[0], device)
-    documents = _read_tensors(path / _FILES[1], device)
+    manifest = read_manifest(path)
     try:
+        for name in (_MODEL, _TEXT, *([_TRAINING] if manifest["training"] is not None else [])):
+            _verify(path / name, manifest["files"][name])
+        tensors = _read_tensors(path / _MODEL, device)
+        documents = _read_tensors(path / _TEXT, device)
+        training = None if manifest["training"] is None else _read_tensors(path / _TRAINING, device)
         model = _rebuild(manifest, tensors)
         text = Corpus(
             documents["tokens"], documents["starts"], tuple(manifest["documents"]), manifest["bytes"]
         )
-        return Loaded(model, text, manifest["train"], manifest)
+        return Loaded(model, text, manifest["train"], manifest, training)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise RunError(
             f"{path}: the checkpoint does not fit together ({error!r}); it was not made by lior"
@@ -138,7 +200,7 @@ def _tensors(model: Model) -> State:
         "mixer": model.weights,
         **{f"memory.{name}": memory.snapshot() for name, memory in model.memories.items()},
     }
-    flat = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+    flat = {name: value for part, values in parts.items() for name, value in prefixed(part, values).items()}
     if model.cells is not None:
         flat["cells"] = model.cells
     return flat | {"token_counts": model.token_counts}
@@ -148,27 +210,23 @@ def _rebuild(manifest: dict[str, Any], tensors: State) -> Model:
     parts = manifest["components"]
     options = manifest["geometry"]
     tokenizer = _build("tokenizer", parts["tokenizer"])
-    tokenizer.restore(_under(tensors, "tokenizer."))
+    tokenizer.restore(sub(tensors, "tokenizer"))
     geometry = None
     if options is not None:
         plugins = {kind: _build(kind, parts[kind]) for kind in _GEOMETRY}
         geometry = Geometry(vocab=tokenizer.vocab, **plugins, **options)
     memories = {part["name"]: _build("memory", part) for part in parts["memory"]}
     for name, memory in memories.items():
-        memory.restore(_under(tensors, f"memory.{name}."))
+        memory.restore(sub(tensors, f"memory.{name}"))
     return Model(
         tokenizer=tokenizer,
         memories=memories,
         geometry=geometry,
-        state=_under(tensors, "geometry."),
-        weights=_under(tensors, "mixer."),
+        state=sub(tensors, "geometry"),
+        weights=sub(tensors, "mixer"),
         cells=tensors.get("cells"),
         token_counts=tensors["token_counts"],
     )
-
-
-def _under(tensors: State, prefix: str) -> State:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def _write_tensors(path: Path, tensors: State) -> None:
@@ -177,8 +235,7 @@ def _write_tensors(path: Path, tensors: State) -> None:
     except SafetensorError as error:  # what safetensors makes of a full disk
         raise OSError(f"{path.name}: {error}") from error
     path.chmod(0o666 & ~_umask())  # safetensors writes 0600 whatever the umask
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
+    durable.sync(path)
 
 
 def _separate(tensors: State) -> State:
@@ -213,25 +270,6 @@ def _read_tensors(path: Path, device: torch.device | str) -> dict[str, Tensor]:
 # --- manifest ---
 
 
-def _write_manifest(part: Path, model: Model, components: dict[str, Any], text: Corpus, train: int) -> None:
-    manifest: dict[str, Any] = {
-        "format": FORMAT,
-        "components": describe(components),
-        "geometry": None
-        if model.geometry is None
-        else {"resilience_at": model.geometry.resilience_at, "smoothing": model.geometry.smoothing},
-        "documents": list(text.names),
-        "bytes": text.bytes,
-        "train": train,
-        "files": {name: _fingerprint(part / name) for name in _FILES},
-    }
-    manifest["sha256"] = _digest(manifest)
-    with (part / "manifest.json").open("w", encoding="utf-8") as stream:
-        json.dump(manifest, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
 def describe(components: dict[str, Any]) -> dict[str, Any]:
     """Names, options and distributions of components, ready for JSON; kinds as in :func:`save`."""
     return {
@@ -244,10 +282,20 @@ def _entry(kind: str, component: Component) -> dict[str, Any]:
     origin = registry.origin(kind, component.name)
     return {
         "name": component.name,
-        "options": component.options,
+        "options": _all_options(kind, component),
         "distribution": origin.distribution,
         "version": origin.version,
     }
+
+
+def _all_options(kind: str, component: Component) -> Mapping[str, Any]:
+    """The options given, and the defaults of all others: a later version may have other defaults."""
+    plugin = registry.get(kind, component.name)
+    if not attrs.has(plugin):
+        return component.options
+    fresh = build(kind, Component(name=component.name, options={}))
+    names = [field.alias for field in attrs.fields(plugin) if field.init]
+    return {name: getattr(fresh, name) for name in names if hasattr(fresh, name)} | dict(component.options)
 
 
 def _build(kind: str, entry: dict[str, Any]) -> Any:
@@ -260,9 +308,18 @@ def _build(kind: str, entry: dict[str, Any]) -> Any:
         ) from error
 
 
-def _manifest(path: Path) -> dict[str, Any]:
-    file = path / "manifest.json"
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of the checkpoint at ``path``, as the present format has it.
+
+    Raises
+    ------
+    RunError
+        When it is missing, damaged, of a newer format, or of one that cannot be migrated.
+    """
+    file = path / _MANIFEST
     try:
+        if file.stat().st_size > _MAX_MANIFEST:
+            raise RunError(f"{file}: larger than {_MAX_MANIFEST >> 20} MiB; not a manifest of lior")
         manifest = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(f"{path}: no checkpoint there (manifest.json is missing)") from None
@@ -270,11 +327,6 @@ def _manifest(path: Path) -> dict[str, Any]:
         raise RunError(f"{file}: cannot be read ({error})") from error
     if not isinstance(manifest, dict) or type(manifest.get("format")) is not int:
         raise RunError(f"{file}: not a manifest of lior")
-    if manifest["format"] < FORMAT:
-        raise RunError(
-            f"{file}: written in format {manifest['format']} by an earlier lior; this one reads {FORMAT}; "
-            "train again with the run's config.toml"
-        )
     if manifest["format"] > FORMAT:
         raise RunError(
             f"{file}: written in format {manifest['format']}, and this lior reads {FORMAT}; "
@@ -282,7 +334,7 @@ def _manifest(path: Path) -> dict[str, Any]:
         )
     if manifest.pop("sha256", None) != _digest(manifest):
         raise RunError(f"{file}: changed since it was written (its checksum does not match)")
-    return manifest
+    return migration.migrate(manifest, file)
 
 
 def _digest(manifest: dict[str, Any]) -> str:

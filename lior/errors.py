@@ -45,9 +45,15 @@ class DeviceError(LiorError):
 
 
 class Interrupted(LiorError):
-    """The user stopped the work; the message says what is kept."""
+    """The user stopped the work; the message says what is kept. The code is 128 plus the signal's number."""
 
-    exit_code = 130
+    def __init__(self, message: str, exit_code: int = 130):
+        self.exit_code = exit_code
+        super().__init__(message)
+
+
+class Stopped(LiorError):
+    """Training ended before its end because it was told to; the message says how to go on."""
 
 
 class PluginError(UsageError):

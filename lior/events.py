@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from lior.errors import PluginError
+from lior.errors import PluginError, RunError
 
 if TYPE_CHECKING:
     from lior.config import TrainConfig
@@ -48,6 +48,10 @@ class Events:
     @hookspec
     def lior_checkpoint_saved(self, path: Path) -> None:
         """A checkpoint is complete at ``path``."""
+
+    @hookspec
+    def lior_checkpoint_failed(self, error: RunError) -> None:
+        """A checkpoint could not be written; training goes on, and the one before is still there."""
 
     @hookspec
     def lior_train_end(self, result: Any) -> None:

@@ -17,8 +17,9 @@ from lior import mixer
 from lior.corpus import gather_contexts
 from lior.counting.discounting import unseen_share
 from lior.geometry.cells import cell_centres
-from lior.geometry.retrieval import Geometry, Retrieval, sub
+from lior.geometry.retrieval import Geometry, Retrieval
 from lior.interfaces import AdaptiveMemory, Evidence, Items, MemoryBackend, Query, State, Text, Tokenizer
+from lior.states import sub
 
 
 @attrs.define(kw_only=True)

@@ -1,4 +1,4 @@
-"""The directory of a run: configuration, telemetry, log and checkpoint.
+"""The directory of a run: configuration, telemetry, log and checkpoints.
 
 ::
 
@@ -6,37 +6,43 @@
     metrics.jsonl    one JSON object a line: time, stage, step, steps and the stage's numbers
     train.log        what happened, in words
     summary.json     the numbers of the finished run, as `lior train --json` prints them
-    checkpoint/      the model (:mod:`lior.checkpoint`)
+    checkpoints/     a folder a step (:mod:`lior.checkpoint`); the newest that verifies counts
+    lock             held by the process that changes the run
 
 ``lior eval`` and ``lior generate`` need nothing but this directory.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import attrs
 import torch
 
-from lior import checkpoint
-from lior.checkpoint import Loaded
-from lior.config import TrainConfig, to_toml
+from lior import checkpoint, durable, steps
+from lior.checkpoint import Loaded, Training
+from lior.config import TrainConfig, load, to_toml
 from lior.corpus import Corpus
+from lior.device import pick_device
 from lior.errors import RunError
 from lior.model import Model
 from lior.telemetry import Telemetry
 
-_CHECKPOINT = "checkpoint"
+_CONFIG, _LOCK = "config.toml", "lock"
 
 
-@attrs.frozen
+@attrs.define
 class RunDir:
-    """A run directory that is being written."""
+    """A run directory that is being written; :meth:`close` it in the end."""
 
     path: Path
     config: TrainConfig
+    _lock: IO[str] = attrs.field(repr=False)
+    _newest: Path | None = None
 
     @classmethod
     def create(cls, path: Path, config: TrainConfig) -> RunDir:
@@ -54,41 +60,92 @@ class RunDir:
             raise RunError(f"{path}: {fault}; give another --out") from error
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
+            lock = durable.lock(path / _LOCK)
+            if any(item.name != _LOCK for item in path.iterdir()):
+                lock.close()
                 raise RunError(f"{path}: the directory is not empty; nothing was touched; give another --out")
             table = to_toml(_with_absolute_paths(config))
             # TOML is UTF-8: in a file name that is not, "?" makes a pattern that finds the file again.
-            (path / "config.toml").write_text(table, encoding="utf-8", errors="replace")
+            durable.write_text(path / _CONFIG, table, errors="replace")
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {error.strerror}; give another --out") from error
-        return cls(path, config)
+        return cls(path, config, lock)
 
-    @property
-    def checkpoint(self) -> Path:
-        """Where the model is."""
-        return self.path / _CHECKPOINT
-
-    def telemetry(self) -> Telemetry:
-        """A listener that writes ``metrics.jsonl`` and ``train.log``."""
-        return Telemetry(self.path)
-
-    def save(self, model: Model, text: Corpus, train: int, summary: dict[str, Any]) -> None:
-        """Write the checkpoint and the summary.
+    @classmethod
+    def reopen(cls, path: Path) -> tuple[RunDir, Loaded]:
+        """A run whose training is not over, and where it stands.
 
         Raises
         ------
         RunError
+            When it is no run, another process has it, it is finished, or its configuration was changed.
+        """
+        _check(path)
+        lock = durable.lock(path / _LOCK)
+        try:
+            config = load(path / _CONFIG, env={}).config
+            loaded, newest = _newest(path, device=pick_device(config.device))
+            if loaded.training is None:
+                raise RunError(f"{path}: training is over, there is nothing to resume")
+            if loaded.manifest["training"]["config"] != _fingerprint(path):
+                raise RunError(
+                    f"{path / _CONFIG}: changed since the run began, so it cannot go on as it began; "
+                    "undo that, or train anew with another --out"
+                )
+            return cls(path, config, lock, newest), loaded
+        except BaseException:
+            lock.close()
+            raise
+
+    def close(self) -> None:
+        """Let others change the run."""
+        self._lock.close()
+
+    @property
+    def checkpoint(self) -> Path:
+        """The newest checkpoint."""
+        return self._newest or steps.place(self.path, 0)
+
+    def telemetry(self, position: int = 0, elapsed: float = 0.0) -> Telemetry:
+        """A listener that writes ``metrics.jsonl`` from byte ``position`` on, and ``train.log``."""
+        return Telemetry(self.path, position, elapsed)
+
+    def save(
+        self,
+        step: int,
+        model: Model,
+        text: Corpus,
+        train: int,
+        *,
+        training: Training | None = None,
+        score: float | None = None,
+    ) -> None:
+        """Write the checkpoint of ``step``, then remove what need not be kept.
+
+        Raises
+        ------
+        OSError
             When the directory cannot be written, for instance because the disk is full.
         """
         config = self.config
         kinds = ("tokenizer", "encoder", "frame", "rsource", "product")
         components: dict[str, Any] = {kind: getattr(config, kind) for kind in kinds}
         components["memory"] = list(config.memory.components)
-        try:
-            checkpoint.save(self.checkpoint, model, components, text, train)
-            (self.path / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise RunError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+        if training is not None:
+            numbers = training.numbers | {"config": _fingerprint(self.path)}
+            training = attrs.evolve(training, numbers=numbers)
+        place = steps.place(self.path, step)
+        steps.set_aside(place)
+        checkpoint.save(
+            place, model, components, text, train, training=training, score=score, before=self._newest
+        )
+        self._newest = place
+        keep = config.checkpoint
+        steps.prune(self.path, newest=place, last=keep.last, every=keep.every)
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Write the numbers of the finished run; raises ``OSError`` like :meth:`save`."""
+        durable.write_text(self.path / "summary.json", json.dumps(summary, indent=1) + "\n")
 
 
 def open_run(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
@@ -99,15 +156,59 @@ def open_run(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
     RunError
         When it is no run, unfinished or damaged.
     """
+    _check(path)
+    loaded, _ = _newest(path, device=device)
+    if loaded.training is not None:
+        raise RunError(f"{path}: training did not finish; `lior train --resume {path}` goes on with it")
+    return loaded
+
+
+def unfinished(folder: Path) -> Path:
+    """The run in ``folder`` that was stopped last.
+
+    Raises
+    ------
+    RunError
+        When there is none.
+    """
+    stopped: list[tuple[float, Path]] = []
+    for run in folder.iterdir() if folder.is_dir() else ():
+        for place in steps.listed(run):
+            with contextlib.suppress(RunError):
+                if checkpoint.read_manifest(place)["training"] is not None:
+                    stopped.append((place.stat().st_mtime, run))
+                break
+    if not stopped:
+        raise RunError(f"{folder}: no run there waits to be gone on with; name one: --resume RUN")
+    return max(stopped)[1]
+
+
+def _check(path: Path) -> None:
     if not path.exists():
         raise RunError(f"{path}: no such run directory; `lior train --out {path}` makes one")
     if not path.is_dir():
         raise RunError(f"{path}: not a run directory of lior but a file; give the directory that --out named")
-    if not (path / "config.toml").is_file():
+    if not (path / _CONFIG).is_file():
         raise RunError(f"{path}: not a run directory of lior (config.toml is missing)")
-    if not (path / _CHECKPOINT).is_dir():
-        raise RunError(f"{path}: the run has no checkpoint: training did not finish; train again")
-    return checkpoint.load(path / _CHECKPOINT, device=device)
+
+
+def _newest(path: Path, *, device: torch.device | str) -> tuple[Loaded, Path]:
+    """The newest checkpoint that verifies."""
+    faults: list[RunError] = []
+    for place in steps.listed(path):
+        try:
+            loaded = checkpoint.load(place, device=device)
+        except RunError as fault:
+            faults.append(fault)
+            continue
+        return attrs.evolve(loaded, skipped=tuple(map(str, faults))), place
+    if faults:
+        raise faults[0]
+    raise RunError(f"{path}: the run has no checkpoint: training did not finish; train again")
+
+
+def _fingerprint(run: Path) -> str:
+    return hashlib.sha256((run / _CONFIG).read_bytes()).hexdigest()
 
 
 def _with_absolute_paths(config: TrainConfig) -> TrainConfig:

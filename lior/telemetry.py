@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lior import durable
 from lior.config import TrainConfig
+from lior.errors import RunError
 from lior.events import hookimpl
 
 
@@ -22,10 +25,21 @@ class Telemetry:
     ``nats_per_token``.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, position: int = 0, elapsed: float = 0.0):
+        """Go on behind the first ``position`` bytes of the metrics, ``elapsed`` seconds after the start."""
         self._metrics = folder / "metrics.jsonl"
         self._log = folder / "train.log"
-        self._begin = time.perf_counter()
+        self._begin = time.perf_counter() - elapsed
+        if self._metrics.exists():
+            os.truncate(self._metrics, min(position, self._metrics.stat().st_size))
+
+    @property
+    def position(self) -> int:
+        """How many bytes of metrics were written, all of them on the disk."""
+        if not self._metrics.exists():
+            return 0
+        durable.sync(self._metrics)
+        return self._metrics.stat().st_size
 
     def _write(self, file: Path, line: str) -> None:
         with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:  # names need not be UTF-8
@@ -51,6 +65,16 @@ class Telemetry:
             return
         record = {"time": round(time.perf_counter() - self._begin, 3), "stage": stage, "step": step}
         self._write(self._metrics, json.dumps(record | {"steps": steps} | dict(metrics)))
+
+    @hookimpl
+    def lior_checkpoint_saved(self, path: Path) -> None:
+        """Log where training can be gone on with."""
+        self._say(f"checkpoint: {path.name}")
+
+    @hookimpl
+    def lior_checkpoint_failed(self, error: RunError) -> None:
+        """Log why there is none."""
+        self._say(f"checkpoint failed: {error}")
 
     @hookimpl
     def lior_train_end(self, result: Any) -> None:

@@ -20,8 +20,9 @@ from torch import Generator, Tensor
 from lior.config import GeometryConfig
 from lior.corpus import Corpus, gather_contexts
 from lior.geometry.neighbours import CellIndex
-from lior.geometry.retrieval import Geometry, Window, sub
+from lior.geometry.retrieval import Geometry, Window
 from lior.interfaces import State
+from lior.states import sub
 
 _PROBES = 4
 _POOL = 1 << 20
@@ -114,6 +115,20 @@ class WindowStream:
         sampler = self.sampler
         queries = sampler.positions(lo, hi, sampler.config.batch, self.generator)
         self._tail = queries, sampler.sample(self.memory, self.generator)
+
+    def snapshot(self) -> State:
+        """What :meth:`restore` needs; absent are those that were not drawn yet."""
+        tail, sample = self._tail or (None, None)
+        parts = {"tail": tail, "sample": sample, "queries": self._queries, "near": self._near}
+        parts |= {"near_tail": self._near_tail}
+        return {name: value for name, value in parts.items() if value is not None}
+
+    def restore(self, snapshot: State) -> None:
+        """Go on as the stream of ``snapshot`` would."""
+        self._tail = (snapshot["tail"], snapshot["sample"]) if "tail" in snapshot else None
+        self._queries, self._near, self._near_tail = (
+            snapshot.get(name) for name in ("queries", "near", "near_tail")
+        )
 
     def tail(self) -> Window:
         """The same queries and sample each time, with the neighbours that were found last."""

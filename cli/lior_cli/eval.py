@@ -59,8 +59,8 @@ def evaluate(
     import torch
 
     from lior import evaluation, rundir
+    from lior.device import pick_device
     from lior.noise import corrupt
-    from lior.training import pick_device
     from lior_cli.progress import Progress
 
     loaded = rundir.open_run(run, device=pick_device(device))

@@ -51,8 +51,8 @@ def generate(
     import torch
 
     from lior import rundir
+    from lior.device import pick_device
     from lior.generation import generate as draw_tokens
-    from lior.training import pick_device
 
     how = Sampling(**sampling)
     model = rundir.open_run(run, device=pick_device(device)).model

@@ -1,8 +1,13 @@
-"""Ctrl-C at an awkward moment."""
+"""Ctrl-C and SIGTERM: at an awkward moment, and while training."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from lior.events import hookimpl
 
 
 def import_torch() -> None:
@@ -27,3 +32,38 @@ def import_torch() -> None:
             signal.signal(signal.SIGINT, previous)
     if pressed:
         raise KeyboardInterrupt
+
+
+class Stop:
+    """Listener that has training end after its window when SIGINT or SIGTERM comes, the second time at once.
+
+    Until training begins, and for signals that the parent process had ignored, everything is as usual.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.signal = 0
+        """The signal that came, 0 for none."""
+        self._say = say
+        self._before: dict[int, Any] = {}
+
+    def __call__(self) -> bool:
+        return bool(self.signal)
+
+    def _asked(self, number: int, _: FrameType | None) -> None:
+        self.signal = number
+        self.withdraw()
+        self._say("stopping after this window; once more stops at once and loses it")
+
+    @hookimpl
+    def lior_train_start(self) -> None:
+        """From now on there is something to keep."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before = signal.getsignal(number)
+            if before in (signal.default_int_handler, signal.SIG_DFL):
+                self._before[number] = signal.signal(number, self._asked)
+
+    def withdraw(self) -> None:
+        """Leave signals to whom they went before."""
+        for number, before in self._before.items():
+            signal.signal(number, before)
+        self._before = {}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lior.errors import RunError
 from lior.events import hookimpl
 
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ class Progress:
                 self._live.update(self._task, metrics=shown)
         elif not self._quiet:
             self._plain(stage, step, steps, shown)
+
+    @hookimpl
+    def lior_checkpoint_failed(self, error: RunError) -> None:
+        """Say why the last minute would be lost."""
+        self.note(f"no checkpoint: {error}")
 
     def _plain(self, stage: str, step: int, steps: int, shown: str) -> None:
         now = time.monotonic()

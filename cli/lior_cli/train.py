@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lior.config import Override, Resolved, load
-from lior.errors import Interrupted
+from lior.errors import Interrupted, Stopped, UsageError
 from lior_cli import idle
-from lior_cli.interrupts import import_torch
+from lior_cli.interrupts import Stop, import_torch
 from lior_cli.options import schema_options
 
 if TYPE_CHECKING:
+    from lior.session import Result
     from lior_cli.progress import Progress
+
+_RUNS = "runs"
 
 
 @click.command()
 @click.argument("text", nargs=-1)
 @click.option("--out", type=click.Path(path_type=Path), help="Directory for the run, new or empty.")
+@click.option(
+    "--resume",
+    metavar="RUN",
+    help="Go on with a run that was stopped; auto takes the one in runs/ that was stopped last.",
+)
 @click.option("--quiet", is_flag=True, help="Print no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 @schema_options
 def train(
     text: tuple[str, ...],
     out: Path | None,
+    resume: str | None,
     quiet: bool,
     as_json: bool,
     recipe: str | None,
@@ -40,46 +50,64 @@ def train(
     learns the Python language reference, which is always there.
     """
     import_torch()
-    if text:
-        overrides = [*overrides, Override("data.text", list(text), "TEXT")]
-    resolved = load(recipe, overrides=overrides, components=True)
-    out = out or _default_out(resolved)
     from lior_cli.progress import Progress
 
     progress = Progress(quiet=quiet)
-    for note in idle.notes(resolved):
-        progress.note(note)
-    summary = _run(resolved, out, progress)
+    if resume is not None:
+        if text or out or recipe or overrides:
+            raise UsageError("--resume goes on as the run began: give no text, --out or settings with it")
+        summary = _go_on(resume, progress)
+    else:
+        if text:
+            overrides = [*overrides, Override("data.text", list(text), "TEXT")]
+        resolved = load(recipe, overrides=overrides, components=True)
+        for note in idle.notes(resolved):
+            progress.note(note)
+        summary = _begin(resolved, out or _default_out(resolved), progress)
     if as_json:
         click.echo(json.dumps(summary))
     elif not quiet:
         _report(summary)
 
 
-def _run(resolved: Resolved, out: Path, progress: Progress) -> dict[str, Any]:
+def _begin(resolved: Resolved, out: Path, progress: Progress) -> dict[str, Any]:
     from lior.training import train as run_training
 
+    def start(stop: Stop) -> Result:
+        return run_training(resolved.config, out, listeners=[progress, stop], stop=stop)
+
+    return _run(start, out, progress)
+
+
+def _go_on(name: str, progress: Progress) -> dict[str, Any]:
+    from lior import rundir
+    from lior.training import resume
+
+    run = rundir.unfinished(Path(_RUNS)) if name == "auto" else Path(name)
+    if name == "auto":
+        progress.note(f"going on with {run}")
+    return _run(lambda stop: resume(run, listeners=[progress, stop], stop=stop), run, progress)
+
+
+def _run(start: Callable[[Stop], Result], run: Path, progress: Progress) -> dict[str, Any]:
+    """Train until the end or until a signal comes."""
+    stop = Stop(progress.note)
     try:
         with progress:
-            return run_training(resolved.config, out, listeners=[progress]).summary
+            return start(stop).summary
+    except Stopped as error:
+        raise Interrupted(str(error), 128 + stop.signal) from None
     except KeyboardInterrupt:
-        kept = _kept(out) if progress.stage != "start" else "nothing was written"
+        kept = "nothing was written" if progress.stage == "start" else f"`lior train --resume {run}` goes on"
         raise Interrupted(f"interrupted while in stage {progress.stage!r}: {kept}") from None
-
-
-def _kept(out: Path) -> str:
-    if (out / "checkpoint").is_dir():
-        return f"{out} keeps the trained model"
-    return (
-        f"no model was saved; {out} keeps config.toml, metrics.jsonl and train.log; start again with "
-        f"`lior train --config {out / 'config.toml'} --out NEW`"
-    )
+    finally:
+        stop.withdraw()
 
 
 def _default_out(resolved: Resolved) -> Path:
     text = resolved.config.data.text
     name = (Path(text[0]).name.split(".")[0].strip("*-") if text else "") or "run"
-    return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return Path(_RUNS) / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def _report(summary: dict[str, Any]) -> None:

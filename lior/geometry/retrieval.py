@@ -22,6 +22,7 @@ from torch import Generator, Tensor
 from lior.geometry import metric
 from lior.interfaces import AttentionProduct, Encoder, Features, FrameProvider, RSource, State
 from lior.learning import phases
+from lior.states import prefixed, sub
 
 
 class Window(NamedTuple):
@@ -194,10 +195,10 @@ class Geometry:
                 d_root += pulled.root
                 d_z[-1] += pulled.z
         d_form = metric.root_pullback(scorer.form, d_root)
-        grads.update(_prefixed("frame", self.frame.pullback(sub(state, "frame"), d_form)))
+        grads.update(prefixed("frame", self.frame.pullback(sub(state, "frame"), d_form)))
         contexts = torch.cat([window.query_contexts, window.item_contexts])
         encoder = self.encoder.pullback(sub(state, "encoder"), contexts, torch.cat(d_z))
-        return grads | _prefixed("encoder", encoder)
+        return grads | prefixed("encoder", encoder)
 
 
 class Retrieval:
@@ -257,16 +258,6 @@ def same_token(window: Window) -> Tensor:
 def _weighed(scores: Tensor, window: Window) -> Tensor:
     """Scores with which an item counts for as many as it stands for."""
     return scores if window.item_log_weight is None else scores + window.item_log_weight
-
-
-def sub(state: State, part: str) -> State:
-    """The entries of ``part`` under their own names."""
-    prefix = part + "."
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-
-
-def _prefixed(part: str, entries: State) -> State:
-    return {f"{part}.{k}": v for k, v in entries.items()}
 
 
 def _accumulate(grads: State, name: str, value: Tensor) -> None:

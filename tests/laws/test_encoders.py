@@ -149,7 +149,7 @@ def test_grams_are_a_sum_over_patterns():
 @pytest.mark.parametrize(
     ("patterns", "message"),
     [
-        (("column",), "'column' is a field of memory sdm alone; allowed here are word and word-1"),
+        (("column",), "'column' is a field of sdm alone; allowed here are word and word-1"),
         (("1-17",), "lag 17 is beyond the 16 tokens that it sees; set encoder.lags to 17"),
         (("x",), "'x' is neither lags"),
         ((), r"encoder.patterns = \[\]: encoder grams needs one"),

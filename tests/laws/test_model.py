@@ -16,10 +16,11 @@ from lior.corpus import Source
 from lior.evaluation import evaluate
 from lior.generation import Session, generate
 from lior.geometry import metric
-from lior.geometry.retrieval import Geometry, sub
+from lior.geometry.retrieval import Geometry
 from lior.interfaces import Text
 from lior.model import Model, columns, rows_at_once
 from lior.sampling import Sampling
+from lior.states import sub
 from lior.testing.states import assert_same, clones
 from lior.testing.strategies import LAW, seeds
 from lior_plugins.encoders.lags import Lags

@@ -20,8 +20,9 @@ from torch.testing import assert_close
 from lior import registry
 from lior.fitting import WindowProbe
 from lior.geometry import metric
-from lior.geometry.retrieval import Geometry, Window, sub
+from lior.geometry.retrieval import Geometry, Window
 from lior.interfaces import ResiliencePullback
+from lior.states import sub
 from lior.testing.states import assert_same, cast, clones, gradients
 from lior.testing.strategies import LAW, fill, seeds
 from lior_plugins.encoders.lags import Lags

@@ -1,4 +1,4 @@
-"""Coordinates from previous tokens, short runs of them, and words: ``z = Σ_l M_l[x_{t-1-l}] + Σ_p T_p[h_p(context)]``.
+"""Coordinates from tokens, runs of them, and words: ``z = Σ_l M_l[x_{t-1-l}] + Σ_p T_p[h_p(context)]``.
 
 With one vector per token alone, costs of contexts that differ in two places are
 about the sum of those that differ in one. A vector per run of tokens says what
@@ -50,7 +50,7 @@ class Grams(Lags):
             for step in addresses.steps_of(pattern):
                 if step.field and step.field not in _WORDS:
                     raise UsageError(
-                        f"pattern {pattern!r} of encoder grams: {step.field!r} is a field of memory sdm alone; "
+                        f"pattern {pattern!r} of encoder grams: {step.field!r} is a field of sdm alone; "
                         f"allowed here are {' and '.join(_WORDS)}, and lags such as 1-3"
                     )
                 if step.lag > self.lags:

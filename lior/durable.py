@@ -1,0 +1,82 @@
+"""Files that are there whole or not at all, also after a crash or a power cut.
+
+The order is that of every careful program: write a sibling, flush it to the
+disk, rename it over the name, flush the folder (T. Pillai et al., *All File
+Systems Are Not Created Equal*, OSDI 2014).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from pathlib import Path
+from typing import IO
+
+from lior.errors import RunError
+
+PARTIAL = ".partial"
+"""How names end of what is still being written."""
+
+
+def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
+    """Put ``text`` in place of the file at ``path``, or leave it as it was and raise ``OSError``."""
+    part = path.with_name(path.name + PARTIAL)
+    try:
+        with part.open("w", encoding="utf-8", errors=errors) as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Have a file or folder on the disk; a file system that cannot say so for folders is believed."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not path.is_dir():
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what an interrupted program left half written in ``folder``."""
+    for path in folder.glob(f"*{PARTIAL}"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def lock(path: Path) -> IO[str]:
+    """Be the only process that has the lock file at ``path``, until the stream is closed.
+
+    The lock is advisory and goes with the process, however that ends. Readers do not need it, for what
+    they read is never changed in place.
+
+    Raises
+    ------
+    RunError
+        When another process has it.
+    OSError
+        When the file cannot be made.
+    """
+    stream = path.open("a")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        stream.close()
+        raise RunError(
+            f"{path.parent}: another process is changing this run; wait until it ends, or stop it"
+        ) from None
+    return stream

@@ -1,0 +1,95 @@
+"""The checkpoints of a run: one folder a step, the newest that verifies is the run's model."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from lior import durable
+
+_FOLDER = "checkpoints"
+_NAME = re.compile(r"step-(\d{9})")
+_FORMER = "checkpoint"
+"""Where the one checkpoint of a run was up to format 3."""
+
+
+def place(run: Path, step: int) -> Path:
+    """Where the checkpoint of ``step`` belongs, a number of windows below 10⁹."""
+    return run / _FOLDER / f"step-{step:09d}"
+
+
+def number(path: Path) -> int:
+    """Which step a checkpoint is of."""
+    found = _NAME.fullmatch(path.name)
+    return int(found[1]) if found else 0
+
+
+def listed(run: Path) -> list[Path]:
+    """The checkpoints of a run, the newest first; whether they can be used is not looked at."""
+    folder = run / _FOLDER
+    steps = [p for p in folder.iterdir() if _NAME.fullmatch(p.name) and p.is_dir()] if folder.is_dir() else []
+    former = [run / _FORMER] if (run / _FORMER).is_dir() else []
+    return [*sorted(steps, key=number, reverse=True), *former]
+
+
+def retained(scores: Mapping[int, float | None], *, last: int, every: int) -> set[int]:
+    """Which steps to keep: the last few, every so many-th, and the one of the best score.
+
+    Parameters
+    ----------
+    scores
+        Nats per byte of every step, ``None`` where it is not known.
+    last
+        At least 1, so that one is always kept.
+    every
+        Steps are counted from the first, which is kept as well; 0 keeps none of them.
+    """
+    steps = sorted(scores)
+    kept = set(steps[-max(last, 1) :])
+    known = {step: score for step, score in scores.items() if score is not None}
+    if known:
+        kept.add(min(known, key=lambda step: (known[step], -step)))
+    return kept | set(steps[::every] if every else ())
+
+
+def prune(run: Path, *, newest: Path, last: int, every: int) -> None:
+    """Remove the checkpoints that are not to be kept, and what was left half written.
+
+    ``newest`` has just been written and read back; nothing is removed for the sake of one that was not.
+    What cannot be removed stays.
+    """
+    durable.remove_partial(run)
+    durable.remove_partial(run / _FOLDER)
+    steps = [path for path in listed(run) if path.name != _FORMER]
+    kept = retained({number(path): _score(path) for path in steps}, last=last, every=every)
+    for path in steps:
+        if number(path) not in kept and path != newest:
+            with contextlib.suppress(OSError):
+                set_aside(path)
+
+
+def set_aside(path: Path) -> None:
+    """Remove a checkpoint if it is there; in the meantime it does not look like one.
+
+    Raises
+    ------
+    OSError
+        When it cannot be renamed.
+    """
+    if path.exists():
+        gone = path.with_name(f"{path.name}.old{durable.PARTIAL}")
+        shutil.rmtree(gone, ignore_errors=True)
+        path.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def _score(path: Path) -> float | None:
+    try:
+        score = json.loads((path / "manifest.json").read_text(encoding="utf-8"))["score"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return score if isinstance(score, float) else None

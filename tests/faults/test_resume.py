@@ -1,0 +1,265 @@
+"""Training that is stopped after any window and gone on with gives the run that was never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from lior import rundir, steps
+from lior.checkpoint import _tensors
+from lior.errors import RunError, Stopped
+from lior.training import resume, train
+
+LIOR = (sys.executable, "-m", "lior_cli.main")
+
+
+class After:
+    """Stops after so many windows."""
+
+    def __init__(self, windows: int):
+        self.left = windows
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left == 0
+
+
+def numbers(run: Path) -> list[dict]:
+    """The telemetry without what depends on the clock."""
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k != "time"} for line in lines]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Model, text, components and telemetry, bit for bit."""
+    first, second = (rundir.open_run(run) for run in (one, other))
+    tensors, others = _tensors(first.model), _tensors(second.model)
+    assert tensors.keys() == others.keys()
+    for name, value in tensors.items():
+        assert value.dtype == others[name].dtype
+        assert torch.equal(value, others[name]), name
+    assert torch.equal(first.text.tokens, second.text.tokens)
+    kept = ("components", "documents", "bytes", "train", "score", "geometry")
+    assert {k: first.manifest[k] for k in kept} == {k: second.manifest[k] for k in kept}
+    assert numbers(one) == numbers(other)
+
+
+def windows(config, run: Path) -> int:
+    """Train without a stop; how many windows that took."""
+    asked = After(10**9)
+    train(config, run, stop=asked)
+    return 10**9 - asked.left
+
+
+CASES = {
+    "all parts": (),
+    "frames and sources made of statistics": ("frame.name=derived", "rsource.name=curvature"),
+    "rotor and spsa": ("frame.name=rotor", "updater.name=spsa", "product.name=spinor"),
+    "windows drawn ahead, errors in queries": ("geometry.near=4", "geometry.refresh=3", "geometry.noise=0.1"),
+    "two readings": ("study.passes=2", "memory.name=sdm"),
+    "retrieval alone": ("memory.name=exact", "encoder.name=grams", 'encoder.patterns=["1-2"]'),
+    "counts alone": ("memory.name=sdm", 'memory.sdm.gates=["longest"]', "study.passes=0"),
+    "batched": ("memory.name=sdm", "memory.sdm.path=batched", "memory.sdm.window=64"),
+    "a budget": ("memory.name=sdm", "memory_budget=200000"),
+    "poles": ("encoder.name=poles", "encoder.reach=8", "product.name=wedge"),
+}
+SHORT = ("geometry.steps=5", "checkpoint.seconds=0")
+
+
+def settings(case: str) -> tuple[str, ...]:
+    """The overrides of a case; other encoders have other options than the recipe's."""
+    chosen = CASES[case]
+    return (*chosen, "encoder.n=8", *SHORT) if any("encoder.name" in s for s in chosen) else (*chosen, *SHORT)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_stopped_at_some_window_and_gone_on_with_is_never_stopped(configure, tmp_path, case):
+    config = configure(*settings(case))
+    count = windows(config, tmp_path / "whole")
+    generator = random.Random(case)
+    first = generator.randrange(1, count)
+    for number, at in enumerate({1, first, generator.randrange(1, count), count}):
+        run = tmp_path / f"r{number}"
+        with pytest.raises(Stopped, match="goes on"):
+            train(config, run, stop=After(at))
+        resume(run)
+        assert_same_run(tmp_path / "whole", run)
+
+
+def test_stopped_at_every_window(configure, tmp_path):
+    """One window at a time, each in a fresh model, with a checkpoint between all of them."""
+    config = configure(*SHORT)
+    count = windows(config, tmp_path / "whole")
+    run = tmp_path / "r"
+    with pytest.raises(Stopped):
+        train(config, run, stop=After(1))
+    stops = 1
+    while True:
+        try:
+            resume(run, stop=After(1))
+            break
+        except Stopped:
+            stops += 1
+    assert stops == count >= 15
+    assert_same_run(tmp_path / "whole", run)
+
+
+def test_checkpoints_now_and_then_change_nothing(configure, tmp_path):
+    config = configure(*SHORT)
+    train(config, tmp_path / "whole")
+    train(configure(*SHORT[:-1], "checkpoint.seconds=1e-9", "checkpoint.last=1000"), tmp_path / "often")
+    assert len(steps.listed(tmp_path / "whole")) == 1
+    assert len(steps.listed(tmp_path / "often")) >= 15
+    assert_same_run(tmp_path / "whole", tmp_path / "often")
+
+
+def test_the_seconds_of_all_parts_of_a_run_add_up(configure, tmp_path):
+    with pytest.raises(Stopped):
+        train(configure(), tmp_path / "r", stop=After(3))
+    time.sleep(0.5)
+    before = rundir.RunDir.reopen(tmp_path / "r")
+    before[0].close()
+    elapsed = before[1].manifest["training"]["elapsed"]
+    summary = resume(tmp_path / "r").summary
+    spent = summary["seconds"]
+    assert spent["total"] > elapsed > 0
+    assert sum(v for k, v in spent.items() if k != "total") <= spent["total"]
+
+
+# --- what cannot be gone on with ---------------------------------------------------
+
+
+def test_a_finished_run_is_not_gone_on_with(finished):
+    with pytest.raises(RunError, match="training is over, there is nothing to resume"):
+        resume(finished)
+
+
+def test_an_unfinished_run_is_not_read(configure, tmp_path):
+    with pytest.raises(Stopped):
+        train(configure(), tmp_path / "r", stop=After(2))
+    with pytest.raises(RunError, match=r"training did not finish; `lior train --resume .*` goes on with it"):
+        rundir.open_run(tmp_path / "r")
+
+
+def test_a_changed_configuration_is_not_gone_on_with(configure, tmp_path):
+    with pytest.raises(Stopped):
+        train(configure(), tmp_path / "r", stop=After(2))
+    file = tmp_path / "r" / "config.toml"
+    file.write_text(file.read_text().replace("steps = 4", "steps = 5"))
+    with pytest.raises(RunError, match=r"config.toml: changed since the run began"):
+        resume(tmp_path / "r")
+
+
+def test_the_text_need_not_be_there_any_more(configure, tmp_path, sample):
+    text = tmp_path / "text.txt"
+    text.write_bytes(sample.read_bytes())
+    with pytest.raises(Stopped):
+        train(configure(text=text), tmp_path / "r", stop=After(1))
+    text.unlink()
+    resume(tmp_path / "r")
+    assert rundir.open_run(tmp_path / "r").text.bytes == sample.stat().st_size
+
+
+# --- signals and kills ---------------------------------------------------------------
+
+
+def start(args: list[str], cwd: Path) -> subprocess.Popen[str]:
+    """A child that signals reach as from a terminal."""
+
+    def usual() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([*LIOR, *args], cwd=cwd, text=True, env=env, preexec_fn=usual, **pipes)
+
+
+def training(sample: Path, small_recipe: Path, *more: str) -> list[str]:
+    """A command that trains for some seconds."""
+    long = ["--set", "geometry.steps=400", "--set", "checkpoint.seconds=0.2"]
+    return ["train", str(sample), "--config", str(small_recipe), *long, *more]
+
+
+def begun(run: Path, child: subprocess.Popen[str]) -> None:
+    """Wait for the first lines of telemetry."""
+    end = time.monotonic() + 90
+    while not (run / "metrics.jsonl").exists() and child.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+    assert child.poll() is None, child.communicate()[1]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_training_after_its_window(tmp_path, sample, small_recipe, number, code):
+    runs = tmp_path / "runs"
+    with start(training(sample, small_recipe, "--out", "runs/a"), tmp_path) as child:
+        begun(runs / "a", child)
+        child.send_signal(number)
+        out, err = child.communicate(timeout=60)
+    assert child.returncode == code
+    assert out == ""
+    assert err.endswith("`lior train --resume runs/a` goes on\n")
+    assert "stopping after this window" in err
+    assert "Traceback" not in err
+    with start(["train", "--resume", "auto", "--json", "--quiet"], tmp_path) as child:
+        out, err = child.communicate(timeout=90)
+    assert (child.returncode, err) == (0, "")
+    assert json.loads(out)["run"] == "runs/a"
+    with start(training(sample, small_recipe, "--out", "runs/b", "--quiet"), tmp_path) as child:
+        child.communicate(timeout=90)
+    assert_same_run(runs / "a", runs / "b")
+
+
+def newest(run: Path) -> int:
+    """The newest step of a run, -1 before there is one."""
+    return max(map(steps.number, steps.listed(run)), default=-1)
+
+
+def test_killed_again_and_again(tmp_path, sample, small_recipe):
+    """At moments that have nothing to do with windows; what was written down is never lost."""
+    generator = random.Random(3)
+    run, reached = tmp_path / "r", -1
+    command = training(sample, small_recipe, "--out", "r", "--quiet")
+    for _ in range(5):
+        with start(command, tmp_path) as child:
+            end = time.monotonic() + 60
+            while newest(run) <= reached and child.poll() is None and time.monotonic() < end:
+                time.sleep(0.005)
+            time.sleep(0.4 * generator.random())
+            assert child.poll() is None, child.communicate()[1]
+            child.kill()
+        assert newest(run) > reached
+        reached = newest(run)
+        command = ["train", "--resume", "r", "--quiet"]
+    for args in (command, training(sample, small_recipe, "--out", "whole", "--quiet")):
+        with start(args, tmp_path) as child:
+            child.communicate(timeout=90)
+        assert child.returncode == 0
+    assert_same_run(tmp_path / "whole", run)
+
+
+@pytest.mark.parametrize("given", [["text.txt"], ["--out", "x"], ["--seed", "1"], ["--config", "fast"]])
+def test_nothing_can_be_changed_while_going_on(command, given):
+    code, _, err = command("train", "--resume", "r", *given)
+    assert code == 2
+    assert err.startswith("lior: error: --resume goes on as the run began")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("auto", "no run there waits to be gone on with; name one"), ("r", "r: no such run directory")],
+)
+def test_without_a_run_there_is_nothing_to_go_on_with(command, name, message):
+    code, _, err = command("train", "--resume", name)
+    assert code == 1
+    assert message in err
+    assert "Traceback" not in err
