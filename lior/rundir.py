@@ -60,10 +60,9 @@ class RunDir:
             raise RunError(f"{path}: {fault}; give another --out") from error
         try:
             path.mkdir(parents=True, exist_ok=True)
+            _refuse_unless_empty(path)
             lock = durable.lock(path / _LOCK)
-            if any(item.name != _LOCK for item in path.iterdir()):
-                lock.close()
-                raise RunError(f"{path}: the directory is not empty; nothing was touched; give another --out")
+            _refuse_unless_empty(path)  # another process may have been faster
             table = to_toml(_with_absolute_paths(config))
             # TOML is UTF-8: in a file name that is not, "?" makes a pattern that finds the file again.
             durable.write_text(path / _CONFIG, table, errors="replace")
@@ -102,9 +101,9 @@ class RunDir:
         self._lock.close()
 
     @property
-    def checkpoint(self) -> Path:
-        """The newest checkpoint."""
-        return self._newest or steps.place(self.path, 0)
+    def checkpoint(self) -> Path | None:
+        """The newest checkpoint, if there is one."""
+        return self._newest
 
     def telemetry(self, position: int = 0, elapsed: float = 0.0) -> Telemetry:
         """A listener that writes ``metrics.jsonl`` from byte ``position`` on, and ``train.log``."""
@@ -161,6 +160,11 @@ def open_run(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
     if loaded.training is not None:
         raise RunError(f"{path}: training did not finish; `lior train --resume {path}` goes on with it")
     return loaded
+
+
+def _refuse_unless_empty(path: Path) -> None:
+    if any(item.name != _LOCK for item in path.iterdir()):
+        raise RunError(f"{path}: the directory is not empty; nothing was touched; give another --out")
 
 
 def unfinished(folder: Path) -> Path:

@@ -147,10 +147,12 @@ class Session:
         try:
             self.run.save(self._step, self.model, self.text, self.parts.train, training=training, score=score)
         except OSError as error:
-            raise RunError(
-                f"{self.run.path}: cannot be written: {error.strerror or error}; what was written before is "
-                f"still there: mend that, then `lior train --resume {self.run.path}` goes on from it"
-            ) from error
+            way = (
+                f"mend that, then `lior train --resume {self.run.path}` goes on from the checkpoint before"
+                if self.run.checkpoint
+                else "free some space, or give another --out"
+            )
+            raise RunError(f"{self.run.path}: cannot be written: {error.strerror or error}; {way}") from error
         self._written = time.monotonic()
         self._hook.lior_checkpoint_saved(path=self.run.checkpoint)
 

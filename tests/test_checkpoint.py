@@ -15,7 +15,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from lior import checkpoint, corpus
+from lior import checkpoint, corpus, durable, steps
+from lior._registry import registry
 from lior.config import Component
 from lior.errors import RunError
 from lior.generation import Session
@@ -59,7 +60,7 @@ def save(trained, sample, tmp_path):
 @pytest.mark.parametrize("settings", COMBINATIONS, ids=" ".join)
 def test_what_is_loaded_predicts_the_same_bit_by_bit(configure, sample, tmp_path, settings):
     trained = train(configure(*settings), tmp_path / "r").model
-    loaded = checkpoint.load(tmp_path / "r" / "checkpoint")
+    loaded = checkpoint.load(steps.listed(tmp_path / "r")[0])
     text, _ = corpus.build(corpus.read([str(sample)]), trained.tokenizer).text(58_000, 58_300)
     positions = torch.arange(200, 300)
     assert torch.equal(trained.log_probs(text, positions), loaded.model.log_probs(text, positions))
@@ -114,16 +115,16 @@ def test_another_text_follows_the_documents_of_the_run(save, tmp_path):
 def test_a_run_that_learned_everything_has_no_validation_text(configure, tmp_path):
     train(configure("data.holdout=0", "memory.name=sdm"), tmp_path / "r")
     with pytest.raises(RunError, match="name a text to score"):
-        checkpoint.load(tmp_path / "r" / "checkpoint").validation()
+        checkpoint.load(steps.listed(tmp_path / "r")[0]).validation()
 
 
 def test_the_manifest_names_components_files_and_documents(save, sample):
     path = save()
     manifest = json.loads((path / "manifest.json").read_text())
-    assert manifest["format"] == checkpoint.FORMAT == 3
+    assert manifest["format"] == checkpoint.FORMAT == 4
     assert manifest["components"]["encoder"] == {
         "name": "lags",
-        "options": {"n": 8, "lags": 4},
+        "options": {"n": 8, "lags": 4, "decay": 0.8, "scale": 0.35},
         "distribution": "lior",
         "version": version("lior"),
     }
@@ -161,7 +162,7 @@ def test_a_write_that_is_broken_off_leaves_nothing(save, tmp_path, monkeypatch, 
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(checkpoint, "_write_manifest", fail)
+    monkeypatch.setattr(durable, "write_text", fail)
     with pytest.raises(type(error)):
         save()
     assert list(tmp_path.iterdir()) == []
@@ -190,11 +191,15 @@ def test_every_tensor_of_the_model_is_needed(save, trained):
     assert len([name for name in names if name.startswith("geometry.")]) == len(model.state)
 
 
-def test_a_model_is_built_from_its_manifest_alone(save, configure):
-    """No option is taken from a default: the manifest holds what differs from it."""
+def test_a_model_is_built_from_its_manifest_alone(save, configure, tmp_path):
+    """No option is taken from a default, which may be another one in a later version."""
     loaded = checkpoint.load(save()).model
     assert loaded.geometry is not None
     assert loaded.geometry.encoder.n == 8
+    file = json.loads((tmp_path / "checkpoint" / "manifest.json").read_text())
+    for part in [file["components"]["encoder"], *file["components"]["memory"]]:
+        plugin = registry.get("encoder" if part["name"] == "lags" else "memory", part["name"])
+        assert part["options"].keys() == {f.name for f in attrs.fields(plugin) if f.init}
     config = configure()
     assert config.encoder == Component(name="lags", options={"n": 8, "lags": 4})
     fresh = build_model(config, torch.device("cpu"), torch.Generator().manual_seed(0))

@@ -13,7 +13,7 @@ from lior.errors import RunError
 from lior.rundir import RunDir, open_run
 from lior.telemetry import Telemetry
 
-NAMES = ["checkpoint", "config.toml", "metrics.jsonl", "summary.json", "train.log"]
+NAMES = ["checkpoints", "config.toml", "lock", "metrics.jsonl", "summary.json", "train.log"]
 
 
 def test_a_finished_run_has_these_files(finished):
@@ -52,7 +52,8 @@ def test_the_log_tells_the_run_in_words(finished, sample):
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S", line) for line in lines)
     words = [line.split(" ", 2)[2] for line in lines]
     assert words[0] == f"start, seed 0, text {sample}"
-    begins = ["start", "geometry", "memory", "mixer", "memory", "validate", "end"]
+    stages = ["geometry", "memory", "memory", "mixer", "memory", "memory", "validate"]
+    begins = ["start", "checkpoint", *stages, "checkpoint", "end"]
     assert [re.split("[,:]", line)[0] for line in words] == begins
 
 
@@ -73,14 +74,29 @@ def test_the_configuration_is_complete_and_its_paths_are_absolute(tmp_path, monk
 def test_folders_above_are_made(tmp_path):
     run = RunDir.create(tmp_path / "a" / "b" / "c", TrainConfig())
     assert run.path.is_dir()
-    assert run.checkpoint == run.path / "checkpoint"
+    assert sorted(path.name for path in run.path.iterdir()) == ["config.toml", "lock"]
 
 
-def test_an_existing_run_is_not_written_over(finished):
+def test_an_existing_run_is_not_written_over(finished, tmp_path):
     before = (finished / "config.toml").read_bytes()
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(RunError, match="not empty; nothing was touched"):
+        RunDir.create(tmp_path, TrainConfig())
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
     with pytest.raises(RunError, match="not empty; nothing was touched"):
         RunDir.create(finished, TrainConfig(seed=9))
     assert (finished / "config.toml").read_bytes() == before
+
+
+def test_a_run_has_one_writer(tmp_path, finished):
+    first = RunDir.create(tmp_path / "r", TrainConfig())
+    with pytest.raises(RunError, match=r"another process is changing this run|not empty"):
+        RunDir.create(tmp_path / "r", TrainConfig())
+    with pytest.raises(RunError, match="another process is changing this run; wait until it ends"):
+        RunDir.reopen(tmp_path / "r")
+    first.close()
+    with pytest.raises(RunError, match="the run has no checkpoint"):
+        RunDir.reopen(tmp_path / "r")
 
 
 def test_a_run_opens_without_its_text(finished, sample, tmp_path):

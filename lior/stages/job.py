@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import attrs
-from torch import Generator
+from torch import Generator, Tensor
 
 from lior.config import TrainConfig
 from lior.corpus import Corpus
@@ -30,6 +30,12 @@ class Job:
     tick: Tick
     spent: Callable[[], float]
     """Share of the run's time limit that is used up."""
+    alphabet: Tensor = attrs.field(init=False)
+    """The tokens of the training text, ascending; looked up once, because a GPU is waited for."""
+
+    @alphabet.default
+    def _tokens(self) -> Tensor:
+        return self.text.tokens[: self.parts.train].long().unique()
 
 
 class Snapshot(NamedTuple):

@@ -68,7 +68,7 @@ class FitMixer:
         if self._number >= count or (started and job.spent() > _TIME_SHARE):
             return False
         reading, model = self._reading, job.model
-        alphabet = job.text.tokens[: job.parts.train].long().unique()
+        alphabet = job.alphabet
         end = min(self._at + rows_at_once(_BLOCK, len(alphabet)), reading.end)
         done, share = ((at - first) / (reading.end - first) for at in (self._at, end))
         text, start = reading.corpus.text(self._at, end, context=model.context)

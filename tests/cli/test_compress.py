@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lior import checkpoint
+from lior import checkpoint, steps
 
 DATA = b"to be, or not to be: \x00\xff that is the question\n" * 4
 
@@ -90,7 +90,7 @@ def test_a_trained_run_helps_and_is_asked_for(command, original, packed, finishe
 def test_another_run_is_refused(command, original, finished, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(finished, other)
-    file = other / "checkpoint" / "manifest.json"
+    file = steps.listed(other)[0] / "manifest.json"
     manifest = json.loads(file.read_text())
     manifest["documents"] = [name + "!" for name in manifest["documents"]]
     del manifest["sha256"]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import lior as library
-from lior import rundir
+from lior import rundir, steps
 from lior.config import build
 from lior.corpus import Source
 from lior.errors import DataError
@@ -127,7 +127,7 @@ def test_training_again_with_the_configuration_of_a_run_gives_the_same_model(com
     again = command("train", "--config", run / "config.toml", "--out", "again", "--quiet")
     assert again.code == 0
     for name in ("model.safetensors", "text.safetensors"):
-        there, here = (path / "checkpoint" / name for path in (run, Path("again")))
+        there, here = (steps.listed(path)[0] / name for path in (run, Path("again")))
         assert here.read_bytes() == there.read_bytes()
 
 

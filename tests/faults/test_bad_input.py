@@ -307,7 +307,9 @@ def run_out_of_space(folder: Path, sample: Path, recipe: Path, limit: int | None
 
 
 def check_no_half_model(run: Path, refuse) -> None:
-    assert sorted(path.name for path in run.iterdir()) == ["config.toml", "metrics.jsonl", "train.log"]
+    names = ["checkpoints", "config.toml", "lock", "train.log"]
+    assert sorted(path.name for path in run.iterdir()) == names
+    assert not list((run / "checkpoints").iterdir())
     assert "the run has no checkpoint" in refuse("eval", run)
 
 
@@ -332,7 +334,16 @@ def test_a_full_disk(tmp_path, sample, small_recipe, refuse):
         message = run_out_of_space(disk, sample, small_recipe, None)
         check_message(message)
         assert "No space left on device" in message
-        check_no_half_model(disk / "full", refuse)
+        run = disk / "full"
+        assert f"mend that, then `lior train --resume {run}` goes on from the checkpoint before" in message
+        assert f"training did not finish; `lior train --resume {run}` goes on" in refuse("eval", run)
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        child = subprocess.run([*LIOR, "train", "--resume", str(run), "--quiet"], check=False)
+        assert child.returncode == 0
+        whole = [str(sample), "--out", str(tmp_path / "whole"), "--quiet", "--config", str(small_recipe)]
+        subprocess.run([*LIOR, "train", *whole], check=True)
+        models = [next(r.glob("checkpoints/*/model.safetensors")) for r in (run, tmp_path / "whole")]
+        assert models[0].read_bytes() == models[1].read_bytes()
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 

@@ -11,21 +11,33 @@ import pytest
 
 from lior import checkpoint
 
-MODEL = "checkpoint/model.safetensors"
-TEXT = "checkpoint/text.safetensors"
-MANIFEST = "checkpoint/manifest.json"
+MODEL = "checkpoints/*/model.safetensors"
+TEXT = "checkpoints/*/text.safetensors"
+MANIFEST = "checkpoints/*/manifest.json"
 
 Damage = Callable[[Path], object]
 
 
+def at(run: Path, file: str) -> Path:
+    """The one file of a run that the pattern ``file`` means."""
+    (path,) = run.glob(file)
+    return path
+
+
 def change(file: str, edit: Callable[[bytes], bytes]) -> Damage:
     """Rewrite one file of a run."""
-    return lambda run: (run / file).write_bytes(edit((run / file).read_bytes()))
+    return lambda run: at(run, file).write_bytes(edit(at(run, file).read_bytes()))
 
 
 def remove(file: str) -> Damage:
     """Remove one file of a run."""
-    return lambda run: (run / file).unlink()
+    return lambda run: at(run, file).unlink()
+
+
+def broken_off(run: Path) -> None:
+    """As if the process had been killed while it wrote the only checkpoint."""
+    (step,) = (run / "checkpoints").iterdir()
+    step.rename(step.with_name(step.name + ".partial"))
 
 
 def replace(old: str, new: str) -> Damage:
@@ -45,11 +57,8 @@ def flip(data: bytes) -> bytes:
 
 CASES: dict[str, tuple[Damage, str]] = {
     "missing": (shutil.rmtree, "no such run directory; `lior train --out {run}` makes one"),
-    "unfinished": (lambda run: shutil.rmtree(run / "checkpoint"), "training did not finish"),
-    "interrupted write": (
-        lambda run: (run / "checkpoint").rename(run / "checkpoint.partial"),
-        "training did not finish",
-    ),
+    "unfinished": (lambda run: shutil.rmtree(run / "checkpoints"), "training did not finish"),
+    "interrupted write": (broken_off, "training did not finish"),
     "without configuration": (remove("config.toml"), "not a run directory of lior"),
     "without manifest": (remove(MANIFEST), "manifest.json is missing"),
     "without model": (remove(MODEL), "model.safetensors: cannot be read: No such file"),
@@ -66,9 +75,12 @@ CASES: dict[str, tuple[Damage, str]] = {
     "manifest too deep": (change(MANIFEST, lambda data: b"[" * 100_000), "manifest.json: cannot be read"),
     "manifest of another program": (change(MANIFEST, lambda data: b"[1]"), "not a manifest of lior"),
     "manifest without a format": (replace('"format"', '"Format"'), "not a manifest of lior"),
-    "format that is no number": (replace('"format": 3', '"format": true'), "not a manifest of lior"),
-    "newer format": (replace('"format": 3', '"format": 4'), "format 4, and this lior reads 3"),
-    "older format": (replace('"format": 3', '"format": 2'), "format 2 by an earlier lior; this one reads 3"),
+    "format that is no number": (replace('"format": 4', '"format": true'), "not a manifest of lior"),
+    "newer format": (replace('"format": 4', '"format": 5'), "format 5, and this lior reads 4"),
+    "older format": (
+        lambda run: forge(run, lambda m: m.update(format=2)),
+        "format 2 by an earlier lior; this one reads 3 to 4",
+    ),
     "another split": (replace('"train": ', '"train": 1'), "manifest.json: changed"),
     "another plugin": (replace('"lags"', '"poles"'), "manifest.json: changed"),
     "another option": (replace('"capacity": 256', '"capacity": 9'), "manifest.json: changed"),
@@ -104,7 +116,7 @@ def test_what_is_no_run(command, sample, tmp_path):
 
 def forge(run: Path, edit: Callable[[dict], object]) -> None:
     """Edit the manifest and give it the right checksum, as a careless tool would."""
-    path = run / MANIFEST
+    path = at(run, MANIFEST)
     manifest = json.loads(path.read_text())
     del manifest["sha256"]
     edit(manifest)
@@ -126,7 +138,7 @@ def test_a_checkpoint_that_does_not_fit_together(command, finished, edit):
     forge(Path("r"), edit)
     result = command("eval", "r")
     assert result.code == 1
-    assert "r/checkpoint: the checkpoint does not fit together" in result.err
+    assert ": the checkpoint does not fit together" in result.err
 
 
 def test_forging_nothing_changes_nothing(command, finished):
@@ -145,8 +157,8 @@ def test_a_plugin_that_is_not_installed_is_named(command, finished):
 
 def test_another_file_in_the_place_of_the_tensors(command, finished):
     shutil.copytree(finished, "r")
-    Path("r", MODEL).write_bytes(b"not tensors" * 10)
-    fingerprint = checkpoint._fingerprint(Path("r", MODEL))
+    at(Path("r"), MODEL).write_bytes(b"not tensors" * 10)
+    fingerprint = checkpoint._fingerprint(at(Path("r"), MODEL))
     forge(Path("r"), lambda m: m["files"].update({"model.safetensors": fingerprint}))
     result = command("eval", "r")
     assert result.code == 1

@@ -15,10 +15,13 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lior import evaluation, fitting, mixer
+from lior import evaluation, mixer
 from lior.config import load
 from lior.geometry.metric import identity_form
 from lior.learning import moments
+from lior.stages.job import Job
+from lior.stages.mixer import FitMixer
+from lior.stages.text import Write
 from lior.training import build_model, read_text, train
 from lior_plugins.rsources.curvature import Curvature
 
@@ -111,19 +114,22 @@ def test_an_update_of_the_mixer_waits_for_nothing():
 
 
 def test_fitting_the_mixer_waits_once_a_block_and_not_once_a_batch(configure):
-    """And once for the alphabet; the tail here is one block."""
-    config = configure("memory.name=sdm", "mixer.batch=8")
+    """The tail here is one block."""
+    config = configure("memory.name=sdm", "mixer.batch=8", "study.tail_passes=1", "study.noise_passes=0")
     generator = torch.Generator().manual_seed(0)
     model = build_model(config, torch.device("cpu"), generator)
     text, parts = read_text(config, model.tokenizer)
-    fitting.write(model, text, 0, parts.memory, tick=lambda *_: None)
-    model.reset_mixer()
-    with Waits() as watch:
-        fitting.fit_mixer(
-            model, text, parts, config.mixer, (1, 0),
-            generator=generator, tick=lambda *_: None, spent=lambda: 0.0,
-        )  # fmt: skip
-    assert len([place for place in watch.places if place.startswith("lior/fitting.py")]) == 2
+    job = Job(
+        model=model, text=text, parts=parts, config=config, generator=generator,
+        tick=lambda *_: None, spent=lambda: 0.0,
+    )  # fmt: skip
+    for stage in (Write(job, 0, parts.memory, False), FitMixer(job)):
+        stage.begin()
+        with Waits() as watch:
+            while stage.advance():
+                pass
+        stage.end()
+    assert len([place for place in watch.places if place.startswith(("lior/fitting.py", "lior/stages"))]) == 1
 
 
 def test_reading_the_whole_memory_waits_once_whatever_its_size(configure):

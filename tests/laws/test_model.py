@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lior import corpus, evaluation, fitting, online
+from lior.config import TrainConfig
 from lior.corpus import Source
 from lior.evaluation import evaluate
 from lior.generation import Session, generate
@@ -20,6 +21,8 @@ from lior.geometry.retrieval import Geometry
 from lior.interfaces import Text
 from lior.model import Model, columns, rows_at_once
 from lior.sampling import Sampling
+from lior.stages import text as text_stages
+from lior.stages.job import Job
 from lior.states import sub
 from lior.testing.states import assert_same, clones
 from lior.testing.strategies import LAW, seeds
@@ -293,9 +296,17 @@ def test_a_text_written_in_blocks_is_the_text_written_at_once(monkeypatch):
     built = corpus_of(words(0), words(1, 90))
     snapshots = []
     for block in (65536, 50):
-        monkeypatch.setattr(fitting, "_WRITE_BLOCK", block)
+        monkeypatch.setattr(text_stages, "_WRITE_BLOCK", block)
         model = fresh()
-        fitting.write(model, built, 0, len(built), tick=lambda *args: None)
+        job = Job(
+            model=model, text=built, parts=fitting.Split(len(built), len(built), len(built)),
+            config=TrainConfig(), generator=torch.Generator(), tick=lambda *_: None, spent=lambda: 0.0,
+        )  # fmt: skip
+        stage = text_stages.Write(job, 0, len(built), studied=False)
+        stage.begin()
+        while stage.advance():
+            pass
+        stage.end()
         snapshots.append({k: m.snapshot() for k, m in model.memories.items()})
     assert_same(snapshots[1]["sdm"], snapshots[0]["sdm"])
     at_once, blocks = (s["exact"] for s in snapshots)
