@@ -12,10 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
+from same_run import assert_same_run
 
 from lior import rundir, steps
-from lior.checkpoint import _tensors
 from lior.errors import RunError, Stopped
 from lior.training import resume, train
 
@@ -31,26 +30,6 @@ class After:
     def __call__(self) -> bool:
         self.left -= 1
         return self.left == 0
-
-
-def numbers(run: Path) -> list[dict]:
-    """The telemetry without what depends on the clock."""
-    lines = (run / "metrics.jsonl").read_text().splitlines()
-    return [{k: v for k, v in json.loads(line).items() if k != "time"} for line in lines]
-
-
-def assert_same_run(one: Path, other: Path) -> None:
-    """Model, text, components and telemetry, bit for bit."""
-    first, second = (rundir.open_run(run) for run in (one, other))
-    tensors, others = _tensors(first.model), _tensors(second.model)
-    assert tensors.keys() == others.keys()
-    for name, value in tensors.items():
-        assert value.dtype == others[name].dtype
-        assert torch.equal(value, others[name]), name
-    assert torch.equal(first.text.tokens, second.text.tokens)
-    kept = ("components", "documents", "bytes", "train", "score", "geometry")
-    assert {k: first.manifest[k] for k in kept} == {k: second.manifest[k] for k in kept}
-    assert numbers(one) == numbers(other)
 
 
 def windows(config, run: Path) -> int:

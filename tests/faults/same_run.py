@@ -1,0 +1,31 @@
+"""When two runs are the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from lior import rundir
+from lior.checkpoint import _tensors
+
+
+def numbers(run: Path) -> list[dict]:
+    """The telemetry without what depends on the clock."""
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k != "time"} for line in lines]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Model, text, components and telemetry, bit for bit."""
+    first, second = (rundir.open_run(run) for run in (one, other))
+    tensors, others = _tensors(first.model), _tensors(second.model)
+    assert tensors.keys() == others.keys()
+    for name, value in tensors.items():
+        assert value.dtype == others[name].dtype
+        assert torch.equal(value, others[name]), name
+    assert torch.equal(first.text.tokens, second.text.tokens)
+    kept = ("components", "documents", "bytes", "train", "score", "geometry")
+    assert {k: first.manifest[k] for k in kept} == {k: second.manifest[k] for k in kept}
+    assert numbers(one) == numbers(other)

@@ -1,0 +1,269 @@
+"""Loops of faults: the n-th operation on files fails, or the process is killed there, for every n.
+
+Each case is a forked child that trains with a checkpoint after every window. Python
+tells its auditors of every file that is opened, renamed, linked, removed or cut,
+and what an auditor raises stops the operation; ``fsync`` and the writing of tensors,
+which it does not tell of, are wrapped. Afterwards the run is the old one or the new
+one: it is finished, or can be gone on with, and ends as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import torch as tensors_io
+from same_run import assert_same_run
+
+from lior import checkpoint, rundir
+from lior.config import TrainConfig
+from lior.errors import LiorError, RunError
+from lior.evaluation import evaluate
+from lior.events import hookimpl
+from lior.training import resume, train
+
+TINY = (
+    "geometry.steps=2", "geometry.batch=8", "geometry.keys=64", "checkpoint.seconds=1e-9", "encoder.n=4",
+    "memory.sdm.orders=[0,1,2]", "memory.sdm.patterns=[]", "memory.sdm.joint=[]", "memory.sdm.base_order=1",
+    'memory.sdm.gates=["longest","cell"]', "memory.exact.capacity=64", "mixer.positions=64",
+)  # fmt: skip
+ERRORS = (errno.ENOSPC, errno.EACCES, errno.EIO)
+FINISHED, REFUSED, DEFECT = 0, 10, 20
+
+_WATCHED = ("os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod")
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT
+
+
+class Faults:
+    """Counts the operations below a folder and acts at the ``at``-th."""
+
+    def __init__(self, folder: Path, at: int, act: Callable[[str], None]):
+        self.folder, self.at, self.act = str(folder), at, act
+        self.count = 0
+
+    def operation(self, what: str, path: object) -> None:
+        """One operation is about to happen."""
+        if isinstance(path, str | bytes | os.PathLike) and os.fsdecode(path).startswith(self.folder):
+            self.count += 1
+            if self.count == self.at:
+                self.act(what)
+
+    def install(self) -> None:
+        """From now on; there is no way back, so only in a child."""
+
+        def hear(event: str, arguments: tuple[object, ...]) -> None:
+            if event in _WATCHED or (
+                event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING
+            ):
+                self.operation(event, arguments[0])
+
+        save, fsync = tensors_io.save_file, os.fsync
+
+        def save_file(tensors: dict, path: Path, *rest: object) -> None:
+            Path(path).write_bytes(b"half")
+            self.operation("save_file", path)
+            save(tensors, path, *rest)
+
+        def sync(descriptor: int) -> None:
+            self.operation("fsync", Path(f"/proc/self/fd/{descriptor}").readlink())
+            fsync(descriptor)
+
+        checkpoint.save_file, os.fsync = save_file, sync
+        sys.addaudithook(hear)
+
+
+class Counter:
+    """Notes in a file every checkpoint that was reported as complete."""
+
+    def __init__(self, file: Path):
+        self.file = file
+
+    @hookimpl
+    def lior_checkpoint_saved(self) -> None:
+        with self.file.open("a") as stream:
+            stream.write("x")
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Do ``work`` in a forked child; the code with which it ended, negative for a signal."""
+    pid = os.fork()
+    if not pid:
+        code = DEFECT
+        try:
+            work()
+            code = FINISHED
+        except (LiorError, OSError) as error:
+            code = REFUSED if "\n" not in str(error) else DEFECT
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def fail(number: int) -> Callable[[str], None]:
+    """Raise one of the errors that file systems have, each in its turn."""
+
+    def act(what: str) -> None:
+        code = ERRORS[number % len(ERRORS)]
+        raise OSError(code, os.strerror(code), what)
+
+    return act
+
+
+def kill(_: str) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def operations(work: Callable[[], None], folder: Path, report: Path) -> int:
+    """How many operations ``work`` does when nothing fails."""
+
+    def counted() -> None:
+        faults = Faults(folder, 0, kill)
+        faults.install()
+        work()
+        report.write_text(str(faults.count))
+
+    assert in_child(counted) == FINISHED
+    return int(report.read_text())
+
+
+@pytest.fixture(scope="module")
+def config(configure, sample, tmp_path_factory) -> Iterator[TrainConfig]:
+    """A run that takes a fraction of a second; one thread, for threads do not live through a fork."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    text = tmp_path_factory.mktemp("text") / "short.txt"
+    text.write_bytes(sample.read_bytes()[:4000])
+    yield configure(*TINY, text=text)
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def whole(config, tmp_path_factory) -> Path:
+    """The run to which nothing happens."""
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    train(config, run)
+    return run
+
+
+def check(run: Path, saved: Path, whole: Path) -> None:
+    """The run is finished, or can be gone on with, or never had a checkpoint."""
+    refused = attempt(lambda: rundir.open_run(run)) and attempt(lambda: resume(run))
+    if refused:
+        assert "\n" not in refused
+        assert not saved.exists(), f"a checkpoint was complete, and now: {refused}"
+    else:
+        assert_same_run(whole, run)
+
+
+def attempt(work: Callable[[], object]) -> str:
+    """Why ``work`` was refused, or nothing."""
+    try:
+        work()
+    except RunError as error:
+        return str(error)
+    return ""
+
+
+SLICES = [pytest.param(7, id="every seventh"), pytest.param(1, id="all", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("every", SLICES)
+@pytest.mark.parametrize("how", ["error", "kill"])
+def test_training_through_every_fault(config, whole, tmp_path, how, every):
+    total = operations(lambda: train(config, tmp_path / "r"), tmp_path / "r", tmp_path / "count")
+    assert total > 150
+    outcomes = set()
+    for at in range(1, total + 1, every):
+        folder = tmp_path / str(at)
+        folder.mkdir()
+
+        def work(folder: Path = folder, at: int = at) -> None:
+            Faults(folder / "r", at, fail(at) if how == "error" else kill).install()
+            train(config, folder / "r", listeners=[Counter(folder / "saved")])
+
+        code = in_child(work)
+        assert code in ((FINISHED, REFUSED) if how == "error" else (-signal.SIGKILL,)), f"operation {at}"
+        outcomes.add(code)
+        check(folder / "r", folder / "saved", whole)
+        shutil.rmtree(folder)
+    assert outcomes == ({FINISHED, REFUSED} if how == "error" else {-signal.SIGKILL})
+
+
+@pytest.mark.parametrize("every", SLICES)
+@pytest.mark.parametrize("how", ["error", "kill"])
+def test_going_on_through_every_fault(config, whole, tmp_path, how, every):
+    """The same of the second half of a run, whose first half must never get lost."""
+    stops = iter([False] * 8 + [True])
+    with pytest.raises(LiorError, match="goes on"):
+        train(config, tmp_path / "half", stop=lambda: next(stops))
+
+    def fresh(name: str) -> Path:
+        return Path(shutil.copytree(tmp_path / "half", tmp_path / name))
+
+    run = fresh("r")
+    total = operations(lambda: resume(run), run, tmp_path / "count")
+    for at in range(1, total + 1, every):
+        run = fresh(str(at))
+
+        def work(run: Path = run, at: int = at) -> None:
+            Faults(run, at, fail(at) if how == "error" else kill).install()
+            resume(run)
+
+        assert in_child(work) in (FINISHED, REFUSED, -signal.SIGKILL), f"operation {at}"
+        (tmp_path / "saved").touch()  # the half was complete
+        check(run, tmp_path / "saved", whole)
+        shutil.rmtree(run)
+
+
+def test_the_loop_finds_a_program_that_writes_in_place(config, whole, tmp_path, monkeypatch):
+    """Were a checkpoint written under its own name, killing the process would show it."""
+
+    def careless(path: Path, *rest: object, **named: object) -> None:
+        path.mkdir(parents=True)
+        (path / "manifest.json").write_text("{")
+        save(path.with_name("x"), *rest, **named)
+
+    save = checkpoint.save
+    monkeypatch.setattr(checkpoint, "save", careless)
+    run, saved = tmp_path / "r", tmp_path / "saved"
+
+    def work() -> None:
+        Faults(run, 40, kill).install()
+        train(config, run, listeners=[Counter(saved)])
+
+    assert in_child(work) == -signal.SIGKILL
+    monkeypatch.undo()
+    with pytest.raises(AssertionError, match="a checkpoint was complete"):
+        check(run, saved, whole)
+
+
+# --- earlier formats ------------------------------------------------------------------
+
+
+SAMPLES = Path(__file__).parent / "runs"
+
+
+def test_a_run_of_format_3_is_read_as_it_was(tmp_path):
+    """Its options were those given then, and the defaults of then; the score was written down with it."""
+    with tarfile.open(SAMPLES / "format-3.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    loaded = rundir.open_run(tmp_path / "run3")
+    assert loaded.manifest["format"] == checkpoint.FORMAT
+    text, begin, end = loaded.validation()
+    score = evaluate(loaded.model, text, begin, end)
+    assert score.nats_per_byte == pytest.approx(2.551331282779574, abs=1e-5)
+
+
+def test_a_run_of_format_3_is_not_gone_on_with(tmp_path):
+    with tarfile.open(SAMPLES / "format-3.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    with pytest.raises(RunError, match="training is over"):
+        resume(tmp_path / "run3")
