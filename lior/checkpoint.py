@@ -23,11 +23,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lior import corpus, durable, migration
+from lior import consistency, corpus, durable, migration
 from lior._registry import registry
 from lior.config import Component, build
 from lior.corpus import Corpus
-from lior.errors import RunError, UnknownPlugin
+from lior.errors import PluginError, RunError, UnknownPlugin, UsageError
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import State
 from lior.migration import FORMAT
@@ -37,6 +37,8 @@ from lior.states import prefixed, sub
 _MODEL, _TEXT, _TRAINING = "model.safetensors", "text.safetensors", "training.safetensors"
 _MANIFEST = "manifest.json"
 _MAX_MANIFEST = 64 << 20
+_MISFITS = (LookupError, TypeError, AttributeError, ValueError, RuntimeError, ArithmeticError, MemoryError)
+"""What code raises that is given what it did not write."""
 _GEOMETRY = ("encoder", "frame", "rsource", "product")
 
 
@@ -180,13 +182,17 @@ def load(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
         documents = _read_tensors(path / _TEXT, device)
         training = None if manifest["training"] is None else _read_tensors(path / _TRAINING, device)
         model = _rebuild(manifest, tensors)
+        consistency.check_text(documents, manifest, vocab=model.tokenizer.vocab)
         text = Corpus(
             documents["tokens"], documents["starts"], tuple(manifest["documents"]), manifest["bytes"]
         )
         return Loaded(model, text, manifest["train"], manifest, training)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except PluginError:
+        raise
+    except (UsageError, *_MISFITS) as error:
+        cause = " ".join(str(error).split()) if isinstance(error, UsageError) else repr(error).splitlines()[0]
         raise RunError(
-            f"{path}: the checkpoint does not fit together ({error!r}); it was not made by lior"
+            f"{path}: the checkpoint does not fit together ({cause}); it was not made by lior"
         ) from error
 
 
@@ -211,14 +217,16 @@ def _rebuild(manifest: dict[str, Any], tensors: State) -> Model:
     options = manifest["geometry"]
     tokenizer = _build("tokenizer", parts["tokenizer"])
     tokenizer.restore(sub(tensors, "tokenizer"))
+    consistency.check_counts(tensors.get("token_counts"), vocab=tokenizer.vocab)
     geometry = None
     if options is not None:
         plugins = {kind: _build(kind, parts[kind]) for kind in _GEOMETRY}
         geometry = Geometry(vocab=tokenizer.vocab, **plugins, **options)
+        consistency.check_geometry(geometry, sub(tensors, "geometry"))
     memories = {part["name"]: _build("memory", part) for part in parts["memory"]}
     for name, memory in memories.items():
         memory.restore(sub(tensors, f"memory.{name}"))
-    return Model(
+    model = Model(
         tokenizer=tokenizer,
         memories=memories,
         geometry=geometry,
@@ -227,6 +235,9 @@ def _rebuild(manifest: dict[str, Any], tensors: State) -> Model:
         cells=tensors.get("cells"),
         token_counts=tensors["token_counts"],
     )
+    consistency.check_parts(model)
+    consistency.check_mixer(model)
+    return model
 
 
 def _write_tensors(path: Path, tensors: State) -> None:
@@ -348,6 +359,10 @@ def _fingerprint(path: Path) -> dict[str, Any]:
 
 
 def _verify(path: Path, expected: dict[str, Any]) -> None:
+    if path.is_symlink():
+        raise RunError(f"{path}: a link, not a file of this checkpoint")
+    if path.exists() and not path.is_file():
+        raise RunError(f"{path}: not a file")
     try:
         found = _fingerprint(path)
     except OSError as error:

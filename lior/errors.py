@@ -36,6 +36,10 @@ class RunError(LiorError):
     """A run directory is missing, damaged or of another kind."""
 
 
+class SkippedCheckpoint(UserWarning):
+    """A newer checkpoint cannot be used, and an older one is; the command line prints it as a note."""
+
+
 class MissingPackage(LiorError):
     """An optional package that the work needs is not installed."""
 

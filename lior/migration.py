@@ -26,6 +26,9 @@ _SDM_PATTERNS_3 = [
 ]  # fmt: skip
 
 
+_SDM_3 = {"recent": 0.3, "slowest": 0.06, "patterns": _SDM_PATTERNS_3}
+
+
 def migrate(manifest: dict[str, Any], file: Path) -> dict[str, Any]:
     """``manifest`` as the present format has it.
 
@@ -51,10 +54,10 @@ def migrate(manifest: dict[str, Any], file: Path) -> dict[str, Any]:
 
 
 def _from_3(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Format 3 kept the options that were given; the default patterns of `sdm` have changed since."""
+    """Format 3 kept the options that were given; some of `sdm`'s have changed since."""
     for memory in manifest["components"]["memory"]:
         if memory["name"] == "sdm":
-            memory["options"].setdefault("patterns", _SDM_PATTERNS_3)
+            memory["options"] = _SDM_3 | memory["options"]
     return manifest | {"format": 4, "training": None, "score": None}
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import warnings
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,7 +29,7 @@ from lior.checkpoint import Loaded, Training
 from lior.config import TrainConfig, load, to_toml
 from lior.corpus import Corpus
 from lior.device import pick_device
-from lior.errors import RunError
+from lior.errors import RunError, SkippedCheckpoint
 from lior.model import Model
 from lior.telemetry import Telemetry
 
@@ -205,6 +206,8 @@ def _newest(path: Path, *, device: torch.device | str) -> tuple[Loaded, Path]:
         except RunError as fault:
             faults.append(fault)
             continue
+        for skipped in faults:
+            warnings.warn(f"an older checkpoint is used, for {skipped}", SkippedCheckpoint, stacklevel=3)
         return attrs.evolve(loaded, skipped=tuple(map(str, faults))), place
     if faults:
         raise faults[0]

@@ -10,9 +10,10 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -133,6 +134,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     settings = Settings()
     _replace_closed_streams()
+    warnings.showwarning = _note
     if args is None:
         # Threads that spin while they wait make a busy machine several times slower; OpenMP
         # reads this once, when torch is imported.
@@ -145,6 +147,12 @@ def main(args: Sequence[str] | None = None) -> int:
             raise
         return _report(error)
     return code if isinstance(code, int) else 0
+
+
+def _note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """A warning of ours as one line; those of libraries mean nothing to a user of the command line."""
+    if category.__module__.startswith("lior"):
+        click.echo(f"note: {message}", err=True)
 
 
 def _replace_closed_streams() -> None:

@@ -15,6 +15,7 @@ from numba import int64, njit, uint64
 from numpy.typing import NDArray
 
 from lior.counting.compiled import entry
+from lior.errors import UsageError
 
 SLOT = np.dtype([("low", "u4"), ("high", "u2"), ("size", "u2"), ("at", "u4")])
 """Address (48 bits), number of counters (0: the slot is empty), and where they begin."""
@@ -268,10 +269,25 @@ def pack(store: Store) -> Packed:
 
 
 def unpack(packed: Packed) -> Store:
-    """The store of a canonical form."""
+    """The store of a canonical form.
+
+    Raises
+    ------
+    UsageError
+        When it is none; the loops that read a store trust it.
+    """
+    addresses, sizes, counters = packed
+    if (
+        len(addresses) != len(sizes)
+        or (len(sizes) and not 1 <= sizes.min() <= sizes.max() <= _MAX_SIZE)
+        or int(sizes.sum(dtype=np.int64)) != len(counters)
+        or (len(addresses) and not 0 <= addresses[0] <= addresses[-1] < 1 << 48)
+        or not (np.diff(addresses) > 0).all()
+    ):
+        raise UsageError("addresses, sizes and counters are not those of a memory")
     store = reserve(empty(), len(packed.sizes), int(2 * packed.sizes.sum()) + 64)
-    counters = np.ascontiguousarray(packed.counters).reshape(-1).view(COUNTER)
-    _insert_runs(store, packed.addresses, packed.sizes, counters.view("u4").reshape(-1, 3))
+    pool = np.ascontiguousarray(counters).reshape(-1).view(COUNTER)
+    _insert_runs(store, addresses, sizes, pool.view("u4").reshape(-1, 3))
     return store
 
 

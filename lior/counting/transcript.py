@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lior.counting.counters import MAX_VOCAB
 from lior.counting.engine import Ints, Piece
 from lior.errors import UsageError
 from lior.interfaces import Items, State, Text
@@ -153,7 +154,28 @@ class Transcript:
         }
 
     def restore(self, passages: Tensor, tokens: Tensor) -> None:
-        """Become the transcript of a snapshot."""
+        """Become the transcript of a snapshot.
+
+        Raises
+        ------
+        UsageError
+            When it is none.
+        """
+        document, begin, context, length = passages.unbind(1)
+        after = torch.stack([document, begin + length - context], 1)
+        ordered = (document[1:] > document[:-1]) | (
+            (document[1:] == document[:-1]) & (begin[1:] >= after[:-1, 1])
+        )
+        sound = (
+            (document >= 0) & (context >= 0) & (context <= length) & (context <= begin) & (begin < 1 << 40)
+        )
+        if not (
+            bool(sound.all())
+            and bool(ordered.all())
+            and int(length.clamp(max=len(tokens) + 1).sum()) == len(tokens)
+            and (not len(tokens) or 0 <= int(tokens.min()) <= int(tokens.max()) < MAX_VOCAB)
+        ):
+            raise UsageError("passages and tokens are not those of a memory")
         ends = passages[:, 3].cumsum(0).tolist()
         text = tokens.cpu().numpy().astype(np.int64)
         self.passages = [

@@ -175,4 +175,4 @@ def _stream(encoder: Encoder, state: State, tokens: Sequence[int]) -> Tensor:
 def _assert_near(actual: Tensor, expected: Tensor) -> None:
     """Equal up to rounding in sums of numbers of the size of the largest one."""
     size = max(1.0, expected.abs().max().item())
-    assert_close(actual, expected, atol=100 * torch.finfo(expected.dtype).eps * size, rtol=0)
+    assert_close(actual, expected, atol=1000 * torch.finfo(expected.dtype).eps * size, rtol=0)

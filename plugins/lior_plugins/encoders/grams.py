@@ -68,6 +68,9 @@ class Grams(Lags):
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
         """Coordinates ``(B, n)`` of contexts ``(B, lags)``, in the tables' dtype."""
+        rows = len(self.patterns) << self.bits
+        if len(state["grams"]) != rows:
+            raise UsageError(f"grams of {len(state['grams'])} rows; these patterns and bits have {rows}")
         z = super().encode(state, contexts)
         return z + embedding_bag(self._rows(contexts), state["grams"], mode="sum")
 

@@ -19,13 +19,15 @@ def lookup(table: Tensor, contexts: Tensor, reach: int) -> Tensor:
     Raises
     ------
     UsageError
-        If ``contexts`` is not of shape ``(B, reach)``.
+        If ``contexts`` is not of shape ``(B, reach)``, or the table is not of ``reach`` equal parts.
     """
     if contexts.ndim != 2 or contexts.shape[1] != reach:
         raise UsageError(
             f"contexts of shape {tuple(contexts.shape)}: this encoder reads (B, {reach}), "
             "the most recent token first"
         )
+    if table.shape[0] % reach:
+        raise UsageError(f"a table of {table.shape[0]} rows has not the same number for each of {reach} lags")
     lags = torch.arange(reach, device=contexts.device)
     return embedding_bag(contexts + lags * (table.shape[0] // reach), table, mode="sum")
 

@@ -16,9 +16,11 @@ import torch
 from torch import Tensor
 
 from lior.counting.addresses import mix
+from lior.counting.counters import MAX_VOCAB
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State
 from lior.options import option
+from lior.states import Expected, check
 
 _CONFIDENCE_BINS = 8
 
@@ -135,7 +137,18 @@ class ItemMemory(abc.ABC):
     # --- reading ---
 
     def attach(self, scorer: Scorer | None) -> None:
-        """Use ``scorer`` from now on."""
+        """Use ``scorer`` from now on.
+
+        Raises
+        ------
+        UsageError
+            When it is of coordinates of another dimension than the items have.
+        """
+        if scorer is not None and self._store is not None:
+            try:
+                scorer.features(self._store.z[:1], query=False)
+            except RuntimeError as error:
+                raise UsageError(f"memory {self.name}: z does not fit the geometry ({error})") from error
         self._scorer = scorer
         self._changed()
 
@@ -176,12 +189,24 @@ class ItemMemory(abc.ABC):
         return {name: value.clone() for name, value in store._asdict().items()}
 
     def restore(self, snapshot: State) -> None:
-        """Become the memory of ``snapshot``."""
+        """Become the memory of ``snapshot``.
+
+        Raises
+        ------
+        UsageError
+            When it is none; the memory is left as it was.
+        """
+        if snapshot:
+            count = len(snapshot["token"]) if "token" in snapshot else 0
+            columns = {name: Expected("int64", (count,)) for name in ("token", "document", "offset")}
+            check(snapshot, {"z": Expected("float", (count, None)), **columns}, of=f"memory {self.name}")
+            if count and not 0 <= int(snapshot["token"].min()) <= int(snapshot["token"].max()) < MAX_VOCAB:
+                raise UsageError(f"memory {self.name}: token has ids that no tokenizer has")
         self._staged = []
         self._store = None
         self._changed()
         if snapshot:
-            self._keep(Store(**snapshot))
+            self._keep(Store(*(snapshot[name] for name in Store._fields)))
 
 
 def normalised(hits: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ from lior.counting.transcript import Passage, Transcript, passages
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State
 from lior.options import option
+from lior.states import Expected, check
 
 ORDERS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 13, 18)
 PATTERNS = (
@@ -63,9 +64,9 @@ class Sdm:
     base_order: int = option(3, help="nested context under the further patterns", low=0)
     discounts: tuple[float, ...] = option((0.7, 0.95, 1.1), help="discounts of counts 1, 2, 3 and more")
     novel_discounts: tuple[float, ...] = option((0.7, 1.0, 1.2), help="the same of continuation counts")
-    recent: float = option(0.3, help="share of recent occurrences in a distribution", low=0.0, high=1.0)
+    recent: float = option(0.35, help="share of recent occurrences in a distribution", low=0.0, high=1.0)
     static_recent: float = option(0.0, help="the same while nothing is written", low=0.0, high=1.0)
-    slowest: float = option(0.06, help="least rate at which recent occurrences fade", low=1e-4, high=0.5)
+    slowest: float = option(0.075, help="least rate at which recent occurrences fade", low=1e-4, high=0.5)
     strangers: int = option(
         2, help=f"unknown contexts among the last {TRAIL} that still are usual", low=0, high=TRAIL
     )
@@ -345,14 +346,18 @@ class Sdm:
         Raises
         ------
         UsageError
-            When what was learned is not of the shapes that these options have; the memory is left as it was.
+            When it is no snapshot of a memory with these options; the memory is left as it was.
         """
+        check(snapshot, _SNAPSHOT, of="memory sdm")
         learned = self._learned_in(snapshot)
-        self._staged = []
-        self._transcript.restore(snapshot["passages"], snapshot["tokens"])
-        columns = {k: snapshot[k].cpu().numpy() for k in Packed._fields}
-        self._engine.hold(locations.unpack(Packed(**columns)), int(snapshot["clock"]))
-        self._learned = learned
+        store = locations.unpack(Packed(*(snapshot[k].cpu().numpy() for k in Packed._fields)))
+        transcript = Transcript(REACH)
+        transcript.restore(snapshot["passages"].cpu(), snapshot["tokens"].cpu())
+        clock = int(snapshot["clock"])
+        if clock != len(transcript):
+            raise UsageError(f"memory sdm: clock is {clock}, and {len(transcript)} tokens were told")
+        self._staged, self._transcript, self._learned = [], transcript, learned
+        self._engine.hold(store, clock)
 
     def _learned_in(self, snapshot: State) -> dict[str, Learned]:
         modes = {name.split(".")[0] for name in snapshot if "." in name}
@@ -371,6 +376,14 @@ class Sdm:
         return found
 
 
+_SNAPSHOT = {
+    "passages": Expected("int64", (None, 4)),
+    "tokens": Expected("int32", (None,)),
+    "clock": Expected("int64", ()),
+    "addresses": Expected("int64", (None,)),
+    "sizes": Expected("int32", (None,)),
+    "counters": Expected("uint8", (None, 12)),
+}
 _MODES = ("online", "static", "strange")
 """What numbers are learned for: a memory that grows, one that stands still, and that on strange text."""
 _SURE_BINS = 8

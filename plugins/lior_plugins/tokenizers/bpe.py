@@ -26,6 +26,7 @@ from torch import Tensor
 from lior.errors import BrokenPlugin, UsageError
 from lior.interfaces import State
 from lior.options import option
+from lior.states import Expected, check
 
 if TYPE_CHECKING:
     import tokenizers
@@ -118,7 +119,18 @@ class Bpe:
         return {"merges": self._merges.clone()}
 
     def restore(self, snapshot: State) -> None:
-        """Use the merges of ``snapshot``."""
+        """Use the merges of ``snapshot``.
+
+        Raises
+        ------
+        UsageError
+            When a merge is of pieces that do not come before it.
+        """
+        check(snapshot, {"merges": Expected("int64", (None, 2))}, of="tokenizer bpe")
+        merges = snapshot["merges"]
+        known = len(_BYTES) + torch.arange(len(merges), device=merges.device)[:, None]
+        if not bool(((merges >= 0) & (merges < known)).all()):
+            raise UsageError("tokenizer bpe: merges of pieces that do not come before them")
         self._use(snapshot["merges"].cpu().clone())
 
     def _use(self, merges: Tensor) -> None:

@@ -1,0 +1,332 @@
+"""Files that mean harm: each is refused in one sentence, or read as what it is; none does anything else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import resource
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from lior import checkpoint, rundir, steps
+from lior.errors import LiorError, RunError
+
+ROOT = Path(__file__).parents[2]
+
+
+def newest(run: Path) -> Path:
+    return steps.listed(run)[0]
+
+
+def forge(run: Path, edit) -> None:
+    """Change the manifest and make all checksums right, as an attacker can."""
+    place = newest(run)
+    path = place / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["sha256"]
+    for name in list(manifest["files"]):
+        manifest["files"][name] = checkpoint._fingerprint(place / name)
+    edit(manifest)
+    path.write_text(json.dumps(manifest | {"sha256": checkpoint._digest(manifest)}))
+
+
+def refused(run: Path) -> str:
+    """What is said of a run that cannot be used."""
+    with pytest.raises(LiorError) as caught:
+        rundir.open_run(run)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def run(finished, tmp_path) -> Path:
+    """A finished run to be spoiled."""
+    return Path(shutil.copytree(finished, tmp_path / "r"))
+
+
+# --- damage by chance -------------------------------------------------------------------
+
+
+def test_no_flipped_bit_of_any_file_goes_unnoticed(run):
+    """A bit in every 997th byte, and all bits of the first and last 64 bytes."""
+    for path in sorted(newest(run).iterdir()):
+        data = path.read_bytes()
+        places = {*range(0, len(data), 997), *range(min(64, len(data))), *range(len(data) - 64, len(data))}
+        for at in sorted(places):
+            bit = 1 << at % 8
+            path.write_bytes(data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :])
+            assert noticed(newest(run), path, data), f"{path.name}, byte {at}"
+        path.write_bytes(data)
+    rundir.open_run(run)
+
+
+def noticed(place: Path, path: Path, data: bytes) -> bool:
+    """Whether the checkpoint is refused, or means the same (white space of the manifest)."""
+    try:
+        manifest = checkpoint.read_manifest(place)
+        for name, expected in manifest["files"].items():
+            checkpoint._verify(place / name, expected)
+    except RunError:
+        return True
+    return path.name == "manifest.json" and json.loads(path.read_bytes()) == json.loads(data)
+
+
+def test_no_truncation_goes_unnoticed(run):
+    for path in sorted(newest(run).iterdir()):
+        data = path.read_bytes()
+        for size in {0, 1, 8, len(data) // 2, len(data) - 1}:
+            path.write_bytes(data[:size])
+            refused(run)
+        path.write_bytes(data)
+
+
+def test_files_in_each_other_s_place(run):
+    place = newest(run)
+    model, text = place / "model.safetensors", place / "text.safetensors"
+    held = model.read_bytes()
+    model.write_bytes(text.read_bytes())
+    assert "cut short or grown" in refused(run)
+    forge(run, lambda manifest: None)
+    assert "does not fit together" in refused(run)
+    text.write_bytes(held)
+    forge(run, lambda manifest: None)
+    assert "does not fit together" in refused(run)
+
+
+def test_the_newest_checkpoint_that_verifies_counts(run):
+    """Damage of the newest costs what it added, and is told."""
+    old, place = newest(run), steps.place(run, 10**6)
+    shutil.copytree(old, place)
+    (place / "model.safetensors").write_bytes(b"")
+    loaded = rundir.open_run(run)
+    assert len(loaded.skipped) == 1
+    assert "step-001000000/model.safetensors: cut short" in loaded.skipped[0]
+    shutil.rmtree(old)
+    assert "cut short" in refused(run)
+
+
+def test_what_was_skipped_is_told(command, finished):
+    shutil.copytree(finished, "r")
+    place = steps.place(Path("r"), 10**6)
+    shutil.copytree(newest(Path("r")), place)
+    (place / "manifest.json").write_text("{}")
+    for name in ("eval", "generate"):
+        result = command(name, "r")
+        assert result.code == 0
+        assert (
+            "note: an older checkpoint is used, for r/checkpoints/step-001000000/manifest.json" in result.err
+        )
+
+
+# --- forged manifests and tensors ---------------------------------------------------------
+
+
+def retype(dtype: torch.dtype):
+    return lambda t: t.to(dtype)
+
+
+TENSORS = {
+    "without an entry": ("token_counts", None),
+    "of another shape": ("token_counts", lambda t: t[:-1]),
+    "of another type": ("token_counts", retype(torch.float32)),
+    "counts below zero": ("token_counts", lambda t: t - 1000),
+    "a metric of NaN": ("geometry.frame.log_lam", lambda t: t * torch.nan),
+    "a metric of another shape": ("geometry.frame.log_lam", lambda t: t[:-1]),
+    "a table that is too short": ("geometry.encoder.table", lambda t: t[:-1]),
+    "mixer of NaN": ("mixer.gate0", lambda t: t * torch.nan),
+    "mixer of integers": ("mixer.gate0", retype(torch.int64)),
+    "cells of another width": ("cells", lambda t: t[:, :-1]),
+    "counters out of the alphabet": ("memory.sdm.sizes", lambda t: t * 1000),
+    "counters cut": ("memory.sdm.counters", lambda t: t[:-1]),
+    "counters of another type": ("memory.sdm.counters", retype(torch.int64)),
+    "addresses twice": ("memory.sdm.addresses", lambda t: t * 0),
+    "passages beyond the tokens": ("memory.sdm.passages", lambda t: t * 1000),
+    "learned numbers of NaN": ("memory.sdm.online.bias", lambda t: t * torch.nan),
+    "items without coordinates": ("memory.exact.z", lambda t: t[:-1]),
+    "items of unknown tokens": ("memory.exact.token", lambda t: t + 10**6),
+    "items of NaN": ("memory.exact.z", lambda t: t * torch.nan),
+}
+
+
+@pytest.mark.parametrize("case", TENSORS)
+def test_tensors_that_no_model_has(run, case):
+    name, edit = TENSORS[case]
+    path = newest(run) / "model.safetensors"
+    tensors = load_file(path)
+    assert name in tensors, sorted(tensors)
+    value = tensors.pop(name)
+    if edit is not None:
+        tensors[name] = edit(value).contiguous()
+    save_file(tensors, path)
+    forge(run, lambda manifest: None)
+    assert name.split(".")[-1] in refused(run) or "does not fit together" in refused(run)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda t: t | {"tokens": t["tokens"] * 1000},
+        lambda t: t | {"tokens": t["tokens"] - 1000},
+        lambda t: t | {"starts": t["starts"] + 5},
+        lambda t: t | {"starts": torch.tensor([0, 10, 10**9])},
+        lambda t: t | {"tokens": t["tokens"].float()},
+        lambda t: {"tokens": t["tokens"]},
+    ],
+)
+def test_texts_that_no_tokenizer_made(run, edit):
+    path = newest(run) / "text.safetensors"
+    save_file(edit(load_file(path)), path)
+    forge(run, lambda manifest: None)
+    assert "does not fit together" in refused(run)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda m: m.update(train=10**12),
+        lambda m: m.update(train=-1),
+        lambda m: m.update(train="all"),
+        lambda m: m.update(bytes=-5),
+        lambda m: m.update(documents=[1, 2]),
+        lambda m: m.update(documents=["a"] * 9),
+        lambda m: m.update(files={}),
+        lambda m: m.update(files={"../../model.safetensors": {"bytes": 1, "sha256": "0"}}),
+        lambda m: m.update(components={}),
+        lambda m: m["components"].update(memory=[]),
+        lambda m: m["components"].update(memory="sdm"),
+        lambda m: m["components"]["encoder"].update(name="../../etc/passwd"),
+        lambda m: m["components"]["encoder"].update(name="os:system"),
+        lambda m: m["components"]["encoder"].update(options={"n": 10**12}),
+        lambda m: m["components"]["encoder"].update(options={"n": -1}),
+        lambda m: m["components"]["encoder"].update(options=[]),
+        lambda m: m["components"]["memory"][0].update(options={"orders": list(range(100_000))}),
+        lambda m: m.update(geometry={"resilience_at": "nowhere", "smoothing": 0.5}),
+        lambda m: m.update(geometry=None),
+        lambda m: m.update(training={"stage": 0}),
+    ],
+)
+def test_manifests_that_lior_did_not_write(run, edit):
+    forge(run, edit)
+    refused(run)
+
+
+def test_a_file_outside_is_not_read(run, tmp_path):
+    """A link in the place of a file, to one with the right content: nothing outside the run is opened."""
+    path = newest(run) / "text.safetensors"
+    outside = tmp_path / "outside"
+    path.rename(outside)
+    path.symlink_to(outside)
+    assert "text.safetensors: a link, not a file" in refused(run)
+    path.unlink()
+    path.mkdir()
+    assert "text.safetensors: not a file" in refused(run)
+
+
+@pytest.mark.parametrize("size", [2**63 - 1, 2**40, 100_000_001])
+def test_a_header_that_is_larger_than_the_file(run, size):
+    path = newest(run) / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", size) + b"{}" * 50)
+    forge(run, lambda manifest: None)
+    assert "model.safetensors: damaged" in refused(run)
+
+
+def test_a_tensor_that_is_larger_than_the_file(run):
+    header = json.dumps(
+        {"token_counts": {"dtype": "I64", "shape": [2**40], "data_offsets": [0, 2**43]}}
+    ).encode()
+    path = newest(run) / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    forge(run, lambda manifest: None)
+    assert "model.safetensors: damaged" in refused(run)
+
+
+def test_a_huge_manifest_is_not_read(run):
+    path = newest(run) / "manifest.json"
+    with path.open("r+b") as stream:
+        stream.truncate(1 << 40)  # a hole, which takes no space
+    assert "manifest.json: larger than" in refused(run)
+
+
+# --- fuzz -----------------------------------------------------------------------------------
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_a_manifest_of_anything(data, finished, tmp_path_factory):
+    """Any JSON in the place of any entry is refused or is what was there."""
+    place = steps.place(tmp_path_factory.mktemp("run"), 1)
+    place.mkdir(parents=True)
+    for source in newest(finished).iterdir():
+        os.link(source, place / source.name)
+    path = place / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.unlink()
+    del manifest["sha256"]
+    at, key = manifest, data.draw(st.sampled_from(sorted(manifest)))
+    while isinstance(at[key], dict) and at[key] and data.draw(st.booleans()):
+        at = at[key]
+        key = data.draw(st.sampled_from(sorted(at)))
+    at[key] = data.draw(JSON)
+    path.write_text(json.dumps(manifest | {"sha256": checkpoint._digest(manifest)}))
+    with contextlib.suppress(LiorError):  # anything else is a defect
+        rundir._newest(place.parent.parent, device="cpu")
+    shutil.rmtree(place)
+
+
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=20), st.just("../x")
+)
+JSON = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+)
+
+
+# --- no code from data ------------------------------------------------------------------------
+
+
+FORBIDDEN = re.compile(
+    r"\bimport (pickle|marshal|shelve|dill|yaml)\b|\bfrom (pickle|marshal|shelve|yaml)\b|torch\.load\("
+    r"|yaml\.load|(?<![\w.])(eval|exec|__import__)\(|shell=True|os\.system|os\.popen|weights_only=False"
+)
+
+
+def test_nothing_in_the_product_runs_what_it_reads():
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for folder in ("lior", "plugins", "cli")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if FORBIDDEN.search(line)
+    ]
+    assert not found
+
+
+@pytest.mark.parametrize("line", ["import pickle", "torch.load(x)", "y = eval(x)", "run(x, shell=True)"])
+def test_the_search_finds_what_it_is_for(line):
+    assert FORBIDDEN.search(line)
+
+
+def test_reading_a_hostile_run_takes_no_more_memory_than_its_files(run):
+    """A limit on the address space of a child, well above what an honest run takes."""
+    forge(run, lambda m: m["components"]["encoder"].update(options={"n": 2_000_000_000, "lags": 60_000}))
+    limit = 6 << 30
+    child = subprocess.run(
+        [sys.executable, "-m", "lior_cli.main", "eval", str(run)],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert child.returncode == 1
+    assert child.stderr.startswith("lior: error: ")
+    assert child.stderr.count("\n") == 1
