@@ -52,6 +52,10 @@ class DataConfig:
     valid: str = option("", help="text to validate on, instead of a held-out part")
     holdout: float = option(0.1, help="share of the text to validate on", low=0, high=0.5)
     field: str = option("text", help="field of the records of a JSON Lines file that holds the text")
+    limit: int = option(
+        2**31, help="bytes of a text, unpacked, over which it is refused: a device, or a file that explodes",
+        low=1,
+    )  # fmt: skip
 
 
 @attrs.frozen(kw_only=True)

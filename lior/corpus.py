@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 import attrs
 import torch
@@ -138,7 +138,11 @@ def gather_contexts(tokens: Tensor, positions: Tensor, depth: Tensor, reach: int
 # --- reading ----------------------------------------------------------------
 
 
-def read(paths: Sequence[str], *, field: str = "text") -> list[Source]:
+LIMIT = 1 << 31
+"""Bytes of a text, unpacked, over which it is refused unless another limit is given."""
+
+
+def read(paths: Sequence[str], *, field: str = "text", limit: int = LIMIT) -> list[Source]:
     """The documents at ``paths``.
 
     Parameters
@@ -150,15 +154,21 @@ def read(paths: Sequence[str], *, field: str = "text") -> list[Source]:
         corpus.
     field
         Key of the text in a line of JSONL.
+    limit
+        Most bytes of all of them, unpacked; no more than that is ever read.
 
     Raises
     ------
     DataError
-        When a path does not exist, holds no text or cannot be read.
+        When a path does not exist, holds no text, too much of it, or cannot be read.
     """
     if not paths:
         return embedded()
-    sources = [source for path in paths for source in _expand(path, field)]
+    sources: list[Source] = []
+    for path in paths:
+        for source in _expand(path, field, limit):
+            sources.append(source)
+            limit -= len(source.data)
     if not any(s.data for s in sources):
         raise DataError(f"{', '.join(paths)}: no text in there (0 bytes); give a file or folder with text")
     return sources
@@ -171,21 +181,23 @@ def embedded() -> list[Source]:
     return [Source(f"{EMBEDDED}/{name}", text.encode()) for name, text in sorted(topics.items())]
 
 
-def _expand(path: str, field: str) -> Iterator[Source]:
+def _expand(path: str, field: str, limit: int) -> Iterator[Source]:
     if not path:
         raise DataError("'': a text has no name here; give files or folders, or - for standard input")
     if path == "-":
-        yield Source("<stdin>", sys.stdin.buffer.read())
+        yield Source("<stdin>", _bounded(sys.stdin.buffer, "standard input", limit))
         return
     found = _home(path)
     if _exists(found):
-        yield from _folder(found, field) if found.is_dir() else _file(found, field)
+        yield from _folder(found, field, limit) if found.is_dir() else _file(found, field, limit)
     elif _GLOB & set(path):
         matches = sorted(p for p in glob.glob(str(found), recursive=True) if Path(p).is_file())  # noqa: PTH207 (absolute patterns)
         if not matches:
             raise DataError(f"{path}: the pattern matches no file")
         for match in matches:
-            yield from _file(Path(match), field)
+            for source in _file(Path(match), field, limit):
+                yield source
+                limit -= len(source.data)
     else:
         raise DataError(f"{path}: no such file or folder")
 
@@ -204,7 +216,7 @@ def _exists(path: Path) -> bool:
         return False  # a name the file system cannot hold does not exist
 
 
-def _folder(folder: Path, field: str) -> Iterator[Source]:
+def _folder(folder: Path, field: str, limit: int) -> Iterator[Source]:
     files = [
         path
         for path in sorted(folder.rglob("*"))
@@ -214,7 +226,9 @@ def _folder(folder: Path, field: str) -> Iterator[Source]:
     if not texts:
         raise DataError(f"{folder}: no text file in this folder ({len(files)} files looked at)")
     for path in texts:
-        yield from _file(path, field)
+        for source in _file(path, field, limit):
+            yield source
+            limit -= len(source.data)
 
 
 def _looks_like_text(path: Path) -> bool:
@@ -234,13 +248,27 @@ def _readable(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _file(path: Path, field: str) -> Iterator[Source]:
+def _bounded(stream: BinaryIO, name: object, limit: int) -> bytes:
+    """All of a stream, piece by piece; refused as soon as there is more than ``limit``."""
+    pieces: list[bytes] = []
+    while piece := stream.read(1 << 24):
+        pieces.append(piece)
+        limit -= len(piece)
+        if limit < 0:
+            raise DataError(
+                f"{name}: more text than data.limit allows; raise that, or give less (a device never ends)"
+            )
+    return b"".join(pieces)
+
+
+def _file(path: Path, field: str, limit: int) -> Iterator[Source]:
     with _readable(path):
         if path.suffix == ".gz":
             with gzip.open(path) as stream:
-                data = stream.read()
+                data = _bounded(cast(BinaryIO, stream), path, limit)
         else:
-            data = path.read_bytes()
+            with path.open("rb") as stream:
+                data = _bounded(stream, path, limit)
     inner = path.with_suffix("") if path.suffix == ".gz" else path
     if inner.suffix in (".jsonl", ".ndjson"):
         yield from _records(path, data, field)

@@ -186,10 +186,10 @@ def read_text(
         When there is too little of it.
     """
     data = config.data
-    sources = corpus.read(data.text, field=data.field) if sources is None else sources
+    sources = corpus.read(data.text, field=data.field, limit=data.limit) if sources is None else sources
     size = sum(len(source.data) for source in sources)
     cut = fitting.split(size, holdout=0.0 if data.valid else data.holdout, tail=0.0).train
-    valid = corpus.read([data.valid], field=data.field) if data.valid else []
+    valid = corpus.read([data.valid], field=data.field, limit=data.limit) if data.valid else []
     tokenizer.fit(corpus.until(sources, cut))
     text, train = corpus.build_parts([*sources, *valid], tokenizer, cut)
     where = ", ".join(data.text) or "the text"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import resource
 import shutil
 import struct
@@ -21,8 +20,6 @@ from safetensors.torch import load_file, save_file
 
 from lior import checkpoint, rundir, steps
 from lior.errors import LiorError, RunError
-
-ROOT = Path(__file__).parents[2]
 
 
 def newest(run: Path) -> Path:
@@ -293,29 +290,7 @@ JSON = st.recursive(
 )
 
 
-# --- no code from data ------------------------------------------------------------------------
-
-
-FORBIDDEN = re.compile(
-    r"\bimport (pickle|marshal|shelve|dill|yaml)\b|\bfrom (pickle|marshal|shelve|yaml)\b|torch\.load\("
-    r"|yaml\.load|(?<![\w.])(eval|exec|__import__)\(|shell=True|os\.system|os\.popen|weights_only=False"
-)
-
-
-def test_nothing_in_the_product_runs_what_it_reads():
-    found = [
-        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
-        for folder in ("lior", "plugins", "cli")
-        for path in sorted((ROOT / folder).rglob("*.py"))
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if FORBIDDEN.search(line)
-    ]
-    assert not found
-
-
-@pytest.mark.parametrize("line", ["import pickle", "torch.load(x)", "y = eval(x)", "run(x, shell=True)"])
-def test_the_search_finds_what_it_is_for(line):
-    assert FORBIDDEN.search(line)
+# --- memory -----------------------------------------------------------------------------------
 
 
 def test_reading_a_hostile_run_takes_no_more_memory_than_its_files(run):

@@ -130,6 +130,13 @@ ALTERNATIVES: dict[str, object] = {
     "mixer.learning_rate": 0.01,
     "mixer.cells": 5,
     "mixer.positions": 1024,
+    "encoder.grams.n": 10,
+    "encoder.grams.lags": 5,
+    "encoder.grams.decay": 0.5,
+    "encoder.grams.scale": 0.5,
+    "encoder.grams.patterns": ["1-2"],
+    "encoder.grams.bits": 3,
+    "encoder.grams.gram_scale": 0.5,
     "encoder.lags.n": 10,
     "encoder.lags.lags": 5,
     "encoder.lags.decay": 0.5,
@@ -210,6 +217,10 @@ NOT_LEARNING = {
     "data.text": "tested with the command line",
     "data.valid": "tests/learning/test_training.py",
     "data.field": "tests/laws/test_corpus.py",
+    "data.limit": "tests/faults/test_hostile_texts.py",
+    "checkpoint.seconds": "tests/faults/test_resume.py",
+    "checkpoint.last": "tests/faults/test_resume.py and tests/laws/test_steps.py",
+    "checkpoint.every": "tests/laws/test_steps.py",
 }
 """Keys that this test leaves out, and why."""
 
