@@ -198,7 +198,7 @@ def _load(origin: Origin) -> Any:
     module, _, attribute = origin.target.partition(":")
     if not module.strip() or not attribute.strip():
         raise BrokenPlugin(
-            f"{_label(origin)} cannot be loaded: {origin.target!r} is not package.module:Class."
+            f"{label(origin)} cannot be loaded: {origin.target!r} is not package.module:Class."
         )
     try:
         value: Any = import_module(module.strip())
@@ -207,7 +207,7 @@ def _load(origin: Origin) -> Any:
     except (Exception, SystemExit) as error:  # whatever a foreign module does, the others keep working
         cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         fix = f"Repair, upgrade or uninstall {origin.distribution}." if origin.distribution else ""
-        raise BrokenPlugin(sentences(f"{_label(origin)} cannot be loaded: {cause}.", fix)) from error
+        raise BrokenPlugin(sentences(f"{label(origin)} cannot be loaded: {cause}.", fix)) from error
     return value
 
 
@@ -216,18 +216,18 @@ def _check(plugin: Any, origin: Origin) -> None:
     interface = interfaces.INTERFACES[origin.kind]
     members = interface_members(interface)
     if "api_version" in members and not isinstance(plugin, type):
-        raise BrokenPlugin(f"{_label(origin)} is a {type(plugin).__name__}; it must be a class.")
+        raise BrokenPlugin(f"{label(origin)} is a {type(plugin).__name__}; it must be a class.")
     version = getattr(plugin, "api_version", None)
     if "api_version" in members and version not in (None, interfaces.API_VERSION):
         raise IncompatiblePlugin(
-            f"{_label(origin)} was written for version {version!r} of the interfaces; this lior has version "
+            f"{label(origin)} was written for version {version!r} of the interfaces; this lior has version "
             f"{interfaces.API_VERSION}. Install a release of {origin.distribution or 'it'} that was made for "
             f"this lior, or another lior."
         )
     missing = [name for name in members if not _provides(plugin, interface, name)]
     if missing:
         names = ", ".join(missing)
-        raise BrokenPlugin(f"{_label(origin)} does not fit {interface.__name__}: it lacks {names}.")
+        raise BrokenPlugin(f"{label(origin)} does not fit {interface.__name__}: it lacks {names}.")
 
 
 def _provides(plugin: Any, interface: type, name: str) -> bool:
@@ -240,7 +240,7 @@ def _provides(plugin: Any, interface: type, name: str) -> bool:
     return callable(found) or not isfunction(asked)
 
 
-def _label(origin: Origin) -> str:
+def label(origin: Origin) -> str:
     """How messages name a plugin."""
     return (
         f"{origin.kind} {origin.name!r} of {origin.source}"

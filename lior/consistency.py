@@ -8,12 +8,14 @@ more by computing a prediction's geometry.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lior.errors import UsageError
+from lior.geometry.metric import MetricForm
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import State
 from lior.model import Model
@@ -56,14 +58,56 @@ def check_geometry(geometry: Geometry, state: State) -> None:
     if geometry.resilience_at not in ("query", "item", "both") or not 0 < geometry.smoothing < 1:
         raise UsageError(f"geometry: {geometry.resilience_at!r} with smoothing {geometry.smoothing!r}")
     check(state, {"log_beta": Expected("float", ())}, of="geometry")
-    scorer = geometry.scorer(state)
+    for kind, fault in faults(geometry, state):
+        raise UsageError(f"geometry: {kind}: {fault}")
+
+
+def faults(geometry: Geometry, state: State) -> Iterator[tuple[str, str]]:
+    """What is wrong with the outputs of the geometry's plugins at one context: kind of plugin, and fault.
+
+    What follows from a wrong output is not looked at.
+    """
     contexts = torch.full((1, geometry.encoder.reach), geometry.vocab, device=state["log_beta"].device)
+    n = geometry.encoder.n
     z = geometry.encoder.encode(sub(state, "encoder"), contexts)
-    if z.shape != (1, geometry.encoder.n):
-        raise UsageError(f"geometry: coordinates of {z.shape[1]} dimensions, not {geometry.encoder.n}")
-    one = scorer.features(z, query=True)
-    if not bool(scorer.scores(one, scorer.features(z, query=False)).isfinite().all()):
-        raise UsageError("geometry: scores that are not finite")
+    if fault := _unlike(z, (1, n), "encode"):
+        yield "encoder", fault
+        return
+    form = geometry.frame.form(sub(state, "frame"))
+    if fault := form_fault(form, n):
+        yield "frame", fault
+        return
+    r = geometry.rsource.resilience(sub(state, "rsource"), z, form)
+    fault = _unlike(r, (1,), "resilience")
+    if fault or not bool((r > 0).all()):
+        yield "rsource", fault or "resilience is not above 0"
+        return
+    scorer = geometry.scorer(state)
+    one, other = scorer.features(z, query=True), scorer.features(z, query=False)
+    if fault := _unlike(scorer.scores(one, other), (1, 1), "cost"):
+        yield "product", fault
+
+
+def form_fault(form: MetricForm, n: int) -> str:
+    """How ``form`` differs from a metric of ``n`` dimensions, or nothing."""
+    rank = form.d.shape[-1] if form.d.ndim else 0
+    shapes = {"lam": (n,), "omega2": (), "u": (n, rank), "d": (rank,)}
+    shapes |= {} if form.q is None else {"q": (n, n)}
+    wrong = (_unlike(getattr(form, name), shape, f"form.{name}") for name, shape in shapes.items())
+    if fault := next(filter(None, wrong), ""):
+        return fault
+    if not (bool((form.lam > 0).all()) and bool(form.omega2 > 0) and bool((form.d >= 0).all())):
+        return "form is not positive definite: lam and omega2 must be above 0, d not below"
+    return ""
+
+
+def _unlike(value: Tensor, shape: tuple[int, ...], what: str) -> str:
+    """How ``value`` differs from finite numbers of a shape, or nothing."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        return f"{what} is not a tensor of floating point numbers"
+    if tuple(value.shape) != shape:
+        return f"{what} has shape {tuple(value.shape)}, and should have {shape}"
+    return "" if bool(value.isfinite().all()) else f"{what} has numbers that are not finite"
 
 
 def check_parts(model: Model) -> None:

@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 from lior import mixer
 from lior.corpus import gather_contexts
 from lior.counting.discounting import unseen_share
+from lior.errors import BrokenPlugin
 from lior.geometry.cells import cell_centres
 from lior.geometry.retrieval import Geometry, Retrieval
 from lior.interfaces import AdaptiveMemory, Evidence, Items, MemoryBackend, Query, State, Text, Tokenizer
@@ -177,7 +178,10 @@ class Model:
         given = given or {}
         needed = "cells" in self.weights or not given.keys() >= self.memories.keys()  # coordinates cost time
         query = self.query(text, positions) if needed else Query(text, positions, None)
-        evidence = [given.get(name) or m.read(query, alphabet) for name, m in self.memories.items()]
+        evidence = [
+            _checked(name, m, given.get(name) or m.read(query, alphabet), len(positions), len(alphabet))
+            for name, m in self.memories.items()
+        ]
         return mixer.Inputs(
             torch.cat([e.log_p for e in evidence], 1),
             tuple(gate for e in evidence for gate in e.gates),
@@ -238,6 +242,19 @@ class _Known(NamedTuple):
     """Log of the share of those."""
     escape: Tensor
     """Log of the share of each token never seen."""
+
+
+def _checked(name: str, memory: MemoryBackend, evidence: Evidence, rows: int, columns: int) -> Evidence:
+    """``evidence``, or an error that names the memory when it has not the shape that the mixer relies on."""
+    wanted = rows, len(memory.experts), columns
+    found = tuple(evidence.log_p.shape)
+    if found != wanted or any(tuple(gate.shape) != (rows,) for gate in evidence.gates):
+        gates = ", ".join(str(tuple(gate.shape)) for gate in evidence.gates) or "none"
+        raise BrokenPlugin(
+            f"memory {name!r} does not keep to its interface: log_p has shape {found} and gates have "
+            f"{gates}; they should have {wanted} and ({rows},)."
+        )
+    return evidence
 
 
 def columns(alphabet: Tensor, tokens: Tensor) -> Tensor:

@@ -13,14 +13,14 @@ import attrs
 import torch
 from torch import Generator
 
-from lior import corpus, fitting
-from lior._registry import registry
+from lior import consistency, corpus, fitting
+from lior._registry import label, registry
 from lior.clock import Stopwatch
 from lior.config import TrainConfig, build
 from lior.corpus import Corpus, Source
 from lior.counting.counters import MAX_VOCAB
 from lior.device import pick_device
-from lior.errors import DataError, UsageError
+from lior.errors import BrokenPlugin, DataError, UsageError
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import State, Tokenizer
 from lior.model import Model
@@ -168,9 +168,21 @@ def build_model(
             resilience_at=config.geometry.resilience_at,
             smoothing=config.geometry.smoothing,
         )
+        _check_plugins(geometry, config)
         state = geometry.init(generator=generator)
     counts = torch.zeros(tokenizer.vocab, dtype=torch.int64, device=device)
     return Model(tokenizer=tokenizer, memories=memories, geometry=geometry, state=state, token_counts=counts)
+
+
+def _check_plugins(geometry: Geometry, config: TrainConfig) -> None:
+    """Refuse plugins whose outputs nothing could be computed with, before anything is."""
+    generator, n = Generator().manual_seed(0), geometry.encoder.n
+    form = geometry.frame.form(geometry.frame.init(n, generator=generator))
+    wrong = consistency.form_fault(form, n)
+    found = [("frame", wrong)] if wrong else consistency.faults(geometry, geometry.init(generator=generator))
+    for kind, fault in found:
+        origin = registry.origin(kind, getattr(config, kind).name)
+        raise BrokenPlugin(f"{label(origin)} does not keep to its interface: {fault}.")
 
 
 def read_text(

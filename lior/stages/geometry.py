@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lior import fitting, noise
+from lior.errors import PluginError
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import State, Updater
 from lior.stages.job import Job, Snapshot
@@ -86,6 +87,11 @@ class LearnGeometry:
         metrics: dict[str, float] = {}
         if self._step % every == 0 or self._step == config.steps or self._used >= 1:
             loss = float(self.geometry.loss(self._state, self._windows.tail()))
+            if not math.isfinite(loss):
+                raise PluginError(
+                    f"the geometry's loss is not finite after update {self._step}: the updater or a "
+                    "derivative is wrong; `lior plugins --check` tells which"
+                )
             if loss < self._best_loss:
                 self._best, self._best_loss = self._state, loss
             metrics = {"tail_loss": loss, "rejected": self._rejected}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import attrs
 from torch import Tensor
 
 from lior import fitting, noise
+from lior.errors import PluginError
 from lior.interfaces import State
 from lior.learning import moments
 from lior.model import rows_at_once
@@ -85,11 +88,22 @@ class FitMixer:
                 model.weights, self._moments, inputs, targets, job.config.mixer, done, share - done,
                 job.generator,
             )  # fmt: skip
+            if not math.isfinite(loss):
+                raise self._culprit(inputs.log_p)
             metrics = {"tail_loss": loss}
         self._at = end
         size = job.parts.train - first
         job.tick("mixer", round(size * (self._number + share)), size * count, metrics)
         return True
+
+    def _culprit(self, log_p: Tensor) -> PluginError:
+        """Whose evidence is not a number, ``log_p (B, E, A)`` of all experts."""
+        names = [name for name, memory in self.job.model.memories.items() for _ in memory.experts]
+        wrong = log_p.isnan().any(2).any(0).tolist()
+        found = sorted({name for name, bad in zip(names, wrong, strict=True) if bad}) or ["none by itself"]
+        return PluginError(
+            f"the mixer's loss is not finite; memories that gave no numbers: {', '.join(found)}"
+        )
 
     def _progress(self, done: float) -> float:
         """Share of the readings of this kind that is over."""

@@ -264,10 +264,10 @@ def test_what_cannot_be_read_is_named(tmp_path, monkeypatch):
     path = tmp_path / "a.txt"
     path.write_bytes(b"x")
 
-    def refuse(self):
+    def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    monkeypatch.setattr("pathlib.Path.open", refuse)
     with pytest.raises(DataError, match=r"a\.txt: cannot be read: Permission denied"):
         read([str(path)])
 
