@@ -30,6 +30,7 @@ import torch
 from torch import Tensor
 
 from lior.geometry.gram import squared_distances
+from lior.reductions import tree_sum
 
 _FAR = 1e4
 """``u/s²`` from which on ``exp(−½ u/s²)`` is exactly 0 in float64; larger values could overflow."""
@@ -92,7 +93,9 @@ def resilience_pullback(y: Tensor, field: Mixture, n: int, eps: float, dr: Tenso
     dy = pull.sum(1, keepdim=True) * y - pull @ field.centres
     dy = dy + at.k.sum(1, keepdim=True) * dgradient / s
     dcentres = pull.sum(0)[:, None] * field.centres - pull.mT @ y - at.k.mT @ dgradient / s
-    dlog_width = -(2 * (scalar * dscalar).sum() + 2 * (dt * at.t).sum() + (dgradient * at.gradient).sum())
+    dlog_width = -(
+        2 * tree_sum(scalar * dscalar) + 2 * tree_sum(dt * at.t) + tree_sum(dgradient * at.gradient)
+    )
     return dy, Mixture(dcentres, (dk * at.bumps).sum(0), dlog_width / s)
 
 

@@ -22,6 +22,7 @@ from torch import Generator, Tensor
 from lior.geometry import metric
 from lior.interfaces import AttentionProduct, Encoder, Features, FrameProvider, RSource, State
 from lior.learning import phases
+from lior.reductions import tree_sum
 from lior.states import prefixed, sub
 
 
@@ -169,7 +170,7 @@ class Geometry:
         scores[window.excluded] = 0.0  # -inf · 0 would be NaN; these pairs have no weight
         product = sub(state, "product")
         flow = d_scores * scores  # = d(.)/d(log of any factor of S), elementwise
-        grads = {"log_beta": flow.sum()}
+        grads = {"log_beta": tree_sum(flow)}
         gram = (fq.norm[:, None], fq.f @ fk.f.T, fk.norm[None])
         partials = self.product.partials(*gram, product)
         d_cost = scorer.scale(d_scores, fq.resilience, fk.resilience)
@@ -177,7 +178,7 @@ class Geometry:
         d_fq = d_qk @ fk.f + 2 * (d_cost * partials.qq).sum(1)[:, None] * fq.f
         d_fk = d_qk.T @ fq.f + 2 * (d_cost * partials.kk).sum(0)[:, None] * fk.f
         for name, value in partials.params.items():
-            _accumulate(grads, f"product.{name}", (d_cost * value).sum())
+            _accumulate(grads, f"product.{name}", tree_sum(d_cost * value))
         ends = ((queries, d_fq, flow.sum(1), True), (items, d_fk, flow.sum(0), False))
         d_root = torch.zeros_like(scorer.root)
         d_z = []

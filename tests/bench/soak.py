@@ -14,10 +14,10 @@ import random
 import sys
 import time
 from pathlib import Path
+from pydoc_data.topics import topics
 from typing import NamedTuple
 
 import torch
-from pydoc_data.topics import topics
 
 from lior import corpus
 from lior.config import load

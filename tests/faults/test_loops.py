@@ -179,6 +179,7 @@ SLICES = [pytest.param(7, id="every seventh"), pytest.param(1, id="all", marks=p
 @pytest.mark.parametrize("how", ["error", "kill"])
 def test_training_through_every_fault(config, whole, tmp_path, how, every):
     total = operations(lambda: train(config, tmp_path / "r"), tmp_path / "r", tmp_path / "count")
+    print(f"{total} operations")
     assert total > 150
     outcomes = set()
     for at in range(1, total + 1, every):
@@ -210,6 +211,7 @@ def test_going_on_through_every_fault(config, whole, tmp_path, how, every):
 
     run = fresh("r")
     total = operations(lambda: resume(run), run, tmp_path / "count")
+    print(f"{total} operations")
     for at in range(1, total + 1, every):
         run = fresh(str(at))
 

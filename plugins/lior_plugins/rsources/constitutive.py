@@ -22,6 +22,7 @@ from lior.errors import UsageError
 from lior.geometry.metric import MetricForm, root
 from lior.interfaces import ResiliencePullback, State
 from lior.options import option
+from lior.reductions import tree_sum
 from lior_plugins.rsources.coordinates import mapped
 
 MAX_POWER = 4.0
@@ -112,7 +113,7 @@ class Constitutive:
         pull = (dlength[:, None] * state["order"][-2:] * inverse)[..., None] * near.mapped
         dy = pull.sum(1)
         return ResiliencePullback(
-            params={"power": (dlog_r * rho.log()).sum()},
+            params={"power": tree_sum(dlog_r * rho.log())},
             z=(dy @ a).reshape(z.shape),
             root=pull.flatten(0, 1).mT @ near.offsets.flatten(0, 1),
         )

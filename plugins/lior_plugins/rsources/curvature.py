@@ -13,6 +13,7 @@ from lior.geometry.gram import squared_distances
 from lior.geometry.metric import MetricForm
 from lior.interfaces import ResiliencePullback, State
 from lior.options import option
+from lior.reductions import tree_sum
 from lior_plugins.rsources.coordinates import Mapped, mapped
 
 MAX_LOG_FACTOR = 3.0
@@ -115,7 +116,7 @@ def _field(state: State, centres: Mapped) -> conformal.Mixture:
 def _spread(y: Tensor) -> tuple[Tensor, Tensor]:
     """Deviations ``(J, m)`` from the mean and the mean of their squared lengths."""
     deviations = y - y.mean(dim=0)
-    return deviations, deviations.square().sum(-1).mean()
+    return deviations, tree_sum(deviations.square()) / len(deviations)
 
 
 def _farthest_points(y: Tensor, count: int) -> Tensor:
