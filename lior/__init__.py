@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lior._registry import Registry, registry
-    from lior.api import complete, open_model, score, train
+    from lior.api import complete, open_model, resume, score, train
     from lior.errors import LiorError
     from lior.model import Model
 
@@ -22,12 +22,13 @@ _EXPORTS = {
     "Model": "lior.model:Model",
     "complete": "lior.api:complete",
     "open_model": "lior.api:open_model",
+    "resume": "lior.api:resume",
     "score": "lior.api:score",
     "train": "lior.api:train",
 }
 """Public name -> where it lives. A name must not equal a submodule's (it would shadow it)."""
 
-__all__ = ["LiorError", "Model", "Registry", "complete", "open_model", "registry", "score", "train"]
+__all__ = ["LiorError", "Model", "Registry", "complete", "open_model", "registry", "resume", "score", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,7 @@ from typing import Any
 import attrs
 import torch
 
-from lior import corpus, rundir
+from lior import corpus, rundir, training
 from lior._layers import flatten
 from lior.config import Override, load
 from lior.corpus import Source
@@ -79,6 +79,17 @@ def train(
     if documents is not None:
         sources = [Source(name, _bytes(value)) for name, value in documents.items()]
     return run_training(config, Path(out) if out else None, sources=sources, listeners=listeners)
+
+
+def resume(run: str | Path, *, listeners: Iterable[object] = ()) -> Result:
+    """Go on with the training of ``run``, which was stopped; the outcome is that of one never stopped.
+
+    Raises
+    ------
+    RunError
+        When it is no run, finished, damaged, or its configuration was changed.
+    """
+    return training.resume(Path(run), listeners=listeners)
 
 
 def open_model(run: str | Path, *, device: str = "cpu") -> Model:
