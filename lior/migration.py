@@ -1,8 +1,8 @@
 """Manifests of earlier formats, brought up to date step by step.
 
 Each step takes a manifest of one format to the next, so that every run that a
-released lior wrote can be read. What a format left to the defaults of its time
-is written down here when a default changes.
+released lior wrote can be read. What a format left to the defaults of its time, a
+plugin keeps in ``past_defaults`` (format -> options) when a default of it changes.
 """
 
 from __future__ import annotations
@@ -11,22 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lior.errors import RunError
+from lior._registry import registry
+from lior.errors import PluginError, RunError
 
 FORMAT = 4
 """Version of the layout: 4 keeps all options, and where training stands."""
-
-_SDM_PATTERNS_3 = [
-    "word", "word-1 word", "word-2 word-1 word", "word-2 word", "word-3 word", "word stop 1", "word-1 1",
-    "2-3", "2-4", "1,3", "3-6", "1,3-5", "2-6", "1-2,4-5",
-    "column 1", "above 1", "margin half 1", "opening word", "heading word", "suffix word", "shape word",
-    "~1-4", "~1-6", "marks",
-    "after after-2 1", "next next-2 1", "next next-2 next-3", "after next next-2",
-    "bag word", "name word", "sentence stop word", "closing word", "suffix-2 suffix word",
-]  # fmt: skip
-
-
-_SDM_3 = {"recent": 0.3, "slowest": 0.06, "patterns": _SDM_PATTERNS_3}
 
 
 def migrate(manifest: dict[str, Any], file: Path) -> dict[str, Any]:
@@ -54,10 +43,15 @@ def migrate(manifest: dict[str, Any], file: Path) -> dict[str, Any]:
 
 
 def _from_3(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Format 3 kept the options that were given; some of `sdm`'s have changed since."""
-    for memory in manifest["components"]["memory"]:
-        if memory["name"] == "sdm":
-            memory["options"] = _SDM_3 | memory["options"]
+    """Format 3 kept the options that were given; a plugin says which of its defaults have changed since."""
+    for kind, chosen in manifest["components"].items():
+        for entry in chosen if isinstance(chosen, list) else [chosen]:
+            try:
+                plugin = registry.get(kind, entry["name"])
+            except PluginError:
+                continue  # what is missing is named when it is needed
+            past = getattr(plugin, "past_defaults", {}).get(3, {})
+            entry["options"] = past | entry["options"]
     return manifest | {"format": 4, "training": None, "score": None}
 
 

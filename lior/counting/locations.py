@@ -15,7 +15,7 @@ from numba import int64, njit, uint64
 from numpy.typing import NDArray
 
 from lior.counting.compiled import entry
-from lior.errors import UsageError
+from lior.counting.packed import MAX_SIZE, Packed
 
 SLOT = np.dtype([("low", "u4"), ("high", "u2"), ("size", "u2"), ("at", "u4")])
 """Address (48 bits), number of counters (0: the slot is empty), and where they begin."""
@@ -34,7 +34,7 @@ FULLEST = 0.87
 _SPARE = 1.3
 SLOT_COST = math.ceil(SLOT.itemsize / FULLEST)
 """Bytes of a slot with its share of the empty ones."""
-MAX_COUNT = _MAX_SIZE = 65535
+MAX_COUNT = 65535
 _SIZE_CLASSES = 40
 _MULTIPLIER = 0x9E3779B97F4A7C15
 
@@ -201,7 +201,7 @@ def record(store, p, token, time, slowest, novel):
     for j in range(at, at + size):
         counters[j].recency = np.uint16(np.float32(counters[j].recency) * keep + np.float32(0.5))
     if hit < 0:
-        if size == _MAX_SIZE:
+        if size == MAX_SIZE:
             return False
         _add_counter(store, p, token)
         at = int64(store.slots[p].at)
@@ -245,17 +245,6 @@ def commit(store, where, token, time, nested, parent, slowest, slot):
 # --- canonical form ---
 
 
-class Packed(NamedTuple):
-    """A store in canonical order: equal contents give equal arrays."""
-
-    addresses: NDArray[np.int64]
-    """Ascending, ``(N,)``."""
-    sizes: NDArray[np.int32]
-    """Counters of each, ``(N,)``."""
-    counters: NDArray[np.uint8]
-    """Their counters one after the other, ``(M, 12)``."""
-
-
 def pack(store: Store) -> Packed:
     """The canonical form of ``store``."""
     taken = store.slots[store.slots["size"] > 0]
@@ -276,15 +265,7 @@ def unpack(packed: Packed) -> Store:
     UsageError
         When it is none; the loops that read a store trust it.
     """
-    addresses, sizes, counters = packed
-    if (
-        len(addresses) != len(sizes)
-        or (len(sizes) and not 1 <= sizes.min() <= sizes.max() <= _MAX_SIZE)
-        or int(sizes.sum(dtype=np.int64)) != len(counters)
-        or (len(addresses) and not 0 <= addresses[0] <= addresses[-1] < 1 << 48)
-        or not (np.diff(addresses) > 0).all()
-    ):
-        raise UsageError("addresses, sizes and counters are not those of a memory")
+    addresses, sizes, counters = packed.checked()
     store = reserve(empty(), len(packed.sizes), int(2 * packed.sizes.sum()) + 64)
     pool = np.ascontiguousarray(counters).reshape(-1).view(COUNTER)
     _insert_runs(store, addresses, sizes, pool.view("u4").reshape(-1, 3))

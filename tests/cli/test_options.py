@@ -28,7 +28,7 @@ def run(*args: str):
 
 def test_flags_are_those_of_the_run_and_its_data():
     names = (
-        "seed device time-limit memory-budget valid holdout field "
+        "seed device time-limit memory-budget valid holdout field limit "
         "tokenizer encoder frame rsource product updater memory"
     )
     assert [flag(key) for key in flagged_keys()] == [f"--{name}" for name in names.split()]

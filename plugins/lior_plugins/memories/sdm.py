@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 import numpy as np
@@ -30,21 +30,7 @@ from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State
 from lior.options import option
 from lior.states import Expected, check
-
-ORDERS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 13, 18)
-PATTERNS = (
-    "word", "word-1 word", "word-2 word-1 word", "word-2 word", "word-3 word", "word stop 1", "word-1 1",
-    "2-3", "2-4", "1,3", "3-6", "1,3-5", "2-6", "1-2,4-5",
-    "column 1", "above 1", "margin half 1", "opening word", "heading word", "suffix word", "shape word",
-    "~1-4", "~1-6", "marks",
-    "after after-2 1", "next next-2 1", "next next-2 next-3", "after next next-2",
-    "bag word", "sentence stop word",
-)  # fmt: skip
-JOINTS = (
-    "1 | 1-2 | 1-3 | 1-4 | 1-5 | 1-6",
-    "1-3 | 1-5 | word | word-1 word | ~1-4 | word-2 word",
-    "1-2 | 2-3 | 1,3 | 1,3-5 | 2-6 | word-1 1",
-)
+from lior_plugins.memories.patterns import JOINTS, ORDERS, PAST_DEFAULTS, PATTERNS
 
 
 @attrs.define(kw_only=True)
@@ -52,6 +38,7 @@ class Sdm:
     """Counters at selected-coordinate addresses, and a mixture of what they say."""
 
     api_version: ClassVar[int] = 1
+    past_defaults: ClassVar[dict[int, dict[str, Any]]] = PAST_DEFAULTS
 
     orders: tuple[int, ...] = option(ORDERS, help="lengths of the nested contexts, ascending from 0")
     patterns: tuple[str, ...] = option(PATTERNS, help="further address patterns")
