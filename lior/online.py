@@ -28,6 +28,7 @@ WINDOW = 64
 
 _STRETCH = 1024
 _RATE = 2e-4
+_ROOM = 65536
 _SETTLED = 1_000_000
 """Tokens after which a model that began with nothing takes steps as small as a trained one."""
 
@@ -123,11 +124,18 @@ class Follower:
 
     def __init__(self, model: Model, size: int, *, document: int = 0) -> None:
         self._online, self._model, self._size = Online(model), model, size
-        self._tokens = torch.zeros(size + 1, dtype=torch.int64)  # the last is only a place to read for
-        self._depth = torch.arange(size + 1)
-        self._document = torch.full((size + 1,), document)
-        self._count = 0
+        self._number, self._count = document, 0
+        self._tokens = torch.empty(0, dtype=torch.int64)
+        self._make_room(_ROOM)
         self._open()
+
+    def _make_room(self, count: int) -> None:
+        """Have places for ``count`` tokens at most: how long a document says that it is, it need not be."""
+        count = min(count, self._size) + 1  # the last is only a place to read for
+        fresh = torch.zeros(count - self._count, dtype=torch.int64)
+        self._tokens = torch.cat([self._tokens[: self._count], fresh])
+        self._depth = torch.arange(count)
+        self._document = torch.full((count,), self._number)
 
     @property
     def tokens(self) -> Tensor:
@@ -167,6 +175,8 @@ class Follower:
     @torch.no_grad()
     def take(self, token: int) -> None:
         """Read ``token``, after it was predicted, and learn what is due."""
+        if self._count + 1 == len(self._tokens) <= self._size:
+            self._make_room(2 * len(self._tokens))
         self._tokens[self._count] = token
         fresh = not int(self._model.token_counts[token])
         self._count += 1

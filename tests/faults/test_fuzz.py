@@ -1,0 +1,101 @@
+"""Anything given to a parser: an error of ours, or a right answer; never another exception."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lior
+from lior import container, online
+from lior._schema import keys
+from lior.config import load
+from lior.errors import LiorError
+
+FUZZ = settings(max_examples=300, deadline=None)
+
+KEYS = st.sampled_from(
+    [*(key.dotted for key in keys()), "frame.rank", "memory.sdm.window", "nonsense", "a.b.c"]
+)
+ODD = ["true", "[]", "[1, 2]", '"x"', "{}", "nan", "-inf", "1e400", "0x10", "[" * 500, "'''"]
+VALUES = st.integers().map(str) | st.floats().map(str) | st.text(max_size=20) | st.sampled_from(ODD)
+BOMBS = ["[a]\n" * 50, "a." * 500 + "b = 1", "x = " + "[" * 2000, "[frame]\nname = [1]", "memory = 3"]
+TOML = st.text(max_size=80) | st.builds("{} = {}".format, KEYS, VALUES) | st.sampled_from(BOMBS)
+
+
+@FUZZ
+@given(key=KEYS, value=VALUES)
+def test_a_setting_of_anything(key, value):
+    with contextlib.suppress(LiorError):
+        load(env={}, overrides=[f"{key}={value}"], components=True)
+
+
+@FUZZ
+@given(text=TOML)
+def test_a_recipe_of_anything(text, tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipe") / "r.toml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with contextlib.suppress(LiorError):
+        load(path, env={}, components=True)
+
+
+@FUZZ
+@given(key=KEYS, value=VALUES)
+def test_a_variable_of_anything(key, value):
+    name = "LIOR_" + key.upper().replace(".", "__")
+    with contextlib.suppress(LiorError):
+        load(env={name: value}, components=True)
+
+
+@pytest.fixture(scope="module")
+def model(finished):
+    return lior.open_model(finished)
+
+
+@settings(max_examples=40, deadline=None)
+@given(prompt=st.binary(max_size=80) | st.text(max_size=40) | st.just("\0" * 50) | st.just("\udc80"))
+def test_a_prompt_of_anything(prompt, model):
+    assert isinstance(lior.complete(model, prompt, 2), str)
+
+
+def packed(name: bytes, numbers: bytes, words: bytes) -> bytes:
+    """A compressed file of these parts with the right checksum."""
+    data = bytes([len(name) % 256]) + name + numbers + words
+    return b"\x89lior" + struct.pack("<BI", container.FORMAT, zlib.crc32(data)) + data
+
+
+PARTS = st.builds(packed, st.binary(max_size=20), st.binary(max_size=100), st.binary(max_size=20))
+
+
+@FUZZ
+@given(data=st.binary(max_size=200) | PARTS)
+def test_a_compressed_file_of_anything(data):
+    with contextlib.suppress(LiorError):
+        found = container.unpack(data, name="f")
+        assert container.unpack(found.pack(), name="f") == found
+
+
+def test_a_compressed_file_that_claims_to_be_enormous(model):
+    """Room is made for what was read, not for what a header says."""
+    reader = online.Follower(model, 2**50, document=9)
+    assert len(reader._tokens) < 100_000
+
+
+def test_a_reader_makes_room_as_it_goes(monkeypatch, finished):
+    text = b"a text that is longer than the room for it"[:40]
+
+    def read(room: int) -> list[float]:
+        monkeypatch.setattr(online, "_ROOM", room)
+        reader = online.Follower(lior.open_model(finished), 40, document=9)
+        said = []
+        for token in text:
+            said.append(float(reader.predict().max()))
+            reader.take(token)
+        assert bytes(reader.tokens.tolist()) == text
+        return said
+
+    assert read(3) == read(65536)
