@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers share the cores, and so do the processes that they start.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 if TYPE_CHECKING:
     from lior.config import Override, TrainConfig
 

@@ -11,7 +11,6 @@ import pytest
 
 SETTINGS = {
     "all parts": (),
-    "counts": ("--memory", "sdm"),
     "batched": ("--memory", "sdm", "--set", "memory.sdm.path=batched"),
     "rotor, curvature, spinor": ("--frame", "rotor", "--rsource", "curvature", "--product", "spinor"),
 }
