@@ -250,7 +250,7 @@ def test_the_loop_finds_a_program_that_writes_in_place(config, whole, tmp_path, 
 # --- earlier formats ------------------------------------------------------------------
 
 
-SAMPLES = Path(__file__).parent / "runs"
+SAMPLES = Path(__file__).parent / "formats"
 
 
 def test_a_run_of_format_3_is_read_as_it_was(tmp_path):
