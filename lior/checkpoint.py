@@ -9,11 +9,12 @@ is noticed before anything is used.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,6 @@ class Loaded:
     manifest: dict[str, Any]
     training: State | None
     """What training needs to go on; ``None`` when it is over."""
-    skipped: tuple[str, ...] = ()
-    """Newer checkpoints of the run that could not be used, and why."""
 
     @property
     def identity(self) -> str:
@@ -175,7 +174,7 @@ def load(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
         When a file is missing, damaged or of a newer format, or a component is not installed.
     """
     manifest = read_manifest(path)
-    try:
+    with fitting_together(path):
         for name in (_MODEL, _TEXT, *([_TRAINING] if manifest["training"] is not None else [])):
             _verify(path / name, manifest["files"][name])
         tensors = _read_tensors(path / _MODEL, device)
@@ -187,6 +186,13 @@ def load(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
             documents["tokens"], documents["starts"], tuple(manifest["documents"]), manifest["bytes"]
         )
         return Loaded(model, text, manifest["train"], manifest, training)
+
+
+@contextlib.contextmanager
+def fitting_together(path: Path) -> Iterator[None]:
+    """Turn what code raises when the parts it was given belong to no one run into ``RunError``."""
+    try:
+        yield
     except PluginError:
         raise
     except (UsageError, *_MISFITS) as error:
@@ -304,9 +310,9 @@ def _all_options(kind: str, component: Component) -> Mapping[str, Any]:
     plugin = registry.get(kind, component.name)
     if not attrs.has(plugin):
         return component.options
-    fresh = build(kind, Component(name=component.name, options={}))
-    names = [field.alias for field in attrs.fields(plugin) if field.init]
-    return {name: getattr(fresh, name) for name in names if hasattr(fresh, name)} | dict(component.options)
+    made = build(kind, component)
+    fields = [field for field in attrs.fields(plugin) if field.init]
+    return {str(field.alias): getattr(made, field.name) for field in fields}
 
 
 def _build(kind: str, entry: dict[str, Any]) -> Any:

@@ -208,7 +208,7 @@ def _newest(path: Path, *, device: torch.device | str) -> tuple[Loaded, Path]:
             continue
         for skipped in faults:
             warnings.warn(f"an older checkpoint is used, for {skipped}", SkippedCheckpoint, stacklevel=3)
-        return attrs.evolve(loaded, skipped=tuple(map(str, faults))), place
+        return loaded, place
     if faults:
         raise faults[0]
     raise RunError(f"{path}: the run has no checkpoint: training did not finish; train again")

@@ -10,17 +10,18 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
 from torch import Generator
 
 from lior import baseline, evaluation, events
-from lior.checkpoint import Training
+from lior.checkpoint import Training, fitting_together
 from lior.clock import Stopwatch
 from lior.config import TrainConfig
 from lior.corpus import Corpus
-from lior.errors import RunError, Stopped
+from lior.errors import RunError, Stopped, UsageError
 from lior.fitting import Split
 from lior.model import Model
 from lior.rundir import RunDir
@@ -85,9 +86,18 @@ class Session:
     def go_on(self, numbers: Mapping[str, Any], tensors: Mapping[str, Any]) -> Result:
         """Do the windows that are left, from what :meth:`_write_down` wrote."""
         self._hook.lior_train_start(config=self.config, run=self.run.path if self.run else None)
-        self._step = numbers["step"]
-        begun = numbers["numbers"]
-        return self._do(numbers["stage"], None if begun is None else Snapshot(dict(tensors), begun))
+        with fitting_together(self._place):
+            self._step, first, begun = (numbers[key] for key in ("step", "stage", "numbers"))
+            if not 0 <= first <= len(self._stages):
+                raise UsageError(f"training stands in stage {first} of {len(self._stages)}")
+        return self._do(first, None if begun is None else Snapshot(dict(tensors), begun))
+
+    @property
+    def _place(self) -> Path:
+        """Where the run stood when it was opened."""
+        assert self.run is not None
+        assert self.run.checkpoint is not None
+        return self.run.checkpoint
 
     def _do(self, first: int, snapshot: Snapshot | None) -> Result:
         for index in range(first, len(self._stages)):
@@ -98,7 +108,8 @@ class Session:
                 if snapshot is None:
                     stage.begin()
                 else:
-                    stage.restore(snapshot)
+                    with fitting_together(self._place):
+                        stage.restore(snapshot)
                 snapshot = None
                 while stage.advance():
                     self._step += 1

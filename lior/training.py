@@ -15,6 +15,7 @@ from torch import Generator
 
 from lior import consistency, corpus, fitting
 from lior._registry import label, registry
+from lior.checkpoint import fitting_together
 from lior.clock import Stopwatch
 from lior.config import TrainConfig, build
 from lior.corpus import Corpus, Source
@@ -98,14 +99,17 @@ def resume(
     run, loaded = RunDir.reopen(path)
     try:
         assert loaded.training is not None
+        assert run.checkpoint is not None
         numbers = loaded.manifest["training"]
         generator = Generator(loaded.model.device)
-        generator.set_state(loaded.training["generator"].cpu())
+        with fitting_together(run.checkpoint):
+            generator.set_state(loaded.training["generator"].cpu())
+            parts = fitting.Split(*numbers["parts"])
+            clock = Stopwatch(numbers["elapsed"], numbers["seconds"])
+            telemetry = run.telemetry(numbers["metrics"], numbers["elapsed"])
         session = Session(
-            model=loaded.model, text=loaded.text, parts=fitting.Split(*numbers["parts"]),
-            config=run.config, generator=generator,
-            clock=Stopwatch(numbers["elapsed"], numbers["seconds"]), run=run,
-            telemetry=run.telemetry(numbers["metrics"], numbers["elapsed"]), listeners=listeners, stop=stop,
+            model=loaded.model, text=loaded.text, parts=parts, config=run.config, generator=generator,
+            clock=clock, run=run, telemetry=telemetry, listeners=listeners, stop=stop,
         )  # fmt: skip
         return session.go_on(numbers, sub(loaded.training, "stage"))
     finally:

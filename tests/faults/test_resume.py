@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from same_run import assert_same_run
 
-from lior import rundir, steps
+from lior import checkpoint, rundir, steps
 from lior.errors import RunError, Stopped
 from lior.training import resume, train
 
@@ -135,6 +135,31 @@ def test_a_changed_configuration_is_not_gone_on_with(configure, tmp_path):
     file = tmp_path / "r" / "config.toml"
     file.write_text(file.read_text().replace("steps = 4", "steps = 5"))
     with pytest.raises(RunError, match=r"config.toml: changed since the run began"):
+        resume(tmp_path / "r")
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda t: t.pop("parts"),
+        lambda t: t.update(parts=[1, 2]),
+        lambda t: t.update(elapsed="long"),
+        lambda t: t.update(metrics=None),
+        lambda t: t.update(stage=99),
+        lambda t: t.update(stage="geometry"),
+        lambda t: t.update(numbers={}),
+        lambda t: t.pop("numbers"),
+    ],
+)
+def test_training_that_stands_nowhere_is_refused(configure, tmp_path, edit):
+    with pytest.raises(Stopped):
+        train(configure(*SHORT), tmp_path / "r", stop=After(2))
+    path = steps.listed(tmp_path / "r")[0] / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["sha256"]
+    edit(manifest["training"])
+    path.write_text(json.dumps(manifest | {"sha256": checkpoint._digest(manifest)}))
+    with pytest.raises(RunError, match="the checkpoint does not fit together"):
         resume(tmp_path / "r")
 
 
