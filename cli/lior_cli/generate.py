@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import click
 from lior.sampling import Sampling
 from lior_cli.interrupts import import_torch
 from lior_cli.options import device_option, field_options
+from lior_cli.terminal import printable
 
 
 @click.command()
@@ -89,19 +89,8 @@ def _stream_bytes(prompt: bytes, pieces: Iterable[bytes]) -> None:
 
 
 def _stream_text(prompt: bytes, pieces: Iterable[bytes]) -> None:
-    click.secho("".join(_printable([prompt])), bold=True, nl=False)
-    for text in _printable(pieces):
+    click.secho("".join(printable([prompt])), bold=True, nl=False)
+    for text in printable(pieces):
         sys.stdout.write(text)
         sys.stdout.flush()
     click.echo()
-
-
-def _printable(pieces: Iterable[bytes]) -> Iterator[str]:
-    """Decode as it comes; what could steer the terminal becomes a replacement character."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    for piece in pieces:
-        yield "".join(
-            c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}"
-            for c in decoder.decode(piece)
-        )
-    yield decoder.decode(b"", final=True)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from lior_cli.generate import _printable
+from lior_cli.terminal import printable
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_bytes_that_are_no_utf8_pass_through(finished):
 
 def test_a_terminal_gets_no_control_characters():
     pieces = [b"a\x1b[31m", b"\xc3", b"\xa9\n\t", b"\x07\xff"]
-    shown = "".join(_printable(pieces)).replace("\N{REPLACEMENT CHARACTER}", "?")
+    shown = "".join(printable(pieces)).replace("\N{REPLACEMENT CHARACTER}", "?")
     assert shown == "a?[31mé\n\t??"
 
 
