@@ -10,11 +10,10 @@ is noticed before anything is used.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,59 +23,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lior import consistency, corpus, durable, migration
-from lior._registry import registry
-from lior.config import Component, build
+from lior import consistency, durable
 from lior.corpus import Corpus
-from lior.errors import PluginError, RunError, UnknownPlugin, UsageError
+from lior.errors import PluginError, RunError, UsageError
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import State
+from lior.loaded import Loaded
+from lior.manifest import MANIFEST, build_part, describe, digest, fingerprint, read_manifest, verify
 from lior.migration import FORMAT
 from lior.model import Model
 from lior.states import prefixed, sub
 
 _MODEL, _TEXT, _TRAINING = "model.safetensors", "text.safetensors", "training.safetensors"
-_MANIFEST = "manifest.json"
-_MAX_MANIFEST = 64 << 20
 _MISFITS = (LookupError, TypeError, AttributeError, ValueError, RuntimeError, ArithmeticError, MemoryError)
 """What code raises that is given what it did not write."""
 _GEOMETRY = ("encoder", "frame", "rsource", "product")
-
-
-@attrs.frozen
-class Loaded:
-    """What a checkpoint holds."""
-
-    model: Model
-    text: Corpus
-    train: int
-    """How many tokens of ``text`` the model has learned; the rest is validation text."""
-    manifest: dict[str, Any]
-    training: State | None
-    """What training needs to go on; ``None`` when it is over."""
-
-    @property
-    def identity(self) -> str:
-        """SHA-256 of the manifest in hexadecimal: it covers all tensors, so only copies of a run share it."""
-        return _digest(self.manifest)
-
-    def validation(self) -> tuple[Corpus, int, int]:
-        """The run's own validation text: a corpus, and where the text begins and ends in it.
-
-        Raises
-        ------
-        RunError
-            When the run was trained on all of its text.
-        """
-        if self.train >= len(self.text):
-            raise RunError("the run has no validation text of its own; name a text to score")
-        return self.text, self.train, len(self.text)
-
-    def other_text(self, paths: Sequence[str], *, field: str) -> tuple[Corpus, int, int]:
-        """Another text as documents that follow those of the run, with its beginning and end."""
-        sources = corpus.read(paths, field=field)
-        other = corpus.build(sources, self.model.tokenizer).to(self.model.device)
-        return attrs.evolve(other, first_document=len(self.text.names)), 0, len(other)
 
 
 @attrs.frozen(kw_only=True)
@@ -95,6 +56,7 @@ def save(
     text: Corpus,
     train: int,
     *,
+    added: Sequence[str] = (),
     training: Training | None = None,
     score: float | None = None,
     before: Path | None = None,
@@ -108,6 +70,8 @@ def save(
     ----------
     components
         Kind -> :class:`~lior.config.Component`, and "memory" -> a list of them.
+    added
+        When each of the last documents was learned after training.
     training
         What training needs to go on, unless it is over.
     score
@@ -136,12 +100,13 @@ def save(
             "documents": list(text.names),
             "bytes": text.bytes,
             "train": train,
+            "added": list(added),
             "score": score,
             "training": None if training is None else training.numbers,
-            "files": {file.name: _fingerprint(file) for file in sorted(part.iterdir())},
+            "files": {file.name: fingerprint(file) for file in sorted(part.iterdir())},
         }
-        manifest["sha256"] = _digest(manifest)
-        durable.write_text(part / _MANIFEST, json.dumps(manifest, indent=1))
+        manifest["sha256"] = digest(manifest)
+        durable.write_text(part / MANIFEST, json.dumps(manifest, indent=1))
         part.rename(path)
         durable.sync(path.parent)
     except BaseException:
@@ -176,7 +141,7 @@ def load(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
     manifest = read_manifest(path)
     with fitting_together(path):
         for name in (_MODEL, _TEXT, *([_TRAINING] if manifest["training"] is not None else [])):
-            _verify(path / name, manifest["files"][name])
+            verify(path / name, manifest["files"][name])
         tensors = _read_tensors(path / _MODEL, device)
         documents = _read_tensors(path / _TEXT, device)
         training = None if manifest["training"] is None else _read_tensors(path / _TRAINING, device)
@@ -185,7 +150,7 @@ def load(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
         text = Corpus(
             documents["tokens"], documents["starts"], tuple(manifest["documents"]), manifest["bytes"]
         )
-        return Loaded(model, text, manifest["train"], manifest, training)
+        return Loaded(model, text, manifest["train"], manifest, training, tuple(manifest["added"]))
 
 
 @contextlib.contextmanager
@@ -221,15 +186,15 @@ def _tensors(model: Model) -> State:
 def _rebuild(manifest: dict[str, Any], tensors: State) -> Model:
     parts = manifest["components"]
     options = manifest["geometry"]
-    tokenizer = _build("tokenizer", parts["tokenizer"])
+    tokenizer = build_part("tokenizer", parts["tokenizer"])
     tokenizer.restore(sub(tensors, "tokenizer"))
     consistency.check_counts(tensors.get("token_counts"), vocab=tokenizer.vocab)
     geometry = None
     if options is not None:
-        plugins = {kind: _build(kind, parts[kind]) for kind in _GEOMETRY}
+        plugins = {kind: build_part(kind, parts[kind]) for kind in _GEOMETRY}
         geometry = Geometry(vocab=tokenizer.vocab, **plugins, **options)
         consistency.check_geometry(geometry, sub(tensors, "geometry"))
-    memories = {part["name"]: _build("memory", part) for part in parts["memory"]}
+    memories = {part["name"]: build_part("memory", part) for part in parts["memory"]}
     for name, memory in memories.items():
         memory.restore(sub(tensors, f"memory.{name}"))
     model = Model(
@@ -282,97 +247,3 @@ def _read_tensors(path: Path, device: torch.device | str) -> dict[str, Tensor]:
         return tensors
     except (SafetensorError, OSError) as error:
         raise RunError(f"{path}: damaged ({error})") from error
-
-
-# --- manifest ---
-
-
-def describe(components: dict[str, Any]) -> dict[str, Any]:
-    """Names, options and distributions of components, ready for JSON; kinds as in :func:`save`."""
-    return {
-        kind: [_entry(kind, c) for c in chosen] if isinstance(chosen, list) else _entry(kind, chosen)
-        for kind, chosen in components.items()
-    }
-
-
-def _entry(kind: str, component: Component) -> dict[str, Any]:
-    origin = registry.origin(kind, component.name)
-    return {
-        "name": component.name,
-        "options": _all_options(kind, component),
-        "distribution": origin.distribution,
-        "version": origin.version,
-    }
-
-
-def _all_options(kind: str, component: Component) -> Mapping[str, Any]:
-    """The options given, and the defaults of all others: a later version may have other defaults."""
-    plugin = registry.get(kind, component.name)
-    if not attrs.has(plugin):
-        return component.options
-    made = build(kind, component)
-    fields = [field for field in attrs.fields(plugin) if field.init]
-    return {str(field.alias): getattr(made, field.name) for field in fields}
-
-
-def _build(kind: str, entry: dict[str, Any]) -> Any:
-    try:
-        return build(kind, Component(name=entry["name"], options=entry["options"]))
-    except UnknownPlugin as error:
-        owner = f"{entry['distribution']} {entry['version']}"
-        raise RunError(
-            f"the run needs {kind} {entry['name']!r} of {owner}, which is not installed. {error}"
-        ) from error
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of the checkpoint at ``path``, as the present format has it.
-
-    Raises
-    ------
-    RunError
-        When it is missing, damaged, of a newer format, or of one that cannot be migrated.
-    """
-    file = path / _MANIFEST
-    try:
-        if file.stat().st_size > _MAX_MANIFEST:
-            raise RunError(f"{file}: larger than {_MAX_MANIFEST >> 20} MiB; not a manifest of lior")
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(f"{path}: no checkpoint there (manifest.json is missing)") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{file}: cannot be read ({error})") from error
-    if not isinstance(manifest, dict) or type(manifest.get("format")) is not int:
-        raise RunError(f"{file}: not a manifest of lior")
-    if manifest["format"] > FORMAT:
-        raise RunError(
-            f"{file}: written in format {manifest['format']}, and this lior reads {FORMAT}; "
-            "install a newer lior"
-        )
-    if manifest.pop("sha256", None) != _digest(manifest):
-        raise RunError(f"{file}: changed since it was written (its checksum does not match)")
-    return migration.migrate(manifest, file)
-
-
-def _digest(manifest: dict[str, Any]) -> str:
-    """SHA-256 of a manifest without its own entry, whatever its layout on disk."""
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def _fingerprint(path: Path) -> dict[str, Any]:
-    with path.open("rb") as stream:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
-
-
-def _verify(path: Path, expected: dict[str, Any]) -> None:
-    if path.is_symlink():
-        raise RunError(f"{path}: a link, not a file of this checkpoint")
-    if path.exists() and not path.is_file():
-        raise RunError(f"{path}: not a file")
-    try:
-        found = _fingerprint(path)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    if found != expected:
-        what = "cut short or grown" if found["bytes"] != expected.get("bytes") else "changed"
-        raise RunError(f"{path}: {what} since it was written (its checksum does not match the manifest)")

@@ -29,10 +29,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from lior import checkpoint, rundir
+from lior import rundir
 from lior.config import load
 from lior.container import Container, machine
 from lior.errors import DataError, MissingPackage, RunError, UsageError
+from lior.manifest import describe
 from lior.model import Model
 from lior.online import Follower
 from lior.training import build_model
@@ -96,7 +97,7 @@ def recipe_coder(recipe: str) -> Coder:
             "train a run and give it with --run, or take a recipe with counts only"
         )
     parts = {"tokenizer": config.tokenizer, "memory": list(config.memory.components)}
-    described = json.dumps(checkpoint.describe(parts), sort_keys=True)
+    described = json.dumps(describe(parts), sort_keys=True)
     return Coder(model, hashlib.sha256(described.encode()).digest(), _recipe_name(recipe))
 
 

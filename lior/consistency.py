@@ -40,7 +40,11 @@ def check_text(documents: State, manifest: dict[str, Any], *, vocab: int) -> Non
         raise UsageError("text: starts do not ascend from 0 within the tokens")
     if len(names) != len(starts) or not all(isinstance(name, str) for name in names):
         raise UsageError("text: there is not one name for each document")
-    for key, most in (("train", len(tokens)), ("bytes", 1 << 62)):
+    added = manifest["added"]
+    if not isinstance(added, list) or len(added) > len(names) or not all(isinstance(x, str) for x in added):
+        raise UsageError("added is not a list of times, at most one for each document")
+    trained = int(starts[len(names) - len(added)]) if added else len(tokens)
+    for key, most in (("train", trained), ("bytes", 1 << 62)):
         if type(manifest[key]) is not int or not 0 <= manifest[key] <= most:
             raise UsageError(f"{key} = {manifest[key]!r} is not within 0 to {most}")
 

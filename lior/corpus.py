@@ -83,6 +83,33 @@ class Corpus:
             total += len(text.tokens)
         return Text(*(torch.cat(column) for column in zip(*texts, strict=True))), torch.cat(positions)
 
+    def bounds(self, index: int) -> tuple[int, int]:
+        """Where the document of that index begins and ends."""
+        ends = [*self.starts.tolist()[1:], len(self)]
+        return int(self.starts[index]), ends[index]
+
+    def and_then(self, more: Corpus) -> Corpus:
+        """The documents of ``more`` behind those here."""
+        return attrs.evolve(
+            self,
+            tokens=torch.cat([self.tokens, more.tokens.to(self.tokens)]),
+            starts=torch.cat([self.starts, more.starts.to(self.starts) + len(self)]),
+            names=(*self.names, *more.names),
+            bytes=self.bytes + more.bytes,
+        )
+
+    def without(self, index: int, size: int) -> Corpus:
+        """All documents but one, which has ``size`` bytes."""
+        begin, end = self.bounds(index)
+        starts = torch.cat([self.starts[:index], self.starts[index + 1 :] - (end - begin)])
+        return attrs.evolve(
+            self,
+            tokens=torch.cat([self.tokens[:begin], self.tokens[end:]]),
+            starts=starts,
+            names=self.names[:index] + self.names[index + 1 :],
+            bytes=self.bytes - size,
+        )
+
     def to(self, device: torch.device | str) -> Corpus:
         """The corpus on ``device``."""
         return attrs.evolve(self, tokens=self.tokens.to(device), starts=self.starts.to(device))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import attrs
 import torch
@@ -37,6 +38,11 @@ class Score:
         """Mean cost in bits per byte."""
         return self.nats_per_byte / math.log(2)
 
+    def plus(self, cost: Tensor, lengths: Tensor, counted: Tensor) -> Score:
+        """With more tokens: their costs in nats, lengths in bytes, and which of them count, each ``(N,)``."""
+        nats, size = float(cost[counted].sum()), int(lengths[counted].sum())
+        return Score(self.nats + nats, self.tokens + int(counted.sum()), self.bytes + size)
+
     def summary(self, seconds: float) -> dict[str, float]:
         """The object that ``lior eval --json`` prints."""
         return {
@@ -48,7 +54,11 @@ class Score:
         }
 
 
-def _silent(stage: str, step: int, steps: int, metrics: Mapping[str, float]) -> None:
+Tick: TypeAlias = "Callable[[str, int, int, Mapping[str, float]], None]"
+"""Called with a stage, tokens done, tokens of all, and the stage's numbers."""
+
+
+def silent(stage: str, step: int, steps: int, metrics: Mapping[str, float]) -> None:
     """Report to nobody."""
 
 
@@ -62,7 +72,8 @@ def evaluate(
     online: bool = False,
     counted: Tensor | None = None,
     stage: str = "evaluate",
-    tick: Callable[[str, int, int, Mapping[str, float]], None] = _silent,
+    tick: Tick = silent,
+    each: Callable[[Tensor], object] = lambda cost: None,
 ) -> Score:
     """Score positions ``lo .. hi - 1`` of ``corpus``, each from what stands before it.
 
@@ -74,9 +85,12 @@ def evaluate(
     counted
         Which of the positions count, boolean ``(hi - lo,)``; the others are read only. ``None`` counts all.
     tick
-        Called after every block with (stage, tokens done, tokens, metrics).
+        Called after every block.
+    each
+        Called before that with ``-log p`` of the block's tokens in nats, float64, in the order of the text.
     """
-    nats, end = 0.0, lo
+    score, end = Score(0.0, 0, 0), lo
+    lengths = byte_lengths(corpus.tokens[lo:hi], model.tokenizer)
     keep = torch.ones(hi - lo, dtype=torch.bool, device=corpus.tokens.device) if counted is None else counted
     reader = Online(model) if online else None
     while end < hi:
@@ -88,10 +102,12 @@ def evaluate(
             log_p = reader.read(text, start)
         else:
             log_p = model.score(text, torch.arange(start, len(text.tokens), device=text.tokens.device))
-        nats -= float(log_p.double()[keep[begin - lo : end - lo]].sum())
-        tick(stage, end - lo, hi - lo, {"nats_per_token": nats / max(int(keep[: end - lo].sum()), 1)})
-    scored = corpus.tokens[lo:hi][keep]
-    return Score(nats, len(scored), int(byte_lengths(scored, model.tokenizer).sum()))
+        cost, block = -log_p.double(), slice(begin - lo, end - lo)
+        score = score.plus(cost, lengths[block], keep[block])
+        each(cost)
+        per_token = {"nats_per_token": score.nats / max(score.tokens, 1)}
+        tick(stage, end - lo, hi - lo, per_token | {"bits_per_byte": score.bits_per_byte})
+    return score
 
 
 def byte_lengths(tokens: Tensor, tokenizer: Tokenizer) -> Tensor:

@@ -256,6 +256,9 @@ class MemoryBackend(Plugin, Protocol):
             When it can tell that the items were not all written; it is then left as it was.
         """
 
+    def rewrite(self, items: Iterable[Items]) -> None:
+        """Hold exactly ``items`` instead of all that was written; what was learned stays, staged items go."""
+
     def attach(self, scorer: Scorer | None) -> None:
         """Set the geometry for the reads that follow; a backend without coordinates ignores it."""
 

@@ -14,8 +14,8 @@ from typing import Any
 from lior._registry import registry
 from lior.errors import PluginError, RunError
 
-FORMAT = 4
-"""Version of the layout: 4 keeps all options, and where training stands."""
+FORMAT = 5
+"""Version of the layout: 4 keeps all options, and where training stands; 5 documents learned later."""
 
 
 def migrate(manifest: dict[str, Any], file: Path) -> dict[str, Any]:
@@ -55,4 +55,9 @@ def _from_3(manifest: dict[str, Any]) -> dict[str, Any]:
     return manifest | {"format": 4, "training": None, "score": None}
 
 
-_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {3: _from_3}
+def _from_4(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Up to format 4 a finished run learned no further document."""
+    return manifest | {"format": 5, "added": []}
+
+
+_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {3: _from_3, 4: _from_4}

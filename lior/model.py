@@ -6,7 +6,7 @@ model only connects them. Methods that compute run without gradients.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import attrs
@@ -163,6 +163,23 @@ class Model:
         for memory in self.memories.values():
             memory.commit()
         self.token_counts = self.token_counts + self._staged_counts
+        self._staged_counts = torch.zeros_like(self.token_counts)
+
+    @torch.no_grad()
+    def rewrite(self, pieces: Iterable[tuple[Text, int]]) -> None:
+        """Let the memories hold exactly ``text[start:]`` of every piece; what was learned stays."""
+        items = [self.items(text, start) for text, start in pieces]
+        for memory in self.memories.values():
+            memory.rewrite(items)
+        counts = (self._count(each.text.tokens[each.start :]) for each in items)
+        self.token_counts = sum(counts, torch.zeros_like(self.token_counts))
+        self._staged_counts = torch.zeros_like(self.token_counts)
+
+    @torch.no_grad()
+    def discard(self) -> None:
+        """Drop everything staged."""
+        for memory in self.memories.values():
+            memory.discard()
         self._staged_counts = torch.zeros_like(self.token_counts)
 
     def _count(self, tokens: Tensor) -> Tensor:

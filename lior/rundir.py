@@ -25,11 +25,13 @@ import attrs
 import torch
 
 from lior import checkpoint, durable, steps
-from lior.checkpoint import Loaded, Training
+from lior.checkpoint import Training
 from lior.config import TrainConfig, load, to_toml
 from lior.corpus import Corpus
 from lior.device import pick_device
 from lior.errors import RunError, SkippedCheckpoint
+from lior.loaded import Loaded
+from lior.manifest import components, read_manifest
 from lior.model import Model
 from lior.telemetry import Telemetry
 
@@ -97,6 +99,27 @@ class RunDir:
             lock.close()
             raise
 
+    @classmethod
+    def edit(cls, path: Path, *, device: torch.device | str = "cpu") -> tuple[RunDir, Loaded]:
+        """A finished run that is to be changed, and what it holds.
+
+        Raises
+        ------
+        RunError
+            When it is no finished run, damaged, or another process has it.
+        """
+        _check(path)
+        try:
+            lock = durable.lock(path / _LOCK)
+        except OSError as error:
+            raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+        try:
+            loaded, newest = _finished(path, device=device)
+            return cls(path, load(path / _CONFIG, env={}).config, lock, newest), loaded
+        except BaseException:
+            lock.close()
+            raise
+
     def close(self) -> None:
         """Let others change the run."""
         self._lock.close()
@@ -129,19 +152,34 @@ class RunDir:
         """
         config = self.config
         kinds = ("tokenizer", "encoder", "frame", "rsource", "product")
-        components: dict[str, Any] = {kind: getattr(config, kind) for kind in kinds}
-        components["memory"] = list(config.memory.components)
+        parts: dict[str, Any] = {kind: getattr(config, kind) for kind in kinds}
+        parts["memory"] = list(config.memory.components)
         if training is not None:
             numbers = training.numbers | {"config": _fingerprint(self.path)}
             training = attrs.evolve(training, numbers=numbers)
         place = steps.place(self.path, step)
         steps.set_aside(place)
-        checkpoint.save(
-            place, model, components, text, train, training=training, score=score, before=self._newest
-        )
+        checkpoint.save(place, model, parts, text, train, training=training, score=score, before=self._newest)
         self._newest = place
         keep = config.checkpoint
         steps.prune(self.path, newest=place, last=keep.last, every=keep.every)
+
+    def save_edited(self, loaded: Loaded, *, forgotten: bool) -> None:
+        """Write ``loaded`` as the run's next version; older ones are then removed as always.
+
+        With ``forgotten`` all of them are, for they hold the text that is to be gone. Raises ``OSError``
+        like :meth:`save`.
+        """
+        assert self._newest is not None
+        place = steps.place(self.path, steps.number(self._newest) + 1)
+        checkpoint.save(
+            place, loaded.model, components(loaded.manifest), loaded.text, loaded.train, added=loaded.added
+        )
+        self._newest = place
+        if forgotten:
+            steps.keep_only(self.path, place)
+        else:
+            steps.prune(self.path, newest=place, last=self.config.checkpoint.last, every=0)
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Write the numbers of the finished run; raises ``OSError`` like :meth:`save`."""
@@ -157,10 +195,14 @@ def open_run(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
         When it is no run, unfinished or damaged.
     """
     _check(path)
-    loaded, _ = _newest(path, device=device)
+    return _finished(path, device=device)[0]
+
+
+def _finished(path: Path, *, device: torch.device | str) -> tuple[Loaded, Path]:
+    loaded, place = _newest(path, device=device)
     if loaded.training is not None:
         raise RunError(f"{path}: training did not finish; `lior train --resume {path}` goes on with it")
-    return loaded
+    return loaded, place
 
 
 def _refuse_unless_empty(path: Path) -> None:
@@ -180,7 +222,7 @@ def unfinished(folder: Path) -> Path:
     for run in folder.iterdir() if folder.is_dir() else ():
         for place in steps.listed(run):
             with contextlib.suppress(RunError):
-                if checkpoint.read_manifest(place)["training"] is not None:
+                if read_manifest(place)["training"] is not None:
                     stopped.append((place.stat().st_mtime, run))
                 break
     if not stopped:

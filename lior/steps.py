@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import re
 import shutil
@@ -70,6 +71,23 @@ def prune(run: Path, *, newest: Path, last: int, every: int) -> None:
         if number(path) not in kept and path != newest:
             with contextlib.suppress(OSError):
                 set_aside(path)
+
+
+def keep_only(run: Path, newest: Path) -> None:
+    """Remove all checkpoints but the newest, whatever their score, and what was left half written.
+
+    Raises
+    ------
+    OSError
+        When something cannot be removed: what it holds would not be gone.
+    """
+    for path in listed(run):
+        if path != newest:
+            set_aside(path)
+    for folder in (run, run / _FOLDER):
+        durable.remove_partial(folder)
+        for left in folder.glob(f"*{durable.PARTIAL}"):
+            raise OSError(errno.EBUSY, "could not be removed", str(left))
 
 
 def set_aside(path: Path) -> None:

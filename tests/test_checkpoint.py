@@ -121,7 +121,7 @@ def test_a_run_that_learned_everything_has_no_validation_text(configure, tmp_pat
 def test_the_manifest_names_components_files_and_documents(save, sample):
     path = save()
     manifest = json.loads((path / "manifest.json").read_text())
-    assert manifest["format"] == checkpoint.FORMAT == 4
+    assert manifest["format"] == checkpoint.FORMAT == 5
     assert manifest["components"]["encoder"] == {
         "name": "lags",
         "options": {"n": 8, "lags": 4, "decay": 0.8, "scale": 0.35},

@@ -106,6 +106,21 @@ def memory_contract(make: Callable[[], MemoryBackend]) -> type:
 
         @LAW
         @given(seed=seeds())
+        def test_a_rewrite_holds_what_it_is_given_and_nothing_else(self, seed: int) -> None:
+            first, second, third = (_document(seed, d) for d in range(3))
+            memory = _holding(make, first, second)
+            memory.stage(third)
+            _read(memory, second)
+            memory.rewrite([first, third])
+            assert memory.commit() == 0, "what was staged is gone"
+            straight = _holding(make, first, third)
+            assert_same(memory.snapshot(), straight.snapshot())
+            _assert_same_evidence(_read(memory, second), _read(straight, second))
+            memory.rewrite([])
+            assert_same(memory.snapshot(), _ready(make()).snapshot())
+
+        @LAW
+        @given(seed=seeds())
         def test_a_snapshot_is_complete(self, seed: int) -> None:
             first, second, third = (_document(seed, d) for d in range(3))
             memory = _holding(make, first, second)

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lior import checkpoint, steps
+from lior import steps
+from lior.manifest import digest
 
 DATA = b"to be, or not to be: \x00\xff that is the question\n" * 4
 
@@ -94,7 +95,7 @@ def test_another_run_is_refused(command, original, finished, tmp_path):
     manifest = json.loads(file.read_text())
     manifest["documents"] = [name + "!" for name in manifest["documents"]]
     del manifest["sha256"]
-    manifest["sha256"] = checkpoint._digest(manifest)
+    manifest["sha256"] = digest(manifest)
     file.write_text(json.dumps(manifest))
     out = tmp_path / "x.lior"
     assert command("compress", original, "--run", finished, "-o", out, "--quiet").code == 0

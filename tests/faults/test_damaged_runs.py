@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lior import checkpoint
+from lior.manifest import digest, fingerprint
 
 MODEL = "checkpoints/*/model.safetensors"
 TEXT = "checkpoints/*/text.safetensors"
@@ -75,11 +75,11 @@ CASES: dict[str, tuple[Damage, str]] = {
     "manifest too deep": (change(MANIFEST, lambda data: b"[" * 100_000), "manifest.json: cannot be read"),
     "manifest of another program": (change(MANIFEST, lambda data: b"[1]"), "not a manifest of lior"),
     "manifest without a format": (replace('"format"', '"Format"'), "not a manifest of lior"),
-    "format that is no number": (replace('"format": 4', '"format": true'), "not a manifest of lior"),
-    "newer format": (replace('"format": 4', '"format": 5'), "format 5, and this lior reads 4"),
+    "format that is no number": (replace('"format": 5', '"format": true'), "not a manifest of lior"),
+    "newer format": (replace('"format": 5', '"format": 6'), "format 6, and this lior reads 5"),
     "older format": (
         lambda run: forge(run, lambda m: m.update(format=2)),
-        "format 2 by an earlier lior; this one reads 3 to 4",
+        "format 2 by an earlier lior; this one reads 3 to 5",
     ),
     "another split": (replace('"train": ', '"train": 1'), "manifest.json: changed"),
     "another plugin": (replace('"lags"', '"poles"'), "manifest.json: changed"),
@@ -120,7 +120,7 @@ def forge(run: Path, edit: Callable[[dict], object]) -> None:
     manifest = json.loads(path.read_text())
     del manifest["sha256"]
     edit(manifest)
-    path.write_text(json.dumps(manifest | {"sha256": checkpoint._digest(manifest)}))
+    path.write_text(json.dumps(manifest | {"sha256": digest(manifest)}))
 
 
 @pytest.mark.parametrize(
@@ -158,8 +158,8 @@ def test_a_plugin_that_is_not_installed_is_named(command, finished):
 def test_another_file_in_the_place_of_the_tensors(command, finished):
     shutil.copytree(finished, "r")
     at(Path("r"), MODEL).write_bytes(b"not tensors" * 10)
-    fingerprint = checkpoint._fingerprint(at(Path("r"), MODEL))
-    forge(Path("r"), lambda m: m["files"].update({"model.safetensors": fingerprint}))
+    found = fingerprint(at(Path("r"), MODEL))
+    forge(Path("r"), lambda m: m["files"].update({"model.safetensors": found}))
     result = command("eval", "r")
     assert result.code == 1
     assert "model.safetensors: damaged" in result.err

@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from lior import checkpoint, rundir, steps
+from lior import rundir, steps
 from lior.errors import LiorError, RunError, SkippedCheckpoint
+from lior.manifest import digest, fingerprint, read_manifest, verify
 
 
 def newest(run: Path) -> Path:
@@ -33,9 +34,9 @@ def forge(run: Path, edit) -> None:
     manifest = json.loads(path.read_text())
     del manifest["sha256"]
     for name in list(manifest["files"]):
-        manifest["files"][name] = checkpoint._fingerprint(place / name)
+        manifest["files"][name] = fingerprint(place / name)
     edit(manifest)
-    path.write_text(json.dumps(manifest | {"sha256": checkpoint._digest(manifest)}))
+    path.write_text(json.dumps(manifest | {"sha256": digest(manifest)}))
 
 
 def refused(run: Path) -> str:
@@ -71,9 +72,9 @@ def test_no_flipped_bit_of_any_file_goes_unnoticed(run):
 def noticed(place: Path, path: Path, data: bytes) -> bool:
     """Whether the checkpoint is refused, or means the same (white space of the manifest)."""
     try:
-        manifest = checkpoint.read_manifest(place)
+        manifest = read_manifest(place)
         for name, expected in manifest["files"].items():
-            checkpoint._verify(place / name, expected)
+            verify(place / name, expected)
     except RunError:
         return True
     return path.name == "manifest.json" and json.loads(path.read_bytes()) == json.loads(data)
@@ -274,7 +275,7 @@ def test_a_manifest_of_anything(data, finished, tmp_path_factory):
         at = at[key]
         key = data.draw(st.sampled_from(sorted(at)))
     at[key] = data.draw(JSON)
-    path.write_text(json.dumps(manifest | {"sha256": checkpoint._digest(manifest)}))
+    path.write_text(json.dumps(manifest | {"sha256": digest(manifest)}))
     with contextlib.suppress(LiorError):  # anything else is a defect
         rundir._newest(place.parent.parent, device="cpu")
     shutil.rmtree(place)

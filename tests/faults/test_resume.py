@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from same_run import assert_same_run
 
-from lior import checkpoint, rundir, steps
+from lior import rundir, steps
 from lior.errors import RunError, Stopped
+from lior.manifest import digest
 from lior.training import resume, train
 
 LIOR = (sys.executable, "-m", "lior_cli.main")
@@ -158,7 +159,7 @@ def test_training_that_stands_nowhere_is_refused(configure, tmp_path, edit):
     manifest = json.loads(path.read_text())
     del manifest["sha256"]
     edit(manifest["training"])
-    path.write_text(json.dumps(manifest | {"sha256": checkpoint._digest(manifest)}))
+    path.write_text(json.dumps(manifest | {"sha256": digest(manifest)}))
     with pytest.raises(RunError, match="the checkpoint does not fit together"):
         resume(tmp_path / "r")
 

@@ -232,7 +232,9 @@ def test_scatter_is_the_adjoint_of_lookup(size, reach, edge, dtype, seed):
     expected = torch.autograd.grad((tables.lookup(table, ids, reach) * dz).sum(), table)[0]
     actual = tables.scatter(ids, dz, VOCAB + 1)
     assert actual.shape == (reach, VOCAB + 1, 3)
-    assert_close(actual.reshape(-1, 3), expected)
+    # Sums in another order: what cancels leaves the rounding of what was summed.
+    rounding = 4 * torch.finfo(dtype).eps * float(dz.abs().sum())
+    assert_close(actual.reshape(-1, 3), expected, rtol=0, atol=rounding)
 
 
 def test_scatter_gives_the_same_bits_every_time():

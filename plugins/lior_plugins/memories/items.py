@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 import math
+from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
 
 import attrs
@@ -133,6 +134,14 @@ class ItemMemory(abc.ABC):
         self._store = self._store.at(keep)
         self._changed()
         return removed
+
+    def rewrite(self, items: Iterable[Items]) -> None:
+        """Hold exactly ``items``, also those that the capacity had no place for before."""
+        self._store, self._staged = None, []
+        self._changed()
+        for piece in items:
+            self.stage(piece)
+        self.commit()
 
     # --- reading ---
 

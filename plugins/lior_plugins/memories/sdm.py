@@ -10,7 +10,7 @@ that learns while the memory is written: :mod:`lior.counting.mixture`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import attrs
@@ -23,13 +23,14 @@ from lior.counting import addresses, layout, locations
 from lior.counting.batched import Batched, fits
 from lior.counting.engine import AHEAD, NO_STEP, Engine, Read, Schedule, Sets
 from lior.counting.fields import REACH
-from lior.counting.layout import GATES, JOINT, TRAIL, WIDEST, Learned, Plan
+from lior.counting.layout import TRAIL, WIDEST, Learned, Plan
 from lior.counting.locations import Packed
 from lior.counting.transcript import Passage, Transcript, passages
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State
 from lior.options import option
 from lior.states import Expected, check
+from lior_plugins.memories.checks import check_options
 from lior_plugins.memories.patterns import JOINTS, ORDERS, PAST_DEFAULTS, PATTERNS
 
 
@@ -83,7 +84,7 @@ class Sdm:
     """``online``, which goes on learning, and ``static``, fitted to a memory that stands still."""
 
     def __attrs_post_init__(self) -> None:
-        self._check()
+        check_options(self, self._address_patterns)
         plan = layout.plan(
             self._address_patterns, nested=len(self.orders), base=self.orders.index(self.base_order),
             joint=[[self._number(part) for part in group.split("|")] for group in self.joint],
@@ -94,29 +95,6 @@ class Sdm:
         self._engine = self._made(plan, None)
         self._take_path(torch.device("cpu"), None)
         self._learned = {"online": layout.fresh(plan, _VOCAB)}
-
-    def _check(self) -> None:
-        if not self.orders or self.orders[0] != 0 or sorted(set(self.orders)) != list(self.orders):
-            raise UsageError(f"orders = {list(self.orders)}: allowed are ascending lengths from 0")
-        if self.base_order not in self.orders:
-            raise UsageError(f"base_order = {self.base_order}: allowed is one of {list(self.orders)}")
-        if len(self._address_patterns) > addresses.MAX_PATTERNS:
-            raise UsageError(f"{len(self._address_patterns)} patterns; at most {addresses.MAX_PATTERNS} fit")
-        for name in ("discounts", "novel_discounts"):
-            values = getattr(self, name)
-            if len(values) != 3 or not all(0 < d <= i for i, d in enumerate(values, 1)):
-                raise UsageError(f"{name} = {list(values)}: three numbers, the k-th of them in (0, k]")
-        rates = ("weight_rate", "token_rate", "table_rate")
-        for name in (*rates, *("static_" + each for each in rates), "logit_rate"):
-            if len(values := getattr(self, name)) != 2 or not all(0 < v <= 1 for v in values):
-                raise UsageError(f"{name} = {list(values)}: two numbers in (0, 1], first and last")
-        if unknown := set(self.gates) - set(GATES):
-            raise UsageError(f"gates: {sorted(unknown)} unknown; allowed are {', '.join(GATES)}")
-        for pattern in self._address_patterns:
-            addresses.parse(pattern)
-        for group in self.joint:
-            if len(group.split("|")) != JOINT:
-                raise UsageError(f"joint: {group!r} are not {JOINT} patterns separated by |")
 
     def _number(self, pattern: str) -> int:
         parsed = [addresses.parse(p) for p in self._address_patterns]
@@ -228,6 +206,21 @@ class Sdm:
             raise
         self._rewrite()
         return sum(p.end - p.begin for p in gone)
+
+    def rewrite(self, items: Iterable[Items]) -> None:
+        """Hold exactly ``items``; counters that were there before keep their learned logits.
+
+        Raises
+        ------
+        UsageError
+            When some of them are the same; the memory is then left as it was.
+        """
+        fresh = Transcript(REACH)
+        for piece in items:
+            for passage in passages(piece, REACH):
+                fresh.add(passage)
+        self._staged, self._transcript = [], fresh
+        self._rewrite()
 
     def clear(self) -> None:
         """Forget all items; what was learned stays."""

@@ -1,0 +1,42 @@
+"""Which options `sdm` can work with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lior.counting import addresses
+from lior.counting.layout import GATES, JOINT
+from lior.errors import UsageError
+
+_RATES = ("weight_rate", "token_rate", "table_rate")
+
+
+def check_options(sdm: Any, address_patterns: Sequence[str]) -> None:
+    """Refuse options that make no memory; each alone has been checked against its declaration.
+
+    Raises
+    ------
+    UsageError
+        Naming the option, its value and what is allowed.
+    """
+    if not sdm.orders or sdm.orders[0] != 0 or sorted(set(sdm.orders)) != list(sdm.orders):
+        raise UsageError(f"orders = {list(sdm.orders)}: allowed are ascending lengths from 0")
+    if sdm.base_order not in sdm.orders:
+        raise UsageError(f"base_order = {sdm.base_order}: allowed is one of {list(sdm.orders)}")
+    if len(address_patterns) > addresses.MAX_PATTERNS:
+        raise UsageError(f"{len(address_patterns)} patterns; at most {addresses.MAX_PATTERNS} fit")
+    for name in ("discounts", "novel_discounts"):
+        values = getattr(sdm, name)
+        if len(values) != 3 or not all(0 < d <= i for i, d in enumerate(values, 1)):
+            raise UsageError(f"{name} = {list(values)}: three numbers, the k-th of them in (0, k]")
+    for name in (*_RATES, *("static_" + each for each in _RATES), "logit_rate"):
+        if len(values := getattr(sdm, name)) != 2 or not all(0 < v <= 1 for v in values):
+            raise UsageError(f"{name} = {list(values)}: two numbers in (0, 1], first and last")
+    if unknown := set(sdm.gates) - set(GATES):
+        raise UsageError(f"gates: {sorted(unknown)} unknown; allowed are {', '.join(GATES)}")
+    for pattern in address_patterns:
+        addresses.parse(pattern)
+    for group in sdm.joint:
+        if len(group.split("|")) != JOINT:
+            raise UsageError(f"joint: {group!r} are not {JOINT} patterns separated by |")
