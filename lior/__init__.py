@@ -11,24 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lior._registry import Registry, registry
-    from lior.api import complete, open_model, resume, score, train
+    from lior.api import resume, train
     from lior.errors import LiorError
     from lior.model import Model
+    from lior.run import Run, load
+    from lior.sampling import Sampling
 
 _EXPORTS = {
     "LiorError": "lior.errors:LiorError",
     "Registry": "lior._registry:Registry",
     "registry": "lior._registry:registry",
     "Model": "lior.model:Model",
-    "complete": "lior.api:complete",
-    "open_model": "lior.api:open_model",
+    "Run": "lior.run:Run",
+    "Sampling": "lior.sampling:Sampling",
+    "load": "lior.run:load",
     "resume": "lior.api:resume",
-    "score": "lior.api:score",
     "train": "lior.api:train",
 }
 """Public name -> where it lives. A name must not equal a submodule's (it would shadow it)."""
 
-__all__ = ["LiorError", "Model", "Registry", "complete", "open_model", "registry", "resume", "score", "train"]
+__all__ = ["LiorError", "Model", "Registry", "Run", "Sampling", "load", "registry", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The library in a few calls: train, open, complete, score.
+"""Training in one call, and going on with it.
 
 >>> import lior
 >>> notes = {f"note {i}": f"Note {i}: the meeting is in room {i}.\\n" * 9 for i in range(9)}
@@ -6,7 +6,7 @@
 >>> bits = result.summary["val_bits_per_byte"]
 >>> bits < result.summary["baseline"]["unigram"]
 True
->>> lior.complete(result.model, "Note 8: the meet", 6, temperature=0)
+>>> result.run.complete("Note 8: the meet", 6, temperature=0)
 'ing is'
 """
 
@@ -17,17 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import torch
 
-from lior import corpus, rundir, training
+from lior import training
 from lior._layers import flatten
 from lior.config import Override, load
-from lior.corpus import Source
-from lior.device import pick_device
-from lior.evaluation import evaluate
-from lior.generation import generate
-from lior.model import Model
-from lior.sampling import Sampling
+from lior.corpus import Source, as_bytes
 from lior.session import Result
 from lior.training import train as run_training
 
@@ -64,7 +58,7 @@ def train(
     Returns
     -------
     Result
-        The model and the summary of the run.
+        The :class:`~lior.run.Run`, its model and the summary.
 
     Raises
     ------
@@ -77,7 +71,7 @@ def train(
     config = load(recipe, overrides=overrides, components=True).config
     sources = None
     if documents is not None:
-        sources = [Source(name, _bytes(value)) for name, value in documents.items()]
+        sources = [Source(name, as_bytes(value)) for name, value in documents.items()]
     return run_training(config, Path(out) if out else None, sources=sources, listeners=listeners)
 
 
@@ -90,37 +84,6 @@ def resume(run: str | Path, *, listeners: Iterable[object] = ()) -> Result:
         When it is no run, finished, damaged, or its configuration was changed.
     """
     return training.resume(Path(run), listeners=listeners)
-
-
-def open_model(run: str | Path, *, device: str = "cpu") -> Model:
-    """The model of the run directory ``run`` on ``device``: ``cpu``, ``cuda`` or ``auto``.
-
-    Raises
-    ------
-    DeviceError
-        When CUDA is asked for and absent.
-    RunError
-        When it is no run, unfinished or damaged.
-    """
-    return rundir.open_run(Path(run), device=pick_device(device)).model
-
-
-def complete(model: Model, prompt: str | bytes, tokens: int, *, seed: int = 0, **sampling: Any) -> str:
-    """Continue ``prompt`` by ``tokens`` tokens; ``sampling`` are the fields of :class:`Sampling`."""
-    generator = torch.Generator(model.device).manual_seed(seed)
-    context = model.tokenizer.encode(_bytes(prompt)).tolist()
-    drawn = generate(model, context, tokens, Sampling(**sampling), generator=generator)
-    return model.tokenizer.decode(list(drawn)).decode("utf-8", "replace")
-
-
-def score(model: Model, text: str | bytes) -> float:
-    """How surprised the model is by ``text``, in bits per byte."""
-    one = corpus.build([Source("text", _bytes(text))], model.tokenizer).to(model.device)
-    return evaluate(model, one, 0, len(one)).bits_per_byte
-
-
-def _bytes(text: str | bytes) -> bytes:
-    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
 
 
 def _table(settings: Mapping[str, Any]) -> dict[str, Any]:

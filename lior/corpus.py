@@ -38,6 +38,11 @@ class Source(NamedTuple):
     data: bytes
 
 
+def as_bytes(text: str | bytes) -> bytes:
+    """``text`` as UTF-8; bytes that were no UTF-8 when Python read them are themselves again."""
+    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+
+
 @attrs.frozen
 class Corpus:
     """Documents as one tensor of tokens."""

@@ -299,6 +299,14 @@ class AdaptiveMemory(MemoryBackend, Protocol):
         """Forget all items; what was learned stays."""
 
 
+@runtime_checkable
+class SelfWeightedMemory(MemoryBackend, Protocol):
+    """A memory that knows when to be trusted, also where no training text tells the mixer."""
+
+    def trust(self, alphabet: int) -> tuple[Tensor, ...]:
+        """For each gate the weights of the experts with which the mixer begins, ``(gate size, E)``."""
+
+
 # --- learning ---------------------------------------------------------------
 
 

@@ -19,7 +19,17 @@ from lior.counting.discounting import unseen_share
 from lior.errors import BrokenPlugin
 from lior.geometry.cells import cell_centres
 from lior.geometry.retrieval import Geometry, Retrieval
-from lior.interfaces import AdaptiveMemory, Evidence, Items, MemoryBackend, Query, State, Text, Tokenizer
+from lior.interfaces import (
+    AdaptiveMemory,
+    Evidence,
+    Items,
+    MemoryBackend,
+    Query,
+    SelfWeightedMemory,
+    State,
+    Text,
+    Tokenizer,
+)
 from lior.states import sub
 
 
@@ -104,6 +114,14 @@ class Model:
         cells = 0 if self.cells is None or len(names) == 1 else len(self.cells)
         strong = [i for i, name in enumerate(names) if name in self.adaptive]
         self.weights = mixer.init(len(names), sizes, cells, device=self.device, strong=strong)
+        gate = expert = 0
+        for memory in self.memories.values():
+            if isinstance(memory, SelfWeightedMemory):
+                own = slice(expert, expert + len(memory.experts))
+                for number, table in enumerate(memory.trust(self.tokenizer.vocab), gate):
+                    self.weights[f"gate{number}"][:, own] += table.to(self.device)
+            gate += len(memory.gate_sizes(self.tokenizer.vocab))
+            expert += len(memory.experts)
 
     # --- memory ---
 

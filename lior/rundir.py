@@ -100,22 +100,25 @@ class RunDir:
             raise
 
     @classmethod
-    def edit(cls, path: Path, *, device: torch.device | str = "cpu") -> tuple[RunDir, Loaded]:
-        """A finished run that is to be changed, and what it holds.
+    def at(cls, path: Path, version: Path) -> RunDir:
+        """A run that was opened at ``version`` and is to get the next one.
 
         Raises
         ------
         RunError
-            When it is no finished run, damaged, or another process has it.
+            When another process has it, or has changed it.
         """
         _check(path)
         try:
             lock = durable.lock(path / _LOCK)
         except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+            raise RunError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
         try:
-            loaded, newest = _finished(path, device=device)
-            return cls(path, load(path / _CONFIG, env={}).config, lock, newest), loaded
+            if not version.exists() or any(_readable(place) for place in _after(path, version)):
+                raise RunError(
+                    f"{path}: another process changed the run since it was opened; open it anew and repeat"
+                )
+            return cls(path, load(path / _CONFIG, env={}).config, lock, version)
         except BaseException:
             lock.close()
             raise
@@ -167,11 +170,15 @@ class RunDir:
     def save_edited(self, loaded: Loaded, *, forgotten: bool) -> None:
         """Write ``loaded`` as the run's next version; older ones are then removed as always.
 
-        With ``forgotten`` all of them are, for they hold the text that is to be gone. Raises ``OSError``
-        like :meth:`save`.
+        With ``forgotten`` all of them are, for they hold the text that is to be gone.
+
+        Raises
+        ------
+        OSError
+            When the directory cannot be written; the run is then as it was.
         """
-        assert self._newest is not None
-        place = steps.place(self.path, steps.number(self._newest) + 1)
+        last = max(steps.number(place) for place in steps.listed(self.path))
+        place = steps.place(self.path, last + 1)
         checkpoint.save(
             place, loaded.model, components(loaded.manifest), loaded.text, loaded.train, added=loaded.added
         )
@@ -194,11 +201,12 @@ def open_run(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
     RunError
         When it is no run, unfinished or damaged.
     """
+    return open_version(path, device=device)[0]
+
+
+def open_version(path: Path, *, device: torch.device | str = "cpu") -> tuple[Loaded, Path]:
+    """As :func:`open_run`, and the checkpoint that it was read from."""
     _check(path)
-    return _finished(path, device=device)[0]
-
-
-def _finished(path: Path, *, device: torch.device | str) -> tuple[Loaded, Path]:
     loaded, place = _newest(path, device=device)
     if loaded.training is not None:
         raise RunError(f"{path}: training did not finish; `lior train --resume {path}` goes on with it")
@@ -254,6 +262,16 @@ def _newest(path: Path, *, device: torch.device | str) -> tuple[Loaded, Path]:
     if faults:
         raise faults[0]
     raise RunError(f"{path}: the run has no checkpoint: training did not finish; train again")
+
+
+def _after(path: Path, version: Path) -> list[Path]:
+    return [place for place in steps.listed(path) if steps.number(place) > steps.number(version)]
+
+
+def _readable(place: Path) -> bool:
+    with contextlib.suppress(RunError):
+        return bool(read_manifest(place))
+    return False
 
 
 def _fingerprint(run: Path) -> str:

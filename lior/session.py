@@ -23,7 +23,10 @@ from lior.config import TrainConfig
 from lior.corpus import Corpus
 from lior.errors import RunError, Stopped, UsageError
 from lior.fitting import Split
+from lior.loaded import Loaded
+from lior.manifest import read_manifest
 from lior.model import Model
+from lior.run import Run
 from lior.rundir import RunDir
 from lior.stages.job import Job, Snapshot, Stage
 from lior.stages.plan import plan
@@ -35,9 +38,15 @@ from lior.telemetry import Telemetry
 class Result:
     """What a training run gives."""
 
-    model: Model
+    run: Run
+    """The model with its documents: to complete, learn, forget and save."""
     summary: dict[str, Any]
     """The object that ``lior train --json`` prints."""
+
+    @property
+    def model(self) -> Model:
+        """The model itself."""
+        return self.run.model
 
 
 @attrs.define(kw_only=True)
@@ -189,7 +198,9 @@ class Session:
         if self.run:
             self._save(training=None, score=summary["val_nats_per_byte"])
             self.run.finish(summary)
-        result = Result(model=model, summary=summary)
+        place = self.run.checkpoint if self.run else None
+        loaded = Loaded(model, self.text, parts.train, read_manifest(place) if place else {}, None)
+        result = Result(run=Run(loaded, self.run.path if self.run else None, place), summary=summary)
         self._hook.lior_train_end(result=result)
         return result
 

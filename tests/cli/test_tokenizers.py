@@ -68,14 +68,14 @@ def test_the_vocabulary_is_in_the_checkpoint(run):
 
 
 def test_the_library_reads_the_run(run):
-    model = library.open_model(run)
-    assert library.score(model, b"the statement") > 0
-    assert len(library.complete(model, "The statement", 40, seed=1)) > 40
+    found = library.load(run)
+    assert found.score(b"the statement") > 0
+    assert len(found.complete("The statement", 40, seed=1)) > 40
 
 
 def test_bits_are_per_byte_and_not_per_token(run):
     summary = json.loads((run / "summary.json").read_text())
-    model = library.open_model(run)
+    model = library.load(run).model
     text, begin, end = rundir.open_run(run).validation()
     stretch, start = text.text(begin, end, context=model.context)
     nats = -float(model.score(stretch, torch.arange(start, len(stretch.tokens))).double().sum())

@@ -230,13 +230,13 @@ def test_a_device_that_is_not_there(refuse, sample, finished):
     for args in (("train", sample, *TRAIN), ("eval", finished), ("generate", finished)):
         assert "no CUDA GPU is visible" in refuse(*args, "--device", "cuda")
     with pytest.raises(DeviceError, match="no CUDA GPU is visible"):
-        lior.open_model(finished, device="cuda")
+        lior.load(finished, device="cuda")
 
 
 def test_the_device_of_a_model_is_chosen_as_on_the_command_line(finished):
-    assert lior.open_model(finished, device="auto").device == pick_device("auto")
+    assert lior.load(finished, device="auto").model.device == pick_device("auto")
     with pytest.raises(UsageError, match="device 'gpu': allowed is one of auto, cpu, cuda"):
-        lior.open_model(finished, device="gpu")
+        lior.load(finished, device="gpu")
 
 
 @pytest.mark.parametrize(

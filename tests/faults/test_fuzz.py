@@ -53,13 +53,13 @@ def test_a_variable_of_anything(key, value):
 
 @pytest.fixture(scope="module")
 def model(finished):
-    return lior.open_model(finished)
+    return lior.load(finished)
 
 
 @settings(max_examples=40, deadline=None)
 @given(prompt=st.binary(max_size=80) | st.text(max_size=40) | st.just("\0" * 50) | st.just("\udc80"))
 def test_a_prompt_of_anything(prompt, model):
-    assert isinstance(lior.complete(model, prompt, 2), str)
+    assert isinstance(model.complete(prompt, 2), str)
 
 
 def packed(name: bytes, numbers: bytes, words: bytes) -> bytes:
@@ -90,7 +90,7 @@ def test_a_reader_makes_room_as_it_goes(monkeypatch, finished):
 
     def read(room: int) -> list[float]:
         monkeypatch.setattr(online, "_ROOM", room)
-        reader = online.Follower(lior.open_model(finished), 40, document=9)
+        reader = online.Follower(lior.load(finished).model, 40, document=9)
         said = []
         for token in text:
             said.append(float(reader.predict().max()))

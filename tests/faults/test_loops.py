@@ -23,9 +23,9 @@ import torch
 from safetensors import torch as tensors_io
 from same_run import assert_same_run
 
-from lior import checkpoint, editing, rundir
+import lior
+from lior import checkpoint, rundir
 from lior.config import TrainConfig
-from lior.corpus import Source
 from lior.errors import LiorError, RunError
 from lior.evaluation import evaluate
 from lior.events import hookimpl
@@ -281,7 +281,8 @@ def test_a_run_of_an_earlier_format_is_not_gone_on_with(former):
 
 
 def test_a_run_of_an_earlier_format_can_be_changed(former):
-    run, loaded = rundir.RunDir.edit(former[0])
-    run.save_edited(editing.learn(loaded, [Source("later", b"What was learned later.")]), forgotten=False)
-    run.close()
-    assert rundir.open_run(former[0]).documents()[-1].name == "later"
+    run = lior.load(former[0])
+    run.learn({"later": "What was learned later."})
+    run.save()
+    assert lior.load(former[0]).documents() == run.documents()
+    assert run.documents()[-1].name == "later"

@@ -1,0 +1,120 @@
+"""``lior learn``, ``lior forget``, ``lior docs``: the documents of a run."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+
+from lior_cli.interrupts import import_torch
+from lior_cli.options import device_option
+from lior_cli.tables import echo_table
+
+if TYPE_CHECKING:
+    from lior.loaded import Document
+    from lior.run import Run
+
+LEFT = "what was fitted in training (geometry, mixer, weights of the patterns) stays as it was"
+
+_RUN = click.argument("run", type=click.Path(path_type=Path))
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+
+
+@click.command()
+@_RUN
+@click.argument("text", nargs=-1, required=True)
+@click.option("--name", help="What to call a single document, instead of its path.")
+@click.option("--field", default="text", show_default=True, help="Key of the text in JSON Lines.")
+@_JSON
+@device_option
+def learn(run: Path, text: tuple[str, ...], name: str | None, field: str, as_json: bool, device: str) -> None:
+    """Add documents to a trained run.
+
+    TEXT is as for `lior train`. The memories take it in at once; nothing is trained anew. RUN gets a new
+    version, and the former stays until that is complete.
+    """
+    opened = _open(run, device)
+    started = time.perf_counter()
+    learned = opened.learn(list(text), name=name, field=field)
+    seconds = time.perf_counter() - started
+    opened.save()
+    if as_json:
+        click.echo(json.dumps(_outcome(opened, "learned", learned, seconds)))
+        return
+    for document in learned:
+        click.echo(f"learned {document.name}: {_amount(document)}")
+    click.echo(f"{_rate(learned, seconds)}; {LEFT}; `lior forget {run} NAME` undoes it")
+
+
+@click.command()
+@_RUN
+@click.argument("name", nargs=-1, required=True)
+@_JSON
+@device_option
+def forget(run: Path, name: tuple[str, ...], as_json: bool, device: str) -> None:
+    """Take documents out of a run, exactly.
+
+    NAME is as `lior docs` shows it, or the end of its path. Afterwards the memories hold what they would hold
+    had they never seen the document, and no version of RUN holds its text.
+    """
+    opened = _open(run, device)
+    started = time.perf_counter()
+    forgotten = [opened.forget(each) for each in name]
+    seconds = time.perf_counter() - started
+    opened.save()
+    if as_json:
+        click.echo(json.dumps(_outcome(opened, "forgotten", forgotten, seconds)))
+        return
+    for document in forgotten:
+        click.echo(f"forgot {document.name}: {_amount(document)}")
+    click.echo(f"in {seconds:.2f} s; the memories are as if they had never seen it; {LEFT}")
+    if any(document.added is None for document in forgotten):
+        click.echo("it was part of the training: to have those fitted without it as well, train anew")
+
+
+@click.command()
+@_RUN
+@_JSON
+def docs(run: Path, as_json: bool) -> None:
+    """List the documents of a run: size, how much of each the memories hold, and when it was learned."""
+    opened = _open(run, "cpu")
+    documents = opened.documents()
+    if as_json:
+        click.echo(json.dumps([attrs.asdict(document) for document in documents]))
+        return
+    rows = [[d.name, f"{d.bytes:,}", _share(d), d.added or "in training"] for d in documents]
+    echo_table(["name", "bytes", "held", "learned"], rows)
+
+
+def _open(run: Path, device: str) -> Run:
+    import_torch()
+    from lior.run import load
+
+    return load(run, device=device)
+
+
+def _outcome(run: Run, what: str, documents: list[Document], seconds: float) -> dict[str, Any]:
+    return {
+        what: [attrs.asdict(document) for document in documents],
+        "seconds": seconds,
+        "documents": len(run.documents()),
+    }
+
+
+def _amount(document: Document) -> str:
+    return f"{document.bytes:,} bytes, {document.tokens:,} tokens"
+
+
+def _share(document: Document) -> str:
+    if document.held == document.tokens:
+        return "all"
+    return f"{100 * document.held / document.tokens:.0f} %, the rest is for validation"
+
+
+def _rate(documents: list[Document], seconds: float) -> str:
+    size = sum(document.bytes for document in documents)
+    return f"{size:,} bytes in {seconds:.2f} s ({size / max(seconds, 1e-9):,.0f} bytes/s)"

@@ -1,0 +1,201 @@
+"""``match``: what followed the longest past that the text and the context have in common.
+
+Counts need to see a context several times before they trust it; a match of
+twenty tokens is trusted at once. So this memory quotes: a sentence that was
+read a single time is gone on with, and the place it stands at is its source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from lior.counting import matching
+from lior.counting.matching import BREAK, Index
+from lior.counting.transcript import Passage, Transcript, passages
+from lior.errors import UsageError
+from lior.interfaces import Evidence, Items, Query, Scorer, State
+from lior.options import option
+from lior.states import Expected, check
+
+_LENGTHS = (1, 8, 10, 12, 16, 20, 24, 32)
+"""Lengths of a match at which the next value of the gate begins; 0 is no match."""
+_TRUST = (
+    (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.05, 0.05, 0.05), (0.15, 0.15, 0.05),
+    (0.15, 0.15, 0.0), (0.2, 0.3, 0.0), (0.5, 0.7, 0.1), (1.0, 1.0, 0.3),
+)  # fmt: skip
+"""Weight of the expert at these lengths, by agreement, times the option."""
+_AGREE = 3
+"""One place, several with the same next token, several with others."""
+
+
+@attrs.define(kw_only=True)
+class Match:
+    """The text itself, read at the latest places with the longest match."""
+
+    api_version: ClassVar[int] = 1
+    name: ClassVar[str] = "match"
+    needs_geometry: ClassVar[bool] = False
+
+    shortest: int = option(6, help="tokens that a match has at least", low=1, high=64)
+    longest: int = option(32, help="tokens that are compared at most", low=1, high=1024)
+    candidates: int = option(32, help="places that a read compares at most, the latest first", low=1)
+    smoothing: float = option(0.02, help="share of the uniform distribution", low=1e-6, high=0.5)
+
+    weight: float = option(1.0, help="weight of a long match before anything is learned", low=0.0, high=10.0)
+
+    _transcript: Transcript = attrs.field(init=False, repr=False, eq=False)
+    _staged: list[Passage] = attrs.field(factory=list, init=False, repr=False, eq=False)
+    _index: Index | None = attrs.field(default=None, init=False, repr=False, eq=False)
+    """``None`` when it must be made anew from the transcript."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.shortest > self.longest:
+            raise UsageError(f"shortest = {self.shortest}: at most longest, which is {self.longest}")
+        self._transcript = Transcript(self.longest)
+
+    @property
+    def context(self) -> int:
+        """As many tokens as are compared."""
+        return self.longest
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """One."""
+        return ("longest match",)
+
+    def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
+        """How long the match is, and whether the places agree."""
+        return (len(_LENGTHS) * _AGREE + 1,)
+
+    def trust(self, alphabet: int) -> tuple[Tensor, ...]:
+        """More for a longer match: most texts have none long enough to learn this from."""
+        return (torch.cat([torch.zeros(1), self.weight * torch.tensor(_TRUST).flatten()])[:, None],)
+
+    # --- writing ---
+
+    def stage(self, items: Items) -> None:
+        """Hold ``items`` until they are committed."""
+        self._staged += passages(items, self.longest)
+
+    def commit(self) -> int:
+        """Append the staged items to the text; what stands before others means a new index."""
+        staged, self._staged = self._staged, []
+        for passage in staged:
+            goes_on = self._goes_on(passage)
+            if not self._transcript.add(passage):
+                self._index = None
+            elif self._index is not None:
+                told = passage.tokens[passage.context :]
+                self._append(told if goes_on else np.concatenate([[BREAK], passage.tokens]))
+        return sum(p.end - p.begin for p in staged)
+
+    def _goes_on(self, new: Passage) -> bool:
+        last = self._transcript.passages[-1] if self._transcript.passages else None
+        return last is not None and (last.document, last.end) == (new.document, new.begin)
+
+    def _append(self, tokens: np.ndarray) -> None:
+        assert self._index is not None
+        index = matching.with_room(self._index, len(tokens), self.shortest)
+        begin = int(index.used[0])
+        index.tokens[begin : begin + len(tokens)] = tokens
+        index.used[0] += len(tokens)
+        matching.link(index, begin, self.shortest)
+        self._index = index
+
+    def _indexed(self) -> Index:
+        if self._index is None:
+            self._index = matching.empty(len(self._transcript) + 1024)
+            parts = [np.concatenate([[BREAK], p.tokens]) for p in self._transcript.passages]
+            if parts:
+                self._append(np.concatenate(parts))
+        return self._index
+
+    def discard(self) -> None:
+        """Drop the staged items."""
+        self._staged = []
+
+    def erase(self, items: Items) -> int:
+        """Take items out of the text.
+
+        Raises
+        ------
+        UsageError
+            When it does not hold them all; it is then left as it was.
+        """
+        gone = passages(items, self.longest)
+        kept = list(self._transcript.passages)
+        try:
+            for passage in gone:
+                self._transcript.remove(passage)
+        except UsageError:
+            self._transcript.passages = kept
+            raise
+        self._index = None
+        return sum(p.end - p.begin for p in gone)
+
+    def rewrite(self, items: Iterable[Items]) -> None:
+        """Hold exactly ``items``."""
+        fresh = Transcript(self.longest)
+        for piece in items:
+            for passage in passages(piece, self.longest):
+                fresh.add(passage)
+        self._staged, self._transcript, self._index = [], fresh, None
+
+    # --- reading ---
+
+    def attach(self, scorer: Scorer | None) -> None:
+        """Matches do not depend on the geometry."""
+
+    def read(self, query: Query, alphabet: Tensor) -> Evidence:
+        """The share of each token among the places with the longest match."""
+        places, lengths = self._matches(query)
+        tokens = torch.from_numpy(self._indexed().tokens[places].astype(np.int64))
+        column = torch.searchsorted(alphabet.cpu(), tokens).clamp(max=len(alphabet) - 1)
+        known = torch.from_numpy(places > 0) & (alphabet.cpu()[column] == tokens)
+        hits = torch.zeros(len(places), len(alphabet))
+        hits.scatter_add_(1, column, known.float())
+        total = hits.sum(1, keepdim=True)
+        p = torch.where(total > 0, hits / total.clamp(min=1), 1 / len(alphabet))
+        p = (1 - self.smoothing) * p + self.smoothing / len(alphabet)
+        agree = torch.where(total[:, 0] == 1, 0, torch.where(hits.amax(1) == total[:, 0], 1, 2))
+        bins = torch.searchsorted(torch.tensor(_LENGTHS), torch.from_numpy(lengths), right=True)
+        gate = torch.where((bins > 0) & (total[:, 0] > 0), (bins - 1) * _AGREE + agree + 1, 0)
+        return Evidence(p.log_()[:, None].to(alphabet.device), (gate.to(alphabet.device),))
+
+    def _matches(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
+        """Places in the index ``(B, candidates)``, 0 for none, and the length of their match ``(B,)``."""
+        tokens, depth = (part.cpu().numpy().astype(np.int64) for part in query.text[:2])
+        positions = query.positions.cpu().numpy()
+        places = np.zeros((len(positions), self.candidates), np.int64)
+        lengths = np.zeros(len(positions), np.int64)
+        matching.find(
+            self._indexed(), tokens, depth, positions, self.shortest, self.longest, self.candidates,
+            places, lengths,
+        )  # fmt: skip
+        return places, lengths
+
+    # --- state ---
+
+    def snapshot(self) -> State:
+        """The text."""
+        return self._transcript.snapshot()
+
+    def restore(self, snapshot: State) -> None:
+        """Become the memory of ``snapshot``.
+
+        Raises
+        ------
+        UsageError
+            When it is none; the memory is left as it was.
+        """
+        expected = {"passages": Expected("int64", (None, 4)), "tokens": Expected("int32", (None,))}
+        check(snapshot, expected, of="memory match")
+        transcript = Transcript(self.longest)
+        transcript.restore(snapshot["passages"].cpu(), snapshot["tokens"].cpu())
+        self._staged, self._transcript, self._index = [], transcript, None
