@@ -26,6 +26,7 @@ from lior.records import Features as Features
 from lior.records import Items as Items
 from lior.records import Query as Query
 from lior.records import Text as Text
+from lior.records import Trace as Trace
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -297,6 +298,14 @@ class AdaptiveMemory(MemoryBackend, Protocol):
 
     def clear(self) -> None:
         """Forget all items; what was learned stays."""
+
+
+@runtime_checkable
+class TraceableMemory(MemoryBackend, Protocol):
+    """A memory that can name the stored tokens behind a probability."""
+
+    def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
+        """Where the probabilities that :meth:`read` gives to ``tokens (B,)``, one a position, come from."""
 
 
 @runtime_checkable

@@ -73,3 +73,20 @@ class Features(NamedTuple):
         """The features of some of them."""
         here = None if self.resilience is None else self.resilience[index]
         return Features(self.f[index], self.norm[index], here)
+
+
+class Trace(NamedTuple):
+    """Stored tokens behind the probabilities that a memory gave to ``B`` tokens."""
+
+    row: Tensor
+    """Which of the tokens each place is behind, int64 ``(K,)``."""
+    expert: Tensor
+    """Of which expert's probability it is a share, int64 ``(K,)``."""
+    document: Tensor
+    """Number of the document of each place, int64 ``(K,)``."""
+    offset: Tensor
+    """How many tokens of the document precede it, int64 ``(K,)``."""
+    share: Tensor
+    """Its share of that probability, float64 ``(K,)``; those of a token and an expert sum to at most 1."""
+    stored: Tensor
+    """The share of all stored places together, listed or not, float64 ``(B, E)``."""

@@ -2,14 +2,16 @@ r"""A finished run as an object: complete, score, learn, forget, and say where w
 
 >>> import lior
 >>> notes = {f"note {i}": f"Note {i}: the meeting is in room {i}.\n" * 9 for i in range(9)}
->>> run = lior.train(documents=notes, memory="sdm", seed=1).run
->>> [document.bytes for document in run.learn({"plan": "The launch is on the fourth of May.\n" * 3})]
-[108]
->>> run.complete("The launch is on", 20, temperature=0)
-' the fourth of May.\n'
+>>> run = lior.train(documents=notes, memory="sdm,match", study={"passes": 0}).run
+>>> document = run.learn({"plan": "The launch of the great balloon is on the fourth of May."})
+>>> run.complete("The launch of the great balloon", 25, temperature=0)
+' is on the fourth of May.'
+>>> word = run.sources("The launch of the great balloon is on the", " fourth")[1]
+>>> word.sources[0].document, word.sources[0].line, word.sources[0].column
+('plan', 1, 43)
 >>> run.forget("plan").name
 'plan'
->>> "May" in run.complete("The launch is on", 20, temperature=0)
+>>> "May" in run.complete("The launch of the great balloon", 25, temperature=0)
 False
 """
 
@@ -31,6 +33,7 @@ from lior.evaluation import evaluate
 from lior.generation import generate
 from lior.loaded import Document, Loaded
 from lior.model import Model
+from lior.provenance import Explained, explain
 from lior.rundir import RunDir, open_version
 from lior.sampling import Sampling
 
@@ -74,6 +77,26 @@ class Run:
         one = corpus.build([Source("text", as_bytes(text))], self.model.tokenizer).to(self.model.device)
         return evaluate(self.model, one, 0, len(one)).bits_per_byte
 
+    def sources(
+        self, prompt: str | bytes, text: str | bytes, *, most: int = 5, words: bool = True
+    ) -> list[Explained]:
+        """Where the words of ``text``, or its tokens, would come from if the model said it after ``prompt``.
+
+        Parameters
+        ----------
+        most
+            Places of each that are listed, the weightiest first.
+
+        Returns
+        -------
+        list of Explained
+            One for each word, or token: its probability, the experts' weights, and the stored places behind
+            it with document, line and excerpt. The weights sum to the probability.
+        """
+        encode = self.model.tokenizer.encode
+        before, tokens = encode(as_bytes(prompt)).tolist(), encode(as_bytes(text)).tolist()
+        return explain(self._loaded, before, tokens, most=most, words=words)
+
     def learn(
         self, text: str | Path | Sequence[str] | Mapping[str, str | bytes], *, name: str | None = None,
         field: str = "text",
@@ -99,9 +122,7 @@ class Run:
         sources = _sources(text, field)
         if name is not None:
             if len(sources) != 1:
-                raise UsageError(
-                    f"name {name!r} is for one document, not for {len(sources)}; leave it out"
-                )
+                raise UsageError(f"name {name!r} is for one document, not for {len(sources)}; leave it out")
             sources = [Source(name, sources[0].data)]
         before = len(self._loaded.text.names)
         self._loaded = editing.learn(self._loaded, sources)

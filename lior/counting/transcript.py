@@ -144,6 +144,11 @@ class Transcript:
         after = Passage(p.document, gone.end, context, p.tokens[cut + size - context :])
         return [part for part in (before, after) if part.begin < part.end]
 
+    def standing(self, passage: Ints, at: Ints) -> tuple[Tensor, Tensor]:
+        """Document and place in it of the tokens ``at (K,)`` of the passages of those numbers ``(K,)``."""
+        table = np.array([[p.document, p.begin - p.context] for p in self.passages], np.int64).reshape(-1, 2)
+        return torch.from_numpy(table[passage, 0]), torch.from_numpy(table[passage, 1] + at)
+
     def snapshot(self) -> State:
         """The transcript as tensors."""
         table = [[p.document, p.begin, p.context, len(p.tokens)] for p in self.passages]

@@ -1,13 +1,25 @@
-"""Which options `sdm` can work with."""
+"""What `sdm` can work with: options, and what a snapshot of it holds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from lior.counting import addresses
-from lior.counting.layout import GATES, JOINT
+from lior.counting import addresses, layout
+from lior.counting.layout import GATES, JOINT, Learned, Plan
 from lior.errors import UsageError
+from lior.interfaces import State
+from lior.states import Expected
+
+SNAPSHOT = {
+    "passages": Expected("int64", (None, 4)),
+    "tokens": Expected("int32", (None,)),
+    "clock": Expected("int64", ()),
+    "addresses": Expected("int64", (None,)),
+    "sizes": Expected("int32", (None,)),
+    "counters": Expected("uint8", (None, 12)),
+}
+"""What a snapshot holds besides the learned numbers."""
 
 _RATES = ("weight_rate", "token_rate", "table_rate")
 
@@ -40,3 +52,27 @@ def check_options(sdm: Any, address_patterns: Sequence[str]) -> None:
     for group in sdm.joint:
         if len(group.split("|")) != JOINT:
             raise UsageError(f"joint: {group!r} are not {JOINT} patterns separated by |")
+
+
+def learned_in(snapshot: State, plan: Plan) -> dict[str, Learned]:
+    """The learned numbers of a snapshot, by what they are for.
+
+    Raises
+    ------
+    UsageError
+        When they are not of a memory with this ``plan``.
+    """
+    modes = {name.split(".")[0] for name in snapshot if "." in name}
+    found = {
+        mode: Learned(*(snapshot[f"{mode}.{k}"].cpu().numpy().copy() for k in Learned._fields))
+        for mode in sorted(modes)
+    }
+    for mode, learned in found.items():
+        fresh = layout.fresh(plan, learned.bias.size)
+        for name, own, wanted in zip(Learned._fields, learned, fresh, strict=True):
+            if own.shape != wanted.shape or own.dtype != wanted.dtype:
+                raise UsageError(
+                    f"memory sdm: {mode}.{name} is {own.dtype} {own.shape}, and with these options it is"
+                    f" {wanted.dtype} {wanted.shape}: the snapshot is of a memory with others"
+                )
+    return found

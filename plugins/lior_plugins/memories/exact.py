@@ -41,11 +41,30 @@ class Exact(ItemMemory):
     def _distributions(self, z: Tensor, alphabet: Tensor, store: Store, scorer: Scorer) -> Tensor:
         if self.probes:
             return self._near(z, alphabet, store, scorer)
+        runs, items = _runs(store.token, alphabet), self._all(store, scorer)
+        rows = [self._whole(part, alphabet, runs, items, scorer) for part in z.split(_QUERY_ROWS)]
+        return torch.cat(rows) if rows else z.new_empty(0, len(self.sharpness), len(alphabet))
+
+    def _all(self, store: Store, scorer: Scorer) -> Features:
         if self._features is None:
             self._features = scorer.features(store.z, query=False)
-        runs = _runs(store.token, alphabet)
-        rows = [self._whole(part, alphabet, runs, self._features, scorer) for part in z.split(_QUERY_ROWS)]
-        return torch.cat(rows) if rows else z.new_empty(0, len(self.sharpness), len(alphabet))
+        return self._features
+
+    def _weighed(self, z: Tensor, store: Store, scorer: Scorer) -> tuple[Tensor, Tensor]:
+        if not self.probes:
+            scores = scorer.scores(scorer.features(z, query=True), self._all(store, scorer))[0]
+            return torch.arange(len(scores), device=z.device), scores
+        cells = self._indexed(store, scorer)
+        visits = [(cells.position[items], scores[0]) for _, _, items, scores in cells.visits(z, self.probes)]
+        return torch.cat([items for items, _ in visits]), torch.cat([scores for _, scores in visits])
+
+    def _indexed(self, store: Store, scorer: Scorer) -> CellIndex:
+        if self._cells is None:
+            # The same items make the same cells, whenever they were written.
+            generator, numbers = Generator(store.z.device).manual_seed(0), torch.arange(len(store.z))
+            numbers = numbers.to(store.z.device)
+            self._cells = CellIndex.build(scorer, store.z, numbers, generator=generator)
+        return self._cells
 
     def _whole(
         self, z: Tensor, alphabet: Tensor, runs: list[_Run], items: Features, scorer: Scorer
@@ -67,19 +86,14 @@ class Exact(ItemMemory):
 
     def _near(self, z: Tensor, alphabet: Tensor, store: Store, scorer: Scorer) -> Tensor:
         """Distributions of queries from the items of the cells near each."""
-        if self._cells is None:
-            # The same items make the same cells, whenever they were written.
-            generator = Generator(z.device).manual_seed(0)
-            self._cells = CellIndex.build(
-                scorer, store.z, torch.arange(len(store.z), device=z.device), generator=generator
-            )
+        cells = self._indexed(store, scorer)
         hits = z.new_zeros(len(self.sharpness), len(z), len(alphabet))
         top = z.new_full((len(z), 1), -torch.inf)
         sharp = hits.new_tensor(self.sharpness)[:, None, None]
-        for rows, _, items, scores in self._cells.visits(z, self.probes):
+        for rows, _, items, scores in cells.visits(z, self.probes):
             higher = torch.maximum(top[rows], scores.amax(1, keepdim=True))
             weights = scores.sub_(higher).exp_()
-            tokens = store.token[self._cells.position[items]]
+            tokens = store.token[cells.position[items]]
             same = (tokens[:, None] == alphabet).to(weights)
             here = torch.stack([powered(weights, power) @ same for power in self.sharpness])
             decay = ((top[rows] - higher).exp() ** sharp).nan_to_num_()

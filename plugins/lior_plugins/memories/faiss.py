@@ -54,15 +54,24 @@ class Faiss(ItemMemory):
         self._features = self._index = None
 
     def _distributions(self, z: Tensor, alphabet: Tensor, store: Store, scorer: Scorer) -> Tensor:
+        features = self._all(store, scorer)
+        column = torch.searchsorted(alphabet, store.token).clamp(max=len(alphabet) - 1)
+        column[alphabet[column] != store.token] = len(alphabet)  # counted, then left out
+        rows = [self._near(part, column, len(alphabet), features, scorer) for part in z.split(_QUERY_ROWS)]
+        return torch.cat(rows) if rows else z.new_empty(0, len(self.sharpness), len(alphabet))
+
+    def _all(self, store: Store, scorer: Scorer) -> Features:
         if self._features is None:
             self._features = scorer.features(store.z, query=False)
             self._index = self._indexed(self._features.f)
-        column = torch.searchsorted(alphabet, store.token).clamp(max=len(alphabet) - 1)
-        column[alphabet[column] != store.token] = len(alphabet)  # counted, then left out
-        rows = [
-            self._near(part, column, len(alphabet), self._features, scorer) for part in z.split(_QUERY_ROWS)
-        ]
-        return torch.cat(rows) if rows else z.new_empty(0, len(self.sharpness), len(alphabet))
+        return self._features
+
+    def _weighed(self, z: Tensor, store: Store, scorer: Scorer) -> tuple[Tensor, Tensor]:
+        items, queries = self._all(store, scorer), scorer.features(z, query=True)
+        found = self._index.search(queries.f.cpu().numpy(), min(self.neighbours, len(items.f)))[1]
+        near = torch.from_numpy(found)[0].to(z.device)
+        near = near[near >= 0]
+        return near, scorer.scores(queries, items.rows(near))[0]
 
     def _indexed(self, f: Tensor) -> Any:
         faiss, points = _module(), f.cpu().numpy()

@@ -19,11 +19,13 @@ from torch import Tensor
 from lior.counting.addresses import mix
 from lior.counting.counters import MAX_VOCAB
 from lior.errors import UsageError
-from lior.interfaces import Evidence, Items, Query, Scorer, State
+from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
 from lior.options import option
 from lior.states import Expected, check
 
 _CONFIDENCE_BINS = 8
+_LISTED = 256
+"""Most places that a trace names for a token and an expert; they are the weightiest."""
 
 
 class Store(NamedTuple):
@@ -179,6 +181,42 @@ class ItemMemory(abc.ABC):
         gate = (top * _CONFIDENCE_BINS).long().clamp(max=_CONFIDENCE_BINS - 1)
         p = (1 - self.smoothing) * p + self.smoothing / len(alphabet)
         return Evidence(p.log_(), (gate,))
+
+    def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
+        """The items with the token, each with its share of the weight.
+
+        Raises
+        ------
+        UsageError
+            As :meth:`read`.
+        """
+        if self._scorer is None or query.z is None:
+            raise UsageError(f"memory {self.name!r} needs a geometry: attach a scorer and give Query.z")
+        store = self._store
+        stored = torch.zeros(len(tokens), len(self.sharpness), dtype=torch.float64)
+        nothing = torch.zeros(0, dtype=torch.int64)
+        places, shares = [torch.stack([nothing] * 4)], [nothing.double()]
+        for row, token in enumerate(tokens.tolist() if store is not None and len(store.token) else ()):
+            assert store is not None
+            items, scores = self._weighed(query.z[row : row + 1], store, self._scorer)
+            known = torch.isin(store.token[items], alphabet)
+            items, scores = items[known], scores[known].double()
+            same = store.token[items] == token
+            for level, power in enumerate(self.sharpness):
+                weight = torch.softmax(scores * power, 0)[same] * (1 - self.smoothing)
+                share = weight / (weight.sum() + self.smoothing / len(alphabet))
+                stored[row, level] = share.sum()
+                share, best = share.topk(min(_LISTED, len(share)))
+                at = store.at(items[same][best])
+                here = torch.full_like(at.offset, row), torch.full_like(at.offset, level)
+                places.append(torch.stack([*here, at.document, at.offset]).cpu())
+                shares.append(share.cpu())
+        question, expert, document, offset = torch.cat(places, 1)
+        return Trace(question, expert, document, offset, torch.cat(shares), stored)
+
+    @abc.abstractmethod
+    def _weighed(self, z: Tensor, store: Store, scorer: Scorer) -> tuple[Tensor, Tensor]:
+        """Numbers and scores of the items that a read of one query ``z (1, n)`` weighs, ``(K,)`` each."""
 
     @abc.abstractmethod
     def _distributions(self, z: Tensor, alphabet: Tensor, store: Store, scorer: Scorer) -> Tensor:

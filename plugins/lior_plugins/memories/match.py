@@ -19,7 +19,7 @@ from lior.counting import matching
 from lior.counting.matching import BREAK, Index
 from lior.counting.transcript import Passage, Transcript, passages
 from lior.errors import UsageError
-from lior.interfaces import Evidence, Items, Query, Scorer, State
+from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
 from lior.options import option
 from lior.states import Expected, check
 
@@ -167,6 +167,25 @@ class Match:
         bins = torch.searchsorted(torch.tensor(_LENGTHS), torch.from_numpy(lengths), right=True)
         gate = torch.where((bins > 0) & (total[:, 0] > 0), (bins - 1) * _AGREE + agree + 1, 0)
         return Evidence(p.log_()[:, None].to(alphabet.device), (gate.to(alphabet.device),))
+
+    def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
+        """The places with the longest match where the token stands; each has the same share."""
+        places, _ = self._matches(query)
+        found = torch.from_numpy(self._indexed().tokens[places].astype(np.int64))
+        same = torch.from_numpy(places > 0) & (found == tokens.cpu()[:, None])
+        counted = torch.isin(found, alphabet.cpu()) & torch.from_numpy(places > 0)
+        p = (1 - self.smoothing) * same.sum(1) / counted.sum(1).clamp(min=1)
+        stored = torch.where(p > 0, p / (p + self.smoothing / len(alphabet)), 0.0).double()
+        row, column = same.nonzero().unbind(1)
+        document, offset = self._standing(places[row.numpy(), column.numpy()])
+        share = stored[row] / same.sum(1)[row]
+        return Trace(row, torch.zeros_like(row), document, offset, share, stored[:, None])
+
+    def _standing(self, places: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Document and offset of places in the index, which are laid out passage by passage."""
+        begins = np.cumsum([1, *(len(p.tokens) + 1 for p in self._transcript.passages)])
+        which = np.searchsorted(begins, places, side="right") - 1
+        return self._transcript.standing(which, places - begins[which] - 1)
 
     def _matches(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
         """Places in the index ``(B, candidates)``, 0 for none, and the length of their match ``(B,)``."""

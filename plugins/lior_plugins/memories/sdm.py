@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lior.counting import addresses, layout, locations
+from lior.counting import addresses, layout, locations, tracing
 from lior.counting.batched import Batched, fits
 from lior.counting.engine import AHEAD, NO_STEP, Engine, Read, Schedule, Sets
 from lior.counting.fields import REACH
@@ -27,10 +27,10 @@ from lior.counting.layout import TRAIL, WIDEST, Learned, Plan
 from lior.counting.locations import Packed
 from lior.counting.transcript import Passage, Transcript, passages
 from lior.errors import UsageError
-from lior.interfaces import Evidence, Items, Query, Scorer, State
+from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
 from lior.options import option
-from lior.states import Expected, check
-from lior_plugins.memories.checks import check_options
+from lior.states import check
+from lior_plugins.memories.checks import SNAPSHOT, check_options, learned_in
 from lior_plugins.memories.patterns import JOINTS, ORDERS, PAST_DEFAULTS, PATTERNS
 
 
@@ -235,7 +235,11 @@ class Sdm:
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
         """The mixture's distribution."""
-        return self._read(query, alphabet, "static" if "static" in self._learned else "online", ahead=AHEAD)
+        return self._read(query, alphabet, self._reading(), ahead=AHEAD)
+
+    def _reading(self) -> str:
+        """What the learned numbers are for that a read uses."""
+        return next(mode for mode in reversed(_MODES) if mode in self._learned)
 
     def peek(self, query: Query, alphabet: Tensor, *, ahead: int) -> Evidence:
         """What :meth:`study` with ``write`` will say of a position behind ``ahead`` tokens of its window."""
@@ -244,13 +248,33 @@ class Sdm:
     def _read(self, query: Query, alphabet: Tensor, mode: str, *, ahead: int) -> Evidence:
         self._take_path(alphabet.device, alphabet)
         self._widen(alphabet)
-        sets = self._enter("strange" if mode == "static" and "strange" in self._learned else mode)
+        sets = self._enter(mode)
         tokens, depth = query.text.tokens.cpu().numpy(), query.text.depth.cpu().numpy()
         found = self._engine.read(
             tokens.astype(np.int64), depth.astype(np.int64), query.positions.cpu().numpy(),
             alphabet.cpu().numpy(), sets, ahead=ahead, cell=self._cells(query.cell),
         )  # fmt: skip
         return _evidence([found], alphabet)
+
+    def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
+        """The places that wrote the counters which speak for the token; see :mod:`lior.counting.tracing`."""
+        self._widen(alphabet)
+        sets = self._enter(self._reading())
+        held = self._engine
+        if isinstance(held, Batched):
+            held = Engine(held.plan, self._address_patterns, window=1, budget=0)
+            held.hold(self._engine.store, self._engine.clock)
+        text, depth, places, targets, known = (
+            part.cpu().numpy().astype(np.int64)
+            for part in (query.text.tokens, query.text.depth, query.positions, tokens, alphabet)
+        )
+        found = tracing.trace(
+            held, text, depth, places, targets, known, sets, [p.piece() for p in self._transcript.passages],
+            cell=self._cells(query.cell),
+        )  # fmt: skip
+        row, share, stored = (torch.from_numpy(part) for part in (found.row, found.share, found.stored))
+        document, offset = self._transcript.standing(found.piece, found.at)
+        return Trace(row, torch.zeros_like(row), document, offset, share, stored[:, None])
 
     def study(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
         """Read ``items``, each window before it is learned.
@@ -328,8 +352,8 @@ class Sdm:
         UsageError
             When it is no snapshot of a memory with these options; the memory is left as it was.
         """
-        check(snapshot, _SNAPSHOT, of="memory sdm")
-        learned = self._learned_in(snapshot)
+        check(snapshot, SNAPSHOT, of="memory sdm")
+        learned = learned_in(snapshot, self._engine.plan)
         store = locations.unpack(Packed(*(snapshot[k].cpu().numpy() for k in Packed._fields)))
         transcript = Transcript(REACH)
         transcript.restore(snapshot["passages"].cpu(), snapshot["tokens"].cpu())
@@ -339,31 +363,7 @@ class Sdm:
         self._staged, self._transcript, self._learned = [], transcript, learned
         self._engine.hold(store, clock)
 
-    def _learned_in(self, snapshot: State) -> dict[str, Learned]:
-        modes = {name.split(".")[0] for name in snapshot if "." in name}
-        found = {
-            mode: Learned(*(snapshot[f"{mode}.{k}"].cpu().numpy().copy() for k in Learned._fields))
-            for mode in sorted(modes)
-        }
-        for mode, learned in found.items():
-            fresh = layout.fresh(self._engine.plan, learned.bias.size)
-            for name, own, wanted in zip(Learned._fields, learned, fresh, strict=True):
-                if own.shape != wanted.shape or own.dtype != wanted.dtype:
-                    raise UsageError(
-                        f"memory sdm: {mode}.{name} is {own.dtype} {own.shape}, and with these options it is"
-                        f" {wanted.dtype} {wanted.shape}: the snapshot is of a memory with others"
-                    )
-        return found
 
-
-_SNAPSHOT = {
-    "passages": Expected("int64", (None, 4)),
-    "tokens": Expected("int32", (None,)),
-    "clock": Expected("int64", ()),
-    "addresses": Expected("int64", (None,)),
-    "sizes": Expected("int32", (None,)),
-    "counters": Expected("uint8", (None, 12)),
-}
 _MODES = ("online", "static", "strange")
 """What numbers are learned for: a memory that grows, one that stands still, and that on strange text."""
 _SURE_BINS = 8
