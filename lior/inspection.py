@@ -134,6 +134,8 @@ class Inspection:
     text: Texts
     files: dict[str, int]
     """Path within the run -> bytes."""
+    verified: tuple[str, ...]
+    """Files of the checkpoint whose checksums were compared when it was loaded."""
     invariants: tuple[Invariant, ...]
 
 
@@ -149,6 +151,7 @@ def inspect(run: Path, loaded: Loaded) -> Inspection:
         metric=metric_of(model),
         text=texts(loaded),
         files={str(p.relative_to(run)): p.stat().st_size for p in sorted(run.rglob("*")) if p.is_file()},
+        verified=tuple(loaded.manifest["files"]),
         invariants=tuple(invariants(loaded, snapshots)),
     )
 
@@ -276,7 +279,7 @@ def metric_of(model: Model) -> Metric | None:
 
 
 def invariants(loaded: Loaded, snapshots: Mapping[str, State]) -> Iterator[Invariant]:
-    """What must hold of any run, measured now; costs and probabilities on a sample that is always the same."""
+    """What must hold of any run, measured now; costs and probabilities on a sample, always the same."""
     model = loaded.model
     state = {**model.state, **model.weights, **({} if model.cells is None else {"cells": model.cells})}
     tensors = [*state.values(), *(v for snapshot in snapshots.values() for v in snapshot.values())]
@@ -345,7 +348,7 @@ def spread(total: int, count: int) -> Tensor:
 
 
 def stored(loaded: Loaded, count: int) -> tuple[Tensor, Tensor]:
-    """Coordinates ``(N, n)`` of up to ``count`` contexts that the memories hold, and the tokens there ``(N,)``.
+    """Coordinates ``(N, n)`` of up to ``count`` contexts in the memories, and the tokens there ``(N,)``.
 
     The contexts are spread over all of the text that is held. The model must have a geometry.
     """

@@ -1,0 +1,105 @@
+"""``lior inspect``: what a run is made of, how large it is, and whether what must hold of it holds."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lior_cli.interrupts import import_torch
+from lior_cli.options import RunPath, device_option
+from lior_cli.tables import echo_table
+
+if TYPE_CHECKING:
+    from lior.inspection import Held, Inspection
+
+
+@click.command()
+@click.argument("run", type=RunPath())
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@device_option
+@click.pass_context
+def inspect(ctx: click.Context, run: Path, as_json: bool, device: str) -> None:
+    """Show what a run is made of, and check it.
+
+    Prints components, sizes, memory and metric, and measures now what must hold of every run, such
+    as costs not below 0. The exit code is 1 when something does not hold.
+    """
+    import_torch()
+    from lior import inspection, rundir
+    from lior.device import pick_device
+
+    found = inspection.inspect(run, rundir.open_run(run, device=pick_device(device)))
+    if as_json:
+        click.echo(json.dumps(_summary(run, found)))
+    else:
+        _report(found)
+    if broken := [each.name for each in found.invariants if not each.holds]:
+        click.echo(f"lior: error: does not hold: {'; '.join(broken)}", err=True)
+        ctx.exit(1)
+
+
+def _summary(run: Path, found: Inspection) -> dict[str, Any]:
+    """The object that ``--json`` prints: the fields of :class:`lior.inspection.Inspection`."""
+    import attrs
+
+    summary = {"run": str(run), **attrs.asdict(found)}
+    for entry, held in zip(summary["memory"], found.memory, strict=True):
+        entry["fill"] = held.fill
+    for entry, invariant in zip(summary["invariants"], found.invariants, strict=True):
+        entry["holds"] = invariant.holds
+        entry["value"] = _finite(invariant.value)
+    if found.metric:
+        summary["metric"]["condition"] = _finite(found.metric.condition)
+    return summary
+
+
+def _finite(value: float) -> float | None:
+    """What JSON can hold."""
+    return value if math.isfinite(value) else None
+
+
+def _report(found: Inspection) -> None:
+    _section("components", ["kind", "name", "distribution", "version"],
+             [[c.kind, c.name, c.distribution, c.version] for c in found.components])  # fmt: skip
+    changed = [[c.name, key, json.dumps(value)] for c in found.components for key, value in c.changed.items()]
+    if changed:
+        _section("options other than the defaults", ["component", "option", "value"], changed)
+    _section("numbers", ["part", "learned", "statistics"],
+             [[n.part, f"{n.learned:,}", f"{n.statistics:,}"] for n in found.numbers])  # fmt: skip
+    _section("memory", ["name", "experts", "items", "size", "fill"],
+             [[m.name, f"{m.experts}", f"{m.items:,} {m.of}", _size(m.bytes), _fill(m)]
+              for m in found.memory])  # fmt: skip
+    if metric := found.metric:
+        _section("metric", ["dimension", "effective rank", "condition number", "eigenvalues", "beta"],
+                 [[f"{metric.dimension}", f"{metric.effective_rank:.2f}", f"{metric.condition:.4g}",
+                   f"{metric.least:.4g} to {metric.greatest:.4g}", f"{metric.beta:.4g}"]])  # fmt: skip
+    text = found.text
+    _section("text", ["documents", "bytes", "tokens", "in memory", "token ids in use"],
+             [[f"{text.documents:,}", f"{text.bytes:,}", f"{text.tokens:,}", f"{text.held:,}",
+               f"{text.alphabet:,} of {text.vocabulary:,}"]])  # fmt: skip
+    files = {**found.files, "all": sum(found.files.values())}
+    _section("files", ["path", "size"], [[name, _size(size)] for name, size in files.items()])
+    click.echo(f"Checksums verified on loading: {', '.join(found.verified)}.\n")
+    _section("invariants", ["", "measured", "must be", ""],
+             [[i.name, f"{i.value:.3g}", f"{i.relation} {i.bound:g}", "holds" if i.holds else "BROKEN"]
+              for i in found.invariants])  # fmt: skip
+
+
+def _section(title: str, headers: list[str], rows: list[list[str]]) -> None:
+    click.secho(f"{title}:", bold=True)
+    echo_table(headers, rows)
+    click.echo()
+
+
+def _fill(memory: Held) -> str:
+    if memory.fill is not None:
+        return f"{memory.fill:.1%} of {memory.capacity:,}"
+    return f"at most {_size(memory.budget)} of items" if memory.budget else "no limit"
+
+
+def _size(size: int) -> str:
+    return f"{size:,} B" if size < 1 << 20 else f"{size / 2**20:,.1f} MiB"

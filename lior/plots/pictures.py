@@ -1,0 +1,264 @@
+"""The pictures of a run, each worked out from what the run is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior import rundir, steps
+from lior.errors import RunError
+from lior.inspection import angles, effective_rank, metric_form, spectrum, stored
+from lior.loaded import Loaded
+from lior.manifest import read_manifest
+from lior.model import Model
+from lior.plots import learning, scoring
+from lior.plots.classes import CLASSES, classes_of
+from lior.plots.panels import Curve, Heat, Histogram, LeftOut, Lines, Panel, Picture, Points, spans_decades
+from lior.plots.scoring import Tick
+from lior.states import sub
+
+_BINS, _POINTS, _ROWS = 30, 2000, 4096
+
+
+@attrs.frozen(kw_only=True)
+class Source:
+    """What pictures are made from."""
+
+    run: Path
+    loaded: Loaded | None
+    """``None`` while training is not over."""
+    sample: int
+    """Contexts that are looked at."""
+    tick: Tick
+
+    @property
+    def finished(self) -> Loaded:
+        """The run, if it can predict."""
+        if self.loaded is None:
+            raise LeftOut(f"training did not finish; `lior train --resume {self.run}` goes on with it")
+        return self.loaded
+
+    @property
+    def title(self) -> str:
+        """The run's name, short and printable."""
+        name = "".join(c if c.isprintable() else "?" for c in str(self.run))
+        return name if len(name) <= 48 else "…" + name[-47:]
+
+
+def open_source(
+    run: Path, *, sample: int, tick: Tick = lambda done, of: None, device: torch.device | str = "cpu"
+) -> Source:
+    """The run at ``run``; one whose training is not over has no more than its telemetry.
+
+    Raises
+    ------
+    RunError
+        When it is no run, or damaged.
+    """
+    loaded = None if _in_training(run) else rundir.open_run(run, device=device)
+    return Source(run=run, loaded=loaded, sample=sample, tick=tick)
+
+
+def _in_training(run: Path) -> bool:
+    places = steps.listed(run)
+    if not places:
+        return (run / "metrics.jsonl").is_file()
+    with contextlib.suppress(RunError):
+        return read_manifest(places[0])["training"] is not None
+    return False
+
+
+@torch.no_grad()
+def picture(name: str, source: Source) -> Picture:
+    """One of :data:`lior.plots.PICTURES`.
+
+    Raises
+    ------
+    LeftOut
+        When the run has nothing to show there.
+    """
+    what, panels = _BUILDERS[name](source)
+    return Picture(name=name, title=f"{source.title}: {what}", panels=panels)
+
+
+_Built = tuple[str, list[Panel]]
+"""What is shown, and the panels."""
+
+
+def _curves(source: Source) -> _Built:
+    return "cost while training", [*learning.panels(source.run)]
+
+
+def _positions(source: Source) -> _Built:
+    scored = scoring.score(source.finished, source.sample, source.tick)
+    what = f"cost of {len(scored.nats):,} of {scored.total:,} tokens of the validation text"
+    return what, [*scoring.panels(scored)]
+
+
+# --- the geometry ---
+
+
+def _spectrum(source: Source) -> _Built:
+    form = metric_form(source.finished.model)
+    if form is None:
+        raise LeftOut("the run has no geometry")
+    values = spectrum(form)
+    parts = {"g": values}
+    if len(form.d):
+        parts["g without its low-rank part"] = (form.omega2 * form.lam).sort(descending=True).values
+    found = [value for part in parts.values() for value in part.tolist()]
+    panel = Lines(
+        title=f"effective rank {effective_rank(values):.1f} of {len(values)}, "
+        f"condition number {float(values[0] / values[-1]):.3g}",
+        x_label="number of the eigenvalue, by size",
+        y_label="eigenvalue",
+        curves=[
+            Curve(name=name, x=[*range(1, len(part) + 1)], y=part.tolist()) for name, part in parts.items()
+        ],
+        log_y=spans_decades(found),
+        dots=True,
+    )
+    return "spectrum of the metric g", [panel]
+
+
+def _angles(source: Source) -> _Built:
+    form = metric_form(source.finished.model)
+    if form is None:
+        raise LeftOut("the run has no geometry")
+    if form.q is None:
+        raise LeftOut("the frame of the run does not rotate, so it has no angles")
+    turned = angles(form.q).tolist()
+    panel = Lines(
+        title=f"{len(turned)} planes that Q turns in themselves",
+        x_label="number of the plane, by angle",
+        y_label="angle in degrees",
+        curves=[Curve(name="angles", x=[*range(1, len(turned) + 1)], y=turned)],
+        dots=True,
+    )
+    return "angles of the metric's rotation Q", [panel]
+
+
+def _resilience(source: Source) -> _Built:
+    z, _ = _stored(source.finished, source.sample)
+    model = source.finished.model
+    geometry = model.geometry
+    assert geometry is not None
+    form, medium = geometry.frame.form(sub(model.state, "frame")), sub(model.state, "rsource")
+    r = torch.cat([geometry.rsource.resilience(medium, part, form) for part in z.split(_ROWS)]).double().cpu()
+    log = spans_decades([float(r.min()), float(r.max())])
+    counts, edges = _histogram(r.log10() if log else r)
+    quantiles = r.quantile(r.new_tensor([0.05, 0.5, 0.95])).tolist()
+    panel = Histogram(
+        title=f"at {len(r):,} stored contexts",
+        x_label="resilience R, the factor of every cost",
+        y_label="contexts",
+        edges=[10**e for e in edges] if log else edges,
+        counts=counts,
+        levels=dict(zip(("5 %", "median", "95 %"), quantiles, strict=True)),
+        log_x=log,
+    )
+    return "resilience over the memory", [panel]
+
+
+def _histogram(values: Tensor) -> tuple[list[int], list[float]]:
+    lo, hi = float(values.min()), float(values.max())
+    if hi - lo < 1e-6 * max(abs(lo), abs(hi), 1e-6):  # all the same but for rounding
+        lo, hi = lo - 0.5 * abs(lo) - 1e-6, hi + 0.5 * abs(hi) + 1e-6
+    counts, edges = torch.histogram(values, _BINS, range=(lo, hi))
+    return counts.long().tolist(), edges.tolist()
+
+
+def _coordinates(source: Source) -> _Built:
+    loaded = source.finished
+    z, tokens = _stored(loaded, min(source.sample, _POINTS))
+    assert loaded.model.geometry is not None
+    y = z.double() @ loaded.model.geometry.scorer(loaded.model.state).root.double().T
+    flat, shares = principal(y)
+    panel = Points(
+        title=f"{len(z):,} stored contexts, by class of the token that follows",
+        x_label=f"first principal axis of A z ({shares[0]:.1%} of the variance)",
+        y_label=f"second ({shares[1]:.1%})",
+        classes=CLASSES,
+        x=flat[:, 0].tolist(),
+        y=flat[:, 1].tolist(),
+        of=classes_of(tokens, loaded.model.tokenizer).tolist(),
+    )
+    return "coordinates in the metric", [panel]
+
+
+def principal(y: Tensor) -> tuple[Tensor, tuple[float, float]]:
+    """The two principal components ``(N, 2)`` of ``y (N, m)``, and their shares of the variance.
+
+    The largest entry of each axis is positive, so that the same points give the same picture.
+    """
+    centred = y - y.mean(0)
+    variances, axes = torch.linalg.eigh(centred.mT @ centred)
+    axes = axes[:, -2:].flip(1)
+    axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
+    shares = (variances.clamp(min=0) / variances.sum().clamp(min=1e-300)).tolist()
+    return centred @ axes, (shares[-1], shares[-2])
+
+
+def _stored(loaded: Loaded, count: int) -> tuple[Tensor, Tensor]:
+    if loaded.model.geometry is None:
+        raise LeftOut("the run has no geometry")
+    z, tokens = stored(loaded, count)
+    if not len(z):
+        raise LeftOut("the memories hold nothing")
+    return z, tokens
+
+
+# --- the mixer ---
+
+
+def _weights(source: Source) -> _Built:
+    model = source.finished.model
+    if len(model.experts) == 1:
+        raise LeftOut(f"the mixer has one expert ({model.experts[0]}), so there is nothing to weigh")
+    panels = [
+        Heat(
+            title=title,
+            x_label=label,
+            unit="weight",
+            rows=model.experts,
+            values=model.weights[table].T.tolist(),
+        )
+        for table, title, label in _tables(model)
+    ]
+    return "the mixer's weights, each the sum of one column a table", [*panels]
+
+
+def _tables(model: Model) -> list[tuple[str, str, str]]:
+    """Name, title and label of the axis of each table of the mixer."""
+    gates = [
+        (name, number, len(sizes))
+        for name, memory in model.memories.items()
+        for sizes in [memory.gate_sizes(model.tokenizer.vocab)]
+        for number in range(1, len(sizes) + 1)
+    ]
+    tables = [
+        (
+            f"gate{i}",
+            f"gate {number} of {count} of memory {name}" if count > 1 else f"gate of memory {name}",
+            "value of the gate",
+        )
+        for i, (name, number, count) in enumerate(gates)
+    ]
+    tables = [*tables, ("cells", "cells of the geometry: columns are mixed by distance", "cell")]
+    return [table for table in tables if table[0] in model.weights] or [("gate0", "no gate", "")]
+
+
+_BUILDERS: dict[str, Callable[[Source], _Built]] = {
+    "curves": _curves,
+    "positions": _positions,
+    "spectrum": _spectrum,
+    "angles": _angles,
+    "resilience": _resilience,
+    "weights": _weights,
+    "coordinates": _coordinates,
+}

@@ -1,0 +1,116 @@
+"""`lior inspect`: tables or JSON of what a run is, and an exit code that says whether it is sound."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from lior import steps
+from lior.manifest import digest, fingerprint
+
+KEYS = {"run", "components", "numbers", "memory", "metric", "text", "files", "verified", "invariants"}
+
+
+def miscount(run: Path) -> None:
+    """Have the run say that it took in a token more than it did, with all checksums right."""
+    place = steps.listed(run)[0]
+    tensors = load_file(place / "model.safetensors")
+    tensors["token_counts"][101] += 1
+    save_file(tensors, place / "model.safetensors")
+    manifest = json.loads((place / "manifest.json").read_text())
+    del manifest["sha256"]
+    manifest["files"]["model.safetensors"] = fingerprint(place / "model.safetensors")
+    (place / "manifest.json").write_text(json.dumps(manifest | {"sha256": digest(manifest)}))
+
+
+def test_a_sound_run(command, finished):
+    result = command("inspect", finished)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.isascii()
+    sections = [line for line in result.out.splitlines() if line.endswith(":")]
+    assert sections == [
+        f"{name}:"
+        for name in (
+            "components", "options other than the defaults", "numbers", "memory", "metric", "text", "files",
+            "invariants",
+        )
+    ]  # fmt: skip
+    assert "\nexact  3        256 z" in result.out
+    assert "100.0% of 256" in result.out
+    assert "\nChecksums verified on loading: model.safetensors, text.safetensors.\n" in result.out
+    assert "BROKEN" not in result.out
+    assert result.out.count(" holds\n") == 7
+
+
+def test_json_has_the_documented_keys(command, finished):
+    result = command("inspect", finished, "--json")
+    assert result.code == 0
+    assert result.out.count("\n") == 1
+    found = json.loads(result.out)
+    assert set(found) == KEYS
+    assert found["run"] == str(finished)
+    assert {part["kind"] for part in found["components"]} == {
+        "tokenizer", "encoder", "frame", "rsource", "product", "memory",
+    }  # fmt: skip
+    assert all(part["distribution"] == "lior" and part["version"] for part in found["components"])
+    assert found["memory"][1]["fill"] == 1.0
+    assert found["metric"]["condition"] >= 1
+    assert found["files"]["summary.json"] == (finished / "summary.json").stat().st_size
+    assert [set(each) for each in found["invariants"]] == 7 * [
+        {"name", "value", "relation", "bound", "holds"}
+    ]
+
+
+def test_what_does_not_hold_is_named_and_the_code_is_1(command, finished, tmp_path):
+    run = Path(shutil.copytree(finished, tmp_path / "r"))
+    miscount(run)
+    result = command("inspect", run)
+    assert result.code == 1
+    assert result.err == "lior: error: does not hold: tokens counted but not held, or held but not counted\n"
+    assert result.out.count("BROKEN") == 1
+    result = command("inspect", run, "--json")
+    assert result.code == 1
+    assert [each["value"] for each in json.loads(result.out)["invariants"] if not each["holds"]] == [1]
+
+
+def test_a_run_without_geometry(command, sample, tmp_path):
+    out = tmp_path / "counts"
+    assert command("train", sample, "--config", "fast", "--out", out, "--quiet").code == 0
+    result = command("inspect", out)
+    assert (result.code, result.err) == (0, "")
+    assert "\nmetric:" not in result.out
+    assert json.loads(command("inspect", out, "--json").out)["metric"] is None
+
+
+@pytest.mark.parametrize("name", ["nowhere", "sample.txt"])
+def test_what_is_no_run_is_refused_in_one_line(command, tmp_path, name):
+    (tmp_path / "work" / "sample.txt").write_text("text")
+    result = command("inspect", name)
+    assert result.code == 1
+    assert result.out == ""
+    assert result.err.startswith(f"lior: error: {name}: ")
+    assert result.err.count("\n") == 1
+
+
+def test_damage_is_refused(command, finished, tmp_path):
+    run = Path(shutil.copytree(finished, tmp_path / "r"))
+    path = steps.listed(run)[0] / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    result = command("inspect", run)
+    assert result.code == 1
+    assert "checksum does not match" in result.err
+
+
+@pytest.mark.parametrize("name", ["inspect", "plot"])
+def test_help_imports_nothing_heavy(name):
+    code = (
+        f"import sys; from lior_cli.main import main; code = main(['{name}', '--help']);"
+        "sys.exit(code or ' '.join({'torch', 'numpy', 'matplotlib'} & sys.modules.keys()) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

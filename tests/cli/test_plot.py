@@ -1,0 +1,313 @@
+"""`lior plot`: pictures whose numbers are those of the run, as files, as sketches and as JSON."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from lior import rundir
+from lior.errors import Stopped
+from lior.inspection import metric_of
+from lior.plots import PICTURES
+from lior.plots.panels import Bars, Curve, Heat, Histogram, Lines, Picture, Points
+from lior.plots.sketch import carries_blocks, sketch
+
+FOUND = [name for name in PICTURES if name != "angles"]
+"""What the finished run has numbers for: its frame does not rotate."""
+NO_ANGLES = "left out: angles: the frame of the run does not rotate, so it has no angles\n"
+
+
+@pytest.fixture
+def run(finished, tmp_path) -> Path:
+    """A finished run to be changed."""
+    return Path(shutil.copytree(finished, tmp_path / "r"))
+
+
+@pytest.fixture
+def numbers(command, finished):
+    """The panels of one picture of the finished run."""
+
+    def ask(name: str, *args: object) -> list[dict]:
+        result = command("plot", finished, "--only", name, "--json", "--quiet", *args)
+        assert (result.code, result.err) == (0, "")
+        return json.loads(result.out)["pictures"][name]["panels"]
+
+    return ask
+
+
+# --- what is written and printed ---
+
+
+def test_files_beside_the_run_and_a_path_and_a_sketch_of_each(command, run):
+    result = command("plot", run, "--sample", 200, "--quiet")
+    assert (result.code, result.err) == (0, NO_ANGLES)
+    paths = [Path(line) for line in result.out.splitlines() if line.endswith(".png")]
+    assert paths == [run / "plots" / f"{name}.png" for name in FOUND]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+    assert sorted(p.name for p in (run / "plots").iterdir()) == sorted(path.name for path in paths)
+    assert result.out.count("⠁") > 0
+    assert command("eval", run, "--quiet").code == 0, "the run is as it was"
+
+
+def test_both_formats_in_another_folder_and_the_same_again(command, finished, tmp_path):
+    out = tmp_path / "a" / "b"
+    args = ("plot", finished, "--only", "spectrum,weights", "--format", "both", "--out", out, "--quiet")
+    assert command(*args).code == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert set(before) == {"spectrum.png", "spectrum.svg", "weights.png", "weights.svg"}
+    assert before["weights.svg"].startswith(b"<?xml")
+    assert command(*args).code == 0
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_text_alone_needs_no_matplotlib_and_writes_nothing(command, run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    result = command("plot", run, "--sample", 200, "--quiet", "--text")
+    assert (result.code, result.err) == (0, NO_ANGLES)
+    assert not (run / "plots").exists()
+    result = command("plot", run, "--sample", 200)
+    assert result.code == 1
+    assert "pip install 'lior[plots]'" in result.err
+    assert result.err.count("\n") == 1
+    assert result.out == ""
+
+
+def test_a_stream_that_carries_ascii_only_gets_that(lior, finished):
+    result = lior("plot", str(finished), "--sample", "200", "--text", "--quiet", PYTHONIOENCODING="ascii")
+    assert result.returncode == 0
+    assert result.stdout.isascii()
+    assert "retrieval x1" in result.stdout
+    assert "#####" in result.stdout
+
+
+def test_progress_is_on_standard_error(command, finished):
+    result = command("plot", finished, "--only", "positions", "--sample", 256, "--text")
+    assert result.err == "score: scoring 256 tokens\n" + result.err.splitlines()[1] + "\n"
+    assert result.err.splitlines()[1].startswith("score: 256/256 (100 %)")
+
+
+# --- the numbers ---
+
+
+def test_curves_end_where_the_summary_does(numbers, finished):
+    summary = json.loads((finished / "summary.json").read_text())
+    panels = numbers("curves")
+    assert [panel["title"].split(":")[0] for panel in panels] == ["geometry", "memory", "mixer", "validate"]
+    last = panels[-1]
+    assert last["curves"][0]["y"][-1] == pytest.approx(summary["val_bits_per_byte"])
+    assert last["levels"]["4-gram"] == pytest.approx(summary["baseline"]["order4"])
+    assert [curve["name"] for curve in panels[1]["curves"]] == ["memory, part 1", "memory, part 2"]
+
+
+def test_positions_add_up_to_the_score_of_the_run(numbers, finished):
+    summary = json.loads((finished / "summary.json").read_text())
+    along, by_class = numbers("positions", "--sample", 10_000)
+    assert along["levels"]["all of it"] == pytest.approx(summary["val_bits_per_byte"], rel=1e-5)
+    [curve] = along["curves"]
+    assert sum(curve["y"]) / len(curve["y"]) == pytest.approx(summary["val_bits_per_byte"], rel=1e-5)
+    assert 0 < min(curve["error"]) < max(curve["error"]) < 1
+    text = rundir.open_run(finished).text.tokens[-1200:].tolist()
+    lower = sum(chr(byte).islower() for byte in text) / len(text)
+    assert f"({lower:.1%} of bytes" in by_class["notes"][by_class["names"].index("lower case")]
+
+
+def test_a_sample_of_positions_is_as_large_as_asked(command, finished):
+    result = command("plot", finished, "--only", "positions", "--sample", 300, "--json", "--quiet")
+    assert "cost of 256 of 1,200 tokens" in json.loads(result.out)["pictures"]["positions"]["title"]
+
+
+def test_spectrum_and_weights_are_those_of_the_model(numbers, finished):
+    model = rundir.open_run(finished).model
+    [panel] = numbers("spectrum")
+    assert (panel["curves"][0]["y"][0], panel["curves"][0]["y"][-1]) == pytest.approx(
+        (metric_of(model).greatest, metric_of(model).least)
+    )
+    assert [curve["name"] for curve in panel["curves"]] == ["g", "g without its low-rank part"]
+    panels = numbers("weights")
+    assert [panel["title"] for panel in panels] == [
+        "gate of memory sdm", "gate of memory exact", "cells of the geometry: columns are mixed by distance",
+    ]  # fmt: skip
+    for panel, table in zip(panels, ("gate0", "gate1", "cells"), strict=True):
+        assert panel["values"] == model.weights[table].T.tolist()
+        assert panel["rows"] == list(model.experts)
+
+
+def test_resilience_and_coordinates_have_as_many_contexts_as_asked(numbers):
+    [panel] = numbers("resilience", "--sample", 700)
+    assert sum(panel["counts"]) == 700
+    assert panel["edges"] == sorted(panel["edges"])
+    assert panel["edges"][0] <= panel["levels"]["median"] <= panel["edges"][-1]
+    [panel] = numbers("coordinates", "--sample", 700)
+    assert len(panel["x"]) == len(panel["y"]) == len(panel["of"]) == 700
+    assert sum(panel["x"]) == pytest.approx(0, abs=1e-6)
+    assert sum(x * x for x in panel["x"]) > sum(y * y for y in panel["y"]) > 0
+    assert sum(x * y for x, y in zip(panel["x"], panel["y"], strict=True)) == pytest.approx(0, abs=1e-6)
+
+
+def test_angles_of_a_frame_that_rotates(command, configure, tmp_path):
+    from lior.training import train
+
+    train(configure("frame=rotor", "memory=exact"), tmp_path / "turned")
+    result = command("plot", tmp_path / "turned", "--only", "angles", "--json")
+    [panel] = json.loads(result.out)["pictures"]["angles"]["panels"]
+    angles = panel["curves"][0]["y"]
+    assert len(angles) == 4
+    assert 180 > angles[0] > angles[-1] > 0
+
+
+# --- what is left out, and what is refused ---
+
+
+def test_of_a_run_that_was_stopped_only_the_curves(command, configure, tmp_path):
+    from lior.training import train
+
+    windows = itertools.count()
+    with pytest.raises(Stopped):
+        train(configure(), tmp_path / "s", stop=lambda: next(windows) > 5)
+    result = command("plot", tmp_path / "s", "--text")
+    assert result.code == 0
+    assert result.out.count("cost while training") == 1
+    assert result.err == (
+        f"left out: {', '.join(list(PICTURES)[1:])}: training did not finish; "
+        f"`lior train --resume {tmp_path / 's'}` goes on with it\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda text: text + '{"time": 1, "sta', ""),
+        (lambda text: text + '{"time": 1}\n', ""),
+        (lambda text: "", "metrics.jsonl has no costs"),
+        (lambda text: "nonsense\n" + text, "metrics.jsonl, line 1: not a line of telemetry"),
+        (lambda text: text + "[1]\n", "line of telemetry"),
+        (lambda text: text + '{"stage": "x", "step": 1, "tail_loss": NaN}\n', "not finite"),
+        (None, "metrics.jsonl cannot be read (No such file or directory)"),
+    ],
+    ids=["being written", "no cost", "empty", "first", "last", "nan", "gone"],
+)
+def test_telemetry_that_cannot_be_read(command, run, spoil, why):
+    path = run / "metrics.jsonl"
+    path.write_text(spoil(path.read_text())) if spoil else path.unlink()
+    result = command("plot", run, "--only", "curves,spectrum", "--text")
+    assert result.code == 0
+    assert ("left out: curves: " in result.err) == bool(why)
+    assert why in result.err
+    assert ("cost while training" in result.out) != bool(why)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (["nowhere"], 1, "nowhere: no such run directory"),
+        (["RUN", "--only", "curve"], 2, "--only: no picture 'curve'. Did you mean 'curves'?"),
+        (["RUN", "--only", "curves,"], 2, "--only: no picture ''. There are curves, positions,"),
+        (["RUN", "--only", "angles"], 1, "nothing to draw; angles: the frame of the run does not rotate"),
+        (["RUN", "--format", "gif"], 2, "'gif' is not one of 'png', 'svg', 'both'"),
+        (["RUN", "--sample", "0"], 2, "--sample"),
+        (["RUN", "--text", "--json"], 2, "--text prints sketches, and --json prints numbers"),
+        (["RUN", "--text", "--out", "x"], 2, "--out is a folder for files, and --text writes none"),
+        (["RUN", "--json", "--format", "svg"], 2, "--format is of files, and --json prints numbers"),
+        (["RUN", "--only", "curves", "--sample", "9"], 2, "--sample: curves takes no sample"),
+        (["RUN", "--only", "curves", "--out", "RUN/config.toml/x"], 1, "cannot be written: Not a directory"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_one_line_for_what_cannot_be_done(command, finished, args, code, message):
+    result = command("plot", *[arg.replace("RUN", str(finished)) for arg in args])
+    assert result.code == code
+    assert message in result.err
+    assert result.err.count("\n") == 1
+    assert not (finished / "plots").exists()
+
+
+# --- sketches and pictures of any numbers ---
+
+PANELS = [
+    Lines(title="t", x_label="x" * 45, y_label="y", curves=[Curve(name="a", x=[1], y=[2.0])]),
+    Lines(
+        title="t", x_label="x", y_label="y", log_x=True, log_y=True, levels={"level": 3.0, "other": 900.0},
+        curves=[Curve(name=n, x=[1, 10, 4000], y=[1e-3, 5, 1e4], error=[0, 1, 2]) for n in "abc"],
+    ),
+    Bars(title="t", x_label="x", names=["$a$", "longer"], values=[0.0, 0.0], notes=["0", "none of it"]),
+    Histogram(
+        title="t", x_label="x", y_label="y", edges=[1, 10, 100], counts=[0, 7], levels={"m": 20.0}, log_x=True
+    ),
+    Heat(title="t", x_label="gate", unit="weight", rows=["a", "b" * 30], values=[[0.0] * 99, [*range(99)]]),
+    Heat(title="t", x_label="", unit="weight", rows=["a ×1"], values=[[0.5]]),
+    Points(title="t", x_label="x", y_label="y", classes=["a", "b"], x=[0, 0, 1], y=[5, 5, 5], of=[1, 1, 0]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.kind)
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_sketch_fits_its_width_in_both_alphabets(panel, width):
+    picture = Picture(name="p", title="run: …", panels=[panel])
+    for blocks in (True, False):
+        text = sketch(picture, width=width, blocks=blocks)
+        assert max(map(len, text.splitlines())) <= width
+        assert blocks or text.isascii()
+
+
+def test_a_sketch_shows_where_things_are():
+    rising = Curve(name="a", x=[0, 1], y=[0, 1])
+    lines = Picture(name="p", title="t", panels=[Lines(title="", x_label="", y_label="", curves=[rising])])
+    rows = [row for row in sketch(lines, width=80, blocks=False).splitlines() if "|" in row]
+    columns = [row.split("|")[1].rfind("*") for row in rows]
+    assert columns == sorted(columns, reverse=True)
+    assert columns[0] > 60
+    bars = Bars(title="", x_label="", names=["a", "b"], values=[1.0, 3.0], notes=["", ""])
+    text = sketch(Picture(name="p", title="t", panels=[bars]), width=80, blocks=False).splitlines()
+    assert text[4].count("#") == pytest.approx(3 * text[3].count("#"), abs=2)
+    assert text[4].count("#") > 50
+
+
+@pytest.mark.parametrize(
+    ("encoding", "can"), [("utf-8", True), ("latin-1", False), (None, False), ("x", False)]
+)
+def test_whether_a_stream_carries_blocks(encoding, can):
+    assert carries_blocks(encoding) == can
+
+
+def _texts(figure) -> list:
+    """What can be read in a figure; Matplotlib also has labels of ticks that are out of sight."""
+    from matplotlib.text import Text
+
+    unseen = set()
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        ticks = (*axis.get_major_ticks(), *axis.get_minor_ticks())
+        unseen |= {
+            t for tick in ticks if not low <= tick.get_loc() <= high for t in (tick.label1, tick.label2)
+        }
+    return [t for t in figure.findobj(Text) if t.get_visible() and t.get_text() and t not in unseen]
+
+
+def test_no_text_of_a_picture_covers_another(finished):
+    pytest.importorskip("matplotlib")
+    from lior.bench.picture import Box
+    from lior.plots.drawing import draw
+    from lior.plots.pictures import open_source, picture
+
+    source = open_source(finished, sample=500)
+    drawn = [picture(name, source) for name in FOUND]
+    for each in [*drawn, *(Picture(name="p", title="run: what", panels=[panel]) for panel in PANELS)]:
+        figure = draw(each)
+        figure.draw_without_rendering()
+        frame = figure.bbox
+        texts = _texts(figure)
+        assert len(texts) >= 4
+        boxes = []
+        for text in texts:
+            extent = text.get_window_extent()
+            assert frame.x0 <= extent.x0 <= extent.x1 <= frame.x1, text
+            assert frame.y0 <= extent.y0 <= extent.y1 <= frame.y1, text
+            boxes.append(Box(extent.x0, extent.y0, extent.x1, extent.y1))
+        for (i, a), (j, b) in itertools.combinations(enumerate(boxes), 2):
+            assert a.overlap(b) < 1, (each.title, texts[i], texts[j])
