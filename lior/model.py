@@ -6,6 +6,7 @@ model only connects them. Methods that compute run without gradients.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
@@ -247,6 +248,16 @@ class Model:
         full = escape.expand(len(positions), self.tokenizer.vocab).clone()
         if len(alphabet):
             full[:, alphabet] = mixer.log_probs(self.weights, self.inputs(text, positions, alphabet)) + kept
+        return full
+
+    @torch.no_grad()
+    def vote(self, text: Text, positions: Tensor) -> Tensor:
+        """Log of the experts' average without the mixer's weights, of every token id, ``(B, V)``."""
+        _, alphabet, kept, escape = self._known()
+        full = escape.expand(len(positions), self.tokenizer.vocab).clone()
+        if len(alphabet):
+            log_p = self.inputs(text, positions, alphabet).log_p
+            full[:, alphabet] = log_p.logsumexp(1) - math.log(log_p.shape[1]) + kept
         return full
 
     @torch.no_grad()

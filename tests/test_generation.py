@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import pytest
@@ -12,8 +13,9 @@ from torch import Tensor
 
 from lior import corpus, rundir
 from lior.errors import UsageError
-from lior.generation import Session, draw, generate
-from lior.sampling import Sampling
+from lior.generation import Session, draw, generate, loop_costs, uncertainty
+from lior.sampling import ChatSampling, Sampling
+from tests.bench.loops import distinct
 
 DRAWS = 400
 
@@ -171,3 +173,88 @@ def test_generation_leaves_the_model_alone(model):
 def test_a_prompt_of_tokens_the_model_never_saw(model):
     tokens = list(generate(model, [0, 255, 1, 254], 3, Sampling(temperature=0), generator=generator()))
     assert len(tokens) == 3
+
+
+# --- the entropy gate and loops --------------------------------------------------------
+
+
+GATES = st.fixed_dictionaries(
+    {
+        "cooling": st.floats(0, 1), "recall": st.floats(0.01, 1), "recall_at": st.floats(0, 1),
+        "loop_penalty": st.floats(0.01, 50), "loop_length": st.integers(1, 20),
+    }
+)  # fmt: skip
+
+
+@given(GATES)
+@settings(max_examples=30, deadline=None)
+def test_whatever_the_gate_does_probabilities_sum_to_one(finished, options):
+    session = Session(_model(finished), [*b"the statement the statement the statement "])
+    log_p = session.log_probs_with(Sampling(**options))
+    assert not log_p.isnan().any()
+    assert float(log_p.double().exp().sum()) == pytest.approx(1, abs=1e-5)
+
+
+@functools.cache
+def _model(run):
+    return rundir.open_run(run).model
+
+
+def test_without_gates_it_is_the_model(finished):
+    session = Session(_model(finished), [*b"the "])
+    assert torch.equal(session.log_probs_with(Sampling()), session.log_probs())
+
+
+@pytest.mark.parametrize(
+    "options", [{"cooling": 0.5}, {"recall": 0.8}, {"recall": 0.8, "recall_at": 0.1}, {"loop_penalty": 1.0}]
+)
+def test_every_gate_matters(finished, options):
+    session = Session(_model(finished), [*b"the very same statement; the very same stat"])
+    plain = session.log_probs_with(Sampling(**({"recall": 0.8} if "recall_at" in options else {})))
+    assert not torch.allclose(session.log_probs_with(Sampling(**options)), plain, atol=1e-3)
+
+
+@given(weights)
+@settings(max_examples=30, deadline=None)
+def test_uncertainty_is_a_share(values):
+    log_p = log_probs(values)
+    assert 0 <= uncertainty(log_p, len(values)) <= 1
+    assert uncertainty(torch.zeros(5) - math.log(5), 5) == pytest.approx(1)
+    assert uncertainty(torch.tensor([0.0, -200.0]), 2) == pytest.approx(0, abs=1e-6)
+    assert uncertainty(torch.zeros(1), 1) == 0
+
+
+def test_more_cooling_is_more_certain(finished):
+    session = Session(_model(finished), [*b"the "])
+    unsure = [uncertainty(session.log_probs_with(Sampling(cooling=c)), 256) for c in (0, 0.3, 0.6, 1)]
+    assert unsure == sorted(unsure, reverse=True)
+    assert unsure[-1] < unsure[0]
+
+
+@given(st.lists(st.integers(0, 2), max_size=60), st.integers(1, 6), st.floats(0.1, 3))
+@settings(max_examples=60, deadline=None)
+def test_costs_are_of_the_longest_repetition(said, length, penalty):
+    costs = loop_costs(said, Sampling(loop_penalty=penalty, loop_length=length), 3)
+    expected = [0.0] * 3
+    for place in range(1, len(said)):
+        same = 0
+        while same < place and said[place - 1 - same] == said[-1 - same]:
+            same += 1
+        cost = penalty * max(same + 1 - length, 0)
+        expected[said[place]] = max(expected[said[place]], cost if same else 0.0)
+    assert costs.tolist() == pytest.approx(expected)
+
+
+def test_nothing_loops_that_is_told_not_to(finished):
+    model, prompt = _model(finished), [*b"The statement "]
+    free, held = (
+        bytes(generate(model, prompt, 800, Sampling(temperature=0, loop_penalty=p), generator=generator()))
+        for p in (0.0, 0.5)
+    )
+    assert distinct(free) < 0.5 < 0.8 < distinct(held)
+
+
+def test_a_setting_without_its_switch_is_refused():
+    with pytest.raises(UsageError, match="loop_length = 3: has no effect while loop_penalty is 0; set that"):
+        Sampling(loop_length=3)
+    assert ChatSampling(loop_length=3).loop_penalty == 0.5

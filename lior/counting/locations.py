@@ -15,6 +15,7 @@ from numba import int64, njit, uint64
 from numpy.typing import NDArray
 
 from lior.counting.compiled import entry
+from lior.counting.elementary import prefetch
 from lior.counting.packed import MAX_SIZE, Packed
 
 SLOT = np.dtype([("low", "u4"), ("high", "u2"), ("size", "u2"), ("at", "u4")])
@@ -36,6 +37,7 @@ SLOT_COST = math.ceil(SLOT.itemsize / FULLEST)
 """Bytes of a slot with its share of the empty ones."""
 MAX_COUNT = 65535
 _SIZE_CLASSES = 40
+_AHEAD = 16
 _MULTIPLIER = 0x9E3779B97F4A7C15
 
 
@@ -291,6 +293,8 @@ def _move_to(source, i, target, j):
 def _insert_runs(store, addresses, sizes, words):
     k = 0
     for i in range(len(addresses)):
+        if i + _AHEAD < len(addresses):
+            prefetch(store.slots, home(addresses[i + _AHEAD], len(store.slots)))
         p = -1 - find(store.slots, addresses[i])
         at = _allocate(store, int64(sizes[i]))
         _claim(store, p, addresses[i])

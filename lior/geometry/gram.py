@@ -26,6 +26,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -105,15 +106,20 @@ def squared_distances(x: Tensor, c: Tensor) -> Tensor:
     return square.add_(x.square().sum(-1, keepdim=True)).clamp_(min=0)
 
 
+def _shape(*tensors: Tensor) -> tuple[int, ...]:
+    """The shape that they broadcast to; torch's own function imports sympy, which takes half a second."""
+    return np.broadcast_shapes(*(tensor.shape for tensor in tensors))
+
+
 def _difference(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
     """``qq + kk − 2qk``; ``±inf`` on overflow, never NaN for Gram numbers (``qq, kk >= 0``)."""
-    shape = torch.broadcast_shapes(qq.shape, qk.shape, kk.shape)
+    shape = _shape(qq, qk, kk)
     return torch.add(kk, qk.expand(shape), alpha=-2).add_(qq)
 
 
 def _gram_determinant(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
     """``qq kk − qk²``; ``inf`` on overflow, also of both terms."""
-    shape = torch.broadcast_shapes(qq.shape, qk.shape, kk.shape)
+    shape = _shape(qq, qk, kk)
     square = torch.mul(qq.expand(shape), kk).addcmul_(qk, qk, value=-1)
     # Where the processor does not fuse multiplication and addition, inf − inf leaves NaN.
     return square.nan_to_num_(nan=math.inf, posinf=math.inf)

@@ -1,0 +1,317 @@
+"""`lior chat`: in a pipe, and with a person at a terminal."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import lior as library
+
+FACT = "The key of the observatory hangs behind the blue clock in the kitchen."
+SDM = {
+    "orders": [0, 1, 2, 3, 4, 5, 6],
+    "base_order": 2,
+    "patterns": ["word"],
+    "joint": [],
+    "gates": ["longest"],
+}
+
+
+@pytest.fixture(scope="module")
+def quoting(tmp_path_factory, sample):
+    """A run that quotes what it read once. Copy it to change it."""
+    out = tmp_path_factory.mktemp("quoting") / "run"
+    library.train(
+        str(sample), out=out, memory={"name": "sdm,match", "sdm": SDM}, study={"passes": 0, "noise_passes": 0}
+    )
+    return out
+
+
+@pytest.fixture
+def work(quoting, tmp_path):
+    """A directory with a run and a text."""
+    folder = tmp_path / "work"
+    folder.mkdir(exist_ok=True)
+    (folder / "fact.txt").write_text(f"First line.\n{FACT}\n")
+    shutil.copytree(quoting, folder / "run")
+    return folder
+
+
+def environment(work):
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("LIOR_")},
+        "OMP_NUM_THREADS": "1", "XDG_STATE_HOME": str(work / "state"), "TERM": "dumb",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def say(work, command, monkeypatch):
+    """Chat in a pipe, in this process."""
+
+    def chat(*lines, arguments=("run",)):
+        text = "".join(f"{line}\n" for line in lines)
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        return command("chat", *arguments)
+
+    return chat
+
+
+# --- in a pipe ------------------------------------------------------------------------
+
+
+def test_a_pipe_gets_replies_alone(say):
+    done = say("The for statement", "", "And then", arguments=("run", "--max-tokens", "20", "--stop", ""))
+    assert done.code == 0, done.err
+    assert done.err == ""
+    assert 40 <= len(done.out) <= 42
+
+
+def test_the_seed_decides(say):
+    one, same, other = (say("The ", arguments=("run", "--seed", seed)).out for seed in "112")
+    assert one == same != other
+
+
+def test_a_fact_is_learned_quoted_explained_and_forgotten(say, work):
+    done = say(
+        "/learn fact.txt", "/set temperature 0", "The key of the observatory hangs", "/why", "/docs",
+        "/forget fact.txt", "/reset", "The key of the observatory hangs", arguments=("run", "--stop", "."),
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    quoted, *_, last = done.out.splitlines()
+    assert quoted == " behind the blue clock in the kitchen."
+    assert "fact.txt:2" in done.out
+    assert "learned fact.txt: 83 bytes" in done.err
+    assert "forgot fact.txt: 83 bytes" in done.err
+    assert "clock" not in last
+    assert "2 changes not saved" in done.err
+    assert len(library.load(work / "run").documents()) == 1
+
+
+def test_what_is_saved_is_there_afterwards(say, work):
+    assert say("/learn fact.txt", "/save").code == 0
+    assert [d.name for d in library.load(work / "run").documents()][1:] == ["fact.txt"]
+    done = say("/forget fact.txt", "/save")
+    assert "saved 1 change" in done.err
+    assert len(library.load(work / "run").documents()) == 1
+
+
+def test_what_is_said_is_learned_only_when_asked(say, work):
+    assert "remembered" not in say("It is so.", "/docs").err
+    done = say("It is so.", "It is so.", "/save", arguments=("run", "--remember"))
+    assert done.err.count("remembered as said-") == 2
+    names = [d.name for d in library.load(work / "run").documents()][1:]
+    assert len(set(names)) == 2
+    assert all(name.startswith("said-") for name in names)
+
+
+def test_a_backslash_goes_on_in_the_next_line(say):
+    together = say("one\\", "two", arguments=("run", "--max-tokens", "5"))
+    assert together.code == 0
+    assert len(together.out) <= 6
+    assert len(say("one\\", arguments=("run", "--max-tokens", "5")).out) <= 6, "also at the end"
+
+
+def test_settings_change_what_is_said(say):
+    cold = say("/set temperature 0", "The ", "/reset", "The ").out
+    half = len(cold) // 2
+    assert cold[:half] == cold[half:]
+    assert say("/set temperature 5", "The ").out != cold[:half]
+    shown = say("/set").err
+    assert "temperature 0.6" in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("/wy", "no command '/wy'. Did you mean '/why'?"),
+        ("/xyzzy", "no command '/xyzzy'. /help lists them."),
+        ("/why", "/why explains the last reply, and there is none yet; say something first"),
+        ("/learn", "/learn FILE: what is missing"),
+        ("/learn absent.txt", "absent.txt: no such file or folder"),
+        ("/forget", "/forget NAME: what is missing"),
+        ("/forget fact", "fact: no document of this name in the run. `lior docs` lists them."),
+        ("/save", "nothing was learned or forgotten since the run was opened or saved"),
+        ("/save now", "/save takes nothing, and 'now' was given"),
+        ("/set heat 1", "/set heat 1: unknown option. Known: "),
+        ("/set temperature hot", "/set temperature hot: allowed is a number from 0 to 100"),
+        ("/set recall_at 0.3", "recall_at = 0.3: has no effect while recall is 0; set that"),
+    ],
+)
+def test_a_wrong_command_is_one_line_and_the_chat_goes_on(say, line, message):
+    done = say(line, "The ", arguments=("run", "--max-tokens", "5"))
+    assert done.code == 1
+    assert message in done.err
+    assert done.err.startswith("lior: error: ")
+    assert len(done.err.splitlines()) == 1
+    assert 1 <= len(done.out) <= 6
+
+
+def test_the_newest_run_is_found(say, work):
+    (work / "runs").mkdir()
+    shutil.copytree(work / "run", work / "runs" / "later")
+    done = say("The ", arguments=("--max-tokens", "3"))
+    assert done.code == 0
+    assert "chat with runs/later, the newest run" in done.err
+    shutil.rmtree(work / "runs")
+    shutil.rmtree(work / "run")
+    done = say("The ", arguments=())
+    assert done.code == 1
+    assert "no finished run here or in runs/" in done.err
+
+
+def test_the_reader_of_the_replies_leaves(work):
+    command = f"yes The | {sys.executable} -m lior_cli.main chat run --max-tokens 5 | head -n 2"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=work, env=environment(work), capture_output=True, text=True, timeout=120
+    )
+    assert done.stderr == ""
+
+
+# --- at a terminal --------------------------------------------------------------------
+
+
+class Terminal:
+    """A person who chats."""
+
+    def __init__(self, work, *arguments):
+        self._screen, inside = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "lior_cli.main", "chat", *arguments], stdin=inside, stdout=inside,
+            stderr=inside, cwd=work, env=environment(work), start_new_session=True,
+            preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
+        )  # fmt: skip
+        os.close(inside)
+        self.shown = ""
+
+    def until(self, text, seconds=60.0):
+        """What is shown up to and with ``text``."""
+        end = time.monotonic() + seconds
+        while text not in self.shown:
+            left = end - time.monotonic()
+            assert left > 0, f"{text!r} did not come; shown was {self.shown!r}"
+            if select.select([self._screen], [], [], left)[0]:
+                try:
+                    self.shown += os.read(self._screen, 4096).decode("utf-8", "replace")
+                except OSError:
+                    raise AssertionError(f"the chat ended before {text!r}: {self.shown!r}") from None
+        found, self.shown = self.shown.split(text, 1)
+        return found + text
+
+    def type(self, text):
+        os.write(self._screen, text.encode())
+
+    def ends(self):
+        """The exit code; everything that is still shown is read."""
+        while True:
+            try:
+                data = os.read(self._screen, 4096)
+            except OSError:
+                break
+            if not data:
+                break
+            self.shown += data.decode("utf-8", "replace")
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def terminal(work):
+    opened = []
+
+    def make(*arguments):
+        opened.append(Terminal(work, *arguments))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        each.process.kill()
+
+
+def test_ctrl_c_stops_the_reply_and_not_the_chat(terminal):
+    person = terminal("run", "--stop", "", "--max-tokens", "100000")
+    person.until("> ")
+    person.type("The \n")
+    person.until("The \r\n")
+    time.sleep(0.3)
+    person.type("\x03")
+    person.until("(stopped)")
+    person.until("> ")
+    person.type("/set\n")
+    person.until("temperature 0.6")
+    person.until("> ")
+    time.sleep(0.5)  # readline is ready a little after it has shown the prompt
+    person.type("\x03")
+    person.until("/quit or Ctrl-D ends the chat")
+    person.until("> ")
+    person.type("\x04")
+    assert person.ends() == 0
+
+
+def test_a_mistake_at_the_terminal_is_no_failure(terminal):
+    person = terminal("run")
+    person.until("/help lists the commands")
+    person.until("> ")
+    person.type("/wy\n")
+    person.until("Did you mean '/why'?")
+    person.until("> ")
+    person.type("/quit\n")
+    assert person.ends() == 0
+
+
+def test_quitting_asks_once_about_what_is_not_saved(terminal):
+    person = terminal("run")
+    person.until("> ")
+    person.type("/learn fact.txt\n")
+    person.until("/save keeps it")
+    person.until("> ")
+    person.type("/quit\n")
+    person.until("1 change not saved: /save keeps them, /quit again leaves them")
+    person.until("> ")
+    person.type("/quit\n")
+    assert person.ends() == 0
+
+
+def test_what_was_typed_comes_back_in_the_next_chat(terminal, work):
+    person = terminal("run", "--max-tokens", "3")
+    person.until("> ")
+    person.type("Something rare\n")
+    person.until("Something rare\r\n")
+    person.until("> ")
+    person.type("\x04")
+    assert person.ends() == 0
+    history = work / "state" / "lior" / "history"
+    assert "Something rare" in history.read_text()
+    assert history.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_reply_that_could_steer_the_terminal_is_harmless(terminal, work):
+    (work / "evil.txt").write_bytes(b"Open sesame now: \x1b]0;gone\x07 \x9b31m and all is well here.\n")
+    person = terminal("run", "--temperature", "0")
+    person.until("> ")
+    person.type("/learn evil.txt\n")
+    person.until("> ")
+    person.type("Open sesame now:\n")
+    person.until("now:\r\n")
+    reply = person.until("> ")
+    assert "\x1b]" not in reply
+    assert "\x9b" not in reply
+
+
+def test_a_kill_leaves_the_run_as_it_was(terminal, work):
+    before = sorted(path.name for path in (work / "run" / "checkpoints").iterdir())
+    person = terminal("run")
+    person.until("> ")
+    person.type("/learn fact.txt\n")
+    person.until("/save keeps it")
+    person.process.send_signal(signal.SIGKILL)
+    person.process.wait(60)
+    assert sorted(path.name for path in (work / "run" / "checkpoints").iterdir()) == before
+    assert len(library.load(work / "run").documents()) == 1
