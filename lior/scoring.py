@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import attrs
@@ -57,18 +58,24 @@ class Scored:
 
         They add up as the lines do; blanks at the end of a line are a word.
         """
-        data = np.frombuffer(self.data, np.uint8)
-        blank = np.isin(data, _BLANKS)
-        inside = blank[1:] & ~blank[:-1] & (data[:-1] != _NEWLINE)
-        return self._parts(np.union1d(self._line_starts(), inside.nonzero()[0] + 1))
+        return self._parts(self._word_starts())
 
-    def sums(self, starts: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Cost of the stretches that begin at ``starts (N,)``, ascending from 0, in bits ``(N,)``."""
-        return np.add.reduceat(self.bits, starts)
+    def means(self, *, words: bool) -> NDArray[np.float64]:
+        """Bits per byte of the word, or else the character of UTF-8, that each byte is in, ``(len(data),)``."""
+        data = np.frombuffer(self.data, np.uint8)
+        starts = self._word_starts() if words else np.union1d(0, ((data & 0xC0) != 0x80).nonzero()[0])
+        sizes = np.diff(starts, append=len(data))
+        return np.repeat(np.add.reduceat(self.bits, starts) / sizes, sizes)
 
     def _line_starts(self) -> NDArray[np.int64]:
         newline = (np.frombuffer(self.data, np.uint8)[:-1] == _NEWLINE).nonzero()[0]
         return np.append(0, newline + 1)
+
+    def _word_starts(self) -> NDArray[np.int64]:
+        data = np.frombuffer(self.data, np.uint8)
+        blank = np.isin(data, _BLANKS)
+        inside = blank[1:] & ~blank[:-1] & (data[:-1] != _NEWLINE)
+        return np.union1d(self._line_starts(), inside.nonzero()[0] + 1)
 
     def _parts(self, starts: NDArray[np.int64]) -> list[Part]:
         data, line_starts = np.frombuffer(self.data, np.uint8), self._line_starts()
@@ -76,9 +83,32 @@ class Scored:
         first = np.append((~np.isin(data, _BLANKS)).nonzero()[0], len(data) - 1)
         column = first[np.searchsorted(first[:-1], starts)] - line_starts[line - 1] + 1
         ends = np.append(starts[1:], len(data))
-        columns = (line, column, starts, ends, self.sums(starts))
+        columns = (line, column, starts, ends, np.add.reduceat(self.bits, starts))
         rows = zip(*(values.tolist() for values in columns), strict=True)
         return [Part(self.name, *row) for row in rows]
+
+
+class Scale(NamedTuple):
+    """What a byte costs in some documents: makes costs of long and short stretches comparable."""
+
+    mean: float
+    """Bits per byte."""
+    deviation: float
+    """Standard deviation of the bits of a byte."""
+
+    @classmethod
+    def of(cls, documents: Sequence[Scored]) -> Scale:
+        """The scale of all bytes of ``documents``."""
+        bits = np.concatenate([document.bits for document in documents])
+        return cls(float(bits.mean()), float(bits.std()))
+
+    def z(self, part: Part) -> float:
+        """Standard score of the cost of a part: 0 is as usual, and a sum of n bytes spreads as the root of n.
+
+        Bytes are taken as independent, which they are not: an order of surprise, not a probability.
+        """
+        size = part.end - part.begin
+        return (part.bits - size * self.mean) / (math.sqrt(size) * max(self.deviation, 1e-12))
 
 
 @torch.no_grad()

@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lior.sampling import Sampling
 from lior_cli.interrupts import import_torch
-from lior_cli.options import device_option, field_options
+from lior_cli.options import RunPath, device_option, field_options
+from lior_cli.sources import account_record, echo_account, short_names
 from lior_cli.terminal import printable
+
+if TYPE_CHECKING:
+    from lior.loaded import Loaded
+    from lior.provenance import Account
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RunPath())
 @click.option("--prompt", default="", help="Text to continue; - reads standard input.")
 @click.option(
     "--max-tokens", type=click.IntRange(min=0), default=200, show_default=True, help="Tokens to add."
@@ -32,6 +37,7 @@ from lior_cli.terminal import printable
     show_default=True,
     help="Seed of the draws.",
 )
+@click.option("--sources", is_flag=True, help="Say which documents and lines the text comes from.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the text.")
 @device_option
 def generate(
@@ -39,13 +45,15 @@ def generate(
     prompt: str,
     max_tokens: int,
     seed: int,
+    sources: bool,
     as_json: bool,
     device: str,
     **sampling: Any,
 ) -> None:
     """Continue a prompt.
 
-    The text is printed as the model of RUN draws it.
+    The text is printed as the model of RUN draws it. The documents of --sources go to standard error, or into
+    the object of --json; `lior why` shows them word by word.
     """
     import_torch()
     import torch
@@ -55,29 +63,50 @@ def generate(
     from lior.generation import generate as draw_tokens
 
     how = Sampling(**sampling)
-    model = rundir.open_run(run, device=pick_device(device)).model
+    loaded = rundir.open_run(run, device=pick_device(device))
+    model = loaded.model
     data = sys.stdin.buffer.read() if prompt == "-" else prompt.encode("utf-8", "surrogateescape")
     generator = torch.Generator(model.device).manual_seed(seed)
     started = time.perf_counter()
-    tokens = draw_tokens(model, model.tokenizer.encode(data).tolist(), max_tokens, how, generator=generator)
+    context, drawn = model.tokenizer.encode(data).tolist(), _Noted()
+    tokens = drawn.noting(draw_tokens(model, context, max_tokens, how, generator=generator))
     pieces = (model.tokenizer.decode([token]) for token in tokens)
     if as_json:
-        _print_json(data, pieces, started)
-    elif sys.stdout.isatty():
-        _stream_text(data, pieces)
-    else:
-        _stream_bytes(data, pieces)
+        result = _result(data, pieces, started)
+        if sources:
+            result["sources"] = account_record(_account(loaded, context, drawn))
+        click.echo(json.dumps(result))
+        return
+    stream = _stream_text if sys.stdout.isatty() else _stream_bytes
+    stream(data, pieces)
+    if sources and drawn:
+        echo_account(_account(loaded, context, drawn), short_names(loaded.text.names), err=True)
 
 
-def _print_json(prompt: bytes, pieces: Iterable[bytes], started: float) -> None:
+class _Noted(list[int]):
+    """Tokens that were drawn."""
+
+    def noting(self, tokens: Iterable[int]) -> Iterator[int]:
+        """The same tokens, each kept as it passes."""
+        for token in tokens:
+            self.append(token)
+            yield token
+
+
+def _account(loaded: Loaded, context: Sequence[int], drawn: Sequence[int]) -> Account:
+    from lior.provenance import account, explain
+
+    return account(explain(loaded, context, drawn, words=True))
+
+
+def _result(prompt: bytes, pieces: Iterable[bytes], started: float) -> dict[str, Any]:
     parts = list(pieces)
-    result: dict[str, Any] = {
+    return {
         "prompt": prompt.decode("utf-8", "replace"),
         "text": b"".join(parts).decode("utf-8", "replace"),
         "tokens": len(parts),
         "seconds": time.perf_counter() - started,
     }
-    click.echo(json.dumps(result))
 
 
 def _stream_bytes(prompt: bytes, pieces: Iterable[bytes]) -> None:

@@ -7,7 +7,9 @@ with all the others, so that one report names every fault.
 from __future__ import annotations
 
 import functools
+import glob
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -79,7 +81,41 @@ class RecipeName(click.ParamType):
         from click.shell_completion import CompletionItem
 
         shipped = [CompletionItem(name) for name in _recipes.shipped() if name.startswith(incomplete)]
-        return [*shipped, CompletionItem(incomplete, type="file")]
+        return [CompletionItem(incomplete, type="file"), *shipped]  # bash drops what stands before "file"
+
+
+class RunPath(click.Path):
+    """The directory of a run."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Directories with a ``config.toml``, here and one deeper, the newest first; else any."""
+        from click.shell_completion import CompletionItem
+
+        start = glob.escape(incomplete)
+        found = [Path(path) for deep in ("*", "*/*") for path in glob.glob(f"{start}{deep}/config.toml")]  # noqa: PTH207 (text as typed)
+        newest = sorted(filter(Path.is_file, found), key=lambda path: -path.stat().st_mtime)
+        runs = [CompletionItem(str(path.parent)) for path in newest]
+        return [CompletionItem(incomplete, type="dir"), *runs]
+
+
+class Assignment(click.ParamType):
+    """``KEY=VALUE``."""
+
+    name = "assignment"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The keys of a configuration, with what they mean; options of plugins would have to be imported."""
+        from click.shell_completion import CompletionItem
+
+        known = (key for key in keys() if key.dotted.startswith(incomplete))
+        return [CompletionItem(f"{key.dotted}=", help=key.help) for key in known]
 
 
 def has_flag(key: Key) -> bool:
@@ -104,6 +140,7 @@ def set_option(function: Callback) -> Callback:
     return click.option(
         "--set",
         "assignments",
+        type=Assignment(),
         multiple=True,
         metavar="KEY=VALUE",
         help="Set any key, such as geometry.steps=100 or frame.rank=8. May be repeated.",

@@ -1,0 +1,185 @@
+"""``lior score``: where in a text a model is surprised."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from lior.errors import UsageError
+from lior_cli.interrupts import import_torch
+from lior_cli.options import RunPath, device_option
+from lior_cli.terminal import printable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lior.scoring import Part, Scored
+
+_SHADES = {1: 230, 2: 222, 4: 215, 8: 203}
+"""Bits per byte, and the colour of the 256 of a terminal that stands behind text from there on."""
+
+_BLACK = 16
+
+
+@click.command()
+@click.argument("run", type=RunPath())
+@click.argument("text", metavar="FILE...", nargs=-1, required=True)
+@click.option(
+    "--by", type=click.Choice(["line", "word"]), default="line", show_default=True,
+    help="What is listed; where running text is coloured, a word has one colour.",
+)  # fmt: skip
+@click.option("--sort", is_flag=True, help="List the most surprising first.")
+@click.option("--top", type=click.IntRange(min=1), help="List only so many, the most surprising.")
+@click.option("--online", is_flag=True, help="Keep learning while reading; RUN is not changed.")
+@click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
+    help="Colour the text by surprise; auto does on a terminal unless NO_COLOR is set.",
+)  # fmt: skip
+@click.option("--field", default="text", show_default=True, help="Key of the text in JSON Lines.")
+@click.option("--quiet", is_flag=True, help="Print no progress and no legend.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each line or word.")
+@device_option
+def score(
+    run: Path,
+    text: tuple[str, ...],
+    by: str,
+    sort: bool,
+    top: int | None,
+    online: bool,
+    color: str,
+    field: str,
+    quiet: bool,
+    as_json: bool,
+    device: str,
+) -> None:
+    """Show where FILE surprises a model.
+
+    FILE is as TEXT for `lior train`. Each line has its standard score z among all bytes, bits per byte
+    and bits; --sort and --top go by z. On a terminal the text is coloured, the more bits the redder.
+    """
+    if as_json and color == "always":
+        raise UsageError("--color always colours text, and --json prints none; leave one of them out")
+    import_torch()
+    from lior import rundir, scoring
+    from lior.device import pick_device
+    from lior_cli.progress import Progress
+
+    loaded = rundir.open_run(run, device=pick_device(device))
+    corpus, _, size = loaded.other_text(text, field=field)
+    with Progress(quiet=quiet) as progress:
+        progress.lior_train_stage("score", f"scoring {size:,} tokens{' online' if online else ''}")
+        documents = scoring.score(loaded.model, corpus, online=online, tick=progress.lior_train_window)
+    colored = not as_json and _colored(color)
+    words = by == "word"
+    running = colored and not (sort or top)
+    rows = _chosen(_rows(documents, words=words and not running), sort=sort, top=top)
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(row.record(words=words)))
+        return
+    if colored and not quiet:
+        _legend()
+    _print(rows, words=words, running=running, colored=colored)
+
+
+class _Row(NamedTuple):
+    """A line or word of a document, and its standard score."""
+
+    document: Scored
+    part: Part
+    z: float
+
+    def record(self, *, words: bool) -> dict[str, Any]:
+        """What ``--json`` prints of it."""
+        part = self.part
+        column = {"column": part.column} if words else {}
+        return {
+            "file": part.document, "line": part.line, **column, "z": self.z,
+            "bits_per_byte": part.bits_per_byte, "bits": part.bits, "bytes": part.end - part.begin,
+            "text": self.text.decode("utf-8", "replace"),
+        }  # fmt: skip
+
+    @property
+    def text(self) -> bytes:
+        """It without its line end."""
+        return self.document.data[self.part.begin : self.part.end].rstrip(b"\r\n")
+
+    def where(self, *, words: bool) -> str:
+        """Its place, as compilers name it."""
+        name = _plain(self.part.document.encode("utf-8", "surrogateescape"))
+        return f"{name}:{self.part.line}" + (f":{self.part.column}" if words else "")
+
+
+def _rows(documents: Sequence[Scored], *, words: bool) -> list[_Row]:
+    from lior.scoring import Scale
+
+    z = Scale.of(documents).z
+    return [
+        _Row(document, part, z(part))
+        for document in documents
+        for part in (document.words() if words else document.lines())
+    ]
+
+
+def _chosen(rows: list[_Row], *, sort: bool, top: int | None) -> list[_Row]:
+    """The rows to print: all or the most surprising, in the order of the text unless they are sorted."""
+    if not sort and top is None:
+        return rows
+    order = sorted(range(len(rows)), key=lambda i: -rows[i].z)[:top]
+    return [rows[i] for i in (order if sort else sorted(order))]
+
+
+def _print(rows: Sequence[_Row], *, words: bool, running: bool, colored: bool) -> None:
+    """A table of the rows; the width of the places comes from all of them."""
+    places = [row.where(words=words and not running) for row in rows]
+    width = max(map(len, places))
+    means = functools.cache(lambda document: document.means(words=words))
+    click.echo(f"{'z':>6} {'bits/byte':>9} {'bits':>9}  {'where':<{width}}  text")
+    for row, place in zip(rows, places, strict=True):
+        part, text = row.part, row.text
+        if colored:
+            shown = _painted(text, means(row.document)[part.begin : part.begin + len(text)])
+        else:
+            shown = _plain(text)
+        line = f"{row.z:6.2f} {part.bits_per_byte:9.3f} {part.bits:9.1f}  {place:<{width}}  {shown}"
+        click.echo(line.rstrip(), color=colored)
+
+
+def _painted(text: bytes, means: NDArray[np.float64]) -> str:
+    """``text`` with what is surprising on a coloured ground; ``means (len(text),)`` are bits per byte."""
+    import numpy as np
+
+    levels = np.searchsorted(list(_SHADES), means, side="right")
+    cuts = [0, *(np.flatnonzero(np.diff(levels)) + 1).tolist(), len(text)]
+    return "".join(
+        _shade(_plain(text[begin:end]), int(levels[begin])) for begin, end in pairwise(cuts) if end > begin
+    )
+
+
+def _shade(text: str, level: int) -> str:
+    return click.style(text, fg=_BLACK, bg=list(_SHADES.values())[level - 1]) if level else text
+
+
+def _legend() -> None:
+    shades = (_shade(f" {bits}+ ", level) for level, bits in enumerate(_SHADES, 1))
+    click.echo(f"bits per byte: {' '.join(shades)}", err=True)
+
+
+def _colored(color: str) -> bool:
+    """Whether to colour; see https://no-color.org."""
+    if color != "auto":
+        return color == "always"
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _plain(text: bytes) -> str:
+    return "".join(printable([text]))
