@@ -70,7 +70,7 @@ class Resolved(NamedTuple):
 
     config: TrainConfig
     origins: dict[str, str]
-    """Dotted key -> ``default``, the recipe, the environment variable or the flag."""
+    """Dotted key -> ``default``, ``recipe NAME``, the environment variable or the flag."""
 
 
 def load(
@@ -105,7 +105,7 @@ def load(
     layers = [_layer(TrainConfig())]
     if recipe is not None:
         table = recipe if isinstance(recipe, Mapping) else _recipes.read(recipe)
-        origin = "recipe" if isinstance(recipe, Mapping) else str(recipe)
+        origin = "recipe" if isinstance(recipe, Mapping) else f"recipe {recipe}"
         layers.append(recipe_layer(table, origin, plugins))
     environ = os.environ if env is None else env
     variables, unknown = environment_layer(environ, attrs.fields_dict(TrainConfig), plugins)
@@ -121,18 +121,23 @@ def load(
     return Resolved(config, origins)
 
 
-def values(config: TrainConfig) -> dict[str, Any]:
-    """All values of ``config`` by dotted key."""
-    return {".".join(path): entry.value for path, entry in _layer(config).items()}
+def values(config: TrainConfig, *, changed: bool = False) -> dict[str, Any]:
+    """All values of ``config`` by dotted key, or those that are not the schema's defaults."""
+    return {".".join(path): entry.value for path, entry in _shown(config, changed).items()}
 
 
-def to_toml(config: TrainConfig) -> str:
-    """``config`` as a recipe; ``load`` gives it back."""
+def to_toml(config: TrainConfig, *, changed: bool = False) -> str:
+    """``config`` as a recipe, whole or without the schema's defaults; ``load`` gives it back."""
     import tomli_w
 
     # TOML has no null: an option that is None is left to its default.
-    given = {path: entry.value for path, entry in _layer(config).items() if entry.value is not None}
+    given = {p: entry.value for p, entry in _shown(config, changed).items() if entry.value is not None}
     return tomli_w.dumps(nest(given))
+
+
+def _shown(config: TrainConfig, changed: bool) -> Layer:
+    defaults = _layer(TrainConfig()) if changed else {}
+    return {path: entry for path, entry in _layer(config).items() if defaults.get(path) != entry}
 
 
 def check_components(config: TrainConfig, origins: Mapping[str, str] | None = None) -> list[str]:

@@ -320,8 +320,9 @@ def _configurations(cls: type = TrainConfig) -> st.SearchStrategy[Any]:
 
 @settings(max_examples=60, deadline=None)
 @given(_configurations())
-def test_toml_gives_the_configuration_back(config):
+def test_toml_gives_the_configuration_back_with_and_without_the_defaults(config):
     assert load(tomllib.loads(to_toml(config)), env={}).config == config
+    assert load(tomllib.loads(to_toml(config, changed=True)), env={}).config == config
 
 
 def test_an_option_that_is_none_is_left_to_its_default():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -32,19 +33,27 @@ def list_() -> None:
 
 @config.command()
 @click.argument("recipe", type=RecipeName(), required=False)
-@click.option("--origins", is_flag=True, help="Print where each value comes from instead.")
+@click.option("--origins", is_flag=True, help="Print a table with the layer that each value comes from.")
+@click.option("--changed", is_flag=True, help="Leave out what is as by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, by dotted key.")
 @set_option
-def show(recipe: str | None, origins: bool, assignments: tuple[str, ...]) -> None:
+def show(
+    recipe: str | None, origins: bool, changed: bool, as_json: bool, assignments: tuple[str, ...]
+) -> None:
     """Print what RECIPE and the environment resolve to, as a recipe.
 
     RECIPE is a shipped name or a TOML file; without it, the defaults are shown.
     """
     resolved = load(recipe, overrides=assignments)
-    if origins:
-        rows = [(key, str(value), resolved.origins[key]) for key, value in values(resolved.config).items()]
-        echo_table(["key", "value", "from"], rows)
+    shown = values(resolved.config, changed=changed)
+    if as_json:
+        layers = {key: {"value": value, "from": resolved.origins[key]} for key, value in shown.items()}
+        click.echo(json.dumps(layers if origins else shown))
+    elif origins:
+        rows = [(key, resolved.origins[key], str(value)) for key, value in shown.items()]
+        echo_table(["key", "from", "value"], rows)
     else:
-        click.echo(to_toml(resolved.config), nl=False)
+        click.echo(to_toml(resolved.config, changed=changed), nl=False)
 
 
 @config.command()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from pathlib import Path
 
 from lior import _recipes
-from lior.config import TrainConfig, load, to_toml
+from lior.config import TrainConfig, load, to_toml, values
 
 
 def test_list_has_every_recipe_with_its_description(lior):
@@ -27,11 +29,33 @@ def test_show_without_a_name_shows_the_defaults_and_the_environment(lior):
 
 def test_show_origins(lior):
     result = lior("config", "show", "tiny", "--origins", "--set", "seed=3", LIOR_DEVICE="cpu")
-    rows = {line.split()[0]: line.split()[-1] for line in result.stdout.splitlines()}
-    assert rows["seed"] == "--set"
-    assert rows["device"] == "LIOR_DEVICE"
-    assert rows["geometry.steps"] == "tiny"
-    assert rows["data.holdout"] == "default"
+    head, *rows = (re.split(" {2,}", line) for line in result.stdout.splitlines())
+    assert head == ["key", "from", "value"]
+    assert [row[0] for row in rows] == list(values(TrainConfig()))
+    shown = {key: row for key, *row in rows}
+    assert shown["seed"] == ["--set", "3"]
+    assert shown["device"] == ["LIOR_DEVICE", "cpu"]
+    assert shown["geometry.steps"] == ["recipe tiny", "8"]
+    assert shown["data.holdout"] == ["default", "0.1"]
+
+
+def test_show_changed_leaves_out_what_is_as_by_default_wherever_it_comes_from(lior):
+    given = ("--changed", "--set", "seed=3", "--set", "device=auto", "--set", "frame.rank=2")
+    assert lior("config", "show", *given).stdout == "seed = 3\n\n[frame]\nrank = 2\n"
+    rows = lior("config", "show", "default", *given, "--origins").stdout.splitlines()
+    assert [line.split() for line in rows[1:]] == [["seed", "--set", "3"], ["frame.rank", "--set", "2"]]
+    assert lior("config", "show", "--changed").stdout == ""
+
+
+def test_show_json(lior):
+    shown = json.loads(lior("config", "show", "fast", "--json").stdout)
+    fast = values(load("fast", env={}).config)
+    assert shown == {key: list(value) if isinstance(value, tuple) else value for key, value in fast.items()}
+    given = ("--json", "--origins", "--changed", "--set", "seed=3")
+    assert json.loads(lior("config", "show", *given, LIOR_DEVICE="cpu").stdout) == {
+        "seed": {"value": 3, "from": "--set"},
+        "device": {"value": "cpu", "from": "LIOR_DEVICE"},
+    }
 
 
 def test_copy_is_verbatim_and_never_overwrites(lior, tmp_path):
@@ -76,7 +100,7 @@ def test_check_reports_every_fault_of_keys_and_of_plugin_options(lior, tmp_path)
     assert head == "lior: error: 3 problems in the configuration:"
     assert len(lines) == 3
     assert any(
-        f"frame.rnak = 2 (from {path}): unknown option. Did you mean 'rank'?" in line for line in lines
+        f"frame.rnak = 2 (from recipe {path}): unknown option. Did you mean 'rank'?" in line for line in lines
     )
 
 

@@ -74,7 +74,7 @@ def test_set_reaches_every_key_and_flags_win():
     output = run("--set", "geometry.steps=5", "--set", "seed=1", "--seed", "2", "--config", "tiny").output
     assert "steps=5" in output
     assert "seed=2" in output
-    assert "\ngeometry.batch=tiny\n" in output
+    assert "\ngeometry.batch=recipe tiny\n" in output
 
 
 def test_faults_of_flags_are_collected():
@@ -109,7 +109,7 @@ def test_completion_of_plugins():
 
 def test_completion_of_recipes():
     items = RecipeName().shell_complete(click.Context(command), click.Option(["--x"]), "ti")
-    assert [(item.value, item.type) for item in items] == [("tiny", "plain"), ("ti", "file")]
+    assert [(item.value, item.type) for item in items] == [("ti", "file"), ("tiny", "plain")]
 
 
 def test_flags_are_unique():
