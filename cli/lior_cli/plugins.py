@@ -1,10 +1,12 @@
-"""``lior plugins``: what is installed, and whether it works."""
+"""``lior plugins``: what is installed, whether it works, and the beginning of one's own."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -33,16 +35,19 @@ class Row:
     cause: str = ""
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--kind", type=click.Choice(list(GROUPS)), help="Only plugins of this kind.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--check", is_flag=True, help="Import each plugin and run its contract suite.")
 @click.pass_context
 def plugins(ctx: click.Context, kind: str | None, as_json: bool, check: bool) -> None:
-    """List or check the installed plugins.
+    """List or check the installed plugins, or begin a new one.
 
     Without --check nothing is imported; with it the exit code is 1 when a plugin is broken.
     """
+    if ctx.invoked_subcommand is not None:
+        _refuse_options_before(ctx)
+        return
     with _checking() if check else nullcontext():
         rows = [row for each in ([kind] if kind else GROUPS) for row in _rows(each, check)]
     if as_json:
@@ -56,6 +61,46 @@ def plugins(ctx: click.Context, kind: str | None, as_json: bool, check: bool) ->
     if broken:
         click.echo(f"lior: error: broken: {', '.join(dict.fromkeys(broken))}", err=True)
         ctx.exit(1)
+
+
+def _refuse_options_before(ctx: click.Context) -> None:
+    """Options of the list would do nothing for the command that follows them."""
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            ctx.fail(f"{parameter.opts[0]} stands before {ctx.invoked_subcommand!r}; put it after.")
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("--kind", type=click.Choice(list(GROUPS)), help="Kind of plugin.  [required]")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder, new or empty.  [default: NAME]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def new(ctx: click.Context, name: str, kind: str | None, out: Path | None, as_json: bool) -> None:
+    """Write an installable package NAME with a small plugin that works, its test and a README.
+
+    Users will choose the plugin by NAME without `lior-`.
+    """
+    from lior_cli import scaffold
+    from lior_cli.main import COMMANDS
+
+    if kind is None:  # Click would say so in a line for each kind
+        ctx.fail(f"--kind is missing; it is one of {', '.join(GROUPS)}.")
+    made = scaffold.package(name, kind, taken=frozenset(COMMANDS if kind == "command" else ()))
+    folder = out or Path(made.distribution)
+    paths = [click.format_filename(path) for path in scaffold.write(made, folder)]
+    place = click.format_filename(folder)
+    commands = [f"pip install -e {quote(f'{place}[test]')}", f"pytest {quote(place)}", made.use]
+    if as_json:
+        names = {"kind": kind, "name": made.plugin, "distribution": made.distribution, "module": made.module}
+        click.echo(json.dumps({**names, "folder": place, "files": paths, "next": commands}, indent=2))
+        return
+    for path in paths:
+        click.echo(f"Wrote {path}")
+    click.echo("Next:")
+    for command in commands:
+        click.echo(f"  {command}")
 
 
 def _rows(kind: str, check: bool) -> list[Row]:

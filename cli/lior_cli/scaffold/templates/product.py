@@ -1,0 +1,60 @@
+"""The squared distance, ``s max(qq + kk − 2qk, 0)``: the weights of the items are a Gaussian kernel."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+import torch
+from torch import Generator, Tensor
+
+from lior.interfaces import CostPartials, State
+from lior.options import option
+
+LARGEST = 1e30
+"""Bound of squares and costs, so that what is computed with them fits float32."""
+
+
+@attrs.frozen(kw_only=True)
+class Mine:
+    """The squared metric distance of query and item; nothing is learned."""
+
+    api_version: ClassVar[int] = 1
+    learned: ClassVar[tuple[str, ...]] = ()
+
+    scale: float = option(0.5, help="factor s of the squared distance", low=1e-6, high=1e6)
+
+    def init(self, m: int, *, generator: Generator) -> State:
+        """An empty state."""
+        return {}
+
+    def lift(self, params: State, y: Tensor, *, query: bool) -> Tensor:
+        """``y`` itself: its dot products are the Gram numbers."""
+        return y
+
+    def lift_pullback(self, params: State, y: Tensor, df: Tensor, *, query: bool) -> tuple[State, Tensor]:
+        """No derivatives of parameters, and ``df`` itself."""
+        return {}, df
+
+    def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
+        """The cost of every pair, of the broadcast shape of the Gram numbers."""
+        return _bounded(self.scale * _squared_distance(qq, qk, kk))
+
+    def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
+        """Partial derivatives of :meth:`cost`: 0 where it is bounded."""
+        cost = self.scale * _squared_distance(qq, qk, kk)
+        slope = torch.where(_bounded(cost) == cost, self.scale, 0.0).to(cost)
+        return CostPartials(qq=slope, qk=-2 * slope, kk=slope, params={})
+
+    def project(self, state: State) -> State:
+        """``state``: there is nothing to keep in range."""
+        return state
+
+
+def _squared_distance(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
+    """``|q − k|²``; rounding can make it negative, and it is infinite where it exceeds float32."""
+    return torch.add(kk, qk, alpha=-2) + qq
+
+
+def _bounded(square: Tensor) -> Tensor:
+    return square.clamp(min=0, max=LARGEST)

@@ -1,0 +1,43 @@
+"""Descent by the sign of the gradient: every number moves by the same step (signSGD, Bernstein et al. 2018).
+
+The gradient of the loss is the difference of two phases, free and clamped to the targets.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import attrs
+import torch
+from torch import Generator
+
+from lior.interfaces import Probe, Report, State
+from lior.options import option
+
+
+@attrs.frozen(kw_only=True)
+class Mine:
+    """``p − learning_rate · scale · sign(gradient)``.
+
+    State: ``rejected ()``, the number of steps that were not taken because the gradient was not finite.
+    """
+
+    api_version: ClassVar[int] = 1
+
+    learning_rate: float = option(0.02, help="change of a parameter per step", low=0)
+
+    def init(self, params: State) -> State:
+        """``rejected`` is 0."""
+        return {"rejected": torch.zeros((), dtype=torch.int64)}
+
+    def step(
+        self, params: State, state: State, probe: Probe, *, scale: float, generator: Generator
+    ) -> tuple[State, State, Report]:
+        """One update; a gradient that is not finite changes only ``rejected``. No randomness is used."""
+        gradient = probe.phases(params, math.inf)
+        if not all(bool(g.isfinite().all()) for g in gradient.values()):
+            return params, {"rejected": state["rejected"] + 1}, Report(accepted=False, loss=None)
+        rate = self.learning_rate * scale
+        moved = {name: torch.sub(p, gradient[name].sign(), alpha=rate) for name, p in params.items()}
+        return moved, state, Report(accepted=True, loss=None)
