@@ -57,7 +57,7 @@ def show(
 
 
 @config.command()
-@click.argument("name")
+@click.argument("name", type=RecipeName(files=False))
 @click.argument("dest", type=click.Path(path_type=Path), required=False)
 @click.option("--force", is_flag=True, help="Overwrite DEST.")
 def copy(name: str, dest: Path | None, force: bool) -> None:

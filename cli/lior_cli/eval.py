@@ -10,12 +10,12 @@ import click
 
 from lior.errors import UsageError
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, device_option
+from lior_cli.options import RunPath, TextPath, device_option
 
 
 @click.command("eval")
 @click.argument("run", type=RunPath())
-@click.argument("text", nargs=-1)
+@click.argument("text", nargs=-1, type=TextPath())
 @click.option(
     "--online", is_flag=True, help="Keep learning while reading, as a compressor does; RUN is not changed."
 )

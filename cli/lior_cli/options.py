@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import glob
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,9 +71,18 @@ class PluginName(click.ParamType):
 
 
 class RecipeName(click.ParamType):
-    """The name of a shipped recipe or the path of a TOML file."""
+    """The name of a shipped recipe or the path of a TOML file.
+
+    Parameters
+    ----------
+    files
+        Whether files count as well.
+    """
 
     name = "recipe"
+
+    def __init__(self, *, files: bool = True) -> None:
+        self.files = files
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -80,8 +90,23 @@ class RecipeName(click.ParamType):
         """Shipped names; the shell completes files."""
         from click.shell_completion import CompletionItem
 
+        files = [CompletionItem(incomplete, type="file")] if self.files else []
         shipped = [CompletionItem(name) for name in _recipes.shipped() if name.startswith(incomplete)]
-        return [CompletionItem(incomplete, type="file"), *shipped]  # bash drops what stands before "file"
+        return [*files, *shipped]  # Bash drops what stands before a file
+
+
+class TextPath(click.ParamType):
+    """A file, folder or pattern with text, or ``-``."""
+
+    name = "text"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The shell completes files."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
 
 
 class RunPath(click.Path):
@@ -97,9 +122,9 @@ class RunPath(click.Path):
         from click.shell_completion import CompletionItem
 
         start = glob.escape(incomplete)
-        found = [Path(path) for deep in ("*", "*/*") for path in glob.glob(f"{start}{deep}/config.toml")]  # noqa: PTH207 (text as typed)
-        newest = sorted(filter(Path.is_file, found), key=lambda path: -path.stat().st_mtime)
-        runs = [CompletionItem(str(path.parent)) for path in newest]
+        found = [path for deep in ("*", "*/*") for path in glob.glob(f"{start}{deep}/config.toml")]  # noqa: PTH207 (as typed)
+        newest = sorted(filter(os.path.isfile, found), key=os.path.getmtime, reverse=True)
+        runs = [CompletionItem(path.removesuffix("/config.toml")) for path in newest]
         return [CompletionItem(incomplete, type="dir"), *runs]
 
 

@@ -15,7 +15,7 @@ import click
 
 from lior.errors import UsageError
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, device_option
+from lior_cli.options import RunPath, TextPath, device_option
 from lior_cli.terminal import printable
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _BLACK = 16
 
 @click.command()
 @click.argument("run", type=RunPath())
-@click.argument("text", metavar="FILE...", nargs=-1, required=True)
+@click.argument("text", metavar="FILE...", nargs=-1, type=TextPath(), required=True)
 @click.option(
     "--by", type=click.Choice(["line", "word"]), default="line", show_default=True,
     help="What is listed; where running text is coloured, a word has one colour.",

@@ -14,7 +14,7 @@ from lior.config import Override, Resolved, load
 from lior.errors import Interrupted, Stopped, UsageError
 from lior_cli import idle
 from lior_cli.interrupts import Stop, import_torch
-from lior_cli.options import schema_options
+from lior_cli.options import RunPath, TextPath, schema_options
 
 if TYPE_CHECKING:
     from lior.session import Result
@@ -24,10 +24,11 @@ _RUNS = "runs"
 
 
 @click.command()
-@click.argument("text", nargs=-1)
+@click.argument("text", nargs=-1, type=TextPath())
 @click.option("--out", type=click.Path(path_type=Path), help="Directory for the run, new or empty.")
 @click.option(
     "--resume",
+    type=RunPath(),
     metavar="RUN",
     help="Go on with a run that was stopped; auto takes the one in runs/ that was stopped last.",
 )
@@ -37,7 +38,7 @@ _RUNS = "runs"
 def train(
     text: tuple[str, ...],
     out: Path | None,
-    resume: str | None,
+    resume: Path | None,
     quiet: bool,
     as_json: bool,
     recipe: str | None,
@@ -79,12 +80,12 @@ def _begin(resolved: Resolved, out: Path, progress: Progress) -> dict[str, Any]:
     return _run(start, out, progress)
 
 
-def _go_on(name: str, progress: Progress) -> dict[str, Any]:
+def _go_on(run: Path, progress: Progress) -> dict[str, Any]:
     from lior import rundir
     from lior.training import resume
 
-    run = rundir.unfinished(Path(_RUNS)) if name == "auto" else Path(name)
-    if name == "auto":
+    if str(run) == "auto":
+        run = rundir.unfinished(Path(_RUNS))
         progress.note(f"going on with {run}")
     return _run(lambda stop: resume(run, listeners=[progress, stop], stop=stop), run, progress)
 
