@@ -57,6 +57,7 @@ def save(
     train: int,
     *,
     added: Sequence[str] = (),
+    forgets: bool = False,
     training: Training | None = None,
     score: float | None = None,
     before: Path | None = None,
@@ -72,6 +73,8 @@ def save(
         Kind -> :class:`~lior.config.Component`, and "memory" -> a list of them.
     added
         When each of the last documents was learned after training.
+    forgets
+        Whether earlier checkpoints hold text that was forgotten, and have to go.
     training
         What training needs to go on, unless it is over.
     score
@@ -101,6 +104,7 @@ def save(
             "bytes": text.bytes,
             "train": train,
             "added": list(added),
+            "forgets": forgets,
             "score": score,
             "training": None if training is None else training.numbers,
             "files": {file.name: fingerprint(file) for file in sorted(part.iterdir())},

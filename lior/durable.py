@@ -48,9 +48,14 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def partial(folder: Path) -> list[Path]:
+    """What an interrupted program left half written in ``folder``."""
+    return list(folder.glob(f"*{PARTIAL}"))
+
+
 def remove_partial(folder: Path) -> None:
-    """Remove what an interrupted program left half written in ``folder``."""
-    for path in folder.glob(f"*{PARTIAL}"):
+    """Remove what an interrupted program left half written in ``folder``, as far as that is possible."""
+    for path in partial(folder):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:

@@ -8,7 +8,7 @@ adaptive memories learned) stay as they are; see ``docs/decisions.md``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 
@@ -19,7 +19,7 @@ from lior import corpus
 from lior._suggest import did_you_mean, sentences
 from lior.corpus import Source
 from lior.errors import DataError
-from lior.loaded import Document, Loaded
+from lior.loaded import Loaded
 
 _BLOCK = 65536
 
@@ -31,16 +31,18 @@ def learn(loaded: Loaded, sources: Sequence[Source]) -> Loaded:
     Raises
     ------
     DataError
-        When one is empty, or a document of its name is there already; nothing is changed then.
+        When one is empty or has no name, or a document of its name is there already; nothing is changed then.
     """
     names = set(loaded.text.names)
     for source in sources:
+        if not source.name:
+            raise DataError("'': a document needs a name, or it could not be forgotten; give one")
         if source.name in names:
             raise DataError(
-                f"{source.name}: the run has a document of this name; forget that first, or give another name"
+                f"{shown(source.name)}: there is a document of this name already; forget it, or give another"
             )
         if not source.data:
-            raise DataError(f"{source.name}: no text in there (0 bytes)")
+            raise DataError(f"{shown(source.name)}: no text in there (0 bytes)")
         names.add(source.name)
     model, before = loaded.model, len(loaded.text)
     text = loaded.text.and_then(corpus.build(sources, model.tokenizer))
@@ -56,51 +58,61 @@ def learn(loaded: Loaded, sources: Sequence[Source]) -> Loaded:
 
 
 @torch.no_grad()
-def forget(loaded: Loaded, name: str) -> Loaded:
-    """Take a document out of the text and the memories of ``loaded.model``, which is changed.
+def forget(loaded: Loaded, indices: Collection[int]) -> Loaded:
+    """Take documents out of the text and the memories of ``loaded.model``, which is changed.
 
-    ``name`` is that of :func:`find`.
-
-    Raises
-    ------
-    DataError
-        When there is no such document, or several; nothing is changed then.
+    ``indices`` are places in :meth:`Loaded.documents`, such as :func:`find` gives.
     """
-    index, document = find(loaded, name)
-    begin, end = loaded.text.bounds(index)
-    later = index - (len(loaded.text.names) - len(loaded.added))
-    kept = attrs.evolve(
-        loaded,
-        text=loaded.text.without(index, document.bytes),
-        train=loaded.train - max(min(end, loaded.train) - begin, 0),
-        added=loaded.added if later < 0 else loaded.added[:later] + loaded.added[later + 1 :],
-    )
-    if document.held:
+    documents, kept = loaded.documents(), loaded
+    for index in sorted(set(indices), reverse=True):
+        kept = _without(kept, index, documents[index].bytes)
+    # Those behind a document get new numbers, which the memories hold as well: also when it held nothing.
+    if any(document.held for document in documents[min(indices, default=len(documents)) :]):
         loaded.model.rewrite(kept.pieces(_BLOCK))
     return kept
 
 
-def find(loaded: Loaded, name: str) -> tuple[int, Document]:
-    """The document of that name, or the only one whose path ends with it, and its place among all.
+def _without(loaded: Loaded, index: int, size: int) -> Loaded:
+    """The text without the document of that number, which has ``size`` bytes."""
+    begin, end = loaded.text.bounds(index)
+    later = index - (len(loaded.text.names) - len(loaded.added))
+    return attrs.evolve(
+        loaded,
+        text=loaded.text.without(index, size),
+        train=loaded.train - max(min(end, loaded.train) - begin, 0),
+        added=loaded.added if later < 0 else loaded.added[:later] + loaded.added[later + 1 :],
+    )
+
+
+def find(loaded: Loaded, name: str) -> list[int]:
+    """The places of all documents of that name, or else of the one whose path ends with it.
+
+    Training takes several documents of one name: whoever forgets it means all of them.
 
     Raises
     ------
     DataError
-        When there is none, or several.
+        When there is none, or the path is that of documents with different names.
     """
-    documents = loaded.documents()
-    found = [i for i, each in enumerate(documents) if each.name == name]
-    found = found or [i for i, each in enumerate(documents) if _ends_with(each.name, name)]
-    if len(found) > 1:
-        some = ", ".join(documents[i].name for i in found[:3])
-        raise DataError(f"{name}: {len(found)} documents are called so ({some}); give more of the path")
-    if not found:
-        names = loaded.text.names
-        hint = did_you_mean(name, names) or did_you_mean(name, [PurePath(each).name for each in names])
+    names = loaded.text.names
+    found = [i for i, each in enumerate(names) if each == name]
+    found = found or [i for i, each in enumerate(names) if _ends_with(each, name)]
+    different = sorted({names[i] for i in found})
+    if len(different) > 1:
+        some = ", ".join(map(shown, different[:3])) + (", ..." if len(different) > 3 else "")
         raise DataError(
-            sentences(f"{name}: no document of this name in the run.", hint or "`lior docs` lists them.")
+            f"{shown(name)}: {len(different)} documents are called so ({some}); give more of the path"
         )
-    return found[0], documents[found[0]]
+    if not found:
+        hint = did_you_mean(name, names) or did_you_mean(name, [PurePath(each).name for each in names])
+        hint = hint or ("`lior docs` lists them." if names else "It has no documents.")
+        raise DataError(sentences(f"{shown(name)}: no document of this name in the run.", hint))
+    return found
+
+
+def shown(name: str) -> str:
+    """A name in one line that steers no terminal: quoted if it has to be, for those of files may be any."""
+    return name if name and name.isprintable() else repr(name)
 
 
 def _ends_with(path: str, name: str) -> bool:

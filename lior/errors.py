@@ -36,6 +36,14 @@ class RunError(LiorError):
     """A run directory is missing, damaged or of another kind."""
 
 
+class NewerFormat(RunError):
+    """A checkpoint was written by a later version of lior."""
+
+
+class TextRemains(UserWarning):
+    """What was forgotten could not be removed from earlier versions of a run; the command line prints it."""
+
+
 class SkippedCheckpoint(UserWarning):
     """A newer checkpoint cannot be used, and an older one is; the command line prints it as a note."""
 

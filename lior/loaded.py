@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
+import torch
 
 from lior import corpus
 from lior.corpus import Corpus
@@ -64,17 +65,31 @@ class Loaded:
             for begin in range(lo, hi, size):
                 yield self.text.text(begin, min(begin + size, hi), context=self.model.context)
 
+    @property
+    def fitted(self) -> tuple[str, ...]:
+        """Names of the parts with numbers that training fitted: editing leaves these as they are."""
+        model = self.model
+        parts = {
+            "tokenizer": bool(model.tokenizer.snapshot()),
+            "geometry": model.geometry is not None,
+            "mixer": True,
+            **{f"weights of memory {name}": True for name in model.adaptive},
+        }
+        return tuple(part for part, there in parts.items() if there)
+
     def documents(self) -> list[Document]:
         """All documents in their order."""
-        found, before = [], len(self.text.names) - len(self.added)
-        lengths = byte_lengths(self.text.tokens.long(), self.model.tokenizer).cumsum(0)
-        for index, name in enumerate(self.text.names):
-            lo, hi = self.text.bounds(index)
-            size = int(lengths[hi - 1]) - (int(lengths[lo - 1]) if lo else 0)
-            later = index >= before
-            held = hi - lo if later else max(min(hi, self.train) - lo, 0)
-            found.append(Document(name, size, hi - lo, held, self.added[index - before] if later else None))
-        return found
+        names, before = self.text.names, len(self.text.names) - len(self.added)
+        lengths = byte_lengths(self.text.tokens.long(), self.model.tokenizer)
+        starts = self.text.starts.cpu()
+        bounds = torch.cat([starts, torch.tensor([len(self.text)])])
+        sizes = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cpu().cumsum(0)])[bounds].diff()
+        counts = bounds.diff()
+        held = (self.train - starts).clamp(min=0).minimum(counts)
+        held[before:] = counts[before:]
+        columns = zip(names, sizes.tolist(), counts.tolist(), held.tolist(), strict=True)
+        added = [None] * before + list(self.added)
+        return [Document(*row, when) for row, when in zip(columns, added, strict=True)]
 
     def validation(self) -> tuple[Corpus, int, int]:
         """The run's own validation text: a corpus, and where the text begins and ends in it.

@@ -13,7 +13,7 @@ import attrs
 from lior import migration
 from lior._registry import registry
 from lior.config import Component, build
-from lior.errors import RunError, UnknownPlugin
+from lior.errors import NewerFormat, RunError, UnknownPlugin
 from lior.migration import FORMAT
 
 MANIFEST = "manifest.json"
@@ -77,7 +77,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
     Raises
     ------
     RunError
-        When it is missing, damaged, of a newer format, or of one that cannot be migrated.
+        When it is missing, damaged, or of a format that cannot be migrated.
+    NewerFormat
+        When a later version of lior wrote it.
     """
     file = path / MANIFEST
     try:
@@ -91,7 +93,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or type(manifest.get("format")) is not int:
         raise RunError(f"{file}: not a manifest of lior")
     if manifest["format"] > FORMAT:
-        raise RunError(
+        raise NewerFormat(
             f"{file}: written in format {manifest['format']}, and this lior reads {FORMAT}; "
             "install a newer lior"
         )

@@ -17,7 +17,7 @@ False
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,11 @@ import torch
 from lior import corpus, editing
 from lior.corpus import Source, as_bytes
 from lior.device import pick_device
-from lior.errors import RunError, UsageError
+from lior.errors import DataError, RunError, UsageError
 from lior.evaluation import evaluate
 from lior.generation import generate
 from lior.loaded import Document, Loaded
+from lior.manifest import read_manifest
 from lior.model import Model
 from lior.provenance import Explained, explain
 from lior.rundir import RunDir, open_version
@@ -47,6 +48,8 @@ class Run:
     """The run's directory; ``None`` for one that was never written."""
     _version: Path | None = None
     _forgotten: bool = attrs.field(default=False, init=False)
+    _whole: bool = attrs.field(default=True, init=False)
+    """Whether no change was broken off, which would leave the memories between two states."""
     changes: int = attrs.field(default=0, init=False)
     """Documents learned and forgotten since the run was opened or saved."""
 
@@ -125,26 +128,49 @@ class Run:
                 raise UsageError(f"name {name!r} is for one document, not for {len(sources)}; leave it out")
             sources = [Source(name, sources[0].data)]
         before = len(self._loaded.text.names)
-        self._loaded = editing.learn(self._loaded, sources)
-        self.changes += len(sources)
+        self._change(lambda: editing.learn(self._loaded, sources), len(sources))
         return self.documents()[before:]
 
     def forget(self, name: str) -> Document:
         """Forget the document of that name, or the only one whose path ends with it.
 
         The memories are then what they would be had they never been told it, and so is every version of
-        the run on the disk after :meth:`save`.
+        the run on the disk after :meth:`save`. Training takes several documents of one name; all of them
+        are forgotten then, and the sizes returned are their sums.
 
         Raises
         ------
         DataError
-            When there is no such document, or several.
+            When there is no such document, or several of different names.
         """
-        _, document = editing.find(self._loaded, name)
-        self._loaded = editing.forget(self._loaded, document.name)
-        self.changes += 1
-        self._forgotten = True
-        return document
+        gone = self.forget_all([name])
+        sizes = {key: sum(getattr(each, key) for each in gone) for key in ("bytes", "tokens", "held")}
+        return attrs.evolve(gone[0], **sizes)
+
+    def forget_all(self, names: Sequence[str]) -> list[Document]:
+        """Forget several documents at once, in the time that one takes; all of them or none.
+
+        Raises
+        ------
+        DataError
+            As :meth:`forget`.
+        """
+        indices = sorted({index for name in names for index in editing.find(self._loaded, name)})
+        documents = self.documents()
+        self._change(lambda: editing.forget(self._loaded, indices), len(indices))
+        self._forgotten = self._forgotten or bool(indices)
+        return [documents[index] for index in indices]
+
+    def _change(self, work: Callable[[], Loaded], changes: int) -> None:
+        """Do ``work``, which changes the model; one that is broken off may leave it between two states."""
+        try:
+            self._loaded = work()
+        except DataError:  # before anything was changed
+            raise
+        except BaseException:
+            self._whole = False
+            raise
+        self.changes += changes
 
     def save(self) -> None:
         """Write the changes as the run's next version; the former stays until this one is complete.
@@ -152,18 +178,29 @@ class Run:
         Raises
         ------
         RunError
-            When the run was never written, another process has it or has changed it, or it cannot be written.
+            When the run was never written, another process has it or has changed it, or it cannot be written;
+            when a change was broken off; and when what was forgotten cannot be removed from earlier versions.
         """
         if self.path is None or self._version is None:
             raise RunError("the run has no directory: train with out=..., or keep it in memory")
-        with closing(RunDir.at(self.path, self._version)) as directory:
+        if not self._whole:
+            raise RunError(f"{self.path}: a change was broken off; nothing was written; open the run anew")
+        with closing(RunDir.at(self.path, self._version, self._loaded)) as directory:
             try:
                 directory.save_edited(self._loaded, forgotten=self._forgotten)
             except OSError as error:
                 raise RunError(
                     f"{self.path}: cannot be written: {error.strerror or error}; it is as it was"
                 ) from error
-            self._version = directory.checkpoint
+            finally:
+                if directory.checkpoint != self._version:
+                    self._written(directory.checkpoint)
+
+    def _written(self, version: Path | None) -> None:
+        """``version`` is what is in memory."""
+        assert version is not None
+        self._version = version
+        self._loaded = attrs.evolve(self._loaded, manifest=read_manifest(version))
         self.changes, self._forgotten = 0, False
 
 

@@ -18,6 +18,7 @@ import contextlib
 import hashlib
 import json
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,9 +30,9 @@ from lior.checkpoint import Training
 from lior.config import TrainConfig, load, to_toml
 from lior.corpus import Corpus
 from lior.device import pick_device
-from lior.errors import RunError, SkippedCheckpoint
+from lior.errors import NewerFormat, RunError, SkippedCheckpoint, TextRemains
 from lior.loaded import Loaded
-from lior.manifest import components, read_manifest
+from lior.manifest import components, digest, read_manifest, verify
 from lior.model import Model
 from lior.telemetry import Telemetry
 
@@ -100,8 +101,8 @@ class RunDir:
             raise
 
     @classmethod
-    def at(cls, path: Path, version: Path) -> RunDir:
-        """A run that was opened at ``version`` and is to get the next one.
+    def at(cls, path: Path, version: Path, loaded: Loaded) -> RunDir:
+        """A run that was opened as ``loaded`` from ``version``, and is to get the next one.
 
         Raises
         ------
@@ -114,10 +115,7 @@ class RunDir:
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
         try:
-            if not version.exists() or any(_readable(place) for place in _after(path, version)):
-                raise RunError(
-                    f"{path}: another process changed the run since it was opened; open it anew and repeat"
-                )
+            _refuse_if_changed(path, version, loaded)
             return cls(path, load(path / _CONFIG, env={}).config, lock, version)
         except BaseException:
             lock.close()
@@ -176,17 +174,27 @@ class RunDir:
         ------
         OSError
             When the directory cannot be written; the run is then as it was.
+        RunError
+            When the version was written, and an older one cannot be removed.
         """
+        assert self._newest is not None
+        if _forgets(loaded):  # whoever forgot was broken off
+            steps.remove_before(self.path, self._newest)
         last = max(steps.number(place) for place in steps.listed(self.path))
         place = steps.place(self.path, last + 1)
+        parts = components(loaded.manifest)
         checkpoint.save(
-            place, loaded.model, components(loaded.manifest), loaded.text, loaded.train, added=loaded.added
+            place, loaded.model, parts, loaded.text, loaded.train, added=loaded.added, forgets=forgotten
         )
         self._newest = place
-        if forgotten:
-            steps.keep_only(self.path, place)
-        else:
-            steps.prune(self.path, newest=place, last=self.config.checkpoint.last, every=0)
+        if not forgotten:
+            keep = self.config.checkpoint
+            steps.prune(self.path, newest=place, last=keep.last, every=keep.every)
+            return
+        try:
+            steps.remove_before(self.path, place)
+        except OSError as error:
+            raise RunError(_remains(self.path, error)) from error
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Write the numbers of the finished run; raises ``OSError`` like :meth:`save`."""
@@ -205,12 +213,40 @@ def open_run(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
 
 
 def open_version(path: Path, *, device: torch.device | str = "cpu") -> tuple[Loaded, Path]:
-    """As :func:`open_run`, and the checkpoint that it was read from."""
+    """As :func:`open_run`, and the checkpoint that it was read from.
+
+    What was forgotten is removed from older ones, should the process that forgot it not have come to that.
+    """
     _check(path)
     loaded, place = _newest(path, device=device)
     if loaded.training is not None:
         raise RunError(f"{path}: training did not finish; `lior train --resume {path}` goes on with it")
+    if _forgets(loaded) and steps.before(path, place):
+        _finish_forgetting(path, place)
     return loaded, place
+
+
+def _forgets(loaded: Loaded) -> bool:
+    """Whether a checkpoint is to be the oldest of its run."""
+    return loaded.manifest.get("forgets") is True
+
+
+def _finish_forgetting(path: Path, place: Path) -> None:
+    try:
+        with contextlib.closing(durable.lock(path / _LOCK)):
+            steps.remove_before(path, place)
+    except RunError:
+        return  # another process has the run: the one that forgets, or one that will see to it
+    except OSError as error:
+        warnings.warn(_remains(path, error), TextRemains, stacklevel=3)
+
+
+def _remains(path: Path, error: OSError) -> str:
+    what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return (
+        f"{path}: what was forgotten is still in earlier versions, which cannot be removed ({what}); "
+        f"mend that, and `lior docs {path}` removes them"
+    )
 
 
 def _refuse_unless_empty(path: Path) -> None:
@@ -238,6 +274,25 @@ def unfinished(folder: Path) -> Path:
     return max(stopped)[1]
 
 
+def newest(folders: Iterable[Path]) -> Path:
+    """The finished run in one of ``folders`` that was written last.
+
+    Raises
+    ------
+    RunError
+        When there is none.
+    """
+    found: list[tuple[float, Path]] = []
+    for run in (run for folder in folders if folder.is_dir() for run in folder.iterdir()):
+        for place in steps.listed(run)[:1] if (run / _CONFIG).is_file() else ():
+            with contextlib.suppress(RunError):
+                if read_manifest(place)["training"] is None:
+                    found.append((place.stat().st_mtime, run))
+    if not found:
+        raise RunError("no finished run here or in runs/; `lior train` makes one, or name its directory")
+    return max(found)[1]
+
+
 def _check(path: Path) -> None:
     if not path.exists():
         raise RunError(f"{path}: no such run directory; `lior train --out {path}` makes one")
@@ -250,10 +305,13 @@ def _check(path: Path) -> None:
 def _newest(path: Path, *, device: torch.device | str) -> tuple[Loaded, Path]:
     """The newest checkpoint that verifies."""
     faults: list[RunError] = []
-    for place in steps.listed(path):
+    places = steps.listed(path)
+    for place in places:
         try:
             loaded = checkpoint.load(place, device=device)
         except RunError as fault:
+            if steps.listed(path) != places:  # another process wrote a newer one and removed this
+                return _newest(path, device=device)
             faults.append(fault)
             continue
         for skipped in faults:
@@ -264,14 +322,33 @@ def _newest(path: Path, *, device: torch.device | str) -> tuple[Loaded, Path]:
     raise RunError(f"{path}: the run has no checkpoint: training did not finish; train again")
 
 
-def _after(path: Path, version: Path) -> list[Path]:
-    return [place for place in steps.listed(path) if steps.number(place) > steps.number(version)]
+def _refuse_if_changed(path: Path, version: Path, loaded: Loaded) -> None:
+    """Refuse when ``loaded``, of ``version``, is not the newest any more; damaged ones do not count."""
+    try:
+        changed = digest(read_manifest(version)) != loaded.identity
+    except RunError:
+        changed = True
+    for place in steps.listed(path):
+        if steps.number(place) > steps.number(version):
+            fault = _fault(place)
+            if isinstance(fault, NewerFormat):
+                raise fault
+            changed = changed or fault is None
+    if changed:
+        raise RunError(
+            f"{path}: another process changed the run since it was opened; open it anew and repeat"
+        )
 
 
-def _readable(place: Path) -> bool:
-    with contextlib.suppress(RunError):
-        return bool(read_manifest(place))
-    return False
+def _fault(place: Path) -> RunError | None:
+    """Why a checkpoint cannot be read, if so; its tensors are not looked into."""
+    try:
+        with checkpoint.fitting_together(place):
+            for name, expected in read_manifest(place)["files"].items():
+                verify(place / name, expected)
+    except RunError as fault:
+        return fault
+    return None
 
 
 def _fingerprint(run: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import re
 import shutil
@@ -73,21 +72,28 @@ def prune(run: Path, *, newest: Path, last: int, every: int) -> None:
                 set_aside(path)
 
 
-def keep_only(run: Path, newest: Path) -> None:
-    """Remove all checkpoints but the newest, whatever their score, and what was left half written.
+def before(run: Path, place: Path) -> list[Path]:
+    """All that holds or may hold an older text than the checkpoint at ``place``."""
+    older = [path for path in listed(run) if number(path) < number(place)]
+    return older + [path for folder in (run, run / _FOLDER) for path in durable.partial(folder)]
+
+
+def remove_before(run: Path, place: Path) -> None:
+    """Remove all checkpoints older than that at ``place``, whatever their score, and what is half written.
 
     Raises
     ------
     OSError
         When something cannot be removed: what it holds would not be gone.
     """
-    for path in listed(run):
-        if path != newest:
-            set_aside(path)
-    for folder in (run, run / _FOLDER):
-        durable.remove_partial(folder)
-        for left in folder.glob(f"*{durable.PARTIAL}"):
-            raise OSError(errno.EBUSY, "could not be removed", str(left))
+    for path in before(run, place):
+        gone = path if path.name.endswith(durable.PARTIAL) else _renamed(path)
+        if gone.is_dir() and not gone.is_symlink():
+            shutil.rmtree(gone)
+        else:
+            gone.unlink()
+    durable.sync(run / _FOLDER)
+    durable.sync(run)
 
 
 def set_aside(path: Path) -> None:
@@ -99,10 +105,14 @@ def set_aside(path: Path) -> None:
         When it cannot be renamed.
     """
     if path.exists():
-        gone = path.with_name(f"{path.name}.old{durable.PARTIAL}")
-        shutil.rmtree(gone, ignore_errors=True)
-        path.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        shutil.rmtree(_renamed(path), ignore_errors=True)
+
+
+def _renamed(path: Path) -> Path:
+    """A checkpoint under a name that none has: half of one must not be found."""
+    gone = path.with_name(f"{path.name}.old{durable.PARTIAL}")
+    shutil.rmtree(gone, ignore_errors=True)
+    return path.rename(gone)
 
 
 def _score(path: Path) -> float | None:

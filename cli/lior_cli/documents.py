@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +12,14 @@ import attrs
 import click
 
 from lior_cli.interrupts import import_torch
-from lior_cli.options import device_option
+from lior_cli.options import RunPath, device_option
 from lior_cli.tables import echo_table
 
 if TYPE_CHECKING:
     from lior.loaded import Document
     from lior.run import Run
 
-LEFT = "what was fitted in training (geometry, mixer, weights of the patterns) stays as it was"
-
-_RUN = click.argument("run", type=click.Path(path_type=Path))
+_RUN = click.argument("run", type=RunPath())
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 
 
@@ -46,8 +45,9 @@ def learn(run: Path, text: tuple[str, ...], name: str | None, field: str, as_jso
         click.echo(json.dumps(_outcome(opened, "learned", learned, seconds)))
         return
     for document in learned:
-        click.echo(f"learned {document.name}: {_amount(document)}")
-    click.echo(f"{_rate(learned, seconds)}; {LEFT}; `lior forget {run} NAME` undoes it")
+        click.echo(f"learned {_amount(document)}")
+    click.echo(f"{_rate(learned, seconds)}; `lior forget {run} NAME` undoes it")
+    click.echo(f"{_left(opened)}; they weigh the new text as they weigh the old")
 
 
 @click.command()
@@ -63,22 +63,22 @@ def forget(run: Path, name: tuple[str, ...], as_json: bool, device: str) -> None
     """
     opened = _open(run, device)
     started = time.perf_counter()
-    forgotten = [opened.forget(each) for each in name]
+    forgotten = opened.forget_all(name)
     seconds = time.perf_counter() - started
     opened.save()
     if as_json:
         click.echo(json.dumps(_outcome(opened, "forgotten", forgotten, seconds)))
         return
     for document in forgotten:
-        click.echo(f"forgot {document.name}: {_amount(document)}")
-    click.echo(f"in {seconds:.2f} s; the memories are as if they had never seen it; {LEFT}")
-    if any(document.added is None for document in forgotten):
-        click.echo("it was part of the training: to have those fitted without it as well, train anew")
+        click.echo(f"forgot {_amount(document)}")
+    them = "them" if len(forgotten) > 1 else "it"
+    click.echo(f"in {seconds:.2f} s; the memories are as if they had never seen {them}")
+    click.echo(_left(opened, forgotten))
 
 
 @click.command()
 @_RUN
-@_JSON
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead.")
 def docs(run: Path, as_json: bool) -> None:
     """List the documents of a run: size, how much of each the memories hold, and when it was learned."""
     opened = _open(run, "cpu")
@@ -86,7 +86,17 @@ def docs(run: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([attrs.asdict(document) for document in documents]))
         return
-    rows = [[d.name, f"{d.bytes:,}", _share(d), d.added or "in training"] for d in documents]
+    list_documents(documents)
+
+
+def list_documents(documents: Sequence[Document]) -> None:
+    """Print a table of documents."""
+    from lior.editing import shown
+
+    if not documents:
+        click.echo("the run has no documents")
+        return
+    rows = [[shown(d.name), f"{d.bytes:,}", _share(d), d.added or "in training"] for d in documents]
     echo_table(["name", "bytes", "held", "learned"], rows)
 
 
@@ -102,17 +112,36 @@ def _outcome(run: Run, what: str, documents: list[Document], seconds: float) -> 
         what: [attrs.asdict(document) for document in documents],
         "seconds": seconds,
         "documents": len(run.documents()),
+        "left": list(run.loaded.fitted),
     }
 
 
+def _left(run: Run, forgotten: Sequence[Document] = ()) -> str:
+    """Which small parts stay as training fitted them, and whether ``forgotten`` had a part in that."""
+    *parts, last = run.loaded.fitted
+    stay = f"{', '.join(parts)} and {last} stay" if parts else f"{last} stays"
+    text = f"{stay} as training fitted {'them' if parts else 'it'}"
+    if not forgotten:
+        return text
+    them = "them" if len(forgotten) > 1 else "it"
+    if not any(document.held and document.added is None for document in forgotten):
+        return f"{text}, without {them}"
+    words = f", with words of {them} among the tokens" if "tokenizer" in (*parts, last) else f", with {them}"
+    return f"{text}{words}; to have that done without {them}, train anew"
+
+
 def _amount(document: Document) -> str:
-    return f"{document.bytes:,} bytes, {document.tokens:,} tokens"
+    from lior.editing import shown
+
+    return f"{shown(document.name)}: {document.bytes:,} bytes, {document.tokens:,} tokens"
 
 
 def _share(document: Document) -> str:
     if document.held == document.tokens:
         return "all"
-    return f"{100 * document.held / document.tokens:.0f} %, the rest is for validation"
+    if not document.held:
+        return "none, for validation"
+    return f"{100 * document.held / document.tokens:.1f} %, the rest is for validation"
 
 
 def _rate(documents: list[Document], seconds: float) -> str:

@@ -1,26 +1,32 @@
 """Loops of faults: the n-th operation on files fails, or the process is killed there, for every n.
 
-Each case is a forked child that trains with a checkpoint after every window. Python
-tells its auditors of every file that is opened, renamed, linked, removed or cut,
-and what an auditor raises stops the operation; ``fsync`` and the writing of tensors,
-which it does not tell of, are wrapped. Afterwards the run is the old one or the new
-one: it is finished, or can be gone on with, and ends as if nothing had happened.
+Each case is a forked child that trains with a checkpoint after every window.
+Afterwards the run is the old one or the new one: it is finished, or can be gone on
+with, and ends as if nothing had happened. ``faults.py`` has how.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 import shutil
 import signal
-import sys
-import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors import torch as tensors_io
+from faults import (
+    FINISHED,
+    FORMER,
+    REFUSED,
+    SLICES,
+    Faults,
+    attempt,
+    fail,
+    in_child,
+    kill,
+    one_thread,
+    operations,
+    unpacked,
+)
 from same_run import assert_same_run
 
 import lior
@@ -36,49 +42,6 @@ TINY = (
     "memory.sdm.orders=[0,1,2]", "memory.sdm.patterns=[]", "memory.sdm.joint=[]", "memory.sdm.base_order=1",
     'memory.sdm.gates=["longest","cell"]', "memory.exact.capacity=64", "mixer.positions=64",
 )  # fmt: skip
-ERRORS = (errno.ENOSPC, errno.EACCES, errno.EIO)
-FINISHED, REFUSED, DEFECT = 0, 10, 20
-
-_WATCHED = ("os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod")
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT
-
-
-class Faults:
-    """Counts the operations below a folder and acts at the ``at``-th."""
-
-    def __init__(self, folder: Path, at: int, act: Callable[[str], None]):
-        self.folder, self.at, self.act = str(folder), at, act
-        self.count = 0
-
-    def operation(self, what: str, path: object) -> None:
-        """One operation is about to happen."""
-        if isinstance(path, str | bytes | os.PathLike) and os.fsdecode(path).startswith(self.folder):
-            self.count += 1
-            if self.count == self.at:
-                self.act(what)
-
-    def install(self) -> None:
-        """From now on; there is no way back, so only in a child."""
-
-        def hear(event: str, arguments: tuple[object, ...]) -> None:
-            if event in _WATCHED or (
-                event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING
-            ):
-                self.operation(event, arguments[0])
-
-        save, fsync = tensors_io.save_file, os.fsync
-
-        def save_file(tensors: dict, path: Path, *rest: object) -> None:
-            Path(path).write_bytes(b"half")
-            self.operation("save_file", path)
-            save(tensors, path, *rest)
-
-        def sync(descriptor: int) -> None:
-            self.operation("fsync", Path(f"/proc/self/fd/{descriptor}").readlink())
-            fsync(descriptor)
-
-        checkpoint.save_file, os.fsync = save_file, sync
-        sys.addaudithook(hear)
 
 
 class Counter:
@@ -93,57 +56,13 @@ class Counter:
             stream.write("x")
 
 
-def in_child(work: Callable[[], None]) -> int:
-    """Do ``work`` in a forked child; the code with which it ended, negative for a signal."""
-    pid = os.fork()
-    if not pid:
-        code = DEFECT
-        try:
-            work()
-            code = FINISHED
-        except (LiorError, OSError) as error:
-            code = REFUSED if "\n" not in str(error) else DEFECT
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def fail(number: int) -> Callable[[str], None]:
-    """Raise one of the errors that file systems have, each in its turn."""
-
-    def act(what: str) -> None:
-        code = ERRORS[number % len(ERRORS)]
-        raise OSError(code, os.strerror(code), what)
-
-    return act
-
-
-def kill(_: str) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def operations(work: Callable[[], None], folder: Path, report: Path) -> int:
-    """How many operations ``work`` does when nothing fails."""
-
-    def counted() -> None:
-        faults = Faults(folder, 0, kill)
-        faults.install()
-        work()
-        report.write_text(str(faults.count))
-
-    assert in_child(counted) == FINISHED
-    return int(report.read_text())
-
-
 @pytest.fixture(scope="module")
 def config(configure, sample, tmp_path_factory) -> Iterator[TrainConfig]:
     """A run that takes a fraction of a second; one thread, for threads do not live through a fork."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     text = tmp_path_factory.mktemp("text") / "short.txt"
     text.write_bytes(sample.read_bytes()[:4000])
-    yield configure(*TINY, text=text)
-    torch.set_num_threads(threads)
+    with one_thread():
+        yield configure(*TINY, text=text)
 
 
 @pytest.fixture(scope="module")
@@ -162,18 +81,6 @@ def check(run: Path, saved: Path, whole: Path) -> None:
         assert not saved.exists(), f"a checkpoint was complete, and now: {refused}"
     else:
         assert_same_run(whole, run)
-
-
-def attempt(work: Callable[[], object]) -> str:
-    """Why ``work`` was refused, or nothing."""
-    try:
-        work()
-    except RunError as error:
-        return str(error)
-    return ""
-
-
-SLICES = [pytest.param(7, id="every seventh"), pytest.param(1, id="all", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("every", SLICES)
@@ -251,19 +158,10 @@ def test_the_loop_finds_a_program_that_writes_in_place(config, whole, tmp_path, 
 # --- earlier formats ------------------------------------------------------------------
 
 
-SAMPLES = Path(__file__).parent / "formats"
-
-
-FORMER = {3: 2.551331282779574, 4: 1.9738731860767964}
-"""Format -> nats per byte that the run of it scored when it was written."""
-
-
 @pytest.fixture(params=FORMER)
 def former(request, tmp_path):
     """A stored run of an earlier format, and its score."""
-    with tarfile.open(SAMPLES / f"format-{request.param}.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    return tmp_path / f"run{request.param}", FORMER[request.param]
+    return unpacked(request.param, tmp_path), FORMER[request.param]
 
 
 def test_a_run_of_an_earlier_format_is_read_as_it_was(former):

@@ -1,0 +1,166 @@
+"""Faults at will: the n-th operation on files fails, or the process is killed there.
+
+Python tells its auditors of every file that is opened, renamed, linked, removed or cut,
+and what an auditor raises stops the operation; ``fsync`` and the writing of tensors,
+which it does not tell of, are wrapped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import torch as tensors_io
+
+from lior import checkpoint
+from lior.errors import LiorError, RunError
+
+SLICES = [pytest.param(7, id="every seventh"), pytest.param(1, id="all", marks=pytest.mark.slow)]
+"""Steps between the operations that fail."""
+ERRORS = (errno.ENOSPC, errno.EACCES, errno.EIO)
+FINISHED, REFUSED, DEFECT = 0, 10, 20
+
+_WATCHED = {
+    "os.rename": 2, "os.link": 2, "os.chmod": 2, "os.mkdir": 2,
+    "os.remove": 1, "os.rmdir": 1, "os.truncate": 0,
+}  # fmt: skip
+"""Event -> which of its arguments is the open folder that the path is in; 0 for none."""
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT
+
+
+class Faults:
+    """Counts the operations below a folder and acts at the ``at``-th."""
+
+    def __init__(self, folder: Path, at: int, act: Callable[[str], None]):
+        self.folder, self.at, self.act = str(folder), at, act
+        self.count = 0
+
+    def operation(self, what: str, path: object, folder: int = -1) -> None:
+        """One operation is about to happen; ``folder`` is open, and ``path`` is in it, unless it is -1."""
+        if not isinstance(path, str | bytes | os.PathLike):
+            return
+        place = os.fsdecode(path)
+        if folder >= 0:
+            place = f"{_opened(folder)}/{place}"
+        if place.startswith(self.folder):
+            self.count += 1
+            if self.count == self.at:
+                self.act(what)
+
+    def install(self) -> None:
+        """From now on; there is no way back, so only in a child."""
+
+        def hear(event: str, arguments: tuple[object, ...]) -> None:
+            if event in _WATCHED:
+                folder = arguments[_WATCHED[event]] if _WATCHED[event] else -1
+                self.operation(event, arguments[0], folder)
+            elif event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING:
+                self.operation(event, arguments[0])
+
+        save, fsync = tensors_io.save_file, os.fsync
+
+        def save_file(tensors: dict, path: Path, *rest: object) -> None:
+            Path(path).write_bytes(b"half")
+            self.operation("save_file", path)
+            save(tensors, path, *rest)
+
+        def sync(descriptor: int) -> None:
+            self.operation("fsync", _opened(descriptor))
+            fsync(descriptor)
+
+        checkpoint.save_file, os.fsync = save_file, sync
+        sys.addaudithook(hear)
+
+
+def _opened(descriptor: int) -> Path:
+    """The path of what is open."""
+    return Path(f"/proc/self/fd/{descriptor}").readlink()
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Do ``work`` in a forked child; the code with which it ended, negative for a signal."""
+    return ended(start(work))
+
+
+def start(work: Callable[[], None]) -> int:
+    """Begin ``work`` in a forked child; its number."""
+    pid = os.fork()
+    if not pid:
+        code = DEFECT
+        try:
+            work()
+            code = FINISHED
+        except (LiorError, OSError) as error:
+            code = REFUSED if "\n" not in str(error) else DEFECT
+        finally:
+            os._exit(code)
+    return pid
+
+
+def ended(pid: int) -> int:
+    """The code with which a child ended, negative for a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def fail(number: int) -> Callable[[str], None]:
+    """Raise one of the errors that file systems have, each in its turn."""
+
+    def act(what: str) -> None:
+        code = ERRORS[number % len(ERRORS)]
+        raise OSError(code, os.strerror(code), what)
+
+    return act
+
+
+def kill(_: str) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def operations(work: Callable[[], None], folder: Path, report: Path) -> int:
+    """How many operations ``work`` does when nothing fails."""
+
+    def counted() -> None:
+        faults = Faults(folder, 0, kill)
+        faults.install()
+        work()
+        report.write_text(str(faults.count))
+
+    assert in_child(counted) == FINISHED
+    return int(report.read_text())
+
+
+def attempt(work: Callable[[], object]) -> str:
+    """Why ``work`` was refused, or nothing."""
+    try:
+        work()
+    except RunError as error:
+        return str(error)
+    return ""
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Threads do not live through a fork."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+FORMER = {3: 2.551331282779574, 4: 1.9738731860767964}
+"""Format -> nats per byte that the run of it scored when it was written."""
+
+
+def unpacked(number: int, folder: Path) -> Path:
+    """The stored run of an earlier format, in ``folder``."""
+    with tarfile.open(Path(__file__).parent / "formats" / f"format-{number}.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / f"run{number}"

@@ -1,0 +1,208 @@
+"""Loops of faults while a run is edited: it is the old one or the new one, and can be edited again.
+
+What was forgotten is gone from every file, at the latest when the run is opened again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from faults import FINISHED, REFUSED, SLICES, Faults, fail, in_child, kill, one_thread, operations, unpacked
+
+import lior
+from lior import checkpoint, steps
+from lior.corpus import Source
+from lior.errors import RunError
+from lior.training import train
+
+TINY = (
+    "memory.name=sdm,match,exact", "geometry.steps=2", "geometry.batch=8", "geometry.keys=64", "encoder.n=4",
+    "memory.sdm.orders=[0,1,2]", "memory.sdm.patterns=[]", "memory.sdm.joint=[]", "memory.sdm.base_order=1",
+    'memory.sdm.gates=["longest","cell"]', "memory.exact.capacity=64", "mixer.positions=64", "study.passes=1",
+)  # fmt: skip
+SECRET = b"What the raven told at midnight, nobody knows. " * 3
+LATER = "A document that came later, of which there was none before. " * 3
+
+
+def learn(path: Path) -> None:
+    run = lior.load(path)
+    run.learn({"later": LATER})
+    run.save()
+
+
+def forget(path: Path) -> None:
+    run = lior.load(path)
+    run.forget("secret")
+    run.save()
+
+
+def rewrite(path: Path) -> None:
+    """In the present format."""
+    lior.load(path).save()
+
+
+CASES: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "learn": ("trained", learn), "forget": ("trained", forget), "learn again": ("edited", learn),
+    "forget after learning": ("edited", forget), "format 3": ("3", rewrite), "format 4": ("4", rewrite),
+    "learn, format 3": ("3", learn), "learn, format 4": ("4", learn),
+}  # fmt: skip
+"""Which run, and what is done with it."""
+
+
+@pytest.fixture(scope="module")
+def runs(configure, sample, tmp_path_factory) -> Iterator[dict[str, Path]]:
+    """A trained run, one that learned something since, and the stored runs of earlier formats."""
+    folder, text = tmp_path_factory.mktemp("runs"), sample.read_bytes()
+    sources = [Source("a", text[:900]), Source("secret", SECRET), Source("b", text[900:1800])]
+    with one_thread():
+        train(configure(*TINY), folder / "trained", sources=sources)
+        shutil.copytree(folder / "trained", folder / "edited")
+        run = lior.load(folder / "edited")
+        run.learn({"between": text[2000:2500]})
+        run.save()
+        yield {name: folder / name for name in ("trained", "edited")} | {
+            str(number): unpacked(number, folder) for number in (3, 4)
+        }
+
+
+def contents(path: Path) -> dict[str, Any]:
+    """All that a run is: every tensor of it, its text, what its documents are called, and its format."""
+    loaded = lior.load(path).loaded
+    names = {"names": loaded.text.names, "train": loaded.train, "later": len(loaded.added)}
+    names["format"] = json.loads((steps.listed(path)[0] / "manifest.json").read_text())["format"]
+    return names | checkpoint._tensors(loaded.model) | {"tokens": loaded.text.tokens}
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(
+        torch.equal(value, other[key]) if isinstance(value, torch.Tensor) else value == other[key]
+        for key, value in one.items()
+    )
+
+
+def remains(path: Path) -> bool:
+    """Whether a file has the secret as tokens of four or eight bytes, or as text."""
+    stretch = SECRET[:40]
+    needles = [stretch, *(b"".join(b.to_bytes(width, "little") for b in stretch) for width in (4, 8))]
+    files = [file for file in path.rglob("*") if file.is_file()]
+    return any(needle in file.read_bytes() for file in files for needle in needles)
+
+
+@pytest.mark.parametrize("every", SLICES)
+@pytest.mark.parametrize("how", ["error", "kill"])
+@pytest.mark.parametrize("case", CASES)
+def test_editing_through_every_fault(runs, tmp_path, case, how, every):
+    which, edit = CASES[case]
+    old, run = contents(runs[which]), Path(shutil.copytree(runs[which], tmp_path / "whole"))
+    total = operations(lambda: edit(run), run, tmp_path / "count")
+    new = contents(run)
+    print(f"{total} operations")
+    codes = set()
+    for at in range(1 + (total - 1) % every, total + 1, every):
+        run = Path(shutil.copytree(runs[which], tmp_path / str(at)))
+
+        def work(run: Path = run, at: int = at) -> None:
+            Faults(run, at, fail(at) if how == "error" else kill).install()
+            edit(run)
+
+        code = in_child(work)
+        codes.add(code)
+        assert code in ((FINISHED, REFUSED) if how == "error" else (-signal.SIGKILL,)), f"operation {at}"
+        check(run, old, new, code, edit is forget)
+        shutil.rmtree(run)
+    assert codes <= {FINISHED, REFUSED} if how == "error" else codes == {-signal.SIGKILL}
+
+
+def check(run: Path, old: dict[str, Any], new: dict[str, Any], code: int, forgotten: bool) -> None:
+    """The run is the old or the new one, the one that the code tells, and it can be edited."""
+    if forgotten and code == FINISHED:
+        assert not remains(run)
+    found = contents(run)
+    done = same(found, new)
+    assert done or same(found, old)
+    assert done or code != FINISHED, "what was reported as done is there"
+    assert not done or code != REFUSED or forgotten, "what was refused is not there"
+    if forgotten:
+        assert remains(run) is not done, "opening the run has removed what was left to remove"
+    edited = lior.load(run)
+    edited.learn({"further": "text"})
+    edited.save()
+    assert contents(run)["names"] == (*found["names"], "further")
+    assert not list(run.rglob("*.partial"))
+
+
+def test_the_loop_finds_a_forgetting_that_is_not_finished(runs, tmp_path, monkeypatch):
+    """Were nothing removed when a run is opened, killing the process would show it."""
+    old, run = contents(runs["trained"]), Path(shutil.copytree(runs["trained"], tmp_path / "whole"))
+    total = operations(lambda: forget(run), run, tmp_path / "count")
+    new = contents(run)
+    run = Path(shutil.copytree(runs["trained"], tmp_path / "r"))
+
+    def work() -> None:
+        Faults(run, total - 5, kill).install()
+        forget(run)
+
+    assert in_child(work) == -signal.SIGKILL
+    monkeypatch.setattr(lior.rundir, "_finish_forgetting", lambda *_: None)
+    with pytest.raises(AssertionError, match="opening the run has removed"):
+        check(run, old, new, -signal.SIGKILL, True)
+    monkeypatch.undo()
+    check(run, old, new, -signal.SIGKILL, True)
+
+
+# --- real faults ---
+
+
+@pytest.mark.parametrize("edit", [learn, forget])
+@pytest.mark.parametrize("size", [0, 1000, 20_000])
+def test_files_that_may_not_grow(runs, tmp_path, edit, size):
+    run = Path(shutil.copytree(runs["trained"], tmp_path / "r"))
+    before = listing(run)
+
+    def work() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        with pytest.raises(RunError, match=r"cannot be written: .*File too large.*; it is as it was"):
+            edit(run)
+
+    assert in_child(work) == FINISHED
+    assert listing(run) == before
+    edit(run)
+
+
+def listing(run: Path) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in run.rglob("*") if file.is_file()}
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="only root can mount a small disk")
+@pytest.mark.parametrize("edit", [learn, forget])
+def test_a_full_disk(runs, tmp_path, edit):
+    """There is no room for a further version: the run stays as it was, and can be edited when there is."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    size = sum(len(data) for data in listing(runs["trained"]).values())
+    options = f"size={size * 3 // 2}"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", disk], check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        run = Path(shutil.copytree(runs["trained"], disk / "r"))
+        before = listing(run)
+        with pytest.raises(RunError, match=r"No space left on device.*; it is as it was"):
+            edit(run)
+        assert listing(run) == before
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        edit(run)
+        assert remains(run) is (edit is learn)
+    finally:
+        subprocess.run(["umount", disk], check=True)
