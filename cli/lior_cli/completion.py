@@ -10,9 +10,9 @@ from click.shell_completion import get_completion_class
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the script that has a shell complete commands.
+    """Print a script for completion in a shell.
 
-    And options, plugins, recipes, keys and runs. To switch it on for the shells that
+    It completes commands, options, plugins, recipes, keys and runs. To switch it on for the shells that
     you start from now on:
 
     \b

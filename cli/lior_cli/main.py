@@ -40,7 +40,7 @@ COMMANDS = {
     "config": ("lior_cli.config:config", "List, show, copy or check recipes."),
 }
 """Name -> (``module:attribute``, help)."""
-    "completion": ("lior_cli.completion:completion", "Print the script that has a shell complete commands."),
+    "completion": ("lior_cli.completion:completion", "Print a script for completion in a shell."),
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT."""

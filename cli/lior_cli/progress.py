@@ -5,9 +5,12 @@ Everything goes to standard error, so that standard output holds only results.
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -25,7 +28,7 @@ PLAIN_SECONDS = 5.0
 
 
 class Progress:
-    """Listener that shows stages, rate, time left and the current loss."""
+    """Listener that shows stages, rate, time left, the current bits and resident memory."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.stage = "start"
@@ -33,6 +36,8 @@ class Progress:
         self._live: RichProgress | None = None
         self._task: TaskID | None = None
         self._begin = self._printed = time.monotonic()
+        self._first: tuple[int, float] | None = None
+        """Step and time of the stage's first window: what came before may be another process's work."""
         self._metrics: dict[str, float] = {}
 
     def __enter__(self) -> Progress:
@@ -58,7 +63,7 @@ class Progress:
         """Announce a stage."""
         self.stage = stage
         self._begin = self._printed = time.monotonic()
-        self._metrics = {}
+        self._first, self._metrics = None, {}
         if self._live:
             if self._task is not None:
                 self._live.stop_task(self._task)
@@ -70,30 +75,69 @@ class Progress:
     def lior_train_window(self, stage: str, step: int, steps: int, metrics: Mapping[str, float]) -> None:
         """Show how far the stage is."""
         self._metrics.update(metrics)
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in self._metrics.items())
+        rate = self._rate(step)
         if self._live and self._task is not None:
             self._live.update(self._task, completed=step, total=steps)
-            if shown:  # until there are numbers, the stage's message stands in their place
-                self._live.update(self._task, metrics=shown)
+            if self._metrics or step == steps:  # until there are numbers, the stage's message stands there
+                self._live.update(self._task, metrics=self._numbers(rate))
         elif not self._quiet:
-            self._plain(stage, step, steps, shown)
+            self._plain(stage, step, steps, rate)
 
     @hookimpl
     def lior_checkpoint_failed(self, error: RunError) -> None:
         """Say why the last minute would be lost."""
         self.note(f"no checkpoint: {error}")
 
-    def _plain(self, stage: str, step: int, steps: int, shown: str) -> None:
+    def _plain(self, stage: str, step: int, steps: int, rate: float) -> None:
         now = time.monotonic()
         if now - self._printed < PLAIN_SECONDS and step < steps:
             return
         self._printed = now
-        rate = step / max(now - self._begin, 1e-9)
-        left = f", {(steps - step) / rate:.0f} s left" if step < steps else ""
-        tail = f", {shown}" if shown else ""
-        click.echo(
-            f"{stage}: {step:,}/{steps:,} ({100 * step // steps} %), {rate:,.1f}/s{left}{tail}", err=True
-        )
+        left = f"{(steps - step) / rate:,.0f} s left" if rate > 0 and step < steps else ""
+        share = f"{step:,}/{steps:,} ({100 * step // steps} %)"
+        click.echo(f"{stage}: {share}, {self._numbers(rate, left)}", err=True)
+
+    def _rate(self, step: int) -> float:
+        """Steps a second; of a stage that was gone on with, those of this process."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = step, now
+            return step / max(now - self._begin, 1e-9)
+        first, at = self._first
+        return (step - first) / max(now - at, 1e-9)
+
+    def _numbers(self, rate: float, left: str = "") -> str:
+        """Rate, time left, the stage's numbers and resident memory."""
+        shown = dict(self._metrics)
+        if "bits_per_byte" in shown:
+            shown.pop("nats_per_token", None)
+        parts = [_number(name, value) for name, value in shown.items() if value]
+        speed = f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.1f}/s"
+        return ", ".join(filter(None, [speed, left, *parts, f"{resident() / 2**20:,.0f} MiB"]))
+
+
+_BITS = {
+    "bits_per_byte": (1.0, "{:.3f} bits/byte"),
+    "nats_per_token": (math.log(2), "{:.3f} bits/token"),
+    "tail_loss": (math.log(2), "tail {:.3f} bits/token"),
+}
+"""Number of a stage -> what it is divided by, and how it is shown."""
+
+
+def _number(name: str, value: float) -> str:
+    divisor, form = _BITS.get(name, (1.0, f"{name} {{:.4g}}"))
+    return form.format(value / divisor)
+
+
+def resident() -> int:
+    """Resident memory of this process in bytes: now on Linux, elsewhere the most so far."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        from lior.session import peak_rss
+
+        return peak_rss()
+    return pages * os.sysconf("SC_PAGESIZE")
 
 
 def _live_display() -> RichProgress:
@@ -109,7 +153,7 @@ def _live_display() -> RichProgress:
 
     columns = (
         TextColumn("{task.description:<9}"),
-        BarColumn(bar_width=20),
+        BarColumn(bar_width=8),
         TaskProgressColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),

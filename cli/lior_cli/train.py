@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -112,13 +113,20 @@ def _default_out(resolved: Resolved) -> Path:
 
 
 def _report(summary: dict[str, Any]) -> None:
-    baseline, seconds = summary["baseline"], summary["seconds"]
+    baseline, seconds, bits = summary["baseline"], summary["seconds"], summary["val_bits_per_byte"]
     if baseline:
+        share = 100 * (bits / baseline["order4"] - 1)
         click.echo(
-            f"{summary['val_bits_per_byte']:.3f} bits per byte on {summary['val_bytes']:,} bytes of held-out "
-            f"text (unigram {baseline['unigram']:.3f}, 4-gram {baseline['order4']:.3f})"
+            f"{bits:.3f} bits per byte on {summary['val_bytes']:,} bytes of held-out text: "
+            f"{abs(share):.0f} % {'more' if share > 0 else 'less'} than a 4-gram "
+            f"({baseline['order4']:.3f}; unigram {baseline['unigram']:.3f})"
         )
+        if share > 0:
+            click.echo("The 4-gram predicts better: give more text, or another recipe (`lior config list`).")
     else:
         click.echo("no text was held out, so the model was not scored")
     click.echo(f"{seconds['total']:.1f} s, {summary['peak_rss_bytes'] / 2**20:,.0f} MiB, {summary['device']}")
-    click.echo(f"Next: lior generate {summary['run']} --prompt 'Once'")
+    run = shlex.quote(summary["run"])
+    hints = [f"generate {run} --prompt 'Once'", f"chat {run}", f"why {run} --prompt 'Once'"]
+    hints += [f"eval {run} --online"] if baseline else []
+    click.echo("\n".join(f"{'Next:' if i == 0 else '':5} lior {hint}" for i, hint in enumerate(hints)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import click
 import pytest
 
 from lior_cli import progress as module
-from lior_cli.progress import PLAIN_SECONDS, Progress
+from lior_cli.progress import PLAIN_SECONDS, Progress, resident
 
 
 class Clock:
@@ -25,8 +26,10 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
+    """A clock that is set by hand, in a process of 700 MiB."""
     clock = Clock()
     monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(module, "resident", lambda: 700 << 20)
     return clock
 
 
@@ -41,7 +44,7 @@ def test_a_stage_is_announced_and_its_end_shown(capsys, clock):
     assert out == ""
     assert err.splitlines() == [
         "mixer: fitting the mixer",
-        "mixer: 100/100 (100 %), 25.0/s, tail_loss 1.235",
+        "mixer: 100/100 (100 %), 25.0/s, tail 1.781 bits/token, 700 MiB",
     ]
     assert progress.stage == "mixer"
 
@@ -54,7 +57,7 @@ def test_lines_between_are_seconds_apart_and_tell_the_time_left(capsys, clock):
         progress.lior_train_window("memory", step * 1000, 100_000, {})
     lines = capsys.readouterr().err.splitlines()[1:]
     assert len(lines) == 99 // PLAIN_SECONDS
-    assert lines[0] == "memory: 5,000/100,000 (5 %), 1,000.0/s, 95 s left"
+    assert lines[0] == "memory: 5,000/100,000 (5 %), 1,000/s, 95 s left, 700 MiB"
 
 
 def test_numbers_of_one_stage_do_not_show_in_the_next(capsys, clock):
@@ -63,8 +66,42 @@ def test_numbers_of_one_stage_do_not_show_in_the_next(capsys, clock):
         progress.lior_train_stage(stage, "x")
         progress.lior_train_window(stage, 1, 1, {"rejected": 2} if stage == "geometry" else {})
     *_, geometry, _, mixer = capsys.readouterr().err.splitlines()
-    assert geometry.endswith("rejected 2")
+    assert geometry.endswith(", rejected 2, 700 MiB")
     assert "rejected" not in mixer
+
+
+def test_bits_are_of_bytes_where_the_stage_knows_them_and_of_tokens_elsewhere(capsys, clock):
+    progress = Progress()
+    progress.lior_train_stage("memory", "x")
+    progress.lior_train_window("memory", 1, 1, {"nats_per_token": 2 * math.log(2), "rejected": 0})
+    progress.lior_train_stage("validate", "x")
+    progress.lior_train_window("validate", 1, 1, {"nats_per_token": 2 * math.log(2), "bits_per_byte": 0.5})
+    _, memory, _, validate = capsys.readouterr().err.splitlines()
+    assert memory.endswith("/s, 2.000 bits/token, 700 MiB"), "nothing was rejected, so nothing is said of it"
+    assert validate.endswith("/s, 0.500 bits/byte, 700 MiB")
+
+
+def test_the_rate_of_a_stage_that_is_gone_on_with_is_that_of_now(capsys, clock):
+    progress = Progress()
+    progress.lior_train_stage("memory", "x")
+    for step in range(9000, 10_001, 100):
+        clock.now += 1
+        progress.lior_train_window("memory", step, 20_000, {})
+    *_, last = capsys.readouterr().err.splitlines()
+    assert "100/s, 101 s left" in last
+
+
+def test_resident_memory_is_that_of_the_process():
+    before = resident()
+    ballast = bytearray(b"x") * (64 << 20)
+    assert 60 << 20 <= resident() - before <= 80 << 20
+    assert len(ballast) == 64 << 20
+
+
+def test_evaluation_tells_bits_per_byte(command, finished):
+    """What the last line of progress says is the score."""
+    result = command("eval", finished)
+    assert f", {float(result.out.split()[0]):.3f} bits/byte, " in result.err.splitlines()[-1]
 
 
 def test_quiet(capsys, clock):
@@ -110,8 +147,20 @@ def test_live_on_a_terminal(screen):
         progress.lior_train_stage("memory", "writing")
         progress.lior_train_window("memory", 8, 8, {})
     last = click.unstyle(terminal.getvalue()).split("learning the metric")[-1]
-    assert re.search(r"geometry .*\b38%.*tail_loss 2\.5", last)
-    assert re.search(r"memory .*100%.*writing", last)
+    assert re.search(r"geometry .*\b38%.*\d/s, tail 3\.607 bits/token, [\d,]+ MiB", last)
+    assert re.search(r"memory .*100%.*\d/s, [\d,]+ MiB", last)
+
+
+def test_live_lines_fit_a_terminal_of_80_columns(screen, clock, monkeypatch):
+    terminal = screen()
+    monkeypatch.setenv("COLUMNS", "80")
+    with Progress() as progress:
+        progress.lior_train_stage("geometry", "learning the metric")
+        clock.now += 1.1
+        progress.lior_train_window("geometry", 99_999, 100_000, {"tail_loss": 2.5})
+    last = click.unstyle(terminal.getvalue()).splitlines()[-1]
+    assert last.rstrip().endswith(" 90,908/s, tail 3.607 bits/token, 700 MiB")
+    assert "…" not in last
 
 
 def test_quiet_on_a_terminal(screen):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -13,6 +15,7 @@ import pytest
 
 from lior import checkpoint, rundir, steps
 from lior.config import load
+from lior_cli.train import _report
 
 KEYS = {
     "run": str,
@@ -57,20 +60,35 @@ def test_progress_goes_to_stderr_and_the_result_to_stdout(command, sample, small
     assert result.code == 0
     stages = [line.split(":")[0] for line in result.err.splitlines()]
     assert list(dict.fromkeys(stages)) == ["geometry", "memory", "mixer", "validate"]
-    score, cost, hint = result.out.splitlines()
+    score, cost, *hints = result.out.splitlines()
     assert re.fullmatch(
-        r"\d\.\d{3} bits per byte on 1,200 bytes of held-out text "
-        r"\(unigram \d\.\d{3}, 4-gram \d\.\d{3}\)",
+        r"\d\.\d{3} bits per byte on 1,200 bytes of held-out text: "
+        r"\d+ % less than a 4-gram \(\d\.\d{3}; unigram \d\.\d{3}\)",
         score,
     )
+    bits, order4 = (float(number) for number in re.findall(r"\d\.\d{3}", score)[:2])
+    assert f" {100 * (1 - bits / order4):.0f} % " in score
     assert re.fullmatch(r"\d+\.\d s, [\d,]+ MiB, cpu", cost)
-    assert hint.startswith("Next: lior generate r ")
+    assert hints[0].startswith("Next: lior ")
 
 
-def test_the_printed_hint_works(command, sample, small):
-    hint = command("train", sample, "--out", "r", *small).out.splitlines()[-1]
-    words = hint.removeprefix("Next: lior ").replace("'", "").split()
-    assert command(*words, "--max-tokens", 3).out.startswith("Once")
+def test_the_printed_hints_work(command, sample, small, monkeypatch):
+    out = command("train", sample, "--out", "a run", *small).out
+    hints = [shlex.split(line.removeprefix("Next:")) for line in out.splitlines()[2:]]
+    assert [hint[1:3] for hint in hints] == [[name, "a run"] for name in ("generate", "chat", "why", "eval")]
+    for _, name, *words in hints:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+        result = command(name, *words)
+        assert result.code == 0, result.err
+
+
+def test_a_model_that_the_4_gram_beats_is_told_so(capsys):
+    numbers = {"val_bits_per_byte": 3.0, "val_bytes": 9, "baseline": {"order4": 2.5, "unigram": 4.0}}
+    rest = {"seconds": {"total": 1.0}, "peak_rss_bytes": 2**30, "device": "cpu", "run": "r"}
+    _report(numbers | rest)
+    score, advice, *_ = capsys.readouterr().out.splitlines()
+    assert score.endswith("held-out text: 20 % more than a 4-gram (2.500; unigram 4.000)")
+    assert advice.startswith("The 4-gram predicts better: give more text")
 
 
 def test_quiet_prints_nothing(command, sample, small):
@@ -80,6 +98,7 @@ def test_quiet_prints_nothing(command, sample, small):
 def test_nothing_held_out_is_said_and_gives_no_numbers(command, sample, small):
     result = command("train", sample, "--out", "r", *small, "--holdout", 0)
     assert result.out.startswith("no text was held out, so the model was not scored\n")
+    assert "lior eval" not in result.out, "there is nothing of its own to score"
     summary = json.loads((Path("r") / "summary.json").read_text())
     scores = [summary[key] for key in ("val_nats_per_byte", "val_bits_per_byte", "baseline")]
     assert scores == [None, None, None]
