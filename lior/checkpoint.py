@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -144,17 +145,32 @@ def load(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
     """
     manifest = read_manifest(path)
     with fitting_together(path):
-        for name in (_MODEL, _TEXT, *([_TRAINING] if manifest["training"] is not None else [])):
-            verify(path / name, manifest["files"][name])
-        tensors = _read_tensors(path / _MODEL, device)
-        documents = _read_tensors(path / _TEXT, device)
-        training = None if manifest["training"] is None else _read_tensors(path / _TRAINING, device)
+        tensors, documents, training = _verified(path, manifest, device)
         model = _rebuild(manifest, tensors)
         consistency.check_text(documents, manifest, vocab=model.tokenizer.vocab)
         text = Corpus(
             documents["tokens"], documents["starts"], tuple(manifest["documents"]), manifest["bytes"]
         )
         return Loaded(model, text, manifest["train"], manifest, training, tuple(manifest["added"]))
+
+
+def _verified(
+    path: Path, manifest: dict[str, Any], device: torch.device | str
+) -> tuple[State, State, State | None]:
+    """What is in the files, read while their checksums are worked out; used only when these are right."""
+    names = (_MODEL, _TEXT, *([_TRAINING] if manifest["training"] is not None else []))
+
+    def check() -> None:
+        for name in names:
+            verify(path / name, manifest["files"][name])
+
+    with ThreadPoolExecutor(1) as pool:
+        checked = pool.submit(check)
+        try:
+            found = [_read_tensors(path / name, device) for name in names]
+        finally:
+            checked.result()  # a checksum that is wrong says more than what reading made of it
+    return found[0], found[1], found[2] if len(found) > 2 else None
 
 
 @contextlib.contextmanager

@@ -29,18 +29,20 @@ COMMANDS = {
     "score": ("lior_cli.score:score", "Show where FILE surprises a model."),
     "compress": ("lior_cli.compress:compress", "Code FILE with a model that learns it while reading."),
     "decompress": ("lior_cli.compress:decompress", "Undo `lior compress`, exactly."),
+    "chat": ("lior_cli.chat:chat", "Talk with a run, and see where its words come from."),
     "learn": ("lior_cli.documents:learn", "Add documents to a trained run."),
     "forget": ("lior_cli.documents:forget", "Take documents out of a run, exactly."),
     "docs": ("lior_cli.documents:docs", "List the documents of a run."),
+    "why": ("lior_cli.why:why", "Show where the words of a continuation come from."),
     "generate": ("lior_cli.generate:generate", "Continue a prompt."),
     "plot": ("lior_cli.plot:plot", "Draw pictures of a run."),
     "inspect": ("lior_cli.inspection:inspect", "Show what a run is made of, and check it."),
     "bench": ("lior_cli.bench:bench", "Compare recipes with their peers."),
     "plugins": ("lior_cli.plugins:plugins", "List or check the installed plugins."),
     "config": ("lior_cli.config:config", "List, show, copy or check recipes."),
+    "completion": ("lior_cli.completion:completion", "Print a script for completion in a shell."),
 }
 """Name -> (``module:attribute``, help)."""
-    "completion": ("lior_cli.completion:completion", "Print a script for completion in a shell."),
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT."""
@@ -142,6 +144,7 @@ def main(args: Sequence[str] | None = None) -> int:
     settings = Settings()
     _replace_closed_streams()
     warnings.showwarning = _note
+    warnings.simplefilter("always", UserWarning)  # each time it is so, not once for each line of code
     if args is None:
         # Threads that spin while they wait make a busy machine several times slower; OpenMP
         # reads this once, when torch is imported.
