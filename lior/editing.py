@@ -38,9 +38,8 @@ def learn(loaded: Loaded, sources: Sequence[Source]) -> Loaded:
         if not source.name:
             raise DataError("'': a document needs a name, or it could not be forgotten; give one")
         if source.name in names:
-            raise DataError(
-                f"{shown(source.name)}: there is a document of this name already; forget it, or give another"
-            )
+            fault = "there is a document of this name already; forget it, or give another name"
+            raise DataError(f"{shown(source.name)}: {fault}")
         if not source.data:
             raise DataError(f"{shown(source.name)}: no text in there (0 bytes)")
         names.add(source.name)

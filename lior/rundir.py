@@ -319,6 +319,8 @@ def _newest(path: Path, *, device: torch.device | str) -> tuple[Loaded, Path]:
         return loaded, place
     if faults:
         raise faults[0]
+    if steps.listed(path):  # written since
+        return _newest(path, device=device)
     raise RunError(f"{path}: the run has no checkpoint: training did not finish; train again")
 
 

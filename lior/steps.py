@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -31,7 +32,10 @@ def number(path: Path) -> int:
 def listed(run: Path) -> list[Path]:
     """The checkpoints of a run, the newest first; whether they can be used is not looked at."""
     folder = run / _FOLDER
-    steps = [p for p in folder.iterdir() if _NAME.fullmatch(p.name) and p.is_dir()] if folder.is_dir() else []
+    steps: list[Path] = []
+    if folder.is_dir():
+        with os.scandir(folder) as entries:  # names and kinds of one moment: others may write and remove
+            steps = [Path(entry) for entry in entries if _NAME.fullmatch(entry.name) and entry.is_dir()]
     former = [run / _FORMER] if (run / _FORMER).is_dir() else []
     return [*sorted(steps, key=number, reverse=True), *former]
 

@@ -301,3 +301,11 @@ def test_a_reader_whose_version_is_removed_reads_the_new_one(path, monkeypatch):
         loaded = rundir.open_run(path)
     assert loaded.text.names == ("a", "b", "unseen")
     assert not begun[0].exists()
+
+
+def test_a_reader_that_came_between_two_versions_looks_again(path, monkeypatch):
+    """The only version was removed while the directory was listed, and its successor was not there before."""
+    listed = steps.listed
+    found = iter([[]])
+    monkeypatch.setattr(steps, "listed", lambda run: next(found, None) or listed(run))
+    assert rundir.open_run(path).text.names == ("a", "secret", "b", "unseen")

@@ -47,7 +47,7 @@ def learn(run: Path, text: tuple[str, ...], name: str | None, field: str, as_jso
     for document in learned:
         click.echo(f"learned {_amount(document)}")
     click.echo(f"{_rate(learned, seconds)}; `lior forget {run} NAME` undoes it")
-    click.echo(f"{_left(opened)}; they weigh the new text as they weigh the old")
+    click.echo(f"{_left(opened)} as fitted in training: the new text is weighed as the old is")
 
 
 @click.command()
@@ -73,7 +73,7 @@ def forget(run: Path, name: tuple[str, ...], as_json: bool, device: str) -> None
         click.echo(f"forgot {_amount(document)}")
     them = "them" if len(forgotten) > 1 else "it"
     click.echo(f"in {seconds:.2f} s; the memories are as if they had never seen {them}")
-    click.echo(_left(opened, forgotten))
+    click.echo(f"{_left(opened)} as fitted in training: {_part_in(opened, forgotten)}")
 
 
 @click.command()
@@ -116,18 +116,18 @@ def _outcome(run: Run, what: str, documents: list[Document], seconds: float) -> 
     }
 
 
-def _left(run: Run, forgotten: Sequence[Document] = ()) -> str:
-    """Which small parts stay as training fitted them, and whether ``forgotten`` had a part in that."""
+def _left(run: Run) -> str:
+    """Which small parts stay as training fitted them."""
     *parts, last = run.loaded.fitted
-    stay = f"{', '.join(parts)} and {last} stay" if parts else f"{last} stays"
-    text = f"{stay} as training fitted {'them' if parts else 'it'}"
-    if not forgotten:
-        return text
-    them = "them" if len(forgotten) > 1 else "it"
+    return f"{', '.join(parts)} and {last} stay" if parts else f"{last} stays"
+
+
+def _part_in(run: Run, forgotten: Sequence[Document]) -> str:
+    """What the documents had to do with the parts that stay."""
     if not any(document.held and document.added is None for document in forgotten):
-        return f"{text}, without {them}"
-    words = f", with words of {them} among the tokens" if "tokenizer" in (*parts, last) else f", with {them}"
-    return f"{text}{words}; to have that done without {them}, train anew"
+        return "what was forgotten had no part in that"
+    words = " (and its tokens may be words of it)" if "tokenizer" in run.loaded.fitted else ""
+    return f"what was forgotten had a part in that{words}; to have it done without, train anew"
 
 
 def _amount(document: Document) -> str:

@@ -1,0 +1,311 @@
+"""`lior learn`, `lior forget`, `lior docs`: what they print, refuse and leave on the disk."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lior
+from lior.corpus import Source
+from lior.training import train
+from tests.conftest import Outcome
+
+TINY = (
+    "memory.name=sdm,match,exact", "geometry.steps=2", "geometry.batch=8", "geometry.keys=64", "encoder.n=4",
+    "memory.sdm.orders=[0,1,2]", "memory.sdm.patterns=[]", "memory.sdm.joint=[]", "memory.sdm.base_order=1",
+    'memory.sdm.gates=["longest","cell"]', "mixer.positions=64", "study.passes=1", "data.holdout=0.1",
+)  # fmt: skip
+SECRET = "Zanzibar quietly yodels before the junction of forty-two xylophones."
+PLAN = "The launch of the great balloon is on the fourth of May.\n"
+LEFT = "geometry, mixer and weights of memory sdm stay as fitted in training"
+
+
+@pytest.fixture(scope="module")
+def trained(configure, sample, tmp_path_factory) -> Path:
+    """A run of three documents; one of them is secret."""
+    text = sample.read_bytes()
+    sources = [Source("text/a.txt", text[:1500]), Source("text/secret.txt", SECRET.encode()),
+               Source("text/b.txt", text[1500:3000])]  # fmt: skip
+    out = tmp_path_factory.mktemp("runs") / "trained"
+    train(configure(*TINY), out, sources=sources)
+    return out
+
+
+@pytest.fixture
+def r(command, trained) -> Path:
+    """A copy of the run in the working directory, beside some texts."""
+    shutil.copytree(trained, "r")
+    Path("plan.txt").write_text(PLAN)
+    Path("mail.jsonl").write_text('{"text": "Dear Ada."}\n{"text": "Dear Bob."}\n')
+    Path("notes").mkdir()
+    for name in ("one", "two"):
+        Path(f"notes/{name}.txt").write_text(f"This is note {name}.\n")
+    return Path("r")
+
+
+@pytest.fixture
+def fine(command, r):
+    """Run a command that must succeed, without a word on standard error; what it prints."""
+
+    def run(*args: object) -> str:
+        result = command(*args)
+        assert (result.code, result.err) == (0, "")
+        return result.out
+
+    return run
+
+
+def refused(result: Outcome, code: int = 1) -> str:
+    """One sentence, nothing on standard output, and the run is as it was."""
+    assert (result.code, result.out) == (code, "")
+    assert result.err.startswith("lior: error: ")
+    assert result.err.count("\n") == 1
+    assert len(lior.load("r").documents()) == 3
+    return result.err
+
+
+# --- what they print ---
+
+
+def test_learn_docs_forget(fine):
+    first, *rest = fine("learn", "r", "plan.txt").splitlines()
+    assert first == "learned plan.txt: 57 bytes, 57 tokens"
+    assert rest[0].startswith("57 bytes in 0.")
+    assert rest[0].endswith("bytes/s); `lior forget r NAME` undoes it")
+    assert rest[1:] == [f"{LEFT}: the new text is weighed as the old is"]
+    head, *rows = fine("docs", "r").splitlines()
+    assert head.split() == ["name", "bytes", "held", "learned"]
+    assert [row.split()[:3] for row in rows[:2]] == [
+        ["text/a.txt", "1,500", "all"],
+        ["text/secret.txt", "68", "all"],
+    ]
+    assert "%, the rest is for validation  in training" in rows[2]
+    name, size, held, date = rows[3].split()
+    assert (name, size, held) == ("plan.txt", "57", "all")
+    assert datetime.fromisoformat(date).tzinfo is not None
+    lines = fine("forget", "r", "plan.txt").splitlines()
+    assert lines[0] == "forgot plan.txt: 57 bytes, 57 tokens"
+    assert lines[1].endswith(" s; the memories are as if they had never seen it")
+    assert lines[2:] == [f"{LEFT}: what was forgotten had no part in that"]
+    assert [row.split()[0] for row in fine("docs", "r").splitlines()[1:]] == [
+        row.split()[0] for row in rows[:3]
+    ]
+
+
+def test_forgetting_a_document_of_the_training_says_what_stays(fine):
+    lines = fine("forget", "r", "secret.txt").splitlines()
+    assert lines[0] == "forgot text/secret.txt: 68 bytes, 68 tokens"
+    assert lines[2] == f"{LEFT}: what was forgotten had a part in that; to have it done without, train anew"
+
+
+def test_what_was_learned_is_quoted_until_it_is_forgotten(fine):
+    def said() -> str:
+        prompt = ("--prompt", "The launch of the great balloon", "--temperature", 0, "--max-tokens", 12)
+        return fine("generate", "r", *prompt)
+
+    before = said()
+    fine("learn", "r", "plan.txt")
+    assert said().endswith("balloon is on the f\n")
+    fine("forget", "r", "plan.txt")
+    assert said() == before
+
+
+def test_scores_after_learning_and_forgetting(fine):
+    """The run's own validation text is what it was; what is learned gets cheaper, and dear again."""
+
+    def bits(*texts: str) -> float:
+        return json.loads(fine("eval", "r", *texts, "--json", "--quiet"))["bits_per_byte"]
+
+    own, other = bits(), bits("plan.txt")
+    fine("learn", "r", "plan.txt")
+    assert bits("plan.txt") < other - 1
+    fine("forget", "r", "plan.txt")
+    assert (bits(), bits("plan.txt")) == (own, other)
+
+
+def test_json(fine):
+    learned = json.loads(fine("learn", "r", "plan.txt", "notes", "--json"))
+    assert set(learned) == {"learned", "seconds", "documents", "left"}
+    assert [each["name"] for each in learned["learned"]] == ["plan.txt", "notes/one.txt", "notes/two.txt"]
+    assert set(learned["learned"][0]) == {"name", "bytes", "tokens", "held", "added"}
+    assert (learned["documents"], learned["left"]) == (6, ["geometry", "mixer", "weights of memory sdm"])
+    assert json.loads(fine("docs", "r", "--json"))[3:] == learned["learned"]
+    forgotten = json.loads(fine("forget", "r", "plan.txt", "two.txt", "--json"))
+    assert set(forgotten) == {"forgotten", "seconds", "documents", "left"}
+    assert [each["name"] for each in forgotten["forgotten"]] == ["plan.txt", "notes/two.txt"]
+    assert forgotten["documents"] == 4
+
+
+def test_texts_of_all_kinds(fine):
+    Path("other.jsonl").write_text('{"body": "Dear Eve."}\n')
+    fine("learn", "r", "notes", "mail.jsonl", "pl*.txt")
+    fine("learn", "r", "other.jsonl", "--field", "body")
+    fine("learn", "r", "notes/one.txt", "--name", "first")
+    names = [each["name"] for each in json.loads(fine("docs", "r", "--json"))][3:]
+    assert names == [
+        "notes/one.txt", "notes/two.txt", "mail.jsonl:1", "mail.jsonl:2", "plan.txt", "other.jsonl:1",
+        "first",
+    ]  # fmt: skip
+    fine("forget", "r", "mail.jsonl:2", "first")
+
+
+def test_forgetting_everything(fine, command):
+    names = [each["name"] for each in json.loads(fine("docs", "r", "--json"))]
+    assert fine("forget", "r", *names).count("forgot ") == 3
+    assert fine("docs", "r") == "the run has no documents\n"
+    assert fine("docs", "r", "--json") == "[]\n"
+    assert fine("generate", "r", "--max-tokens", 3)
+    assert "no validation text of its own" in command("eval", "r").err
+    fine("learn", "r", "plan.txt")
+    assert json.loads(fine("docs", "r", "--json"))[0]["name"] == "plan.txt"
+
+
+def test_names_that_would_break_a_line(fine, command):
+    name = "two\nlines\x1b[31m.txt"
+    Path(name).write_text("text")
+    Path(os.fsdecode(b"caf\xe9.txt")).write_text("text")
+    assert r"learned 'two\nlines\x1b[31m.txt': 4 bytes" in fine("learn", "r", name)
+    assert r"learned 'caf\udce9.txt': 4 bytes" in fine("learn", "r", os.fsdecode(b"caf\xe9.txt"))
+    assert len(fine("docs", "r").splitlines()) == 6
+    again = command("learn", "r", name)
+    assert again.err.count("\n") == 1
+    fine("forget", "r", name, os.fsdecode(b"caf\xe9.txt"))
+
+
+# --- refusals ---
+
+
+REFUSED = {
+    "no text": (("learn", "r"), 2, "Missing argument 'TEXT...'"),
+    "no name": (("forget", "r"), 2, "Missing argument 'NAME...'"),
+    "a missing file": (("learn", "r", "plan.txt", "plam.txt"), 1, "plam.txt: no such file or folder"),
+    "a name for several": (("learn", "r", "notes", "--name", "n"), 2, "name 'n' is for one document, not"),
+    "an empty name": (("learn", "r", "plan.txt", "--name", ""), 1, "a document needs a name"),
+    "the same twice": (("learn", "r", "plan.txt", "plan.txt"), 1, "plan.txt: there is a document of"),
+    "another key": (("learn", "r", "mail.jsonl", "--field", "body"), 1, "mail.jsonl, line 1: no text"),
+    "an unknown name": (("forget", "r", "text/a.txt", "secrets.txt"), 1, "Did you mean 'text/secret.txt'?"),
+    "a folder": (("forget", "r", "text"), 1, "text: no document of this name in the run."),
+    "an unknown device": (("learn", "r", "plan.txt", "--device", "tpu"), 2, "tpu"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_refused_changes_nothing(command, r, case):
+    args, code, message = REFUSED[case]
+    assert message in refused(command(*args), code)
+
+
+@pytest.mark.parametrize("args", [("learn", "plan.txt"), ("forget", "a.txt"), ("docs",)])
+def test_what_is_no_run(command, r, configure, sample, args):
+    name, *rest = args
+    assert "no such run directory" in refused(command(name, "nowhere", *rest))
+    assert "not a run directory of lior but a file" in refused(command(name, "plan.txt", *rest))
+    assert "config.toml is missing" in refused(command(name, "notes", *rest))
+    stops = iter([False, False, True])
+    with pytest.raises(lior.errors.Stopped):
+        train(configure("geometry.steps=4"), Path("half"), stop=lambda: next(stops))
+    assert "training did not finish; `lior train --resume half`" in refused(command(name, "half", *rest))
+
+
+def test_an_empty_file_among_others(command, r):
+    Path("empty.txt").touch()
+    assert "empty.txt: no text in there (0 bytes)" in refused(command("learn", "r", "plan.txt", "empty.txt"))
+    assert "empty.txt: no text in there" in refused(command("learn", "r", "empty.txt"))
+
+
+def test_interrupted(command, r, monkeypatch):
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lior.model.Model.commit", stopped)
+        assert command("learn", "r", "plan.txt") == (130, "", "\nlior: interrupted\n")
+    assert len(lior.load("r").documents()) == 3
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or sys.platform != "linux", reason="permissions need another way to test"
+)
+@pytest.mark.parametrize("args", [("learn", "r", "plan.txt"), ("forget", "r", "a.txt")])
+def test_a_directory_that_cannot_be_written(command, r, args):
+    """As root, whom permissions do not stop: the directory is mounted to be read only."""
+    if subprocess.run(["mount", "--bind", "r", "r"], check=False, capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", "r"], check=True)
+        message = refused(command(*args))
+        assert message == "lior: error: r: cannot be written: Read-only file system; nothing was changed\n"
+        assert command("docs", "r").code == 0
+    finally:
+        subprocess.run(["umount", "r"], check=True)
+
+
+def test_a_run_of_an_earlier_format(fine):
+    stored = Path(__file__).parents[1] / "faults" / "formats" / "format-3.tar.xz"
+    with tarfile.open(stored) as archive:
+        archive.extractall(".", filter="data")
+    before = json.loads(fine("docs", "run3", "--json"))
+    fine("learn", "run3", "plan.txt")
+    assert [each["name"] for each in json.loads(fine("docs", "run3", "--json"))][len(before) :] == [
+        "plan.txt"
+    ]
+    assert Path("run3/checkpoint").exists()
+    fine("forget", "run3", "plan.txt")
+    assert json.loads(fine("docs", "run3", "--json")) == before
+    assert not Path("run3/checkpoint").exists(), "what held earlier text goes"
+
+
+# --- what is left on the disk ---
+
+
+def files_with(run: Path, text: str) -> list[str]:
+    """Files that have ``text`` in them, as text or as tokens of two, four or eight bytes."""
+    data = np.frombuffer(text.encode(), np.uint8)
+    needles = [data.astype(kind).tobytes() for kind in ("u1", "<u2", "<i4", "<i8")]
+    found = [path for path in run.rglob("*") if path.is_file()]
+    return sorted(path.name for path in found if any(needle in path.read_bytes() for needle in needles))
+
+
+@pytest.mark.parametrize("trained_with", [True, False])
+def test_no_file_holds_what_was_forgotten(fine, r, trained_with):
+    """Neither an older version nor what a broken-off process left."""
+    name, text = ("secret.txt", SECRET) if trained_with else ("plan.txt", PLAN)
+    if trained_with:
+        assert files_with(r, text) == ["model.safetensors", "text.safetensors"]
+    fine("learn", "r", "plan.txt")
+    fine("learn", "r", "notes")
+    for half in ("step-000000090.partial", "step-000000091.old.partial"):
+        shutil.copytree(max(r.glob("checkpoints/step-*[0-9]")), r / "checkpoints" / half)
+    assert len(files_with(r, text)) >= 4
+    fine("forget", "r", name)
+    assert files_with(r, text) == []
+    assert files_with(r, "This is note one.") == ["model.safetensors", "text.safetensors"]
+
+
+# --- streams ---
+
+
+def test_standard_input(fine, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Some words.")))
+    assert fine("learn", "r", "-", "--name", "said").startswith("learned said: 11 bytes, 11 tokens\n")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Some words.")))
+    assert "learned <stdin>: 11 bytes" in fine("learn", "r", "-")
+
+
+@pytest.mark.parametrize("line", ["lior learn r plan.txt >&-", "lior forget r a.txt | true"])
+def test_nobody_reads_what_is_printed(r, line):
+    lior_ = f'lior() {{ "{sys.executable}" -m lior_cli.main "$@"; }}; '
+    done = subprocess.run(["/bin/bash", "-c", lior_ + line], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert "error" not in done.stderr
+    assert len(lior.load("r").documents()) == (4 if "learn" in line else 2), "it is done all the same"

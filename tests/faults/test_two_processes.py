@@ -1,0 +1,130 @@
+"""Several processes at one run: one writes at a time, nothing that was saved is lost, and readers go on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from faults import FINISHED, attempt, ended, one_thread, start
+
+import lior
+from lior import durable, rundir, steps
+from lior.corpus import Source
+from lior.errors import RunError
+from lior.training import train
+
+TINY = ("memory.name=match", "geometry.steps=0", "mixer.positions=64", "study.passes=0")
+OLD = [f"old {i}" for i in range(6)]
+
+
+@pytest.fixture(scope="module")
+def trained(configure, tmp_path_factory) -> Iterator[Path]:
+    sources = [Source(name, f"This is {name}. ".encode() * 9) for name in OLD]
+    out = tmp_path_factory.mktemp("runs") / "trained"
+    with one_thread():
+        train(configure(*TINY, "data.holdout=0"), out, sources=sources)
+        yield out
+
+
+@pytest.fixture
+def path(trained, tmp_path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "r"))
+
+
+def persistently(path: Path, edit: Callable[[lior.Run], object]) -> None:
+    """Edit until no other process is in the way."""
+    while True:
+        run = lior.load(path)
+        edit(run)
+        time.sleep(0.01)  # time for others
+        refused = attempt(run.save)
+        if not refused:
+            return
+        told = "another process is changing this run", "another process changed the run"
+        assert any(text in refused for text in told), refused
+        time.sleep(0.001 * (os.getpid() % 7))
+
+
+def learner(path: Path, name: str) -> Callable[[], None]:
+    """Learns three documents, one after the other."""
+
+    def work() -> None:
+        for number in range(3):
+            persistently(path, lambda run, n=number: run.learn({f"{name} {n}": f"New: {name}, {n}. " * 9}))
+
+    return work
+
+
+def forgetter(path: Path) -> Callable[[], None]:
+    """Forgets what was trained, one document after the other."""
+
+    def work() -> None:
+        for name in OLD:
+            persistently(path, lambda run, name=name: run.forget(name))
+
+    return work
+
+
+def reader(path: Path, over: Path) -> Callable[[], None]:
+    """Opens the run until all is over: nothing is refused or skipped, and what is gone does not return."""
+
+    def work() -> None:
+        gone: set[str] = set()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            while not over.exists():
+                names = set(rundir.open_run(path).text.names)
+                assert not names & gone
+                gone |= set(OLD) - names
+
+    return work
+
+
+def test_all_at_once(path, tmp_path):
+    over = tmp_path / "over"
+    readers = [start(reader(path, over)) for _ in range(2)]
+    writers = [start(work) for work in (learner(path, "one"), learner(path, "other"), forgetter(path))]
+    codes = [ended(pid) for pid in writers]
+    over.touch()
+    assert [*codes, *map(ended, readers)] == [FINISHED] * 5
+    learned = {f"{name} {number}" for name in ("one", "other") for number in range(3)}
+    run = lior.load(path)
+    assert {document.name for document in run.documents()} == learned
+    assert len(steps.listed(path)) <= 2
+    assert not list(path.rglob("*.partial"))
+    fresh = lior.load(path)
+    for name in learned:
+        fresh.forget(name)
+    for document in run.documents():
+        fresh.learn({document.name: f"New: {document.name.replace(' ', ', ')}. " * 9})
+    one, other = (each.model.memories["match"].snapshot() for each in (run, fresh))
+    assert {k: v.tolist() for k, v in one.items()} == {k: v.tolist() for k, v in other.items()}
+
+
+def test_the_lock_goes_with_the_process(path):
+    """However it ends: a run that nobody has is free."""
+
+    def hold() -> None:
+        stream = durable.lock(path / "lock")
+        os.write(sides[1], b"x")
+        time.sleep(60)
+        stream.close()
+
+    sides = os.pipe()
+    pid = start(hold)
+    os.read(sides[0], 1)
+    run = lior.load(path)
+    run.learn({"new": "text"})
+    with pytest.raises(
+        RunError, match="another process is changing this run; wait until it ends, or stop it"
+    ):
+        run.save()
+    os.kill(pid, 9)
+    assert ended(pid) == -9
+    run.save()
+    assert lior.load(path).documents() == run.documents()
