@@ -51,11 +51,11 @@ def chat(
     device: str,
     **sampling: Any,
 ) -> None:
-    r"""Talk with RUN, by default the newest here or in runs/.
+    r"""Talk with a run, and see where its words come from.
 
-    The model goes on with what you say; /help lists the commands, such as /why and /learn FILE. A line that
-    ends with \ goes on in the next. Ctrl-C stops a reply, Ctrl-D ends the chat. In a pipe every line is
-    a message.
+    Without RUN it is the newest here or in runs/. The model goes on with what you say; /help lists the
+    commands, such as /why and /learn FILE. A line that ends with \ goes on in the next. Ctrl-C stops a reply,
+    Ctrl-D ends the chat. In a pipe every line is a message.
     """
     how = ChatSampling(**sampling)
     import_torch()

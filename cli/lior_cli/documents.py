@@ -80,7 +80,10 @@ def forget(run: Path, name: tuple[str, ...], as_json: bool, device: str) -> None
 @_RUN
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead.")
 def docs(run: Path, as_json: bool) -> None:
-    """List the documents of a run: size, how much of each the memories hold, and when it was learned."""
+    """List the documents of a run.
+
+    With the size of each, how much of it the memories hold, and when it was learned.
+    """
     opened = _open(run, "cpu")
     documents = opened.documents()
     if as_json:

@@ -38,7 +38,7 @@ COMMANDS = {
     "plot": ("lior_cli.plot:plot", "Draw pictures of a run."),
     "inspect": ("lior_cli.inspection:inspect", "Show what a run is made of, and check it."),
     "bench": ("lior_cli.bench:bench", "Compare recipes with their peers."),
-    "plugins": ("lior_cli.plugins:plugins", "List or check the installed plugins."),
+    "plugins": ("lior_cli.plugins:plugins", "List or check the installed plugins, or begin a new one."),
     "config": ("lior_cli.config:config", "List, show, copy or check recipes."),
     "completion": ("lior_cli.completion:completion", "Print a script for completion in a shell."),
 }

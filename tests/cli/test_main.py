@@ -113,8 +113,8 @@ def test_kept_help_is_that_of_the_command(name):
 
 def test_completion_of_commands_imports_none(monkeypatch):
     monkeypatch.setattr(cli, "get_command", lambda *_: pytest.fail("imported a command"))
-    found = cli.shell_complete(click.Context(cli), "p")
-    assert [(item.value, item.help) for item in found] == [("plugins", COMMANDS["plugins"][1])]
+    found = cli.shell_complete(click.Context(cli), "pl")
+    assert [(item.value, item.help) for item in found] == [(n, COMMANDS[n][1]) for n in ("plot", "plugins")]
 
 
 def test_a_reader_that_leaves_is_no_error():

@@ -208,6 +208,11 @@ ALTERNATIVES: dict[str, object] = {
     "memory.sdm.static_weight_rate": [1e-3, 1e-3],
     "memory.sdm.static_token_rate": [1e-2, 1e-2],
     "memory.sdm.static_table_rate": [1e-2, 1e-2],
+    "memory.match.shortest": 12,
+    "memory.match.longest": 10,
+    "memory.match.candidates": 1,
+    "memory.match.smoothing": 0.3,
+    "memory.match.weight": 3.0,
 }
 """A value other than that of the small recipe; of an option, under kind and plugin."""
 
