@@ -112,9 +112,11 @@ def evaluate(
 
 def byte_lengths(tokens: Tensor, tokenizer: Tokenizer) -> Tensor:
     """Length in bytes of what each of ``tokens (N,)`` stands for, int64 ``(N,)``."""
-    present, index = torch.unique(tokens, return_inverse=True)
-    lengths = [len(tokenizer.decode([token])) for token in present.tolist()]
-    return torch.tensor(lengths, dtype=torch.int64, device=tokens.device)[index]
+    present = torch.bincount(tokens).nonzero()[:, 0].tolist()
+    lengths = torch.zeros(max(present, default=-1) + 1, dtype=torch.int64)
+    for token in present:
+        lengths[token] = len(tokenizer.decode([token]))
+    return lengths.to(tokens.device)[tokens]
 
 
 def token_at_byte(corpus: Corpus, lo: int, hi: int, offset: int, tokenizer: Tokenizer) -> int:

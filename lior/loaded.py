@@ -101,7 +101,9 @@ class Loaded:
         """
         if self.train >= self.trained:
             raise RunError("the run has no validation text of its own; name a text to score")
-        return self.text, self.train, self.trained
+        # Who reads it online writes it behind what was learned later: its documents get numbers after those.
+        text = attrs.evolve(self.text, first_document=len(self.text.names)) if self.added else self.text
+        return text, self.train, self.trained
 
     def other_text(self, paths: Sequence[str], *, field: str) -> tuple[Corpus, int, int]:
         """Another text as documents that follow those of the run, with its beginning and end."""

@@ -7,10 +7,13 @@ twelve bytes of a counter, its learned logit.
 
 from __future__ import annotations
 
+import doctest
+import re
 import shutil
 import time
 from datetime import UTC, datetime
 from importlib.util import find_spec
+from pathlib import Path
 from pydoc_data.topics import topics
 from typing import NamedTuple
 
@@ -350,7 +353,8 @@ def test_the_validation_text_is_what_is_left_of_it(run, name):
     run.forget(name)
     text, lo, hi = run.loaded.validation()
     assert bytes(text.tokens[lo:hi].tolist()) == rest
-    assert lior.evaluation.evaluate(run.model, text, lo, hi).bytes == len(rest)
+    still = lior.evaluation.evaluate(run.model, text, lo, hi)
+    assert lior.evaluation.evaluate(run.model, text, lo, hi, online=True).bytes == still.bytes == len(rest)
 
 
 def at_first_but(run: Run, name: str) -> list[Held]:
@@ -377,3 +381,10 @@ def test_everything_forgotten(base, run, tmp_path_factory):
     assert_equal(stored(run, fitted=False), stored(told(base, held), fitted=False))
     assert run.score(source.data) < 6
     assert saved_and_loaded(run, tmp_path_factory).score(source.data) == run.score(source.data)
+
+
+def test_the_how_to_says_what_happens():
+    page = Path(__file__).resolve().parents[1] / "docs" / "howto-edit.md"
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    test = doctest.DocTestParser().get_doctest(block, {}, page.name, str(page), 0)
+    assert not doctest.DocTestRunner().run(test).failed
