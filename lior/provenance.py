@@ -8,22 +8,26 @@ token accounts for, such as smoothing, has no place. Everything together is the 
 
 from __future__ import annotations
 
-import bisect
-import heapq
+import codecs
+import itertools
 import math
+import unicodedata
 from collections.abc import Sequence
-from functools import cached_property
+from typing import TypeVar
 
 import attrs
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lior import mixer
-from lior.interfaces import Text, TraceableMemory
+from lior.evaluation import byte_lengths
+from lior.interfaces import Text, Tokenizer, TraceableMemory
 from lior.loaded import Loaded
 from lior.model import columns
 
-EXCERPT = 30
+EXCERPT = 60
 """Characters of an excerpt to either side."""
 
 
@@ -53,14 +57,27 @@ class Explained:
     experts: dict[str, float]
     """Weight of each expert; with ``unseen`` where the token was in no text."""
     sources: tuple[Source, ...]
-    """The weightiest places."""
+    """The weightiest places; of a word those where all of it stands."""
     elsewhere: float
     """Weight of all other stored places."""
     unplaced: float
     """What no stored token accounts for."""
+    documents: dict[str, float]
+    """Weight of each document: of all its places but those of contexts so common that none is named."""
+
+    @property
+    def blank(self) -> bool:
+        """Whether it is nothing but white space."""
+        return self.text.isspace()
+
+    def share(self, weight: float) -> float:
+        """Which part of the probability a weight is, from 0 to 1."""
+        return weight / self.probability if self.probability else 0.0
 
 
 UNSEEN = "unseen"
+
+T = TypeVar("T")
 
 
 @torch.no_grad()
@@ -70,7 +87,8 @@ def explain(
     """Where each of ``tokens`` behind ``context`` comes from, at most ``most`` places each.
 
     With ``words`` the tokens of a word are taken together: its probability is their product, and every
-    weight the mean of their shares in it; places count as the same when the word as a whole is.
+    weight the mean of their shares in it. A place is then where the whole word stands; those where only
+    some of its tokens do have their weight elsewhere.
     """
     if not len(tokens):
         return []
@@ -85,7 +103,7 @@ def explain(
     pieces = [model.tokenizer.decode([token]) for token in tokens]
     library = Library(loaded)
     groups = _words(pieces) if words else [range(i, i + 1) for i in range(len(pieces))]
-    return [_explained(found, library, pieces, group, most) for group in groups]
+    return [_explained(found, library, tokens, pieces, group, most) for group in groups]
 
 
 @attrs.frozen
@@ -149,38 +167,98 @@ def _effects(weights: dict[str, Tensor], inputs: mixer.Inputs, known: Tensor) ->
 
 
 def _words(pieces: Sequence[bytes]) -> list[range]:
-    """Neighbouring tokens of letters, digits and bytes above ASCII together, every other one alone."""
-    groups: list[range] = []
-    inside = False
-    for number, piece in enumerate(pieces):
-        word = all(chr(byte).isalnum() or byte in b"_'" or byte > 127 for byte in piece)
-        if word and inside:
-            groups[-1] = range(groups[-1].start, number + 1)
-        else:
-            groups.append(range(number, number + 1))
-        inside = word
-    return groups
+    """The tokens of each word together, and those of each run of one other character.
+
+    A token begins anew unless its first byte goes on with what the byte before is of.
+    """
+    goes_on, before = [], ""
+    for c in b"".join(pieces).decode("utf-8", "surrogateescape"):
+        letter = c.isalnum() or c in "_'’" or unicodedata.category(c).startswith("M")
+        kind = "letter" if letter else c
+        goes_on += [kind == before] + [True] * (len(c.encode("utf-8", "surrogateescape")) - 1)
+        before = kind
+    starts, at = [0], len(pieces[0])
+    for number, piece in enumerate(pieces[1:], 1):
+        if piece and not goes_on[at]:
+            starts.append(number)
+        at += len(piece)
+    return [range(*pair) for pair in itertools.pairwise([*starts, len(pieces)])]
 
 
 def _explained(
-    found: _Found, library: Library, pieces: Sequence[bytes], group: range, most: int
+    found: _Found, library: Library, tokens: Sequence[int], pieces: Sequence[bytes], group: range, most: int
 ) -> Explained:
     probability = math.prod(found.probability[i] for i in group)
     part = probability / len(group)
     experts: dict[str, float] = {}
+    documents: dict[str, float] = {}
     places: dict[tuple[int, int], float] = {}
     for turn, i in enumerate(group):
-        for name, share in found.experts[i].items():
-            experts[name] = experts.get(name, 0.0) + part * share
+        for expert, share in found.experts[i].items():
+            experts[expert] = experts.get(expert, 0.0) + part * share
         for (document, offset), share in found.places[i].items():
-            key = document, max(offset - turn, 0)
+            name, key = library.name(document), (document, offset - turn)
+            documents[name] = documents.get(name, 0.0) + part * share
             places[key] = places.get(key, 0.0) + part * share
     stored = part * sum(found.stored[i] for i in group)
-    best = heapq.nlargest(most, places.items(), key=lambda item: (item[1], item[0]))
-    sources = tuple(library.source(*key, len(group), weight) for key, weight in best)
+    ordered = sorted(places.items(), key=lambda item: (item[1], item[0]), reverse=True)
+    word = np.array([tokens[i] for i in group])
+    whole = (library.source(*key, len(group), weight) for key, weight in ordered if library.holds(*key, word))
+    sources = tuple(itertools.islice(whole, most))
     listed = sum(source.weight for source in sources)
     text = b"".join(pieces[i] for i in group)
-    return Explained(text, probability, experts, sources, max(stored - listed, 0.0), probability - stored)
+    elsewhere, unplaced = max(stored - listed, 0.0), max(probability - stored, 0.0)
+    return Explained(text, probability, experts, sources, elsewhere, unplaced, documents)
+
+
+@attrs.frozen
+class Behind:
+    """A document behind a text."""
+
+    document: str
+    share: float
+    """Mean of its shares in the words."""
+    lines: dict[int, float]
+    """The same of each line that is among the weightiest places of a word, the largest first."""
+
+
+@attrs.frozen
+class Account:
+    """Where a text as a whole comes from. The shares of documents, ``common`` and ``unplaced`` sum to 1."""
+
+    documents: tuple[Behind, ...]
+    """The largest share first."""
+    common: float
+    """The share of contexts so common that no place of theirs is named."""
+    unplaced: float
+    """What no stored token accounts for."""
+    experts: dict[str, float]
+    """The share of each expert; they sum to 1."""
+
+
+def account(words: Sequence[Explained]) -> Account:
+    """The means of the shares in ``words``, without those that are blank unless all are."""
+    counted = [word for word in words if not word.blank] or words
+    documents: dict[str, float] = {}
+    lines: dict[str, dict[int, float]] = {}
+    experts: dict[str, float] = {}
+    for word in counted:
+        part = word.share(1 / len(counted))
+        for source in word.sources:
+            here = lines.setdefault(source.document, {})
+            here[source.line] = here.get(source.line, 0.0) + part * source.weight
+        for into, weights in ((documents, word.documents), (experts, word.experts)):
+            for name, weight in weights.items():
+                into[name] = into.get(name, 0.0) + part * weight
+    unplaced = sum(word.share(word.unplaced) / len(counted) for word in counted)
+    common = max(1 - unplaced - sum(documents.values()), 0.0) if counted else 0.0
+    behind = (Behind(name, share, _descending(lines.get(name, {}))) for name, share in documents.items())
+    ordered = sorted(behind, key=lambda each: (-each.share, each.document))
+    return Account(tuple(ordered), common, unplaced, _descending(experts))
+
+
+def _descending(shares: dict[T, float]) -> dict[T, float]:
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
 class Library:
@@ -190,43 +268,48 @@ class Library:
         self._loaded = loaded
         self._open: dict[int, _Page] = {}
 
+    def name(self, document: int) -> str:
+        """What a document is called."""
+        return self._loaded.text.names[document]
+
+    def holds(self, document: int, offset: int, tokens: NDArray[np.int64]) -> bool:
+        """Whether ``tokens (N,)`` stand in a document from its token ``offset`` on."""
+        return offset >= 0 and np.array_equal(self._page(document).tokens[offset:][: len(tokens)], tokens)
+
     def source(self, document: int, offset: int, length: int, weight: float) -> Source:
         """``length`` tokens of a document from its token ``offset`` on."""
+        return self._page(document).source(self.name(document), offset, length, weight)
+
+    def _page(self, document: int) -> _Page:
         if document not in self._open:
             begin, end = self._loaded.text.bounds(document)
-            tokens = self._loaded.text.tokens[begin:end].tolist()
-            self._open[document] = _Page([self._loaded.model.tokenizer.decode([t]) for t in tokens])
-        page = self._open[document]
-        name = self._loaded.text.names[document]
-        return page.source(name, offset, length, weight)
+            self._open[document] = _page(self._loaded.text.tokens[begin:end], self._loaded.model.tokenizer)
+        return self._open[document]
 
 
-@attrs.define
+@attrs.frozen(eq=False)
 class _Page:
-    pieces: list[bytes]
+    """A document of ``N`` tokens."""
 
-    @cached_property
-    def _ends(self) -> list[int]:
-        ends, total = [0], 0
-        for piece in self.pieces:
-            total += len(piece)
-            ends.append(total)
-        return ends
-
-    @cached_property
-    def _data(self) -> bytes:
-        return b"".join(self.pieces)
-
-    @cached_property
-    def _lines(self) -> list[int]:
-        return [0, *(at + 1 for at, byte in enumerate(self._data) if byte == 10)]
+    tokens: NDArray[np.int64]
+    data: bytes
+    ends: NDArray[np.int64]
+    """How many bytes the tokens before each have, and in the end all, ``(N + 1,)``."""
+    lines: NDArray[np.int64]
+    """At which byte each line begins."""
 
     def source(self, name: str, offset: int, length: int, weight: float) -> Source:
-        begin, end = self._ends[offset], self._ends[min(offset + length, len(self.pieces))]
-        line = bisect.bisect_right(self._lines, begin) - 1
-        first = self._lines[line]
-        last = self._lines[line + 1] - 1 if line + 1 < len(self._lines) else len(self._data)
-        before = self._data[first:begin].decode("utf-8", "replace")
-        after = self._data[end : max(last, end)].decode("utf-8", "replace")
-        text = self._data[begin:end].decode("utf-8", "replace")
+        begin, end = (int(self.ends[at]) for at in (offset, offset + length))
+        line = int(np.searchsorted(self.lines, begin, side="right")) - 1
+        last = int(self.lines[line + 1]) - 1 if line + 1 < len(self.lines) else len(self.data)
+        # Without its end: a token may begin inside of a character, and stands where that does.
+        before = codecs.getincrementaldecoder("utf-8")("replace").decode(self.data[self.lines[line] : begin])
+        text, after = (self.data[lo:hi].decode("utf-8", "replace") for lo, hi in ((begin, end), (end, last)))
         return Source(name, line + 1, len(before) + 1, before[-EXCERPT:], text, after[:EXCERPT], weight)
+
+
+def _page(tokens: Tensor, tokenizer: Tokenizer) -> _Page:
+    ends = np.append(0, byte_lengths(tokens, tokenizer).cumsum(0).cpu().numpy())
+    data = tokenizer.decode(tokens.tolist())
+    newline = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    return _Page(tokens.cpu().numpy().astype(np.int64), data, ends, np.append(0, newline + 1))

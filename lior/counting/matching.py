@@ -26,6 +26,8 @@ class Index(NamedTuple):
 
     tokens: NDArray[np.int32]
     """``(N,)``, with :data:`BREAK` before each passage."""
+    told: NDArray[np.bool_]
+    """Which of them are places; the others are only context, ``(N,)``."""
     before: NDArray[np.int32]
     """The last earlier place after tokens of the same hash, 0 for none, ``(N,)``."""
     last: NDArray[np.int32]
@@ -37,8 +39,8 @@ class Index(NamedTuple):
 def empty(size: int = 1024) -> Index:
     """An index with room for so many tokens; place 0 is never one."""
     slots = 1 << max(size - 1, 1).bit_length()
-    tokens = np.full(size, BREAK, np.int32)
-    return Index(tokens, np.zeros(size, np.int32), np.zeros(slots, np.int32), np.ones(1, np.int64))
+    tokens, told = np.full(size, BREAK, np.int32), np.zeros(size, np.bool_)
+    return Index(tokens, told, np.zeros(size, np.int32), np.zeros(slots, np.int32), np.ones(1, np.int64))
 
 
 def with_room(index: Index, more: int, shortest: int) -> Index:
@@ -47,7 +49,7 @@ def with_room(index: Index, more: int, shortest: int) -> Index:
     if used + more <= len(index.tokens):
         return index
     larger = empty(int((used + more) * _SPARE))
-    larger.tokens[:used] = index.tokens[:used]
+    larger.tokens[:used], larger.told[:used] = index.tokens[:used], index.told[:used]
     larger.used[0] = used
     link(larger, 1, shortest)
     return larger
@@ -73,7 +75,7 @@ def link(index, begin, shortest):
         if index.tokens[p] < 0:
             run = 0
             continue
-        if run >= shortest:
+        if run >= shortest and index.told[p]:
             slot = _hash(index.tokens, p, shortest, len(index.last))
             index.before[p] = index.last[slot]
             index.last[slot] = p

@@ -46,8 +46,11 @@ class Traced(NamedTuple):
 
 
 @entry
-def _effects(plan, store, sets, stretch, alphabet, work, z, effect, own, count):
-    """Every pattern's effect on the token of each position, its counter's part in that, and its count."""
+def _effects(plan, store, sets, stretch, alphabet, work, z, effect, own, count, p_target):
+    """Every pattern's effect on the token of each position, its counter's part in that, and its count.
+
+    And the mixture's probability of the token, before the least that every token has is added.
+    """
     part = np.zeros((len(plan.parent), work.first.shape[1]), np.float32)
     for t in range(len(stretch.tokens)):
         stream.read(plan, store, sets, stretch, t, alphabet, work, 0, z)
@@ -66,6 +69,7 @@ def _effects(plan, store, sets, stretch, alphabet, work, z, effect, own, count):
                 count[t, i] = here.count
                 own[t, i] = _own_part(plan, store, work.slot[0, i], here, work.dense[i, target])
         p = work.final[0]
+        p_target[t] = p[target]
         for a in range(work.tally[0, 0]):
             i = work.present[0, a]
             _add_weighed(learned, work, i, size, part[i])
@@ -122,18 +126,27 @@ def trace(
     """
     shape = len(positions), len(held.plan.parent)
     effect, own, count = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.int64)
-    where = np.zeros(shape, np.int64)
+    where, mixed = np.zeros(shape, np.int64), np.zeros(len(positions), np.float32)
     known, work = held._columns(alphabet), held._room(1, len(alphabet))
     z = np.zeros(work.first.shape[1], np.float32)
     for begin, end, chosen in engine.blocks_of(positions) if len(positions) else ():
         whole = held._stretch(tokens[:end], depth[:end], begin, held.clock + engine.AHEAD)
         here = engine.some_of(whole, chosen, positions - begin, cell)._replace(tokens=targets[chosen])
-        rows = [np.zeros((len(chosen), shape[1]), column.dtype) for column in (effect, own, count)]
+        rows = [np.zeros_like(column[chosen]) for column in (effect, own, count, mixed)]
         _effects(held.plan, held.store, learned, here, known, work, z, *rows)
-        effect[chosen], own[chosen], count[chosen] = rows
+        effect[chosen], own[chosen], count[chosen], mixed[chosen] = rows
         where[chosen] = here.where
     placed = _placed(held.plan, effect.astype(np.float64), own.astype(np.float64))
+    placed *= _above_floor(mixed.astype(np.float64), len(alphabet))[:, None]
     return _found(held.patterns, where, targets, count, placed, pieces)
+
+
+def _above_floor(mixed: Floats, alphabet: int) -> Floats:
+    """Which part of the tokens' probabilities the mixture gives; the rest every token has (see `stream`)."""
+    least = min(stream.FLOOR, stream._MOST_FLOOR / max(alphabet, 1))
+    given = mixed * (1 - alphabet * least)
+    share: Floats = given / (given + least)
+    return share
 
 
 def _placed(plan: Plan, effect: Floats, own: Floats) -> Floats:

@@ -20,9 +20,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from lior.interfaces import API_VERSION, Evidence, Features, Items, MemoryBackend, Query, Text
+from lior.interfaces import (
+    API_VERSION,
+    Evidence,
+    Features,
+    Items,
+    MemoryBackend,
+    Query,
+    Text,
+    Trace,
+    TraceableMemory,
+)
 from lior.testing.states import assert_same, clones
 from lior.testing.strategies import LAW, seeds
+from lior.testing.traces import assert_trace
 
 _LETTERS = torch.tensor([*b"aab'Ccd  .\n\xe9"])
 """What texts are made of: few letters, so that contexts repeat."""
@@ -220,6 +231,38 @@ def memory_contract(make: Callable[[], MemoryBackend]) -> type:
             near = memory.read(Query(short, torch.tensor([last - cut]), z), _alphabet())
             _assert_near(near, _rows(alone, [last]))
 
+        # --- tracing, for those that can ---
+
+        @LAW
+        @given(seed=seeds(), alphabet=st.integers(0, 4), count=st.integers(0, 2))
+        def test_a_trace_names_stored_places(self, seed: int, alphabet: int, count: int) -> None:
+            asked, tail = _document(seed, 2), _pieces(_document(seed, 3), make().context)[1]
+            documents = [_document(seed, 0), tail][:count]
+            memory = _holding(make, *documents)
+            if not isinstance(memory, TraceableMemory):
+                return
+            before, known = memory.snapshot(), _alphabets()[alphabet]
+            tokens = torch.where(torch.arange(_LENGTH) % 5 == 0, 1, asked.text.tokens)  # 1 occurs nowhere
+            tokens = torch.where(torch.isin(tokens, known), tokens, known[0])
+            trace = memory.trace(_query(asked), tokens, known)
+            assert_trace(trace, tokens, len(memory.experts), documents)
+            assert_same(memory.snapshot(), before)
+            for row in range(0, _LENGTH, 17):
+                alone = memory.trace(_query(asked, torch.tensor([row])), tokens[[row]], known)
+                assert_close(alone.stored[0], trace.stored[row], atol=_ROUNDING, rtol=_ROUNDING)
+                assert _places(alone, 0) == _places(trace, row)
+
+        @LAW
+        @given(seed=seeds())
+        def test_a_trace_quotes_what_was_written(self, seed: int) -> None:
+            items = _document(seed, 0)
+            memory = _holding(make, items)
+            if not isinstance(memory, TraceableMemory):
+                return
+            trace = memory.trace(_query(items), items.text.tokens, _alphabet())
+            own = (trace.document == 0) & (trace.offset == trace.row)
+            assert len(trace.row[own].unique()) > _LENGTH / 2, "few tokens are traced to where they stand"
+
         @LAW
         @given(seed=seeds())
         def test_inputs_are_not_mutated(self, seed: int) -> None:
@@ -311,6 +354,12 @@ def _tensors(items: Items) -> dict[str, Tensor]:
 
 def _rows(evidence: Evidence, rows: list[int]) -> Evidence:
     return Evidence(evidence.log_p[rows], tuple(gate[rows] for gate in evidence.gates))
+
+
+def _places(trace: Trace, row: int) -> set[tuple[int, ...]]:
+    """Expert, document and place of all that is behind one of the tokens."""
+    here = trace.row == row
+    return set(map(tuple, torch.stack([trace.expert, trace.document, trace.offset], 1)[here].tolist()))
 
 
 def _equal(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> bool:

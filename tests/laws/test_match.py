@@ -67,6 +67,37 @@ def test_a_sentence_read_once_is_quoted():
     assert (evidence.log_p[:, 0].argmax(1) == asked.tokens[positions]).float().mean() > 0.9
 
 
+def test_an_index_that_grows_keeps_its_places():
+    sentence, more = b"the key hangs behind the blue clock", bytes(range(256)) * 16
+    asked = Query(text_of(sentence), torch.arange(6, len(sentence)), None)
+    memory, whole = Match(), Match()
+    for each, parts in ((memory, [[sentence], [sentence, more]]), (whole, [[sentence, more]])):
+        for documents in parts:
+            held = 0 if documents is parts[0] else len(sentence)
+            each.stage(Items(text_of(*documents), held, None))
+            each.commit()
+            each.read(asked, torch.arange(256))  # makes the index
+    one, other = (each.read(asked, torch.arange(256)).log_p for each in (memory, whole))
+    assert torch.equal(one, other)
+
+
+def test_context_is_no_place():
+    """What was never told, or taken back, is not quoted, though it stands before what was."""
+    sentence = b"the key hangs behind the blue clock and the key hangs behind the red door"
+    items = Items(text_of(sentence), 0, None)
+    asked = Query(text_of(sentence), torch.arange(6, 30), None)
+    memory = Match()
+    memory.stage(items._replace(start=36))
+    memory.commit()
+    only = memory.read(asked, torch.arange(256))
+    memory.rewrite([items])
+    memory.erase(Items(text_of(sentence[:36]), 0, None))
+    assert torch.equal(memory.read(asked, torch.arange(256)).log_p, only.log_p)
+    trace = memory.trace(asked, asked.text.tokens[6:30], torch.arange(256))
+    assert len(trace.offset)
+    assert int(trace.offset.min()) >= 36
+
+
 def test_the_shortest_is_not_longer_than_the_longest():
     with pytest.raises(UsageError, match="shortest = 9: at most longest, which is 8"):
         Match(shortest=9, longest=8)

@@ -91,29 +91,34 @@ class Match:
             if not self._transcript.add(passage):
                 self._index = None
             elif self._index is not None:
-                told = passage.tokens[passage.context :]
-                self._append(told if goes_on else np.concatenate([[BREAK], passage.tokens]))
+                self._append(passage, goes_on=goes_on)
         return sum(p.end - p.begin for p in staged)
 
     def _goes_on(self, new: Passage) -> bool:
         last = self._transcript.passages[-1] if self._transcript.passages else None
         return last is not None and (last.document, last.end) == (new.document, new.begin)
 
-    def _append(self, tokens: np.ndarray) -> None:
+    def _append(self, passage: Passage, *, goes_on: bool) -> None:
+        """Lay out a passage behind the others, or what it tells behind the one that it goes on with."""
         assert self._index is not None
+        tokens = np.concatenate([[BREAK], passage.tokens])
+        told = np.arange(len(tokens)) > passage.context
+        if goes_on:
+            tokens, told = tokens[told], told[told]
         index = matching.with_room(self._index, len(tokens), self.shortest)
         begin = int(index.used[0])
         index.tokens[begin : begin + len(tokens)] = tokens
+        index.told[begin : begin + len(tokens)] = told
         index.used[0] += len(tokens)
         matching.link(index, begin, self.shortest)
         self._index = index
 
     def _indexed(self) -> Index:
         if self._index is None:
-            self._index = matching.empty(len(self._transcript) + 1024)
-            parts = [np.concatenate([[BREAK], p.tokens]) for p in self._transcript.passages]
-            if parts:
-                self._append(np.concatenate(parts))
+            passages = self._transcript.passages
+            self._index = matching.empty(sum(len(p.tokens) + 1 for p in passages) + 1024)
+            for passage in passages:
+                self._append(passage, goes_on=False)
         return self._index
 
     def discard(self) -> None:

@@ -1,0 +1,214 @@
+"""Where words come from, on a terminal and in JSON: for ``lior why``, ``lior generate`` and ``lior chat``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lior_cli.terminal import printable
+
+if TYPE_CHECKING:
+    from lior.provenance import Account, Explained, Source
+
+WIDEST = 100
+"""Columns that the tables take at most."""
+_WORD, _PLACE = 14, 28
+_DOCUMENTS, _LINES = 8, 5
+"""Most documents, and lines of each, that a table lists."""
+_LEAST = 0.001
+"""Least share of a document that has a line of its own."""
+_NOWHERE = "no single place"
+_SHADES = {0.1: "yellow", 0.3: "cyan", 0.6: "green"}
+"""Share from which on text has that colour."""
+_MARKS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
+
+
+# --- names and text ---
+
+
+def plain(text: bytes | str) -> str:
+    """Text of any origin as one line that is harmless on a terminal."""
+    data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+    return "".join(printable([data])).replace("\t", " ").replace("\n", " ")
+
+
+def visible(text: bytes) -> str:
+    """The same, but white space alone is shown by signs."""
+    if not text.isspace():
+        return plain(text)
+    return "".join(_MARKS.get(c, c) for c in "".join(printable([text])))
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """The shortest end of each path that no other has."""
+    short, waiting, depth = {}, dict.fromkeys(names), 1
+    while waiting:
+        tails = {name: str(PurePath(*PurePath(name).parts[-depth:])) for name in names}
+        times = Counter(tails.values())
+        for name in list(waiting):
+            if times[tails[name]] == 1 or depth >= len(PurePath(name).parts):
+                short[name] = tails[name] if times[tails[name]] == 1 else name
+                del waiting[name]
+        depth += 1
+    return short
+
+
+def numbers(lines: Sequence[int], total: int) -> str:
+    """Some of ``total`` numbers of lines, in words."""
+    listed = ", ".join(map(str, lines)) + (", …" if total > len(lines) else "")
+    return f"line{'s' * (total > 1)} {listed}" if lines else ""
+
+
+def colored() -> bool:
+    """Whether standard output is a terminal that wants colours; see https://no-color.org."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def shaded(text: str, share: float) -> str:
+    """``text`` in the colour of a share."""
+    color = next((color for least, color in reversed(_SHADES.items()) if share >= least), None)
+    return click.style(text, fg=color) if color else text
+
+
+# --- JSON ---
+
+
+def word_record(word: Explained, top: int) -> dict[str, Any]:
+    """What ``--json`` prints of a word; the weights of ``sources``, ``elsewhere`` and ``unplaced`` add up."""
+    listed, others = word.sources[:top], word.sources[top:]
+    return {
+        "text": word.text.decode("utf-8", "replace"),
+        "probability": word.probability,
+        "experts": word.experts,
+        "sources": [
+            {
+                "document": s.document, "line": s.line, "column": s.column,
+                "before": s.before, "text": s.text, "after": s.after, "weight": s.weight,
+            }
+            for s in listed
+        ],
+        "elsewhere": word.elsewhere + sum(source.weight for source in others),
+        "unplaced": word.unplaced,
+    }  # fmt: skip
+
+
+def account_record(account: Account) -> dict[str, Any]:
+    """The documents and experts behind a text; all numbers are shares."""
+    documents = [
+        {
+            "document": behind.document,
+            "share": behind.share,
+            "lines": [{"line": line, "share": share} for line, share in behind.lines.items()],
+        }
+        for behind in account.documents
+    ]
+    return {
+        "documents": documents, "common": account.common, "unplaced": account.unplaced,
+        "experts": account.experts,
+    }  # fmt: skip
+
+
+# --- tables ---
+
+
+def echo_account(account: Account, names: Mapping[str, str], *, err: bool = False) -> None:
+    """Print the documents and experts behind a text, on standard error if told so."""
+    shown = [behind for behind in account.documents if behind.share >= _LEAST][:_DOCUMENTS]
+    titles = [plain(names.get(behind.document, behind.document)) for behind in shown]
+    width = max(map(len, titles), default=0)
+    rows = [
+        (behind.share, f"{title:<{width}}  {numbers(list(behind.lines)[:_LINES], len(behind.lines))}")
+        for behind, title in zip(shown, titles, strict=True)
+    ]
+    if rest := account.documents[len(shown) :]:
+        name = f"{len(rest)} {'other ' * bool(shown)}document{'s' * (len(rest) > 1)}"
+        rows.append((sum(behind.share for behind in rest), name))
+    rows.append((account.common, "contexts too common to name a place"))
+    rows.append((account.unplaced, "no stored text"))
+    click.echo("documents", err=err)
+    for share, text in rows:
+        click.echo(_cropped(f"{_percent(share)}  {text}".rstrip(), WIDEST), err=err)
+    click.echo("experts", err=err)
+    for expert, share in account.experts.items():
+        click.echo(f"{_percent(share)}  {expert}", err=err)
+
+
+def echo_words(words: Sequence[Explained], names: Mapping[str, str], top: int, *, blanks: bool) -> None:
+    """Print a line for each word, with the excerpt around its weightiest place, and for further places."""
+    rows = [word for word in words if blanks or not word.blank]
+    width = min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
+    places = [plain(_place(source, names)) for word in rows for source in word.sources[:top]]
+    places += [_NOWHERE for word in rows if not word.sources]
+    word_width = min(max([4, *(_cells(visible(word.text)) for word in rows)]), _WORD)
+    place_width = min(max([5, *map(_cells, places)]), _PLACE)
+    head = f"{'word':<{word_width}}  {'prob.':>7}  {'share':>5}  {'place':<{place_width}}  excerpt"
+    click.echo(head if rows else "nothing but blanks; --by token lists them")
+    for word in rows:
+        begin = f"{_fit(visible(word.text), word_width)}  {_probability(word.probability):>7}"
+        for line in _lines(word, names, top, place_width, width - word_width - place_width - 20):
+            click.echo(f"{begin}  {line}".rstrip(), color=colored())
+            begin = " " * (word_width + 9)
+
+
+def _lines(word: Explained, names: Mapping[str, str], top: int, place_width: int, room: int) -> Iterator[str]:
+    """What stands behind a word in its line: share, place and excerpt of each of its places."""
+    for source in word.sources[:top]:
+        share, place = word.share(source.weight), plain(_place(source, names))
+        placed = _fit(place, place_width, left=True)
+        text = f"{_percent(share, 3)}  {placed}"
+        yield f"{shaded(text, share) if colored() else text}  {_excerpt(source, room)}"
+    if not word.sources:
+        yield f"{'-':>5}  {_NOWHERE}"
+
+
+def _place(source: Source, names: Mapping[str, str]) -> str:
+    return f"{names.get(source.document, source.document)}:{source.line}"
+
+
+def _excerpt(source: Source, room: int) -> str:
+    """The line around a place in ``room`` columns, with the place marked."""
+    word = visible(source.text.encode("utf-8", "surrogateescape"))
+    cut = "…" if source.column > len(source.before) + 1 else ""
+    before, after = cut + plain(source.before).lstrip(), plain(source.after).rstrip()
+    marked = _cropped(word, max(room - 2, 3))
+    left = room - _cells(marked) - 2
+    behind = min(_cells(after), max(left - _cells(before), left // 2))
+    first = _fit(before, min(left - behind, _cells(before)), left=True)
+    word = click.style(marked, bold=True, underline=True) if colored() else f"[{marked}]"
+    return f"{first}{word}{_cropped(after, behind)}"
+
+
+def _percent(share: float, digits: int = 5) -> str:
+    return f"{100 * share:{digits}.{1 if digits > 3 else 0}f} %"
+
+
+def _probability(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.0005 or p == 0 else f"{p:.0e}"
+
+
+def _cells(text: str) -> int:
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _cropped(text: str, width: int) -> str:
+    return text if _cells(text) <= width else _fit(text, width)
+
+
+def _fit(text: str, width: int, *, left: bool = False) -> str:
+    """``text`` in exactly ``width`` columns; what is too much goes at the end, or at its ``left``."""
+    from rich.cells import set_cell_size
+
+    if _cells(text) <= width:
+        return set_cell_size(text, width)
+    if left:
+        return "…"[:width] + set_cell_size(text[::-1], max(width - 1, 0))[::-1]
+    return set_cell_size(text, max(width - 1, 0)) + "…"[:width]

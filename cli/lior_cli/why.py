@@ -1,0 +1,199 @@
+"""``lior why``: where the words of a continuation come from."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from lior import durable
+from lior.errors import UsageError
+from lior.sampling import Sampling
+from lior_cli import why_html
+from lior_cli.interrupts import import_torch
+from lior_cli.options import RunPath, device_option, field_options
+from lior_cli.sources import (
+    account_record,
+    colored,
+    echo_account,
+    echo_words,
+    plain,
+    shaded,
+    short_names,
+    word_record,
+)
+from lior_cli.terminal import printable
+
+if TYPE_CHECKING:
+    from lior.provenance import Explained
+    from lior.run import Run
+
+_MOST = 5
+"""Places of a word that are looked up at least: they give the lines of the documents."""
+_PROMPT = 60
+"""Characters of the prompt that are printed."""
+
+
+@click.command(context_settings={"default_map": {"temperature": 0.0}})
+@click.argument("run", type=RunPath())
+@click.option("--prompt", default="", help="Text to continue; - reads standard input.")
+@click.option(
+    "--next", "count", type=click.IntRange(min=1), default=40, show_default=True,
+    help="Tokens to draw and explain.",
+)  # fmt: skip
+@click.option("--text", help="Explain this continuation of the prompt instead of drawing one.")
+@click.option(
+    "--by", type=click.Choice(["word", "token"]), default="word", show_default=True,
+    help="What has a line; a place of a word is where all of it stands.",
+)  # fmt: skip
+@click.option(
+    "--top", type=click.IntRange(min=1),
+    help=f"Places of each word.  [default: 1; {_MOST} with --json and --html]",
+)  # fmt: skip
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Write a page as well that shows the places of the word under the pointer.",
+)  # fmt: skip
+@field_options(Sampling)
+@click.option(
+    "--seed", type=click.IntRange(min=0, max=2**63 - 1), default=0, show_default=True,
+    help="Seed of the draws.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+@device_option
+def why(
+    run: Path,
+    prompt: str,
+    count: int,
+    text: str | None,
+    by: str,
+    top: int | None,
+    html: Path | None,
+    seed: int,
+    as_json: bool,
+    device: str,
+    **sampling: Any,
+) -> None:
+    """Show where the words of a continuation come from.
+
+    Each word has its probability and the stored places that it was made of: document, line, excerpt, and
+    their share. All shares sum to the probability, which is the model's own, whatever the sampling.
+    """
+    how = _sampling(text, sampling)
+    if html:
+        why_html.check(html)
+    import_torch()
+    from lior.run import load
+
+    data = sys.stdin.buffer.read() if prompt == "-" else prompt.encode("utf-8", "surrogateescape")
+    opened = load(run, device=device)
+    started = time.perf_counter()
+    words = _explained(opened, data, text, count, how, seed, most=max(top or 0, _MOST), words=by == "word")
+    seconds = time.perf_counter() - started
+    names = short_names([document.name for document in opened.documents()])
+    if as_json:
+        click.echo(json.dumps(_record(data, words, by, top or _MOST, seconds)))
+    else:
+        show(words, names, prompt=data, top=top or 1, blanks=by == "token")
+    if html:
+        done = "replaced" if html.exists() else "wrote"
+        durable.write_text(html, why_html.page(data, words, names, top or _MOST))
+        click.echo(f"{done} {click.format_filename(html)}", err=as_json)
+
+
+def show(
+    words: Sequence[Explained],
+    names: Mapping[str, str] | None = None,
+    *,
+    prompt: bytes = b"",
+    top: int = 1,
+    blanks: bool = False,
+) -> None:
+    """Print a continuation with a line for each word, and what is behind all of it.
+
+    Parameters
+    ----------
+    names
+        What to call the documents; without it the ends of their paths that tell them apart.
+    top
+        Places of each word.
+    blanks
+        Whether words that are nothing but white space have lines.
+    """
+    from lior.provenance import account
+
+    behind = account(words)
+    short = short_names([each.document for each in behind.documents]) if names is None else names
+    _echo_text(prompt, words)
+    click.echo()
+    echo_words(words, short, top, blanks=blanks)
+    click.echo()
+    echo_account(behind, short)
+
+
+def _echo_text(prompt: bytes, words: Sequence[Explained]) -> None:
+    """The end of the prompt, and the words in the colours of their weightiest places."""
+    before = plain(prompt)
+    shown = before if len(before) <= _PROMPT else f"…{before[1 - _PROMPT :]}"
+    colors = colored()
+    click.echo(click.style(shown, dim=True) if colors else shown, nl=False, color=colors)
+    for word in words:
+        text = "".join(printable([word.text]))
+        share = word.share(word.sources[0].weight) if word.sources else 0.0
+        click.echo(shaded(text, share) if colors and not word.blank else text, nl=False, color=colors)
+    if not words or not words[-1].text.endswith(b"\n"):
+        click.echo()
+
+
+def _explained(
+    run: Run, prompt: bytes, text: str | None, count: int, how: Sampling, seed: int, *, most: int, words: bool
+) -> list[Explained]:
+    import torch
+
+    from lior.generation import generate
+    from lior.provenance import explain
+
+    tokenizer = run.model.tokenizer
+    context = tokenizer.encode(prompt).tolist()
+    if text is None:
+        generator = torch.Generator(run.model.device).manual_seed(seed)
+        tokens = list(generate(run.model, context, count, how, generator=generator))
+    else:
+        tokens = tokenizer.encode(text.encode("utf-8", "surrogateescape")).tolist()
+    return explain(run.loaded, context, tokens, most=most, words=words)
+
+
+def _record(prompt: bytes, words: Sequence[Explained], by: str, top: int, seconds: float) -> dict[str, Any]:
+    from lior.provenance import account
+
+    return {
+        "prompt": prompt.decode("utf-8", "replace"),
+        "text": b"".join(word.text for word in words).decode("utf-8", "replace"),
+        "by": by,
+        "words": [word_record(word, top) for word in words],
+        **account_record(account(words)),
+        "seconds": seconds,
+    }
+
+
+def _sampling(text: str | None, values: dict[str, Any]) -> Sampling:
+    """How to draw; options that would change nothing are refused."""
+    if text == "":
+        raise UsageError("--text is empty, so there is nothing to explain; leave it out to have text drawn")
+    how = Sampling(**values)
+    idle = {"count", "seed", *values} if text is not None else set()
+    reason = "is of text that is drawn, and --text gives it; leave one of them out"
+    if text is None and how.temperature == 0:
+        idle = {"seed", "top_k", "top_p", "cooling"} & {"seed", *values}
+        reason = "changes nothing at temperature 0, where the likeliest is taken; add --temperature 0.8"
+    given = click.get_current_context().get_parameter_source
+    for name in sorted(idle):
+        if given(name) is ParameterSource.COMMANDLINE:
+            raise UsageError(f"--{'next' if name == 'count' else name.replace('_', '-')} {reason}")
+    return how
