@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from lior import durable
-from lior.errors import UsageError
+from lior.errors import DataError, UsageError
 from lior.sampling import Sampling
 from lior_cli import why_html
 from lior_cli.interrupts import import_torch
@@ -102,8 +102,7 @@ def why(
     else:
         show(words, names, prompt=data, top=top or 1, blanks=by == "token")
     if html:
-        done = "replaced" if html.exists() else "wrote"
-        durable.write_text(html, why_html.page(data, words, names, top or _MOST))
+        done = _write(html, why_html.page(data, words, names, top or _MOST))
         click.echo(f"{done} {click.format_filename(html)}", err=as_json)
 
 
@@ -167,6 +166,16 @@ def _explained(
     else:
         tokens = tokenizer.encode(text.encode("utf-8", "surrogateescape")).tolist()
     return explain(run.loaded, context, tokens, most=most, words=words)
+
+
+def _write(path: Path, page: str) -> str:
+    """Put a page in its place, or leave what is there and raise; returns what was done, in a word."""
+    done = "replaced" if path.exists() else "wrote"
+    try:
+        durable.write_text(path, page)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+    return done
 
 
 def _record(prompt: bytes, words: Sequence[Explained], by: str, top: int, seconds: float) -> dict[str, Any]:

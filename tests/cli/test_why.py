@@ -324,7 +324,7 @@ def test_a_full_disk_leaves_the_page_that_was_there(command, notes, tmp_path, mo
     )
     result = command(*asked)
     assert result.code == 1
-    assert "no space left" in result.err
+    assert result.err == "lior: error: a.html: cannot be written: No space left\n"
     assert (tmp_path / "work" / "a.html").read_bytes() == before
 
 
