@@ -61,7 +61,7 @@ class Scored:
         return self._parts(self._word_starts())
 
     def means(self, *, words: bool) -> NDArray[np.float64]:
-        """Bits per byte of the word, or else the character of UTF-8, that each byte is in, ``(len(data),)``."""
+        """Bits per byte of the word, or else of the character, that each byte is in, ``(len(data),)``."""
         data = np.frombuffer(self.data, np.uint8)
         starts = self._word_starts() if words else np.union1d(0, ((data & 0xC0) != 0x80).nonzero()[0])
         sizes = np.diff(starts, append=len(data))
