@@ -149,6 +149,12 @@ class Model:
         z = self.coordinates(text, positions)
         return Items(text, start, z, self._cell(z))
 
+    def _written(self, text: Text, start: int, memories: Iterable[MemoryBackend]) -> Items:
+        """As :meth:`items`; without coordinates, which take time, where none of ``memories`` stores any."""
+        if any(getattr(memory, "stores_coordinates", memory.needs_geometry) for memory in memories):
+            return self.items(text, start)
+        return Items(text, start, None)
+
     @torch.no_grad()
     def query(self, text: Text, positions: Tensor) -> Query:
         """A question to the memories: what comes at ``positions``?"""
@@ -162,8 +168,8 @@ class Model:
         Those named in ``studied`` have taken them in already.
         """
         waiting = [memory for name, memory in self.memories.items() if name not in studied]
-        if waiting:  # coordinates are not free
-            items = self.items(text, start)
+        if waiting:
+            items = self._written(text, start, waiting)
             for memory in waiting:
                 memory.stage(items)
         self._staged_counts = self._staged_counts + self._count(text.tokens[start:])
@@ -187,7 +193,7 @@ class Model:
     @torch.no_grad()
     def rewrite(self, pieces: Iterable[tuple[Text, int]]) -> None:
         """Let the memories hold exactly ``text[start:]`` of every piece; what was learned stays."""
-        items = [self.items(text, start) for text, start in pieces]
+        items = [self._written(text, start, self.memories.values()) for text, start in pieces]
         for memory in self.memories.values():
             memory.rewrite(items)
         counts = (self._count(each.text.tokens[each.start :]) for each in items)

@@ -6,11 +6,14 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from lior.corpus import Source
 from lior.counting.locations import COUNTER
 from lior.errors import UsageError
 from lior.interfaces import Query
+from lior.model import Model
 from lior.testing.memories import memory_contract
 from lior.testing.states import assert_same
+from lior.training import train
 from lior_plugins.memories.sdm import Sdm
 from tests.laws.test_memories import LETTERS, document, holding, read
 
@@ -237,3 +240,30 @@ def test_a_snapshot_of_other_settings_is_refused_and_changes_nothing():
     with pytest.raises(UsageError, match=r"online\.gated"):
         memory.restore(other.snapshot())
     assert_same(memory.snapshot(), before)
+
+
+def test_what_is_only_written_needs_no_coordinates(configure, monkeypatch):
+    """Its cells are the geometry's, yet a document is learned and forgotten without computing any."""
+    small = (
+        "geometry.steps=1",
+        "geometry.batch=8",
+        "geometry.keys=64",
+        "mixer.positions=64",
+        "study.passes=1",
+    )
+    run = train(configure("memory.name=sdm", *small), sources=[Source("a", bytes(range(64, 128)) * 20)]).run
+    assert "cell" in run.model.memories["sdm"].gates
+    assert run.model.geometry is not None
+    expected = run.model.memories["sdm"].snapshot()
+    with monkeypatch.context() as patch:
+        patch.setattr(Model, "coordinates", lambda *_: pytest.fail("coordinates were computed"))
+        run.learn({"b": "Further text."})
+        run.forget("b")
+    assert_same(run.model.memories["sdm"].snapshot(), expected)
+    asked = []
+    monkeypatch.setattr(Model, "coordinates", lambda *_: asked.append(1))
+    run.model.stage(*run.loaded.text.text(0, 9))
+    assert not asked
+    monkeypatch.setattr(Sdm, "stores_coordinates", True)
+    run.model.stage(*run.loaded.text.text(0, 9))
+    assert asked, "they are there for a memory that stores them"

@@ -40,6 +40,8 @@ class Sdm:
 
     api_version: ClassVar[int] = 1
     past_defaults: ClassVar[dict[int, dict[str, Any]]] = PAST_DEFAULTS
+    stores_coordinates: ClassVar[bool] = False
+    """Cells count where it reads and learns."""
 
     orders: tuple[int, ...] = option(ORDERS, help="lengths of the nested contexts, ascending from 0")
     patterns: tuple[str, ...] = option(PATTERNS, help="further address patterns")
