@@ -73,7 +73,8 @@ def forget(run: Path, name: tuple[str, ...], as_json: bool, device: str) -> None
         click.echo(f"forgot {_amount(document)}")
     them = "them" if len(forgotten) > 1 else "it"
     click.echo(f"in {seconds:.2f} s; the memories are as if they had never seen {them}")
-    click.echo(f"{_left(opened)} as fitted in training: {_part_in(opened, forgotten)}")
+    click.echo(f"{_left(opened)} as fitted in training;")
+    click.echo(_part_in(opened, forgotten))
 
 
 @click.command()

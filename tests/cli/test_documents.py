@@ -96,7 +96,7 @@ def test_learn_docs_forget(fine):
     lines = fine("forget", "r", "plan.txt").splitlines()
     assert lines[0] == "forgot plan.txt: 57 bytes, 57 tokens"
     assert lines[1].endswith(" s; the memories are as if they had never seen it")
-    assert lines[2:] == [f"{LEFT}: what was forgotten had no part in that"]
+    assert lines[2:] == [f"{LEFT};", "what was forgotten had no part in that"]
     assert [row.split()[0] for row in fine("docs", "r").splitlines()[1:]] == [
         row.split()[0] for row in rows[:3]
     ]
@@ -105,7 +105,10 @@ def test_learn_docs_forget(fine):
 def test_forgetting_a_document_of_the_training_says_what_stays(fine):
     lines = fine("forget", "r", "secret.txt").splitlines()
     assert lines[0] == "forgot text/secret.txt: 68 bytes, 68 tokens"
-    assert lines[2] == f"{LEFT}: what was forgotten had a part in that; to have it done without, train anew"
+    assert lines[2:] == [
+        f"{LEFT};",
+        "what was forgotten had a part in that; to have it done without, train anew",
+    ]
 
 
 def test_what_was_learned_is_quoted_until_it_is_forgotten(fine):
