@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
 import json
+import re
 import shutil
 import warnings
 from pathlib import Path
@@ -309,3 +311,10 @@ def test_a_reader_that_came_between_two_versions_looks_again(path, monkeypatch):
     found = iter([[]])
     monkeypatch.setattr(steps, "listed", lambda run: next(found, None) or listed(run))
     assert rundir.open_run(path).text.names == ("a", "secret", "b", "unseen")
+
+
+def test_the_how_to_says_what_happens():
+    page = Path(__file__).resolve().parents[1] / "docs" / "howto-edit.md"
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    test = doctest.DocTestParser().get_doctest(block, {}, page.name, str(page), 0)
+    assert not doctest.DocTestRunner().run(test).failed
