@@ -113,10 +113,10 @@ def evaluate(
 def byte_lengths(tokens: Tensor, tokenizer: Tokenizer) -> Tensor:
     """Length in bytes of what each of ``tokens (N,)`` stands for, int64 ``(N,)``."""
     present = torch.bincount(tokens).nonzero()[:, 0].tolist()
-    lengths = torch.zeros(max(present, default=-1) + 1, dtype=torch.int64)
+    lengths = [0] * (max(present, default=-1) + 1)
     for token in present:
         lengths[token] = len(tokenizer.decode([token]))
-    return lengths.to(tokens.device)[tokens]
+    return torch.tensor(lengths, dtype=torch.int64, device=tokens.device)[tokens]
 
 
 def token_at_byte(corpus: Corpus, lo: int, hi: int, offset: int, tokenizer: Tokenizer) -> int:

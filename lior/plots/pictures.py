@@ -47,7 +47,7 @@ class Source:
     def title(self) -> str:
         """The run's name, short and printable."""
         name = "".join(c if c.isprintable() else "?" for c in str(self.run))
-        return name if len(name) <= 48 else "…" + name[-47:]
+        return name if len(name) <= 40 else "…" + name[-39:]
 
 
 def open_source(

@@ -52,14 +52,14 @@ def test_a_variable_of_anything(key, value):
 
 
 @pytest.fixture(scope="module")
-def model(finished):
+def opened(finished):
     return lior.load(finished)
 
 
 @settings(max_examples=40, deadline=None)
 @given(prompt=st.binary(max_size=80) | st.text(max_size=40) | st.just("\0" * 50) | st.just("\udc80"))
-def test_a_prompt_of_anything(prompt, model):
-    assert isinstance(model.complete(prompt, 2), str)
+def test_a_prompt_of_anything(prompt, opened):
+    assert isinstance(opened.complete(prompt, 2), str)
 
 
 def packed(name: bytes, numbers: bytes, words: bytes) -> bytes:
@@ -79,9 +79,9 @@ def test_a_compressed_file_of_anything(data):
         assert container.unpack(found.pack(), name="f") == found
 
 
-def test_a_compressed_file_that_claims_to_be_enormous(model):
+def test_a_compressed_file_that_claims_to_be_enormous(opened):
     """Room is made for what was read, not for what a header says."""
-    reader = online.Follower(model, 2**50, document=9)
+    reader = online.Follower(opened.model, 2**50, document=9)
     assert len(reader._tokens) < 100_000
 
 
