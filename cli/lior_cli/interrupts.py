@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from lior.events import hookimpl
+
+_SELDOM = (100_000, 20, 20)
+"""Garbage is looked for so often: imports make a million objects that stay, and to go through them again and
+again takes half a second of the two that a chat needs to begin."""
 
 
 def import_torch() -> None:
@@ -21,6 +26,7 @@ def import_torch() -> None:
     KeyboardInterrupt
         When the user pressed Ctrl-C.
     """
+    gc.set_threshold(*_SELDOM)
     previous = signal.getsignal(signal.SIGINT)
     pressed: list[int] = []
     if previous is signal.default_int_handler:  # not where the parent process had it ignored
