@@ -22,7 +22,7 @@ class Telemetry:
     run), ``stage``, ``step``, ``steps`` and the stage's own numbers: for
     ``geometry`` ``tail_loss`` (nats per token on held-out text) and
     ``rejected``, for ``mixer`` ``tail_loss``, for ``validate``
-    ``nats_per_token``.
+    ``nats_per_token`` and ``bits_per_byte``.
     """
 
     def __init__(self, folder: Path, position: int = 0, elapsed: float = 0.0):
