@@ -9,7 +9,7 @@
     checkpoints/     a folder a step (:mod:`lior.checkpoint`); the newest that verifies counts
     lock             held by the process that changes the run
 
-``lior eval`` and ``lior generate`` need nothing but this directory.
+Commands that take a run need nothing but this directory; ``lior plot`` adds ``plots/``.
 """
 
 from __future__ import annotations

@@ -34,7 +34,11 @@ class Sampling:
     loop_length: int = option(16, help="tokens that may repeat what was just said for nothing", low=1)
 
     def __attrs_post_init__(self) -> None:
-        for name, switch in (("recall_at", "recall"), ("loop_length", "loop_penalty")):
+        for name, switch in (
+            ("recall_at", "recall"),
+            ("loop_length", "loop_penalty"),
+            ("cooling", "temperature"),
+        ):
             default = attrs.fields_dict(type(self))[name].default
             if getattr(self, name) != default and not getattr(self, switch):
                 raise UsageError(

@@ -258,3 +258,5 @@ def test_a_setting_without_its_switch_is_refused():
     with pytest.raises(UsageError, match="loop_length = 3: has no effect while loop_penalty is 0; set that"):
         Sampling(loop_length=3)
     assert ChatSampling(loop_length=3).loop_penalty == 0.5
+    with pytest.raises(UsageError, match=r"cooling = 0\.5: has no effect while temperature is 0"):
+        Sampling(cooling=0.5, temperature=0)

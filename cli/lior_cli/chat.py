@@ -10,7 +10,7 @@ import click
 
 from lior.sampling import ChatSampling
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, device_option, field_options
+from lior_cli.options import RunPath, device_option, field_options, seed_option
 
 if TYPE_CHECKING:
     pass
@@ -29,13 +29,7 @@ if TYPE_CHECKING:
     "--stop", default=r"\n\n", show_default=True, help=r"Text at which a reply ends; \n is a new line."
 )
 @field_options(ChatSampling)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0, max=2**63 - 1),
-    default=0,
-    show_default=True,
-    help="Seed of the draws.",
-)
+@seed_option
 @click.option(
     "--remember", is_flag=True, help="Let the memories learn what you say, each message a document."
 )

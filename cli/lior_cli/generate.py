@@ -14,7 +14,7 @@ import click
 
 from lior.sampling import Sampling
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, device_option, field_options
+from lior_cli.options import RunPath, device_option, field_options, seed_option
 from lior_cli.sources import account_record, echo_account, short_names
 from lior_cli.terminal import printable
 
@@ -30,13 +30,7 @@ if TYPE_CHECKING:
     "--max-tokens", type=click.IntRange(min=0), default=200, show_default=True, help="Tokens to add."
 )
 @field_options(Sampling)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0, max=2**63 - 1),
-    default=0,
-    show_default=True,
-    help="Seed of the draws.",
-)
+@seed_option
 @click.option("--sources", is_flag=True, help="Say which documents and lines the text comes from.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the text.")
 @device_option

@@ -228,6 +228,17 @@ def device_option(function: Callback) -> Callback:
     )(function)
 
 
+def seed_option(function: Callback) -> Callback:
+    """Add ``--seed``, of the draws of tokens."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(min=0, max=2**63 - 1),
+        default=0,
+        show_default=True,
+        help="Seed of the draws.",
+    )(function)
+
+
 def field_options(cls: type) -> Callable[[Callback], Callback]:
     """Flags from the fields of an attrs class, which checks the values itself."""
 

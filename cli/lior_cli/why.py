@@ -17,7 +17,7 @@ from lior.errors import DataError, UsageError
 from lior.sampling import Sampling
 from lior_cli import why_html
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, device_option, field_options
+from lior_cli.options import RunPath, device_option, field_options, seed_option
 from lior_cli.sources import (
     account_record,
     colored,
@@ -61,10 +61,7 @@ _PROMPT = 60
     help="Write a page as well that shows the places of the word under the pointer.",
 )  # fmt: skip
 @field_options(Sampling)
-@click.option(
-    "--seed", type=click.IntRange(min=0, max=2**63 - 1), default=0, show_default=True,
-    help="Seed of the draws.",
-)  # fmt: skip
+@seed_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 @device_option
 def why(

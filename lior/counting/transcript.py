@@ -8,6 +8,7 @@ some back, means to read again.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import attrs
@@ -136,6 +137,26 @@ class Transcript:
                     self.passages[index : index + 1] = self._parts(p, gone, cut, size)
                     return
         raise UsageError("the items to erase were not all written to this memory; nothing was erased")
+
+    def erase(self, items: Items) -> int:
+        """Take ``items`` out, and say how many tokens they are; as :meth:`remove`, all of them or none."""
+        gone, kept = passages(items, self.reach), list(self.passages)
+        try:
+            for passage in gone:
+                self.remove(passage)
+        except UsageError:
+            self.passages = kept
+            raise
+        return sum(p.end - p.begin for p in gone)
+
+    @classmethod
+    def of(cls, items: Iterable[Items], reach: int) -> Transcript:
+        """The transcript of nothing but ``items``; raises as :meth:`add`."""
+        fresh = cls(reach)
+        for piece in items:
+            for passage in passages(piece, reach):
+                fresh.add(passage)
+        return fresh
 
     def _parts(self, p: Passage, gone: Passage, cut: int, size: int) -> list[Passage]:
         """What is left of ``p`` before and after what is gone."""

@@ -133,24 +133,14 @@ class Match:
         UsageError
             When it does not hold them all; it is then left as it was.
         """
-        gone = passages(items, self.longest)
-        kept = list(self._transcript.passages)
-        try:
-            for passage in gone:
-                self._transcript.remove(passage)
-        except UsageError:
-            self._transcript.passages = kept
-            raise
+        count = self._transcript.erase(items)
         self._index = None
-        return sum(p.end - p.begin for p in gone)
+        return count
 
     def rewrite(self, items: Iterable[Items]) -> None:
         """Hold exactly ``items``."""
-        fresh = Transcript(self.longest)
-        for piece in items:
-            for passage in passages(piece, self.longest):
-                fresh.add(passage)
-        self._staged, self._transcript, self._index = [], fresh, None
+        self._transcript = Transcript.of(items, self.longest)
+        self._staged, self._index = [], None
 
     # --- reading ---
 

@@ -198,16 +198,9 @@ class Sdm:
         UsageError
             When the memory does not hold them all; it is then left as it was.
         """
-        gone = passages(items, REACH)
-        kept = list(self._transcript.passages)
-        try:
-            for passage in gone:
-                self._transcript.remove(passage)
-        except UsageError:
-            self._transcript.passages = kept
-            raise
+        count = self._transcript.erase(items)
         self._rewrite()
-        return sum(p.end - p.begin for p in gone)
+        return count
 
     def rewrite(self, items: Iterable[Items]) -> None:
         """Hold exactly ``items``; counters that were there before keep their learned logits.
@@ -217,11 +210,7 @@ class Sdm:
         UsageError
             When some of them are the same; the memory is then left as it was.
         """
-        fresh = Transcript(REACH)
-        for piece in items:
-            for passage in passages(piece, REACH):
-                fresh.add(passage)
-        self._staged, self._transcript = [], fresh
+        self._transcript, self._staged = Transcript.of(items, REACH), []
         self._rewrite()
 
     def clear(self) -> None:
