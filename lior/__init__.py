@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lior._discovery import Kind
     from lior._registry import Registry, registry
     from lior.api import resume, train
     from lior.errors import LiorError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lior.sampling import Sampling
 
 _EXPORTS = {
+    "Kind": "lior._discovery:Kind",
     "LiorError": "lior.errors:LiorError",
     "Registry": "lior._registry:Registry",
     "registry": "lior._registry:registry",
@@ -30,7 +32,7 @@ _EXPORTS = {
 }
 """Public name -> where it lives. A name must not equal a submodule's (it would shadow it)."""
 
-__all__ = ["LiorError", "Model", "Registry", "Run", "Sampling", "load", "registry", "resume", "train"]
+__all__ = ["Kind", "LiorError", "Model", "Registry", "Run", "Sampling", "load", "registry", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:

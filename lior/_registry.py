@@ -3,7 +3,8 @@
 Names come from the metadata of installed distributions and cost no import; a
 plugin is imported by :meth:`Registry.get`, which also checks that it was
 written for this version of the interfaces and has their methods. The built-in
-plugins take the same path as everyone else's.
+plugins take the same path as everyone else's. A system built on lior has a
+registry of its own kinds, under the same rules.
 
 Wherever a name is accepted, ``package.module:Class`` is too.
 """
@@ -17,9 +18,15 @@ from inspect import isfunction
 from typing import Any, Literal, overload
 
 from lior import interfaces
-from lior._discovery import BLOCK, Origin, Policy, check_kind, scan
+from lior._discovery import BLOCK, GROUPS, Kind, Origin, Policy, check_kind, scan
 from lior._suggest import did_you_mean, sentences
 from lior.errors import BrokenPlugin, DuplicatePlugin, IncompatiblePlugin, UnknownPlugin
+
+_KINDS = {
+    kind: Kind(group=group, interface=interfaces.INTERFACES[kind], api_version=interfaces.API_VERSION)
+    for kind, group in GROUPS.items()
+}
+"""Those of lior."""
 
 
 class Registry:
@@ -33,10 +40,15 @@ class Registry:
     environ
         Where ``LIOR_BLOCK_PLUGINS`` and ``LIOR_ALLOW_PLUGINS`` are read from;
         the environment of the process if not given.
+    kinds
+        Name -> :class:`Kind`; those of lior if not given.
     """
 
-    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, environ: Mapping[str, str] | None = None, *, kinds: Mapping[str, Kind] | None = None
+    ) -> None:
         self._environ = environ
+        self._kinds = dict(_KINDS if kinds is None else kinds)
         self._index: dict[tuple[str, str], list[Origin]] | None = None
         self._hidden: dict[tuple[str, str], list[tuple[Origin, str]]] = {}
         self._faults: list[str] = []
@@ -60,7 +72,7 @@ class Registry:
         UsageError
             If the kind does not exist, or an environment variable is malformed.
         """
-        check_kind(kind)
+        check_kind(kind, self._kinds)
         return sorted({name for k, name in (*self._installed(), *self._registered) if k == kind})
 
     def origins(self, kind: str, name: str) -> tuple[Origin, ...]:
@@ -71,7 +83,7 @@ class Registry:
         UnknownPlugin
             If there is none.
         """
-        check_kind(kind)
+        check_kind(kind, self._kinds)
         if ":" in name:
             return (Origin(kind, name, "", "", name),)
         if (kind, name) in self._registered:
@@ -93,7 +105,9 @@ class Registry:
         """
         claims = self.origins(kind, name)
         if len(claims) > 1:
-            remedy = " or ".join(f"{BLOCK}={kind}:{name}@{claim.distribution}" for claim in claims)
+            # The group of a foreign kind is never mistaken for a mistyped kind of another system.
+            word = kind if self._is_of_lior(kind) else self._kinds[kind].group
+            remedy = " or ".join(f"{BLOCK}={word}:{name}@{claim.distribution}" for claim in claims)
             raise DuplicatePlugin(
                 f"{kind} {name!r} is claimed by {' and '.join(map(str, claims))}. "
                 f"Uninstall one of them or set {remedy}."
@@ -163,13 +177,25 @@ class Registry:
         plugin = self._registered.get((kind, name), (origin, origin.target))[1]
         if isinstance(plugin, str):
             plugin = _load(origin)
-        _check(plugin, origin)
+        _check(plugin, origin, self._kinds[kind])
         return plugin
+
+    def allowed(self, kind: str) -> str:
+        """What may be given where a plugin of this kind is chosen, in words."""
+        if self._is_of_lior(kind):
+            return f"a name that `lior plugins --kind {kind}` lists"
+        names = self.names(kind)
+        return f"one of {', '.join(names)}" if names else "package.module:Class"
+
+    def _is_of_lior(self, kind: str) -> bool:
+        """Whether `lior plugins` knows the kind; another system may have one of the same name."""
+        return self._kinds[kind].group == GROUPS.get(kind)
 
     def _installed(self) -> dict[tuple[str, str], list[Origin]]:
         if self._index is None:
-            policy = Policy.parse(os.environ if self._environ is None else self._environ)
-            origins, self._faults = scan()
+            groups = {kind: known.group for kind, known in self._kinds.items()}
+            policy = Policy.parse(os.environ if self._environ is None else self._environ, groups)
+            origins, self._faults = scan(groups)
             index: dict[tuple[str, str], list[Origin]] = {}
             self._hidden = {}
             for origin in origins:
@@ -185,11 +211,12 @@ class Registry:
         if hidden := self._hidden.get((kind, name)):
             return f"{kind} {name!r} of {hidden[0][0].source} is hidden by the variable {hidden[0][1]}."
         names = self.names(kind)
+        listing = f"`lior plugins --kind {kind}` lists them; " if self._is_of_lior(kind) else ""
         return sentences(
             f"No {kind} plugin is named {name!r}.",
             did_you_mean(name, names),
             f"Installed: {', '.join(names) or 'none'}.",
-            f"`lior plugins --kind {kind}` lists them; package.module:Class works too.",
+            f"{listing}package.module:Class works too.",
         )
 
 
@@ -201,28 +228,34 @@ def _load(origin: Origin) -> Any:
             f"{label(origin)} cannot be loaded: {origin.target!r} is not package.module:Class."
         )
     try:
-        value: Any = import_module(module.strip())
-        for part in attribute.strip().split("."):
-            value = getattr(value, part)
+        return _attribute(module.strip(), attribute.strip())
     except (Exception, SystemExit) as error:  # whatever a foreign module does, the others keep working
         cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         fix = f"Repair, upgrade or uninstall {origin.distribution}." if origin.distribution else ""
         raise BrokenPlugin(sentences(f"{label(origin)} cannot be loaded: {cause}.", fix)) from error
+
+
+def _attribute(module: str, path: str) -> Any:
+    value: Any = import_module(module)
+    for part in path.split("."):
+        value = getattr(value, part)
     return value
 
 
-def _check(plugin: Any, origin: Origin) -> None:
+def _check(plugin: Any, origin: Origin, kind: Kind) -> None:
     """Refuse a plugin of another interface version or without the interface's methods."""
-    interface = interfaces.INTERFACES[origin.kind]
+    asked = kind.interface
+    interface: type = _attribute(*asked.split(":", 1)) if isinstance(asked, str) else asked
     members = interface_members(interface)
     if "api_version" in members and not isinstance(plugin, type):
         raise BrokenPlugin(f"{label(origin)} is a {type(plugin).__name__}; it must be a class.")
     version = getattr(plugin, "api_version", None)
-    if "api_version" in members and version not in (None, interfaces.API_VERSION):
+    if "api_version" in members and version not in (None, kind.api_version):
+        owner, source = kind.owner, origin.distribution or "it"
         raise IncompatiblePlugin(
-            f"{label(origin)} was written for version {version!r} of the interfaces; this lior has version "
-            f"{interfaces.API_VERSION}. Install a release of {origin.distribution or 'it'} that was made for "
-            f"this lior, or another lior."
+            f"{label(origin)} was written for version {version!r} of the interfaces; this {owner} has "
+            f"version {kind.api_version}. Install a release of {source} that was made for this {owner}, "
+            f"or another {owner}."
         )
     missing = [name for name in members if not _provides(plugin, interface, name)]
     if missing:

@@ -8,40 +8,17 @@ environment variable, an override and a line of ``docs/cli.md``, and in
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 import attrs
 
-from lior._values import TypedField, typed_fields
+from lior import layered
+from lior.layered import Component, Components, Key, plugin_option
 from lior.options import option
 
 
 @attrs.frozen(kw_only=True)
-class Component:
-    """A plugin chosen by name, and its options by name."""
-
-    name: str
-    options: dict[str, Any] = attrs.field(factory=dict)
-
-
-@attrs.frozen(kw_only=True)
-class MemoryConfig:
+class MemoryConfig(Components):
     """One or several memory backends, and the options of each."""
-
-    name: str
-    """Names, comma-separated."""
-    options: dict[str, dict[str, Any]] = attrs.field(factory=dict)
-    """Name of a backend -> its options by name."""
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the backends, in the order given."""
-        return split_names(self.name)
-
-    @property
-    def components(self) -> tuple[Component, ...]:
-        """The backends, in the order given."""
-        return tuple(Component(name=name, options=self.options.get(name, {})) for name in self.names)
 
 
 @attrs.frozen(kw_only=True)
@@ -124,11 +101,6 @@ class CheckpointConfig:
     every: int = option(0, help="keep every so many-th checkpoint as well; 0 keeps none of them", low=0)
 
 
-def plugin_option(name: str, *, help: str) -> Any:
-    """An attrs field that chooses a plugin; ``name`` is its default."""
-    return attrs.field(factory=lambda: Component(name=name), metadata={"help": help})
-
-
 @attrs.frozen(kw_only=True)
 class TrainConfig:
     """A training run. A field of type ``Component`` or ``MemoryConfig`` is named for its kind of plugin."""
@@ -149,65 +121,13 @@ class TrainConfig:
     rsource: Component = plugin_option("constitutive", help="resilience at a point")
     product: Component = plugin_option("tensor", help="cost of a query and a memory item")
     updater: Component = plugin_option("contrastive", help="learning rule of the geometry")
-    memory: MemoryConfig = attrs.field(
-        factory=lambda: MemoryConfig(name="sdm"), metadata={"help": "memory backends"}
-    )
+    memory: MemoryConfig = plugin_option("sdm", help="memory backends", section=MemoryConfig)
     geometry: GeometryConfig = attrs.field(factory=GeometryConfig)
     study: StudyConfig = attrs.field(factory=StudyConfig)
     mixer: MixerConfig = attrs.field(factory=MixerConfig)
     checkpoint: CheckpointConfig = attrs.field(factory=CheckpointConfig)
 
 
-class Key(NamedTuple):
-    """One key of the schema."""
-
-    path: tuple[str, ...]
-    help: str
-    default: Any
-    allowed: str
-    kind: str
-    """Kind of plugin that the key chooses, or empty."""
-    several: bool
-    """Whether the key takes several plugins, comma-separated."""
-    choices: tuple[str, ...]
-
-    @property
-    def dotted(self) -> str:
-        """As in ``--set`` and in messages."""
-        return ".".join(self.path)
-
-
 def keys() -> Iterator[Key]:
     """Every key of the schema but the options of plugins, in the order of a recipe."""
-    for name, typed in typed_fields(TrainConfig).items():
-        if typed.hint in (Component, MemoryConfig):
-            default = getattr(TrainConfig(), name).name
-            several = typed.hint is MemoryConfig
-            allowed = "plugins, comma-separated" if several else "a plugin"
-            yield Key((name, "name"), typed.field.metadata["help"], default, allowed, name, several, ())
-        elif attrs.has(typed.hint):
-            for inner, field in typed_fields(typed.hint).items():
-                yield _key((name, inner), field)
-        else:
-            yield _key((name,), typed)
-
-
-def _key(path: tuple[str, ...], typed: TypedField) -> Key:
-    metadata = typed.field.metadata
-    choices = tuple(metadata["choices"] or ())
-    return Key(path, metadata["help"], typed.field.default, typed.allowed, "", False, choices)
-
-
-def plugin_sections() -> dict[str, type]:
-    """Name of a section that chooses a plugin -> its class."""
-    fields = typed_fields(TrainConfig).items()
-    return {name: typed.hint for name, typed in fields if typed.hint in (Component, MemoryConfig)}
-
-
-def split_names(names: str) -> list[str]:
-    """Names of a comma-separated list.
-
-    >>> split_names("sdm, exact")
-    ['sdm', 'exact']
-    """
-    return [name.strip() for name in names.split(",")]
+    return layered.keys(TrainConfig)

@@ -9,21 +9,22 @@ A listener is any object with methods of the names below, each marked with
             print(result)
 
 Events inform and never steer: return values are ignored. Components that are
-chosen by name go through the registry, not through events.
+chosen by name go through the registry, not through events. Other systems that
+train may tell the same events, so that listeners serve them as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import pluggy
 
 from lior.errors import PluginError, RunError
 
-if TYPE_CHECKING:
-    from lior.config import TrainConfig
+Metrics: TypeAlias = "Mapping[str, float | Sequence[float]]"
+"""Numbers, or lists of them, by name."""
 
 hookspec = pluggy.HookspecMarker("lior")
 hookimpl = pluggy.HookimplMarker("lior")
@@ -34,15 +35,18 @@ class Events:
     """The events and their arguments, in the order of a run."""
 
     @hookspec
-    def lior_train_start(self, config: TrainConfig, run: Path | None) -> None:
-        """Training starts with ``config``; ``run`` is the directory of its results, if they are kept."""
+    def lior_train_start(self, config: Any, run: Path | None) -> None:
+        """Training starts with ``config``; ``run`` is the directory of its results, if they are kept.
+
+        In lior ``config`` is a :class:`~lior.config.TrainConfig`.
+        """
 
     @hookspec
     def lior_train_stage(self, stage: str, message: str) -> None:
         """A stage of training starts; ``message`` says in one line what it does."""
 
     @hookspec
-    def lior_train_window(self, stage: str, step: int, steps: int, metrics: Mapping[str, float]) -> None:
+    def lior_train_window(self, stage: str, step: int, steps: int, metrics: Metrics) -> None:
         """Step ``step`` of ``steps`` of a stage is done; ``metrics`` has its numbers by name."""
 
     @hookspec

@@ -20,33 +20,30 @@ import json
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import attrs
 import torch
 
-from lior import checkpoint, durable, steps
+from lior import checkpoint, durable, runfolder, steps
 from lior.checkpoint import Training
-from lior.config import TrainConfig, load, to_toml
+from lior.config import TrainConfig, headline, load, to_toml
 from lior.corpus import Corpus
 from lior.device import pick_device
-from lior.errors import NewerFormat, RunError, SkippedCheckpoint, TextRemains
+from lior.errors import NewerFormat, RunError, TextRemains
 from lior.loaded import Loaded
 from lior.manifest import components, digest, read_manifest, verify
 from lior.model import Model
+from lior.runfolder import CONFIG, RunFolder
 from lior.telemetry import Telemetry
-
-_CONFIG, _LOCK = "config.toml", "lock"
 
 
 @attrs.define
 class RunDir:
     """A run directory that is being written; :meth:`close` it in the end."""
 
-    path: Path
     config: TrainConfig
-    _lock: IO[str] = attrs.field(repr=False)
-    _newest: Path | None = None
+    _folder: RunFolder
 
     @classmethod
     def create(cls, path: Path, config: TrainConfig) -> RunDir:
@@ -57,22 +54,9 @@ class RunDir:
         RunError
             When it exists and is not empty, or cannot be written.
         """
-        try:
-            str(path).encode()
-        except UnicodeEncodeError as error:
-            fault = "the name is not UTF-8, and safetensors reads no such path"
-            raise RunError(f"{path}: {fault}; give another --out") from error
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            _refuse_unless_empty(path)
-            lock = durable.lock(path / _LOCK)
-            _refuse_unless_empty(path)  # another process may have been faster
-            table = to_toml(_with_absolute_paths(config))
-            # TOML is UTF-8: in a file name that is not, "?" makes a pattern that finds the file again.
-            durable.write_text(path / _CONFIG, table, errors="replace")
-        except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror}; give another --out") from error
-        return cls(path, config, lock)
+        # TOML is UTF-8: in a file name that is not, "?" makes a pattern that finds the file again.
+        table = to_toml(_with_absolute_paths(config))
+        return cls(config, RunFolder.create(path, {CONFIG: table}))
 
     @classmethod
     def reopen(cls, path: Path) -> tuple[RunDir, Loaded]:
@@ -84,20 +68,20 @@ class RunDir:
             When it is no run, another process has it, it is finished, or its configuration was changed.
         """
         _check(path)
-        lock = durable.lock(path / _LOCK)
+        folder = RunFolder.open(path)
         try:
-            config = load(path / _CONFIG, env={}).config
-            loaded, newest = _newest(path, device=pick_device(config.device))
+            config = load(path / CONFIG, env={}).config
+            loaded, folder.newest = _newest(path, device=pick_device(config.device))
             if loaded.training is None:
                 raise RunError(f"{path}: training is over, there is nothing to resume")
             if loaded.manifest["training"]["config"] != _fingerprint(path):
                 raise RunError(
-                    f"{path / _CONFIG}: changed since the run began, so it cannot go on as it began; "
+                    f"{path / CONFIG}: changed since the run began, so it cannot go on as it began; "
                     "undo that, or train anew with another --out"
                 )
-            return cls(path, config, lock, newest), loaded
+            return cls(config, folder), loaded
         except BaseException:
-            lock.close()
+            folder.close()
             raise
 
     @classmethod
@@ -111,28 +95,33 @@ class RunDir:
         """
         _check(path)
         try:
-            lock = durable.lock(path / _LOCK)
+            folder = RunFolder.open(path, version)
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
         try:
             _refuse_if_changed(path, version, loaded)
-            return cls(path, load(path / _CONFIG, env={}).config, lock, version)
+            return cls(load(path / CONFIG, env={}).config, folder)
         except BaseException:
-            lock.close()
+            folder.close()
             raise
 
     def close(self) -> None:
         """Let others change the run."""
-        self._lock.close()
+        self._folder.close()
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._folder.path
 
     @property
     def checkpoint(self) -> Path | None:
         """The newest checkpoint, if there is one."""
-        return self._newest
+        return self._folder.newest
 
     def telemetry(self, position: int = 0, elapsed: float = 0.0) -> Telemetry:
         """A listener that writes ``metrics.jsonl`` from byte ``position`` on, and ``train.log``."""
-        return Telemetry(self.path, position, elapsed)
+        return Telemetry(self.path, position, elapsed, describe=headline)
 
     def save(
         self,
@@ -158,12 +147,14 @@ class RunDir:
         if training is not None:
             numbers = training.numbers | {"config": _fingerprint(self.path)}
             training = attrs.evolve(training, numbers=numbers)
-        place = steps.place(self.path, step)
-        steps.set_aside(place)
-        checkpoint.save(place, model, parts, text, train, training=training, score=score, before=self._newest)
-        self._newest = place
-        keep = config.checkpoint
-        steps.prune(self.path, newest=place, last=keep.last, every=keep.every)
+        before = self.checkpoint
+        self._folder.write(
+            step,
+            lambda place: checkpoint.save(
+                place, model, parts, text, train, training=training, score=score, before=before
+            ),
+        )
+        self._folder.prune(last=config.checkpoint.last, every=config.checkpoint.every)
 
     def save_edited(self, loaded: Loaded, *, forgotten: bool) -> None:
         """Write ``loaded`` as the run's next version; older ones are then removed as always.
@@ -177,19 +168,19 @@ class RunDir:
         RunError
             When the version was written, and an older one cannot be removed.
         """
-        assert self._newest is not None
+        assert self.checkpoint is not None
         if _forgets(loaded):  # whoever forgot was broken off
-            steps.remove_before(self.path, self._newest)
+            steps.remove_before(self.path, self.checkpoint)
         last = max(steps.number(place) for place in steps.listed(self.path))
-        place = steps.place(self.path, last + 1)
         parts = components(loaded.manifest)
-        checkpoint.save(
-            place, loaded.model, parts, loaded.text, loaded.train, added=loaded.added, forgets=forgotten
+        place = self._folder.write(
+            last + 1,
+            lambda place: checkpoint.save(
+                place, loaded.model, parts, loaded.text, loaded.train, added=loaded.added, forgets=forgotten
+            ),
         )
-        self._newest = place
         if not forgotten:
-            keep = self.config.checkpoint
-            steps.prune(self.path, newest=place, last=keep.last, every=keep.every)
+            self._folder.prune(last=self.config.checkpoint.last, every=self.config.checkpoint.every)
             return
         try:
             steps.remove_before(self.path, place)
@@ -233,7 +224,7 @@ def _forgets(loaded: Loaded) -> bool:
 
 def _finish_forgetting(path: Path, place: Path) -> None:
     try:
-        with contextlib.closing(durable.lock(path / _LOCK)):
+        with contextlib.closing(RunFolder.open(path)):
             steps.remove_before(path, place)
     except RunError:
         return  # another process has the run: the one that forgets, or one that will see to it
@@ -247,11 +238,6 @@ def _remains(path: Path, error: OSError) -> str:
         f"{path}: what was forgotten is still in earlier versions, which cannot be removed ({what}); "
         f"mend that, and `lior docs {path}` removes them"
     )
-
-
-def _refuse_unless_empty(path: Path) -> None:
-    if any(item.name != _LOCK for item in path.iterdir()):
-        raise RunError(f"{path}: the directory is not empty; nothing was touched; give another --out")
 
 
 def unfinished(folder: Path) -> Path:
@@ -284,7 +270,7 @@ def newest(folders: Iterable[Path]) -> Path:
     """
     found: list[tuple[float, Path]] = []
     for run in (run for folder in folders if folder.is_dir() for run in folder.iterdir()):
-        for place in steps.listed(run)[:1] if (run / _CONFIG).is_file() else ():
+        for place in steps.listed(run)[:1] if (run / CONFIG).is_file() else ():
             with contextlib.suppress(RunError):
                 if read_manifest(place)["training"] is None:
                     found.append((place.stat().st_mtime, run))
@@ -294,34 +280,12 @@ def newest(folders: Iterable[Path]) -> Path:
 
 
 def _check(path: Path) -> None:
-    if not path.exists():
-        raise RunError(f"{path}: no such run directory; `lior train --out {path}` makes one")
-    if not path.is_dir():
-        raise RunError(f"{path}: not a run directory of lior but a file; give the directory that --out named")
-    if not (path / _CONFIG).is_file():
-        raise RunError(f"{path}: not a run directory of lior (config.toml is missing)")
+    runfolder.check(path, program="lior", command="lior train")
 
 
 def _newest(path: Path, *, device: torch.device | str) -> tuple[Loaded, Path]:
     """The newest checkpoint that verifies."""
-    faults: list[RunError] = []
-    places = steps.listed(path)
-    for place in places:
-        try:
-            loaded = checkpoint.load(place, device=device)
-        except RunError as fault:
-            if steps.listed(path) != places:  # another process wrote a newer one and removed this
-                return _newest(path, device=device)
-            faults.append(fault)
-            continue
-        for skipped in faults:
-            warnings.warn(f"an older checkpoint is used, for {skipped}", SkippedCheckpoint, stacklevel=3)
-        return loaded, place
-    if faults:
-        raise faults[0]
-    if steps.listed(path):  # written since
-        return _newest(path, device=device)
-    raise RunError(f"{path}: the run has no checkpoint: training did not finish; train again")
+    return steps.newest(path, lambda place: checkpoint.load(place, device=device), stacklevel=4)
 
 
 def _refuse_if_changed(path: Path, version: Path, loaded: Loaded) -> None:
@@ -354,7 +318,7 @@ def _fault(place: Path) -> RunError | None:
 
 
 def _fingerprint(run: Path) -> str:
-    return hashlib.sha256((run / _CONFIG).read_bytes()).hexdigest()
+    return hashlib.sha256((run / CONFIG).read_bytes()).hexdigest()
 
 
 def _with_absolute_paths(config: TrainConfig) -> TrainConfig:

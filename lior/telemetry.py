@@ -1,35 +1,60 @@
-"""Telemetry of a run, written as it happens: ``metrics.jsonl`` and ``train.log``."""
+"""Telemetry of a run, written as it happens: numbers as JSON lines, and a log in words."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lior import durable
-from lior.config import TrainConfig
 from lior.errors import RunError
-from lior.events import hookimpl
+from lior.events import Metrics, hookimpl
 
 
 class Telemetry:
-    """Listener that appends events to the files of a run directory.
+    """Listener that appends events to two files of a run directory.
 
-    A line of ``metrics.jsonl`` has ``time`` (seconds since the start of the
-    run), ``stage``, ``step``, ``steps`` and the stage's own numbers: for
-    ``geometry`` ``tail_loss`` (nats per token on held-out text) and
+    A line of the metrics is a JSON object with ``time`` (seconds since the
+    start of the run), ``stage``, ``step``, ``steps`` and the stage's own
+    numbers, or lists of them; what is not finite is ``null``. lior's own runs
+    have for ``geometry`` ``tail_loss`` (nats per token on held-out text) and
     ``rejected``, for ``mixer`` ``tail_loss``, for ``validate``
     ``nats_per_token`` and ``bits_per_byte``.
+
+    Parameters
+    ----------
+    folder
+        The run directory.
+    position
+        How many bytes of the metrics to keep; writing goes on behind them.
+    elapsed
+        Seconds since the start of the run.
+    metrics, log
+        Files within ``folder``; folders on the way are made.
+    describe
+        One line on a configuration, for the log.
     """
 
-    def __init__(self, folder: Path, position: int = 0, elapsed: float = 0.0):
-        """Go on behind the first ``position`` bytes of the metrics, ``elapsed`` seconds after the start."""
-        self._metrics = folder / "metrics.jsonl"
-        self._log = folder / "train.log"
+    def __init__(
+        self,
+        folder: Path,
+        position: int = 0,
+        elapsed: float = 0.0,
+        *,
+        metrics: str = "metrics.jsonl",
+        log: str = "train.log",
+        describe: Callable[[Any], str] | None = None,
+    ):
+        self._metrics = folder / metrics
+        self._log = folder / log
+        self._describe = describe
         self._begin = time.perf_counter() - elapsed
+        for file in (self._metrics, self._log):
+            file.parent.mkdir(parents=True, exist_ok=True)
         if self._metrics.exists():
             os.truncate(self._metrics, min(position, self._metrics.stat().st_size))
 
@@ -49,9 +74,9 @@ class Telemetry:
         self._write(self._log, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}")
 
     @hookimpl
-    def lior_train_start(self, config: TrainConfig) -> None:
+    def lior_train_start(self, config: Any) -> None:
         """Log the start."""
-        self._say(f"start, seed {config.seed}, text {', '.join(config.data.text) or 'embedded corpus'}")
+        self._say(", ".join(["start", *([self._describe(config)] if self._describe else [])]))
 
     @hookimpl
     def lior_train_stage(self, stage: str, message: str) -> None:
@@ -59,12 +84,12 @@ class Telemetry:
         self._say(f"{stage}: {message}")
 
     @hookimpl
-    def lior_train_window(self, stage: str, step: int, steps: int, metrics: Mapping[str, float]) -> None:
+    def lior_train_window(self, stage: str, step: int, steps: int, metrics: Metrics) -> None:
         """Write one line when there are numbers."""
         if not metrics:
             return
         record = {"time": round(time.perf_counter() - self._begin, 3), "stage": stage, "step": step}
-        self._write(self._metrics, json.dumps(record | {"steps": steps} | dict(metrics)))
+        self._write(self._metrics, _json(record | {"steps": steps} | dict(metrics)))
 
     @hookimpl
     def lior_checkpoint_saved(self, path: Path) -> None:
@@ -78,5 +103,19 @@ class Telemetry:
 
     @hookimpl
     def lior_train_end(self, result: Any) -> None:
-        """Log the outcome."""
-        self._say(f"end: {json.dumps(result.summary)}")
+        """Log the outcome, if the result has a ``summary`` of it."""
+        summary = getattr(result, "summary", None)
+        self._say("end" if summary is None else f"end: {_json(summary)}")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """``value`` with ``None`` in place of what JSON has no number for."""
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -33,7 +33,10 @@ def test_command_imports_nothing_heavy(args):
     subprocess.run([sys.executable, "-c", PROBE, *args], check=True, stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("module", ["lior", "lior.config", "lior.interfaces", "lior.events", "lior.testing"])
+LIGHT = ["lior", "lior.config", "lior.layered", "lior.interfaces", "lior.events", "lior.testing"]
+
+
+@pytest.mark.parametrize("module", [*LIGHT, "lior_cli.lazy"])
 def test_import_is_light(module):
     code = f"import sys, {module}; sys.exit(any(name in sys.modules for name in {HEAVY}))"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -42,7 +45,7 @@ def test_import_is_light(module):
 def test_help_imports_no_command():
     code = (
         "import sys; from lior_cli.main import main; main(['--help']);"
-        "loaded = {m for m in sys.modules if m.startswith('lior_cli.')} - {'lior_cli.main'};"
+        "loaded = {m for m in sys.modules if m.startswith('lior_cli.')} - {'lior_cli.main', 'lior_cli.lazy'};"
         "sys.exit(', '.join(loaded) or 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

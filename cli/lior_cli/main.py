@@ -12,16 +12,12 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from lior._suggest import did_you_mean, sentences
 from lior.errors import LiorError
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
+from lior_cli.lazy import LazyGroup
 
 COMMANDS = {
     "train": ("lior_cli.train:train", "Learn a model from text."),
@@ -48,8 +44,8 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT."""
 
 
-class LazyGroup(click.Group):
-    """A group that imports a command when it is run, not when it is listed."""
+class TopGroup(LazyGroup):
+    """The built-in commands, then those that other distributions add."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the built-in commands, then those of plugins."""
@@ -57,9 +53,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; the built-in one if a plugin claims its name too."""
-        if cmd_name in COMMANDS:
-            module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-            command: click.Command = getattr(import_module(module), attribute)
+        if command := super().get_command(ctx, cmd_name):
             return command
         from lior import registry
 
@@ -71,20 +65,9 @@ class LazyGroup(click.Group):
         found: click.Command = registry.get("command", cmd_name)  # type: ignore[assignment]
         return found
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As in Click, but with a suggestion for a mistyped command."""
-        name = str(args[0])
-        known = self.list_commands(ctx)
-        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
-            ctx.fail(sentences(f"no command {name!r}.", did_you_mean(name, known)))
-        return super().resolve_command(ctx, args)
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands with the help kept beside them (Click would import each one)."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, help) for name, (_, help) in COMMANDS.items()])
+        """List the built-in commands, and where those of plugins are from."""
+        super().format_commands(ctx, formatter)
         foreign, fault = _foreign()
         if foreign or fault:
             with formatter.section("Commands of plugins"):
@@ -92,15 +75,6 @@ class LazyGroup(click.Group):
                     formatter.write_dl(list(foreign.items()))
                 if fault:
                     formatter.write_text(str(fault))
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete names of commands without importing them."""
-        from click.shell_completion import CompletionItem
-
-        help = {name: text for name, (_, text) in COMMANDS.items()}
-        names = (name for name in self.list_commands(ctx) if name.startswith(incomplete))
-        options = click.Command.shell_complete(self, ctx, incomplete)
-        return [*(CompletionItem(name, help=help.get(name)) for name in names), *options]
 
 
 def _foreign() -> tuple[dict[str, str], LiorError | None]:
@@ -127,7 +101,7 @@ def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     ctx.ensure_object(Settings).debug = value
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=TopGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="lior", prog_name="lior")
 @click.option(
     "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks of errors."
