@@ -1,23 +1,21 @@
-"""The manifest of a checkpoint: what it says, and whether it and its files are as they were written."""
+"""The manifest of a checkpoint of lior: its components, and what builds them again."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from lior import migration
+from lior import snapshots
 from lior._registry import registry
 from lior.config import Component, build
-from lior.errors import NewerFormat, RunError, UnknownPlugin
-from lior.migration import FORMAT
-
-MANIFEST = "manifest.json"
-_MOST = 64 << 20
+from lior.errors import RunError, UnknownPlugin
+from lior.migration import LAYOUT
+from lior.snapshots import digest as digest
+from lior.snapshots import fingerprint as fingerprint
+from lior.snapshots import verify as verify
 
 
 def components(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,57 +70,5 @@ def build_part(kind: str, entry: dict[str, Any]) -> Any:
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of the checkpoint at ``path``, as the present format has it.
-
-    Raises
-    ------
-    RunError
-        When it is missing, damaged, or of a format that cannot be migrated.
-    NewerFormat
-        When a later version of lior wrote it.
-    """
-    file = path / MANIFEST
-    try:
-        if file.stat().st_size > _MOST:
-            raise RunError(f"{file}: larger than {_MOST >> 20} MiB; not a manifest of lior")
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(f"{path}: no checkpoint there (manifest.json is missing)") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{file}: cannot be read ({error})") from error
-    if not isinstance(manifest, dict) or type(manifest.get("format")) is not int:
-        raise RunError(f"{file}: not a manifest of lior")
-    if manifest["format"] > FORMAT:
-        raise NewerFormat(
-            f"{file}: written in format {manifest['format']}, and this lior reads {FORMAT}; "
-            "install a newer lior"
-        )
-    if manifest.pop("sha256", None) != digest(manifest):
-        raise RunError(f"{file}: changed since it was written (its checksum does not match)")
-    return migration.migrate(manifest, file)
-
-
-def digest(manifest: dict[str, Any]) -> str:
-    """SHA-256 of a manifest without its own entry, whatever its layout on disk."""
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def fingerprint(path: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
-
-
-def verify(path: Path, expected: dict[str, Any]) -> None:
-    """Refuse a file that is not as the manifest says, with ``RunError``."""
-    if path.is_symlink():
-        raise RunError(f"{path}: a link, not a file of this checkpoint")
-    if path.exists() and not path.is_file():
-        raise RunError(f"{path}: not a file")
-    try:
-        found = fingerprint(path)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    if found != expected:
-        what = "cut short or grown" if found["bytes"] != expected.get("bytes") else "changed"
-        raise RunError(f"{path}: {what} since it was written (its checksum does not match the manifest)")
+    """The manifest of the checkpoint at ``path``, as :func:`lior.snapshots.read_manifest` reads it."""
+    return snapshots.read_manifest(path, format=LAYOUT)

@@ -1,4 +1,4 @@
-"""The checkpoints of a run: one folder a step, the newest that verifies is the run's model."""
+"""The checkpoints of a run: one folder a step, and the newest that verifies is where the run stands."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from lior import durable
+from lior.errors import RunError, SkippedCheckpoint
+
+T = TypeVar("T")
 
 _FOLDER = "checkpoints"
 _NAME = re.compile(r"step-(\d{9})")
@@ -19,7 +24,7 @@ _FORMER = "checkpoint"
 
 
 def place(run: Path, step: int) -> Path:
-    """Where the checkpoint of ``step`` belongs, a number of windows below 10⁹."""
+    """Where the checkpoint of ``step`` belongs, a number below 10⁹: what of training was done by then."""
     return run / _FOLDER / f"step-{step:09d}"
 
 
@@ -46,7 +51,7 @@ def retained(scores: Mapping[int, float | None], *, last: int, every: int) -> se
     Parameters
     ----------
     scores
-        Nats per byte of every step, ``None`` where it is not known.
+        Of every step, the less the better, ``None`` where it is not known. For lior that is nats per byte.
     last
         At least 1, so that one is always kept.
     every
@@ -58,6 +63,46 @@ def retained(scores: Mapping[int, float | None], *, last: int, every: int) -> se
     if known:
         kept.add(min(known, key=lambda step: (known[step], -step)))
     return kept | set(steps[::every] if every else ())
+
+
+def newest(run: Path, load: Callable[[Path], T], *, stacklevel: int = 2) -> tuple[T, Path]:
+    """The newest checkpoint that verifies: what ``load`` makes of it, and where it is.
+
+    Newer ones that do not are told of with the warning :class:`~lior.errors.SkippedCheckpoint`. What other
+    processes write and remove in the meantime does no harm: then it is looked again.
+
+    Parameters
+    ----------
+    load
+        Reads the checkpoint at a path, and raises ``RunError`` when that cannot be used.
+    stacklevel
+        Whose line the warning names, as for :func:`warnings.warn`; 2 is that of the caller.
+
+    Raises
+    ------
+    RunError
+        When there is none: what is wrong with the newest one.
+    """
+    faults: list[RunError] = []
+    places = listed(run)
+    for place in places:
+        try:
+            loaded = load(place)
+        except RunError as fault:
+            if listed(run) != places:  # another process wrote a newer one and removed this
+                return newest(run, load, stacklevel=stacklevel + 1)
+            faults.append(fault)
+            continue
+        for skipped in faults:
+            warnings.warn(
+                f"an older checkpoint is used, for {skipped}", SkippedCheckpoint, stacklevel=stacklevel
+            )
+        return loaded, place
+    if faults:
+        raise faults[0]
+    if listed(run):  # written since
+        return newest(run, load, stacklevel=stacklevel + 1)
+    raise RunError(f"{run}: the run has no checkpoint: training did not finish; train again")
 
 
 def prune(run: Path, *, newest: Path, last: int, every: int) -> None:

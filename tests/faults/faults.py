@@ -20,7 +20,7 @@ import pytest
 import torch
 from safetensors import torch as tensors_io
 
-from lior import checkpoint
+from lior import snapshots
 from lior.errors import LiorError, RunError
 
 SLICES = [pytest.param(7, id="every seventh"), pytest.param(1, id="all", marks=pytest.mark.slow)]
@@ -76,7 +76,7 @@ class Faults:
             self.operation("fsync", _opened(descriptor))
             fsync(descriptor)
 
-        checkpoint.save_file, os.fsync = save_file, sync
+        snapshots.save_file, os.fsync = save_file, sync
         sys.addaudithook(hear)
 
 
