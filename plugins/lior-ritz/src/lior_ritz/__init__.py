@@ -1,0 +1,1 @@
+"""A neural Rayleigh-Ritz solver for quantum dots."""

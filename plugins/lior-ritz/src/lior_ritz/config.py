@@ -1,0 +1,317 @@
+"""The schema of a run: every key with its default, its help and what is allowed.
+
+The keys of the first published solver of this kind (``physics`` to ``training``) keep their names; its JSON
+files load as they are (:mod:`lior_ritz.original`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from typing import Any
+
+import attrs
+
+from lior.errors import UsageError
+from lior.layered import Component, Resolved, build, plugin_option, resolve
+from lior.options import option
+from lior_ritz import original, quadrature
+from lior_ritz.potentials import registry
+from lior_ritz.problem import Problem
+from lior_ritz.units import Units, material
+
+PREFIX = "RITZ_"
+"""Of the environment variables that set keys: ``RITZ_TRAINING__LR`` sets ``training.lr``."""
+CONFIGS = "lior_ritz.configs"
+"""Package of the shipped recipes."""
+
+
+@attrs.frozen(kw_only=True)
+class PhysicsConfig:
+    """The scales of the problem."""
+
+    material: str = option("GaAs", help="where m_eff and eps_r are taken from unless they are given")
+    m_eff: float | None = option(None, help="effective mass in electron masses", low=1e-6, high=1e6)
+    L0_nm: float = option(30.0, help="length unit in nm", low=1e-6, high=1e9)
+    eps_r: float | None = option(None, help="relative permittivity", low=1, high=1e6)
+
+    @property
+    def units(self) -> Units:
+        """Lengths and energies.
+
+        Raises
+        ------
+        UsageError
+            When a number is to come from a material that is not in the table.
+        """
+        mass, permittivity = self.m_eff, self.eps_r
+        if mass is None or permittivity is None:
+            known = material(self.material)
+            mass = known.m_eff if mass is None else mass
+            permittivity = known.eps_r if permittivity is None else permittivity
+        return Units(mass, self.L0_nm, permittivity)
+
+    def __attrs_post_init__(self) -> None:
+        _ = self.units
+
+
+@attrs.frozen(kw_only=True)
+class DomainConfig:
+    """The box ``|x| <= X``, ``|y| <= Y``, …, and how integrals over it are taken."""
+
+    dim: int = option(2, help="number of coordinates", low=1, high=4)
+    X: float = option(4.0, help="half-width along x, in L0", low=1e-3, high=1e3)
+    Y: float = option(4.0, help="half-width along y", low=1e-3, high=1e3)
+    Z: float = option(4.0, help="half-width along z", low=1e-3, high=1e3)
+    W: float = option(4.0, help="half-width along w", low=1e-3, high=1e3)
+    boundary: str = option(
+        "dirichlet",
+        help="natural (no slope across the edge) or dirichlet (zero on it)",
+        choices=("dirichlet", "natural"),
+    )
+    nq: int = option(48, help="quadrature nodes on each axis when training begins", low=2, high=2000)
+    eval_nq: int = option(
+        0, help="nodes on each axis of the independent quadrature; 0 = half as many again as in training", low=0
+    )  # fmt: skip
+
+    @property
+    def half_widths(self) -> tuple[float, ...]:
+        """In ``L0``, one for each coordinate."""
+        return (self.X, self.Y, self.Z, self.W)[: self.dim]
+
+
+@attrs.frozen(kw_only=True)
+class EnvelopeConfig:
+    """The Gaussian decay that all trial functions share."""
+
+    alpha: float | None = option(None, help="decay rate along x, in 1/L0^2; estimated if not given", low=0)
+    beta: float | None = option(None, help="along y", low=0)
+    gamma: float | None = option(None, help="along z", low=0)
+    zeta: float | None = option(None, help="along w", low=0)
+    trainable: bool = option(True, help="learn the rates, from these on")
+
+
+@attrs.frozen(kw_only=True)
+class SolverConfig:
+    """The trial space."""
+
+    K: int = option(4, help="states wanted", low=1, high=256)
+    M: int = option(8, help="basis functions kept of the trial space, at least K", low=1, high=1024)
+    head: str = option(
+        "solved",
+        help="solved: the best outputs of the hidden layer are worked out; trained: M outputs are learned",
+        choices=("solved", "trained"),
+    )
+    use_envelope: bool = option(True, help="multiply by a Gaussian decay")
+    envelope: EnvelopeConfig = attrs.field(factory=EnvelopeConfig)
+    parity: str = option(
+        "auto",
+        help="axes of mirror symmetry that are built in; auto: those that the potential has, for up to 2",
+        choices=("auto", "none", "x", "y", "xy"),
+    )
+    use_parity: bool | None = option(None, help="true is short for parity x, false for parity none")
+    parity_even: int = option(4, help="basis functions even in x, with parity x", low=0, high=1024)
+    parity_odd: int = option(4, help="basis functions odd in x, with parity x", low=0, high=1024)
+
+    def __attrs_post_init__(self) -> None:
+        if self.K > self.M:
+            raise UsageError(f"solver.K = {self.K} is more than solver.M = {self.M}; raise M or lower K")
+        if self.use_parity is not None and self.parity != "auto":
+            raise UsageError("solver.parity and solver.use_parity say the same; give one of them")
+        if self.wanted_parity == "x" and self.parity_even + self.parity_odd != self.M:
+            raise UsageError(
+                f"solver.parity_even + solver.parity_odd = {self.parity_even + self.parity_odd}, which must be "
+                f"solver.M = {self.M} with parity x"
+            )
+
+    @property
+    def wanted_parity(self) -> str:
+        """``auto``, ``none`` or the axes."""
+        if self.use_parity is None:
+            return self.parity
+        return "x" if self.use_parity else "none"
+
+
+@attrs.frozen(kw_only=True)
+class ModelConfig:
+    """The network."""
+
+    activation: str = option("tanh", help="of the hidden layers", choices=("tanh", "sine"))
+    hidden_features: int = option(32, help="width of the hidden layers", low=1, high=4096)
+    hidden_layers: int = option(1, help="hidden layers behind the first", low=0, high=64)
+    first_omega_0: float = option(1.0, help="frequency scale of the first layer", low=1e-6, high=1e6)
+    hidden_omega_0: float = option(1.0, help="frequency scale of the other sine layers", low=1e-6, high=1e6)
+    normalize_input: bool = option(False, help="divide coordinates by the half-widths of the box")
+
+    def __attrs_post_init__(self) -> None:
+        if self.activation == "tanh" and self.hidden_omega_0 != 1:
+            raise UsageError("model.hidden_omega_0 is of sine layers; leave it out, or set model.activation = \"sine\"")
+
+
+@attrs.frozen(kw_only=True)
+class ScheduleConfig:
+    """The learning rate of Adam over its steps."""
+
+    enabled: bool = option(True, help="change the learning rate while training")
+    type: str = option("cosine", help="cosine to min_lr, or lower on a plateau", choices=("cosine", "plateau"))
+    factor: float = option(0.5, help="plateau: what the rate is multiplied by", low=1e-6, high=0.999999)
+    patience: int = option(300, help="plateau: steps without improvement before that", low=0)
+    threshold: float = option(1e-4, help="plateau: what counts as an improvement", low=0, high=1e6)
+    threshold_mode: str = option(
+        "rel", help="plateau: threshold as a share of the monitor's size, or in E0", choices=("rel", "abs")
+    )
+    cooldown: int = option(100, help="plateau: steps after a change in which nothing is counted", low=0)
+    min_lr: float = option(1e-3, help="least rate", low=0, high=1e3)
+    monitor_ema_alpha: float = option(
+        0.1, help="plateau: weight of the newest value in the average that is watched", low=1e-9, high=1
+    )
+    eps: float = option(1e-12, help="plateau: changes of the rate below this are not made", low=0, high=1)
+
+
+@attrs.frozen(kw_only=True)
+class WeightsConfig:
+    """What the loss is the sum of."""
+
+    eigsum: float = option(1.0, help="of the sum of the K lowest energies", low=1e-9, high=1e9)
+    S_condition: float = option(0.0, help="of the penalty on the overlap's condition", low=0, high=1e9)
+    boundary: float = option(0.0, help="of the states' mean square on the edge (natural boundary)", low=0, high=1e9)
+    pde_polish: float = option(0.0, help="of the squared residuals, in the polish phase", low=0, high=1e9)
+
+
+@attrs.frozen(kw_only=True)
+class RefineConfig:
+    """The L-BFGS phase."""
+
+    steps: int = option(400, help="iterations", low=0, high=10**7)
+    history: int = option(50, help="pairs of changes that are remembered", low=1, high=1000)
+
+
+@attrs.frozen(kw_only=True)
+class PolishConfig:
+    """The phase that lowers the residuals."""
+
+    steps: int = option(100, help="iterations, when loss_weights.pde_polish is not 0", low=1, high=10**6)
+
+
+@attrs.frozen(kw_only=True)
+class StopConfig:
+    """When a phase ends before its last step."""
+
+    tolerance: float = option(
+        1e-9, help="relative change of the energies that is worth going on for; 0 goes on to the end", low=0, high=1
+    )  # fmt: skip
+    patience: int = option(2, help="evaluations without one before a phase ends", low=1)
+
+
+@attrs.frozen(kw_only=True)
+class GuardConfig:
+    """How training nodes are checked against an independent quadrature."""
+
+    every: int = option(50, help="steps between evaluations", low=1)
+    tolerance: float = option(
+        1e-6, help="relative difference of the energies on both that is put down to the nodes", low=1e-12, high=1
+    )
+    growth: float = option(1.25, help="by how much nq grows when the nodes are at fault", low=1.01, high=4)
+    limit: int = option(192, help="largest nq; training stops when it would be passed", low=2, high=4000)
+
+
+@attrs.frozen(kw_only=True)
+class CheckpointConfig:
+    """What can be gone on from."""
+
+    seconds: float = option(20.0, help="seconds between checkpoints; 0 writes one at every evaluation", low=0)
+    last: int = option(2, help="how many of the newest are kept, beside the best", low=1)
+
+
+@attrs.frozen(kw_only=True)
+class TrainingConfig:
+    """How the network is trained."""
+
+    optimizer: str = option(
+        "adam+lbfgs",
+        help="phases: a first-order one of `steps`, and L-BFGS of lbfgs_refine.steps",
+        choices=("adam", "adamw", "lbfgs", "adam+lbfgs", "adamw+lbfgs"),
+    )
+    lr: float = option(1e-2, help="step size of Adam", low=1e-12, high=1e3)
+    steps: int = option(60, help="steps of Adam", low=0, high=10**8)
+    weight_decay: float = option(0.01, help="of adamw", low=0, high=1)
+    grad_clip: float = option(0.0, help="largest norm of Adam's gradient; 0 = none", low=0, high=1e12)
+    log_every: int = option(50, help="steps between lines of progress that is no terminal's", low=1)
+    dtype: str = option(
+        "float64", help="precision of the network", choices=("float32", "float64", "fp32", "fp64", "single", "double")
+    )  # fmt: skip
+    seed: int = option(42, help="seed of all randomness", low=0, high=2**63 - 1)
+    device: str = option("cpu", help="cpu, cuda or auto", choices=("cpu", "cuda", "auto"))
+    sampling_mode: str = option(
+        "auto",
+        help="quadrature nodes of training; auto: Gauss-Legendre up to two dimensions, Sobol points beyond",
+        choices=("auto", *quadrature.MODES),
+    )
+    grid_jitter_frac: float = option(0.35, help="jittered_grid: largest move, in cells", low=0, high=100)
+    mc_points: int = option(4096, help="monte_carlo and sobol: nodes", low=16, high=10**7)
+    nq_schedule: tuple[int, ...] = option((), help="nq of a coarse-to-fine start, before domain.nq")
+    lr_schedule: ScheduleConfig = attrs.field(factory=ScheduleConfig)
+    loss_weights: WeightsConfig = attrs.field(factory=WeightsConfig)
+    lbfgs_refine: RefineConfig = attrs.field(factory=RefineConfig)
+    pde_polish: PolishConfig = attrs.field(factory=PolishConfig)
+    early_stop: StopConfig = attrs.field(factory=StopConfig)
+    guard: GuardConfig = attrs.field(factory=GuardConfig)
+    checkpoint: CheckpointConfig = attrs.field(factory=CheckpointConfig)
+
+
+@attrs.frozen(kw_only=True)
+class RitzConfig:
+    """A run."""
+
+    physics: PhysicsConfig = attrs.field(factory=PhysicsConfig)
+    domain: DomainConfig = attrs.field(factory=DomainConfig)
+    potential: Component = plugin_option("biquadratic_dqd", help="the potential", key="type")
+    solver: SolverConfig = attrs.field(factory=SolverConfig)
+    model: ModelConfig = attrs.field(factory=ModelConfig)
+    training: TrainingConfig = attrs.field(factory=TrainingConfig)
+
+
+def load(
+    layers: Iterable[str | PathLike[str] | Mapping[str, Any]] = (),
+    overrides: Iterable[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> Resolved[RitzConfig]:
+    """Resolve a configuration: defaults, then ``layers``, then variables, then overrides.
+
+    Parameters
+    ----------
+    layers
+        Tables, paths of TOML or JSON files, or names of shipped recipes, the lowest first.
+    overrides
+        ``"key=value"``; the last of a key counts.
+    env
+        Variables; those of the process if not given.
+
+    Raises
+    ------
+    ConfigError
+        With all problems of all layers.
+    """
+    found = resolve(
+        RitzConfig,
+        layers=[original.adapted(layer) for layer in layers],
+        env=env,
+        prefix=PREFIX,
+        overrides=overrides,
+        recipes=CONFIGS,
+        registry=registry,
+    )
+    problem(found.config)
+    return found
+
+
+def problem(config: RitzConfig) -> Problem:
+    """The problem that a configuration describes.
+
+    Raises
+    ------
+    UsageError
+        When the potential does not fit the domain, or its options contradict one another.
+    """
+    potential = build("potential", config.potential, registry)
+    return Problem(potential, config.domain.half_widths, config.physics.units, config.domain.boundary)

@@ -1,0 +1,152 @@
+"""Energies on quadrature rules that training has not seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior_ritz.ansatz import Ansatz
+from lior_ritz.network import Params
+from lior_ritz.polish import moments, traces
+from lior_ritz.quadrature import grid_rule
+from lior_ritz.states import Head, Nodes, alike, form, solve, values
+
+_AGREE = 1e-9
+"""Relative difference of the energies on two rules below which both are believed."""
+_FINER = 1.35
+_POINTS = {1: 4000, 2: 250_000, 3: 400_000, 4: 700_000}
+"""Most nodes of a rule by dimension, before folding."""
+
+
+@attrs.frozen(kw_only=True)
+class Evaluation:
+    """The Ritz states of a network, on rules of their own."""
+
+    energies: Tensor
+    """``[K]``, float64: of the basis that :attr:`head` spans, on the finer of two rules. They lie above the
+    exact ones, up to :attr:`quadrature_error`, whatever the network is."""
+    head: Head
+    """The M basis functions, solved for on the coarser rule."""
+    quadrature_error: float
+    """Largest difference of an energy between the two rules, in ``E0``."""
+    nq: int
+    """Nodes on each axis of the finer rule."""
+    nodes: Nodes
+    """The finer rule."""
+    params: Params
+    """The parameters, float64."""
+    residual: float | None = None
+    """``Σ ‖(H - E_k) ψ_k‖²`` over the K states, where it was asked for."""
+
+    @property
+    def eigsum(self) -> float:
+        """``Σ E_k``."""
+        return float(self.energies.sum())
+
+    @property
+    def sound(self) -> bool:
+        """Whether the two rules agree."""
+        return self.quadrature_error <= _AGREE * max(1.0, float(self.energies.abs().max()))
+
+
+@attrs.frozen(kw_only=True)
+class Evaluator:
+    """Evaluates one ansatz."""
+
+    ansatz: Ansatz
+    count: int
+    basis: int
+    limits: tuple[int, ...] | None
+    stretch: tuple[float, ...]
+    """Of the nodes; see :func:`lior_ritz.quadrature.grid_rule`."""
+    device: torch.device = torch.device("cpu")
+    residuals: bool = False
+    """Whether residuals are worked out, for which second derivatives are needed."""
+
+    def nodes(self, nq: int) -> Nodes:
+        """The rule with ``nq`` nodes on each axis, float64."""
+        problem = self.ansatz.problem
+        rule = grid_rule(
+            "gauss_legendre", [nq] * problem.dim, problem.half_widths, frozenset(self.ansatz.mirrored), self.stretch
+        )
+        return Nodes.of(self.ansatz, rule.to(self.device, torch.float64))
+
+    def __call__(self, params: Params, nq: int) -> Evaluation:
+        """Solve on one rule, evaluate on a finer one, and refine both until they agree or are as fine as may be.
+
+        Parameters
+        ----------
+        nq
+            Nodes on each axis of the first rule.
+        """
+        with torch.no_grad():
+            params = {name: value.detach().double() for name, value in params.items()}
+            coarse = nq
+            while True:
+                fine = math.ceil(coarse * _FINER)
+                found = self._on(params, coarse, fine)
+                if found.sound or not self._affordable(math.ceil(fine * _FINER)):
+                    return found
+                coarse = fine
+
+    def _affordable(self, nq: int) -> bool:
+        dim = self.ansatz.problem.dim
+        return nq**dim <= _POINTS[dim]
+
+    def _on(self, params: Params, coarse: int, fine: int) -> Evaluation:
+        dim = self.ansatz.problem.dim
+        nodes = self.nodes(coarse)
+        points = nodes.rule.points
+        functions, factor = self.ansatz.functions(params, points), self.ansatz.decay(params, points)
+        head = solve(self.ansatz, functions, factor, nodes, self.basis, self.limits)
+        first = head.energies[: self.count]
+        nodes = self.nodes(fine)
+        order = 2 if self.residuals else 1
+        basis = basis_values(self.ansatz, params, head, nodes, order=order)
+        overlap, hamiltonian = form(basis, nodes, dim, alike(head.sectors))
+        energies, vectors = ritz(overlap, hamiltonian)
+        residual = None
+        if order == 2:
+            wanted = vectors[:, : self.count]
+            whole = moments(basis, nodes, dim, alike(head.sectors))
+            residual = float(traces(*(wanted.T @ matrix @ wanted for matrix in whole))[1])
+        return Evaluation(
+            energies=energies[: self.count],
+            head=head,
+            quadrature_error=float((energies[: self.count] - first).abs().max()),
+            nq=fine,
+            nodes=nodes,
+            params=params,
+            residual=residual,
+        )
+
+
+def basis_values(ansatz: Ansatz, params: Params, head: Head, nodes: Nodes, *, order: int = 1) -> Tensor:
+    """The functions of ``head`` at nodes, with derivatives, ``[1 + order·d, N, M]``."""
+    points = nodes.rule.points
+    functions = ansatz.functions(params, points, order=order)
+    return values(ansatz, functions, ansatz.decay(params, points, order=order), head)
+
+
+def ritz(overlap: Tensor, hamiltonian: Tensor) -> tuple[Tensor, Tensor]:
+    """Energies and coefficients ``[M, M]`` of a well-conditioned basis, whose states have norm 1.
+
+    Raises
+    ------
+    torch.linalg.LinAlgError
+        When the functions are dependent or not finite.
+    """
+    lower = torch.linalg.cholesky(overlap)
+    half = torch.linalg.solve_triangular(lower, hamiltonian, upper=False)
+    matrix = torch.linalg.solve_triangular(lower, half.T, upper=False)
+    energies, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
+    return energies, torch.linalg.solve_triangular(lower.T, vectors, upper=True)
+
+
+def first_size(training: Sequence[int], wanted: int) -> int:
+    """Nodes on each axis of the coarser independent rule; odd, so that it shares few nodes with training's."""
+    return wanted or 2 * (math.ceil(1.5 * max(training)) // 2) + 1

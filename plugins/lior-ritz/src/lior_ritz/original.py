@@ -1,0 +1,44 @@
+"""JSON files of the solver that came first, as they are.
+
+That program merged every file over one table of defaults, so that its files may carry keys of a potential that
+they do not use, and write out what is derived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+from lior.layered import Labelled, read
+
+_STALE: Mapping[str, Any] = {
+    "param_mode": "targets", "a": 1.5, "delta": 0.0, "hbar_omega_x_meV": 3.0, "hbar_omega_y_meV": 5.0,
+}  # fmt: skip
+"""What its defaults left behind in the table of another potential."""
+
+
+def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> Any:
+    """The layer, without keys that its own program would not have looked at.
+
+    Raises
+    ------
+    ConfigError
+        When it is a JSON file that cannot be read.
+    """
+    if isinstance(layer, Mapping | Labelled) or not str(layer).lower().endswith(".json"):
+        return layer
+    table = read(layer)
+    potential = table.get("potential")
+    if isinstance(potential, dict):
+        table["potential"] = _without_stale(potential)
+    return Labelled(table, f"file {layer}")
+
+
+def _without_stale(potential: dict[str, Any]) -> dict[str, Any]:
+    if potential.get("type", "biquadratic_dqd") == "biquadratic_dqd":
+        # In its barrier mode the default spacing along x was merged in and never read.
+        if potential.get("param_mode") == "barrier" and potential.get("hbar_omega_x_meV") == 3.0:
+            return {key: value for key, value in potential.items() if key != "hbar_omega_x_meV"}
+        return potential
+    return {key: value for key, value in potential.items() if key not in _STALE or value != _STALE[key]}

@@ -1,0 +1,149 @@
+"""Wells, or hills, of the shape of a Gaussian: one of them, or two side by side."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior.options import option
+from lior_ritz.potentials._checks import lookup, require_finite
+from lior_ritz.problem import Device, Part
+from lior_ritz.units import Units
+
+_NARROWEST = 1e-6
+"""Smallest width in L0, which keeps ``1/σ²`` within range."""
+
+
+@attrs.frozen(kw_only=True)
+class Gaussian:
+    """One Gaussian on a tilted plane.
+
+    ``V = A exp(-½ [((x - x0)/σx)² + ((y - y0)/σy)²]) + tilt_x x + tilt_y y + offset``. In a plane a well
+    however shallow binds one state; further ones only when it is deep, and the levels above ``offset`` are
+    those of the box.
+
+    Raises
+    ------
+    UsageError
+        When an option is no finite number, or a width is not positive.
+    """
+
+    api_version: ClassVar[int] = 1
+    dims: ClassVar[tuple[int, ...]] = (2,)
+    device: ClassVar[tuple[str, ...]] = (
+        "amplitude", "x0", "y0", "sigma_x", "sigma_y", "tilt_x", "tilt_y", "offset",
+    )  # fmt: skip
+
+    amplitude: float = option(-6.0, help="height in E0; below 0 it is a well")
+    x0: float = option(0.0, help="centre along x, in L0")
+    y0: float = option(0.0, help="centre along y, in L0")
+    sigma_x: float = option(0.8, help="width along x, in L0", low=_NARROWEST)
+    sigma_y: float = option(0.8, help="width along y, in L0", low=_NARROWEST)
+    tilt_x: float = option(0.0, help="slope along x, in E0/L0")
+    tilt_y: float = option(0.0, help="slope along y, in E0/L0")
+    offset: float = option(0.0, help="energy far from the well, in E0")
+
+    def __attrs_post_init__(self) -> None:
+        require_finite(self)
+
+    def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
+        """V in ``E0``, ``[N]`` or ``[P, N]``."""
+        of = lookup(self, device)
+        x, y = points.unbind(1)
+        bump = of("amplitude") * _bump(x - of("x0"), y - of("y0"), of("sigma_x"), of("sigma_y"))
+        return bump + of("tilt_x") * x + of("tilt_y") * y + of("offset")
+
+    def mirrors(self, dim: int) -> frozenset[int]:
+        """The axes along which it is centred and not tilted."""
+        flat = self.amplitude == 0
+        along = (self.tilt_x == 0 and (flat or self.x0 == 0), self.tilt_y == 0 and (flat or self.y0 == 0))
+        return frozenset(axis for axis, yes in enumerate(along) if yes)
+
+    def parts(self, units: Units, dim: int) -> tuple[Part, ...] | None:
+        """The plane alone is separable; a Gaussian is a product, not a sum."""
+        if self.amplitude != 0:
+            return None
+        return (lambda x: self.tilt_x * x + self.offset, lambda y: self.tilt_y * y)
+
+    def report(self, units: Units) -> dict[str, float]:
+        """Depth, and the level spacings that its curvature at the centre gives."""
+        return {
+            "amplitude_meV": self.amplitude * units.E0_meV,
+            **_well(max(0.0, -self.amplitude), self.sigma_x, self.sigma_y, units),
+        }
+
+
+@attrs.frozen(kw_only=True)
+class DoubleGaussian:
+    """Two Gaussian wells at ``x = ∓ separation`` on a tilted plane.
+
+    ``V = - D₋ g(x + s, y) - D₊ g(x - s, y) + tilt_x x + tilt_y y + offset`` with
+    ``g(x, y) = exp(-½ [(x/σx)² + (y/σy)²])`` and the depths ``D∓ = depth ∓ asymmetry/2``.
+
+    Raises
+    ------
+    UsageError
+        When an option is no finite number, a width is not positive or the distance is negative.
+    """
+
+    api_version: ClassVar[int] = 1
+    dims: ClassVar[tuple[int, ...]] = (2,)
+    device: ClassVar[tuple[str, ...]] = (
+        "depth", "asymmetry", "separation", "sigma_x", "sigma_y", "tilt_x", "tilt_y", "offset",
+    )  # fmt: skip
+
+    depth: float = option(12.0, help="mean depth of the wells, in E0")
+    asymmetry: float = option(0.0, help="how much deeper the well at x > 0 is, in E0")
+    separation: float = option(1.3, help="half the distance of the wells, in L0", low=0)
+    sigma_x: float = option(0.9, help="width of a well along x, in L0", low=_NARROWEST)
+    sigma_y: float = option(0.9, help="width of a well along y, in L0", low=_NARROWEST)
+    tilt_x: float = option(0.0, help="slope along x, in E0/L0")
+    tilt_y: float = option(0.0, help="slope along y, in E0/L0")
+    offset: float = option(0.0, help="energy far from the wells, in E0")
+
+    def __attrs_post_init__(self) -> None:
+        require_finite(self)
+
+    def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
+        """V in ``E0``, ``[N]`` or ``[P, N]``."""
+        of = lookup(self, device)
+        x, y = points.unbind(1)
+        separation, widths = of("separation"), (of("sigma_x"), of("sigma_y"))
+        left = (of("depth") - of("asymmetry") / 2) * _bump(x + separation, y, *widths)
+        right = (of("depth") + of("asymmetry") / 2) * _bump(x - separation, y, *widths)
+        return of("tilt_x") * x + of("tilt_y") * y + of("offset") - left - right
+
+    def mirrors(self, dim: int) -> frozenset[int]:
+        """x when the wells are alike and not tilted, y when not tilted along it."""
+        alike = self.asymmetry == 0 or self.separation == 0
+        along = (self.tilt_x == 0 and alike, self.tilt_y == 0)
+        return frozenset(axis for axis, yes in enumerate(along) if yes)
+
+    def parts(self, units: Units, dim: int) -> tuple[Part, ...] | None:
+        """The plane alone is separable."""
+        if self.depth != 0 or self.asymmetry != 0:
+            return None
+        return (lambda x: self.tilt_x * x + self.offset, lambda y: self.tilt_y * y)
+
+    def report(self, units: Units) -> dict[str, float]:
+        """Depths, and the level spacings of one well by itself."""
+        return {
+            "depth_left_meV": (self.depth - self.asymmetry / 2) * units.E0_meV,
+            "depth_right_meV": (self.depth + self.asymmetry / 2) * units.E0_meV,
+            **_well(max(0.0, self.depth), self.sigma_x, self.sigma_y, units),
+        }
+
+
+def _bump(x: Tensor, y: Tensor, sigma_x: Any, sigma_y: Any) -> Tensor:
+    return torch.exp(-0.5 * ((x / sigma_x).square() + (y / sigma_y).square()))
+
+
+def _well(depth: float, sigma_x: float, sigma_y: float, units: Units) -> dict[str, float]:
+    """Level spacings of ``-depth exp(-x²/2σ²) ≈ -depth + (depth/2σ²) x²``."""
+    return {
+        "hbar_omega_x_meV": units.hbar_omega_meV(depth / (2 * sigma_x**2)),
+        "hbar_omega_y_meV": units.hbar_omega_meV(depth / (2 * sigma_y**2)),
+    }

@@ -1,0 +1,177 @@
+"""A potential known by its values on a grid, as an electrostatics solver or a measurement gives it."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import attrs
+import numpy as np
+import torch
+from scipy.interpolate import make_interp_spline
+from torch import Tensor
+
+from lior.errors import UsageError
+from lior.options import option
+from lior_ritz.potentials._checks import lookup, require_finite
+from lior_ritz.potentials._grids import Array, read_grid
+from lior_ritz.problem import AXES, Device, Part
+from lior_ritz.units import Units
+
+DEGREE = 3
+"""Of the splines."""
+_AGREE = 1e-9
+"""How far, relatively, mirrored nodes and values may differ and still be a mirror image."""
+_EDGE = 1e-9
+"""How far outside, relative to the grid's extent, a point may be by rounding."""
+
+
+class _Axis(NamedTuple):
+    """Nodes of one axis and the knots of its splines, in the file's unit of length."""
+
+    nodes: Array
+    knots: Tensor
+
+
+@attrs.frozen(kw_only=True)
+class Gridded:
+    """Values on a rectangular grid, between which a tensor cubic spline goes ("not-a-knot" at the ends).
+
+    The file has a line for each node with the columns ``x V`` or ``x y V``, in any order of lines, separated
+    by blanks or commas; a first line of names may put the columns in another order. A ``.npy`` file has an
+    array of those columns. With ``extent``, the file has the values alone, ``[nx]`` or ``[nx, ny]``, at nodes
+    spread evenly from edge to edge. The spline has two continuous derivatives, so that the error of energies
+    falls with the fourth power of the spacing.
+
+    Raises
+    ------
+    UsageError
+        When the file cannot be read, is too large, or has no complete grid of finite numbers; and from
+        :meth:`energy` when a point is outside.
+    """
+
+    api_version: ClassVar[int] = 1
+    device: ClassVar[tuple[str, ...]] = ("scale", "offset")
+
+    path: str = option("", help="file with the values: .npy, .csv or .txt")
+    extent: tuple[float, ...] = option(
+        (), help="first and last x, and y, of a file that has values alone, in length_unit"
+    )
+    length_unit: str = option("L0", help="unit of the coordinates", choices=("L0", "nm"))
+    energy_unit: str = option("E0", help="unit of the values", choices=("E0", "meV"))
+    scale: float = option(1.0, help="factor of the values")
+    offset: float = option(0.0, help="energy added to the values, in E0")
+    _axes: tuple[_Axis, ...] = attrs.field(init=False, eq=False, repr=False)
+    _values: Array = attrs.field(init=False, eq=False, repr=False)
+    _coefficients: Tensor = attrs.field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        require_finite(self)
+        nodes, values = read_grid(self.path, self.extent)
+        coefficients, axes = values, []
+        for number, points in enumerate(nodes):
+            if len(points) <= DEGREE:
+                raise UsageError(
+                    f"path: {len(points)} nodes along {AXES[number]}; at least {DEGREE + 1} are needed"
+                )
+            spline = make_interp_spline(points, coefficients, k=DEGREE, axis=number)
+            coefficients = np.moveaxis(spline.c, 0, number)
+            axes.append(_Axis(points, torch.from_numpy(spline.t.copy())))
+        object.__setattr__(self, "_axes", tuple(axes))
+        object.__setattr__(self, "_values", values)
+        object.__setattr__(self, "_coefficients", torch.from_numpy(np.ascontiguousarray(coefficients)))
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """As many as the grid has."""
+        return (len(self._axes),)
+
+    def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
+        """V in ``E0``, ``[N]`` or ``[P, N]``."""
+        of = lookup(self, device)
+        at, weights = [], []
+        for number, x in enumerate(points.unbind(1)):
+            first, factors = self._basis(number, x / self._length(units))
+            at.append(first)
+            weights.append(factors)
+        value = _contract(self._coefficients.to(points), at, weights)
+        return of("scale") * (value * self._energy(units)) + of("offset")
+
+    def mirrors(self, dim: int) -> frozenset[int]:
+        """The axes along which nodes and values are their own mirror image."""
+        span = float(np.ptp(self._values)) or 1.0
+        found = set()
+        for number, (nodes, _) in enumerate(self._axes):
+            turned = np.flip(self._values, number)
+            even = np.abs(nodes + nodes[::-1]).max() <= _AGREE * np.ptp(nodes)
+            if even and np.abs(turned - self._values).max() <= _AGREE * span:
+                found.add(number)
+        return frozenset(found)
+
+    def parts(self, units: Units, dim: int) -> tuple[Part, ...] | None:
+        """V itself in one dimension; in two, data are not taken to be a sum."""
+        return (lambda x: self.energy(x.reshape(-1, 1), units, {}).reshape(x.shape),) if dim == 1 else None
+
+    def report(self, units: Units) -> dict[str, float]:
+        """Sizes, extents in ``L0`` and the range of the values in meV."""
+        meV = self._energy(units) * units.E0_meV * self.scale
+        ends = sorted((float(self._values.min()) * meV, float(self._values.max()) * meV))
+        result = {
+            "lowest_meV": ends[0] + self.offset * units.E0_meV,
+            "highest_meV": ends[1] + self.offset * units.E0_meV,
+        }
+        for name, (nodes, _) in zip(AXES, self._axes, strict=False):
+            result |= {
+                f"nodes_{name}": float(len(nodes)),
+                f"from_{name}": float(nodes[0]) * self._length(units),
+                f"to_{name}": float(nodes[-1]) * self._length(units),
+            }
+        return result
+
+    def _length(self, units: Units) -> float:
+        return 1 / units.L0_nm if self.length_unit == "nm" else 1.0
+
+    def _energy(self, units: Units) -> float:
+        return 1 / units.E0_meV if self.energy_unit == "meV" else 1.0
+
+    def _basis(self, number: int, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Index of the first of the four B-splines at each ``x``, ``[N]``, and their values, ``[N, 4]``."""
+        nodes, knots = self._axes[number]
+        low, high = float(nodes[0]), float(nodes[-1])
+        slack = _EDGE * (high - low)
+        if x.numel() and (float(x.detach().min()) < low - slack or float(x.detach().max()) > high + slack):
+            raise UsageError(
+                f"domain: the box is larger than the grid of {self.path!r}, which goes from {low:g} to "
+                f"{high:g} {self.length_unit} along {AXES[number]}; make the box smaller"
+            )
+        inside = x.clamp(low, high)
+        knots = knots.to(x)
+        interval = torch.searchsorted(knots, inside.detach().contiguous(), right=True) - 1
+        interval = interval.clamp(DEGREE, len(knots) - DEGREE - 2)
+        return interval - DEGREE, _splines(knots, interval, inside)
+
+
+def _splines(knots: Tensor, interval: Tensor, x: Tensor) -> Tensor:
+    """The ``DEGREE + 1`` B-splines that are not 0 at ``x``, ``[N, DEGREE + 1]``.
+
+    The recursion of C. de Boor, *A Practical Guide to Splines*, 1978, chapter X, algorithm BSPLVB.
+    """
+    values = [torch.ones_like(x)]
+    for degree in range(1, DEGREE + 1):
+        raised, carried = [], torch.zeros_like(x)
+        for i, value in enumerate(values):
+            right = knots[interval + i + 1]
+            left = knots[interval + i + 1 - degree]
+            share = value / (right - left)
+            raised.append(carried + (right - x) * share)
+            carried = (x - left) * share
+        values = [*raised, carried]
+    return torch.stack(values, 1)
+
+
+def _contract(coefficients: Tensor, at: list[Tensor], weights: list[Tensor]) -> Tensor:
+    """Sum of the products of B-splines, ``[N]``."""
+    reach = torch.arange(DEGREE + 1, device=coefficients.device)
+    if len(at) == 1:
+        return (coefficients[at[0][:, None] + reach] * weights[0]).sum(1)
+    block = coefficients[at[0][:, None, None] + reach[:, None], at[1][:, None, None] + reach]
+    return torch.einsum("nij,ni,nj->n", block, weights[0], weights[1])

@@ -1,0 +1,147 @@
+"""Quadrature rules over the box: Gauss-Legendre, uniform grids, jittered grids, Monte Carlo, Sobol points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import attrs
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+GRIDS = ("gauss_legendre", "fixed_grid", "jittered_grid")
+RANDOM = ("jittered_grid", "monte_carlo", "sobol")
+"""Rules that are drawn anew for every step."""
+MODES = (*GRIDS, "monte_carlo", "sobol")
+
+
+@attrs.frozen
+class Rule:
+    """Nodes and weights; ``Σ weights·f(nodes)`` stands for the integral over the whole box."""
+
+    points: Tensor
+    """``[N, d]``, in the half of the box with ``xᵢ >= 0`` for each folded axis."""
+    weights: Tensor
+    """``[N]``; they sum to the volume of the whole box."""
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Rule:
+        """The same on another device, in another precision."""
+        return Rule(self.points.to(device, dtype), self.weights.to(device, dtype))
+
+
+def grid_rule(
+    mode: str,
+    sizes: Sequence[int],
+    half_widths: Sequence[float],
+    folded: frozenset[int] = frozenset(),
+    stretch: Sequence[float] | None = None,
+) -> Rule:
+    """A tensor product of Gauss-Legendre or of trapezoid rules.
+
+    Parameters
+    ----------
+    mode
+        ``gauss_legendre``, exact to degree ``2n - 1`` on each axis, or ``fixed_grid``, the uniform grid that
+        begins and ends on the edge, with half weights there.
+    sizes
+        Nodes on each axis.
+    folded
+        Axes of which only the nodes with ``x >= 0`` are wanted, with the weights of both halves: for
+        integrands that are even.
+    stretch
+        For each axis ``s`` of the substitution ``x = X sinh(s t) / sinh(s)``, which draws nodes to the middle;
+        0 leaves them.
+    """
+    stretch = stretch or [0.0] * len(sizes)
+    axes = [
+        _axis_rule(mode, n, width, i in folded, s)
+        for i, (n, width, s) in enumerate(zip(sizes, half_widths, stretch, strict=True))
+    ]
+    nodes = torch.meshgrid(*(torch.from_numpy(x) for x, _ in axes), indexing="ij")
+    weights = torch.meshgrid(*(torch.from_numpy(w) for _, w in axes), indexing="ij")
+    product = weights[0]
+    for each in weights[1:]:
+        product = product * each
+    return Rule(torch.stack([x.reshape(-1) for x in nodes], 1), product.reshape(-1).clone())
+
+
+@lru_cache(64)
+def _legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
+    x, w = np.polynomial.legendre.leggauss(n)
+    return x, w
+
+
+def stretch_for(reach: float, half_width: float, share: float) -> float:
+    """The ``s`` that puts ``share`` of the nodes within ``reach`` of the middle; 0 when more are anyway."""
+    low, high = 0.0, 12.0
+    if reach >= share * half_width:
+        return 0.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        inside = np.arcsinh(reach / half_width * np.sinh(middle)) / middle
+        low, high = (middle, high) if inside < share else (low, middle)
+    return low
+
+
+def _axis_rule(mode: str, n: int, half_width: float, fold: bool, stretch: float) -> tuple[np.ndarray, np.ndarray]:
+    if mode == "gauss_legendre":
+        x, w = _legendre(n)
+    else:
+        x, w = np.linspace(-1.0, 1.0, n), np.full(n, 2.0 / (n - 1))
+        w[[0, -1]] /= 2
+    if stretch:
+        x, w = np.sinh(stretch * x) / np.sinh(stretch), w * stretch * np.cosh(stretch * x) / np.sinh(stretch)
+    x, w = half_width * x, half_width * w
+    if not fold:
+        return x, w
+    keep = np.arange(n // 2, n)  # with n odd the first of these is the node at 0, which has no mirror image
+    w = 2 * w[keep]
+    if n % 2:
+        w[0] /= 2
+    return np.abs(x[keep]), w
+
+
+def random_rule(
+    mode: str,
+    sizes: Sequence[int],
+    points: int,
+    jitter: float,
+    half_widths: Sequence[float],
+    generator: Generator,
+    folded: frozenset[int] = frozenset(),
+) -> Rule:
+    """Nodes drawn at random, unbiased for every integrand, or for ``jittered_grid`` up to its smoothing.
+
+    Parameters
+    ----------
+    mode
+        ``jittered_grid``: the centres of ``sizes`` cells on each axis, each moved by up to ``jitter`` cells
+        and reflected where that leaves the box (one half makes it stratified sampling); ``monte_carlo``;
+        ``sobol``: scrambled Sobol points (A. B. Owen, *Scrambling Sobol' and Niederreiter-Xing points*,
+        J. Complexity 14, 466, 1998).
+    points
+        How many, for the modes without a grid.
+    """
+    dim = len(half_widths)
+    volume = float(np.prod([2 * width for width in half_widths]))
+    if mode == "jittered_grid":
+        centres = [(torch.arange(n, dtype=torch.float64) + 0.5) / n for n in sizes]
+        unit = torch.stack([c.reshape(-1) for c in torch.meshgrid(*centres, indexing="ij")], 1)
+        moves = 2 * torch.rand(unit.shape, generator=generator, dtype=torch.float64) - 1
+        unit = _reflected(unit + moves * jitter / torch.tensor(sizes, dtype=torch.float64))
+    elif mode == "monte_carlo":
+        unit = torch.rand(points, dim, generator=generator, dtype=torch.float64)
+    else:
+        seed = int(torch.randint(2**31, (), generator=generator))
+        unit = torch.quasirandom.SobolEngine(dim, scramble=True, seed=seed).draw(points, dtype=torch.float64)
+    nodes = (2 * unit - 1) * torch.tensor(half_widths, dtype=torch.float64)
+    for axis in folded:
+        nodes[:, axis] = nodes[:, axis].abs()
+    return Rule(nodes, torch.full((len(nodes),), volume / len(nodes), dtype=torch.float64))
+
+
+def _reflected(unit: Tensor) -> Tensor:
+    """Points beyond [0, 1] mirrored back into it, which keeps a uniform density uniform."""
+    wrapped = unit.remainder(2.0)
+    return torch.minimum(wrapped, 2.0 - wrapped)

@@ -1,0 +1,359 @@
+"""The training loop: phases of steps, checked now and then on nodes of their own.
+
+What training lowers is a sum over nodes, and a network can lower it by hiding between them. Two things keep it
+honest. Every step asks an identity of its states that exact integrals fulfil, and is taken back when they do
+not. Every few steps the states are evaluated on finer rules; what is called best is best there, and when the
+training nodes say something else, they are replaced by more.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import torch
+from torch import Generator, Tensor
+
+from lior_ritz import assembly
+from lior_ritz.ansatz import Ansatz
+from lior_ritz.config import RitzConfig
+from lior_ritz.evaluation import Evaluation, Evaluator, first_size
+from lior_ritz.extent import Extent, estimate
+from lior_ritz.network import Params
+from lior_ritz.objective import Loss, Objective, is_sound
+from lior_ritz.optimisers import FirstOrder, QuasiNewton
+from lior_ritz.polish import PolishObjective
+from lior_ritz.problem import Problem
+from lior_ritz.states import Nodes
+
+FAULT = 1e-5
+"""What :func:`lior_ritz.states.quadrature_fault` may be; on nodes that are enough it is below 1e-7."""
+_CEILING = 1e12
+"""The loss where it cannot be worked out or is not believed: above every other."""
+_REFUSED = 0.1
+"""Share of a window's evaluations that may be refused before the nodes are blamed."""
+_FEW = 10
+"""Refusals that are no reason to look before a window's end."""
+
+
+@attrs.frozen(kw_only=True)
+class Phase:
+    """A stretch of training with one optimiser."""
+
+    name: str
+    steps: int
+
+
+def phases(config: RitzConfig) -> list[Phase]:
+    """The phases of a run, in their order; those without steps are left out."""
+    training = config.training
+    first, _, second = training.optimizer.partition("+")
+    found = [] if first == "lbfgs" else [Phase(name=first, steps=training.steps)]
+    if "lbfgs" in (first, second):
+        found.append(Phase(name="lbfgs", steps=training.lbfgs_refine.steps))
+    if training.loss_weights.pde_polish:
+        found.append(Phase(name="polish", steps=training.pde_polish.steps))
+    return [phase for phase in found if phase.steps]
+
+
+@attrs.define(kw_only=True)
+class Best:
+    """The parameters with the lowest energies on independent nodes so far."""
+
+    params: Params
+    evaluation: Evaluation
+    step: int
+
+
+@attrs.define(kw_only=True)
+class Progress:
+    """Where training stands, apart from tensors; ready for JSON by ``attrs.asdict``."""
+
+    step: int = 0
+    phase: int = 0
+    phase_step: int = 0
+    nq: int = 0
+    planned: list[int] = attrs.field(factory=list)
+    """Sizes of the coarse-to-fine start that are still to come."""
+    evaluations: int = 0
+    refused: int = 0
+    """Evaluations of this window in which the nodes were not believed."""
+    tried: int = 0
+    """Evaluations of this window."""
+    stale: int = 0
+    """Independent evaluations in a row that brought nothing."""
+    score: float | None = None
+    """On independent nodes, the last time; see :meth:`Trainer.score`."""
+    refinements: list[dict[str, Any]] = attrs.field(factory=list)
+    """Each time that more nodes were needed: step, nq before and after, why."""
+    drops: list[dict[str, Any]] = attrs.field(factory=list)
+    """Each time that the learning rate was lowered on a plateau."""
+    note: str = ""
+    """Why training ended early, if that is worth saying."""
+
+
+class Trainer:
+    """One network being trained on one problem."""
+
+    def __init__(self, config: RitzConfig, problem: Problem) -> None:
+        """Begin; raises ``UsageError`` when the configuration asks for what cannot be."""
+        self.config, self.problem = config, problem
+        self.extent: Extent = estimate(problem, config.solver.K)
+        self.ansatz: Ansatz = assembly.ansatz(config, problem, self.extent)
+        self.objective: Objective = assembly.objective(config, self.ansatz)
+        self.evaluator: Evaluator = assembly.evaluator(config, self.ansatz, self.extent)
+        self.phases = phases(config)
+        self.generator = Generator().manual_seed(config.training.seed)
+        params = self.ansatz.initialise(self.generator, assembly.dtype(config))
+        self.params: Params = {
+            name: value.to(assembly.device(config)).requires_grad_() for name, value in params.items()
+        }
+        sizes = [*config.training.nq_schedule, config.domain.nq]
+        self.progress = Progress(nq=sizes[0], planned=sizes[1:])
+        self.random = assembly.is_random(config)
+        self.best: Best | None = None
+        self._loss: Loss | None = None
+        self._stuck = False
+        self._nodes: Nodes | None = None
+        self.optimiser = self._begin_phase()
+
+    # --- what a caller drives ---
+
+    @property
+    def phase(self) -> Phase | None:
+        """The present phase; ``None`` when all are over."""
+        return self.phases[self.progress.phase] if self.progress.phase < len(self.phases) else None
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether an independent evaluation is due."""
+        phase, state = self.phase, self.progress
+        if phase is None:
+            return False
+        regular = state.phase_step % self.config.training.guard.every == 0 or state.phase_step >= phase.steps
+        return regular or self._stuck or state.refused > max(_FEW, _REFUSED * state.tried)
+
+    def step(self) -> dict[str, Any]:
+        """Do one step; returns its numbers for the telemetry."""
+        begin = time.perf_counter()
+        state, phase = self.progress, self.phase
+        assert phase is not None
+        if isinstance(self.optimiser, FirstOrder):
+            numbers = self._first_order(self.optimiser)
+        else:
+            numbers = self._quasi_newton(self.optimiser)
+        state.step += 1
+        state.phase_step += 1
+        return numbers | {"phase": phase.name, "dt_sec": round(time.perf_counter() - begin, 6)}
+
+    def check(self) -> dict[str, Any]:
+        """Evaluate on independent nodes, and draw the consequences; returns its numbers for the telemetry."""
+        state, guard = self.progress, self.config.training.guard
+        found = self.evaluate()
+        mismatch = self._mismatch(found)
+        state.evaluations += 1
+        if found.sound and (self.best is None or self.score(found) < self.score(self.best.evaluation)):
+            self._remember(found)
+        blamed = ""
+        if not self.random:
+            if state.tried and state.refused > _REFUSED * state.tried:
+                blamed = f"{state.refused} of {state.tried} evaluations refused"
+            elif not mismatch <= guard.tolerance:
+                blamed = f"energies differ by {mismatch:.1e} from those on finer nodes"
+            elif not found.sound:
+                blamed = f"independent nodes differ by {found.quadrature_error:.1e}"
+        state.tried = state.refused = 0
+        improved = self._improved(self.score(found))
+        state.score = self.score(found)
+        if blamed:
+            self._return_to_best(found)
+            self._refine(blamed)
+        elif (self._stuck or not improved) and not self._next_size("energies stopped falling"):
+            self._end_phase()
+        self._stuck = False
+        phase = self.phase
+        if phase is not None and state.phase_step >= phase.steps:
+            self._end_phase()
+        return {
+            "eval_energies": found.energies.tolist(),
+            "eval_eigsum": found.eigsum,
+            "quadrature_error": found.quadrature_error,
+            "quadrature_mismatch": mismatch,
+            "nq": state.nq,
+        }
+
+    def evaluate(self) -> Evaluation:
+        """The states as they are now, on independent nodes."""
+        return self.evaluator(self.params, first_size([self.progress.nq], self.config.domain.eval_nq))
+
+    # --- steps ---
+
+    def _first_order(self, optimiser: FirstOrder) -> dict[str, Any]:
+        if self.random:
+            self._nodes = None
+        value = self._differentiated()
+        while self._loss is None:  # where it stands the nodes are not believed
+            if not self._refine("refused"):
+                break
+            value = self._differentiated()
+        lr = optimiser.lr
+        if self._loss is None:
+            return {"grad_norm": 0.0, "lr": lr, "lr_reduced": False}
+        norm, lowered = optimiser.step(float(value))
+        if lowered:
+            drop = {"step": self.progress.step + 1, "lr_prev": lr, "lr_new": optimiser.lr}
+            self.progress.drops.append(drop | {"lr_monitor": optimiser.monitor})
+        numbers = {"grad_norm": norm, "lr": lr, "lr_reduced": lowered, "lr_monitor": optimiser.monitor}
+        return self._numbers(self._loss) | numbers
+
+    def _quasi_newton(self, optimiser: QuasiNewton) -> dict[str, Any]:
+        norm, moved = optimiser.step(self._differentiated)
+        if not moved:  # along the gradient itself that means that nothing is left to gain
+            self._stuck = optimiser.iterations <= 1
+            optimiser.restart()
+        loss = self._loss
+        return (self._numbers(loss) if loss else {}) | {"grad_norm": norm, "lr": 1.0, "lr_reduced": False}
+
+    def _differentiated(self) -> Tensor:
+        """The loss where the parameters are, and its gradients; a high one without any where it is refused."""
+        for p in self.params.values():
+            p.grad = None
+        self.progress.tried += 1
+        try:
+            with torch.enable_grad():
+                loss = self._objective()(self.params, self.nodes)
+                if not self.random and not is_sound(loss, FAULT):
+                    raise torch.linalg.LinAlgError
+                loss.total.backward()
+        except torch.linalg.LinAlgError:  # not finite, dependent, or not believed
+            self.progress.refused += 1
+            self._loss = None
+            for p in self.params.values():
+                p.grad = torch.zeros_like(p)
+            return torch.tensor(_CEILING, dtype=torch.float64)
+        self._loss = loss
+        return loss.total.detach()
+
+    def _numbers(self, loss: Loss) -> dict[str, Any]:
+        low, high = loss.head.overlap
+        return {
+            "loss_total": float(loss.total.detach()),
+            "loss_eigsum": loss.eigsum,
+            "loss_S_condition": loss.condition,
+            "loss_boundary": loss.boundary,
+            "loss_residual": loss.residual,
+            "eigvals": loss.head.energies[: self.config.solver.K].tolist(),
+            "s_min_eig": low,
+            "s_max_eig": high,
+            "s_cond_est": high / max(low, 1e-12),
+            "quadrature_fault": loss.fault,
+            "sampling_mode": assembly.sampling_mode(self.config),
+            "num_points": len(self.nodes.rule.points),
+        }
+
+    # --- nodes ---
+
+    @property
+    def nodes(self) -> Nodes:
+        """The present training nodes; random ones are drawn when they are first asked for in a step."""
+        if self._nodes is None:
+            nq = self.progress.nq
+            self._nodes = assembly.training_nodes(self.config, self.ansatz, self.extent, nq, self.generator)
+        return self._nodes
+
+    def _mismatch(self, found: Evaluation) -> float:
+        """How far the energies on the training nodes are from those on independent ones, relatively."""
+        with torch.no_grad():
+            try:
+                here = self._objective()(self.params, self.nodes).eigsum
+            except torch.linalg.LinAlgError:
+                return math.inf
+        return abs(here - found.eigsum) / max(1.0, abs(found.eigsum))
+
+    def _refine(self, why: str) -> bool:
+        """More nodes; ends the phase and returns False when there are as many as may be."""
+        state, guard = self.progress, self.config.training.guard
+        if self._next_size(why):
+            return True
+        nq = min(guard.limit, math.ceil(state.nq * guard.growth))
+        if nq <= state.nq:
+            state.note = f"training nodes at fault with nq = {state.nq}, the limit of training.guard ({why})"
+            self._end_phase()
+            return False
+        self._change_nodes(nq, why)
+        return True
+
+    def _next_size(self, why: str) -> bool:
+        """The next size of the coarse-to-fine start, if there is one."""
+        if not self.progress.planned:
+            return False
+        self._change_nodes(self.progress.planned.pop(0), why)
+        return True
+
+    def _change_nodes(self, nq: int, why: str) -> None:
+        state = self.progress
+        state.refinements.append({"step": state.step, "nq_prev": state.nq, "nq_new": nq, "why": why})
+        state.nq, state.stale, self._nodes = nq, 0, None
+        if isinstance(self.optimiser, QuasiNewton):
+            self.optimiser.restart()
+
+    # --- phases ---
+
+    def _begin_phase(self) -> FirstOrder | QuasiNewton:
+        phase = self.phase
+        if phase is None or phase.name in ("adam", "adamw"):
+            return FirstOrder(self.params, self.config.training)
+        return QuasiNewton(self.params, self.config.training.lbfgs_refine)
+
+    def _end_phase(self) -> None:
+        state = self.progress
+        state.phase, state.phase_step, state.stale = state.phase + 1, 0, 0
+        if self.best is not None:
+            self._load(self.best.params)
+        self._nodes = None if self.random else self._nodes
+        self.optimiser = self._begin_phase()
+
+    def _objective(self) -> Callable[[Params, Nodes], Loss]:
+        if self.phase is None or self.phase.name != "polish":
+            return self.objective
+        weights = self.config.training.loss_weights
+        return PolishObjective(
+            ansatz=self.ansatz,
+            count=self.objective.count,
+            limits=self.objective.limits,
+            eigsum=weights.eigsum,
+            residual=weights.pde_polish,
+        )
+
+    # --- what is best ---
+
+    def score(self, found: Evaluation) -> float:
+        """What the best have least of: the energies, and while polishing the residuals."""
+        weights = self.config.training.loss_weights
+        return weights.eigsum * found.eigsum + weights.pde_polish * (found.residual or 0.0)
+
+    def _remember(self, found: Evaluation, *, step: int | None = None) -> None:
+        copies = {name: p.detach().clone() for name, p in self.params.items()}
+        self.best = Best(params=copies, evaluation=found, step=self.progress.step if step is None else step)
+
+    def _return_to_best(self, found: Evaluation) -> None:
+        """Leave a place where the nodes were exploited."""
+        if self.best is not None and (not found.sound or self.score(found) > self.score(self.best.evaluation)):
+            self._load(self.best.params)
+
+    def _load(self, params: Mapping[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, value in params.items():
+                if name in self.params:
+                    self.params[name].copy_(value)
+
+    def _improved(self, score: float) -> bool:
+        """Whether it is worth going on."""
+        state, stop = self.progress, self.config.training.early_stop
+        before = state.score
+        gain = math.inf if before is None else (before - score) / max(1.0, abs(score))
+        state.stale = 0 if gain > stop.tolerance else state.stale + 1
+        return stop.tolerance == 0 or state.stale < stop.patience

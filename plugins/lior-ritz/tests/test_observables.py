@@ -1,0 +1,338 @@
+"""Observables against the closed forms of the anisotropic harmonic oscillator."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.polynomial.hermite import hermval
+
+from lior.errors import UsageError
+from lior_ritz.observables import (
+    States,
+    centre_and_spread,
+    density_features,
+    dipoles,
+    energy_parts,
+    fix_signs,
+    left_share,
+    left_weight,
+    nodal_domains,
+    oscillator_strengths,
+    parity,
+    participation,
+    peaks,
+    sign_changes,
+    splittings,
+    virial_residual,
+)
+from lior_ritz.quadrature import grid_rule
+from lior_ritz.units import Units
+
+UNITS = Units()
+A, B = 1.3, 2.1  # V = A² x² + B² y²; levels A (2 i + 1) + B (2 j + 1)
+LEVELS = sorted((A * (2 * i + 1) + B * (2 * j + 1), i, j) for i in range(4) for j in range(4))[:6]
+NUMBERS = [(i, j) for _, i, j in LEVELS]
+
+
+def wave(n, a, x):
+    """The n-th eigenfunction of ``-d² + a² x²``."""
+    norm = math.sqrt(math.sqrt(a / math.pi) / (2**n * math.factorial(n)))
+    return norm * hermval(math.sqrt(a) * x, [0] * n + [1]) * np.exp(-a * x * x / 2)
+
+
+def slope(n, a, x):
+    lower = math.sqrt(n / 2) * wave(n - 1, a, x) if n else 0
+    return math.sqrt(a) * (lower - math.sqrt((n + 1) / 2) * wave(n + 1, a, x))
+
+
+def tensor(values):
+    return torch.tensor(np.array(values))
+
+
+def oscillator(mode="gauss_legendre", nodes=60, shift=0.0):
+    """The lowest six states with all there is to know of them."""
+    rule = grid_rule(mode, (nodes, nodes), (6.0, 5.0))
+    x, y = rule.points.numpy().T
+    x = x - shift
+    return States(
+        energies=tensor([e for e, _, _ in LEVELS]),
+        psi=tensor([wave(i, A, x) * wave(j, B, y) for i, j in NUMBERS]),
+        weights=rule.weights,
+        points=rule.points,
+        gradients=tensor(
+            [
+                np.stack([slope(i, A, x) * wave(j, B, y), wave(i, A, x) * slope(j, B, y)], 1)
+                for i, j in NUMBERS
+            ]
+        ),
+        potential=tensor(A**2 * x**2 + B**2 * y**2),
+        forces=tensor(np.stack([2 * A**2 * x, 2 * B**2 * y], 1)),
+        mirrored={
+            0: tensor([wave(i, A, -x) * wave(j, B, y) for i, j in NUMBERS]),
+            1: tensor([wave(i, A, x) * wave(j, B, -y) for i, j in NUMBERS]),
+        },
+    )
+
+
+def on_grid(n=61, signs=1):
+    x, y = torch.linspace(-6, 6, n, dtype=torch.float64), torch.linspace(-5, 5, n + 4, dtype=torch.float64)
+    grid = tensor([wave(j, B, y.numpy())[:, None] * wave(i, A, x.numpy()) for i, j in NUMBERS])
+    return grid * signs, x, y
+
+
+@pytest.fixture(scope="module")
+def states():
+    return oscillator()
+
+
+def close(found, expected, tolerance=1e-10):
+    torch.testing.assert_close(found, torch.as_tensor(expected, dtype=found.dtype), rtol=0, atol=tolerance)
+
+
+class TestOscillator:
+    def test_dipoles(self, states):
+        found = dipoles(states.psi, states.weights, states.points)
+        expected = torch.zeros_like(found)
+        for p, (i, j) in enumerate(NUMBERS):
+            for q, (k, m) in enumerate(NUMBERS):
+                if j == m and abs(i - k) == 1:
+                    expected[0, p, q] = math.sqrt(max(i, k) / (2 * A))
+                if i == k and abs(j - m) == 1:
+                    expected[1, p, q] = math.sqrt(max(j, m) / (2 * B))
+        close(found, expected)
+
+    def test_oscillator_strengths_sum_to_one(self, states):
+        found = oscillator_strengths(states.energies, dipoles(states.psi, states.weights, states.points))
+        close(found, -found.transpose(1, 2))
+        close(found[:, 0].sum(1), [1.0, 1.0])
+        assert found[0, 0, NUMBERS.index((1, 0))].item() == pytest.approx(1)
+
+    def test_centre_and_spread(self, states):
+        centre, spread = centre_and_spread(states.psi, states.weights, states.points)
+        close(centre, torch.zeros(6, 2))
+        close(
+            spread,
+            [[math.sqrt((2 * i + 1) / (2 * A)), math.sqrt((2 * j + 1) / (2 * B))] for i, j in NUMBERS],
+        )
+        moved = oscillator(shift=0.7)
+        close(centre_and_spread(moved.psi, moved.weights, moved.points)[0][:, 0], [0.7] * 6, 1e-9)
+
+    def test_left_weight(self, states):
+        close(left_weight(states.psi, states.weights, states.points), [0.5] * 6)
+        grid = oscillator("fixed_grid", 161)  # has points on the line
+        close(left_weight(grid.psi, grid.weights, grid.points), [0.5] * 6)
+        close(left_weight(grid.psi, grid.weights, grid.points, axis=1, divide=-9.0), [0.0] * 6)
+        quarter = (1 + math.erf(0.45 * math.sqrt(A))) / 2  # 0.45 is a point as well
+        found = left_weight(grid.psi, grid.weights, grid.points, divide=0.45)[0]
+        assert found.item() == pytest.approx(quarter, abs=1e-3)
+
+    def test_participation(self, states):
+        ratio, area = participation(states.psi, states.weights)
+        assert ratio[0].item() == pytest.approx(math.sqrt(A * B) / (2 * math.pi))
+        one = NUMBERS.index((1, 0))  # a first excited state takes part in 4/3 of the length
+        assert (area[one] / area[0]).item() == pytest.approx(4 / 3)
+        close(participation(3 * states.psi, states.weights)[0], ratio)
+
+    def test_parity(self, states):
+        close(parity(states.psi, states.mirrored[0], states.weights), [(-1.0) ** i for i, _ in NUMBERS])
+        close(parity(states.psi, states.mirrored[1], states.weights), [(-1.0) ** j for _, j in NUMBERS])
+        localised = (states.psi[:1] + states.psi[1:2]) / math.sqrt(2)
+        mirrored = (states.mirrored[0][:1] + states.mirrored[0][1:2]) / math.sqrt(2)
+        close(parity(localised, mirrored, states.weights), [0.0])
+
+    def test_virial(self, states):
+        kinetic, rest = energy_parts(states.psi, states.gradients, states.potential, states.weights)
+        close(kinetic, states.energies / 2)
+        close(rest, states.energies / 2)
+        residual = virial_residual(states.psi, states.gradients, states.forces, states.weights, states.points)
+        close(residual, [0.0] * 6)
+        wrong = virial_residual(
+            states.psi, states.gradients, 1.1 * states.forces, states.weights, states.points
+        )
+        close(wrong, -0.1 * states.energies)
+
+    def test_splittings(self, states):
+        close(splittings(states.energies)[:1], [2 * A])
+
+    def test_everything_is_differentiable(self, states):
+        scale = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+        psi, points = states.psi * scale, states.points * scale
+        dipoles(psi, states.weights, points)[0, 0, 1].backward()
+        found = dipoles(states.psi, states.weights, states.points)[0, 0, 1]
+        close(scale.grad, 3 * found.item())
+
+
+class TestNodes:
+    def test_along_a_line(self):
+        x = np.linspace(-6, 6, 101)
+        values = tensor([wave(n, A, x) for n in range(6)])
+        assert sign_changes(values).tolist() == [0, 1, 2, 3, 4, 5]
+        noise = torch.randn(values.shape, generator=torch.Generator().manual_seed(0)).double() * 1e-5
+        assert sign_changes(values + noise).tolist() == [0, 1, 2, 3, 4, 5]
+
+    def test_domains(self):
+        expected = [(i + 1) * (j + 1) for i, j in NUMBERS]
+        for n in (40, 61):
+            assert nodal_domains(on_grid(n)[0]).tolist() == expected
+            assert nodal_domains(-on_grid(n)[0]).tolist() == expected
+
+
+class TestSigns:
+    @settings(max_examples=30, deadline=None)
+    @given(st.lists(st.sampled_from([-1.0, 1.0]), min_size=6, max_size=6), st.integers(0, 2**31))
+    def test_reproducible(self, flips, seed):
+        """Whatever the signs, the order of the points, and small errors."""
+        states = oscillator(nodes=24)
+        fixed = fix_signs(states.psi, states.points)
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(states.points), generator=generator)
+        noise = 1e-6 * torch.randn(states.psi.shape, generator=generator).double()
+        other = (states.psi + noise) * torch.tensor(flips).double()[:, None]
+        close(fix_signs(other[:, order], states.points[order]), fixed[:, order], 1e-4)
+        close(fix_signs(other), fix_signs(states.psi), 1e-4)
+
+    def test_idempotent_and_only_a_sign(self, states):
+        fixed = fix_signs(states.psi, states.points)
+        close(fix_signs(fixed, states.points), fixed, 0)
+        close(fixed.abs(), states.psi.abs(), 0)
+
+    def test_same_on_other_grids(self):
+        dipole = []
+        for nodes in (40, 57, 72):
+            states = oscillator(nodes=nodes)
+            psi = fix_signs(states.psi * torch.tensor([1, -1, -1, 1, -1, 1])[:, None], states.points)
+            dipole.append(dipoles(psi, states.weights, states.points))
+        close(dipole[0], dipole[1], 1e-8)
+        close(dipole[0], dipole[2], 1e-8)
+
+    def test_first_lobe_is_positive(self):
+        grid, x, _ = on_grid(signs=-1)
+        fixed = fix_signs(grid)
+        for state in fixed:
+            large = state.reshape(-1)
+            assert large[(large.abs() >= 0.5 * large.abs().max()).nonzero()[0]] > 0
+        assert fixed.shape == grid.shape
+        close(fix_signs(torch.zeros(1, len(x))), torch.zeros(1, len(x)))
+
+
+class TestPeaks:
+    @pytest.mark.parametrize("n", [60, 61])
+    def test_positions_and_heights(self, n):
+        grid, x, y = on_grid(n)
+        one = grid[NUMBERS.index((1, 0))].square().numpy()
+        found = peaks(one, (y.numpy(), x.numpy()))
+        assert len(found) == 2
+        exact = wave(1, A, 1 / math.sqrt(A)) ** 2 * wave(0, B, 0.0) ** 2
+        for (position, height), sign in zip(found, (-1, 1), strict=True):
+            np.testing.assert_allclose(position, [0, sign / math.sqrt(A)], atol=0.01)
+            assert height == pytest.approx(exact, rel=1e-2)
+
+    def test_refinement(self):
+        errors = []
+        for n in (41, 81):
+            grid, x, y = on_grid(n)
+            (position, _), _ = peaks(grid[NUMBERS.index((1, 0))].square().numpy(), (y.numpy(), x.numpy()))
+            errors.append(abs(position[1] + 1 / math.sqrt(A)))
+        assert errors[1] < errors[0] / 2
+
+    def test_equal_neighbours_are_one(self):
+        found = peaks(
+            np.array([[0.0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]]), (np.arange(3.0), np.arange(4.0))
+        )
+        assert found == [([1.0, 1.5], 1.125)]
+        found = peaks(np.array([0.0, 1, 1, 1, 0]), (np.arange(5.0),))
+        assert found == [([2.0], 1.0)]
+
+    def test_small_ones_are_left_out(self):
+        line = np.array([0.0, 1, 0, 0.04, 0, 0.3, 0])
+        assert [round(p[0]) for p, _ in peaks(line, (np.arange(7.0),))] == [1, 5]
+
+
+class TestReports:
+    def test_json_with_units(self, states):
+        report = json.loads(json.dumps(states.report(UNITS), allow_nan=False))
+        assert report["splitting_ueV"][0] == pytest.approx(2 * A * UNITS.E0_meV * 1e3)
+        assert report["dipole_nm"]["x"][0][1] == pytest.approx(UNITS.L0_nm * report["dipole_L0"]["x"][0][1])
+        assert report["participation_nm^2"][0] == pytest.approx(900 * 2 * math.pi / math.sqrt(A * B))
+        assert report["parity"]["y"][NUMBERS.index((0, 1))] == pytest.approx(-1)
+        assert report["kinetic_meV"][0] == pytest.approx(UNITS.E0_meV * (A + B) / 2)
+        assert report["orthonormality_max_error"] < 1e-12
+        assert max(map(abs, report["virial_residual_E0"])) < 1e-10
+        less = States(states.energies, states.psi, states.weights, states.points).report(UNITS)
+        assert set(report) - set(less) == {
+            "parity", "kinetic_E0", "kinetic_meV", "potential_E0", "potential_meV", "virial_residual_E0",
+        }  # fmt: skip
+
+    def test_do_not_depend_on_the_rule(self, states):
+        reports = [
+            each.report(UNITS) for each in (states, oscillator(nodes=81), oscillator("fixed_grid", 121))
+        ]
+        for key in reports[0]:
+            for other in reports[1:]:
+                if isinstance(reports[0][key], list):
+                    np.testing.assert_allclose(other[key], reports[0][key], rtol=1e-6, atol=1e-6, err_msg=key)
+
+    def test_unknown_numbers_are_none(self, states):
+        energies = states.energies.clone()
+        energies[-1] = math.nan
+        report = States(energies, states.psi, states.weights, states.points).report(UNITS)
+        assert report["E_E0"][-1] is None
+        json.dumps(report, allow_nan=False)
+
+    def test_one_dimension_and_one_state(self):
+        rule = grid_rule("gauss_legendre", (50,), (6.0,))
+        psi = tensor([wave(0, A, rule.points[:, 0].numpy())])
+        report = States(tensor([A]), psi, rule.weights, rule.points).report(UNITS)
+        assert report["splitting_E0"] == []
+        assert list(report["dipole_L0"]) == ["x"]
+        assert report["participation_L0^1"][0] == pytest.approx(math.sqrt(2 * math.pi / A))
+
+    def test_density_features(self):
+        grid, x, y = on_grid()
+        features = json.loads(json.dumps(density_features(grid, x, y, UNITS), allow_nan=False))
+        for (i, j), each in zip(NUMBERS, features, strict=True):
+            assert len(each["peaks"]) == each["nodal_domains"] == (i + 1) * (j + 1)
+            assert each["left_weight"] == pytest.approx(0.5)
+            assert each["centre_nm"] == pytest.approx([0, 0], abs=1e-9)
+        assert abs(features[1]["peaks"][0]["position_nm"][0]) == pytest.approx(30 / math.sqrt(A), abs=0.2)
+        right = (grid[:1] + grid[1:2]) / math.sqrt(2)
+        (one,) = density_features(right, x, y, UNITS)
+        assert one["centre_L0"][0] == pytest.approx(1 / math.sqrt(2 * A))
+        assert one["left_weight"] < 0.3
+
+    def test_density_features_of_any_norm_and_edge(self):
+        grid, x, y = on_grid()
+        scale = torch.arange(1.0, 7.0, dtype=torch.float64)[:, None, None]
+        for one, other in zip(
+            density_features(grid, x, y, UNITS), density_features(grid * scale, x, y, UNITS), strict=True
+        ):
+            heights = [each["peaks"][0]["density_L0^-2"] for each in (one, other)]
+            assert heights[0] == pytest.approx(heights[1])
+        (flat,) = density_features(torch.full_like(grid[:1], 0.3), x, y, UNITS)
+        assert flat["peaks"][0]["position_L0"] == pytest.approx([0, 0], abs=1e-9)
+        assert flat["peaks"][0]["density_L0^-2"] == pytest.approx(1 / (12 * 10))
+
+    def test_half_of_a_coarse_grid(self):
+        """As accurate as the spacing allows: the Gaussian has 3e-8 of itself beyond the finest wave."""
+        x = 0.4 * np.arange(-20, 21)
+        for divide in (-0.3, 0.0, 0.5):
+            found = 0.4 * (np.exp(-x * x) / math.sqrt(math.pi)) @ left_share(x, divide)
+            assert found == pytest.approx((1 + math.erf(divide)) / 2, abs=1e-9)
+
+    def test_refused(self, states):
+        psi, weights, points = states.psi, states.weights, states.points
+        with pytest.raises(UsageError, match="weights has shape"):
+            States(states.energies, psi, weights[1:], points)
+        with pytest.raises(UsageError, match=r"mirrored\[0\] has shape"):
+            States(states.energies, psi, weights, points, mirrored={0: psi[:2]})
+        with pytest.raises(UsageError, match="psi has shape"):
+            States(states.energies, psi[0], weights, points)
+        with pytest.raises(UsageError, match=r"psi is torch\.float32"):
+            States(states.energies, psi.float(), weights, points)
+        grid, x, y = on_grid()
+        with pytest.raises(UsageError, match="65 columns"):
+            density_features(grid, y, x, UNITS)

@@ -1,0 +1,403 @@
+"""The referee against tables, closed forms, itself by another method, and the laws of the eigenproblem."""
+
+import itertools
+import math
+import statistics
+
+import attrs
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lior.errors import UsageError
+from lior_ritz.potentials.biquadratic import Biquadratic
+from lior_ritz.potentials.expression import Expression
+from lior_ritz.potentials.gaussian import DoubleGaussian, Gaussian
+from lior_ritz.potentials.gridded import Gridded
+from lior_ritz.potentials.wells import Box, Harmonic, HarmonicBarrier
+from lior_ritz.problem import Problem
+from lior_ritz.reference import eigenfunctions, solve
+from lior_ritz.reference.differences import differences, on_grid
+from lior_ritz.reference.lowest import lowest, lowest_of_operator
+from lior_ritz.reference.modes import gauss_legendre
+from lior_ritz.reference.separable import lowest_sums
+from lior_ritz.reference.sines import ritz
+from lior_ritz.reference.tensors import Operator, blocks, matrix, potential_grid, transform
+
+FOUR = (4.0, 4.0)
+HBT = HarmonicBarrier(tilt_x=0.5, shear=0.2)
+
+
+def of(potential, half_widths=FOUR, boundary="dirichlet"):
+    return Problem(potential, half_widths, boundary=boundary)
+
+
+DEFAULT = "5.8355203600 6.2867440982 8.9626808319 11.3249420105 13.7489436893 14.2001674275"
+TABLE = {
+    "default": (of(Biquadratic()), DEFAULT),
+    "default narrow": (of(Biquadratic(), (4.0, 3.0)), DEFAULT),
+    "default natural": (
+        of(Biquadratic(), boundary="natural"),
+        "5.8355203594 6.2867440971 8.9626808274 11.3249419910 13.7489436887 14.2001674264",
+    ),
+    "detuned": (
+        of(Biquadratic(delta=0.5)),
+        "5.4013064326 6.6627907262 8.9105328406 11.3359335505 13.3147297619 14.3567946344",
+    ),
+    "raw": (
+        of(Biquadratic(param_mode="raw", c4=1.0, c2y=1.0)),
+        "3.5830268427 3.8656617344 5.5830550670 5.8656899587 7.3428422193 7.5834282209",
+    ),
+    "targets 6/5": (
+        of(Biquadratic(hbar_omega_x_meV=6.0)),
+        "8.4267244353 8.4744114039 15.4209488219 16.3401477647 16.3878347332 16.7931816060",
+    ),
+    "barrier 4.2": (
+        of(Biquadratic(param_mode="barrier", barrier_meV=4.2)),
+        "7.0283329667 7.2189177266 11.4049872939 13.5968354252 14.9417562961 15.1323410559",
+    ),
+    "gaussian": (
+        of(Gaussian()),
+        "-2.4862608105 -0.0581171189 -0.0581171189 0.6813529603 1.0679104560 1.2750197977",
+    ),
+    "gaussian natural": (
+        of(Gaussian(), boundary="natural"),
+        "-2.4865125010 -0.1582673105 -0.1582673105 0.0808519372 0.2912657676 0.4059740760",
+    ),
+    "gaussian off centre": (
+        of(Gaussian(amplitude=-4.0, x0=0.2, y0=-0.1, sigma_x=0.7, sigma_y=1.1)),
+        "-1.42344434 0.03339371 0.39818967 0.80366452",
+    ),
+    "G2": (
+        of(DoubleGaussian()),
+        "-7.9209706250 -7.3804884672 -4.6560976014 -3.7871150027 -3.1763537081 -2.8233664627",
+    ),
+    "HB": (of(HarmonicBarrier()), "9.96394670 12.02116957 13.48229403 16.19373503 16.47455972 17.75691501"),
+    "HBT": (of(HBT), "9.91042496 12.04886973 13.45115085 16.19464494 16.45829522 17.73200091"),
+}
+"""Independent values (Chebyshev collocation, sines of other sizes), right to a unit of their last digit."""
+
+
+def _row(name):
+    problem, text = TABLE[name]
+    digits = len(text.split()[0].partition(".")[2])
+    return problem, np.array(text.split(), dtype=float), 1.01 * 10.0**-digits
+
+
+@pytest.mark.parametrize("method", ["separable", "sine"])
+@pytest.mark.parametrize("name", TABLE)
+def test_table(name, method):
+    problem, expected, digit = _row(name)
+    if method == "separable" and problem.parts is None:
+        with pytest.raises(UsageError, match="not known to be a sum"):
+            solve(problem, 2, method)
+        return
+    reference = solve(problem, len(expected), method)
+    assert reference.converged
+    assert (np.abs(reference.energies.numpy() - expected) <= digit + reference.errors.numpy()).all()
+    assert (reference.errors <= 1e-9 * reference.energies.abs().clamp(min=0.31)).all()
+
+
+@pytest.mark.parametrize("name", ["default", "gaussian", "G2", "HBT"])
+def test_differences_agree(name):
+    """A method that shares nothing; its bars hold, and are honest where the edge spoils its order."""
+    problem, expected, digit = _row(name)
+    reference = solve(problem, 4, "differences", 1e-7)
+    off = np.abs(reference.energies.numpy() - expected[:4])
+    assert (off <= reference.errors.numpy() + digit).all()
+    assert off.max() <= 2e-8
+    assert reference.converged
+
+
+def test_low_orders_of_differences_agree_after_extrapolation():
+    problem, expected, _ = _row("HB")
+    for order, points, within in ((2, (47, 63), 2e-3), (4, (47, 63), 2e-5)):
+        plain = on_grid(problem, 3, points[1], order)
+        limit, errors, _ = differences(problem, 3, order, points)
+        assert np.abs(limit - expected[:3]).max() <= within
+        assert (np.abs(limit - expected[:3]) <= errors).all()
+        assert np.abs(limit - expected[:3]).max() < 0.2 * np.abs(plain - expected[:3]).max()
+
+
+BARRIERS = {
+    0.5: 447.694643, 1.0: 403.090938, 2.0: 285.433769, 3.0: 193.200589,
+    4.0: 130.196734, 6.0: 61.026777, 8.0: 30.256069, 12.0: 8.605268,
+}  # fmt: skip
+
+
+def test_splittings_of_the_barrier_family():
+    """In µeV, each as one device of a sweep."""
+    problem = of(Biquadratic(param_mode="barrier", barrier_meV=1.0))
+    for barrier, expected in BARRIERS.items():
+        energies = solve(problem, 2, device={"barrier_meV": torch.tensor([[barrier]])}).energies
+        assert float(energies.diff()) * problem.units.E0_meV * 1e3 == pytest.approx(expected, abs=2e-6)
+
+
+def test_closed_forms():
+    unit = Problem(Box(), FOUR).units.E0_meV
+    harmonic = Harmonic(hbar_omega_x_meV=3.0, hbar_omega_y_meV=5.0)
+    cases = [
+        (of(Harmonic(beta_x=1.0, beta_y=1.0), (8.0, 8.0)), [2, 4, 4, 6, 6, 6]),
+        (of(harmonic, (6.0, 5.0)), np.array([4, 7, 9, 10, 12, 13]) / unit),
+        (of(Box()), (math.pi / 8) ** 2 * np.array([2, 5, 5, 8, 10, 10])),
+        (of(Box(), (4.0, 3.0)), _box((4.0, 3.0), 1, 6)),
+        (of(Box(offset=-2.0), (4.0, 3.0), "natural"), _box((4.0, 3.0), 0, 6) - 2),
+        (of(Box(), (1.0, 1.3, 0.7), "natural"), _box((1.0, 1.3, 0.7), 0, 8)),
+        (of(Harmonic(beta_x=2.0), (6.0,)), math.sqrt(2) * np.array([1, 3, 5, 7])),
+        (of(Expression(expression="x**2 + y**2 + x*y"), (8.0, 8.0)), _coupled(4)),
+    ]
+    for problem, expected in cases:
+        for method in ("auto", "sine"):
+            reference = solve(problem, len(expected), method)
+            off = np.abs(reference.energies.numpy() - expected)
+            assert (off <= reference.errors.numpy() + 2e-13).all()
+            assert off.max() <= 1e-9 * max(1, abs(expected[-1]))
+    assert solve(cases[2][0], 1, "differences").energies[0] == pytest.approx(cases[2][1][0], rel=1e-10)
+
+
+def _box(half_widths, first, k):
+    grids = np.meshgrid(*[((first + np.arange(9)) * math.pi / (2 * x)) ** 2 for x in half_widths])
+    return np.sort(sum(grids).ravel())[:k]
+
+
+def _coupled(k):
+    """``x² + y² + x y`` is harmonic along the diagonals, with coefficients 3/2 and 1/2."""
+    roots = math.sqrt(1.5), math.sqrt(0.5)
+    return np.sort([a * roots[0] + b * roots[1] for a in (1, 3, 5, 7) for b in (1, 3, 5, 7, 9, 11)])[:k]
+
+
+def test_three_and_four_dimensions():
+    three = of(Harmonic(beta_x=1.0, beta_y=1.5, beta_z=2.0), (5.0, 5.0, 5.0))
+    four = of(Harmonic(beta_x=1.0, beta_y=1.0, beta_z=1.0, beta_w=1.0), (4.0, 4.0, 4.0, 4.0))
+    for problem, tolerance in ((three, 1e-7), (four, 1e-3)):
+        exact, found = (solve(problem, 4, method, tolerance) for method in ("separable", "sine"))
+        assert found.converged
+        assert (found.energies - exact.energies >= -1e-10).all()
+        assert (found.energies - exact.energies <= found.errors).all()
+    tilted = Expression(expression="x**2 + 1.5*y**2 + 2*z**2 + x*y/2 + y*z/4 + exp(-x**2 - z)/2")
+    coarse, fine = (solve(of(tilted, (4.0, 4.0, 4.0)), 3, tolerance=t) for t in (1e-3, 1e-5))
+    assert fine.converged
+    assert (coarse.energies >= fine.energies).all()
+    assert (coarse.energies - fine.energies <= coarse.errors).all()
+
+
+def test_operator_and_iterations_equal_the_matrix():
+    """With and without mirrors: ``H v`` through the grid, inverse iteration and Davidson against LAPACK."""
+    for potential, boundary in ((HBT, "dirichlet"), (HarmonicBarrier(), "natural")):
+        problem, counts = of(potential, (3.0, 2.5), boundary), (34, 30)
+        grid = potential_grid(problem, counts)
+        spectrum = transform(problem, grid, counts)
+        for modes in blocks(problem, counts):
+            full = matrix(problem, spectrum, modes)
+            operator = Operator(problem, grid, modes)
+            vectors = np.random.default_rng(0).standard_normal((len(modes), 3))
+            assert np.abs(operator(vectors) - full @ vectors).max() <= 1e-9
+            exact = np.linalg.eigvalsh(full)[:5]
+            diagonal = operator.kinetic + spectrum.flat[0]
+            for values, states in (
+                lowest(full, 5),
+                lowest_of_operator(operator, diagonal, full[:100, :100], 5, 1e-11),
+            ):
+                assert np.abs(values - exact).max() <= 1e-9
+                assert np.abs(full @ states - states * values).max() <= 1e-4
+                assert np.abs(states.T @ states - np.eye(5)).max() <= 1e-10
+
+
+@given(lists=st.lists(st.lists(st.integers(0, 20), min_size=1, max_size=5), min_size=1, max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_lowest_sums_are_those_of_all_combinations(lists):
+    k = 4
+    levels = [np.sort(np.array(numbers, dtype=float)) for numbers in lists]
+    every = np.sort(sum(np.meshgrid(*levels)).ravel())
+    energies, numbers = lowest_sums(levels, k)
+    assert np.array_equal(energies, every[: len(energies)])
+    assert len(energies) == min(k, len(every))
+    assert np.array_equal(sum(axis[numbers[:, i]] for i, axis in enumerate(levels)), energies)
+
+
+# Laws. The potentials are smooth and the tolerances loose, so that an example takes milliseconds.
+K = 4
+small = st.floats(-0.5, 0.5, allow_nan=False).map(lambda x: round(x, 3))
+shapes = st.builds(
+    lambda a, b, c, d: {"a": 1 + abs(a), "b": 1 + abs(b), "c": c, "d": d}, small, small, small, small
+)
+TEXT = "a*x**2 + b*y**2 + c*x*y + d*x + exp(-x**2 - (y - 0.3)**2)"
+
+
+def levels(text, parameters, half_widths=(4.0, 4.0), tolerance=1e-8, k=K):
+    used = {name: value for name, value in parameters.items() if name in text}
+    problem = of(Expression(expression=text, parameters=used), half_widths)
+    reference = solve(problem, k, "sine", tolerance)
+    assert reference.converged
+    return reference.energies.numpy(), reference.errors.numpy()
+
+
+def laws(function):
+    return settings(max_examples=6, deadline=None)(given(shape=shapes, step=st.floats(0.5, 2))(function))
+
+
+@laws
+def test_translation(shape, step):
+    """V moved by ``step``, in a box so large that its walls do not matter."""
+    here, errors = levels(TEXT, shape, (7.0, 5.5))
+    moved = TEXT.replace("x", "(x - t)").replace("e(x - t)p", "exp")
+    there, others = levels(moved, shape | {"t": step / 2}, (7.0, 5.5))
+    assert (np.abs(here - there) <= errors + others + 1e-8).all()
+
+
+@laws
+def test_scaling(shape, step):
+    """``V -> l² V(l r)`` in a box ``1/l`` as wide: ``E -> l² E``."""
+    here, errors = levels(TEXT, shape)
+    scaled = TEXT.replace("x", "(t*x)").replace("e(t*x)p", "exp").replace("y", "(t*y)")
+    there, others = levels(f"t**2*({scaled})", shape | {"t": step}, (4 / step, 4 / step))
+    assert (np.abs(there - step**2 * here) <= step**2 * errors + others + 1e-10).all()
+
+
+@laws
+def test_mirror_image_has_the_same_spectrum(shape, step):
+    here, errors = levels(TEXT, shape)
+    there, others = levels(TEXT, shape | {"c": -shape["c"], "d": -shape["d"]})
+    assert (np.abs(here - there) <= errors + others).all()
+    ends = [solve(of(Biquadratic(delta=sign * step / 4)), K).energies for sign in (1, -1)]
+    torch.testing.assert_close(*ends, rtol=1e-10, atol=0)
+
+
+@laws
+def test_monotony(shape, step):
+    """``V <= V'`` everywhere puts every level at or below its counterpart."""
+    here, errors = levels(TEXT, shape)
+    above, others = levels(f"{TEXT} + t*exp(-(x - d)**2)", shape | {"t": step})
+    assert (here <= above + errors + others).all()
+    shifted, _ = levels(f"{TEXT} + t", shape | {"t": step})
+    assert np.abs(shifted - here - step).max() <= 1e-8
+
+
+@laws
+def test_enlarging_the_basis_lowers_every_level(shape, step):
+    problem = of(Expression(expression=TEXT, parameters=shape))
+    runs = [ritz(problem, counts, K) for counts in ((10, 10), (14, 10), (14, 16), (24, 26))]
+    for before, after in itertools.pairwise(runs):
+        assert (after.energies <= before.energies + before.rounding).all()
+    wide = ritz(of(problem.potential, (5.0, 4.5)), (32, 30), K)
+    assert (wide.energies <= runs[-1].energies + 1e-6).all()
+
+
+def rule(half_widths, count=60):
+    t, w = gauss_legendre(count)
+    axes = [x * t for x in half_widths]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(half_widths))
+    weights = np.prod(np.meshgrid(*[x * w for x in half_widths], indexing="ij"), axis=0).ravel()
+    return torch.from_numpy(points), torch.from_numpy(weights)
+
+
+@laws
+def test_virial(shape, step):
+    """``2 ⟨-∇²⟩ = ⟨r·∇V⟩`` for bound states, and the functions are orthonormal."""
+    problem = of(Expression(expression=TEXT, parameters=shape), (6.5, 6.0))
+    reference = solve(problem, K)
+    points, weights = rule(problem.half_widths)
+    states = reference.functions(points)
+    torch.testing.assert_close(
+        (states * weights) @ states.T, torch.eye(K, dtype=torch.float64), rtol=0, atol=1e-9
+    )
+    leaf = points.clone().requires_grad_()
+    values = problem.energy(leaf)
+    slopes = (torch.autograd.grad(values.sum(), leaf)[0] * points).sum(1)
+    density = states.square() * weights
+    kinetic = reference.energies - density @ values.detach()
+    torch.testing.assert_close(2 * kinetic, density @ slopes, rtol=1e-6, atol=1e-6)
+
+
+def test_parity_signs_and_methods_of_functions():
+    problem = of(Biquadratic())
+    points, weights = rule(problem.half_widths)
+    states = eigenfunctions(problem, points, 6)
+    image = eigenfunctions(problem, points * torch.tensor([-1.0, 1.0]), 6)
+    for number, sign in enumerate((1, -1, 1, -1, 1, -1)):
+        torch.testing.assert_close(image[number], sign * states[number], rtol=0, atol=1e-9)
+    torch.testing.assert_close(solve(problem, 6, "sine").functions(points), states, rtol=0, atol=1e-6)
+    assert (states @ (weights * torch.exp(points.sum(1) / 4)) > 0).all()
+    natural = solve(of(Gaussian(), boundary="natural"), 3)
+    values = natural.functions(points)
+    assert (values @ (weights * torch.exp(points.sum(1) / 4)) > 0).all()
+    assert natural.functions(points[:0]).shape == (3, 0)
+    with pytest.raises(UsageError, match="gives no functions"):
+        solve(problem, 2, "differences").functions(points)
+
+
+def test_hellmann_feynman():
+    """``dE/dp = ⟨∂V/∂p⟩`` against the table's slopes."""
+    base = of(Biquadratic())
+    c4, c2y = base.potential.coefficients(base.units, {})
+    problem = of(Biquadratic(param_mode="raw", c4=c4, c2y=c2y))
+    points, weights = rule(problem.half_widths)
+    density = eigenfunctions(problem, points, 4).square() * weights
+    for name, value, expected in (
+        ("c4", c4, [2.104664624, 1.557586169, 3.637138258, 3.878508335]),
+        ("a", 1.5, [2.766876661, 0.794873296, 2.436008591, -0.109066948]),
+    ):
+        leaf = torch.tensor(value, dtype=torch.float64, requires_grad=True)
+        slopes = [
+            torch.autograd.grad(share @ problem.energy(points, {name: leaf}), leaf)[0] for share in density
+        ]
+        np.testing.assert_allclose(torch.stack(slopes), expected, rtol=0, atol=3e-7)
+
+
+def test_gridded_potential_is_solved_like_its_formula(tmp_path):
+    x = np.linspace(-4, 4, 161)
+    plane = torch.from_numpy(np.stack(np.meshgrid(x, x, indexing="ij"), -1).reshape(-1, 2))
+    problem, expected, _ = _row("HB")
+    np.save(tmp_path / "v.npy", problem.energy(plane).reshape(161, 161).numpy())
+    gridded = Gridded(path=str(tmp_path / "v.npy"), extent=(-4.0, 4.0, -4.0, 4.0))
+    found = solve(of(gridded), 4, tolerance=1e-6)
+    np.testing.assert_allclose(found.energies, expected[:4], rtol=1e-6)
+
+
+@attrs.frozen(kw_only=True)
+class Liar(Gaussian):
+    """Says that it is symmetric and a sum whatever its options are."""
+
+    sum_too: bool = False
+
+    def mirrors(self, dim):
+        return frozenset({0, 1})
+
+    def parts(self, units, dim):
+        return (torch.zeros_like, torch.zeros_like) if self.sum_too else None
+
+
+def test_refusals():
+    problem = of(Gaussian())
+    for call, message in (
+        (lambda: solve(problem, 0), "k = 0"),
+        (lambda: solve(problem, 2, "magic"), "method = 'magic'"),
+        (lambda: solve(problem, 2, tolerance=0), "tolerance"),
+        (lambda: solve(problem, 2, device={"depth": 1.0}), "no option 'depth'"),
+        (lambda: solve(problem, 2, device={"sigma_x": -1.0}), "sigma_x"),
+        (lambda: solve(of(Gaussian(), boundary="natural"), 2, "differences"), "no natural boundary"),
+        (lambda: solve(of(Box(), (1.0,) * 3), 2, "differences"), "1 and 2 dimensions"),
+        (lambda: on_grid(problem, 2, 50, 6), "order = 6"),
+        (lambda: solve(of(Expression(expression="log(x**2 - 1) + y")), 2), "finite inside the box"),
+        (lambda: solve(of(Liar(x0=0.5)), 2), "symmetric in x, and is not"),
+        (lambda: solve(of(Liar(sum_too=True)), 2), "do not add up"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            call()
+
+
+def test_a_device_that_breaks_the_mirror_is_solved_without_it():
+    """The symmetries are those of the varied options, not of the options as they were."""
+    off = of(Gaussian(x0=0.4, tilt_y=0.3))
+    varied = solve(of(Gaussian()), 3, device={"x0": 0.4, "tilt_y": torch.tensor(0.3, dtype=torch.float64)})
+    torch.testing.assert_close(varied.energies, solve(off, 3).energies)
+
+
+@pytest.mark.parametrize(("name", "seconds"), [("default", 0.02), ("G2", 0.1), ("HB", 0.1), ("HBT", 0.2)])
+def test_processor_time(name, seconds):
+    """Several times what it takes on a machine that nobody else uses."""
+    problem, expected, _ = _row(name)
+    runs = [solve(problem, len(expected)).seconds for _ in range(5)]
+    assert statistics.median(runs) <= seconds
