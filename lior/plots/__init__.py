@@ -3,7 +3,8 @@
 A picture is made of panels (:mod:`lior.plots.panels`): titles, labels and
 numbers. :mod:`lior.plots.pictures` works them out from a run,
 :mod:`lior.plots.drawing` draws them with Matplotlib, and
-:mod:`lior.plots.sketch` with characters.
+:mod:`lior.plots.sketch` with characters. Other packages may make pictures
+of their own panels; ``panels``, ``drawing`` and ``sketch`` are what they use.
 """
 
 PICTURES = {

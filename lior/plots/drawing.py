@@ -5,8 +5,8 @@ Matplotlib is imported in here only when something is drawn; it comes with ``lio
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from io import BytesIO
 from itertools import cycle
@@ -16,21 +16,17 @@ from typing import Any
 
 from lior.durable import PARTIAL
 from lior.errors import MissingPackage, RunError
-from lior.plots.panels import Bars, Heat, Histogram, Lines, Panel, Picture, Points
+from lior.plots import curves, ladders, maps
+from lior.plots.colours import COLOURS, LEVELS, MARKERS
+from lior.plots.panels import Bars, Field, Heat, Histogram, Levels, Lines, Matrix, Panel, Picture, Points
 
-COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#000000")
-"""Told apart with any colour vision (M. Okabe and K. Ito, *Color Universal Design*, 2002)."""
-MARKERS = ("o", "^", "s", "D", "v", "P", "X")
-"""The same classes once more, for a print without colours."""
-
-_CURVES = (COLOURS[0], COLOURS[3], COLOURS[2], COLOURS[5])
 _PANEL_INCHES = (6.2, 3.6)
 _ROW_INCHES = 0.42
 """Height of a row of a heat map."""
-_NUMBERED = 24
-"""Most columns of a heat map with its numbers written into it."""
-_MARKED = 40
-"""Most points of a curve that are marked each."""
+_LETTER = 0.6
+"""Width of a letter in its height, of most texts."""
+_ROUNDS, _REST = (4, 20), 1e-3
+"""Fewest and most rounds of the layout, and the share of the figure by which nothing moves at its end."""
 _DPI = 110
 
 
@@ -92,84 +88,96 @@ def _image(figure: Any, form: str) -> bytes:
 
 def draw(picture: Picture) -> Any:
     """A figure with all panels of a picture."""
-    heats = [panel for panel in picture.panels if isinstance(panel, Heat)]
     count = len(picture.panels)
-    columns = 1 if heats or count == 1 else 2
-    rows = -(-count // columns)
-    width, height = _PANEL_INCHES
-    size, heights = (columns * width, rows * height), [1.0] * rows
-    if heats:
-        heights = [1.3 + _ROW_INCHES * len(panel.rows) for panel in heats]
-        size = (1.6 * width, sum(heights) + 0.4)
-    elif isinstance(picture.panels[0], Points):
-        size = (1.5 * width, 1.6 * height)
+    heats = any(isinstance(panel, Heat) for panel in picture.panels)
+    columns = min(picture.columns or (1 if heats else 2), count)
+    places = [divmod(i, columns) for i in range(count)]
+    sizes = [_size(panel) for panel in picture.panels]
+    heights = [
+        max(size[1] for size, place in zip(sizes, places, strict=True) if place[0] == row)
+        for row in range(-(-count // columns))
+    ]
+    widths = [
+        max(size[0] for size, place in zip(sizes, places, strict=True) if place[1] == column)
+        for column in range(columns)
+    ]
+    size = (sum(widths), sum(heights) + 0.4 * heats)
     figure = import_module("matplotlib.figure").Figure(figsize=size, dpi=_DPI, layout="constrained")
     import_module("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
-    figure.suptitle(picture.title, fontsize=12)
-    grid = figure.add_gridspec(rows, columns, height_ratios=heights)
-    for i, panel in enumerate(picture.panels):
-        row, column = divmod(i, columns)
+    figure.suptitle(_broken(picture.title, size[0], 12), fontsize=12)
+    grid = figure.add_gridspec(len(heights), columns, height_ratios=heights, width_ratios=widths)
+    beside = []
+    for i, (panel, (row, column)) in enumerate(zip(picture.panels, places, strict=True)):
         axis = figure.add_subplot(grid[row, column:] if i + 1 == count else grid[row, column])
-        axis.set_title(panel.title, fontsize=10)
+        axis.set_title(_broken(panel.title, sizes[i][0], 10), fontsize=10)
         axis.set_xlabel(panel.x_label)
-        _draw(axis, panel)
+        beside.append(_draw(axis, panel))
+    equal = any(isinstance(panel, Field | Matrix) for panel in picture.panels)
+    settling = [settle for settle in beside if settle]
+    if equal or settling:
+        _settle(figure, *(_ROUNDS if equal else (1, 1)))
+    for settle in settling:
+        settle()
     return figure
 
 
-def _draw(axis: Any, panel: Panel) -> None:
+def _settle(figure: Any, fewest: int, most: int) -> None:
+    """Have the axes where they stay, after so many rounds of the layout.
+
+    Axes of an equal aspect shrink in the place that the layout gives them, and it takes their labels for
+    smaller by that, so that with such it needs several rounds to come to rest; it may pause at the second.
+    """
+    for done in range(1, most + 1):
+        before = [axis.get_position().bounds for axis in figure.axes]
+        figure.get_layout_engine().execute(figure)
+        after = [axis.get_position().bounds for axis in figure.axes]
+        moved = (abs(a - b) for pair in zip(before, after, strict=True) for a, b in zip(*pair, strict=True))
+        if done >= fewest and max(moved) < _REST:
+            return
+
+
+def _broken(title: str, inches: float, points: int) -> str:
+    """A title in as many lines as it needs."""
+    return textwrap.fill(title, max(int(72 * inches / (_LETTER * points)), 20))
+
+
+def _size(panel: Panel) -> tuple[float, float]:
+    """Width and height in inches that a panel needs, with all that stands around its axes."""
+    width, height = _PANEL_INCHES
+    match panel:
+        case Heat():
+            return 1.6 * width, 1.3 + _ROW_INCHES * len(panel.rows)
+        case Points():
+            return 1.5 * width, 1.6 * height
+        case Field() | Matrix():
+            return maps.size(panel)
+        case Levels():
+            return ladders.size(panel)
+        case Lines() if curves.beside(panel):
+            return width, max(height, ladders.height(len(panel.levels)))
+    return width, height
+
+
+def _draw(axis: Any, panel: Panel) -> Callable[[], None] | None:
+    """Draw a panel; what is left to do when the layout is settled."""
     match panel:
         case Lines():
-            _lines(axis, panel)
+            return curves.lines(axis, panel)
         case Bars():
             _bars(axis, panel)
         case Histogram():
             _histogram(axis, panel)
         case Heat():
-            _heat(axis, panel)
+            maps.heat(axis, panel)
         case Points():
             _points(axis, panel)
-
-
-def _lines(axis: Any, panel: Lines) -> None:
-    for curve, colour in zip(panel.curves, cycle(_CURVES), strict=False):
-        style = "." if panel.dots else ".-" if len(curve.x) <= _MARKED else "-"
-        axis.plot(curve.x, curve.y, style, color=colour, label=curve.name)
-        if curve.error:
-            low = [y - e for y, e in zip(curve.y, curve.error, strict=True)]
-            high = [y + e for y, e in zip(curve.y, curve.error, strict=True)]
-            axis.fill_between(
-                curve.x, low, high, color=colour, alpha=0.25, linewidth=0, label="± 1 standard error"
-            )
-    for (name, value), colour in zip(panel.levels.items(), cycle(COLOURS[4:]), strict=False):
-        axis.axhline(value, color=colour, linestyle="--", linewidth=1, label=f"{name}: {value:.3f}")
-    if panel.log_x:
-        _logarithmic(axis, "x")
-    else:
-        axis.xaxis.set_major_formatter(_thousands())
-        axis.locator_params(axis="x", nbins=6)
-    if panel.log_y:
-        _logarithmic(axis, "y")
-    else:
-        axis.ticklabel_format(axis="y", useOffset=False)
-    axis.set_ylabel(panel.y_label)
-    axis.grid(True, alpha=0.3)
-    if len(panel.curves) > 1 or panel.levels or panel.curves[0].error:
-        axis.legend(fontsize=8, framealpha=0.9)
-
-
-def _logarithmic(axis: Any, direction: str) -> None:
-    """Have a logarithmic axis with plain numbers; Matplotlib's are formulas."""
-    ticks = import_module("matplotlib.ticker")
-    axis.set(**{f"{direction}scale": "log"})
-    scale = axis.xaxis if direction == "x" else axis.yaxis
-    low, high = scale.get_data_interval()
-    scale.set_major_locator(ticks.LogLocator(subs=(1.0, 2.0, 5.0) if high < 500 * low else (1.0,)))
-    scale.set_major_formatter(_thousands())
-    scale.set_minor_formatter(ticks.NullFormatter())
-
-
-def _thousands() -> Any:
-    return import_module("matplotlib.ticker").FuncFormatter(lambda value, _: f"{value:,.6g}")
+        case Field():
+            maps.field(axis, panel)
+        case Matrix():
+            maps.matrix(axis, panel)
+        case Levels():
+            return ladders.levels(axis, panel)
+    return None
 
 
 def _bars(axis: Any, panel: Bars) -> None:
@@ -186,32 +194,13 @@ def _bars(axis: Any, panel: Bars) -> None:
 def _histogram(axis: Any, panel: Histogram) -> None:
     axis.stairs(panel.counts, panel.edges, fill=True, color=COLOURS[0])
     axis.set_ylabel(panel.y_label)
-    looks = zip(cycle(COLOURS[4:]), cycle((":", "-", "--")), strict=False)
+    looks = zip(cycle(LEVELS), cycle((":", "-", "--")), strict=False)
     for (name, value), (colour, style) in zip(panel.levels.items(), looks, strict=False):
         axis.axvline(value, color=colour, linestyle=style, linewidth=1.3, label=f"{name}: {value:.3g}")
     if panel.log_x:
-        _logarithmic(axis, "x")
-    axis.yaxis.set_major_formatter(_thousands())
+        curves.logarithmic(axis, "x")
+    axis.yaxis.set_major_formatter(curves.thousands())
     axis.legend(fontsize=8, framealpha=0.9)
-
-
-def _heat(axis: Any, panel: Heat) -> None:
-    most = max(abs(value) for row in panel.values for value in row) or 1.0
-    image = axis.imshow(
-        panel.values, aspect="auto", cmap="PuOr", vmin=-most, vmax=most, interpolation="nearest"
-    )
-    axis.set_yticks(range(len(panel.rows)), panel.rows)
-    axis.locator_params(axis="x", integer=True)
-    axis.figure.colorbar(image, ax=axis, label=panel.unit, pad=0.01)
-    if len(panel.values[0]) > _NUMBERED:
-        return
-    axis.set_xticks(range(len(panel.values[0])))
-    decimals = min(max(2 - math.floor(math.log10(most)), 0), 6)  # three digits of the greatest
-    for i, row in enumerate(panel.values):
-        for j, value in enumerate(row):
-            text = f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0, lest -0.00 stands there
-            colour = "white" if abs(value) > 0.6 * most else "black"
-            axis.text(j, i, text, ha="center", va="center", fontsize=7, color=colour)
 
 
 def _points(axis: Any, panel: Points) -> None:

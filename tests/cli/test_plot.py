@@ -16,6 +16,7 @@ from lior.inspection import metric_of
 from lior.plots import PICTURES
 from lior.plots.panels import Bars, Curve, Heat, Histogram, Lines, Picture, Points
 from lior.plots.sketch import carries_blocks, sketch
+from tests.drawn import check_readable
 
 FOUND = [name for name in PICTURES if name != "angles"]
 """What the finished run has numbers for: its frame does not rotate."""
@@ -275,39 +276,12 @@ def test_whether_a_stream_carries_blocks(encoding, can):
     assert carries_blocks(encoding) == can
 
 
-def _texts(figure) -> list:
-    """What can be read in a figure; Matplotlib also has labels of ticks that are out of sight."""
-    from matplotlib.text import Text
-
-    unseen = set()
-    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
-        low, high = sorted(axis.get_view_interval())
-        ticks = (*axis.get_major_ticks(), *axis.get_minor_ticks())
-        unseen |= {
-            t for tick in ticks if not low <= tick.get_loc() <= high for t in (tick.label1, tick.label2)
-        }
-    return [t for t in figure.findobj(Text) if t.get_visible() and t.get_text() and t not in unseen]
-
-
 def test_no_text_of_a_picture_covers_another(finished):
     pytest.importorskip("matplotlib")
-    from lior.bench.picture import Box
     from lior.plots.drawing import draw
     from lior.plots.pictures import open_source, picture
 
     source = open_source(finished, sample=500)
     drawn = [picture(name, source) for name in FOUND]
     for each in [*drawn, *(Picture(name="p", title="run: what", panels=[panel]) for panel in PANELS)]:
-        figure = draw(each)
-        figure.draw_without_rendering()
-        frame = figure.bbox
-        texts = _texts(figure)
-        assert len(texts) >= 4
-        boxes = []
-        for text in texts:
-            extent = text.get_window_extent()
-            assert frame.x0 <= extent.x0 <= extent.x1 <= frame.x1, text
-            assert frame.y0 <= extent.y0 <= extent.y1 <= frame.y1, text
-            boxes.append(Box(extent.x0, extent.y0, extent.x1, extent.y1))
-        for (i, a), (j, b) in itertools.combinations(enumerate(boxes), 2):
-            assert a.overlap(b) < 1, (each.title, texts[i], texts[j])
+        check_readable(draw(each))

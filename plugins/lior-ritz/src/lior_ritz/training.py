@@ -189,6 +189,12 @@ class Trainer:
         """The states as they are now, on independent nodes."""
         return self.evaluator(self.params, first_size([self.progress.nq], self.config.domain.eval_nq))
 
+    def conclude(self) -> Evaluation:
+        """The best states once more, on the finest nodes in use; training without steps has those it began with."""
+        if self.best is not None:
+            self._load(self.best.params)
+        return self.evaluate()
+
     # --- steps ---
 
     def _first_order(self, optimiser: FirstOrder) -> dict[str, Any]:
