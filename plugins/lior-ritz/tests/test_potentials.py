@@ -184,6 +184,7 @@ MIRRORS = [
     ("where(-1 < x < 1, 5, 0) + maximum(y, -y)", {}, {0, 1}, True),
     ("x**2 + 1e-12*x + where(y > 3.99, 1, 0)", {}, set(), True),
     ("exp(-1e6*(x-1)**2) + y**2", {}, {1}, True),
+    ("where(-x < x, 1, 0) + where(abs(x) > 1, y**2, y**2)", {}, {1}, False),
     ("(x-1)*(x+1)*y**2", {}, {0, 1}, False),
     ("sqrt(x**2+1) + sin(x)*tanh(x) + x/x**3 + x**-2", {}, {0, 1}, True),
     ("2*(x**2 + 3*y**2 - 1)/4 - (y-1)**3", {}, {0}, True),

@@ -25,7 +25,7 @@ class Reference:
     energies: Tensor
     """In ``E0``, ascending, float64 ``[k]``."""
     errors: Tensor
-    """How far each may be off, float64 ``[k]``: the change from a smaller calculation, and rounding."""
+    """How far each may be off, float64 ``[k]``, from the change of a smaller calculation, and rounding."""
     method: str
     """``separable``, ``sine`` or ``differences``."""
     sizes: tuple[int, ...]

@@ -1,0 +1,28 @@
+"""``lior ritz``: the commands, each imported when it runs."""
+
+from __future__ import annotations
+
+import click
+
+from lior_cli.lazy import LazyGroup
+
+COMMANDS = {
+    "run": ("lior_ritz.cli.run:run", "Solve a problem; without arguments the default double dot."),
+    "resume": ("lior_ritz.cli.run:resume", "Go on with a run that was stopped."),
+    "eval": ("lior_ritz.cli.evaluate:evaluate", "Evaluate a run anew, on nodes as fine as you like."),
+    "reference": ("lior_ritz.cli.reference:reference", "Solve a problem by classical methods."),
+    "compare": ("lior_ritz.cli.compare:compare", "Set runs and the referee side by side."),
+    "sweep": ("lior_ritz.cli.sweep:sweep", "Solve for a range of a device parameter."),
+    "family": ("lior_ritz.cli.family:family", "Train one network for a family of devices."),
+    "design": ("lior_ritz.cli.design:design", "Find the device that has a wanted splitting."),
+    "ci": ("lior_ritz.cli.ci:ci", "Put two electrons into a run's states: the exchange J."),
+    "plot": ("lior_ritz.cli.plot:plot", "Draw the pictures of a run."),
+    "init": ("lior_ritz.cli.config:init", "Write a configuration to begin with."),
+    "config": ("lior_ritz.cli.config:config", "Show, explain or check configurations."),
+}
+"""Name -> (``module:attribute``, help)."""
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+def ritz() -> None:
+    """Solve the quantum mechanics of an electron in a dot, with a network and a referee."""
