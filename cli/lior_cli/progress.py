@@ -38,7 +38,7 @@ class Progress:
         self._begin = self._printed = time.monotonic()
         self._first: tuple[int, float] | None = None
         """Step and time of the stage's first window: what came before may be another process's work."""
-        self._metrics: dict[str, float] = {}
+        self._metrics: dict[str, float | str] = {}
 
     def __enter__(self) -> Progress:
         if not self._quiet and sys.stderr.isatty():
@@ -72,7 +72,9 @@ class Progress:
             click.echo(f"{stage}: {message}", err=True)
 
     @hookimpl
-    def lior_train_window(self, stage: str, step: int, steps: int, metrics: Mapping[str, float]) -> None:
+    def lior_train_window(
+        self, stage: str, step: int, steps: int, metrics: Mapping[str, float | str]
+    ) -> None:
         """Show how far the stage is."""
         self._metrics.update(metrics)
         rate = self._rate(step)
@@ -124,7 +126,9 @@ _BITS = {
 """Number of a stage -> what it is divided by, and how it is shown."""
 
 
-def _number(name: str, value: float) -> str:
+def _number(name: str, value: float | str) -> str:
+    if isinstance(value, str):  # another system's, which knows its digits
+        return f"{name} {value}"
     divisor, form = _BITS.get(name, (1.0, f"{name} {{:.4g}}"))
     return form.format(value / divisor)
 

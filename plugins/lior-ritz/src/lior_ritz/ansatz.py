@@ -29,7 +29,8 @@ class Ansatz:
     problem: Problem
     shape: Shape
     scale: tuple[float, ...] | None = None
-    """What the coordinates are multiplied by on their way into the network; ``None`` leaves them in ``L0``."""
+    """What the coordinates are multiplied by on their way into the network; ``None`` leaves them in
+    ``L0``."""
     mirrored: tuple[int, ...] = ()
     """Axes along which functions are even or odd by construction, ascending."""
     alpha: tuple[float, ...] | None = None

@@ -57,8 +57,8 @@ def mirrored(config: RitzConfig, problem: Problem) -> tuple[int, ...]:
     if missing := [AXES[axis] for axis in axes if axis not in true]:
         has = f"it has {', '.join(AXES[axis] for axis in true)}" if true else "it has none"
         raise UsageError(
-            f"solver.parity = {wanted!r}: the potential is no mirror image of itself in {' and '.join(missing)}; "
-            f"{has}; take parity auto or none"
+            f"solver.parity = {wanted!r}: the potential is no mirror image of itself in "
+            f"{' and '.join(missing)}; {has}; take parity auto or none"
         )
     return axes
 
@@ -80,9 +80,7 @@ def ansatz(config: RitzConfig, problem: Problem, extent: Extent) -> Ansatz:
     axes = mirrored(config, problem)
     envelope = solver.envelope
     given = (envelope.alpha, envelope.beta, envelope.gamma, envelope.zeta)
-    rates = tuple(
-        found if rate is None else rate for rate, found in zip(given, extent.alpha, strict=False)
-    )
+    rates = tuple(found if rate is None else rate for rate, found in zip(given, extent.alpha, strict=False))
     heads = None
     if solver.head == "trained":
         heads = limits(config, axes) or (solver.M,)
@@ -117,8 +115,8 @@ def objective(config: RitzConfig, ansatz: Ansatz) -> Objective:
     if weights.boundary:
         if ansatz.problem.boundary == "dirichlet":
             raise UsageError(
-                "training.loss_weights.boundary has nothing to penalise with domain.boundary = \"dirichlet\": all "
-                "functions are 0 on the edge; set it to 0, or domain.boundary to natural"
+                'training.loss_weights.boundary has nothing to penalise with domain.boundary = "dirichlet": '
+                "all functions are 0 on the edge; set it to 0, or domain.boundary to natural"
             )
         edge = edge_rule(config, ansatz)
     return Objective(

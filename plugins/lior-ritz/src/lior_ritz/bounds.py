@@ -24,8 +24,8 @@ class Bounds:
     upper: Tensor
     """No less than the levels: the Ritz values (min-max principle) and the error of the quadrature."""
     lower: Tensor | None
-    """No more than the levels, if no level below :attr:`beyond` was missed; ``None`` where the functions do not
-    fulfil the boundary condition, so that residuals say nothing."""
+    """No more than the levels, if no level below :attr:`beyond` was missed; ``None`` where the functions do
+    not fulfil the boundary condition, so that residuals say nothing."""
     residuals: Tensor | None
     """``‖(H - E_k) ψ_k‖``."""
     beyond: float | None
@@ -35,7 +35,10 @@ class Bounds:
         """Ready for JSON, in ``E0`` and meV."""
         found: dict[str, Any] = {"upper": self.upper.tolist(), "upper_meV": (self.upper * E0_meV).tolist()}
         if self.lower is None or self.residuals is None:
-            return found | {"lower": None, "why_no_lower": "the functions do not fulfil the boundary condition"}
+            return found | {
+                "lower": None,
+                "why_no_lower": "the functions do not fulfil the boundary condition",
+            }
         return found | {
             "lower": self.lower.tolist(),
             "lower_meV": (self.lower * E0_meV).tolist(),
@@ -76,7 +79,9 @@ def bounds(ansatz: Ansatz, found: Evaluation, referee: Reference) -> Bounds:
     )
 
 
-def residual_gram(basis: Tensor, vectors: Tensor, energies: Tensor, found: Evaluation, pairs: Tensor) -> Tensor:
+def residual_gram(
+    basis: Tensor, vectors: Tensor, energies: Tensor, found: Evaluation, pairs: Tensor
+) -> Tensor:
     """``⟨r_k, r_l⟩`` of the residuals ``r_k = (H - E_k) ψ_k``, ``[K, K]``.
 
     Worked out from the residuals themselves: in ``⟨Hψ, Hψ⟩ - E²`` all digits would cancel.

@@ -71,7 +71,7 @@ class DomainConfig:
     )
     nq: int = option(48, help="quadrature nodes on each axis when training begins", low=2, high=2000)
     eval_nq: int = option(
-        0, help="nodes on each axis of the independent quadrature; 0 = half as many again as in training", low=0
+        0, help="nodes on each axis of the independent quadrature; 0 = half more than in training", low=0
     )  # fmt: skip
 
     @property
@@ -115,13 +115,13 @@ class SolverConfig:
 
     def __attrs_post_init__(self) -> None:
         if self.K > self.M:
-            raise UsageError(f"solver.K = {self.K} is more than solver.M = {self.M}; raise M or lower K")
+            raise UsageError(f"K = {self.K} is more than M = {self.M}; raise M or lower K")
         if self.use_parity is not None and self.parity != "auto":
-            raise UsageError("solver.parity and solver.use_parity say the same; give one of them")
+            raise UsageError("parity and use_parity say the same; give one of them")
         if self.wanted_parity == "x" and self.parity_even + self.parity_odd != self.M:
             raise UsageError(
-                f"solver.parity_even + solver.parity_odd = {self.parity_even + self.parity_odd}, which must be "
-                f"solver.M = {self.M} with parity x"
+                f"parity_even + parity_odd = {self.parity_even + self.parity_odd}, which must be "
+                f"M = {self.M} with parity x"
             )
 
     @property
@@ -145,7 +145,7 @@ class ModelConfig:
 
     def __attrs_post_init__(self) -> None:
         if self.activation == "tanh" and self.hidden_omega_0 != 1:
-            raise UsageError("model.hidden_omega_0 is of sine layers; leave it out, or set model.activation = \"sine\"")
+            raise UsageError('hidden_omega_0 is of sine layers; leave it out, or set activation = "sine"')
 
 
 @attrs.frozen(kw_only=True)
@@ -153,7 +153,9 @@ class ScheduleConfig:
     """The learning rate of Adam over its steps."""
 
     enabled: bool = option(True, help="change the learning rate while training")
-    type: str = option("cosine", help="cosine to min_lr, or lower on a plateau", choices=("cosine", "plateau"))
+    type: str = option(
+        "cosine", help="cosine to min_lr, or lower on a plateau", choices=("cosine", "plateau")
+    )
     factor: float = option(0.5, help="plateau: what the rate is multiplied by", low=1e-6, high=0.999999)
     patience: int = option(300, help="plateau: steps without improvement before that", low=0)
     threshold: float = option(1e-4, help="plateau: what counts as an improvement", low=0, high=1e6)
@@ -174,7 +176,9 @@ class WeightsConfig:
 
     eigsum: float = option(1.0, help="of the sum of the K lowest energies", low=1e-9, high=1e9)
     S_condition: float = option(0.0, help="of the penalty on the overlap's condition", low=0, high=1e9)
-    boundary: float = option(0.0, help="of the states' mean square on the edge (natural boundary)", low=0, high=1e9)
+    boundary: float = option(
+        0.0, help="of the states' mean square on the edge (natural boundary)", low=0, high=1e9
+    )
     pde_polish: float = option(0.0, help="of the squared residuals, in the polish phase", low=0, high=1e9)
 
 
@@ -198,8 +202,11 @@ class StopConfig:
     """When a phase ends before its last step."""
 
     tolerance: float = option(
-        1e-9, help="relative change of the energies that is worth going on for; 0 goes on to the end", low=0, high=1
-    )  # fmt: skip
+        1e-9,
+        help="relative change of the energies that is worth going on for; 0 never stops early",
+        low=0,
+        high=1,
+    )
     patience: int = option(2, help="evaluations without one before a phase ends", low=1)
 
 
@@ -209,7 +216,10 @@ class GuardConfig:
 
     every: int = option(50, help="steps between evaluations", low=1)
     tolerance: float = option(
-        1e-6, help="relative difference of the energies on both that is put down to the nodes", low=1e-12, high=1
+        1e-6,
+        help="relative difference of the energies on both that is put down to the nodes",
+        low=1e-12,
+        high=1,
     )
     growth: float = option(1.25, help="by how much nq grows when the nodes are at fault", low=1.01, high=4)
     limit: int = option(192, help="largest nq; training stops when it would be passed", low=2, high=4000)
@@ -238,7 +248,9 @@ class TrainingConfig:
     grad_clip: float = option(0.0, help="largest norm of Adam's gradient; 0 = none", low=0, high=1e12)
     log_every: int = option(50, help="steps between lines of progress that is no terminal's", low=1)
     dtype: str = option(
-        "float64", help="precision of the network", choices=("float32", "float64", "fp32", "fp64", "single", "double")
+        "float64",
+        help="precision of the network",
+        choices=("float32", "float64", "fp32", "fp64", "single", "double"),
     )  # fmt: skip
     seed: int = option(42, help="seed of all randomness", low=0, high=2**63 - 1)
     device: str = option("cpu", help="cpu, cuda or auto", choices=("cpu", "cuda", "auto"))

@@ -63,7 +63,7 @@ class Evaluator:
     limits: tuple[int, ...] | None
     stretch: tuple[float, ...]
     """Of the nodes; see :func:`lior_ritz.quadrature.grid_rule`."""
-    device: torch.device = torch.device("cpu")
+    device: torch.device
     residuals: bool = False
     """Whether residuals are worked out, for which second derivatives are needed."""
 
@@ -71,12 +71,17 @@ class Evaluator:
         """The rule with ``nq`` nodes on each axis, float64."""
         problem = self.ansatz.problem
         rule = grid_rule(
-            "gauss_legendre", [nq] * problem.dim, problem.half_widths, frozenset(self.ansatz.mirrored), self.stretch
+            "gauss_legendre",
+            [nq] * problem.dim,
+            problem.half_widths,
+            frozenset(self.ansatz.mirrored),
+            self.stretch,
         )
         return Nodes.of(self.ansatz, rule.to(self.device, torch.float64))
 
     def __call__(self, params: Params, nq: int) -> Evaluation:
-        """Solve on one rule, evaluate on a finer one, and refine both until they agree or are as fine as may be.
+        """Solve on one rule, evaluate on a finer one, and refine both until they agree or are as fine as
+        may be.
 
         Parameters
         ----------
@@ -148,5 +153,6 @@ def ritz(overlap: Tensor, hamiltonian: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def first_size(training: Sequence[int], wanted: int) -> int:
-    """Nodes on each axis of the coarser independent rule; odd, so that it shares few nodes with training's."""
+    """Nodes on each axis of the coarser independent rule; odd, so that it shares few nodes with
+    training's."""
     return wanted or 2 * (math.ceil(1.5 * max(training)) // 2) + 1

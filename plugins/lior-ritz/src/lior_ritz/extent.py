@@ -1,7 +1,7 @@
 """How far the lowest states reach along each axis, from one-dimensional problems; a guess, never an answer.
 
-Along axis i the potential is replaced by its least value over the other coordinates. The sums of the levels of
-these problems stand for the levels of the whole, and say how high a state is wanted and where it turns.
+Along axis i the potential is replaced by its least value over the other coordinates. The sums of the levels
+of these problems stand for the levels of the whole, and say how high a state is wanted and where it turns.
 """
 
 from __future__ import annotations

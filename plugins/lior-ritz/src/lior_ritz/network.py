@@ -1,8 +1,8 @@
 """The network whose last hidden layer is the trial functions, with derivatives carried forward.
 
 Values and their derivatives by the coordinates go through the layers together (forward mode; A. Griewank and
-A. Walther, *Evaluating Derivatives*, 2008, §3.2), stacked so that a layer is one matrix product. Backward mode
-is then needed only once, for the parameters.
+A. Walther, *Evaluating Derivatives*, 2008, §3.2), stacked so that a layer is one matrix product. Backward
+mode is then needed only once, for the parameters.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def initialise(shape: Shape, generator: Generator, *, dtype: torch.dtype = torch
     """Random weights.
 
     ``sine`` layers are ``sin(ω(Wx + b))`` with the bounds of V. Sitzmann et al., *Implicit Neural
-    Representations with Periodic Activation Functions*, NeurIPS 2020, §3.2. In ``tanh`` layers ``ω`` is in the
-    first weights, ``±ω`` uniform, with kinks spread over ``|ω x| <= 2``.
+    Representations with Periodic Activation Functions*, NeurIPS 2020, §3.2. In ``tanh`` layers ``ω`` is in
+    the first weights, ``±ω`` uniform, with kinks spread over ``|ω x| <= 2``.
 
     Returns
     -------

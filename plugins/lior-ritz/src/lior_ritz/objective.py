@@ -64,7 +64,14 @@ class Objective:
         condition = boundary = torch.zeros((), dtype=torch.float64)
         if self.weights.S_condition:
             condition = torch.stack(
-                [condition_penalty(form(decay.apply(factor, jet, dim=dim), nodes, dim, torch.ones((), dtype=torch.float64))[0]) for jet in functions]
+                [
+                    condition_penalty(
+                        form(
+                            decay.apply(factor, jet, dim=dim), nodes, dim, torch.ones((), dtype=torch.float64)
+                        )[0]
+                    )
+                    for jet in functions
+                ]
             ).sum()
             total = total + self.weights.S_condition * condition
         if self.edge is not None:

@@ -13,7 +13,6 @@ from torch import Tensor
 from lior_ritz.config import RefineConfig, ScheduleConfig, TrainingConfig
 from lior_ritz.network import Params
 
-
 _SCALE = 1e4
 """The loss is scaled up for L-BFGS: torch's leaves curvature out whose product is below 1e-10."""
 _EVALUATIONS = 25
@@ -70,9 +69,12 @@ class FirstOrder:
 
     def __init__(self, params: Params, config: TrainingConfig) -> None:
         self._params, self._config = params, config
-        kind = torch.optim.AdamW if config.optimizer.startswith("adamw") else torch.optim.Adam
-        decay = {"weight_decay": config.weight_decay} if kind is torch.optim.AdamW else {}
-        self._optimiser = kind(list(params.values()), lr=config.lr, foreach=True, **decay)
+        trained = list(params.values())
+        self._optimiser: torch.optim.Adam
+        if config.optimizer.startswith("adamw"):
+            self._optimiser = torch.optim.AdamW(trained, weight_decay=config.weight_decay, foreach=True)
+        else:
+            self._optimiser = torch.optim.Adam(trained, foreach=True)
         self._plateau = Plateau(config.lr_schedule, config.lr)
         self._done = 0
 
@@ -94,8 +96,11 @@ class FirstOrder:
         return self._plateau.average
 
     def step(self, value: float) -> tuple[float, bool]:
-        """Move along the parameters' gradients; returns their norm, and whether the rate was lowered after it."""
-        norm = float(torch.nn.utils.get_total_norm([p.grad for p in self._params.values() if p.grad is not None]))
+        """Move along the parameters' gradients; returns their norm, and whether the rate was lowered after
+        it."""
+        norm = float(
+            torch.nn.utils.get_total_norm([p.grad for p in self._params.values() if p.grad is not None])
+        )
         if self._config.grad_clip:
             torch.nn.utils.clip_grad_norm_(list(self._params.values()), self._config.grad_clip)
         for group in self._optimiser.param_groups:
@@ -118,7 +123,10 @@ class FirstOrder:
     def numbers(self) -> dict[str, Any]:
         """The rest of the state, ready for JSON."""
         plateau = self._plateau.numbers()
-        return {"done": self._done, "plateau": plateau | {"best": None if self._plateau.best == math.inf else self._plateau.best}}
+        return {
+            "done": self._done,
+            "plateau": plateau | {"best": None if self._plateau.best == math.inf else self._plateau.best},
+        }
 
     def restore(self, tensors: Params, numbers: Mapping[str, Any]) -> None:
         """Undo :meth:`tensors` and :meth:`numbers`."""
@@ -133,7 +141,8 @@ class FirstOrder:
 
 
 class QuasiNewton:
-    """L-BFGS with a line search, an iteration at a time (J. Nocedal and S. Wright, *Numerical Optimization*, §7.2).
+    """L-BFGS with a line search, an iteration at a time (J. Nocedal and S. Wright, *Numerical
+    Optimization*, §7.2).
 
     ``torch.optim.LBFGS`` evaluates where it stands before every call; the value that its line search ended on
     is that already, and is kept.
@@ -154,6 +163,11 @@ class QuasiNewton:
             max_eval=_EVALUATIONS, tolerance_grad=0, tolerance_change=0,
         )  # fmt: skip
         self._kept = None
+
+    @property
+    def valued(self) -> bool:
+        """Whether the loss at the present parameters is known."""
+        return self._kept is not None and all(map(torch.equal, self._kept[0], self._params))
 
     @property
     def iterations(self) -> int:
@@ -178,7 +192,7 @@ class QuasiNewton:
         before = [p.detach().clone() for p in self._params]
 
         def closure() -> Tensor:
-            if self._kept is not None and all(map(torch.equal, self._kept[0], self._params)):
+            if self._kept is not None and self.valued:
                 return self._kept[1]  # the gradients are still there
             value = evaluate().detach() * _SCALE
             for p in self._params:
@@ -187,7 +201,7 @@ class QuasiNewton:
             self._kept = [p.detach().clone() for p in self._params], value
             return value
 
-        self._optimiser.step(closure)  # type: ignore[arg-type]
+        self._optimiser.step(closure)
         norm = math.sqrt(sum(float(p.grad.square().sum()) for p in self._params if p.grad is not None))
         return norm / _SCALE, not all(map(torch.equal, before, self._params))
 

@@ -1,7 +1,7 @@
 """JSON files of the solver that came first, as they are.
 
-That program merged every file over one table of defaults, so that its files may carry keys of a potential that
-they do not use, and write out what is derived.
+That program merged every file over one table of defaults, so that its files may carry keys of a potential
+that they do not use, and write out what is derived.
 """
 
 from __future__ import annotations

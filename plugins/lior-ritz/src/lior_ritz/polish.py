@@ -1,7 +1,7 @@
 """The phase that lowers residuals ``‖(H - E_k) ψ_k‖``, which bound the energies from below.
 
-Over the span of the K states, with ``S = ∫ ψψᵀ``, ``A₁ = ∫ ψ Hψᵀ`` and ``A₂ = ∫ Hψ Hψᵀ``, the energies and the
-squared residuals of its Ritz states sum to ``tr S⁻¹A₁`` and ``tr S⁻¹A₂ - tr (S⁻¹A₁)²``: smooth functions,
+Over the span of the K states, with ``S = ∫ ψψᵀ``, ``A₁ = ∫ ψ Hψᵀ`` and ``A₂ = ∫ Hψ Hψᵀ``, the energies and
+the squared residuals of its Ritz states sum to ``tr S⁻¹A₁`` and ``tr S⁻¹A₂ - tr (S⁻¹A₁)²``: smooth functions,
 whatever is degenerate. The states are the Ritz states of the network's functions at every step; how they turn
 when the functions change follows from first-order perturbation theory.
 """
@@ -73,7 +73,8 @@ class PolishObjective:
 
 
 def _adjoint(spectrum: Head, head: Head, slope: Tensor) -> Tensor:
-    """Coefficients of ``ζ_k = Σ_m ψ_m ⟨ψ_m, ∂L/∂ψ_k⟩ / (E_k - E_m)`` over the states m that are not wanted."""
+    """Coefficients of ``ζ_k = Σ_m ψ_m ⟨ψ_m, ∂L/∂ψ_k⟩ / (E_k - E_m)`` over the states m that are not
+    wanted."""
     count = len(head.sectors)
     others = attrs.evolve(
         spectrum,

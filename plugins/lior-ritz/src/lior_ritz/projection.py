@@ -25,7 +25,7 @@ class Projection:
     coefficients: Tensor
     """``[F, rank]``: state k is ``functions @ coefficients[:, k]``, of norm 1."""
     overlap: Tensor
-    """``[F]``: eigenvalues of the functions' overlap."""
+    """Eigenvalues of the functions' overlap, those that vanish everywhere left out."""
 
 
 def project(jet: Tensor, weights: Tensor, potential: Tensor) -> Projection:
@@ -57,7 +57,8 @@ def project(jet: Tensor, weights: Tensor, potential: Tensor) -> Projection:
     form = value.T @ (value * potential.double()[:, None]) + torch.einsum("dni,dnj->ij", slopes, slopes)
     lower = torch.linalg.cholesky(overlap)  # the identity but for rounding
     half = torch.linalg.solve_triangular(lower, form, upper=False)
-    spread = torch.linalg.svdvals(triangle * norms).square()
+    present = inverse > 0
+    spread = torch.linalg.svdvals((triangle * norms)[:, present]).square()
     energies, vectors = torch.linalg.eigh(
         _symmetric(torch.linalg.solve_triangular(lower, half.T, upper=False))
     )

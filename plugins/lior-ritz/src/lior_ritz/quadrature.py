@@ -50,8 +50,8 @@ def grid_rule(
         Axes of which only the nodes with ``x >= 0`` are wanted, with the weights of both halves: for
         integrands that are even.
     stretch
-        For each axis ``s`` of the substitution ``x = X sinh(s t) / sinh(s)``, which draws nodes to the middle;
-        0 leaves them.
+        For each axis ``s`` of the substitution ``x = X sinh(s t) / sinh(s)``, which draws nodes to the
+        middle; 0 leaves them.
     """
     stretch = stretch or [0.0] * len(sizes)
     axes = [
@@ -84,7 +84,9 @@ def stretch_for(reach: float, half_width: float, share: float) -> float:
     return low
 
 
-def _axis_rule(mode: str, n: int, half_width: float, fold: bool, stretch: float) -> tuple[np.ndarray, np.ndarray]:
+def _axis_rule(
+    mode: str, n: int, half_width: float, fold: bool, stretch: float
+) -> tuple[np.ndarray, np.ndarray]:
     if mode == "gauss_legendre":
         x, w = _legendre(n)
     else:

@@ -95,9 +95,7 @@ class Solution:
         return self.coefficients().T @ self.basis(points, order=order)
 
 
-def solve(
-    *layers: str | PathLike[str] | Mapping[str, Any], overrides: Iterable[str] = ()
-) -> Solution:
+def solve(*layers: str | PathLike[str] | Mapping[str, Any], overrides: Iterable[str] = ()) -> Solution:
     """Train a network on a problem, in memory.
 
     Parameters

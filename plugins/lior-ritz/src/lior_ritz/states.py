@@ -10,7 +10,6 @@ from torch import Tensor
 
 from lior_ritz import decay
 from lior_ritz.ansatz import Ansatz
-from lior_ritz.network import Params
 from lior_ritz.projection import project
 from lior_ritz.quadrature import Rule
 
@@ -53,7 +52,9 @@ def quadrature_fault(ansatz: Ansatz, psi: Tensor, nodes: Nodes) -> Tensor:
     for axis, width in enumerate(ansatz.problem.half_widths):
         x = nodes.rule.points[:, axis]
         square = (x / width) ** 2
-        integrand = (1 - 3 * square)[:, None] * psi[0].square() + 2 * (x * (1 - square))[:, None] * psi[0] * psi[1 + axis]
+        integrand = (1 - 3 * square)[:, None] * psi[0].square() + 2 * (x * (1 - square))[:, None] * psi[
+            0
+        ] * psi[1 + axis]
         faults.append((nodes.rule.weights @ integrand).abs().max())
     return torch.stack(faults).max()
 

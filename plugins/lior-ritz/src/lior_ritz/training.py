@@ -1,9 +1,9 @@
 """The training loop: phases of steps, checked now and then on nodes of their own.
 
-What training lowers is a sum over nodes, and a network can lower it by hiding between them. Two things keep it
-honest. Every step asks an identity of its states that exact integrals fulfil, and is taken back when they do
-not. Every few steps the states are evaluated on finer rules; what is called best is best there, and when the
-training nodes say something else, they are replaced by more.
+What training lowers is a sum over nodes, and a network can lower it by hiding between them. Two things keep
+it honest. Every step asks an identity of its states that exact integrals fulfil, and is taken back when
+they do not. Every few steps the states are evaluated on finer rules; what is called best is best there, and
+when the training nodes say something else, they are replaced by more.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from lior.states import sub
 from lior_ritz import assembly
 from lior_ritz.ansatz import Ansatz
 from lior_ritz.config import RitzConfig
@@ -27,6 +28,8 @@ from lior_ritz.objective import Loss, Objective, is_sound
 from lior_ritz.optimisers import FirstOrder, QuasiNewton
 from lior_ritz.polish import PolishObjective
 from lior_ritz.problem import Problem
+from lior_ritz.quadrature import Rule
+from lior_ritz.standing import Best, Phase, Progress, phases
 from lior_ritz.states import Nodes
 
 FAULT = 1e-5
@@ -37,62 +40,6 @@ _REFUSED = 0.1
 """Share of a window's evaluations that may be refused before the nodes are blamed."""
 _FEW = 10
 """Refusals that are no reason to look before a window's end."""
-
-
-@attrs.frozen(kw_only=True)
-class Phase:
-    """A stretch of training with one optimiser."""
-
-    name: str
-    steps: int
-
-
-def phases(config: RitzConfig) -> list[Phase]:
-    """The phases of a run, in their order; those without steps are left out."""
-    training = config.training
-    first, _, second = training.optimizer.partition("+")
-    found = [] if first == "lbfgs" else [Phase(name=first, steps=training.steps)]
-    if "lbfgs" in (first, second):
-        found.append(Phase(name="lbfgs", steps=training.lbfgs_refine.steps))
-    if training.loss_weights.pde_polish:
-        found.append(Phase(name="polish", steps=training.pde_polish.steps))
-    return [phase for phase in found if phase.steps]
-
-
-@attrs.define(kw_only=True)
-class Best:
-    """The parameters with the lowest energies on independent nodes so far."""
-
-    params: Params
-    evaluation: Evaluation
-    step: int
-
-
-@attrs.define(kw_only=True)
-class Progress:
-    """Where training stands, apart from tensors; ready for JSON by ``attrs.asdict``."""
-
-    step: int = 0
-    phase: int = 0
-    phase_step: int = 0
-    nq: int = 0
-    planned: list[int] = attrs.field(factory=list)
-    """Sizes of the coarse-to-fine start that are still to come."""
-    evaluations: int = 0
-    refused: int = 0
-    """Evaluations of this window in which the nodes were not believed."""
-    tried: int = 0
-    """Evaluations of this window."""
-    stale: int = 0
-    """Independent evaluations in a row that brought nothing."""
-    score: float | None = None
-    """On independent nodes, the last time; see :meth:`Trainer.score`."""
-    refinements: list[dict[str, Any]] = attrs.field(factory=list)
-    """Each time that more nodes were needed: step, nq before and after, why."""
-    drops: list[dict[str, Any]] = attrs.field(factory=list)
-    """Each time that the learning rate was lowered on a plateau."""
-    note: str = ""
-    """Why training ended early, if that is worth saying."""
 
 
 class Trainer:
@@ -117,6 +64,9 @@ class Trainer:
         self.best: Best | None = None
         self._loss: Loss | None = None
         self._stuck = False
+        self._again = False
+        """Whether the next evaluation of the loss repeats one that was counted before training was
+        stopped."""
         self._nodes: Nodes | None = None
         self.optimiser = self._begin_phase()
 
@@ -187,13 +137,79 @@ class Trainer:
 
     def evaluate(self) -> Evaluation:
         """The states as they are now, on independent nodes."""
-        return self.evaluator(self.params, first_size([self.progress.nq], self.config.domain.eval_nq))
+        return self.evaluator(self.params, self._size)
+
+    @property
+    def _size(self) -> int:
+        return first_size([self.progress.nq], self.config.domain.eval_nq)
 
     def conclude(self) -> Evaluation:
-        """The best states once more, on the finest nodes in use; training without steps has those it began with."""
-        if self.best is not None:
-            self._load(self.best.params)
-        return self.evaluate()
+        """The best states; training without steps has those it began with."""
+        if self.best is None:
+            return self.evaluate()
+        self._load(self.best.params)
+        return self.best.evaluation
+
+    # --- stopping and going on ---
+
+    def tensors(self) -> dict[str, Params]:
+        """Where training stands: the present and the best parameters, and what the optimiser remembers."""
+        best = self.best.params if self.best else {}
+        training = {f"optimiser.{name}": value for name, value in self.optimiser.tensors().items()}
+        training["generator"] = self.generator.get_state()
+        if self.random and self._nodes is not None:
+            training["nodes.points"] = self._nodes.rule.points
+            training["nodes.weights"] = self._nodes.rule.weights
+        present = {name: p.detach() for name, p in self.params.items()}
+        return {"model_best": dict(best), "model_final": present, "training": training}
+
+    def numbers(self) -> dict[str, Any]:
+        """The rest of it, ready for JSON."""
+        optimiser = self.optimiser
+        return {
+            "progress": attrs.asdict(self.progress),
+            "optimiser": optimiser.numbers(),
+            "valued": isinstance(optimiser, QuasiNewton) and optimiser.valued,
+            "best": {"step": self.best.step, "size": self.best.size} if self.best else None,
+        }
+
+    def restore(self, tensors: Mapping[str, Params], numbers: Mapping[str, Any]) -> None:
+        """Undo :meth:`tensors` and :meth:`numbers`.
+
+        Raises
+        ------
+        KeyError, TypeError, RuntimeError
+            When they are those of another configuration.
+        """
+        self.progress = Progress(**numbers["progress"])
+        self._nodes = None
+        device = next(iter(self.params.values())).device
+        training = {name: value.to(device) for name, value in tensors["training"].items()}
+        if numbers["best"] is not None:
+            self._load(tensors["model_best"])
+            self._recall(numbers["best"])
+        self._load(tensors["model_final"])
+        self.optimiser = self._begin_phase()
+        self.optimiser.restore(sub(training, "optimiser"), numbers["optimiser"])
+        self._again = numbers["valued"]
+        self.generator.set_state(tensors["training"]["generator"].cpu())
+        if "nodes.points" in training:
+            self._nodes = Nodes.of(self.ansatz, Rule(training["nodes.points"], training["nodes.weights"]))
+
+    def adopt(self, tensors: Mapping[str, Params], numbers: Mapping[str, Any]) -> None:
+        """Take over what a finished run found; there is nothing to go on with."""
+        self.progress = Progress(**numbers["progress"])
+        self.progress.phase = len(self.phases)
+        self._load(tensors["model_best"] or tensors["model_final"])
+        if numbers["best"] is not None:
+            self._recall(numbers["best"])
+
+    def _recall(self, best: Mapping[str, Any]) -> None:
+        """The parameters are the best; evaluate them as then."""
+        found = self.evaluator(self.params, best["size"])
+        self._remember(found)
+        assert self.best is not None
+        self.best.step, self.best.size = best["step"], best["size"]
 
     # --- steps ---
 
@@ -224,10 +240,12 @@ class Trainer:
         return (self._numbers(loss) if loss else {}) | {"grad_norm": norm, "lr": 1.0, "lr_reduced": False}
 
     def _differentiated(self) -> Tensor:
-        """The loss where the parameters are, and its gradients; a high one without any where it is refused."""
+        """The loss where the parameters are, and its gradients; a high one without any where it is
+        refused."""
         for p in self.params.values():
             p.grad = None
-        self.progress.tried += 1
+        self.progress.tried += not self._again
+        self._again = False
         try:
             with torch.enable_grad():
                 loss = self._objective()(self.params, self.nodes)
@@ -341,13 +359,15 @@ class Trainer:
         weights = self.config.training.loss_weights
         return weights.eigsum * found.eigsum + weights.pde_polish * (found.residual or 0.0)
 
-    def _remember(self, found: Evaluation, *, step: int | None = None) -> None:
+    def _remember(self, found: Evaluation) -> None:
         copies = {name: p.detach().clone() for name, p in self.params.items()}
-        self.best = Best(params=copies, evaluation=found, step=self.progress.step if step is None else step)
+        self.best = Best(params=copies, evaluation=found, step=self.progress.step, size=self._size)
 
     def _return_to_best(self, found: Evaluation) -> None:
         """Leave a place where the nodes were exploited."""
-        if self.best is not None and (not found.sound or self.score(found) > self.score(self.best.evaluation)):
+        if self.best is not None and (
+            not found.sound or self.score(found) > self.score(self.best.evaluation)
+        ):
             self._load(self.best.params)
 
     def _load(self, params: Mapping[str, Tensor]) -> None:

@@ -18,7 +18,10 @@ def config_options(command: Callback) -> Callback:
     """
 
     @click.option(
-        "--config", "layers", multiple=True, metavar="FILE|NAME",
+        "--config",
+        "layers",
+        multiple=True,
+        metavar="FILE|NAME",
         help="A TOML or JSON file, or a shipped recipe; several are laid over one another, the last on top.",
     )
     @click.option(

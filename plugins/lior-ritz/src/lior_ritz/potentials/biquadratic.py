@@ -1,4 +1,5 @@
-"""The double dot ``c4 (x² - a²)² + c2y y² + δ x``, given by coefficients, by level spacings or by its barrier."""
+"""The double dot ``c4 (x² - a²)² + c2y y² + δ x``, given by coefficients, by level spacings or by its
+barrier."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ DENSE = 2500
 """Functions of one symmetry up to which there is a matrix; beyond, only its leading block of that size."""
 _CAUTION = 3
 """Error bar over the last change. When errors fall as ``N^-p`` and N grows by 12 %, what is left is 0.8 times
-the change for p = 7 (ψ = 0 at an edge where V has a slope), 1.3 for 5 (natural there), 2.5 for 3 (V jumps)."""
+the change for p = 7 (ψ = 0 at an edge where V has a slope), 1.3 for 5 (natural there), 2.5 for 3 (V jumps).
+"""
 _LONGEST = 300
 """Functions along a line from which on it is not refined."""
 _CHUNK = 1 << 23

@@ -1,0 +1,108 @@
+"""``lior ritz run`` and ``lior ritz resume``."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lior.errors import Interrupted, Stopped
+from lior.events import hookimpl
+from lior_cli.interrupts import Stop, import_torch
+from lior_cli.options import RunPath
+from lior_cli.progress import Progress
+from lior_ritz.cli.options import config_options, json_option, quiet_option
+
+if TYPE_CHECKING:
+    from lior_ritz.session import Result
+
+_RUNS = Path("runs")
+
+
+class SolverProgress(Progress):
+    """Progress with the numbers that a reader can judge."""
+
+    @hookimpl
+    def lior_train_window(self, stage: str, step: int, steps: int, metrics: Mapping[str, Any]) -> None:
+        """Show how far the phase is, and the sum of the energies."""
+        shown = {}
+        if "loss_eigsum" in metrics:
+            shown["sum of energies"] = f"{metrics['loss_eigsum']:.9g}"
+        if "nq" in metrics:
+            shown["nodes per axis"] = str(metrics["nq"])
+        super().lior_train_window(stage=stage, step=step, steps=steps, metrics=shown)
+
+
+@click.command()
+@config_options
+@click.option("--out", type=click.Path(path_type=Path), help="Directory for the run, new or empty.")
+@quiet_option
+@json_option
+def run(
+    layers: tuple[str, ...], assignments: tuple[str, ...], out: Path | None, quiet: bool, as_json: bool
+) -> None:
+    """Solve a problem; without arguments the default double dot.
+
+    The energies are printed in meV with bounds from both sides and their distance to the referee's,
+    and the run directory gets reports, arrays and checkpoints; `lior ritz plot` draws its pictures.
+    """
+    import_torch()
+    from lior_ritz import config as configuration
+    from lior_ritz import session
+
+    config = configuration.load(layers, assignments).config
+    progress = SolverProgress(quiet=quiet)
+    out = out or _RUNS / f"ritz-{config.potential.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    result = _driven(
+        lambda stop: session.run(config, out, listeners=[progress, stop], stop=stop), out, progress
+    )
+    _report(result, out, quiet=quiet, as_json=as_json)
+
+
+@click.command()
+@click.argument("path", metavar="RUN", type=RunPath())
+@quiet_option
+@json_option
+def resume(path: Path, quiet: bool, as_json: bool) -> None:
+    """Go on with a run that was stopped.
+
+    What comes out is what would have come out without the stop, to the last bit.
+    """
+    import_torch()
+    from lior_ritz import session
+
+    progress = SolverProgress(quiet=quiet)
+    result = _driven(lambda stop: session.resume(path, listeners=[progress, stop], stop=stop), path, progress)
+    _report(result, path, quiet=quiet, as_json=as_json)
+
+
+def _driven(start: Callable[[Stop], Result], path: Path, progress: Progress) -> Result:
+    """Train until the end or until a signal comes."""
+    stop = Stop(progress.note)
+    try:
+        with progress:
+            return start(stop)
+    except Stopped as error:
+        raise Interrupted(str(error), 128 + stop.signal) from None
+    except KeyboardInterrupt:
+        kept = "nothing was written" if progress.stage == "start" else f"`lior ritz resume {path}` goes on"
+        raise Interrupted(f"interrupted in phase {progress.stage!r}: {kept}") from None
+    finally:
+        stop.withdraw()
+
+
+def _report(result: Result, path: Path, *, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(result.summary))
+        return
+    from lior_ritz.cli.levels import echo_levels
+
+    echo_levels(result.solution)
+    if not quiet:
+        place = shlex.quote(str(path))
+        click.echo(f"Next: lior ritz plot {place}\n      lior ritz ci {place}")

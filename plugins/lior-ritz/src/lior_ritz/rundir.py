@@ -1,0 +1,212 @@
+"""The directory of a run.
+
+::
+
+    config.toml, config.json   the resolved configuration; running it again gives the same energies
+    run_meta.json              who, when, where, with which versions, and how it ended
+    logs/                      metrics.jsonl, a line a step; train.log, what happened in words
+    checkpoints/               a folder a step: model_best, model_final and, until the end, training
+    reports/, arrays/, plots/  see the README
+    lock                       held by the process that changes the run
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+
+from lior import durable, runfolder, snapshots, steps
+from lior.errors import RunError
+from lior.layered import to_table, to_toml
+from lior.runfolder import CONFIG, RunFolder
+from lior.telemetry import Telemetry
+from lior_ritz import config as configuration
+from lior_ritz.config import RitzConfig
+from lior_ritz.solution import Solution, finished
+from lior_ritz.training import Trainer
+
+FORMAT = snapshots.Format(program="lior-ritz", version=1)
+_PROGRAM, _COMMAND = "lior-ritz", "lior ritz run"
+_META, _METRICS, _LOG = "run_meta.json", "logs/metrics.jsonl", "logs/train.log"
+
+
+@attrs.define
+class RitzRun:
+    """A run directory that is being written; :meth:`close` it in the end."""
+
+    folder: RunFolder
+    config: RitzConfig
+    meta: dict[str, Any]
+
+    @classmethod
+    def create(cls, path: Path, config: RitzConfig) -> RitzRun:
+        """Make the directory; ``RunError`` when it is not empty or cannot be written."""
+        meta = _described(path, config)
+        files = {
+            _META: _json(meta),
+            "config.json": _json(to_table(config)),
+            CONFIG: to_toml(config),
+        }
+        return cls(RunFolder.create(path, files), config, meta)
+
+    @classmethod
+    def reopen(cls, path: Path) -> tuple[RitzRun, Trainer, dict[str, Any]]:
+        """A run that was stopped, with its trainer as it was, and the checkpoint's numbers.
+
+        Raises
+        ------
+        RunError
+            When it is no run, another process has it, it is finished, or its checkpoints are damaged.
+        """
+        runfolder.check(path, program=_PROGRAM, command=_COMMAND)
+        try:
+            folder = RunFolder.open(path)
+        except OSError as error:
+            raise RunError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
+        try:
+            config = _config(path)
+            (trainer, manifest), folder.newest = _newest(path, config)
+            if manifest["finished"]:
+                raise RunError(f"{path}: the run is finished, there is nothing to go on with")
+            meta = json.loads((path / _META).read_text(encoding="utf-8"))
+            return cls(folder, config, meta), trainer, manifest
+        except BaseException:
+            folder.close()
+            raise
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self.folder.path
+
+    def close(self) -> None:
+        """Let others change the run."""
+        self.folder.close()
+
+    def telemetry(self, position: int = 0, elapsed: float = 0.0) -> Telemetry:
+        """A listener that writes the logs, the metrics from byte ``position`` on."""
+        return Telemetry(
+            self.path, position, elapsed, metrics=_METRICS, log=_LOG, describe=lambda config: headline(config)
+        )
+
+    def save(self, trainer: Trainer, numbers: Mapping[str, Any], *, finished: bool) -> None:
+        """Write a checkpoint and remove those that need not be kept.
+
+        Raises
+        ------
+        OSError
+            When the directory cannot be written.
+        """
+        groups = trainer.tensors()
+        if finished:
+            del groups["training"]
+        best = trainer.best
+        manifest = {
+            "trainer": trainer.numbers(),
+            "finished": finished,
+            "score": best.evaluation.eigsum if best else None,
+            **numbers,
+        }
+        step = trainer.progress.step + finished  # the last has a number of its own
+        self.folder.write(step, lambda place: snapshots.write(place, groups, manifest, format=FORMAT))
+        self.folder.prune(last=self.config.training.checkpoint.last)
+
+    def end(self, status: str, error: str | None = None) -> None:
+        """Note how the run ended; raises ``OSError`` when that cannot be written."""
+        self.meta |= {"status": status, "end_time": _now()}
+        if error is not None:
+            self.meta["error"] = error
+        durable.write_text(self.path / _META, _json(self.meta))
+
+
+def open_run(path: Path) -> tuple[Solution, list[dict[str, Any]]]:
+    """A finished run's solution, worked out anew from its best parameters, and its metrics, a dict a line.
+
+    Raises
+    ------
+    RunError
+        When it is no run, unfinished or damaged.
+    """
+    runfolder.check(path, program=_PROGRAM, command=_COMMAND)
+    config = _config(path)
+    (trainer, manifest), _ = _newest(path, config)
+    if not manifest["finished"]:
+        raise RunError(f"{path}: the run did not finish; `lior ritz resume {path}` goes on with it")
+    return finished(trainer, manifest["seconds"]), list(metrics(path))
+
+
+def metrics(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a run's metrics; a last one that was cut short is left out."""
+    file = path / _METRICS
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            return
+
+
+def headline(config: RitzConfig) -> str:
+    """A run in one line."""
+    solver = config.solver
+    return f"{config.potential.name}, {solver.K} states of {solver.M} functions, seed {config.training.seed}"
+
+
+def _config(path: Path) -> RitzConfig:
+    return configuration.load([path / CONFIG], env={}).config
+
+
+def _newest(path: Path, config: RitzConfig) -> tuple[tuple[Trainer, dict[str, Any]], Path]:
+    """The trainer of the newest checkpoint that verifies."""
+
+    def load(place: Path) -> tuple[Trainer, dict[str, Any]]:
+        manifest, groups = snapshots.read(place, format=FORMAT)
+        with snapshots.fitting_together(place, program=_PROGRAM):
+            trainer = Trainer(config, configuration.problem(config))
+            if manifest["finished"]:
+                trainer.adopt(groups, manifest["trainer"])
+            else:
+                trainer.restore(groups, manifest["trainer"])
+            return trainer, manifest
+
+    return steps.newest(path, load)
+
+
+def _described(path: Path, config: RitzConfig) -> dict[str, Any]:
+    """The first version of ``run_meta.json``."""
+    return {
+        "run_id": path.absolute().name,
+        "status": "started",
+        "start_time": _now(),
+        "end_time": None,
+        "hostname": socket.gethostname(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in ("lior", "lior-ritz", "torch", "numpy", "scipy")},
+        "git_sha": None,  # an installed package has none: its version says what ran
+        "seed": config.training.seed,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1) + "\n"

@@ -1,0 +1,69 @@
+"""Where training stands: its phases, its progress, what was best."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from lior_ritz.config import RitzConfig
+from lior_ritz.evaluation import Evaluation
+from lior_ritz.network import Params
+
+
+@attrs.frozen(kw_only=True)
+class Phase:
+    """A stretch of training with one optimiser."""
+
+    name: str
+    steps: int
+
+
+def phases(config: RitzConfig) -> list[Phase]:
+    """The phases of a run, in their order; those without steps are left out."""
+    training = config.training
+    first, _, second = training.optimizer.partition("+")
+    found = [] if first == "lbfgs" else [Phase(name=first, steps=training.steps)]
+    if "lbfgs" in (first, second):
+        found.append(Phase(name="lbfgs", steps=training.lbfgs_refine.steps))
+    if training.loss_weights.pde_polish:
+        found.append(Phase(name="polish", steps=training.pde_polish.steps))
+    return [phase for phase in found if phase.steps]
+
+
+@attrs.define(kw_only=True)
+class Best:
+    """The parameters with the lowest energies on independent nodes so far."""
+
+    params: Params
+    evaluation: Evaluation
+    step: int
+    size: int
+    """Nodes on each axis of the coarser rule that it was evaluated on."""
+
+
+@attrs.define(kw_only=True)
+class Progress:
+    """Where training stands, apart from tensors; ready for JSON by ``attrs.asdict``."""
+
+    step: int = 0
+    phase: int = 0
+    phase_step: int = 0
+    nq: int = 0
+    planned: list[int] = attrs.field(factory=list)
+    """Sizes of the coarse-to-fine start that are still to come."""
+    evaluations: int = 0
+    refused: int = 0
+    """Evaluations of this window in which the nodes were not believed."""
+    tried: int = 0
+    """Evaluations of this window."""
+    stale: int = 0
+    """Independent evaluations in a row that brought nothing."""
+    score: float | None = None
+    """On independent nodes, the last time; see :meth:`Trainer.score`."""
+    refinements: list[dict[str, Any]] = attrs.field(factory=list)
+    """Each time that more nodes were needed: step, nq before and after, why."""
+    drops: list[dict[str, Any]] = attrs.field(factory=list)
+    """Each time that the learning rate was lowered on a plateau."""
+    note: str = ""
+    """Why training ended early, if that is worth saying."""
