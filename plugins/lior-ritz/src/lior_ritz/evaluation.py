@@ -79,7 +79,7 @@ class Evaluator:
         )
         return Nodes.of(self.ansatz, rule.to(self.device, torch.float64))
 
-    def __call__(self, params: Params, nq: int) -> Evaluation:
+    def __call__(self, params: Params, nq: int, *, final: bool = False) -> Evaluation:
         """Solve on one rule, evaluate on a finer one, and refine both until they agree or are as fine as
         may be.
 
@@ -87,6 +87,8 @@ class Evaluator:
         ----------
         nq
             Nodes on each axis of the first rule.
+        final
+            Whether to go to the finest rules there are; while training, a quarter of their nodes is enough.
         """
         with torch.no_grad():
             params = {name: value.detach().double() for name, value in params.items()}
@@ -94,13 +96,13 @@ class Evaluator:
             while True:
                 fine = math.ceil(coarse * _FINER)
                 found = self._on(params, coarse, fine)
-                if found.sound or not self._affordable(math.ceil(fine * _FINER)):
+                if found.sound or not self._affordable(math.ceil(fine * _FINER), final):
                     return found
                 coarse = fine
 
-    def _affordable(self, nq: int) -> bool:
+    def _affordable(self, nq: int, final: bool) -> bool:
         dim = self.ansatz.problem.dim
-        return nq**dim <= _POINTS[dim]
+        return nq**dim <= (_POINTS[dim] if final else _POINTS[dim] // 4)
 
     def _on(self, params: Params, coarse: int, fine: int) -> Evaluation:
         dim = self.ansatz.problem.dim

@@ -14,6 +14,8 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from lior_ritz.chain import Chain
+
 Params: TypeAlias = "dict[str, Tensor]"
 
 
@@ -82,7 +84,7 @@ def forward(
     order: int = 1,
     scale: tuple[float, ...] | None = None,
 ) -> Tensor:
-    """The last hidden layer and its derivatives, with the constant 1 as its last column.
+    """The last hidden layer and its derivatives.
 
     Parameters
     ----------
@@ -96,31 +98,63 @@ def forward(
     Returns
     -------
     Tensor
-        ``[1 + order·dim, N, width + 1]``: values, the slopes, the second derivatives.
+        ``[1 + order·dim, N, width]``: values, the slopes, the second derivatives.
     """
-    weight = params["layer0.weight"]
-    if scale is not None:
-        factors = torch.ones(points.shape[1], dtype=points.dtype, device=points.device)
-        factors[:dim] = torch.tensor(scale, dtype=points.dtype, device=points.device)
-        weight = weight * factors
-    linear = points @ weight.T + params["layer0.bias"]
-    slopes = weight.T[:dim, None, :].expand(dim, *linear.shape)
-    jet = torch.cat([linear[None], slopes, torch.zeros_like(slopes)] if order > 1 else [linear[None], slopes])
-    jet = _activate(jet, shape, shape.first_omega, dim=dim)
-    for layer in range(1, shape.depth + 1):
-        jet = jet @ params[f"layer{layer}.weight"].T
-        jet = torch.cat([jet[:1] + params[f"layer{layer}.bias"], jet[1:]])
-        jet = _activate(jet, shape, shape.hidden_omega, dim=dim)
+    layers = _scaled_layers(params, shape, points, dim, scale)
+    if order == 1:
+        jet: Tensor = Chain.apply(points, dim, shape.activation == "sine", *layers)
+        return jet
+    return forward_plain(layers, shape, points, dim=dim, order=order)
+
+
+def with_constant(jet: Tensor) -> Tensor:
+    """Functions and, behind them, the constant 1: ``[…, F + 1]``."""
     constant = torch.zeros_like(jet[:, :, :1])
     constant[0] = 1
     return torch.cat([jet, constant], dim=2)
 
 
-def _activate(jet: Tensor, shape: Shape, omega: float, *, dim: int) -> Tensor:
+def head(jet: Tensor, weight: Tensor) -> Tensor:
+    """The outputs of a linear layer whose last column of weights is its bias, ``[outputs, F + 1]``."""
+    found = jet @ weight[:, :-1].T
+    return torch.cat([found[:1] + weight[:, -1], found[1:]])
+
+
+def _scaled_layers(
+    params: Params, shape: Shape, points: Tensor, dim: int, scale: tuple[float, ...] | None
+) -> list[Tensor]:
+    """Weights and biases in turn, with the frequencies of sine layers and the scale of the inputs in them."""
+    layers: list[Tensor] = []
+    for layer in range(shape.depth + 1):
+        omega = 1.0
+        if shape.activation == "sine":
+            omega = shape.first_omega if layer == 0 else shape.hidden_omega
+        weight, bias = params[f"layer{layer}.weight"], params[f"layer{layer}.bias"]
+        layers += [weight, bias] if omega == 1 else [omega * weight, omega * bias]
+    if scale is not None:
+        factors = torch.ones(points.shape[1], dtype=points.dtype, device=points.device)
+        factors[:dim] = torch.tensor(scale, dtype=points.dtype, device=points.device)
+        layers[0] = layers[0] * factors
+    return layers
+
+
+def forward_plain(layers: list[Tensor], shape: Shape, points: Tensor, *, dim: int, order: int) -> Tensor:
+    """As :func:`forward`, from weights and biases in turn; differentiated by autograd."""
+    linear = points @ layers[0].T + layers[1]
+    slopes = layers[0].T[:dim, None, :].expand(dim, *linear.shape)
+    jet = torch.cat([linear[None], slopes, torch.zeros_like(slopes)] if order > 1 else [linear[None], slopes])
+    jet = _activate(jet, shape, dim=dim)
+    for weight, bias in zip(layers[2::2], layers[3::2], strict=True):
+        jet = jet @ weight.T
+        jet = _activate(torch.cat([jet[:1] + bias, jet[1:]]), shape, dim=dim)
+    return jet
+
+
+def _activate(jet: Tensor, shape: Shape, *, dim: int) -> Tensor:
     """The activation of values, slopes and second derivatives, by the chain rule."""
     if shape.activation == "sine":
-        value = torch.sin(omega * jet[0])
-        first, second = omega * torch.cos(omega * jet[0]), -(omega**2) * value
+        value = torch.sin(jet[0])
+        first, second = torch.cos(jet[0]), -value
     else:
         value = torch.tanh(jet[0])
         first = 1 - value * value

@@ -228,7 +228,8 @@ class QuasiNewton:
             return
         state = self._optimiser.state[self._params[0]]
         for name in self._LISTS:
-            state[name] = list(tensors[name].unbind()) if name in tensors else []
+            # Apart, as they were: products round by how their operands are aligned.
+            state[name] = [row.clone() for row in tensors[name]] if name in tensors else []
         for name in ("d", "prev_flat_grad"):
             state[name] = tensors[name].clone()
         state.update(numbers)

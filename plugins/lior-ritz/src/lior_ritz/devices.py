@@ -1,0 +1,215 @@
+"""Which options of a dot can be varied, what they are, and how V answers to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import combinations
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior._suggest import did_you_mean, sentences
+from lior.errors import UsageError
+from lior_ritz import config as configuration
+from lior_ritz.config import RitzConfig
+from lior_ritz.problem import Problem
+
+_PROBES = 64
+_SAME = 1e-9
+"""How far V may be, relatively, from what it is without an option that is given its own value."""
+_MODE = "param_mode"
+"""Option that says by which others a potential is given, as that of the biquadratic dot."""
+
+
+def parameters(problem: Problem) -> dict[str, float]:
+    """The options that can be varied, with their values; those that the potential's mode does not use are left
+    out.
+
+    A value that was not given is the one that follows from others, as the potential reports it.
+    """
+    points = _probes(problem)
+    here = problem.energy(points)
+    found = {}
+    for name in problem.potential.device:
+        value = _value(problem, name)
+        if value is None:
+            continue
+        try:
+            there = problem.energy(points, {name: torch.tensor(value, dtype=torch.float64)})
+        except UsageError:
+            continue
+        if bool((there - here).abs().max() <= _SAME * here.abs().max().clamp_min(1.0)):
+            found[name] = value
+    return found
+
+
+def require_parameters(problem: Problem, names: Iterable[str]) -> None:
+    """Refuse options that cannot be varied.
+
+    Raises
+    ------
+    UsageError
+        Naming the first one, and what may be varied.
+    """
+    used = parameters(problem)
+    for name in names:
+        if name in used:
+            continue
+        if name in problem.potential.device:
+            # The potential knows best why; where it would take the option, its value is the trouble.
+            value = _value(problem, name)
+            problem.energy(_probes(problem), {name: torch.tensor(1.0 if value is None else value)})
+            raise UsageError(f"{name}: not given, and its value does not follow from other options; give it")
+        allowed = f"Allowed: {', '.join(used)}." if used else "This potential has none."
+        raise UsageError(
+            sentences(f"no option {name!r} of the potential can be varied.", did_you_mean(name, problem.potential.device), allowed)
+        )
+
+
+def sensitivity(problem: Problem, name: str, points: Tensor) -> Tensor:
+    """``∂V/∂p`` at ``points``, ``[N, d]``, of the option ``name``; ``[N]`` in ``E0`` per unit of the option.
+
+    Raises
+    ------
+    UsageError
+        When the option cannot be varied, or the derivative is not finite somewhere.
+    """
+    require_parameters(problem, [name])
+    value = torch.tensor(_value(problem, name), dtype=torch.float64, requires_grad=True)
+    with torch.enable_grad():
+        energy = problem.energy(points, {name: value})
+        if not energy.requires_grad:
+            return torch.zeros_like(points[:, 0])
+        # Backward mode twice gives a derivative by one number at all points: the first gradient is linear in
+        # the weights, and its derivative by them is what is wanted.
+        weights = torch.ones_like(energy, requires_grad=True)
+        [slope] = torch.autograd.grad(energy, value, weights, create_graph=True)
+        [found] = torch.autograd.grad(slope, weights)
+    if not bool(found.isfinite().all()):
+        raise UsageError(f"{name}: the derivative of the potential is not finite everywhere in the box")
+    return found
+
+
+def key(problem: Problem, name: str) -> str:
+    """The configuration key of an option of the potential."""
+    fields = {field.name for field in attrs.fields(type(problem.potential))}  # type: ignore[arg-type]
+    return f"potential.{name}" if name in fields else f"potential.parameters.{name}"
+
+
+def assignment(key: str, value: float) -> str:
+    """``key=value`` that gives back the very number.
+
+    >>> assignment("potential.a", 1.5), assignment("solver.M", 8)
+    ('potential.a=1.5', 'solver.M=8')
+    """
+    return f"{key}={value!r}"
+
+
+def in_mode(config: RitzConfig, problem: Problem, names: Iterable[str]) -> list[str]:
+    """What has to be set so that ``names`` mean something, when the choice of a mode was left open.
+
+    The dot stays the same: it is only given by other numbers. Nothing is set where all names mean something
+    already, where the mode was chosen, or where no other helps.
+
+    Returns
+    -------
+    list of str
+        ``"key=value"``.
+    """
+    wanted = [name for name in names if name in problem.potential.device]
+    used = parameters(problem)
+    fields = attrs.fields_dict(type(problem.potential))  # type: ignore[arg-type]
+    if all(name in used for name in wanted) or _MODE not in fields or _MODE in config.potential.options:
+        return []
+    report = problem.potential.report(problem.units)
+    others = [name for name in problem.potential.device if name in report and name not in {*used, *wanted}]
+    for mode in fields[_MODE].metadata["choices"]:
+        for size in range(len(others) + 1):
+            for more in combinations(others, size):
+                given = {name: float(f"{report[name]:.12g}") for name in (*wanted, *more) if name in report}
+                if _same_dot(problem, {_MODE: mode, **given}, wanted):
+                    numbers = [assignment(f"potential.{name}", value) for name, value in given.items()]
+                    return [f"potential.{_MODE}={mode}", *numbers]
+    return []
+
+
+def _same_dot(problem: Problem, changes: Mapping[str, Any], wanted: Iterable[str]) -> bool:
+    """Whether the potential is the same with these options, and lets those that are wanted vary."""
+    points = _probes(problem)
+    try:
+        other = attrs.evolve(problem, potential=attrs.evolve(problem.potential, **changes))  # type: ignore[misc]
+        for name in wanted:
+            other.varied({name: 1.01 * changes.get(name, 1.0)})
+    except UsageError:
+        return False
+    here = problem.energy(points)
+    gap = (other.energy(points) - here).abs().max()
+    same = bool(gap <= _SAME * here.abs().max().clamp_min(1.0))
+    return same and {*wanted} <= parameters(other).keys()
+
+
+def opened(
+    layers: Iterable[Any], overrides: Iterable[str], names: Iterable[str], first: Mapping[str, float]
+) -> tuple[RitzConfig, Problem, list[str]]:
+    """A configuration whose potential has ``names`` to vary.
+
+    Parameters
+    ----------
+    layers, overrides
+        As for :func:`lior_ritz.config.load`.
+    names
+        Options of the potential.
+    first
+        Values for some of them, for a configuration that is complete only with these.
+
+    Returns
+    -------
+    config, problem
+        Of the dot to begin with.
+    overrides
+        The given ones, and what :func:`in_mode` adds.
+
+    Raises
+    ------
+    UsageError
+        When the configuration is wrong, or a name cannot be varied.
+    """
+    layers, overrides = list(layers), list(overrides)
+    try:
+        config = configuration.load(layers, overrides).config
+    except UsageError:
+        if not first:
+            raise
+        values = [assignment(f"potential.{name}", value) for name, value in first.items()]
+        config = configuration.load(layers, [*overrides, *values]).config
+        overrides += values
+    problem = configuration.problem(config)
+    names = list(names)
+    if extra := in_mode(config, problem, names):
+        overrides += extra
+        config = configuration.load(layers, overrides).config
+        problem = configuration.problem(config)
+    require_parameters(problem, names)
+    return config, problem, overrides
+
+
+def _value(problem: Problem, name: str) -> float | None:
+    """What an option is, if that is known."""
+    potential: Any = problem.potential
+    given = getattr(potential, name, None)
+    if given is None:
+        given = getattr(potential, "parameters", {}).get(name)
+    if given is not None:
+        return float(given)
+    report = potential.report(problem.units)
+    follows = report.get(name, report.get(f"{name}_dimless"))
+    return None if follows is None else float(f"{follows:.12g}")  # 3 and not 2.9999999999999996
+
+
+def _probes(problem: Problem) -> Tensor:
+    """A few points in the box, always the same."""
+    generator = torch.Generator().manual_seed(0)
+    unit = 2 * torch.rand(_PROBES, problem.dim, generator=generator, dtype=torch.float64) - 1
+    return unit * torch.tensor(problem.half_widths, dtype=torch.float64)
