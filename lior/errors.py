@@ -6,6 +6,9 @@ The command line prints ``str(error)`` as one line and exits with
 
 from __future__ import annotations
 
+from lior._suggest import did_you_mean as did_you_mean  # for the messages of other systems
+from lior._suggest import sentences as sentences
+
 
 class LiorError(Exception):
     """Base of all errors that lior raises on purpose."""

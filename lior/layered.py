@@ -58,7 +58,7 @@ from lior._sections import (
     plugin_option,
     sections,
 )
-from lior._values import check_table, typed_fields
+from lior._values import TypedField, check_table, typed_fields
 from lior.errors import ConfigError, PluginError, UsageError
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "Labelled",
     "Override",
     "Resolved",
+    "TypedField",
     "build",
     "check_components",
     "describe",
@@ -78,6 +79,7 @@ __all__ = [
     "shipped",
     "to_table",
     "to_toml",
+    "typed_fields",
     "values",
     "variable",
 ]

@@ -30,7 +30,7 @@ class Chain(torch.autograd.Function):
     """Layers ``σ(Wx + b)`` and their slopes by the first ``dim`` inputs; differentiable once, by W and b."""
 
     @staticmethod
-    def forward(ctx: Any, points: Tensor, dim: int, sine: bool, *layers: Tensor) -> Tensor:
+    def forward(ctx: Any, points: Tensor, dim: int, sine: bool, keep: bool, *layers: Tensor) -> Tensor:
         """Values and slopes of the last layer, ``[1 + dim, N, h]``.
 
         Parameters
@@ -39,6 +39,8 @@ class Chain(torch.autograd.Function):
             ``[N, inputs]``.
         sine
             Whether σ is the sine; the hyperbolic tangent otherwise.
+        keep
+            Whether a backward pass will follow, for which much more is kept than the answer.
         layers
             ``W₀, b₀, W₁, b₁, …``; frequencies are in them.
         """
@@ -50,7 +52,8 @@ class Chain(torch.autograd.Function):
             here = points[block : block + _BLOCK]
             records, jet = _block_forward(here, dim, sine, weights, biases)
             whole[:, block : block + _BLOCK] = jet
-            kept.append((records, jet))
+            if keep:
+                kept.append((records, jet))
         ctx.kept, ctx.points, ctx.layers, ctx.sine = kept, points, layers, sine
         return whole
 
@@ -62,7 +65,7 @@ class Chain(torch.autograd.Function):
         for index, (records, jet) in enumerate(ctx.kept):
             rows = slice(index * _BLOCK, (index + 1) * _BLOCK)
             _block_backward(gradients[0][:, rows], ctx.points[rows], records, jet, weights, found, ctx.sine)
-        return None, None, None, *found
+        return None, None, None, None, *found
 
 
 def _block_forward(

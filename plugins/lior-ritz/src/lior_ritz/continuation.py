@@ -12,11 +12,9 @@ from typing import Any, TypeAlias
 
 import attrs
 import torch
-from torch import Tensor
 
-from lior.states import sub
+from lior.states import prefixed, sub
 from lior_ritz import config as configuration
-from lior_ritz import decay
 from lior_ritz.config import RitzConfig
 from lior_ritz.network import Params
 from lior_ritz.optimisers import QuasiNewton
@@ -26,9 +24,6 @@ from lior_ritz.training import Trainer
 _EVERY = 20
 """Steps between independent evaluations: what is left to do is soon done."""
 _PATIENCE = 1
-_RATES = "envelope.rates"
-_MOST = 0.999
-"""Of the hyperbolic tangent that bounds how far a rate of the envelope is trained."""
 
 Watch: TypeAlias = "Callable[[Trainer], None]"
 """Is called after every step; what it raises ends training."""
@@ -39,9 +34,7 @@ class Start:
     """What the training of one problem hands on to the next."""
 
     params: Params
-    """Of the network, float64 or of its own precision."""
-    alpha: tuple[float, ...] | None
-    """Rates of its envelope in ``L0⁻²``, as they were trained."""
+    """Of the network. Those of the envelope are relative to an estimate, which follows the problem."""
     nq: int
     """Training nodes on each axis that it ended with."""
     curvature: Params = attrs.field(factory=dict)
@@ -50,24 +43,23 @@ class Start:
 
     def snapshot(self) -> tuple[dict[str, Params], dict[str, Any]]:
         """Groups of tensors, and numbers that are ready for JSON."""
-        numbers = {"alpha": self.alpha, "nq": self.nq, "numbers": dict(self.numbers)}
-        return {"start": {f"params.{name}": value for name, value in self.params.items()}
-                | {f"curvature.{name}": value for name, value in self.curvature.items()}}, numbers  # fmt: skip
+        tensors = prefixed("params", self.params) | prefixed("curvature", self.curvature)
+        return {"start": tensors}, {"nq": self.nq, "numbers": dict(self.numbers)}
 
     @classmethod
     def restored(cls, groups: Mapping[str, Params], numbers: Mapping[str, Any]) -> Start:
         """Undo :meth:`snapshot`."""
-        alpha = numbers["alpha"]
         return cls(
             params=sub(groups["start"], "params"),
-            alpha=None if alpha is None else tuple(alpha),
             nq=numbers["nq"],
             curvature=sub(groups["start"], "curvature"),
             numbers=numbers["numbers"],
         )
 
 
-def solve(config: RitzConfig, start: Start | None = None, *, watch: Watch | None = None) -> tuple[Solution, Start]:
+def solve(
+    config: RitzConfig, start: Start | None = None, *, watch: Watch | None = None
+) -> tuple[Solution, Start]:
     """Train a network on a problem, from the beginning or from where a similar one ended.
 
     Parameters
@@ -116,7 +108,7 @@ def prepared(config: RitzConfig, start: Start | None) -> Trainer:
         return Trainer(config, problem)
     with torch.no_grad():
         for name, p in trainer.params.items():
-            p.copy_(_adapted(trainer, start) if name == _RATES else start.params[name])
+            p.copy_(start.params[name])
     trainer.progress.nq = max(config.domain.nq, start.nq)
     trainer.progress.planned = []
     _remember_curvature(trainer, start)
@@ -143,17 +135,6 @@ def warm(config: RitzConfig) -> RitzConfig:
     )
 
 
-def _adapted(trainer: Trainer, start: Start) -> Tensor:
-    """The envelope's parameters with which its rates are what they were: they are relative to an estimate,
-    which is another one for another problem."""
-    assert trainer.ansatz.alpha is not None
-    assert start.alpha is not None
-    ratio = torch.tensor(start.alpha, dtype=torch.float64) / torch.tensor(
-        trainer.ansatz.alpha, dtype=torch.float64
-    )
-    return torch.atanh((ratio.log() / decay.SPREAD).clamp(-_MOST, _MOST))
-
-
 def _remember_curvature(trainer: Trainer, start: Start) -> None:
     """Give L-BFGS its pairs of changes back, without the last step: the next one is of another function."""
     if not isinstance(trainer.optimiser, QuasiNewton) or not start.curvature:
@@ -165,16 +146,9 @@ def _remember_curvature(trainer: Trainer, start: Start) -> None:
 
 
 def _handed_on(trainer: Trainer, last: QuasiNewton | None) -> Start:
-    params = {name: p.detach().clone().cpu() for name, p in trainer.params.items()}
-    alpha = None
-    if trainer.ansatz.alpha is not None:
-        begun = torch.tensor(trainer.ansatz.alpha, dtype=torch.float64)
-        trained = params[_RATES].double() if _RATES in params else None
-        alpha = tuple(decay.rates(begun, trained).tolist())
     curvature = {name: value.cpu() for name, value in last.tensors().items()} if last else {}
     return Start(
-        params=params,
-        alpha=alpha,
+        params={name: p.detach().clone().cpu() for name, p in trainer.params.items()},
         nq=trainer.progress.nq,
         curvature=curvature,
         numbers=last.numbers() if last else {},

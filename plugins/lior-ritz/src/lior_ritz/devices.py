@@ -10,7 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior._suggest import did_you_mean, sentences
+from lior.errors import did_you_mean, sentences
 from lior.errors import UsageError
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
@@ -24,8 +24,8 @@ _MODE = "param_mode"
 
 
 def parameters(problem: Problem) -> dict[str, float]:
-    """The options that can be varied, with their values; those that the potential's mode does not use are left
-    out.
+    """The options that can be varied, with their values; those that its mode does not use are
+    left out.
 
     A value that was not given is the one that follows from others, as the potential reports it.
     """
@@ -64,7 +64,11 @@ def require_parameters(problem: Problem, names: Iterable[str]) -> None:
             raise UsageError(f"{name}: not given, and its value does not follow from other options; give it")
         allowed = f"Allowed: {', '.join(used)}." if used else "This potential has none."
         raise UsageError(
-            sentences(f"no option {name!r} of the potential can be varied.", did_you_mean(name, problem.potential.device), allowed)
+            sentences(
+                f"no option {name!r} of the potential can be varied.",
+                did_you_mean(name, problem.potential.device),
+                allowed,
+            )
         )
 
 

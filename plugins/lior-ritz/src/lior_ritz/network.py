@@ -102,7 +102,8 @@ def forward(
     """
     layers = _scaled_layers(params, shape, points, dim, scale)
     if order == 1:
-        jet: Tensor = Chain.apply(points, dim, shape.activation == "sine", *layers)
+        keep = torch.is_grad_enabled() and any(layer.requires_grad for layer in layers)
+        jet: Tensor = Chain.apply(points, dim, shape.activation == "sine", keep, *layers)
         return jet
     return forward_plain(layers, shape, points, dim=dim, order=order)
 

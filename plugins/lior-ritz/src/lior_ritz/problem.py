@@ -9,7 +9,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior._suggest import did_you_mean, sentences
+from lior.errors import did_you_mean, sentences
 from lior.errors import UsageError
 from lior_ritz.units import Units
 

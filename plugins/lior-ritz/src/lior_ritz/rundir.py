@@ -128,8 +128,13 @@ class RitzRun:
         durable.write_text(self.path / _META, _json(self.meta))
 
 
-def open_run(path: Path) -> tuple[Solution, list[dict[str, Any]]]:
+def open_run(path: Path, *, nq: int | None = None) -> tuple[Solution, list[dict[str, Any]]]:
     """A finished run's solution, worked out anew from its best parameters, and its metrics, a dict a line.
+
+    Parameters
+    ----------
+    nq
+        Nodes on each axis of the coarser of the two rules; those of the run if not given.
 
     Raises
     ------
@@ -141,6 +146,8 @@ def open_run(path: Path) -> tuple[Solution, list[dict[str, Any]]]:
     (trainer, manifest), _ = _newest(path, config)
     if not manifest["finished"]:
         raise RunError(f"{path}: the run did not finish; `lior ritz resume {path}` goes on with it")
+    if nq is not None and trainer.best is not None:
+        trainer.best.size = nq
     return finished(trainer, manifest["seconds"]), list(metrics(path))
 
 

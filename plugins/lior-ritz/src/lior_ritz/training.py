@@ -369,7 +369,8 @@ class Trainer:
     # --- what is best ---
 
     def score(self, found: Evaluation) -> float:
-        """What the best have least of: the energies as far as the quadrature is certain, and the residuals."""
+        """What the best have least of: the energies as far as the quadrature is certain, and the
+        residuals."""
         weights = self.config.training.loss_weights
         energies = found.eigsum + len(found.energies) * found.quadrature_error
         return weights.eigsum * energies + weights.pde_polish * (found.residual or 0.0)

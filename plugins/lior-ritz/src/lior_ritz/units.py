@@ -6,7 +6,7 @@ import math
 
 import attrs
 
-from lior._suggest import did_you_mean, sentences
+from lior.errors import did_you_mean, sentences
 from lior.errors import UsageError
 
 HBAR2_OVER_2M = 3.809981944

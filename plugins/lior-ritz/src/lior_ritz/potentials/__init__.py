@@ -7,8 +7,14 @@ entry-point group ``lior_ritz.potentials``.
 from __future__ import annotations
 
 from lior import Kind, Registry
+from lior.layered import TypedField, typed_fields
 
 registry = Registry(
     kinds={"potential": Kind(group="lior_ritz.potentials", interface="lior_ritz.problem:Potential")}
 )
 """Finds potentials by name."""
+
+
+def options(name: str) -> dict[str, TypedField]:
+    """The options of a potential by name, with their types and help; ``PluginError`` if it is not there."""
+    return typed_fields(registry.get("potential", name))

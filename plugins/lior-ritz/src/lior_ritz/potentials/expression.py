@@ -11,7 +11,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior._suggest import did_you_mean, sentences
+from lior.errors import did_you_mean, sentences
 from lior.errors import UsageError
 from lior.options import option
 from lior_ritz.potentials import formula

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from lior._suggest import did_you_mean, sentences
+from lior.errors import did_you_mean, sentences
 from lior.errors import UsageError
 
 LONGEST = 2000

@@ -1,0 +1,70 @@
+"""``lior ritz compare``: runs side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lior_cli.interrupts import import_torch
+from lior_cli.options import RunPath
+from lior_cli.tables import echo_table
+from lior_ritz.cli.options import json_option
+
+
+@click.command()
+@click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=RunPath())
+@json_option
+def compare(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Set runs and the referee side by side.
+
+    Errors are those of this moment's evaluation against the referee, not what the runs reported.
+    """
+    import_torch()
+    from lior_ritz.rundir import headline, open_run
+
+    rows: list[dict[str, Any]] = []
+    for path in paths:
+        solution, _ = open_run(path)
+        unit = solution.problem.units.E0_meV
+        exact = solution.referee.energies * unit
+        energies = solution.energies_meV
+        split = None
+        if len(energies) > 1 and float(exact[1] - exact[0]):
+            split = abs(float((energies[1] - energies[0]) / (exact[1] - exact[0])) - 1)
+        width = None
+        if solution.bounds.lower is not None:
+            width = float((solution.bounds.upper - solution.bounds.lower).max()) * unit
+        rows.append(
+            {
+                "run": str(path),
+                "what": headline(solution.config),
+                "E_meV": energies.tolist(),
+                "largest_relative_error": float(solution.relative_errors.abs().max()),
+                "splitting_relative_error": split,
+                "bound_width_meV": width,
+                "steps": solution.trainer.progress.step,
+                "processor_seconds": solution.seconds,
+                "referee": solution.referee.method,
+                "referee_seconds": solution.referee.seconds,
+            }
+        )
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    head = ["run", "problem", "largest error", "splitting", "bounds, meV", "steps", "cpu s", "referee, s"]
+    lines = [
+        [
+            row["run"], row["what"], f"{row['largest_relative_error']:.1e}",
+            _short(row["splitting_relative_error"]), _short(row["bound_width_meV"]), str(row["steps"]),
+            f"{row['processor_seconds']:.1f}", f"{row['referee_seconds']:.3f}",
+        ]
+        for row in rows
+    ]  # fmt: skip
+    echo_table(head, lines)
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1e}"

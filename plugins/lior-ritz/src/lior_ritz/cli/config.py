@@ -1,0 +1,117 @@
+"""``lior ritz init`` and ``lior ritz config``: configurations to begin with, to read and to check."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from lior.errors import UsageError
+from lior_cli.tables import echo_table
+from lior_ritz.cli.options import config_options, json_option
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path), default="ritz.toml", required=False)
+@config_options
+@click.option("--force", is_flag=True, help="Overwrite PATH.")
+def init(path: Path, layers: tuple[str, ...], assignments: tuple[str, ...], force: bool) -> None:
+    """Write a configuration to PATH (ritz.toml), with every key, to be edited."""
+    from lior.layered import to_toml
+    from lior_ritz import config as configuration
+
+    text = to_toml(configuration.load(layers, assignments).config)
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path} exists. Choose another name, or overwrite it with --force.") from None
+    click.echo(f"Wrote {path}. Solve it: lior ritz run --config {path}")
+
+
+@click.group()
+def config() -> None:
+    """Show, explain or check configurations.
+
+    A value comes from the highest layer that sets it: defaults, --config files and recipes in their
+    order, RITZ_* environment variables, --set.
+    """
+
+
+@config.command("list")
+def list_() -> None:
+    """List the recipes that come with lior-ritz."""
+    from lior import layered
+    from lior_ritz.config import CONFIGS
+
+    names = layered.shipped(CONFIGS)
+    rows = [(name, layered.describe(layered.read(name, CONFIGS))) for name in names]
+    echo_table(["name", "description"], rows)
+
+
+@config.command()
+@config_options
+@click.option("--origins", is_flag=True, help="Print a table with the layer that each value comes from.")
+@click.option("--changed", is_flag=True, help="Leave out what is as by default.")
+@json_option
+def show(
+    layers: tuple[str, ...], assignments: tuple[str, ...], origins: bool, changed: bool, as_json: bool
+) -> None:
+    """Print what files, variables and --set resolve to, as TOML."""
+    from lior.layered import to_toml, values
+    from lior_ritz import config as configuration
+
+    resolved = configuration.load(layers, assignments)
+    shown = values(resolved.config, changed=changed)
+    found = {key: resolved.origins.get(key, "default") for key in shown}
+    if as_json:
+        both = {key: {"value": value, "from": found[key]} for key, value in shown.items()}
+        click.echo(json.dumps(both if origins else shown))
+    elif origins:
+        echo_table(["key", "from", "value"], [(key, found[key], str(value)) for key, value in shown.items()])
+    else:
+        click.echo(to_toml(resolved.config, changed=changed), nl=False)
+
+
+@config.command()
+@click.argument("prefix", required=False, default="")
+def explain(prefix: str) -> None:
+    """Print every key with its default, what is allowed and what it does.
+
+    PREFIX leaves out keys that begin otherwise, such as training.lr_schedule. The options of a potential
+    are listed by potential.<type>.
+    """
+    from lior.errors import did_you_mean, sentences
+    from lior.layered import keys
+    from lior_ritz.config import RitzConfig
+    from lior_ritz.potentials import options, registry
+
+    rows = [(key.dotted, _text(key.default), key.allowed, key.help) for key in keys(RitzConfig)]
+    for name in registry.names("potential"):
+        for option, typed in options(name).items():
+            default, help = _text(typed.field.default), typed.field.metadata.get("help", "")
+            rows.append((f"potential.{name}.{option}", default, typed.allowed, help))
+    chosen = [row for row in rows if row[0].startswith(prefix)]
+    if not chosen:
+        names = {row[0].split(".")[0] for row in rows} | {row[0] for row in rows}
+        raise UsageError(sentences(f"no key begins with {prefix!r}.", did_you_mean(prefix, sorted(names))))
+    echo_table(["key", "default", "allowed", "meaning"], chosen)
+
+
+@config.command()
+@click.argument("file")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set a key.")
+def check(file: str, assignments: tuple[str, ...]) -> None:
+    """Check a file or recipe, with the environment."""
+    from lior_ritz import assembly
+    from lior_ritz import config as configuration
+
+    resolved = configuration.load([file], assignments)
+    problem = configuration.problem(resolved.config)
+    assembly.mirrored(resolved.config, problem)
+    click.echo(f"{file}: ok")
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

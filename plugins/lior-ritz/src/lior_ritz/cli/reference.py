@@ -1,0 +1,60 @@
+"""``lior ritz reference``: the levels by classical methods."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from lior_cli.interrupts import import_torch
+from lior_cli.tables import echo_table
+from lior_ritz.cli.options import config_options, json_option
+
+
+@click.command()
+@config_options
+@click.option("--levels", type=click.IntRange(1, 500), help="How many; solver.K if not given.")
+@click.option(
+    "--method", default="auto", show_default=True,
+    type=click.Choice(["auto", "separable", "sine", "differences"]), help="Which method.",
+)  # fmt: skip
+@click.option(
+    "--tolerance", type=click.FloatRange(1e-13, 1e-1), default=1e-9, show_default=True,
+    help="Relative error to be reached.",
+)  # fmt: skip
+@json_option
+def reference(
+    layers: tuple[str, ...],
+    assignments: tuple[str, ...],
+    levels: int | None,
+    method: str,
+    tolerance: float,
+    as_json: bool,
+) -> None:
+    """Solve a problem by classical methods, with error bars."""
+    import_torch()
+    from lior_ritz import config as configuration
+    from lior_ritz import reference as referee
+
+    config = configuration.load(layers, assignments).config
+    problem = configuration.problem(config)
+    found = referee.solve(problem, levels or config.solver.K, method, tolerance)
+    unit = problem.units.E0_meV
+    pairs = list(zip(found.energies.tolist(), found.errors.tolist(), strict=True))
+    if as_json:
+        report = {
+            "method": found.method, "sizes": found.sizes, "converged": found.converged,
+            "seconds": found.seconds, "E0_meV": unit,
+            "E_dimless": [energy for energy, _ in pairs], "E_meV": [energy * unit for energy, _ in pairs],
+            "error_dimless": [error for _, error in pairs],
+        }  # fmt: skip
+        click.echo(json.dumps(report))
+        return
+    rows = [
+        [f"E{k}", f"{energy * unit:.9f}", f"{energy:.10f}", f"{error:.1e}"]
+        for k, (energy, error) in enumerate(pairs)
+    ]
+    echo_table(["level", "meV", "E0", "error bar, E0"], rows)
+    sizes = " x ".join(map(str, found.sizes))
+    said = "" if found.converged else "; NOT within the tolerance"
+    click.echo(f"\n{found.method}, {sizes}, {found.seconds:.3f} processor seconds{said}")
