@@ -165,7 +165,9 @@ def summary(found: Findings, arrays: Mapping[str, tuple[NDArray[np.float64], str
             "best_step": checkpoint["best_step"],
             "best_loss_eigsum": checkpoint["best_loss_eigsum"],
         },
-        "arrays": {name: {"shape": list(array.shape), "what": what} for name, (array, what) in arrays.items()},
+        "arrays": {
+            name: {"shape": list(array.shape), "what": what} for name, (array, what) in arrays.items()
+        },
         "grid": _grid_in_words(found),
     } | ({"why_null": checkpoint["why_null"]} if "why_null" in checkpoint else {})
 
@@ -181,7 +183,9 @@ def _rates(found: Findings) -> Report:
     """What became of the learning rate of the first-order phases; L-BFGS has none."""
     progress = found.solution.trainer.progress
     names = {phase.name for phase in found.solution.trainer.phases} - {"lbfgs", "polish"}
-    rates = [line["lr"] for line in found.history if line.get("phase") in names and line.get("lr") is not None]
+    rates = [
+        line["lr"] for line in found.history if line.get("phase") in names and line.get("lr") is not None
+    ]
     report: Report = {
         "num_drops": len(progress.drops),
         "initial_lr": found.solution.config.training.lr if names else None,

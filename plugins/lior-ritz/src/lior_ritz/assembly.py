@@ -21,7 +21,7 @@ from lior_ritz.quadrature import RANDOM, Rule, grid_rule, random_rule, stretch_f
 from lior_ritz.states import Nodes
 
 _SHARE = 0.75
-"""Share of the nodes of an axis that lie where the states are."""
+"""Share of the substituted interval in which the states are: about half of the nodes."""
 _DTYPES = {
     "float32": torch.float32, "fp32": torch.float32, "single": torch.float32,
     "float64": torch.float64, "fp64": torch.float64, "double": torch.float64,

@@ -41,18 +41,18 @@ class Start:
     """What L-BFGS remembered; empty without it."""
     numbers: Mapping[str, Any] = attrs.field(factory=dict)
 
-    def snapshot(self) -> tuple[dict[str, Params], dict[str, Any]]:
-        """Groups of tensors, and numbers that are ready for JSON."""
+    def snapshot(self) -> tuple[Params, dict[str, Any]]:
+        """Tensors, and numbers that are ready for JSON."""
         tensors = prefixed("params", self.params) | prefixed("curvature", self.curvature)
-        return {"start": tensors}, {"nq": self.nq, "numbers": dict(self.numbers)}
+        return tensors, {"nq": self.nq, "numbers": dict(self.numbers)}
 
     @classmethod
-    def restored(cls, groups: Mapping[str, Params], numbers: Mapping[str, Any]) -> Start:
+    def restored(cls, tensors: Params, numbers: Mapping[str, Any]) -> Start:
         """Undo :meth:`snapshot`."""
         return cls(
-            params=sub(groups["start"], "params"),
+            params=sub(tensors, "params"),
             nq=numbers["nq"],
-            curvature=sub(groups["start"], "curvature"),
+            curvature=sub(tensors, "curvature"),
             numbers=numbers["numbers"],
         )
 
@@ -124,13 +124,13 @@ def warm(config: RitzConfig) -> RitzConfig:
     training = config.training
     optimizer = "lbfgs" if training.optimizer.endswith("lbfgs") else training.optimizer
     every = min(_EVERY, training.guard.every)
-    return attrs.evolve(  # type: ignore[misc]
+    return attrs.evolve(
         config,
-        training=attrs.evolve(  # type: ignore[misc]
+        training=attrs.evolve(
             training,
             optimizer=optimizer,
-            guard=attrs.evolve(training.guard, every=every),  # type: ignore[misc]
-            early_stop=attrs.evolve(training.early_stop, patience=_PATIENCE),  # type: ignore[misc]
+            guard=attrs.evolve(training.guard, every=every),
+            early_stop=attrs.evolve(training.early_stop, patience=_PATIENCE),
         ),
     )
 

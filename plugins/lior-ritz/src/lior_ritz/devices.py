@@ -10,8 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.errors import did_you_mean, sentences
-from lior.errors import UsageError
+from lior.errors import UsageError, did_you_mean, sentences
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
 from lior_ritz.problem import Problem
@@ -63,13 +62,8 @@ def require_parameters(problem: Problem, names: Iterable[str]) -> None:
             problem.energy(_probes(problem), {name: torch.tensor(1.0 if value is None else value)})
             raise UsageError(f"{name}: not given, and its value does not follow from other options; give it")
         allowed = f"Allowed: {', '.join(used)}." if used else "This potential has none."
-        raise UsageError(
-            sentences(
-                f"no option {name!r} of the potential can be varied.",
-                did_you_mean(name, problem.potential.device),
-                allowed,
-            )
-        )
+        hint = did_you_mean(name, problem.potential.device)
+        raise UsageError(sentences(f"no option {name!r} of the potential can be varied.", hint, allowed))
 
 
 def sensitivity(problem: Problem, name: str, points: Tensor) -> Tensor:

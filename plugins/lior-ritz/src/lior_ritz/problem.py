@@ -9,8 +9,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.errors import did_you_mean, sentences
-from lior.errors import UsageError
+from lior.errors import UsageError, did_you_mean, sentences
 from lior_ritz.units import Units
 
 Device: TypeAlias = "Mapping[str, Tensor]"

@@ -48,7 +48,7 @@ def project(jet: Tensor, weights: Tensor, potential: Tensor) -> Projection:
     norms = scaled[0].norm(dim=0)
     inverse = torch.where(norms > norms.max() * 1e-150, 1 / norms, 0.0)
     triangle = torch.linalg.qr(scaled[0] * inverse, mode="r").R
-    _, singular, right = torch.linalg.svd(triangle)
+    _, singular, right = torch.linalg.svd(triangle, full_matrices=False)  # with fewer nodes than functions
     keep = singular > singular[0] * tolerance
     basis = inverse[:, None] * (right[keep].T / singular[keep])
     orthonormal = scaled @ basis

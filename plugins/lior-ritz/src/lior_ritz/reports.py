@@ -107,7 +107,8 @@ def reference(found: Findings) -> Report:
     """``reference.json``."""
     referee, unit = found.solution.referee, found.solution.problem.units.E0_meV
     names = (
-        "level", "E_dimless", "referee_dimless", "absolute_error_dimless", "absolute_error_meV", "relative_error",
+        "level", "E_dimless", "referee_dimless", "absolute_error_dimless", "absolute_error_meV",
+        "relative_error",
     )  # fmt: skip
     return {
         "method": referee.method,
@@ -146,7 +147,9 @@ def potential(found: Findings) -> Report:
     derived = problem.potential.report(problem.units)
     why = {name: "not given" for name, value in options.items() if value is None and name not in derived}
     if "barrier_dimless" not in derived:
-        why |= dict.fromkeys(("barrier_dimless", "barrier_meV"), "this potential does not say what its barrier is")
+        why |= dict.fromkeys(
+            ("barrier_dimless", "barrier_meV"), "this potential does not say what its barrier is"
+        )
     report = {"type": found.solution.config.potential.name} | {n: _plain(v) for n, v in options.items()}
     return (
         report

@@ -60,8 +60,8 @@ def verdict(found: Findings) -> str:
         ]
     else:
         said = [
-            f"NOT sound: energies on two rules that training has not seen differ by {error:.1e} E0, the finer "
-            f"one with {nq} nodes on each axis; raise domain.eval_nq, or make the network smoother"
+            f"NOT sound: energies on two rules that training has not seen differ by {error:.1e} E0, the "
+            f"finer one with {nq} nodes on each axis; raise domain.eval_nq, or make the network smoother"
         ]
     checks = [line for line in found.history if "quadrature_mismatch" in line]
     last = checks[-1]["quadrature_mismatch"] if checks else None

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import product
 from typing import Any, TypeAlias
 
 import attrs
 
 from lior import layered
-from lior.errors import did_you_mean, sentences
-from lior.errors import LiorError, Stopped, UsageError
+from lior.errors import LiorError, Stopped, UsageError, did_you_mean, sentences
+from lior_ritz import assembly, continuation, devices
 from lior_ritz import config as configuration
-from lior_ritz import continuation, devices
 from lior_ritz.config import RitzConfig
 from lior_ritz.continuation import Start
 from lior_ritz.gradients import gradients
@@ -24,6 +22,8 @@ from lior_ritz.solution import Solution
 from lior_ritz.training import Trainer
 
 SEED = "training.seed"
+_NUMBERS = ("a number", "a finite number", "a whole number")
+"""How it begins what is said to be allowed of a number."""
 _MOST = 10_000
 """Points of a sweep."""
 
@@ -55,8 +55,10 @@ class Point:
     assignments: tuple[str, ...]
     """What ``lior ritz run`` needs in ``--set``."""
     config: RitzConfig
+    symmetry: tuple[int, ...]
+    """The axes of built-in parity."""
     after: int | None
-    """Index of the point before it, where training goes on from; ``None`` where it begins anew."""
+    """Index of the point where training goes on from; ``None`` where it begins anew."""
 
 
 @attrs.frozen(kw_only=True)
@@ -75,7 +77,7 @@ class Plan:
         return {
             "axes": [{"name": axis.name, "values": list(axis.values)} for axis in self.axes],
             "warm": any(point.after is not None for point in self.points),
-            "config": layered.to_table(self.base),
+            "config": layered.values(self.base),
         }
 
 
@@ -88,7 +90,7 @@ def plan(
     """Work out and check every configuration of a sweep.
 
     Points that differ in options of the dot alone are solved one after the other, each a neighbour of the one
-    before; keys of the configuration are there to compare trainings, which each begin anew.
+    before, and go on from it. Keys of the configuration are there to compare trainings: each begins anew.
 
     Parameters
     ----------
@@ -112,7 +114,7 @@ def plan(
     added = assignments[len(list(overrides)) :]
     whole = _whole_keys(base, [axis.name for axis in axes if axis.is_key])
     points: list[Point] = []
-    before: tuple[tuple[int, ...], int] | None = None
+    before: dict[tuple[int, ...], dict[tuple[int, ...] | None, int]] = {}
     for place in _walk(axes):
         values = {axis.name: axis.values[i] for axis, i in zip(axes, place, strict=True)}
         own = tuple(_assigned(problem, name, value, whole) for name, value in values.items())
@@ -120,15 +122,21 @@ def plan(
         for axis, i in zip(axes, place, strict=True):
             index = index * len(axis.values) + i
         group = tuple(i for axis, i in zip(axes, place, strict=True) if axis.is_key)
-        point = Point(
-            index=index,
-            values=values,
-            assignments=(*added, *own),
-            config=configuration.load(layers, [*assignments, *own]).config,
-            after=before[1] if before and before[0] == group and names and not cold else None,
+        config = configuration.load(layers, [*assignments, *own]).config
+        symmetry = assembly.mirrored(config, configuration.problem(config))
+        known = before.setdefault(group, {})
+        points.append(
+            Point(
+                index=index,
+                values=values,
+                assignments=(*added, *own),
+                config=config,
+                symmetry=symmetry,
+                # A network for one symmetry is a poor start for another, but better than none.
+                after=None if cold or not names else known.get(symmetry, known.get(None)),
+            )
         )
-        before = group, index
-        points.append(point)
+        known |= {symmetry: index, None: index}
     return Plan(axes=axes, points=tuple(points), base=points[0].config, notes=tuple(added))
 
 
@@ -162,28 +170,15 @@ def _whole_keys(config: RitzConfig, names: Iterable[str]) -> set[str]:
     UsageError
         When one is no key, or none with a number.
     """
-    known = {key.dotted: key for key in layered.keys(type(config))}
-    numbers = {name for name, key in known.items() if _is_number(key)}
-    whole = set()
+    known = {key.dotted: key.allowed for key in layered.keys(type(config))}
+    numbers = [name for name, allowed in known.items() if allowed.startswith(_NUMBERS)]
     for name in names:
         if name in known and name not in numbers:
-            raise UsageError(f"{name} is no number; allowed is a key with one, such as domain.nq or {SEED}")
+            raise UsageError(f"{name} is {known[name]}; only numbers are varied, such as domain.nq or {SEED}")
         if name not in known:
-            hint = did_you_mean(name, numbers)
-            raise UsageError(
-                sentences(f"no key {name!r} in the configuration.", hint, "`lior ritz config explain` lists all.")
-            )
-        if isinstance(known[name].default, int):
-            whole.add(name)
-    return whole
-
-
-def _is_number(key: layered.Key) -> bool:
-    return (
-        not key.choices
-        and not isinstance(key.default, bool)
-        and (isinstance(key.default, int | float) or (key.default is None and "number" in key.allowed))
-    )
+            hint = did_you_mean(name, numbers) or "`lior ritz config explain` lists all."
+            raise UsageError(sentences(f"no key {name!r} in the configuration.", hint))
+    return {name for name in names if "whole" in known[name]}
 
 
 def _assigned(problem: Problem, name: str, value: float, whole: set[str]) -> str:
@@ -222,21 +217,22 @@ class Keeper:
         """Index of a point -> its row."""
         self.failures: dict[int, Row] = {}
         """Index of a point -> its values, and what went wrong."""
-        self._start: tuple[int, Start] | None = None
+        self.starts: dict[tuple[int, ...], tuple[int, Start]] = {}
+        """Symmetry -> the last point with it, and what that one handed on."""
 
-    def add(self, row: Row, start: Start) -> None:
-        """Keep a point that is done, and what the next one begins from."""
-        self.rows[row["index"]] = row
-        self.failures.pop(row["index"], None)
-        self._start = row["index"], start
+    def add(self, point: Point, row: Row, start: Start) -> None:
+        """Keep a point that is done, and what later ones begin from."""
+        self.rows[point.index] = row
+        self.failures.pop(point.index, None)
+        self.starts[point.symmetry] = point.index, start
 
-    def fail(self, row: Row) -> None:
+    def fail(self, point: Point, row: Row) -> None:
         """Keep that a point failed."""
-        self.failures[row["index"]] = row
+        self.failures[point.index] = row
 
-    def start(self, index: int | None) -> Start | None:
-        """What the point of an index handed on, if it is the last that did."""
-        return self._start[1] if self._start and self._start[0] == index else None
+    def start(self, index: int) -> Start | None:
+        """What the point of an index handed on, if that is still known."""
+        return next((start for known, start in self.starts.values() if known == index), None)
 
 
 Watch: TypeAlias = "Callable[[Point, int, Trainer], None]"
@@ -256,7 +252,7 @@ def run(plan: Plan, keeper: Keeper, *, watch: Watch | None = None) -> None:
     for number, point in enumerate(plan.points):
         if point.index in keeper.rows:
             continue
-        start = keeper.start(point.after)
+        start = None if point.after is None else keeper.start(point.after)
 
         def step(trainer: Trainer, point: Point = point, number: int = number) -> None:
             if watch:
@@ -269,10 +265,11 @@ def run(plan: Plan, keeper: Keeper, *, watch: Watch | None = None) -> None:
         except Stopped:
             raise
         except LiorError as error:
-            keeper.fail({"index": point.index, "values": point.values, "error": " ".join(str(error).split())})
+            why = " ".join(str(error).split())
+            keeper.fail(point, {"index": point.index, "values": point.values, "error": why})
             continue
         found["wall_seconds"] = round(time.perf_counter() - begin, 4)
-        keeper.add(found, following)
+        keeper.add(point, found, following)
 
 
 def row(point: Point, solution: Solution, *, warm: bool) -> Row:

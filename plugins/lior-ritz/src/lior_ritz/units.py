@@ -6,8 +6,7 @@ import math
 
 import attrs
 
-from lior.errors import did_you_mean, sentences
-from lior.errors import UsageError
+from lior.errors import UsageError, did_you_mean, sentences
 
 HBAR2_OVER_2M = 3.809981944
 """ħ²/(2 mₑ) in eV·Å². CODATA 2022 has 3.80998211; this is the value with which the reference energies of

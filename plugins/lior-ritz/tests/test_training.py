@@ -1,0 +1,214 @@
+"""Training: it reaches what it should, is not fooled by its nodes, and goes on as if never stopped."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lior.errors import ConfigError, Stopped, UsageError
+from lior_ritz import config as configuration
+from lior_ritz import rundir, session
+from lior_ritz.optimisers import Plateau
+from lior_ritz.solution import solve
+from lior_ritz.training import Trainer
+
+SMALL = ["model.hidden_features=8", "domain.nq=20", "solver.K=2", "solver.M=3"]
+SHORT = [*SMALL, "training.steps=20", "training.lbfgs_refine.steps=30", "training.guard.every=10"]
+
+
+def trained(*overrides, until=10**9):
+    config = configuration.load(overrides=overrides, env={}).config
+    trainer = Trainer(config, configuration.problem(config))
+    checks = []
+    while trainer.phase is not None and trainer.progress.step < until:
+        phase = trainer.phase.name
+        trainer.step()
+        if trainer.evaluated:
+            checks.append({"phase": phase, "step": trainer.progress.step} | trainer.check())
+    return trainer, checks
+
+
+CASES = {
+    "default": ([], 1e-8),
+    "double_gaussian": (["potential.type=double_gaussian"], 1e-6),
+    "gaussian": (["potential.type=gaussian"], 1e-6),
+    "box": (["potential.type=box"], 1e-8),
+    "skew": (["potential.type=harmonic_barrier", "potential.tilt_x=0.5", "potential.shear=0.2"], 1e-6),
+    "harmonic": (["potential.type=harmonic"], 1e-7),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_cases_are_solved_between_their_bounds_and_never_below(name):
+    overrides, wanted = CASES[name]
+    found = solve(overrides=[*overrides, "training.lbfgs_refine.steps=150"])
+    exact = found.referee.energies[:4]
+    noise = found.referee.errors[:4] + found.evaluation.quadrature_error + 1e-11
+    assert float(found.relative_errors.abs().max()) <= wanted
+    assert bool((found.errors >= -noise).all())
+    assert found.bounds.lower is not None
+    assert bool((found.bounds.lower <= exact + noise).all())
+    assert bool((exact <= found.bounds.upper + noise).all())
+    assert float((found.bounds.upper - found.bounds.lower).max()) < 1e-3
+
+
+def test_the_splitting_of_the_default_dot():
+    found = solve(overrides=["training.lbfgs_refine.steps=100"])
+    energies = found.energies_meV
+    assert float(energies[1] - energies[0]) * 1000 == pytest.approx(285.100215, rel=1e-6)
+
+
+def test_no_evaluation_is_below_the_exact_levels_and_the_best_is_the_lowest():
+    trainer, checks = trained(*SHORT)
+    exact = 5.8355203600 + 6.2867440982
+    assert len(checks) >= 5
+    assert all(check["eval_eigsum"] >= exact - 1e-9 for check in checks)
+    lowest = min(check["eval_eigsum"] for check in checks)
+    assert trainer.best is not None
+    assert trainer.best.evaluation.eigsum == lowest
+    assert trainer.conclude().eigsum == pytest.approx(lowest, abs=1e-9)
+
+
+def test_lbfgs_lowers_what_adam_leaves_by_far():
+    trainer, checks = trained("model.hidden_features=12", "training.lbfgs_refine.steps=100")
+    exact = 32.4098873006
+    adam = min(c["eval_eigsum"] for c in checks if c["phase"] == "adam") - exact
+    lbfgs = min(c["eval_eigsum"] for c in checks if c["phase"] == "lbfgs") - exact
+    assert lbfgs < adam / 10
+
+
+def test_training_beats_its_beginning_with_a_trained_head_and_random_nodes():
+    trainer, checks = trained(
+        *SMALL, "solver.head=trained", "training.optimizer=adam", "training.steps=150",
+        "training.sampling_mode=jittered_grid", "training.early_stop.tolerance=0",
+    )  # fmt: skip
+    exact = 5.8355203600 + 6.2867440982
+    assert checks[-1]["eval_eigsum"] - exact < 0.3 * (checks[0]["eval_eigsum"] - exact)
+
+
+def test_nodes_that_are_too_few_are_found_at_fault_and_replaced():
+    oscillator = ["potential.type=expression", "potential.expression=x**2+y**2", "domain.X=7", "domain.Y=7"]
+    trainer, checks = trained(*oscillator, "domain.nq=24", "training.lbfgs_refine.steps=150", "solver.parity=none")
+    assert trainer.progress.refinements
+    assert trainer.progress.nq > 24
+    found = trainer.conclude()
+    assert found.energies.tolist() == pytest.approx([2, 4, 4, 6], rel=1e-5)
+    assert bool((found.energies >= torch.tensor([2.0, 4, 4, 6]) - 1e-9).all())
+
+
+def test_without_a_finer_rule_training_stops_and_says_so():
+    oscillator = ["potential.type=expression", "potential.expression=x**2+y**2", "domain.X=7", "domain.Y=7"]
+    trainer, _ = trained(
+        *oscillator, "domain.nq=24", "training.guard.limit=24", "training.lbfgs_refine.steps=150", "solver.parity=none"
+    )
+    assert "training nodes at fault" in trainer.progress.note
+    assert bool((trainer.conclude().energies >= torch.tensor([2.0, 4, 4, 6]) - 1e-9).all())
+
+
+def test_a_schedule_of_sizes_is_gone_through():
+    trainer, _ = trained(*SHORT, "training.nq_schedule=[12, 16]", "training.early_stop.patience=1")
+    sizes = [change["nq_new"] for change in trainer.progress.refinements]
+    assert sizes[:1] == [16]
+
+
+def test_polishing_narrows_the_residuals():
+    overrides = ["model.hidden_features=10", "training.lbfgs_refine.steps=50", "training.early_stop.tolerance=0"]
+    before = solve(overrides=overrides)
+    after = solve(overrides=[*overrides, "training.loss_weights.pde_polish=0.1"])
+    assert before.bounds.residuals is not None
+    assert after.bounds.residuals is not None
+    assert float(after.bounds.residuals.square().sum()) < 0.5 * float(before.bounds.residuals.square().sum())
+
+
+@pytest.mark.parametrize(("K", "M"), [(1, 1), (3, 3)])
+def test_as_many_states_as_functions(K, M):
+    found = solve(overrides=[f"solver.K={K}", f"solver.M={M}", "training.lbfgs_refine.steps=60"])
+    assert len(found.energies) == K
+    assert float(found.relative_errors.max()) < 1e-5
+
+
+EXACT = {
+    "default": [],
+    "polish": ["training.loss_weights.pde_polish=0.01", "training.pde_polish.steps=20", "solver.parity=none"],
+    "plateau": [
+        "training.sampling_mode=jittered_grid", "training.optimizer=adam", "training.steps=50",
+        "training.lr_schedule.type=plateau", "training.lr_schedule.patience=3", "solver.head=trained",
+        "training.lr_schedule.min_lr=1e-5", "training.loss_weights.S_condition=0.001",
+    ],
+    "sobol": ["training.sampling_mode=sobol", "training.mc_points=512", "training.dtype=float32"],
+}  # fmt: skip
+
+
+def lines(path):
+    return [{k: v for k, v in row.items() if k not in ("time", "dt_sec")} for row in rundir.metrics(path)]
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(name, tmp_path):
+    config = configuration.load(overrides=[*SHORT, *EXACT[name]], env={}).config
+    whole = session.run(config, tmp_path / "whole")
+    pieces, result = [7, 14, 11], None
+    while result is None:
+        left = iter(range(pieces.pop(0) if pieces else 10**9))
+
+        def stop(left=left):
+            return next(left, None) is None
+
+        try:
+            if (tmp_path / "parts").exists():
+                result = session.resume(tmp_path / "parts", stop=stop)
+            else:
+                result = session.run(config, tmp_path / "parts", stop=stop)
+        except Stopped:
+            continue
+    assert torch.equal(whole.solution.energies, result.solution.energies)
+    for name, value in whole.solution.trainer.params.items():
+        assert torch.equal(value, result.solution.trainer.params[name])
+    assert lines(tmp_path / "whole") == lines(tmp_path / "parts")
+
+
+def test_the_plateau_schedule_knows_negative_energies():
+    schedule = configuration.load(overrides=["training.lr_schedule.patience=5"], env={}).config.training.lr_schedule
+    worse = Plateau(schedule, 1.0)
+    lowered = [worse.step(-10 + 0.01 * step) for step in range(40)]
+    assert any(lowered)
+    better = Plateau(schedule, 1.0)
+    assert not any(better.step(-10 - 0.1 * step) for step in range(40))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["potential.type=gaussian", "potential.x0=0.2", "solver.parity=x"], "no mirror image of itself in x"),
+        (["training.loss_weights.boundary=1"], "has nothing to penalise"),
+        (["potential.delta=0.5", "solver.use_parity=true"], "no mirror image"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_done(overrides, said):
+    with pytest.raises(UsageError, match=said):
+        trained(*overrides)
+
+
+def test_numbers_that_leave_the_finite_are_said():
+    config = configuration.load(overrides=SHORT, env={}).config
+    trainer = Trainer(config, configuration.problem(config))
+    with torch.no_grad():
+        trainer.params["layer0.weight"].fill_(float("nan"))
+    with pytest.raises(UsageError, match=r"lower training\.lr"):
+        trainer.step()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["solver.K=9"], "K = 9 is more than M = 8"),
+        (["training.lrr=1"], "Did you mean 'lr'"),
+        (["physics.m_eff=-1"], "allowed is a number from"),
+        (["physics.material=GaAz"], "Did you mean 'GaAs'"),
+        (["potential.type=gaussian", "potential.a=1"], "unknown option"),
+        (["domain.dim=3"], "this potential is one of 2 dimensions"),
+    ],
+)
+def test_faults_of_a_configuration_are_named(overrides, said):
+    with pytest.raises((ConfigError, UsageError), match=said):
+        configuration.problem(configuration.load(overrides=overrides, env={}).config)
