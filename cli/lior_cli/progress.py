@@ -32,6 +32,8 @@ class Progress:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.stage = "start"
+        self.every = 0
+        """Steps between two plain lines, in place of seconds; 0 leaves it at those."""
         self._quiet = quiet
         self._live: RichProgress | None = None
         self._task: TaskID | None = None
@@ -92,7 +94,8 @@ class Progress:
 
     def _plain(self, stage: str, step: int, steps: int, rate: float) -> None:
         now = time.monotonic()
-        if now - self._printed < PLAIN_SECONDS and step < steps:
+        due = step % self.every == 0 if self.every else now - self._printed >= PLAIN_SECONDS
+        if not due and step < steps:
             return
         self._printed = now
         left = f"{(steps - step) / rate:,.0f} s left" if rate > 0 and step < steps else ""

@@ -26,7 +26,9 @@ shapes = st.builds(
 
 def made(shape, seed=0, dtype=torch.float64):
     generator = Generator().manual_seed(seed)
-    params = {name: p.requires_grad_() for name, p in network.initialise(shape, generator, dtype=dtype).items()}
+    params = {
+        name: p.requires_grad_() for name, p in network.initialise(shape, generator, dtype=dtype).items()
+    }
     points = 4 * torch.rand(1500, shape.inputs, generator=generator, dtype=torch.float64) - 2
     return params, points.to(dtype), generator
 

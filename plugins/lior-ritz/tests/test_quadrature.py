@@ -61,7 +61,9 @@ def test_folding_leaves_even_integrands_alone(mode, n):
         x, y = points.T
         return torch.exp(-(x**2)) * (1 + y**4)
 
-    assert float(folded.weights @ even(folded.points)) == pytest.approx(float(whole.weights @ even(whole.points)))
+    assert float(folded.weights @ even(folded.points)) == pytest.approx(
+        float(whole.weights @ even(whole.points))
+    )
 
 
 @given(st.floats(1.0, 3.9), st.floats(0.5, 0.85))
@@ -71,7 +73,9 @@ def test_stretching_puts_the_share_of_nodes_where_it_is_wanted(reach, share):
     inside = float((found.points.abs() <= reach).double().mean())
     assert inside >= 2 / math.pi * math.asin(share) - 0.02
     x = found.points[:, 0]
-    assert float(found.weights @ torch.exp(-x * x)) == pytest.approx(math.sqrt(math.pi) * math.erf(4), rel=1e-7)
+    assert float(found.weights @ torch.exp(-x * x)) == pytest.approx(
+        math.sqrt(math.pi) * math.erf(4), rel=1e-7
+    )
 
 
 @pytest.mark.parametrize("mode", ["jittered_grid", "monte_carlo", "sobol"])

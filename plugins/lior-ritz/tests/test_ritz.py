@@ -43,7 +43,9 @@ def ansatz(problem, *, width=6, depth=1, activation="tanh", mirrored=None, heads
 
 
 def nodes(trial, n=60):
-    return Nodes.of(trial, grid_rule("gauss_legendre", (n, n), trial.problem.half_widths, frozenset(trial.mirrored)))
+    return Nodes.of(
+        trial, grid_rule("gauss_legendre", (n, n), trial.problem.half_widths, frozenset(trial.mirrored))
+    )
 
 
 def objective(trial, count=3, **weights):
@@ -73,7 +75,9 @@ def test_a_larger_span_has_no_higher_level():
     jet = trial.functions(params, rule.rule.points)[0]
     factor = trial.decay(params, rule.rule.points)[:, :, None]
     whole = torch.cat([factor[:1] * jet[:1], factor[1:] * jet[:1] + factor[:1] * jet[1:]])
-    levels = [project(whole[:, :, :m], rule.rule.weights, rule.potential).energies[:4] for m in (5, 9, 14, 21)]
+    levels = [
+        project(whole[:, :, :m], rule.rule.weights, rule.potential).energies[:4] for m in (5, 9, 14, 21)
+    ]
     for fewer, more in zip(levels, levels[1:], strict=False):
         assert bool((more <= fewer + 1e-10).all())
     assert bool((levels[0] > levels[-1] + 1e-3).any())
@@ -88,7 +92,9 @@ def test_energies_are_those_of_the_span_whatever_spans_it(seed, scale):
     x, y = rule.points.T
     centres = torch.randn(6, 2, generator=generator, dtype=torch.float64)
     gauss = torch.exp(-((x[:, None] - centres[:, 0]) ** 2) - (y[:, None] - centres[:, 1]) ** 2)
-    jet = torch.stack([gauss, -2 * (x[:, None] - centres[:, 0]) * gauss, -2 * (y[:, None] - centres[:, 1]) * gauss])
+    jet = torch.stack(
+        [gauss, -2 * (x[:, None] - centres[:, 0]) * gauss, -2 * (y[:, None] - centres[:, 1]) * gauss]
+    )
     mixing = torch.linalg.qr(torch.randn(6, 6, generator=generator, dtype=torch.float64)).Q
     mixing = mixing * torch.logspace(0, 2, 6, dtype=torch.float64)
     plain = project(jet, rule.weights, potential)
@@ -116,7 +122,8 @@ def test_hermite_functions_give_the_oscillators_levels():
     one, zero = torch.ones_like(x), torch.zeros_like(x)
     polynomials = [(one, zero, zero), (x, one, zero), (y, zero, one), (x * y, y, x)]
     jet = torch.stack(
-        [torch.stack([gauss * p, gauss * (px - x * p), gauss * (py - y * p)]) for p, px, py in polynomials], -1
+        [torch.stack([gauss * p, gauss * (px - x * p), gauss * (py - y * p)]) for p, px, py in polynomials],
+        -1,
     )
     found = project(jet, rule.weights, x * x + y * y)
     assert found.energies.tolist() == pytest.approx([2, 4, 4, 6], abs=1e-10)

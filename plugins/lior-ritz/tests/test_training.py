@@ -88,7 +88,9 @@ def test_training_beats_its_beginning_with_a_trained_head_and_random_nodes():
 
 def test_nodes_that_are_too_few_are_found_at_fault_and_replaced():
     oscillator = ["potential.type=expression", "potential.expression=x**2+y**2", "domain.X=7", "domain.Y=7"]
-    trainer, checks = trained(*oscillator, "domain.nq=24", "training.lbfgs_refine.steps=150", "solver.parity=none")
+    trainer, checks = trained(
+        *oscillator, "domain.nq=24", "training.lbfgs_refine.steps=150", "solver.parity=none"
+    )
     assert trainer.progress.refinements
     assert trainer.progress.nq > 24
     found = trainer.conclude()
@@ -99,7 +101,11 @@ def test_nodes_that_are_too_few_are_found_at_fault_and_replaced():
 def test_without_a_finer_rule_training_stops_and_says_so():
     oscillator = ["potential.type=expression", "potential.expression=x**2+y**2", "domain.X=7", "domain.Y=7"]
     trainer, _ = trained(
-        *oscillator, "domain.nq=24", "training.guard.limit=24", "training.lbfgs_refine.steps=150", "solver.parity=none"
+        *oscillator,
+        "domain.nq=24",
+        "training.guard.limit=24",
+        "training.lbfgs_refine.steps=150",
+        "solver.parity=none",
     )
     assert "training nodes at fault" in trainer.progress.note
     assert bool((trainer.conclude().energies >= torch.tensor([2.0, 4, 4, 6]) - 1e-9).all())
@@ -112,7 +118,11 @@ def test_a_schedule_of_sizes_is_gone_through():
 
 
 def test_polishing_narrows_the_residuals():
-    overrides = ["model.hidden_features=10", "training.lbfgs_refine.steps=50", "training.early_stop.tolerance=0"]
+    overrides = [
+        "model.hidden_features=10",
+        "training.lbfgs_refine.steps=50",
+        "training.early_stop.tolerance=0",
+    ]
     before = solve(overrides=overrides)
     after = solve(overrides=[*overrides, "training.loss_weights.pde_polish=0.1"])
     assert before.bounds.residuals is not None
@@ -168,7 +178,9 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(name, tmp_path):
 
 
 def test_the_plateau_schedule_knows_negative_energies():
-    schedule = configuration.load(overrides=["training.lr_schedule.patience=5"], env={}).config.training.lr_schedule
+    schedule = configuration.load(
+        overrides=["training.lr_schedule.patience=5"], env={}
+    ).config.training.lr_schedule
     worse = Plateau(schedule, 1.0)
     lowered = [worse.step(-10 + 0.01 * step) for step in range(40)]
     assert any(lowered)
@@ -179,7 +191,10 @@ def test_the_plateau_schedule_knows_negative_energies():
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["potential.type=gaussian", "potential.x0=0.2", "solver.parity=x"], "no mirror image of itself in x"),
+        (
+            ["potential.type=gaussian", "potential.x0=0.2", "solver.parity=x"],
+            "no mirror image of itself in x",
+        ),
         (["training.loss_weights.boundary=1"], "has nothing to penalise"),
         (["potential.delta=0.5", "solver.use_parity=true"], "no mirror image"),
     ],

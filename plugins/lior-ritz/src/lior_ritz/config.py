@@ -246,7 +246,7 @@ class TrainingConfig:
     steps: int = option(60, help="steps of Adam", low=0, high=10**8)
     weight_decay: float = option(0.01, help="of adamw", low=0, high=1)
     grad_clip: float = option(0.0, help="largest norm of Adam's gradient; 0 = none", low=0, high=1e12)
-    log_every: int = option(50, help="steps between lines of progress that is no terminal's", low=1)
+    log_every: int = option(50, help="steps between lines of progress where it is no terminal", low=1)
     dtype: str = option(
         "float64",
         help="precision of the network",
@@ -306,7 +306,7 @@ def load(
     """
     found = resolve(
         RitzConfig,
-        layers=[original.adapted(layer) for layer in layers],
+        layers=[each for layer in layers for each in original.adapted(layer)],
         env=env,
         prefix=PREFIX,
         overrides=overrides,

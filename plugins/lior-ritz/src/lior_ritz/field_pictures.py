@@ -19,8 +19,8 @@ from lior_ritz.training_pictures import History
 
 _ACROSS, _ALONG = 161, 601
 """Points on each axis of a plane, and on a line; odd, so that the middle is one of them."""
-_MARGIN = 1.2
-"""States are shown as far as they are expected to reach, times this, or to the edge."""
+_VISIBLE = 1e-3
+"""Share of a range below which a difference cannot be seen."""
 _NOTHING = 1e-6
 """A state whose values on a plane are below this share of its greatest has its node there."""
 
@@ -51,13 +51,13 @@ class Source:
 
     @cached_property
     def near(self) -> list[Slice]:
-        """The same, no farther than where the states are."""
+        """The same, no farther than the states are expected to reach, and not on the edge itself, where a
+        state that is 0 there has the sign of a rounding error."""
         extent, problem = self.solution.trainer.extent, self.solution.problem
+        size = _ALONG if problem.dim == 1 else _ACROSS
         pairs = zip(extent.reach, problem.half_widths, strict=True)
-        small = attrs.evolve(
-            problem, half_widths=tuple(min(width, _MARGIN * reach) for reach, width in pairs)
-        )
-        return slices(small, _ALONG if problem.dim == 1 else _ACROSS)
+        widths = tuple(min((1 - 1 / size) * width, reach) for reach, width in pairs)
+        return slices(attrs.evolve(problem, half_widths=widths), size)
 
     @cached_property
     def states(self) -> list[Tensor]:
@@ -86,15 +86,20 @@ class Source:
 
 
 def potential_map(source: Source, *, focus: bool) -> Built:
-    low, high, cut = _range(source)
-    panels = []
-    for plane in source.near if focus else source.planes:
-        values = plane.shaped(source.sampler.potential(plane.points)) * source.unit
-        given = {"low": low, "high": cut} if focus and low < cut else {}
-        panels.append(_of_plane(source, plane, values, "V", "V in meV", **given))
+    """V in the whole box, or where the states are and up to the focus of
+    :func:`lior_ritz.reports.focus_range`."""
+    _, high, cut = _range(source)
+    planes = source.near if focus else source.planes
+    values = [plane.shaped(source.sampler.potential(plane.points)) * source.unit for plane in planes]
+    low, top = min(float(v.min()) for v in values), max(float(v.max()) for v in values)
+    limit = cut if focus and low < cut < top - _VISIBLE * (top - low) else None
+    panels = [
+        _of_plane(source, plane, v, "V", "V in meV", high=limit)
+        for plane, v in zip(planes, values, strict=True)
+    ]
     if not focus:
         return "potential in the whole box", panels
-    return "potential where the states are" + f", up to {cut:.4g} meV" * (cut < high), panels
+    return "potential where the states are" + (f", up to {cut:.4g} meV" if limit else ""), panels
 
 
 def _range(source: Source) -> tuple[float, float, float]:
@@ -162,6 +167,7 @@ def _axis(source: Source, *, near: bool = False) -> tuple[Slice, str]:
 
 
 def potential_slice(source: Source) -> Built:
+    """V along x, with the levels."""
     line, where = _axis(source)
     values = source.sampler.potential(line.points) * source.unit
     levels = {f"E{k}": energy for k, energy in enumerate(source.solution.energies_meV.tolist())}
@@ -186,32 +192,39 @@ def potential_slice(source: Source) -> Built:
 
 
 def density(source: Source, k: int) -> Built:
+    """The density of a state."""
     most = max(float(values[k].square().max()) for values in source.states)
     unit = f"|ψ|² in 1/{_volume(source)}"
-    panels = [
-        _of_plane(source, plane, values[k].square(), f"|ψ{k}|²", unit, low=0.0, high=1.02 * most)
-        if source.solution.problem.dim == 1
-        else _of_plane(source, plane, values[k].square(), f"|ψ{k}|²", unit, low=0.0, high=most)
-        for plane, values in zip(source.near, source.states, strict=True)
-    ]
+    high = 1.02 * most if source.solution.problem.dim == 1 else most
+    panels = []
+    for plane, values in zip(source.near, source.states, strict=True):
+        what = f"|ψ{k}|²" + _node(source, k, values[k])
+        panels.append(_of_plane(source, plane, values[k].square(), what, unit, low=0.0, high=high))
     return f"density of state {k}, {_energy(source, k)}", panels
 
 
-def psi(source: Source, k: int) -> Built:
+def _node(source: Source, k: int, psi: Tensor) -> str:
+    """What there is to say of values of a state (in ``nm^-d/2``) that are rounding errors."""
     most = max(float(values[k].abs().max()) for values in source.states)
-    line = source.solution.problem.dim == 1
+    return " (a node)" if float(psi.abs().max()) < _NOTHING * most else ""
+
+
+def psi(source: Source, k: int) -> Built:
+    """A state itself, and where it is 0."""
+    most = max(float(values[k].abs().max()) for values in source.states)
+    limit = None if source.solution.problem.dim == 1 else most
     panels = []
     for plane, values in zip(source.near, source.states, strict=True):
-        node = float(values[k].abs().max()) < _NOTHING * most
+        node = _node(source, k, values[k])
         panels.append(
             _of_plane(
                 source,
                 plane,
                 values[k],
-                f"ψ{k}" + " (a node)" * node,
+                f"ψ{k}{node}",
                 f"ψ in 1/{_root(source)}",
-                low=None if line else -most,
-                high=None if line else most,
+                low=None if limit is None else -limit,
+                high=limit,
                 diverging=True,
                 contours=[] if node else [0.0],
             )
@@ -220,20 +233,25 @@ def psi(source: Source, k: int) -> Built:
 
 
 def state_slice(source: Source, k: int) -> Built:
+    """A state and its density along x."""
     line, where = _axis(source, near=True)
     scale = source.nm ** (-source.solution.problem.dim / 2)
-    psi = scale * source.sampler.states(line.points)[k]
+    values = scale * source.sampler.states(line.points)[k]
+    node = _node(source, k, values)
+    most = max(float(each[k].abs().max()) for each in source.states) if node else None
     x = (source.nm * line.places[0]).tolist()
     panels: list[Panel] = [
         Lines(
-            title=f"{name}(x){where}",
+            title=f"{name}(x){where}{node}",
             x_label="x in nm",
             y_label=unit,
-            curves=[Curve(name=name, x=x, y=values.tolist())],
+            curves=[Curve(name=name, x=x, y=y.tolist())],
+            low=None if most is None else -(most**power),
+            high=None if most is None else most**power,
         )
-        for name, unit, values in (
-            (f"ψ{k}", f"ψ in 1/{_root(source)}", psi),
-            (f"|ψ{k}|²", f"|ψ|² in 1/{_volume(source)}", psi.square()),
+        for name, unit, y, power in (
+            (f"ψ{k}", f"ψ in 1/{_root(source)}", values, 1),
+            (f"|ψ{k}|²", f"|ψ|² in 1/{_volume(source)}", values.square(), 2),
         )
     ]
     return f"state {k} along x, {_energy(source, k)}", panels

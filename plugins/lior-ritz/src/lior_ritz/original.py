@@ -1,6 +1,7 @@
 """JSON files of the solver that came first, as they are.
 
-That program merged every file over one table of defaults, so that its files may carry keys of a potential
+What such a file does not say was as the recipe ``document`` has it, so it is laid over that. And
+that program merged every file over one table of defaults, so that its files may carry keys of a potential
 that they do not use, and write out what is derived.
 """
 
@@ -12,14 +13,18 @@ from typing import Any
 
 from lior.layered import Labelled, read
 
+_DEFAULTS = "document"
+"""The recipe with what that program did when a file did not say."""
 _STALE: Mapping[str, Any] = {
     "param_mode": "targets", "a": 1.5, "delta": 0.0, "hbar_omega_x_meV": 3.0, "hbar_omega_y_meV": 5.0,
 }  # fmt: skip
 """What its defaults left behind in the table of another potential."""
 
 
-def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> Any:
-    """The layer, without keys that its own program would not have looked at.
+def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> list[Any]:
+    """The layers that stand for one: an old file on the defaults that it was written for.
+
+    A JSON file that names a key of ours, such as the ``config.json`` of a run, is taken as it is.
 
     Raises
     ------
@@ -27,12 +32,15 @@ def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> Any:
         When it is a JSON file that cannot be read.
     """
     if isinstance(layer, Mapping | Labelled) or not str(layer).lower().endswith(".json"):
-        return layer
+        return [layer]
     table = read(layer)
+    solver = table.get("solver")
+    if isinstance(solver, dict) and "head" in solver:
+        return [layer]
     potential = table.get("potential")
     if isinstance(potential, dict):
         table["potential"] = _without_stale(potential)
-    return Labelled(table, f"file {layer}")
+    return [_DEFAULTS, Labelled(table, f"file {layer}")]
 
 
 def _without_stale(potential: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,9 @@ def pictures(axes: Sequence[Axis], rows: Sequence[Row]) -> list[Picture]:
     """
     if len(rows) < 2:
         return []
-    along = max((axis for axis in axes if axis.name != SEED), key=lambda axis: not axis.is_key, default=axes[0])
+    along = max(
+        (axis for axis in axes if axis.name != SEED), key=lambda axis: not axis.is_key, default=axes[0]
+    )
     found = []
     if not along.is_key:
         found += [_levels(along, axes, rows), _splittings(along, axes, rows)]

@@ -34,7 +34,7 @@ def losses(solution: Solution, history: History) -> list[Panel]:
             x_label=_STEP,
             y_label=f"loss in units of {solution.problem.units.E0_meV:.5g} meV",
             curves=[whole] if alone else [whole, energies],
-            log_y=True,
+            log_y=_spread([*whole.y, *energies.y]),
         )
     ]
     penalties = [_curve(history, key, name) for key, name in _PENALTIES.items()]
@@ -147,6 +147,13 @@ def dashboard(solution: Solution, history: History) -> list[Panel]:
 
 
 # --- what they are made of ---
+
+
+def _spread(values: Sequence[float]) -> bool:
+    """Whether a logarithmic axis is the better one, also with numbers below 0."""
+    if not values or min(values) > 0:
+        return spans_decades(values)
+    return max(values) - min(values) > 20 * max(abs(statistics.median(values)), 1.0)
 
 
 def _lowest(solution: Solution) -> str:

@@ -52,6 +52,8 @@ def ci(path: Path, orbitals: int, grid: int, as_json: bool) -> None:
     echo_table(["orbitals", "singlet, meV", "triplet, meV", "J, µeV"], rows)
     exact = float(found.exchange) * units.E0_meV * 1000
     truncation = float(found.truncation_error) * units.E0_meV * 1000
-    click.echo(f"\nJ = {exact:.4f} µeV in {found.orbitals} orbitals; more would move it by about {truncation:.2g}")
+    click.echo(
+        f"\nJ = {exact:.4f} µeV in {found.orbitals} orbitals; more would move it by about {truncation:.2g}"
+    )
     for flag in found.flags:
         click.echo(f"note: {flag}")

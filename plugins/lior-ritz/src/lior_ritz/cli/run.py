@@ -19,6 +19,7 @@ from lior_cli.progress import Progress
 from lior_ritz.cli.options import config_options, json_option, quiet_option
 
 if TYPE_CHECKING:
+    from lior_ritz.config import RitzConfig
     from lior_ritz.session import Result
 
 _RUNS = Path("runs")
@@ -26,6 +27,11 @@ _RUNS = Path("runs")
 
 class SolverProgress(Progress):
     """Progress with the numbers that a reader can judge."""
+
+    @hookimpl
+    def lior_train_start(self, config: RitzConfig) -> None:
+        """Learn how often plain lines are wanted."""
+        self.every = config.training.log_every
 
     @hookimpl
     def lior_train_window(self, stage: str, step: int, steps: int, metrics: Mapping[str, Any]) -> None:

@@ -1,0 +1,70 @@
+"""One, three and four dimensions."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lior_ritz import assembly
+from lior_ritz import config as configuration
+from lior_ritz.solution import solve
+
+TINY = ["model.hidden_features=10", "training.steps=30", "training.lbfgs_refine.steps=40"]
+
+
+def test_a_double_well_on_a_line():
+    found = solve(
+        overrides=[
+            "domain.dim=1", "potential.type=expression", "potential.expression=0.6*(x**2-2.25)**2",
+            "training.lbfgs_refine.steps=60",
+        ]
+    )  # fmt: skip
+    assert float(found.relative_errors.abs().max()) < 1e-7
+    assert float(found.errors.min()) > -1e-9
+
+
+@pytest.mark.parametrize(("dim", "wanted"), [(3, 2e-2), (4, 6e-2)])
+def test_oscillators_by_quasi_monte_carlo(dim, wanted):
+    beta = [1.0, 1.5, 2.0, 2.5][:dim]
+    options = [f"potential.beta_{axis}={value}" for axis, value in zip("xyzw", beta, strict=False)]
+    config = ["potential.type=harmonic", *options, f"domain.dim={dim}", "solver.K=2", "solver.M=3"]
+    widths = [f"domain.{axis}=3.5" for axis in "XYZW"[:dim]]
+    found = solve(overrides=[*config, *widths, *TINY, "domain.nq=12", "training.mc_points=4000"])
+    assert assembly.sampling_mode(found.config) == "sobol"
+    ground = sum(value**0.5 for value in beta)
+    assert float(found.energies[0]) >= ground - 1e-6
+    assert float(found.energies[0]) == pytest.approx(ground, rel=wanted)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("domain.Z", 3.0), ("domain.W", 3.0), ("solver.envelope.gamma", 0.9), ("solver.envelope.zeta", 0.9)],
+)
+def test_the_keys_of_the_further_axes_change_the_outcome(key, value):
+    base = [
+        "potential.type=harmonic", "domain.dim=4", "solver.K=1", "solver.M=2", "training.steps=3",
+        "training.optimizer=adam", "model.hidden_features=4", "domain.nq=6", "training.mc_points=200",
+        "domain.eval_nq=7",
+    ]  # fmt: skip
+
+    def outcome(overrides):
+        config = configuration.load(overrides=overrides, env={}).config
+        from lior_ritz.training import Trainer
+
+        trainer = Trainer(config, configuration.problem(config))
+        return trainer.step()["loss_total"]
+
+    assert outcome(base) != outcome([*base, f"{key}={value}"])
+
+
+def test_a_natural_boundary_is_solved_too_and_has_no_lower_bound():
+    found = solve(
+        overrides=["domain.boundary=natural", "potential.type=gaussian", "training.lbfgs_refine.steps=150"]
+    )
+    assert found.bounds.lower is None
+    assert float(found.relative_errors.abs().max()) < 1e-5
+    assert found.energies.tolist() == pytest.approx(
+        [-2.4865125, -0.15826731, -0.15826731, 0.08085194], abs=2e-5
+    )
+    assert bool((found.errors > -1e-8).all())
+    assert isinstance(found.energies, torch.Tensor)

@@ -1,0 +1,46 @@
+"""Two electrons in the states of a trained network."""
+
+from __future__ import annotations
+
+import pytest
+
+from lior.errors import UsageError
+from lior_ritz.exchange import exchange
+from lior_ritz.solution import solve
+
+
+@pytest.fixture(scope="module")
+def dot():
+    return solve(overrides=["training.lbfgs_refine.steps=100"])
+
+
+def in_ueV(solution, found):
+    return float(found.exchange) * solution.problem.units.E0_meV * 1000
+
+
+def test_the_exchange_of_the_default_dot(dot):
+    found = exchange(dot, 28)
+    assert found.orbitals == 28
+    assert in_ueV(dot, found) == pytest.approx(3.550, rel=0.02)
+    assert in_ueV(dot, exchange(dot, 2)) == pytest.approx(-147.49, rel=1e-3)
+
+
+@pytest.mark.parametrize(("barrier", "wanted"), [(3, 1.930), (4, 1.009), (6, 0.272)])
+def test_the_exchange_falls_with_the_barrier(barrier, wanted):
+    solution = solve(
+        overrides=[
+            "potential.param_mode=barrier", f"potential.barrier_meV={barrier}", "training.lbfgs_refine.steps=100",
+        ]
+    )  # fmt: skip
+    assert in_ueV(solution, exchange(solution, 28)) == pytest.approx(wanted, rel=0.02)
+
+
+def test_a_larger_permittivity_weakens_the_repulsion(dot):
+    weak = solve(overrides=["training.lbfgs_refine.steps=30", "physics.eps_r=100"])
+    assert float(exchange(weak, 6).singlet.energies[0]) < float(exchange(dot, 6).singlet.energies[0])
+
+
+def test_more_orbitals_than_functions_are_refused():
+    small = solve(overrides=["model.hidden_features=4", "training.steps=5", "training.optimizer=adam"])
+    with pytest.raises(UsageError, match="take fewer"):
+        exchange(small, 60)

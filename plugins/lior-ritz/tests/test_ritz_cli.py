@@ -1,0 +1,183 @@
+"""The command line, as a user has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+QUICK = ["model.hidden_features=8", "domain.nq=20", "training.steps=20", "training.lbfgs_refine.steps=20"]
+
+
+def ritz(*args, cwd=None, **env):
+    return subprocess.run(
+        [sys.executable, "-m", "lior_cli.main", "ritz", *map(str, args)],
+        capture_output=True, text=True, cwd=cwd, timeout=300, env=os.environ | env,
+    )  # fmt: skip
+
+
+def sets(*assignments):
+    return [word for each in assignments for word in ("--set", each)]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "dot"
+    done = ritz(
+        "run", "--out", path, *sets(*QUICK, "training.checkpoint.seconds=0", "training.checkpoint.last=3")
+    )
+    assert done.returncode == 0, done.stderr
+    return path, done
+
+
+def test_a_run_prints_levels_with_bounds_and_the_referees_verdict(run):
+    path, done = run
+    assert "E0     3.68" in done.stdout
+    assert "splitting E1 - E0: 285" in done.stdout
+    assert "referee" in done.stdout
+    assert "adam: 20/20" in done.stderr
+    assert json.loads((path / "run_meta.json").read_text())["status"] == "completed"
+    assert len(list((path / "checkpoints").iterdir())) == 3
+    assert (path / "config.json").exists()
+
+
+def test_a_run_again_with_its_own_configuration_is_the_same(run, tmp_path):
+    path, _ = run
+    done = ritz("run", "--config", path / "config.toml", "--out", tmp_path / "again", "--json")
+    assert done.returncode == 0, done.stderr
+    again = ritz("eval", tmp_path / "again", "--json")
+    first = ritz("eval", path, "--json")
+    assert json.loads(again.stdout)["E_dimless"] == json.loads(first.stdout)["E_dimless"]
+
+
+def test_eval_compare_and_ci_read_a_run(run):
+    path, _ = run
+    report = json.loads(ritz("eval", path, "--json", "--nq", 51).stdout)
+    assert report["nq"] > 51
+    assert report["bounds"]["lower"][0] <= report["reference"][0] <= report["bounds"]["upper"][0] + 1e-12
+    rows = json.loads(ritz("compare", path, path, "--json").stdout)
+    assert len(rows) == 2
+    assert rows[0]["largest_relative_error"] < 1e-2
+    done = ritz("ci", path, "--orbitals", 10)
+    assert done.returncode == 0, done.stderr
+    assert "J = " in done.stdout
+
+
+def test_lines_of_progress_come_as_often_as_is_said(tmp_path):
+    seldom = ritz("run", "--out", tmp_path / "a", *sets(*QUICK, "training.log_every=20"))
+    often = ritz("run", "--out", tmp_path / "b", *sets(*QUICK, "training.log_every=2"))
+    assert often.stderr.count("adam: ") > seldom.stderr.count("adam: ") + 5
+    assert ritz("run", "--out", tmp_path / "c", "--quiet", *sets(*QUICK)).stderr == ""
+
+
+def test_a_signal_keeps_the_run_and_resume_ends_it(tmp_path):
+    command = [sys.executable, "-m", "lior_cli.main", "ritz", "run", "--out", str(tmp_path / "r")]
+    with subprocess.Popen(
+        [*command, *sets("training.steps=100000")], stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "r" / "logs" / "metrics.jsonl").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"lior ritz resume {tmp_path / 'r'}" in said
+    assert "Traceback" not in said
+    assert json.loads((tmp_path / "r" / "run_meta.json").read_text())["status"] == "stopped"
+    refused = ritz("eval", tmp_path / "r")
+    assert refused.returncode == 1
+    assert "did not finish" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["run", "--set", "trainin.lr=3"], 2, "Did you mean 'training'"),
+        (["run", "--set", "solver.K=9"], 2, "K = 9 is more than M = 8"),
+        (["run", "--set", "potential.type=gausian"], 2, "Did you mean 'gaussian'"),
+        (["run", "--set", "potential.c4=1"], 2, "contradicts"),
+        (["run", "--config", "nowhere.toml"], 2, "no such recipe and no such file"),
+        (
+            ["run", "--set", "potential.delta=1", "--set", "solver.parity=x"],
+            2,
+            "no mirror image of itself in x",
+        ),
+        (["eval", "nowhere"], 1, "no such run directory"),
+        (["resume", "nowhere"], 1, "no such run directory"),
+        (["config", "explain", "trainng"], 2, "Did you mean 'training'"),
+        (["runn"], 2, "Did you mean 'run'"),
+    ],
+)
+def test_bad_input_gets_one_line(args, code, said, tmp_path):
+    done = ritz(*args, cwd=tmp_path)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_finished_run_is_not_gone_on_with_and_not_overwritten(run):
+    path, _ = run
+    assert "nothing to go on with" in ritz("resume", path).stderr
+    done = ritz("run", "--out", path)
+    assert done.returncode == 1
+    assert "not empty" in done.stderr
+
+
+def test_the_first_solvers_files_load_as_they_are(tmp_path):
+    table = {
+        "physics": {"material": "GaAs", "m_eff": 0.067, "L0_nm": 30.0},
+        "domain": {"X": 4.0, "Y": 4.0, "nq": 100},
+        "potential": {"type": "gaussian", "param_mode": "targets", "a": 1.5, "delta": 0.0,
+                      "hbar_omega_x_meV": 3.0, "hbar_omega_y_meV": 5.0, "amplitude": -6.0, "sigma_x": 0.8,
+                      "sigma_y": 0.8, "x0": 0.0, "y0": 0.0, "tilt_x": 0.0, "tilt_y": 0.0, "offset": 0.0},
+        "solver": {"K": 4, "M": 8, "use_envelope": True, "envelope": {"alpha": 0.25, "beta": 0.35},
+                   "use_parity": False, "parity_even": 4, "parity_odd": 4},
+        "model": {"hidden_features": 64, "hidden_layers": 6, "first_omega_0": 30.0, "hidden_omega_0": 30.0},
+        "training": {"optimizer": "adam", "lr": 5e-4, "steps": 2000, "grad_clip": 1.0, "log_every": 50,
+                     "dtype": "float64", "sampling_mode": "jittered_grid", "grid_jitter_frac": 0.35,
+                     "mc_points": 4096,
+                     "lr_schedule": {"enabled": True, "type": "plateau", "factor": 0.5, "patience": 300,
+                                     "threshold": 1e-4, "threshold_mode": "rel", "cooldown": 100,
+                                     "min_lr": 1e-6, "monitor_ema_alpha": 0.1, "eps": 1e-12},
+                     "loss_weights": {"eigsum": 1.0, "S_condition": 1e-3, "boundary": 0.0,
+                                      "pde_polish": 0.0}},
+    }  # fmt: skip
+    file = tmp_path / "original.json"
+    file.write_bytes(b"\xef\xbb\xbf" + json.dumps(table).encode())
+    shown = json.loads(ritz("config", "show", "--config", file, "--json").stdout)
+    assert shown["model.hidden_layers"] == 6
+    assert shown["model.activation"] == "sine"
+    assert shown["solver.head"] == "trained"
+    assert shown["training.lr_schedule.patience"] == 300
+    assert shown["potential.amplitude"] == -6.0
+    assert ritz("config", "check", file).stdout.endswith("ok\n")
+    stray = tmp_path / "stray.json"
+    table["potential"]["a"] = 2.0
+    stray.write_text(json.dumps(table))
+    assert "potential.a" in ritz("config", "check", stray).stderr
+
+
+def test_init_writes_a_configuration_that_can_be_run(tmp_path):
+    assert ritz("init", cwd=tmp_path).returncode == 0
+    assert ritz("config", "check", "ritz.toml", cwd=tmp_path).returncode == 0
+    again = ritz("init", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "exists" in again.stderr
+
+
+def test_the_reference_answers_alone():
+    report = json.loads(ritz("reference", "--levels", 6, "--json").stdout)
+    assert report["E_dimless"] == pytest.approx(
+        [5.8355203600, 6.2867440982, 8.9626808319, 11.3249420105, 13.7489436893, 14.2001674275], abs=2e-9
+    )
+
+
+def test_help_answers_without_torch():
+    code = "import sys; from lior_cli.main import main; main(['ritz', '--help']); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
