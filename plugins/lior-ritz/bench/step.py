@@ -78,7 +78,7 @@ def main(repetitions: int) -> None:
             if turn:  # the first warms up
                 found[name].append(pair)
     rows = {
-        name: {"wall_s": statistics.median(w for w, _ in pairs), "cpu_s": statistics.median(c for _, c in pairs)}
+        name: dict(zip(("wall_s", "cpu_s"), map(statistics.median, zip(*pairs, strict=True)), strict=True))
         for name, pairs in found.items()
     }
     ratio = {key: rows["lior-ritz"][key] / rows["original"][key] for key in ("wall_s", "cpu_s")}

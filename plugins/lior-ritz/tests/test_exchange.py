@@ -29,7 +29,8 @@ def test_the_exchange_of_the_default_dot(dot):
 def test_the_exchange_falls_with_the_barrier(barrier, wanted):
     solution = solve(
         overrides=[
-            "potential.param_mode=barrier", f"potential.barrier_meV={barrier}", "training.lbfgs_refine.steps=100",
+            "potential.param_mode=barrier", f"potential.barrier_meV={barrier}",
+            "training.lbfgs_refine.steps=100",
         ]
     )  # fmt: skip
     assert in_ueV(solution, exchange(solution, 28)) == pytest.approx(wanted, rel=0.02)

@@ -37,7 +37,7 @@ def made(shape, seed=0, dtype=torch.float64):
 @given(shapes, st.sampled_from([torch.float32, torch.float64]))
 def test_the_backward_pass_of_its_own_is_that_of_autograd(shape, dtype):
     params, points, generator = made(shape, dtype=dtype)
-    layers = [p for p in params.values()]
+    layers = list(params.values())
     if shape.activation == "sine":
         layers = network._scaled_layers(params, shape, points, shape.inputs, None)
     plain = network.forward_plain(layers, shape, points, dim=shape.inputs, order=1)

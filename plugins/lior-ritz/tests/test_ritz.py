@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import attrs
 import pytest
 import torch
@@ -78,7 +80,7 @@ def test_a_larger_span_has_no_higher_level():
     levels = [
         project(whole[:, :, :m], rule.rule.weights, rule.potential).energies[:4] for m in (5, 9, 14, 21)
     ]
-    for fewer, more in zip(levels, levels[1:], strict=False):
+    for fewer, more in pairwise(levels):
         assert bool((more <= fewer + 1e-10).all())
     assert bool((levels[0] > levels[-1] + 1e-3).any())
 

@@ -179,5 +179,6 @@ def test_the_reference_answers_alone():
 
 
 def test_help_answers_without_torch():
-    code = "import sys; from lior_cli.main import main; main(['ritz', '--help']); sys.exit('torch' in sys.modules)"
+    code = "import sys; from lior_cli.main import main; main(['ritz', '--help'])"
+    code += "; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

@@ -70,7 +70,7 @@ def test_no_evaluation_is_below_the_exact_levels_and_the_best_is_the_lowest():
 
 
 def test_lbfgs_lowers_what_adam_leaves_by_far():
-    trainer, checks = trained("model.hidden_features=12", "training.lbfgs_refine.steps=100")
+    _, checks = trained("model.hidden_features=12", "training.lbfgs_refine.steps=100")
     exact = 32.4098873006
     adam = min(c["eval_eigsum"] for c in checks if c["phase"] == "adam") - exact
     lbfgs = min(c["eval_eigsum"] for c in checks if c["phase"] == "lbfgs") - exact
@@ -78,7 +78,7 @@ def test_lbfgs_lowers_what_adam_leaves_by_far():
 
 
 def test_training_beats_its_beginning_with_a_trained_head_and_random_nodes():
-    trainer, checks = trained(
+    _, checks = trained(
         *SMALL, "solver.head=trained", "training.optimizer=adam", "training.steps=150",
         "training.sampling_mode=jittered_grid", "training.early_stop.tolerance=0",
     )  # fmt: skip
@@ -88,9 +88,7 @@ def test_training_beats_its_beginning_with_a_trained_head_and_random_nodes():
 
 def test_nodes_that_are_too_few_are_found_at_fault_and_replaced():
     oscillator = ["potential.type=expression", "potential.expression=x**2+y**2", "domain.X=7", "domain.Y=7"]
-    trainer, checks = trained(
-        *oscillator, "domain.nq=24", "training.lbfgs_refine.steps=150", "solver.parity=none"
-    )
+    trainer, _ = trained(*oscillator, "domain.nq=24", "training.lbfgs_refine.steps=150", "solver.parity=none")
     assert trainer.progress.refinements
     assert trainer.progress.nq > 24
     found = trainer.conclude()

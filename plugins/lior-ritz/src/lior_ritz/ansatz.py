@@ -68,10 +68,8 @@ class Ansatz:
         flips = self._flips(points)
         images = (flips[:, None] * points).reshape(-1, points.shape[1])
         jet = network.forward(params, self.shape, images, scale=self.scale, dim=dim, order=order)
-        if self.heads is None:
-            jet = network.with_constant(jet)
-        else:
-            jet = network.head(jet, params["head.weight"])
+        trained = self.heads is not None
+        jet = network.head(jet, params["head.weight"]) if trained else network.with_constant(jet)
         if not self.mirrored:
             return [jet]
         jet = jet.unflatten(1, (len(flips), len(points)))

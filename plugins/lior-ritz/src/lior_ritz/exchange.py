@@ -23,14 +23,14 @@ def widened(solution: Solution, basis: int) -> Solution:
         outputs = sum(trainer.ansatz.heads)
         if basis > outputs:
             raise UsageError(
-                f"{basis} orbitals: the run's trained head has {outputs} outputs; take fewer, or a solved head"
+                f"{basis} orbitals: the trained head has {outputs} outputs; take fewer, or a solved head"
             )
     evaluator = attrs.evolve(trainer.evaluator, basis=basis, limits=None)
     found = evaluator(solution.evaluation.params, solution.evaluation.nq, final=True)
     if len(found.head.sectors) < basis:
         raise UsageError(
-            f"{basis} orbitals: the run's trial space has {len(found.head.sectors)} functions; take fewer, or "
-            "raise model.hidden_features"
+            f"{basis} orbitals: the trial space has {len(found.head.sectors)} functions; take fewer, or raise "
+            "model.hidden_features"
         )
     return attrs.evolve(solution, evaluation=found)
 
@@ -46,11 +46,12 @@ def orbitals(solution: Solution, count: int, grid: int) -> Orbitals:
     Raises
     ------
     UsageError
-        When the problem is not two-dimensional, ψ does not vanish on the edge, or there are not so many states.
+        When the problem is not two-dimensional, ψ does not vanish on the edge, or there are not so many
+        states.
     """
     problem = solution.problem
     if problem.dim != 2:
-        raise UsageError(f"domain.dim = {problem.dim}: two electrons are put into dots of two dimensions only")
+        raise UsageError(f"domain.dim = {problem.dim}: two electrons are put into dots of 2 dimensions only")
     if problem.boundary != "dirichlet":
         raise UsageError('domain.boundary = "natural": states must vanish on the edge; solve with dirichlet')
     wide = widened(solution, count)

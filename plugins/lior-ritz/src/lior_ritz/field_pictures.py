@@ -88,7 +88,7 @@ class Source:
 def potential_map(source: Source, *, focus: bool) -> Built:
     """V in the whole box, or where the states are and up to the focus of
     :func:`lior_ritz.reports.focus_range`."""
-    _, high, cut = _range(source)
+    cut = _cut(source)
     planes = source.near if focus else source.planes
     values = [plane.shaped(source.sampler.potential(plane.points)) * source.unit for plane in planes]
     low, top = min(float(v.min()) for v in values), max(float(v.max()) for v in values)
@@ -102,13 +102,12 @@ def potential_map(source: Source, *, focus: bool) -> Built:
     return "potential where the states are" + (f", up to {cut:.4g} meV" if limit else ""), panels
 
 
-def _range(source: Source) -> tuple[float, float, float]:
-    """Of the potential, in meV; see :func:`lior_ritz.reports.focus_range`."""
+def _cut(source: Source) -> float:
+    """Where the focused picture ends, in meV."""
     problem = source.solution.problem
     values = torch.cat([source.sampler.potential(plane.points) for plane in source.planes])
-    found = focus_range(values, problem.potential.report(problem.units).get("barrier_dimless"))
-    low, high, cut = (source.unit * value for value in found)
-    return low, high, cut
+    barrier = problem.potential.report(problem.units).get("barrier_dimless")
+    return source.unit * focus_range(values, barrier)[2]
 
 
 def _of_plane(

@@ -90,15 +90,18 @@ def _bounds(source: Source) -> Built:
     solution, known = source.solution, source.solution.bounds
     count = min(len(solution.energies), _FEW)
     exact = solution.referee.energies[:count]
-    panels: list[Panel] = [
-        _gaps(source, "upper bound above the referee's level", known.upper[:count] - exact)
-    ]
-    what = "bounds of the levels from both sides"
+    above = known.upper[:count] - exact
+    few = f", the {_FEW} lowest" if len(solution.energies) > _FEW else ""
     if known.lower is None:
-        what = "bounds from above; there is none from below, for states are not exactly flat at the edge"
-    else:
-        panels.append(_gaps(source, "lower bound below the referee's level", exact - known.lower[:count]))
-    return what + (f", the {_FEW} lowest" if len(solution.energies) > _FEW else ""), panels
+        none = "none from below, for states are not exactly flat at the edge"
+        return "bounds of the levels" + few, [
+            _gaps(source, f"upper bound above the referee's level; {none}", above)
+        ]
+    panels: list[Panel] = [
+        _gaps(source, "upper bound above the referee's level", above),
+        _gaps(source, "lower bound below the referee's level", exact - known.lower[:count]),
+    ]
+    return "bounds of the levels from both sides" + few, panels
 
 
 def _gaps(source: Source, title: str, gaps: Tensor) -> Bars:
@@ -115,10 +118,17 @@ def _gaps(source: Source, title: str, gaps: Tensor) -> Bars:
         names=[f"E{k}" for k in range(len(gaps))],
         values=(scale * values).clamp_min(0).tolist(),
         notes=[
-            f"{scale * value:.3g}" + " (on the wrong side)" * (gap < -bar)
+            f"{scale * value:.3g}" + _verdict(gap, bar)
             for value, gap, bar in zip(values.tolist(), gaps.tolist(), bars.tolist(), strict=True)
         ],
     )
+
+
+def _verdict(gap: float, bar: float) -> str:
+    """What to say of a bound on the wrong side of a level with that error bar."""
+    if gap >= 0:
+        return ""
+    return " (within the referee's error)" if gap >= -bar else " (on the WRONG side)"
 
 
 # --- matrices ---

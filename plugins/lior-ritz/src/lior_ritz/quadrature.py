@@ -73,7 +73,8 @@ def _legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def stretch_for(reach: float, half_width: float, share: float) -> float:
-    """The ``s`` that puts ``share`` of the interval of ``t`` within ``reach`` of the middle; 0 when more is anyway.
+    """The ``s`` that puts ``share`` of the interval of ``t`` within ``reach`` of the middle; 0 when more is
+    anyway.
 
     Gauss-Legendre nodes crowd at the ends of that interval: ``2 asin(share)/π`` of them come to lie within.
     """

@@ -216,7 +216,8 @@ def features(found: Findings) -> Report:
     report: Report = {"grid": f"uniform, {len(grid.places[0])} points on each axis, of the whole box"}
     if problem.dim == 2:
         psi = grid.shaped(found.sampler.states(grid.points))
-        return report | {"states": density_features(psi, *grid.places, problem.units)}
+        x, y = grid.places
+        return report | {"states": density_features(psi, x, y, problem.units)}
     states, scale = found.sampler.measured, problem.units.L0_nm
     centre, spread = centre_and_spread(states.psi, states.weights, states.points)
     left = left_weight(states.psi, states.weights, states.points).tolist()

@@ -66,11 +66,11 @@ def verdict(found: Findings) -> str:
     checks = [line for line in found.history if "quadrature_mismatch" in line]
     last = checks[-1]["quadrature_mismatch"] if checks else None
     if last is not None:
-        chance = ", which is chance where every step draws its nodes" * solution.trainer.random
-        said.append(f"those on the training nodes differed from them by {last:.1e} at the last check{chance}")
+        drawn = " (drawn anew by each step)" * solution.trainer.random
+        said.append(f"those on the training nodes{drawn} differed from them by {last:.1e} at the last check")
     count = len(progress.refinements)
     said.append(
-        f"training nodes were replaced by more {_times(count)}, the last time with nq = {progress.nq}"
+        f"finer training nodes were taken {_times(count)}, in the end nq = {progress.nq}"
         if count
         else f"training nodes stayed as they were, nq = {progress.nq}"
     )

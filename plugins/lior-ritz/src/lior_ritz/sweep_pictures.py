@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-from lior.plots.panels import Curve, Lines, Panel, Picture, spans_decades
+from lior.plots.panels import Curve, Lines, Panel, Picture
 from lior_ritz.seeds import over_seeds
 from lior_ritz.sweep import SEED, Axis, Row
 
@@ -26,9 +27,9 @@ def pictures(axes: Sequence[Axis], rows: Sequence[Row]) -> list[Picture]:
     """
     if len(rows) < 2:
         return []
-    along = max(
-        (axis for axis in axes if axis.name != SEED), key=lambda axis: not axis.is_key, default=axes[0]
-    )
+    options = [axis for axis in axes if not axis.is_key]
+    others = [axis for axis in axes if axis.name != SEED]
+    along = (options or others or axes)[0]
     found = []
     if not along.is_key:
         found += [_levels(along, axes, rows), _splittings(along, axes, rows)]
@@ -93,7 +94,7 @@ def _picture(
         panels.append(
             Lines(
                 title=said or title, x_label=along.name, y_label=label, curves=drawn,
-                log_x=spans_decades(along.values), **options,
+                log_x=_is_geometric(along.values), **options,
             )
         )  # fmt: skip
     shown = f", the first {_PANELS} of {len(groups)}" if len(groups) > _PANELS else ""
@@ -108,3 +109,11 @@ def _curve(name: str, along: Axis, group: Sequence[Row], values: Sequence[float]
 def _positive(curve: Curve) -> Curve:
     """Where a logarithm has nothing to show, the curve is interrupted."""
     return Curve(name=curve.name, x=curve.x, y=[y if y > 0 else math.nan for y in curve.y])
+
+
+def _is_geometric(values: Sequence[float]) -> bool:
+    """Whether values are as far apart by their ratios."""
+    if len(values) < 3 or min(values) <= 0:
+        return False
+    ratios = [high / low for low, high in pairwise(values)]
+    return max(ratios) - min(ratios) < 1e-6 * max(ratios)

@@ -18,7 +18,7 @@ _DIGITS = 12
 def echo_levels(solution: Solution) -> None:
     """Print the levels of a solution with bounds, the referee's verdict, splitting and time."""
     unit = solution.problem.units.E0_meV
-    bounds, referee = solution.bounds, solution.referee
+    bounds = solution.bounds
     rows = []
     for k, energy in enumerate(solution.energies_meV.tolist()):
         upper = float(bounds.upper[k]) * unit

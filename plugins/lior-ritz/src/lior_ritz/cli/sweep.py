@@ -57,9 +57,9 @@ def sweep(
 
     Along options of the potential, as in --vary barrier_meV=0.5:12:8, each network goes on from its
     neighbour's, which takes a fraction of the steps. Along keys of the configuration every training
-    begins anew: --vary domain.nq=24:64:5 shows how results converge with the nodes,
-    --vary solver.M=4:16:4 with the size of the basis, and --vary training.seed=1:5:5 how sure they
-    are, as means and standard errors over the seeds.
+    begins anew: --vary domain.nq=24:64:5 shows how results converge with the nodes, --vary
+    model.hidden_features=4:32:4:log with the size of the trial space, and --vary
+    training.seed=1:5:5 how sure they are, as means and standard errors over the seeds.
 
     With --out, an interrupted sweep goes on when the same command is given again.
     """

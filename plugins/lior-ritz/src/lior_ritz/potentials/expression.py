@@ -11,8 +11,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.errors import did_you_mean, sentences
-from lior.errors import UsageError
+from lior.errors import UsageError, did_you_mean, sentences
 from lior.options import option
 from lior_ritz.potentials import formula
 from lior_ritz.potentials.symmetry import is_mirror_image, is_zero

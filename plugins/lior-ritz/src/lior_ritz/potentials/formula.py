@@ -15,8 +15,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from lior.errors import did_you_mean, sentences
-from lior.errors import UsageError
+from lior.errors import UsageError, did_you_mean, sentences
 
 LONGEST = 2000
 """Characters of a formula."""
