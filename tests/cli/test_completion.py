@@ -22,8 +22,8 @@ def complete(lior):
     def ask(*words: str, path: Path | None = None) -> list[tuple[str, str]]:
         words = ("lior", *words)
         answer = lior(
-            path=path, LIOR_BLOCK_PLUGINS="lior-ritz", _LIOR_COMPLETE="bash_complete", COMP_WORDS=" ".join(words),
-            COMP_CWORD=str(len(words) - 1),
+            path=path, LIOR_BLOCK_PLUGINS="lior-ritz", _LIOR_COMPLETE="bash_complete",
+            COMP_WORDS=" ".join(words), COMP_CWORD=str(len(words) - 1),
         )  # fmt: skip
         assert (answer.returncode, answer.stderr) == (0, "")
         rows = (line.partition(",") for line in answer.stdout.splitlines())

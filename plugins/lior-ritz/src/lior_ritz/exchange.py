@@ -29,8 +29,8 @@ def widened(solution: Solution, basis: int) -> Solution:
     found = evaluator(solution.evaluation.params, solution.evaluation.nq, final=True)
     if len(found.head.sectors) < basis:
         raise UsageError(
-            f"{basis} orbitals: the trial space has {len(found.head.sectors)} functions; take fewer, or raise "
-            "model.hidden_features"
+            f"{basis} orbitals: the trial space has {len(found.head.sectors)} functions; take fewer, or "
+            "raise model.hidden_features"
         )
     return attrs.evolve(solution, evaluation=found)
 
