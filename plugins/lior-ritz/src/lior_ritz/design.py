@@ -9,6 +9,7 @@ SIAM J. Sci. Comput. 21, 1, 1999). The referee has the last word.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from lior.errors import RunError, UsageError
+from lior.errors import RunError, Stopped, UsageError
 from lior_ritz import assembly, continuation, devices, reference
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
@@ -39,6 +40,8 @@ _FACTOR = 5.0
 """An option without a range may become so many times larger or smaller."""
 _INSIDE = 1e-3
 """Share of a range at its ends in which the search of several options does not begin."""
+_ALMOST = 1e-4
+"""A search that comes so near failed for want of digits; one that does not, because there is no such dot."""
 _SURE = 1e-5
 """Relative distance to the referee's value above which something is wrong."""
 
@@ -59,7 +62,6 @@ class Trial:
     slopes: tuple[tuple[float, ...], ...]
     """Derivatives of the residuals by the options, a row for each residual."""
     steps: int
-    solution: Solution
 
     @property
     def off(self) -> float:
@@ -85,13 +87,10 @@ class Design:
     confirmed: bool
     """Whether the referee agrees."""
     trials: tuple[Trial, ...]
+    solution: Solution
+    """Of the dot that was found."""
     seconds: float
     """Processor seconds, the referee's included."""
-
-    @property
-    def solution(self) -> Solution:
-        """Of the dot that was found."""
-        return min(self.trials, key=lambda trial: trial.off).solution
 
     def report(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -142,20 +141,17 @@ def design(
         ranges has what is wanted.
     RunError
         When the search came near, but not to the tolerance.
+    Stopped
+        When ``watch`` does; the message has the nearest dot.
     """
     begin = time.process_time()
     wanted = tuple(want if isinstance(want, Want) else Want.parse(want) for want in wants)
     if not vary or not wanted:
         raise UsageError("a design needs an option to vary and a quantity that is wanted")
     first = {name: sum(ends) / 2 for name, ends in vary.items() if ends}
-    config, problem, assignments = devices.opened(layers, overrides, vary, first)
-    added = assignments[len(list(overrides)) :]
-    for want in wanted:
-        if want.upper >= config.solver.K:
-            raise UsageError(
-                f"{want.quantity}: only E0 to E{config.solver.K - 1} are solved for; "
-                f"--set solver.K={want.upper + 1} or more"
-            )
+    given = list(overrides)
+    config, problem, assignments = devices.opened(layers, given, vary, first)
+    _check_levels(wanted, config.solver.K)
     search = _Search(
         ranges={name: ends or _range(problem, name) for name, ends in vary.items()},
         wants=wanted,
@@ -163,23 +159,21 @@ def design(
         problem=problem,
         watch=watch,
     )
-    search.run(tolerance)
-    best = search.best
+    try:
+        search.run(tolerance)
+    except Stopped:
+        raise Stopped(search.stopped()) from None
     search.refuse_unreached(tolerance)
-    exact = reference.solve(best.solution.problem, len(best.solution.energies)).energies
-    referee = tuple(float(want.of(exact, problem.units)) for want in wanted)
-    apart = [want.residual(value, problem.units) for want, value in zip(wanted, referee, strict=True)]
-    return Design(
-        found=best.options,
-        assignments=(*added, *search.assigned(best.options)),
-        wants=wanted,
-        got=best.values,
-        referee=referee,
-        off=best.off,
-        confirmed=max(map(abs, apart)) <= max(_SURE, 2 * tolerance),
-        trials=tuple(search.trials),
-        seconds=time.process_time() - begin,
-    )
+    return search.result(assignments[len(given) :], tolerance, begin)
+
+
+def _check_levels(wants: Iterable[Want], count: int) -> None:
+    for want in wants:
+        if want.upper >= count:
+            raise UsageError(
+                f"{want.quantity}: only E0 to E{count - 1} are solved for; "
+                f"--set solver.K={want.upper + 1} or more"
+            )
 
 
 def _range(problem: Problem, name: str) -> tuple[float, float]:
@@ -203,11 +197,25 @@ class _Search:
     problem: Problem
     watch: Watch | None
     trials: list[Trial] = attrs.field(factory=list)
+    solution: Solution | None = None
+    """Of the best dot so far; those of the others are let go."""
     _starts: dict[tuple[int, ...], Start] = attrs.field(factory=dict)
 
     @property
     def best(self) -> Trial:
         return min(self.trials, key=lambda trial: trial.off)
+
+    @property
+    def nearest(self) -> str:
+        """The best dot in words."""
+        values = zip(self.wants, self.best.values, strict=True)
+        got = ", ".join(f"{want.quantity} = {value:.6g}" for want, value in values)
+        return f"{', '.join(f'{name} = {x:.9g}' for name, x in self.best.options.items())} with {got}"
+
+    def stopped(self) -> str:
+        """What there is to keep when the search is stopped."""
+        count = len(self.trials)
+        return f"stopped after {count} dots" + (f"; the nearest is {self.nearest}" if count else "")
 
     def assigned(self, options: Mapping[str, float]) -> list[str]:
         return [devices.assignment(devices.key(self.problem, n), value) for n, value in options.items()]
@@ -229,7 +237,7 @@ class _Search:
                     raise _Reached
             return known[u.tobytes()]
 
-        try:
+        with contextlib.suppress(_Reached):
             least_squares(
                 lambda u: np.array(at(u).residuals),
                 share,
@@ -240,8 +248,6 @@ class _Search:
                 gtol=1e-15,
                 max_nfev=_MOST,
             )
-        except _Reached:
-            pass
 
     def _begin(self, name: str) -> float:
         """The value that there is, if it is in the range; else the middle."""
@@ -281,10 +287,32 @@ class _Search:
         residuals = [want.residual(value, units) for want, value in zip(self.wants, values, strict=True)]
         trial = Trial(
             options=options, values=tuple(values), residuals=tuple(residuals), slopes=tuple(slopes),
-            steps=solution.trainer.progress.step, solution=solution,
+            steps=solution.trainer.progress.step,
         )  # fmt: skip
         self.trials.append(trial)
+        if trial is self.best:
+            self.solution = solution
         return trial
+
+    def result(self, added: Sequence[str], tolerance: float, begin: float) -> Design:
+        """The best dot, after the referee has seen it."""
+        assert self.solution is not None
+        units, best = self.problem.units, self.best
+        exact = reference.solve(self.solution.problem, len(self.solution.energies)).energies
+        values = tuple(float(want.of(exact, units)) for want in self.wants)
+        apart = [want.residual(value, units) for want, value in zip(self.wants, values, strict=True)]
+        return Design(
+            found=best.options,
+            assignments=devices.settled([*added, *self.assigned(best.options)]),
+            wants=self.wants,
+            got=best.values,
+            referee=values,
+            off=best.off,
+            confirmed=max(map(abs, apart)) <= max(_SURE, 2 * tolerance),
+            trials=tuple(self.trials),
+            solution=self.solution,
+            seconds=time.process_time() - begin,
+        )
 
     def refuse_unreached(self, tolerance: float) -> None:
         """Say what there is instead of what is wanted."""
@@ -292,25 +320,19 @@ class _Search:
         if best.off <= tolerance:
             return
         where = ", ".join(f"{name} from {low:.6g} to {high:.6g}" for name, (low, high) in self.ranges.items())
-        near = ", ".join(f"{name} = {value:.9g}" for name, value in best.options.items())
-        if best.off < _near(tolerance):
+        if best.off < max(_ALMOST, 100 * tolerance):
             raise RunError(
-                f"not found within {tolerance:g} in {len(self.trials)} dots; the nearest has {near} and is off by "
-                f"{best.off:.1e}; raise --tolerance, or train longer (lior ritz run --help)"
+                f"not found within {tolerance:g} in {len(self.trials)} dots; the nearest is {self.nearest}, "
+                f"off by {best.off:.1e}; raise --tolerance, or --set training.lbfgs_refine.steps"
             )
         said = []
         for i, want in enumerate(self.wants):
             low, high = (extreme(trial.values[i] for trial in self.trials) for extreme in (min, max))
             said.append(f"{want.quantity} = {want.wanted:.6g} (found: {low:.6g} to {high:.6g})")
         raise UsageError(
-            f"no dot with {' and '.join(said)} for {where}; nearest: {near}; widen a range, as with --vary "
-            f"{next(iter(self.ranges))}=LOW:HIGH, or vary something else"
+            f"no dot with {' and '.join(said)} for {where}; the nearest is {self.nearest}; widen a range, as "
+            f"with --vary {next(iter(self.ranges))}=LOW:HIGH, or vary something else"
         )
-
-
-def _near(tolerance: float) -> float:
-    """Below this a search failed for want of digits, above it there is no such dot."""
-    return max(1e-4, 100 * tolerance)
 
 
 class _Reached(Exception):

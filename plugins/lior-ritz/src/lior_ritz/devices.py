@@ -105,6 +105,15 @@ def assignment(key: str, value: float) -> str:
     return f"{key}={value!r}"
 
 
+def settled(assignments: Iterable[str]) -> tuple[str, ...]:
+    """The last assignment of each key, which is the one that counts.
+
+    >>> settled(["a=1", "b=2", "a=3"])
+    ('a=3', 'b=2')
+    """
+    return tuple({text.partition("=")[0]: text for text in assignments}.values())
+
+
 def in_mode(config: RitzConfig, problem: Problem, names: Iterable[str]) -> list[str]:
     """What has to be set so that ``names`` mean something, when the choice of a mode was left open.
 

@@ -245,12 +245,12 @@ def state_slice(source: Source, k: int) -> Built:
             x_label="x in nm",
             y_label=unit,
             curves=[Curve(name=name, x=x, y=y.tolist())],
-            low=None if most is None else -(most**power),
+            low=None if most is None else low * most**power,
             high=None if most is None else most**power,
         )
-        for name, unit, y, power in (
-            (f"ψ{k}", f"ψ in 1/{_root(source)}", values, 1),
-            (f"|ψ{k}|²", f"|ψ|² in 1/{_volume(source)}", values.square(), 2),
+        for name, unit, y, power, low in (
+            (f"ψ{k}", f"ψ in 1/{_root(source)}", values, 1, -1.0),
+            (f"|ψ{k}|²", f"|ψ|² in 1/{_volume(source)}", values.square(), 2, -0.05),
         )
     ]
     return f"state {k} along x, {_energy(source, k)}", panels

@@ -21,14 +21,44 @@ from lior_ritz.training_pictures import History
 
 _FEW = 20
 """Most levels that have a bar."""
-_FAMILIES = ("density_state", "psi_state", "slice_y0_state")
-"""Pictures that each state has one of; the state's number, from 0, follows with ``_`` before it."""
 
 
 def names(states: int = 4) -> tuple[str, ...]:
     """The names of all pictures of a run with so many states."""
-    each = [f"{family}_{k}" for family in _FAMILIES for k in range(states)]
+    each = [f"{family}_{k}" for family in _OF_STATES for k in range(states)]
     return (*list(_BUILDERS)[:_BEFORE], *each, *list(_BUILDERS)[_BEFORE:])
+
+
+def chosen(only: str | None, states: int) -> tuple[str, ...]:
+    """The names in a comma-separated list, for a run with so many states; ``None`` is all.
+
+    ``psi_state`` stands for ``psi_state_0``, ``psi_state_1``, ..., and so do the others of a state.
+
+    Raises
+    ------
+    UsageError
+        When there is no picture of a name.
+    """
+    known = names(states)
+    if only is None:
+        return known
+    found: list[str] = []
+    for name in (each.strip() for each in only.split(",")):
+        if name in _OF_STATES:
+            found += [f"{name}_{k}" for k in range(states)]
+        elif name in known:
+            found.append(name)
+        else:
+            raise UsageError(_unknown(name, states))
+    return tuple(dict.fromkeys(found))
+
+
+def _unknown(name: str, states: int) -> str:
+    family, _, number = name.rpartition("_")
+    if family in _OF_STATES and number.isdecimal():
+        return f"no picture {name!r}: the states of this run are 0 to {states - 1}"
+    known = names(states)
+    return sentences(f"no picture {name!r}.", did_you_mean(name, known) or f"There are {', '.join(known)}.")
 
 
 def picture(name: str, source: Source) -> Picture:
@@ -41,18 +71,14 @@ def picture(name: str, source: Source) -> Picture:
     UsageError
         When there is no picture of that name.
     """
-    family, _, number = name.rpartition("_")
     count = len(source.solution.energies)
-    if family in _FAMILIES and number.isdecimal():
-        if int(number) >= count:
-            raise UsageError(f"no picture {name!r}: the states of this run are 0 to {count - 1}")
+    if name not in names(count):
+        raise UsageError(_unknown(name, count))
+    family, _, number = name.rpartition("_")
+    if family in _OF_STATES:
         what, panels = _OF_STATES[family](source, int(number))
-        return Picture(name=name, title=source.title(what, units=True), panels=panels)
-    if name not in _BUILDERS:
-        known = names(count)
-        hint = did_you_mean(name, known) or f"There are {', '.join(known)}."
-        raise UsageError(sentences(f"no picture {name!r}.", hint))
-    what, panels = _BUILDERS[name](source)
+    else:
+        what, panels = _BUILDERS[name](source)
     return Picture(name=name, title=source.title(what, units=name not in _BARE), panels=panels)
 
 
@@ -172,6 +198,7 @@ _OF_STATES: dict[str, Callable[[Source, int], Built]] = {
     "psi_state": field_pictures.psi,
     "slice_y0_state": field_pictures.state_slice,
 }
+"""Pictures that each state has one of; the state's number, from 0, follows with ``_`` before it."""
 _BUILDERS: dict[str, Callable[[Source], Built]] = {
     "potential_map_full": lambda source: field_pictures.potential_map(source, focus=False),
     "potential_map_focus": lambda source: field_pictures.potential_map(source, focus=True),

@@ -52,9 +52,9 @@ class Slice:
     @classmethod
     def central(cls, problem: Problem, axes: Sequence[int], size: int) -> Slice:
         """The grid of ``size`` points on each of ``axes``."""
-        places = tuple(
-            torch.linspace(-1, 1, size, dtype=torch.float64) * problem.half_widths[a] for a in axes
-        )
+        unit = torch.linspace(-1, 1, size, dtype=torch.float64)
+        unit = (unit - unit.flip(0)) / 2  # symmetric to the last bit, so that the middle is 0
+        places = tuple(unit * problem.half_widths[axis] for axis in axes)
         mesh = torch.meshgrid(*places[::-1], indexing="ij")[::-1]
         points = torch.zeros(mesh[0].numel(), problem.dim, dtype=torch.float64)
         for axis, values in zip(axes, mesh, strict=True):

@@ -129,7 +129,7 @@ def plan(
             Point(
                 index=index,
                 values=values,
-                assignments=(*added, *own),
+                assignments=devices.settled([*added, *own]),
                 config=config,
                 symmetry=symmetry,
                 # A network for one symmetry is a poor start for another, but better than none.

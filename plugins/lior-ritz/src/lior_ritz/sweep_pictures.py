@@ -32,8 +32,10 @@ def pictures(axes: Sequence[Axis], rows: Sequence[Row]) -> list[Picture]:
     along = (options or others or axes)[0]
     found = []
     if not along.is_key:
-        found += [_levels(along, axes, rows), _splittings(along, axes, rows)]
-    return [*(picture for picture in found if picture.panels), _errors(along, axes, rows)]
+        found.append(_levels(along, axes, rows))
+        if all(row["splitting_meV"] for row in rows):
+            found.append(_splittings(along, axes, rows))
+    return [*found, _errors(along, axes, rows)]
 
 
 def _levels(along: Axis, axes: Sequence[Axis], rows: Sequence[Row]) -> Picture:
@@ -79,7 +81,9 @@ def _picture(
     rows: Sequence[Any],
     label: str,
     curves: Any,
-    **options: bool,
+    *,
+    log_y: bool = False,
+    error_bars: bool = False,
 ) -> Picture:
     """One panel for each combination of the other values."""
     groups: dict[str, list[Any]] = {}
@@ -89,12 +93,12 @@ def _picture(
     panels: list[Panel] = []
     for said, group in list(groups.items())[:_PANELS]:
         drawn = curves(group)
-        if options.get("log_y") and any(y <= 0 for curve in drawn for y in curve.y):
+        if log_y and any(y <= 0 for curve in drawn for y in curve.y):
             drawn = [_positive(curve) for curve in drawn]
         panels.append(
             Lines(
                 title=said or title, x_label=along.name, y_label=label, curves=drawn,
-                log_x=_is_geometric(along.values), **options,
+                log_x=_is_geometric(along.values), log_y=log_y, error_bars=error_bars,
             )
         )  # fmt: skip
     shown = f", the first {_PANELS} of {len(groups)}" if len(groups) > _PANELS else ""

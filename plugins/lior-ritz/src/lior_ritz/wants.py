@@ -14,8 +14,8 @@ from lior_ritz.units import Units
 UNITS = ("meV", "ueV", "E0")
 _FORM = re.compile(r"(?:E(?P<upper>\d+)(?:-E(?P<lower>\d+))?|splitting)(?:_(?P<unit>[A-Za-z0-9]+))?")
 _ALLOWED = (
-    "allowed is E2, E2-E0 (a difference) or splitting (E1-E0), with the unit _meV, _ueV or _E0 behind it, meV "
-    "if there is none; as in splitting_meV=0.1 or E1-E0_E0=0.45"
+    "allowed is E2, E2-E0 (a difference) or splitting (E1-E0), with the unit _meV, _ueV or _E0 behind it "
+    "(meV if there is none), as in splitting_meV=0.1 or E1-E0_E0=0.45"
 )
 
 

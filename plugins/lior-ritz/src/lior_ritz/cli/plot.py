@@ -1,0 +1,80 @@
+"""``lior ritz plot``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lior_cli.interrupts import import_torch
+from lior_cli.options import RunPath
+from lior_cli.pictures import FORMATS, bring, refuse_idle
+from lior_ritz.cli.options import json_option
+
+if TYPE_CHECKING:
+    from lior.plots.panels import Picture
+
+
+@click.command()
+@click.argument("run", type=RunPath())
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the pictures; those of the same names in it are replaced.  [default: RUN/plots]",
+)
+@click.option(
+    "--only",
+    metavar="NAME,...",
+    help="Pictures, such as convergence or psi_state_0; psi_state for those of all states.  [default: all]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    default="png",
+    show_default=True,
+    help="Kind of files.",
+)
+@click.option("--text", is_flag=True, help="Print the sketches and write no files; needs no Matplotlib.")
+@json_option  # fmt: skip
+def plot(run: Path, out: Path | None, only: str | None, form: str, text: bool, as_json: bool) -> None:
+    """Draw the pictures of a run.
+
+    Each is sketched in characters and written to a file, whose path is printed. What a run has no
+    numbers for is left out, and why is said on standard error. With --json the numbers behind the
+    pictures are printed.
+    """
+    refuse_idle(text=text, as_json=as_json)
+    import_torch()
+    from lior.plots import drawing
+
+    folder = None if text or as_json else out or run / "plots"
+    if folder:
+        drawing.library()  # before the work, not after
+    pictures, left_out = _pictures(run, only)
+    bring(run, pictures, left_out, folder=folder, form=form, as_json=as_json)
+
+
+def _pictures(run: Path, only: str | None) -> tuple[dict[str, Picture], dict[str, str]]:
+    """The pictures, and why others were left out."""
+    from lior.plots.panels import LeftOut
+    from lior_ritz.pictures import Source, chosen, picture
+    from lior_ritz.rundir import open_run
+
+    solution, history = open_run(run)
+    source = Source(solution=solution, history=history, label=_printable(run))
+    pictures: dict[str, Picture] = {}
+    left_out: dict[str, str] = {}
+    for name in chosen(only, len(solution.energies)):
+        try:
+            pictures[name] = picture(name, source)
+        except LeftOut as why:
+            left_out[name] = str(why)
+    return pictures, left_out
+
+
+def _printable(run: Path) -> str:
+    """The name of a run, short enough for a title."""
+    name = "".join(c if c.isprintable() else "?" for c in run.absolute().name)
+    return name if len(name) <= 30 else name[:29] + "…"

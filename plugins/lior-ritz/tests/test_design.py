@@ -1,0 +1,214 @@
+"""Inverse design: roots, the grammar of what is wanted, dots that have it and dots that cannot."""
+
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from lior.errors import Stopped, UsageError
+from lior_ritz import config as configuration
+from lior_ritz import reference
+from lior_ritz.cli import varied
+from lior_ritz.design import design
+from lior_ritz.roots import root
+from lior_ritz.units import Units
+from lior_ritz.wants import Want
+
+SMALL = ("solver.K=2", "model.hidden_features=12")
+ROUGH = (*SMALL, "training.lbfgs_refine.steps=60")
+
+
+def referee(found, k=2, overrides=SMALL):
+    """Levels of a design in meV, by classical methods alone."""
+    problem = configuration.problem(configuration.load((), [*overrides, *found.assignments], env={}).config)
+    return reference.solve(problem, k).energies * problem.units.E0_meV
+
+
+# --- roots ---
+
+
+def test_newton_needs_few_evaluations():
+    nearest, seen = root(lambda x: (math.exp(x) - 2, math.exp(x)), 0.0, -5, 5, tolerance=1e-12, most=20)
+    assert nearest.x == pytest.approx(math.log(2), abs=1e-12)
+    assert len(seen) < 8
+
+
+@pytest.mark.parametrize("start", [-2.9, 0.0, 2.9])
+def test_a_root_is_found_where_newtons_method_alone_runs_away(start):
+    nearest, _ = root(
+        lambda x: (math.atan(20 * (x - 1)), 20 / (1 + 400 * (x - 1) ** 2)),
+        start,
+        -3,
+        3,
+        tolerance=1e-10,
+        most=60,
+    )
+    assert nearest.x == pytest.approx(1, abs=1e-9)
+
+
+def test_a_root_between_ends_of_one_sign_is_found():
+    nearest, _ = root(lambda x: ((x - 0.7) ** 2 - 1e-3, 2 * (x - 0.7)), -2, -2, 3, tolerance=1e-9, most=40)
+    assert abs(nearest.value) <= 1e-9
+    nearest, _ = root(lambda x: (math.cos(x) - 0.9, -math.sin(x)), -2, -2, 3, tolerance=1e-9, most=40)
+    assert abs(nearest.value) <= 1e-9
+
+
+def test_without_a_root_the_nearest_place_is_given_after_both_ends_were_seen():
+    nearest, seen = root(lambda x: (x - 10, 1.0), 0.0, -1, 1, tolerance=1e-9, most=40)
+    assert nearest.x == 1
+    assert {each.x for each in seen} >= {-1, 1}
+    assert len(seen) < 8
+
+
+# --- what is wanted ---
+
+
+def test_the_grammar_of_wants():
+    units = Units()
+    levels = torch.tensor([1.0, 3.0, 7.0], dtype=torch.float64)
+    for text, value in (
+        ("E2=1", 7 * units.E0_meV), ("E2-E1_E0=1", 4.0), ("splitting=1", 2 * units.E0_meV),
+        ("splitting_ueV=1", 2000 * units.E0_meV), ("E0_E0=1", 1.0),
+    ):  # fmt: skip
+        assert float(Want.parse(text).of(levels, units)) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    "text", ["E1", "E1=", "F1=2", "E1-E0_kV=1", "E0-E1=1", "E1-E0=-1", "splitting_meV=0", "E1=inf", "E1E0=1"]
+)
+def test_malformed_wants_are_refused(text):
+    with pytest.raises(UsageError, match="--want"):
+        Want.parse(text)
+
+
+@pytest.mark.parametrize("text", ["E1_meV=-2", "E1-E0_ueV=150"])
+def test_slopes_are_derivatives_of_residuals(text):
+    want, units, value = Want.parse(text), Units(), 170.0
+    step = 1e-4
+    difference = (want.residual(value + step, units) - want.residual(value - step, units)) / (2 * step)
+    assert want.slope(value, 1.0, units) == pytest.approx(difference, rel=1e-7)
+    assert want.residual(want.wanted, units) == 0
+
+
+def test_ranges_of_options():
+    assert varied.ranges("a, delta=0:1") == {"a": None, "delta": (0.0, 1.0)}
+    for text in ("a=1", "a=2:1", "a=x:1", "a,,b", "a,a"):
+        with pytest.raises(UsageError, match="--vary"):
+            varied.ranges(text)
+
+
+# --- designs ---
+
+
+@pytest.fixture(scope="module")
+def splitting():
+    return design({"barrier_meV": None}, ["splitting_meV=0.1"], overrides=SMALL)
+
+
+def test_the_barrier_of_a_wanted_splitting(splitting):
+    energies = referee(splitting)
+    assert float(energies[1] - energies[0]) == pytest.approx(0.1, rel=1e-5)
+    assert splitting.found["barrier_meV"] == pytest.approx(4.68076537, rel=1e-6)
+    assert splitting.confirmed
+    assert splitting.off <= 1e-7
+
+
+def test_few_dots_are_tried_and_later_ones_go_on_from_earlier(splitting):
+    first, *later = splitting.trials
+    assert 1 <= len(later) <= 5
+    assert all(3 * trial.steps <= first.steps for trial in later)
+
+
+def test_report_is_ready_for_json(splitting):
+    report = json.loads(json.dumps(splitting.report()))
+    assert report["wants"][0]["quantity"] == "splitting_meV"
+    assert report["confirmed_by_referee"] is True
+    keys = [text.partition("=")[0] for text in report["set"]]
+    assert keys == ["potential.param_mode", "potential.barrier_meV"]
+
+
+def test_spacing_across_of_a_wanted_level():
+    """Half of ħω across is in every level, so the answer is known: the default's E0 with 1 meV more."""
+    base = configuration.problem(configuration.load((), SMALL, env={}).config)
+    wanted = float(reference.solve(base, 1).energies[0]) * base.units.E0_meV + 0.5
+    found = design({"hbar_omega_y_meV": (4, 8)}, [f"E0={wanted!r}"], overrides=SMALL)
+    assert found.found["hbar_omega_y_meV"] == pytest.approx(6, rel=1e-6)
+
+
+def test_two_options_for_two_quantities():
+    found = design(
+        {"barrier_meV": (1, 4), "delta": (0.2, 1)}, ["E1-E0=1", "E0=3.03"], overrides=SMALL, tolerance=1e-6
+    )
+    energies = referee(found)
+    assert float(energies[1] - energies[0]) == pytest.approx(1, rel=1e-5)
+    assert float(energies[0]) == pytest.approx(3.03, rel=1e-5)
+    assert len(found.trials) <= 10
+
+
+def test_what_no_dot_has_is_refused_with_the_range_that_was_found():
+    with pytest.raises(
+        UsageError, match=r"no dot with splitting = 1 \(found: 0\.19320\d to 0\.40309\d\)"
+    ) as caught:
+        design({"barrier_meV": (1, 3)}, ["splitting=1"], overrides=SMALL)
+    assert "barrier_meV from 1 to 3" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("vary", "wants", "says"),
+    [
+        ({"barier": None}, ["E0=1"], "Did you mean 'barrier_meV'"),
+        ({"a": None}, ["E2=1"], "only E0 to E1 are solved for; --set solver.K=3"),
+        ({}, ["E0=1"], "needs an option"),
+        ({"a": None}, [], "needs an option"),
+    ],
+)
+def test_designs_that_mean_nothing_are_refused_before_anything_is_solved(vary, wants, says):
+    with pytest.raises(UsageError, match=says):
+        design(vary, wants, overrides=SMALL)
+
+
+def test_a_search_that_is_stopped_says_what_is_nearest():
+    def watch(number, options, trainer):
+        if number == 1:
+            raise Stopped("")
+
+    with pytest.raises(Stopped, match=r"after 1 dots; the nearest is a = 1\.5 with splitting = 0\.28"):
+        design({"a": None}, ["splitting=0.2"], overrides=ROUGH, watch=watch)
+
+
+# --- the command ---
+
+
+def lior(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "lior_cli.main", "ritz", "design", *arguments],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+def test_the_command_prints_the_dot_and_how_to_run_it():
+    settings = [part for each in ROUGH for part in ("--set", each)]
+    found = lior("--vary", "a=1.4:1.6", "--want", "splitting_ueV=280", "--tolerance", "1e-4", *settings)
+    assert found.returncode == 0, found.stderr
+    assert "Next: lior ritz run --set potential.a=1." in found.stdout
+    row = next(line for line in found.stdout.splitlines() if line.startswith("splitting_ueV"))
+    assert float(row.split()[4]) == pytest.approx(280, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--vary", "a=2:1", "--want", "E0=3"], "LOW has to be below HIGH"),
+        (["--vary", "c4", "--want", "E0=3", "--set", "potential.param_mode=targets"], "c4 says nothing"),
+        (["--vary", "a", "--want", "E0-3"], "allowed is E2"),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(arguments, says):
+    found = lior(*arguments)
+    assert found.returncode == 2
+    assert says in found.stderr
+    assert len(found.stderr.strip().splitlines()) == 1

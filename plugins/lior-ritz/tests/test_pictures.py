@@ -1,0 +1,387 @@
+"""Pictures of a run: what is drawn is what the run found."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import pytest
+import torch
+from solved import solved
+
+from lior.errors import UsageError
+from lior.plots.panels import Bars, Field, LeftOut, Levels, Lines, Matrix
+from lior.plots.sketch import sketch
+from lior_ritz.pictures import Source, chosen, names, picture, pictures
+
+pytest.importorskip("matplotlib")
+
+from lior.plots.drawing import draw, write
+
+NM, MEV = 30.0, 0.6318378016583748
+NAMES = [
+    "potential_map_full", "potential_map_focus", "potential_map", "potential_slice_y0",
+    "density_state_0", "density_state_1", "density_state_2", "psi_state_0", "psi_state_1", "psi_state_2",
+    "slice_y0_state_0", "slice_y0_state_1", "slice_y0_state_2",
+    "energy_spectrum", "bounds", "overlap_S_heatmap", "psi_overlap_minus_identity",
+    "training_losses", "training_eigsum", "training_conditioning", "training_step_time",
+    "training_energies", "training_dashboard", "convergence",
+]  # fmt: skip
+TRAINING = NAMES[17:]
+
+
+def of(name, case="dot", **changes):
+    solution, history = solved(case)
+    return picture(name, Source(**{"solution": solution, "history": history} | changes))
+
+
+def panels(name, case="dot", **changes):
+    return list(of(name, case, **changes).panels)
+
+
+def curve(panel, name):
+    [found] = [each for each in panel.curves if each.name == name]
+    return np.array(found.x), np.array(found.y)
+
+
+# --- all of them ---
+
+
+def test_every_picture_has_its_name():
+    assert list(names(3)) == NAMES
+    solution, history = solved("dot")
+    assert [each.name for each in pictures(solution, history)] == NAMES
+
+
+@pytest.mark.parametrize("case", ["dot", "negative", "line"])
+def test_every_picture_is_drawn_and_none_is_blank(case, tmp_path):
+    solution, history = solved(case)
+    for each in pictures(solution, history, label="run 7"):
+        assert each.title.startswith("run 7: ")
+        for panel in each.panels:
+            assert panel.title
+            assert getattr(panel, "x_label", "x") or isinstance(panel, Levels)
+            if isinstance(panel, Lines):
+                assert_seen(panel, each.name)
+        figure = draw(each)
+        figure.canvas.draw()
+        for axes, panel in zip(figure.axes, each.panels, strict=False):
+            if isinstance(panel, Lines):
+                ticks = axes.get_yticks()
+                low, high = axes.get_ylim()
+                assert sum(low <= tick <= high for tick in ticks) >= 2, (
+                    f"{each.name} has no numbers beside it"
+                )
+        assert sketch(each, width=80, blocks=False).isascii()
+
+
+def assert_seen(panel, name):
+    """Most of every curve lies within the limits of its panel."""
+    for each in panel.curves:
+        y = np.array(each.y)
+        low = -np.inf if panel.low is None else panel.low
+        high = np.inf if panel.high is None else panel.high
+        share = np.mean((y >= low) & (y <= high))
+        assert share > (0.05 if name.startswith("potential") else 0.5), (name, panel.title)
+
+
+def test_files_are_small_and_the_same_again(tmp_path):
+    [path] = write(of("psi_state_1"), tmp_path, ("png",))
+    first = path.read_bytes()
+    assert first.startswith(b"\x89PNG")
+    assert len(first) < 200_000
+    write(of("psi_state_1"), tmp_path, ("png",))
+    assert path.read_bytes() == first
+
+
+def test_titles_say_what_the_units_are_worth():
+    bare = {"overlap_S_heatmap", "psi_overlap_minus_identity", "training_step_time", "training_conditioning"}
+    for each in pictures(*solved("dot")):
+        assert each.title.startswith("biquadratic_dqd: ")
+        assert each.title.endswith("(units: 30 nm, 0.63184 meV)") == (each.name not in bare), each.title
+
+
+def test_without_metrics_the_pictures_of_training_are_left_out():
+    solution, _ = solved("dot")
+    assert [each.name for each in pictures(solution)] == [name for name in NAMES if name not in TRAINING]
+    for name in TRAINING:
+        with pytest.raises(LeftOut, match="no metrics"):
+            of(name, history=[])
+
+
+# --- the potential ---
+
+
+def test_the_map_is_of_the_whole_box_in_nm_and_meV():
+    [panel] = panels("potential_map_full")
+    assert isinstance(panel, Field)
+    assert (panel.x[0], panel.x[-1], panel.y[0], panel.y[-1]) == pytest.approx((-120, 120, -120, 120))
+    assert (panel.x_label, panel.y_label, panel.unit) == ("x in nm", "y in nm", "V in meV")
+    c4, c2y = 0.6262226878928537, 15.655567197321348
+    x, y = 30 / NM, 90 / NM
+    i, j = np.argmin(np.abs(np.array(panel.y) - 90)), np.argmin(np.abs(np.array(panel.x) - 30))
+    want = MEV * (c4 * (x**2 - 2.25) ** 2 + c2y * y**2)
+    assert panel.values[i][j] == pytest.approx(want)
+    assert panel.high is None
+
+
+def test_the_focus_is_four_barriers_high_and_has_an_alias():
+    [panel] = panels("potential_map_focus")
+    assert panel.high == pytest.approx(4 * 2.0030852802382726, abs=1e-3)
+    assert "up to 8.01" in of("potential_map_focus").title
+    assert panel.x[-1] < 120, "where the states are"
+    assert panels("potential_map") == [panel]
+
+
+def test_a_focus_that_cuts_nothing_is_not_mentioned():
+    [panel] = panels("potential_map_focus", "negative")
+    assert panel.high is None
+    assert "up to" not in of("potential_map_focus", "negative").title
+
+
+def test_the_slice_has_the_barrier_and_the_levels():
+    [panel] = panels("potential_slice_y0")
+    x, v = curve(panel, "V")
+    assert v[x == 0] == pytest.approx([2.0030852802382726])
+    energies = solved("dot")[0].energies_meV.tolist()
+    assert panel.levels == {f"E{k}": energy for k, energy in enumerate(energies)}
+    assert panel.low < 0 < max(energies) < panel.high
+    assert "y = 0" in panel.title
+
+
+def test_the_slice_shows_levels_below_zero():
+    [panel] = panels("potential_slice_y0", "negative")
+    assert panel.low < -6 * MEV
+    assert panel.low < panel.levels["E0"] < 0
+    assert max(panel.levels.values()) < panel.high
+
+
+# --- states ---
+
+
+@pytest.mark.parametrize("k", range(3))
+def test_densities_and_waves_are_of_norm_1(k):
+    [density], [wave] = panels(f"density_state_{k}"), panels(f"psi_state_{k}")
+    cell = (density.x[1] - density.x[0]) * (density.y[1] - density.y[0])
+    np.testing.assert_allclose(np.square(wave.values), density.values, atol=1e-12)
+    assert np.sum(density.values) * cell == pytest.approx(1, abs=1e-4)
+    assert density.unit == "|ψ|² in 1/nm²"
+    assert density.low == 0
+    energy = f"{float(solved('dot')[0].energies_meV[k]):.6g} meV"
+    assert energy in of(f"psi_state_{k}").title
+
+
+def test_a_wave_has_its_sign_and_node_at_its_place():
+    [panel] = panels("psi_state_1")
+    assert panel.diverging
+    assert panel.contours == [0]
+    assert panel.low == -panel.high
+    values = np.array(panel.values)
+    middle = values.shape[0] // 2
+    left = values[middle, : values.shape[1] // 2]
+    assert left.max() == pytest.approx(panel.high, rel=1e-3), "positive at the left"
+    assert panel.x[int(left.argmax())] == pytest.approx(-42, abs=3)
+    np.testing.assert_allclose(values[:, values.shape[1] // 2], 0, atol=1e-12)
+
+
+def test_a_wave_is_not_shown_on_the_edge_where_it_has_no_sign():
+    [panel] = panels("psi_state_0", "negative")
+    assert 118 < panel.x[-1] < 120
+    assert np.array(panel.values).min() > 0
+
+
+def test_a_slice_is_of_the_wave_and_its_density():
+    wave, density = panels("slice_y0_state_2")
+    x, psi = curve(wave, "ψ2")
+    _, square = curve(density, "|ψ2|²")
+    np.testing.assert_allclose(psi**2, square)
+    solution, _ = solved("dot")
+    at = torch.tensor([[float(x[100]) / NM, 0.0]], dtype=torch.float64)
+    assert abs(psi[100]) == pytest.approx(abs(float(solution.states(at)[2])) / NM)
+    assert (wave.y_label, density.y_label) == ("ψ in 1/nm", "|ψ|² in 1/nm²")
+
+
+def test_a_node_along_the_slice_is_said_and_no_rounding_shown():
+    odd = [k for k in range(3) if "(a node)" in panels(f"slice_y0_state_{k}", "negative")[0].title]
+    assert len(odd) == 1, "the state with its node at y = 0"
+    wave, density = panels(f"slice_y0_state_{odd[0]}", "negative")
+    assert wave.high > 1e-3 > 1e6 * max(map(abs, wave.curves[0].y))
+    assert wave.low == -wave.high
+    assert density.high == pytest.approx(wave.high**2)
+
+
+def test_one_dimension_has_lines():
+    for name in ("potential_map_full", "potential_map_focus", "density_state_1", "psi_state_1"):
+        [panel] = panels(name, "line")
+        assert isinstance(panel, Lines)
+        assert panel.x_label == "x in nm"
+    [panel] = panels("density_state_1", "line")
+    assert panel.y_label == "|ψ|² in 1/nm"
+    x, density = curve(panel, "|ψ1|²")
+    assert density.sum() * (x[1] - x[0]) == pytest.approx(1, abs=1e-5)
+    assert panel.high > density.max()
+
+
+def test_three_dimensions_have_central_planes_of_one_scale():
+    for k in range(3):
+        found = panels(f"psi_state_{k}", "space")
+        titles = [panel.title.replace(" (a node)", "") for panel in found]
+        assert titles == [f"ψ{k}, z = 0", f"ψ{k}, y = 0", f"ψ{k}, x = 0"]
+        assert [(panel.x_label, panel.y_label) for panel in found] == [
+            ("x in nm", "y in nm"), ("x in nm", "z in nm"), ("y in nm", "z in nm"),
+        ]  # fmt: skip
+        assert len({panel.high for panel in found}) == 1
+        for panel in found:
+            assert ("(a node)" in panel.title) == (panel.contours == [])
+    assert found[0].unit == "ψ in 1/√nm³"
+    assert len(panels("potential_map_full", "space")) == 3
+
+
+# --- levels and matrices ---
+
+
+def test_the_spectrum_is_beside_the_referees():
+    [panel] = panels("energy_spectrum")
+    computed, referee = panel.ladders
+    solution, _ = solved("dot")
+    assert computed.values == solution.energies_meV.tolist()
+    assert referee.values == pytest.approx((solution.referee.energies * MEV).tolist())
+    assert len(referee.values) == len(computed.values) + 2
+    assert computed.notes[0] == f"E0 = {computed.values[0]:.6g} meV"
+
+
+def test_bounds_are_shown_by_their_distance_to_the_referee():
+    solution, _ = solved("dot")
+    above, below = panels("bounds")
+    assert isinstance(above, Bars)
+    assert above.names == ["E0", "E1", "E2"]
+    exact = solution.referee.energies[:3]
+    scale = {"meV": 1.0, "µeV": 1e3, "neV": 1e6}
+    for panel, gap in ((above, solution.bounds.upper - exact), (below, exact - solution.bounds.lower)):
+        unit = panel.x_label.removeprefix("distance in ")
+        assert panel.values == pytest.approx((gap * MEV * scale[unit]).tolist())
+        assert 1 <= max(panel.values) < 1000
+    assert "above" in above.title
+    assert "below" in below.title
+
+
+def test_a_broken_bound_is_pointed_at():
+    solution, history = solved("dot")
+    exact = solution.referee.energies[:3]
+    gaps = torch.tensor([-1e-3, -0.5 * float(solution.referee.errors[1]), 1e-3])
+    wrong = attrs.evolve(solution, bounds=attrs.evolve(solution.bounds, upper=exact + gaps))
+    above, _ = panels("bounds", solution=wrong, history=history)
+    assert ["WRONG" in note for note in above.notes] == [True, False, False]
+    assert ["within the referee's error" in note for note in above.notes] == [False, True, False]
+    assert min(above.values) == 0
+
+
+def test_without_lower_bounds_the_picture_says_why():
+    [panel] = panels("bounds", "natural")
+    assert "none from below" in panel.title
+    assert "both sides" not in of("bounds", "natural").title
+
+
+def test_matrices_are_those_of_the_solution():
+    solution, _ = solved("dot")
+    [panel] = panels("overlap_S_heatmap")
+    assert isinstance(panel, Matrix)
+    np.testing.assert_allclose(panel.values, solution.matrices()[0], atol=1e-14)
+    assert panel.rows == ["φ0", "φ1", "φ2", "φ3"]
+    [panel] = panels("psi_overlap_minus_identity")
+    assert np.shape(panel.values) == (3, 3)
+    assert np.abs(panel.values).max() < 1e-12
+
+
+# --- training ---
+
+
+def test_the_sum_of_energies_is_beside_the_referees():
+    solution, history = solved("dot")
+    sums, away = panels("training_eigsum")
+    assert [each.name for each in sums.curves] == ["Adam", "L-BFGS", "independent nodes"]
+    x, y = curve(sums, "L-BFGS")
+    assert x.tolist() == list(range(21, 51))
+    np.testing.assert_allclose(y, [MEV * line["loss_eigsum"] for line in history[20:]])
+    exact = MEV * float(solution.referee.energies[:3].sum())
+    assert sums.levels == {"referee": pytest.approx(exact)}
+    np.testing.assert_allclose(curve(away, "L-BFGS")[1], np.abs(y - exact))
+    assert away.log_y
+    x, _ = curve(sums, "independent nodes")
+    assert x.tolist() == [20, 50]
+
+
+def test_convergence_is_the_distance_of_each_level():
+    solution, history = solved("dot")
+    training, independent = panels("convergence")
+    exact = MEV * solution.referee.energies
+    x, y = curve(training, "E2")
+    assert x.tolist() == list(range(1, 51))
+    np.testing.assert_allclose(y, [abs(MEV * line["eigvals"][2] - float(exact[2])) for line in history])
+    x, y = curve(independent, "E0")
+    lines = [line for line in history if "eval_energies" in line]
+    np.testing.assert_allclose(y, [abs(MEV * line["eval_energies"][0] - float(exact[0])) for line in lines])
+    assert training.log_x
+    assert training.log_y
+
+
+def test_levels_while_training_end_at_the_referees():
+    [panel] = panels("training_energies")
+    for k, exact in enumerate(panel.levels.values()):
+        assert curve(panel, f"E{k}")[1][-1] == pytest.approx(exact, abs=1e-4)
+
+
+def test_a_high_beginning_is_cut_off_and_said():
+    _, history = solved("dot")
+    high = [history[0] | {"eigvals": [300.0, 400.0, 500.0]}, *history[1:]]
+    [panel] = panels("training_energies", history=high)
+    assert "the beginning cut off" in panel.title
+    assert panel.high < 20
+    assert "cut off" not in panels("training_energies")[0].title
+
+
+def test_lines_without_a_number_are_passed_over():
+    _, history = solved("dot")
+    refused = {"step": 2, "stage": "adam", "phase": "adam", "grad_norm": 0.0, "dt_sec": 0.1}
+    found = [history[0], refused, history[2] | {"loss_total": None}, *history[3:]]
+    [panel] = panels("training_losses", history=found)
+    assert panel.curves[0].x[:2] == [1, 4]
+
+
+def test_a_loss_that_is_the_sum_alone_is_one_curve_and_penalties_have_a_panel():
+    [panel] = panels("training_losses")
+    assert len(panel.curves) == 1
+    assert "the sum of the energies alone" in panel.title
+    losses, penalties = panels("training_losses", "natural")
+    assert [each.name for each in losses.curves] == ["loss", "sum of the energies"]
+    assert [each.name for each in penalties.curves] == ["condition of the overlap"]
+
+
+def test_conditioning_and_step_times():
+    _, history = solved("dot")
+    [panel] = panels("training_conditioning")
+    assert panel.log_y
+    assert curve(panel, "least eigenvalue")[1].tolist() == [line["s_min_eig"] for line in history]
+    [panel] = panels("training_step_time")
+    np.testing.assert_allclose(curve(panel, "Adam")[1], [1000 * line["dt_sec"] for line in history[:20]])
+    assert panel.levels["median"] == pytest.approx(np.median([1000 * line["dt_sec"] for line in history]))
+
+
+def test_the_dashboard_is_two_by_two():
+    found = of("training_dashboard")
+    assert len(found.panels) == 4
+    axes = draw(found).axes
+    assert len({round(axis.get_position().x0, 2) for axis in axes}) == 2
+
+
+# --- names ---
+
+
+def test_names_are_chosen_with_families():
+    assert chosen(None, 3) == names(3)
+    assert chosen("bounds, psi_state,psi_state_1", 2) == ("bounds", "psi_state_0", "psi_state_1")
+    with pytest.raises(UsageError, match=r"no picture 'convergance'. Did you mean 'convergence'\?"):
+        chosen("convergance", 3)
+    with pytest.raises(UsageError, match="the states of this run are 0 to 2"):
+        chosen("psi_state_3", 3)
+    with pytest.raises(UsageError, match="the states of this run are 0 to 2"):
+        of("density_state_3")

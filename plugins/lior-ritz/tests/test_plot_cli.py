@@ -1,0 +1,75 @@
+"""`lior ritz plot`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from lior.errors import RunError, UsageError
+from lior_ritz import config as configuration
+from lior_ritz import session
+from lior_ritz.cli.plot import plot
+from lior_ritz.pictures import names
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "dot"
+    changes = {"model": {"hidden_features": 8}, "solver": {"K": 2, "M": 3}, "domain": {"nq": 20}}
+    quick = {"training": {"steps": 5, "lbfgs_refine": {"steps": 5}}}
+    session.run(configuration.load([changes, quick], env={}).config, path)
+    return path
+
+
+def command(*args):
+    result = CliRunner().invoke(plot, [*map(str, args)])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_the_command_writes_files_and_prints_sketches(run, tmp_path):
+    result = command(run, "--only", "bounds,psi_state", "--out", tmp_path, "--format", "both")
+    assert result.exit_code == 0, result.output
+    wanted = {
+        f"{name}.{form}" for name in ("bounds", "psi_state_0", "psi_state_1") for form in ("png", "svg")
+    }
+    assert {path.name for path in tmp_path.iterdir()} == wanted
+    assert all(str(tmp_path / name) in result.output for name in wanted)
+    assert "dot: wave function of state 1, 3.97" in result.output
+
+
+def test_the_command_draws_beside_the_run(run):
+    assert command(run, "--only", "energy_spectrum").exit_code == 0
+    assert [path.name for path in (run / "plots").iterdir()] == ["energy_spectrum.png"]
+
+
+def test_the_command_prints_numbers_as_json(run):
+    report = json.loads(command(run, "--json").stdout)
+    assert list(report["pictures"]) == list(names(2))
+    assert report["left_out"] == {}
+    [ladder, _] = report["pictures"]["energy_spectrum"]["panels"][0]["ladders"]
+    assert ladder["values"] == pytest.approx([3.687, 3.972], abs=1e-2)
+
+
+def test_the_command_prints_text_alone(run, tmp_path):
+    before = sorted(run.rglob("*"))
+    assert "convergence" not in command(run, "--only", "bounds", "--text").output
+    assert sorted(run.rglob("*")) == before
+    with pytest.raises(UsageError, match="--out is a folder for files, and --text writes none"):
+        command(run, "--text", "--out", tmp_path)
+
+
+def test_metrics_that_are_gone_leave_pictures_out(run):
+    (run / "logs" / "metrics.jsonl").rename(run / "gone")
+    try:
+        result = command(run, "--only", "bounds,convergence,training_losses", "--text")
+        assert "left out: convergence, training_losses: no metrics of training" in result.stderr
+        with pytest.raises(RunError, match="nothing to draw; convergence: no metrics"):
+            command(run, "--only", "convergence", "--text")
+    finally:
+        (run / "gone").rename(run / "logs" / "metrics.jsonl")
