@@ -52,8 +52,14 @@ def test_a_root_is_found_where_newtons_method_alone_runs_away(start):
 def test_a_root_between_ends_of_one_sign_is_found():
     nearest, _ = root(lambda x: ((x - 0.7) ** 2 - 1e-3, 2 * (x - 0.7)), -2, -2, 3, tolerance=1e-9, most=40)
     assert abs(nearest.value) <= 1e-9
-    nearest, _ = root(lambda x: (math.cos(x) - 0.9, -math.sin(x)), -2, -2, 3, tolerance=1e-9, most=40)
+
+    def dip(x):
+        depth = 1.5 * math.exp(-80 * (x + 0.2) ** 2)
+        return 1 + 0.1 * x - depth, 0.1 + 160 * (x + 0.2) * depth
+
+    nearest, seen = root(dip, -0.45, -1, 1, tolerance=1e-9, most=40)
     assert abs(nearest.value) <= 1e-9
+    assert {each.x for each in seen} >= {-1, 1}
 
 
 def test_without_a_root_the_nearest_place_is_given_after_both_ends_were_seen():
