@@ -21,7 +21,7 @@ _SMALL = {
 }
 CASES: dict[str, dict[str, Any]] = {
     "dot": {},
-    "negative": {"potential": {"type": "gaussian", "sigma_y": 0.9}},
+    "negative": {"potential": {"type": "gaussian", "sigma_y": 0.9}, "domain": {"X": 3.5, "Y": 3.5}},
     "line": {"potential": {"type": "harmonic"}, "domain": {"dim": 1, "X": 3.0}},
     "space": {
         "model": {"hidden_features": 6},

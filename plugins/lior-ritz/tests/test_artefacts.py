@@ -84,6 +84,7 @@ def test_the_summary_has_what_the_first_solvers_had(dot):
     assert set(summary["lr_schedule"]) == {"enabled", "type"}
     rates = {"num_drops", "initial_lr", "final_lr", "min_lr_seen", "drops"}
     assert set(summary["lr_dropout_info"]) == rates
+    assert summary["lr_dropout_info"]["initial_lr"] == 0.01 > summary["lr_dropout_info"]["final_lr"] > 0
     ranges = {"vmin", "vmax_full", "vmax_focus", "focus_scale", "barrier_dimless"}
     assert set(summary["potential_plot_range"]) == ranges
     assert set(summary["checkpoints"]) == {"best", "final", "best_step", "best_loss_eigsum"}

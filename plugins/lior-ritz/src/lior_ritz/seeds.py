@@ -49,8 +49,8 @@ def _summary(rows: Sequence[Row]) -> dict[str, Any]:
 def mean(values: Sequence[float]) -> tuple[float, float | None]:
     """The mean, and its standard error ``s/√n`` with the sample deviation ``s``; ``None`` for one value.
 
-    >>> mean([1.0, 2.0, 3.0])
-    (2.0, 0.5773502691896258)
+    >>> [round(each, 6) for each in mean([1.0, 2.0, 3.0])]
+    [2.0, 0.57735]
     """
     middle = sum(values) / len(values)
     if len(values) < 2:
