@@ -51,13 +51,11 @@ class Source:
 
     @cached_property
     def near(self) -> list[Slice]:
-        """The same, no farther than the states are expected to reach, and not on the edge itself, where a
-        state that is 0 there has the sign of a rounding error."""
-        extent, problem = self.solution.trainer.extent, self.solution.problem
-        size = _ALONG if problem.dim == 1 else _ACROSS
-        pairs = zip(extent.reach, problem.half_widths, strict=True)
-        widths = tuple(min((1 - 1 / size) * width, reach) for reach, width in pairs)
-        return slices(attrs.evolve(problem, half_widths=widths), size)
+        """The same, as far as the states are expected to reach: never on the edge itself, where a state that
+        is 0 there has the sign of a rounding error."""
+        problem = self.solution.problem
+        small = attrs.evolve(problem, half_widths=self.solution.trainer.extent.reach)
+        return slices(small, _ALONG if problem.dim == 1 else _ACROSS)
 
     @cached_property
     def states(self) -> list[Tensor]:
