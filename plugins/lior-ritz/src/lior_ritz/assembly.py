@@ -16,6 +16,7 @@ from lior_ritz.evaluation import Evaluator
 from lior_ritz.extent import Extent
 from lior_ritz.network import Shape
 from lior_ritz.objective import Objective
+from lior_ritz.polish import PolishObjective
 from lior_ritz.problem import AXES, Problem
 from lior_ritz.quadrature import RANDOM, Rule, grid_rule, random_rule, stretch_for
 from lior_ritz.states import Nodes
@@ -125,6 +126,17 @@ def objective(config: RitzConfig, ansatz: Ansatz) -> Objective:
         limits=limits(config, ansatz.mirrored) if ansatz.heads is None else None,
         weights=weights,
         edge=edge,
+    )
+
+
+def polish(lowered: Objective) -> PolishObjective:
+    """The loss of the polish phase, for the states of another loss."""
+    return PolishObjective(
+        ansatz=lowered.ansatz,
+        count=lowered.count,
+        limits=lowered.limits,
+        eigsum=lowered.weights.eigsum,
+        residual=lowered.weights.pde_polish,
     )
 
 

@@ -8,7 +8,7 @@ E. M. Lifshitz, *Quantum Mechanics*, §39).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -93,11 +93,7 @@ def gradients(
     rows = []
     for name in wanted:
         slope = sensitivity(problem, name, states.points)
-        matrix = (states.psi * (states.weights * slope)) @ states.psi.T
-        row = torch.empty(len(states.psi), dtype=torch.float64)
-        for level in levels:
-            block = matrix[list(level)][:, list(level)]
-            row[list(level)] = torch.linalg.eigvalsh((block + block.T) / 2)
+        row = first_order((states.psi * (states.weights * slope)) @ states.psi.T, levels)
         row[list(cut)] = torch.nan
         rows.append(row)
     return Gradients(
@@ -117,16 +113,36 @@ def _levels(solution: Solution) -> tuple[tuple[tuple[int, ...], ...], tuple[int,
     """
     count = len(solution.energies)
     exact, own = solution.referee.energies.tolist(), solution.energies.tolist()
+    together = {k for energies in (exact, own) for k in range(1, count) if near(energies[k - 1], energies[k])}
+    groups = grouped(count, together)
+    beyond = len(exact) > count and near(exact[count - 1], exact[count])
+    return groups, groups[-1] if beyond else ()
+
+
+def near(low: float, high: float) -> bool:
+    """Whether two successive levels count as one."""
+    return high - low <= DEGENERATE * max(1.0, abs(low))
+
+
+def grouped(count: int, together: Collection[int]) -> tuple[tuple[int, ...], ...]:
+    """The numbers below ``count`` in groups; those in ``together`` are of the group of the one before.
+
+    >>> grouped(4, {2})
+    ((0,), (1, 2), (3,))
+    """
     groups: list[list[int]] = [[0]]
     for k in range(1, count):
-        near = _near(exact[k - 1], exact[k]) or _near(own[k - 1], own[k])
-        groups[-1].append(k) if near else groups.append([k])
-    beyond = len(exact) > count and _near(exact[count - 1], exact[count])
-    return tuple(map(tuple, groups)), tuple(groups[-1]) if beyond else ()
+        groups[-1].append(k) if k in together else groups.append([k])
+    return tuple(map(tuple, groups))
 
 
-def _near(low: float, high: float) -> bool:
-    return high - low <= DEGENERATE * max(1.0, abs(low))
+def first_order(matrix: Tensor, levels: Iterable[Sequence[int]]) -> Tensor:
+    """Derivatives of the levels from the elements ``∫ ψ_i ψ_j ∂V/∂p``, ``[K, K]``; ``[K]``."""
+    row = torch.empty(len(matrix), dtype=matrix.dtype)
+    for level in map(list, levels):
+        block = matrix[level][:, level]
+        row[level] = torch.linalg.eigvalsh((block + block.T) / 2)
+    return row
 
 
 def _no(name: str) -> int:

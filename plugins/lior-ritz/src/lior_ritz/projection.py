@@ -28,6 +28,37 @@ class Projection:
     """Eigenvalues of the functions' overlap, those that vanish everywhere left out."""
 
 
+@attrs.frozen(kw_only=True, eq=False)
+class Whitened:
+    """An orthonormal basis of a span of F functions, which does not depend on V."""
+
+    basis: Tensor
+    """``[F, rank]``: function j is ``functions @ basis[:, j]``."""
+    value: Tensor
+    """``[N, rank]``, float64: the basis at the nodes, times the roots of the weights."""
+    kinetic: Tensor
+    """``∫ ∇χᵢ·∇χⱼ``, ``[rank, rank]``."""
+    lower: Tensor
+    """Cholesky factor of the overlap of the basis: the identity but for rounding."""
+    overlap: Tensor
+    """As :attr:`Projection.overlap`."""
+
+    def form(self, potential: Tensor) -> Tensor:
+        """``-∇² + V`` in the basis, ``[rank, rank]``, or ``[P, rank, rank]`` with P potentials ``[P, N]``."""
+        if potential.dim() > 1:
+            return torch.stack([self.form(one) for one in potential])
+        return self.value.T @ (self.value * potential.double()[:, None]) + self.kinetic
+
+    def solve(self, form: Tensor) -> tuple[Tensor, Tensor]:
+        """Energies ``[..., rank]`` of one form or several, ``[..., rank, rank]``, and the coefficients of the
+        states in terms of the basis, ``[..., rank, rank]``."""
+        # Products, for triangular solutions with many matrices take several times as long.
+        identity = torch.eye(len(self.lower), dtype=form.dtype, device=form.device)
+        inverse = torch.linalg.solve_triangular(self.lower, identity, upper=False)
+        energies, vectors = torch.linalg.eigh(_symmetric(inverse @ form @ inverse.T))
+        return energies, inverse.T @ vectors
+
+
 def project(jet: Tensor, weights: Tensor, potential: Tensor) -> Projection:
     """Solve the Ritz problem of ``-∇² + V`` in the span of functions.
 
@@ -43,6 +74,13 @@ def project(jet: Tensor, weights: Tensor, potential: Tensor) -> Projection:
     torch.linalg.LinAlgError
         When values are not finite.
     """
+    span = whiten(jet, weights)
+    energies, vectors = span.solve(span.form(potential))
+    return Projection(energies, span.basis @ vectors, span.overlap)
+
+
+def whiten(jet: Tensor, weights: Tensor) -> Whitened:
+    """Orthonormalise functions; parameters and errors as :func:`project`."""
     tolerance = _TOLERANCE[jet.dtype]
     scaled = jet.double() * weights.double().sqrt()[:, None]
     norms = scaled[0].norm(dim=0)
@@ -53,17 +91,15 @@ def project(jet: Tensor, weights: Tensor, potential: Tensor) -> Projection:
     basis = inverse[:, None] * (right[keep].T / singular[keep])
     orthonormal = scaled @ basis
     value, slopes = orthonormal[0], orthonormal[1:]
-    overlap = value.T @ value
-    form = value.T @ (value * potential.double()[:, None]) + torch.einsum("dni,dnj->ij", slopes, slopes)
-    lower = torch.linalg.cholesky(overlap)  # the identity but for rounding
-    half = torch.linalg.solve_triangular(lower, form, upper=False)
     present = inverse > 0
-    spread = torch.linalg.svdvals((triangle * norms)[:, present]).square()
-    energies, vectors = torch.linalg.eigh(
-        _symmetric(torch.linalg.solve_triangular(lower, half.T, upper=False))
+    return Whitened(
+        basis=basis,
+        value=value,
+        kinetic=torch.einsum("dni,dnj->ij", slopes, slopes),
+        lower=torch.linalg.cholesky(value.T @ value),
+        overlap=torch.linalg.svdvals((triangle * norms)[:, present]).square(),
     )
-    return Projection(energies, basis @ torch.linalg.solve_triangular(lower.T, vectors, upper=True), spread)
 
 
 def _symmetric(matrix: Tensor) -> Tensor:
-    return (matrix + matrix.T) / 2
+    return (matrix + matrix.mT) / 2

@@ -27,7 +27,6 @@ from lior_ritz.extent import Extent, estimate
 from lior_ritz.network import Params
 from lior_ritz.objective import Loss, Objective, is_sound
 from lior_ritz.optimisers import FirstOrder, QuasiNewton
-from lior_ritz.polish import PolishObjective
 from lior_ritz.problem import Problem
 from lior_ritz.quadrature import Rule
 from lior_ritz.standing import Best, Phase, Progress, phases
@@ -49,10 +48,9 @@ class Trainer:
     def __init__(self, config: RitzConfig, problem: Problem) -> None:
         """Begin; raises ``UsageError`` when the configuration asks for what cannot be."""
         self.config, self.problem = config, problem
-        self.extent: Extent = estimate(problem, config.solver.K)
+        self.extent = self.estimated()
         self.ansatz: Ansatz = assembly.ansatz(config, problem, self.extent)
-        self.objective: Objective = assembly.objective(config, self.ansatz)
-        self.evaluator: Evaluator = assembly.evaluator(config, self.ansatz, self.extent)
+        self.objective, self.evaluator = self.assembled()
         self.phases = phases(config)
         self.generator = Generator().manual_seed(config.training.seed)
         params = self.ansatz.initialise(self.generator, assembly.dtype(config))
@@ -66,10 +64,19 @@ class Trainer:
         self._loss: Loss | None = None
         self._stuck = False
         self._again = False
-        """Whether the next evaluation of the loss repeats one that was counted before training was
-        stopped."""
+        """Whether the next evaluation of the loss repeats one that was counted before a stop."""
         self._nodes: Nodes | None = None
         self.optimiser = self._begin_phase()
+
+    def estimated(self) -> Extent:
+        """How far the states reach."""
+        return estimate(self.problem, self.config.solver.K)
+
+    def assembled(self) -> tuple[Objective, Evaluator]:
+        """What is lowered, and what judges it."""
+        return assembly.objective(self.config, self.ansatz), assembly.evaluator(
+            self.config, self.ansatz, self.extent
+        )
 
     # --- what a caller drives ---
 
@@ -357,14 +364,7 @@ class Trainer:
     def _objective(self) -> Callable[[Params, Nodes], Loss]:
         if self.phase is None or self.phase.name != "polish":
             return self.objective
-        weights = self.config.training.loss_weights
-        return PolishObjective(
-            ansatz=self.ansatz,
-            count=self.objective.count,
-            limits=self.objective.limits,
-            eigsum=weights.eigsum,
-            residual=weights.pde_polish,
-        )
+        return assembly.polish(self.objective)
 
     # --- what is best ---
 

@@ -13,6 +13,7 @@ COMMANDS = {
     "reference": ("lior_ritz.cli.reference:reference", "Solve a problem by classical methods."),
     "compare": ("lior_ritz.cli.compare:compare", "Set runs and the referee side by side."),
     "sweep": ("lior_ritz.cli.sweep:sweep", "Solve for a range of a device parameter."),
+    "family": ("lior_ritz.cli.family:family", "Train one network for a family of devices."),
     "design": ("lior_ritz.cli.design:design", "Find the device that has a wanted splitting."),
     "ci": ("lior_ritz.cli.ci:ci", "Put two electrons into a run's states: the exchange J."),
     "plot": ("lior_ritz.cli.plot:plot", "Draw the pictures of a run."),

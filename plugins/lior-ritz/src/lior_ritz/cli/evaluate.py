@@ -1,4 +1,4 @@
-"""``lior ritz eval``: a run judged anew."""
+"""``lior ritz eval``: a run judged anew, or one device of a family."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from pathlib import Path
 
 import click
 
+from lior.errors import UsageError
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath
+from lior_cli.tables import echo_table
+from lior_ritz.cli import varied
 from lior_ritz.cli.options import json_option
+
+_AT = "--at"
 
 
 @click.command("eval")
@@ -18,10 +23,33 @@ from lior_ritz.cli.options import json_option
     "--nq", type=click.IntRange(2, 2000),
     help="Nodes on each axis of the coarser of the two rules; as in the run if not given.",
 )  # fmt: skip
+@click.option(
+    _AT, "places", multiple=True, metavar="NAME=VALUE",
+    help="Where RUN is what `lior ritz family` wrote: the device, a value of each option that was varied.",
+)  # fmt: skip
 @json_option
-def evaluate(path: Path, nq: int | None, as_json: bool) -> None:
-    """Evaluate a run anew, on nodes as fine as you like."""
+def evaluate(path: Path, nq: int | None, places: tuple[str, ...], as_json: bool) -> None:
+    """Evaluate a run anew, on nodes as fine as you like.
+
+    Or one device of a family, by the network that all of them share:
+
+    \b
+      lior ritz eval runs/barrier --at barrier_meV=3.3
+    """
     import_torch()
+    from lior_ritz.family import FOLDER
+
+    if (path / FOLDER).is_dir():
+        if nq is not None:
+            raise UsageError("--nq: a family is evaluated on the nodes of its training; leave --nq out")
+        _device(path / FOLDER, varied.values(_AT, places), as_json=as_json)
+        return
+    if places:
+        raise UsageError(f"{path}: {_AT} is for what `lior ritz family` wrote, and this is no family")
+    _run(path, nq, as_json=as_json)
+
+
+def _run(path: Path, nq: int | None, *, as_json: bool) -> None:
     from lior_ritz.cli.levels import echo_levels
     from lior_ritz.rundir import open_run
 
@@ -42,3 +70,35 @@ def evaluate(path: Path, nq: int | None, as_json: bool) -> None:
         "relative_errors": solution.relative_errors.tolist(),
     }
     click.echo(json.dumps(report))
+
+
+def _device(path: Path, device: dict[str, float], *, as_json: bool) -> None:
+    """Levels of one device of a family, how they answer to its options, and how far they are off."""
+    from lior_ritz.family import Family
+
+    family = Family.load(path)
+    unit = family.problem.units.E0_meV
+    levels = family.energies(device)
+    errors = (family.errors(device) / (levels.abs().clamp_min(1.0))).tolist()
+    slopes = {name: (each * unit).tolist() for name, each in family.gradients(device).items()}
+    energies = (levels * unit).tolist()
+    if as_json:
+        report = {
+            "run": str(path.parent), "values": device, "nq": family.nq, "E0_meV": unit,
+            "E_dimless": levels.tolist(), "E_meV": energies,
+            "quadrature_error": family.quadrature_error, "relative_errors": errors,
+            "dE_meV": {name: [None if v != v else v for v in each] for name, each in slopes.items()},
+        }  # fmt: skip
+        click.echo(json.dumps(report))
+        return
+    rows = [
+        [f"E{k}", f"{energy:.9f}", *(_number(each[k]) for each in slopes.values()), f"{errors[k]:+.1e}"]
+        for k, energy in enumerate(energies)
+    ]
+    echo_table(["level", "meV", *(f"dE/d{name}" for name in slopes), "to the referee, relative"], rows)
+    if len(energies) > 1:
+        click.echo(f"\nsplitting E1 - E0: {(energies[1] - energies[0]) * 1e3:.6f} µeV")
+
+
+def _number(value: float) -> str:
+    return "-" if value != value else f"{value:.7g}"

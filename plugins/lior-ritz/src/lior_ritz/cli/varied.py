@@ -1,13 +1,16 @@
-"""What ``--vary`` means: the values of a sweep, or the range of a design."""
+"""What ``--vary`` and ``--at`` mean: values of a sweep, ranges of a design or a family, one device."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from lior.errors import UsageError
 
 _AXIS = "allowed is NAME=LOW:HIGH:COUNT, NAME=LOW:HIGH:COUNT:log or NAME=VALUE,VALUE,..."
 _RANGE = "allowed is NAME or NAME=LOW:HIGH"
+_SPAN = "allowed is NAME=LOW:HIGH or NAME=LOW:HIGH:log"
+_VALUE = "allowed is NAME=VALUE"
 _DIGITS = 12
 
 
@@ -78,13 +81,54 @@ def ranges(text: str) -> dict[str, tuple[float, float] | None]:
     return found
 
 
-def _number(text: str, part: str, allowed: str) -> float:
+def span(text: str) -> tuple[str, float, float, bool]:
+    """Name of an option of a family, its ends, and whether values are spread by their ratios.
+
+    >>> span("barrier_meV=0.5:12:log")
+    ('barrier_meV', 0.5, 12.0, True)
+
+    Raises
+    ------
+    UsageError
+        When the text is nothing of that kind.
+    """
+    name, equals, values = (part.strip() for part in text.partition("="))
+    parts = [part.strip() for part in values.split(":")]
+    if not (name and equals) or len(parts) not in (2, 3) or parts[2:] not in ([], ["log"]):
+        raise UsageError(f"--vary {text!r}: {_SPAN}")
+    low, high = (_number(text, part, _SPAN) for part in parts[:2])
+    return name, low, high, len(parts) == 3
+
+
+def values(option: str, texts: Iterable[str]) -> dict[str, float]:
+    """One value of each option of a device.
+
+    >>> values("--at", ["barrier_meV=3.3"])
+    {'barrier_meV': 3.3}
+
+    Raises
+    ------
+    UsageError
+        When a text is nothing of that kind, or a name comes twice.
+    """
+    found: dict[str, float] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals):
+            raise UsageError(f"{option} {text!r}: {_VALUE}")
+        if name in found:
+            raise UsageError(f"{option} {text!r}: {name} is named twice")
+        found[name] = _number(text, value, _VALUE, option)
+    return found
+
+
+def _number(text: str, part: str, allowed: str, option: str = "--vary") -> float:
     try:
         value = float(part)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise UsageError(f"--vary {text!r}: {part.strip()!r} is no finite number; {allowed}")
+        raise UsageError(f"{option} {text!r}: {part.strip()!r} is no finite number; {allowed}")
     return value
 
 

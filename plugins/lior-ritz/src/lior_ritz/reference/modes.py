@@ -56,6 +56,13 @@ def values(x: Array, half_width: float, modes: Array, boundary: str) -> Array:
     return result * (scales(modes) / np.sqrt(half_width))
 
 
+def slopes(x: Array, half_width: float, modes: Array, boundary: str) -> Array:
+    """The derivatives of :func:`values`."""
+    angles = np.outer(x / half_width + 1, modes * (np.pi / 2))
+    result = np.cos(angles) if boundary == "dirichlet" else -np.sin(angles)
+    return result * (modes * (np.pi / (2 * half_width)) / np.sqrt(half_width))
+
+
 def scales(modes: Array) -> Array:
     """``1/√2`` for the constant, 1 for all others."""
     return np.where(modes == 0, np.sqrt(0.5), 1.0)

@@ -14,8 +14,8 @@ from lior.errors import UsageError
 from lior_ritz.problem import Problem
 from lior_ritz.reference.modes import Array
 
-Evaluate = Callable[[Array], Array]
-"""Points ``[N, d]`` -> values of the states, ``[k, N]``."""
+Evaluate = Callable[[Array, int | None], Array]
+"""Points ``[N, d]`` -> values of the states, ``[k, N]``, or their derivatives by one coordinate."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -47,10 +47,17 @@ class Reference:
         UsageError
             When the method has no functions, only values on a grid.
         """
+        return self._at(points, None)
+
+    def slopes(self, points: Tensor) -> Tensor:
+        """The gradients of :meth:`functions`, ``[d, k, N]``; it raises what they do."""
+        return torch.stack([self._at(points, axis) for axis in range(points.shape[1])])
+
+    def _at(self, points: Tensor, by: int | None) -> Tensor:
         if self._evaluate is None:
             raise UsageError(f"method {self.method!r} gives no functions; use sine or separable")
         at = points.detach().to("cpu", torch.float64).numpy()
-        return torch.from_numpy(np.ascontiguousarray(self._evaluate(at)))
+        return torch.from_numpy(np.ascontiguousarray(self._evaluate(at, by)))
 
 
 def scale(energies: Array, problem: Problem) -> Array:

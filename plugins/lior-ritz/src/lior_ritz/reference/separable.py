@@ -11,7 +11,7 @@ import torch
 from lior.errors import UsageError
 from lior_ritz.problem import Part, Problem
 from lior_ritz.reference.axis import AxisLevels, axis_levels
-from lior_ritz.reference.modes import Array, moments, values
+from lior_ritz.reference.modes import Array, moments, slopes, values
 from lior_ritz.reference.result import Evaluate, sampled, scale
 
 _START = 32
@@ -80,13 +80,15 @@ def lowest_sums(levels: Sequence[Array], k: int) -> tuple[Array, Array]:
 def evaluator(problem: Problem, sums: Sums) -> Evaluate:
     """The products of the axes' functions."""
 
-    def evaluate(points: Array) -> Array:
+    def evaluate(points: Array, by: int | None = None) -> Array:
         result = np.ones((len(sums.energies), len(points)))
         for i, (axis, half) in enumerate(zip(sums.axes, problem.half_widths, strict=True)):
             coefficients = axis.coefficients
             signs = np.sign(moments(axis.modes, half, problem.boundary) @ coefficients)
-            functions = values(points[:, i], half, axis.modes, problem.boundary) @ (coefficients * signs)
-            result *= functions.T[sums.numbers[:, i]]
+            # On a grid every coordinate comes many times.
+            x, place = np.unique(points[:, i], return_inverse=True)
+            table = (slopes if i == by else values)(x, half, axis.modes, problem.boundary)
+            result *= (table @ (coefficients * signs)).T[sums.numbers[:, i]][:, place]
         return result
 
     return evaluate

@@ -9,7 +9,7 @@ import numpy as np
 from lior_ritz.problem import Problem
 from lior_ritz.reference.axis import AxisLevels, axis_levels
 from lior_ritz.reference.lowest import lowest, lowest_of_operator
-from lior_ritz.reference.modes import Array, first_mode, kinetic, moments, values
+from lior_ritz.reference.modes import Array, first_mode, kinetic, moments, slopes, values
 from lior_ritz.reference.result import Evaluate, sampled, scale
 from lior_ritz.reference.separable import lowest_sums
 from lior_ritz.reference.tensors import Operator, blocks, ellipsoid, matrix, potential_grid, transform
@@ -107,20 +107,21 @@ def _oriented(problem: Problem, states: Array) -> Array:
 def evaluator(problem: Problem, states: Array) -> Evaluate:
     """The states with the given coefficients, as functions of points."""
 
-    def evaluate(points: Array) -> Array:
+    def evaluate(points: Array, by: int | None = None) -> Array:
         chunk = max(1, _CHUNK // states[0, ..., 0].size // len(states))
         return np.hstack(
-            [_at(problem, states, points[i : i + chunk]) for i in range(0, max(1, len(points)), chunk)]
+            [_at(problem, states, points[i : i + chunk], by) for i in range(0, max(1, len(points)), chunk)]
         )
 
     return evaluate
 
 
-def _at(problem: Problem, states: Array, points: Array) -> Array:
+def _at(problem: Problem, states: Array, points: Array, by: int | None) -> Array:
     result: Array | None = None
     for axis in reversed(range(problem.dim)):
         modes = np.arange(states.shape[axis + 1]) + first_mode(problem.boundary)
-        table = values(points[:, axis], problem.half_widths[axis], modes, problem.boundary)
+        functions = slopes if axis == by else values
+        table = functions(points[:, axis], problem.half_widths[axis], modes, problem.boundary)
         result = states @ table.T if result is None else np.einsum("...mn,nm->...n", result, table)
     return np.asarray(result)
 

@@ -1,0 +1,218 @@
+"""What the devices of a family share: values of options, functions, symmetry."""
+
+import math
+
+import attrs
+import pytest
+import torch
+
+from lior.errors import UsageError
+from lior_ritz import config as configuration
+from lior_ritz import reference
+from lior_ritz.family import begin, referee
+from lior_ritz.projection import project, whiten
+from lior_ritz.quadrature import grid_rule
+from lior_ritz.reduced import Interpolation, Space, reduced_basis
+from lior_ritz.shared import Range, chebyshev, checked, columns, rows, unseen
+
+
+def dot():
+    config = configuration.load(
+        (), ["potential.param_mode=barrier", "potential.barrier_meV=3"], env={}
+    ).config
+    return configuration.problem(config)
+
+
+def waves(problem, ranges):
+    """A trial space of cosines and polynomials, which is exact at every device as far as it goes."""
+    rule = grid_rule("gauss_legendre", [40, 40], problem.half_widths)
+    widths = torch.tensor(problem.half_widths, dtype=torch.float64)
+    points = rule.points.clone().requires_grad_()
+    x, y = (points / widths).T
+    parts = [(1 - x**2) * (1 - y**2) * torch.cos(i * x + j * y) for i in range(3) for j in range(2)]
+    slopes = [torch.autograd.grad(part.sum(), points, retain_graph=True)[0].T for part in parts]
+    jets = [torch.cat([part[None], slope]) for part, slope in zip(parts, slopes, strict=True)]
+    jet = torch.stack(jets, 2).detach()
+    return Space.of(problem, rule, [whiten(jet, rule.weights)], ranges), jet
+
+
+# --- values ---
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("count", [2, 5])
+def test_trained_values_reach_from_end_to_end(count, log):
+    ranges = [Range("a", 0.5, 12.0, log), Range("b", 1.0, 2.0)]
+    values = chebyshev(ranges, count)
+    assert [len(each) for each in values.values()] == [count**2] * 2
+    a = values["a"].unique()
+    assert float(a.min()) == 0.5
+    assert float(a.max()) == 12.0
+    assert len(a) == count
+    if count == 5:
+        middle = math.sqrt(6) if log else 6.25
+        assert float(a[2]) == pytest.approx(middle)
+
+
+def test_unseen_values_are_inside_and_differ_with_the_seed():
+    ranges = [Range("a", 0.5, 12.0), Range("b", -1.0, 1.0)]
+    values = unseen(ranges, 20, seed=1)
+    assert bool((values["a"] > 0.5).all() & (values["a"] < 12).all() & (values["b"].abs() < 1).all())
+    assert bool((values["a"].diff() >= 0).all())
+    assert not torch.equal(values["a"], unseen(ranges, 20, seed=2)["a"])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "log", "said"),
+    [(2, 1, False, "below HIGH"), (1, math.inf, False, "below HIGH"), (0, 1, True, "above 0")],
+)
+def test_a_range_that_is_none(low, high, log, said):
+    with pytest.raises(UsageError, match=said):
+        Range("a", low, high, log)
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ({}, "give its value"),
+        ({"a": 1.0, "bb": 1.0}, "Did you mean 'b'"),
+        ({"a": 3.0, "b": 0.0}, "a = 3: the family was trained from 0 to 2"),
+        ({"a": math.nan, "b": 0.0}, "trained from 0 to 2"),
+        ({"a": torch.zeros(2), "b": torch.zeros(3)}, "as many values"),
+    ],
+)
+def test_devices_that_are_none_of_the_family(device, said):
+    with pytest.raises(UsageError, match=said):
+        checked([Range("a", 0.0, 2.0), Range("b", 0.0, 1.0)], device)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "overrides", "devices", "said"),
+    [
+        ([], (), None, "an option to vary"),
+        ([("delta", 0, 1), ("delta", 0, 2)], (), None, "twice"),
+        ([("dleta", 0, 1)], (), None, "Did you mean 'delta'"),
+        ([("delta", 0, 1)], (), 1, "allowed are 2 to 256"),
+        ([("delta", 0, 1), ("barrier_meV", 1, 2)], (), 17, "allowed are 2 to 16"),
+        ([("delta", 0, 1)], ("solver.head=trained",), None, "solver.head"),
+        ([("delta", 0, 1)], ("training.loss_weights.pde_polish=1",), None, "pde_polish"),
+        ([("delta", 0, 1)], ("training.loss_weights.S_condition=1",), None, "S_condition"),
+    ],
+)
+def test_families_that_cannot_be(ranges, overrides, devices, said):
+    with pytest.raises(UsageError, match=said):
+        begin([Range(*each) for each in ranges], overrides=overrides, devices=devices)
+
+
+# --- the trial space ---
+
+
+def test_forms_of_many_devices_are_those_of_each():
+    ranges = [Range("barrier_meV", 2.0, 6.0)]
+    space, _ = waves(dot(), ranges)
+    values = unseen(ranges, 5, seed=4)
+    for each in (space, attrs.evolve(space, interpolation=None)):
+        many, picks = each.lowest(values, 3)
+        for index in range(5):
+            one = each.lowest({name: value[index : index + 1] for name, value in values.items()}, 3)[0]
+            torch.testing.assert_close(many[index], one[0], rtol=1e-13, atol=1e-13)
+        assert sorted(zip(picks[0].device.tolist(), picks[0].level.tolist(), strict=True)) == [
+            (device, level) for device in range(5) for level in range(3)
+        ]
+
+
+@pytest.mark.parametrize("ranges", [[("barrier_meV", 0.5, 12)], [("barrier_meV", 1, 4), ("delta", 0, 1)]])
+def test_interpolation_of_the_potential_changes_no_energy(ranges):
+    ranges = [Range(*each) for each in ranges]
+    space, jet = waves(dot(), ranges)
+    assert isinstance(space.interpolation, Interpolation)
+    assert len(space.interpolation.points) < 10
+    values = unseen(ranges, 7, seed=11)
+    found = space.lowest(values, 2)[0]
+    for index, device in enumerate(rows(values)):
+        potential = dot().varied(device).energy(space.rule.points)
+        direct = project(jet, space.rule.weights, potential).energies[:2]
+        torch.testing.assert_close(found[index], direct, rtol=1e-11, atol=1e-11)
+
+
+def test_a_potential_that_is_no_short_sum_is_integrated_for_each_device():
+    """A well that moves: its singular values fall slowly."""
+    layer = {
+        "potential": {
+            "type": "expression",
+            "expression": "-9*exp(-8*(x-c)**2-y**2)",
+            "parameters": {"c": 0.0},
+        }
+    }
+    problem = configuration.problem(configuration.load([layer], env={}).config)
+    ranges = [Range("c", -3.5, 3.5)]
+    rule = grid_rule("gauss_legendre", [48, 24], problem.half_widths)
+    x, y = rule.points.T / torch.tensor(problem.half_widths, dtype=torch.float64)[:, None]
+    waves = [torch.cos(math.pi / 2 * x) * torch.cos(math.pi / 2 * y), torch.sin(math.pi * x) * (1 - y**2)]
+    jet = torch.stack([torch.stack(waves, 1)] + [torch.zeros(len(x), 2, dtype=torch.float64)] * 2)
+    space = Space.of(problem, rule, [whiten(jet, rule.weights)], ranges)
+    assert space.interpolation is None
+    values = unseen(ranges, 3, seed=0)
+    for index, device in enumerate(rows(values)):
+        direct = project(jet, rule.weights, problem.varied(device).energy(rule.points)).energies
+        torch.testing.assert_close(space.lowest(values, 2)[0][index], direct, rtol=1e-12, atol=1e-12)
+
+
+def test_whitening_knows_nothing_of_the_potential():
+    generator = torch.Generator().manual_seed(0)
+    jet = torch.randn(3, 60, 5, generator=generator, dtype=torch.float64)
+    weights = torch.rand(60, generator=generator, dtype=torch.float64)
+    span = whiten(jet, weights)
+    torch.testing.assert_close(span.value.T @ span.value, torch.eye(5, dtype=torch.float64))
+    for _ in range(2):
+        potential = torch.randn(60, generator=generator, dtype=torch.float64)
+        energies, vectors = span.solve(span.form(potential))
+        direct = project(jet, weights, potential)
+        assert torch.equal(energies, direct.energies)
+        assert torch.equal(span.basis @ vectors, direct.coefficients)
+
+
+def test_columns_are_devices():
+    problem = dot()
+    values = {"barrier_meV": torch.tensor([2.0, 5.0], dtype=torch.float64)}
+    points = torch.zeros(3, 2, dtype=torch.float64)
+    many = problem.energy(points, columns(values))
+    assert many.shape == (2, 3)
+    assert torch.equal(
+        many[1], problem.energy(points, {"barrier_meV": torch.tensor(5.0, dtype=torch.float64)})
+    )
+
+
+@pytest.mark.parametrize("boundary", ["dirichlet", "natural"])
+@pytest.mark.parametrize("method", ["separable", "sine"])
+def test_the_referees_slopes_are_those_of_its_functions(method, boundary):
+    found = reference.solve(attrs.evolve(dot(), boundary=boundary), 3, method)
+    points = 6 * torch.rand(20, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 3
+    slopes, step = found.slopes(points), 1e-5
+    assert slopes.shape == (2, 3, 20)
+    for axis in range(2):
+        shift = torch.zeros(2, dtype=torch.float64)
+        shift[axis] = step
+        ends = found.functions(points + shift) - found.functions(points - shift)
+        torch.testing.assert_close(slopes[axis], ends / (2 * step), atol=1e-7, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"potential": {"param_mode": "barrier", "barrier_meV": 3.0}},
+        {"potential": {"type": "harmonic_barrier", "tilt_x": 0.5, "shear": 0.2, "barrier_meV": 6.0}},
+    ],
+)
+def test_a_reduced_basis_has_its_snapshots_and_lies_above_the_rest(layer):
+    """A tenth of the error without the states in between."""
+    problem = configuration.problem(configuration.load([layer], env={}).config)
+    ranges = [Range("barrier_meV", 2.0, 6.0)]
+    bases = [reduced_basis(problem, ranges, chebyshev(ranges, count), 2) for count in (2, 4)]
+    others = unseen(ranges, 6, seed=0)
+    exact, bars = referee(problem, others, 2)
+    gaps = [basis.energies(others) - exact for basis in bases]
+    for basis, gap in zip(bases, gaps, strict=True):
+        assert basis.reproduced < 1e-10
+        assert bool((gap > -(bars + 1e-10)).all())
+    assert 10 * float(gaps[1].max()) < float(gaps[0].max()) < 1e-2
