@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lior.errors import RunError
 from lior_ritz import config as configuration
 from lior_ritz import decay, reference
-from lior_ritz.family import Family, begin, referee
+from lior_ritz.family import Family, begin, referee, train
 from lior_ritz.family_report import compare, picture
 from lior_ritz.family_training import spans
 from lior_ritz.projection import project
@@ -28,10 +28,7 @@ SMALL = ("model.hidden_features=12", "solver.K=3", "domain.nq=32")
 
 
 def trained(ranges, overrides=SMALL, *, devices=4, steps=90, layers=()):
-    fit = begin(ranges, *layers, overrides=overrides, devices=devices)
-    while fit.going and fit.trainer.progress.step < steps:
-        fit.step()
-    return fit.finished()
+    return train(ranges, *layers, overrides=overrides, devices=devices, steps=steps)
 
 
 @functools.cache
@@ -240,6 +237,18 @@ def test_every_switch_of_a_family_changes_it():
         assert not torch.equal(base.energies(at), other.energies(at))
     again = trained([Range("barrier_meV", 2.0, 6.0)], steps=12)
     assert torch.equal(base.energies(at), again.energies(at))
+
+
+def test_a_rule_that_is_too_coarse_is_reported(monkeypatch):
+    fit = begin([Range("barrier_meV", 2.0, 6.0)], overrides=SMALL, devices=2)
+    for _ in range(10):
+        fit.step()
+    fit.trainer.check()
+    found = attrs.evolve(fit.trainer.conclude(), nq=10, quadrature_error=0.0)
+    monkeypatch.setattr(fit.trainer, "conclude", lambda: found)
+    family = fit.finished()
+    assert not family.sound
+    assert family.quadrature_error > 1e-6
 
 
 # --- files ---

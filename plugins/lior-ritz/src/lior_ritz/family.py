@@ -1,11 +1,8 @@
 """One network for a family of devices: its trial space is shared, and the head is solved for each device.
 
->>> from lior_ritz.family import Range, begin
+>>> from lior_ritz.family import Range, train
 >>> quick = ("model.hidden_features=8", "solver.K=2", "domain.nq=24")
->>> fit = begin([Range("barrier_meV", 2.0, 4.0)], overrides=quick, devices=3)
->>> while fit.going and fit.trainer.progress.step < 100:
-...     fit.step()
->>> family = fit.finished()
+>>> family = train([Range("barrier_meV", 2.0, 4.0)], overrides=quick, devices=3, steps=100)
 >>> round(float(family.splittings({"barrier_meV": 3.0})) * family.problem.units.E0_meV, 3)  # meV
 0.193
 """
@@ -349,3 +346,17 @@ def begin(
         trainer=FamilyTrainer(config, shared(problem, ranges, values), values),
         notes=tuple(found[len(overrides) :]),
     )
+
+
+def train(
+    ranges: Iterable[Range],
+    *layers: Any,
+    overrides: Iterable[str] = (),
+    devices: int | None = None,
+    steps: int | None = None,
+) -> Family:
+    """Train a family to the end, or for so many ``steps``; the rest is as for :func:`begin`."""
+    fit = begin(ranges, *layers, overrides=overrides, devices=devices)
+    while fit.going and (steps is None or fit.trainer.progress.step < steps):
+        fit.step()
+    return fit.finished()
