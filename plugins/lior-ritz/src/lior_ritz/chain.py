@@ -1,7 +1,8 @@
 """The network's values and slopes with a backward pass of their own.
 
 The same numbers as :func:`lior_ritz.network.forward_plain` gives, in half the time: nodes are taken in blocks
-that stay in the cache from the first layer to the last, and nothing is kept that need not be.
+that stay in the cache from the first layer to the last, nothing is kept that need not be, and a function's
+values at many nodes lie together, which makes products with small matrices quicker.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ class _Kept(NamedTuple):
     """What the backward pass needs of one layer and one block of nodes."""
 
     entering: Tensor | None
-    """Values and slopes that the layer was given, ``[1 + d, n, h]``; ``None`` in the first."""
+    """Values and slopes that the layer was given, ``[h, 1 + d, n]``; ``None`` in the first."""
     linear: Tensor | None
     """Its linear part, of which the slopes are used; ``None`` in the first, where they are the weights."""
     slope: Tensor
-    """``σ'``, ``[n, h]``."""
+    """``σ'``, ``[h, n]``."""
 
 
 class Chain(torch.autograd.Function):
@@ -31,7 +32,7 @@ class Chain(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, points: Tensor, dim: int, sine: bool, keep: bool, *layers: Tensor) -> Tensor:
-        """Values and slopes of the last layer, ``[1 + dim, N, h]``.
+        """Values and slopes of the last layer, ``[1 + dim, N, h]``, with successive nodes side by side.
 
         Parameters
         ----------
@@ -45,26 +46,26 @@ class Chain(torch.autograd.Function):
             ``W₀, b₀, W₁, b₁, …``; frequencies are in them.
         """
         weights, biases = layers[0::2], layers[1::2]
-        width = weights[-1].shape[0]
-        whole = points.new_empty(1 + dim, len(points), width)
+        whole = points.new_empty(weights[-1].shape[0], 1 + dim, len(points))
         kept: list[tuple[list[_Kept], Tensor]] = []
         for block in range(0, len(points), _BLOCK):
             here = points[block : block + _BLOCK]
             records, jet = _block_forward(here, dim, sine, weights, biases)
-            whole[:, block : block + _BLOCK] = jet
+            whole[:, :, block : block + _BLOCK] = jet
             if keep:
                 kept.append((records, jet))
         ctx.kept, ctx.points, ctx.layers, ctx.sine = kept, points, layers, sine
-        return whole
+        return whole.permute(1, 2, 0)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients by the layers; the points have none."""
         weights = ctx.layers[0::2]
         found = [torch.zeros_like(layer) for layer in ctx.layers]
+        whole = gradients[0].permute(2, 0, 1)
         for index, (records, jet) in enumerate(ctx.kept):
             rows = slice(index * _BLOCK, (index + 1) * _BLOCK)
-            _block_backward(gradients[0][:, rows], ctx.points[rows], records, jet, weights, found, ctx.sine)
+            _block_backward(whole[:, :, rows], ctx.points[rows], records, jet, weights, found, ctx.sine)
         return None, None, None, None, *found
 
 
@@ -72,28 +73,27 @@ def _block_forward(
     points: Tensor, dim: int, sine: bool, weights: tuple[Tensor, ...], biases: tuple[Tensor, ...]
 ) -> tuple[list[_Kept], Tensor]:
     count, width = len(points), weights[0].shape[0]
-    value, slope = _activated(torch.addmm(biases[0], points, weights[0].T), sine)
-    jet = points.new_empty(1 + dim, count, width)
-    jet[0] = value
-    torch.mul(slope, weights[0].T[:dim, None, :], out=jet[1:])
+    jet = points.new_empty(width, 1 + dim, count)
+    slope = _activate(torch.addmm(biases[0][:, None], weights[0], points.T), sine, out=jet[:, 0])
+    torch.mul(slope[:, None], weights[0][:, :dim, None], out=jet[:, 1:])
     records = [_Kept(None, None, slope)]
     for weight, bias in zip(weights[1:], biases[1:], strict=True):
-        linear = (jet.view((1 + dim) * count, width) @ weight.T).view(1 + dim, count, width)
-        linear[0] += bias
-        value, slope = _activated(linear[0], sine)
-        records.append(_Kept(jet, linear, slope))
-        jet = torch.empty_like(jet)
-        jet[0] = value
-        torch.mul(slope, linear[1:], out=jet[1:])
+        linear = (weight @ jet.view(width, (1 + dim) * count)).view(width, 1 + dim, count)
+        linear[:, 0] += bias[:, None]
+        entering, jet = jet, torch.empty_like(jet)
+        slope = _activate(linear[:, 0], sine, out=jet[:, 0])
+        records.append(_Kept(entering, linear, slope))
+        torch.mul(slope[:, None], linear[:, 1:], out=jet[:, 1:])
     return records, jet
 
 
-def _activated(linear: Tensor, sine: bool) -> tuple[Tensor, Tensor]:
-    """σ and σ'."""
+def _activate(linear: Tensor, sine: bool, *, out: Tensor) -> Tensor:
+    """Write σ to ``out``; returns σ'."""
     if sine:
-        return torch.sin(linear), torch.cos(linear)
-    value = torch.tanh(linear)
-    return value, 1 - value * value
+        torch.sin(linear, out=out)
+        return torch.cos(linear)
+    torch.tanh(linear, out=out)
+    return torch.addcmul(torch.ones((), dtype=out.dtype, device=out.device), out, out, value=-1)
 
 
 def _block_backward(
@@ -106,23 +106,25 @@ def _block_backward(
     sine: bool,
 ) -> None:
     """Add one block's gradients to ``found``."""
-    gradient = gradient.contiguous()
-    size, count, width = gradient.shape
+    gradient = gradient.clone(memory_format=torch.contiguous_format)  # it is written to
+    width, size, count = gradient.shape
     for layer in range(len(weights) - 1, -1, -1):
         entering, linear, slope = records[layer]
-        slopes = weights[0].T[: size - 1, None, :] if linear is None else linear[1:]
+        slopes = weights[0][:, : size - 1, None] if linear is None else linear[:, 1:]
         # σ'' is -sin = -σ, or -2 tanh·σ'.
-        bend = (gradient[1:] * slopes).sum(0) * jet[0]
+        bend = gradient[:, 1] * slopes[:, 0]
+        for axis in range(1, size - 1):
+            bend.addcmul_(gradient[:, 1 + axis], slopes[:, axis])
         if not sine:
-            bend *= 2 * slope
-        gradient = gradient * slope
-        gradient[0] -= bend
-        found[2 * layer + 1] += gradient[0].sum(0)
+            bend *= slope
+        gradient *= slope[:, None]
+        gradient[:, 0].addcmul_(bend, jet[:, 0], value=-1 if sine else -2)
+        found[2 * layer + 1] += gradient[:, 0].sum(1)
         if entering is None:
-            found[0][:, : size - 1] += gradient[1:].sum(1).T
-            found[0].addmm_(gradient[0].T, points)
+            found[0][:, : size - 1] += gradient[:, 1:].sum(2)
+            found[0].addmm_(gradient[:, 0], points)
             return
-        flat = gradient.view(size * count, width)
-        found[2 * layer].addmm_(flat.T, entering.view(size * count, width))
-        gradient = (flat @ weights[layer]).view(size, count, width)
+        flat = gradient.view(width, size * count)
+        found[2 * layer].addmm_(flat, entering.view(width, size * count).T)
+        gradient = (weights[layer].T @ flat).view(width, size, count)
         jet = entering
