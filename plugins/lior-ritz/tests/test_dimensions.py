@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lior.errors import UsageError
 from lior_ritz import assembly
 from lior_ritz import config as configuration
 from lior_ritz.solution import solve
+from lior_ritz.training import Trainer
 
 TINY = ["model.hidden_features=10", "training.steps=30", "training.lbfgs_refine.steps=40"]
 
@@ -29,11 +31,49 @@ def test_oscillators_by_quasi_monte_carlo(dim, wanted):
     options = [f"potential.beta_{axis}={value}" for axis, value in zip("xyzw", beta, strict=False)]
     config = ["potential.type=harmonic", *options, f"domain.dim={dim}", "solver.K=2", "solver.M=3"]
     widths = [f"domain.{axis}=3.5" for axis in "XYZW"[:dim]]
-    found = solve(overrides=[*config, *widths, *TINY, "domain.nq=12", "training.mc_points=4000"])
+    mode = ["training.sampling_mode=sobol"] if dim == 3 else []
+    found = solve(overrides=[*config, *widths, *TINY, *mode, "domain.nq=12", "training.mc_points=4000"])
     assert assembly.sampling_mode(found.config) == "sobol"
     ground = sum(value**0.5 for value in beta)
     assert float(found.energies[0]) >= ground - 1e-6
     assert float(found.energies[0]) == pytest.approx(ground, rel=wanted)
+
+
+def test_a_grid_in_three_dimensions_is_better_than_as_many_random_nodes():
+    base = [
+        "potential.type=harmonic", "domain.dim=3", "solver.K=2", "solver.M=3", *TINY,
+        *(f"domain.{axis}=3" for axis in "XYZ"), "domain.nq=16",
+    ]  # fmt: skip
+    grid = solve(overrides=base)
+    random = solve(overrides=[*base, "training.sampling_mode=sobol", "training.mc_points=4096"])
+    assert assembly.sampling_mode(grid.config) == "gauss_legendre"
+    assert 10 * float(grid.relative_errors.abs().max()) < float(random.relative_errors.abs().max())
+
+
+@pytest.mark.parametrize(
+    ("dim", "given", "wanted"), [(1, None, 48), (2, None, 48), (3, None, 24), (4, None, 12), (3, 30, 30)]
+)
+def test_nodes_on_an_axis_by_dimension(dim, given, wanted):
+    nodes = [] if given is None else [f"domain.nq={given}"]
+    config = configuration.load(
+        overrides=["potential.type=harmonic", f"domain.dim={dim}", *nodes], env={}
+    ).config
+    assert config.domain.axis_nodes == wanted
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["domain.nq=48"], "domain.nq"),
+        (["domain.eval_nq=60"], "domain.eval_nq: 60 nodes on each of 4 axes are 12,960,000"),
+    ],
+)
+def test_more_nodes_than_fit_are_refused_before_anything_is_done(overrides, said):
+    config = configuration.load(
+        overrides=["potential.type=harmonic", "domain.dim=4", *overrides], env={}
+    ).config
+    with pytest.raises(UsageError, match=said):
+        Trainer(config, configuration.problem(config))
 
 
 @pytest.mark.parametrize(
@@ -49,8 +89,6 @@ def test_the_keys_of_the_further_axes_change_the_outcome(key, value):
 
     def outcome(overrides):
         config = configuration.load(overrides=overrides, env={}).config
-        from lior_ritz.training import Trainer
-
         trainer = Trainer(config, configuration.problem(config))
         return trainer.step()["loss_total"]
 

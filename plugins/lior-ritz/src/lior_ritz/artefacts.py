@@ -173,7 +173,7 @@ def summary(found: Findings, arrays: Mapping[str, tuple[NDArray[np.float64], str
 
 
 def _grid_in_words(found: Findings) -> str:
-    nq, used = found.solution.config.domain.nq, len(found.slices[0].places[0])
+    nq, used = found.solution.config.domain.axis_nodes, len(found.slices[0].places[0])
     raised = f", more than domain.nq = {nq}, which is too few to look at" if used > nq else ""
     planes = ", central planes of the box" if found.solution.problem.dim > 2 else ""
     return f"uniform with both edges, {used} points on each axis{raised}{planes}"

@@ -12,7 +12,7 @@ from lior.device import pick_device
 from lior.errors import UsageError
 from lior_ritz.ansatz import Ansatz
 from lior_ritz.config import RitzConfig
-from lior_ritz.evaluation import Evaluator
+from lior_ritz.evaluation import MOST, Evaluator, first_size
 from lior_ritz.extent import Extent
 from lior_ritz.network import Shape
 from lior_ritz.objective import Objective
@@ -141,7 +141,14 @@ def polish(lowered: Objective) -> PolishObjective:
 
 
 def evaluator(config: RitzConfig, ansatz: Ansatz, extent: Extent) -> Evaluator:
-    """What judges the states."""
+    """What judges the states.
+
+    Raises
+    ------
+    UsageError
+        When it would need more nodes than there may be.
+    """
+    refuse_many_nodes(config)
     return Evaluator(
         ansatz=ansatz,
         count=config.solver.K,
@@ -151,6 +158,28 @@ def evaluator(config: RitzConfig, ansatz: Ansatz, extent: Extent) -> Evaluator:
         device=device(config),
         residuals=config.training.loss_weights.pde_polish > 0,
     )
+
+
+def refuse_many_nodes(config: RitzConfig) -> None:
+    """Refuse grids that would not fit in memory.
+
+    Raises
+    ------
+    UsageError
+        Naming the key.
+    """
+    domain, dim = config.domain, config.domain.dim
+    first = first_size([*config.training.nq_schedule, domain.axis_nodes], domain.eval_nq)
+    grids = {"domain.eval_nq": first} if domain.eval_nq else {"domain.nq (half more are judged on)": first}
+    if sampling_mode(config) not in ("monte_carlo", "sobol"):
+        grids["domain.nq"] = domain.axis_nodes
+    for key, nq in grids.items():
+        if nq**dim > MOST:
+            most = math.floor(MOST ** (1 / dim) + 1e-9)
+            raise UsageError(
+                f"{key}: {nq} nodes on each of {dim} axes are {nq**dim:,}; allowed are {MOST:,} in all, "
+                f"or {most} on each axis"
+            )
 
 
 def stretch(problem: Problem, extent: Extent) -> tuple[float, ...]:
@@ -164,7 +193,7 @@ def sampling_mode(config: RitzConfig) -> str:
     mode = config.training.sampling_mode
     if mode != "auto":
         return mode
-    return "gauss_legendre" if config.domain.dim <= 2 else "sobol"
+    return "gauss_legendre" if config.domain.dim <= 3 else "sobol"
 
 
 def is_random(config: RitzConfig) -> bool:
@@ -196,7 +225,7 @@ def edge_rule(config: RitzConfig, ansatz: Ansatz) -> Rule:
         ends = torch.tensor([[-problem.half_widths[0]], [problem.half_widths[0]]], dtype=torch.float64)
         return Rule(ends, torch.ones(2, dtype=torch.float64)).to(device(config), dtype(config))
     points, weights = [], []
-    size = max(8, math.ceil(config.domain.nq ** min(1.0, 2 / problem.dim)))
+    size = max(8, math.ceil(config.domain.axis_nodes ** min(1.0, 2 / problem.dim)))
     for axis, width in enumerate(problem.half_widths):
         others = [w for i, w in enumerate(problem.half_widths) if i != axis]
         face = grid_rule("gauss_legendre", [size] * len(others), others)

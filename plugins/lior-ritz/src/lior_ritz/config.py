@@ -55,6 +55,10 @@ class PhysicsConfig:
         _ = self.units
 
 
+_NODES = {3: 24, 4: 12}
+"""Nodes on each axis, by dimension, where nothing is said."""
+
+
 @attrs.frozen(kw_only=True)
 class DomainConfig:
     """The box ``|x| <= X``, ``|y| <= Y``, …, and how integrals over it are taken."""
@@ -69,10 +73,21 @@ class DomainConfig:
         help="natural (no slope across the edge) or dirichlet (zero on it)",
         choices=("dirichlet", "natural"),
     )
-    nq: int = option(48, help="quadrature nodes on each axis when training begins", low=2, high=2000)
+    nq: int | None = option(
+        None,
+        help="nodes on each axis when training begins; if not given 48, but 24 in three dimensions "
+        "and 12 in four",
+        low=2,
+        high=2000,
+    )
     eval_nq: int = option(
         0, help="nodes on each axis of the independent quadrature; 0 = half more than in training", low=0
     )  # fmt: skip
+
+    @property
+    def axis_nodes(self) -> int:
+        """``nq``, or what it is where it is not given."""
+        return _NODES.get(self.dim, 48) if self.nq is None else self.nq
 
     @property
     def half_widths(self) -> tuple[float, ...]:
@@ -260,7 +275,7 @@ class TrainingConfig:
         choices=("auto", *quadrature.MODES),
     )
     grid_jitter_frac: float = option(0.35, help="jittered_grid: largest move, in cells", low=0, high=100)
-    mc_points: int = option(4096, help="monte_carlo and sobol: nodes", low=16, high=10**7)
+    mc_points: int = option(16384, help="monte_carlo and sobol: nodes", low=16, high=10**7)
     nq_schedule: tuple[int, ...] = option((), help="nq of a coarse-to-fine start, before domain.nq")
     lr_schedule: ScheduleConfig = attrs.field(factory=ScheduleConfig)
     loss_weights: WeightsConfig = attrs.field(factory=WeightsConfig)

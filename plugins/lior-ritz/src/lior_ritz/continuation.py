@@ -109,7 +109,7 @@ def prepared(config: RitzConfig, start: Start | None) -> Trainer:
     with torch.no_grad():
         for name, p in trainer.params.items():
             p.copy_(start.params[name])
-    trainer.progress.nq = max(config.domain.nq, start.nq)
+    trainer.progress.nq = max(config.domain.axis_nodes, start.nq)
     trainer.progress.planned = []
     _remember_curvature(trainer, start)
     return trainer

@@ -17,9 +17,14 @@ from lior_ritz.states import Head, Nodes, alike, form, solve, values
 
 _AGREE = 1e-9
 """Relative difference of the energies on two rules below which both are believed."""
+_COARSE = 1.5
+"""Nodes on each axis of the coarser independent rule, for each in training."""
 _FINER = 1.35
+"""Those of the finer rule, for each of the coarser."""
 _POINTS = {1: 4000, 2: 250_000, 3: 400_000, 4: 700_000}
-"""Most nodes of a rule by dimension, before folding."""
+"""Most nodes of a rule by dimension, before folding, unless the configuration asks for more."""
+MOST = 2_000_000
+"""Most nodes that it may ask for."""
 
 
 @attrs.frozen(kw_only=True)
@@ -154,7 +159,12 @@ def ritz(overlap: Tensor, hamiltonian: Tensor) -> tuple[Tensor, Tensor]:
     return energies, torch.linalg.solve_triangular(lower.T, vectors, upper=True)
 
 
+def largest_training(dim: int) -> int:
+    """Nodes on each axis up to which training may be refined, so that finer rules can judge it."""
+    return math.floor(_POINTS[dim] ** (1 / dim) / (_COARSE * _FINER))
+
+
 def first_size(training: Sequence[int], wanted: int) -> int:
     """Nodes on each axis of the coarser independent rule; odd, so that it shares few nodes with
     training's."""
-    return wanted or 2 * (math.ceil(1.5 * max(training)) // 2) + 1
+    return wanted or 2 * (math.ceil(_COARSE * max(training)) // 2) + 1

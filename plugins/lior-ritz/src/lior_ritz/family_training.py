@@ -181,6 +181,7 @@ class FamilyTrainer(Trainer):
             When the configuration asks for what cannot be, or cannot be of a family.
         """
         refuse_single(config)
+        assembly.refuse_many_nodes(config)
         self.values = values
         super().__init__(config, problem)
 

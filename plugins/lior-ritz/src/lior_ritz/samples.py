@@ -191,4 +191,4 @@ class Findings:
     @property
     def slices(self) -> list[Slice]:
         """The grids of the arrays."""
-        return slices(self.solution.problem, grid_size(self.solution.config.domain.nq))
+        return slices(self.solution.problem, grid_size(self.solution.config.domain.axis_nodes))

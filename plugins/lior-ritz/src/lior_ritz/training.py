@@ -22,7 +22,7 @@ from lior.states import sub
 from lior_ritz import assembly
 from lior_ritz.ansatz import Ansatz
 from lior_ritz.config import RitzConfig
-from lior_ritz.evaluation import Evaluation, Evaluator, first_size
+from lior_ritz.evaluation import Evaluation, Evaluator, first_size, largest_training
 from lior_ritz.extent import Extent, estimate
 from lior_ritz.network import Params
 from lior_ritz.objective import Loss, Objective, is_sound
@@ -57,7 +57,7 @@ class Trainer:
         self.params: Params = {
             name: value.to(assembly.device(config)).requires_grad_() for name, value in params.items()
         }
-        sizes = [*config.training.nq_schedule, config.domain.nq]
+        sizes = [*config.training.nq_schedule, config.domain.axis_nodes]
         self.progress = Progress(nq=sizes[0], planned=sizes[1:])
         self.random = assembly.is_random(config)
         self.best: Best | None = None
@@ -322,9 +322,10 @@ class Trainer:
         state, guard = self.progress, self.config.training.guard
         if self._next_size(why):
             return True
-        nq = min(guard.limit, math.ceil(state.nq * guard.growth))
+        limit = min(guard.limit, largest_training(self.problem.dim))
+        nq = min(limit, math.ceil(state.nq * guard.growth))
         if nq <= state.nq:
-            state.note = f"training nodes at fault with nq = {state.nq}, the limit of training.guard ({why})"
+            state.note = f"training nodes at fault with nq = {state.nq}, the most there may be ({why})"
             if isinstance(self.optimiser, QuasiNewton):
                 self._end_phase()
             return False
