@@ -55,7 +55,7 @@ class PhysicsConfig:
         _ = self.units
 
 
-_NODES = {3: 24, 4: 12}
+_NODES = {1: 96, 2: 48, 3: 24, 4: 12}
 """Nodes on each axis, by dimension, where nothing is said."""
 
 
@@ -75,8 +75,8 @@ class DomainConfig:
     )
     nq: int | None = option(
         None,
-        help="nodes on each axis when training begins; if not given 48, but 24 in three dimensions "
-        "and 12 in four",
+        help="nodes on each axis when training begins; if not given 96, 48, 24 or 12 in one to four "
+        "dimensions",
         low=2,
         high=2000,
     )
@@ -87,7 +87,7 @@ class DomainConfig:
     @property
     def axis_nodes(self) -> int:
         """``nq``, or what it is where it is not given."""
-        return _NODES.get(self.dim, 48) if self.nq is None else self.nq
+        return _NODES[self.dim] if self.nq is None else self.nq
 
     @property
     def half_widths(self) -> tuple[float, ...]:

@@ -14,6 +14,7 @@ from lior_cli.progress import Progress
 from lior_cli.tables import echo_table
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import config_options, json_option, quiet_option
+from lior_ritz.cli.watching import Watch
 
 if TYPE_CHECKING:
     from lior_ritz.design import Design
@@ -77,20 +78,10 @@ def design(
     wanted = [Want.parse(text) for text in wants]
     progress = Progress(quiet=quiet)
     stop = Stop(progress.note)
-    current: list[int] = []
+    shown = Watch(progress, stop)
 
     def watch(number: int, dot: dict[str, float], trainer: Trainer) -> None:
-        name = f"dot {number + 1}"
-        if current != [number]:
-            current[:] = [number]
-            message = ", ".join(f"{option} = {value:.6g}" for option, value in dot.items())
-            progress.lior_train_stage(stage=name, message=message)
-        if phase := trainer.phase:
-            progress.lior_train_window(
-                stage=name, step=trainer.progress.phase_step, steps=phase.steps, metrics={}
-            )
-        if stop():
-            raise Stopped("")
+        shown(f"dot {number + 1}", dot, trainer)
 
     try:
         with progress:

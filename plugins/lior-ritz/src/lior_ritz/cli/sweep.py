@@ -16,6 +16,7 @@ from lior_cli.progress import Progress
 from lior_cli.tables import echo_table
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import config_options, json_option, quiet_option
+from lior_ritz.cli.watching import Watch, said
 
 if TYPE_CHECKING:
     from lior_ritz.sweep import Keeper, Plan, Point, Row
@@ -92,7 +93,7 @@ def sweep(
         first = next(iter(keeper.failures.values()))
         raise RunError(
             f"{len(keeper.failures)} of {len(planned.points)} points failed, the first with "
-            f"{_said(first['values'])}: {first['error']}"
+            f"{said(first['values'])}: {first['error']}"
         )
 
 
@@ -101,19 +102,10 @@ def _solved(plan: Plan, keeper: Keeper, progress: Progress) -> int:
     from lior_ritz import sweep as sweeping
 
     stop = Stop(progress.note)
-    current: list[int] = []
+    shown = Watch(progress, stop)
 
     def watch(point: Point, number: int, trainer: Trainer) -> None:
-        name = f"point {number + 1}/{len(plan.points)}"
-        if current != [number]:
-            current[:] = [number]
-            progress.lior_train_stage(stage=name, message=_said(point.values))
-        if phase := trainer.phase:
-            progress.lior_train_window(
-                stage=name, step=trainer.progress.phase_step, steps=phase.steps, metrics={}
-            )
-        if stop():
-            raise Stopped("")
+        shown(f"point {number + 1}/{len(plan.points)}", point.values, trainer)
 
     try:
         with progress:
@@ -126,10 +118,6 @@ def _solved(plan: Plan, keeper: Keeper, progress: Progress) -> int:
     finally:
         stop.withdraw()
     return 0
-
-
-def _said(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
 
 
 def _report(plan: Plan, keeper: Keeper) -> None:
