@@ -308,9 +308,10 @@ def test_a_reader_whose_version_is_removed_reads_the_new_one(path, monkeypatch):
 def test_a_reader_that_came_between_two_versions_looks_again(path, monkeypatch):
     """The only version was removed while the directory was listed, and its successor was not there before."""
     listed = steps.listed
-    found = iter([[]])
-    monkeypatch.setattr(steps, "listed", lambda run: next(found, None) or listed(run))
+    missed = iter([True])
+    monkeypatch.setattr(steps, "listed", lambda run: [] if next(missed, False) else listed(run))
     assert rundir.open_run(path).text.names == ("a", "secret", "b", "unseen")
+    assert not next(missed, False)
 
 
 def test_the_how_to_says_what_happens():
