@@ -72,8 +72,9 @@ class Problem:
 
     def __attrs_post_init__(self) -> None:
         if self.dim not in self.potential.dims:
-            known = ", ".join(map(str, self.potential.dims))
-            raise UsageError(f"domain.dim = {self.dim}: this potential is one of {known} dimensions")
+            known = " or ".join(map(str, self.potential.dims))
+            fault = f"domain.dim = {self.dim}: this potential is one of {known} dimensions"
+            raise UsageError(f"{fault}; choose another potential.type, or set domain.dim to {known}")
         self.potential.report(self.units)
         corners = torch.tensor([self.half_widths, [-x for x in self.half_widths]], dtype=torch.float64)
         if not bool(self.energy(corners).isfinite().all()):
