@@ -173,7 +173,7 @@ def test_the_focus_is_four_barriers_high(dot):
 def test_one_dimension(tmp_path):
     reports, arrays = written("line", tmp_path)
     assert {name: array.shape for name, array in arrays.items()} == {
-        "grid_x": (64,), "psi_grid": (3, 64), "phi_basis": (4, 64), "potential_grid": (64,),
+        "grid_x": (96,), "psi_grid": (3, 96), "phi_basis": (4, 96), "potential_grid": (96,),
         "overlap_S": (4, 4), "hamiltonian_H": (4, 4), "psi_overlap": (3, 3),
     }  # fmt: skip
     step = 6 / 63
