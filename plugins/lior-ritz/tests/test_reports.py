@@ -176,7 +176,7 @@ def test_one_dimension(tmp_path):
         "grid_x": (96,), "psi_grid": (3, 96), "phi_basis": (4, 96), "potential_grid": (96,),
         "overlap_S": (4, 4), "hamiltonian_H": (4, 4), "psi_overlap": (3, 3),
     }  # fmt: skip
-    step = 6 / 63
+    step = 6 / 95
     np.testing.assert_allclose(arrays["psi_grid"] @ arrays["psi_grid"].T * step, np.eye(3), atol=1e-9)
     assert np.sign(arrays["psi_grid"][1, :20]).sum() != 0
     states = reports["density_features"]["states"]
