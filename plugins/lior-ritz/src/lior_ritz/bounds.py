@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import attrs
@@ -68,15 +69,25 @@ def bounds(ansatz: Ansatz, found: Evaluation, referee: Reference) -> Bounds:
         energies = energies[:count]
         gram = residual_gram(basis, vectors[:, :count], energies, found, pairs)
     residuals = gram.diagonal().clamp_min(0).sqrt()
-    lower = energies - residuals
     known = (referee.energies - referee.errors).to(energies)
+    # A residual alone says that some level is near, not which: of a level that was missed it knows nothing.
+    lower = energies - residuals
+    lower = torch.where(lower <= known[:count], lower, floor(ansatz, found))
     for size in range(1, count + 1):
         beyond = float(known[size])
         if beyond > float(energies[size - 1]):
             lower[:size] = torch.maximum(lower[:size], lehmann(energies[:size], gram[:size, :size], beyond))
+    lower = lower.cummax(0).values  # a level is no lower than the one before
     return Bounds(
         upper=upper.cpu(), lower=(lower - slack).cpu(), residuals=residuals.cpu(), beyond=float(known[count])
     )
+
+
+def floor(ansatz: Ansatz, found: Evaluation) -> float:
+    """What no level is below: the lowest of an empty box as deep as V at its lowest node. It is what is left
+    where a Ritz value is so poor that it lies above the next level."""
+    empty = sum((math.pi / (2 * width)) ** 2 for width in ansatz.problem.half_widths)
+    return empty + float(found.nodes.potential.min())
 
 
 def residual_gram(

@@ -271,7 +271,7 @@ class TrainingConfig:
     device: str = option("cpu", help="cpu, cuda or auto", choices=("cpu", "cuda", "auto"))
     sampling_mode: str = option(
         "auto",
-        help="quadrature nodes of training; auto: Gauss-Legendre up to two dimensions, Sobol points beyond",
+        help="nodes of training; auto: Gauss-Legendre up to three dimensions, Sobol points in four",
         choices=("auto", *quadrature.MODES),
     )
     grid_jitter_frac: float = option(0.35, help="jittered_grid: largest move, in cells", low=0, high=100)

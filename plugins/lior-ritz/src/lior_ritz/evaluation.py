@@ -9,7 +9,9 @@ import attrs
 import torch
 from torch import Tensor
 
+from lior.errors import UsageError
 from lior_ritz.ansatz import Ansatz
+from lior_ritz.config import RitzConfig
 from lior_ritz.network import Params
 from lior_ritz.polish import moments, traces
 from lior_ritz.quadrature import grid_rule
@@ -82,7 +84,12 @@ class Evaluator:
             frozenset(self.ansatz.mirrored),
             self.stretch,
         )
-        return Nodes.of(self.ansatz, rule.to(self.device, torch.float64))
+        nodes = Nodes.of(self.ansatz, rule.to(self.device, torch.float64))
+        bad = (~nodes.potential.isfinite()).nonzero()
+        if len(bad):
+            where = ", ".join(f"{x:.4g}" for x in nodes.rule.points[bad[0, 0]].tolist())
+            raise UsageError(f"the potential is not finite at ({where}), inside the box")
+        return nodes
 
     def __call__(self, params: Params, nq: int, *, final: bool = False) -> Evaluation:
         """Solve on one rule, evaluate on a finer one, and refine both until they agree or are as fine as
@@ -134,6 +141,21 @@ class Evaluator:
             nodes=nodes,
             params=params,
             residual=residual,
+        )
+
+
+def refuse_few(found: Evaluation, config: RitzConfig) -> None:
+    """Refuse a trial space with fewer independent functions than levels are wanted.
+
+    Raises
+    ------
+    UsageError
+        Saying what to raise.
+    """
+    if (count := found.energies.shape[-1]) < config.solver.K:
+        raise UsageError(
+            f"solver.K = {config.solver.K}: the trained functions have only {count} independent states; "
+            "raise model.hidden_features, or lower solver.K"
         )
 
 

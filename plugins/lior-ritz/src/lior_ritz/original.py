@@ -20,6 +20,15 @@ _STALE: Mapping[str, Any] = {
 }  # fmt: skip
 """What its defaults left behind in the table of another potential."""
 
+_DERIVED = ("beta_x", "beta_y", "barrier_dimless", "E0_meV")
+"""What it wrote into the configuration of a run, and never read."""
+_UNREAD = {
+    "targets": ("c4", "c2y", "barrier_meV"),
+    "raw": ("hbar_omega_x_meV", "hbar_omega_y_meV", "barrier_meV"),
+    "barrier": ("c4", "hbar_omega_x_meV"),
+}
+"""By mode, options of the double dot that it overwrote or did not read."""
+
 
 def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> list[Any]:
     """The layers that stand for one: an old file on the defaults that it was written for.
@@ -45,8 +54,9 @@ def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> list[A
 
 def _without_stale(potential: dict[str, Any]) -> dict[str, Any]:
     if potential.get("type", "biquadratic_dqd") == "biquadratic_dqd":
-        # In its barrier mode the default spacing along x was merged in and never read.
-        if potential.get("param_mode") == "barrier" and potential.get("hbar_omega_x_meV") == 3.0:
-            return {key: value for key, value in potential.items() if key != "hbar_omega_x_meV"}
-        return potential
+        mode = potential.get("param_mode", "targets")
+        unread = {*_DERIVED, *_UNREAD.get(mode, ())}
+        if mode == "barrier" and "hbar_omega_y_meV" in potential:
+            unread.add("c2y")  # the spacing won
+        return {key: value for key, value in potential.items() if key not in unread}
     return {key: value for key, value in potential.items() if key not in _STALE or value != _STALE[key]}

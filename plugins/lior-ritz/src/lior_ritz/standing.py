@@ -42,6 +42,10 @@ class Best:
     """Nodes on each axis of the coarser rule that it was evaluated on."""
 
 
+PLANNED = "energies stopped falling"
+"""Why nodes are changed in a coarse-to-fine start."""
+
+
 @attrs.define(kw_only=True)
 class Progress:
     """Where training stands, apart from tensors; ready for JSON by ``attrs.asdict``."""

@@ -90,6 +90,8 @@ def solve(
     energies, sectors, weights, overlaps = [], [], [], []
     with torch.no_grad():
         for index, jet in enumerate(functions):
+            if not jet.shape[2]:  # no function of this parity was asked for
+                continue
             first = decay.apply(factor[: 1 + dim], jet[: 1 + dim], dim=dim)
             found = project(first, nodes.rule.weights, nodes.potential)
             most = count if limits is None else min(count, limits[index])

@@ -22,14 +22,14 @@ from lior.states import sub
 from lior_ritz import assembly
 from lior_ritz.ansatz import Ansatz
 from lior_ritz.config import RitzConfig
-from lior_ritz.evaluation import Evaluation, Evaluator, first_size, largest_training
+from lior_ritz.evaluation import Evaluation, Evaluator, first_size, largest_training, refuse_few
 from lior_ritz.extent import Extent, estimate
 from lior_ritz.network import Params
 from lior_ritz.objective import Loss, Objective, is_sound
 from lior_ritz.optimisers import FirstOrder, QuasiNewton
 from lior_ritz.problem import Problem
 from lior_ritz.quadrature import Rule
-from lior_ritz.standing import Best, Phase, Progress, phases
+from lior_ritz.standing import PLANNED, Best, Phase, Progress, phases
 from lior_ritz.states import Nodes
 
 FAULT = 1e-5
@@ -109,8 +109,7 @@ class Trainer:
 
     def check(self) -> dict[str, Any]:
         """Evaluate on independent nodes, and draw the consequences; returns its numbers for the telemetry."""
-        state = self.progress
-        found = self.evaluate()
+        state, found = self.progress, self.evaluate()
         mismatch = self._mismatch(found)
         state.evaluations += 1
         if self.best is None or self.score(found) < self.score(self.best.evaluation):
@@ -123,7 +122,7 @@ class Trainer:
         if blamed:
             self._return_to_best(found)
             self._refine(blamed)
-        elif (self._stuck or not improved) and not self._next_size("energies stopped falling"):
+        elif (self._stuck or not improved) and not self._next_size(PLANNED):
             self._end_phase()
         self._stuck = False
         phase = self.phase
@@ -162,9 +161,10 @@ class Trainer:
 
     def conclude(self) -> Evaluation:
         """The best states; training without steps has those it began with."""
-        if self.best is not None:
-            self._load(self.best.params)
-        return self.evaluator(self.params, self.best.size if self.best else self._size, final=True)
+        params, size = (self.best.params, self.best.size) if self.best else (self.params, self._size)
+        found = self.evaluator(params, size, final=True)
+        refuse_few(found, self.config)
+        return found
 
     # --- stopping and going on ---
 
@@ -232,14 +232,14 @@ class Trainer:
     def _first_order(self, optimiser: FirstOrder) -> dict[str, Any]:
         if self.random:
             self._nodes = None
-        value = self._differentiated()
+        self._differentiated()
         lr = optimiser.lr
         if self._loss is None:
             raise UsageError(
                 f"training left the finite numbers at step {self.progress.step + 1}: lower training.lr (now "
                 f"{lr:g}) or set training.grad_clip"
             )
-        norm, lowered = optimiser.step(float(value))
+        norm, lowered = optimiser.step(self._loss.eigsum)
         if lowered:
             drop = {"step": self.progress.step + 1, "lr_prev": lr, "lr_new": optimiser.lr}
             self.progress.drops.append(drop | {"lr_monitor": optimiser.monitor})
@@ -255,8 +255,7 @@ class Trainer:
         return (self._numbers(loss) if loss else {}) | {"grad_norm": norm, "lr": 1.0, "lr_reduced": False}
 
     def _differentiated(self) -> Tensor:
-        """The loss where the parameters are, and its gradients; a high one without any where it is
-        refused."""
+        """The loss where the parameters are, and its gradients; a high one without any if refused."""
         for p in self.params.values():
             p.grad = None
         self.progress.tried += not self._again
@@ -357,7 +356,7 @@ class Trainer:
     def _end_phase(self) -> None:
         state = self.progress
         state.phase, state.phase_step, state.stale = state.phase + 1, 0, 0
-        if self.best is not None:
+        if self.best is not None and self.phase is not None:
             self._load(self.best.params)
         self._nodes = None if self.random else self._nodes
         self.optimiser = self._begin_phase()
@@ -370,10 +369,11 @@ class Trainer:
     # --- what is best ---
 
     def score(self, found: Evaluation) -> float:
-        """What the best have least of: the energies as far as the quadrature is certain, and the
-        residuals."""
-        weights = self.config.training.loss_weights
-        energies = found.eigsum + len(found.energies) * found.quadrature_error
+        """What the best have least of: the energies as far as they are certain, and the residuals."""
+        count, weights = found.energies.shape[-1], self.config.training.loss_weights
+        if count < self.config.solver.K:
+            return math.inf  # a level less is no gain
+        energies = found.eigsum + count * found.quadrature_error
         return weights.eigsum * energies + weights.pde_polish * (found.residual or 0.0)
 
     def _remember(self, found: Evaluation) -> None:

@@ -41,6 +41,8 @@ def echo_levels(solution: Solution) -> None:
 
 def verdicts(solution: Solution) -> list[str]:
     """What there is to say in words."""
+    from lior_ritz.standing import PLANNED
+
     unit, referee, progress = solution.problem.units.E0_meV, solution.referee, solution.trainer.progress
     said = []
     energies = solution.energies_meV.tolist()
@@ -60,11 +62,10 @@ def verdicts(solution: Solution) -> list[str]:
             f"WARNING: two quadrature rules differ by {solution.evaluation.quadrature_error:.1e} E0; "
             "raise domain.eval_nq or lower model.first_omega_0"
         )
-    if progress.refinements:
-        last = progress.refinements[-1]
+    if faults := [each for each in progress.refinements if each["why"] != PLANNED]:
         said.append(
             "quadrature: training nodes were found at fault and replaced by more, "
-            f"{progress.refinements[0]['nq_prev']} on each axis in the beginning, {last['nq_new']} in the end"
+            f"{faults[0]['nq_prev']} on each axis in the beginning, {faults[-1]['nq_new']} in the end"
         )
     if progress.note:
         said.append(f"note: {progress.note}")
