@@ -47,3 +47,11 @@ def test_a_potential_that_is_infinite_somewhere_is_refused():
     layer = {"domain": {"dim": 1}, "potential": {"type": "expression", "expression": "1/x"}}
     with pytest.raises(UsageError, match="not finite at"):
         solve(layer, overrides=["domain.nq=16", "training.steps=3", "training.lbfgs_refine.steps=0"])
+
+
+def test_random_nodes_that_are_exploited_end_lbfgs_and_are_reported():
+    few = ("training.sampling_mode=monte_carlo", "training.mc_points=300", "model.hidden_features=12")
+    found = solve(overrides=[*few, "training.steps=20", "training.guard.every=10"])
+    assert "L-BFGS lowered its sum over random nodes" in found.trainer.progress.note
+    assert found.trainer.progress.step < 20 + 40
+    assert bool((found.errors > -1e-9).all())

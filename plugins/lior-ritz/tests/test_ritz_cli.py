@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from lior_ritz import config as configuration
+
 QUICK = ["model.hidden_features=8", "domain.nq=20", "training.steps=20", "training.lbfgs_refine.steps=20"]
 
 
@@ -161,6 +163,36 @@ def test_the_first_solvers_files_load_as_they_are(tmp_path):
     table["potential"]["a"] = 2.0
     stray.write_text(json.dumps(table))
     assert "potential.a" in ritz("config", "check", stray).stderr
+
+
+@pytest.mark.parametrize(
+    ("potential", "kept"),
+    [
+        ({"param_mode": "targets", "hbar_omega_x_meV": 3.0, "hbar_omega_y_meV": 5.0, "c4": 0.6262226878928537,
+          "c2y": 15.655567197321348, "barrier_meV": 2.0030852802382726}, {"hbar_omega_x_meV": 3.0}),
+        ({"param_mode": "raw", "c4": 1.0, "c2y": 1.0, "hbar_omega_x_meV": 3.0, "hbar_omega_y_meV": 5.0},
+         {"c4": 1.0, "c2y": 1.0}),
+        ({"param_mode": "barrier", "barrier_meV": 4.2, "c2y": 15.655567197321348, "hbar_omega_x_meV": 3.0,
+          "hbar_omega_y_meV": 5.0}, {"barrier_meV": 4.2, "hbar_omega_y_meV": 5.0}),
+    ],
+)  # fmt: skip
+def test_what_the_first_solver_wrote_into_its_runs_loads_too(potential, kept, tmp_path):
+    derived = {"beta_x": 5.6, "beta_y": 15.7, "barrier_dimless": 3.17, "E0_meV": 0.6318378016583748}
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"potential": {"type": "biquadratic_dqd", "a": 1.5, **potential, **derived}}))
+    shown = configuration.load([file], env={}).config
+    assert shown.solver.head == "trained"
+    options = configuration.problem(shown).potential
+    assert {name: getattr(options, name) for name in kept} == kept
+
+
+@pytest.mark.parametrize(
+    "table", [{"potential": {"type": "double_gaussian"}}, {"training": {"seed": 3}}, {"domain": {"dim": 2}}]
+)
+def test_a_json_file_with_what_is_new_stands_on_the_present_defaults(table, tmp_path):
+    file = tmp_path / "new.json"
+    file.write_text(json.dumps(table))
+    assert configuration.load([file], env={}).config.solver.head == "solved"
 
 
 def test_init_writes_a_configuration_that_can_be_run(tmp_path):

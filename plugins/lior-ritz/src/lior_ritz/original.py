@@ -22,6 +22,12 @@ _STALE: Mapping[str, Any] = {
 
 _DERIVED = ("beta_x", "beta_y", "barrier_dimless", "E0_meV")
 """What it wrote into the configuration of a run, and never read."""
+_OURS = frozenset({
+    "physics.eps_r", "domain.dim", "domain.Z", "domain.W", "domain.boundary", "domain.eval_nq", "solver.head",
+    "solver.parity", "model.activation", "training.seed", "training.device", "training.nq_schedule",
+    "training.lbfgs_refine", "training.guard", "training.early_stop", "training.checkpoint",
+})  # fmt: skip
+"""Keys that the first solver did not have."""
 _UNREAD = {
     "targets": ("c4", "c2y", "barrier_meV"),
     "raw": ("hbar_omega_x_meV", "hbar_omega_y_meV", "barrier_meV"),
@@ -33,7 +39,8 @@ _UNREAD = {
 def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> list[Any]:
     """The layers that stand for one: an old file on the defaults that it was written for.
 
-    A JSON file that names a key of ours, such as the ``config.json`` of a run, is taken as it is.
+    A JSON file that names a potential or a key that the first solver did not have, such as the
+    ``config.json`` of a run, is taken as it is.
 
     Raises
     ------
@@ -43,13 +50,21 @@ def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> list[A
     if isinstance(layer, Mapping | Labelled) or not str(layer).lower().endswith(".json"):
         return [layer]
     table = read(layer)
-    solver = table.get("solver")
-    if isinstance(solver, dict) and "head" in solver:
+    if _is_ours(table):
         return [layer]
     potential = table.get("potential")
     if isinstance(potential, dict):
         table["potential"] = _without_stale(potential)
     return [_DEFAULTS, Labelled(table, f"file {layer}")]
+
+
+def _is_ours(table: Mapping[str, Any]) -> bool:
+    potential = table.get("potential")
+    kind = potential.get("type") if isinstance(potential, dict) else potential
+    if kind not in (None, "biquadratic_dqd", "gaussian"):
+        return True
+    sections = ((name, section) for name, section in table.items() if isinstance(section, dict))
+    return any(f"{name}.{key}" in _OURS for name, section in sections for key in section)
 
 
 def _without_stale(potential: dict[str, Any]) -> dict[str, Any]:

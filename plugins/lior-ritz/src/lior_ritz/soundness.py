@@ -66,7 +66,7 @@ def verdict(found: Findings) -> str:
     checks = [line for line in found.history if "quadrature_mismatch" in line]
     last = checks[-1]["quadrature_mismatch"] if checks else None
     if last is not None:
-        drawn = " (drawn anew by each step)" * solution.trainer.random
+        drawn = " (drawn anew by each step of Adam)" * solution.trainer.random
         said.append(f"those on the training nodes{drawn} differed from them by {last:.1e} at the last check")
     count = len(progress.refinements)
     said.append(

@@ -122,6 +122,9 @@ class Trainer:
         if blamed:
             self._return_to_best(found)
             self._refine(blamed)
+        elif self.random and not falling and isinstance(self.optimiser, QuasiNewton):
+            state.note = "L-BFGS lowered its sum over random nodes, but not the energies, and was ended"
+            self._end_phase()
         elif (self._stuck or not improved) and not self._next_size(PLANNED):
             self._end_phase()
         self._stuck = False
@@ -258,12 +261,13 @@ class Trainer:
         """The loss where the parameters are, and its gradients; a high one without any if refused."""
         for p in self.params.values():
             p.grad = None
+        doubted = not self.random and isinstance(self.optimiser, QuasiNewton)
         self.progress.tried += not self._again
         self._again = False
         try:
             with torch.enable_grad():
                 loss = self._objective()(self.params, self.nodes)
-                if self._doubted and not is_sound(loss, FAULT):
+                if doubted and not is_sound(loss, FAULT):
                     raise torch.linalg.LinAlgError
                 loss.total.backward()
         except torch.linalg.LinAlgError:  # not finite, dependent, or not believed
@@ -274,11 +278,6 @@ class Trainer:
             return torch.tensor(_CEILING, dtype=torch.float64)
         self._loss = loss
         return loss.total.detach()
-
-    @property
-    def _doubted(self) -> bool:
-        """Whether the nodes are to be believed only where an identity holds on them."""
-        return not self.random and isinstance(self.optimiser, QuasiNewton)
 
     def _numbers(self, loss: Loss) -> dict[str, Any]:
         low, high = loss.head.overlap
