@@ -22,7 +22,9 @@ def echo_levels(solution: Solution) -> None:
     rows = []
     for k, energy in enumerate(solution.energies_meV.tolist()):
         upper = float(bounds.upper[k]) * unit
-        lower = None if bounds.lower is None else float(bounds.lower[k]) * unit
+        # Where two rules disagree, what they differ by is no bound for how far the finer one is off.
+        known = bounds.lower if solution.evaluation.sound else None
+        lower = None if known is None else float(known[k]) * unit
         width = abs(energy) * 1e-9 if lower is None else upper - lower
         digits = decimals(width)
         rows.append(
@@ -49,7 +51,11 @@ def verdicts(solution: Solution) -> list[str]:
     if len(energies) > 1:
         exact = float(referee.energies[1] - referee.energies[0]) * unit
         split = energies[1] - energies[0]
-        error = f" (referee {exact * 1000:.6f}, relative error {abs(split / exact - 1):.1e})" if exact else ""
+        resolved = exact > float(referee.errors[:2].sum()) * unit
+        error = (
+            f", relative error {abs(split / exact - 1):.1e}" if resolved else ", which cannot tell it from 0"
+        )
+        error = f" (referee {exact * 1000:.6f}{error})"
         said.append(f"splitting E1 - E0: {split * 1000:.6f} µeV{error}")
     least = float(solution.errors.min())
     noise = float(referee.errors[: len(energies)].max()) + solution.evaluation.quadrature_error
