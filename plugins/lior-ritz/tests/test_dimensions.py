@@ -106,3 +106,11 @@ def test_a_natural_boundary_is_solved_too_and_has_no_lower_bound():
     )
     assert bool((found.errors > -1e-8).all())
     assert isinstance(found.energies, torch.Tensor)
+
+
+@pytest.mark.parametrize(("dim", "axis"), [(1, "Y"), (2, "Z"), (3, "W")])
+def test_a_width_of_an_axis_that_is_not_there_is_refused(dim, axis):
+    with pytest.raises(UsageError, match=f"domain.{axis} is of no use"):
+        configuration.load(
+            overrides=["potential.type=harmonic", f"domain.dim={dim}", f"domain.{axis}=3"], env={}
+        )

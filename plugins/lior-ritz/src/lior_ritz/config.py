@@ -338,7 +338,14 @@ def problem(config: RitzConfig) -> Problem:
     Raises
     ------
     UsageError
-        When the potential does not fit the domain, or its options contradict one another.
+        When the potential does not fit the domain, its options contradict one another, or an axis that is
+        not there is given a width.
     """
+    for axis in "XYZW"[config.domain.dim :]:
+        if getattr(config.domain, axis) != getattr(DomainConfig(), axis):
+            raise UsageError(
+                f"domain.{axis} is of no use with domain.dim = {config.domain.dim}; leave it out, or raise "
+                "domain.dim"
+            )
     potential = build("potential", config.potential, registry)
     return Problem(potential, config.domain.half_widths, config.physics.units, config.domain.boundary)
