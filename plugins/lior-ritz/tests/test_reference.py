@@ -18,10 +18,10 @@ from lior_ritz.potentials.gaussian import DoubleGaussian, Gaussian
 from lior_ritz.potentials.gridded import Gridded
 from lior_ritz.potentials.wells import Box, Harmonic, HarmonicBarrier
 from lior_ritz.problem import Problem
+from lior_ritz.quadrature import legendre
 from lior_ritz.reference import eigenfunctions, solve
 from lior_ritz.reference.differences import differences, on_grid
 from lior_ritz.reference.lowest import lowest, lowest_of_operator
-from lior_ritz.reference.modes import gauss_legendre
 from lior_ritz.reference.separable import lowest_sums
 from lior_ritz.reference.sines import ritz
 from lior_ritz.reference.tensors import Operator, blocks, matrix, potential_grid, transform
@@ -283,7 +283,7 @@ def test_enlarging_the_basis_lowers_every_level(shape, step):
 
 
 def rule(half_widths, count=60):
-    t, w = gauss_legendre(count)
+    t, w = legendre(count)
     axes = [x * t for x in half_widths]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(half_widths))
     weights = np.prod(np.meshgrid(*[x * w for x in half_widths], indexing="ij"), axis=0).ravel()

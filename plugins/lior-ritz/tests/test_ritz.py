@@ -14,6 +14,7 @@ from torch import Generator
 from lior_ritz import reference
 from lior_ritz.ansatz import Ansatz
 from lior_ritz.config import WeightsConfig
+from lior_ritz.edge import Edge, edge_rule
 from lior_ritz.evaluation import Evaluator
 from lior_ritz.network import Shape
 from lior_ritz.objective import Objective, condition_penalty
@@ -51,7 +52,12 @@ def nodes(trial, n=60):
 
 
 def objective(trial, count=3, **weights):
-    return Objective(ansatz=trial, count=count, limits=None, weights=WeightsConfig(**weights))
+    weights = WeightsConfig(**weights)
+    edge = None
+    if weights.boundary:
+        rule = edge_rule(trial.problem, 20, frozenset(trial.mirrored))
+        edge = Edge(rule=rule, weight=weights.boundary / weights.eigsum)
+    return Objective(ansatz=trial, count=count, limits=None, weights=weights, edge=edge)
 
 
 @settings(max_examples=20, deadline=None)
@@ -133,18 +139,24 @@ def test_hermite_functions_give_the_oscillators_levels():
 
 @pytest.mark.parametrize("problem", [SKEW, ROUND], ids=["skew", "degenerate"])
 @pytest.mark.parametrize("heads", [None, "trained"])
-@pytest.mark.parametrize("kind", ["energies", "condition", "residuals"])
+@pytest.mark.parametrize("kind", ["energies", "condition", "boundary", "residuals", "all"])
 def test_gradients_are_those_of_finite_differences(problem, heads, kind):
-    if kind == "residuals" and heads:
-        pytest.skip("as with a solved head")
+    if kind in ("boundary", "all"):
+        problem = attrs.evolve(problem, half_widths=(2.0, 1.5), boundary="natural")
     mirrored = tuple(sorted(problem.mirrors))
     sectors = 2 ** len(mirrored)
     trial = ansatz(problem, heads=(3,) * sectors if heads else None)
     rule = nodes(trial, 40)
-    if kind == "residuals":
-        loss = PolishObjective(ansatz=trial, count=3, limits=None, eigsum=1.0, residual=0.3)
-    else:
-        loss = objective(trial, S_condition=0.5 if kind == "condition" else 0.0)
+    weights = {
+        "energies": {},
+        "condition": {"S_condition": 0.5},
+        "boundary": {"boundary": 3.0, "eigsum": 2.0},
+        "residuals": {"pde_polish": 0.3},
+        "all": {"S_condition": 0.5, "boundary": 3.0, "pde_polish": 0.3, "eigsum": 0.7},
+    }[kind]
+    loss = objective(trial, **weights)
+    if "pde_polish" in weights:
+        loss = PolishObjective(**attrs.asdict(loss, recurse=False))
     params = {k: p.requires_grad_() for k, p in trial.initialise(Generator().manual_seed(3)).items()}
     total = loss(params, rule).total
     total.backward()

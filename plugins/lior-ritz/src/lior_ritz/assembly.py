@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import attrs
 import torch
 from torch import Generator
 
@@ -12,13 +13,14 @@ from lior.device import pick_device
 from lior.errors import UsageError
 from lior_ritz.ansatz import Ansatz
 from lior_ritz.config import RitzConfig
+from lior_ritz.edge import Edge, edge_rule
 from lior_ritz.evaluation import MOST, Evaluator, first_size
 from lior_ritz.extent import Extent
 from lior_ritz.network import Shape
 from lior_ritz.objective import Objective
 from lior_ritz.polish import PolishObjective
 from lior_ritz.problem import AXES, Problem
-from lior_ritz.quadrature import RANDOM, Rule, grid_rule, random_rule, stretch_for
+from lior_ritz.quadrature import RANDOM, grid_rule, random_rule, stretch_for
 from lior_ritz.states import Nodes
 
 _SHARE = 0.75
@@ -111,33 +113,32 @@ def objective(config: RitzConfig, ansatz: Ansatz) -> Objective:
     UsageError
         When the states on the edge are to be penalised and vanish there by construction.
     """
-    weights = config.training.loss_weights
-    edge = None
-    if weights.boundary:
-        if ansatz.problem.boundary == "dirichlet":
-            raise UsageError(
-                'training.loss_weights.boundary has nothing to penalise with domain.boundary = "dirichlet": '
-                "all functions are 0 on the edge; set it to 0, or domain.boundary to natural"
-            )
-        edge = edge_rule(config, ansatz)
     return Objective(
         ansatz=ansatz,
         count=config.solver.K,
         limits=limits(config, ansatz.mirrored) if ansatz.heads is None else None,
-        weights=weights,
-        edge=edge,
+        weights=config.training.loss_weights,
+        edge=edge(config, ansatz),
     )
+
+
+def edge(config: RitzConfig, ansatz: Ansatz) -> Edge | None:
+    """What states cost on the edge, if they do; errors as :func:`objective`."""
+    weights = config.training.loss_weights
+    if not weights.boundary:
+        return None
+    if ansatz.problem.boundary == "dirichlet":
+        raise UsageError(
+            'training.loss_weights.boundary has nothing to penalise with domain.boundary = "dirichlet": '
+            "all functions are 0 on the edge; set it to 0, or domain.boundary to natural"
+        )
+    rule = edge_rule(ansatz.problem, config.domain.axis_nodes, frozenset(ansatz.mirrored))
+    return Edge(rule=rule, weight=weights.boundary / weights.eigsum)
 
 
 def polish(lowered: Objective) -> PolishObjective:
-    """The loss of the polish phase, for the states of another loss."""
-    return PolishObjective(
-        ansatz=lowered.ansatz,
-        count=lowered.count,
-        limits=lowered.limits,
-        eigsum=lowered.weights.eigsum,
-        residual=lowered.weights.pde_polish,
-    )
+    """The loss of the polish phase: another loss, and the residuals."""
+    return PolishObjective(**attrs.asdict(lowered, recurse=False))
 
 
 def evaluator(config: RitzConfig, ansatz: Ansatz, extent: Extent) -> Evaluator:
@@ -157,6 +158,7 @@ def evaluator(config: RitzConfig, ansatz: Ansatz, extent: Extent) -> Evaluator:
         stretch=stretch(ansatz.problem, extent),
         device=device(config),
         residuals=config.training.loss_weights.pde_polish > 0,
+        edge=edge(config, ansatz),
     )
 
 
@@ -216,21 +218,3 @@ def training_nodes(
         stretched = stretch(problem, extent) if mode == "gauss_legendre" else None
         rule = grid_rule(mode, sizes, problem.half_widths, folded, stretched)
     return Nodes.of(ansatz, rule.to(device(config), dtype(config)))
-
-
-def edge_rule(config: RitzConfig, ansatz: Ansatz) -> Rule:
-    """Nodes on the faces of the box."""
-    problem = ansatz.problem
-    if problem.dim == 1:
-        ends = torch.tensor([[-problem.half_widths[0]], [problem.half_widths[0]]], dtype=torch.float64)
-        return Rule(ends, torch.ones(2, dtype=torch.float64)).to(device(config), dtype(config))
-    points, weights = [], []
-    size = max(8, math.ceil(config.domain.axis_nodes ** min(1.0, 2 / problem.dim)))
-    for axis, width in enumerate(problem.half_widths):
-        others = [w for i, w in enumerate(problem.half_widths) if i != axis]
-        face = grid_rule("gauss_legendre", [size] * len(others), others)
-        for end in (-width, width):
-            column = torch.full((len(face.points), 1), end, dtype=torch.float64)
-            points.append(torch.cat([face.points[:, :axis], column, face.points[:, axis:]], 1))
-            weights.append(face.weights)
-    return Rule(torch.cat(points), torch.cat(weights)).to(device(config), dtype(config))

@@ -192,7 +192,11 @@ class WeightsConfig:
     eigsum: float = option(1.0, help="of the sum of the K lowest energies", low=1e-9, high=1e9)
     S_condition: float = option(0.0, help="of the penalty on the overlap's condition", low=0, high=1e9)
     boundary: float = option(
-        0.0, help="of the states' mean square on the edge (natural boundary)", low=0, high=1e9
+        0.0,
+        help="of the states' mean square on the edge, with a natural boundary; the states are then those of "
+        "a wall that repels them",
+        low=0,
+        high=1e9,
     )
     pde_polish: float = option(0.0, help="of the squared residuals, in the polish phase", low=0, high=1e9)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from lior.errors import UsageError
 from lior_ritz.ansatz import Ansatz
 from lior_ritz.config import RitzConfig
+from lior_ritz.edge import Edge, edge_form
 from lior_ritz.network import Params
 from lior_ritz.polish import moments, traces
 from lior_ritz.quadrature import grid_rule
@@ -23,6 +24,10 @@ _COARSE = 1.5
 """Nodes on each axis of the coarser independent rule, for each in training."""
 _FINER = 1.35
 """Those of the finer rule, for each of the coarser."""
+_OTHERS = (1, 2, 4, 7)
+"""Where two rules disagree, others with so many nodes more on each axis say how far they may be off."""
+_SAFETY = 2.0
+"""What the spread of those is multiplied by."""
 _POINTS = {1: 4000, 2: 250_000, 3: 400_000, 4: 700_000}
 """Most nodes of a rule by dimension, before folding, unless the configuration asks for more."""
 MOST = 2_000_000
@@ -37,9 +42,11 @@ class Evaluation:
     """``[K]``, float64: of the basis that :attr:`head` spans, on the finer of two rules. They lie above the
     exact ones, up to :attr:`quadrature_error`, whatever the network is."""
     head: Head
-    """The M basis functions, solved for on the coarser rule."""
+    """The M basis functions, solved for on the coarser rule; with a penalty on the edge only the K states
+    themselves, since others could be combined to do without what it costs."""
     quadrature_error: float
-    """Largest difference of an energy between the two rules, in ``E0``."""
+    """Largest difference of an energy between the two rules, in ``E0``; of final energies about which they
+    disagree, twice the largest difference to several rules more."""
     nq: int
     """Nodes on each axis of the finer rule."""
     nodes: Nodes
@@ -48,6 +55,8 @@ class Evaluation:
     """The parameters, float64."""
     residual: float | None = None
     """``Σ ‖(H - E_k) ψ_k‖²`` over the K states, where it was asked for."""
+    penalty: float = 0.0
+    """What the K states cost on the edge, in ``E0``, where that counts."""
 
     @property
     def eigsum(self) -> float:
@@ -73,6 +82,8 @@ class Evaluator:
     device: torch.device
     residuals: bool = False
     """Whether residuals are worked out, for which second derivatives are needed."""
+    edge: Edge | None = None
+    """Nodes on the edge, if the states' squares there count."""
 
     def nodes(self, nq: int) -> Nodes:
         """The rule with ``nq`` nodes on each axis, float64."""
@@ -108,9 +119,25 @@ class Evaluator:
             while True:
                 fine = math.ceil(coarse * _FINER)
                 found = self._on(params, coarse, fine)
-                if found.sound or not self._affordable(math.ceil(fine * _FINER), final):
+                if found.sound:
                     return found
+                if not self._affordable(math.ceil(fine * _FINER), final):
+                    return self._doubted(found, fine) if final else found
                 coarse = fine
+
+    def _doubted(self, found: Evaluation, fine: int) -> Evaluation:
+        """Where V jumps, errors depend on where the jump lies between two nodes: two rules may agree by
+        chance."""
+        energies = [found.energies, *(self._again(found, fine + more) for more in _OTHERS)]
+        spread = float((torch.stack(energies) - found.energies).abs().max())
+        return attrs.evolve(found, quadrature_error=max(found.quadrature_error, _SAFETY * spread))
+
+    def _again(self, found: Evaluation, nq: int) -> Tensor:
+        """The energies of the same functions on another rule."""
+        nodes = self.nodes(nq)
+        basis = basis_values(self.ansatz, found.params, found.head, nodes)
+        matrices = form(basis, nodes, self.ansatz.problem.dim, alike(found.head.sectors))
+        return ritz(*matrices)[0][: found.energies.shape[-1]]
 
     def _affordable(self, nq: int, final: bool) -> bool:
         dim = self.ansatz.problem.dim
@@ -121,8 +148,13 @@ class Evaluator:
         nodes = self.nodes(coarse)
         points = nodes.rule.points
         functions, factor = self.ansatz.functions(params, points), self.ansatz.decay(params, points)
-        head = solve(self.ansatz, functions, factor, nodes, self.basis, self.limits)
+        edge = self.edge.values(self.ansatz, params) if self.edge else None
+        kept = self.basis if edge is None else self.count
+        head = solve(self.ansatz, functions, factor, nodes, kept, self.limits, edge)
         first = head.energies[: self.count]
+        if edge is not None:  # without what they cost there
+            states = values(self.ansatz, functions, factor, head)
+            first = ritz(*form(states, nodes, dim, alike(head.sectors)))[0]
         nodes = self.nodes(fine)
         order = 2 if self.residuals else 1
         basis = basis_values(self.ansatz, params, head, nodes, order=order)
@@ -141,6 +173,7 @@ class Evaluator:
             nodes=nodes,
             params=params,
             residual=residual,
+            penalty=0.0 if edge is None else float(edge_form(edge, head, head).trace()),
         )
 
 

@@ -154,6 +154,9 @@ class FamilyEvaluator(Evaluator):
             params=params,
         )
 
+    def _again(self, found: Evaluation, nq: int) -> Tensor:
+        return self._levels(found.params, nq)[0]
+
     def _levels(self, params: Params, nq: int) -> tuple[Tensor, Nodes, Tensor]:
         nodes = self.nodes(nq)
         points = nodes.rule.points

@@ -11,8 +11,8 @@ from torch import Tensor
 from lior_ritz import decay
 from lior_ritz.ansatz import Ansatz
 from lior_ritz.config import WeightsConfig
+from lior_ritz.edge import Edge, edge_form
 from lior_ritz.network import Params
-from lior_ritz.quadrature import Rule
 from lior_ritz.states import Head, Nodes, form, held_energy, quadrature_fault, solve, values
 
 _LEAST = 1e-8
@@ -43,7 +43,7 @@ class Objective:
     count: int
     limits: tuple[int, ...] | None
     weights: WeightsConfig
-    edge: Rule | None = None
+    edge: Edge | None = None
     """Nodes on the edge, if the states' squares there count."""
 
     def __call__(self, params: Params, nodes: Nodes) -> Loss:
@@ -57,42 +57,36 @@ class Objective:
         ansatz, dim = self.ansatz, self.ansatz.problem.dim
         functions = ansatz.functions(params, nodes.rule.points)
         factor = ansatz.decay(params, nodes.rule.points)
+        edge = self.edge.values(ansatz, params) if self.edge else None
         detached = [jet.detach() for jet in functions]
-        head = solve(ansatz, detached, factor.detach(), nodes, self.count, self.limits)
+        head = solve(ansatz, detached, factor.detach(), nodes, self.count, self.limits, edge)
         psi = values(ansatz, functions, factor, head)
-        total = self.weights.eigsum * held_energy(psi, head, nodes, dim)
-        condition = boundary = torch.zeros((), dtype=torch.float64)
-        if self.weights.S_condition:
-            condition = torch.stack(
-                [
-                    condition_penalty(
-                        form(
-                            decay.apply(factor, jet, dim=dim), nodes, dim, torch.ones((), dtype=torch.float64)
-                        )[0]
-                    )
-                    for jet in functions
-                ]
-            ).sum()
-            total = total + self.weights.S_condition * condition
-        if self.edge is not None:
-            boundary = self._on_edge(params, head)
-            total = total + self.weights.boundary * boundary
+        lowered = held_energy(psi, head, nodes, dim)
+        there = 0.0
+        if edge is not None:
+            held = edge_form(edge, head, head).trace()
+            there = float(held.detach())
+            lowered = lowered + held - held.detach()  # its value is in the energies of the head
+        condition = self.condition(functions, factor, nodes)
         return Loss(
-            total=total,
-            eigsum=float(head.energies.sum()),
+            total=self.weights.eigsum * lowered + self.weights.S_condition * condition,
+            eigsum=float(head.energies.sum()) - there,
             condition=float(condition.detach()),
-            boundary=float(boundary.detach()),
+            boundary=there / self.edge.weight if self.edge else 0.0,
             head=head,
             fault=float(quadrature_fault(ansatz, psi.detach(), nodes)),
         )
 
-    def _on_edge(self, params: Params, head: Head) -> Tensor:
-        """Mean over the edge of the states' squares, summed over the states."""
-        assert self.edge is not None
-        ansatz = self.ansatz
-        functions = ansatz.functions(params, self.edge.points)
-        psi = values(ansatz, functions, ansatz.decay(params, self.edge.points), head)[0].double()
-        return (self.edge.weights @ psi.square()).sum() / self.edge.weights.sum()
+    def condition(self, functions: list[Tensor], factor: Tensor, nodes: Nodes) -> Tensor:
+        """The sum of :func:`condition_penalty` over the sectors; 0 where it has no weight."""
+        total = torch.zeros((), dtype=torch.float64, device=factor.device)
+        if not self.weights.S_condition:
+            return total
+        dim, one = self.ansatz.problem.dim, torch.ones((), dtype=torch.float64)
+        for jet in functions:
+            applied = decay.apply(factor[: 1 + dim], jet[: 1 + dim], dim=dim)
+            total = total + condition_penalty(form(applied, nodes, dim, one)[0])
+        return total
 
 
 def condition_penalty(overlap: Tensor) -> Tensor:

@@ -12,9 +12,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior_ritz.ansatz import Ansatz
+from lior_ritz.edge import edge_form
 from lior_ritz.network import Params
-from lior_ritz.objective import Loss
+from lior_ritz.objective import Loss, Objective
 from lior_ritz.states import Head, Nodes, alike, form, quadrature_fault, solve, values
 
 _EVERY = 10**9
@@ -24,15 +24,8 @@ _APART = 1e-6
 
 
 @attrs.frozen(kw_only=True)
-class PolishObjective:
-    """``Σ E_k`` and the weighted sum of squared residuals."""
-
-    ansatz: Ansatz
-    count: int
-    limits: tuple[int, ...] | None
-    eigsum: float
-    residual: float
-    """Weight of the residuals."""
+class PolishObjective(Objective):
+    """What the other phases lower, and the weighted sum of squared residuals."""
 
     def __call__(self, params: Params, nodes: Nodes) -> Loss:
         """Work out the loss.
@@ -45,14 +38,19 @@ class PolishObjective:
         ansatz, dim = self.ansatz, self.ansatz.problem.dim
         functions = ansatz.functions(params, nodes.rule.points, order=2)
         factor = ansatz.decay(params, nodes.rule.points, order=2)
+        edge = self.edge.values(ansatz, params) if self.edge else None
         detached = [jet.detach() for jet in functions]
-        spectrum = solve(ansatz, detached, factor.detach(), nodes, _EVERY, self.limits)
+        spectrum = solve(ansatz, detached, factor.detach(), nodes, _EVERY, self.limits, edge)
         head = spectrum.first(self.count)
         pairs = alike(head.sectors)
         weights = head.weights.requires_grad_(torch.is_grad_enabled())
         psi = values(ansatz, functions, factor, head)
-        energies, residual = traces(*moments(psi, nodes, dim, pairs))
-        total = self.eigsum * energies + self.residual * residual
+        overlap, first, second = moments(psi, nodes, dim, pairs)
+        energies, residual = traces(overlap, first, second)
+        there = torch.zeros_like(energies)
+        if edge is not None:
+            there = _whitened(overlap, edge_form(edge, head, head)).trace()
+        total = self.weights.eigsum * (energies + there) + self.weights.pde_polish * residual
         if torch.is_grad_enabled():
             slope = torch.autograd.grad(total, weights, retain_graph=True)[0]
             turned = attrs.evolve(head, weights=_adjoint(spectrum, head, slope))
@@ -60,12 +58,15 @@ class PolishObjective:
             answer = values(ansatz, functions, factor, turned)
             psi = values(ansatz, functions, factor, head)
             following = _coupling(answer, psi, head, nodes, dim)
+            if edge is not None:
+                following = following + edge_form(edge, turned, head).trace()
             total = total + following - following.detach()
+        condition = self.condition(functions, factor, nodes)
         return Loss(
-            total=total,
-            eigsum=float(head.energies.sum()),
-            condition=0.0,
-            boundary=0.0,
+            total=total + self.weights.S_condition * condition,
+            eigsum=float(energies.detach()),
+            condition=float(condition.detach()),
+            boundary=float(there.detach()) / self.edge.weight if self.edge else 0.0,
             residual=float(residual.detach()),
             head=head,
             fault=float(quadrature_fault(ansatz, psi.detach(), nodes)),

@@ -8,6 +8,7 @@ from functools import lru_cache
 import attrs
 import numpy as np
 import torch
+from scipy.special import roots_legendre
 from torch import Generator, Tensor
 
 GRIDS = ("gauss_legendre", "fixed_grid", "jittered_grid")
@@ -67,8 +68,13 @@ def grid_rule(
 
 
 @lru_cache(64)
-def _legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
-    x, w = np.polynomial.legendre.leggauss(n)
+def legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of the Gauss-Legendre rule on ``[-1, 1]``, ``[n]`` each; not to be written to.
+
+    SciPy's take ``n²`` operations (G. H. Golub and J. H. Welsch, Math. Comp. 23, 221, 1969), NumPy's ``n³``:
+    ten seconds for 3,000 nodes.
+    """
+    x, w = roots_legendre(n)
     return x, w
 
 
@@ -92,7 +98,7 @@ def _axis_rule(
     mode: str, n: int, half_width: float, fold: bool, stretch: float
 ) -> tuple[np.ndarray, np.ndarray]:
     if mode == "gauss_legendre":
-        x, w = _legendre(n)
+        x, w = legendre(n)
     else:
         x, w = np.linspace(-1.0, 1.0, n), np.full(n, 2.0 / (n - 1))
         w[[0, -1]] /= 2

@@ -19,7 +19,7 @@ from torch import Tensor
 from lior_ritz.evaluation import ritz
 from lior_ritz.observables import States, fix_signs
 from lior_ritz.problem import AXES, Problem
-from lior_ritz.quadrature import Rule
+from lior_ritz.quadrature import Rule, legendre
 from lior_ritz.solution import Solution
 
 _FEWEST = 64
@@ -90,7 +90,7 @@ def whole_rule(problem: Problem, size: int, stretch: Sequence[float]) -> Rule:
         As for :func:`lior_ritz.quadrature.grid_rule`.
     """
     axes = []
-    x, w = np.polynomial.legendre.leggauss(-(-size // 2))
+    x, w = legendre(-(-size // 2))
     for width, s in zip(problem.half_widths, stretch, strict=True):
         t, weights = (x + 1) / 2, w / 2
         if s:

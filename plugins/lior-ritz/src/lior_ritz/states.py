@@ -19,7 +19,8 @@ class Head:
     """States as combinations of the functions of their sectors, in the order of their energies."""
 
     energies: Tensor
-    """``[M]``, float64, in ``E0``, on the rule that the head was solved with."""
+    """``[M]``, float64, in ``E0``, on the rule that the head was solved with; with a penalty on the edge they
+    contain it."""
     sectors: tuple[int, ...]
     """Index of each state's sector in ``Ansatz.sectors``."""
     weights: Tensor
@@ -75,7 +76,7 @@ class Nodes:
 
 def solve(
     ansatz: Ansatz, functions: list[Tensor], factor: Tensor, nodes: Nodes, count: int,
-    limits: tuple[int, ...] | None = None,
+    limits: tuple[int, ...] | None = None, edge: list[Tensor] | None = None,
 ) -> Head:  # fmt: skip
     """The ``count`` lowest Ritz states of all sectors together; not differentiated.
 
@@ -85,6 +86,8 @@ def solve(
         From :meth:`Ansatz.functions` and :meth:`Ansatz.decay`.
     limits
         How many states of each sector are taken at most.
+    edge
+        From :meth:`lior_ritz.edge.Edge.values`: a penalty that belongs to the form.
     """
     dim = ansatz.problem.dim
     energies, sectors, weights, overlaps = [], [], [], []
@@ -93,7 +96,8 @@ def solve(
             if not jet.shape[2]:  # no function of this parity was asked for
                 continue
             first = decay.apply(factor[: 1 + dim], jet[: 1 + dim], dim=dim)
-            found = project(first, nodes.rule.weights, nodes.potential)
+            there = None if edge is None else edge[index].detach()
+            found = project(first, nodes.rule.weights, nodes.potential, there)
             most = count if limits is None else min(count, limits[index])
             energies.append(found.energies[:most])
             weights.append(found.coefficients[:, :most].T)

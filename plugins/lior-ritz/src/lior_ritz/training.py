@@ -368,11 +368,12 @@ class Trainer:
     # --- what is best ---
 
     def score(self, found: Evaluation) -> float:
-        """What the best have least of: the energies as far as they are certain, and the residuals."""
+        """What the best have least of: the energies as far as they are certain, what they cost on the edge,
+        and the residuals."""
         count, weights = found.energies.shape[-1], self.config.training.loss_weights
         if count < self.config.solver.K:
             return math.inf  # a level less is no gain
-        energies = found.eigsum + count * found.quadrature_error
+        energies = found.eigsum + found.penalty + count * found.quadrature_error
         return weights.eigsum * energies + weights.pde_polish * (found.residual or 0.0)
 
     def _remember(self, found: Evaluation) -> None:

@@ -61,6 +61,11 @@ def verdicts(solution: Solution) -> list[str]:
     noise = float(referee.errors[: len(energies)].max()) + solution.evaluation.quadrature_error
     if solution.bounds.lower is None:
         said.append("no bound from below: the functions do not fulfil the natural boundary condition exactly")
+    if weight := solution.config.training.loss_weights.boundary:
+        said.append(
+            "the states are those of an edge that repels them, the referee's are not: "
+            f"training.loss_weights.boundary = {weight:g}"
+        )
     if least < -noise:
         said.append("WARNING: a level lies below the referee's by more than both errors; do not use this run")
     if not solution.evaluation.sound:

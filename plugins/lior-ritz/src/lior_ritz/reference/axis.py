@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 
+from lior_ritz.quadrature import legendre
 from lior_ritz.reference.modes import (
     Array,
     cosines,
     first_mode,
-    gauss_legendre,
     kinetic,
     nodes_for,
     scales,
@@ -48,7 +48,7 @@ def axis_levels(
     count, k
         Functions, and levels asked for.
     """
-    t, weights = gauss_legendre(nodes_for(count))
+    t, weights = legendre(nodes_for(count))
     sampled = potential(half_width * t)
     coefficients = cosines(t, 2 * count + 1).T @ (sampled * weights / 2)
     modes = np.arange(count) + first_mode(boundary)

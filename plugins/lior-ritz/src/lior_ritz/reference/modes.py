@@ -8,7 +8,6 @@ follow from its cosine coefficients.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,13 +16,6 @@ Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
 _RESOLVE = 40
 """Nodes beyond those that resolve the functions, for V itself."""
-
-
-@lru_cache(maxsize=64)
-def gauss_legendre(count: int) -> tuple[Array, Array]:
-    """Nodes and weights of the Gauss-Legendre rule on ``[-1, 1]``, ``[count]`` each; not to be written to."""
-    nodes, weights = np.polynomial.legendre.leggauss(count)
-    return nodes, weights
 
 
 def nodes_for(count: int, spare: int = _RESOLVE) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,19 +12,24 @@ from lior_ritz.reference.axis import AxisLevels, axis_levels
 from lior_ritz.reference.lowest import lowest, lowest_of_operator
 from lior_ritz.reference.modes import Array, first_mode, kinetic, moments, slopes, values
 from lior_ritz.reference.result import Evaluate, sampled, scale
-from lior_ritz.reference.separable import lowest_sums
+from lior_ritz.reference.separable import CAUTION, lowest_sums
 from lior_ritz.reference.tensors import Operator, blocks, ellipsoid, matrix, potential_grid, transform
 
 LARGEST = 20_000
 """Functions of one symmetry at most."""
 DENSE = 2500
 """Functions of one symmetry up to which there is a matrix; beyond, only its leading block of that size."""
-_CAUTION = 3
-"""Error bar over the last change. When errors fall as ``N^-p`` and N grows by 12 %, what is left is 0.8 times
-the change for p = 7 (ψ = 0 at an edge where V has a slope), 1.3 for 5 (natural there), 2.5 for 3 (V jumps).
-"""
 _LONGEST = 300
 """Functions along a line from which on it is not refined."""
+_RIM = 0.85
+"""Where the end of the basis begins, of which the states should have little."""
+_LOOSER = 1.3
+_LOOSEST = 0.1
+"""How tolerances are loosened for which there is no room, and how far."""
+_BALL = (2.0, math.pi, 4 * math.pi / 3, math.pi**2 / 2)
+"""Volume of the unit ball, by dimension."""
+_COUNTED = 500_000
+"""More functions than that are not counted one by one."""
 _CHUNK = 1 << 23
 """Numbers of an intermediate table of :func:`evaluator`."""
 
@@ -132,13 +138,13 @@ def sines(problem: Problem, k: int, tolerance: float, limit: int = LARGEST) -> t
     The basis grows until the levels change by no more than ``tolerance``, relatively, or a symmetry would
     have more than ``limit`` functions. The bar is three times the last change.
     """
-    accuracy = 0.02 * tolerance * float(scale(np.zeros(1), problem)[0])
-    counts = _fitting(problem, starting_counts(problem, k, tolerance), k, limit)
+    counts, within = _fitting(problem, k, tolerance, limit)
+    accuracy = 0.02 * within * float(scale(np.zeros(1), problem)[0])
     smaller = ritz(problem, counts, k, accuracy)
     while True:
         grown = _grown(problem, counts, smaller)
         larger = ritz(problem, grown, k, accuracy)
-        errors = _CAUTION * np.abs(smaller.energies - larger.energies) + larger.rounding
+        errors = CAUTION * np.abs(smaller.energies - larger.energies) + larger.rounding
         allowed = np.maximum(tolerance * scale(larger.energies, problem), 2 * larger.rounding)
         good = bool((errors <= allowed).all())
         if good or _rows(problem, _grown(problem, grown, larger)) > limit:
@@ -146,22 +152,40 @@ def sines(problem: Problem, k: int, tolerance: float, limit: int = LARGEST) -> t
         counts, smaller = grown, larger
 
 
-def starting_counts(problem: Problem, k: int, tolerance: float) -> tuple[int, ...]:
-    """How many functions along each axis the ``k`` lowest levels seem to need.
+class Lines(NamedTuple):
+    """The levels of V along the lines through its lowest point: what the basis is planned by."""
 
-    Taken from the levels of V along the lines through its lowest point, as if V were their sum.
-    """
+    levels: tuple[AxisLevels, ...]
+    """By axis."""
+    span: float
+    """What the ``k`` lowest levels would spread over, if V were the sum of the lines'."""
+
+    def counts(self, problem: Problem, tolerance: float) -> tuple[int, ...]:
+        """How many functions along each axis the levels seem to need."""
+        pairs = zip(self.levels, problem.half_widths, strict=True)
+        least = [_least(half, self.span, tolerance) for half in problem.half_widths]
+        needed = [
+            _needed(line, half, self.span, each) for (line, half), each in zip(pairs, least, strict=True)
+        ]
+        return tuple(max(6, each + 1) for each in needed)
+
+
+def lines(problem: Problem, k: int, tolerance: float) -> Lines:
+    """Solve the lines finely enough for ``tolerance``, or with 300 functions."""
     center = _lowest_point(problem)
-    lines = [_line(problem, center, axis, max(48, 2 * k), k) for axis in range(problem.dim)]
-    sums, _ = lowest_sums([line.energies for line in lines], k)
+    found = [_line(problem, center, axis, max(48, 2 * k), k) for axis in range(problem.dim)]
+    sums, _ = lowest_sums([line.energies for line in found], k)
     span = sums[-1] - sums[0]
-    result = []
-    for axis, (line, half) in enumerate(zip(lines, problem.half_widths, strict=True)):
-        least = 0.1 * tolerance * max((np.pi / (2 * half)) ** 2, span)
-        while (needed := _needed(line, half, span, least)) > 0.9 * len(line.modes) < _LONGEST:
-            line = _line(problem, center, axis, 2 * len(line.modes), k)
-        result.append(max(6, needed + 1))
-    return tuple(result)
+    for axis, half in enumerate(problem.half_widths):
+        least = _least(half, span, tolerance)
+        while _needed(found[axis], half, span, least) > 0.9 * len(found[axis].modes) < _LONGEST:
+            found[axis] = _line(problem, center, axis, 2 * len(found[axis].modes), k)
+    return Lines(tuple(found), span)
+
+
+def _least(half_width: float, span: float, tolerance: float) -> float:
+    """Kinetic energy beyond the basis that does no harm."""
+    return 0.1 * tolerance * max((np.pi / (2 * half_width)) ** 2, span)
 
 
 def _line(problem: Problem, center: Array, axis: int, count: int, k: int) -> AxisLevels:
@@ -191,29 +215,42 @@ def _lowest_point(problem: Problem) -> Array:
 
 
 def _rows(problem: Problem, counts: tuple[int, ...]) -> int:
-    """Functions of the symmetry that has most."""
+    """Functions of the symmetry that has most; of very many about as many."""
+    dim, mirrors = problem.dim, len(problem.mirrors)
+    if (volume := math.prod(counts) * _BALL[dim - 1] / 2 ** (dim + mirrors)) > _COUNTED:
+        return int(volume)
     return max(map(len, blocks(problem, counts)))
 
 
 def _grown(problem: Problem, counts: tuple[int, ...], levels: Levels) -> tuple[int, ...]:
-    """Larger counts: most along the axes in which the states have most left near the end."""
-    weights = np.square(levels.states).max(0)
-    tails = []
-    for axis, (count, half) in enumerate(zip(counts, problem.half_widths, strict=True)):
-        modes = np.arange(count) + first_mode(problem.boundary)
-        others = tuple(i for i in range(problem.dim) if i != axis)
-        tails.append(float((kinetic(modes, half) * weights.sum(others))[int(0.85 * count) :].sum()))
+    """Larger counts: most along the axes of which the states have most near the end of it."""
+    first = first_mode(problem.boundary)
+    modes = np.meshgrid(*(np.arange(count) + first for count in counts), indexing="ij", sparse=True)
+    shares = [np.square(each / count) for each, count in zip(modes, counts, strict=True)]
+    radius = sum(shares)
+    cost = sum(kinetic(each, half) for each, half in zip(modes, problem.half_widths, strict=True))
+    rim = np.where(radius > _RIM**2, np.square(levels.states).max(0) * cost, 0.0)
+    tails = [float((rim * share).sum()) for share in shares]
     # Steps are longer where each costs seconds.
     most, least = (1.25, 1.15) if _rows(problem, counts) > DENSE else (1.12, 1.06)
-    strong = [tail >= 0.1 * max(tails) for tail in tails]
+    strong = [tail >= 0.5 * max(tails) for tail in tails]
     return tuple(int(count * (most if yes else least)) + 2 for count, yes in zip(counts, strong, strict=True))
 
 
-def _fitting(problem: Problem, counts: tuple[int, ...], k: int, limit: int) -> tuple[int, ...]:
-    """``counts`` scaled to give at least ``3 k`` functions, and matrices that leave room to grow."""
+def _fitting(problem: Problem, k: int, tolerance: float, limit: int) -> tuple[tuple[int, ...], float]:
+    """Counts that give at least ``3 k`` functions, and matrices that leave room to grow; and the tolerance
+    that they are for.
+
+    Where there is no room for ``tolerance`` a looser one comes first: all axes are then as good as each
+    other, while the same share of each would leave some far behind.
+    """
+    room, plan = limit / 1.3**problem.dim, lines(problem, k, tolerance)
+    counts = plan.counts(problem, tolerance)
+    while _rows(problem, counts) > room and tolerance < _LOOSEST:
+        tolerance *= _LOOSER
+        counts = plan.counts(problem, tolerance)
     while len(ellipsoid(problem, counts)) < 3 * k:
         counts = tuple(count + max(1, count // 4) for count in counts)
-    room = limit / 1.3**problem.dim
     while _rows(problem, counts) > room and min(counts) > 2:
         counts = tuple(max(2, int(count * 0.95)) for count in counts)
-    return counts
+    return counts, tolerance

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from lior_ritz.problem import Problem
+from lior_ritz.quadrature import legendre
 from lior_ritz.reference.modes import (
     Array,
     cosines,
     first_mode,
-    gauss_legendre,
     kinetic,
     nodes_for,
     scales,
@@ -72,7 +72,7 @@ def potential_grid(problem: Problem, counts: Sequence[int]) -> PotentialGrid:
     mirrors, spare = problem.mirrors, _SPARE[problem.dim - 1]
     nodes, weights = [], []
     for axis, count in enumerate(counts):
-        t, w = gauss_legendre(nodes_for(count, spare))
+        t, w = legendre(nodes_for(count, spare))
         half = len(t) // 2 if axis in mirrors else 0
         nodes.append(t[half:])
         weights.append(2 * w[half:] if half else w)

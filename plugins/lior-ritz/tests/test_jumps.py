@@ -1,0 +1,84 @@
+"""Potentials that jump: no rule is exact for them, and what is said of the errors holds all the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import brentq
+
+from lior_ritz import config as configuration
+from lior_ritz import reference
+from lior_ritz.evaluation import basis_values, ritz
+from lior_ritz.quadrature import Rule, legendre
+from lior_ritz.states import Nodes, alike, form
+from lior_ritz.training import Trainer
+
+DEPTH, HALF = 20.0, 4.0
+
+
+def step_at(place):
+    return [
+        "domain.dim=1",
+        "potential.type=expression",
+        f"potential.expression=where(x<{place},-{DEPTH:g},0)",
+    ]
+
+
+def levels(place, count=4):
+    """Of a well of depth 20 that ends at ``place``: where values and slopes of the two sines meet."""
+
+    def mismatch(energy):
+        inner, outer = np.sqrt(complex(energy + DEPTH)), np.sqrt(complex(energy))
+        left, right = inner * (HALF + place), outer * (HALF - place)
+        return (
+            inner * np.cos(left) * np.sinc(right / np.pi) * (HALF - place) + np.cos(right) * np.sin(left)
+        ).real
+
+    grid = np.linspace(-DEPTH + 1e-6, 60, 20_001)
+    values = [mismatch(energy) for energy in grid]
+    pairs = zip(grid, grid[1:], values, values[1:], strict=False)
+    found = [brentq(mismatch, low, high, xtol=1e-13) for low, high, a, b in pairs if a * b < 0]
+    return torch.tensor(found[:count])
+
+
+@pytest.mark.parametrize("place", [-1.3, 0.1, 0.37, 0.7123, 2.2])
+def test_the_referees_bars_hold(place):
+    found = reference.solve(configuration.problem(configuration.load(overrides=step_at(place)).config), 4)
+    assert not found.converged
+    assert bool(((found.energies - levels(place)).abs() <= found.errors).all())
+    assert float(found.errors.max()) < 0.05
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(-3, 3), st.integers(0, 1000))
+def test_energies_are_no_further_below_the_spans_than_is_said(place, seed):
+    """The span's own energies are those of two rules that end at the jump."""
+    overrides = [*step_at(place), f"training.seed={seed}", "domain.nq=200"]
+    config = configuration.load(overrides=overrides).config
+    trainer = Trainer(config, configuration.problem(config))
+    found = trainer.evaluator(trainer.params, 301, final=True)
+    x, w = legendre(200)
+    points, weights = [], []
+    for low, high in ((-HALF, place), (place, HALF)):
+        points.append((low + high) / 2 + (high - low) / 2 * x)
+        weights.append((high - low) / 2 * w)
+    rule = Rule(torch.from_numpy(np.concatenate(points))[:, None], torch.from_numpy(np.concatenate(weights)))
+    nodes = Nodes.of(trainer.ansatz, rule)
+    with torch.no_grad():
+        basis = basis_values(trainer.ansatz, found.params, found.head, nodes)
+        exact = ritz(*form(basis, nodes, 1, alike(found.head.sectors)))[0][: config.solver.K]
+    assert not found.sound
+    assert float((found.energies - exact).abs().max()) <= found.quadrature_error
+
+
+def test_an_axis_that_needs_many_functions_does_not_starve_the_others():
+    """A narrow, a middling and a wide direction, coupled, with room for a fraction of what 1e-9 needs."""
+    expression = "potential.expression=9*x**2+y*y+0.2*z*z+0.3*x*y*z"
+    overrides = ["domain.dim=3", "potential.type=expression", expression]
+    problem = configuration.problem(configuration.load(overrides=overrides).config)
+    found = reference.solve(problem, 3, limit=4000)
+    assert found.energies.tolist() == pytest.approx([4.4482313647, 5.3620303377, 6.3533991828], abs=1e-5)
+    assert float(found.errors.max()) < 1e-3
