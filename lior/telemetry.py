@@ -20,7 +20,8 @@ class Telemetry:
 
     A line of the metrics is a JSON object with ``time`` (seconds since the
     start of the run), ``stage``, ``step``, ``steps`` and the stage's own
-    numbers, or lists of them; what is not finite is ``null``. lior's own runs
+    numbers, or lists of them; what is not finite is ``null``. A ``step`` among
+    the numbers takes the place of the stage's. lior's own runs
     have for ``geometry`` ``tail_loss`` (nats per token on held-out text) and
     ``rejected``, for ``mixer`` ``tail_loss``, for ``validate``
     ``nats_per_token`` and ``bits_per_byte``.
@@ -37,6 +38,9 @@ class Telemetry:
         Files within ``folder``; folders on the way are made.
     describe
         One line on a configuration, for the log.
+    remark
+        From ``stage``, ``step``, ``steps`` and the numbers of a window: a line
+        for the log, or ``None`` for none.
     """
 
     def __init__(
@@ -48,10 +52,12 @@ class Telemetry:
         metrics: str = "metrics.jsonl",
         log: str = "train.log",
         describe: Callable[[Any], str] | None = None,
+        remark: Callable[[str, int, int, Metrics], str | None] | None = None,
     ):
         self._metrics = folder / metrics
         self._log = folder / log
         self._describe = describe
+        self._remark = remark
         self._begin = time.perf_counter() - elapsed
         for file in (self._metrics, self._log):
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -85,9 +91,11 @@ class Telemetry:
 
     @hookimpl
     def lior_train_window(self, stage: str, step: int, steps: int, metrics: Metrics) -> None:
-        """Write one line when there are numbers."""
+        """Write one line when there are numbers, and a remark if there is one to make."""
         if not metrics:
             return
+        if self._remark and (said := self._remark(stage, step, steps, metrics)):
+            self._say(said)
         record = {"time": round(time.perf_counter() - self._begin, 3), "stage": stage, "step": step}
         self._write(self._metrics, _json(record | {"steps": steps} | dict(metrics)))
 
@@ -103,9 +111,11 @@ class Telemetry:
 
     @hookimpl
     def lior_train_end(self, result: Any) -> None:
-        """Log the outcome, if the result has a ``summary`` of it."""
-        summary = getattr(result, "summary", None)
-        self._say("end" if summary is None else f"end: {_json(summary)}")
+        """Log the outcome, if the result has a ``headline`` or a ``summary`` of it."""
+        said = getattr(result, "headline", None)
+        if said is None and (summary := getattr(result, "summary", None)) is not None:
+            said = _json(summary)
+        self._say("end" if said is None else f"end: {said}")
 
 
 def _json(value: Any) -> str:

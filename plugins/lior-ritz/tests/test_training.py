@@ -10,6 +10,7 @@ from lior_ritz import config as configuration
 from lior_ritz import rundir, session
 from lior_ritz.optimisers import Plateau
 from lior_ritz.solution import solve
+from lior_ritz.standing import SPREAD
 from lior_ritz.training import Trainer
 
 SMALL = ["model.hidden_features=8", "domain.nq=20", "solver.K=2", "solver.M=3"]
@@ -113,6 +114,25 @@ def test_a_schedule_of_sizes_is_gone_through():
     trainer, _ = trained(*SHORT, "training.nq_schedule=[12, 16]", "training.early_stop.patience=1")
     sizes = [change["nq_new"] for change in trainer.progress.refinements]
     assert sizes[:1] == [16]
+
+
+def test_a_schedule_of_sizes_is_spread_over_the_steps_when_nothing_stops_early():
+    trainer, _ = trained(
+        *SMALL, "training.nq_schedule=[12, 16]", "training.early_stop.tolerance=0", "training.guard.every=5",
+        "training.optimizer=adam", "training.steps=30", "training.guard.tolerance=1",
+    )  # fmt: skip
+    changes = trainer.progress.refinements
+    assert [(each["step"], each["nq_new"], each["why"]) for each in changes] == [
+        (10, 16, SPREAD),
+        (20, 20, SPREAD),
+    ]
+
+
+def test_single_precision_is_not_put_down_to_the_nodes():
+    trainer, checks = trained("training.dtype=float32")
+    assert trainer.progress.refinements == []
+    assert max(each["quadrature_mismatch"] for each in checks) < 1e-7
+    assert trainer.evaluator(trainer.params, 73).eigsum == pytest.approx(32.4098873, rel=1e-6)
 
 
 def test_polishing_narrows_the_residuals():

@@ -222,7 +222,8 @@ class StopConfig:
 
     tolerance: float = option(
         1e-9,
-        help="relative change of the energies that is worth going on for; 0 never stops early",
+        help="relative change of the energies that is worth going on for; 0 goes on while a step changes "
+        "anything",
         low=0,
         high=1,
     )
@@ -265,7 +266,9 @@ class TrainingConfig:
     steps: int = option(60, help="steps of Adam", low=0, high=10**8)
     weight_decay: float = option(0.01, help="of adamw", low=0, high=1)
     grad_clip: float = option(0.0, help="largest norm of Adam's gradient; 0 = none", low=0, high=1e12)
-    log_every: int = option(50, help="steps between lines of progress where it is no terminal", low=1)
+    log_every: int = option(
+        50, help="steps between lines of the log, and of progress where it is no terminal", low=1
+    )
     dtype: str = option(
         "float64",
         help="precision of the network",
@@ -280,7 +283,11 @@ class TrainingConfig:
     )
     grid_jitter_frac: float = option(0.35, help="jittered_grid: largest move, in cells", low=0, high=100)
     mc_points: int = option(16384, help="monte_carlo and sobol: nodes", low=16, high=10**7)
-    nq_schedule: tuple[int, ...] = option((), help="nq of a coarse-to-fine start, before domain.nq")
+    nq_schedule: tuple[int, ...] = option(
+        (),
+        help="nq of a coarse-to-fine start, before domain.nq; the next comes when energies stop falling, or "
+        "with early_stop.tolerance = 0 after an equal share of the steps",
+    )
     lr_schedule: ScheduleConfig = attrs.field(factory=ScheduleConfig)
     loss_weights: WeightsConfig = attrs.field(factory=WeightsConfig)
     lbfgs_refine: RefineConfig = attrs.field(factory=RefineConfig)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import attrs
 import torch
@@ -33,6 +35,31 @@ class Loss:
     head: Head
     fault: float
     """See :func:`lior_ritz.states.quadrature_fault`."""
+
+    def numbers(self, count: int) -> dict[str, Any]:
+        """For the telemetry, with the lowest ``count`` levels."""
+        low, high = self.head.overlap
+        return {
+            "loss_total": float(self.total.detach()),
+            "loss_eigsum": self.eigsum,
+            "loss_S_condition": self.condition,
+            "loss_boundary": self.boundary,
+            "loss_residual": self.residual,
+            "eigvals": self.head.energies[:count].tolist(),
+            "s_min_eig": low,
+            "s_max_eig": high,
+            "s_cond_est": high / max(low, 1e-12),
+            "quadrature_fault": self.fault,
+        }
+
+
+UNKNOWN: Mapping[str, Any] = dict.fromkeys(
+    (
+        "loss_total", "loss_eigsum", "loss_S_condition", "loss_boundary", "loss_residual", "eigvals",
+        "s_min_eig", "s_max_eig", "s_cond_est", "quadrature_fault",
+    )
+)  # fmt: skip
+"""The same where the loss was refused."""
 
 
 @attrs.frozen(kw_only=True)

@@ -6,7 +6,7 @@
     run_meta.json              who, when, where, with which versions, and how it ended
     logs/                      metrics.jsonl, a line a step; train.log, what happened in words
     checkpoints/               a folder a step: model_best, model_final and, until the end, training
-    reports/, arrays/, plots/  see the README
+    reports/, arrays/, plots/  see the README; a run that failed has reports/error_traceback.txt
     lock                       held by the process that changes the run
 """
 
@@ -16,6 +16,7 @@ import json
 import platform
 import socket
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -37,6 +38,7 @@ from lior_ritz.training import Trainer
 FORMAT = snapshots.Format(program="lior-ritz", version=1)
 _PROGRAM, _COMMAND = "lior-ritz", "lior ritz run"
 _META, _METRICS, _LOG = "run_meta.json", "logs/metrics.jsonl", "logs/train.log"
+_TRACEBACK = "reports/error_traceback.txt"
 
 
 @attrs.define
@@ -95,8 +97,30 @@ class RitzRun:
     def telemetry(self, position: int = 0, elapsed: float = 0.0) -> Telemetry:
         """A listener that writes the logs, the metrics from byte ``position`` on."""
         return Telemetry(
-            self.path, position, elapsed, metrics=_METRICS, log=_LOG, describe=lambda config: headline(config)
-        )
+            self.path, position, elapsed, metrics=_METRICS, log=_LOG,
+            describe=lambda config: headline(config), remark=self._remark,
+        )  # fmt: skip
+
+    def _remark(self, stage: str, step: int, steps: int, metrics: Mapping[str, Any]) -> str | None:
+        """A line of the log, every ``training.log_every`` steps and at each evaluation."""
+        evaluated = "eval_eigsum" in metrics
+        if not evaluated and step % self.config.training.log_every:
+            return None
+        names = {
+            "loss_total": "loss",
+            "loss_eigsum": "sum of energies",
+            "grad_norm": "gradient",
+            "lr": "rate",
+        }
+        if evaluated:
+            names |= {
+                "eval_eigsum": "on finer nodes",
+                "quadrature_mismatch": "relative difference",
+                "nq": "nq",
+            }
+        known = {text: metrics.get(name) for name, text in names.items()}
+        said = [f"{text} {value:.12g}" for text, value in known.items() if value is not None]
+        return f"{stage} {step}/{steps}: {', '.join(said)}"
 
     def save(self, trainer: Trainer, numbers: Mapping[str, Any], *, finished: bool) -> None:
         """Write a checkpoint and remove those that need not be kept.
@@ -126,6 +150,12 @@ class RitzRun:
         if error is not None:
             self.meta["error"] = error
         durable.write_text(self.path / _META, _json(self.meta))
+
+    def fail(self, error: Exception) -> None:
+        """Note why the run ended, in one line and in full; raises as :meth:`end`."""
+        self.end("failed", " ".join(str(error).split()) or type(error).__name__)
+        (self.path / _TRACEBACK).parent.mkdir(exist_ok=True)
+        durable.write_text(self.path / _TRACEBACK, "".join(traceback.format_exception(error)))
 
 
 def open_run(path: Path, *, nq: int | None = None) -> tuple[Solution, list[dict[str, Any]]]:

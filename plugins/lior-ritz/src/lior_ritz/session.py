@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -33,6 +34,12 @@ class Result:
     solution: Solution
     summary: dict[str, Any]
     """``reports/final_summary.json``, which `lior ritz run --json` prints."""
+
+    @property
+    def headline(self) -> str:
+        """The outcome in one line, for the log."""
+        levels = ", ".join(f"{each:.9g}" for each in self.summary["final_E_meV"])
+        return f"{levels} meV; {self.summary['verdict']}"
 
 
 @attrs.define(kw_only=True)
@@ -174,7 +181,8 @@ def _kept(kept: RitzRun, trainer: Trainer, **given: Any) -> Result:
         kept.end("stopped")
         raise
     except Exception as error:
-        kept.end("failed", " ".join(str(error).split()) or type(error).__name__)
+        with contextlib.suppress(OSError):  # the first error is the one to hear of
+            kept.fail(error)
         raise
     finally:
         kept.close()

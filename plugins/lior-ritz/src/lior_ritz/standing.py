@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import attrs
@@ -43,7 +44,8 @@ class Best:
 
 
 PLANNED = "energies stopped falling"
-"""Why nodes are changed in a coarse-to-fine start."""
+SPREAD = "sizes are spread over the steps"
+"""Why nodes are changed in a coarse-to-fine start: for the energies, or without waiting for them."""
 
 
 @attrs.define(kw_only=True)
@@ -64,10 +66,20 @@ class Progress:
     stale: int = 0
     """Independent evaluations in a row that brought nothing."""
     score: float | None = None
-    """On independent nodes, the last time; see :meth:`Trainer.score`."""
+    """On independent nodes, the last time; see :func:`score`."""
     refinements: list[dict[str, Any]] = attrs.field(factory=list)
     """Each time that more nodes were needed: step, nq before and after, why."""
     drops: list[dict[str, Any]] = attrs.field(factory=list)
     """Each time that the learning rate was lowered on a plateau."""
     note: str = ""
     """Why training ended early, if that is worth saying."""
+
+
+def score(found: Evaluation, config: RitzConfig) -> float:
+    """What the best have least of: the energies as far as they are certain, what they cost on the edge, and
+    the residuals."""
+    count, weights = found.energies.shape[-1], config.training.loss_weights
+    if count < config.solver.K:
+        return math.inf  # a level less is no gain
+    energies = found.eigsum + found.penalty + count * found.quadrature_error
+    return weights.eigsum * energies + weights.pde_polish * (found.residual or 0.0)

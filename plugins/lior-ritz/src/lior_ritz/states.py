@@ -56,7 +56,7 @@ def quadrature_fault(ansatz: Ansatz, psi: Tensor, nodes: Nodes) -> Tensor:
         integrand = (1 - 3 * square)[:, None] * psi[0].square() + 2 * (x * (1 - square))[:, None] * psi[
             0
         ] * psi[1 + axis]
-        faults.append((nodes.rule.weights @ integrand).abs().max())
+        faults.append((nodes.rule.weights.double() @ integrand.double()).abs().max())
     return torch.stack(faults).max()
 
 
@@ -72,6 +72,12 @@ class Nodes:
     def of(cls, ansatz: Ansatz, rule: Rule) -> Nodes:
         """Work out the potential at the nodes."""
         return cls(rule, ansatz.problem.energy(rule.points))
+
+    def double(self, ansatz: Ansatz) -> Nodes:
+        """The same nodes in double precision."""
+        if self.rule.points.dtype == torch.float64:
+            return self
+        return Nodes.of(ansatz, self.rule.to(self.rule.points.device, torch.float64))
 
 
 def solve(

@@ -25,11 +25,11 @@ from lior_ritz.config import RitzConfig
 from lior_ritz.evaluation import Evaluation, Evaluator, first_size, largest_training, refuse_few
 from lior_ritz.extent import Extent, estimate
 from lior_ritz.network import Params
-from lior_ritz.objective import Loss, Objective, is_sound
+from lior_ritz.objective import UNKNOWN, Loss, Objective, is_sound
 from lior_ritz.optimisers import FirstOrder, QuasiNewton
 from lior_ritz.problem import Problem
 from lior_ritz.quadrature import Rule
-from lior_ritz.standing import PLANNED, Best, Phase, Progress, phases
+from lior_ritz.standing import PLANNED, SPREAD, Best, Phase, Progress, phases, score
 from lior_ritz.states import Nodes
 
 FAULT = 1e-5
@@ -105,28 +105,32 @@ class Trainer:
             numbers = self._quasi_newton(self.optimiser)
         state.step += 1
         state.phase_step += 1
-        return numbers | {"phase": phase.name, "dt_sec": round(time.perf_counter() - begin, 6)}
+        numbers |= {"step": state.step, "phase_step": state.phase_step, "phase": phase.name}
+        return numbers | {"dt_sec": round(time.perf_counter() - begin, 6)}
 
     def check(self) -> dict[str, Any]:
         """Evaluate on independent nodes, and draw the consequences; returns its numbers for the telemetry."""
         state, found = self.progress, self.evaluate()
         mismatch = self._mismatch(found)
         state.evaluations += 1
-        if self.best is None or self.score(found) < self.score(self.best.evaluation):
+        if self.best is None or score(found, self.config) < score(self.best.evaluation, self.config):
             self._remember(found)
-        falling = state.score is None or self.score(found) < state.score
+        falling = state.score is None or score(found, self.config) < state.score
         blamed = "" if self.random else self._blamed(mismatch, falling=falling)
         state.tried = state.refused = 0
-        improved = self._improved(self.score(found))
-        state.score = self.score(found)
+        improved = self._improved(score(found, self.config))
+        state.score = score(found, self.config)
         if blamed:
             self._return_to_best(found)
             self._refine(blamed)
         elif self.random and not falling and isinstance(self.optimiser, QuasiNewton):
             state.note = "L-BFGS lowered its sum over random nodes, but not the energies, and was ended"
             self._end_phase()
-        elif (self._stuck or not improved) and not self._next_size(PLANNED):
-            self._end_phase()
+        elif self._stuck or not improved:
+            if not self._next_size(PLANNED):
+                self._end_phase()
+        elif self._overdue():
+            self._next_size(SPREAD)
         self._stuck = False
         phase = self.phase
         if phase is not None and state.phase_step >= phase.steps:
@@ -247,15 +251,16 @@ class Trainer:
             drop = {"step": self.progress.step + 1, "lr_prev": lr, "lr_new": optimiser.lr}
             self.progress.drops.append(drop | {"lr_monitor": optimiser.monitor})
         numbers = {"grad_norm": norm, "lr": lr, "lr_reduced": lowered, "lr_monitor": optimiser.monitor}
-        return self._numbers(self._loss) | numbers
+        return self._numbers() | numbers
 
     def _quasi_newton(self, optimiser: QuasiNewton) -> dict[str, Any]:
         norm, moved = optimiser.step(self._differentiated)
         if not moved:  # along the gradient itself that means that nothing is left to gain
             self._stuck = optimiser.iterations <= 1
             optimiser.restart()
-        loss = self._loss
-        return (self._numbers(loss) if loss else {}) | {"grad_norm": norm, "lr": 1.0, "lr_reduced": False}
+        refused = self._loss is None
+        numbers = {"grad_norm": None if refused else norm, "lr": 1.0, "lr_reduced": False, "lr_monitor": None}
+        return self._numbers() | numbers
 
     def _differentiated(self) -> Tensor:
         """The loss where the parameters are, and its gradients; a high one without any if refused."""
@@ -279,22 +284,10 @@ class Trainer:
         self._loss = loss
         return loss.total.detach()
 
-    def _numbers(self, loss: Loss) -> dict[str, Any]:
-        low, high = loss.head.overlap
-        return {
-            "loss_total": float(loss.total.detach()),
-            "loss_eigsum": loss.eigsum,
-            "loss_S_condition": loss.condition,
-            "loss_boundary": loss.boundary,
-            "loss_residual": loss.residual,
-            "eigvals": loss.head.energies[: self.config.solver.K].tolist(),
-            "s_min_eig": low,
-            "s_max_eig": high,
-            "s_cond_est": high / max(low, 1e-12),
-            "quadrature_fault": loss.fault,
-            "sampling_mode": assembly.sampling_mode(self.config),
-            "num_points": len(self.nodes.rule.points),
-        }
+    def _numbers(self) -> dict[str, Any]:
+        found = UNKNOWN if self._loss is None else self._loss.numbers(self.config.solver.K)
+        mode, points = assembly.sampling_mode(self.config), len(self.nodes.rule.points)
+        return {**found, "sampling_mode": mode, "num_points": points}
 
     # --- nodes ---
 
@@ -307,10 +300,13 @@ class Trainer:
         return self._nodes
 
     def _mismatch(self, found: Evaluation) -> float:
-        """How far the energies on the training nodes are from those on independent ones, relatively."""
+        """How far the energies on the training nodes are from those on independent ones, relatively.
+
+        Both in double precision: what single precision does to energies is not the nodes' fault.
+        """
         with torch.no_grad():
             try:
-                here = self._objective()(self.params, self.nodes).eigsum
+                here = self._objective()(found.params, self.nodes.double(self.ansatz)).eigsum
             except torch.linalg.LinAlgError:
                 return math.inf
         return abs(here - found.eigsum) / max(1.0, abs(found.eigsum))
@@ -336,6 +332,12 @@ class Trainer:
             return False
         self._change_nodes(self.progress.planned.pop(0), why)
         return True
+
+    def _overdue(self) -> bool:
+        """Whether a size had its share of all steps, where nothing ends because energies stopped falling."""
+        state, sizes = self.progress, len(self.config.training.nq_schedule) + 1
+        share = (sizes - len(state.planned)) * sum(phase.steps for phase in self.phases)
+        return self.config.training.early_stop.tolerance == 0 and state.step * sizes >= share
 
     def _change_nodes(self, nq: int, why: str) -> None:
         state = self.progress
@@ -367,22 +369,13 @@ class Trainer:
 
     # --- what is best ---
 
-    def score(self, found: Evaluation) -> float:
-        """What the best have least of: the energies as far as they are certain, what they cost on the edge,
-        and the residuals."""
-        count, weights = found.energies.shape[-1], self.config.training.loss_weights
-        if count < self.config.solver.K:
-            return math.inf  # a level less is no gain
-        energies = found.eigsum + found.penalty + count * found.quadrature_error
-        return weights.eigsum * energies + weights.pde_polish * (found.residual or 0.0)
-
     def _remember(self, found: Evaluation) -> None:
         copies = {name: p.detach().clone() for name, p in self.params.items()}
         self.best = Best(params=copies, evaluation=found, step=self.progress.step, size=self._size)
 
     def _return_to_best(self, found: Evaluation) -> None:
         """Leave a place where the nodes were exploited."""
-        if self.best is not None and self.score(found) > self.score(self.best.evaluation):
+        if self.best is not None and score(found, self.config) > score(self.best.evaluation, self.config):
             self._load(self.best.params)
 
     def _load(self, params: Mapping[str, Tensor]) -> None:
@@ -391,10 +384,10 @@ class Trainer:
                 if name in self.params:
                     self.params[name].copy_(value)
 
-    def _improved(self, score: float) -> bool:
+    def _improved(self, now: float) -> bool:
         """Whether it is worth going on."""
         state, stop = self.progress, self.config.training.early_stop
         before = state.score
-        gain = math.inf if before is None else (before - score) / max(1.0, abs(score))
+        gain = math.inf if before is None else (before - now) / max(1.0, abs(now))
         state.stale = 0 if gain > stop.tolerance else state.stale + 1
         return stop.tolerance == 0 or state.stale < stop.patience

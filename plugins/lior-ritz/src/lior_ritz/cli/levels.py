@@ -43,7 +43,7 @@ def echo_levels(solution: Solution) -> None:
 
 def verdicts(solution: Solution) -> list[str]:
     """What there is to say in words."""
-    from lior_ritz.standing import PLANNED
+    from lior_ritz.standing import PLANNED, SPREAD
 
     unit, referee, progress = solution.problem.units.E0_meV, solution.referee, solution.trainer.progress
     said = []
@@ -73,7 +73,7 @@ def verdicts(solution: Solution) -> list[str]:
             f"WARNING: two quadrature rules differ by {solution.evaluation.quadrature_error:.1e} E0; "
             "raise domain.eval_nq or lower model.first_omega_0"
         )
-    if faults := [each for each in progress.refinements if each["why"] != PLANNED]:
+    if faults := [each for each in progress.refinements if each["why"] not in (PLANNED, SPREAD)]:
         said.append(
             "quadrature: training nodes were found at fault and replaced by more, "
             f"{faults[0]['nq_prev']} on each axis in the beginning, {faults[-1]['nq_new']} in the end"

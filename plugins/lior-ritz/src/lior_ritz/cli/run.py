@@ -37,7 +37,7 @@ class SolverProgress(Progress):
     def lior_train_window(self, stage: str, step: int, steps: int, metrics: Mapping[str, Any]) -> None:
         """Show how far the phase is, and the sum of the energies."""
         shown = {}
-        if "loss_eigsum" in metrics:
+        if metrics.get("loss_eigsum") is not None:
             shown["sum of energies"] = f"{metrics['loss_eigsum']:.9g}"
         if "nq" in metrics:
             shown["nodes per axis"] = str(metrics["nq"])
