@@ -18,6 +18,8 @@ from lior.options import allowed
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
+_TABLES = (dict, Mapping)
+
 
 class Text(str):
     """A value that came as text (from the environment or the command line) and may be TOML."""
@@ -65,6 +67,8 @@ def in_words(hint: Any) -> str:
         return " or ".join(in_words(arm) for arm in get_args(hint) if arm is not NoneType)
     if get_origin(hint) in (tuple, list):
         return f"a list, each {in_words(get_args(hint)[0])}"
+    if get_origin(hint) in _TABLES:
+        return f"a table, each value {in_words(get_args(hint)[1])}"
     return _WORDS.get(hint, "any value")
 
 
@@ -94,6 +98,10 @@ def conform(value: Any, hint: Any) -> Any:
         if not isinstance(values, list | tuple):
             raise TypeError(hint)
         return get_origin(hint)(conform(v, item) for v in values)
+    if get_origin(hint) in _TABLES:
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise TypeError(hint)
+        return {key: conform(inner, get_args(hint)[1]) for key, inner in value.items()}
     if hint is float and type(value) is int:
         return float(value)
     if hint in (*_WORDS, NoneType) and type(value) is not hint:

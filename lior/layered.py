@@ -23,6 +23,7 @@ together is checked by its ``__attrs_post_init__``, which raises ``UsageError``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection, Iterable, Mapping
 from os import PathLike
@@ -58,7 +59,7 @@ from lior._sections import (
     plugin_option,
     sections,
 )
-from lior._values import TypedField, check_table, typed_fields
+from lior._values import Text, TypedField, check_table, conform, typed_fields
 from lior.errors import ConfigError, PluginError, UsageError
 
 __all__ = [
@@ -164,7 +165,7 @@ def resolve(
     checked = registry if components else None
     if checked is not None:
         for section in found:
-            _spell_options(merged, section, checked)
+            _type_options(merged, section, checked)
     config, faults = assemble(schema, merged, registry)
     origins = {".".join(path): entry.origin for path, entry in merged.items()}
     problems = [*unknown, *malformed, *faults]
@@ -304,11 +305,14 @@ def _labelled(layer: Given | Labelled, recipes: str) -> Labelled:
     return Labelled(layer, f"{'recipe' if str(layer) in shipped(recipes) else 'file'} {layer}")
 
 
-def _spell_options(merged: Layer, section: Section, registry: Registry) -> None:
-    """Give the options that variables set in ``section`` the capitals that their plugin gives them."""
+def _type_options(merged: Layer, section: Section, registry: Registry) -> None:
+    """Read options of ``section`` that came as text as their plugin types them: ``0`` may be a formula.
+
+    Those from variables get the capitals that the plugin gives them.
+    """
     at = len(section.path) + section.several
     for path, entry in list(merged.items()):
-        if not isinstance(entry.value, Variable) or path[: len(section.path)] != section.path:
+        if not isinstance(entry.value, Text) or path[: len(section.path)] != section.path:
             continue
         if path == section.chosen or len(path) <= at:
             continue
@@ -317,8 +321,13 @@ def _spell_options(merged: Layer, section: Section, registry: Registry) -> None:
             fields = typed_fields(registry.get(section.kind, plugin))
         except PluginError:  # check_components says so
             continue
-        name = as_spelled(path[at], fields)
-        if name != path[at]:
+        name = as_spelled(path[at], fields) if isinstance(entry.value, Variable) else path[at]
+        if len(path) == at + 1 and name in fields:
+            with contextlib.suppress(TypeError):  # check_components says so
+                entry = entry._replace(value=conform(entry.value, fields[name].hint))
+        if name == path[at]:
+            merged[path] = entry
+        else:
             del merged[path]
             merged.setdefault((*path[:at], name, *path[at + 1 :]), entry)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import doctest
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import attrs
 import pytest
@@ -226,6 +228,29 @@ def test_options_in_variables_are_spelled_as_the_plugin_has_them(registry, lower
     assert config.potential.options == {"barrier_meV": 3 if higher else 2}
     assert origins["potential.barrier_meV"] == ("--set" if higher else "TOY_POTENTIAL__BARRIER_MEV")
     assert config.report.options == {"table": {"barrier_meV": 4}}
+
+
+def test_text_is_read_as_the_plugins_options_are_typed(registry):
+    @attrs.frozen(kw_only=True)
+    class Formula:
+        api_version: ClassVar[int] = 1
+
+        expression: str = "x"
+        factors: Mapping[str, float] = attrs.field(factory=dict)
+
+    registry.register("potential", "formula", Formula)
+    chosen = ["potential.type=formula"]
+    given = [*chosen, "potential.expression=-1e8", "potential.factors={ k = 2 }"]
+    options = get(overrides=given, registry=registry).config.potential.options
+    assert options == {"expression": "-1e8", "factors": {"k": 2.0}}
+    assert type(options["factors"]["k"]) is float
+    layer = {"potential": {"type": "formula"}}
+    env = {"TOY_POTENTIAL__EXPRESSION": "0", "TOY_POTENTIAL__FACTORS__K": "3"}
+    config = get(layer, env=env, registry=registry).config
+    assert config.potential.options == {"expression": "0", "factors": {"k": 3}}
+    assert layered.build("potential", config.potential, registry).factors == {"k": 3.0}
+    (problem,) = problems({"potential": {"type": "formula", "expression": 0}}, registry=registry)
+    assert problem == "potential.expression = 0 (from table): allowed is text"
 
 
 # --- faults -----------------------------------------------------------------

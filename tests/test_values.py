@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import get_origin
+
 import attrs
 import pytest
 from hypothesis import given
@@ -18,6 +21,8 @@ from lior._values import Text, check_table, conform, in_words, parse
         (tuple[str, ...], "a list, each text"),
         (list[int], "a list, each a whole number"),
         (dict, "any value"),
+        (Mapping[str, float], "a table, each value a number"),
+        (dict[str, tuple[int, ...]], "a table, each value a list, each a whole number"),
     ],
 )
 def test_types_in_words(hint, words):
@@ -33,12 +38,13 @@ def test_types_in_words(hint, words):
         ("true", bool, True),
         ("inf", float, float("inf")),
         ('"3"', str, "3"),
+        ("{ a = 3 }", dict[str, float], {"a": 3.0}),
     ],
 )
 def test_text_is_read_as_the_type_asked_for(text, hint, value):
     found = conform(Text(text), hint)
     assert found == value
-    assert type(found) is hint
+    assert type(found) is (get_origin(hint) or hint)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +57,9 @@ def test_text_is_read_as_the_type_asked_for(text, hint, value):
         (1, str),
         ("1", int),
         ([1], tuple[str, ...]),
+        ({"a": "1"}, Mapping[str, float]),
+        ({1: 1.0}, Mapping[str, float]),
+        (3, Mapping[str, float]),
         ("x", int | None),
     ],
 )

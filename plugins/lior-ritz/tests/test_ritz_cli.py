@@ -159,10 +159,16 @@ def test_the_first_solvers_files_load_as_they_are(tmp_path):
     assert shown["training.lr_schedule.patience"] == 300
     assert shown["potential.amplitude"] == -6.0
     assert ritz("config", "check", file).stdout.endswith("ok\n")
-    stray = tmp_path / "stray.json"
-    table["potential"]["a"] = 2.0
-    stray.write_text(json.dumps(table))
-    assert "potential.a" in ritz("config", "check", stray).stderr
+    # Whatever it did not read changes nothing; what it did not know is a mistake.
+    table["potential"] |= {"a": 2.0, "c4": 0.6, "barrier_meV": 3.0}
+    table["physics"] |= {"material": "GaAs/AlGaAs, sample 7", "m_eff": 0.07}
+    file.write_text(json.dumps(table))
+    again = json.loads(ritz("config", "show", "--config", file, "--json").stdout)
+    assert again == shown | {"physics.m_eff": 0.07}
+    file.write_text(json.dumps(table | {"potential": {"type": "gaussian", "sigma": 0.8}}))
+    assert "potential.sigma" in ritz("config", "check", file).stderr
+    file.write_text(json.dumps(table | {"physics": {"material": "GaAs/AlGaAs"}}))
+    assert "no material 'GaAs/AlGaAs'" in ritz("config", "check", file).stderr
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import torch
 from torch import Generator
 
 from lior.device import pick_device
-from lior.errors import UsageError
+from lior.errors import DeviceError, UsageError
 from lior_ritz.ansatz import Ansatz
 from lior_ritz.config import RitzConfig
 from lior_ritz.edge import Edge, edge_rule
@@ -40,7 +40,13 @@ def dtype(config: RitzConfig) -> torch.dtype:
 
 def device(config: RitzConfig) -> torch.device:
     """Where training runs; ``DeviceError`` when it is not there."""
-    return pick_device(config.training.device)
+    try:
+        return pick_device(config.training.device)
+    except DeviceError:
+        raise DeviceError(
+            f"training.device = {config.training.device!r}: no CUDA GPU is visible to PyTorch here; allowed "
+            "are cpu and auto"
+        ) from None
 
 
 def mirrored(config: RitzConfig, problem: Problem) -> tuple[int, ...]:

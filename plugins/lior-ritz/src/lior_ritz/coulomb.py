@@ -33,7 +33,9 @@ from lior.errors import UsageError
 Array: TypeAlias = NDArray[np.float64]
 Pairs: TypeAlias = tuple[NDArray[np.intp], NDArray[np.intp]]
 
-CUT_OFF = "density does not vanish at the edge of the grid"
+CUT_OFF = (
+    "density does not vanish at the edge of the grid: the box holds the electrons, and J depends on its size"
+)
 COARSE = "grid too coarse"
 _EDGE = 1e-5
 _NYQUIST = 1e-2
@@ -63,6 +65,17 @@ def truncated_kernel(s: Array, radius: float) -> Array:
     """Fourier transform, at wave numbers ``s``, of ``1/r`` cut off at ``radius``; elementwise, a length."""
     z = s * radius
     return 2 * np.pi * radius * (j0(z) + np.pi / 2 * (j1(z) * struve(0, z) - j0(z) * struve(1, z)))
+
+
+class NotOrthonormal(UsageError):
+    """Orbitals whose overlaps on their grid are not those of orthonormal functions."""
+
+    def __init__(self, off: float) -> None:
+        super().__init__(
+            f"orbitals not orthonormal on this grid (off by {off:.2g}): refine it, or use from_basis"
+        )
+        self.off = off
+        """The largest difference of an overlap."""
 
 
 class Coulomb:

@@ -24,7 +24,7 @@ import numpy as np
 import scipy.linalg
 
 from lior.errors import UsageError
-from lior_ritz.coulomb import Array, Coulomb, coefficients, grid_flags, hamiltonian
+from lior_ritz.coulomb import Array, Coulomb, NotOrthonormal, coefficients, grid_flags, hamiltonian
 from lior_ritz.observables import left_share
 from lior_ritz.units import Units
 
@@ -94,9 +94,7 @@ class Orbitals:
         flat = self.values.reshape(k, -1)
         off = float(np.abs(flat @ flat.T * (self.hx * self.hy) - np.eye(k)).max())
         if off > _ORTHONORMAL:
-            raise UsageError(
-                f"orbitals not orthonormal on this grid (off by {off:.2g}): refine it, or use from_basis"
-            )
+            raise NotOrthonormal(off)
 
     @classmethod
     def from_hamiltonian(

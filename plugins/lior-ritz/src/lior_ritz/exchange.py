@@ -6,6 +6,7 @@ import attrs
 import torch
 
 from lior.errors import UsageError
+from lior_ritz.coulomb import NotOrthonormal
 from lior_ritz.electrons import Orbitals, TwoElectrons, two_electrons
 from lior_ritz.solution import Solution
 
@@ -46,8 +47,8 @@ def orbitals(solution: Solution, count: int, grid: int) -> Orbitals:
     Raises
     ------
     UsageError
-        When the problem is not two-dimensional, ψ does not vanish on the edge, or there are not so many
-        states.
+        When the problem is not two-dimensional, ψ does not vanish on the edge, there are not so many states,
+        or the grid is too coarse for them.
     """
     problem = solution.problem
     if problem.dim != 2:
@@ -62,7 +63,13 @@ def orbitals(solution: Solution, count: int, grid: int) -> Orbitals:
     values = wide.basis(torch.stack([x.reshape(-1), y.reshape(-1)], 1)).reshape(-1, grid, grid)
     overlap, hamiltonian = wide.matrices()
     steps = [float(axis[1] - axis[0]) for axis in axes]
-    return Orbitals.from_basis(values, hamiltonian, overlap, count, steps[0], steps[1], float(axes[0][0]))
+    try:
+        return Orbitals.from_basis(values, hamiltonian, overlap, count, steps[0], steps[1], float(axes[0][0]))
+    except NotOrthonormal as error:
+        raise UsageError(
+            f"{count} orbitals wave too fast for a grid of {grid} points on each axis (overlaps off by "
+            f"{error.off:.1e}): take fewer orbitals, or a finer grid, such as {3 * grid // 2} (--grid)"
+        ) from None
 
 
 def exchange(solution: Solution, count: int = 28, grid: int = 64) -> TwoElectrons:

@@ -2,7 +2,7 @@
 
 What such a file does not say was as the recipe ``document`` has it, so it is laid over that. And
 that program merged every file over one table of defaults, so that its files may carry keys of a potential
-that they do not use, and write out what is derived.
+that they do not use, and write out what is derived: what it did not read is left out.
 """
 
 from __future__ import annotations
@@ -12,14 +12,10 @@ from os import PathLike
 from typing import Any
 
 from lior.layered import Labelled, read
+from lior_ritz.units import MATERIALS
 
 _DEFAULTS = "document"
 """The recipe with what that program did when a file did not say."""
-_STALE: Mapping[str, Any] = {
-    "param_mode": "targets", "a": 1.5, "delta": 0.0, "hbar_omega_x_meV": 3.0, "hbar_omega_y_meV": 5.0,
-}  # fmt: skip
-"""What its defaults left behind in the table of another potential."""
-
 _DERIVED = ("beta_x", "beta_y", "barrier_dimless", "E0_meV")
 """What it wrote into the configuration of a run, and never read."""
 _OURS = frozenset({
@@ -34,6 +30,8 @@ _UNREAD = {
     "barrier": ("c4", "hbar_omega_x_meV"),
 }
 """By mode, options of the double dot that it overwrote or did not read."""
+_DOT = ("param_mode", "a", "delta", "c4", "c2y", "hbar_omega_x_meV", "hbar_omega_y_meV", "barrier_meV")
+"""Options of the double dot, which it did not read for a gaussian."""
 
 
 def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> list[Any]:
@@ -52,9 +50,9 @@ def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> list[A
     table = read(layer)
     if _is_ours(table):
         return [layer]
-    potential = table.get("potential")
-    if isinstance(potential, dict):
-        table["potential"] = _without_stale(potential)
+    for name, read_by_it in (("potential", _without_stale), ("physics", _without_label)):
+        if isinstance(section := table.get(name), dict):
+            table[name] = read_by_it(section)
     return [_DEFAULTS, Labelled(table, f"file {layer}")]
 
 
@@ -74,4 +72,10 @@ def _without_stale(potential: dict[str, Any]) -> dict[str, Any]:
         if mode == "barrier" and "hbar_omega_y_meV" in potential:
             unread.add("c2y")  # the spacing won
         return {key: value for key, value in potential.items() if key not in unread}
-    return {key: value for key, value in potential.items() if key not in _STALE or value != _STALE[key]}
+    return {key: value for key, value in potential.items() if key not in (*_DOT, *_DERIVED)}
+
+
+def _without_label(physics: dict[str, Any]) -> dict[str, Any]:
+    """The name of a material was any text, and only the mass counted."""
+    named = physics.get("m_eff") is not None and physics.get("material") not in MATERIALS
+    return {key: value for key, value in physics.items() if key != "material" or not named}

@@ -21,7 +21,8 @@ _AT = "--at"
 @click.argument("path", metavar="RUN", type=RunPath())
 @click.option(
     "--nq", type=click.IntRange(2, 2000),
-    help="Nodes on each axis of the coarser of the two rules; as in the run if not given.",
+    help="Nodes on each axis of the coarser of two rules, to begin with: both are refined until they agree; "
+    "as in the run if not given.",
 )  # fmt: skip
 @click.option(
     _AT, "places", multiple=True, metavar="NAME=VALUE",
@@ -56,6 +57,7 @@ def _run(path: Path, nq: int | None, *, as_json: bool) -> None:
     solution, _ = open_run(path, nq=nq)
     if not as_json:
         echo_levels(solution)
+        click.echo(f"evaluated with {solution.evaluation.nq} nodes on each axis")
         return
     bounds, unit = solution.bounds, solution.problem.units.E0_meV
     report = {
