@@ -96,6 +96,13 @@ def test_bad_input_gets_one_line(args, code, said, tmp_path):
     assert not (tmp_path / "f").exists()
 
 
+@pytest.mark.parametrize("command", ["plot", "ci", "resume"])
+def test_a_family_is_no_run_and_says_what_it_is(command, family):
+    done = ritz(command, family[0])
+    assert done.returncode == 1
+    assert f"lior ritz eval {family[0]} --at NAME=VALUE" in done.stderr
+
+
 def test_a_directory_that_is_used_is_left_alone(family):
     before = (family[0] / "family.json").read_bytes()
     done = ritz("family", *VARY, *QUICK, "--out", family[0])

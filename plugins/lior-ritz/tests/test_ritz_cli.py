@@ -14,6 +14,10 @@ import pytest
 from lior_ritz import config as configuration
 
 QUICK = ["model.hidden_features=8", "domain.nq=20", "training.steps=20", "training.lbfgs_refine.steps=20"]
+LONG = [
+    "model.hidden_features=8", "domain.nq=20", "training.steps=150", "training.lbfgs_refine.steps=30",
+    "training.checkpoint.seconds=0", "training.guard.every=10",
+]  # fmt: skip
 
 
 def ritz(*args, cwd=None, **env):
@@ -77,23 +81,47 @@ def test_lines_of_progress_come_as_often_as_is_said(tmp_path):
     assert ritz("run", "--out", tmp_path / "c", "--quiet", *sets(*QUICK)).stderr == ""
 
 
-def test_a_signal_keeps_the_run_and_resume_ends_it(tmp_path):
-    command = [sys.executable, "-m", "lior_cli.main", "ritz", "run", "--out", str(tmp_path / "r")]
-    with subprocess.Popen(
-        [*command, *sets("training.steps=100000")], stderr=subprocess.PIPE, text=True
-    ) as process:
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "whole"
+    assert ritz("run", "--out", path, "--quiet", *sets(*LONG)).returncode == 0
+    return path
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
+)
+def test_after_a_signal_resume_ends_the_run_as_if_nothing_had_been(number, uninterrupted, tmp_path):
+    path = tmp_path / "r"
+    command = [sys.executable, "-m", "lior_cli.main", "ritz", "run", "--out", str(path), *sets(*LONG)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
-        while not (tmp_path / "r" / "logs" / "metrics.jsonl").exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
+        while not list(path.glob("checkpoints/*/manifest.json")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(number)
         _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert f"lior ritz resume {tmp_path / 'r'}" in said
     assert "Traceback" not in said
-    assert json.loads((tmp_path / "r" / "run_meta.json").read_text())["status"] == "stopped"
-    refused = ritz("eval", tmp_path / "r")
+    if number != signal.SIGKILL:
+        assert process.returncode == 128 + number
+        assert f"lior ritz resume {path}" in said
+        assert json.loads((path / "run_meta.json").read_text())["status"] == "stopped"
+    refused = ritz("eval", path)
     assert refused.returncode == 1
     assert "did not finish" in refused.stderr
+    done = ritz("resume", path)
+    assert done.returncode == 0, done.stderr
+    assert outcome(path) == outcome(uninterrupted)
+
+
+def outcome(path):
+    """What a run came to, but for times."""
+    energies = json.loads((path / "reports" / "energies.json").read_text())["E_dimless"]
+    lines = [json.loads(line) for line in (path / "logs" / "metrics.jsonl").read_text().splitlines()]
+    steps = [
+        {name: value for name, value in line.items() if name not in ("time", "dt_sec")} for line in lines
+    ]
+    best = [file.read_bytes() for file in sorted(path.glob("checkpoints/*/model_best.safetensors"))[-1:]]
+    return energies, steps, best
 
 
 @pytest.mark.parametrize(
@@ -111,6 +139,7 @@ def test_a_signal_keeps_the_run_and_resume_ends_it(tmp_path):
         ),
         (["eval", "nowhere"], 1, "no such run directory"),
         (["resume", "nowhere"], 1, "no such run directory"),
+        (["run", "--set", "potential.expression=1"], 2, "unknown option"),
         (["config", "explain", "trainng"], 2, "Did you mean 'training'"),
         (["runn"], 2, "Did you mean 'run'"),
     ],
@@ -129,6 +158,20 @@ def test_a_finished_run_is_not_gone_on_with_and_not_overwritten(run):
     done = ritz("run", "--out", path)
     assert done.returncode == 1
     assert "not empty" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["plot", "ci", "eval", "resume"])
+def test_a_sweep_is_no_run_and_says_what_it_is(command, tmp_path):
+    (tmp_path / "sweep.json").write_text("{}")
+    done = ritz(command, tmp_path)
+    assert done.returncode == 1
+    assert "a sweep, not a run" in done.stderr
+
+
+def test_orbitals_too_many_for_the_grid_name_a_finer_one(run):
+    done = ritz("ci", run[0], "--orbitals", 8, "--grid", 16)
+    assert done.returncode == 2
+    assert "a finer grid, such as 24 (--grid)" in done.stderr
 
 
 def test_the_first_solvers_files_load_as_they_are(tmp_path):

@@ -38,8 +38,6 @@ from lior_ritz.shared import Picks, Range, Values, chebyshev, checked, rows, sha
 FORMAT = snapshots.Format(program="lior-ritz family", version=1)
 DEVICES = {1: 12, 2: 5, 3: 4, 4: 3}
 """Trained values of each option by the number of options, unless said otherwise."""
-FOLDER = "family"
-"""Name of the snapshot in a directory that `lior ritz family` writes."""
 _NUMBERS = ("devices", "nq", "quadrature_error", "seconds", "steps")
 _GUARDED = 8
 """Unseen devices at which the quadrature is judged."""

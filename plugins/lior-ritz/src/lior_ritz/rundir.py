@@ -38,6 +38,10 @@ from lior_ritz.training import Trainer
 FORMAT = snapshots.Format(program="lior-ritz", version=1)
 _PROGRAM, _COMMAND = "lior-ritz", "lior ritz run"
 _META, _METRICS, _LOG = "run_meta.json", "logs/metrics.jsonl", "logs/train.log"
+FAMILY = "family"
+"""In the directory of a family: its network and spaces."""
+SWEEP = "sweep.json"
+"""In the directory of a sweep: what is varied, and what came of it."""
 _TRACEBACK = "reports/error_traceback.txt"
 
 
@@ -69,7 +73,7 @@ class RitzRun:
         RunError
             When it is no run, another process has it, it is finished, or its checkpoints are damaged.
         """
-        runfolder.check(path, program=_PROGRAM, command=_COMMAND)
+        _check(path)
         try:
             folder = RunFolder.open(path)
         except OSError as error:
@@ -171,7 +175,7 @@ def open_run(path: Path, *, nq: int | None = None) -> tuple[Solution, list[dict[
     RunError
         When it is no run, unfinished or damaged.
     """
-    runfolder.check(path, program=_PROGRAM, command=_COMMAND)
+    _check(path)
     config = _config(path)
     (trainer, manifest), _ = _newest(path, config)
     if not manifest["finished"]:
@@ -179,6 +183,18 @@ def open_run(path: Path, *, nq: int | None = None) -> tuple[Solution, list[dict[
     if nq is not None and trainer.best is not None:
         trainer.best.size = nq
     return finished(trainer, manifest["seconds"]), list(metrics(path))
+
+
+def _check(path: Path) -> None:
+    """Refuse what is no run directory; raises ``RunError``."""
+    if (path / FAMILY).is_dir():
+        raise RunError(
+            f"{path}: a family of devices, not a run; its picture is in plots/, and `lior ritz eval {path} "
+            "--at NAME=VALUE` shows a device"
+        )
+    if (path / SWEEP).is_file():
+        raise RunError(f"{path}: a sweep, not a run; plots/ in it has its pictures, {SWEEP} its numbers")
+    runfolder.check(path, program=_PROGRAM, command=_COMMAND)
 
 
 def metrics(path: Path) -> Iterator[dict[str, Any]]:

@@ -22,11 +22,12 @@ from lior import durable, snapshots, steps
 from lior.errors import RunError
 from lior.runfolder import RunFolder
 from lior_ritz.continuation import Start
+from lior_ritz.rundir import SWEEP
 from lior_ritz.seeds import over_seeds
 from lior_ritz.sweep import Keeper, Plan, Point, Row, in_order
 
 FORMAT = snapshots.Format(program="lior-ritz sweep", version=1)
-_MANIFEST, _TABLE = "sweep.json", "sweep.csv"
+_MANIFEST, _TABLE = SWEEP, "sweep.csv"
 
 
 class SweepDir(Keeper):

@@ -38,12 +38,12 @@ def evaluate(path: Path, nq: int | None, places: tuple[str, ...], as_json: bool)
       lior ritz eval runs/barrier --at barrier_meV=3.3
     """
     import_torch()
-    from lior_ritz.family import FOLDER
+    from lior_ritz.rundir import FAMILY
 
-    if (path / FOLDER).is_dir():
+    if (path / FAMILY).is_dir():
         if nq is not None:
             raise UsageError("--nq: a family is evaluated on the nodes of its training; leave --nq out")
-        _device(path / FOLDER, varied.values(_AT, places), as_json=as_json)
+        _device(path / FAMILY, varied.values(_AT, places), as_json=as_json)
         return
     if places:
         raise UsageError(f"{path}: {_AT} is for what `lior ritz family` wrote, and this is no family")

@@ -113,7 +113,7 @@ def _folder(out: Path | None) -> RunFolder | None:
 
 def _trained(fit: Fit, steps: int | None, progress: SolverProgress, out: Path | None) -> Family:
     """Train, until the end or until a signal comes; what was learned is written."""
-    from lior_ritz.family import FOLDER
+    from lior_ritz.rundir import FAMILY
 
     trainer, stage = fit.trainer, ""
     stop = Stop(progress.note)
@@ -134,19 +134,19 @@ def _trained(fit: Fit, steps: int | None, progress: SolverProgress, out: Path | 
     kept = "nothing was written; with --out what was learned would have been kept"
     if out:
         try:
-            found.save(out / FOLDER)
+            found.save(out / FAMILY)
         except OSError as error:
             raise RunError(f"{out}: cannot be written: {error.strerror or error}") from error
-        kept = f"what was learned is in {shlex.quote(str(out / FOLDER))}"
+        kept = f"what was learned is in {shlex.quote(str(out / FAMILY))}"
     if stop():
         raise Interrupted(f"stopped after {found.steps:,} steps; {kept}", 128 + stop.signal)
     return found
 
 
 def _compared(trained: Family, test: int, progress: SolverProgress, out: Path | None) -> Comparison:
-    from lior_ritz.family import FOLDER
     from lior_ritz.family_report import compare
     from lior_ritz.reduced import reduced_basis
+    from lior_ritz.rundir import FAMILY
     from lior_ritz.shared import unseen
 
     config = trained.config
@@ -156,7 +156,7 @@ def _compared(trained: Family, test: int, progress: SolverProgress, out: Path | 
         progress.lior_train_stage(stage="compare", message=f"{test} devices by all methods")
         return compare(trained, basis, unseen(trained.ranges, test, seed=config.training.seed + 1))
     except KeyboardInterrupt:
-        kept = f"; the family is in {shlex.quote(str(out / FOLDER))}" if out else ""
+        kept = f"; the family is in {shlex.quote(str(out / FAMILY))}" if out else ""
         raise Interrupted(f"stopped while methods were compared{kept}") from None
 
 
@@ -245,10 +245,10 @@ def verdicts(found: Comparison) -> list[str]:
 def _draw(found: Comparison, out: Path, *, quiet: bool) -> None:
     """Write the picture; without Matplotlib the numbers have to do."""
     from lior.plots import drawing
-    from lior_ritz.family import FOLDER
     from lior_ritz.family_report import picture
+    from lior_ritz.rundir import FAMILY
 
-    written = [out / FOLDER, out / "family.json", out / "family.csv"]
+    written = [out / FAMILY, out / "family.json", out / "family.csv"]
     try:
         written += drawing.write(picture(found), out / "plots", ("png",))
     except MissingPackage as error:

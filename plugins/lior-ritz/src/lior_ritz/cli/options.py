@@ -36,4 +36,5 @@ def config_options(command: Callback) -> Callback:
 
 
 quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
+plots_option = click.option("--plots", is_flag=True, help="Draw the pictures as well, into RUN/plots.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, no more.")

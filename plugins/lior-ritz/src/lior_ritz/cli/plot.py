@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,7 @@ from lior_ritz.cli.options import json_option
 
 if TYPE_CHECKING:
     from lior.plots.panels import Picture
+    from lior_ritz.solution import Solution
 
 
 @click.command()
@@ -48,21 +49,22 @@ def plot(run: Path, out: Path | None, only: str | None, form: str, text: bool, a
     refuse_idle(text=text, as_json=as_json)
     import_torch()
     from lior.plots import drawing
+    from lior_ritz.rundir import open_run
 
     folder = None if text or as_json else out or run / "plots"
     if folder:
         drawing.library()  # before the work, not after
-    pictures, left_out = _pictures(run, only)
+    pictures, left_out = drawn(run, *open_run(run), only)
     bring(run, pictures, left_out, folder=folder, form=form, as_json=as_json)
 
 
-def _pictures(run: Path, only: str | None) -> tuple[dict[str, Picture], dict[str, str]]:
-    """The pictures, and why others were left out."""
+def drawn(
+    run: Path, solution: Solution, history: list[dict[str, Any]], only: str | None = None
+) -> tuple[dict[str, Picture], dict[str, str]]:
+    """The pictures of a run, and why others were left out."""
     from lior.plots.panels import LeftOut
     from lior_ritz.pictures import Source, chosen, picture
-    from lior_ritz.rundir import open_run
 
-    solution, history = open_run(run)
     source = Source(solution=solution, history=history, label=_printable(run))
     pictures: dict[str, Picture] = {}
     left_out: dict[str, str] = {}

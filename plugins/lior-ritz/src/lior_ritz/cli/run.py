@@ -16,7 +16,7 @@ from lior.events import hookimpl
 from lior_cli.interrupts import Stop, import_torch
 from lior_cli.options import RunPath
 from lior_cli.progress import Progress
-from lior_ritz.cli.options import config_options, json_option, quiet_option
+from lior_ritz.cli.options import config_options, json_option, plots_option, quiet_option
 
 if TYPE_CHECKING:
     from lior_ritz.config import RitzConfig
@@ -47,34 +47,43 @@ class SolverProgress(Progress):
 @click.command()
 @config_options
 @click.option("--out", type=click.Path(path_type=Path), help="Directory for the run, new or empty.")
+@plots_option
 @quiet_option
 @json_option
 def run(
-    layers: tuple[str, ...], assignments: tuple[str, ...], out: Path | None, quiet: bool, as_json: bool
+    layers: tuple[str, ...],
+    assignments: tuple[str, ...],
+    out: Path | None,
+    plots: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Solve a problem; without arguments the default double dot.
 
     The energies are printed in meV with bounds from both sides and their distance to the referee's,
-    and the run directory gets reports, arrays and checkpoints; `lior ritz plot` draws its pictures.
+    and the run directory gets reports, arrays and checkpoints; `lior ritz plot`, or --plots, draws its
+    pictures.
     """
     import_torch()
     from lior_ritz import config as configuration
     from lior_ritz import session
 
     config = configuration.load(layers, assignments).config
+    _prepare(plots)
     progress = SolverProgress(quiet=quiet)
     out = out or _RUNS / f"ritz-{config.potential.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     result = _driven(
         lambda stop: session.run(config, out, listeners=[progress, stop], stop=stop), out, progress
     )
-    _report(result, out, quiet=quiet, as_json=as_json)
+    _report(result, out, plots=plots, quiet=quiet, as_json=as_json)
 
 
 @click.command()
 @click.argument("path", metavar="RUN", type=RunPath())
+@plots_option
 @quiet_option
 @json_option
-def resume(path: Path, quiet: bool, as_json: bool) -> None:
+def resume(path: Path, plots: bool, quiet: bool, as_json: bool) -> None:
     """Go on with a run that was stopped.
 
     What comes out is what would have come out without the stop, to the last bit.
@@ -82,9 +91,10 @@ def resume(path: Path, quiet: bool, as_json: bool) -> None:
     import_torch()
     from lior_ritz import session
 
+    _prepare(plots)
     progress = SolverProgress(quiet=quiet)
     result = _driven(lambda stop: session.resume(path, listeners=[progress, stop], stop=stop), path, progress)
-    _report(result, path, quiet=quiet, as_json=as_json)
+    _report(result, path, plots=plots, quiet=quiet, as_json=as_json)
 
 
 def _driven(start: Callable[[Stop], Result], path: Path, progress: Progress) -> Result:
@@ -102,7 +112,17 @@ def _driven(start: Callable[[Stop], Result], path: Path, progress: Progress) -> 
         stop.withdraw()
 
 
-def _report(result: Result, path: Path, *, quiet: bool, as_json: bool) -> None:
+def _prepare(plots: bool) -> None:
+    """Ask for what pictures need before the work, not after."""
+    if plots:
+        from lior.plots import drawing
+
+        drawing.library()
+
+
+def _report(result: Result, path: Path, *, plots: bool, quiet: bool, as_json: bool) -> None:
+    if plots:
+        _draw(result, path, quiet=quiet)
     if as_json:
         click.echo(json.dumps(result.summary))
         return
@@ -111,4 +131,19 @@ def _report(result: Result, path: Path, *, quiet: bool, as_json: bool) -> None:
     echo_levels(result.solution)
     if not quiet:
         place = shlex.quote(str(path))
-        click.echo(f"Next: lior ritz plot {place}\n      lior ritz ci {place}")
+        shown = f"pictures: {place}/plots\nNext: " if plots else f"Next: lior ritz plot {place}\n      "
+        click.echo(f"{shown}lior ritz ci {place}")
+
+
+def _draw(result: Result, path: Path, *, quiet: bool) -> None:
+    """Write the pictures of a run, and say which were left out and why."""
+    from lior.plots import drawing
+    from lior_ritz.cli.plot import drawn
+    from lior_ritz.rundir import metrics
+
+    pictures, left_out = drawn(path, result.solution, list(metrics(path)))
+    for picture in pictures.values():
+        drawing.write(picture, path / "plots", ("png",))
+    if not quiet:
+        for name, why in left_out.items():
+            click.echo(f"left out: {name}: {why}", err=True)

@@ -1,0 +1,103 @@
+"""What a run leaves behind besides reports and arrays: metrics, log, what is said of it, pictures."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from test_ritz_cli import QUICK, ritz, sets
+
+from lior_ritz import config as configuration
+from lior_ritz import session
+from lior_ritz.training import Trainer
+
+EVERY_LINE = {
+    "step", "loss_total", "loss_eigsum", "loss_S_condition", "eigvals", "s_min_eig", "s_max_eig",
+    "s_cond_est", "grad_norm", "lr", "lr_reduced", "lr_monitor", "dt_sec", "sampling_mode", "num_points",
+    "time", "stage", "steps", "phase", "phase_step", "loss_boundary", "loss_residual", "quadrature_fault",
+}  # fmt: skip
+"""Those of the first solver, and more."""
+EVALUATED = {"eval_energies", "eval_eigsum", "quadrature_error", "quadrature_mismatch", "nq"}
+META = {
+    "run_id", "status", "start_time", "end_time", "hostname", "platform", "python", "git_sha", "seed",
+    "versions", "threads",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "dot"
+    more = sets("training.log_every=5", "training.guard.every=8", "training.optimizer=adamw+lbfgs")
+    done = ritz("run", "--out", path, "--plots", *sets(*QUICK), *more)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def test_every_step_has_a_line_with_the_same_keys(run):
+    lines = [json.loads(line) for line in (run / "logs" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, len(lines) + 1)), (
+        "since the beginning of training"
+    )
+    assert [line["phase_step"] for line in lines[:22]] == [*range(1, 21), 1, 2]
+    assert {line["phase"] for line in lines} == {"adamw", "lbfgs"}
+    for line in lines:
+        assert set(line) in (EVERY_LINE, EVERY_LINE | EVALUATED)
+        if line["loss_total"] is not None:
+            assert len(line["eigvals"]) == 4
+            assert line["s_cond_est"] == pytest.approx(line["s_max_eig"] / max(line["s_min_eig"], 1e-12))
+    assert [line["step"] for line in lines if "nq" in line][:3] == [8, 16, 20]
+
+
+def test_a_refused_step_has_all_keys_and_no_numbers():
+    overrides = [*QUICK, "training.optimizer=lbfgs"]
+    config = configuration.load(overrides=overrides, env={}).config
+    trainer = Trainer(config, configuration.problem(config))
+    whole = trainer.step()
+    trainer.objective = _nowhere
+    refused = trainer.step()
+    assert set(refused) == set(whole)
+    assert refused["loss_total"] is refused["grad_norm"] is refused["eigvals"] is None
+
+
+def _nowhere(params, nodes):
+    import torch
+
+    raise torch.linalg.LinAlgError
+
+
+def test_the_log_says_how_training_went(run):
+    log = (run / "logs" / "train.log").read_text()
+    assert "adamw 5/20: loss " in log
+    assert "adamw 8/20: loss " in log, "an evaluation has a line of its own"
+    assert "adamw 6/20" not in log
+    assert "on finer nodes 3" in log
+    (end,) = [line for line in log.splitlines() if " end: " in line]
+    assert "meV; sound: " in end
+    assert len(end) < 400
+
+
+def test_what_is_said_of_the_run(run):
+    meta = json.loads((run / "run_meta.json").read_text())
+    assert set(meta) == META
+    assert (meta["run_id"], meta["status"], meta["seed"]) == ("dot", "completed", 42)
+    assert meta["start_time"] <= meta["end_time"]
+
+
+def test_every_picture_of_the_summary_is_drawn_when_that_is_asked(run):
+    named = json.loads((run / "reports" / "final_summary.json").read_text())["plots"]
+    assert {file.name for file in (run / "plots").iterdir()} == set(named.values())
+
+
+def test_a_run_that_fails_keeps_the_traceback(tmp_path, monkeypatch):
+    def broken(self):
+        raise ArithmeticError("the sum of the\nparts")
+
+    monkeypatch.setattr(Trainer, "check", broken)
+    config = configuration.load(overrides=[*QUICK, "training.guard.every=2"], env={}).config
+    with pytest.raises(ArithmeticError):
+        session.run(config, tmp_path / "r")
+    meta = json.loads((tmp_path / "r" / "run_meta.json").read_text())
+    assert (meta["status"], meta["error"]) == ("failed", "the sum of the parts")
+    kept = (tmp_path / "r" / "reports" / "error_traceback.txt").read_text()
+    assert kept.startswith("Traceback")
+    assert kept.rstrip().endswith("parts")
