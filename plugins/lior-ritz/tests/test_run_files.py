@@ -83,6 +83,15 @@ def test_what_is_said_of_the_run(run):
     assert meta["start_time"] <= meta["end_time"]
 
 
+@pytest.mark.parametrize(("asked", "used"), [(None, 1), ("2", 2)])
+def test_commands_use_one_thread_unless_more_are_asked_for(asked, used, tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    more = {} if asked is None else {"OMP_NUM_THREADS": asked}
+    done = ritz("run", "--out", tmp_path / "r", *sets(*QUICK, "training.optimizer=adam"), **more)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "r" / "run_meta.json").read_text())["threads"] == used
+
+
 def test_every_picture_of_the_summary_is_drawn_when_that_is_asked(run):
     named = json.loads((run / "reports" / "final_summary.json").read_text())["plots"]
     assert {file.name for file in (run / "plots").iterdir()} == set(named.values())

@@ -40,7 +40,7 @@ def quadrature(found: Findings) -> Report:
         "refinements": progress.refinements,
         "largest_fault": max(seen) if seen else None,
         "fault_is": "largest |integral of d(u psi^2)/dx_i| at a step, which is 0 for exact integrals",
-        "fault_tolerance": FAULT,
+        "fault_tolerance": FAULT[assembly.dtype(solution.config)],
         "note": progress.note,
         "verdict": verdict(found),
     }

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath
 from lior_cli.tables import echo_table
 from lior_ritz.cli.options import json_option
+from lior_ritz.cli.threads import import_torch
 
 
 @click.command()

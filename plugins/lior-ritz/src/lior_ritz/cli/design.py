@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from lior.errors import Interrupted, Stopped
-from lior_cli.interrupts import Stop, import_torch
+from lior_cli.interrupts import Stop
 from lior_cli.progress import Progress
 from lior_cli.tables import echo_table
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import config_options, json_option, quiet_option
+from lior_ritz.cli.threads import import_torch
 from lior_ritz.cli.watching import Watch
 
 if TYPE_CHECKING:

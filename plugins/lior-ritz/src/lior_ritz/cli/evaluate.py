@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from lior.errors import UsageError
-from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath
 from lior_cli.tables import echo_table
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import json_option
+from lior_ritz.cli.threads import import_torch
 
 _AT = "--at"
 

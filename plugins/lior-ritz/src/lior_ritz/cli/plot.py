@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath
 from lior_cli.pictures import FORMATS, bring, refuse_idle
 from lior_ritz.cli.options import json_option
+from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
     from lior.plots.panels import Picture

@@ -6,9 +6,9 @@ import json
 
 import click
 
-from lior_cli.interrupts import import_torch
 from lior_cli.tables import echo_table
 from lior_ritz.cli.options import config_options, json_option
+from lior_ritz.cli.threads import import_torch
 
 
 @click.command()

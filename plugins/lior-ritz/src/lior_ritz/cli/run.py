@@ -13,10 +13,11 @@ import click
 
 from lior.errors import Interrupted, Stopped
 from lior.events import hookimpl
-from lior_cli.interrupts import Stop, import_torch
+from lior_cli.interrupts import Stop
 from lior_cli.options import RunPath
 from lior_cli.progress import Progress
 from lior_ritz.cli.options import config_options, json_option, plots_option, quiet_option
+from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
     from lior_ritz.config import RitzConfig
