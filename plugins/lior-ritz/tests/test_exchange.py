@@ -41,6 +41,15 @@ def test_a_larger_permittivity_weakens_the_repulsion(dot):
     assert float(exchange(weak, 6).singlet.energies[0]) < float(exchange(dot, 6).singlet.energies[0])
 
 
+def test_a_grid_is_as_fine_as_the_orbitals_need():
+    well = solve(overrides=["potential.type=gaussian", "training.lbfgs_refine.steps=60"])
+    with pytest.raises(UsageError, match=r"finer grid, such as 96 \(--grid\)"):
+        exchange(well, 28, 64)
+    found = exchange(well, 28)
+    assert in_ueV(well, found) == pytest.approx(in_ueV(well, exchange(well, 28, 128)), rel=1e-6)
+    assert any("the box holds the electrons" in flag for flag in found.flags)
+
+
 def test_more_orbitals_than_functions_are_refused():
     small = solve(overrides=["model.hidden_features=4", "training.steps=5", "training.optimizer=adam"])
     with pytest.raises(UsageError, match="take fewer"):

@@ -49,6 +49,14 @@ def device(config: RitzConfig) -> torch.device:
         ) from None
 
 
+def fault_limit(config: RitzConfig) -> float:
+    """What :func:`lior_ritz.states.quadrature_fault` may be.
+
+    On nodes that are enough it is below a tenth of that; in three dimensions and more they are seldom enough.
+    """
+    return 1e-6 if dtype(config) == torch.float64 and config.domain.dim < 3 else 1e-5
+
+
 def mirrored(config: RitzConfig, problem: Problem) -> tuple[int, ...]:
     """The axes of built-in parity.
 

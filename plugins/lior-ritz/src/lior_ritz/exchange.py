@@ -10,6 +10,9 @@ from lior_ritz.coulomb import NotOrthonormal
 from lior_ritz.electrons import Orbitals, TwoElectrons, two_electrons
 from lior_ritz.solution import Solution
 
+GRIDS = (64, 96, 128, 192)
+"""Points on each axis of the repulsion's grid that are tried in turn."""
+
 
 def widened(solution: Solution, basis: int) -> Solution:
     """The same network with more basis functions: a solved head takes as many as its trial space has.
@@ -36,13 +39,14 @@ def widened(solution: Solution, basis: int) -> Solution:
     return attrs.evolve(solution, evaluation=found)
 
 
-def orbitals(solution: Solution, count: int, grid: int) -> Orbitals:
+def orbitals(solution: Solution, count: int, grid: int | None = None) -> Orbitals:
     """The ``count`` lowest one-electron states in the run's trial space, on a uniform grid.
 
     Parameters
     ----------
     grid
-        Points on each axis; the functions and their products must be smooth on it.
+        Points on each axis, on which the functions and their products must be smooth; the first of
+        :data:`GRIDS` that will do if not given.
 
     Raises
     ------
@@ -56,23 +60,31 @@ def orbitals(solution: Solution, count: int, grid: int) -> Orbitals:
     if problem.boundary != "dirichlet":
         raise UsageError('domain.boundary = "natural": states must vanish on the edge; solve with dirichlet')
     wide = widened(solution, count)
+    sizes = GRIDS if grid is None else (grid,)
+    for size in sizes:
+        try:
+            return _on_grid(wide, count, size)
+        except NotOrthonormal as error:
+            off = error.off
+    raise UsageError(
+        f"{count} orbitals wave too fast for a grid of {sizes[-1]} points on each axis (overlaps off by "
+        f"{off:.1e}): take fewer orbitals, or a finer grid, such as {3 * sizes[-1] // 2} (--grid)"
+    )
+
+
+def _on_grid(wide: Solution, count: int, grid: int) -> Orbitals:
     axes = [
-        torch.arange(grid, dtype=torch.float64) * (2 * width / grid) - width for width in problem.half_widths
+        torch.arange(grid, dtype=torch.float64) * (2 * width / grid) - width
+        for width in wide.problem.half_widths
     ]
     y, x = torch.meshgrid(axes[1], axes[0], indexing="ij")
     values = wide.basis(torch.stack([x.reshape(-1), y.reshape(-1)], 1)).reshape(-1, grid, grid)
     overlap, hamiltonian = wide.matrices()
     steps = [float(axis[1] - axis[0]) for axis in axes]
-    try:
-        return Orbitals.from_basis(values, hamiltonian, overlap, count, steps[0], steps[1], float(axes[0][0]))
-    except NotOrthonormal as error:
-        raise UsageError(
-            f"{count} orbitals wave too fast for a grid of {grid} points on each axis (overlaps off by "
-            f"{error.off:.1e}): take fewer orbitals, or a finer grid, such as {3 * grid // 2} (--grid)"
-        ) from None
+    return Orbitals.from_basis(values, hamiltonian, overlap, count, steps[0], steps[1], float(axes[0][0]))
 
 
-def exchange(solution: Solution, count: int = 28, grid: int = 64) -> TwoElectrons:
+def exchange(solution: Solution, count: int = 28, grid: int | None = None) -> TwoElectrons:
     """Full configuration interaction of two electrons in ``count`` orbitals of a run.
 
     Raises

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from lior_ritz import assembly
 from lior_ritz.samples import Findings
-from lior_ritz.training import FAULT
 
 Report: TypeAlias = "dict[str, Any]"
 
@@ -40,7 +39,7 @@ def quadrature(found: Findings) -> Report:
         "refinements": progress.refinements,
         "largest_fault": max(seen) if seen else None,
         "fault_is": "largest |integral of d(u psi^2)/dx_i| at a step, which is 0 for exact integrals",
-        "fault_tolerance": FAULT[assembly.dtype(solution.config)],
+        "fault_tolerance": assembly.fault_limit(solution.config),
         "note": progress.note,
         "verdict": verdict(found),
     }

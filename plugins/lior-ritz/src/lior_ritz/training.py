@@ -32,9 +32,6 @@ from lior_ritz.quadrature import Rule
 from lior_ritz.standing import PLANNED, SPREAD, Best, Phase, Progress, phases, score
 from lior_ritz.states import Nodes
 
-FAULT = {torch.float64: 1e-6, torch.float32: 1e-5}
-"""What :func:`lior_ritz.states.quadrature_fault` may be, by precision; on nodes that are enough it is a tenth
-of that or less."""
 _CEILING = 1e12
 """The loss where it cannot be worked out or is not believed: above every other."""
 _REFUSED = 0.1
@@ -273,7 +270,7 @@ class Trainer:
         try:
             with torch.enable_grad():
                 loss = self._objective()(self.params, self.nodes)
-                if doubted and not is_sound(loss, FAULT[assembly.dtype(self.config)]):
+                if doubted and not is_sound(loss, assembly.fault_limit(self.config)):
                     raise torch.linalg.LinAlgError
                 loss.total.backward()
         except torch.linalg.LinAlgError:  # not finite, dependent, or not believed

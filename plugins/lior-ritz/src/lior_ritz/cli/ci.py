@@ -20,11 +20,12 @@ from lior_ritz.cli.threads import import_torch
     help="One-electron states that two electrons are put into.",
 )  # fmt: skip
 @click.option(
-    "--grid", type=click.IntRange(16, 512), default=64, show_default=True,
-    help="Points on each axis that the repulsion is worked out on.",
+    "--grid", type=click.IntRange(16, 512),
+    help="Points on each axis that the repulsion is worked out on; if not given 64, or more where the "
+    "orbitals need it.",
 )  # fmt: skip
 @json_option
-def ci(path: Path, orbitals: int, grid: int, as_json: bool) -> None:
+def ci(path: Path, orbitals: int, grid: int | None, as_json: bool) -> None:
     """Put two electrons into a run's states: singlet, triplet and the exchange J = E_T - E_S.
 
     J is shown for ever more orbitals; two give the wrong sign in most dots.
