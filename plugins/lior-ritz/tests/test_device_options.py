@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from lior_ritz import config as configuration
 from lior_ritz import reference
+from lior_ritz.potentials.gaussian import Gaussian
+from lior_ritz.problem import Problem
 
 POINTS = 8 * torch.rand(40, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64) - 4
 
@@ -68,3 +70,11 @@ def test_levels_in_meV_do_not_depend_on_the_unit_of_length(L0):
     for first, second in zip(levels[:3], levels[3:], strict=True):
         assert second == pytest.approx(first, rel=1e-9)
     assert levels[2] == pytest.approx([4, 7, 9, 10], abs=1e-4)
+
+
+def test_a_device_that_breaks_the_mirror_is_solved_without_it():
+    """The symmetries are those of the varied options, not of the options as they were."""
+    off = Problem(Gaussian(x0=0.4, tilt_y=0.3), (4.0, 4.0))
+    device = {"x0": 0.4, "tilt_y": torch.tensor(0.3, dtype=torch.float64)}
+    varied = reference.solve(Problem(Gaussian(), (4.0, 4.0)), 3, device=device)
+    torch.testing.assert_close(varied.energies, reference.solve(off, 3).energies)

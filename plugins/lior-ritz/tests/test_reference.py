@@ -385,13 +385,6 @@ def test_refusals():
             call()
 
 
-def test_a_device_that_breaks_the_mirror_is_solved_without_it():
-    """The symmetries are those of the varied options, not of the options as they were."""
-    off = of(Gaussian(x0=0.4, tilt_y=0.3))
-    varied = solve(of(Gaussian()), 3, device={"x0": 0.4, "tilt_y": torch.tensor(0.3, dtype=torch.float64)})
-    torch.testing.assert_close(varied.energies, solve(off, 3).energies)
-
-
 @pytest.mark.parametrize(("name", "seconds"), [("default", 0.02), ("G2", 0.1), ("HB", 0.1), ("HBT", 0.2)])
 def test_processor_time(name, seconds):
     """Several times what it takes on a machine that nobody else uses."""
