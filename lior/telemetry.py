@@ -73,8 +73,14 @@ class Telemetry:
         return self._metrics.stat().st_size
 
     def _write(self, file: Path, line: str) -> None:
-        with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:  # names need not be UTF-8
-            stream.write(line + "\n")
+        try:
+            with file.open(
+                "a", encoding="utf-8", errors="backslashreplace"
+            ) as stream:  # names need not be UTF-8
+                stream.write(line + "\n")
+        except OSError as error:  # of a full disk it does not say which file it is about
+            error.filename = error.filename or str(file)
+            raise
 
     def _say(self, text: str) -> None:
         self._write(self._log, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}")

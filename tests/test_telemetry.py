@@ -48,6 +48,28 @@ def test_a_config_and_a_result_of_which_nothing_is_known(tmp_path):
     assert end.endswith(" end")
 
 
+def test_a_remark_and_a_headline_are_in_the_log_and_a_step_of_the_numbers_counts(tmp_path):
+    telemetry = Telemetry(
+        tmp_path, remark=lambda stage, step, steps, numbers: f"{stage} {step}" * (step == 2)
+    )
+    for step in (1, 2, 3):
+        telemetry.lior_train_window("second", step, 3, {"step": 10 + step})
+    telemetry.lior_train_end(SimpleNamespace(headline="all is well", summary={"x": 1}))
+    remark, end = (tmp_path / "train.log").read_text().splitlines()
+    assert remark.endswith(" second 2")
+    assert end.endswith(" end: all is well")
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [strict(line)["step"] for line in lines] == [11, 12, 13]
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    telemetry = Telemetry(tmp_path)
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as caught:
+        telemetry.lior_train_window("a", 1, 1, {"x": 1.0})
+    assert caught.value.filename == str(tmp_path / "metrics.jsonl")
+
+
 def test_the_log_of_a_training_run_names_seed_and_text(tmp_path):
     run = RunDir.create(tmp_path / "run", TrainConfig(seed=3))
     run.telemetry().lior_train_start(TrainConfig(seed=3))
