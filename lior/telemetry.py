@@ -74,9 +74,8 @@ class Telemetry:
 
     def _write(self, file: Path, line: str) -> None:
         try:
-            with file.open(
-                "a", encoding="utf-8", errors="backslashreplace"
-            ) as stream:  # names need not be UTF-8
+            # Names need not be UTF-8.
+            with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
                 stream.write(line + "\n")
         except OSError as error:  # of a full disk it does not say which file it is about
             error.filename = error.filename or str(file)

@@ -25,7 +25,8 @@ _COARSE = 1.5
 _FINER = 1.35
 """Those of the finer rule, for each of the coarser."""
 _OTHERS = (1, 2, 4, 7)
-"""Where two rules disagree, others with so many nodes more on each axis say how far they may be off."""
+"""Where two rules disagree, others with so many nodes fewer on each axis, for which there is memory, say how far
+they may be off."""
 _SAFETY = 2.0
 """What the spread of those is multiplied by."""
 _POINTS = {1: 4000, 2: 250_000, 3: 400_000, 4: 700_000}
@@ -46,7 +47,7 @@ class Evaluation:
     themselves, since others could be combined to do without what it costs."""
     quadrature_error: float
     """Largest difference of an energy between the two rules, in ``E0``; of final energies about which they
-    disagree, twice the largest difference to several rules more."""
+    disagree, twice the largest difference to several other rules."""
     nq: int
     """Nodes on each axis of the finer rule."""
     nodes: Nodes
@@ -128,7 +129,7 @@ class Evaluator:
     def _doubted(self, found: Evaluation, fine: int) -> Evaluation:
         """Where V jumps, errors depend on where the jump lies between two nodes: two rules may agree by
         chance."""
-        energies = [found.energies, *(self._again(found, fine + more) for more in _OTHERS)]
+        energies = [found.energies, *(self._again(found, fine - fewer) for fewer in _OTHERS)]
         spread = float((torch.stack(energies) - found.energies).abs().max())
         return attrs.evolve(found, quadrature_error=max(found.quadrature_error, _SAFETY * spread))
 

@@ -122,15 +122,15 @@ def _prepare(plots: bool) -> None:
 
 
 def _report(result: Result, path: Path, *, plots: bool, quiet: bool, as_json: bool) -> None:
-    if plots:
-        _draw(result, path, quiet=quiet)
-    if as_json:
-        click.echo(json.dumps(result.summary))
-        return
     from lior_ritz.cli.levels import echo_levels
 
-    echo_levels(result.solution)
-    if not quiet:
+    if as_json:
+        click.echo(json.dumps(result.summary))
+    else:
+        echo_levels(result.solution)
+    if plots:  # after what could not be had again
+        _draw(result, path, quiet=quiet)
+    if not quiet and not as_json:
         place = shlex.quote(str(path))
         shown = f"pictures: {place}/plots\nNext: " if plots else f"Next: lior ritz plot {place}\n      "
         click.echo(f"{shown}lior ritz ci {place}")

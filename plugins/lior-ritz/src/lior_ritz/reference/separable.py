@@ -19,7 +19,8 @@ _START = 32
 _GROWTH = 1.3
 CAUTION = 3
 """Error bar over the last change. When errors fall as ``N^-p`` and N grows by 12 %, what is left is 0.8 times
-the change for p = 7 (ψ = 0 at an edge where V has a slope), 1.3 for 5 (natural there), 2.5 for 3 (V jumps).
+the change for p = 7 (ψ = 0 at an edge where V has a slope), 1.3 for 5 (natural there), 2.5 for 3 (V jumps);
+when it grows by 30 %, as here, less. What is over is for the quadrature of a jump.
 """
 LARGEST = 1500
 """Functions of an axis at most."""
