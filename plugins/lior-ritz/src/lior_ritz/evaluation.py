@@ -25,8 +25,8 @@ _COARSE = 1.5
 _FINER = 1.35
 """Those of the finer rule, for each of the coarser."""
 _OTHERS = (1, 2, 4, 7)
-"""Where two rules disagree, others with so many nodes fewer on each axis, for which there is memory, say how far
-they may be off."""
+"""Where two rules disagree, others with so many nodes fewer on each axis say how far they may be off; with
+more there might be no memory for them."""
 _SAFETY = 2.0
 """What the spread of those is multiplied by."""
 _POINTS = {1: 4000, 2: 250_000, 3: 400_000, 4: 700_000}
