@@ -10,23 +10,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lior._discovery import Kind
-    from lior._registry import Registry, registry
     from lior.api import resume, train
+    from lior.config.sampling import Sampling
     from lior.errors import LiorError
-    from lior.model import Model
-    from lior.run import Run, load
-    from lior.sampling import Sampling
+    from lior.model.language_model import Model
+    from lior.plugins.discovery import Kind
+    from lior.plugins.registry import Registry, registry
+    from lior.runs.run import Run, load
 
 _EXPORTS = {
-    "Kind": "lior._discovery:Kind",
+    "Kind": "lior.plugins.discovery:Kind",
     "LiorError": "lior.errors:LiorError",
-    "Registry": "lior._registry:Registry",
-    "registry": "lior._registry:registry",
-    "Model": "lior.model:Model",
-    "Run": "lior.run:Run",
-    "Sampling": "lior.sampling:Sampling",
-    "load": "lior.run:load",
+    "Registry": "lior.plugins.registry:Registry",
+    "registry": "lior.plugins.registry:registry",
+    "Model": "lior.model.language_model:Model",
+    "Run": "lior.runs.run:Run",
+    "Sampling": "lior.config.sampling:Sampling",
+    "load": "lior.runs.run:load",
     "resume": "lior.api:resume",
     "train": "lior.api:train",
 }

@@ -18,12 +18,12 @@ from typing import Any
 
 import attrs
 
-from lior import training
-from lior._layers import flatten
 from lior.config import Override, load
-from lior.corpus import Source, as_bytes
-from lior.session import Result
-from lior.training import train as run_training
+from lior.config.layers import flatten
+from lior.data.corpus import Source, as_bytes
+from lior.training import preparation
+from lior.training.loop import Result
+from lior.training.preparation import train as run_training
 
 
 def train(
@@ -58,7 +58,7 @@ def train(
     Returns
     -------
     Result
-        The :class:`~lior.run.Run`, its model and the summary.
+        The :class:`~lior.runs.run.Run`, its model and the summary.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def resume(run: str | Path, *, listeners: Iterable[object] = ()) -> Result:
     RunError
         When it is no run, finished, damaged, or its configuration was changed.
     """
-    return training.resume(Path(run), listeners=listeners)
+    return preparation.resume(Path(run), listeners=listeners)
 
 
 def _table(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -181,7 +181,7 @@ def configure(small_recipe: Path, sample: Path) -> Callable[..., TrainConfig]:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, configure: Callable[..., TrainConfig]) -> Path:
     """The directory of a finished run on ``sample``. Read it; copy it to change it."""
-    from lior.training import train
+    from lior.training.preparation import train
 
     out = tmp_path_factory.mktemp("runs") / "finished"
     train(configure(), out)

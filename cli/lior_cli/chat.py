@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior.sampling import ChatSampling
+from lior.config.sampling import ChatSampling
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, device_option, field_options, seed_option
 
@@ -53,9 +53,9 @@ def chat(
     """
     how = ChatSampling(**sampling)
     import_torch()
-    from lior.chat import Chat
-    from lior.run import load
-    from lior.rundir import newest
+    from lior.runs.chat import Chat
+    from lior.runs.directory import newest
+    from lior.runs.run import load
     from lior_cli.conversation import Conversation
 
     path = run or newest([Path(), Path("runs")])

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior._recipes import shipped
+from lior.config.recipes import shipped
 from lior.errors import DataError, UsageError
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RecipeName
 
 if TYPE_CHECKING:
-    from lior.compression import Coder
-    from lior.container import Container
+    from lior.model.compression import Coder
+    from lior.model.container import Container
 
 SUFFIX = ".lior"
 """Of compressed files."""
@@ -64,7 +64,7 @@ def compress(
     if out == "-" and sys.stdout.isatty():
         raise UsageError("code words are not for a terminal; name a file with -o, or redirect")
     import_torch()
-    from lior import compression
+    from lior.model import compression
     from lior_cli.progress import Progress
 
     compression.library()
@@ -101,7 +101,7 @@ def decompress(
     out = out or _original(file)
     _check(out, force=force, as_json=as_json)
     import_torch()
-    from lior import compression, container
+    from lior.model import compression, container
     from lior_cli.progress import Progress
 
     compression.library()
@@ -131,7 +131,7 @@ def decompress(
 
 
 def _coder(run: Path | None, recipe: str | None) -> Coder:
-    from lior import compression
+    from lior.model import compression
 
     if run and recipe:
         raise UsageError(

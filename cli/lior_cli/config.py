@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from lior import _recipes
 from lior._suggest import did_you_mean, sentences
-from lior.config import load, to_toml, values
+from lior.config import load, recipes, to_toml, values
 from lior.errors import UsageError
 from lior_cli.options import RecipeName, set_option
 from lior_cli.tables import echo_table
@@ -27,7 +26,7 @@ def config() -> None:
 @config.command("list")
 def list_() -> None:
     """List the recipes that come with lior."""
-    rows = [(name, _recipes.describe(_recipes.read(name))) for name in _recipes.shipped()]
+    rows = [(name, recipes.describe(recipes.read(name))) for name in recipes.shipped()]
     echo_table(["name", "description"], rows)
 
 
@@ -62,7 +61,7 @@ def show(
 @click.option("--force", is_flag=True, help="Overwrite DEST.")
 def copy(name: str, dest: Path | None, force: bool) -> None:
     """Copy the shipped recipe NAME to DEST, to be edited (default: NAME.toml)."""
-    shipped = _recipes.shipped()
+    shipped = recipes.shipped()
     if name not in shipped:
         hint, names = did_you_mean(name, shipped), ", ".join(shipped)
         raise UsageError(sentences(f"No recipe named {name!r} comes with lior.", hint, f"Shipped: {names}."))

@@ -16,9 +16,9 @@ import attrs
 import click
 
 from lior._suggest import did_you_mean, sentences
-from lior._values import Text, check_table, typed_fields
-from lior.chat import Chat
+from lior.config.values import Text, check_table, typed_fields
 from lior.errors import LiorError, UsageError
+from lior.runs.chat import Chat
 from lior_cli.terminal import printable
 
 PROMPT, MORE = "> ", "… "

@@ -16,8 +16,8 @@ from lior_cli.options import RunPath, device_option
 from lior_cli.tables import echo_table
 
 if TYPE_CHECKING:
-    from lior.loaded import Document
-    from lior.run import Run
+    from lior.runs.run import Run
+    from lior.runs.stored import Document
 
 _RUN = click.argument("run", type=RunPath())
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
@@ -95,7 +95,7 @@ def docs(run: Path, as_json: bool) -> None:
 
 def list_documents(documents: Sequence[Document]) -> None:
     """Print a table of documents."""
-    from lior.editing import shown
+    from lior.runs.editing import shown
 
     if not documents:
         click.echo("the run has no documents")
@@ -106,7 +106,7 @@ def list_documents(documents: Sequence[Document]) -> None:
 
 def _open(run: Path, device: str) -> Run:
     import_torch()
-    from lior.run import load
+    from lior.runs.run import load
 
     return load(run, device=device)
 
@@ -135,7 +135,7 @@ def _part_in(run: Run, forgotten: Sequence[Document]) -> str:
 
 
 def _amount(document: Document) -> str:
-    from lior.editing import shown
+    from lior.runs.editing import shown
 
     return f"{shown(document.name)}: {document.bytes:,} bytes, {document.tokens:,} tokens"
 

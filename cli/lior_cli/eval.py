@@ -58,9 +58,10 @@ def evaluate(
     _refuse_idle_options(noise)
     import torch
 
-    from lior import evaluation, rundir
+    from lior.data.noise import corrupt
     from lior.device import pick_device
-    from lior.noise import corrupt
+    from lior.model import evaluation
+    from lior.runs import directory as rundir
     from lior_cli.progress import Progress
 
     loaded = rundir.open_run(run, device=pick_device(device))

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior.sampling import Sampling
+from lior.config.sampling import Sampling
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, device_option, field_options, seed_option
 from lior_cli.sources import account_record, echo_account, short_names
 from lior_cli.terminal import printable
 
 if TYPE_CHECKING:
-    from lior.loaded import Loaded
-    from lior.provenance import Account
+    from lior.model.provenance import Account
+    from lior.runs.stored import Loaded
 
 
 @click.command()
@@ -52,9 +52,9 @@ def generate(
     import_torch()
     import torch
 
-    from lior import rundir
     from lior.device import pick_device
-    from lior.generation import generate as draw_tokens
+    from lior.model.generation import generate as draw_tokens
+    from lior.runs import directory as rundir
 
     how = Sampling(**sampling)
     loaded = rundir.open_run(run, device=pick_device(device))
@@ -88,7 +88,7 @@ class _Noted(list[int]):
 
 
 def _account(loaded: Loaded, context: Sequence[int], drawn: Sequence[int]) -> Account:
-    from lior.provenance import account, explain
+    from lior.model.provenance import account, explain
 
     return account(explain(loaded, context, drawn, words=True))
 

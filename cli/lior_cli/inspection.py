@@ -14,7 +14,7 @@ from lior_cli.options import RunPath, device_option
 from lior_cli.tables import echo_table
 
 if TYPE_CHECKING:
-    from lior.inspection import Held, Inspection
+    from lior.runs.inspection import Held, Inspection
 
 
 @click.command()
@@ -29,8 +29,9 @@ def inspect(ctx: click.Context, run: Path, as_json: bool, device: str) -> None:
     as costs not below 0. The exit code is 1 when something does not hold.
     """
     import_torch()
-    from lior import inspection, rundir
     from lior.device import pick_device
+    from lior.runs import directory as rundir
+    from lior.runs import inspection
 
     found = inspection.inspect(run, rundir.open_run(run, device=pick_device(device)))
     if as_json:
@@ -43,7 +44,7 @@ def inspect(ctx: click.Context, run: Path, as_json: bool, device: str) -> None:
 
 
 def _summary(run: Path, found: Inspection) -> dict[str, Any]:
-    """The object that ``--json`` prints: the fields of :class:`lior.inspection.Inspection`."""
+    """The object that ``--json`` prints: the fields of :class:`lior.runs.inspection.Inspection`."""
     import attrs
 
     summary = {"run": str(run), **attrs.asdict(found)}

@@ -170,7 +170,7 @@ def _report(error: Exception) -> int:
     if _out_of_memory(error):
         return _fail("out of memory. Use a smaller model, batch or text.")
     cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-    from lior.blame import culprit
+    from lior.plugins.blame import culprit
 
     if plugin := culprit(error):
         return _fail(f"{plugin} failed: {cause}. Tell its authors; `lior --debug ...` shows the traceback.")

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior import _recipes
-from lior._registry import registry
-from lior._values import Text, typed_fields
-from lior.config import Key, Override, keys, split_names
+from lior.config import Key, Override, keys, recipes, split_names
+from lior.config.values import Text, typed_fields
 from lior.errors import PluginError
+from lior.plugins.registry import registry
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -91,7 +90,7 @@ class RecipeName(click.ParamType):
         from click.shell_completion import CompletionItem
 
         files = [CompletionItem(incomplete, type="file")] if self.files else []
-        shipped = [CompletionItem(name) for name in _recipes.shipped() if name.startswith(incomplete)]
+        shipped = [CompletionItem(name) for name in recipes.shipped() if name.startswith(incomplete)]
         return [*files, *shipped]  # Bash drops what stands before a file
 
 

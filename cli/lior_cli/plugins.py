@@ -13,9 +13,9 @@ from typing import Any
 import attrs
 import click
 
-from lior._discovery import GROUPS, Origin
-from lior._registry import registry
 from lior.errors import LiorError
+from lior.plugins.discovery import GROUPS, Origin
+from lior.plugins.registry import registry
 from lior_cli.tables import echo_table
 
 OK, BROKEN = "ok", "BROKEN"

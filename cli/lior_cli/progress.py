@@ -141,7 +141,7 @@ def resident() -> int:
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
-        from lior.session import peak_rss
+        from lior.training.loop import peak_rss
 
         return peak_rss()
     return pages * os.sysconf("SC_PAGESIZE")

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
-from lior._discovery import VARIABLES
-from lior._layers import variable
 from lior.config import keys
+from lior.config.layers import variable
+from lior.plugins.discovery import VARIABLES
 from lior_cli.main import COMMANDS, cli
 from lior_cli.options import flag, has_flag
 

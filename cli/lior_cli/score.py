@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lior.scoring import Part, Scored
+    from lior.model.scoring import Part, Scored
 
 _SHADES = {1: 230, 2: 222, 4: 215, 8: 203}
 """Bits per byte, and the colour of the 256 of a terminal that stands behind text from there on."""
@@ -69,8 +69,9 @@ def score(
     if as_json and color == "always":
         raise UsageError("--color always colours text, and --json prints none; leave one of them out")
     import_torch()
-    from lior import rundir, scoring
     from lior.device import pick_device
+    from lior.model import scoring
+    from lior.runs import directory as rundir
     from lior_cli.progress import Progress
 
     loaded = rundir.open_run(run, device=pick_device(device))
@@ -120,7 +121,7 @@ class _Row(NamedTuple):
 
 
 def _rows(documents: Sequence[Scored], *, words: bool) -> list[_Row]:
-    from lior.scoring import Scale
+    from lior.model.scoring import Scale
 
     z = Scale.of(documents).z
     return [

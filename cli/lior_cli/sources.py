@@ -15,7 +15,7 @@ import click
 from lior_cli.terminal import printable
 
 if TYPE_CHECKING:
-    from lior.provenance import Account, Explained, Source
+    from lior.model.provenance import Account, Explained, Source
 
 WIDEST = 100
 """Columns that the tables take at most."""

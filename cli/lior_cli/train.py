@@ -18,7 +18,7 @@ from lior_cli.interrupts import Stop, import_torch
 from lior_cli.options import RunPath, TextPath, schema_options
 
 if TYPE_CHECKING:
-    from lior.session import Result
+    from lior.training.loop import Result
     from lior_cli.progress import Progress
 
 _RUNS = "runs"
@@ -73,7 +73,7 @@ def train(
 
 
 def _begin(resolved: Resolved, out: Path, progress: Progress) -> dict[str, Any]:
-    from lior.training import train as run_training
+    from lior.training.preparation import train as run_training
 
     def start(stop: Stop) -> Result:
         return run_training(resolved.config, out, listeners=[progress, stop], stop=stop)
@@ -82,8 +82,8 @@ def _begin(resolved: Resolved, out: Path, progress: Progress) -> dict[str, Any]:
 
 
 def _go_on(run: Path, progress: Progress) -> dict[str, Any]:
-    from lior import rundir
-    from lior.training import resume
+    from lior.runs import directory as rundir
+    from lior.training.preparation import resume
 
     if str(run) == "auto":
         run = rundir.unfinished(Path(_RUNS))

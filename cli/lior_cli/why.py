@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from lior import durable
+from lior.config.sampling import Sampling
 from lior.errors import DataError, UsageError
-from lior.sampling import Sampling
+from lior.runs import files as durable
 from lior_cli import why_html
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, device_option, field_options, seed_option
@@ -31,8 +31,8 @@ from lior_cli.sources import (
 from lior_cli.terminal import printable
 
 if TYPE_CHECKING:
-    from lior.provenance import Explained
-    from lior.run import Run
+    from lior.model.provenance import Explained
+    from lior.runs.run import Run
 
 _MOST = 5
 """Places of a word that are looked up at least: they give the lines of the documents."""
@@ -86,7 +86,7 @@ def why(
     if html:
         why_html.check(html)
     import_torch()
-    from lior.run import load
+    from lior.runs.run import load
 
     data = sys.stdin.buffer.read() if prompt == "-" else prompt.encode("utf-8", "surrogateescape")
     opened = load(run, device=device)
@@ -122,7 +122,7 @@ def show(
     blanks
         Whether words that are nothing but white space have lines.
     """
-    from lior.provenance import account
+    from lior.model.provenance import account
 
     behind = account(words)
     short = short_names([each.document for each in behind.documents]) if names is None else names
@@ -152,8 +152,8 @@ def _explained(
 ) -> list[Explained]:
     import torch
 
-    from lior.generation import generate
-    from lior.provenance import explain
+    from lior.model.generation import generate
+    from lior.model.provenance import explain
 
     tokenizer = run.model.tokenizer
     context = tokenizer.encode(prompt).tolist()
@@ -176,7 +176,7 @@ def _write(path: Path, page: str) -> str:
 
 
 def _record(prompt: bytes, words: Sequence[Explained], by: str, top: int, seconds: float) -> dict[str, Any]:
-    from lior.provenance import account
+    from lior.model.provenance import account
 
     return {
         "prompt": prompt.decode("utf-8", "replace"),

@@ -12,7 +12,7 @@ from lior_cli.sources import numbers, plain
 from lior_cli.terminal import printable
 
 if TYPE_CHECKING:
-    from lior.provenance import Account, Explained
+    from lior.model.provenance import Account, Explained
 
 _HEAD = """<!doctype html>
 <html lang="en">
@@ -69,7 +69,7 @@ def check(path: Path) -> None:
 
 def page(prompt: bytes, words: Sequence[Explained], names: Mapping[str, str], top: int) -> str:
     """The whole page; it needs nothing beside it, and no scripts."""
-    from lior.provenance import account
+    from lior.model.provenance import account
 
     text = "".join(_word(word, names, top) for word in words)
     return (

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from lior._discovery import ALLOW, BLOCK
+from lior.plugins.discovery import ALLOW, BLOCK
 
 GRACE_SECONDS = 2.0
 """How long an interrupted child may take to end its own children."""

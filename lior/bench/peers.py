@@ -137,8 +137,9 @@ def _zpaq_program(program: str, data: bytes) -> int:
 
 def _kneser_ney(order: int, data: bytes, split: int) -> dict[str, float]:
     """Modified Kneser-Ney, static. Measured with nothing to score too, which is the time to train."""
-    from lior import baseline, corpus
-    from lior._registry import registry
+    from lior.data import corpus
+    from lior.model import baseline
+    from lior.plugins.registry import registry
 
     tokenizer: Any = registry.get("tokenizer", "bytes")
     text = corpus.build([corpus.Source("text", data)], tokenizer())

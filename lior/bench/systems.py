@@ -39,7 +39,7 @@ TRANSFORMER_SCALES = (1, 10)
 QUICK_SECONDS = 5.0
 """Training time of the transformer in a quick comparison."""
 
-TRANSFORMER = Path(lior.__file__).resolve().parents[1] / "tests" / "bench" / "transformer.py"
+TRANSFORMER = Path(lior.__file__).resolve().parents[1] / "tools" / "transformer.py"
 """In the source tree only: the product has no autograd."""
 
 Measure = Callable[[int | None], Iterator[Run]]
@@ -149,7 +149,7 @@ def _time_of(recipe: str, text: BenchText, results: Results, scale: int) -> floa
 
 def _transformer(limit: Callable[[], float], text: BenchText, seed: int | None) -> Iterator[Run]:
     if not TRANSFORMER.is_file():
-        raise Skipped("it needs lior's source tree (tests/bench/transformer.py): lior itself has no autograd")
+        raise Skipped("it needs lior's source tree (tools/transformer.py): lior itself has no autograd")
     options = {"--split": text.split, "--seconds": limit(), "--seed": seed}
     flags = [str(part) for pair in options.items() for part in pair]
     yield _run(children.ask([str(TRANSFORMER), text.path, *flags]), text, seed)

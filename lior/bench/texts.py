@@ -89,7 +89,8 @@ def write(paths: Sequence[str], folder: Path, *, field: str, limit: int) -> list
 
 
 def _write_one(path: str, file: Path, *, field: str, limit: int) -> BenchText:
-    from lior import corpus, fitting
+    from lior.data import corpus
+    from lior.training import fitting
 
     sources = corpus.read([path] if path else [], field=field)
     # One document: a compressor knows no other kind of text, and all are to read the same.

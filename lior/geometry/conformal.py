@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from lior.geometry.gram import squared_distances
-from lior.reductions import tree_sum
+from lior.geometry.reductions import tree_sum
 
 _FAR = 1e4
 """``u/s²`` from which on ``exp(−½ u/s²)`` is exactly 0 in float64; larger values could overflow."""

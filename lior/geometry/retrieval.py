@@ -19,10 +19,9 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.geometry import metric
+from lior.geometry import metric, phases
+from lior.geometry.reductions import tree_sum
 from lior.interfaces import AttentionProduct, Encoder, Features, FrameProvider, RSource, State
-from lior.learning import phases
-from lior.reductions import tree_sum
 from lior.states import prefixed, sub
 
 

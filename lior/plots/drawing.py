@@ -14,11 +14,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lior.durable import PARTIAL
 from lior.errors import MissingPackage, RunError
 from lior.plots import curves, ladders, maps
 from lior.plots.colours import COLOURS, LEVELS, MARKERS
 from lior.plots.panels import Bars, Field, Heat, Histogram, Levels, Lines, Matrix, Panel, Picture, Points
+from lior.runs.files import PARTIAL
 
 _PANEL_INCHES = (6.2, 3.6)
 _ROW_INCHES = 0.42

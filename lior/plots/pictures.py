@@ -10,16 +10,17 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior import rundir, steps
 from lior.errors import RunError
-from lior.inspection import angles, effective_rank, metric_form, spectrum, stored
-from lior.loaded import Loaded
-from lior.manifest import read_manifest
-from lior.model import Model
+from lior.model.language_model import Model
 from lior.plots import learning, scoring
 from lior.plots.classes import CLASSES, classes_of
 from lior.plots.panels import Curve, Heat, Histogram, LeftOut, Lines, Panel, Picture, Points, spans_decades
 from lior.plots.scoring import Tick
+from lior.runs import directory as rundir
+from lior.runs import retention as steps
+from lior.runs.inspection import angles, effective_rank, metric_form, spectrum, stored
+from lior.runs.manifest import read_manifest
+from lior.runs.stored import Loaded
 from lior.states import sub
 
 _BINS, _POINTS, _ROWS = 30, 2000, 4096

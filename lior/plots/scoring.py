@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from lior.errors import RunError
-from lior.evaluation import byte_lengths
-from lior.inspection import spread
-from lior.loaded import Loaded
-from lior.model import rows_at_once
+from lior.model.evaluation import byte_lengths
+from lior.model.language_model import rows_at_once
 from lior.plots.classes import CLASSES, classes_of
 from lior.plots.panels import Bars, Curve, LeftOut, Lines
+from lior.runs.inspection import spread
+from lior.runs.stored import Loaded
 
 _STRETCH, _BLOCK, _BINS = 128, 1024, 24
 _FEWEST = 3

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from lior._discovery import check_kind
 from lior.errors import LiorError
+from lior.plugins.discovery import check_kind
 
 SUITES = {
     "frame": "lior.testing.frames:frame_contract",

@@ -14,10 +14,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from lior import baseline, corpus
 from lior.bench import children, peers
 from lior.bench.children import Skipped, Unmeasured
 from lior.bench.peers import PEERS
+from lior.data import corpus
+from lior.model import baseline
 from lior_plugins.tokenizers.bytes import Bytes
 
 SPLIT = 18_000

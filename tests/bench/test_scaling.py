@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench.scaling import seconds
+from tools.scaling import seconds
 
 
 @pytest.mark.slow

@@ -8,8 +8,8 @@ import math
 import pytest
 import torch
 
-from tests.bench import transformer
-from tests.bench.transformer import CONTEXT, Transformer, rate, score, train, windows
+from tools import transformer
+from tools.transformer import CONTEXT, Transformer, rate, score, train, windows
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lior import _recipes, registry
-from lior.config import keys
+from lior import registry
+from lior.config import keys, recipes
 from lior_cli.main import COMMANDS
 
 
@@ -75,7 +75,7 @@ def test_texts_are_files(complete, words):
 
 
 def test_recipes(complete):
-    shipped = [("plain", name) for name in _recipes.shipped()]
+    shipped = [("plain", name) for name in recipes.shipped()]
     assert complete("train", "--config", "") == [("file", ""), *shipped]
     assert complete("config", "show", "t") == [("file", "t"), ("plain", "tiny")]
     assert complete("config", "copy", "") == shipped

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lior import steps
-from lior.manifest import digest
+from lior.runs import retention as steps
+from lior.runs.manifest import digest
 
 DATA = b"to be, or not to be: \x00\xff that is the question\n" * 4
 

@@ -7,13 +7,12 @@ import re
 import tomllib
 from pathlib import Path
 
-from lior import _recipes
-from lior.config import TrainConfig, load, to_toml, values
+from lior.config import TrainConfig, load, recipes, to_toml, values
 
 
 def test_list_has_every_recipe_with_its_description(lior):
     lines = lior("config", "list").stdout.splitlines()[1:]
-    assert [line.split()[0] for line in lines] == list(_recipes.shipped())
+    assert [line.split()[0] for line in lines] == list(recipes.shipped())
     assert all(len(line.split()) > 3 for line in lines)
 
 
@@ -61,7 +60,7 @@ def test_show_json(lior):
 def test_copy_is_verbatim_and_never_overwrites(lior, tmp_path):
     work = tmp_path / "work"
     assert lior("config", "copy", "tiny").returncode == 0
-    assert (work / "tiny.toml").read_bytes() == _recipes.shipped()["tiny"].read_bytes()
+    assert (work / "tiny.toml").read_bytes() == recipes.shipped()["tiny"].read_bytes()
 
     (work / "tiny.toml").write_text("mine")
     result = lior("config", "copy", "tiny")
@@ -105,6 +104,6 @@ def test_check_reports_every_fault_of_keys_and_of_plugin_options(lior, tmp_path)
 
 
 def test_check_of_the_shipped_recipes(lior):
-    for name in _recipes.shipped():
+    for name in recipes.shipped():
         result = lior("config", "check", name)
         assert (result.stdout, result.returncode) == (f"{name}: ok\n", 0), result.stderr

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import lior
-from lior.corpus import Source
-from lior.training import train
+from lior.data.corpus import Source
+from lior.training.preparation import train
 from tests.conftest import Outcome
 
 TINY = (
@@ -231,7 +231,7 @@ def test_interrupted(command, r, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("lior.model.Model.commit", stopped)
+        patch.setattr("lior.model.language_model.Model.commit", stopped)
         assert command("learn", "r", "plan.txt") == (130, "", "\nlior: interrupted\n")
     assert len(lior.load("r").documents()) == 3
 

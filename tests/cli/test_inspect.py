@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from lior import steps
-from lior.manifest import digest, fingerprint
+from lior.runs import retention as steps
+from lior.runs.manifest import digest, fingerprint
 
 KEYS = {"run", "components", "numbers", "memory", "metric", "text", "files", "verified", "invariants"}
 

@@ -6,8 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from lior._registry import registry
 from lior.config import keys, load
+from lior.plugins.registry import registry
 from lior_cli.options import PluginName, RecipeName, flag, flagged_keys, schema_options
 
 

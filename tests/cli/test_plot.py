@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from lior import rundir
 from lior.errors import Stopped
-from lior.inspection import metric_of
 from lior.plots import PICTURES
 from lior.plots.panels import Bars, Curve, Heat, Histogram, Lines, Picture, Points
 from lior.plots.sketch import carries_blocks, sketch
-from tests.drawn import check_readable
+from lior.runs import directory as rundir
+from lior.runs.inspection import metric_of
+from tests.plots.drawn import check_readable
 
 FOUND = [name for name in PICTURES if name != "angles"]
 """What the finished run has numbers for: its frame does not rotate."""
@@ -152,7 +152,7 @@ def test_resilience_and_coordinates_have_as_many_contexts_as_asked(numbers):
 
 
 def test_angles_of_a_frame_that_rotates(command, configure, tmp_path):
-    from lior.training import train
+    from lior.training.preparation import train
 
     train(configure("frame=rotor", "memory=exact"), tmp_path / "turned")
     result = command("plot", tmp_path / "turned", "--only", "angles", "--json")
@@ -166,7 +166,7 @@ def test_angles_of_a_frame_that_rotates(command, configure, tmp_path):
 
 
 def test_of_a_run_that_was_stopped_only_the_curves(command, configure, tmp_path):
-    from lior.training import train
+    from lior.training.preparation import train
 
     windows = itertools.count()
     with pytest.raises(Stopped):

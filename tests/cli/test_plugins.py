@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from lior._registry import registry
+from lior.plugins.registry import registry
 
 BREAKS_A_LAW = """
 class Lossy:

@@ -13,7 +13,7 @@ import click
 import numpy as np
 import pytest
 
-from lior.scoring import Scale, Scored
+from lior.model.scoring import Scale, Scored
 
 ODD = {
     60: "00:01:00 ERROR db: deadlock detected, rolling back",
@@ -43,7 +43,7 @@ def _log(count: int, seed: int) -> list[str]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, configure) -> Path:
     """A run on a log."""
-    from lior.training import train
+    from lior.training.preparation import train
 
     folder = tmp_path_factory.mktemp("logs")
     text = folder / "yesterday.log"

@@ -11,7 +11,7 @@ THEIR_FRAME = '''
 import attrs
 import torch
 from lior.geometry.metric import MetricForm
-from lior.options import option
+from lior.config.options import option
 
 @attrs.frozen(kw_only=True)
 class Isotropic:

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 import lior as library
-from lior import rundir, steps
 from lior.config import build
-from lior.corpus import Source
+from lior.data.corpus import Source
 from lior.errors import DataError
-from lior.training import read_text, train
+from lior.runs import directory as rundir
+from lior.runs import retention as steps
+from lior.training.preparation import read_text, train
 
 FAST = ("--config", "fast", "--quiet", "--json", "--holdout", "0.05", "--set", "mixer.positions=2048")
 BPE = ("--tokenizer", "bpe", "--set", "tokenizer.vocab_size=500")

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from lior import checkpoint, rundir, steps
 from lior.config import load
+from lior.runs import checkpoint
+from lior.runs import directory as rundir
+from lior.runs import retention as steps
 from lior_cli.train import _report
 
 KEYS = {

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 import lior as library
-from lior.run import load
+from lior.runs.run import load
 from lior.testing.states import assert_same
 from lior_cli import sources, why_html
 from lior_cli.why import show
@@ -320,7 +320,7 @@ def test_a_full_disk_leaves_the_page_that_was_there(command, notes, tmp_path, mo
     before = (tmp_path / "work" / "a.html").read_bytes()
     monkeypatch.setattr(why_html, "page", lambda *_: "x" * 10)
     monkeypatch.setattr(
-        "lior.durable.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left"))
+        "lior.runs.files.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left"))
     )
     result = command(*asked)
     assert result.code == 1

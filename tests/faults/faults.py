@@ -20,8 +20,8 @@ import pytest
 import torch
 from safetensors import torch as tensors_io
 
-from lior import snapshots
 from lior.errors import LiorError, RunError
+from lior.runs import storage as snapshots
 
 SLICES = [pytest.param(7, id="every seventh"), pytest.param(1, id="all", marks=pytest.mark.slow)]
 """Steps between the operations that fail."""

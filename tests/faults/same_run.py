@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from lior import rundir
-from lior.checkpoint import _tensors
+from lior.runs import directory as rundir
+from lior.runs.checkpoint import _tensors
 
 
 def numbers(run: Path) -> list[dict]:

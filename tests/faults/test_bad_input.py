@@ -17,10 +17,10 @@ import pytest
 import torch
 
 import lior
-from lior import rundir
 from lior.errors import DeviceError, UsageError
-from lior.generation import Session
-from lior.training import MIN_TOKENS, pick_device, train
+from lior.model.generation import Session
+from lior.runs import directory as rundir
+from lior.training.preparation import MIN_TOKENS, pick_device, train
 from lior_plugins.tokenizers.bytes import Bytes
 
 TRAIN = ("--out", "r", "--quiet", "--memory", "sdm", "--set", "mixer.positions=256")

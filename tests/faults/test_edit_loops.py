@@ -18,13 +18,25 @@ from typing import Any
 
 import pytest
 import torch
-from faults import FINISHED, REFUSED, SLICES, Faults, fail, in_child, kill, one_thread, operations, unpacked
 
 import lior
-from lior import checkpoint, steps
-from lior.corpus import Source
+from lior.data.corpus import Source
 from lior.errors import RunError
-from lior.training import train
+from lior.runs import checkpoint
+from lior.runs import retention as steps
+from lior.training.preparation import train
+from tests.faults.faults import (
+    FINISHED,
+    REFUSED,
+    SLICES,
+    Faults,
+    fail,
+    in_child,
+    kill,
+    one_thread,
+    operations,
+    unpacked,
+)
 
 TINY = (
     "memory.name=sdm,match,exact", "geometry.steps=2", "geometry.batch=8", "geometry.keys=64", "encoder.n=4",
@@ -154,7 +166,7 @@ def test_the_loop_finds_a_forgetting_that_is_not_finished(runs, tmp_path, monkey
         forget(run)
 
     assert in_child(work) == -signal.SIGKILL
-    monkeypatch.setattr(lior.rundir, "_finish_forgetting", lambda *_: None)
+    monkeypatch.setattr(lior.runs.directory, "_finish_forgetting", lambda *_: None)
     with pytest.raises(AssertionError, match="opening the run has removed"):
         check(run, old, new, -signal.SIGKILL, True)
     monkeypatch.undo()

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lior
-from lior import container, online
-from lior._schema import keys
 from lior.config import load
+from lior.config.schema import keys
 from lior.errors import LiorError
+from lior.model import container, online
 
 FUZZ = settings(max_examples=300, deadline=None)
 

@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from lior import rundir, steps
 from lior.errors import LiorError, RunError, SkippedCheckpoint
-from lior.manifest import digest, fingerprint, read_manifest, verify
+from lior.runs import directory as rundir
+from lior.runs import retention as steps
+from lior.runs.manifest import digest, fingerprint, read_manifest, verify
 
 
 def newest(run: Path) -> Path:

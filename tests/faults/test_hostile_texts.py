@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lior import corpus
+from lior.data import corpus
 from lior.errors import DataError
 from lior_plugins.tokenizers.bytes import Bytes
 

@@ -13,7 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults import (
+
+import lior
+from lior.config import TrainConfig
+from lior.errors import LiorError, RunError
+from lior.events import hookimpl
+from lior.model.evaluation import evaluate
+from lior.runs import checkpoint
+from lior.runs import directory as rundir
+from lior.training.preparation import resume, train
+from tests.faults.faults import (
     FINISHED,
     FORMER,
     REFUSED,
@@ -27,15 +36,7 @@ from faults import (
     operations,
     unpacked,
 )
-from same_run import assert_same_run
-
-import lior
-from lior import checkpoint, rundir
-from lior.config import TrainConfig
-from lior.errors import LiorError, RunError
-from lior.evaluation import evaluate
-from lior.events import hookimpl
-from lior.training import resume, train
+from tests.faults.same_run import assert_same_run
 
 TINY = (
     "geometry.steps=2", "geometry.batch=8", "geometry.keys=64", "checkpoint.seconds=1e-9", "encoder.n=4",

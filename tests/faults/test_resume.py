@@ -12,12 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
-from same_run import assert_same_run
 
-from lior import rundir, steps
 from lior.errors import RunError, Stopped
-from lior.manifest import digest
-from lior.training import resume, train
+from lior.runs import directory as rundir
+from lior.runs import retention as steps
+from lior.runs.manifest import digest
+from lior.training.preparation import resume, train
+from tests.faults.same_run import assert_same_run
 
 LIOR = (sys.executable, "-m", "lior_cli.main")
 

@@ -12,13 +12,25 @@ from pathlib import Path
 
 import pytest
 import torch
-from faults import FINISHED, REFUSED, Faults, attempt, fail, in_child, kill, one_thread, operations
 
-from lior import runfolder, snapshots, steps
 from lior.errors import SkippedCheckpoint
 from lior.interfaces import State
-from lior.runfolder import RunFolder
-from lior.snapshots import Format
+from lior.runs import folder as runfolder
+from lior.runs import retention as steps
+from lior.runs import storage as snapshots
+from lior.runs.folder import RunFolder
+from lior.runs.storage import Format
+from tests.faults.faults import (
+    FINISHED,
+    REFUSED,
+    Faults,
+    attempt,
+    fail,
+    in_child,
+    kill,
+    one_thread,
+    operations,
+)
 
 MINE = Format(program="mine", version=1)
 TABLE = {"table": torch.arange(50)}

@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from faults import FINISHED, attempt, ended, one_thread, start
 
 import lior
-from lior import durable, rundir, steps
-from lior.corpus import Source
+from lior.data.corpus import Source
 from lior.errors import RunError
-from lior.training import train
+from lior.runs import directory as rundir
+from lior.runs import files as durable
+from lior.runs import retention as steps
+from lior.training.preparation import train
+from tests.faults.faults import FINISHED, attempt, ended, one_thread, start
 
 TINY = ("memory.name=match", "geometry.steps=0", "mixer.positions=64", "study.passes=0")
 OLD = [f"old {i}" for i in range(6)]

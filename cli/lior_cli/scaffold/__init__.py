@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 import attrs
 
-from lior._discovery import GROUPS, check_kind, normalise
-from lior._registry import registry
 from lior.errors import UsageError
 from lior.interfaces import INTERFACES
+from lior.plugins.discovery import GROUPS, check_kind, normalise
+from lior.plugins.registry import registry
 from lior.testing import SUITES
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", re.IGNORECASE)

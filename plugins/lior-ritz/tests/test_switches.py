@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from lior.config.layered import keys
 from lior.errors import UsageError
-from lior.layered import keys
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
 from lior_ritz.training import Trainer

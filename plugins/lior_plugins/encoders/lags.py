@@ -8,8 +8,8 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from lior.config.options import option
 from lior.interfaces import State
-from lior.options import option
 from lior_plugins.encoders.tables import empty_ring, lookup, push, scatter
 
 

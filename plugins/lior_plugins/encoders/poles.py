@@ -1,7 +1,7 @@
 """Coordinates from a token embedding filtered by the LIoR memory kernel.
 
 ``z_t = Σ_l K(l) ∘ E[x_{t-1-l}]`` with a kernel per dimension,
-``K(l) = Re Σ_p c_p λ_p^l`` (:mod:`lior.field.kernel`), cut off after ``reach``
+``K(l) = Re Σ_p c_p λ_p^l`` (:mod:`lior.geometry.kernel`), cut off after ``reach``
 tokens. It is a ``lags`` table ``M_l = K(l) ∘ E`` of ``(vocab + 1 + 2P) n``
 learned numbers instead of ``reach (vocab + 1) n``, and it runs as a stream with
 ``P`` complex numbers per dimension.
@@ -16,9 +16,9 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.field import kernel
+from lior.config.options import option
+from lior.geometry import kernel
 from lior.interfaces import State
-from lior.options import option
 from lior_plugins.encoders.tables import empty_ring, lookup, push, scatter
 
 _TAIL_EXPONENT = 0.5

@@ -7,10 +7,10 @@ from typing import ClassVar
 import attrs
 from torch import Generator, Tensor
 
+from lior.config.options import option
 from lior.geometry import parametrise
 from lior.geometry.metric import MetricForm
 from lior.interfaces import State
-from lior.options import option
 
 
 @attrs.frozen(kw_only=True)

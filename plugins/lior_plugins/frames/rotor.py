@@ -9,10 +9,10 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from lior.config.options import option
 from lior.geometry import parametrise, rotor
 from lior.geometry.metric import MetricForm
 from lior.interfaces import State
-from lior.options import option
 
 _SPREAD = 0.1
 """Initial spread of ``log λ``. With all ``λ`` equal the metric is isotropic: no angle would matter."""

@@ -14,9 +14,9 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from lior.config.options import option
 from lior.geometry.neighbours import CellIndex
 from lior.interfaces import Features, Scorer
-from lior.options import option
 from lior_plugins.memories.items import ItemMemory, Store, normalised, powered
 
 _BLOCK_ELEMENTS = {"cpu": 1 << 20, "cuda": 1 << 26}

@@ -15,9 +15,9 @@ import attrs
 import torch
 from torch import Tensor
 
+from lior.config.options import option
 from lior.errors import UsageError
 from lior.interfaces import Features, Scorer
-from lior.options import option
 from lior_plugins.memories.items import ItemMemory, Store, normalised, powered
 
 _QUERY_ROWS = 1024

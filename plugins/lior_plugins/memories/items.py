@@ -16,11 +16,11 @@ import attrs
 import torch
 from torch import Tensor
 
+from lior.config.options import option
 from lior.counting.addresses import mix
 from lior.counting.counters import MAX_VOCAB
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
-from lior.options import option
 from lior.states import Expected, check
 
 _CONFIDENCE_BINS = 8

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lior.config.options import option
 from lior.counting import matching
 from lior.counting.matching import BREAK, Index
 from lior.counting.transcript import Passage, Transcript, passages
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
-from lior.options import option
 from lior.states import Expected, check
 
 _LENGTHS = (1, 8, 10, 12, 16, 20, 24, 32)

@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lior.config.options import option
 from lior.counting import addresses, layout, locations, tracing
-from lior.counting.batched import Batched, fits
 from lior.counting.engine import AHEAD, NO_STEP, Engine, Read, Schedule, Sets
 from lior.counting.fields import REACH
 from lior.counting.layout import TRAIL, WIDEST, Learned, Plan
@@ -28,8 +28,8 @@ from lior.counting.locations import Packed
 from lior.counting.transcript import Passage, Transcript, passages
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
-from lior.options import option
 from lior.states import check
+from lior_plugins.batched.engine import Batched, fits
 from lior_plugins.memories.checks import SNAPSHOT, check_options, learned_in
 from lior_plugins.memories.patterns import JOINTS, ORDERS, PAST_DEFAULTS, PATTERNS
 

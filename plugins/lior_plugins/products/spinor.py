@@ -19,10 +19,10 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from lior.config.options import option
 from lior.errors import UsageError
 from lior.geometry import clifford, gram, rotor
 from lior.interfaces import CostPartials, State
-from lior.options import option
 
 
 @attrs.frozen(kw_only=True)

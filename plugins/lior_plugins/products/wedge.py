@@ -7,9 +7,9 @@ from typing import ClassVar
 import attrs
 from torch import Tensor
 
+from lior.config.options import option
 from lior.geometry import gram
 from lior.interfaces import CostPartials, State
-from lior.options import option
 from lior_plugins.products.identity import IdentityLift
 
 

@@ -18,11 +18,11 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from lior.config.options import option
 from lior.errors import UsageError
 from lior.geometry.metric import MetricForm, root
+from lior.geometry.reductions import tree_sum
 from lior.interfaces import ResiliencePullback, State
-from lior.options import option
-from lior.reductions import tree_sum
 from lior_plugins.rsources.coordinates import mapped
 
 MAX_POWER = 4.0

@@ -8,12 +8,12 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from lior.config.options import option
 from lior.geometry import conformal
 from lior.geometry.gram import squared_distances
 from lior.geometry.metric import MetricForm
+from lior.geometry.reductions import tree_sum
 from lior.interfaces import ResiliencePullback, State
-from lior.options import option
-from lior.reductions import tree_sum
 from lior_plugins.rsources.coordinates import Mapped, mapped
 
 MAX_LOG_FACTOR = 3.0

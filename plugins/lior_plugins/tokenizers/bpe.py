@@ -23,9 +23,9 @@ import attrs
 import torch
 from torch import Tensor
 
+from lior.config.options import option
 from lior.errors import BrokenPlugin, UsageError
 from lior.interfaces import State
-from lior.options import option
 from lior.states import Expected, check
 
 if TYPE_CHECKING:

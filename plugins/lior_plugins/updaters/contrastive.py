@@ -15,16 +15,16 @@ import attrs
 import torch
 from torch import Generator
 
+from lior.config.options import option
+from lior.geometry import adam as moments
 from lior.interfaces import Probe, Report, State
-from lior.learning import moments
-from lior.options import option
 
 
 @attrs.frozen(kw_only=True)
 class Contrastive:
     """Descends along the statistics of two phases; never measures a loss.
 
-    State: the moments (:mod:`lior.learning.moments`) and ``rejected``, the
+    State: the moments (:mod:`lior.geometry.adam`) and ``rejected``, the
     number of steps that were not taken because they were not finite.
     """
 

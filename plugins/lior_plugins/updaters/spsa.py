@@ -9,9 +9,10 @@ import attrs
 import torch
 from torch import Generator
 
+from lior.config.options import option
+from lior.geometry import adam as moments
+from lior.geometry import spsa
 from lior.interfaces import Probe, Report, State
-from lior.learning import moments, spsa
-from lior.options import option
 
 _MEMORY = 0.9
 """Decay per step of the running mean square of the curvature."""
@@ -19,7 +20,7 @@ _MEMORY = 0.9
 
 @attrs.frozen(kw_only=True)
 class Spsa:
-    """Damped Newton steps along random directions (:mod:`lior.learning.spsa`).
+    """Damped Newton steps along random directions (:mod:`lior.geometry.spsa`).
 
     One step takes ``1 + 2 directions`` losses, whatever the number of
     parameters. State: ``step`` and ``rejected``, int64, and ``curvature``, the

@@ -13,7 +13,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: document -> number of tokens.")
 def command(run: Path, as_json: bool) -> None:
     """Print how many tokens each document of RUN has."""
-    from lior import rundir  # imports torch, which `lior --help` must not wait for
+    from lior.runs import directory as rundir  # imports torch, which `lior --help` must not wait for
 
     text = rundir.open_run(run).text
     ends = [*text.starts.tolist()[1:], len(text)]

@@ -9,8 +9,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import embedding_bag
 
+from lior.config.options import option
 from lior.interfaces import State
-from lior.options import option
 
 
 @attrs.frozen(kw_only=True)

@@ -9,9 +9,9 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from lior.config.options import option
 from lior.geometry.metric import SCALE_MAX, SCALE_MIN, MetricForm
 from lior.interfaces import State
-from lior.options import option
 
 
 @attrs.frozen(kw_only=True)

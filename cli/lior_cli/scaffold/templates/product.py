@@ -8,8 +8,8 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from lior.config.options import option
 from lior.interfaces import CostPartials, State
-from lior.options import option
 
 LARGEST = 1e30
 """Bound of squares and costs, so that what is computed with them fits float32."""

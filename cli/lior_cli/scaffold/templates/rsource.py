@@ -16,9 +16,9 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from lior.config.options import option
 from lior.geometry.metric import MetricForm, root
 from lior.interfaces import ResiliencePullback, State
-from lior.options import option
 
 MAX_WEIGHT = 10.0
 """Bound of the learned weight."""

@@ -10,9 +10,9 @@ import attrs
 import torch
 from torch import Tensor
 
+from lior.config.options import option
 from lior.errors import UsageError
 from lior.interfaces import State
-from lior.options import option
 
 _PAIRS = ("e ", "s ", "t ", "d ", ", ", "th", "he", "in", "er", "an", "re", "on", "ou")
 

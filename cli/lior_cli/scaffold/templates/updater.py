@@ -12,8 +12,8 @@ import attrs
 import torch
 from torch import Generator
 
+from lior.config.options import option
 from lior.interfaces import Probe, Report, State
-from lior.options import option
 
 
 @attrs.frozen(kw_only=True)

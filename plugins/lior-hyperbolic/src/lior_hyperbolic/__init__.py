@@ -13,8 +13,8 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from lior.config.options import option
 from lior.interfaces import CostPartials, State
-from lior.options import option
 from lior_hyperbolic import lorentz
 
 CURVATURE_MIN, CURVATURE_MAX = 1e-4, 1e2

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lior import durable
 from lior.errors import RunError
+from lior.runs import files as durable
 from lior_ritz import assembly, pictures, reports, soundness
 from lior_ritz.problem import AXES
 from lior_ritz.reports import Report

@@ -12,9 +12,9 @@ from typing import Any
 
 import attrs
 
+from lior.config.layered import Component, Resolved, build, plugin_option, resolve
+from lior.config.options import option
 from lior.errors import UsageError
-from lior.layered import Component, Resolved, build, plugin_option, resolve
-from lior.options import option
 from lior_ritz import original, quadrature
 from lior_ritz.potentials import registry
 from lior_ritz.problem import Problem

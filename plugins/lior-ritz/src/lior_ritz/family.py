@@ -19,8 +19,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior import layered, snapshots
+from lior.config import layered
 from lior.errors import UsageError
+from lior.runs import storage as snapshots
 from lior_ritz import assembly, decay, reference
 from lior_ritz import config as configuration
 from lior_ritz import devices as options

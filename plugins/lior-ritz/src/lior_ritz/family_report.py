@@ -12,7 +12,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior import layered
+from lior.config import layered
 from lior.plots.panels import Curve, Lines, Panel, Picture
 from lior_ritz.family import FORMAT, Family, referee
 from lior_ritz.problem import AXES

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
-from lior.layered import Labelled, read
+from lior.config.layered import Labelled, read
 from lior_ritz.units import MATERIALS
 
 _DEFAULTS = "document"

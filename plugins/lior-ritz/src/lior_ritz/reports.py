@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lior import steps
+from lior.runs import retention as steps
 from lior_ritz.observables import centre_and_spread, density_features, left_weight, nodal_domains, peaks
 from lior_ritz.problem import AXES
 from lior_ritz.samples import Findings

@@ -25,11 +25,14 @@ from typing import Any
 import attrs
 import torch
 
-from lior import durable, runfolder, snapshots, steps
+from lior.config.layered import to_table, to_toml
 from lior.errors import RunError
-from lior.layered import to_table, to_toml
-from lior.runfolder import CONFIG, RunFolder
-from lior.telemetry import Telemetry
+from lior.runs import files as durable
+from lior.runs import folder as runfolder
+from lior.runs import retention as steps
+from lior.runs import storage as snapshots
+from lior.runs.folder import CONFIG, RunFolder
+from lior.runs.telemetry import Telemetry
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
 from lior_ritz.solution import Solution, finished

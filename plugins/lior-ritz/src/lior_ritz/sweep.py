@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from lior import layered
+from lior.config import layered
 from lior.errors import LiorError, Stopped, UsageError, did_you_mean, sentences
 from lior_ritz import assembly, continuation, devices
 from lior_ritz import config as configuration

@@ -18,9 +18,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lior import durable, snapshots, steps
 from lior.errors import RunError
-from lior.runfolder import RunFolder
+from lior.runs import files as durable
+from lior.runs import retention as steps
+from lior.runs import storage as snapshots
+from lior.runs.folder import RunFolder
 from lior_ritz.continuation import Start
 from lior_ritz.rundir import SWEEP
 from lior_ritz.seeds import over_seeds

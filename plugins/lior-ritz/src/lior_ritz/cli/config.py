@@ -18,7 +18,7 @@ from lior_ritz.cli.options import config_options, json_option
 @click.option("--force", is_flag=True, help="Overwrite PATH.")
 def init(path: Path, layers: tuple[str, ...], assignments: tuple[str, ...], force: bool) -> None:
     """Write a configuration to PATH (ritz.toml), with every key, to be edited."""
-    from lior.layered import to_toml
+    from lior.config.layered import to_toml
     from lior_ritz import config as configuration
 
     text = to_toml(configuration.load(layers, assignments).config)
@@ -42,7 +42,7 @@ def config() -> None:
 @config.command("list")
 def list_() -> None:
     """List the recipes that come with lior-ritz."""
-    from lior import layered
+    from lior.config import layered
     from lior_ritz.config import CONFIGS
 
     names = layered.shipped(CONFIGS)
@@ -59,7 +59,7 @@ def show(
     layers: tuple[str, ...], assignments: tuple[str, ...], origins: bool, changed: bool, as_json: bool
 ) -> None:
     """Print what files, variables and --set resolve to, as TOML."""
-    from lior.layered import to_toml, values
+    from lior.config.layered import to_toml, values
     from lior_ritz import config as configuration
 
     resolved = configuration.load(layers, assignments)
@@ -82,8 +82,8 @@ def explain(prefix: str) -> None:
     PREFIX leaves out keys that begin otherwise, such as training.lr_schedule. The options of a potential
     are listed by potential.<type>.
     """
+    from lior.config.layered import keys
     from lior.errors import did_you_mean, sentences
-    from lior.layered import keys
     from lior_ritz.config import RitzConfig
     from lior_ritz.potentials import options, registry
 

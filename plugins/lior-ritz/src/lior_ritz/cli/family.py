@@ -19,7 +19,7 @@ from lior_ritz.cli.run import SolverProgress
 from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
-    from lior.runfolder import RunFolder
+    from lior.runs.folder import RunFolder
     from lior_ritz.family import Family, Fit
     from lior_ritz.family_report import Comparison
 
@@ -107,7 +107,7 @@ def family(
 def _folder(out: Path | None) -> RunFolder | None:
     if out is None:
         return None
-    from lior.runfolder import RunFolder
+    from lior.runs.folder import RunFolder
 
     return RunFolder.create(out, {})
 
@@ -162,7 +162,7 @@ def _compared(trained: Family, test: int, progress: SolverProgress, out: Path | 
 
 
 def _write(found: Comparison, out: Path) -> None:
-    from lior import durable
+    from lior.runs import files as durable
 
     try:
         durable.write_text(out / "family.csv", found.csv())

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import attrs
 from torch import Tensor
 
+from lior.config.options import option
 from lior.errors import UsageError
-from lior.options import option
 from lior_ritz.problem import Device, Part
 from lior_ritz.units import Units
 

@@ -11,8 +11,8 @@ import attrs
 import torch
 from torch import Tensor
 
+from lior.config.options import option
 from lior.errors import UsageError, did_you_mean, sentences
-from lior.options import option
 from lior_ritz.potentials import formula
 from lior_ritz.potentials.symmetry import is_mirror_image, is_zero
 from lior_ritz.problem import AXES, Device, Part, require_known

@@ -8,7 +8,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.options import option
+from lior.config.options import option
 from lior_ritz.potentials._checks import lookup, require_finite
 from lior_ritz.problem import Device, Part
 from lior_ritz.units import Units

@@ -10,8 +10,8 @@ import torch
 from scipy.interpolate import make_interp_spline
 from torch import Tensor
 
+from lior.config.options import option
 from lior.errors import UsageError
-from lior.options import option
 from lior_ritz.potentials._checks import lookup, require_finite
 from lior_ritz.potentials._grids import Array, read_grid
 from lior_ritz.problem import AXES, Device, Part

@@ -8,8 +8,8 @@ import attrs
 import torch
 from torch import Tensor
 
+from lior.config.options import option
 from lior.errors import UsageError
-from lior.options import option
 from lior_ritz.potentials._checks import given, lookup, require_finite
 from lior_ritz.problem import AXES, Device, Part
 from lior_ritz.units import Units

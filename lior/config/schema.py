@@ -1,0 +1,133 @@
+"""The schema of a training run: the keys, their defaults, help texts and allowed values.
+
+A field added to one of the classes below is at once a key of recipes, an
+environment variable, an override and a line of ``docs/cli.md``, and in
+:class:`TrainConfig` and :class:`DataConfig` a flag too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+from lior.config import layered
+from lior.config.layered import Component, Components, Key, plugin_option
+from lior.config.options import option
+
+
+@attrs.frozen(kw_only=True)
+class MemoryConfig(Components):
+    """One or several memory backends, and the options of each."""
+
+
+@attrs.frozen(kw_only=True)
+class DataConfig:
+    """What is read."""
+
+    text: tuple[str, ...] = option((), help="files or folders to learn from; none means the embedded corpus")
+    valid: str = option("", help="text to validate on, instead of a held-out part")
+    holdout: float = option(0.1, help="share of the text to validate on", low=0, high=0.5)
+    field: str = option("text", help="field of the records of a JSON Lines file that holds the text")
+    limit: int = option(
+        2**31, help="bytes of a text, unpacked, over which it is refused: a device, or a file that explodes",
+        low=1,
+    )  # fmt: skip
+
+
+@attrs.frozen(kw_only=True)
+class GeometryConfig:
+    """How the metric is learned."""
+
+    steps: int = option(100, help="updates of the geometry", low=0)
+    batch: int = option(256, help="queries in an update", low=1)
+    keys: int = option(8192, help="memory items that a query is compared with in an update", low=1)
+    near: int = option(
+        0, help="nearest items of each query that an update is sure to see; 0 = a plain sample of keys", low=0
+    )
+    group: int = option(
+        16, help="queries of an update from one place of the memory, which share their nearest items", low=1
+    )
+    refresh: int = option(100, help="updates after which the nearest items are searched anew", low=1)
+    exclude: int = option(64, help="positions around a query that are not its neighbours", low=1)
+    noise: float = option(
+        0.0, help="share of the letters and digits that are wrong in the contexts of queries", low=0, high=0.9
+    )
+    smoothing: float = option(
+        0.02, help="probability that a token does not come from the memory", low=1e-6, high=0.5
+    )
+    resilience_at: str = option(
+        "query", help="whose resilience scales a cost", choices=("query", "item", "both")
+    )
+
+
+@attrs.frozen(kw_only=True)
+class MixerConfig:
+    """How the experts of the memories are weighed."""
+
+    tail: float = option(
+        0.1111, help="share of the training text, at its end, that the mixer learns on", low=0, high=0.9
+    )
+    passes: int = option(2, help="passes over each stretch of the tail", low=0)
+    batch: int = option(128, help="positions in an update", low=1)
+    learning_rate: float = option(0.0015, help="step size", low=0)
+    cells: int = option(64, help="cells of the geometric gate; 0 turns it off", low=0)
+    positions: int = option(65536, help="positions of the tail that are used; 0 = all", low=0)
+
+
+@attrs.frozen(kw_only=True)
+class StudyConfig:
+    """How memories with learned numbers of their own learn from the training text."""
+
+    passes: int = option(
+        1, help="readings of the training text, each from an empty memory; 0 only counts it", low=0
+    )
+    tail_passes: int = option(
+        2, help="readings of the mixer's tail with the memory as it stands, for static use", low=0
+    )
+    noise_passes: int = option(
+        2, help="readings of the tail with errors in half of it, for places the memory does not know", low=0
+    )
+
+
+@attrs.frozen(kw_only=True)
+class CheckpointConfig:
+    """When training is written down, and what is kept of that."""
+
+    seconds: float = option(
+        60.0, help="seconds between checkpoints while training; 0 writes the first and the last", low=0
+    )
+    last: int = option(1, help="how many of the newest checkpoints are kept", low=1)
+    every: int = option(0, help="keep every so many-th checkpoint as well; 0 keeps none of them", low=0)
+
+
+@attrs.frozen(kw_only=True)
+class TrainConfig:
+    """A training run. A field of type ``Component`` or ``MemoryConfig`` is named for its kind of plugin."""
+
+    seed: int = option(0, help="seed of all randomness", low=0, high=2**63 - 1)
+    device: str = option("auto", help="where tensors live", choices=("auto", "cpu", "cuda"))
+    time_limit: float = option(
+        0.0, help="seconds after which training is brought to an end; 0 is no limit", low=0
+    )
+    memory_budget: int = option(
+        0, help="bytes that a memory with a budget may take; what is rare and old goes first; 0 is no limit",
+        low=0,
+    )  # fmt: skip
+    data: DataConfig = attrs.field(factory=DataConfig)
+    tokenizer: Component = plugin_option("bytes", help="text to tokens")
+    encoder: Component = plugin_option("lags", help="contexts to coordinates")
+    frame: Component = plugin_option("lowrank", help="metric of the coordinates")
+    rsource: Component = plugin_option("constitutive", help="resilience at a point")
+    product: Component = plugin_option("tensor", help="cost of a query and a memory item")
+    updater: Component = plugin_option("contrastive", help="learning rule of the geometry")
+    memory: MemoryConfig = plugin_option("sdm", help="memory backends", section=MemoryConfig)
+    geometry: GeometryConfig = attrs.field(factory=GeometryConfig)
+    study: StudyConfig = attrs.field(factory=StudyConfig)
+    mixer: MixerConfig = attrs.field(factory=MixerConfig)
+    checkpoint: CheckpointConfig = attrs.field(factory=CheckpointConfig)
+
+
+def keys() -> Iterator[Key]:
+    """Every key of the schema but the options of plugins, in the order of a recipe."""
+    return layered.keys(TrainConfig)

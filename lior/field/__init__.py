@@ -1,1 +1,0 @@
-"""Memory kernels that run in constant state per step."""

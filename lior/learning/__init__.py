@@ -1,1 +1,0 @@
-"""Learning rules without autograd: two phases, moments, simultaneous perturbation."""

@@ -1,0 +1,102 @@
+"""What a model must beat: the unigram and an interpolated n-gram of order 4.
+
+The n-gram is modified Kneser–Ney (S. F. Chen and J. Goodman, *An empirical
+study of smoothing techniques for language modeling*, 1999): contexts of four
+tokens by counts, shorter ones by continuation counts, discounts estimated from
+the counts of counts. Both are trained on the same text as the model, with the
+same share for tokens never seen.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior.counting import addresses, counters, discounting
+from lior.counting.counters import Counters
+from lior.data.corpus import Corpus
+from lior.model.language_model import rows_at_once
+
+ORDER = 4
+
+_BLOCK = 65536
+_READ_BLOCK = 8192
+
+
+@attrs.frozen
+class Baseline:
+    """Nats per token of the two references on the validation text."""
+
+    unigram: float
+    order4: float
+
+    def bits(self, tokens_per_byte: float) -> dict[str, float]:
+        """Both in bits per byte, by name."""
+        scale = tokens_per_byte / math.log(2)
+        return {"unigram": self.unigram * scale, "order4": self.order4 * scale}
+
+
+def measure(corpus: Corpus, train: int, end: int, *, vocab: int) -> Baseline:
+    """Train both on the first ``train`` tokens and score the rest up to ``end``."""
+    return Baseline(*nats_per_token(corpus, train, end, vocab=vocab, order=ORDER))
+
+
+@torch.no_grad()
+def nats_per_token(corpus: Corpus, train: int, end: int, *, vocab: int, order: int) -> tuple[float, float]:
+    """Cost of the tokens ``train .. end - 1`` under the unigram and the n-gram of the tokens before.
+
+    Parameters
+    ----------
+    order
+        Longest context of the n-gram in tokens, at least 1.
+    """
+    patterns = ("", *(f"1-{m}" for m in range(1, order + 1)))
+    tables = _tables(corpus, train, patterns)
+    discounts = [discounting.estimated_discounts(table.counts) for table in tables]
+    seen = torch.bincount(corpus.tokens[:train].long(), minlength=vocab)
+    alphabet = seen.nonzero()[:, 0]
+    unseen = vocab - len(alphabet)
+    share = float(discounting.unseen_share(seen))
+    column_of = torch.full((counters.MAX_VOCAB,), -1, device=alphabet.device)
+    column_of[alphabet] = torch.arange(len(alphabet), device=alphabet.device)
+    unigram = seen[alphabet] / train
+    nats = torch.zeros(2, dtype=torch.float64, device=alphabet.device)
+
+    def estimated(base: Tensor, number: int, locations: Tensor) -> Tensor:
+        counts = base.new_zeros(len(locations), len(alphabet))
+        counters.accumulate(tables[number], locations, column_of, counts)
+        return discounting.discount(counts, base, discounts[number])
+
+    lowest: Tensor | None = None
+    block = rows_at_once(_READ_BLOCK, len(alphabet))
+    for begin in range(train, end, block):
+        text, start = corpus.text(begin, min(begin + block, end), context=order)
+        where = addresses.addresses(text, patterns, start)
+        target = column_of[text.tokens[start:]]
+        if lowest is None:  # the empty context is the same everywhere
+            uniform = torch.full((1, len(alphabet)), 1.0 / len(alphabet), device=target.device)
+            lowest = estimated(uniform, 0, where[0][:1])
+        p = lowest.expand(len(target), -1)
+        for number, locations in enumerate(where[1:], 1):
+            p = estimated(p, number, locations)
+        both = torch.stack([unigram[target], p.gather(1, target.clamp(min=0)[:, None])[:, 0]])
+        hit = torch.where(target >= 0, (1 - share) * both, share / max(unseen, 1))
+        nats -= hit.double().log().sum(1)
+    unigram_nats, ngram_nats = (nats / max(end - train, 1)).tolist()
+    return unigram_nats, ngram_nats
+
+
+def _tables(corpus: Corpus, train: int, patterns: tuple[str, ...]) -> list[Counters]:
+    """Counters of each pattern, continuation counts but in the last."""
+    keys: list[list[Tensor]] = []
+    for begin in range(0, train, _BLOCK):
+        text, start = corpus.text(begin, min(begin + _BLOCK, train), context=len(patterns) - 1)
+        where = addresses.addresses(text, patterns, start)
+        keys.append(list(where << counters.TOKEN_BITS | text.tokens[start:]))
+    orders = [torch.cat(column) for column in zip(*keys, strict=True)]
+    lower = [counters.continuations(a, b) for a, b in pairwise(orders)]
+    return [*lower, counters.tally(orders[-1])]

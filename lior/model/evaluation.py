@@ -1,0 +1,135 @@
+"""How well a model predicts a text: static, or online as a compressor reads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior.data.corpus import Corpus
+from lior.errors import UsageError
+from lior.interfaces import Tokenizer
+from lior.model.language_model import Model, rows_at_once
+from lior.model.online import Online
+
+_BLOCK = 8192
+
+
+@attrs.frozen
+class Score:
+    """The cost of a text."""
+
+    nats: float
+    """Total ``-log p`` of all tokens."""
+    tokens: int
+    bytes: int
+
+    @property
+    def nats_per_byte(self) -> float:
+        """Mean cost in nats per byte."""
+        return self.nats / max(self.bytes, 1)
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Mean cost in bits per byte."""
+        return self.nats_per_byte / math.log(2)
+
+    def plus(self, cost: Tensor, lengths: Tensor, counted: Tensor) -> Score:
+        """With more tokens: their costs in nats, lengths in bytes, and which of them count, each ``(N,)``."""
+        nats, size = float(cost[counted].sum()), int(lengths[counted].sum())
+        return Score(self.nats + nats, self.tokens + int(counted.sum()), self.bytes + size)
+
+    def summary(self, seconds: float) -> dict[str, float]:
+        """The object that ``lior eval --json`` prints."""
+        return {
+            "bits_per_byte": self.bits_per_byte,
+            "nats_per_byte": self.nats_per_byte,
+            "bytes": self.bytes,
+            "seconds": seconds,
+            "bytes_per_second": self.bytes / max(seconds, 1e-9),
+        }
+
+
+Tick: TypeAlias = "Callable[[str, int, int, Mapping[str, float]], None]"
+"""Called with a stage, tokens done, tokens of all, and the stage's numbers."""
+
+
+def silent(stage: str, step: int, steps: int, metrics: Mapping[str, float]) -> None:
+    """Report to nobody."""
+
+
+@torch.no_grad()
+def evaluate(
+    model: Model,
+    corpus: Corpus,
+    lo: int,
+    hi: int,
+    *,
+    online: bool = False,
+    counted: Tensor | None = None,
+    stage: str = "evaluate",
+    tick: Tick = silent,
+    each: Callable[[Tensor], object] = lambda cost: None,
+) -> Score:
+    """Score positions ``lo .. hi - 1`` of ``corpus``, each from what stands before it.
+
+    Parameters
+    ----------
+    online
+        Learn while reading, as :class:`~lior.model.online.Online` says. The model is changed; it may be one
+        that has learned nothing yet. Otherwise it is frozen.
+    counted
+        Which of the positions count, boolean ``(hi - lo,)``; the others are read only. ``None`` counts all.
+    tick
+        Called after every block.
+    each
+        Called before that with ``-log p`` of the block's tokens in nats, float64, in the order of the text.
+    """
+    score, end = Score(0.0, 0, 0), lo
+    lengths = byte_lengths(corpus.tokens[lo:hi], model.tokenizer)
+    keep = torch.ones(hi - lo, dtype=torch.bool, device=corpus.tokens.device) if counted is None else counted
+    reader = Online(model) if online else None
+    while end < hi:
+        begin, end = end, min(end + rows_at_once(_BLOCK, len(model.alphabet)), hi)
+        if reader:
+            end = begin + reader.stretch(corpus.tokens[begin:end])
+        text, start = corpus.text(begin, end, context=model.context)
+        if reader:
+            log_p = reader.read(text, start)
+        else:
+            log_p = model.score(text, torch.arange(start, len(text.tokens), device=text.tokens.device))
+        cost, block = -log_p.double(), slice(begin - lo, end - lo)
+        score = score.plus(cost, lengths[block], keep[block])
+        each(cost)
+        per_token = {"nats_per_token": score.nats / max(score.tokens, 1)}
+        tick(stage, end - lo, hi - lo, per_token | {"bits_per_byte": score.bits_per_byte})
+    return score
+
+
+def byte_lengths(tokens: Tensor, tokenizer: Tokenizer) -> Tensor:
+    """Length in bytes of what each of ``tokens (N,)`` stands for, int64 ``(N,)``."""
+    present = torch.bincount(tokens).nonzero()[:, 0].tolist()
+    lengths = [0] * (max(present, default=-1) + 1)
+    for token in present:
+        lengths[token] = len(tokenizer.decode([token]))
+    return torch.tensor(lengths, dtype=torch.int64, device=tokens.device)[tokens]
+
+
+def token_at_byte(corpus: Corpus, lo: int, hi: int, offset: int, tokenizer: Tokenizer) -> int:
+    """The first of the tokens ``lo .. hi`` that begins at or after byte ``offset`` of them.
+
+    Raises
+    ------
+    UsageError
+        When the stretch has no byte there.
+    """
+    lengths = byte_lengths(corpus.tokens[lo:hi], tokenizer)
+    size = int(lengths.sum())
+    position = lo + int(torch.searchsorted(lengths.cumsum(0) - lengths, min(offset, size)))
+    if position == hi:
+        raise UsageError(f"--from-byte {offset}: the text has only {size} bytes; nothing is left to score")
+    return position

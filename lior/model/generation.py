@@ -1,0 +1,133 @@
+"""Sampling text from a model, one token after the other.
+
+The entropy gate follows the model's own uncertainty ``h = H(p) / ln A`` in [0, 1], with ``A`` tokens
+known: it mixes in the memories' plain vote with weight ``γ = recall · σ(12 (h − recall_at))`` and lowers
+the temperature to ``T (1 − cooling · h)``. Probabilities sum to 1 and the temperature stays above 0
+whatever the gate does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from lior.config.sampling import Sampling
+from lior.interfaces import Text
+from lior.model.language_model import Model
+
+RECENT = 1000
+"""Tokens of what was said in which a repetition counts as a loop."""
+_LONGEST = 64
+_STEEPNESS = 12.0
+_COLDEST = 0.05
+"""Least share of the temperature that cooling leaves."""
+
+
+class Session:
+    """A context that grows; what the model needs of it is its last ``model.context`` tokens."""
+
+    def __init__(self, model: Model, tokens: Sequence[int] = ()):
+        self.model = model
+        self.recent: list[int] = []
+        """The last tokens of the context, at least :data:`RECENT` if there are as many."""
+        self._length = 0
+        self.feed(tokens)
+
+    def feed(self, tokens: Sequence[int]) -> None:
+        """Append ``tokens`` to the context."""
+        self._length += len(tokens)
+        self.recent = [*self.recent, *tokens][-max(self.model.context, RECENT) :]
+
+    def _text(self) -> tuple[Text, Tensor]:
+        tail = self.recent[-self.model.context :]
+        device = self.model.device
+        tokens = torch.tensor([*tail, 0], device=device)  # the last is only a place to read for
+        depth = torch.arange(self._length - len(tail), self._length + 1, device=device)
+        return Text(tokens, depth, torch.zeros_like(depth)), torch.tensor([len(tail)], device=device)
+
+    @torch.no_grad()
+    def log_probs(self) -> Tensor:
+        """Log-probabilities of the next token, ``(V,)``."""
+        return self.model.log_probs(*self._text())[0]
+
+    @torch.no_grad()
+    def log_probs_with(self, sampling: Sampling) -> Tensor:
+        """Log-probabilities from which ``sampling`` draws at its temperature, ``(V,)``; they sum to 1."""
+        text, position = self._text()
+        log_p = self.model.log_probs(text, position)[0]
+        unsure = uncertainty(log_p, len(self.model.alphabet)) if sampling.recall or sampling.cooling else 0.0
+        if sampling.recall:
+            share = sampling.recall / (1 + math.exp(-_STEEPNESS * (unsure - sampling.recall_at)))
+            vote = self.model.vote(text, position)[0]
+            log_p = torch.logaddexp(log_p + math.log1p(-share), vote + math.log(share))
+        if sampling.loop_penalty:
+            log_p = torch.log_softmax(log_p - loop_costs(self.recent, sampling, len(log_p)).to(log_p), 0)
+        if sampling.cooling:
+            log_p = torch.log_softmax(log_p / max(1 - sampling.cooling * unsure, _COLDEST), 0)
+        return log_p
+
+
+def uncertainty(log_p: Tensor, alphabet: int) -> float:
+    """Entropy of ``log_p (V,)`` as a share of the largest over ``alphabet`` tokens, in [0, 1]."""
+    entropy = float(-(log_p.double().exp() * log_p.double().clamp(min=-1e6)).sum())
+    return min(max(entropy / math.log(alphabet), 0.0), 1.0) if alphabet > 1 else 0.0
+
+
+def loop_costs(recent: Sequence[int], sampling: Sampling, vocab: int) -> Tensor:
+    """What ``sampling`` takes from each log-probability because the token goes on with a loop, ``(V,)``.
+
+    Where the last ``L`` tokens were said before, the token that followed then costs
+    ``loop_penalty · (L + 1 − loop_length)`` nats if that is more than 0 (the penalty named DRY, with a slope
+    instead of a base).
+    """
+    said = np.array(recent[-RECENT:], np.int64)
+    costs = torch.zeros(vocab, dtype=torch.float64)
+    follow = np.arange(1, len(said))  # places of tokens that followed something
+    length = np.zeros(len(follow), np.int64)
+    alive = np.ones(len(follow), bool)
+    for back in range(1, min(_LONGEST, len(said)) + 1):
+        alive &= (follow >= back) & (said[np.maximum(follow - back, 0)] == said[-back])
+        if not alive.any():
+            break
+        length[alive] = back
+    over = np.maximum(length + 1 - sampling.loop_length, 0)
+    for place in np.flatnonzero(over):
+        token = int(said[follow[place]])
+        costs[token] = max(float(costs[token]), sampling.loop_penalty * float(over[place]))
+    return costs
+
+
+@torch.no_grad()
+def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
+    """Draw a token id from ``log_p (V,)``."""
+    if sampling.temperature == 0:
+        return int(log_p.argmax())
+    below_top = log_p.double() - log_p.max()  # so that the smallest temperature leaves 0, not nan, at the top
+    ordered, index = torch.sort(below_top / sampling.temperature, descending=True, stable=True)
+    p = torch.softmax(ordered, 0)
+    if sampling.top_k:
+        p[sampling.top_k :] = 0
+    if sampling.top_p < 1:
+        p[1:][p.cumsum(0)[:-1] >= sampling.top_p] = 0  # the likeliest always stays
+    return int(index[torch.multinomial(p, 1, generator=generator)])
+
+
+def proceed(session: Session, sampling: Sampling, *, generator: Generator) -> Iterator[int]:
+    """Yield token ids that go on with the session's context, each fed to it, without end."""
+    while True:
+        token = draw(session.log_probs_with(sampling), sampling, generator=generator)
+        session.feed([token])
+        yield token
+
+
+def generate(
+    model: Model, prompt: Sequence[int], count: int, sampling: Sampling, *, generator: Generator
+) -> Iterator[int]:
+    """Yield ``count`` token ids that continue ``prompt``."""
+    session = Session(model, prompt)
+    for _, token in zip(range(count), proceed(session, sampling, generator=generator), strict=False):
+        yield token

@@ -1,0 +1,327 @@
+"""The model: tokens → coordinates → memories → experts → mixer → probabilities.
+
+Data flows one way and this file shows all of it. The parts are plugins; the
+model only connects them. Methods that compute run without gradients.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+import attrs
+import torch
+from torch import Generator, Tensor
+
+from lior.counting.discounting import unseen_share
+from lior.data.corpus import gather_contexts
+from lior.errors import BrokenPlugin
+from lior.geometry.cells import cell_centres
+from lior.geometry.retrieval import Geometry, Retrieval
+from lior.interfaces import (
+    AdaptiveMemory,
+    Evidence,
+    Items,
+    MemoryBackend,
+    Query,
+    SelfWeightedMemory,
+    State,
+    Text,
+    Tokenizer,
+)
+from lior.model import mixer
+from lior.states import sub
+
+
+@attrs.define(kw_only=True)
+class Model:
+    """A language model over the tokens of its tokenizer.
+
+    ``state`` holds the geometry's numbers, ``weights`` the mixer's and
+    ``cells`` the centres of the geometric gate; all are plain tensors.
+    """
+
+    tokenizer: Tokenizer
+    memories: dict[str, MemoryBackend]
+    geometry: Geometry | None
+    state: State
+    weights: State = attrs.field(factory=dict)
+    cells: Tensor | None = None
+    token_counts: Tensor
+    """How often the memories took in each token, int64 ``(V,)``."""
+    _scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
+    _exact_scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
+    _counted: _Known | None = attrs.field(default=None, init=False, repr=False)
+    _staged_counts: Tensor = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._staged_counts = torch.zeros_like(self.token_counts)
+        self.set_geometry(self.state)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors live."""
+        return self.token_counts.device
+
+    @property
+    def alphabet(self) -> Tensor:
+        """Token ids that the memories hold, ascending, int64 ``(A,)``."""
+        return self._known().tokens
+
+    def _known(self) -> _Known:
+        """What follows from the token counts; they are replaced as a whole, never written into."""
+        if self._counted is None or self._counted.counts is not self.token_counts:
+            tokens = self.token_counts.nonzero()[:, 0]
+            unseen, share = self.tokenizer.vocab - len(tokens), unseen_share(self.token_counts)
+            kept, escape = torch.log1p(-share).float(), (share / max(unseen, 1)).log().float()
+            self._counted = _Known(self.token_counts, tokens, kept, escape)
+        return self._counted
+
+    @property
+    def context(self) -> int:
+        """How many tokens before a position a prediction depends on."""
+        reach = self.geometry.encoder.reach if self.geometry else 1
+        return max(reach, *(m.context for m in self.memories.values()))
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """Names of the mixer's experts."""
+        return tuple(f"{name}: {e}" for name, m in self.memories.items() for e in m.experts)
+
+    @torch.no_grad()
+    def set_geometry(self, state: State) -> None:
+        """Use the geometry ``state`` from now on. Coordinates already in memory are not recomputed."""
+        self.state = state
+        self._scorer = self.geometry.scorer(state) if self.geometry else None
+        exact = {k: v.double() if v.is_floating_point() else v for k, v in state.items()}
+        self._exact_scorer = self.geometry.scorer(exact) if self.geometry else None
+        for memory in self.memories.values():
+            memory.attach(self._scorer)
+
+    @torch.no_grad()
+    def set_cells(self, contexts: Tensor, count: int, *, generator: Generator) -> None:
+        """Place ``count`` centres of the geometric gate among the coordinates of ``contexts (N, reach)``."""
+        if self.geometry is None or self._scorer is None:
+            return
+        z = self.geometry.encoder.encode(sub(self.state, "encoder"), contexts)
+        self.cells = cell_centres(z, self._scorer.root, count, generator=generator)
+
+    def reset_mixer(self) -> None:
+        """Let the mixer begin anew: an average of the adaptive memories, or else of all experts."""
+        sizes = tuple(n for m in self.memories.values() for n in m.gate_sizes(self.tokenizer.vocab))
+        names = [name for name, m in self.memories.items() for _ in m.experts]
+        # Where to trust which expert is no question when there is one.
+        cells = 0 if self.cells is None or len(names) == 1 else len(self.cells)
+        strong = [i for i, name in enumerate(names) if name in self.adaptive]
+        self.weights = mixer.init(len(names), sizes, cells, device=self.device, strong=strong)
+        gate = expert = 0
+        for memory in self.memories.values():
+            if isinstance(memory, SelfWeightedMemory):
+                own = slice(expert, expert + len(memory.experts))
+                for number, table in enumerate(memory.trust(self.tokenizer.vocab), gate):
+                    self.weights[f"gate{number}"][:, own] += table.to(self.device)
+            gate += len(memory.gate_sizes(self.tokenizer.vocab))
+            expert += len(memory.experts)
+
+    # --- memory ---
+
+    @torch.no_grad()
+    def coordinates(self, text: Text, positions: Tensor) -> Tensor | None:
+        """Coordinates ``(B, n)`` of the contexts at ``positions``; ``None`` without a geometry."""
+        if self.geometry is None:
+            return None
+        encoder = self.geometry.encoder
+        context = gather_contexts(
+            text.tokens, positions, text.depth[positions], encoder.reach, self.tokenizer.vocab
+        )
+        return encoder.encode(sub(self.state, "encoder"), context)
+
+    @property
+    def adaptive(self) -> dict[str, AdaptiveMemory]:
+        """The memories with learned numbers of their own."""
+        return {name: m for name, m in self.memories.items() if isinstance(m, AdaptiveMemory)}
+
+    @torch.no_grad()
+    def items(self, text: Text, start: int = 0) -> Items:
+        """``text[start:]`` as memories take it."""
+        positions = torch.arange(start, len(text.tokens), device=text.tokens.device)
+        z = self.coordinates(text, positions)
+        return Items(text, start, z, self._cell(z))
+
+    def _written(self, text: Text, start: int, memories: Iterable[MemoryBackend]) -> Items:
+        """As :meth:`items`; without coordinates, which take time, where none of ``memories`` stores any."""
+        if any(getattr(memory, "stores_coordinates", memory.needs_geometry) for memory in memories):
+            return self.items(text, start)
+        return Items(text, start, None)
+
+    @torch.no_grad()
+    def query(self, text: Text, positions: Tensor) -> Query:
+        """A question to the memories: what comes at ``positions``?"""
+        z = self.coordinates(text, positions)
+        return Query(text, positions, z, self._cell(z))
+
+    @torch.no_grad()
+    def stage(self, text: Text, start: int = 0, *, studied: Collection[str] = ()) -> None:
+        """Give the tokens of ``text[start:]`` to the memories, to be read after :meth:`commit`.
+
+        Those named in ``studied`` have taken them in already.
+        """
+        waiting = [memory for name, memory in self.memories.items() if name not in studied]
+        if waiting:
+            items = self._written(text, start, waiting)
+            for memory in waiting:
+                memory.stage(items)
+        self._staged_counts = self._staged_counts + self._count(text.tokens[start:])
+
+    @torch.no_grad()
+    def study(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> dict[str, Evidence]:
+        """Let the adaptive memories read ``items`` and learn from them; what they said, by name."""
+        return {
+            name: memory.study(items, alphabet, progress=progress, write=write)
+            for name, memory in self.adaptive.items()
+        }
+
+    @torch.no_grad()
+    def commit(self) -> None:
+        """Make everything staged readable."""
+        for memory in self.memories.values():
+            memory.commit()
+        self.token_counts = self.token_counts + self._staged_counts
+        self._staged_counts = torch.zeros_like(self.token_counts)
+
+    @torch.no_grad()
+    def rewrite(self, pieces: Iterable[tuple[Text, int]]) -> None:
+        """Let the memories hold exactly ``text[start:]`` of every piece; what was learned stays."""
+        items = [self._written(text, start, self.memories.values()) for text, start in pieces]
+        for memory in self.memories.values():
+            memory.rewrite(items)
+        counts = (self._count(each.text.tokens[each.start :]) for each in items)
+        self.token_counts = sum(counts, torch.zeros_like(self.token_counts))
+        self._staged_counts = torch.zeros_like(self.token_counts)
+
+    @torch.no_grad()
+    def discard(self) -> None:
+        """Drop everything staged."""
+        for memory in self.memories.values():
+            memory.discard()
+        self._staged_counts = torch.zeros_like(self.token_counts)
+
+    def _count(self, tokens: Tensor) -> Tensor:
+        return torch.bincount(tokens, minlength=self.tokenizer.vocab)
+
+    # --- prediction ---
+
+    @torch.no_grad()
+    def inputs(
+        self, text: Text, positions: Tensor, alphabet: Tensor, given: Mapping[str, Evidence] | None = None
+    ) -> mixer.Inputs:
+        """What the mixer reads at ``positions``; ``given`` is what some memories said of them already."""
+        given = given or {}
+        needed = "cells" in self.weights or not given.keys() >= self.memories.keys()  # coordinates cost time
+        query = self.query(text, positions) if needed else Query(text, positions, None)
+        evidence = [
+            _checked(name, m, given.get(name) or m.read(query, alphabet), len(positions), len(alphabet))
+            for name, m in self.memories.items()
+        ]
+        return mixer.Inputs(
+            torch.cat([e.log_p for e in evidence], 1),
+            tuple(gate for e in evidence for gate in e.gates),
+            self._cell_weights(query.z),
+        )
+
+    def _cell_weights(self, z: Tensor | None) -> Tensor | None:
+        """The geometric gate: which centres the query's own cost is lowest to, ``(B, J)``."""
+        if self.cells is None or z is None or self._scorer is None or "cells" not in self.weights:
+            return None
+        queries, centres = (
+            self._scorer.features(z, query=True),
+            self._scorer.features(self.cells, query=False),
+        )
+        return torch.softmax(self._scorer.scores(queries, centres), 1)
+
+    def _cell(self, z: Tensor | None) -> Tensor | None:
+        """The nearest centre, ``(B,)``; in float64, so that the number of questions does not matter."""
+        if self.cells is None or z is None or self._exact_scorer is None:
+            return None
+        centres = self._exact_scorer.features(self.cells.double(), query=False)
+        return self._exact_scorer.nearest(z.double(), centres)
+
+    @torch.no_grad()
+    def log_probs(self, text: Text, positions: Tensor) -> Tensor:
+        """Log-probabilities of every token id, ``(B, V)``; the exponentials of a row sum to 1."""
+        _, alphabet, kept, escape = self._known()
+        full = escape.expand(len(positions), self.tokenizer.vocab).clone()
+        if len(alphabet):
+            full[:, alphabet] = mixer.log_probs(self.weights, self.inputs(text, positions, alphabet)) + kept
+        return full
+
+    @torch.no_grad()
+    def vote(self, text: Text, positions: Tensor) -> Tensor:
+        """Log of the experts' average without the mixer's weights, of every token id, ``(B, V)``."""
+        _, alphabet, kept, escape = self._known()
+        full = escape.expand(len(positions), self.tokenizer.vocab).clone()
+        if len(alphabet):
+            log_p = self.inputs(text, positions, alphabet).log_p
+            full[:, alphabet] = log_p.logsumexp(1) - math.log(log_p.shape[1]) + kept
+        return full
+
+    @torch.no_grad()
+    def score(self, text: Text, positions: Tensor) -> Tensor:
+        """Log-probabilities in nats of the tokens at ``positions``, ``(B,)``."""
+        alphabet = self.alphabet
+        targets = columns(alphabet, text.tokens[positions])
+        if not len(alphabet):
+            return self._known().escape.expand(len(positions))
+        return self.score_inputs(self.inputs(text, positions, alphabet), targets, alphabet)
+
+    @torch.no_grad()
+    def score_inputs(self, inputs: mixer.Inputs, targets: Tensor, alphabet: Tensor) -> Tensor:
+        """Log-probabilities of the ``targets (B,)``, columns of ``alphabet`` or -1, given the inputs."""
+        _, _, kept, escape = self._known()
+        known = mixer.log_probs(self.weights, inputs) + kept
+        padded = torch.cat([known, escape.expand(len(known), 1)], 1)  # the last column, -1, is the escape
+        return padded.gather(1, targets[:, None] % padded.shape[1])[:, 0]
+
+
+class _Known(NamedTuple):
+    """What follows from how often each token was seen."""
+
+    counts: Tensor
+    tokens: Tensor
+    """The tokens seen, ascending."""
+    kept: Tensor
+    """Log of the share of those."""
+    escape: Tensor
+    """Log of the share of each token never seen."""
+
+
+def _checked(name: str, memory: MemoryBackend, evidence: Evidence, rows: int, columns: int) -> Evidence:
+    """``evidence``, or an error that names the memory when it has not the shape that the mixer relies on."""
+    wanted = rows, len(memory.experts), columns
+    found = tuple(evidence.log_p.shape)
+    if found != wanted or any(tuple(gate.shape) != (rows,) for gate in evidence.gates):
+        gates = ", ".join(str(tuple(gate.shape)) for gate in evidence.gates) or "none"
+        raise BrokenPlugin(
+            f"memory {name!r} does not keep to its interface: log_p has shape {found} and gates have "
+            f"{gates}; they should have {wanted} and ({rows},)."
+        )
+    return evidence
+
+
+def columns(alphabet: Tensor, tokens: Tensor) -> Tensor:
+    """Index of each token in ``alphabet``, -1 for one that is not in it."""
+    if not len(alphabet):
+        return torch.full_like(tokens, -1)
+    column = torch.searchsorted(alphabet, tokens).clamp(max=len(alphabet) - 1)
+    return torch.where(alphabet[column] == tokens, column, -1)
+
+
+_ELEMENTS = 1 << 22
+"""Most numbers in the distributions that are worked out at a time: 16 MB, which the allocator uses again."""
+
+
+def rows_at_once(most: int, alphabet: int) -> int:
+    """How many positions to read at a time, at most ``most``: a power of two unless that is all of them."""
+    fit = max(_ELEMENTS // max(alphabet, 1), 64)
+    return most if fit >= most else 1 << fit.bit_length() - 1

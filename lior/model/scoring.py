@@ -1,0 +1,141 @@
+"""Where in a text a model is surprised: the cost of each byte, and of lines and words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lior.data.corpus import Corpus
+from lior.model.evaluation import Tick, byte_lengths, evaluate, silent
+from lior.model.language_model import Model
+
+_BLANKS = np.frombuffer(b" \t\v\f", np.uint8)
+_NEWLINE = ord("\n")
+
+
+class Part(NamedTuple):
+    """A line or a word of a document, and how surprising it is."""
+
+    document: str
+    line: int
+    """Of its first byte, counted from 1."""
+    column: int
+    """Of its first byte that is not a blank, in bytes from 1."""
+    begin: int
+    end: int
+    """Its bytes in the document."""
+    bits: float
+    """What all of its bytes cost."""
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Mean cost in bits per byte."""
+        return self.bits / (self.end - self.begin)
+
+
+@attrs.frozen(eq=False)
+class Scored:
+    """A document and the cost of each of its bytes."""
+
+    name: str
+    data: bytes
+    bits: NDArray[np.float64]
+    """``-log2 p`` of each byte, ``(len(data),)``; a token of several bytes gives them equal shares."""
+
+    def lines(self) -> list[Part]:
+        """Its lines, each with its line end; their costs add up to that of the document."""
+        return self._parts(self._line_starts())
+
+    def words(self) -> list[Part]:
+        """Its words: what stands between blanks, with the blanks before it and the line end behind it.
+
+        They add up as the lines do; blanks at the end of a line are a word.
+        """
+        return self._parts(self._word_starts())
+
+    def means(self, *, words: bool) -> NDArray[np.float64]:
+        """Bits per byte of the word, or else of the character, that each byte is in, ``(len(data),)``."""
+        data = np.frombuffer(self.data, np.uint8)
+        starts = self._word_starts() if words else np.union1d(0, ((data & 0xC0) != 0x80).nonzero()[0])
+        sizes = np.diff(starts, append=len(data))
+        return np.repeat(np.add.reduceat(self.bits, starts) / sizes, sizes)
+
+    def _line_starts(self) -> NDArray[np.int64]:
+        newline = (np.frombuffer(self.data, np.uint8)[:-1] == _NEWLINE).nonzero()[0]
+        return np.append(0, newline + 1)
+
+    def _word_starts(self) -> NDArray[np.int64]:
+        data = np.frombuffer(self.data, np.uint8)
+        blank = np.isin(data, _BLANKS)
+        inside = blank[1:] & ~blank[:-1] & (data[:-1] != _NEWLINE)
+        return np.union1d(self._line_starts(), inside.nonzero()[0] + 1)
+
+    def _parts(self, starts: NDArray[np.int64]) -> list[Part]:
+        data, line_starts = np.frombuffer(self.data, np.uint8), self._line_starts()
+        line = np.searchsorted(line_starts, starts, side="right")
+        first = np.append((~np.isin(data, _BLANKS)).nonzero()[0], len(data) - 1)
+        column = first[np.searchsorted(first[:-1], starts)] - line_starts[line - 1] + 1
+        ends = np.append(starts[1:], len(data))
+        columns = (line, column, starts, ends, np.add.reduceat(self.bits, starts))
+        rows = zip(*(values.tolist() for values in columns), strict=True)
+        return [Part(self.name, *row) for row in rows]
+
+
+class Scale(NamedTuple):
+    """What a byte costs in some documents: makes costs of long and short stretches comparable."""
+
+    mean: float
+    """Bits per byte."""
+    deviation: float
+    """Standard deviation of the bits of a byte."""
+
+    @classmethod
+    def of(cls, documents: Sequence[Scored]) -> Scale:
+        """The scale of all bytes of ``documents``."""
+        bits = np.concatenate([document.bits for document in documents])
+        return cls(float(bits.mean()), float(bits.std()))
+
+    def z(self, part: Part) -> float:
+        """Standard score of the cost of a part: 0 is as usual, and a sum of n bytes spreads as the root of n.
+
+        Bytes are taken as independent, which they are not: an order of surprise, not a probability.
+        """
+        size = part.end - part.begin
+        return (part.bits - size * self.mean) / (math.sqrt(size) * max(self.deviation, 1e-12))
+
+
+@torch.no_grad()
+def score(model: Model, corpus: Corpus, *, online: bool = False, tick: Tick = silent) -> list[Scored]:
+    """The documents of ``corpus``, each byte scored from what stands before it in its document.
+
+    Parameters
+    ----------
+    online, tick
+        As for :func:`lior.model.evaluation.evaluate`, which does the work: the costs add up to its score.
+    """
+    blocks: list[Tensor] = []
+    evaluate(model, corpus, 0, len(corpus), online=online, stage="score", tick=tick, each=blocks.append)
+    lengths = byte_lengths(corpus.tokens, model.tokenizer)
+    bits = torch.cat(blocks) / math.log(2)
+    shares = (bits / lengths.clamp(min=1)).repeat_interleave(lengths)
+    before = lengths.cumsum(0) - lengths
+    empty = lengths == 0  # what a token without bytes costs, the next byte costs
+    shares.index_add_(0, before[empty].clamp(max=len(shares) - 1), bits[empty])
+    per_byte = shares.cpu().numpy()
+    scored = []
+    for name, tokens, begin in zip(corpus.names, _split(corpus), before[corpus.starts].tolist(), strict=True):
+        data = model.tokenizer.decode(tokens.tolist())
+        scored.append(Scored(name, data, per_byte[begin : begin + len(data)]))
+    return scored
+
+
+def _split(corpus: Corpus) -> tuple[Tensor, ...]:
+    """The tokens of each document."""
+    return corpus.tokens.tensor_split(corpus.starts[1:].cpu())

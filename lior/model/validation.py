@@ -1,0 +1,143 @@
+"""Whether what a checkpoint holds can be a model: checked before anything computes with it.
+
+A checksum shows that a file is as it was written, not that it was written by
+us. Shapes, types and ranges that the code relies on are checked here, by the
+memories for themselves (:meth:`lior.interfaces.MemoryBackend.restore`), and once
+more by computing a prediction's geometry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lior.errors import UsageError
+from lior.geometry.metric import MetricForm
+from lior.geometry.retrieval import Geometry
+from lior.interfaces import State
+from lior.model.language_model import Model
+from lior.states import Expected, check, like, sub
+
+
+def check_text(documents: State, manifest: dict[str, Any], *, vocab: int) -> None:
+    """Refuse a text that no tokenizer with ``vocab`` ids made, or that is not the manifest's.
+
+    Raises
+    ------
+    UsageError
+        Naming what is wrong.
+    """
+    expected = {"tokens": Expected("int32", (None,)), "starts": Expected("int64", (None,))}
+    check(documents, expected, of="text")
+    tokens, starts, names = documents["tokens"], documents["starts"], manifest["documents"]
+    if len(tokens) and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocab:
+        raise UsageError(f"text: tokens has ids beyond the {vocab} of the tokenizer")
+    bounds = torch.cat([starts, starts.new_tensor([len(tokens)])])
+    if len(starts) and (int(starts[0]) or not bool((bounds.diff() > 0).all())):
+        raise UsageError("text: starts do not ascend from 0 within the tokens")
+    if len(names) != len(starts) or not all(isinstance(name, str) for name in names):
+        raise UsageError("text: there is not one name for each document")
+    added = manifest["added"]
+    if not isinstance(added, list) or len(added) > len(names) or not all(isinstance(x, str) for x in added):
+        raise UsageError("added is not a list of times, at most one for each document")
+    trained = int(starts[len(names) - len(added)]) if added else len(tokens)
+    for key, most in (("train", trained), ("bytes", 1 << 62)):
+        if type(manifest[key]) is not int or not 0 <= manifest[key] <= most:
+            raise UsageError(f"{key} = {manifest[key]!r} is not within 0 to {most}")
+
+
+def check_counts(counts: Tensor | None, *, vocab: int) -> None:
+    """Refuse token counts that are none, with ``UsageError``."""
+    check({} if counts is None else {"token_counts": counts},
+          {"token_counts": Expected("int64", (vocab,))}, of="model")  # fmt: skip
+    if counts is not None and bool((counts < 0).any()):
+        raise UsageError("model: token_counts below 0")
+
+
+def check_geometry(geometry: Geometry, state: State) -> None:
+    """Refuse a state that the geometry cannot compute with, with ``UsageError``."""
+    if geometry.resilience_at not in ("query", "item", "both") or not 0 < geometry.smoothing < 1:
+        raise UsageError(f"geometry: {geometry.resilience_at!r} with smoothing {geometry.smoothing!r}")
+    check(state, {"log_beta": Expected("float", ())}, of="geometry")
+    for kind, fault in faults(geometry, state):
+        raise UsageError(f"geometry: {kind}: {fault}")
+
+
+def faults(geometry: Geometry, state: State) -> Iterator[tuple[str, str]]:
+    """What is wrong with the outputs of the geometry's plugins at one context: kind of plugin, and fault.
+
+    What follows from a wrong output is not looked at.
+    """
+    contexts = torch.full((1, geometry.encoder.reach), geometry.vocab, device=state["log_beta"].device)
+    n = geometry.encoder.n
+    z = geometry.encoder.encode(sub(state, "encoder"), contexts)
+    if fault := _unlike(z, (1, n), "encode"):
+        yield "encoder", fault
+        return
+    form = geometry.frame.form(sub(state, "frame"))
+    if fault := form_fault(form, n):
+        yield "frame", fault
+        return
+    r = geometry.rsource.resilience(sub(state, "rsource"), z, form)
+    fault = _unlike(r, (1,), "resilience")
+    if fault or not bool((r > 0).all()):
+        yield "rsource", fault or "resilience is not above 0"
+        return
+    scorer = geometry.scorer(state)
+    one, other = scorer.features(z, query=True), scorer.features(z, query=False)
+    if fault := _unlike(scorer.scores(one, other), (1, 1), "cost"):
+        yield "product", fault
+
+
+def form_fault(form: MetricForm, n: int) -> str:
+    """How ``form`` differs from a metric of ``n`` dimensions, or nothing."""
+    rank = form.d.shape[-1] if form.d.ndim else 0
+    shapes = {"lam": (n,), "omega2": (), "u": (n, rank), "d": (rank,)}
+    shapes |= {} if form.q is None else {"q": (n, n)}
+    wrong = (_unlike(getattr(form, name), shape, f"form.{name}") for name, shape in shapes.items())
+    if fault := next(filter(None, wrong), ""):
+        return fault
+    if not (bool((form.lam > 0).all()) and bool(form.omega2 > 0) and bool((form.d >= 0).all())):
+        return "form is not positive definite: lam and omega2 must be above 0, d not below"
+    return ""
+
+
+def _unlike(value: Tensor, shape: tuple[int, ...], what: str) -> str:
+    """How ``value`` differs from finite numbers of a shape, or nothing."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        return f"{what} is not a tensor of floating point numbers"
+    if tuple(value.shape) != shape:
+        return f"{what} has shape {tuple(value.shape)}, and should have {shape}"
+    return "" if bool(value.isfinite().all()) else f"{what} has numbers that are not finite"
+
+
+def check_parts(model: Model) -> None:
+    """Refuse a model without a memory, or without the geometry that one needs, with ``UsageError``."""
+    if not model.memories:
+        raise UsageError("model: there is no memory")
+    if model.geometry is None and any(m.needs_geometry for m in model.memories.values()):
+        raise UsageError("model: there is no geometry, and a memory needs one")
+
+
+def check_mixer(model: Model) -> None:
+    """Refuse weights that are not those of the model's experts, gates and cells, with ``UsageError``.
+
+    A model that has not come to its mixer yet has none.
+    """
+    if model.cells is not None and model.geometry is not None:
+        check(
+            {"cells": model.cells}, {"cells": Expected("float", (None, model.geometry.encoder.n))}, of="model"
+        )
+    if not model.weights:
+        return
+    kept = model.weights
+    model.reset_mixer()
+    fresh, model.weights = model.weights, kept
+    check(kept, like(fresh), of="mixer")
+    if kept.keys() != fresh.keys():
+        raise UsageError(
+            f"mixer: {', '.join(sorted(kept.keys() ^ fresh.keys()))} do not belong to this model"
+        )

@@ -1,0 +1,1 @@
+"""Plugins: which are installed, and the checked class behind a name."""

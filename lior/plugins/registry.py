@@ -1,0 +1,298 @@
+"""Plugins by kind and name.
+
+Names come from the metadata of installed distributions and cost no import; a
+plugin is imported by :meth:`Registry.get`, which also checks that it was
+written for this version of the interfaces and has their methods. The built-in
+plugins take the same path as everyone else's. A system built on lior has a
+registry of its own kinds, under the same rules.
+
+Wherever a name is accepted, ``package.module:Class`` is too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from inspect import isfunction
+from typing import Any, Literal, overload
+
+from lior import interfaces
+from lior._suggest import did_you_mean, sentences
+from lior.errors import BrokenPlugin, DuplicatePlugin, IncompatiblePlugin, UnknownPlugin
+from lior.plugins.discovery import BLOCK, GROUPS, Kind, Origin, Policy, check_kind, scan
+
+_KINDS = {
+    kind: Kind(group=group, interface=interfaces.INTERFACES[kind], api_version=interfaces.API_VERSION)
+    for kind, group in GROUPS.items()
+}
+"""Those of lior."""
+
+
+class Registry:
+    """Finds plugins by kind and name.
+
+    The installed ones are indexed at the first question and remembered until
+    :meth:`refresh`.
+
+    Parameters
+    ----------
+    environ
+        Where ``LIOR_BLOCK_PLUGINS`` and ``LIOR_ALLOW_PLUGINS`` are read from;
+        the environment of the process if not given.
+    kinds
+        Name -> :class:`Kind`; those of lior if not given.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str] | None = None, *, kinds: Mapping[str, Kind] | None = None
+    ) -> None:
+        self._environ = environ
+        self._kinds = dict(_KINDS if kinds is None else kinds)
+        self._index: dict[tuple[str, str], list[Origin]] | None = None
+        self._hidden: dict[tuple[str, str], list[tuple[Origin, str]]] = {}
+        self._faults: list[str] = []
+        self._registered: dict[tuple[str, str], tuple[Origin, Any]] = {}
+
+    def refresh(self) -> None:
+        """Forget what is installed, so that the next question looks again."""
+        self._index = None
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """One sentence for each distribution whose metadata could not be read."""
+        self._installed()
+        return tuple(self._faults)
+
+    def names(self, kind: str) -> list[str]:
+        """Names of the plugins of one kind, sorted; nothing is imported.
+
+        Raises
+        ------
+        UsageError
+            If the kind does not exist, or an environment variable is malformed.
+        """
+        check_kind(kind, self._kinds)
+        return sorted({name for k, name in (*self._installed(), *self._registered) if k == kind})
+
+    def origins(self, kind: str, name: str) -> tuple[Origin, ...]:
+        """All claimants of a name; more than one means that :meth:`get` refuses it.
+
+        Raises
+        ------
+        UnknownPlugin
+            If there is none.
+        """
+        check_kind(kind, self._kinds)
+        if ":" in name:
+            return (Origin(kind, name, "", "", name),)
+        if (kind, name) in self._registered:
+            return (self._registered[kind, name][0],)
+        claims = self._installed().get((kind, name))
+        if not claims:
+            raise UnknownPlugin(self._unknown(kind, name))
+        return tuple(claims)
+
+    def origin(self, kind: str, name: str) -> Origin:
+        """Where the plugin of this name comes from.
+
+        Raises
+        ------
+        UnknownPlugin
+            If no plugin has the name.
+        DuplicatePlugin
+            If more than one has it.
+        """
+        claims = self.origins(kind, name)
+        if len(claims) > 1:
+            # The group of a foreign kind is never mistaken for a mistyped kind of another system.
+            word = kind if self._is_of_lior(kind) else self._kinds[kind].group
+            remedy = " or ".join(f"{BLOCK}={word}:{name}@{claim.distribution}" for claim in claims)
+            raise DuplicatePlugin(
+                f"{kind} {name!r} is claimed by {' and '.join(map(str, claims))}. "
+                f"Uninstall one of them or set {remedy}."
+            )
+        return claims[0]
+
+    def register(self, kind: str, name: str, plugin: type | str) -> None:
+        """Add a plugin in code.
+
+        Parameters
+        ----------
+        kind, name
+            What it will be found as.
+        plugin
+            The class, or ``"package.module:Class"`` to be imported when needed.
+            Registering a class of the same module and name again replaces it.
+
+        Raises
+        ------
+        DuplicatePlugin
+            If another plugin has the name.
+        """
+        target = plugin if isinstance(plugin, str) else f"{plugin.__module__}:{plugin.__qualname__}"
+        if name in self.names(kind):
+            owner = self.origins(kind, name)[0]
+            if owner.distribution or owner.target != target:
+                raise DuplicatePlugin(
+                    f"{kind} {name!r} cannot be registered: {owner} has it. Choose another name."
+                )
+        self._registered[kind, name] = Origin(kind, name, "", "", target), plugin
+
+    # One overload per kind, so that type checkers know what `get` returns.
+    @overload
+    def get(self, kind: Literal["frame"], name: str) -> type[interfaces.FrameProvider]: ...
+    @overload
+    def get(self, kind: Literal["rsource"], name: str) -> type[interfaces.RSource]: ...
+    @overload
+    def get(self, kind: Literal["updater"], name: str) -> type[interfaces.Updater]: ...
+    @overload
+    def get(self, kind: Literal["memory"], name: str) -> type[interfaces.MemoryBackend]: ...
+    @overload
+    def get(self, kind: Literal["product"], name: str) -> type[interfaces.AttentionProduct]: ...
+    @overload
+    def get(self, kind: Literal["encoder"], name: str) -> type[interfaces.Encoder]: ...
+    @overload
+    def get(self, kind: Literal["tokenizer"], name: str) -> type[interfaces.Tokenizer]: ...
+    @overload
+    def get(self, kind: Literal["command"], name: str) -> interfaces.Command: ...
+    @overload
+    def get(self, kind: str, name: str) -> Any: ...
+
+    def get(self, kind: str, name: str) -> Any:
+        """The plugin class (for commands: the command), imported and checked.
+
+        Raises
+        ------
+        UnknownPlugin
+            If no plugin has the name.
+        DuplicatePlugin
+            If more than one has it.
+        IncompatiblePlugin
+            If it was written for another version of the interfaces.
+        BrokenPlugin
+            If it cannot be imported or lacks methods of its interface.
+        """
+        origin = self.origin(kind, name)
+        plugin = self._registered.get((kind, name), (origin, origin.target))[1]
+        if isinstance(plugin, str):
+            plugin = _load(origin)
+        _check(plugin, origin, self._kinds[kind])
+        return plugin
+
+    def allowed(self, kind: str) -> str:
+        """What may be given where a plugin of this kind is chosen, in words."""
+        if self._is_of_lior(kind):
+            return f"a name that `lior plugins --kind {kind}` lists"
+        names = self.names(kind)
+        return f"one of {', '.join(names)}" if names else "package.module:Class"
+
+    def _is_of_lior(self, kind: str) -> bool:
+        """Whether `lior plugins` knows the kind; another system may have one of the same name."""
+        return self._kinds[kind].group == GROUPS.get(kind)
+
+    def _installed(self) -> dict[tuple[str, str], list[Origin]]:
+        if self._index is None:
+            groups = {kind: known.group for kind, known in self._kinds.items()}
+            policy = Policy.parse(os.environ if self._environ is None else self._environ, groups)
+            origins, self._faults = scan(groups)
+            index: dict[tuple[str, str], list[Origin]] = {}
+            self._hidden = {}
+            for origin in origins:
+                key = origin.kind, origin.name
+                if variable := policy.hides(origin):
+                    self._hidden.setdefault(key, []).append((origin, variable))
+                else:
+                    index.setdefault(key, []).append(origin)
+            self._index = index
+        return self._index
+
+    def _unknown(self, kind: str, name: str) -> str:
+        if hidden := self._hidden.get((kind, name)):
+            return f"{kind} {name!r} of {hidden[0][0].source} is hidden by the variable {hidden[0][1]}."
+        names = self.names(kind)
+        listing = f"`lior plugins --kind {kind}` lists them; " if self._is_of_lior(kind) else ""
+        return sentences(
+            f"No {kind} plugin is named {name!r}.",
+            did_you_mean(name, names),
+            f"Installed: {', '.join(names) or 'none'}.",
+            f"{listing}package.module:Class works too.",
+        )
+
+
+def _load(origin: Origin) -> Any:
+    """Import what ``origin.target`` names."""
+    module, _, attribute = origin.target.partition(":")
+    if not module.strip() or not attribute.strip():
+        raise BrokenPlugin(
+            f"{label(origin)} cannot be loaded: {origin.target!r} is not package.module:Class."
+        )
+    try:
+        return _attribute(module.strip(), attribute.strip())
+    except (Exception, SystemExit) as error:  # whatever a foreign module does, the others keep working
+        cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        fix = f"Repair, upgrade or uninstall {origin.distribution}." if origin.distribution else ""
+        raise BrokenPlugin(sentences(f"{label(origin)} cannot be loaded: {cause}.", fix)) from error
+
+
+def _attribute(module: str, path: str) -> Any:
+    value: Any = import_module(module)
+    for part in path.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _check(plugin: Any, origin: Origin, kind: Kind) -> None:
+    """Refuse a plugin of another interface version or without the interface's methods."""
+    asked = kind.interface
+    interface: type = _attribute(*asked.split(":", 1)) if isinstance(asked, str) else asked
+    members = interface_members(interface)
+    if "api_version" in members and not isinstance(plugin, type):
+        raise BrokenPlugin(f"{label(origin)} is a {type(plugin).__name__}; it must be a class.")
+    version = getattr(plugin, "api_version", None)
+    if "api_version" in members and version not in (None, kind.api_version):
+        owner, source = kind.owner, origin.distribution or "it"
+        raise IncompatiblePlugin(
+            f"{label(origin)} was written for version {version!r} of the interfaces; this {owner} has "
+            f"version {kind.api_version}. Install a release of {source} that was made for this {owner}, "
+            f"or another {owner}."
+        )
+    missing = [name for name in members if not _provides(plugin, interface, name)]
+    if missing:
+        names = ", ".join(missing)
+        raise BrokenPlugin(f"{label(origin)} does not fit {interface.__name__}: it lacks {names}.")
+
+
+def _provides(plugin: Any, interface: type, name: str) -> bool:
+    """Whether ``plugin`` itself defines ``name``, and as a method where the interface has one."""
+    if name in {field.name for field in getattr(plugin, "__attrs_attrs__", ())}:
+        return True  # attrs may keep a field out of the class namespace
+    asked, found = getattr(interface, name, None), getattr(plugin, name, None)
+    if found is None or found is asked:  # a subclass of the interface inherits its empty methods
+        return False
+    return callable(found) or not isfunction(asked)
+
+
+def label(origin: Origin) -> str:
+    """How messages name a plugin."""
+    return (
+        f"{origin.kind} {origin.name!r} of {origin.source}"
+        if origin.distribution
+        else f"{origin.kind} {origin.name!r}"
+    )
+
+
+def interface_members(interface: type) -> list[str]:
+    """Public methods and attributes that ``interface`` asks for, inherited ones included, sorted.
+
+    ``typing`` offers this only from Python 3.13 (``get_protocol_members``).
+    """
+    names: set[str] = set()
+    for cls in interface.__mro__:
+        if getattr(cls, "_is_protocol", False):
+            names |= {*vars(cls), *getattr(cls, "__annotations__", {})}
+    return sorted(name for name in names if not name.startswith("_"))
+
+
+registry = Registry()
+"""The registry of this process."""

@@ -1,0 +1,119 @@
+"""Learn a document, or forget one, after training.
+
+Learning writes to the memories. Forgetting makes them what they would be had
+they never been told: what depends on the order of writing is worked out again
+from the stored text. The numbers fitted in training (geometry, mixer, and what
+adaptive memories learned) stay as they are; see ``docs/decisions.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from pathlib import PurePath
+
+import attrs
+import torch
+
+from lior.data import corpus
+from lior._suggest import did_you_mean, sentences
+from lior.data.corpus import Source
+from lior.errors import DataError
+from lior.runs.stored import Loaded
+
+_BLOCK = 65536
+
+
+@torch.no_grad()
+def learn(loaded: Loaded, sources: Sequence[Source]) -> Loaded:
+    """Give ``sources`` to the memories of ``loaded.model``, which is changed.
+
+    Raises
+    ------
+    DataError
+        When one is empty or has no name, or a document of its name is there already; nothing is changed then.
+    """
+    names = set(loaded.text.names)
+    for source in sources:
+        if not source.name:
+            raise DataError("'': a document needs a name, or it could not be forgotten; give one")
+        if source.name in names:
+            fault = "there is a document of this name already; forget it, or give another name"
+            raise DataError(f"{shown(source.name)}: {fault}")
+        if not source.data:
+            raise DataError(f"{shown(source.name)}: no text in there (0 bytes)")
+        names.add(source.name)
+    model, before = loaded.model, len(loaded.text)
+    text = loaded.text.and_then(corpus.build(sources, model.tokenizer))
+    try:
+        for begin in range(before, len(text), _BLOCK):
+            model.stage(*text.text(begin, min(begin + _BLOCK, len(text)), context=model.context))
+    except BaseException:
+        model.discard()
+        raise
+    model.commit()
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return attrs.evolve(loaded, text=text, added=(*loaded.added, *(now for _ in sources)))
+
+
+@torch.no_grad()
+def forget(loaded: Loaded, indices: Collection[int]) -> Loaded:
+    """Take documents out of the text and the memories of ``loaded.model``, which is changed.
+
+    ``indices`` are places in :meth:`Loaded.documents`, such as :func:`find` gives.
+    """
+    documents, kept = loaded.documents(), loaded
+    for index in sorted(set(indices), reverse=True):
+        kept = _without(kept, index, documents[index].bytes)
+    # Those behind a document get new numbers, which the memories hold as well: also when it held nothing.
+    if any(document.held for document in documents[min(indices, default=len(documents)) :]):
+        loaded.model.rewrite(kept.pieces(_BLOCK))
+    return kept
+
+
+def _without(loaded: Loaded, index: int, size: int) -> Loaded:
+    """The text without the document of that number, which has ``size`` bytes."""
+    begin, end = loaded.text.bounds(index)
+    later = index - (len(loaded.text.names) - len(loaded.added))
+    return attrs.evolve(
+        loaded,
+        text=loaded.text.without(index, size),
+        train=loaded.train - max(min(end, loaded.train) - begin, 0),
+        added=loaded.added if later < 0 else loaded.added[:later] + loaded.added[later + 1 :],
+    )
+
+
+def find(loaded: Loaded, name: str) -> list[int]:
+    """The places of all documents of that name, or else of the one whose path ends with it.
+
+    Training takes several documents of one name: whoever forgets it means all of them.
+
+    Raises
+    ------
+    DataError
+        When there is none, or the path is that of documents with different names.
+    """
+    names = loaded.text.names
+    found = [i for i, each in enumerate(names) if each == name]
+    found = found or [i for i, each in enumerate(names) if _ends_with(each, name)]
+    different = sorted({names[i] for i in found})
+    if len(different) > 1:
+        some = ", ".join(map(shown, different[:3])) + (", ..." if len(different) > 3 else "")
+        raise DataError(
+            f"{shown(name)}: {len(different)} documents are called so ({some}); give more of the path"
+        )
+    if not found:
+        hint = did_you_mean(name, names) or did_you_mean(name, [PurePath(each).name for each in names])
+        hint = hint or ("`lior docs` lists them." if names else "It has no documents.")
+        raise DataError(sentences(f"{shown(name)}: no document of this name in the run.", hint))
+    return found
+
+
+def shown(name: str) -> str:
+    """A name in one line that steers no terminal: quoted if it has to be, for those of files may be any."""
+    return name if name and name.isprintable() else repr(name)
+
+
+def _ends_with(path: str, name: str) -> bool:
+    parts = PurePath(name).parts
+    return bool(parts) and PurePath(path).parts[-len(parts) :] == parts

@@ -1,0 +1,365 @@
+"""What a finished run is made of, how large it is, and whether what must hold of it holds now.
+
+Everything is measured on the model as it was loaded, with any plugins: nothing
+here knows more of them than their interfaces. Loading has verified the
+checksums of all files before.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from torch import Generator, Tensor
+
+from lior.plugins.registry import registry
+from lior.data.corpus import gather_contexts
+from lior.geometry import metric
+from lior.geometry.metric import MetricForm
+from lior.interfaces import MemoryBackend, State
+from lior.runs.stored import Loaded
+from lior.model.language_model import Model
+from lior.states import sub
+
+_PAIRS, _POSITIONS = 256, 64
+_RELATIONS = {"<=": operator.le, ">=": operator.ge, ">": operator.gt}
+
+
+@attrs.frozen
+class Part:
+    """A component of the run, as its manifest names it."""
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    options: dict[str, Any]
+    """All of them."""
+    changed: dict[str, Any]
+    """Those that are not the installed plugin's defaults."""
+
+
+@attrs.frozen
+class Numbers:
+    """How many numbers a part of the model has."""
+
+    part: str
+    learned: int
+    statistics: int
+    """Those that are counted or drawn and not learned."""
+
+
+@attrs.frozen
+class Held:
+    """What a memory holds, as it is stored."""
+
+    name: str
+    experts: int
+    items: int
+    """Rows of its largest tensor."""
+    of: str
+    """Name of that tensor: what an item is."""
+    bytes: int
+    capacity: int | None
+    """Most items, where the memory has such an option; 0 is no limit."""
+    budget: int | None
+    """Most bytes, likewise."""
+
+    @property
+    def fill(self) -> float | None:
+        """Share of the capacity in use; ``None`` without one."""
+        return self.items / self.capacity if self.capacity else None
+
+
+@attrs.frozen
+class Metric:
+    """The learned metric ``g`` in numbers."""
+
+    dimension: int
+    rank: int
+    """Of the part ``U diag(D) Uᵀ``."""
+    least: float
+    greatest: float
+    """Eigenvalues of ``g``."""
+    effective_rank: float
+    beta: float
+
+    @property
+    def condition(self) -> float:
+        """Greatest by least eigenvalue."""
+        return self.greatest / self.least if self.least > 0 else float("inf")
+
+
+@attrs.frozen
+class Texts:
+    """The documents of the run."""
+
+    documents: int
+    bytes: int
+    tokens: int
+    held: int
+    """How many tokens the memories hold; the others are validation text."""
+    alphabet: int
+    """How many token ids the memories hold."""
+    vocabulary: int
+
+
+@attrs.frozen
+class Invariant:
+    """Something that must hold, and what was measured."""
+
+    name: str
+    value: float
+    relation: str
+    bound: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether it does; a value that is not a number never does."""
+        return bool(_RELATIONS[self.relation](self.value, self.bound))
+
+
+@attrs.frozen
+class Inspection:
+    """All that ``lior inspect`` tells."""
+
+    components: tuple[Part, ...]
+    numbers: tuple[Numbers, ...]
+    memory: tuple[Held, ...]
+    metric: Metric | None
+    text: Texts
+    files: dict[str, int]
+    """Path within the run -> bytes."""
+    verified: tuple[str, ...]
+    """Files of the checkpoint whose checksums were compared when it was loaded."""
+    invariants: tuple[Invariant, ...]
+
+
+@torch.no_grad()
+def inspect(run: Path, loaded: Loaded) -> Inspection:
+    """Look at everything of the run at ``run``, which was loaded."""
+    model = loaded.model
+    snapshots = {name: memory.snapshot() for name, memory in model.memories.items()}
+    return Inspection(
+        components=tuple(components(loaded.manifest)),
+        numbers=tuple(numbers(model, snapshots)),
+        memory=tuple(held(name, m, snapshots[name]) for name, m in model.memories.items()),
+        metric=metric_of(model),
+        text=texts(loaded),
+        files={str(p.relative_to(run)): p.stat().st_size for p in sorted(run.rglob("*")) if p.is_file()},
+        verified=tuple(loaded.manifest["files"]),
+        invariants=tuple(invariants(loaded, snapshots)),
+    )
+
+
+# --- what it is made of ---
+
+
+def components(manifest: Mapping[str, Any]) -> Iterator[Part]:
+    """The components that a manifest names."""
+    for kind, entries in manifest["components"].items():
+        for entry in entries if isinstance(entries, list) else [entries]:
+            changed = _changed(registry.get(kind, entry["name"]), entry["options"])
+            yield Part(kind, **entry, changed=changed)
+
+
+def _changed(plugin: type, options: dict[str, Any]) -> dict[str, Any]:
+    if not attrs.has(plugin):
+        return options
+    defaults = {str(field.alias): field.default for field in attrs.fields(plugin)}
+    return {k: v for k, v in options.items() if _as_json(defaults.get(k)) != _as_json(v)}
+
+
+def _as_json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def numbers(model: Model, snapshots: Mapping[str, State]) -> Iterator[Numbers]:
+    """How many numbers each part of ``model`` has; of a memory those that it learns, not what it holds."""
+    learned = model.geometry.learned(model.state).keys() if model.geometry else ()
+    for part in dict.fromkeys(name.split(".")[0] for name in model.state):
+        entries = {k: v.numel() for k, v in model.state.items() if k.split(".")[0] == part}
+        moved = sum(count for name, count in entries.items() if name in learned)
+        yield Numbers(part, moved, sum(entries.values()) - moved)
+    yield Numbers("mixer", _count(model.weights), 0 if model.cells is None else model.cells.numel())
+    for name in model.adaptive:
+        floats = {k: v for k, v in snapshots[name].items() if v.is_floating_point()}
+        yield Numbers(f"memory {name}", _count(floats), 0)
+
+
+def _count(state: State) -> int:
+    return sum(value.numel() for value in state.values())
+
+
+def held(name: str, memory: MemoryBackend, snapshot: State) -> Held:
+    """What ``memory`` holds, by its ``snapshot``."""
+    of, largest = max(snapshot.items(), key=lambda item: item[1].nbytes, default=("", torch.empty(0)))
+    return Held(
+        name=name,
+        experts=len(memory.experts),
+        items=len(largest) if largest.ndim else 1,
+        of=of,
+        bytes=sum(value.nbytes for value in snapshot.values()),
+        capacity=_limit(memory, "capacity"),
+        budget=_limit(memory, "budget"),
+    )
+
+
+def _limit(memory: MemoryBackend, option: str) -> int | None:
+    value = getattr(memory, option, None)
+    return value if isinstance(value, int) else None
+
+
+def texts(loaded: Loaded) -> Texts:
+    """The documents in numbers."""
+    model, text = loaded.model, loaded.text
+    return Texts(
+        documents=len(text.names),
+        bytes=text.bytes,
+        tokens=len(text),
+        held=sum(hi - lo for lo, hi in loaded.held()),
+        alphabet=len(model.alphabet),
+        vocabulary=model.tokenizer.vocab,
+    )
+
+
+# --- the metric ---
+
+
+def metric_form(model: Model) -> MetricForm | None:
+    """The metric of ``model`` in float64; ``None`` without a geometry."""
+    if model.geometry is None:
+        return None
+    return metric.cast(model.geometry.frame.form(sub(model.state, "frame")), torch.float64)
+
+
+def spectrum(form: MetricForm) -> Tensor:
+    """Eigenvalues of ``g``, descending, ``(n,)``."""
+    return torch.linalg.eigvalsh(metric.dense(form)).flip(0)
+
+
+def effective_rank(eigenvalues: Tensor) -> float:
+    """``exp(H(p))`` with ``p`` the shares of the eigenvalues (O. Roy and M. Vetterli, 2007): 1 to ``n``."""
+    p = eigenvalues / eigenvalues.sum()
+    return float(torch.special.entr(p).sum().exp())
+
+
+def angles(q: Tensor) -> Tensor:
+    """Angles in degrees, descending, of the ``n // 2`` planes that the rotation ``q (n, n)`` turns.
+
+    They are the arguments of its eigenvalues, which come in conjugate pairs
+    ``exp(±iθ)``: whatever product of rotations ``q`` was made of, it turns each
+    of these planes in itself, by an angle from 0 to 180.
+    """
+    arguments = torch.linalg.eigvals(q.double()).angle().abs().rad2deg()
+    return arguments.sort(descending=True).values[::2][: len(q) // 2]
+
+
+def metric_of(model: Model) -> Metric | None:
+    """The metric of ``model`` in numbers; ``None`` without a geometry."""
+    form = metric_form(model)
+    if form is None:
+        return None
+    values = spectrum(form)
+    return Metric(
+        dimension=len(form.lam),
+        rank=len(form.d),
+        least=float(values[-1]),
+        greatest=float(values[0]),
+        effective_rank=effective_rank(values),
+        beta=float(model.state["log_beta"].double().exp()),
+    )
+
+
+# --- what must hold ---
+
+
+def invariants(loaded: Loaded, snapshots: Mapping[str, State]) -> Iterator[Invariant]:
+    """What must hold of any run, measured now; costs and probabilities on a sample, always the same."""
+    model = loaded.model
+    state = {**model.state, **model.weights, **({} if model.cells is None else {"cells": model.cells})}
+    tensors = [*state.values(), *(v for snapshot in snapshots.values() for v in snapshot.values())]
+    wrong = sum(int((~value.isfinite()).sum()) for value in tensors if value.is_floating_point())
+    yield Invariant("numbers that are not finite", wrong, "<=", 0)
+    counted = int(model.token_counts.sum()) - texts(loaded).held
+    yield Invariant("tokens counted but not held, or held but not counted", abs(counted), "<=", 0)
+    if (form := metric_form(model)) is not None:
+        yield from _of_the_metric(form)
+        yield from _of_the_costs(loaded)
+    yield from _of_the_probabilities(loaded)
+
+
+def _of_the_metric(form: MetricForm) -> Iterator[Invariant]:
+    if form.q is not None:
+        eye = torch.eye(len(form.q), dtype=form.q.dtype, device=form.q.device)
+        yield Invariant("orthogonality of Q: max |Q'Q - I|", _most(form.q.mT @ form.q - eye), "<=", 1e-4)
+        yield Invariant(
+            "rotation, no reflection: |det Q - 1|", _most(torch.linalg.det(form.q) - 1), "<=", 1e-3
+        )
+    yield Invariant("metric positive definite: least eigenvalue of g", float(spectrum(form)[-1]), ">", 0)
+
+
+def _of_the_costs(loaded: Loaded) -> Iterator[Invariant]:
+    geometry, state = loaded.model.geometry, loaded.model.state
+    assert geometry is not None
+    z, _ = stored(loaded, 2 * _PAIRS)
+    if not len(z):
+        return
+    scorer = geometry.scorer(state)
+    queries, items = scorer.features(z[::2], query=True), scorer.features(z[1::2], query=False)
+    gram = (queries.norm[:, None], queries.f @ items.f.T, items.norm[None])
+    cost = geometry.product.cost(*gram, sub(state, "product"))
+    r = geometry.rsource.resilience(sub(state, "rsource"), z, scorer.form)
+    yield Invariant(f"least cost of {cost.numel():,} pairs", float(cost.min()), ">=", 0)
+    yield Invariant(f"least resilience R at {len(r):,} contexts", float(r.min()), ">", 0)
+
+
+def _of_the_probabilities(loaded: Loaded) -> Iterator[Invariant]:
+    """At places all over the text, learned or held out."""
+    begins, end = spread(len(loaded.text), _POSITIONS).tolist(), len(loaded.text)
+    if not begins:
+        return
+    text, places = loaded.text.chunks(begins, 1, end, context=loaded.model.context)
+    p = loaded.model.log_probs(text, places).double().exp()
+    yield Invariant(f"probabilities at {len(p)} positions: max |sum - 1|", _most(p.sum(1) - 1), "<=", 1e-4)
+    yield Invariant("least probability of any token there", float(p.min()), ">", 0)
+
+
+def _most(x: Tensor) -> float:
+    return float(x.abs().max())
+
+
+# --- samples ---
+
+
+def spread(total: int, count: int) -> Tensor:
+    """``min(count, total)`` of the numbers ``0 .. total - 1``, ascending, one at random from each equal part.
+
+    They are the same whenever they are drawn.
+    """
+    if count >= total:
+        return torch.arange(total)
+    shift = torch.rand(count, dtype=torch.float64, generator=Generator().manual_seed(0))
+    return ((torch.arange(count) + shift) * (total / count)).long().clamp(max=total - 1)
+
+
+def stored(loaded: Loaded, count: int) -> tuple[Tensor, Tensor]:
+    """Coordinates ``(N, n)`` of up to ``count`` contexts in the memories, and the tokens there ``(N,)``.
+
+    The contexts are spread over all of the text that is held. The model must have a geometry.
+    """
+    model, text = loaded.model, loaded.text
+    geometry = model.geometry
+    assert geometry is not None
+    bounds = torch.tensor(loaded.held())
+    ends = (bounds[:, 1] - bounds[:, 0]).cumsum(0)
+    index = spread(int(ends[-1]), count)
+    stretch = torch.searchsorted(ends, index, right=True)
+    positions = (index + bounds[stretch, 1] - ends[stretch]).to(text.tokens.device)
+    reach, vocab = geometry.encoder.reach, geometry.vocab
+    contexts = gather_contexts(text.tokens, positions, text.depth(positions), reach, vocab)
+    return geometry.encoder.encode(sub(model.state, "encoder"), contexts), text.tokens[positions].long()

@@ -1,0 +1,136 @@
+"""Telemetry of a run, written as it happens: numbers as JSON lines, and a log in words."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lior.runs import files as durable
+from lior.errors import RunError
+from lior.events import Metrics, hookimpl
+
+
+class Telemetry:
+    """Listener that appends events to two files of a run directory.
+
+    A line of the metrics is a JSON object with ``time`` (seconds since the
+    start of the run), ``stage``, ``step``, ``steps`` and the stage's own
+    numbers, or lists of them; what is not finite is ``null``. A ``step`` among
+    the numbers takes the place of the stage's. lior's own runs
+    have for ``geometry`` ``tail_loss`` (nats per token on held-out text) and
+    ``rejected``, for ``mixer`` ``tail_loss``, for ``validate``
+    ``nats_per_token`` and ``bits_per_byte``.
+
+    Parameters
+    ----------
+    folder
+        The run directory.
+    position
+        How many bytes of the metrics to keep; writing goes on behind them.
+    elapsed
+        Seconds since the start of the run.
+    metrics, log
+        Files within ``folder``; folders on the way are made.
+    describe
+        One line on a configuration, for the log.
+    remark
+        From ``stage``, ``step``, ``steps`` and the numbers of a window: a line
+        for the log, or ``None`` for none.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        position: int = 0,
+        elapsed: float = 0.0,
+        *,
+        metrics: str = "metrics.jsonl",
+        log: str = "train.log",
+        describe: Callable[[Any], str] | None = None,
+        remark: Callable[[str, int, int, Metrics], str | None] | None = None,
+    ):
+        self._metrics = folder / metrics
+        self._log = folder / log
+        self._describe = describe
+        self._remark = remark
+        self._begin = time.perf_counter() - elapsed
+        for file in (self._metrics, self._log):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        if self._metrics.exists():
+            os.truncate(self._metrics, min(position, self._metrics.stat().st_size))
+
+    @property
+    def position(self) -> int:
+        """How many bytes of metrics were written, all of them on the disk."""
+        if not self._metrics.exists():
+            return 0
+        durable.sync(self._metrics)
+        return self._metrics.stat().st_size
+
+    def _write(self, file: Path, line: str) -> None:
+        try:
+            # Names need not be UTF-8.
+            with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+                stream.write(line + "\n")
+        except OSError as error:  # of a full disk it does not say which file it is about
+            error.filename = error.filename or str(file)
+            raise
+
+    def _say(self, text: str) -> None:
+        self._write(self._log, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}")
+
+    @hookimpl
+    def lior_train_start(self, config: Any) -> None:
+        """Log the start."""
+        self._say(", ".join(["start", *([self._describe(config)] if self._describe else [])]))
+
+    @hookimpl
+    def lior_train_stage(self, stage: str, message: str) -> None:
+        """Log the stage."""
+        self._say(f"{stage}: {message}")
+
+    @hookimpl
+    def lior_train_window(self, stage: str, step: int, steps: int, metrics: Metrics) -> None:
+        """Write one line when there are numbers, and a remark if there is one to make."""
+        if not metrics:
+            return
+        if self._remark and (said := self._remark(stage, step, steps, metrics)):
+            self._say(said)
+        record = {"time": round(time.perf_counter() - self._begin, 3), "stage": stage, "step": step}
+        self._write(self._metrics, _json(record | {"steps": steps} | dict(metrics)))
+
+    @hookimpl
+    def lior_checkpoint_saved(self, path: Path) -> None:
+        """Log where training can be gone on with."""
+        self._say(f"checkpoint: {path.name}")
+
+    @hookimpl
+    def lior_checkpoint_failed(self, error: RunError) -> None:
+        """Log why there is none."""
+        self._say(f"checkpoint failed: {error}")
+
+    @hookimpl
+    def lior_train_end(self, result: Any) -> None:
+        """Log the outcome, if the result has a ``headline`` or a ``summary`` of it."""
+        said = getattr(result, "headline", None)
+        if said is None and (summary := getattr(result, "summary", None)) is not None:
+            said = _json(summary)
+        self._say("end" if said is None else f"end: {said}")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """``value`` with ``None`` in place of what JSON has no number for."""
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,217 @@
+"""Training: from a configuration and texts to a model.
+
+:func:`train` prepares what a run needs; the order of its stages is in
+:mod:`lior.training.plan`, the loop over their windows in :mod:`lior.training.loop`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import attrs
+import torch
+from torch import Generator
+
+from lior.config import TrainConfig, build
+from lior.counting.counters import MAX_VOCAB
+from lior.data import corpus
+from lior.data.corpus import Corpus, Source
+from lior.device import pick_device
+from lior.errors import BrokenPlugin, DataError, UsageError
+from lior.geometry.retrieval import Geometry
+from lior.interfaces import State, Tokenizer
+from lior.model import validation as consistency
+from lior.model.language_model import Model
+from lior.plugins.registry import label, registry
+from lior.runs.checkpoint import fitting_together
+from lior.runs.directory import RunDir
+from lior.states import sub
+from lior.training import fitting
+from lior.training.loop import Result, Session
+from lior.training.stopwatch import Stopwatch
+
+MIN_TOKENS = 64
+"""A text shorter than this cannot be split into memory, tail and validation."""
+
+
+@torch.no_grad()
+def train(
+    config: TrainConfig,
+    out: Path | None = None,
+    *,
+    sources: list[Source] | None = None,
+    listeners: Iterable[object] = (),
+    stop: Callable[[], bool] = lambda: False,
+) -> Result:
+    """Train a model as ``config`` says.
+
+    Parameters
+    ----------
+    out
+        Directory for the run, new or empty; ``None`` keeps the model in memory only.
+    sources
+        Documents to learn from, instead of those that ``config`` names.
+    listeners
+        Objects with :mod:`lior.events` hooks.
+    stop
+        Asked after every window; when it says so, training is written down and ends with :class:`Stopped`.
+
+    Raises
+    ------
+    LiorError
+        For everything a user can mend: text, configuration, device, directory.
+    """
+    clock = Stopwatch()
+    config = _with_budget(config)
+    device = pick_device(config.device)
+    generator = Generator(device).manual_seed(config.seed)
+    tokenizer = build("tokenizer", config.tokenizer)
+    text, parts = read_text(config, tokenizer, sources)
+    model = build_model(config, device, generator, tokenizer)
+    run = RunDir.create(out, config) if out else None
+    try:
+        session = Session(
+            model=model, text=text.to(device), parts=parts, config=config, generator=generator, clock=clock,
+            run=run, telemetry=run.telemetry() if run else None, listeners=listeners, stop=stop,
+        )  # fmt: skip
+        return session.run_from_the_start()
+    finally:
+        if run:
+            run.close()
+
+
+@torch.no_grad()
+def resume(
+    path: Path,
+    *,
+    listeners: Iterable[object] = (),
+    stop: Callable[[], bool] = lambda: False,
+) -> Result:
+    """Go on with the training of the run at ``path`` where its newest checkpoint is.
+
+    The outcome is that of a training that was never stopped, bit for bit on the CPU.
+    For ``listeners`` and ``stop`` see :func:`train`.
+
+    Raises
+    ------
+    RunError
+        When there is no run, it is finished or damaged, or its configuration was changed.
+    """
+    run, loaded = RunDir.reopen(path)
+    try:
+        assert loaded.training is not None
+        assert run.checkpoint is not None
+        numbers = loaded.manifest["training"]
+        generator = Generator(loaded.model.device)
+        with fitting_together(run.checkpoint):
+            generator.set_state(loaded.training["generator"].cpu())
+            parts = fitting.Split(*numbers["parts"])
+            clock = Stopwatch(numbers["elapsed"], numbers["seconds"])
+            telemetry = run.telemetry(numbers["metrics"], numbers["elapsed"])
+        session = Session(
+            model=loaded.model, text=loaded.text, parts=parts, config=run.config, generator=generator,
+            clock=clock, run=run, telemetry=telemetry, listeners=listeners, stop=stop,
+        )  # fmt: skip
+        return session.go_on(numbers, sub(loaded.training, "stage"))
+    finally:
+        run.close()
+
+
+# --- the steps that are not learning ---
+
+
+def _with_budget(config: TrainConfig) -> TrainConfig:
+    """``config`` with its budget as an option of the memories that have one."""
+    if not config.memory_budget:
+        return config
+    options = dict(config.memory.options)
+    able = [name for name in config.memory.names if "budget" in _fields(registry.get("memory", name))]
+    if not able:
+        raise UsageError(f"memory_budget: memory {config.memory.name} has no budget; use one that has")
+    for name in able:
+        options[name] = {"budget": config.memory_budget} | options.get(name, {})
+    return attrs.evolve(config, memory=attrs.evolve(config.memory, options=options))
+
+
+def _fields(plugin: type) -> set[str]:
+    return {field.name for field in attrs.fields(plugin)} if attrs.has(plugin) else set()
+
+
+def build_model(
+    config: TrainConfig, device: torch.device, generator: Generator, tokenizer: Tokenizer | None = None
+) -> Model:
+    """The model that ``config`` describes, with nothing learned yet.
+
+    A geometry is built only when a memory uses it; counts alone have none.
+
+    Parameters
+    ----------
+    tokenizer
+        One that was fitted (:func:`read_text`); a fresh one if not given.
+
+    Raises
+    ------
+    UsageError
+        When the tokenizer has more token ids than a memory can hold.
+    """
+    tokenizer = build("tokenizer", config.tokenizer) if tokenizer is None else tokenizer
+    if tokenizer.vocab > MAX_VOCAB:
+        raise UsageError(
+            f"tokenizer {config.tokenizer.name!r} has {tokenizer.vocab:,} token ids; memories hold at most"
+            f" {MAX_VOCAB:,}: choose a smaller vocabulary"
+        )
+    memories = {part.name: build("memory", part) for part in config.memory.components}
+    geometry: Geometry | None = None
+    state: State = {}
+    if any(memory.needs_geometry for memory in memories.values()):
+        geometry = Geometry(
+            encoder=build("encoder", config.encoder),
+            frame=build("frame", config.frame),
+            rsource=build("rsource", config.rsource),
+            product=build("product", config.product),
+            vocab=tokenizer.vocab,
+            resilience_at=config.geometry.resilience_at,
+            smoothing=config.geometry.smoothing,
+        )
+        _check_plugins(geometry, config)
+        state = geometry.init(generator=generator)
+    counts = torch.zeros(tokenizer.vocab, dtype=torch.int64, device=device)
+    return Model(tokenizer=tokenizer, memories=memories, geometry=geometry, state=state, token_counts=counts)
+
+
+def _check_plugins(geometry: Geometry, config: TrainConfig) -> None:
+    """Refuse plugins whose outputs nothing could be computed with, before anything is."""
+    generator, n = Generator().manual_seed(0), geometry.encoder.n
+    form = geometry.frame.form(geometry.frame.init(n, generator=generator))
+    wrong = consistency.form_fault(form, n)
+    found = [("frame", wrong)] if wrong else consistency.faults(geometry, geometry.init(generator=generator))
+    for kind, fault in found:
+        origin = registry.origin(kind, getattr(config, kind).name)
+        raise BrokenPlugin(f"{label(origin)} does not keep to its interface: {fault}.")
+
+
+def read_text(
+    config: TrainConfig, tokenizer: Tokenizer, sources: list[Source] | None = None
+) -> tuple[Corpus, fitting.Split]:
+    """The text that ``config`` names, and where its parts end; ``tokenizer`` is fitted on the training text.
+
+    The validation text begins at the same byte whatever the tokenizer.
+
+    Raises
+    ------
+    DataError
+        When there is too little of it.
+    """
+    data = config.data
+    sources = corpus.read(data.text, field=data.field, limit=data.limit) if sources is None else sources
+    size = sum(len(source.data) for source in sources)
+    cut = fitting.split(size, holdout=0.0 if data.valid else data.holdout, tail=0.0).train
+    valid = corpus.read([data.valid], field=data.field, limit=data.limit) if data.valid else []
+    tokenizer.fit(corpus.until(sources, cut))
+    text, train = corpus.build_parts([*sources, *valid], tokenizer, cut)
+    where = ", ".join(data.text) or "the text"
+    for count, least in ((train if data.valid else len(text), MIN_TOKENS), (train, MIN_TOKENS // 2)):
+        if count < least:
+            raise DataError(f"{where}: {count} tokens are too few to learn from; give at least {least}")
+    return text, attrs.evolve(fitting.split(train, holdout=0.0, tail=config.mixer.tail), end=len(text))

@@ -1,0 +1,1 @@
+"""The counting engine of memory ``sdm`` in windows of tokens, as torch operations: for a CUDA GPU."""

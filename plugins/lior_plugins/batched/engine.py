@@ -1,0 +1,236 @@
+"""A counting memory with its mixture as tensors: the same as :mod:`lior.counting.engine`, window by window.
+
+The state lives on one device. A block of text is prepared as a whole (:mod:`lior_plugins.batched.history`,
+:mod:`lior_plugins.batched.inputs`); what is left for each of its windows is short and waits for nothing
+(:mod:`lior_plugins.batched.window`). Long windows pay: the number of operations
+does not depend on their length.
+64 tokens are recommended. On a GPU sums are made in no fixed order, and runs repeat up to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lior.counting import locations
+from lior.counting.counters import MAX_VOCAB
+from lior.counting.engine import (
+    AHEAD,
+    BLOCK,
+    NO_STEP,
+    PRUNE_TO,
+    Ints,
+    Piece,
+    Read,
+    Sets,
+    blocks_of,
+    nothing,
+    some_of,
+    stretch,
+)  # fmt: skip
+from lior.counting.layout import DENSE, TRAIL, WIDEST, Learned, Plan, Rates
+from lior.counting.locations import Packed, Store
+from lior.counting.stream import Stretch, floor
+from lior.errors import UsageError
+from lior_plugins.batched import inputs
+from lior_plugins.batched import lookup as records
+from lior_plugins.batched.graphs import Replay
+from lior_plugins.batched.history import History
+from lior_plugins.batched.inputs import Inputs
+from lior_plugins.batched.lookup import Places
+from lior_plugins.batched.table import Table
+from lior_plugins.batched.window import Numbers
+
+
+def fits(alphabet: Ints) -> bool:
+    """Whether the batched engine takes an alphabet: every token has a column and learned numbers."""
+    return len(alphabet) <= DENSE and (not len(alphabet) or int(alphabet.max()) < WIDEST)
+
+
+class Batched:
+    """The counters on a device, and what a recipe fixes; used as :class:`lior.counting.engine.Engine` is."""
+
+    def __init__(
+        self, plan: Plan, patterns: tuple[str, ...], *, window: int, budget: int, device: torch.device
+    ) -> None:
+        self.plan, self.patterns, self.window, self.budget = plan, patterns, window, budget
+        self.device = device
+        # Preparing a block takes many small steps; a GPU has better things to do than to wait for them.
+        self._block = BLOCK if budget or device.type != "cuda" else 4 * BLOCK
+        self.clock = 0
+        self._table = Table(device)
+        self._replay = Replay()
+        self._numbers: Numbers | None = None
+
+    @property
+    def store(self) -> Store:
+        """A copy of the memory as the streaming engine has it."""
+        return locations.unpack(self.packed())
+
+    def packed(self) -> Packed:
+        """The memory in canonical order."""
+        return self._table.packed()
+
+    def clear(self) -> None:
+        """Forget all tokens."""
+        self._table, self.clock = Table(self.device), 0
+
+    def hold(self, store: Store, clock: int) -> None:
+        """Have ``store`` as memory, of ``clock`` tokens."""
+        self._table, self.clock = Table.of(locations.pack(store), self.device), clock
+
+    @torch.no_grad()
+    def write(self, piece: Piece) -> None:
+        """Count the tokens of ``piece`` without reading them."""
+        for lo, hi in piece.blocks(self._block):
+            here = self._stretch(piece.tokens[:hi], piece.depth[:hi], lo, None)
+            self._history(here, hi - lo, write=True).keep(self._table)
+            self._pass(hi - lo)
+
+    @torch.no_grad()
+    def read(
+        self,
+        tokens: Ints,
+        depth: Ints,
+        positions: Ints,
+        alphabet: Ints,
+        learned: Sets,
+        *,
+        ahead: int,
+        cell: Ints | None = None,
+    ) -> Read:
+        """What is expected at ``positions`` of a text, ``ahead`` tokens from now; nothing changes.
+
+        ``cell (B,)`` is the cell of the geometric gate at each position, 0 without one.
+        """
+        out = nothing(len(positions), len(alphabet))
+        if not out.p.size:
+            return out
+        columns, sets = self._columns(alphabet), self._distinct(learned)
+        numbers = self._load(sets, (NO_STEP,) * len(sets), alphabet)
+        for begin, end, chosen in blocks_of(positions):
+            whole = self._stretch(tokens[:end], depth[:end], begin, self.clock + ahead)
+            here = some_of(whole, chosen, positions - begin, cell)
+            _, x, strange = self._inputs(here, columns, sets, len(alphabet), len(chosen), write=False)
+            rows = self._replay.run(numbers, self._table.columns.logit, x, adapt=False)
+            out.p[chosen] = floor(rows.flatten(0, 1)).cpu().numpy()
+            out.served[chosen] = strange.cpu().numpy()
+        return out
+
+    @torch.no_grad()
+    def study(
+        self, piece: Piece, alphabet: Ints, learned: Sets, rates: tuple[Rates, Rates], *, write: bool
+    ) -> Read:
+        """What is expected in a piece, each window read before ``learned`` moves by it.
+
+        ``write`` says whether its tokens are counted as well.
+        """
+        out = nothing(len(piece.tokens) - piece.start, len(alphabet))
+        if not len(alphabet):
+            if write:
+                self.write(piece)
+            return out
+        columns, sets = self._columns(alphabet), self._distinct(learned)
+        numbers = self._load(sets, rates[: len(sets)], alphabet)
+        found = []
+        for lo, hi in piece.blocks(self._block // self.window * self.window):
+            now = None if write else self.clock + AHEAD
+            here = self._stretch(piece.tokens[:hi], piece.depth[:hi], lo, now)
+            part = slice(lo - piece.start, hi - piece.start)
+            if piece.cell is not None:
+                here = here._replace(cell=piece.cell[part])
+            if piece.kept is not None:
+                here = here._replace(tokens=np.where(piece.kept[part], here.tokens, -1))
+            history, x, strange = self._inputs(here, columns, sets, len(alphabet), self.window, write=write)
+            rows = self._replay.run(numbers, self._table.columns.logit, x, adapt=True)
+            found.append((part, rows.flatten(0, 1)[: hi - lo], strange[: hi - lo]))
+            if write:
+                history.keep(self._table)
+                self._pass(hi - lo)
+        for part, p, strange in found:
+            out.p[part], out.served[part] = floor(p).cpu().numpy(), strange.cpu().numpy()
+        numbers.put(sets, alphabet)
+        return out
+
+    def _pass(self, tokens: int) -> None:
+        """Note that a block of so many tokens was counted; keep within the budget."""
+        self.clock += tokens
+        if self.budget and self._table.size() > self.budget:
+            self._table.prune(int(self.budget * PRUNE_TO), self.clock)
+
+    def _distinct(self, learned: Sets) -> tuple[Learned, ...]:
+        """The sets that are needed: one, where all places are usual or both are the same."""
+        return learned[:1] if self.plan.strangers >= TRAIL or learned[0] is learned[1] else learned
+
+    def _stretch(self, tokens: Ints, depth: Ints, start: int, clock: int | None) -> Stretch:
+        """``tokens[start:]`` with addresses and fields; without ``clock`` time goes on token by token."""
+        now = self.clock if clock is None else clock
+        return stretch(self.plan, self.patterns, tokens, depth, start, now, still=clock is not None)
+
+    def _inputs(
+        self,
+        here: Stretch,
+        column: Tensor,
+        sets: tuple[Learned, ...],
+        alphabet: int,
+        window: int,
+        *,
+        write: bool,
+    ) -> tuple[History, Inputs, Tensor]:
+        """A stretch in windows, and which of its positions are strange.
+
+        ``column (V,)`` is that of each token id, -1 outside of the alphabet.
+        """
+        size, pad = len(here.tokens), -len(here.tokens) % window
+        padded = Stretch(*(np.pad(c, ((0, pad), *((0, 0),) * (c.ndim - 1))) for c in here))
+        history = self._history(padded, size, write=write)
+        fields, before, cell, tokens, time = (
+            self._here(c) for c in (padded.fields, padded.before, padded.cell, padded.tokens, padded.time)
+        )
+        position = torch.arange(size + pad, device=self.device)
+        valid = position < size
+        begin = position // window * window if write else torch.zeros_like(position)
+        strange = torch.zeros_like(position)
+        if self.plan.strangers < TRAIL:
+            trail = self._here(padded.trail)
+            unknown = (trail >= 0) & ~history.there(self._table, trail, begin)
+            strange = (unknown.sum(1) > self.plan.strangers).long()
+        target = torch.where(valid & (tokens >= 0), column[tokens.clamp(min=0)], -1)
+        which = strange if len(sets) > 1 else torch.zeros_like(strange)
+        places = Places(before, fields, cell, time, begin, valid, target, which)
+        found = records.find(self.plan, history, places, column)
+        room = 2 if self.device.type == "cuda" else 1
+        return history, inputs.build(self.plan, found, places, alphabet, window, room), strange
+
+    def _history(self, here: Stretch, size: int, *, write: bool) -> History:
+        """The counters of a stretch; behind the first ``size`` positions there is nothing."""
+        where, tokens = self._here(here.where), self._here(here.tokens)
+        valid = torch.arange(len(tokens), device=self.device) < size
+        return History(self._table, self.plan, where, tokens if write else None, valid, self.clock)
+
+    def _here(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
+
+    def _columns(self, alphabet: Ints) -> Tensor:
+        """Column of each token id, -1 outside of the alphabet, int64 ``(MAX_VOCAB,)``."""
+        if not fits(alphabet):
+            raise UsageError(
+                f"path = batched: an alphabet of {len(alphabet)} tokens up to {int(alphabet.max())} is too"
+                f" large; allowed are {DENSE} tokens below {WIDEST}, or path = stream"
+            )
+        column = torch.full((MAX_VOCAB,), -1, device=self.device)
+        column[self._here(alphabet)] = torch.arange(len(alphabet), device=self.device)
+        return column
+
+    def _load(self, sets: Sequence[Learned], rates: Sequence[Rates], alphabet: Ints) -> Numbers:
+        """The learned numbers on the device; in the same arrays as before where they fit, as graphs need."""
+        fresh, held = Numbers.of(sets, rates, alphabet, self.device), self._numbers
+        if held is None or any(a.shape != b.shape for a, b in zip(held, fresh, strict=True)):
+            self._numbers = fresh
+            return fresh
+        for own, new in zip(held, fresh, strict=True):
+            own.copy_(new)
+        return held

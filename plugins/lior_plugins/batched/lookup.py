@@ -1,0 +1,123 @@
+"""What a block's windows find at their locations, each location of a window once.
+
+All positions of a window see the memory as it was at the window's beginning, and many of them look at the
+same locations. So counters are looked up for each pair of window and location, and positions refer to pairs.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lior.counting.layout import Plan
+from lior_plugins.batched.history import History
+from lior_plugins.batched.table import Columns, expand
+
+
+class Places(NamedTuple):
+    """The positions of a block; ``n`` of them, a whole number of windows."""
+
+    before: Tensor
+    """The last two tokens before each, plus 1; 0 for none; int64 ``(n, 2)``."""
+    fields: Tensor
+    """int64 ``(n, len(FIELDS))``."""
+    cell: Tensor
+    """Cell of the geometric gate, int64 ``(n,)``."""
+    time: Tensor
+    """How many tokens the memory held when each is read, int64 ``(n,)``."""
+    begin: Tensor
+    """What of the block is in the memory when each is read, as a position, int64 ``(n,)``."""
+    valid: Tensor
+    """Which are there at all, bool ``(n,)``."""
+    target: Tensor
+    """Column of the token that stands there, -1 for none, int64 ``(n,)``."""
+    which: Tensor
+    """Which set of learned numbers serves each, int64 ``(n,)``."""
+
+
+class Totals(NamedTuple):
+    """Of each pair of window and location; ``P`` of them, the last an empty one."""
+
+    occurrences: Tensor
+    """int64 ``(P,)``."""
+    distinct: Tensor
+    """Distinct tokens, int64 ``(P,)``."""
+    taken: Tensor
+    """Sum of the discounts, float32 ``(P,)``."""
+    novel: Tensor
+    """Novel occurrences, int64 ``(P,)``."""
+    novel_taken: Tensor
+    """Sum of their discounts, float32 ``(P,)``."""
+
+
+class Records(NamedTuple):
+    """The counters of each pair whose tokens have a column, ``R`` of them."""
+
+    pair: Tensor
+    """Which pair each belongs to, int64 ``(R,)``, ascending."""
+    column: Tensor
+    """Column of the token, int64 ``(R,)``."""
+    token: Tensor
+    number: Tensor
+    """The counter's number in the table, int64 ``(R,)``."""
+    held: Columns
+    """What the counter holds."""
+
+
+class Found(NamedTuple):
+    """The locations that the positions of a block look at, and what is there."""
+
+    pair: Tensor
+    """The pair of each pattern at each position, the last for absent ones, int64 ``(n, S)``."""
+    totals: Totals
+    records: Records
+
+    @property
+    def present(self) -> Tensor:
+        """Which patterns have a location, bool ``(n, S)``."""
+        return self.pair < len(self.totals.occurrences) - 1
+
+
+def find(plan: Plan, history: History, places: Places, columns: Tensor) -> Found:
+    """Look up what all positions of a block look at.
+
+    Parameters
+    ----------
+    columns
+        Column of each token id, -1 outside of the alphabet, int64 ``(V,)``.
+    """
+    present = (history.made[history.location] < places.begin[:, None]) & places.valid[:, None]
+    event = present.flatten().nonzero()[:, 0]
+    size = len(history.made)
+    both = (places.begin[:, None] * size + history.location).flatten()[event]
+    distinct, number = torch.unique(both, return_inverse=True)
+    pair = torch.full_like(history.location, len(distinct))
+    pair.view(-1)[event] = number
+    location, before = distinct % size, distinct // size
+    pairs, counter = expand(history.begin[location], history.length[location])
+    before = before[pairs]
+    held = history.at(counter, before, pairs, len(distinct))
+    there = (held.occurrences > 0).nonzero()[:, 0]
+    pairs, counter, before = pairs[there], counter[there], before[there]
+    held = Columns(*(column[there] for column in held))._replace(recency=history.recency(counter, before))
+    totals = _totals(plan, pairs, held, len(distinct) + 1)
+    token = history.counters.token[counter]
+    known = (columns[token] >= 0).nonzero()[:, 0]
+    token, held = token[known], Columns(*(column[known] for column in held))
+    records = Records(pairs[known], columns[token], token, history.counters.number[counter[known]], held)
+    return Found(pair, totals, records)
+
+
+def _totals(plan: Plan, pair: Tensor, held: Columns, pairs: int) -> Totals:
+    parts = [held.occurrences.long(), torch.ones_like(pair), held.novel.long()]
+    for values in (held.occurrences, held.novel):
+        parts += [(values == 1).long(), (values == 2).long(), (values >= 3).long()]
+    sums = torch.zeros(pairs, len(parts), dtype=torch.int64, device=pair.device)
+    sums.index_add_(0, pair, torch.stack(parts, 1))
+    count, distinct, novel, *classes = (column.contiguous() for column in sums.unbind(1))
+    d = [float(x) for x in plan.discounts]
+    taken = classes[0] * d[1] + classes[1] * d[2] + classes[2] * d[3]
+    novel_taken = classes[3] * d[5] + classes[4] * d[6] + classes[5] * d[7]
+    return Totals(count, distinct, taken, novel, novel_taken)

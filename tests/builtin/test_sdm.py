@@ -1,0 +1,269 @@
+"""Laws of the memory ``sdm`` beyond the contract: what it keeps, learns and forgets."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from lior.counting.locations import COUNTER
+from lior.data.corpus import Source
+from lior.errors import UsageError
+from lior.interfaces import Query
+from lior.model.language_model import Model
+from lior.testing.memories import memory_contract
+from lior.testing.states import assert_same
+from lior.training.preparation import train
+from lior_plugins.memories.sdm import Sdm
+from tests.builtin.test_memories import LETTERS, document, holding, read
+
+FEW = {"orders": (0, 1, 2, 3, 4), "patterns": ("word", "2-3", "column 1"), "joint": (), "window": 4}
+"""Options of a memory that is quick to read."""
+
+
+class TestSdm(memory_contract(Sdm)): ...
+
+
+class TestSdmSmall(
+    memory_contract(lambda: Sdm(orders=(0, 2), patterns=(), joint=(), base_order=0, gates=(), window=3))
+): ...
+
+
+class TestSdmBatched(memory_contract(lambda: Sdm(path="batched", **FEW))): ...
+
+
+class TestSdmStudied(memory_contract(lambda: studied(Sdm(**FEW)))):
+    # What was learned stays when a memory is empty, and says something.
+    test_an_empty_memory_knows_nothing = test_a_snapshot_of_nothing_empties = None
+
+
+def studied(memory):
+    """A memory that has learned for both uses and holds nothing."""
+    alphabet = LETTERS.unique()
+    memory.study(document(5, 0, 100), alphabet, progress=0.5, write=True)
+    memory.study(document(5, 1, 100), alphabet, progress=0.5, write=False)
+    memory.clear()
+    return memory
+
+
+def study(memory, *documents, write=True, progress=0.3, alphabet=None):
+    """Distributions of documents that are studied one after the other."""
+    letters = LETTERS.unique() if alphabet is None else alphabet
+    said = [memory.study(d, letters, progress=progress, write=write).log_p for d in documents]
+    return torch.cat(said)
+
+
+def test_sdm_learns_from_text_with_errors_without_touching_what_clean_text_taught():
+    memory = studied(Sdm(**FEW, strangers=2))
+    memory.stage(document(0, 1))
+    memory.commit()
+    before = {k: v.clone() for k, v in memory.snapshot().items()}
+    noisy = document(0, 2)
+    noisy = noisy._replace(kept=torch.rand(len(noisy.text.tokens) - noisy.start) < 0.8)
+    memory.study(noisy, LETTERS.unique(), progress=0.5, write=False)
+    after = memory.snapshot()
+    assert all(torch.equal(after[k], v) for k, v in before.items())
+    new = {k for k in after if k not in before}
+    assert new
+    assert all(k.startswith("strange.") for k in new)
+    assert any(not torch.equal(after[k], after[k.replace("strange", "static")]) for k in new)
+    again = Sdm(**FEW, strangers=2)
+    again.restore(after)
+    query = Query(noisy.text, torch.arange(1, len(noisy.text.tokens)), None)
+    said, same = (m.read(query, LETTERS.unique()) for m in (memory, again))
+    assert torch.equal(said.log_p, same.log_p)
+    assert {bool(gate >= 8) for gate in said.gates[0]} == {True, False}, (
+        "usual and strange places, told apart"
+    )
+    with pytest.raises(UsageError, match="errors"):
+        memory.study(noisy, LETTERS.unique(), progress=0.5, write=True)
+
+
+def test_sdm_rewrites_what_comes_before_and_keeps_what_the_counters_learned():
+    """A document written before others leads to a second reading; what remains keeps its logits."""
+    memory = Sdm(**FEW)
+    study(memory, document(0, 1), document(0, 2))
+    kept = logits(memory)
+    assert any(kept.values())
+    memory.stage(document(0, 0))
+    memory.commit()
+    after = logits(memory)
+    assert kept.keys() <= after.keys()
+    assert {key: after[key] for key in kept} == kept
+    assert not any(value for key, value in after.items() if key not in kept)
+    assert memory.erase(document(0, 0)) == 40
+    assert logits(memory) == kept
+
+
+def logits(memory):
+    """(Address, token) -> what its counter learned."""
+    snapshot = memory.snapshot()
+    counters = snapshot["counters"].numpy().reshape(-1).view(COUNTER)
+    addresses = snapshot["addresses"].repeat_interleave(snapshot["sizes"])
+    rows = zip(addresses.tolist(), counters["token"].tolist(), counters["logit"].tolist(), strict=True)
+    return {(address, token): logit for address, token, logit in rows}
+
+
+def test_sdm_counts_the_same_read_or_written():
+    read_first, written = Sdm(**FEW), holding(Sdm(**FEW), document(0, 0), document(0, 1))
+    study(read_first, document(0, 0), document(0, 1))
+    one, other = read_first.snapshot(), written.snapshot()
+    for name in ("passages", "tokens", "addresses", "sizes", "clock"):
+        assert torch.equal(one[name], other[name]), name
+    assert dict.fromkeys(logits(read_first), 0) == logits(written)
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_sdm_goes_on_from_a_snapshot_bit_for_bit(static):
+    memory = Sdm(**FEW)
+    study(memory, document(0, 0), document(0, 1))
+    if static:
+        study(memory, document(0, 5), write=False)
+    snapshot = memory.snapshot()
+    assert any(name.startswith("online.") for name in snapshot)
+    assert any(name.startswith("static.") for name in snapshot) == static
+    other = studied(Sdm(**FEW))
+    other.restore(snapshot)
+    assert_same(other.snapshot(), snapshot)
+    for number, write in ((2, True), (3, False), (4, True)):
+        one, two = (study(each, document(0, number, 70), write=write) for each in (memory, other))
+        assert torch.equal(one, two)
+        assert_same(other.snapshot(), memory.snapshot())
+    assert torch.equal(read(memory, document(1)).log_p, read(other, document(1)).log_p)
+
+
+def test_sdm_keeps_online_and_static_numbers_apart():
+    memory = Sdm(**FEW)
+    study(memory, document(0, 0))
+    before = memory.snapshot()
+    study(memory, document(0, 3), write=False)
+    after = memory.snapshot()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    said = read(memory, document(1)).log_p
+    study(memory, document(0, 4), write=False)
+    assert (read(memory, document(1)).log_p != said).any()
+    third = memory.snapshot()
+    assert_same({k: v for k, v in third.items() if k in before}, before)
+
+
+def test_sdm_forgets_items_and_not_what_it_learned():
+    memory = Sdm(**FEW)
+    study(memory, document(0, 0))
+    learned = {k: v for k, v in memory.snapshot().items() if k.startswith("online.")}
+    memory.stage(document(0, 1))
+    memory.clear()
+    assert memory.commit() == 0
+    after = memory.snapshot()
+    assert_same({k: v for k, v in after.items() if k.startswith("online.")}, learned)
+    assert len(after["tokens"]) == len(after["addresses"]) == int(after["clock"]) == 0
+    study(memory, document(0, 0))
+
+
+def test_sdm_studies_documents_in_order_each_once():
+    memory = Sdm(**FEW)
+    study(memory, document(0, 1))
+    before = memory.snapshot()
+    for number in (0, 1):
+        with pytest.raises(UsageError, match="in order, each once"):
+            study(memory, document(0, number))
+        assert_same(memory.snapshot(), before)
+    study(memory, document(0, 2))
+
+
+def test_sdm_takes_no_item_twice():
+    memory = holding(Sdm(**FEW), document(0, 0))
+    memory.stage(document(0, 1))
+    memory.stage(document(0, 0))
+    with pytest.raises(UsageError, match="already stored"):
+        memory.commit()
+    assert_same(memory.snapshot(), holding(Sdm(**FEW), document(0, 0), document(0, 1)).snapshot())
+
+
+def test_sdm_alphabets_may_grow_and_hold_large_tokens():
+    memory = Sdm(**FEW)
+    wide = torch.tensor([*LETTERS.unique().tolist(), 300, 65535])
+    items = document(0, 0)
+    items.text.tokens[5::7] = 65535
+    said = study(memory, items, document(0, 1), alphabet=wide)
+    assert_close(said.exp().sum(2), torch.ones(said.shape[:2]))
+    assert said[-40:].isfinite().all()
+    assert read(memory, document(2), wide).log_p[:, 0, -1].mean() < -2
+    assert study(Sdm(**FEW), document(0), alphabet=LETTERS[:1]).shape == (40, 1, 1)
+
+
+def test_sdm_needs_no_coordinates():
+    items = document(0)._replace(z=None)
+    assert torch.equal(
+        read(holding(Sdm(), items), items).log_p, read(holding(Sdm(), document(0)), items).log_p
+    )
+
+
+def test_sdm_refuses_to_erase_what_it_does_not_hold():
+    memory = holding(Sdm(), document(0))
+    before = memory.snapshot()
+    for other in (document(1), document(0, 1)):
+        with pytest.raises(UsageError, match="nothing was erased"):
+            memory.erase(other)
+        assert_same(memory.snapshot(), before)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"orders": ()}, "orders = "),
+        ({"orders": (1, 2, 3)}, "orders = "),
+        ({"orders": (0, 3, 2)}, "orders = "),
+        ({"orders": (0, 3, 3)}, "orders = "),
+        ({"orders": (0, 3, 256), "joint": ()}, "1-256"),
+        ({"base_order": 9}, "base_order = 9"),
+        ({"discounts": (0.0, 0.5)}, "discounts = "),
+        ({"discounts": (1.1,)}, "discounts = "),
+        ({"novel_discounts": (0.7, 1.0, 3.5)}, "novel_discounts = "),
+        ({"patterns": ("sentences",)}, "'sentences'"),
+        ({"joint": ("1 | 1-2",)}, "joint: '1 | 1-2'"),
+        ({"joint": ("1 | 1-2 | 1-3 | 1-4 | 1-5 | 9",)}, "joint: '9'"),
+        ({"gates": ("longest", "shortest")}, "shortest"),
+        ({"weight_rate": (1e-3,)}, "weight_rate = "),
+        ({"static_table_rate": (1e-3, 0.0)}, "static_table_rate = "),
+        ({"logit_rate": (2.0, 1e-3)}, "logit_rate = "),
+        ({"patterns": tuple(f"{k}" for k in range(1, 60))}, "71 patterns"),
+    ],
+)
+def test_wrong_options_of_sdm(options, message):
+    with pytest.raises(UsageError, match=message):
+        Sdm(**options)
+
+
+def test_a_snapshot_of_other_settings_is_refused_and_changes_nothing():
+    memory, other = studied(Sdm(**FEW)), studied(Sdm(**{**FEW, "gates": ("longest", "previous")}))
+    before = {k: v.clone() for k, v in memory.snapshot().items()}
+    with pytest.raises(UsageError, match=r"online\.gated"):
+        memory.restore(other.snapshot())
+    assert_same(memory.snapshot(), before)
+
+
+def test_what_is_only_written_needs_no_coordinates(configure, monkeypatch):
+    """Its cells are the geometry's, yet a document is learned and forgotten without computing any."""
+    small = (
+        "geometry.steps=1",
+        "geometry.batch=8",
+        "geometry.keys=64",
+        "mixer.positions=64",
+        "study.passes=1",
+    )
+    run = train(configure("memory.name=sdm", *small), sources=[Source("a", bytes(range(64, 128)) * 20)]).run
+    assert "cell" in run.model.memories["sdm"].gates
+    assert run.model.geometry is not None
+    expected = run.model.memories["sdm"].snapshot()
+    with monkeypatch.context() as patch:
+        patch.setattr(Model, "coordinates", lambda *_: pytest.fail("coordinates were computed"))
+        run.learn({"b": "Further text."})
+        run.forget("b")
+    assert_same(run.model.memories["sdm"].snapshot(), expected)
+    asked = []
+    monkeypatch.setattr(Model, "coordinates", lambda *_: asked.append(1))
+    run.model.stage(*run.loaded.text.text(0, 9))
+    assert not asked
+    monkeypatch.setattr(Sdm, "stores_coordinates", True)
+    run.model.stage(*run.loaded.text.text(0, 9))
+    assert asked, "they are there for a memory that stores them"

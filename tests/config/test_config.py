@@ -1,0 +1,330 @@
+"""The configuration: layers, origins, strict types, one report of all faults, and TOML and back."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lior import config as configuration
+from lior.config import (
+    Component,
+    MemoryConfig,
+    Override,
+    TrainConfig,
+    keys,
+    load,
+    to_toml,
+)
+from lior.config.layers import variable
+from lior.config.values import TypedField, typed_fields
+from lior.errors import ConfigError
+
+
+def problems(*args, **kwargs) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(*args, env=kwargs.pop("env", {}), **kwargs)
+    return caught.value.problems
+
+
+# --- layers -----------------------------------------------------------------
+
+LAYERS = ["default", "recipe", "LIOR_GEOMETRY__STEPS", "--set"]
+
+
+def layered(*names: str) -> configuration.Resolved:
+    """Each layer that is named sets ``geometry.steps`` to its index."""
+    return load(
+        {"geometry": {"steps": 1}} if "recipe" in names else None,
+        env={"LIOR_GEOMETRY__STEPS": "2"} if "LIOR_GEOMETRY__STEPS" in names else {},
+        overrides=["geometry.steps=3"] if "--set" in names else [],
+    )
+
+
+@pytest.mark.parametrize(("low", "high"), list(itertools.combinations(LAYERS, 2)))
+def test_higher_layer_wins_and_is_named(low, high):
+    resolved = layered(low, high)
+    assert resolved.config.geometry.steps == LAYERS.index(high)
+    assert resolved.origins["geometry.steps"] == high
+
+
+def test_default_is_the_lowest_layer():
+    resolved = load(env={})
+    assert resolved.config == TrainConfig()
+    assert set(resolved.origins.values()) == {"default"}
+    assert set(resolved.origins) == {key.dotted for key in keys()}
+
+
+def test_last_override_of_a_key_counts():
+    resolved = load(env={}, overrides=["seed=1", Override("seed", 2, "--seed")])
+    assert (resolved.config.seed, resolved.origins["seed"]) == (2, "--seed")
+
+
+@pytest.mark.parametrize("key", list(keys()), ids=lambda key: key.dotted)
+def test_every_key_can_be_set_in_every_layer(key):
+    table = tomllib.loads(to_toml(TrainConfig()))
+    inner = table if len(key.path) == 1 else table[key.path[0]]
+    value = inner[key.path[-1]]
+    text = ", ".join(f'"{v}"' for v in value) if isinstance(value, list) else str(value)
+    text = f"[{text}]" if isinstance(value, list) else text
+    for resolved in (
+        load(table, env={}),
+        load(env={variable(key.path): text}),
+        load(env={}, overrides=[f"{key.dotted}={text}"]),
+    ):
+        assert resolved.config == TrainConfig()
+        assert resolved.origins[key.dotted] != "default"
+
+
+@pytest.mark.parametrize(
+    ("table", "env", "overrides"),
+    [
+        ({"frame": "rotor"}, {}, []),
+        ({"frame": {"name": "rotor"}}, {}, []),
+        (None, {"LIOR_FRAME": "rotor"}, []),
+        (None, {"LIOR_FRAME__NAME": "rotor"}, []),
+        (None, {}, ["frame=rotor"]),
+        (None, {}, ['frame.name="rotor"']),
+    ],
+)
+def test_short_and_long_form_of_a_plugin(table, env, overrides):
+    name = load(table, env=env, overrides=overrides).config.frame.name
+    assert name == "rotor"
+    assert type(name) is str
+
+
+def test_options_of_plugins_in_every_layer():
+    resolved = load(
+        {"frame": {"rank": 1, "a": 1}, "memory": {"name": "sdm,exact", "exact": {"capacity": 1}}},
+        env={"LIOR_FRAME__RANK": "2", "LIOR_MEMORY__EXACT__CAPACITY": "20"},
+        overrides=["frame.rank=3", "memory.sdm.b=true"],
+    )
+    assert resolved.config.frame.options == {"rank": 3, "a": 1}
+    assert resolved.config.memory.options == {"exact": {"capacity": 20}, "sdm": {"b": True}}
+    assert resolved.origins["memory.exact.capacity"] == "LIOR_MEMORY__EXACT__CAPACITY"
+
+
+def test_another_plugin_drops_the_options_of_the_old_one():
+    recipe = {"frame": {"name": "lowrank", "rank": 2}, "memory": {"exact": {"capacity": 1}, "sdm": {"b": 1}}}
+    resolved = load(recipe, env={}, overrides=["frame=rotor", "frame.planes=3", "memory=exact"])
+    assert resolved.config.frame == Component(name="rotor", options={"planes": 3})
+    assert resolved.config.memory == MemoryConfig(name="exact", options={"exact": {"capacity": 1}})
+    assert "frame.rank" not in resolved.origins
+
+
+def test_the_same_plugin_keeps_its_options():
+    resolved = load({"frame": {"rank": 2}}, env={"LIOR_FRAME": TrainConfig().frame.name})
+    assert resolved.config.frame.options == {"rank": 2}
+
+
+def test_memories_in_order():
+    memory = load({"memory": {"name": "exact, sdm", "sdm": {"a": 1}}}, env={}).config.memory
+    assert memory.components == (Component(name="exact"), Component(name="sdm", options={"a": 1}))
+
+
+def test_documented_variables_of_the_registry_are_no_keys():
+    assert (
+        load(env={"LIOR_BLOCK_PLUGINS": "x", "LIOR_ALLOW_PLUGINS": "y", "HOME": "z"}).config == TrainConfig()
+    )
+
+
+# --- faults -----------------------------------------------------------------
+
+
+def test_all_faults_are_reported_at_once():
+    found = problems(
+        {
+            "seed": "x",
+            "geometri": {"steps": 1},
+            "geometry": {"stepz": 1, "batch": 0},
+            "data": 3,
+            "device": {"a": 1},
+        },
+        env={"LIOR_SED": "1", "LIOR_DATA__HOLDOUT": "0.9", "LIOR_BLOCK_PLUGIN": "a"},
+        overrides=["foo", "=3", "device=gpu", "frame.name=3"],
+    )
+    expected = [
+        "LIOR_SED: not a variable of lior. Did you mean 'LIOR_SEED'?",
+        "LIOR_BLOCK_PLUGIN: not a variable of lior. Did you mean 'LIOR_BLOCK_PLUGINS'?",
+        "--set 'foo': write it as key=value",
+        "--set '=3': write it as key=value",
+        "seed = 'x' (from recipe): allowed is a whole number from 0 to",
+        "geometri.steps = 1 (from recipe): unknown key. Did you mean 'geometry'?",
+        "geometry.stepz = 1 (from recipe): unknown option. Did you mean 'steps'?",
+        "geometry.batch = 0 (from recipe): allowed is a whole number of at least 1",
+        "data = 3 (from recipe): this is a table",
+        "device.a = 1 (from recipe): device is a single value, not a table",
+        "device = 'gpu' (from --set): allowed is one of auto, cpu, cuda",
+        "data.holdout = '0.9' (from LIOR_DATA__HOLDOUT): allowed is a number from 0 to",
+    ]
+    for start in expected:
+        assert sum(line.startswith(start) for line in found) == 1, (start, found)
+    assert len(found) == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("seed",), 1.5),
+        (("seed",), 1.0),
+        (("seed",), True),
+        (("seed",), "1"),
+        (("seed",), -1),
+        (("time_limit",), True),
+        (("time_limit",), float("nan")),
+        (("mixer", "learning_rate"), float("inf")),
+        (("device",), 1),
+        (("data", "field"), 1),
+        (("data", "text"), [1]),
+        (("data", "text"), 1),
+        (("geometry", "smoothing"), 1.5),
+        (("frame", "name"), 3),
+        (("frame", "name"), " "),
+        (("memory", "name"), ["sdm"]),
+        (("memory", "name"), "sdm,sdm"),
+        (("memory", "name"), "sdm,"),
+    ],
+)
+def test_values_are_strict(path, value):
+    table = {path[0]: value} if len(path) == 1 else {path[0]: {path[1]: value}}
+    (problem,) = problems(table)
+    assert problem.startswith(".".join(path))
+    assert "(from recipe): allowed " in problem
+
+
+def test_whole_number_passes_for_a_number():
+    value = load({"time_limit": 3}, env={}).config.time_limit
+    assert value == 3.0
+    assert type(value) is float
+
+
+def test_one_path_stands_for_a_list():
+    assert load(env={"LIOR_DATA__TEXT": "a.txt"}).config.data.text == ("a.txt",)
+    assert load(env={}, overrides=['data.text=["a", "b"]']).config.data.text == ("a", "b")
+
+
+def test_text_that_looks_like_a_number_is_text_where_text_is_asked_for():
+    assert load(env={"LIOR_DATA__FIELD": "12"}).config.data.field == "12"
+
+
+def test_an_override_cannot_smuggle_in_another_key():
+    (problem,) = problems(overrides=["seed=1\ndevice='cpu'"])
+    assert problem.startswith("seed = ")
+
+
+def test_option_of_an_unchosen_memory():
+    (problem,) = problems({"memory": {"name": "sdm,exact", "exac": {"capacity": 1}}})
+    assert "Did you mean 'exact'?" in problem
+    (problem,) = problems({"memory": {"capacity": 1}})
+    assert "memory.<name>.<option>" in problem
+
+
+def test_a_long_value_does_not_flood_the_report():
+    (problem,) = problems({"device": "x" * 10_000})
+    assert len(problem) < 200
+
+
+# --- recipes ----------------------------------------------------------------
+
+
+def test_default_recipe_is_the_default():
+    assert load("default", env={}).config == TrainConfig()
+
+
+def test_every_shipped_recipe_loads_and_says_what_it_is():
+    from lior.config import recipes
+
+    for name in recipes.shipped():
+        assert load(name, env={})
+        assert recipes.describe(recipes.read(name))
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"\xff", "byte 0 is not UTF-8"),
+        (b"a = = 3", "not valid TOML: .*line 1"),
+        (b"seed = 1\nseed = 2", "not valid TOML"),
+        (b"a = " + b"[" * 100_000, "nested too deeply"),
+        (b"a = " + b"9" * 10_000, "not valid TOML"),
+        (b"#" * 1_000_001, "larger than 1000000 bytes"),
+    ],
+)
+def test_a_bad_file_is_one_line(tmp_path, content, complaint):
+    path = tmp_path / "r.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        load(path, env={})
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["defualt", "nowhere/x.toml", "\0", "/"])
+def test_a_missing_recipe(name):
+    with pytest.raises(ConfigError) as caught:
+        load(name, env={})
+    assert ("Did you mean 'default'?" in str(caught.value)) is (name == "defualt")
+
+
+def test_description_is_no_key():
+    assert load({"description": "mine"}, env={}).config == TrainConfig()
+    assert problems({"data": {"description": "mine"}})
+
+
+# --- to TOML and back -------------------------------------------------------
+
+_words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+_scalars = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.booleans() | _words
+_options = st.dictionaries(
+    _words.filter(lambda w: w != "name"), _scalars | st.lists(_scalars, max_size=3), max_size=3
+)
+_names = _words.filter(lambda w: w.strip() and "," not in w).map(str.strip)
+
+
+def _plain(typed: TypedField) -> st.SearchStrategy[Any]:
+    """Values that a field of the schema allows."""
+    limits = typed.field.metadata
+    if limits["choices"]:
+        return st.sampled_from(limits["choices"])
+    if typed.hint is bool:
+        return st.booleans()
+    if typed.hint is int:
+        return st.integers(limits["low"], limits["high"])
+    if typed.hint is float:
+        return st.floats(limits["low"], limits["high"], allow_nan=False, allow_infinity=False)
+    return st.lists(_words, max_size=3).map(tuple) if typed.hint == tuple[str, ...] else _words
+
+
+@st.composite
+def _memories(draw: st.DrawFn) -> MemoryConfig:
+    names = draw(st.lists(_names.filter(lambda n: n != "name"), min_size=1, max_size=3, unique=True))
+    options = draw(st.dictionaries(st.sampled_from(names), _options.filter(bool), max_size=2))
+    return MemoryConfig(name=",".join(names), options=options)
+
+
+def _configurations(cls: type = TrainConfig) -> st.SearchStrategy[Any]:
+    """Configurations with every field of the schema drawn from what it allows."""
+    if cls is Component:
+        return st.builds(Component, name=_names, options=_options)
+    if cls is MemoryConfig:
+        return _memories()
+    fields = typed_fields(cls).items()
+    drawn = {name: _configurations(t.hint) if attrs.has(t.hint) else _plain(t) for name, t in fields}
+    return st.builds(cls, **drawn)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_configurations())
+def test_toml_gives_the_configuration_back_with_and_without_the_defaults(config):
+    assert load(tomllib.loads(to_toml(config)), env={}).config == config
+    assert load(tomllib.loads(to_toml(config, changed=True)), env={}).config == config
+
+
+def test_an_option_that_is_none_is_left_to_its_default():
+    config = TrainConfig(frame=Component(name="lowrank", options={"rank": None}))
+    assert load(tomllib.loads(to_toml(config)), env={}).config.frame.options == {}

@@ -1,0 +1,82 @@
+"""Strict typing of values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import get_origin
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lior.config.values import Text, check_table, conform, in_words, parse
+
+
+@pytest.mark.parametrize(
+    ("hint", "words"),
+    [
+        (int, "a whole number"),
+        (int | None, "a whole number"),
+        (tuple[str, ...], "a list, each text"),
+        (list[int], "a list, each a whole number"),
+        (dict, "any value"),
+        (Mapping[str, float], "a table, each value a number"),
+        (dict[str, tuple[int, ...]], "a table, each value a list, each a whole number"),
+    ],
+)
+def test_types_in_words(hint, words):
+    assert in_words(hint) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "hint", "value"),
+    [
+        ("3", int, 3),
+        ("3", float, 3.0),
+        ("3", str, "3"),
+        ("true", bool, True),
+        ("inf", float, float("inf")),
+        ('"3"', str, "3"),
+        ("{ a = 3 }", dict[str, float], {"a": 3.0}),
+    ],
+)
+def test_text_is_read_as_the_type_asked_for(text, hint, value):
+    found = conform(Text(text), hint)
+    assert found == value
+    assert type(found) is (get_origin(hint) or hint)
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        (True, int),
+        (True, float),
+        (1, bool),
+        (1.0, int),
+        (1, str),
+        ("1", int),
+        ([1], tuple[str, ...]),
+        ({"a": "1"}, Mapping[str, float]),
+        ({1: 1.0}, Mapping[str, float]),
+        (3, Mapping[str, float]),
+        ("x", int | None),
+    ],
+)
+def test_nothing_else_is_converted(value, hint):
+    with pytest.raises(TypeError):
+        conform(value, hint)
+
+
+@given(st.text(max_size=20))
+def test_parsing_never_fails(text):
+    parse(text)
+
+
+def test_field_without_a_default_must_be_given():
+    @attrs.frozen
+    class Needs:
+        a: int
+
+    _, (fault,) = check_table(Needs, {})
+    assert fault == ("a", "must be given")

@@ -1,0 +1,99 @@
+"""Strange places: where a second set of learned numbers serves, and what each set learns."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lior.counting import addresses, layout, locations
+from lior.testing.strategies import LAW, seeds
+from tests.counting.test_stream import (
+    ALPHABET,
+    LENGTH,
+    PATTERNS,
+    PLAN,
+    RATES,
+    STILL,
+    assert_same,
+    both,
+    engine,
+    learned,
+    piece,
+    text,
+)
+
+CUT = 2
+
+
+def strange_engine(cut=CUT):
+    """An engine whose second set serves behind more than ``cut`` unknown contexts."""
+    it = engine(4)
+    it.write(piece(text(0)))
+    it.plan = it.plan._replace(strangers=cut)
+    return it
+
+
+def other_numbers():
+    """Numbers that predict otherwise than :func:`learned`."""
+    return learned()._replace(bias=np.linspace(-1, 1, 256, dtype=np.float32))
+
+
+def unknown_before(it, tokens, depth, at):
+    """Contexts of the base order that the memory lacks, among those of the 64 positions before one."""
+    known = set(locations.pack(it.store).addresses.tolist())
+    where = addresses.locate(tokens, depth, 0, PATTERNS).where[:, PLAN.base].tolist()
+    return sum(where[at - k] not in known for k in range(1, min(64, depth[at]) + 1))
+
+
+@LAW
+@given(seed=seeds(), cut=st.integers(0, 8))
+def test_the_second_set_serves_where_many_contexts_are_unknown(seed, cut):
+    it, here = strange_engine(cut), np.arange(LENGTH)
+    depth = np.concatenate([here[:70], here[: LENGTH - 70]])
+    tokens = text(seed, letters=b"abc. Qab xyz!?\n")
+    sets = learned(), other_numbers()
+    found = it.read(tokens, depth, here, ALPHABET, sets, ahead=0)
+    usual, strange = (it.read(tokens, depth, here, ALPHABET, both(s), ahead=0).p for s in sets)
+    counted = np.array([unknown_before(it, tokens, depth, t) for t in here])
+    assert_same([found.served], [(counted > cut).astype(np.int64)])
+    assert_same(found.p, np.where(found.served[:, None] == 1, strange, usual))
+    assert not np.array_equal(usual, strange)
+
+
+def test_each_set_learns_where_it_serves_and_a_set_without_step_not_at_all():
+    tokens = text(3, letters=b"abc. Qab xyz!?\n")
+    for rates, moved in (((RATES, RATES), (1, 1)), ((STILL, RATES), (0, 1)), ((RATES, STILL), (1, 0))):
+        it, sets = strange_engine(), (learned(), learned())
+        served = it.study(piece(tokens), ALPHABET, sets, rates, write=False).served
+        assert {0, 1} == set(served)
+        before = learned()
+        for numbers, expected in zip(sets, moved, strict=True):
+            changed = [not np.array_equal(a, b) for a, b in zip(numbers, before, strict=True)]
+            assert any(changed) == expected
+
+
+def test_two_sets_learn_as_two_engines_do_that_keep_only_their_places():
+    """What a set learns is what it would learn alone from the positions that it serves."""
+    tokens = text(4, letters=b"abc. Qab xyz!?\n")
+    rates = RATES._replace(logit=0.0)  # the counters' own logits are shared
+    it, sets = strange_engine(), (learned(), other_numbers())
+    served = it.study(piece(tokens), ALPHABET, sets, both(rates), write=False).served
+    for which, alone in enumerate((learned(), other_numbers())):
+        other = strange_engine(layout.TRAIL)
+        part = piece(tokens)
+        part.kept = served == which
+        other.study(part, ALPHABET, both(alone), both(rates), write=False)
+        assert_same(sets[which], alone)
+
+
+def test_nothing_is_learned_from_tokens_that_noise_changed():
+    it, numbers = engine(4), learned()
+    it.write(piece(text(0)))
+    part = piece(text(1))
+    part.kept = np.zeros(LENGTH, bool)
+    it.study(part, ALPHABET, both(numbers), both(RATES), write=False)
+    assert_same(numbers, learned())
+    part.kept[10] = True
+    it.study(part, ALPHABET, both(numbers), both(RATES), write=False)
+    assert not np.array_equal(numbers.bias, learned().bias)

@@ -1,0 +1,184 @@
+"""Laws of the finite-pole kernel: the recurrence is the convolution."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.testing import assert_close
+
+from lior.errors import UsageError
+from lior.geometry import kernel
+from lior.testing.strategies import LAW, fill, seeds
+
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-12}
+COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
+
+lengths = st.sampled_from((0, 1, 2, 63, 64, 65, 200))
+dtypes = st.sampled_from((torch.float32, torch.float64))
+edges = st.sampled_from(("normal", "zeros", "ties", "tiny"))
+
+
+def three_modes() -> kernel.Kernel:
+    return kernel.concatenate(
+        kernel.exponential(0.7, [0.05, 1.0]),
+        kernel.oscillation([1.0, -0.5], [0.4, 2.9], [0.3, -1.0], 0.2),
+        kernel.power_law(0.5, 64),
+    )
+
+
+def cast(k: kernel.Kernel, dtype: torch.dtype, channels: int | None = None) -> tuple[Tensor, Tensor]:
+    """The kernel in a precision; with ``channels``, scaled differently for each."""
+    coeff = k.coeff if channels is None else k.coeff[:, None] * torch.linspace(-1, 1, channels)
+    return k.poles.to(COMPLEX[dtype]), coeff.to(COMPLEX[dtype])
+
+
+def convolve(k: Tensor, x: Tensor) -> Tensor:
+    """``Σ_s K(t-s) x_s`` term by term."""
+    rows = [sum(k[t - s] * x[..., s, :] for s in range(t + 1)) for t in range(x.shape[-2])]
+    return torch.stack(rows, -2) if rows else x.clone()
+
+
+@pytest.mark.parametrize("channels", [None, 3])
+@LAW
+@given(length=lengths, dtype=dtypes, edge=edges, seed=seeds(), chunk=st.sampled_from((1, 7, 64, 500)))
+def test_scan_is_the_convolution(channels, length, dtype, edge, seed, chunk):
+    poles, coeff = cast(three_modes(), dtype, channels)
+    x = fill((2, length, 3), edge, seed, dtype)
+    actual, _ = kernel.scan(poles, coeff, x, chunk=chunk)
+    expected = convolve(kernel.impulse(poles, coeff, max(length, 1)), x)
+    assert actual.dtype == dtype
+    assert_close(actual, expected, atol=TOLERANCE[dtype], rtol=0)
+
+
+@pytest.mark.parametrize("channels", [None, 3])
+@LAW
+@given(length=lengths, dtype=dtypes, seed=seeds())
+def test_scan_is_repeated_steps(channels, length, dtype, seed):
+    poles, coeff = cast(three_modes(), dtype, channels)
+    x = fill((length, 3), "normal", seed, dtype)
+    outputs, last = kernel.scan(poles, coeff, x)
+    state = kernel.initial(poles, 3)
+    for t in range(length):
+        y, state = kernel.step(poles, coeff, x[t], state)
+        assert_close(y, outputs[t], atol=TOLERANCE[dtype], rtol=0)
+    assert_close(state, last, atol=TOLERANCE[dtype], rtol=1e-5)
+
+
+@LAW
+@given(length=lengths, cut=st.integers(0, 200), dtype=dtypes, seed=seeds())
+def test_a_scan_can_be_cut_anywhere(length, cut, dtype, seed):
+    poles, coeff = cast(three_modes(), dtype)
+    x = fill((2, length, 3), "normal", seed, dtype)
+    whole, last = kernel.scan(poles, coeff, x)
+    first, state = kernel.scan(poles, coeff, x[:, :cut])
+    second, end = kernel.scan(poles, coeff, x[:, cut:], state)
+    assert_close(torch.cat([first, second], 1), whole, atol=TOLERANCE[dtype], rtol=0)
+    assert_close(end, last, atol=TOLERANCE[dtype], rtol=1e-5)
+
+
+def test_the_carried_state_matters():
+    poles, coeff = cast(three_modes(), torch.float64)
+    x = fill((5, 1), "normal", 0, torch.float64)
+    _, state = kernel.scan(poles, coeff, x)
+    fresh, _ = kernel.scan(poles, coeff, x)
+    continued, _ = kernel.scan(poles, coeff, x, state)
+    assert (fresh - continued).abs().min() > 1e-3
+
+
+@LAW
+@given(at=st.integers(0, 149), dtype=dtypes, seed=seeds())
+def test_the_future_changes_nothing(at, dtype, seed):
+    poles, coeff = cast(three_modes(), dtype)
+    x = fill((150, 2), "normal", seed, dtype)
+    other = x.clone()
+    other[at] += 1
+    (before, _), (after, _) = kernel.scan(poles, coeff, x), kernel.scan(poles, coeff, other)
+    assert torch.equal(before[:at], after[:at])
+    assert not torch.equal(before[at], after[at])
+
+
+@LAW
+@given(a=st.floats(-3, 3), seed=seeds())
+def test_scan_is_linear_and_shifts_with_its_input(a, seed):
+    poles, coeff = cast(three_modes(), torch.float64)
+    x, y = fill((2, 100, 2), "normal", seed, torch.float64)
+    (mx, _), (my, _), (both, _) = (kernel.scan(poles, coeff, v) for v in (x, y, a * x + y))
+    assert_close(both, a * mx + my, atol=1e-12, rtol=0)
+    delayed, _ = kernel.scan(poles, coeff, torch.cat([torch.zeros(9, 2).double(), x]))
+    assert_close(delayed[9:], mx, atol=1e-12, rtol=0)
+    assert_close(delayed[:9], torch.zeros(9, 2).double(), atol=0, rtol=0)
+
+
+@LAW
+@given(seed=seeds())
+def test_a_bounded_input_has_a_bounded_output(seed):
+    poles, coeff = cast(three_modes(), torch.float64)
+    worst = kernel.impulse(poles, coeff, 300).flip(0).sign()[:, None]
+    bound = (coeff.abs() / (1 - poles.abs())).sum()
+    for x in (worst, fill((300, 1), "ties", seed, torch.float64)):
+        assert kernel.scan(poles, coeff, x)[0].abs().max() <= bound
+
+
+def test_modes_are_their_formulas():
+    t = torch.arange(50, dtype=torch.float64)
+    decaying = kernel.exponential(-0.7, 0.05)
+    assert_close(kernel.impulse(*decaying, 50), -0.7 * torch.exp(-0.05 * t))
+    ringing = kernel.oscillation(-2.0, 0.4, 0.3, 0.1)
+    assert_close(kernel.impulse(*ringing, 50), -2.0 * torch.cos(0.4 * t + 0.3) * torch.exp(-0.1 * t))
+    both = kernel.impulse(*decaying, 50) + kernel.impulse(*ringing, 50)
+    assert_close(kernel.impulse(*kernel.concatenate(decaying, ringing), 50), both)
+
+
+@pytest.mark.parametrize("delta", [0.05, 0.3, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("horizon", [1, 2, 8, 12, 64, 1024, 65536])
+def test_power_law_is_within_one_percent(delta, horizon):
+    poles, coeff = kernel.power_law(delta, horizon)
+    t = torch.arange(1, horizon + 1, dtype=torch.float64)
+    relative = kernel.impulse(poles, coeff, horizon + 1)[1:] * t**delta - 1
+    assert relative.abs().max() <= 1e-2
+    assert len(poles) <= 4 + math.log(horizon) / math.log(3)
+
+
+def test_power_law_is_deterministic():
+    first, second = kernel.power_law(0.5, 1024), kernel.power_law(0.5, 1024)
+    assert torch.equal(first.coeff, second.coeff)
+    assert torch.equal(first.poles, second.poles)
+
+
+@LAW
+@given(seed=seeds(), channels=st.sampled_from((None, 4)))
+def test_impulse_pullback_is_the_derivative(seed, channels):
+    poles, coeff = cast(three_modes(), torch.float64, channels)
+    leaf = coeff.clone().requires_grad_()
+    response = kernel.impulse(poles, leaf, 40)
+    dk = fill(response.shape, "normal", seed, torch.float64)
+    (response * dk).sum().backward()
+    assert_close(kernel.impulse_pullback(poles, dk), leaf.grad, atol=1e-10, rtol=0)
+
+
+def test_a_pole_at_zero_remembers_one_step():
+    poles, coeff = kernel.exponential(3.0, 1e38)
+    assert kernel.impulse(poles, coeff, 3).tolist() == [3.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("rate", [0.0, -0.1, math.nan])
+def test_a_kernel_that_does_not_decay_is_refused(rate):
+    with pytest.raises(UsageError, match="positive rates"):
+        kernel.exponential(1.0, [0.5, rate])
+
+
+@pytest.mark.parametrize("delta", [0.0, -1.0, 2.1, math.nan])
+def test_an_exponent_out_of_range_is_refused(delta):
+    with pytest.raises(UsageError, match="up to 2"):
+        kernel.power_law(delta, 64)
+
+
+@pytest.mark.parametrize("horizon", [0.5, math.inf, math.nan])
+def test_a_horizon_out_of_range_is_refused(horizon):
+    with pytest.raises(UsageError, match="at least 1 step"):
+        kernel.power_law(0.5, horizon)

@@ -1,0 +1,385 @@
+"""The central law: the two-phase statistic of retrieval is the gradient, for every combination of plugins.
+
+The oracle writes the loss down again, from what each plugin computes, and
+leaves the derivative to autograd.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import ClassVar
+
+import attrs
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from lior import registry
+from lior.geometry import metric
+from lior.geometry.retrieval import Geometry, Window
+from lior.interfaces import ResiliencePullback
+from lior.states import sub
+from lior.testing.states import assert_same, cast, clones, gradients
+from lior.testing.strategies import LAW, fill, seeds
+from lior.training.fitting import WindowProbe
+from lior_plugins.encoders.lags import Lags
+from lior_plugins.frames.derived import Derived
+from lior_plugins.products.tensor import TensorProduct
+from lior_plugins.rsources.constitutive import Constitutive
+from lior_plugins.updaters.contrastive import Contrastive
+
+N, VOCAB, ITEMS, QUERIES, TOTAL = 6, 11, 40, 7, 400
+SIDES = ("query", "item", "both")
+SMALL = {
+    ("encoder", "lags"): {"n": N, "lags": 3},
+    ("encoder", "poles"): {"n": N, "reach": 4, "oscillations": 2, "exponentials": 1},
+    ("rsource", "curvature"): {"centres": 5},
+    ("frame", "lowrank"): {"rank": 2},
+    ("frame", "rotor"): {"rank": 1},
+    ("product", "spinor"): {"generators": 4},
+}
+"""Options that make the built-in plugins small; others run with their defaults."""
+
+KINDS = ("frame", "rsource", "product", "encoder")
+COMBINATIONS = list(itertools.product(*(registry.names(kind) for kind in KINDS), SIDES))
+DEFAULT = ("lowrank", "constitutive", "tensor", "lags", "both")
+
+
+@attrs.frozen(kw_only=True)
+class Constant:
+    """Resilience that is the same everywhere."""
+
+    api_version: ClassVar[int] = 1
+    learned: ClassVar[tuple[str, ...]] = ()
+
+    def init(self, n, *, generator):
+        return {}
+
+    def observe(self, state, z, form, *, total):
+        return state
+
+    def resilience(self, state, z, form):
+        return z.new_full(z.shape[:-1], 0.7)
+
+    def pullback(self, state, z, form, dr):
+        return ResiliencePullback({}, torch.zeros_like(z), torch.zeros_like(metric.root(form)))
+
+    def project(self, state):
+        return state
+
+
+def build(frame, rsource, product, encoder, resilience_at):
+    names = dict(zip(KINDS, (frame, rsource, product, encoder), strict=True))
+    parts = {kind: registry.get(kind, name)(**SMALL.get((kind, name), {})) for kind, name in names.items()}
+    return Geometry(**parts, vocab=VOCAB, resilience_at=resilience_at)
+
+
+def window_of(geometry, seed):
+    """Random contexts and tokens; a few pairs are excluded."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def ids(high, *shape):
+        return torch.randint(high, shape, generator=generator)
+
+    hidden = (torch.rand(QUERIES, ITEMS, generator=generator) < 0.15).nonzero(as_tuple=True)
+    # The id VOCAB, "before the beginning", occurs in contexts only.
+    contexts = (ids(VOCAB + 1, count, geometry.encoder.reach) for count in (QUERIES, ITEMS))
+    return Window(next(contexts), ids(VOCAB, QUERIES), next(contexts), ids(VOCAB, ITEMS), hidden)
+
+
+def state_of(geometry, seed, dtype=torch.float64):
+    """A state in generic position: observed, then every learned entry moved a little."""
+    generator = torch.Generator().manual_seed(seed)
+    state = cast(geometry.init(generator=generator), dtype)
+    contexts = torch.randint(VOCAB, (ITEMS, geometry.encoder.reach), generator=generator)
+    state = geometry.observe(state, contexts, total=TOTAL)
+    moved = {k: v + 0.1 * fill(v.shape, "normal", seed, dtype) for k, v in geometry.learned(state).items()}
+    return geometry.project(state | moved)
+
+
+def case(names=DEFAULT, seed=0):
+    geometry = build(*names)
+    return geometry, state_of(geometry, seed), window_of(geometry, seed)
+
+
+# --- the oracle ---
+
+
+def coordinates(geometry, state, window):
+    encoder = sub(state, "encoder")
+    return (
+        geometry.encoder.encode(encoder, window.query_contexts),
+        geometry.encoder.encode(encoder, window.item_contexts),
+    )
+
+
+def exponents(geometry):
+    """Powers of the resilience at the query and at the item."""
+    return {"query": (1.0, 0.0), "item": (0.0, 1.0), "both": (0.5, 0.5)}[geometry.resilience_at]
+
+
+def costs(geometry, state, window):
+    """Costs ``(B, K)`` before resilience, and the metric, from the plugins' own forward methods."""
+    form = geometry.frame.form(sub(state, "frame"))
+    params = sub(state, "product")
+    z = coordinates(geometry, state, window)
+    fq, fk = (
+        geometry.product.lift(params, metric.apply_root(form, each), query=query)
+        for each, query in zip(z, (True, False), strict=True)
+    )
+    gram = (fq.square().sum(1)[:, None], fq @ fk.mT, fk.square().sum(1)[None])
+    return geometry.product.cost(*gram, params), z, form
+
+
+def hit_rates(geometry, state, window):
+    """Probability of each query's token, row by row."""
+    cost, z, form = costs(geometry, state, window)
+    medium = sub(state, "rsource")
+    powers = exponents(geometry)
+    rq, rk = (
+        geometry.rsource.resilience(medium, at, form) ** p if p else at.new_ones(len(at))
+        for at, p in zip(z, powers, strict=True)
+    )
+    scores = -state["log_beta"].exp() * rq[:, None] * cost * rk[None]
+    return softmax_hits(scores if window.item_log_weight is None else scores + window.item_log_weight, window)
+
+
+def softmax_hits(scores, window):
+    hidden = torch.zeros(scores.shape, dtype=torch.bool)
+    hidden[window.excluded] = True
+    same = window.query_tokens[:, None] == window.item_tokens[None]
+    return (torch.softmax(scores.masked_fill(hidden, -torch.inf), 1) * same).sum(1)
+
+
+def smoothed(geometry, hits):
+    return -((1 - geometry.smoothing) * hits + geometry.smoothing / VOCAB).log().mean()
+
+
+def dense_loss(geometry, state, window):
+    """The loss of lags × any frame × constant R × tensor from the textbook formula, pair by pair."""
+    table = state["encoder.table"].reshape(geometry.encoder.reach, VOCAB + 1, N)
+    zq, zk = (
+        sum(table[lag][contexts[:, lag]] for lag in range(geometry.encoder.reach))
+        for contexts in (window.query_contexts, window.item_contexts)
+    )
+    g = metric.dense(geometry.frame.form(sub(state, "frame")))
+    v = zk[None] - zq[:, None]
+    cost = (torch.einsum("bki,ij,bkj->bk", v, g, v) + geometry.product.eps).sqrt()
+    scores = -state["log_beta"].exp() * 0.7 * cost
+    return smoothed(geometry, softmax_hits(scores, window))
+
+
+def expected_gradient(loss, geometry, state, window):
+    return gradients(lambda s: loss(geometry, s, window), state, geometry.learned(state))
+
+
+def full_loss(geometry, state, window):
+    return smoothed(geometry, hit_rates(geometry, state, window))
+
+
+def assert_gradients(actual, expected, tolerance=1e-10):
+    """Equal relative to the largest number of all entries."""
+    assert set(actual) == set(expected)
+    size = max(value.abs().max().item() for value in expected.values() if value.numel())
+    for key, value in expected.items():
+        assert_close(actual[key], value, atol=tolerance * size, rtol=0, msg=lambda m, k=key: f"{k}: {m}")
+
+
+# --- clamped ---
+
+
+@pytest.mark.parametrize("names", COMBINATIONS, ids="-".join)
+def test_clamped_statistic_is_the_gradient(names):
+    geometry, state, window = case(names)
+    actual, loss = geometry.phases(state, window, math.inf)
+    expected = expected_gradient(full_loss, geometry, state, window)
+    assert_gradients(actual, expected)
+    assert_close(loss, full_loss(geometry, state, window), rtol=1e-12, atol=0)
+    assert_close(geometry.loss(state, window), loss, rtol=1e-14, atol=0)
+    for key, value in actual.items():
+        assert value.numel() == 0 or (value != 0).any(), f"{key}: the gradient is 0 in generic position"
+
+
+@pytest.mark.parametrize("names", [DEFAULT, ("rotor", "curvature", "wedge", "poles", "item")])
+def test_items_that_stand_for_several(names):
+    """The weight of an item is in the loss and in every gradient, and no part of the score."""
+    geometry, state, window = case(names)
+    plain = geometry.loss(state, window)
+    window = window._replace(item_log_weight=fill((ITEMS,), "normal", 5, torch.float64))
+    statistic, loss = geometry.phases(state, window, math.inf)
+    assert_close(loss, full_loss(geometry, state, window))
+    assert_close(geometry.loss(state, window), loss)
+    assert (loss - plain).abs() > 1e-3
+    assert_gradients(statistic, expected_gradient(full_loss, geometry, state, window))
+
+
+@pytest.mark.parametrize("frame", registry.names("frame"))
+@pytest.mark.parametrize("side", SIDES)
+def test_clamped_statistic_is_the_gradient_of_the_dense_formula(frame, side):
+    other = build(frame, *DEFAULT[1:])
+    geometry = attrs.evolve(other, rsource=Constant(), resilience_at=side)
+    state, window = state_of(geometry, 3), window_of(geometry, 3)
+    actual, loss = geometry.phases(state, window, math.inf)
+    assert_close(loss, dense_loss(geometry, state, window), rtol=1e-12, atol=0)
+    assert_gradients(actual, expected_gradient(dense_loss, geometry, state, window))
+
+
+@LAW
+@given(seed=seeds())
+def test_clamped_statistic_is_the_gradient_at_random_states(seed):
+    geometry, state, window = case(seed=seed)
+    expected = expected_gradient(full_loss, geometry, state, window)
+    assert_gradients(geometry.phases(state, window, math.inf)[0], expected)
+
+
+def test_float32_agrees_with_float64():
+    geometry, state, window = case()
+    exact = geometry.phases(state, window, math.inf)[0]
+    rounded = geometry.phases(cast(state, torch.float32), window, math.inf)[0]
+    assert {value.dtype for value in rounded.values()} == {torch.float32}
+    assert_gradients(cast(rounded, torch.float64), exact, 1e-4)
+
+
+# --- nudged ---
+
+
+@pytest.mark.parametrize("frame", registry.names("frame"))
+def test_without_a_nudge_nothing_moves(frame):
+    geometry, state, window = case((frame, *DEFAULT[1:]))
+    state = cast(state, torch.float32)
+    statistic, loss = geometry.phases(state, window, 0)
+    assert_same(statistic, {k: torch.zeros_like(v) for k, v in geometry.learned(state).items()})
+    assert_close(loss, geometry.loss(state, window), rtol=1e-6, atol=0)
+    params, updater = geometry.learned(state), Contrastive(nudge=0.0)
+    moved, _, report = updater.step(
+        params,
+        updater.init(params),
+        WindowProbe(geometry, state, window),
+        scale=1.0,
+        generator=torch.Generator(),
+    )
+    assert report.accepted
+    assert_same(moved, params)
+
+
+@pytest.mark.parametrize("names", [DEFAULT, ("rotor", "curvature", "spinor", "poles", "item")], ids="-".join)
+def test_opposite_nudges_converge_to_the_gradient_of_the_hit_rate(names):
+    geometry, state, window = case(names)
+    expected = expected_gradient(lambda g, s, w: -hit_rates(g, s, w).mean(), geometry, state, window)
+    errors = []
+    for nudge in (0.2, 0.1, 0.05):
+        ahead, back = (geometry.phases(state, window, b)[0] for b in (nudge, -nudge))
+        errors.append(max(((ahead[k] + back[k]) / 2 - v).abs().max().item() for k, v in expected.items()))
+    slopes = [math.log2(a / b) for a, b in itertools.pairwise(errors)]
+    assert slopes == pytest.approx([2, 2], abs=0.1), errors
+
+
+# --- what may not matter ---
+
+
+@LAW
+@given(seed=seeds(), nudge=st.sampled_from((math.inf, 0.5)))
+def test_excluded_items_have_no_influence(seed, nudge):
+    geometry, state, window = case(seed=seed)
+    other = window_of(geometry, seed + 1)
+    gone = torch.arange(5)
+    rows = torch.arange(QUERIES).repeat_interleave(len(gone))
+    excluded = tuple(torch.cat(p) for p in zip(window.excluded, (rows, gone.repeat(QUERIES)), strict=True))
+    first = window._replace(excluded=excluded)
+    swapped = first._replace(
+        item_contexts=torch.cat([other.item_contexts[:5], window.item_contexts[5:]]),
+        item_tokens=torch.cat([other.item_tokens[:5], window.item_tokens[5:]]),
+    )
+    for window_ in (first, swapped):
+        assert_close(geometry.loss(state, window_), full_loss(geometry, state, first), rtol=1e-12, atol=0)
+    statistics = [geometry.phases(state, each, nudge)[0] for each in (first, swapped)]
+    assert_gradients(statistics[1], statistics[0], 1e-13)
+
+
+@LAW
+@given(seed=seeds(), nudge=st.sampled_from((math.inf, 0.5)))
+def test_queries_do_not_see_each_other(seed, nudge):
+    geometry, state, window = case(seed=seed)
+    whole = geometry.phases(state, window, nudge)[0]
+    total = {key: torch.zeros_like(value) for key, value in whole.items()}
+    for row in range(QUERIES):
+        alone = geometry.phases(state, _row(window, row), nudge)[0]
+        total = {key: value + alone[key] / QUERIES for key, value in total.items()}
+    assert_gradients(total, whole, 1e-12)
+
+
+def _row(window, row):
+    at, columns = window.excluded
+    mine = columns[at == row]
+    return window._replace(
+        query_contexts=window.query_contexts[row : row + 1],
+        query_tokens=window.query_tokens[row : row + 1],
+        excluded=(torch.zeros_like(mine), mine),
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("nudge", [math.inf, 0.5])
+def test_a_query_without_items_teaches_nothing(dtype, nudge):
+    geometry, state, window = case()
+    state = cast(state, dtype)
+    alone = _row(window, 0)._replace(excluded=(torch.zeros(ITEMS, dtype=torch.int64), torch.arange(ITEMS)))
+    statistic, loss = geometry.phases(state, alone, nudge)
+    assert_close(loss.item(), -math.log(geometry.smoothing / VOCAB), rtol=1e-6, atol=0)
+    for key, value in statistic.items():
+        assert (value == 0).all(), key
+
+
+@LAW
+@given(seed=seeds())
+def test_inputs_are_not_mutated(seed):
+    geometry, state, window = case(seed=seed)
+    inputs = {**state, **{f"window.{i}": t for i, t in enumerate((*window[:4], *window.excluded))}}
+    copies = clones(inputs)
+    for nudge in (0, 0.5, math.inf):
+        geometry.phases(state, window, nudge)
+    geometry.loss(state, window)
+    geometry.observe(state, window.item_contexts, total=TOTAL)
+    geometry.project(state)
+    assert_same(inputs, copies)
+
+
+# --- options ---
+
+
+def test_every_switch_changes_the_loss():
+    geometry, state, window = case()
+    base = geometry.loss(state, window)
+    for change in ({"resilience_at": "query"}, {"resilience_at": "item"}, {"smoothing": 0.1}):
+        assert attrs.evolve(geometry, **change).loss(state, window) != base, change
+
+
+def test_project_is_idempotent_and_bounds_beta():
+    geometry, state, _ = case()
+    wild = {k: 1e3 * v + 1e3 if v.is_floating_point() else v for k, v in state.items()}
+    once = geometry.project(wild)
+    assert_same(geometry.project(once), once)
+    assert_close(once["log_beta"].exp().item(), 1e4, rtol=1e-3, atol=0)
+    assert_same(geometry.project(state), state)
+
+
+def test_learned_entries_are_those_that_the_plugins_name():
+    geometry = Geometry(
+        encoder=Lags(n=N), frame=Derived(), rsource=Constitutive(), product=TensorProduct(), vocab=VOCAB
+    )
+    state = geometry.init(generator=torch.Generator().manual_seed(0))
+    expected = {"encoder.table", "frame.log_omega", "rsource.power", "log_beta"}
+    assert set(geometry.learned(state)) == expected
+
+
+def test_scores_are_never_positive():
+    for names in COMBINATIONS:
+        geometry, state, window = case(names)
+        scorer = geometry.scorer(state)
+        zq, zk = coordinates(geometry, state, window)
+        scores = scorer.scores(scorer.features(zq, query=True), scorer.features(zk, query=False))
+        assert scores.shape == (QUERIES, ITEMS)
+        assert (scores <= 0).all(), names

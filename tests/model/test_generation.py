@@ -1,0 +1,263 @@
+"""Drawing tokens: temperature, top-k, top-p and the context that grows."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from lior.config.sampling import ChatSampling, Sampling
+from lior.data import corpus
+from lior.errors import UsageError
+from lior.model.generation import Session, draw, generate, loop_costs, uncertainty
+from lior.runs import directory as rundir
+from tools.loops import distinct
+
+DRAWS = 400
+
+
+def log_probs(weights: list[float], dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.log_softmax(torch.tensor(weights, dtype=torch.float64), 0).to(dtype)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def draws(log_p: Tensor, sampling: Sampling, count: int = DRAWS) -> list[int]:
+    source = generator()
+    return [draw(log_p, sampling, generator=source) for _ in range(count)]
+
+
+weights = st.lists(st.floats(-30, 5), min_size=2, max_size=12)
+dtypes = st.sampled_from([torch.float32, torch.float64])
+
+
+@given(weights, dtypes)
+@settings(max_examples=30, deadline=None)
+def test_without_heat_the_likeliest(values, dtype):
+    log_p = log_probs(values, dtype)
+    assert draw(log_p, Sampling(temperature=0), generator=generator()) == int(log_p.argmax())
+
+
+@given(weights, dtypes, st.integers(1, 12))
+@settings(max_examples=30, deadline=None)
+def test_top_k_keeps_k(values, dtype, k):
+    log_p = log_probs(values, dtype)
+    kept = set(torch.sort(log_p, descending=True, stable=True).indices[:k].tolist())
+    assert set(draws(log_p, Sampling(top_k=k, temperature=3), 40)) <= kept
+
+
+@given(weights, dtypes, st.floats(0, 1))
+@settings(max_examples=30, deadline=None)
+def test_top_p_keeps_the_smallest_set_that_is_likely_enough(values, dtype, share):
+    log_p = log_probs(values, dtype)
+    p, order = torch.sort(log_p.double().exp(), descending=True, stable=True)
+    before = p.cumsum(0) - p
+    kept = set(order[(before < share + 1e-6) | (torch.arange(len(p)) == 0)].tolist())
+    assert set(draws(log_p, Sampling(top_p=share, temperature=1), 40)) <= kept
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_frequencies_are_those_of_the_boltzmann_distribution(temperature):
+    """Within four standard deviations, for a fixed seed."""
+    p = torch.tensor([0.5, 0.3, 0.15, 0.05], dtype=torch.float64)
+    expected = p ** (1 / temperature) / (p ** (1 / temperature)).sum()
+    found = torch.bincount(torch.tensor(draws(p.log(), Sampling(temperature=temperature), 4000)), minlength=4)
+    assert (found / 4000 - expected).abs().max() < 4 * math.sqrt(0.25 / 4000)
+
+
+def test_top_p_cuts_after_the_share_is_reached():
+    log_p = torch.tensor([0.15, 0.5, 0.05, 0.3]).log()
+    assert set(draws(log_p, Sampling(top_p=0.6, temperature=1))) == {1, 3}
+    assert set(draws(log_p, Sampling(top_p=0.45, temperature=1))) == {1}
+    assert set(draws(log_p, Sampling(top_p=1.0, temperature=1))) == {0, 1, 2, 3}
+
+
+def test_top_k_and_top_p_together():
+    log_p = torch.tensor([0.4, 0.3, 0.2, 0.1]).log()
+    assert set(draws(log_p, Sampling(top_k=3, top_p=0.65, temperature=1))) == {0, 1}
+    assert set(draws(log_p, Sampling(top_k=1, top_p=0.99, temperature=1))) == {0}
+    assert set(draws(log_p, Sampling(top_k=100, temperature=1))) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-38, 1e-9, 100.0])
+def test_extreme_temperatures(dtype, temperature):
+    log_p = torch.tensor([1e-38, 1.0, 0.0, 1e-20], dtype=dtype).log()
+    found = set(draws(log_p, Sampling(temperature=temperature), 50))
+    assert found == {1} if temperature < 1 else found <= {0, 1, 3}
+
+
+def test_ties_without_heat_go_to_the_first():
+    assert draw(torch.zeros(5), Sampling(temperature=0), generator=generator()) == 0
+
+
+def test_what_is_impossible_is_never_drawn():
+    log_p = torch.tensor([-math.inf, 0.0, -math.inf])
+    assert set(draws(log_p, Sampling(temperature=100), 50)) == {1}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("temperature", -0.1), ("temperature", math.nan), ("temperature", 101), ("top_k", -1), ("top_p", 1.1)],
+)
+def test_sampling_out_of_range(field, value):
+    with pytest.raises(UsageError, match=field):
+        Sampling(**{field: value})
+
+
+def test_the_distribution_is_not_changed():
+    log_p = log_probs([1.0, 2.0, 3.0])
+    before = log_p.clone()
+    draw(log_p, Sampling(top_k=1, top_p=0.5, temperature=0.5), generator=generator())
+    assert torch.equal(log_p, before)
+
+
+# --- with a model -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model(finished):
+    return rundir.open_run(finished).model
+
+
+def test_feeding_in_parts_is_feeding_at_once(model):
+    prompt = [*b"The value of the expression is"]
+    whole, parts = Session(model, prompt), Session(model)
+    for token in prompt:
+        parts.feed([token])
+    assert torch.equal(whole.log_probs(), parts.log_probs())
+
+
+def test_only_the_tokens_within_reach_count(model):
+    prompt = [*(b"The value of the expression is" * 10)]
+    near = prompt[-model.context - 1 :]
+    assert torch.equal(Session(model, prompt).log_probs(), Session(model, near).log_probs())
+
+
+@pytest.mark.parametrize("prompt", [b"", b"T", b"The value", b"The value of the expression. " * 5])
+def test_a_session_is_a_document_from_its_beginning(model, prompt):
+    document = corpus.build([corpus.Source("prompt", prompt + b"?")], model.tokenizer)
+    text, _ = document.text(0, len(document))
+    expected = model.log_probs(text, torch.tensor([len(prompt)]))[0]
+    assert torch.equal(Session(model, [*prompt]).log_probs(), expected)
+
+
+def test_a_session_predicts_every_token_id(model):
+    log_p = Session(model, [*b"The "]).log_probs()
+    assert log_p.shape == (model.tokenizer.vocab,)
+    assert float(log_p.double().exp().sum()) == pytest.approx(1, abs=1e-5)
+
+
+def test_generation_is_drawing_and_feeding(model):
+    sampling = Sampling(temperature=0.7)
+    found = list(generate(model, [*b"The "], 10, sampling, generator=generator(3)))
+    session, source = Session(model, [*b"The "]), generator(3)
+    for token in found:
+        assert token == draw(session.log_probs(), sampling, generator=source)
+        session.feed([token])
+    assert len(found) == 10
+
+
+def test_generation_leaves_the_model_alone(model):
+    before = Session(model, [*b"The "]).log_probs()
+    list(generate(model, [], 5, Sampling(), generator=generator()))
+    assert torch.equal(before, Session(model, [*b"The "]).log_probs())
+
+
+def test_a_prompt_of_tokens_the_model_never_saw(model):
+    tokens = list(generate(model, [0, 255, 1, 254], 3, Sampling(temperature=0), generator=generator()))
+    assert len(tokens) == 3
+
+
+# --- the entropy gate and loops --------------------------------------------------------
+
+
+GATES = st.fixed_dictionaries(
+    {
+        "cooling": st.floats(0, 1), "recall": st.floats(0.01, 1), "recall_at": st.floats(0, 1),
+        "loop_penalty": st.floats(0.01, 50), "loop_length": st.integers(1, 20),
+    }
+)  # fmt: skip
+
+
+@given(GATES)
+@settings(max_examples=30, deadline=None)
+def test_whatever_the_gate_does_probabilities_sum_to_one(finished, options):
+    session = Session(_model(finished), [*b"the statement the statement the statement "])
+    log_p = session.log_probs_with(Sampling(**options))
+    assert not log_p.isnan().any()
+    assert float(log_p.double().exp().sum()) == pytest.approx(1, abs=1e-5)
+
+
+@functools.cache
+def _model(run):
+    return rundir.open_run(run).model
+
+
+def test_without_gates_it_is_the_model(finished):
+    session = Session(_model(finished), [*b"the "])
+    assert torch.equal(session.log_probs_with(Sampling()), session.log_probs())
+
+
+@pytest.mark.parametrize(
+    "options", [{"cooling": 0.5}, {"recall": 0.8}, {"recall": 0.8, "recall_at": 0.1}, {"loop_penalty": 1.0}]
+)
+def test_every_gate_matters(finished, options):
+    session = Session(_model(finished), [*b"the very same statement; the very same stat"])
+    plain = session.log_probs_with(Sampling(**({"recall": 0.8} if "recall_at" in options else {})))
+    assert not torch.allclose(session.log_probs_with(Sampling(**options)), plain, atol=1e-3)
+
+
+@given(weights)
+@settings(max_examples=30, deadline=None)
+def test_uncertainty_is_a_share(values):
+    log_p = log_probs(values)
+    assert 0 <= uncertainty(log_p, len(values)) <= 1
+    assert uncertainty(torch.zeros(5) - math.log(5), 5) == pytest.approx(1)
+    assert uncertainty(torch.tensor([0.0, -200.0]), 2) == pytest.approx(0, abs=1e-6)
+    assert uncertainty(torch.zeros(1), 1) == 0
+
+
+def test_more_cooling_is_more_certain(finished):
+    session = Session(_model(finished), [*b"the "])
+    unsure = [uncertainty(session.log_probs_with(Sampling(cooling=c)), 256) for c in (0, 0.3, 0.6, 1)]
+    assert unsure == sorted(unsure, reverse=True)
+    assert unsure[-1] < unsure[0]
+
+
+@given(st.lists(st.integers(0, 2), max_size=60), st.integers(1, 6), st.floats(0.1, 3))
+@settings(max_examples=60, deadline=None)
+def test_costs_are_of_the_longest_repetition(said, length, penalty):
+    costs = loop_costs(said, Sampling(loop_penalty=penalty, loop_length=length), 3)
+    expected = [0.0] * 3
+    for place in range(1, len(said)):
+        same = 0
+        while same < place and said[place - 1 - same] == said[-1 - same]:
+            same += 1
+        cost = penalty * max(same + 1 - length, 0)
+        expected[said[place]] = max(expected[said[place]], cost if same else 0.0)
+    assert costs.tolist() == pytest.approx(expected)
+
+
+def test_nothing_loops_that_is_told_not_to(finished):
+    model, prompt = _model(finished), [*b"The statement "]
+    free, held = (
+        bytes(generate(model, prompt, 800, Sampling(temperature=0, loop_penalty=p), generator=generator()))
+        for p in (0.0, 0.5)
+    )
+    assert distinct(free) < 0.5 < 0.8 < distinct(held)
+
+
+def test_a_setting_without_its_switch_is_refused():
+    with pytest.raises(UsageError, match="loop_length = 3: has no effect while loop_penalty is 0; set that"):
+        Sampling(loop_length=3)
+    assert ChatSampling(loop_length=3).loop_penalty == 0.5
+    with pytest.raises(UsageError, match=r"cooling = 0\.5: has no effect while temperature is 0"):
+        Sampling(cooling=0.5, temperature=0)

@@ -1,0 +1,217 @@
+"""What must not be in the code: what runs code from data, autograd, names of plugins, giants.
+
+All of it is read from the syntax tree, so comments and texts may say anything.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lior.plugins.discovery import GROUPS
+from lior.plugins.registry import registry
+
+ROOT = Path(__file__).resolve().parents[2]
+PRODUCT = sorted(path for top in ("lior", "plugins", "cli") for path in (ROOT / top).rglob("*.py"))
+CORE = sorted((ROOT / "lior").glob("*.py"))
+ORACLES = ROOT / "lior" / "testing"
+"""The contract suites, where autograd is the oracle that plugins are checked against."""
+BACKPROP = ROOT / "plugins" / "lior-ritz"
+"""A system that learns with autograd, and says so."""
+
+UNSAFE_MODULES = {"pickle", "cPickle", "dill", "marshal", "shelve", "joblib", "cloudpickle"}
+UNSAFE_CALLS = {"eval", "exec", "os.system", "os.popen"}
+UNSAFE_CALLS |= {"yaml.load", "torch.load", "torch.save", "numpy.load"}
+AUTOGRAD = {"autograd", "requires_grad", "requires_grad_", "backward", "grad_fn"}
+AUTOGRAD |= {"enable_grad", "set_grad_enabled"}
+MAX_LINES = 400
+MAX_FUNCTION = 60
+
+
+def trees(paths: list[Path]) -> Iterator[tuple[str, ast.Module]]:
+    for path in paths:
+        yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
+
+
+def dotted(node: ast.expr) -> str:
+    """``a.b.c`` for an attribute of a name, and its last part else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return ""
+
+
+def imported(node: ast.AST) -> list[str]:
+    """Modules that a statement imports."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [f"{node.module}.{alias.name}" for alias in node.names] + [node.module or ""]
+    return []
+
+
+def unsafe(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        for name in imported(node):
+            if name.split(".")[0] in UNSAFE_MODULES or name in UNSAFE_CALLS:
+                yield node.lineno, name
+        if isinstance(node, ast.Call):
+            if dotted(node.func) in UNSAFE_CALLS:
+                yield node.lineno, dotted(node.func)
+            for keyword in node.keywords:
+                if keyword.arg == "shell" and getattr(keyword.value, "value", None) is not False:
+                    yield node.lineno, "shell=True"
+
+
+def autograd(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        names = [part for name in imported(node) for part in name.split(".")]
+        names += [node.attr] if isinstance(node, ast.Attribute) else []
+        names += [keyword.arg or "" for keyword in node.keywords] if isinstance(node, ast.Call) else []
+        for name in AUTOGRAD & set(names):
+            yield node.lineno, name
+
+
+def plugin_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """String literals that are the name of a built-in plugin."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and node.value in PLUGIN_NAMES:
+            yield node.lineno, node.value
+
+
+WORDS = {"bytes"}
+"""Names of plugins that are words of the field too, and keys of the summary."""
+
+PLUGIN_NAMES = {
+    name
+    for kind in GROUPS
+    for name in registry.names(kind)
+    if registry.origin(kind, name).distribution == "lior"
+} - WORDS
+
+
+def long_functions(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Functions too long for a screen, without the docstring and the classes that a factory makes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            size = (node.end_lineno or 0) - node.lineno + 1
+            aside = [part for part in node.body if isinstance(part, ast.ClassDef)]
+            aside += node.body[:1] if ast.get_docstring(node) is not None else []
+            size -= sum((part.end_lineno or 0) - part.lineno + 1 for part in aside)
+            if size > MAX_FUNCTION:
+                yield node.lineno, f"{node.name} has {size} lines"
+
+
+def found(check, paths: list[Path]) -> list[str]:
+    """``file:line: what`` for all that ``check`` finds."""
+    return [f"{name}:{line}: {what}" for name, tree in trees(paths) for line, what in check(tree)]
+
+
+def test_nothing_runs_code_from_data():
+    assert not found(unsafe, PRODUCT)
+
+
+def test_no_autograd_outside_of_the_contract_suites():
+    checked = [path for path in PRODUCT if not any(map(path.is_relative_to, (ORACLES, BACKPROP)))]
+    assert not found(autograd, checked)
+
+
+def test_the_core_names_no_plugin():
+    """Only the schema may, as defaults; all else goes through the registry."""
+    assert {"sdm", "rotor", "contrastive"} <= PLUGIN_NAMES
+    assert not found(plugin_names, [path for path in CORE if path.name != "_schema.py"])
+
+
+def test_no_function_is_longer_than_a_screen():
+    assert not found(long_functions, PRODUCT)
+
+
+def test_no_file_is_too_long_to_read():
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in PRODUCT}
+    assert not {name: length for name, length in lengths.items() if length > MAX_LINES}
+
+
+@pytest.mark.parametrize(
+    ("check", "source"),
+    [
+        (unsafe, "import pickle"),
+        (unsafe, "from marshal import loads"),
+        (unsafe, "from torch import load"),
+        (unsafe, "import torch\ntorch.load(path)"),
+        (unsafe, "eval(text)"),
+        (unsafe, "run(command, shell=True)"),
+        (unsafe, "run(command, shell=flag)"),
+        (autograd, "import torch.autograd"),
+        (autograd, "from torch import autograd"),
+        (autograd, "torch.zeros(3, requires_grad=True)"),
+        (autograd, "x.requires_grad_()"),
+        (autograd, "loss.backward()"),
+        (plugin_names, "x = 'rotor'"),
+        (long_functions, "def f():\n" + "    x = 1\n" * MAX_FUNCTION),
+    ],
+)
+def test_the_checks_find_what_they_look_for(check, source):
+    assert list(check(ast.parse(source)))
+
+
+@pytest.mark.parametrize(
+    ("check", "source"),
+    [
+        (unsafe, "# eval(x)\n'pickle'\nmodel.eval_text()\nrun(c, shell=False)\nrevaluate(x)"),
+        (autograd, "'no autograd'\nwith torch.no_grad(): pass\nbackward = 1"),
+        (plugin_names, "'the rotor frame'"),
+        (long_functions, "def f():\n    '''" + "text\n" * MAX_FUNCTION + "'''"),
+        (long_functions, "def f():\n    class A:\n" + "        x = 1\n" * MAX_FUNCTION),
+    ],
+)
+def test_the_checks_find_nothing_else(check, source):
+    assert not list(check(ast.parse(source)))
+
+
+IMPORT_ALL = """
+import importlib, os, pkgutil, random, signal, sys, threading, warnings
+import numpy, torch
+
+def settings():
+    return {
+        "grad mode": torch.is_grad_enabled(),
+        "dtype": torch.get_default_dtype(),
+        "device": torch.get_default_device(),
+        "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "precision": torch.get_float32_matmul_precision(),
+        "torch generator": torch.get_rng_state().sum().item(),
+        "python generator": hash(random.getstate()),
+        "numpy generator": hash(numpy.random.get_state()[1].tobytes()),
+        "environment": dict(os.environ),
+        "working directory": os.getcwd(),
+        "SIGINT": signal.getsignal(signal.SIGINT),
+        "recursion": sys.getrecursionlimit(),
+        "warnings": list(warnings.filters),
+        "running threads": threading.active_count(),
+        "excepthook": sys.excepthook,
+        "streams": (sys.stdout, sys.stderr),
+    }
+
+before = settings()
+for top in ("lior", "lior_plugins", "lior_cli"):
+    package = importlib.import_module(top)
+    for module in pkgutil.walk_packages(package.__path__, top + "."):
+        if not module.name.startswith("lior.testing"):
+            importlib.import_module(module.name)
+after = settings()
+changed = [name for name in before if before[name] != after[name]]
+sys.exit(f"importing changes: {changed}" if changed else 0)
+"""
+
+
+def test_importing_changes_nothing_global():
+    result = subprocess.run([sys.executable, "-c", IMPORT_ALL], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == ""

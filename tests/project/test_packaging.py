@@ -1,0 +1,74 @@
+"""What is on disk is what ships, and what is installed is what pyproject says."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.metadata import distribution, version
+from importlib.resources import files
+from pathlib import Path
+
+import lior
+from lior import interfaces
+from lior.plugins.discovery import GROUPS
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+SETUPTOOLS = PROJECT["tool"]["setuptools"]
+MEND = "run `pip install -e .` again"
+
+
+def test_every_package_on_disk_ships():
+    on_disk = set()
+    for top, base in (("lior", ROOT), ("lior_plugins", ROOT / "plugins"), ("lior_cli", ROOT / "cli")):
+        on_disk |= {".".join(p.parent.relative_to(base).parts) for p in (base / top).rglob("__init__.py")}
+    listed = set(SETUPTOOLS["packages"])
+    assert listed == on_disk, f"[tool.setuptools] packages: add {on_disk - listed}, remove {listed - on_disk}"
+
+
+def test_every_folder_with_code_is_a_package():
+    folders = {
+        p.parent
+        for top in ("lior", "plugins/lior_plugins", "cli/lior_cli")
+        for p in (ROOT / top).rglob("*.py")
+    }
+    bare = sorted(str(f.relative_to(ROOT)) for f in folders if not (f / "__init__.py").exists())
+    assert not bare, f"without an __init__.py these do not ship: {bare}"
+
+
+def test_package_directories_exist():
+    for package, directory in SETUPTOOLS["package-dir"].items():
+        assert (ROOT / directory / "__init__.py").is_file(), f"{package}: no package at {directory}"
+
+
+def test_installed_entry_points_are_current():
+    declared = PROJECT["project"]["entry-points"]
+    want = {(group, name, value) for group, table in declared.items() for name, value in table.items()}
+    have = {
+        (e.group, e.name, e.value) for e in distribution("lior").entry_points if e.group.startswith("lior.")
+    }
+    assert want == have, f"the entry points changed: {MEND}"
+
+
+def test_declared_groups_are_known():
+    assert set(PROJECT["project"]["entry-points"]) <= set(GROUPS.values())
+    assert set(GROUPS) == set(interfaces.INTERFACES)
+
+
+def test_version_is_current():
+    assert lior.__version__ == version("lior") == PROJECT["project"]["version"], MEND
+
+
+def test_recipes_ship():
+    shipped = {item.name for item in files("lior.recipes").iterdir() if item.name.endswith(".toml")}
+    assert shipped == {path.name for path in (ROOT / "lior" / "recipes").glob("*.toml")} != set()
+
+
+def test_exports_resolve_and_shadow_no_submodule():
+    modules = {path.stem for path in (ROOT / "lior").glob("*.py")} | {
+        path.parent.name for path in (ROOT / "lior").glob("*/__init__.py")
+    }
+    assert not modules & set(lior._EXPORTS), "an export must not have the name of a submodule"
+    assert set(lior.__all__) == set(lior._EXPORTS)
+    for name in lior.__all__:
+        assert getattr(lior, name) is not None
+        assert name in dir(lior)

@@ -1,0 +1,224 @@
+"""A checkpoint holds the whole model in safe files: what is loaded predicts bit by bit the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from copy import copy
+from importlib.metadata import version
+from pathlib import Path
+
+import attrs
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from lior.config import Component
+from lior.data import corpus
+from lior.errors import RunError
+from lior.model.generation import Session
+from lior.plugins.registry import registry
+from lior.runs import checkpoint
+from lior.runs import files as durable
+from lior.runs import retention as steps
+from lior.training.preparation import build_model, train
+
+FILES = {"manifest.json", "model.safetensors", "text.safetensors"}
+COMBINATIONS = [
+    ("memory.name=sdm",),
+    ("memory.name=exact", "geometry.resilience_at=both"),
+    ("frame.name=rotor", "product.name=spinor", "rsource.name=curvature"),
+    ("frame.name=derived", "product.name=wedge", "mixer.cells=0"),
+    ("encoder.name=poles", "encoder.n=8", "updater.name=spsa"),
+]
+
+
+@pytest.fixture(scope="module")
+def trained(configure):
+    """A model in memory and the configuration it came from."""
+    config = configure()
+    return config, train(config).model
+
+
+def components(config) -> dict[str, object]:
+    kinds = ("tokenizer", "encoder", "frame", "rsource", "product")
+    return {k: getattr(config, k) for k in kinds} | {"memory": list(config.memory.components)}
+
+
+@pytest.fixture
+def save(trained, sample, tmp_path):
+    """Write the model to ``tmp_path / name``."""
+    config, model = trained
+    text = corpus.build(corpus.read([str(sample)]), model.tokenizer)
+
+    def write(name: str = "checkpoint") -> Path:
+        checkpoint.save(tmp_path / name, model, components(config), text, 58_800)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.mark.parametrize("settings", COMBINATIONS, ids=" ".join)
+def test_what_is_loaded_predicts_the_same_bit_by_bit(configure, sample, tmp_path, settings):
+    trained = train(configure(*settings), tmp_path / "r").model
+    loaded = checkpoint.load(steps.listed(tmp_path / "r")[0])
+    text, _ = corpus.build(corpus.read([str(sample)]), trained.tokenizer).text(58_000, 58_300)
+    positions = torch.arange(200, 300)
+    assert torch.equal(trained.log_probs(text, positions), loaded.model.log_probs(text, positions))
+    assert torch.equal(Session(trained).log_probs(), Session(loaded.model).log_probs())
+
+
+def test_what_is_loaded_is_aligned(save):
+    """Products of small matrices round otherwise when their operands begin in the middle of a vector."""
+    loaded = checkpoint.load(save()).model
+    tensors = [*loaded.state.values(), *loaded.weights.values(), loaded.cells]
+    assert all(t.data_ptr() % 64 == 0 for t in tensors)
+
+
+def test_what_is_loaded_goes_on_learning_the_same(trained, save):
+    _, model = trained
+    loaded = checkpoint.load(save()).model
+    again = checkpoint.load(save("again")).model
+    more = corpus.build([corpus.Source("more", b"Something new. " * 20)], model.tokenizer)
+    text, start = attrs.evolve(more, first_document=1).text(0, 300)
+    for learner in (loaded, again):
+        learner.stage(text, start)
+        learner.commit()
+    positions = torch.arange(100, 300)
+    assert torch.equal(loaded.log_probs(text, positions), again.log_probs(text, positions))
+    assert not torch.equal(loaded.log_probs(text, positions), model.log_probs(text, positions))
+
+
+def test_saving_what_was_loaded_gives_the_same_files(trained, save, tmp_path):
+    config, _ = trained
+    loaded = checkpoint.load(save())
+    checkpoint.save(tmp_path / "copy", loaded.model, components(config), loaded.text, loaded.train)
+    for name in FILES:
+        assert (tmp_path / "copy" / name).read_bytes() == (tmp_path / "checkpoint" / name).read_bytes()
+
+
+def test_text_and_split_come_back(save, sample):
+    loaded = checkpoint.load(save())
+    assert bytes(loaded.text.tokens.to(torch.uint8).tolist()) == sample.read_bytes()
+    assert loaded.text.names == (str(sample),)
+    assert loaded.text.bytes == 60_000
+    text, begin, end = loaded.validation()
+    assert (text, begin, end) == (loaded.text, 58_800, 60_000)
+
+
+def test_another_text_follows_the_documents_of_the_run(save, tmp_path):
+    (tmp_path / "other.txt").write_text("other")
+    text, begin, end = checkpoint.load(save()).other_text([str(tmp_path / "other.txt")], field="text")
+    assert (begin, end) == (0, 5)
+    assert set(text.text(0, 5)[0].document.tolist()) == {1}, "number 0 is the run's own"
+
+
+def test_a_run_that_learned_everything_has_no_validation_text(configure, tmp_path):
+    train(configure("data.holdout=0", "memory.name=sdm"), tmp_path / "r")
+    with pytest.raises(RunError, match="name a text to score"):
+        checkpoint.load(steps.listed(tmp_path / "r")[0]).validation()
+
+
+def test_the_manifest_names_components_files_and_documents(save, sample):
+    path = save()
+    manifest = json.loads((path / "manifest.json").read_text())
+    assert manifest["format"] == checkpoint.FORMAT == 5
+    assert manifest["components"]["encoder"] == {
+        "name": "lags",
+        "options": {"n": 8, "lags": 4, "decay": 0.8, "scale": 0.35},
+        "distribution": "lior",
+        "version": version("lior"),
+    }
+    assert [part["name"] for part in manifest["components"]["memory"]] == ["sdm", "exact"]
+    assert manifest["geometry"] == {"resilience_at": "query", "smoothing": 0.02}
+    assert manifest["documents"] == [str(sample)]
+    assert (manifest["bytes"], manifest["train"]) == (60_000, 58_800)
+    for name, entry in manifest["files"].items():
+        assert entry["bytes"] == (path / name).stat().st_size
+
+
+def test_files_are_json_and_safetensors_and_nothing_else(save):
+    """Loading must not be able to run code: no pickle, in whatever guise."""
+    path = save()
+    assert {file.name for file in path.iterdir()} == FILES
+    for name in FILES - {"manifest.json"}:
+        with safe_open(path / name, framework="pt") as tensors:
+            assert list(tensors.keys())
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_permissions_follow_the_umask(save, mask):
+    before = os.umask(mask)
+    try:
+        path = save()
+    finally:
+        os.umask(before)
+    for name in FILES:
+        assert stat.S_IMODE((path / name).stat().st_mode) == 0o666 & ~mask
+    assert stat.S_IMODE(path.stat().st_mode) == 0o777 & ~mask
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()], ids=["error", "Ctrl-C"])
+def test_a_write_that_is_broken_off_leaves_nothing(save, tmp_path, monkeypatch, error):
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(durable, "write_text", fail)
+    with pytest.raises(type(error)):
+        save()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leftovers_of_a_killed_process_are_replaced(save, tmp_path):
+    (tmp_path / "checkpoint.partial").mkdir()
+    (tmp_path / "checkpoint.partial" / "junk").touch()
+    assert {file.name for file in save().iterdir()} == FILES
+
+
+def test_an_existing_checkpoint_is_not_replaced(save):
+    path = save()
+    before = (path / "manifest.json").read_bytes()
+    with pytest.raises(OSError, match=r"not empty|exists"):
+        save()
+    assert (path / "manifest.json").read_bytes() == before
+
+
+def test_every_tensor_of_the_model_is_needed(save, trained):
+    """Each entry of the file is read back, under the name of its part."""
+    _, model = trained
+    with safe_open(save() / "model.safetensors", framework="pt") as tensors:
+        names = set(tensors.keys())
+    assert {name.split(".")[0] for name in names} == {"geometry", "mixer", "memory", "cells", "token_counts"}
+    assert len([name for name in names if name.startswith("geometry.")]) == len(model.state)
+
+
+def test_a_model_is_built_from_its_manifest_alone(save, configure, tmp_path):
+    """No option is taken from a default, which may be another one in a later version."""
+    loaded = checkpoint.load(save()).model
+    assert loaded.geometry is not None
+    assert loaded.geometry.encoder.n == 8
+    file = json.loads((tmp_path / "checkpoint" / "manifest.json").read_text())
+    for part in [file["components"]["encoder"], *file["components"]["memory"]]:
+        plugin = registry.get("encoder" if part["name"] == "lags" else "memory", part["name"])
+        assert part["options"].keys() == {f.name for f in attrs.fields(plugin) if f.init}
+    config = configure()
+    assert config.encoder == Component(name="lags", options={"n": 8, "lags": 4})
+    fresh = build_model(config, torch.device("cpu"), torch.Generator().manual_seed(0))
+    assert {k: v.shape for k, v in fresh.state.items() if k.startswith(("encoder", "frame"))} == {
+        k: v.shape for k, v in loaded.state.items() if k.startswith(("encoder", "frame"))
+    }
+
+
+def test_entries_that_are_views_of_one_tensor_are_written(trained, sample, tmp_path):
+    """A plugin may keep its state so; it would be found out only when the training is done."""
+    config, model = trained
+    both = torch.arange(6.0)
+    views = {"geometry.a": both[:3], "geometry.b": both[3:], "geometry.c": both, "geometry.d": both[::2]}
+    seen = copy(model)
+    seen.state = model.state | {name.removeprefix("geometry."): view for name, view in views.items()}
+    text = corpus.build(corpus.read([str(sample)]), model.tokenizer)
+    checkpoint.save(tmp_path / "views", seen, components(config), text, 58_800)
+    written = load_file(tmp_path / "views" / "model.safetensors")
+    assert all(torch.equal(written[name], view) for name, view in views.items())

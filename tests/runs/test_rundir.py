@@ -1,0 +1,118 @@
+"""A run directory: configuration, telemetry, log, summary and checkpoint."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from lior.config import TrainConfig, load
+from lior.errors import RunError
+from lior.runs.directory import RunDir, open_run
+from lior.runs.telemetry import Telemetry
+
+NAMES = ["checkpoints", "config.toml", "lock", "metrics.jsonl", "summary.json", "train.log"]
+
+
+def test_a_finished_run_has_these_files(finished):
+    assert sorted(path.name for path in finished.iterdir()) == NAMES
+
+
+def test_the_summary_is_that_of_the_run(finished, sample):
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["run"] == str(finished)
+    assert summary["bytes"] == sample.stat().st_size
+    assert summary["components"]["frame"] == "lowrank"
+
+
+def test_every_line_of_the_metrics_has_time_stage_and_step(finished):
+    records = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    times = [record["time"] for record in records]
+    assert times == sorted(times)
+    assert times[0] >= 0
+    names = ("geometry", "memory", "mixer", "validate")
+    stages = {name: [r for r in records if r["stage"] == name] for name in names}
+    assert sum(map(len, stages.values())) == len(records)
+    assert [r["step"] for r in stages["geometry"]] == [1, 2, 3, 4]
+    assert {r["steps"] for r in stages["geometry"]} == {4}
+    assert all(r["tail_loss"] > 0 and r["rejected"] == 0 for r in stages["geometry"])
+    assert all(r["nats_per_token"] > 0 for r in stages["memory"])
+    assert stages["memory"][-1]["step"] == stages["memory"][-1]["steps"]
+    assert all(r["tail_loss"] > 0 for r in stages["mixer"] if "tail_loss" in r)
+    assert "tail_loss" in stages["mixer"][-1]
+    summary = json.loads((finished / "summary.json").read_text())
+    last = stages["validate"][-1]
+    assert last["nats_per_token"] == pytest.approx(summary["val_nats_per_byte"])
+
+
+def test_the_log_tells_the_run_in_words(finished, sample):
+    lines = (finished / "train.log").read_text().splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S", line) for line in lines)
+    words = [line.split(" ", 2)[2] for line in lines]
+    assert words[0] == f"start, seed 0, text {sample}"
+    stages = ["geometry", "memory", "memory", "mixer", "memory", "memory", "validate"]
+    begins = ["start", "checkpoint", *stages, "checkpoint", "end"]
+    assert [re.split("[,:]", line)[0] for line in words] == begins
+
+
+def test_the_configuration_is_complete_and_its_paths_are_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/someone")
+    table = {"data": {"text": ["a.txt", "~/b", "-", "c/*.txt"], "valid": "v.txt"}, "seed": 3}
+    RunDir.create(Path("r"), load(table, env={}).config)
+    back = load("r/config.toml", env={}).config
+    here = str(tmp_path)
+    assert back.data.text == (f"{here}/a.txt", "/home/someone/b", "-", f"{here}/c/*.txt")
+    assert back.data.valid == f"{here}/v.txt"
+    assert back.seed == 3
+    written = (tmp_path / "r" / "config.toml").read_text()
+    assert all(f"[{section}]" in written for section in ("geometry", "mixer", "frame", "memory"))
+
+
+def test_folders_above_are_made(tmp_path):
+    run = RunDir.create(tmp_path / "a" / "b" / "c", TrainConfig())
+    assert run.path.is_dir()
+    assert sorted(path.name for path in run.path.iterdir()) == ["config.toml", "lock"]
+
+
+def test_an_existing_run_is_not_written_over(finished, tmp_path):
+    before = (finished / "config.toml").read_bytes()
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(RunError, match="not empty; nothing was touched"):
+        RunDir.create(tmp_path, TrainConfig())
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    with pytest.raises(RunError, match="not empty; nothing was touched"):
+        RunDir.create(finished, TrainConfig(seed=9))
+    assert (finished / "config.toml").read_bytes() == before
+
+
+def test_a_run_has_one_writer(tmp_path, finished):
+    first = RunDir.create(tmp_path / "r", TrainConfig())
+    with pytest.raises(RunError, match=r"another process is changing this run|not empty"):
+        RunDir.create(tmp_path / "r", TrainConfig())
+    with pytest.raises(RunError, match="another process is changing this run; wait until it ends"):
+        RunDir.reopen(tmp_path / "r")
+    first.close()
+    with pytest.raises(RunError, match="the run has no checkpoint"):
+        RunDir.reopen(tmp_path / "r")
+
+
+def test_a_run_opens_without_its_text(finished, sample, tmp_path):
+    """The text may be gone: the run holds what it needs of it."""
+    loaded = open_run(finished)
+    assert loaded.train == 58_800
+    assert loaded.model.experts[0] == "sdm: counts"
+    assert len(loaded.text) == sample.stat().st_size
+
+
+def test_telemetry_is_on_disk_at_once(tmp_path):
+    """Nothing is held back, so that a killed run leaves its numbers."""
+    telemetry = Telemetry(tmp_path)
+    telemetry.lior_train_stage("mixer", "fitting")
+    telemetry.lior_train_window("mixer", 1, 2, {"tail_loss": 1.5})
+    telemetry.lior_train_window("mixer", 2, 2, {})
+    (record,) = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+    assert record | {"time": 0} == {"time": 0, "stage": "mixer", "step": 1, "steps": 2, "tail_loss": 1.5}
+    assert (tmp_path / "train.log").read_text().endswith(" mixer: fitting\n")

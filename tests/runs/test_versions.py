@@ -1,0 +1,324 @@
+"""Versions of a run that is edited: which are kept, who may write the next, and what forgetting leaves."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import re
+import shutil
+import warnings
+from pathlib import Path
+
+import pytest
+
+import lior
+from lior.data.corpus import Source
+from lior.errors import NewerFormat, RunError, SkippedCheckpoint, TextRemains
+from lior.runs import checkpoint
+from lior.runs import directory as rundir
+from lior.runs import files as durable
+from lior.runs import retention as steps
+from lior.runs.manifest import digest, read_manifest
+from lior.training.preparation import train
+
+TINY = ("memory.name=match", "geometry.steps=0", "mixer.positions=64", "study.passes=0")
+SECRET = b"The combination of the safe is 71-14-88."
+UNSEEN = b"What is held out is not in the memories."
+
+
+@pytest.fixture(scope="module")
+def trained(configure, tmp_path_factory) -> Path:
+    """A run with four documents: the second is secret, and the last is validation text."""
+    words, further = b"A text with words in it. " * 40, b"Further words. " * 40
+    sources = [Source("a", words), Source("secret", SECRET), Source("b", further), Source("unseen", UNSEEN)]
+    out = tmp_path_factory.mktemp("runs") / "trained"
+    run = train(configure(*TINY, "data.holdout=0.1"), out, sources=sources).run
+    assert run.documents()[3].held == 0
+    return out
+
+
+@pytest.fixture
+def path(trained, tmp_path) -> Path:
+    """A copy to be changed."""
+    return Path(shutil.copytree(trained, tmp_path / "r"))
+
+
+def names(path: Path) -> list[str]:
+    return [document.name for document in lior.load(path).documents()]
+
+
+def texts(path: Path, text: bytes = SECRET) -> list[str]:
+    """The folders of files in which a text stands."""
+    needle = b"".join(byte.to_bytes(4, "little") for byte in text)
+    found = [file for file in path.rglob("*") if file.is_file() and needle in file.read_bytes()]
+    return sorted({file.parent.name for file in found})
+
+
+def newest(path: Path) -> Path:
+    return steps.listed(path)[0]
+
+
+def edited(path: Path, name: str) -> lior.Run:
+    """Learn a document of that name, and save."""
+    run = lior.load(path)
+    run.learn({name: f"This is {name}."})
+    run.save()
+    return run
+
+
+# --- which are kept ---
+
+
+def test_what_is_learned_is_a_version_beside_the_one_of_the_best_score(path):
+    first = newest(path)
+    run = edited(path, "one")
+    assert (run.changes, run.loaded.identity) == (0, lior.load(path).loaded.identity)
+    second = newest(path)
+    assert steps.listed(path) == [second, first]
+    edited(path, "two")
+    assert steps.listed(path) == [newest(path), first]
+    assert newest(path) not in (first, second)
+    assert names(path) == ["a", "secret", "b", "unseen", "one", "two"]
+
+
+def test_as_many_are_kept_as_the_run_says(path):
+    config = path / "config.toml"
+    config.write_text(config.read_text().replace("last = 1", "last = 2"))
+    for name in ("one", "two", "three"):
+        edited(path, name)
+    assert len(steps.listed(path)) == 3
+    shutil.rmtree(newest(path))
+    assert names(path)[4:] == ["one", "two"]
+
+
+def test_a_run_can_be_edited_right_after_its_training(configure, tmp_path):
+    result = train(configure(*TINY), tmp_path / "r", sources=[Source("a", b"words and words " * 40)])
+    result.run.learn({"more": "text"})
+    result.run.save()
+    result.run.forget("more")
+    result.run.save()
+    assert names(tmp_path / "r") == ["a"]
+    with pytest.raises(RunError, match="the run has no directory"):
+        train(configure(*TINY), sources=[Source("a", b"words and words " * 40)]).run.save()
+
+
+def test_forgetting_leaves_no_version_and_nothing_half_written_with_the_text(path):
+    edited(path, "one")
+    half = path / "checkpoints" / "step-000000099.partial"
+    shutil.copytree(newest(path), half)
+    (path / "summary.json.partial").write_bytes(SECRET)
+    assert len(texts(path)) == 3
+    run = lior.load(path)
+    run.forget("secret")
+    assert len(texts(path)) == 3, "nothing is removed before the new version is there"
+    run.save()
+    assert texts(path) == []
+    assert steps.listed(path) == [newest(path)]
+    assert not list(path.rglob("*.partial"))
+    edited(path, "two")
+    assert names(path) == ["a", "b", "unseen", "one", "two"]
+
+
+def test_what_no_memory_holds_is_forgotten_as_well(path):
+    assert len(texts(path, UNSEEN)) == 1
+    run = lior.load(path)
+    run.forget("unseen")
+    run.save()
+    assert texts(path, UNSEEN) == []
+    assert names(path) == ["a", "secret", "b"]
+
+
+# --- who may write ---
+
+
+def test_what_another_process_wrote_in_between_is_not_lost(path):
+    one, other = lior.load(path), lior.load(path)
+    one.learn({"one": "text"})
+    other.learn({"other": "text"})
+    one.save()
+    with pytest.raises(RunError, match="another process changed the run since it was opened; open it anew"):
+        other.save()
+    assert names(path)[4:] == ["one"]
+    other = lior.load(path)
+    other.learn({"other": "text"})
+    other.save()
+    one.forget("secret")
+    with pytest.raises(RunError, match="another process changed the run"):
+        one.save()
+    assert names(path)[4:] == ["one", "other"]
+
+
+def test_a_run_in_the_place_of_another(path, trained, configure):
+    """Of the same name and step, but trained anew."""
+    run = lior.load(path)
+    run.learn({"one": "text"})
+    shutil.rmtree(path)
+    train(configure(*TINY, "seed=1"), path, sources=[Source("z", b"Other words in here. " * 60)])
+    with pytest.raises(RunError, match="another process changed the run"):
+        run.save()
+    shutil.rmtree(path)
+    with pytest.raises(RunError, match="no such run directory"):
+        run.save()
+    shutil.copytree(trained, path)
+    run.save()
+    assert names(path)[4:] == ["one"]
+
+
+def test_while_another_process_writes(path):
+    run = lior.load(path)
+    run.learn({"one": "text"})
+    with durable.lock(path / "lock"), pytest.raises(RunError, match="another process is changing this run"):
+        run.save()
+    run.save()
+    assert names(path)[4:] == ["one"]
+
+
+def test_a_damaged_version_does_not_stop_editing(path):
+    """What it added is lost, which is told; the next version goes on from the one before."""
+    edited(path, "one")
+    (newest(path) / "model.safetensors").write_bytes(b"")
+    with pytest.warns(SkippedCheckpoint, match="cut short"):
+        run = lior.load(path)
+    run.learn({"two": "text"})
+    run.save()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert names(path)[4:] == ["two"]
+
+
+def test_a_version_of_a_newer_lior_is_not_written_over(path):
+    edited(path, "one")
+    later = newest(path)
+    manifest = json.loads((later / "manifest.json").read_text()) | {"format": checkpoint.FORMAT + 1}
+    del manifest["sha256"]
+    (later / "manifest.json").write_text(json.dumps(manifest | {"sha256": digest(manifest)}))
+    with pytest.warns(SkippedCheckpoint, match="install a newer lior"):
+        run = lior.load(path)
+    run.forget("secret")
+    with pytest.raises(NewerFormat, match="install a newer lior"):
+        run.save()
+    assert newest(path) == later
+
+
+# --- forgetting that was broken off ---
+
+
+@pytest.fixture
+def broken_off(path, monkeypatch) -> Path:
+    """The secret is forgotten in the newest version, and nothing was removed yet: the process was stopped."""
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    run = lior.load(path)
+    run.forget("secret")
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "remove_before", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run.save()
+    assert len(texts(path)) == 1
+    return path
+
+
+def test_whoever_opens_the_run_next_finishes_it(broken_off):
+    assert names(broken_off) == ["a", "b", "unseen"]
+    assert texts(broken_off) == []
+    assert len(steps.listed(broken_off)) == 1
+
+
+def test_half_a_removal_is_finished_as_well(broken_off):
+    """The folder has its other name already."""
+    old = steps.listed(broken_off)[1]
+    old.rename(old.with_name(old.name + ".old.partial"))
+    assert names(broken_off) == ["a", "b", "unseen"]
+    assert texts(broken_off) == []
+
+
+def test_whoever_writes_next_finishes_it_first(broken_off, monkeypatch):
+    """The one that opened it could not, for another process had the lock."""
+    with durable.lock(broken_off / "lock"):
+        run = lior.load(broken_off)
+    assert len(texts(broken_off)) == 1
+    run.learn({"one": "text"})
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", refuse)
+        with pytest.raises(RunError, match="cannot be written: Permission denied; it is as it was"):
+            run.save()
+    run.save()
+    assert texts(broken_off) == []
+    assert names(broken_off) == ["a", "b", "unseen", "one"]
+
+
+def refuse(path: Path, *_: object, ignore_errors: bool = False) -> None:
+    if not ignore_errors:
+        raise PermissionError(13, "Permission denied", str(path))
+
+
+def test_what_cannot_be_removed_is_told_until_it_is(path, monkeypatch):
+    run = lior.load(path)
+    run.forget("secret")
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    with pytest.raises(RunError) as caught:
+        run.save()
+    message = str(caught.value)
+    assert message.startswith(
+        f"{path}: what was forgotten is still in earlier versions, which cannot be removed"
+    )
+    assert "Permission denied" in message
+    assert f"mend that, and `lior docs {path}` removes them" in message
+    assert "\n" not in message
+    assert run.changes == 0, "it was written"
+    with pytest.warns(TextRemains, match="what was forgotten is still in earlier versions"):
+        assert names(path) == ["a", "b", "unseen"]
+    monkeypatch.undo()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        names(path)
+    assert texts(path) == []
+
+
+def test_learning_again_what_was_forgotten_brings_no_old_version_back(broken_off):
+    run = edited(broken_off, "secret")
+    assert names(broken_off) == ["a", "b", "unseen", "secret"]
+    assert texts(broken_off) == []
+    assert read_manifest(newest(broken_off))["forgets"] is False
+    assert run.documents()[-1].bytes == len(b"This is secret.")
+
+
+# --- readers ---
+
+
+def test_a_reader_whose_version_is_removed_reads_the_new_one(path, monkeypatch):
+    """The directory was listed; before a file of it is opened, another process forgets."""
+    load, begun = checkpoint.load, []
+
+    def late(place: Path, **given: object):
+        if not begun:
+            begun.append(place)
+            run = lior.load(path)
+            run.forget("secret")
+            run.save()
+        return load(place, **given)
+
+    monkeypatch.setattr(checkpoint, "load", late)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded = rundir.open_run(path)
+    assert loaded.text.names == ("a", "b", "unseen")
+    assert not begun[0].exists()
+
+
+def test_a_reader_that_came_between_two_versions_looks_again(path, monkeypatch):
+    """The only version was removed while the directory was listed, and its successor was not there before."""
+    listed = steps.listed
+    missed = iter([True])
+    monkeypatch.setattr(steps, "listed", lambda run: [] if next(missed, False) else listed(run))
+    assert rundir.open_run(path).text.names == ("a", "secret", "b", "unseen")
+    assert not next(missed, False)
+
+
+def test_the_how_to_says_what_happens():
+    page = Path(__file__).resolve().parents[2] / "docs" / "howto-edit.md"
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    test = doctest.DocTestParser().get_doctest(block, {}, page.name, str(page), 0)
+    assert not doctest.DocTestRunner().run(test).failed

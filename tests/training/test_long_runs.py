@@ -1,0 +1,30 @@
+"""Short forms of what runs for hours: `python -m tools.longrun` and `python -m tools.soak`."""
+
+from __future__ import annotations
+
+import pytest
+
+from lior import registry
+from tools.longrun import run
+from tools.soak import soak
+
+
+@pytest.mark.parametrize("frame", registry.names("frame"))
+def test_the_metric_stays_one(frame):
+    """Noise without a mean, with outliers; every 997th update is infinite and must leave no trace."""
+    kept = run(frame, 2000)
+    assert kept.rejected == 2
+    assert kept.skew < 1e-6
+    assert kept.least > 0
+    assert kept.condition < 1e9
+
+
+def test_learning_and_forgetting_in_any_order_leaves_what_is_held():
+    found = soak(12.0)
+    assert found.learned > 10
+    assert found.forgotten > 10
+    assert found.generated > 10
+    assert found.loaded > 3
+    assert found.equal
+    assert found.handles == 0
+    assert found.grown_bytes < 200 << 20
