@@ -1,0 +1,190 @@
+"""The architecture page's picture and tables, drawn from the code's own imports.
+
+    python tools/architecture.py            # writes docs/pictures/architecture.svg and the tables of the page
+    python tools/architecture.py --check    # exit code 1 when they are not what the code says
+    python tools/architecture.py --lines    # lines of source by room
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE, PICTURE = ROOT / "docs" / "architecture.md", ROOT / "docs" / "pictures" / "architecture.svg"
+LAYERS = (
+    ("cli",),
+    ("bench", "plots"),
+    ("api",),
+    ("training",),
+    ("runs",),
+    ("model",),
+    ("geometry", "counting", "data"),
+    ("config",),
+    ("plugins",),
+    ("interfaces",),
+)
+"""The rooms from the top down: a room imports from those below it only (`lint-imports` holds this)."""
+FOLDERS = {"cli": "cli/lior_cli", "built-in plugins": "plugins/lior_plugins"}
+BESIDE = ("built-in plugins", "testing")
+"""Rooms that the others reach by name, through the registry."""
+ROOTS = {"api": ("__init__", "api"), "interfaces": ("interfaces", "errors", "events", "tensors", "device")}
+"""Modules of the first level, which are drawn as two rooms."""
+JOBS = {
+    "api": "the public API: train, resume, load",
+    "interfaces": "what a plugin provides; errors, events, states",
+    "cli": "the commands, one file each",
+    "built-in plugins": "frames, sources, products, encoders, memories ...",
+}
+WIDTH, ROW, BOX, MARGIN = 1000, 88, 58, 20
+
+
+class Room(NamedTuple):
+    """A package as it is drawn."""
+
+    name: str
+    job: str
+    modules: tuple[str, ...]
+    lines: int
+
+
+def files(name: str) -> list[Path]:
+    """The source files of a room."""
+    if name in ROOTS:
+        return [path for stem in ROOTS[name] if (path := ROOT / "lior" / f"{stem}.py").is_file()]
+    return sorted((ROOT / FOLDERS.get(name, f"lior/{name}")).rglob("*.py"))
+
+
+def room(name: str) -> Room:
+    """A room with its job, which is the first sentence of its package's docstring."""
+    sources = files(name)
+    init = next((path for path in sources if path.stem == "__init__"), None)
+    job = JOBS.get(name) or (ast.get_docstring(ast.parse(init.read_text())) or "" if init else "")
+    modules = tuple(path.stem for path in sources if path.stem != "__init__")
+    lines = sum(len(path.read_text().splitlines()) for path in sources)
+    return Room(name, " ".join(job.split("\n\n")[0].split()).rstrip("."), modules, lines)
+
+
+def owner(module: str) -> str | None:
+    """The room that a module of this dotted name belongs to."""
+    top, _, rest = module.partition(".")
+    first = rest.partition(".")[0]
+    if top in ("lior_cli", "lior_plugins"):
+        return "cli" if top == "lior_cli" else "built-in plugins"
+    if top != "lior":
+        return None
+    known = {part for layer in LAYERS for part in layer} | set(BESIDE)
+    return next((name for name, stems in ROOTS.items() if (first or "__init__") in stems),
+                first if first in known else None)  # fmt: skip
+
+
+def imports(name: str) -> Counter[str]:
+    """How many import statements of a room name each other room."""
+    found: Counter[str] = Counter()
+    for path in files(name):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                full = [f"{node.module}.{alias.name}" for alias in node.names]
+                targets = full if node.module == "lior" else [node.module]
+            elif isinstance(node, ast.Import):
+                targets = [alias.name for alias in node.names]
+            else:
+                continue
+            found.update(other for other in map(owner, targets) if other and other != name)
+    return found
+
+
+def picture(rooms: dict[str, Room], arrows: dict[str, Counter[str]]) -> str:
+    """The rooms as an SVG: one row a layer, an arrow for each direct import, thicker for more of them."""
+    place: dict[str, tuple[float, float, float]] = {}
+    inner = WIDTH - 260
+    for row, layer in enumerate(LAYERS):
+        width = (inner - MARGIN * (len(layer) + 1)) / len(layer)
+        for column, name in enumerate(layer):
+            place[name] = (MARGIN + column * (width + MARGIN), MARGIN + row * ROW, width)
+    for row, name in enumerate(BESIDE):
+        place[name] = (inner + MARGIN, MARGIN + (4 + 2 * row) * ROW, 260 - 2 * MARGIN)
+    height = MARGIN + len(LAYERS) * ROW
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif">',
+        "<style>.room{fill:#f4f7fb;stroke:#44607c}.name{font-weight:bold;font-size:15px;fill:#1b2b3a}"
+        ".job{font-size:11px;fill:#44607c}.arrow{stroke:#8aa3bd;fill:none;opacity:.7}</style>",
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="5" markerHeight="5" '
+        'orient="auto"><path d="M0,0L8,4L0,8z" fill="#8aa3bd"/></marker></defs>',
+        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+    ]
+    for name, found in arrows.items():
+        x, y, width = place[name]
+        for other, count in sorted(found.items()):
+            if other not in place or other == "interfaces":  # everything uses the interfaces: no arrows
+                continue
+            ox, oy, owidth = place[other]
+            down = oy > y
+            begin = (x + width / 2, y + (BOX if down else 0)) if oy != y else (x + width, y + BOX / 2)
+            end = (ox + owidth / 2, oy if down else oy + BOX) if oy != y else (ox, oy + BOX / 2)
+            bend = 30 * (1 if end[0] >= begin[0] else -1) if abs(oy - y) > ROW else 0
+            middle = ((begin[0] + end[0]) / 2 + bend, (begin[1] + end[1]) / 2)
+            parts.append(
+                f'<path class="arrow" stroke-width="{min(1 + count / 6, 4):.1f}" marker-end="url(#tip)" '
+                f'd="M{begin[0]:.0f},{begin[1]:.0f} Q{middle[0]:.0f},{middle[1]:.0f} {end[0]:.0f},{end[1]:.0f}"/>'
+            )
+    for name, (x, y, width) in place.items():
+        job = escaped(shortened(rooms[name].job, int(width / 5.6)))
+        parts.append(
+            f'<rect class="room" x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{BOX}" rx="6"/>'
+            f'<text class="name" x="{x + 10:.0f}" y="{y + 24:.0f}">{escaped(name)}</text>'
+            f'<text class="job" x="{x + 10:.0f}" y="{y + 44:.0f}">{job}</text>'
+        )
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def shortened(text: str, most: int) -> str:
+    """At most so many characters, cut between words."""
+    return text if len(text) <= most else text[: most - 2].rsplit(" ", 1)[0] + " …"
+
+
+def escaped(text: str) -> str:
+    """Text for XML."""
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def table(rooms: dict[str, Room], arrows: dict[str, Counter[str]]) -> str:
+    """The rooms as a Markdown table."""
+    rows = ["| room | job | imports from |", "|---|---|---|"]
+    for name, one in rooms.items():
+        uses = ", ".join(other for other in rooms if arrows[name][other]) or "nothing"
+        rows.append(f"| `{name}` | {one.job} | {uses} |")
+    return "\n".join(rows)
+
+
+def main(check: bool) -> int:
+    """Write both files, or compare them."""
+    names = [*(name for layer in LAYERS for name in layer), *BESIDE]
+    rooms = {name: room(name) for name in names}
+    arrows = {name: imports(name) for name in names}
+    page = re.sub(
+        r"(<!-- rooms -->\n).*?(\n<!-- end -->)",
+        lambda match: match[1] + table(rooms, arrows) + match[2],
+        PAGE.read_text(),
+        flags=re.DOTALL,
+    )
+    wanted = {PAGE: page, PICTURE: picture(rooms, arrows)}
+    stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text() != text]
+    if check:
+        print("\n".join(f"{path.relative_to(ROOT)} is stale: run tools/architecture.py" for path in stale))
+        return bool(stale)
+    for path in stale:
+        path.write_text(wanted[path])
+    return 0
+
+
+if __name__ == "__main__":
+    if "--lines" in sys.argv[1:]:
+        for one in map(room, [*(name for layer in LAYERS for name in layer), *BESIDE]):
+            print(f"{one.lines:7,} {one.name}")
+    else:
+        sys.exit(main("--check" in sys.argv[1:]))
