@@ -1,8 +1,8 @@
 """The architecture page's picture and tables, drawn from the code's own imports.
 
-    python tools/architecture.py            # writes docs/pictures/architecture.svg and the tables of the page
-    python tools/architecture.py --check    # exit code 1 when they are not what the code says
-    python tools/architecture.py --lines    # lines of source by room
+python tools/architecture.py            # writes docs/pictures/architecture.svg and the tables of the page
+python tools/architecture.py --check    # exit code 1 when they are not what the code says
+python tools/architecture.py --lines    # lines of source by room
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import textwrap
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -18,12 +19,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE, PICTURE = ROOT / "docs" / "architecture.md", ROOT / "docs" / "pictures" / "architecture.svg"
 LAYERS = (
     ("cli",),
-    ("bench", "plots"),
+    ("bench",),
     ("api",),
-    ("training",),
+    ("training", "plots"),
     ("runs",),
     ("model",),
-    ("geometry", "counting", "data"),
+    ("data", "geometry", "counting"),
     ("config",),
     ("plugins",),
     ("interfaces",),
@@ -31,7 +32,7 @@ LAYERS = (
 """The rooms from the top down: a room imports from those below it only (`lint-imports` holds this)."""
 FOLDERS = {"cli": "cli/lior_cli", "built-in plugins": "plugins/lior_plugins"}
 BESIDE = ("built-in plugins", "testing")
-"""Rooms that the others reach by name, through the registry."""
+"""Rooms that the others reach by name, through the registry; drawn without arrows."""
 ROOTS = {"api": ("__init__", "api"), "interfaces": ("interfaces", "errors", "events", "tensors", "device")}
 """Modules of the first level, which are drawn as two rooms."""
 JOBS = {
@@ -40,7 +41,7 @@ JOBS = {
     "cli": "the commands, one file each",
     "built-in plugins": "frames, sources, products, encoders, memories ...",
 }
-WIDTH, ROW, BOX, MARGIN = 1000, 88, 58, 20
+WIDTH, ROW, BOX, MARGIN = 1000, 86, 56, 20
 
 
 class Room(NamedTuple):
@@ -98,8 +99,22 @@ def imports(name: str) -> Counter[str]:
     return found
 
 
+def reduced(arrows: dict[str, Counter[str]]) -> dict[str, set[str]]:
+    """The downward imports that do not follow from others (transitive reduction)."""
+    height = {name: -row for row, layer in enumerate(LAYERS) for name in layer} | dict.fromkeys(BESIDE, 1)
+    down = {name: {o for o in found if height[o] < height[name]} for name, found in arrows.items()}
+
+    def below(name: str) -> set[str]:
+        return down[name].union(*(below(other) for other in down[name]))
+
+    return {
+        name: {other for other in found if not any(other in below(third) for third in found - {other})}
+        for name, found in down.items()
+    }
+
+
 def picture(rooms: dict[str, Room], arrows: dict[str, Counter[str]]) -> str:
-    """The rooms as an SVG: one row a layer, an arrow for each direct import, thicker for more of them."""
+    """The rooms as an SVG: one row a layer, an arrow for each import that does not follow from others."""
     place: dict[str, tuple[float, float, float]] = {}
     inner = WIDTH - 260
     for row, layer in enumerate(LAYERS):
@@ -111,40 +126,42 @@ def picture(rooms: dict[str, Room], arrows: dict[str, Counter[str]]) -> str:
     height = MARGIN + len(LAYERS) * ROW
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif">',
-        "<style>.room{fill:#f4f7fb;stroke:#44607c}.name{font-weight:bold;font-size:15px;fill:#1b2b3a}"
-        ".job{font-size:11px;fill:#44607c}.arrow{stroke:#8aa3bd;fill:none;opacity:.7}</style>",
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="5" markerHeight="5" '
-        'orient="auto"><path d="M0,0L8,4L0,8z" fill="#8aa3bd"/></marker></defs>',
+        "<style>.room{fill:#f4f7fb;stroke:#44607c}",
+        ".beside{fill:#fbf8f1;stroke:#8a7a55;stroke-dasharray:5 4}",
+        ".name{font-weight:bold;font-size:15px;fill:#1b2b3a}.job{font-size:11px;fill:#44607c}",
+        ".arrow{stroke:#5b7a99;stroke-width:2;fill:none}</style>",
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" markerHeight="6" '
+        'orient="auto"><path d="M0,0L8,4L0,8z" fill="#5b7a99"/></marker></defs>',
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
     ]
-    for name, found in arrows.items():
+    for name, found in reduced(arrows).items():
+        if name in BESIDE:
+            continue
         x, y, width = place[name]
-        for other, count in sorted(found.items()):
-            if other not in place or other == "interfaces":  # everything uses the interfaces: no arrows
-                continue
+        for other in sorted(found - {"interfaces"}):
             ox, oy, owidth = place[other]
-            down = oy > y
-            begin = (x + width / 2, y + (BOX if down else 0)) if oy != y else (x + width, y + BOX / 2)
-            end = (ox + owidth / 2, oy if down else oy + BOX) if oy != y else (ox, oy + BOX / 2)
-            bend = 30 * (1 if end[0] >= begin[0] else -1) if abs(oy - y) > ROW else 0
-            middle = ((begin[0] + end[0]) / 2 + bend, (begin[1] + end[1]) / 2)
-            parts.append(
-                f'<path class="arrow" stroke-width="{min(1 + count / 6, 4):.1f}" marker-end="url(#tip)" '
-                f'd="M{begin[0]:.0f},{begin[1]:.0f} Q{middle[0]:.0f},{middle[1]:.0f} {end[0]:.0f},{end[1]:.0f}"/>'
-            )
+            left, right = max(x, ox), min(x + width, ox + owidth)
+            between = [(a, a + w) for a, b, w in place.values() if y < b < oy and w < inner / 2]
+            middle = (left + right) / 2
+            free = [
+                at
+                for at in range(int(left) + 10, int(right), 10)
+                if not any(a <= at <= b for a, b in between)
+            ]
+            at = min(free, key=lambda at: abs(at - middle)) if between and free else middle
+            parts.append(f'<path class="arrow" marker-end="url(#tip)" d="M{at:.0f},{y + BOX} V{oy}"/>')
     for name, (x, y, width) in place.items():
-        job = escaped(shortened(rooms[name].job, int(width / 5.6)))
+        job = textwrap.wrap(rooms[name].job, int((width - 20) / 5.9), max_lines=2, placeholder=" …")
+        kind = "beside" if name in BESIDE else "room"
         parts.append(
-            f'<rect class="room" x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{BOX}" rx="6"/>'
-            f'<text class="name" x="{x + 10:.0f}" y="{y + 24:.0f}">{escaped(name)}</text>'
-            f'<text class="job" x="{x + 10:.0f}" y="{y + 44:.0f}">{job}</text>'
+            f'<rect class="{kind}" x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{BOX}" rx="6"/>'
+            f'<text class="name" x="{x + 10:.0f}" y="{y + 20:.0f}">{escaped(name)}</text>'
+            + "".join(
+                f'<text class="job" x="{x + 10:.0f}" y="{y + 36 + 13 * row:.0f}">{escaped(line)}</text>'
+                for row, line in enumerate(job)
+            )
         )
     return "\n".join([*parts, "</svg>", ""])
-
-
-def shortened(text: str, most: int) -> str:
-    """At most so many characters, cut between words."""
-    return text if len(text) <= most else text[: most - 2].rsplit(" ", 1)[0] + " …"
 
 
 def escaped(text: str) -> str:
