@@ -59,9 +59,9 @@ def evaluate(
     import torch
 
     from lior.data.noise import corrupt
-    from lior.device import pick_device
     from lior.model import evaluation
     from lior.runs import directory as rundir
+    from lior.tensors import pick_device
     from lior_cli.progress import Progress
 
     loaded = rundir.open_run(run, device=pick_device(device))

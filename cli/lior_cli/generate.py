@@ -52,9 +52,9 @@ def generate(
     import_torch()
     import torch
 
-    from lior.device import pick_device
     from lior.model.generation import generate as draw_tokens
     from lior.runs import directory as rundir
+    from lior.tensors import pick_device
 
     how = Sampling(**sampling)
     loaded = rundir.open_run(run, device=pick_device(device))

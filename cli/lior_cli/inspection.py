@@ -29,9 +29,9 @@ def inspect(ctx: click.Context, run: Path, as_json: bool, device: str) -> None:
     as costs not below 0. The exit code is 1 when something does not hold.
     """
     import_torch()
-    from lior.device import pick_device
     from lior.runs import directory as rundir
     from lior.runs import inspection
+    from lior.tensors import pick_device
 
     found = inspection.inspect(run, rundir.open_run(run, device=pick_device(device)))
     if as_json:

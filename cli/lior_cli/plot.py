@@ -83,9 +83,9 @@ def _pictures(
     run: Path, names: Sequence[str], sample: int, *, quiet: bool, device: str
 ) -> tuple[dict[str, Picture], dict[str, str]]:
     """The pictures, and why others were left out."""
-    from lior.device import pick_device
     from lior.plots.panels import LeftOut
     from lior.plots.pictures import open_source, picture
+    from lior.tensors import pick_device
     from lior_cli.progress import Progress
 
     pictures: dict[str, Picture] = {}

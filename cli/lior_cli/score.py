@@ -69,9 +69,9 @@ def score(
     if as_json and color == "always":
         raise UsageError("--color always colours text, and --json prints none; leave one of them out")
     import_torch()
-    from lior.device import pick_device
     from lior.model import scoring
     from lior.runs import directory as rundir
+    from lior.tensors import pick_device
     from lior_cli.progress import Progress
 
     loaded = rundir.open_run(run, device=pick_device(device))

@@ -22,7 +22,7 @@ from torch import Generator, Tensor
 from lior.geometry import metric, phases
 from lior.geometry.reductions import tree_sum
 from lior.interfaces import AttentionProduct, Encoder, Features, FrameProvider, RSource, State
-from lior.states import prefixed, sub
+from lior.tensors import prefixed, sub
 
 
 class Window(NamedTuple):

@@ -31,7 +31,7 @@ from lior.interfaces import (
     Tokenizer,
 )
 from lior.model import mixer
-from lior.states import sub
+from lior.tensors import sub
 
 
 @attrs.define(kw_only=True)

@@ -19,7 +19,7 @@ from lior.geometry.metric import MetricForm
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import State
 from lior.model.language_model import Model
-from lior.states import Expected, check, like, sub
+from lior.tensors import Expected, check, like, sub
 
 
 def check_text(documents: State, manifest: dict[str, Any], *, vocab: int) -> None:

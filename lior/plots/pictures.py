@@ -21,7 +21,7 @@ from lior.runs import retention as steps
 from lior.runs.inspection import angles, effective_rank, metric_form, spectrum, stored
 from lior.runs.manifest import read_manifest
 from lior.runs.stored import Loaded
-from lior.states import sub
+from lior.tensors import sub
 
 _BINS, _POINTS, _ROWS = 30, 2000, 4096
 

@@ -12,10 +12,10 @@ import attrs
 import torch
 from torch import Generator
 
+from lior.config.sampling import ChatSampling, Sampling
 from lior.model.generation import Session, proceed
 from lior.model.provenance import Explained, explain
 from lior.runs.run import Run
-from lior.config.sampling import ChatSampling, Sampling
 
 
 @attrs.define

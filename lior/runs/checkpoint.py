@@ -17,17 +17,17 @@ from typing import Any
 import attrs
 import torch
 
-from lior.model import validation as consistency
-from lior.runs import storage as snapshots
 from lior.data.corpus import Corpus
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import State
-from lior.runs.stored import Loaded
+from lior.model import validation as consistency
+from lior.model.language_model import Model
+from lior.runs import storage as snapshots
 from lior.runs.manifest import build_part, describe, read_manifest
 from lior.runs.migration import FORMAT as FORMAT
 from lior.runs.migration import LAYOUT
-from lior.model.language_model import Model
-from lior.states import prefixed, sub
+from lior.runs.stored import Loaded
+from lior.tensors import prefixed, sub
 
 _MODEL, _TEXT, _TRAINING = "model", "text", "training"
 _GEOMETRY = ("encoder", "frame", "rsource", "product")

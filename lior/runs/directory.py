@@ -25,17 +25,20 @@ from typing import Any
 import attrs
 import torch
 
-from lior.runs import checkpoint, files as durable, folder as runfolder, retention as steps
-from lior.runs.checkpoint import Training
 from lior.config import TrainConfig, headline, load, to_toml
 from lior.data.corpus import Corpus
-from lior.device import pick_device
 from lior.errors import NewerFormat, RunError, TextRemains
-from lior.runs.stored import Loaded
-from lior.runs.manifest import components, digest, read_manifest, verify
 from lior.model.language_model import Model
+from lior.runs import checkpoint
+from lior.runs import files as durable
+from lior.runs import folder as runfolder
+from lior.runs import retention as steps
+from lior.runs.checkpoint import Training
 from lior.runs.folder import CONFIG, RunFolder
+from lior.runs.manifest import components, digest, read_manifest, verify
+from lior.runs.stored import Loaded
 from lior.runs.telemetry import Telemetry
+from lior.tensors import pick_device
 
 
 @attrs.define

@@ -15,8 +15,8 @@ from pathlib import PurePath
 import attrs
 import torch
 
-from lior.data import corpus
 from lior._suggest import did_you_mean, sentences
+from lior.data import corpus
 from lior.data.corpus import Source
 from lior.errors import DataError
 from lior.runs.stored import Loaded

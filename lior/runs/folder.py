@@ -6,8 +6,8 @@
     checkpoints/     a folder a step (:mod:`lior.runs.retention`); the newest that verifies counts
     lock             held by the process that changes the run
 
-A program adds files and folders of its own. :class:`lior.runs.directory.RunDir` is what lior makes of it, and a
-program of another distribution can use it in the same way, with :mod:`lior.runs.storage` for the checkpoints.
+A program adds files and folders of its own. :class:`lior.runs.directory.RunDir` is what lior makes of it, and
+another distribution can use it in the same way, with :mod:`lior.runs.storage` for the checkpoints.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from typing import IO
 
 import attrs
 
-from lior.runs import files as durable, retention as steps
 from lior.errors import RunError, UsageError
+from lior.runs import files as durable
+from lior.runs import retention as steps
 
 CONFIG, LOCK = "config.toml", "lock"
 
@@ -111,7 +112,7 @@ class RunFolder:
         return place
 
     def prune(self, *, last: int = 1, every: int = 0) -> None:
-        """Remove the checkpoints that :func:`lior.runs.retention.retained` does not keep, and what is half written.
+        """Remove half-written checkpoints and those that :func:`lior.runs.retention.retained` drops.
 
         The newest that is known to be good always stays, and without one nothing is removed. What cannot be
         removed stays as well.

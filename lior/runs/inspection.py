@@ -16,14 +16,14 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.plugins.registry import registry
 from lior.data.corpus import gather_contexts
 from lior.geometry import metric
 from lior.geometry.metric import MetricForm
 from lior.interfaces import MemoryBackend, State
-from lior.runs.stored import Loaded
 from lior.model.language_model import Model
-from lior.states import sub
+from lior.plugins.registry import registry
+from lior.runs.stored import Loaded
+from lior.tensors import sub
 
 _PAIRS, _POSITIONS = 256, 64
 _RELATIONS = {"<=": operator.le, ">=": operator.ge, ">": operator.gt}

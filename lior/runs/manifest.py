@@ -8,10 +8,10 @@ from typing import Any
 
 import attrs
 
-from lior.runs import storage as snapshots
-from lior.plugins.registry import registry
 from lior.config import Component, build
 from lior.errors import RunError, UnknownPlugin
+from lior.plugins.registry import registry
+from lior.runs import storage as snapshots
 from lior.runs.migration import LAYOUT
 from lior.runs.storage import digest as digest
 from lior.runs.storage import fingerprint as fingerprint

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lior.plugins.registry import registry
 from lior.errors import PluginError
+from lior.plugins.registry import registry
 from lior.runs.storage import Format
 
 FORMAT = 5

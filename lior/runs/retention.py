@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from lior.runs import files as durable
 from lior.errors import RunError, SkippedCheckpoint
+from lior.runs import files as durable
 
 T = TypeVar("T")
 

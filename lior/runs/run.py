@@ -25,19 +25,19 @@ from typing import Any
 import attrs
 import torch
 
+from lior.config.sampling import Sampling
 from lior.data import corpus
-from lior.runs import editing
 from lior.data.corpus import Source, as_bytes
-from lior.device import pick_device
 from lior.errors import DataError, RunError, UsageError
 from lior.model.evaluation import evaluate
 from lior.model.generation import generate
-from lior.runs.stored import Document, Loaded
-from lior.runs.manifest import read_manifest
 from lior.model.language_model import Model
 from lior.model.provenance import Explained, explain
+from lior.runs import editing
 from lior.runs.directory import RunDir, open_version
-from lior.config.sampling import Sampling
+from lior.runs.manifest import read_manifest
+from lior.runs.stored import Document, Loaded
+from lior.tensors import pick_device
 
 
 @attrs.define

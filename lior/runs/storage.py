@@ -3,8 +3,8 @@
 A snapshot is a folder with ``NAME.safetensors`` for every group of tensors and ``manifest.json``, which has
 the format, whatever the program puts there, size and SHA-256 of each file, and its own SHA-256. It is written
 to a sibling, flushed to the disk and renamed, and nothing in it is changed afterwards. Nothing that is read
-can run code. :mod:`lior.runs.checkpoint` keeps models in them, and a program of another distribution can keep its
-own; :mod:`lior.runs.folder` has the directory around them.
+can run code. :mod:`lior.runs.checkpoint` keeps models in them, and a program of another distribution can keep
+its own; :mod:`lior.runs.folder` has the directory around them.
 
 >>> import tempfile
 >>> path = Path(tempfile.mkdtemp()) / "first"
@@ -33,9 +33,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from lior.runs import files as durable
 from lior.errors import NewerFormat, PluginError, RunError, UsageError
 from lior.interfaces import State
+from lior.runs import files as durable
 
 MANIFEST = "manifest.json"
 _SUFFIX = ".safetensors"

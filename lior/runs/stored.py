@@ -11,10 +11,10 @@ import torch
 from lior.data import corpus
 from lior.data.corpus import Corpus
 from lior.errors import RunError
-from lior.model.evaluation import byte_lengths
 from lior.interfaces import State, Text
-from lior.runs.manifest import digest
+from lior.model.evaluation import byte_lengths
 from lior.model.language_model import Model
+from lior.runs.manifest import digest
 
 
 @attrs.frozen

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lior.runs import files as durable
 from lior.errors import RunError
 from lior.events import Metrics, hookimpl
+from lior.runs import files as durable
 
 
 class Telemetry:

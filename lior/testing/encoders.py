@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from lior.interfaces import API_VERSION, Encoder, State
-from lior.testing.states import assert_same, clones
 from lior.testing.strategies import DTYPES, LAW, dtypes, seeds
+from lior.testing.tensors import assert_same, clones
 
 _VOCAB = 11
 

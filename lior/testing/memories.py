@@ -31,8 +31,8 @@ from lior.interfaces import (
     Trace,
     TraceableMemory,
 )
-from lior.testing.states import assert_same, clones
 from lior.testing.strategies import LAW, seeds
+from lior.testing.tensors import assert_same, clones
 from lior.testing.traces import assert_trace
 
 _LETTERS = torch.tensor([*b"aab'Ccd  .\n\xe9"])

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from lior.interfaces import API_VERSION, AttentionProduct, State
-from lior.testing.states import assert_derivatives, assert_same, cast, clones, gradients
 from lior.testing.strategies import DTYPES, FINITE_SQUARES, LAW, dimensions, dtypes, fill, seeds
+from lior.testing.tensors import assert_derivatives, assert_same, cast, clones, gradients
 
 _MAGNITUDES = (0.0, 1e-40, 1e-38, 1e-20, 1e-3, 1.0, 1e4, 1e18, 1e20, 1e38, 3e38)
 

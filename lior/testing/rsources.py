@@ -20,8 +20,8 @@ from torch.testing import assert_close
 from lior.geometry import metric
 from lior.geometry.metric import MetricForm
 from lior.interfaces import API_VERSION, RSource, State
-from lior.testing.states import assert_derivatives, assert_same, cast, clones, gradients
 from lior.testing.strategies import EDGES, LAW, dimensions, dtypes, fill, rotation, seeds
+from lior.testing.tensors import assert_derivatives, assert_same, cast, clones, gradients
 
 
 def rsource_contract(make: Callable[[], RSource]) -> type:

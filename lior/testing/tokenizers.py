@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from lior.errors import LiorError
 from lior.interfaces import API_VERSION, Tokenizer
-from lior.testing.states import assert_same
 from lior.testing.strategies import LAW
+from lior.testing.tensors import assert_same
 
 DOCUMENTS = (
     b"The cat sat on the mat, and the hat was on the cat. " * 9,

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from torch import Tensor
 
 from lior.interfaces import API_VERSION, Report, State, Updater
-from lior.testing.states import assert_same, clones
 from lior.testing.strategies import LAW, dtypes, seeds
+from lior.testing.tensors import assert_same, clones
 
 _STEPS = 200
 

@@ -22,7 +22,7 @@ from lior.data.corpus import Corpus, gather_contexts
 from lior.geometry.neighbours import CellIndex
 from lior.geometry.retrieval import Geometry, Window
 from lior.interfaces import State
-from lior.states import sub
+from lior.tensors import sub
 
 _PROBES = 4
 _POOL = 1 << 20

@@ -12,7 +12,7 @@ from lior.errors import PluginError
 from lior.geometry import adam as moments
 from lior.interfaces import State
 from lior.model.language_model import rows_at_once
-from lior.states import prefixed, sub
+from lior.tensors import prefixed, sub
 from lior.training import fitting
 from lior.training.stage import Job, Snapshot
 

@@ -12,7 +12,7 @@ from lior.data import noise
 from lior.errors import PluginError
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import State, Updater
-from lior.states import prefixed, sub
+from lior.tensors import prefixed, sub
 from lior.training import fitting
 from lior.training.batches import WindowSampler, WindowStream
 from lior.training.stage import Job, Snapshot

@@ -28,7 +28,7 @@ from lior.runs.manifest import read_manifest
 from lior.runs.run import Run
 from lior.runs.stored import Loaded
 from lior.runs.telemetry import Telemetry
-from lior.states import prefixed
+from lior.tensors import prefixed
 from lior.training.fitting import Split
 from lior.training.plan import plan
 from lior.training.stage import Job, Snapshot, Stage

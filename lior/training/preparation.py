@@ -17,7 +17,6 @@ from lior.config import TrainConfig, build
 from lior.counting.counters import MAX_VOCAB
 from lior.data import corpus
 from lior.data.corpus import Corpus, Source
-from lior.device import pick_device
 from lior.errors import BrokenPlugin, DataError, UsageError
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import State, Tokenizer
@@ -26,7 +25,7 @@ from lior.model.language_model import Model
 from lior.plugins.registry import label, registry
 from lior.runs.checkpoint import fitting_together
 from lior.runs.directory import RunDir
-from lior.states import sub
+from lior.tensors import pick_device, sub
 from lior.training import fitting
 from lior.training.loop import Result, Session
 from lior.training.stopwatch import Stopwatch

@@ -14,8 +14,8 @@ from torch.testing import assert_close
 from lior.errors import UsageError
 from lior.interfaces import Features, Items, Query, Text
 from lior.testing.memories import memory_contract
-from lior.testing.states import assert_same
 from lior.testing.strategies import LAW, seeds
+from lior.testing.tensors import assert_same
 from lior_plugins.memories import exact
 from lior_plugins.memories.exact import Exact
 

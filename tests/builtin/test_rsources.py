@@ -16,8 +16,8 @@ from lior.geometry import conformal
 from lior.geometry.conformal import Mixture
 from lior.geometry.metric import identity_form, quad, root
 from lior.testing.rsources import rsource_contract
-from lior.testing.states import cast
 from lior.testing.strategies import LAW, fill, metric_forms, seeds
+from lior.testing.tensors import cast
 from lior_plugins.rsources import constitutive as constitutive_module
 from lior_plugins.rsources.constitutive import Constitutive
 from lior_plugins.rsources.curvature import Curvature

@@ -12,7 +12,7 @@ from lior.errors import UsageError
 from lior.interfaces import Query
 from lior.model.language_model import Model
 from lior.testing.memories import memory_contract
-from lior.testing.states import assert_same
+from lior.testing.tensors import assert_same
 from lior.training.preparation import train
 from lior_plugins.memories.sdm import Sdm
 from tests.builtin.test_memories import LETTERS, document, holding, read

@@ -12,7 +12,7 @@ import pytest
 
 import lior as library
 from lior.runs.run import load
-from lior.testing.states import assert_same
+from lior.testing.tensors import assert_same
 from lior_cli import sources, why_html
 from lior_cli.why import show
 

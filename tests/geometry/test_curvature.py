@@ -13,8 +13,8 @@ from torch.testing import assert_close
 from lior.errors import UsageError
 from lior.geometry import conformal, curvature, metric
 from lior.geometry.conformal import Mixture
-from lior.testing.states import assert_derivatives, gradients
 from lior.testing.strategies import LAW, fill, metric_forms, seeds
+from lior.testing.tensors import assert_derivatives, gradients
 
 
 def stereographic(sign, radius=1.0):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lior.geometry import gram
-from lior.testing.states import assert_derivatives, gradients
 from lior.testing.strategies import DTYPES, LAW, ORDINARY, dimensions, dtypes, fill, seeds, tensors
+from lior.testing.tensors import assert_derivatives, gradients
 
 EPS = 1e-2
 NAMES = ("qq", "qk", "kk")

@@ -21,9 +21,9 @@ from lior import registry
 from lior.geometry import metric
 from lior.geometry.retrieval import Geometry, Window
 from lior.interfaces import ResiliencePullback
-from lior.states import sub
-from lior.testing.states import assert_same, cast, clones, gradients
+from lior.tensors import sub
 from lior.testing.strategies import LAW, fill, seeds
+from lior.testing.tensors import assert_same, cast, clones, gradients
 from lior.training.fitting import WindowProbe
 from lior_plugins.encoders.lags import Lags
 from lior_plugins.frames.derived import Derived

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lior.model import mixer
-from lior.testing.states import assert_same, clones
 from lior.testing.strategies import LAW, dtypes, seeds
+from lior.testing.tensors import assert_same, clones
 
 B, E, A = 9, 3, 5
 SIZES = (4, 2)

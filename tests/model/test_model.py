@@ -22,9 +22,9 @@ from lior.model import evaluation, online
 from lior.model.evaluation import evaluate
 from lior.model.generation import Session, generate
 from lior.model.language_model import Model, columns, rows_at_once
-from lior.states import sub
-from lior.testing.states import assert_same, clones
+from lior.tensors import sub
 from lior.testing.strategies import LAW, seeds
+from lior.testing.tensors import assert_same, clones
 from lior.training import fitting
 from lior.training import read_text as text_stages
 from lior.training.stage import Job

@@ -9,7 +9,7 @@ from lior.counting import addresses, layout
 from lior.counting.layout import GATES, JOINT, Learned, Plan
 from lior.errors import UsageError
 from lior.interfaces import State
-from lior.states import Expected
+from lior.tensors import Expected
 
 SNAPSHOT = {
     "passages": Expected("int64", (None, 4)),

@@ -21,7 +21,7 @@ from lior.counting.addresses import mix
 from lior.counting.counters import MAX_VOCAB
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
-from lior.states import Expected, check
+from lior.tensors import Expected, check
 
 _CONFIDENCE_BINS = 8
 _LISTED = 256

@@ -21,7 +21,7 @@ from lior.counting.matching import BREAK, Index
 from lior.counting.transcript import Passage, Transcript, passages
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
-from lior.states import Expected, check
+from lior.tensors import Expected, check
 
 _LENGTHS = (1, 8, 10, 12, 16, 20, 24, 32)
 """Lengths of a match at which the next value of the gate begins; 0 is no match."""

@@ -28,7 +28,7 @@ from lior.counting.locations import Packed
 from lior.counting.transcript import Passage, Transcript, passages
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
-from lior.states import check
+from lior.tensors import check
 from lior_plugins.batched.engine import Batched, fits
 from lior_plugins.memories.checks import SNAPSHOT, check_options, learned_in
 from lior_plugins.memories.patterns import JOINTS, ORDERS, PAST_DEFAULTS, PATTERNS

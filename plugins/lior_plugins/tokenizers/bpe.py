@@ -26,7 +26,7 @@ from torch import Tensor
 from lior.config.options import option
 from lior.errors import BrokenPlugin, UsageError
 from lior.interfaces import State
-from lior.states import Expected, check
+from lior.tensors import Expected, check
 
 if TYPE_CHECKING:
     import tokenizers

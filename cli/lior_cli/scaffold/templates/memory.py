@@ -17,7 +17,7 @@ from lior.config.options import option
 from lior.data.corpus import gather_contexts
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State
-from lior.states import Expected, check
+from lior.tensors import Expected, check
 
 _NONE = 1 << 16
 """Stands for "before the beginning of the document" in a context; token ids are below it."""

@@ -9,8 +9,8 @@ import attrs
 import torch
 from torch import Generator
 
-from lior.device import pick_device
 from lior.errors import DeviceError, UsageError
+from lior.tensors import pick_device
 from lior_ritz.ansatz import Ansatz
 from lior_ritz.config import RitzConfig
 from lior_ritz.edge import Edge, edge_rule

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import attrs
 import torch
 
-from lior.states import prefixed, sub
+from lior.tensors import prefixed, sub
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
 from lior_ritz.network import Params

@@ -18,7 +18,7 @@ import torch
 from torch import Generator, Tensor
 
 from lior.errors import UsageError
-from lior.states import sub
+from lior.tensors import sub
 from lior_ritz import assembly
 from lior_ritz.ansatz import Ansatz
 from lior_ritz.config import RitzConfig

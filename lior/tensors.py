@@ -1,0 +1,106 @@
+"""Dictionaries of tensors: nested names, checks of what was read from a file, and the device they live on.
+
+The entries of a part are named ``part.name``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lior.errors import DeviceError, UsageError
+from lior.interfaces import State
+
+
+def pick_device(name: str) -> torch.device:
+    """The device called ``name``: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is a GPU.
+
+    Raises
+    ------
+    UsageError
+        For any other name.
+    DeviceError
+        For ``cuda`` without a GPU.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"device {name!r}: allowed is one of auto, cpu, cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("device 'cuda': no CUDA GPU is visible to PyTorch here; use --device cpu or auto")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def sub(state: State, part: str) -> State:
+    """The entries of ``part``, without the prefix ``part.``."""
+    prefix = part + "."
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
+def prefixed(part: str, entries: State) -> State:
+    """``entries`` with the prefix ``part.``; the inverse of :func:`sub`."""
+    return {f"{part}.{k}": v for k, v in entries.items()}
+
+
+class Expected(NamedTuple):
+    """Type and shape that a tensor must have."""
+
+    kind: str
+    """``float`` (any precision), ``int`` (int32 or int64), or the name of a dtype such as ``uint8``."""
+    shape: tuple[int | None, ...]
+    """``None`` stands for any length."""
+
+
+def check(state: State, expected: Mapping[str, Expected], *, of: str) -> None:
+    """Check the entries of a state that was read from a file; compiled loops do not check bounds.
+
+    Parameters
+    ----------
+    state
+        May have further entries.
+    expected
+        Type and shape of each entry that must be present.
+    of
+        The owner of the state, for messages.
+
+    Raises
+    ------
+    UsageError
+        Names the first entry that is missing, of another type or shape, or not finite.
+    """
+    for name, (kind, shape) in expected.items():
+        value = state.get(name)
+        if value is None:
+            raise UsageError(f"{of}: {name} is missing")
+        lengths = tuple(value.shape)
+        fits = len(lengths) == len(shape) and all(
+            want is None or have == want for have, want in zip(lengths, shape, strict=True)
+        )
+        if not fits or not _is(value, kind):
+            found = f"{_dtype(value)} {lengths}"
+            wanted = ", ".join("any" if length is None else str(length) for length in shape)
+            raise UsageError(f"{of}: {name} is {found}, and should be {kind} ({wanted})")
+    for name, value in state.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise UsageError(f"{of}: {name} has numbers that are not finite")
+
+
+def like(state: State) -> dict[str, Expected]:
+    """The types and shapes of ``state``, as :func:`check` takes them."""
+    return {
+        name: Expected("float" if value.is_floating_point() else _dtype(value), tuple(value.shape))
+        for name, value in state.items()
+    }
+
+
+def _is(value: Tensor, kind: str) -> bool:
+    if kind == "float":
+        return value.is_floating_point()
+    if kind == "int":
+        return value.dtype in (torch.int32, torch.int64)
+    return _dtype(value) == kind
+
+
+def _dtype(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")
