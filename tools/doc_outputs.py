@@ -1,0 +1,108 @@
+"""Outputs in the documentation, written by the commands themselves.
+
+    python tools/doc_outputs.py docs/tutorial.md            # run the page and write what was printed
+    python tools/doc_outputs.py --check docs/tutorial.md    # exit code 1 when the page shows something else
+
+The ``sh`` and ``python`` blocks of a page run in order in one empty folder, with `lior` on the path. A
+``text`` block right after one of them is its output. Progress lines are left out. A comment before the block
+selects lines by a regular expression, ``<!-- show: ^balloon|^word -->``, and ``...`` stands for the others.
+``--check`` ignores numbers, which differ from machine to machine.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+BLOCK = re.compile(
+    r"^```(?P<language>sh|python)\n(?P<code>.*?)^```\n"
+    r"(?:\n(?:<!-- show: (?P<show>.*?) -->\n)?```text\n(?P<shown>.*?)^```\n)?",
+    re.DOTALL | re.MULTILINE,
+)
+PROGRESS = re.compile(r"^\w+: [\d,]+/[\d,]+ \(")
+NUMBER = re.compile(r"\d[\d,.]*(?:e[-+]?\d+)?")
+
+
+def run_page(
+    page: str, env: dict[str, str] | None = None, timeout: float = 900
+) -> list[tuple[re.Match[str], str]]:
+    """Every block of ``page`` with what it printed, errors included.
+
+    Raises
+    ------
+    RuntimeError
+        When a block fails: the block and its output.
+    """
+    printed: list[tuple[re.Match[str], str]] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        script = folder / "bin" / "lior"
+        script.parent.mkdir()
+        script.write_text(f'#!/bin/sh\nexec {sys.executable} -m lior_cli.main "$@"\n')
+        script.chmod(0o755)
+        around = {key: value for key, value in os.environ.items() if not key.startswith("LIOR_")}
+        around |= {"PATH": f"{script.parent}{os.pathsep}{around['PATH']}", **(env or {})}
+        for block in BLOCK.finditer(page):
+            shell = (
+                ["bash", "-euo", "pipefail", "-c"] if block["language"] == "sh" else [sys.executable, "-c"]
+            )
+            done = subprocess.run(
+                [*shell, block["code"]], cwd=folder, env=around, timeout=timeout, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            if done.returncode:
+                raise RuntimeError(f"{block['code']}\n{done.stdout}")
+            printed.append((block, done.stdout))
+    return printed
+
+
+def selected(output: str, show: str | None) -> str:
+    """The lines of ``output`` that the page shows; runs of others become ``...``."""
+    lines = [line.rstrip() for line in output.splitlines() if not PROGRESS.match(line)]
+    kept: list[str] = []
+    for line in lines:
+        if show is None or re.search(show, line):
+            kept.append(line)
+        elif kept[-1:] != ["..."]:
+            kept.append("...")
+    return "\n".join(kept).strip("\n") + "\n"
+
+
+def rewritten(page: str, printed: list[tuple[re.Match[str], str]]) -> str:
+    """``page`` with the outputs that were printed."""
+    for block, output in reversed(printed):
+        if block["shown"] is not None:
+            begin, end = block.span("shown")
+            page = page[:begin] + selected(output, block["show"]) + page[end:]
+    return page
+
+
+def without_numbers(page: str) -> list[str]:
+    """The lines of a page with every number as ``#`` and every run of spaces as one."""
+    return [" ".join(NUMBER.sub("#", line).split()) for line in page.splitlines()]
+
+
+def main(arguments: list[str]) -> int:
+    """Write or compare the pages that are named."""
+    check = "--check" in arguments
+    stale = False
+    for path in (Path(name) for name in arguments if name != "--check"):
+        page = path.read_text()
+        new = rewritten(page, run_page(page))
+        if not check:
+            path.write_text(new)
+            continue
+        for old_line, new_line in zip(without_numbers(page), without_numbers(new), strict=False):
+            if old_line != new_line:
+                print(f"{path}:\n- {old_line}\n+ {new_line}")
+                stale = True
+        stale = stale or len(page.splitlines()) != len(new.splitlines())
+    return int(stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
