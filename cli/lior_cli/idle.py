@@ -22,7 +22,7 @@ def notes(resolved: Resolved) -> Iterator[str]:
     if not any(isinstance(memory, AdaptiveMemory) for memory in memories):
         yield from _note(resolved, f"memory {names} does not learn while it reads", ("study.",))
     elif not config.study.noise_passes:
-        yield from _note(resolved, "study.noise_passes is 0", ("memory.sdm.strangers",))
+        yield from _note(resolved, "study.noise_passes is 0", ("memory.sdm.unseen_contexts",))
 
 
 def _note(resolved: Resolved, reason: str, idle: tuple[str, ...]) -> Iterator[str]:

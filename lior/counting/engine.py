@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lior.counting import addresses, layout, locations, stream
-from lior.counting.counters import MAX_VOCAB
 from lior.counting.layout import TRAIL, Learned, Plan, Rates, Work
-from lior.counting.locations import Packed, Store
+from lior.counting.locations import MAX_VOCAB, Packed, Store
 from lior.counting.stream import Alphabet, Stretch
 
 AHEAD = 1 << 15

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lior.counting import addresses
-from lior.counting.counters import MAX_VOCAB
 from lior.counting.fields import FIELDS
+from lior.counting.locations import MAX_VOCAB
 
 LANES = 16
 """Rows over the alphabet are padded to a multiple of this, so that loops over them are vector code."""
@@ -78,7 +78,7 @@ class Plan(NamedTuple):
     """Share of the recency-aware part in an expert's distribution."""
     slowest: float
     """Least rate of the recent shares."""
-    strangers: int
+    unseen_contexts: int
     """Most unknown contexts before a position for the first of two sets of learned numbers."""
 
 

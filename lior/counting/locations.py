@@ -1,8 +1,8 @@
-"""Hard locations with packed token counters: a hash table over a pool of 12-byte counters.
+"""The store: hard locations with packed token counters, as a hash table over a pool of counters.
 
-A location is a 12-byte slot of an open-addressed table; its counters stand
-together in the pool, the last one hit first. Locations with one counter, the
-great majority, cost 24 bytes. Freed runs of counters are kept by size and used again.
+A location is a 12-byte slot of an open-addressed table; its counters, 12 bytes each, stand together in the
+pool, the one of the last token written first. A location with one counter, as most have, takes 24 bytes.
+Runs of counters that were freed are listed by size class and used again.
 """
 
 from __future__ import annotations
@@ -16,29 +16,51 @@ from numpy.typing import NDArray
 
 from lior.counting.compiled import entry
 from lior.counting.elementary import prefetch
-from lior.counting.packed import MAX_SIZE, Packed
+from lior.errors import UsageError
+
+TOKEN_BITS = 16
+MAX_VOCAB = 1 << TOKEN_BITS
+"""Most token ids that a counter has room for."""
 
 SLOT = np.dtype([("low", "u4"), ("high", "u2"), ("size", "u2"), ("at", "u4")])
-"""Address (48 bits), number of counters (0: the slot is empty), and where they begin."""
+"""Address (48 bits), number of counters (0: the slot is empty), and the first counter's index in the pool."""
 
 COUNTER = np.dtype(
     [("token", "u2"), ("count", "u2"), ("recency", "u2"), ("logit", "i2"),
      ("seen_low", "u2"), ("seen_high", "u1"), ("novel", "u1")]
 )  # fmt: skip
-"""Token, occurrences, recent share / 65535, learned logit, time of the last hit / 4, novel occurrences."""
+"""Token, occurrences, recency, learned logit, time of the last occurrence in ticks, novel occurrences.
+
+Recency is an exponentially decaying share of the location's occurrences. Novel occurrences are Kneser and
+Ney's continuation counts: occurrences at which the next longer context did not know the token.
+"""
+_BYTES = COUNTER.itemsize
+_WORDS = _BYTES // 4
 
 RECENCY_ONE = 65535.0
+"""Unit of recency."""
 LOGIT_ONE = 4096.0
-"""The learned logit is kept as a multiple of 1/4096, within ±8."""
+"""A counter's learned logit is a multiple of 1/4096, within ±8."""
+TICK_BITS = 2
+"""The time of the last occurrence is kept in ticks of 4 tokens, modulo 2^24."""
+_TICKS = (1 << 24) - 1
 
 FULLEST = 0.87
-_SPARE = 1.3
+"""Largest share of slots in use."""
 SLOT_COST = math.ceil(SLOT.itemsize / FULLEST)
 """Bytes of a slot with its share of the empty ones."""
 MAX_COUNT = 65535
+_MAX_NOVEL = 255
+MAX_SIZE = 65535
+"""Most counters of a location."""
+
+_ADDRESS_BITS = 48
+_SPARE = 1.3
 _SIZE_CLASSES = 40
 _AHEAD = 16
-_MULTIPLIER = 0x9E3779B97F4A7C15
+HASH_MULTIPLIER = 0x9E3779B97F4A7C15
+"""Fibonacci hashing, 2^64 over the golden ratio."""
+_SLOTS_USED, _POOL_USED, _POOL_FREED = range(3)
 
 
 class Store(NamedTuple):
@@ -46,69 +68,106 @@ class Store(NamedTuple):
 
     slots: NDArray[np.void]
     counters: NDArray[np.void]
+    """The pool; counter 0 stays unused, so that 0 can mean "none"."""
     words: NDArray[np.uint32]
     """The counters' memory as ``(M, 3)`` words, to move them."""
     used: NDArray[np.int64]
-    """Slots in use; counters handed out so far; counters in freed runs."""
+    """Slots in use; counters of the pool handed out so far; counters in freed runs."""
     free: NDArray[np.int64]
     """First freed run of each size class, 0 for none."""
 
 
+class Packed(NamedTuple):
+    """A store in canonical order, as checkpoints hold it: equal contents give equal arrays."""
+
+    addresses: NDArray[np.int64]
+    """Ascending, ``(N,)``."""
+    sizes: NDArray[np.int32]
+    """Number of counters of each location, ``(N,)``."""
+    counters: NDArray[np.uint8]
+    """Their counters one after the other, ``(M, 12)``."""
+
+    def checked(self) -> Packed:
+        """The same, or ``UsageError`` if the arrays contradict each other: compiled loops trust a store."""
+        addresses, sizes, counters = self
+        if (
+            len(addresses) != len(sizes)
+            or (len(sizes) and not 1 <= sizes.min() <= sizes.max() <= MAX_SIZE)
+            or int(sizes.sum(dtype=np.int64)) != len(counters)
+            or (len(addresses) and not 0 <= addresses[0] <= addresses[-1] < 1 << _ADDRESS_BITS)
+            or not (np.diff(addresses) > 0).all()
+        ):
+            raise UsageError("addresses, sizes and counters are not those of a memory")
+        return self
+
+
 def empty(slots: int = 1 << 12, counters: int = 1 << 12) -> Store:
     """A store without locations."""
-    used = np.array([0, 1, 0], np.int64)  # counter 0 stays unused, so that 0 can mean "none"
+    used = np.array([0, 1, 0], np.int64)
     return _store(np.zeros(slots, SLOT), np.zeros(counters, COUNTER), used, np.zeros(_SIZE_CLASSES, np.int64))
 
 
 def _store(
     slots: NDArray[np.void], pool: NDArray[np.void], used: NDArray[np.int64], free: NDArray[np.int64]
 ) -> Store:
-    return Store(slots, pool, pool.view("u4").reshape(-1, 3), used, free)
+    return Store(slots, pool, _words(pool), used, free)
+
+
+def _words(counters: NDArray[np.void]) -> NDArray[np.uint32]:
+    return counters.view("u4").reshape(-1, _WORDS)
 
 
 def reserve(store: Store, locations: int, counters: int) -> Store:
-    """A store with room for so many more locations and counters, and some to spare."""
+    """A store with the same contents and room for so many more locations and counters."""
     slots, pool = store.slots, store.counters
-    if store.used[0] + locations > FULLEST * len(slots):
-        slots = np.zeros(int((store.used[0] + locations) * _SPARE / FULLEST), SLOT)
+    if store.used[_SLOTS_USED] + locations > FULLEST * len(slots):
+        slots = np.zeros(int((store.used[_SLOTS_USED] + locations) * _SPARE / FULLEST), SLOT)
         _rehash(store.slots, slots)
-    if store.used[1] + counters > len(pool):
-        pool = np.zeros(int((store.used[1] + counters) * _SPARE), COUNTER)
-        pool[: store.used[1]] = store.counters[: store.used[1]]
+    if store.used[_POOL_USED] + counters > len(pool):
+        pool = np.zeros(int((store.used[_POOL_USED] + counters) * _SPARE), COUNTER)
+        pool[: store.used[_POOL_USED]] = store.counters[: store.used[_POOL_USED]]
     return _store(slots, pool, store.used, store.free)
 
 
 def size(store: Store) -> int:
-    """Bytes that the locations and counters in use take."""
-    counters = int(store.used[1] - store.used[2] - 1)
-    return int(store.used[0] / FULLEST) * SLOT.itemsize + counters * COUNTER.itemsize
+    """Bytes of the locations and counters in use."""
+    counters = int(store.used[_POOL_USED] - store.used[_POOL_FREED] - 1)
+    return int(store.used[_SLOTS_USED] / FULLEST) * SLOT.itemsize + counters * COUNTER.itemsize
 
 
 @njit
-def has_room(store, positions, patterns, alphabet):
-    """Whether so many positions can be counted, whatever they are, without more room."""
+def has_room(store, positions, patterns, vocab):
+    """Whether so many positions fit without more room, if no location knows more than ``vocab`` tokens."""
     writes = positions * patterns
-    enough = store.used[0] + writes <= FULLEST * len(store.slots)
-    return enough and store.used[1] + writes * 2 * (alphabet + positions + 2) <= len(store.counters)
+    enough = store.used[_SLOTS_USED] + writes <= FULLEST * len(store.slots)
+    return enough and store.used[_POOL_USED] + writes * 2 * (vocab + positions + 2) <= len(store.counters)
+
+
+# --- slots ---
 
 
 @njit(inline="always")
-def home(address: int, size: int) -> int:
+def home(address, size):
     """Slot at which the search for ``address`` begins."""
-    mixed = (uint64(address) * uint64(_MULTIPLIER)) >> uint64(32)
+    mixed = (uint64(address) * uint64(HASH_MULTIPLIER)) >> uint64(32)
     return int64((mixed * uint64(size)) >> uint64(32))
 
 
 @njit(inline="always")
-def _next(p: int, size: int) -> int:
+def _next(p, size):
     return p + 1 if p + 1 < size else 0
+
+
+@njit(inline="always")
+def _address(slot):
+    return (int64(slot.high) << 32) | int64(slot.low)
 
 
 @entry
 def _rehash(old, new):
     for i in range(len(old)):
         if old[i].size:
-            p = home((int64(old[i].high) << 32) | int64(old[i].low), len(new))
+            p = home(_address(old[i]), len(new))
             while new[p].size:
                 p = _next(p, len(new))
             new[p] = old[i]
@@ -124,6 +183,30 @@ def find(slots, address):
             return p
         p = _next(p, len(slots))
     return -1 - p
+
+
+@njit(inline="always")
+def run(store, p):
+    """First and last + 1 of the counters of slot ``p``."""
+    begin = int64(store.slots[p].at)
+    return begin, begin + int64(store.slots[p].size)
+
+
+@njit(inline="always")
+def age(counter, time):
+    """Ticks since the last occurrence of a counter's token."""
+    seen = int64(counter.seen_low) | int64(counter.seen_high) << 16
+    return ((time >> TICK_BITS) - seen) & _TICKS
+
+
+@njit(inline="always")
+def _claim(store, p, address):
+    store.slots[p].low = address & 0xFFFFFFFF
+    store.slots[p].high = address >> 32
+    store.used[_SLOTS_USED] += 1
+
+
+# --- the pool ---
 
 
 @njit
@@ -143,10 +226,10 @@ def _allocate(store, size):
     at = store.free[number]
     if at:
         store.free[number] = store.words[at, 0]
-        store.used[2] -= room
+        store.used[_POOL_FREED] -= room
     else:
-        at = store.used[1]
-        store.used[1] += room
+        at = store.used[_POOL_USED]
+        store.used[_POOL_USED] += room
     return at
 
 
@@ -155,13 +238,13 @@ def _release(store, at, size):
     room, number = _capacity(size)
     store.words[at, 0] = store.free[number]
     store.free[number] = at
-    store.used[2] += room
+    store.used[_POOL_FREED] += room
 
 
 @njit(inline="always")
-def _move(words, source, target):
-    for word in range(3):
-        words[target, word] = words[source, word]
+def _copy(source, i, target, j):
+    for word in range(_WORDS):
+        target[j, word] = source[i, word]
 
 
 @njit
@@ -173,10 +256,10 @@ def _add_counter(store, p, token):
     elif _capacity(size)[0] == size:
         old, at = at, _allocate(store, size + 1)
         for j in range(size):
-            _move(store.words, old + j, at + j)
+            _copy(store.words, old + j, store.words, at + j)
         _release(store, old, size)
     if size:
-        _move(store.words, at, at + size)
+        _copy(store.words, at, store.words, at + size)
     store.slots[p].at = at
     store.slots[p].size = size + 1
     fresh = store.counters[at]
@@ -184,12 +267,26 @@ def _add_counter(store, p, token):
 
 
 @njit
+def _add_run(store, address, size, source, begin):
+    """A new location with the ``size`` counters of ``source`` from ``begin`` on."""
+    p = -1 - find(store.slots, address)
+    at = _allocate(store, size)
+    _claim(store, p, address)
+    store.slots[p].at = at
+    store.slots[p].size = size
+    for j in range(size):
+        _copy(source, begin + j, store.words, at + j)
+
+
+# --- writing ---
+
+
+@njit
 def record(store, p, token, time, slowest, novel):
     """Count ``token`` at slot ``p``; returns whether it was new there.
 
-    The recent shares decay by ``r = max(slowest, 1 / (n + 0.5))`` at the ``n``-th write and the token's
-    grows by ``r``; ``novel`` adds a novel occurrence, for Kneser and Ney's continuation counts. A location
-    that knows 65535 tokens learns no other.
+    At the ``n``-th write all recencies decay at the rate ``max(slowest, 1 / (n + 0.5))`` and the token's
+    grows by it; ``novel`` adds a novel occurrence. A location with 65535 counters takes no further token.
     """
     counters = store.counters
     size, at = int64(store.slots[p].size), int64(store.slots[p].at)
@@ -208,40 +305,58 @@ def record(store, p, token, time, slowest, novel):
         _add_counter(store, p, token)
         at = int64(store.slots[p].at)
     elif hit > at:
-        for word in range(3):
+        for word in range(_WORDS):
             first = store.words[at, word]
             store.words[at, word] = store.words[hit, word]
             store.words[hit, word] = first
     here = counters[at]
     here.count = min(int64(here.count) + 1, MAX_COUNT)
     here.recency = np.uint16(min(here.recency + rate * RECENCY_ONE + 0.5, RECENCY_ONE))
-    here.seen_low, here.seen_high = (time >> 2) & 0xFFFF, (time >> 18) & 0xFF
+    tick = time >> TICK_BITS
+    here.seen_low, here.seen_high = tick & 0xFFFF, (tick >> 16) & 0xFF
     if novel:
-        here.novel = min(int64(here.novel) + 1, 255)
+        here.novel = min(int64(here.novel) + 1, _MAX_NOVEL)
     return hit < 0
 
 
 @njit
-def commit(store, where, token, time, nested, parent, slowest, slot):
-    """Count ``token`` at the addresses ``where (S,)``; the first ``nested`` patterns are nested contexts.
+def commit(store, plan, where, token, time, slot):
+    """Count ``token`` at the addresses ``where (S,)``.
 
-    A location is made only where that of the ``parent`` pattern existed before: contexts grow by one step
-    each time they are seen, and most that occur once cost nothing. A nested context takes the occurrence
-    as novel when the token was new in the next longer one. ``slot (S,)`` is room to work in.
+    A location is made only where that of its parent pattern existed before: contexts grow by one step each
+    time they are seen, and most contexts that occur once take no room. In a nested context the occurrence is
+    novel if the token was new in the next longer one. ``slot (S,)`` is room to work in.
     """
     for i in range(len(where)):
         slot[i] = find(store.slots, where[i])
     novel = True
     for step in range(len(where)):
-        i = nested - 1 - step if step < nested else step
+        i = plan.nested - 1 - step if step < plan.nested else step  # the longest nested context first
         p = slot[i]
         if p < 0:
-            if parent[i] >= 0 and slot[parent[i]] < 0:
+            if plan.parent[i] >= 0 and slot[plan.parent[i]] < 0:
                 novel = True
                 continue
             p = -1 - find(store.slots, where[i])
             _claim(store, p, where[i])
-        novel = record(store, p, token, time, slowest, novel and i < nested)
+        novel = record(store, p, token, time, plan.slowest, novel and i < plan.nested)
+
+
+@entry
+def inherit(store, old):
+    """Give the counters of ``store`` the learned logits of the same counters in ``old``."""
+    for i in range(len(old.slots)):
+        if old.slots[i].size == 0:
+            continue
+        p = find(store.slots, _address(old.slots[i]))
+        if p < 0:
+            continue
+        begin, end = run(old, i)
+        first, last = run(store, p)
+        for j in range(begin, end):
+            for k in range(first, last):
+                if store.counters[k].token == old.counters[j].token:
+                    store.counters[k].logit = old.counters[j].logit
 
 
 # --- canonical form ---
@@ -255,22 +370,16 @@ def pack(store: Store) -> Packed:
     taken = taken[order]
     sizes = taken["size"].astype(np.int32)
     counters = np.empty(int(sizes.sum()), COUNTER)
-    _copy_runs(store.words, taken["at"].astype(np.int64), sizes, counters.view("u4").reshape(-1, 3))
+    _copy_runs(store.words, taken["at"].astype(np.int64), sizes, _words(counters))
     return Packed(address[order], sizes, counters.view(np.uint8).reshape(-1, COUNTER.itemsize))
 
 
 def unpack(packed: Packed) -> Store:
-    """The store of a canonical form.
-
-    Raises
-    ------
-    UsageError
-        When it is none; the loops that read a store trust it.
-    """
+    """The store of a canonical form; raises as :meth:`Packed.checked`."""
     addresses, sizes, counters = packed.checked()
     store = reserve(empty(), len(packed.sizes), int(2 * packed.sizes.sum()) + 64)
     pool = np.ascontiguousarray(counters).reshape(-1).view(COUNTER)
-    _insert_runs(store, addresses, sizes, pool.view("u4").reshape(-1, 3))
+    _insert_runs(store, addresses, sizes, _words(pool))
     return store
 
 
@@ -279,14 +388,8 @@ def _copy_runs(words, begins, sizes, out):
     k = 0
     for i in range(len(begins)):
         for j in range(sizes[i]):
-            _move_to(words, begins[i] + j, out, k)
+            _copy(words, begins[i] + j, out, k)
             k += 1
-
-
-@njit(inline="always")
-def _move_to(source, i, target, j):
-    for word in range(3):
-        target[j, word] = source[i, word]
 
 
 @entry
@@ -295,41 +398,16 @@ def _insert_runs(store, addresses, sizes, words):
     for i in range(len(addresses)):
         if i + _AHEAD < len(addresses):
             prefetch(store.slots, home(addresses[i + _AHEAD], len(store.slots)))
-        p = -1 - find(store.slots, addresses[i])
-        at = _allocate(store, int64(sizes[i]))
-        _claim(store, p, addresses[i])
-        store.slots[p].at = at
-        store.slots[p].size = sizes[i]
-        for j in range(sizes[i]):
-            _move_to(words, k, store.words, at + j)
-            k += 1
-
-
-@njit(inline="always")
-def _claim(store, p, address):
-    store.slots[p].low = address & 0xFFFFFFFF
-    store.slots[p].high = address >> 32
-    store.used[0] += 1
-
-
-@entry
-def inherit(store, old):
-    """Give the counters of ``store`` the learned logits that the same counters have in ``old``."""
-    for i in range(len(old.slots)):
-        if old.slots[i].size == 0:
-            continue
-        p = find(store.slots, (int64(old.slots[i].high) << 32) | int64(old.slots[i].low))
-        if p < 0:
-            continue
-        for j in range(int64(old.slots[i].at), int64(old.slots[i].at) + int64(old.slots[i].size)):
-            for k in range(int64(store.slots[p].at), int64(store.slots[p].at) + int64(store.slots[p].size)):
-                if store.counters[k].token == old.counters[j].token:
-                    store.counters[k].logit = old.counters[j].logit
+        _add_run(store, addresses[i], int64(sizes[i]), words, k)
+        k += int64(sizes[i])
 
 
 # --- a fixed budget ---
 
 AGES = 64
+"""Ages that pruning tells apart."""
+_OFTEN = 4
+"""Numbers of writes that pruning tells apart; the last stands for all larger ones."""
 
 
 def prune(store: Store, keep: int, clock: int) -> Store:
@@ -337,47 +415,44 @@ def prune(store: Store, keep: int, clock: int) -> Store:
 
     Locations written once go first, the oldest of them first; then those written twice, and so on.
     """
-    bins = np.zeros((4, AGES), np.int64)
-    _weigh(store, clock, bins)
-    # From the most worth keeping: often written, then recent.
-    order = np.cumsum(bins[::-1, :].reshape(-1))
-    kept = int(np.searchsorted(order, keep, side="right"))
-    spare = keep - int(order[kept - 1]) if kept else keep
-    out = reserve(empty(), int(store.used[0]), int(store.used[1]) + 64)
-    _survivors(store, clock, 4 * AGES - kept, spare, out)
+    cost = np.zeros(_OFTEN * AGES, np.int64)
+    _add_costs(store, clock, cost)
+    total = np.cumsum(cost[::-1])  # from the most worth keeping: often written, then recent
+    kept = int(np.searchsorted(total, keep, side="right"))
+    spare = keep - int(total[kept - 1]) if kept else keep
+    out = reserve(empty(), int(store.used[_SLOTS_USED]), int(store.used[_POOL_USED]) + 64)
+    _survivors(store, clock, len(cost) - kept, spare, out)
     return out
 
 
 @njit
 def _worth(store, p, clock):
-    """Row of times written and column of age, as one number: larger is worth more."""
-    at, total, age = int64(store.slots[p].at), int64(0), int64(1) << 40
-    for j in range(at, at + int64(store.slots[p].size)):
-        here = store.counters[j]
-        total += here.count
-        age = min(age, ((clock >> 2) - (int64(here.seen_low) | int64(here.seen_high) << 16)) & 0xFFFFFF)
-    share = age * AGES // ((clock >> 2) + 1)
-    return min(total - 1, 3) * AGES + max(AGES - 1 - share, 0)
+    """Worth of a location, ``0 … _OFTEN * AGES - 1``: how often it was written, then how lately."""
+    begin, end = run(store, p)
+    total, youngest = int64(0), int64(1) << 40
+    for j in range(begin, end):
+        total += store.counters[j].count
+        youngest = min(youngest, age(store.counters[j], clock))
+    share = youngest * AGES // ((clock >> TICK_BITS) + 1)
+    return min(total - 1, _OFTEN - 1) * AGES + max(AGES - 1 - share, 0)
 
 
 @njit
 def _cost(store, p):
     """Bytes of a slot, with its share of the empty ones, and of its counters."""
-    return SLOT_COST + 12 * _capacity(int64(store.slots[p].size))[0]
+    return SLOT_COST + _BYTES * _capacity(int64(store.slots[p].size))[0]
 
 
 @entry
-def _weigh(store, clock, bins):
-    flat = bins.reshape(-1)
+def _add_costs(store, clock, cost):
     for p in range(len(store.slots)):
         if store.slots[p].size:
-            row, column = divmod(_worth(store, p, clock), AGES)
-            flat[row * AGES + (AGES - 1 - column)] += _cost(store, p)
+            cost[_worth(store, p, clock)] += _cost(store, p)
 
 
 @entry
 def _survivors(store, clock, worth, spare, out):
-    """Copy what is worth at least ``worth``, and of what is worth a little less ``spare`` bytes."""
+    """Copy the locations worth at least ``worth``, and ``spare`` bytes of those worth one less."""
     for p in range(len(store.slots)):
         size = int64(store.slots[p].size)
         if not size:
@@ -387,11 +462,4 @@ def _survivors(store, clock, worth, spare, out):
             spare -= _cost(store, p)
             here = worth
         if here >= worth:
-            address = (int64(store.slots[p].high) << 32) | int64(store.slots[p].low)
-            q = -1 - find(out.slots, address)
-            at = _allocate(out, size)
-            _claim(out, q, address)
-            out.slots[q].at = at
-            out.slots[q].size = size
-            for j in range(size):
-                _move_to(store.words, int64(store.slots[p].at) + j, out.words, at + j)
+            _add_run(out, _address(store.slots[p]), size, store.words, int64(store.slots[p].at))

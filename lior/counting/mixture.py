@@ -14,7 +14,7 @@ from numba import float32, int64, njit
 
 from lior.counting.elementary import exp, log
 from lior.counting.fields import mix
-from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, find
+from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, age, find
 
 # isort: off
 from lior.counting.layout import (
@@ -53,11 +53,9 @@ def _confidence(n, u):
 
 @njit(inline="always")
 def _age_bin(time, counter):
-    seen = int64(counter.seen_low) | int64(counter.seen_high) << 16
-    age = ((time >> 2) - seen) & 0xFFFFFF
-    bits = 0
-    while age > 0:
-        age >>= 1
+    ticks, bits = age(counter, time), 0
+    while ticks > 0:
+        ticks >>= 1
         bits += 1
     return min(bits, AGE_BINS - 1)
 

@@ -107,7 +107,7 @@ def read(plan, store, sets, stretch, t, alphabet, work, w, z):
     """The distribution at position ``t`` of the stretch, into ``work.final[w]``."""
     mixture.look_up(plan, store, stretch.where[t], work, w)
     which = 0
-    if plan.strangers < TRAIL and _unknown(store, stretch.trail[t]) > plan.strangers:
+    if plan.unseen_contexts < TRAIL and _unknown(store, stretch.trail[t]) > plan.unseen_contexts:
         which = 1
     work.which[w] = which
     learned = sets[which]
@@ -261,7 +261,7 @@ def run(plan, store, sets, rates, stretch, first, alphabet, known, work, sums, a
     ----------
     sets, rates
         Two sets of learned numbers and their step sizes: for usual places, and for those with more unknown
-        contexts before them than ``plan.strangers``. A set without step size stays as it is.
+        contexts before them than ``plan.unseen_contexts``. A set without step size stays as it is.
     known
         How many tokens a location may know at most.
     adapt, write
@@ -295,10 +295,7 @@ def run(plan, store, sets, rates, stretch, first, alphabet, known, work, sums, a
 
 @njit
 def _commit(plan, store, stretch, t, slot):
-    locations.commit(
-        store, stretch.where[t], stretch.tokens[t], stretch.time[t], plan.nested, plan.parent, plan.slowest,
-        slot,
-    )  # fmt: skip
+    locations.commit(store, plan, stretch.where[t], stretch.tokens[t], stretch.time[t], slot)
 
 
 @entry

@@ -16,8 +16,9 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.counting import addresses, counters, discounting
-from lior.counting.counters import Counters
+from lior.counting import addresses, kneser_ney
+from lior.counting.kneser_ney import CountTable
+from lior.counting.locations import MAX_VOCAB, TOKEN_BITS
 from lior.data.corpus import Corpus
 from lior.model.language_model import rows_at_once
 
@@ -56,20 +57,20 @@ def nats_per_token(corpus: Corpus, train: int, end: int, *, vocab: int, order: i
     """
     patterns = ("", *(f"1-{m}" for m in range(1, order + 1)))
     tables = _tables(corpus, train, patterns)
-    discounts = [discounting.estimated_discounts(table.counts) for table in tables]
+    discounts = [kneser_ney.estimated_discounts(table.counts) for table in tables]
     seen = torch.bincount(corpus.tokens[:train].long(), minlength=vocab)
     alphabet = seen.nonzero()[:, 0]
     unseen = vocab - len(alphabet)
-    share = float(discounting.unseen_share(seen))
-    column_of = torch.full((counters.MAX_VOCAB,), -1, device=alphabet.device)
+    share = float(kneser_ney.unseen_share(seen))
+    column_of = torch.full((MAX_VOCAB,), -1, device=alphabet.device)
     column_of[alphabet] = torch.arange(len(alphabet), device=alphabet.device)
     unigram = seen[alphabet] / train
     nats = torch.zeros(2, dtype=torch.float64, device=alphabet.device)
 
     def estimated(base: Tensor, number: int, locations: Tensor) -> Tensor:
         counts = base.new_zeros(len(locations), len(alphabet))
-        counters.accumulate(tables[number], locations, column_of, counts)
-        return discounting.discount(counts, base, discounts[number])
+        kneser_ney.accumulate(tables[number], locations, column_of, counts)
+        return kneser_ney.discount(counts, base, discounts[number])
 
     lowest: Tensor | None = None
     block = rows_at_once(_READ_BLOCK, len(alphabet))
@@ -90,13 +91,13 @@ def nats_per_token(corpus: Corpus, train: int, end: int, *, vocab: int, order: i
     return unigram_nats, ngram_nats
 
 
-def _tables(corpus: Corpus, train: int, patterns: tuple[str, ...]) -> list[Counters]:
+def _tables(corpus: Corpus, train: int, patterns: tuple[str, ...]) -> list[CountTable]:
     """Counters of each pattern, continuation counts but in the last."""
     keys: list[list[Tensor]] = []
     for begin in range(0, train, _BLOCK):
         text, start = corpus.text(begin, min(begin + _BLOCK, train), context=len(patterns) - 1)
         where = addresses.addresses(text, patterns, start)
-        keys.append(list(where << counters.TOKEN_BITS | text.tokens[start:]))
+        keys.append(list(where << TOKEN_BITS | text.tokens[start:]))
     orders = [torch.cat(column) for column in zip(*keys, strict=True)]
-    lower = [counters.continuations(a, b) for a, b in pairwise(orders)]
-    return [*lower, counters.tally(orders[-1])]
+    lower = [kneser_ney.continuations(a, b) for a, b in pairwise(orders)]
+    return [*lower, kneser_ney.tally(orders[-1])]

@@ -14,7 +14,7 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.counting.discounting import unseen_share
+from lior.counting.kneser_ney import unseen_share
 from lior.data.corpus import gather_contexts
 from lior.errors import BrokenPlugin
 from lior.geometry.cells import cell_centres

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lior.counting.discounting import unseen_share
+from lior.counting.kneser_ney import unseen_share
 from lior.geometry import adam as moments
 from lior.interfaces import Text
 from lior.model.language_model import Model, columns, mixer

@@ -44,5 +44,5 @@ def assert_trace(trace: Trace, tokens: Tensor, experts: int, documents: Sequence
     }
     for wanted, *place in zip(tokens[row].tolist(), document.tolist(), offset.tolist(), strict=True):
         assert held.get(tuple(place)) == wanted, f"document and offset {place} do not hold token {wanted}"
-    strange = ~torch.isin(tokens, torch.tensor([*held.values()], dtype=torch.int64))
-    assert (stored[strange] == 0).all(), "a token that was never stored has no share of what is"
+    never = ~torch.isin(tokens, torch.tensor([*held.values()], dtype=torch.int64))
+    assert (stored[never] == 0).all(), "a token that was never stored has no share of what is"

@@ -14,7 +14,7 @@ import torch
 from torch import Generator
 
 from lior.config import TrainConfig, build
-from lior.counting.counters import MAX_VOCAB
+from lior.counting.locations import MAX_VOCAB
 from lior.data import corpus
 from lior.data.corpus import Corpus, Source
 from lior.errors import BrokenPlugin, DataError, UsageError

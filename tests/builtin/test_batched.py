@@ -219,15 +219,15 @@ def test_logits_end_where_their_bits_do(write):
 
 @pytest.mark.parametrize("write", [False, True])
 @pytest.mark.parametrize("rates", [(NO_STEP, RATES), (RATES, RATES)])
-@pytest.mark.parametrize(("strangers", "length"), [(0, 1), (3, 16), (63, 64)])
-def test_two_sets_of_numbers(strangers, length, rates, write):
-    """One for strange places; in a piece some of whose tokens are not to be learned from."""
+@pytest.mark.parametrize(("unseen_contexts", "length"), [(0, 1), (3, 16), (63, 64)])
+def test_two_sets_of_numbers(unseen_contexts, length, rates, write):
+    """Two sets, and a piece some of whose tokens are not to be learned from."""
     if not write:
         rates = tuple(step._replace(logit=0.0) for step in rates)
     part = piece(text(25, 400, b"abc. Qab xyzw\n"), cells=True)
     part.kept = None if write else np.arange(400) % 5 > 0
     found = []
-    for engine, usual in pair(length, plan=PLAN._replace(strangers=strangers)):
+    for engine, usual in pair(length, plan=PLAN._replace(unseen_contexts=unseen_contexts)):
         engine.write(piece(text(26, 300)))
         sets = usual, layout.fresh(PLAN, 512)
         sets[1].gated[:] *= 1.5
@@ -239,13 +239,13 @@ def test_two_sets_of_numbers(strangers, length, rates, write):
         assert_close(a.p, b.p, CLOSE)
         assert np.array_equal(a.served, b.served)
         assert b.served.dtype == np.int64
-    assert strangers == 63 or 0 < np.concatenate([each.served for each in heard]).mean() < 1
+    assert unseen_contexts == 63 or 0 < np.concatenate([each.served for each in heard]).mean() < 1
     assert_same_store(one, other, logits=2)
     for a, b in zip(mine, theirs, strict=True):
         assert_same_numbers(a, b)
     untouched = layout.fresh(PLAN, 512)
     same = [np.array_equal(a, b) for a, b in zip(theirs[0], untouched, strict=True)]
-    if rates[0].weight == 0 or strangers == 3:
+    if rates[0].weight == 0 or unseen_contexts == 3:
         assert all(same) == (rates[0].weight == 0), "without a step size a set stays as it is"
 
 

@@ -54,7 +54,7 @@ def study(memory, *documents, write=True, progress=0.3, alphabet=None):
 
 
 def test_sdm_learns_from_text_with_errors_without_touching_what_clean_text_taught():
-    memory = studied(Sdm(**FEW, strangers=2))
+    memory = studied(Sdm(**FEW, unseen_contexts=2))
     memory.stage(document(0, 1))
     memory.commit()
     before = {k: v.clone() for k, v in memory.snapshot().items()}
@@ -65,15 +65,15 @@ def test_sdm_learns_from_text_with_errors_without_touching_what_clean_text_taugh
     assert all(torch.equal(after[k], v) for k, v in before.items())
     new = {k for k in after if k not in before}
     assert new
-    assert all(k.startswith("strange.") for k in new)
-    assert any(not torch.equal(after[k], after[k.replace("strange", "static")]) for k in new)
-    again = Sdm(**FEW, strangers=2)
+    assert all(k.startswith("unseen.") for k in new)
+    assert any(not torch.equal(after[k], after[k.replace("unseen", "static")]) for k in new)
+    again = Sdm(**FEW, unseen_contexts=2)
     again.restore(after)
     query = Query(noisy.text, torch.arange(1, len(noisy.text.tokens)), None)
     said, same = (m.read(query, LETTERS.unique()) for m in (memory, again))
     assert torch.equal(said.log_p, same.log_p)
     assert {bool(gate >= 8) for gate in said.gates[0]} == {True, False}, (
-        "usual and strange places, told apart"
+        "both sets serve, each at its own positions"
     )
     with pytest.raises(UsageError, match="errors"):
         memory.study(noisy, LETTERS.unique(), progress=0.5, write=True)

@@ -152,9 +152,9 @@ NO_GEOMETRY = "memory sdm has no geometry"
         ("sdm", ["--config", "fast", "--seed", "1"], None, None),
         (
             "sdm",
-            ["--config", "fast", "--set", "study.noise_passes=0", "--set", "memory.sdm.strangers=3"],
+            ["--config", "fast", "--set", "study.noise_passes=0", "--set", "memory.sdm.unseen_contexts=3"],
             "study.noise_passes is 0",
-            "memory.sdm.strangers",
+            "memory.sdm.unseen_contexts",
         ),
         ("exact", ["--frame", "rotor", "--set", "geometry.steps=2", "--set", "geometry.keys=64"], None, None),
         (

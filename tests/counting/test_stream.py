@@ -51,7 +51,7 @@ def assert_same(one, other):
 
 
 def both(it):
-    """The same for usual and for strange places."""
+    """The same for both sets."""
     return it, it
 
 

@@ -208,7 +208,7 @@ def test_a_trace_is_of_what_a_read_says(monkeypatch):
     monkeypatch.setattr(
         tracing, "_above_floor", lambda given, size: (mixed.append(given), above(given, size))[1]
     )
-    memory = Sdm(recent=0.4, strangers=2, table_rate=(0.3, 0.3), window=1)
+    memory = Sdm(recent=0.4, unseen_contexts=2, table_rate=(0.3, 0.3), window=1)
     items = [document(0, number, 100, torch.tensor([*b"abc"])) for number in range(4)]
     memory.study(items[0], ALPHABET, progress=0.5, write=True)
     memory.study(items[1], ALPHABET, progress=0.5, write=False)

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 import pytest
 import torch
 
-from lior.counting.discounting import estimated_discounts
+from lior.counting.kneser_ney import estimated_discounts
 from lior.data import corpus
 from lior.data.corpus import Source
 from lior.model.baseline import ORDER, Baseline, measure

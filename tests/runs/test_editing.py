@@ -40,7 +40,7 @@ TINY = (
     'memory.sdm.patterns=["word"]', "memory.sdm.joint=[]", 'memory.sdm.gates=["longest","cell"]',
 )  # fmt: skip
 MEMORIES = ["sdm", "match", "exact", *(["faiss"] if find_spec("faiss") else [])]
-FITTED = ("online.", "static.", "strange.")
+FITTED = ("online.", "static.", "unseen.")
 LOGIT = slice(6, 8)
 
 

@@ -198,7 +198,7 @@ ALTERNATIVES: dict[str, object] = {
     "memory.sdm.recent": 0.6,
     "memory.sdm.static_recent": 0.3,
     "memory.sdm.slowest": 0.2,
-    "memory.sdm.strangers": 0,
+    "memory.sdm.unseen_contexts": 0,
     "memory.sdm.window": 8,
     "memory.sdm.budget": 100_000,
     "memory.sdm.weight_rate": [1e-3, 1e-3],

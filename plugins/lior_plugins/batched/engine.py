@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from lior.counting import locations
-from lior.counting.counters import MAX_VOCAB
 from lior.counting.engine import (
     AHEAD,
     BLOCK,
@@ -32,7 +31,7 @@ from lior.counting.engine import (
     stretch,
 )  # fmt: skip
 from lior.counting.layout import DENSE, TRAIL, WIDEST, Learned, Plan, Rates
-from lior.counting.locations import Packed, Store
+from lior.counting.locations import MAX_VOCAB, Packed, Store
 from lior.counting.stream import Stretch, floor
 from lior.errors import UsageError
 from lior_plugins.batched import inputs
@@ -114,10 +113,10 @@ class Batched:
         for begin, end, chosen in blocks_of(positions):
             whole = self._stretch(tokens[:end], depth[:end], begin, self.clock + ahead)
             here = some_of(whole, chosen, positions - begin, cell)
-            _, x, strange = self._inputs(here, columns, sets, len(alphabet), len(chosen), write=False)
+            _, x, unseen = self._inputs(here, columns, sets, len(alphabet), len(chosen), write=False)
             rows = self._replay.run(numbers, self._table.columns.logit, x, adapt=False)
             out.p[chosen] = floor(rows.flatten(0, 1)).cpu().numpy()
-            out.served[chosen] = strange.cpu().numpy()
+            out.served[chosen] = unseen.cpu().numpy()
         return out
 
     @torch.no_grad()
@@ -144,14 +143,14 @@ class Batched:
                 here = here._replace(cell=piece.cell[part])
             if piece.kept is not None:
                 here = here._replace(tokens=np.where(piece.kept[part], here.tokens, -1))
-            history, x, strange = self._inputs(here, columns, sets, len(alphabet), self.window, write=write)
+            history, x, unseen = self._inputs(here, columns, sets, len(alphabet), self.window, write=write)
             rows = self._replay.run(numbers, self._table.columns.logit, x, adapt=True)
-            found.append((part, rows.flatten(0, 1)[: hi - lo], strange[: hi - lo]))
+            found.append((part, rows.flatten(0, 1)[: hi - lo], unseen[: hi - lo]))
             if write:
                 history.keep(self._table)
                 self._pass(hi - lo)
-        for part, p, strange in found:
-            out.p[part], out.served[part] = floor(p).cpu().numpy(), strange.cpu().numpy()
+        for part, p, unseen in found:
+            out.p[part], out.served[part] = floor(p).cpu().numpy(), unseen.cpu().numpy()
         numbers.put(sets, alphabet)
         return out
 
@@ -163,7 +162,7 @@ class Batched:
 
     def _distinct(self, learned: Sets) -> tuple[Learned, ...]:
         """The sets that are needed: one, where all places are usual or both are the same."""
-        return learned[:1] if self.plan.strangers >= TRAIL or learned[0] is learned[1] else learned
+        return learned[:1] if self.plan.unseen_contexts >= TRAIL or learned[0] is learned[1] else learned
 
     def _stretch(self, tokens: Ints, depth: Ints, start: int, clock: int | None) -> Stretch:
         """``tokens[start:]`` with addresses and fields; without ``clock`` time goes on token by token."""
@@ -180,7 +179,7 @@ class Batched:
         *,
         write: bool,
     ) -> tuple[History, Inputs, Tensor]:
-        """A stretch in windows, and which of its positions are strange.
+        """A stretch in windows, and which of its positions follow unseen contexts.
 
         ``column (V,)`` is that of each token id, -1 outside of the alphabet.
         """
@@ -193,17 +192,17 @@ class Batched:
         position = torch.arange(size + pad, device=self.device)
         valid = position < size
         begin = position // window * window if write else torch.zeros_like(position)
-        strange = torch.zeros_like(position)
-        if self.plan.strangers < TRAIL:
+        unseen = torch.zeros_like(position)
+        if self.plan.unseen_contexts < TRAIL:
             trail = self._here(padded.trail)
             unknown = (trail >= 0) & ~history.there(self._table, trail, begin)
-            strange = (unknown.sum(1) > self.plan.strangers).long()
+            unseen = (unknown.sum(1) > self.plan.unseen_contexts).long()
         target = torch.where(valid & (tokens >= 0), column[tokens.clamp(min=0)], -1)
-        which = strange if len(sets) > 1 else torch.zeros_like(strange)
+        which = unseen if len(sets) > 1 else torch.zeros_like(unseen)
         places = Places(before, fields, cell, time, begin, valid, target, which)
         found = records.find(self.plan, history, places, column)
         room = 2 if self.device.type == "cuda" else 1
-        return history, inputs.build(self.plan, found, places, alphabet, window, room), strange
+        return history, inputs.build(self.plan, found, places, alphabet, window, room), unseen
 
     def _history(self, here: Stretch, size: int, *, write: bool) -> History:
         """The counters of a stretch; behind the first ``size`` positions there is nothing."""

@@ -14,15 +14,14 @@ import torch
 from torch import Tensor
 
 from lior.counting import locations
-from lior.counting.counters import MAX_VOCAB, TOKEN_BITS
-from lior.counting.locations import AGES, COUNTER, FULLEST, SLOT, SLOT_COST, Packed
+from lior.counting.locations import AGES, COUNTER, FULLEST, MAX_VOCAB, SLOT, SLOT_COST, TOKEN_BITS, Packed
 
 MAX_NOVEL, SEEN_BITS = 255, 24
 """What the packed form has room for."""
 
 _PACKED = {"occurrences": "count", "novel": "novel", "recency": "recency", "logit": "logit"}
 _SPARE = 1.5
-_MULTIPLIER = locations._MULTIPLIER - (1 << 64)  # of 64 bits, as torch writes them
+_MULTIPLIER = locations.HASH_MULTIPLIER - (1 << 64)  # of 64 bits, as torch writes them
 
 
 class Columns(NamedTuple):

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lior.config.options import option
 from lior.counting.addresses import mix
-from lior.counting.counters import MAX_VOCAB
+from lior.counting.locations import MAX_VOCAB
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import Expected, check

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from lior.config.options import option
 from lior.counting import matching
+from lior.counting.journal import Journal, Passage, passages
 from lior.counting.matching import BREAK, Index
-from lior.counting.transcript import Passage, Transcript, passages
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import Expected, check
@@ -49,15 +49,15 @@ class Match:
 
     weight: float = option(1.0, help="weight of a long match before anything is learned", low=0.0, high=10.0)
 
-    _transcript: Transcript = attrs.field(init=False, repr=False, eq=False)
+    _journal: Journal = attrs.field(init=False, repr=False, eq=False)
     _staged: list[Passage] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _index: Index | None = attrs.field(default=None, init=False, repr=False, eq=False)
-    """``None`` when it must be made anew from the transcript."""
+    """``None`` when it must be made anew from the journal."""
 
     def __attrs_post_init__(self) -> None:
         if self.shortest > self.longest:
             raise UsageError(f"shortest = {self.shortest}: at most longest, which is {self.longest}")
-        self._transcript = Transcript(self.longest)
+        self._journal = Journal(self.longest)
 
     @property
     def context(self) -> int:
@@ -88,14 +88,14 @@ class Match:
         staged, self._staged = self._staged, []
         for passage in staged:
             goes_on = self._goes_on(passage)
-            if not self._transcript.add(passage):
+            if not self._journal.add(passage):
                 self._index = None
             elif self._index is not None:
                 self._append(passage, goes_on=goes_on)
         return sum(p.end - p.begin for p in staged)
 
     def _goes_on(self, new: Passage) -> bool:
-        last = self._transcript.passages[-1] if self._transcript.passages else None
+        last = self._journal.passages[-1] if self._journal.passages else None
         return last is not None and (last.document, last.end) == (new.document, new.begin)
 
     def _append(self, passage: Passage, *, goes_on: bool) -> None:
@@ -115,7 +115,7 @@ class Match:
 
     def _indexed(self) -> Index:
         if self._index is None:
-            passages = self._transcript.passages
+            passages = self._journal.passages
             self._index = matching.empty(sum(len(p.tokens) + 1 for p in passages) + 1024)
             for passage in passages:
                 self._append(passage, goes_on=False)
@@ -133,13 +133,13 @@ class Match:
         UsageError
             When it does not hold them all; it is then left as it was.
         """
-        count = self._transcript.erase(items)
+        count = self._journal.erase(items)
         self._index = None
         return count
 
     def rewrite(self, items: Iterable[Items]) -> None:
         """Hold exactly ``items``."""
-        self._transcript = Transcript.of(items, self.longest)
+        self._journal = Journal.of(items, self.longest)
         self._staged, self._index = [], None
 
     # --- reading ---
@@ -178,9 +178,9 @@ class Match:
 
     def _standing(self, places: np.ndarray) -> tuple[Tensor, Tensor]:
         """Document and offset of places in the index, which are laid out passage by passage."""
-        begins = np.cumsum([1, *(len(p.tokens) + 1 for p in self._transcript.passages)])
+        begins = np.cumsum([1, *(len(p.tokens) + 1 for p in self._journal.passages)])
         which = np.searchsorted(begins, places, side="right") - 1
-        return self._transcript.standing(which, places - begins[which] - 1)
+        return self._journal.standing(which, places - begins[which] - 1)
 
     def _matches(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
         """Places in the index ``(B, candidates)``, 0 for none, and the length of their match ``(B,)``."""
@@ -198,7 +198,7 @@ class Match:
 
     def snapshot(self) -> State:
         """The text."""
-        return self._transcript.snapshot()
+        return self._journal.snapshot()
 
     def restore(self, snapshot: State) -> None:
         """Become the memory of ``snapshot``.
@@ -210,6 +210,6 @@ class Match:
         """
         expected = {"passages": Expected("int64", (None, 4)), "tokens": Expected("int32", (None,))}
         check(snapshot, expected, of="memory match")
-        transcript = Transcript(self.longest)
-        transcript.restore(snapshot["passages"].cpu(), snapshot["tokens"].cpu())
-        self._staged, self._transcript, self._index = [], transcript, None
+        journal = Journal(self.longest)
+        journal.restore(snapshot["passages"].cpu(), snapshot["tokens"].cpu())
+        self._staged, self._journal, self._index = [], journal, None

@@ -23,9 +23,9 @@ from lior.config.options import option
 from lior.counting import addresses, layout, locations, tracing
 from lior.counting.engine import AHEAD, NO_STEP, Engine, Read, Schedule, Sets
 from lior.counting.fields import REACH
+from lior.counting.journal import Journal, Passage, passages
 from lior.counting.layout import TRAIL, WIDEST, Learned, Plan
 from lior.counting.locations import Packed
-from lior.counting.transcript import Passage, Transcript, passages
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import check
@@ -57,7 +57,7 @@ class Sdm:
     recent: float = option(0.35, help="share of recent occurrences in a distribution", low=0.0, high=1.0)
     static_recent: float = option(0.0, help="the same while nothing is written", low=0.0, high=1.0)
     slowest: float = option(0.075, help="least rate at which recent occurrences fade", low=1e-4, high=0.5)
-    strangers: int = option(
+    unseen_contexts: int = option(
         2, help=f"unknown contexts among the last {TRAIL} that still are usual", low=0, high=TRAIL
     )
     window: int = option(
@@ -80,7 +80,7 @@ class Sdm:
     static_table_rate: tuple[float, ...] = option((1e-3, 2e-4), help="step size of state tables on the tail")
 
     _engine: Engine | Batched = attrs.field(init=False, repr=False, eq=False)
-    _transcript: Transcript = attrs.field(factory=lambda: Transcript(REACH), init=False, repr=False, eq=False)
+    _journal: Journal = attrs.field(factory=lambda: Journal(REACH), init=False, repr=False, eq=False)
     _staged: list[Passage] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _learned: dict[str, Learned] = attrs.field(factory=dict, init=False, repr=False, eq=False)
     """``online``, which goes on learning, and ``static``, fitted to a memory that stands still."""
@@ -125,7 +125,7 @@ class Sdm:
         return (*(f"1-{m}" if m else "" for m in self.orders), *self.patterns)
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """How sure the mixture is, and whether it is in a strange place."""
+        """How sure the mixture is, and which set of learned numbers serves."""
         return (2 * _SURE_BINS,)
 
     # --- the two engines ---
@@ -167,7 +167,7 @@ class Sdm:
         rewrite = False
         try:
             for passage in staged:
-                if self._transcript.add(passage) and not rewrite:
+                if self._journal.add(passage) and not rewrite:
                     self._engine.write(passage.piece())
                 else:
                     rewrite = True
@@ -177,10 +177,10 @@ class Sdm:
         return sum(p.end - p.begin for p in staged)
 
     def _rewrite(self) -> None:
-        """Read the transcript again; counters that were there before keep their learned logits."""
+        """Read the journal again; counters that were there before keep their learned logits."""
         before = self._engine.store
         self._engine.clear()
-        for passage in self._transcript.passages:
+        for passage in self._journal.passages:
             self._engine.write(passage.piece())
         after = self._engine.store
         locations.inherit(after, before)
@@ -198,7 +198,7 @@ class Sdm:
         UsageError
             When the memory does not hold them all; it is then left as it was.
         """
-        count = self._transcript.erase(items)
+        count = self._journal.erase(items)
         self._rewrite()
         return count
 
@@ -210,13 +210,13 @@ class Sdm:
         UsageError
             When some of them are the same; the memory is then left as it was.
         """
-        self._transcript, self._staged = Transcript.of(items, REACH), []
+        self._journal, self._staged = Journal.of(items, REACH), []
         self._rewrite()
 
     def clear(self) -> None:
         """Forget all items; what was learned stays."""
         self._staged = []
-        self._transcript.passages = []
+        self._journal.passages = []
         self._engine.clear()
 
     # --- reading and learning ---
@@ -260,11 +260,11 @@ class Sdm:
             for part in (query.text.tokens, query.text.depth, query.positions, tokens, alphabet)
         )
         found = tracing.trace(
-            held, text, depth, places, targets, known, sets, [p.piece() for p in self._transcript.passages],
+            held, text, depth, places, targets, known, sets, [p.piece() for p in self._journal.passages],
             cell=self._cells(query.cell),
         )  # fmt: skip
         row, share, stored = (torch.from_numpy(part) for part in (found.row, found.share, found.stored))
-        document, offset = self._transcript.standing(found.piece, found.at)
+        document, offset = self._journal.standing(found.piece, found.at)
         return Trace(row, torch.zeros_like(row), document, offset, share, stored[:, None])
 
     def study(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
@@ -278,10 +278,10 @@ class Sdm:
             raise UsageError("items with errors are not to be written")
         self._take_path(alphabet.device, alphabet)
         self._widen(alphabet)
-        mode = "online" if write else "static" if items.kept is None else "strange"
+        mode = "online" if write else "static" if items.kept is None else "unseen"
         sets = self._enter(mode)
         here = self._schedule(mode).at(progress)
-        rates = (NO_STEP if mode == "strange" else here, here)
+        rates = (NO_STEP if mode == "unseen" else here, here)
         found: list[Read] = []
         cells, read = self._cells(items.cell), 0
         for passage in passages(items, REACH):
@@ -292,9 +292,9 @@ class Sdm:
                 piece.kept = items.kept.cpu().numpy()[read : read + len(piece.tokens) - piece.start]
             read += len(piece.tokens) - piece.start
             if write:
-                if not self._transcript.follows(passage):
+                if not self._journal.follows(passage):
                     raise UsageError("a memory studies its documents in order, each once")
-                self._transcript.add(passage)
+                self._journal.add(passage)
             found.append(self._engine.study(piece, alphabet.cpu().numpy(), sets, rates, write=write))
         return _evidence(found, alphabet)
 
@@ -303,11 +303,11 @@ class Sdm:
         for before, name in itertools.pairwise(_MODES[: _MODES.index(mode) + 1]):
             if name not in self._learned:
                 self._learned[name] = _copy(self._learned[before])
-        strange = mode == "strange"
+        unseen = mode == "unseen"
         self._engine.plan = self._engine.plan._replace(
-            recent=self._recent(mode), strangers=self.strangers if strange else TRAIL
+            recent=self._recent(mode), unseen_contexts=self.unseen_contexts if unseen else TRAIL
         )
-        return self._learned["static" if strange else mode], self._learned[mode]
+        return self._learned["static" if unseen else mode], self._learned[mode]
 
     def _cells(self, cell: Tensor | None) -> NDArray[np.int64] | None:
         return None if cell is None else cell.cpu().numpy() % self.cells
@@ -327,9 +327,9 @@ class Sdm:
     # --- state ---
 
     def snapshot(self) -> State:
-        """Transcript, counters in canonical order, and what was learned."""
+        """Journal, counters in canonical order, and what was learned."""
         packed = self._engine.packed()
-        state = self._transcript.snapshot() | {"clock": torch.tensor(self._engine.clock)}
+        state = self._journal.snapshot() | {"clock": torch.tensor(self._engine.clock)}
         state |= {name: torch.from_numpy(value) for name, value in packed._asdict().items()}
         for mode, learned in self._learned.items():
             state |= {f"{mode}.{k}": torch.from_numpy(v.copy()) for k, v in learned._asdict().items()}
@@ -346,17 +346,17 @@ class Sdm:
         check(snapshot, SNAPSHOT, of="memory sdm")
         learned = learned_in(snapshot, self._engine.plan)
         store = locations.unpack(Packed(*(snapshot[k].cpu().numpy() for k in Packed._fields)))
-        transcript = Transcript(REACH)
-        transcript.restore(snapshot["passages"].cpu(), snapshot["tokens"].cpu())
+        journal = Journal(REACH)
+        journal.restore(snapshot["passages"].cpu(), snapshot["tokens"].cpu())
         clock = int(snapshot["clock"])
-        if clock != len(transcript):
-            raise UsageError(f"memory sdm: clock is {clock}, and {len(transcript)} tokens were told")
-        self._staged, self._transcript, self._learned = [], transcript, learned
+        if clock != len(journal):
+            raise UsageError(f"memory sdm: clock is {clock}, and {len(journal)} tokens were told")
+        self._staged, self._journal, self._learned = [], journal, learned
         self._engine.hold(store, clock)
 
 
-_MODES = ("online", "static", "strange")
-"""What numbers are learned for: a memory that grows, one that stands still, and that on strange text."""
+_MODES = ("online", "static", "unseen")
+"""Uses of learned numbers: a memory that grows, one that stands still, and its reads after unseen contexts."""
 _SURE_BINS = 8
 _VOCAB = 256
 """Tokens that the learned tables have room for at first."""

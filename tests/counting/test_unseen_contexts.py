@@ -1,4 +1,4 @@
-"""Strange places: where a second set of learned numbers serves, and what each set learns."""
+"""Reads after unseen contexts: where the second set of learned numbers serves, and what each set learns."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from tests.counting.test_stream import (
 CUT = 2
 
 
-def strange_engine(cut=CUT):
+def engine_with_two_sets(cut=CUT):
     """An engine whose second set serves behind more than ``cut`` unknown contexts."""
     it = engine(4)
     it.write(piece(text(0)))
-    it.plan = it.plan._replace(strangers=cut)
+    it.plan = it.plan._replace(unseen_contexts=cut)
     return it
 
 
@@ -49,22 +49,22 @@ def unknown_before(it, tokens, depth, at):
 @LAW
 @given(seed=seeds(), cut=st.integers(0, 8))
 def test_the_second_set_serves_where_many_contexts_are_unknown(seed, cut):
-    it, here = strange_engine(cut), np.arange(LENGTH)
+    it, here = engine_with_two_sets(cut), np.arange(LENGTH)
     depth = np.concatenate([here[:70], here[: LENGTH - 70]])
     tokens = text(seed, letters=b"abc. Qab xyz!?\n")
     sets = learned(), other_numbers()
     found = it.read(tokens, depth, here, ALPHABET, sets, ahead=0)
-    usual, strange = (it.read(tokens, depth, here, ALPHABET, both(s), ahead=0).p for s in sets)
+    usual, unseen = (it.read(tokens, depth, here, ALPHABET, both(s), ahead=0).p for s in sets)
     counted = np.array([unknown_before(it, tokens, depth, t) for t in here])
     assert_same([found.served], [(counted > cut).astype(np.int64)])
-    assert_same(found.p, np.where(found.served[:, None] == 1, strange, usual))
-    assert not np.array_equal(usual, strange)
+    assert_same(found.p, np.where(found.served[:, None] == 1, unseen, usual))
+    assert not np.array_equal(usual, unseen)
 
 
 def test_each_set_learns_where_it_serves_and_a_set_without_step_not_at_all():
     tokens = text(3, letters=b"abc. Qab xyz!?\n")
     for rates, moved in (((RATES, RATES), (1, 1)), ((STILL, RATES), (0, 1)), ((RATES, STILL), (1, 0))):
-        it, sets = strange_engine(), (learned(), learned())
+        it, sets = engine_with_two_sets(), (learned(), learned())
         served = it.study(piece(tokens), ALPHABET, sets, rates, write=False).served
         assert {0, 1} == set(served)
         before = learned()
@@ -77,10 +77,10 @@ def test_two_sets_learn_as_two_engines_do_that_keep_only_their_places():
     """What a set learns is what it would learn alone from the positions that it serves."""
     tokens = text(4, letters=b"abc. Qab xyz!?\n")
     rates = RATES._replace(logit=0.0)  # the counters' own logits are shared
-    it, sets = strange_engine(), (learned(), other_numbers())
+    it, sets = engine_with_two_sets(), (learned(), other_numbers())
     served = it.study(piece(tokens), ALPHABET, sets, both(rates), write=False).served
     for which, alone in enumerate((learned(), other_numbers())):
-        other = strange_engine(layout.TRAIL)
+        other = engine_with_two_sets(layout.TRAIL)
         part = piece(tokens)
         part.kept = served == which
         other.study(part, ALPHABET, both(alone), both(rates), write=False)

@@ -1,7 +1,7 @@
 """What a memory was told, in canonical order: whoever told it, and in whatever order.
 
 Counters with a sense of time depend on the order of writing. A memory that
-keeps its transcript has one meaning all the same: it is what reading the
+keeps its journal has one meaning all the same: it is what reading the
 documents in order gives. Later text goes on from there; earlier text, or taking
 some back, means to read again.
 """
@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lior.counting.counters import MAX_VOCAB
 from lior.counting.engine import Ints, Piece
+from lior.counting.locations import MAX_VOCAB
 from lior.errors import UsageError
 from lior.interfaces import Items, State, Text
 
@@ -76,7 +76,7 @@ def _arrays(text: Text) -> tuple[Ints, Ints, Ints]:
 
 
 @attrs.define
-class Transcript:
+class Journal:
     """All passages, by document and place."""
 
     reach: int
@@ -150,8 +150,8 @@ class Transcript:
         return sum(p.end - p.begin for p in gone)
 
     @classmethod
-    def of(cls, items: Iterable[Items], reach: int) -> Transcript:
-        """The transcript of nothing but ``items``; raises as :meth:`add`."""
+    def of(cls, items: Iterable[Items], reach: int) -> Journal:
+        """The journal of nothing but ``items``; raises as :meth:`add`."""
         fresh = cls(reach)
         for piece in items:
             for passage in passages(piece, reach):
@@ -171,7 +171,7 @@ class Transcript:
         return torch.from_numpy(table[passage, 0]), torch.from_numpy(table[passage, 1] + at)
 
     def snapshot(self) -> State:
-        """The transcript as tensors."""
+        """The journal as tensors."""
         table = [[p.document, p.begin, p.context, len(p.tokens)] for p in self.passages]
         tokens = np.concatenate([p.tokens for p in self.passages] or [np.zeros(0, np.int64)])
         return {
@@ -180,7 +180,7 @@ class Transcript:
         }
 
     def restore(self, passages: Tensor, tokens: Tensor) -> None:
-        """Become the transcript of a snapshot.
+        """Become the journal of a snapshot.
 
         Raises
         ------
