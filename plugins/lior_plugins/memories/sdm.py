@@ -356,7 +356,7 @@ class Sdm:
 
 
 _MODES = ("online", "static", "unseen")
-"""Uses of learned numbers: a memory that grows, one that stands still, and its reads after unseen contexts."""
+"""Uses of learned numbers: a memory that grows, one that stands still, its reads after unseen contexts."""
 _SURE_BINS = 8
 _VOCAB = 256
 """Tokens that the learned tables have room for at first."""
