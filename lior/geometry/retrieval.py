@@ -25,7 +25,7 @@ from lior.interfaces import AttentionProduct, Encoder, Features, FrameProvider, 
 from lior.tensors import prefixed, sub
 
 
-class Window(NamedTuple):
+class Batch(NamedTuple):
     """Queries and memory items to learn from."""
 
     query_contexts: Tensor
@@ -51,7 +51,7 @@ class _Side(NamedTuple):
 
 
 class _Forward(NamedTuple):
-    """The forward pass of a window."""
+    """The forward pass of a batch."""
 
     scorer: Retrieval
     queries: _Side
@@ -130,43 +130,43 @@ class Geometry:
         """The geometry at ``state`` as memories use it."""
         return Retrieval(geometry=self, state=state)
 
-    def loss(self, state: State, window: Window) -> Tensor:
-        """Mean retrieval loss of ``window`` in nats, a scalar tensor."""
-        scores = _weighed(self._forward(state, window).scores, window)
+    def loss(self, state: State, batch: Batch) -> Tensor:
+        """Mean retrieval loss of ``batch`` in nats, a scalar tensor."""
+        scores = _weighed(self._forward(state, batch).scores, batch)
         weights = phases.free_weights(scores)
-        hits = phases.hit_rate(weights, same_token(window))
+        hits = phases.hit_rate(weights, same_token(batch))
         return phases.loss_of(hits, smoothing=self.smoothing, vocab=self.vocab)
 
-    def phases(self, state: State, window: Window, nudge: float) -> tuple[State, Tensor]:
+    def phases(self, state: State, batch: Batch, nudge: float) -> tuple[State, Tensor]:
         """The two-phase statistic of every learned entry, and the free phase's loss."""
-        forward = self._forward(state, window)
+        forward = self._forward(state, batch)
         result = phases.phases(
-            _weighed(forward.scores, window),
-            same_token(window),
+            _weighed(forward.scores, batch),
+            same_token(batch),
             nudge,
             smoothing=self.smoothing,
             vocab=self.vocab,
         )
         if nudge == 0:
             return {k: torch.zeros_like(v) for k, v in self.learned(state).items()}, result.loss
-        return self._pullback(state, window, forward, result.d_scores), result.loss
+        return self._pullback(state, batch, forward, result.d_scores), result.loss
 
-    def _forward(self, state: State, window: Window) -> _Forward:
+    def _forward(self, state: State, batch: Batch) -> _Forward:
         scorer = self.scorer(state)
         encoder = sub(state, "encoder")
-        queries = scorer.side(self.encoder.encode(encoder, window.query_contexts), query=True)
-        items = scorer.side(self.encoder.encode(encoder, window.item_contexts), query=False)
+        queries = scorer.side(self.encoder.encode(encoder, batch.query_contexts), query=True)
+        items = scorer.side(self.encoder.encode(encoder, batch.item_contexts), query=False)
         scores = scorer.scores(queries.features, items.features)
-        scores[window.excluded] = -torch.inf
+        scores[batch.excluded] = -torch.inf
         return _Forward(scorer, queries, items, scores)
 
     # --- backward ---
 
-    def _pullback(self, state: State, window: Window, forward: _Forward, d_scores: Tensor) -> State:
+    def _pullback(self, state: State, batch: Batch, forward: _Forward, d_scores: Tensor) -> State:
         """Derivatives of ``sum(d_scores * scores)`` with respect to the learned entries."""
         scorer, queries, items, scores = forward
         fq, fk = queries.features, items.features
-        scores[window.excluded] = 0.0  # -inf · 0 would be NaN; these pairs have no weight
+        scores[batch.excluded] = 0.0  # -inf · 0 would be NaN; these pairs have no weight
         product = sub(state, "product")
         flow = d_scores * scores  # = d(.)/d(log of any factor of S), elementwise
         grads = {"log_beta": tree_sum(flow)}
@@ -196,7 +196,7 @@ class Geometry:
                 d_z[-1] += pulled.z
         d_form = metric.root_pullback(scorer.form, d_root)
         grads.update(prefixed("frame", self.frame.pullback(sub(state, "frame"), d_form)))
-        contexts = torch.cat([window.query_contexts, window.item_contexts])
+        contexts = torch.cat([batch.query_contexts, batch.item_contexts])
         encoder = self.encoder.pullback(sub(state, "encoder"), contexts, torch.cat(d_z))
         return grads | prefixed("encoder", encoder)
 
@@ -250,14 +250,14 @@ class Retrieval:
         return values if rk is None else values.mul_(rk[None] ** self.exponent)
 
 
-def same_token(window: Window) -> Tensor:
+def same_token(batch: Batch) -> Tensor:
     """``1[y_i = y]``, boolean ``(B, K)``."""
-    return window.query_tokens.short()[:, None] == window.item_tokens.short()[None]
+    return batch.query_tokens.short()[:, None] == batch.item_tokens.short()[None]
 
 
-def _weighed(scores: Tensor, window: Window) -> Tensor:
+def _weighed(scores: Tensor, batch: Batch) -> Tensor:
     """Scores with which an item counts for as many as it stands for."""
-    return scores if window.item_log_weight is None else scores + window.item_log_weight
+    return scores if batch.item_log_weight is None else scores + batch.item_log_weight
 
 
 def _accumulate(grads: State, name: str, value: Tensor) -> None:

@@ -1,11 +1,11 @@
-"""Windows to learn the geometry from: queries, and the part of the memory they are compared with.
+"""Batches to learn the geometry from: queries, and the part of the memory they are compared with.
 
-A window's items are a uniform sample. With ``geometry.near`` they are the nearest
+A batch's items are a uniform sample. With ``geometry.near`` they are the nearest
 items of each query and a uniform sample of all others, and an item of the sample
-counts for as many as it stands for: then a window's sum over items estimates the
+counts for as many as it stands for: then a batch's sum over items estimates the
 sum over the whole memory without bias (importance sampling; R. Neal, 2001). From a
 plain sample of ``K`` of ``N`` items the geometry learns to be as wide as a memory of
-``K`` items needs. The queries of a window come in groups from one place each, since
+``K`` items needs. The queries of a batch come in groups from one place each, since
 neighbours that are shared leave room for more of them.
 """
 
@@ -20,7 +20,7 @@ from torch import Generator, Tensor
 from lior.config import GeometryConfig
 from lior.data.corpus import Corpus, gather_contexts
 from lior.geometry.neighbours import CellIndex
-from lior.geometry.retrieval import Geometry, Window
+from lior.geometry.retrieval import Batch, Geometry
 from lior.interfaces import State
 from lior.tensors import sub
 
@@ -28,13 +28,13 @@ _PROBES = 4
 _POOL = 1 << 20
 """Most items that are searched for neighbours."""
 _LEAST_SAMPLE = 0.25
-"""Share of a window's items that is a uniform sample, at least."""
+"""Share of a batch's items that is a uniform sample, at least."""
 _ENCODE_BLOCK = 65536
 
 
 @attrs.frozen
-class WindowSampler:
-    """Draws windows: random queries against a part of the memory."""
+class BatchSampler:
+    """Draws batches: random queries against a part of the memory."""
 
     corpus: Corpus
     reach: int
@@ -48,12 +48,12 @@ class WindowSampler:
         return torch.randint(lo, hi, (count,), generator=generator, device=self.corpus.tokens.device)
 
     def sample(self, items: int, generator: Generator) -> Tensor:
-        """The uniform sample of a window's items, of ``0 .. items - 1``."""
+        """The uniform sample of a batch's items, of ``0 .. items - 1``."""
         near, keys = self.config.near * self.config.batch, self.config.keys
         count = max(keys - near, math.ceil(keys * _LEAST_SAMPLE)) if near else keys
         return self.positions(0, items, min(count, items), generator)
 
-    def window(self, queries: Tensor, sample: Tensor, items: int, near: Tensor | None = None) -> Window:
+    def batch(self, queries: Tensor, sample: Tensor, items: int, near: Tensor | None = None) -> Batch:
         """Queries at positions ``(B,)`` against ``sample`` and the items ``near`` them.
 
         Parameters
@@ -71,7 +71,7 @@ class WindowSampler:
         length = torch.searchsorted(keys, queries + exclude) - first
         rows = torch.repeat_interleave(length)
         columns = torch.arange(len(rows), device=keys.device) + (first - (length.cumsum(0) - length))[rows]
-        return Window(
+        return Batch(
             self.contexts(queries, self.asked), tokens[queries].long(),
             self.contexts(keys), tokens[keys].long(),
             (rows, columns), log_weight,
@@ -84,7 +84,7 @@ class WindowSampler:
 
 
 def _weighed(near: Tensor, sample: Tensor, items: int) -> tuple[Tensor, Tensor]:
-    """Sorted positions of the items of a window, and the log of how many each stands for."""
+    """Sorted positions of the items of a batch, and the log of how many each stands for."""
     certain = near[near >= 0].unique()
     others = sample.unique()
     others = others[~torch.isin(others, certain)]
@@ -97,10 +97,10 @@ def _weighed(near: Tensor, sample: Tensor, items: int) -> tuple[Tensor, Tensor]:
 
 
 @attrs.define
-class WindowStream:
-    """The windows of a run, one after the other, and the one of the tail that tells the progress."""
+class BatchStream:
+    """The batches of a run, one after the other, and the one of the tail that tells the progress."""
 
-    sampler: WindowSampler
+    sampler: BatchSampler
     geometry: Geometry
     memory: int
     """Positions ``0 .. memory - 1`` are the items."""
@@ -130,25 +130,25 @@ class WindowStream:
             snapshot.get(name) for name in ("queries", "near", "near_tail")
         )
 
-    def tail(self) -> Window:
+    def tail(self) -> Batch:
         """The same queries and sample each time, with the neighbours that were found last."""
         assert self._tail is not None, "set_tail comes first"
-        return self.sampler.window(*self._tail, self.memory, self._near_tail)
+        return self.sampler.batch(*self._tail, self.memory, self._near_tail)
 
-    def draw(self, state: State, step: int) -> Window:
-        """The window of update ``step``; every ``refresh`` updates the neighbours are searched anew."""
+    def draw(self, state: State, step: int) -> Batch:
+        """The batch of update ``step``; every ``refresh`` updates the neighbours are searched anew."""
         config = self.sampler.config
         if not config.near:
             queries = self.sampler.positions(0, self.memory, config.batch, self.generator)
-            return self.sampler.window(queries, self.sampler.sample(self.memory, self.generator), self.memory)
+            return self.sampler.batch(queries, self.sampler.sample(self.memory, self.generator), self.memory)
         place = step % config.refresh
         if not place:
             self._refresh(state, config.batch * min(config.refresh, config.steps - step))
-        assert self._queries is not None, "the first window is that of step 0"
+        assert self._queries is not None, "the first batch is that of step 0"
         assert self._near is not None
         rows = slice(place * config.batch, (place + 1) * config.batch)
         sample = self.sampler.sample(self.memory, self.generator)
-        return self.sampler.window(self._queries[rows], sample, self.memory, self._near[rows])
+        return self.sampler.batch(self._queries[rows], sample, self.memory, self._near[rows])
 
     def _refresh(self, state: State, count: int) -> None:
         """Draw the next ``count`` queries and find their neighbours, and those of the tail."""

@@ -1,4 +1,4 @@
-"""What the stages of training compute: splits, objectives of windows, cells, and steps of the mixer."""
+"""What the stages of training compute: splits, objectives of batches, cells, and steps of the mixer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from lior.config import MixerConfig
 from lior.data.corpus import Corpus, gather_contexts
 from lior.geometry import adam as moments
-from lior.geometry.retrieval import Geometry, Window
+from lior.geometry.retrieval import Batch, Geometry
 from lior.interfaces import Evidence, Items, State
 from lior.model.language_model import Model, columns, mixer
 
@@ -41,20 +41,20 @@ def split(length: int, *, holdout: float, tail: float) -> Split:
 
 
 @attrs.frozen
-class WindowProbe:
-    """A window's objective as an updater sees it (:class:`lior.interfaces.Probe`)."""
+class BatchProbe:
+    """A batch's objective as an updater sees it (:class:`lior.interfaces.Probe`)."""
 
     geometry: Geometry
     statistics: State
-    window: Window
+    batch: Batch
 
     def loss(self, params: State) -> float:
         """Mean retrieval loss in nats."""
-        return float(self.geometry.loss(self.statistics | params, self.window))
+        return float(self.geometry.loss(self.statistics | params, self.batch))
 
     def phases(self, params: State, nudge: float) -> State:
         """The two-phase statistic of every parameter."""
-        return self.geometry.phases(self.statistics | params, self.window, nudge)[0]
+        return self.geometry.phases(self.statistics | params, self.batch, nudge)[0]
 
 
 # --- mixer ---

@@ -14,7 +14,7 @@ from lior.geometry.retrieval import Geometry
 from lior.interfaces import State, Updater
 from lior.tensors import prefixed, sub
 from lior.training import fitting
-from lior.training.batches import WindowSampler, WindowStream
+from lior.training.batches import BatchSampler, BatchStream
 from lior.training.stage import Job, Snapshot
 
 _CHECKS = 12
@@ -24,7 +24,7 @@ _TIME_SHARE = 0.5
 
 @attrs.define
 class LearnGeometry:
-    """Local updates of the metric on windows; keeps the state that was best on the tail."""
+    """Local updates of the metric on batches; keeps the state that was best on the tail."""
 
     job: Job
     geometry: Geometry
@@ -38,7 +38,7 @@ class LearnGeometry:
     _best: State = attrs.field(init=False)
     _moving: State = attrs.field(init=False)
     _origin: Tensor = attrs.field(init=False)
-    _windows: WindowStream = attrs.field(init=False)
+    _batches: BatchStream = attrs.field(init=False)
 
     @property
     def message(self) -> str:
@@ -46,17 +46,17 @@ class LearnGeometry:
         return f"learning the metric: {self.job.config.geometry.steps} updates"
 
     def begin(self) -> None:
-        """Draw what stays for all windows; frames and sources get their statistics, whatever follows."""
+        """Draw what stays for all batches; frames and sources get their statistics, whatever follows."""
         job = self.job
         self._origin = job.generator.get_state()
-        self._windows = WindowStream(self._sampler(), self.geometry, job.parts.memory, job.generator)
-        self._windows.set_tail(job.parts.memory, job.parts.train)
+        self._batches = BatchStream(self._sampler(), self.geometry, job.parts.memory, job.generator)
+        self._batches.set_tail(job.parts.memory, job.parts.train)
         self._state = self._observed(job.model.state)
         self._best = self._state
         self._moving = self.updater.init(self.geometry.learned(self._state))
         self._used = job.spent() / _TIME_SHARE
 
-    def _sampler(self) -> WindowSampler:
+    def _sampler(self) -> BatchSampler:
         job, config = self.job, self.job.config.geometry
         asked = None
         if config.noise:
@@ -64,7 +64,7 @@ class LearnGeometry:
             asked, _ = noise.substitute(
                 job.text, 0, job.parts.train, draw < config.noise, generator=job.generator
             )
-        return WindowSampler(job.text, self.geometry.encoder.reach, self.geometry.vocab, config, asked)
+        return BatchSampler(job.text, self.geometry.encoder.reach, self.geometry.vocab, config, asked)
 
     def advance(self) -> bool:
         """One update. The time limit may cut them short: the schedule follows the time if that is ahead."""
@@ -74,9 +74,9 @@ class LearnGeometry:
         every = max(config.steps // _CHECKS, 1)
         if self._step and self._step % every == 0:
             self._state = self._observed(self._state)
-        window = self._windows.draw(self._state, self._step)
+        batch = self._batches.draw(self._state, self._step)
         left = max(1 - max(self._step / config.steps, self._used), 0.02)
-        probe = fitting.WindowProbe(self.geometry, self._state, window)
+        probe = fitting.BatchProbe(self.geometry, self._state, batch)
         params, self._moving, report = self.updater.step(
             self.geometry.learned(self._state), self._moving, probe,
             scale=left * min((self._step + 1) / _WARM_UP, 1.0), generator=job.generator,
@@ -87,7 +87,7 @@ class LearnGeometry:
         self._used = job.spent() / _TIME_SHARE
         metrics: dict[str, float] = {}
         if self._step % every == 0 or self._step == config.steps or self._used >= 1:
-            loss = float(self.geometry.loss(self._state, self._windows.tail()))
+            loss = float(self.geometry.loss(self._state, self._batches.tail()))
             if not math.isfinite(loss):
                 raise PluginError(
                     f"the geometry's loss is not finite after update {self._step}: the updater or a "
@@ -103,8 +103,8 @@ class LearnGeometry:
         """``state`` after a uniform sample of the memory was shown to frame and resilience source."""
         job = self.job
         count = min(job.config.geometry.keys, job.parts.memory)
-        sample = self._windows.sampler.positions(0, job.parts.memory, count, job.generator)
-        contexts = self._windows.sampler.contexts(sample)
+        sample = self._batches.sampler.positions(0, job.parts.memory, count, job.generator)
+        contexts = self._batches.sampler.contexts(sample)
         return self.geometry.observe(state, contexts, total=job.parts.memory)
 
     def end(self) -> None:
@@ -115,9 +115,9 @@ class LearnGeometry:
         fitting.place_cells(job.model, job.text, job.parts, cells, generator=job.generator)
 
     def snapshot(self) -> Snapshot:
-        """Parameters now and at their best, moments, the windows drawn ahead, and where randomness began."""
+        """Parameters now and at their best, moments, the batches drawn ahead, and where randomness began."""
         groups = {"state": self._state, "best": self._best, "moving": self._moving}
-        groups |= {"windows": self._windows.snapshot()}
+        groups |= {"batches": self._batches.snapshot()}
         tensors = {k: v for group, state in groups.items() for k, v in prefixed(group, state).items()}
         numbers: dict[str, float] = {"step": self._step, "rejected": self._rejected}
         if math.isfinite(self._best_loss):
@@ -129,9 +129,9 @@ class LearnGeometry:
         generator, now = self.job.generator, self.job.generator.get_state()
         self._origin = snapshot.tensors["origin"]
         generator.set_state(self._origin)
-        self._windows = WindowStream(self._sampler(), self.geometry, self.job.parts.memory, generator)
+        self._batches = BatchStream(self._sampler(), self.geometry, self.job.parts.memory, generator)
         generator.set_state(now)
-        self._windows.restore(sub(snapshot.tensors, "windows"))
+        self._batches.restore(sub(snapshot.tensors, "batches"))
         self._state, self._best, self._moving = (
             sub(snapshot.tensors, group) for group in ("state", "best", "moving")
         )

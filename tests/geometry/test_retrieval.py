@@ -19,12 +19,12 @@ from torch.testing import assert_close
 
 from lior import registry
 from lior.geometry import metric
-from lior.geometry.retrieval import Geometry, Window
+from lior.geometry.retrieval import Batch, Geometry
 from lior.interfaces import ResiliencePullback
 from lior.tensors import sub
 from lior.testing.strategies import LAW, fill, seeds
 from lior.testing.tensors import assert_same, cast, clones, gradients
-from lior.training.fitting import WindowProbe
+from lior.training.fitting import BatchProbe
 from lior_plugins.encoders.lags import Lags
 from lior_plugins.frames.derived import Derived
 from lior_plugins.products.tensor import TensorProduct
@@ -77,7 +77,7 @@ def build(frame, rsource, product, encoder, resilience_at):
     return Geometry(**parts, vocab=VOCAB, resilience_at=resilience_at)
 
 
-def window_of(geometry, seed):
+def batch_of(geometry, seed):
     """Random contexts and tokens; a few pairs are excluded."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -87,7 +87,7 @@ def window_of(geometry, seed):
     hidden = (torch.rand(QUERIES, ITEMS, generator=generator) < 0.15).nonzero(as_tuple=True)
     # The id VOCAB, "before the beginning", occurs in contexts only.
     contexts = (ids(VOCAB + 1, count, geometry.encoder.reach) for count in (QUERIES, ITEMS))
-    return Window(next(contexts), ids(VOCAB, QUERIES), next(contexts), ids(VOCAB, ITEMS), hidden)
+    return Batch(next(contexts), ids(VOCAB, QUERIES), next(contexts), ids(VOCAB, ITEMS), hidden)
 
 
 def state_of(geometry, seed, dtype=torch.float64):
@@ -102,17 +102,17 @@ def state_of(geometry, seed, dtype=torch.float64):
 
 def case(names=DEFAULT, seed=0):
     geometry = build(*names)
-    return geometry, state_of(geometry, seed), window_of(geometry, seed)
+    return geometry, state_of(geometry, seed), batch_of(geometry, seed)
 
 
 # --- the oracle ---
 
 
-def coordinates(geometry, state, window):
+def coordinates(geometry, state, batch):
     encoder = sub(state, "encoder")
     return (
-        geometry.encoder.encode(encoder, window.query_contexts),
-        geometry.encoder.encode(encoder, window.item_contexts),
+        geometry.encoder.encode(encoder, batch.query_contexts),
+        geometry.encoder.encode(encoder, batch.item_contexts),
     )
 
 
@@ -121,11 +121,11 @@ def exponents(geometry):
     return {"query": (1.0, 0.0), "item": (0.0, 1.0), "both": (0.5, 0.5)}[geometry.resilience_at]
 
 
-def costs(geometry, state, window):
+def costs(geometry, state, batch):
     """Costs ``(B, K)`` before resilience, and the metric, from the plugins' own forward methods."""
     form = geometry.frame.form(sub(state, "frame"))
     params = sub(state, "product")
-    z = coordinates(geometry, state, window)
+    z = coordinates(geometry, state, batch)
     fq, fk = (
         geometry.product.lift(params, metric.apply_root(form, each), query=query)
         for each, query in zip(z, (True, False), strict=True)
@@ -134,9 +134,9 @@ def costs(geometry, state, window):
     return geometry.product.cost(*gram, params), z, form
 
 
-def hit_rates(geometry, state, window):
+def hit_rates(geometry, state, batch):
     """Probability of each query's token, row by row."""
-    cost, z, form = costs(geometry, state, window)
+    cost, z, form = costs(geometry, state, batch)
     medium = sub(state, "rsource")
     powers = exponents(geometry)
     rq, rk = (
@@ -144,13 +144,13 @@ def hit_rates(geometry, state, window):
         for at, p in zip(z, powers, strict=True)
     )
     scores = -state["log_beta"].exp() * rq[:, None] * cost * rk[None]
-    return softmax_hits(scores if window.item_log_weight is None else scores + window.item_log_weight, window)
+    return softmax_hits(scores if batch.item_log_weight is None else scores + batch.item_log_weight, batch)
 
 
-def softmax_hits(scores, window):
+def softmax_hits(scores, batch):
     hidden = torch.zeros(scores.shape, dtype=torch.bool)
-    hidden[window.excluded] = True
-    same = window.query_tokens[:, None] == window.item_tokens[None]
+    hidden[batch.excluded] = True
+    same = batch.query_tokens[:, None] == batch.item_tokens[None]
     return (torch.softmax(scores.masked_fill(hidden, -torch.inf), 1) * same).sum(1)
 
 
@@ -158,26 +158,26 @@ def smoothed(geometry, hits):
     return -((1 - geometry.smoothing) * hits + geometry.smoothing / VOCAB).log().mean()
 
 
-def dense_loss(geometry, state, window):
+def dense_loss(geometry, state, batch):
     """The loss of lags × any frame × constant R × tensor from the textbook formula, pair by pair."""
     table = state["encoder.table"].reshape(geometry.encoder.reach, VOCAB + 1, N)
     zq, zk = (
         sum(table[lag][contexts[:, lag]] for lag in range(geometry.encoder.reach))
-        for contexts in (window.query_contexts, window.item_contexts)
+        for contexts in (batch.query_contexts, batch.item_contexts)
     )
     g = metric.dense(geometry.frame.form(sub(state, "frame")))
     v = zk[None] - zq[:, None]
     cost = (torch.einsum("bki,ij,bkj->bk", v, g, v) + geometry.product.eps).sqrt()
     scores = -state["log_beta"].exp() * 0.7 * cost
-    return smoothed(geometry, softmax_hits(scores, window))
+    return smoothed(geometry, softmax_hits(scores, batch))
 
 
-def expected_gradient(loss, geometry, state, window):
-    return gradients(lambda s: loss(geometry, s, window), state, geometry.learned(state))
+def expected_gradient(loss, geometry, state, batch):
+    return gradients(lambda s: loss(geometry, s, batch), state, geometry.learned(state))
 
 
-def full_loss(geometry, state, window):
-    return smoothed(geometry, hit_rates(geometry, state, window))
+def full_loss(geometry, state, batch):
+    return smoothed(geometry, hit_rates(geometry, state, batch))
 
 
 def assert_gradients(actual, expected, tolerance=1e-10):
@@ -193,12 +193,12 @@ def assert_gradients(actual, expected, tolerance=1e-10):
 
 @pytest.mark.parametrize("names", COMBINATIONS, ids="-".join)
 def test_clamped_statistic_is_the_gradient(names):
-    geometry, state, window = case(names)
-    actual, loss = geometry.phases(state, window, math.inf)
-    expected = expected_gradient(full_loss, geometry, state, window)
+    geometry, state, batch = case(names)
+    actual, loss = geometry.phases(state, batch, math.inf)
+    expected = expected_gradient(full_loss, geometry, state, batch)
     assert_gradients(actual, expected)
-    assert_close(loss, full_loss(geometry, state, window), rtol=1e-12, atol=0)
-    assert_close(geometry.loss(state, window), loss, rtol=1e-14, atol=0)
+    assert_close(loss, full_loss(geometry, state, batch), rtol=1e-12, atol=0)
+    assert_close(geometry.loss(state, batch), loss, rtol=1e-14, atol=0)
     for key, value in actual.items():
         assert value.numel() == 0 or (value != 0).any(), f"{key}: the gradient is 0 in generic position"
 
@@ -206,14 +206,14 @@ def test_clamped_statistic_is_the_gradient(names):
 @pytest.mark.parametrize("names", [DEFAULT, ("rotor", "curvature", "wedge", "poles", "item")])
 def test_items_that_stand_for_several(names):
     """The weight of an item is in the loss and in every gradient, and no part of the score."""
-    geometry, state, window = case(names)
-    plain = geometry.loss(state, window)
-    window = window._replace(item_log_weight=fill((ITEMS,), "normal", 5, torch.float64))
-    statistic, loss = geometry.phases(state, window, math.inf)
-    assert_close(loss, full_loss(geometry, state, window))
-    assert_close(geometry.loss(state, window), loss)
+    geometry, state, batch = case(names)
+    plain = geometry.loss(state, batch)
+    batch = batch._replace(item_log_weight=fill((ITEMS,), "normal", 5, torch.float64))
+    statistic, loss = geometry.phases(state, batch, math.inf)
+    assert_close(loss, full_loss(geometry, state, batch))
+    assert_close(geometry.loss(state, batch), loss)
     assert (loss - plain).abs() > 1e-3
-    assert_gradients(statistic, expected_gradient(full_loss, geometry, state, window))
+    assert_gradients(statistic, expected_gradient(full_loss, geometry, state, batch))
 
 
 @pytest.mark.parametrize("frame", registry.names("frame"))
@@ -221,24 +221,24 @@ def test_items_that_stand_for_several(names):
 def test_clamped_statistic_is_the_gradient_of_the_dense_formula(frame, side):
     other = build(frame, *DEFAULT[1:])
     geometry = attrs.evolve(other, rsource=Constant(), resilience_at=side)
-    state, window = state_of(geometry, 3), window_of(geometry, 3)
-    actual, loss = geometry.phases(state, window, math.inf)
-    assert_close(loss, dense_loss(geometry, state, window), rtol=1e-12, atol=0)
-    assert_gradients(actual, expected_gradient(dense_loss, geometry, state, window))
+    state, batch = state_of(geometry, 3), batch_of(geometry, 3)
+    actual, loss = geometry.phases(state, batch, math.inf)
+    assert_close(loss, dense_loss(geometry, state, batch), rtol=1e-12, atol=0)
+    assert_gradients(actual, expected_gradient(dense_loss, geometry, state, batch))
 
 
 @LAW
 @given(seed=seeds())
 def test_clamped_statistic_is_the_gradient_at_random_states(seed):
-    geometry, state, window = case(seed=seed)
-    expected = expected_gradient(full_loss, geometry, state, window)
-    assert_gradients(geometry.phases(state, window, math.inf)[0], expected)
+    geometry, state, batch = case(seed=seed)
+    expected = expected_gradient(full_loss, geometry, state, batch)
+    assert_gradients(geometry.phases(state, batch, math.inf)[0], expected)
 
 
 def test_float32_agrees_with_float64():
-    geometry, state, window = case()
-    exact = geometry.phases(state, window, math.inf)[0]
-    rounded = geometry.phases(cast(state, torch.float32), window, math.inf)[0]
+    geometry, state, batch = case()
+    exact = geometry.phases(state, batch, math.inf)[0]
+    rounded = geometry.phases(cast(state, torch.float32), batch, math.inf)[0]
     assert {value.dtype for value in rounded.values()} == {torch.float32}
     assert_gradients(cast(rounded, torch.float64), exact, 1e-4)
 
@@ -248,16 +248,16 @@ def test_float32_agrees_with_float64():
 
 @pytest.mark.parametrize("frame", registry.names("frame"))
 def test_without_a_nudge_nothing_moves(frame):
-    geometry, state, window = case((frame, *DEFAULT[1:]))
+    geometry, state, batch = case((frame, *DEFAULT[1:]))
     state = cast(state, torch.float32)
-    statistic, loss = geometry.phases(state, window, 0)
+    statistic, loss = geometry.phases(state, batch, 0)
     assert_same(statistic, {k: torch.zeros_like(v) for k, v in geometry.learned(state).items()})
-    assert_close(loss, geometry.loss(state, window), rtol=1e-6, atol=0)
+    assert_close(loss, geometry.loss(state, batch), rtol=1e-6, atol=0)
     params, updater = geometry.learned(state), Contrastive(nudge=0.0)
     moved, _, report = updater.step(
         params,
         updater.init(params),
-        WindowProbe(geometry, state, window),
+        BatchProbe(geometry, state, batch),
         scale=1.0,
         generator=torch.Generator(),
     )
@@ -267,11 +267,11 @@ def test_without_a_nudge_nothing_moves(frame):
 
 @pytest.mark.parametrize("names", [DEFAULT, ("rotor", "curvature", "spinor", "poles", "item")], ids="-".join)
 def test_opposite_nudges_converge_to_the_gradient_of_the_hit_rate(names):
-    geometry, state, window = case(names)
-    expected = expected_gradient(lambda g, s, w: -hit_rates(g, s, w).mean(), geometry, state, window)
+    geometry, state, batch = case(names)
+    expected = expected_gradient(lambda g, s, w: -hit_rates(g, s, w).mean(), geometry, state, batch)
     errors = []
     for nudge in (0.2, 0.1, 0.05):
-        ahead, back = (geometry.phases(state, window, b)[0] for b in (nudge, -nudge))
+        ahead, back = (geometry.phases(state, batch, b)[0] for b in (nudge, -nudge))
         errors.append(max(((ahead[k] + back[k]) / 2 - v).abs().max().item() for k, v in expected.items()))
     slopes = [math.log2(a / b) for a, b in itertools.pairwise(errors)]
     assert slopes == pytest.approx([2, 2], abs=0.1), errors
@@ -283,18 +283,18 @@ def test_opposite_nudges_converge_to_the_gradient_of_the_hit_rate(names):
 @LAW
 @given(seed=seeds(), nudge=st.sampled_from((math.inf, 0.5)))
 def test_excluded_items_have_no_influence(seed, nudge):
-    geometry, state, window = case(seed=seed)
-    other = window_of(geometry, seed + 1)
+    geometry, state, batch = case(seed=seed)
+    other = batch_of(geometry, seed + 1)
     gone = torch.arange(5)
     rows = torch.arange(QUERIES).repeat_interleave(len(gone))
-    excluded = tuple(torch.cat(p) for p in zip(window.excluded, (rows, gone.repeat(QUERIES)), strict=True))
-    first = window._replace(excluded=excluded)
+    excluded = tuple(torch.cat(p) for p in zip(batch.excluded, (rows, gone.repeat(QUERIES)), strict=True))
+    first = batch._replace(excluded=excluded)
     swapped = first._replace(
-        item_contexts=torch.cat([other.item_contexts[:5], window.item_contexts[5:]]),
-        item_tokens=torch.cat([other.item_tokens[:5], window.item_tokens[5:]]),
+        item_contexts=torch.cat([other.item_contexts[:5], batch.item_contexts[5:]]),
+        item_tokens=torch.cat([other.item_tokens[:5], batch.item_tokens[5:]]),
     )
-    for window_ in (first, swapped):
-        assert_close(geometry.loss(state, window_), full_loss(geometry, state, first), rtol=1e-12, atol=0)
+    for batch_ in (first, swapped):
+        assert_close(geometry.loss(state, batch_), full_loss(geometry, state, first), rtol=1e-12, atol=0)
     statistics = [geometry.phases(state, each, nudge)[0] for each in (first, swapped)]
     assert_gradients(statistics[1], statistics[0], 1e-13)
 
@@ -302,21 +302,21 @@ def test_excluded_items_have_no_influence(seed, nudge):
 @LAW
 @given(seed=seeds(), nudge=st.sampled_from((math.inf, 0.5)))
 def test_queries_do_not_see_each_other(seed, nudge):
-    geometry, state, window = case(seed=seed)
-    whole = geometry.phases(state, window, nudge)[0]
+    geometry, state, batch = case(seed=seed)
+    whole = geometry.phases(state, batch, nudge)[0]
     total = {key: torch.zeros_like(value) for key, value in whole.items()}
     for row in range(QUERIES):
-        alone = geometry.phases(state, _row(window, row), nudge)[0]
+        alone = geometry.phases(state, _row(batch, row), nudge)[0]
         total = {key: value + alone[key] / QUERIES for key, value in total.items()}
     assert_gradients(total, whole, 1e-12)
 
 
-def _row(window, row):
-    at, columns = window.excluded
+def _row(batch, row):
+    at, columns = batch.excluded
     mine = columns[at == row]
-    return window._replace(
-        query_contexts=window.query_contexts[row : row + 1],
-        query_tokens=window.query_tokens[row : row + 1],
+    return batch._replace(
+        query_contexts=batch.query_contexts[row : row + 1],
+        query_tokens=batch.query_tokens[row : row + 1],
         excluded=(torch.zeros_like(mine), mine),
     )
 
@@ -324,9 +324,9 @@ def _row(window, row):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("nudge", [math.inf, 0.5])
 def test_a_query_without_items_teaches_nothing(dtype, nudge):
-    geometry, state, window = case()
+    geometry, state, batch = case()
     state = cast(state, dtype)
-    alone = _row(window, 0)._replace(excluded=(torch.zeros(ITEMS, dtype=torch.int64), torch.arange(ITEMS)))
+    alone = _row(batch, 0)._replace(excluded=(torch.zeros(ITEMS, dtype=torch.int64), torch.arange(ITEMS)))
     statistic, loss = geometry.phases(state, alone, nudge)
     assert_close(loss.item(), -math.log(geometry.smoothing / VOCAB), rtol=1e-6, atol=0)
     for key, value in statistic.items():
@@ -336,13 +336,13 @@ def test_a_query_without_items_teaches_nothing(dtype, nudge):
 @LAW
 @given(seed=seeds())
 def test_inputs_are_not_mutated(seed):
-    geometry, state, window = case(seed=seed)
-    inputs = {**state, **{f"window.{i}": t for i, t in enumerate((*window[:4], *window.excluded))}}
+    geometry, state, batch = case(seed=seed)
+    inputs = {**state, **{f"batch.{i}": t for i, t in enumerate((*batch[:4], *batch.excluded))}}
     copies = clones(inputs)
     for nudge in (0, 0.5, math.inf):
-        geometry.phases(state, window, nudge)
-    geometry.loss(state, window)
-    geometry.observe(state, window.item_contexts, total=TOTAL)
+        geometry.phases(state, batch, nudge)
+    geometry.loss(state, batch)
+    geometry.observe(state, batch.item_contexts, total=TOTAL)
     geometry.project(state)
     assert_same(inputs, copies)
 
@@ -351,10 +351,10 @@ def test_inputs_are_not_mutated(seed):
 
 
 def test_every_switch_changes_the_loss():
-    geometry, state, window = case()
-    base = geometry.loss(state, window)
+    geometry, state, batch = case()
+    base = geometry.loss(state, batch)
     for change in ({"resilience_at": "query"}, {"resilience_at": "item"}, {"smoothing": 0.1}):
-        assert attrs.evolve(geometry, **change).loss(state, window) != base, change
+        assert attrs.evolve(geometry, **change).loss(state, batch) != base, change
 
 
 def test_project_is_idempotent_and_bounds_beta():
@@ -377,9 +377,9 @@ def test_learned_entries_are_those_that_the_plugins_name():
 
 def test_scores_are_never_positive():
     for names in COMBINATIONS:
-        geometry, state, window = case(names)
+        geometry, state, batch = case(names)
         scorer = geometry.scorer(state)
-        zq, zk = coordinates(geometry, state, window)
+        zq, zk = coordinates(geometry, state, batch)
         scores = scorer.scores(scorer.features(zq, query=True), scorer.features(zk, query=False))
         assert scores.shape == (QUERIES, ITEMS)
         assert (scores <= 0).all(), names

@@ -1,4 +1,4 @@
-"""Windows: what an update sees stands for the whole memory."""
+"""Batches: what an update sees stands for the whole memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from lior.config import GeometryConfig
 from lior.data.corpus import Source, build
 from lior.geometry.retrieval import Geometry
-from lior.training.batches import WindowSampler, WindowStream
+from lior.training.batches import BatchSampler, BatchStream
 from lior_plugins.encoders.lags import Lags
 from lior_plugins.frames.lowrank import LowRank
 from lior_plugins.products.tensor import TensorProduct
@@ -45,29 +45,29 @@ def generator(seed=0):
 
 
 def sampler_of(corpus, **changes):
-    return WindowSampler(corpus, REACH, 256, attrs.evolve(CONFIG, **changes))
+    return BatchSampler(corpus, REACH, 256, attrs.evolve(CONFIG, **changes))
 
 
 def stream(corpus, geometry, **changes):
-    windows = WindowStream(sampler_of(corpus, **changes), geometry, MEMORY, generator())
-    windows.set_tail(MEMORY, 1000)
-    return windows, geometry.init(generator=generator(1))
+    batches = BatchStream(sampler_of(corpus, **changes), geometry, MEMORY, generator())
+    batches.set_tail(MEMORY, 1000)
+    return batches, geometry.init(generator=generator(1))
 
 
-def sums(geometry, state, window):
-    """The sum over items of ``exp(S)`` that a window estimates, ``(B,)``."""
-    scores = geometry._forward(state, window).scores
-    weight = 0.0 if window.item_log_weight is None else window.item_log_weight
+def sums(geometry, state, batch):
+    """The sum over items of ``exp(S)`` that a batch estimates, ``(B,)``."""
+    scores = geometry._forward(state, batch).scores
+    weight = 0.0 if batch.item_log_weight is None else batch.item_log_weight
     return (scores + weight).exp().sum(1).double()
 
 
-def test_a_window_estimates_the_sum_over_the_memory(corpus, geometry):
+def test_a_batch_estimates_the_sum_over_the_memory(corpus, geometry):
     sampler, state = sampler_of(corpus), geometry.init(generator=generator(1))
     queries = torch.arange(100, 180, 10)
-    whole = sums(geometry, state, sampler.window(queries, torch.arange(MEMORY), MEMORY))
+    whole = sums(geometry, state, sampler.batch(queries, torch.arange(MEMORY), MEMORY))
     random, near = generator(2), sampler.positions(0, MEMORY, 40, generator(3)).view(8, 5)
     draws = [
-        sums(geometry, state, sampler.window(queries, sampler.sample(MEMORY, random), MEMORY, near))
+        sums(geometry, state, sampler.batch(queries, sampler.sample(MEMORY, random), MEMORY, near))
         for _ in range(400)
     ]
     estimate = torch.stack(draws)
@@ -76,81 +76,81 @@ def test_a_window_estimates_the_sum_over_the_memory(corpus, geometry):
     assert (error < 0.1 * whole).all(), "precise enough to notice a missing weight"
 
 
-def test_near_items_are_in_the_window_once_and_count_for_themselves(corpus):
+def test_near_items_are_in_the_batch_once_and_count_for_themselves(corpus):
     sampler = sampler_of(corpus)
     near = torch.tensor([[3, 500, -1]] * 8)
     sample = torch.tensor([500, 7, 7, 30])
-    window = sampler.window(torch.arange(800, 808), sample, MEMORY, near)
+    batch = sampler.batch(torch.arange(800, 808), sample, MEMORY, near)
     positions = torch.tensor([3, 7, 30, 500])
-    assert torch.equal(window.item_contexts, sampler.contexts(positions))
+    assert torch.equal(batch.item_contexts, sampler.contexts(positions))
     stands_for = (MEMORY - 2) / 2
-    assert_close(window.item_log_weight.exp(), torch.tensor([1.0, stands_for, stands_for, 1.0]))
+    assert_close(batch.item_log_weight.exp(), torch.tensor([1.0, stands_for, stands_for, 1.0]))
 
 
 def test_the_stream_contains_the_neighbours_of_its_queries(corpus, geometry):
-    windows, state = stream(corpus, geometry)
+    batches, state = stream(corpus, geometry)
     for step in range(7):
-        window = windows.draw(state, step)
-        certain = window.item_log_weight == 0
+        batch = batches.draw(state, step)
+        certain = batch.item_log_weight == 0
         assert 5 < certain.sum() <= 40
-        scores = geometry._forward(state, window).scores
+        scores = geometry._forward(state, batch).scores
         assert torch.equal(scores[:, certain].amax(1), scores.amax(1)), "a nearer item came by chance only"
-    assert len(windows.draw(state, 6).query_tokens) == 8, "the last stretch is shorter than the others"
+    assert len(batches.draw(state, 6).query_tokens) == 8, "the last stretch is shorter than the others"
 
 
 def test_every_update_has_its_own_queries_with_their_neighbours(corpus, geometry):
-    windows, state = stream(corpus, geometry)
+    batches, state = stream(corpus, geometry)
     for step in range(3):
-        window, rows = windows.draw(state, step), slice(8 * step, 8 * step + 8)
-        assert torch.equal(window.query_contexts, windows.sampler.contexts(windows._queries[rows]))
-        near = windows._near[rows].unique()
-        certain = window.item_contexts[window.item_log_weight == 0]
-        assert torch.equal(certain, windows.sampler.contexts(near[near >= 0]))
+        batch, rows = batches.draw(state, step), slice(8 * step, 8 * step + 8)
+        assert torch.equal(batch.query_contexts, batches.sampler.contexts(batches._queries[rows]))
+        near = batches._near[rows].unique()
+        certain = batch.item_contexts[batch.item_log_weight == 0]
+        assert torch.equal(certain, batches.sampler.contexts(near[near >= 0]))
 
 
 def test_queries_in_groups_share_neighbours(corpus, geometry):
     distinct = {}
     for group in (1, 8):
-        windows, state = stream(corpus, geometry, group=group)
-        windows.draw(state, 0)
-        distinct[group] = sum(len(near.unique()) for near in windows._near.view(3, -1))
+        batches, state = stream(corpus, geometry, group=group)
+        batches.draw(state, 0)
+        distinct[group] = sum(len(near.unique()) for near in batches._near.view(3, -1))
     assert distinct[8] < 0.7 * distinct[1], distinct
 
 
 def test_neighbours_are_searched_anew(corpus, geometry):
-    windows, state = stream(corpus, geometry)
+    batches, state = stream(corpus, geometry)
     built = []
     for step in range(7):
-        windows.draw(state, step)
-        built.append(windows._near)
+        batches.draw(state, step)
+        built.append(batches._near)
     same = [one is other for one, other in itertools.pairwise(built)]
     assert same == [True, True, False, True, True, False]
 
 
 def test_no_query_sees_what_is_around_it(corpus, geometry):
-    windows, state = stream(corpus, geometry, near=50)
+    batches, state = stream(corpus, geometry, near=50)
     for step in range(3):
-        windows.draw(state, step)
-        distance = windows._near - windows._queries[:, None]
-        assert (distance[windows._near >= 0].abs() >= 20).all()
+        batches.draw(state, step)
+        distance = batches._near - batches._queries[:, None]
+        assert (distance[batches._near >= 0].abs() >= 20).all()
 
 
 @pytest.mark.parametrize("near", [0, 5])
 def test_the_tail_is_the_same_each_time(corpus, geometry, near):
-    windows, state = stream(corpus, geometry, near=near)
-    windows.draw(state, 0)
-    first = windows.tail()
-    windows.draw(state, 1)
-    second = windows.tail()
+    batches, state = stream(corpus, geometry, near=near)
+    batches.draw(state, 0)
+    first = batches.tail()
+    batches.draw(state, 1)
+    second = batches.tail()
     assert torch.equal(first.query_contexts, second.query_contexts)
     assert torch.equal(first.item_contexts, second.item_contexts)
     assert (first.item_log_weight is None) == (near == 0)
 
 
 def test_a_small_memory_is_seen_whole(corpus, geometry):
-    windows = WindowStream(sampler_of(corpus, near=3), geometry, 2, generator())
-    window = windows.draw(geometry.init(generator=generator(1)), 0)
-    assert len(window.item_tokens) <= 2
+    batches = BatchStream(sampler_of(corpus, near=3), geometry, 2, generator())
+    batch = batches.draw(geometry.init(generator=generator(1)), 0)
+    assert len(batch.item_tokens) <= 2
 
 
 def test_queries_are_read_with_errors_and_items_without(corpus):
@@ -158,7 +158,7 @@ def test_queries_are_read_with_errors_and_items_without(corpus):
     wrong = attrs.evolve(text, tokens=text.tokens.flip(0))
     noisy = attrs.evolve(plain, asked=wrong)
     queries, sample = torch.tensor([100, 200, 300]), torch.arange(50)
-    clean, mixed = (each.window(queries, sample, 50) for each in (plain, noisy))
+    clean, mixed = (each.batch(queries, sample, 50) for each in (plain, noisy))
     assert torch.equal(mixed.query_contexts, plain.contexts(queries, wrong))
     assert not torch.equal(mixed.query_contexts, clean.query_contexts)
     assert torch.equal(mixed.item_contexts, clean.item_contexts)
