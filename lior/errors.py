@@ -6,8 +6,26 @@ The command line prints ``str(error)`` as one line and exits with
 
 from __future__ import annotations
 
-from lior._suggest import did_you_mean as did_you_mean  # for the messages of other systems
-from lior._suggest import sentences as sentences
+from collections.abc import Iterable
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A sentence that names the nearest of ``known``, or an empty string.
+
+    >>> did_you_mean("rottor", ["rotor", "lowrank"])
+    "Did you mean 'rotor'?"
+    >>> did_you_mean("xyz", ["rotor"])
+    ''
+    """
+    from difflib import get_close_matches  # costs start-up time, needed only when something is wrong
+
+    close = get_close_matches(word, list(known), n=1)
+    return f"Did you mean {close[0]!r}?" if close else ""
+
+
+def sentences(*parts: str) -> str:
+    """Join the parts that are not empty by spaces."""
+    return " ".join(part for part in parts if part)
 
 
 class LiorError(Exception):

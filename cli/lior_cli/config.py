@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from lior._suggest import did_you_mean, sentences
 from lior.config import load, recipes, to_toml, values
-from lior.errors import UsageError
+from lior.errors import UsageError, did_you_mean, sentences
 from lior_cli.options import RecipeName, set_option
 from lior_cli.tables import echo_table
 

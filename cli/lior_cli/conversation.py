@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 import attrs
 import click
 
-from lior._suggest import did_you_mean, sentences
 from lior.config.values import Text, check_table, typed_fields
-from lior.errors import LiorError, UsageError
+from lior.errors import LiorError, UsageError, did_you_mean, sentences
 from lior.runs.chat import Chat
 from lior_cli.terminal import printable
 

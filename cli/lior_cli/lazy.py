@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior._suggest import did_you_mean, sentences
+from lior.errors import did_you_mean, sentences
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from lior._suggest import did_you_mean, sentences
-from lior.errors import UsageError
+from lior.errors import UsageError, did_you_mean, sentences
 from lior.plots import PICTURES
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, device_option

@@ -11,12 +11,11 @@ from typing import Any
 import attrs
 
 import lior
-from lior._suggest import did_you_mean, sentences
 from lior.bench import children
 from lior.bench.children import Skipped, Unmeasured
 from lior.bench.results import Key, Results, Run
 from lior.bench.texts import HOLDOUT, BenchText
-from lior.errors import UsageError
+from lior.errors import UsageError, did_you_mean, sentences
 
 PEERS = {
     "ngram": {

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from lior._suggest import did_you_mean, sentences
 from lior.config.layers import Entry, Layer, nest
 from lior.config.sections import Component, Components, Path, Section, chooses, section, split_names
 from lior.config.values import Text, TypedField, check_table, conform, parse, typed_fields
-from lior.errors import UsageError
+from lior.errors import UsageError, did_you_mean, sentences
 
 if TYPE_CHECKING:
     from lior.plugins.registry import Registry

@@ -7,10 +7,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 
-from lior._suggest import did_you_mean, sentences
 from lior.config.sections import Path, Section, chooses, split_names
 from lior.config.values import Text, conform, typed_fields
-from lior.errors import UsageError
+from lior.errors import UsageError, did_you_mean, sentences
 
 PREFIX = "LIOR_"
 """Of the environment variables that belong to lior."""

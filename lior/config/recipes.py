@@ -9,8 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from lior._suggest import did_you_mean, sentences
-from lior.errors import ConfigError
+from lior.errors import ConfigError, did_you_mean, sentences
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
-from lior._suggest import did_you_mean, sentences
 from lior.config.options import allowed
-from lior.errors import UsageError
+from lior.errors import UsageError, did_you_mean, sentences
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from lior._suggest import did_you_mean, sentences
-from lior.errors import UsageError
+from lior.errors import UsageError, did_you_mean, sentences
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution

@@ -18,8 +18,14 @@ from inspect import isfunction
 from typing import Any, Literal, overload
 
 from lior import interfaces
-from lior._suggest import did_you_mean, sentences
-from lior.errors import BrokenPlugin, DuplicatePlugin, IncompatiblePlugin, UnknownPlugin
+from lior.errors import (
+    BrokenPlugin,
+    DuplicatePlugin,
+    IncompatiblePlugin,
+    UnknownPlugin,
+    did_you_mean,
+    sentences,
+)
 from lior.plugins.discovery import BLOCK, GROUPS, Kind, Origin, Policy, check_kind, scan
 
 _KINDS = {

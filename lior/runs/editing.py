@@ -15,10 +15,9 @@ from pathlib import PurePath
 import attrs
 import torch
 
-from lior._suggest import did_you_mean, sentences
 from lior.data import corpus
 from lior.data.corpus import Source
-from lior.errors import DataError
+from lior.errors import DataError, did_you_mean, sentences
 from lior.runs.stored import Loaded
 
 _BLOCK = 65536

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lior._suggest import did_you_mean, sentences
-from lior.errors import UsageError
+from lior.errors import UsageError, did_you_mean, sentences
 from lior.plots.panels import Bars, Ladder, LeftOut, Levels, Matrix, Panel, Picture
 from lior_ritz import field_pictures, training_pictures
 from lior_ritz.field_pictures import Built, Source
