@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from lior.config.sampling import Sampling
     from lior.errors import LiorError
     from lior.model.language_model import Model
-    from lior.plugins.discovery import Kind
+    from lior.plugins.kinds import Kind
     from lior.plugins.registry import Registry, registry
     from lior.runs.run import Run, load
 
 _EXPORTS = {
-    "Kind": "lior.plugins.discovery:Kind",
+    "Kind": "lior.plugins.kinds:Kind",
     "LiorError": "lior.errors:LiorError",
     "Registry": "lior.plugins.registry:Registry",
     "registry": "lior.plugins.registry:registry",

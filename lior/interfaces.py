@@ -362,16 +362,3 @@ class Command(Protocol):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command."""
-
-
-INTERFACES: dict[str, type] = {
-    "frame": FrameProvider,
-    "rsource": RSource,
-    "updater": Updater,
-    "memory": MemoryBackend,
-    "product": AttentionProduct,
-    "encoder": Encoder,
-    "tokenizer": Tokenizer,
-    "command": Command,
-}
-"""Kind of plugin -> its interface."""

@@ -170,9 +170,9 @@ def _report(error: Exception) -> int:
     if _out_of_memory(error):
         return _fail("out of memory. Use a smaller model, batch or text.")
     cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-    from lior.plugins.blame import culprit
+    from lior.plugins.registry import plugin_at_fault
 
-    if plugin := culprit(error):
+    if plugin := plugin_at_fault(error):
         return _fail(f"{plugin} failed: {cause}. Tell its authors; `lior --debug ...` shows the traceback.")
     return _fail(f"{cause}. This is a defect of lior or of a plugin; `lior --debug ...` shows the traceback.")
 

@@ -1,4 +1,4 @@
-"""``lior plugins``: what is installed, whether it works, and the beginning of one's own."""
+"""``lior plugins``: list the installed plugins, check them, begin a new one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import attrs
 import click
 
 from lior.errors import LiorError
-from lior.plugins.discovery import GROUPS, Origin
+from lior.plugins.discovery import Origin
+from lior.plugins.kinds import KINDS
 from lior.plugins.registry import registry
 from lior_cli.tables import echo_table
 
@@ -36,20 +37,21 @@ class Row:
 
 
 @click.group(invoke_without_command=True)
-@click.option("--kind", type=click.Choice(list(GROUPS)), help="Only plugins of this kind.")
+@click.option("--kind", type=click.Choice(list(KINDS)), help="Only plugins of this kind.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--check", is_flag=True, help="Import each plugin and run its contract suite.")
 @click.pass_context
 def plugins(ctx: click.Context, kind: str | None, as_json: bool, check: bool) -> None:
     """List or check the installed plugins, or begin a new one.
 
-    Without --check nothing is imported; with it the exit code is 1 when a plugin is broken.
+    Without --check nothing is imported; with it the exit code is 1 when a plugin is broken. --check needs
+    the package hypothesis: pip install 'lior[check]'.
     """
     if ctx.invoked_subcommand is not None:
         _refuse_options_before(ctx)
         return
     with _checking() if check else nullcontext():
-        rows = [row for each in ([kind] if kind else GROUPS) for row in _rows(each, check)]
+        rows = [row for each in ([kind] if kind else KINDS) for row in _rows(each, check)]
     if as_json:
         click.echo(json.dumps([_fields(row, check) for row in rows], indent=2))
     else:
@@ -64,7 +66,7 @@ def plugins(ctx: click.Context, kind: str | None, as_json: bool, check: bool) ->
 
 
 def _refuse_options_before(ctx: click.Context) -> None:
-    """Options of the list would do nothing for the command that follows them."""
+    """Options of the list have no effect on the command that follows them."""
     for parameter in ctx.command.params:
         name = parameter.name or ""
         if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
@@ -73,7 +75,7 @@ def _refuse_options_before(ctx: click.Context) -> None:
 
 @plugins.command()
 @click.argument("name")
-@click.option("--kind", type=click.Choice(list(GROUPS)), help="Kind of plugin.  [required]")
+@click.option("--kind", type=click.Choice(list(KINDS)), help="Kind of plugin.  [required]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder, new or empty.  [default: NAME]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
@@ -86,7 +88,7 @@ def new(ctx: click.Context, name: str, kind: str | None, out: Path | None, as_js
     from lior_cli.main import COMMANDS
 
     if kind is None:  # Click would say so in a line for each kind
-        ctx.fail(f"--kind is missing; it is one of {', '.join(GROUPS)}.")
+        ctx.fail(f"--kind is missing; it is one of {', '.join(KINDS)}.")
     made = scaffold.package(name, kind, taken=frozenset(COMMANDS if kind == "command" else ()))
     folder = out or Path(made.distribution)
     paths = [click.format_filename(path) for path in scaffold.write(made, folder)]
@@ -140,6 +142,9 @@ def _fields(row: Row, check: bool) -> dict[str, Any]:
 @contextmanager
 def _checking() -> Iterator[None]:
     """Let the suites give the same answer each time and leave no files in the working directory."""
+    from lior.testing import require_hypothesis
+
+    require_hypothesis()
     import torch
     from hypothesis import settings
     from hypothesis.configuration import set_hypothesis_home_dir

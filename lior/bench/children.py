@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from lior.plugins.discovery import ALLOW, BLOCK
+from lior.plugins.discovery import ALLOW
 
 GRACE_SECONDS = 2.0
 """How long an interrupted child may take to end its own children."""
@@ -72,8 +72,7 @@ def ask(arguments: Sequence[str], *, stdin: int | None = subprocess.DEVNULL) -> 
 
 def _environment() -> dict[str, str]:
     """Without ``LIOR_*`` settings: a recipe is measured as it stands."""
-    kept = {ALLOW, BLOCK}
-    return {name: v for name, v in os.environ.items() if not name.startswith("LIOR_") or name in kept}
+    return {name: v for name, v in os.environ.items() if not name.startswith("LIOR_") or name == ALLOW}
 
 
 def _answer(said: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import attrs
 from lior.config import layered
 from lior.config.layered import Component, Components, Key, plugin_option
 from lior.config.options import option
+from lior.plugins.kinds import KINDS
 
 
 @attrs.frozen(kw_only=True)
@@ -115,13 +116,13 @@ class TrainConfig:
         low=0,
     )  # fmt: skip
     data: DataConfig = attrs.field(factory=DataConfig)
-    tokenizer: Component = plugin_option("bytes", help="text to tokens")
-    encoder: Component = plugin_option("lags", help="contexts to coordinates")
-    frame: Component = plugin_option("lowrank", help="metric of the coordinates")
-    rsource: Component = plugin_option("constitutive", help="resilience at a point")
-    product: Component = plugin_option("tensor", help="cost of a query and a memory item")
-    updater: Component = plugin_option("contrastive", help="learning rule of the geometry")
-    memory: MemoryConfig = plugin_option("sdm", help="memory backends", section=MemoryConfig)
+    tokenizer: Component = plugin_option("bytes", help=KINDS["tokenizer"].help)
+    encoder: Component = plugin_option("lags", help=KINDS["encoder"].help)
+    frame: Component = plugin_option("lowrank", help=KINDS["frame"].help)
+    rsource: Component = plugin_option("constitutive", help=KINDS["rsource"].help)
+    product: Component = plugin_option("tensor", help=KINDS["product"].help)
+    updater: Component = plugin_option("contrastive", help=KINDS["updater"].help)
+    memory: MemoryConfig = plugin_option("sdm", help=KINDS["memory"].help, section=MemoryConfig)
     geometry: GeometryConfig = attrs.field(factory=GeometryConfig)
     study: StudyConfig = attrs.field(factory=StudyConfig)
     mixer: MixerConfig = attrs.field(factory=MixerConfig)

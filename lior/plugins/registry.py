@@ -1,10 +1,9 @@
 """Plugins by kind and name.
 
-Names come from the metadata of installed distributions and cost no import; a
-plugin is imported by :meth:`Registry.get`, which also checks that it was
-written for this version of the interfaces and has their methods. The built-in
-plugins take the same path as everyone else's. A system built on lior has a
-registry of its own kinds, under the same rules.
+Names come from the metadata of installed distributions and cost no import. :meth:`Registry.get` imports a
+plugin and checks that it was written for this version of the interfaces and has their methods. Built-in
+plugins are found in the same way as all others. A system built on lior has a registry of its own kinds,
+under the same rules.
 
 Wherever a name is accepted, ``package.module:Class`` is too.
 """
@@ -13,7 +12,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from importlib import import_module
 from inspect import isfunction
 from typing import Any, Literal, overload
 
@@ -26,26 +24,21 @@ from lior.errors import (
     did_you_mean,
     sentences,
 )
-from lior.plugins.discovery import BLOCK, GROUPS, Kind, Origin, Policy, check_kind, scan
-
-_KINDS = {
-    kind: Kind(group=group, interface=interfaces.INTERFACES[kind], api_version=interfaces.API_VERSION)
-    for kind, group in GROUPS.items()
-}
-"""Those of lior."""
+from lior.plugins.discovery import ALLOW, Origin, allowed_distributions, normalise, scan
+from lior.plugins.kinds import KINDS, Kind, check_kind, imported
 
 
 class Registry:
     """Finds plugins by kind and name.
 
-    The installed ones are indexed at the first question and remembered until
-    :meth:`refresh`.
+    The installed ones are listed at the first question and remembered until :meth:`refresh`.
 
     Parameters
     ----------
     environ
-        Where ``LIOR_BLOCK_PLUGINS`` and ``LIOR_ALLOW_PLUGINS`` are read from;
-        the environment of the process if not given.
+        Where ``LIOR_ALLOW_PLUGINS`` is read from: the distributions whose plugins are used, comma-separated.
+        Those of lior, and of the packages that the kinds belong to, always are. The environment of the
+        process if not given.
     kinds
         Name -> :class:`Kind`; those of lior if not given.
     """
@@ -54,14 +47,14 @@ class Registry:
         self, environ: Mapping[str, str] | None = None, *, kinds: Mapping[str, Kind] | None = None
     ) -> None:
         self._environ = environ
-        self._kinds = dict(_KINDS if kinds is None else kinds)
+        self._kinds = KINDS if kinds is None else kinds
         self._index: dict[tuple[str, str], list[Origin]] | None = None
-        self._hidden: dict[tuple[str, str], list[tuple[Origin, str]]] = {}
+        self._hidden: dict[tuple[str, str], Origin] = {}
         self._faults: list[str] = []
         self._registered: dict[tuple[str, str], tuple[Origin, Any]] = {}
 
     def refresh(self) -> None:
-        """Forget what is installed, so that the next question looks again."""
+        """Forget the list of installed plugins, so that the next question makes it anew."""
         self._index = None
 
     @property
@@ -82,12 +75,12 @@ class Registry:
         return sorted({name for k, name in (*self._installed(), *self._registered) if k == kind})
 
     def origins(self, kind: str, name: str) -> tuple[Origin, ...]:
-        """All claimants of a name; more than one means that :meth:`get` refuses it.
+        """All plugins that claim a name; :meth:`get` refuses the name when they are several.
 
         Raises
         ------
         UnknownPlugin
-            If there is none.
+            If no plugin has the name.
         """
         check_kind(kind, self._kinds)
         if ":" in name:
@@ -111,12 +104,10 @@ class Registry:
         """
         claims = self.origins(kind, name)
         if len(claims) > 1:
-            # The group of a foreign kind is never mistaken for a mistyped kind of another system.
-            word = kind if self._is_of_lior(kind) else self._kinds[kind].group
-            remedy = " or ".join(f"{BLOCK}={word}:{name}@{claim.distribution}" for claim in claims)
+            owners, classes = (" and ".join(map(str, claims)), " or ".join(c.target for c in claims))
             raise DuplicatePlugin(
-                f"{kind} {name!r} is claimed by {' and '.join(map(str, claims))}. "
-                f"Uninstall one of them or set {remedy}."
+                f"{kind} {name!r} is claimed by {owners}. Uninstall one of them, list in {ALLOW} the "
+                f"distributions to use, or give the class in place of the name: {classes}."
             )
         return claims[0]
 
@@ -126,7 +117,7 @@ class Registry:
         Parameters
         ----------
         kind, name
-            What it will be found as.
+            Kind and name by which the plugin is found.
         plugin
             The class, or ``"package.module:Class"`` to be imported when needed.
             Registering a class of the same module and name again replaces it.
@@ -194,28 +185,28 @@ class Registry:
         return f"one of {', '.join(names)}" if names else "package.module:Class"
 
     def _is_of_lior(self, kind: str) -> bool:
-        """Whether `lior plugins` knows the kind; another system may have one of the same name."""
-        return self._kinds[kind].group == GROUPS.get(kind)
+        """Whether `lior plugins` knows the kind; another system may have a kind of the same name."""
+        return self._kinds[kind] == KINDS.get(kind)
 
     def _installed(self) -> dict[tuple[str, str], list[Origin]]:
         if self._index is None:
-            groups = {kind: known.group for kind, known in self._kinds.items()}
-            policy = Policy.parse(os.environ if self._environ is None else self._environ, groups)
-            origins, self._faults = scan(groups)
+            environ = os.environ if self._environ is None else self._environ
+            allowed = allowed_distributions(environ, {kind.owner for kind in self._kinds.values()})
+            origins, self._faults = scan({name: kind.group for name, kind in self._kinds.items()})
             index: dict[tuple[str, str], list[Origin]] = {}
             self._hidden = {}
             for origin in origins:
                 key = origin.kind, origin.name
-                if variable := policy.hides(origin):
-                    self._hidden.setdefault(key, []).append((origin, variable))
-                else:
+                if allowed is None or normalise(origin.distribution) in allowed:
                     index.setdefault(key, []).append(origin)
+                else:
+                    self._hidden[key] = origin
             self._index = index
         return self._index
 
     def _unknown(self, kind: str, name: str) -> str:
         if hidden := self._hidden.get((kind, name)):
-            return f"{kind} {name!r} of {hidden[0][0].source} is hidden by the variable {hidden[0][1]}."
+            return f"{hidden.label} is hidden by the variable {ALLOW}."
         names = self.names(kind)
         listing = f"`lior plugins --kind {kind}` lists them; " if self._is_of_lior(kind) else ""
         return sentences(
@@ -227,50 +218,38 @@ class Registry:
 
 
 def _load(origin: Origin) -> Any:
-    """Import what ``origin.target`` names."""
-    module, _, attribute = origin.target.partition(":")
-    if not module.strip() or not attribute.strip():
-        raise BrokenPlugin(
-            f"{label(origin)} cannot be loaded: {origin.target!r} is not package.module:Class."
-        )
+    """Import the object that ``origin.target`` names."""
+    if not all(part.strip() for part in (origin.target.partition(":"))):
+        raise BrokenPlugin(f"{origin.label} cannot be loaded: {origin.target!r} is not package.module:Class.")
     try:
-        return _attribute(module.strip(), attribute.strip())
+        return imported(origin.target)
     except (Exception, SystemExit) as error:  # whatever a foreign module does, the others keep working
         cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         fix = f"Repair, upgrade or uninstall {origin.distribution}." if origin.distribution else ""
-        raise BrokenPlugin(sentences(f"{label(origin)} cannot be loaded: {cause}.", fix)) from error
-
-
-def _attribute(module: str, path: str) -> Any:
-    value: Any = import_module(module)
-    for part in path.split("."):
-        value = getattr(value, part)
-    return value
+        raise BrokenPlugin(sentences(f"{origin.label} cannot be loaded: {cause}.", fix)) from error
 
 
 def _check(plugin: Any, origin: Origin, kind: Kind) -> None:
     """Refuse a plugin of another interface version or without the interface's methods."""
-    asked = kind.interface
-    interface: type = _attribute(*asked.split(":", 1)) if isinstance(asked, str) else asked
-    members = interface_members(interface)
+    members = interface_members(kind.protocol)
     if "api_version" in members and not isinstance(plugin, type):
-        raise BrokenPlugin(f"{label(origin)} is a {type(plugin).__name__}; it must be a class.")
+        raise BrokenPlugin(f"{origin.label} is a {type(plugin).__name__}; it must be a class.")
     version = getattr(plugin, "api_version", None)
     if "api_version" in members and version not in (None, kind.api_version):
-        owner, source = kind.owner, origin.distribution or "it"
+        owner, source = kind.owner, origin.distribution or "the plugin"
         raise IncompatiblePlugin(
-            f"{label(origin)} was written for version {version!r} of the interfaces; this {owner} has "
+            f"{origin.label} was written for version {version!r} of the interfaces; this {owner} has "
             f"version {kind.api_version}. Install a release of {source} that was made for this {owner}, "
             f"or another {owner}."
         )
-    missing = [name for name in members if not _provides(plugin, interface, name)]
+    missing = [name for name in members if not _provides(plugin, kind.protocol, name)]
     if missing:
         names = ", ".join(missing)
-        raise BrokenPlugin(f"{label(origin)} does not fit {interface.__name__}: it lacks {names}.")
+        raise BrokenPlugin(f"{origin.label} does not fit {kind.protocol.__name__}: it lacks {names}.")
 
 
 def _provides(plugin: Any, interface: type, name: str) -> bool:
-    """Whether ``plugin`` itself defines ``name``, and as a method where the interface has one."""
+    """Whether ``plugin`` itself defines ``name``, and as a method where the interface has a method."""
     if name in {field.name for field in getattr(plugin, "__attrs_attrs__", ())}:
         return True  # attrs may keep a field out of the class namespace
     asked, found = getattr(interface, name, None), getattr(plugin, name, None)
@@ -279,17 +258,8 @@ def _provides(plugin: Any, interface: type, name: str) -> bool:
     return callable(found) or not isfunction(asked)
 
 
-def label(origin: Origin) -> str:
-    """How messages name a plugin."""
-    return (
-        f"{origin.kind} {origin.name!r} of {origin.source}"
-        if origin.distribution
-        else f"{origin.kind} {origin.name!r}"
-    )
-
-
 def interface_members(interface: type) -> list[str]:
-    """Public methods and attributes that ``interface`` asks for, inherited ones included, sorted.
+    """Public methods and attributes that ``interface`` requires, inherited ones included, sorted.
 
     ``typing`` offers this only from Python 3.13 (``get_protocol_members``).
     """
@@ -302,3 +272,24 @@ def interface_members(interface: type) -> list[str]:
 
 registry = Registry()
 """The registry of this process."""
+
+
+def plugin_at_fault(error: BaseException) -> str:
+    """The plugin of another distribution in whose module ``error`` was raised, with the line; or nothing.
+
+    The innermost one counts: an error in torch below a plugin's call is put down to the plugin.
+    """
+    owners = {
+        origin.target.partition(":")[0]: origin
+        for kind in KINDS
+        for name in registry.names(kind)
+        for origin in registry.origins(kind, name)
+        if origin.distribution != "lior"
+    }
+    found, trace = "", error.__traceback__
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__", "")
+        if origin := owners.get(module):
+            found = f"{origin.label} ({module}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return found

@@ -6,28 +6,19 @@ A plugin's author writes, with pytest::
 
     class TestMine(frame_contract(lambda: Mine(rank=2))): ...
 
-``lior plugins --check`` runs the same suites without pytest.
+``lior plugins --check`` runs the same suites without pytest. The suites need ``hypothesis``, which the
+extra ``lior[check]`` installs. Public modules: one a kind of plugin, and :mod:`~lior.testing.strategies`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any, NamedTuple
 
-from lior.errors import LiorError
-from lior.plugins.discovery import check_kind
+from lior.errors import LiorError, MissingPackage
+from lior.plugins.kinds import KINDS, check_kind, imported
 
-SUITES = {
-    "frame": "lior.testing.frames:frame_contract",
-    "rsource": "lior.testing.rsources:rsource_contract",
-    "updater": "lior.testing.updaters:updater_contract",
-    "memory": "lior.testing.memories:memory_contract",
-    "product": "lior.testing.products:product_contract",
-    "encoder": "lior.testing.encoders:encoder_contract",
-    "tokenizer": "lior.testing.tokenizers:tokenizer_contract",
-}
-"""Kind of plugin -> its suite's factory, imported when needed; commands have none."""
+__all__ = ["Failure", "run_suite", "suite"]
 
 
 class Failure(NamedTuple):
@@ -45,12 +36,25 @@ def suite(kind: str, make: Callable[[], Any]) -> type:
     ------
     UsageError
         If the kind does not exist.
+    MissingPackage
+        If ``hypothesis`` is not installed.
     """
-    if check_kind(kind) not in SUITES:
+    factory = KINDS[check_kind(kind)].suite
+    if not factory:
         return type(f"{kind.title()}Contract", (), {})
-    module, _, factory = SUITES[kind].partition(":")
-    contract: type = getattr(import_module(module), factory)(make)
+    require_hypothesis()
+    contract: type = imported(factory)(make)
     return contract
+
+
+def require_hypothesis() -> None:
+    """Raise ``MissingPackage`` if ``hypothesis`` is not installed."""
+    try:
+        import hypothesis  # noqa: F401
+    except ImportError as error:
+        raise MissingPackage(
+            "the contract suites need the package hypothesis; install it: pip install 'lior[check]'"
+        ) from error
 
 
 def run_suite(kind: str, make: Callable[[], Any]) -> list[Failure]:
@@ -61,7 +65,7 @@ def run_suite(kind: str, make: Callable[[], Any]) -> list[Failure]:
     if laws:
         try:
             make()
-        except LiorError as error:  # for instance for want of a package: said once, not once a law
+        except LiorError as error:  # such as a missing package: reported once, not once a law
             return [Failure("constructor", str(error))]
     for name in laws:
         try:

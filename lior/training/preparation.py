@@ -22,7 +22,7 @@ from lior.geometry.retrieval import Geometry
 from lior.interfaces import State, Tokenizer
 from lior.model import validation as consistency
 from lior.model.language_model import Model
-from lior.plugins.registry import label, registry
+from lior.plugins.registry import registry
 from lior.runs.checkpoint import fitting_together
 from lior.runs.directory import RunDir
 from lior.tensors import pick_device, sub
@@ -187,7 +187,7 @@ def _check_plugins(geometry: Geometry, config: TrainConfig) -> None:
     found = [("frame", wrong)] if wrong else consistency.faults(geometry, geometry.init(generator=generator))
     for kind, fault in found:
         origin = registry.origin(kind, getattr(config, kind).name)
-        raise BrokenPlugin(f"{label(origin)} does not keep to its interface: {fault}.")
+        raise BrokenPlugin(f"{origin.label} does not keep to its interface: {fault}.")
 
 
 def read_text(

@@ -22,7 +22,7 @@ def complete(lior):
     def ask(*words: str, path: Path | None = None) -> list[tuple[str, str]]:
         words = ("lior", *words)
         answer = lior(
-            path=path, LIOR_BLOCK_PLUGINS="lior-ritz", _LIOR_COMPLETE="bash_complete",
+            path=path, LIOR_ALLOW_PLUGINS="lior,lior-spiral", _LIOR_COMPLETE="bash_complete",
             COMP_WORDS=" ".join(words), COMP_CWORD=str(len(words) - 1),
         )  # fmt: skip
         assert (answer.returncode, answer.stderr) == (0, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from lior.plugins.registry import registry
+from lior.plugins.registry import Registry, registry
 
 BREAKS_A_LAW = """
 class Lossy:
@@ -50,8 +50,24 @@ def test_json(lior):
     assert {"frame", "memory"} <= {row["kind"] for row in rows}
 
 
-def test_blocked_plugin_is_not_listed(lior):
-    assert " rotor " not in lior("plugins", LIOR_BLOCK_PLUGINS="frame:rotor").stdout
+def test_plugins_of_other_distributions_are_listed_only_if_allowed(install, lior):
+    site = install("lior-shout", "[lior.tokenizers]\nshout = tp_shout:Shout")
+    assert " shout " in lior("plugins", path=site, LIOR_ALLOW_PLUGINS="lior-shout").stdout
+    assert " shout " not in lior("plugins", path=site, LIOR_ALLOW_PLUGINS="lior").stdout
+
+
+WITHOUT_HYPOTHESIS = """
+import sys
+sys.modules["hypothesis"] = None
+"""
+
+
+def test_check_without_hypothesis_names_the_extra(install, lior):
+    site = install("lior-site", "", sitecustomize=WITHOUT_HYPOTHESIS)
+    done = lior("plugins", "--check", path=site)
+    assert (done.returncode, done.stdout) == (1, "")
+    fault = "the contract suites need the package hypothesis; install it: pip install 'lior[check]'"
+    assert done.stderr == f"lior: error: {fault}\n"
 
 
 def test_damaged_metadata_is_a_warning(install, lior):
@@ -89,5 +105,6 @@ def test_check_names_what_is_broken_and_checks_the_rest(install, lior):
 def test_check_passes_the_built_in_ones_and_leaves_no_files(lior, tmp_path):
     result = lior("plugins", "--check", "--kind", "product", LIOR_ALLOW_PLUGINS="lior")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.count(" ok") == len(registry.names("product"))
+    of_lior = Registry(environ={"LIOR_ALLOW_PLUGINS": "lior"}).names("product")
+    assert result.stdout.count(" ok") == len(of_lior)
     assert list((tmp_path / "work").iterdir()) == []

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from lior.errors import UsageError
-from lior.interfaces import INTERFACES
-from lior.testing import SUITES
+from lior.plugins.kinds import KINDS
 from lior_cli import scaffold
 from lior_cli.scaffold import templates
 
@@ -24,7 +23,7 @@ FILES = ["pyproject.toml", "README.md", "src/lior_myframe.py", "tests/test_contr
 def packages(tmp_path_factory) -> Path:
     """A folder with a package `lior-my-KIND` for every kind."""
     folder = tmp_path_factory.mktemp("packages")
-    for kind in INTERFACES:
+    for kind in KINDS:
         made = scaffold.package(f"lior-my-{kind}", kind)
         scaffold.write(made, folder / made.distribution)
     return folder
@@ -56,15 +55,15 @@ def run(path: str, folder: Path, *args: str) -> subprocess.CompletedProcess[str]
 
 def test_a_package_of_every_kind_passes_its_own_tests(packages, path):
     options = ["-v", "--import-mode=importlib", "-p", "no:cacheprovider"]
-    done = run(path, packages, "pytest", *options, *(f"lior-my-{kind}" for kind in INTERFACES))
+    done = run(path, packages, "pytest", *options, *(f"lior-my-{kind}" for kind in KINDS))
     assert done.returncode == 0, done.stdout
-    assert all(f"::TestMy{kind.title()}::" in done.stdout for kind in SUITES)
+    assert all(f"::TestMy{kind.title()}::" in done.stdout for kind in KINDS if KINDS[kind].suite)
     assert "test_command.py::" in done.stdout
 
 
 def test_a_run_of_nothing_but_new_plugins(path, sample, tmp_path):
     (tmp_path / "text").write_bytes(sample.read_bytes()[:20_000])
-    chosen = {kind: f"my-{kind}" for kind in INTERFACES if kind != "command"} | {"memory": "my-memory,exact"}
+    chosen = {kind: f"my-{kind}" for kind in KINDS if kind != "command"} | {"memory": "my-memory,exact"}
     flags = [part for kind, name in chosen.items() for part in (f"--{kind}", name)]
     fixed = ["--config", "tiny", "--set", "memory.my-memory.order=1", "--out", "run", "--quiet", "--json"]
     done = run(path, tmp_path, "lior_cli.main", "train", "text", *flags, *fixed)
@@ -106,10 +105,10 @@ def test_json(command, tmp_path):
 @pytest.mark.parametrize(
     ("name", "kind", "message"),
     [
-        ("my frame", "frame", "'my frame' is no name of a distribution"),
+        ("my frame", "frame", "'my frame' is not the name of a distribution"),
         ("-x", "frame", "Try 'lior plugins new --help'"),
-        ("x;import os", "frame", "is no name of a distribution"),
-        ("größe", "frame", "is no name of a distribution"),
+        ("x;import os", "frame", "is not the name of a distribution"),
+        ("größe", "frame", "is not the name of a distribution"),
         ("3d-frame", "frame", "module '3d_frame', which Python cannot import; try 'lior-3d-frame'"),
         ("class", "frame", "module 'class', which Python cannot import; try 'lior-class'"),
         ("lior-rotor", "frame", "there is a frame 'rotor' already, of lior "),

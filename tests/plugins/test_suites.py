@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
-from lior import testing
 from lior.errors import UsageError
-from lior.plugins.discovery import GROUPS
+from lior.plugins.kinds import KINDS
 from lior.testing import Failure, run_suite, suite
 
 
@@ -30,7 +30,8 @@ def number_contract(make):
 
 @pytest.fixture(autouse=True)
 def _numbers(monkeypatch):
-    monkeypatch.setitem(testing.SUITES, "frame", f"{__name__}:number_contract")
+    frame = attrs.evolve(KINDS["frame"], suite=f"{__name__}:number_contract")
+    monkeypatch.setitem(KINDS, "frame", frame)
 
 
 def test_nothing_fails_for_what_obeys():
@@ -63,7 +64,3 @@ def test_commands_have_no_laws():
 def test_unknown_kind():
     with pytest.raises(UsageError, match="Did you mean 'frame'"):
         suite("fram", lambda: 1)
-
-
-def test_every_kind_but_commands_has_a_suite():
-    assert set(testing.SUITES) == set(GROUPS) - {"command"}

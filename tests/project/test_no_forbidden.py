@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lior.plugins.discovery import GROUPS
+from lior.plugins.kinds import KINDS
 from lior.plugins.registry import registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,7 +90,7 @@ WORDS = {"bytes"}
 
 PLUGIN_NAMES = {
     name
-    for kind in GROUPS
+    for kind in KINDS
     for name in registry.names(kind)
     if registry.origin(kind, name).distribution == "lior"
 } - WORDS

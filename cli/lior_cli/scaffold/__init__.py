@@ -1,7 +1,7 @@
-"""What `lior plugins new` writes: an installable package with one plugin that works.
+"""The package that `lior plugins new` writes: installable, with one plugin that works.
 
-The plugins are in :mod:`lior_cli.scaffold.templates`, one module a kind, checked like all other code; a new
-package is one of them under another name, with the files around it.
+:mod:`lior_cli.scaffold.templates` has a module ``KIND.py`` for each kind, checked like all other code; a new
+package is such a module under another name, with the files around it.
 """
 
 from __future__ import annotations
@@ -15,46 +15,19 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from string import Template
-from typing import NamedTuple
 
 import attrs
 
 from lior.errors import UsageError
-from lior.interfaces import INTERFACES
-from lior.plugins.discovery import GROUPS, check_kind, normalise
-from lior.plugins.registry import registry
-from lior.testing import SUITES
+from lior.plugins.discovery import normalise
+from lior.plugins.kinds import KINDS, check_kind
+from lior.plugins.registry import interface_members, registry
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", re.IGNORECASE)
-"""Of a distribution (PyPA specification "Names and normalization")."""
+"""Names of distributions (PyPA specification "Names and normalization")."""
 
-
-class _Kind(NamedTuple):
-    """What differs between kinds besides the plugin itself."""
-
-    use: str
-    """A command that uses the plugin."""
-    option: str = ""
-    """An option of the template, as `--set` takes it."""
-    learned: bool = False
-    """Whether there are numbers that training moves."""
-
-
-_KINDS = {
-    "frame": _Kind("lior train --frame {} --memory exact --config tiny", "frame.scale=2", learned=True),
-    "rsource": _Kind(
-        "lior train --rsource {} --memory exact --config tiny", "rsource.weight=2", learned=True
-    ),
-    "product": _Kind("lior train --product {} --memory exact --config tiny", "product.scale=2", learned=True),
-    "encoder": _Kind(
-        "lior train --encoder {} --memory exact --config tiny", "encoder.decay=0.8", learned=True
-    ),
-    "updater": _Kind("lior train --updater {} --memory exact --config tiny", "updater.learning_rate=0.01"),
-    "memory": _Kind("lior train --memory {} --config tiny", "memory.{}.order=1"),
-    "tokenizer": _Kind("lior train --tokenizer {} --config fast", """'tokenizer.pairs=["th", "he"]'"""),
-    "command": _Kind("lior {} RUN"),
-}
 
 _OPTION = """\
 - A number that a user may set is a field made with `option`:
@@ -62,7 +35,7 @@ _OPTION = """\
 """
 _LEARNED = """\
 - A number that training moves is an entry of the state that `learned` names. Its derivative is written by
-  hand; the contract compares it with autograd.
+  hand; the contract suite compares it with autograd.
 """
 
 
@@ -74,7 +47,7 @@ class Package:
     distribution: str
     """Normalised, as in ``lior-myframe``."""
     plugin: str
-    """How users choose it: the distribution's name without ``lior-``."""
+    """Name by which users choose it: the distribution's name without ``lior-``."""
 
     @property
     def module(self) -> str:
@@ -83,7 +56,7 @@ class Package:
 
     @property
     def object(self) -> str:
-        """Name of the class, or ``command``; none that the template uses for something else."""
+        """Name of the class, or ``command``; not a name that the template uses for something else."""
         if self.kind == "command":
             return "command"
         words, kind = self.plugin.title().replace("-", ""), self.kind.title()
@@ -95,7 +68,7 @@ class Package:
     @property
     def use(self) -> str:
         """A command that uses the plugin."""
-        return _KINDS[self.kind].use.format(self.plugin)
+        return KINDS[self.kind].use.format(self.plugin)
 
     def files(self) -> dict[str, str]:
         """Path -> text."""
@@ -111,22 +84,22 @@ class Package:
         }
 
     def _names(self, test: str, code: str) -> dict[str, str]:
-        """What stands for what in the files around the plugin."""
-        about = _KINDS[self.kind]
-        suite, _, factory = SUITES.get(self.kind, "").partition(":")
-        notes = (
-            _OPTION.format(kind=self.kind, plugin=self.plugin, option=about.option.format(self.plugin))
-            if about.option
-            else ""
-        )
+        """Placeholder -> text, for the files around the plugin."""
+        kind = KINDS[self.kind]
+        suite, _, factory = kind.suite.partition(":")
+        notes = ""
+        if kind.option:
+            option = quote(kind.option.format(self.plugin))
+            notes = _OPTION.format(kind=self.kind, plugin=self.plugin, option=option)
+        if "learned" in interface_members(kind.protocol):
+            notes += _LEARNED
         laws = f"runs the laws of every {self.kind} on it" if suite else "runs it on a small model"
         summary = code.removeprefix('"""').partition("\n")[0].removesuffix('"""').replace("``", "`")
         return {
             **attrs.asdict(self), "module": self.module, "object": self.object, "use": self.use,
             "version": ".".join(version("lior").split(".")[:2]), "summary": summary,
-            "group": GROUPS[self.kind], "interface": INTERFACES[self.kind].__name__,
-            "suite": suite, "factory": factory,
-            "notes": notes + (_LEARNED if about.learned else ""), "test": f"{test}.py", "tests": laws,
+            "group": kind.group, "interface": kind.protocol.__name__, "suite": suite, "factory": factory,
+            "notes": notes, "test": f"{test}.py", "tests": laws,
         }  # fmt: skip
 
 
@@ -136,21 +109,21 @@ def package(name: str, kind: str, taken: frozenset[str] = frozenset()) -> Packag
     Parameters
     ----------
     name
-        Of the distribution; upper case, dots and underscores are normalised.
+        Name of the distribution; upper case, dots and underscores are normalised.
     kind
         Kind of plugin.
     taken
-        Names of plugins that the registry does not know of.
+        Names of plugins that are taken although the registry does not list them.
 
     Raises
     ------
     UsageError
-        When the name is none, is taken, or gives no module.
+        When the name is malformed or taken, or gives a module that Python cannot import.
     """
     check_kind(kind)
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} is no name of a distribution: it has ASCII letters, digits and, between them, - . _"
+            f"{name!r} is not the name of a distribution: ASCII letters, digits and, between them, - . _"
         )
     made = Package(kind=kind, distribution=normalise(name), plugin=normalise(name).removeprefix("lior-"))
     if not made.module.isidentifier() or keyword.iskeyword(made.module):
@@ -163,7 +136,7 @@ def package(name: str, kind: str, taken: frozenset[str] = frozenset()) -> Packag
 
 
 def _owners(made: Package, taken: frozenset[str]) -> Iterator[str]:
-    """Who has one of the names of a package already, in words."""
+    """A sentence for each name of the package that is taken."""
     plugin = f"there is a {made.kind} {made.plugin!r} already"
     if made.plugin in taken:
         yield plugin
@@ -182,9 +155,9 @@ def write(made: Package, folder: Path) -> list[Path]:
     Raises
     ------
     UsageError
-        When it is neither; nothing was touched then.
+        When it is neither; nothing is changed then.
     OSError
-        When it cannot be written; what was written is removed.
+        When a file cannot be written; the files written before it are removed.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: a file, not a folder; give another --out")

@@ -1,0 +1,118 @@
+"""The kinds of plugin: one table, from which all that depends on a kind is derived.
+
+The registry, the contract suites, the choices of the command line, the templates of ``lior plugins new`` and
+the help of the configuration read :data:`KINDS`. The test ``tests/plugins/test_kinds.py`` names the places
+that Python cannot derive: the overloads of ``Registry.get``, the fields of ``TrainConfig`` and the page
+``docs/interfaces.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from importlib import import_module
+from typing import Any
+
+import attrs
+
+from lior.errors import UsageError, did_you_mean, sentences
+from lior.interfaces import API_VERSION
+
+
+@attrs.frozen(kw_only=True)
+class Kind:
+    """A kind of plugin. Another system needs ``group`` and ``interface`` only.
+
+    Raises
+    ------
+    UsageError
+        From the constructor, when the group has no dot.
+    """
+
+    group: str = attrs.field()
+    """Entry-point group ``package.plural``; ``package`` is the system that uses the plugins."""
+    interface: type | str
+    """``Protocol`` of the plugins; ``package.module:Class`` is imported with the first of them."""
+    api_version: int = 1
+    """Version of the interface; a plugin for another is refused, if the interface has ``api_version``."""
+    help: str = ""
+    """One line, without a full stop."""
+    suite: str = ""
+    """Factory of the contract suite, as ``package.module:function``; empty where there is none."""
+    use: str = ""
+    """Command that uses a plugin, with ``{}`` for its name, as ``lior plugins new`` prints it."""
+    option: str = ""
+    """Assignment that sets an option of the template, with ``{}`` for the plugin's name."""
+
+    @group.validator
+    def _check_group(self, _: attrs.Attribute[str], group: str) -> None:
+        if not all(group.partition(".")):
+            raise UsageError(f"{group!r} is not an entry-point group of plugins; write it as package.plural.")
+
+    @property
+    def owner(self) -> str:
+        """The package that the group begins with."""
+        return self.group.partition(".")[0]
+
+    @property
+    def protocol(self) -> type:
+        """The interface, imported."""
+        found: type = imported(self.interface) if isinstance(self.interface, str) else self.interface
+        return found
+
+
+def _trained(plural: str, kind: str, interface: str, help: str, flags: str, option: str) -> Kind:
+    """A kind that the configuration of a training run chooses."""
+    return Kind(
+        group=f"lior.{plural}",
+        interface=f"lior.interfaces:{interface}",
+        api_version=API_VERSION,
+        help=help,
+        suite=f"lior.testing.{plural}:{kind}_contract",
+        use=f"lior train --{kind} {{}} {flags}",
+        option=f"{kind}.{option}",
+    )
+
+
+_EXACT = "--memory exact --config tiny"
+
+KINDS = {
+    "frame": _trained("frames", "frame", "FrameProvider", "metric of the coordinates", _EXACT, "scale=2"),
+    "rsource": _trained("rsources", "rsource", "RSource", "resilience at a point", _EXACT, "weight=2"),
+    "updater": _trained(
+        "updaters", "updater", "Updater", "learning rule of the geometry", _EXACT, "learning_rate=0.01"
+    ),
+    "memory": _trained(
+        "memories", "memory", "MemoryBackend", "memory backends", "--config tiny", "{}.order=1"
+    ),
+    "product": _trained(
+        "products", "product", "AttentionProduct", "cost of a query and a memory item", _EXACT, "scale=2"
+    ),
+    "encoder": _trained("encoders", "encoder", "Encoder", "contexts to coordinates", _EXACT, "decay=0.8"),
+    "tokenizer": _trained(
+        "tokenizers", "tokenizer", "Tokenizer", "text to tokens", "--config fast", 'pairs=["th", "he"]'
+    ),
+    "command": Kind(
+        group="lior.commands",
+        interface="lior.interfaces:Command",
+        help="subcommand of `lior`",
+        use="lior {} RUN",
+    ),
+}
+"""Name -> kind, in the order of listings."""
+
+
+def imported(target: str) -> Any:
+    """The object that ``package.module:attribute`` names."""
+    module, _, path = target.partition(":")
+    value: Any = import_module(module.strip())
+    for part in path.strip().split("."):
+        value = getattr(value, part)
+    return value
+
+
+def check_kind(kind: str, known: Collection[str] = KINDS.keys()) -> str:
+    """Return ``kind``, or raise ``UsageError`` if it is not one of ``known``."""
+    if kind not in known:
+        hint = did_you_mean(kind, known)
+        raise UsageError(sentences(f"{kind!r} is not a kind of plugin.", hint, f"Kinds: {', '.join(known)}."))
+    return kind

@@ -1,0 +1,86 @@
+"""One table describes the kinds of plugin; the places that cannot be derived from it agree with it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import get_args, get_overloads, get_type_hints
+
+import click
+import pytest
+
+from lior import interfaces
+from lior.config import keys
+from lior.plugins.kinds import KINDS, imported
+from lior.plugins.registry import Registry, registry
+from lior_cli.plugins import new, plugins
+
+TRAINED = [kind for kind in KINDS if kind != "command"]
+"""Kinds that the configuration of a training run chooses."""
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "interfaces.md"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_row_is_whole(kind):
+    row = KINDS[kind]
+    assert row.help
+    assert not row.help.endswith(".")
+    assert row.protocol.__module__ == interfaces.__name__
+    assert row.group.startswith("lior.")
+    assert "{}" in row.use
+    assert files("lior_cli.scaffold.templates").joinpath(f"{kind}.py").is_file()
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+def test_every_kind_but_commands_has_a_suite_and_an_option(kind):
+    assert callable(imported(KINDS[kind].suite))
+    assert KINDS[kind].option.startswith(f"{kind}.")
+
+
+def test_names_of_groups_and_suites_follow_one_rule():
+    for kind in TRAINED:
+        plural = KINDS[kind].group.removeprefix("lior.")
+        assert KINDS[kind].suite == f"lior.testing.{plural}:{kind}_contract"
+
+
+def test_the_configuration_chooses_every_kind_but_commands():
+    chosen = {key.kind: key for key in keys() if key.kind}
+    assert set(chosen) == set(TRAINED)
+    assert all(key.path[0] == kind and key.help == KINDS[kind].help for kind, key in chosen.items())
+
+
+def test_type_checkers_know_what_every_kind_is():
+    said = {}
+    for overload in get_overloads(Registry.get):
+        hints = get_type_hints(overload)
+        for kind in get_args(hints["kind"]):
+            said[kind] = get_args(hints["return"]) or (hints["return"],)
+    assert said == {kind: (KINDS[kind].protocol,) for kind in KINDS}
+
+
+@pytest.mark.parametrize("command", [plugins, new])
+def test_the_command_line_offers_every_kind(command):
+    (option,) = [parameter for parameter in command.params if parameter.name == "kind"]
+    assert isinstance(option.type, click.Choice)
+    assert list(option.type.choices) == list(KINDS)
+
+
+def test_the_page_lists_every_kind_with_its_plugins():
+    row = r"^\| (\w+) \| `(lior\.\w+)` \| `(\w+)`.*? \|(.*?)\| "
+    rows = re.findall(row, PAGE.read_text(), re.MULTILINE)
+    own = {
+        kind: {name for name in registry.names(kind) if registry.origin(kind, name).distribution == "lior"}
+        for kind in KINDS
+    }
+    assert {
+        kind: (group, interface, set(re.findall(r"\w+", re.sub(r"\(.*?\)", "", names))))
+        for kind, group, interface, names in rows
+    } == {kind: (row.group, row.protocol.__name__, own[kind]) for kind, row in KINDS.items()}
+
+
+def test_the_table_is_light():
+    code = "import sys, lior.plugins.kinds; sys.exit(any(name in sys.modules for name in ('torch', 'numpy')))"
+    subprocess.run([sys.executable, "-c", code], check=True)
