@@ -53,7 +53,7 @@ def train(
         Keys of the configuration. A plugin is given by name, as
         ``package.module:Class``, as an instance, or as a table with its
         options; ``memory`` takes several. Other sections are tables:
-        ``geometry={"steps": 100}``.
+        ``geometry={"updates": 100}``.
 
     Returns
     -------

@@ -24,13 +24,13 @@ Lior = Callable[..., "subprocess.CompletedProcess[str]"]
 
 SMALL = """\
 [geometry]
-steps = 4
+updates = 4
 batch = 32
 keys = 256
 [mixer]
 positions = 256
 cells = 4
-[study]
+[fit]
 passes = 1
 [memory]
 name = "sdm,exact"

@@ -28,10 +28,11 @@ from lior.runs.run import Run
 from lior.training.preparation import train
 
 RECIPE = {
-    "geometry.steps": 4, "geometry.batch": 32, "geometry.keys": 256, "mixer.positions": 256, "mixer.cells": 4,
-    "encoder.n": 8, "encoder.lags": 4, "memory.name": "sdm,exact,match", "memory.exact.capacity": 0,
-    "study.passes": 0, "memory.sdm.orders": "[0,1,2,3,4]", "memory.sdm.patterns": '["word","word-1 word"]',
-    "memory.sdm.joint": "[]", "memory.sdm.base_order": 2, "memory.sdm.gates": '["longest","cell"]',
+    "geometry.updates": 4, "geometry.batch": 32, "geometry.keys": 256, "mixer.positions": 256,
+    "mixer.cells": 4, "encoder.n": 8, "encoder.lags": 4, "memory.name": "sdm,exact,match",
+    "memory.exact.capacity": 0, "fit.passes": 0, "memory.sdm.orders": "[0,1,2,3,4]",
+    "memory.sdm.patterns": '["word","word-1 word"]', "memory.sdm.joint": "[]", "memory.sdm.base_order": 2,
+    "memory.sdm.gates": '["longest","cell"]',
 }  # fmt: skip
 
 ACTIONS = {"learn": 10, "forget": 10, "generate": 10, "load": 3}

@@ -20,9 +20,9 @@ def notes(resolved: Resolved) -> Iterator[str]:
     elif not config.geometry.near:
         yield from _note(resolved, "geometry.near is 0", ("geometry.group", "geometry.refresh"))
     if not any(isinstance(memory, AdaptiveMemory) for memory in memories):
-        yield from _note(resolved, f"memory {names} does not learn while it reads", ("study.",))
-    elif not config.study.noise_passes:
-        yield from _note(resolved, "study.noise_passes is 0", ("memory.sdm.unseen_contexts",))
+        yield from _note(resolved, f"memory {names} does not learn while it reads", ("fit.",))
+    elif not config.fit.noise_passes:
+        yield from _note(resolved, "fit.noise_passes is 0", ("memory.sdm.unseen_contexts",))
 
 
 def _note(resolved: Resolved, reason: str, idle: tuple[str, ...]) -> Iterator[str]:

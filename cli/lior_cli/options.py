@@ -167,7 +167,7 @@ def set_option(function: Callback) -> Callback:
         type=Assignment(),
         multiple=True,
         metavar="KEY=VALUE",
-        help="Set any key, such as geometry.steps=100 or frame.rank=8. May be repeated.",
+        help="Set any key, such as geometry.updates=100 or frame.rank=8. May be repeated.",
     )(function)
 
 

@@ -99,7 +99,7 @@ def _write_one(path: str, file: Path, *, field: str, limit: int) -> BenchText:
     if len(data) < MIN_BYTES:
         raise DataError(f"{name}: {len(data)} bytes are too few to compare on; give at least {MIN_BYTES}")
     file.write_bytes(data)
-    split = fitting.split(len(data), holdout=HOLDOUT, tail=0.0).train
+    split = fitting.split(len(data), holdout=HOLDOUT, calibration=0.0).train
     return BenchText(name, str(file), len(data), split, hashlib.sha256(data).hexdigest())
 
 

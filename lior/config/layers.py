@@ -30,7 +30,7 @@ class Variable(Text):
 
 
 class Override(NamedTuple):
-    """A value from the command line or from code: ``key`` is dotted, as in ``geometry.steps``, or a path."""
+    """A value from the command line or from code: ``key`` is dotted (``geometry.updates``) or a path."""
 
     key: str | Path
     value: Any
@@ -47,7 +47,7 @@ class Override(NamedTuple):
         """
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise UsageError(f"{origin} {text!r}: write it as key=value, such as geometry.steps=100.")
+            raise UsageError(f"{origin} {text!r}: write it as key=value, such as geometry.updates=100.")
         return cls(key.strip(), Text(value.strip()), origin)
 
 

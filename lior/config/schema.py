@@ -40,7 +40,7 @@ class DataConfig:
 class GeometryConfig:
     """How the metric is learned."""
 
-    steps: int = option(100, help="updates of the geometry", low=0)
+    updates: int = option(100, help="updates of the metric", low=0)
     batch: int = option(256, help="queries in an update", low=1)
     keys: int = option(8192, help="memory items that a query is compared with in an update", low=1)
     near: int = option(
@@ -66,28 +66,28 @@ class GeometryConfig:
 class MixerConfig:
     """How the experts of the memories are weighed."""
 
-    tail: float = option(
-        0.1111, help="share of the training text, at its end, that the mixer learns on", low=0, high=0.9
+    calibration: float = option(
+        0.1111, help="share of the training text, at its end, that the mixer is fitted on", low=0, high=0.9
     )
-    passes: int = option(2, help="passes over each stretch of the tail", low=0)
+    passes: int = option(2, help="passes over each block of the calibration split", low=0)
     batch: int = option(128, help="positions in an update", low=1)
     learning_rate: float = option(0.0015, help="step size", low=0)
     cells: int = option(64, help="cells of the geometric gate; 0 turns it off", low=0)
-    positions: int = option(65536, help="positions of the tail that are used; 0 = all", low=0)
+    positions: int = option(65536, help="positions of the calibration split that are used; 0 = all", low=0)
 
 
 @attrs.frozen(kw_only=True)
-class StudyConfig:
-    """How memories with learned numbers of their own learn from the training text."""
+class FitConfig:
+    """How adaptive memories learn from the training text."""
 
     passes: int = option(
         1, help="readings of the training text, each from an empty memory; 0 only counts it", low=0
     )
-    tail_passes: int = option(
-        2, help="readings of the mixer's tail with the memory as it stands, for static use", low=0
+    calibration_passes: int = option(
+        2, help="readings of the calibration split by an unchanged memory, for static use", low=0
     )
     noise_passes: int = option(
-        2, help="readings of the tail with errors in half of it, for places the memory does not know", low=0
+        2, help="readings of the calibration split with errors in half of it, for unseen contexts", low=0
     )
 
 
@@ -124,7 +124,7 @@ class TrainConfig:
     updater: Component = plugin_option("contrastive", help=KINDS["updater"].help)
     memory: MemoryConfig = plugin_option("sdm", help=KINDS["memory"].help, section=MemoryConfig)
     geometry: GeometryConfig = attrs.field(factory=GeometryConfig)
-    study: StudyConfig = attrs.field(factory=StudyConfig)
+    fit: FitConfig = attrs.field(factory=FitConfig)
     mixer: MixerConfig = attrs.field(factory=MixerConfig)
     checkpoint: CheckpointConfig = attrs.field(factory=CheckpointConfig)
 

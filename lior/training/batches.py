@@ -143,7 +143,7 @@ class BatchStream:
             return self.sampler.batch(queries, self.sampler.sample(self.memory, self.generator), self.memory)
         place = step % config.refresh
         if not place:
-            self._refresh(state, config.batch * min(config.refresh, config.steps - step))
+            self._refresh(state, config.batch * min(config.refresh, config.updates - step))
         assert self._queries is not None, "the first batch is that of step 0"
         assert self._near is not None
         rows = slice(place * config.batch, (place + 1) * config.batch)

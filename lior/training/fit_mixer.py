@@ -24,7 +24,7 @@ _TIME_SHARE = 0.8
 class FitMixer:
     """Fit everything that weighs evidence on the tail, which the memories have not taken in.
 
-    Adaptive memories study it first, ``config.study.tail_passes`` times as it is and ``noise_passes`` times
+    Adaptive memories study it first, ``fit.calibration_passes`` times as it is and ``noise_passes`` times
     with errors; the mixer learns from what they say in the last reading, each block before they do.
     """
 
@@ -44,8 +44,8 @@ class FitMixer:
 
     @property
     def _passes(self) -> tuple[int, int]:
-        study = self.job.config.study
-        return (study.tail_passes, study.noise_passes) if self.job.model.adaptive else (1, 0)
+        fit = self.job.config.fit
+        return (fit.calibration_passes, fit.noise_passes) if self.job.model.adaptive else (1, 0)
 
     def begin(self) -> None:
         """The mixer begins anew."""

@@ -27,14 +27,14 @@ class Split:
     end: int
 
 
-def split(length: int, *, holdout: float, tail: float) -> Split:
+def split(length: int, *, holdout: float, calibration: float) -> Split:
     """Cut a corpus of ``length`` tokens.
 
     The last ``holdout`` of all is for validation, the last ``tail`` of the rest
     for the mixer; each part but validation has at least one token.
     """
     train = int(length * (1 - holdout))
-    return Split(max(train - max(int(train * tail), 1), 1), train, length)
+    return Split(max(train - max(int(train * calibration), 1), 1), train, length)
 
 
 # --- geometry ---

@@ -43,7 +43,7 @@ class LearnGeometry:
     @property
     def message(self) -> str:
         """How many updates there will be."""
-        return f"learning the metric: {self.job.config.geometry.steps} updates"
+        return f"learning the metric: {self.job.config.geometry.updates} updates"
 
     def begin(self) -> None:
         """Draw what stays for all batches; frames and sources get their statistics, whatever follows."""
@@ -69,13 +69,13 @@ class LearnGeometry:
     def advance(self) -> bool:
         """One update. The time limit may cut them short: the schedule follows the time if that is ahead."""
         config, job = self.job.config.geometry, self.job
-        if self._step >= config.steps or (self._step and self._used >= 1):
+        if self._step >= config.updates or (self._step and self._used >= 1):
             return False
-        every = max(config.steps // _CHECKS, 1)
+        every = max(config.updates // _CHECKS, 1)
         if self._step and self._step % every == 0:
             self._state = self._observed(self._state)
         batch = self._batches.draw(self._state, self._step)
-        left = max(1 - max(self._step / config.steps, self._used), 0.02)
+        left = max(1 - max(self._step / config.updates, self._used), 0.02)
         probe = fitting.BatchProbe(self.geometry, self._state, batch)
         params, self._moving, report = self.updater.step(
             self.geometry.learned(self._state), self._moving, probe,
@@ -86,7 +86,7 @@ class LearnGeometry:
         self._step += 1
         self._used = job.spent() / _TIME_SHARE
         metrics: dict[str, float] = {}
-        if self._step % every == 0 or self._step == config.steps or self._used >= 1:
+        if self._step % every == 0 or self._step == config.updates or self._used >= 1:
             loss = float(self.geometry.loss(self._state, self._batches.tail()))
             if not math.isfinite(loss):
                 raise PluginError(
@@ -96,7 +96,7 @@ class LearnGeometry:
             if loss < self._best_loss:
                 self._best, self._best_loss = self._state, loss
             metrics = {"tail_loss": loss, "rejected": self._rejected}
-        job.tick("geometry", self._step, config.steps, metrics)
+        job.tick("geometry", self._step, config.updates, metrics)
         return True
 
     def _observed(self, state: State) -> State:

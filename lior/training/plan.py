@@ -12,11 +12,11 @@ from lior.training.stage import Job, Stage
 def plan(job: Job) -> list[Stage]:
     """The stages of ``job``: the metric, the text, the mixer on the tail, and the tail as part of the text.
 
-    Adaptive memories read the text ``study.passes`` times, the last time without the tail, which they
+    Adaptive memories read the text ``fit.passes`` times, the last time without the tail, which they
     read when the mixer has been fitted on it.
     """
     model, parts, config = job.model, job.parts, job.config
-    passes = config.study.passes if model.adaptive else 0
+    passes = config.fit.passes if model.adaptive else 0
     stages: list[Stage] = []
     if model.geometry:
         stages.append(LearnGeometry(job, model.geometry, build("updater", config.updater)))

@@ -205,7 +205,7 @@ def read_text(
     data = config.data
     sources = corpus.read(data.text, field=data.field, limit=data.limit) if sources is None else sources
     size = sum(len(source.data) for source in sources)
-    cut = fitting.split(size, holdout=0.0 if data.valid else data.holdout, tail=0.0).train
+    cut = fitting.split(size, holdout=0.0 if data.valid else data.holdout, calibration=0.0).train
     valid = corpus.read([data.valid], field=data.field, limit=data.limit) if data.valid else []
     tokenizer.fit(corpus.until(sources, cut))
     text, train = corpus.build_parts([*sources, *valid], tokenizer, cut)
@@ -213,4 +213,6 @@ def read_text(
     for count, least in ((train if data.valid else len(text), MIN_TOKENS), (train, MIN_TOKENS // 2)):
         if count < least:
             raise DataError(f"{where}: {count} tokens are too few to learn from; give at least {least}")
-    return text, attrs.evolve(fitting.split(train, holdout=0.0, tail=config.mixer.tail), end=len(text))
+    return text, attrs.evolve(
+        fitting.split(train, holdout=0.0, calibration=config.mixer.calibration), end=len(text)
+    )

@@ -245,11 +245,11 @@ def test_a_snapshot_of_other_settings_is_refused_and_changes_nothing():
 def test_what_is_only_written_needs_no_coordinates(configure, monkeypatch):
     """Its cells are the geometry's, yet a document is learned and forgotten without computing any."""
     small = (
-        "geometry.steps=1",
+        "geometry.updates=1",
         "geometry.batch=8",
         "geometry.keys=64",
         "mixer.positions=64",
-        "study.passes=1",
+        "fit.passes=1",
     )
     run = train(configure("memory.name=sdm", *small), sources=[Source("a", bytes(range(64, 128)) * 20)]).run
     assert "cell" in run.model.memories["sdm"].gates

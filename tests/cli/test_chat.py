@@ -31,7 +31,7 @@ def quoting(tmp_path_factory, sample):
     """A run that quotes what it read once. Copy it to change it."""
     out = tmp_path_factory.mktemp("quoting") / "run"
     library.train(
-        str(sample), out=out, memory={"name": "sdm,match", "sdm": SDM}, study={"passes": 0, "noise_passes": 0}
+        str(sample), out=out, memory={"name": "sdm,match", "sdm": SDM}, fit={"passes": 0, "noise_passes": 0}
     )
     return out
 

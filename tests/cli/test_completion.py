@@ -83,7 +83,7 @@ def test_recipes(complete):
 
 def test_keys(complete):
     assert complete("train", "--set", "") == [("plain", f"{key.dotted}=") for key in keys()]
-    assert complete("config", "show", "--set", "geometry.st") == [("plain", "geometry.steps=")]
+    assert complete("config", "show", "--set", "geometry.up") == [("plain", "geometry.updates=")]
 
 
 def test_plugins_of_lior_and_of_others(complete, install):
@@ -153,5 +153,5 @@ def test_bash_keeps_runs_beside_directories_and_recipes_beside_files(bash):
 
 
 def test_bash_puts_no_space_behind_the_sign_that_a_value_follows(bash):
-    assert bash("train", "--set", "geometry.st") == ["set nospace", "geometry.steps="]
+    assert bash("train", "--set", "geometry.up") == ["set nospace", "geometry.updates="]
     assert bash("train", "--frame", "ro") == ["rotor"]

@@ -34,7 +34,7 @@ def test_show_origins(lior):
     shown = {key: row for key, *row in rows}
     assert shown["seed"] == ["--set", "3"]
     assert shown["device"] == ["LIOR_DEVICE", "cpu"]
-    assert shown["geometry.steps"] == ["recipe tiny", "8"]
+    assert shown["geometry.updates"] == ["recipe tiny", "8"]
     assert shown["data.holdout"] == ["default", "0.1"]
 
 

@@ -21,9 +21,10 @@ from lior.training.preparation import train
 from tests.conftest import Outcome
 
 TINY = (
-    "memory.name=sdm,match,exact", "geometry.steps=2", "geometry.batch=8", "geometry.keys=64", "encoder.n=4",
-    "memory.sdm.orders=[0,1,2]", "memory.sdm.patterns=[]", "memory.sdm.joint=[]", "memory.sdm.base_order=1",
-    'memory.sdm.gates=["longest","cell"]', "mixer.positions=64", "study.passes=1", "data.holdout=0.1",
+    "memory.name=sdm,match,exact", "geometry.updates=2", "geometry.batch=8", "geometry.keys=64",
+    "encoder.n=4", "memory.sdm.orders=[0,1,2]", "memory.sdm.patterns=[]", "memory.sdm.joint=[]",
+    "memory.sdm.base_order=1", 'memory.sdm.gates=["longest","cell"]', "mixer.positions=64", "fit.passes=1",
+    "data.holdout=0.1",
 )  # fmt: skip
 SECRET = "Zanzibar quietly yodels before the junction of forty-two xylophones."
 PLAN = "The launch of the great balloon is on the fourth of May.\n"
@@ -216,7 +217,7 @@ def test_what_is_no_run(command, r, configure, sample, args):
     assert "config.toml is missing" in refused(command(name, "notes", *rest))
     stops = iter([False, False, True])
     with pytest.raises(lior.errors.Stopped):
-        train(configure("geometry.steps=4"), Path("half"), stop=lambda: next(stops))
+        train(configure("geometry.updates=4"), Path("half"), stop=lambda: next(stops))
     assert "training did not finish; `lior train --resume half`" in refused(command(name, "half", *rest))
 
 

@@ -71,8 +71,8 @@ def test_a_flag_sets_its_key_and_is_its_origin(key):
 
 
 def test_set_reaches_every_key_and_flags_win():
-    output = run("--set", "geometry.steps=5", "--set", "seed=1", "--seed", "2", "--config", "tiny").output
-    assert "steps=5" in output
+    output = run("--set", "geometry.updates=5", "--set", "seed=1", "--seed", "2", "--config", "tiny").output
+    assert "updates=5" in output
     assert "seed=2" in output
     assert "\ngeometry.batch=recipe tiny\n" in output
 

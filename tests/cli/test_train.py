@@ -148,26 +148,31 @@ NO_GEOMETRY = "memory sdm has no geometry"
     ("memory", "given", "reason", "noted"),
     [
         ("sdm", ["--config", "fast", "--frame", "rotor"], NO_GEOMETRY, "frame.name"),
-        ("sdm", ["--config", "fast", "--set", "geometry.steps=7"], NO_GEOMETRY, "geometry.steps"),
+        ("sdm", ["--config", "fast", "--set", "geometry.updates=7"], NO_GEOMETRY, "geometry.updates"),
         ("sdm", ["--config", "fast", "--seed", "1"], None, None),
         (
             "sdm",
-            ["--config", "fast", "--set", "study.noise_passes=0", "--set", "memory.sdm.unseen_contexts=3"],
-            "study.noise_passes is 0",
+            ["--config", "fast", "--set", "fit.noise_passes=0", "--set", "memory.sdm.unseen_contexts=3"],
+            "fit.noise_passes is 0",
             "memory.sdm.unseen_contexts",
         ),
-        ("exact", ["--frame", "rotor", "--set", "geometry.steps=2", "--set", "geometry.keys=64"], None, None),
         (
             "exact",
-            ["--set", "geometry.steps=2", "--set", "geometry.refresh=2"],
+            ["--frame", "rotor", "--set", "geometry.updates=2", "--set", "geometry.keys=64"],
+            None,
+            None,
+        ),
+        (
+            "exact",
+            ["--set", "geometry.updates=2", "--set", "geometry.refresh=2"],
             "geometry.near is 0",
             "geometry.refresh",
         ),
         (
             "exact",
-            ["--set", "geometry.steps=2", "--set", "study.passes=2"],
+            ["--set", "geometry.updates=2", "--set", "fit.passes=2"],
             "memory exact does not learn while it reads",
-            "study.passes",
+            "fit.passes",
         ),
     ],
 )

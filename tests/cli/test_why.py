@@ -26,7 +26,7 @@ NOTES = {
     "/home/me/other.txt": "The quick brown fox jumps over the lazy dog, over and over.\n" * 9,
 }
 FAST = [
-    *("--set", "study.passes=0", "--set", "geometry.steps=4", "--set", "geometry.batch=32"),
+    *("--set", "fit.passes=0", "--set", "geometry.updates=4", "--set", "geometry.batch=32"),
     *("--set", "geometry.keys=256", "--set", "mixer.positions=256", "--holdout", "0.02", "--quiet"),
 ]
 
@@ -35,9 +35,9 @@ FAST = [
 def notes(tmp_path_factory):
     """A run on :data:`NOTES`, all of them held."""
     out = tmp_path_factory.mktemp("why") / "run"
-    geometry, data = {"steps": 2, "batch": 16, "keys": 64}, {"holdout": 0.05}
+    geometry, data = {"updates": 2, "batch": 16, "keys": 64}, {"holdout": 0.05}
     library.train(
-        documents=NOTES, memory="sdm,match", study={"passes": 0}, geometry=geometry, data=data, out=out
+        documents=NOTES, memory="sdm,match", fit={"passes": 0}, geometry=geometry, data=data, out=out
     )
     return out
 

@@ -34,23 +34,23 @@ def problems(*args, **kwargs) -> list[str]:
 
 # --- layers -----------------------------------------------------------------
 
-LAYERS = ["default", "recipe", "LIOR_GEOMETRY__STEPS", "--set"]
+LAYERS = ["default", "recipe", "LIOR_GEOMETRY__UPDATES", "--set"]
 
 
 def layered(*names: str) -> configuration.Resolved:
-    """Each layer that is named sets ``geometry.steps`` to its index."""
+    """Each layer that is named sets ``geometry.updates`` to its index."""
     return load(
-        {"geometry": {"steps": 1}} if "recipe" in names else None,
-        env={"LIOR_GEOMETRY__STEPS": "2"} if "LIOR_GEOMETRY__STEPS" in names else {},
-        overrides=["geometry.steps=3"] if "--set" in names else [],
+        {"geometry": {"updates": 1}} if "recipe" in names else None,
+        env={"LIOR_GEOMETRY__UPDATES": "2"} if "LIOR_GEOMETRY__UPDATES" in names else {},
+        overrides=["geometry.updates=3"] if "--set" in names else [],
     )
 
 
 @pytest.mark.parametrize(("low", "high"), list(itertools.combinations(LAYERS, 2)))
 def test_higher_layer_wins_and_is_named(low, high):
     resolved = layered(low, high)
-    assert resolved.config.geometry.steps == LAYERS.index(high)
-    assert resolved.origins["geometry.steps"] == high
+    assert resolved.config.geometry.updates == LAYERS.index(high)
+    assert resolved.origins["geometry.updates"] == high
 
 
 def test_default_is_the_lowest_layer():
@@ -140,7 +140,7 @@ def test_all_faults_are_reported_at_once():
     found = problems(
         {
             "seed": "x",
-            "geometri": {"steps": 1},
+            "geometri": {"updates": 1},
             "geometry": {"stepz": 1, "batch": 0},
             "data": 3,
             "device": {"a": 1},
@@ -154,8 +154,8 @@ def test_all_faults_are_reported_at_once():
         "--set 'foo': write it as key=value",
         "--set '=3': write it as key=value",
         "seed = 'x' (from recipe): allowed is a whole number from 0 to",
-        "geometri.steps = 1 (from recipe): unknown key. Did you mean 'geometry'?",
-        "geometry.stepz = 1 (from recipe): unknown option. Did you mean 'steps'?",
+        "geometri.updates = 1 (from recipe): unknown key. Did you mean 'geometry'?",
+        "geometry.updatez = 1 (from recipe): unknown option. Did you mean 'updates'?",
         "geometry.batch = 0 (from recipe): allowed is a whole number of at least 1",
         "data = 3 (from recipe): this is a table",
         "device.a = 1 (from recipe): device is a single value, not a table",

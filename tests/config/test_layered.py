@@ -267,7 +267,7 @@ def test_all_faults_are_reported_at_once_at_any_depth(tmp_path):
         overrides=["training.schedule=3", "x", "training.stop_at=no"],
     )
     expected = [
-        "--set 'x': write it as key=value, such as geometry.steps=100.",
+        "--set 'x': write it as key=value, such as geometry.updates=100.",
         "sed = 1 (from table): unknown key. Did you mean 'seed'? "
         "Known: seed, solver, training, potential, report.",
         "solvr.basis.type = 'x' (from table): unknown key. Did you mean 'solver'?",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lior.config import load, recipes
 from lior.errors import ConfigError
 
-TABLE = {"seed": 3, "geometry": {"steps": 2, "noise": 0.5}, "data": {"text": ["a", "ä"]}}
+TABLE = {"seed": 3, "geometry": {"updates": 2, "noise": 0.5}, "data": {"text": ["a", "ä"]}}
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_the_same_table_from_every_form(file, name, write, mark):
 
 
 def test_null_is_as_if_it_were_not_there(file):
-    path = file("r.json", '{"seed": null, "frame": null, "geometry": {"steps": null, "batch": 2}}')
+    path = file("r.json", '{"seed": null, "frame": null, "geometry": {"updates": null, "batch": 2}}')
     assert recipes.read(path) == {"geometry": {"batch": 2}}
     assert load(path, env={}).config.geometry.batch == 2
 

@@ -176,17 +176,17 @@ def test_names_that_are_no_utf8(tmp_path, sample):
 
 
 def test_an_unknown_key_has_a_suggestion(refuse, sample):
-    text = refuse("train", sample, *TRAIN, "--set", "geometry.stepz=1", code=2)
-    assert "geometry.stepz" in text
-    assert "Did you mean 'steps'?" in text
+    text = refuse("train", sample, *TRAIN, "--set", "geometry.updatez=1", code=2)
+    assert "geometry.updatez" in text
+    assert "Did you mean 'updates'?" in text
 
 
 @pytest.mark.parametrize(
     "setting",
     [
-        "geometry.steps=-1",
-        "geometry.steps=x",
-        "mixer.tail=2",
+        "geometry.updates=-1",
+        "geometry.updates=x",
+        "mixer.calibration=2",
         "seed=-1",
         "data.holdout=nan",
         "geometry=3",

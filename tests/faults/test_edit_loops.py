@@ -39,9 +39,10 @@ from tests.faults.faults import (
 )
 
 TINY = (
-    "memory.name=sdm,match,exact", "geometry.steps=2", "geometry.batch=8", "geometry.keys=64", "encoder.n=4",
-    "memory.sdm.orders=[0,1,2]", "memory.sdm.patterns=[]", "memory.sdm.joint=[]", "memory.sdm.base_order=1",
-    'memory.sdm.gates=["longest","cell"]', "memory.exact.capacity=64", "mixer.positions=64", "study.passes=1",
+    "memory.name=sdm,match,exact", "geometry.updates=2", "geometry.batch=8", "geometry.keys=64",
+    "encoder.n=4", "memory.sdm.orders=[0,1,2]", "memory.sdm.patterns=[]", "memory.sdm.joint=[]",
+    "memory.sdm.base_order=1", 'memory.sdm.gates=["longest","cell"]', "memory.exact.capacity=64",
+    "mixer.positions=64", "fit.passes=1",
 )  # fmt: skip
 SECRET = b"What the raven told at midnight, nobody knows. " * 3
 LATER = "A document that came later, of which there was none before. " * 3

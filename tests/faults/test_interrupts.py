@@ -41,7 +41,7 @@ def interrupt(args: list[str], cwd: Path, ready) -> tuple[int, str]:
 
 def test_interrupted_training_says_what_is_kept_and_how_to_go_on(tmp_path, sample, small_recipe, configure):
     run = tmp_path / "r"
-    flags = ["--config", str(small_recipe), "--set", "geometry.steps=1000000"]
+    flags = ["--config", str(small_recipe), "--set", "geometry.updates=1000000"]
     begun = run / "metrics.jsonl"
     log = run / "train.log"
     code, message = interrupt(
@@ -54,7 +54,7 @@ def test_interrupted_training_says_what_is_kept_and_how_to_go_on(tmp_path, sampl
     assert message.endswith("windows; `lior train --resume r` goes on\n")
     assert "Traceback" not in message
     assert not begun.exists() or begun.read_text().endswith("\n")
-    kept = load(run / "config.toml", env={}, overrides=["geometry.steps=4"]).config
+    kept = load(run / "config.toml", env={}, overrides=["geometry.updates=4"]).config
     assert kept == configure()
 
 

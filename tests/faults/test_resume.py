@@ -46,14 +46,14 @@ CASES = {
     "frames and sources made of statistics": ("frame.name=derived", "rsource.name=curvature"),
     "rotor and spsa": ("frame.name=rotor", "updater.name=spsa", "product.name=spinor"),
     "windows drawn ahead, errors in queries": ("geometry.near=4", "geometry.refresh=3", "geometry.noise=0.1"),
-    "two readings": ("study.passes=2", "memory.name=sdm"),
+    "two readings": ("fit.passes=2", "memory.name=sdm"),
     "retrieval alone": ("memory.name=exact", "encoder.name=grams", 'encoder.patterns=["1-2"]'),
-    "counts alone": ("memory.name=sdm", 'memory.sdm.gates=["longest"]', "study.passes=0"),
+    "counts alone": ("memory.name=sdm", 'memory.sdm.gates=["longest"]', "fit.passes=0"),
     "batched": ("memory.name=sdm", "memory.sdm.path=batched", "memory.sdm.window=64"),
     "a budget": ("memory.name=sdm", "memory_budget=200000"),
     "poles": ("encoder.name=poles", "encoder.reach=8", "product.name=wedge"),
 }
-SHORT = ("geometry.steps=5", "checkpoint.seconds=0")
+SHORT = ("geometry.updates=5", "checkpoint.seconds=0")
 
 
 def settings(case: str) -> tuple[str, ...]:
@@ -135,7 +135,7 @@ def test_a_changed_configuration_is_not_gone_on_with(configure, tmp_path):
     with pytest.raises(Stopped):
         train(configure(), tmp_path / "r", stop=After(2))
     file = tmp_path / "r" / "config.toml"
-    file.write_text(file.read_text().replace("steps = 4", "steps = 5"))
+    file.write_text(file.read_text().replace("updates = 4", "updates = 5"))
     with pytest.raises(RunError, match=r"config.toml: changed since the run began"):
         resume(tmp_path / "r")
 
@@ -192,7 +192,7 @@ def start(args: list[str], cwd: Path) -> subprocess.Popen[str]:
 
 def training(sample: Path, small_recipe: Path, *more: str) -> list[str]:
     """A command that trains for some seconds."""
-    long = ["--set", "geometry.steps=400", "--set", "checkpoint.seconds=0.2"]
+    long = ["--set", "geometry.updates=400", "--set", "checkpoint.seconds=0.2"]
     return ["train", str(sample), "--config", str(small_recipe), *long, *more]
 
 

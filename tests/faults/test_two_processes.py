@@ -20,7 +20,7 @@ from lior.runs import retention as steps
 from lior.training.preparation import train
 from tests.faults.faults import FINISHED, attempt, ended, one_thread, start
 
-TINY = ("memory.name=match", "geometry.steps=0", "mixer.positions=64", "study.passes=0")
+TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0")
 OLD = [f"old {i}" for i in range(6)]
 
 

@@ -53,8 +53,8 @@ FEW = settings(max_examples=12, deadline=None, database=None)
 
 
 def trained(documents=RHYMES, **options):
-    geometry, mixer = {"steps": 2, "batch": 16, "keys": 64}, {"positions": 64}
-    return lior.train(documents=documents, study={"passes": 0}, geometry=geometry, mixer=mixer, **options).run
+    geometry, mixer = {"updates": 2, "batch": 16, "keys": 64}, {"positions": 64}
+    return lior.train(documents=documents, fit={"passes": 0}, geometry=geometry, mixer=mixer, **options).run
 
 
 @pytest.fixture(scope="module", params=MEMORIES)

@@ -13,8 +13,8 @@ import pytest
 TUTORIAL = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
 BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```$", TUTORIAL.read_text(), re.DOTALL | re.MULTILINE)
 LESS = {
-    "LIOR_GEOMETRY__STEPS": "4", "LIOR_GEOMETRY__BATCH": "32", "LIOR_GEOMETRY__KEYS": "256",
-    "LIOR_STUDY__PASSES": "0", "LIOR_STUDY__NOISE_PASSES": "0", "LIOR_MIXER__POSITIONS": "4096",
+    "LIOR_GEOMETRY__UPDATES": "4", "LIOR_GEOMETRY__BATCH": "32", "LIOR_GEOMETRY__KEYS": "256",
+    "LIOR_FIT__PASSES": "0", "LIOR_FIT__NOISE_PASSES": "0", "LIOR_MIXER__POSITIONS": "4096",
 }  # fmt: skip
 """Settings that make the run of the tutorial a matter of seconds; its commands are left as they are."""
 

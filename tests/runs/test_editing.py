@@ -35,8 +35,8 @@ from lior.training.preparation import train
 
 WORDS = "\n".join(text for _, text in sorted(topics.items())).encode()
 TINY = (
-    "geometry.steps=2", "geometry.batch=8", "geometry.keys=64", "encoder.n=4", "mixer.positions=64",
-    "study.passes=1", "data.holdout=0.2", "memory.sdm.orders=[0,1,2,3]", "memory.sdm.base_order=1",
+    "geometry.updates=2", "geometry.batch=8", "geometry.keys=64", "encoder.n=4", "mixer.positions=64",
+    "fit.passes=1", "data.holdout=0.2", "memory.sdm.orders=[0,1,2,3]", "memory.sdm.base_order=1",
     'memory.sdm.patterns=["word"]', "memory.sdm.joint=[]", 'memory.sdm.gates=["longest","cell"]',
 )  # fmt: skip
 MEMORIES = ["sdm", "match", "exact", *(["faiss"] if find_spec("faiss") else [])]

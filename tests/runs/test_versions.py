@@ -21,7 +21,7 @@ from lior.runs import retention as steps
 from lior.runs.manifest import digest, read_manifest
 from lior.training.preparation import train
 
-TINY = ("memory.name=match", "geometry.steps=0", "mixer.positions=64", "study.passes=0")
+TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0")
 SECRET = b"The combination of the safe is 71-14-88."
 UNSEEN = b"What is held out is not in the memories."
 

@@ -20,7 +20,7 @@ from lior_plugins.rsources.constitutive import Constitutive
 from lior_plugins.tokenizers.bytes import Bytes
 
 MEMORY, REACH = 900, 3
-CONFIG = GeometryConfig(batch=8, keys=120, near=5, group=1, refresh=3, steps=7, exclude=20)
+CONFIG = GeometryConfig(batch=8, keys=120, near=5, group=1, refresh=3, updates=7, exclude=20)
 
 
 @pytest.fixture(scope="module")

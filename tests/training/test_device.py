@@ -115,7 +115,7 @@ def test_an_update_of_the_mixer_waits_for_nothing():
 
 def test_fitting_the_mixer_waits_once_a_block_and_not_once_a_batch(configure):
     """The tail here is one block."""
-    config = configure("memory.name=sdm", "mixer.batch=8", "study.tail_passes=1", "study.noise_passes=0")
+    config = configure("memory.name=sdm", "mixer.batch=8", "fit.calibration_passes=1", "fit.noise_passes=0")
     generator = torch.Generator().manual_seed(0)
     model = build_model(config, torch.device("cpu"), generator)
     text, parts = read_text(config, model.tokenizer)

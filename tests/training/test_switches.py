@@ -114,7 +114,7 @@ ALTERNATIVES: dict[str, object] = {
     "time_limit": 1e-9,
     "memory_budget": 100_000,
     "data.holdout": 0.03,
-    "geometry.steps": 5,
+    "geometry.updates": 5,
     "geometry.batch": 31,
     "geometry.keys": 255,
     "geometry.near": 3,
@@ -124,7 +124,7 @@ ALTERNATIVES: dict[str, object] = {
     "geometry.smoothing": 0.4,
     "geometry.noise": 0.2,
     "geometry.resilience_at": "both",
-    "mixer.tail": 0.2,
+    "mixer.calibration": 0.2,
     "mixer.passes": 1,
     "mixer.batch": 64,
     "mixer.learning_rate": 0.01,
@@ -184,9 +184,9 @@ ALTERNATIVES: dict[str, object] = {
     "memory.faiss.neighbours": 9,
     "memory.faiss.lists": 40,
     "memory.faiss.probes": 2,
-    "study.passes": 2,
-    "study.tail_passes": 3,
-    "study.noise_passes": 0,
+    "fit.passes": 2,
+    "fit.calibration_passes": 3,
+    "fit.noise_passes": 0,
     "memory.sdm.orders": [0, 1, 2, 3, 4, 5],
     "memory.sdm.patterns": ["word", "word-1 word", "2-3", "column 1"],
     "memory.sdm.joint": [],
@@ -258,7 +258,7 @@ def setting(key: str) -> tuple[dict[str, object], str]:
     """The settings under which ``key`` counts, and its name in a configuration."""
     kind, *rest = key.split(".")
     if key in ("geometry.group", "geometry.refresh"):
-        return {"geometry.near": 3, "geometry.steps": 7}, key
+        return {"geometry.near": 3, "geometry.updates": 7}, key
     if len(rest) < 2:
         return {}, key
     name, option = rest
@@ -266,7 +266,7 @@ def setting(key: str) -> tuple[dict[str, object], str]:
         return {"memory.name": "sdm,exact" if option == "cells" else name}, key
     settings: dict[str, object] = {f"{kind}.name": name, "memory.name": "exact"}
     if kind == "updater":
-        settings["geometry.steps"] = 30  # some count from the second step on
+        settings["geometry.updates"] = 30  # some count from the second step on
     return settings, f"{kind}.{option}"
 
 

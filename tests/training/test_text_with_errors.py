@@ -10,7 +10,7 @@ from lior.model.evaluation import evaluate
 from lior.training.preparation import read_text, train
 
 SETTINGS = (
-    "memory.name=sdm", "mixer.tail=0.25", "memory.sdm.orders=[0,1,2,3,4,5,6]",
+    "memory.name=sdm", "mixer.calibration=0.25", "memory.sdm.orders=[0,1,2,3,4,5,6]",
     'memory.sdm.patterns=["word","word-1 word","2-4","1,3-5"]', "memory.sdm.base_order=3",
     "memory.sdm.joint=[]", 'memory.sdm.gates=["longest","words"]',
 )  # fmt: skip
@@ -21,7 +21,7 @@ def costs(configure):
     """Nats per byte on clean text, and on each kind of noise, without and with noise passes."""
     found = []
     for passes in (0, 2):
-        config = configure(*SETTINGS, f"study.noise_passes={passes}")
+        config = configure(*SETTINGS, f"fit.noise_passes={passes}")
         model = train(config).model
         text, parts = read_text(config, model.tokenizer)
         row = {"clean": evaluate(model, text, parts.train, parts.end).nats_per_byte}

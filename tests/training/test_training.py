@@ -97,7 +97,7 @@ def metric_losses(configure, **settings: object) -> list[float]:
 def test_the_contrastive_rule_lowers_the_loss_of_retrieval(configure):
     """Measured: from 3.14 to 2.74 nats in 60 steps at the default size."""
     size = {"geometry.batch": 128, "geometry.keys": 2048, "encoder.n": 64, "encoder.lags": 16}
-    losses = metric_losses(configure, **size, **{"geometry.steps": 60})
+    losses = metric_losses(configure, **size, **{"geometry.updates": 60})
     assert losses[-1] < losses[0] - 0.2
 
 
@@ -107,7 +107,7 @@ def test_spsa_lowers_the_loss_of_retrieval(configure):
     Measured: 3.65 nats, and 4.16 without learning, after 40 steps of four directions each.
     """
     size = {"geometry.batch": 256, "geometry.keys": 512, "encoder.n": 4, "encoder.lags": 2, "frame.rank": 0}
-    settings = size | {"geometry.steps": 60, "updater.name": "spsa", "updater.directions": 4}
+    settings = size | {"geometry.updates": 60, "updater.name": "spsa", "updater.directions": 4}
     still = metric_losses(configure, **settings, **{"updater.learning_rate": 0})
     moving = metric_losses(configure, **settings, **{"updater.learning_rate": 30})
     assert moving[-1] < still[-1] - 0.2
@@ -190,13 +190,13 @@ def test_the_time_limit_ends_the_geometry_at_half_and_the_run_near_it(configure)
     """Without the limit the updates alone would take half a minute; the margins are for a busy machine."""
     limit = 1.5
     begin = time.perf_counter()
-    settings = ("geometry.steps=4000", "geometry.batch=256", "geometry.keys=2048", f"time_limit={limit}")
+    settings = ("geometry.updates=4000", "geometry.batch=256", "geometry.keys=2048", f"time_limit={limit}")
     summary = train(configure(*settings)).summary
     assert 0.3 * limit < summary["seconds"]["geometry"] < 0.5 * limit + 4
     assert time.perf_counter() - begin < limit + 10
 
 
-@pytest.mark.parametrize("setting", ["geometry.steps=0", "time_limit=1e-9"])
+@pytest.mark.parametrize("setting", ["geometry.updates=0", "time_limit=1e-9"])
 def test_without_an_update_the_statistics_are_still_those_of_the_memory(configure, setting):
     model = train(configure("frame.name=derived", setting)).model
     assert model.state["frame.count"] > 0
@@ -210,10 +210,10 @@ def test_the_time_limit_ends_the_mixer(configure):
         recorder = Recorder()
         settings = (
             "memory.name=sdm",
-            "mixer.tail=0.5",
+            "mixer.calibration=0.5",
             "mixer.positions=0",
-            "study.tail_passes=1",
-            "study.noise_passes=0",
+            "fit.calibration_passes=1",
+            "fit.noise_passes=0",
         )
         train(configure(*settings, *limit), listeners=[recorder])
         return len(recorder.losses["mixer"])

@@ -135,7 +135,7 @@ def test_curvature_is_kept_in_range_and_refused_beyond_it():
 def test_the_installed_plugin_trains_and_learns_its_curvature():
     assert lior.registry.get("product", "hyperbolic") is Hyperbolic
     text = "The cat sat on the mat. The dog sat on the log. The hen sat in the den. " * 40
-    settings = {"memory": "exact", "recipe": "tiny", "geometry": {"steps": 20, "batch": 32, "keys": 256}}
+    settings = {"memory": "exact", "recipe": "tiny", "geometry": {"updates": 20, "batch": 32, "keys": 256}}
     result = lior.train(documents={"text": text}, product=Hyperbolic(curvature=0.5), **settings)
     assert result.summary["val_bits_per_byte"] < result.summary["baseline"]["unigram"]
     assert abs(result.model.state["product.log_curvature"].item() - math.log(0.5)) > 1e-3
