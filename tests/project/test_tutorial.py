@@ -1,43 +1,30 @@
-"""The tutorial does what it says: its commands run in order, on a folder made as it says."""
+"""The tutorial does what it says: its commands run in order and print what it shows."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tools import doc_outputs
+
 TUTORIAL = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
-BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```$", TUTORIAL.read_text(), re.DOTALL | re.MULTILINE)
 LESS = {
     "LIOR_GEOMETRY__UPDATES": "4", "LIOR_GEOMETRY__BATCH": "32", "LIOR_GEOMETRY__KEYS": "256",
     "LIOR_FIT__PASSES": "0", "LIOR_FIT__NOISE_PASSES": "0", "LIOR_MIXER__POSITIONS": "4096",
+    "OMP_NUM_THREADS": "1",
 }  # fmt: skip
 """Settings that make the run of the tutorial a matter of seconds; its commands are left as they are."""
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory):
+def said():
     """What every block printed, in order."""
-    folder = tmp_path_factory.mktemp("tutorial")
-    script = folder / "bin" / "lior"
-    script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m lior_cli.main "$@"\n')
-    script.chmod(0o755)
-    env = {name: value for name, value in os.environ.items() if not name.startswith("LIOR_")} | LESS
-    env |= {"PATH": f"{script.parent}{os.pathsep}{env['PATH']}", "OMP_NUM_THREADS": "1"}
-    printed = []
-    for language, block in BLOCKS:
-        command = (
-            ["bash", "-euo", "pipefail", "-c", block] if language == "sh" else [sys.executable, "-c", block]
-        )
-        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
-        printed.append((block, done.stdout + done.stderr))
-    return printed
+    return [
+        (block["code"], shown)
+        for block, shown in doc_outputs.run_page(TUTORIAL.read_text(), LESS, timeout=300)
+    ]
 
 
 def after(said, command):
@@ -77,4 +64,18 @@ def test_pictures_and_a_plugin_were_made(said):
 
 
 def test_the_library_does_the_same(said):
-    assert "Source(document='launch.txt', line=2" in said[-1][1]
+    assert "document='launch.txt', line=2" in said[-1][1]
+
+
+@pytest.mark.slow
+def test_the_outputs_shown_are_those_of_the_commands(capsys):
+    """At full size, up to numbers."""
+    assert doc_outputs.main(["--check", str(TUTORIAL)]) == 0, capsys.readouterr().out
+
+
+def test_outputs_are_selected_and_written_into_the_page():
+    page = "```sh\necho a 1; echo b; echo c\n```\n\n<!-- show: a|c -->\n```text\nold\n```\n\nend\n"
+    new = doc_outputs.rewritten(page, doc_outputs.run_page(page))
+    assert "```text\na 1\n...\nc\n```\n\nend\n" in new
+    assert doc_outputs.without_numbers(new) == doc_outputs.without_numbers(new.replace("a 1", "a  27.5"))
+    assert doc_outputs.without_numbers(new) != doc_outputs.without_numbers(page)
