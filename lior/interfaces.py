@@ -1,19 +1,21 @@
-"""The extension points of lior: what a plugin must provide.
+"""The extension points of lior: the members that a plugin of each kind must have.
 
-Everything is a ``Protocol``: an implementation needs no base class, only the
-attributes and methods named here. Three conventions hold throughout.
+Everything is a ``Protocol``: an implementation needs no base class, only the members named here.
 
-* **State is data.** Whatever an implementation keeps is a ``State``, a flat ``dict[str, Tensor]``; methods
-  return new dictionaries and never write into the tensors they were given. ``learned`` names the entries
-  that an updater may move; the others are statistics.
+* **Geometry is functional.** Frames, sources, products, encoders and updaters hold nothing but their options.
+  Their numbers are a ``State``, a flat ``dict[str, Tensor]``, which is passed in; methods return new
+  dictionaries and never write into the tensors they were given. ``learned`` names the entries that an updater
+  may move; the other entries are statistics.
+* **Memories and tokenizers are objects** that change. ``snapshot`` returns the whole content as a ``State``,
+  and ``restore`` takes it.
 * **Randomness is explicit.** It comes from the ``torch.Generator`` passed in.
-* **Gradients are by hand.** ``pullback`` methods map a derivative of a scalar with respect to the output to
-  derivatives with respect to learned entries and inputs. No implementation uses autograd.
+* **Derivatives are written by hand.** ``pullback`` methods map the derivative of a scalar with respect to the
+  output to derivatives with respect to learned entries and inputs. No implementation uses autograd.
 
-Shapes: ``n`` is the dimension of a coordinate ``z``; ``m`` that of a mapped coordinate ``y = A z`` with
-``A`` the metric's root (``AᵀA = g``), so that ``g(z, z') = y · y'``; ``...`` stands for batch dimensions.
+Shapes: ``n`` is the dimension of a coordinate ``z``; ``m`` that of a mapped coordinate ``y = A z`` with ``A``
+the root of the metric (``AᵀA = g``), so that ``g(z, z') = y · y'``; ``...`` stands for batch dimensions.
 
-A plugin class states in ``api_version`` the version it was written for; the registry refuses others.
+``api_version`` of a plugin class is the interface version that it was written for; lior refuses others.
 """
 
 from __future__ import annotations
@@ -21,20 +23,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from lior.records import Evidence as Evidence
-from lior.records import Features as Features
-from lior.records import Items as Items
-from lior.records import Query as Query
-from lior.records import Text as Text
-from lior.records import Trace as Trace
-
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from lior.geometry.metric import MetricForm
 
 API_VERSION = 1
-"""Version of the interfaces below. A plugin declares the one it implements."""
+"""Version of the interfaces below."""
 
 State: TypeAlias = "dict[str, Tensor]"
 
@@ -55,10 +50,10 @@ class FrameProvider(Plugin, Protocol):
     learned: ClassVar[tuple[str, ...]]
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """Fresh state for coordinates of dimension ``n >= 2`` (float32, generator's device)."""
+        """Fresh state for coordinates of dimension ``n >= 2`` (float32, on the generator's device)."""
 
     def observe(self, state: State, z: Tensor) -> State:
-        """Take in a batch ``z (N, n)`` of coordinates; a frame without statistics returns ``state``."""
+        """Update statistics with a batch ``z (N, n)``; a frame without statistics returns ``state``."""
 
     def form(self, state: State) -> MetricForm:
         """The metric that ``state`` describes."""
@@ -78,7 +73,7 @@ class ResiliencePullback(NamedTuple):
     z: Tensor
     """With respect to the coordinates, shape ``(..., n)``."""
     root: Tensor
-    """With respect to the metric's root ``A``, shape ``(m, n)``."""
+    """With respect to the root ``A`` of the metric, shape ``(m, n)``."""
 
 
 @runtime_checkable
@@ -88,7 +83,7 @@ class RSource(Plugin, Protocol):
     learned: ClassVar[tuple[str, ...]]
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """Fresh state; usable (finite ``R``) before anything was observed."""
+        """Fresh state; ``R`` is finite before anything was observed."""
 
     def observe(self, state: State, z: Tensor, form: MetricForm, *, total: int) -> State:
         """Take ``z (N, n)``, a uniform sample of a memory of ``total`` items, as the medium."""
@@ -104,7 +99,7 @@ class RSource(Plugin, Protocol):
 
 
 class CostPartials(NamedTuple):
-    """Partial derivatives of a product's cost, each of its shape; they may share memory: write nowhere."""
+    """Partial derivatives of a cost, each of its shape. They may share memory: do not write into them."""
 
     qq: Tensor
     qk: Tensor
@@ -117,7 +112,8 @@ class CostPartials(NamedTuple):
 class AttentionProduct(Plugin, Protocol):
     """Turns the Gram numbers of a query and a memory item into a cost ``>= 0``.
 
-    ``lift`` maps ``y`` to where dot products are the Gram numbers ``(qq, qk, kk)``; often it is the identity.
+    ``lift`` maps ``y`` to features whose dot products are the Gram numbers ``(qq, qk, kk)``; often it is the
+    identity.
     """
 
     learned: ClassVar[tuple[str, ...]]
@@ -141,14 +137,14 @@ class AttentionProduct(Plugin, Protocol):
         """Clamp and wrap the learned entries. Idempotent."""
 
 
-# --- coordinates ------------------------------------------------------------
+# --- text to coordinates ----------------------------------------------------
 
 
 @runtime_checkable
 class Encoder(Plugin, Protocol):
     """Turns the tokens before a position into a coordinate ``z``.
 
-    Contexts are int64 token ids, latest first; the id ``vocab`` is "before the beginning of the document".
+    Contexts are int64 token ids, latest first; the id ``vocab`` means "before the beginning of the document".
     """
 
     learned: ClassVar[tuple[str, ...]]
@@ -189,7 +185,7 @@ class Tokenizer(Plugin, Protocol):
         """Number of token ids, at most 65,536."""
 
     def fit(self, documents: Iterable[bytes]) -> None:
-        """Learn from the training text, read once, and nothing else: the same text gives the same ids."""
+        """Learn from the training text alone, which is read once; the same text gives the same ids."""
 
     def encode(self, data: bytes) -> Tensor:
         """Token ids of ``data``, int64 ``(N,)`` on the CPU."""
@@ -198,7 +194,7 @@ class Tokenizer(Plugin, Protocol):
         """The bytes that ``tokens`` stand for; ``decode(encode(b)) == b`` for every ``b``."""
 
     def snapshot(self) -> State:
-        """What was learned; empty when there is nothing to learn."""
+        """The learned content; empty where nothing is learned."""
 
     def restore(self, snapshot: State) -> None:
         """Become the tokenizer that ``snapshot`` describes."""
@@ -207,8 +203,93 @@ class Tokenizer(Plugin, Protocol):
 # --- memory -----------------------------------------------------------------
 
 
+class Text(NamedTuple):
+    """A stretch of tokens, possibly of several documents one after the other.
+
+    Two tokens, one ``k`` places after the other, are of the same document exactly when the later one has
+    ``depth >= k``.
+    """
+
+    tokens: Tensor
+    """Token ids, int64 ``(T,)``."""
+    depth: Tensor
+    """How many tokens of its document precede each token, int64 ``(T,)``."""
+    document: Tensor
+    """Number of the document of each token, int64 ``(T,)``."""
+
+
+class Items(NamedTuple):
+    """The tokens of ``text[start:]``; of those before, the last ``MemoryBackend.context`` are needed."""
+
+    text: Text
+    start: int
+    z: Tensor | None
+    """Coordinate of the context of each item, ``(T - start, n)``; see ``stores_coordinates``."""
+    cell: Tensor | None = None
+    """Cell of the geometric gate that holds each coordinate, int64 ``(T - start,)``."""
+    kept: Tensor | None = None
+    """Which items noise left unchanged, boolean ``(T - start,)``; ``None`` for clean text."""
+
+
+class Query(NamedTuple):
+    """A batch of contexts: predict ``text.tokens[positions]`` from the tokens before each."""
+
+    text: Text
+    positions: Tensor
+    """Indices into ``text``, int64 ``(B,)``; the tokens at these places are not looked at."""
+    z: Tensor | None
+    """Coordinates ``(B, n)``."""
+    cell: Tensor | None = None
+    """Cells of the geometric gate, int64 ``(B,)``."""
+
+
+class Evidence(NamedTuple):
+    """Predictions of the next token at ``B`` contexts."""
+
+    log_p: Tensor
+    """Log-probabilities of ``E`` experts, ``(B, E, A)`` over an alphabet of ``A`` tokens, float32 and finite.
+
+    The exponentials of a row sum to 1; where nothing is stored the row is uniform.
+    """
+    gates: tuple[Tensor, ...]
+    """Integer gates ``(B,)`` for the mixer's weight tables, in the order of ``gate_sizes``."""
+
+
+class Features(NamedTuple):
+    """What a score depends on, for ``N`` queries or items."""
+
+    f: Tensor
+    """Lifted features ``(N, p)``."""
+    norm: Tensor
+    """Their squared norms ``(N,)``."""
+    resilience: Tensor | None
+    """``R (N,)``; ``None`` where it does not enter the score."""
+
+    def rows(self, index: slice | Tensor) -> Features:
+        """The features of some of them."""
+        here = None if self.resilience is None else self.resilience[index]
+        return Features(self.f[index], self.norm[index], here)
+
+
+class Trace(NamedTuple):
+    """The ``K`` stored tokens behind the probabilities that a memory gave to ``B`` tokens."""
+
+    row: Tensor
+    """Index of the token, ``0 .. B - 1``, int64 ``(K,)``."""
+    expert: Tensor
+    """Index of the expert, int64 ``(K,)``."""
+    document: Tensor
+    """Number of the document that holds the stored token, int64 ``(K,)``."""
+    offset: Tensor
+    """How many tokens of the document precede it, int64 ``(K,)``."""
+    share: Tensor
+    """Its share of the expert's probability, float64 ``(K,)``; they sum to at most 1 per row and expert."""
+    stored: Tensor
+    """Share of all stored tokens together, listed or not, float64 ``(B, E)``."""
+
+
 class Scorer(Protocol):
-    """The learned geometry as a memory sees it (``lior.geometry.retrieval.Geometry``)."""
+    """The learned geometry as a memory uses it (``lior.geometry.retrieval.Retrieval``)."""
 
     def features(self, z: Tensor, *, query: bool) -> Features:
         """Features of coordinates ``z (N, n)``."""
@@ -221,7 +302,7 @@ class Scorer(Protocol):
 class MemoryBackend(Plugin, Protocol):
     """Stores (context, next token) pairs and reads distributions back.
 
-    A read sees what was staged from ``commit`` on. ``erase`` takes back exactly what the items wrote.
+    The content after :meth:`commit` does not depend on the order of writing.
     """
 
     @property
@@ -229,75 +310,78 @@ class MemoryBackend(Plugin, Protocol):
         """Whether it uses coordinates, cells or a :class:`Scorer`."""
 
     @property
+    def stores_coordinates(self) -> bool:
+        """Whether :meth:`write` and :meth:`rewrite` need ``Items.z``, which is ``None`` if no memory does.
+
+        :meth:`read` and :meth:`AdaptiveMemory.partial_fit` get coordinates and cells in any case.
+        """
+
+    @property
     def context(self) -> int:
         """How many tokens before a position a read or a write depends on."""
 
     @property
     def experts(self) -> tuple[str, ...]:
-        """Names of the distributions a read returns."""
+        """Names of the distributions that a read returns."""
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
         """Number of values of each gate, for an alphabet of that size."""
 
-    def stage(self, items: Items) -> None:
-        """Hold ``items`` until :meth:`commit` or :meth:`discard`."""
+    def write(self, items: Items) -> None:
+        """Hold ``items`` as pending: reads do not see them until :meth:`commit`."""
 
-    def commit(self) -> int:
-        """Make the staged items readable; returns how many."""
+    def commit(self) -> None:
+        """Make the pending items readable."""
 
-    def discard(self) -> None:
-        """Drop the staged items."""
-
-    def erase(self, items: Items) -> int:
-        """Remove committed items; returns how many were removed.
-
-        Raises
-        ------
-        UsageError
-            When it can tell that the items were not all written; it is then left as it was.
-        """
+    def rollback(self) -> None:
+        """Drop the pending items."""
 
     def rewrite(self, items: Iterable[Items]) -> None:
-        """Hold exactly ``items`` instead of all that was written; what was learned stays, staged items go."""
+        """Replace all stored and pending items by ``items``, readable at once; learned numbers stay."""
 
     def attach(self, scorer: Scorer | None) -> None:
-        """Set the geometry for the reads that follow; a backend without coordinates ignores it."""
+        """Set the geometry for the reads that follow; a memory without coordinates ignores it."""
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
         """Evidence over ``alphabet`` (sorted token ids, int64 ``(A,)``)."""
 
     def snapshot(self) -> State:
-        """Everything that is committed, in canonical order: equal memories give equal tensors."""
+        """Everything committed, in canonical order: equal memories give equal tensors."""
 
     def restore(self, snapshot: State) -> None:
-        """Become the memory that ``snapshot`` describes; staged items are dropped."""
+        """Become the memory that ``snapshot`` describes; pending items are dropped."""
 
 
 @runtime_checkable
 class AdaptiveMemory(MemoryBackend, Protocol):
-    """A memory with learned numbers of its own, which it fits while a text goes by."""
+    """A memory with learned numbers of its own, which it fits while it reads a text."""
 
     @property
     def window(self) -> int:
-        """How many tokens a study reads before it learns them; the first window begins with the items."""
+        """How many tokens :meth:`partial_fit` reads before it learns them; windows begin with the items."""
 
     def peek(self, query: Query, alphabet: Tensor, *, ahead: int) -> Evidence:
-        """What a study with ``write`` will say of a position, bit for bit; nothing changes.
+        """The evidence that :meth:`partial_fit` with ``write`` would give, bit for bit; nothing changes.
 
-        The position stands in the study's first window behind ``ahead`` tokens, ``0 <= ahead < window``.
+        The position is the ``ahead``-th of the first window, ``0 <= ahead < window``.
         """
 
-    def study(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
-        """Read the items, each window of them before it is learned; evidence as of :meth:`read`.
+    def partial_fit(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
+        """Read the items, each window before it is learned; the evidence has the form of :meth:`read`.
 
-        With ``write`` the items are taken in as they are read, as a compressor does. Without, the memory
-        stands still, and what is learned serves :meth:`read`. ``progress`` in [0, 1] sets the step sizes.
-        Items with ``kept`` are of text with errors, never to be written: a memory may learn from the tokens
-        that were kept how to read such text, and must not read clean text worse for it.
+        Parameters
+        ----------
+        items
+            With ``kept`` they are text with errors, never to be written: a memory may learn from the
+            unchanged tokens how to read such text, and must not read clean text worse for it.
+        alphabet
+            Sorted token ids, int64 ``(A,)``.
+        progress
+            Share of the training that is over, in [0, 1]; it sets the learning rates.
+        write
+            Whether the items are stored as they are read. Without, the stored items stay as they are, and the
+            numbers learned are those that :meth:`read` uses.
         """
-
-    def clear(self) -> None:
-        """Forget all items; what was learned stays."""
 
 
 @runtime_checkable
@@ -305,12 +389,12 @@ class TraceableMemory(MemoryBackend, Protocol):
     """A memory that can name the stored tokens behind a probability."""
 
     def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
-        """Where the probabilities that :meth:`read` gives to ``tokens (B,)``, one a position, come from."""
+        """Sources of the probabilities that :meth:`read` gives to ``tokens (B,)``, one token per position."""
 
 
 @runtime_checkable
 class SelfWeightedMemory(MemoryBackend, Protocol):
-    """A memory that knows when to be trusted, also where no training text tells the mixer."""
+    """A memory that sets the mixer's first weights of its experts."""
 
     def trust(self, alphabet: int) -> tuple[Tensor, ...]:
         """For each gate the weights of the experts with which the mixer begins, ``(gate size, E)``."""
@@ -320,10 +404,10 @@ class SelfWeightedMemory(MemoryBackend, Protocol):
 
 
 class Probe(Protocol):
-    """One window's objective, as an updater sees it."""
+    """The objective of one update, as an updater sees it."""
 
     def loss(self, params: State) -> float:
-        """Mean loss of the window in nats at ``params``."""
+        """Mean loss of the batch in nats at ``params``."""
 
     def phases(self, params: State, nudge: float) -> State:
         """``(<dE/dp>_nudged - <dE/dp>_free) / nudge`` for every parameter.
@@ -334,17 +418,17 @@ class Probe(Protocol):
 
 
 class Report(NamedTuple):
-    """What a step did."""
+    """Result of an update."""
 
     accepted: bool
     """False when the proposed change was not finite and the parameters were left as they were."""
     loss: float | None
-    """Loss that the step itself measured, if any."""
+    """Loss that the updater itself measured, if any."""
 
 
 @runtime_checkable
 class Updater(Plugin, Protocol):
-    """Moves parameters from what a :class:`Probe` tells; never sees a computation graph."""
+    """Moves parameters by means of a :class:`Probe`; never sees a computation graph."""
 
     def init(self, params: State) -> State:
         """Fresh optimiser state."""

@@ -2,8 +2,8 @@
 
 Counters with a sense of time depend on the order of writing. A memory that
 keeps its journal has one meaning all the same: it is what reading the
-documents in order gives. Later text goes on from there; earlier text, or taking
-some back, means to read again.
+documents in order gives. Later text goes on from there; earlier text means to
+read again.
 """
 
 from __future__ import annotations
@@ -79,7 +79,6 @@ def _arrays(text: Text) -> tuple[Ints, Ints, Ints]:
 class Journal:
     """All passages, by document and place."""
 
-    reach: int
     passages: list[Passage] = attrs.field(factory=list)
 
     def __len__(self) -> int:
@@ -121,49 +120,14 @@ class Journal:
         else:
             self.passages.append(attrs.evolve(new))
 
-    def remove(self, gone: Passage) -> None:
-        """Take a passage out.
-
-        Raises
-        ------
-        UsageError
-            When not all of it is there; nothing is changed then.
-        """
-        for index, p in enumerate(self.passages):
-            if p.document == gone.document and p.begin <= gone.begin and gone.end <= p.end:
-                cut = gone.begin - p.begin + p.context
-                size = gone.end - gone.begin
-                if np.array_equal(p.tokens[cut : cut + size], gone.tokens[gone.context :]):
-                    self.passages[index : index + 1] = self._parts(p, gone, cut, size)
-                    return
-        raise UsageError("the items to erase were not all written to this memory; nothing was erased")
-
-    def erase(self, items: Items) -> int:
-        """Take ``items`` out, and say how many tokens they are; as :meth:`remove`, all of them or none."""
-        gone, kept = passages(items, self.reach), list(self.passages)
-        try:
-            for passage in gone:
-                self.remove(passage)
-        except UsageError:
-            self.passages = kept
-            raise
-        return sum(p.end - p.begin for p in gone)
-
     @classmethod
     def of(cls, items: Iterable[Items], reach: int) -> Journal:
         """The journal of nothing but ``items``; raises as :meth:`add`."""
-        fresh = cls(reach)
+        fresh = cls()
         for piece in items:
             for passage in passages(piece, reach):
                 fresh.add(passage)
         return fresh
-
-    def _parts(self, p: Passage, gone: Passage, cut: int, size: int) -> list[Passage]:
-        """What is left of ``p`` before and after what is gone."""
-        before = Passage(p.document, p.begin, p.context, p.tokens[:cut])
-        context = min(cut + size, self.reach)
-        after = Passage(p.document, gone.end, context, p.tokens[cut + size - context :])
-        return [part for part in (before, after) if part.begin < part.end]
 
     def standing(self, passage: Ints, at: Ints) -> tuple[Tensor, Tensor]:
         """Document and place in it of the tokens ``at (K,)`` of the passages of those numbers ``(K,)``."""

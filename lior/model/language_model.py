@@ -53,10 +53,10 @@ class Model:
     _scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
     _exact_scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
     _counted: _Known | None = attrs.field(default=None, init=False, repr=False)
-    _staged_counts: Tensor = attrs.field(init=False, repr=False)
+    _pending_counts: Tensor = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._staged_counts = torch.zeros_like(self.token_counts)
+        self._pending_counts = torch.zeros_like(self.token_counts)
         self.set_geometry(self.state)
 
     @property
@@ -151,7 +151,7 @@ class Model:
 
     def _written(self, text: Text, start: int, memories: Iterable[MemoryBackend]) -> Items:
         """As :meth:`items`; without coordinates, which take time, where none of ``memories`` stores any."""
-        if any(getattr(memory, "stores_coordinates", memory.needs_geometry) for memory in memories):
+        if any(memory.stores_coordinates for memory in memories):
             return self.items(text, start)
         return Items(text, start, None)
 
@@ -162,33 +162,35 @@ class Model:
         return Query(text, positions, z, self._cell(z))
 
     @torch.no_grad()
-    def stage(self, text: Text, start: int = 0, *, studied: Collection[str] = ()) -> None:
+    def write(self, text: Text, start: int = 0, *, skip: Collection[str] = ()) -> None:
         """Give the tokens of ``text[start:]`` to the memories, to be read after :meth:`commit`.
 
-        Those named in ``studied`` have taken them in already.
+        The memories named in ``skip`` hold them already.
         """
-        waiting = [memory for name, memory in self.memories.items() if name not in studied]
+        waiting = [memory for name, memory in self.memories.items() if name not in skip]
         if waiting:
             items = self._written(text, start, waiting)
             for memory in waiting:
-                memory.stage(items)
-        self._staged_counts = self._staged_counts + self._count(text.tokens[start:])
+                memory.write(items)
+        self._pending_counts = self._pending_counts + self._count(text.tokens[start:])
 
     @torch.no_grad()
-    def study(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> dict[str, Evidence]:
+    def partial_fit(
+        self, items: Items, alphabet: Tensor, *, progress: float, write: bool
+    ) -> dict[str, Evidence]:
         """Let the adaptive memories read ``items`` and learn from them; what they said, by name."""
         return {
-            name: memory.study(items, alphabet, progress=progress, write=write)
+            name: memory.partial_fit(items, alphabet, progress=progress, write=write)
             for name, memory in self.adaptive.items()
         }
 
     @torch.no_grad()
     def commit(self) -> None:
-        """Make everything staged readable."""
+        """Make everything written readable."""
         for memory in self.memories.values():
             memory.commit()
-        self.token_counts = self.token_counts + self._staged_counts
-        self._staged_counts = torch.zeros_like(self.token_counts)
+        self.token_counts = self.token_counts + self._pending_counts
+        self._pending_counts = torch.zeros_like(self.token_counts)
 
     @torch.no_grad()
     def rewrite(self, pieces: Iterable[tuple[Text, int]]) -> None:
@@ -198,14 +200,14 @@ class Model:
             memory.rewrite(items)
         counts = (self._count(each.text.tokens[each.start :]) for each in items)
         self.token_counts = sum(counts, torch.zeros_like(self.token_counts))
-        self._staged_counts = torch.zeros_like(self.token_counts)
+        self._pending_counts = torch.zeros_like(self.token_counts)
 
     @torch.no_grad()
-    def discard(self) -> None:
-        """Drop everything staged."""
+    def rollback(self) -> None:
+        """Drop everything written since the last :meth:`commit`."""
         for memory in self.memories.values():
-            memory.discard()
-        self._staged_counts = torch.zeros_like(self.token_counts)
+            memory.rollback()
+        self._pending_counts = torch.zeros_like(self.token_counts)
 
     def _count(self, tokens: Tensor) -> Tensor:
         return torch.bincount(tokens, minlength=self.tokenizer.vocab)

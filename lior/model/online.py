@@ -76,7 +76,7 @@ class Online:
         if not len(alphabet):
             scored = [model.score(text, positions)]
         else:
-            given = model.study(model.items(text, start), alphabet, progress=self.progress, write=True)
+            given = model.partial_fit(model.items(text, start), alphabet, progress=self.progress, write=True)
             inputs = model.inputs(text, positions, alphabet, given)
             targets = columns(alphabet, text.tokens[positions])
             scored = []
@@ -98,9 +98,9 @@ class Online:
     @torch.no_grad()
     def close(self, text: Text, start: int) -> None:
         """End the stretch ``text[start:]``: commit what the memories have not taken in while they read it."""
-        # Without an alphabet there was nothing to read, and no memory has studied.
-        studied = self.adaptive if len(self.model.alphabet) else ()
-        self.model.stage(text, start, studied=studied)
+        # Without an alphabet there was nothing to read, and no memory has taken anything in.
+        held = self.adaptive if len(self.model.alphabet) else ()
+        self.model.write(text, start, skip=held)
         self.model.commit()
         self._read += len(text.tokens) - start
 
@@ -194,7 +194,7 @@ class Follower:
             begin = self._studied[name]
             if over or self._count - begin == memory.window:
                 items = self._model.items(*self._text(begin, self._count))
-                memory.study(items, self._alphabet, progress=self._online.progress, write=True)
+                memory.partial_fit(items, self._alphabet, progress=self._online.progress, write=True)
                 self._studied[name] = self._count
 
     def _step(self) -> None:

@@ -46,9 +46,9 @@ def learn(loaded: Loaded, sources: Sequence[Source]) -> Loaded:
     text = loaded.text.and_then(corpus.build(sources, model.tokenizer))
     try:
         for begin in range(before, len(text), _BLOCK):
-            model.stage(*text.text(begin, min(begin + _BLOCK, len(text)), context=model.context))
+            model.write(*text.text(begin, min(begin + _BLOCK, len(text)), context=model.context))
     except BaseException:
-        model.discard()
+        model.rollback()
         raise
     model.commit()
     now = datetime.now(UTC).isoformat(timespec="seconds")

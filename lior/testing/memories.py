@@ -66,24 +66,24 @@ def memory_contract(make: Callable[[], MemoryBackend]) -> type:
 
         @LAW
         @given(seed=seeds())
-        def test_staged_items_are_invisible_until_commit(self, seed: int) -> None:
+        def test_written_items_are_invisible_until_commit(self, seed: int) -> None:
             items = _document(seed, 1)
             for memory in (_ready(make()), _holding(make, _document(seed, 0))):
                 before, unread = memory.snapshot(), _read(memory, items)
-                memory.stage(items)
+                memory.write(items)
                 assert_same(memory.snapshot(), before)
                 _assert_same_evidence(_read(memory, items), unread)
-                assert memory.commit() == _LENGTH
+                memory.commit()
                 assert not _equal(memory.snapshot(), before), "after the commit nothing was stored"
 
         @LAW
         @given(seed=seeds())
-        def test_discarded_items_leave_no_trace(self, seed: int) -> None:
+        def test_a_rollback_leaves_no_trace(self, seed: int) -> None:
             memory = _holding(make, _document(seed, 0))
             before = memory.snapshot()
-            memory.stage(_document(seed, 1))
-            memory.discard()
-            assert memory.commit() == 0
+            memory.write(_document(seed, 1))
+            memory.rollback()
+            memory.commit()
             assert_same(memory.snapshot(), before)
 
         @LAW
@@ -93,7 +93,7 @@ def memory_contract(make: Callable[[], MemoryBackend]) -> type:
             pieces = [p for d in range(3) for p in _pieces(_document(seed, d), context)]
             memory = _ready(make())
             for index in order:
-                memory.stage(pieces[index])
+                memory.write(pieces[index])
                 if index in commits:
                     memory.commit()
             memory.commit()
@@ -103,27 +103,13 @@ def memory_contract(make: Callable[[], MemoryBackend]) -> type:
 
         @LAW
         @given(seed=seeds())
-        def test_erase_takes_back_what_was_written(self, seed: int) -> None:
-            first, second, third = (_document(seed, d) for d in range(3))
-            memory = _holding(make, first, second, third)
-            _read(memory, second)  # what a read keeps for the next one must not outlive the items
-            assert memory.erase(second) == _LENGTH
-            kept = _holding(make, first, third)
-            assert_same(memory.snapshot(), kept.snapshot())
-            _assert_same_evidence(_read(memory, second), _read(kept, second))
-            memory.erase(third)
-            memory.erase(first)
-            assert_same(memory.snapshot(), _ready(make()).snapshot())
-
-        @LAW
-        @given(seed=seeds())
         def test_a_rewrite_holds_what_it_is_given_and_nothing_else(self, seed: int) -> None:
             first, second, third = (_document(seed, d) for d in range(3))
             memory = _holding(make, first, second)
-            memory.stage(third)
-            _read(memory, second)
+            memory.write(third)
+            _read(memory, second)  # caches of a read must not outlive its items
             memory.rewrite([first, third])
-            assert memory.commit() == 0, "what was staged is gone"
+            memory.commit()  # of nothing: pending items are gone
             straight = _holding(make, first, third)
             assert_same(memory.snapshot(), straight.snapshot())
             _assert_same_evidence(_read(memory, second), _read(straight, second))
@@ -139,13 +125,13 @@ def memory_contract(make: Callable[[], MemoryBackend]) -> type:
             assert all(type(value) is Tensor for value in snapshot.values()), "the snapshot is flat"
             kept = clones(snapshot)
             other = _holding(make, third)
-            other.stage(third)
+            other.write(third)
             other.restore(snapshot)
-            assert other.commit() == 0, "restoring drops what was staged"
+            other.commit()  # of nothing: restoring drops pending items
             assert_same(other.snapshot(), kept)
             _assert_same_evidence(_read(other, third), _read(memory, third))
             for each in (memory, other):  # what comes later changes neither the snapshot nor its meaning
-                each.erase(first)
+                each.rewrite([second])
                 _write(each, third)
             assert_same(snapshot, kept)
             assert_same(other.snapshot(), memory.snapshot())
@@ -273,7 +259,7 @@ def memory_contract(make: Callable[[], MemoryBackend]) -> type:
             copies = clones(inputs)
             _write(memory, items, other)
             memory.read(_query(other, positions), alphabet)
-            memory.erase(items)
+            memory.rewrite([other])
             memory.restore(memory.snapshot())
             assert_same(inputs, copies)
 
@@ -325,7 +311,7 @@ def _holding(make: Callable[[], MemoryBackend], *documents: Items) -> MemoryBack
 
 def _write(memory: MemoryBackend, *documents: Items) -> None:
     for items in documents:
-        memory.stage(items)
+        memory.write(items)
         memory.commit()
 
 

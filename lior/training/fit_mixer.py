@@ -79,7 +79,7 @@ class FitMixer:
         items = model.items(text, start)
         if reading.kept is not None:
             items = items._replace(kept=reading.kept[self._at - first : end - first])
-        evidence = model.study(items, alphabet, progress=self._progress(done), write=False)
+        evidence = model.partial_fit(items, alphabet, progress=self._progress(done), write=False)
         metrics: dict[str, float] = {}
         if self._number == count - 1:
             inputs, targets = fitting.questions(

@@ -36,7 +36,7 @@ class Study:
         self._at = self.lo
         if not self.lo:
             for memory in self.job.model.adaptive.values():
-                memory.clear()
+                memory.rewrite(())
 
     def advance(self) -> bool:
         """One block; when the time for studying is up it is only taken in."""
@@ -49,14 +49,14 @@ class Study:
         items, metrics = model.items(text, start), {}
         if job.spent() < _TIME_SHARE:
             progress = (self.number + self._at / train) / self.count
-            evidence = model.study(items, alphabet, progress=progress, write=True)
+            evidence = model.partial_fit(items, alphabet, progress=progress, write=True)
             first, target = next(iter(evidence.values())), columns(alphabet, text.tokens[start:])
             self._nats -= float(first.log_p[:, 0].gather(1, target[:, None]).double().sum())
             self._read += end - self._at
             metrics = {"nats_per_token": self._nats / self._read}
         else:
             for memory in model.adaptive.values():
-                memory.stage(items)
+                memory.write(items)
                 memory.commit()
         self._at = end
         job.tick("memory", self.number * train + end, self.count * train, metrics)
@@ -108,7 +108,7 @@ class Write:
         model = self.job.model
         done = model.adaptive if self.studied else {}
         end = min(self._at + _WRITE_BLOCK, self.hi)
-        model.stage(*self.job.text.text(self._at, end, context=model.context), studied=done)
+        model.write(*self.job.text.text(self._at, end, context=model.context), skip=done)
         self._held += end - self._at
         self._at = end
         if len(model.adaptive) == len(model.memories) or self._held > (end - self.lo) // 4:

@@ -39,7 +39,7 @@ def study(memory, text, lo, hi, passes=(0, 1), *, write=True):
     for begin in range(lo, hi, STRETCH):
         part, start = text.text(begin, min(begin + STRETCH, hi), context=memory.context)
         progress = min((number + begin / TRAIN) / count, 1.0)
-        said = memory.study(
+        said = memory.partial_fit(
             Items(part, start, None), text.tokens.long().unique(), progress=progress, write=write
         )
     return cost(said.log_p, text, begin)
@@ -59,7 +59,7 @@ def costs(sample):
     study(memory, text, 0, TRAIN)
     once = study(memory, text, TRAIN, END)
     study(other, text, 0, TRAIN, (0, 2))
-    other.clear()
+    other.rewrite(())
     study(other, text, 0, TRAIN - STRETCH, (1, 2))
     tuned = Sdm()
     tuned.restore(other.snapshot())

@@ -34,7 +34,7 @@ LETTERS = st.lists(st.sampled_from(b"ab"), min_size=1, max_size=40)
 @given(documents=st.lists(LETTERS, min_size=1, max_size=3), question=LETTERS, shortest=st.integers(1, 4))
 def test_the_longest_match_is_found(documents, question, shortest):
     memory = Match(shortest=shortest, longest=8, candidates=500, smoothing=0.01)
-    memory.stage(Items(text_of(*documents), 0, None))
+    memory.write(Items(text_of(*documents), 0, None))
     memory.commit()
     asked = text_of([*question, 0])
     evidence = memory.read(Query(asked, torch.tensor([len(question)]), None), torch.tensor([*b"ab"]))
@@ -59,7 +59,7 @@ def test_the_longest_match_is_found(documents, question, shortest):
 def test_a_sentence_read_once_is_quoted():
     sentence = b"the key hangs behind the blue clock"
     memory = Match()
-    memory.stage(Items(text_of(sentence), 0, None))
+    memory.write(Items(text_of(sentence), 0, None))
     memory.commit()
     asked = text_of(sentence)
     positions = torch.arange(6, len(sentence))
@@ -74,7 +74,7 @@ def test_an_index_that_grows_keeps_its_places():
     for each, parts in ((memory, [[sentence], [sentence, more]]), (whole, [[sentence, more]])):
         for documents in parts:
             held = 0 if documents is parts[0] else len(sentence)
-            each.stage(Items(text_of(*documents), held, None))
+            each.write(Items(text_of(*documents), held, None))
             each.commit()
             each.read(asked, torch.arange(256))  # makes the index
     one, other = (each.read(asked, torch.arange(256)).log_p for each in (memory, whole))
@@ -82,16 +82,16 @@ def test_an_index_that_grows_keeps_its_places():
 
 
 def test_context_is_no_place():
-    """What was never told, or taken back, is not quoted, though it stands before what was."""
+    """Tokens before the stored ones that were never written, or are held no longer, are not quoted."""
     sentence = b"the key hangs behind the blue clock and the key hangs behind the red door"
     items = Items(text_of(sentence), 0, None)
     asked = Query(text_of(sentence), torch.arange(6, 30), None)
     memory = Match()
-    memory.stage(items._replace(start=36))
+    memory.write(items._replace(start=36))
     memory.commit()
     only = memory.read(asked, torch.arange(256))
     memory.rewrite([items])
-    memory.erase(Items(text_of(sentence[:36]), 0, None))
+    memory.rewrite([items._replace(start=36)])
     assert torch.equal(memory.read(asked, torch.arange(256)).log_p, only.log_p)
     trace = memory.trace(asked, asked.text.tokens[6:30], torch.arange(256))
     assert len(trace.offset)

@@ -26,7 +26,9 @@ N = 3
 class TestExact(memory_contract(Exact)): ...
 
 
-class TestExactSmall(memory_contract(lambda: Exact(capacity=200, sharpness=(0.5,), smoothing=0.1))): ...
+class TestExactSmall(
+    memory_contract(lambda: Exact(capacity=200, inverse_temperatures=(0.5,), smoothing=0.1))
+): ...
 
 
 @attrs.frozen
@@ -56,7 +58,7 @@ def document(seed, number=0, length=40, letters=LETTERS):
 def holding(memory, *documents, scorer=None):
     memory.attach(scorer or Scorer())
     for items in documents:
-        memory.stage(items)
+        memory.write(items)
     memory.commit()
     return memory
 
@@ -70,25 +72,25 @@ def read(memory, items, alphabet=None):
 
 
 def dense(memory, documents, items, alphabet, scorer):
-    """Experts from one softmax over all items, ``(B, sharpness, A)``."""
+    """Experts from one softmax over all items, ``(B, inverse_temperatures, A)``."""
     z = torch.cat([each.z for each in documents])
     tokens = torch.cat([each.text.tokens for each in documents])
     scores = scorer.scores(scorer.features(items.z, query=True), scorer.features(z, query=False))
     same = (tokens[:, None] == alphabet).float()
     seen = same.any(1)
-    weights = [torch.softmax(s * scores[:, seen], 1) @ same[seen] for s in memory.sharpness]
+    weights = [torch.softmax(s * scores[:, seen], 1) @ same[seen] for s in memory.inverse_temperatures]
     p = torch.stack(weights, 1) if seen.any() else torch.full((len(z), 1, 1), 1 / len(alphabet))
     return (1 - memory.smoothing) * p + memory.smoothing / len(alphabet)
 
 
 @pytest.mark.parametrize("elements", [1, 120, 1 << 20], ids=["one item", "some items", "all items"])
 @pytest.mark.parametrize("both", [True, False])
-@pytest.mark.parametrize("sharpness", [(1.0, 2.0, 3.0), (0.5, 2.5)])
-def test_exact_is_one_softmax_in_blocks(monkeypatch, elements, both, sharpness):
+@pytest.mark.parametrize("powers", [(1.0, 2.0, 3.0), (0.5, 2.5)])
+def test_exact_is_one_softmax_in_blocks(monkeypatch, elements, both, powers):
     monkeypatch.setitem(exact._BLOCK_ELEMENTS, "cpu", elements)
     monkeypatch.setattr(exact, "_QUERY_ROWS", 16)
     documents, query, scorer = [document(0, d) for d in range(3)], document(1), Scorer(both=both)
-    memory = holding(Exact(sharpness=sharpness), *documents, scorer=scorer)
+    memory = holding(Exact(inverse_temperatures=powers), *documents, scorer=scorer)
     for alphabet in (LETTERS.unique(), torch.tensor([*b"ab"]), torch.tensor([1, *b"a"])):
         expected = dense(memory, documents, query, alphabet, scorer)
         assert_close(read(memory, query, alphabet).log_p.exp(), expected, atol=1e-5, rtol=1e-4)
@@ -96,7 +98,7 @@ def test_exact_is_one_softmax_in_blocks(monkeypatch, elements, both, sharpness):
 
 def test_exact_finds_the_nearest_however_far_it_is():
     documents, scorer = [document(0)], Scorer(scale=1e4)
-    memory = holding(Exact(sharpness=(1.0,)), *documents, scorer=scorer)
+    memory = holding(Exact(inverse_temperatures=(1.0,)), *documents, scorer=scorer)
     query = document(1)._replace(z=document(1).z + 1e6)
     expected = dense(memory, documents, query, LETTERS.unique(), scorer)
     assert_close(read(memory, query).log_p.exp(), expected)
@@ -122,7 +124,7 @@ def kept_places(memory):
 def test_exact_keeps_a_sample_that_does_not_depend_on_the_order(order, commits, seed):
     memory = Exact(capacity=30)
     for index in order:
-        memory.stage(document(seed, index))
+        memory.write(document(seed, index))
         if index in commits:
             memory.commit()
     memory.commit()
@@ -155,7 +157,7 @@ def test_exact_uses_the_geometry_attached_last():
     assert (after != before).any()
 
 
-@pytest.mark.parametrize("change", [{"capacity": 10}, {"sharpness": (1.5,)}, {"smoothing": 0.1}])
+@pytest.mark.parametrize("change", [{"capacity": 10}, {"inverse_temperatures": (1.5,)}, {"smoothing": 0.1}])
 def test_every_option_of_exact_changes_results(change):
     base, changed = (read(holding(Exact(**o), document(0)), document(1)).log_p for o in ({}, change))
     assert base.shape != changed.shape or (base != changed).any()
@@ -164,24 +166,20 @@ def test_every_option_of_exact_changes_results(change):
 def test_exact_needs_coordinates_and_a_geometry():
     items = document(0)
     with pytest.raises(UsageError, match=r"give Items\.z"):
-        Exact().stage(items._replace(z=None))
+        Exact().write(items._replace(z=None))
     with pytest.raises(UsageError, match="attach a scorer"):
         read(Exact(), items)
     with pytest.raises(UsageError, match=r"give Query\.z"):
         read(holding(Exact(), items), items._replace(z=None))
 
 
-def test_exact_erases_nothing_from_nothing():
-    assert Exact().erase(document(0)) == 0
-
-
 @pytest.mark.parametrize(
     ("options", "name"),
     [
-        ({"sharpness": ()}, "sharpness"),
-        ({"sharpness": (1.0, 0.0)}, "sharpness"),
-        ({"sharpness": (float("nan"),)}, "sharpness"),
-        ({"sharpness": (1.0, float("inf"))}, "sharpness"),
+        ({"inverse_temperatures": ()}, "inverse_temperatures"),
+        ({"inverse_temperatures": (1.0, 0.0)}, "inverse_temperatures"),
+        ({"inverse_temperatures": (float("nan"),)}, "inverse_temperatures"),
+        ({"inverse_temperatures": (1.0, float("inf"))}, "inverse_temperatures"),
         ({"smoothing": 0.0}, "smoothing"),
         ({"smoothing": 0.6}, "smoothing"),
         ({"capacity": -1}, "capacity"),

@@ -26,10 +26,10 @@ def told(path, *, alphabet=ALPHABET):
     """A memory of the sdm plugin that has studied, stood still, and been written to."""
     memory, over = Sdm(path=path, **RECIPE), torch.from_numpy(alphabet)
     said = [
-        memory.study(items(text(20), 0, 0), over, progress=0.1, write=True),
-        memory.study(items(text(21), 0, 1), over, progress=0.2, write=False),
+        memory.partial_fit(items(text(20), 0, 0), over, progress=0.1, write=True),
+        memory.partial_fit(items(text(21), 0, 1), over, progress=0.2, write=False),
     ]
-    memory.stage(items(text(22), 0, 2))
+    memory.write(items(text(22), 0, 2))
     memory.commit()
     query = Query(items(text(23)).text, torch.arange(LENGTH), None)
     return memory, [*said, memory.read(query, over), memory.peek(query, over, ahead=3)]
@@ -56,7 +56,7 @@ def test_a_run_saved_by_one_path_is_read_by_the_other():
 def test_what_is_read_again_keeps_its_logits():
     memories = [told(path)[0] for path in ("stream", "batched")]
     for memory in memories:
-        memory.erase(items(text(20)[:50]))
+        memory.rewrite([items(text(20), 50, 0), items(text(22), 0, 2)])
     assert_same_store(*(memory._engine for memory in memories), logits=2)
     assert contents(memories[1]._engine.packed())[-1]["logit"].any()
 

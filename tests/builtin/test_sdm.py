@@ -40,27 +40,27 @@ class TestSdmStudied(memory_contract(lambda: studied(Sdm(**FEW)))):
 def studied(memory):
     """A memory that has learned for both uses and holds nothing."""
     alphabet = LETTERS.unique()
-    memory.study(document(5, 0, 100), alphabet, progress=0.5, write=True)
-    memory.study(document(5, 1, 100), alphabet, progress=0.5, write=False)
-    memory.clear()
+    memory.partial_fit(document(5, 0, 100), alphabet, progress=0.5, write=True)
+    memory.partial_fit(document(5, 1, 100), alphabet, progress=0.5, write=False)
+    memory.rewrite(())
     return memory
 
 
 def study(memory, *documents, write=True, progress=0.3, alphabet=None):
     """Distributions of documents that are studied one after the other."""
     letters = LETTERS.unique() if alphabet is None else alphabet
-    said = [memory.study(d, letters, progress=progress, write=write).log_p for d in documents]
+    said = [memory.partial_fit(d, letters, progress=progress, write=write).log_p for d in documents]
     return torch.cat(said)
 
 
 def test_sdm_learns_from_text_with_errors_without_touching_what_clean_text_taught():
     memory = studied(Sdm(**FEW, unseen_contexts=2))
-    memory.stage(document(0, 1))
+    memory.write(document(0, 1))
     memory.commit()
     before = {k: v.clone() for k, v in memory.snapshot().items()}
     noisy = document(0, 2)
     noisy = noisy._replace(kept=torch.rand(len(noisy.text.tokens) - noisy.start) < 0.8)
-    memory.study(noisy, LETTERS.unique(), progress=0.5, write=False)
+    memory.partial_fit(noisy, LETTERS.unique(), progress=0.5, write=False)
     after = memory.snapshot()
     assert all(torch.equal(after[k], v) for k, v in before.items())
     new = {k for k in after if k not in before}
@@ -76,7 +76,7 @@ def test_sdm_learns_from_text_with_errors_without_touching_what_clean_text_taugh
         "both sets serve, each at its own positions"
     )
     with pytest.raises(UsageError, match="errors"):
-        memory.study(noisy, LETTERS.unique(), progress=0.5, write=True)
+        memory.partial_fit(noisy, LETTERS.unique(), progress=0.5, write=True)
 
 
 def test_sdm_rewrites_what_comes_before_and_keeps_what_the_counters_learned():
@@ -85,13 +85,13 @@ def test_sdm_rewrites_what_comes_before_and_keeps_what_the_counters_learned():
     study(memory, document(0, 1), document(0, 2))
     kept = logits(memory)
     assert any(kept.values())
-    memory.stage(document(0, 0))
+    memory.write(document(0, 0))
     memory.commit()
     after = logits(memory)
     assert kept.keys() <= after.keys()
     assert {key: after[key] for key in kept} == kept
     assert not any(value for key, value in after.items() if key not in kept)
-    assert memory.erase(document(0, 0)) == 40
+    memory.rewrite([document(0, 1), document(0, 2)])
     assert logits(memory) == kept
 
 
@@ -150,9 +150,9 @@ def test_sdm_forgets_items_and_not_what_it_learned():
     memory = Sdm(**FEW)
     study(memory, document(0, 0))
     learned = {k: v for k, v in memory.snapshot().items() if k.startswith("online.")}
-    memory.stage(document(0, 1))
-    memory.clear()
-    assert memory.commit() == 0
+    memory.write(document(0, 1))
+    memory.rewrite(())
+    memory.commit()
     after = memory.snapshot()
     assert_same({k: v for k, v in after.items() if k.startswith("online.")}, learned)
     assert len(after["tokens"]) == len(after["addresses"]) == int(after["clock"]) == 0
@@ -172,8 +172,8 @@ def test_sdm_studies_documents_in_order_each_once():
 
 def test_sdm_takes_no_item_twice():
     memory = holding(Sdm(**FEW), document(0, 0))
-    memory.stage(document(0, 1))
-    memory.stage(document(0, 0))
+    memory.write(document(0, 1))
+    memory.write(document(0, 0))
     with pytest.raises(UsageError, match="already stored"):
         memory.commit()
     assert_same(memory.snapshot(), holding(Sdm(**FEW), document(0, 0), document(0, 1)).snapshot())
@@ -198,13 +198,12 @@ def test_sdm_needs_no_coordinates():
     )
 
 
-def test_sdm_refuses_to_erase_what_it_does_not_hold():
+def test_sdm_refuses_a_rewrite_that_holds_an_item_twice():
     memory = holding(Sdm(), document(0))
     before = memory.snapshot()
-    for other in (document(1), document(0, 1)):
-        with pytest.raises(UsageError, match="nothing was erased"):
-            memory.erase(other)
-        assert_same(memory.snapshot(), before)
+    with pytest.raises(UsageError, match="already stored"):
+        memory.rewrite([document(0, 1), document(0, 1)])
+    assert_same(memory.snapshot(), before)
 
 
 @pytest.mark.parametrize(
@@ -262,8 +261,8 @@ def test_what_is_only_written_needs_no_coordinates(configure, monkeypatch):
     assert_same(run.model.memories["sdm"].snapshot(), expected)
     asked = []
     monkeypatch.setattr(Model, "coordinates", lambda *_: asked.append(1))
-    run.model.stage(*run.loaded.text.text(0, 9))
+    run.model.write(*run.loaded.text.text(0, 9))
     assert not asked
     monkeypatch.setattr(Sdm, "stores_coordinates", True)
-    run.model.stage(*run.loaded.text.text(0, 9))
+    run.model.write(*run.loaded.text.text(0, 9))
     assert asked, "they are there for a memory that stores them"

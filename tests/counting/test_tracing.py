@@ -47,7 +47,7 @@ def text_of(*documents):
 
 
 def holding(memory, text):
-    memory.stage(Items(text, 0, None))
+    memory.write(Items(text, 0, None))
     memory.commit()
     return memory
 
@@ -210,10 +210,10 @@ def test_a_trace_is_of_what_a_read_says(monkeypatch):
     )
     memory = Sdm(recent=0.4, unseen_contexts=2, table_rate=(0.3, 0.3), window=1)
     items = [document(0, number, 100, torch.tensor([*b"abc"])) for number in range(4)]
-    memory.study(items[0], ALPHABET, progress=0.5, write=True)
-    memory.study(items[1], ALPHABET, progress=0.5, write=False)
+    memory.partial_fit(items[0], ALPHABET, progress=0.5, write=True)
+    memory.partial_fit(items[1], ALPHABET, progress=0.5, write=False)
     noisy = items[2]._replace(kept=torch.arange(100) % 3 > 0)
-    memory.study(noisy, ALPHABET, progress=0.5, write=False)
+    memory.partial_fit(noisy, ALPHABET, progress=0.5, write=False)
     query = Query(items[3].text, torch.arange(100), None, torch.arange(100) % 7)
     memory.trace(query, items[3].text.tokens, ALPHABET)
     p = memory.read(query, ALPHABET).log_p[:, 0].exp().double()
@@ -256,10 +256,13 @@ def test_items_have_their_part_of_the_softmax(kind, letters):
     assert (stored > 0).double().mean() > 0.5
     z = torch.stack([document(0, d).z for d in (0, 1)])[trace.document, trace.offset]
     scores = scorer.scores(scorer.features(asked.z, query=True), scorer.features(z, query=False))
-    weight = scores[trace.row, torch.arange(len(z))].double() * torch.tensor(memory.sharpness)[trace.expert]
+    weight = (
+        scores[trace.row, torch.arange(len(z))].double()
+        * torch.tensor(memory.inverse_temperatures)[trace.expert]
+    )
     part = trace.share * own[trace.row, trace.expert]
     for row in range(40):  # weights of the same question and expert are as their scores tell
-        for expert in range(len(memory.sharpness)):
+        for expert in range(len(memory.inverse_temperatures)):
             here = (trace.row == row) & (trace.expert == expert)
             ratio = part[here].log() - weight[here]
             assert_close(ratio, ratio.mean().expand_as(ratio), atol=1e-3, rtol=0)

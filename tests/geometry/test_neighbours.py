@@ -110,35 +110,35 @@ def items(seed, count):
 
 def answers(memory, alphabet):
     memory.attach(Scorer())
-    memory.stage(items(0, COUNT))
+    memory.write(items(0, COUNT))
     memory.commit()
     asked = items(1, QUERIES)
     return memory.read(Query(asked.text, torch.arange(QUERIES), asked.z), alphabet).log_p
 
 
-SHARPNESS = {"sharpness": (0.7, 1.0, 2.0)}
+THREE = {"inverse_temperatures": (0.7, 1.0, 2.0)}
 ALPHABETS = [torch.arange(97, 107), torch.tensor([3, 98, 99, 105]), torch.tensor([1, 2])]
 
 
 def complete(name):
     """Memories whose neighbours are all items."""
     if name == "exact":
-        return Exact(probes=ALL, **SHARPNESS)
+        return Exact(probes=ALL, **THREE)
     pytest.importorskip("faiss")
-    return Faiss(neighbours=ALL, probes=ALL, **SHARPNESS)
+    return Faiss(neighbours=ALL, probes=ALL, **THREE)
 
 
 @pytest.mark.parametrize("alphabet", ALPHABETS, ids=["all", "some", "none"])
 @pytest.mark.parametrize("name", ["exact", "faiss"])
 def test_all_items_as_neighbours_are_the_exact_memory(name, alphabet):
-    assert_close(answers(complete(name), alphabet), answers(Exact(**SHARPNESS), alphabet), atol=1e-4, rtol=0)
+    assert_close(answers(complete(name), alphabet), answers(Exact(**THREE), alphabet), atol=1e-4, rtol=0)
 
 
 def test_near_items_carry_the_distribution():
     """Measured: total variation 0.047 (cells), 0.002 (faiss)."""
     pytest.importorskip("faiss")
-    exact_p = answers(Exact(**SHARPNESS), ALPHABETS[0]).exp()
-    few = {"cells": Exact(probes=6, **SHARPNESS), "faiss": Faiss(neighbours=600, probes=20, **SHARPNESS)}
+    exact_p = answers(Exact(**THREE), ALPHABETS[0]).exp()
+    few = {"cells": Exact(probes=6, **THREE), "faiss": Faiss(neighbours=600, probes=20, **THREE)}
     for name, memory in few.items():
         p = answers(memory, ALPHABETS[0]).exp()
         assert (p != exact_p).any(), "some items were left out"
@@ -170,7 +170,7 @@ def test_items_written_later_are_found():
     later = items(2, QUERIES)
     for memory in (Exact(probes=1), complete("faiss")):
         answers(memory, ALPHABETS[0])
-        memory.stage(later)
+        memory.write(later)
         memory.commit()
         query = Query(later.text, torch.arange(QUERIES), later.z)
         log_p = memory.read(query, ALPHABETS[0]).log_p[:, -1]

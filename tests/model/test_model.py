@@ -91,7 +91,7 @@ def trained(names=BOTH, seed=0, texts=None):
         contexts = corpus.gather_contexts(text.tokens, torch.arange(len(built)), text.depth, 5, V)
         model.set_geometry(model.geometry.observe(model.state, contexts, total=len(built)))
         model.set_cells(contexts, 3, generator=generator)
-    model.stage(text)
+    model.write(text)
     model.commit()
     model.reset_mixer()
     model.weights = {
@@ -131,7 +131,7 @@ def test_score_is_the_probability_of_the_token(names, seed):
 
 def test_unseen_tokens_share_what_good_and_turing_leave():
     model = fresh(("sdm",))
-    model.stage(whole(corpus_of(b"aaabbc")))  # one token of six was seen once
+    model.write(whole(corpus_of(b"aaabbc")))  # one token of six was seen once
     model.commit()
     model.reset_mixer()
     p = model.log_probs(whole(corpus_of(b"ab")), torch.tensor([0]))[0].exp()
@@ -286,7 +286,7 @@ def test_staged_text_is_read_after_the_commit():
     model, text = trained(), whole(corpus_of(words(2), first=2))
     at = torch.arange(30)
     before, counts = model.log_probs(text, at), model.token_counts
-    model.stage(text)
+    model.write(text)
     assert torch.equal(model.log_probs(text, at), before)
     model.commit()
     assert model.score(text, at).mean() > before.gather(1, text.tokens[:30, None]).mean()

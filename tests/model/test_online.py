@@ -56,7 +56,7 @@ def test_a_peek_is_what_the_study_says_bit_for_bit(window):
             before = memory.snapshot() if begin == window else {}
             peeks.append(memory.peek(query, alphabet, ahead=ahead))
             assert all(torch.equal(memory.snapshot()[k], v) for k, v in before.items())
-        said = memory.study(model.items(text, start), alphabet, progress=0.5, write=True)
+        said = memory.partial_fit(model.items(text, start), alphabet, progress=0.5, write=True)
         assert torch.equal(torch.cat([p.log_p for p in peeks]), said.log_p)
         assert torch.equal(torch.cat([p.gates[0] for p in peeks]), said.gates[0])
 

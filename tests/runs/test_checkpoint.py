@@ -84,7 +84,7 @@ def test_what_is_loaded_goes_on_learning_the_same(trained, save):
     more = corpus.build([corpus.Source("more", b"Something new. " * 20)], model.tokenizer)
     text, start = attrs.evolve(more, first_document=1).text(0, 300)
     for learner in (loaded, again):
-        learner.stage(text, start)
+        learner.write(text, start)
         learner.commit()
     positions = torch.arange(100, 300)
     assert torch.equal(loaded.log_probs(text, positions), again.log_probs(text, positions))

@@ -136,7 +136,7 @@ def told(base, held: list[Held]) -> Run:
     model.set_geometry(model.state)
     for index, each in enumerate(held):
         begin = int(text.starts[index])
-        model.stage(*text.text(begin, begin + each.tokens, context=model.context))
+        model.write(*text.text(begin, begin + each.tokens, context=model.context))
         model.commit()
     return run
 

@@ -43,7 +43,7 @@ class Exact(ItemMemory):
             return self._near(z, alphabet, store, scorer)
         runs, items = _runs(store.token, alphabet), self._all(store, scorer)
         rows = [self._whole(part, alphabet, runs, items, scorer) for part in z.split(_QUERY_ROWS)]
-        return torch.cat(rows) if rows else z.new_empty(0, len(self.sharpness), len(alphabet))
+        return torch.cat(rows) if rows else z.new_empty(0, len(self.inverse_temperatures), len(alphabet))
 
     def _all(self, store: Store, scorer: Scorer) -> Features:
         if self._features is None:
@@ -71,9 +71,9 @@ class Exact(ItemMemory):
     ) -> Tensor:
         """Distributions of a few queries from all ``items``."""
         queries = scorer.features(z, query=True)
-        hits = z.new_zeros(len(self.sharpness), len(z), len(alphabet))
+        hits = z.new_zeros(len(self.inverse_temperatures), len(z), len(alphabet))
         top = z.new_full((len(z), 1), -torch.inf)
-        sharp = hits.new_tensor(self.sharpness)[:, None, None]
+        sharp = hits.new_tensor(self.inverse_temperatures)[:, None, None]
         size = max(_BLOCK_ELEMENTS.get(z.device.type, 1 << 20) // max(len(z), 1), 1)
         for lo in range(0, len(items.f), size):
             scores = scorer.scores(queries, items.rows(slice(lo, lo + size)))
@@ -81,21 +81,21 @@ class Exact(ItemMemory):
             hits *= ((top - higher).exp() ** sharp).nan_to_num_()
             top = higher
             weights = scores.sub_(higher).exp_()
-            _add_by_token(hits, weights, runs, lo, self.sharpness)
+            _add_by_token(hits, weights, runs, lo, self.inverse_temperatures)
         return normalised(hits).transpose(0, 1)
 
     def _near(self, z: Tensor, alphabet: Tensor, store: Store, scorer: Scorer) -> Tensor:
         """Distributions of queries from the items of the cells near each."""
         cells = self._indexed(store, scorer)
-        hits = z.new_zeros(len(self.sharpness), len(z), len(alphabet))
+        hits = z.new_zeros(len(self.inverse_temperatures), len(z), len(alphabet))
         top = z.new_full((len(z), 1), -torch.inf)
-        sharp = hits.new_tensor(self.sharpness)[:, None, None]
+        sharp = hits.new_tensor(self.inverse_temperatures)[:, None, None]
         for rows, _, items, scores in cells.visits(z, self.probes):
             higher = torch.maximum(top[rows], scores.amax(1, keepdim=True))
             weights = scores.sub_(higher).exp_()
             tokens = store.token[cells.position[items]]
             same = (tokens[:, None] == alphabet).to(weights)
-            here = torch.stack([powered(weights, power) @ same for power in self.sharpness])
+            here = torch.stack([powered(weights, power) @ same for power in self.inverse_temperatures])
             decay = ((top[rows] - higher).exp() ** sharp).nan_to_num_()
             hits[:, rows] = hits[:, rows] * decay + here
             top[rows] = higher
@@ -122,16 +122,16 @@ def _runs(tokens: Tensor, alphabet: Tensor) -> list[_Run]:
 
 
 def _add_by_token(
-    hits: Tensor, weights: Tensor, runs: list[_Run], first: int, sharpness: tuple[float, ...]
+    hits: Tensor, weights: Tensor, runs: list[_Run], first: int, powers: tuple[float, ...]
 ) -> None:
-    """Sum ``weights (B, K) ** sharpness`` over the items of each token into ``hits (sharpness, B, A)``.
+    """Sum ``weights (B, K) ** powers`` over the items of each token into ``hits (len(powers), B, A)``.
 
     ``weights`` are those of the items from ``first`` on. The loop is over
     tokens, whose items are a slice.
     """
     last = first + weights.shape[1]
     here = [(r.column, max(r.begin, first) - first, min(r.end, last) - first) for r in runs]
-    for level, power in enumerate(sharpness):
+    for level, power in enumerate(powers):
         sharpened = powered(weights, power)
         for column, begin, end in here:
             if begin < end:

@@ -58,7 +58,7 @@ class Faiss(ItemMemory):
         column = torch.searchsorted(alphabet, store.token).clamp(max=len(alphabet) - 1)
         column[alphabet[column] != store.token] = len(alphabet)  # counted, then left out
         rows = [self._near(part, column, len(alphabet), features, scorer) for part in z.split(_QUERY_ROWS)]
-        return torch.cat(rows) if rows else z.new_empty(0, len(self.sharpness), len(alphabet))
+        return torch.cat(rows) if rows else z.new_empty(0, len(self.inverse_temperatures), len(alphabet))
 
     def _all(self, store: Store, scorer: Scorer) -> Features:
         if self._features is None:
@@ -97,8 +97,8 @@ class Faiss(ItemMemory):
         columns = torch.where(found >= 0, column[found.clamp(min=0)], size)
         top = scores.masked_fill(columns == size, -torch.inf).amax(1, keepdim=True)
         weights = (scores - top.clamp(min=torch.finfo(z.dtype).min)).exp_()
-        hits = z.new_zeros(len(z), len(self.sharpness), size + 1)
-        for level, power in enumerate(self.sharpness):
+        hits = z.new_zeros(len(z), len(self.inverse_temperatures), size + 1)
+        for level, power in enumerate(self.inverse_temperatures):
             hits[:, level].scatter_add_(1, columns, powered(weights, power))
         return normalised(hits[:, :, :size])
 

@@ -56,20 +56,22 @@ class ItemMemory(abc.ABC):
 
     name: ClassVar[str]
     needs_geometry: ClassVar[bool] = True
+    stores_coordinates: ClassVar[bool] = True
 
     capacity: int = option(131072, help="items kept, a uniform sample beyond; 0 = all", low=0)
-    sharpness: tuple[float, ...] = option((1.0, 2.0, 3.0), help="multiples of β, one expert each")
+    inverse_temperatures: tuple[float, ...] = option((1.0, 2.0, 3.0), help="multiples of β, one expert each")
     smoothing: float = option(
         0.02, help="share of the uniform distribution in each expert", low=1e-6, high=0.5
     )
 
     _store: Store | None = attrs.field(default=None, init=False, repr=False, eq=False)
-    _staged: list[Store] = attrs.field(factory=list, init=False, repr=False, eq=False)
+    _pending: list[Store] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _scorer: Scorer | None = attrs.field(default=None, init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        if not self.sharpness or not all(0 < s < math.inf for s in self.sharpness):
-            raise UsageError(f"sharpness = {list(self.sharpness)}: allowed are finite numbers above 0")
+        if not self.inverse_temperatures or not all(0 < s < math.inf for s in self.inverse_temperatures):
+            given = list(self.inverse_temperatures)
+            raise UsageError(f"inverse_temperatures = {given}: allowed are finite numbers above 0")
 
     @property
     def context(self) -> int:
@@ -78,8 +80,8 @@ class ItemMemory(abc.ABC):
 
     @property
     def experts(self) -> tuple[str, ...]:
-        """One expert a sharpness."""
-        return tuple(f"retrieval ×{s:g}" for s in self.sharpness)
+        """One expert for each inverse temperature."""
+        return tuple(f"retrieval ×{s:g}" for s in self.inverse_temperatures)
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
         """How peaked the first expert is."""
@@ -87,7 +89,7 @@ class ItemMemory(abc.ABC):
 
     # --- writing ---
 
-    def stage(self, items: Items) -> None:
+    def write(self, items: Items) -> None:
         """Hold ``items``.
 
         Raises
@@ -100,17 +102,14 @@ class ItemMemory(abc.ABC):
                 f"memory {self.name!r} stores coordinates, and these items have none: give Items.z"
             )
         text, at = items.text, slice(items.start, None)
-        self._staged.append(Store(items.z, text.tokens[at], text.document[at], text.depth[at]))
+        self._pending.append(Store(items.z, text.tokens[at], text.document[at], text.depth[at]))
 
-    def commit(self) -> int:
-        """Append the staged items, then drop what exceeds the capacity."""
-        count = sum(len(s.token) for s in self._staged)
-        if not count:
-            return 0
-        parts = [self._store, *self._staged] if self._store is not None else self._staged
-        self._staged = []
-        self._keep(Store(*(torch.cat(column) for column in zip(*parts, strict=True))))
-        return count
+    def commit(self) -> None:
+        """Append the pending items, then drop what exceeds the capacity."""
+        parts = [self._store, *self._pending] if self._store is not None else self._pending
+        if any(len(part.token) for part in self._pending):
+            self._keep(Store(*(torch.cat(column) for column in zip(*parts, strict=True))))
+        self._pending = []
 
     def _keep(self, store: Store) -> None:
         if self.capacity and len(store.token) > self.capacity:
@@ -120,29 +119,16 @@ class ItemMemory(abc.ABC):
         self._store = store.at(canonical[store.token[canonical].argsort(stable=True)])
         self._changed()
 
-    def discard(self) -> None:
-        """Drop the staged items."""
-        self._staged = []
-
-    def erase(self, items: Items) -> int:
-        """Remove the items at the same places. Below the capacity this is exact; above it, items
-        that had been dropped in favour of the erased ones must be written again."""
-        if self._store is None:
-            return 0
-        at = slice(items.start, None)
-        places = items.text.document[at] << 40 | items.text.depth[at]
-        keep = ~torch.isin(self._store.place, places)
-        removed = len(keep) - int(keep.sum())
-        self._store = self._store.at(keep)
-        self._changed()
-        return removed
+    def rollback(self) -> None:
+        """Drop the pending items."""
+        self._pending = []
 
     def rewrite(self, items: Iterable[Items]) -> None:
         """Hold exactly ``items``, also those that the capacity had no place for before."""
-        self._store, self._staged = None, []
+        self._store, self._pending = None, []
         self._changed()
         for piece in items:
-            self.stage(piece)
+            self.write(piece)
         self.commit()
 
     # --- reading ---
@@ -164,7 +150,7 @@ class ItemMemory(abc.ABC):
         self._changed()
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
-        """One distribution a sharpness, and one gate.
+        """One distribution for each inverse temperature, and one gate.
 
         Raises
         ------
@@ -174,7 +160,9 @@ class ItemMemory(abc.ABC):
         if self._scorer is None or query.z is None:
             raise UsageError(f"memory {self.name!r} needs a geometry: attach a scorer and give Query.z")
         if self._store is None or not len(self._store.token):
-            p = query.z.new_full((len(query.z), len(self.sharpness), len(alphabet)), 1.0 / len(alphabet))
+            p = query.z.new_full(
+                (len(query.z), len(self.inverse_temperatures), len(alphabet)), 1.0 / len(alphabet)
+            )
         else:
             p = self._distributions(query.z, alphabet, self._store, self._scorer)
         top = p[:, 0].amax(1)
@@ -193,7 +181,7 @@ class ItemMemory(abc.ABC):
         if self._scorer is None or query.z is None:
             raise UsageError(f"memory {self.name!r} needs a geometry: attach a scorer and give Query.z")
         store = self._store
-        stored = torch.zeros(len(tokens), len(self.sharpness), dtype=torch.float64)
+        stored = torch.zeros(len(tokens), len(self.inverse_temperatures), dtype=torch.float64)
         nothing = torch.zeros(0, dtype=torch.int64)
         places, shares = [torch.stack([nothing] * 4)], [nothing.double()]
         for row, token in enumerate(tokens.tolist() if store is not None and len(store.token) else ()):
@@ -202,7 +190,7 @@ class ItemMemory(abc.ABC):
             known = torch.isin(store.token[items], alphabet)
             items, scores = items[known], scores[known].double()
             same = store.token[items] == token
-            for level, power in enumerate(self.sharpness):
+            for level, power in enumerate(self.inverse_temperatures):
                 weight = torch.softmax(scores * power, 0)[same] * (1 - self.smoothing)
                 share = weight / (weight.sum() + self.smoothing / len(alphabet))
                 stored[row, level] = share.sum()
@@ -220,7 +208,7 @@ class ItemMemory(abc.ABC):
 
     @abc.abstractmethod
     def _distributions(self, z: Tensor, alphabet: Tensor, store: Store, scorer: Scorer) -> Tensor:
-        """Distributions ``(B, sharpness, A)`` of queries ``z (B, n)``; ``store`` is not empty."""
+        """Distributions ``(B, E, A)`` of queries ``z (B, n)``; ``store`` is not empty."""
 
     @abc.abstractmethod
     def _changed(self) -> None:
@@ -249,7 +237,7 @@ class ItemMemory(abc.ABC):
             check(snapshot, {"z": Expected("float", (count, None)), **columns}, of=f"memory {self.name}")
             if count and not 0 <= int(snapshot["token"].min()) <= int(snapshot["token"].max()) < MAX_VOCAB:
                 raise UsageError(f"memory {self.name}: token has ids that no tokenizer has")
-        self._staged = []
+        self._pending = []
         self._store = None
         self._changed()
         if snapshot:

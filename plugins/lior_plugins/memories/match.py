@@ -41,6 +41,7 @@ class Match:
     api_version: ClassVar[int] = 1
     name: ClassVar[str] = "match"
     needs_geometry: ClassVar[bool] = False
+    stores_coordinates: ClassVar[bool] = False
 
     shortest: int = option(6, help="tokens that a match has at least", low=1, high=64)
     longest: int = option(32, help="tokens that are compared at most", low=1, high=1024)
@@ -49,15 +50,14 @@ class Match:
 
     weight: float = option(1.0, help="weight of a long match before anything is learned", low=0.0, high=10.0)
 
-    _journal: Journal = attrs.field(init=False, repr=False, eq=False)
-    _staged: list[Passage] = attrs.field(factory=list, init=False, repr=False, eq=False)
+    _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
+    _pending: list[Passage] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _index: Index | None = attrs.field(default=None, init=False, repr=False, eq=False)
     """``None`` when it must be made anew from the journal."""
 
     def __attrs_post_init__(self) -> None:
         if self.shortest > self.longest:
             raise UsageError(f"shortest = {self.shortest}: at most longest, which is {self.longest}")
-        self._journal = Journal(self.longest)
 
     @property
     def context(self) -> int:
@@ -79,20 +79,19 @@ class Match:
 
     # --- writing ---
 
-    def stage(self, items: Items) -> None:
+    def write(self, items: Items) -> None:
         """Hold ``items`` until they are committed."""
-        self._staged += passages(items, self.longest)
+        self._pending += passages(items, self.longest)
 
-    def commit(self) -> int:
-        """Append the staged items to the text; what stands before others means a new index."""
-        staged, self._staged = self._staged, []
-        for passage in staged:
+    def commit(self) -> None:
+        """Append the pending items to the text; what stands before others means a new index."""
+        pending, self._pending = self._pending, []
+        for passage in pending:
             goes_on = self._goes_on(passage)
             if not self._journal.add(passage):
                 self._index = None
             elif self._index is not None:
                 self._append(passage, goes_on=goes_on)
-        return sum(p.end - p.begin for p in staged)
 
     def _goes_on(self, new: Passage) -> bool:
         last = self._journal.passages[-1] if self._journal.passages else None
@@ -121,26 +120,14 @@ class Match:
                 self._append(passage, goes_on=False)
         return self._index
 
-    def discard(self) -> None:
-        """Drop the staged items."""
-        self._staged = []
-
-    def erase(self, items: Items) -> int:
-        """Take items out of the text.
-
-        Raises
-        ------
-        UsageError
-            When it does not hold them all; it is then left as it was.
-        """
-        count = self._journal.erase(items)
-        self._index = None
-        return count
+    def rollback(self) -> None:
+        """Drop the pending items."""
+        self._pending = []
 
     def rewrite(self, items: Iterable[Items]) -> None:
         """Hold exactly ``items``."""
         self._journal = Journal.of(items, self.longest)
-        self._staged, self._index = [], None
+        self._pending, self._index = [], None
 
     # --- reading ---
 
@@ -210,6 +197,6 @@ class Match:
         """
         expected = {"passages": Expected("int64", (None, 4)), "tokens": Expected("int32", (None,))}
         check(snapshot, expected, of="memory match")
-        journal = Journal(self.longest)
+        journal = Journal()
         journal.restore(snapshot["passages"].cpu(), snapshot["tokens"].cpu())
-        self._staged, self._journal, self._index = [], journal, None
+        self._pending, self._journal, self._index = [], journal, None

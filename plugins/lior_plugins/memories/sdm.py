@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 import numpy as np
@@ -31,7 +31,7 @@ from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import check
 from lior_plugins.batched.engine import Batched, fits
 from lior_plugins.memories.checks import SNAPSHOT, check_options, learned_in
-from lior_plugins.memories.patterns import JOINTS, ORDERS, PAST_DEFAULTS, PATTERNS
+from lior_plugins.memories.patterns import JOINTS, ORDERS, PATTERNS
 
 
 @attrs.define(kw_only=True)
@@ -39,7 +39,6 @@ class Sdm:
     """Counters at selected-coordinate addresses, and a mixture of what they say."""
 
     api_version: ClassVar[int] = 1
-    past_defaults: ClassVar[dict[int, dict[str, Any]]] = PAST_DEFAULTS
     stores_coordinates: ClassVar[bool] = False
     """Cells count where it reads and learns."""
 
@@ -80,8 +79,8 @@ class Sdm:
     static_table_rate: tuple[float, ...] = option((1e-3, 2e-4), help="step size of state tables on the tail")
 
     _engine: Engine | Batched = attrs.field(init=False, repr=False, eq=False)
-    _journal: Journal = attrs.field(factory=lambda: Journal(REACH), init=False, repr=False, eq=False)
-    _staged: list[Passage] = attrs.field(factory=list, init=False, repr=False, eq=False)
+    _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
+    _pending: list[Passage] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _learned: dict[str, Learned] = attrs.field(factory=dict, init=False, repr=False, eq=False)
     """``online``, which goes on learning, and ``static``, fitted to a memory that stands still."""
 
@@ -156,17 +155,17 @@ class Sdm:
 
     # --- writing ---
 
-    def stage(self, items: Items) -> None:
+    def write(self, items: Items) -> None:
         """Hold ``items`` until they are committed."""
         self._take_path(items.text.tokens.device, None)
-        self._staged += passages(items, REACH)
+        self._pending += passages(items, REACH)
 
-    def commit(self) -> int:
-        """Count the staged items."""
-        staged, self._staged = self._staged, []
+    def commit(self) -> None:
+        """Count the pending items."""
+        pending, self._pending = self._pending, []
         rewrite = False
         try:
-            for passage in staged:
+            for passage in pending:
                 if self._journal.add(passage) and not rewrite:
                     self._engine.write(passage.piece())
                 else:
@@ -174,7 +173,6 @@ class Sdm:
         finally:
             if rewrite:
                 self._rewrite()
-        return sum(p.end - p.begin for p in staged)
 
     def _rewrite(self) -> None:
         """Read the journal again; counters that were there before keep their learned logits."""
@@ -186,21 +184,9 @@ class Sdm:
         locations.inherit(after, before)
         self._engine.hold(after, self._engine.clock)
 
-    def discard(self) -> None:
-        """Drop the staged items."""
-        self._staged = []
-
-    def erase(self, items: Items) -> int:
-        """Take back what the same items wrote: the memory is then what it would be without them.
-
-        Raises
-        ------
-        UsageError
-            When the memory does not hold them all; it is then left as it was.
-        """
-        count = self._journal.erase(items)
-        self._rewrite()
-        return count
+    def rollback(self) -> None:
+        """Drop the pending items."""
+        self._pending = []
 
     def rewrite(self, items: Iterable[Items]) -> None:
         """Hold exactly ``items``; counters that were there before keep their learned logits.
@@ -210,14 +196,8 @@ class Sdm:
         UsageError
             When some of them are the same; the memory is then left as it was.
         """
-        self._journal, self._staged = Journal.of(items, REACH), []
+        self._journal, self._pending = Journal.of(items, REACH), []
         self._rewrite()
-
-    def clear(self) -> None:
-        """Forget all items; what was learned stays."""
-        self._staged = []
-        self._journal.passages = []
-        self._engine.clear()
 
     # --- reading and learning ---
 
@@ -233,7 +213,7 @@ class Sdm:
         return next(mode for mode in reversed(_MODES) if mode in self._learned)
 
     def peek(self, query: Query, alphabet: Tensor, *, ahead: int) -> Evidence:
-        """What :meth:`study` with ``write`` will say of a position behind ``ahead`` tokens of its window."""
+        """What :meth:`partial_fit` with ``write`` would return for place ``ahead`` of its window."""
         return self._read(query, alphabet, "online", ahead=ahead)
 
     def _read(self, query: Query, alphabet: Tensor, mode: str, *, ahead: int) -> Evidence:
@@ -267,7 +247,7 @@ class Sdm:
         document, offset = self._journal.standing(found.piece, found.at)
         return Trace(row, torch.zeros_like(row), document, offset, share, stored[:, None])
 
-    def study(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
+    def partial_fit(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
         """Read ``items``, each window before it is learned.
 
         With ``write`` they are taken in and the online weights learn; without, the memory stands still and
@@ -346,12 +326,12 @@ class Sdm:
         check(snapshot, SNAPSHOT, of="memory sdm")
         learned = learned_in(snapshot, self._engine.plan)
         store = locations.unpack(Packed(*(snapshot[k].cpu().numpy() for k in Packed._fields)))
-        journal = Journal(REACH)
+        journal = Journal()
         journal.restore(snapshot["passages"].cpu(), snapshot["tokens"].cpu())
         clock = int(snapshot["clock"])
         if clock != len(journal):
             raise UsageError(f"memory sdm: clock is {clock}, and {len(journal)} tokens were told")
-        self._staged, self._journal, self._learned = [], journal, learned
+        self._pending, self._journal, self._learned = [], journal, learned
         self._engine.hold(store, clock)
 
 

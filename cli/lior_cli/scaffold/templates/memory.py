@@ -34,6 +34,8 @@ class Mine:
     """
 
     api_version: ClassVar[int] = 1
+    needs_geometry: ClassVar[bool] = False
+    stores_coordinates: ClassVar[bool] = False
 
     order: int = option(2, help="previous tokens that are the context", low=1, high=2)
     prior: float = option(0.05, help="α, added to every count", low=1e-6, high=1e3)
@@ -42,12 +44,7 @@ class Mine:
     """Keys in memory, ascending, ``(N,)``."""
     _count: Tensor = attrs.field(factory=lambda: torch.zeros(0, dtype=torch.int64), init=False, repr=False)
     """How often each was written, ``(N,)``."""
-    _staged: list[Tensor] = attrs.field(factory=list, init=False, repr=False)
-
-    @property
-    def needs_geometry(self) -> bool:
-        """No."""
-        return False
+    _pending: list[Tensor] = attrs.field(factory=list, init=False, repr=False)
 
     @property
     def context(self) -> int:
@@ -65,37 +62,28 @@ class Mine:
 
     # --- writing ---
 
-    def stage(self, items: Items) -> None:
+    def write(self, items: Items) -> None:
         """Hold ``items``."""
-        self._staged.append(self._keys(items))
+        self._pending.append(self._keys(items))
 
-    def commit(self) -> int:
-        """Count the staged items."""
-        staged, self._staged = self._staged, []
-        self._add(staged, 1)
-        return sum(map(len, staged))
+    def commit(self) -> None:
+        """Count the pending items."""
+        pending, self._pending = self._pending, []
+        if pending:
+            new = torch.cat(pending)
+            every, counts = torch.cat([new, self._key]), torch.cat([torch.ones_like(new), self._count])
+            self._key, place = torch.unique(every, return_inverse=True)
+            self._count = torch.zeros_like(self._key).index_add_(0, place, counts)
 
-    def discard(self) -> None:
-        """Drop the staged items."""
-        self._staged = []
-
-    def erase(self, items: Items) -> int:
-        """Take the counts of ``items`` back.
-
-        Raises
-        ------
-        UsageError
-            When they were not all written; the memory is left as it was.
-        """
-        keys = self._keys(items)
-        self._add([keys], -1)
-        return len(keys)
+    def rollback(self) -> None:
+        """Drop the pending items."""
+        self._pending = []
 
     def rewrite(self, items: Iterable[Items]) -> None:
         """Hold exactly ``items``."""
         self.restore({})
         for piece in items:
-            self.stage(piece)
+            self.write(piece)
         self.commit()
 
     def _keys(self, items: Items) -> Tensor:
@@ -110,17 +98,6 @@ class Mine:
         for token in context.unbind(1):
             key = (key | token) << 17
         return key
-
-    def _add(self, keys: list[Tensor], sign: int) -> None:
-        if not keys:
-            return
-        every = torch.cat([*keys, self._key.to(keys[0].device)])
-        weight = torch.cat([torch.full_like(torch.cat(keys), sign), self._count.to(every.device)])
-        key, column = torch.unique(every, return_inverse=True)
-        count = torch.zeros_like(key).index_add_(0, column, weight)
-        if bool((count < 0).any()):
-            raise UsageError("memory 'mine': some of these items were not written, so none was erased")
-        self._key, self._count = key[count > 0], count[count > 0]
 
     # --- reading ---
 
@@ -161,4 +138,4 @@ class Mine:
         check(state, dict.fromkeys(("key", "count"), Expected("int64", (length,))), of="memory 'mine'")
         if bool((state["key"].diff() <= 0).any()) or bool((state["count"] <= 0).any()):
             raise UsageError("memory 'mine': keys do not ascend, or there are counts below 1")
-        self._key, self._count, self._staged = state["key"], state["count"], []
+        self._key, self._count, self._pending = state["key"], state["count"], []
