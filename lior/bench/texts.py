@@ -90,7 +90,7 @@ def write(paths: Sequence[str], folder: Path, *, field: str, limit: int) -> list
 
 def _write_one(path: str, file: Path, *, field: str, limit: int) -> BenchText:
     from lior.data import corpus
-    from lior.training import fitting
+    from lior.training.preparation import training_bytes
 
     sources = corpus.read([path] if path else [], field=field)
     # One document: a compressor knows no other kind of text, and all are to read the same.
@@ -99,7 +99,7 @@ def _write_one(path: str, file: Path, *, field: str, limit: int) -> BenchText:
     if len(data) < MIN_BYTES:
         raise DataError(f"{name}: {len(data)} bytes are too few to compare on; give at least {MIN_BYTES}")
     file.write_bytes(data)
-    split = fitting.split(len(data), holdout=HOLDOUT, calibration=0.0).train
+    split = training_bytes(len(data), HOLDOUT)
     return BenchText(name, str(file), len(data), split, hashlib.sha256(data).hexdigest())
 
 

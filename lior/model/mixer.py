@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from lior.geometry import adam
 from lior.interfaces import State
 
 
@@ -112,3 +113,25 @@ def gradient(params: State, inputs: Inputs, targets: Tensor) -> tuple[State, Ten
     if not inputs.gates and inputs.cells is None:
         grads["gate0"] += d_weights.sum(0)
     return grads, torch.where(known, log_p.gather(1, column)[:, 0], 0.0)
+
+
+def update(
+    params: State, state: State, inputs: Inputs, targets: Tensor, rate: float
+) -> tuple[State, State, Tensor]:
+    """One step of Adam along :func:`gradient`.
+
+    Parameters
+    ----------
+    state
+        Of the optimiser: :func:`lior.geometry.adam.init` of ``params``, or from the update before.
+    rate
+        Learning rate.
+
+    Returns
+    -------
+    tuple[State, State, Tensor]
+        The next weights and optimiser state, and the log-probabilities of the targets before the update.
+    """
+    grads, log_p = gradient(params, inputs, targets)
+    directions, state = adam.update(grads, state, b1=0.9, b2=0.999, eps=1e-6)
+    return {name: w - rate * directions[name] for name, w in params.items()}, state, log_p

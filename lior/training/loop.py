@@ -29,9 +29,7 @@ from lior.runs.run import Run
 from lior.runs.stored import Loaded
 from lior.runs.telemetry import Telemetry
 from lior.tensors import prefixed
-from lior.training.fitting import Split
-from lior.training.plan import plan
-from lior.training.stage import Job, Snapshot, Stage
+from lior.training.stages import Job, Split, Stage, StageState, plan
 from lior.training.stopwatch import Stopwatch
 
 
@@ -100,7 +98,7 @@ class Session:
             self._step, first, begun = (numbers[key] for key in ("step", "stage", "numbers"))
             if not 0 <= first <= len(self._stages):
                 raise UsageError(f"training stands in stage {first} of {len(self._stages)}")
-        return self._do(first, None if begun is None else Snapshot(dict(tensors), begun))
+        return self._do(first, None if begun is None else StageState(dict(tensors), begun))
 
     @property
     def _place(self) -> Path:
@@ -109,18 +107,18 @@ class Session:
         assert self.run.checkpoint is not None
         return self.run.checkpoint
 
-    def _do(self, first: int, snapshot: Snapshot | None) -> Result:
+    def _do(self, first: int, state: StageState | None) -> Result:
         for index in range(first, len(self._stages)):
             stage = self._stages[index]
             if stage.message:
                 self._hook.lior_train_stage(stage=stage.name, message=stage.message)
             with self.clock.measure(stage.name):
-                if snapshot is None:
+                if state is None:
                     stage.begin()
                 else:
                     with fitting_together(self._place):
-                        stage.restore(snapshot)
-                snapshot = None
+                        stage.restore(state)
+                state = None
                 while stage.advance():
                     self._step += 1
                     self._after_window(index, stage)
@@ -150,11 +148,11 @@ class Session:
         """Write a checkpoint that stands in the stage of that number, at its beginning without ``stage``."""
         if self.run is None or self.telemetry is None:
             return
-        snapshot = Snapshot({}, {}) if stage is None else stage.snapshot()
-        tensors = prefixed("stage", snapshot.tensors) | {"generator": self.generator.get_state()}
+        state = StageState({}, {}) if stage is None else stage.state()
+        tensors = prefixed("stage", state.tensors) | {"generator": self.generator.get_state()}
         numbers = {
             "stage": index,
-            "numbers": None if stage is None else snapshot.numbers,
+            "numbers": None if stage is None else state.numbers,
             "step": self._step,
             "parts": attrs.astuple(self.parts),
             "elapsed": self.clock.total,

@@ -1,7 +1,7 @@
 """Training: from a configuration and texts to a model.
 
-:func:`train` prepares what a run needs; the order of its stages is in
-:mod:`lior.training.plan`, the loop over their windows in :mod:`lior.training.loop`.
+:func:`train` prepares what a run needs; the stages are in :mod:`lior.training.stages`,
+the loop over them in :mod:`lior.training.loop`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from lior.plugins.registry import registry
 from lior.runs.checkpoint import fitting_together
 from lior.runs.directory import RunDir
 from lior.tensors import pick_device, sub
-from lior.training import fitting
 from lior.training.loop import Result, Session
+from lior.training.stages import Split
 from lior.training.stopwatch import Stopwatch
 
 MIN_TOKENS = 64
@@ -105,7 +105,7 @@ def resume(
         generator = Generator(loaded.model.device)
         with fitting_together(run.checkpoint):
             generator.set_state(loaded.training["generator"].cpu())
-            parts = fitting.Split(*numbers["parts"])
+            parts = Split(*numbers["parts"])
             clock = Stopwatch(numbers["elapsed"], numbers["seconds"])
             telemetry = run.telemetry(numbers["metrics"], numbers["elapsed"])
         session = Session(
@@ -180,7 +180,7 @@ def build_model(
 
 
 def _check_plugins(geometry: Geometry, config: TrainConfig) -> None:
-    """Refuse plugins whose outputs nothing could be computed with, before anything is."""
+    """Refuse plugins with outputs that cannot be used, before anything is computed with them."""
     generator, n = Generator().manual_seed(0), geometry.encoder.n
     form = geometry.frame.form(geometry.frame.init(n, generator=generator))
     wrong = consistency.form_fault(form, n)
@@ -190,9 +190,14 @@ def _check_plugins(geometry: Geometry, config: TrainConfig) -> None:
         raise BrokenPlugin(f"{origin.label} does not keep to its interface: {fault}.")
 
 
+def training_bytes(size: int, holdout: float) -> int:
+    """The bytes of a text of ``size`` bytes that are not validation text, for the share ``data.holdout``."""
+    return int(size * (1 - holdout))
+
+
 def read_text(
     config: TrainConfig, tokenizer: Tokenizer, sources: list[Source] | None = None
-) -> tuple[Corpus, fitting.Split]:
+) -> tuple[Corpus, Split]:
     """The text that ``config`` names, and where its parts end; ``tokenizer`` is fitted on the training text.
 
     The validation text begins at the same byte whatever the tokenizer.
@@ -200,12 +205,12 @@ def read_text(
     Raises
     ------
     DataError
-        When there is too little of it.
+        When there is too little text.
     """
     data = config.data
     sources = corpus.read(data.text, field=data.field, limit=data.limit) if sources is None else sources
     size = sum(len(source.data) for source in sources)
-    cut = fitting.split(size, holdout=0.0 if data.valid else data.holdout, calibration=0.0).train
+    cut = size if data.valid else training_bytes(size, data.holdout)
     valid = corpus.read([data.valid], field=data.field, limit=data.limit) if data.valid else []
     tokenizer.fit(corpus.until(sources, cut))
     text, train = corpus.build_parts([*sources, *valid], tokenizer, cut)
@@ -213,6 +218,5 @@ def read_text(
     for count, least in ((train if data.valid else len(text), MIN_TOKENS), (train, MIN_TOKENS // 2)):
         if count < least:
             raise DataError(f"{where}: {count} tokens are too few to learn from; give at least {least}")
-    return text, attrs.evolve(
-        fitting.split(train, holdout=0.0, calibration=config.mixer.calibration), end=len(text)
-    )
+    calibration = max(int(train * config.mixer.calibration), 1)
+    return text, Split(max(train - calibration, 1), train, len(text))

@@ -24,7 +24,7 @@ from lior.interfaces import ResiliencePullback
 from lior.tensors import sub
 from lior.testing.strategies import LAW, fill, seeds
 from lior.testing.tensors import assert_same, cast, clones, gradients
-from lior.training.fitting import BatchProbe
+from lior.training.batches import BatchProbe
 from lior_plugins.encoders.lags import Lags
 from lior_plugins.frames.derived import Derived
 from lior_plugins.products.tensor import TensorProduct

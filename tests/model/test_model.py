@@ -25,9 +25,8 @@ from lior.model.language_model import Model, columns, rows_at_once
 from lior.tensors import sub
 from lior.testing.strategies import LAW, seeds
 from lior.testing.tensors import assert_same, clones
-from lior.training import fitting
-from lior.training import read_text as text_stages
-from lior.training.stage import Job
+from lior.training import stages
+from lior.training.stages import Job, Split, WriteText
 from lior_plugins.encoders.lags import Lags
 from lior_plugins.frames.lowrank import LowRank
 from lior_plugins.memories.exact import Exact
@@ -298,13 +297,13 @@ def test_a_text_written_in_blocks_is_the_text_written_at_once(monkeypatch):
     built = corpus_of(words(0), words(1, 90))
     snapshots = []
     for block in (65536, 50):
-        monkeypatch.setattr(text_stages, "_WRITE_BLOCK", block)
+        monkeypatch.setattr(stages, "_WRITE_BLOCK", block)
         model = fresh()
         job = Job(
-            model=model, text=built, parts=fitting.Split(len(built), len(built), len(built)),
+            model=model, text=built, parts=Split(len(built), len(built), len(built)),
             config=TrainConfig(), generator=torch.Generator(), tick=lambda *_: None, spent=lambda: 0.0,
         )  # fmt: skip
-        stage = text_stages.Write(job, 0, len(built), studied=False)
+        stage = WriteText(job, 0, len(built), fitted=False)
         stage.begin()
         while stage.advance():
             pass

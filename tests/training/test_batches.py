@@ -50,7 +50,7 @@ def sampler_of(corpus, **changes):
 
 def stream(corpus, geometry, **changes):
     batches = BatchStream(sampler_of(corpus, **changes), geometry, MEMORY, generator())
-    batches.set_tail(MEMORY, 1000)
+    batches.set_calibration(MEMORY, 1000)
     return batches, geometry.init(generator=generator(1))
 
 
@@ -102,8 +102,8 @@ def test_every_update_has_its_own_queries_with_their_neighbours(corpus, geometry
     batches, state = stream(corpus, geometry)
     for step in range(3):
         batch, rows = batches.draw(state, step), slice(8 * step, 8 * step + 8)
-        assert torch.equal(batch.query_contexts, batches.sampler.contexts(batches._queries[rows]))
-        near = batches._near[rows].unique()
+        assert torch.equal(batch.query_contexts, batches.sampler.contexts(batches._drawn["queries"][rows]))
+        near = batches._drawn["near"][rows].unique()
         certain = batch.item_contexts[batch.item_log_weight == 0]
         assert torch.equal(certain, batches.sampler.contexts(near[near >= 0]))
 
@@ -113,7 +113,7 @@ def test_queries_in_groups_share_neighbours(corpus, geometry):
     for group in (1, 8):
         batches, state = stream(corpus, geometry, group=group)
         batches.draw(state, 0)
-        distinct[group] = sum(len(near.unique()) for near in batches._near.view(3, -1))
+        distinct[group] = sum(len(near.unique()) for near in batches._drawn["near"].view(3, -1))
     assert distinct[8] < 0.7 * distinct[1], distinct
 
 
@@ -122,7 +122,7 @@ def test_neighbours_are_searched_anew(corpus, geometry):
     built = []
     for step in range(7):
         batches.draw(state, step)
-        built.append(batches._near)
+        built.append(batches._drawn["near"])
     same = [one is other for one, other in itertools.pairwise(built)]
     assert same == [True, True, False, True, True, False]
 
@@ -131,17 +131,17 @@ def test_no_query_sees_what_is_around_it(corpus, geometry):
     batches, state = stream(corpus, geometry, near=50)
     for step in range(3):
         batches.draw(state, step)
-        distance = batches._near - batches._queries[:, None]
-        assert (distance[batches._near >= 0].abs() >= 20).all()
+        distance = batches._drawn["near"] - batches._drawn["queries"][:, None]
+        assert (distance[batches._drawn["near"] >= 0].abs() >= 20).all()
 
 
 @pytest.mark.parametrize("near", [0, 5])
-def test_the_tail_is_the_same_each_time(corpus, geometry, near):
+def test_the_calibration_batch_is_the_same_each_time(corpus, geometry, near):
     batches, state = stream(corpus, geometry, near=near)
     batches.draw(state, 0)
-    first = batches.tail()
+    first = batches.calibration()
     batches.draw(state, 1)
-    second = batches.tail()
+    second = batches.calibration()
     assert torch.equal(first.query_contexts, second.query_contexts)
     assert torch.equal(first.item_contexts, second.item_contexts)
     assert (first.item_log_weight is None) == (near == 0)

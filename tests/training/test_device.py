@@ -19,10 +19,8 @@ from lior.config import load
 from lior.geometry import adam as moments
 from lior.geometry.metric import identity_form
 from lior.model import evaluation, mixer
-from lior.training.fit_mixer import FitMixer
 from lior.training.preparation import build_model, read_text, train
-from lior.training.read_text import Write
-from lior.training.stage import Job
+from lior.training.stages import FitMixer, Job, WriteText
 from lior_plugins.rsources.curvature import Curvature
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,7 +112,7 @@ def test_an_update_of_the_mixer_waits_for_nothing():
 
 
 def test_fitting_the_mixer_waits_once_a_block_and_not_once_a_batch(configure):
-    """The tail here is one block."""
+    """The calibration split is one block."""
     config = configure("memory.name=sdm", "mixer.batch=8", "fit.calibration_passes=1", "fit.noise_passes=0")
     generator = torch.Generator().manual_seed(0)
     model = build_model(config, torch.device("cpu"), generator)
@@ -123,13 +121,13 @@ def test_fitting_the_mixer_waits_once_a_block_and_not_once_a_batch(configure):
         model=model, text=text, parts=parts, config=config, generator=generator,
         tick=lambda *_: None, spent=lambda: 0.0,
     )  # fmt: skip
-    for stage in (Write(job, 0, parts.memory, False), FitMixer(job)):
+    for stage in (WriteText(job, 0, parts.memory, False), FitMixer(job)):
         stage.begin()
         with Waits() as watch:
             while stage.advance():
                 pass
         stage.end()
-    assert len([place for place in watch.places if place.startswith(("lior/fitting.py", "lior/stages"))]) == 1
+    assert len([place for place in watch.places if place.startswith("lior/training/stages.py")]) == 1
 
 
 def test_reading_the_whole_memory_waits_once_whatever_its_size(configure):

@@ -1,0 +1,539 @@
+"""The stages of training: the metric, the text, the mixer.
+
+:func:`plan` puts them in their order; :mod:`lior.training.loop` runs them one after the other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol
+
+import attrs
+import torch
+from torch import Generator, Tensor
+
+from lior.config import TrainConfig, build
+from lior.data import noise
+from lior.data.corpus import Corpus
+from lior.errors import PluginError
+from lior.geometry import adam
+from lior.geometry.retrieval import Geometry
+from lior.interfaces import Evidence, Items, State, Updater
+from lior.model import mixer
+from lior.model.language_model import Model, columns, rows_at_once
+from lior.tensors import prefixed, sub
+from lior.training.batches import BatchProbe, BatchSampler, BatchStream
+
+Tick = Callable[[str, int, int, Mapping[str, float]], None]
+"""Called after every step with (stage, step, steps, metrics)."""
+
+
+@attrs.frozen
+class Split:
+    """Token positions at which the parts of a corpus end: memory, calibration split, validation text."""
+
+    memory: int
+    train: int
+    end: int
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """What the stages of a run work on."""
+
+    model: Model
+    text: Corpus
+    parts: Split
+    config: TrainConfig
+    generator: Generator
+    tick: Tick
+    spent: Callable[[], float]
+    """Share of the time limit of the run that is used up."""
+    alphabet: Tensor = attrs.field(init=False)
+    """Tokens of the training text, ascending; computed once, because a GPU must be waited for."""
+
+    @alphabet.default
+    def _tokens(self) -> Tensor:
+        return self.text.tokens[: self.parts.train].long().unique()
+
+
+class StageState(NamedTuple):
+    """What a stage needs, with the model, to continue after an interruption."""
+
+    tensors: State
+    numbers: dict[str, Any]
+    """Ready for JSON."""
+
+
+class Stage(Protocol):
+    """A part of training with its own loop; it is built anew from the job when a run is resumed."""
+
+    @property
+    def name(self) -> str:
+        """The stage that its time counts for: geometry, memory or mixer."""
+
+    @property
+    def message(self) -> str:
+        """What it does, in one line; empty for a stage that is not reported."""
+
+    def begin(self) -> None:
+        """Prepare for the first step; not called when :meth:`restore` is."""
+
+    def advance(self) -> bool:
+        """Do the next step; False when there is none left."""
+
+    def end(self) -> None:
+        """Hand over the result after the last step."""
+
+    def state(self) -> StageState:
+        """What :meth:`restore` needs, with the model, to continue from here."""
+
+    def restore(self, state: StageState) -> None:
+        """Continue where a stage of an equal job was interrupted."""
+
+
+def plan(job: Job) -> list[Stage]:
+    """The stages of ``job``: metric, text, mixer on the calibration split, then that split as text.
+
+    Adaptive memories read the text ``fit.passes`` times, the last time without the calibration split, which
+    they read after the mixer has been fitted on it.
+    """
+    model, parts, config = job.model, job.parts, job.config
+    passes = config.fit.passes if model.adaptive else 0
+    stages: list[Stage] = []
+    if model.geometry:
+        stages.append(LearnGeometry(job, model.geometry, build("updater", config.updater)))
+    for number in range(passes):
+        end = parts.train if number + 1 < passes else parts.memory
+        stages.append(FitMemories(job, 0, end, number, passes))
+    stages += [WriteText(job, 0, parts.memory, passes > 0), FitMixer(job)]
+    if passes:
+        stages.append(FitMemories(job, parts.memory, parts.train, passes - 1, passes))
+    return [*stages, WriteText(job, parts.memory, parts.train, passes > 0)]
+
+
+# --- the metric -------------------------------------------------------------
+
+_CHECKS = 12
+"""How often the loss on the calibration split is measured."""
+_WARM_UP = 20
+"""Updates until the step size is reached."""
+_LEAST_SCALE = 0.02
+_GEOMETRY_TIME = 0.5
+_CELL_SAMPLE = 16384
+
+
+@attrs.define
+class LearnGeometry:
+    """Local updates of the metric on batches; keeps the state with the lowest calibration loss."""
+
+    job: Job
+    geometry: Geometry
+    updater: Updater
+    name: str = attrs.field(default="geometry", init=False)
+    _done: int = attrs.field(default=0, init=False)
+    """Updates so far."""
+    _rejected: int = attrs.field(default=0, init=False)
+    _best_loss: float = attrs.field(default=math.inf, init=False)
+    _used: float = attrs.field(default=0.0, init=False)
+    """Share of the time for this stage that is used up."""
+    _current: State = attrs.field(init=False)
+    _best: State = attrs.field(init=False)
+    _optimiser: State = attrs.field(init=False)
+    _origin: Tensor = attrs.field(init=False)
+    """State of the generator before the errors in the contexts of queries were drawn."""
+    _batches: BatchStream = attrs.field(init=False)
+
+    @property
+    def message(self) -> str:
+        """The number of updates."""
+        return f"learning the metric: {self.job.config.geometry.updates} updates"
+
+    def begin(self) -> None:
+        """Draw what is the same in all batches; frames and sources get their statistics in any case."""
+        job = self.job
+        self._origin = job.generator.get_state()
+        self._batches = self._stream()
+        self._batches.set_calibration(job.parts.memory, job.parts.train)
+        self._current = self._best = self._observed(job.model.state)
+        self._optimiser = self.updater.init(self.geometry.learned(self._current))
+        self._used = job.spent() / _GEOMETRY_TIME
+
+    def _stream(self) -> BatchStream:
+        job, config = self.job, self.job.config.geometry
+        asked = None
+        if config.noise:
+            train = job.parts.train
+            hit = torch.rand(train, generator=job.generator, device=job.text.tokens.device) < config.noise
+            asked, _ = noise.substitute(job.text, 0, train, hit, generator=job.generator)
+        sampler = BatchSampler(job.text, self.geometry.encoder.reach, self.geometry.vocab, config, asked)
+        return BatchStream(sampler, self.geometry, job.parts.memory, job.generator)
+
+    def advance(self) -> bool:
+        """One update. The step size falls with the updates, or with the time where that is shorter."""
+        config, job = self.job.config.geometry, self.job
+        if self._done >= config.updates or (self._done and self._used >= 1):
+            return False
+        every = max(config.updates // _CHECKS, 1)
+        if self._done and self._done % every == 0:
+            self._current = self._observed(self._current)
+        batch = self._batches.draw(self._current, self._done)
+        left = max(1 - max(self._done / config.updates, self._used), _LEAST_SCALE)
+        params, self._optimiser, report = self.updater.step(
+            self.geometry.learned(self._current),
+            self._optimiser,
+            BatchProbe(self.geometry, self._current, batch),
+            scale=left * min((self._done + 1) / _WARM_UP, 1.0),
+            generator=job.generator,
+        )
+        self._current = self.geometry.project(self._current | params)
+        self._rejected += not report.accepted
+        self._done += 1
+        self._used = job.spent() / _GEOMETRY_TIME
+        check = self._done % every == 0 or self._done == config.updates or self._used >= 1
+        job.tick("geometry", self._done, config.updates, self._check() if check else {})
+        return True
+
+    def _check(self) -> dict[str, float]:
+        """Measure the calibration loss and keep the geometry if it is the best so far."""
+        loss = float(self.geometry.loss(self._current, self._batches.calibration()))
+        if not math.isfinite(loss):
+            raise PluginError(
+                f"the loss of the geometry is not finite after update {self._done}: the updater or a "
+                "derivative is wrong; `lior plugins --check` tells which"
+            )
+        if loss < self._best_loss:
+            self._best, self._best_loss = self._current, loss
+        return {"tail_loss": loss, "rejected": self._rejected}
+
+    def _observed(self, state: State) -> State:
+        """``state`` after frame and resilience source have observed a uniform sample of the memory."""
+        memory, sampler = self.job.parts.memory, self._batches.sampler
+        sample = sampler.positions(0, memory, min(sampler.config.keys, memory), self.job.generator)
+        return self.geometry.observe(state, sampler.contexts(sample), total=memory)
+
+    def end(self) -> None:
+        """Give the model the best geometry, and choose the cells of the gate from a sample of the memory."""
+        job, count = self.job, self.job.config.mixer.cells
+        job.model.set_geometry(self._best)
+        if count:
+            sampler, memory = self._batches.sampler, job.parts.memory
+            sample = sampler.positions(0, memory, min(_CELL_SAMPLE, memory), job.generator)
+            job.model.set_cells(sampler.contexts(sample), count, generator=job.generator)
+
+    def state(self) -> StageState:
+        """Geometry (now and best), optimiser, batches drawn ahead, generator before its first draw."""
+        groups = {"state": self._current, "best": self._best, "optimiser": self._optimiser}
+        groups |= {"batches": self._batches.state()}
+        tensors = {k: v for group, state in groups.items() for k, v in prefixed(group, state).items()}
+        numbers: dict[str, float] = {"done": self._done, "rejected": self._rejected}
+        if math.isfinite(self._best_loss):
+            numbers |= {"best_loss": self._best_loss}
+        return StageState(tensors | {"origin": self._origin}, numbers)
+
+    def restore(self, state: StageState) -> None:
+        """Draw the errors in the contexts of queries again; everything else is in ``state``."""
+        tensors, numbers = state
+        self._origin = tensors["origin"]
+        with _rewound(self.job.generator, self._origin):
+            self._batches = self._stream()
+        self._batches.restore(sub(tensors, "batches"))
+        self._current, self._best = sub(tensors, "state"), sub(tensors, "best")
+        self._optimiser = sub(tensors, "optimiser")
+        self._done, self._rejected = numbers["done"], numbers["rejected"]
+        self._best_loss = numbers.get("best_loss", math.inf)
+        self._used = self.job.spent() / _GEOMETRY_TIME
+
+
+@contextmanager
+def _rewound(generator: Generator, origin: Tensor) -> Iterator[None]:
+    """The generator in its earlier state ``origin`` inside the block, and in its present state after it."""
+    now = generator.get_state()
+    generator.set_state(origin)
+    yield
+    generator.set_state(now)
+
+
+# --- the text ---------------------------------------------------------------
+
+_WRITE_BLOCK = 65536
+_FIT_BLOCK = 16384
+_TEXT_TIME = 0.6
+
+
+@attrs.define
+class FitMemories:
+    """Adaptive memories read, learn and store ``lo .. hi - 1``, in pass ``number`` of ``count``."""
+
+    job: Job
+    lo: int
+    hi: int
+    number: int
+    count: int
+    name: str = attrs.field(default="memory", init=False)
+    _at: int = attrs.field(init=False)
+    _nats: float = attrs.field(default=0.0, init=False)
+    _read: int = attrs.field(default=0, init=False)
+
+    @property
+    def message(self) -> str:
+        """The size of the text and the number of the pass."""
+        return f"reading and learning {self.hi - self.lo:,} tokens, reading {self.number + 1} of {self.count}"
+
+    def begin(self) -> None:
+        """A pass from the beginning of the text starts with empty memories; learned parameters stay."""
+        self._at = self.lo
+        if not self.lo:
+            for memory in self.job.model.adaptive.values():
+                memory.rewrite(())
+
+    def advance(self) -> bool:
+        """One block; once the time for learning is used up, blocks are only stored."""
+        if self._at >= self.hi:
+            return False
+        job, model, train = self.job, self.job.model, self.job.parts.train
+        end = min(self._at + rows_at_once(_FIT_BLOCK, len(job.alphabet)), self.hi)
+        text, start = job.text.text(self._at, end, context=model.context)
+        items, metrics = model.items(text, start), {}
+        if job.spent() < _TEXT_TIME:
+            progress = (self.number + self._at / train) / self.count
+            evidence = model.partial_fit(items, job.alphabet, progress=progress, write=True)
+            first, target = next(iter(evidence.values())), columns(job.alphabet, text.tokens[start:])
+            self._nats -= float(first.log_p[:, 0].gather(1, target[:, None]).double().sum())
+            self._read += end - self._at
+            metrics = {"nats_per_token": self._nats / self._read}
+        else:
+            for memory in model.adaptive.values():
+                memory.write(items)
+                memory.commit()
+        self._at = end
+        job.tick("memory", self.number * train + end, self.count * train, metrics)
+        return True
+
+    def end(self) -> None:
+        """The memories hold the text already."""
+
+    def state(self) -> StageState:
+        """The position in the text, and the sums of the metric."""
+        return StageState({}, {"at": self._at, "nats": self._nats, "read": self._read})
+
+    def restore(self, state: StageState) -> None:
+        """Continue after what was read."""
+        self._at, self._nats, self._read = (state.numbers[key] for key in ("at", "nats", "read"))
+
+
+@attrs.define
+class WriteText:
+    """Write ``lo .. hi - 1`` to the memories that do not hold it yet, and count its tokens."""
+
+    job: Job
+    lo: int
+    hi: int
+    fitted: bool
+    """Whether adaptive memories hold it."""
+    name: str = attrs.field(default="memory", init=False)
+    _at: int = attrs.field(init=False)
+    _pending: int = attrs.field(default=0, init=False)
+
+    @property
+    def message(self) -> str:
+        """The number of tokens; nothing when all memories hold them already."""
+        return f"writing {self.hi - self.lo:,} tokens" if self._waiting else ""
+
+    @property
+    def _waiting(self) -> bool:
+        model = self.job.model
+        return not self.fitted or len(model.adaptive) < len(model.memories)
+
+    def begin(self) -> None:
+        """Start at the beginning."""
+        self._at = self.lo
+
+    def advance(self) -> bool:
+        """One block. Memories of items sort all of them at each commit, so they get more blocks at a time."""
+        if self._at >= self.hi:
+            return False
+        model = self.job.model
+        end = min(self._at + _WRITE_BLOCK, self.hi)
+        text, start = self.job.text.text(self._at, end, context=model.context)
+        model.write(text, start, skip=model.adaptive if self.fitted else {})
+        self._pending += end - self._at
+        self._at = end
+        if len(model.adaptive) == len(model.memories) or self._pending > (end - self.lo) // 4:
+            self._commit()
+        if self._waiting:
+            self.job.tick("memory", end - self.lo, self.hi - self.lo, {})
+        return True
+
+    def _commit(self) -> None:
+        self.job.model.commit()
+        self._pending = 0
+
+    def end(self) -> None:
+        """Make everything readable."""
+        self._commit()
+
+    def state(self) -> StageState:
+        """The position in the text. Pending items are committed first, which does not change the memories."""
+        self._commit()
+        return StageState({}, {"at": self._at})
+
+    def restore(self, state: StageState) -> None:
+        """Continue after what was written."""
+        self._at = state.numbers["at"]
+
+
+# --- the mixer --------------------------------------------------------------
+
+_MIXER_BLOCK = 8192
+_MIXER_TIME = 0.8
+
+
+class _Reading(NamedTuple):
+    """The calibration split as one pass reads it."""
+
+    corpus: Corpus
+    end: int
+    """Where the split ends in it."""
+    kept: Tensor | None
+    """Which of its tokens noise left unchanged; ``None`` without noise."""
+
+
+@attrs.define
+class FitMixer:
+    """Fit everything that weighs evidence on the calibration split, which the memories do not hold yet.
+
+    Adaptive memories read it first, ``fit.calibration_passes`` times as it is and ``noise_passes`` times with
+    errors; the mixer learns from their evidence in the last pass, which they give before they learn a block.
+    """
+
+    job: Job
+    name: str = attrs.field(default="mixer", init=False)
+    _number: int = attrs.field(default=0, init=False)
+    _at: int = attrs.field(init=False)
+    _adam: State = attrs.field(init=False)
+    _reading: _Reading = attrs.field(init=False)
+    _origin: Tensor = attrs.field(init=False)
+    """State of the generator before the errors of this pass were drawn."""
+
+    @property
+    def message(self) -> str:
+        """The size of the calibration split."""
+        parts = self.job.parts
+        return f"fitting the mixer on {parts.train - parts.memory:,} tokens the memory has not seen"
+
+    @property
+    def _passes(self) -> tuple[int, int]:
+        """Passes without and with errors."""
+        fit = self.job.config.fit
+        return (fit.calibration_passes, fit.noise_passes) if self.job.model.adaptive else (1, 0)
+
+    def begin(self) -> None:
+        """Reset the mixer."""
+        self.job.model.reset_mixer()
+        self._adam = adam.init(self.job.model.weights)
+        self._open(0)
+
+    def _open(self, number: int) -> None:
+        """Start a pass; those without errors come first."""
+        job, parts = self.job, self.job.parts
+        self._number, self._at, self._origin = number, parts.memory, job.generator.get_state()
+        if self._passes[0] <= number < sum(self._passes):
+            damaged = noise.damage(job.text, parts.memory, parts.train, generator=job.generator)
+            self._reading = _Reading(*damaged)
+        else:
+            self._reading = _Reading(job.text, parts.train, None)
+
+    def advance(self) -> bool:
+        """One block; once the time for this stage is used up there is none but the first."""
+        job, first, count = self.job, self.job.parts.memory, sum(self._passes)
+        if self._at >= self._reading.end and self._number < count:
+            self._open(self._number + 1)
+        started = self._number or self._at > first
+        if self._number >= count or (started and job.spent() > _MIXER_TIME):
+            return False
+        reading, model = self._reading, job.model
+        end = min(self._at + rows_at_once(_MIXER_BLOCK, len(job.alphabet)), reading.end)
+        done, share = ((at - first) / (reading.end - first) for at in (self._at, end))
+        text, start = reading.corpus.text(self._at, end, context=model.context)
+        items = model.items(text, start)
+        if reading.kept is not None:
+            items = items._replace(kept=reading.kept[self._at - first : end - first])
+        evidence = model.partial_fit(items, job.alphabet, progress=self._progress(done), write=False)
+        last = self._number == count - 1
+        metrics = {"tail_loss": self._fit(items, evidence, done, share - done)} if last else {}
+        self._at = end
+        size = job.parts.train - first
+        job.tick("mixer", round(size * (self._number + share)), size * count, metrics)
+        return True
+
+    def _progress(self, done: float) -> float:
+        """Share of the passes of this kind that is over."""
+        clean, damaged = self._passes
+        if self._number < clean:
+            return (self._number + done) / clean
+        return (self._number - clean + done) / damaged
+
+    def _fit(self, items: Items, evidence: Mapping[str, Evidence], done: float, share: float) -> float:
+        """Updates on one block, a ``share`` of all, after ``done`` of them; their mean loss in nats."""
+        model, config = self.job.model, self.job.config.mixer
+        inputs, targets = self._examples(items, evidence)
+        batches = list(self._batches(len(targets)))
+        total = torch.zeros((), dtype=torch.float64, device=targets.device)
+        for number, rows in enumerate(batches):
+            rate = config.learning_rate * (1 - done - share * number / len(batches))
+            model.weights, self._adam, log_p = mixer.update(
+                model.weights, self._adam, inputs.rows(rows), targets[rows], rate
+            )
+            total -= log_p.mean()
+        loss = float(total) / max(len(batches), 1)
+        if not math.isfinite(loss):
+            raise self._fault(inputs.log_p)
+        return loss
+
+    def _examples(self, items: Items, evidence: Mapping[str, Evidence]) -> tuple[mixer.Inputs, Tensor]:
+        """Inputs and targets of the mixer at a sample of ``items``: their share of ``mixer.positions``."""
+        job, text, start = self.job, items.text, items.start
+        count, size = len(text.tokens) - start, job.parts.train - job.parts.memory
+        positions = job.config.mixer.positions
+        wanted = max(round(count * min(positions / size, 1.0)), 1) if positions else count
+        order = torch.randperm(count, generator=job.generator, device=job.generator.device)
+        chosen = order[:wanted].sort().values
+        if items.kept is not None:
+            chosen = chosen[items.kept[chosen]]
+        given = {
+            name: Evidence(e.log_p[chosen], tuple(g[chosen] for g in e.gates)) for name, e in evidence.items()
+        }
+        inputs = job.model.inputs(text, chosen + start, job.alphabet, given)
+        return inputs, columns(job.alphabet, text.tokens[chosen + start])
+
+    def _batches(self, count: int) -> Iterator[Tensor]:
+        config, random = self.job.config.mixer, self.job.generator
+        for _ in range(config.passes):
+            yield from torch.randperm(count, generator=random, device=random.device).split(config.batch)
+
+    def _fault(self, log_p: Tensor) -> PluginError:
+        """Names the memories with evidence that is not a number; ``log_p (B, E, A)`` of all experts."""
+        names = [name for name, memory in self.job.model.memories.items() for _ in memory.experts]
+        wrong = log_p.isnan().any(2).any(0).tolist()
+        found = sorted({name for name, bad in zip(names, wrong, strict=True) if bad}) or ["none by itself"]
+        return PluginError(
+            f"the mixer's loss is not finite; memories that gave no numbers: {', '.join(found)}"
+        )
+
+    def end(self) -> None:
+        """The model has the weights already."""
+
+    def state(self) -> StageState:
+        """The pass, the position in it, the generator before its errors were drawn, and Adam's moments."""
+        tensors = prefixed("adam", self._adam) | {"origin": self._origin}
+        return StageState(tensors, {"number": self._number, "at": self._at})
+
+    def restore(self, state: StageState) -> None:
+        """Draw the errors of the pass again, and continue in it."""
+        tensors, numbers = state
+        with _rewound(self.job.generator, tensors["origin"]):
+            self._open(numbers["number"])
+        self._at, self._adam = numbers["at"], sub(tensors, "adam")
