@@ -18,8 +18,7 @@ from typing import Any
 
 import attrs
 
-from lior.config import Override, load
-from lior.config.layers import flatten
+from lior.config import Override, flatten, load
 from lior.data.corpus import Source, as_bytes
 from lior.training import preparation
 from lior.training.loop import Result

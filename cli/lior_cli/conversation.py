@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import attrs
 import click
 
-from lior.config.values import Text, check_table, typed_fields
+from lior.config.options import RawText, check_table, typed_fields
 from lior.errors import LiorError, UsageError, did_you_mean, sentences
 from lior.runs.chat import Chat
 from lior_cli.terminal import printable
@@ -215,7 +215,7 @@ class Conversation:
             for key, typed in fields.items():
                 self._say(f"{key} {getattr(now, key)}    {typed.field.metadata['help']}")
             return
-        values, faults = check_table(type(now), {name: Text(value.strip())})
+        values, faults = check_table(type(now), {name: RawText(value.strip())})
         if faults:
             raise UsageError(f"/set {name} {value}: {faults[0].message}")
         self.chat.sampling = attrs.evolve(now, **values)

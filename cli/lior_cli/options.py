@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior.config import Key, Override, keys, recipes, split_names
-from lior.config.values import Text, typed_fields
+from lior.config.options import RawText, typed_fields
 from lior.errors import PluginError
 from lior.plugins.registry import registry
 
@@ -185,7 +185,7 @@ def schema_options(function: Callback) -> Callback:
         for key in flagged:
             value = others.pop(_parameter(key))
             if value is not None:
-                overrides.append(Override(key.dotted, Text(value), flag(key)))
+                overrides.append(Override(key.dotted, RawText(value), flag(key)))
         return function(*args, recipe=recipe, overrides=overrides, **others)
 
     command: Callback = wrapper

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
-from lior.config import keys
-from lior.config.layers import variable
+from lior.config import PREFIX, keys, variable
 from lior.plugins.discovery import VARIABLES
 from lior_cli.main import COMMANDS, cli
 from lior_cli.options import flag, has_flag
@@ -74,7 +73,7 @@ def _key_table() -> str:
         (
             f"`{key.dotted}`",
             f"`{flag(key)}`" if has_flag(key) else "",
-            f"`{variable((key.kind,) if key.kind else key.path)}`",
+            f"`{variable((key.kind,) if key.kind else key.path, PREFIX)}`",
             f"`{key.default}`" if key.default not in ("", ()) else "none",
             key.allowed,
             key.help,

@@ -1,40 +1,51 @@
 """Configuration: layers of values (recipes, environment, flags) become one checked object.
 
-The names below are what others need for a training run of lior; :mod:`lior.config.layered` does the same for
-any schema, with :mod:`lior.config.options` for the fields of plugins.
+The names below are those of a training run of lior. Public modules: :mod:`~lior.config.resolving` (the same
+for the schema of any other system), :mod:`~lior.config.options` (fields with help and a checked range),
+:mod:`~lior.config.recipes` (files), :mod:`~lior.config.sampling` (how tokens are drawn).
 """
 
-from lior.config.layered import Labelled, Override, Resolved, to_toml, values
-from lior.config.loading import build, check_components, headline, load
+from lior.config.components import Component, Components, Key, split_names
+from lior.config.resolving import (
+    Override,
+    Resolved,
+    flatten,
+    to_toml,
+    values,
+    variable,
+)
 from lior.config.schema import (
-    Component,
+    PREFIX,
     DataConfig,
     GeometryConfig,
-    Key,
-    MemoryConfig,
     MixerConfig,
     TrainConfig,
+    build,
+    check_components,
+    headline,
     keys,
+    load,
 )
-from lior.config.sections import split_names
 
 __all__ = [
+    "PREFIX",
     "Component",
+    "Components",
     "DataConfig",
     "GeometryConfig",
     "Key",
-    "Labelled",
-    "MemoryConfig",
     "MixerConfig",
     "Override",
     "Resolved",
     "TrainConfig",
     "build",
     "check_components",
+    "flatten",
     "headline",
     "keys",
     "load",
     "split_names",
     "to_toml",
     "values",
+    "variable",
 ]

@@ -1,4 +1,4 @@
-"""The schema of a training run: the keys, their defaults, help texts and allowed values.
+"""The configuration of a training run: the keys, their defaults, help texts and allowed values.
 
 A field added to one of the classes below is at once a key of recipes, an
 environment variable, an override and a line of ``docs/cli.md``, and in
@@ -7,19 +7,22 @@ environment variable, an override and a line of ``docs/cli.md``, and in
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from os import PathLike
+from typing import Any
 
 import attrs
 
-from lior.config import layered
-from lior.config.layered import Component, Components, Key, plugin_option
+from lior.config import recipes, resolving
+from lior.config.components import Component, Components, Key, plugin_option
 from lior.config.options import option
+from lior.config.resolving import Labelled, Override, Resolved
+from lior.plugins.discovery import VARIABLES
 from lior.plugins.kinds import KINDS
+from lior.plugins.registry import registry
 
-
-@attrs.frozen(kw_only=True)
-class MemoryConfig(Components):
-    """One or several memory backends, and the options of each."""
+PREFIX = "LIOR_"
+"""Beginning of the environment variables of lior."""
 
 
 @attrs.frozen(kw_only=True)
@@ -104,7 +107,7 @@ class CheckpointConfig:
 
 @attrs.frozen(kw_only=True)
 class TrainConfig:
-    """A training run. A field of type ``Component`` or ``MemoryConfig`` is named for its kind of plugin."""
+    """A training run. A field that chooses plugins has the name of their kind."""
 
     seed: int = option(0, help="seed of all randomness", low=0, high=2**63 - 1)
     device: str = option("auto", help="where tensors live", choices=("auto", "cpu", "cuda"))
@@ -122,7 +125,7 @@ class TrainConfig:
     rsource: Component = plugin_option("constitutive", help=KINDS["rsource"].help)
     product: Component = plugin_option("tensor", help=KINDS["product"].help)
     updater: Component = plugin_option("contrastive", help=KINDS["updater"].help)
-    memory: MemoryConfig = plugin_option("sdm", help=KINDS["memory"].help, section=MemoryConfig)
+    memory: Components = plugin_option("sdm", help=KINDS["memory"].help, several=True)
     geometry: GeometryConfig = attrs.field(factory=GeometryConfig)
     fit: FitConfig = attrs.field(factory=FitConfig)
     mixer: MixerConfig = attrs.field(factory=MixerConfig)
@@ -130,5 +133,69 @@ class TrainConfig:
 
 
 def keys() -> Iterator[Key]:
-    """Every key of the schema but the options of plugins, in the order of a recipe."""
-    return layered.keys(TrainConfig)
+    """Every key of the schema except the options of plugins, in the order of a recipe."""
+    return resolving.keys(TrainConfig)
+
+
+def load(
+    recipe: str | PathLike[str] | Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+    overrides: Iterable[str | Override] = (),
+    *,
+    components: bool = False,
+) -> Resolved[TrainConfig]:
+    """Resolve the configuration of a training run, as :func:`lior.config.resolving.resolve` does.
+
+    Parameters
+    ----------
+    recipe
+        Name of a shipped recipe, path of a TOML or JSON file, or a table.
+    env
+        Environment variables; those of the process if not given.
+    overrides
+        ``"key=value"`` or :class:`Override`; the last of a key counts.
+    components
+        Also import the plugins and check their options.
+
+    Raises
+    ------
+    ConfigError
+        With all problems of all layers.
+    """
+    origin = "recipe" if isinstance(recipe, Mapping) else f"recipe {recipe}"
+    return resolving.resolve(
+        TrainConfig,
+        layers=[] if recipe is None else [Labelled(recipe, origin)],
+        env=env,
+        prefix=PREFIX,
+        reserved=VARIABLES,
+        overrides=overrides,
+        recipes=recipes.PACKAGE,
+        registry=registry if components else None,
+    )
+
+
+def check_components(config: TrainConfig, origins: Mapping[str, str] | None = None) -> list[str]:
+    """One sentence for each problem of the plugins that ``config`` chooses; they are imported.
+
+    ``origins`` are those of the values, as in :class:`Resolved`, for the messages.
+    """
+    return resolving.check_components(config, registry, origins)
+
+
+def build(kind: str, component: Component) -> Any:
+    """The plugin that ``component`` describes.
+
+    Raises
+    ------
+    PluginError
+        If there is no such plugin or it is broken.
+    UsageError
+        If an option is unknown or out of range.
+    """
+    return resolving.build(kind, component, registry)
+
+
+def headline(config: TrainConfig) -> str:
+    """One line on a training run, for its log."""
+    return f"seed {config.seed}, text {', '.join(config.data.text) or 'embedded corpus'}"

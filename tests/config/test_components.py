@@ -7,8 +7,7 @@ from typing import ClassVar
 import attrs
 import pytest
 
-from lior import config as configuration
-from lior.config import Component, TrainConfig, build, check_components, load
+from lior.config import Component, TrainConfig, build, check_components, load, schema
 from lior.config.options import option
 from lior.errors import ConfigError, UnknownPlugin, UsageError
 from lior.plugins.registry import Registry
@@ -54,7 +53,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(
         registry, "get", lambda kind, name: get(kind, name) if kind == "tokenizer" else _Anything
     )
-    monkeypatch.setattr(configuration, "registry", registry)
+    monkeypatch.setattr(schema, "registry", registry)
     return "toy"
 
 

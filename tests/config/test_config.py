@@ -13,16 +13,17 @@ from hypothesis import strategies as st
 
 from lior import config as configuration
 from lior.config import (
+    PREFIX,
     Component,
-    MemoryConfig,
+    Components,
     Override,
     TrainConfig,
     keys,
     load,
     to_toml,
+    variable,
 )
-from lior.config.layers import variable
-from lior.config.values import TypedField, typed_fields
+from lior.config.options import TypedField, typed_fields
 from lior.errors import ConfigError
 
 
@@ -37,7 +38,7 @@ def problems(*args, **kwargs) -> list[str]:
 LAYERS = ["default", "recipe", "LIOR_GEOMETRY__UPDATES", "--set"]
 
 
-def layered(*names: str) -> configuration.Resolved:
+def resolved_from(*names: str) -> configuration.Resolved:
     """Each layer that is named sets ``geometry.updates`` to its index."""
     return load(
         {"geometry": {"updates": 1}} if "recipe" in names else None,
@@ -48,7 +49,7 @@ def layered(*names: str) -> configuration.Resolved:
 
 @pytest.mark.parametrize(("low", "high"), list(itertools.combinations(LAYERS, 2)))
 def test_higher_layer_wins_and_is_named(low, high):
-    resolved = layered(low, high)
+    resolved = resolved_from(low, high)
     assert resolved.config.geometry.updates == LAYERS.index(high)
     assert resolved.origins["geometry.updates"] == high
 
@@ -74,7 +75,7 @@ def test_every_key_can_be_set_in_every_layer(key):
     text = f"[{text}]" if isinstance(value, list) else text
     for resolved in (
         load(table, env={}),
-        load(env={variable(key.path): text}),
+        load(env={variable(key.path, PREFIX): text}),
         load(env={}, overrides=[f"{key.dotted}={text}"]),
     ):
         assert resolved.config == TrainConfig()
@@ -113,7 +114,7 @@ def test_another_plugin_drops_the_options_of_the_old_one():
     recipe = {"frame": {"name": "lowrank", "rank": 2}, "memory": {"exact": {"capacity": 1}, "sdm": {"b": 1}}}
     resolved = load(recipe, env={}, overrides=["frame=rotor", "frame.planes=3", "memory=exact"])
     assert resolved.config.frame == Component(name="rotor", options={"planes": 3})
-    assert resolved.config.memory == MemoryConfig(name="exact", options={"exact": {"capacity": 1}})
+    assert resolved.config.memory == Components(name="exact", options={"exact": {"capacity": 1}})
     assert "frame.rank" not in resolved.origins
 
 
@@ -128,9 +129,7 @@ def test_memories_in_order():
 
 
 def test_documented_variables_of_the_registry_are_no_keys():
-    assert (
-        load(env={"LIOR_BLOCK_PLUGINS": "x", "LIOR_ALLOW_PLUGINS": "y", "HOME": "z"}).config == TrainConfig()
-    )
+    assert load(env={"LIOR_ALLOW_PLUGINS": "y", "HOME": "z"}).config == TrainConfig()
 
 
 # --- faults -----------------------------------------------------------------
@@ -141,16 +140,22 @@ def test_all_faults_are_reported_at_once():
         {
             "seed": "x",
             "geometri": {"updates": 1},
-            "geometry": {"stepz": 1, "batch": 0},
+            "geometry": {"updatez": 1, "batch": 0},
             "data": 3,
             "device": {"a": 1},
         },
-        env={"LIOR_SED": "1", "LIOR_DATA__HOLDOUT": "0.9", "LIOR_BLOCK_PLUGIN": "a"},
+        env={
+            "LIOR_SED": "1",
+            "LIOR_DATA__HOLDOUT": "0.9",
+            "LIOR_ALLOW_PLUGIN": "a",
+            "LIOR_GEOMETRY__BACH": "2",
+        },
         overrides=["foo", "=3", "device=gpu", "frame.name=3"],
     )
     expected = [
         "LIOR_SED: not a variable of lior. Did you mean 'LIOR_SEED'?",
-        "LIOR_BLOCK_PLUGIN: not a variable of lior. Did you mean 'LIOR_BLOCK_PLUGINS'?",
+        "LIOR_ALLOW_PLUGIN: not a variable of lior. Did you mean 'LIOR_ALLOW_PLUGINS'?",
+        "LIOR_GEOMETRY__BACH: not a variable of lior. Did you mean 'LIOR_GEOMETRY__BATCH'?",
         "--set 'foo': write it as key=value",
         "--set '=3': write it as key=value",
         "seed = 'x' (from recipe): allowed is a whole number from 0 to",
@@ -301,17 +306,17 @@ def _plain(typed: TypedField) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def _memories(draw: st.DrawFn) -> MemoryConfig:
+def _memories(draw: st.DrawFn) -> Components:
     names = draw(st.lists(_names.filter(lambda n: n != "name"), min_size=1, max_size=3, unique=True))
     options = draw(st.dictionaries(st.sampled_from(names), _options.filter(bool), max_size=2))
-    return MemoryConfig(name=",".join(names), options=options)
+    return Components(name=",".join(names), options=options)
 
 
 def _configurations(cls: type = TrainConfig) -> st.SearchStrategy[Any]:
     """Configurations with every field of the schema drawn from what it allows."""
     if cls is Component:
         return st.builds(Component, name=_names, options=_options)
-    if cls is MemoryConfig:
+    if cls is Components:
         return _memories()
     fields = typed_fields(cls).items()
     drawn = {name: _configurations(t.hint) if attrs.has(t.hint) else _plain(t) for name, t in fields}

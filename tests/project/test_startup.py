@@ -33,7 +33,7 @@ def test_command_imports_nothing_heavy(args):
     subprocess.run([sys.executable, "-c", PROBE, *args], check=True, stdout=subprocess.DEVNULL)
 
 
-LIGHT = ["lior", "lior.config", "lior.config.layered", "lior.interfaces", "lior.events", "lior.testing"]
+LIGHT = ["lior", "lior.config", "lior.config.resolving", "lior.interfaces", "lior.events", "lior.testing"]
 
 
 @pytest.mark.parametrize("module", [*LIGHT, "lior_cli.lazy"])

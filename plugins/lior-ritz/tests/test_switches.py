@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lior.config.layered import keys
+from lior.config.resolving import keys
 from lior.errors import UsageError
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig

@@ -12,8 +12,8 @@ from typing import Any
 
 import attrs
 
-from lior.config.layered import Component, Resolved, build, plugin_option, resolve
 from lior.config.options import option
+from lior.config.resolving import Component, Resolved, build, plugin_option, resolve
 from lior.errors import UsageError
 from lior_ritz import original, quadrature
 from lior_ritz.potentials import registry

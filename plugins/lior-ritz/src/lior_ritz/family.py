@@ -19,7 +19,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.config import layered
+from lior.config import resolving
 from lior.errors import UsageError
 from lior.runs import storage as snapshots
 from lior_ritz import assembly, decay, reference
@@ -190,7 +190,7 @@ class Family:
             When that is not possible.
         """
         manifest = {
-            "config": layered.to_table(self.config),
+            "config": resolving.to_table(self.config),
             "ranges": [attrs.asdict(each) for each in self.ranges],
             "extent": attrs.asdict(self.extent),
             **{name: getattr(self, name) for name in _NUMBERS},

@@ -12,7 +12,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.config import layered
+from lior.config import resolving
 from lior.plots.panels import Curve, Lines, Panel, Picture
 from lior_ritz.family import FORMAT, Family, referee
 from lior_ritz.problem import AXES
@@ -112,7 +112,7 @@ class Comparison:
             },
             "referee": {"seconds_online": self.seconds["referee"]},
             "devices": self.table(),
-            "config": layered.values(family.config),
+            "config": resolving.values(family.config),
         }
 
     def table(self) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
-from lior.config.layered import Labelled, read
+from lior.config.resolving import Labelled, read
 from lior_ritz.units import MATERIALS
 
 _DEFAULTS = "document"
@@ -47,7 +47,7 @@ def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> list[A
     """
     if isinstance(layer, Mapping | Labelled) or not str(layer).lower().endswith(".json"):
         return [layer]
-    table = read(layer)
+    table = read(layer, "")
     if _is_ours(table):
         return [layer]
     for name, read_by_it in (("potential", _without_stale), ("physics", _without_label)):

@@ -25,7 +25,7 @@ from typing import Any
 import attrs
 import torch
 
-from lior.config.layered import to_table, to_toml
+from lior.config.resolving import to_table, to_toml
 from lior.errors import RunError
 from lior.runs import files as durable
 from lior.runs import folder as runfolder

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from lior.config import layered
+from lior.config import resolving
 from lior.errors import LiorError, Stopped, UsageError, did_you_mean, sentences
 from lior_ritz import assembly, continuation, devices
 from lior_ritz import config as configuration
@@ -77,7 +77,7 @@ class Plan:
         return {
             "axes": [{"name": axis.name, "values": list(axis.values)} for axis in self.axes],
             "warm": any(point.after is not None for point in self.points),
-            "config": layered.values(self.base),
+            "config": resolving.values(self.base),
         }
 
 
@@ -170,7 +170,7 @@ def _whole_keys(config: RitzConfig, names: Iterable[str]) -> set[str]:
     UsageError
         When one is no key, or none with a number.
     """
-    known = {key.dotted: key.allowed for key in layered.keys(type(config))}
+    known = {key.dotted: key.allowed for key in resolving.keys(type(config))}
     numbers = [name for name, allowed in known.items() if allowed.startswith(_NUMBERS)]
     for name in names:
         if name in known and name not in numbers:

@@ -18,7 +18,7 @@ from lior_ritz.cli.options import config_options, json_option
 @click.option("--force", is_flag=True, help="Overwrite PATH.")
 def init(path: Path, layers: tuple[str, ...], assignments: tuple[str, ...], force: bool) -> None:
     """Write a configuration to PATH (ritz.toml), with every key, to be edited."""
-    from lior.config.layered import to_toml
+    from lior.config.resolving import to_toml
     from lior_ritz import config as configuration
 
     text = to_toml(configuration.load(layers, assignments).config)
@@ -42,11 +42,11 @@ def config() -> None:
 @config.command("list")
 def list_() -> None:
     """List the recipes that come with lior-ritz."""
-    from lior.config import layered
+    from lior.config import resolving
     from lior_ritz.config import CONFIGS
 
-    names = layered.shipped(CONFIGS)
-    rows = [(name, layered.describe(layered.read(name, CONFIGS))) for name in names]
+    names = resolving.shipped(CONFIGS)
+    rows = [(name, resolving.describe(resolving.read(name, CONFIGS))) for name in names]
     echo_table(["name", "description"], rows)
 
 
@@ -59,7 +59,7 @@ def show(
     layers: tuple[str, ...], assignments: tuple[str, ...], origins: bool, changed: bool, as_json: bool
 ) -> None:
     """Print what files, variables and --set resolve to, as TOML."""
-    from lior.config.layered import to_toml, values
+    from lior.config.resolving import to_toml, values
     from lior_ritz import config as configuration
 
     resolved = configuration.load(layers, assignments)
@@ -82,7 +82,7 @@ def explain(prefix: str) -> None:
     PREFIX leaves out keys that begin otherwise, such as training.lr_schedule. The options of a potential
     are listed by potential.<type>.
     """
-    from lior.config.layered import keys
+    from lior.config.resolving import keys
     from lior.errors import did_you_mean, sentences
     from lior_ritz.config import RitzConfig
     from lior_ritz.potentials import options, registry

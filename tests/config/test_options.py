@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.config.values import Text, check_table, conform, in_words, parse
+from lior.config.options import RawText, check_table, conform, in_words, parse
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_types_in_words(hint, words):
     ],
 )
 def test_text_is_read_as_the_type_asked_for(text, hint, value):
-    found = conform(Text(text), hint)
+    found = conform(RawText(text), hint)
     assert found == value
     assert type(found) is (get_origin(hint) or hint)
 

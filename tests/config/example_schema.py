@@ -6,11 +6,11 @@ from typing import ClassVar, Protocol
 
 import attrs
 
-from lior.config import layered
-from lior.config.layered import Component, Components, plugin_option, resolve
+from lior.config import resolving
 from lior.config.options import option
+from lior.config.resolving import Component, Components, plugin_option, resolve
 from lior.errors import UsageError
-from lior.plugins.discovery import Kind
+from lior.plugins.kinds import Kind
 
 
 @attrs.frozen(kw_only=True)
@@ -44,7 +44,7 @@ class RunConfig:
     solver: Solver = attrs.field(factory=Solver)
     training: Training = attrs.field(factory=Training)
     potential: Component = plugin_option("box", help="the potential", key="type")
-    report: Components = plugin_option("table", help="what is reported", section=Components)
+    report: Components = plugin_option("table", help="what is reported", several=True)
 
 
 class Anything(Protocol):
@@ -73,5 +73,5 @@ KINDS = {
 }
 
 
-def get(*layers, env=None, **kwargs) -> layered.Resolved[RunConfig]:
+def get(*layers, env=None, **kwargs) -> resolving.Resolved[RunConfig]:
     return resolve(RunConfig, layers=layers, env=env or {}, prefix="TOY_", **kwargs)

@@ -8,10 +8,10 @@ from contextlib import suppress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lior.config import layered
-from lior.config.layered import Component, Components, Labelled
+from lior.config import resolving
+from lior.config.resolving import Component, Components, Labelled
 from lior.errors import ConfigError
-from tests.config.layered_schema import RunConfig, Schedule, Solver, Training, get
+from tests.config.example_schema import RunConfig, Schedule, Solver, Training, get
 
 _words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
 _names = _words.map(str.strip).filter(lambda word: word and "," not in word)
@@ -46,34 +46,34 @@ _configurations = st.builds(
 @settings(max_examples=60, deadline=None)
 @given(_configurations, st.booleans())
 def test_tables_give_the_configuration_back(config, changed):
-    text = layered.to_toml(config, changed=changed)
+    text = resolving.to_toml(config, changed=changed)
     assert get(tomllib.loads(text)).config == config
-    assert get(layered.to_table(config, changed=changed)).config == config
+    assert get(resolving.to_table(config, changed=changed)).config == config
 
 
 @settings(max_examples=60, deadline=None)
 @given(_configurations, _configurations)
 def test_a_whole_configuration_hides_all_below_it_but_options_of_the_same_plugin(lower, higher):
-    resolved = get(Labelled(layered.to_table(lower), "a"), Labelled(layered.to_table(higher), "b"))
+    resolved = get(Labelled(resolving.to_table(lower), "a"), Labelled(resolving.to_table(higher), "b"))
     config, origins = resolved
     kept = lower.potential.options if lower.potential.name == higher.potential.name else {}
     assert config.potential.options == kept | higher.potential.options
-    same = {key.dotted for key in layered.keys(RunConfig)}
-    found, asked = layered.values(config), layered.values(higher)
+    same = {key.dotted for key in resolving.keys(RunConfig)}
+    found, asked = resolving.values(config), resolving.values(higher)
     assert {key: found[key] for key in same} == {key: asked[key] for key in same}
     assert {origins[key] for key in same} == {"b"}
 
 
 def test_only_changes_are_shown():
     config = get({"training": {"schedule": {"patience": 1}}}).config
-    assert layered.values(config, changed=True) == {"training.schedule.patience": 1}
-    assert layered.to_table(config, changed=True) == {"training": {"schedule": {"patience": 1}}}
+    assert resolving.values(config, changed=True) == {"training.schedule.patience": 1}
+    assert resolving.to_table(config, changed=True) == {"training": {"schedule": {"patience": 1}}}
 
 
 _tables = st.recursive(
     _scalars | st.none() | st.lists(_scalars, max_size=2),
     lambda inner: st.dictionaries(
-        _words | st.sampled_from([part for key in layered.keys(RunConfig) for part in key.path]),
+        _words | st.sampled_from([part for key in resolving.keys(RunConfig) for part in key.path]),
         inner,
         max_size=3,
     ),
@@ -89,4 +89,4 @@ _tables = st.recursive(
 def test_a_table_of_anything_is_a_configuration_or_one_report(table, overrides):
     with suppress(ConfigError):
         config = get(table, overrides=overrides).config
-        assert get(layered.to_table(config)).config == config
+        assert get(resolving.to_table(config)).config == config

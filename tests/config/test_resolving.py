@@ -12,12 +12,12 @@ from typing import ClassVar
 import attrs
 import pytest
 
-from lior.config import layered
-from lior.config.layered import Component, Components, Labelled, Override, plugin_option, resolve
+from lior.config import resolving
 from lior.config.options import option
+from lior.config.resolving import Component, Components, Labelled, Override, plugin_option, resolve
 from lior.errors import ConfigError, UnknownPlugin
 from lior.plugins.registry import Registry
-from tests.config.layered_schema import KINDS, Box, Gaussian, RunConfig, Schedule, get
+from tests.config.example_schema import KINDS, Box, Gaussian, RunConfig, Schedule, get
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_defaults_are_the_lowest_layer():
     resolved = get()
     assert resolved.config == RunConfig()
     assert set(resolved.origins.values()) == {"default"}
-    assert set(resolved.origins) == {key.dotted for key in layered.keys(RunConfig)}
+    assert set(resolved.origins) == {key.dotted for key in resolving.keys(RunConfig)}
 
 
 def test_each_layer_wins_over_those_before(tmp_path):
@@ -70,7 +70,7 @@ def test_each_layer_wins_over_those_before(tmp_path):
     assert (config.seed, origins["seed"]) == (4, "--set")
 
 
-@pytest.mark.parametrize("key", list(layered.keys(RunConfig)), ids=lambda key: key.dotted)
+@pytest.mark.parametrize("key", list(resolving.keys(RunConfig)), ids=lambda key: key.dotted)
 def test_every_key_can_be_set_in_every_layer(key):
     value = {"mode": "abs", "stop_at": 0.5}.get(key.path[-1], key.default)
     nested: dict = value if not isinstance(value, tuple) else list(value)
@@ -79,15 +79,15 @@ def test_every_key_can_be_set_in_every_layer(key):
     text = json.dumps(value)
     for resolved in (
         get(nested),
-        get(env={layered.variable(key.path, "TOY_"): text}),
+        get(env={resolving.variable(key.path, "TOY_"): text}),
         get(overrides=[f"{key.dotted}={text}"]),
     ):
-        assert layered.values(resolved.config)[key.dotted] == value
+        assert resolving.values(resolved.config)[key.dotted] == value
         assert resolved.origins[key.dotted] != "default"
 
 
 def test_keys_of_a_schema():
-    by_name = {key.dotted: key for key in layered.keys(RunConfig)}
+    by_name = {key.dotted: key for key in resolving.keys(RunConfig)}
     assert list(by_name) == [
         "seed", "solver.K", "solver.M", "solver.basis.type", "training.lr", "training.sizes",
         "training.schedule.patience", "training.schedule.mode", "training.stop_at", "potential.type",
@@ -108,17 +108,24 @@ def test_without_a_prefix_no_variable_is_read():
     assert resolve(RunConfig, env={"SEED": "3", "TOY_SEED": "3", "": "x"}).config == RunConfig()
 
 
-def test_variables_have_no_capitals_of_their_own():
+def test_a_variable_is_the_key_in_capitals_whatever_the_keys_capitals():
     config = get(env={"TOY_SOLVER__K": "2", "TOY_SOLVER__M": "5"}).config
     assert (config.solver.K, config.solver.M) == (2, 5)
 
     @attrs.frozen(kw_only=True)
     class Capitals:
-        L0: float = option(1.0, help="length")
+        L0_nm: float = option(1.0, help="length")
         V: Component = plugin_option("box", help="potential", key="type")
 
-    found = resolve(Capitals, env={"A_L0": "2", "A_V": "well", "A_V__DEPTH": "1"}, prefix="A_").config
-    assert found == Capitals(L0=2.0, V=Component(name="well", options={"depth": 1}))
+    env = {"A_L0_NM": "2", "A_V": "well", "A_V__DEPTH": "1", "A_V__barrier_meV": "3"}
+    found = resolve(Capitals, env=env, prefix="A_").config
+    assert found == Capitals(L0_nm=2.0, V=Component(name="well", options={"depth": 1, "barrier_meV": 3}))
+
+
+@pytest.mark.parametrize("name", ["TOY_training__lr", "TOY_TRAINING", "TOY_TRAINING__LR__X", "TOY_"])
+def test_any_other_spelling_is_no_variable(name):
+    (problem,) = problems(env={name: "1"})
+    assert problem.startswith(f"{name}: not a variable of toy. ")
 
 
 def test_reserved_variables_are_no_keys():
@@ -139,8 +146,8 @@ def test_shipped_recipes_are_of_the_package_that_is_named(tmp_path, monkeypatch)
     config, origins = get("quick", "seed", recipes="toy_configs")
     assert (config.training.lr, origins["training.lr"]) == (0.5, "recipe quick")
     assert (config.seed, origins["seed"]) == (7, "recipe seed")
-    assert layered.describe(layered.read("quick", "toy_configs")) == "Soon done."
-    assert list(layered.shipped("toy_configs")) == ["quick", "seed"]
+    assert resolving.describe(resolving.read("quick", "toy_configs")) == "Soon done."
+    assert list(resolving.shipped("toy_configs")) == ["quick", "seed"]
     assert problems("qick", recipes="toy_configs") == [
         "qick: no such recipe and no such file. Did you mean 'quick'? Shipped recipes: quick, seed."
     ]
@@ -195,9 +202,9 @@ def test_plugins_are_checked_where_they_stand(registry):
         "potential.barrier_meV = -1 (from table): allowed is a number of at least 0",
         "report.plot: an amplitude of 0 is no well",
     ]
-    assert get(layer, registry=registry, components=False).config.solver.basis.name == "sin"
-    config = get(layer, registry=registry, components=False).config
-    assert "potential.amplitud = 1 (from code)" in layered.check_components(config, registry)[1]
+    config = get(layer).config
+    assert config.solver.basis.name == "sin"
+    assert "potential.amplitud = 1 (from code)" in resolving.check_components(config, registry)[1]
 
 
 @pytest.mark.parametrize("name", [3, " ", ["box"]])
@@ -212,21 +219,21 @@ def test_a_name_that_is_none_says_what_is_allowed(registry, name):
 
 def test_build_gives_the_plugin(registry):
     config = get({"potential": {"type": "gaussian", "amplitude": -2}}, registry=registry).config
-    assert layered.build("potential", config.potential, registry) == Gaussian(amplitude=-2.0)
+    assert resolving.build("potential", config.potential, registry) == Gaussian(amplitude=-2.0)
     with pytest.raises(ConfigError, match=r"potential 'gaussian': x: unknown option"):
-        layered.build("potential", Component(name="gaussian", options={"x": 1}), registry)
+        resolving.build("potential", Component(name="gaussian", options={"x": 1}), registry)
     with pytest.raises(UnknownPlugin):
-        layered.build("potential", Component(name="gausian"), registry)
+        resolving.build("potential", Component(name="gausian"), registry)
 
 
 @pytest.mark.parametrize("lower", [{}, {"potential": {"barrier_meV": 1}}])
 @pytest.mark.parametrize("higher", [[], ["potential.barrier_meV=3"]])
-def test_options_in_variables_are_spelled_as_the_plugin_has_them(registry, lower, higher):
+def test_variables_set_options_with_capitals(registry, lower, higher):
     layer = {"potential": {"type": "gaussian"} | lower.get("potential", {})}
-    env = {"TOY_POTENTIAL__BARRIER_MEV": "2", "TOY_REPORT__TABLE__BARRIER_MEV": "4"}
+    env = {"TOY_POTENTIAL__barrier_meV": "2", "TOY_REPORT__TABLE__barrier_meV": "4"}
     config, origins = get(layer, env=env, overrides=higher, registry=registry)
     assert config.potential.options == {"barrier_meV": 3 if higher else 2}
-    assert origins["potential.barrier_meV"] == ("--set" if higher else "TOY_POTENTIAL__BARRIER_MEV")
+    assert origins["potential.barrier_meV"] == ("--set" if higher else "TOY_POTENTIAL__barrier_meV")
     assert config.report.options == {"table": {"barrier_meV": 4}}
 
 
@@ -248,7 +255,7 @@ def test_text_is_read_as_the_plugins_options_are_typed(registry):
     env = {"TOY_POTENTIAL__EXPRESSION": "0", "TOY_POTENTIAL__FACTORS__K": "3"}
     config = get(layer, env=env, registry=registry).config
     assert config.potential.options == {"expression": "0", "factors": {"k": 3}}
-    assert layered.build("potential", config.potential, registry).factors == {"k": 3.0}
+    assert resolving.build("potential", config.potential, registry).factors == {"k": 3.0}
     (problem,) = problems({"potential": {"type": "formula", "expression": 0}}, registry=registry)
     assert problem == "potential.expression = 0 (from table): allowed is text"
 
@@ -267,7 +274,7 @@ def test_all_faults_are_reported_at_once_at_any_depth(tmp_path):
         overrides=["training.schedule=3", "x", "training.stop_at=no"],
     )
     expected = [
-        "--set 'x': write it as key=value, such as geometry.updates=100.",
+        "--set 'x': write it as key=value, such as seed=1.",
         "sed = 1 (from table): unknown key. Did you mean 'seed'? "
         "Known: seed, solver, training, potential, report.",
         "solvr.basis.type = 'x' (from table): unknown key. Did you mean 'solver'?",
