@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -12,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lior.config import load
 from lior.config.recipes import shipped
 from lior.errors import DataError, UsageError
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RecipeName
 
 if TYPE_CHECKING:
-    from lior.model.compression import Coder
-    from lior.model.container import Container
+    from lior.model.compression import Coder, CompressedFile
 
 SUFFIX = ".lior"
 """Of compressed files."""
@@ -27,11 +28,14 @@ SUFFIX = ".lior"
 RECIPE = "fast"
 """Recipe of the untrained model that codes when no run is given."""
 
+_NAME = 64
+"""Most characters of a recipe's name in a compressed file."""
+
 Callback = Callable[..., Any]
 
 
 def _options(function: Callback) -> Callback:
-    """What both commands take."""
+    """The options of both commands."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line."),
         click.option("--quiet", is_flag=True, help="Print no progress."),
@@ -73,16 +77,16 @@ def compress(
     started = time.perf_counter()
     with Progress(quiet=quiet) as progress:
         progress.lior_train_stage("compress", f"{len(data):,} bytes")
-        container, bits = compression.compress(data, coder, tick=progress.lior_train_window)
-    packed = container.pack()
-    _write(out, packed)
-    summary = _summary(container, len(packed), bits, time.perf_counter() - started)
+        packed, bits = compression.compress(data, coder, tick=progress.lior_train_window)
+    content = packed.pack()
+    _write(out, content)
+    summary = _summary(packed, len(content), bits, time.perf_counter() - started)
     if as_json:
         click.echo(json.dumps(summary))
     elif out != "-":
         click.echo(
-            f"{len(data):,} bytes to {len(packed):,}, {summary['bits_per_byte']:.4f} bits per byte: "
-            f"{summary['header_bytes']} of header, {len(container.words):,} for {bits / 8:,.0f} of the model "
+            f"{len(data):,} bytes to {len(content):,}, {summary['bits_per_byte']:.4f} bits per byte: "
+            f"{summary['header_bytes']} of header, {len(packed.words):,} for {bits / 8:,.0f} of the model "
             f"({summary['seconds']:.1f} s, {summary['bytes_per_second']:,.0f} bytes/s)"
         )
 
@@ -96,34 +100,34 @@ def decompress(
     """Undo `lior compress`, exactly.
 
     It needs the same run, or none, on a machine with the same type of CPU and versions.
-    What comes out is compared with the SHA-256 of the original before it is written.
+    The result is compared with the SHA-256 of the original before it is written.
     """
     out = out or _original(file)
     _check(out, force=force, as_json=as_json)
     import_torch()
-    from lior.model import compression, container
+    from lior.model import compression
     from lior_cli.progress import Progress
 
     compression.library()
-    packed = _read(file)
-    found = container.unpack(packed, name=file)
+    content = _read(file)
+    found = compression.CompressedFile.unpack(content, name=file)
     coder = _same_coder(found, file, run, recipe)
-    compression.check_identity(found, coder, name=file)
+    coder.check(found, name=file)
     started = time.perf_counter()
     with Progress(quiet=quiet) as progress:
         progress.lior_train_stage("decompress", f"{found.size:,} bytes")
-        if found.machine != container.machine():
-            progress.note("note: made with another type of CPU or other versions; it may not come out")
+        if found.machine != compression.machine():
+            progress.note("note: made with another type of CPU or other versions; decoding may fail")
         data = compression.decompress(found, coder, name=file, tick=progress.lior_train_window)
     _write(out, data)
     seconds = time.perf_counter() - started
     rate = len(data) / max(seconds, 1e-9)
     if as_json:
-        sizes = {"bytes_in": len(packed), "bytes_out": len(data)}
+        sizes = {"bytes_in": len(content), "bytes_out": len(data)}
         click.echo(json.dumps(sizes | {"seconds": seconds, "bytes_per_second": rate}))
     elif out != "-":
         click.echo(
-            f"{len(packed):,} bytes to {len(data):,}, all as before ({seconds:.1f} s, {rate:,.0f} bytes/s)"
+            f"{len(content):,} bytes to {len(data):,}, all as before ({seconds:.1f} s, {rate:,.0f} bytes/s)"
         )
 
 
@@ -131,17 +135,60 @@ def decompress(
 
 
 def _coder(run: Path | None, recipe: str | None) -> Coder:
-    from lior.model import compression
-
     if run and recipe:
         raise UsageError(
-            "--run and --config: a run has its model, and a recipe begins with nothing; give one"
+            "--run and --config: a run has a model, and a recipe describes an untrained one; give one"
         )
-    return compression.run_coder(run) if run else compression.recipe_coder(recipe or RECIPE)
+    return run_coder(run) if run else recipe_coder(recipe or RECIPE)
 
 
-def _same_coder(found: Container, file: str, run: Path | None, recipe: str | None) -> Coder:
-    """The model that the file asks for."""
+def run_coder(path: Path) -> Coder:
+    """The trained model of the run directory ``path``.
+
+    Raises
+    ------
+    RunError
+        When it is not a run, unfinished or damaged.
+    """
+    from lior.model.compression import Coder
+    from lior.runs import directory as rundir
+
+    loaded = rundir.open_run(path)
+    return Coder(loaded.model, bytes.fromhex(loaded.identity), "", len(loaded.text.names))
+
+
+def recipe_coder(recipe: str) -> Coder:
+    """An untrained model of the recipe, a name or a path.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such recipe, or it has faults.
+    UsageError
+        When its model has a geometry, which is not learned while reading.
+    """
+    import torch
+
+    from lior.model.compression import Coder
+    from lior.runs.manifest import describe
+    from lior.training.preparation import build_model
+
+    config = load(recipe, components=True).config
+    cpu = torch.device("cpu")
+    model = build_model(config, cpu, torch.Generator(cpu).manual_seed(config.seed))
+    if model.geometry is not None:
+        raise UsageError(
+            f"recipe {recipe}: its memory needs a geometry, which is not learned while reading; "
+            "train a run and give it with --run, or take a recipe with counts only"
+        )
+    parts = {"tokenizer": config.tokenizer, "memory": list(config.memory.components)}
+    identity = hashlib.sha256(json.dumps(describe(parts), sort_keys=True).encode()).digest()
+    # A compressed file names the recipe, never its folder.
+    return Coder(model, identity, Path(recipe).name.encode("ascii", "replace").decode()[:_NAME])
+
+
+def _same_coder(found: CompressedFile, file: str, run: Path | None, recipe: str | None) -> Coder:
+    """The model that the file was made with."""
     if run is None and not found.recipe:
         known = found.identity.hex()[:12]
         raise UsageError(
@@ -154,18 +201,18 @@ def _same_coder(found: Container, file: str, run: Path | None, recipe: str | Non
     return _coder(run, recipe or found.recipe or None)
 
 
-def _summary(container: Container, size: int, bits: float, seconds: float) -> dict[str, Any]:
+def _summary(file: CompressedFile, size: int, bits: float, seconds: float) -> dict[str, Any]:
     """The object that ``lior compress --json`` prints."""
-    coded = 8 * len(container.words)
+    coded = 8 * len(file.words)
     return {
-        "bytes_in": container.size,
+        "bytes_in": file.size,
         "bytes_out": size,
-        "header_bytes": size - len(container.words),
-        "bits_per_byte": 8 * size / max(container.size, 1),
+        "header_bytes": size - len(file.words),
+        "bits_per_byte": 8 * size / max(file.size, 1),
         "model_bits": bits,
         "overhead": coded / bits - 1 if bits else None,
         "seconds": seconds,
-        "bytes_per_second": container.size / max(seconds, 1e-9),
+        "bytes_per_second": file.size / max(seconds, 1e-9),
     }
 
 
@@ -173,7 +220,7 @@ def _summary(container: Container, size: int, bits: float, seconds: float) -> di
 
 
 def _original(file: str) -> str:
-    """Where a compressed file came from."""
+    """The name of the original."""
     if file == "-":
         return "-"
     if not Path(file).name.removesuffix(SUFFIX) or not file.endswith(SUFFIX):
@@ -182,7 +229,7 @@ def _original(file: str) -> str:
 
 
 def _check(out: str, *, force: bool, as_json: bool) -> None:
-    """Refuse early what cannot be written."""
+    """Refuse an output that cannot be written, before anything is computed."""
     if out == "-":
         if as_json:
             raise UsageError("--json and the data cannot both go to standard output; name a file with -o")

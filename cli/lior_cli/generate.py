@@ -90,7 +90,7 @@ class _Noted(list[int]):
 def _account(loaded: Loaded, context: Sequence[int], drawn: Sequence[int]) -> Account:
     from lior.model.provenance import account, explain
 
-    return account(explain(loaded, context, drawn, words=True))
+    return account(explain(loaded.model, loaded.text, context, drawn, words=True))
 
 
 def _result(prompt: bytes, pieces: Iterable[bytes], started: float) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import click
 from lior_cli.terminal import printable
 
 if TYPE_CHECKING:
-    from lior.model.provenance import Account, Explained, Source
+    from lior.model.provenance import Account, Explained, Place
 
 WIDEST = 100
 """Columns that the tables take at most."""
@@ -94,7 +94,7 @@ def word_record(word: Explained, top: int) -> dict[str, Any]:
             }
             for s in listed
         ],
-        "elsewhere": word.elsewhere + sum(source.weight for source in others),
+        "elsewhere": word.elsewhere + sum(place.weight for place in others),
         "unplaced": word.unplaced,
     }  # fmt: skip
 
@@ -144,7 +144,7 @@ def echo_words(words: Sequence[Explained], names: Mapping[str, str], top: int, *
     """Print a line for each word, with the excerpt around its weightiest place, and for further places."""
     rows = [word for word in words if blanks or not word.blank]
     width = min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
-    places = [plain(_place(source, names)) for word in rows for source in word.sources[:top]]
+    places = [plain(_place(place, names)) for word in rows for place in word.sources[:top]]
     places += [_NOWHERE for word in rows if not word.sources]
     word_width = min(max([4, *(_cells(visible(word.text)) for word in rows)]), _WORD)
     place_width = min(max([5, *map(_cells, places)]), _PLACE)
@@ -159,24 +159,23 @@ def echo_words(words: Sequence[Explained], names: Mapping[str, str], top: int, *
 
 def _lines(word: Explained, names: Mapping[str, str], top: int, place_width: int, room: int) -> Iterator[str]:
     """What stands behind a word in its line: share, place and excerpt of each of its places."""
-    for source in word.sources[:top]:
-        share, place = word.share(source.weight), plain(_place(source, names))
-        placed = _fit(place, place_width, left=True)
+    for place in word.sources[:top]:
+        share, placed = word.share(place.weight), _fit(plain(_place(place, names)), place_width, left=True)
         text = f"{_percent(share, 3)}  {placed}"
-        yield f"{shaded(text, share) if colored() else text}  {_excerpt(source, room)}"
+        yield f"{shaded(text, share) if colored() else text}  {_excerpt(place, room)}"
     if not word.sources:
         yield f"{'-':>5}  {_NOWHERE}"
 
 
-def _place(source: Source, names: Mapping[str, str]) -> str:
-    return f"{names.get(source.document, source.document)}:{source.line}"
+def _place(place: Place, names: Mapping[str, str]) -> str:
+    return f"{names.get(place.document, place.document)}:{place.line}"
 
 
-def _excerpt(source: Source, room: int) -> str:
+def _excerpt(place: Place, room: int) -> str:
     """The line around a place in ``room`` columns, with the place marked."""
-    word = visible(source.text.encode("utf-8", "surrogateescape"))
-    cut = "…" if source.column > len(source.before) + 1 else ""
-    before, after = cut + plain(source.before).lstrip(), plain(source.after).rstrip()
+    word = visible(place.text.encode("utf-8", "surrogateescape"))
+    cut = "…" if place.column > len(place.before) + 1 else ""
+    before, after = cut + plain(place.before).lstrip(), plain(place.after).rstrip()
     marked = _cropped(word, max(room - 2, 3))
     left = room - _cells(marked) - 2
     behind = min(_cells(after), max(left - _cells(before), left // 2))

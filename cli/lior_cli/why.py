@@ -162,7 +162,7 @@ def _explained(
         tokens = list(generate(run.model, context, count, how, generator=generator))
     else:
         tokens = tokenizer.encode(text.encode("utf-8", "surrogateescape")).tolist()
-    return explain(run.loaded, context, tokens, most=most, words=words)
+    return explain(run.model, run.loaded.text, context, tokens, most=most, words=words)
 
 
 def _write(path: Path, page: str) -> str:

@@ -1,25 +1,38 @@
-"""Arithmetic coding with the online mode of a model: its probabilities, made into bytes and back.
+"""Lossless compression: arithmetic coding with a model that learns the text while it reads.
 
-Encoder and decoder take the same steps, :class:`lior.model.online.Follower`: before
-each token both know its distribution, after it both learn the same. The range
-coder (G. N. N. Martin, 1979) of ``constriction`` turns the distributions into
-code words that are as long as the model's bits say, within a small share.
+Encoder and decoder take the same steps, :class:`lior.model.online.Follower`: before each token both know its
+distribution, after it both learn the same. The range coder (G. N. N. Martin, 1979) of ``constriction`` turns
+the distributions into code words with the length of the model's bits, within a small share.
 
-What both compute must agree to the last bit. So a prediction is made alone, in
-arrays of the same shapes on both sides, and on one thread, for sums of several
-threads depend on how many there are. Sums still depend on the processor that
-they were compiled for and on the versions of the libraries.
+The results of both must agree to the last bit. So each prediction is computed alone, in arrays of the same
+shapes on both sides, and on one thread, because a sum depends on the number of threads. Sums still depend on
+the type of processor and on the versions of the libraries.
+
+A compressed file is a header and the code words. Numbers are little-endian. ::
+
+    5   magic
+    1   version of the format
+    4   CRC-32 of everything that follows
+    1   length of the recipe's name; 0 for a trained run
+    ..  name of the recipe, UTF-8
+    32  SHA-256 of the run's manifest, or of the untrained model's parts
+    8   length of the original in bytes
+    8   length of the original in tokens
+    32  SHA-256 of the original
+    4   CRC-32 of the type of CPU and the versions of the libraries
+    ..  code words, 4 bytes each
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
+from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any
 
@@ -27,92 +40,132 @@ import attrs
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Tensor
 
-from lior.config import load
-from lior.errors import DataError, MissingPackage, RunError, UsageError
-from lior.model.container import Container, machine
+from lior.errors import DataError, MissingPackage, RunError
+from lior.model.evaluation import Tick
 from lior.model.language_model import Model
 from lior.model.online import Follower
-from lior.runs import directory as rundir
-from lior.runs.manifest import describe
-from lior.training.preparation import build_model
 
-Tick = Callable[[str, int, int, Mapping[str, float]], None]
-"""Called now and then with (stage, tokens done, tokens, metrics)."""
+FORMAT = 1
+"""Version of the layout. A newer one is refused."""
 
+_MAGIC = b"\x89lior"
+_START = struct.Struct("<BI")
+_NUMBERS = struct.Struct("<32sQQ32sI")
+_LIBRARIES = ("lior", "torch", "numpy", "numba", "llvmlite", "constriction")
 _TICK = 256
-_NAME = 64
+"""Tokens between two reports of the progress."""
+
+
+@attrs.frozen
+class CompressedFile:
+    """A compressed file."""
+
+    recipe: str
+    """Recipe of an untrained model; empty for a trained run."""
+    identity: bytes
+    """SHA-256 of the model's parts, 32 bytes."""
+    size: int
+    """Length of the original in bytes."""
+    tokens: int
+    """Length of the original in tokens."""
+    sha256: bytes
+    """SHA-256 of the original, 32 bytes."""
+    machine: int
+    """Value of :func:`machine` on the machine that made the file."""
+    words: bytes
+    """Code words, a multiple of 4 bytes."""
+
+    def pack(self) -> bytes:
+        """The content of the file."""
+        name = self.recipe.encode()
+        numbers = _NUMBERS.pack(self.identity, self.size, self.tokens, self.sha256, self.machine)
+        body = bytes([len(name)]) + name + numbers + self.words
+        return _MAGIC + _START.pack(FORMAT, zlib.crc32(body)) + body
+
+    @classmethod
+    def unpack(cls, data: bytes, *, name: str) -> CompressedFile:
+        """The file with the content ``data``, called ``name`` in messages.
+
+        Raises
+        ------
+        DataError
+            When it is not a compressed file, of a newer format, cut short or damaged.
+        """
+        begin = len(_MAGIC) + _START.size
+        if data[: len(_MAGIC)] != _MAGIC[: len(data)] or not data:
+            raise DataError(f"{name}: not a file that `lior compress` made")
+        if len(data) < begin:
+            raise DataError(f"{name}: cut short ({len(data)} bytes)")
+        found, checksum = _START.unpack_from(data, len(_MAGIC))
+        if found != FORMAT:
+            raise DataError(
+                f"{name}: written in format {found}, and this lior reads format {FORMAT}; "
+                "install a newer lior"
+            )
+        body = data[begin:]
+        if zlib.crc32(body) != checksum:
+            raise DataError(f"{name}: cut short or damaged (its checksum does not match)")
+        try:
+            at = 1 + body[0]
+            identity, size, tokens, sha256, made_on = _NUMBERS.unpack_from(body, at)
+            words = body[at + _NUMBERS.size :]
+            if len(words) % 4:
+                raise ValueError("code words")
+            return cls(body[1:at].decode(), identity, size, tokens, sha256, made_on, words)
+        except (IndexError, struct.error, ValueError) as error:
+            raise DataError(f"{name}: not a file that `lior compress` made ({error})") from error
+
+
+def machine() -> int:
+    """A number for the type of CPU and the libraries' versions, on which the last bits of sums depend."""
+    binding = import_module("llvmlite.binding")
+    parts = [binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()]
+    return zlib.crc32("\n".join(parts + [f"{name} {_version(name)}" for name in _LIBRARIES]).encode())
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
 @attrs.frozen
 class Coder:
-    """A model to code with, and what says that it is the same one on both sides."""
+    """A model to code with, and its identity, which must be the same on both sides."""
 
     model: Model
     identity: bytes
-    """SHA-256 of the run's manifest, or of the parts that an untrained model is made of."""
+    """SHA-256 of the run's manifest, or of the parts of an untrained model."""
     recipe: str
     """Name of the recipe of an untrained model; empty for a run."""
     document: int = 0
-    """Number of the document that is coded: behind those that the model has read."""
+    """Number of the document that is coded: higher than those that the model has read."""
+
+    def check(self, file: CompressedFile, *, name: str) -> None:
+        """Refuse a file that was made with another model.
+
+        Raises
+        ------
+        RunError
+            When it was; ``name`` is the name of the file.
+        """
+        theirs, ours = file.identity.hex()[:12], self.identity.hex()[:12]
+        if file.identity != self.identity:
+            other = f"other settings or versions of recipe {file.recipe!r}" if file.recipe else "another run"
+            whose = "their" if file.recipe else "its"
+            raise RunError(f"{name}: made with {other} ({whose} SHA-256 begins with {theirs}, not {ours})")
 
 
-@attrs.frozen
-class Coded:
-    """Code words, and the model's bits that they stand for."""
-
-    words: bytes
-    bits: float
-
-
-def run_coder(path: Path) -> Coder:
-    """The trained model of the run directory ``path``.
-
-    Raises
-    ------
-    RunError
-        When it is no run, unfinished or damaged.
-    """
-    loaded = rundir.open_run(path)
-    return Coder(loaded.model, bytes.fromhex(loaded.identity), "", len(loaded.text.names))
-
-
-def recipe_coder(recipe: str) -> Coder:
-    """A model as the recipe, a name or a path, says, which has learned nothing yet.
-
-    Raises
-    ------
-    ConfigError
-        When there is no such recipe, or it has faults.
-    UsageError
-        When its model has a geometry: nothing fits one while reading.
-    """
-    config = load(recipe, components=True).config
-    cpu = torch.device("cpu")
-    model = build_model(config, cpu, Generator(cpu).manual_seed(config.seed))
-    if model.geometry is not None:
-        raise UsageError(
-            f"recipe {recipe}: its memory needs a geometry, which is not learned while reading; "
-            "train a run and give it with --run, or take a recipe with counts only"
-        )
-    parts = {"tokenizer": config.tokenizer, "memory": list(config.memory.components)}
-    described = json.dumps(describe(parts), sort_keys=True)
-    return Coder(model, hashlib.sha256(described.encode()).digest(), _recipe_name(recipe))
-
-
-def _recipe_name(recipe: str) -> str:
-    """What a compressed file tells of a recipe: its name, never where it is."""
-    return Path(recipe).name.encode("ascii", "replace").decode()[:_NAME]
-
-
-def compress(data: bytes, coder: Coder, *, tick: Tick | None = None) -> tuple[Container, float]:
+def compress(data: bytes, coder: Coder, *, tick: Tick | None = None) -> tuple[CompressedFile, float]:
     """Code ``data``; the model is changed.
 
     Returns
     -------
-    tuple of Container and float
-        The compressed file, and the bits that the model's probabilities ask for.
+    tuple of CompressedFile and float
+        The compressed file, and the sum of ``-log2 p`` of all tokens.
 
     Raises
     ------
@@ -120,73 +173,58 @@ def compress(data: bytes, coder: Coder, *, tick: Tick | None = None) -> tuple[Co
         Without ``constriction``.
     """
     tokens = coder.model.tokenizer.encode(data)
-    coded = encode(coder.model, tokens, document=coder.document, tick=tick)
+    words, bits = encode(coder.model, tokens, document=coder.document, tick=tick)
     digest = hashlib.sha256(data).digest()
-    parts = (coder.recipe, coder.identity, len(data), len(tokens), digest, machine(), coded.words)
-    return Container(*parts), coded.bits
+    return CompressedFile(
+        coder.recipe, coder.identity, len(data), len(tokens), digest, machine(), words
+    ), bits
 
 
-def decompress(container: Container, coder: Coder, *, name: str, tick: Tick | None = None) -> bytes:
-    """What :func:`compress` was given; the model is changed.
+def decompress(file: CompressedFile, coder: Coder, *, name: str, tick: Tick | None = None) -> bytes:
+    """The data that :func:`compress` was given; the model is changed.
 
     Parameters
     ----------
     name
-        What the compressed file is called in messages.
+        Name of the compressed file in messages.
 
     Raises
     ------
     RunError
-        When it was made with another model.
+        When the file was made with another model.
     DataError
-        When what comes out is not what went in.
+        When the result is not the original.
     MissingPackage
         Without ``constriction``.
     """
-    check_identity(container, coder, name=name)
+    coder.check(file, name=name)
+    elsewhere = "; it was made with another type of CPU or other versions of the libraries: decode it there"
     wrong = DataError(
-        f"{name}: what came out is not what was compressed (its SHA-256 differs){_cause(container)}"
+        f"{name}: the result is not what was compressed (its SHA-256 differs)"
+        f"{'' if file.machine == machine() else elsewhere}"
     )
     try:
-        tokens = decode(coder.model, container.words, container.tokens, document=coder.document, tick=tick)
+        tokens = decode(coder.model, file.words, file.tokens, document=coder.document, tick=tick)
         data = coder.model.tokenizer.decode(tokens.tolist())
-    except AssertionError as error:  # what constriction raises of code words that no model gives
+    except AssertionError as error:  # raised by constriction for code words that no model gives
         raise wrong from error
-    if len(data) != container.size or hashlib.sha256(data).digest() != container.sha256:
+    if len(data) != file.size or hashlib.sha256(data).digest() != file.sha256:
         raise wrong
     return data
-
-
-def check_identity(container: Container, coder: Coder, *, name: str) -> None:
-    """Refuse a model that is not the one that the file was made with.
-
-    Raises
-    ------
-    RunError
-        When it is another.
-    """
-    if container.identity == coder.identity:
-        return
-    theirs, ours = container.identity.hex()[:12], coder.identity.hex()[:12]
-    if container.recipe:
-        raise RunError(
-            f"{name}: made with other settings or versions of recipe {container.recipe!r} "
-            f"(their SHA-256 begins with {theirs}, not {ours})"
-        )
-    raise RunError(f"{name}: made with another run (its SHA-256 begins with {theirs}, not {ours})")
-
-
-def _cause(container: Container) -> str:
-    if container.machine == machine():
-        return ""
-    return "; it was made with another type of CPU or other versions of the libraries: decode it there"
 
 
 # --- tokens and code words ---
 
 
-def encode(model: Model, tokens: Tensor, *, document: int = 0, tick: Tick | None = None) -> Coded:
-    """Code ``tokens (N,)``, int64 on the CPU, as document number ``document``; the model is changed.
+def encode(
+    model: Model, tokens: Tensor, *, document: int = 0, tick: Tick | None = None
+) -> tuple[bytes, float]:
+    """Code words of ``tokens (N,)`` (int64, on the CPU) and their bits; the model is changed.
+
+    Parameters
+    ----------
+    document
+        Number of the document.
 
     Raises
     ------
@@ -209,11 +247,11 @@ def encode(model: Model, tokens: Tensor, *, document: int = 0, tick: Tick | None
                 _put(out, stream, len(reader.unknown), int(np.searchsorted(reader.unknown, token)))
             reader.take(token)
             _report(tick, "compress", count, len(tokens), {"bits_per_token": bits / count})
-    return Coded(out.get_compressed().astype("<u4").tobytes(), bits)
+    return out.get_compressed().astype("<u4").tobytes(), bits
 
 
 def decode(model: Model, words: bytes, count: int, *, document: int = 0, tick: Tick | None = None) -> Tensor:
-    """The ``count`` tokens that :func:`encode` made ``words`` of, int64; the model is changed.
+    """The ``count`` tokens (int64) of the code words that :func:`encode` gave; the model is changed.
 
     Raises
     ------
@@ -247,7 +285,7 @@ def _take(source: Any, stream: ModuleType, choices: NDArray[np.float64] | int) -
 
 
 def _chances(stream: ModuleType, choices: NDArray[np.float64] | int) -> Any:
-    """Probabilities, or so many equal ones, as the coder takes them; ``None`` when there is no choice."""
+    """The coder's form of probabilities, or of a number of equal ones; ``None`` for a single choice."""
     if isinstance(choices, int):
         return stream.model.Uniform(choices) if choices > 1 else None
     return stream.model.Categorical(choices, perfect=False) if len(choices) > 1 else None
@@ -269,7 +307,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def library() -> ModuleType:
-    """The package ``constriction``, imported when something is coded.
+    """The package ``constriction``, imported only for coding.
 
     Raises
     ------

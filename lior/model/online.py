@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lior.counting.kneser_ney import unseen_share
-from lior.geometry import adam as moments
+from lior.geometry import adam
 from lior.interfaces import Text
 from lior.model.language_model import Model, columns, mixer
 
@@ -45,7 +45,7 @@ class Online:
         self._read = 0
         if not model.weights:
             model.reset_mixer()
-        self._moments = moments.init(model.weights)
+        self._adam = adam.init(model.weights)
         self.adaptive = model.adaptive
         """The memories that learn while they read, by name."""
         self.longest = _STRETCH if len(self.adaptive) == len(model.memories) else WINDOW
@@ -90,10 +90,8 @@ class Online:
     @torch.no_grad()
     def step(self, window: mixer.Inputs, targets: Tensor) -> None:
         """Let the mixer learn from a window: columns of its tokens, -1 for one outside of the alphabet."""
-        weights = self.model.weights
-        grads, _ = mixer.gradient(weights, window, targets)
-        directions, self._moments = moments.update(grads, self._moments, b1=0.9, b2=0.999, eps=1e-6)
-        self.model.weights = {name: w - _RATE * directions[name] for name, w in weights.items()}
+        model = self.model
+        model.weights, self._adam, _ = mixer.update(model.weights, self._adam, window, targets, _RATE)
 
     @torch.no_grad()
     def close(self, text: Text, start: int) -> None:

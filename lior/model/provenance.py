@@ -1,9 +1,9 @@
-"""Where predicted tokens come from: experts' shares, and the stored places behind them.
+"""Where predicted tokens come from: the shares of the experts, and the stored places behind them.
 
-A token's probability is divided among the experts by how much each favours it over the other tokens (the
-statistic that the mixer learns by, see :mod:`lior.model.mixer`), and an expert's part among the stored tokens
-that it is made of, by the memories themselves (:class:`~lior.interfaces.TraceableMemory`). What no stored
-token accounts for, such as smoothing, has no place. Everything together is the probability.
+The probability of a token is divided among the experts by how much each favours it over the other tokens (the
+statistic by which the mixer learns, see :mod:`lior.model.mixer`). The memories divide the share of an expert
+among the stored tokens behind it (:class:`~lior.interfaces.TraceableMemory`); smoothing, for instance, is in
+the share and has no place. All parts sum to the probability.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lior.interfaces import Text, Tokenizer, TraceableMemory
+from lior.data.corpus import Corpus
+from lior.interfaces import Text, TraceableMemory
+from lior.model import mixer
 from lior.model.evaluation import byte_lengths
-from lior.model.language_model import columns, mixer
-from lior.runs.stored import Loaded
+from lior.model.language_model import Model, columns
 
 EXCERPT = 60
 """Characters of an excerpt to either side."""
 
 
 @attrs.frozen
-class Source:
-    """A stored token, or a run of them, behind a prediction."""
+class Place:
+    """A stored token, or several in a row, behind a prediction."""
 
     document: str
     line: int
@@ -40,116 +41,125 @@ class Source:
     column: int
     """Character of the line, from 1."""
     before: str
-    """What stands before it in its line."""
+    """The end of its line before it, at most :data:`EXCERPT` characters."""
     text: str
     after: str
     weight: float
-    """Its part of the probability."""
+    """Its share of the probability, in units of probability."""
 
 
 @attrs.frozen
 class Explained:
-    """A predicted token, or a word, with what it comes from. All weights sum to its probability."""
+    """A predicted token, or a word, and its origin. All weights sum to its probability."""
 
     text: bytes
     probability: float
     experts: dict[str, float]
     """Weight of each expert; with ``unseen`` where the token was in no text."""
-    sources: tuple[Source, ...]
-    """The weightiest places; of a word those where all of it stands."""
+    sources: tuple[Place, ...]
+    """The places of the largest weights; for a word those that hold the whole word."""
     elsewhere: float
     """Weight of all other stored places."""
     unplaced: float
-    """What no stored token accounts for."""
+    """Weight without a stored token, such as smoothing."""
     documents: dict[str, float]
-    """Weight of each document: of all its places but those of contexts so common that none is named."""
+    """Weight of each document: of all its places except those of contexts too common to list."""
 
     @property
     def blank(self) -> bool:
-        """Whether it is nothing but white space."""
+        """Whether it is white space only."""
         return self.text.isspace()
 
     def share(self, weight: float) -> float:
-        """Which part of the probability a weight is, from 0 to 1."""
+        """``weight`` as a share of the probability, from 0 to 1."""
         return weight / self.probability if self.probability else 0.0
 
 
 UNSEEN = "unseen"
-
-T = TypeVar("T")
+"""Name in :attr:`Explained.experts` for a token that the memories do not hold."""
 
 
 @torch.no_grad()
 def explain(
-    loaded: Loaded, context: Sequence[int], tokens: Sequence[int], *, most: int = 5, words: bool = False
+    model: Model,
+    corpus: Corpus,
+    context: Sequence[int],
+    tokens: Sequence[int],
+    *,
+    most: int = 5,
+    words: bool = False,
 ) -> list[Explained]:
-    """Where each of ``tokens`` behind ``context`` comes from, at most ``most`` places each.
+    """Where each of ``tokens`` after ``context`` comes from.
 
-    With ``words`` the tokens of a word are taken together: its probability is their product, and every
-    weight the mean of their shares in it. A place is then where the whole word stands; those where only
-    some of its tokens do have their weight elsewhere.
+    Parameters
+    ----------
+    corpus
+        The documents that the memories hold, by number.
+    most
+        Largest number of places listed for each.
+    words
+        Whether the tokens of a word are taken together: its probability is their product, and each weight the
+        mean of their shares in it. A place then holds the whole word; places that hold some of its tokens
+        only are in the weight ``elsewhere``.
     """
     if not len(tokens):
         return []
-    model = loaded.model
     tail = list(context)[-model.context :]
     row = torch.tensor([*tail, *tokens], device=model.device)
     depth = torch.arange(len(row), device=model.device) + len(context) - len(tail)
     text = Text(row, depth, torch.zeros_like(row))
-    positions = torch.arange(len(tail), len(row), device=model.device)
-    probability = model.score(text, positions).double().exp().tolist()
-    found = _Found(probability, *_shares(loaded, text, positions, row[positions]))
+    origins = _origins(model, text, torch.arange(len(tail), len(row), device=model.device))
     pieces = [model.tokenizer.decode([token]) for token in tokens]
-    library = Library(loaded)
+    library = _Library(model, corpus)
     groups = _words(pieces) if words else [range(i, i + 1) for i in range(len(pieces))]
-    return [_explained(found, library, tokens, pieces, group, most) for group in groups]
+    return [_explained(origins, library, tokens, pieces, group, most) for group in groups]
 
 
-@attrs.frozen
-class _Found:
-    """What is known of ``B`` tokens; shares are of a token's probability."""
+@attrs.define
+class _Origin:
+    """The origin of one token; all shares are of its probability."""
 
-    probability: list[float]
-    experts: list[dict[str, float]]
-    places: list[dict[tuple[int, int], float]]
-    """By document and offset."""
-    stored: list[float]
-    """Of all stored places."""
+    probability: float
+    experts: dict[str, float]
+    places: dict[tuple[int, int], float] = attrs.field(factory=dict)
+    """Share of each stored token, by document and offset."""
+    stored: float = 0.0
+    """Share of all stored tokens."""
 
 
-def _shares(
-    loaded: Loaded, text: Text, positions: Tensor, tokens: Tensor
-) -> tuple[list[dict[str, float]], list[dict[tuple[int, int], float]], list[float]]:
-    """The last three parts of :class:`_Found`."""
-    model, alphabet = loaded.model, loaded.model.alphabet
+def _origins(model: Model, text: Text, positions: Tensor) -> list[_Origin]:
+    alphabet, tokens = model.alphabet, text.tokens[positions]
     known = columns(alphabet, tokens)
-    experts = [{} if column >= 0 else {UNSEEN: 1.0} for column in known.tolist()]
-    places: list[dict[tuple[int, int], float]] = [{} for _ in experts]
-    stored = [0.0] * len(experts)
-    there = (known >= 0).nonzero()[:, 0]
-    if not len(there):
-        return experts, places, stored
-    query = model.query(text, positions[there])
-    share = _effects(model.weights, model.inputs(text, positions[there], alphabet), known[there])
-    for place, row in enumerate(there.tolist()):
-        experts[row] = dict(zip(model.experts, share[place].tolist(), strict=True))
+    origins = [_Origin(p, {UNSEEN: 1.0}) for p in model.score(text, positions).double().exp().tolist()]
+    seen = (known >= 0).nonzero()[:, 0]
+    if not len(seen):
+        return origins
+    found = [origins[row] for row in seen.tolist()]
+    query = model.query(text, positions[seen])
+    share = _effects(model.weights, model.inputs(text, positions[seen], alphabet), known[seen])
+    for origin, row in zip(found, share.tolist(), strict=True):
+        origin.experts = dict(zip(model.experts, row, strict=True))
     first = 0
     for memory in model.memories.values():
         own = share[:, first : first + len(memory.experts)]
         first += len(memory.experts)
         if not isinstance(memory, TraceableMemory):
             continue
-        trace = memory.trace(query, tokens[there], alphabet)
-        for place, row in enumerate(there.tolist()):
-            stored[row] += float((own[place] * trace.stored[place]).sum())
-        weight = (own[trace.row, trace.expert] * trace.share).tolist()
-        which = there.cpu()[trace.row].tolist()
-        for row, document, offset, w in zip(
-            which, trace.document.tolist(), trace.offset.tolist(), weight, strict=True
-        ):
-            key = document, offset
-            places[row][key] = places[row].get(key, 0.0) + w
-    return experts, places, stored
+        trace = memory.trace(query, tokens[seen], alphabet)
+        for origin, stored in zip(found, (own * trace.stored).sum(1).tolist(), strict=True):
+            origin.stored += stored
+        weight = own[trace.row, trace.expert] * trace.share
+        traced = (trace.row, trace.document, trace.offset, weight)
+        for at, document, offset, w in zip(*(column.tolist() for column in traced), strict=True):
+            _add(found[at].places, (document, offset), w)
+    return origins
+
+
+T = TypeVar("T")
+
+
+def _add(shares: dict[T, float], key: T, share: float) -> None:
+    shares[key] = shares.get(key, 0.0) + share
 
 
 def _effects(weights: dict[str, Tensor], inputs: mixer.Inputs, known: Tensor) -> Tensor:
@@ -166,9 +176,9 @@ def _effects(weights: dict[str, Tensor], inputs: mixer.Inputs, known: Tensor) ->
 
 
 def _words(pieces: Sequence[bytes]) -> list[range]:
-    """The tokens of each word together, and those of each run of one other character.
+    """The tokens of each word, and of each run of an equal other character.
 
-    A token begins anew unless its first byte goes on with what the byte before is of.
+    A token begins a new word unless its first byte continues the character or the word before it.
     """
     goes_on, before = [], ""
     for c in b"".join(pieces).decode("utf-8", "surrogateescape"):
@@ -185,74 +195,83 @@ def _words(pieces: Sequence[bytes]) -> list[range]:
 
 
 def _explained(
-    found: _Found, library: Library, tokens: Sequence[int], pieces: Sequence[bytes], group: range, most: int
+    origins: Sequence[_Origin],
+    library: _Library,
+    tokens: Sequence[int],
+    pieces: Sequence[bytes],
+    group: range,
+    most: int,
 ) -> Explained:
-    probability = math.prod(found.probability[i] for i in group)
+    probability = math.prod(origins[i].probability for i in group)
     part = probability / len(group)
     experts: dict[str, float] = {}
     documents: dict[str, float] = {}
     places: dict[tuple[int, int], float] = {}
     for turn, i in enumerate(group):
-        for expert, share in found.experts[i].items():
-            experts[expert] = experts.get(expert, 0.0) + part * share
-        for (document, offset), share in found.places[i].items():
-            name, key = library.name(document), (document, offset - turn)
-            documents[name] = documents.get(name, 0.0) + part * share
-            places[key] = places.get(key, 0.0) + part * share
-    stored = part * sum(found.stored[i] for i in group)
+        for expert, share in origins[i].experts.items():
+            _add(experts, expert, part * share)
+        for (document, offset), share in origins[i].places.items():
+            _add(documents, library.names[document], part * share)
+            _add(places, (document, offset - turn), part * share)
+    stored = part * sum(origins[i].stored for i in group)
     ordered = sorted(places.items(), key=lambda item: (item[1], item[0]), reverse=True)
     word = np.array([tokens[i] for i in group])
-    whole = (library.source(*key, len(group), weight) for key, weight in ordered if library.holds(*key, word))
+    whole = (
+        library.page(document).place(offset, len(group), weight)
+        for (document, offset), weight in ordered
+        if library.page(document).holds(offset, word)
+    )
     sources = tuple(itertools.islice(whole, most))
-    listed = sum(source.weight for source in sources)
+    listed = sum(place.weight for place in sources)
     text = b"".join(pieces[i] for i in group)
     elsewhere, unplaced = max(stored - listed, 0.0), max(probability - stored, 0.0)
     return Explained(text, probability, experts, sources, elsewhere, unplaced, documents)
 
 
 @attrs.frozen
-class Behind:
-    """A document behind a text."""
+class DocumentShare:
+    """The share of a document in a text."""
 
     document: str
     share: float
     """Mean of its shares in the words."""
     lines: dict[int, float]
-    """The same of each line that is among the weightiest places of a word, the largest first."""
+    """The same for each line among the listed places of the words, the largest share first."""
 
 
 @attrs.frozen
 class Account:
-    """Where a text as a whole comes from. The shares of documents, ``common`` and ``unplaced`` sum to 1."""
+    """Where a text comes from. The shares of the documents, ``common`` and ``unplaced`` sum to 1."""
 
-    documents: tuple[Behind, ...]
+    documents: tuple[DocumentShare, ...]
     """The largest share first."""
     common: float
-    """The share of contexts so common that no place of theirs is named."""
+    """Share of contexts too common to list their places."""
     unplaced: float
-    """What no stored token accounts for."""
+    """Share without a stored token, such as smoothing."""
     experts: dict[str, float]
     """The share of each expert; they sum to 1."""
 
 
 def account(words: Sequence[Explained]) -> Account:
-    """The means of the shares in ``words``, without those that are blank unless all are."""
+    """The means of the shares in ``words``; blank words do not count unless all are blank."""
     counted = [word for word in words if not word.blank] or words
     documents: dict[str, float] = {}
     lines: dict[str, dict[int, float]] = {}
     experts: dict[str, float] = {}
     for word in counted:
         part = word.share(1 / len(counted))
-        for source in word.sources:
-            here = lines.setdefault(source.document, {})
-            here[source.line] = here.get(source.line, 0.0) + part * source.weight
+        for place in word.sources:
+            _add(lines.setdefault(place.document, {}), place.line, part * place.weight)
         for into, weights in ((documents, word.documents), (experts, word.experts)):
             for name, weight in weights.items():
-                into[name] = into.get(name, 0.0) + part * weight
+                _add(into, name, part * weight)
     unplaced = sum(word.share(word.unplaced) / len(counted) for word in counted)
     common = max(1 - unplaced - sum(documents.values()), 0.0) if counted else 0.0
-    behind = (Behind(name, share, _descending(lines.get(name, {}))) for name, share in documents.items())
-    ordered = sorted(behind, key=lambda each: (-each.share, each.document))
+    shares = (
+        DocumentShare(name, share, _descending(lines.get(name, {}))) for name, share in documents.items()
+    )
+    ordered = sorted(shares, key=lambda each: (-each.share, each.document))
     return Account(tuple(ordered), common, unplaced, _descending(experts))
 
 
@@ -260,29 +279,24 @@ def _descending(shares: dict[T, float]) -> dict[T, float]:
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
-class Library:
-    """The documents of a run as bytes, to quote from."""
+class _Library:
+    """The documents of a corpus as bytes, to quote from."""
 
-    def __init__(self, loaded: Loaded) -> None:
-        self._loaded = loaded
+    def __init__(self, model: Model, corpus: Corpus) -> None:
+        self.names = corpus.names
+        self._model, self._corpus = model, corpus
         self._open: dict[int, _Page] = {}
 
-    def name(self, document: int) -> str:
-        """What a document is called."""
-        return self._loaded.text.names[document]
-
-    def holds(self, document: int, offset: int, tokens: NDArray[np.int64]) -> bool:
-        """Whether ``tokens (N,)`` stand in a document from its token ``offset`` on."""
-        return offset >= 0 and np.array_equal(self._page(document).tokens[offset:][: len(tokens)], tokens)
-
-    def source(self, document: int, offset: int, length: int, weight: float) -> Source:
-        """``length`` tokens of a document from its token ``offset`` on."""
-        return self._page(document).source(self.name(document), offset, length, weight)
-
-    def _page(self, document: int) -> _Page:
+    def page(self, document: int) -> _Page:
+        """The document of that number."""
         if document not in self._open:
-            begin, end = self._loaded.text.bounds(document)
-            self._open[document] = _page(self._loaded.text.tokens[begin:end], self._loaded.model.tokenizer)
+            begin, end = self._corpus.bounds(document)
+            tokens, tokenizer = self._corpus.tokens[begin:end], self._model.tokenizer
+            ends = np.append(0, byte_lengths(tokens, tokenizer).cumsum(0).cpu().numpy())
+            data = tokenizer.decode(tokens.tolist())
+            lines = np.append(0, np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1)
+            numbers = tokens.cpu().numpy().astype(np.int64)
+            self._open[document] = _Page(self.names[document], numbers, data, ends, lines)
         return self._open[document]
 
 
@@ -290,25 +304,24 @@ class Library:
 class _Page:
     """A document of ``N`` tokens."""
 
+    name: str
     tokens: NDArray[np.int64]
     data: bytes
     ends: NDArray[np.int64]
-    """How many bytes the tokens before each have, and in the end all, ``(N + 1,)``."""
+    """Number of bytes before each token, and of all bytes, ``(N + 1,)``."""
     lines: NDArray[np.int64]
-    """At which byte each line begins."""
+    """First byte of each line."""
 
-    def source(self, name: str, offset: int, length: int, weight: float) -> Source:
+    def holds(self, offset: int, tokens: NDArray[np.int64]) -> bool:
+        """Whether it holds ``tokens (N,)`` from its token ``offset`` on."""
+        return offset >= 0 and np.array_equal(self.tokens[offset:][: len(tokens)], tokens)
+
+    def place(self, offset: int, length: int, weight: float) -> Place:
+        """``length`` tokens from token ``offset`` on."""
         begin, end = (int(self.ends[at]) for at in (offset, offset + length))
         line = int(np.searchsorted(self.lines, begin, side="right")) - 1
         last = int(self.lines[line + 1]) - 1 if line + 1 < len(self.lines) else len(self.data)
-        # Without its end: a token may begin inside of a character, and stands where that does.
+        # An incremental decoder drops the bytes of a character that a token begins inside of.
         before = codecs.getincrementaldecoder("utf-8")("replace").decode(self.data[self.lines[line] : begin])
         text, after = (self.data[lo:hi].decode("utf-8", "replace") for lo, hi in ((begin, end), (end, last)))
-        return Source(name, line + 1, len(before) + 1, before[-EXCERPT:], text, after[:EXCERPT], weight)
-
-
-def _page(tokens: Tensor, tokenizer: Tokenizer) -> _Page:
-    ends = np.append(0, byte_lengths(tokens, tokenizer).cumsum(0).cpu().numpy())
-    data = tokenizer.decode(tokens.tolist())
-    newline = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
-    return _Page(tokens.cpu().numpy().astype(np.int64), data, ends, np.append(0, newline + 1))
+        return Place(self.name, line + 1, len(before) + 1, before[-EXCERPT:], text, after[:EXCERPT], weight)

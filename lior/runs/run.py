@@ -99,7 +99,7 @@ class Run:
         """
         encode = self.model.tokenizer.encode
         before, tokens = encode(as_bytes(prompt)).tolist(), encode(as_bytes(text)).tolist()
-        return explain(self._loaded, before, tokens, most=most, words=words)
+        return explain(self._loaded.model, self._loaded.text, before, tokens, most=most, words=words)
 
     def learn(
         self, text: str | Path | Sequence[str] | Mapping[str, str | bytes], *, name: str | None = None,

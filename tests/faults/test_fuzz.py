@@ -14,7 +14,7 @@ import lior
 from lior.config import load
 from lior.config.schema import keys
 from lior.errors import LiorError
-from lior.model import container, online
+from lior.model import compression, online
 
 FUZZ = settings(max_examples=300, deadline=None)
 
@@ -65,7 +65,7 @@ def test_a_prompt_of_anything(prompt, opened):
 def packed(name: bytes, numbers: bytes, words: bytes) -> bytes:
     """A compressed file of these parts with the right checksum."""
     data = bytes([len(name) % 256]) + name + numbers + words
-    return b"\x89lior" + struct.pack("<BI", container.FORMAT, zlib.crc32(data)) + data
+    return b"\x89lior" + struct.pack("<BI", compression.FORMAT, zlib.crc32(data)) + data
 
 
 PARTS = st.builds(packed, st.binary(max_size=20), st.binary(max_size=100), st.binary(max_size=20))
@@ -75,8 +75,8 @@ PARTS = st.builds(packed, st.binary(max_size=20), st.binary(max_size=100), st.bi
 @given(data=st.binary(max_size=200) | PARTS)
 def test_a_compressed_file_of_anything(data):
     with contextlib.suppress(LiorError):
-        found = container.unpack(data, name="f")
-        assert container.unpack(found.pack(), name="f") == found
+        found = compression.CompressedFile.unpack(data, name="f")
+        assert compression.CompressedFile.unpack(found.pack(), name="f") == found
 
 
 def test_a_compressed_file_that_claims_to_be_enormous(opened):

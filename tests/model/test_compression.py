@@ -18,19 +18,21 @@ from hypothesis import strategies as st
 from lior.data import corpus
 from lior.data.corpus import Source
 from lior.errors import DataError, MissingPackage, RunError, UsageError
-from lior.model import compression, container, evaluation
+from lior.model import compression, evaluation
+from lior.model.compression import CompressedFile
 from lior.testing.strategies import LAW
+from lior_cli.compress import recipe_coder, run_coder
 
 SHORT = b"abracadabra, abracadabra\n"
 
 
 def fresh():
-    return compression.recipe_coder("fast")
+    return recipe_coder("fast")
 
 
-def there_and_back(data: bytes, make=fresh) -> container.Container:
+def there_and_back(data: bytes, make=fresh) -> CompressedFile:
     packed, _ = compression.compress(data, make())
-    found = container.unpack(packed.pack(), name="file")
+    found = CompressedFile.unpack(packed.pack(), name="file")
     assert found == packed
     assert compression.decompress(found, make(), name="file") == data
     return packed
@@ -62,7 +64,7 @@ def test_an_empty_file_has_no_code_words():
 
 
 def test_bytes_that_a_trained_run_never_saw_come_back(finished):
-    there_and_back(b"for the \x00\x01\xfe statement \xfe\xff", lambda: compression.run_coder(finished))
+    there_and_back(b"for the \x00\x01\xfe statement \xfe\xff", lambda: run_coder(finished))
 
 
 def test_code_words_are_as_long_as_the_online_evaluation_says(sample):
@@ -96,7 +98,7 @@ def test_the_number_of_threads_does_not_matter():
 def refusal(data: bytes) -> str:
     """What decompressing says, in one line."""
     with pytest.raises(DataError) as caught:
-        compression.decompress(container.unpack(data, name="x.lior"), fresh(), name="x.lior")
+        compression.decompress(CompressedFile.unpack(data, name="x.lior"), fresh(), name="x.lior")
     message = str(caught.value)
     assert message.startswith("x.lior: ")
     assert "\n" not in message
@@ -122,18 +124,19 @@ def sealed(data: bytes) -> bytes:
 
 def test_wrong_code_words_never_give_a_wrong_output(short):
     """Even where the checksum of the file fits: the SHA-256 of the original has the last word."""
-    words = len(container.unpack(short, name="x").words)
+    words = len(CompressedFile.unpack(short, name="x").words)
     for at in range(len(short) - words, len(short)):
         changed = sealed(short[:at] + bytes([short[at] ^ 0x10]) + short[at + 1 :])
         with contextlib.suppress(DataError):  # else the bit is one that the last code word has to spare
-            assert compression.decompress(container.unpack(changed, name="x"), fresh(), name="x") == SHORT
+            found = CompressedFile.unpack(changed, name="x")
+            assert compression.decompress(found, fresh(), name="x") == SHORT
     for words in (b"", b"\xff" * 8):
-        damaged = attrs.evolve(container.unpack(short, name="x.lior"), words=words)
+        damaged = attrs.evolve(CompressedFile.unpack(short, name="x.lior"), words=words)
         assert "SHA-256 differs" in refusal(damaged.pack())
 
 
 def test_lengths_and_names_that_do_not_fit_are_refused(short):
-    found = container.unpack(short, name="x")
+    found = CompressedFile.unpack(short, name="x")
     for wrong in ({"tokens": found.tokens - 1}, {"tokens": 0}, {"size": 3}, {"sha256": bytes(32)}):
         assert "SHA-256 differs" in refusal(attrs.evolve(found, **wrong).pack())
     assert "not a file" in refusal(sealed(short + b"\0"))
@@ -148,24 +151,24 @@ def test_a_newer_format_is_refused(short):
 
 
 def test_another_machine_is_named_as_the_cause(short):
-    found = attrs.evolve(container.unpack(short, name="x"), sha256=bytes(32))
+    found = attrs.evolve(CompressedFile.unpack(short, name="x"), sha256=bytes(32))
     assert "another type of CPU" not in refusal(found.pack())
     assert "another type of CPU" in refusal(attrs.evolve(found, machine=1).pack())
 
 
 def test_another_model_is_refused(short, finished, tmp_path):
-    found = container.unpack(short, name="x")
+    found = CompressedFile.unpack(short, name="x")
     with pytest.raises(RunError, match="other settings or versions of recipe 'fast'"):
-        compression.decompress(found, compression.run_coder(finished), name="x")
+        compression.decompress(found, run_coder(finished), name="x")
     recipe = tmp_path / "mine.toml"
     recipe.write_text("[memory]\nname = 'sdm'\n[memory.sdm]\nwindow = 4\ngates = ['longest']\n")
     with pytest.raises(RunError, match="other settings"):
-        compression.decompress(found, compression.recipe_coder(str(recipe)), name="x")
+        compression.decompress(found, recipe_coder(str(recipe)), name="x")
 
 
 def test_a_recipe_with_a_geometry_is_refused():
     with pytest.raises(UsageError, match="train a run and give it with --run"):
-        compression.recipe_coder("default")
+        recipe_coder("default")
 
 
 def test_without_the_package_one_line_says_how_to_get_it(monkeypatch):

@@ -11,9 +11,10 @@ import torch
 from lior.data import corpus
 from lior.data.corpus import Source
 from lior.interfaces import Query
-from lior.model import compression, evaluation, online
+from lior.model import evaluation, online
 from lior.model.online import Follower, Online
 from lior.runs import directory as rundir
+from lior_cli.compress import recipe_coder
 from lior_plugins.memories.sdm import Sdm
 
 TEXT = b"the cat sat on the mat; the hat sat on the cat. " * 8
@@ -42,7 +43,7 @@ def bits_by_stretches(model, data: bytes, document: int = 0) -> float:
 
 @pytest.mark.parametrize("window", [1, 5, 16])
 def test_a_peek_is_what_the_study_says_bit_for_bit(window):
-    model = compression.recipe_coder("fast").model
+    model = recipe_coder("fast").model
     model.memories["sdm"] = memory = Sdm(window=window)
     built = corpus.build([Source("text", TEXT)], model.tokenizer)
     alphabet = built.tokens.long().unique()
@@ -63,8 +64,8 @@ def test_a_peek_is_what_the_study_says_bit_for_bit(window):
 
 def test_token_by_token_costs_what_stretches_cost_untrained():
     data = TEXT + bytes(range(0, 256, 9)) + TEXT
-    assert follow(compression.recipe_coder("fast").model, data) == pytest.approx(
-        bits_by_stretches(compression.recipe_coder("fast").model, data), rel=1e-6
+    assert follow(recipe_coder("fast").model, data) == pytest.approx(
+        bits_by_stretches(recipe_coder("fast").model, data), rel=1e-6
     )
 
 
@@ -79,7 +80,7 @@ def test_token_by_token_costs_what_stretches_cost_with_a_geometry(finished):
 
 def test_both_leave_the_same_model():
     data = TEXT[:200] + b"\x00" + TEXT
-    one, other = (compression.recipe_coder("fast").model for _ in range(2))
+    one, other = (recipe_coder("fast").model for _ in range(2))
     follow(one, data)
     bits_by_stretches(other, data)
     assert torch.equal(one.token_counts, other.token_counts)
@@ -91,7 +92,7 @@ def test_both_leave_the_same_model():
 
 def test_untrained_step_sizes_fall_with_what_was_read(monkeypatch):
     monkeypatch.setattr(online, "_SETTLED", 100)
-    model = compression.recipe_coder("fast").model
+    model = recipe_coder("fast").model
     reader = Online(model)
     built = corpus.build([Source("text", b"a" * 200)], model.tokenizer)
     seen, end = [], 0
@@ -104,7 +105,7 @@ def test_untrained_step_sizes_fall_with_what_was_read(monkeypatch):
 
 
 def test_a_fresh_token_ends_a_stretch():
-    model = compression.recipe_coder("fast").model
+    model = recipe_coder("fast").model
     reader = Online(model)
     built = corpus.build([Source("text", b"aab" + b"a" * 2000)], model.tokenizer)
     ends, end = [], 0
