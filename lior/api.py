@@ -18,13 +18,15 @@ from typing import Any
 
 import attrs
 
-from lior.config import Override, flatten, load
+from lior.config import Override, TrainConfig, flatten, load
+from lior.config.options import checked_keywords
 from lior.data.corpus import Source, as_bytes
 from lior.training import preparation
 from lior.training.loop import Result
 from lior.training.preparation import train as run_training
 
 
+@checked_keywords(TrainConfig)
 def train(
     text: str | Sequence[str] = (),
     *,
@@ -74,6 +76,7 @@ def train(
     return run_training(config, Path(out) if out else None, sources=sources, listeners=listeners)
 
 
+@checked_keywords()
 def resume(run: str | Path, *, listeners: Iterable[object] = ()) -> Result:
     """Go on with the training of ``run``, which was stopped; the outcome is that of one never stopped.
 

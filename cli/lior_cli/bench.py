@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lior_cli.options import WholeNumber
+
 if TYPE_CHECKING:
     from lior.bench.results import Results
 
@@ -34,7 +36,7 @@ RECIPES = "fast,default"
 )
 @click.option(
     "--seeds",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     default=1,
     show_default=True,
     help="Runs of what is random, with the seeds 0, 1, ...; medians and ranges are reported.",

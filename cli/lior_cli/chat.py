@@ -10,7 +10,7 @@ import click
 
 from lior.config.sampling import ChatSampling
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, device_option, field_options, seed_option
+from lior_cli.options import RunPath, WholeNumber, device_option, field_options, seed_option
 
 if TYPE_CHECKING:
     pass
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("run", type=RunPath(), required=False)
 @click.option(
     "--max-tokens",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     default=300,
     show_default=True,
     help="Tokens of a reply at most.",

@@ -10,7 +10,7 @@ import click
 
 from lior.errors import UsageError
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, TextPath, device_option
+from lior_cli.options import RealNumber, RunPath, TextPath, WholeNumber, device_option
 
 
 @click.command("eval")
@@ -20,17 +20,17 @@ from lior_cli.options import RunPath, TextPath, device_option
     "--online", is_flag=True, help="Keep learning while reading, as a compressor does; RUN is not changed."
 )
 @click.option(
-    "--from-byte", type=click.IntRange(min=0), default=0, show_default=True, help="Count from here on."
+    "--from-byte", type=WholeNumber(min=0), default=0, show_default=True, help="Count from here on."
 )
 @click.option(
-    "--noise", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+    "--noise", type=RealNumber(0, 1), default=0.0, show_default=True,
     help="Put errors into this share of the text, and count only what they leave alone.",
 )  # fmt: skip
 @click.option(
     "--noise-kind", type=click.Choice(["letters", "edits", "digits"]), default="letters", show_default=True,
     help="Letters replaced, letters inserted and bytes deleted, or digits replaced.",
 )  # fmt: skip
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the noise.")
+@click.option("--seed", type=WholeNumber(min=0), default=0, show_default=True, help="Seed of the noise.")
 @click.option("--field", default="text", show_default=True, help="Key of the text in JSON Lines.")
 @click.option("--quiet", is_flag=True, help="Print no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")

@@ -14,7 +14,7 @@ import click
 
 from lior.config.sampling import Sampling
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, device_option, field_options, seed_option
+from lior_cli.options import RunPath, WholeNumber, device_option, field_options, seed_option
 from lior_cli.sources import account_record, echo_account, short_names
 from lior_cli.terminal import printable
 
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run", type=RunPath())
 @click.option("--prompt", default="", help="Text to continue; - reads standard input.")
-@click.option(
-    "--max-tokens", type=click.IntRange(min=0), default=200, show_default=True, help="Tokens to add."
-)
+@click.option("--max-tokens", type=WholeNumber(min=0), default=200, show_default=True, help="Tokens to add.")
 @field_options(Sampling)
 @seed_option
 @click.option("--sources", is_flag=True, help="Say which documents and lines the text comes from.")

@@ -156,6 +156,13 @@ def _report(error: Exception) -> int:
         case click.Abort():
             click.echo("lior: interrupted", err=True)
             return INTERRUPTED
+        case click.exceptions.NoArgsIsHelpError():  # a group without a command
+            click.echo(error.format_message())
+            return 0
+        case click.BadParameter(param=click.Parameter() as given) if type(error) is click.BadParameter:
+            path = error.ctx.command_path if error.ctx else "lior"
+            name = given.opts[0] if given.param_type_name == "option" else given.human_readable_name
+            return _fail(f"{name}: {error.message.rstrip('.')}. Try '{path} --help'.", error.exit_code)
         case click.UsageError():
             path = error.ctx.command_path if error.ctx else "lior"
             return _fail(f"{error.format_message()} Try '{path} --help'.", error.exit_code)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import glob
+import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,6 +70,46 @@ class PluginName(click.ParamType):
         return [CompletionItem(before + comma + name, help=origins[name]) for name in names]
 
 
+class WholeNumber(click.IntRange):
+    """A whole number; the message on any other value says what is allowed."""
+
+    name = "integer"
+    allowed = ""
+    """Allowed values in words; derived from the bounds if empty."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse everything else."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            allowed = self.allowed or _within("a whole number", self.min, self.max)
+            self.fail(f"{value!r} is not {allowed}", param, ctx)
+
+
+class RealNumber(click.FloatRange):
+    """A number; the message on any other value says what is allowed."""
+
+    name = "number"
+    allowed = ""
+    """Allowed values in words; derived from the bounds if empty."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse everything else; NaN too, which comparisons with the bounds let through."""
+        try:
+            if not math.isnan(number := super().convert(value, param, ctx)):
+                return number
+        except click.BadParameter:
+            pass
+        allowed = self.allowed or _within("a number", self.min, self.max)
+        return self.fail(f"{value!r} is not {allowed}", param, ctx)
+
+
+def _within(words: str, low: float | None, high: float | None) -> str:
+    if low is None:
+        return words
+    return f"{words} of at least {low}" if high is None else f"{words} from {low} to {high}"
+
+
 class RecipeName(click.ParamType):
     """The name of a shipped recipe or the path of a TOML file.
 
@@ -95,7 +136,7 @@ class RecipeName(click.ParamType):
 
 
 class TextPath(click.ParamType):
-    """A file, folder or pattern with text, or ``-``."""
+    """A file, folder or pattern with text, or ``-`` for standard input."""
 
     name = "text"
 
@@ -231,7 +272,7 @@ def seed_option(function: Callback) -> Callback:
     """Add ``--seed``, of the draws of tokens."""
     return click.option(
         "--seed",
-        type=click.IntRange(min=0, max=2**63 - 1),
+        type=WholeNumber(min=0, max=2**63 - 1),
         default=0,
         show_default=True,
         help="Seed of the draws.",
@@ -239,13 +280,15 @@ def seed_option(function: Callback) -> Callback:
 
 
 def field_options(cls: type) -> Callable[[Callback], Callback]:
-    """Flags from the fields of an attrs class, which checks the values itself."""
+    """Flags from the fields of an attrs class, all of them numbers; the class checks their range."""
 
     def decorate(function: Callback) -> Callback:
         for name, typed in reversed(typed_fields(cls).items()):
+            number = WholeNumber() if typed.hint is int else RealNumber()
+            number.allowed = typed.allowed
             function = click.option(
                 "--" + name.replace("_", "-"),
-                type=typed.hint,
+                type=number,
                 default=typed.field.default,
                 show_default=True,
                 help=_sentence(f"{typed.field.metadata['help']}; {typed.allowed}"),

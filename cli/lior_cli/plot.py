@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from lior.errors import UsageError, did_you_mean, sentences
 from lior.plots import PICTURES
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, device_option
+from lior_cli.options import RunPath, WholeNumber, device_option
 from lior_cli.pictures import FORMATS, bring, refuse_idle
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _SAMPLED = ("positions", "resilience", "coordinates")
 )  # fmt: skip
 @click.option(
     "--sample",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     default=8192,
     show_default=True,
     help="Tokens of the validation text that are scored, and stored contexts that are looked at.",

@@ -15,7 +15,7 @@ import click
 
 from lior.errors import UsageError
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, TextPath, device_option
+from lior_cli.options import RunPath, TextPath, WholeNumber, device_option
 from lior_cli.terminal import printable
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _BLACK = 16
     help="What is listed; where running text is coloured, a word has one colour.",
 )  # fmt: skip
 @click.option("--sort", is_flag=True, help="List the most surprising first.")
-@click.option("--top", type=click.IntRange(min=1), help="List only so many, the most surprising.")
+@click.option("--top", type=WholeNumber(min=1), help="List only so many, the most surprising.")
 @click.option("--online", is_flag=True, help="Keep learning while reading; RUN is not changed.")
 @click.option(
     "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,

@@ -17,7 +17,7 @@ from lior.errors import DataError, UsageError
 from lior.runs import files as durable
 from lior_cli import why_html
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, device_option, field_options, seed_option
+from lior_cli.options import RunPath, WholeNumber, device_option, field_options, seed_option
 from lior_cli.sources import (
     account_record,
     colored,
@@ -44,7 +44,7 @@ _PROMPT = 60
 @click.argument("run", type=RunPath())
 @click.option("--prompt", default="", help="Text to continue; - reads standard input.")
 @click.option(
-    "--next", "count", type=click.IntRange(min=1), default=40, show_default=True,
+    "--next", "count", type=WholeNumber(min=1), default=40, show_default=True,
     help="Tokens to draw and explain.",
 )  # fmt: skip
 @click.option("--text", help="Explain this continuation of the prompt instead of drawing one.")
@@ -53,7 +53,7 @@ _PROMPT = 60
     help="What has a line; a place of a word is where all of it stands.",
 )  # fmt: skip
 @click.option(
-    "--top", type=click.IntRange(min=1),
+    "--top", type=WholeNumber(min=1),
     help=f"Places of each word.  [default: 1; {_MOST} with --json and --html]",
 )  # fmt: skip
 @click.option(

@@ -14,13 +14,18 @@ converted: a truth value is not a number, and a number is not text.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
+from inspect import signature
 from types import NoneType, UnionType
-from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
 from lior.errors import UsageError, did_you_mean, sentences
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 _TABLES = (dict, Mapping)
@@ -231,3 +236,26 @@ def _checked(field: TypedField, value: Any) -> Any:
     if "help" in field.field.metadata and field.field.validator is not None:
         field.field.validator(None, field.field, result)
     return result
+
+
+def checked_keywords(*settings: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Have a function raise ``UsageError`` for an unknown keyword, with the nearest known one.
+
+    ``settings`` are attrs classes whose fields the function takes as further keywords.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        own = (p.name for p in signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD)
+        known = [*own, *(field.name for cls in settings for field in attrs.fields(cls))]
+
+        @wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            for name in kwargs:
+                if name not in known:
+                    hint = did_you_mean(name, known) or f"Known: {', '.join(known)}."
+                    raise UsageError(f"{function.__name__}: no argument {name!r}. {hint}")
+            return function(*args, **kwargs)
+
+        return checked
+
+    return decorate

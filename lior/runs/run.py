@@ -25,6 +25,7 @@ from typing import Any
 import attrs
 import torch
 
+from lior.config.options import checked_keywords
 from lior.config.sampling import Sampling
 from lior.data import corpus
 from lior.data.corpus import Source, as_bytes
@@ -68,6 +69,7 @@ class Run:
         """All documents in the order in which they were learned."""
         return self._loaded.documents()
 
+    @checked_keywords(Sampling)
     def complete(self, prompt: str | bytes, tokens: int = 200, *, seed: int = 0, **sampling: Any) -> str:
         """Continue ``prompt`` by ``tokens`` tokens; ``sampling`` are the fields of :class:`Sampling`."""
         model = self.model
@@ -76,11 +78,13 @@ class Run:
         drawn = generate(model, context, tokens, Sampling(**sampling), generator=generator)
         return model.tokenizer.decode(list(drawn)).decode("utf-8", "replace")
 
+    @checked_keywords()
     def score(self, text: str | bytes) -> float:
         """How surprised the model is by ``text``, in bits per byte."""
         one = corpus.build([Source("text", as_bytes(text))], self.model.tokenizer).to(self.model.device)
         return evaluate(self.model, one, 0, len(one)).bits_per_byte
 
+    @checked_keywords()
     def sources(
         self, prompt: str | bytes, text: str | bytes, *, most: int = 5, words: bool = True
     ) -> list[Explained]:
@@ -101,6 +105,7 @@ class Run:
         before, tokens = encode(as_bytes(prompt)).tolist(), encode(as_bytes(text)).tolist()
         return explain(self._loaded.model, self._loaded.text, before, tokens, most=most, words=words)
 
+    @checked_keywords()
     def learn(
         self, text: str | Path | Sequence[str] | Mapping[str, str | bytes], *, name: str | None = None,
         field: str = "text",
@@ -132,6 +137,7 @@ class Run:
         self._change(lambda: editing.learn(self._loaded, sources), len(sources))
         return self.documents()[before:]
 
+    @checked_keywords()
     def forget(self, name: str) -> Document:
         """Forget the document of that name, or the only one whose path ends with it.
 
@@ -205,6 +211,7 @@ class Run:
         self.changes, self._forgotten = 0, False
 
 
+@checked_keywords()
 def load(run: str | Path, *, device: str = "cpu") -> Run:
     """Open the run directory ``run`` on ``device``: ``cpu``, ``cuda`` or ``auto``.
 

@@ -131,3 +131,32 @@ def test_a_reader_that_leaves_is_no_error():
     assert child.stderr.read() == b""
     assert child.wait() in (0, 1), "which of them is left to Click"
     child.stderr.close()
+
+
+@pytest.mark.parametrize("group", [[], ["config"]], ids=["lior", "lior config"])
+def test_a_group_without_a_command_prints_its_help(capsys, group):
+    assert main(group) == 0
+    bare = capsys.readouterr()
+    assert main([*group, "--help"]) == 0
+    assert bare.out == capsys.readouterr().out
+    assert bare.out.startswith("Usage: lior")
+    assert bare.err == ""
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (
+            ["generate", "r", "--max-tokens", "abc"],
+            "--max-tokens: 'abc' is not a whole number of at least 0.",
+        ),
+        (["generate", "r", "--max-tokens", "-1"], "--max-tokens: '-1' is not a whole number of at least 0."),
+        (["generate", "r", "--temperature", "x"], "--temperature: 'x' is not a number from 0 to 100."),
+        (["generate", "r", "--top-k", "1.5"], "--top-k: '1.5' is not a whole number of at least 0."),
+        (["eval", "r", "--noise", "nan"], "--noise: 'nan' is not a number from 0 to 1."),
+        (["eval", "r", "--device", "x"], "--device: 'x' is not one of 'auto', 'cpu', 'cuda'."),
+    ],
+)
+def test_a_wrong_value_names_its_option_and_what_is_allowed(capsys, args, message):
+    assert main(args) == 2
+    assert capsys.readouterr().err == f"lior: error: {message} Try 'lior {args[0]} --help'.\n"

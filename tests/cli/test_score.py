@@ -206,7 +206,7 @@ def test_the_legend_stands_beside_colours_only(command, run, nasty):
     ("args", "code", "says"),
     [
         (("--json", "--color", "always"), 2, "--color always colours text, and --json prints none"),
-        (("--top", "0"), 2, "'--top': 0 is not in the range x>=1"),
+        (("--top", "0"), 2, "--top: '0' is not a whole number of at least 1."),
         (("nowhere.log",), 1, "nowhere.log: no such file or folder"),
     ],
 )

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.config.options import RawText, check_table, conform, in_words, parse
+from lior.config.options import RawText, check_table, checked_keywords, conform, in_words, option, parse
+from lior.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -80,3 +81,37 @@ def test_field_without_a_default_must_be_given():
 
     _, (fault,) = check_table(Needs, {})
     assert fault == ("a", "must be given")
+
+
+@attrs.frozen(kw_only=True)
+class Extra:
+    depth: int = option(3, help="layers", low=1)
+
+
+@checked_keywords(Extra)
+def build(width: int, *, height: int = 1, **extra: int) -> tuple[int, int, int]:
+    return width, height, Extra(**extra).depth
+
+
+def test_known_keywords_are_passed_on():
+    assert build(1, height=2, depth=4) == (1, 2, 4)
+    assert build(width=1) == (1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("hieght", "Did you mean 'height'?"),
+        ("dept", "Did you mean 'depth'?"),
+        ("colour", "Known: width, height, depth."),
+    ],
+)
+def test_an_unknown_keyword_is_one_line(name, said):
+    with pytest.raises(UsageError) as caught:
+        build(1, **{name: 2})
+    assert str(caught.value) == f"build: no argument {name!r}. {said}"
+
+
+def test_a_missing_argument_is_still_a_type_error():
+    with pytest.raises(TypeError):
+        build()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import distribution, version
 from importlib.resources import files
 from pathlib import Path
 
+import pytest
+
 import lior
+from lior.errors import UsageError
 from lior.plugins.kinds import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,3 +75,43 @@ def test_exports_resolve_and_shadow_no_submodule():
     for name in lior.__all__:
         assert getattr(lior, name) is not None
         assert name in dir(lior)
+
+
+def test_only_public_names_are_shown():
+    shown = [name for name in dir(lior) if not (name.startswith("__") and name.endswith("__"))]
+    assert shown == sorted(lior.__all__)
+    assert "__version__" in dir(lior)
+
+
+EVERY_MODULE = """
+import pkgutil, sys
+from importlib import import_module
+sys.modules["hypothesis"] = None  # as if it were not installed
+import lior, lior_cli, lior_plugins
+for package in (lior, lior_cli, lior_plugins):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not module.name.startswith("lior.testing."):
+            import_module(module.name)
+"""
+
+
+def test_nothing_but_the_contract_suites_needs_hypothesis():
+    assert not any(each.startswith("hypothesis") for each in PROJECT["project"]["dependencies"])
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert any(each.startswith("hypothesis") for each in extras["check"])
+    assert any(each.startswith("hypothesis") for each in extras["dev"])
+    subprocess.run([sys.executable, "-c", EVERY_MODULE], check=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: lior.train(recepe="tiny"), "train: no argument 'recepe'. Did you mean 'recipe'?"),
+        (lambda: lior.train(framme="rotor"), "train: no argument 'framme'. Did you mean 'frame'?"),
+        (lambda: lior.load("r", devise="cpu"), "load: no argument 'devise'. Did you mean 'device'?"),
+    ],
+)
+def test_a_mistyped_keyword_is_one_line(call, said):
+    with pytest.raises(UsageError) as caught:
+        call()
+    assert str(caught.value) == said

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lior_cli.options import RunPath
+from lior_cli.options import RunPath, WholeNumber
 from lior_cli.tables import echo_table
 from lior_ritz.cli.options import json_option
 from lior_ritz.cli.threads import import_torch
@@ -16,11 +16,11 @@ from lior_ritz.cli.threads import import_torch
 @click.command()
 @click.argument("path", metavar="RUN", type=RunPath())
 @click.option(
-    "--orbitals", type=click.IntRange(2, 120), default=28, show_default=True,
+    "--orbitals", type=WholeNumber(2, 120), default=28, show_default=True,
     help="One-electron states that two electrons are put into.",
 )  # fmt: skip
 @click.option(
-    "--grid", type=click.IntRange(16, 512),
+    "--grid", type=WholeNumber(16, 512),
     help="Points on each axis that the repulsion is worked out on; if not given 64, or more where the "
     "orbitals need it.",
 )  # fmt: skip

@@ -10,6 +10,7 @@ import click
 
 from lior.errors import Interrupted, Stopped
 from lior_cli.interrupts import Stop
+from lior_cli.options import RealNumber
 from lior_cli.progress import Progress
 from lior_cli.tables import echo_table
 from lior_ritz.cli import varied
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(1e-12, 0.1),
+    type=RealNumber(1e-12, 0.1),
     default=1e-7,
     show_default=True,
     help="How far each quantity may be off, relatively; a level as a share of at least 1 E0.",

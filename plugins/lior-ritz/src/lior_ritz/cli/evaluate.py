@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lior.errors import UsageError
-from lior_cli.options import RunPath
+from lior_cli.options import RunPath, WholeNumber
 from lior_cli.tables import echo_table
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import json_option
@@ -20,7 +20,7 @@ _AT = "--at"
 @click.command("eval")
 @click.argument("path", metavar="RUN", type=RunPath())
 @click.option(
-    "--nq", type=click.IntRange(2, 2000),
+    "--nq", type=WholeNumber(2, 2000),
     help="Nodes on each axis of the coarser of two rules, to begin with: both are refined until they agree; "
     "as in the run if not given.",
 )  # fmt: skip

@@ -12,6 +12,7 @@ import click
 
 from lior.errors import Interrupted, MissingPackage, RunError
 from lior_cli.interrupts import Stop
+from lior_cli.options import WholeNumber
 from lior_cli.tables import echo_table
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import config_options, json_option, quiet_option
@@ -37,14 +38,14 @@ if TYPE_CHECKING:
 @config_options
 @click.option(
     "--devices",
-    type=click.IntRange(2, 256),
+    type=WholeNumber(2, 256),
     help="Values of each option that are trained, in all combinations.  [default: 12 of one, 5 of each of "
     "two]",
 )
-@click.option("--steps", type=click.IntRange(1), help="End training after so many steps.")
+@click.option("--steps", type=WholeNumber(1), help="End training after so many steps.")
 @click.option(
     "--test",
-    type=click.IntRange(1, 10_000),
+    type=WholeNumber(1, 10_000),
     default=20,
     show_default=True,
     help="Devices that were not trained, at which all methods are compared.",

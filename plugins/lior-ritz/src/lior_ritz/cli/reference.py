@@ -6,6 +6,7 @@ import json
 
 import click
 
+from lior_cli.options import RealNumber, WholeNumber
 from lior_cli.tables import echo_table
 from lior_ritz.cli.options import config_options, json_option
 from lior_ritz.cli.threads import import_torch
@@ -13,13 +14,13 @@ from lior_ritz.cli.threads import import_torch
 
 @click.command()
 @config_options
-@click.option("--levels", type=click.IntRange(1, 500), help="How many; solver.K if not given.")
+@click.option("--levels", type=WholeNumber(1, 500), help="How many; solver.K if not given.")
 @click.option(
     "--method", default="auto", show_default=True,
     type=click.Choice(["auto", "separable", "sine", "differences"]), help="Which method.",
 )  # fmt: skip
 @click.option(
-    "--tolerance", type=click.FloatRange(1e-13, 1e-1), default=1e-9, show_default=True,
+    "--tolerance", type=RealNumber(1e-13, 1e-1), default=1e-9, show_default=True,
     help="Relative error to be reached.",
 )  # fmt: skip
 @json_option
