@@ -1,11 +1,9 @@
-"""``lior score``: where in a text a model is surprised."""
+"""``lior score``: the surprise of a model at each line or word of a text."""
 
 from __future__ import annotations
 
 import functools
 import json
-import os
-import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -16,16 +14,17 @@ import click
 from lior.errors import UsageError
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, TextPath, WholeNumber, device_option
+from lior_cli.sources import colored as stdout_colored
 from lior_cli.terminal import printable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lior.model.scoring import Part, Scored
+    from lior.model.scoring import ScoredDocument, ScoredPart
 
 _SHADES = {1: 230, 2: 222, 4: 215, 8: 203}
-"""Bits per byte, and the colour of the 256 of a terminal that stands behind text from there on."""
+"""Bits per byte from which on text has that background, one of the 256 colours of a terminal."""
 
 _BLACK = 16
 
@@ -35,14 +34,14 @@ _BLACK = 16
 @click.argument("text", metavar="FILE...", nargs=-1, type=TextPath(), required=True)
 @click.option(
     "--by", type=click.Choice(["line", "word"]), default="line", show_default=True,
-    help="What is listed; where running text is coloured, a word has one colour.",
+    help="Unit of the list, and of the colours.",
 )  # fmt: skip
 @click.option("--sort", is_flag=True, help="List the most surprising first.")
-@click.option("--top", type=WholeNumber(min=1), help="List only so many, the most surprising.")
+@click.option("--top", type=WholeNumber(min=1), help="List only the N most surprising.")
 @click.option("--online", is_flag=True, help="Keep learning while reading; RUN is not changed.")
 @click.option(
     "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
-    help="Colour the text by surprise; auto does on a terminal unless NO_COLOR is set.",
+    help="Colour the text by surprise; auto: on a terminal, unless NO_COLOR is set.",
 )  # fmt: skip
 @click.option("--field", default="text", show_default=True, help="Key of the text in JSON Lines.")
 @click.option("--quiet", is_flag=True, help="Print no progress and no legend.")
@@ -95,12 +94,12 @@ def score(
 class _Row(NamedTuple):
     """A line or word of a document, and its standard score."""
 
-    document: Scored
-    part: Part
+    document: ScoredDocument
+    part: ScoredPart
     z: float
 
     def record(self, *, words: bool) -> dict[str, Any]:
-        """What ``--json`` prints of it."""
+        """The object that ``--json`` prints."""
         part = self.part
         column = {"column": part.column} if words else {}
         return {
@@ -111,19 +110,19 @@ class _Row(NamedTuple):
 
     @property
     def text(self) -> bytes:
-        """It without its line end."""
+        """The text without its line end."""
         return self.document.data[self.part.begin : self.part.end].rstrip(b"\r\n")
 
     def where(self, *, words: bool) -> str:
-        """Its place, as compilers name it."""
+        """The place in the form of compilers: file, line, column."""
         name = _plain(self.part.document.encode("utf-8", "surrogateescape"))
         return f"{name}:{self.part.line}" + (f":{self.part.column}" if words else "")
 
 
-def _rows(documents: Sequence[Scored], *, words: bool) -> list[_Row]:
-    from lior.model.scoring import Scale
+def _rows(documents: Sequence[ScoredDocument], *, words: bool) -> list[_Row]:
+    from lior.model.scoring import SurpriseScale
 
-    z = Scale.of(documents).z
+    z = SurpriseScale.of(documents).z
     return [
         _Row(document, part, z(part))
         for document in documents
@@ -132,7 +131,7 @@ def _rows(documents: Sequence[Scored], *, words: bool) -> list[_Row]:
 
 
 def _chosen(rows: list[_Row], *, sort: bool, top: int | None) -> list[_Row]:
-    """The rows to print: all or the most surprising, in the order of the text unless they are sorted."""
+    """The rows to print: all, or those with the largest z, in the order of the text unless sorted."""
     if not sort and top is None:
         return rows
     order = sorted(range(len(rows)), key=lambda i: -rows[i].z)[:top]
@@ -140,7 +139,7 @@ def _chosen(rows: list[_Row], *, sort: bool, top: int | None) -> list[_Row]:
 
 
 def _print(rows: Sequence[_Row], *, words: bool, running: bool, colored: bool) -> None:
-    """A table of the rows; the width of the places comes from all of them."""
+    """Print a table; the width of the places is that of the longest."""
     places = [row.where(words=words and not running) for row in rows]
     width = max(map(len, places))
     means = functools.cache(lambda document: document.means(words=words))
@@ -156,7 +155,7 @@ def _print(rows: Sequence[_Row], *, words: bool, running: bool, colored: bool) -
 
 
 def _painted(text: bytes, means: NDArray[np.float64]) -> str:
-    """``text`` with what is surprising on a coloured ground; ``means (len(text),)`` are bits per byte."""
+    """``text`` on a background by ``means (len(text),)``, bits per byte."""
     import numpy as np
 
     levels = np.searchsorted(list(_SHADES), means, side="right")
@@ -176,10 +175,7 @@ def _legend() -> None:
 
 
 def _colored(color: str) -> bool:
-    """Whether to colour; see https://no-color.org."""
-    if color != "auto":
-        return color == "always"
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return stdout_colored() if color == "auto" else color == "always"
 
 
 def _plain(text: bytes) -> str:

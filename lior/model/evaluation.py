@@ -1,4 +1,4 @@
-"""How well a model predicts a text: static, or online as a compressor reads."""
+"""The cost of a text under a model, which is frozen or learns while it reads."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Score:
         return self.nats_per_byte / math.log(2)
 
     def plus(self, cost: Tensor, lengths: Tensor, counted: Tensor) -> Score:
-        """With more tokens: their costs in nats, lengths in bytes, and which of them count, each ``(N,)``."""
+        """The score with more tokens: their nats, lengths in bytes, and whether they count, ``(N,)``."""
         nats, size = float(cost[counted].sum()), int(lengths[counted].sum())
         return Score(self.nats + nats, self.tokens + int(counted.sum()), self.bytes + size)
 
@@ -55,11 +55,11 @@ class Score:
 
 
 Tick: TypeAlias = "Callable[[str, int, int, Mapping[str, float]], None]"
-"""Called with a stage, tokens done, tokens of all, and the stage's numbers."""
+"""Called with (stage, tokens done, all tokens, metrics)."""
 
 
 def silent(stage: str, step: int, steps: int, metrics: Mapping[str, float]) -> None:
-    """Report to nobody."""
+    """Ignore the report."""
 
 
 @torch.no_grad()
@@ -75,19 +75,19 @@ def evaluate(
     tick: Tick = silent,
     each: Callable[[Tensor], object] = lambda cost: None,
 ) -> Score:
-    """Score positions ``lo .. hi - 1`` of ``corpus``, each from what stands before it.
+    """Score positions ``lo .. hi - 1`` of ``corpus``, each from the text before it.
 
     Parameters
     ----------
     online
-        Learn while reading, as :class:`~lior.model.online.Online` says. The model is changed; it may be one
-        that has learned nothing yet. Otherwise it is frozen.
+        Learn while reading (:class:`~lior.model.online.Online`): the model is changed; it may be untrained.
+        Without, the model is frozen.
     counted
-        Which of the positions count, boolean ``(hi - lo,)``; the others are read only. ``None`` counts all.
+        Which positions count, boolean ``(hi - lo,)``; the others are only read. ``None`` counts all.
     tick
         Called after every block.
     each
-        Called before that with ``-log p`` of the block's tokens in nats, float64, in the order of the text.
+        Called before ``tick`` with ``-log p`` of the tokens of the block in nats, float64.
     """
     score, end = Score(0.0, 0, 0), lo
     lengths = byte_lengths(corpus.tokens[lo:hi], model.tokenizer)
@@ -111,7 +111,7 @@ def evaluate(
 
 
 def byte_lengths(tokens: Tensor, tokenizer: Tokenizer) -> Tensor:
-    """Length in bytes of what each of ``tokens (N,)`` stands for, int64 ``(N,)``."""
+    """Length in bytes of each of ``tokens (N,)``, int64 ``(N,)``."""
     present = torch.bincount(tokens).nonzero()[:, 0].tolist()
     lengths = [0] * (max(present, default=-1) + 1)
     for token in present:
@@ -120,12 +120,12 @@ def byte_lengths(tokens: Tensor, tokenizer: Tokenizer) -> Tensor:
 
 
 def token_at_byte(corpus: Corpus, lo: int, hi: int, offset: int, tokenizer: Tokenizer) -> int:
-    """The first of the tokens ``lo .. hi`` that begins at or after byte ``offset`` of them.
+    """The first of the tokens ``lo .. hi - 1`` that begins at or after their byte ``offset``.
 
     Raises
     ------
     UsageError
-        When the stretch has no byte there.
+        When they have no such byte.
     """
     lengths = byte_lengths(corpus.tokens[lo:hi], tokenizer)
     size = int(lengths.sum())

@@ -1,4 +1,4 @@
-"""Where in a text a model is surprised: the cost of each byte, and of lines and words."""
+"""The surprise at each byte of a text, ``-log2 p``, and at its lines and words."""
 
 from __future__ import annotations
 
@@ -20,48 +20,48 @@ _BLANKS = np.frombuffer(b" \t\v\f", np.uint8)
 _NEWLINE = ord("\n")
 
 
-class Part(NamedTuple):
-    """A line or a word of a document, and how surprising it is."""
+class ScoredPart(NamedTuple):
+    """A line or a word of a document, and its surprise."""
 
     document: str
     line: int
-    """Of its first byte, counted from 1."""
+    """Line of its first byte, from 1."""
     column: int
-    """Of its first byte that is not a blank, in bytes from 1."""
+    """Column of its first byte that is not a blank, in bytes from 1."""
     begin: int
     end: int
-    """Its bytes in the document."""
+    """Its bytes in the document are ``begin .. end - 1``."""
     bits: float
-    """What all of its bytes cost."""
+    """Sum of the bits of its bytes."""
 
     @property
     def bits_per_byte(self) -> float:
-        """Mean cost in bits per byte."""
+        """Mean of the bits of its bytes."""
         return self.bits / (self.end - self.begin)
 
 
 @attrs.frozen(eq=False)
-class Scored:
-    """A document and the cost of each of its bytes."""
+class ScoredDocument:
+    """A document and the surprise at each of its bytes."""
 
     name: str
     data: bytes
     bits: NDArray[np.float64]
-    """``-log2 p`` of each byte, ``(len(data),)``; a token of several bytes gives them equal shares."""
+    """``-log2 p`` of each byte, ``(len(data),)``; the bytes of a token have equal shares of its bits."""
 
-    def lines(self) -> list[Part]:
-        """Its lines, each with its line end; their costs add up to that of the document."""
+    def lines(self) -> list[ScoredPart]:
+        """Its lines with their line ends; their bits sum to those of the document."""
         return self._parts(self._line_starts())
 
-    def words(self) -> list[Part]:
-        """Its words: what stands between blanks, with the blanks before it and the line end behind it.
+    def words(self) -> list[ScoredPart]:
+        """Its words, each with the blanks before it and the line end after it; final blanks are a word.
 
-        They add up as the lines do; blanks at the end of a line are a word.
+        Their bits sum to those of the document.
         """
         return self._parts(self._word_starts())
 
     def means(self, *, words: bool) -> NDArray[np.float64]:
-        """Bits per byte of the word, or else of the character, that each byte is in, ``(len(data),)``."""
+        """Bits per byte of the word (or else the character) that holds each byte, ``(len(data),)``."""
         data = np.frombuffer(self.data, np.uint8)
         starts = self._word_starts() if words else np.union1d(0, ((data & 0xC0) != 0x80).nonzero()[0])
         sizes = np.diff(starts, append=len(data))
@@ -77,7 +77,7 @@ class Scored:
         inside = blank[1:] & ~blank[:-1] & (data[:-1] != _NEWLINE)
         return np.union1d(self._line_starts(), inside.nonzero()[0] + 1)
 
-    def _parts(self, starts: NDArray[np.int64]) -> list[Part]:
+    def _parts(self, starts: NDArray[np.int64]) -> list[ScoredPart]:
         data, line_starts = np.frombuffer(self.data, np.uint8), self._line_starts()
         line = np.searchsorted(line_starts, starts, side="right")
         first = np.append((~np.isin(data, _BLANKS)).nonzero()[0], len(data) - 1)
@@ -85,11 +85,11 @@ class Scored:
         ends = np.append(starts[1:], len(data))
         columns = (line, column, starts, ends, np.add.reduceat(self.bits, starts))
         rows = zip(*(values.tolist() for values in columns), strict=True)
-        return [Part(self.name, *row) for row in rows]
+        return [ScoredPart(self.name, *row) for row in rows]
 
 
-class Scale(NamedTuple):
-    """What a byte costs in some documents: makes costs of long and short stretches comparable."""
+class SurpriseScale(NamedTuple):
+    """Mean and spread of the bits of a byte, by which parts of different lengths are compared."""
 
     mean: float
     """Bits per byte."""
@@ -97,28 +97,28 @@ class Scale(NamedTuple):
     """Standard deviation of the bits of a byte."""
 
     @classmethod
-    def of(cls, documents: Sequence[Scored]) -> Scale:
+    def of(cls, documents: Sequence[ScoredDocument]) -> SurpriseScale:
         """The scale of all bytes of ``documents``."""
         bits = np.concatenate([document.bits for document in documents])
         return cls(float(bits.mean()), float(bits.std()))
 
-    def z(self, part: Part) -> float:
-        """Standard score of the cost of a part: 0 is as usual, and a sum of n bytes spreads as the root of n.
+    def z(self, part: ScoredPart) -> float:
+        """Standard score of the bits of a part, as if the bits of its n bytes were independent.
 
-        Bytes are taken as independent, which they are not: an order of surprise, not a probability.
+        They are not, so the score gives an order and no probability.
         """
         size = part.end - part.begin
         return (part.bits - size * self.mean) / (math.sqrt(size) * max(self.deviation, 1e-12))
 
 
 @torch.no_grad()
-def score(model: Model, corpus: Corpus, *, online: bool = False, tick: Tick = silent) -> list[Scored]:
-    """The documents of ``corpus``, each byte scored from what stands before it in its document.
+def score(model: Model, corpus: Corpus, *, online: bool = False, tick: Tick = silent) -> list[ScoredDocument]:
+    """The documents of ``corpus``, each byte scored from the text before it in its document.
 
     Parameters
     ----------
     online, tick
-        As for :func:`lior.model.evaluation.evaluate`, which does the work: the costs add up to its score.
+        As for :func:`lior.model.evaluation.evaluate`; the bits sum to its score.
     """
     blocks: list[Tensor] = []
     evaluate(model, corpus, 0, len(corpus), online=online, stage="score", tick=tick, each=blocks.append)
@@ -126,16 +126,12 @@ def score(model: Model, corpus: Corpus, *, online: bool = False, tick: Tick = si
     bits = torch.cat(blocks) / math.log(2)
     shares = (bits / lengths.clamp(min=1)).repeat_interleave(lengths)
     before = lengths.cumsum(0) - lengths
-    empty = lengths == 0  # what a token without bytes costs, the next byte costs
+    empty = lengths == 0  # the bits of a token without bytes count for the next byte
     shares.index_add_(0, before[empty].clamp(max=len(shares) - 1), bits[empty])
     per_byte = shares.cpu().numpy()
     scored = []
-    for name, tokens, begin in zip(corpus.names, _split(corpus), before[corpus.starts].tolist(), strict=True):
+    documents = corpus.tokens.tensor_split(corpus.starts[1:].cpu())
+    for name, tokens, begin in zip(corpus.names, documents, before[corpus.starts].tolist(), strict=True):
         data = model.tokenizer.decode(tokens.tolist())
-        scored.append(Scored(name, data, per_byte[begin : begin + len(data)]))
+        scored.append(ScoredDocument(name, data, per_byte[begin : begin + len(data)]))
     return scored
-
-
-def _split(corpus: Corpus) -> tuple[Tensor, ...]:
-    """The tokens of each document."""
-    return corpus.tokens.tensor_split(corpus.starts[1:].cpu())

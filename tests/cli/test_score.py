@@ -13,7 +13,7 @@ import click
 import numpy as np
 import pytest
 
-from lior.model.scoring import Scale, Scored
+from lior.model.scoring import ScoredDocument, SurpriseScale
 
 ODD = {
     60: "00:01:00 ERROR db: deadlock detected, rolling back",
@@ -220,8 +220,8 @@ def test_wrong_use_is_one_line(command, run, log, args, code, says):
 # --- the numbers, against sums by hand ---
 
 
-def _document(data: bytes) -> Scored:
-    return Scored("d", data, np.arange(1.0, len(data) + 1))
+def _document(data: bytes) -> ScoredDocument:
+    return ScoredDocument("d", data, np.arange(1.0, len(data) + 1))
 
 
 @pytest.mark.parametrize(
@@ -249,8 +249,8 @@ def test_means_are_over_characters_or_words():
 
 
 def test_z_is_the_standard_score_of_a_sum():
-    document = Scored("d", b"ab\ncdef", np.array([1.0, 3, 2, 0, 2, 2, 4]))
-    scale = Scale.of([document])
+    document = ScoredDocument("d", b"ab\ncdef", np.array([1.0, 3, 2, 0, 2, 2, 4]))
+    scale = SurpriseScale.of([document])
     assert scale == pytest.approx((2, math.sqrt(10 / 7)))
     first, second = document.lines()
     assert scale.z(first) == pytest.approx(0)
