@@ -1,4 +1,4 @@
-"""``lior completion``: the script that has a shell complete what is typed."""
+"""``lior completion``: the script that a shell needs to complete a command line."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from click.shell_completion import get_completion_class
 def completion(context: click.Context, shell: str) -> None:
     """Print a script for completion in a shell.
 
-    It completes commands, options, plugins, recipes, keys and runs. To switch it on for the shells that
-    you start from now on:
+    It completes commands, options, plugins, recipes, keys and runs. To switch it on for new shells:
 
     \b
     bash: echo 'eval "$(lior completion bash)"' >> ~/.bashrc
@@ -25,7 +24,7 @@ def completion(context: click.Context, shell: str) -> None:
     if root.info_name is None or found is None:
         raise LookupError(f"no completion for {shell} in Click")
     script = found(root.command, {}, root.info_name, f"_{root.info_name.upper()}_COMPLETE").source()
-    # After KEY= comes the value, and Bash would put a space there.
+    # The value follows KEY= at once, and Bash would add a space.
     script = script.replace("\n    return 0\n", f"\n{_NO_SPACE}    return 0\n") if shell == "bash" else script
     click.echo(script)
 

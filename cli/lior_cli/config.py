@@ -1,4 +1,4 @@
-"""``lior config``: recipes, and what a configuration resolves to."""
+"""``lior config``: recipes, and the configuration that they resolve to."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def list_() -> None:
 @config.command()
 @click.argument("recipe", type=RecipeName(), required=False)
 @click.option("--origins", is_flag=True, help="Print a table with the layer that each value comes from.")
-@click.option("--changed", is_flag=True, help="Leave out what is as by default.")
+@click.option("--changed", is_flag=True, help="Leave out values that are the default.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, by dotted key.")
 @set_option
 def show(
     recipe: str | None, origins: bool, changed: bool, as_json: bool, assignments: tuple[str, ...]
 ) -> None:
-    """Print what RECIPE and the environment resolve to, as a recipe.
+    """Print the configuration that RECIPE and the environment resolve to, as a recipe.
 
     RECIPE is a shipped name or a TOML file; without it, the defaults are shown.
     """

@@ -1,4 +1,4 @@
-"""A group of commands that are imported when they run, for lior and for groups that others add to it."""
+"""A group of commands that are imported when they run, for lior and for the groups of plugins."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class TopGroup(LazyGroup):
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the built-in commands, and where those of plugins are from."""
+        """List the built-in commands, then those of plugins with their distributions."""
         super().format_commands(ctx, formatter)
         foreign, fault = _foreign()
         if foreign or fault:
@@ -78,7 +78,7 @@ class TopGroup(LazyGroup):
 
 
 def _foreign() -> tuple[dict[str, str], LiorError | None]:
-    """Help of the commands of other distributions, and why they cannot be listed, if so."""
+    """Help of the commands of other distributions, and the error if they cannot be listed."""
     from lior import registry
 
     rows: dict[str, str] = {}
@@ -91,14 +91,14 @@ def _foreign() -> tuple[dict[str, str], LiorError | None]:
     return rows, None
 
 
-class Settings:
-    """What the options of the group set."""
+class GroupOptions:
+    """Values of the options that stand before a command."""
 
     debug = False
 
 
 def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    ctx.ensure_object(Settings).debug = value
+    ctx.ensure_object(GroupOptions).debug = value
 
 
 @click.group(cls=TopGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -115,26 +115,26 @@ def main(args: Sequence[str] | None = None) -> int:
 
     Codes: 0 success; 1 failure; 2 wrong use; 130 interrupted.
     """
-    settings = Settings()
+    options = GroupOptions()
     _replace_closed_streams()
     warnings.showwarning = _note
-    warnings.simplefilter("always", UserWarning)  # each time it is so, not once for each line of code
+    warnings.simplefilter("always", UserWarning)  # every time, not once for each line of code
     if args is None:
         # Threads that spin while they wait make a busy machine several times slower; OpenMP
         # reads this once, when torch is imported.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        code = cli.main(args=args, prog_name="lior", obj=settings, standalone_mode=False)
+        code = cli.main(args=args, prog_name="lior", obj=options, standalone_mode=False)
         sys.stdout.flush()
     except Exception as error:
-        if settings.debug and not isinstance(error, click.exceptions.ClickException | click.Abort):
+        if options.debug and not isinstance(error, click.exceptions.ClickException | click.Abort):
             raise
         return _report(error)
     return code if isinstance(code, int) else 0
 
 
 def _note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    """A warning of ours as one line; those of libraries mean nothing to a user of the command line."""
+    """Print a warning of lior as one line; those of libraries address programmers and are dropped."""
     if category.__module__.startswith("lior"):
         click.echo(f"note: {message}", err=True)
 
@@ -147,10 +147,10 @@ def _replace_closed_streams() -> None:
 
 
 def _report(error: Exception) -> int:
-    """Say in one line what went wrong; returns the exit code."""
+    """Print an error as one line; returns the exit code."""
     match error:
         case BrokenPipeError():
-            # What reads our output has left; the interpreter must not try to flush at exit.
+            # The reader of the output has left; the interpreter must not try to flush at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
         case click.Abort():

@@ -23,8 +23,8 @@ OK, BROKEN = "ok", "BROKEN"
 
 
 @attrs.frozen
-class Row:
-    """One plugin in the list."""
+class PluginRow:
+    """A plugin in the list."""
 
     kind: str
     name: str
@@ -55,7 +55,7 @@ def plugins(ctx: click.Context, kind: str | None, as_json: bool, check: bool) ->
     if as_json:
         click.echo(json.dumps([_fields(row, check) for row in rows], indent=2))
     else:
-        headers = [field.name for field in attrs.fields(Row)][: None if check else -2]
+        headers = [field.name for field in attrs.fields(PluginRow)][: None if check else -2]
         echo_table(headers, [list(_fields(row, check).values()) for row in rows])
     for fault in registry.faults:
         click.echo(f"lior: warning: {fault}", err=True)
@@ -105,7 +105,7 @@ def new(ctx: click.Context, name: str, kind: str | None, out: Path | None, as_js
         click.echo(f"  {command}")
 
 
-def _rows(kind: str, check: bool) -> list[Row]:
+def _rows(kind: str, check: bool) -> list[PluginRow]:
     rows = []
     for name in registry.names(kind):
         cause = _cause(kind, name) if check else ""
@@ -114,12 +114,12 @@ def _rows(kind: str, check: bool) -> list[Row]:
     return rows
 
 
-def _row(origin: Origin, status: str, cause: str) -> Row:
-    return Row(**attrs.asdict(origin), status=status, cause=cause)
+def _row(origin: Origin, status: str, cause: str) -> PluginRow:
+    return PluginRow(**attrs.asdict(origin), status=status, cause=cause)
 
 
 def _cause(kind: str, name: str) -> str:
-    """Why a plugin is broken, or an empty string."""
+    """The reason why a plugin is broken, or an empty string."""
     from lior.testing import run_suite
 
     try:
@@ -132,7 +132,7 @@ def _cause(kind: str, name: str) -> str:
     return "; ".join(f"{failure.test}: {failure.message}" for failure in failures)
 
 
-def _fields(row: Row, check: bool) -> dict[str, Any]:
+def _fields(row: PluginRow, check: bool) -> dict[str, Any]:
     fields = attrs.asdict(row)
     if not check:
         del fields["status"], fields["cause"]

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 MAX_BYTES = 1_000_000
-"""A recipe is refused above this size: nobody writes one by hand."""
+"""Largest size of a recipe; a larger file is not a configuration."""
 
 PACKAGE = "lior.recipes"
-"""Where the recipes of lior are."""
+"""Package with the recipes of lior."""
 
 _JSON = ".json"
 _SUFFIXES = (".toml", _JSON)
@@ -37,16 +37,15 @@ def shipped(package: str = PACKAGE) -> dict[str, Traversable]:
 def read(recipe: str | PathLike[str], package: str = PACKAGE) -> dict[str, Any]:
     """The table in a recipe.
 
-    A file is JSON when its name ends in ``.json``, else TOML; a byte order
-    mark is passed over. What is ``null`` in JSON is as if it were not there.
+    A file is JSON when its name ends in ``.json``, else TOML; a byte order mark is skipped. In JSON ``null``
+    leaves a key out.
 
     Parameters
     ----------
     recipe
-        The name of a shipped recipe or the path of a file; a name that
-        contains a dot or a separator is a path.
+        The name of a shipped recipe or the path of a file.
     package
-        Whose recipes are shipped; without one ``recipe`` is a path.
+        Package with shipped recipes; if empty, ``recipe`` is a path.
 
     Raises
     ------
@@ -69,7 +68,7 @@ def read(recipe: str | PathLike[str], package: str = PACKAGE) -> dict[str, Any]:
 
 
 def describe(table: Mapping[str, Any]) -> str:
-    """The description that a recipe gives of itself, on one line."""
+    """The description in a recipe, on one line."""
     return " ".join(str(table.get("description", "")).split())
 
 
@@ -102,7 +101,7 @@ def _from_toml(text: str) -> dict[str, Any]:
 
 
 def _from_json(text: str) -> dict[str, Any]:
-    """``text`` read as strictly as TOML is: keys once, finite numbers, text that is Unicode."""
+    """Read ``text`` as strictly as TOML: no key twice, finite numbers, valid Unicode."""
     table = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite)
     if not isinstance(table, dict):
         raise ValueError('it must be an object, such as {"key": 1}')
@@ -120,7 +119,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number in JSON; write a finite one, or null for the default")
+    raise ValueError(f"{word} is not a number in JSON; write a finite one, or null for the default")
 
 
 def _finite(text: str) -> float:

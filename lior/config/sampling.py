@@ -1,4 +1,4 @@
-"""How tokens are drawn: one declaration for the library, the flags and their help."""
+"""Options of drawing tokens, declared once for the library and the command line."""
 
 from __future__ import annotations
 
@@ -7,31 +7,30 @@ import attrs
 from lior.config.options import option
 from lior.errors import UsageError
 
+_TEMPERATURE = "1/β of the Boltzmann draw over log-probabilities; 0 takes the likeliest token"
+_LOOP_PENALTY = "nats subtracted from a token for each token of the repetition that it would continue"
+
 
 @attrs.frozen(kw_only=True)
 class Sampling:
-    """How a token is drawn from the model's distribution."""
+    """Options of drawing a token from the model's distribution."""
 
-    temperature: float = option(
-        0.8, help="1/β of the Boltzmann draw over log-probabilities; 0 takes the likeliest", low=0, high=100
-    )
+    temperature: float = option(0.8, help=_TEMPERATURE, low=0, high=100)
     top_k: int = option(0, help="draw among the k likeliest tokens; 0 = all", low=0)
     top_p: float = option(
         1.0, help="draw among the likeliest tokens of this total probability", low=0, high=1
     )
     cooling: float = option(
-        0.0, help="share of the temperature that is taken away where the model is quite unsure", low=0, high=1
+        0.0, help="share by which the temperature falls where the model is least sure", low=0, high=1
     )
     recall: float = option(
-        0.0, help="most weight of the memories' own vote, reached where the model is unsure", low=0, high=1
+        0.0, help="largest weight of the memories' own vote, reached where the model is unsure", low=0, high=1
     )
     recall_at: float = option(
-        0.5, help="entropy, as a share of the largest, at which half of that is reached", low=0, high=1
+        0.5, help="entropy, as a share of the largest, at which recall has half its weight", low=0, high=1
     )
-    loop_penalty: float = option(
-        0.0, help="nats taken from a token for every token of the repetition that it would go on with", low=0
-    )
-    loop_length: int = option(16, help="tokens that may repeat what was just said for nothing", low=1)
+    loop_penalty: float = option(0.0, help=_LOOP_PENALTY, low=0)
+    loop_length: int = option(16, help="tokens of a repetition that are not penalised", low=1)
 
     def __attrs_post_init__(self) -> None:
         for name, switch in (
@@ -42,17 +41,13 @@ class Sampling:
             default = attrs.fields_dict(type(self))[name].default
             if getattr(self, name) != default and not getattr(self, switch):
                 raise UsageError(
-                    f"{name} = {getattr(self, name)}: has no effect while {switch} is 0; set that"
+                    f"{name} = {getattr(self, name)}: has no effect while {switch} is 0; set {switch} too"
                 )
 
 
 @attrs.frozen(kw_only=True)
 class ChatSampling(Sampling):
-    """The same with the defaults of a chat: somewhat colder, and no loops."""
+    """Defaults of a chat: a lower temperature, and a penalty on repetition."""
 
-    temperature: float = option(
-        0.6, help="1/β of the Boltzmann draw over log-probabilities; 0 takes the likeliest", low=0, high=100
-    )
-    loop_penalty: float = option(
-        0.5, help="nats taken from a token for every token of the repetition that it would go on with", low=0
-    )
+    temperature: float = option(0.6, help=_TEMPERATURE, low=0, high=100)
+    loop_penalty: float = option(0.5, help=_LOOP_PENALTY, low=0)

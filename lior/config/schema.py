@@ -27,16 +27,15 @@ PREFIX = "LIOR_"
 
 @attrs.frozen(kw_only=True)
 class DataConfig:
-    """What is read."""
+    """The text that a run reads."""
 
     text: tuple[str, ...] = option((), help="files or folders to learn from; none means the embedded corpus")
     valid: str = option("", help="text to validate on, instead of a held-out part")
     holdout: float = option(0.1, help="share of the text to validate on", low=0, high=0.5)
-    field: str = option("text", help="field of the records of a JSON Lines file that holds the text")
+    field: str = option("text", help="field of a JSON Lines record that holds the text")
     limit: int = option(
-        2**31, help="bytes of a text, unpacked, over which it is refused: a device, or a file that explodes",
-        low=1,
-    )  # fmt: skip
+        2**31, help="largest size of a text, unpacked, in bytes; a larger one is refused", low=1
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -47,12 +46,12 @@ class GeometryConfig:
     batch: int = option(256, help="queries in an update", low=1)
     keys: int = option(8192, help="memory items that a query is compared with in an update", low=1)
     near: int = option(
-        0, help="nearest items of each query that an update is sure to see; 0 = a plain sample of keys", low=0
+        0, help="nearest items of each query that every update includes; 0 = a uniform sample only", low=0
     )
     group: int = option(
-        16, help="queries of an update from one place of the memory, which share their nearest items", low=1
+        16, help="queries of an update that are close in the memory and share their nearest items", low=1
     )
-    refresh: int = option(100, help="updates after which the nearest items are searched anew", low=1)
+    refresh: int = option(100, help="updates between searches for the nearest items", low=1)
     exclude: int = option(64, help="positions around a query that are not its neighbours", low=1)
     noise: float = option(
         0.0, help="share of the letters and digits that are wrong in the contexts of queries", low=0, high=0.9
@@ -96,13 +95,13 @@ class FitConfig:
 
 @attrs.frozen(kw_only=True)
 class CheckpointConfig:
-    """When training is written down, and what is kept of that."""
+    """When checkpoints are written, and which are kept."""
 
     seconds: float = option(
         60.0, help="seconds between checkpoints while training; 0 writes the first and the last", low=0
     )
     last: int = option(1, help="how many of the newest checkpoints are kept", low=1)
-    every: int = option(0, help="keep every so many-th checkpoint as well; 0 keeps none of them", low=0)
+    every: int = option(0, help="keep every n-th checkpoint as well; 0 keeps no others", low=0)
 
 
 @attrs.frozen(kw_only=True)
@@ -111,13 +110,12 @@ class TrainConfig:
 
     seed: int = option(0, help="seed of all randomness", low=0, high=2**63 - 1)
     device: str = option("auto", help="where tensors live", choices=("auto", "cpu", "cuda"))
-    time_limit: float = option(
-        0.0, help="seconds after which training is brought to an end; 0 is no limit", low=0
-    )
+    time_limit: float = option(0.0, help="seconds after which training ends; 0 is no limit", low=0)
     memory_budget: int = option(
-        0, help="bytes that a memory with a budget may take; what is rare and old goes first; 0 is no limit",
+        0,
+        help="bytes that a memory with a budget may take; rare and old contexts go first; 0 is no limit",
         low=0,
-    )  # fmt: skip
+    )
     data: DataConfig = attrs.field(factory=DataConfig)
     tokenizer: Component = plugin_option("bytes", help=KINDS["tokenizer"].help)
     encoder: Component = plugin_option("lags", help=KINDS["encoder"].help)

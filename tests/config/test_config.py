@@ -25,6 +25,7 @@ from lior.config import (
 )
 from lior.config.options import TypedField, typed_fields
 from lior.errors import ConfigError
+from lior.plugins.registry import registry
 
 
 def problems(*args, **kwargs) -> list[str]:
@@ -130,6 +131,17 @@ def test_memories_in_order():
 
 def test_documented_variables_of_the_registry_are_no_keys():
     assert load(env={"LIOR_ALLOW_PLUGINS": "y", "HOME": "z"}).config == TrainConfig()
+
+
+@pytest.mark.parametrize("kind", [key.kind for key in keys() if key.kind])
+def test_every_option_of_a_plugin_can_be_set_by_a_variable(kind):
+    """In a variable a word in capitals stands for small letters."""
+    for name in registry.names(kind):
+        for option in typed_fields(registry.get(kind, name)):
+            words = (kind, name, option) if kind == "memory" else (kind, option)
+            chosen = {variable((kind,), PREFIX): name, variable(words, PREFIX): "3"}
+            found = getattr(load(env=chosen).config, kind).options
+            assert (found[name] if kind == "memory" else found) == {option: 3}
 
 
 # --- faults -----------------------------------------------------------------

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from lior.config.resolving import keys
+from lior.config.resolving import keys, variable
 from lior.errors import UsageError
 from lior_ritz import config as configuration
-from lior_ritz.config import RitzConfig
+from lior_ritz.config import PREFIX, RitzConfig
+from lior_ritz.potentials import options, registry
 from lior_ritz.training import Trainer
 
 BASE = [
@@ -153,3 +154,18 @@ def test_what_would_change_nothing_is_refused(overrides, said):
 
 def test_the_same_configuration_gives_the_same_numbers():
     assert outcome([]) == outcome([])
+
+
+def test_every_key_and_every_option_of_a_potential_has_a_variable():
+    variables = [variable(key.path, PREFIX) for key in keys(RitzConfig)]
+    assert len(set(variables)) == len(variables)
+    env = {
+        "RITZ_POTENTIAL__barrier_meV": "8",
+        "RITZ_POTENTIAL__PARAM_MODE": "barrier",
+        "RITZ_PHYSICS__L0_NM": "25",
+    }
+    found = configuration.load(env=env).config
+    assert found.potential.options == {"barrier_meV": 8.0, "param_mode": "barrier"}
+    assert found.physics.L0_nm == 25
+    # A name in capitals only would stand for small letters.
+    assert not any(option.isupper() for name in registry.names("potential") for option in options(name))
