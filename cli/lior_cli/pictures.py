@@ -1,4 +1,4 @@
-"""How a command brings pictures to its user: as sketches, as files, or as their numbers."""
+"""Pictures as the output of a command: as text, as files, or as JSON."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 FORMATS = {"png": ("png",), "svg": ("svg",), "both": ("png", "svg")}
 """Value of ``--format`` -> the kinds of files."""
 _WIDEST = 100
-_IDLE = {
+_FOR_FILES = {
     "out": "--out is a folder for files",
-    "form": "--format is of files",
-    "text": "--text prints sketches",
+    "form": "--format is the kind of the files",
+    "text": "--text prints pictures as text",
 }
-_INSTEAD = {"--text": "writes none", "--json": "prints numbers and nothing else"}
+_INSTEAD = {"--text": "writes no files", "--json": "prints numbers and nothing else"}
 
 
-def refuse_idle(*, text: bool, as_json: bool) -> None:
-    """Refuse options of what is not done, which would change nothing.
+def refuse_without_effect(*, text: bool, as_json: bool) -> None:
+    """Refuse options of the current command that would have no effect.
 
-    Of the present command: ``out`` and ``form`` (the parameter of ``--format``) with ``--text``, and these
-    and ``text`` with ``--json``.
+    These are ``out`` and ``form`` (the parameter of ``--format``) with ``--text``, and these and ``text``
+    with ``--json``.
 
     Raises
     ------
@@ -41,13 +41,13 @@ def refuse_idle(*, text: bool, as_json: bool) -> None:
     """
     instead = "--json" if as_json else "--text" if text else ""
     source = click.get_current_context().get_parameter_source
-    for name, what in _IDLE.items():
+    for name, purpose in _FOR_FILES.items():
         given = source(name) is ParameterSource.COMMANDLINE
         if given and instead and instead != "--text" * (name == "text"):
-            raise UsageError(f"{what}, and {instead} {_INSTEAD[instead]}; leave out one of them")
+            raise UsageError(f"{purpose}, and {instead} {_INSTEAD[instead]}; leave out one of them")
 
 
-def bring(
+def present(
     run: Path,
     pictures: Mapping[str, Picture],
     left_out: Mapping[str, str],
@@ -56,16 +56,16 @@ def bring(
     form: str,
     as_json: bool,
 ) -> None:
-    """Print the pictures of a run and write their files.
+    """Print the pictures of a run, and write their files.
 
     Parameters
     ----------
     left_out
-        Name of a picture -> why there is none; said on standard error.
+        Name of a picture -> the reason why it is missing; printed on standard error.
     folder
-        For files, whose paths are printed; ``None`` writes none.
+        Folder for the files, whose paths are printed; ``None``: no files.
     form
-        A name of :data:`FORMATS`.
+        A key of :data:`FORMATS`.
     as_json
         Print the numbers as one JSON object, and nothing else.
 
@@ -74,7 +74,7 @@ def bring(
     RunError
         When there is no picture, or the folder cannot be written.
     MissingPackage
-        When there is a folder, and no Matplotlib.
+        When files are asked for and Matplotlib is not installed.
     """
     if not pictures:
         raise RunError(f"{run}: nothing to draw; {'; '.join(_reasons(left_out))}")
@@ -95,7 +95,7 @@ def bring(
 
 
 def _reasons(left_out: Mapping[str, str]) -> Sequence[str]:
-    """The pictures that were left out, with each reason once."""
+    """The pictures that were left out, a line for each reason."""
     return [
         f"{', '.join(name for name, other in left_out.items() if other == why)}: {why}"
         for why in dict.fromkeys(left_out.values())

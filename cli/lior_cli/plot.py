@@ -1,4 +1,4 @@
-"""``lior plot``: pictures of a run, as files and as sketches in the terminal."""
+"""``lior plot``: pictures of a run, as files and as text in the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lior.errors import UsageError, did_you_mean, sentences
 from lior.plots import PICTURES
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, WholeNumber, device_option
-from lior_cli.pictures import FORMATS, bring, refuse_idle
+from lior_cli.pictures import FORMATS, present, refuse_without_effect
 
 if TYPE_CHECKING:
     from lior.plots.panels import Picture
@@ -26,7 +26,7 @@ _SAMPLED = ("positions", "resilience", "coordinates")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the pictures; those of the same names in it are replaced.  [default: RUN/plots]",
+    help="Folder for the pictures; files of the same names are replaced.  [default: RUN/plots]",
 )
 @click.option("--only", metavar="NAME,...", help=f"Pictures: {', '.join(PICTURES)}.  [default: all]")
 @click.option(
@@ -38,15 +38,17 @@ _SAMPLED = ("positions", "resilience", "coordinates")
     type=WholeNumber(min=1),
     default=8192,
     show_default=True,
-    help="Tokens of the validation text that are scored, and stored contexts that are looked at.",
+    help="Number of tokens of the validation text to score, and of stored contexts to show.",
 )
-@click.option("--text", is_flag=True, help="Print the sketches and write no files; needs no Matplotlib.")
+@click.option(
+    "--text", is_flag=True, help="Print the pictures as text, without Matplotlib, and write no files."
+)
 @click.option("--quiet", is_flag=True, help="Print no progress.")
 @click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Print the numbers behind the pictures as one JSON object, no more.",
+    help="Print the numbers of the pictures as one JSON object, and nothing else.",
 )
 @device_option
 def plot(
@@ -62,12 +64,12 @@ def plot(
 ) -> None:
     """Draw pictures of a run.
 
-    Each picture is sketched in characters and written to a file, whose path is printed. What a
-    run has no numbers for is left out, and why is said on standard error.
+    Each picture is printed as text and written to a file, whose path is printed. A picture
+    that the run has no numbers for is left out; the reason goes to standard error.
     """
     names = _chosen(only)
-    refuse_idle(text=text, as_json=as_json)
-    _refuse_idle_sample(names)
+    refuse_without_effect(text=text, as_json=as_json)
+    _refuse_sample_without_effect(names)
     import_torch()
     from lior.plots import drawing
 
@@ -75,15 +77,15 @@ def plot(
     if folder:
         drawing.library()  # before the work, not after
     pictures, left_out = _pictures(run, names, sample, quiet=quiet, device=device)
-    bring(run, pictures, left_out, folder=folder, form=form, as_json=as_json)
+    present(run, pictures, left_out, folder=folder, form=form, as_json=as_json)
 
 
 def _pictures(
     run: Path, names: Sequence[str], sample: int, *, quiet: bool, device: str
 ) -> tuple[dict[str, Picture], dict[str, str]]:
-    """The pictures, and why others were left out."""
+    """The pictures, and the reasons why others were left out."""
     from lior.plots.panels import LeftOut
-    from lior.plots.pictures import open_source, picture
+    from lior.plots.pictures import open_run, picture
     from lior.tensors import pick_device
     from lior_cli.progress import Progress
 
@@ -97,10 +99,10 @@ def _pictures(
             else:
                 progress.lior_train_stage("score", f"scoring {of:,} tokens")
 
-        source = open_source(run, sample=sample, tick=tick, device=pick_device(device))
+        plotted = open_run(run, sample=sample, tick=tick, device=pick_device(device))
         for name in names:
             try:
-                pictures[name] = picture(name, source)
+                pictures[name] = picture(name, plotted)
             except LeftOut as why:
                 left_out[name] = str(why)
     return pictures, left_out
@@ -117,8 +119,8 @@ def _chosen(only: str | None) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _refuse_idle_sample(names: Sequence[str]) -> None:
-    """``--sample`` would change nothing of some pictures."""
+def _refuse_sample_without_effect(names: Sequence[str]) -> None:
+    """Refuse ``--sample`` for pictures that take no sample."""
     source = click.get_current_context().get_parameter_source("sample")
     if source is ParameterSource.COMMANDLINE and not {*names} & {*_SAMPLED}:
         raise UsageError(f"--sample: {', '.join(names)} takes no sample; {', '.join(_SAMPLED)} do")

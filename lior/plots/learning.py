@@ -1,4 +1,4 @@
-"""The learning curves of a run, from its telemetry alone: training need not be over."""
+"""The learning curves of a run, from its telemetry; training need not be finished."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lior.plots.panels import Curve, LeftOut, Lines
+from lior.plots.panels import Curve, LeftOut, LineChart
 
 _COSTS = ("tail_loss", "nats_per_token")
-"""Metrics in nats per token; others are counts, or of plugins."""
+"""Keys of ``metrics.jsonl`` in nats per token."""
 
 _STAGES = {
-    "geometry": ("geometry: retrieval on the tail", "updates"),
-    "memory": ("memory: what is read, mean so far", "tokens read"),
-    "mixer": ("mixer: the tail, block by block", "tokens read"),
+    "geometry": ("geometry: retrieval on the calibration split", "updates"),
+    "memory": ("memory: training text, mean so far", "tokens read"),
+    "mixer": ("mixer: calibration split, block by block", "tokens read"),
     "validate": ("validate: held-out text, mean so far", "tokens scored"),
 }
-"""Title and unit of a step."""
+"""Stage -> title, and unit of a step."""
 
 
 class _Record(NamedTuple):
@@ -31,7 +31,7 @@ class _Record(NamedTuple):
     bits: float
 
 
-def panels(run: Path) -> list[Lines]:
+def panels(run: Path) -> list[LineChart]:
     """A panel for each stage of the run that reported a cost.
 
     Raises
@@ -46,12 +46,12 @@ def panels(run: Path) -> list[Lines]:
     return [_panel(stage, records, run) for stage in stages]
 
 
-def _panel(stage: str, records: list[_Record], run: Path) -> Lines:
+def _panel(stage: str, records: list[_Record], run: Path) -> LineChart:
     title, unit = _STAGES.get(stage, (stage, "steps"))
-    # A stage that comes back after another begins its mean anew: each time is a curve of its own.
+    # A stage that runs again after another stage starts a new mean, so it gets a new curve.
     runs = [list(part) for name, part in groupby(records, key=lambda r: r.stage) if name == stage]
     names = [stage] if len(runs) == 1 else [f"{stage}, part {i}" for i in range(1, len(runs) + 1)]
-    return Lines(
+    return LineChart(
         title=title,
         x_label=unit,
         y_label="bits per token",
@@ -70,7 +70,7 @@ def _records(path: Path) -> Iterator[_Record]:
         raise LeftOut(f"metrics.jsonl cannot be read ({getattr(error, 'strerror', None) or error})") from None
     for number, line in enumerate(lines, 1):
         if not line.endswith("\n"):
-            return  # it is being written
+            return  # a line that is being written
         try:
             record = dict(json.loads(line))
             cost = next((record[key] for key in _COSTS if key in record), None)
@@ -85,7 +85,7 @@ def _records(path: Path) -> Iterator[_Record]:
 
 
 def _baseline(run: Path, tokens: float) -> dict[str, float]:
-    """What the n-gram of the summary costs a token, if training came so far as to write one."""
+    """Bits per token of the n-gram in the summary; empty while there is no summary."""
     try:
         summary: dict[str, Any] = json.loads((run / "summary.json").read_text(encoding="utf-8"))
         return {"4-gram": float(summary["baseline"]["order4"]) * float(summary["val_bytes"]) / tokens}

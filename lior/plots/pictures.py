@@ -1,4 +1,4 @@
-"""The pictures of a run, each worked out from what the run is."""
+"""The pictures of a run: their numbers are computed from its model, memories and telemetry."""
 
 from __future__ import annotations
 
@@ -13,9 +13,18 @@ from torch import Tensor
 from lior.errors import RunError
 from lior.model.language_model import Model
 from lior.plots import learning, scoring
-from lior.plots.classes import CLASSES, classes_of
-from lior.plots.panels import Curve, Heat, Histogram, LeftOut, Lines, Panel, Picture, Points, spans_decades
-from lior.plots.scoring import Tick
+from lior.plots.panels import (
+    Curve,
+    HeatMap,
+    Histogram,
+    LeftOut,
+    LineChart,
+    Panel,
+    Picture,
+    ScatterPlot,
+    spans_decades,
+)
+from lior.plots.scoring import CLASSES, Tick, classes_of
 from lior.runs import directory as rundir
 from lior.runs import retention as steps
 from lior.runs.inspection import angles, effective_rank, metric_form, spectrum, stored
@@ -27,42 +36,42 @@ _BINS, _POINTS, _ROWS = 30, 2000, 4096
 
 
 @attrs.frozen(kw_only=True)
-class Source:
-    """What pictures are made from."""
+class PlottedRun:
+    """A run, and the size of the samples that its pictures are made from."""
 
-    run: Path
+    path: Path
     loaded: Loaded | None
-    """``None`` while training is not over."""
+    """``None`` until training is finished."""
     sample: int
-    """Contexts that are looked at."""
+    """Number of contexts."""
     tick: Tick
 
     @property
     def finished(self) -> Loaded:
-        """The run, if it can predict."""
+        """The contents of a run that can predict."""
         if self.loaded is None:
-            raise LeftOut(f"training did not finish; `lior train --resume {self.run}` goes on with it")
+            raise LeftOut(f"training did not finish; `lior train --resume {self.path}` goes on with it")
         return self.loaded
 
     @property
     def title(self) -> str:
         """The run's name, short and printable."""
-        name = "".join(c if c.isprintable() else "?" for c in str(self.run))
+        name = "".join(c if c.isprintable() else "?" for c in str(self.path))
         return name if len(name) <= 40 else "…" + name[-39:]
 
 
-def open_source(
+def open_run(
     run: Path, *, sample: int, tick: Tick = lambda done, of: None, device: torch.device | str = "cpu"
-) -> Source:
-    """The run at ``run``; one whose training is not over has no more than its telemetry.
+) -> PlottedRun:
+    """Open the run at ``run``; of an unfinished one only the telemetry is available.
 
     Raises
     ------
     RunError
-        When it is no run, or damaged.
+        When it is not a run, or is damaged.
     """
     loaded = None if _in_training(run) else rundir.open_run(run, device=device)
-    return Source(run=run, loaded=loaded, sample=sample, tick=tick)
+    return PlottedRun(path=run, loaded=loaded, sample=sample, tick=tick)
 
 
 def _in_training(run: Path) -> bool:
@@ -75,7 +84,7 @@ def _in_training(run: Path) -> bool:
 
 
 @torch.no_grad()
-def picture(name: str, source: Source) -> Picture:
+def picture(name: str, run: PlottedRun) -> Picture:
     """One of :data:`lior.plots.PICTURES`.
 
     Raises
@@ -83,29 +92,31 @@ def picture(name: str, source: Source) -> Picture:
     LeftOut
         When the run has nothing to show there.
     """
-    what, panels = _BUILDERS[name](source)
-    return Picture(name=name, title=f"{source.title}: {what}", panels=panels)
+    subject, panels = _BUILDERS[name](run)
+    return Picture(
+        name=name, title=f"{run.title}: {subject}", panels=panels, columns=1 if name == "weights" else 2
+    )
 
 
 _Built = tuple[str, list[Panel]]
-"""What is shown, and the panels."""
+"""The subject, and the panels."""
 
 
-def _curves(source: Source) -> _Built:
-    return "cost while training", [*learning.panels(source.run)]
+def _curves(run: PlottedRun) -> _Built:
+    return "cost while training", [*learning.panels(run.path)]
 
 
-def _positions(source: Source) -> _Built:
-    scored = scoring.score(source.finished, source.sample, source.tick)
-    what = f"cost of {len(scored.nats):,} of {scored.total:,} tokens of the validation text"
-    return what, [*scoring.panels(scored)]
+def _positions(run: PlottedRun) -> _Built:
+    scored = scoring.score(run.finished, run.sample, run.tick)
+    subject = f"cost of {len(scored.nats):,} of {scored.total:,} tokens of the validation text"
+    return subject, [*scoring.panels(scored)]
 
 
 # --- the geometry ---
 
 
-def _spectrum(source: Source) -> _Built:
-    form = metric_form(source.finished.model)
+def _spectrum(run: PlottedRun) -> _Built:
+    form = metric_form(run.finished.model)
     if form is None:
         raise LeftOut("the run has no geometry")
     values = spectrum(form)
@@ -113,7 +124,7 @@ def _spectrum(source: Source) -> _Built:
     if len(form.d):
         parts["g without its low-rank part"] = (form.omega2 * form.lam).sort(descending=True).values
     found = [value for part in parts.values() for value in part.tolist()]
-    panel = Lines(
+    panel = LineChart(
         title=f"effective rank {effective_rank(values):.1f} of {len(values)}, "
         f"condition number {float(values[0] / values[-1]):.3g}",
         x_label="number of the eigenvalue, by size",
@@ -127,14 +138,14 @@ def _spectrum(source: Source) -> _Built:
     return "spectrum of the metric g", [panel]
 
 
-def _angles(source: Source) -> _Built:
-    form = metric_form(source.finished.model)
+def _angles(run: PlottedRun) -> _Built:
+    form = metric_form(run.finished.model)
     if form is None:
         raise LeftOut("the run has no geometry")
     if form.q is None:
         raise LeftOut("the frame of the run does not rotate, so it has no angles")
     turned = angles(form.q).tolist()
-    panel = Lines(
+    panel = LineChart(
         title=f"{len(turned)} planes that Q turns in themselves",
         x_label="number of the plane, by angle",
         y_label="angle in degrees",
@@ -144,9 +155,9 @@ def _angles(source: Source) -> _Built:
     return "angles of the metric's rotation Q", [panel]
 
 
-def _resilience(source: Source) -> _Built:
-    z, _ = _stored(source.finished, source.sample)
-    model = source.finished.model
+def _resilience(run: PlottedRun) -> _Built:
+    z, _ = _stored(run.finished, run.sample)
+    model = run.finished.model
     geometry = model.geometry
     assert geometry is not None
     form, medium = geometry.frame.form(sub(model.state, "frame")), sub(model.state, "rsource")
@@ -174,13 +185,13 @@ def _histogram(values: Tensor) -> tuple[list[int], list[float]]:
     return counts.long().tolist(), edges.tolist()
 
 
-def _coordinates(source: Source) -> _Built:
-    loaded = source.finished
-    z, tokens = _stored(loaded, min(source.sample, _POINTS))
+def _coordinates(run: PlottedRun) -> _Built:
+    loaded = run.finished
+    z, tokens = _stored(loaded, min(run.sample, _POINTS))
     assert loaded.model.geometry is not None
     y = z.double() @ loaded.model.geometry.scorer(loaded.model.state).root.double().T
     flat, shares = principal(y)
-    panel = Points(
+    panel = ScatterPlot(
         title=f"{len(z):,} stored contexts, by class of the token that follows",
         x_label=f"first principal axis of A z ({shares[0]:.1%} of the variance)",
         y_label=f"second ({shares[1]:.1%})",
@@ -217,12 +228,12 @@ def _stored(loaded: Loaded, count: int) -> tuple[Tensor, Tensor]:
 # --- the mixer ---
 
 
-def _weights(source: Source) -> _Built:
-    model = source.finished.model
+def _weights(run: PlottedRun) -> _Built:
+    model = run.finished.model
     if len(model.experts) == 1:
         raise LeftOut(f"the mixer has one expert ({model.experts[0]}), so there is nothing to weigh")
     panels = [
-        Heat(
+        HeatMap(
             title=title,
             x_label=label,
             unit="weight",
@@ -254,7 +265,7 @@ def _tables(model: Model) -> list[tuple[str, str, str]]:
     return [table for table in tables if table[0] in model.weights] or [("gate0", "no gate", "")]
 
 
-_BUILDERS: dict[str, Callable[[Source], _Built]] = {
+_BUILDERS: dict[str, Callable[[PlottedRun], _Built]] = {
     "curves": _curves,
     "positions": _positions,
     "spectrum": _spectrum,

@@ -1,51 +1,88 @@
-"""What a sample of the validation text costs, by position and by class of token."""
+"""The cost of a sample of the validation text, by position and by class of token."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 import torch
 from torch import Tensor
 
 from lior.errors import RunError
+from lior.interfaces import Tokenizer
 from lior.model.evaluation import byte_lengths
 from lior.model.language_model import rows_at_once
-from lior.plots.classes import CLASSES, classes_of
-from lior.plots.panels import Bars, Curve, LeftOut, Lines
+from lior.plots.panels import BarChart, Curve, LeftOut, LineChart
 from lior.runs.inspection import spread
 from lior.runs.stored import Loaded
 
-_STRETCH, _BLOCK, _BINS = 128, 1024, 24
-_FEWEST = 3
-"""Points that make a curve."""
-_FEWEST_TOKENS = 10
-"""Tokens that make an average."""
+CLASSES = ("lower case", "upper case", "digit", "space", "newline", "punctuation", "other")
+"""Classes of tokens; ``other`` are control characters and all bytes beyond ASCII."""
 
 Tick = Callable[[int, int], None]
-"""Called before the first block and after every one with (tokens done, tokens)."""
+"""Called before the first block and after each block with (tokens done, tokens)."""
+
+_STRETCH, _BLOCK, _BINS = 128, 1024, 24
+_LEAST_POINTS = 3
+"""Shorter curves are not shown."""
+_LEAST_TOKENS = 10
+"""Averages over fewer tokens are not shown, if there are others."""
+
+
+def class_of(data: bytes) -> int:
+    """The class of a token with the bytes ``data``, an index into :data:`CLASSES`.
+
+    It is that of the first byte that is neither space nor newline, if there is one.
+
+    >>> [CLASSES[class_of(data)] for data in (b"a", b" The", b" ", b"\\n ", b"!", b"\\xc3", b"")]
+    ['lower case', 'upper case', 'space', 'newline', 'punctuation', 'other', 'other']
+    """
+    inner = data.strip(b" \t\r\n")
+    if not inner:
+        return 6 if not data else 4 if {*data} & {*b"\r\n"} else 3
+    first = chr(inner[0])
+    if not (first.isascii() and first.isprintable()):
+        return 6
+    return 0 if first.islower() else 1 if first.isupper() else 2 if first.isdigit() else 5
+
+
+def classes_of(tokens: Tensor, tokenizer: Tokenizer) -> Tensor:
+    """Class of each of ``tokens (N,)``, int64 ``(N,)``."""
+    present, index = torch.unique(tokens, return_inverse=True)
+    found = [class_of(tokenizer.decode([token])) for token in present.tolist()]
+    return torch.tensor(found, dtype=torch.int64, device=tokens.device)[index]
 
 
 @attrs.frozen(kw_only=True)
-class Scored:
+class ScoredTokens:
     """Tokens of the validation text and their cost; tensors ``(N,)``."""
 
     place: Tensor
-    """How many tokens of the validation text come before."""
+    """Number of tokens of the validation text before each."""
     depth: Tensor
-    """How many tokens of its document come before."""
+    """Number of tokens of its document before each."""
     nats: Tensor
     """``-log p``, float64."""
     bytes: Tensor
     kind: Tensor
-    """Class of the token."""
+    """Class of each."""
     total: int
     """Tokens of the validation text."""
 
+    def bits_per_byte(self, rows: Tensor | slice = slice(None)) -> tuple[float, float]:
+        """Bits per byte and their standard error, that of a ratio of means (W. Cochran, *Sampling
+        Techniques*), of the tokens ``rows``."""
+        nats, size = self.nats[rows], self.bytes[rows]
+        total = float(size.sum())
+        ratio = float(nats.sum()) / total
+        residual = float((nats - ratio * size).square().sum())
+        error = math.sqrt(residual * len(nats) / max(len(nats) - 1, 1)) / total
+        return ratio / math.log(2), error / math.log(2)
 
-def score(loaded: Loaded, count: int, tick: Tick) -> Scored:
-    """Score about ``count`` tokens of the validation text, in stretches spread all over it.
+
+def score(loaded: Loaded, count: int, tick: Tick) -> ScoredTokens:
+    """Score about ``count`` tokens of the validation text, in stretches spread over all of it.
 
     Raises
     ------
@@ -69,83 +106,61 @@ def score(loaded: Loaded, count: int, tick: Tick) -> Scored:
         tick(min((i + step) * length, len(begins) * length), len(begins) * length)
     where = torch.cat(positions).to(corpus.tokens.device)
     tokens = corpus.tokens[where].long()
-    return Scored(
+    return ScoredTokens(
         place=where - lo, depth=corpus.depth(where), nats=torch.cat(nats), total=hi - lo,
         bytes=byte_lengths(tokens, loaded.model.tokenizer), kind=classes_of(tokens, loaded.model.tokenizer),
     )  # fmt: skip
 
 
-def panels(scored: Scored) -> list[Lines | Bars]:
+def panels(scored: ScoredTokens) -> Iterator[LineChart | BarChart]:
     """Cost along the validation text, by depth in the document where that varies, and by class."""
-    along = _along(scored)
-    deep = _by_depth(scored)
-    return [along, *([deep] if len(deep.curves[0].x) >= _FEWEST else []), _by_class(scored)]
-
-
-def _along(scored: Scored) -> Lines:
-    bins = min(_BINS, max(len(scored.place) // _FEWEST_TOKENS, 1))
-    group = scored.place * bins // scored.total
-    middles = [(i + 0.5) * scored.total / bins for i in range(bins)]
-    return Lines(
+    bins = min(_BINS, max(len(scored.place) // _LEAST_TOKENS, 1))
+    along = _curve(
+        scored, scored.place * bins // scored.total, [(i + 0.5) * scored.total / bins for i in range(bins)]
+    )
+    yield LineChart(
         title="along the validation text",
         x_label="tokens since its beginning",
         y_label="bits per byte",
-        curves=[_curve(scored, group, middles)],
-        levels={"all of it": _bits(scored.nats, scored.bytes)[0]},
+        curves=[along],
+        levels={"all of it": scored.bits_per_byte()[0]},
     )
-
-
-def _by_depth(scored: Scored) -> Lines:
     group = (scored.depth + 1).double().log2().floor().long()
-    middles = [1.0, *(1.5 * 2**i for i in range(1, int(group.max()) + 1))]
-    return Lines(
-        title="by depth in the document",
-        x_label="token of the document, counted from 1",
-        y_label="bits per byte",
-        curves=[_curve(scored, group, middles)],
-        log_x=True,
-    )
-
-
-def _by_class(scored: Scored) -> Bars:
-    counts = torch.bincount(scored.kind, minlength=len(CLASSES)).tolist()
-    least = min(_FEWEST_TOKENS, max(counts))
-    present = [i for i, count in enumerate(counts) if count >= least]
-    own = [scored.kind == i for i in present]
-    shares = [
-        (
-            float(scored.bytes[rows].sum() / scored.bytes.sum()),
-            float(scored.nats[rows].sum() / scored.nats.sum()),
+    by_depth = _curve(scored, group, [1.0, *(1.5 * 2**i for i in range(1, int(group.max()) + 1))])
+    if len(by_depth.x) >= _LEAST_POINTS:
+        yield LineChart(
+            title="by depth in the document",
+            x_label="token of the document, counted from 1",
+            y_label="bits per byte",
+            curves=[by_depth],
+            log_x=True,
         )
-        for rows in own
-    ]
-    bits = [_bits(scored.nats[rows], scored.bytes[rows])[0] for rows in own]
-    return Bars(
-        title=f"by class of the token, where there are {least} or more",
-        x_label="bits per byte",
-        names=[CLASSES[i] for i in present],
-        values=bits,
-        notes=[
-            f"{b:.2f}  ({m:.1%} of bytes, {c:.1%} of bits)" for b, (m, c) in zip(bits, shares, strict=True)
-        ],
-    )
+    yield _by_class(scored)
 
 
-def _curve(scored: Scored, group: Tensor, middles: Sequence[float]) -> Curve:
-    """Bits per byte of each group that has tokens enough for an average."""
+def _curve(scored: ScoredTokens, group: Tensor, middles: Sequence[float]) -> Curve:
+    """Bits per byte of each group, at the middle of its positions."""
     counts = torch.bincount(group, minlength=len(middles))
-    found = [
-        (middles[i], *_bits(scored.nats[group == i], scored.bytes[group == i]))
-        for i in (counts >= min(_FEWEST_TOKENS, int(counts.max()))).nonzero()[:, 0].tolist()
-    ]
+    large = (counts >= min(_LEAST_TOKENS, int(counts.max()))).nonzero()[:, 0].tolist()
+    found = [(middles[i], *scored.bits_per_byte(group == i)) for i in large]
     x, y, error = zip(*found, strict=True)
     return Curve(name="validation text", x=x, y=y, error=error)
 
 
-def _bits(nats: Tensor, size: Tensor) -> tuple[float, float]:
-    """Bits per byte and its standard error, that of a ratio of means (W. Cochran, *Sampling Techniques*)."""
-    total = float(size.sum())
-    ratio = float(nats.sum()) / total
-    residual = float((nats - ratio * size).square().sum())
-    error = math.sqrt(residual * len(nats) / max(len(nats) - 1, 1)) / total
-    return ratio / math.log(2), error / math.log(2)
+def _by_class(scored: ScoredTokens) -> BarChart:
+    counts = torch.bincount(scored.kind, minlength=len(CLASSES)).tolist()
+    least = min(_LEAST_TOKENS, max(counts))
+    present = [i for i, count in enumerate(counts) if count >= least]
+    values, notes = [], []
+    for rows in (scored.kind == i for i in present):
+        values.append(scored.bits_per_byte(rows)[0])
+        of_bytes = float(scored.bytes[rows].sum() / scored.bytes.sum())
+        of_bits = float(scored.nats[rows].sum() / scored.nats.sum())
+        notes.append(f"{values[-1]:.2f}  ({of_bytes:.1%} of bytes, {of_bits:.1%} of bits)")
+    return BarChart(
+        title=f"by class of the token, where there are {least} or more",
+        x_label="bits per byte",
+        names=[CLASSES[i] for i in present],
+        values=values,
+        notes=notes,
+    )

@@ -1,192 +1,226 @@
-"""Pictures made of characters: braille and blocks, or ASCII where a stream carries no more."""
+"""Pictures as text, of braille and block characters or of ASCII."""
 
 from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from lior.plots.panels import Bars, Field, Heat, Histogram, Levels, Lines, Matrix, Panel, Picture, Points
-from lior.plots.pen import HEIGHT, MARGIN, SHADES, Axis, Dots, Pen, plain
-from lior.plots.scales import Scale, number, scales
-from lior.plots.shading import field, levels, matrix
+import attrs
 
+from lior.plots.scales import AxisScale, tick_labels
+
+if TYPE_CHECKING:
+    from lior.plots.panels import Picture
+
+ROWS = 9
+"""Lines of most sketches, without the axis."""
+MARGIN = 9
+"""Columns of the numbers at the vertical axis."""
+SHADES, ASCII_SHADES = " ░▒▓█", " .:+#"
 _LEAST_WIDTH = 60
-_EIGHTHS = " ▁▂▃▄▅▆▇█"
-_LEFT_EIGHTHS = " ▏▎▍▌▋▊▉█"
-_FEW_LEVELS = 3
-"""With more, curves have twice as many lines."""
-_LETTERS = "aA9_/.?"
-"""One for each class of tokens, in their order."""
+_COLUMNS_PER_TICK = 14
+_DOTS = "⣿"
+_MARKS = (_DOTS, *"ox+#@%&=")
+"""Characters of the curves; the first one is drawn with the dots of braille characters."""
+_DOTS_WIDE, _DOTS_TALL = 2, 4
+_BRAILLE = ((0x40, 0x80), (0x04, 0x20), (0x02, 0x10), (0x01, 0x08))
+"""Bit of each dot of a braille character: four rows from the lowest one, two columns."""
+_ASCII = str.maketrans(
+    {
+        "…": "~", "×": "x", "–": "-", "−": "-", "±": "+-", "│": "|", "└": "+", "─": "-", "·": ".",
+        "┤": "|", "┬": "+", "█": "#", "⣿": "*",
+        "≤": "<=", "≥": ">=", "⟨": "<", "⟩": ">", "ħ": "hbar", "α": "alpha", "β": "beta", "γ": "gamma",
+        "δ": "delta", "ε": "eps", "λ": "lambda", "μ": "mu", "µ": "mu", "π": "pi", "ρ": "rho", "σ": "sigma",
+        "φ": "phi", "ψ": "psi", "ω": "omega", "Δ": "Delta", "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega",
+    }
+    | dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
+    | {sign: f"^{i}" for i, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
+)  # fmt: skip
 
 
 def carries_blocks(encoding: str | None) -> bool:
-    """Whether a stream of that encoding can show braille and blocks."""
+    """Whether a stream of that encoding can show braille and block characters."""
     try:
-        (_EIGHTHS + SHADES + "⣿│└─").encode(encoding or "ascii")
+        (SHADES + "⣿│└─┤┬").encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True
 
 
 def sketch(picture: Picture, *, width: int, blocks: bool) -> str:
-    """The picture as text of ``width`` columns, or of 60 if that is more.
+    """The picture as text of ``width`` columns, at least 60.
 
     Parameters
     ----------
     blocks
-        Whether braille and block characters may be used; without, all is ASCII.
+        Whether braille and block characters may be used; without them the text is ASCII.
     """
-    width = max(width, _LEAST_WIDTH)
-    pen = Pen(width - MARGIN - 4, blocks)
-    lines = textwrap.wrap(pen.say(picture.title), width) or [""]
+    pen = Pen(max(width, _LEAST_WIDTH), blocks)
+    lines = textwrap.wrap(pen.say(picture.title), pen.width) or [""]
     for panel in picture.panels:
-        title = textwrap.wrap(pen.say(panel.title), width - 2) or [""]
-        lines += ["", *("  " + line for line in (*title, *_panel(pen, panel)))]
-    text = "\n".join(line.rstrip() for line in lines)
-    return text if blocks else plain(text)
+        title = textwrap.wrap(pen.say(panel.title), pen.width - 2) or [""]
+        lines += ["", *("  " + line for line in (*title, *panel.sketch(pen)))]
+    return pen.say("\n".join(line.rstrip() for line in lines))
 
 
-def _panel(pen: Pen, panel: Panel) -> list[str]:
-    """The lines of a panel, without its title."""
-    match panel:
-        case Lines():
-            return _lines(pen, panel)
-        case Bars():
-            return _bars(pen, panel)
-        case Histogram():
-            return _histogram(pen, panel)
-        case Heat():
-            return _heat(pen, panel)
-        case Points():
-            return _points(pen, panel)
-        case Field():
-            return field(pen, panel)
-        case Matrix():
-            return matrix(pen, panel)
-        case Levels():
-            return levels(pen, panel)
+@attrs.frozen
+class Ruler:
+    """One axis of a sketch."""
+
+    low: float
+    high: float
+    scale: AxisScale = attrs.field(factory=AxisScale)
+
+    @classmethod
+    def over(cls, values: Iterable[float], scale: AxisScale | None = None) -> Ruler:
+        """The axis of the finite ``values``, of which the scale must have a place for one."""
+        scale = scale or AxisScale()
+        found = [v for v in values if math.isfinite(v) and math.isfinite(scale.place(v))]
+        return cls(min(found), max(found), scale)
+
+    def at(self, value: float, size: int) -> int:
+        """The index of ``value`` among ``size`` places from ``low`` to ``high``.
+
+        Beyond the axis it is at most ``size`` places before the first or behind the last one.
+        """
+        low, high = self.scale.place(self.low), self.scale.place(self.high)
+        if high <= low:
+            return size // 2
+        here = min(max(self.scale.place(value), low - (high - low)), high + (high - low))
+        return round((here - low) / (high - low) * (size - 1))
+
+    def ticks(self, size: int, most: int) -> dict[int, str]:
+        """Place among ``size`` -> number, for up to ``most`` numbers."""
+        values = self.scale.ticks(self.low, self.high, max(most, 2))
+        return {self.at(value, size): text for value, text in zip(values, tick_labels(values), strict=True)}
 
 
-def _lines(pen: Pen, panel: Lines) -> list[str]:
-    points = [
-        [(x, y) if math.isfinite(x) and math.isfinite(y) else None for x, y in zip(c.x, c.y, strict=True)]
-        for c in panel.curves
-    ]
-    if not any(map(any, points)):
-        return pen.notes([panel.missing(), panel.x_label, panel.y_label], 0)
-    across_scale, up_scale = scales(panel)
-    across = Axis.over([point[0] for curve in points for point in curve if point], across_scale)
-    up = _vertical(panel, up_scale)
-    crowded = len(panel.levels) > _FEW_LEVELS
-    dots = Dots(2 * pen.width, 4 * HEIGHT * (2 if crowded else 1))
-    for value in panel.levels.values():
-        for column in range(0, dots.width, 6):
-            dots.put(column, up.at(value, dots.height))
-    for curve in points:
+@attrs.frozen
+class Pen:
+    """Sketches of one width, with or without block characters."""
+
+    width: int
+    """Columns of a sketch, with its margins."""
+    blocks: bool
+
+    @property
+    def columns(self) -> int:
+        """Columns between the axes of a frame."""
+        return self.width - MARGIN - 4
+
+    @property
+    def shades(self) -> str:
+        """Characters from the lightest to the darkest."""
+        return SHADES if self.blocks else ASCII_SHADES
+
+    def say(self, text: str) -> str:
+        """``text`` in characters that may be used; a character without likeness in ASCII becomes ``?``."""
+        return text if self.blocks else text.translate(_ASCII).encode("ascii", "replace").decode()
+
+    def notes(self, notes: Iterable[str], margin: int = MARGIN) -> list[str]:
+        """Remarks below a panel, in as many lines as they need."""
+        text = self.say("; ".join(filter(None, notes)))
+        return [f"{'':>{margin}}  {line}" for line in textwrap.wrap(text, self.width - margin - 4)]
+
+
+class Frame:
+    """Curves and texts between two axes with numbers.
+
+    Parameters
+    ----------
+    pen
+        Decides on width and characters.
+    across, up
+        The axes; without ``across`` there are no numbers below the frame.
+    rows, columns
+        Size of the area between the axes, in characters; ``columns`` is that of the pen if 0.
+    """
+
+    def __init__(
+        self, pen: Pen, across: Ruler | None, up: Ruler, *, rows: int = ROWS, columns: int = 0
+    ) -> None:
+        self._pen, self._across, self._up = pen, across, up
+        self._rows, self._columns = rows, columns or pen.columns
+        self._cells: dict[tuple[int, int], int | str] = {}
+        self._curves = 0
+
+    def curve(self, x: Sequence[float], y: Sequence[float], *, joined: bool = True, mark: str = "") -> str:
+        """Draw points, joined by lines if ``joined`` and interrupted where a number is not finite.
+
+        Parameters
+        ----------
+        mark
+            The character of the points; if empty, dots for the first curve and a character of its own for
+            each further one.
+
+        Returns
+        -------
+        str
+            The character.
+        """
+        if not mark:
+            mark = _MARKS[self._curves % len(_MARKS)]
+            self._curves += 1
+        wide, tall = (_DOTS_WIDE, _DOTS_TALL) if mark == _DOTS else (1, 1)
+        across = self._across or Ruler(0, self._columns - 1)
         places = [
-            (across.at(point[0], dots.width), up.at(point[1], dots.height)) if point else None
-            for point in curve
+            (across.at(a, wide * self._columns), self._up.at(b, tall * self._rows))
+            if math.isfinite(across.scale.place(a)) and math.isfinite(self._up.scale.place(b))
+            else None
+            for a, b in zip(x, y, strict=True)
         ]
-        for begin, end in zip(places, places if panel.dots else places[1:] or places, strict=False):
-            if begin and end:
-                dots.line(begin, end)
-    for x, low, high in _errors(panel):
-        place = across.at(x, dots.width)
-        dots.line((place, up.at(low, dots.height)), (place, up.at(high, dots.height)))
-    dotted = [f"{name} {number(value)}" for name, value in panel.levels.items()]
-    notes = [
-        " ".join(filter(None, (panel.y_label, f"({up_scale.note})" * bool(up_scale.note)))),
-        f"{panel.x_label} is {across_scale.note}" * bool(across_scale.note),
-        *(["dotted: " + ", ".join(dotted)] if crowded else [f"{each} (dotted)" for each in dotted]),
-        *([curve.name for curve in panel.curves] if len(panel.curves) > 1 else []),
-        *([panel.error_name] if _errors(panel) else []),
-        panel.missing(),
-    ]
-    return pen.across(dots.rows(pen.blocks), up, across, panel.x_label, notes)
+        for begin, end in zip([None, *places], places, strict=False):
+            if end:
+                self._line(begin if begin and joined else end, end, mark)
+        return mark
 
+    def _line(self, begin: tuple[int, int], end: tuple[int, int], mark: str) -> None:
+        (x, y), (dx, dy) = begin, (end[0] - begin[0], end[1] - begin[1])
+        count = max(abs(dx), abs(dy), 1)
+        for i in range(count + 1):
+            self._put(round(x + dx * i / count), round(y + dy * i / count), mark)
 
-def _errors(panel: Lines) -> list[tuple[float, float, float]]:
-    """Place, foot and head of each bar of an error."""
-    return [
-        (x, y - error, y + error)
-        for curve in panel.curves
-        if panel.error_bars and curve.error
-        for x, y, error in zip(curve.x, curve.y, curve.error, strict=True)
-        if math.isfinite(x) and math.isfinite(y) and math.isfinite(error)
-    ]
+    def _put(self, column: int, row: int, mark: str) -> None:
+        if mark != _DOTS:
+            self._cells[row, column] = mark
+            return
+        (row, up), (column, right) = divmod(row, _DOTS_TALL), divmod(column, _DOTS_WIDE)
+        before = self._cells.get((row, column))
+        self._cells[row, column] = (before if isinstance(before, int) else 0) | _BRAILLE[up][right]
 
+    def level(self, value: float) -> None:
+        """Draw a dotted horizontal line."""
+        for column in range(0, _DOTS_WIDE * self._columns, 3 * _DOTS_WIDE):
+            self._put(column, self._up.at(value, _DOTS_TALL * self._rows), _DOTS)
 
-def _vertical(panel: Lines, scale: Scale) -> Axis:
-    ends = [end for _, *ends in _errors(panel) for end in ends if scale.kind != "log" or end > 0]
-    values = [*(y for curve in panel.curves for y in curve.y), *panel.levels.values(), *ends]
-    found = Axis.over(values, scale)
-    low = found.low if panel.low is None else panel.low
-    return Axis(low, found.high if panel.high is None else panel.high, scale)
+    def text(self, column: int, row: int, text: str) -> None:
+        """Write ``text`` from a character of the area on; rows count from the lowest one."""
+        self._cells |= {(row, column + i): character for i, character in enumerate(self._pen.say(text))}
 
+    def lines(self, notes: Iterable[str]) -> list[str]:
+        """The finished sketch, with remarks below."""
+        ticks = self._up.ticks(self._rows, (self._rows + 1) // 2)
+        lines = []
+        for row in reversed(range(self._rows)):
+            cells = (self._cells.get((row, column), " ") for column in range(self._columns))
+            drawn = "".join(cell if isinstance(cell, str) else self._dots(cell) for cell in cells)
+            lines.append(f"{ticks.get(row, ''):>{MARGIN}} {'┤' if row in ticks else '│'}{drawn}")
+        return [*lines, *self._foot(), *self._pen.notes(notes)]
 
-def _bars(pen: Pen, panel: Bars) -> list[str]:
-    names, notes = [*map(pen.say, panel.names)], [*map(pen.say, panel.notes)]
-    margin = max(map(len, names))
-    room = max(pen.width + MARGIN - margin - max(map(len, notes)) - 1, 8)
-    top = max(panel.values) or 1.0
-    lines = [
-        f"{name:>{margin}} │{_bar(value / top, room, pen.blocks)} {note}"
-        for name, value, note in zip(names, panel.values, notes, strict=True)
-    ]
-    return [*lines, *pen.notes([panel.x_label], margin)]
+    def _dots(self, bits: int) -> str:
+        return chr(0x2800 + bits) if self._pen.blocks else "*"
 
-
-def _bar(share: float, room: int, blocks: bool) -> str:
-    eighths = round(8 * share * room)
-    if not blocks:
-        return "#" * round(share * room)
-    return "█" * (eighths // 8) + _LEFT_EIGHTHS[eighths % 8].strip()
-
-
-def _histogram(pen: Pen, panel: Histogram) -> list[str]:
-    top, bins = max(panel.counts) or 1, len(panel.counts)
-    each = max(pen.width // bins, 1)
-    rows = []
-    for row in range(HEIGHT - 1, -1, -1):
-        fills = [min(max(HEIGHT * count / top - row, 0.0), 1.0) for count in panel.counts]
-        rows.append("".join(_column(fill, pen.blocks) * each for fill in fills))
-    levels = [f"{name} {number(value)}" for name, value in panel.levels.items()]
-    across = Axis.over(panel.edges, Scale.of(panel.edges, log=panel.log_x))
-    notes = [panel.y_label, *levels, *(["logarithmic"] if panel.log_x else [])]
-    return pen.across(rows, Axis(0, top), across, panel.x_label, notes)
-
-
-def _column(fill: float, blocks: bool) -> str:
-    return _EIGHTHS[math.ceil(8 * fill)] if blocks else "#" if fill >= 0.5 else " "
-
-
-def _heat(pen: Pen, panel: Heat) -> list[str]:
-    names = [*map(pen.say, panel.rows)]
-    margin = max(map(len, names))
-    columns = len(panel.values[0])
-    room = max(pen.width + MARGIN - margin - 1, HEIGHT)
-    each = min(max(room // columns, 1), 4)
-    taken = [columns * i // min(columns, room) for i in range(min(columns, room))]
-    values = [value for row in panel.values for value in row]
-    low, high = min(values), max(values)
-    lines = []
-    for name, row in zip(names, panel.values, strict=True):
-        levels = [round((len(pen.shades) - 1) * (row[i] - low) / ((high - low) or 1.0)) for i in taken]
-        lines.append(f"{name:>{margin}} │{''.join(pen.shades[level] * each for level in levels)}│")
-    notes = [f"{panel.x_label}, 0 to {columns - 1}"] if columns > 1 else []
-    notes.append(f"{panel.unit} from {number(low)} (blank) to {number(high)} ({pen.shades[-1]})")
-    return [*lines, *pen.notes(notes, margin)]
-
-
-def _points(pen: Pen, panel: Points) -> list[str]:
-    across, up = Axis.over(panel.x), Axis.over(panel.y)
-    height = 2 * HEIGHT
-    found: dict[tuple[int, int], list[int]] = {}
-    for x, y, kind in zip(panel.x, panel.y, panel.of, strict=True):
-        found.setdefault((up.at(y, height), across.at(x, pen.width)), []).append(kind)
-    rows = [[" "] * pen.width for _ in range(height)]
-    for (row, column), kinds in found.items():
-        rows[height - 1 - row][column] = _LETTERS[max(sorted(set(kinds)), key=kinds.count)]
-    present = ", ".join(f"{_LETTERS[i]} {panel.classes[i]}" for i in sorted(set(panel.of)))
-    notes = [panel.y_label, f"the most frequent class of a place: {present}"]
-    return pen.across(["".join(row) for row in rows], up, across, panel.x_label, notes)
+    def _foot(self) -> list[str]:
+        """The horizontal axis and its numbers."""
+        if not self._across:
+            return [f"{'':>{MARGIN}} └{'─' * self._columns}"]
+        ticks = self._across.ticks(self._columns, self._columns // _COLUMNS_PER_TICK)
+        axis = "".join("┬" if column in ticks else "─" for column in range(self._columns))
+        numbers = ""
+        for column, text in ticks.items():
+            begin = min(max(column - len(text) // 2, 0), self._columns - len(text))
+            if not numbers or begin > len(numbers):
+                numbers += " " * (begin - len(numbers)) + text
+        return [f"{'':>{MARGIN}} └{axis}", f"{'':>{MARGIN}}  {numbers}"]

@@ -11,8 +11,9 @@ import torch
 from solved import solved
 
 from lior.errors import UsageError
-from lior.plots.panels import Bars, Field, LeftOut, Levels, Lines, Matrix
+from lior.plots.panels import BarChart, LeftOut, LineChart
 from lior.plots.sketch import sketch
+from lior_ritz.panels import Field, LevelDiagram, Matrix
 from lior_ritz.pictures import Source, chosen, names, picture, pictures
 
 pytest.importorskip("matplotlib")
@@ -64,13 +65,13 @@ def test_every_picture_is_drawn_and_none_is_blank(case, tmp_path):
             continue
         for panel in each.panels:
             assert panel.title
-            assert getattr(panel, "x_label", "x") or isinstance(panel, Levels)
-            if isinstance(panel, Lines):
+            assert getattr(panel, "x_label", "x") or isinstance(panel, LevelDiagram)
+            if isinstance(panel, LineChart):
                 assert_seen(panel, each.name)
         figure = draw(each)
         figure.canvas.draw()
         for axes, panel in zip(figure.axes, each.panels, strict=False):
-            if isinstance(panel, Lines):
+            if isinstance(panel, LineChart):
                 ticks = axes.get_yticks()
                 low, high = axes.get_ylim()
                 assert sum(low <= tick <= high for tick in ticks) >= 2, (
@@ -218,7 +219,7 @@ def test_a_node_along_the_slice_is_said_and_no_rounding_shown():
 def test_one_dimension_has_lines():
     for name in ("potential_map_full", "potential_map_focus", "density_state_1", "psi_state_1"):
         [panel] = panels(name, "line")
-        assert isinstance(panel, Lines)
+        assert isinstance(panel, LineChart)
         assert panel.x_label == "x in nm"
     [panel] = panels("density_state_1", "line")
     assert panel.y_label == "|ψ|² in 1/nm"
@@ -258,7 +259,7 @@ def test_the_spectrum_is_beside_the_referees():
 def test_bounds_are_shown_by_their_distance_to_the_referee():
     solution, _ = solved("dot")
     above, below = panels("bounds")
-    assert isinstance(above, Bars)
+    assert isinstance(above, BarChart)
     assert above.names == ["E0", "E1", "E2"]
     exact = solution.referee.energies[:3]
     scale = {"meV": 1.0, "µeV": 1e3, "neV": 1e6}

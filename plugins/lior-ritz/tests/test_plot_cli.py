@@ -60,7 +60,7 @@ def test_the_command_prints_text_alone(run, tmp_path):
     before = sorted(run.rglob("*"))
     assert "convergence" not in command(run, "--only", "bounds", "--text").output
     assert sorted(run.rglob("*")) == before
-    with pytest.raises(UsageError, match="--out is a folder for files, and --text writes none"):
+    with pytest.raises(UsageError, match="--out is a folder for files, and --text writes no files"):
         command(run, "--text", "--out", tmp_path)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lior.config import resolving
-from lior.plots.panels import Curve, Lines, Panel, Picture
+from lior.plots.panels import Curve, LineChart, Panel, Picture
 from lior_ritz.family import FORMAT, Family, referee
 from lior_ritz.problem import AXES
 from lior_ritz.reduced import ReducedBasis
@@ -197,7 +197,7 @@ def picture(found: Comparison) -> Picture:
     x = places[first.name].tolist()
     where = ", ".join(f"{name} = {value:.4g}" for name, value in fixed.items())
     panels: list[Panel] = [
-        Lines(
+        LineChart(
             title=f"levels, {where}" if where else "levels",
             x_label=first.name, y_label="E in meV", log_x=first.log,
             curves=[
@@ -208,7 +208,7 @@ def picture(found: Comparison) -> Picture:
     if levels.shape[1] > 1:
         split = (levels[:, 1] - levels[:, 0]) * 1e3
         panels.append(
-            Lines(
+            LineChart(
                 title=f"splitting, {where}" if where else "splitting",
                 x_label=first.name, y_label="µeV", log_x=first.log, log_y=True,
                 curves=[Curve(name="E1 - E0", x=x, y=split.tolist())],
@@ -223,7 +223,7 @@ def picture(found: Comparison) -> Picture:
     )
 
 
-def _errors(found: Comparison, title: str, errors: Callable[[str], Tensor | None]) -> Lines:
+def _errors(found: Comparison, title: str, errors: Callable[[str], Tensor | None]) -> LineChart:
     first = found.family.ranges[0]
     named: Mapping[str, str] = {"network": "network", "reduced": "reduced basis"}
     curves = []
@@ -232,7 +232,7 @@ def _errors(found: Comparison, title: str, errors: Callable[[str], Tensor | None
         assert sizes is not None
         x = found.values[first.name].tolist()
         curves.append(Curve(name=name, x=x, y=sizes.abs().clamp_min(_NOTHING).tolist()))
-    return Lines(
+    return LineChart(
         title=title, x_label=first.name, y_label="relative error", log_x=first.log, log_y=True, dots=True,
         curves=curves,
     )  # fmt: skip

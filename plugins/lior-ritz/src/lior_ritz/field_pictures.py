@@ -10,7 +10,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.plots.panels import Curve, Field, Lines, Panel
+from lior.plots.panels import Curve, LineChart, Panel
+from lior_ritz.panels import Field
 from lior_ritz.problem import AXES
 from lior_ritz.reports import focus_range
 from lior_ritz.samples import Sampler, Slice, slices
@@ -124,7 +125,7 @@ def _of_plane(
     x = (source.nm * plane.places[0]).tolist()
     where = _where(source, plane)
     if len(plane.axes) == 1:
-        return Lines(
+        return LineChart(
             title=f"{what}{where}",
             x_label="x in nm",
             y_label=unit,
@@ -172,7 +173,7 @@ def potential_slice(source: Source) -> Built:
     low, top = min(low, *levels.values()), max(levels.values())
     high = max(min(cut, top + 1.5 * (top - low)), top + 0.3 * (top - low))
     room = 0.05 * (high - low)
-    panel = Lines(
+    panel = LineChart(
         title=f"V(x){where}, and the levels (dashed)",
         x_label="x in nm",
         y_label="E in meV",
@@ -238,7 +239,7 @@ def state_slice(source: Source, k: int) -> Built:
     most = max(float(each[k].abs().max()) for each in source.states) if node else None
     x = (source.nm * line.places[0]).tolist()
     panels: list[Panel] = [
-        Lines(
+        LineChart(
             title=f"{name}(x){where}{node}",
             x_label="x in nm",
             y_label=unit,

@@ -1,4 +1,4 @@
-"""The pictures of a run, made of panels; :mod:`lior.plots.drawing` and :mod:`lior.plots.sketch` draw them.
+"""The pictures of a run: panels of lior and of :mod:`lior_ritz.panels`.
 
 Lengths are in nm and energies in meV; the title says which units of the problem these are multiples of.
 """
@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from lior.errors import UsageError, did_you_mean, sentences
-from lior.plots.panels import Bars, Ladder, LeftOut, Levels, Matrix, Panel, Picture
+from lior.plots.panels import BarChart, LeftOut, Panel, Picture
 from lior_ritz import field_pictures, training_pictures
 from lior_ritz.field_pictures import Built, Source
+from lior_ritz.panels import Ladder, LevelDiagram, Matrix
 from lior_ritz.solution import Solution
 from lior_ritz.training_pictures import History
 
@@ -102,7 +103,7 @@ def _spectrum(source: Source) -> Built:
         notes = [f"E{k} = {energy:.6g} meV" for k, energy in enumerate(values)]
         ladders.append(Ladder(name=name, values=values, notes=notes))
     more = len(solution.referee.energies) - len(solution.energies)
-    panel = Levels(
+    panel = LevelDiagram(
         title=f"the referee's (method {solution.referee.method}) with the next {more}",
         y_label="E in meV",
         ladders=ladders,
@@ -129,7 +130,7 @@ def _bounds(source: Source) -> Built:
     return "bounds of the levels from both sides" + few, panels
 
 
-def _gaps(source: Source, title: str, gaps: Tensor) -> Bars:
+def _gaps(source: Source, title: str, gaps: Tensor) -> BarChart:
     """Distances in ``E0``; one below 0 is a bound on the wrong side."""
     values = gaps * source.unit
     most = float(values.abs().max()) or 1.0
@@ -137,7 +138,7 @@ def _gaps(source: Source, title: str, gaps: Tensor) -> Bars:
         ((s, u) for s, u in ((1.0, "meV"), (1e3, "µeV"), (1e6, "neV")) if s * most >= 1), (1e9, "peV")
     )
     bars = source.solution.referee.errors[: len(gaps)]
-    return Bars(
+    return BarChart(
         title=title,
         x_label=f"distance in {unit}",
         names=[f"E{k}" for k in range(len(gaps))],

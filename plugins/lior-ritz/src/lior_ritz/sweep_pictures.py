@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from lior.plots.panels import Curve, Lines, Panel, Picture
+from lior.plots.panels import Curve, LineChart, Panel, Picture
 from lior_ritz.seeds import over_seeds
 from lior_ritz.sweep import SEED, Axis, Row
 
@@ -96,7 +96,7 @@ def _picture(
         if log_y and any(y <= 0 for curve in drawn for y in curve.y):
             drawn = [_positive(curve) for curve in drawn]
         panels.append(
-            Lines(
+            LineChart(
                 title=said or title, x_label=along.name, y_label=label, curves=drawn,
                 log_x=_is_geometric(along.values), log_y=log_y, error_bars=error_bars,
             )

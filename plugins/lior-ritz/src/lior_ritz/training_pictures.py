@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from lior.plots.panels import Curve, LeftOut, Lines, Panel, spans_decades
+from lior.plots.panels import Curve, LeftOut, LineChart, Panel, spans_decades
 from lior_ritz.solution import Solution
 from lior_ritz.soundness import global_steps
 
@@ -29,7 +29,7 @@ def losses(solution: Solution, history: History) -> list[Panel]:
     energies = _curve(history, "loss_eigsum", "sum of the energies")
     alone = whole.y == energies.y
     panels: list[Panel] = [
-        Lines(
+        LineChart(
             title="loss on the training nodes" + ": the sum of the energies alone" * alone,
             x_label=_STEP,
             y_label=f"loss in units of {solution.problem.units.E0_meV:.5g} meV",
@@ -41,7 +41,7 @@ def losses(solution: Solution, history: History) -> list[Panel]:
     penalties = [curve for curve in penalties if any(curve.y)]
     if penalties:
         panels.append(
-            Lines(
+            LineChart(
                 title="penalties in the loss, without their weights",
                 x_label=_STEP,
                 y_label="penalty",
@@ -58,7 +58,7 @@ def eigsum(solution: Solution, history: History) -> list[Panel]:
     exact = float(solution.referee.energies[: len(solution.energies)].sum()) * unit
     curves = [*_by_phase(history, "loss_eigsum", unit), _checked(history, "eval_eigsum", unit)]
     values = [y for curve in curves for y in curve.y]
-    sums = Lines(
+    sums = LineChart(
         title="sum of the energies, and the referee's",
         x_label=_STEP,
         y_label="ΣE in meV",
@@ -79,7 +79,7 @@ def conditioning(solution: Solution, history: History) -> list[Panel]:
     }
     curves = [_curve(history, key, name) for key, name in parts.items()]
     title = "overlap of the trial functions"
-    return [Lines(title=title, x_label=_STEP, y_label="eigenvalue, or ratio", curves=curves, log_y=True)]
+    return [LineChart(title=title, x_label=_STEP, y_label="eigenvalue, or ratio", curves=curves, log_y=True)]
 
 
 def step_time(solution: Solution, history: History) -> list[Panel]:
@@ -87,7 +87,7 @@ def step_time(solution: Solution, history: History) -> list[Panel]:
     curves = _by_phase(history, "dt_sec", 1000.0)
     times = [y for curve in curves for y in curve.y]
     return [
-        Lines(
+        LineChart(
             title="time of each step",
             x_label=_STEP,
             y_label="ms",
@@ -107,7 +107,7 @@ def energies(solution: Solution, history: History) -> list[Panel]:
     room = 1.5 * max(exact[-1] - exact[0], 0.2 * abs(exact[-1]))
     cut = bool(values) and max(values) > exact[-1] + room
     return [
-        Lines(
+        LineChart(
             title=f"{_lowest(solution)} on the training nodes, and the referee's (dashed)"
             + ", the beginning cut off" * cut,
             x_label=_STEP,
@@ -161,9 +161,9 @@ def _lowest(solution: Solution) -> str:
     return f"the {_FEW} lowest of {count} levels" if count > _FEW else "levels"
 
 
-def _distance(title: str, curves: list[Curve], *, log_x: bool = False) -> Lines:
+def _distance(title: str, curves: list[Curve], *, log_x: bool = False) -> LineChart:
     y_label = "|E − referee| in meV" if log_x else "|ΣE − referee| in meV"
-    return Lines(title=title, x_label=_STEP, y_label=y_label, curves=curves, log_x=log_x, log_y=True)
+    return LineChart(title=title, x_label=_STEP, y_label=y_label, curves=curves, log_x=log_x, log_y=True)
 
 
 def _away(curve: Curve, exact: float) -> Curve:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior_cli.options import RunPath
-from lior_cli.pictures import FORMATS, bring, refuse_idle
+from lior_cli.pictures import FORMATS, present, refuse_without_effect
 from lior_ritz.cli.options import json_option
 from lior_ritz.cli.threads import import_torch
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the pictures; those of the same names in it are replaced.  [default: RUN/plots]",
+    help="Folder for the pictures; files of the same names are replaced.  [default: RUN/plots]",
 )
 @click.option(
     "--only",
@@ -37,16 +37,18 @@ if TYPE_CHECKING:
     show_default=True,
     help="Kind of files.",
 )
-@click.option("--text", is_flag=True, help="Print the sketches and write no files; needs no Matplotlib.")
+@click.option(
+    "--text", is_flag=True, help="Print the pictures as text, without Matplotlib, and write no files."
+)
 @json_option  # fmt: skip
 def plot(run: Path, out: Path | None, only: str | None, form: str, text: bool, as_json: bool) -> None:
     """Draw the pictures of a run.
 
-    Each is sketched in characters and written to a file, whose path is printed. What a run has no
-    numbers for is left out, and why is said on standard error. With --json the numbers behind the
-    pictures are printed.
+    Each picture is printed as text and written to a file, whose path is printed. A picture that
+    the run has no numbers for is left out; the reason goes to standard error. With --json the
+    numbers of the pictures are printed.
     """
-    refuse_idle(text=text, as_json=as_json)
+    refuse_without_effect(text=text, as_json=as_json)
     import_torch()
     from lior.plots import drawing
     from lior_ritz.rundir import open_run
@@ -55,7 +57,7 @@ def plot(run: Path, out: Path | None, only: str | None, form: str, text: bool, a
     if folder:
         drawing.library()  # before the work, not after
     pictures, left_out = drawn(run, *open_run(run), only)
-    bring(run, pictures, left_out, folder=folder, form=form, as_json=as_json)
+    present(run, pictures, left_out, folder=folder, form=form, as_json=as_json)
 
 
 def drawn(

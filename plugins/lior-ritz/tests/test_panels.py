@@ -1,20 +1,122 @@
-"""Fields and matrices: what is drawn and sketched is what the numbers say."""
+"""Fields, matrices and spectra: the drawing and the sketch show what the numbers say."""
 
 from __future__ import annotations
 
+import json
 import math
+import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from readable import check_readable
 
-from lior.plots.colours import DIVERGING, field_map
-from lior.plots.panels import LeftOut
-from lior.plots.scales import cells
-from tests.plots.drawn import MESH, PANELS, X, Y, field, matrix, picture, shown, wave
+from lior.plots.panels import Curve, LeftOut, LineChart, Picture
+from lior.plots.sketch import sketch
+from lior_ritz.panels import DIVERGING, CellFormat, Field, Ladder, LevelDiagram, Matrix, field_map
 
 pytest.importorskip("matplotlib")
 
-from lior.plots.drawing import draw
+from lior.plots.drawing import draw, write
+
+X, Y = np.linspace(-80.0, 80.0, 97), np.linspace(-50.0, 50.0, 61)
+MESH = np.meshgrid(X, Y)
+ENERGIES = [3.687, 3.972, 8.1, 8.15, 8.2, 15.3, 22.0, 31.7]
+STATES = [f"ψ{i}" for i in range(8)]
+
+
+def field(values=None, **changes) -> Field:
+    """A bowl with its greatest number in the corner at the right and the top."""
+    x, y = MESH
+    bowl = 30 * (x**2 + y**2) / 50**2 + 0.05 * (x + y) + 1
+    given = {"title": "V", "x_label": "x in nm", "y_label": "y in nm", "unit": "V in meV", "x": X, "y": Y}
+    return Field(**given | {"values": bowl if values is None else values} | changes)
+
+
+def wave(noise: float = 0.0, **changes) -> Field:
+    """A wave with its node at x = 0, below 0 left of it."""
+    x, y = MESH
+    values = x * np.exp(-(x**2 + y**2) / 200) + noise * np.random.default_rng(0).normal(size=x.shape)
+    return field(values, title="ψ₁", unit="ψ in 1/nm", diverging=True, contours=[0.0], **changes)
+
+
+def matrix(values=None, **changes) -> Matrix:
+    """Overlaps but for 1, as rounding leaves them."""
+    found = np.random.default_rng(1).normal(size=(8, 8)) * 2e-16 if values is None else np.asarray(values)
+    names = {"rows": STATES[: len(found)], "columns": STATES[: found.shape[1]]}
+    given = {"title": "S − 1", "x_label": "state j", "y_label": "state i", "unit": "⟨ψi|ψj⟩ − 1"}
+    return Matrix(**given | names | {"values": found} | changes)
+
+
+def slice_of_it() -> LineChart:
+    curve = Curve(name="V", x=X.tolist(), y=(0.01 * X**2).tolist())
+    levels = dict(zip(STATES, ENERGIES, strict=True))
+    labels = {"title": "y = 0", "x_label": "x in nm", "y_label": "meV"}
+    return LineChart(**labels, curves=[curve], levels=levels, low=0, high=40)
+
+
+def levels(values=ENERGIES, **changes) -> LevelDiagram:
+    ladder = Ladder(name="computed", values=values, **changes)
+    return LevelDiagram(
+        title="spectrum", y_label="E in meV", ladders=[ladder, Ladder(name="exact", values=[4, 9])]
+    )
+
+
+def picture(*panels, **changes) -> Picture:
+    return Picture(name="p", title="dot 7: what is shown", panels=panels, **changes)
+
+
+def shown(panel, *, width: int = 80, blocks: bool = True) -> list[str]:
+    return sketch(picture(panel), width=width, blocks=blocks).splitlines()
+
+
+def rows_of(text: list[str]) -> list[str]:
+    """The rows of a sketch, right of the vertical axis."""
+    return [re.split("[│┤]", line, maxsplit=1)[1] for line in text if re.match(".{11,12}[│┤]", line)]
+
+
+PANELS = {
+    "potential": field(low=0, high=40, contours=[20]),
+    "wave": wave(),
+    "flat field": field(np.zeros((61, 97))),
+    "strip": field(np.ones((2, 97)), y=[0, 3]),
+    "tower": field(np.ones((61, 2)), x=[0, 3]),
+    "spectrum": levels(notes=[f"E{i} = {e:.3f} meV" for i, e in enumerate(ENERGIES)]),
+    "one level": LevelDiagram(title="t", y_label="E", ladders=[Ladder(name="", values=[1e-9])]),
+    "dense spectrum": levels([float(i) ** 0.5 for i in range(90)]),
+    "overlap": matrix(np.eye(8) + 1e-3),
+    "rounding": matrix(),
+    "zeros": matrix(np.zeros((3, 5))),
+    "large matrix": matrix(
+        np.eye(90), rows=[f"state {i}" for i in range(90)], columns=[str(i) for i in range(90)]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_every_panel_can_be_read(name):
+    check_readable(draw(picture(PANELS[name])))
+
+
+@pytest.mark.parametrize("name", PANELS)
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_every_sketch_fits_its_width_in_both_alphabets(name, width):
+    for blocks in (True, False):
+        text = shown(PANELS[name], width=width, blocks=blocks)
+        assert 4 <= len(text) < 60
+        assert max(map(len, text)) <= width
+        assert blocks or "".join(text).isascii()
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_every_summary_is_json(name):
+    [panel] = json.loads(json.dumps(picture(PANELS[name]).summary(), allow_nan=False))["panels"]
+    assert panel["kind"] == PANELS[name].kind
+    if name == "wave":
+        assert panel["values"] == wave().values
+
+
+# --- fields ---
 
 
 def colour_at(figure, axis, x: float, y: float) -> list[int]:
@@ -129,7 +231,7 @@ def test_diverging_colours_go_in_even_steps():
 
 
 def test_a_field_in_characters_has_its_shades_where_its_numbers_are():
-    rows = [line.split("│")[1] for line in shown(field(low=0, high=40)) if "│" in line]
+    rows = rows_of(shown(field(low=0, high=40)))
     assert len(rows) == 20
     assert {len(row) for row in rows} == {64}, "twice as tall as wide, and 160 by 100"
     middle = rows[10]
@@ -140,7 +242,7 @@ def test_a_field_in_characters_has_its_shades_where_its_numbers_are():
     assert "V in meV: blank from 0, ░ from 8, ▒ from 16, ▓ from 24, █ from 32 to 40; up to 114" in text
     peak = np.zeros((61, 97))
     peak[50:, 90:] = 1
-    rows = [line.split("│")[1] for line in shown(field(peak)) if "│" in line]
+    rows = rows_of(shown(field(peak)))
     assert rows[0][-1] == "█"
     assert not rows[-1].strip()
 
@@ -148,16 +250,16 @@ def test_a_field_in_characters_has_its_shades_where_its_numbers_are():
 def test_a_thin_wall_does_not_outweigh_what_is_beside_it_in_a_character():
     walled = np.zeros((61, 97))
     walled[31] = 1e9
-    rows = [line.split("│")[1] for line in shown(field(walled, low=0, high=40)) if "│" in line]
+    rows = rows_of(shown(field(walled, low=0, high=40)))
     assert [row for row in rows if row] == ["░" * 64], "one of three lines of the grid"
 
 
 def test_sign_has_characters_of_its_own():
-    middle = shown(wave())[13].split("│")[1]
+    middle = rows_of(shown(wave()))[10]
     left, right = middle[:32], middle[32:]
     assert set(left) == set(" ·∘○●")
     assert set(right) - {" "} == set("░▒▓█")
-    assert "blank at 0, ░▒▓█ above it to 6.07" in " ".join(shown(wave()))
+    assert "blank at 0, ░▒▓█ above it to 6.07" in " ".join(" ".join(shown(wave())).split())
     assert "-=oO below it to -6.07" in " ".join(" ".join(shown(wave(), blocks=False)).split())
 
 
@@ -196,7 +298,7 @@ def test_numbers_of_a_matrix_are_as_short_as_their_cells(values, label, written)
     bar, image = bar_of(figure)
     assert bar.get_ylabel() == label
     assert [text.get_text() for text in figure.axes[0].texts] == written
-    assert image.get_array().data == pytest.approx(np.array(values) / cells(values).factor)
+    assert image.get_array().data == pytest.approx(np.array(values) / 10.0 ** CellFormat.of(values).exponent)
     low, high = image.get_clim()
     assert -low == high > 0
     text = " ".join(" ".join(shown(matrix(values, unit="unit"))).split())
@@ -220,3 +322,63 @@ def test_a_matrix_has_the_shape_of_its_names():
         matrix([[1.0, 2.0], [3.0, 4.0]], columns=["a", "b", "c"])
     with pytest.raises(LeftOut, match="1 of 4 numbers"):
         matrix([[1.0, math.nan], [3.0, 4.0]])
+
+
+# --- spectra ---
+
+
+def test_a_spectrum_has_a_line_and_a_label_for_each_level():
+    figure = draw(picture(levels()))
+    [axis] = figure.axes
+    computed, exact = axis.collections
+    assert [segment[0][1] for segment in computed.get_segments()] == ENERGIES
+    assert [segment[0][1] for segment in exact.get_segments()] == [4, 9]
+    assert [text.get_text() for text in axis.texts] == [*(f"{e:.4g}" for e in ENERGIES), "4", "9"]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["computed", "exact"]
+    dense = draw(picture(PANELS["dense spectrum"])).axes[0]
+    assert len(dense.texts) == 30 + 2, "every third of 90"
+
+
+def test_a_spectrum_in_characters():
+    text = shown(levels(notes=[f"E{i} = {e:.3f}" for i, e in enumerate(ENERGIES)]))
+    rows = [line for line in text if "──────" in line and "└" not in line]
+    assert "│────── E7 = 31.700" in rows[0]
+    assert "│────── E0 = 3.687, E1 = 3.972" in rows[-1]
+    assert "────── 9" in rows[-3]
+    assert "3 levels" in rows[-2]
+    assert "3 levels are E2 = 8.100, E3 = 8.150, E4 = 8.200" in text[-1]
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"values": []}, ValueError),
+        ({"values": [1.0], "notes": ["a", "b"]}, ValueError),
+        ({"values": [math.inf]}, LeftOut),
+    ],
+)
+def test_a_spectrum_that_cannot_be_drawn(given, error):
+    with pytest.raises(error, match="t: "):
+        LevelDiagram(title="t", y_label="E", ladders=[Ladder(name="a", **given)])
+
+
+def test_six_waves_side_by_side_can_be_read_and_are_at_rest():
+    square = np.multiply.outer(np.exp(-(X**2) / 500), X * np.exp(-(X**2) / 500))
+    figure = draw(picture(*[field(square, y=X, diverging=True)] * 6, columns=3))
+    before = [axis.get_position().bounds for axis in figure.axes]
+    check_readable(figure)
+    after = [axis.get_position().bounds for axis in figure.axes]
+    assert np.array(before) == pytest.approx(np.array(after), abs=3e-3), "as the file has it"
+
+
+DASHBOARD = (field(low=0, high=40), wave(), slice_of_it(), matrix())
+
+
+def test_panels_of_several_kinds_are_in_one_file(tmp_path):
+    figure = draw(picture(*DASHBOARD))
+    check_readable(figure)
+    specs = [axis.get_subplotspec() for axis in figure.axes if axis.get_subplotspec()]
+    assert [(spec.rowspan.start, spec.colspan.start) for spec in specs] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    [path] = write(picture(*DASHBOARD), tmp_path, ("svg",))
+    svg = ElementTree.parse(path).getroot()
+    assert len(svg.findall(".//{*}image")) >= 3, "fields are images and not thousands of squares"
