@@ -155,7 +155,7 @@ class Encoder(Plugin, Protocol):
 
     @property
     def reach(self) -> int:
-        """How many previous tokens a coordinate depends on."""
+        """How many previous tokens :meth:`encode` reads."""
 
     def init(self, vocab: int, *, generator: Generator) -> State:
         """Fresh state for token ids ``0 .. vocab - 1`` (and ``vocab``, see above)."""
@@ -166,13 +166,28 @@ class Encoder(Plugin, Protocol):
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
         """Derivatives of ``sum(dz * encode(contexts))`` with respect to the learned entries."""
 
+
+@runtime_checkable
+class StreamingEncoder(Encoder, Protocol):
+    """An encoder with unlimited context: a coordinate depends on every token of its document.
+
+    Generation, online evaluation and compression read a document from its beginning and use :meth:`scan`.
+    Training and scoring, which need coordinates at any position, use :meth:`encode` with the last
+    ``reach`` tokens. Here :meth:`encode` takes contexts of any width from ``reach`` on, and the coordinate
+    after ``t`` tokens of a document is :meth:`encode` of these tokens behind ``reach`` ids ``vocab``.
+    """
+
     def stream(self, state: State) -> State:
         """Streaming state at the beginning of a document."""
 
-    def step(self, state: State, stream: State, token: int) -> tuple[State, Tensor]:
-        """Read one token: the next streaming state and the coordinate ``(n,)`` after it.
+    def scan(self, state: State, stream: State, tokens: Tensor) -> tuple[State, Tensor]:
+        """Read ``tokens`` (int64 ``(T,)``, ``T >= 1``) after those that led to ``stream``.
 
-        ``stream`` must come from the same ``state``.
+        Returns
+        -------
+        tuple[State, Tensor]
+            The next streaming state, and the coordinates after each token, ``(T, n)``. ``stream`` must come
+            from the same ``state``. In how many parts a document is read changes the rounding only.
         """
 
 

@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 
 from lior.config.sampling import Sampling
 from lior.interfaces import Text
-from lior.model.language_model import Model
+from lior.model.language_model import DocumentCoordinates, Model
 
 RECENT = 1000
 """Tokens of what was said in which a repetition counts as a loop."""
@@ -28,18 +28,23 @@ _COLDEST = 0.05
 
 
 class Session:
-    """A context that grows; what the model needs of it is its last ``model.context`` tokens."""
+    """A context that grows.
+
+    The memories read its last ``model.context`` tokens; coordinates of an encoder with unlimited context
+    depend on all of it.
+    """
 
     def __init__(self, model: Model, tokens: Sequence[int] = ()):
         self.model = model
         self.recent: list[int] = []
         """The last tokens of the context, at least :data:`RECENT` if there are as many."""
-        self._length = 0
+        self._length, self._coordinates = 0, DocumentCoordinates(model)
         self.feed(tokens)
 
     def feed(self, tokens: Sequence[int]) -> None:
         """Append ``tokens`` to the context."""
         self._length += len(tokens)
+        self._coordinates.read(torch.tensor(tokens, dtype=torch.int64, device=self.model.device))
         self.recent = [*self.recent, *tokens][-max(self.model.context, RECENT) :]
 
     def _text(self) -> tuple[Text, Tensor]:
@@ -52,17 +57,17 @@ class Session:
     @torch.no_grad()
     def log_probs(self) -> Tensor:
         """Log-probabilities of the next token, ``(V,)``."""
-        return self.model.log_probs(*self._text())[0]
+        return self.model.log_probs(*self._text(), self._coordinates.next)[0]
 
     @torch.no_grad()
     def log_probs_with(self, sampling: Sampling) -> Tensor:
         """Log-probabilities from which ``sampling`` draws at its temperature, ``(V,)``; they sum to 1."""
-        text, position = self._text()
-        log_p = self.model.log_probs(text, position)[0]
+        (text, position), z = self._text(), self._coordinates.next
+        log_p = self.model.log_probs(text, position, z)[0]
         unsure = uncertainty(log_p, len(self.model.alphabet)) if sampling.recall or sampling.cooling else 0.0
         if sampling.recall:
             share = sampling.recall / (1 + math.exp(-_STEEPNESS * (unsure - sampling.recall_at)))
-            vote = self.model.vote(text, position)[0]
+            vote = self.model.vote(text, position, z)[0]
             log_p = torch.logaddexp(log_p + math.log1p(-share), vote + math.log(share))
         if sampling.loop_penalty:
             log_p = torch.log_softmax(log_p - loop_costs(self.recent, sampling, len(log_p)).to(log_p), 0)

@@ -27,6 +27,7 @@ from lior.interfaces import (
     Query,
     SelfWeightedMemory,
     State,
+    StreamingEncoder,
     Text,
     Tokenizer,
 )
@@ -142,34 +143,42 @@ class Model:
         """The memories with learned numbers of their own."""
         return {name: m for name, m in self.memories.items() if isinstance(m, AdaptiveMemory)}
 
+    # ``z`` are the coordinates of the positions, from :class:`DocumentCoordinates`; without them the encoder
+    # computes coordinates from the last tokens before each position.
+
     @torch.no_grad()
-    def items(self, text: Text, start: int = 0) -> Items:
+    def items(self, text: Text, start: int = 0, z: Tensor | None = None) -> Items:
         """``text[start:]`` as memories take it."""
-        positions = torch.arange(start, len(text.tokens), device=text.tokens.device)
-        z = self.coordinates(text, positions)
+        if z is None:
+            z = self.coordinates(text, torch.arange(start, len(text.tokens), device=text.tokens.device))
         return Items(text, start, z, self._cell(z))
 
-    def _written(self, text: Text, start: int, memories: Iterable[MemoryBackend]) -> Items:
+    def _written(
+        self, text: Text, start: int, memories: Iterable[MemoryBackend], z: Tensor | None = None
+    ) -> Items:
         """As :meth:`items`; without coordinates, which take time, where none of ``memories`` stores any."""
         if any(memory.stores_coordinates for memory in memories):
-            return self.items(text, start)
+            return self.items(text, start, z)
         return Items(text, start, None)
 
     @torch.no_grad()
-    def query(self, text: Text, positions: Tensor) -> Query:
+    def query(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Query:
         """A question to the memories: what comes at ``positions``?"""
-        z = self.coordinates(text, positions)
+        if z is None:
+            z = self.coordinates(text, positions)
         return Query(text, positions, z, self._cell(z))
 
     @torch.no_grad()
-    def write(self, text: Text, start: int = 0, *, skip: Collection[str] = ()) -> None:
+    def write(
+        self, text: Text, start: int = 0, *, skip: Collection[str] = (), z: Tensor | None = None
+    ) -> None:
         """Give the tokens of ``text[start:]`` to the memories, to be read after :meth:`commit`.
 
         The memories named in ``skip`` hold them already.
         """
         waiting = [memory for name, memory in self.memories.items() if name not in skip]
         if waiting:
-            items = self._written(text, start, waiting)
+            items = self._written(text, start, waiting, z)
             for memory in waiting:
                 memory.write(items)
         self._pending_counts = self._pending_counts + self._count(text.tokens[start:])
@@ -216,12 +225,17 @@ class Model:
 
     @torch.no_grad()
     def inputs(
-        self, text: Text, positions: Tensor, alphabet: Tensor, given: Mapping[str, Evidence] | None = None
+        self,
+        text: Text,
+        positions: Tensor,
+        alphabet: Tensor,
+        given: Mapping[str, Evidence] | None = None,
+        z: Tensor | None = None,
     ) -> mixer.Inputs:
         """What the mixer reads at ``positions``; ``given`` is what some memories said of them already."""
         given = given or {}
         needed = "cells" in self.weights or not given.keys() >= self.memories.keys()  # coordinates cost time
-        query = self.query(text, positions) if needed else Query(text, positions, None)
+        query = self.query(text, positions, z) if needed else Query(text, positions, None)
         evidence = [
             _checked(name, m, given.get(name) or m.read(query, alphabet), len(positions), len(alphabet))
             for name, m in self.memories.items()
@@ -250,32 +264,33 @@ class Model:
         return self._exact_scorer.nearest(z.double(), centres)
 
     @torch.no_grad()
-    def log_probs(self, text: Text, positions: Tensor) -> Tensor:
+    def log_probs(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Tensor:
         """Log-probabilities of every token id, ``(B, V)``; the exponentials of a row sum to 1."""
         _, alphabet, kept, escape = self._known()
         full = escape.expand(len(positions), self.tokenizer.vocab).clone()
         if len(alphabet):
-            full[:, alphabet] = mixer.log_probs(self.weights, self.inputs(text, positions, alphabet)) + kept
+            inputs = self.inputs(text, positions, alphabet, z=z)
+            full[:, alphabet] = mixer.log_probs(self.weights, inputs) + kept
         return full
 
     @torch.no_grad()
-    def vote(self, text: Text, positions: Tensor) -> Tensor:
+    def vote(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Tensor:
         """Log of the experts' average without the mixer's weights, of every token id, ``(B, V)``."""
         _, alphabet, kept, escape = self._known()
         full = escape.expand(len(positions), self.tokenizer.vocab).clone()
         if len(alphabet):
-            log_p = self.inputs(text, positions, alphabet).log_p
+            log_p = self.inputs(text, positions, alphabet, z=z).log_p
             full[:, alphabet] = log_p.logsumexp(1) - math.log(log_p.shape[1]) + kept
         return full
 
     @torch.no_grad()
-    def score(self, text: Text, positions: Tensor) -> Tensor:
+    def score(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Tensor:
         """Log-probabilities in nats of the tokens at ``positions``, ``(B,)``."""
         alphabet = self.alphabet
         targets = columns(alphabet, text.tokens[positions])
         if not len(alphabet):
             return self._known().escape.expand(len(positions))
-        return self.score_inputs(self.inputs(text, positions, alphabet), targets, alphabet)
+        return self.score_inputs(self.inputs(text, positions, alphabet, z=z), targets, alphabet)
 
     @torch.no_grad()
     def score_inputs(self, inputs: mixer.Inputs, targets: Tensor, alphabet: Tensor) -> Tensor:
@@ -284,6 +299,33 @@ class Model:
         known = mixer.log_probs(self.weights, inputs) + kept
         padded = torch.cat([known, escape.expand(len(known), 1)], 1)  # the last column, -1, is the escape
         return padded.gather(1, targets[:, None] % padded.shape[1])[:, 0]
+
+
+class DocumentCoordinates:
+    """Coordinates of one document while it is read, from an encoder that sees all of it.
+
+    With an encoder of limited context there are none: the model computes them from the last tokens.
+    """
+
+    def __init__(self, model: Model) -> None:
+        encoder = model.geometry.encoder if model.geometry else None
+        self._encoder = encoder if isinstance(encoder, StreamingEncoder) else None
+        self.next: Tensor | None = None
+        """Coordinate of the next position, ``(1, n)``."""
+        if self._encoder:
+            self._state = sub(model.state, "encoder")
+            self._stream = self._encoder.stream(self._state)
+            before = torch.full((1, self._encoder.reach), model.tokenizer.vocab, device=model.device)
+            self.next = self._encoder.encode(self._state, before)
+
+    @torch.no_grad()
+    def read(self, tokens: Tensor) -> Tensor | None:
+        """Read ``tokens (T,)``, int64; returns the coordinates of their positions, ``(T, n)``."""
+        if self._encoder is None or self.next is None or not len(tokens):
+            return None
+        self._stream, after = self._encoder.scan(self._state, self._stream, tokens)
+        here, self.next = torch.cat([self.next, after[:-1]]), after[-1:]
+        return here
 
 
 class _Known(NamedTuple):

@@ -12,6 +12,9 @@ reads the same token by token, as a decoder must, who does not know the next one
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,7 +23,7 @@ from torch import Tensor
 from lior.counting.kneser_ney import unseen_share
 from lior.geometry import adam
 from lior.interfaces import Text
-from lior.model.language_model import Model, columns, mixer
+from lior.model.language_model import DocumentCoordinates, Model, columns, mixer
 
 WINDOW = 64
 """Tokens that the mixer reads before it learns from them."""
@@ -46,6 +49,7 @@ class Online:
         if not model.weights:
             model.reset_mixer()
         self._adam = adam.init(model.weights)
+        self._document = DocumentCoordinates(model)
         self.adaptive = model.adaptive
         """The memories that learn while they read, by name."""
         self.longest = _STRETCH if len(self.adaptive) == len(model.memories) else WINDOW
@@ -73,19 +77,35 @@ class Online:
         """
         model, alphabet = self.model, self.model.alphabet
         positions = torch.arange(start, len(text.tokens), device=text.tokens.device)
+        z = self._coordinates(text, start)
         if not len(alphabet):
             scored = [model.score(text, positions)]
         else:
-            given = model.partial_fit(model.items(text, start), alphabet, progress=self.progress, write=True)
-            inputs = model.inputs(text, positions, alphabet, given)
+            items = model.items(text, start, z)
+            given = model.partial_fit(items, alphabet, progress=self.progress, write=True)
+            inputs = model.inputs(text, positions, alphabet, given, z)
             targets = columns(alphabet, text.tokens[positions])
             scored = []
             for begin in range(0, len(positions), WINDOW):
                 rows = slice(begin, begin + WINDOW)
                 scored.append(model.score_inputs(inputs.rows(rows), targets[rows], alphabet))
                 self.step(inputs.rows(rows), targets[rows])
-        self.close(text, start)
+        self.close(text, start, z)
         return torch.cat(scored)
+
+    def _coordinates(self, text: Text, start: int) -> Tensor | None:
+        """Coordinates of the next stretch, document by document, if the encoder sees whole documents."""
+        if self._document.next is None:
+            return None
+        begins = (text.depth[start + 1 :] == 0).nonzero()[:, 0] + start + 1
+        found = []
+        for lo, hi in pairwise([start, *begins.tolist(), len(text.tokens)]):
+            depth = int(text.depth[lo])
+            if not depth or not self._read:
+                self._document = DocumentCoordinates(self.model)
+                self._document.read(text.tokens[max(lo - depth, 0) : lo].long())
+            found.append(self._document.read(text.tokens[lo:hi].long()))
+        return _joined(found)
 
     @torch.no_grad()
     def step(self, window: mixer.Inputs, targets: Tensor) -> None:
@@ -94,11 +114,11 @@ class Online:
         model.weights, self._adam, _ = mixer.update(model.weights, self._adam, window, targets, _RATE)
 
     @torch.no_grad()
-    def close(self, text: Text, start: int) -> None:
+    def close(self, text: Text, start: int, z: Tensor | None = None) -> None:
         """End the stretch ``text[start:]``: commit what the memories have not taken in while they read it."""
         # Without an alphabet there was nothing to read, and no memory has taken anything in.
         held = self.adaptive if len(self.model.alphabet) else ()
-        self.model.write(text, start, skip=held)
+        self.model.write(text, start, skip=held, z=z)
         self.model.commit()
         self._read += len(text.tokens) - start
 
@@ -122,6 +142,7 @@ class Follower:
     def __init__(self, model: Model, size: int, *, document: int = 0) -> None:
         self._online, self._model, self._size = Online(model), model, size
         self._number, self._count = document, 0
+        self._coordinates = DocumentCoordinates(model)
         self._tokens = torch.empty(0, dtype=torch.int64)
         self._make_room(_ROOM)
         self._open()
@@ -145,6 +166,7 @@ class Follower:
         self._begin = self._stepped = self._count
         self._studied = dict.fromkeys(self._online.adaptive, self._count)
         self._rows: list[mixer.Inputs] = []
+        self._z: list[Tensor | None] = []
         counts = self._model.token_counts
         self._alphabet, self._unseen = self._model.alphabet, float(unseen_share(counts))
         self.known: NDArray[np.int64] = self._alphabet.numpy()
@@ -158,13 +180,13 @@ class Follower:
         if not len(self._alphabet):
             return np.ones(1)
         text, start = self._text(self._count, self._count + 1)
-        position = torch.tensor([start])
-        query = self._model.query(text, position)
+        position, z = torch.tensor([start]), self._coordinates.next
+        query = self._model.query(text, position, z)
         given = {
             name: memory.peek(query, self._alphabet, ahead=self._count - self._studied[name])
             for name, memory in self._online.adaptive.items()
         }
-        row = self._model.inputs(text, position, self._alphabet, given)
+        row = self._model.inputs(text, position, self._alphabet, given, z)
         self._rows.append(row)
         p = mixer.log_probs(self._model.weights, row)[0].double().exp().numpy()
         return np.append(p * (1 - self._unseen), self._unseen) if len(self.unknown) else p
@@ -175,6 +197,7 @@ class Follower:
         if self._count + 1 == len(self._tokens) <= self._size:
             self._make_room(2 * len(self._tokens))
         self._tokens[self._count] = token
+        self._z.append(self._coordinates.read(self._tokens[self._count : self._count + 1]))
         fresh = not int(self._model.token_counts[token])
         self._count += 1
         over = fresh or self._count == self._size or self._count - self._begin == self._online.longest
@@ -183,7 +206,7 @@ class Follower:
             if over or self._count - self._stepped == WINDOW:
                 self._step()
         if over:
-            self._online.close(*self._text(self._begin, self._count))
+            self._online.close(*self._text(self._begin, self._count), self._read_since(self._begin))
             self._open()
 
     def _study(self, over: bool) -> None:
@@ -191,7 +214,7 @@ class Follower:
         for name, memory in self._online.adaptive.items():
             begin = self._studied[name]
             if over or self._count - begin == memory.window:
-                items = self._model.items(*self._text(begin, self._count))
+                items = self._model.items(*self._text(begin, self._count), self._read_since(begin))
                 memory.partial_fit(items, self._alphabet, progress=self._online.progress, write=True)
                 self._studied[name] = self._count
 
@@ -200,8 +223,17 @@ class Follower:
         self._online.step(mixer.joined(self._rows), targets)
         self._stepped, self._rows = self._count, []
 
+    def _read_since(self, begin: int) -> Tensor | None:
+        """Coordinates of the positions from ``begin`` on, if the encoder sees whole documents."""
+        return _joined(self._z[begin - self._begin :])
+
     def _text(self, lo: int, hi: int) -> tuple[Text, int]:
         """Positions ``lo .. hi - 1`` with the context that a prediction depends on, and where ``lo`` is."""
         first = max(lo - self._model.context, 0)
         here = slice(first, hi)
         return Text(self._tokens[here], self._depth[here], self._document[here]), lo - first
+
+
+def _joined(coordinates: Sequence[Tensor | None]) -> Tensor | None:
+    known = [z for z in coordinates if z is not None]
+    return torch.cat(known) if known else None

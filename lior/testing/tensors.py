@@ -1,14 +1,21 @@
-"""Helpers of the contract suites for flat dictionaries of tensors."""
+"""What the contract suites share: checks of states, derivatives by autograd, inputs that must not change."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.testing import assert_close
 
-from lior.interfaces import State
+from lior.interfaces import API_VERSION, State
+
+
+def seeded(seed: int) -> Generator:
+    """A CPU generator of that seed."""
+    return torch.Generator().manual_seed(seed)
 
 
 def cast(state: State, dtype: torch.dtype) -> State:
@@ -21,11 +28,30 @@ def clones(state: State) -> State:
     return {key: value.clone() for key, value in state.items()}
 
 
+def assert_declared(plugin: Any, interface: type[Any], state: State) -> None:
+    """``plugin`` has all that ``interface`` names; learned entries of its fresh ``state`` are float32."""
+    assert isinstance(plugin, interface)
+    assert plugin.api_version == API_VERSION
+    assert all(type(value) is Tensor for value in state.values()), "a state is a flat dictionary of tensors"
+    learned = getattr(plugin, "learned", ())
+    assert set(learned) <= set(state), "every learned entry is in the state"
+    assert {state[key].dtype for key in learned} <= {torch.float32}
+
+
 def assert_same(actual: State, expected: State) -> None:
     """The same entries, bit for bit."""
     assert set(actual) == set(expected)
     for key, value in actual.items():
-        assert_close(value, expected[key], atol=0, rtol=0, equal_nan=True, msg=_named(key))
+        assert_close(value, expected[key], atol=0, rtol=0, equal_nan=True, msg=named(key))
+
+
+@contextmanager
+def unchanged(*states: State) -> Iterator[None]:
+    """Assert that nothing in the block writes into the tensors of ``states``."""
+    copies = [clones(state) for state in states]
+    yield
+    for state, copy in zip(states, copies, strict=True):
+        assert_same(state, copy)
 
 
 def assert_derivatives(actual: State, expected: State, tolerance: float = 1e-10) -> None:
@@ -33,7 +59,14 @@ def assert_derivatives(actual: State, expected: State, tolerance: float = 1e-10)
     assert set(actual) == set(expected), f"derivatives of {set(actual)}, wanted {set(expected)}"
     for key, value in actual.items():
         size = max(1.0, expected[key].abs().max().item() if expected[key].numel() else 0.0)
-        assert_close(value, expected[key], atol=tolerance * size, rtol=0, msg=_named(key))
+        assert_close(value, expected[key], atol=tolerance * size, rtol=0, msg=named(key))
+
+
+def assert_reachable(gradient: State, learned: Iterable[str]) -> None:
+    """A derivative for each learned entry and no other, and none of them 0 everywhere."""
+    assert set(gradient) == set(learned), "one derivative for each learned entry, no other"
+    for key, value in gradient.items():
+        assert (value != 0).any(), f"{key}: the gradient is 0 for generic input"
 
 
 def gradients(scalar: Callable[[State], Tensor], at: State, keys: Iterable[str]) -> State:
@@ -49,5 +82,6 @@ def gradients(scalar: Callable[[State], Tensor], at: State, keys: Iterable[str])
     return dict(zip(leaves, grads, strict=True))
 
 
-def _named(name: str) -> Callable[[str], str]:
+def named(name: str) -> Callable[[str], str]:
+    """A message of :func:`torch.testing.assert_close` that begins with ``name``."""
     return lambda message: f"{name}: {message}"

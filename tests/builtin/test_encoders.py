@@ -166,15 +166,16 @@ def test_lags_starts_with_the_spread_it_is_asked_for():
     assert_close(table.std(1), torch.tensor([2.0, 1.0, 0.5]), rtol=0.05, atol=0)
 
 
-def test_poles_is_the_convolution_of_the_embeddings():
+@pytest.mark.parametrize("width", [32, 50])
+def test_poles_is_the_convolution_of_the_embeddings(width):
     encoder = Poles(n=4)
     state = {k: v.double() for k, v in encoder.init(VOCAB, generator=seeded()).items()}
     poles = torch.complex(state["poles_re"], state["poles_im"])
     coeff = torch.complex(state["coeff_re"], state["coeff_im"])
-    ids = contexts(encoder)
-    oldest_first = state["embedding"][ids.flip(1)]
-    outputs, _ = kernel.scan(poles, coeff, oldest_first)
-    assert_close(encoder.encode(state, ids), outputs[:, -1], atol=1e-12, rtol=0)
+    ids = torch.randint(VOCAB + 1, (9, width), generator=seeded(1))
+    expected = sum((coeff * (poles**lag)[:, None]).real.sum(0) * state["embedding"][ids[:, lag]]
+                   for lag in range(width))  # fmt: skip
+    assert_close(encoder.encode(state, ids), expected, atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize("horizon", [1.0, 32.0, 1e6])
@@ -198,23 +199,37 @@ def test_poles_starts_with_the_spread_it_is_asked_for():
 def test_a_long_stream_does_not_drift():
     encoder = Poles(n=4, decay=0.999, horizon=1e6, reach=8)
     state = encoder.init(VOCAB, generator=seeded())
-    tokens = torch.randint(VOCAB, (3000,), generator=seeded(3)).tolist()
+    tokens = torch.randint(VOCAB, (3000,), generator=seeded(3))
     stream = encoder.stream(state)
-    for token in tokens:
-        stream, z = encoder.step(state, stream, token)
-    expected = encoder.encode(state, torch.tensor(tokens[-8:][::-1])[None])[0]
-    assert_close(z, expected, atol=1e-4, rtol=0)
+    for token in tokens.split(1):
+        stream, z = encoder.scan(state, stream, token)
+    exact = {name: value.double() for name, value in state.items()}
+    context = torch.cat([tokens.flip(0), torch.full((8,), VOCAB)])
+    assert_close(z.double(), encoder.encode(exact, context[None]), atol=1e-3, rtol=1e-5)
+
+
+def test_a_pole_outside_of_the_unit_circle_has_no_stream():
+    encoder = Poles(n=4)
+    state = encoder.init(VOCAB, generator=seeded())
+    state["poles_re"][0], state["poles_im"][0] = -0.8, 0.8
+    with pytest.raises(UsageError, match="a pole is not inside the unit circle"):
+        encoder.stream(state)
 
 
 @pytest.mark.parametrize("encoder", [Lags(lags=4), Poles(reach=4)])
-def test_wrong_contexts_and_tokens_are_refused(encoder):
+def test_contexts_of_wrong_shape_are_refused(encoder):
     state = encoder.init(VOCAB, generator=seeded())
     for shape in ((2, 3), (4,), (1, 2, 4)):
         with pytest.raises(UsageError, match=r"reads \(B, 4\)"):
             encoder.encode(state, torch.zeros(shape, dtype=torch.int64))
-    for token in (-1, VOCAB + 1):
-        with pytest.raises(UsageError, match=f"token id {token}: this encoder knows 0 to 10"):
-            encoder.step(state, encoder.stream(state), token)
+
+
+@pytest.mark.parametrize("token", [-1, VOCAB + 1])
+def test_a_token_that_does_not_exist_is_refused(token):
+    encoder = Poles(reach=4)
+    state = encoder.init(VOCAB, generator=seeded())
+    with pytest.raises(UsageError, match=f"token id {token}: this encoder knows 0 to 10"):
+        encoder.scan(state, encoder.stream(state), torch.tensor([3, token]))
 
 
 @LAW

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from lior.config.options import option
 from lior.interfaces import State
-from lior_plugins.encoders.tables import empty_ring, lookup, push, scatter
+from lior_plugins.encoders.tables import lookup, scatter
 
 
 @attrs.frozen(kw_only=True)
@@ -49,15 +49,6 @@ class Lags:
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
         """Derivatives of ``sum(dz * encode(contexts))`` to the table."""
         return {"table": scatter(contexts, dz, self._vocab(state) + 1).reshape(-1, self.n)}
-
-    def stream(self, state: State) -> State:
-        """No token read yet: ``ring (lags,)`` holds the id ``vocab``."""
-        return {"ring": empty_ring(self.reach, self._vocab(state), state["table"].device)}
-
-    def step(self, state: State, stream: State, token: int) -> tuple[State, Tensor]:
-        """Read one token; the coordinate is :meth:`encode` of the last ``lags`` tokens."""
-        ring = push(stream["ring"], token, self._vocab(state))
-        return {"ring": ring}, self.encode(state, ring[None])[0]
 
     def _vocab(self, state: State) -> int:
         return state["table"].shape[0] // self.lags - 1

@@ -1,10 +1,10 @@
 """Coordinates from a token embedding filtered by the LIoR memory kernel.
 
 ``z_t = Σ_l K(l) ∘ E[x_{t-1-l}]`` with a kernel per dimension,
-``K(l) = Re Σ_p c_p λ_p^l`` (:mod:`lior.geometry.kernel`), cut off after ``reach``
-tokens. It is a ``lags`` table ``M_l = K(l) ∘ E`` of ``(vocab + 1 + 2P) n``
-learned numbers instead of ``reach (vocab + 1) n``, and it runs as a stream with
-``P`` complex numbers per dimension.
+``K(l) = Re Σ_p c_p λ_p^l`` (:mod:`lior.geometry.kernel`). It is a ``lags`` table
+``M_l = K(l) ∘ E`` of ``(vocab + 1 + 2P) n`` learned numbers instead of
+``reach (vocab + 1) n``. Training cuts the sum off after ``reach`` tokens; a document
+that is read from its beginning needs no end, only ``P`` complex numbers per dimension.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import torch
 from torch import Generator, Tensor
 
 from lior.config.options import option
+from lior.errors import UsageError
 from lior.geometry import kernel
 from lior.interfaces import State
-from lior_plugins.encoders.tables import empty_ring, lookup, push, scatter
+from lior_plugins.encoders.tables import lookup, scatter
 
 _TAIL_EXPONENT = 0.5
 
@@ -39,7 +40,7 @@ class Poles:
     learned: ClassVar[tuple[str, ...]] = ("embedding", "coeff_re", "coeff_im")
 
     n: int = option(64, help="dimension of a coordinate", low=2)
-    reach: int = option(32, help="previous tokens that a coordinate depends on", low=2)
+    reach: int = option(32, help="previous tokens that a coordinate depends on in training", low=2)
     oscillations: int = option(8, help="damped oscillations, frequencies spread over (0, pi)", low=1)
     exponentials: int = option(2, help="exponentials, each faster than the one before it", low=0)
     decay: float = option(
@@ -72,15 +73,15 @@ class Poles:
         }
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
-        """Coordinates ``(B, n)`` of contexts ``(B, reach)``, in the embedding's dtype."""
-        weights = kernel.impulse(*_complex(state), self.reach)
-        table = weights[:, None] * state["embedding"]
-        return lookup(table.reshape(-1, self.n), contexts, self.reach)
+        """Coordinates ``(B, n)`` of contexts ``(B, L)``, ``L >= reach``, in the embedding's dtype."""
+        width = max(self.reach, contexts.shape[-1])
+        table = kernel.impulse(*_complex(state), width)[:, None] * state["embedding"]
+        return lookup(table.reshape(-1, self.n), contexts, width)
 
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
         """Derivatives of ``sum(dz * encode(contexts))`` to the embedding and the coefficients."""
         poles, coeff = _complex(state)
-        weights = kernel.impulse(poles, coeff, self.reach)
+        weights = kernel.impulse(poles, coeff, contexts.shape[1])
         dtable = scatter(contexts, dz, state["embedding"].shape[0])
         dcoeff = kernel.impulse_pullback(poles, (dtable * state["embedding"]).sum(1))
         return {
@@ -90,32 +91,34 @@ class Poles:
         }
 
     def stream(self, state: State) -> State:
-        """An endless past of the id ``vocab``, cut off after ``reach``.
+        """The complex ``modes (P, n)`` of the kernel after ``reach`` times the id ``vocab``.
 
-        ``ring (reach,)`` holds the recent tokens and the complex ``modes (P, n)``
-        the kernel's state. It belongs to the ``state`` it was made with.
+        Raises
+        ------
+        UsageError
+            If a pole is not inside the unit circle, where the sum over all tokens has no bound.
+        """
+        poles, _ = _complex(state)
+        if not bool((poles.abs() < 1).all()):
+            raise UsageError("encoder poles: a pole is not inside the unit circle")
+        return {"modes": kernel.powers(poles, self.reach).sum(0)[:, None] * state["embedding"][-1]}
+
+    def scan(self, state: State, stream: State, tokens: Tensor) -> tuple[State, Tensor]:
+        """Read ``tokens (T,)``: ``S <- λ S + E[x_t]``, ``z = Re Σ_p c_p S_p`` for each.
+
+        Raises
+        ------
+        UsageError
+            If a token is not an id of the vocabulary.
         """
         embedding = state["embedding"]
-        vocab = embedding.shape[0] - 1
-        past = kernel.powers(_complex(state)[0], self.reach).sum(0)
-        return {
-            "ring": empty_ring(self.reach, vocab, embedding.device),
-            "modes": past[:, None] * embedding[vocab],
-        }
-
-    def step(self, state: State, stream: State, token: int) -> tuple[State, Tensor]:
-        """Read one token: ``S <- λ S + E[x_t] - λ^reach E[x_{t-reach}]``, ``z = Re Σ_p c_p S_p``.
-
-        The last term takes out the token that leaves the reach, so that the
-        coordinate equals :meth:`encode` to rounding.
-        """
-        poles, coeff = _complex(state)
-        embedding = state["embedding"]
-        ring = push(stream["ring"], token, embedding.shape[0] - 1)
-        leaving = embedding.index_select(0, stream["ring"][-1:])
-        drive = embedding[token] - kernel.powers(poles, self.reach + 1)[-1][:, None] * leaving
-        modes = kernel.advance(poles, drive, stream["modes"])
-        return {"ring": ring, "modes": modes}, kernel.read(coeff, modes)
+        vocab = len(embedding) - 1
+        if len(wrong := tokens[(tokens < 0) | (tokens > vocab)]):
+            raise UsageError(
+                f"token id {int(wrong[0])}: this encoder knows 0 to {vocab - 1}, and {vocab} for no token"
+            )
+        z, modes = kernel.scan(*_complex(state), embedding[tokens], stream["modes"])
+        return {"modes": modes}, z
 
     def _kernels(self) -> tuple[kernel.Kernel, kernel.Kernel]:
         """The bank with random coefficients, and the power law."""

@@ -1,4 +1,4 @@
-"""What table encoders share: the sum of one table row per lag, its adjoint, and the ring of recent tokens.
+"""The sum of one table row per lag, and its adjoint, for encoders that look tokens up in a table.
 
 A table ``M (reach * (vocab + 1), n)`` holds the rows of lag 0 (the most recent
 token), then those of lag 1 and so on; ``z = Σ_l M_l[context_l]``.
@@ -45,21 +45,3 @@ def scatter(contexts: Tensor, dz: Tensor, rows: int) -> Tensor:
     for lag in range(reach):
         tables[lag].index_add_(0, contexts[:, lag], dz)
     return tables
-
-
-def empty_ring(reach: int, vocab: int, device: torch.device) -> Tensor:
-    """Recent tokens at the beginning of a document: ``vocab`` everywhere, int64 ``(reach,)``."""
-    return torch.full((reach,), vocab, dtype=torch.int64, device=device)
-
-
-def push(ring: Tensor, token: int, vocab: int) -> Tensor:
-    """The recent tokens after reading ``token``, the newest first.
-
-    Raises
-    ------
-    UsageError
-        If ``token`` is not an id of the vocabulary.
-    """
-    if not 0 <= token <= vocab:
-        raise UsageError(f"token id {token}: this encoder knows 0 to {vocab - 1}, and {vocab} for no token")
-    return torch.cat([ring.new_full((1,), token), ring[:-1]])

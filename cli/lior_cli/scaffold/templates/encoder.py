@@ -43,16 +43,6 @@ class Mine:
             total.index_add_(0, contexts[:, lag], weight * dz)
         return {"embedding": total}
 
-    def stream(self, state: State) -> State:
-        """The last tokens, the newest first; at the beginning there are none."""
-        embedding = state["embedding"]
-        return {"recent": torch.full((self.reach,), len(embedding) - 1, device=embedding.device)}
-
-    def step(self, state: State, stream: State, token: int) -> tuple[State, Tensor]:
-        """Read one token; the coordinate is :meth:`encode` of the last ones."""
-        recent = torch.cat([stream["recent"].new_tensor([token]), stream["recent"][:-1]])
-        return {"recent": recent}, self.encode(state, recent[None])[0]
-
     def _weights(self, state: State) -> Tensor:
         """``decay^l (reach,)``."""
         return self.decay ** torch.arange(self.reach, device=state["embedding"].device).to(state["embedding"])

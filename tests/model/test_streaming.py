@@ -1,0 +1,116 @@
+"""An encoder with unlimited context: generation and online reading see the whole document."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from lior.data import corpus
+from lior.geometry.retrieval import Geometry
+from lior.interfaces import StreamingEncoder, Text
+from lior.model import evaluation
+from lior.model.generation import Session
+from lior.model.language_model import DocumentCoordinates
+from lior.model.online import Follower, Online
+from lior.tensors import sub
+from lior.training.preparation import train
+
+LONG = [*b"the cat sat on the mat; the hat sat on the cat. " * 4]
+
+
+@pytest.fixture(scope="module")
+def trained(configure, tmp_path_factory):
+    settings = (
+        "encoder.name=poles",
+        "encoder.n=8",
+        "encoder.reach=6",
+        "encoder.horizon=1000",
+        "memory.name=exact",
+    )
+    return train(configure(*settings), tmp_path_factory.mktemp("runs") / "poles").model
+
+
+@pytest.fixture
+def model(trained):
+    """A copy, to be changed."""
+    return copy.deepcopy(trained)
+
+
+def document(tokens: list[int]) -> Text:
+    depth = torch.arange(len(tokens))
+    return Text(torch.tensor(tokens), depth, torch.full_like(depth, 7))
+
+
+def whole(model, tokens: list[int]) -> torch.Tensor:
+    """The coordinate after ``tokens`` from one wide context, ``(1, n)``."""
+    geometry: Geometry = model.geometry
+    before = torch.full((geometry.encoder.reach,), geometry.vocab)
+    context = torch.cat([torch.tensor(tokens, dtype=torch.int64).flip(0), before])
+    return geometry.encoder.encode(sub(model.state, "encoder"), context[None])
+
+
+@pytest.mark.parametrize("length", [0, 1, 5, 6, len(LONG)])
+def test_a_session_predicts_from_all_tokens(trained, length):
+    tokens = LONG[:length]
+    expected = trained.log_probs(document([*tokens, 0]), torch.tensor([length]), whole(trained, tokens))[0]
+    torch.testing.assert_close(Session(trained, tokens).log_probs(), expected, atol=1e-4, rtol=0)
+
+
+def test_tokens_beyond_the_context_matter_to_a_session(trained):
+    assert isinstance(trained.geometry.encoder, StreamingEncoder)
+    other = [*b"Q" * 60, *LONG[60:]]
+    assert len(LONG) - 60 > trained.context
+    assert not torch.allclose(
+        Session(trained, LONG).log_probs(), Session(trained, other).log_probs(), atol=1e-4
+    )
+
+
+def test_feeding_in_parts_is_feeding_at_once(trained):
+    parts = Session(trained)
+    for token in LONG:
+        parts.feed([token])
+    torch.testing.assert_close(parts.log_probs(), Session(trained, LONG).log_probs(), atol=1e-4, rtol=0)
+
+
+def follow(model, tokens: list[int], number: int) -> tuple[float, list[np.ndarray]]:
+    """Bits of ``tokens``, and every prediction."""
+    reader, bits, said = Follower(model, len(tokens), document=number), 0.0, []
+    for token in tokens:
+        said.append(reader.predict())
+        bits -= math.log2(said[-1][np.searchsorted(reader.known, token)])
+        reader.take(token)
+    return bits, said
+
+
+def test_a_follower_predicts_from_all_tokens(model):
+    reader = Follower(model, len(LONG), document=7)
+    for count, token in enumerate(LONG[:60]):
+        torch.testing.assert_close(reader._coordinates.next, whole(model, LONG[:count]), atol=1e-4, rtol=0)
+        reader.predict()
+        reader.take(token)
+
+
+def test_encoder_and_decoder_of_a_compressed_file_agree_to_the_last_bit(trained):
+    one, other = (follow(copy.deepcopy(trained), LONG, 7)[1] for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_token_by_token_and_by_stretches_are_the_same(trained):
+    one, other = copy.deepcopy(trained), copy.deepcopy(trained)
+    built = corpus.build([corpus.Source("text", bytes(LONG))], trained.tokenizer)
+    built = corpus.Corpus(built.tokens, built.starts, built.names, built.bytes, first_document=7)
+    bits = evaluation.evaluate(one, built, 0, len(built), online=True).nats / math.log(2)
+    assert bits == pytest.approx(follow(other, LONG, 7)[0], rel=1e-5)
+    stored, expected = (m.memories["exact"].snapshot() for m in (one, other))
+    torch.testing.assert_close(stored["z"], expected["z"], atol=1e-4, rtol=0)
+
+
+def test_a_document_begins_anew(model):
+    built = corpus.build([corpus.Source(name, bytes(LONG)) for name in "ab"], model.tokenizer)
+    reader, alone = Online(model), DocumentCoordinates(model).read(torch.tensor(LONG))
+    found = reader._coordinates(*built.text(0, len(built)))
+    torch.testing.assert_close(found, torch.cat([alone, alone]), atol=1e-4, rtol=0)
