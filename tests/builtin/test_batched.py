@@ -21,7 +21,7 @@ from lior.counting.layout import Rates
 from lior.counting.locations import COUNTER
 from lior.errors import UsageError
 from lior.testing.strategies import LAW, seeds
-from lior_plugins.batched.engine import Batched, fits
+from lior_plugins.batched.engine import BatchedEngine, fits
 from lior_plugins.memories.sdm import Sdm
 
 PATTERNS = ("", "1", "1-2", "1-3", "1-4", "word", "2-3", "word-1 word", "above 1")
@@ -67,7 +67,10 @@ def piece(tokens, start=0, end=None, *, cells=False):
 def pair(length=4, *, plan=PLAN, patterns=PATTERNS, budget=0, device=CPU):
     """Both engines, each with nothing learned."""
     room = {"window": length, "budget": budget}
-    engines = Engine(plan, patterns, **room), Batched(plan, patterns, **room, device=torch.device(device))
+    engines = (
+        Engine(plan, patterns, **room),
+        BatchedEngine(plan, patterns, **room, device=torch.device(device)),
+    )
     return [(engine, layout.fresh(plan, 512)) for engine in engines]
 
 

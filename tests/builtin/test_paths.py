@@ -9,7 +9,7 @@ import torch
 from lior.counting import layout
 from lior.errors import UsageError
 from lior.interfaces import Items, Query, Text
-from lior_plugins.batched.engine import Batched
+from lior_plugins.batched.engine import BatchedEngine
 from lior_plugins.memories import sdm
 from lior_plugins.memories.sdm import Sdm
 from tests.builtin.test_batched import ALPHABET, CLOSE, CPU, LENGTH, assert_same_store, contents, piece, text
@@ -62,7 +62,7 @@ def test_what_is_read_again_keeps_its_logits():
 
 
 def test_the_path_follows_the_device_and_the_alphabet(monkeypatch):
-    class OnDevice(Batched):
+    class OnDevice(BatchedEngine):
         def __init__(self, *args, device, **options):
             super().__init__(*args, device=CPU, **options)
             self.device = device  # where it would be
@@ -72,7 +72,7 @@ def test_the_path_follows_the_device_and_the_alphabet(monkeypatch):
             super().hold(store, clock)
             self.device = device
 
-    monkeypatch.setattr(sdm, "Batched", OnDevice)
+    monkeypatch.setattr(sdm, "BatchedEngine", OnDevice)
     gpu, few, many = torch.device("cuda"), torch.arange(9), torch.arange(layout.DENSE + 1)
     for path, device, alphabet, batched in (
         ("auto", CPU, few, False), ("auto", gpu, few, True), ("auto", gpu, many, False),
@@ -83,9 +83,11 @@ def test_the_path_follows_the_device_and_the_alphabet(monkeypatch):
         before = contents(memory._engine.packed())
         for _ in range(2):
             memory._take_path(device, alphabet)
-            assert isinstance(memory._engine, Batched) == batched
+            assert isinstance(memory._engine, BatchedEngine) == batched
             memory._take_path(device, None)
-            assert isinstance(memory._engine, Batched) == batched, "without an alphabet all stays as it is"
+            assert isinstance(memory._engine, BatchedEngine) == batched, (
+                "without an alphabet all stays as it is"
+            )
         after = contents(memory._engine.packed())
         assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
         assert memory._engine.clock == LENGTH

@@ -1,10 +1,10 @@
-"""A counting memory with its mixture as tensors: the same as :mod:`lior.counting.engine`, window by window.
+"""The counting memory and its mixture as tensors; same results as :mod:`lior.counting.engine`.
 
-The state lives on one device. A block of text is prepared as a whole (:mod:`lior_plugins.batched.history`,
-:mod:`lior_plugins.batched.inputs`); what is left for each of its windows is short and waits for nothing
-(:mod:`lior_plugins.batched.window`). Long windows pay: the number of operations
-does not depend on their length.
-64 tokens are recommended. On a GPU sums are made in no fixed order, and runs repeat up to rounding.
+The state is on one device. Everything that depends on the text alone is computed for a whole block
+(:mod:`lior_plugins.batched.history`, :mod:`lior_plugins.batched.inputs`). The rest is done for each window by
+operations that never wait for the device (:mod:`lior_plugins.batched.window`); their number does not depend
+on the length of a window, so long windows are faster, and 64 tokens are recommended. On a GPU the order of
+sums is not fixed: two runs agree up to rounding.
 """
 
 from __future__ import annotations
@@ -34,39 +34,38 @@ from lior.counting.layout import DENSE, TRAIL, WIDEST, Learned, Plan, Rates
 from lior.counting.locations import MAX_VOCAB, Packed, Store
 from lior.counting.stream import Stretch, floor
 from lior.errors import UsageError
-from lior_plugins.batched import inputs
-from lior_plugins.batched import lookup as records
+from lior_plugins.batched import inputs, lookup
 from lior_plugins.batched.graphs import Replay
 from lior_plugins.batched.history import History
-from lior_plugins.batched.inputs import Inputs
+from lior_plugins.batched.inputs import WindowInputs
 from lior_plugins.batched.lookup import Places
 from lior_plugins.batched.table import Table
-from lior_plugins.batched.window import Numbers
+from lior_plugins.batched.window import LearnedSets
 
 
 def fits(alphabet: Ints) -> bool:
-    """Whether the batched engine takes an alphabet: every token has a column and learned numbers."""
+    """Whether the batched engine takes an alphabet: each token needs a column and learned numbers."""
     return len(alphabet) <= DENSE and (not len(alphabet) or int(alphabet.max()) < WIDEST)
 
 
-class Batched:
-    """The counters on a device, and what a recipe fixes; used as :class:`lior.counting.engine.Engine` is."""
+class BatchedEngine:
+    """Counters on a device and options of a recipe; methods as of :class:`lior.counting.engine.Engine`."""
 
     def __init__(
         self, plan: Plan, patterns: tuple[str, ...], *, window: int, budget: int, device: torch.device
     ) -> None:
         self.plan, self.patterns, self.window, self.budget = plan, patterns, window, budget
         self.device = device
-        # Preparing a block takes many small steps; a GPU has better things to do than to wait for them.
+        # A block is prepared in many small operations, between which a GPU waits: large blocks are faster.
         self._block = BLOCK if budget or device.type != "cuda" else 4 * BLOCK
         self.clock = 0
         self._table = Table(device)
         self._replay = Replay()
-        self._numbers: Numbers | None = None
+        self._numbers: LearnedSets | None = None
 
     @property
     def store(self) -> Store:
-        """A copy of the memory as the streaming engine has it."""
+        """A copy of the memory in the form of the streaming engine."""
         return locations.unpack(self.packed())
 
     def packed(self) -> Packed:
@@ -78,7 +77,7 @@ class Batched:
         self._table, self.clock = Table(self.device), 0
 
     def hold(self, store: Store, clock: int) -> None:
-        """Have ``store`` as memory, of ``clock`` tokens."""
+        """Take ``store``, a memory of ``clock`` tokens."""
         self._table, self.clock = Table.of(locations.pack(store), self.device), clock
 
     @torch.no_grad()
@@ -101,7 +100,7 @@ class Batched:
         ahead: int,
         cell: Ints | None = None,
     ) -> Read:
-        """What is expected at ``positions`` of a text, ``ahead`` tokens from now; nothing changes.
+        """Predict the tokens at ``positions`` of a text, read ``ahead`` tokens from now; nothing changes.
 
         ``cell (B,)`` is the cell of the geometric gate at each position, 0 without one.
         """
@@ -123,9 +122,9 @@ class Batched:
     def study(
         self, piece: Piece, alphabet: Ints, learned: Sets, rates: tuple[Rates, Rates], *, write: bool
     ) -> Read:
-        """What is expected in a piece, each window read before ``learned`` moves by it.
+        """Predict the tokens of a piece, each window before ``learned`` is updated by it.
 
-        ``write`` says whether its tokens are counted as well.
+        With ``write`` the tokens are counted as well.
         """
         out = nothing(len(piece.tokens) - piece.start, len(alphabet))
         if not len(alphabet):
@@ -155,17 +154,17 @@ class Batched:
         return out
 
     def _pass(self, tokens: int) -> None:
-        """Note that a block of so many tokens was counted; keep within the budget."""
+        """Advance the clock by a counted block; keep within the budget."""
         self.clock += tokens
         if self.budget and self._table.size() > self.budget:
             self._table.prune(int(self.budget * PRUNE_TO), self.clock)
 
     def _distinct(self, learned: Sets) -> tuple[Learned, ...]:
-        """The sets that are needed: one, where all places are usual or both are the same."""
+        """The sets in use: one if no position counts as unseen or both are the same object."""
         return learned[:1] if self.plan.unseen_contexts >= TRAIL or learned[0] is learned[1] else learned
 
     def _stretch(self, tokens: Ints, depth: Ints, start: int, clock: int | None) -> Stretch:
-        """``tokens[start:]`` with addresses and fields; without ``clock`` time goes on token by token."""
+        """``tokens[start:]`` with addresses and fields, all at time ``clock``; if ``None``, time advances."""
         now = self.clock if clock is None else clock
         return stretch(self.plan, self.patterns, tokens, depth, start, now, still=clock is not None)
 
@@ -178,10 +177,10 @@ class Batched:
         window: int,
         *,
         write: bool,
-    ) -> tuple[History, Inputs, Tensor]:
-        """A stretch in windows, and which of its positions follow unseen contexts.
+    ) -> tuple[History, WindowInputs, Tensor]:
+        """The history and inputs of a stretch, and which of its positions follow unseen contexts.
 
-        ``column (V,)`` is that of each token id, -1 outside of the alphabet.
+        ``column (V,)`` is the column of each token id, -1 outside of the alphabet.
         """
         size, pad = len(here.tokens), -len(here.tokens) % window
         padded = Stretch(*(np.pad(c, ((0, pad), *((0, 0),) * (c.ndim - 1))) for c in here))
@@ -200,12 +199,12 @@ class Batched:
         target = torch.where(valid & (tokens >= 0), column[tokens.clamp(min=0)], -1)
         which = unseen if len(sets) > 1 else torch.zeros_like(unseen)
         places = Places(before, fields, cell, time, begin, valid, target, which)
-        found = records.find(self.plan, history, places, column)
-        room = 2 if self.device.type == "cuda" else 1
-        return history, inputs.build(self.plan, found, places, alphabet, window, room), unseen
+        found = lookup.find(self.plan, history, places, column)
+        few_shapes = self.device.type == "cuda"  # each shape is captured as a graph of its own
+        return history, inputs.build(self.plan, found, places, alphabet, window, few_shapes), unseen
 
     def _history(self, here: Stretch, size: int, *, write: bool) -> History:
-        """The counters of a stretch; behind the first ``size`` positions there is nothing."""
+        """The history of a stretch; positions from ``size`` on are padding."""
         where, tokens = self._here(here.where), self._here(here.tokens)
         valid = torch.arange(len(tokens), device=self.device) < size
         return History(self._table, self.plan, where, tokens if write else None, valid, self.clock)
@@ -224,9 +223,9 @@ class Batched:
         column[self._here(alphabet)] = torch.arange(len(alphabet), device=self.device)
         return column
 
-    def _load(self, sets: Sequence[Learned], rates: Sequence[Rates], alphabet: Ints) -> Numbers:
-        """The learned numbers on the device; in the same arrays as before where they fit, as graphs need."""
-        fresh, held = Numbers.of(sets, rates, alphabet, self.device), self._numbers
+    def _load(self, sets: Sequence[Learned], rates: Sequence[Rates], alphabet: Ints) -> LearnedSets:
+        """The learned numbers on the device, in the arrays used before if these fit: graphs need them."""
+        fresh, held = LearnedSets.of(sets, rates, alphabet, self.device), self._numbers
         if held is None or any(a.shape != b.shape for a, b in zip(held, fresh, strict=True)):
             self._numbers = fresh
             return fresh

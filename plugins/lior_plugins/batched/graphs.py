@@ -1,4 +1,4 @@
-"""Windows one after the other: step by step, or on a CUDA GPU as replays of a captured graph."""
+"""Windows one after the other: operation by operation, or on a CUDA GPU as replays of a captured graph."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from lior_plugins.batched import window
-from lior_plugins.batched.inputs import Inputs
-from lior_plugins.batched.window import Numbers
+from lior_plugins.batched.inputs import WindowInputs
+from lior_plugins.batched.window import LearnedSets
 
 _WARM_UP = 3
 
 
-def step(numbers: Numbers, logit: Tensor, x: Inputs, adapt: bool) -> Tensor:
-    """Read a window and, with ``adapt``, learn from it; the distributions ``(W, A)``."""
+def step(numbers: LearnedSets, logit: Tensor, x: WindowInputs, adapt: bool) -> Tensor:
+    """Predict a window and, with ``adapt``, learn from it; returns the distributions ``(W, A)``."""
     found = window.read(numbers, logit, x)
     if adapt:
         window.learn(numbers, logit, x, found)
@@ -21,14 +21,16 @@ def step(numbers: Numbers, logit: Tensor, x: Inputs, adapt: bool) -> Tensor:
 
 
 class Captured:
-    """A window's step with learning as a CUDA graph, with arrays of its own for the inputs."""
+    """The step of a window with learning as a CUDA graph, which has arrays of its own for the inputs."""
 
-    def __init__(self, numbers: Numbers, logit: Tensor, like: Inputs) -> None:
+    def __init__(self, numbers: LearnedSets, logit: Tensor, like: WindowInputs) -> None:
         self._x = blank(like)
         here = torch.cuda.current_stream()
         aside = torch.cuda.Stream()
         aside.wait_stream(here)
-        with torch.cuda.stream(aside):  # libraries allocate at their first use, which a capture must not
+        with torch.cuda.stream(
+            aside
+        ):  # libraries allocate at their first use, which is not allowed in a capture
             for _ in range(_WARM_UP):
                 step(numbers, logit, self._x, True)
         here.wait_stream(aside)
@@ -36,30 +38,30 @@ class Captured:
         with torch.cuda.graph(self._graph):
             self._final = step(numbers, logit, self._x, True)
 
-    def __call__(self, x: Inputs) -> Tensor:
-        """The distributions of a window; they stand there until the next one."""
+    def __call__(self, x: WindowInputs) -> Tensor:
+        """The distributions of a window, valid until the next call."""
         for own, new in zip(self._x, x, strict=True):
             own.copy_(new)
         self._graph.replay()
         return self._final
 
 
-def blank(like: Inputs) -> Inputs:
-    """A window with nothing in it, of the shapes of ``like``: reading and learning it changes nothing."""
-    x = Inputs(*(torch.zeros_like(column) for column in like))
+def blank(like: WindowInputs) -> WindowInputs:
+    """An empty window of the shapes of ``like``: a step with it changes nothing."""
+    x = WindowInputs(*(torch.zeros_like(column) for column in like))
     x.target.fill_(-1)
     x.cell.fill_(x.log_p.shape[0] * x.log_p.shape[2])
     return x
 
 
 class Replay:
-    """Steps through windows; on a CUDA device each shape is captured once and replayed."""
+    """Runs windows; on a CUDA device each shape is captured once and replayed."""
 
     def __init__(self) -> None:
         self._graphs: dict[tuple[int, ...], Captured] = {}
-        self._arrays: tuple[Numbers, Tensor] | None = None
+        self._arrays: tuple[LearnedSets, Tensor] | None = None
 
-    def run(self, numbers: Numbers, logit: Tensor, x: Inputs, adapt: bool) -> Tensor:
+    def run(self, numbers: LearnedSets, logit: Tensor, x: WindowInputs, adapt: bool) -> Tensor:
         """The distributions ``(K, W, A)`` of windows, each read after the one before it was learned."""
         count, size, _, alphabet = x.log_p.shape
         out = x.log_p.new_empty(count, size, alphabet)
@@ -69,7 +71,7 @@ class Replay:
             out[k] = captured(here) if captured else step(numbers, logit, here, adapt)
         return out
 
-    def captured(self, numbers: Numbers, logit: Tensor, x: Inputs) -> Captured:
+    def captured(self, numbers: LearnedSets, logit: Tensor, x: WindowInputs) -> Captured:
         """The graph for windows of the shape of those in ``x``."""
         # A graph works on the very arrays that it was captured with.
         if self._arrays is None or self._arrays[0] is not numbers or self._arrays[1] is not logit:

@@ -1,8 +1,12 @@
-"""What a block of text does to the counters, worked out for all of it at once.
+"""The content of the counters at every position of a block of text, computed for the whole block at once.
 
-Counts, times and which locations there are depend on the text alone, not on anything learned. So a block that
-is known before it is read tells what every counter holds at any place in it: by sorting its writes, without
-going through them one after the other. The result is that of :func:`lior.counting.locations.commit`.
+Counts, times and locations depend on the text alone, not on learned numbers. So for a block that is known in
+advance, sorting its writes gives the content of every counter before any position. The results are those of
+:func:`lior.counting.locations.commit`.
+
+Recent shares are the exception. They are rounded at every write (:func:`lior.counting.locations.record`), and
+repeated rounding has no closed form: they are followed write by write on the host, over the few counters of
+the block, at the cost of one exchange with the device.
 """
 
 from __future__ import annotations
@@ -11,29 +15,31 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numba import float32, njit
+from numpy.typing import NDArray
 from torch import Tensor
 
+from lior.counting.compiled import entry
 from lior.counting.layout import Plan
-from lior.counting.locations import MAX_COUNT
-from lior_plugins.batched import recent
+from lior.counting.locations import MAX_COUNT, RECENCY_ONE
 from lior_plugins.batched.table import MAX_NOVEL, SEEN_BITS, Columns, Table
 
 
-class Writes(NamedTuple):
-    """The writes of a block in time, ``V`` of them."""
+class BlockWrites(NamedTuple):
+    """The ``V`` writes of a block: three columns in the order of time, three in the order of ``hit``."""
 
     position: Tensor
     """int64 ``(V,)``."""
     counter: Tensor
     """int64 ``(V,)``."""
     rate: Tensor
-    """What of the recent share they give to the token, float64 ``(V,)``."""
+    """Share of the location's recent occurrences that goes to the token, float64 ``(V,)``."""
     hit: Tensor
-    """The same by counter: ``counter * (n + 1) + position``, ascending, int64 ``(V,)``."""
+    """``counter * (n + 1) + position``, ascending, int64 ``(V,)``."""
     place: Tensor
-    """The position of each of these, int64 ``(V,)``."""
+    """Position of each hit, int64 ``(V,)``."""
     novel: Tensor
-    """Novel occurrences among those before each, int64 ``(V + 1,)``."""
+    """Number of novel occurrences among the hits before each, int64 ``(V + 1,)``."""
 
 
 class History:
@@ -42,13 +48,13 @@ class History:
     Parameters
     ----------
     table
-        Gets a counter, still empty, for each token that is new at a location of the block.
+        An empty counter is added to it for each token that is new at a location of the block.
     where
         Addresses ``(n, S)``.
     tokens
-        What stands there, ``(n,)``; ``None`` writes nothing.
+        The tokens to write, ``(n,)``; ``None`` writes nothing.
     valid
-        Which positions there are, bool ``(n,)``; the others are room.
+        Which positions are text, bool ``(n,)``; the others are padding.
     clock
         How many tokens the memory holds.
     """
@@ -58,10 +64,10 @@ class History:
     ) -> None:
         self._clock, self._span, self._device = clock, len(where) + 1, where.device
         self._addresses, self.location = torch.unique(where, return_inverse=True)
-        """Which of the block's locations each pattern has at each position, int64 ``(n, S)``."""
+        """Index of each pattern's location at each position, int64 ``(n, S)``."""
         self.made = torch.where(table.runs(self._addresses)[1] > 0, -1, self._span)
-        """The position that makes each location; -1 for one that was there, ``n + 1`` for none."""
-        self._writes: Writes | None = None
+        """The position that creates each location; -1 if it existed before, ``n + 1`` if none does."""
+        self._writes: BlockWrites | None = None
         if tokens is None:
             self._take(table)
         else:
@@ -70,10 +76,10 @@ class History:
         self._after: Tensor | None = None
 
     def _take(self, table: Table) -> None:
-        """Take the counters of the block's locations out of the table."""
+        """Copy the counters of the block's locations out of the table."""
         self.counters, self.length = table.counters(self._addresses)
         self.begin = self.length.cumsum(0) - self.length
-        """Where the counters of each location begin, int64 ``(U,)``."""
+        """Index of the first counter of each location, int64 ``(U,)``."""
 
     def _write(self, table: Table, plan: Plan, tokens: Tensor, valid: Tensor) -> None:
         number = torch.arange(len(tokens), device=self._device)
@@ -92,14 +98,14 @@ class History:
         novel = _novel(written, new, plan.nested).flatten()[event[order]].long()
         counter = torch.empty_like(order)
         counter[order] = torch.searchsorted(self.counters.key, key)
-        self._writes = Writes(
+        self._writes = BlockWrites(
             position, counter, self._rate(plan, location, position),
             counter[order] * self._span + position[order], position[order],
             torch.cat([novel.new_zeros(1), novel.cumsum(0)]),
         )  # fmt: skip
 
     def _rate(self, plan: Plan, location: Tensor, position: Tensor) -> Tensor:
-        """The rate of each write: ``1 / (n + 0.5)`` at the ``n``-th of its location, while that is more."""
+        """Rate of each write: ``1 / (k + 0.5)`` at the ``k``-th of a location, at least ``plan.slowest``."""
         visit, turn = (location * self._span + position).sort()
         location = visit // self._span
         before = torch.zeros_like(self.length)
@@ -114,9 +120,9 @@ class History:
     # --- reading ---
 
     def at(self, counter: Tensor, position: Tensor, group: Tensor, groups: int) -> Columns:
-        """What counters ``(R,)`` of the block hold before ``position (R,)``, but for recent shares.
+        """Content of counters ``(R,)`` of the block before ``position (R,)``, without recent shares.
 
-        ``group (R,)`` tells which of them belong to the same location at the same position.
+        Counters of one location at one position have the same ``group (R,)``.
         """
         old, writes, span = Columns(*(c[counter] for c in self.counters.columns)), self._writes, self._span
         if writes is None or not len(writes.hit):
@@ -141,27 +147,24 @@ class History:
             return held[counter].long()
         location = self.counters.location[self._writes.counter]
         begin, end = self.begin[location], (self.begin + self.length)[location]
-        writes = recent.Writes(
-            _host(self._writes.position),
-            _host(self._writes.counter),
-            self._writes.rate.cpu().numpy(),
-            _host(begin),
-            _host(end),
-        )
+        writes = HostWrites(
+            _host(self._writes.position), _host(self._writes.counter), self._writes.rate.cpu().numpy(),
+            _host(begin), _host(end),
+        )  # fmt: skip
         after = held.cpu().numpy().astype(np.uint16)
         out = np.empty(len(counter), np.uint16)
-        recent.follow(after, writes, _host(counter), _host(position), out)
+        follow(after, writes, _host(counter), _host(position), out)
         self._after = torch.from_numpy(after.astype(np.int32)).to(self._device)
         return torch.from_numpy(out.astype(np.int64)).to(self._device)
 
     def there(self, table: Table, addresses: Tensor, position: Tensor) -> Tensor:
-        """Which of any ``addresses (n, T)`` have a location before ``position (n,)``."""
+        """Which of ``addresses (n, T)``, of the block or not, have a location before ``position (n,)``."""
         at = torch.searchsorted(self._addresses, addresses).clamp(max=len(self._addresses) - 1)
         before = self.made[at] < position[:, None]
         return torch.where(self._addresses[at] == addresses, before, table.runs(addresses)[1] > 0)
 
     def keep(self, table: Table) -> None:
-        """Note in the table what the counters hold at the end of the block."""
+        """Write the content of the counters at the end of the block to the table."""
         counter = torch.arange(len(self.counters.number), device=self._device)
         if self._after is None:
             self.recency(counter[:0], counter[:0])
@@ -174,12 +177,56 @@ class History:
             table.columns.recency[self.counters.number] = self._after
 
 
-def _host(values: Tensor) -> np.ndarray:
+def _host(values: Tensor) -> NDArray[np.int32]:
     return values.int().cpu().numpy()
 
 
+class HostWrites(NamedTuple):
+    """The ``V`` writes of a block in the order of time, on the host."""
+
+    position: NDArray[np.int32]
+    counter: NDArray[np.int32]
+    rate: NDArray[np.float64]
+    begin: NDArray[np.int32]
+    """First counter of the location that is written."""
+    end: NDArray[np.int32]
+
+
+@entry
+def follow(
+    recency: NDArray[np.uint16],
+    writes: HostWrites,
+    counter: NDArray[np.int32],
+    position: NDArray[np.int32],
+    out: NDArray[np.uint16],
+) -> None:
+    """Recent shares of ``counter (R,)`` before ``position (R,)``, which ascends, into ``out (R,)``.
+
+    ``recency (B,)`` is that of all counters at the beginning of the block, and becomes that at its end.
+    """
+    done = 0
+    for r in range(len(counter)):
+        while done < len(writes.position) and writes.position[done] < position[r]:
+            _write(recency, writes, done)
+            done += 1
+        out[r] = recency[counter[r]]
+    for v in range(done, len(writes.position)):
+        _write(recency, writes, v)
+
+
+@njit
+def _write(recency: NDArray[np.uint16], writes: HostWrites, v: int) -> None:
+    """The recent shares of a location fade, and that of the written token grows."""
+    rate = writes.rate[v]
+    keep = float32(1.0 - rate)
+    for j in range(writes.begin[v], writes.end[v]):
+        recency[j] = np.uint16(float32(recency[j]) * keep + float32(0.5))
+    hit = writes.counter[v]
+    recency[hit] = np.uint16(min(recency[hit] + rate * RECENCY_ONE + 0.5, RECENCY_ONE))
+
+
 def _novel(written: Tensor, new: Tensor, nested: int) -> Tensor:
-    """Which writes are novel occurrences: the next longer nested context did not know the token."""
+    """Which writes are novel occurrences: the next longer nested context has no counter of the token."""
     novel = torch.zeros_like(written)
     novel[:, : nested - 1] = ~written[:, 1:nested] | new[:, 1:nested]
     novel[:, nested - 1] = True
@@ -187,14 +234,14 @@ def _novel(written: Tensor, new: Tensor, nested: int) -> Tensor:
 
 
 def creation(plan: Plan, made: Tensor, location: Tensor, valid: Tensor) -> Tensor:
-    """The position that makes each location: the first at which that of its parent pattern was there before.
+    """The position that creates each location: the first one after the creation of its parent's location.
 
     Parameters
     ----------
     made
-        -1 for locations that are there, more than any position for others, int64 ``(U,)``.
+        -1 for locations that exist, more than any position for the others, int64 ``(U,)``.
     location
-        Of each pattern at each position, ``(n, S)``.
+        Index of each pattern's location at each position, ``(n, S)``.
     """
     position = torch.arange(len(location), device=made.device)[:, None]
     made, never = made.clone(), len(location) + 1
@@ -208,7 +255,7 @@ def creation(plan: Plan, made: Tensor, location: Tensor, valid: Tensor) -> Tenso
 
 
 def _levels(plan: Plan) -> list[list[int]]:
-    """Patterns whose parents are in earlier lists."""
+    """Lists of patterns; the parents of each list are in the lists before it."""
     depth: dict[int, int] = {-1: -1}
     parents = plan.parent.tolist()
     while len(depth) <= len(parents):

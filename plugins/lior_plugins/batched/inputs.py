@@ -1,8 +1,8 @@
-"""What a window of the mixture is read from, worked out for all windows of a block at once.
+"""The inputs of the mixture that depend on the text alone, computed for all windows of a block at once.
 
-Everything here depends on the text alone: what the experts say, which entries of the tables each token and
-counter looks at, which rows the gates choose. :mod:`lior_plugins.batched.window` adds what was learned. The
-formulas are those of :mod:`lior.counting.mixture`.
+They are the experts' distributions, the table entries that belong to each token and counter, and the rows
+that the gates select. :mod:`lior_plugins.batched.window` combines them with the learned numbers. The formulas
+are those of :mod:`lior.counting.mixture`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lior.counting.addresses import mix
+from lior.counting.fields import FIELDS
 from lior.counting.locations import RECENCY_ONE
 from lior_plugins.batched.lookup import Found, Places
 from lior_plugins.batched.table import SEEN_BITS, expand
@@ -25,19 +26,20 @@ from lior.counting.layout import (
 )  # fmt: skip
 
 PLACED = 1 + PLACES
-"""Tables of single tokens' weights in a set: one for every place, then one for each."""
+"""Tables of token weights in a set: one for all places, then one for each place."""
 
 _STATES = COUNT_BINS * REST_BINS * 2
 _PLACED_STATES = _STATES * CONTEXT_BINS
 _COUNT_ENDS = (1, 2, 3, 4, 6, 9, 14, 24, 60)
 _REST_ENDS = (0, 1, 2, 4, 8, 16, 40)
+_COLUMN, _RUN = FIELDS.index("column"), FIELDS.index("length")
 
 
-class Inputs(NamedTuple):
-    """Windows of ``W`` positions, with what is read of the memory; the first axis is that of windows."""
+class WindowInputs(NamedTuple):
+    """Inputs of ``K`` windows of ``W`` positions; the last five columns list the ``R`` counters they read."""
 
     log_p: Tensor
-    """What the experts say, 0 for absent ones, float32 ``(K, W, S, A)``."""
+    """Log-probabilities of the experts, 0 for absent ones, float32 ``(K, W, S, A)``."""
     present: Tensor
     """1 for each pattern with a location, float32 ``(K, W, S)``."""
     own: Tensor
@@ -45,38 +47,40 @@ class Inputs(NamedTuple):
     row: Tensor
     """Row of each gate in the table of weights, int64 ``(K, W, G)``."""
     place: Tensor
-    """Which of the tables of single tokens' weights, int64 ``(K, W)``."""
+    """Index of the table of token weights, int64 ``(K, W)``."""
     estimate: Tensor
     """Rows of the three secondary estimations, int64 ``(K, W, 3)``."""
     which: Tensor
-    """Which set of learned numbers serves each position, int64 ``(K, W)``; all entries are among its own."""
+    """Index of the set of learned numbers, int64 ``(K, W)``; the entries in other columns are of that set."""
     target: Tensor
-    """Column of the token that stands there, -1 for none, int64 ``(K, W)``."""
+    """Column of the token to predict, -1 for none, int64 ``(K, W)``."""
     joint: Tensor
     """Entry of each token's joint states, int64 ``(K, W, J, A)``."""
     cell: Tensor
-    """Of each counter read, position and column as ``w * A + s``, ``W * A`` for none, int64 ``(K, R)``."""
+    """Position ``w`` and column ``a`` as ``w * A + a``, ``W * A`` for padding, int64 ``(K, R)``."""
     state: Tensor
-    """Its entry in the table of states, int64 ``(K, R)``."""
+    """Entry in the table of states, int64 ``(K, R)``."""
     age: Tensor
-    """Its entry in the table of ages, int64 ``(K, R)``."""
+    """Entry in the table of ages, int64 ``(K, R)``."""
     counter: Tensor
-    """Its number in the table of counters, int64 ``(K, R)``."""
+    """Number in the table of counters, int64 ``(K, R)``."""
     noise: Tensor
-    """What rounds the step of its logit at random, in [0, 1), float32 ``(K, R)``."""
+    """Uniform in [0, 1), for the stochastic rounding of the step of the logit, float32 ``(K, R)``."""
 
-    def window(self, k: int) -> Inputs:
+    def window(self, k: int) -> WindowInputs:
         """The inputs of one window, without the first axis."""
-        return Inputs(*(column[k] for column in self))
+        return WindowInputs(*(column[k] for column in self))
 
 
-def build(plan: Plan, found: Found, places: Places, alphabet: int, window: int, room: int) -> Inputs:
+def build(
+    plan: Plan, found: Found, places: Places, alphabet: int, window: int, few_shapes: bool
+) -> WindowInputs:
     """The inputs of all windows of a block, over an alphabet of that size.
 
     Parameters
     ----------
-    room
-        Rounds up how many counters a window reads: 1 for no more than needed, 2 for powers of two.
+    few_shapes
+        Pads the counters of a window up to a power of two.
     """
     n, patterns = found.pair.shape
     present = found.present
@@ -93,14 +97,14 @@ def build(plan: Plan, found: Found, places: Places, alphabet: int, window: int, 
         _joint(plan, found, record, alphabet) + which[:, :, None] * (len(plan.joint) * 4**JOINT),
     )  # fmt: skip
     flat = _flat(plan, found, places, longest, record, alphabet)
-    return Inputs(
+    return WindowInputs(
         *(each.view(n // window, window, *each.shape[1:]) for each in dense),
-        *_by_window(flat, n // window, window, window * alphabet, room),
+        *_by_window(flat, n // window, window, window * alphabet, few_shapes),
     )
 
 
 def _confidence(found: Found) -> Tensor:
-    """A location's confidence, 1 …: how often it was written, how many tokens it knows; 0 for none."""
+    """Confidence of a location, from 1: by occurrences and distinct tokens; 0 without a location."""
     n, u = found.totals.occurrences, found.totals.distinct
     much = torch.bucketize(n, n.new_tensor((1, 2, 4, 8, 20, 80)))
     return (1 + much * 4 + torch.bucketize(u, u.new_tensor((1, 2, 5)))) * (n > 0)
@@ -110,7 +114,7 @@ def _confidence(found: Found) -> Tensor:
 
 
 def _experts(plan: Plan, found: Found, record: Tensor, alphabet: int) -> Tensor:
-    """Log-probabilities ``(n, S, A)``: nested contexts over their chain, others less those of their base."""
+    """Log-probabilities ``(n, S, A)``; those of patterns that are not nested are relative to their base."""
     totals, pair, held = found.totals, found.records.pair, found.records.held
     discounts = torch.from_numpy(plan.discounts).to(pair.device)
     inverse = 1 / totals.occurrences.clamp(min=1).float()
@@ -130,14 +134,14 @@ def _experts(plan: Plan, found: Found, record: Tensor, alphabet: int) -> Tensor:
 
 
 def _chain(plan: Plan, found: Found, record: Tensor, alphabet: int) -> tuple[Tensor, Tensor]:
-    """Kneser and Ney's continuation distributions: under each nested context, and under other patterns."""
+    """Continuation distributions (Kneser and Ney): one below each nested context, and that of the base."""
     totals, novel = found.totals, found.records.held.novel
     discounts = torch.from_numpy(plan.discounts[4:]).to(record.device)
     inverse = 1 / totals.novel.clamp(min=1).float()
     left = (totals.novel_taken * inverse).clamp(max=MOST)
     own = torch.zeros(len(totals.novel), alphabet, device=record.device)
     own.view(-1)[record] = (novel.float() - discounts[novel.clamp(max=3)]) * inverse[found.records.pair]
-    left = torch.where(totals.novel > 0, left, 1.0)  # a location without novel ones passes its base on
+    left = torch.where(totals.novel > 0, left, 1.0)  # without novel occurrences the base stays
     below = own.new_full((len(found.pair), alphabet), 1 / alphabet)
     chain, base = [], below
     for i in range(plan.nested):
@@ -158,7 +162,7 @@ def _gates(plan: Plan, places: Places, found: Found, longest: Tensor) -> tuple[T
     n, u = found.totals.occurrences[deepest], found.totals.distinct[deepest]
     sure = torch.bucketize(n, n.new_tensor((1, 4)))
     spread = torch.where(u <= 1, sure, torch.where(u <= 2, 3, torch.where(u <= 5, 4, 5)))
-    run, column = fields[:, 19].contiguous(), fields[:, 4]
+    run, column = fields[:, _RUN].contiguous(), fields[:, _COLUMN]
     place = torch.bucketize(run, run.new_tensor((0, 2, 5)))
     start = (column == 1).long()
     pair = mix(mix(torch.full_like(run, 3), places.before[:, 0]), places.before[:, 1])
@@ -189,7 +193,7 @@ def _gates(plan: Plan, places: Places, found: Found, longest: Tensor) -> tuple[T
 
 
 def _joint(plan: Plan, found: Found, record: Tensor, alphabet: int) -> Tensor:
-    """Entry of the joint states of every token, int64 ``(n, J, A)``."""
+    """Entries of the joint states of every token, int64 ``(n, J, A)``."""
     n, groups = len(found.pair), len(plan.joint)
     count, total = found.records.held.occurrences, found.totals.occurrences[found.records.pair]
     level = torch.zeros(len(found.totals.occurrences), alphabet, dtype=torch.int64, device=record.device)
@@ -203,7 +207,7 @@ def _joint(plan: Plan, found: Found, record: Tensor, alphabet: int) -> Tensor:
 
 
 def _known(plan: Plan, found: Found, record: Tensor, alphabet: int) -> Tensor:
-    """The longest nested context that knows each token, 0 for none, int64 ``(n, A)``."""
+    """The longest nested context with a counter of each token, 0 for none, int64 ``(n, A)``."""
     there = torch.zeros(len(found.totals.occurrences), alphabet, dtype=torch.bool, device=record.device)
     there.view(-1)[record] = True
     known = torch.zeros(len(found.pair), alphabet, dtype=torch.int64, device=record.device)
@@ -215,7 +219,7 @@ def _known(plan: Plan, found: Found, record: Tensor, alphabet: int) -> Tensor:
 def _flat(
     plan: Plan, found: Found, places: Places, longest: Tensor, record: Tensor, alphabet: int
 ) -> dict[str, Tensor]:
-    """What a window wants to know of every counter that its positions see; ``at`` is the position."""
+    """The counter columns of :class:`WindowInputs` in the order of the position ``at``."""
     patterns, (pairs, column, token, number, held) = found.pair.shape[1], found.records
     length = torch.bincount(pairs, minlength=len(found.totals.occurrences))
     pair = found.pair.flatten()
@@ -242,17 +246,17 @@ def _flat(
 
 
 def _by_window(
-    flat: dict[str, Tensor], windows: int, window: int, none: int, room: int
+    flat: dict[str, Tensor], windows: int, window: int, none: int, few_shapes: bool
 ) -> tuple[Tensor, ...]:
-    """The columns of ``flat`` as ``(K, R)``, with as many places for each window.
+    """The columns of ``flat`` as ``(K, R)``, padded.
 
-    Places that are left over point at no position; their entries are spread out, so that adding nothing to
-    them does not make one entry wait for all.
+    Padding belongs to no position. Its entries are spread over the tables: zeros that are all added to one
+    entry would wait for each other.
     """
     at = flat["at"] // window
     begin = torch.searchsorted(at, torch.arange(windows + 1, device=at.device))
     most = max(int((begin[1:] - begin[:-1]).max()) if windows else 0, 1)
-    size = 1 << (most - 1).bit_length() if room > 1 else most
+    size = 1 << (most - 1).bit_length() if few_shapes else most
     spot = at * size + torch.arange(len(at), device=at.device) - begin[at]
     spread = torch.arange(windows * size, device=at.device) % size
     out = []
@@ -266,4 +270,4 @@ def _by_window(
 
 
 _SPREAD = {"state": _PLACED_STATES, "age": AGE_BINS * AGE_COUNTS, "counter": 1, "noise": 1}
-"""How many entries the places left over are spread over: those of the first pattern; counter 0 is unused."""
+"""Number of entries that padding is spread over: those of the first pattern; counter 0 is unused."""

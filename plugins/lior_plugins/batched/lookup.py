@@ -1,7 +1,7 @@
-"""What a block's windows find at their locations, each location of a window once.
+"""The counters that the positions of a block read, looked up once for each window and location.
 
-All positions of a window see the memory as it was at the window's beginning, and many of them look at the
-same locations. So counters are looked up for each pair of window and location, and positions refer to pairs.
+All positions of a window read the memory as it is at the beginning of the window, and many of them read the
+same locations. So counters are looked up for pairs of a window and a location, and positions refer to pairs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lior_plugins.batched.table import Columns, expand
 
 
 class Places(NamedTuple):
-    """The positions of a block; ``n`` of them, a whole number of windows."""
+    """The ``n`` positions of a block, a whole number of windows."""
 
     before: Tensor
     """The last two tokens before each, plus 1; 0 for none; int64 ``(n, 2)``."""
@@ -26,19 +26,19 @@ class Places(NamedTuple):
     cell: Tensor
     """Cell of the geometric gate, int64 ``(n,)``."""
     time: Tensor
-    """How many tokens the memory held when each is read, int64 ``(n,)``."""
+    """How many tokens the memory holds when each is read, int64 ``(n,)``."""
     begin: Tensor
-    """What of the block is in the memory when each is read, as a position, int64 ``(n,)``."""
+    """How many tokens of the block are stored when each is read, int64 ``(n,)``."""
     valid: Tensor
-    """Which are there at all, bool ``(n,)``."""
+    """Which are text and not padding, bool ``(n,)``."""
     target: Tensor
-    """Column of the token that stands there, -1 for none, int64 ``(n,)``."""
+    """Column of the token to predict, -1 for none, int64 ``(n,)``."""
     which: Tensor
-    """Which set of learned numbers serves each, int64 ``(n,)``."""
+    """Index of the set of learned numbers, int64 ``(n,)``."""
 
 
 class Totals(NamedTuple):
-    """Of each pair of window and location; ``P`` of them, the last an empty one."""
+    """Sums over the counters of each of ``P`` pairs of window and location; the last pair is empty."""
 
     occurrences: Tensor
     """int64 ``(P,)``."""
@@ -49,28 +49,28 @@ class Totals(NamedTuple):
     novel: Tensor
     """Novel occurrences, int64 ``(P,)``."""
     novel_taken: Tensor
-    """Sum of their discounts, float32 ``(P,)``."""
+    """Sum of the discounts of novel occurrences, float32 ``(P,)``."""
 
 
 class Records(NamedTuple):
-    """The counters of each pair whose tokens have a column, ``R`` of them."""
+    """The ``R`` counters of all pairs whose tokens have a column."""
 
     pair: Tensor
-    """Which pair each belongs to, int64 ``(R,)``, ascending."""
+    """Index of the pair, int64 ``(R,)``, ascending."""
     column: Tensor
     """Column of the token, int64 ``(R,)``."""
     token: Tensor
     number: Tensor
-    """The counter's number in the table, int64 ``(R,)``."""
+    """Number of the counter in the table, int64 ``(R,)``."""
     held: Columns
-    """What the counter holds."""
+    """Content of the counter."""
 
 
 class Found(NamedTuple):
-    """The locations that the positions of a block look at, and what is there."""
+    """The locations that the positions of a block read, and their counters."""
 
     pair: Tensor
-    """The pair of each pattern at each position, the last for absent ones, int64 ``(n, S)``."""
+    """Pair of each pattern at each position, the last pair for absent ones, int64 ``(n, S)``."""
     totals: Totals
     records: Records
 
@@ -81,7 +81,7 @@ class Found(NamedTuple):
 
 
 def find(plan: Plan, history: History, places: Places, columns: Tensor) -> Found:
-    """Look up what all positions of a block look at.
+    """Look up the locations of all positions of a block.
 
     Parameters
     ----------

@@ -1,8 +1,7 @@
-"""The counters of a memory as tensors: columns that stay where they are, and a sorted index of keys.
+"""The counters of a memory as tensors: columns in the order of creation, and a sorted index of keys.
 
-A counter's key is ``address << 16 | token``, so the counters of a location stand together in the index and
-those of a token new to it find their place by a search. Counters are appended and keep their number for good:
-what holds a number, such as the logits of a captured window, need not follow them around.
+The key of a counter is ``address << 16 | token``, so the counters of a location are neighbours in the index.
+New counters are appended to the columns and keep their number, so that a captured window can refer to it.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from lior.counting import locations
 from lior.counting.locations import AGES, COUNTER, FULLEST, MAX_VOCAB, SLOT, SLOT_COST, TOKEN_BITS, Packed
 
 MAX_NOVEL, SEEN_BITS = 255, 24
-"""What the packed form has room for."""
+"""Largest novel count and number of time bits in the packed form."""
 
 _PACKED = {"occurrences": "count", "novel": "novel", "recency": "recency", "logit": "logit"}
 _SPARE = 1.5
@@ -25,31 +24,31 @@ _MULTIPLIER = locations.HASH_MULTIPLIER - (1 << 64)  # of 64 bits, as torch writ
 
 
 class Columns(NamedTuple):
-    """Counters by number, ``(M,)`` each; number 0 stays unused."""
+    """Counters by number, ``(M,)`` each; number 0 is not used."""
 
     occurrences: Tensor
     """int32."""
     novel: Tensor
     """Novel occurrences, int32."""
     seen: Tensor
-    """Time of the last hit / 4, of which 24 bits are kept, int32."""
+    """Time of the last hit / 4, modulo 2^24, int32."""
     recency: Tensor
     """Recent share in units of 1/65535, int32."""
     logit: Tensor
     """Learned logit in units of 1/4096, int32."""
     front: Tensor
-    """Whether the counter was hit last of those of its location, bool."""
+    """Whether the counter has the last hit of its location, bool."""
 
 
-class Counters(NamedTuple):
-    """Counters taken out of a table, by location and token."""
+class TakenCounters(NamedTuple):
+    """Counters copied out of a table, by location and token."""
 
     location: Tensor
-    """Which of the addresses asked for each belongs to, int64 ``(B,)``, ascending."""
+    """Index of the requested address, int64 ``(B,)``, ascending."""
     number: Tensor
-    """Its number in the table, int64 ``(B,)``."""
+    """Number in the table, int64 ``(B,)``."""
     key: Tensor
-    """Its key, int64 ``(B,)``, ascending."""
+    """Ascending, int64 ``(B,)``."""
     columns: Columns
 
     @property
@@ -75,7 +74,7 @@ class Table:
     # --- finding ---
 
     def runs(self, addresses: Tensor) -> tuple[Tensor, Tensor]:
-        """Where the keys of locations ``(U,)`` begin in the index, and how many there are, 0 for none."""
+        """Index of the first key of each location ``(U,)``, and its number of keys, 0 for none."""
         first = addresses << TOKEN_BITS
         begin = torch.searchsorted(self.keys, first)
         return begin, torch.searchsorted(self.keys, first | (MAX_VOCAB - 1), right=True) - begin
@@ -87,18 +86,18 @@ class Table:
         at = torch.searchsorted(self.keys, keys).clamp(max=len(self.keys) - 1)
         return self.keys[at] == keys
 
-    def counters(self, addresses: Tensor) -> tuple[Counters, Tensor]:
-        """The counters of locations ``(U,)`` with distinct, ascending addresses, and how many each has."""
+    def counters(self, addresses: Tensor) -> tuple[TakenCounters, Tensor]:
+        """The counters of locations ``(U,)``, whose addresses ascend, and the number of counters of each."""
         begin, length = self.runs(addresses)
         location, at = expand(begin, length)
         number = self.numbers[at]
         columns = Columns(*(column[number] for column in self.columns))
-        return Counters(location, number, self.keys[at], columns), length
+        return TakenCounters(location, number, self.keys[at], columns), length
 
     # --- changing ---
 
     def insert(self, keys: Tensor) -> None:
-        """Make counters of ``keys (N,)``, ascending and new, with nothing counted."""
+        """Add empty counters of ``keys (N,)``, ascending and new."""
         size, full = len(self), len(self) + len(keys)
         self._reserve(full + 1)
         at = torch.searchsorted(self.keys, keys) + torch.arange(len(keys), device=self.device)
@@ -113,7 +112,7 @@ class Table:
         self.keys, self.numbers = both
 
     def _reserve(self, size: int) -> None:
-        """Have room for so many numbers."""
+        """Make room for ``size`` numbers."""
         room = len(self.columns.occurrences)
         if size > room:
             grown = _columns(int(size * _SPARE), self.device)
@@ -142,7 +141,7 @@ class Table:
         return table
 
     def packed(self) -> Packed:
-        """The canonical form: of each location the counter hit last, then the others by token."""
+        """The canonical form: at each location the counter of the last hit, then the others by token."""
         where = self.keys >> TOKEN_BITS
         addresses, sizes = torch.unique_consecutive(where, return_counts=True)
         ends = sizes.cumsum(0)
@@ -162,7 +161,7 @@ class Table:
     # --- a fixed budget ---
 
     def size(self) -> int:
-        """Bytes that the packed store of the streaming engine would take (:func:`locations.size`)."""
+        """Bytes of the same memory in the streaming engine (:func:`locations.size`)."""
         sizes = torch.unique_consecutive(self.keys >> TOKEN_BITS, return_counts=True)[1]
         counters = int(_capacity(sizes).sum())
         return int(len(sizes) / FULLEST) * SLOT.itemsize + counters * COUNTER.itemsize
@@ -170,8 +169,8 @@ class Table:
     def prune(self, keep: int, clock: int) -> None:
         """Forget the locations written least and longest ago, until ``keep`` bytes are left.
 
-        As :func:`locations.prune`; of the locations with the least worth kept, it keeps those of the lowest
-        hash, where that goes by the order of slots.
+        As :func:`locations.prune`, except for locations of equal worth at the limit: those of the lowest hash
+        are kept here, the first slots there.
         """
         addresses, sizes = torch.unique_consecutive(self.keys >> TOKEN_BITS, return_counts=True)
         location = torch.repeat_interleave(sizes)
@@ -198,7 +197,7 @@ class Table:
 
 
 def expand(begin: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-    """Runs ``begin .. begin + length - 1`` one after the other: the run of each element, and its place."""
+    """The runs ``begin .. begin + length - 1`` concatenated: index of the run, and value, of each element."""
     ends = length.cumsum(0)
     total = int(ends[-1]) if len(ends) else 0
     run = torch.repeat_interleave(length, output_size=total)
@@ -211,7 +210,7 @@ def _columns(room: int, device: torch.device) -> Columns:
 
 
 def _capacity(sizes: Tensor) -> Tensor:
-    """Room of runs of so many counters: 1, 2, 3, 4, 6, 8, 12, 16, …"""
+    """Space reserved for runs of ``sizes`` counters: the next of 1, 2, 3, 4, 6, 8, 12, 16, …"""
     power = 1 << torch.arange(17, device=sizes.device)
     rooms = torch.cat([power[:2], torch.stack([power[1:-1] + power[:-2], power[2:]], 1).flatten()])
     return rooms[torch.searchsorted(rooms, sizes)]

@@ -1,8 +1,8 @@
-"""One window of the mixture in torch: read all its positions, then learn from all of them.
+"""One window of the mixture in torch: predict all its tokens, then learn from all of them.
 
-The formulas are those of :mod:`lior.counting.mixture`, for a whole window at once: the steps of its positions
-are worked out of what was known at its beginning and only added up. Shapes do not depend on the text and
-nothing waits for the device, so that a window can be captured as a CUDA graph.
+The formulas are those of :mod:`lior.counting.mixture`, for a whole window at once: the steps of all positions
+are computed from the numbers at its beginning, and summed. Shapes do not depend on the text and no operation
+waits for the device, so that a window can be captured as a CUDA graph.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from torch import Tensor
 
 from lior.counting.layout import ESTIMATION_BINS, SQUARE_FLOOR, SQUARE_RATE, TINY, Learned, Rates
 from lior.counting.locations import LOGIT_ONE
-from lior_plugins.batched.inputs import PLACED, Inputs
+from lior_plugins.batched.inputs import PLACED, WindowInputs
 
 _LOGIT_ENDS = -32768, 32767
 
 
-class Numbers(NamedTuple):
-    """Sets of learned numbers on a device, one after the other, as in :class:`Learned`.
+class LearnedSets(NamedTuple):
+    """Sets of learned numbers on a device: each array of :class:`Learned`, concatenated along the first axis.
 
-    Of the tokens they have those of the alphabet.
+    ``token`` and ``bias`` have a column for each token of the alphabet.
     """
 
     own: Tensor
@@ -44,8 +44,8 @@ class Numbers(NamedTuple):
     @classmethod
     def of(
         cls, sets: Sequence[Learned], rates: Sequence[Rates], tokens: np.ndarray, device: torch.device
-    ) -> Numbers:
-        """What the alphabet ``tokens (A,)`` needs of ``sets``."""
+    ) -> LearnedSets:
+        """The part of ``sets`` that the alphabet ``tokens (A,)`` uses."""
         parts = [
             learned._replace(bias=learned.bias[None, tokens], token=learned.token[:, :, tokens])
             for learned in sets
@@ -66,21 +66,21 @@ class Numbers(NamedTuple):
                     array[...] = values
 
 
-class Reading(NamedTuple):
-    """What reading a window found."""
+class WindowPrediction(NamedTuple):
+    """The distributions of a window, and the entries that led to them."""
 
     first: Tensor
     """Distribution before secondary estimation, float32 ``(W, A)``."""
     final: Tensor
     """Distribution after it, ``(W, A)``."""
     entry: Tensor
-    """Entry of each token's lower bin in the tables of secondary estimation, int64 ``(W, 3, A)``."""
+    """Entry of the lower bin of each token in the secondary estimations, int64 ``(W, 3, A)``."""
     share: Tensor
     """Share of the next bin, ``(W, 1, A)``."""
 
 
-def read(numbers: Numbers, logit: Tensor, x: Inputs) -> Reading:
-    """The distributions of a window; ``logit (M,)`` are those of all counters."""
+def read(numbers: LearnedSets, logit: Tensor, x: WindowInputs) -> WindowPrediction:
+    """Predict a window; ``logit (M,)`` is the column of all counters."""
     window, alphabet = len(x.target), numbers.bias.shape[1]
     weight = numbers.own.view(-1)[x.own] + numbers.gated[x.row].sum(1)
     weights = numbers.token[x.place].add_(numbers.token[x.which * PLACED]).add_(weight[:, :, None])
@@ -97,11 +97,11 @@ def read(numbers: Numbers, logit: Tensor, x: Inputs) -> Reading:
     entry = x.estimate[:, :, None] * ESTIMATION_BINS + lower[:, None]
     table = numbers.secondary.view(-1)
     z = z + (table[entry] * (1 - share) + table[entry + 1] * share).sum(1)
-    return Reading(first, torch.softmax(z, 1), entry, share)
+    return WindowPrediction(first, torch.softmax(z, 1), entry, share)
 
 
-def learn(numbers: Numbers, logit: Tensor, x: Inputs, found: Reading) -> None:
-    """Move everything learned by the statistics of a window."""
+def learn(numbers: LearnedSets, logit: Tensor, x: WindowInputs, found: WindowPrediction) -> None:
+    """Update all learned numbers by the statistics of a window."""
     rates = numbers.rates[x.which]
     told = ((x.target >= 0) & (rates.sum(1) > 0))[:, None]
     token = torch.arange(found.first.shape[1], device=x.target.device) == x.target[:, None]
@@ -117,9 +117,9 @@ def learn(numbers: Numbers, logit: Tensor, x: Inputs, found: Reading) -> None:
 
 
 def _table_steps(
-    numbers: Numbers, logit: Tensor, x: Inputs, found: Reading, error: Tensor, last: Tensor
+    numbers: LearnedSets, logit: Tensor, x: WindowInputs, found: WindowPrediction, error: Tensor, last: Tensor
 ) -> None:
-    """Steps of all tables, the biases and the counters' logits; ``last`` is the error after estimation."""
+    """Update tables, biases and logits of counters; ``last`` is the error after secondary estimation."""
     rates, table = numbers.rates[x.which], numbers.secondary.view(-1)
     step = (rates[:, 5:] * last)[:, None].expand_as(found.entry)
     table.index_add_(0, found.entry.flatten(), (step * (1 - found.share)).flatten())
@@ -130,8 +130,8 @@ def _table_steps(
     numbers.state.view(-1).index_add_(0, x.state, step)
     numbers.age.view(-1).index_add_(0, x.age, step)
     numbers.bias.index_add_(0, x.which, rates[:, 4:5] * error)
-    # A logit moves by whole units of its grid, so that the steps of a window add up whatever their order.
-    # Only where it would leave its 16 bits the streaming path differs: it clips each step, this their sum.
+    # A logit moves by whole units, so that the sum over a window does not depend on the order.
+    # At the ends of its 16 bits the paths differ: the streaming path clips each step, this one their sum.
     held, step = logit[x.counter], rates[:, 3:4] * LOGIT_ONE * error
     step = torch.nn.functional.pad(step.flatten(), (0, 1))[x.cell]
     moved = (held.float() + step + x.noise).floor().int()
@@ -139,11 +139,10 @@ def _table_steps(
     logit[x.counter] = logit[x.counter].clamp(*_LOGIT_ENDS)
 
 
-def _weight_steps(numbers: Numbers, x: Inputs, statistics: Tensor, rates: Tensor) -> None:
-    """Steps of the weights from ``statistics (W, S, 3)``: sum, sum of squares, and number; ``rates (W,)``.
+def _weight_steps(numbers: LearnedSets, x: WindowInputs, statistics: Tensor, rates: Tensor) -> None:
+    """Update the weights from ``statistics (W, S, 3)``: sum, sum of squares, and number; ``rates (W,)``.
 
-    Positions that share an entry are added up by a product with the matrix of who shares with whom. All of
-    them then write the same value.
+    The product with ``same`` sums over the positions that share an entry; all of them write the same value.
     """
     window, patterns = x.own.shape
     row = x.row.T
@@ -159,7 +158,7 @@ def _weight_steps(numbers: Numbers, x: Inputs, statistics: Tensor, rates: Tensor
 
 
 def _moved(values: Tensor, squares: Tensor, sums: Tensor, rates: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights and running squares after one step, where there is anything to learn from."""
+    """Weights and running squares after one step; unchanged where no position has the entry."""
     total, squared, times = sums.unbind(-1)
     after = squares + SQUARE_RATE * (squared - times * squares)
     step = rates * total / (after.sqrt() + SQUARE_FLOOR)

@@ -29,7 +29,7 @@ from lior.counting.locations import Packed
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import check
-from lior_plugins.batched.engine import Batched, fits
+from lior_plugins.batched.engine import BatchedEngine, fits
 from lior_plugins.memories.checks import SNAPSHOT, check_options, learned_in
 from lior_plugins.memories.patterns import JOINTS, ORDERS, PATTERNS
 
@@ -78,7 +78,7 @@ class Sdm:
     )
     static_table_rate: tuple[float, ...] = option((1e-3, 2e-4), help="step size of state tables on the tail")
 
-    _engine: Engine | Batched = attrs.field(init=False, repr=False, eq=False)
+    _engine: Engine | BatchedEngine = attrs.field(init=False, repr=False, eq=False)
     _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
     _pending: list[Passage] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _learned: dict[str, Learned] = attrs.field(factory=dict, init=False, repr=False, eq=False)
@@ -137,8 +137,8 @@ class Sdm:
         held = self._engine
         batched = self.path == "batched"
         if self.path == "auto" and device.type == "cuda":
-            batched = isinstance(held, Batched) if alphabet is None else fits(alphabet.cpu().numpy())
-        if batched and isinstance(held, Batched) and held.device == device:
+            batched = isinstance(held, BatchedEngine) if alphabet is None else fits(alphabet.cpu().numpy())
+        if batched and isinstance(held, BatchedEngine) and held.device == device:
             return
         if not batched and isinstance(held, Engine):
             return
@@ -146,12 +146,12 @@ class Sdm:
         if held.clock:
             self._engine.hold(held.store, held.clock)
 
-    def _made(self, plan: Plan, device: torch.device | None) -> Engine | Batched:
+    def _made(self, plan: Plan, device: torch.device | None) -> Engine | BatchedEngine:
         """The streaming engine, or with a device the batched one; with nothing in it."""
         room = {"window": self.window, "budget": self.budget}
         if device is None:
             return Engine(plan, self._address_patterns, **room, threads=torch.get_num_threads())
-        return Batched(plan, self._address_patterns, **room, device=device)
+        return BatchedEngine(plan, self._address_patterns, **room, device=device)
 
     # --- writing ---
 
@@ -232,7 +232,7 @@ class Sdm:
         self._widen(alphabet)
         sets = self._enter(self._reading())
         held = self._engine
-        if isinstance(held, Batched):
+        if isinstance(held, BatchedEngine):
             held = Engine(held.plan, self._address_patterns, window=1, budget=0)
             held.hold(self._engine.store, self._engine.clock)
         text, depth, places, targets, known = (
