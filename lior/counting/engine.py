@@ -1,4 +1,4 @@
-"""A counting memory with its mixture: write, read and study stretches of text.
+"""A counting memory with its mixture: write, read and fit stretches of text.
 
 This is the bridge between arrays of tokens and the jitted functions of the
 package; it knows nothing of torch, plugins or documents.
@@ -93,7 +93,7 @@ class Engine:
     """The counters, the numbers learned, and what a recipe fixes.
 
     With more than one thread it reads several blocks at once, and works out the next block's addresses while
-    one is studied or written; results are the same.
+    one is fitted or written; results are the same.
     """
 
     def __init__(self, plan: Plan, patterns: tuple[str, ...], *, window: int, budget: int, threads: int = 1):
@@ -172,7 +172,7 @@ class Engine:
                 other.result()
         return out
 
-    def study(
+    def partial_fit(
         self, piece: Piece, alphabet: Ints, learned: Sets, rates: tuple[Rates, Rates], *, write: bool
     ) -> Read:
         """What is expected in a piece, each window read before ``learned`` moves by it.

@@ -33,8 +33,8 @@ def cost(log_p, text, lo):
     return -float(log_p[:, 0].double().gather(1, target[:, None]).mean())
 
 
-def study(memory, text, lo, hi, passes=(0, 1), *, write=True):
-    """Let the memory study a part of the text; the mean cost of its last stretch."""
+def fit(memory, text, lo, hi, passes=(0, 1), *, write=True):
+    """Let the memory fit a part of the text; the mean cost of its last stretch."""
     number, count = passes
     for begin in range(lo, hi, STRETCH):
         part, start = text.text(begin, min(begin + STRETCH, hi), context=memory.context)
@@ -56,18 +56,18 @@ def read(memory, text):
 def costs(sample):
     text = corpus.build([Source("sample", sample.read_bytes())], Bytes())
     memory, other = Sdm(), Sdm()
-    study(memory, text, 0, TRAIN)
-    once = study(memory, text, TRAIN, END)
-    study(other, text, 0, TRAIN, (0, 2))
+    fit(memory, text, 0, TRAIN)
+    once = fit(memory, text, TRAIN, END)
+    fit(other, text, 0, TRAIN, (0, 2))
     other.rewrite(())
-    study(other, text, 0, TRAIN - STRETCH, (1, 2))
+    fit(other, text, 0, TRAIN - STRETCH, (1, 2))
     tuned = Sdm()
     tuned.restore(other.snapshot())
-    study(tuned, text, TRAIN - STRETCH, TRAIN, write=False)
+    fit(tuned, text, TRAIN - STRETCH, TRAIN, write=False)
     for each in (tuned, other):
-        study(each, text, TRAIN - STRETCH, TRAIN, (1, 2))
+        fit(each, text, TRAIN - STRETCH, TRAIN, (1, 2))
     static, fitted = read(other, text), read(tuned, text)
-    twice = study(other, text, TRAIN, END)
+    twice = fit(other, text, TRAIN, END)
     order4 = baseline.measure(text, TRAIN, END, vocab=256).order4
     return Costs(order4, once, twice, static, fitted)
 

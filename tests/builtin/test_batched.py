@@ -74,9 +74,9 @@ def pair(length=4, *, plan=PLAN, patterns=PATTERNS, budget=0, device=CPU):
     return [(engine, layout.fresh(plan, 512)) for engine in engines]
 
 
-def study(engine, part, alphabet, numbers, rates, *, write=True):
+def fit(engine, part, alphabet, numbers, rates, *, write=True):
     """The distributions of a piece; the same numbers serve all places."""
-    return engine.study(part, alphabet, (numbers,) * 2, (rates,) * 2, write=write).p
+    return engine.partial_fit(part, alphabet, (numbers,) * 2, (rates,) * 2, write=write).p
 
 
 def read(engine, *text, ahead, cell=None):
@@ -117,14 +117,14 @@ def assert_close(rows, others, close=CLOSEST):
     assert np.abs(rows - others).max(initial=0) < close
 
 
-def study_both(pieces, length=4, *, alphabet=ALPHABET, rates=RATES, write=True, before=None, **recipe):
-    """Have both engines study the pieces, and compare all that comes of it."""
+def fit_both(pieces, length=4, *, alphabet=ALPHABET, rates=RATES, write=True, before=None, **recipe):
+    """have both engines fit the pieces, and compare all that comes of it."""
     both = pair(length, **recipe)
     found = []
     for engine, numbers in both:
         if before is not None:
             engine.write(before)
-        found.append([study(engine, each, alphabet, numbers, rates, write=write) for each in pieces])
+        found.append([fit(engine, each, alphabet, numbers, rates, write=write) for each in pieces])
     for rows, others in zip(*found, strict=True):
         assert_close(rows, others, CLOSE if rates.logit else CLOSEST)
     (one, numbers), (other, theirs) = both
@@ -133,19 +133,19 @@ def study_both(pieces, length=4, *, alphabet=ALPHABET, rates=RATES, write=True, 
     return both
 
 
-# --- studying ---
+# --- fitting ---
 
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("length", [1, 4, 64])
-def test_studying_is_the_same(length, device):
-    study_both([piece(text(length, 700), cells=True)], length, device=device)
+def test_fitting_is_the_same(length, device):
+    fit_both([piece(text(length, 700), cells=True)], length, device=device)
 
 
 @LAW
 @given(seed=seeds(), length=st.sampled_from((1, 4, 7, 64)), count=st.integers(1, 200))
 def test_any_text_in_any_windows(seed, length, count):
-    study_both([piece(text(seed, count))], length)
+    fit_both([piece(text(seed, count))], length)
 
 
 @pytest.mark.parametrize("length", [4, 64])
@@ -154,7 +154,7 @@ def test_the_whole_recipe(sample, length):
     memory = Sdm()
     recipe = {"plan": memory._engine.plan, "patterns": memory._engine.patterns}
     rates = Schedule((5e-4, 3e-5), (1e-3, 1e-4), (3e-3, 3e-4), (8e-3, 2e-3)).at(0.1)
-    study_both([piece(tokens)], length, alphabet=np.unique(tokens), rates=rates, **recipe)
+    fit_both([piece(tokens)], length, alphabet=np.unique(tokens), rates=rates, **recipe)
 
 
 @pytest.mark.parametrize("length", [4, 64])
@@ -162,19 +162,19 @@ def test_documents_of_any_length(length):
     """Also of one token, of none, and with context before what is told."""
     tokens = text(3, 400)
     pieces = [piece(tokens[lo:hi]) for lo, hi in ((0, 1), (1, 2), (2, 2), (2, 90), (90, 300))]
-    study_both([*pieces, piece(tokens, 250, 390), piece(tokens, 390)], length)
+    fit_both([*pieces, piece(tokens, 250, 390), piece(tokens, 390)], length)
 
 
 @pytest.mark.parametrize("alphabet", [[97], [97, 98], [*range(30, 130)], [*range(layout.DENSE)], []])
 def test_alphabets_of_any_size(alphabet):
-    study_both([piece(text(4, 300))], 16, alphabet=np.array(alphabet, np.int64))
+    fit_both([piece(text(4, 300))], 16, alphabet=np.array(alphabet, np.int64))
 
 
 def test_tokens_outside_of_the_alphabet():
     tokens = text(5, 300)
     tokens[::9] = 250
     tokens[40] = 65535
-    study_both([piece(tokens)], 16)
+    fit_both([piece(tokens)], 16)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_tokens_outside_of_the_alphabet():
     ],
 )  # fmt: skip
 def test_other_recipes(change):
-    study_both([piece(text(6, 400), cells=True)], 16, plan=plan_of(**change))
+    fit_both([piece(text(6, 400), cells=True)], 16, plan=plan_of(**change))
 
 
 @pytest.mark.parametrize("length", [4, 64])
@@ -193,7 +193,7 @@ def test_a_memory_that_stands_still(length):
     """Weights are learned, and neither counters nor their logits move."""
     rates = Schedule((1e-3, 1e-4), (1e-3, 1e-4), (1e-3, 1e-4)).at(0.3)
     before = piece(text(7, 600))
-    both = study_both([piece(text(8), cells=True)], length, rates=rates, write=False, before=before)
+    both = fit_both([piece(text(8), cells=True)], length, rates=rates, write=False, before=before)
     untouched = pair(length)[1][0]
     untouched.write(before)
     assert_same_store(both[1][0], untouched)
@@ -212,7 +212,7 @@ def test_logits_end_where_their_bits_do(write):
     store.counters["logit"] = ends
     both[1][0].hold(store, both[0][0].clock)
     rates = RATES._replace(logit=0.5 if write else 0.0)
-    rows = [study(e, piece(text(32, 300)), ALPHABET, n, rates, write=write) for e, n in both]
+    rows = [fit(e, piece(text(32, 300)), ALPHABET, n, rates, write=write) for e, n in both]
     assert_close(*rows, CLOSE)
     assert_same_store(both[0][0], both[1][0], logits=2 if write else 0)
     logits = contents(both[1][0].packed())[-1]["logit"]
@@ -234,7 +234,7 @@ def test_two_sets_of_numbers(unseen_contexts, length, rates, write):
         engine.write(piece(text(26, 300)))
         sets = usual, layout.fresh(PLAN, 512)
         sets[1].gated[:] *= 1.5
-        said = [engine.study(part, ALPHABET, sets, rates, write=write) for _ in range(2)]
+        said = [engine.partial_fit(part, ALPHABET, sets, rates, write=write) for _ in range(2)]
         said.append(engine.read(text(27), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, sets, ahead=5))
         found.append((engine, sets, said))
     (one, mine, said), (other, theirs, heard) = found
@@ -260,5 +260,5 @@ def test_large_alphabets_are_refused_in_one_line(alphabet):
     assert not fits(alphabet)
     engine, numbers = pair()[1]
     with pytest.raises(UsageError, match=r"path = batched: an alphabet of .* path = stream") as refusal:
-        study(engine, piece(text(0)), alphabet, numbers, RATES, write=True)
+        fit(engine, piece(text(0)), alphabet, numbers, RATES, write=True)
     assert "\n" not in str(refusal.value)

@@ -23,7 +23,7 @@ def items(tokens, start=0, document=0):
 
 
 def told(path, *, alphabet=ALPHABET):
-    """A memory of the sdm plugin that has studied, stood still, and been written to."""
+    """A memory of the sdm plugin that was fitted with and without writing, and written to."""
     memory, over = Sdm(path=path, **RECIPE), torch.from_numpy(alphabet)
     said = [
         memory.partial_fit(items(text(20), 0, 0), over, progress=0.1, write=True),

@@ -10,19 +10,19 @@ import torch
 from lior.counting.engine import NO_STEP
 from lior_plugins.batched import graphs as replay
 from lior_plugins.batched import window
-from tests.builtin.test_batched import ALPHABET, LENGTH, RATES, pair, piece, read, study, text
+from tests.builtin.test_batched import ALPHABET, LENGTH, RATES, fit, pair, piece, read, text
 from tests.training.test_device import Placeless, Waits, _first_use  # noqa: F401
 
 
 def captured(x):
     """The inputs of the windows of a text, and what they are read with."""
     engine, numbers = pair(16)[1]
-    study(engine, x, ALPHABET, numbers, RATES, write=True)
+    fit(engine, x, ALPHABET, numbers, RATES, write=True)
     seen = []
     engine._replay.run = lambda learned, logit, inputs, adapt: (
         seen.append((learned, logit, inputs)) or replay.Replay().run(learned, logit, inputs, adapt)
     )
-    study(engine, x, ALPHABET, numbers, RATES, write=True)
+    fit(engine, x, ALPHABET, numbers, RATES, write=True)
     return seen[0]
 
 
@@ -34,7 +34,7 @@ def test_a_window_waits_for_nothing_and_its_tensors_are_made_where_the_memory_is
     assert not made.places - {"tests"}
     engine, numbers = pair(16)[1]
     with Placeless() as made:
-        study(engine, piece(text(15)), ALPHABET, numbers, RATES, write=True)
+        fit(engine, piece(text(15)), ALPHABET, numbers, RATES, write=True)
         read(engine, text(15), np.arange(LENGTH), np.arange(9), ALPHABET, numbers, ahead=0)
     assert not made.places - {"tests"}
 
@@ -44,7 +44,7 @@ def test_waiting_does_not_grow_with_the_number_of_windows():
     for length in (64, 4):
         engine, numbers = pair(length)[1]
         with Waits() as watch:
-            study(engine, piece(text(16, 640)), ALPHABET, numbers, RATES, write=True)
+            fit(engine, piece(text(16, 640)), ALPHABET, numbers, RATES, write=True)
         waits.append(len(watch.places))
     assert waits[0] == waits[1] < 30
 
@@ -77,7 +77,7 @@ def test_learned_numbers_stay_in_the_same_arrays():
     engine, numbers = pair(16)[1]
     held = []
     for seed in (0, 1):
-        study(engine, piece(text(seed)), ALPHABET, numbers, RATES, write=True)
+        fit(engine, piece(text(seed)), ALPHABET, numbers, RATES, write=True)
         held.append([part.data_ptr() for part in engine._numbers])
     assert held[0] == held[1]
     engine._load((numbers,), (NO_STEP,), ALPHABET[:3])

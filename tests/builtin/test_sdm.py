@@ -32,12 +32,12 @@ class TestSdmSmall(
 class TestSdmBatched(memory_contract(lambda: Sdm(path="batched", **FEW))): ...
 
 
-class TestSdmStudied(memory_contract(lambda: studied(Sdm(**FEW)))):
+class TestSdmFitted(memory_contract(lambda: fitted(Sdm(**FEW)))):
     # What was learned stays when a memory is empty, and says something.
     test_an_empty_memory_knows_nothing = test_a_snapshot_of_nothing_empties = None
 
 
-def studied(memory):
+def fitted(memory):
     """A memory that has learned for both uses and holds nothing."""
     alphabet = LETTERS.unique()
     memory.partial_fit(document(5, 0, 100), alphabet, progress=0.5, write=True)
@@ -46,15 +46,15 @@ def studied(memory):
     return memory
 
 
-def study(memory, *documents, write=True, progress=0.3, alphabet=None):
-    """Distributions of documents that are studied one after the other."""
+def fit(memory, *documents, write=True, progress=0.3, alphabet=None):
+    """Distributions of documents that are fitted one after the other."""
     letters = LETTERS.unique() if alphabet is None else alphabet
     said = [memory.partial_fit(d, letters, progress=progress, write=write).log_p for d in documents]
     return torch.cat(said)
 
 
 def test_sdm_learns_from_text_with_errors_without_touching_what_clean_text_taught():
-    memory = studied(Sdm(**FEW, unseen_contexts=2))
+    memory = fitted(Sdm(**FEW, unseen_contexts=2))
     memory.write(document(0, 1))
     memory.commit()
     before = {k: v.clone() for k, v in memory.snapshot().items()}
@@ -82,7 +82,7 @@ def test_sdm_learns_from_text_with_errors_without_touching_what_clean_text_taugh
 def test_sdm_rewrites_what_comes_before_and_keeps_what_the_counters_learned():
     """A document written before others leads to a second reading; what remains keeps its logits."""
     memory = Sdm(**FEW)
-    study(memory, document(0, 1), document(0, 2))
+    fit(memory, document(0, 1), document(0, 2))
     kept = logits(memory)
     assert any(kept.values())
     memory.write(document(0, 0))
@@ -106,7 +106,7 @@ def logits(memory):
 
 def test_sdm_counts_the_same_read_or_written():
     read_first, written = Sdm(**FEW), holding(Sdm(**FEW), document(0, 0), document(0, 1))
-    study(read_first, document(0, 0), document(0, 1))
+    fit(read_first, document(0, 0), document(0, 1))
     one, other = read_first.snapshot(), written.snapshot()
     for name in ("passages", "tokens", "addresses", "sizes", "clock"):
         assert torch.equal(one[name], other[name]), name
@@ -116,17 +116,17 @@ def test_sdm_counts_the_same_read_or_written():
 @pytest.mark.parametrize("static", [False, True])
 def test_sdm_goes_on_from_a_snapshot_bit_for_bit(static):
     memory = Sdm(**FEW)
-    study(memory, document(0, 0), document(0, 1))
+    fit(memory, document(0, 0), document(0, 1))
     if static:
-        study(memory, document(0, 5), write=False)
+        fit(memory, document(0, 5), write=False)
     snapshot = memory.snapshot()
     assert any(name.startswith("online.") for name in snapshot)
     assert any(name.startswith("static.") for name in snapshot) == static
-    other = studied(Sdm(**FEW))
+    other = fitted(Sdm(**FEW))
     other.restore(snapshot)
     assert_same(other.snapshot(), snapshot)
     for number, write in ((2, True), (3, False), (4, True)):
-        one, two = (study(each, document(0, number, 70), write=write) for each in (memory, other))
+        one, two = (fit(each, document(0, number, 70), write=write) for each in (memory, other))
         assert torch.equal(one, two)
         assert_same(other.snapshot(), memory.snapshot())
     assert torch.equal(read(memory, document(1)).log_p, read(other, document(1)).log_p)
@@ -134,13 +134,13 @@ def test_sdm_goes_on_from_a_snapshot_bit_for_bit(static):
 
 def test_sdm_keeps_online_and_static_numbers_apart():
     memory = Sdm(**FEW)
-    study(memory, document(0, 0))
+    fit(memory, document(0, 0))
     before = memory.snapshot()
-    study(memory, document(0, 3), write=False)
+    fit(memory, document(0, 3), write=False)
     after = memory.snapshot()
     assert all(torch.equal(after[name], value) for name, value in before.items())
     said = read(memory, document(1)).log_p
-    study(memory, document(0, 4), write=False)
+    fit(memory, document(0, 4), write=False)
     assert (read(memory, document(1)).log_p != said).any()
     third = memory.snapshot()
     assert_same({k: v for k, v in third.items() if k in before}, before)
@@ -148,7 +148,7 @@ def test_sdm_keeps_online_and_static_numbers_apart():
 
 def test_sdm_forgets_items_and_not_what_it_learned():
     memory = Sdm(**FEW)
-    study(memory, document(0, 0))
+    fit(memory, document(0, 0))
     learned = {k: v for k, v in memory.snapshot().items() if k.startswith("online.")}
     memory.write(document(0, 1))
     memory.rewrite(())
@@ -156,18 +156,18 @@ def test_sdm_forgets_items_and_not_what_it_learned():
     after = memory.snapshot()
     assert_same({k: v for k, v in after.items() if k.startswith("online.")}, learned)
     assert len(after["tokens"]) == len(after["addresses"]) == int(after["clock"]) == 0
-    study(memory, document(0, 0))
+    fit(memory, document(0, 0))
 
 
-def test_sdm_studies_documents_in_order_each_once():
+def test_sdm_fits_documents_in_order_each_once():
     memory = Sdm(**FEW)
-    study(memory, document(0, 1))
+    fit(memory, document(0, 1))
     before = memory.snapshot()
     for number in (0, 1):
         with pytest.raises(UsageError, match="in order, each once"):
-            study(memory, document(0, number))
+            fit(memory, document(0, number))
         assert_same(memory.snapshot(), before)
-    study(memory, document(0, 2))
+    fit(memory, document(0, 2))
 
 
 def test_sdm_takes_no_item_twice():
@@ -184,11 +184,11 @@ def test_sdm_alphabets_may_grow_and_hold_large_tokens():
     wide = torch.tensor([*LETTERS.unique().tolist(), 300, 65535])
     items = document(0, 0)
     items.text.tokens[5::7] = 65535
-    said = study(memory, items, document(0, 1), alphabet=wide)
+    said = fit(memory, items, document(0, 1), alphabet=wide)
     assert_close(said.exp().sum(2), torch.ones(said.shape[:2]))
     assert said[-40:].isfinite().all()
     assert read(memory, document(2), wide).log_p[:, 0, -1].mean() < -2
-    assert study(Sdm(**FEW), document(0), alphabet=LETTERS[:1]).shape == (40, 1, 1)
+    assert fit(Sdm(**FEW), document(0), alphabet=LETTERS[:1]).shape == (40, 1, 1)
 
 
 def test_sdm_needs_no_coordinates():
@@ -234,7 +234,7 @@ def test_wrong_options_of_sdm(options, message):
 
 
 def test_a_snapshot_of_other_settings_is_refused_and_changes_nothing():
-    memory, other = studied(Sdm(**FEW)), studied(Sdm(**{**FEW, "gates": ("longest", "previous")}))
+    memory, other = fitted(Sdm(**FEW)), fitted(Sdm(**{**FEW, "gates": ("longest", "previous")}))
     before = {k: v.clone() for k, v in memory.snapshot().items()}
     with pytest.raises(UsageError, match=r"online\.gated"):
         memory.restore(other.snapshot())

@@ -22,11 +22,11 @@ from tests.builtin.test_batched import (
     assert_close,
     assert_same_store,
     contents,
+    fit,
+    fit_both,
     pair,
     piece,
     read,
-    study,
-    study_both,
     text,
 )  # fmt: skip
 
@@ -106,7 +106,7 @@ def test_blocks_may_have_any_size():
         engine, numbers = pair(7)[1]
         engine._block = size
         engine.write(piece(tokens))
-        rows = study(engine, cells, ALPHABET, numbers, RATES, write=True)
+        rows = fit(engine, cells, ALPHABET, numbers, RATES, write=True)
         found.append((rows, engine))
     for rows, engine in found[1:]:
         assert_close(rows, found[0][0], CLOSE)
@@ -116,7 +116,7 @@ def test_blocks_may_have_any_size():
 @LAW
 @given(seed=seeds(), ahead=st.sampled_from((0, 3, 40_000)), chosen=st.lists(st.integers(0, 99), max_size=9))
 def test_reading_is_the_same_and_leaves_everything(seed, ahead, chosen):
-    both = study_both([piece(text(seed))])
+    both = fit_both([piece(text(seed))])
     tokens, kept = text(seed + 1, 100), copy.deepcopy(both[1][1])
     positions = np.array(chosen, np.int64)
     cell = np.arange(len(chosen)) % 3
@@ -155,7 +155,7 @@ def test_the_future_does_not_change_the_past(seed, share):
     rows = []
     for each in (tokens, other):
         engine, numbers = pair(16)[1]
-        rows.append(study(engine, piece(each), ALPHABET, numbers, RATES, write=True)[: at + 1])
+        rows.append(fit(engine, piece(each), ALPHABET, numbers, RATES, write=True)[: at + 1])
     assert_close(*rows)
 
 
@@ -163,7 +163,7 @@ def test_the_future_does_not_change_the_past(seed, share):
 
 
 def test_each_goes_on_where_the_other_stopped():
-    (one, numbers), (other, theirs) = study_both([piece(text(11, 300))], 16)
+    (one, numbers), (other, theirs) = fit_both([piece(text(11, 300))], 16)
     swapped = pair(16)
     swapped[0][0].hold(other.store, other.clock)
     swapped[1][0].hold(one.store, one.clock)
@@ -171,7 +171,7 @@ def test_each_goes_on_where_the_other_stopped():
     assert_same_store(swapped[1][0], one)
     more = piece(text(12, 300))
     rows = [
-        study(engine, more, ALPHABET, learned, RATES, write=True)
+        fit(engine, more, ALPHABET, learned, RATES, write=True)
         for engine, learned in ((swapped[0][0], theirs), (swapped[1][0], numbers))
     ]
     assert_close(*rows, CLOSE)
@@ -182,7 +182,7 @@ def test_each_goes_on_where_the_other_stopped():
 @given(seed=seeds())
 def test_packing_loses_nothing(seed):
     engine, numbers = pair(16)[1]
-    study(engine, piece(text(seed)), ALPHABET, numbers, RATES, write=True)
+    fit(engine, piece(text(seed)), ALPHABET, numbers, RATES, write=True)
     packed = engine.packed()
     again = Table.of(packed, CPU).packed()
     assert all(np.array_equal(a, b) for a, b in zip(packed, again, strict=True))
@@ -192,7 +192,7 @@ def test_packing_loses_nothing(seed):
 
 def test_forgetting_all():
     (engine, numbers), fresh = pair(16)[1], pair(16)[1]
-    study(engine, piece(text(13)), ALPHABET, numbers, RATES, write=True)
+    fit(engine, piece(text(13)), ALPHABET, numbers, RATES, write=True)
     engine.clear()
     assert engine.clock == 0
     assert_same_store(engine, fresh[0])
@@ -215,10 +215,10 @@ def test_a_budget_is_kept_as_the_streaming_engine_keeps_it():
     assert 0.5 * budget < other._table.size()
 
 
-def test_a_budget_holds_while_a_text_is_studied():
+def test_a_budget_holds_while_a_text_is_fitted():
     budget, tokens = 200_000, np.random.default_rng(1).choice(np.arange(97, 123), 9000)
     engine, numbers = pair(64, budget=budget)[1]
-    rows = study(engine, piece(tokens), np.arange(97, 123), numbers, RATES)
+    rows = fit(engine, piece(tokens), np.arange(97, 123), numbers, RATES)
     assert np.abs(rows.sum(1) - 1).max() < 1e-5
     assert 0.5 * budget < engine._table.size() <= budget
     assert engine.clock == 9000

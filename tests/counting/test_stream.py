@@ -55,10 +55,10 @@ def both(it):
     return it, it
 
 
-def study(seed, window, *, rates=RATES, write=True, tokens=None):
-    """A fresh engine that has studied a text: the rows, the engine, what was learned."""
+def fit(seed, window, *, rates=RATES, write=True, tokens=None):
+    """A fresh engine that has fitted a text: the rows, the engine, what was learned."""
     it, numbers = engine(window), learned()
-    rows = it.study(
+    rows = it.partial_fit(
         piece(text(seed) if tokens is None else tokens), ALPHABET, both(numbers), both(rates), write=write
     ).p
     return rows, it, numbers
@@ -91,8 +91,8 @@ def by_hand(tokens, window):
 
 
 @pytest.mark.parametrize("window", [1, 7])
-def test_studying_is_reading_then_learning_then_counting(window):
-    rows, it, numbers = study(0, window)
+def test_fitting_is_reading_then_learning_then_counting(window):
+    rows, it, numbers = fit(0, window)
     expected, other, theirs = by_hand(text(0), window)
     assert_same(rows, expected)
     assert_same(it.store, other.store)
@@ -105,22 +105,24 @@ def test_studying_is_reading_then_learning_then_counting(window):
 def test_within_a_window_nothing_is_learned(seed, window):
     """What a window says is what its beginning knew."""
     tokens = text(seed)
-    rows, _, _ = study(seed, window)
+    rows, _, _ = fit(seed, window)
     begin = LENGTH // 2 // window * window
     it, numbers = engine(window), learned()
-    it.study(piece(tokens, 0, begin), ALPHABET, both(numbers), both(RATES), write=True)
+    it.partial_fit(piece(tokens, 0, begin), ALPHABET, both(numbers), both(RATES), write=True)
     still = copy.deepcopy(numbers)
-    alone = it.study(piece(tokens, begin, begin + window), ALPHABET, both(still), both(STILL), write=True).p
+    alone = it.partial_fit(
+        piece(tokens, begin, begin + window), ALPHABET, both(still), both(STILL), write=True
+    ).p
     assert_same(rows[begin : begin + window], alone)
 
 
 @pytest.mark.parametrize("window", [1, 4, 16])
-def test_studying_goes_on_where_it_stopped(window):
-    tokens, (rows, it, numbers) = text(1), study(1, window)
+def test_fitting_goes_on_where_it_stopped(window):
+    tokens, (rows, it, numbers) = text(1), fit(1, window)
     other, theirs = engine(window), learned()
     middle = 5 * 16
     parts = [
-        other.study(part, ALPHABET, both(theirs), both(RATES), write=True).p
+        other.partial_fit(part, ALPHABET, both(theirs), both(RATES), write=True).p
         for part in (piece(tokens, 0, middle), piece(tokens, middle))
     ]
     assert_same(rows, np.concatenate(parts))
@@ -129,7 +131,7 @@ def test_studying_goes_on_where_it_stopped(window):
 
 
 def test_a_window_changes_what_is_learned():
-    assert (study(2, 1)[0] != study(2, 16)[0]).any()
+    assert (fit(2, 1)[0] != fit(2, 16)[0]).any()
 
 
 # --- what may change, and what not ---
@@ -137,13 +139,13 @@ def test_a_window_changes_what_is_learned():
 
 @LAW
 @given(seed=seeds())
-def test_studying_without_writing_leaves_the_store(seed):
+def test_fitting_without_writing_leaves_the_store(seed):
     it, numbers = engine(4), learned()
     it.write(piece(text(seed)))
     before, clock = locations.pack(it.store), it.clock
     fresh = learned()
     rates = Schedule((1e-3, 1e-4), (1e-3, 1e-4), (1e-3, 1e-4)).at(0.3)
-    it.study(piece(text(seed + 1)), ALPHABET, both(numbers), both(rates), write=False)
+    it.partial_fit(piece(text(seed + 1)), ALPHABET, both(numbers), both(rates), write=False)
     assert_same(it.store, before)
     assert it.clock == clock
     assert all((getattr(fresh, k) != v).any() for k, v in numbers._asdict().items() if k != "bias" or v.any())
@@ -166,14 +168,14 @@ def test_the_future_does_not_change_the_past(seed, share, window):
     tokens, at = text(seed), int(share * (LENGTH - 1))
     other = tokens.copy()
     other[at:] = text(seed + 1)[at:]
-    one, two = (study(seed, window, tokens=each)[0][: at + 1] for each in (tokens, other))
+    one, two = (fit(seed, window, tokens=each)[0][: at + 1] for each in (tokens, other))
     assert_same(one, two)
 
 
 def test_the_past_does():
     one, other = text(0), text(0)
     other[3] = other[3] % 97 + 1
-    assert (study(0, 1, tokens=one)[0][-1] != study(0, 1, tokens=other)[0][-1]).any()
+    assert (fit(0, 1, tokens=one)[0][-1] != fit(0, 1, tokens=other)[0][-1]).any()
 
 
 # --- distributions ---
@@ -184,7 +186,7 @@ def test_the_past_does():
 def test_rows_are_distributions(seed, window):
     hot = Rates(weight=1.0, token=0.3, table=0.5, logit=1.0, bias=0.5, secondary=0.5)
     for rates in (RATES, hot):
-        rows, it, numbers = study(seed, window, rates=rates)
+        rows, it, numbers = fit(seed, window, rates=rates)
         later = it.read(
             text(seed + 1), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, both(numbers), ahead=0
         ).p
@@ -196,7 +198,7 @@ def test_rows_are_distributions(seed, window):
 @LAW
 @given(seed=seeds(), chosen=st.lists(st.integers(0, LENGTH - 1), min_size=1, max_size=5))
 def test_a_row_of_a_batch_is_a_batch_of_one(seed, chosen):
-    _, it, numbers = study(seed, 4)
+    _, it, numbers = fit(seed, 4)
     tokens, depth = text(seed + 1), np.arange(LENGTH)
     whole = it.read(tokens, depth, np.arange(LENGTH), ALPHABET, both(numbers), ahead=0).p
     assert_same(it.read(tokens, depth, np.array(chosen), ALPHABET, both(numbers), ahead=0).p, whole[chosen])
@@ -223,14 +225,17 @@ def test_an_empty_memory_and_a_small_alphabet():
     assert rows == pytest.approx(np.full_like(rows, 1 / len(ALPHABET)), rel=1e-6)
     for window in (1, 16):
         it = engine(window)
-        only = it.study(piece(text(0)), np.array([97]), both(learned()), both(RATES), write=True).p
+        only = it.partial_fit(piece(text(0)), np.array([97]), both(learned()), both(RATES), write=True).p
         assert only == pytest.approx(np.ones((LENGTH, 1)), abs=1e-5)
 
 
 def test_an_empty_alphabet_gives_empty_rows():
     it = engine(4)
     nothing = np.zeros(0, np.int64)
-    assert it.study(piece(text(0)), nothing, both(learned()), both(RATES), write=True).p.shape == (LENGTH, 0)
+    assert it.partial_fit(piece(text(0)), nothing, both(learned()), both(RATES), write=True).p.shape == (
+        LENGTH,
+        0,
+    )
     assert it.read(
         text(0), np.arange(LENGTH), np.arange(LENGTH), nothing, both(learned()), ahead=0
     ).p.shape == (
@@ -248,7 +253,7 @@ def test_tokens_outside_of_the_alphabet_are_counted_but_not_learned(seed, window
     tokens = text(seed)
     tokens[::9] = 250
     tokens[40] = 65535
-    rows, it, numbers = study(seed, window, tokens=tokens)
+    rows, it, numbers = fit(seed, window, tokens=tokens)
     assert abs(rows.astype(np.float64).sum(1) - 1).max() < 1e-5
     other = engine(window)
     other.write(piece(tokens))
@@ -257,7 +262,7 @@ def test_tokens_outside_of_the_alphabet_are_counted_but_not_learned(seed, window
     assert all(np.isfinite(values).all() for values in numbers)
     only = text(seed)
     only[:] = 250
-    assert_same(study(seed, window, tokens=only)[2][:5:2], learned()[:5:2])
+    assert_same(fit(seed, window, tokens=only)[2][:5:2], learned()[:5:2])
 
 
 # --- large alphabets ---
@@ -280,12 +285,14 @@ def large(window=4):
 def test_rows_over_a_large_alphabet_are_distributions_and_causal(seed):
     tokens = np.random.default_rng(seed).integers(0, 30, LENGTH) ** 2 % 700
     (it, numbers), (same, theirs) = large(), large()
-    rows = it.study(piece(tokens), LARGE, both(numbers), both(RATES), write=True).p
+    rows = it.partial_fit(piece(tokens), LARGE, both(numbers), both(RATES), write=True).p
     assert (rows > 0).all()
     assert abs(rows.astype(np.float64).sum(1) - 1).max() < 1e-5
     other = tokens.copy()
     other[100:] = 650
-    assert_same(rows[:101], same.study(piece(other), LARGE, both(theirs), both(RATES), write=True).p[:101])
+    assert_same(
+        rows[:101], same.partial_fit(piece(other), LARGE, both(theirs), both(RATES), write=True).p[:101]
+    )
     whole = it.read(tokens, np.arange(LENGTH), np.arange(LENGTH), LARGE, both(numbers), ahead=0).p
     alone = it.read(tokens[:91], np.arange(91), np.array([90]), LARGE, both(numbers), ahead=0).p
     assert_same(alone, whole[[90]])
@@ -327,26 +334,26 @@ def test_a_long_text_is_written_in_blocks():
         parts.write(piece(tokens, lo, min(lo + 1234, 9000)))
     assert_same(whole.store, parts.store)
     silent = engine(16)
-    silent.study(piece(tokens), ALPHABET, both(learned()), both(STILL), write=True)
+    silent.partial_fit(piece(tokens), ALPHABET, both(learned()), both(STILL), write=True)
     assert_same(whole.store, silent.store)
 
 
 def test_the_same_again():
-    (rows, it, numbers), (others, other, theirs) = study(7, 4), study(7, 4)
+    (rows, it, numbers), (others, other, theirs) = fit(7, 4), fit(7, 4)
     assert_same(rows, others)
     assert_same(it.store, other.store)
     assert_same(numbers, theirs)
 
 
-@pytest.mark.parametrize("studied", [False, True])
-def test_a_budget_holds_while_a_text_streams_by(studied):
+@pytest.mark.parametrize("fitted", [False, True])
+def test_a_budget_holds_while_a_text_streams_by(fitted):
     budget, tokens = 300_000, np.random.default_rng(0).integers(97, 123, 40_000)
     it, free, numbers = engine(16, budget), engine(16), learned()
     alphabet = np.arange(97, 123)
     for lo in range(0, len(tokens), 4000):
         here = piece(tokens, lo, lo + 4000)
-        if studied:
-            it.study(here, alphabet, both(numbers), both(RATES), write=True)
+        if fitted:
+            it.partial_fit(here, alphabet, both(numbers), both(RATES), write=True)
         else:
             it.write(here)
         assert locations.size(it.store) <= budget
@@ -358,20 +365,20 @@ def test_a_budget_holds_while_a_text_streams_by(studied):
 
 
 def test_forgetting_all():
-    _, it, _ = study(0, 4)
+    _, it, _ = fit(0, 4)
     it.clear()
     assert it.clock == 0
-    rows = it.study(piece(text(0)), ALPHABET, both(learned()), both(RATES), write=True).p
-    assert_same(rows, study(0, 4)[0])
+    rows = it.partial_fit(piece(text(0)), ALPHABET, both(learned()), both(RATES), write=True).p
+    assert_same(rows, fit(0, 4)[0])
 
 
 def test_a_store_that_is_held_goes_on_like_the_one_it_was_taken_from():
-    _, it, numbers = study(0, 4)
+    _, it, numbers = fit(0, 4)
     other, theirs = engine(4), copy.deepcopy(numbers)
     other.hold(locations.unpack(locations.pack(it.store)), it.clock)
     more = text(9)
     rows = [
-        e.study(piece(more), ALPHABET, both(n), both(RATES), write=True).p
+        e.partial_fit(piece(more), ALPHABET, both(n), both(RATES), write=True).p
         for e, n in ((it, numbers), (other, theirs))
     ]
     assert_same(*rows)

@@ -65,7 +65,7 @@ def test_each_set_learns_where_it_serves_and_a_set_without_step_not_at_all():
     tokens = text(3, letters=b"abc. Qab xyz!?\n")
     for rates, moved in (((RATES, RATES), (1, 1)), ((STILL, RATES), (0, 1)), ((RATES, STILL), (1, 0))):
         it, sets = engine_with_two_sets(), (learned(), learned())
-        served = it.study(piece(tokens), ALPHABET, sets, rates, write=False).served
+        served = it.partial_fit(piece(tokens), ALPHABET, sets, rates, write=False).served
         assert {0, 1} == set(served)
         before = learned()
         for numbers, expected in zip(sets, moved, strict=True):
@@ -78,12 +78,12 @@ def test_two_sets_learn_as_two_engines_do_that_keep_only_their_places():
     tokens = text(4, letters=b"abc. Qab xyz!?\n")
     rates = RATES._replace(logit=0.0)  # the counters' own logits are shared
     it, sets = engine_with_two_sets(), (learned(), other_numbers())
-    served = it.study(piece(tokens), ALPHABET, sets, both(rates), write=False).served
+    served = it.partial_fit(piece(tokens), ALPHABET, sets, both(rates), write=False).served
     for which, alone in enumerate((learned(), other_numbers())):
         other = engine_with_two_sets(layout.TRAIL)
         part = piece(tokens)
         part.kept = served == which
-        other.study(part, ALPHABET, both(alone), both(rates), write=False)
+        other.partial_fit(part, ALPHABET, both(alone), both(rates), write=False)
         assert_same(sets[which], alone)
 
 
@@ -92,8 +92,8 @@ def test_nothing_is_learned_from_tokens_that_noise_changed():
     it.write(piece(text(0)))
     part = piece(text(1))
     part.kept = np.zeros(LENGTH, bool)
-    it.study(part, ALPHABET, both(numbers), both(RATES), write=False)
+    it.partial_fit(part, ALPHABET, both(numbers), both(RATES), write=False)
     assert_same(numbers, learned())
     part.kept[10] = True
-    it.study(part, ALPHABET, both(numbers), both(RATES), write=False)
+    it.partial_fit(part, ALPHABET, both(numbers), both(RATES), write=False)
     assert not np.array_equal(numbers.bias, learned().bias)

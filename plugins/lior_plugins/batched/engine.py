@@ -119,7 +119,7 @@ class BatchedEngine:
         return out
 
     @torch.no_grad()
-    def study(
+    def partial_fit(
         self, piece: Piece, alphabet: Ints, learned: Sets, rates: tuple[Rates, Rates], *, write: bool
     ) -> Read:
         """Predict the tokens of a piece, each window before ``learned`` is updated by it.

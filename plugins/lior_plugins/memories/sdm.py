@@ -273,9 +273,9 @@ class Sdm:
             read += len(piece.tokens) - piece.start
             if write:
                 if not self._journal.follows(passage):
-                    raise UsageError("a memory studies its documents in order, each once")
+                    raise UsageError("a memory fits its documents in order, each once")
                 self._journal.add(passage)
-            found.append(self._engine.study(piece, alphabet.cpu().numpy(), sets, rates, write=write))
+            found.append(self._engine.partial_fit(piece, alphabet.cpu().numpy(), sets, rates, write=write))
         return _evidence(found, alphabet)
 
     def _enter(self, mode: str) -> Sets:
