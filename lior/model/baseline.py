@@ -20,7 +20,7 @@ from lior.counting import addresses, kneser_ney
 from lior.counting.kneser_ney import CountTable
 from lior.counting.locations import MAX_VOCAB, TOKEN_BITS
 from lior.data.corpus import Corpus
-from lior.model.language_model import rows_at_once
+from lior.model.mixer import rows_at_once
 
 ORDER = 4
 

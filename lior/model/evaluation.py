@@ -13,7 +13,8 @@ from torch import Tensor
 from lior.data.corpus import Corpus
 from lior.errors import UsageError
 from lior.interfaces import Tokenizer
-from lior.model.language_model import Model, rows_at_once
+from lior.model.language_model import Model
+from lior.model.mixer import rows_at_once
 from lior.model.online import Online
 
 _BLOCK = 8192

@@ -1,9 +1,9 @@
 """Sampling text from a model, one token after the other.
 
-The entropy gate follows the model's own uncertainty ``h = H(p) / ln A`` in [0, 1], with ``A`` tokens
-known: it mixes in the memories' plain vote with weight ``γ = recall · σ(12 (h − recall_at))`` and lowers
-the temperature to ``T (1 − cooling · h)``. Probabilities sum to 1 and the temperature stays above 0
-whatever the gate does.
+The entropy gate depends on the uncertainty of the model, ``h = H(p) / ln A`` in [0, 1] for an alphabet of
+``A`` tokens: it mixes in the unweighted vote of the memories with the weight
+``γ = recall · σ(12 (h − recall_at))`` and lowers the temperature to ``T (1 − cooling · h)``. Probabilities
+always sum to 1, and the temperature stays above 0.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from lior.interfaces import Text
 from lior.model.language_model import DocumentCoordinates, Model
 
 RECENT = 1000
-"""Tokens of what was said in which a repetition counts as a loop."""
+"""Tokens at the end of the context in which a repetition counts as a loop."""
 _LONGEST = 64
+"""Longest repetition that is measured, in tokens."""
 _STEEPNESS = 12.0
 _COLDEST = 0.05
 """Least share of the temperature that cooling leaves."""
@@ -50,7 +51,7 @@ class Session:
     def _text(self) -> tuple[Text, Tensor]:
         tail = self.recent[-self.model.context :]
         device = self.model.device
-        tokens = torch.tensor([*tail, 0], device=device)  # the last is only a place to read for
+        tokens = torch.tensor([*tail, 0], device=device)  # the last position is only predicted
         depth = torch.arange(self._length - len(tail), self._length + 1, device=device)
         return Text(tokens, depth, torch.zeros_like(depth)), torch.tensor([len(tail)], device=device)
 
@@ -83,15 +84,15 @@ def uncertainty(log_p: Tensor, alphabet: int) -> float:
 
 
 def loop_costs(recent: Sequence[int], sampling: Sampling, vocab: int) -> Tensor:
-    """What ``sampling`` takes from each log-probability because the token goes on with a loop, ``(V,)``.
+    """Penalty in nats for each token that continues a loop, ``(V,)``.
 
-    Where the last ``L`` tokens were said before, the token that followed then costs
+    Where the last ``L`` tokens occurred before, the token that followed them then costs
     ``loop_penalty · (L + 1 − loop_length)`` nats if that is more than 0 (the penalty named DRY, with a slope
     instead of a base).
     """
     said = np.array(recent[-RECENT:], np.int64)
     costs = torch.zeros(vocab, dtype=torch.float64)
-    follow = np.arange(1, len(said))  # places of tokens that followed something
+    follow = np.arange(1, len(said))  # indices of tokens with a token before them
     length = np.zeros(len(follow), np.int64)
     alive = np.ones(len(follow), bool)
     for back in range(1, min(_LONGEST, len(said)) + 1):
@@ -111,7 +112,7 @@ def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
     """Draw a token id from ``log_p (V,)``."""
     if sampling.temperature == 0:
         return int(log_p.argmax())
-    below_top = log_p.double() - log_p.max()  # so that the smallest temperature leaves 0, not nan, at the top
+    below_top = log_p.double() - log_p.max()  # with the smallest temperature the top is then 0 and not nan
     ordered, index = torch.sort(below_top / sampling.temperature, descending=True, stable=True)
     p = torch.softmax(ordered, 0)
     if sampling.top_k:
@@ -122,7 +123,7 @@ def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
 
 
 def proceed(session: Session, sampling: Sampling, *, generator: Generator) -> Iterator[int]:
-    """Yield token ids that go on with the session's context, each fed to it, without end."""
+    """Yield token ids that continue the context of the session, each fed to it, without end."""
     while True:
         token = draw(session.log_probs_with(sampling), sampling, generator=generator)
         session.feed([token])

@@ -1,13 +1,11 @@
 """The model: tokens → coordinates → memories → experts → mixer → probabilities.
 
-Data flows one way and this file shows all of it. The parts are plugins; the
-model only connects them. Methods that compute run without gradients.
+The parts are plugins; the model connects them. No method builds a graph for autograd.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import attrs
@@ -39,8 +37,8 @@ from lior.tensors import sub
 class Model:
     """A language model over the tokens of its tokenizer.
 
-    ``state`` holds the geometry's numbers, ``weights`` the mixer's and
-    ``cells`` the centres of the geometric gate; all are plain tensors.
+    ``state`` holds the numbers of the geometry, ``weights`` those of the mixer, and ``cells`` the centres of
+    the geometric gate ``(J, n)``.
     """
 
     tokenizer: Tokenizer
@@ -50,7 +48,7 @@ class Model:
     weights: State = attrs.field(factory=dict)
     cells: Tensor | None = None
     token_counts: Tensor
-    """How often the memories took in each token, int64 ``(V,)``."""
+    """How often the memories hold each token, int64 ``(V,)``."""
     _scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
     _exact_scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
     _counted: _Known | None = attrs.field(default=None, init=False, repr=False)
@@ -62,7 +60,7 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors live."""
+        """The device of all tensors."""
         return self.token_counts.device
 
     @property
@@ -71,7 +69,7 @@ class Model:
         return self._known().tokens
 
     def _known(self) -> _Known:
-        """What follows from the token counts; they are replaced as a whole, never written into."""
+        """Values derived from the token counts, which are replaced and never written into."""
         if self._counted is None or self._counted.counts is not self.token_counts:
             tokens = self.token_counts.nonzero()[:, 0]
             unseen, share = self.tokenizer.vocab - len(tokens), unseen_share(self.token_counts)
@@ -81,7 +79,7 @@ class Model:
 
     @property
     def context(self) -> int:
-        """How many tokens before a position a prediction depends on."""
+        """Number of tokens before a position that a prediction depends on."""
         reach = self.geometry.encoder.reach if self.geometry else 1
         return max(reach, *(m.context for m in self.memories.values()))
 
@@ -92,7 +90,7 @@ class Model:
 
     @torch.no_grad()
     def set_geometry(self, state: State) -> None:
-        """Use the geometry ``state`` from now on. Coordinates already in memory are not recomputed."""
+        """Use the geometry ``state`` from now on; coordinates that the memories hold are not recomputed."""
         self.state = state
         self._scorer = self.geometry.scorer(state) if self.geometry else None
         exact = {k: v.double() if v.is_floating_point() else v for k, v in state.items()}
@@ -109,10 +107,10 @@ class Model:
         self.cells = cell_centres(z, self._scorer.root, count, generator=generator)
 
     def reset_mixer(self) -> None:
-        """Let the mixer begin anew: an average of the adaptive memories, or else of all experts."""
+        """Set the mixer to an average of the adaptive memories, or else of all experts."""
         sizes = tuple(n for m in self.memories.values() for n in m.gate_sizes(self.tokenizer.vocab))
         names = [name for name, m in self.memories.items() for _ in m.experts]
-        # Where to trust which expert is no question when there is one.
+        # With a single expert there is nothing to weigh by place.
         cells = 0 if self.cells is None or len(names) == 1 else len(self.cells)
         strong = [i for i, name in enumerate(names) if name in self.adaptive]
         self.weights = mixer.init(len(names), sizes, cells, device=self.device, strong=strong)
@@ -140,7 +138,7 @@ class Model:
 
     @property
     def adaptive(self) -> dict[str, AdaptiveMemory]:
-        """The memories with learned numbers of their own."""
+        """The memories with learned parameters of their own, by name."""
         return {name: m for name, m in self.memories.items() if isinstance(m, AdaptiveMemory)}
 
     # ``z`` are the coordinates of the positions, from :class:`DocumentCoordinates`; without them the encoder
@@ -163,7 +161,7 @@ class Model:
 
     @torch.no_grad()
     def query(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Query:
-        """A question to the memories: what comes at ``positions``?"""
+        """A query for the next tokens at ``positions``."""
         if z is None:
             z = self.coordinates(text, positions)
         return Query(text, positions, z, self._cell(z))
@@ -172,9 +170,9 @@ class Model:
     def write(
         self, text: Text, start: int = 0, *, skip: Collection[str] = (), z: Tensor | None = None
     ) -> None:
-        """Give the tokens of ``text[start:]`` to the memories, to be read after :meth:`commit`.
+        """Give the tokens of ``text[start:]`` to the memories, except those in ``skip``, which hold them.
 
-        The memories named in ``skip`` hold them already.
+        They can be read after :meth:`commit`.
         """
         waiting = [memory for name, memory in self.memories.items() if name not in skip]
         if waiting:
@@ -187,7 +185,7 @@ class Model:
     def partial_fit(
         self, items: Items, alphabet: Tensor, *, progress: float, write: bool
     ) -> dict[str, Evidence]:
-        """Let the adaptive memories read ``items`` and learn from them; what they said, by name."""
+        """Let the adaptive memories read ``items`` and learn from them; returns their evidence by name."""
         return {
             name: memory.partial_fit(items, alphabet, progress=progress, write=write)
             for name, memory in self.adaptive.items()
@@ -203,7 +201,7 @@ class Model:
 
     @torch.no_grad()
     def rewrite(self, pieces: Iterable[tuple[Text, int]]) -> None:
-        """Let the memories hold exactly ``text[start:]`` of every piece; what was learned stays."""
+        """Let the memories hold exactly ``text[start:]`` of every piece; learned parameters stay."""
         items = [self._written(text, start, self.memories.values()) for text, start in pieces]
         for memory in self.memories.values():
             memory.rewrite(items)
@@ -232,7 +230,7 @@ class Model:
         given: Mapping[str, Evidence] | None = None,
         z: Tensor | None = None,
     ) -> mixer.Inputs:
-        """What the mixer reads at ``positions``; ``given`` is what some memories said of them already."""
+        """The evidence at ``positions``; ``given`` is that of memories that were read already."""
         given = given or {}
         needed = "cells" in self.weights or not given.keys() >= self.memories.keys()  # coordinates cost time
         query = self.query(text, positions, z) if needed else Query(text, positions, None)
@@ -247,7 +245,7 @@ class Model:
         )
 
     def _cell_weights(self, z: Tensor | None) -> Tensor | None:
-        """The geometric gate: which centres the query's own cost is lowest to, ``(B, J)``."""
+        """The geometric gate ``(B, J)``: a softmax of the scores of the centres for each query."""
         if self.cells is None or z is None or self._scorer is None or "cells" not in self.weights:
             return None
         queries, centres = (
@@ -257,7 +255,7 @@ class Model:
         return torch.softmax(self._scorer.scores(queries, centres), 1)
 
     def _cell(self, z: Tensor | None) -> Tensor | None:
-        """The nearest centre, ``(B,)``; in float64, so that the number of questions does not matter."""
+        """The nearest centre, ``(B,)``; in float64, so that it does not depend on the number of queries."""
         if self.cells is None or z is None or self._exact_scorer is None:
             return None
         centres = self._exact_scorer.features(self.cells.double(), query=False)
@@ -266,30 +264,30 @@ class Model:
     @torch.no_grad()
     def log_probs(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Tensor:
         """Log-probabilities of every token id, ``(B, V)``; the exponentials of a row sum to 1."""
-        _, alphabet, kept, escape = self._known()
-        full = escape.expand(len(positions), self.tokenizer.vocab).clone()
-        if len(alphabet):
-            inputs = self.inputs(text, positions, alphabet, z=z)
-            full[:, alphabet] = mixer.log_probs(self.weights, inputs) + kept
-        return full
+        return self._of_all_tokens(lambda inputs: mixer.log_probs(self.weights, inputs), text, positions, z)
 
     @torch.no_grad()
     def vote(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Tensor:
-        """Log of the experts' average without the mixer's weights, of every token id, ``(B, V)``."""
+        """Log of the unweighted average of the experts for every token id, ``(B, V)``."""
+        return self._of_all_tokens(mixer.vote, text, positions, z)
+
+    def _of_all_tokens(
+        self, predict: Callable[[mixer.Inputs], Tensor], text: Text, positions: Tensor, z: Tensor | None
+    ) -> Tensor:
+        """``predict`` gives log-probabilities over the alphabet; the other tokens share the escape."""
         _, alphabet, kept, escape = self._known()
         full = escape.expand(len(positions), self.tokenizer.vocab).clone()
         if len(alphabet):
-            log_p = self.inputs(text, positions, alphabet, z=z).log_p
-            full[:, alphabet] = log_p.logsumexp(1) - math.log(log_p.shape[1]) + kept
+            full[:, alphabet] = predict(self.inputs(text, positions, alphabet, z=z)) + kept
         return full
 
     @torch.no_grad()
     def score(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Tensor:
         """Log-probabilities in nats of the tokens at ``positions``, ``(B,)``."""
         alphabet = self.alphabet
-        targets = columns(alphabet, text.tokens[positions])
         if not len(alphabet):
             return self._known().escape.expand(len(positions))
+        targets = mixer.columns(alphabet, text.tokens[positions])
         return self.score_inputs(self.inputs(text, positions, alphabet, z=z), targets, alphabet)
 
     @torch.no_grad()
@@ -329,7 +327,7 @@ class DocumentCoordinates:
 
 
 class _Known(NamedTuple):
-    """What follows from how often each token was seen."""
+    """Values derived from the token counts."""
 
     counts: Tensor
     tokens: Tensor
@@ -351,21 +349,3 @@ def _checked(name: str, memory: MemoryBackend, evidence: Evidence, rows: int, co
             f"{gates}; they should have {wanted} and ({rows},)."
         )
     return evidence
-
-
-def columns(alphabet: Tensor, tokens: Tensor) -> Tensor:
-    """Index of each token in ``alphabet``, -1 for one that is not in it."""
-    if not len(alphabet):
-        return torch.full_like(tokens, -1)
-    column = torch.searchsorted(alphabet, tokens).clamp(max=len(alphabet) - 1)
-    return torch.where(alphabet[column] == tokens, column, -1)
-
-
-_ELEMENTS = 1 << 22
-"""Most numbers in the distributions that are worked out at a time: 16 MB, which the allocator uses again."""
-
-
-def rows_at_once(most: int, alphabet: int) -> int:
-    """How many positions to read at a time, at most ``most``: a power of two unless that is all of them."""
-    fit = max(_ELEMENTS // max(alphabet, 1), 64)
-    return most if fit >= most else 1 << fit.bit_length() - 1

@@ -9,6 +9,7 @@ log-likelihood, which is concave in ``W``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -89,6 +90,11 @@ def log_probs(params: State, inputs: Inputs) -> Tensor:
     return torch.log_softmax(logits, 1)
 
 
+def vote(inputs: Inputs) -> Tensor:
+    """Log of the unweighted average of the experts over the alphabet, ``(B, A)``."""
+    return inputs.log_p.logsumexp(1) - math.log(inputs.log_p.shape[1])
+
+
 def gradient(params: State, inputs: Inputs, targets: Tensor) -> tuple[State, Tensor]:
     """Gradient of the mean loss ``-log p(target)`` and the log-probabilities of the targets ``(B,)``.
 
@@ -135,3 +141,24 @@ def update(
     grads, log_p = gradient(params, inputs, targets)
     directions, state = adam.update(grads, state, b1=0.9, b2=0.999, eps=1e-6)
     return {name: w - rate * directions[name] for name, w in params.items()}, state, log_p
+
+
+# --- targets and block sizes ---
+
+
+def columns(alphabet: Tensor, tokens: Tensor) -> Tensor:
+    """Index of each token in ``alphabet``, -1 for a token that is not in it."""
+    if not len(alphabet):
+        return torch.full_like(tokens, -1)
+    column = torch.searchsorted(alphabet, tokens).clamp(max=len(alphabet) - 1)
+    return torch.where(alphabet[column] == tokens, column, -1)
+
+
+_ELEMENTS = 1 << 22
+"""Most numbers of the distributions that are computed at a time: 16 MB, which the allocator can reuse."""
+
+
+def rows_at_once(most: int, alphabet: int) -> int:
+    """Number of positions to read at a time: ``most``, or else the power of two that memory allows."""
+    fit = max(_ELEMENTS // max(alphabet, 1), 64)
+    return most if fit >= most else 1 << fit.bit_length() - 1

@@ -1,13 +1,11 @@
-"""Learning while reading, as a compressor does: the one place that says what happens when.
+"""Learning while reading, as a compressor does.
 
-A text is read in stretches. The alphabet is fixed inside a stretch; a token
-never seen before ends it, for the alphabet grows there. Inside of it each
-adaptive memory reads, learns and writes in windows of its own, and the mixer
-takes a step every :data:`WINDOW` tokens. At the end of the stretch everything
-else that was read is committed.
+A text is read in stretches, in which the alphabet is constant: a token that is not in it ends the stretch.
+Inside a stretch each adaptive memory reads, learns and writes in windows of its own, and the mixer is updated
+every :data:`WINDOW` tokens. At the end of the stretch all that was read is committed.
 
-:class:`Online` reads whole stretches, as an evaluation can. :class:`Follower`
-reads the same token by token, as a decoder must, who does not know the next one.
+:class:`Online` reads whole stretches, for evaluation. :class:`Follower` reads the same token by token, for a
+decoder, which does not know the next token.
 """
 
 from __future__ import annotations
@@ -23,23 +21,26 @@ from torch import Tensor
 from lior.counting.kneser_ney import unseen_share
 from lior.geometry import adam
 from lior.interfaces import Text
-from lior.model.language_model import DocumentCoordinates, Model, columns, mixer
+from lior.model import mixer
+from lior.model.language_model import DocumentCoordinates, Model
 
 WINDOW = 64
 """Tokens that the mixer reads before it learns from them."""
 
 _STRETCH = 1024
+"""Longest stretch, in tokens."""
 _RATE = 2e-4
+"""Learning rate of the mixer."""
 _ROOM = 65536
+"""Tokens for which a :class:`Follower` allocates memory at first."""
 _SETTLED = 1_000_000
-"""Tokens after which a model that began with nothing takes steps as small as a trained one."""
+"""Tokens after which the learning rates of an untrained model are those of a trained one."""
 
 
 class Online:
-    """A model that learns from what it reads, with the state that this needs.
+    """A model that learns while it reads. The model is changed.
 
-    The model is changed. One that has read nothing yet learns everything here: its step sizes begin
-    high and fall with what it has read.
+    The learning rates of an untrained model begin high and fall with the number of tokens read.
     """
 
     def __init__(self, model: Model) -> None:
@@ -53,15 +54,15 @@ class Online:
         self.adaptive = model.adaptive
         """The memories that learn while they read, by name."""
         self.longest = _STRETCH if len(self.adaptive) == len(model.memories) else WINDOW
-        """Most tokens of a stretch: a window unless all memories learn by themselves."""
+        """Most tokens of a stretch: one window unless all memories are adaptive."""
 
     @property
     def progress(self) -> float:
-        """Share of the learning that is over, for the memories' step sizes."""
+        """Share of the learning that is over; it sets the learning rates of the memories."""
         return 1.0 if self._trained else min(self._read / _SETTLED, 1.0)
 
     def stretch(self, tokens: Tensor) -> int:
-        """How many of the next ``tokens (N,)`` the next stretch takes."""
+        """Length of the stretch that begins with ``tokens (N,)``."""
         tokens = tokens[: self.longest].long()
         fresh = self.model.token_counts[tokens] == 0
         return int(fresh.nonzero()[0, 0]) + 1 if fresh.any() else len(tokens)
@@ -73,7 +74,7 @@ class Online:
         Returns
         -------
         Tensor
-            Log-probabilities in nats ``(T - start,)``, each given before anything of its window was learned.
+            Log-probabilities in nats ``(T - start,)``, each computed before its window was learned.
         """
         model, alphabet = self.model, self.model.alphabet
         positions = torch.arange(start, len(text.tokens), device=text.tokens.device)
@@ -84,7 +85,7 @@ class Online:
             items = model.items(text, start, z)
             given = model.partial_fit(items, alphabet, progress=self.progress, write=True)
             inputs = model.inputs(text, positions, alphabet, given, z)
-            targets = columns(alphabet, text.tokens[positions])
+            targets = mixer.columns(alphabet, text.tokens[positions])
             scored = []
             for begin in range(0, len(positions), WINDOW):
                 rows = slice(begin, begin + WINDOW)
@@ -109,14 +110,14 @@ class Online:
 
     @torch.no_grad()
     def step(self, window: mixer.Inputs, targets: Tensor) -> None:
-        """Let the mixer learn from a window: columns of its tokens, -1 for one outside of the alphabet."""
+        """Update the mixer with a window; ``targets`` are columns of the alphabet, -1 for other tokens."""
         model = self.model
         model.weights, self._adam, _ = mixer.update(model.weights, self._adam, window, targets, _RATE)
 
     @torch.no_grad()
     def close(self, text: Text, start: int, z: Tensor | None = None) -> None:
-        """End the stretch ``text[start:]``: commit what the memories have not taken in while they read it."""
-        # Without an alphabet there was nothing to read, and no memory has taken anything in.
+        """End the stretch ``text[start:]``: write it to the memories that do not hold it yet, and commit."""
+        # Without an alphabet no memory has read anything.
         held = self.adaptive if len(self.model.alphabet) else ()
         self.model.write(text, start, skip=held, z=z)
         self.model.commit()
@@ -126,13 +127,13 @@ class Online:
 class Follower:
     """A reader of one document, token by token: first :meth:`predict`, then :meth:`take`.
 
-    Whoever takes the same tokens sees the same predictions to the last bit: what is computed, and in
-    arrays of which shape, depends on nothing but the tokens taken.
+    The same tokens give the same predictions to the last bit: all computations and the shapes of their arrays
+    depend only on the tokens taken.
 
     Parameters
     ----------
     model
-        Is changed; on the CPU.
+        It is changed; on the CPU.
     size
         Tokens of the document.
     document
@@ -148,8 +149,8 @@ class Follower:
         self._open()
 
     def _make_room(self, count: int) -> None:
-        """Have places for ``count`` tokens at most: how long a document says that it is, it need not be."""
-        count = min(count, self._size) + 1  # the last is only a place to read for
+        """Allocate memory for ``count`` tokens; the size of the document may be a false claim."""
+        count = min(count, self._size) + 1  # the last position is only predicted
         fresh = torch.zeros(count - self._count, dtype=torch.int64)
         self._tokens = torch.cat([self._tokens[: self._count], fresh])
         self._depth = torch.arange(count)
@@ -164,26 +165,26 @@ class Follower:
     def _open(self) -> None:
         """Begin a stretch."""
         self._begin = self._stepped = self._count
-        self._studied = dict.fromkeys(self._online.adaptive, self._count)
+        self._fitted = dict.fromkeys(self._online.adaptive, self._count)
         self._rows: list[mixer.Inputs] = []
         self._z: list[Tensor | None] = []
         counts = self._model.token_counts
         self._alphabet, self._unseen = self._model.alphabet, float(unseen_share(counts))
         self.known: NDArray[np.int64] = self._alphabet.numpy()
-        """Tokens that :meth:`predict` tells apart, ascending, ``(A,)``."""
+        """Tokens with probabilities of their own, ascending, ``(A,)``."""
         self.unknown: NDArray[np.int64] = (counts == 0).nonzero()[:, 0].numpy()
-        """All others, which are equally likely, ascending, ``(V - A,)``."""
+        """All other tokens, which are equally likely, ascending, ``(V - A,)``."""
 
     @torch.no_grad()
     def predict(self) -> NDArray[np.float64]:
-        """Probabilities of :attr:`known`, then of all :attr:`unknown` together if there are any."""
+        """Probabilities of the :attr:`known` tokens, then of all :attr:`unknown` tokens together, if any."""
         if not len(self._alphabet):
             return np.ones(1)
         text, start = self._text(self._count, self._count + 1)
         position, z = torch.tensor([start]), self._coordinates.next
         query = self._model.query(text, position, z)
         given = {
-            name: memory.peek(query, self._alphabet, ahead=self._count - self._studied[name])
+            name: memory.peek(query, self._alphabet, ahead=self._count - self._fitted[name])
             for name, memory in self._online.adaptive.items()
         }
         row = self._model.inputs(text, position, self._alphabet, given, z)
@@ -193,7 +194,7 @@ class Follower:
 
     @torch.no_grad()
     def take(self, token: int) -> None:
-        """Read ``token``, after it was predicted, and learn what is due."""
+        """Read ``token``, after :meth:`predict`, and learn the windows that it completes."""
         if self._count + 1 == len(self._tokens) <= self._size:
             self._make_room(2 * len(self._tokens))
         self._tokens[self._count] = token
@@ -202,24 +203,24 @@ class Follower:
         self._count += 1
         over = fresh or self._count == self._size or self._count - self._begin == self._online.longest
         if len(self._alphabet):
-            self._study(over)
+            self._fit(over)
             if over or self._count - self._stepped == WINDOW:
                 self._step()
         if over:
             self._online.close(*self._text(self._begin, self._count), self._read_since(self._begin))
             self._open()
 
-    def _study(self, over: bool) -> None:
-        """Let the memories learn whose window is full, or all of them at the end of a stretch."""
+    def _fit(self, over: bool) -> None:
+        """Let the memories with a full window learn it, or all memories at the end of a stretch."""
         for name, memory in self._online.adaptive.items():
-            begin = self._studied[name]
+            begin = self._fitted[name]
             if over or self._count - begin == memory.window:
                 items = self._model.items(*self._text(begin, self._count), self._read_since(begin))
                 memory.partial_fit(items, self._alphabet, progress=self._online.progress, write=True)
-                self._studied[name] = self._count
+                self._fitted[name] = self._count
 
     def _step(self) -> None:
-        targets = columns(self._alphabet, self._tokens[self._stepped : self._count])
+        targets = mixer.columns(self._alphabet, self._tokens[self._stepped : self._count])
         self._online.step(mixer.joined(self._rows), targets)
         self._stepped, self._rows = self._count, []
 
@@ -228,7 +229,7 @@ class Follower:
         return _joined(self._z[begin - self._begin :])
 
     def _text(self, lo: int, hi: int) -> tuple[Text, int]:
-        """Positions ``lo .. hi - 1`` with the context that a prediction depends on, and where ``lo`` is."""
+        """Positions ``lo .. hi - 1`` after the context of the model, and the index of ``lo``."""
         first = max(lo - self._model.context, 0)
         here = slice(first, hi)
         return Text(self._tokens[here], self._depth[here], self._document[here]), lo - first

@@ -25,7 +25,8 @@ from lior.data.corpus import Corpus
 from lior.interfaces import Text, TraceableMemory
 from lior.model import mixer
 from lior.model.evaluation import byte_lengths
-from lior.model.language_model import Model, columns
+from lior.model.language_model import Model
+from lior.model.mixer import columns
 
 EXCERPT = 60
 """Characters of an excerpt to either side."""

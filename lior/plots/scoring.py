@@ -12,7 +12,7 @@ from torch import Tensor
 from lior.errors import RunError
 from lior.interfaces import Tokenizer
 from lior.model.evaluation import byte_lengths
-from lior.model.language_model import rows_at_once
+from lior.model.mixer import rows_at_once
 from lior.plots.panels import BarChart, Curve, LeftOut, LineChart
 from lior.runs.inspection import spread
 from lior.runs.stored import Loaded

@@ -22,7 +22,8 @@ from lior.geometry import adam
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import Evidence, Items, State, Updater
 from lior.model import mixer
-from lior.model.language_model import Model, columns, rows_at_once
+from lior.model.language_model import Model
+from lior.model.mixer import columns, rows_at_once
 from lior.tensors import prefixed, sub
 from lior.training.batches import BatchProbe, BatchSampler, BatchStream
 

@@ -11,7 +11,7 @@ from lior.data import corpus
 from lior.data.corpus import Source
 from lior.interfaces import Items, Query
 from lior.model import baseline
-from lior.model.language_model import columns
+from lior.model.mixer import columns
 from lior_plugins.memories.sdm import Sdm
 from lior_plugins.tokenizers.bytes import Bytes
 

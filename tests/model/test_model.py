@@ -21,7 +21,8 @@ from lior.interfaces import Text
 from lior.model import evaluation, online
 from lior.model.evaluation import evaluate
 from lior.model.generation import Session, generate
-from lior.model.language_model import Model, columns, rows_at_once
+from lior.model.language_model import Model
+from lior.model.mixer import columns, rows_at_once
 from lior.tensors import sub
 from lior.testing.strategies import LAW, seeds
 from lior.testing.tensors import assert_same, clones
