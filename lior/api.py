@@ -2,11 +2,11 @@
 
 >>> import lior
 >>> notes = {f"note {i}": f"Note {i}: the meeting is in room {i}.\\n" * 9 for i in range(9)}
->>> result = lior.train(documents=notes, memory="sdm", seed=1)
->>> bits = result.summary["val_bits_per_byte"]
->>> bits < result.summary["baseline"]["unigram"]
+>>> run = lior.train(documents=notes, memory="sdm", seed=1)
+>>> bits = run.summary["val_bits_per_byte"]
+>>> bits < run.summary["baseline"]["unigram"]
 True
->>> result.run.complete("Note 8: the meet", 6, temperature=0)
+>>> run.complete("Note 8: the meet", 6, temperature=0)
 'ing is'
 """
 
@@ -21,8 +21,8 @@ import attrs
 from lior.config import Override, TrainConfig, flatten, load
 from lior.config.options import checked_keywords
 from lior.data.corpus import Source, as_bytes
+from lior.runs.run import Run
 from lior.training import preparation
-from lior.training.loop import Result
 from lior.training.preparation import train as run_training
 
 
@@ -33,9 +33,9 @@ def train(
     documents: Mapping[str, str | bytes] | None = None,
     out: str | Path | None = None,
     recipe: str | None = None,
-    listeners: Iterable[object] = (),
+    callbacks: Iterable[object] = (),
     **settings: Any,
-) -> Result:
+) -> Run:
     """Train a model.
 
     Parameters
@@ -48,7 +48,7 @@ def train(
         Run directory, new or empty; without it the model stays in memory.
     recipe
         Name of a shipped recipe or path of a TOML file.
-    listeners
+    callbacks
         Objects with hooks of :mod:`lior.events`.
     settings
         Keys of the configuration. A plugin is given by name, as
@@ -58,8 +58,8 @@ def train(
 
     Returns
     -------
-    Result
-        The :class:`~lior.runs.run.Run`, its model and the summary.
+    Run
+        The model with its documents; its ``summary`` is the object that ``lior train --json`` prints.
 
     Raises
     ------
@@ -73,11 +73,11 @@ def train(
     sources = None
     if documents is not None:
         sources = [Source(name, as_bytes(value)) for name, value in documents.items()]
-    return run_training(config, Path(out) if out else None, sources=sources, listeners=listeners)
+    return run_training(config, Path(out) if out else None, sources=sources, callbacks=callbacks)
 
 
 @checked_keywords()
-def resume(run: str | Path, *, listeners: Iterable[object] = ()) -> Result:
+def resume(run: str | Path, *, callbacks: Iterable[object] = ()) -> Run:
     """Go on with the training of ``run``, which was stopped; the outcome is that of one never stopped.
 
     Raises
@@ -85,7 +85,7 @@ def resume(run: str | Path, *, listeners: Iterable[object] = ()) -> Result:
     RunError
         When it is no run, finished, damaged, or its configuration was changed.
     """
-    return preparation.resume(Path(run), listeners=listeners)
+    return preparation.resume(Path(run), callbacks=callbacks)
 
 
 def _table(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Broadcast events of a run: what happens, told to anyone who listens.
 
-A listener is any object with methods of the names below, each marked with
+A callback is any object with methods of the names below, each marked with
 :data:`hookimpl`; it takes only the arguments that it wants::
 
     class Printer:
@@ -10,7 +10,7 @@ A listener is any object with methods of the names below, each marked with
 
 Events inform and never steer: return values are ignored. Components that are
 chosen by name go through the registry, not through events. Other systems that
-train may tell the same events, so that listeners serve them as well.
+train may tell the same events, so that callbacks serve them as well.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Metrics: TypeAlias = "Mapping[str, float | Sequence[float]]"
 
 hookspec = pluggy.HookspecMarker("lior")
 hookimpl = pluggy.HookimplMarker("lior")
-"""Marks a listener's method as the receiver of the event of that name."""
+"""Marks a callback's method as the receiver of the event of that name."""
 
 
 class Events:
@@ -46,7 +46,7 @@ class Events:
         """A stage of training starts; ``message`` says in one line what it does."""
 
     @hookspec
-    def lior_train_window(self, stage: str, step: int, steps: int, metrics: Metrics) -> None:
+    def lior_train_step(self, stage: str, step: int, steps: int, metrics: Metrics) -> None:
         """Step ``step`` of ``steps`` of a stage is done; ``metrics`` has its numbers by name."""
 
     @hookspec
@@ -62,8 +62,8 @@ class Events:
         """Training is done; ``result`` is what ``train`` returns."""
 
 
-def manager(listeners: Iterable[object] = ()) -> pluggy.PluginManager:
-    """A plugin manager that tells ``listeners``; events are sent through its ``hook``.
+def manager(callbacks: Iterable[object] = ()) -> pluggy.PluginManager:
+    """A plugin manager that tells ``callbacks``; events are sent through its ``hook``.
 
     >>> class Printer:
     ...     @hookimpl
@@ -76,16 +76,16 @@ def manager(listeners: Iterable[object] = ()) -> pluggy.PluginManager:
     Raises
     ------
     PluginError
-        If a listener has a marked method that is no event, or asks for an
+        If a callback has a marked method that is no event, or asks for an
         argument that the event does not have.
     """
     plugins = pluggy.PluginManager("lior")
     plugins.add_hookspecs(Events)
-    for listener in listeners:
+    for callback in callbacks:
         try:
-            plugins.register(listener)
+            plugins.register(callback)
             plugins.check_pending()
         except pluggy.PluginValidationError as error:
             cause = " ".join(str(error).split())
-            raise PluginError(f"{type(listener).__name__} cannot listen to events: {cause}.") from error
+            raise PluginError(f"{type(callback).__name__} cannot listen to events: {cause}.") from error
     return plugins

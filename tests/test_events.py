@@ -13,7 +13,7 @@ class Recorder:
         self.seen = []
 
     @hookimpl
-    def lior_train_window(self, step, metrics):
+    def lior_train_step(self, step, metrics):
         self.seen.append((step, metrics))
 
     @hookimpl
@@ -21,10 +21,10 @@ class Recorder:
         self.seen.append(path)
 
 
-def test_every_listener_hears_every_event():
+def test_every_callback_hears_every_event():
     first, second = Recorder(), Recorder()
     hook = manager([first, second]).hook
-    hook.lior_train_window(stage="mixer", step=1, steps=2, metrics={"loss": 0.5})
+    hook.lior_train_step(stage="mixer", step=1, steps=2, metrics={"loss": 0.5})
     hook.lior_train_end(result=None)
     hook.lior_checkpoint_saved(path="x")
     assert first.seen == second.seen == [(1, {"loss": 0.5}), "x"]

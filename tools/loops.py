@@ -28,14 +28,14 @@ def distinct(text: bytes, words: int = 4) -> float:
 
 def of_text(run: lior.Run, size: int) -> float:
     """The mean over stretches of the training text."""
-    tokens = run.loaded.text.tokens[: run.loaded.train]
+    tokens = run.checkpoint.corpus.tokens[: run.checkpoint.train]
     begins = torch.linspace(0, max(len(tokens) - size, 0), 20).long().tolist()
     return sum(distinct(run.model.tokenizer.decode(tokens[b : b + size].tolist())) for b in begins) / 20
 
 
 def of_samples(run: lior.Run, size: int, sampling: Sampling) -> float:
     """The mean over samples."""
-    tokens = run.loaded.text.tokens[: run.loaded.train]
+    tokens = run.checkpoint.corpus.tokens[: run.checkpoint.train]
     total = 0.0
     for seed in range(SAMPLES):
         generator = torch.Generator().manual_seed(seed)

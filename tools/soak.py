@@ -65,7 +65,7 @@ def soak(seconds: float, *, seed: int = 0, say: bool = False) -> Outcome:
     counts = dict.fromkeys(ACTIONS, 0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run"
-        run = train(config, path, sources=base).run
+        run = train(config, path, sources=base)
         begin = time.monotonic()
         handles, after_tenth, told = open_files(), 0, begin
         while (now := time.monotonic()) < begin + seconds:
@@ -79,7 +79,7 @@ def soak(seconds: float, *, seed: int = 0, say: bool = False) -> Outcome:
                 files = f"{open_files()} files open"
                 print(f"{now - begin:,.0f} s, {cycles:,} cycles, {resident() >> 20} MiB, {files}", flush=True)
         grown, opened = resident() - after_tenth, open_files() - handles
-        fresh = train(config, sources=base).run
+        fresh = train(config, sources=base)
         for document in run.documents()[1:]:
             fresh.learn({document.name: text_of(run, document.name)})
         learned, forgotten, generated, loaded = counts.values()
@@ -107,8 +107,8 @@ def act(
 
 def text_of(run: Run, name: str) -> bytes:
     """A document as the run holds it."""
-    lo, hi = run.loaded.text.bounds(run.loaded.text.names.index(name))
-    return run.model.tokenizer.decode(run.loaded.text.tokens[lo:hi].tolist())
+    lo, hi = run.checkpoint.corpus.bounds(run.checkpoint.corpus.names.index(name))
+    return run.model.tokenizer.decode(run.checkpoint.corpus.tokens[lo:hi].tolist())
 
 
 def same(run: Run, fresh: Run) -> bool:

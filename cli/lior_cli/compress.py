@@ -77,7 +77,7 @@ def compress(
     started = time.perf_counter()
     with Progress(quiet=quiet) as progress:
         progress.lior_train_stage("compress", f"{len(data):,} bytes")
-        packed, bits = compression.compress(data, coder, tick=progress.lior_train_window)
+        packed, bits = compression.compress(data, coder, tick=progress.lior_train_step)
     content = packed.pack()
     _write(out, content)
     summary = _summary(packed, len(content), bits, time.perf_counter() - started)
@@ -118,7 +118,7 @@ def decompress(
         progress.lior_train_stage("decompress", f"{found.size:,} bytes")
         if found.machine != compression.machine():
             progress.note("note: made with another type of CPU or other versions; decoding may fail")
-        data = compression.decompress(found, coder, name=file, tick=progress.lior_train_window)
+        data = compression.decompress(found, coder, name=file, tick=progress.lior_train_step)
     _write(out, data)
     seconds = time.perf_counter() - started
     rate = len(data) / max(seconds, 1e-9)
@@ -154,7 +154,7 @@ def run_coder(path: Path) -> Coder:
     from lior.runs import directory as rundir
 
     loaded = rundir.open_run(path)
-    return Coder(loaded.model, bytes.fromhex(loaded.identity), "", len(loaded.text.names))
+    return Coder(loaded.model, bytes.fromhex(loaded.identity), "", len(loaded.corpus.names))
 
 
 def recipe_coder(recipe: str) -> Coder:
@@ -170,7 +170,7 @@ def recipe_coder(recipe: str) -> Coder:
     import torch
 
     from lior.model.compression import Coder
-    from lior.runs.manifest import describe
+    from lior.runs.checkpoint import describe
     from lior.training.preparation import build_model
 
     config = load(recipe, components=True).config

@@ -16,8 +16,8 @@ from lior_cli.options import RunPath, device_option
 from lior_cli.tables import echo_table
 
 if TYPE_CHECKING:
+    from lior.runs.checkpoint import Document
     from lior.runs.run import Run
-    from lior.runs.stored import Document
 
 _RUN = click.argument("run", type=RunPath())
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
@@ -116,13 +116,13 @@ def _outcome(run: Run, what: str, documents: list[Document], seconds: float) -> 
         what: [attrs.asdict(document) for document in documents],
         "seconds": seconds,
         "documents": len(run.documents()),
-        "left": list(run.loaded.fitted),
+        "left": list(run.checkpoint.fitted),
     }
 
 
 def _left(run: Run) -> str:
     """Which small parts stay as training fitted them."""
-    *parts, last = run.loaded.fitted
+    *parts, last = run.checkpoint.fitted
     return f"{', '.join(parts)} and {last} stay" if parts else f"{last} stays"
 
 
@@ -130,7 +130,7 @@ def _part_in(run: Run, forgotten: Sequence[Document]) -> str:
     """What the documents had to do with the parts that stay."""
     if not any(document.held and document.added is None for document in forgotten):
         return "what was forgotten had no part in that"
-    words = " (and its tokens may be words of it)" if "tokenizer" in run.loaded.fitted else ""
+    words = " (and its tokens may be words of it)" if "tokenizer" in run.checkpoint.fitted else ""
     return f"what was forgotten had a part in that{words}; to have it done without, train anew"
 
 

@@ -20,7 +20,7 @@ from lior_cli.terminal import printable
 
 if TYPE_CHECKING:
     from lior.model.provenance import Account
-    from lior.runs.stored import Loaded
+    from lior.runs.checkpoint import Checkpoint
 
 
 @click.command()
@@ -72,7 +72,7 @@ def generate(
     stream = _stream_text if sys.stdout.isatty() else _stream_bytes
     stream(data, pieces)
     if sources and drawn:
-        echo_account(_account(loaded, context, drawn), short_names(loaded.text.names), err=True)
+        echo_account(_account(loaded, context, drawn), short_names(loaded.corpus.names), err=True)
 
 
 class _Noted(list[int]):
@@ -85,10 +85,10 @@ class _Noted(list[int]):
             yield token
 
 
-def _account(loaded: Loaded, context: Sequence[int], drawn: Sequence[int]) -> Account:
+def _account(loaded: Checkpoint, context: Sequence[int], drawn: Sequence[int]) -> Account:
     from lior.model.provenance import account, explain
 
-    return account(explain(loaded.model, loaded.text, context, drawn, words=True))
+    return account(explain(loaded.model, loaded.corpus, context, drawn, words=True))
 
 
 def _result(prompt: bytes, pieces: Iterable[bytes], started: float) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def import_torch() -> None:
 
 
 class Stop:
-    """Listener that has training end after its window when SIGINT or SIGTERM comes, the second time at once.
+    """Callback that has training end after its window when SIGINT or SIGTERM comes, the second time at once.
 
     Until training begins, and for signals that the parent process had ignored, everything is as usual.
     """

@@ -95,7 +95,7 @@ def _pictures(
 
         def tick(done: int, of: int) -> None:
             if done:
-                progress.lior_train_window("score", done, of, {})
+                progress.lior_train_step("score", done, of, {})
             else:
                 progress.lior_train_stage("score", f"scoring {of:,} tokens")
 

@@ -28,7 +28,7 @@ PLAIN_SECONDS = 5.0
 
 
 class Progress:
-    """Listener that shows stages, rate, time left, the current bits and resident memory."""
+    """Callback that shows stages, rate, time left, the current bits and resident memory."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.stage = "start"
@@ -74,9 +74,7 @@ class Progress:
             click.echo(f"{stage}: {message}", err=True)
 
     @hookimpl
-    def lior_train_window(
-        self, stage: str, step: int, steps: int, metrics: Mapping[str, float | str]
-    ) -> None:
+    def lior_train_step(self, stage: str, step: int, steps: int, metrics: Mapping[str, float | str]) -> None:
         """Show how far the stage is."""
         self._metrics.update(metrics)
         rate = self._rate(step)

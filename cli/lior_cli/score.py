@@ -77,7 +77,7 @@ def score(
     corpus, _, size = loaded.other_text(text, field=field)
     with Progress(quiet=quiet) as progress:
         progress.lior_train_stage("score", f"scoring {size:,} tokens{' online' if online else ''}")
-        documents = scoring.score(loaded.model, corpus, online=online, tick=progress.lior_train_window)
+        documents = scoring.score(loaded.model, corpus, online=online, tick=progress.lior_train_step)
     colored = not as_json and _colored(color)
     words = by == "word"
     running = colored and not (sort or top)

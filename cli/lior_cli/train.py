@@ -18,7 +18,7 @@ from lior_cli.interrupts import Stop, import_torch
 from lior_cli.options import RunPath, TextPath, schema_options
 
 if TYPE_CHECKING:
-    from lior.training.loop import Result
+    from lior.runs.run import Run
     from lior_cli.progress import Progress
 
 _RUNS = "runs"
@@ -58,45 +58,47 @@ def train(
     if resume is not None:
         if text or out or recipe or overrides:
             raise UsageError("--resume goes on as the run began: give no text, --out or settings with it")
-        summary = _go_on(resume, progress)
+        run = _go_on(resume, progress)
     else:
         if text:
             overrides = [*overrides, Override("data.text", list(text), "TEXT")]
         resolved = load(recipe, overrides=overrides, components=True)
         for note in idle.notes(resolved):
             progress.note(note)
-        summary = _begin(resolved, out or _default_out(resolved), progress)
+        run = _begin(resolved, out or _default_out(resolved), progress)
+    summary = run.summary
+    assert summary is not None
     if as_json:
         click.echo(json.dumps(summary))
     elif not quiet:
         _report(summary)
 
 
-def _begin(resolved: Resolved, out: Path, progress: Progress) -> dict[str, Any]:
+def _begin(resolved: Resolved, out: Path, progress: Progress) -> Run:
     from lior.training.preparation import train as run_training
 
-    def start(stop: Stop) -> Result:
-        return run_training(resolved.config, out, listeners=[progress, stop], stop=stop)
+    def start(stop: Stop) -> Run:
+        return run_training(resolved.config, out, callbacks=[progress, stop], stop=stop)
 
     return _run(start, out, progress)
 
 
-def _go_on(run: Path, progress: Progress) -> dict[str, Any]:
+def _go_on(run: Path, progress: Progress) -> Run:
     from lior.runs import directory as rundir
     from lior.training.preparation import resume
 
     if str(run) == "auto":
-        run = rundir.unfinished(Path(_RUNS))
+        run = rundir.newest([Path(_RUNS)], finished=False)
         progress.note(f"going on with {run}")
-    return _run(lambda stop: resume(run, listeners=[progress, stop], stop=stop), run, progress)
+    return _run(lambda stop: resume(run, callbacks=[progress, stop], stop=stop), run, progress)
 
 
-def _run(start: Callable[[Stop], Result], run: Path, progress: Progress) -> dict[str, Any]:
+def _run(start: Callable[[Stop], Run], run: Path, progress: Progress) -> Run:
     """Train until the end or until a signal comes."""
     stop = Stop(progress.note)
     try:
         with progress:
-            return start(stop).summary
+            return start(stop)
     except Stopped as error:
         raise Interrupted(str(error), 128 + stop.signal) from None
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from lior.config.sampling import Sampling
 from lior.errors import DataError, UsageError
-from lior.runs import files as durable
+from lior.runs import files
 from lior_cli import why_html
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, WholeNumber, device_option, field_options, seed_option
@@ -162,14 +162,14 @@ def _explained(
         tokens = list(generate(run.model, context, count, how, generator=generator))
     else:
         tokens = tokenizer.encode(text.encode("utf-8", "surrogateescape")).tolist()
-    return explain(run.model, run.loaded.text, context, tokens, most=most, words=words)
+    return explain(run.model, run.checkpoint.corpus, context, tokens, most=most, words=words)
 
 
 def _write(path: Path, page: str) -> str:
     """Put a page in its place, or leave what is there and raise; returns what was done, in a word."""
     done = "replaced" if path.exists() else "wrote"
     try:
-        durable.write_text(path, page)
+        files.write_text(path, page)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
     return done

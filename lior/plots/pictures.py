@@ -26,10 +26,9 @@ from lior.plots.panels import (
 )
 from lior.plots.scoring import CLASSES, Tick, classes_of
 from lior.runs import directory as rundir
-from lior.runs import retention as steps
+from lior.runs import folder as runfolder
+from lior.runs.checkpoint import Checkpoint, read_manifest
 from lior.runs.inspection import angles, effective_rank, metric_form, spectrum, stored
-from lior.runs.manifest import read_manifest
-from lior.runs.stored import Loaded
 from lior.tensors import sub
 
 _BINS, _POINTS, _ROWS = 30, 2000, 4096
@@ -40,14 +39,14 @@ class PlottedRun:
     """A run, and the size of the samples that its pictures are made from."""
 
     path: Path
-    loaded: Loaded | None
+    loaded: Checkpoint | None
     """``None`` until training is finished."""
     sample: int
     """Number of contexts."""
     tick: Tick
 
     @property
-    def finished(self) -> Loaded:
+    def finished(self) -> Checkpoint:
         """The contents of a run that can predict."""
         if self.loaded is None:
             raise LeftOut(f"training did not finish; `lior train --resume {self.path}` goes on with it")
@@ -75,7 +74,7 @@ def open_run(
 
 
 def _in_training(run: Path) -> bool:
-    places = steps.listed(run)
+    places = runfolder.listed(run)
     if not places:
         return (run / "metrics.jsonl").is_file()
     with contextlib.suppress(RunError):
@@ -216,7 +215,7 @@ def principal(y: Tensor) -> tuple[Tensor, tuple[float, float]]:
     return centred @ axes, (shares[-1], shares[-2])
 
 
-def _stored(loaded: Loaded, count: int) -> tuple[Tensor, Tensor]:
+def _stored(loaded: Checkpoint, count: int) -> tuple[Tensor, Tensor]:
     if loaded.model.geometry is None:
         raise LeftOut("the run has no geometry")
     z, tokens = stored(loaded, count)

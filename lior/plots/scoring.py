@@ -14,8 +14,8 @@ from lior.interfaces import Tokenizer
 from lior.model.evaluation import byte_lengths
 from lior.model.mixer import rows_at_once
 from lior.plots.panels import BarChart, Curve, LeftOut, LineChart
+from lior.runs.checkpoint import Checkpoint
 from lior.runs.inspection import spread
-from lior.runs.stored import Loaded
 
 CLASSES = ("lower case", "upper case", "digit", "space", "newline", "punctuation", "other")
 """Classes of tokens; ``other`` are control characters and all bytes beyond ASCII."""
@@ -81,7 +81,7 @@ class ScoredTokens:
         return ratio / math.log(2), error / math.log(2)
 
 
-def score(loaded: Loaded, count: int, tick: Tick) -> ScoredTokens:
+def score(loaded: Checkpoint, count: int, tick: Tick) -> ScoredTokens:
     """Score about ``count`` tokens of the validation text, in stretches spread over all of it.
 
     Raises

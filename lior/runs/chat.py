@@ -72,5 +72,5 @@ class Chat:
     def why(self, *, most: int = 3, words: bool = True) -> list[Explained]:
         """Where the words of the last reply come from, with the memories as they are now."""
         said = self._said
-        loaded, (prompt, reply) = self.run.loaded, (said[: self._reply], said[self._reply :])
-        return explain(loaded.model, loaded.text, prompt, reply, most=most, words=words)
+        corpus, (prompt, reply) = self.run.checkpoint.corpus, (said[: self._reply], said[self._reply :])
+        return explain(self.run.model, corpus, prompt, reply, most=most, words=words)

@@ -1,15 +1,14 @@
-"""A model on disk: tensors as safetensors, everything else in a JSON manifest.
+"""A checkpoint of lior: a model, its documents and where its training stands, in memory and on disk.
 
-``model.safetensors`` holds the tokenizer, the geometry, the mixer and the memories,
-``text.safetensors`` the documents and, while training is not over, ``training.safetensors``
-what it needs to go on. ``manifest.json`` names the components with all their options and
-their distributions, the size and SHA-256 of each file, and its own SHA-256, so that damage
-is noticed before anything is used.
+On disk it is a bundle (:mod:`lior.runs.bundle`). ``model.safetensors`` holds the tokenizer, the geometry, the
+mixer and the memories, ``text.safetensors`` the documents and, while training is not over,
+``training.safetensors`` the state from which it can be resumed. ``manifest.json`` names the components with
+all their options and their distributions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -17,24 +16,40 @@ from typing import Any
 import attrs
 import torch
 
+from lior.config import Component, build
+from lior.data import corpus as corpora
 from lior.data.corpus import Corpus
+from lior.errors import RunError, UnknownPlugin
 from lior.geometry.retrieval import Geometry
-from lior.interfaces import State
-from lior.model import validation as consistency
+from lior.interfaces import State, Text
+from lior.model import validation
+from lior.model.evaluation import byte_lengths
 from lior.model.language_model import Model
-from lior.runs import storage as snapshots
-from lior.runs.manifest import build_part, describe, read_manifest
-from lior.runs.migration import FORMAT as FORMAT
-from lior.runs.migration import LAYOUT
-from lior.runs.stored import Loaded
+from lior.plugins.registry import registry
+from lior.runs import bundle
+from lior.runs.bundle import Format, digest
 from lior.tensors import prefixed, sub
 
+FORMAT = Format(program="lior", version=1)
 _MODEL, _TEXT, _TRAINING = "model", "text", "training"
 _GEOMETRY = ("encoder", "frame", "rsource", "product")
 
 
+@attrs.frozen
+class Document:
+    """A text of a run."""
+
+    name: str
+    bytes: int
+    tokens: int
+    held: int
+    """How many of its tokens the memories hold; the others are validation text."""
+    added: str | None
+    """When it was learned, if after training: ISO 8601 with time zone."""
+
+
 @attrs.frozen(kw_only=True)
-class Training:
+class TrainingState:
     """Where training stands."""
 
     tensors: State
@@ -42,100 +57,170 @@ class Training:
     """Ready for JSON."""
 
 
-def save(
-    path: Path,
-    model: Model,
-    components: dict[str, Any],
-    text: Corpus,
-    train: int,
-    *,
-    added: Sequence[str] = (),
-    forgets: bool = False,
-    training: Training | None = None,
-    score: float | None = None,
-    before: Path | None = None,
-) -> None:
-    """Write a checkpoint to ``path``, which must not exist.
+@attrs.frozen(kw_only=True)
+class Checkpoint:
+    """The state of a run at one moment."""
 
-    All files are written to a sibling first, flushed to the disk and moved at
-    the end, so that ``path`` never holds half a checkpoint.
+    model: Model
+    corpus: Corpus
+    train: int
+    """How many tokens at the beginning of ``corpus`` the memories hold; validation text follows them."""
+    components: Mapping[str, Any]
+    """Kind -> :class:`~lior.config.Component`, and "memory" -> a list of them."""
+    added: tuple[str, ...] = ()
+    """When each of the last documents was learned after training; the memories hold these as well."""
+    training: TrainingState | None = None
+    """State from which training can be resumed; ``None`` when it is over."""
+    score: float | None = None
+    """Nats per byte of the validation text, if they are known."""
+    forgets: bool = False
+    """Whether earlier checkpoints hold text that was forgotten, and have to be removed."""
+    manifest: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    """As it is on disk; empty for a checkpoint that was not read from there."""
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the manifest in hexadecimal: it covers all tensors, so only copies of a run share it."""
+        return digest(self.manifest)
+
+    @property
+    def trained(self) -> int:
+        """Number of tokens of the documents of training: the documents learned later begin there."""
+        first = len(self.corpus.names) - len(self.added)
+        return int(self.corpus.starts[first]) if self.added else len(self.corpus)
+
+    def held(self) -> tuple[tuple[int, int], ...]:
+        """Ranges ``lo, hi`` of the tokens that the memories hold."""
+        return (0, self.train), (self.trained, len(self.corpus))
+
+    def pieces(self, size: int = 65536) -> Iterator[tuple[Text, int]]:
+        """The text that the memories hold, as :meth:`Model.stage` takes it."""
+        for lo, hi in self.held():
+            for begin in range(lo, hi, size):
+                yield self.corpus.text(begin, min(begin + size, hi), context=self.model.context)
+
+    @property
+    def fitted(self) -> tuple[str, ...]:
+        """Names of the parts with parameters that training fitted and editing leaves as they are."""
+        model = self.model
+        parts = {
+            "tokenizer": bool(model.tokenizer.snapshot()),
+            "geometry": model.geometry is not None,
+            "mixer": True,
+            **{f"weights of memory {name}": True for name in model.adaptive},
+        }
+        return tuple(part for part, there in parts.items() if there)
+
+    def documents(self) -> list[Document]:
+        """All documents in their order."""
+        names, before = self.corpus.names, len(self.corpus.names) - len(self.added)
+        lengths = byte_lengths(self.corpus.tokens.long(), self.model.tokenizer)
+        starts = self.corpus.starts.cpu()
+        bounds = torch.cat([starts, torch.tensor([len(self.corpus)])])
+        sizes = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cpu().cumsum(0)])[bounds].diff()
+        counts = bounds.diff()
+        held = (self.train - starts).clamp(min=0).minimum(counts)
+        held[before:] = counts[before:]
+        columns = zip(names, sizes.tolist(), counts.tolist(), held.tolist(), strict=True)
+        added = [None] * before + list(self.added)
+        return [Document(*row, when) for row, when in zip(columns, added, strict=True)]
+
+    def validation(self) -> tuple[Corpus, int, int]:
+        """The run's own validation text: a corpus, and where the text begins and ends in it.
+
+        Raises
+        ------
+        RunError
+            When the run has none: it was trained on all of its text, or the validation text was forgotten.
+        """
+        if self.train >= self.trained:
+            raise RunError("the run has no validation text of its own; name a text to score")
+        # Online scoring writes it after the documents that were learned later, so its numbers follow theirs.
+        text = attrs.evolve(self.corpus, first_document=len(self.corpus.names)) if self.added else self.corpus
+        return text, self.train, self.trained
+
+    def other_text(self, paths: Sequence[str], *, field: str) -> tuple[Corpus, int, int]:
+        """Another text as documents that follow those of the run, with its beginning and end."""
+        sources = corpora.read(paths, field=field)
+        other = corpora.build(sources, self.model.tokenizer).to(self.model.device)
+        return attrs.evolve(other, first_document=len(self.corpus.names)), 0, len(other)
+
+
+# --- on disk ---
+
+
+def save(path: Path, checkpoint: Checkpoint, *, share: Path | None = None) -> None:
+    """Write a checkpoint to ``path``, which must not exist and never holds half of one.
 
     Parameters
     ----------
-    components
-        Kind -> :class:`~lior.config.Component`, and "memory" -> a list of them.
-    added
-        When each of the last documents was learned after training.
-    forgets
-        Whether earlier checkpoints hold text that was forgotten, and have to go.
-    training
-        What training needs to go on, unless it is over.
-    score
-        Nats per byte of the validation text, if they are known.
-    before
-        An earlier checkpoint with the same text, whose file can be shared.
+    share
+        An earlier checkpoint with the same text, whose file gets a second name.
 
     Raises
     ------
     OSError
         When a file cannot be written; nothing of the checkpoint is left then.
     """
-    tensors = {_MODEL: _tensors(model), _TEXT: {"tokens": text.tokens, "starts": text.starts}}
+    corpus, model, training = checkpoint.corpus, checkpoint.model, checkpoint.training
+    groups = {_MODEL: tensors(model), _TEXT: {"tokens": corpus.tokens, "starts": corpus.starts}}
     if training is not None:
-        tensors[_TRAINING] = training.tensors
-    manifest = {
-        "components": describe(components),
-        "geometry": _geometry_options(model),
-        "documents": list(text.names),
-        "bytes": text.bytes,
-        "train": train,
-        "added": list(added),
-        "forgets": forgets,
-        "score": score,
-        "training": None if training is None else training.numbers,
-    }
-    share = {} if before is None else {_TEXT: before}
-    snapshots.write(path, tensors, manifest, format=LAYOUT, share=share)
-
-
-def _geometry_options(model: Model) -> dict[str, Any] | None:
+        groups[_TRAINING] = training.tensors
     geometry = model.geometry
-    if geometry is None:
-        return None
-    return {"resilience_at": geometry.resilience_at, "smoothing": geometry.smoothing}
+    manifest = {
+        "components": describe(checkpoint.components),
+        "geometry": geometry and {name: getattr(geometry, name) for name in ("resilience_at", "smoothing")},
+        "documents": list(corpus.names),
+        "bytes": corpus.bytes,
+        "train": checkpoint.train,
+        "added": list(checkpoint.added),
+        "forgets": checkpoint.forgets,
+        "score": checkpoint.score,
+        "training": training and training.numbers,
+    }
+    bundle.write(path, groups, manifest, format=FORMAT, share={} if share is None else {_TEXT: share})
 
 
-def load(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
+def load(path: Path, *, device: torch.device | str = "cpu") -> Checkpoint:
     """Read the checkpoint at ``path``.
 
     Raises
     ------
     RunError
-        When a file is missing, damaged or of a newer format, or a component is not installed.
+        When a file is missing, damaged or of another format, or a component is not installed.
     """
     manifest = read_manifest(path)
-    with fitting_together(path):
-        groups = [_MODEL, _TEXT, *([_TRAINING] if manifest["training"] is not None else [])]
-        tensors = snapshots.read_tensors(path, manifest, groups, device=device)
-        documents = tensors[_TEXT]
-        model = _rebuild(manifest, tensors[_MODEL])
-        consistency.check_text(documents, manifest, vocab=model.tokenizer.vocab)
-        text = Corpus(
-            documents["tokens"], documents["starts"], tuple(manifest["documents"]), manifest["bytes"]
+    with misfits_as_run_errors(path):
+        numbers = manifest["training"]
+        groups = [_MODEL, _TEXT, *([_TRAINING] if numbers is not None else [])]
+        found = bundle.read_tensors(path, manifest, groups, device=device)
+        text, model = found[_TEXT], _rebuilt(manifest, found[_MODEL])
+        validation.check_text(text, manifest, vocab=model.tokenizer.vocab)
+        return Checkpoint(
+            model=model,
+            corpus=Corpus(text["tokens"], text["starts"], tuple(manifest["documents"]), manifest["bytes"]),
+            train=manifest["train"],
+            components=_components(manifest),
+            added=tuple(manifest["added"]),
+            training=None if numbers is None else TrainingState(tensors=found[_TRAINING], numbers=numbers),
+            score=manifest["score"],
+            forgets=manifest["forgets"] is True,
+            manifest=manifest,
         )
-        training, added = tensors.get(_TRAINING), tuple(manifest["added"])
-        return Loaded(model, text, manifest["train"], manifest, training, added)
 
 
-def fitting_together(path: Path) -> AbstractContextManager[None]:
-    """As :func:`lior.runs.storage.fitting_together`, of a checkpoint of lior."""
-    return snapshots.fitting_together(path, program=LAYOUT.program)
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of the checkpoint at ``path``; raises as :func:`lior.runs.bundle.read_manifest`."""
+    return bundle.read_manifest(path, format=FORMAT)
 
 
-# --- tensors ---
+def misfits_as_run_errors(path: Path) -> AbstractContextManager[None]:
+    """:func:`lior.runs.bundle.misfits_as_run_errors` for a checkpoint of lior."""
+    return bundle.misfits_as_run_errors(path, program=FORMAT.program)
 
 
-def _tensors(model: Model) -> State:
+def tensors(model: Model) -> State:
+    """All tensors of a model, by the names that they have on disk."""
     parts = {
         "tokenizer": model.tokenizer.snapshot(),
         "geometry": model.state,
@@ -148,29 +233,78 @@ def _tensors(model: Model) -> State:
     return flat | {"token_counts": model.token_counts}
 
 
-def _rebuild(manifest: dict[str, Any], tensors: State) -> Model:
+def _rebuilt(manifest: Mapping[str, Any], flat: State) -> Model:
+    """The model of a manifest and its :func:`tensors`."""
     parts = manifest["components"]
     options = manifest["geometry"]
-    tokenizer = build_part("tokenizer", parts["tokenizer"])
-    tokenizer.restore(sub(tensors, "tokenizer"))
-    consistency.check_counts(tensors.get("token_counts"), vocab=tokenizer.vocab)
+    tokenizer = _build("tokenizer", parts["tokenizer"])
+    tokenizer.restore(sub(flat, "tokenizer"))
+    validation.check_counts(flat.get("token_counts"), vocab=tokenizer.vocab)
     geometry = None
     if options is not None:
-        plugins = {kind: build_part(kind, parts[kind]) for kind in _GEOMETRY}
+        plugins = {kind: _build(kind, parts[kind]) for kind in _GEOMETRY}
         geometry = Geometry(vocab=tokenizer.vocab, **plugins, **options)
-        consistency.check_geometry(geometry, sub(tensors, "geometry"))
-    memories = {part["name"]: build_part("memory", part) for part in parts["memory"]}
+        validation.check_geometry(geometry, sub(flat, "geometry"))
+    memories = {part["name"]: _build("memory", part) for part in parts["memory"]}
     for name, memory in memories.items():
-        memory.restore(sub(tensors, f"memory.{name}"))
+        memory.restore(sub(flat, f"memory.{name}"))
     model = Model(
         tokenizer=tokenizer,
         memories=memories,
         geometry=geometry,
-        state=sub(tensors, "geometry"),
-        weights=sub(tensors, "mixer"),
-        cells=tensors.get("cells"),
-        token_counts=tensors["token_counts"],
+        state=sub(flat, "geometry"),
+        weights=sub(flat, "mixer"),
+        cells=flat.get("cells"),
+        token_counts=flat["token_counts"],
     )
-    consistency.check_parts(model)
-    consistency.check_mixer(model)
+    validation.check_parts(model)
+    validation.check_mixer(model)
     return model
+
+
+# --- components in a manifest ---
+
+
+def describe(components: Mapping[str, Any]) -> dict[str, Any]:
+    """Names, options and distributions of components, kinds as in :class:`Checkpoint`, ready for JSON."""
+    return {
+        kind: [_entry(kind, c) for c in chosen] if isinstance(chosen, list) else _entry(kind, chosen)
+        for kind, chosen in components.items()
+    }
+
+
+def _entry(kind: str, component: Component) -> dict[str, Any]:
+    origin = registry.origin(kind, component.name)
+    plugin, options = registry.get(kind, component.name), component.options
+    if attrs.has(plugin):  # all options: a later version may have other defaults
+        made = build(kind, component)
+        options = {str(f.alias): getattr(made, f.name) for f in attrs.fields(plugin) if f.init}
+    return {
+        "name": component.name,
+        "options": options,
+        "distribution": origin.distribution,
+        "version": origin.version,
+    }
+
+
+def _components(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The components of a manifest, undoing :func:`describe`."""
+    return {
+        kind: [_component(part) for part in parts] if isinstance(parts, list) else _component(parts)
+        for kind, parts in manifest["components"].items()
+    }
+
+
+def _component(entry: Mapping[str, Any]) -> Component:
+    return Component(name=entry["name"], options=entry["options"])
+
+
+def _build(kind: str, entry: Mapping[str, Any]) -> Any:
+    """The plugin of an entry; ``RunError`` when it is not installed."""
+    try:
+        return build(kind, _component(entry))
+    except UnknownPlugin as error:
+        owner = f"{entry['distribution']} {entry['version']}"
+        raise RunError(
+            f"the run needs {kind} {entry['name']!r} of {owner}, which is not installed. {error}"
+        ) from error

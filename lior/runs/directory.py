@@ -1,12 +1,12 @@
-"""The directory of a run: configuration, telemetry, log and checkpoints.
+"""The directory of a run of lior: configuration, telemetry, log, summary and checkpoints.
 
 ::
 
     config.toml      the resolved configuration; training again with it gives the same model
     metrics.jsonl    one JSON object a line: time, stage, step, steps and the stage's numbers
-    train.log        what happened, in words
+    train.log        the events of training, in words
     summary.json     the numbers of the finished run, as `lior train --json` prints them
-    checkpoints/     a folder a step (:mod:`lior.runs.checkpoint`); the newest that verifies counts
+    checkpoints/     a folder for each (:mod:`lior.runs.checkpoint`); the newest that verifies counts
     lock             held by the process that changes the run
 
 Commands that take a run need nothing but this directory; ``lior plot`` adds ``plots/``.
@@ -17,6 +17,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shlex
+import tomllib
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,30 +28,28 @@ import attrs
 import torch
 
 from lior.config import TrainConfig, headline, load, to_toml
-from lior.data.corpus import Corpus
-from lior.errors import NewerFormat, RunError, TextRemains
-from lior.model.language_model import Model
-from lior.runs import checkpoint
-from lior.runs import files as durable
+from lior.errors import NewerFormat, OlderFormat, RunError, TextRemains
+from lior.runs import checkpoint as checkpoints
+from lior.runs import files
 from lior.runs import folder as runfolder
-from lior.runs import retention as steps
-from lior.runs.checkpoint import Training
-from lior.runs.folder import CONFIG, RunFolder
-from lior.runs.manifest import components, digest, read_manifest, verify
-from lior.runs.stored import Loaded
+from lior.runs.bundle import digest, verify
+from lior.runs.checkpoint import Checkpoint, read_manifest
+from lior.runs.folder import CONFIG, LOCK, RunFolder
 from lior.runs.telemetry import Telemetry
 from lior.tensors import pick_device
 
+_SUMMARY = "summary.json"
+
 
 @attrs.define
-class RunDir:
+class RunDirectory:
     """A run directory that is being written; :meth:`close` it in the end."""
 
     config: TrainConfig
-    _folder: RunFolder
+    folder: RunFolder
 
     @classmethod
-    def create(cls, path: Path, config: TrainConfig) -> RunDir:
+    def create(cls, path: Path, config: TrainConfig) -> RunDirectory:
         """Make the directory and write the configuration.
 
         Raises
@@ -62,8 +62,8 @@ class RunDir:
         return cls(config, RunFolder.create(path, {CONFIG: table}))
 
     @classmethod
-    def reopen(cls, path: Path) -> tuple[RunDir, Loaded]:
-        """A run whose training is not over, and where it stands.
+    def resume(cls, path: Path) -> tuple[RunDirectory, Checkpoint]:
+        """A run whose training is not over, and its newest checkpoint.
 
         Raises
         ------
@@ -74,197 +74,152 @@ class RunDir:
         folder = RunFolder.open(path)
         try:
             config = load(path / CONFIG, env={}).config
-            loaded, folder.newest = _newest(path, device=pick_device(config.device))
-            if loaded.training is None:
+            checkpoint, folder.newest = _newest(path, device=pick_device(config.device))
+            if checkpoint.training is None:
                 raise RunError(f"{path}: training is over, there is nothing to resume")
-            if loaded.manifest["training"]["config"] != _fingerprint(path):
+            if checkpoint.training.numbers["config"] != _fingerprint(path):
                 raise RunError(
                     f"{path / CONFIG}: changed since the run began, so it cannot go on as it began; "
                     "undo that, or train anew with another --out"
                 )
-            return cls(config, folder), loaded
+            return cls(config, folder), checkpoint
         except BaseException:
             folder.close()
             raise
 
     @classmethod
-    def at(cls, path: Path, version: Path, loaded: Loaded) -> RunDir:
-        """A run that was opened as ``loaded`` from ``version``, and is to get the next one.
+    def edit(cls, path: Path, place: Path, checkpoint: Checkpoint) -> RunDirectory:
+        """A finished run whose ``checkpoint`` was read from ``place``, to write the next one.
 
         Raises
         ------
         RunError
-            When another process has it, or has changed it.
+            When another process has the run or has changed it, or the directory cannot be written.
         """
         _check(path)
+        folder = RunFolder.open(path, place)
         try:
-            folder = RunFolder.open(path, version)
-        except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
-        try:
-            _refuse_if_changed(path, version, loaded)
+            _refuse_if_changed(path, place, checkpoint)
             return cls(load(path / CONFIG, env={}).config, folder)
         except BaseException:
             folder.close()
             raise
 
     def close(self) -> None:
-        """Let others change the run."""
-        self._folder.close()
+        """Let other processes change the run."""
+        self.folder.close()
 
     @property
     def path(self) -> Path:
-        """Where it is."""
-        return self._folder.path
-
-    @property
-    def checkpoint(self) -> Path | None:
-        """The newest checkpoint, if there is one."""
-        return self._folder.newest
+        """The directory."""
+        return self.folder.path
 
     def telemetry(self, position: int = 0, elapsed: float = 0.0) -> Telemetry:
-        """A listener that writes ``metrics.jsonl`` from byte ``position`` on, and ``train.log``."""
+        """A callback that writes ``metrics.jsonl`` from byte ``position`` on, and ``train.log``."""
         return Telemetry(self.path, position, elapsed, describe=headline)
 
-    def save(
-        self,
-        step: int,
-        model: Model,
-        text: Corpus,
-        train: int,
-        *,
-        training: Training | None = None,
-        score: float | None = None,
-    ) -> None:
-        """Write the checkpoint of ``step``, then remove what need not be kept.
+    def save(self, number: int, checkpoint: Checkpoint) -> None:
+        """Write the checkpoint of that number, then remove those that need not be kept.
 
         Raises
         ------
         OSError
             When the directory cannot be written, for instance because the disk is full.
         """
-        config = self.config
-        kinds = ("tokenizer", "encoder", "frame", "rsource", "product")
-        parts: dict[str, Any] = {kind: getattr(config, kind) for kind in kinds}
-        parts["memory"] = list(config.memory.components)
-        if training is not None:
-            numbers = training.numbers | {"config": _fingerprint(self.path)}
-            training = attrs.evolve(training, numbers=numbers)
-        before = self.checkpoint
-        self._folder.write(
-            step,
-            lambda place: checkpoint.save(
-                place, model, parts, text, train, training=training, score=score, before=before
-            ),
-        )
-        self._folder.prune(last=config.checkpoint.last, every=config.checkpoint.every)
+        if checkpoint.training is not None:
+            numbers = checkpoint.training.numbers | {"config": _fingerprint(self.path)}
+            checkpoint = attrs.evolve(checkpoint, training=attrs.evolve(checkpoint.training, numbers=numbers))
+        before = self.folder.newest
+        self.folder.write(number, lambda place: checkpoints.save(place, checkpoint, share=before))
+        self._prune()
 
-    def save_edited(self, loaded: Loaded, *, forgotten: bool) -> None:
-        """Write ``loaded`` as the run's next version; older ones are then removed as always.
+    def save_edited(self, checkpoint: Checkpoint, *, forgotten: bool) -> None:
+        """Write ``checkpoint`` as the next one; older ones are removed as after :meth:`save`.
 
-        With ``forgotten`` all of them are, for they hold the text that is to be gone.
+        With ``forgotten`` all of them are, because they hold the forgotten text.
 
         Raises
         ------
         OSError
             When the directory cannot be written; the run is then as it was.
         RunError
-            When the version was written, and an older one cannot be removed.
+            When the checkpoint was written, and an older one cannot be removed.
         """
-        assert self.checkpoint is not None
-        if _forgets(loaded):  # whoever forgot was broken off
-            steps.remove_before(self.path, self.checkpoint)
-        last = max(steps.number(place) for place in steps.listed(self.path))
-        parts = components(loaded.manifest)
-        place = self._folder.write(
-            last + 1,
-            lambda place: checkpoint.save(
-                place, loaded.model, parts, loaded.text, loaded.train, added=loaded.added, forgets=forgotten
-            ),
-        )
+        assert self.folder.newest is not None
+        if checkpoint.forgets:  # the process that forgot was interrupted
+            runfolder.remove_older(self.path, self.folder.newest)
+        edited = attrs.evolve(checkpoint, score=None, forgets=forgotten)
+        last = runfolder.number(runfolder.listed(self.path)[0])
+        place = self.folder.write(last + 1, lambda place: checkpoints.save(place, edited))
         if not forgotten:
-            self._folder.prune(last=self.config.checkpoint.last, every=self.config.checkpoint.every)
+            self._prune()
             return
         try:
-            steps.remove_before(self.path, place)
+            runfolder.remove_older(self.path, place)
         except OSError as error:
             raise RunError(_remains(self.path, error)) from error
 
+    def _prune(self) -> None:
+        self.folder.prune(last=self.config.checkpoint.last, every=self.config.checkpoint.every)
+
     def finish(self, summary: dict[str, Any]) -> None:
         """Write the numbers of the finished run; raises ``OSError`` like :meth:`save`."""
-        durable.write_text(self.path / "summary.json", json.dumps(summary, indent=1) + "\n")
+        files.write_text(self.path / _SUMMARY, json.dumps(summary, indent=1) + "\n")
 
 
-def open_run(path: Path, *, device: torch.device | str = "cpu") -> Loaded:
-    """The model and texts of the run at ``path``.
+# --- reading ---
+
+
+def open_run(path: Path, *, device: torch.device | str = "cpu") -> Checkpoint:
+    """The newest checkpoint of the finished run at ``path``.
 
     Raises
     ------
     RunError
         When it is no run, unfinished or damaged.
     """
-    return open_version(path, device=device)[0]
+    return open_checkpoint(path, device=device)[0]
 
 
-def open_version(path: Path, *, device: torch.device | str = "cpu") -> tuple[Loaded, Path]:
-    """As :func:`open_run`, and the checkpoint that it was read from.
+def open_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> tuple[Checkpoint, Path]:
+    """As :func:`open_run`, with the path of the checkpoint.
 
-    What was forgotten is removed from older ones, should the process that forgot it not have come to that.
+    If a process that forgot documents was interrupted before it removed older checkpoints, they are removed.
     """
     _check(path)
-    loaded, place = _newest(path, device=device)
-    if loaded.training is not None:
-        raise RunError(f"{path}: training did not finish; `lior train --resume {path}` goes on with it")
-    if _forgets(loaded) and steps.before(path, place):
-        _finish_forgetting(path, place)
-    return loaded, place
-
-
-def _forgets(loaded: Loaded) -> bool:
-    """Whether a checkpoint is to be the oldest of its run."""
-    return loaded.manifest.get("forgets") is True
-
-
-def _finish_forgetting(path: Path, place: Path) -> None:
     try:
-        with contextlib.closing(RunFolder.open(path)):
-            steps.remove_before(path, place)
+        checkpoint, place = _newest(path, device=device)
     except RunError:
-        return  # another process has the run: the one that forgets, or one that will see to it
-    except OSError as error:
-        warnings.warn(_remains(path, error), TextRemains, stacklevel=3)
+        if not runfolder.listed(path):
+            _refuse_if_training(path)
+        raise
+    if checkpoint.training is not None:
+        _refuse_if_training(path)
+        raise RunError(f"{path}: training did not finish; `lior train --resume {path}` goes on with it")
+    if checkpoint.forgets and runfolder.older_remains(path, place):
+        _finish_forgetting(path, place)
+    return checkpoint, place
 
 
-def _remains(path: Path, error: OSError) -> str:
-    what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    return (
-        f"{path}: what was forgotten is still in earlier versions, which cannot be removed ({what}); "
-        f"mend that, and `lior docs {path}` removes them"
-    )
-
-
-def unfinished(folder: Path) -> Path:
-    """The run in ``folder`` that was stopped last.
+def read_summary(path: Path) -> dict[str, Any] | None:
+    """The numbers that the training of the run at ``path`` ended with, if it has any.
 
     Raises
     ------
     RunError
-        When there is none.
+        When the file cannot be read.
     """
-    stopped: list[tuple[float, Path]] = []
-    for run in folder.iterdir() if folder.is_dir() else ():
-        for place in steps.listed(run):
-            with contextlib.suppress(RunError):
-                if read_manifest(place)["training"] is not None:
-                    stopped.append((place.stat().st_mtime, run))
-                break
-    if not stopped:
-        raise RunError(f"{folder}: no run there waits to be gone on with; name one: --resume RUN")
-    return max(stopped)[1]
+    file = path / _SUMMARY
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise RunError(f"{file}: cannot be read ({error})") from error
 
 
-def newest(folders: Iterable[Path]) -> Path:
-    """The finished run in one of ``folders`` that was written last.
+def newest(folders: Iterable[Path], *, finished: bool = True) -> Path:
+    """The run in one of ``folders`` that was written last, of those whose training is ``finished`` or is not.
 
     Raises
     ------
@@ -273,12 +228,14 @@ def newest(folders: Iterable[Path]) -> Path:
     """
     found: list[tuple[float, Path]] = []
     for run in (run for folder in folders if folder.is_dir() for run in folder.iterdir()):
-        for place in steps.listed(run)[:1] if (run / CONFIG).is_file() else ():
+        for place in runfolder.listed(run)[:1] if (run / CONFIG).is_file() else ():
             with contextlib.suppress(RunError):
-                if read_manifest(place)["training"] is None:
+                if (read_manifest(place)["training"] is None) is finished:
                     found.append((place.stat().st_mtime, run))
-    if not found:
+    if not found and finished:
         raise RunError("no finished run here or in runs/; `lior train` makes one, or name its directory")
+    if not found:
+        raise RunError(f"no stopped run in {', '.join(map(str, folders))}; name one: --resume RUN")
     return max(found)[1]
 
 
@@ -286,20 +243,44 @@ def _check(path: Path) -> None:
     runfolder.check(path, program="lior", command="lior train")
 
 
-def _newest(path: Path, *, device: torch.device | str) -> tuple[Loaded, Path]:
+def _newest(path: Path, *, device: torch.device | str) -> tuple[Checkpoint, Path]:
     """The newest checkpoint that verifies."""
-    return steps.newest(path, lambda place: checkpoint.load(place, device=device), stacklevel=4)
-
-
-def _refuse_if_changed(path: Path, version: Path, loaded: Loaded) -> None:
-    """Refuse when ``loaded``, of ``version``, is not the newest any more; damaged ones do not count."""
     try:
-        changed = digest(read_manifest(version)) != loaded.identity
+        if (path / "checkpoint").is_dir() and not runfolder.listed(path):
+            raise OlderFormat("builds before the first release had one checkpoint, in this folder")
+        return runfolder.newest(path, lambda place: checkpoints.load(place, device=device), stacklevel=4)
+    except OlderFormat as error:
+        raise OlderFormat(_made_anew(path)) from error
+
+
+def _made_anew(path: Path) -> str:
+    """Message for a run of an unreleased build, with the command that makes it anew from its own text."""
+    text: list[str] = []
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        table = tomllib.loads((path / CONFIG).read_text(encoding="utf-8"))
+        text = [str(each) for each in table["data"]["text"]]
+    paths, new = shlex.join(text) or "TEXT", shlex.quote(f"{path}-new")
+    return (
+        f"{path}: made by an unreleased build of lior, whose format is not read any more; make the run anew "
+        f"from its text: `lior train {paths} --out {new}`"
+    )
+
+
+def _refuse_if_training(path: Path) -> None:
+    """Refuse an unfinished run that another process has."""
+    if files.locked(path / LOCK):
+        raise RunError(f"{path}: another process is training this run now; wait until it ends")
+
+
+def _refuse_if_changed(path: Path, place: Path, checkpoint: Checkpoint) -> None:
+    """Refuse when ``checkpoint``, read from ``place``, is no longer the newest; damaged ones do not count."""
+    try:
+        changed = digest(read_manifest(place)) != checkpoint.identity
     except RunError:
         changed = True
-    for place in steps.listed(path):
-        if steps.number(place) > steps.number(version):
-            fault = _fault(place)
+    for other in runfolder.listed(path):
+        if runfolder.number(other) > runfolder.number(place):
+            fault = _fault(other)
             if isinstance(fault, NewerFormat):
                 raise fault
             changed = changed or fault is None
@@ -310,14 +291,38 @@ def _refuse_if_changed(path: Path, version: Path, loaded: Loaded) -> None:
 
 
 def _fault(place: Path) -> RunError | None:
-    """Why a checkpoint cannot be read, if so; its tensors are not looked into."""
+    """Why a checkpoint cannot be read, if so; checksums are compared, tensors are not loaded."""
     try:
-        with checkpoint.fitting_together(place):
+        with checkpoints.misfits_as_run_errors(place):
             for name, expected in read_manifest(place)["files"].items():
                 verify(place / name, expected)
     except RunError as fault:
         return fault
     return None
+
+
+# --- what was forgotten ---
+
+
+def _finish_forgetting(path: Path, place: Path) -> None:
+    try:
+        with files.lock(path / LOCK):
+            runfolder.remove_older(path, place)
+    except RunError:
+        return  # another process has the run: it is forgetting, or the next process removes the text
+    except OSError as error:
+        warnings.warn(_remains(path, error), TextRemains, stacklevel=3)
+
+
+def _remains(path: Path, error: OSError) -> str:
+    cause = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return (
+        f"{path}: forgotten text is still in earlier checkpoints, which cannot be removed ({cause}); "
+        f"mend that, and `lior docs {path}` removes them"
+    )
+
+
+# --- configuration ---
 
 
 def _fingerprint(run: Path) -> str:

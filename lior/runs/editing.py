@@ -18,21 +18,21 @@ import torch
 from lior.data import corpus
 from lior.data.corpus import Source
 from lior.errors import DataError, did_you_mean, sentences
-from lior.runs.stored import Loaded
+from lior.runs.checkpoint import Checkpoint
 
 _BLOCK = 65536
 
 
 @torch.no_grad()
-def learn(loaded: Loaded, sources: Sequence[Source]) -> Loaded:
-    """Give ``sources`` to the memories of ``loaded.model``, which is changed.
+def learn(checkpoint: Checkpoint, sources: Sequence[Source]) -> Checkpoint:
+    """Give ``sources`` to the memories of ``checkpoint.model``, which is changed.
 
     Raises
     ------
     DataError
         When one is empty or has no name, or a document of its name is there already; nothing is changed then.
     """
-    names = set(loaded.text.names)
+    names = set(checkpoint.corpus.names)
     for source in sources:
         if not source.name:
             raise DataError("'': a document needs a name, or it could not be forgotten; give one")
@@ -42,8 +42,8 @@ def learn(loaded: Loaded, sources: Sequence[Source]) -> Loaded:
         if not source.data:
             raise DataError(f"{shown(source.name)}: no text in there (0 bytes)")
         names.add(source.name)
-    model, before = loaded.model, len(loaded.text)
-    text = loaded.text.and_then(corpus.build(sources, model.tokenizer))
+    model, before = checkpoint.model, len(checkpoint.corpus)
+    text = checkpoint.corpus.and_then(corpus.build(sources, model.tokenizer))
     try:
         for begin in range(before, len(text), _BLOCK):
             model.write(*text.text(begin, min(begin + _BLOCK, len(text)), context=model.context))
@@ -52,37 +52,37 @@ def learn(loaded: Loaded, sources: Sequence[Source]) -> Loaded:
         raise
     model.commit()
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return attrs.evolve(loaded, text=text, added=(*loaded.added, *(now for _ in sources)))
+    return attrs.evolve(checkpoint, corpus=text, added=(*checkpoint.added, *(now for _ in sources)))
 
 
 @torch.no_grad()
-def forget(loaded: Loaded, indices: Collection[int]) -> Loaded:
-    """Take documents out of the text and the memories of ``loaded.model``, which is changed.
+def forget(checkpoint: Checkpoint, indices: Collection[int]) -> Checkpoint:
+    """Take documents out of the text and the memories of ``checkpoint.model``, which is changed.
 
-    ``indices`` are places in :meth:`Loaded.documents`, such as :func:`find` gives.
+    ``indices`` are places in :meth:`Checkpoint.documents`, such as :func:`find` gives.
     """
-    documents, kept = loaded.documents(), loaded
+    documents, kept = checkpoint.documents(), checkpoint
     for index in sorted(set(indices), reverse=True):
         kept = _without(kept, index, documents[index].bytes)
     # Those behind a document get new numbers, which the memories hold as well: also when it held nothing.
     if any(document.held for document in documents[min(indices, default=len(documents)) :]):
-        loaded.model.rewrite(kept.pieces(_BLOCK))
+        checkpoint.model.rewrite(kept.pieces(_BLOCK))
     return kept
 
 
-def _without(loaded: Loaded, index: int, size: int) -> Loaded:
+def _without(checkpoint: Checkpoint, index: int, size: int) -> Checkpoint:
     """The text without the document of that number, which has ``size`` bytes."""
-    begin, end = loaded.text.bounds(index)
-    later = index - (len(loaded.text.names) - len(loaded.added))
+    begin, end = checkpoint.corpus.bounds(index)
+    later = index - (len(checkpoint.corpus.names) - len(checkpoint.added))
     return attrs.evolve(
-        loaded,
-        text=loaded.text.without(index, size),
-        train=loaded.train - max(min(end, loaded.train) - begin, 0),
-        added=loaded.added if later < 0 else loaded.added[:later] + loaded.added[later + 1 :],
+        checkpoint,
+        corpus=checkpoint.corpus.without(index, size),
+        train=checkpoint.train - max(min(end, checkpoint.train) - begin, 0),
+        added=checkpoint.added if later < 0 else checkpoint.added[:later] + checkpoint.added[later + 1 :],
     )
 
 
-def find(loaded: Loaded, name: str) -> list[int]:
+def find(checkpoint: Checkpoint, name: str) -> list[int]:
     """The places of all documents of that name, or else of the one whose path ends with it.
 
     Training takes several documents of one name: whoever forgets it means all of them.
@@ -92,7 +92,7 @@ def find(loaded: Loaded, name: str) -> list[int]:
     DataError
         When there is none, or the path is that of documents with different names.
     """
-    names = loaded.text.names
+    names = checkpoint.corpus.names
     found = [i for i, each in enumerate(names) if each == name]
     found = found or [i for i, each in enumerate(names) if _ends_with(each, name)]
     different = sorted({names[i] for i in found})

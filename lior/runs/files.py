@@ -1,8 +1,7 @@
 """Files that are there whole or not at all, also after a crash or a power cut.
 
-The order is that of every careful program: write a sibling, flush it to the
-disk, rename it over the name, flush the folder (T. Pillai et al., *All File
-Systems Are Not Created Equal*, OSDI 2014).
+The order of operations: write a sibling, flush it to the disk, rename it over the name, flush the folder
+(T. Pillai et al., *All File Systems Are Not Created Equal*, OSDI 2014).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import IO
 from lior.errors import RunError
 
 PARTIAL = ".partial"
-"""How names end of what is still being written."""
+"""Ending of the names of files that are still being written."""
 
 
 def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
@@ -37,7 +36,7 @@ def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
 
 
 def sync(path: Path) -> None:
-    """Have a file or folder on the disk; a file system that cannot say so for folders is believed."""
+    """Flush a file or folder to the disk; some file systems cannot do so with folders, which is no error."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -49,12 +48,12 @@ def sync(path: Path) -> None:
 
 
 def partial(folder: Path) -> list[Path]:
-    """What an interrupted program left half written in ``folder``."""
+    """Files and folders in ``folder`` that an interrupted program left half written."""
     return list(folder.glob(f"*{PARTIAL}"))
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what an interrupted program left half written in ``folder``, as far as that is possible."""
+    """Remove the files of :func:`partial` from ``folder``, as far as possible."""
     for path in partial(folder):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -64,10 +63,10 @@ def remove_partial(folder: Path) -> None:
 
 
 def lock(path: Path) -> IO[str]:
-    """Be the only process that has the lock file at ``path``, until the stream is closed.
+    """Take the lock file at ``path`` for this process, until the stream is closed.
 
-    The lock is advisory and goes with the process, however that ends. Readers do not need it, for what
-    they read is never changed in place.
+    The lock is advisory and ends with the process. Readers do not need it, because files that they read are
+    never changed in place.
 
     Raises
     ------
@@ -85,3 +84,15 @@ def lock(path: Path) -> IO[str]:
             f"{path.parent}: another process is changing this run; wait until it ends, or stop it"
         ) from None
     return stream
+
+
+def locked(path: Path) -> bool:
+    """Whether a process has the lock file at ``path``."""
+    try:
+        with path.open() as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is no such file, or it cannot be opened
+        return False
+    return False

@@ -1,28 +1,38 @@
-"""The directory of a run, whatever kind of run it is: who may write it, and its checkpoints.
+"""The directory of a run of any program: who may write it, its checkpoints, and which of them stay.
 
 ::
 
-    config.toml      what the run was asked for; without it a directory is no run
-    checkpoints/     a folder a step (:mod:`lior.runs.retention`); the newest that verifies counts
+    config.toml      what the run was asked for; a directory without it is not a run
+    checkpoints/     a folder for each checkpoint, with its number; the newest that verifies counts
     lock             held by the process that changes the run
 
-A program adds files and folders of its own. :class:`lior.runs.directory.RunDir` is what lior makes of it, and
-another distribution can use it in the same way, with :mod:`lior.runs.storage` for the checkpoints.
+A program adds files and folders of its own. :class:`lior.runs.directory.RunDirectory` adds those of lior, and
+a program of another distribution can do the same, with :mod:`lior.runs.bundle` for the contents of
+checkpoints.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import re
+import shutil
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import attrs
 
-from lior.errors import RunError, UsageError
-from lior.runs import files as durable
-from lior.runs import retention as steps
+from lior.errors import RunError, SkippedCheckpoint, UsageError
+from lior.runs import files
+
+T = TypeVar("T")
 
 CONFIG, LOCK = "config.toml", "lock"
+_CHECKPOINTS = "checkpoints"
+_NAME = re.compile(r"step-(\d{9})")
 
 
 @attrs.define
@@ -35,16 +45,18 @@ class RunFolder:
     """The newest checkpoint that is known to be good: the one that was read, or written last."""
 
     @classmethod
-    def create(cls, path: Path, files: Mapping[str, str], *, mend: str = "give another --out") -> RunFolder:
+    def create(
+        cls, path: Path, contents: Mapping[str, str], *, remedy: str = "give another --out"
+    ) -> RunFolder:
         """Make the directory and write its first files.
 
         Parameters
         ----------
-        files
-            Name -> content. They are written in their order, so that ``config.toml`` belongs at the end: with
-            it the directory is a run. What is not UTF-8 becomes "?".
-        mend
-            The end of what is said when the directory cannot be used.
+        contents
+            File name -> text, written in this order. ``config.toml`` belongs at the end: with it the
+            directory is a run. Characters that UTF-8 cannot encode become "?".
+        remedy
+            End of the message when the directory cannot be used.
 
         Raises
         ------
@@ -55,81 +67,90 @@ class RunFolder:
             str(path).encode()
         except UnicodeEncodeError as error:
             fault = "the name is not UTF-8, and safetensors reads no such path"
-            raise RunError(f"{path}: {fault}; {mend}") from error
+            raise RunError(f"{path}: {fault}; {remedy}") from error
         try:
             path.mkdir(parents=True, exist_ok=True)
-            _refuse_unless_empty(path, mend)
-            folder = cls(path, durable.lock(path / LOCK))
+            _refuse_unless_empty(path, remedy)
+            folder = cls(path, files.lock(path / LOCK))
             try:
-                _refuse_unless_empty(path, mend)  # another process may have been faster
-                for name, text in files.items():
-                    durable.write_text(path / name, text, errors="replace")
+                _refuse_unless_empty(path, remedy)  # another process may have been faster
+                for name, text in contents.items():
+                    files.write_text(path / name, text, errors="replace")
             except BaseException:
                 folder.close()
                 raise
         except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror}; {mend}") from error
+            raise RunError(f"{path}: cannot be written: {error.strerror}; {remedy}") from error
         return folder
 
     @classmethod
     def open(cls, path: Path, newest: Path | None = None) -> RunFolder:
-        """Be the only process that writes the run at ``path``, as :func:`lior.runs.files.lock`.
+        """Become the only process that writes the run at ``path``.
 
         Raises
         ------
         RunError
-            When another process has it.
-        OSError
-            When the directory cannot be written.
+            When another process has it, or the directory cannot be written.
         """
-        return cls(path, durable.lock(path / LOCK), newest)
+        try:
+            return cls(path, files.lock(path / LOCK), newest)
+        except OSError as error:
+            raise RunError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
 
     def close(self) -> None:
-        """Let others change the run."""
+        """Let other processes change the run."""
         self._lock.close()
 
-    def write(self, step: int, save: Callable[[Path], None]) -> Path:
-        """Let ``save`` write the checkpoint of ``step`` to the path that it is given, which is returned.
+    def write(self, number: int, save: Callable[[Path], None]) -> Path:
+        """Let ``save`` write the checkpoint of that number to the path that it is given, which is returned.
 
-        A damaged or forgotten checkpoint of this step is removed before, for a folder cannot be replaced at
-        once. ``save`` must leave a whole checkpoint or none, as :func:`lior.runs.storage.write` does.
+        A damaged or forgotten checkpoint of this number is removed before, because a folder cannot be
+        replaced in one operation. ``save`` must leave a whole checkpoint or none, as
+        :func:`lior.runs.bundle.write` does.
 
         Raises
         ------
         UsageError
-            When ``step`` is that of :attr:`newest`, which stays until its successor is there.
+            When :attr:`newest` has this number: it stays until its successor is there.
         OSError
-            When the one that is there cannot be removed; and whatever ``save`` raises.
+            When the old checkpoint cannot be removed; and whatever ``save`` raises.
         """
-        place = steps.place(self.path, step)
-        if place == self.newest:
+        path = place(self.path, number)
+        if path == self.newest:
             raise UsageError(
-                f"{place}: the run's newest checkpoint, kept until the next is there; give that a higher step"
+                f"{path}: the run's newest checkpoint, kept until the next is written; give a higher number"
             )
-        steps.set_aside(place)
-        save(place)
-        self.newest = place
-        return place
+        _remove(path)
+        save(path)
+        self.newest = path
+        return path
 
     def prune(self, *, last: int = 1, every: int = 0) -> None:
-        """Remove half-written checkpoints and those that :func:`lior.runs.retention.retained` drops.
+        """Remove half-written files and the checkpoints that :func:`retained` does not keep.
 
-        The newest that is known to be good always stays, and without one nothing is removed. What cannot be
-        removed stays as well.
+        :attr:`newest` always stays; without it nothing is removed. A file that cannot be removed stays.
         """
-        if self.newest is not None:
-            steps.prune(self.path, newest=self.newest, last=last, every=every)
+        if self.newest is None:
+            return
+        files.remove_partial(self.path)
+        files.remove_partial(self.path / _CHECKPOINTS)
+        paths = listed(self.path)
+        kept = retained({number(path): _score(path) for path in paths}, last=last, every=every)
+        for path in paths:
+            if number(path) not in kept and path != self.newest:
+                with contextlib.suppress(OSError):
+                    _remove(path)
 
 
 def check(path: Path, *, program: str, command: str) -> None:
-    """Refuse what is no run directory.
+    """Refuse a path that is not a run directory.
 
     Parameters
     ----------
     program
-        What the message calls the program whose run it should be, such as ``lior``.
+        Name of the program in the message, such as ``lior``.
     command
-        Which command makes a run, such as ``lior train``.
+        The command that makes a run, such as ``lior train``.
 
     Raises
     ------
@@ -146,6 +167,138 @@ def check(path: Path, *, program: str, command: str) -> None:
         raise RunError(f"{path}: not a run directory of {program} (config.toml is missing)")
 
 
-def _refuse_unless_empty(path: Path, mend: str) -> None:
+def _refuse_unless_empty(path: Path, remedy: str) -> None:
     if any(item.name != LOCK for item in path.iterdir()):
-        raise RunError(f"{path}: the directory is not empty; nothing was touched; {mend}")
+        raise RunError(f"{path}: the directory is not empty; nothing was touched; {remedy}")
+
+
+# --- checkpoints ---
+
+
+def place(run: Path, number: int) -> Path:
+    """Path of the checkpoint of that number, which is below 10⁹."""
+    return run / _CHECKPOINTS / f"step-{number:09d}"
+
+
+def number(path: Path) -> int:
+    """The number of the checkpoint at ``path``."""
+    found = _NAME.fullmatch(path.name)
+    return int(found[1]) if found else 0
+
+
+def listed(run: Path) -> list[Path]:
+    """The checkpoints of a run, the newest first; they are not opened."""
+    folder = run / _CHECKPOINTS
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:  # names and kinds of one moment: other processes write and remove
+        found = [Path(entry) for entry in entries if _NAME.fullmatch(entry.name) and entry.is_dir()]
+    return sorted(found, key=number, reverse=True)
+
+
+def newest(run: Path, load: Callable[[Path], T], *, stacklevel: int = 2) -> tuple[T, Path]:
+    """The newest checkpoint that verifies, as returned by ``load``, and its path.
+
+    A newer one that does not verify is skipped with the warning :class:`~lior.errors.SkippedCheckpoint`. When
+    another process writes or removes checkpoints in the meantime, the search begins again.
+
+    Parameters
+    ----------
+    load
+        Reads the checkpoint at a path, and raises ``RunError`` when it cannot be used.
+    stacklevel
+        Which caller's line the warning names, as for :func:`warnings.warn`; 2 is the direct caller.
+
+    Raises
+    ------
+    RunError
+        When no checkpoint verifies: the fault of the newest.
+    """
+    faults: list[RunError] = []
+    paths = listed(run)
+    for path in paths:
+        try:
+            loaded = load(path)
+        except RunError as fault:
+            if listed(run) != paths:  # another process wrote a newer one and removed this
+                return newest(run, load, stacklevel=stacklevel + 1)
+            faults.append(fault)
+            continue
+        for skipped in faults:
+            warnings.warn(
+                f"an older checkpoint is used, for {skipped}", SkippedCheckpoint, stacklevel=stacklevel
+            )
+        return loaded, path
+    if faults:
+        raise faults[0]
+    if listed(run):  # written since
+        return newest(run, load, stacklevel=stacklevel + 1)
+    raise RunError(f"{run}: the run has no checkpoint: training did not finish; train again")
+
+
+# --- which checkpoints stay ---
+
+
+def retained(scores: Mapping[int, float | None], *, last: int, every: int) -> set[int]:
+    """Numbers of the checkpoints to keep: the last few, each ``every``-th, and the one with the best score.
+
+    Parameters
+    ----------
+    scores
+        Number -> score, the lower the better, ``None`` where it is not known.
+    last
+        How many of the newest are kept; 0 counts as 1.
+    every
+        Counted from the first, which is kept as well; 0 keeps none for this reason.
+    """
+    numbers = sorted(scores)
+    kept = set(numbers[-max(last, 1) :])
+    known = {number: score for number, score in scores.items() if score is not None}
+    if known:
+        kept.add(min(known, key=lambda number: (known[number], -number)))
+    return kept | set(numbers[::every] if every else ())
+
+
+def older_remains(run: Path, path: Path) -> list[Path]:
+    """Checkpoints older than the one at ``path``, and half-written files, which may hold an older text."""
+    older = [each for each in listed(run) if number(each) < number(path)]
+    return older + [each for folder in (run, run / _CHECKPOINTS) for each in files.partial(folder)]
+
+
+def remove_older(run: Path, path: Path) -> None:
+    """Remove the files of :func:`older_remains`, whatever their score.
+
+    Raises
+    ------
+    OSError
+        When one cannot be removed: the text in it would remain.
+    """
+    for each in older_remains(run, path):
+        gone = each if each.name.endswith(files.PARTIAL) else _renamed(each)
+        if gone.is_dir() and not gone.is_symlink():
+            shutil.rmtree(gone)
+        else:
+            gone.unlink()
+    files.sync(run / _CHECKPOINTS)
+    files.sync(run)
+
+
+def _remove(path: Path) -> None:
+    """Remove a checkpoint if it is there; raises ``OSError`` when it cannot be renamed."""
+    if path.exists():
+        shutil.rmtree(_renamed(path), ignore_errors=True)
+
+
+def _renamed(path: Path) -> Path:
+    """Rename a checkpoint before it is removed, so that half of one is never listed."""
+    gone = path.with_name(f"{path.name}.old{files.PARTIAL}")
+    shutil.rmtree(gone, ignore_errors=True)
+    return path.rename(gone)
+
+
+def _score(path: Path) -> float | None:
+    try:
+        score = json.loads((path / "manifest.json").read_text(encoding="utf-8"))["score"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return score if isinstance(score, float) else None

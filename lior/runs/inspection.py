@@ -1,6 +1,6 @@
 """What a finished run is made of, how large it is, and whether what must hold of it holds now.
 
-Everything is measured on the model as it was loaded, with any plugins: nothing
+Everything is measured on the model as it was checkpoint, with any plugins: nothing
 here knows more of them than their interfaces. Loading has verified the
 checksums of all files before.
 """
@@ -22,7 +22,7 @@ from lior.geometry.metric import MetricForm
 from lior.interfaces import MemoryBackend, State
 from lior.model.language_model import Model
 from lior.plugins.registry import registry
-from lior.runs.stored import Loaded
+from lior.runs.checkpoint import Checkpoint
 from lior.tensors import sub
 
 _PAIRS, _POSITIONS = 256, 64
@@ -135,24 +135,24 @@ class Inspection:
     files: dict[str, int]
     """Path within the run -> bytes."""
     verified: tuple[str, ...]
-    """Files of the checkpoint whose checksums were compared when it was loaded."""
+    """Files of the checkpoint whose checksums were compared when it was checkpoint."""
     invariants: tuple[Invariant, ...]
 
 
 @torch.no_grad()
-def inspect(run: Path, loaded: Loaded) -> Inspection:
-    """Look at everything of the run at ``run``, which was loaded."""
-    model = loaded.model
+def inspect(run: Path, checkpoint: Checkpoint) -> Inspection:
+    """Look at everything of the run at ``run``, which was checkpoint."""
+    model = checkpoint.model
     snapshots = {name: memory.snapshot() for name, memory in model.memories.items()}
     return Inspection(
-        components=tuple(components(loaded.manifest)),
+        components=tuple(components(checkpoint.manifest)),
         numbers=tuple(numbers(model, snapshots)),
         memory=tuple(held(name, m, snapshots[name]) for name, m in model.memories.items()),
         metric=metric_of(model),
-        text=texts(loaded),
+        text=texts(checkpoint),
         files={str(p.relative_to(run)): p.stat().st_size for p in sorted(run.rglob("*")) if p.is_file()},
-        verified=tuple(loaded.manifest["files"]),
-        invariants=tuple(invariants(loaded, snapshots)),
+        verified=tuple(checkpoint.manifest["files"]),
+        invariants=tuple(invariants(checkpoint, snapshots)),
     )
 
 
@@ -214,14 +214,14 @@ def _limit(memory: MemoryBackend, option: str) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def texts(loaded: Loaded) -> Texts:
+def texts(checkpoint: Checkpoint) -> Texts:
     """The documents in numbers."""
-    model, text = loaded.model, loaded.text
+    model, text = checkpoint.model, checkpoint.corpus
     return Texts(
         documents=len(text.names),
         bytes=text.bytes,
         tokens=len(text),
-        held=sum(hi - lo for lo, hi in loaded.held()),
+        held=sum(hi - lo for lo, hi in checkpoint.held()),
         alphabet=len(model.alphabet),
         vocabulary=model.tokenizer.vocab,
     )
@@ -278,19 +278,19 @@ def metric_of(model: Model) -> Metric | None:
 # --- what must hold ---
 
 
-def invariants(loaded: Loaded, snapshots: Mapping[str, State]) -> Iterator[Invariant]:
+def invariants(checkpoint: Checkpoint, snapshots: Mapping[str, State]) -> Iterator[Invariant]:
     """What must hold of any run, measured now; costs and probabilities on a sample, always the same."""
-    model = loaded.model
+    model = checkpoint.model
     state = {**model.state, **model.weights, **({} if model.cells is None else {"cells": model.cells})}
     tensors = [*state.values(), *(v for snapshot in snapshots.values() for v in snapshot.values())]
     wrong = sum(int((~value.isfinite()).sum()) for value in tensors if value.is_floating_point())
     yield Invariant("numbers that are not finite", wrong, "<=", 0)
-    counted = int(model.token_counts.sum()) - texts(loaded).held
+    counted = int(model.token_counts.sum()) - texts(checkpoint).held
     yield Invariant("tokens counted but not held, or held but not counted", abs(counted), "<=", 0)
     if (form := metric_form(model)) is not None:
         yield from _of_the_metric(form)
-        yield from _of_the_costs(loaded)
-    yield from _of_the_probabilities(loaded)
+        yield from _of_the_costs(checkpoint)
+    yield from _of_the_probabilities(checkpoint)
 
 
 def _of_the_metric(form: MetricForm) -> Iterator[Invariant]:
@@ -303,10 +303,10 @@ def _of_the_metric(form: MetricForm) -> Iterator[Invariant]:
     yield Invariant("metric positive definite: least eigenvalue of g", float(spectrum(form)[-1]), ">", 0)
 
 
-def _of_the_costs(loaded: Loaded) -> Iterator[Invariant]:
-    geometry, state = loaded.model.geometry, loaded.model.state
+def _of_the_costs(checkpoint: Checkpoint) -> Iterator[Invariant]:
+    geometry, state = checkpoint.model.geometry, checkpoint.model.state
     assert geometry is not None
-    z, _ = stored(loaded, 2 * _PAIRS)
+    z, _ = stored(checkpoint, 2 * _PAIRS)
     if not len(z):
         return
     scorer = geometry.scorer(state)
@@ -318,13 +318,13 @@ def _of_the_costs(loaded: Loaded) -> Iterator[Invariant]:
     yield Invariant(f"least resilience R at {len(r):,} contexts", float(r.min()), ">", 0)
 
 
-def _of_the_probabilities(loaded: Loaded) -> Iterator[Invariant]:
+def _of_the_probabilities(checkpoint: Checkpoint) -> Iterator[Invariant]:
     """At places all over the text, learned or held out."""
-    begins, end = spread(len(loaded.text), _POSITIONS).tolist(), len(loaded.text)
+    begins, end = spread(len(checkpoint.corpus), _POSITIONS).tolist(), len(checkpoint.corpus)
     if not begins:
         return
-    text, places = loaded.text.chunks(begins, 1, end, context=loaded.model.context)
-    p = loaded.model.log_probs(text, places).double().exp()
+    text, places = checkpoint.corpus.chunks(begins, 1, end, context=checkpoint.model.context)
+    p = checkpoint.model.log_probs(text, places).double().exp()
     yield Invariant(f"probabilities at {len(p)} positions: max |sum - 1|", _most(p.sum(1) - 1), "<=", 1e-4)
     yield Invariant("least probability of any token there", float(p.min()), ">", 0)
 
@@ -347,15 +347,15 @@ def spread(total: int, count: int) -> Tensor:
     return ((torch.arange(count) + shift) * (total / count)).long().clamp(max=total - 1)
 
 
-def stored(loaded: Loaded, count: int) -> tuple[Tensor, Tensor]:
+def stored(checkpoint: Checkpoint, count: int) -> tuple[Tensor, Tensor]:
     """Coordinates ``(N, n)`` of up to ``count`` contexts in the memories, and the tokens there ``(N,)``.
 
     The contexts are spread over all of the text that is held. The model must have a geometry.
     """
-    model, text = loaded.model, loaded.text
+    model, text = checkpoint.model, checkpoint.corpus
     geometry = model.geometry
     assert geometry is not None
-    bounds = torch.tensor(loaded.held())
+    bounds = torch.tensor(checkpoint.held())
     ends = (bounds[:, 1] - bounds[:, 0]).cumsum(0)
     index = spread(int(ends[-1]), count)
     stretch = torch.searchsorted(ends, index, right=True)

@@ -1,8 +1,8 @@
-r"""A finished run as an object: complete, score, learn, forget, and say where words come from.
+r"""A finished run as an object: complete, score, learn, forget, and find the sources of words.
 
 >>> import lior
 >>> notes = {f"note {i}": f"Note {i}: the meeting is in room {i}.\n" * 9 for i in range(9)}
->>> run = lior.train(documents=notes, memory="sdm,match", fit={"passes": 0}).run
+>>> run = lior.train(documents=notes, memory="sdm,match", fit={"passes": 0})
 >>> document = run.learn({"plan": "The launch of the great balloon is on the fourth of May."})
 >>> run.complete("The launch of the great balloon", 25, temperature=0)
 ' is on the fourth of May.'
@@ -13,6 +13,8 @@ r"""A finished run as an object: complete, score, learn, forget, and say where w
 'plan'
 >>> "May" in run.complete("The launch of the great balloon", 25, temperature=0)
 False
+>>> run
+<Run in memory: 9 documents, 3,159 bytes, 2 changes not saved>
 """
 
 from __future__ import annotations
@@ -35,75 +37,108 @@ from lior.model.generation import generate
 from lior.model.language_model import Model
 from lior.model.provenance import Explained, explain
 from lior.runs import editing
-from lior.runs.directory import RunDir, open_version
-from lior.runs.manifest import read_manifest
-from lior.runs.stored import Document, Loaded
+from lior.runs.checkpoint import Checkpoint, Document, read_manifest
+from lior.runs.directory import RunDirectory, open_checkpoint, read_summary
 from lior.tensors import pick_device
 
 
-@attrs.define
+@attrs.define(repr=False)
 class Run:
-    """A model with its documents. Changes are in memory until :meth:`save`."""
+    """A model with its documents, as :func:`load`, ``lior.train`` and ``lior.resume`` return it.
 
-    _loaded: Loaded
+    It wraps the :class:`~lior.runs.checkpoint.Checkpoint` that is in memory, whether that was just trained or
+    read from a directory. Changes are in memory until :meth:`save`.
+    """
+
+    checkpoint: Checkpoint
+    """The model and its documents, as they would be saved now."""
     path: Path | None = None
-    """The run's directory; ``None`` for one that was never written."""
-    _version: Path | None = None
+    """The run's directory; ``None`` for a run that was never written."""
+    summary: dict[str, Any] | None = None
+    """The object that ``lior train --json`` prints; ``None`` when the directory has no ``summary.json``."""
+    _place: Path | None = None
+    """Of the checkpoint on disk that is the base of the changes."""
     _forgotten: bool = attrs.field(default=False, init=False)
     _whole: bool = attrs.field(default=True, init=False)
-    """Whether no change was broken off, which would leave the memories between two states."""
+    """False once a change was interrupted, which leaves the memories between two states."""
     changes: int = attrs.field(default=0, init=False)
     """Documents learned and forgotten since the run was opened or saved."""
 
-    @property
-    def model(self) -> Model:
-        """The model itself."""
-        return self._loaded.model
+    def __repr__(self) -> str:
+        text = self.checkpoint.corpus
+        changes = f", {self.changes} changes not saved" if self.changes else ""
+        where = self.path or "in memory"
+        return f"<Run {where}: {len(text.names)} documents, {text.bytes:,} bytes{changes}>"
 
     @property
-    def loaded(self) -> Loaded:
-        """The model with its text."""
-        return self._loaded
+    def model(self) -> Model:
+        """The language model."""
+        return self.checkpoint.model
 
     def documents(self) -> list[Document]:
         """All documents in the order in which they were learned."""
-        return self._loaded.documents()
+        return self.checkpoint.documents()
 
     @checked_keywords(Sampling)
     def complete(self, prompt: str | bytes, tokens: int = 200, *, seed: int = 0, **sampling: Any) -> str:
-        """Continue ``prompt`` by ``tokens`` tokens; ``sampling`` are the fields of :class:`Sampling`."""
-        model = self.model
+        """Continue ``prompt`` by ``tokens`` tokens.
+
+        Parameters
+        ----------
+        sampling
+            Fields of :class:`~lior.config.sampling.Sampling`, such as ``temperature=0``.
+
+        Raises
+        ------
+        UsageError
+            When an argument has the wrong type or value, or a name that is not known.
+        """
+        if not isinstance(tokens, int) or tokens < 0:
+            raise UsageError(f"tokens = {tokens!r}: give the number of tokens to add, 0 or more")
+        model, how = self.model, Sampling(**sampling)
         generator = torch.Generator(model.device).manual_seed(seed)
-        context = model.tokenizer.encode(as_bytes(prompt)).tolist()
-        drawn = generate(model, context, tokens, Sampling(**sampling), generator=generator)
+        context = model.tokenizer.encode(_text("prompt", prompt)).tolist()
+        drawn = generate(model, context, tokens, how, generator=generator)
         return model.tokenizer.decode(list(drawn)).decode("utf-8", "replace")
 
     @checked_keywords()
     def score(self, text: str | bytes) -> float:
-        """How surprised the model is by ``text``, in bits per byte."""
-        one = corpus.build([Source("text", as_bytes(text))], self.model.tokenizer).to(self.model.device)
-        return evaluate(self.model, one, 0, len(one)).bits_per_byte
+        """The cross-entropy of ``text`` under the model, in bits per byte.
+
+        Raises
+        ------
+        UsageError
+            When ``text`` is not a text.
+        """
+        sources = [Source("text", _text("text", text))]
+        other = corpus.build(sources, self.model.tokenizer).to(self.model.device)
+        return evaluate(self.model, other, 0, len(other)).bits_per_byte
 
     @checked_keywords()
     def sources(
         self, prompt: str | bytes, text: str | bytes, *, most: int = 5, words: bool = True
     ) -> list[Explained]:
-        """Where the words of ``text``, or its tokens, would come from if the model said it after ``prompt``.
+        """The stored places that predict the words of ``text``, or its tokens, after ``prompt``.
 
         Parameters
         ----------
         most
-            Places of each that are listed, the weightiest first.
+            How many places are listed of each, those of largest weight first.
 
         Returns
         -------
         list of Explained
-            One for each word, or token: its probability, the experts' weights, and the stored places behind
-            it with document, line and excerpt. The weights sum to the probability.
+            For each word, or token: its probability, the experts' weights, and the stored places behind it
+            with document, line and excerpt. The weights sum to the probability.
+
+        Raises
+        ------
+        UsageError
+            When ``prompt`` or ``text`` is not a text.
         """
         encode = self.model.tokenizer.encode
-        before, tokens = encode(as_bytes(prompt)).tolist(), encode(as_bytes(text)).tolist()
-        return explain(self._loaded.model, self._loaded.text, before, tokens, most=most, words=words)
+        before, tokens = encode(_text("prompt", prompt)).tolist(), encode(_text("text", text)).tolist()
+        return explain(self.model, self.checkpoint.corpus, before, tokens, most=most, words=words)
 
     @checked_keywords()
     def learn(
@@ -117,7 +152,7 @@ class Run:
         text
             Paths as ``lior train`` takes them, or a mapping of names to texts.
         name
-            What to call it instead of its path, for a single document.
+            Name of a single document, instead of its path.
         field
             Key of the text in a line of JSON Lines.
 
@@ -133,17 +168,17 @@ class Run:
             if len(sources) != 1:
                 raise UsageError(f"name {name!r} is for one document, not for {len(sources)}; leave it out")
             sources = [Source(name, sources[0].data)]
-        before = len(self._loaded.text.names)
-        self._change(lambda: editing.learn(self._loaded, sources), len(sources))
+        before = len(self.checkpoint.corpus.names)
+        self._change(lambda: editing.learn(self.checkpoint, sources), len(sources))
         return self.documents()[before:]
 
     @checked_keywords()
     def forget(self, name: str) -> Document:
         """Forget the document of that name, or the only one whose path ends with it.
 
-        The memories are then what they would be had they never been told it, and so is every version of
-        the run on the disk after :meth:`save`. Training takes several documents of one name; all of them
-        are forgotten then, and the sizes returned are their sums.
+        The memories then hold what they would hold had they never seen it, and so does every checkpoint of
+        the run on the disk after :meth:`save`. Training takes several documents of one name; all of them are
+        forgotten then, and the sizes returned are their sums.
 
         Raises
         ------
@@ -155,23 +190,23 @@ class Run:
         return attrs.evolve(gone[0], **sizes)
 
     def forget_all(self, names: Sequence[str]) -> list[Document]:
-        """Forget several documents at once, in the time that one takes; all of them or none.
+        """Forget several documents in the time of one; all of them or none.
 
         Raises
         ------
         DataError
             As :meth:`forget`.
         """
-        indices = sorted({index for name in names for index in editing.find(self._loaded, name)})
+        indices = sorted({index for name in names for index in editing.find(self.checkpoint, name)})
         documents = self.documents()
-        self._change(lambda: editing.forget(self._loaded, indices), len(indices))
+        self._change(lambda: editing.forget(self.checkpoint, indices), len(indices))
         self._forgotten = self._forgotten or bool(indices)
         return [documents[index] for index in indices]
 
-    def _change(self, work: Callable[[], Loaded], changes: int) -> None:
-        """Do ``work``, which changes the model; one that is broken off may leave it between two states."""
+    def _change(self, work: Callable[[], Checkpoint], changes: int) -> None:
+        """Do ``work``, which changes the model; an interruption may leave it between two states."""
         try:
-            self._loaded = work()
+            self.checkpoint = work()
         except DataError:  # before anything was changed
             raise
         except BaseException:
@@ -180,34 +215,36 @@ class Run:
         self.changes += changes
 
     def save(self) -> None:
-        """Write the changes as the run's next version; the former stays until this one is complete.
+        """Write the changes as the run's next checkpoint; the former stays until this one is complete.
 
         Raises
         ------
         RunError
             When the run was never written, another process has it or has changed it, or it cannot be written;
-            when a change was broken off; and when what was forgotten cannot be removed from earlier versions.
+            when a change was interrupted; and when forgotten text cannot be removed from earlier checkpoints.
         """
-        if self.path is None or self._version is None:
+        if self.path is None or self._place is None:
             raise RunError("the run has no directory: train with out=..., or keep it in memory")
         if not self._whole:
             raise RunError(f"{self.path}: a change was broken off; nothing was written; open the run anew")
-        with closing(RunDir.at(self.path, self._version, self._loaded)) as directory:
+        with closing(RunDirectory.edit(self.path, self._place, self.checkpoint)) as directory:
             try:
-                directory.save_edited(self._loaded, forgotten=self._forgotten)
+                directory.save_edited(self.checkpoint, forgotten=self._forgotten)
             except OSError as error:
                 raise RunError(
                     f"{self.path}: cannot be written: {error.strerror or error}; it is as it was"
                 ) from error
             finally:
-                if directory.checkpoint != self._version:
-                    self._written(directory.checkpoint)
+                if directory.folder.newest != self._place:
+                    self._written(directory.folder.newest)
 
-    def _written(self, version: Path | None) -> None:
-        """``version`` is what is in memory."""
-        assert version is not None
-        self._version = version
-        self._loaded = attrs.evolve(self._loaded, manifest=read_manifest(version))
+    def _written(self, place: Path | None) -> None:
+        """The checkpoint at ``place`` is the one in memory."""
+        assert place is not None
+        self._place = place
+        self.checkpoint = attrs.evolve(
+            self.checkpoint, manifest=read_manifest(place), score=None, forgets=self._forgotten
+        )
         self.changes, self._forgotten = 0, False
 
 
@@ -222,13 +259,21 @@ def load(run: str | Path, *, device: str = "cpu") -> Run:
     RunError
         When it is no run, unfinished or damaged.
     """
-    loaded, version = open_version(Path(run), device=pick_device(device))
-    return Run(loaded, Path(run), version)
+    path = Path(run)
+    checkpoint, place = open_checkpoint(path, device=pick_device(device))
+    return Run(checkpoint, path, read_summary(path), place)
+
+
+def _text(name: str, value: str | bytes) -> bytes:
+    """A text that was given as an argument of that name."""
+    if not isinstance(value, str | bytes):
+        raise UsageError(f"{name} is of type {type(value).__name__}; give a text (str or bytes)")
+    return as_bytes(value)
 
 
 def _sources(text: str | Path | Sequence[str] | Mapping[str, str | bytes], field: str) -> list[Source]:
     if isinstance(text, Mapping):
-        return [Source(name, as_bytes(value)) for name, value in text.items()]
+        return [Source(name, _text(f"document {name!r}", value)) for name, value in text.items()]
     paths = [str(text)] if isinstance(text, str | Path) else [str(path) for path in text]
     if not paths:
         raise UsageError("nothing to learn was given; name files or folders")

@@ -12,11 +12,11 @@ from typing import Any
 
 from lior.errors import RunError
 from lior.events import Metrics, hookimpl
-from lior.runs import files as durable
+from lior.runs import files
 
 
 class Telemetry:
-    """Listener that appends events to two files of a run directory.
+    """Callback that appends events to two files of a run directory.
 
     A line of the metrics is a JSON object with ``time`` (seconds since the
     start of the run), ``stage``, ``step``, ``steps`` and the stage's own
@@ -69,7 +69,7 @@ class Telemetry:
         """How many bytes of metrics were written, all of them on the disk."""
         if not self._metrics.exists():
             return 0
-        durable.sync(self._metrics)
+        files.sync(self._metrics)
         return self._metrics.stat().st_size
 
     def _write(self, file: Path, line: str) -> None:
@@ -95,7 +95,7 @@ class Telemetry:
         self._say(f"{stage}: {message}")
 
     @hookimpl
-    def lior_train_window(self, stage: str, step: int, steps: int, metrics: Metrics) -> None:
+    def lior_train_step(self, stage: str, step: int, steps: int, metrics: Metrics) -> None:
         """Write one line when there are numbers, and a remark if there is one to make."""
         if not metrics:
             return

@@ -1,56 +1,35 @@
-"""A training run from its first window to its last, or from where it was left.
-
-:class:`Session` is the loop: it lets one stage after the other do its windows,
-writes down where it stands now and then, and stops when it is told to.
-"""
+"""A training run of lior: the loop over its stages, the score of the model, and the finished run."""
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import attrs
 from torch import Generator
 
-from lior import events
 from lior.config import TrainConfig
 from lior.data.corpus import Corpus
-from lior.errors import RunError, Stopped, UsageError
+from lior.errors import UsageError
 from lior.model import baseline, evaluation
 from lior.model.language_model import Model
-from lior.runs.checkpoint import Training, fitting_together
-from lior.runs.directory import RunDir
-from lior.runs.manifest import read_manifest
+from lior.runs.checkpoint import Checkpoint, TrainingState, misfits_as_run_errors, read_manifest
+from lior.runs.directory import RunDirectory
+from lior.runs.loop import Loop, LoopState, Stopwatch
 from lior.runs.run import Run
-from lior.runs.stored import Loaded
 from lior.runs.telemetry import Telemetry
-from lior.tensors import prefixed
+from lior.tensors import prefixed, sub
 from lior.training.stages import Job, Split, Stage, StageState, plan
-from lior.training.stopwatch import Stopwatch
 
-
-@attrs.frozen(kw_only=True)
-class Result:
-    """What a training run gives."""
-
-    run: Run
-    """The model with its documents: to complete, learn, forget and save."""
-    summary: dict[str, Any]
-    """The object that ``lior train --json`` prints."""
-
-    @property
-    def model(self) -> Model:
-        """The model itself."""
-        return self.run.model
+_STAGES = ("memory", "geometry", "mixer", "validate")
 
 
 @attrs.define(kw_only=True)
-class Session:
-    """A run and everything that it works with."""
+class Training:
+    """A model in training, with everything that its stages work on."""
 
     model: Model
     text: Corpus
@@ -58,150 +37,109 @@ class Session:
     config: TrainConfig
     generator: Generator
     clock: Stopwatch
-    run: RunDir | None
+    directory: RunDirectory | None
     telemetry: Telemetry | None
-    listeners: Iterable[object]
+    callbacks: Iterable[object]
     stop: Callable[[], bool]
-    _hook: Any = attrs.field(init=False)
+    _loop: Loop[Stage] = attrs.field(init=False)
     _stages: list[Stage] = attrs.field(init=False)
-    _step: int = attrs.field(default=0, init=False)
-    """Windows done so far."""
-    _written: float = attrs.field(init=False)
-    """When the last checkpoint was."""
 
     def __attrs_post_init__(self) -> None:
-        heard = [*self.listeners, *([self.telemetry] if self.telemetry else [])]
-        self._hook = events.manager(heard).hook
-        self._stages = plan(
-            Job(
-                model=self.model,
-                text=self.text,
-                parts=self.parts,
-                config=self.config,
-                generator=self.generator,
-                tick=self._tick,
-                spent=self.clock.share(self.config.time_limit),
-            )
+        limit = self.config.time_limit
+        self._loop = Loop(
+            folder=self.directory.folder if self.directory else None, command="lior train --resume",
+            write=self._write, telemetry=self.telemetry, callbacks=self.callbacks, stop=self.stop,
+            interval=self.config.checkpoint.seconds or math.inf, clock=self.clock,
         )  # fmt: skip
-        self._written = time.monotonic()
+        job = Job(
+            model=self.model, text=self.text, parts=self.parts, config=self.config, generator=self.generator,
+            tick=self._loop.tick, spent=lambda: self.clock.total / limit if limit else 0.0,
+        )  # fmt: skip
+        self._stages = plan(job)
 
-    def run_from_the_start(self) -> Result:
-        """Do all windows. The first checkpoint holds the text, so that nothing else is needed to go on."""
-        self._hook.lior_train_start(config=self.config, run=self.run.path if self.run else None)
-        self._write_down(0, None)
-        return self._do(0, None)
-
-    def go_on(self, numbers: Mapping[str, Any], tensors: Mapping[str, Any]) -> Result:
-        """Do the windows that are left, from what :meth:`_write_down` wrote."""
-        self._hook.lior_train_start(config=self.config, run=self.run.path if self.run else None)
-        with fitting_together(self._place):
-            self._step, first, begun = (numbers[key] for key in ("step", "stage", "numbers"))
-            if not 0 <= first <= len(self._stages):
-                raise UsageError(f"training stands in stage {first} of {len(self._stages)}")
-        return self._do(first, None if begun is None else StageState(dict(tensors), begun))
-
-    @property
-    def _place(self) -> Path:
-        """Where the run stood when it was opened."""
-        assert self.run is not None
-        assert self.run.checkpoint is not None
-        return self.run.checkpoint
-
-    def _do(self, first: int, state: StageState | None) -> Result:
-        for index in range(first, len(self._stages)):
-            stage = self._stages[index]
-            if stage.message:
-                self._hook.lior_train_stage(stage=stage.name, message=stage.message)
-            with self.clock.measure(stage.name):
-                if state is None:
-                    stage.begin()
-                else:
-                    with fitting_together(self._place):
-                        stage.restore(state)
-                state = None
-                while stage.advance():
-                    self._step += 1
-                    self._after_window(index, stage)
-                stage.end()
+    def begin(self) -> Run:
+        """Train from the start. The first checkpoint holds the text: nothing else is needed to resume."""
+        self._start()
+        self._loop.save(0)
+        self._loop.run(self._stages)
         return self._finish()
 
-    def _tick(self, stage: str, step: int, steps: int, metrics: Mapping[str, float]) -> None:
-        self._hook.lior_train_window(stage=stage, step=step, steps=steps, metrics=metrics)
+    def resume(self, training: TrainingState) -> Run:
+        """Do the steps that are left after the checkpoint from which the directory was opened."""
+        assert self.directory is not None
+        place = self.directory.folder.newest
+        assert place is not None
+        self._start()
+        with misfits_as_run_errors(place):
+            state, begun = LoopState(**training.numbers["loop"]), training.numbers["stage"]
+            if not 0 <= state.stage <= len(self._stages):
+                raise UsageError(f"training stands in stage {state.stage} of {len(self._stages)}")
+        self._loop.step = state.step
 
-    def _after_window(self, index: int, stage: Stage) -> None:
-        if self.stop():
-            self._write_down(index, stage)
-            raise self._stopped(stage.name)
-        seconds = self.config.checkpoint.seconds
-        if self.run and seconds and time.monotonic() - self._written >= seconds:
-            try:
-                self._write_down(index, stage)
-            except RunError as error:  # what was learned is still here, and so is the checkpoint before
-                self._hook.lior_checkpoint_failed(error=error)
-                self._written = time.monotonic()
+        def restore(stage: Stage) -> None:
+            with misfits_as_run_errors(place):
+                stage.restore(StageState(sub(training.tensors, "stage"), begun))
 
-    def _stopped(self, stage: str) -> Stopped:
-        kept = "nothing was kept" if self.run is None else f"`lior train --resume {self.run.path}` goes on"
-        return Stopped(f"stopped in stage {stage!r} after {self._step:,} windows; {kept}")
+        self._loop.run(self._stages, state.stage, None if begun is None else restore)
+        return self._finish()
 
-    def _write_down(self, index: int, stage: Stage | None, position: int | None = None) -> None:
-        """Write a checkpoint that stands in the stage of that number, at its beginning without ``stage``."""
-        if self.run is None or self.telemetry is None:
-            return
-        state = StageState({}, {}) if stage is None else stage.state()
-        tensors = prefixed("stage", state.tensors) | {"generator": self.generator.get_state()}
-        numbers = {
-            "stage": index,
-            "numbers": None if stage is None else state.numbers,
-            "step": self._step,
-            "parts": attrs.astuple(self.parts),
-            "elapsed": self.clock.total,
-            "seconds": self.clock.seconds,
-            "metrics": self.telemetry.position if position is None else position,
-        }
-        self._save(training=Training(tensors=tensors, numbers=numbers))
+    def _start(self) -> None:
+        path = self.directory.path if self.directory else None
+        self._loop.hook.lior_train_start(config=self.config, run=path)
 
-    def _save(self, *, training: Training | None, score: float | None = None) -> None:
-        assert self.run is not None
-        try:
-            self.run.save(self._step, self.model, self.text, self.parts.train, training=training, score=score)
-        except OSError as error:
-            way = (
-                f"mend that, then `lior train --resume {self.run.path}` goes on from the checkpoint before"
-                if self.run.checkpoint
-                else "free some space, or give another --out"
-            )
-            raise RunError(f"{self.run.path}: cannot be written: {error.strerror or error}; {way}") from error
-        self._written = time.monotonic()
-        self._hook.lior_checkpoint_saved(path=self.run.checkpoint)
+    def _write(self, state: LoopState, stage: Stage | None) -> None:
+        """Write a checkpoint that stands in ``stage``."""
+        assert self.directory is not None
+        own = StageState({}, {}) if stage is None else stage.state()
+        training = TrainingState(
+            tensors=prefixed("stage", own.tensors) | {"generator": self.generator.get_state()},
+            numbers={
+                "loop": attrs.asdict(state),
+                "stage": None if stage is None else own.numbers,
+                "parts": attrs.astuple(self.parts),
+            },
+        )
+        self.directory.save(state.step, attrs.evolve(self._checkpoint(), training=training))
 
-    def _finish(self) -> Result:
+    def _checkpoint(self, score: float | None = None) -> Checkpoint:
+        """The model as it is now."""
+        config = self.config
+        kinds = ("tokenizer", "encoder", "frame", "rsource", "product")
+        parts: dict[str, Any] = {kind: getattr(config, kind) for kind in kinds}
+        parts["memory"] = list(config.memory.components)
+        return Checkpoint(
+            model=self.model, corpus=self.text, train=self.parts.train, components=parts, score=score
+        )
+
+    def _finish(self) -> Run:
         """Score the model and keep it."""
-        parts, model = self.parts, self.model
-        position = self.telemetry.position if self.telemetry else 0
-        self._step += 1
+        parts, model, loop = self.parts, self.model, self._loop
+        position = loop.position
+        loop.step += 1
 
         def tick(stage: str, step: int, steps: int, metrics: Mapping[str, float]) -> None:
-            self._tick(stage, step, steps, metrics)
-            if step < steps and self.stop():
-                self._write_down(len(self._stages), None, position)
-                raise self._stopped(stage)
+            loop.tick(stage, step, steps, metrics)
+            if step < steps:
+                loop.stop_if_asked(stage, len(self._stages), metrics=position)
 
         message = f"scoring {parts.end - parts.train:,} tokens"
-        self._hook.lior_train_stage(stage="validate", message=message)
+        loop.hook.lior_train_stage(stage="validate", message=message)
         with self.clock.measure("validate"):
             score = evaluation.evaluate(model, self.text, parts.train, parts.end, stage="validate", tick=tick)
             reference = baseline.measure(self.text, parts.train, parts.end, vocab=model.tokenizer.vocab)
-        self._step += 1
+        loop.step += 1
         summary = self._summary(score, reference)
-        if self.run:
-            self._save(training=None, score=summary["val_nats_per_byte"])
-            self.run.finish(summary)
-        place = self.run.checkpoint if self.run else None
-        loaded = Loaded(model, self.text, parts.train, read_manifest(place) if place else {}, None)
-        result = Result(run=Run(loaded, self.run.path if self.run else None, place), summary=summary)
-        self._hook.lior_train_end(result=result)
-        return result
+        checkpoint, directory = self._checkpoint(summary["val_nats_per_byte"]), self.directory
+        path = place = None
+        if directory:
+            loop.report(lambda: directory.save(loop.step, checkpoint))
+            directory.finish(summary)
+            path, place = directory.path, directory.folder.newest
+            assert place is not None
+            checkpoint = attrs.evolve(checkpoint, manifest=read_manifest(place))
+        run = Run(checkpoint, path, summary, place)
+        loop.hook.lior_train_end(result=run)
+        return run
 
     def _summary(self, score: evaluation.Score, reference: baseline.Baseline) -> dict[str, Any]:
         """The numbers of a run; the keys are documented in ``docs/interfaces.md``."""
@@ -209,15 +147,16 @@ class Session:
         used: dict[str, Any] = {"tokenizer": config.tokenizer.name, "memory": config.memory.names}
         for kind in ("encoder", "frame", "rsource", "product", "updater"):
             used[kind] = getattr(config, kind).name if model.geometry else None
+        seconds = dict.fromkeys(_STAGES, 0.0) | self.clock.seconds
         return {
-            "run": str(self.run.path) if self.run else None,
+            "run": str(self.directory.path) if self.directory else None,
             "bytes": self.text.bytes,
             "documents": len(self.text.names),
             "val_bytes": score.bytes,
             "val_nats_per_byte": score.nats_per_byte if score.bytes else None,
             "val_bits_per_byte": score.bits_per_byte if score.bytes else None,
             "baseline": reference.bits(score.tokens / score.bytes) if score.bytes else None,
-            "seconds": self.clock.seconds | {"total": self.clock.total},
+            "seconds": seconds | {"total": self.clock.total},
             "peak_rss_bytes": peak_rss(),
             "device": str(model.device),
             "components": used,

@@ -1,7 +1,7 @@
 """Training: from a configuration and texts to a model.
 
-:func:`train` prepares what a run needs; the stages are in :mod:`lior.training.stages`,
-the loop over them in :mod:`lior.training.loop`.
+:func:`train` prepares what a run needs; the stages are in :mod:`lior.training.stages`, the loop
+over them in :mod:`lior.training.loop`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from lior.interfaces import State, Tokenizer
 from lior.model import validation as consistency
 from lior.model.language_model import Model
 from lior.plugins.registry import registry
-from lior.runs.checkpoint import fitting_together
-from lior.runs.directory import RunDir
-from lior.tensors import pick_device, sub
-from lior.training.loop import Result, Session
+from lior.runs.checkpoint import misfits_as_run_errors
+from lior.runs.directory import RunDirectory
+from lior.runs.loop import LoopState, Stopwatch, never
+from lior.runs.run import Run
+from lior.tensors import pick_device
+from lior.training.loop import Training
 from lior.training.stages import Split
-from lior.training.stopwatch import Stopwatch
 
 MIN_TOKENS = 64
 """A text shorter than this cannot be split into memory, tail and validation."""
@@ -40,9 +41,9 @@ def train(
     out: Path | None = None,
     *,
     sources: list[Source] | None = None,
-    listeners: Iterable[object] = (),
-    stop: Callable[[], bool] = lambda: False,
-) -> Result:
+    callbacks: Iterable[object] = (),
+    stop: Callable[[], bool] = never,
+) -> Run:
     """Train a model as ``config`` says.
 
     Parameters
@@ -51,10 +52,10 @@ def train(
         Directory for the run, new or empty; ``None`` keeps the model in memory only.
     sources
         Documents to learn from, instead of those that ``config`` names.
-    listeners
+    callbacks
         Objects with :mod:`lior.events` hooks.
     stop
-        Asked after every window; when it says so, training is written down and ends with :class:`Stopped`.
+        Asked after every step; when it returns true, a checkpoint is written and :class:`Stopped` raised.
 
     Raises
     ------
@@ -68,53 +69,54 @@ def train(
     tokenizer = build("tokenizer", config.tokenizer)
     text, parts = read_text(config, tokenizer, sources)
     model = build_model(config, device, generator, tokenizer)
-    run = RunDir.create(out, config) if out else None
+    directory = RunDirectory.create(out, config) if out else None
     try:
-        session = Session(
+        training = Training(
             model=model, text=text.to(device), parts=parts, config=config, generator=generator, clock=clock,
-            run=run, telemetry=run.telemetry() if run else None, listeners=listeners, stop=stop,
+            directory=directory, telemetry=directory.telemetry() if directory else None,
+            callbacks=callbacks, stop=stop,
         )  # fmt: skip
-        return session.run_from_the_start()
+        return training.begin()
     finally:
-        if run:
-            run.close()
+        if directory:
+            directory.close()
 
 
 @torch.no_grad()
 def resume(
     path: Path,
     *,
-    listeners: Iterable[object] = (),
-    stop: Callable[[], bool] = lambda: False,
-) -> Result:
+    callbacks: Iterable[object] = (),
+    stop: Callable[[], bool] = never,
+) -> Run:
     """Go on with the training of the run at ``path`` where its newest checkpoint is.
 
     The outcome is that of a training that was never stopped, bit for bit on the CPU.
-    For ``listeners`` and ``stop`` see :func:`train`.
+    For ``callbacks`` and ``stop`` see :func:`train`.
 
     Raises
     ------
     RunError
         When there is no run, it is finished or damaged, or its configuration was changed.
     """
-    run, loaded = RunDir.reopen(path)
+    directory, checkpoint = RunDirectory.resume(path)
     try:
-        assert loaded.training is not None
-        assert run.checkpoint is not None
-        numbers = loaded.manifest["training"]
-        generator = Generator(loaded.model.device)
-        with fitting_together(run.checkpoint):
-            generator.set_state(loaded.training["generator"].cpu())
-            parts = Split(*numbers["parts"])
-            clock = Stopwatch(numbers["elapsed"], numbers["seconds"])
-            telemetry = run.telemetry(numbers["metrics"], numbers["elapsed"])
-        session = Session(
-            model=loaded.model, text=loaded.text, parts=parts, config=run.config, generator=generator,
-            clock=clock, run=run, telemetry=telemetry, listeners=listeners, stop=stop,
+        state, place = checkpoint.training, directory.folder.newest
+        assert state is not None
+        assert place is not None
+        generator = Generator(checkpoint.model.device)
+        with misfits_as_run_errors(place):
+            generator.set_state(state.tensors["generator"].cpu())
+            parts, loop = Split(*state.numbers["parts"]), LoopState(**state.numbers["loop"])
+            clock, telemetry = Stopwatch(loop), directory.telemetry(loop.metrics, loop.elapsed)
+        training = Training(
+            model=checkpoint.model, text=checkpoint.corpus, parts=parts, config=directory.config,
+            generator=generator, clock=clock, directory=directory, telemetry=telemetry, callbacks=callbacks,
+            stop=stop,
         )  # fmt: skip
-        return session.go_on(numbers, sub(loaded.training, "stage"))
+        return training.resume(state)
     finally:
-        run.close()
+        directory.close()
 
 
 # --- the steps that are not learning ---

@@ -250,7 +250,7 @@ def test_what_is_only_written_needs_no_coordinates(configure, monkeypatch):
         "mixer.positions=64",
         "fit.passes=1",
     )
-    run = train(configure("memory.name=sdm", *small), sources=[Source("a", bytes(range(64, 128)) * 20)]).run
+    run = train(configure("memory.name=sdm", *small), sources=[Source("a", bytes(range(64, 128)) * 20)])
     assert "cell" in run.model.memories["sdm"].gates
     assert run.model.geometry is not None
     expected = run.model.memories["sdm"].snapshot()
@@ -261,8 +261,8 @@ def test_what_is_only_written_needs_no_coordinates(configure, monkeypatch):
     assert_same(run.model.memories["sdm"].snapshot(), expected)
     asked = []
     monkeypatch.setattr(Model, "coordinates", lambda *_: asked.append(1))
-    run.model.write(*run.loaded.text.text(0, 9))
+    run.model.write(*run.checkpoint.corpus.text(0, 9))
     assert not asked
     monkeypatch.setattr(Sdm, "stores_coordinates", True)
-    run.model.write(*run.loaded.text.text(0, 9))
+    run.model.write(*run.checkpoint.corpus.text(0, 9))
     assert asked, "they are there for a memory that stores them"

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from datetime import datetime
 from pathlib import Path
 
@@ -252,21 +251,6 @@ def test_a_directory_that_cannot_be_written(command, r, args):
         assert command("docs", "r").code == 0
     finally:
         subprocess.run(["umount", "r"], check=True)
-
-
-def test_a_run_of_an_earlier_format(fine):
-    stored = Path(__file__).parents[1] / "faults" / "formats" / "format-3.tar.xz"
-    with tarfile.open(stored) as archive:
-        archive.extractall(".", filter="data")
-    before = json.loads(fine("docs", "run3", "--json"))
-    fine("learn", "run3", "plan.txt")
-    assert [each["name"] for each in json.loads(fine("docs", "run3", "--json"))][len(before) :] == [
-        "plan.txt"
-    ]
-    assert Path("run3/checkpoint").exists()
-    fine("forget", "run3", "plan.txt")
-    assert json.loads(fine("docs", "run3", "--json")) == before
-    assert not Path("run3/checkpoint").exists(), "what held earlier text goes"
 
 
 # --- what is left on the disk ---

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from lior.runs import retention as steps
-from lior.runs.manifest import digest, fingerprint
+from lior.runs import folder as runfolder
+from lior.runs.bundle import digest, fingerprint
 
 KEYS = {"run", "components", "numbers", "memory", "metric", "text", "files", "verified", "invariants"}
 
 
 def miscount(run: Path) -> None:
     """Have the run say that it took in a token more than it did, with all checksums right."""
-    place = steps.listed(run)[0]
+    place = runfolder.listed(run)[0]
     tensors = load_file(place / "model.safetensors")
     tensors["token_counts"][101] += 1
     save_file(tensors, place / "model.safetensors")
@@ -100,7 +100,7 @@ def test_what_is_no_run_is_refused_in_one_line(command, tmp_path, name):
 
 def test_damage_is_refused(command, finished, tmp_path):
     run = Path(shutil.copytree(finished, tmp_path / "r"))
-    path = steps.listed(run)[0] / "model.safetensors"
+    path = runfolder.listed(run)[0] / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     result = command("inspect", run)
     assert result.code == 1

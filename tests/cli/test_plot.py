@@ -111,7 +111,7 @@ def test_positions_add_up_to_the_score_of_the_run(numbers, finished):
     [curve] = along["curves"]
     assert sum(curve["y"]) / len(curve["y"]) == pytest.approx(summary["val_bits_per_byte"], rel=1e-5)
     assert 0 < min(curve["error"]) < max(curve["error"]) < 1
-    text = rundir.open_run(finished).text.tokens[-1200:].tolist()
+    text = rundir.open_run(finished).corpus.tokens[-1200:].tolist()
     lower = sum(chr(byte).islower() for byte in text) / len(text)
     assert f"({lower:.1%} of bytes" in by_class["notes"][by_class["names"].index("lower case")]
 

@@ -37,9 +37,9 @@ def test_a_stage_is_announced_and_its_end_shown(capsys, clock):
     with Progress() as progress:
         progress.lior_train_stage("mixer", "fitting the mixer")
         clock.now += 2
-        progress.lior_train_window("mixer", 50, 100, {"tail_loss": 1.23456})
+        progress.lior_train_step("mixer", 50, 100, {"tail_loss": 1.23456})
         clock.now += 2
-        progress.lior_train_window("mixer", 100, 100, {})
+        progress.lior_train_step("mixer", 100, 100, {})
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
@@ -54,7 +54,7 @@ def test_lines_between_are_seconds_apart_and_tell_the_time_left(capsys, clock):
     progress.lior_train_stage("memory", "writing")
     for step in range(1, 100):
         clock.now += 1
-        progress.lior_train_window("memory", step * 1000, 100_000, {})
+        progress.lior_train_step("memory", step * 1000, 100_000, {})
     lines = capsys.readouterr().err.splitlines()[1:]
     assert len(lines) == 99 // PLAIN_SECONDS
     assert lines[0] == "memory: 5,000/100,000 (5 %), 1,000/s, 95 s left, 700 MiB"
@@ -64,7 +64,7 @@ def test_numbers_of_one_stage_do_not_show_in_the_next(capsys, clock):
     progress = Progress()
     for stage in ("geometry", "mixer"):
         progress.lior_train_stage(stage, "x")
-        progress.lior_train_window(stage, 1, 1, {"rejected": 2} if stage == "geometry" else {})
+        progress.lior_train_step(stage, 1, 1, {"rejected": 2} if stage == "geometry" else {})
     *_, geometry, _, mixer = capsys.readouterr().err.splitlines()
     assert geometry.endswith(", rejected 2, 700 MiB")
     assert "rejected" not in mixer
@@ -73,9 +73,9 @@ def test_numbers_of_one_stage_do_not_show_in_the_next(capsys, clock):
 def test_bits_are_of_bytes_where_the_stage_knows_them_and_of_tokens_elsewhere(capsys, clock):
     progress = Progress()
     progress.lior_train_stage("memory", "x")
-    progress.lior_train_window("memory", 1, 1, {"nats_per_token": 2 * math.log(2), "rejected": 0})
+    progress.lior_train_step("memory", 1, 1, {"nats_per_token": 2 * math.log(2), "rejected": 0})
     progress.lior_train_stage("validate", "x")
-    progress.lior_train_window("validate", 1, 1, {"nats_per_token": 2 * math.log(2), "bits_per_byte": 0.5})
+    progress.lior_train_step("validate", 1, 1, {"nats_per_token": 2 * math.log(2), "bits_per_byte": 0.5})
     _, memory, _, validate = capsys.readouterr().err.splitlines()
     assert memory.endswith("/s, 2.000 bits/token, 700 MiB"), "nothing was rejected, so nothing is said of it"
     assert validate.endswith("/s, 0.500 bits/byte, 700 MiB")
@@ -86,7 +86,7 @@ def test_the_rate_of_a_stage_that_is_gone_on_with_is_that_of_now(capsys, clock):
     progress.lior_train_stage("memory", "x")
     for step in range(9000, 10_001, 100):
         clock.now += 1
-        progress.lior_train_window("memory", step, 20_000, {})
+        progress.lior_train_step("memory", step, 20_000, {})
     *_, last = capsys.readouterr().err.splitlines()
     assert "100/s, 101 s left" in last
 
@@ -107,7 +107,7 @@ def test_evaluation_tells_bits_per_byte(command, finished):
 def test_quiet(capsys, clock):
     with Progress(quiet=True) as progress:
         progress.lior_train_stage("memory", "writing")
-        progress.lior_train_window("memory", 1, 1, {})
+        progress.lior_train_step("memory", 1, 1, {})
         progress.note("note")
     assert capsys.readouterr() == ("", "")
     assert progress.stage == "memory", "what an interruption names is known all the same"
@@ -143,9 +143,9 @@ def test_live_on_a_terminal(screen):
     terminal = screen()
     with Progress() as progress:
         progress.lior_train_stage("geometry", "learning the metric")
-        progress.lior_train_window("geometry", 3, 8, {"tail_loss": 2.5})
+        progress.lior_train_step("geometry", 3, 8, {"tail_loss": 2.5})
         progress.lior_train_stage("memory", "writing")
-        progress.lior_train_window("memory", 8, 8, {})
+        progress.lior_train_step("memory", 8, 8, {})
     last = click.unstyle(terminal.getvalue()).split("learning the metric")[-1]
     assert re.search(r"geometry .*\b38%.*\d/s, tail 3\.607 bits/token, [\d,]+ MiB", last)
     assert re.search(r"memory .*100%.*\d/s, [\d,]+ MiB", last)
@@ -157,7 +157,7 @@ def test_live_lines_fit_a_terminal_of_80_columns(screen, clock, monkeypatch):
     with Progress() as progress:
         progress.lior_train_stage("geometry", "learning the metric")
         clock.now += 1.1
-        progress.lior_train_window("geometry", 99_999, 100_000, {"tail_loss": 2.5})
+        progress.lior_train_step("geometry", 99_999, 100_000, {"tail_loss": 2.5})
     last = click.unstyle(terminal.getvalue()).splitlines()[-1]
     assert last.rstrip().endswith(" 90,908/s, tail 3.607 bits/token, 700 MiB")
     assert "…" not in last
@@ -167,7 +167,7 @@ def test_quiet_on_a_terminal(screen):
     terminal = screen()
     with Progress(quiet=True) as progress:
         progress.lior_train_stage("memory", "writing")
-        progress.lior_train_window("memory", 1, 2, {})
+        progress.lior_train_step("memory", 1, 2, {})
     assert terminal.getvalue() == ""
 
 

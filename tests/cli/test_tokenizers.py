@@ -14,7 +14,7 @@ from lior.config import build
 from lior.data.corpus import Source
 from lior.errors import DataError
 from lior.runs import directory as rundir
-from lior.runs import retention as steps
+from lior.runs import folder as runfolder
 from lior.training.preparation import read_text, train
 
 FAST = ("--config", "fast", "--quiet", "--json", "--holdout", "0.05", "--set", "mixer.positions=2048")
@@ -62,7 +62,7 @@ def test_a_run_is_scored_and_continued_from_its_directory(lior, sample, tmp_path
 
 def test_the_vocabulary_is_in_the_checkpoint(run):
     loaded = rundir.open_run(run)
-    tokenizer, text = loaded.model.tokenizer, loaded.text
+    tokenizer, text = loaded.model.tokenizer, loaded.corpus
     assert tokenizer.vocab == 500
     assert int(text.tokens.max()) > 255
     assert len(tokenizer.decode(text.tokens.tolist())) == text.bytes == 60_000
@@ -128,7 +128,7 @@ def test_training_again_with_the_configuration_of_a_run_gives_the_same_model(com
     again = command("train", "--config", run / "config.toml", "--out", "again", "--quiet")
     assert again.code == 0
     for name in ("model.safetensors", "text.safetensors"):
-        there, here = (steps.listed(path)[0] / name for path in (run, Path("again")))
+        there, here = (runfolder.listed(path)[0] / name for path in (run, Path("again")))
         assert here.read_bytes() == there.read_bytes()
 
 

@@ -16,7 +16,7 @@ import pytest
 from lior.config import load
 from lior.runs import checkpoint
 from lior.runs import directory as rundir
-from lior.runs import retention as steps
+from lior.runs import folder as runfolder
 from lior_cli.train import _report
 
 KEYS = {
@@ -130,7 +130,7 @@ def test_standard_input_is_a_text(sample, small, tmp_path):
     args = [sys.executable, "-m", "lior_cli.main", "train", "-", "--out", "r", "--quiet", *small]
     with sample.open("rb") as text:
         subprocess.run(args, cwd=tmp_path, stdin=text, check=True)
-    assert rundir.open_run(tmp_path / "r").text.names == ("<stdin>",)
+    assert rundir.open_run(tmp_path / "r").corpus.names == ("<stdin>",)
 
 
 def test_several_texts_are_several_documents(command, small, sample):
@@ -187,7 +187,7 @@ def test_settings_that_change_nothing_are_named(command, sample, memory, given, 
 def test_the_model_is_that_of_the_library(command, sample, small, finished):
     """The command adds nothing to training: the same configuration gives the same tensors."""
     assert command("train", sample, "--out", "r", "--quiet", *small).code == 0
-    here, there = (steps.listed(path)[0] for path in (Path("r"), finished))
+    here, there = (runfolder.listed(path)[0] for path in (Path("r"), finished))
     assert (here / "model.safetensors").read_bytes() == (there / "model.safetensors").read_bytes()
     assert checkpoint.load(here).train == checkpoint.load(there).train
 

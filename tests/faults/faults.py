@@ -12,7 +12,6 @@ import errno
 import os
 import signal
 import sys
-import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ import torch
 from safetensors import torch as tensors_io
 
 from lior.errors import LiorError, RunError
-from lior.runs import storage as snapshots
+from lior.runs import bundle
 
 SLICES = [pytest.param(7, id="every seventh"), pytest.param(1, id="all", marks=pytest.mark.slow)]
 """Steps between the operations that fail."""
@@ -76,7 +75,7 @@ class Faults:
             self.operation("fsync", _opened(descriptor))
             fsync(descriptor)
 
-        snapshots.save_file, os.fsync = save_file, sync
+        bundle.save_file, os.fsync = save_file, sync
         sys.addaudithook(hear)
 
 
@@ -153,14 +152,3 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-FORMER = {3: 2.551331282779574, 4: 1.9738731860767964}
-"""Format -> nats per byte that the run of it scored when it was written."""
-
-
-def unpacked(number: int, folder: Path) -> Path:
-    """The stored run of an earlier format, in ``folder``."""
-    with tarfile.open(Path(__file__).parent / "formats" / f"format-{number}.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
-    return folder / f"run{number}"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
+from lior.runs import checkpoint
 from lior.runs import directory as rundir
-from lior.runs.checkpoint import _tensors
 
 
 def numbers(run: Path) -> list[dict]:
@@ -20,12 +20,12 @@ def numbers(run: Path) -> list[dict]:
 def assert_same_run(one: Path, other: Path) -> None:
     """Model, text, components and telemetry, bit for bit."""
     first, second = (rundir.open_run(run) for run in (one, other))
-    tensors, others = _tensors(first.model), _tensors(second.model)
+    tensors, others = checkpoint.tensors(first.model), checkpoint.tensors(second.model)
     assert tensors.keys() == others.keys()
     for name, value in tensors.items():
         assert value.dtype == others[name].dtype
         assert torch.equal(value, others[name]), name
-    assert torch.equal(first.text.tokens, second.text.tokens)
+    assert torch.equal(first.corpus.tokens, second.corpus.tokens)
     kept = ("components", "documents", "bytes", "train", "score", "geometry")
     assert {k: first.manifest[k] for k in kept} == {k: second.manifest[k] for k in kept}
     assert numbers(one) == numbers(other)

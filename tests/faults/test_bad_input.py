@@ -164,7 +164,7 @@ def test_names_that_are_no_utf8(tmp_path, sample):
     assert subprocess.run([*LIOR, "train", name, *TRAIN], **base).returncode == 0
     again = [*LIOR, "train", "--config", "r/config.toml", *TRAIN[2:], "--out"]
     assert subprocess.run([*again, "r2"], **base).returncode == 0
-    first, second = (rundir.open_run(tmp_path / run).text for run in ("r", "r2"))
+    first, second = (rundir.open_run(tmp_path / run).corpus for run in ("r", "r2"))
     assert torch.equal(first.tokens, second.tokens)
     refused = subprocess.run([*again, b"r\xe9"], **base)
     assert refused.returncode == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lior.runs.manifest import digest, fingerprint
+from lior.runs.bundle import digest, fingerprint
 
 MODEL = "checkpoints/*/model.safetensors"
 TEXT = "checkpoints/*/text.safetensors"

@@ -5,7 +5,6 @@ What was forgotten is gone from every file, at the latest when the run is opened
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import shutil
@@ -23,7 +22,6 @@ import lior
 from lior.data.corpus import Source
 from lior.errors import RunError
 from lior.runs import checkpoint
-from lior.runs import retention as steps
 from lior.training.preparation import train
 from tests.faults.faults import (
     FINISHED,
@@ -35,7 +33,6 @@ from tests.faults.faults import (
     kill,
     one_thread,
     operations,
-    unpacked,
 )
 
 TINY = (
@@ -60,22 +57,16 @@ def forget(path: Path) -> None:
     run.save()
 
 
-def rewrite(path: Path) -> None:
-    """In the present format."""
-    lior.load(path).save()
-
-
 CASES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "learn": ("trained", learn), "forget": ("trained", forget), "learn again": ("edited", learn),
-    "forget after learning": ("edited", forget), "format 3": ("3", rewrite), "format 4": ("4", rewrite),
-    "learn, format 3": ("3", learn), "learn, format 4": ("4", learn),
+    "forget after learning": ("edited", forget),
 }  # fmt: skip
 """Which run, and what is done with it."""
 
 
 @pytest.fixture(scope="module")
 def runs(configure, sample, tmp_path_factory) -> Iterator[dict[str, Path]]:
-    """A trained run, one that learned something since, and the stored runs of earlier formats."""
+    """A trained run, and one that learned a document since."""
     folder, text = tmp_path_factory.mktemp("runs"), sample.read_bytes()
     sources = [Source("a", text[:900]), Source("secret", SECRET), Source("b", text[900:1800])]
     with one_thread():
@@ -84,17 +75,14 @@ def runs(configure, sample, tmp_path_factory) -> Iterator[dict[str, Path]]:
         run = lior.load(folder / "edited")
         run.learn({"between": text[2000:2500]})
         run.save()
-        yield {name: folder / name for name in ("trained", "edited")} | {
-            str(number): unpacked(number, folder) for number in (3, 4)
-        }
+        yield {name: folder / name for name in ("trained", "edited")}
 
 
 def contents(path: Path) -> dict[str, Any]:
-    """All that a run is: every tensor of it, its text, what its documents are called, and its format."""
-    loaded = lior.load(path).loaded
-    names = {"names": loaded.text.names, "train": loaded.train, "later": len(loaded.added)}
-    names["format"] = json.loads((steps.listed(path)[0] / "manifest.json").read_text())["format"]
-    return names | checkpoint._tensors(loaded.model) | {"tokens": loaded.text.tokens}
+    """All contents of a run: its tensors, its text, and the names of its documents."""
+    loaded = lior.load(path).checkpoint
+    names = {"names": loaded.corpus.names, "train": loaded.train, "later": len(loaded.added)}
+    return names | checkpoint.tensors(loaded.model) | {"tokens": loaded.corpus.tokens}
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -14,17 +14,14 @@ from pathlib import Path
 
 import pytest
 
-import lior
 from lior.config import TrainConfig
-from lior.errors import LiorError, RunError
+from lior.errors import LiorError
 from lior.events import hookimpl
-from lior.model.evaluation import evaluate
 from lior.runs import checkpoint
 from lior.runs import directory as rundir
 from lior.training.preparation import resume, train
 from tests.faults.faults import (
     FINISHED,
-    FORMER,
     REFUSED,
     SLICES,
     Faults,
@@ -34,7 +31,6 @@ from tests.faults.faults import (
     kill,
     one_thread,
     operations,
-    unpacked,
 )
 from tests.faults.same_run import assert_same_run
 
@@ -97,7 +93,7 @@ def test_training_through_every_fault(config, whole, tmp_path, how, every):
 
         def work(folder: Path = folder, at: int = at) -> None:
             Faults(folder / "r", at, fail(at) if how == "error" else kill).install()
-            train(config, folder / "r", listeners=[Counter(folder / "saved")])
+            train(config, folder / "r", callbacks=[Counter(folder / "saved")])
 
         code = in_child(work)
         assert code in ((FINISHED, REFUSED) if how == "error" else (-signal.SIGKILL,)), f"operation {at}"
@@ -148,40 +144,9 @@ def test_the_loop_finds_a_program_that_writes_in_place(config, whole, tmp_path, 
 
     def work() -> None:
         Faults(run, 40, kill).install()
-        train(config, run, listeners=[Counter(saved)])
+        train(config, run, callbacks=[Counter(saved)])
 
     assert in_child(work) == -signal.SIGKILL
     monkeypatch.undo()
     with pytest.raises(AssertionError, match="a checkpoint was complete"):
         check(run, saved, whole)
-
-
-# --- earlier formats ------------------------------------------------------------------
-
-
-@pytest.fixture(params=FORMER)
-def former(request, tmp_path):
-    """A stored run of an earlier format, and its score."""
-    return unpacked(request.param, tmp_path), FORMER[request.param]
-
-
-def test_a_run_of_an_earlier_format_is_read_as_it_was(former):
-    """What it does not name is what the defaults were then; the score was written down with it."""
-    path, expected = former
-    loaded = rundir.open_run(path)
-    assert loaded.manifest["format"] == checkpoint.FORMAT
-    score = evaluate(loaded.model, *loaded.validation())
-    assert score.nats_per_byte == pytest.approx(expected, abs=1e-5)
-
-
-def test_a_run_of_an_earlier_format_is_not_gone_on_with(former):
-    with pytest.raises(RunError, match="training is over"):
-        resume(former[0])
-
-
-def test_a_run_of_an_earlier_format_can_be_changed(former):
-    run = lior.load(former[0])
-    run.learn({"later": "What was learned later."})
-    run.save()
-    assert lior.load(former[0]).documents() == run.documents()
-    assert run.documents()[-1].name == "later"

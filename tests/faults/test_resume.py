@@ -1,4 +1,4 @@
-"""Training that is stopped after any window and gone on with gives the run that was never stopped."""
+"""Training that is stopped after any step and gone on with gives the run that was never stopped."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 
 from lior.errors import RunError, Stopped
 from lior.runs import directory as rundir
-from lior.runs import retention as steps
-from lior.runs.manifest import digest
+from lior.runs import folder as runfolder
+from lior.runs.bundle import digest
 from lior.training.preparation import resume, train
 from tests.faults.same_run import assert_same_run
 
@@ -24,18 +24,18 @@ LIOR = (sys.executable, "-m", "lior_cli.main")
 
 
 class After:
-    """Stops after so many windows."""
+    """Stops after so many steps."""
 
-    def __init__(self, windows: int):
-        self.left = windows
+    def __init__(self, steps: int):
+        self.left = steps
 
     def __call__(self) -> bool:
         self.left -= 1
         return self.left == 0
 
 
-def windows(config, run: Path) -> int:
-    """Train without a stop; how many windows that took."""
+def steps_of(config, run: Path) -> int:
+    """Train without a stop; how many steps that took."""
     asked = After(10**9)
     train(config, run, stop=asked)
     return 10**9 - asked.left
@@ -45,7 +45,7 @@ CASES = {
     "all parts": (),
     "frames and sources made of statistics": ("frame.name=derived", "rsource.name=curvature"),
     "rotor and spsa": ("frame.name=rotor", "updater.name=spsa", "product.name=spinor"),
-    "windows drawn ahead, errors in queries": ("geometry.near=4", "geometry.refresh=3", "geometry.noise=0.1"),
+    "batches drawn ahead, errors in queries": ("geometry.near=4", "geometry.refresh=3", "geometry.noise=0.1"),
     "two readings": ("fit.passes=2", "memory.name=sdm"),
     "retrieval alone": ("memory.name=exact", "encoder.name=grams", 'encoder.patterns=["1-2"]'),
     "counts alone": ("memory.name=sdm", 'memory.sdm.gates=["longest"]', "fit.passes=0"),
@@ -63,9 +63,9 @@ def settings(case: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_stopped_at_some_window_and_gone_on_with_is_never_stopped(configure, tmp_path, case):
+def test_stopped_at_some_step_and_gone_on_with_is_never_stopped(configure, tmp_path, case):
     config = configure(*settings(case))
-    count = windows(config, tmp_path / "whole")
+    count = steps_of(config, tmp_path / "whole")
     generator = random.Random(case)
     first = generator.randrange(1, count)
     for number, at in enumerate({1, first, generator.randrange(1, count), count}):
@@ -76,10 +76,10 @@ def test_stopped_at_some_window_and_gone_on_with_is_never_stopped(configure, tmp
         assert_same_run(tmp_path / "whole", run)
 
 
-def test_stopped_at_every_window(configure, tmp_path):
-    """One window at a time, each in a fresh model, with a checkpoint between all of them."""
+def test_stopped_at_every_step(configure, tmp_path):
+    """One step at a time, each in a fresh model, with a checkpoint between all of them."""
     config = configure(*SHORT)
-    count = windows(config, tmp_path / "whole")
+    count = steps_of(config, tmp_path / "whole")
     run = tmp_path / "r"
     with pytest.raises(Stopped):
         train(config, run, stop=After(1))
@@ -98,8 +98,8 @@ def test_checkpoints_now_and_then_change_nothing(configure, tmp_path):
     config = configure(*SHORT)
     train(config, tmp_path / "whole")
     train(configure(*SHORT[:-1], "checkpoint.seconds=1e-9", "checkpoint.last=1000"), tmp_path / "often")
-    assert len(steps.listed(tmp_path / "whole")) == 1
-    assert len(steps.listed(tmp_path / "often")) >= 15
+    assert len(runfolder.listed(tmp_path / "whole")) == 1
+    assert len(runfolder.listed(tmp_path / "often")) >= 15
     assert_same_run(tmp_path / "whole", tmp_path / "often")
 
 
@@ -107,9 +107,9 @@ def test_the_seconds_of_all_parts_of_a_run_add_up(configure, tmp_path):
     with pytest.raises(Stopped):
         train(configure(), tmp_path / "r", stop=After(3))
     time.sleep(0.5)
-    before = rundir.RunDir.reopen(tmp_path / "r")
+    before = rundir.RunDirectory.resume(tmp_path / "r")
     before[0].close()
-    elapsed = before[1].manifest["training"]["elapsed"]
+    elapsed = before[1].training.numbers["loop"]["elapsed"]
     summary = resume(tmp_path / "r").summary
     spent = summary["seconds"]
     assert spent["total"] > elapsed > 0
@@ -145,18 +145,21 @@ def test_a_changed_configuration_is_not_gone_on_with(configure, tmp_path):
     [
         lambda t: t.pop("parts"),
         lambda t: t.update(parts=[1, 2]),
-        lambda t: t.update(elapsed="long"),
-        lambda t: t.update(metrics=None),
-        lambda t: t.update(stage=99),
-        lambda t: t.update(stage="geometry"),
-        lambda t: t.update(numbers={}),
-        lambda t: t.pop("numbers"),
+        lambda t: t["loop"].update(elapsed="long"),
+        lambda t: t["loop"].update(metrics=None),
+        lambda t: t["loop"].update(stage=99),
+        lambda t: t["loop"].update(stage="geometry"),
+        lambda t: t["loop"].pop("step"),
+        lambda t: t["loop"].update(window=1),
+        lambda t: t.pop("loop"),
+        lambda t: t.update(stage={}),
+        lambda t: t.pop("stage"),
     ],
 )
 def test_training_that_stands_nowhere_is_refused(configure, tmp_path, edit):
     with pytest.raises(Stopped):
         train(configure(*SHORT), tmp_path / "r", stop=After(2))
-    path = steps.listed(tmp_path / "r")[0] / "manifest.json"
+    path = runfolder.listed(tmp_path / "r")[0] / "manifest.json"
     manifest = json.loads(path.read_text())
     del manifest["sha256"]
     edit(manifest["training"])
@@ -172,7 +175,7 @@ def test_the_text_need_not_be_there_any_more(configure, tmp_path, sample):
         train(configure(text=text), tmp_path / "r", stop=After(1))
     text.unlink()
     resume(tmp_path / "r")
-    assert rundir.open_run(tmp_path / "r").text.bytes == sample.stat().st_size
+    assert rundir.open_run(tmp_path / "r").corpus.bytes == sample.stat().st_size
 
 
 # --- signals and kills ---------------------------------------------------------------
@@ -205,7 +208,7 @@ def begun(run: Path, child: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_training_after_its_window(tmp_path, sample, small_recipe, number, code):
+def test_a_signal_ends_training_after_its_step(tmp_path, sample, small_recipe, number, code):
     runs = tmp_path / "runs"
     with start(training(sample, small_recipe, "--out", "runs/a"), tmp_path) as child:
         begun(runs / "a", child)
@@ -227,11 +230,11 @@ def test_a_signal_ends_training_after_its_window(tmp_path, sample, small_recipe,
 
 def newest(run: Path) -> int:
     """The newest step of a run, -1 before there is one."""
-    return max(map(steps.number, steps.listed(run)), default=-1)
+    return max(map(runfolder.number, runfolder.listed(run)), default=-1)
 
 
 def test_killed_again_and_again(tmp_path, sample, small_recipe):
-    """At moments that have nothing to do with windows; what was written down is never lost."""
+    """At moments that have nothing to do with steps; no checkpoint is lost."""
     generator = random.Random(3)
     run, reached = tmp_path / "r", -1
     command = training(sample, small_recipe, "--out", "r", "--quiet")
@@ -262,7 +265,7 @@ def test_nothing_can_be_changed_while_going_on(command, given):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("auto", "no run there waits to be gone on with; name one"), ("r", "r: no such run directory")],
+    [("auto", "no stopped run in runs; name one"), ("r", "r: no such run directory")],
 )
 def test_without_a_run_there_is_nothing_to_go_on_with(command, name, message):
     code, _, err = command("train", "--resume", name)

@@ -15,11 +15,10 @@ import torch
 
 from lior.errors import SkippedCheckpoint
 from lior.interfaces import State
+from lior.runs import bundle
 from lior.runs import folder as runfolder
-from lior.runs import retention as steps
-from lior.runs import storage as snapshots
+from lior.runs.bundle import Format
 from lior.runs.folder import RunFolder
-from lior.runs.storage import Format
 from tests.faults.faults import (
     FINISHED,
     REFUSED,
@@ -51,7 +50,7 @@ def state(step: int) -> State:
 
 def load(place: Path) -> int:
     """Which step is there; every number of it is looked at."""
-    manifest, states = snapshots.read(place, format=MINE)
+    manifest, states = bundle.read(place, format=MINE)
     step = int(manifest["step"])
     assert states.keys() == {"solver", "table"}
     assert all(torch.equal(states["solver"][name], value) for name, value in state(step).items())
@@ -63,7 +62,7 @@ def load(place: Path) -> int:
 def save(folder: RunFolder, step: int) -> None:
     share = {} if folder.newest is None else {"table": folder.newest}
     tensors, manifest = {"solver": state(step), "table": TABLE}, {"step": step, "score": float(-step)}
-    folder.write(step, lambda place: snapshots.write(place, tensors, manifest, format=MINE, share=share))
+    folder.write(step, lambda place: bundle.write(place, tensors, manifest, format=MINE, share=share))
     folder.prune(last=1)
 
 
@@ -79,7 +78,7 @@ def go_on(run: Path, report: Callable[[int], None]) -> None:
     """Two more checkpoints, from the newest that there is."""
     runfolder.check(run, program="mine", command="mine train")
     with closing(RunFolder.open(run)) as folder:
-        step, folder.newest = steps.newest(run, load)
+        step, folder.newest = runfolder.newest(run, load)
         for later in (step + 1, step + 2):
             save(folder, later)
             report(later)
@@ -89,11 +88,11 @@ def reached(run: Path) -> int:
     """At which step the run stands, -1 for none; nothing of it may be damaged."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        refused = attempt(lambda: steps.newest(run, load))
+        refused = attempt(lambda: runfolder.newest(run, load))
         if refused:
             assert "the run has no checkpoint" in refused
             return -1
-        return steps.newest(run, load)[0]
+        return runfolder.newest(run, load)[0]
 
 
 @pytest.mark.parametrize("how", ["error", "kill"])
@@ -125,7 +124,7 @@ def test_the_run_is_the_old_or_the_new_one(tmp_path, work, how):
         assert last <= found <= last + (code != FINISHED), f"operation {at}"
         if found >= 0:
             go_on(run, lambda _: None)
-            assert steps.listed(run) == [steps.place(run, found + 2)]
+            assert runfolder.listed(run) == [runfolder.place(run, found + 2)]
             assert not list(run.rglob("*.partial"))
         shutil.rmtree(run, ignore_errors=True)
 
@@ -134,7 +133,7 @@ def test_the_loop_finds_a_program_that_writes_in_place(tmp_path):
     """Were a checkpoint written under its own name, killing the process would show it."""
 
     def careless(run: Path) -> None:
-        place = steps.place(run, 0)
+        place = runfolder.place(run, 0)
         place.mkdir(parents=True)
         for name in ("solver.safetensors", "manifest.json"):
             (place / name).write_text("{}")
@@ -169,9 +168,9 @@ def test_files_that_may_not_grow(tmp_path):
 def test_a_skipped_checkpoint_costs_what_it_added(tmp_path):
     run = tmp_path / "r"
     begin(run, lambda _: None)
-    shutil.copytree(steps.place(run, 2), steps.place(run, 9))
-    (steps.place(run, 9) / "solver.safetensors").write_bytes(b"")
+    shutil.copytree(runfolder.place(run, 2), runfolder.place(run, 9))
+    (runfolder.place(run, 9) / "solver.safetensors").write_bytes(b"")
     with pytest.warns(SkippedCheckpoint, match="solver.safetensors: cut short"):
         go_on(run, lambda _: None)
     with pytest.warns(SkippedCheckpoint):
-        assert steps.newest(run, load)[0] == 4
+        assert runfolder.newest(run, load)[0] == 4

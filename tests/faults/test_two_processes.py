@@ -15,8 +15,8 @@ import lior
 from lior.data.corpus import Source
 from lior.errors import RunError
 from lior.runs import directory as rundir
-from lior.runs import files as durable
-from lior.runs import retention as steps
+from lior.runs import files
+from lior.runs import folder as runfolder
 from lior.training.preparation import train
 from tests.faults.faults import FINISHED, attempt, ended, one_thread, start
 
@@ -80,7 +80,7 @@ def reader(path: Path, over: Path) -> Callable[[], None]:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             while not over.exists():
-                names = set(rundir.open_run(path).text.names)
+                names = set(rundir.open_run(path).corpus.names)
                 assert not names & gone
                 gone |= set(OLD) - names
 
@@ -97,7 +97,7 @@ def test_all_at_once(path, tmp_path):
     learned = {f"{name} {number}" for name in ("one", "other") for number in range(3)}
     run = lior.load(path)
     assert {document.name for document in run.documents()} == learned
-    assert len(steps.listed(path)) <= 2
+    assert len(runfolder.listed(path)) <= 2
     assert not list(path.rglob("*.partial"))
     fresh = lior.load(path)
     for name in learned:
@@ -112,7 +112,7 @@ def test_the_lock_goes_with_the_process(path):
     """However it ends: a run that nobody has is free."""
 
     def hold() -> None:
-        stream = durable.lock(path / "lock")
+        stream = files.lock(path / "lock")
         os.write(sides[1], b"x")
         time.sleep(60)
         stream.close()

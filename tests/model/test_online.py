@@ -73,7 +73,7 @@ def test_token_by_token_costs_what_stretches_cost_with_a_geometry(finished):
     """Its memory of coordinates does not learn by itself, and its gate is soft."""
     data = TEXT[:150] + b"\x00\xff" + TEXT[:50]
     models = [rundir.open_run(finished) for _ in range(2)]
-    number = len(models[0].text.names)
+    number = len(models[0].corpus.names)
     found = [follow(models[0].model, data, number), bits_by_stretches(models[1].model, data, number)]
     assert found[0] == pytest.approx(found[1], rel=1e-5)
 

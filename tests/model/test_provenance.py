@@ -54,7 +54,7 @@ FEW = settings(max_examples=12, deadline=None, database=None)
 
 def trained(documents=RHYMES, **options):
     geometry, mixer = {"updates": 2, "batch": 16, "keys": 64}, {"positions": 64}
-    return lior.train(documents=documents, fit={"passes": 0}, geometry=geometry, mixer=mixer, **options).run
+    return lior.train(documents=documents, fit={"passes": 0}, geometry=geometry, mixer=mixer, **options)
 
 
 @pytest.fixture(scope="module", params=MEMORIES)
@@ -153,7 +153,7 @@ def test_experts_have_their_part_of_the_mixer(run):
     inputs = model.inputs(text, torch.arange(len(tokens)), model.alphabet)
     weights = mixer.weights(model.weights, inputs).double().tolist()
     logs = inputs.log_p.double().tolist()
-    words = explain(run.model, run.loaded.text, [], tokens.tolist())
+    words = explain(run.model, run.checkpoint.corpus, [], tokens.tolist())
     for token, word, weight, log_p in zip(tokens.tolist(), words, weights, logs, strict=True):
         part = [[w * log for log in row] for w, row in zip(weight, log_p, strict=True)]
         odds = [math.exp(sum(column)) for column in zip(*part, strict=True)]
@@ -258,9 +258,9 @@ def test_shares_are_worked_out_a_token_after_the_other():
     """A continuation explained at once is what explaining token by token gives."""
     made = trained(memory="sdm,exact,match")
     data = b"Baa, baa, black shoe"
-    whole = explain(made.model, made.loaded.text, data[:10], data[10:])
+    whole = explain(made.model, made.loaded.corpus, data[:10], data[10:])
     for at, word in enumerate(whole, 10):
-        alone = explain(made.model, made.loaded.text, data[:at], data[at : at + 1])[0]
+        alone = explain(made.model, made.loaded.corpus, data[:at], data[at : at + 1])[0]
         assert alone.probability == pytest.approx(word.probability, rel=1e-5)
         assert alone.experts == pytest.approx(word.experts, abs=1e-5)
         assert alone.documents == pytest.approx(word.documents, abs=1e-5)

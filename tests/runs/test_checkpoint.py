@@ -20,9 +20,9 @@ from lior.data import corpus
 from lior.errors import RunError
 from lior.model.generation import Session
 from lior.plugins.registry import registry
-from lior.runs import checkpoint
-from lior.runs import files as durable
-from lior.runs import retention as steps
+from lior.runs import checkpoint, files
+from lior.runs import folder as runfolder
+from lior.runs.checkpoint import Checkpoint
 from lior.training.preparation import build_model, train
 
 FILES = {"manifest.json", "model.safetensors", "text.safetensors"}
@@ -54,7 +54,10 @@ def save(trained, sample, tmp_path):
     text = corpus.build(corpus.read([str(sample)]), model.tokenizer)
 
     def write(name: str = "checkpoint") -> Path:
-        checkpoint.save(tmp_path / name, model, components(config), text, 58_800)
+        checkpoint.save(
+            tmp_path / name,
+            Checkpoint(model=model, corpus=text, train=58_800, components=components(config)),
+        )
         return tmp_path / name
 
     return write
@@ -63,7 +66,7 @@ def save(trained, sample, tmp_path):
 @pytest.mark.parametrize("settings", COMBINATIONS, ids=" ".join)
 def test_what_is_loaded_predicts_the_same_bit_by_bit(configure, sample, tmp_path, settings):
     trained = train(configure(*settings), tmp_path / "r").model
-    loaded = checkpoint.load(steps.listed(tmp_path / "r")[0])
+    loaded = checkpoint.load(runfolder.listed(tmp_path / "r")[0])
     text, _ = corpus.build(corpus.read([str(sample)]), trained.tokenizer).text(58_000, 58_300)
     positions = torch.arange(200, 300)
     assert torch.equal(trained.log_probs(text, positions), loaded.model.log_probs(text, positions))
@@ -91,21 +94,19 @@ def test_what_is_loaded_goes_on_learning_the_same(trained, save):
     assert not torch.equal(loaded.log_probs(text, positions), model.log_probs(text, positions))
 
 
-def test_saving_what_was_loaded_gives_the_same_files(trained, save, tmp_path):
-    config, _ = trained
-    loaded = checkpoint.load(save())
-    checkpoint.save(tmp_path / "copy", loaded.model, components(config), loaded.text, loaded.train)
+def test_saving_what_was_loaded_gives_the_same_files(save, tmp_path):
+    checkpoint.save(tmp_path / "copy", checkpoint.load(save()))
     for name in FILES:
         assert (tmp_path / "copy" / name).read_bytes() == (tmp_path / "checkpoint" / name).read_bytes()
 
 
 def test_text_and_split_come_back(save, sample):
     loaded = checkpoint.load(save())
-    assert bytes(loaded.text.tokens.to(torch.uint8).tolist()) == sample.read_bytes()
-    assert loaded.text.names == (str(sample),)
-    assert loaded.text.bytes == 60_000
+    assert bytes(loaded.corpus.tokens.to(torch.uint8).tolist()) == sample.read_bytes()
+    assert loaded.corpus.names == (str(sample),)
+    assert loaded.corpus.bytes == 60_000
     text, begin, end = loaded.validation()
-    assert (text, begin, end) == (loaded.text, 58_800, 60_000)
+    assert (text, begin, end) == (loaded.corpus, 58_800, 60_000)
 
 
 def test_another_text_follows_the_documents_of_the_run(save, tmp_path):
@@ -118,13 +119,13 @@ def test_another_text_follows_the_documents_of_the_run(save, tmp_path):
 def test_a_run_that_learned_everything_has_no_validation_text(configure, tmp_path):
     train(configure("data.holdout=0", "memory.name=sdm"), tmp_path / "r")
     with pytest.raises(RunError, match="name a text to score"):
-        checkpoint.load(steps.listed(tmp_path / "r")[0]).validation()
+        checkpoint.load(runfolder.listed(tmp_path / "r")[0]).validation()
 
 
 def test_the_manifest_names_components_files_and_documents(save, sample):
     path = save()
     manifest = json.loads((path / "manifest.json").read_text())
-    assert manifest["format"] == checkpoint.FORMAT == 5
+    assert manifest["format"] == {"program": "lior", "version": 1}
     assert manifest["components"]["encoder"] == {
         "name": "lags",
         "options": {"n": 8, "lags": 4, "decay": 0.8, "scale": 0.35},
@@ -165,7 +166,7 @@ def test_a_write_that_is_broken_off_leaves_nothing(save, tmp_path, monkeypatch, 
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(durable, "write_text", fail)
+    monkeypatch.setattr(files, "write_text", fail)
     with pytest.raises(type(error)):
         save()
     assert list(tmp_path.iterdir()) == []
@@ -219,6 +220,7 @@ def test_entries_that_are_views_of_one_tensor_are_written(trained, sample, tmp_p
     seen = copy(model)
     seen.state = model.state | {name.removeprefix("geometry."): view for name, view in views.items()}
     text = corpus.build(corpus.read([str(sample)]), model.tokenizer)
-    checkpoint.save(tmp_path / "views", seen, components(config), text, 58_800)
+    saved = Checkpoint(model=seen, corpus=text, train=58_800, components=components(config))
+    checkpoint.save(tmp_path / "views", saved)
     written = load_file(tmp_path / "views" / "model.safetensors")
     assert all(torch.equal(written[name], view) for name, view in views.items())

@@ -29,7 +29,6 @@ from lior.data.corpus import Corpus, Source
 from lior.errors import DataError, RunError, UsageError
 from lior.model.evaluation import evaluate
 from lior.runs import editing
-from lior.runs.manifest import components
 from lior.runs.run import Run
 from lior.training.preparation import train
 
@@ -89,7 +88,7 @@ def trained(configure, tmp_path_factory, capacity: int) -> Path:
     limits = [f"memory.{name}.capacity={capacity}" for name in MEMORIES if name in ("exact", "faiss")]
     config = configure(f"memory.name={','.join(MEMORIES)}", *TINY, *limits)
     out = tmp_path_factory.mktemp("runs") / "base"
-    run = train(config, out, sources=TRAINED).run
+    run = train(config, out, sources=TRAINED)
     held = [document.held for document in run.documents()]
     assert held[:6] == [len(source.data) for source in TRAINED[:6]]
     assert 0 < held[6] < len(TRAINED[6].data)
@@ -130,7 +129,7 @@ def told(base, held: list[Held]) -> Run:
     """A run with memories that are new and were told what is held, one document after the other."""
     run = lior.load(base)
     model, text = run.model, corpus.build([each.source for each in held], run.model.tokenizer)
-    parts = components(run.loaded.manifest)["memory"]
+    parts = run.checkpoint.components["memory"]
     model.memories = {each.name: build("memory", each) for each in parts}
     model.token_counts = torch.zeros_like(model.token_counts)
     model.set_geometry(model.state)
@@ -158,7 +157,7 @@ NAMES = st.sampled_from([*TRAINED, *LATER])
 def test_any_order_leaves_what_is_held(either, tmp_path_factory, order):
     """Documents come and go, also those of the training; ``None`` saves the run and loads it."""
     run = lior.load(either)
-    before, held = run.loaded.model, at_first(run)
+    before, held = run.checkpoint.model, at_first(run)
     for source in order:
         if source is None:
             run = saved_and_loaded(run, tmp_path_factory)
@@ -190,11 +189,11 @@ def saved_and_loaded(run: Run, tmp_path_factory) -> Run:
 def check(run: Run, held: list[Held]) -> None:
     """The text, its parts and the list of documents."""
     text = corpus.build([each.source for each in held], run.model.tokenizer)
-    assert torch.equal(run.loaded.text.tokens, text.tokens)
-    assert torch.equal(run.loaded.text.starts, text.starts)
-    assert run.loaded.text.bytes == text.bytes
-    assert run.loaded.train == sum(each.tokens for each in held if not each.later)
-    assert run.loaded.trained == sum(len(each.source.data) for each in held if not each.later)
+    assert torch.equal(run.checkpoint.corpus.tokens, text.tokens)
+    assert torch.equal(run.checkpoint.corpus.starts, text.starts)
+    assert run.checkpoint.corpus.bytes == text.bytes
+    assert run.checkpoint.train == sum(each.tokens for each in held if not each.later)
+    assert run.checkpoint.trained == sum(len(each.source.data) for each in held if not each.later)
     shown = [(d.name, d.bytes, d.tokens, d.held, d.added is not None) for d in run.documents()]
     assert shown == [(e.source.name, len(e.source.data), len(e.source.data), e.tokens, e.later) for e in held]
     seen = b"".join(each.source.data[: each.tokens] for each in held)
@@ -214,7 +213,7 @@ def test_several_at_once_are_one_after_the_other(base, run):
 
 
 def test_what_was_fitted_stays_and_is_named(base, run):
-    assert run.loaded.fitted == ("geometry", "mixer", "weights of memory sdm")
+    assert run.checkpoint.fitted == ("geometry", "mixer", "weights of memory sdm")
     before = run.model.memories["sdm"].snapshot()
     run.forget("a.txt")
     after = run.model.memories["sdm"].snapshot()
@@ -228,8 +227,8 @@ def test_tokens_that_are_no_bytes(configure):
     """Sizes are those of the text, and the tokenizer is among what stays."""
     pytest.importorskip("tokenizers")
     config = configure("memory.name=sdm,match", "tokenizer=bpe", "tokenizer.vocab_size=300", *TINY)
-    run = train(config, sources=TRAINED).run
-    assert run.loaded.fitted[0] == "tokenizer"
+    run = train(config, sources=TRAINED)
+    assert run.checkpoint.fitted[0] == "tokenizer"
     assert [document.bytes for document in run.documents()] == [len(source.data) for source in TRAINED]
     before = stored(run, fitted=True)
     (learned,) = run.learn({"plan": LATER[0].data})
@@ -249,14 +248,14 @@ def test_tokens_that_are_no_bytes(configure):
     ],
 )  # fmt: skip
 def test_the_document_of_a_name_or_the_only_one_whose_path_ends_with_it(run, name, found):
-    indices = editing.find(run.loaded, name)
-    assert [run.loaded.text.names[i] for i in indices] == found
+    indices = editing.find(run.checkpoint, name)
+    assert [run.checkpoint.corpus.names[i] for i in indices] == found
 
 
 def test_several_of_one_name_are_forgotten_together(run):
     gone = run.forget("twice")
     assert gone.bytes == gone.tokens == gone.held == sum(len(s.data) for s in TRAINED if s.name == "twice")
-    assert "twice" not in run.loaded.text.names
+    assert "twice" not in run.checkpoint.corpus.names
 
 
 @pytest.mark.parametrize(
@@ -351,7 +350,7 @@ def test_many_documents_are_listed_at_once(run):
     text = Corpus(
         torch.full((count,), 97, dtype=torch.int32), torch.arange(count), ("a",) * count, bytes=count
     )
-    many = attrs.evolve(run.loaded, text=text, train=count - 5)
+    many = attrs.evolve(run.checkpoint, text=text, train=count - 5)
     begin = time.perf_counter()
     assert sum(document.held for document in many.documents()) == count - 5
     assert time.perf_counter() - begin < 2
@@ -362,7 +361,7 @@ def test_the_validation_text_is_what_is_left_of_it(run, name):
     run.learn({"later": "not for validation"})
     rest = b"".join(each.source.data[each.tokens :] for each in at_first_but(run, name))
     run.forget(name)
-    text, lo, hi = run.loaded.validation()
+    text, lo, hi = run.checkpoint.validation()
     assert bytes(text.tokens[lo:hi].tolist()) == rest
     still = evaluate(run.model, text, lo, hi)
     assert evaluate(run.model, text, lo, hi, online=True).bytes == still.bytes == len(rest)
@@ -382,7 +381,7 @@ def test_everything_forgotten(base, run, tmp_path_factory):
     assert len(run.complete("a", 5)) > 0
     assert run.sources("a", "b")[0].sources == ()
     with pytest.raises(RunError, match="no validation text of its own"):
-        run.loaded.validation()
+        run.checkpoint.validation()
     with pytest.raises(DataError, match=r"no document of this name in the run. It has no documents."):
         run.forget("a.txt")
     source = LATER[0]

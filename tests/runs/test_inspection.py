@@ -83,7 +83,7 @@ def test_a_spread_has_one_number_of_each_equal_part(total, count):
 
 def test_stored_contexts_are_those_of_the_text_that_is_held(loaded):
     """Also when the memories hold two stretches of it, with validation text in between."""
-    text, model = loaded.text, loaded.model
+    text, model = loaded.corpus, loaded.model
     cut = len(text) - 500
     more = attrs.evolve(
         loaded,

@@ -224,8 +224,8 @@ NOT_LEARNING = {
     "data.field": "tests/data/test_corpus.py",
     "data.limit": "tests/faults/test_hostile_texts.py",
     "checkpoint.seconds": "tests/faults/test_resume.py",
-    "checkpoint.last": "tests/faults/test_resume.py and tests/runs/test_steps.py",
-    "checkpoint.every": "tests/runs/test_steps.py",
+    "checkpoint.last": "tests/faults/test_resume.py and tests/runs/test_folder.py",
+    "checkpoint.every": "tests/runs/test_folder.py",
 }
 """Keys that this test leaves out, and why."""
 

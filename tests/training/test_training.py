@@ -19,7 +19,7 @@ from lior.training.preparation import build_model, train
 
 
 class Recorder:
-    """Listener that keeps what it is told."""
+    """Callback that keeps what it is told."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -35,7 +35,7 @@ class Recorder:
         self.told.append(stage)
 
     @events.hookimpl
-    def lior_train_window(self, stage, metrics) -> None:
+    def lior_train_step(self, stage, metrics) -> None:
         if "tail_loss" in metrics:
             self.losses[stage].append(metrics["tail_loss"])
             self.rejected = metrics.get("rejected", self.rejected)
@@ -89,7 +89,7 @@ def metric_losses(configure, **settings: object) -> list[float]:
     """Retrieval loss on the tail while the metric is learned."""
     recorder = Recorder()
     overrides = [f"{key}={value}" for key, value in settings.items()]
-    train(configure("memory.name=exact", *overrides), listeners=[recorder])
+    train(configure("memory.name=exact", *overrides), callbacks=[recorder])
     assert recorder.rejected == 0
     return recorder.losses["geometry"]
 
@@ -118,7 +118,7 @@ def test_the_mixer_learns(configure):
     recorder = Recorder()
     fitted = train(
         configure("memory.name=exact", "mixer.passes=2", "mixer.positions=0", "data.holdout=0.1"),
-        listeners=[recorder],
+        callbacks=[recorder],
     ).summary
     assert fitted["val_bits_per_byte"] < untouched["val_bits_per_byte"] - 0.05
     assert all(loss > 0 for loss in recorder.losses["mixer"])
@@ -215,7 +215,7 @@ def test_the_time_limit_ends_the_mixer(configure):
             "fit.calibration_passes=1",
             "fit.noise_passes=0",
         )
-        train(configure(*settings, *limit), listeners=[recorder])
+        train(configure(*settings, *limit), callbacks=[recorder])
         return len(recorder.losses["mixer"])
 
     assert groups() == 4
@@ -272,9 +272,9 @@ def test_a_model_in_memory_is_ready_to_use(configure):
     assert len(model.tokenizer.decode(tokens)) == 5
 
 
-def test_listeners_hear_the_run_in_order(configure, tmp_path):
+def test_callbacks_hear_the_run_in_order(configure, tmp_path):
     recorder = Recorder()
-    result = train(configure(), tmp_path / "r", listeners=[recorder])
+    result = train(configure(), tmp_path / "r", callbacks=[recorder])
     stages = ["geometry", "memory", "memory", "mixer", "memory", "memory", "validate"]
     assert recorder.told == ["start", "saved", *stages, "saved", "end"]
     assert len(recorder.losses["geometry"]) == 4

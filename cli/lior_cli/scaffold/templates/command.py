@@ -15,7 +15,7 @@ def command(run: Path, as_json: bool) -> None:
     """Print how many tokens each document of RUN has."""
     from lior.runs import directory as rundir  # imports torch, which `lior --help` must not wait for
 
-    text = rundir.open_run(run).text
+    text = rundir.open_run(run).corpus
     ends = [*text.starts.tolist()[1:], len(text)]
     sizes = [end - start for start, end in zip(text.starts.tolist(), ends, strict=True)]
     if as_json:

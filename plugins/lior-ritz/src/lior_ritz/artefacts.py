@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lior.errors import RunError
-from lior.runs import files as durable
+from lior.runs import files
 from lior_ritz import assembly, pictures, reports, soundness
 from lior_ritz.problem import AXES
 from lior_ritz.reports import Report
@@ -83,7 +83,7 @@ def write(
             _save(folder / ARRAYS / f"{name}.npy", array)
         for name, table in texts.items():
             text = json.dumps(table, indent=1, allow_nan=False)
-            durable.write_text(folder / REPORTS / f"{name}.json", text + "\n")
+            files.write_text(folder / REPORTS / f"{name}.json", text + "\n")
     except OSError as error:
         raise RunError(
             f"{folder}: cannot be written: {error.strerror or error}; free some space and repeat"
@@ -123,7 +123,7 @@ def _arrays(found: Findings) -> dict[str, tuple[NDArray[np.float64], str]]:
 
 def _save(path: Path, array: NDArray[np.float64]) -> None:
     """Put the array in place of the file at ``path``."""
-    part = path.with_name(path.name + durable.PARTIAL)
+    part = path.with_name(path.name + files.PARTIAL)
     try:
         with part.open("wb") as stream:
             np.lib.format.write_array(stream, array, allow_pickle=False)
@@ -134,7 +134,7 @@ def _save(path: Path, array: NDArray[np.float64]) -> None:
         with contextlib.suppress(OSError):
             part.unlink()
         raise
-    durable.sync(path.parent)
+    files.sync(path.parent)
 
 
 # --- the summary ---

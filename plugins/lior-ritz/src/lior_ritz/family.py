@@ -21,7 +21,7 @@ from torch import Tensor
 
 from lior.config import resolving
 from lior.errors import UsageError
-from lior.runs import storage as snapshots
+from lior.runs import bundle
 from lior_ritz import assembly, decay, reference
 from lior_ritz import config as configuration
 from lior_ritz import devices as options
@@ -36,7 +36,7 @@ from lior_ritz.problem import Problem
 from lior_ritz.reduced import SHARP, Space
 from lior_ritz.shared import Picks, Range, Values, chebyshev, checked, rows, shared, unseen
 
-FORMAT = snapshots.Format(program="lior-ritz family", version=1)
+FORMAT = bundle.Format(program="lior-ritz family", version=1)
 DEVICES = {1: 12, 2: 5, 3: 4, 4: 3}
 """Trained values of each option by the number of options, unless said otherwise."""
 _NUMBERS = ("devices", "nq", "quadrature_error", "seconds", "steps")
@@ -195,7 +195,7 @@ class Family:
             "extent": attrs.asdict(self.extent),
             **{name: getattr(self, name) for name in _NUMBERS},
         }
-        snapshots.write(path, {"network": self.params}, manifest, format=FORMAT)
+        bundle.write(path, {"network": self.params}, manifest, format=FORMAT)
 
     @classmethod
     def load(cls, path: Path) -> Family:
@@ -206,8 +206,8 @@ class Family:
         RunError
             When there is none, or it is damaged.
         """
-        manifest, groups = snapshots.read(path, format=FORMAT)
-        with snapshots.fitting_together(path, program=FORMAT.program):
+        manifest, groups = bundle.read(path, format=FORMAT)
+        with bundle.misfits_as_run_errors(path, program=FORMAT.program):
             config = configuration.load([manifest["config"]], env={}).config
             extent = Extent(**{name: tuple(each) for name, each in manifest["extent"].items()})
             ranges = tuple(Range(**each) for each in manifest["ranges"])

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lior.runs import retention as steps
+from lior.runs import folder as runfolder
 from lior_ritz.observables import centre_and_spread, density_features, left_weight, nodal_domains, peaks
 from lior_ritz.problem import AXES
 from lior_ritz.samples import Findings
@@ -196,7 +196,7 @@ def checkpoint(found: Findings) -> Report:
 
 def _tensors(found: Findings, name: str) -> str | None:
     """The file of a group of tensors in the newest checkpoint."""
-    for place in steps.listed(found.folder)[:1]:
+    for place in runfolder.listed(found.folder)[:1]:
         file = place / f"{name}.safetensors"
         if file.is_file():
             return file.relative_to(found.folder).as_posix()

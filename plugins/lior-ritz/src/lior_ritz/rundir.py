@@ -5,7 +5,7 @@
     config.toml, config.json   the resolved configuration; running it again gives the same energies
     run_meta.json              who, when, where, with which versions, and how it ended
     logs/                      metrics.jsonl, a line a step; train.log, what happened in words
-    checkpoints/               a folder a step: model_best, model_final and, until the end, training
+    checkpoints/               a folder for each: model_best, model_final and, until the end, training
     reports/, arrays/, plots/  see the README; a run that failed has reports/error_traceback.txt
     lock                       held by the process that changes the run
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shlex
 import socket
 import time
 import traceback
@@ -26,19 +27,18 @@ import attrs
 import torch
 
 from lior.config.resolving import to_table, to_toml
-from lior.errors import RunError
-from lior.runs import files as durable
+from lior.errors import OlderFormat, RunError
+from lior.runs import bundle, files
 from lior.runs import folder as runfolder
-from lior.runs import retention as steps
-from lior.runs import storage as snapshots
 from lior.runs.folder import CONFIG, RunFolder
+from lior.runs.loop import LoopState
 from lior.runs.telemetry import Telemetry
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
 from lior_ritz.solution import Solution, finished
 from lior_ritz.training import Trainer
 
-FORMAT = snapshots.Format(program="lior-ritz", version=1)
+FORMAT = bundle.Format(program="lior-ritz", version=1)
 _PROGRAM, _COMMAND = "lior-ritz", "lior ritz run"
 _META, _METRICS, _LOG = "run_meta.json", "logs/metrics.jsonl", "logs/train.log"
 FAMILY = "family"
@@ -68,8 +68,8 @@ class RitzRun:
         return cls(RunFolder.create(path, files), config, meta)
 
     @classmethod
-    def reopen(cls, path: Path) -> tuple[RitzRun, Trainer, dict[str, Any]]:
-        """A run that was stopped, with its trainer as it was, and the checkpoint's numbers.
+    def reopen(cls, path: Path) -> tuple[RitzRun, Trainer, LoopState, float]:
+        """A run that was stopped, with its trainer and its loop as they were, and its processor seconds.
 
         Raises
         ------
@@ -77,17 +77,16 @@ class RitzRun:
             When it is no run, another process has it, it is finished, or its checkpoints are damaged.
         """
         _check(path)
-        try:
-            folder = RunFolder.open(path)
-        except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
+        folder = RunFolder.open(path)
         try:
             config = _config(path)
             (trainer, manifest), folder.newest = _newest(path, config)
             if manifest["finished"]:
                 raise RunError(f"{path}: the run is finished, there is nothing to go on with")
             meta = json.loads((path / _META).read_text(encoding="utf-8"))
-            return cls(folder, config, meta), trainer, manifest
+            with bundle.misfits_as_run_errors(path, program=_PROGRAM):
+                state = LoopState(**manifest["loop"])
+            return cls(folder, config, meta), trainer, state, manifest["seconds"]
         except BaseException:
             folder.close()
             raise
@@ -102,7 +101,7 @@ class RitzRun:
         self.folder.close()
 
     def telemetry(self, position: int = 0, elapsed: float = 0.0) -> Telemetry:
-        """A listener that writes the logs, the metrics from byte ``position`` on."""
+        """A callback that writes the logs, the metrics from byte ``position`` on."""
         return Telemetry(
             self.path, position, elapsed, metrics=_METRICS, log=_LOG,
             describe=lambda config: headline(config), remark=self._remark,
@@ -147,8 +146,8 @@ class RitzRun:
             "score": best.evaluation.eigsum if best else None,
             **numbers,
         }
-        step = trainer.progress.step + finished  # the last has a number of its own
-        self.folder.write(step, lambda place: snapshots.write(place, groups, manifest, format=FORMAT))
+        number = trainer.progress.step + finished  # the last has a number of its own
+        self.folder.write(number, lambda place: bundle.write(place, groups, manifest, format=FORMAT))
         self.folder.prune(last=self.config.training.checkpoint.last)
 
     def end(self, status: str, error: str | None = None) -> None:
@@ -156,13 +155,13 @@ class RitzRun:
         self.meta |= {"status": status, "end_time": _now()}
         if error is not None:
             self.meta["error"] = error
-        durable.write_text(self.path / _META, _json(self.meta))
+        files.write_text(self.path / _META, _json(self.meta))
 
     def fail(self, error: Exception) -> None:
         """Note why the run ended, in one line and in full; raises as :meth:`end`."""
         self.end("failed", " ".join(str(error).split()) or type(error).__name__)
         (self.path / _TRACEBACK).parent.mkdir(exist_ok=True)
-        durable.write_text(self.path / _TRACEBACK, "".join(traceback.format_exception(error)))
+        files.write_text(self.path / _TRACEBACK, "".join(traceback.format_exception(error)))
 
 
 def open_run(path: Path, *, nq: int | None = None) -> tuple[Solution, list[dict[str, Any]]]:
@@ -224,8 +223,8 @@ def _newest(path: Path, config: RitzConfig) -> tuple[tuple[Trainer, dict[str, An
     """The trainer of the newest checkpoint that verifies."""
 
     def load(place: Path) -> tuple[Trainer, dict[str, Any]]:
-        manifest, groups = snapshots.read(place, format=FORMAT)
-        with snapshots.fitting_together(place, program=_PROGRAM):
+        manifest, groups = bundle.read(place, format=FORMAT)
+        with bundle.misfits_as_run_errors(place, program=_PROGRAM):
             trainer = Trainer(config, configuration.problem(config))
             if manifest["finished"]:
                 trainer.adopt(groups, manifest["trainer"])
@@ -233,7 +232,14 @@ def _newest(path: Path, config: RitzConfig) -> tuple[tuple[Trainer, dict[str, An
                 trainer.restore(groups, manifest["trainer"])
             return trainer, manifest
 
-    return steps.newest(path, load)
+    try:
+        return runfolder.newest(path, load)
+    except OlderFormat as error:
+        anew = f"{_COMMAND} --config {shlex.quote(str(path / CONFIG))} --out {shlex.quote(f'{path}-new')}"
+        raise OlderFormat(
+            f"{path}: made by an unreleased build of lior-ritz, whose format is not read any more; "
+            f"make the run anew: `{anew}`"
+        ) from error
 
 
 def _described(path: Path, config: RitzConfig) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A run from its configuration to its artefacts, or from where it was left."""
+"""A run from its configuration to its artefacts, or from where it was stopped."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import attrs
 
-from lior import events
-from lior.errors import RunError, Stopped
+from lior.errors import Stopped
+from lior.runs.loop import START, Loop, LoopState, Stopwatch, never
 from lior_ritz import artefacts, rundir
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
@@ -19,7 +19,7 @@ from lior_ritz.rundir import RitzRun
 from lior_ritz.solution import Solution, finished
 from lior_ritz.training import Phase, Trainer
 
-_SAYS = {
+_UNITS = {
     "adam": "first-order steps",
     "adamw": "first-order steps",
     "lbfgs": "quasi-Newton iterations",
@@ -28,8 +28,8 @@ _SAYS = {
 
 
 @attrs.frozen(kw_only=True)
-class Result:
-    """What a run gives."""
+class Solved:
+    """The outcome of a run."""
 
     solution: Solution
     summary: dict[str, Any]
@@ -43,106 +43,105 @@ class Result:
 
 
 @attrs.define(kw_only=True)
-class Session:
+class _PhaseStage:
+    """A phase of the trainer as a stage of the loop."""
+
+    trainer: Trainer
+    index: int
+    tick: Callable[[str, int, int, dict[str, Any]], None]
+    evaluated: bool = False
+    """Whether the last step ended with an evaluation."""
+
+    @property
+    def _phase(self) -> Phase:
+        return self.trainer.phases[self.index]
+
+    @property
+    def name(self) -> str:
+        return self._phase.name
+
+    @property
+    def message(self) -> str:
+        return f"{self._phase.steps:,} {_UNITS[self.name]}"
+
+    def begin(self) -> None:
+        """The trainer begins its phases itself."""
+
+    def advance(self) -> bool:
+        """One step; a phase is over when the trainer has gone on to the next."""
+        trainer = self.trainer
+        if trainer.progress.phase != self.index:
+            return False
+        step = trainer.progress.phase_step + 1
+        numbers = trainer.step()
+        self.evaluated = trainer.evaluated
+        if self.evaluated:
+            numbers |= trainer.check()
+        self.tick(self.name, step, self._phase.steps, numbers)
+        return True
+
+    def end(self) -> None:
+        """The trainer has the results already."""
+
+
+@attrs.define(kw_only=True)
+class _Session:
     """A trainer and the directory that it is written to."""
 
     trainer: Trainer
     run: RitzRun
-    listeners: Iterable[object]
+    callbacks: Iterable[object]
     stop: Callable[[], bool]
-    position: int = 0
-    """Bytes of the metrics that were written when training was left."""
-    elapsed: float = 0.0
-    """Wall-clock seconds until then."""
+    state: LoopState = START
     spent: float = 0.0
-    """Processor seconds until then."""
-    _hook: Any = attrs.field(init=False)
-    _telemetry: Any = attrs.field(init=False)
-    _begin: tuple[float, float] = attrs.field(init=False)
-    _written: float = attrs.field(init=False)
+    """Processor seconds until training was stopped."""
+    _begin: float = attrs.field(factory=time.process_time, init=False)
 
-    def __attrs_post_init__(self) -> None:
-        self._telemetry = self.run.telemetry(self.position, self.elapsed)
-        self._hook = events.manager([*self.listeners, self._telemetry]).hook
-        self._begin = time.perf_counter(), time.process_time()
-        self._written = time.monotonic()
-
-    def do(self) -> Result:
-        """Train to the end, and write what was found."""
-        trainer = self.trainer
-        self._hook.lior_train_start(config=self.run.config, run=self.run.path)
-        phase: Phase | None = None
-        while trainer.phase is not None:
-            if trainer.phase is not phase:
-                phase = trainer.phase
-                message = f"{phase.steps:,} {_SAYS[phase.name]}"
-                self._hook.lior_train_stage(stage=phase.name, message=message)
-            self._step(phase)
-        self._hook.lior_train_stage(stage="report", message="bounds, referee, reports and arrays")
+    def train(self) -> Solved:
+        """Train to the end, and write the results."""
+        trainer, run = self.trainer, self.run
+        loop: Loop[_PhaseStage] = Loop(
+            folder=run.folder, command="lior ritz resume", write=self._write,
+            telemetry=run.telemetry(self.state.metrics, self.state.elapsed),
+            callbacks=self.callbacks, stop=self.stop, interval=run.config.training.checkpoint.seconds,
+            may_write=lambda stage: stage.evaluated, clock=Stopwatch(self.state), step=self.state.step,
+        )  # fmt: skip
+        loop.hook.lior_train_start(config=run.config, run=run.path)
+        stages = [
+            _PhaseStage(trainer=trainer, index=index, tick=loop.tick) for index in range(len(trainer.phases))
+        ]
+        loop.run(stages, trainer.progress.phase)
+        loop.hook.lior_train_stage(stage="report", message="bounds, referee, reports and arrays")
         solution = finished(trainer, self._processor_seconds())
-        self._save(finished=True)
-        history = list(rundir.metrics(self.run.path))
-        summary = artefacts.write(solution, self.run.path, run_id=self.run.meta["run_id"], history=history)
-        result = Result(solution=solution, summary=summary)
-        self.run.end("completed")
-        self._hook.lior_train_end(result=result)
-        return result
+        loop.report(lambda: run.save(trainer, self._numbers(), finished=True))
+        history = list(rundir.metrics(run.path))
+        summary = artefacts.write(solution, run.path, run_id=run.meta["run_id"], history=history)
+        solved = Solved(solution=solution, summary=summary)
+        run.end("completed")
+        loop.hook.lior_train_end(result=solved)
+        return solved
 
-    def _step(self, phase: Phase) -> None:
-        trainer = self.trainer
-        at = trainer.progress.phase_step + 1
-        numbers = trainer.step()
-        evaluated = trainer.evaluated
-        if evaluated:
-            numbers |= trainer.check()
-        self._hook.lior_train_window(stage=phase.name, step=at, steps=phase.steps, metrics=numbers)
-        if self.stop():
-            self._save(finished=False)
-            raise Stopped(
-                f"stopped in phase {phase.name!r} after {trainer.progress.step:,} steps; "
-                f"`lior ritz resume {self.run.path}` goes on"
-            )
-        if evaluated and time.monotonic() - self._written >= self.run.config.training.checkpoint.seconds:
-            try:
-                self._save(finished=False)
-            except RunError as error:  # what was learned is still here, and so is the checkpoint before
-                self._hook.lior_checkpoint_failed(error=error)
-                self._written = time.monotonic()
+    def _write(self, state: LoopState, _: _PhaseStage | None) -> None:
+        self.run.save(self.trainer, self._numbers() | {"loop": attrs.asdict(state)}, finished=False)
+
+    def _numbers(self) -> dict[str, Any]:
+        return {"seconds": self._processor_seconds()}
 
     def _processor_seconds(self) -> float:
-        return self.spent + time.process_time() - self._begin[1]
-
-    def _save(self, *, finished: bool) -> None:
-        numbers = {
-            "metrics": self._telemetry.position,
-            "elapsed": self.elapsed + time.perf_counter() - self._begin[0],
-            "seconds": self._processor_seconds(),
-        }
-        try:
-            self.run.save(self.trainer, numbers, finished=finished)
-        except OSError as error:
-            raise RunError(
-                f"{self.run.path}: cannot be written: {error.strerror or error}; free some space and repeat"
-            ) from error
-        self._written = time.monotonic()
-        self._hook.lior_checkpoint_saved(path=self.run.folder.newest)
-
-
-def _never() -> bool:
-    return False
+        return self.spent + time.process_time() - self._begin
 
 
 def run(
-    config: RitzConfig, out: Path, *, listeners: Iterable[object] = (), stop: Callable[[], bool] = _never
-) -> Result:
+    config: RitzConfig, out: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never
+) -> Solved:
     """Solve a problem and keep the run in ``out``.
 
     Parameters
     ----------
-    listeners
+    callbacks
         Objects with methods of :class:`lior.events.Events`.
     stop
-        Asked after every step; when it says so, a checkpoint is written and ``Stopped`` raised.
+        Asked after every step; when it returns true, a checkpoint is written and ``Stopped`` raised.
 
     Raises
     ------
@@ -151,32 +150,33 @@ def run(
     RunError
         When the directory is not empty or cannot be written.
     Stopped
-        When ``stop`` said so.
+        When ``stop`` returned true.
     """
     trainer = Trainer(config, configuration.problem(config))
-    return _kept(RitzRun.create(out, config), trainer, listeners=listeners, stop=stop)
+    kept = RitzRun.create(out, config)
+    return _trained(_Session(trainer=trainer, run=kept, callbacks=callbacks, stop=stop))
 
 
-def resume(path: Path, *, listeners: Iterable[object] = (), stop: Callable[[], bool] = _never) -> Result:
-    """Go on with a run that was stopped; what comes out is what would have without the stop.
+def resume(path: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never) -> Solved:
+    """Go on with a run that was stopped; the outcome is that of a run never stopped.
 
     Raises
     ------
     RunError
-        When there is nothing to go on with.
+        When there is no run, or it is finished or damaged.
     Stopped
-        When ``stop`` said so.
+        When ``stop`` returned true.
     """
-    kept, trainer, manifest = RitzRun.reopen(path)
-    return _kept(
-        kept, trainer, listeners=listeners, stop=stop,
-        position=manifest["metrics"], elapsed=manifest["elapsed"], spent=manifest["seconds"],
-    )  # fmt: skip
+    kept, trainer, state, spent = RitzRun.reopen(path)
+    session = _Session(trainer=trainer, run=kept, callbacks=callbacks, stop=stop, state=state, spent=spent)
+    return _trained(session)
 
 
-def _kept(kept: RitzRun, trainer: Trainer, **given: Any) -> Result:
+def _trained(session: _Session) -> Solved:
+    """Train, and note in the directory how the run ended."""
+    kept = session.run
     try:
-        return Session(trainer=trainer, run=kept, **given).do()
+        return session.train()
     except Stopped:
         kept.end("stopped")
         raise

@@ -19,16 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from lior.errors import RunError
-from lior.runs import files as durable
-from lior.runs import retention as steps
-from lior.runs import storage as snapshots
+from lior.runs import bundle, files
+from lior.runs import folder as runfolder
 from lior.runs.folder import RunFolder
 from lior_ritz.continuation import Start
 from lior_ritz.rundir import SWEEP
 from lior_ritz.seeds import over_seeds
 from lior_ritz.sweep import Keeper, Plan, Point, Row, in_order
 
-FORMAT = snapshots.Format(program="lior-ritz sweep", version=1)
+FORMAT = bundle.Format(program="lior-ritz sweep", version=1)
 _MANIFEST, _TABLE = SWEEP, "sweep.csv"
 
 
@@ -53,10 +52,7 @@ class SweepDir(Keeper):
             self._folder = RunFolder.create(path, {_MANIFEST: self._manifest()})
 
     def _reopen(self) -> None:
-        try:
-            self._folder = RunFolder.open(self.path)
-        except OSError as error:
-            raise RunError(f"{self.path}: cannot be written: {error.strerror}; give another --out") from error
+        self._folder = RunFolder.open(self.path)
         try:
             found = _read(self.path / _MANIFEST)
             if difference := _difference(found["sweep"], self._identity):
@@ -75,15 +71,15 @@ class SweepDir(Keeper):
         """What points handed on; where that is lost, training begins anew."""
 
         def load(place: Path) -> dict[tuple[int, ...], tuple[int, Start]]:
-            manifest, groups = snapshots.read(place, format=FORMAT)
-            with snapshots.fitting_together(place, program=FORMAT.program):
+            manifest, groups = bundle.read(place, format=FORMAT)
+            with bundle.misfits_as_run_errors(place, program=FORMAT.program):
                 return {
                     tuple(kept["symmetry"]): (kept["index"], Start.restored(groups[name], kept["start"]))
                     for name, kept in manifest["starts"].items()
                 }
 
         try:
-            found, self._folder.newest = steps.newest(self.path, load)
+            found, self._folder.newest = runfolder.newest(self.path, load)
         except RunError:
             return {}
         return found
@@ -102,16 +98,14 @@ class SweepDir(Keeper):
     def _keep_starts(self, number: int) -> None:
         """Write what points handed on, unless a later point than this, the ``number``-th, has."""
         newest = self._folder.newest
-        if newest is not None and steps.number(newest) >= number:
+        if newest is not None and runfolder.number(newest) >= number:
             return
         groups, kept = {}, {}
         for symmetry, (index, start) in self.starts.items():
             name = f"start-{index}"
             groups[name], numbers = start.snapshot()
             kept[name] = {"symmetry": list(symmetry), "index": index, "start": numbers}
-        self._folder.write(
-            number, lambda place: snapshots.write(place, groups, {"starts": kept}, format=FORMAT)
-        )
+        self._folder.write(number, lambda place: bundle.write(place, groups, {"starts": kept}, format=FORMAT))
         self._folder.prune(last=1)
 
     def fail(self, point: Point, row: Row) -> None:
@@ -120,8 +114,8 @@ class SweepDir(Keeper):
         self._write()
 
     def _write(self) -> None:
-        durable.write_text(self.path / _TABLE, table(in_order(self.rows)))
-        durable.write_text(self.path / _MANIFEST, self._manifest())
+        files.write_text(self.path / _TABLE, table(in_order(self.rows)))
+        files.write_text(self.path / _MANIFEST, self._manifest())
 
     def _manifest(self) -> str:
         return json.dumps(summary(self.plan, self), indent=1) + "\n"

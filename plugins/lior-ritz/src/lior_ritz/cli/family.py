@@ -129,7 +129,7 @@ def _trained(fit: Fit, steps: int | None, progress: SolverProgress, out: Path | 
                 progress.lior_train_stage(stage=stage, message=f"{phase.steps:,} steps for {devices} devices")
             at = trainer.progress.phase_step + 1
             numbers = fit.step()
-            progress.lior_train_window(stage=stage, step=at, steps=phase.steps, metrics=numbers)
+            progress.lior_train_step(stage=stage, step=at, steps=phase.steps, metrics=numbers)
         found = fit.finished()
     finally:
         stop.withdraw()
@@ -163,11 +163,11 @@ def _compared(trained: Family, test: int, progress: SolverProgress, out: Path | 
 
 
 def _write(found: Comparison, out: Path) -> None:
-    from lior.runs import files as durable
+    from lior.runs import files
 
     try:
-        durable.write_text(out / "family.csv", found.csv())
-        durable.write_text(out / "family.json", json.dumps(found.report(), indent=1) + "\n")
+        files.write_text(out / "family.csv", found.csv())
+        files.write_text(out / "family.json", json.dumps(found.report(), indent=1) + "\n")
     except OSError as error:
         raise RunError(f"{out}: cannot be written: {error.strerror or error}") from error
 

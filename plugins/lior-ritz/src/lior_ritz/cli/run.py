@@ -21,7 +21,7 @@ from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
     from lior_ritz.config import RitzConfig
-    from lior_ritz.session import Result
+    from lior_ritz.session import Solved
 
 _RUNS = Path("runs")
 
@@ -35,14 +35,14 @@ class SolverProgress(Progress):
         self.every = config.training.log_every
 
     @hookimpl
-    def lior_train_window(self, stage: str, step: int, steps: int, metrics: Mapping[str, Any]) -> None:
+    def lior_train_step(self, stage: str, step: int, steps: int, metrics: Mapping[str, Any]) -> None:
         """Show how far the phase is, and the sum of the energies."""
         shown = {}
         if metrics.get("loss_eigsum") is not None:
             shown["sum of energies"] = f"{metrics['loss_eigsum']:.9g}"
         if "nq" in metrics:
             shown["nodes per axis"] = str(metrics["nq"])
-        super().lior_train_window(stage=stage, step=step, steps=steps, metrics=shown)
+        super().lior_train_step(stage=stage, step=step, steps=steps, metrics=shown)
 
 
 @click.command()
@@ -74,7 +74,7 @@ def run(
     progress = SolverProgress(quiet=quiet)
     out = out or _RUNS / f"ritz-{config.potential.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     result = _driven(
-        lambda stop: session.run(config, out, listeners=[progress, stop], stop=stop), out, progress
+        lambda stop: session.run(config, out, callbacks=[progress, stop], stop=stop), out, progress
     )
     _report(result, out, plots=plots, quiet=quiet, as_json=as_json)
 
@@ -94,11 +94,11 @@ def resume(path: Path, plots: bool, quiet: bool, as_json: bool) -> None:
 
     _prepare(plots)
     progress = SolverProgress(quiet=quiet)
-    result = _driven(lambda stop: session.resume(path, listeners=[progress, stop], stop=stop), path, progress)
+    result = _driven(lambda stop: session.resume(path, callbacks=[progress, stop], stop=stop), path, progress)
     _report(result, path, plots=plots, quiet=quiet, as_json=as_json)
 
 
-def _driven(start: Callable[[Stop], Result], path: Path, progress: Progress) -> Result:
+def _driven(start: Callable[[Stop], Solved], path: Path, progress: Progress) -> Solved:
     """Train until the end or until a signal comes."""
     stop = Stop(progress.note)
     try:
@@ -121,7 +121,7 @@ def _prepare(plots: bool) -> None:
         drawing.library()
 
 
-def _report(result: Result, path: Path, *, plots: bool, quiet: bool, as_json: bool) -> None:
+def _report(result: Solved, path: Path, *, plots: bool, quiet: bool, as_json: bool) -> None:
     from lior_ritz.cli.levels import echo_levels
 
     if as_json:
@@ -136,7 +136,7 @@ def _report(result: Result, path: Path, *, plots: bool, quiet: bool, as_json: bo
         click.echo(f"{shown}lior ritz ci {place}")
 
 
-def _draw(result: Result, path: Path, *, quiet: bool) -> None:
+def _draw(result: Solved, path: Path, *, quiet: bool) -> None:
     """Write the pictures of a run, and say which were left out and why."""
     from lior.plots import drawing
     from lior_ritz.cli.plot import drawn

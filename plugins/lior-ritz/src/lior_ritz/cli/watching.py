@@ -27,7 +27,7 @@ class Watch:
             self._progress.lior_train_stage(stage=name, message=said(values))
         if phase := trainer.phase:
             step = trainer.progress.phase_step
-            self._progress.lior_train_window(stage=name, step=step, steps=phase.steps, metrics={})
+            self._progress.lior_train_step(stage=name, step=step, steps=phase.steps, metrics={})
         if self._stop():
             raise Stopped("")
 

@@ -14,11 +14,11 @@ import pytest
 import lior
 from lior.data.corpus import Source
 from lior.errors import NewerFormat, RunError, SkippedCheckpoint, TextRemains
-from lior.runs import checkpoint
+from lior.runs import checkpoint, files
 from lior.runs import directory as rundir
-from lior.runs import files as durable
-from lior.runs import retention as steps
-from lior.runs.manifest import digest, read_manifest
+from lior.runs import folder as runfolder
+from lior.runs.bundle import digest
+from lior.runs.checkpoint import read_manifest
 from lior.training.preparation import train
 
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0")
@@ -32,7 +32,7 @@ def trained(configure, tmp_path_factory) -> Path:
     words, further = b"A text with words in it. " * 40, b"Further words. " * 40
     sources = [Source("a", words), Source("secret", SECRET), Source("b", further), Source("unseen", UNSEEN)]
     out = tmp_path_factory.mktemp("runs") / "trained"
-    run = train(configure(*TINY, "data.holdout=0.1"), out, sources=sources).run
+    run = train(configure(*TINY, "data.holdout=0.1"), out, sources=sources)
     assert run.documents()[3].held == 0
     return out
 
@@ -55,7 +55,7 @@ def texts(path: Path, text: bytes = SECRET) -> list[str]:
 
 
 def newest(path: Path) -> Path:
-    return steps.listed(path)[0]
+    return runfolder.listed(path)[0]
 
 
 def edited(path: Path, name: str) -> lior.Run:
@@ -72,11 +72,11 @@ def edited(path: Path, name: str) -> lior.Run:
 def test_what_is_learned_is_a_version_beside_the_one_of_the_best_score(path):
     first = newest(path)
     run = edited(path, "one")
-    assert (run.changes, run.loaded.identity) == (0, lior.load(path).loaded.identity)
+    assert (run.changes, run.checkpoint.identity) == (0, lior.load(path).checkpoint.identity)
     second = newest(path)
-    assert steps.listed(path) == [second, first]
+    assert runfolder.listed(path) == [second, first]
     edited(path, "two")
-    assert steps.listed(path) == [newest(path), first]
+    assert runfolder.listed(path) == [newest(path), first]
     assert newest(path) not in (first, second)
     assert names(path) == ["a", "secret", "b", "unseen", "one", "two"]
 
@@ -86,20 +86,20 @@ def test_as_many_are_kept_as_the_run_says(path):
     config.write_text(config.read_text().replace("last = 1", "last = 2"))
     for name in ("one", "two", "three"):
         edited(path, name)
-    assert len(steps.listed(path)) == 3
+    assert len(runfolder.listed(path)) == 3
     shutil.rmtree(newest(path))
     assert names(path)[4:] == ["one", "two"]
 
 
 def test_a_run_can_be_edited_right_after_its_training(configure, tmp_path):
     result = train(configure(*TINY), tmp_path / "r", sources=[Source("a", b"words and words " * 40)])
-    result.run.learn({"more": "text"})
-    result.run.save()
-    result.run.forget("more")
-    result.run.save()
+    result.learn({"more": "text"})
+    result.save()
+    result.forget("more")
+    result.save()
     assert names(tmp_path / "r") == ["a"]
     with pytest.raises(RunError, match="the run has no directory"):
-        train(configure(*TINY), sources=[Source("a", b"words and words " * 40)]).run.save()
+        train(configure(*TINY), sources=[Source("a", b"words and words " * 40)]).save()
 
 
 def test_forgetting_leaves_no_version_and_nothing_half_written_with_the_text(path):
@@ -113,7 +113,7 @@ def test_forgetting_leaves_no_version_and_nothing_half_written_with_the_text(pat
     assert len(texts(path)) == 3, "nothing is removed before the new version is there"
     run.save()
     assert texts(path) == []
-    assert steps.listed(path) == [newest(path)]
+    assert runfolder.listed(path) == [newest(path)]
     assert not list(path.rglob("*.partial"))
     edited(path, "two")
     assert names(path) == ["a", "b", "unseen", "one", "two"]
@@ -167,7 +167,7 @@ def test_a_run_in_the_place_of_another(path, trained, configure):
 def test_while_another_process_writes(path):
     run = lior.load(path)
     run.learn({"one": "text"})
-    with durable.lock(path / "lock"), pytest.raises(RunError, match="another process is changing this run"):
+    with files.lock(path / "lock"), pytest.raises(RunError, match="another process is changing this run"):
         run.save()
     run.save()
     assert names(path)[4:] == ["one"]
@@ -189,7 +189,9 @@ def test_a_damaged_version_does_not_stop_editing(path):
 def test_a_version_of_a_newer_lior_is_not_written_over(path):
     edited(path, "one")
     later = newest(path)
-    manifest = json.loads((later / "manifest.json").read_text()) | {"format": checkpoint.FORMAT + 1}
+    manifest = json.loads((later / "manifest.json").read_text()) | {
+        "format": {"program": "lior", "version": 2}
+    }
     del manifest["sha256"]
     (later / "manifest.json").write_text(json.dumps(manifest | {"sha256": digest(manifest)}))
     with pytest.warns(SkippedCheckpoint, match="install a newer lior"):
@@ -213,7 +215,7 @@ def broken_off(path, monkeypatch) -> Path:
     run = lior.load(path)
     run.forget("secret")
     with monkeypatch.context() as patch:
-        patch.setattr(steps, "remove_before", stopped)
+        patch.setattr(runfolder, "remove_older", stopped)
         with pytest.raises(KeyboardInterrupt):
             run.save()
     assert len(texts(path)) == 1
@@ -223,12 +225,12 @@ def broken_off(path, monkeypatch) -> Path:
 def test_whoever_opens_the_run_next_finishes_it(broken_off):
     assert names(broken_off) == ["a", "b", "unseen"]
     assert texts(broken_off) == []
-    assert len(steps.listed(broken_off)) == 1
+    assert len(runfolder.listed(broken_off)) == 1
 
 
 def test_half_a_removal_is_finished_as_well(broken_off):
     """The folder has its other name already."""
-    old = steps.listed(broken_off)[1]
+    old = runfolder.listed(broken_off)[1]
     old.rename(old.with_name(old.name + ".old.partial"))
     assert names(broken_off) == ["a", "b", "unseen"]
     assert texts(broken_off) == []
@@ -236,7 +238,7 @@ def test_half_a_removal_is_finished_as_well(broken_off):
 
 def test_whoever_writes_next_finishes_it_first(broken_off, monkeypatch):
     """The one that opened it could not, for another process had the lock."""
-    with durable.lock(broken_off / "lock"):
+    with files.lock(broken_off / "lock"):
         run = lior.load(broken_off)
     assert len(texts(broken_off)) == 1
     run.learn({"one": "text"})
@@ -262,13 +264,13 @@ def test_what_cannot_be_removed_is_told_until_it_is(path, monkeypatch):
         run.save()
     message = str(caught.value)
     assert message.startswith(
-        f"{path}: what was forgotten is still in earlier versions, which cannot be removed"
+        f"{path}: forgotten text is still in earlier checkpoints, which cannot be removed"
     )
     assert "Permission denied" in message
     assert f"mend that, and `lior docs {path}` removes them" in message
     assert "\n" not in message
     assert run.changes == 0, "it was written"
-    with pytest.warns(TextRemains, match="what was forgotten is still in earlier versions"):
+    with pytest.warns(TextRemains, match="forgotten text is still in earlier checkpoints"):
         assert names(path) == ["a", "b", "unseen"]
     monkeypatch.undo()
     with warnings.catch_warnings():
@@ -304,16 +306,16 @@ def test_a_reader_whose_version_is_removed_reads_the_new_one(path, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         loaded = rundir.open_run(path)
-    assert loaded.text.names == ("a", "b", "unseen")
+    assert loaded.corpus.names == ("a", "b", "unseen")
     assert not begun[0].exists()
 
 
 def test_a_reader_that_came_between_two_versions_looks_again(path, monkeypatch):
-    """The only version was removed while the directory was listed, and its successor was not there before."""
-    listed = steps.listed
+    """The only checkpoint was removed while the directory was listed; its successor was not there before."""
+    listed = runfolder.listed
     missed = iter([True])
-    monkeypatch.setattr(steps, "listed", lambda run: [] if next(missed, False) else listed(run))
-    assert rundir.open_run(path).text.names == ("a", "secret", "b", "unseen")
+    monkeypatch.setattr(runfolder, "listed", lambda run: [] if next(missed, False) else listed(run))
+    assert rundir.open_run(path).corpus.names == ("a", "secret", "b", "unseen")
     assert not next(missed, False)
 
 

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lior.errors import RunError, SkippedCheckpoint, UsageError
-from lior.runs import files as durable
+from lior.runs import bundle, files
 from lior.runs import folder as runfolder
-from lior.runs import retention as steps
-from lior.runs import storage as snapshots
+from lior.runs.bundle import Format
 from lior.runs.folder import RunFolder
-from lior.runs.storage import Format
+from lior.testing.strategies import LAW
 
 MINE = Format(program="mine", version=1)
 FILES = {"config.json": '{"seed": 1}', "config.toml": "seed = 1\n"}
@@ -28,16 +29,16 @@ def save(folder: RunFolder, step: int, score: float | None = None) -> Path:
     """A checkpoint whose tensor says of which step it is."""
     state = {"x": torch.full((3,), float(step), dtype=torch.float64)}
     manifest = {"score": score}
-    return folder.write(step, lambda place: snapshots.write(place, {"field": state}, manifest, format=MINE))
+    return folder.write(step, lambda place: bundle.write(place, {"field": state}, manifest, format=MINE))
 
 
 def load(place: Path) -> float:
-    _, states = snapshots.read(place, format=MINE)
+    _, states = bundle.read(place, format=MINE)
     return float(states["field"]["x"][0])
 
 
 def numbers(run: Path) -> list[int]:
-    return [steps.number(place) for place in steps.listed(run)]
+    return [runfolder.number(place) for place in runfolder.listed(run)]
 
 
 def spoil(place: Path) -> None:
@@ -68,7 +69,7 @@ def test_folders_above_are_made(tmp_path):
 def test_a_directory_with_something_in_it_is_not_touched(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(RunError, match="not empty; nothing was touched; name another folder"):
-        RunFolder.create(tmp_path, FILES, mend="name another folder")
+        RunFolder.create(tmp_path, FILES, remedy="name another folder")
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
@@ -86,7 +87,7 @@ def test_a_directory_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="file: cannot be written: File exists; give another --out"):
         RunFolder.create(tmp_path / "file", FILES)
-    monkeypatch.setattr(durable, "write_text", fail)
+    monkeypatch.setattr(files, "write_text", fail)
     with pytest.raises(RunError) as caught:  # which holds what was there when it was raised
         RunFolder.create(tmp_path / "r", FILES)
     assert str(caught.value).endswith("/r: cannot be written: No space left on device; give another --out")
@@ -121,13 +122,13 @@ def test_what_is_no_run(tmp_path):
 
 def test_the_last_the_best_and_every_so_many_th_stay(folder):
     for step, score in enumerate((3.0, 1.0, 2.0, None, 2.5)):
-        assert save(folder, step, score) == folder.newest == steps.place(folder.path, step)
+        assert save(folder, step, score) == folder.newest == runfolder.place(folder.path, step)
     assert numbers(folder.path) == [4, 3, 2, 1, 0], "nothing is removed before it is asked for"
     folder.prune(last=2, every=4)
     assert numbers(folder.path) == [4, 3, 1, 0]
     folder.prune()
     assert numbers(folder.path) == [4, 1]
-    assert [load(place) for place in steps.listed(folder.path)] == [4.0, 1.0]
+    assert [load(place) for place in runfolder.listed(folder.path)] == [4.0, 1.0]
 
 
 def test_the_only_good_one_stays(folder):
@@ -135,11 +136,11 @@ def test_the_only_good_one_stays(folder):
     save(folder, 1)
     for step in (5, 6, 7):
         spoil(save(folder, step))
-    folder.newest = steps.place(folder.path, 1)
+    folder.newest = runfolder.place(folder.path, 1)
     folder.prune(last=1)
     assert numbers(folder.path) == [7, 1]
     with pytest.warns(SkippedCheckpoint):
-        assert steps.newest(folder.path, load)[0] == 1.0
+        assert runfolder.newest(folder.path, load)[0] == 1.0
 
 
 def test_nothing_is_removed_without_one_that_is_good(folder):
@@ -163,7 +164,7 @@ def test_what_is_half_written_is_removed(folder):
 
 def test_the_newest_is_not_removed_for_its_own_sake(folder):
     place = save(folder, 1)
-    with pytest.raises(UsageError, match="kept until the next is there; give that a higher step"):
+    with pytest.raises(UsageError, match="kept until the next is written; give a higher number"):
         save(folder, 1)
     assert load(place) == 1.0
 
@@ -171,7 +172,7 @@ def test_the_newest_is_not_removed_for_its_own_sake(folder):
 def test_a_damaged_checkpoint_of_the_same_step_is_written_anew(folder):
     save(folder, 1)
     spoil(save(folder, 2))
-    folder.newest = steps.place(folder.path, 1)
+    folder.newest = runfolder.place(folder.path, 1)
     assert load(save(folder, 2)) == 2.0
     assert numbers(folder.path) == [2, 1]
 
@@ -179,11 +180,48 @@ def test_a_damaged_checkpoint_of_the_same_step_is_written_anew(folder):
 def test_a_checkpoint_that_failed_is_not_the_newest(folder, monkeypatch):
     first = save(folder, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(snapshots, "save_file", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        patch.setattr(bundle, "save_file", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
         with pytest.raises(OSError, match="disk full"):
             save(folder, 2)
     assert folder.newest == first
     assert numbers(folder.path) == [1]
+
+
+SCORES = st.dictionaries(
+    st.integers(0, 10**9 - 1), st.none() | st.floats(0, 10, allow_nan=False), min_size=1, max_size=12
+)
+
+
+@LAW
+@given(scores=SCORES, last=st.integers(0, 5), every=st.integers(0, 5))
+def test_the_last_the_best_and_every_so_many_th(scores, last, every):
+    kept = runfolder.retained(scores, last=last, every=every)
+    ordered = sorted(scores)
+    assert kept <= set(ordered)
+    assert max(ordered) in kept, "the newest"
+    assert set(ordered[len(ordered) - last :]) <= kept
+    assert not every or set(ordered[::every]) <= kept
+    known = {s for s in scores if scores[s] is not None}
+    assert not known or min(scores[s] for s in known) in {scores[s] for s in kept & known}
+    assert len(kept) <= max(last, 1) + bool(known) + (-(-len(ordered) // every) if every else 0)
+
+
+def test_which_are_kept_of_a_few():
+    scores = {0: None, 3: 2.0, 5: 1.0, 8: 1.5, 9: None}
+    assert runfolder.retained(scores, last=1, every=0) == {5, 9}
+    assert runfolder.retained(scores, last=2, every=0) == {5, 8, 9}
+    assert runfolder.retained(scores, last=1, every=2) == {0, 5, 9}
+    assert runfolder.retained({1: None}, last=0, every=0) == {1}
+
+
+def test_other_files_stay(folder):
+    for number in (1, 2, 3):
+        save(folder, number)
+    (folder.path / "checkpoints" / "mine").mkdir()
+    folder.prune(last=2)
+    assert sorted(path.name for path in (folder.path / "checkpoints").iterdir()) == [
+        "mine", "step-000000002", "step-000000003",
+    ]  # fmt: skip
 
 
 # --- which counts ---
@@ -192,12 +230,12 @@ def test_a_checkpoint_that_failed_is_not_the_newest(folder, monkeypatch):
 def test_the_newest_that_verifies_counts(folder):
     for step in (1, 2, 3, 4):
         save(folder, step)
-    spoil(steps.place(folder.path, 4))
-    (steps.place(folder.path, 3) / "manifest.json").write_text("{}")
+    spoil(runfolder.place(folder.path, 4))
+    (runfolder.place(folder.path, 3) / "manifest.json").write_text("{}")
     with pytest.warns(SkippedCheckpoint) as told:
-        found = steps.newest(folder.path, load)
-    assert found == (2.0, steps.place(folder.path, 2))
-    assert [Path(each.filename).name for each in told] == ["test_runfolder.py"] * 2
+        found = runfolder.newest(folder.path, load)
+    assert found == (2.0, runfolder.place(folder.path, 2))
+    assert [Path(each.filename).name for each in told] == ["test_folder.py"] * 2
     first, second = (str(each.message) for each in told)
     assert first.startswith(
         f"an older checkpoint is used, for {folder.path}/checkpoints/step-000000004/field."
@@ -207,11 +245,11 @@ def test_the_newest_that_verifies_counts(folder):
 
 def test_when_none_verifies_the_newest_is_to_blame(folder):
     with pytest.raises(RunError, match="r: the run has no checkpoint: training did not finish; train again"):
-        steps.newest(folder.path, load)
+        runfolder.newest(folder.path, load)
     spoil(save(folder, 1))
     (save(folder, 2) / "manifest.json").unlink()
     with pytest.raises(RunError, match=r"step-000000002: no checkpoint there \(manifest.json is missing\)"):
-        steps.newest(folder.path, load)
+        runfolder.newest(folder.path, load)
 
 
 def test_a_reader_whose_checkpoint_is_removed_reads_the_next(folder):
@@ -228,26 +266,26 @@ def test_a_reader_whose_checkpoint_is_removed_reads_the_next(folder):
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert steps.newest(folder.path, late) == (2.0, steps.place(folder.path, 2))
+        assert runfolder.newest(folder.path, late) == (2.0, runfolder.place(folder.path, 2))
     assert not begun[0].exists()
 
 
 def test_a_reader_that_came_between_two_checkpoints_looks_again(folder, monkeypatch):
     save(folder, 1)
-    found = iter([[], *[steps.listed(folder.path)] * 9])
-    monkeypatch.setattr(steps, "listed", lambda _: next(found))
-    assert steps.newest(folder.path, load)[0] == 1.0
+    found = iter([[], *[runfolder.listed(folder.path)] * 9])
+    monkeypatch.setattr(runfolder, "listed", lambda _: next(found))
+    assert runfolder.newest(folder.path, load)[0] == 1.0
 
 
 def test_other_faults_of_the_loader_are_not_hidden(folder):
     save(folder, 1)
-    shutil.copytree(steps.place(folder.path, 1), steps.place(folder.path, 2))
+    shutil.copytree(runfolder.place(folder.path, 1), runfolder.place(folder.path, 2))
 
     def defect(place: Path) -> float:
-        return 1 / (2 - steps.number(place))
+        return 1 / (2 - runfolder.number(place))
 
     with pytest.raises(ZeroDivisionError):
-        steps.newest(folder.path, defect)
+        runfolder.newest(folder.path, defect)
 
 
 def test_the_page_shows_what_happens():

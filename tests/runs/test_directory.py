@@ -10,7 +10,7 @@ import pytest
 
 from lior.config import TrainConfig, load
 from lior.errors import RunError
-from lior.runs.directory import RunDir, open_run
+from lior.runs.directory import RunDirectory, open_run
 from lior.runs.telemetry import Telemetry
 
 NAMES = ["checkpoints", "config.toml", "lock", "metrics.jsonl", "summary.json", "train.log"]
@@ -61,7 +61,7 @@ def test_the_configuration_is_complete_and_its_paths_are_absolute(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/someone")
     table = {"data": {"text": ["a.txt", "~/b", "-", "c/*.txt"], "valid": "v.txt"}, "seed": 3}
-    RunDir.create(Path("r"), load(table, env={}).config)
+    RunDirectory.create(Path("r"), load(table, env={}).config)
     back = load("r/config.toml", env={}).config
     here = str(tmp_path)
     assert back.data.text == (f"{here}/a.txt", "/home/someone/b", "-", f"{here}/c/*.txt")
@@ -72,7 +72,7 @@ def test_the_configuration_is_complete_and_its_paths_are_absolute(tmp_path, monk
 
 
 def test_folders_above_are_made(tmp_path):
-    run = RunDir.create(tmp_path / "a" / "b" / "c", TrainConfig())
+    run = RunDirectory.create(tmp_path / "a" / "b" / "c", TrainConfig())
     assert run.path.is_dir()
     assert sorted(path.name for path in run.path.iterdir()) == ["config.toml", "lock"]
 
@@ -81,22 +81,22 @@ def test_an_existing_run_is_not_written_over(finished, tmp_path):
     before = (finished / "config.toml").read_bytes()
     (tmp_path / "notes.txt").touch()
     with pytest.raises(RunError, match="not empty; nothing was touched"):
-        RunDir.create(tmp_path, TrainConfig())
+        RunDirectory.create(tmp_path, TrainConfig())
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
     with pytest.raises(RunError, match="not empty; nothing was touched"):
-        RunDir.create(finished, TrainConfig(seed=9))
+        RunDirectory.create(finished, TrainConfig(seed=9))
     assert (finished / "config.toml").read_bytes() == before
 
 
 def test_a_run_has_one_writer(tmp_path, finished):
-    first = RunDir.create(tmp_path / "r", TrainConfig())
+    first = RunDirectory.create(tmp_path / "r", TrainConfig())
     with pytest.raises(RunError, match=r"another process is changing this run|not empty"):
-        RunDir.create(tmp_path / "r", TrainConfig())
+        RunDirectory.create(tmp_path / "r", TrainConfig())
     with pytest.raises(RunError, match="another process is changing this run; wait until it ends"):
-        RunDir.reopen(tmp_path / "r")
+        RunDirectory.resume(tmp_path / "r")
     first.close()
     with pytest.raises(RunError, match="the run has no checkpoint"):
-        RunDir.reopen(tmp_path / "r")
+        RunDirectory.resume(tmp_path / "r")
 
 
 def test_a_run_opens_without_its_text(finished, sample, tmp_path):
@@ -104,15 +104,15 @@ def test_a_run_opens_without_its_text(finished, sample, tmp_path):
     loaded = open_run(finished)
     assert loaded.train == 58_800
     assert loaded.model.experts[0] == "sdm: counts"
-    assert len(loaded.text) == sample.stat().st_size
+    assert len(loaded.corpus) == sample.stat().st_size
 
 
 def test_telemetry_is_on_disk_at_once(tmp_path):
     """Nothing is held back, so that a killed run leaves its numbers."""
     telemetry = Telemetry(tmp_path)
     telemetry.lior_train_stage("mixer", "fitting")
-    telemetry.lior_train_window("mixer", 1, 2, {"tail_loss": 1.5})
-    telemetry.lior_train_window("mixer", 2, 2, {})
+    telemetry.lior_train_step("mixer", 1, 2, {"tail_loss": 1.5})
+    telemetry.lior_train_step("mixer", 2, 2, {})
     (record,) = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
     assert record | {"time": 0} == {"time": 0, "stage": "mixer", "step": 1, "steps": 2, "tail_loss": 1.5}
     assert (tmp_path / "train.log").read_text().endswith(" mixer: fitting\n")

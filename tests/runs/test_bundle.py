@@ -13,13 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lior.errors import NewerFormat, RunError, UsageError
-from lior.runs import files as durable
-from lior.runs import storage as snapshots
-from lior.runs.storage import Format, digest, fingerprint, fitting_together, read, read_manifest, write
+from lior.errors import NewerFormat, OlderFormat, RunError, UsageError
+from lior.runs import bundle, files
+from lior.runs.bundle import Format, digest, fingerprint, misfits_as_run_errors, read, read_manifest, write
 from lior.testing.strategies import LAW
 
-MINE = Format(program="mine", version=2, migrations={1: lambda old: old | {"beta": old["b"]}})
+MINE = Format(program="mine", version=2)
 DTYPES = (
     torch.float64, torch.float32, torch.float16, torch.bfloat16,
     torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool,
@@ -89,7 +88,7 @@ def test_every_bit_comes_back(tmp_path_factory, groups):
     write(path, groups, {}, format=MINE)
     manifest, back = read(path, format=MINE)
     assert back.keys() == groups.keys()
-    assert manifest["format"] == 2
+    assert manifest["format"] == {"program": "mine", "version": 2}
     for group, state in groups.items():
         assert back[group].keys() == state.keys()
         assert all(same_bits(back[group][name], value) for name, value in state.items())
@@ -134,7 +133,8 @@ def test_entries_come_back_as_json_has_them(tmp_path):
     write(tmp_path / "one", {}, entries, format=MINE)
     manifest = read_manifest(tmp_path / "one", format=MINE)
     assert manifest == {
-        "format": 2, "counts": {"10": 1, "9": 2, "x": 3}, "shape": [2, 3], "energy": 0.1 + 0.2, "none": None,
+        "format": {"program": "mine", "version": 2},
+        "counts": {"10": 1, "9": 2, "x": 3}, "shape": [2, 3], "energy": 0.1 + 0.2, "none": None,
         "π": "π", "files": {},
     }  # fmt: skip
 
@@ -204,7 +204,7 @@ def test_a_write_that_is_broken_off_leaves_nothing(tmp_path, monkeypatch, error)
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(durable, "write_text", fail)
+    monkeypatch.setattr(files, "write_text", fail)
     with pytest.raises(type(error)):
         write(tmp_path / "one", {"field": STATE}, {}, format=MINE)
     assert list(tmp_path.iterdir()) == []
@@ -231,8 +231,8 @@ def test_entries_that_are_not_json(tmp_path):
 
 
 def test_a_manifest_that_would_not_be_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(snapshots, "_MOST", 1 << 20)
-    with pytest.raises(RunError, match="one: its manifest would be larger than 1 MiB, and none so large is"):
+    monkeypatch.setattr(bundle, "_LARGEST", 1 << 20)
+    with pytest.raises(RunError, match="one: its manifest would be larger than 1 MiB, the most that is read"):
         write(tmp_path / "one", {"field": STATE}, {"names": ["x" * 100] * 11_000}, format=MINE)
     assert list(tmp_path.iterdir()) == []
 
@@ -354,42 +354,41 @@ def test_a_header_that_lies(path):
 
 
 def test_a_newer_format_names_the_program_to_upgrade(path):
-    forge(path, format=3)
+    forge(path, format={"program": "mine", "version": 3})
     with pytest.raises(NewerFormat, match="in format 3, and this mine reads 2; install a newer mine"):
         read(path, format=MINE)
 
 
-@pytest.mark.parametrize("version", [None, True, "2", 2.0])
-def test_a_format_that_is_no_number(path, version):
+def test_an_older_format_is_named(path):
+    forge(path, format={"program": "mine", "version": 1})
+    with pytest.raises(OlderFormat, match="in format 1, and this mine reads 2"):
+        read(path, format=MINE)
+
+
+@pytest.mark.parametrize("version", [1, 2, 5])
+def test_a_format_from_before_the_first_release_is_named(path, version):
+    """It was a number, and may be that of a later format."""
     forge(path, format=version)
+    with pytest.raises(OlderFormat, match="written by an unreleased build of mine"):
+        read(path, format=MINE)
+
+
+@pytest.mark.parametrize(
+    "format",
+    [None, True, "2", 2.0, {}, {"program": "mine"}, {"program": "mine", "version": True},
+     {"program": "mine", "version": "2"}, {"program": "other", "version": 2}, {"version": 2}],
+)  # fmt: skip
+def test_a_format_of_another_program_or_of_none(path, format):
+    forge(path, format=format)
     assert "not a manifest of mine" in refused(path)
-
-
-def test_an_earlier_format_is_migrated_step_by_step(path):
-    forge(path, format=1, b=4)
-    assert read_manifest(path, format=MINE) | {"files": 0} == {
-        "format": 2, "energy": -0.5, "stage": "relax", "b": 4, "beta": 4, "files": 0,
-    }  # fmt: skip
-    later = Format(program="mine", version=3, migrations={**MINE.migrations, 2: lambda old: old | {"c": 5}})
-    manifest, states = read(path, format=later)
-    assert (manifest["format"], manifest["beta"], manifest["c"]) == (3, 4, 5)
-    assert states["field"]["step"] == 7
-
-
-def test_an_earlier_format_that_cannot_be_migrated(path):
-    forge(path, format=1)
-    assert "not a manifest of format 1 (KeyError('b')); it was not made by mine" in refused(path)
-    forge(path, format=0)
-    assert "written in format 0 by an earlier mine; this one reads 1 to 2; train again" in refused(path)
-    assert "this one reads 9 to 9" in refused(path, Format(program="mine", version=9))
 
 
 def test_what_does_not_fit_together_is_told_in_one_line(path):
     for error in (KeyError("x"), ValueError("two\nlines"), RuntimeError("size mismatch"), UsageError("a\nb")):
-        with pytest.raises(RunError) as caught, fitting_together(path, program="mine"):
+        with pytest.raises(RunError) as caught, misfits_as_run_errors(path, program="mine"):
             raise error
         assert str(caught.value).startswith(f"{path}: the checkpoint does not fit together (")
         assert str(caught.value).endswith("; it was not made by mine")
         assert "\n" not in str(caught.value)
-    with pytest.raises(KeyboardInterrupt), fitting_together(path, program="mine"):
+    with pytest.raises(KeyboardInterrupt), misfits_as_run_errors(path, program="mine"):
         raise KeyboardInterrupt

@@ -1,0 +1,311 @@
+"""Bundles: a folder of tensor files and a manifest that is there whole or not at all.
+
+A bundle has ``NAME.safetensors`` for every group of tensors and ``manifest.json`` with the format, the
+program's own entries, the size and SHA-256 of each file, and its own SHA-256. It is written to a sibling,
+flushed to the disk and renamed, and nothing in it is changed afterwards. No file of it can run code.
+:mod:`lior.runs.checkpoint` keeps models in bundles, and a program of another distribution can keep its own;
+:mod:`lior.runs.folder` has the directory around them.
+
+>>> import tempfile
+>>> path = Path(tempfile.mkdtemp()) / "first"
+>>> mine = Format(program="mine", version=1)
+>>> write(path, {"model": {"weight": torch.ones(2)}}, {"loss": 0.5}, format=mine)
+>>> manifest, states = read(path, format=mine)
+>>> manifest["loss"], states["model"]["weight"].tolist()
+(0.5, [1.0, 1.0])
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from lior.errors import NewerFormat, OlderFormat, PluginError, RunError, UsageError
+from lior.interfaces import State
+from lior.runs import files
+
+MANIFEST = "manifest.json"
+_SUFFIX = ".safetensors"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+_OWN = ("format", "files", "sha256")
+"""Entries of a manifest that :func:`write` adds."""
+_LARGEST = 64 << 20
+_MISFITS = (LookupError, TypeError, AttributeError, ValueError, RuntimeError, ArithmeticError, MemoryError)
+"""Errors that code raises when it reads values that it did not write."""
+
+
+@attrs.frozen(kw_only=True)
+class Format:
+    """Which bundles a program writes and reads."""
+
+    program: str
+    """Its name in messages, such as ``lior``: the program to upgrade when a format is newer."""
+    version: int
+    """Of the layout and of the meaning of the manifest and the tensors; the newest that is read."""
+
+
+# --- writing ---
+
+
+def write(
+    path: Path,
+    tensors: Mapping[str, State],
+    manifest: Mapping[str, Any],
+    *,
+    format: Format,
+    share: Mapping[str, Path] | None = None,
+) -> None:
+    """Write a bundle to ``path``, which must not exist and never holds half of one.
+
+    Parameters
+    ----------
+    tensors
+        Name of a group -> its tensors, of any shape and device and of all types that safetensors has (complex
+        numbers best as ``torch.view_as_real``); views of one storage are written apart.
+    manifest
+        Further entries, ready for JSON; ``format``, ``files`` and ``sha256`` are added.
+    share
+        Name of a group -> an earlier bundle that has the same tensors in it. Its file gets a second name
+        where the file system supports hard links, and is written anew elsewhere.
+
+    Raises
+    ------
+    UsageError
+        When the name of a group is not made of letters, digits, ``_`` and ``-``, or the manifest has an entry
+        that is added here.
+    TypeError, ValueError
+        When an entry of the manifest is not ready for JSON.
+    OSError
+        When a file cannot be written, for instance because the disk is full. After this, as after any
+        exception, nothing of the bundle is left.
+    """
+    for name in tensors:
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"group of tensors {name!r}: only letters, digits, _ and - make a name")
+    for name in _OWN:
+        if name in manifest:
+            raise UsageError(f"entry {name!r} of a manifest is written by lior itself; rename it")
+    entries = json.loads(json.dumps(dict(manifest)))  # as they are read back, or the checksum would not match
+    part = path.with_name(path.name + files.PARTIAL)
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        for name, state in tensors.items():
+            file = name + _SUFFIX
+            if not share or name not in share or not _link(share[name] / file, part / file):
+                _write_tensors(part / file, state)
+        written = {file.name: fingerprint(file) for file in sorted(part.iterdir())}
+        whole = {"format": attrs.asdict(format), **entries, "files": written}
+        whole["sha256"] = digest(whole)
+        text = json.dumps(whole, indent=1)
+        if len(text) > _LARGEST:
+            fault = f"its manifest would be larger than {_LARGEST >> 20} MiB, the most that is read"
+            raise RunError(f"{path}: {fault}; put less into it")
+        files.write_text(part / MANIFEST, text)
+        part.rename(path)
+        files.sync(path.parent)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _link(source: Path, target: Path) -> bool:
+    """Give a file, which is never changed in place, a second name; some file systems cannot."""
+    try:
+        os.link(source, target)
+    except OSError:
+        return False
+    return True
+
+
+def _write_tensors(path: Path, tensors: State) -> None:
+    try:
+        save_file(_separate(tensors), path)
+    except SafetensorError as error:  # raised for a full disk as well
+        raise OSError(f"{path.name}: {error}") from error
+    path.chmod(0o666 & ~_umask())  # safetensors writes 0600 whatever the umask
+    files.sync(path)
+
+
+def _separate(tensors: State) -> State:
+    """The tensors on the CPU without common storage, which safetensors refuses: a plugin may keep views."""
+    separate: State = {}
+    seen: set[int] = set()
+    for name, value in tensors.items():
+        here = value.contiguous().cpu()
+        storage = here.untyped_storage().data_ptr()
+        separate[name] = here.clone() if storage in seen else here
+        seen.add(storage)
+    return separate
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# --- reading ---
+
+
+def read(
+    path: Path, *, format: Format, device: torch.device | str = "cpu"
+) -> tuple[dict[str, Any], dict[str, State]]:
+    """The manifest of the bundle at ``path``, and its tensors on ``device``.
+
+    Raises
+    ------
+    RunError
+        When a file is missing, damaged, a link, or of another program.
+    NewerFormat, OlderFormat
+        When another version of the program wrote it.
+    """
+    manifest = read_manifest(path, format=format)
+    with misfits_as_run_errors(path, program=format.program):
+        groups = [file.removesuffix(_SUFFIX) for file in manifest["files"]]
+        for group, file in zip(groups, manifest["files"], strict=True):
+            if group == file or not _NAME.fullmatch(group):  # it could lead out of the bundle
+                raise UsageError(f"{file!r} is not the name of a file of tensors")
+        return manifest, read_tensors(path, manifest, groups, device=device)
+
+
+def read_manifest(path: Path, *, format: Format) -> dict[str, Any]:
+    """The manifest of the bundle at ``path``; other files are not looked at.
+
+    Raises
+    ------
+    RunError
+        When it is missing, damaged or of another program.
+    NewerFormat, OlderFormat
+        When another version of the program wrote it.
+    """
+    file = path / MANIFEST
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise RunError(f"{file}: larger than {_LARGEST >> 20} MiB; not a manifest of {format.program}")
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path}: no checkpoint there (manifest.json is missing)") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{file}: cannot be read ({error})") from error
+    _check_format(manifest, file, format)
+    if manifest.pop("sha256", None) != digest(manifest):
+        raise RunError(f"{file}: changed since it was written (its checksum does not match)")
+    return dict(manifest)
+
+
+def _check_format(manifest: Any, file: Path, format: Format) -> None:
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if type(found) is int:  # until the first release the format was a number
+        raise OlderFormat(f"{file}: written by an unreleased build of {format.program}; it cannot be read")
+    version = found.get("version") if isinstance(found, dict) else None
+    if not isinstance(found, dict) or type(version) is not int or found.get("program") != format.program:
+        raise RunError(f"{file}: not a manifest of {format.program}")
+    if version > format.version:
+        raise NewerFormat(
+            f"{file}: written in format {version}, and this {format.program} reads {format.version}; "
+            f"install a newer {format.program}"
+        )
+    if version < format.version:
+        raise OlderFormat(
+            f"{file}: written in format {version}, and this {format.program} reads {format.version}"
+        )
+
+
+def read_tensors(
+    path: Path, manifest: Mapping[str, Any], groups: Iterable[str], *, device: torch.device | str = "cpu"
+) -> dict[str, State]:
+    """Some groups of tensors of the bundle at ``path``, whose manifest was read.
+
+    Their checksums are computed while they are read; tensors with a wrong one are not returned.
+
+    Raises
+    ------
+    RunError
+        When a file is missing, damaged or a link.
+    LookupError, TypeError
+        When the manifest does not list a group: within :func:`misfits_as_run_errors`, that is a ``RunError``.
+    """
+    places = {group: group + _SUFFIX for group in groups}
+
+    def check() -> None:
+        for file in places.values():
+            verify(path / file, manifest["files"][file])
+
+    with ThreadPoolExecutor(1) as pool:
+        checked = pool.submit(check)
+        try:
+            found = {group: _load(path / file, device) for group, file in places.items()}
+        finally:
+            checked.result()  # a wrong checksum explains more than the fault that reading met because of it
+    return found
+
+
+def _load(path: Path, device: torch.device | str) -> State:
+    try:
+        tensors = load_file(path, device=str(device))
+        # In the file they begin at any byte; matrix products round by how their operands are aligned.
+        for name in tensors:  # one after the other, so that not all of them are in memory twice
+            tensors[name] = tensors[name].clone()
+        return tensors
+    except (SafetensorError, OSError) as error:
+        raise RunError(f"{path}: damaged ({error})") from error
+
+
+@contextlib.contextmanager
+def misfits_as_run_errors(path: Path, *, program: str) -> Iterator[None]:
+    """Turn errors of code that uses values read from ``path`` into ``RunError``.
+
+    A right checksum does not say that ``program`` wrote the values, or that they belong to one run.
+    """
+    try:
+        yield
+    except PluginError:
+        raise
+    except (UsageError, *_MISFITS) as error:
+        cause = " ".join(str(error).split()) if isinstance(error, UsageError) else repr(error).splitlines()[0]
+        raise RunError(
+            f"{path}: the checkpoint does not fit together ({cause}); it was not made by {program}"
+        ) from error
+
+
+# --- checksums ---
+
+
+def digest(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest without its own entry, whatever its layout on disk."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Size and SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+
+
+def verify(path: Path, expected: Mapping[str, Any]) -> None:
+    """Refuse a file that differs from its :func:`fingerprint` in the manifest, with ``RunError``."""
+    if path.is_symlink():
+        raise RunError(f"{path}: a link, not a file of this checkpoint")
+    if path.exists() and not path.is_file():
+        raise RunError(f"{path}: not a file")
+    try:
+        found = fingerprint(path)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+    if found != expected:
+        fault = "cut short or grown" if found["bytes"] != expected.get("bytes") else "changed"
+        raise RunError(f"{path}: {fault} since it was written (its checksum does not match the manifest)")

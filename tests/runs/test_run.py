@@ -1,0 +1,146 @@
+"""A run as an object: what it shows, what it refuses, and which run cannot be opened."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+import lior
+from lior.data.corpus import Source
+from lior.errors import OlderFormat, RunError, UsageError
+from lior.runs import files
+from lior.runs import folder as runfolder
+from lior.runs.bundle import digest
+from lior.training.preparation import train
+from lior_cli.main import main
+
+TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0")
+
+
+@pytest.fixture(scope="module")
+def trained(configure, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    text = folder / "a text.txt"
+    text.write_text("A text with words in it. " * 40)
+    train(configure(*TINY, "data.holdout=0.1", text=text), folder / "trained")
+    return folder / "trained"
+
+
+@pytest.fixture
+def path(trained, tmp_path) -> Path:
+    """A copy to be changed."""
+    return Path(shutil.copytree(trained, tmp_path / "r"))
+
+
+def test_a_run_is_shown_in_one_short_line(path, configure):
+    run = lior.load(path)
+    assert repr(run) == f"<Run {path}: 1 documents, 1,000 bytes>"
+    run.learn({"more": "words"})
+    assert repr(run) == f"<Run {path}: 2 documents, 1,005 bytes, 1 changes not saved>"
+    kept = train(configure(*TINY), sources=[Source("a", b"words and words " * 40)])
+    assert repr(kept) == "<Run in memory: 1 documents, 640 bytes>"
+
+
+def test_the_summary_is_that_of_the_training(configure, path, tmp_path):
+    run = train(configure(*TINY), tmp_path / "new", sources=[Source("a", b"words and words " * 40)])
+    assert run.summary == lior.load(tmp_path / "new").summary
+    (path / "summary.json").unlink()
+    assert lior.load(path).summary is None
+    (path / "summary.json").write_text("[1")
+    with pytest.raises(RunError, match=r"summary.json: cannot be read"):
+        lior.load(path)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda run: run.score(["a"]), "text is of type list; give a text (str or bytes)"),
+        (lambda run: run.score(None), "text is of type NoneType; give a text"),
+        (lambda run: run.complete(3), "prompt is of type int; give a text"),
+        (lambda run: run.sources("a", None), "text is of type NoneType"),
+        (lambda run: run.learn({"a": 3}), "document 'a' is of type int; give a text"),
+        (lambda run: run.complete("The", -1), "tokens = -1: give the number of tokens to add, 0 or more"),
+        (lambda run: run.complete("The", "all"), "tokens = 'all': give the number"),
+        (
+            lambda run: run.complete("The", temprature=0),
+            "complete: no argument 'temprature'. Did you mean 'temperature'?",
+        ),
+    ],
+)
+def test_a_wrong_argument_is_named(trained, call, message):
+    with pytest.raises(UsageError) as caught:
+        call(lior.load(trained))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# --- runs that cannot be opened ---
+
+
+def forge(place: Path, **entries: object) -> None:
+    """Change a manifest and make its checksum right."""
+    file = place / "manifest.json"
+    manifest = json.loads(file.read_text()) | entries
+    del manifest["sha256"]
+    file.write_text(json.dumps(manifest | {"sha256": digest(manifest)}))
+
+
+def older(path: Path, layout: str) -> None:
+    """Make the run one of a build from before the first release."""
+    (place,) = runfolder.listed(path)
+    forge(place, format=3 if layout == "checkpoint" else 5)
+    if layout == "checkpoint":
+        place.rename(path / "checkpoint")
+        (path / "checkpoints").rmdir()
+
+
+@pytest.mark.parametrize("layout", ["checkpoint", "checkpoints"])
+def test_a_run_of_an_unreleased_build_is_named_with_the_command_that_makes_it_anew(path, layout):
+    older(path, layout)
+    with (path / "config.toml").open("a") as stream:
+        stream.write("[study]\npasses = 1\n")  # a key of those builds
+    with pytest.raises(OlderFormat, match="made by an unreleased build of lior") as caught:
+        lior.load(path)
+    assert "\n" not in str(caught.value)
+    (command,) = re.findall("`lior (.*)`", str(caught.value))
+    assert main([*shlex.split(command), "--config", "fast", "--quiet"]) == 0
+    assert lior.load(f"{path}-new").documents()[0].bytes == 1000
+
+
+def test_a_run_of_an_unreleased_build_that_names_no_text(path):
+    older(path, "checkpoints")
+    (path / "config.toml").write_text("[data]\n")
+    with pytest.raises(OlderFormat, match=r"from its text: `lior train TEXT --out .*/r-new`"):
+        lior.load(path)
+
+
+def test_a_run_in_training_is_told_from_one_that_was_stopped(path):
+    """In the beginning it has no checkpoint, later an unfinished one."""
+    (place,) = runfolder.listed(path)
+    model, text = (file.read_bytes() for file in sorted(place.glob("*.safetensors")))
+    for file, data in (("training", model), ("model", model), ("text", text)):
+        (place / f"{file}.safetensors").write_bytes(data)
+    known = json.loads((place / "manifest.json").read_text())["files"]
+    forge(
+        place, training={}, files=known | {"training.safetensors": known["model.safetensors"]},
+    )  # fmt: skip
+    in_training = "another process is training this run now; wait until it ends"
+    with pytest.raises(RunError, match="training did not finish; `lior train --resume"):
+        lior.load(path)
+    with files.lock(path / "lock"), pytest.raises(RunError, match=in_training):
+        lior.load(path)
+    shutil.rmtree(place)
+    with pytest.raises(RunError, match="the run has no checkpoint: training did not finish"):
+        lior.load(path)
+    with files.lock(path / "lock"), pytest.raises(RunError, match=in_training):
+        lior.load(path)
+
+
+def test_a_finished_run_that_another_process_changes_can_be_read(path):
+    with files.lock(path / "lock"):
+        assert lior.load(path).documents()
