@@ -1,10 +1,12 @@
-"""Measuring recipes beside their peers: what ``lior bench`` does.
+"""Recipes and their peers on the same texts: the package behind ``lior bench``.
 
-:mod:`~lior.bench.texts` lays the texts out, :mod:`~lior.bench.systems` says
-what is measured and how, :mod:`~lior.bench.children` runs one system in a
+:mod:`~lior.bench.texts` writes the texts to files, :mod:`~lior.bench.systems` has
+the systems and their commands, :mod:`~lior.bench.children` runs a command in a
 process of its own, :mod:`~lior.bench.results` keeps the numbers,
-:mod:`~lior.bench.orderings` checks them, :mod:`~lior.bench.report` shows them and
-:mod:`~lior.bench.runner` is the loop over all of it. :mod:`~lior.bench.peers`
-and ``texts`` run in child processes; the others import neither torch nor numpy,
-because a child's peak memory counts from that of its parent.
+:mod:`~lior.bench.report` and :mod:`~lior.bench.picture` show them, and
+:mod:`~lior.bench.runner` is the loop. :mod:`~lior.bench.peers` and ``texts`` run in
+child processes. The modules that start children import neither torch nor numpy,
+because the peak memory of a child includes that of its parent at the start.
 """
+
+__all__ = ["children", "peers", "picture", "report", "results", "runner", "systems", "texts"]

@@ -16,29 +16,29 @@ import attrs
 from lior.plugins.discovery import ALLOW
 
 GRACE_SECONDS = 2.0
-"""How long an interrupted child may take to end its own children."""
+"""Time for an interrupted child to end its own children."""
 
 
 class Unmeasured(Exception):
-    """A system gave no number; the text says why in one line."""
+    """A system gave no number; the message is the reason, in one line."""
 
     status = "failed"
 
 
 class Skipped(Unmeasured):
-    """The system is not there, which is no fault."""
+    """The system is not installed, which is no failure."""
 
     status = "skipped"
 
 
 @attrs.frozen
 class Reply:
-    """What a child said."""
+    """The answer of a child process."""
 
     answer: dict[str, Any]
     """The JSON object on the last line of its standard output."""
     peak_rss_bytes: int
-    """Largest resident memory of the child and of what it waited for."""
+    """Largest resident memory of the child and of the processes that it waited for."""
 
 
 def ask(arguments: Sequence[str], *, stdin: int | None = subprocess.DEVNULL) -> Reply:
@@ -51,7 +51,7 @@ def ask(arguments: Sequence[str], *, stdin: int | None = subprocess.DEVNULL) -> 
     Unmeasured
         When the child fails or prints no JSON object.
     """
-    # -P: a file called zlib.py in the working directory is not the module of that name.
+    # -P: a file zlib.py in the working directory must not be imported for the module of that name.
     command = [sys.executable, "-P", *arguments]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err, env=_environment())
@@ -71,7 +71,7 @@ def ask(arguments: Sequence[str], *, stdin: int | None = subprocess.DEVNULL) -> 
 
 
 def _environment() -> dict[str, str]:
-    """Without ``LIOR_*`` settings: a recipe is measured as it stands."""
+    """The environment without the variables ``LIOR_*``: they must not change a recipe."""
     return {name: v for name, v in os.environ.items() if not name.startswith("LIOR_") or name == ALLOW}
 
 
@@ -96,7 +96,7 @@ def _reason(code: int, complaint: str) -> str:
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
-    """End ``child``; a polite signal first, so that it ends the programs that it started."""
+    """End ``child``; by an interrupt first, so that it can end the programs that it started."""
     try:
         child.send_signal(signal.SIGINT)
         child.wait(GRACE_SECONDS)

@@ -1,4 +1,4 @@
-"""What was measured as Markdown and as a picture."""
+"""The report of a comparison: a table, a page in Markdown, and a picture."""
 
 from __future__ import annotations
 
@@ -6,43 +6,65 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lior.bench.results import Results, Row
+from lior.bench.results import ResultRow, Results
+from lior.errors import MissingPackage
 
 MARKDOWN_NAME = "bench.md"
-PICTURE_NAME = "bench.png"
-
-_HEADERS = (
-    "system", "mode", "bits/byte", "nats/byte", "train s", "score s", "bytes/s", "peak MiB", "seeds",
-)  # fmt: skip
+_SYSTEM_WIDTH = 24
+_COLUMNS = {
+    "bits/byte": ("bits_per_byte", 1.0),
+    "train s": ("train_seconds", 1.0),
+    "score s": ("score_seconds", 1.0),
+    "kB/s": ("bytes_per_second", 1e-3),
+    "peak MiB": ("peak_rss_bytes", 2**-20),
+}
+"""Header -> number, and factor of its unit."""
+_LEGEND = """\
+*static*: nothing is learned while scoring; *online*: the scored text is learned as it is read, as a
+compressor does. The cost of a compressor is the size of the whole text minus the size of the learned
+part; its seconds are those of the whole text, divided by length. Peers repeat short work, and the
+shortest time counts. With several seeds a cell has the median, and the range in brackets. Memory is
+the largest resident size of the processes that learned and scored.
+"""
 
 
 def write(results: Results, out: Path) -> list[str]:
-    """Write ``bench.md`` and ``bench.png`` to ``out``; returns what the user should know about them."""
+    """Write ``bench.md`` and ``bench.png`` to ``out``; returns remarks for the user."""
+    notes, picture = [], ""
     try:
-        from lior.bench import picture
+        from lior.bench import picture as pictures
 
-        drawn = picture.draw(results, out / PICTURE_NAME)
-        notes = [] if drawn else ["no picture: nothing was measured"]
-    except ImportError as error:
-        drawn = False
-        notes = [f"no picture: {error.name} is not installed; pip install 'lior[bench]'"]
-    page = markdown(results, picture=PICTURE_NAME if drawn else "")
+        if drawn := pictures.write(results, out):
+            picture = drawn.name
+        else:
+            notes.append("no picture: nothing was measured")
+    except MissingPackage:
+        notes.append("no picture: matplotlib is not installed; pip install 'lior[bench]'")
+    page = markdown(results, picture=picture)
     (out / MARKDOWN_NAME).write_text(page, encoding="utf-8", errors="replace")
     return notes
 
 
-def table(rows: Sequence[Row]) -> tuple[Sequence[str], list[list[str]]]:
-    """Headers and cells, the best first; what was not measured comes last with its reason."""
-    measured = sorted((row for row in rows if row.runs), key=lambda row: row.bits or 0)
-    missed = [row for row in rows if row.status != "ok"]
-    cells = [_cells(row) for row in measured]
-    for row in missed:
-        cells.append([row.key.system, row.key.mode, f"{row.status}: {row.reason}", *[""] * 6])
-    return _HEADERS, cells
+def table(rows: Sequence[ResultRow]) -> tuple[list[str], list[list[str]], list[str]]:
+    """Headers and cells of at most 80 columns with the medians, and remarks to print below.
+
+    A remark is the range of bits per byte over several seeds, or the reason why a row has no number.
+    """
+    notes = []
+    for row in rows:
+        if len(row.runs) > 1 and (spread := row.spread("bits_per_byte")):
+            low, high = (_number(value, "bits_per_byte") for value in spread)
+            notes.append(f"{row.key}: {low} to {high} bits per byte, median of {len(row.runs)} seeds")
+    cells = [_cells(row, _SYSTEM_WIDTH) for row in rows if row.runs]
+    return ["system", "mode", *_COLUMNS], cells, [*notes, *_missed(rows)]
+
+
+def _missed(rows: Sequence[ResultRow]) -> list[str]:
+    return [f"{row.key}: {row.status}: {row.reason}" for row in rows if row.status != "ok"]
 
 
 def markdown(results: Results, *, picture: str = "") -> str:
-    """The report as a page.
+    """The page.
 
     Parameters
     ----------
@@ -56,25 +78,18 @@ def markdown(results: Results, *, picture: str = "") -> str:
     if picture:
         parts.append(f"![Bits per byte against seconds]({picture})\n")
     for text in about["texts"]:
-        rows = [row for row in results.rows.values() if row.key.text == text["name"]]
-        headers, cells = table(rows)
-        parts.append(f"## {text['name']}\n")
-        parts.append(
+        rows = results.of_text(text["name"])
+        headers = ["system", "mode", *_COLUMNS]
+        lines = [headers, ["---"] * len(headers), *(_cells(row) for row in rows if row.runs)]
+        parts += [
+            f"## {text['name']}\n",
             f"{text['bytes']:,} bytes, the first {text['train_bytes']:,} to learn and the last "
-            f"{text['scored_bytes']:,} to score. SHA-256 `{text['sha256']}`.\n"
-        )
-        lines = [headers, ["---"] * len(headers), *cells]
-        parts.append("".join(f"| {' | '.join(map(_escape, line))} |\n" for line in lines))
+            f"{text['scored_bytes']:,} to score. SHA-256 `{text['sha256']}`.\n",
+            "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines),
+            *("".join(f"- {line}\n" for line in missed) for missed in [_missed(rows)] if missed),
+        ]
     parts.append(_LEGEND)
     return "\n".join(parts)
-
-
-_LEGEND = """\
-*static*: nothing is learned while scoring; *online*: the scored text is learned while it is read, as
-a compressor does. A compressor's cost is the size of the whole less that of the learned part; its
-seconds are those of the whole, shared out by length. With several seeds the median stands first and
-the range in brackets. Memory is the largest resident size of the processes that learned and scored.
-"""
 
 
 def _provenance(about: dict[str, Any]) -> str:
@@ -88,30 +103,22 @@ def _provenance(about: dict[str, Any]) -> str:
     )
 
 
-def _escape(cell: str) -> str:
-    return cell.replace("|", "\\|")
+def _cells(row: ResultRow, width: int = 0) -> list[str]:
+    """System, mode and numbers: medians only and a name of at most ``width``, or with ranges if 0."""
+    system = row.key.system
+    cells = [system if not width or len(system) <= width else "…" + system[1 - width :], row.key.mode]
+    for name, factor in _COLUMNS.values():
+        cell, spread = _number(row.number(name), name, factor), row.spread(name)
+        if not width and len(row.runs) > 1 and spread:
+            cell += " ({}–{})".format(*(_number(value, name, factor) for value in spread))
+        cells.append(cell)
+    return cells
 
 
-def _cells(row: Row) -> list[str]:
-    seeds = ", ".join(str(run.seed) for run in row.runs if run.seed is not None)
-    return [
-        row.key.system,
-        row.key.mode,
-        _number(row, "bits_per_byte", ".4f"),
-        _number(row, "nats_per_byte", ".4f"),
-        _number(row, "train_seconds", ".2f"),
-        _number(row, "score_seconds", ".2f"),
-        _number(row, "bytes_per_second", ",.0f"),
-        _number(row, "peak_rss_bytes", ",.0f", scale=2**-20),
-        seeds,
-    ]
-
-
-def _number(row: Row, name: str, form: str, *, scale: float = 1.0) -> str:
-    middle, spread = row.number(name), row.spread(name)
-    if middle is None or spread is None:
+def _number(value: float | None, name: str, factor: float = 1.0) -> str:
+    """Four decimals of a cost, three digits of a small number, and all digits of a large one."""
+    if value is None:
         return ""
-    if len(row.runs) == 1:
-        return format(middle * scale, form)
-    low, high = (format(value * scale, form) for value in spread)
-    return f"{format(middle * scale, form)} ({low}–{high})"
+    if name.endswith("per_byte"):
+        return f"{value:.4f}"
+    return f"{value * factor:,.0f}" if value * factor >= 100 else f"{value * factor:.3g}"

@@ -1,10 +1,11 @@
-"""The numbers of a comparison, on disk after each one."""
+"""The measurements of a comparison, on disk after each one, and the orderings that must hold for them."""
 
 from __future__ import annotations
 
 import json
 import math
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,27 @@ from lior.bench.children import Unmeasured
 FORMAT = 1
 """Version of the layout of ``bench.json``."""
 
+RIVALS = {"static": "Kneser-Ney order 4", "online": "PPMd order 6"}
+"""Mode of a recipe -> the peer that every recipe must beat: the baseline of ``lior train``, and the usual
+compressor of text."""
+
 
 @attrs.frozen(kw_only=True)
-class Run:
+class Measurement:
     """One measurement of one system."""
 
     seed: int | None
-    """``None`` where nothing is random."""
+    """``None`` for systems without random numbers."""
     nats: float
     """Cost of all scored bytes."""
     bytes: int
-    """How many these are."""
+    """Number of scored bytes."""
     train_seconds: float
     score_seconds: float
     peak_rss_bytes: int
 
     def numbers(self) -> dict[str, float]:
-        """What is reported, by name; rates per byte or per second."""
+        """The reported numbers by name, per byte or per second."""
         nats = self.nats / self.bytes
         return {
             "bits_per_byte": nats / math.log(2),
@@ -43,52 +48,56 @@ class Run:
         }
 
 
-NUMBERS = tuple(Run(seed=None, nats=0, bytes=1, train_seconds=0, score_seconds=0, peak_rss_bytes=0).numbers())
-"""Names of the numbers of a row."""
+NUMBERS = (
+    "bits_per_byte", "nats_per_byte", "train_seconds", "score_seconds", "bytes_per_second", "peak_rss_bytes",
+)  # fmt: skip
 
 
 @attrs.frozen
-class Key:
-    """What a row is about."""
+class RowKey:
+    """The subject of a row."""
 
     text: str
     system: str
     mode: str
-    """``static``: nothing is learned while scoring. ``online``: as a compressor does."""
+    """``static``: nothing is learned while scoring. ``online``: the scored text is learned as it is read."""
+
+    def __str__(self) -> str:
+        return f"{self.system}, {self.mode}"
 
 
 @attrs.define
-class Row:
+class ResultRow:
     """One system in one mode on one text."""
 
-    key: Key
-    runs: list[Run] = attrs.field(factory=list)
+    key: RowKey
+    runs: list[Measurement] = attrs.field(factory=list)
     status: str = "ok"
     """``ok``, ``skipped`` or ``failed``."""
     reason: str | None = None
 
     def number(self, name: str) -> float | None:
-        """Median over the runs; ``None`` without one."""
+        """Median over the measurements; ``None`` without any."""
         return statistics.median(run.numbers()[name] for run in self.runs) if self.runs else None
 
     def spread(self, name: str) -> tuple[float, float] | None:
-        """Least and largest over the runs; ``None`` without one."""
+        """Least and largest number; ``None`` without any."""
         values = [run.numbers()[name] for run in self.runs]
         return (min(values), max(values)) if values else None
 
     @property
     def bits(self) -> float | None:
-        """Median bits per byte."""
+        """Median of bits per byte."""
         return self.number("bits_per_byte")
 
     @property
     def seconds(self) -> float | None:
-        """Seconds to train and to score."""
+        """Median seconds to train and to score."""
         train, score = self.number("train_seconds"), self.number("score_seconds")
         return None if train is None or score is None else train + score
 
     def summary(self) -> dict[str, Any]:
-        """The row's entry in the report."""
+        """The entry of the row in JSON."""
         return {
             **attrs.asdict(self.key),
             "status": self.status,
@@ -107,34 +116,39 @@ class Results:
     Parameters
     ----------
     path
-        ``bench.json``, written anew after every change.
+        ``bench.json``, written again after every change.
     about
-        What the report says of texts, settings and machine.
+        Texts, settings and machine, for the report.
     """
 
     path: Path
     about: dict[str, Any]
-    rows: dict[Key, Row] = attrs.field(factory=dict)
+    rows: dict[RowKey, ResultRow] = attrs.field(factory=dict)
     orderings: list[dict[str, Any]] = attrs.field(factory=list)
     complete: bool = False
 
-    def add(self, key: Key, run: Run) -> Row:
-        """Take in a measurement; returns the row it belongs to."""
-        row = self.rows.setdefault(key, Row(key))
+    def add(self, key: RowKey, run: Measurement) -> ResultRow:
+        """Add a measurement; returns its row."""
+        row = self.rows.setdefault(key, ResultRow(key))
         row.runs.append(run)
         self.save()
         return row
 
-    def miss(self, key: Key, fault: Unmeasured, seed: int | None) -> Row:
-        """Take in that there is no measurement; returns the row it belongs to."""
-        row = self.rows.setdefault(key, Row(key))
+    def miss(self, key: RowKey, fault: Unmeasured, seed: int | None) -> ResultRow:
+        """Record the reason why there is no measurement; returns the row."""
+        row = self.rows.setdefault(key, ResultRow(key))
         row.status = fault.status
         row.reason = f"seed {seed}: {fault}" if seed else str(fault)
         self.save()
         return row
 
+    def of_text(self, name: str) -> list[ResultRow]:
+        """The rows of one text, the fewest bits per byte first and rows without a number last."""
+        rows = [row for row in self.rows.values() if row.key.text == name]
+        return sorted(rows, key=lambda row: math.inf if row.bits is None else row.bits)
+
     def summary(self) -> dict[str, Any]:
-        """The object that ``bench.json`` holds and ``lior bench --json`` prints."""
+        """The object in ``bench.json``, which ``lior bench --json`` prints."""
         return {
             "format": FORMAT,
             "complete": self.complete,
@@ -148,3 +162,23 @@ class Results:
         part = self.path.with_name(self.path.name + ".partial")
         part.write_text(json.dumps(self.summary(), indent=1) + "\n", encoding="utf-8", errors="replace")
         part.replace(self.path)
+
+
+def orderings(results: Results, systems: Sequence[str]) -> list[dict[str, Any]]:
+    """Whether each of the recipes ``systems`` takes fewer bits per byte than its rival, as entries for JSON.
+
+    Times are not compared, since they depend on the machine. ``holds`` is ``None`` if the rival was skipped.
+    """
+    found = []
+    for row in results.rows.values():
+        for rival in results.rows.values() if row.key.system in systems else ():
+            if (rival.key.text, rival.key.system) == (row.key.text, RIVALS[row.key.mode]):
+                skipped = "skipped" in (row.status, rival.status)
+                known = row.bits is not None and rival.bits is not None
+                holds = (row.bits or 0.0) < (rival.bits or 0.0) if known else None if skipped else False
+                better, worse = (
+                    {"system": each.key.system, "mode": each.key.mode, "bits_per_byte": each.bits}
+                    for each in (row, rival)
+                )
+                found.append({"text": row.key.text, "better": better, "worse": worse, "holds": holds})
+    return found

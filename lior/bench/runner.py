@@ -1,4 +1,4 @@
-"""The loop: every system on every text, one after the other."""
+"""The loop over all systems and texts, one after the other."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ import attrs
 
 from lior.bench import report, texts
 from lior.bench.children import Unmeasured
-from lior.bench.orderings import Ordering, orderings
-from lior.bench.results import Results, Row
-from lior.bench.systems import System, systems
+from lior.bench.results import ResultRow, Results, orderings
+from lior.bench.systems import System, recipe_name, systems
 from lior.bench.texts import BenchText
 from lior.errors import BenchError, Interrupted, RunError
 
@@ -33,21 +32,23 @@ Say = Callable[[str], None]
 
 
 @attrs.frozen(kw_only=True)
-class Settings:
-    """What to compare."""
+class BenchSettings:
+    """The systems and texts of a comparison."""
 
     paths: tuple[str, ...]
-    """Texts; none means the embedded corpus."""
+    """Texts; empty: the embedded corpus."""
     recipes: tuple[str, ...]
     peers: tuple[str, ...]
     seeds: int
     quick: bool
     field: str
+    """Key of the text in JSON Lines."""
     command: str
-    """As the user typed it, for the report."""
+    """The command of the user, for the report."""
+    check_orderings: bool = False
 
 
-def bench(settings: Settings, out: Path, say: Say) -> Results:
+def bench(settings: BenchSettings, out: Path, say: Say) -> Results:
     """Measure, and write ``bench.json``, ``bench.md`` and ``bench.png`` to ``out``.
 
     Parameters
@@ -55,7 +56,7 @@ def bench(settings: Settings, out: Path, say: Say) -> Results:
     out
         Directory, new or empty.
     say
-        Called with a line now and then.
+        Called with each line of progress.
 
     Raises
     ------
@@ -78,34 +79,32 @@ def bench(settings: Settings, out: Path, say: Say) -> Results:
             rows = sum(bool(row.runs) for row in results.rows.values())
             raise Interrupted(f"interrupted: {out} keeps the {rows} rows that were measured") from None
     results.complete = True
-    if settings.quick:
-        results.orderings = [claim.summary() for claim in _claims(settings, results)]
+    if settings.check_orderings:
+        results.orderings = orderings(results, [recipe_name(recipe) for recipe in settings.recipes])
     results.save()
     for note in report.write(results, out):
         say(note)
     return results
 
 
-def check(settings: Settings, results: Results, say: Say) -> None:
-    """Say which orderings hold.
+def check(results: Results, say: Say) -> None:
+    """Print the orderings.
 
     Raises
     ------
     BenchError
-        When one of them does not.
+        When an ordering does not hold.
     """
-    claims = _claims(settings, results)
-    for claim in claims:
-        if claim.holds is not False:
-            say(f"{'holds' if claim.holds else 'not checked'}: {claim}")
-    broken = [str(claim) for claim in claims if claim.holds is False]
+    broken = []
+    for ordering in results.orderings:
+        sides = ("{system} {mode} ({bits_per_byte})".format(**ordering[side]) for side in ("better", "worse"))
+        line = f"{' < '.join(sides)} on {ordering['text']}"
+        if ordering["holds"] is False:
+            broken.append(line)
+        else:
+            say(f"{'holds' if ordering['holds'] else 'not checked'}: {line}")
     if broken:
         raise BenchError(f"an ordering does not hold: {'; '.join(broken)}")
-
-
-def _claims(settings: Settings, results: Results) -> list[Ordering]:
-    names = [text["name"] for text in results.about["texts"]]
-    return list(orderings(results, names, settings.recipes))
 
 
 def _create(out: Path) -> None:
@@ -118,7 +117,7 @@ def _create(out: Path) -> None:
         raise RunError(f"{out}: the directory is not empty; nothing was touched; give another --out")
 
 
-def _measure_text(text: BenchText, settings: Settings, results: Results, say: Say) -> None:
+def _measure_text(text: BenchText, settings: BenchSettings, results: Results, say: Say) -> None:
     say(f"{text.name}: {text.split:,} bytes to learn, {text.scored:,} to score")
     for system in systems(text, settings.recipes, settings.peers, results, quick=settings.quick):
         for seed in range(settings.seeds) if system.random else [None]:
@@ -136,17 +135,16 @@ def _measure(system: System, text: BenchText, seed: int | None, results: Results
             say(_line(results.miss(key, fault, seed)))
 
 
-def _line(row: Row) -> str:
-    name = f"{row.key.system}, {row.key.mode}"
-    if row.status != "ok" or row.seconds is None:
-        return f"  {name}: {row.status}: {row.reason}"
+def _line(row: ResultRow) -> str:
+    if row.status != "ok":
+        return f"  {row.key}: {row.status}: {row.reason}"
     run = row.runs[-1]
     seed = f", seed {run.seed}" if run.seed is not None else ""
     bits = run.numbers()["bits_per_byte"]
-    return f"  {name}{seed}: {bits:.4f} bits per byte, {run.train_seconds + run.score_seconds:.1f} s"
+    return f"  {row.key}{seed}: {bits:.4f} bits per byte, {run.train_seconds + run.score_seconds:.3g} s"
 
 
-def _about(settings: Settings, found: Sequence[BenchText]) -> dict[str, Any]:
+def _about(settings: BenchSettings, found: Sequence[BenchText]) -> dict[str, Any]:
     return {
         "command": settings.command,
         "date": time.strftime("%Y-%m-%d %H:%M:%S%z"),
@@ -162,7 +160,7 @@ def _about(settings: Settings, found: Sequence[BenchText]) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers depend on: processor, cores, versions, settings of threads."""
+    """Properties of the machine that change the numbers: processor, cores, versions, settings of threads."""
     return {
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

@@ -1,4 +1,4 @@
-"""What is measured, and by which command."""
+"""The systems of a comparison, and the commands that measure them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import attrs
 import lior
 from lior.bench import children
 from lior.bench.children import Skipped, Unmeasured
-from lior.bench.results import Key, Results, Run
+from lior.bench.results import Measurement, Results, RowKey
 from lior.bench.texts import HOLDOUT, BenchText
 from lior.errors import UsageError, did_you_mean, sentences
 
@@ -33,30 +33,30 @@ PEERS = {
 """Peer as ``--peers`` names it -> name in :mod:`lior.bench.peers` -> name in the report."""
 
 TRANSFORMER_SCALES = (1, 10)
-"""Training times of the transformer, in those of a recipe."""
+"""Training times of the transformer, as multiples of that of a recipe."""
 
 QUICK_SECONDS = 5.0
 """Training time of the transformer in a quick comparison."""
 
 TRANSFORMER = Path(lior.__file__).resolve().parents[1] / "tools" / "transformer.py"
-"""In the source tree only: the product has no autograd."""
+"""Only in the source tree, since lior has no autograd."""
 
-Measure = Callable[[int | None], Iterator[Run]]
+Measure = Callable[[int | None], Iterator[Measurement]]
 
 
 @attrs.frozen
 class System:
-    """One system on one text: for every seed one :class:`Run` for each of its modes, in their order."""
+    """One system on one text; for each seed it gives one measurement in each of its modes, in their order."""
 
     name: str
     modes: tuple[str, ...]
     random: bool
-    """Whether the seed matters; where it does not one run is enough."""
+    """Whether the result depends on the seed; if not, it is measured once."""
     measure: Measure
 
-    def keys(self, text: BenchText) -> list[Key]:
-        """The rows that it fills."""
-        return [Key(text.name, self.name, mode) for mode in self.modes]
+    def keys(self, text: BenchText) -> list[RowKey]:
+        """The rows of this system."""
+        return [RowKey(text.name, self.name, mode) for mode in self.modes]
 
 
 def split_peers(names: str) -> tuple[str, ...]:
@@ -65,7 +65,7 @@ def split_peers(names: str) -> tuple[str, ...]:
     Raises
     ------
     UsageError
-        When there is no such peer.
+        When a name is unknown.
     """
     if names == "all":
         return tuple(PEERS)
@@ -80,7 +80,7 @@ def split_peers(names: str) -> tuple[str, ...]:
 def systems(
     text: BenchText, recipes: Sequence[str], peers: Sequence[str], results: Results, *, quick: bool
 ) -> Iterator[System]:
-    """All systems of a text, recipes first: the transformer asks ``results`` for their times."""
+    """All systems of a text; recipes come first, since the transformer needs their times from ``results``."""
     for recipe in recipes:
         yield System(recipe_name(recipe), ("static", "online"), True, partial(_recipe, recipe, text))
     for peer in peers:
@@ -96,20 +96,22 @@ def recipe_name(recipe: str) -> str:
     return f"lior {recipe}"
 
 
-def _recipe(recipe: str, text: BenchText, seed: int | None) -> Iterator[Run]:
-    """Train once, score twice; each is a process, and the larger one's memory counts."""
-    cli, device = ["-m", "lior_cli.main"], ["--device", "cpu"]  # where the peers are
+def _recipe(recipe: str, text: BenchText, seed: int | None) -> Iterator[Measurement]:
+    """Train once and score twice, each in a process; the peak memory is that of the larger process."""
+    cli, device = ["-m", "lior_cli.main"], ["--device", "cpu"]  # as the peers
     with tempfile.TemporaryDirectory(prefix="lior-bench-") as folder:
         run = str(Path(folder) / "run")
         train = [*cli, "train", text.path, "--config", recipe, "--out", run, "--seed", str(seed)]
         trained = children.ask([*train, "--holdout", str(HOLDOUT), *device, "--quiet", "--json"])
         summary = trained.answer
         if summary["val_bytes"] != text.scored:
-            raise Unmeasured(f"it holds {summary['val_bytes']} bytes out, the others {text.scored}")
+            raise Unmeasured(
+                f"its validation text has {summary['val_bytes']} bytes, that of the others {text.scored}"
+            )
         seconds = summary["seconds"]["total"] - summary["seconds"]["validate"]
         for mode in ([], ["--online"]):
             scored = children.ask([*cli, "eval", run, *mode, *device, "--quiet", "--json"])
-            yield Run(
+            yield Measurement(
                 seed=seed,
                 nats=scored.answer["nats_per_byte"] * scored.answer["bytes"],
                 bytes=scored.answer["bytes"],
@@ -119,7 +121,7 @@ def _recipe(recipe: str, text: BenchText, seed: int | None) -> Iterator[Run]:
             )
 
 
-def _peer(name: str, text: BenchText, seed: int | None) -> Iterator[Run]:
+def _peer(name: str, text: BenchText, seed: int | None) -> Iterator[Measurement]:
     yield _run(children.ask(["-m", "lior.bench.peers", name, text.path, str(text.split)]), text, seed)
 
 
@@ -139,21 +141,21 @@ def _transformers(
 
 def _time_of(recipe: str, text: BenchText, results: Results, scale: int) -> float:
     """``scale`` times the seconds that ``recipe`` took to train."""
-    row = results.rows.get(Key(text.name, recipe_name(recipe), "static"))
+    row = results.rows.get(RowKey(text.name, recipe_name(recipe), "static"))
     seconds = row.number("train_seconds") if row else None
     if seconds is None:
-        raise Skipped(f"recipe {recipe} gave no time to match")
+        raise Skipped(f"there is no training time of recipe {recipe} to match")
     return scale * seconds
 
 
-def _transformer(limit: Callable[[], float], text: BenchText, seed: int | None) -> Iterator[Run]:
+def _transformer(limit: Callable[[], float], text: BenchText, seed: int | None) -> Iterator[Measurement]:
     if not TRANSFORMER.is_file():
-        raise Skipped("it needs lior's source tree (tools/transformer.py): lior itself has no autograd")
+        raise Skipped("it is only in lior's source tree (tools/transformer.py)")
     options = {"--split": text.split, "--seconds": limit(), "--seed": seed}
     flags = [str(part) for pair in options.items() for part in pair]
     yield _run(children.ask([str(TRANSFORMER), text.path, *flags]), text, seed)
 
 
-def _run(reply: children.Reply, text: BenchText, seed: int | None) -> Run:
+def _run(reply: children.Reply, text: BenchText, seed: int | None) -> Measurement:
     answer: dict[str, Any] = {name: reply.answer[name] for name in ("nats", "train_seconds", "score_seconds")}
-    return Run(seed=seed, bytes=text.scored, peak_rss_bytes=reply.peak_rss_bytes, **answer)
+    return Measurement(seed=seed, bytes=text.scored, peak_rss_bytes=reply.peak_rss_bytes, **answer)

@@ -23,7 +23,7 @@ HOLDOUT = 0.1
 """Share of the bytes at the end of a text that is scored."""
 
 MIN_BYTES = 1000
-"""Of a shorter text a tenth says nothing."""
+"""A tenth of a shorter text is too little to compare on."""
 
 
 @attrs.frozen
@@ -31,21 +31,21 @@ class BenchText:
     """One text on disk."""
 
     name: str
-    """The path as it was given, or the name of the embedded corpus."""
+    """The path as given, or the name of the embedded corpus."""
     path: str
     """File that holds the bytes."""
     bytes: int
     split: int
-    """Bytes that are learned; the rest is scored."""
+    """Number of bytes to learn; the rest is scored."""
     sha256: str
 
     @property
     def scored(self) -> int:
-        """Bytes that are scored."""
+        """Number of bytes to score."""
         return self.bytes - self.split
 
     def summary(self) -> dict[str, Any]:
-        """The text's entry in the report; the copy on disk is gone by then."""
+        """The entry of the text in JSON; the file no longer exists then."""
         return {
             "name": self.name,
             "bytes": self.bytes,
@@ -63,7 +63,7 @@ def prepare(paths: Sequence[str], folder: Path, *, field: str, limit: int) -> li
     field
         Key of the text in JSON Lines.
     limit
-        Bytes after which a text is cut; 0 keeps all of it.
+        Length in bytes to which a text is cut; 0: no limit.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def _write_one(path: str, file: Path, *, field: str, limit: int) -> BenchText:
     from lior.training.preparation import training_bytes
 
     sources = corpus.read([path] if path else [], field=field)
-    # One document: a compressor knows no other kind of text, and all are to read the same.
+    # One document, since compressors have no documents and all systems must read the same.
     data = b"".join(source.data for source in sources)[: limit or None]
     name = (path or corpus.EMBEDDED).encode("utf-8", "replace").decode()  # file names need not be UTF-8
     if len(data) < MIN_BYTES:
@@ -104,7 +104,7 @@ def _write_one(path: str, file: Path, *, field: str, limit: int) -> BenchText:
 
 
 def main(folder: str, field: str, limit: str, *paths: str) -> None:
-    """Print ``{"texts": [...]}``, or ``{"fault": line}`` for what the user can mend."""
+    """Print ``{"texts": [...]}``, or ``{"fault": line}`` for an error of the user."""
     try:
         written = write(paths, Path(folder), field=field, limit=int(limit))
         print(json.dumps({"texts": [attrs.asdict(text) for text in written]}))

@@ -81,6 +81,13 @@ def test_the_ngram_is_the_baseline_at_its_order(text):
     assert PEERS["ngram6"](text, SPLIT)["nats"] < expected
 
 
+@pytest.mark.parametrize(("name", "most"), [("zlib", 1e-3), ("ngram4", math.inf)])
+def test_times_of_short_texts_are_measured_and_not_rounded(name, most):
+    result = PEERS[name](b"short text. " * 100, 1080)
+    assert 0 < result["score_seconds"] < most
+    assert result["train_seconds"] > 0
+
+
 # --- processes ---
 
 

@@ -1,4 +1,4 @@
-"""`lior bench`: every system is a row, whatever happens to it, and orderings decide the exit code."""
+"""`lior bench`: every system has a row, whatever happens to it, and a user's table fits 80 columns."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def without(tmp_path):
 def test_quick_with_a_peer_and_the_picture_missing(lior, sample, without, tmp_path):
     names = "ngram,ppmd,zlib"
     done = lior(
-        "bench", str(sample), "--quick", "--peers", names, "--out", "b", "--json",
+        "bench", str(sample), "--quick", "--check-orderings", "--peers", names, "--out", "b", "--json",
         path=without("pyppmd", "matplotlib"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -73,7 +73,7 @@ def test_quick_with_a_peer_and_the_picture_missing(lior, sample, without, tmp_pa
     assert "no picture: matplotlib is not installed; pip install 'lior[bench]'" in done.stderr
     assert not (out / "bench.png").exists()
     page = (out / "bench.md").read_text()
-    assert "| PPMd order 6 | online | skipped: pyppmd is not installed; pip install 'lior[bench]' |" in page
+    assert "- PPMd order 6, online: skipped: pyppmd is not installed; pip install 'lior[bench]'\n" in page
     assert "bench.png" not in page
 
 
@@ -84,7 +84,14 @@ class Fake:
     """Stands for :func:`lior.bench.children.ask`: answers by the first word that is in the command."""
 
     def __init__(self, **bits: object) -> None:
-        self.bits = {"static": 2.0, "online": 1.5, "ngram": 2.2, "ppmd": 1.9, "zlib": 3.0} | bits
+        self.bits = {
+            "static": 2.0,
+            "online": 1.5,
+            "ngram": 2.2,
+            "ppmd": 1.9,
+            "zlib": 3.0,
+            "transformer": 2.7,
+        } | bits
         self.commands: list[list[str]] = []
 
     def __call__(self, arguments, *, stdin=None):
@@ -124,14 +131,14 @@ def bench(command, monkeypatch, sample, tmp_path):
 @pytest.mark.parametrize(
     ("worse", "said"),
     [
-        ({"static": 2.3}, "lior fast static (2.3000) < Kneser-Ney order 4 static (2.2000)"),
-        ({"online": 1.9}, "lior fast online (1.9000) < PPMd order 6 online (1.9000)"),
-        ({"online": children.Unmeasured("broke")}, "lior fast online (failed: broke)"),
-        ({"ppmd": children.Unmeasured("broke")}, "PPMd order 6 online (failed: broke)"),
+        ({"static": 2.3}, "lior fast static (2.3) < Kneser-Ney order 4 static (2.2)"),
+        ({"online": 1.9}, "lior fast online (1.9) < PPMd order 6 online (1.9)"),
+        ({"online": children.Unmeasured("broke")}, "lior fast online (None)"),
+        ({"ppmd": children.Unmeasured("broke")}, "PPMd order 6 online (None)"),
     ],
 )
 def test_an_ordering_that_fails_is_exit_code_one_and_a_line(bench, worse, said, sample):
-    outcome, found = bench(Fake(**worse), "--quick", "--peers", "ngram,ppmd")
+    outcome, found = bench(Fake(**worse), "--quick", "--check-orderings", "--peers", "ngram,ppmd")
     assert outcome.code == 1
     assert outcome.err.count("\n") == 1
     assert outcome.err.startswith("lior: error: an ordering does not hold: ")
@@ -140,10 +147,31 @@ def test_an_ordering_that_fails_is_exit_code_one_and_a_line(bench, worse, said, 
     assert [claim["holds"] for claim in found["orderings"]].count(False) == 1
 
 
-def test_orderings_are_for_quick_only(bench):
-    outcome, found = bench(Fake(static=9.0), "--recipes", "fast", "--peers", "ngram")
-    assert outcome.code == 0
+def test_a_bench_of_a_user_reports_and_judges_nothing(bench):
+    outcome, found = bench(Fake(static=9.0), "--quick", "--peers", "ngram")
+    assert (outcome.code, outcome.err) == (0, "")
     assert found["orderings"] == []
+
+
+def test_the_table_fits_80_columns_and_reasons_are_below(bench, tmp_path):
+    reason = "neither the program nor the Python package zpaq is installed"
+    recipe = tmp_path / "work" / f"{'long' * 9}.toml"
+    recipe.write_text("")
+    outcome, _ = bench(
+        Fake(zpaq=children.Skipped(reason)),
+        "--recipes",
+        f"fast,{recipe.name}",
+        "--peers",
+        "zpaq,zlib,transformer",
+    )
+    assert outcome.code == 0
+    lines = outcome.out.splitlines()
+    assert f"zpaq -m5, online: skipped: {reason}" in lines
+    end = lines.index(f"zpaq -m5, online: skipped: {reason}")
+    assert 6 <= end <= 12
+    assert max(map(len, lines[:end])) <= 80
+    assert " ".join(lines[1].split()) == "system mode bits/byte train s score s kB/s peak MiB"
+    assert "…" in outcome.out
 
 
 def test_a_peer_that_fails_is_a_row(bench):
@@ -176,7 +204,7 @@ def test_rows_are_on_disk_before_the_next_system_runs(bench, tmp_path):
     assert kept == [0, 1, 2]
 
 
-def test_seeds_give_medians_and_ranges(bench):
+def test_seeds_give_medians_and_ranges(bench, tmp_path):
     by_seed = {"0": 2.0, "1": 2.6, "2": 2.1}
     fake = Fake()
 
@@ -192,7 +220,8 @@ def test_seeds_give_medians_and_ranges(bench):
     assert row["spread"]["bits_per_byte"] == pytest.approx([2.0, 2.6])
     assert row["train_seconds"] == 7.0
     assert len(peer["runs"]) == 1
-    assert "2.1000 (2.0000–2.6000)" in outcome.out
+    assert "lior fast, static: 2.0000 to 2.6000 bits per byte, median of 3 seeds" in outcome.out
+    assert "| 2.1000 (2.0000–2.6000) |" in (tmp_path / "work" / "b" / "bench.md").read_text()
 
 
 def test_the_transformer_gets_the_time_of_the_default_recipe(bench):
@@ -215,7 +244,9 @@ def test_without_the_source_tree_there_is_no_transformer(bench, monkeypatch, tmp
 
 def test_no_time_to_match_is_no_transformer(bench):
     _, found = bench(Fake(static=children.Unmeasured("broke")), "--peers", "transformer", "--recipes", "fast")
-    assert {row["reason"] for row in found["rows"][2:]} == {"recipe fast gave no time to match"}
+    assert {row["reason"] for row in found["rows"][2:]} == {
+        "there is no training time of recipe fast to match"
+    }
 
 
 def test_another_split_is_not_compared(bench, tmp_path):
@@ -225,7 +256,7 @@ def test_another_split_is_not_compared(bench, tmp_path):
             return children.Reply(reply.answer | {"val_bytes": 5999}, 1) if "train" in arguments else reply
 
     _, found = bench(Other(), "--peers", "zlib", "--recipes", "fast")
-    assert found["rows"][0]["reason"] == "it holds 5999 bytes out, the others 6000"
+    assert found["rows"][0]["reason"] == "its validation text has 5999 bytes, that of the others 6000"
 
 
 def test_page_and_picture(bench, tmp_path):
@@ -244,7 +275,7 @@ def test_page_and_picture(bench, tmp_path):
     [
         (["--recipes", "fsat"], 2, "fsat: no such recipe and no such file. Did you mean 'fast'?"),
         (["--peers", "zlip"], 2, "--peers: no peer 'zlip'. Did you mean 'zlib'?"),
-        (["--seeds", "0"], 2, "'--seeds'"),
+        (["--seeds", "0"], 2, "--seeds: '0' is not a whole number of at least 1"),
         (["nowhere.txt"], 1, "nowhere.txt: no such file or folder"),
         (["short.txt"], 1, "short.txt: 5 bytes are too few to compare on; give at least 1000"),
     ],
