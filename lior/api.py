@@ -20,7 +20,7 @@ import attrs
 
 from lior.config import Override, TrainConfig, flatten, load
 from lior.config.options import checked_keywords
-from lior.data.corpus import Source, as_bytes
+from lior.data.documents import RawDocument, as_bytes
 from lior.runs.run import Run
 from lior.training import preparation
 from lior.training.preparation import train as run_training
@@ -70,10 +70,10 @@ def train(
     if text:
         overrides.append(Override("data.text", [text] if isinstance(text, str) else list(text), "code"))
     config = load(recipe, overrides=overrides, components=True).config
-    sources = None
+    read = None
     if documents is not None:
-        sources = [Source(name, as_bytes(value)) for name, value in documents.items()]
-    return run_training(config, Path(out) if out else None, sources=sources, callbacks=callbacks)
+        read = [RawDocument(name, as_bytes(value)) for name, value in documents.items()]
+    return run_training(config, Path(out) if out else None, documents=read, callbacks=callbacks)
 
 
 @checked_keywords()

@@ -23,7 +23,7 @@ import torch
 
 import lior
 from lior.config import load
-from lior.data.corpus import Source
+from lior.data.documents import RawDocument
 from lior.runs.run import Run
 from lior.training.preparation import train
 
@@ -60,12 +60,12 @@ def soak(seconds: float, *, seed: int = 0, say: bool = False) -> Outcome:
     """Cycles for so many seconds."""
     draw = random.Random(seed)
     texts = [text[:2000] for _, text in sorted(topics.items())]
-    base = [Source("base", "\n".join(texts[:8]).encode())]
+    base = [RawDocument("base", "\n".join(texts[:8]).encode())]
     config = load(env={}, overrides=[f"{key}={value}" for key, value in RECIPE.items()]).config
     counts = dict.fromkeys(ACTIONS, 0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run"
-        run = train(config, path, sources=base)
+        run = train(config, path, documents=base)
         begin = time.monotonic()
         handles, after_tenth, told = open_files(), 0, begin
         while (now := time.monotonic()) < begin + seconds:
@@ -79,7 +79,7 @@ def soak(seconds: float, *, seed: int = 0, say: bool = False) -> Outcome:
                 files = f"{open_files()} files open"
                 print(f"{now - begin:,.0f} s, {cycles:,} cycles, {resident() >> 20} MiB, {files}", flush=True)
         grown, opened = resident() - after_tenth, open_files() - handles
-        fresh = train(config, sources=base)
+        fresh = train(config, documents=base)
         for document in run.documents()[1:]:
             fresh.learn({document.name: text_of(run, document.name)})
         learned, forgotten, generated, loaded = counts.values()

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lior.errors import UsageError
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RealNumber, RunPath, TextPath, WholeNumber, device_option
+
+if TYPE_CHECKING:
+    from lior.data.corpus import Corpus
+    from lior.interfaces import Tokenizer
 
 
 @click.command("eval")
@@ -70,7 +75,7 @@ def evaluate(
     if noise:
         draw = torch.Generator(corpus.tokens.device).manual_seed(seed)
         corpus, end, counted = corrupt(corpus, begin, end, kind=noise_kind, share=noise, generator=draw)
-    lo = evaluation.token_at_byte(corpus, begin, end, from_byte, loaded.model.tokenizer)
+    lo = _token_at_byte(corpus, begin, end, from_byte, loaded.model.tokenizer)
     with Progress(quiet=quiet) as progress:
         if online and lo > begin:
             progress.lior_train_stage("evaluate", f"learning the {lo - begin:,} tokens before")
@@ -97,3 +102,17 @@ def _refuse_idle_options(noise: float) -> None:
     for name in ("noise_kind", "seed"):
         if not noise and given(name) is click.core.ParameterSource.COMMANDLINE:
             raise UsageError(f"--{name.replace('_', '-')} is of noise, and there is none; add --noise 0.1")
+
+
+def _token_at_byte(corpus: Corpus, lo: int, hi: int, offset: int, tokenizer: Tokenizer) -> int:
+    """The first of the tokens ``lo .. hi - 1`` that begins at or after their byte ``offset``."""
+    import torch
+
+    from lior.data.corpus import byte_lengths
+
+    lengths = byte_lengths(corpus.tokens[lo:hi], tokenizer)
+    size = int(lengths.sum())
+    position = lo + int(torch.searchsorted(lengths.cumsum(0) - lengths, min(offset, size)))
+    if position == hi:
+        raise UsageError(f"--from-byte {offset}: the text has only {size} bytes; nothing is left to score")
+    return position

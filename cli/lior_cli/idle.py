@@ -1,4 +1,4 @@
-"""Settings that were given and change nothing, with the reason."""
+"""Notes on settings that were given and have no effect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _GEOMETRY = ("encoder.", "frame.", "rsource.", "product.", "updater.", "geometry
 
 
 def notes(resolved: Resolved) -> Iterator[str]:
-    """One line for each reason that makes given settings idle."""
+    """A line for each reason for which given settings have no effect."""
     config = resolved.config
     names = ", ".join(config.memory.names)
     memories = [build("memory", part) for part in config.memory.components]

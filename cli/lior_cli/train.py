@@ -1,4 +1,4 @@
-"""``lior train``: text in, run directory out."""
+"""``lior train``: learn a model from text and write its run directory."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from lior_cli.progress import Progress
 
 _RUNS = "runs"
+_LEAST = 500
+"""Bytes of held-out text from which on the score is compared with the 4-gram. In plays of Shakespeare the
+difference in per cent had a standard deviation of 3.0 on 250 bytes, 2.0 on 500 and 0.9 on 1,000."""
+_LOOK, _WORDS, _LONGEST = 2000, 3, 40
+"""Tokens in which a line for the suggested prompt is looked for; its words and characters, at most."""
 
 
 @click.command()
@@ -49,7 +54,7 @@ def train(
 
     TEXT is files, folders, globs or - for standard input. .gz files are
     unpacked; each line of a .jsonl file is a document. Without TEXT the model
-    learns the Python language reference, which is always there.
+    learns the Python language reference, which comes with Python.
     """
     import_torch()
     from lior_cli.progress import Progress
@@ -63,6 +68,8 @@ def train(
         if text:
             overrides = [*overrides, Override("data.text", list(text), "TEXT")]
         resolved = load(recipe, overrides=overrides, components=True)
+        if not resolved.config.data.text:
+            progress.note("no TEXT given: reading the Python language reference that comes with Python")
         for note in idle.notes(resolved):
             progress.note(note)
         run = _begin(resolved, out or _default_out(resolved), progress)
@@ -71,7 +78,7 @@ def train(
     if as_json:
         click.echo(json.dumps(summary))
     elif not quiet:
-        _report(summary)
+        _report(summary, prompt(run))
 
 
 def _begin(resolved: Resolved, out: Path, progress: Progress) -> Run:
@@ -114,21 +121,39 @@ def _default_out(resolved: Resolved) -> Path:
     return Path(_RUNS) / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def _report(summary: dict[str, Any]) -> None:
+def prompt(run: Run) -> str:
+    """The first words of a line of the held-out text, or else of the training text; empty without words."""
+    corpus, begin = run.checkpoint.corpus, run.checkpoint.train
+    begin = begin if begin < len(corpus) else 0
+    data = run.model.tokenizer.decode(corpus.tokens[begin : begin + _LOOK].tolist())
+    lines = [line.split()[:_WORDS] for line in data.decode("utf-8", "ignore").splitlines()]
+    lines = [*lines[1:], *lines[:1]]  # the first may be the end of a line
+    candidates = [line for line in lines if line and all(word[0].isalnum() for word in line)]
+    words = next((line for line in candidates if len(line) == _WORDS), next(iter(candidates), []))
+    return "".join(c for c in " ".join(words) if c.isprintable())[:_LONGEST]
+
+
+def _report(summary: dict[str, Any], prompt: str) -> None:
     baseline, seconds, bits = summary["baseline"], summary["seconds"], summary["val_bits_per_byte"]
     if baseline:
         share = 100 * (bits / baseline["order4"] - 1)
-        click.echo(
-            f"{bits:.3f} bits per byte on {summary['val_bytes']:,} bytes of held-out text: "
-            f"{abs(share):.0f} % {'more' if share > 0 else 'less'} than a 4-gram "
-            f"({baseline['order4']:.3f}; unigram {baseline['unigram']:.3f})"
-        )
+        score = f"{bits:.3f} bits per byte on {summary['val_bytes']:,} bytes of held-out text"
+        if summary["val_bytes"] < _LEAST:
+            score += f", which is too short to compare it with a 4-gram (that takes {_LEAST} bytes)"
+            share = 0.0
+        else:
+            score += (
+                f": {abs(share):.0f} % {'more' if share > 0 else 'less'} than a 4-gram "
+                f"({baseline['order4']:.3f}; unigram {baseline['unigram']:.3f})"
+            )
+        click.echo(score)
         if share > 0:
             click.echo("The 4-gram predicts better: give more text, or another recipe (`lior config list`).")
     else:
         click.echo("no text was held out, so the model was not scored")
     click.echo(f"{seconds['total']:.1f} s, {summary['peak_rss_bytes'] / 2**20:,.0f} MiB, {summary['device']}")
     run = shlex.quote(summary["run"])
-    hints = [f"generate {run} --prompt 'Once'", f"chat {run}", f"why {run} --prompt 'Once'"]
+    start = f" --prompt {shlex.quote(prompt)}" if prompt else ""
+    hints = [f"generate {run}{start}", f"chat {run}", f"why {run}{start}"]
     hints += [f"eval {run} --online"] if baseline else []
     click.echo("\n".join(f"{'Next:' if i == 0 else '':5} lior {hint}" for i, hint in enumerate(hints)))

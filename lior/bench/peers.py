@@ -150,11 +150,12 @@ def _zpaq_program(program: str, data: bytes) -> int:
 def _kneser_ney(order: int, data: bytes, split: int) -> dict[str, float]:
     """Modified Kneser-Ney, static. The time to train is that of a call with nothing to score."""
     from lior.data import corpus
+    from lior.data.documents import RawDocument
     from lior.model import baseline
     from lior.plugins.registry import registry
 
     tokenizer: Any = registry.get("tokenizer", "bytes")
-    text = corpus.build([corpus.Source("text", data)], tokenizer())
+    text = corpus.build([RawDocument("text", data)], tokenizer())
 
     def cost(end: int) -> float:
         return baseline.nats_per_token(text, split, end, vocab=256, order=order)[1]

@@ -89,13 +89,13 @@ def write(paths: Sequence[str], folder: Path, *, field: str, limit: int) -> list
 
 
 def _write_one(path: str, file: Path, *, field: str, limit: int) -> BenchText:
-    from lior.data import corpus
+    from lior.data.documents import EMBEDDED, read_documents
     from lior.training.preparation import training_bytes
 
-    sources = corpus.read([path] if path else [], field=field)
+    sources = read_documents([path] if path else [], field=field)
     # One document, since compressors have no documents and all systems must read the same.
     data = b"".join(source.data for source in sources)[: limit or None]
-    name = (path or corpus.EMBEDDED).encode("utf-8", "replace").decode()  # file names need not be UTF-8
+    name = (path or EMBEDDED).encode("utf-8", "replace").decode()  # file names need not be UTF-8
     if len(data) < MIN_BYTES:
         raise DataError(f"{name}: {len(data)} bytes are too few to compare on; give at least {MIN_BYTES}")
     file.write_bytes(data)

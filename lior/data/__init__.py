@@ -1,1 +1,7 @@
-"""Bytes to tokens: documents are found and read, laid out as one corpus, and damaged on purpose."""
+"""Bytes to tokens.
+
+:mod:`~lior.data.documents` finds and reads texts, :mod:`~lior.data.corpus` lays them out as one tensor of
+tokens, and :mod:`~lior.data.noise` puts errors into them.
+"""
+
+__all__ = ["corpus", "documents", "noise"]

@@ -1,10 +1,12 @@
-"""Text with errors: to learn how such text is read, and to measure what it costs.
+"""Text with errors, to learn to read such text and to measure its cost.
 
-Only the tokens that the noise left alone are learned from and scored: the
-question is how well clean text is predicted from a damaged past.
+Only tokens that the noise left unchanged are learned and scored: noise tests the prediction of clean text
+from a damaged context.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import attrs
 import torch
@@ -21,13 +23,21 @@ _RANGES = {"letters": (97, 122), "digits": (48, 57)}
 
 _STRETCH = 2048
 _DAMAGED, _EDITED = 0.5, 0.2
-"""Shares of the stretches to learn from that are damaged, and that are so by insertions and deletions."""
+"""Shares of the stretches of :func:`damage` that have errors, and that have insertions and deletions."""
 _REPLACED_SHARE, _EDITED_SHARE = 0.1, 0.05
 
 
-def corrupt(
-    corpus: Corpus, lo: int, hi: int, *, kind: str, share: float, generator: Generator
-) -> tuple[Corpus, int, Tensor]:
+class NoisyText(NamedTuple):
+    """A corpus with noise in a part of it."""
+
+    corpus: Corpus
+    end: int
+    """Where the part ends in it."""
+    kept: Tensor | None
+    """Which tokens of the part are unchanged, boolean; ``None`` for a text without noise."""
+
+
+def corrupt(corpus: Corpus, lo: int, hi: int, *, kind: str, share: float, generator: Generator) -> NoisyText:
     """``corpus`` with noise in ``lo .. hi - 1``.
 
     Parameters
@@ -38,11 +48,6 @@ def corrupt(
         Share of the lower-case letters, or digits, replaced by random ones; for ``edits`` half of it is the
         share of bytes deleted, and as many letters are inserted.
 
-    Returns
-    -------
-    tuple of Corpus, int and Tensor
-        The corpus, where the part ends in it, and which of its tokens are as they were, boolean.
-
     Raises
     ------
     UsageError
@@ -50,26 +55,23 @@ def corrupt(
     """
     tokens = corpus.tokens[lo:hi].long()
     if not _are_bytes(corpus):
-        raise UsageError("noise is made of bytes, and this run's tokens are not bytes; use tokenizer bytes")
+        raise UsageError(
+            "noise replaces bytes, and the tokens of this run are not bytes; use tokenizer bytes"
+        )
     draw = torch.rand(len(tokens), generator=generator, device=tokens.device)
     kept = torch.ones_like(draw, dtype=torch.bool)
     if kind == "edits":
         return _edited(corpus, lo, hi, draw, share / 2, kept, generator)
     changed, kept = _replaced(corpus, lo, hi, _RANGES[kind], draw < share, generator)
-    return changed, hi, kept
+    return NoisyText(changed, hi, kept)
 
 
-def damage(corpus: Corpus, lo: int, hi: int, *, generator: Generator) -> tuple[Corpus, int, Tensor]:
-    """``corpus`` with about half of ``lo .. hi - 1`` damaged, to learn from, in stretches of 2,048 tokens.
+def damage(corpus: Corpus, lo: int, hi: int, *, generator: Generator) -> NoisyText:
+    """``corpus`` with errors in about half of ``lo .. hi - 1``, to learn from, in stretches of 2,048 tokens.
 
     Most of these have a tenth of their lower-case letters and digits replaced, some have a fortieth of their
-    bytes deleted and as many letters inserted. Where tokens are not bytes, a tenth of them becomes others of
-    the text.
-
-    Returns
-    -------
-    tuple of Corpus, int and Tensor
-        As of :func:`corrupt`.
+    bytes deleted and as many letters inserted. Where tokens are not bytes, a tenth of them is replaced by
+    tokens from elsewhere in the text.
     """
     device = corpus.tokens.device
     pick = torch.rand(-(-(hi - lo) // _STRETCH), generator=generator, device=device)
@@ -84,15 +86,15 @@ def damage(corpus: Corpus, lo: int, hi: int, *, generator: Generator) -> tuple[C
 def substitute(
     corpus: Corpus, lo: int, hi: int, hit: Tensor, *, generator: Generator
 ) -> tuple[Corpus, Tensor]:
-    """``corpus`` with other tokens at the places of ``lo .. hi - 1`` that are ``hit``, boolean.
+    """``corpus`` with tokens replaced at the places ``hit`` of ``lo .. hi - 1``, boolean ``(hi - lo,)``.
 
-    Letters stand for lower-case letters, digits for digits, and other bytes stay; where tokens are not bytes,
-    others of the text stand for all.
+    Lower-case letters are replaced by such letters, digits by digits; other bytes stay. Where tokens are not
+    bytes, they are replaced by tokens from elsewhere in the text.
 
     Returns
     -------
     tuple of Corpus and Tensor
-        The corpus, and which of the tokens are as they were.
+        The corpus, and which of the tokens are unchanged.
     """
     if not _are_bytes(corpus):
         other = torch.randint(hi, (hi - lo,), generator=generator, device=corpus.tokens.device)
@@ -114,7 +116,7 @@ def _exchanged(corpus: Corpus, lo: int, hi: int, hit: Tensor, other: Tensor) -> 
 def _replaced(
     corpus: Corpus, lo: int, hi: int, span: tuple[int, int], hit: Tensor, generator: Generator
 ) -> tuple[Corpus, Tensor]:
-    """Random bytes of ``span`` for those in it that are ``hit``; and which tokens are as they were."""
+    """Random bytes of ``span`` in place of those in it that are ``hit``; and which tokens are unchanged."""
     tokens = corpus.tokens[lo:hi]
     hit = hit & (tokens >= span[0]) & (tokens <= span[1])
     other = torch.randint(span[0], span[1] + 1, (len(tokens),), generator=generator, device=tokens.device)
@@ -123,8 +125,8 @@ def _replaced(
 
 def _edited(
     corpus: Corpus, lo: int, hi: int, draw: Tensor, share: float, kept: Tensor, generator: Generator
-) -> tuple[Corpus, int, Tensor]:
-    """Bytes deleted where ``draw`` is low, letters inserted where it is high; ``kept`` follows them."""
+) -> NoisyText:
+    """Bytes deleted where ``draw`` is low, letters inserted where it is high; ``kept`` of the others."""
     tokens = corpus.tokens[lo:hi]
     copies = torch.ones_like(draw, dtype=torch.int64)
     copies[draw < share] = 0
@@ -140,4 +142,5 @@ def _edited(
     starts[inside] = lo + begins[starts[inside] - lo]
     starts[starts > hi] += len(noisy) - (hi - lo)
     changed = torch.cat([corpus.tokens[:lo], noisy, corpus.tokens[hi:]])
-    return attrs.evolve(corpus, tokens=changed, starts=starts), lo + len(noisy), kept[rows] & ~inserted
+    corpus = attrs.evolve(corpus, tokens=changed, starts=starts)
+    return NoisyText(corpus, lo + len(noisy), kept[rows] & ~inserted)

@@ -1,10 +1,9 @@
-"""What a model must beat: the unigram and an interpolated n-gram of order 4.
+"""References for the score of a model: the unigram and an interpolated n-gram of order 4.
 
-The n-gram is modified Kneser–Ney (S. F. Chen and J. Goodman, *An empirical
-study of smoothing techniques for language modeling*, 1999): contexts of four
-tokens by counts, shorter ones by continuation counts, discounts estimated from
-the counts of counts. Both are trained on the same text as the model, with the
-same share for tokens never seen.
+The n-gram is modified Kneser–Ney (S. F. Chen and J. Goodman, *An empirical study of smoothing techniques for
+language modeling*, 1999): counts for the longest contexts, continuation counts for shorter ones, discounts
+estimated from the counts of counts. Both are trained on the same text as the model, with the same share for
+tokens that are not in it.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _READ_BLOCK = 8192
 
 @attrs.frozen
 class Baseline:
-    """Nats per token of the two references on the validation text."""
+    """Nats per token of the references on the validation text."""
 
     unigram: float
     order4: float
@@ -42,13 +41,13 @@ class Baseline:
 
 
 def measure(corpus: Corpus, train: int, end: int, *, vocab: int) -> Baseline:
-    """Train both on the first ``train`` tokens and score the rest up to ``end``."""
+    """Train the references on the first ``train`` tokens and score the others up to ``end``."""
     return Baseline(*nats_per_token(corpus, train, end, vocab=vocab, order=ORDER))
 
 
 @torch.no_grad()
 def nats_per_token(corpus: Corpus, train: int, end: int, *, vocab: int, order: int) -> tuple[float, float]:
-    """Cost of the tokens ``train .. end - 1`` under the unigram and the n-gram of the tokens before.
+    """Nats per token of ``train .. end - 1`` under the unigram and the n-gram of the tokens before ``train``.
 
     Parameters
     ----------
@@ -92,7 +91,7 @@ def nats_per_token(corpus: Corpus, train: int, end: int, *, vocab: int, order: i
 
 
 def _tables(corpus: Corpus, train: int, patterns: tuple[str, ...]) -> list[CountTable]:
-    """Counters of each pattern, continuation counts but in the last."""
+    """Counters of each pattern: counts of the last, continuation counts of the others."""
     keys: list[list[Tensor]] = []
     for begin in range(0, train, _BLOCK):
         text, start = corpus.text(begin, min(begin + _BLOCK, train), context=len(patterns) - 1)

@@ -10,9 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.data.corpus import Corpus
-from lior.errors import UsageError
-from lior.interfaces import Tokenizer
+from lior.data.corpus import Corpus, byte_lengths
 from lior.model.language_model import Model
 from lior.model.mixer import rows_at_once
 from lior.model.online import Online
@@ -109,28 +107,3 @@ def evaluate(
         per_token = {"nats_per_token": score.nats / max(score.tokens, 1)}
         tick(stage, end - lo, hi - lo, per_token | {"bits_per_byte": score.bits_per_byte})
     return score
-
-
-def byte_lengths(tokens: Tensor, tokenizer: Tokenizer) -> Tensor:
-    """Length in bytes of each of ``tokens (N,)``, int64 ``(N,)``."""
-    present = torch.bincount(tokens).nonzero()[:, 0].tolist()
-    lengths = [0] * (max(present, default=-1) + 1)
-    for token in present:
-        lengths[token] = len(tokenizer.decode([token]))
-    return torch.tensor(lengths, dtype=torch.int64, device=tokens.device)[tokens]
-
-
-def token_at_byte(corpus: Corpus, lo: int, hi: int, offset: int, tokenizer: Tokenizer) -> int:
-    """The first of the tokens ``lo .. hi - 1`` that begins at or after their byte ``offset``.
-
-    Raises
-    ------
-    UsageError
-        When they have no such byte.
-    """
-    lengths = byte_lengths(corpus.tokens[lo:hi], tokenizer)
-    size = int(lengths.sum())
-    position = lo + int(torch.searchsorted(lengths.cumsum(0) - lengths, min(offset, size)))
-    if position == hi:
-        raise UsageError(f"--from-byte {offset}: the text has only {size} bytes; nothing is left to score")
-    return position

@@ -21,7 +21,7 @@ from lior.interfaces import State
 
 
 class Inputs(NamedTuple):
-    """What the mixer reads at ``B`` positions, from all memories together."""
+    """The evidence of all memories at ``B`` positions."""
 
     log_p: Tensor
     """Expert log-probabilities ``(B, E, A)``."""
@@ -59,7 +59,8 @@ def init(
 ) -> State:
     """Weights that average the experts: ``1/E`` in the first table, 0 elsewhere.
 
-    Where some are ``strong``, mixtures already, the average is of those, and the others begin at 0.
+    Where some experts are ``strong``, that is mixtures themselves, the average is of these, and the other
+    experts begin at 0.
     """
     sizes = {f"gate{i}": n for i, n in enumerate(gate_sizes)}
     if cells:
@@ -101,8 +102,8 @@ def gradient(params: State, inputs: Inputs, targets: Tensor) -> tuple[State, Ten
     Parameters
     ----------
     targets
-        Column of the observed token, int64 ``(B,)``; -1 for a token outside
-        the alphabet, which teaches nothing.
+        Column of the observed token, int64 ``(B,)``; -1 for a token outside the alphabet, which has no
+        gradient.
     """
     known = targets >= 0
     column = targets.clamp(min=0)[:, None]

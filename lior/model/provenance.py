@@ -21,10 +21,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lior.data.corpus import Corpus
+from lior.data.corpus import Corpus, byte_lengths
 from lior.interfaces import Text, TraceableMemory
 from lior.model import mixer
-from lior.model.evaluation import byte_lengths
 from lior.model.language_model import Model
 from lior.model.mixer import columns
 

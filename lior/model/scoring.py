@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lior.data.corpus import Corpus
-from lior.model.evaluation import Tick, byte_lengths, evaluate, silent
+from lior.data.corpus import Corpus, byte_lengths
+from lior.model.evaluation import Tick, evaluate, silent
 from lior.model.language_model import Model
 
 _BLANKS = np.frombuffer(b" \t\v\f", np.uint8)

@@ -1,9 +1,8 @@
-"""Whether what a checkpoint holds can be a model: checked before anything computes with it.
+"""Checks of the content of a checkpoint, before anything is computed with it.
 
-A checksum shows that a file is as it was written, not that it was written by
-us. Shapes, types and ranges that the code relies on are checked here, by the
-memories for themselves (:meth:`lior.interfaces.MemoryBackend.restore`), and once
-more by computing a prediction's geometry.
+A checksum shows that a file was not changed, not that lior wrote it. The shapes, types and ranges that the
+code relies on are checked here and, for their own content, by the memories
+(:meth:`lior.interfaces.MemoryBackend.restore`).
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from lior.tensors import Expected, check, like, sub
 
 
 def check_text(documents: State, manifest: dict[str, Any], *, vocab: int) -> None:
-    """Refuse a text that no tokenizer with ``vocab`` ids made, or that is not the manifest's.
+    """Check the tokens against a tokenizer with ``vocab`` ids and against the manifest.
 
     Raises
     ------
     UsageError
-        Naming what is wrong.
+        Naming the fault, as in all checks of this module.
     """
     expected = {"tokens": Expected("int32", (None,)), "starts": Expected("int64", (None,))}
     check(documents, expected, of="text")
@@ -50,7 +49,7 @@ def check_text(documents: State, manifest: dict[str, Any], *, vocab: int) -> Non
 
 
 def check_counts(counts: Tensor | None, *, vocab: int) -> None:
-    """Refuse token counts that are none, with ``UsageError``."""
+    """Check the token counts."""
     check({} if counts is None else {"token_counts": counts},
           {"token_counts": Expected("int64", (vocab,))}, of="model")  # fmt: skip
     if counts is not None and bool((counts < 0).any()):
@@ -58,7 +57,7 @@ def check_counts(counts: Tensor | None, *, vocab: int) -> None:
 
 
 def check_geometry(geometry: Geometry, state: State) -> None:
-    """Refuse a state that the geometry cannot compute with, with ``UsageError``."""
+    """Check the options and the state of a geometry."""
     if geometry.resilience_at not in ("query", "item", "both") or not 0 < geometry.smoothing < 1:
         raise UsageError(f"geometry: {geometry.resilience_at!r} with smoothing {geometry.smoothing!r}")
     check(state, {"log_beta": Expected("float", ())}, of="geometry")
@@ -67,9 +66,9 @@ def check_geometry(geometry: Geometry, state: State) -> None:
 
 
 def faults(geometry: Geometry, state: State) -> Iterator[tuple[str, str]]:
-    """What is wrong with the outputs of the geometry's plugins at one context: kind of plugin, and fault.
+    """Faults in the outputs of the plugins of a geometry at one context: kind of plugin, and description.
 
-    What follows from a wrong output is not looked at.
+    Outputs computed from a wrong one are not checked.
     """
     contexts = torch.full((1, geometry.encoder.reach), geometry.vocab, device=state["log_beta"].device)
     n = geometry.encoder.n
@@ -93,7 +92,7 @@ def faults(geometry: Geometry, state: State) -> Iterator[tuple[str, str]]:
 
 
 def form_fault(form: MetricForm, n: int) -> str:
-    """How ``form`` differs from a metric of ``n`` dimensions, or nothing."""
+    """The fault of ``form`` as a metric of ``n`` dimensions; empty without a fault."""
     rank = form.d.shape[-1] if form.d.ndim else 0
     shapes = {"lam": (n,), "omega2": (), "u": (n, rank), "d": (rank,)}
     shapes |= {} if form.q is None else {"q": (n, n)}
@@ -106,7 +105,7 @@ def form_fault(form: MetricForm, n: int) -> str:
 
 
 def _unlike(value: Tensor, shape: tuple[int, ...], what: str) -> str:
-    """How ``value`` differs from finite numbers of a shape, or nothing."""
+    """The fault of ``value`` as finite numbers of a shape; empty without a fault."""
     if not isinstance(value, Tensor) or not value.is_floating_point():
         return f"{what} is not a tensor of floating point numbers"
     if tuple(value.shape) != shape:
@@ -115,7 +114,7 @@ def _unlike(value: Tensor, shape: tuple[int, ...], what: str) -> str:
 
 
 def check_parts(model: Model) -> None:
-    """Refuse a model without a memory, or without the geometry that one needs, with ``UsageError``."""
+    """Check that the model has a memory, and the geometry that its memories need."""
     if not model.memories:
         raise UsageError("model: there is no memory")
     if model.geometry is None and any(m.needs_geometry for m in model.memories.values()):
@@ -123,10 +122,7 @@ def check_parts(model: Model) -> None:
 
 
 def check_mixer(model: Model) -> None:
-    """Refuse weights that are not those of the model's experts, gates and cells, with ``UsageError``.
-
-    A model that has not come to its mixer yet has none.
-    """
+    """Check that the weights fit the experts, gates and cells; a model without a fitted mixer has none."""
     if model.cells is not None and model.geometry is not None:
         check(
             {"cells": model.cells}, {"cells": Expected("float", (None, model.geometry.encoder.n))}, of="model"

@@ -9,9 +9,9 @@ import attrs
 import torch
 from torch import Tensor
 
+from lior.data.corpus import byte_lengths
 from lior.errors import RunError
 from lior.interfaces import Tokenizer
-from lior.model.evaluation import byte_lengths
 from lior.model.mixer import rows_at_once
 from lior.plots.panels import BarChart, Curve, LeftOut, LineChart
 from lior.runs.checkpoint import Checkpoint

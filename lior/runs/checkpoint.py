@@ -18,12 +18,12 @@ import torch
 
 from lior.config import Component, build
 from lior.data import corpus as corpora
-from lior.data.corpus import Corpus
+from lior.data.corpus import Corpus, byte_lengths
+from lior.data.documents import read_documents
 from lior.errors import RunError, UnknownPlugin
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import State, Text
 from lior.model import validation
-from lior.model.evaluation import byte_lengths
 from lior.model.language_model import Model
 from lior.plugins.registry import registry
 from lior.runs import bundle
@@ -141,8 +141,7 @@ class Checkpoint:
 
     def other_text(self, paths: Sequence[str], *, field: str) -> tuple[Corpus, int, int]:
         """Another text as documents that follow those of the run, with its beginning and end."""
-        sources = corpora.read(paths, field=field)
-        other = corpora.build(sources, self.model.tokenizer).to(self.model.device)
+        other = corpora.build(read_documents(paths, field=field), self.model.tokenizer).to(self.model.device)
         return attrs.evolve(other, first_document=len(self.corpus.names)), 0, len(other)
 
 

@@ -16,7 +16,7 @@ import attrs
 import torch
 
 from lior.data import corpus
-from lior.data.corpus import Source
+from lior.data.documents import RawDocument
 from lior.errors import DataError, did_you_mean, sentences
 from lior.runs.checkpoint import Checkpoint
 
@@ -24,8 +24,8 @@ _BLOCK = 65536
 
 
 @torch.no_grad()
-def learn(checkpoint: Checkpoint, sources: Sequence[Source]) -> Checkpoint:
-    """Give ``sources`` to the memories of ``checkpoint.model``, which is changed.
+def learn(checkpoint: Checkpoint, documents: Sequence[RawDocument]) -> Checkpoint:
+    """Give ``documents`` to the memories of ``checkpoint.model``, which is changed.
 
     Raises
     ------
@@ -33,17 +33,17 @@ def learn(checkpoint: Checkpoint, sources: Sequence[Source]) -> Checkpoint:
         When one is empty or has no name, or a document of its name is there already; nothing is changed then.
     """
     names = set(checkpoint.corpus.names)
-    for source in sources:
-        if not source.name:
+    for document in documents:
+        if not document.name:
             raise DataError("'': a document needs a name, or it could not be forgotten; give one")
-        if source.name in names:
+        if document.name in names:
             fault = "there is a document of this name already; forget it, or give another name"
-            raise DataError(f"{shown(source.name)}: {fault}")
-        if not source.data:
-            raise DataError(f"{shown(source.name)}: no text in there (0 bytes)")
-        names.add(source.name)
+            raise DataError(f"{shown(document.name)}: {fault}")
+        if not document.data:
+            raise DataError(f"{shown(document.name)}: no text in there (0 bytes)")
+        names.add(document.name)
     model, before = checkpoint.model, len(checkpoint.corpus)
-    text = checkpoint.corpus.and_then(corpus.build(sources, model.tokenizer))
+    text = checkpoint.corpus.and_then(corpus.build(documents, model.tokenizer))
     try:
         for begin in range(before, len(text), _BLOCK):
             model.write(*text.text(begin, min(begin + _BLOCK, len(text)), context=model.context))
@@ -52,7 +52,7 @@ def learn(checkpoint: Checkpoint, sources: Sequence[Source]) -> Checkpoint:
         raise
     model.commit()
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return attrs.evolve(checkpoint, corpus=text, added=(*checkpoint.added, *(now for _ in sources)))
+    return attrs.evolve(checkpoint, corpus=text, added=(*checkpoint.added, *(now for _ in documents)))
 
 
 @torch.no_grad()

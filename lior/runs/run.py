@@ -30,7 +30,7 @@ import torch
 from lior.config.options import checked_keywords
 from lior.config.sampling import Sampling
 from lior.data import corpus
-from lior.data.corpus import Source, as_bytes
+from lior.data.documents import RawDocument, as_bytes, read_documents
 from lior.errors import DataError, RunError, UsageError
 from lior.model.evaluation import evaluate
 from lior.model.generation import generate
@@ -110,7 +110,7 @@ class Run:
         UsageError
             When ``text`` is not a text.
         """
-        sources = [Source("text", _text("text", text))]
+        sources = [RawDocument("text", _text("text", text))]
         other = corpus.build(sources, self.model.tokenizer).to(self.model.device)
         return evaluate(self.model, other, 0, len(other)).bits_per_byte
 
@@ -167,7 +167,7 @@ class Run:
         if name is not None:
             if len(sources) != 1:
                 raise UsageError(f"name {name!r} is for one document, not for {len(sources)}; leave it out")
-            sources = [Source(name, sources[0].data)]
+            sources = [RawDocument(name, sources[0].data)]
         before = len(self.checkpoint.corpus.names)
         self._change(lambda: editing.learn(self.checkpoint, sources), len(sources))
         return self.documents()[before:]
@@ -271,10 +271,10 @@ def _text(name: str, value: str | bytes) -> bytes:
     return as_bytes(value)
 
 
-def _sources(text: str | Path | Sequence[str] | Mapping[str, str | bytes], field: str) -> list[Source]:
+def _sources(text: str | Path | Sequence[str] | Mapping[str, str | bytes], field: str) -> list[RawDocument]:
     if isinstance(text, Mapping):
-        return [Source(name, _text(f"document {name!r}", value)) for name, value in text.items()]
+        return [RawDocument(name, _text(f"document {name!r}", value)) for name, value in text.items()]
     paths = [str(text)] if isinstance(text, str | Path) else [str(path) for path in text]
     if not paths:
         raise UsageError("nothing to learn was given; name files or folders")
-    return corpus.read(paths, field=field)
+    return read_documents(paths, field=field)

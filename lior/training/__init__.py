@@ -1,1 +1,7 @@
-"""From a configuration and documents to a model: the stages, and the loop over them."""
+"""From a configuration and documents to a model.
+
+:mod:`~lior.training.preparation` builds what a run needs, :mod:`~lior.training.stages` are its parts with
+:mod:`~lior.training.batches` for the metric, and :mod:`~lior.training.loop` runs them and scores the model.
+"""
+
+__all__ = ["batches", "loop", "preparation", "stages"]

@@ -16,7 +16,8 @@ from torch import Generator
 from lior.config import TrainConfig, build
 from lior.counting.locations import MAX_VOCAB
 from lior.data import corpus
-from lior.data.corpus import Corpus, Source
+from lior.data.corpus import Corpus
+from lior.data.documents import RawDocument, read_documents
 from lior.errors import BrokenPlugin, DataError, UsageError
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import State, Tokenizer
@@ -40,7 +41,7 @@ def train(
     config: TrainConfig,
     out: Path | None = None,
     *,
-    sources: list[Source] | None = None,
+    documents: list[RawDocument] | None = None,
     callbacks: Iterable[object] = (),
     stop: Callable[[], bool] = never,
 ) -> Run:
@@ -50,8 +51,8 @@ def train(
     ----------
     out
         Directory for the run, new or empty; ``None`` keeps the model in memory only.
-    sources
-        Documents to learn from, instead of those that ``config`` names.
+    documents
+        Text to learn from, instead of the text that ``config`` names.
     callbacks
         Objects with :mod:`lior.events` hooks.
     stop
@@ -67,7 +68,7 @@ def train(
     device = pick_device(config.device)
     generator = Generator(device).manual_seed(config.seed)
     tokenizer = build("tokenizer", config.tokenizer)
-    text, parts = read_text(config, tokenizer, sources)
+    text, parts = read_text(config, tokenizer, documents)
     model = build_model(config, device, generator, tokenizer)
     directory = RunDirectory.create(out, config) if out else None
     try:
@@ -198,7 +199,7 @@ def training_bytes(size: int, holdout: float) -> int:
 
 
 def read_text(
-    config: TrainConfig, tokenizer: Tokenizer, sources: list[Source] | None = None
+    config: TrainConfig, tokenizer: Tokenizer, documents: list[RawDocument] | None = None
 ) -> tuple[Corpus, Split]:
     """The text that ``config`` names, and where its parts end; ``tokenizer`` is fitted on the training text.
 
@@ -210,12 +211,13 @@ def read_text(
         When there is too little text.
     """
     data = config.data
-    sources = corpus.read(data.text, field=data.field, limit=data.limit) if sources is None else sources
-    size = sum(len(source.data) for source in sources)
+    if documents is None:
+        documents = read_documents(data.text, field=data.field, limit=data.limit)
+    size = sum(len(document.data) for document in documents)
     cut = size if data.valid else training_bytes(size, data.holdout)
-    valid = corpus.read([data.valid], field=data.field, limit=data.limit) if data.valid else []
-    tokenizer.fit(corpus.until(sources, cut))
-    text, train = corpus.build_parts([*sources, *valid], tokenizer, cut)
+    valid = read_documents([data.valid], field=data.field, limit=data.limit) if data.valid else []
+    tokenizer.fit(corpus.until(documents, cut))
+    text, train = corpus.build_parts([*documents, *valid], tokenizer, cut)
     where = ", ".join(data.text) or "the text"
     for count, least in ((train if data.valid else len(text), MIN_TOKENS), (train, MIN_TOKENS // 2)):
         if count < least:

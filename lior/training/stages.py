@@ -392,16 +392,6 @@ _MIXER_BLOCK = 8192
 _MIXER_TIME = 0.8
 
 
-class _Reading(NamedTuple):
-    """The calibration split as one pass reads it."""
-
-    corpus: Corpus
-    end: int
-    """Where the split ends in it."""
-    kept: Tensor | None
-    """Which of its tokens noise left unchanged; ``None`` without noise."""
-
-
 @attrs.define
 class FitMixer:
     """Fit everything that weighs evidence on the calibration split, which the memories do not hold yet.
@@ -415,7 +405,8 @@ class FitMixer:
     _number: int = attrs.field(default=0, init=False)
     _at: int = attrs.field(init=False)
     _adam: State = attrs.field(init=False)
-    _reading: _Reading = attrs.field(init=False)
+    _reading: noise.NoisyText = attrs.field(init=False)
+    """The calibration split as this pass reads it."""
     _origin: Tensor = attrs.field(init=False)
     """State of the generator before the errors of this pass were drawn."""
 
@@ -442,10 +433,9 @@ class FitMixer:
         job, parts = self.job, self.job.parts
         self._number, self._at, self._origin = number, parts.memory, job.generator.get_state()
         if self._passes[0] <= number < sum(self._passes):
-            damaged = noise.damage(job.text, parts.memory, parts.train, generator=job.generator)
-            self._reading = _Reading(*damaged)
+            self._reading = noise.damage(job.text, parts.memory, parts.train, generator=job.generator)
         else:
-            self._reading = _Reading(job.text, parts.train, None)
+            self._reading = noise.NoisyText(job.text, parts.train, None)
 
     def advance(self) -> bool:
         """One block; once the time for this stage is used up there is none but the first."""

@@ -18,6 +18,7 @@ from lior.bench import children, peers
 from lior.bench.children import Skipped, Unmeasured
 from lior.bench.peers import PEERS
 from lior.data import corpus
+from lior.data.documents import RawDocument, embedded
 from lior.model import baseline
 from lior_plugins.tokenizers.bytes import Bytes
 
@@ -26,7 +27,7 @@ SPLIT = 18_000
 
 @pytest.fixture(scope="module")
 def text() -> bytes:
-    return b"".join(source.data for source in corpus.embedded())[:20_000]
+    return b"".join(source.data for source in embedded())[:20_000]
 
 
 def test_the_cost_of_a_part_is_what_it_adds(text):
@@ -75,7 +76,7 @@ def test_the_program_zpaq_where_the_package_is_not(text, tmp_path, monkeypatch):
 
 
 def test_the_ngram_is_the_baseline_at_its_order(text):
-    built = corpus.build([corpus.Source("text", text)], Bytes())
+    built = corpus.build([RawDocument("text", text)], Bytes())
     expected = baseline.measure(built, SPLIT, len(text), vocab=256).order4 * 2000
     assert PEERS["ngram4"](text, SPLIT)["nats"] == pytest.approx(expected)
     assert PEERS["ngram6"](text, SPLIT)["nats"] < expected

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lior.data import corpus
-from lior.data.corpus import Source
+from lior.data.documents import RawDocument
 from lior.interfaces import Items, Query
 from lior.model import baseline
 from lior.model.mixer import columns
@@ -54,7 +54,7 @@ def read(memory, text):
 
 @pytest.fixture(scope="module")
 def costs(sample):
-    text = corpus.build([Source("sample", sample.read_bytes())], Bytes())
+    text = corpus.build([RawDocument("sample", sample.read_bytes())], Bytes())
     memory, other = Sdm(), Sdm()
     fit(memory, text, 0, TRAIN)
     once = fit(memory, text, TRAIN, END)

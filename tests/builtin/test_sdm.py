@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from lior.counting.locations import COUNTER
-from lior.data.corpus import Source
+from lior.data.documents import RawDocument
 from lior.errors import UsageError
 from lior.interfaces import Query
 from lior.model.language_model import Model
@@ -250,7 +250,9 @@ def test_what_is_only_written_needs_no_coordinates(configure, monkeypatch):
         "mixer.positions=64",
         "fit.passes=1",
     )
-    run = train(configure("memory.name=sdm", *small), sources=[Source("a", bytes(range(64, 128)) * 20)])
+    run = train(
+        configure("memory.name=sdm", *small), documents=[RawDocument("a", bytes(range(64, 128)) * 20)]
+    )
     assert "cell" in run.model.memories["sdm"].gates
     assert run.model.geometry is not None
     expected = run.model.memories["sdm"].snapshot()

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import lior
-from lior.data.corpus import Source
+from lior.data.documents import RawDocument
 from lior.training.preparation import train
 from tests.conftest import Outcome
 
@@ -34,10 +34,10 @@ LEFT = "geometry, mixer and weights of memory sdm stay as fitted in training"
 def trained(configure, sample, tmp_path_factory) -> Path:
     """A run of three documents; one of them is secret."""
     text = sample.read_bytes()
-    sources = [Source("text/a.txt", text[:1500]), Source("text/secret.txt", SECRET.encode()),
-               Source("text/b.txt", text[1500:3000])]  # fmt: skip
+    sources = [RawDocument("text/a.txt", text[:1500]), RawDocument("text/secret.txt", SECRET.encode()),
+               RawDocument("text/b.txt", text[1500:3000])]  # fmt: skip
     out = tmp_path_factory.mktemp("runs") / "trained"
-    train(configure(*TINY), out, sources=sources)
+    train(configure(*TINY), out, documents=sources)
     return out
 
 

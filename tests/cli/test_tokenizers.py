@@ -11,7 +11,7 @@ import torch
 
 import lior as library
 from lior.config import build
-from lior.data.corpus import Source
+from lior.data.documents import RawDocument
 from lior.errors import DataError
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
@@ -88,7 +88,11 @@ def test_bits_are_per_byte_and_not_per_token(run):
 @pytest.mark.parametrize("name", ["bytes", "bpe"])
 def test_validation_begins_at_the_same_byte_whatever_the_tokenizer(configure, name):
     config = configure(f"tokenizer.name={name}", "data.holdout=0.3")
-    documents = [Source("a", b"spam and eggs " * 30), Source("b", b""), Source("c", b"ham and eggs " * 30)]
+    documents = [
+        RawDocument("a", b"spam and eggs " * 30),
+        RawDocument("b", b""),
+        RawDocument("c", b"ham and eggs " * 30),
+    ]
     tokenizer = build("tokenizer", config.tokenizer)
     text, parts = read_text(config, tokenizer, documents)
     whole = b"".join(document.data for document in documents)
@@ -121,7 +125,7 @@ def test_too_few_tokens_to_learn_from_are_refused_although_bytes_are_many(config
     config = configure("tokenizer.name=bpe", "data.holdout=0.5")
     noise = bytes(i * i % 251 for i in range(600))
     with pytest.raises(DataError, match=r"tokens are too few to learn from; give at least 32"):
-        read_text(config, build("tokenizer", config.tokenizer), [Source("a", b"a" * 600 + noise)])
+        read_text(config, build("tokenizer", config.tokenizer), [RawDocument("a", b"a" * 600 + noise)])
 
 
 def test_training_again_with_the_configuration_of_a_run_gives_the_same_model(command, run):

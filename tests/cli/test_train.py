@@ -10,14 +10,18 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from lior.config import load
+from lior.data import corpus
+from lior.data.documents import RawDocument
 from lior.runs import checkpoint
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
-from lior_cli.train import _report
+from lior_cli.train import _report, prompt
+from lior_plugins.tokenizers.bytes import Bytes
 
 KEYS = {
     "run": str,
@@ -78,6 +82,9 @@ def test_the_printed_hints_work(command, sample, small, monkeypatch):
     out = command("train", sample, "--out", "a run", *small).out
     hints = [shlex.split(line.removeprefix("Next:")) for line in out.splitlines()[2:]]
     assert [hint[1:3] for hint in hints] == [[name, "a run"] for name in ("generate", "chat", "why", "eval")]
+    for hint in (hints[0], hints[2]):
+        assert hint[3] == "--prompt"
+        assert hint[4] in sample.read_text(), "the prompt is from the text itself"
     for _, name, *words in hints:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
         result = command(name, *words)
@@ -85,12 +92,46 @@ def test_the_printed_hints_work(command, sample, small, monkeypatch):
 
 
 def test_a_model_that_the_4_gram_beats_is_told_so(capsys):
-    numbers = {"val_bits_per_byte": 3.0, "val_bytes": 9, "baseline": {"order4": 2.5, "unigram": 4.0}}
-    rest = {"seconds": {"total": 1.0}, "peak_rss_bytes": 2**30, "device": "cpu", "run": "r"}
-    _report(numbers | rest)
+    _report(summary_of(500, bits=3.0), "a")
     score, advice, *_ = capsys.readouterr().out.splitlines()
     assert score.endswith("held-out text: 20 % more than a 4-gram (2.500; unigram 4.000)")
     assert advice.startswith("The 4-gram predicts better: give more text")
+
+
+def summary_of(size: int, bits: float) -> dict[str, object]:
+    numbers = {"val_bits_per_byte": bits, "val_bytes": size, "baseline": {"order4": 2.5, "unigram": 4.0}}
+    return numbers | {"seconds": {"total": 1.0}, "peak_rss_bytes": 2**30, "device": "cpu", "run": "r"}
+
+
+@pytest.mark.parametrize("bits", [2.4, 3.0])
+def test_a_short_held_out_text_is_not_compared(capsys, bits):
+    _report(summary_of(499, bits), "")
+    score, cost, hint, *_ = capsys.readouterr().out.splitlines()
+    assert score == (
+        f"{bits:.3f} bits per byte on 499 bytes of held-out text, which is too short to compare it with a "
+        "4-gram (that takes 500 bytes)"
+    )
+    assert cost.startswith("1.0 s")
+    assert hint == "Next: lior generate r"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"d of a line\n>>> x = 1\n\nROMEO:\nO, she doth teach\n", "O, she doth"),
+        (b"one\ntwo\n", "two"),
+        (b"only a single line", "only a single"),
+        (b"\x00\xff\x01 --- \n", ""),
+        (b"- \n" + b"x" * 99, "x" * 40),
+        ("Größe und Maß".encode(), "Größe und Maß"),
+    ],
+)
+@pytest.mark.parametrize("held_out", [True, False])
+def test_the_suggested_prompt_is_the_beginning_of_a_line(text, expected, held_out):
+    read = corpus.build([RawDocument("a", text)], Bytes())
+    held = SimpleNamespace(corpus=read, train=0 if held_out else len(read))
+    run = SimpleNamespace(checkpoint=held, model=SimpleNamespace(tokenizer=Bytes()))
+    assert prompt(run) == expected
 
 
 def test_quiet_prints_nothing(command, sample, small):

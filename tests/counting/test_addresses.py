@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lior.counting.addresses import ADDRESS_BITS, addresses, locate, parse
 from lior.counting.fields import FIELDS, REACH
 from lior.data import corpus
-from lior.data.corpus import Source
+from lior.data.documents import RawDocument
 from lior.errors import UsageError
 from lior.testing.strategies import LAW
 from lior_plugins.memories.sdm import ORDERS, PATTERNS
@@ -267,7 +267,7 @@ def test_the_future_does_not_matter(text, share):
 
 
 def test_addresses_of_a_text_are_those_of_its_arrays():
-    built = corpus.build([Source("a", sample(300)), Source("b", b"more")], Bytes())
+    built = corpus.build([RawDocument("a", sample(300)), RawDocument("b", b"more")], Bytes())
     text = built.text(0, len(built))[0]
     found = addresses(text, ALL, 100)
     assert found.dtype == torch.int64

@@ -13,8 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.data import corpus
-from lior.data.corpus import EMBEDDED, Source, build, build_parts, embedded, gather_contexts, read, until
+from lior.data.corpus import build, build_parts, gather_contexts, until
+from lior.data.documents import EMBEDDED, RawDocument, embedded, read_documents
 from lior.errors import DataError
 from lior.testing.strategies import LAW
 from lior_plugins.tokenizers.bytes import Bytes
@@ -24,11 +24,13 @@ texts = st.lists(st.binary(max_size=12), min_size=1, max_size=6).filter(any)
 
 
 def corpus_of(documents):
-    return build([Source(str(i), text) for i, text in enumerate(documents)], Bytes())
+    return build([RawDocument(str(i), text) for i, text in enumerate(documents)], Bytes())
 
 
 def found(*paths, **options):
-    return [(name.rpartition("/")[2], data) for name, data in read([str(p) for p in paths], **options)]
+    return [
+        (name.rpartition("/")[2], data) for name, data in read_documents([str(p) for p in paths], **options)
+    ]
 
 
 # --- layout ---
@@ -59,7 +61,7 @@ class Pairs(Bytes):
 @given(documents=texts, data=st.data())
 def test_no_token_crosses_a_cut_and_documents_stay_whole(documents, data):
     cut = data.draw(st.integers(0, sum(map(len, documents))))
-    sources = [Source(str(i), text) for i, text in enumerate(documents)]
+    sources = [RawDocument(str(i), text) for i, text in enumerate(documents)]
     built, before = build_parts(sources, Pairs(), cut)
     size, expected, starts, heads = 0, [], [], 0
     for text in filter(None, documents):
@@ -78,7 +80,7 @@ def test_no_token_crosses_a_cut_and_documents_stay_whole(documents, data):
 @given(documents=texts, data=st.data())
 def test_documents_until_a_byte_are_all_bytes_before_it(documents, data):
     cut = data.draw(st.integers(0, sum(map(len, documents))))
-    parts = list(until([Source("", text) for text in documents], cut))
+    parts = list(until([RawDocument("", text) for text in documents], cut))
     assert b"".join(parts) == b"".join(documents)[:cut]
     assert parts[:-1] == documents[: len(parts) - 1] or not parts
 
@@ -172,7 +174,7 @@ def test_a_file_whose_name_looks_like_a_glob(tmp_path):
 
 def test_standard_input(monkeypatch):
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"typed")))
-    assert read(["-"]) == [Source("<stdin>", b"typed")]
+    assert read_documents(["-"]) == [RawDocument("<stdin>", b"typed")]
 
 
 def test_any_bytes_are_text_in_a_file_named(tmp_path):
@@ -190,7 +192,7 @@ def test_damaged_gzip_is_named(tmp_path, cut):
     path = tmp_path / "a.gz"
     path.write_bytes(gzip.compress(b"packed " * 50)[:cut])
     with pytest.raises(DataError, match=r"a\.gz: damaged gzip file"):
-        read([str(path)])
+        read_documents([str(path)])
 
 
 def test_gzip_with_wrong_contents_is_named(tmp_path):
@@ -198,13 +200,13 @@ def test_gzip_with_wrong_contents_is_named(tmp_path):
     data[10] ^= 0xFF  # the first byte after the header, which tells the type of block
     (tmp_path / "a.gz").write_bytes(data)
     with pytest.raises(DataError, match=r"a\.gz: damaged gzip file"):
-        read([str(tmp_path / "a.gz")])
+        read_documents([str(tmp_path / "a.gz")])
 
 
 def test_what_is_no_gzip_is_named(tmp_path):
     (tmp_path / "a.gz").write_bytes(b"not packed")
     with pytest.raises(DataError, match=r"a\.gz: damaged gzip file"):
-        read([str(tmp_path)])
+        read_documents([str(tmp_path)])
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".ndjson", ".jsonl.gz"])
@@ -231,33 +233,33 @@ def test_faults_of_jsonl_name_the_line(tmp_path, line, message):
     path = tmp_path / "x.jsonl"
     path.write_text('{"text": "fine"}\n' + line)
     with pytest.raises(DataError, match=message):
-        read([str(path)])
+        read_documents([str(path)])
 
 
 @pytest.mark.parametrize("name", ["missing.txt", "x" * 5000, "nul\0", "a.txt/b"])
 def test_missing_files(tmp_path, name):
     (tmp_path / "a.txt").write_bytes(b"x")
     with pytest.raises(DataError, match="no such file or folder"):
-        read([str(tmp_path / name)])
+        read_documents([str(tmp_path / name)])
 
 
 def test_a_pattern_without_a_match(tmp_path):
     with pytest.raises(DataError, match="the pattern matches no file"):
-        read([str(tmp_path / "*.txt")])
+        read_documents([str(tmp_path / "*.txt")])
 
 
 def test_a_folder_without_text(tmp_path):
     (tmp_path / "image.png").write_bytes(b"\x89PNG\0")
     with pytest.raises(DataError, match=r"no text file in this folder \(1 files looked at\)"):
-        read([str(tmp_path)])
+        read_documents([str(tmp_path)])
 
 
 def test_empty_files_are_no_text(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"")
     with pytest.raises(DataError, match=r"a\.txt: no text in there \(0 bytes\)"):
-        read([str(tmp_path / "a.txt")])
+        read_documents([str(tmp_path / "a.txt")])
     (tmp_path / "b.txt").write_bytes(b"b")
-    assert len(build(read([str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]), Bytes())) == 1
+    assert len(build(read_documents([str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]), Bytes())) == 1
 
 
 def test_what_cannot_be_read_is_named(tmp_path, monkeypatch):
@@ -269,23 +271,23 @@ def test_what_cannot_be_read_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.open", refuse)
     with pytest.raises(DataError, match=r"a\.txt: cannot be read: Permission denied"):
-        read([str(path)])
+        read_documents([str(path)])
 
 
 def test_the_home_folder_is_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "a.txt").write_bytes(b"x")
-    assert [data for _, data in read(["~/a.txt"])] == [b"x"]
+    assert [data for _, data in read_documents(["~/a.txt"])] == [b"x"]
 
 
 def test_the_home_of_a_user_who_is_not_there():
     with pytest.raises(DataError, match=r"~nobody-of-this-name/a\.txt: no such file"):
-        read(["~nobody-of-this-name/a.txt"])
+        read_documents(["~nobody-of-this-name/a.txt"])
 
 
 def test_no_path_means_the_embedded_corpus():
-    sources = read([])
-    assert sources == embedded() == corpus.embedded()
+    sources = read_documents([])
+    assert sources == embedded() == embedded()
     assert sum(len(s.data) for s in sources) > 300_000
     assert all(s.name.startswith(f"{EMBEDDED}/") and s.data for s in sources)
     assert [s.name for s in sources] == sorted(s.name for s in sources)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lior.data import corpus, noise
-from lior.data.corpus import Source
+from lior.data.documents import RawDocument
 from lior.errors import UsageError
 from lior.model.evaluation import evaluate
 from lior.testing.strategies import LAW, seeds
@@ -22,7 +22,7 @@ def draw(seed: int) -> torch.Generator:
 
 
 def made(*texts: bytes) -> corpus.Corpus:
-    return corpus.build([Source(str(i), text) for i, text in enumerate(texts)], Bytes())
+    return corpus.build([RawDocument(str(i), text) for i, text in enumerate(texts)], Bytes())
 
 
 @LAW

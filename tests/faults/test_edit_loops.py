@@ -19,7 +19,7 @@ import pytest
 import torch
 
 import lior
-from lior.data.corpus import Source
+from lior.data.documents import RawDocument
 from lior.errors import RunError
 from lior.runs import checkpoint
 from lior.training.preparation import train
@@ -68,9 +68,9 @@ CASES: dict[str, tuple[str, Callable[[Path], None]]] = {
 def runs(configure, sample, tmp_path_factory) -> Iterator[dict[str, Path]]:
     """A trained run, and one that learned a document since."""
     folder, text = tmp_path_factory.mktemp("runs"), sample.read_bytes()
-    sources = [Source("a", text[:900]), Source("secret", SECRET), Source("b", text[900:1800])]
+    sources = [RawDocument("a", text[:900]), RawDocument("secret", SECRET), RawDocument("b", text[900:1800])]
     with one_thread():
-        train(configure(*TINY), folder / "trained", sources=sources)
+        train(configure(*TINY), folder / "trained", documents=sources)
         shutil.copytree(folder / "trained", folder / "edited")
         run = lior.load(folder / "edited")
         run.learn({"between": text[2000:2500]})

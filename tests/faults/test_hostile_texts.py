@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior.data import corpus
+from lior.data.documents import read_documents
 from lior.errors import DataError
 from lior_plugins.tokenizers.bytes import Bytes
 
@@ -24,10 +25,10 @@ def test_more_than_the_limit_is_refused_and_not_read(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"x" * 1000)
     (tmp_path / "b.txt").write_bytes(b"y" * 1000)
     paths = [str(tmp_path / name) for name in ("a.txt", "b.txt")]
-    assert [len(s.data) for s in corpus.read(paths, limit=2000)] == [1000, 1000]
+    assert [len(s.data) for s in read_documents(paths, limit=2000)] == [1000, 1000]
     for given_paths in (paths, [str(tmp_path)], [str(tmp_path / "*.txt")]):
         with pytest.raises(DataError, match=r"b.txt: more text than data.limit allows"):
-            corpus.read(given_paths, limit=1999)
+            read_documents(given_paths, limit=1999)
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device here")
@@ -45,7 +46,7 @@ def test_a_pipe_is_read_to_its_end(tmp_path):
     os.mkfifo(pipe)
     writer = threading.Thread(target=lambda: pipe.write_bytes(b"through a pipe"))
     writer.start()
-    (source,) = corpus.read([str(pipe)])
+    (source,) = read_documents([str(pipe)])
     writer.join()
     assert source.data == b"through a pipe"
 
@@ -69,7 +70,7 @@ def test_an_archive_that_explodes(tmp_path):
 def test_a_line_of_any_length(tmp_path, line):
     path = tmp_path / ("long.txt" if line.startswith(b"a") else "long.jsonl")
     path.write_bytes(line)
-    (source,) = corpus.read([str(path)])
+    (source,) = read_documents([str(path)])
     assert len(source.data) in (200 << 20, 50 << 20)
 
 
@@ -89,7 +90,7 @@ def test_any_lines_are_records_or_refused(lines, tmp_path_factory):
     path = tmp_path_factory.mktemp("records") / "r.jsonl"
     path.write_bytes(b"\n".join(lines))
     try:
-        found = corpus.read([str(path)])
+        found = read_documents([str(path)])
     except DataError as error:
         said = str(error)
     else:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import lior
-from lior.data.corpus import Source
+from lior.data.documents import RawDocument
 from lior.errors import RunError
 from lior.runs import directory as rundir
 from lior.runs import files
@@ -26,10 +26,10 @@ OLD = [f"old {i}" for i in range(6)]
 
 @pytest.fixture(scope="module")
 def trained(configure, tmp_path_factory) -> Iterator[Path]:
-    sources = [Source(name, f"This is {name}. ".encode() * 9) for name in OLD]
+    sources = [RawDocument(name, f"This is {name}. ".encode() * 9) for name in OLD]
     out = tmp_path_factory.mktemp("runs") / "trained"
     with one_thread():
-        train(configure(*TINY, "data.holdout=0"), out, sources=sources)
+        train(configure(*TINY, "data.holdout=0"), out, documents=sources)
         yield out
 
 

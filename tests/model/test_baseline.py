@@ -10,7 +10,7 @@ import torch
 
 from lior.counting.kneser_ney import estimated_discounts
 from lior.data import corpus
-from lior.data.corpus import Source
+from lior.data.documents import RawDocument, embedded
 from lior.model.baseline import ORDER, Baseline, measure
 from lior_plugins.tokenizers.bytes import Bytes
 
@@ -18,7 +18,7 @@ VOCAB = 256
 
 
 def corpus_of(*texts):
-    return corpus.build([Source(str(i), text) for i, text in enumerate(texts)], Bytes())
+    return corpus.build([RawDocument(str(i), text) for i, text in enumerate(texts)], Bytes())
 
 
 def random_text(count, seed, letters=b"abbc. "):
@@ -92,7 +92,7 @@ def test_an_alphabet_that_is_complete_needs_no_share_for_the_unseen():
 
 
 def test_order_four_beats_the_unigram_on_real_text():
-    text = b"".join(source.data for source in corpus.embedded()[:60])[:40000]
+    text = b"".join(source.data for source in embedded()[:60])[:40000]
     found = measure(corpus_of(text), 36000, 40000, vocab=VOCAB)
     assert found.order4 < 0.8 * found.unigram
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior.data import corpus
-from lior.data.corpus import Source
+from lior.data.documents import RawDocument
 from lior.errors import DataError, MissingPackage, RunError, UsageError
 from lior.model import compression, evaluation
 from lior.model.compression import CompressedFile
@@ -71,7 +71,7 @@ def test_code_words_are_as_long_as_the_online_evaluation_says(sample):
     data = sample.read_bytes()[20_000:26_000]
     packed, bits = compression.compress(data, fresh())
     model = fresh().model
-    built = corpus.build([Source("text", data)], model.tokenizer)
+    built = corpus.build([RawDocument("text", data)], model.tokenizer)
     reported = evaluation.evaluate(model, built, 0, len(built), online=True).nats / math.log(2)
     assert bits == pytest.approx(reported, rel=1e-6)
     assert reported / 8 - 1 <= len(packed.words) <= reported / 8 * 1.001 + 16

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lior.config.sampling import ChatSampling, Sampling
 from lior.data import corpus
+from lior.data.documents import RawDocument
 from lior.errors import UsageError
 from lior.model.generation import Session, draw, generate, loop_costs, uncertainty
 from lior.runs import directory as rundir
@@ -143,7 +144,7 @@ def test_only_the_tokens_within_reach_count(model):
 
 @pytest.mark.parametrize("prompt", [b"", b"T", b"The value", b"The value of the expression. " * 5])
 def test_a_session_is_a_document_from_its_beginning(model, prompt):
-    document = corpus.build([corpus.Source("prompt", prompt + b"?")], model.tokenizer)
+    document = corpus.build([RawDocument("prompt", prompt + b"?")], model.tokenizer)
     text, _ = document.text(0, len(document))
     expected = model.log_probs(text, torch.tensor([len(prompt)]))[0]
     assert torch.equal(Session(model, [*prompt]).log_probs(), expected)

@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from lior.config import TrainConfig
 from lior.config.sampling import Sampling
 from lior.data import corpus
-from lior.data.corpus import Source
+from lior.data.documents import RawDocument
 from lior.geometry import metric
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import Text
@@ -68,7 +68,7 @@ def fresh(names=BOTH, seed=0):
 
 def corpus_of(*texts, first=0):
     """A corpus whose documents are numbered from ``first`` on."""
-    built = corpus.build([Source(str(i), text) for i, text in enumerate(texts)], Bytes())
+    built = corpus.build([RawDocument(str(i), text) for i, text in enumerate(texts)], Bytes())
     return attrs.evolve(built, first_document=first)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lior.data import corpus
-from lior.data.corpus import Source
+from lior.data.documents import RawDocument
 from lior.interfaces import Query
 from lior.model import evaluation, online
 from lior.model.online import Follower, Online
@@ -36,7 +36,7 @@ def follow(model, data: bytes, document: int = 0) -> float:
 
 
 def bits_by_stretches(model, data: bytes, document: int = 0) -> float:
-    built = corpus.build([Source("text", data)], model.tokenizer)
+    built = corpus.build([RawDocument("text", data)], model.tokenizer)
     built = corpus.Corpus(built.tokens, built.starts, built.names, built.bytes, first_document=document)
     return evaluation.evaluate(model, built, 0, len(built), online=True).nats / math.log(2)
 
@@ -45,7 +45,7 @@ def bits_by_stretches(model, data: bytes, document: int = 0) -> float:
 def test_a_peek_is_what_the_study_says_bit_for_bit(window):
     model = recipe_coder("fast").model
     model.memories["sdm"] = memory = Sdm(window=window)
-    built = corpus.build([Source("text", TEXT)], model.tokenizer)
+    built = corpus.build([RawDocument("text", TEXT)], model.tokenizer)
     alphabet = built.tokens.long().unique()
     for begin in range(0, 160, window):
         text, start = built.text(begin, begin + window, context=model.context)
@@ -94,7 +94,7 @@ def test_untrained_step_sizes_fall_with_what_was_read(monkeypatch):
     monkeypatch.setattr(online, "_SETTLED", 100)
     model = recipe_coder("fast").model
     reader = Online(model)
-    built = corpus.build([Source("text", b"a" * 200)], model.tokenizer)
+    built = corpus.build([RawDocument("text", b"a" * 200)], model.tokenizer)
     seen, end = [], 0
     for size in (1, 49, 50, 50):
         seen.append(reader.progress)
@@ -107,7 +107,7 @@ def test_untrained_step_sizes_fall_with_what_was_read(monkeypatch):
 def test_a_fresh_token_ends_a_stretch():
     model = recipe_coder("fast").model
     reader = Online(model)
-    built = corpus.build([Source("text", b"aab" + b"a" * 2000)], model.tokenizer)
+    built = corpus.build([RawDocument("text", b"aab" + b"a" * 2000)], model.tokenizer)
     ends, end = [], 0
     for _ in range(4):
         begin, end = end, end + reader.stretch(built.tokens[end:])

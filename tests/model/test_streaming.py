@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lior.data import corpus
+from lior.data.documents import RawDocument
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import StreamingEncoder, Text
 from lior.model import evaluation
@@ -101,7 +102,7 @@ def test_encoder_and_decoder_of_a_compressed_file_agree_to_the_last_bit(trained)
 
 def test_token_by_token_and_by_stretches_are_the_same(trained):
     one, other = copy.deepcopy(trained), copy.deepcopy(trained)
-    built = corpus.build([corpus.Source("text", bytes(LONG))], trained.tokenizer)
+    built = corpus.build([RawDocument("text", bytes(LONG))], trained.tokenizer)
     built = corpus.Corpus(built.tokens, built.starts, built.names, built.bytes, first_document=7)
     bits = evaluation.evaluate(one, built, 0, len(built), online=True).nats / math.log(2)
     assert bits == pytest.approx(follow(other, LONG, 7)[0], rel=1e-5)
@@ -110,7 +111,7 @@ def test_token_by_token_and_by_stretches_are_the_same(trained):
 
 
 def test_a_document_begins_anew(model):
-    built = corpus.build([corpus.Source(name, bytes(LONG)) for name in "ab"], model.tokenizer)
+    built = corpus.build([RawDocument(name, bytes(LONG)) for name in "ab"], model.tokenizer)
     reader, alone = Online(model), DocumentCoordinates(model).read(torch.tensor(LONG))
     found = reader._coordinates(*built.text(0, len(built)))
     torch.testing.assert_close(found, torch.cat([alone, alone]), atol=1e-4, rtol=0)

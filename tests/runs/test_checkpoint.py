@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from lior.config import Component
 from lior.data import corpus
+from lior.data.documents import RawDocument, read_documents
 from lior.errors import RunError
 from lior.model.generation import Session
 from lior.plugins.registry import registry
@@ -51,7 +52,7 @@ def components(config) -> dict[str, object]:
 def save(trained, sample, tmp_path):
     """Write the model to ``tmp_path / name``."""
     config, model = trained
-    text = corpus.build(corpus.read([str(sample)]), model.tokenizer)
+    text = corpus.build(read_documents([str(sample)]), model.tokenizer)
 
     def write(name: str = "checkpoint") -> Path:
         checkpoint.save(
@@ -67,7 +68,7 @@ def save(trained, sample, tmp_path):
 def test_what_is_loaded_predicts_the_same_bit_by_bit(configure, sample, tmp_path, settings):
     trained = train(configure(*settings), tmp_path / "r").model
     loaded = checkpoint.load(runfolder.listed(tmp_path / "r")[0])
-    text, _ = corpus.build(corpus.read([str(sample)]), trained.tokenizer).text(58_000, 58_300)
+    text, _ = corpus.build(read_documents([str(sample)]), trained.tokenizer).text(58_000, 58_300)
     positions = torch.arange(200, 300)
     assert torch.equal(trained.log_probs(text, positions), loaded.model.log_probs(text, positions))
     assert torch.equal(Session(trained).log_probs(), Session(loaded.model).log_probs())
@@ -84,7 +85,7 @@ def test_what_is_loaded_goes_on_learning_the_same(trained, save):
     _, model = trained
     loaded = checkpoint.load(save()).model
     again = checkpoint.load(save("again")).model
-    more = corpus.build([corpus.Source("more", b"Something new. " * 20)], model.tokenizer)
+    more = corpus.build([RawDocument("more", b"Something new. " * 20)], model.tokenizer)
     text, start = attrs.evolve(more, first_document=1).text(0, 300)
     for learner in (loaded, again):
         learner.write(text, start)
@@ -219,7 +220,7 @@ def test_entries_that_are_views_of_one_tensor_are_written(trained, sample, tmp_p
     views = {"geometry.a": both[:3], "geometry.b": both[3:], "geometry.c": both, "geometry.d": both[::2]}
     seen = copy(model)
     seen.state = model.state | {name.removeprefix("geometry."): view for name, view in views.items()}
-    text = corpus.build(corpus.read([str(sample)]), model.tokenizer)
+    text = corpus.build(read_documents([str(sample)]), model.tokenizer)
     saved = Checkpoint(model=seen, corpus=text, train=58_800, components=components(config))
     checkpoint.save(tmp_path / "views", saved)
     written = load_file(tmp_path / "views" / "model.safetensors")

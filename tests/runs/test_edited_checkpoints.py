@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import lior
-from lior.data.corpus import Source
+from lior.data.documents import RawDocument
 from lior.errors import NewerFormat, RunError, SkippedCheckpoint, TextRemains
 from lior.runs import checkpoint, files
 from lior.runs import directory as rundir
@@ -30,9 +30,14 @@ UNSEEN = b"What is held out is not in the memories."
 def trained(configure, tmp_path_factory) -> Path:
     """A run with four documents: the second is secret, and the last is validation text."""
     words, further = b"A text with words in it. " * 40, b"Further words. " * 40
-    sources = [Source("a", words), Source("secret", SECRET), Source("b", further), Source("unseen", UNSEEN)]
+    sources = [
+        RawDocument("a", words),
+        RawDocument("secret", SECRET),
+        RawDocument("b", further),
+        RawDocument("unseen", UNSEEN),
+    ]
     out = tmp_path_factory.mktemp("runs") / "trained"
-    run = train(configure(*TINY, "data.holdout=0.1"), out, sources=sources)
+    run = train(configure(*TINY, "data.holdout=0.1"), out, documents=sources)
     assert run.documents()[3].held == 0
     return out
 
@@ -92,14 +97,14 @@ def test_as_many_are_kept_as_the_run_says(path):
 
 
 def test_a_run_can_be_edited_right_after_its_training(configure, tmp_path):
-    result = train(configure(*TINY), tmp_path / "r", sources=[Source("a", b"words and words " * 40)])
+    result = train(configure(*TINY), tmp_path / "r", documents=[RawDocument("a", b"words and words " * 40)])
     result.learn({"more": "text"})
     result.save()
     result.forget("more")
     result.save()
     assert names(tmp_path / "r") == ["a"]
     with pytest.raises(RunError, match="the run has no directory"):
-        train(configure(*TINY), sources=[Source("a", b"words and words " * 40)]).save()
+        train(configure(*TINY), documents=[RawDocument("a", b"words and words " * 40)]).save()
 
 
 def test_forgetting_leaves_no_version_and_nothing_half_written_with_the_text(path):
@@ -153,7 +158,7 @@ def test_a_run_in_the_place_of_another(path, trained, configure):
     run = lior.load(path)
     run.learn({"one": "text"})
     shutil.rmtree(path)
-    train(configure(*TINY, "seed=1"), path, sources=[Source("z", b"Other words in here. " * 60)])
+    train(configure(*TINY, "seed=1"), path, documents=[RawDocument("z", b"Other words in here. " * 60)])
     with pytest.raises(RunError, match="another process changed the run"):
         run.save()
     shutil.rmtree(path)

@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 import lior
 from lior.config import build
 from lior.data import corpus
-from lior.data.corpus import Corpus, Source
+from lior.data.corpus import Corpus
+from lior.data.documents import RawDocument
 from lior.errors import DataError, RunError, UsageError
 from lior.model.evaluation import evaluate
 from lior.runs import editing
@@ -49,14 +50,17 @@ def part(number: int, size: int) -> bytes:
 
 
 TRAINED = [
-    Source("a.txt", part(0, 600)), Source("notes/a.txt", part(1, 500)), Source("rows.jsonl:1", part(2, 90)),
-    Source("rows.jsonl:2", part(3, 200)), Source("twice", part(4, 100)), Source("twice", part(5, 120)),
-    Source("across", part(6, 900)), Source("valid/a.txt", part(7, 120)), Source("valid/b", part(8, 70)),
+    RawDocument("a.txt", part(0, 600)), RawDocument("notes/a.txt", part(1, 500)),
+    RawDocument("rows.jsonl:1", part(2, 90)), RawDocument("rows.jsonl:2", part(3, 200)),
+    RawDocument("twice", part(4, 100)), RawDocument("twice", part(5, 120)),
+    RawDocument("across", part(6, 900)), RawDocument("valid/a.txt", part(7, 120)),
+    RawDocument("valid/b", part(8, 70)),
 ]  # fmt: skip
 """The boundary of the validation text is in ``across``; what follows is validation text alone."""
 LATER = [
-    Source("plan", part(10, 300)), Source("old/plan", part(11, 150)), Source("mail.jsonl:1", part(12, 80)),
-    Source("mail.jsonl:10", part(13, 60)), Source("x", b"x"), Source("b", part(1, 500)),
+    RawDocument("plan", part(10, 300)), RawDocument("old/plan", part(11, 150)),
+    RawDocument("mail.jsonl:1", part(12, 80)), RawDocument("mail.jsonl:10", part(13, 60)),
+    RawDocument("x", b"x"), RawDocument("b", part(1, 500)),
 ]  # fmt: skip
 """The last one is the text of a document of the training."""
 
@@ -64,7 +68,7 @@ LATER = [
 class Held(NamedTuple):
     """A document that the run should have."""
 
-    source: Source
+    source: RawDocument
     tokens: int
     """How many of its tokens the memories should hold."""
     later: bool
@@ -88,7 +92,7 @@ def trained(configure, tmp_path_factory, capacity: int) -> Path:
     limits = [f"memory.{name}.capacity={capacity}" for name in MEMORIES if name in ("exact", "faiss")]
     config = configure(f"memory.name={','.join(MEMORIES)}", *TINY, *limits)
     out = tmp_path_factory.mktemp("runs") / "base"
-    run = train(config, out, sources=TRAINED)
+    run = train(config, out, documents=TRAINED)
     held = [document.held for document in run.documents()]
     assert held[:6] == [len(source.data) for source in TRAINED[:6]]
     assert 0 < held[6] < len(TRAINED[6].data)
@@ -140,7 +144,7 @@ def told(base, held: list[Held]) -> Run:
     return run
 
 
-def toggle(run: Run, held: list[Held], source: Source) -> list[Held]:
+def toggle(run: Run, held: list[Held], source: RawDocument) -> list[Held]:
     """Forget the document if the run has it, learn it otherwise; what it should have then."""
     if any(each.source.name == source.name for each in held):
         run.forget(source.name)
@@ -227,7 +231,7 @@ def test_tokens_that_are_no_bytes(configure):
     """Sizes are those of the text, and the tokenizer is among what stays."""
     pytest.importorskip("tokenizers")
     config = configure("memory.name=sdm,match", "tokenizer=bpe", "tokenizer.vocab_size=300", *TINY)
-    run = train(config, sources=TRAINED)
+    run = train(config, documents=TRAINED)
     assert run.checkpoint.fitted[0] == "tokenizer"
     assert [document.bytes for document in run.documents()] == [len(source.data) for source in TRAINED]
     before = stored(run, fitted=True)

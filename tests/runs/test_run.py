@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import lior
-from lior.data.corpus import Source
+from lior.data.documents import RawDocument
 from lior.errors import OlderFormat, RunError, UsageError
 from lior.runs import files
 from lior.runs import folder as runfolder
@@ -42,12 +42,12 @@ def test_a_run_is_shown_in_one_short_line(path, configure):
     assert repr(run) == f"<Run {path}: 1 documents, 1,000 bytes>"
     run.learn({"more": "words"})
     assert repr(run) == f"<Run {path}: 2 documents, 1,005 bytes, 1 changes not saved>"
-    kept = train(configure(*TINY), sources=[Source("a", b"words and words " * 40)])
+    kept = train(configure(*TINY), documents=[RawDocument("a", b"words and words " * 40)])
     assert repr(kept) == "<Run in memory: 1 documents, 640 bytes>"
 
 
 def test_the_summary_is_that_of_the_training(configure, path, tmp_path):
-    run = train(configure(*TINY), tmp_path / "new", sources=[Source("a", b"words and words " * 40)])
+    run = train(configure(*TINY), tmp_path / "new", documents=[RawDocument("a", b"words and words " * 40)])
     assert run.summary == lior.load(tmp_path / "new").summary
     (path / "summary.json").unlink()
     assert lior.load(path).summary is None

@@ -10,7 +10,8 @@ import torch
 from torch.testing import assert_close
 
 from lior.config import GeometryConfig
-from lior.data.corpus import Source, build
+from lior.data.corpus import build
+from lior.data.documents import RawDocument
 from lior.geometry.retrieval import Geometry
 from lior.training.batches import BatchSampler, BatchStream
 from lior_plugins.encoders.lags import Lags
@@ -26,7 +27,7 @@ CONFIG = GeometryConfig(batch=8, keys=120, near=5, group=1, refresh=3, updates=7
 @pytest.fixture(scope="module")
 def corpus():
     letters = torch.randint(97, 101, (1000,), generator=torch.Generator().manual_seed(0))
-    return build([Source("letters", bytes(letters.tolist()))], Bytes())
+    return build([RawDocument("letters", bytes(letters.tolist()))], Bytes())
 
 
 @pytest.fixture(scope="module")
