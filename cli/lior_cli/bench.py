@@ -114,7 +114,7 @@ def bench(
 
 def _report(results: Results, out: Path) -> None:
     from lior.bench import report
-    from lior_cli.tables import echo_table
+    from lior_cli.terminal import echo_table
 
     for text in results.about["texts"]:
         click.echo(f"{text['name']}, {text['scored_bytes']:,} bytes scored")

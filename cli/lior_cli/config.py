@@ -10,7 +10,7 @@ import click
 from lior.config import load, recipes, to_toml, values
 from lior.errors import UsageError, did_you_mean, sentences
 from lior_cli.options import RecipeName, set_option
-from lior_cli.tables import echo_table
+from lior_cli.terminal import echo_table
 
 
 @click.group()

@@ -13,7 +13,7 @@ import click
 
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, device_option
-from lior_cli.tables import echo_table
+from lior_cli.terminal import echo_table
 
 if TYPE_CHECKING:
     from lior.runs.checkpoint import Document

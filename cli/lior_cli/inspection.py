@@ -1,4 +1,4 @@
-"""``lior inspect``: what a run is made of, how large it is, and whether what must hold of it holds."""
+"""``lior inspect``: the components, sizes and invariants of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, device_option
-from lior_cli.tables import echo_table
+from lior_cli.terminal import echo_table
 
 if TYPE_CHECKING:
     from lior.runs.inspection import Held, Inspection
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 @device_option
 @click.pass_context
 def inspect(ctx: click.Context, run: Path, as_json: bool, device: str) -> None:
-    """Show what a run is made of, and check it.
+    """Show the components of a run, and check the run.
 
-    Prints components, sizes, memory and metric, and measures now what must hold of every run, such
-    as costs not below 0. The exit code is 1 when something does not hold.
+    Prints components, sizes, memory and metric, and measures the invariants of every run, such as
+    costs that are not negative. The exit code is 1 when an invariant does not hold.
     """
     import_torch()
     from lior.runs import directory as rundir
@@ -39,12 +39,12 @@ def inspect(ctx: click.Context, run: Path, as_json: bool, device: str) -> None:
     else:
         _report(found)
     if broken := [each.name for each in found.invariants if not each.holds]:
-        click.echo(f"lior: error: does not hold: {'; '.join(broken)}", err=True)
+        click.echo(f"lior: error: invariants that do not hold: {'; '.join(broken)}", err=True)
         ctx.exit(1)
 
 
 def _summary(run: Path, found: Inspection) -> dict[str, Any]:
-    """The object that ``--json`` prints: the fields of :class:`lior.runs.inspection.Inspection`."""
+    """The object for ``--json``: the fields of :class:`lior.runs.inspection.Inspection`."""
     import attrs
 
     summary = {"run": str(run), **attrs.asdict(found)}
@@ -59,7 +59,7 @@ def _summary(run: Path, found: Inspection) -> dict[str, Any]:
 
 
 def _finite(value: float) -> float | None:
-    """What JSON can hold."""
+    """JSON has no number that is not finite."""
     return value if math.isfinite(value) else None
 
 

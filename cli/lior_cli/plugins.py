@@ -17,7 +17,7 @@ from lior.errors import LiorError
 from lior.plugins.discovery import Origin
 from lior.plugins.kinds import KINDS
 from lior.plugins.registry import registry
-from lior_cli.tables import echo_table
+from lior_cli.terminal import echo_table
 
 OK, BROKEN = "ok", "BROKEN"
 

@@ -1,4 +1,4 @@
-"""`lior inspect`: tables or JSON of what a run is, and an exit code that says whether it is sound."""
+"""`lior inspect`: tables or JSON, and an exit code that says whether all invariants hold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEYS = {"run", "components", "numbers", "memory", "metric", "text", "files", "ve
 
 
 def miscount(run: Path) -> None:
-    """Have the run say that it took in a token more than it did, with all checksums right."""
+    """Have the run count a token that it does not hold, with correct checksums."""
     place = runfolder.listed(run)[0]
     tensors = load_file(place / "model.safetensors")
     tensors["token_counts"][101] += 1
@@ -67,12 +67,15 @@ def test_json_has_the_documented_keys(command, finished):
     ]
 
 
-def test_what_does_not_hold_is_named_and_the_code_is_1(command, finished, tmp_path):
+def test_a_broken_invariant_is_named_and_the_code_is_1(command, finished, tmp_path):
     run = Path(shutil.copytree(finished, tmp_path / "r"))
     miscount(run)
     result = command("inspect", run)
     assert result.code == 1
-    assert result.err == "lior: error: does not hold: tokens counted but not held, or held but not counted\n"
+    assert (
+        result.err
+        == "lior: error: invariants that do not hold: tokens counted but not held, or held but not counted\n"
+    )
     assert result.out.count("BROKEN") == 1
     result = command("inspect", run, "--json")
     assert result.code == 1
@@ -89,7 +92,7 @@ def test_a_run_without_geometry(command, sample, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nowhere", "sample.txt"])
-def test_what_is_no_run_is_refused_in_one_line(command, tmp_path, name):
+def test_a_path_that_is_not_a_run_is_refused_in_one_line(command, tmp_path, name):
     (tmp_path / "work" / "sample.txt").write_text("text")
     result = command("inspect", name)
     assert result.code == 1

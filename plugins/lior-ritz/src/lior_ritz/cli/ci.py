@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lior_cli.options import RunPath, WholeNumber
-from lior_cli.tables import echo_table
+from lior_cli.terminal import echo_table
 from lior_ritz.cli.options import json_option
 from lior_ritz.cli.threads import import_torch
 

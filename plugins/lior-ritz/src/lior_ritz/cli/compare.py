@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from lior_cli.options import RunPath
-from lior_cli.tables import echo_table
+from lior_cli.terminal import echo_table
 from lior_ritz.cli.options import json_option
 from lior_ritz.cli.threads import import_torch
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lior.errors import UsageError
-from lior_cli.tables import echo_table
+from lior_cli.terminal import echo_table
 from lior_ritz.cli.options import config_options, json_option
 
 

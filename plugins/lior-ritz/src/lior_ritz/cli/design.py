@@ -12,7 +12,7 @@ from lior.errors import Interrupted, Stopped
 from lior_cli.interrupts import Stop
 from lior_cli.options import RealNumber
 from lior_cli.progress import Progress
-from lior_cli.tables import echo_table
+from lior_cli.terminal import echo_table
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import config_options, json_option, quiet_option
 from lior_ritz.cli.threads import import_torch

@@ -9,7 +9,7 @@ import click
 
 from lior.errors import UsageError
 from lior_cli.options import RunPath, WholeNumber
-from lior_cli.tables import echo_table
+from lior_cli.terminal import echo_table
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import json_option
 from lior_ritz.cli.threads import import_torch

@@ -13,7 +13,7 @@ import click
 from lior.errors import Interrupted, MissingPackage, RunError
 from lior_cli.interrupts import Stop
 from lior_cli.options import WholeNumber
-from lior_cli.tables import echo_table
+from lior_cli.terminal import echo_table
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import config_options, json_option, quiet_option
 from lior_ritz.cli.run import SolverProgress

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lior_cli.tables import echo_table
+from lior_cli.terminal import echo_table
 
 if TYPE_CHECKING:
     from lior_ritz.solution import Solution

@@ -7,7 +7,7 @@ import json
 import click
 
 from lior_cli.options import RealNumber, WholeNumber
-from lior_cli.tables import echo_table
+from lior_cli.terminal import echo_table
 from lior_ritz.cli.options import config_options, json_option
 from lior_ritz.cli.threads import import_torch
 

@@ -7,7 +7,7 @@ import sys
 import click
 import pytest
 
-from lior_cli.tables import echo_table
+from lior_cli.terminal import echo_table
 
 HEADERS = ["name", "cause"]
 ROWS = [["a", "[red]not markup[/red]"], ["longer", ""], ["c", "word " * 60]]
