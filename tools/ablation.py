@@ -1,4 +1,4 @@
-"""What each frame, source, product, updater and memory is worth: all else as in the default recipe.
+"""The effect of each frame, source, product, updater and memory, all else as in the default recipe.
 
 ``python -m tools.ablation [--seeds N] [--bytes N] TEXT [TEXT ...]`` trains every variant on the first
 bytes of every text, in a process of its own, and prints a table of bits per byte: mean and spread over

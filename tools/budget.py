@@ -1,4 +1,4 @@
-"""Bits against bytes of memory: ``python -m tools.budget TEXT [--out PICTURE]``.
+"""Bits per byte against bytes of memory: ``python -m tools.budget TEXT [--out PICTURE]``.
 
 Every recipe is trained on the first bytes of TEXT without a budget, and then with budgets in bytes per
 byte of text; each run is a process of its own.
@@ -18,7 +18,7 @@ BUDGETS = {"default": (0, 200, 150, 100, 50, 25), "fast": (0, 60, 45, 30, 15)}
 
 
 def draw(curves: dict[str, list[tuple[int, float]]], unlimited: dict[str, float], out: Path) -> None:
-    """A picture of the curves, with a dashed line for what no limit gives."""
+    """A picture of the curves, with a dashed line for the bits without a limit."""
     import matplotlib
 
     matplotlib.use("agg")

@@ -1,11 +1,10 @@
-"""Millions of updates of every frame: does the metric stay one?
+"""Millions of updates of every frame, after which the metric must still be a metric.
 
     python -m tools.longrun 2000000
 
-Each window gives a frame a random derivative of its metric, with outliers and now
-and then a number that is not finite, through the updater as in training. Looked at
-every thousandth window, in float64: how far ``Q`` is from orthogonal, the least
-eigenvalue of ``g``, and how many updates were rejected.
+Each update gives a frame a random derivative of its metric, with outliers and some values that are not
+finite, through the updater as in training. Every thousandth update these are measured in float64: the
+distance of ``Q`` from orthogonal, the least eigenvalue of ``g``, and the number of rejected updates.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ _LOOK = 1000
 
 
 class Kept(NamedTuple):
-    """What the worst look found."""
+    """The worst values measured."""
 
-    windows: int
+    updates: int
     rejected: int
     skew: float
     """Largest entry of ``QᵀQ - I``."""
@@ -42,14 +41,14 @@ class Kept(NamedTuple):
 
 @attrs.frozen
 class Noise:
-    """A window whose statistic is the pullback of a random derivative."""
+    """A probe with the pullback of a random derivative as statistic."""
 
     frame: Any
     generator: Generator
     broken: bool
 
     def loss(self, params: State) -> float:
-        """Not asked for by a rule that follows statistics."""
+        """Not called by an updater that follows statistics."""
         raise NotImplementedError
 
     def phases(self, params: State, nudge: float) -> State:
@@ -70,30 +69,30 @@ class Noise:
 
 
 @torch.no_grad()
-def run(name: str, windows: int, *, seed: int = 0) -> Kept:
-    """Update the frame ``name`` so many times."""
+def run(name: str, updates: int, *, seed: int = 0) -> Kept:
+    """Update the frame ``name``."""
     frame = registry.get("frame", name)()
     generator = Generator().manual_seed(seed)
     state = frame.init(_N, generator=generator)
     updater = Contrastive(learning_rate=0.02)
     moving = updater.init({key: state[key] for key in frame.learned})
     skew, least, condition = 0.0, float("inf"), 0.0
-    for window in range(windows):
-        if not window % 10:  # what statistics a frame has are of all sizes
-            z = torch.randn(16, _N, generator=generator) * 10.0 ** (window // 10 % 7 - 3)
+    for update in range(updates):
+        if not update % 10:  # statistics of all magnitudes
+            z = torch.randn(16, _N, generator=generator) * 10.0 ** (update // 10 % 7 - 3)
             state = frame.observe(state, z)
-        probe = Noise(_Filled(frame, state), generator, broken=window % 997 == 996)
+        probe = Noise(_Filled(frame, state), generator, broken=update % 997 == 996)
         params = {key: state[key] for key in frame.learned}
         params, moving, _ = updater.step(params, moving, probe, scale=1.0, generator=generator)
         state = frame.project(state | params)
-        if window % _LOOK == _LOOK - 1 or window == windows - 1:
+        if update % _LOOK == _LOOK - 1 or update == updates - 1:
             form = metric.cast(frame.form(state), torch.float64)
             if form.q is not None:
                 skew = max(skew, float((form.q.mT @ form.q - torch.eye(_N)).abs().max()))
             values = torch.linalg.eigvalsh(metric.dense(form))
             least = min(least, float(values[0]))
             condition = max(condition, float(values[-1] / values[0]))
-    return Kept(windows, int(moving["rejected"]), skew, least, condition)
+    return Kept(updates, int(moving["rejected"]), skew, least, condition)
 
 
 @attrs.frozen

@@ -1,9 +1,9 @@
-"""How much a model repeats itself, against the text that it learned.
+"""How often a model repeats itself, compared with the text that it learned.
 
     python -m tools.loops RUN [BYTES]
 
 Prints the share of distinct runs of four words in samples and in stretches of the training text of the
-same length: a text that loops has few.
+same length. A text that loops has few distinct runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SAMPLES = 6
 
 
 def distinct(text: bytes, words: int = 4) -> float:
-    """Share of the runs of so many words that are different from each other."""
+    """Share of distinct runs among the runs of ``words`` words."""
     found = text.split()
     runs = [tuple(found[i : i + words]) for i in range(len(found) - words + 1)]
     return len(set(runs)) / max(len(runs), 1)

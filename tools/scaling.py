@@ -1,4 +1,4 @@
-"""Seconds and memory against the size of the text: `python -m tools.scaling [RECIPE | MEGABYTES ...]`.
+"""Seconds and memory by the size of the text: `python -m tools.scaling [RECIPE | MEGABYTES ...]`.
 
 The text is the source code of Python's standard library, cut to size. Each
 size is trained in a process of its own; linear growth means that seconds per

@@ -1,11 +1,10 @@
-"""Learn, forget and generate in random order for a time, and look at what is left.
+"""Learn, forget and generate in random order for a time, and check the result.
 
     python -m tools.soak 3600
 
-Documents come and go in a run; between them it generates, and now and then it is
-saved and loaded. At the end nothing may have grown, and the memories must hold exactly
-what those of a new run hold that learned the remaining documents. Prints one line a
-minute and a summary.
+Documents are learned and forgotten in a run, which also generates and is saved and loaded. At the end memory
+use must not have grown, and the memories must be equal to those of a new run that learned the remaining
+documents. Prints a line per minute and a summary.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Texts of other kinds than prose, made of the standard library: source, scripts, a log, records.
+"""Texts that are not prose, made from the standard library: source code, scripts, a log, records.
 
-``python -m tests.bench.texts FOLDER`` writes ``source.py``, ``scripts.txt``, ``server.log`` and
+``python -m tools.texts FOLDER`` writes ``source.py``, ``scripts.txt``, ``server.log`` and
 ``records.txt`` of 500,000 bytes each, the same on every machine with the same Python.
 """
 

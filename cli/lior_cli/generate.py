@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--max-tokens", type=WholeNumber(min=0), default=200, show_default=True, help="Tokens to add.")
 @field_options(Sampling)
 @seed_option
-@click.option("--sources", is_flag=True, help="Say which documents and lines the text comes from.")
+@click.option("--sources", is_flag=True, help="Name the documents and lines that the text comes from.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the text.")
 @device_option
 def generate(

@@ -1,4 +1,4 @@
-"""Where words come from, on a terminal and in JSON: for ``lior why``, ``lior generate`` and ``lior chat``."""
+"""The origin of words, on a terminal and in JSON, for ``lior why``, ``generate`` and ``chat``."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _WORD, _PLACE = 14, 28
 _DOCUMENTS, _LINES = 8, 5
 """Most documents, and lines of each, that a table lists."""
 _LEAST = 0.001
-"""Least share of a document that has a line of its own."""
+"""Least share of a document with a line of its own."""
 _NOWHERE = "no single place"
 _SHADES = {0.1: "yellow", 0.3: "cyan", 0.6: "green"}
-"""Share from which on text has that colour."""
+"""Colours of text, by the share from which on they are used."""
 _MARKS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 
 
@@ -34,20 +34,20 @@ _MARKS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 
 
 def plain(text: bytes | str) -> str:
-    """Text of any origin as one line that is harmless on a terminal."""
+    """Text as one line without control characters."""
     data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
     return "".join(printable([data])).replace("\t", " ").replace("\n", " ")
 
 
 def visible(text: bytes) -> str:
-    """The same, but white space alone is shown by signs."""
+    """As :func:`plain`, but a text of white space is shown by signs."""
     if not text.isspace():
         return plain(text)
     return "".join(_MARKS.get(c, c) for c in "".join(printable([text])))
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
-    """The shortest end of each path that no other has."""
+    """Path -> its shortest end that is distinct from the others."""
     short, waiting, depth = {}, dict.fromkeys(names), 1
     while waiting:
         tails = {name: str(PurePath(*PurePath(name).parts[-depth:])) for name in names}
@@ -61,7 +61,7 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
 
 
 def numbers(lines: Sequence[int], total: int) -> str:
-    """Some of ``total`` numbers of lines, in words."""
+    """``lines``, some of ``total``, as text."""
     listed = ", ".join(map(str, lines)) + (", …" if total > len(lines) else "")
     return f"line{'s' * (total > 1)} {listed}" if lines else ""
 
@@ -81,7 +81,7 @@ def shaded(text: str, share: float) -> str:
 
 
 def word_record(word: Explained, top: int) -> dict[str, Any]:
-    """What ``--json`` prints of a word; the weights of ``sources``, ``elsewhere`` and ``unplaced`` add up."""
+    """The JSON object of a word; its weights sum to the probability."""
     listed, others = word.sources[:top], word.sources[top:]
     return {
         "text": word.text.decode("utf-8", "replace"),
@@ -100,7 +100,7 @@ def word_record(word: Explained, top: int) -> dict[str, Any]:
 
 
 def account_record(account: Account) -> dict[str, Any]:
-    """The documents and experts behind a text; all numbers are shares."""
+    """The JSON object of the documents and experts behind a text; all numbers are shares."""
     documents = [
         {
             "document": behind.document,
@@ -119,7 +119,7 @@ def account_record(account: Account) -> dict[str, Any]:
 
 
 def echo_account(account: Account, names: Mapping[str, str], *, err: bool = False) -> None:
-    """Print the documents and experts behind a text, on standard error if told so."""
+    """Print the documents and experts behind a text; ``err``: on standard error."""
     shown = [behind for behind in account.documents if behind.share >= _LEAST][:_DOCUMENTS]
     titles = [plain(names.get(behind.document, behind.document)) for behind in shown]
     width = max(map(len, titles), default=0)
@@ -141,7 +141,7 @@ def echo_account(account: Account, names: Mapping[str, str], *, err: bool = Fals
 
 
 def echo_words(words: Sequence[Explained], names: Mapping[str, str], top: int, *, blanks: bool) -> None:
-    """Print a line for each word, with the excerpt around its weightiest place, and for further places."""
+    """Print a line with an excerpt for each of the ``top`` places of each word."""
     rows = [word for word in words if blanks or not word.blank]
     width = min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
     places = [plain(_place(place, names)) for word in rows for place in word.sources[:top]]
@@ -158,7 +158,7 @@ def echo_words(words: Sequence[Explained], names: Mapping[str, str], top: int, *
 
 
 def _lines(word: Explained, names: Mapping[str, str], top: int, place_width: int, room: int) -> Iterator[str]:
-    """What stands behind a word in its line: share, place and excerpt of each of its places."""
+    """Share, place and excerpt of each place of a word."""
     for place in word.sources[:top]:
         share, placed = word.share(place.weight), _fit(plain(_place(place, names)), place_width, left=True)
         text = f"{_percent(share, 3)}  {placed}"
@@ -203,7 +203,7 @@ def _cropped(text: str, width: int) -> str:
 
 
 def _fit(text: str, width: int, *, left: bool = False) -> str:
-    """``text`` in exactly ``width`` columns; what is too much goes at the end, or at its ``left``."""
+    """``text`` in exactly ``width`` columns, cut at the end or at the ``left``."""
     from rich.cells import set_cell_size
 
     if _cells(text) <= width:

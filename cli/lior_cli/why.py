@@ -1,4 +1,4 @@
-"""``lior why``: where the words of a continuation come from."""
+"""``lior why``: the stored places behind the words of a continuation."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _PROMPT = 60
 @click.option("--text", help="Explain this continuation of the prompt instead of drawing one.")
 @click.option(
     "--by", type=click.Choice(["word", "token"]), default="word", show_default=True,
-    help="What has a line; a place of a word is where all of it stands.",
+    help="Unit of a line; a place of a word holds the whole word.",
 )  # fmt: skip
 @click.option(
     "--top", type=WholeNumber(min=1),
@@ -58,7 +58,7 @@ _PROMPT = 60
 )  # fmt: skip
 @click.option(
     "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-    help="Write a page as well that shows the places of the word under the pointer.",
+    help="Also write a page that shows the places of the word under the pointer.",
 )  # fmt: skip
 @field_options(Sampling)
 @seed_option
@@ -111,16 +111,16 @@ def show(
     top: int = 1,
     blanks: bool = False,
 ) -> None:
-    """Print a continuation with a line for each word, and what is behind all of it.
+    """Print a continuation, a line for each word, and the origin of the whole.
 
     Parameters
     ----------
     names
-        What to call the documents; without it the ends of their paths that tell them apart.
+        Names of the documents; without it the shortest distinct ends of their paths.
     top
         Places of each word.
     blanks
-        Whether words that are nothing but white space have lines.
+        Whether words of white space have lines.
     """
     from lior.model.provenance import account
 
@@ -134,7 +134,7 @@ def show(
 
 
 def _echo_text(prompt: bytes, words: Sequence[Explained]) -> None:
-    """The end of the prompt, and the words in the colours of their weightiest places."""
+    """The end of the prompt, and the words in the colours of their largest shares."""
     before = plain(prompt)
     shown = before if len(before) <= _PROMPT else f"…{before[1 - _PROMPT :]}"
     colors = colored()
@@ -166,7 +166,7 @@ def _explained(
 
 
 def _write(path: Path, page: str) -> str:
-    """Put a page in its place, or leave what is there and raise; returns what was done, in a word."""
+    """Write the page, all or nothing; returns "wrote" or "replaced"."""
     done = "replaced" if path.exists() else "wrote"
     try:
         files.write_text(path, page)
@@ -189,7 +189,7 @@ def _record(prompt: bytes, words: Sequence[Explained], by: str, top: int, second
 
 
 def _sampling(text: str | None, values: dict[str, Any]) -> Sampling:
-    """How to draw; options that would change nothing are refused."""
+    """The sampling settings; options without effect are refused."""
     if text == "":
         raise UsageError("--text is empty, so there is nothing to explain; leave it out to have text drawn")
     how = Sampling(**values)

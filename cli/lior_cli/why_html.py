@@ -1,4 +1,4 @@
-"""The page of ``lior why --html``: a text whose words show where they come from."""
+"""The page of ``lior why --html``: a text that shows the places of the word under the pointer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HEAD = """<!doctype html>
 <meta charset="utf-8">
 <meta name="generator" content="lior why">
 """
-"""How the page begins, by which it is known again."""
+"""The first lines of a page, by which it is recognised."""
 
 _STYLE = """
 :root { color-scheme: light dark; --heat: 46, 160, 67; --back: #fff; --ink: #1f2328 }
@@ -48,12 +48,12 @@ mark { background: rgba(var(--heat), .45); color: inherit }
 
 
 def check(path: Path) -> None:
-    """Refuse early to write over what is no such page.
+    """Refuse, before anything is computed, to overwrite a file that is not such a page.
 
     Raises
     ------
     UsageError
-        When something else is there, or there is no folder.
+        When there is another file, or no folder.
     """
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder {path.parent}")
@@ -101,15 +101,15 @@ def _sources(word: Explained, names: Mapping[str, str], top: int) -> str:
     listed, others = word.sources[:top], word.sources[top:]
     rows = (
         _row(
-            word.share(source.weight),
-            f"{_name(source.document, names)}:{source.line}",
+            word.share(place.weight),
+            f"{_name(place.document, names)}:{place.line}",
             "<code>{}<mark>{}</mark>{}</code>".format(
-                *(escape(plain(part)) for part in (source.before, source.text, source.after))
+                *(escape(plain(part)) for part in (place.before, place.text, place.after))
             ),
         )
-        for source in listed
+        for place in listed
     )
-    rest = word.share(word.elsewhere + sum(source.weight for source in others))
+    rest = word.share(word.elsewhere + sum(place.weight for place in others))
     return (
         head + "".join(rows) + _row(rest, "other places") + _row(word.share(word.unplaced), "no stored text")
     )

@@ -63,12 +63,11 @@ class Session:
     @torch.no_grad()
     def log_probs_with(self, sampling: Sampling) -> Tensor:
         """Log-probabilities from which ``sampling`` draws at its temperature, ``(V,)``; they sum to 1."""
-        (text, position), z = self._text(), self._coordinates.next
-        log_p = self.model.log_probs(text, position, z)[0]
+        log_p = self.log_probs()
         unsure = uncertainty(log_p, len(self.model.alphabet)) if sampling.recall or sampling.cooling else 0.0
         if sampling.recall:
             share = sampling.recall / (1 + math.exp(-_STEEPNESS * (unsure - sampling.recall_at)))
-            vote = self.model.vote(text, position, z)[0]
+            vote = self.model.vote(*self._text(), self._coordinates.next)[0]
             log_p = torch.logaddexp(log_p + math.log1p(-share), vote + math.log(share))
         if sampling.loop_penalty:
             log_p = torch.log_softmax(log_p - loop_costs(self.recent, sampling, len(log_p)).to(log_p), 0)

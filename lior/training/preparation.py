@@ -33,7 +33,8 @@ from lior.training.loop import Training
 from lior.training.stages import Split
 
 MIN_TOKENS = 64
-"""A text shorter than this cannot be split into memory, tail and validation."""
+"""Least tokens of a text that can be split into memory, calibration split and validation text."""
+_GEOMETRY = ("encoder", "frame", "rsource", "product")
 
 
 @torch.no_grad()
@@ -61,7 +62,7 @@ def train(
     Raises
     ------
     LiorError
-        For everything a user can mend: text, configuration, device, directory.
+        For a fault of the text, the configuration, the device or the directory.
     """
     clock = Stopwatch()
     config = _with_budget(config)
@@ -90,9 +91,9 @@ def resume(
     callbacks: Iterable[object] = (),
     stop: Callable[[], bool] = never,
 ) -> Run:
-    """Go on with the training of the run at ``path`` where its newest checkpoint is.
+    """Resume the training of the run at ``path`` from its newest checkpoint.
 
-    The outcome is that of a training that was never stopped, bit for bit on the CPU.
+    The result is that of a training that was never interrupted, bit for bit on the CPU.
     For ``callbacks`` and ``stop`` see :func:`train`.
 
     Raises
@@ -120,15 +121,16 @@ def resume(
         directory.close()
 
 
-# --- the steps that are not learning ---
+# --- model and text ---
 
 
 def _with_budget(config: TrainConfig) -> TrainConfig:
-    """``config`` with its budget as an option of the memories that have one."""
+    """``config`` with ``memory_budget`` as the option ``budget`` of the memories that have one."""
     if not config.memory_budget:
         return config
     options = dict(config.memory.options)
-    able = [name for name in config.memory.names if "budget" in _fields(registry.get("memory", name))]
+    plugins = ((name, registry.get("memory", name)) for name in config.memory.names)
+    able = [name for name, plugin in plugins if attrs.has(plugin) and "budget" in attrs.fields_dict(plugin)]
     if not able:
         raise UsageError(f"memory_budget: memory {config.memory.name} has no budget; use one that has")
     for name in able:
@@ -136,21 +138,15 @@ def _with_budget(config: TrainConfig) -> TrainConfig:
     return attrs.evolve(config, memory=attrs.evolve(config.memory, options=options))
 
 
-def _fields(plugin: type) -> set[str]:
-    return {field.name for field in attrs.fields(plugin)} if attrs.has(plugin) else set()
-
-
 def build_model(
     config: TrainConfig, device: torch.device, generator: Generator, tokenizer: Tokenizer | None = None
 ) -> Model:
-    """The model that ``config`` describes, with nothing learned yet.
-
-    A geometry is built only when a memory uses it; counts alone have none.
+    """The untrained model that ``config`` describes, with a geometry if a memory uses one.
 
     Parameters
     ----------
     tokenizer
-        One that was fitted (:func:`read_text`); a fresh one if not given.
+        Fitted by :func:`read_text`; without it, a fresh one.
 
     Raises
     ------
@@ -168,10 +164,7 @@ def build_model(
     state: State = {}
     if any(memory.needs_geometry for memory in memories.values()):
         geometry = Geometry(
-            encoder=build("encoder", config.encoder),
-            frame=build("frame", config.frame),
-            rsource=build("rsource", config.rsource),
-            product=build("product", config.product),
+            **{kind: build(kind, getattr(config, kind)) for kind in _GEOMETRY},
             vocab=tokenizer.vocab,
             resilience_at=config.geometry.resilience_at,
             smoothing=config.geometry.smoothing,
@@ -194,7 +187,7 @@ def _check_plugins(geometry: Geometry, config: TrainConfig) -> None:
 
 
 def training_bytes(size: int, holdout: float) -> int:
-    """The bytes of a text of ``size`` bytes that are not validation text, for the share ``data.holdout``."""
+    """How many of ``size`` bytes are training text, given the share ``holdout`` of validation text."""
     return int(size * (1 - holdout))
 
 

@@ -42,7 +42,7 @@ def bits_by_stretches(model, data: bytes, document: int = 0) -> float:
 
 
 @pytest.mark.parametrize("window", [1, 5, 16])
-def test_a_peek_is_what_the_study_says_bit_for_bit(window):
+def test_a_peek_gives_the_evidence_of_partial_fit_bit_for_bit(window):
     model = recipe_coder("fast").model
     model.memories["sdm"] = memory = Sdm(window=window)
     built = corpus.build([RawDocument("text", TEXT)], model.tokenizer)

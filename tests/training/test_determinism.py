@@ -18,7 +18,7 @@ SETTINGS = {
 
 @pytest.mark.parametrize("case", SETTINGS)
 def test_one_thread_and_two(tmp_path, sample, small_recipe, case):
-    """Larger windows than the small recipe's, so that work is shared out at all."""
+    """Larger batches than those of the small recipe, so that the threads share the work."""
     large = ["--set", "geometry.batch=256", "--set", "geometry.keys=4096", "--set", "encoder.n=64"]
     files = []
     for threads in ("1", "2"):

@@ -24,7 +24,7 @@ def test_learning_and_forgetting_in_any_order_leaves_what_is_held():
     assert found.learned > 10
     assert found.forgotten > 10
     assert found.generated > 10
-    assert found.checkpoint > 3
+    assert found.loaded > 3
     assert found.equal
     assert found.handles == 0
     assert found.grown_bytes < 200 << 20

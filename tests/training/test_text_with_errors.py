@@ -1,4 +1,4 @@
-"""A model that has read a tail with errors predicts text with errors better, and clean text no worse."""
+"""Noise passes over the calibration split: text with errors is predicted better, clean text no worse."""
 
 from __future__ import annotations
 

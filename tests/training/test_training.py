@@ -86,7 +86,7 @@ def test_counts_beat_the_references_on_real_text(long_sample):
 
 
 def metric_losses(configure, **settings: object) -> list[float]:
-    """Retrieval loss on the tail while the metric is learned."""
+    """Retrieval loss on the calibration split while the metric is learned."""
     recorder = Recorder()
     overrides = [f"{key}={value}" for key, value in settings.items()]
     train(configure("memory.name=exact", *overrides), callbacks=[recorder])
@@ -204,7 +204,7 @@ def test_without_an_update_the_statistics_are_still_those_of_the_memory(configur
 
 
 def test_the_time_limit_ends_the_mixer(configure):
-    """When the time is up, one block of the tail is still studied, by the mixer too if it has one pass."""
+    """After the time limit one block of the calibration split is still read, also by the mixer."""
 
     def groups(*limit: str) -> int:
         recorder = Recorder()
