@@ -29,8 +29,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lior.geometry.gram import squared_distances
-from lior.geometry.reductions import tree_sum
+from lior.geometry.gram import squared_distances, tree_sum
 
 _FAR = 1e4
 """``u/s²`` from which on ``exp(−½ u/s²)`` is exactly 0 in float64; larger values could overflow."""
@@ -47,11 +46,6 @@ class Mixture(NamedTuple):
     """``a_j (J,)``, of either sign."""
     width: Tensor
     """``s > 0``, a length under ``ĝ``; scalar tensor."""
-
-
-def log_factor(y: Tensor, field: Mixture) -> Tensor:
-    """``φ`` at mapped coordinates ``y (N, m)``, shape ``(N,)``."""
-    return _bumps(_scaled_squares(y, field)) @ field.amplitudes
 
 
 def scalar_curvature(y: Tensor, field: Mixture, n: int) -> Tensor:
@@ -128,17 +122,9 @@ def _centred(y: Tensor, field: Mixture) -> tuple[Tensor, Mixture]:
     return y - mean, field._replace(centres=field.centres - mean)
 
 
-def _scaled_squares(y: Tensor, field: Mixture) -> Tensor:
-    return (squared_distances(y, field.centres) / field.width.square()).clamp_(max=_FAR)
-
-
-def _bumps(t: Tensor) -> Tensor:
-    return (-0.5 * t).exp()
-
-
 def _local(y: Tensor, field: Mixture, n: int) -> _Local:
-    t = _scaled_squares(y, field)
-    bumps = _bumps(t)
+    t = (squared_distances(y, field.centres) / field.width.square()).clamp_(max=_FAR)
+    bumps = (-0.5 * t).exp()
     k = bumps * field.amplitudes
     gradient = (k.sum(1, keepdim=True) * y - k @ field.centres) / field.width
     return _Local(bumps, k, t, k.sum(1), (k * (t - n)).sum(1), gradient)

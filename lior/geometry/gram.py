@@ -8,9 +8,7 @@ area         ``√(max(qq kk − qk², 0) + ε)``  antisymmetric: area ``|q ∧ 
 ============ ============================== =======================================
 
 The area obeys Lagrange's identity ``(q·k)² + |q ∧ k|² = (q·q)(k·k)``
-(W. Greub, *Multilinear Algebra*, 2nd ed., section 5.9); the signed form
-``ω(q, k) = qᵀΩk`` is a score, not a cost (V. I. Arnold, *Mathematical Methods
-of Classical Mechanics*, section 41).
+(W. Greub, *Multilinear Algebra*, 2nd ed., section 5.9).
 
 Gram numbers of any size are admitted. The partial derivatives are 0 where the
 maximum takes the 0. Where a square exceeds the largest number of the dtype,
@@ -29,6 +27,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
+
+_ROW = 1024
+_SERIAL = 32768
+"""Most numbers that torch adds up in one thread on a CPU; of more, each thread adds up a part."""
 
 
 class Partials(NamedTuple):
@@ -76,24 +79,6 @@ def area_partials(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> Partials:
     return Partials(qq=dqq, qk=dqk, kk=half.mul_(qq.clamp(max=largest)))
 
 
-def symplectic_dual(k: Tensor) -> Tensor:
-    """``Ωk`` for ``k (..., n)``, same shape, so that ``q @ symplectic_dual(k).mT`` is all scores.
-
-    ``Ω = [[0, I], [−I, 0]]`` pairs coordinate ``i`` with ``i + ⌊n/2⌋``. With odd
-    ``n`` the last coordinate has no partner and does not count.
-    """
-    half = k.shape[-1] // 2
-    dual = torch.zeros_like(k)
-    dual[..., :half] = k[..., half : 2 * half]
-    dual[..., half : 2 * half] = -k[..., :half]
-    return dual
-
-
-def symplectic(q: Tensor, k: Tensor) -> Tensor:
-    """The signed form ``ω(q, k) = qᵀΩk = −ω(k, q)`` of ``q``, ``k`` ``(..., n)``, shape ``(...)``."""
-    return (q * symplectic_dual(k)).sum(-1)
-
-
 def squared_distances(x: Tensor, c: Tensor) -> Tensor:
     """``|x_i − c_j|² >= 0`` for ``x (N, m)`` and ``c (J, m)``, shape ``(N, J)``, by one matmul.
 
@@ -104,6 +89,14 @@ def squared_distances(x: Tensor, c: Tensor) -> Tensor:
     x, c = x - mean, c - mean
     square = torch.addmm(c.square().sum(-1), x, c.mT, alpha=-2)
     return square.add_(x.square().sum(-1, keepdim=True)).clamp_(min=0)
+
+
+def tree_sum(x: Tensor) -> Tensor:
+    """The sum of all entries, a scalar tensor, in an order that does not depend on the number of threads."""
+    x = x.reshape(-1)
+    while len(x) > _SERIAL:
+        x = pad(x, (0, -len(x) % _ROW)).view(-1, _ROW).sum(1)
+    return x.sum()
 
 
 def _shape(*tensors: Tensor) -> tuple[int, ...]:

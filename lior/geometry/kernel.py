@@ -172,34 +172,13 @@ def impulse_pullback(poles: Tensor, dk: Tensor) -> Tensor:
     return basis.conj().T @ dk.to(basis.dtype)
 
 
-def initial(poles: Tensor, channels: int, batch: Sequence[int] = ()) -> Tensor:
-    """The state before any input: zeros ``(*batch, P, channels)``."""
-    return poles.new_zeros(*batch, poles.shape[0], channels)
-
-
-def advance(poles: Tensor, drive: Tensor, state: Tensor) -> Tensor:
-    """``S <- λ S + drive`` with a drive that broadcasts against ``state (..., P, d)``."""
-    return poles[:, None] * state + drive
-
-
-def read(coeff: Tensor, state: Tensor) -> Tensor:
-    """``m = Re Σ_p c_p S_p``, real ``(..., d)``."""
-    return (_per_channel(coeff) * state).real.sum(-2)
-
-
-def step(poles: Tensor, coeff: Tensor, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """Take in one input ``x (..., d)``; returns the output ``(..., d)`` and the next state."""
-    state = advance(poles, x.unsqueeze(-2), state)
-    return read(coeff, state), state
-
-
 def scan(
     poles: Tensor, coeff: Tensor, x: Tensor, state: Tensor | None = None, *, chunk: int = 64
 ) -> tuple[Tensor, Tensor]:
-    """Take in a whole sequence; equals one :func:`step` per input, to rounding.
+    """Filter a sequence: ``S <- λ S + x``, ``m = Re Σ_p c_p S_p`` for each input ``x``, to rounding.
 
     Within a chunk the outputs are a product with the Toeplitz matrix of the
-    kernel; only the state goes from one chunk to the next.
+    kernel; only the state passes from one chunk to the next.
 
     Parameters
     ----------
@@ -218,7 +197,7 @@ def scan(
         Outputs ``(..., T, d)`` and the state after the last input.
     """
     if state is None:
-        state = initial(poles, x.shape[-1], x.shape[:-2])
+        state = poles.new_zeros(*x.shape[:-2], len(poles), x.shape[-1])
     chunk = max(1, min(chunk, x.shape[-2]))
     basis = powers(poles, chunk + 1)
     toeplitz = _toeplitz(impulse(poles, _per_channel(coeff), chunk))
@@ -228,7 +207,7 @@ def scan(
         inside = torch.einsum("ijd,...jd->...id", toeplitz[:size, :size], block)
         carried = (basis[1 : size + 1] @ (_per_channel(coeff) * state)).real
         outputs.append(inside + carried)
-        state = advance(basis[size], basis[:size].flip(0).T @ block.to(basis.dtype), state)
+        state = basis[size][:, None] * state + basis[:size].flip(0).T @ block.to(basis.dtype)
     return torch.cat(outputs, dim=-2), state
 
 

@@ -1,9 +1,10 @@
-"""Approximate nearest items of queries: inverted lists (J. Sivic and A. Zisserman, 2003).
+"""Cells of near coordinates: centres by k-means, and inverted lists for approximate nearest neighbours.
 
-Items are put into cells around centres of their features; a query is compared, by
-the scorer itself, with the items of the few cells whose centres are nearest to it.
-What is near in features has a low cost under a product that is a distance; under
-others the cells are only a guess.
+Centres come from Lloyd's algorithm (S. Lloyd, 1982). An inverted list (J. Sivic and
+A. Zisserman, 2003) holds the items of a cell; the scorer compares a query with the
+items of the few cells whose centres are nearest to it. The search is approximate:
+features that are near to each other have a low cost under a product that is a
+distance, under other products they may not.
 """
 
 from __future__ import annotations
@@ -16,13 +17,30 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.geometry.cells import cell_centres
 from lior.geometry.gram import squared_distances
 from lior.interfaces import Features, Scorer
 
+_ROUNDS = 8
+"""Rounds of Lloyd's algorithm."""
 _SAMPLE_PER_CELL = 16
 _BLOCK = 1 << 22
 """Most distances held at a time."""
+
+
+def cell_centres(z: Tensor, root: Tensor, count: int, *, generator: Generator) -> Tensor:
+    """K-means centres ``(J, n)`` of the coordinates ``z (N, n)``, ``J = min(count, N)``.
+
+    Distances are those of the metric with ``root (m, n)``. A cell without points keeps its centre.
+    """
+    count = min(count, len(z))
+    pick = torch.randperm(len(z), generator=generator, device=generator.device)[:count]
+    centres, y = z[pick], z @ root.T
+    for _ in range(_ROUNDS):
+        cell = squared_distances(y, centres @ root.T).argmin(1)
+        size = torch.bincount(cell, minlength=count).to(z.dtype)
+        sums = torch.zeros_like(centres).index_add_(0, cell, z)
+        centres = torch.where(size[:, None] > 0, sums / size.clamp(min=1)[:, None], centres)
+    return centres
 
 
 class Visit(NamedTuple):

@@ -20,7 +20,7 @@ import torch
 from torch import Generator, Tensor
 
 from lior.geometry import metric, phases
-from lior.geometry.reductions import tree_sum
+from lior.geometry.gram import tree_sum
 from lior.interfaces import AttentionProduct, Encoder, Features, FrameProvider, RSource, State
 from lior.tensors import prefixed, sub
 

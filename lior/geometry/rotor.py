@@ -50,27 +50,14 @@ def schedule(n: int, layers: int, *, device: torch.device | str = "cpu") -> Tens
     return pairs.sort(dim=-1).values
 
 
-def apply(theta: Tensor, planes: Tensor, x: Tensor) -> Tensor:
-    """``Q x``, of the shape of ``x (..., n)``: layer ``L`` acts first, layer 1 last."""
-    layers = _layers(theta, planes, x.shape[-1])
-    for layer in reversed(layers):
-        x = _turn(layer, x)
-    return x
-
-
-def apply_transpose(theta: Tensor, planes: Tensor, x: Tensor) -> Tensor:
-    """``Qᵀ x``, the inverse of :func:`apply`."""
-    for layer in _layers(-theta, planes, x.shape[-1]):
-        x = _turn(layer, x)
-    return x
-
-
 def matrix(theta: Tensor, planes: Tensor, n: int) -> Tensor:
     """``Q (n, n)``, of the dtype of ``theta``."""
     # In float64 and rounded once: in float32, 63 layers would lose orthogonality beyond 1e-6.
-    eye = torch.eye(n, dtype=torch.float64, device=theta.device)
-    # Row i is Qᵀ e_i, that is row i of Q.
-    return apply_transpose(theta.double(), planes, eye).to(theta.dtype)
+    q = torch.eye(n, dtype=torch.float64, device=theta.device)
+    # Layer by layer Qᵀ is applied to the rows, the unit vectors e_i; Qᵀ e_i is row i of Q.
+    for layer in _layers(-theta.double(), planes, n):
+        q = _turn(layer, q)
+    return q.to(theta.dtype)
 
 
 def pullback(theta: Tensor, planes: Tensor, dq: Tensor) -> Tensor:

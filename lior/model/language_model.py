@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from lior.counting.kneser_ney import unseen_share
 from lior.data.corpus import gather_contexts
 from lior.errors import BrokenPlugin
-from lior.geometry.cells import cell_centres
+from lior.geometry.neighbours import cell_centres
 from lior.geometry.retrieval import Geometry, Retrieval
 from lior.interfaces import (
     AdaptiveMemory,

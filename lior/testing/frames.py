@@ -20,7 +20,7 @@ from torch.testing import assert_close
 from lior.geometry import metric
 from lior.geometry.metric import SCALE_MAX, SCALE_MIN, WEIGHT_MAX, MetricForm
 from lior.interfaces import API_VERSION, FrameProvider, State
-from lior.testing.strategies import EDGES, FINITE_SQUARES, LAW, dimensions, dtypes, fill, seeds
+from lior.testing.strategies import EDGES, FINITE_SQUARES, LAW, dimensions, dtypes, fill, quad, seeds
 
 
 def frame_contract(make: Callable[[], FrameProvider]) -> type:
@@ -72,7 +72,7 @@ def frame_contract(make: Callable[[], FrameProvider]) -> type:
         @given(state=_states(make), edge=st.sampled_from(FINITE_SQUARES), seed=seeds())
         def test_quadratic_form_is_never_negative(self, state: State, edge: str, seed: int) -> None:
             form = make().form(state)
-            value = metric.quad(form, fill((16, len(form.lam)), edge, seed, form.lam.dtype))
+            value = quad(form, fill((16, len(form.lam)), edge, seed, form.lam.dtype))
             assert value.isfinite().all()
             assert (value >= 0).all()
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from lior.geometry.metric import MetricForm
+from lior.geometry.metric import MetricForm, root
 
 LAW = settings(
     max_examples=15,
@@ -82,11 +82,6 @@ def seeds() -> st.SearchStrategy[int]:
     return st.integers(0, 2**16 - 1)
 
 
-def generators() -> st.SearchStrategy[Generator]:
-    """A freshly seeded CPU generator."""
-    return seeds().map(lambda seed: torch.Generator().manual_seed(seed))
-
-
 def dimensions() -> st.SearchStrategy[int]:
     """Dimensions of a coordinate: the smallest, an odd one, the smallest useful and the default."""
     return st.sampled_from((2, 3, 8, 64))
@@ -114,6 +109,25 @@ def rotation(n: int, seed: int, dtype: torch.dtype) -> Tensor:
     if torch.linalg.det(q) < 0:
         q[:, -1] = -q[:, -1]
     return q.to(dtype)
+
+
+def identity_form(
+    n: int, rank: int = 0, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> MetricForm:
+    """The Euclidean metric on ``R^n``, with ``rank`` directions of weight 0."""
+    eye = torch.eye(n, dtype=dtype, device=device)
+    return MetricForm(
+        q=None,
+        lam=eye.new_ones(n),
+        omega2=eye.new_ones(()),
+        u=eye[:, torch.arange(rank, device=device) % n],
+        d=eye.new_zeros(rank),
+    )
+
+
+def quad(form: MetricForm, v: Tensor) -> Tensor:
+    """``g(v, v) >= 0`` for ``v (..., n)``, shape ``(...)``."""
+    return (v @ root(form).mT).square().sum(-1)
 
 
 @st.composite

@@ -10,13 +10,13 @@ from hypothesis import given
 from torch.testing import assert_close
 
 from lior.errors import UsageError
-from lior.geometry import clifford
 from lior.testing.products import product_contract
 from lior.testing.strategies import LAW, dimensions, dtypes, fill, seeds
 from lior.testing.tensors import cast
 from lior_plugins.products.spinor import Spinor
 from lior_plugins.products.tensor import TensorProduct
 from lior_plugins.products.wedge import Wedge
+from tests.geometry import clifford_matrices as clifford
 
 
 class TestTensor(product_contract(TensorProduct)):

@@ -14,9 +14,9 @@ from torch.testing import assert_close
 from lior.errors import UsageError
 from lior.geometry import conformal
 from lior.geometry.conformal import Mixture
-from lior.geometry.metric import identity_form, quad, root
+from lior.geometry.metric import root
 from lior.testing.rsources import rsource_contract
-from lior.testing.strategies import LAW, fill, metric_forms, seeds
+from lior.testing.strategies import LAW, fill, identity_form, metric_forms, quad, seeds
 from lior.testing.tensors import cast
 from lior_plugins.rsources import constitutive as constitutive_module
 from lior_plugins.rsources.constitutive import Constitutive

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lior.geometry import metric
-from lior.geometry.cells import cell_centres
+from lior.geometry.neighbours import cell_centres
 from lior.testing.strategies import EDGES, LAW, dimensions, dtypes, fill, metric_forms, seeds
 
 ROUNDS = 8

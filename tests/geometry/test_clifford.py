@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from lior.geometry import clifford
 from lior.testing.strategies import fill
+from lior_plugins.products.spinor import rotor_phases, spinor_dimension
+from tests.geometry import clifford_matrices as clifford
 
 SIZES = pytest.mark.parametrize("n", [2, 3, 5, 8])
 
@@ -19,7 +20,7 @@ def angles(n, seed=0):
 
 
 def identity(n):
-    return torch.eye(clifford.spinor_dimension(n), dtype=torch.complex128)
+    return torch.eye(spinor_dimension(n), dtype=torch.complex128)
 
 
 def turn(theta, n):
@@ -82,9 +83,7 @@ def test_a_full_turn_changes_the_sign_of_spinors(n):
 @SIZES
 def test_relative_rotation_depends_on_the_difference_alone(n):
     theta = angles(n)
-    q, k = (
-        torch.complex(*fill((2, clifford.spinor_dimension(n)), "normal", i, torch.float64)) for i in (5, 6)
-    )
+    q, k = (torch.complex(*fill((2, spinor_dimension(n)), "normal", i, torch.float64)) for i in (5, 6))
 
     def score(at_q, at_k):
         return torch.vdot(clifford.rotor(at_q * theta, n) @ q, clifford.rotor(at_k * theta, n) @ k)
@@ -95,5 +94,5 @@ def test_relative_rotation_depends_on_the_difference_alone(n):
 
 def test_real_dtypes_follow_the_angles():
     for dtype in (torch.float32, torch.float64):
-        assert clifford.rotor_phases(torch.ones(4, dtype=dtype), 8).dtype == dtype
+        assert rotor_phases(torch.ones(4, dtype=dtype), 8).dtype == dtype
     assert clifford.gamma_matrices(3, dtype=torch.complex64).dtype == torch.complex64

@@ -129,30 +129,6 @@ def test_area_of_parallel_vectors_is_zero_and_scales(n, seed, dtype, factor):
 
 
 @LAW
-@given(n=dimensions(), seed=seeds(), dtype=dtypes())
-def test_symplectic_form_is_antisymmetric_and_bilinear(n, seed, dtype):
-    q, k, other = (fill((6, n), "normal", seed + i, dtype) for i in range(3))
-    omega = gram.symplectic
-    assert_close(omega(q, k), -omega(k, q))
-    assert (omega(q, q).abs() <= 30 * torch.finfo(dtype).eps * q.square().sum(-1)).all()
-    assert_close(omega(q, 2 * k + other), 2 * omega(q, k) + omega(q, other), rtol=1e-3, atol=1e-4)
-    assert (omega(q, k) != 0).any(), "antisymmetric because it is 0"
-
-
-@pytest.mark.parametrize("n", [2, 3, 8])
-def test_symplectic_matrix(n):
-    matrix = gram.symplectic_dual(torch.eye(n)).mT
-    half = n // 2
-    assert_close(matrix, -matrix.mT)
-    assert torch.linalg.matrix_rank(matrix) == 2 * half
-    assert matrix[0, half] == 1
-    assert_close((matrix @ matrix)[: 2 * half, : 2 * half], -torch.eye(2 * half))
-    q, k = (fill((4, n), "normal", i, torch.float64) for i in range(2))
-    pairs = q @ gram.symplectic_dual(k).mT
-    assert_close(pairs, gram.symplectic(q[:, None], k[None]))
-
-
-@LAW
 @given(seed=seeds(), dtype=dtypes(), offset=st.sampled_from((0.0, 1e4)))
 def test_squared_distances_far_from_the_origin(seed, dtype, offset):
     x, c = (fill((rows, 8), "normal", seed + rows, dtype) + offset for rows in (5, 7))

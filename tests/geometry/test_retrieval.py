@@ -127,7 +127,7 @@ def costs(geometry, state, batch):
     params = sub(state, "product")
     z = coordinates(geometry, state, batch)
     fq, fk = (
-        geometry.product.lift(params, metric.apply_root(form, each), query=query)
+        geometry.product.lift(params, each @ metric.root(form).mT, query=query)
         for each, query in zip(z, (True, False), strict=True)
     )
     gram = (fq.square().sum(1)[:, None], fq @ fk.mT, fk.square().sum(1)[None])

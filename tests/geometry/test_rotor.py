@@ -98,19 +98,6 @@ def test_q_is_a_rotation(n, seed, dtype):
 
 
 @LAW
-@given(n=dimensions(), seed=seeds(), dtype=dtypes())
-def test_apply_is_the_product_with_the_matrix(n, seed, dtype):
-    theta, planes = angles(n, seed, dtype)
-    q, x = rotor.matrix(theta, planes, n), fill((2, 5, n), "normal", seed, dtype)
-    tolerance = 1e-4 if dtype == torch.float32 else 1e-12
-    assert_close(rotor.apply(theta, planes, x), x @ q.mT, rtol=0, atol=tolerance)
-    assert_close(rotor.apply_transpose(theta, planes, x), x @ q, rtol=0, atol=tolerance)
-    assert_close(
-        rotor.apply_transpose(theta, planes, rotor.apply(theta, planes, x)), x, rtol=0, atol=tolerance
-    )
-
-
-@LAW
 @given(n=dimensions(), seed=seeds())
 def test_reversed_negative_angles_give_the_transpose(n, seed):
     theta, planes = angles(n, seed)
@@ -199,8 +186,6 @@ def test_nothing_is_mutated(n, seed):
     theta = 3 * theta
     x = fill((n, n), "normal", seed, torch.float64)
     copies = [value.clone() for value in (theta, planes, x)]
-    rotor.apply(theta, planes, x)
-    rotor.apply_transpose(theta, planes, x)
     rotor.matrix(theta, planes, n)
     rotor.pullback(theta, planes, x)
     rotor.wrap(theta)

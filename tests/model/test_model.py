@@ -15,7 +15,6 @@ from lior.config import TrainConfig
 from lior.config.sampling import Sampling
 from lior.data import corpus
 from lior.data.documents import RawDocument
-from lior.geometry import metric
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import Text
 from lior.model import evaluation, online
@@ -24,7 +23,7 @@ from lior.model.generation import Session, generate
 from lior.model.language_model import Model
 from lior.model.mixer import columns, rows_at_once
 from lior.tensors import sub
-from lior.testing.strategies import LAW, seeds
+from lior.testing.strategies import LAW, quad, seeds
 from lior.testing.tensors import assert_same, clones
 from lior.training import stages
 from lior.training.stages import Job, Split, WriteText
@@ -238,7 +237,7 @@ def test_the_geometric_gate_is_a_softmax_over_the_centres():
     model, text, at = trained(), whole(corpus_of(words(2))), torch.arange(30)
     z, form = model.coordinates(text, at), model.geometry.frame.form(sub(model.state, "frame"))
     v = z[:, None] - model.cells[None]
-    cost = (metric.quad(form, v) + model.geometry.product.eps).sqrt()
+    cost = (quad(form, v) + model.geometry.product.eps).sqrt()
     r = model.geometry.rsource.resilience(sub(model.state, "rsource"), z, form)
     expected = torch.softmax(-model.state["log_beta"].exp() * r[:, None] * cost, 1)
     gate = model.inputs(text, at, model.alphabet).cells
@@ -250,7 +249,7 @@ def test_a_cell_is_the_centre_of_least_cost_whatever_the_query_s_resilience():
     model, text, at = trained(), whole(corpus_of(words(2))), torch.arange(30)
     z, form = model.coordinates(text, at).double(), model._exact_scorer.form
     v = z[:, None] - model.cells.double()[None]
-    assert torch.equal(model.query(text, at).cell, metric.quad(form, v).argmin(1))
+    assert torch.equal(model.query(text, at).cell, quad(form, v).argmin(1))
     scorer = model._exact_scorer
     scores = scorer.scores(scorer.features(z, query=True), scorer.features(model.cells.double(), query=False))
     assert torch.equal(model.query(text, at).cell, scores.argmax(1))

@@ -17,8 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lior.config import load
 from lior.geometry import adam
-from lior.geometry.metric import identity_form
 from lior.model import evaluation, mixer
+from lior.testing.strategies import identity_form
 from lior.training.preparation import build_model, read_text, train
 from lior.training.stages import FitMixer, Job, WriteText
 from lior_plugins.rsources.curvature import Curvature

@@ -2,12 +2,22 @@
 
     ψ(y) = y W ∈ C^d,    c(q, k) = √(|ψ_q − S ψ_k|² + ε)
 
-``W`` is a learned complex matrix and ``S`` the rotor of commuting planes with
-learned angles (:mod:`lior.geometry.clifford`). As ``S`` is diagonal there, item
-features are ``y`` times a second real matrix, so a lift is one matmul. The
-features ``[Re ψ, Im ψ]`` have the dot products ``Re⟨ψ_q|S ψ_k⟩``. Were ``S`` the
-identity, this would be the distance under one more linear map; with it the cost
-is not symmetric in query and item.
+``W`` is a learned complex matrix, ``d = 2^⌈n/2⌉`` the number of components of a
+spinor of ``n`` generators ``γ_a``, and ``S`` the rotor of the commuting planes
+``(2k−1, 2k)`` with learned angles,
+
+    S = Π_k exp(−½ θ_k γ_{2k−1} γ_{2k}).
+
+In the Jordan–Wigner representation ``γ_{2k−1} γ_{2k} = i Z_k``, so ``S`` is diagonal:
+it multiplies basis spinor ``b`` by ``exp(−(i/2) Σ_k θ_k z_k(b))`` with
+``z_k(b) = ±1``. It turns vectors by ``θ_k`` in each plane, and ``θ_k → θ_k + 2π``
+changes its sign. (P. Lounesto, *Clifford Algebras and Spinors*, 2nd ed., chapters 3
+and 17; P. Jordan and E. Wigner, *Z. Phys.* 47 (1928) 631.)
+
+Item features are therefore ``y`` times a second real matrix, and a lift is one
+matmul. The features ``[Re ψ, Im ψ]`` have the dot products ``Re⟨ψ_q|S ψ_k⟩``. Because
+of ``S`` the cost is not symmetric in query and item; with ``S = 1`` it would be the
+distance after one more linear map.
 """
 
 from __future__ import annotations
@@ -21,7 +31,7 @@ from torch import Generator, Tensor
 
 from lior.config.options import option
 from lior.errors import UsageError
-from lior.geometry import clifford, gram, rotor
+from lior.geometry import gram, rotor
 from lior.interfaces import CostPartials, State
 
 
@@ -50,7 +60,7 @@ class Spinor:
         """
         if m < 1:
             raise UsageError(f"m = {m}: spinors need mapped coordinates of at least 1 dimension")
-        d, device = clifford.spinor_dimension(self.generators), generator.device
+        d, device = spinor_dimension(self.generators), generator.device
         normal = torch.randn(max(m, 2 * d), min(m, 2 * d), generator=generator, device=device)
         orthonormal, _ = torch.linalg.qr(normal)
         w = orthonormal * math.sqrt(m / (2 * d)) if m > 2 * d else orthonormal.mT
@@ -69,11 +79,10 @@ class Spinor:
         dre, dim = dw.chunk(2, dim=1)
         if query:
             return {"w_real": dre, "w_imag": dim, "theta": torch.zeros_like(params["theta"])}, df @ w.mT
-        phases = clifford.rotor_phases(params["theta"], self.generators)
-        cos, sin = phases.cos(), phases.sin()
+        cos, sin = self._rotor(params)
         re, im = w.chunk(2, dim=1)
         dphases = (dim * re - dre * im).sum(0)
-        signs = clifford.plane_signs(self.generators, dtype=w.dtype, device=w.device)
+        signs = plane_signs(self.generators, dtype=w.dtype, device=w.device)
         dparams = {
             "w_real": dre * cos + dim * sin,
             "w_imag": dim * cos - dre * sin,
@@ -93,11 +102,33 @@ class Spinor:
         """``theta`` modulo 4π in ``[−2π, 2π)``: a turn by 2π changes the sign of a spinor."""
         return {**state, "theta": 2 * rotor.wrap(state["theta"] / 2)}
 
+    def _rotor(self, params: State) -> tuple[Tensor, Tensor]:
+        """Real and imaginary part of the diagonal of ``S``, ``(d,)`` each."""
+        phases = rotor_phases(params["theta"], self.generators)
+        return phases.cos(), phases.sin()
+
     def _matrix(self, params: State, query: bool) -> Tensor:
         """``[Re W, Im W]`` or, for items, ``[Re WS, Im WS]``; ``(m, 2d)``."""
         re, im = params["w_real"], params["w_imag"]
         if query:
             return torch.cat([re, im], dim=1)
-        phases = clifford.rotor_phases(params["theta"], self.generators)
-        cos, sin = phases.cos(), phases.sin()
+        cos, sin = self._rotor(params)
         return torch.cat([re * cos - im * sin, re * sin + im * cos], dim=1)
+
+
+def spinor_dimension(n: int) -> int:
+    """``d = 2^⌈n/2⌉``."""
+    return int(2 ** ((n + 1) // 2))
+
+
+def plane_signs(n: int, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Tensor:
+    """``z_k(b) = ±1`` for each of the ``⌊n/2⌋`` planes and each basis spinor, shape ``(⌊n/2⌋, d)``."""
+    sites = (n + 1) // 2
+    basis = torch.arange(2**sites, device=device)
+    shifts = torch.arange(sites - 1, sites - 1 - n // 2, -1, device=device)[:, None]
+    return (1 - 2 * ((basis >> shifts) & 1)).to(dtype)
+
+
+def rotor_phases(theta: Tensor, n: int) -> Tensor:
+    """Phases ``−½ Σ_k θ_k z_k(b)`` of the diagonal of ``S``, for angles ``theta (⌊n/2⌋,)``; real ``(d,)``."""
+    return -0.5 * theta @ plane_signs(n, dtype=theta.dtype, device=theta.device)

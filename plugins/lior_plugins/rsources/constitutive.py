@@ -20,8 +20,8 @@ from torch import Generator, Tensor
 
 from lior.config.options import option
 from lior.errors import UsageError
+from lior.geometry.gram import tree_sum
 from lior.geometry.metric import MetricForm, root
-from lior.geometry.reductions import tree_sum
 from lior.interfaces import ResiliencePullback, State
 from lior_plugins.rsources.coordinates import mapped
 

@@ -10,9 +10,8 @@ from torch import Generator, Tensor
 
 from lior.config.options import option
 from lior.geometry import conformal
-from lior.geometry.gram import squared_distances
+from lior.geometry.gram import squared_distances, tree_sum
 from lior.geometry.metric import MetricForm
-from lior.geometry.reductions import tree_sum
 from lior.interfaces import ResiliencePullback, State
 from lior_plugins.rsources.coordinates import Mapped, mapped
 

@@ -1,4 +1,4 @@
-"""Contrastive learning: the difference between a nudged and a free phase, scaled by Adam's moments.
+"""Contrastive learning: the difference between a nudged and a free phase, scaled by Adam's adam.
 
 ``Δθ = -lr · scale · adam(g)`` with ``g = (<∂E/∂θ>_nudged - <∂E/∂θ>_free) / b``
 (equilibrium propagation, Scellier & Bengio 2017). Clamped, ``b = ∞``, it is the
@@ -16,7 +16,7 @@ import torch
 from torch import Generator
 
 from lior.config.options import option
-from lior.geometry import adam as moments
+from lior.geometry import adam
 from lior.interfaces import Probe, Report, State
 
 
@@ -38,18 +38,18 @@ class Contrastive:
 
     def init(self, params: State) -> State:
         """Zero moments; ``step`` and ``rejected`` are 0."""
-        return moments.init(params) | {"rejected": moments.counter(params)}
+        return adam.init(params) | {"rejected": adam.counter(params)}
 
     def step(
         self, params: State, state: State, probe: Probe, *, scale: float, generator: Generator
     ) -> tuple[State, State, Report]:
         """One update; on a non-finite one only ``rejected`` changes. ``generator`` is not used."""
-        directions, after = moments.update(
+        directions, after = adam.update(
             self._gradient(params, probe), state, b1=self.b1, b2=self.b2, eps=self.eps
         )
         rate = self.learning_rate * scale
         moved = {name: torch.sub(p, directions[name], alpha=rate) for name, p in params.items()}
-        if not moments.finite(moved, after):
+        if not adam.finite(moved, after):
             return params, state | {"rejected": state["rejected"] + 1}, Report(accepted=False, loss=None)
         return moved, state | after, Report(accepted=True, loss=None)
 

@@ -10,8 +10,7 @@ import torch
 from torch import Generator
 
 from lior.config.options import option
-from lior.geometry import adam as moments
-from lior.geometry import spsa
+from lior.geometry import adam, spsa
 from lior.interfaces import Probe, Report, State
 
 _MEMORY = 0.9
@@ -40,7 +39,7 @@ class Spsa:
 
     def init(self, params: State) -> State:
         """No step taken, no curvature seen."""
-        count = moments.counter(params)
+        count = adam.counter(params)
         return {"step": count, "rejected": count.clone(), "curvature": count.to(torch.float64)}
 
     def step(
@@ -65,7 +64,7 @@ class Spsa:
         after = self._observe(state, slopes)
         amounts = spsa.newton_amounts(slopes, self._curvature(after), gain)
         moved = spsa.move(params, unit, [s.seed for s in slopes], amounts)
-        if not moments.finite(moved, after):
+        if not adam.finite(moved, after):
             return params, state | {"rejected": state["rejected"] + 1}, Report(accepted=False, loss=centre)
         return moved, state | after, Report(accepted=True, loss=centre)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lior.errors import LiorError
-from lior.geometry import adam as moments
+from lior.geometry import adam
 from lior.testing.strategies import EDGES, LAW, dtypes, fill, seeds
 
 OPTIONS = {"b1": 0.9, "b2": 0.99, "eps": 1e-8}
@@ -24,11 +24,11 @@ def tensors(edge, seed, dtype):
 @given(dtype=dtypes(), seed=seeds(), b1=st.sampled_from((0.0, 0.9)), b2=st.sampled_from((0.5, 0.999)))
 def test_moments_are_adams(dtype, seed, b1, b2):
     tolerance = {"atol": 1e-5, "rtol": 1e-5} if dtype == torch.float32 else {"atol": 1e-12, "rtol": 1e-12}
-    state = moments.init(tensors("normal", seed, dtype))
+    state = adam.init(tensors("normal", seed, dtype))
     history = []
     for k in range(1, 6):
         history.append(tensors("normal", seed + k, dtype))
-        directions, state = moments.update(history[-1], state, b1=b1, b2=b2, eps=1e-8)
+        directions, state = adam.update(history[-1], state, b1=b1, b2=b2, eps=1e-8)
         for name in SHAPES:
             past = [g[name].double() for g in history]
             # The moments in closed form: exponentially weighted sums of the gradients.
@@ -43,8 +43,8 @@ def test_moments_are_adams(dtype, seed, b1, b2):
 @given(dtype=dtypes(), edge=st.sampled_from([e for e in EDGES if e != "huge"]), seed=seeds())
 def test_directions_are_bounded_and_finite(dtype, edge, seed):
     grads = tensors(edge, seed, dtype)
-    directions, state = moments.update(grads, moments.init(grads), **OPTIONS)
-    assert moments.finite(directions, state)
+    directions, state = adam.update(grads, adam.init(grads), **OPTIONS)
+    assert adam.finite(directions, state)
     for name, direction in directions.items():
         assert (direction.dtype, direction.shape) == (dtype, grads[name].shape)
         assert (direction.abs() <= 1 + 1e-5).all()
@@ -54,13 +54,13 @@ def test_directions_are_bounded_and_finite(dtype, edge, seed):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_an_overflowing_square_is_reported(dtype):
     grads = {"x": torch.full((2,), torch.finfo(dtype).max / 2, dtype=dtype)}
-    _, state = moments.update(grads, moments.init(grads), **OPTIONS)
-    assert not moments.finite(state)
+    _, state = adam.update(grads, adam.init(grads), **OPTIONS)
+    assert not adam.finite(state)
 
 
 def test_no_gradient_is_no_direction():
     grads = {"x": torch.zeros(3)}
-    directions, _ = moments.update(grads, moments.init(grads), **OPTIONS)
+    directions, _ = adam.update(grads, adam.init(grads), **OPTIONS)
     assert torch.equal(directions["x"], torch.zeros(3))
 
 
@@ -68,29 +68,29 @@ def test_no_gradient_is_no_direction():
 @given(seed=seeds())
 def test_inputs_are_not_mutated(seed):
     grads = tensors("normal", seed, torch.float32)
-    _, state = moments.update(grads, moments.init(grads), **OPTIONS)
+    _, state = adam.update(grads, adam.init(grads), **OPTIONS)
     kept = {**{k: v.clone() for k, v in state.items()}, **{"g" + k: v.clone() for k, v in grads.items()}}
-    moments.update(grads, state, **OPTIONS)
+    adam.update(grads, state, **OPTIONS)
     for key, value in {**state, **{"g" + k: v for k, v in grads.items()}}.items():
         assert torch.equal(value, kept[key])
 
 
 def test_a_gradient_of_another_shape_is_refused():
-    state = moments.init({"x": torch.zeros(4, 3)})
+    state = adam.init({"x": torch.zeros(4, 3)})
     with pytest.raises(LiorError, match=r"'x' has shape \(3,\), its parameter \(4, 3\)"):
-        moments.update({"x": torch.ones(3)}, state, **OPTIONS)
+        adam.update({"x": torch.ones(3)}, state, **OPTIONS)
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("place", ["table", "scalar", "vector"])
 def test_finite_finds_one_wrong_number(wrong, place):
     state = tensors("normal", 0, torch.float32)
-    assert moments.finite(state)
+    assert adam.finite(state)
     state[place].view(-1)[-1] = wrong
-    assert not moments.finite(state)
-    assert not moments.finite({}, state)
+    assert not adam.finite(state)
+    assert not adam.finite({}, state)
 
 
 def test_finite_is_true_of_large_numbers_and_of_nothing():
-    assert moments.finite({"x": torch.full((1000,), 3e38), "count": torch.tensor(2**62)})
-    assert moments.finite({})
+    assert adam.finite({"x": torch.full((1000,), 3e38), "count": torch.tensor(2**62)})
+    assert adam.finite({})

@@ -1,22 +1,9 @@
-"""Clifford algebra of ``R^n`` in the Jordan–Wigner representation.
+"""Clifford algebra of ``R^n`` as matrices, the reference for the spinor product's phases.
 
-With ``X, Y, Z`` the Pauli matrices and ``k`` from 1::
+With ``X, Y, Z`` the Pauli matrices and ``k`` from 1 (Jordan–Wigner)::
 
     γ_{2k−1} = Z ⊗ … ⊗ Z ⊗ X ⊗ 1 ⊗ … ⊗ 1        {γ_a, γ_b} = 2 δ_ab
     γ_{2k}   = Z ⊗ … ⊗ Z ⊗ Y ⊗ 1 ⊗ … ⊗ 1        (X, Y at site k of ⌈n/2⌉)
-
-The rotor of the commuting planes ``(2k−1, 2k)`` is
-
-    S = Π_k exp(−½ θ_k γ_{2k−1} γ_{2k}),
-
-which is diagonal, since ``γ_{2k−1} γ_{2k} = i Z_k``: basis spinor ``b`` is
-multiplied by ``exp(−(i/2) Σ_k θ_k z_k(b))`` with ``z_k(b) = ±1``. It turns vectors,
-``S v̸ S⁻¹ = (Qv)̸``, by ``θ_k`` in each plane, and ``θ_k → θ_k + 2π`` changes its sign.
-(P. Lounesto, *Clifford Algebras and Spinors*, 2nd ed., chapters 3 and 17; P. Jordan
-and E. Wigner, *Z. Phys.* 47 (1928) 631.)
-
-A spinor has ``d = 2^⌈n/2⌉`` complex components. The spinor product needs only the
-phases of ``S``; the matrices are their reference, for inspection and checks.
 """
 
 from __future__ import annotations
@@ -24,10 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-
-def spinor_dimension(n: int) -> int:
-    """``d = 2^⌈n/2⌉``."""
-    return int(2 ** ((n + 1) // 2))
+from lior_plugins.products.spinor import rotor_phases
 
 
 def gamma_matrices(
@@ -57,19 +41,6 @@ def slash(v: Tensor, gammas: Tensor) -> Tensor:
 def bivector(gammas: Tensor, a: int, b: int) -> Tensor:
     """``γ_a γ_b (d, d)``, numbered from 0; for ``a ≠ b`` the generator of that plane's rotations."""
     return gammas[a] @ gammas[b]
-
-
-def plane_signs(n: int, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Tensor:
-    """``z_k(b) = ±1`` for each of the ``⌊n/2⌋`` planes and each basis spinor, shape ``(⌊n/2⌋, d)``."""
-    sites = (n + 1) // 2
-    basis = torch.arange(2**sites, device=device)
-    shifts = torch.arange(sites - 1, sites - 1 - n // 2, -1, device=device)[:, None]
-    return (1 - 2 * ((basis >> shifts) & 1)).to(dtype)
-
-
-def rotor_phases(theta: Tensor, n: int) -> Tensor:
-    """Phases ``−½ Σ_k θ_k z_k(b)`` of the diagonal of ``S``, for angles ``theta (⌊n/2⌋,)``; real ``(d,)``."""
-    return -0.5 * theta @ plane_signs(n, dtype=theta.dtype, device=theta.device)
 
 
 def rotor(theta: Tensor, n: int) -> Tensor:
