@@ -1,16 +1,15 @@
-"""Broadcast events of a run: what happens, told to anyone who listens.
+"""Broadcast events of a run, sent to callbacks.
 
-A callback is any object with methods of the names below, each marked with
-:data:`hookimpl`; it takes only the arguments that it wants::
+A callback is any object with methods of the names below, each marked with :data:`hookimpl`; a method takes
+only the arguments that it wants::
 
     class Printer:
         @hookimpl
         def lior_train_end(self, result):
             print(result)
 
-Events inform and never steer: return values are ignored. Components that are
-chosen by name go through the registry, not through events. Other systems that
-train may tell the same events, so that callbacks serve them as well.
+Return values are ignored: a callback is informed and cannot change the training. Other systems that train may
+send the same events, so that callbacks serve them as well.
 """
 
 from __future__ import annotations
@@ -36,14 +35,14 @@ class Events:
 
     @hookspec
     def lior_train_start(self, config: Any, run: Path | None) -> None:
-        """Training starts with ``config``; ``run`` is the directory of its results, if they are kept.
+        """Training starts with ``config``, in lior a :class:`~lior.config.TrainConfig`.
 
-        In lior ``config`` is a :class:`~lior.config.TrainConfig`.
+        ``run`` is the directory of the results, or ``None``.
         """
 
     @hookspec
     def lior_train_stage(self, stage: str, message: str) -> None:
-        """A stage of training starts; ``message`` says in one line what it does."""
+        """A stage of training starts; ``message`` is its work in one line."""
 
     @hookspec
     def lior_train_step(self, stage: str, step: int, steps: int, metrics: Metrics) -> None:
@@ -59,11 +58,11 @@ class Events:
 
     @hookspec
     def lior_train_end(self, result: Any) -> None:
-        """Training is done; ``result`` is what ``train`` returns."""
+        """Training is done; ``result`` is the value that the system returns, in lior a ``Run``."""
 
 
 def manager(callbacks: Iterable[object] = ()) -> pluggy.PluginManager:
-    """A plugin manager that tells ``callbacks``; events are sent through its ``hook``.
+    """A plugin manager that sends events to ``callbacks``, through its ``hook``.
 
     >>> class Printer:
     ...     @hookimpl

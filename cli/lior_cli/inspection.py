@@ -14,7 +14,7 @@ from lior_cli.options import RunPath, device_option
 from lior_cli.terminal import echo_table
 
 if TYPE_CHECKING:
-    from lior.runs.inspection import Held, Inspection
+    from lior.runs.inspection import Inspection, MemoryUse
 
 
 @click.command()
@@ -96,7 +96,7 @@ def _section(title: str, headers: list[str], rows: list[list[str]]) -> None:
     click.echo()
 
 
-def _fill(memory: Held) -> str:
+def _fill(memory: MemoryUse) -> str:
     if memory.fill is not None:
         return f"{memory.fill:.1%} of {memory.capacity:,}"
     return f"at most {_size(memory.budget)} of items" if memory.budget else "no limit"

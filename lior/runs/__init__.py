@@ -1,1 +1,21 @@
-"""Runs on disk: directories, checkpoints, documents learned and forgotten later."""
+"""Runs on disk: directories, checkpoints, telemetry, and documents learned and forgotten after training.
+
+For any program: ``files`` (written whole or not at all), ``bundle`` (tensor files and a manifest), ``folder``
+(the directory of a run and its checkpoints), ``telemetry`` and ``loop`` (steps, stops, checkpoints). For
+lior: ``checkpoint`` (its contents), ``directory`` (its files), ``run`` (the public object), ``editing``,
+``chat`` and ``inspection``.
+"""
+
+__all__ = [
+    "bundle",
+    "chat",
+    "checkpoint",
+    "directory",
+    "editing",
+    "files",
+    "folder",
+    "inspection",
+    "loop",
+    "run",
+    "telemetry",
+]

@@ -23,7 +23,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -166,6 +166,8 @@ def read(
 ) -> tuple[dict[str, Any], dict[str, State]]:
     """The manifest of the bundle at ``path``, and its tensors on ``device``.
 
+    Checksums are computed while the tensors are read; a wrong one explains more than a fault of reading.
+
     Raises
     ------
     RunError
@@ -175,11 +177,22 @@ def read(
     """
     manifest = read_manifest(path, format=format)
     with misfits_as_run_errors(path, program=format.program):
-        groups = [file.removesuffix(_SUFFIX) for file in manifest["files"]]
-        for group, file in zip(groups, manifest["files"], strict=True):
+        listed = {file.removesuffix(_SUFFIX): file for file in manifest["files"]}
+        for group, file in listed.items():
             if group == file or not _NAME.fullmatch(group):  # it could lead out of the bundle
                 raise UsageError(f"{file!r} is not the name of a file of tensors")
-        return manifest, read_tensors(path, manifest, groups, device=device)
+
+        def check() -> None:
+            for file in listed.values():
+                verify(path / file, manifest["files"][file])
+
+        with ThreadPoolExecutor(1) as pool:
+            checked = pool.submit(check)
+            try:
+                found = {group: _load(path / file, device) for group, file in listed.items()}
+            finally:
+                checked.result()
+        return manifest, found
 
 
 def read_manifest(path: Path, *, format: Format) -> dict[str, Any]:
@@ -223,35 +236,6 @@ def _check_format(manifest: Any, file: Path, format: Format) -> None:
         raise OlderFormat(
             f"{file}: written in format {version}, and this {format.program} reads {format.version}"
         )
-
-
-def read_tensors(
-    path: Path, manifest: Mapping[str, Any], groups: Iterable[str], *, device: torch.device | str = "cpu"
-) -> dict[str, State]:
-    """Some groups of tensors of the bundle at ``path``, whose manifest was read.
-
-    Their checksums are computed while they are read; tensors with a wrong one are not returned.
-
-    Raises
-    ------
-    RunError
-        When a file is missing, damaged or a link.
-    LookupError, TypeError
-        When the manifest does not list a group: within :func:`misfits_as_run_errors`, that is a ``RunError``.
-    """
-    places = {group: group + _SUFFIX for group in groups}
-
-    def check() -> None:
-        for file in places.values():
-            verify(path / file, manifest["files"][file])
-
-    with ThreadPoolExecutor(1) as pool:
-        checked = pool.submit(check)
-        try:
-            found = {group: _load(path / file, device) for group, file in places.items()}
-        finally:
-            checked.result()  # a wrong checksum explains more than the fault that reading met because of it
-    return found
 
 
 def _load(path: Path, device: torch.device | str) -> State:

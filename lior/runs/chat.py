@@ -1,7 +1,6 @@
-"""A conversation with a run: what is said is the context of what comes next.
+"""A conversation with a run: all messages and replies so far are the context of the next reply.
 
-A model of text continues it. So a reply goes on with what was said, and ends
-at :attr:`Chat.stop` or after a number of tokens.
+A reply continues this text, and ends at :attr:`Chat.stop` or after a number of tokens.
 """
 
 from __future__ import annotations
@@ -25,22 +24,22 @@ class Chat:
     run: Run
     sampling: Sampling = attrs.field(factory=ChatSampling)
     tokens: int = 300
-    """Most tokens of a reply."""
+    """Largest number of tokens of a reply."""
     stop: bytes = b"\n\n"
-    """Where a reply ends; empty for nowhere."""
+    """Text that ends a reply; empty: none does."""
     seed: int = 0
     _session: Session = attrs.field(init=False)
     _generator: Generator = attrs.field(init=False)
     _said: list[int] = attrs.field(factory=list, init=False)
     """All tokens of the conversation."""
     _reply: int = attrs.field(default=0, init=False)
-    """Where the last reply begins in it."""
+    """Index of the first token of the last reply."""
 
     def __attrs_post_init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew: nothing was said, and the draws are those of the seed."""
+        """Begin anew, with an empty context and the draws of the seed."""
         self._said, self._reply = [], 0
         self._session = Session(self.run.model)
         self._generator = Generator(self.run.model.device).manual_seed(self.seed)

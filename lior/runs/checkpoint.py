@@ -188,11 +188,9 @@ def load(path: Path, *, device: torch.device | str = "cpu") -> Checkpoint:
     RunError
         When a file is missing, damaged or of another format, or a component is not installed.
     """
-    manifest = read_manifest(path)
+    manifest, found = bundle.read(path, format=FORMAT, device=device)
     with misfits_as_run_errors(path):
         numbers = manifest["training"]
-        groups = [_MODEL, _TEXT, *([_TRAINING] if numbers is not None else [])]
-        found = bundle.read_tensors(path, manifest, groups, device=device)
         text, model = found[_TEXT], _rebuilt(manifest, found[_MODEL])
         validation.check_text(text, manifest, vocab=model.tokenizer.vocab)
         return Checkpoint(

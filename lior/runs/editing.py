@@ -1,9 +1,9 @@
-"""Learn a document, or forget one, after training.
+"""Learn and forget documents after training.
 
-Learning writes to the memories. Forgetting makes them what they would be had
-they never been told: what depends on the order of writing is worked out again
-from the stored text. The numbers fitted in training (geometry, mixer, and what
-adaptive memories learned) stay as they are; see ``docs/decisions.md``.
+Learning writes to the memories. After forgetting, the memories hold exactly what they would hold had they
+never seen the document: contents that depend on the order of writing are computed again from the stored text.
+Parameters fitted in training (geometry, mixer, weights of adaptive memories) stay as they are; see
+``docs/decisions.md``.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _BLOCK = 65536
 
 @torch.no_grad()
 def learn(checkpoint: Checkpoint, documents: Sequence[RawDocument]) -> Checkpoint:
-    """Give ``documents`` to the memories of ``checkpoint.model``, which is changed.
+    """Write ``documents`` to the memories of ``checkpoint.model``, which is changed.
 
     Raises
     ------
     DataError
-        When one is empty or has no name, or a document of its name is there already; nothing is changed then.
+        When a document is empty or has no name, or its name is there already; nothing is changed then.
     """
     names = set(checkpoint.corpus.names)
     for document in documents:
@@ -57,21 +57,21 @@ def learn(checkpoint: Checkpoint, documents: Sequence[RawDocument]) -> Checkpoin
 
 @torch.no_grad()
 def forget(checkpoint: Checkpoint, indices: Collection[int]) -> Checkpoint:
-    """Take documents out of the text and the memories of ``checkpoint.model``, which is changed.
+    """Remove documents from the text and the memories of ``checkpoint.model``, which is changed.
 
-    ``indices`` are places in :meth:`Checkpoint.documents`, such as :func:`find` gives.
+    ``indices`` count :meth:`Checkpoint.documents`, as those of :func:`find` do.
     """
     documents, kept = checkpoint.documents(), checkpoint
     for index in sorted(set(indices), reverse=True):
         kept = _without(kept, index, documents[index].bytes)
-    # Those behind a document get new numbers, which the memories hold as well: also when it held nothing.
+    # Later documents get new numbers, which the memories hold, even when nothing of the document was held.
     if any(document.held for document in documents[min(indices, default=len(documents)) :]):
         checkpoint.model.rewrite(kept.pieces(_BLOCK))
     return kept
 
 
 def _without(checkpoint: Checkpoint, index: int, size: int) -> Checkpoint:
-    """The text without the document of that number, which has ``size`` bytes."""
+    """The checkpoint without the document of that number, which has ``size`` bytes."""
     begin, end = checkpoint.corpus.bounds(index)
     later = index - (len(checkpoint.corpus.names) - len(checkpoint.added))
     return attrs.evolve(
@@ -83,14 +83,14 @@ def _without(checkpoint: Checkpoint, index: int, size: int) -> Checkpoint:
 
 
 def find(checkpoint: Checkpoint, name: str) -> list[int]:
-    """The places of all documents of that name, or else of the one whose path ends with it.
+    """Indices of all documents of that name, or of the only one whose path ends with it.
 
-    Training takes several documents of one name: whoever forgets it means all of them.
+    Training takes several documents of one name, which are forgotten together.
 
     Raises
     ------
     DataError
-        When there is none, or the path is that of documents with different names.
+        When there is none, or documents with different names have this ending.
     """
     names = checkpoint.corpus.names
     found = [i for i, each in enumerate(names) if each == name]
@@ -99,7 +99,7 @@ def find(checkpoint: Checkpoint, name: str) -> list[int]:
     if len(different) > 1:
         some = ", ".join(map(shown, different[:3])) + (", ..." if len(different) > 3 else "")
         raise DataError(
-            f"{shown(name)}: {len(different)} documents are called so ({some}); give more of the path"
+            f"{shown(name)}: {len(different)} documents have this name ({some}); give more of the path"
         )
     if not found:
         hint = did_you_mean(name, names) or did_you_mean(name, [PurePath(each).name for each in names])
@@ -109,7 +109,7 @@ def find(checkpoint: Checkpoint, name: str) -> list[int]:
 
 
 def shown(name: str) -> str:
-    """A name in one line that steers no terminal: quoted if it has to be, for those of files may be any."""
+    """A name for messages, quoted if it has characters that a terminal would not print."""
     return name if name and name.isprintable() else repr(name)
 
 

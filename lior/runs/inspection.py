@@ -1,8 +1,7 @@
-"""What a finished run is made of, how large it is, and whether what must hold of it holds now.
+"""The components of a finished run, its sizes, and whether its invariants hold.
 
-Everything is measured on the model as it was checkpoint, with any plugins: nothing
-here knows more of them than their interfaces. Loading has verified the
-checksums of all files before.
+Everything is measured on the model in memory, with any plugins, by their interfaces alone. Loading has
+verified the checksums of all files before.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _RELATIONS = {"<=": operator.le, ">=": operator.ge, ">": operator.gt}
 
 
 @attrs.frozen
-class Part:
+class ComponentEntry:
     """A component of the run, as its manifest names it."""
 
     kind: str
@@ -40,34 +39,34 @@ class Part:
     options: dict[str, Any]
     """All of them."""
     changed: dict[str, Any]
-    """Those that are not the installed plugin's defaults."""
+    """Options that are not the installed plugin's defaults."""
 
 
 @attrs.frozen
-class Numbers:
+class NumberCount:
     """How many numbers a part of the model has."""
 
     part: str
     learned: int
     statistics: int
-    """Those that are counted or drawn and not learned."""
+    """Numbers that are counted or drawn, not learned."""
 
 
 @attrs.frozen
-class Held:
-    """What a memory holds, as it is stored."""
+class MemoryUse:
+    """The size of a memory's snapshot."""
 
     name: str
     experts: int
     items: int
     """Rows of its largest tensor."""
     of: str
-    """Name of that tensor: what an item is."""
+    """Name of that tensor."""
     bytes: int
     capacity: int | None
-    """Most items, where the memory has such an option; 0 is no limit."""
+    """Largest number of items, where the memory has such an option; 0 is no limit."""
     budget: int | None
-    """Most bytes, likewise."""
+    """Largest number of bytes, likewise."""
 
     @property
     def fill(self) -> float | None:
@@ -76,7 +75,7 @@ class Held:
 
 
 @attrs.frozen
-class Metric:
+class MetricNumbers:
     """The learned metric ``g`` in numbers."""
 
     dimension: int
@@ -95,8 +94,8 @@ class Metric:
 
 
 @attrs.frozen
-class Texts:
-    """The documents of the run."""
+class TextCount:
+    """The documents of the run in numbers."""
 
     documents: int
     bytes: int
@@ -110,7 +109,7 @@ class Texts:
 
 @attrs.frozen
 class Invariant:
-    """Something that must hold, and what was measured."""
+    """A quantity with a bound, and its measured value."""
 
     name: str
     value: float
@@ -119,52 +118,51 @@ class Invariant:
 
     @property
     def holds(self) -> bool:
-        """Whether it does; a value that is not a number never does."""
+        """Whether the value keeps to the bound; NaN never does."""
         return bool(_RELATIONS[self.relation](self.value, self.bound))
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Inspection:
-    """All that ``lior inspect`` tells."""
+    """The content of ``lior inspect``."""
 
-    components: tuple[Part, ...]
-    numbers: tuple[Numbers, ...]
-    memory: tuple[Held, ...]
-    metric: Metric | None
-    text: Texts
+    components: tuple[ComponentEntry, ...]
+    numbers: tuple[NumberCount, ...]
+    memory: tuple[MemoryUse, ...]
+    metric: MetricNumbers | None
+    text: TextCount
     files: dict[str, int]
     """Path within the run -> bytes."""
     verified: tuple[str, ...]
-    """Files of the checkpoint whose checksums were compared when it was checkpoint."""
+    """Files of the checkpoint whose checksums were compared when it was loaded."""
     invariants: tuple[Invariant, ...]
 
 
 @torch.no_grad()
 def inspect(run: Path, checkpoint: Checkpoint) -> Inspection:
-    """Look at everything of the run at ``run``, which was checkpoint."""
+    """Inspect the run at ``run``, whose checkpoint was loaded."""
     model = checkpoint.model
     snapshots = {name: memory.snapshot() for name, memory in model.memories.items()}
     return Inspection(
-        components=tuple(components(checkpoint.manifest)),
-        numbers=tuple(numbers(model, snapshots)),
-        memory=tuple(held(name, m, snapshots[name]) for name, m in model.memories.items()),
+        components=tuple(_components(checkpoint.manifest)),
+        numbers=tuple(_numbers(model, snapshots)),
+        memory=tuple(_use(name, m, snapshots[name]) for name, m in model.memories.items()),
         metric=metric_of(model),
-        text=texts(checkpoint),
+        text=_text(checkpoint),
         files={str(p.relative_to(run)): p.stat().st_size for p in sorted(run.rglob("*")) if p.is_file()},
         verified=tuple(checkpoint.manifest["files"]),
-        invariants=tuple(invariants(checkpoint, snapshots)),
+        invariants=tuple(_invariants(checkpoint, snapshots)),
     )
 
 
-# --- what it is made of ---
+# --- components and sizes ---
 
 
-def components(manifest: Mapping[str, Any]) -> Iterator[Part]:
-    """The components that a manifest names."""
+def _components(manifest: Mapping[str, Any]) -> Iterator[ComponentEntry]:
     for kind, entries in manifest["components"].items():
         for entry in entries if isinstance(entries, list) else [entries]:
             changed = _changed(registry.get(kind, entry["name"]), entry["options"])
-            yield Part(kind, **entry, changed=changed)
+            yield ComponentEntry(kind, **entry, changed=changed)
 
 
 def _changed(plugin: type, options: dict[str, Any]) -> dict[str, Any]:
@@ -178,27 +176,26 @@ def _as_json(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def numbers(model: Model, snapshots: Mapping[str, State]) -> Iterator[Numbers]:
-    """How many numbers each part of ``model`` has; of a memory those that it learns, not what it holds."""
+def _numbers(model: Model, snapshots: Mapping[str, State]) -> Iterator[NumberCount]:
+    """For each part of ``model``; for a memory the numbers that it learns, not those that it stores."""
     learned = model.geometry.learned(model.state).keys() if model.geometry else ()
     for part in dict.fromkeys(name.split(".")[0] for name in model.state):
         entries = {k: v.numel() for k, v in model.state.items() if k.split(".")[0] == part}
         moved = sum(count for name, count in entries.items() if name in learned)
-        yield Numbers(part, moved, sum(entries.values()) - moved)
-    yield Numbers("mixer", _count(model.weights), 0 if model.cells is None else model.cells.numel())
+        yield NumberCount(part, moved, sum(entries.values()) - moved)
+    yield NumberCount("mixer", _count(model.weights), 0 if model.cells is None else model.cells.numel())
     for name in model.adaptive:
         floats = {k: v for k, v in snapshots[name].items() if v.is_floating_point()}
-        yield Numbers(f"memory {name}", _count(floats), 0)
+        yield NumberCount(f"memory {name}", _count(floats), 0)
 
 
 def _count(state: State) -> int:
     return sum(value.numel() for value in state.values())
 
 
-def held(name: str, memory: MemoryBackend, snapshot: State) -> Held:
-    """What ``memory`` holds, by its ``snapshot``."""
+def _use(name: str, memory: MemoryBackend, snapshot: State) -> MemoryUse:
     of, largest = max(snapshot.items(), key=lambda item: item[1].nbytes, default=("", torch.empty(0)))
-    return Held(
+    return MemoryUse(
         name=name,
         experts=len(memory.experts),
         items=len(largest) if largest.ndim else 1,
@@ -214,13 +211,12 @@ def _limit(memory: MemoryBackend, option: str) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def texts(checkpoint: Checkpoint) -> Texts:
-    """The documents in numbers."""
-    model, text = checkpoint.model, checkpoint.corpus
-    return Texts(
-        documents=len(text.names),
-        bytes=text.bytes,
-        tokens=len(text),
+def _text(checkpoint: Checkpoint) -> TextCount:
+    model, corpus = checkpoint.model, checkpoint.corpus
+    return TextCount(
+        documents=len(corpus.names),
+        bytes=corpus.bytes,
+        tokens=len(corpus),
         held=sum(hi - lo for lo, hi in checkpoint.held()),
         alphabet=len(model.alphabet),
         vocabulary=model.tokenizer.vocab,
@@ -251,21 +247,20 @@ def effective_rank(eigenvalues: Tensor) -> float:
 def angles(q: Tensor) -> Tensor:
     """Angles in degrees, descending, of the ``n // 2`` planes that the rotation ``q (n, n)`` turns.
 
-    They are the arguments of its eigenvalues, which come in conjugate pairs
-    ``exp(±iθ)``: whatever product of rotations ``q`` was made of, it turns each
-    of these planes in itself, by an angle from 0 to 180.
+    They are the arguments of its eigenvalues, which come in conjugate pairs ``exp(±iθ)``: any rotation turns
+    each of these planes in itself, by an angle from 0 to 180.
     """
     arguments = torch.linalg.eigvals(q.double()).angle().abs().rad2deg()
     return arguments.sort(descending=True).values[::2][: len(q) // 2]
 
 
-def metric_of(model: Model) -> Metric | None:
+def metric_of(model: Model) -> MetricNumbers | None:
     """The metric of ``model`` in numbers; ``None`` without a geometry."""
     form = metric_form(model)
     if form is None:
         return None
     values = spectrum(form)
-    return Metric(
+    return MetricNumbers(
         dimension=len(form.lam),
         rank=len(form.d),
         least=float(values[-1]),
@@ -275,32 +270,29 @@ def metric_of(model: Model) -> Metric | None:
     )
 
 
-# --- what must hold ---
+# --- invariants ---
 
 
-def invariants(checkpoint: Checkpoint, snapshots: Mapping[str, State]) -> Iterator[Invariant]:
-    """What must hold of any run, measured now; costs and probabilities on a sample, always the same."""
+def _invariants(checkpoint: Checkpoint, snapshots: Mapping[str, State]) -> Iterator[Invariant]:
+    """Those of any run; costs and probabilities on a sample, which is always the same."""
     model = checkpoint.model
     state = {**model.state, **model.weights, **({} if model.cells is None else {"cells": model.cells})}
     tensors = [*state.values(), *(v for snapshot in snapshots.values() for v in snapshot.values())]
     wrong = sum(int((~value.isfinite()).sum()) for value in tensors if value.is_floating_point())
     yield Invariant("numbers that are not finite", wrong, "<=", 0)
-    counted = int(model.token_counts.sum()) - texts(checkpoint).held
+    counted = int(model.token_counts.sum()) - _text(checkpoint).held
     yield Invariant("tokens counted but not held, or held but not counted", abs(counted), "<=", 0)
     if (form := metric_form(model)) is not None:
-        yield from _of_the_metric(form)
+        if form.q is not None:
+            eye = torch.eye(len(form.q), dtype=form.q.dtype, device=form.q.device)
+            deviation = _largest(form.q.mT @ form.q - eye)
+            yield Invariant("orthogonality of Q: max |Q'Q - I|", deviation, "<=", 1e-4)
+            determinant = _largest(torch.linalg.det(form.q) - 1)
+            yield Invariant("rotation, no reflection: |det Q - 1|", determinant, "<=", 1e-3)
+        least = float(spectrum(form)[-1])
+        yield Invariant("metric positive definite: least eigenvalue of g", least, ">", 0)
         yield from _of_the_costs(checkpoint)
     yield from _of_the_probabilities(checkpoint)
-
-
-def _of_the_metric(form: MetricForm) -> Iterator[Invariant]:
-    if form.q is not None:
-        eye = torch.eye(len(form.q), dtype=form.q.dtype, device=form.q.device)
-        yield Invariant("orthogonality of Q: max |Q'Q - I|", _most(form.q.mT @ form.q - eye), "<=", 1e-4)
-        yield Invariant(
-            "rotation, no reflection: |det Q - 1|", _most(torch.linalg.det(form.q) - 1), "<=", 1e-3
-        )
-    yield Invariant("metric positive definite: least eigenvalue of g", float(spectrum(form)[-1]), ">", 0)
 
 
 def _of_the_costs(checkpoint: Checkpoint) -> Iterator[Invariant]:
@@ -319,17 +311,17 @@ def _of_the_costs(checkpoint: Checkpoint) -> Iterator[Invariant]:
 
 
 def _of_the_probabilities(checkpoint: Checkpoint) -> Iterator[Invariant]:
-    """At places all over the text, learned or held out."""
+    """At positions spread over the text, learned or held out."""
     begins, end = spread(len(checkpoint.corpus), _POSITIONS).tolist(), len(checkpoint.corpus)
     if not begins:
         return
     text, places = checkpoint.corpus.chunks(begins, 1, end, context=checkpoint.model.context)
     p = checkpoint.model.log_probs(text, places).double().exp()
-    yield Invariant(f"probabilities at {len(p)} positions: max |sum - 1|", _most(p.sum(1) - 1), "<=", 1e-4)
+    yield Invariant(f"probabilities at {len(p)} positions: max |sum - 1|", _largest(p.sum(1) - 1), "<=", 1e-4)
     yield Invariant("least probability of any token there", float(p.min()), ">", 0)
 
 
-def _most(x: Tensor) -> float:
+def _largest(x: Tensor) -> float:
     return float(x.abs().max())
 
 

@@ -18,29 +18,25 @@ from lior.runs import files
 class Telemetry:
     """Callback that appends events to two files of a run directory.
 
-    A line of the metrics is a JSON object with ``time`` (seconds since the
-    start of the run), ``stage``, ``step``, ``steps`` and the stage's own
-    numbers, or lists of them; what is not finite is ``null``. A ``step`` among
-    the numbers takes the place of the stage's. lior's own runs
-    have for ``geometry`` ``tail_loss`` (nats per token on held-out text) and
-    ``rejected``, for ``mixer`` ``tail_loss``, for ``validate``
-    ``nats_per_token`` and ``bits_per_byte``.
+    A line of the metrics is a JSON object with ``time`` (seconds since the start of the run), ``stage``,
+    ``step``, ``steps`` and the stage's own numbers or lists of numbers, with ``null`` for values that are not
+    finite. A ``step`` among the numbers replaces that of the stage. The numbers of lior's stages are in
+    ``docs/interfaces.md``.
 
     Parameters
     ----------
     folder
         The run directory.
     position
-        How many bytes of the metrics to keep; writing goes on behind them.
+        How many bytes of the metrics to keep; further lines follow them.
     elapsed
         Seconds since the start of the run.
     metrics, log
-        Files within ``folder``; folders on the way are made.
+        Files within ``folder``; missing folders are made.
     describe
-        One line on a configuration, for the log.
+        Makes a line for the log of a configuration.
     remark
-        From ``stage``, ``step``, ``steps`` and the numbers of a window: a line
-        for the log, or ``None`` for none.
+        Makes a line for the log, or ``None``, of ``stage``, ``step``, ``steps`` and the numbers of a step.
     """
 
     def __init__(
@@ -66,7 +62,7 @@ class Telemetry:
 
     @property
     def position(self) -> int:
-        """How many bytes of metrics were written, all of them on the disk."""
+        """Bytes of metrics written so far; they are flushed to the disk."""
         if not self._metrics.exists():
             return 0
         files.sync(self._metrics)
@@ -77,7 +73,7 @@ class Telemetry:
             # Names need not be UTF-8.
             with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
                 stream.write(line + "\n")
-        except OSError as error:  # of a full disk it does not say which file it is about
+        except OSError as error:  # the error of a full disk names no file
             error.filename = error.filename or str(file)
             raise
 
@@ -96,7 +92,7 @@ class Telemetry:
 
     @hookimpl
     def lior_train_step(self, stage: str, step: int, steps: int, metrics: Metrics) -> None:
-        """Write one line when there are numbers, and a remark if there is one to make."""
+        """Write a line if there are numbers, and a remark if there is one."""
         if not metrics:
             return
         if self._remark and (said := self._remark(stage, step, steps, metrics)):
@@ -106,12 +102,12 @@ class Telemetry:
 
     @hookimpl
     def lior_checkpoint_saved(self, path: Path) -> None:
-        """Log where training can be gone on with."""
+        """Log the checkpoint."""
         self._say(f"checkpoint: {path.name}")
 
     @hookimpl
     def lior_checkpoint_failed(self, error: RunError) -> None:
-        """Log why there is none."""
+        """Log why there is no checkpoint."""
         self._say(f"checkpoint failed: {error}")
 
     @hookimpl
@@ -128,7 +124,7 @@ def _json(value: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """``value`` with ``None`` in place of what JSON has no number for."""
+    """``value`` with ``None`` in place of numbers that are not finite, which JSON does not have."""
     if isinstance(value, Mapping):
         return {key: _finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

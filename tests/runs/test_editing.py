@@ -282,7 +282,7 @@ def test_names_that_no_document_has(run, name, message):
 
 def test_an_ambiguous_name(run):
     run.learn({"one/c.txt": "c", "two/c.txt": "c"})
-    with pytest.raises(DataError, match=r"2 documents are called so \(one/c.txt, two/c.txt\); give more of"):
+    with pytest.raises(DataError, match=r"2 documents have this name \(one/c.txt, two/c.txt\); give more of"):
         run.forget("c.txt")
     assert run.forget("two/c.txt").name == "two/c.txt"
     assert run.forget("c.txt").name == "one/c.txt", "now it is the only one"
@@ -354,7 +354,7 @@ def test_many_documents_are_listed_at_once(run):
     text = Corpus(
         torch.full((count,), 97, dtype=torch.int32), torch.arange(count), ("a",) * count, bytes=count
     )
-    many = attrs.evolve(run.checkpoint, text=text, train=count - 5)
+    many = attrs.evolve(run.checkpoint, corpus=text, train=count - 5)
     begin = time.perf_counter()
     assert sum(document.held for document in many.documents()) == count - 5
     assert time.perf_counter() - begin < 2

@@ -13,7 +13,7 @@ from lior.geometry.metric import MetricForm
 from lior.model.language_model import Model
 from lior.runs import directory as rundir
 from lior.runs import inspection
-from lior.runs.inspection import Held, angles, effective_rank, spectrum, spread, stored
+from lior.runs.inspection import MemoryUse, angles, effective_rank, spectrum, spread, stored
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_stored_contexts_are_those_of_the_text_that_is_held(loaded):
     cut = len(text) - 500
     more = attrs.evolve(
         loaded,
-        text=attrs.evolve(text, starts=torch.tensor([0, cut]), names=("a", "b")),
+        corpus=attrs.evolve(text, starts=torch.tensor([0, cut]), names=("a", "b")),
         train=400,
         added=("2026-01-01T00:00:00+00:00",),
     )
@@ -135,7 +135,7 @@ def test_a_memory_with_a_capacity_has_a_fill(finished, loaded):
     assert (memory["exact"].items, memory["exact"].of, memory["exact"].fill) == (256, "z", 1.0)
     assert memory["sdm"].fill is None
     assert memory["exact"].bytes == 256 * (8 * 4 + 3 * 8)
-    assert Held("m", 1, 5, "z", 9, capacity=20, budget=None).fill == 0.25
+    assert MemoryUse("m", 1, 5, "z", 9, capacity=20, budget=None).fill == 0.25
 
 
 # --- what does not hold is seen ---
