@@ -22,13 +22,12 @@ from lior.geometry import adam
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import Evidence, Items, State, Updater
 from lior.model import mixer
+from lior.model.evaluation import Tick
 from lior.model.language_model import Model
 from lior.model.mixer import columns, rows_at_once
+from lior.runs.loop import LoopStage
 from lior.tensors import prefixed, sub
 from lior.training.batches import BatchProbe, BatchSampler, BatchStream
-
-Tick = Callable[[str, int, int, Mapping[str, float]], None]
-"""Called after every step with (stage, step, steps, metrics)."""
 
 
 @attrs.frozen
@@ -50,6 +49,7 @@ class Job:
     config: TrainConfig
     generator: Generator
     tick: Tick
+    """Called after every step with (stage, step, steps, metrics)."""
     spent: Callable[[], float]
     """Share of the time limit of the run that is used up."""
     alphabet: Tensor = attrs.field(init=False)
@@ -68,25 +68,8 @@ class StageState(NamedTuple):
     """Ready for JSON."""
 
 
-class Stage(Protocol):
+class Stage(LoopStage, Protocol):
     """A part of training with its own loop; it is built anew from the job when a run is resumed."""
-
-    @property
-    def name(self) -> str:
-        """The stage that its time counts for: geometry, memory or mixer."""
-
-    @property
-    def message(self) -> str:
-        """What it does, in one line; empty for a stage that is not reported."""
-
-    def begin(self) -> None:
-        """Prepare for the first step; not called when :meth:`restore` is."""
-
-    def advance(self) -> bool:
-        """Do the next step; False when there is none left."""
-
-    def end(self) -> None:
-        """Hand over the result after the last step."""
 
     def state(self) -> StageState:
         """What :meth:`restore` needs, with the model, to continue from here."""
@@ -149,7 +132,6 @@ class LearnGeometry:
 
     @property
     def message(self) -> str:
-        """The number of updates."""
         return f"learning the metric: {self.job.config.geometry.updates} updates"
 
     def begin(self) -> None:
@@ -280,7 +262,6 @@ class FitMemories:
 
     @property
     def message(self) -> str:
-        """The size of the text and the number of the pass."""
         return f"reading and learning {self.hi - self.lo:,} tokens, reading {self.number + 1} of {self.count}"
 
     def begin(self) -> None:
@@ -321,7 +302,6 @@ class FitMemories:
         return StageState({}, {"at": self._at, "nats": self._nats, "read": self._read})
 
     def restore(self, state: StageState) -> None:
-        """Continue after what was read."""
         self._at, self._nats, self._read = (state.numbers[key] for key in ("at", "nats", "read"))
 
 
@@ -349,7 +329,6 @@ class WriteText:
         return not self.fitted or len(model.adaptive) < len(model.memories)
 
     def begin(self) -> None:
-        """Start at the beginning."""
         self._at = self.lo
 
     def advance(self) -> bool:
@@ -373,7 +352,6 @@ class WriteText:
         self._pending = 0
 
     def end(self) -> None:
-        """Make everything readable."""
         self._commit()
 
     def state(self) -> StageState:
@@ -382,7 +360,6 @@ class WriteText:
         return StageState({}, {"at": self._at})
 
     def restore(self, state: StageState) -> None:
-        """Continue after what was written."""
         self._at = state.numbers["at"]
 
 
@@ -412,7 +389,6 @@ class FitMixer:
 
     @property
     def message(self) -> str:
-        """The size of the calibration split."""
         parts = self.job.parts
         return f"fitting the mixer on {parts.train - parts.memory:,} tokens the memory has not seen"
 
@@ -423,7 +399,6 @@ class FitMixer:
         return (fit.calibration_passes, fit.noise_passes) if self.job.model.adaptive else (1, 0)
 
     def begin(self) -> None:
-        """Reset the mixer."""
         self.job.model.reset_mixer()
         self._adam = adam.init(self.job.model.weights)
         self._open(0)
