@@ -29,7 +29,7 @@ PREFIX = "LIOR_"
 class DataConfig:
     """The text that a run reads."""
 
-    text: tuple[str, ...] = option((), help="files or folders to learn from; none means the embedded corpus")
+    text: tuple[str, ...] = option((), help="files or folders to learn from; none: the Python reference")
     valid: str = option("", help="text to validate on, instead of a held-out part")
     holdout: float = option(0.1, help="share of the text to validate on", low=0, high=0.5)
     field: str = option("text", help="field of a JSON Lines record that holds the text")
@@ -52,15 +52,15 @@ class GeometryConfig:
         16, help="queries of an update that are close in the memory and share their nearest items", low=1
     )
     refresh: int = option(100, help="updates between searches for the nearest items", low=1)
-    exclude: int = option(64, help="positions around a query that are not its neighbours", low=1)
+    exclude: int = option(64, help="positions around a query whose items it is not compared with", low=1)
     noise: float = option(
         0.0, help="share of the letters and digits that are wrong in the contexts of queries", low=0, high=0.9
     )
     smoothing: float = option(
-        0.02, help="probability that a token does not come from the memory", low=1e-6, high=0.5
+        0.02, help="probability of a token that is not in the memory", low=1e-6, high=0.5
     )
     resilience_at: str = option(
-        "query", help="whose resilience scales a cost", choices=("query", "item", "both")
+        "query", help="point whose resilience scales a cost", choices=("query", "item", "both")
     )
 
 
@@ -100,7 +100,7 @@ class CheckpointConfig:
     seconds: float = option(
         60.0, help="seconds between checkpoints while training; 0 writes the first and the last", low=0
     )
-    last: int = option(1, help="how many of the newest checkpoints are kept", low=1)
+    last: int = option(1, help="number of the newest checkpoints that are kept", low=1)
     every: int = option(0, help="keep every n-th checkpoint as well; 0 keeps no others", low=0)
 
 
@@ -109,7 +109,7 @@ class TrainConfig:
     """A training run. A field that chooses plugins has the name of their kind."""
 
     seed: int = option(0, help="seed of all randomness", low=0, high=2**63 - 1)
-    device: str = option("auto", help="where tensors live", choices=("auto", "cpu", "cuda"))
+    device: str = option("auto", help="device of the tensors", choices=("auto", "cpu", "cuda"))
     time_limit: float = option(0.0, help="seconds after which training ends; 0 is no limit", low=0)
     memory_budget: int = option(
         0,
