@@ -60,7 +60,6 @@ __all__ = [
     "Resolved",
     "TypedField",
     "build",
-    "check_components",
     "describe",
     "keys",
     "plugin_option",
@@ -156,8 +155,7 @@ def resolve(
     recipes
         Package with shipped recipes; without it every text is a path.
     registry
-        Where plugins are found, to import them and check their options (:func:`check_components`); without it
-        neither is done.
+        Where plugins are found, to import them and check their options; without it neither is done.
 
     Raises
     ------
@@ -176,7 +174,7 @@ def resolve(
     origins = {".".join(path): entry.origin for path, entry in merged.items()}
     problems = [*unknown, *malformed, *faults]
     if registry is not None:
-        problems += check_components(config, registry, origins)
+        problems += _check_plugins(config, registry, origins)
     if problems:
         raise ConfigError(problems)
     return Resolved(config, origins)
@@ -362,7 +360,7 @@ def _read_options(merged: Layer, plugins: Sequence[Key], registry: Registry) -> 
             mine = path[: len(key.table)] == key.table and path != key.path and len(path) == at + 1
             if mine and isinstance(entry.value, RawText):
                 name = path[at - 1] if key.several else _as_name(merged[key.path])
-                with suppress(PluginError, TypeError, KeyError):  # check_components reports these
+                with suppress(PluginError, TypeError, KeyError):  # _check_plugins reports these
                     option = typed_fields(registry.get(key.kind, name))[path[at]]
                     merged[path] = entry._replace(value=conform(entry.value, option.hint))
 
@@ -478,35 +476,19 @@ def _clashes(options: Layer, key: Key) -> list[str]:
 # --- plugins ----------------------------------------------------------------
 
 
-def check_components(config: Any, registry: Registry, origins: Mapping[str, str] | None = None) -> list[str]:
-    """Import the plugins that ``config`` chooses and check the options given to them.
-
-    Parameters
-    ----------
-    config
-        An instance of any schema.
-    registry
-        Where the plugins are found.
-    origins
-        Origins of the values, as in :class:`Resolved`, for the messages.
-
-    Returns
-    -------
-    list of str
-        One sentence for each problem; empty when :func:`build` will work.
-    """
-    origins = origins or {}
+def _check_plugins(config: Any, registry: Registry, origins: Mapping[str, str]) -> list[str]:
+    """Import the plugins that ``config`` chooses and check their options; one sentence for each problem."""
     problems: list[str] = []
     for key, path, component in chosen(config):
         try:
             cls = registry.get(key.kind, component.name)
         except PluginError as error:
-            problems.append(f"{key.dotted} (from {origins.get(key.dotted, 'code')}): {error}")
+            problems.append(f"{key.dotted} (from {origins[key.dotted]}): {error}")
             continue
         given, faults = check_table(cls, component.options)
         for fault in faults:
             here = (*path, fault.name)
-            entry = Entry(component.options.get(fault.name), origins.get(".".join(here), "code"))
+            entry = Entry(component.options.get(fault.name), origins.get(".".join(here), "default"))
             problems.append(_problem(here, entry, fault.message))
         if not faults:
             try:  # options that are right one by one may contradict one another

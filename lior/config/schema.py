@@ -173,14 +173,6 @@ def load(
     )
 
 
-def check_components(config: TrainConfig, origins: Mapping[str, str] | None = None) -> list[str]:
-    """One sentence for each problem of the plugins that ``config`` chooses; they are imported.
-
-    ``origins`` are those of the values, as in :class:`Resolved`, for the messages.
-    """
-    return resolving.check_components(config, registry, origins)
-
-
 def build(kind: str, component: Component) -> Any:
     """The plugin that ``component`` describes.
 

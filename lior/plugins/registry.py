@@ -31,7 +31,7 @@ from lior.plugins.kinds import KINDS, Kind, check_kind, imported
 class Registry:
     """Finds plugins by kind and name.
 
-    The installed ones are listed at the first question and remembered until :meth:`refresh`.
+    The installed ones are listed once, at the first question.
 
     Parameters
     ----------
@@ -52,10 +52,6 @@ class Registry:
         self._hidden: dict[tuple[str, str], Origin] = {}
         self._faults: list[str] = []
         self._registered: dict[tuple[str, str], tuple[Origin, Any]] = {}
-
-    def refresh(self) -> None:
-        """Forget the list of installed plugins, so that the next question makes it anew."""
-        self._index = None
 
     @property
     def faults(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import attrs
 import pytest
 
-from lior.config import Component, TrainConfig, build, check_components, load, schema
+from lior.config import Component, TrainConfig, build, load, schema
 from lior.config.options import option
 from lior.errors import ConfigError, UnknownPlugin, UsageError
 from lior.plugins.registry import Registry
@@ -80,8 +80,9 @@ def test_faulty_options_are_all_reported_with_their_origin(toy):
             "vocob": 3,
         }
     }
-    resolved = load(table, env={})
-    found = check_components(resolved.config, resolved.origins)
+    with pytest.raises(ConfigError) as caught:
+        load(table, env={}, components=True)
+    found = caught.value.problems
     expected = [
         "tokenizer.vocab = 0 (from recipe): allowed is a whole number of at least 1",
         "tokenizer.scale = 'x' (from recipe): allowed is a number from 0 to 2",
@@ -93,13 +94,14 @@ def test_faulty_options_are_all_reported_with_their_origin(toy):
     ]
     assert sorted(found) == sorted(expected)
     with pytest.raises(ConfigError) as caught:
-        build("tokenizer", resolved.config.tokenizer)
+        build("tokenizer", load(table, env={}).config.tokenizer)
     assert len(caught.value.problems) == len(expected)
 
 
 def test_options_that_exclude_each_other(toy):
-    config = TrainConfig(tokenizer=Component(name=toy, options={"strict": True, "mode": "b"}))
-    assert check_components(config) == ["tokenizer: strict and mode b exclude each other"]
+    with pytest.raises(ConfigError) as caught:
+        load({"tokenizer": {"name": toy, "strict": True, "mode": "b"}}, env={}, components=True)
+    assert caught.value.problems == ["tokenizer: strict and mode b exclude each other"]
 
 
 def test_unknown_plugin_is_a_problem_like_others(toy):
@@ -115,4 +117,5 @@ def test_unknown_plugin_is_a_problem_like_others(toy):
 
 
 def test_right_components_have_no_problems(toy):
-    assert check_components(TrainConfig(tokenizer=Component(name=toy))) == []
+    config = load({"tokenizer": toy}, env={}, components=True).config
+    assert config == TrainConfig(tokenizer=Component(name=toy))

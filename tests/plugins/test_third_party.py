@@ -31,15 +31,6 @@ def test_found_by_name_before_import(install):
     assert registry.get("tokenizer", "shout").__name__ == "Shout"
 
 
-def test_refresh_sees_what_was_installed_meanwhile(install):
-    registry = Registry(environ={})
-    assert "shout" not in registry.names("tokenizer")
-    install("lior-shout", "[lior.tokenizers]\nshout = tp_shout:Shout", tp_shout=GOOD)
-    assert "shout" not in registry.names("tokenizer"), "the index is made once"
-    registry.refresh()
-    assert "shout" in registry.names("tokenizer")
-
-
 @pytest.mark.parametrize(
     ("source", "cause"),
     [
