@@ -110,9 +110,9 @@ class CostPartials(NamedTuple):
 
 @runtime_checkable
 class AttentionProduct(Plugin, Protocol):
-    """Turns the Gram numbers of a query and a memory item into a cost ``>= 0``.
+    """Turns the Gram products of a query and a memory item into a cost ``>= 0``.
 
-    ``lift`` maps ``y`` to features whose dot products are the Gram numbers ``(qq, qk, kk)``; often it is the
+    ``lift`` maps ``y`` to features whose dot products are the Gram products ``(qq, qk, kk)``; often it is the
     identity.
     """
 
@@ -128,7 +128,7 @@ class AttentionProduct(Plugin, Protocol):
         """Derivatives with respect to the learned entries of the lift and to ``y``."""
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
-        """Cost from broadcastable Gram numbers; finite and ``>= 0`` for every real input."""
+        """Cost from broadcastable Gram products; finite and ``>= 0`` for every real input."""
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
         """Partial derivatives of :meth:`cost` at the same arguments."""

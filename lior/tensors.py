@@ -1,4 +1,4 @@
-"""Dictionaries of tensors: nested names, checks of what was read from a file, and the device they live on.
+"""Dictionaries of tensors: nested names, checks of tensors read from a file, and their device.
 
 The entries of a part are named ``part.name``.
 """

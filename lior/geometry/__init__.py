@@ -1,1 +1,30 @@
-"""Pure functions of the geometry: metric, rotors, Gram products, curvature, Clifford algebra."""
+"""Geometry: pure functions for metrics, scores, their derivatives and learning rules; no autograd.
+
+=========== ======================================================================
+adam        first and second moments of gradients
+conformal   curvature of a conformal metric, and its derivatives
+gram        distances and areas from Gram products
+kernel      the memory kernel as a sum of poles
+metric      the metric in factors, its matrix and its root
+neighbours  k-means centres, inverted lists
+parametrise unconstrained numbers for the factors of a metric
+phases      the two-phase statistic that learning follows
+retrieval   from contexts to scores, and the derivatives of a loss of the scores
+rotor       rotations as layers of Givens rotations
+spsa        simultaneous perturbation
+=========== ======================================================================
+"""
+
+__all__ = [
+    "adam",
+    "conformal",
+    "gram",
+    "kernel",
+    "metric",
+    "neighbours",
+    "parametrise",
+    "phases",
+    "retrieval",
+    "rotor",
+    "spsa",
+]

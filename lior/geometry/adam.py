@@ -1,9 +1,8 @@
-"""Moments of gradients that scale a step: Adam (Kingma & Ba 2015, algorithm 1).
+"""Adam: first and second moments of the gradients scale an update (Kingma & Ba 2015, algorithm 1).
 
 ``m <- b1 m + (1-b1) g``, ``v <- b2 v + (1-b2) g²``, direction
-``m̂ / (√v̂ + eps)`` with ``m̂ = m / (1-b1^t)``, ``v̂ = v / (1-b2^t)``. A pure pair
-of functions over flat dictionaries: :func:`init` makes the state and
-:func:`update` turns gradients into directions to descend along.
+``m̂ / (√v̂ + eps)`` with ``m̂ = m / (1-b1^t)``, ``v̂ = v / (1-b2^t)``. Both functions are
+pure: :func:`init` makes the state, :func:`update` turns gradients into directions of descent.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from lior.interfaces import State
 
 
 def init(params: State) -> State:
-    """Zero moments of every parameter and a step count of 0.
+    """Zero moments of every parameter, and 0 updates.
 
     Returns
     -------
@@ -30,18 +29,18 @@ def init(params: State) -> State:
 
 
 def update(grads: State, state: State, *, b1: float, b2: float, eps: float) -> tuple[State, State]:
-    """Take in the gradients of one step.
+    """Directions of one update.
 
     Parameters
     ----------
     grads
         Gradient of every parameter that :func:`init` saw.
     state
-        From :func:`init` or the step before.
+        From :func:`init` or the update before.
     b1, b2
-        Decay per step of the first and the second moment, in [0, 1).
+        Decay per update of the first and the second moment, in [0, 1).
     eps
-        Added to the root of the second moment, in the unit of the gradients.
+        Added to the square root of the second moment, in the unit of the gradients.
 
     Returns
     -------
@@ -51,7 +50,7 @@ def update(grads: State, state: State, *, b1: float, b2: float, eps: float) -> t
     Raises
     ------
     LiorError
-        If a gradient has not the shape of its parameter; it would broadcast unnoticed.
+        If a gradient has another shape than its parameter; it would broadcast without an error.
     """
     step = state["step"] + 1
     # In float64: for b2 near 1, 1 - b2^t has few digits in float32.
@@ -80,7 +79,7 @@ def counter(params: State) -> Tensor:
 
 
 def finite(*states: State) -> Tensor:
-    """Whether every number in ``states`` is finite, as a bool tensor ``()``: nothing waits for the device."""
+    """Whether every number in ``states`` is finite, a bool tensor ``()``; does not wait for the device."""
     # 0·x is 0 or NaN, and a sum of zeros cannot overflow as a sum of large numbers would.
     probes = [(0 * t).sum() for state in states for t in state.values() if t.is_floating_point()]
     return torch.stack([p.to(torch.float32) for p in probes]).sum() == 0 if probes else torch.tensor(True)

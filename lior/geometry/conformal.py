@@ -13,13 +13,13 @@ a mixture over ``J`` centres. Its Ricci scalar and the resilience made of it are
 with ``∇``, ``Δ`` and ``|·|`` those of the constant metric ``ĝ`` (A. L. Besse,
 *Einstein Manifolds*, theorem 1.159). In mapped coordinates ``y = A x``,
 ``AᵀA = ĝ``, these are the Euclidean ones; ``y`` may have more components than
-``x``, since differences of ``y`` stay in the image of ``A``, but ``n`` is the
-dimension of ``x``. The work is that of matmuls, ``O(N J m)``, and no tensor is
-larger than ``(N, J)`` or ``(N, m)``.
+``x``, since differences of ``y`` stay in the image of ``A``; ``n`` is the dimension
+of ``x``. Time is that of matrix products, ``O(N J m)``; no tensor is larger than
+``(N, J)`` or ``(N, m)``.
 
 ``φ`` is bounded by ``Σ_j |a_j|``, so bounding the amplitudes (see
-:func:`bounded_amplitudes`) bounds ``e^{−2φ}`` and leaves the closed form exact. A
-saturating function of ``φ`` would bound it too, but add terms to ``∇φ`` and ``Δφ``.
+:func:`bounded_amplitudes`) bounds ``e^{−2φ}`` and leaves the closed form exact; a
+saturating function of ``φ`` would add terms to ``∇φ`` and ``Δφ``.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from torch import Tensor
 from lior.geometry.gram import squared_distances, tree_sum
 
 _FAR = 1e4
-"""``u/s²`` from which on ``exp(−½ u/s²)`` is exactly 0 in float64; larger values could overflow."""
+"""Largest ``u/s²``: ``exp(−½ u/s²)`` is exactly 0 in float64 there, and larger values could overflow."""
 _MARGIN = 1e-5
-"""How far inside the bound amplitudes are put, so that rounding does not put them outside again."""
+"""Relative distance from the bound at which amplitudes are put, more than they are rounded by."""
 
 
 class Mixture(NamedTuple):
-    """The field ``φ``; also the derivatives with respect to each part of it."""
+    """The field ``φ``, or derivatives with respect to its parts."""
 
     centres: Tensor
     """Mapped centres ``A c_j (J, m)``."""
@@ -67,8 +67,8 @@ def resilience_pullback(y: Tensor, field: Mixture, n: int, eps: float, dr: Tenso
     y, field, n, eps
         Arguments of :func:`resilience`.
     dr
-        Derivatives with respect to its result, ``(N,)``. Where ``R`` is 0, that of
-        ``|R|`` is taken as 0.
+        Derivatives with respect to its result, ``(N,)``. The derivative of ``|R|`` at 0
+        is taken as 0.
     """
     y, field = _centred(y, field)
     at, s = _local(y, field, n), field.width
@@ -117,7 +117,7 @@ class _Local(NamedTuple):
 
 
 def _centred(y: Tensor, field: Mixture) -> tuple[Tensor, Mixture]:
-    """Both moved so that the centres' mean is the origin, where differences round least."""
+    """Both with the mean of the centres as origin, where rounding of differences is smallest."""
     mean = field.centres.mean(dim=0)
     return y - mean, field._replace(centres=field.centres - mean)
 

@@ -1,4 +1,4 @@
-"""Costs of a pair of vectors from its Gram numbers ``qq = q·q``, ``qk = q·k``, ``kk = k·k``.
+"""Costs of a pair of vectors from its Gram products ``qq = q·q``, ``qk = q·k``, ``kk = k·k``.
 
 ============ ============================== =======================================
 cost         formula                        part of the bilinear form
@@ -10,13 +10,13 @@ area         ``√(max(qq kk − qk², 0) + ε)``  antisymmetric: area ``|q ∧ 
 The area obeys Lagrange's identity ``(q·k)² + |q ∧ k|² = (q·q)(k·k)``
 (W. Greub, *Multilinear Algebra*, 2nd ed., section 5.9).
 
-Gram numbers of any size are admitted. The partial derivatives are 0 where the
-maximum takes the 0. Where a square exceeds the largest number of the dtype,
-the cost is that number's square root and the partial derivatives are 0.
+Gram products of any size are allowed. Where the maximum is 0 the partial
+derivatives are 0. Where a square exceeds the largest number of the dtype, the
+cost is the square root of that number and the partial derivatives are 0.
 
 The arguments broadcast; a cost matrix of ``B`` queries and ``K`` items takes
-``qq (B, 1)``, ``qk (B, K)`` and ``kk (1, K)``. Such a matrix is large, so each
-function allocates only its results and works in place on them.
+``qq (B, 1)``, ``qk (B, K)`` and ``kk (1, K)``. Such a matrix is large, so every
+function computes in place and allocates its results only.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SERIAL = 32768
 """Most numbers that torch adds up in one thread on a CPU; of more, each thread adds up a part."""
 
 
-class Partials(NamedTuple):
+class GramPartials(NamedTuple):
     """Elementwise partial derivatives of a cost; two fields may be the same tensor."""
 
     qq: Tensor
@@ -48,20 +48,20 @@ def distance(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> Tensor:
     Parameters
     ----------
     qq, qk, kk
-        Gram numbers, broadcastable; a squared length each.
+        Gram products, broadcastable; a squared length each.
     eps
         ``ε > 0``, a squared length: keeps the derivative finite at distance 0.
-        Rounding of the Gram numbers, about ``1e-7 (qq + kk)`` in float32,
+        Rounding of the Gram products, about ``1e-7 (qq + kk)`` in float32,
         should be below it.
     """
     return _root(_difference(qq, qk, kk), eps)
 
 
-def distance_partials(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> Partials:
+def distance_partials(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> GramPartials:
     """Partial derivatives of :func:`distance`, ``(1/2c, −1/c, 1/2c)`` with ``c`` the cost."""
     inverse = _inverse_root(_difference(qq, qk, kk), eps)
     half = inverse * 0.5
-    return Partials(qq=half, qk=inverse.neg_(), kk=half)
+    return GramPartials(qq=half, qk=inverse.neg_(), kk=half)
 
 
 def area(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> Tensor:
@@ -69,21 +69,21 @@ def area(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> Tensor:
     return _root(_gram_determinant(qq, qk, kk), eps)
 
 
-def area_partials(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> Partials:
+def area_partials(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> GramPartials:
     """Partial derivatives of :func:`area`, ``(kk/2c, −qk/c, qq/2c)`` with ``c`` the cost."""
     half = _inverse_root(_gram_determinant(qq, qk, kk), eps).mul_(0.5)
     # 1/c is at most ε^−½: below this bound the product with 1/2c cannot overflow.
     largest = torch.finfo(half.dtype).max * min(1.0, math.sqrt(eps))
     dqq = half * kk.clamp(max=largest)
     dqk = (half * qk).mul_(-2)
-    return Partials(qq=dqq, qk=dqk, kk=half.mul_(qq.clamp(max=largest)))
+    return GramPartials(qq=dqq, qk=dqk, kk=half.mul_(qq.clamp(max=largest)))
 
 
 def squared_distances(x: Tensor, c: Tensor) -> Tensor:
     """``|x_i − c_j|² >= 0`` for ``x (N, m)`` and ``c (J, m)``, shape ``(N, J)``, by one matmul.
 
-    Both are centred on the mean of ``c`` first, since the rounding error grows
-    with the distance from the origin.
+    The mean of ``c`` is subtracted from both first: the rounding error grows with
+    the distance from the origin.
     """
     mean = c.mean(dim=0)
     x, c = x - mean, c - mean
@@ -100,12 +100,12 @@ def tree_sum(x: Tensor) -> Tensor:
 
 
 def _shape(*tensors: Tensor) -> tuple[int, ...]:
-    """The shape that they broadcast to; torch's own function imports sympy, which takes half a second."""
+    """Their broadcast shape; the function of torch imports sympy, which takes half a second."""
     return np.broadcast_shapes(*(tensor.shape for tensor in tensors))
 
 
 def _difference(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
-    """``qq + kk − 2qk``; ``±inf`` on overflow, never NaN for Gram numbers (``qq, kk >= 0``)."""
+    """``qq + kk − 2qk``; ``±inf`` on overflow, never NaN for Gram products (``qq, kk >= 0``)."""
     shape = _shape(qq, qk, kk)
     return torch.add(kk, qk.expand(shape), alpha=-2).add_(qq)
 

@@ -3,8 +3,8 @@
 A causal kernel ``K(j) = Re Σ_p c_p λ_p^j`` with ``|λ_p| < 1`` turns the
 convolution ``m_t = Σ_{s<=t} K(t-s) x_s`` into the recurrence
 ``S_p <- λ_p S_p + x``, ``m = Re Σ_p c_p S_p``: constant work and constant
-state per step, and exactly the same numbers. It is the diagonal linear state
-space model (Gupta, Gu & Berant 2022) in discrete time. Its output is bounded
+state per step, and exactly the same values: a diagonal linear state space model
+(Gupta, Gu & Berant 2022) in discrete time. Its output is bounded
 by ``Σ_p |c_p| / (1 - |λ_p|) · max|x|``.
 
 The three modes of the LIoR kernel are
@@ -75,7 +75,7 @@ def oscillation(eta: Numbers, omega: Numbers, phi: Numbers, zeta: Numbers) -> Ke
     amplitude, frequency, phase, rate = torch.broadcast_tensors(*values)
     if not bool((rate > 0).all()):
         raise UsageError(f"decay rate {rate.tolist()}: a kernel decays only with positive rates")
-    # η may be negative and torch.polar wants a modulus, so it makes only the phase factor.
+    # torch.polar makes the phase factor only: it needs a modulus >= 0, and η may be negative.
     coeff = amplitude * torch.polar(torch.ones_like(phase), phase)
     return Kernel(torch.polar(torch.exp(-rate), frequency).reshape(-1), coeff.reshape(-1))
 
@@ -128,9 +128,9 @@ def _log_spaced(low: float, high: float, count: int) -> Tensor:
 def _least_squares(a: Tensor, b: Tensor) -> Tensor:
     """The ``w (P,)`` that minimises ``‖a w - b‖``, by modified Gram-Schmidt on ``a`` with ``b`` appended.
 
-    As accurate as Householder's method (Björck 1967). Unlike LAPACK's, which
-    rounds differently with the alignment of the memory, it gives the same bits
-    every time, and the poles are part of a model's initial state.
+    As accurate as Householder's method (Björck 1967). The rounding of LAPACK depends
+    on the alignment of memory; this method always gives the same bits, as the initial
+    state of a model must.
     """
     count = a.shape[1]
     columns = torch.cat([a, b[:, None]], dim=1)

@@ -24,7 +24,7 @@ _ROUNDS = 8
 """Rounds of Lloyd's algorithm."""
 _SAMPLE_PER_CELL = 16
 _BLOCK = 1 << 22
-"""Most distances held at a time."""
+"""Largest number of distances in memory at a time."""
 
 
 def cell_centres(z: Tensor, root: Tensor, count: int, *, generator: Generator) -> Tensor:
@@ -44,12 +44,12 @@ def cell_centres(z: Tensor, root: Tensor, count: int, *, generator: Generator) -
 
 
 class Visit(NamedTuple):
-    """One cell and the queries that look into it."""
+    """A cell and the queries that search it."""
 
     rows: Tensor
-    """Which queries, int64 ``(M,)``."""
+    """The queries, int64 ``(M,)``."""
     turn: Tensor
-    """As which of its cells each query visits this one, int64 ``(M,)``."""
+    """Rank of the cell among those of each query, int64 ``(M,)``."""
     items: slice
     """Its items, in the order of the index."""
     scores: Tensor
@@ -66,7 +66,7 @@ class CellIndex:
     features: Features
     """Of the items, cell after cell."""
     position: Tensor
-    """What the caller calls each item, int64 ``(N,)``: its place in the text or in ``z``."""
+    """Number of each item in the text or in ``z``, int64 ``(N,)``, as the caller counts them."""
     begins: tuple[int, ...]
     """First item of each cell, and ``N`` at the end."""
 
@@ -122,7 +122,7 @@ class CellIndex:
         at
             Their positions, ``(Q,)``: items whose position is less than ``exclude`` away are left out.
         probes
-            Cells that are looked into.
+            Number of cells searched for each query.
         """
         best = z.new_full((len(z), min(probes, len(self.centres)), count), -torch.inf)
         found = torch.full_like(best, -1, dtype=torch.int64)

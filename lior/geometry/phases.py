@@ -1,4 +1,4 @@
-"""Free and nudged phase of retrieval, and the statistic that learning follows.
+"""Free and nudged phase of retrieval, and the difference that learning follows.
 
 The energy of memory item ``i`` is ``E_i = -S_i`` with scores ``S``; the free
 phase is ``w = softmax(S)``, the phase nudged by the observed token is
@@ -8,13 +8,13 @@ phase is ``w = softmax(S)``, the phase nudged by the observed token is
 
 the equilibrium-propagation estimate (B. Scellier and Y. Bengio, 2017) with
 both phases in closed form; as ``b → 0`` it tends to the gradient of ``-p(y)``.
-Clamped, ``b = ∞``, the difference itself is taken, not divided by ``b``: the
+At ``b = ∞`` (outputs clamped) the difference is not divided by ``b``: it is the
 exact gradient of ``-log p(y)`` (contrastive Hebbian learning, J. Movellan, 1991).
 
 The likelihood is smoothed: with probability ``ε`` a token comes from the
 uniform distribution instead of the memory, ``p = (1 - ε) Σ w_i 1[y_i = y] + ε/V``.
-The clamped phase then weighs each query by the posterior probability that
-the memory explains its token; a finite nudge does not see ``ε``.
+The clamped phase then weights each query by the posterior probability that its
+token comes from the memory; with a finite nudge ``ε`` has no effect.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def phases(scores: Tensor, same: Tensor, nudge: float, *, smoothing: float, voca
     if math.isinf(nudge):
         memory = (1 - smoothing) * hits
         posterior = memory / (memory + smoothing / vocab)
-        # posterior * (free·same/hits - free), without dividing by a hit rate of 0
+        # posterior * (free·same/hits - free) without a division by hits, which may be 0
         scale = (1 - smoothing) / (memory + smoothing / vocab)
         d_scores = free * posterior[:, None]
         d_scores.sub_(free.mul_(scale[:, None]).mul_(same))

@@ -1,14 +1,14 @@
-"""Retrieval under the learned geometry: contexts to scores, and the way back.
+"""Retrieval under the learned geometry: from contexts to scores, and the derivatives of a loss.
 
-One composition serves every combination of plugins:
+The same composition serves every combination of plugins:
 
     z = encoder(context)        y = A z, AᵀA = g        f = lift(y)
     cost = product(f_q·f_q, f_q·f_k, f_k·f_k)            S = -β R cost
 
-Only ``A``, the lift and the Gram numbers connect the parts, so distances to
-the whole memory are one matrix product, and the derivative of any function of
-the scores reaches every parameter through one hand-written chain
-(:meth:`Geometry.phases`).
+Only ``A``, the lift and the Gram products connect the parts, so distances to
+the whole memory are one matrix product, and one chain of vector-Jacobian
+products (:meth:`Geometry.phases`) gives the derivative of a function of the
+scores with respect to every parameter.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Batch(NamedTuple):
     item_tokens: Tensor
     """int64 ``(K,)``."""
     excluded: tuple[Tensor, Tensor]
-    """Pairs (rows, columns) that may not see each other: a position never recalls itself."""
+    """Pairs (rows, columns) without a score: a position never retrieves itself."""
     item_log_weight: Tensor | None = None
-    """Log of how many items of the memory each stands for, ``(K,)``; ``None`` when all count once."""
+    """Logarithm of the number of stored items that each represents, ``(K,)``; ``None`` for 1 each."""
 
 
 class _Side(NamedTuple):
-    """What the forward pass computes for queries or items."""
+    """Coordinates, mapped coordinates and features of queries or items."""
 
     z: Tensor
     y: Tensor
@@ -61,10 +61,9 @@ class _Forward(NamedTuple):
 
 @attrs.frozen(kw_only=True)
 class Geometry:
-    """The plugins that make up the geometry; all numbers are in a flat state.
+    """The plugins of the geometry; its numbers are a flat state.
 
-    Entries of the state are named ``encoder.table``, ``frame.theta`` and so
-    on, and ``log_beta``.
+    Entries are named ``encoder.table``, ``frame.theta`` and so on, and ``log_beta``.
     """
 
     encoder: Encoder
@@ -73,7 +72,7 @@ class Geometry:
     product: AttentionProduct
     vocab: int
     resilience_at: str = "query"
-    """Whose resilience scales a cost: "query", "item" or "both" (their geometric mean)."""
+    """Side whose resilience scales a cost: "query", "item" or "both" (the geometric mean)."""
     smoothing: float = 0.02
 
     @property
@@ -115,7 +114,7 @@ class Geometry:
         return state
 
     def observe(self, state: State, contexts: Tensor, *, total: int) -> State:
-        """Let frame and resilience source take in a uniform sample of a memory of ``total`` items."""
+        """Update the statistics of frame and resilience source from a uniform sample of ``total`` items."""
         z = self.encoder.encode(sub(state, "encoder"), contexts)
         state = dict(state)
         frame = self.frame.observe(sub(state, "frame"), z)
@@ -127,7 +126,7 @@ class Geometry:
     # --- forward ---
 
     def scorer(self, state: State) -> Retrieval:
-        """The geometry at ``state`` as memories use it."""
+        """The scorer of memories at ``state``."""
         return Retrieval(geometry=self, state=state)
 
     def loss(self, state: State, batch: Batch) -> Tensor:
@@ -166,7 +165,7 @@ class Geometry:
         """Derivatives of ``sum(d_scores * scores)`` with respect to the learned entries."""
         scorer, queries, items, scores = forward
         fq, fk = queries.features, items.features
-        scores[batch.excluded] = 0.0  # -inf · 0 would be NaN; these pairs have no weight
+        scores[batch.excluded] = 0.0  # their weight is 0, and -inf · 0 would be NaN
         product = sub(state, "product")
         flow = d_scores * scores  # = d(.)/d(log of any factor of S), elementwise
         grads = {"log_beta": tree_sum(flow)}
@@ -202,7 +201,7 @@ class Geometry:
 
 
 class Retrieval:
-    """A :class:`~lior.interfaces.Scorer`: the geometry with its root and scale worked out."""
+    """A :class:`~lior.interfaces.Scorer`: a geometry and its state, with the root and scale computed once."""
 
     def __init__(self, geometry: Geometry, state: State):
         self.geometry = geometry
@@ -214,9 +213,9 @@ class Retrieval:
         self._medium = sub(state, "rsource")
 
     def nearest(self, z: Tensor, items: Features) -> Tensor:
-        """The item of the highest score to each of ``z (N, n)``, int64 ``(N,)``.
+        """The item of highest score for each query ``z (N, n)``, int64 ``(N,)``.
 
-        A query's own resilience scales all its scores alike; it is not worked out.
+        The resilience of a query is left out: it scales all its scores by one factor.
         """
         f = self._lift(z @ self.root.T, query=True)
         return self.scores(Features(f, (f * f).sum(1), None), items).argmax(1)
@@ -225,7 +224,7 @@ class Retrieval:
         return self.geometry.product.lift(self._product, y, query=query)
 
     def side(self, z: Tensor, *, query: bool) -> _Side:
-        """Everything the forward pass needs of coordinates ``z (N, n)``."""
+        """Mapped coordinates and features of coordinates ``z (N, n)``."""
         geometry = self.geometry
         y = z @ self.root.T
         f = self._lift(y, query=query)
@@ -256,7 +255,7 @@ def same_token(batch: Batch) -> Tensor:
 
 
 def _weighed(scores: Tensor, batch: Batch) -> Tensor:
-    """Scores with which an item counts for as many as it stands for."""
+    """Scores with the weights of items that represent several."""
     return scores if batch.item_log_weight is None else scores + batch.item_log_weight
 
 

@@ -28,13 +28,13 @@ from torch import Generator, Tensor
 from lior.interfaces import State
 
 FLOOR = 0.1
-"""Smallest unit of a tensor: one that begins at zero must still be moved to be measured."""
+"""Smallest unit of a tensor; a tensor of zeros must be moved to be measured."""
 
 _STEP_DECAY, _PERTURBATION_DECAY = 0.602, 0.101
 
 
 class Gains(NamedTuple):
-    """Sizes that belong to one step."""
+    """Sizes of one update."""
 
     step: float
     """Multiple ``a_k`` of the Newton step."""
@@ -43,7 +43,7 @@ class Gains(NamedTuple):
 
 
 class Slope(NamedTuple):
-    """What two losses around a point tell about one random direction."""
+    """First and second derivative along one random direction, from two losses."""
 
     seed: int
     """Regenerates the direction, see :func:`move`."""
@@ -54,10 +54,10 @@ class Slope(NamedTuple):
 
 
 def gains(step: int, *, learning_rate: float, perturbation: float, stability: float) -> Gains:
-    """``a_k = a / (A + k + 1)^0.602`` and ``c_k = c / (k + 1)^0.101`` of step ``k``.
+    """``a_k = a / (A + k + 1)^0.602`` and ``c_k = c / (k + 1)^0.101`` of update ``k``.
 
     ``a`` is set so that ``a_0 = learning_rate``; ``stability`` is ``A``, the
-    number of steps for which the gain stays nearly at that value.
+    number of updates for which the gain stays near that value.
     """
     decay = ((stability + 1) / (stability + step + 1)) ** _STEP_DECAY
     return Gains(learning_rate * decay, perturbation / (step + 1) ** _PERTURBATION_DECAY)
@@ -112,9 +112,9 @@ def probe_direction(
     params, unit
         Parameters and their :func:`units`.
     seed
-        Which direction.
+        Of the direction.
     distance
-        How far to go to either side, in units.
+        Distance to either side, in units.
     centre
         ``loss(params)``.
     """
@@ -126,9 +126,9 @@ def probe_direction(
 def newton_amounts(slopes: Sequence[Slope], curvature: float, gain: Gains) -> list[float]:
     """How far to :func:`move` along every direction: the average of their damped Newton steps.
 
-    The whole move is no longer than the distance at which the loss was probed (the
-    directions are nearly orthogonal, so lengths add in squares). Beyond it nothing is
-    known, and a loss without curvature has no Newton step.
+    The whole move is no longer than the distance at which the loss was probed: the loss
+    beyond it is unknown, and without curvature the Newton step has no bound. The
+    directions are nearly orthogonal, so lengths add in squares.
     """
     count = len(slopes)
     limit = gain.perturbation / math.sqrt(count)

@@ -1,22 +1,15 @@
-"""The laws that every :class:`~lior.interfaces.Encoder` obeys.
-
-An encoder's author writes::
-
-    class TestMine(encoder_contract(lambda: Mine(n=8))):
-        pass
-"""
+"""The laws that every :class:`~lior.interfaces.Encoder` obeys."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import torch
-from hypothesis import given
 from torch import Tensor
 from torch.testing import assert_close
 
 from lior.interfaces import Encoder, State, StreamingEncoder
-from lior.testing.strategies import DTYPES, LAW, dtypes, seeds
+from lior.testing.strategies import DTYPES, dtypes, law, seeds
 from lior.testing.tensors import (
     assert_declared,
     assert_derivatives,
@@ -32,27 +25,20 @@ _VOCAB = 11
 
 
 def encoder_contract(make: Callable[[], Encoder]) -> type:
-    """A new class whose ``test_*`` methods check the encoder that ``make()`` returns.
+    """A new class whose ``test_*`` methods check the encoder that ``make()`` returns for each test.
 
     The laws of a stream hold trivially for an encoder that is no :class:`~lior.interfaces.StreamingEncoder`.
-
-    Parameters
-    ----------
-    make
-        Returns the encoder, with the options under test; called afresh by each test.
     """
 
     class EncoderContract:
         def test_declares_what_the_interface_asks_for(self) -> None:
             assert_declared(make(), Encoder, make().init(_VOCAB, generator=seeded(0)))
 
-        @LAW
-        @given(seed=seeds())
+        @law(seed=seeds())
         def test_init_depends_on_the_generator_alone(self, seed: int) -> None:
             assert_same(*(make().init(_VOCAB, generator=seeded(seed)) for _ in range(2)))
 
-        @LAW
-        @given(seed=seeds(), dtype=dtypes())
+        @law(seed=seeds(), dtype=dtypes())
         def test_coordinates_have_the_promised_shape_and_dtype(self, seed: int, dtype: torch.dtype) -> None:
             encoder = make()
             state = _init(encoder, seed, dtype)
@@ -62,16 +48,14 @@ def encoder_contract(make: Callable[[], Encoder]) -> type:
                 assert z.dtype == dtype
                 assert z.isfinite().all()
 
-        @LAW
-        @given(seed=seeds(), dtype=dtypes())
+        @law(seed=seeds(), dtype=dtypes())
         def test_row_of_a_batch_is_a_batch_of_one(self, seed: int, dtype: torch.dtype) -> None:
             encoder = make()
             state, contexts = _init(encoder, seed, dtype), _contexts(encoder, 9, seed)
             rows = torch.cat([encoder.encode(state, row[None]) for row in contexts])
             _assert_near(rows, encoder.encode(state, contexts))
 
-        @LAW
-        @given(seed=seeds())
+        @law(seed=seeds())
         def test_pullback_is_the_derivative(self, seed: int) -> None:
             encoder = make()
             state, contexts = _init(encoder, seed, torch.float64), _contexts(encoder, 13, seed)
@@ -88,8 +72,7 @@ def encoder_contract(make: Callable[[], Encoder]) -> type:
                 gradient = encoder.pullback(_init(encoder, 0, dtype), _contexts(encoder, 3, 0), dz)
                 assert {value.dtype for value in gradient.values()} == {dtype}
 
-        @LAW
-        @given(seed=seeds())
+        @law(seed=seeds())
         def test_inputs_are_not_mutated(self, seed: int) -> None:
             encoder = make()
             state, contexts = _init(encoder, seed, torch.float32), _contexts(encoder, 5, seed)
@@ -100,8 +83,7 @@ def encoder_contract(make: Callable[[], Encoder]) -> type:
 
         # --- unlimited context ---
 
-        @LAW
-        @given(seed=seeds(), dtype=dtypes())
+        @law(seed=seeds(), dtype=dtypes())
         def test_scan_is_encode_of_all_tokens_before(self, seed: int, dtype: torch.dtype) -> None:
             encoder = make()
             if isinstance(encoder, StreamingEncoder):
@@ -113,8 +95,7 @@ def encoder_contract(make: Callable[[], Encoder]) -> type:
                     context = torch.cat([tokens[:count].flip(0), before])[None]
                     _assert_near(z[count - 1 : count], encoder.encode(state, context))
 
-        @LAW
-        @given(seed=seeds(), dtype=dtypes())
+        @law(seed=seeds(), dtype=dtypes())
         def test_tokens_beyond_the_reach_matter_in_a_stream(self, seed: int, dtype: torch.dtype) -> None:
             encoder = make()
             if isinstance(encoder, StreamingEncoder):
@@ -123,8 +104,7 @@ def encoder_contract(make: Callable[[], Encoder]) -> type:
                 last, changed = (_scan(encoder, state, read)[-1] for read in (tokens, other))
                 assert (last != changed).any(), "an encoder of limited context needs no stream"
 
-        @LAW
-        @given(seed=seeds(), dtype=dtypes())
+        @law(seed=seeds(), dtype=dtypes())
         def test_a_document_can_be_read_in_parts(self, seed: int, dtype: torch.dtype) -> None:
             encoder = make()
             if isinstance(encoder, StreamingEncoder):
@@ -133,8 +113,7 @@ def encoder_contract(make: Callable[[], Encoder]) -> type:
                 for sizes in ([1] * 70, [3, 66, 1]):
                     _assert_near(_scan(encoder, state, tokens, sizes), whole)
 
-        @LAW
-        @given(seed=seeds())
+        @law(seed=seeds())
         def test_a_stream_can_be_forked(self, seed: int) -> None:
             encoder = make()
             if isinstance(encoder, StreamingEncoder):

@@ -1,56 +1,45 @@
-"""The laws that every :class:`~lior.interfaces.AttentionProduct` obeys.
-
-A product's author writes::
-
-    class TestMine(product_contract(lambda: Mine(eps=1e-3))):
-        pass
-"""
+"""The laws that every :class:`~lior.interfaces.AttentionProduct` obeys."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
-from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from lior.interfaces import API_VERSION, AttentionProduct, State
-from lior.testing.strategies import DTYPES, FINITE_SQUARES, LAW, dimensions, dtypes, fill, seeds
-from lior.testing.tensors import assert_derivatives, assert_same, cast, clones, gradients
+from lior.interfaces import AttentionProduct, State
+from lior.testing.strategies import DTYPES, FINITE_SQUARES, dimensions, dtypes, fill, law, seeds
+from lior.testing.tensors import (
+    assert_declared,
+    assert_derivatives,
+    assert_same,
+    cast,
+    gradients,
+    seeded,
+    unchanged,
+)
 
+_NAMES = ("qq", "qk", "kk")
 _MAGNITUDES = (0.0, 1e-40, 1e-38, 1e-20, 1e-3, 1.0, 1e4, 1e18, 1e20, 1e38, 3e38)
 
 
 def product_contract(make: Callable[[], AttentionProduct]) -> type:
-    """A new class whose ``test_*`` methods check the product that ``make()`` returns.
-
-    Parameters
-    ----------
-    make
-        Returns the product, with the options under test; called afresh by each test.
-    """
+    """A new class whose ``test_*`` methods check the product that ``make()`` returns for each test."""
 
     class ProductContract:
         def test_declares_what_the_interface_asks_for(self) -> None:
-            product = make()
-            assert isinstance(product, AttentionProduct)
-            assert product.api_version == API_VERSION
-            state = product.init(8, generator=torch.Generator().manual_seed(0))
-            assert set(product.learned) <= set(state), "every learned entry is in the state"
-            assert all(type(value) is Tensor for value in state.values()), "the state is flat"
+            state = make().init(8, generator=seeded(0))
+            assert_declared(make(), AttentionProduct, state)
             assert {value.dtype for value in state.values()} <= {torch.float32}
 
-        @LAW
-        @given(m=dimensions(), seed=seeds())
+        @law(m=dimensions(), seed=seeds())
         def test_init_depends_on_the_generator_alone(self, m: int, seed: int) -> None:
-            first, second = (make().init(m, generator=torch.Generator().manual_seed(seed)) for _ in range(2))
-            assert_same(first, second)
+            assert_same(*(make().init(m, generator=seeded(seed)) for _ in range(2)))
 
-        @LAW
-        @given(case=_cases(make), query=st.booleans())
+        @law(case=_cases(make), query=st.booleans())
         def test_lift_treats_points_one_by_one(self, case: _Case, query: bool) -> None:
             product, y = make(), case.q
             features = product.lift(case.params, y, query=query)
@@ -59,8 +48,7 @@ def product_contract(make: Callable[[], AttentionProduct]) -> type:
             assert_close(block.flatten(0, 1), features)
             assert_close(product.lift(case.params, y[0], query=query), features[0])
 
-        @LAW
-        @given(case=_cases(make, edges=FINITE_SQUARES))
+        @law(case=_cases(make, edges=FINITE_SQUARES))
         def test_cost_is_finite_and_never_negative(self, case: _Case) -> None:
             cost = _cost(make(), case.params, case.q, case.k)
             assert cost.shape == (len(case.q), len(case.k))
@@ -72,7 +60,7 @@ def product_contract(make: Callable[[], AttentionProduct]) -> type:
             product = make()
             for dtype in DTYPES:
                 gram = _extremes(dtype)
-                params = cast(product.init(8, generator=torch.Generator().manual_seed(0)), dtype)
+                params = cast(product.init(8, generator=seeded(0)), dtype)
                 cost = product.cost(*gram, params)
                 assert cost.isfinite().all()
                 assert (cost >= 0).all()
@@ -80,39 +68,36 @@ def product_contract(make: Callable[[], AttentionProduct]) -> type:
                 for name, value in {**partials._asdict(), **partials.params}.items():
                     assert name == "params" or value.isfinite().all(), f"{name} at {dtype}"
 
-        @LAW
-        @given(case=_cases(make), seed=seeds())
+        @law(case=_cases(make), seed=seeds())
         def test_gram_numbers_broadcast(self, case: _Case, seed: int) -> None:
             product = make()
             gram = _gram(product, case.params, case.q, case.k)
             full = _expanded(*gram)
             assert_close(product.cost(*gram, case.params), product.cost(*full, case.params))
             narrow, wide = product.partials(*gram, case.params), product.partials(*full, case.params)
-            for name in ("qq", "qk", "kk"):
+            for name in _NAMES:
                 assert getattr(narrow, name).shape == full[0].shape, name
                 assert_close(getattr(narrow, name), getattr(wide, name))
             qq, qk, kk = full
             row = product.cost(qq[0], qk[0], kk[0], case.params)
             assert_close(row, product.cost(*full, case.params)[0])
 
-        @LAW
-        @given(case=_cases(make, dtype=torch.float64), seed=seeds())
+        @law(case=_cases(make, dtype=torch.float64), seed=seeds())
         def test_partials_are_the_derivatives(self, case: _Case, seed: int) -> None:
             product = make()
             gram = _expanded(*_gram(product, case.params, case.q, case.k))
-            at = {**case.params, **dict(zip(("qq", "qk", "kk"), gram, strict=True))}
             partials = product.partials(*gram, case.params)
-            names = ("qq", "qk", "kk", *partials.params)
             dcost = fill(gram[0].shape, "normal", seed, torch.float64)
             expected = gradients(
-                lambda s: (dcost * product.cost(s["qq"], s["qk"], s["kk"], s)).sum(), at, names
+                lambda s: (dcost * product.cost(s["qq"], s["qk"], s["kk"], s)).sum(),
+                {**case.params, **_named(gram)},
+                (*_NAMES, *partials.params),
             )
-            actual = {name: dcost * getattr(partials, name) for name in ("qq", "qk", "kk")}
+            actual = {name: dcost * value for name, value in _named(partials[:3]).items()}
             actual |= {name: (dcost * value).sum() for name, value in partials.params.items()}
             assert_derivatives(actual, expected)
 
-        @LAW
-        @given(case=_cases(make, dtype=torch.float64), query=st.booleans(), seed=seeds())
+        @law(case=_cases(make, dtype=torch.float64), query=st.booleans(), seed=seeds())
         def test_lift_pullback_is_the_derivative(self, case: _Case, query: bool, seed: int) -> None:
             product, at = make(), {**case.params, "y": case.q.reshape(2, -1, case.q.shape[-1])}
             df = fill(product.lift(case.params, at["y"], query=query).shape, "normal", seed, torch.float64)
@@ -122,8 +107,7 @@ def product_contract(make: Callable[[], AttentionProduct]) -> type:
             )
             assert_derivatives({**dparams, "y": dy}, expected)
 
-        @LAW
-        @given(m=dimensions(), seed=seeds())
+        @law(m=dimensions(), seed=seeds())
         def test_every_learned_entry_is_reachable(self, m: int, seed: int) -> None:
             product = make()
             case = _case(product, m, "normal", seed, torch.float64)
@@ -135,8 +119,7 @@ def product_contract(make: Callable[[], AttentionProduct]) -> type:
             for key in product.learned:
                 assert (actual[key] != 0).any(), f"{key}: the gradient is 0 for generic input"
 
-        @LAW
-        @given(case=_cases(make), size=st.sampled_from((0.3, 30.0, 1e6)), seed=seeds())
+        @law(case=_cases(make), size=st.sampled_from((0.3, 30.0, 1e6)), seed=seeds())
         def test_project_is_idempotent(self, case: _Case, size: float, seed: int) -> None:
             product = make()
             moved = {
@@ -146,30 +129,25 @@ def product_contract(make: Callable[[], AttentionProduct]) -> type:
             once = product.project(moved)
             assert_same(product.project(once), once)
 
-        @LAW
-        @given(case=_cases(make))
+        @law(case=_cases(make))
         def test_project_keeps_the_cost_of_a_fresh_state(self, case: _Case) -> None:
             product = make()
             before = _cost(product, case.params, case.q, case.k)
             assert_close(_cost(product, product.project(case.params), case.q, case.k), before)
 
-        @LAW
-        @given(case=_cases(make))
+        @law(case=_cases(make))
         def test_inputs_are_not_mutated(self, case: _Case) -> None:
             product = make()
             gram = _expanded(*_gram(product, case.params, case.q, case.k))
-            inputs = {**case.params, **dict(zip(("qq", "qk", "kk"), gram, strict=True)), "y": case.q}
-            copies = clones(inputs)
-            product.cost(*gram, case.params)
-            product.partials(*gram, case.params)
-            for query in (True, False):
-                df = torch.ones_like(product.lift(case.params, inputs["y"], query=query))
-                product.lift_pullback(case.params, inputs["y"], df, query=query)
-            product.project(case.params)
-            assert_same(inputs, copies)
+            with unchanged(case.params, _named(gram), {"y": case.q}):
+                product.cost(*gram, case.params)
+                product.partials(*gram, case.params)
+                for query in (True, False):
+                    df = torch.ones_like(product.lift(case.params, case.q, query=query))
+                    product.lift_pullback(case.params, case.q, df, query=query)
+                product.project(case.params)
 
-        @LAW
-        @given(m=dimensions(), dtype=dtypes(), seed=seeds())
+        @law(m=dimensions(), dtype=dtypes(), seed=seeds())
         def test_dtype_is_kept(self, m: int, dtype: torch.dtype, seed: int) -> None:
             product = make()
             case = _case(product, m, "normal", seed, dtype)
@@ -197,7 +175,7 @@ class _Case(NamedTuple):
 
 
 def _case(product: AttentionProduct, m: int, edge: str, seed: int, dtype: torch.dtype) -> _Case:
-    params = cast(product.init(m, generator=torch.Generator().manual_seed(seed)), dtype)
+    params = cast(product.init(m, generator=seeded(seed)), dtype)
     return _Case(params, fill((4, m), edge, seed, dtype), fill((5, m), edge, seed + 1, dtype))
 
 
@@ -218,8 +196,12 @@ def _gram(product: AttentionProduct, params: State, q: Tensor, k: Tensor) -> tup
     return fq.square().sum(-1, keepdim=True), fq @ fk.mT, fk.square().sum(-1)[None]
 
 
+def _named(gram: Sequence[Tensor]) -> State:
+    return dict(zip(_NAMES, gram, strict=True))
+
+
 def _expanded(qq: Tensor, qk: Tensor, kk: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The Gram numbers in memory of the full shape each."""
+    """The Gram products, each a tensor of the full shape."""
     qq, qk, kk = torch.broadcast_tensors(qq, qk, kk)
     return qq.contiguous(), qk.contiguous(), kk.contiguous()
 

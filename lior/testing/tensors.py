@@ -1,4 +1,4 @@
-"""What the contract suites share: checks of states, derivatives by autograd, inputs that must not change."""
+"""Shared by the contract suites: checks of states, derivatives by autograd, unchanged inputs."""
 
 from __future__ import annotations
 

@@ -1,10 +1,4 @@
-"""The laws that every :class:`~lior.interfaces.Tokenizer` obeys.
-
-A tokenizer's author writes::
-
-    class TestMine(tokenizer_contract(Mine)):
-        pass
-"""
+"""The laws that every :class:`~lior.interfaces.Tokenizer` obeys."""
 
 from __future__ import annotations
 
@@ -12,13 +6,12 @@ from collections.abc import Callable
 from functools import cache
 
 import torch
-from hypothesis import given
 from hypothesis import strategies as st
 
 from lior.errors import LiorError
-from lior.interfaces import API_VERSION, Tokenizer
-from lior.testing.strategies import LAW
-from lior.testing.tensors import assert_same
+from lior.interfaces import Tokenizer
+from lior.testing.strategies import law
+from lior.testing.tensors import assert_declared, assert_same
 
 DOCUMENTS = (
     b"The cat sat on the mat, and the hat was on the cat. " * 9,
@@ -26,17 +19,11 @@ DOCUMENTS = (
     bytes(range(256)) * 2,
     b"",
 )
-"""What the suite fits tokenizers on."""
+"""Documents that the suite fits tokenizers on."""
 
 
 def tokenizer_contract(make: Callable[[], Tokenizer]) -> type:
-    """A new class whose ``test_*`` methods check the tokenizer that ``make()`` returns.
-
-    Parameters
-    ----------
-    make
-        Returns the tokenizer, with the options under test, not fitted yet.
-    """
+    """A new class whose ``test_*`` methods check the tokenizer that ``make()`` returns, not fitted yet."""
 
     @cache  # fitting takes time, and the laws change nothing
     def fitted() -> Tokenizer:
@@ -45,16 +32,14 @@ def tokenizer_contract(make: Callable[[], Tokenizer]) -> type:
     class TokenizerContract:
         def test_declares_what_the_interface_asks_for(self) -> None:
             tokenizer = fitted()
-            assert tokenizer.api_version == API_VERSION
+            assert_declared(tokenizer, Tokenizer, tokenizer.snapshot())
             assert tokenizer.vocab >= 1
 
-        @LAW
-        @given(data=st.binary(max_size=200))
+        @law(data=st.binary(max_size=200))
         def test_any_bytes_come_back(self, data: bytes) -> None:
             _assert_lossless(fitted(), data)
 
-        @LAW
-        @given(text=st.text(max_size=100))
+        @law(text=st.text(max_size=100))
         def test_any_text_comes_back(self, text: str) -> None:
             _assert_lossless(fitted(), text.encode("utf-8", "surrogatepass"))
 
@@ -64,8 +49,7 @@ def tokenizer_contract(make: Callable[[], Tokenizer]) -> type:
         def test_nothing_comes_back_as_nothing(self) -> None:
             _assert_lossless(fitted(), b"")
 
-        @LAW
-        @given(data=st.binary(max_size=200))
+        @law(data=st.binary(max_size=200))
         def test_token_ids_are_in_range(self, data: bytes) -> None:
             tokenizer = fitted()
             tokens = tokenizer.encode(data)
@@ -141,7 +125,7 @@ def _assert_lossless(tokenizer: Tokenizer, data: bytes) -> None:
 
 
 def _refusal(tokenizer: Tokenizer, token: int) -> str | None:
-    """What ``decode`` says against ``token``; ``None`` if it takes it."""
+    """Message with which ``decode`` refuses ``token``; ``None`` if it does not."""
     try:
         tokenizer.decode([token])
     except LiorError as error:

@@ -1,10 +1,5 @@
 """The laws that every :class:`~lior.interfaces.Updater` obeys.
 
-An updater's author writes::
-
-    class TestMine(updater_contract(lambda: Mine(learning_rate=0.1))):
-        pass
-
 The problem is a parabola in tensors of several shapes; the probe gives its loss
 and its phases, so an updater may use either.
 """
@@ -18,11 +13,11 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
-from lior.interfaces import API_VERSION, Report, State, Updater
-from lior.testing.strategies import LAW, dtypes, seeds
-from lior.testing.tensors import assert_same, clones
+from lior.interfaces import Report, State, Updater
+from lior.testing.strategies import LAW, dtypes, law, seeds
+from lior.testing.tensors import assert_declared, assert_same, seeded, unchanged
 
-_STEPS = 200
+_UPDATES = 200
 
 
 class Parabola:
@@ -33,7 +28,7 @@ class Parabola:
     """
 
     def __init__(self, seed: int, dtype: torch.dtype):
-        generator = torch.Generator().manual_seed(seed)
+        generator = seeded(seed)
 
         def noise(*shape: int) -> Tensor:
             return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
@@ -45,16 +40,15 @@ class Parabola:
 
     def loss(self, params: State) -> float:
         """The mean over all numbers."""
-        count = max(1, sum(p.numel() for p in params.values()))
         # Sorted: the order of the entries must not change the rounding.
         terms = (self.curvature[k] * (params[k] - self.target[k]) ** 2 for k in sorted(params))
-        return 0.5 * sum(term.sum().item() for term in terms) / count
+        return 0.5 * sum(term.sum().item() for term in terms) / _count(params)
 
     def phases(self, params: State, nudge: float) -> State:
         """The gradient of :meth:`loss`, with an error for a finite nudge; zeros for ``nudge = 0``."""
         if nudge == 0:
             return {k: torch.zeros_like(p) for k, p in params.items()}
-        count = max(1, sum(p.numel() for p in params.values()))
+        count = _count(params)
         error = 0.0 if math.isinf(nudge) else (nudge + nudge**2) / count
         return {k: self.curvature[k] * (p - self.target[k]) / count + error for k, p in params.items()}
 
@@ -76,35 +70,26 @@ class Broken(Parabola):
 
 
 def updater_contract(make: Callable[[], Updater]) -> type:
-    """A new class whose ``test_*`` methods check the updater that ``make()`` returns.
+    """A new class whose ``test_*`` methods check the updater that ``make()`` returns for each test.
 
-    Parameters
-    ----------
-    make
-        Returns the updater, with options that suit a problem with curvatures and
-        distances of about 1; called afresh by each test.
+    Its options should suit a problem with curvatures and distances of about 1.
     """
 
     class UpdaterContract:
         def test_declares_what_the_interface_asks_for(self) -> None:
-            updater = make()
-            assert isinstance(updater, Updater)
-            assert updater.api_version == API_VERSION
-            state = updater.init(Parabola(0, torch.float32).start)
-            assert all(type(value) is Tensor for value in state.values()), "the state is flat"
+            assert_declared(make(), Updater, make().init(Parabola(0, torch.float32).start))
 
         @settings(LAW, max_examples=3)
         @given(seed=seeds(), dtype=dtypes())
         def test_descends_further_than_random_search(self, seed: int, dtype: torch.dtype) -> None:
             problem = Parabola(seed, dtype)
-            params = _run(make(), problem, seed, _STEPS)
+            params = _run(make(), problem, seed, _UPDATES)
             reached, baseline = problem.loss(params), _random_search(problem, seed)
             assert reached < baseline, (
-                f"loss {reached:.4f} after {_STEPS} steps; random search {baseline:.4f}"
+                f"loss {reached:.4f} after {_UPDATES} updates; random search {baseline:.4f}"
             )
 
-        @LAW
-        @given(seed=seeds(), dtype=dtypes())
+        @law(seed=seeds(), dtype=dtypes())
         def test_shapes_and_dtypes_stay(self, seed: int, dtype: torch.dtype) -> None:
             problem, updater = Parabola(seed, dtype), make()
             state = updater.init(problem.start)
@@ -115,14 +100,12 @@ def updater_contract(make: Callable[[], Updater]) -> type:
                 for key, value in given_.items():
                     assert (returned[key].shape, returned[key].dtype) == (value.shape, value.dtype), key
 
-        @LAW
-        @given(seed=seeds())
+        @law(seed=seeds())
         def test_a_generator_determines_the_result(self, seed: int) -> None:
             problem = Parabola(seed, torch.float32)
             assert_same(*(_run(make(), problem, seed, 5) for _ in range(2)))
 
-        @LAW
-        @given(seed=seeds())
+        @law(seed=seeds())
         def test_a_run_can_be_resumed(self, seed: int) -> None:
             updater, problem = make(), Parabola(seed, torch.float32)
             params, state = problem.start, updater.init(problem.start)
@@ -137,8 +120,7 @@ def updater_contract(make: Callable[[], Updater]) -> type:
             assert_same(params, straight)
             assert_same(state, kept)
 
-        @LAW
-        @given(seed=seeds())
+        @law(seed=seeds())
         def test_scale_zero_moves_nothing(self, seed: int) -> None:
             updater, problem = make(), Parabola(seed, torch.float32)
             state = updater.init(problem.start)
@@ -146,8 +128,7 @@ def updater_contract(make: Callable[[], Updater]) -> type:
             assert report.accepted
             assert_same(params, problem.start)
 
-        @LAW
-        @given(seed=seeds())
+        @law(seed=seeds())
         def test_scale_shrinks_the_step(self, seed: int) -> None:
             updater, problem = make(), Parabola(seed, torch.float64)
             state = updater.init(problem.start)
@@ -162,23 +143,20 @@ def updater_contract(make: Callable[[], Updater]) -> type:
                 updater, problem = make(), Broken(0, answer)
                 state = updater.init(problem.start)
                 params, after, report = _step(updater, problem, problem.start, state, 0)
-                assert not report.accepted, f"accepted a step from {answer}"
+                assert not report.accepted, f"accepted an update from {answer}"
                 assert_same(params, problem.start)
                 assert all(value.isfinite().all() for value in after.values())
                 recovered, _, report = _step(updater, Parabola(0, torch.float32), params, after, 0)
-                assert report.accepted, "a rejected step leaves the updater usable"
+                assert report.accepted, "a rejected update leaves the updater usable"
                 assert any(not torch.equal(recovered[k], params[k]) for k in params)
 
-        @LAW
-        @given(seed=seeds())
+        @law(seed=seeds())
         def test_inputs_are_not_mutated(self, seed: int) -> None:
             updater, problem = make(), Parabola(seed, torch.float32)
             params, state = problem.start, updater.init(problem.start)
             for k in range(3):
-                kept, kept_state = clones(params), clones(state)
-                moved, after, _ = _step(updater, problem, params, state, seed + k)
-                assert_same(params, kept)
-                assert_same(state, kept_state)
+                with unchanged(params, state):
+                    moved, after, _ = _step(updater, problem, params, state, seed + k)
                 params, state = moved, after
 
         def test_no_parameters_are_no_problem(self) -> None:
@@ -191,25 +169,29 @@ def updater_contract(make: Callable[[], Updater]) -> type:
     return UpdaterContract
 
 
+def _count(params: State) -> int:
+    return max(1, sum(p.numel() for p in params.values()))
+
+
 def _step(
     updater: Updater, problem: Parabola, params: State, state: State, seed: int, scale: float = 1.0
 ) -> tuple[State, State, Report]:
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     return updater.step(params, state, problem, scale=scale, generator=generator)
 
 
-def _run(updater: Updater, problem: Parabola, seed: int, steps: int) -> State:
-    generator = torch.Generator().manual_seed(seed)
+def _run(updater: Updater, problem: Parabola, seed: int, updates: int) -> State:
+    generator = seeded(seed)
     params, state = problem.start, updater.init(problem.start)
-    for k in range(steps):
-        params, state, _ = updater.step(params, state, problem, scale=1 - k / steps, generator=generator)
+    for k in range(updates):
+        params, state, _ = updater.step(params, state, problem, scale=1 - k / updates, generator=generator)
     return params
 
 
 def _random_search(problem: Parabola, seed: int) -> float:
-    """The best of as many points around the start, drawn like the target."""
+    """The lowest loss of as many random points around the start, distributed like the target."""
     # Another seed than the problem's, whose first draws are the target itself.
-    generator = torch.Generator().manual_seed(seed + 2**20)
+    generator = seeded(seed + 2**20)
 
     def draw() -> State:
         noise = {
@@ -217,7 +199,7 @@ def _random_search(problem: Parabola, seed: int) -> float:
         }
         return {k: p + noise[k] for k, p in problem.start.items()}
 
-    return min(problem.loss(problem.start), *(problem.loss(draw()) for _ in range(_STEPS)))
+    return min(problem.loss(problem.start), *(problem.loss(draw()) for _ in range(_UPDATES)))
 
 
 def _distance(a: State, b: State) -> float:

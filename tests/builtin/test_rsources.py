@@ -16,11 +16,12 @@ from lior.geometry import conformal
 from lior.geometry.conformal import Mixture
 from lior.geometry.metric import root
 from lior.testing.rsources import rsource_contract
-from lior.testing.strategies import LAW, fill, identity_form, metric_forms, quad, seeds
+from lior.testing.strategies import LAW, fill, seeds
 from lior.testing.tensors import cast
 from lior_plugins.rsources import constitutive as constitutive_module
 from lior_plugins.rsources.constitutive import Constitutive
 from lior_plugins.rsources.curvature import Curvature
+from tests.strategies import identity_form, metric_forms, quad
 
 
 class TestConstitutive(rsource_contract(Constitutive)):

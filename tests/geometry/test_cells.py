@@ -10,7 +10,8 @@ from torch.testing import assert_close
 
 from lior.geometry import metric
 from lior.geometry.neighbours import cell_centres
-from lior.testing.strategies import EDGES, LAW, dimensions, dtypes, fill, metric_forms, seeds
+from lior.testing.strategies import EDGES, LAW, dimensions, dtypes, fill, seeds
+from tests.strategies import metric_forms
 
 ROUNDS = 8
 

@@ -13,9 +13,10 @@ from torch.testing import assert_close
 from lior.errors import UsageError
 from lior.geometry import conformal, metric
 from lior.geometry.conformal import Mixture
-from lior.testing.strategies import LAW, fill, metric_forms, seeds
+from lior.testing.strategies import LAW, fill, seeds
 from lior.testing.tensors import assert_derivatives, gradients
 from tests.geometry import dense_curvature as curvature
+from tests.strategies import metric_forms
 
 
 def stereographic(sign, radius=1.0):

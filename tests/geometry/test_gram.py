@@ -1,4 +1,4 @@
-"""Costs from Gram numbers: the formulas, their identities and their extremes."""
+"""Costs from Gram products: the formulas, their identities and their extremes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lior.geometry import gram
-from lior.testing.strategies import DTYPES, LAW, ORDINARY, dimensions, dtypes, fill, seeds, tensors
+from lior.testing.strategies import DTYPES, LAW, dimensions, dtypes, fill, seeds
 from lior.testing.tensors import assert_derivatives, gradients
+from tests.strategies import ORDINARY, tensors
 
 EPS = 1e-2
 NAMES = ("qq", "qk", "kk")

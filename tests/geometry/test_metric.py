@@ -12,19 +12,8 @@ from torch.testing import assert_close
 
 from lior.geometry import metric
 from lior.geometry.metric import MetricForm
-from lior.testing.strategies import (
-    EDGES,
-    FINITE_SQUARES,
-    LAW,
-    dimensions,
-    dtypes,
-    fill,
-    identity_form,
-    metric_forms,
-    quad,
-    rotation,
-    seeds,
-)
+from lior.testing.strategies import EDGES, FINITE_SQUARES, LAW, dimensions, dtypes, fill, rotation, seeds
+from tests.strategies import identity_form, metric_forms, quad
 
 
 def double(form):

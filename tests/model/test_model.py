@@ -23,7 +23,7 @@ from lior.model.generation import Session, generate
 from lior.model.language_model import Model
 from lior.model.mixer import columns, rows_at_once
 from lior.tensors import sub
-from lior.testing.strategies import LAW, quad, seeds
+from lior.testing.strategies import LAW, seeds
 from lior.testing.tensors import assert_same, clones
 from lior.training import stages
 from lior.training.stages import Job, Split, WriteText
@@ -34,6 +34,7 @@ from lior_plugins.memories.sdm import Sdm
 from lior_plugins.products.tensor import TensorProduct
 from lior_plugins.rsources.constitutive import Constitutive
 from lior_plugins.tokenizers.bytes import Bytes
+from tests.strategies import quad
 
 V = 256
 FEW = settings(LAW, max_examples=5)

@@ -18,10 +18,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from lior.config import load
 from lior.geometry import adam
 from lior.model import evaluation, mixer
-from lior.testing.strategies import identity_form
 from lior.training.preparation import build_model, read_text, train
 from lior.training.stages import FitMixer, Job, WriteText
 from lior_plugins.rsources.curvature import Curvature
+from tests.strategies import identity_form
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTORIES = {

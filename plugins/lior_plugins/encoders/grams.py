@@ -1,8 +1,8 @@
 """Coordinates from tokens, runs of them, and words: ``z = Σ_l M_l[x_{t-1-l}] + Σ_p T_p[h_p(context)]``.
 
 With one vector per token alone, costs of contexts that differ in two places are
-about the sum of those that differ in one. A vector per run of tokens says what
-they mean together: how much it matters that *all* of ``the`` is there.
+about the sum of those that differ in one. A vector per run of tokens adds their
+joint effect: that *all* of ``the`` is there.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ _EPS = 1 / SCALE_MAX
 class Derived:
     """Rotation and scales from running statistics; only the overall scale is learned.
 
-    State: ``count`` (scalar, weight of what was seen), ``mean (n,)``,
+    State: ``count`` (scalar, weight of the coordinates seen), ``mean (n,)``,
     ``covariance (n, n)``, the rotation ``q (n, n)`` and ``log_lam (n,)``
     derived from them, ``log_omega``, and ``u``, ``raw_d`` of rank 0.
     """

@@ -1,1 +1,1 @@
-"""Attention products: Gram numbers to cost."""
+"""Attention products: Gram products to cost."""

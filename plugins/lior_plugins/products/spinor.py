@@ -91,7 +91,7 @@ class Spinor:
         return dparams, df @ w.mT
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
-        """The chordal distance, of the broadcast shape of the Gram numbers."""
+        """The chordal distance, of the broadcast shape of the Gram products."""
         return gram.distance(qq, qk, kk, self.eps)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:

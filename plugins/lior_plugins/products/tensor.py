@@ -22,7 +22,7 @@ class TensorProduct(IdentityLift):
     eps: float = option(1e-2, help="added to the squared distance", low=1e-12)
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
-        """The distance, of the broadcast shape of the Gram numbers."""
+        """The distance, of the broadcast shape of the Gram products."""
         return gram.distance(qq, qk, kk, self.eps)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:

@@ -26,7 +26,7 @@ class Wedge(IdentityLift):
     eps: float = option(1e-2, help="added to the squared area", low=1e-12)
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
-        """The area, of the broadcast shape of the Gram numbers."""
+        """The area, of the broadcast shape of the Gram products."""
         return gram.area(qq, qk, kk, self.eps)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:

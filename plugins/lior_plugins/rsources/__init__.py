@@ -1,1 +1,1 @@
-"""Resilience sources: what multiplies the cost."""
+"""Resilience sources: the factor of the cost."""

@@ -151,7 +151,7 @@ def _order(rank: float, size: int, like: Tensor) -> Tensor:
 def _neighbours(state: State, z: Tensor, form: MetricForm) -> _Neighbours:
     """Bracketing neighbours of ``z (..., n)``, in blocks of points.
 
-    Gram numbers choose the neighbours; the distances are then those of the
+    Gram products choose the neighbours; the distances are then those of the
     differences, which do not cancel.
     """
     points, reference = mapped(z, form), mapped(state["reference"], form)

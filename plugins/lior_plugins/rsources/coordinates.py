@@ -1,4 +1,4 @@
-"""Mapped coordinates of a batch of points, as the sources of resilience use them."""
+"""Mapped coordinates of a batch of points, for the sources of resilience."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lior.errors import UsageError
 from lior.geometry.metric import MetricForm, root
 
 LIMIT = 1e12
-"""Coordinates are clamped to ``±LIMIT``: far outside any medium, yet the squares fit float32."""
+"""Coordinates are clamped to ``±LIMIT``: far outside any medium, and their squares fit float32."""
 
 
 class Mapped(NamedTuple):

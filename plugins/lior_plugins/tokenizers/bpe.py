@@ -3,8 +3,8 @@
 P. Gage, *A new algorithm for data compression*, 1994; R. Sennrich, B. Haddow
 and A. Birch, *Neural machine translation of rare words with subword units*,
 2016. Training and encoding are those of Hugging Face ``tokenizers``, which
-works on strings: every byte is the character of the same number (latin-1), so
-that what is no UTF-8 survives too.
+works on strings: every byte becomes the character of the same number (latin-1),
+so bytes that are not UTF-8 are kept.
 
 Token ids 0 .. 255 are the bytes, the others the results of the merges in their
 order. The merges are therefore all there is to store.
@@ -44,7 +44,7 @@ _WORDS = (
     f"|[{_SPACE}]{{1,64}}(?![^{_SPACE}])"  # without the last space, which belongs to the word after it
     f"|[{_SPACE}]{{1,64}}"
 )
-"""What a token lies within. The bounds keep a text without spaces from taking quadratic time."""
+"""A token never crosses a match. The bounds avoid quadratic time on a text without spaces."""
 
 _PIECE = 1 << 16
 _BATCH = 256
@@ -63,7 +63,7 @@ class Bpe:
 
     _merges: Tensor = attrs.field(init=False, repr=False, eq=False)
     _pieces: list[bytes] = attrs.field(init=False, repr=False, eq=False)
-    """What each token id stands for."""
+    """The bytes of each token id."""
     _encoder: tokenizers.Tokenizer = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:

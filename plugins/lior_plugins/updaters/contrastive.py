@@ -24,13 +24,13 @@ from lior.interfaces import Probe, Report, State
 class Contrastive:
     """Descends along the statistics of two phases; never measures a loss.
 
-    State: the moments (:mod:`lior.geometry.adam`) and ``rejected``, the
-    number of steps that were not taken because they were not finite.
+    State: that of :mod:`lior.geometry.adam` and ``rejected``, the number of updates
+    left out because they were not finite.
     """
 
     api_version: ClassVar[int] = 1
 
-    learning_rate: float = option(0.02, help="largest change of a parameter per step, about", low=0)
+    learning_rate: float = option(0.02, help="largest change of a parameter per update, about", low=0)
     nudge: float = option(math.inf, help="strength b of the nudge; inf clamps outputs to the targets", low=0)
     b1: float = option(0.9, help="decay of the gradient's running mean", low=0, high=0.9999)
     b2: float = option(0.99, help="decay of the squared gradient's running mean", low=0, high=0.9999)

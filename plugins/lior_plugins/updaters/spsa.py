@@ -14,14 +14,14 @@ from lior.geometry import adam, spsa
 from lior.interfaces import Probe, Report, State
 
 _MEMORY = 0.9
-"""Decay per step of the running mean square of the curvature."""
+"""Decay per update of the running mean square of the curvature."""
 
 
 @attrs.frozen(kw_only=True)
 class Spsa:
     """Damped Newton steps along random directions (:mod:`lior.geometry.spsa`).
 
-    One step takes ``1 + 2 directions`` losses, whatever the number of
+    One update takes ``1 + 2 directions`` losses, whatever the number of
     parameters. State: ``step`` and ``rejected``, int64, and ``curvature``, the
     running mean of ``κ²``, float64; all of shape ``()``.
     """
@@ -34,11 +34,11 @@ class Spsa:
     perturbation: float = option(
         0.1, help="distance of the probed points, as a part of a tensor's root mean square", low=1e-6, high=1
     )
-    directions: int = option(1, help="random directions averaged in a step; each takes two losses", low=1)
-    stability: float = option(100.0, help="steps before the gain begins to fall", low=0)
+    directions: int = option(1, help="random directions averaged in an update; each takes two losses", low=1)
+    stability: float = option(100.0, help="updates before the gain begins to fall", low=0)
 
     def init(self, params: State) -> State:
-        """No step taken, no curvature seen."""
+        """No update made, no curvature measured."""
         count = adam.counter(params)
         return {"step": count, "rejected": count.clone(), "curvature": count.to(torch.float64)}
 
@@ -47,7 +47,7 @@ class Spsa:
     ) -> tuple[State, State, Report]:
         """One update; on a non-finite loss or change only ``rejected`` changes.
 
-        The step waits for the device in any case, because a loss is a number.
+        An update waits for the device: a loss is a Python number.
         """
         gain = spsa.gains(
             int(state["step"]),

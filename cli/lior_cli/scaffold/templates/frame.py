@@ -27,7 +27,7 @@ class Mine:
     scale: float = option(1.0, help="scale of every axis before learning", low=SCALE_MIN, high=SCALE_MAX)
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """All scales as the option says."""
+        """All scales equal to the option ``scale``."""
         return {"log_lam": torch.full((n,), math.log(self.scale), device=generator.device)}
 
     def observe(self, state: State, z: Tensor) -> State:

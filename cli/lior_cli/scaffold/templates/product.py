@@ -12,7 +12,7 @@ from lior.config.options import option
 from lior.interfaces import CostPartials, State
 
 LARGEST = 1e30
-"""Bound of squares and costs, so that what is computed with them fits float32."""
+"""Bound of squares and costs, so that results computed from them fit float32."""
 
 
 @attrs.frozen(kw_only=True)
@@ -29,7 +29,7 @@ class Mine:
         return {}
 
     def lift(self, params: State, y: Tensor, *, query: bool) -> Tensor:
-        """``y`` itself: its dot products are the Gram numbers."""
+        """``y`` itself: its dot products are the Gram products."""
         return y
 
     def lift_pullback(self, params: State, y: Tensor, df: Tensor, *, query: bool) -> tuple[State, Tensor]:
@@ -37,7 +37,7 @@ class Mine:
         return {}, df
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
-        """The cost of every pair, of the broadcast shape of the Gram numbers."""
+        """The cost of every pair, of the broadcast shape of the Gram products."""
         return _bounded(self.scale * _squared_distance(qq, qk, kk))
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:

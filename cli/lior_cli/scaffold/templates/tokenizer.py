@@ -26,7 +26,7 @@ class Mine:
     pairs: tuple[str, ...] = option(_PAIRS, help="pairs of letters that are one token each")
 
     _pieces: tuple[bytes, ...] = attrs.field(init=False, repr=False, eq=False)
-    """What each token id stands for."""
+    """The bytes of each token id."""
 
     def __attrs_post_init__(self) -> None:
         pairs = tuple(pair.encode() for pair in self.pairs)

@@ -1,4 +1,4 @@
-"""Descent by the sign of the gradient: every number moves by the same step (signSGD, Bernstein et al. 2018).
+"""Descent by the sign of the gradient: equal changes of all numbers (signSGD, Bernstein et al. 2018).
 
 The gradient of the loss is the difference of two phases, free and clamped to the targets.
 """
@@ -20,12 +20,12 @@ from lior.interfaces import Probe, Report, State
 class Mine:
     """``p − learning_rate · scale · sign(gradient)``.
 
-    State: ``rejected ()``, the number of steps that were not taken because the gradient was not finite.
+    State: ``rejected ()``, the number of updates left out because the gradient was not finite.
     """
 
     api_version: ClassVar[int] = 1
 
-    learning_rate: float = option(0.02, help="change of a parameter per step", low=0)
+    learning_rate: float = option(0.02, help="change of a parameter per update", low=0)
 
     def init(self, params: State) -> State:
         """``rejected`` is 0."""

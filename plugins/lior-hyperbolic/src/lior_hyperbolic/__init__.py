@@ -26,7 +26,7 @@ class Hyperbolic:
     """The distance on the hyperboloid of curvature ``−c``; at small ``c`` that of the product ``tensor``.
 
     State: ``log_curvature``, the logarithm of ``c``, a scalar, learned. The features are the mapped
-    coordinates: the time coordinate of a point follows from its Gram number.
+    coordinates: the time coordinate of a point follows from its Gram product.
     """
 
     api_version: ClassVar[int] = 1
@@ -41,7 +41,7 @@ class Hyperbolic:
     eps: float = option(1e-2, help="added to the squared chord", low=1e-12)
 
     def init(self, m: int, *, generator: Generator) -> State:
-        """``c`` as the option says."""
+        """``log c`` of the option ``curvature``."""
         return {"log_curvature": torch.tensor(math.log(self.curvature), device=generator.device)}
 
     def lift(self, params: State, y: Tensor, *, query: bool) -> Tensor:
@@ -53,7 +53,7 @@ class Hyperbolic:
         return {}, df
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
-        """The distance, of the broadcast shape of the Gram numbers."""
+        """The distance, of the broadcast shape of the Gram products."""
         return lorentz.distance(qq, qk, kk, params["log_curvature"], self.eps)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:

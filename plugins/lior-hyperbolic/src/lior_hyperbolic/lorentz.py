@@ -1,4 +1,4 @@
-"""Distances on the hyperboloid, from Gram numbers ``qq = q·q``, ``qk = q·k``, ``kk = k·k``.
+"""Distances on the hyperboloid, from Gram products ``qq = q·q``, ``qk = q·k``, ``kk = k·k``.
 
 A point ``y`` of ``R^m`` stands for the point ``(t, y)`` with ``t = √(1/c + |y|²)`` on the upper sheet of
 ``−t² + |y|² = −1/c``, which is hyperbolic space of curvature ``−c``. With the Lorentz product
@@ -12,10 +12,10 @@ Near 1, where points are near to each other, ``arccosh`` has no derivative and t
 
     d = (2/√c) arsinh(½ √(c u)),    u = |q − k|² − (t_q − t_k)²,    t_q − t_k = (qq − kk) / (t_q + t_k),
 
-with ``u`` the squared chord under the Lorentz product. It tends to ``|q − k|`` as ``c`` tends to 0. What is
-computed has ``max(u, 0) + ε`` for ``u``, as :mod:`lior.geometry.gram` has for ``|q − k|²``.
+with ``u`` the squared chord under the Lorentz product. It tends to ``|q − k|`` as ``c`` tends to 0. As
+:mod:`lior.geometry.gram` does for ``|q − k|²``, the code takes ``max(u, 0) + ε`` for ``u``.
 
-Gram numbers of any size are admitted and broadcast. Derivatives through ``u`` are 0 where the maximum takes
+Gram products of any size are admitted and broadcast. Derivatives through ``u`` are 0 where the maximum takes
 the 0, and where ``u`` exceeds the largest number of the dtype.
 """
 
@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 
-class Partials(NamedTuple):
+class DistancePartials(NamedTuple):
     """Elementwise partial derivatives of :func:`distance`, each of its shape."""
 
     qq: Tensor
@@ -43,7 +43,7 @@ def distance(qq: Tensor, qk: Tensor, kk: Tensor, log_c: Tensor, eps: float) -> T
     Parameters
     ----------
     qq, qk, kk
-        Gram numbers, broadcastable; a squared length each.
+        Gram products, broadcastable; a squared length each.
     log_c
         Logarithm of ``c > 0``, a scalar tensor; ``c`` is the inverse of a squared length.
     eps
@@ -52,7 +52,7 @@ def distance(qq: Tensor, qk: Tensor, kk: Tensor, log_c: Tensor, eps: float) -> T
     return _Chord.of(qq, qk, kk, log_c, eps).distance()
 
 
-def distance_partials(qq: Tensor, qk: Tensor, kk: Tensor, log_c: Tensor, eps: float) -> Partials:
+def distance_partials(qq: Tensor, qk: Tensor, kk: Tensor, log_c: Tensor, eps: float) -> DistancePartials:
     """Partial derivatives of :func:`distance`.
 
     With ``s = u + ε`` and ``C = √(1 + c s / 4)``: ``∂d/∂u = 1 / (2 √s C)``, ``∂u/∂qq = t_k / t_q``,
@@ -64,7 +64,7 @@ def distance_partials(qq: Tensor, qk: Tensor, kk: Tensor, log_c: Tensor, eps: fl
     inclination = (
         chord.rise / chord.tq * (chord.rise / chord.tk)
     )  # each factor is finite where the product may not
-    return Partials(
+    return DistancePartials(
         qq=slope * (chord.tk / chord.tq),
         qk=-2 * slope,
         kk=slope * (chord.tq / chord.tk),
@@ -73,14 +73,14 @@ def distance_partials(qq: Tensor, qk: Tensor, kk: Tensor, log_c: Tensor, eps: fl
 
 
 class _Chord(NamedTuple):
-    """What distance and derivatives are made of, for all pairs."""
+    """Terms of the distance and its derivatives, for all pairs."""
 
     tq: Tensor
     tk: Tensor
     rise: Tensor
     """``t_q − t_k``."""
     moves: Tensor
-    """Where the squared chord depends on the Gram numbers."""
+    """Where the squared chord depends on the Gram products."""
     length: Tensor
     """``√(u + ε)``."""
     half_sinh: Tensor
