@@ -1,9 +1,8 @@
 """``exact``: every stored position, read by a softmax over the whole memory or the cells near the query.
 
-Reads of the whole memory are blockwise with a running maximum, so no
-``queries × items`` matrix ever exists. With ``probes`` a read looks only into
-as many cells of an inverted list, and costs so much less that a memory can
-hold every position of a text.
+The whole memory is read in blocks with a running maximum, so no ``queries × items`` matrix ever exists. With
+``probes`` a read visits that many cells of an inverted list only, which is fast enough for a memory of every
+position of a text.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from torch import Generator, Tensor
 from lior.config.options import option
 from lior.geometry.neighbours import CellIndex
 from lior.interfaces import Features, Scorer
-from lior_plugins.memories.items import ItemMemory, Store, normalised, powered
+from lior_plugins.memories.items import ItemMemory, ItemStore, normalised, powered
 
 _BLOCK_ELEMENTS = {"cpu": 1 << 20, "cuda": 1 << 26}
 _QUERY_ROWS = 256
@@ -30,7 +29,7 @@ class Exact(ItemMemory):
     api_version: ClassVar[int] = 1
     name: ClassVar[str] = "exact"
 
-    probes: int = option(0, help="cells of near items that a read looks into; 0 = the whole memory", low=0)
+    probes: int = option(0, help="cells of near items that a read visits; 0 = the whole memory", low=0)
 
     _features: Features | None = attrs.field(default=None, init=False, repr=False, eq=False)
     _cells: CellIndex | None = attrs.field(default=None, init=False, repr=False, eq=False)
@@ -38,19 +37,19 @@ class Exact(ItemMemory):
     def _changed(self) -> None:
         self._features = self._cells = None
 
-    def _distributions(self, z: Tensor, alphabet: Tensor, store: Store, scorer: Scorer) -> Tensor:
+    def _distributions(self, z: Tensor, alphabet: Tensor, store: ItemStore, scorer: Scorer) -> Tensor:
         if self.probes:
             return self._near(z, alphabet, store, scorer)
         runs, items = _runs(store.token, alphabet), self._all(store, scorer)
         rows = [self._whole(part, alphabet, runs, items, scorer) for part in z.split(_QUERY_ROWS)]
         return torch.cat(rows) if rows else z.new_empty(0, len(self.inverse_temperatures), len(alphabet))
 
-    def _all(self, store: Store, scorer: Scorer) -> Features:
+    def _all(self, store: ItemStore, scorer: Scorer) -> Features:
         if self._features is None:
             self._features = scorer.features(store.z, query=False)
         return self._features
 
-    def _weighed(self, z: Tensor, store: Store, scorer: Scorer) -> tuple[Tensor, Tensor]:
+    def _weighed(self, z: Tensor, store: ItemStore, scorer: Scorer) -> tuple[Tensor, Tensor]:
         if not self.probes:
             scores = scorer.scores(scorer.features(z, query=True), self._all(store, scorer))[0]
             return torch.arange(len(scores), device=z.device), scores
@@ -58,9 +57,9 @@ class Exact(ItemMemory):
         visits = [(cells.position[items], scores[0]) for _, _, items, scores in cells.visits(z, self.probes)]
         return torch.cat([items for items, _ in visits]), torch.cat([scores for _, scores in visits])
 
-    def _indexed(self, store: Store, scorer: Scorer) -> CellIndex:
+    def _indexed(self, store: ItemStore, scorer: Scorer) -> CellIndex:
         if self._cells is None:
-            # The same items make the same cells, whenever they were written.
+            # A fixed seed: the same items give the same cells, in whatever order they were written.
             generator, numbers = Generator(store.z.device).manual_seed(0), torch.arange(len(store.z))
             numbers = numbers.to(store.z.device)
             self._cells = CellIndex.build(scorer, store.z, numbers, generator=generator)
@@ -84,8 +83,8 @@ class Exact(ItemMemory):
             _add_by_token(hits, weights, runs, lo, self.inverse_temperatures)
         return normalised(hits).transpose(0, 1)
 
-    def _near(self, z: Tensor, alphabet: Tensor, store: Store, scorer: Scorer) -> Tensor:
-        """Distributions of queries from the items of the cells near each."""
+    def _near(self, z: Tensor, alphabet: Tensor, store: ItemStore, scorer: Scorer) -> Tensor:
+        """Distributions of queries from the items of the nearest cells."""
         cells = self._indexed(store, scorer)
         hits = z.new_zeros(len(self.inverse_temperatures), len(z), len(alphabet))
         top = z.new_full((len(z), 1), -torch.inf)
@@ -112,7 +111,7 @@ class _Run(NamedTuple):
 
 
 def _runs(tokens: Tensor, alphabet: Tensor) -> list[_Run]:
-    """The runs of ``tokens``, which ascend, that are in ``alphabet``; waits for the device once."""
+    """The runs of the ascending ``tokens`` that are in ``alphabet``; waits for the device once."""
     present, counts = torch.unique_consecutive(tokens, return_counts=True)
     column = torch.searchsorted(alphabet, present).clamp(max=len(alphabet) - 1)
     columns = torch.where(alphabet[column] == present, column, -1)
@@ -126,8 +125,7 @@ def _add_by_token(
 ) -> None:
     """Sum ``weights (B, K) ** powers`` over the items of each token into ``hits (len(powers), B, A)``.
 
-    ``weights`` are those of the items from ``first`` on. The loop is over
-    tokens, whose items are a slice.
+    The items are those from ``first`` on. The loop is over tokens, whose items are a slice.
     """
     last = first + weights.shape[1]
     here = [(r.column, max(r.begin, first) - first, min(r.end, last) - first) for r in runs]

@@ -1,9 +1,8 @@
 """``faiss``: large memories on the CPU, read at the nearest items that an index finds.
 
-Faiss (M. Douze et al., 2024) proposes items by an inverted list over the scorer's
-features; the scorer itself then weighs them, so that a read is one softmax over
-these neighbours. What is near in features has a low cost under a product that is a
-distance; under others the neighbours are only a guess.
+Faiss (M. Douze et al., 2024) proposes items by an inverted list over the scorer's features; the scorer then
+weighs them, and a read is one softmax over these neighbours. Items that are near in features have a low cost
+if the product is a distance; with other products the neighbours are only a guess.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from torch import Tensor
 from lior.config.options import option
 from lior.errors import UsageError
 from lior.interfaces import Features, Scorer
-from lior_plugins.memories.items import ItemMemory, Store, normalised, powered
+from lior_plugins.memories.items import ItemMemory, ItemStore, normalised, powered
 
 _QUERY_ROWS = 1024
 _POINTS_PER_LIST = 64
@@ -28,7 +27,7 @@ _POINTS_PER_LIST = 64
 class Faiss(ItemMemory):
     """Items read by a softmax over approximate nearest neighbours.
 
-    The index is made anew at the first read after the items changed.
+    The index is built at the first read after a change of the items.
 
     Raises
     ------
@@ -53,20 +52,20 @@ class Faiss(ItemMemory):
     def _changed(self) -> None:
         self._features = self._index = None
 
-    def _distributions(self, z: Tensor, alphabet: Tensor, store: Store, scorer: Scorer) -> Tensor:
+    def _distributions(self, z: Tensor, alphabet: Tensor, store: ItemStore, scorer: Scorer) -> Tensor:
         features = self._all(store, scorer)
         column = torch.searchsorted(alphabet, store.token).clamp(max=len(alphabet) - 1)
-        column[alphabet[column] != store.token] = len(alphabet)  # counted, then left out
+        column[alphabet[column] != store.token] = len(alphabet)  # an extra column, dropped at the end
         rows = [self._near(part, column, len(alphabet), features, scorer) for part in z.split(_QUERY_ROWS)]
         return torch.cat(rows) if rows else z.new_empty(0, len(self.inverse_temperatures), len(alphabet))
 
-    def _all(self, store: Store, scorer: Scorer) -> Features:
+    def _all(self, store: ItemStore, scorer: Scorer) -> Features:
         if self._features is None:
             self._features = scorer.features(store.z, query=False)
             self._index = self._indexed(self._features.f)
         return self._features
 
-    def _weighed(self, z: Tensor, store: Store, scorer: Scorer) -> tuple[Tensor, Tensor]:
+    def _weighed(self, z: Tensor, store: ItemStore, scorer: Scorer) -> tuple[Tensor, Tensor]:
         items, queries = self._all(store, scorer), scorer.features(z, query=True)
         found = self._index.search(queries.f.cpu().numpy(), min(self.neighbours, len(items.f)))[1]
         near = torch.from_numpy(found)[0].to(z.device)

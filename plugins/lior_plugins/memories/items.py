@@ -1,8 +1,8 @@
-"""What memories of items share: storage, a capacity, and evidence at several temperatures.
+"""Common base of the memories of items: storage, a capacity, and evidence at several temperatures.
 
-Over its capacity a memory keeps the items of lowest priority, where the
-priority is a hash of the item's place: a uniform sample that does not depend
-on the order of writing (bottom-k sampling, E. Cohen and H. Kaplan, 2007).
+A memory over its capacity keeps the items of lowest priority. The priority is a hash of the item's place, so
+they are a uniform sample that does not depend on the order of writing (bottom-k sampling, E. Cohen and
+H. Kaplan, 2007).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from lior.tensors import Expected, check
 
 _CONFIDENCE_BINS = 8
 _LISTED = 256
-"""Most places that a trace names for a token and an expert; they are the weightiest."""
+"""Most places that a trace names for a token and an expert: those of the largest weight."""
 
 
-class Store(NamedTuple):
+class ItemStore(NamedTuple):
     """Items in the order of their tokens."""
 
     z: Tensor
@@ -36,9 +36,9 @@ class Store(NamedTuple):
     document: Tensor
     offset: Tensor
 
-    def at(self, index: Tensor) -> Store:
+    def at(self, index: Tensor) -> ItemStore:
         """Some of the items."""
-        return Store(*(t[index] for t in self))
+        return ItemStore(*(t[index] for t in self))
 
     @property
     def place(self) -> Tensor:
@@ -48,10 +48,9 @@ class Store(NamedTuple):
 
 @attrs.define(kw_only=True)
 class ItemMemory(abc.ABC):
-    """A :class:`~lior.interfaces.MemoryBackend` but for how it reads.
+    """A :class:`~lior.interfaces.MemoryBackend` without the search for items.
 
-    A subclass sets ``name`` and ``api_version`` and gives :meth:`_distributions`;
-    it drops in :meth:`_changed` what it keeps about the items.
+    A subclass sets ``name`` and ``api_version`` and has the three abstract methods.
     """
 
     name: ClassVar[str]
@@ -64,8 +63,8 @@ class ItemMemory(abc.ABC):
         0.02, help="share of the uniform distribution in each expert", low=1e-6, high=0.5
     )
 
-    _store: Store | None = attrs.field(default=None, init=False, repr=False, eq=False)
-    _pending: list[Store] = attrs.field(factory=list, init=False, repr=False, eq=False)
+    _store: ItemStore | None = attrs.field(default=None, init=False, repr=False, eq=False)
+    _pending: list[ItemStore] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _scorer: Scorer | None = attrs.field(default=None, init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -75,7 +74,7 @@ class ItemMemory(abc.ABC):
 
     @property
     def context(self) -> int:
-        """None: coordinates come from outside, and no token is looked at."""
+        """No tokens: coordinates stand for the context."""
         return 0
 
     @property
@@ -84,34 +83,34 @@ class ItemMemory(abc.ABC):
         return tuple(f"retrieval ×{s:g}" for s in self.inverse_temperatures)
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """How peaked the first expert is."""
+        """Bins of the largest probability of the first expert."""
         return (_CONFIDENCE_BINS,)
 
     # --- writing ---
 
     def write(self, items: Items) -> None:
-        """Hold ``items``.
+        """Hold ``items`` as pending.
 
         Raises
         ------
         UsageError
-            When they come without coordinates.
+            When they have no coordinates.
         """
         if items.z is None:
             raise UsageError(
                 f"memory {self.name!r} stores coordinates, and these items have none: give Items.z"
             )
         text, at = items.text, slice(items.start, None)
-        self._pending.append(Store(items.z, text.tokens[at], text.document[at], text.depth[at]))
+        self._pending.append(ItemStore(items.z, text.tokens[at], text.document[at], text.depth[at]))
 
     def commit(self) -> None:
-        """Append the pending items, then drop what exceeds the capacity."""
+        """Add the pending items, then drop items over the capacity."""
         parts = [self._store, *self._pending] if self._store is not None else self._pending
         if any(len(part.token) for part in self._pending):
-            self._keep(Store(*(torch.cat(column) for column in zip(*parts, strict=True))))
+            self._keep(ItemStore(*(torch.cat(column) for column in zip(*parts, strict=True))))
         self._pending = []
 
-    def _keep(self, store: Store) -> None:
+    def _keep(self, store: ItemStore) -> None:
         if self.capacity and len(store.token) > self.capacity:
             priority = mix(mix(torch.zeros_like(store.offset), store.document), store.offset)
             store = store.at(priority.topk(self.capacity, largest=False, sorted=False).indices)
@@ -124,7 +123,7 @@ class ItemMemory(abc.ABC):
         self._pending = []
 
     def rewrite(self, items: Iterable[Items]) -> None:
-        """Hold exactly ``items``, also those that the capacity had no place for before."""
+        """Hold exactly ``items``, including those that were dropped for the capacity before."""
         self._store, self._pending = None, []
         self._changed()
         for piece in items:
@@ -139,7 +138,7 @@ class ItemMemory(abc.ABC):
         Raises
         ------
         UsageError
-            When it is of coordinates of another dimension than the items have.
+            When the stored coordinates have another dimension.
         """
         if scorer is not None and self._store is not None:
             try:
@@ -203,21 +202,21 @@ class ItemMemory(abc.ABC):
         return Trace(question, expert, document, offset, torch.cat(shares), stored)
 
     @abc.abstractmethod
-    def _weighed(self, z: Tensor, store: Store, scorer: Scorer) -> tuple[Tensor, Tensor]:
-        """Numbers and scores of the items that a read of one query ``z (1, n)`` weighs, ``(K,)`` each."""
+    def _weighed(self, z: Tensor, store: ItemStore, scorer: Scorer) -> tuple[Tensor, Tensor]:
+        """Indices and scores ``(K,)`` of the items that a read of one query ``z (1, n)`` weighs."""
 
     @abc.abstractmethod
-    def _distributions(self, z: Tensor, alphabet: Tensor, store: Store, scorer: Scorer) -> Tensor:
+    def _distributions(self, z: Tensor, alphabet: Tensor, store: ItemStore, scorer: Scorer) -> Tensor:
         """Distributions ``(B, E, A)`` of queries ``z (B, n)``; ``store`` is not empty."""
 
     @abc.abstractmethod
     def _changed(self) -> None:
-        """The items or the scorer are others than before."""
+        """Drop caches: the items or the scorer have changed."""
 
     # --- state ---
 
     def snapshot(self) -> State:
-        """The items in the order of their places; nothing at all of an empty memory."""
+        """The items in the order of their places; no entries if the memory is empty."""
         if self._store is None or not len(self._store.token):
             return {}
         store = self._store.at(self._store.place.argsort())
@@ -229,7 +228,7 @@ class ItemMemory(abc.ABC):
         Raises
         ------
         UsageError
-            When it is none; the memory is left as it was.
+            When it is not a snapshot of such a memory, which then stays as it was.
         """
         if snapshot:
             count = len(snapshot["token"]) if "token" in snapshot else 0
@@ -241,7 +240,7 @@ class ItemMemory(abc.ABC):
         self._store = None
         self._changed()
         if snapshot:
-            self._keep(Store(*(snapshot[name] for name in Store._fields)))
+            self._keep(ItemStore(*(snapshot[name] for name in ItemStore._fields)))
 
 
 def normalised(hits: Tensor) -> Tensor:
@@ -251,5 +250,5 @@ def normalised(hits: Tensor) -> Tensor:
 
 
 def powered(weights: Tensor, power: float) -> Tensor:
-    """``weights ** power``, fast for the powers that are common."""
+    """``weights ** power``, fast for common powers."""
     return weights if power == 1 else weights.square() if power == 2 else weights**power

@@ -43,7 +43,7 @@ class Mine:
     _key: Tensor = attrs.field(factory=lambda: torch.zeros(0, dtype=torch.int64), init=False, repr=False)
     """Keys in memory, ascending, ``(N,)``."""
     _count: Tensor = attrs.field(factory=lambda: torch.zeros(0, dtype=torch.int64), init=False, repr=False)
-    """How often each was written, ``(N,)``."""
+    """Number of times that each was written, ``(N,)``."""
     _pending: list[Tensor] = attrs.field(factory=list, init=False, repr=False)
 
     @property
@@ -63,7 +63,7 @@ class Mine:
     # --- writing ---
 
     def write(self, items: Items) -> None:
-        """Hold ``items``."""
+        """Hold ``items`` as pending."""
         self._pending.append(self._keys(items))
 
     def commit(self) -> None:
@@ -102,7 +102,7 @@ class Mine:
     # --- reading ---
 
     def attach(self, scorer: Scorer | None) -> None:
-        """Nothing here uses coordinates."""
+        """Ignored: counts do not use coordinates."""
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
         """The smoothed counts after each context, and how often it was seen."""
@@ -121,7 +121,7 @@ class Mine:
     # --- state ---
 
     def snapshot(self) -> State:
-        """Keys and counts; nothing at all of an empty memory."""
+        """Keys and counts; no entries if the memory is empty."""
         return {"key": self._key, "count": self._count} if len(self._key) else {}
 
     def restore(self, snapshot: State) -> None:
@@ -130,7 +130,7 @@ class Mine:
         Raises
         ------
         UsageError
-            When it is none; the memory is left as it was.
+            When it is not a snapshot of such a memory, which then stays as it was.
         """
         none = torch.zeros(0, dtype=torch.int64)
         state = snapshot or {"key": none, "count": none}
