@@ -432,15 +432,6 @@ class Probe(Protocol):
         """
 
 
-class Report(NamedTuple):
-    """Result of an update."""
-
-    accepted: bool
-    """False when the proposed change was not finite and the parameters were left as they were."""
-    loss: float | None
-    """Loss that the updater itself measured, if any."""
-
-
 @runtime_checkable
 class Updater(Plugin, Protocol):
     """Moves parameters by means of a :class:`Probe`; never sees a computation graph."""
@@ -450,8 +441,15 @@ class Updater(Plugin, Protocol):
 
     def step(
         self, params: State, state: State, probe: Probe, *, scale: float, generator: Generator
-    ) -> tuple[State, State, Report]:
-        """One update; ``scale`` in [0, 1] multiplies the step size (the schedule)."""
+    ) -> tuple[State, State, bool]:
+        """One update; ``scale`` in [0, 1] multiplies the step size (the schedule).
+
+        Returns
+        -------
+        tuple[State, State, bool]
+            Parameters, optimiser state, and False if the proposed change was not finite: the parameters are
+            then those given.
+        """
 
 
 class Command(Protocol):

@@ -164,7 +164,7 @@ class LearnGeometry:
             self._current = self._observed(self._current)
         batch = self._batches.draw(self._current, self._done)
         left = max(1 - max(self._done / config.updates, self._used), _LEAST_SCALE)
-        params, self._optimiser, report = self.updater.step(
+        params, self._optimiser, accepted = self.updater.step(
             self.geometry.learned(self._current),
             self._optimiser,
             BatchProbe(self.geometry, self._current, batch),
@@ -172,7 +172,7 @@ class LearnGeometry:
             generator=job.generator,
         )
         self._current = self.geometry.project(self._current | params)
-        self._rejected += not report.accepted
+        self._rejected += not accepted
         self._done += 1
         self._used = job.spent() / _GEOMETRY_TIME
         check = self._done % every == 0 or self._done == config.updates or self._used >= 1

@@ -254,14 +254,14 @@ def test_without_a_nudge_nothing_moves(frame):
     assert_same(statistic, {k: torch.zeros_like(v) for k, v in geometry.learned(state).items()})
     assert_close(loss, geometry.loss(state, batch), rtol=1e-6, atol=0)
     params, updater = geometry.learned(state), Contrastive(nudge=0.0)
-    moved, _, report = updater.step(
+    moved, _, accepted = updater.step(
         params,
         updater.init(params),
         BatchProbe(geometry, state, batch),
         scale=1.0,
         generator=torch.Generator(),
     )
-    assert report.accepted
+    assert accepted
     assert_same(moved, params)
 
 

@@ -17,7 +17,7 @@ from torch import Generator
 
 from lior.config.options import option
 from lior.geometry import adam
-from lior.interfaces import Probe, Report, State
+from lior.interfaces import Probe, State
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +42,7 @@ class Contrastive:
 
     def step(
         self, params: State, state: State, probe: Probe, *, scale: float, generator: Generator
-    ) -> tuple[State, State, Report]:
+    ) -> tuple[State, State, bool]:
         """One update; on a non-finite one only ``rejected`` changes. ``generator`` is not used."""
         directions, after = adam.update(
             self._gradient(params, probe), state, b1=self.b1, b2=self.b2, eps=self.eps
@@ -50,8 +50,8 @@ class Contrastive:
         rate = self.learning_rate * scale
         moved = {name: torch.sub(p, directions[name], alpha=rate) for name, p in params.items()}
         if not adam.finite(moved, after):
-            return params, state | {"rejected": state["rejected"] + 1}, Report(accepted=False, loss=None)
-        return moved, state | after, Report(accepted=True, loss=None)
+            return params, state | {"rejected": state["rejected"] + 1}, False
+        return moved, state | after, True
 
     def _gradient(self, params: State, probe: Probe) -> State:
         if math.isinf(self.nudge):

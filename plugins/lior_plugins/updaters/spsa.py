@@ -11,7 +11,7 @@ from torch import Generator
 
 from lior.config.options import option
 from lior.geometry import adam, spsa
-from lior.interfaces import Probe, Report, State
+from lior.interfaces import Probe, State
 
 _MEMORY = 0.9
 """Decay per update of the running mean square of the curvature."""
@@ -44,7 +44,7 @@ class Spsa:
 
     def step(
         self, params: State, state: State, probe: Probe, *, scale: float, generator: Generator
-    ) -> tuple[State, State, Report]:
+    ) -> tuple[State, State, bool]:
         """One update; on a non-finite loss or change only ``rejected`` changes.
 
         An update waits for the device: a loss is a Python number.
@@ -65,8 +65,8 @@ class Spsa:
         amounts = spsa.newton_amounts(slopes, self._curvature(after), gain)
         moved = spsa.move(params, unit, [s.seed for s in slopes], amounts)
         if not adam.finite(moved, after):
-            return params, state | {"rejected": state["rejected"] + 1}, Report(accepted=False, loss=centre)
-        return moved, state | after, Report(accepted=True, loss=centre)
+            return params, state | {"rejected": state["rejected"] + 1}, False
+        return moved, state | after, True
 
     def _observe(self, state: State, slopes: list[spsa.Slope]) -> State:
         square = sum(s.second * s.second for s in slopes) / len(slopes)

@@ -13,7 +13,7 @@ import torch
 from torch import Generator
 
 from lior.config.options import option
-from lior.interfaces import Probe, Report, State
+from lior.interfaces import Probe, State
 
 
 @attrs.frozen(kw_only=True)
@@ -33,11 +33,11 @@ class Mine:
 
     def step(
         self, params: State, state: State, probe: Probe, *, scale: float, generator: Generator
-    ) -> tuple[State, State, Report]:
+    ) -> tuple[State, State, bool]:
         """One update; a gradient that is not finite changes only ``rejected``. No randomness is used."""
         gradient = probe.phases(params, math.inf)
         if not all(bool(g.isfinite().all()) for g in gradient.values()):
-            return params, {"rejected": state["rejected"] + 1}, Report(accepted=False, loss=None)
+            return params, {"rejected": state["rejected"] + 1}, False
         rate = self.learning_rate * scale
         moved = {name: torch.sub(p, gradient[name].sign(), alpha=rate) for name, p in params.items()}
-        return moved, state, Report(accepted=True, loss=None)
+        return moved, state, True
