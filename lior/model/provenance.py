@@ -24,7 +24,7 @@ from torch import Tensor
 from lior.data.corpus import Corpus, byte_lengths
 from lior.interfaces import Text, TraceableMemory
 from lior.model import mixer
-from lior.model.language_model import Model
+from lior.model.language_model import DocumentCoordinates, Model
 from lior.model.mixer import columns
 
 EXCERPT = 60
@@ -108,7 +108,10 @@ def explain(
     row = torch.tensor([*tail, *tokens], device=model.device)
     depth = torch.arange(len(row), device=model.device) + len(context) - len(tail)
     text = Text(row, depth, torch.zeros_like(row))
-    origins = _origins(model, text, torch.arange(len(tail), len(row), device=model.device))
+    coordinates = DocumentCoordinates(model)
+    coordinates.read(torch.tensor(context, dtype=torch.int64, device=model.device))
+    z = coordinates.read(row[len(tail) :])
+    origins = _origins(model, text, torch.arange(len(tail), len(row), device=model.device), z)
     pieces = [model.tokenizer.decode([token]) for token in tokens]
     library = _Library(model, corpus)
     groups = _words(pieces) if words else [range(i, i + 1) for i in range(len(pieces))]
@@ -127,16 +130,17 @@ class _Origin:
     """Share of all stored tokens."""
 
 
-def _origins(model: Model, text: Text, positions: Tensor) -> list[_Origin]:
+def _origins(model: Model, text: Text, positions: Tensor, z: Tensor | None) -> list[_Origin]:
     alphabet, tokens = model.alphabet, text.tokens[positions]
     known = columns(alphabet, tokens)
-    origins = [_Origin(p, {UNSEEN: 1.0}) for p in model.score(text, positions).double().exp().tolist()]
+    origins = [_Origin(p, {UNSEEN: 1.0}) for p in model.score(text, positions, z).double().exp().tolist()]
     seen = (known >= 0).nonzero()[:, 0]
     if not len(seen):
         return origins
     found = [origins[row] for row in seen.tolist()]
-    query = model.query(text, positions[seen])
-    share = _effects(model.weights, model.inputs(text, positions[seen], alphabet), known[seen])
+    z = None if z is None else z[seen]
+    query = model.query(text, positions[seen], z)
+    share = _effects(model.weights, model.inputs(text, positions[seen], alphabet, z=z), known[seen])
     for origin, row in zip(found, share.tolist(), strict=True):
         origin.experts = dict(zip(model.experts, row, strict=True))
     first = 0

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import lior
 from lior.data import corpus
 from lior.data.documents import RawDocument
 from lior.geometry.retrieval import Geometry
@@ -17,6 +18,7 @@ from lior.model import evaluation
 from lior.model.generation import Session
 from lior.model.language_model import DocumentCoordinates
 from lior.model.online import Follower, Online
+from lior.model.provenance import explain
 from lior.tensors import sub
 from lior.training.preparation import train
 
@@ -24,7 +26,7 @@ LONG = [*b"the cat sat on the mat; the hat sat on the cat. " * 4]
 
 
 @pytest.fixture(scope="module")
-def trained(configure, tmp_path_factory):
+def run(configure, tmp_path_factory):
     settings = (
         "encoder.name=poles",
         "encoder.n=8",
@@ -32,7 +34,14 @@ def trained(configure, tmp_path_factory):
         "encoder.horizon=1000",
         "memory.name=exact",
     )
-    return train(configure(*settings), tmp_path_factory.mktemp("runs") / "poles").model
+    folder = tmp_path_factory.mktemp("runs") / "poles"
+    train(configure(*settings), folder)
+    return lior.load(folder)
+
+
+@pytest.fixture(scope="module")
+def trained(run):
+    return run.model
 
 
 @pytest.fixture
@@ -115,3 +124,11 @@ def test_a_document_begins_anew(model):
     reader, alone = Online(model), DocumentCoordinates(model).read(torch.tensor(LONG))
     found = reader._coordinates(*built.text(0, len(built)))
     torch.testing.assert_close(found, torch.cat([alone, alone]), atol=1e-4, rtol=0)
+
+
+def test_an_explanation_is_of_the_probabilities_of_the_session(run, trained):
+    tokens = LONG[150:158]
+    explained = explain(trained, run.checkpoint.corpus, LONG[:150], tokens)
+    for count, token in enumerate(tokens):
+        p = float(Session(trained, LONG[: 150 + count]).log_probs()[token].exp())
+        assert explained[count].probability == pytest.approx(p, rel=1e-3)
