@@ -408,6 +408,14 @@ class TraceableMemory(MemoryBackend, Protocol):
 
 
 @runtime_checkable
+class PreparedMemory(MemoryBackend, Protocol):
+    """A memory whose first use in a process is slow, for instance because it compiles its functions."""
+
+    def prepare(self) -> None:
+        """Start that work in the background; training calls it before its first stage."""
+
+
+@runtime_checkable
 class SelfWeightedMemory(MemoryBackend, Protocol):
     """A memory that sets the mixer's first weights of its experts."""
 

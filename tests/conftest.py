@@ -51,6 +51,15 @@ holdout = 0.02
 """A recipe that uses every part and takes a second on 60 kB."""
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _compiled() -> None:
+    """Compile the counting loops before the first test, so that no test tells of it or waits for it."""
+    from lior.counting import compiled
+
+    if child := compiled.begin():
+        child.wait()
+
+
 @pytest.fixture(autouse=True)
 def _unchanged_environment() -> Iterator[None]:
     """Fail a test that leaves the environment changed, for it would change the tests after it."""

@@ -67,7 +67,7 @@ def compress(
     _check(out, force=force, as_json=as_json)
     if out == "-" and sys.stdout.isatty():
         raise UsageError("code words are not for a terminal; name a file with -o, or redirect")
-    import_torch()
+    import_torch(quiet=quiet)
     from lior.model import compression
     from lior_cli.progress import Progress
 
@@ -104,7 +104,7 @@ def decompress(
     """
     out = out or _original(file)
     _check(out, force=force, as_json=as_json)
-    import_torch()
+    import_torch(quiet=quiet)
     from lior.model import compression
     from lior_cli.progress import Progress
 

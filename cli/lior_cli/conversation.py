@@ -45,7 +45,7 @@ class Conversation:
         self.chat, self.remember, self.live = chat, remember, live
         self._over = self._warned = False
         self._failed = False
-        self._stopped = False
+        self._replying = self._stopped = False
         self._commands = {
             "/why": _Command(self._why, "/why", "where the words of the last reply come from"),
             "/learn": _Command(self._learn, "/learn FILE", "learn a file or folder"),
@@ -62,10 +62,12 @@ class Conversation:
         """The exit code: 0, or 1 when a command in a pipe failed."""
         if self.live:
             self._say("/help lists the commands, /quit ends the chat")
-        with _history(self.live):
+        with _history(self.live), self._interruptible():
             while not self._over:
+                self._replying = self._stopped = False
                 try:
                     line = self._read()
+                    self._replying = line is not None and not line.startswith("/")
                 except KeyboardInterrupt:
                     self._say("\n/quit or Ctrl-D ends the chat")
                     continue
@@ -125,11 +127,10 @@ class Conversation:
     # --- replies ---
 
     def _reply(self, line: str) -> None:
-        self._stopped, last = False, ""
-        with self._interruptible():
-            for text in printable(self._until_stopped(self.chat.reply(line))):
-                click.echo(text, nl=False)
-                last = text or last
+        last = ""
+        for text in printable(self._until_stopped(self.chat.reply(line))):
+            click.echo(text, nl=False)
+            last = text or last
         if not last.endswith("\n"):
             click.echo()
         if self.remember:
@@ -144,17 +145,23 @@ class Conversation:
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """Let Ctrl-C end the reply after its token, so that nothing is left half done."""
-        if not self.live or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        """Let Ctrl-C at a terminal end a reply after its token, so that nothing is left half done.
+
+        The handler stays for the whole chat, so that no moment is without it. It also replaces a SIGINT that
+        the parent process had ignored, as shells do for background jobs: a reply could not be stopped then.
+        """
+        if not self.live:
             yield
             return
-        signal.signal(signal.SIGINT, self._stop)
+        before = signal.signal(signal.SIGINT, self._interrupted)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, before)
 
-    def _stop(self, *_: Any) -> None:
+    def _interrupted(self, *_: Any) -> None:
+        if not self._replying:
+            raise KeyboardInterrupt
         self._stopped = True
 
     def _remember(self, line: str) -> None:

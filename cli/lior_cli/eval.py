@@ -59,7 +59,7 @@ def evaluate(
     scored. With --from-byte N the first N bytes are read (and learned, with --online)
     but not counted.
     """
-    import_torch()
+    import_torch(quiet=quiet)
     _refuse_idle_options(noise)
     import torch
 

@@ -1,12 +1,15 @@
-"""Ctrl-C and SIGTERM: at an awkward moment, and while training."""
+"""Ctrl-C and SIGTERM during imports, training and the replies of a chat; notes of lior to the user."""
 
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+import click
 
 from lior.events import hookimpl
 
@@ -15,11 +18,22 @@ _SELDOM = (100_000, 20, 20)
 again takes half a second of the two that a chat needs to begin."""
 
 
-def import_torch() -> None:
-    """Import torch, and let a Ctrl-C that comes meanwhile count when it is done.
+class _Notes(logging.Handler):
+    """Shows the notes of lior on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"lior: {record.getMessage()}", err=True)
+
+
+_NOTES = _Notes()
+
+
+def import_torch(*, quiet: bool = False) -> None:
+    """Import torch; a Ctrl-C that comes meanwhile takes effect afterwards.
 
     An interrupted import leaves torch or NumPy half there: the interrupt is
-    then lost, or shows as an unrelated error later.
+    then lost, or shows as an unrelated error later. From now on notes of lior
+    are shown, such as that it compiles, if not ``quiet``.
 
     Raises
     ------
@@ -27,6 +41,12 @@ def import_torch() -> None:
         When the user pressed Ctrl-C.
     """
     gc.set_threshold(*_SELDOM)
+    log = logging.getLogger("lior")
+    log.setLevel(logging.INFO)
+    if quiet:
+        log.removeHandler(_NOTES)
+    else:
+        log.addHandler(_NOTES)
     previous = signal.getsignal(signal.SIGINT)
     pressed: list[int] = []
     if previous is signal.default_int_handler:  # not where the parent process had it ignored

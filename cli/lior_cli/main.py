@@ -36,6 +36,7 @@ COMMANDS = {
     "bench": ("lior_cli.bench:bench", "Compare recipes with their peers."),
     "plugins": ("lior_cli.plugins:plugins", "List or check the installed plugins, or begin a new one."),
     "config": ("lior_cli.config:config", "List, show, copy or check recipes."),
+    "cache": ("lior_cli.cache:cache", "Show or empty the folder of compiled code."),
     "completion": ("lior_cli.completion:completion", "Print a script for completion in a shell."),
 }
 """Name -> (``module:attribute``, help)."""

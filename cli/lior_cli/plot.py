@@ -70,7 +70,7 @@ def plot(
     names = _chosen(only)
     refuse_without_effect(text=text, as_json=as_json)
     _refuse_sample_without_effect(names)
-    import_torch()
+    import_torch(quiet=quiet)
     from lior.plots import drawing
 
     folder = None if text or as_json else out or run / "plots"

@@ -77,7 +77,7 @@ class Progress:
     def lior_train_step(self, stage: str, step: int, steps: int, metrics: Mapping[str, float | str]) -> None:
         """Show how far the stage is."""
         self._metrics.update(metrics)
-        rate = self._rate(step)
+        rate = self._rate(step, steps)
         if self._live and self._task is not None:
             self._live.update(self._task, completed=step, total=steps)
             if self._metrics or step == steps:  # until there are numbers, the stage's message stands there
@@ -100,12 +100,12 @@ class Progress:
         share = f"{step:,}/{steps:,} ({100 * step // steps} %)"
         click.echo(f"{stage}: {share}, {self._numbers(rate, left)}", err=True)
 
-    def _rate(self, step: int) -> float:
-        """Steps a second; of a stage that was gone on with, those of this process."""
+    def _rate(self, step: int, steps: int) -> float:
+        """Steps per second since the first of this process; 0 at the first, which may include compilation."""
         now = time.monotonic()
         if self._first is None:
             self._first = step, now
-            return step / max(now - self._begin, 1e-9)
+            return step / max(now - self._begin, 1e-9) if step == steps else 0.0
         first, at = self._first
         return (step - first) / max(now - at, 1e-9)
 
@@ -115,7 +115,7 @@ class Progress:
         if "bits_per_byte" in shown:
             shown.pop("nats_per_token", None)
         parts = [_number(name, value) for name, value in shown.items() if value]
-        speed = f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.1f}/s"
+        speed = f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.1f}/s" if rate else ""
         return ", ".join(filter(None, [speed, left, *parts, f"{resident() / 2**20:,.0f} MiB"]))
 
 

@@ -67,7 +67,7 @@ def score(
     """
     if as_json and color == "always":
         raise UsageError("--color always colours text, and --json prints none; leave one of them out")
-    import_torch()
+    import_torch(quiet=quiet)
     from lior.model import scoring
     from lior.runs import directory as rundir
     from lior.tensors import pick_device

@@ -1,27 +1,68 @@
-"""Compilation of the streaming functions, kept on disk between runs.
+"""Compilation of the counting loops by numba, once for each version of them.
 
-numba notices when the file of a cached function changes, but not when a
-function that it calls does. Here only the functions that Python calls are
-cached, under a name that holds a digest of every source file of the package:
-after any change they are compiled again.
+Functions that Python calls are kept on disk (:func:`entry`); the functions that they call are compiled into
+them (:func:`inner`). numba notices a change of the file of a kept function, but not of the functions that
+it calls. So the folder's name is a digest of everything that the compiled code depends on.
+
+numba keeps code in the package (``__pycache__``) or, with ``NUMBA_CACHE_DIR``, in one folder for all
+libraries. Files in the package break read-only installations, and the folder that they keep alive hides the
+package after an upgrade; the variable is the user's to set. So the functions get numba's own cache with a
+locator of their own. Of numba's insides this uses ``FunctionCache`` and the attribute that
+``Dispatcher.enable_caching`` sets; both are the same from 0.61 on.
+
+A process of its own compiles, :func:`begin` starts it, and a call that needs a function before it is there
+waits. There are two reasons. Compiling takes some ten seconds and holds the interpreter's lock. And code
+that is used in the process that compiled it is not the code that is kept: calls in it may go to the first
+compilation of the called function instead of the copy that was optimised with its caller. Sums are then
+rounded in another order (``fastmath``), and the first run would not give the same model as the next.
 """
 
 from __future__ import annotations
 
+import atexit
+import fcntl
+import functools
 import hashlib
+import json
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import llvmlite
+import llvmlite.binding
+import numba
 from numba import njit
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+
+from lior.counting import cache
+
+_LOG = logging.getLogger("lior")
+_POLL = 0.05
+_PROGRAM = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from lior.counting import compiled
+compiled.fill()
+"""
 
 
-def _digest() -> str:
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+def inner(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Compile a function that only compiled functions call.
 
-
-_DIGEST = _digest()
+    It gets no wrappers for Python and C, which take a third of the time of compiling: called from Python it
+    crashes, so tests call its ``py_func``.
+    """
+    options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return njit(**options) if function is None else njit(**options)(function)
 
 
 def entry(function: Callable[..., Any]) -> Any:
@@ -29,5 +70,175 @@ def entry(function: Callable[..., Any]) -> Any:
 
     It runs without the interpreter's lock: threads may read, or work out addresses, side by side.
     """
-    function.__qualname__ = f"{function.__name__}_{_DIGEST}"
-    return njit(cache=True, nogil=True)(function)
+    compiled = njit(nogil=True, no_cfunc_wrapper=True)(function)
+    if not numba.config.DISABLE_JIT:
+        compiled._cache = _Cache(function)
+    return compiled
+
+
+# --- where it is kept ---
+
+
+@functools.cache
+def folder() -> Path:
+    """Where this version is kept; its name stands for the sources, numba, Python and the processor.
+
+    Where nothing can be written it is a temporary folder, for this process alone.
+    """
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
+    host = llvmlite.binding.get_host_cpu_name(), llvmlite.binding.get_host_cpu_features().flatten()
+    versions = numba.__version__, llvmlite.__version__, sys.version, platform.machine()
+    digest.update(repr((versions, host)).encode())
+    kept = cache.root() / digest.hexdigest()[:16]
+    try:
+        if not (kept / _COMPLETE).exists():
+            kept.mkdir(parents=True, exist_ok=True)
+            (kept / _LOCK).open("a").close()
+    except OSError as error:
+        return _temporary(kept, error)
+    cache.mark_used(kept)
+    return kept
+
+
+_COMPLETE, _LOCK = "complete", "lock"
+_environment: dict[str, str] = {}
+"""Variables that tell the process that compiles where to."""
+_message = "compiling the counting loops, once"
+
+
+def _temporary(kept: Path, error: OSError) -> Path:
+    global _message
+    _message = f"compiling the counting loops: {kept} cannot keep them ({error.strerror or error})"
+    path = tempfile.mkdtemp(prefix="lior-")
+    _environment["NUMBA_CACHE_DIR"] = path
+    atexit.register(_remove, path, os.getpid())
+    return Path(path) / cache.BELOW / kept.name
+
+
+def _remove(path: str, owner: int) -> None:
+    if os.getpid() == owner:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+class _Locator:
+    """Tells numba where to keep a function."""
+
+    def __init__(self, py_file: str, line: int) -> None:
+        self._py_file, self._line = py_file, line
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], py_file: str) -> _Locator:
+        return cls(py_file, function.__code__.co_firstlineno)
+
+    def ensure_cache_path(self) -> None:
+        folder().mkdir(parents=True, exist_ok=True)
+
+    def get_cache_path(self) -> str:
+        return str(folder())
+
+    def get_source_stamp(self) -> str:
+        """Of the contents, not of the time: the same version installed again is the same."""
+        return hashlib.sha256(Path(self._py_file).read_bytes()).hexdigest()
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+
+class _CacheImpl(CompileResultCacheImpl):
+    _locator_classes = [_Locator]  # noqa: RUF012 (numba's)
+
+
+class _Cache(FunctionCache):
+    """numba's cache of a function; nothing that is wrong with the files may stop the program."""
+
+    _impl_class = _CacheImpl
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The compiled function when it is on disk or will be soon; None if it is to be compiled here."""
+        found = self._load(sig, target_context)
+        if found is None and not _filling:
+            child = begin()
+            _say()
+            running = child is not None
+            while found is None and running:
+                time.sleep(_POLL)
+                running = child is not None and child.poll() is None
+                found = self._load(sig, target_context)  # also when it has just ended
+        return found
+
+    def _load(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # a file that is half there, of another user, or of a changed format
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a compiled function, if the folder takes it."""
+        try:
+            super().save_overload(sig, data)
+        except OSError:
+            if _filling:
+                raise
+
+
+# --- compiling in a process of its own ---
+
+_lock = threading.Lock()
+_child: subprocess.Popen[bytes] | None = None
+_filling = _said = False
+"""Whether this is that process; whether the user was told why nothing happens."""
+
+
+def begin() -> subprocess.Popen[bytes] | None:
+    """Start to compile everything in the background, if it is not there; the process that does it, if any."""
+    global _child
+    with _lock:
+        if _child is None and not (_filling or numba.config.DISABLE_JIT or (folder() / _COMPLETE).exists()):
+            _child = _started()
+        return _child
+
+
+def _started() -> subprocess.Popen[bytes] | None:
+    command = [sys.executable, "-c", _PROGRAM, json.dumps(sys.path)]
+    nothing = subprocess.DEVNULL
+    try:
+        # In a session of its own: Ctrl-C is for the process that waits, which then ends this one.
+        child = subprocess.Popen(
+            command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **_environment},
+        )  # fmt: skip
+    except OSError:  # no interpreter, or too many processes: it is compiled where it is called
+        return None
+    atexit.register(_end, child, os.getpid())
+    return child
+
+
+def _end(child: subprocess.Popen[bytes], owner: int) -> None:
+    if os.getpid() == owner and child.poll() is None:
+        child.terminate()
+        child.wait()
+
+
+def fill() -> None:
+    """Compile and keep all functions; of several processes one compiles, and the others wait."""
+    global _filling
+    _filling = True
+    folder().mkdir(parents=True, exist_ok=True)
+    with (folder() / _LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (folder() / _COMPLETE).exists():
+            return
+        cache.remove_stale(folder())
+        from lior.counting.rehearsal import rehearse
+
+        rehearse()
+        (folder() / _COMPLETE).touch()
+
+
+def _say() -> None:
+    """Tell the user why nothing happens for a while, once."""
+    global _said
+    if not _said:
+        _said = True
+        _LOG.info(_message)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import int64, njit
 
-from lior.counting.compiled import entry
+from lior.counting.compiled import entry, inner
 
 REACH = 1024
 """Tokens before a position that a field may depend on."""
@@ -53,7 +53,7 @@ def is_letter(token: int) -> bool:
     return 97 <= fold(token) <= 122 or token == 39 or 127 < token < 256
 
 
-@njit
+@inner
 def _word_before(tokens, t, depth):
     """Hash and length of the run of at most 32 word letters that ends before ``t``."""
     run = 0
@@ -97,7 +97,7 @@ def compute(tokens, depth, start, out):
             _followers(tokens, t, back1, back2, out[t - start])
 
 
-@njit
+@inner
 def _take(tokens, depth, t, words, ends, line, s):
     """Let the token at ``t - 1`` change what is known of words, lines and paragraphs."""
     token = tokens[t - 1]
@@ -128,7 +128,7 @@ def _take(tokens, depth, t, words, ends, line, s):
         s[1] = mix(s[1], token + 1)
 
 
-@njit
+@inner
 def _end_word(tokens, depth, t, words, ends, line, s):
     """Note the word that ended before the token at ``t - 1``."""
     fresh = t - 1 - ends[1] <= _GAP
@@ -151,7 +151,7 @@ def _end_word(tokens, depth, t, words, ends, line, s):
         s[9] = s[9] * 256 + fold(tokens[t - k]) % 256
 
 
-@njit
+@inner
 def _write(tokens, t, run, words, ends, line, s, out):
     """The fields of position ``t`` from what is known."""
     near = t - ends[1] <= _GAP
@@ -179,7 +179,7 @@ def _write(tokens, t, run, words, ends, line, s, out):
     out[24] = s[14] if near else 0
 
 
-@njit
+@inner
 def _follow(tokens, depth, t, single, pair, back1, back2):
     """Link ``t`` to the places where its last token, and its last two, stood before."""
     if t == 0 or depth[t] == 0:
@@ -194,14 +194,14 @@ def _follow(tokens, depth, t, single, pair, back1, back2):
     pair[both] = t
 
 
-@njit
+@inner
 def _followers(tokens, t, back1, back2, out):
     """What followed the last token, and the last two, at their earlier occurrences (indirect contexts)."""
     _walk(tokens, t, back1, out[14:16])
     _walk(tokens, t, back2, out[16:19])
 
 
-@njit
+@inner
 def _walk(tokens, t, back, out):
     """Tokens at the earlier occurrences that ``back`` links, the last first, until ``out`` is full."""
     q = t

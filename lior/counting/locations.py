@@ -14,7 +14,7 @@ import numpy as np
 from numba import int64, njit, uint64
 from numpy.typing import NDArray
 
-from lior.counting.compiled import entry
+from lior.counting.compiled import entry, inner
 from lior.counting.elementary import prefetch
 from lior.errors import UsageError
 
@@ -135,7 +135,7 @@ def size(store: Store) -> int:
     return int(store.used[_SLOTS_USED] / FULLEST) * SLOT.itemsize + counters * COUNTER.itemsize
 
 
-@njit
+@inner
 def has_room(store, positions, patterns, vocab):
     """Whether so many positions fit without more room, if no location knows more than ``vocab`` tokens."""
     writes = positions * patterns
@@ -173,7 +173,7 @@ def _rehash(old, new):
             new[p] = old[i]
 
 
-@njit
+@inner
 def find(slots, address):
     """Slot of ``address``, or ``-1 - p`` with the empty slot ``p`` where it would stand."""
     p = home(address, len(slots))
@@ -209,7 +209,7 @@ def _claim(store, p, address):
 # --- the pool ---
 
 
-@njit
+@inner
 def _capacity(size):
     """Room of a run of ``size`` counters and the number of its size class: 1, 2, 3, 4, 6, 8, 12, 16, …"""
     room, number = 1, 0
@@ -220,7 +220,7 @@ def _capacity(size):
     return room, number
 
 
-@njit
+@inner
 def _allocate(store, size):
     room, number = _capacity(size)
     at = store.free[number]
@@ -233,7 +233,7 @@ def _allocate(store, size):
     return at
 
 
-@njit
+@inner
 def _release(store, at, size):
     room, number = _capacity(size)
     store.words[at, 0] = store.free[number]
@@ -247,7 +247,7 @@ def _copy(source, i, target, j):
         target[j, word] = source[i, word]
 
 
-@njit
+@inner
 def _add_counter(store, p, token):
     """A new counter for ``token`` in front of the others of slot ``p``."""
     size, at = int64(store.slots[p].size), int64(store.slots[p].at)
@@ -266,7 +266,7 @@ def _add_counter(store, p, token):
     fresh.token, fresh.count, fresh.recency, fresh.logit, fresh.novel = token, 0, 0, 0, 0
 
 
-@njit
+@inner
 def _add_run(store, address, size, source, begin):
     """A new location with the ``size`` counters of ``source`` from ``begin`` on."""
     p = -1 - find(store.slots, address)
@@ -281,7 +281,7 @@ def _add_run(store, address, size, source, begin):
 # --- writing ---
 
 
-@njit
+@inner
 def record(store, p, token, time, slowest, novel):
     """Count ``token`` at slot ``p``; returns whether it was new there.
 
@@ -319,7 +319,7 @@ def record(store, p, token, time, slowest, novel):
     return hit < 0
 
 
-@njit
+@inner
 def commit(store, plan, where, token, time, slot):
     """Count ``token`` at the addresses ``where (S,)``.
 
@@ -370,7 +370,8 @@ def pack(store: Store) -> Packed:
     taken = taken[order]
     sizes = taken["size"].astype(np.int32)
     counters = np.empty(int(sizes.sum()), COUNTER)
-    _copy_runs(store.words, taken["at"].astype(np.int64), sizes, _words(counters))
+    if len(sizes):  # training saves an empty memory while the functions are still being compiled
+        _copy_runs(store.words, taken["at"].astype(np.int64), sizes, _words(counters))
     return Packed(address[order], sizes, counters.view(np.uint8).reshape(-1, COUNTER.itemsize))
 
 
@@ -425,7 +426,7 @@ def prune(store: Store, keep: int, clock: int) -> Store:
     return out
 
 
-@njit
+@inner
 def _worth(store, p, clock):
     """Worth of a location, ``0 … _OFTEN * AGES - 1``: how often it was written, then how lately."""
     begin, end = run(store, p)
@@ -437,7 +438,7 @@ def _worth(store, p, clock):
     return min(total - 1, _OFTEN - 1) * AGES + max(AGES - 1 - share, 0)
 
 
-@njit
+@inner
 def _cost(store, p):
     """Bytes of a slot, with its share of the empty ones, and of its counters."""
     return SLOT_COST + _BYTES * _capacity(int64(store.slots[p].size))[0]

@@ -12,7 +12,7 @@ import numpy as np
 from numba import int64, njit
 from numpy.typing import NDArray
 
-from lior.counting.compiled import entry
+from lior.counting.compiled import entry, inner
 from lior.counting.fields import mix
 
 BREAK = -1
@@ -82,7 +82,7 @@ def link(index, begin, shortest):
         run += 1
 
 
-@njit
+@inner
 def _length(index, p, tokens, at, longest):
     """How many tokens before place ``p`` are those before ``tokens[at]``, at most ``longest``."""
     n = 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import float32, int64, njit
 
+from lior.counting.compiled import inner
 from lior.counting.elementary import exp, log
 from lior.counting.fields import mix
 from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, age, find
@@ -63,7 +64,7 @@ def _age_bin(time, counter):
 # --- reading ---
 
 
-@njit
+@inner
 def look_up(plan, store, where, work, w):
     """Find the locations of one position; note what is present and how sure it is."""
     present, longest = 0, 0
@@ -85,7 +86,7 @@ def look_up(plan, store, where, work, w):
     work.tally[w, 0], work.tally[w, 2] = present, longest
 
 
-@njit
+@inner
 def gate_rows(plan, fields, cell, tokens, work, w):
     """Row of each gate for one position; ``tokens`` are the last two, plus 1, 0 for none."""
     longest = work.tally[w, 2]
@@ -124,7 +125,7 @@ def gate_rows(plan, fields, cell, tokens, work, w):
     work.estimate[w, 2] = _THIRD + min((fields[4] - 1) // 8, 7) * 8 + place * 2 + start
 
 
-@njit
+@inner
 def _discounted(plan, store, p, at_discounts, novel):
     """Sum of the discounts and of the counts of slot ``p``."""
     at, u = int64(store.slots[p].at), int64(store.slots[p].size)
@@ -136,7 +137,7 @@ def _discounted(plan, store, p, at_discounts, novel):
     return taken, total
 
 
-@njit(fastmath=True)
+@inner(fastmath=True)
 def _expert(plan, store, p, base, column, out):
     """Absolute discounting, with recent shares mixed in, over a ``base`` distribution."""
     taken, n = _discounted(plan, store, p, 0, False)
@@ -155,7 +156,7 @@ def _expert(plan, store, p, base, column, out):
             out[s] += old * above + new * float32(store.counters[j].recency)
 
 
-@njit(fastmath=True)
+@inner(fastmath=True)
 def _chain(plan, store, p, base, column, out):
     """Kneser and Ney's continuation distribution; False when the location has no novel occurrence."""
     taken, n = _discounted(plan, store, p, 4, True)
@@ -174,7 +175,7 @@ def _chain(plan, store, p, base, column, out):
     return True
 
 
-@njit(fastmath=True)
+@inner(fastmath=True)
 def experts(plan, store, column, alphabet, work, w):
     """What every present pattern says, over the chain of nested contexts.
 
@@ -207,7 +208,7 @@ def experts(plan, store, column, alphabet, work, w):
                 target[s] -= dense[log_base, s]
 
 
-@njit(fastmath=True)
+@inner(fastmath=True)
 def _log(source, target):
     for s in range(len(source)):
         target[s] = log(source[s] + float32(TINY))
@@ -219,7 +220,7 @@ def pad(size):
     return (size + LANES - 1) // LANES * LANES
 
 
-@njit
+@inner
 def counter_features(plan, store, column, time, work, w):
     """Which entries of the tables of states, ages and joint states each token has at one position."""
     record = 0
@@ -259,7 +260,7 @@ def counter_features(plan, store, column, time, work, w):
         work.state[w, r] += place * (COUNT_BINS * REST_BINS * 2)
 
 
-@njit(fastmath=True)
+@inner(fastmath=True)
 def logits(store, learned, alphabet, work, w, tokens_of, z):
     """The logits ``z (A,)`` of one position from all that was looked up."""
     for s in range(alphabet):
@@ -286,7 +287,7 @@ def logits(store, learned, alphabet, work, w, tokens_of, z):
             z[s] += (weight + everywhere[tokens_of[s]] + here[tokens_of[s]]) * row[s]
 
 
-@njit(fastmath=True)
+@inner(fastmath=True)
 def softmax(z, alphabet, out):
     """Softmax of the first ``alphabet`` of ``z``; 0 in the padding."""
     top = z[0]
@@ -303,7 +304,7 @@ def softmax(z, alphabet, out):
     out[alphabet:] = 0
 
 
-@njit(fastmath=True)
+@inner(fastmath=True)
 def secondary(learned, alphabet, work, w, z):
     """Secondary estimation: correct each logit by what its probability was worth in three contexts."""
     first = work.first[w]
@@ -322,7 +323,7 @@ def secondary(learned, alphabet, work, w, z):
 # --- learning ---
 
 
-@njit(fastmath=True)
+@inner(fastmath=True)
 def table_steps(store, learned, rates, alphabet, tokens_of, target, time, work, w):
     """Move everything but the weights towards the token in column ``target`` of position ``w``."""
     error = work.first[w]  # becomes 1[token] - p
@@ -366,7 +367,7 @@ def table_steps(store, learned, rates, alphabet, tokens_of, target, time, work, 
             here[tokens_of[s]] += step
 
 
-@njit(fastmath=True)
+@inner(fastmath=True)
 def statistics(work, w, out):
     """``Σ_s (1[s] - p(s)) log p_i(s)`` of every pattern, into ``out (S,)``; 0 for absent patterns."""
     out[:] = 0
@@ -380,7 +381,7 @@ def statistics(work, w, out):
         out[i] = total
 
 
-@njit(fastmath=True)
+@inner(fastmath=True)
 def weight_step(weights, squares, total, squared, times, rate):
     """One step of weights from the sums of their statistics over a window."""
     for i in range(len(weights)):

@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, int64, njit
+from numba import float32, int64
 from numpy.typing import NDArray
 from torch import Tensor
 
 from lior.counting import locations, mixture
-from lior.counting.compiled import entry
+from lior.counting.compiled import entry, inner
 from lior.counting.elementary import prefetch
 from lior.counting.layout import CANDIDATES, CONFIDENCES, DENSE, TRAIL
 
@@ -56,7 +56,7 @@ class Alphabet(NamedTuple):
     """Column of each token, -1 outside of the alphabet, ``(V,)``."""
 
 
-@njit
+@inner
 def _columns(store, alphabet, work, w, width, token):
     """Decide which tokens get columns at one position; ``token`` is the one that stands there.
 
@@ -93,7 +93,7 @@ def _columns(store, alphabet, work, w, width, token):
     work.target[w] = work.columns[0, token] if token >= 0 and alphabet.column[token] >= 0 else -1
 
 
-@njit
+@inner
 def _unknown(store, trail):
     """How many of the addresses ``trail`` have no location; negative ones do not count."""
     number = 0
@@ -102,7 +102,7 @@ def _unknown(store, trail):
     return number
 
 
-@njit
+@inner
 def read(plan, store, sets, stretch, t, alphabet, work, w, z):
     """The distribution at position ``t`` of the stretch, into ``work.final[w]``."""
     mixture.look_up(plan, store, stretch.where[t], work, w)
@@ -125,7 +125,7 @@ def read(plan, store, sets, stretch, t, alphabet, work, w, z):
     mixture.secondary(learned, size, work, w, z)
 
 
-@njit
+@inner
 def _base(store, where, alphabet, out):
     """How often each token of a large alphabet was seen at all, as a distribution ``out (A,)``."""
     out[:] = 0.5
@@ -139,7 +139,7 @@ def _base(store, where, alphabet, out):
     out /= out.sum()
 
 
-@njit
+@inner
 def _spread(alphabet, work, w, base, out):
     """The distribution over the whole alphabet: the rest is shared out as ``base`` has it."""
     size = len(alphabet.tokens)
@@ -161,13 +161,13 @@ def _spread(alphabet, work, w, base, out):
         out[s] = p * (1 - size * least) + least
 
 
-@njit
+@inner
 def _moves(rates):
     """Whether there is any step size."""
     return rates.weight + rates.token + rates.table + rates.logit + rates.bias + rates.secondary > 0
 
 
-@njit
+@inner
 def _learn(plan, store, sets, rates, stretch, begin, end, work, sums):
     """Move everything learned by the statistics of positions ``begin .. end - 1``."""
     window = end - begin
@@ -188,7 +188,7 @@ def _learn(plan, store, sets, rates, stretch, begin, end, work, sums):
             _weight_steps(plan, sets[which], rates[which], work, which, window, sums)
 
 
-@njit
+@inner
 def _weight_steps(plan, learned, rates, work, which, window, sums):
     """Steps of the weights of one set from the positions of the window that it serves."""
     gains = sums[:window]
@@ -211,7 +211,7 @@ def _weight_steps(plan, learned, rates, work, which, window, sums):
     _own_steps(learned, rates, work, which, window, gains)
 
 
-@njit
+@inner
 def _gather(work, v, gain, total, squared, times):
     for a in range(work.tally[v, 0]):
         i = work.present[v, a]
@@ -220,7 +220,7 @@ def _gather(work, v, gain, total, squared, times):
         times[i] += 1
 
 
-@njit
+@inner
 def _own_steps(learned, rates, work, which, window, gains):
     """Steps of the weights that depend on each pattern's own confidence."""
     patterns = len(learned.own)
@@ -238,7 +238,7 @@ def _own_steps(learned, rates, work, which, window, gains):
         )
 
 
-@njit
+@inner
 def _fetch(plan, store, stretch, t):
     """Bring what position ``t`` will need near: memory is far, and its addresses are known early."""
     size = len(store.slots)
@@ -293,7 +293,7 @@ def run(plan, store, sets, rates, stretch, first, alphabet, known, work, sums, a
     return len(stretch.tokens)
 
 
-@njit
+@inner
 def _commit(plan, store, stretch, t, slot):
     locations.commit(store, plan, stretch.where[t], stretch.tokens[t], stretch.time[t], slot)
 

@@ -17,7 +17,7 @@ from numba import float32, int64, njit
 from numpy.typing import NDArray
 
 from lior.counting import addresses, engine, mixture, stream
-from lior.counting.compiled import entry
+from lior.counting.compiled import entry, inner
 from lior.counting.engine import Engine, Ints, Piece, Sets
 from lior.counting.fields import mix
 from lior.counting.layout import MOST, Plan
@@ -52,8 +52,9 @@ def _effects(plan, store, sets, stretch, alphabet, work, z, effect, own, count, 
     And the mixture's probability of the token, before the least that every token has is added.
     """
     part = np.zeros((len(plan.parent), work.first.shape[1]), np.float32)
+    first = int64(0)  # a literal would make numba compile another `read`
     for t in range(len(stretch.tokens)):
-        stream.read(plan, store, sets, stretch, t, alphabet, work, 0, z)
+        stream.read(plan, store, sets, stretch, t, alphabet, work, first, z)
         learned, size, target = sets[work.which[0]], work.size[0], work.target[0]
         if target < 0:
             continue
@@ -79,7 +80,7 @@ def _effects(plan, store, sets, stretch, alphabet, work, z, effect, own, count, 
             effect[t, i] = part[i, target] - others / max(float32(1) - p[target], float32(1e-9))
 
 
-@njit
+@inner
 def _add_weighed(learned, work, i, size, part):
     """Add pattern ``i``'s log-probabilities with their weights."""
     weight = learned.own[i, work.confidence[0, i]]
@@ -91,7 +92,7 @@ def _add_weighed(learned, work, i, size, part):
         part[s] += here * work.log_p[0, i, s]
 
 
-@njit
+@inner
 def _own_part(plan, store, p, counter, probability):
     """Which part of a pattern's probability of a token its counter gives; the rest is backed off."""
     taken, n = mixture._discounted(plan, store, p, 0, False)

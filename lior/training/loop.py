@@ -14,6 +14,7 @@ from torch import Generator
 from lior.config import TrainConfig
 from lior.data.corpus import Corpus
 from lior.errors import UsageError
+from lior.interfaces import PreparedMemory
 from lior.model import baseline, evaluation
 from lior.model.language_model import Model
 from lior.runs.checkpoint import Checkpoint, TrainingState, misfits_as_run_errors, read_manifest
@@ -84,6 +85,9 @@ class Training:
         return self._finish()
 
     def _start(self) -> None:
+        for memory in self.model.memories.values():
+            if isinstance(memory, PreparedMemory):
+                memory.prepare()
         path = self.directory.path if self.directory else None
         self._loop.hook.lior_train_start(config=self.config, run=path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import pty
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -182,12 +184,16 @@ def test_the_reader_of_the_replies_leaves(work):
 class Terminal:
     """A person who chats."""
 
-    def __init__(self, work, *arguments):
+    def __init__(self, work, *arguments, sigint=signal.SIG_DFL):
+        def take_the_terminal():
+            signal.signal(signal.SIGINT, sigint)  # the tests may be a background job, where it is ignored
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
         self._screen, inside = pty.openpty()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "lior_cli.main", "chat", *arguments], stdin=inside, stdout=inside,
             stderr=inside, cwd=work, env=environment(work), start_new_session=True,
-            preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
+            preexec_fn=take_the_terminal,
         )  # fmt: skip
         os.close(inside)
         self.shown = ""
@@ -226,8 +232,8 @@ class Terminal:
 def terminal(work):
     opened = []
 
-    def make(*arguments):
-        opened.append(Terminal(work, *arguments))
+    def make(*arguments, **options):
+        opened.append(Terminal(work, *arguments, **options))
         return opened[-1]
 
     yield make
@@ -235,8 +241,9 @@ def terminal(work):
         each.process.kill()
 
 
-def test_ctrl_c_stops_the_reply_and_not_the_chat(terminal):
-    person = terminal("run", "--stop", "", "--max-tokens", "100000")
+@pytest.mark.parametrize("sigint", [signal.SIG_DFL, signal.SIG_IGN], ids=["usual", "ignored by the parent"])
+def test_ctrl_c_stops_the_reply_and_not_the_chat(terminal, sigint):
+    person = terminal("run", "--stop", "", "--max-tokens", "100000", sigint=sigint)
     person.until("> ")
     person.type("The \n")
     person.until("The \r\n")

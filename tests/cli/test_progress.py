@@ -91,6 +91,19 @@ def test_the_rate_of_a_stage_that_is_gone_on_with_is_that_of_now(capsys, clock):
     assert "100/s, 101 s left" in last
 
 
+def test_no_rate_and_no_time_left_come_from_the_first_step(capsys, clock):
+    """A function that it needs may be compiled in it: 25 seconds in which nothing else happens."""
+    progress = Progress()
+    progress.lior_train_stage("memory", "reading")
+    clock.now += 25
+    progress.lior_train_step("memory", 2_000, 100_000, {})
+    clock.now += 5
+    progress.lior_train_step("memory", 12_000, 100_000, {})
+    _, first, second = capsys.readouterr().err.splitlines()
+    assert first == "memory: 2,000/100,000 (2 %), 700 MiB"
+    assert second == "memory: 12,000/100,000 (12 %), 2,000/s, 44 s left, 700 MiB"
+
+
 def test_resident_memory_is_that_of_the_process():
     before = resident()
     ballast = bytearray(b"x") * (64 << 20)
@@ -143,6 +156,7 @@ def test_live_on_a_terminal(screen):
     terminal = screen()
     with Progress() as progress:
         progress.lior_train_stage("geometry", "learning the metric")
+        progress.lior_train_step("geometry", 2, 8, {"tail_loss": 2.5})
         progress.lior_train_step("geometry", 3, 8, {"tail_loss": 2.5})
         progress.lior_train_stage("memory", "writing")
         progress.lior_train_step("memory", 8, 8, {})
@@ -156,10 +170,11 @@ def test_live_lines_fit_a_terminal_of_80_columns(screen, clock, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     with Progress() as progress:
         progress.lior_train_stage("geometry", "learning the metric")
+        progress.lior_train_step("geometry", 1, 100_000, {"tail_loss": 2.5})
         clock.now += 1.1
         progress.lior_train_step("geometry", 99_999, 100_000, {"tail_loss": 2.5})
     last = click.unstyle(terminal.getvalue()).splitlines()[-1]
-    assert last.rstrip().endswith(" 90,908/s, tail 3.607 bits/token, 700 MiB")
+    assert last.rstrip().endswith(" 90,907/s, tail 3.607 bits/token, 700 MiB")
     assert "…" not in last
 
 

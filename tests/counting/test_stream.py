@@ -78,7 +78,7 @@ def by_hand(tokens, window):
     for begin in range(0, len(tokens), window):
         end = min(begin + window, len(tokens))
         here = it._stretch(tokens[:end], np.arange(end), begin, None)
-        if not locations.has_room(it.store, window, len(PATTERNS), it._known):
+        if not locations.has_room.py_func(it.store, window, len(PATTERNS), it._known):
             it._make_room()
         stream.run(
             PLAN, it.store, both(numbers), both(RATES), here, 0, stream.Alphabet(ALPHABET, column),

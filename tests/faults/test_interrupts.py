@@ -71,8 +71,8 @@ except KeyboardInterrupt:
 IMPORT = """
 import signal, sys
 from lior_cli.interrupts import import_torch
-if sys.argv[1:]:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+# Not what this process was given: SIGINT is ignored in it when the tests are a background job.
+signal.signal(signal.SIGINT, signal.SIG_IGN if sys.argv[1:] else signal.default_int_handler)
 before = signal.getsignal(signal.SIGINT)
 try:
     import_torch()

@@ -24,13 +24,15 @@ from lior_plugins.rsources.curvature import Curvature
 from tests.strategies import identity_form
 
 ROOT = Path(__file__).resolve().parents[2]
+CODE = [ROOT / "lior", ROOT / "plugins", ROOT / "cli"]
+"""Not all of the folder: a virtual environment may be in it."""
 FACTORIES = {
     torch.arange, torch.empty, torch.eye, torch.full, torch.linspace, torch.logspace, torch.ones,
     torch.rand, torch.randint, torch.randn, torch.randperm, torch.tensor, torch.zeros,
 }  # fmt: skip
 ON_THE_CPU = {
-    "lior/corpus.py": "texts are read there and moved as a whole",
-    "lior/field/kernel.py": "a kernel is designed in float64 once and moved with the state",
+    "lior/data/corpus.py": "texts are read there and moved as a whole",
+    "lior/geometry/kernel.py": "a kernel is designed in float64 once and moved with the state",
 }
 WAITS = ("_local_scalar_dense", "nonzero", "unique", "repeat_interleave.Tensor", "masked_select")
 
@@ -39,7 +41,7 @@ def caller() -> str:
     """The innermost line of lior on the stack: ``path:line``."""
     for frame in reversed(traceback.extract_stack()):
         path = Path(frame.filename)
-        if path.is_relative_to(ROOT) and not path.is_relative_to(ROOT / "tests"):
+        if any(path.is_relative_to(folder) for folder in CODE):
             return f"{path.relative_to(ROOT)}:{frame.lineno}"
     return "tests"
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lior.config.options import option
-from lior.counting import addresses, layout, locations, tracing
+from lior.counting import addresses, compiled, layout, locations, tracing
 from lior.counting.engine import AHEAD, NO_STEP, Engine, Read, Schedule, Sets
 from lior.counting.fields import REACH
 from lior.counting.journal import Journal, Passage, passages
@@ -152,6 +152,11 @@ class Sdm:
         if device is None:
             return Engine(plan, self._address_patterns, **room, threads=torch.get_num_threads())
         return BatchedEngine(plan, self._address_patterns, **room, device=device)
+
+    def prepare(self) -> None:
+        """Start to compile the functions of the streaming engine, unless they are on the disk."""
+        if self.path != "batched":
+            compiled.begin()
 
     # --- writing ---
 

@@ -1,0 +1,76 @@
+"""Where compiled code is kept between processes: in the user's cache, never in the installed package.
+
+Each version of the code has a folder of its own. When a version is compiled, the folders of others go that
+were not used for :data:`STALE_DAYS`, and, while all take more than :data:`MOST_BYTES`, those used longest
+ago.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+BELOW = "lior"
+"""Name of the folder below ``NUMBA_CACHE_DIR``."""
+STALE_DAYS = 30
+MOST_BYTES = 64 << 20
+_RECENT = 3600.0
+"""Seconds after its last use in which a folder stays whatever the bound says: a process may be filling it."""
+
+
+def root() -> Path:
+    """The folder of all versions: below ``NUMBA_CACHE_DIR`` if that is set, else in the user's cache."""
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    return Path(given) / BELOW if given else user_cache_path("lior", appauthor=False) / "compiled"
+
+
+def versions() -> list[Path]:
+    """The folders of all versions, the one used last first."""
+    with contextlib.suppress(OSError):
+        return sorted((path for path in root().iterdir() if path.is_dir()), key=_used, reverse=True)
+    return []
+
+
+def size(path: Path) -> int:
+    """Bytes of the files below a folder; files that vanish meanwhile do not count."""
+    total = 0
+    for file in path.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += file.stat().st_size
+    return total
+
+
+def mark_used(path: Path) -> None:
+    """Note that a version is in use."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
+def remove_stale(current: Path) -> None:
+    """Remove what is old and what exceeds the bound; ``current`` and folders in use stay."""
+    now, total = time.time(), size(current)
+    for path in versions():
+        if path == current:
+            continue
+        total += size(path)
+        age = now - _used(path)
+        if age > STALE_DAYS * 86400 or (total > MOST_BYTES and age > _RECENT):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def clear() -> None:
+    """Remove all of it; running processes go on, and the next one compiles again."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(root())
+
+
+def _used(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,36 @@
+"""A call of every compiled function on a few tokens, by which numba learns the types of all later calls."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lior.counting import layout, locations, matching, tracing
+from lior.counting.engine import Engine, Piece
+from lior.counting.layout import Rates
+
+_PATTERNS = ("", "1")
+
+
+def rehearse() -> None:
+    """Call all functions that are kept, those that training needs first."""
+    plan = layout.plan(
+        _PATTERNS, nested=2, base=1, joint=[[0, 1] * (layout.JOINT // 2)], gates=("longest",), cells=1,
+        discounts=(0.7, 0.95, 1.1), novel_discounts=(0.7, 1.0, 1.2), recent=0.35, slowest=0.075,
+    )  # fmt: skip
+    learned = layout.fresh(plan, 256)
+    rates = Rates(1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3)
+    tokens, depth, alphabet = np.array([1, 2, 1, 2]), np.arange(4), np.array([1, 2])
+    piece = Piece(tokens, depth, 0, cell=np.zeros(4, np.int64))
+    engine = Engine(plan, _PATTERNS, window=2, budget=0)
+    engine.partial_fit(piece, alphabet, (learned, learned), (rates, rates), write=True)
+    engine.write(piece)
+    locations.reserve(engine.store, 1 << 13, 1 << 13)
+    engine.hold(locations.unpack(engine.packed()), engine.clock)
+    before = engine.store
+    locations.inherit(before, before)
+    locations.prune(before, 0, engine.clock)
+    places, lengths = np.zeros((4, 1), np.int64), np.zeros(4, np.int64)
+    index = matching.empty()
+    matching.link(index, 1, 1)
+    matching.find(index, tokens, depth, np.arange(4), 1, 1, 1, places, lengths)
+    tracing.trace(engine, tokens, depth, np.array([3]), np.array([2]), alphabet, (learned, learned), [piece])
