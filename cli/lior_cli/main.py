@@ -32,7 +32,7 @@ COMMANDS = {
     "why": ("lior_cli.why:why", "Show where the words of a continuation come from."),
     "generate": ("lior_cli.generate:generate", "Continue a prompt."),
     "plot": ("lior_cli.plot:plot", "Draw pictures of a run."),
-    "inspect": ("lior_cli.inspection:inspect", "Show what a run is made of, and check it."),
+    "inspect": ("lior_cli.inspection:inspect", "Show the components of a run, and check the run."),
     "bench": ("lior_cli.bench:bench", "Compare recipes with their peers."),
     "plugins": ("lior_cli.plugins:plugins", "List or check the installed plugins, or begin a new one."),
     "config": ("lior_cli.config:config", "List, show, copy or check recipes."),
