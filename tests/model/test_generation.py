@@ -257,7 +257,7 @@ def test_nothing_loops_that_is_told_not_to(finished):
 
 
 def test_a_setting_without_its_switch_is_refused():
-    with pytest.raises(UsageError, match="loop_length = 3: has no effect while loop_penalty is 0; set that"):
+    with pytest.raises(UsageError, match="loop_penalty is 0; set loop_penalty too"):
         Sampling(loop_length=3)
     assert ChatSampling(loop_length=3).loop_penalty == 0.5
     with pytest.raises(UsageError, match=r"cooling = 0\.5: has no effect while temperature is 0"):
