@@ -1,9 +1,8 @@
-"""Address patterns: which coordinates of a context select a hard location.
+"""Address patterns: which parts of a context select a hard location, and the addresses they give.
 
-In Jaeckel's selected-coordinate design of sparse distributed memory
-(L. A. Jaeckel, RIACS TR 89.28, 1989) every pattern looks at a few coordinates
-of the context and ignores the rest. A pattern is written as a string of
-fields separated by spaces:
+In Jaeckel's selected-coordinate design of sparse distributed memory (L. A. Jaeckel, RIACS TR 89.28, 1989)
+every pattern looks at a few parts of the context and ignores the rest. A pattern is written as a string of
+parts separated by spaces:
 
 ``3``, ``2-4``, ``1,3-5``
     the tokens at these lags (1 is the most recent);
@@ -12,8 +11,8 @@ fields separated by spaces:
 ``word``, ``word-1``, ``column``, …
     one of :data:`lior.counting.fields.FIELDS`.
 
-The order-``m`` pattern is ``1-m``; ``order 0`` is the empty string. All fields
-are functions of the last :data:`REACH` tokens of the document.
+The pattern of order ``m`` is ``1-m``, that of order 0 the empty string. All parts are functions of the last
+:data:`REACH` tokens of the document.
 """
 
 from __future__ import annotations
@@ -37,76 +36,71 @@ from lior.interfaces import Text
 ADDRESS_BITS = 41
 MAX_PATTERNS = 64
 
+_MAX_LAG = 255
 _FOLDED, _FIELD = 1 << 16, 1 << 17
 _SEED = 1442695040888963407
 _TAG = 1000003
 
 
-def parse(pattern: str) -> tuple[int, ...]:
-    """Steps of ``pattern``: a lag, ``_FOLDED`` + lag, or ``_FIELD`` + number of the field.
-
-    Raises
-    ------
-    UsageError
-        When a field is not of the grammar above.
-    """
-    steps: list[int] = []
-    for part in pattern.split():
-        if part in FIELDS:
-            steps.append(_FIELD + FIELDS.index(part))
-        elif part.startswith("~"):
-            steps.extend(_FOLDED + k for k in _lags(part[1:], part, pattern))
-        else:
-            steps.extend(_lags(part, part, pattern))
-    return tuple(steps)
-
-
-class Step(NamedTuple):
-    """One thing that a pattern looks at."""
+class PatternPart(NamedTuple):
+    """One part of a context: a token, or a field."""
 
     lag: int
     """How many tokens back it is, from 1; 0 for a field."""
     folded: bool
-    """Whether upper and lower case count as one."""
+    """Whether upper and lower case count as equal."""
     field: str
-    """Name of the field, or nothing."""
+    """Name of the field, empty for a token."""
 
 
-def steps_of(pattern: str) -> tuple[Step, ...]:
-    """What ``pattern`` looks at, in its order; raises as :func:`parse`."""
-    return tuple(
-        Step(0, False, FIELDS[step - _FIELD])
-        if step >= _FIELD
-        else Step(step & (_FOLDED - 1), step >= _FOLDED, "")
-        for step in parse(pattern)
-    )
+def parse(pattern: str) -> tuple[PatternPart, ...]:
+    """The parts of ``pattern`` in its order.
+
+    Raises
+    ------
+    UsageError
+        When it is not of the grammar above.
+    """
+    found: list[PatternPart] = []
+    for word in pattern.split():
+        if word in FIELDS:
+            found.append(PatternPart(0, False, word))
+        else:
+            folded = word.startswith("~")
+            found += [PatternPart(lag, folded, "") for lag in _lags(word[folded:], word, pattern)]
+    return tuple(found)
 
 
-def _lags(text: str, part: str, pattern: str) -> list[int]:
+def _lags(text: str, word: str, pattern: str) -> list[int]:
     lags: list[int] = []
     for span in text.split(","):
         first, dash, last = span.partition("-")
         ends = first, last if dash else first
         if not all(end.isdecimal() for end in ends):
             raise UsageError(
-                f"address pattern {pattern!r}: {part!r} is neither lags such as 1,3-5 or ~1-4 "
+                f"address pattern {pattern!r}: {word!r} is neither lags such as 1,3-5 or ~1-4 "
                 f"nor one of {', '.join(FIELDS)}"
             )
         low, high = map(int, ends)
-        if not 1 <= low <= high <= 255:
-            raise UsageError(f"address pattern {pattern!r}: {span!r} is not within 1-255, ascending")
+        if not 1 <= low <= high <= _MAX_LAG:
+            raise UsageError(f"address pattern {pattern!r}: {span!r} is not within 1-{_MAX_LAG}, ascending")
         lags.extend(range(low, high + 1))
     return lags
 
 
 class Program(NamedTuple):
-    """Patterns as arrays: each continues the hash of an earlier one by a few steps."""
+    """Patterns as arrays: each continues the hash of an earlier one by a few parts."""
 
     base: NDArray[np.int64]
     """The pattern whose hash each continues, -1 for none; ``(S,)``."""
     begin: NDArray[np.int64]
-    """Where the steps of each begin, ``(S + 1,)``."""
-    steps: NDArray[np.int64]
+    """Where the parts of each begin, ``(S + 1,)``."""
+    codes: NDArray[np.int64]
+    """Each a lag, ``_FOLDED`` + lag, or ``_FIELD`` + number of the field."""
+
+
+def _code(part: PatternPart) -> int:
+    return _FIELD + FIELDS.index(part.field) if part.field else part.lag + _FOLDED * part.folded
 
 
 @lru_cache(maxsize=32)
@@ -115,14 +109,14 @@ def compile_patterns(patterns: Sequence[str]) -> Program:
     parsed = [parse(pattern) for pattern in patterns]
     base: list[int] = []
     begin: list[int] = [0]
-    steps: list[int] = []
+    codes: list[int] = []
     for number, path in enumerate(parsed):
         prefixes = [j for j in range(number) if path[: len(parsed[j])] == parsed[j]]
         best = max(prefixes, key=lambda j: len(parsed[j]), default=-1)
         base.append(best)
-        steps.extend(path[len(parsed[best]) if best >= 0 else 0 :])
-        begin.append(len(steps))
-    return Program(*(np.array(column, dtype=np.int64) for column in (base, begin, steps)))
+        codes.extend(map(_code, path[len(parsed[best]) if best >= 0 else 0 :]))
+        begin.append(len(codes))
+    return Program(*(np.array(column, dtype=np.int64) for column in (base, begin, codes)))
 
 
 @entry
@@ -131,23 +125,23 @@ def _hash(program, tokens, depth, values, start, hashes, out):
         for i in range(len(program.base)):
             h = hashes[program.base[i]] if program.base[i] >= 0 else int64(_SEED)
             for j in range(program.begin[i], program.begin[i + 1]):
-                step = program.steps[j]
-                if step >= _FIELD:
-                    value = values[t - start, step - _FIELD]
+                code = program.codes[j]
+                if code >= _FIELD:
+                    value = values[t - start, code - _FIELD]
                 else:
-                    k = step & (_FOLDED - 1)
+                    k = code & (_FOLDED - 1)
                     value = int64(0)
                     if depth[t] >= k and t >= k:
                         token = tokens[t - k]
-                        value = (fields.fold(token) if step >= _FOLDED else token) + 1
-                h = fields.mix(h, value + (step + 1) * _TAG)
+                        value = (fields.fold(token) if code >= _FOLDED else token) + 1
+                h = fields.mix(h, value + (code + 1) * _TAG)
             hashes[i] = h
             hashed = (fields.mix(h, int64(i)) >> int64(63 - ADDRESS_BITS)) & ((int64(1) << ADDRESS_BITS) - 1)
             out[t - start, i] = hashed | (int64(i) << ADDRESS_BITS)
 
 
 class Located(NamedTuple):
-    """Where positions of a text stand in the memory."""
+    """The addresses of positions of a text, and the fields they were made of."""
 
     where: NDArray[np.int64]
     """Addresses ``(B, S)``: the pattern's number above :data:`ADDRESS_BITS` bits of hash.

@@ -1,8 +1,7 @@
-"""Elementary functions of float32 that compilers turn into vector instructions.
+"""Elementary functions of float32 that compilers turn into vector instructions, and prefetching.
 
-``numba`` calls the C library for ``log`` and ``exp``, one number at a time;
-these are the polynomials of the Cephes library (S. L. Moshier, 1984–2000) in
-plain arithmetic, ten times as fast in a loop and accurate to 2e-7.
+``numba`` calls the C library for ``log`` and ``exp``, one number at a time; these are the polynomials of the
+Cephes library (S. L. Moshier, 1984–2000) in plain arithmetic, ten times as fast in a loop, accurate to 2e-7.
 """
 
 from __future__ import annotations
@@ -16,26 +15,6 @@ from numba.extending import intrinsic
 
 _SQRT_HALF = 0x3F3504F3
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
-
-
-@intrinsic
-def _bits(_context: Any, _x: Any) -> Any:
-    """The bits of a float32 as an int32."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], ir.IntType(32))
-
-    return types.int32(types.float32), generate
-
-
-@intrinsic
-def _from_bits(_context: Any, _x: Any) -> Any:
-    """The float32 with the bits of an int32."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], ir.FloatType())
-
-    return types.float32(types.int32), generate
 
 
 @intrinsic
@@ -63,9 +42,9 @@ def prefetch(_context: Any, array: Any, _index: Any) -> Any:
 @njit(inline="always")
 def log(x: float) -> float:
     """Natural logarithm of a positive, normal float32."""
-    bits = _bits(float32(x))
+    bits = np.float32(x).view(np.int32)
     exponent = int32(bits - int32(_SQRT_HALF)) >> int32(23)
-    m = _from_bits(int32(bits - (exponent << int32(23)))) - float32(1)
+    m = np.int32(bits - (exponent << int32(23))).view(np.float32) - float32(1)
     y = float32(7.0376836292e-2)
     y = y * m + float32(-1.1514610310e-1)
     y = y * m + float32(1.1676998740e-1)
@@ -92,4 +71,4 @@ def exp(x: float) -> float:
     y = y * r + float32(1.6666665459e-1)
     y = y * r + float32(5.0000001201e-1)
     y = y * r * r + r + float32(1)
-    return y * _from_bits((int32(n) + int32(127)) << int32(23))
+    return y * np.int32((int32(n) + int32(127)) << int32(23)).view(np.float32)

@@ -1,7 +1,7 @@
-"""A counting memory with its mixture: write, read and fit stretches of text.
+"""A counting memory with its mixture: write, read and fit text.
 
-This is the bridge between arrays of tokens and the jitted functions of the
-package; it knows nothing of torch, plugins or documents.
+This is the bridge between arrays of tokens and the compiled functions of the package; it knows nothing of
+torch, plugins or documents.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lior.counting import addresses, layout, locations, stream
-from lior.counting.layout import TRAIL, Learned, Plan, Rates, Work
+from lior.counting.layout import TRAIL, Alphabet, Block, Ints, Learned, Learner, Memory, Plan, Rates, Work
 from lior.counting.locations import MAX_VOCAB, Packed, Store
-from lior.counting.stream import Alphabet, Stretch
 
 AHEAD = 1 << 15
 """How far after its last token a memory that stands still is taken to be read, in tokens.
@@ -27,15 +26,14 @@ What was written last is then a little old, as it is for most of the text that f
 """
 
 BLOCK = 2048
-"""Most tokens that are prepared at once; the budget is seen to after each block."""
+"""Most tokens that are prepared at once; the budget is enforced after each block."""
 PRUNE_TO = 0.92
+"""Share of the budget that pruning leaves in use."""
 
 NO_STEP = Rates(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
-Ints = NDArray[np.int64]
-
 Sets = tuple[Learned, Learned]
-"""Numbers learned for usual places, and for strange ones: where the memory does not know what came before."""
+"""Two sets of learned numbers; the second serves after unseen contexts, see :class:`layout.Learner`."""
 
 
 @attrs.frozen
@@ -46,7 +44,7 @@ class Schedule:
     token: tuple[float, ...]
     table: tuple[float, ...]
     logit: tuple[float, ...] | None = None
-    """None leaves the counters alone: they serve every use of the memory, and so do their logits."""
+    """None leaves the counters' logits alone: they serve every use of the memory."""
     bias: float = 2e-3
     secondary: float = 2e-3
 
@@ -58,39 +56,49 @@ class Schedule:
         return Rates(weight, token, table, logit, self.bias, self.secondary)
 
 
-class Read(NamedTuple):
-    """What is expected at ``B`` positions."""
+class Prediction(NamedTuple):
+    """Distributions at ``B`` positions."""
 
     p: NDArray[np.float32]
-    """Distributions ``(B, A)``."""
+    """``(B, A)``."""
     served: Ints
-    """Which of the two sets each comes from, ``(B,)``."""
+    """Which of the two sets of learned numbers served each, ``(B,)``."""
 
-
-def nothing(positions: int, alphabet: int) -> Read:
-    """Room for what is expected at so many positions."""
-    return Read(np.empty((positions, alphabet), np.float32), np.zeros(positions, np.int64))
+    @classmethod
+    def room(cls, positions: int, alphabet: int) -> Prediction:
+        """Room for the distributions at so many positions."""
+        return cls(np.empty((positions, alphabet), np.float32), np.zeros(positions, np.int64))
 
 
 @attrs.define
-class Piece:
-    """A stretch of one document: context first, then from ``start`` on what the memory is to hold."""
+class Segment:
+    """A segment of one document: context, then from ``start`` on the tokens to be written or fitted."""
 
     tokens: Ints
     depth: Ints
+    """How many tokens of the document precede each."""
     start: int
     cell: Ints | None = None
-    """Cell of the geometric gate of each told token, 0 without one."""
+    """Cell of the geometry of each token from ``start`` on; all 0 without it."""
     kept: NDArray[np.bool_] | None = None
-    """Which of the told tokens are to be learned from when the memory stands still; all without it."""
+    """Which tokens from ``start`` on to learn from when the memory stands still; all without it."""
 
     def blocks(self, size: int) -> list[tuple[int, int]]:
         """Bounds of consecutive parts of at most ``size`` tokens."""
         return [(lo, min(lo + size, len(self.tokens))) for lo in range(self.start, len(self.tokens), size)]
 
+    def prepared(self, block: Block, lo: int, hi: int) -> Block:
+        """The block of the tokens ``lo .. hi - 1`` with their cells, and -1 for tokens not to be learned."""
+        part = slice(lo - self.start, hi - self.start)
+        if self.cell is not None:
+            block = block._replace(cell=self.cell[part])
+        if self.kept is not None:
+            block = block._replace(tokens=np.where(self.kept[part], block.tokens, -1))
+        return block
+
 
 class Engine:
-    """The counters, the numbers learned, and what a recipe fixes.
+    """The counters, and what a recipe fixes; the learned numbers come with each call.
 
     With more than one thread it reads several blocks at once, and works out the next block's addresses while
     one is fitted or written; results are the same.
@@ -99,33 +107,31 @@ class Engine:
     def __init__(self, plan: Plan, patterns: tuple[str, ...], *, window: int, budget: int, threads: int = 1):
         self.plan, self.patterns, self.window, self.budget = plan, patterns, window, budget
         self.threads = threads
-        self.store: Store = locations.empty()
-        self.clock = 0
-        self._known = 1  # no token is larger
         self._alphabet: Alphabet | None = None
         self._work: dict[tuple[int, int, int], Work] = {}
+        self.clear()
 
     def clear(self) -> None:
         """Forget all tokens."""
-        self.store, self.clock, self._known = locations.empty(), 0, 1
+        self.hold(locations.empty(), 0)
 
     def hold(self, store: Store, clock: int) -> None:
-        """Have ``store`` as memory, of ``clock`` tokens."""
+        """Make ``store`` the memory, of ``clock`` tokens."""
         self.store, self.clock = store, clock
-        self._known = int(store.counters["token"][: store.used[1]].max(initial=0)) + 1
+        self._vocab = int(store.counters["token"][: store.used[1]].max(initial=0)) + 1
 
     def packed(self) -> Packed:
         """The memory in canonical order."""
         return locations.pack(self.store)
 
-    def write(self, piece: Piece) -> None:
-        """Count the tokens of ``piece`` without reading them."""
-        for lo, hi, here in self._stretches(piece, BLOCK, None):
+    def write(self, segment: Segment) -> None:
+        """Count the tokens of ``segment`` without reading them."""
+        for lo, hi, block in self._blocks(segment, BLOCK, None):
             first = 0
-            self._expect(here)
-            while (first := stream.write(self.plan, self.store, here, first, self._known)) < hi - lo:
+            self._expect(block)
+            while (first := stream.write(self.memory, block, first)) < hi - lo:
                 self._make_room()
-            self._pass(hi - lo)
+            self._advance(hi - lo)
 
     def read(
         self,
@@ -137,78 +143,91 @@ class Engine:
         *,
         ahead: int,
         cell: Ints | None = None,
-    ) -> Read:
-        """What is expected at ``positions`` of a text, ``ahead`` tokens from now; nothing changes.
+    ) -> Prediction:
+        """Distributions at ``positions (B,)`` of a text, ``ahead`` tokens from now; nothing changes.
 
-        ``cell (B,)`` is the cell of the geometric gate at each position, 0 without one.
+        ``cell (B,)`` is the cell of the geometry at each position, 0 without it.
         """
-        out = nothing(len(positions), len(alphabet))
+        out = Prediction.room(len(positions), len(alphabet))
         if not out.p.size:
             return out
-        known = self._columns(alphabet)
-
-        def block(begin: int, end: int, chosen: Ints, work: Work) -> None:
-            whole = self._stretch(tokens[:end], depth[:end], begin, self.clock + ahead)
-            here = some_of(whole, chosen, positions - begin, cell)
-            rows = nothing(len(chosen), len(alphabet))
-            stream.run(
-                self.plan, self.store, learned, (NO_STEP, NO_STEP), here, 0, known, self._known,
-                work, self._sums(1), False, False, *rows,
-            )  # fmt: skip
-            out.p[chosen], out.served[chosen] = rows
-
+        columns, still = self.columns(alphabet), Learner(learned, (NO_STEP, NO_STEP))
         parts = blocks_of(positions)
         threads = min(self.threads, len(parts))
-        rooms = [self._room(1, len(alphabet), number) for number in range(threads)]
+        rooms = [self.room(1, len(alphabet), number) for number in range(threads)]
 
-        def some(number: int) -> None:
-            for part in parts[number::threads]:
-                block(*part, rooms[number])
+        def read_some(number: int) -> None:
+            for begin, end, chosen in parts[number::threads]:
+                whole = self.block(tokens[:end], depth[:end], begin, self.clock + ahead)
+                block = some_of(whole, chosen, positions - begin, cell)
+                found = Prediction.room(len(chosen), len(alphabet))
+                stream.run(self.memory, still, block, 0, columns, rooms[number], found, False)
+                out.p[chosen], out.served[chosen] = found
 
-        with ThreadPoolExecutor(max(threads - 1, 1)) as pool:
-            others = [pool.submit(some, number) for number in range(1, threads)]
-            some(0)
-            for other in others:
-                other.result()
+        if threads == 1:
+            read_some(0)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(read_some, range(threads)))
         return out
 
     def partial_fit(
-        self, piece: Piece, alphabet: Ints, learned: Sets, rates: tuple[Rates, Rates], *, write: bool
-    ) -> Read:
-        """What is expected in a piece, each window read before ``learned`` moves by it.
+        self, segment: Segment, alphabet: Ints, learned: Sets, rates: tuple[Rates, Rates], *, write: bool
+    ) -> Prediction:
+        """Distributions at a segment's tokens, each window read before ``learned`` moves by it.
 
-        ``write`` says whether its tokens are counted as well.
+        ``write`` says whether the tokens are counted as well.
         """
-        out = nothing(len(piece.tokens) - piece.start, len(alphabet))
+        out = Prediction.room(len(segment.tokens) - segment.start, len(alphabet))
         if not len(alphabet):
             if write:
-                self.write(piece)
+                self.write(segment)
             return out
-        known, work = self._columns(alphabet), self._room(self.window, len(alphabet))
-        size = BLOCK // self.window * self.window
-        for lo, hi, here in self._stretches(piece, size, None if write else self.clock + AHEAD):
-            if piece.cell is not None:
-                here = here._replace(cell=piece.cell[lo - piece.start : hi - piece.start])
-            self._expect(here)
-            if piece.kept is not None:
-                kept = piece.kept[lo - piece.start : hi - piece.start]
-                here = here._replace(tokens=np.where(kept, here.tokens, -1))
-            rows, first = [part[lo - piece.start : hi - piece.start] for part in out], 0
-            while first < hi - lo:
-                first = stream.run(
-                    self.plan, self.store, learned, rates, here, first, known, self._known,
-                    work, self._sums(self.window), True, write, *rows,
-                )  # fmt: skip
-                if first < hi - lo:
-                    self._make_room()
+        columns, work = self.columns(alphabet), self.room(self.window, len(alphabet))
+        learner, size = Learner(learned, rates), BLOCK // self.window * self.window
+        for lo, hi, block in self._blocks(segment, size, None if write else self.clock + AHEAD):
+            self._expect(block)
+            block = segment.prepared(block, lo, hi)
+            part, first = slice(lo - segment.start, hi - segment.start), 0
+            found = Prediction(out.p[part], out.served[part])
+            while (
+                first := stream.run(self.memory, learner, block, first, columns, work, found, write)
+            ) < hi - lo:
+                self._make_room()
             if write:
-                self._pass(hi - lo)
+                self._advance(hi - lo)
         return out
 
-    def _expect(self, here: Stretch) -> None:
-        self._known = max(self._known, int(here.tokens.max(initial=0)) + 1)
+    @property
+    def memory(self) -> Memory:
+        """The counters as compiled functions take them."""
+        return Memory(self.plan, self.store, self._vocab)
 
-    def _pass(self, tokens: int) -> None:
+    def block(self, tokens: Ints, depth: Ints, start: int, clock: int | None) -> Block:
+        """``tokens[start:]`` with addresses and fields; without ``clock`` time goes on token by token."""
+        now = self.clock if clock is None else clock
+        return prepare(self.plan, self.patterns, tokens, depth, start, now, still=clock is not None)
+
+    def columns(self, tokens: Ints) -> Alphabet:
+        """The alphabet of ``tokens (A,)``."""
+        if self._alphabet is None or not np.array_equal(self._alphabet.tokens, tokens):
+            column = np.full(MAX_VOCAB, -1, np.int32)
+            column[tokens] = np.arange(len(tokens), dtype=np.int32)
+            self._alphabet = Alphabet(tokens, column)
+        return self._alphabet
+
+    def room(self, window: int, alphabet: int, thread: int = 0) -> Work:
+        """Room to work in, kept for the next call."""
+        key = window, alphabet, thread
+        if key not in self._work:
+            self._work = {k: w for k, w in self._work.items() if k[1] == alphabet}
+            self._work[key] = layout.work(self.plan, window, alphabet)
+        return self._work[key]
+
+    def _expect(self, block: Block) -> None:
+        self._vocab = max(self._vocab, int(block.tokens.max(initial=0)) + 1)
+
+    def _advance(self, tokens: int) -> None:
         """Note that a block of so many tokens was counted; keep within the budget."""
         self.clock += tokens
         if self.budget and locations.size(self.store) > self.budget:
@@ -216,43 +235,23 @@ class Engine:
 
     def _make_room(self) -> None:
         writes = self.window * len(self.plan.parent)
-        self.store = locations.reserve(self.store, writes, writes * 2 * (self._known + self.window + 2))
+        self.store = locations.reserve(self.store, writes, writes * 2 * (self._vocab + self.window + 2))
 
-    def _stretches(self, piece: Piece, size: int, clock: int | None) -> Iterator[tuple[int, int, Stretch]]:
-        """The blocks of a piece one after the other; without ``clock`` it must go on between them."""
-        blocks = piece.blocks(size)
+    def _blocks(self, segment: Segment, size: int, clock: int | None) -> Iterator[tuple[int, int, Block]]:
+        """The blocks of a segment one after the other; without ``clock`` it must advance between them."""
+        bounds = segment.blocks(size)
 
-        def made(lo: int, hi: int) -> Stretch:
-            return self._stretch(piece.tokens[:hi], piece.depth[:hi], lo, clock)
+        def made(lo: int, hi: int) -> Block:
+            return self.block(segment.tokens[:hi], segment.depth[:hi], lo, clock)
 
         with ThreadPoolExecutor(1) as pool:
-            pending: Future[Stretch] | None = None
-            for (lo, hi), after in itertools.zip_longest(blocks, blocks[1:]):
-                here = pending.result() if pending else made(lo, hi)
+            pending: Future[Block] | None = None
+            for (lo, hi), after in itertools.zip_longest(bounds, bounds[1:]):
+                block = pending.result() if pending else made(lo, hi)
                 pending = pool.submit(made, *after) if after and self.threads > 1 else None
-                if clock is None:  # it was worked out before the clock came here
-                    here = here._replace(time=self.clock + np.arange(hi - lo))
-                yield lo, hi, here
-
-    def _stretch(self, tokens: Ints, depth: Ints, start: int, clock: int | None) -> Stretch:
-        """``tokens[start:]`` with addresses and fields; without ``clock`` time goes on token by token."""
-        now = self.clock if clock is None else clock
-        return stretch(self.plan, self.patterns, tokens, depth, start, now, still=clock is not None)
-
-    def _columns(self, tokens: Ints) -> Alphabet:
-        if self._alphabet is None or not np.array_equal(self._alphabet.tokens, tokens):
-            self._alphabet = _alphabet(tokens)
-        return self._alphabet
-
-    def _room(self, window: int, alphabet: int, thread: int = 0) -> Work:
-        key = window, alphabet, thread
-        if key not in self._work:
-            self._work = {k: w for k, w in self._work.items() if k[1] == alphabet}
-            self._work[key] = layout.work(self.plan, window, alphabet)
-        return self._work[key]
-
-    def _sums(self, window: int) -> NDArray[np.float32]:
-        return stream.sums(window, len(self.plan.parent))
+                if clock is None:  # the block was prepared before the clock came here
+                    block = block._replace(time=self.clock + np.arange(hi - lo))
+                yield lo, hi, block
 
 
 def blocks_of(positions: Ints) -> list[tuple[int, int, Ints]]:
@@ -263,13 +262,13 @@ def blocks_of(positions: Ints) -> list[tuple[int, int, Ints]]:
     return [part for part in parts if len(part[2])]
 
 
-def some_of(whole: Stretch, chosen: Ints, places: Ints, cell: Ints | None) -> Stretch:
-    """Those of a block's positions that are at ``places[chosen]`` in it, with their cells."""
-    here = Stretch(*(column[places[chosen]] for column in whole))
-    return here if cell is None else here._replace(cell=cell[chosen])
+def some_of(whole: Block, chosen: Ints, places: Ints, cell: Ints | None) -> Block:
+    """The positions at ``places[chosen]`` of a block, with their cells."""
+    block = Block(*(column[places[chosen]] for column in whole))
+    return block if cell is None else block._replace(cell=cell[chosen])
 
 
-def stretch(
+def prepare(
     plan: Plan,
     patterns: tuple[str, ...],
     tokens: Ints,
@@ -278,7 +277,7 @@ def stretch(
     clock: int,
     *,
     still: bool,
-) -> Stretch:
+) -> Block:
     """``tokens[start:]`` with addresses and fields; time goes on from ``clock``, or stands ``still``."""
     first = max(start - TRAIL, 0)
     found = addresses.locate(tokens, depth, first, patterns)
@@ -289,7 +288,7 @@ def stretch(
     for k in (1, 2):
         before[:, k - 1] = np.where(depth[here] >= k, tokens[np.maximum(here - k, 0)] + 1, 0)
     time = np.full(len(here), clock) if still else clock + here - start
-    return Stretch(where, fields, before, np.zeros(len(here), np.int64), trail, tokens[start:], time)
+    return Block(where, fields, before, np.zeros(len(here), np.int64), trail, tokens[start:], time)
 
 
 def _trail(addresses: Ints, depth: Ints, start: int) -> Ints:
@@ -298,9 +297,3 @@ def _trail(addresses: Ints, depth: Ints, start: int) -> Ints:
     out = np.lib.stride_tricks.sliding_window_view(padded, TRAIL)[start : len(addresses)].copy()
     out[depth[start:, None] < np.arange(TRAIL, 0, -1)] = -1
     return out
-
-
-def _alphabet(tokens: Ints) -> Alphabet:
-    column = np.full(MAX_VOCAB, -1, np.int32)
-    column[tokens] = np.arange(len(tokens), dtype=np.int32)
-    return Alphabet(tokens, column)

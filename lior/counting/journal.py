@@ -1,9 +1,8 @@
-"""What a memory was told, in canonical order: whoever told it, and in whatever order.
+"""The journal of a memory: all text written to it, ordered by document and place.
 
-Counters with a sense of time depend on the order of writing. A memory that
-keeps its journal has one meaning all the same: it is what reading the
-documents in order gives. Later text goes on from there; earlier text means to
-read again.
+Recency and times make counters depend on the order of writing. A memory that keeps a journal has one meaning
+all the same: the one that writing the documents in order gives. Later text goes on from there; earlier text
+means that the journal is written again.
 """
 
 from __future__ import annotations
@@ -16,26 +15,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lior.counting.engine import Ints, Piece
+from lior.counting.engine import Segment
+from lior.counting.layout import Ints
 from lior.counting.locations import MAX_VOCAB
 from lior.errors import UsageError
-from lior.interfaces import Items, State, Text
+from lior.interfaces import Items, State
+
+_MAX_PLACE = 1 << 40
 
 
 @attrs.define
 class Passage:
-    """A stretch of one document: ``context`` tokens, then those that were told."""
+    """A part of one document: ``context`` tokens, then those that are written."""
 
     document: int
     begin: int
-    """Place of the first told token in its document."""
+    """Place of the first written token in its document."""
     context: int
     tokens: Ints
     _room: Ints | None = attrs.field(default=None, init=False, repr=False, eq=False)
-    """Where ``tokens`` stand, with space behind them."""
+    """The array that holds ``tokens``, with space behind them."""
 
     def extend(self, tokens: Ints) -> None:
-        """Append told tokens; a text that comes in small pieces is not copied anew for each."""
+        """Append written tokens; a text that comes in small pieces is not copied anew for each."""
         size, full = len(self.tokens), len(self.tokens) + len(tokens)
         if self._room is None or full > len(self._room):
             self._room = np.empty(full + full // 2, np.int64)
@@ -45,57 +47,57 @@ class Passage:
 
     @property
     def end(self) -> int:
-        """Place after the last told token."""
+        """Place after the last written token."""
         return self.begin + len(self.tokens) - self.context
 
-    def piece(self) -> Piece:
+    def segment(self) -> Segment:
         """The passage as an engine takes it."""
         depth = np.arange(self.begin - self.context, self.end)
-        return Piece(self.tokens, depth, self.context)
+        return Segment(self.tokens, depth, self.context)
 
 
 def passages(items: Items, reach: int) -> list[Passage]:
     """The items as passages, with at most ``reach`` tokens of context."""
-    tokens, depth, document = _arrays(items.text)
+    tokens, depth, document = (column.cpu().numpy().astype(np.int64) for column in items.text)
     breaks = np.flatnonzero((np.diff(depth) != 1) | (np.diff(document) != 0)) + 1
-    bounds = [0, *breaks.tolist(), len(tokens)]
     found = []
-    for lo, hi in pairwise(bounds):
+    for lo, hi in pairwise([0, *breaks.tolist(), len(tokens)]):
         first = max(lo, items.start)
         if first < hi:
             context = min(first - lo, reach)
-            found.append(
-                Passage(int(document[first]), int(depth[first]), context, tokens[first - context : hi].copy())
-            )
+            part = tokens[first - context : hi].copy()
+            found.append(Passage(int(document[first]), int(depth[first]), context, part))
     return found
-
-
-def _arrays(text: Text) -> tuple[Ints, Ints, Ints]:
-    tokens, depth, document = (column.cpu().numpy() for column in text)
-    return tokens.astype(np.int64), depth.astype(np.int64), document.astype(np.int64)
 
 
 @attrs.define
 class Journal:
-    """All passages, by document and place."""
+    """All passages, by document and place; those that touch are joined."""
 
     passages: list[Passage] = attrs.field(factory=list)
 
     def __len__(self) -> int:
         return sum(p.end - p.begin for p in self.passages)
 
+    def _end(self) -> tuple[int, int]:
+        last = self.passages[-1] if self.passages else None
+        return (last.document, last.end) if last else (-1, 0)
+
     def follows(self, new: Passage) -> bool:
         """Whether a passage comes after all others."""
-        last = self.passages[-1] if self.passages else None
-        return last is None or (last.document, last.end) <= (new.document, new.begin)
+        return self._end() <= (new.document, new.begin)
+
+    def continues(self, new: Passage) -> bool:
+        """Whether a passage begins where the last one ends."""
+        return self._end() == (new.document, new.begin)
 
     def add(self, new: Passage) -> bool:
-        """Take in a passage; returns whether it follows all others, so that nothing must be read again.
+        """Add a passage; returns whether it follows all others, so that nothing must be written again.
 
         Raises
         ------
         UsageError
-            When some of its places were told before.
+            When some of its places are in the journal already.
         """
         if self.follows(new):
             self._append(new)
@@ -114,9 +116,8 @@ class Journal:
         return False
 
     def _append(self, new: Passage) -> None:
-        last = self.passages[-1] if self.passages else None
-        if last is not None and (last.document, last.end) == (new.document, new.begin):
-            last.extend(new.tokens[new.context :])
+        if self.continues(new):
+            self.passages[-1].extend(new.tokens[new.context :])
         else:
             self.passages.append(attrs.evolve(new))
 
@@ -124,13 +125,13 @@ class Journal:
     def of(cls, items: Iterable[Items], reach: int) -> Journal:
         """The journal of nothing but ``items``; raises as :meth:`add`."""
         fresh = cls()
-        for piece in items:
-            for passage in passages(piece, reach):
+        for each in items:
+            for passage in passages(each, reach):
                 fresh.add(passage)
         return fresh
 
-    def standing(self, passage: Ints, at: Ints) -> tuple[Tensor, Tensor]:
-        """Document and place in it of the tokens ``at (K,)`` of the passages of those numbers ``(K,)``."""
+    def locate(self, passage: Ints, at: Ints) -> tuple[Tensor, Tensor]:
+        """Document and place of the tokens ``at (K,)`` of the passages with the numbers ``passage (K,)``."""
         table = np.array([[p.document, p.begin - p.context] for p in self.passages], np.int64).reshape(-1, 2)
         return torch.from_numpy(table[passage, 0]), torch.from_numpy(table[passage, 1] + at)
 
@@ -143,32 +144,27 @@ class Journal:
             "tokens": torch.from_numpy(tokens.astype(np.int32)),
         }
 
-    def restore(self, passages: Tensor, tokens: Tensor) -> None:
-        """Become the journal of a snapshot.
+    @classmethod
+    def restored(cls, snapshot: State) -> Journal:
+        """The journal of a snapshot.
 
         Raises
         ------
         UsageError
-            When it is none.
+            When its tensors contradict each other.
         """
-        document, begin, context, length = passages.unbind(1)
-        after = torch.stack([document, begin + length - context], 1)
-        ordered = (document[1:] > document[:-1]) | (
-            (document[1:] == document[:-1]) & (begin[1:] >= after[:-1, 1])
-        )
-        sound = (
-            (document >= 0) & (context >= 0) & (context <= length) & (context <= begin) & (begin < 1 << 40)
-        )
+        table, tokens = snapshot["passages"].cpu(), snapshot["tokens"].cpu()
+        document, begin, context, length = table.unbind(1)
+        end, same = (begin + length - context)[:-1], document[1:] == document[:-1]
+        ordered = (document[1:] > document[:-1]) | (same & (begin[1:] >= end))
+        sound = (document >= 0) & (context >= 0) & (context <= length) & (context <= begin)
         if not (
-            bool(sound.all())
+            bool((sound & (begin < _MAX_PLACE)).all())
             and bool(ordered.all())
             and int(length.clamp(max=len(tokens) + 1).sum()) == len(tokens)
             and (not len(tokens) or 0 <= int(tokens.min()) <= int(tokens.max()) < MAX_VOCAB)
         ):
             raise UsageError("passages and tokens are not those of a memory")
-        ends = passages[:, 3].cumsum(0).tolist()
-        text = tokens.cpu().numpy().astype(np.int64)
-        self.passages = [
-            Passage(document, begin, context, text[end - length : end])
-            for (document, begin, context, length), end in zip(passages.tolist(), ends, strict=True)
-        ]
+        text = np.split(tokens.numpy().astype(np.int64), table[:, 3].cumsum(0).tolist())
+        rows = zip(table[:, :3].tolist(), text, strict=False)
+        return cls([Passage(document, begin, context, part) for (document, begin, context), part in rows])

@@ -1,7 +1,4 @@
-"""Arrays of the streaming mixture: what is fixed, what is learned, and room to work in.
-
-The jitted functions of this package take these named tuples of arrays.
-"""
+"""Records of arrays that the compiled functions take: what is fixed, what is learned, and room to work in."""
 
 from __future__ import annotations
 
@@ -12,19 +9,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lior.counting import addresses
-from lior.counting.fields import FIELDS
-from lior.counting.locations import MAX_VOCAB
+from lior.counting.locations import MAX_VOCAB, Store
+
+Ints = NDArray[np.int64]
+Small = NDArray[np.int32]
+Floats = NDArray[np.float32]
 
 LANES = 16
 """Rows over the alphabet are padded to a multiple of this, so that loops over them are vector code."""
 
-COUNT_BINS, REST_BINS, CONTEXT_BINS = 10, 8, 12
-AGE_BINS, AGE_COUNTS = 24, 5
+DENSE = 512
+"""Largest alphabet of which every token gets a column; of a larger one, the candidates do."""
+CANDIDATES = 1024
+"""Most tokens of a larger alphabet that get columns of their own at a position."""
+WIDEST = 4096
+"""Most tokens with learned numbers of their own; beyond, tokens share them."""
+
+# --- what learned numbers are selected by ---
+
 CONFIDENCES = 30
+"""Confidences of a location: how often it was written × how many tokens it knows."""
+COUNT_BINS, REST_BINS, CONTEXT_BINS = 10, 8, 12
+STATES = COUNT_BINS * REST_BINS * 2
+"""States of a counter: its count × the other counts of its location × whether its token came last."""
+AGE_BINS, AGE_COUNTS = 24, 5
 JOINT = 6
-"""Patterns whose states for a token are looked up together: 4 states each."""
-ESTIMATION_BINS = 24
+"""Patterns whose states for a token are looked up together, with 4 states each."""
 LONGEST_BINS = 6
+"""Confidences of the longest nested context."""
 PLACES = 12
 """Places in a word × lengths of the longest context, for the weights of single tokens."""
 
@@ -39,20 +51,25 @@ GATES = {
     "always": 1,
 }
 """Gate -> number of its values; ``longest`` has six for each nested order, ``cell`` one for each cell."""
+GATE_LONGEST, GATE_PREVIOUS, GATE_WORDS, GATE_POSITION, GATE_LAYOUT, GATE_PAIR, GATE_CELL, _ = range(8)
+"""Numbers of the gates, in the order of :data:`GATES`."""
 
 SECONDARY = (256, 4096, 64)
 """Contexts of the three secondary estimations: previous token, the last two, place in word and line."""
+ESTIMATION_BINS = 24
 
+# --- constants of the formulas ---
 
 MOST = 0.999
 """Most that the discounts take of a distribution."""
 TINY = 1e-9
-"""What keeps logarithms finite."""
+"""Added to probabilities, so that logarithms are finite."""
 SQUARE_RATE, SQUARE_FLOOR = 0.005, 0.02
-"""Rate of the running squares of the weights' statistics, and what is added to their roots."""
-
+"""Rate of the running mean squares of the weights' gradients, and the number added to their roots."""
+NOVEL = 4
+"""Where the discounts of novel occurrences begin in :attr:`Plan.discounts`."""
 TRAIL = 64
-"""Contexts before a position of which those that the memory does not know are counted."""
+"""Contexts before a position among which the unseen ones are counted."""
 
 
 class Plan(NamedTuple):
@@ -61,48 +78,60 @@ class Plan(NamedTuple):
     nested: int
     """How many of the patterns are nested contexts, shortest first."""
     base: int
-    """The nested context under the other patterns."""
-    parent: NDArray[np.int64]
+    """The nested context whose distribution the other patterns back off to."""
+    parent: Ints
     """A location is made only where that of its parent pattern exists; -1 for no parent; ``(S,)``."""
-    joint: NDArray[np.int64]
-    """Patterns looked up together, ``(J, 6)``."""
-    joint_bit: NDArray[np.int64]
-    """Place of each pattern in each of them, -1 when it is not in it, ``(J, S)``."""
-    gate_kind: NDArray[np.int64]
-    """Which of :data:`GATES` each weight table looks at, ``(G,)``."""
-    gate_begin: NDArray[np.int64]
-    """Where its rows begin in the table of weights, ``(G + 1,)``."""
-    discounts: NDArray[np.float32]
+    joint: Ints
+    """Groups of patterns whose states are looked up together, ``(J, 6)``."""
+    joint_bit: Ints
+    """First bit of each pattern's state in the joint state of each group, -1 outside of it, ``(J, S)``."""
+    gate_kind: Ints
+    """Number of each gate, ``(G,)``."""
+    gate_begin: Ints
+    """Where its rows begin in the table of gate weights, ``(G + 1,)``."""
+    discounts: Floats
     """Of occurrences 0, 1, 2 and 3 or more; then the same for novel occurrences, ``(8,)``."""
     recent: float
-    """Share of the recency-aware part in an expert's distribution."""
+    """Share of recency in an expert's distribution."""
     slowest: float
-    """Least rate of the recent shares."""
+    """Least rate at which recency decays."""
     unseen_contexts: int
-    """Most unknown contexts before a position for the first of two sets of learned numbers."""
+    """Most unseen contexts before a position for the first of two sets of learned numbers."""
+
+
+class Memory(NamedTuple):
+    """A counting memory as compiled functions see it."""
+
+    plan: Plan
+    store: Store
+    vocab: int
+    """Most tokens that a location may know."""
 
 
 class Learned(NamedTuple):
-    """What the delta rule moves, float32; the squares are running means of squared statistics."""
+    """What the delta rule moves, float32: weights of experts, and tables of logits.
 
-    own: NDArray[np.float32]
-    """Weight of each pattern by its own confidence, ``(S, CONFIDENCES)``."""
-    own_square: NDArray[np.float32]
-    gated: NDArray[np.float32]
+    The squares are running means of the squared gradients of the weights.
+    """
+
+    confidence_weight: Floats
+    """Weight of each pattern by its location's confidence, ``(S, CONFIDENCES)``."""
+    confidence_square: Floats
+    gate_weight: Floats
     """Weights of all patterns for each value of each gate, ``(rows, S)``."""
-    gated_square: NDArray[np.float32]
-    token: NDArray[np.float32]
+    gate_square: Floats
+    token_weight: Floats
     """What a token adds to each pattern's weight: everywhere, and by place, ``(1 + PLACES, S, V)``."""
-    state: NDArray[np.float32]
-    """Logit of a counter's state: count, rest, first, and where else the token is known, ``(S, …)``."""
-    age: NDArray[np.float32]
+    state_logit: Floats
+    """Logit of a counter's state and of where else its token is known, ``(S, CONTEXT_BINS * STATES)``."""
+    age_logit: Floats
     """Logit of a counter's age and count, ``(S, AGE_BINS * AGE_COUNTS)``."""
-    joint: NDArray[np.float32]
+    joint_logit: Floats
     """Logit of the states of six patterns together, ``(J, 4 ** 6)``."""
-    bias: NDArray[np.float32]
+    bias: Floats
     """Logit of each token, ``(V,)``."""
-    secondary: NDArray[np.float32]
-    """Correction of the logit by context and probability, ``(rows, ESTIMATION_BINS)``."""
+    secondary: Floats
+    """Secondary estimation (SSE/APM): correction of a logit by context and probability, ``(rows, bins)``."""
 
 
 class Rates(NamedTuple):
@@ -116,18 +145,105 @@ class Rates(NamedTuple):
     secondary: float
 
 
+class Learner(NamedTuple):
+    """Two sets of learned numbers and their step sizes.
+
+    The second set serves positions with more unseen contexts before them than ``plan.unseen_contexts``.
+    """
+
+    sets: tuple[Learned, Learned]
+    rates: tuple[Rates, Rates]
+
+
+class Alphabet(NamedTuple):
+    """The tokens that a distribution is over."""
+
+    tokens: Ints
+    """``(A,)``, ascending."""
+    column: Small
+    """Column of each token, -1 outside of the alphabet, ``(V,)``."""
+
+
+class Block(NamedTuple):
+    """Positions of a text with what was worked out of their contexts, ready to be read or written."""
+
+    where: Ints
+    """Addresses ``(B, S)``."""
+    fields: Ints
+    """``(B, len(FIELDS))``."""
+    before: Ints
+    """The last two tokens before each position, plus 1; 0 for none; ``(B, 2)``."""
+    cell: Ints
+    """Cell of the geometry, for the gate ``cell``, ``(B,)``."""
+    trail: Ints
+    """Addresses of the base contexts before each position, -1 for none, ``(B, TRAIL)``."""
+    tokens: Ints
+    """The tokens that stand there, -1 where nothing is to be learned, ``(B,)``."""
+    time: Ints
+    """How many tokens the memory held when each is read, ``(B,)``."""
+
+
+class Work(NamedTuple):
+    """Room for ``W`` positions of a window, filled by reading them and used by learning from them.
+
+    A column stands for a token of the alphabet; of a large one for a candidate, the last for all others.
+    ``R`` counters are read at a position. What has no axis ``W`` is of the position read last.
+    """
+
+    size: Ints  # columns in use, (W,)
+    tokens: Ints  # index of each column's token among the learned numbers, (W, A)
+    target: Ints  # column of the token that stands there, -1 for none, (W,)
+    columns: Small  # of a large alphabet each token's column, that of others being the last, or -1; (2, V)
+
+    slot: Ints  # slot of each pattern's location, negative when there is none, (W, S)
+    present: Ints  # patterns with a location, the first `tally[w, PATTERNS]` count, (W, S)
+    tally: Ints  # patterns present, counters read, longest nested context, place; (W, 4), see below
+    totals: Ints  # occurrences and distinct tokens of each location, (S + 3, 2); the last rows stay 0
+    confidence: Ints  # confidence of each pattern's location, (W, S)
+    gate: Ints  # row of each gate in the table of gate weights, (W, G)
+    estimate: Ints  # rows of the three secondary estimations, (W, 3)
+    served: Ints  # which of the two sets of learned numbers serves, (W,)
+
+    counter: Ints  # each counter that was read, (W, R)
+    column: Small  # its column
+    pattern: Small  # its pattern
+    state: Small  # its entry in the table of states
+    age: Small  # its entry in the table of ages
+    joint: Small  # joint states of each column, (W, J, A)
+    longest: Ints  # the longest nested context that knows each column's token, (A,)
+
+    dense: Floats  # distributions of the experts, then the chain of nested contexts, (2 S + 2, A)
+    log_p: Floats  # log-probabilities of the experts, (W, S, A)
+    logits: Floats  # (A,)
+    first: Floats  # distribution before secondary estimation, (W, A)
+    bin: Small  # lower bin of each column's probability in secondary estimation, (W, A)
+    share: Floats  # share of the next bin, (W, A)
+    final: Floats  # distribution after secondary estimation, (W, A)
+
+    gradient: Floats  # gradient of each pattern's weight, (W, S)
+    sums: Floats  # sums of gradients, of their squares, and their number, (3, S)
+
+
+PATTERNS, COUNTERS, LONGEST, PLACE = range(4)
+"""Of :attr:`Work.tally`; the place is that of the table of token weights."""
+OCCURRENCES, DISTINCT = range(2)
+"""Of :attr:`Work.totals`."""
+TOTAL, SQUARED, TIMES = range(3)
+"""Of :attr:`Work.sums`."""
+
+
 def pad(size: int) -> int:
     """``size`` rounded up to whole vectors."""
     return -(-size // LANES) * LANES
 
 
-def parents(patterns: Sequence[str]) -> NDArray[np.int64]:
-    """For each pattern the one with the most fields among those that look at a proper part of its fields."""
-    fields = [frozenset(addresses.parse(pattern)) for pattern in patterns]
+def parents(patterns: Sequence[str]) -> Ints:
+    """For each pattern the one with the most parts among those whose parts are some of its own."""
+    parsed = [frozenset(addresses.parse(pattern)) for pattern in patterns]
     out = []
-    for mine in fields:
-        within = [j for j, theirs in enumerate(fields) if theirs < mine]
-        out.append(max(within, key=lambda j: (len(fields[j]), -j), default=-1))
+    for mine in parsed:
+        within = [j for j, theirs in enumerate(parsed) if theirs < mine]
+        out.append(max(within, key=lambda j: (len(parsed[j]), -j), default=-1))
     return np.array(out, np.int64)
 
 
@@ -144,7 +260,7 @@ def plan(
     recent: float,
     slowest: float,
 ) -> Plan:
-    """The plan of a recipe; ``joint`` holds numbers of patterns, ``cells`` how many values that gate has."""
+    """The plan of a recipe; ``joint`` holds numbers of patterns, ``cells`` is the number of cells."""
     sizes = [{"longest": nested * LONGEST_BINS, "cell": cells}.get(g) or GATES[g] for g in gates]
     bit = np.full((len(joint), len(patterns)), -1, np.int64)
     for row, group in enumerate(joint):
@@ -158,22 +274,21 @@ def plan(
 
 
 def fresh(plan: Plan, vocab: int) -> Learned:
-    """Nothing learned: every pattern with the same small weight, everything else 0."""
+    """Nothing learned: the same small weights for all nested contexts and for all others, the rest 0."""
     patterns = len(plan.parent)
     first = np.full(patterns, 0.3 / patterns, np.float32)
     first[: plan.nested] = 0.48 / plan.nested
-    gated = np.zeros((plan.gate_begin[-1], patterns), np.float32)
-    gated[: plan.gate_begin[:2][-1]] = first
-    state = CONTEXT_BINS * COUNT_BINS * REST_BINS * 2
+    gate_weight = np.zeros((plan.gate_begin[-1], patterns), np.float32)
+    gate_weight[: plan.gate_begin[:2][-1]] = first
     return Learned(
-        own=np.repeat(first[:, None], CONFIDENCES, 1),
-        own_square=np.ones((patterns, CONFIDENCES), np.float32),
-        gated=gated,
-        gated_square=np.ones_like(gated),
-        token=np.zeros((1 + PLACES, patterns, vocab), np.float32),
-        state=np.zeros((patterns, state), np.float32),
-        age=np.zeros((patterns, AGE_BINS * AGE_COUNTS), np.float32),
-        joint=np.zeros((len(plan.joint), 4**JOINT), np.float32),
+        confidence_weight=np.repeat(first[:, None], CONFIDENCES, 1),
+        confidence_square=np.ones((patterns, CONFIDENCES), np.float32),
+        gate_weight=gate_weight,
+        gate_square=np.ones_like(gate_weight),
+        token_weight=np.zeros((1 + PLACES, patterns, vocab), np.float32),
+        state_logit=np.zeros((patterns, CONTEXT_BINS * STATES), np.float32),
+        age_logit=np.zeros((patterns, AGE_BINS * AGE_COUNTS), np.float32),
+        joint_logit=np.zeros((len(plan.joint), 4**JOINT), np.float32),
         bias=np.zeros(vocab, np.float32),
         secondary=np.zeros((sum(SECONDARY), ESTIMATION_BINS), np.float32),
     )
@@ -184,74 +299,12 @@ def widen(learned: Learned, vocab: int) -> Learned:
     missing = vocab - len(learned.bias)
     if missing <= 0:
         return learned
-    bias, token = np.pad(learned.bias, (0, missing)), np.pad(learned.token, ((0, 0), (0, 0), (0, missing)))
-    return learned._replace(bias=bias, token=token)
-
-
-DENSE = 512
-"""Largest alphabet of which every token gets a column; of a larger one, the candidates do."""
-CANDIDATES = 1024
-"""Most tokens of a larger alphabet that get columns of their own at a position."""
-WIDEST = 4096
-"""Most tokens with learned numbers of their own; beyond, tokens share them."""
-
-
-class Work(NamedTuple):
-    """Room for ``W`` positions of a window, filled by reading them and used by learning from them."""
-
-    size: NDArray[np.int64]
-    """Columns in use, ``(W,)``."""
-    tokens: NDArray[np.int64]
-    """Place of each column's token among the learned numbers, ``(W, A)``."""
-    target: NDArray[np.int64]
-    """Column of the token that stands there, -1 for none, ``(W,)``."""
-    columns: NDArray[np.int32]
-    """Column of each token at one position, and the same with -1 for "any other", ``(2, V)``."""
-
-    slot: NDArray[np.int64]
-    """Slot of each pattern's location, negative when there is none, ``(W, S)``."""
-    present: NDArray[np.int64]
-    """Patterns with a location, ``(W, S)``, of which the first ``tally[w, 0]`` count."""
-    tally: NDArray[np.int64]
-    """How many patterns are present, how many counters were read, longest order, place, ``(W, 4)``."""
-    confidence: NDArray[np.int64]
-    """``(W, S)``."""
-    row: NDArray[np.int64]
-    """Row of each gate in the table of weights, ``(W, G)``."""
-    counter: NDArray[np.int64]
-    """Counters that were read, ``(W, R)``; with column, pattern, and places in ``state`` and ``age``."""
-    column: NDArray[np.int32]
-    pattern: NDArray[np.int32]
-    state: NDArray[np.int32]
-    age: NDArray[np.int32]
-    joint: NDArray[np.int32]
-    """States of each token, ``(W, J, A)``."""
-    which: NDArray[np.int64]
-    """Which of the two sets of learned numbers serves each position, ``(W,)``."""
-    log_p: NDArray[np.float32]
-    """What the experts say, ``(W, S, A)``."""
-    first: NDArray[np.float32]
-    """Distribution before secondary estimation, ``(W, A)``."""
-    final: NDArray[np.float32]
-    """Distribution after it, ``(W, A)``."""
-    bin: NDArray[np.int32]
-    """Lower bin of each token's probability, ``(W, A)``, and the share of the next one."""
-    share: NDArray[np.float32]
-    estimate: NDArray[np.int64]
-    """Rows of the three secondary estimations, ``(W, 3)``."""
-    dense: NDArray[np.float32]
-    """Distributions of one position: experts, then the chain of nested contexts, ``(2 S + 2, A)``."""
-    n: NDArray[np.int64]
-    """Occurrences and distinct tokens of each location of one position, ``(S + 3, 2)``.
-
-    The last three rows stay 0: a gate looks at three patterns after the nested ones, and there may be none.
-    """
-    longest: NDArray[np.int64]
-    """The longest nested context that knows each token of one position, ``(A,)``."""
+    token_weight = np.pad(learned.token_weight, ((0, 0), (0, 0), (0, missing)))
+    return learned._replace(bias=np.pad(learned.bias, (0, missing)), token_weight=token_weight)
 
 
 def work(plan: Plan, window: int, alphabet: int) -> Work:
-    """Room for windows of that many positions over an alphabet of that size."""
+    """Room for windows of ``window`` positions over an alphabet of ``alphabet`` tokens."""
     most = alphabet if alphabet <= DENSE else CANDIDATES + 1
     s, a, g, j = len(plan.parent), pad(most), len(plan.gate_kind), len(plan.joint)
     records = s * most
@@ -261,13 +314,11 @@ def work(plan: Plan, window: int, alphabet: int) -> Work:
     floats = lambda *shape: np.zeros(shape, np.float32)  # noqa: E731
     return Work(
         size=ints(window), tokens=ints(window, a), target=ints(window), columns=small(2, vocab),
-        slot=ints(window, s), present=ints(window, s), tally=ints(window, 4), confidence=ints(window, s),
-        row=ints(window, g), counter=ints(window, records), column=small(window, records),
-        pattern=small(window, records), state=small(window, records), age=small(window, records),
-        joint=small(window, j, a), which=ints(window), log_p=floats(window, s, a), first=floats(window, a),
-        final=floats(window, a), bin=small(window, a), share=floats(window, a), estimate=ints(window, 3),
-        dense=floats(2 * s + 2, a), n=ints(s + 3, 2), longest=ints(a),
+        slot=ints(window, s), present=ints(window, s), tally=ints(window, 4), totals=ints(s + 3, 2),
+        confidence=ints(window, s), gate=ints(window, g), estimate=ints(window, 3), served=ints(window),
+        counter=ints(window, records), column=small(window, records), pattern=small(window, records),
+        state=small(window, records), age=small(window, records), joint=small(window, j, a),
+        longest=ints(a), dense=floats(2 * s + 2, a), log_p=floats(window, s, a), logits=floats(a),
+        first=floats(window, a), bin=small(window, a), share=floats(window, a), final=floats(window, a),
+        gradient=floats(window, s), sums=floats(3, s),
     )  # fmt: skip
-
-
-assert len(FIELDS) == 25  # the gates of ``mixture.py`` count on their order

@@ -369,9 +369,8 @@ def pack(store: Store) -> Packed:
     order = np.argsort(address)
     taken = taken[order]
     sizes = taken["size"].astype(np.int32)
-    counters = np.empty(int(sizes.sum()), COUNTER)
-    if len(sizes):  # training saves an empty memory while the functions are still being compiled
-        _copy_runs(store.words, taken["at"].astype(np.int64), sizes, _words(counters))
+    offset = taken["at"] - (np.cumsum(sizes, dtype=np.int64) - sizes)
+    counters = store.counters[np.repeat(offset, sizes) + np.arange(sizes.sum(dtype=np.int64))]
     return Packed(address[order], sizes, counters.view(np.uint8).reshape(-1, COUNTER.itemsize))
 
 
@@ -382,15 +381,6 @@ def unpack(packed: Packed) -> Store:
     pool = np.ascontiguousarray(counters).reshape(-1).view(COUNTER)
     _insert_runs(store, addresses, sizes, _words(pool))
     return store
-
-
-@entry
-def _copy_runs(words, begins, sizes, out):
-    k = 0
-    for i in range(len(begins)):
-        for j in range(sizes[i]):
-            _copy(words, begins[i] + j, out, k)
-            k += 1
 
 
 @entry

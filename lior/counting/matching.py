@@ -1,4 +1,4 @@
-"""Where the end of a context stood before: the longest matches in a text, by chains of equal hashes.
+"""The longest matches of a context in a text, by chains of equal hashes.
 
 As in J. Ziv and A. Lempel (1977), with the chains of deflate (RFC 1951, section 4); as a predictor, the
 match model of M. Mahoney's PAQ and the ∞-gram of J. Liu et al. (2024).
@@ -16,43 +16,57 @@ from lior.counting.compiled import entry, inner
 from lior.counting.fields import mix
 
 BREAK = -1
-"""Stands before each passage, so that no match goes on into the one before."""
+"""Stands before each passage, so that no match goes on into the passage before."""
 
 _SPARE = 1.5
 
 
 class Index(NamedTuple):
-    """A text and, for each of its places, the one before it after the same few tokens."""
+    """A text and, for each of its places, the place before it after the same few tokens."""
 
     tokens: NDArray[np.int32]
     """``(N,)``, with :data:`BREAK` before each passage."""
-    told: NDArray[np.bool_]
-    """Which of them are places; the others are only context, ``(N,)``."""
+    written: NDArray[np.bool_]
+    """Which of them are written; the others are only context, ``(N,)``."""
     before: NDArray[np.int32]
     """The last earlier place after tokens of the same hash, 0 for none, ``(N,)``."""
     last: NDArray[np.int32]
     """The last place of each hash, 0 for none; the size is a power of two."""
     used: NDArray[np.int64]
-    """How many of the tokens there are, ``(1,)``."""
+    """How many of the tokens there are, ``(1,)``; place 0 is none."""
+    shortest: int
+    """Tokens of the shortest match, which are hashed."""
 
 
-def empty(size: int = 1024) -> Index:
-    """An index with room for so many tokens; place 0 is never one."""
+class Matches(NamedTuple):
+    """The longest matches of ``B`` contexts."""
+
+    places: NDArray[np.int64]
+    """The latest places after the longest match, 0 behind the last of them, ``(B, candidates)``."""
+    lengths: NDArray[np.int64]
+    """Length of the match in tokens, 0 without any, ``(B,)``."""
+
+
+def empty(shortest: int, size: int) -> Index:
+    """An index with room for so many tokens."""
     slots = 1 << max(size - 1, 1).bit_length()
-    tokens, told = np.full(size, BREAK, np.int32), np.zeros(size, np.bool_)
-    return Index(tokens, told, np.zeros(size, np.int32), np.zeros(slots, np.int32), np.ones(1, np.int64))
+    tokens, written = np.full(size, BREAK, np.int32), np.zeros(size, np.bool_)
+    before, last = np.zeros(size, np.int32), np.zeros(slots, np.int32)
+    return Index(tokens, written, before, last, np.ones(1, np.int64), shortest)
 
 
-def with_room(index: Index, more: int, shortest: int) -> Index:
-    """An index with room for so many more tokens."""
-    used = int(index.used[0])
-    if used + more <= len(index.tokens):
-        return index
-    larger = empty(int((used + more) * _SPARE))
-    larger.tokens[:used], larger.told[:used] = index.tokens[:used], index.told[:used]
-    larger.used[0] = used
-    link(larger, 1, shortest)
-    return larger
+def appended(index: Index, tokens: NDArray[np.int64], written: NDArray[np.bool_]) -> Index:
+    """The index with more tokens behind the others; it changes ``index``, or takes its place."""
+    begin, end = int(index.used[0]), int(index.used[0]) + len(tokens)
+    first = begin
+    if end > len(index.tokens):
+        larger = empty(index.shortest, int(end * _SPARE))
+        larger.tokens[:begin], larger.written[:begin] = index.tokens[:begin], index.written[:begin]
+        index, first = larger, 1
+    index.tokens[begin:end], index.written[begin:end] = tokens, written
+    index.used[0] = end
+    _link(index, first)
+    return index
 
 
 @njit(inline="always")
@@ -64,9 +78,9 @@ def _hash(tokens, end, length, slots):
 
 
 @entry
-def link(index, begin, shortest):
+def _link(index, begin):
     """Enter the places from ``begin`` on that ``shortest`` tokens of their passage precede."""
-    run = 0
+    shortest, run = index.shortest, 0
     for p in range(begin - 1, max(begin - 1 - shortest, -1), -1):
         if index.tokens[p] < 0:
             break
@@ -75,7 +89,7 @@ def link(index, begin, shortest):
         if index.tokens[p] < 0:
             run = 0
             continue
-        if run >= shortest and index.told[p]:
+        if run >= shortest and index.written[p]:
             slot = _hash(index.tokens, p, shortest, len(index.last))
             index.before[p] = index.last[slot]
             index.last[slot] = p
@@ -92,33 +106,32 @@ def _length(index, p, tokens, at, longest):
 
 
 @entry
-def find(index, tokens, depth, positions, shortest, longest, candidates, places, lengths):
-    """The latest places with the longest common past with each of ``positions (B,)``.
+def find(index, tokens, depth, positions, longest, out):
+    """Find the longest matches of the contexts of ``positions (B,)`` in a text; the latest places first.
 
     Parameters
     ----------
     tokens, depth
-        The text that is asked about; what stands at a position itself is not looked at.
-    candidates
-        How many places with a match are compared at most, the latest first.
-    places
-        Gets the places with the longest match, 0 behind the last, ``(B, candidates)``.
-    lengths
-        Gets the length of that, 0 without any, ``(B,)``.
+        The text; the tokens at the positions are not looked at.
+    longest
+        Most tokens that are compared.
+    out
+        Gets the matches; as many places as it has columns are compared.
     """
+    places, lengths = out.places, out.lengths
     for row in range(len(positions)):
         at = positions[row]
         most = min(longest, depth[at])
         places[row, :] = 0
         lengths[row] = 0
-        if most < shortest:
+        if most < index.shortest:
             continue
-        p = int64(index.last[_hash(tokens, at, shortest, len(index.last))])
-        seen, found = 0, 0
-        while p > 0 and seen < candidates:
+        p = int64(index.last[_hash(tokens, at, index.shortest, len(index.last))])
+        compared, found = 0, 0
+        while p > 0 and compared < places.shape[1]:
             n = _length(index, p, tokens, at, most)
-            if n >= shortest:
-                seen += 1
+            if n >= index.shortest:
+                compared += 1
                 if n > lengths[row]:
                     lengths[row] = n
                     places[row, :found] = 0

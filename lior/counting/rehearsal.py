@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lior.counting import layout, locations, matching, tracing
-from lior.counting.engine import Engine, Piece
+from lior.counting.engine import Engine, Segment
 from lior.counting.layout import Rates
 
 _PATTERNS = ("", "1")
@@ -20,17 +20,18 @@ def rehearse() -> None:
     learned = layout.fresh(plan, 256)
     rates = Rates(1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3)
     tokens, depth, alphabet = np.array([1, 2, 1, 2]), np.arange(4), np.array([1, 2])
-    piece = Piece(tokens, depth, 0, cell=np.zeros(4, np.int64))
+    segment = Segment(tokens, depth, 0, cell=np.zeros(4, np.int64))
     engine = Engine(plan, _PATTERNS, window=2, budget=0)
-    engine.partial_fit(piece, alphabet, (learned, learned), (rates, rates), write=True)
-    engine.write(piece)
+    engine.partial_fit(segment, alphabet, (learned, learned), (rates, rates), write=True)
+    engine.write(segment)
     locations.reserve(engine.store, 1 << 13, 1 << 13)
     engine.hold(locations.unpack(engine.packed()), engine.clock)
     before = engine.store
     locations.inherit(before, before)
     locations.prune(before, 0, engine.clock)
-    places, lengths = np.zeros((4, 1), np.int64), np.zeros(4, np.int64)
-    index = matching.empty()
-    matching.link(index, 1, 1)
-    matching.find(index, tokens, depth, np.arange(4), 1, 1, 1, places, lengths)
-    tracing.trace(engine, tokens, depth, np.array([3]), np.array([2]), alphabet, (learned, learned), [piece])
+    index = matching.appended(matching.empty(1, 8), tokens, np.ones(4, np.bool_))
+    found = matching.Matches(np.zeros((4, 1), np.int64), np.zeros(4, np.int64))
+    matching.find(index, tokens, depth, np.arange(4), 1, found)
+    tracing.trace(
+        engine, tokens, depth, np.array([3]), np.array([2]), alphabet, (learned, learned), [segment]
+    )

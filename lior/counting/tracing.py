@@ -1,10 +1,9 @@
-"""Which stored tokens a mixture's probabilities come from.
+"""Attribution: which stored tokens a mixture's probabilities come from.
 
-A pattern's share in a token is how much it favours the token over the others: its part of the logit,
-less the mean of the same over the other tokens in proportion to their probabilities. To first order
-that is what the token's log-odds would lose without the pattern. Of a pattern's own distribution, the
-part that its counters give goes to the places where they were counted, and the part that it backs off
-goes on to the pattern under it.
+A pattern's effect on a token is how much it favours the token over the others: its part of the logit, less
+the mean of its parts of the other tokens' logits, weighted by their probabilities. To first order the token's
+log-odds would lose so much without the pattern. Of a pattern's own distribution, the share given by its
+counters goes to the places where they were counted, and the share backed off goes on to the pattern under it.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from numpy.typing import NDArray
 
 from lior.counting import addresses, engine, mixture, stream
 from lior.counting.compiled import entry, inner
-from lior.counting.engine import Engine, Ints, Piece, Sets
+from lior.counting.engine import Engine, Segment, Sets
 from lior.counting.fields import mix
-from lior.counting.layout import MOST, Plan
+from lior.counting.layout import COUNTERS, MOST, PATTERNS, PLACE, Ints, Plan
 from lior.counting.locations import LOGIT_ONE, RECENCY_ONE
 
 LISTED = 256
-"""A counter of more tokens than this is of a context so common that no single place counts."""
+"""A counter of more occurrences than this is of a context so common that no single place counts."""
 _BLOCK = 8192
 
 Floats = NDArray[np.float64]
@@ -35,67 +34,77 @@ class Traced(NamedTuple):
 
     row: Ints
     """Which of the tokens each place is behind, ``(K,)``."""
-    piece: Ints
-    """Which of the pieces of text it is in, ``(K,)``."""
+    segment: Ints
+    """Which of the segments of text it is in, ``(K,)``."""
     at: Ints
-    """Which token of the piece it is, ``(K,)``."""
+    """Which token of the segment it is, ``(K,)``."""
     share: Floats
-    """Of the token's probability, ``(K,)``."""
+    """Its share of the token's probability, ``(K,)``."""
     stored: Floats
     """The share of all stored places, also of those that are not listed, ``(B,)``."""
 
 
-@entry
-def _effects(plan, store, sets, stretch, alphabet, work, z, effect, own, count, p_target):
-    """Every pattern's effect on the token of each position, its counter's part in that, and its count.
+class Effects(NamedTuple):
+    """What the patterns did to the probabilities of ``B`` tokens."""
 
-    And the mixture's probability of the token, before the least that every token has is added.
-    """
-    part = np.zeros((len(plan.parent), work.first.shape[1]), np.float32)
+    effect: NDArray[np.float32]
+    """Effect of each pattern, ``(B, S)``."""
+    own: NDArray[np.float32]
+    """Share of its probability of the token that its counter gives; the rest is backed off, ``(B, S)``."""
+    occurrences: Ints
+    """Occurrences of the token at its location, ``(B, S)``."""
+    mixed: NDArray[np.float32]
+    """The mixture's probability of the token, before the least one of every token is added, ``(B,)``."""
+
+
+@entry
+def _effects(memory, sets, block, alphabet, work, out):
+    part = np.zeros((len(memory.plan.parent), work.first.shape[1]), np.float32)
     first = int64(0)  # a literal would make numba compile another `read`
-    for t in range(len(stretch.tokens)):
-        stream.read(plan, store, sets, stretch, t, alphabet, work, first, z)
-        learned, size, target = sets[work.which[0]], work.size[0], work.target[0]
+    for t in range(len(block.tokens)):
+        stream.read(memory, sets, block, t, alphabet, work, first)
+        learned, size, target = sets[work.served[0]], work.size[0], work.target[0]
         if target < 0:
             continue
         part[:, :] = 0
-        for r in range(work.tally[0, 1]):
-            i, here = work.pattern[0, r], store.counters[work.counter[0, r]]
+        for r in range(work.tally[0, COUNTERS]):
+            i, here = work.pattern[0, r], memory.store.counters[work.counter[0, r]]
             part[i, work.column[0, r]] += (
-                learned.state[i, work.state[0, r]]
-                + learned.age[i, work.age[0, r]]
+                learned.state_logit[i, work.state[0, r]]
+                + learned.age_logit[i, work.age[0, r]]
                 + float32(here.logit) * float32(1 / LOGIT_ONE)
             )
             if work.column[0, r] == target:
-                count[t, i] = here.count
-                own[t, i] = _own_part(plan, store, work.slot[0, i], here, work.dense[i, target])
+                out.occurrences[t, i] = here.count
+                out.own[t, i] = _own_share(memory, work.slot[0, i], here, work.dense[i, target])
         p = work.final[0]
-        p_target[t] = p[target]
-        for a in range(work.tally[0, 0]):
+        out.mixed[t] = p[target]
+        for a in range(work.tally[0, PATTERNS]):
             i = work.present[0, a]
-            _add_weighed(learned, work, i, size, part[i])
+            _add_expert(learned, work, i, size, part[i])
             others = float32(0)
             for s in range(size):
                 others += p[s] * part[i, s] if s != target else float32(0)
-            effect[t, i] = part[i, target] - others / max(float32(1) - p[target], float32(1e-9))
+            out.effect[t, i] = part[i, target] - others / max(float32(1) - p[target], float32(1e-9))
 
 
 @inner
-def _add_weighed(learned, work, i, size, part):
+def _add_expert(learned, work, i, size, part):
     """Add pattern ``i``'s log-probabilities with their weights."""
-    weight = learned.own[i, work.confidence[0, i]]
-    for g in range(work.row.shape[1]):
-        weight += learned.gated[work.row[0, g], i]
+    weight = learned.confidence_weight[i, work.confidence[0, i]]
+    for g in range(work.gate.shape[1]):
+        weight += learned.gate_weight[work.gate[0, g], i]
+    place = work.tally[0, PLACE]
     for s in range(size):
         token = work.tokens[0, s]
-        here = weight + learned.token[0, i, token] + learned.token[work.tally[0, 3], i, token]
-        part[s] += here * work.log_p[0, i, s]
+        everywhere, here = learned.token_weight[0, i, token], learned.token_weight[place, i, token]
+        part[s] += (weight + everywhere + here) * work.log_p[0, i, s]
 
 
 @inner
-def _own_part(plan, store, p, counter, probability):
-    """Which part of a pattern's probability of a token its counter gives; the rest is backed off."""
-    taken, n = mixture._discounted(plan, store, p, 0, False)
+def _own_share(memory, p, counter, probability):
+    plan = memory.plan
+    taken, n = mixture.discounted(memory, p, 0)
     left = min(taken / float32(n), float32(MOST))
     c = int64(counter.count)
     above = max(float32(c) - plan.discounts[min(c, 3)], float32(0)) / float32(n)
@@ -112,39 +121,48 @@ def trace(
     targets: Ints,
     alphabet: Ints,
     learned: Sets,
-    pieces: Sequence[Piece],
+    segments: Sequence[Segment],
     *,
     cell: Ints | None = None,
 ) -> Traced:
-    """Where the probabilities of ``targets (B,)`` at ``positions (B,)`` of a text come from.
+    """The places behind the probabilities of ``targets (B,)`` at ``positions (B,)`` of a text.
 
     Parameters
     ----------
-    pieces
-        All that the memory was told, in its order.
+    segments
+        All that was written to the memory, in its order.
     cell
         As in :meth:`Engine.read`.
     """
-    shape = len(positions), len(held.plan.parent)
-    effect, own, count = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.int64)
-    where, mixed = np.zeros(shape, np.int64), np.zeros(len(positions), np.float32)
-    known, work = held._columns(alphabet), held._room(1, len(alphabet))
-    z = np.zeros(work.first.shape[1], np.float32)
-    for begin, end, chosen in engine.blocks_of(positions) if len(positions) else ():
-        whole = held._stretch(tokens[:end], depth[:end], begin, held.clock + engine.AHEAD)
-        here = engine.some_of(whole, chosen, positions - begin, cell)._replace(tokens=targets[chosen])
-        rows = [np.zeros_like(column[chosen]) for column in (effect, own, count, mixed)]
-        _effects(held.plan, held.store, learned, here, known, work, z, *rows)
-        effect[chosen], own[chosen], count[chosen], mixed[chosen] = rows
-        where[chosen] = here.where
-    placed = _placed(held.plan, effect.astype(np.float64), own.astype(np.float64))
-    placed *= _above_floor(mixed.astype(np.float64), len(alphabet))[:, None]
-    return _found(held.patterns, where, targets, count, placed, pieces)
+    rows, patterns = len(positions), len(held.plan.parent)
+    out = _room(rows, patterns)
+    where = np.zeros((rows, patterns), np.int64)
+    columns, work = held.columns(alphabet), held.room(1, len(alphabet))
+    for begin, end, chosen in engine.blocks_of(positions) if rows else ():
+        whole = held.block(tokens[:end], depth[:end], begin, held.clock + engine.AHEAD)
+        block = engine.some_of(whole, chosen, positions - begin, cell)._replace(tokens=targets[chosen])
+        found = _room(len(chosen), patterns)
+        _effects(held.memory, learned, block, columns, work, found)
+        out.effect[chosen], out.own[chosen], out.occurrences[chosen], out.mixed[chosen] = found
+        where[chosen] = block.where
+    placed = _placed(held.plan, out.effect.astype(np.float64), out.own.astype(np.float64))
+    placed *= _above_floor(out.mixed.astype(np.float64), len(alphabet))[:, None]
+    return _found(held.patterns, where, targets, out.occurrences, placed, segments)
+
+
+def _room(rows: int, patterns: int) -> Effects:
+    shape = rows, patterns
+    return Effects(
+        np.zeros(shape, np.float32),
+        np.zeros(shape, np.float32),
+        np.zeros(shape, np.int64),
+        np.zeros(rows, np.float32),
+    )
 
 
 def _above_floor(mixed: Floats, alphabet: int) -> Floats:
-    """Which part of the tokens' probabilities the mixture gives; the rest every token has (see `stream`)."""
-    least = min(stream.FLOOR, stream._MOST_FLOOR / max(alphabet, 1))
+    """Share of the tokens' probabilities that the mixture gives; every token has the rest."""
+    least = stream.least_probability(alphabet)
     given = mixed * (1 - alphabet * least)
     share: Floats = given / (given + least)
     return share
@@ -172,7 +190,7 @@ def _found(
     targets: Ints,
     count: Ints,
     placed: Floats,
-    pieces: Sequence[Piece],
+    segments: Sequence[Segment],
 ) -> Traced:
     """The places that wrote the counters: the last of their context and token, as many as were counted."""
     row, pattern = np.nonzero((placed > 0) & (count > 0) & (count <= LISTED))
@@ -180,26 +198,42 @@ def _found(
     number = number.reshape(-1)
     room = np.zeros(len(keys), np.int64)
     room[number] = count[row, pattern]
-    begin = np.cumsum(room) - room
-    ring, seen = np.zeros((int(room.sum()), 2), np.int64), np.zeros(len(keys), np.int64)
-    table = _table(keys)
-    for index, piece in enumerate(pieces if len(keys) else ()):
-        for lo, hi in piece.blocks(_BLOCK):
-            found = addresses.locate(piece.tokens[:hi], piece.depth[:hi], lo, patterns).where
-            _collect(keys, table, found, piece.tokens[lo:hi], index, lo, begin, room, ring, seen)
-    times = np.minimum(seen, room)[number]
-    slots = np.repeat(begin[number] - (np.cumsum(times) - times), times) + np.arange(int(times.sum()))
+    sought = _sought(keys, room)
+    for index, segment in enumerate(segments if len(keys) else ()):
+        for lo, hi in segment.blocks(_BLOCK):
+            found = addresses.locate(segment.tokens[:hi], segment.depth[:hi], lo, patterns).where
+            _collect(sought, found, segment.tokens[lo:hi], index, lo)
+    times = np.minimum(sought.seen, room)[number]
+    slots = np.repeat(sought.begin[number] - (np.cumsum(times) - times), times) + np.arange(int(times.sum()))
     each = np.repeat(placed[row, pattern] / np.maximum(times, 1), times)
-    places = np.concatenate([np.repeat(row, times)[:, None], ring[slots]], 1)
+    places = np.concatenate([np.repeat(row, times)[:, None], sought.ring[slots]], 1)
     distinct, which = np.unique(places, axis=0, return_inverse=True)
     share: Floats = np.bincount(which.reshape(-1), each, len(distinct)).astype(np.float64)
     return Traced(distinct[:, 0], distinct[:, 1], distinct[:, 2], share, placed.sum(1))
 
 
-def _table(keys: Ints) -> Ints:
+class _Sought(NamedTuple):
+    """Contexts and tokens whose last places are sought, with ring buffers for these."""
+
+    keys: Ints
+    """Address and token, ``(N, 2)``."""
+    table: Ints
+    """Hash table of the keys' numbers, -1 where it is empty."""
+    room: Ints
+    """How many places of each key are kept, ``(N,)``."""
+    begin: Ints
+    """Where the ring buffer of each begins, ``(N,)``."""
+    ring: Ints
+    """Segment and token of each place, ``(sum(room), 2)``."""
+    seen: Ints
+    """How many places of each were found, ``(N,)``."""
+
+
+def _sought(keys: Ints, room: Ints) -> _Sought:
     table = np.full(1 << (2 * len(keys) + 2).bit_length(), -1, np.int64)
     _enter(keys, table)
-    return table
+    ring = np.zeros((int(room.sum()), 2), np.int64)
+    return _Sought(keys, table, room, np.cumsum(room) - room, ring, np.zeros(len(keys), np.int64))
 
 
 @njit(inline="always")
@@ -217,16 +251,17 @@ def _enter(keys, table):
 
 
 @entry
-def _collect(keys, table, where, tokens, piece, first, begin, room, ring, seen):
+def _collect(sought, where, tokens, segment, first):
     """Note the positions with one of the keys; of each key the last ``room`` stay."""
+    keys, table = sought.keys, sought.table
     for t in range(len(tokens)):
         for i in range(where.shape[1]):
             p = _slot(where[t, i], tokens[t], len(table))
             while table[p] >= 0:
                 k = table[p]
                 if keys[k, 0] == where[t, i] and keys[k, 1] == tokens[t]:
-                    at = begin[k] + seen[k] % room[k]
-                    ring[at, 0], ring[at, 1] = piece, first + t
-                    seen[k] += 1
+                    at = sought.begin[k] + sought.seen[k] % sought.room[k]
+                    sought.ring[at, 0], sought.ring[at, 1] = segment, first + t
+                    sought.seen[k] += 1
                     break
                 p = (p + 1) & (len(table) - 1)

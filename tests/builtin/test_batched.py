@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lior.counting import layout
-from lior.counting.engine import NO_STEP, Engine, Piece, Schedule
+from lior.counting.engine import NO_STEP, Engine, Schedule, Segment
 from lior.counting.layout import Rates
 from lior.counting.locations import COUNTER
 from lior.errors import UsageError
@@ -58,10 +58,10 @@ def text(seed, count=LENGTH, letters=LETTERS):
     return tokens
 
 
-def piece(tokens, start=0, end=None, *, cells=False):
+def segment(tokens, start=0, end=None, *, cells=False):
     size = len(tokens[:end])
     cell = (np.arange(size - start) * 7 // 5) % 3 if cells else None
-    return Piece(tokens[:end], np.arange(size), start, cell)
+    return Segment(tokens[:end], np.arange(size), start, cell)
 
 
 def pair(length=4, *, plan=PLAN, patterns=PATTERNS, budget=0, device=CPU):
@@ -75,7 +75,7 @@ def pair(length=4, *, plan=PLAN, patterns=PATTERNS, budget=0, device=CPU):
 
 
 def fit(engine, part, alphabet, numbers, rates, *, write=True):
-    """The distributions of a piece; the same numbers serve all places."""
+    """The distributions of a segment; the same numbers serve all places."""
     return engine.partial_fit(part, alphabet, (numbers,) * 2, (rates,) * 2, write=write).p
 
 
@@ -117,14 +117,14 @@ def assert_close(rows, others, close=CLOSEST):
     assert np.abs(rows - others).max(initial=0) < close
 
 
-def fit_both(pieces, length=4, *, alphabet=ALPHABET, rates=RATES, write=True, before=None, **recipe):
-    """have both engines fit the pieces, and compare all that comes of it."""
+def fit_both(segments, length=4, *, alphabet=ALPHABET, rates=RATES, write=True, before=None, **recipe):
+    """have both engines fit the segments, and compare all that comes of it."""
     both = pair(length, **recipe)
     found = []
     for engine, numbers in both:
         if before is not None:
             engine.write(before)
-        found.append([fit(engine, each, alphabet, numbers, rates, write=write) for each in pieces])
+        found.append([fit(engine, each, alphabet, numbers, rates, write=write) for each in segments])
     for rows, others in zip(*found, strict=True):
         assert_close(rows, others, CLOSE if rates.logit else CLOSEST)
     (one, numbers), (other, theirs) = both
@@ -139,13 +139,13 @@ def fit_both(pieces, length=4, *, alphabet=ALPHABET, rates=RATES, write=True, be
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("length", [1, 4, 64])
 def test_fitting_is_the_same(length, device):
-    fit_both([piece(text(length, 700), cells=True)], length, device=device)
+    fit_both([segment(text(length, 700), cells=True)], length, device=device)
 
 
 @LAW
 @given(seed=seeds(), length=st.sampled_from((1, 4, 7, 64)), count=st.integers(1, 200))
 def test_any_text_in_any_windows(seed, length, count):
-    fit_both([piece(text(seed, count))], length)
+    fit_both([segment(text(seed, count))], length)
 
 
 @pytest.mark.parametrize("length", [4, 64])
@@ -154,27 +154,27 @@ def test_the_whole_recipe(sample, length):
     memory = Sdm()
     recipe = {"plan": memory._engine.plan, "patterns": memory._engine.patterns}
     rates = Schedule((5e-4, 3e-5), (1e-3, 1e-4), (3e-3, 3e-4), (8e-3, 2e-3)).at(0.1)
-    fit_both([piece(tokens)], length, alphabet=np.unique(tokens), rates=rates, **recipe)
+    fit_both([segment(tokens)], length, alphabet=np.unique(tokens), rates=rates, **recipe)
 
 
 @pytest.mark.parametrize("length", [4, 64])
 def test_documents_of_any_length(length):
     """Also of one token, of none, and with context before what is told."""
     tokens = text(3, 400)
-    pieces = [piece(tokens[lo:hi]) for lo, hi in ((0, 1), (1, 2), (2, 2), (2, 90), (90, 300))]
-    fit_both([*pieces, piece(tokens, 250, 390), piece(tokens, 390)], length)
+    segments = [segment(tokens[lo:hi]) for lo, hi in ((0, 1), (1, 2), (2, 2), (2, 90), (90, 300))]
+    fit_both([*segments, segment(tokens, 250, 390), segment(tokens, 390)], length)
 
 
 @pytest.mark.parametrize("alphabet", [[97], [97, 98], [*range(30, 130)], [*range(layout.DENSE)], []])
 def test_alphabets_of_any_size(alphabet):
-    fit_both([piece(text(4, 300))], 16, alphabet=np.array(alphabet, np.int64))
+    fit_both([segment(text(4, 300))], 16, alphabet=np.array(alphabet, np.int64))
 
 
 def test_tokens_outside_of_the_alphabet():
     tokens = text(5, 300)
     tokens[::9] = 250
     tokens[40] = 65535
-    fit_both([piece(tokens)], 16)
+    fit_both([segment(tokens)], 16)
 
 
 @pytest.mark.parametrize(
@@ -185,15 +185,15 @@ def test_tokens_outside_of_the_alphabet():
     ],
 )  # fmt: skip
 def test_other_recipes(change):
-    fit_both([piece(text(6, 400), cells=True)], 16, plan=plan_of(**change))
+    fit_both([segment(text(6, 400), cells=True)], 16, plan=plan_of(**change))
 
 
 @pytest.mark.parametrize("length", [4, 64])
 def test_a_memory_that_stands_still(length):
     """Weights are learned, and neither counters nor their logits move."""
     rates = Schedule((1e-3, 1e-4), (1e-3, 1e-4), (1e-3, 1e-4)).at(0.3)
-    before = piece(text(7, 600))
-    both = fit_both([piece(text(8), cells=True)], length, rates=rates, write=False, before=before)
+    before = segment(text(7, 600))
+    both = fit_both([segment(text(8), cells=True)], length, rates=rates, write=False, before=before)
     untouched = pair(length)[1][0]
     untouched.write(before)
     assert_same_store(both[1][0], untouched)
@@ -206,13 +206,13 @@ def test_logits_end_where_their_bits_do(write):
     In longer windows the order of steps matters there: one path clips each of them, the other their sum.
     """
     both = pair(1 if write else 16)
-    both[0][0].write(piece(text(31, 300)))
+    both[0][0].write(segment(text(31, 300)))
     store = both[0][0].store
     ends = np.random.default_rng(0).choice([-32768, -32760, 32700, 32767], len(store.counters))
     store.counters["logit"] = ends
     both[1][0].hold(store, both[0][0].clock)
     rates = RATES._replace(logit=0.5 if write else 0.0)
-    rows = [fit(e, piece(text(32, 300)), ALPHABET, n, rates, write=write) for e, n in both]
+    rows = [fit(e, segment(text(32, 300)), ALPHABET, n, rates, write=write) for e, n in both]
     assert_close(*rows, CLOSE)
     assert_same_store(both[0][0], both[1][0], logits=2 if write else 0)
     logits = contents(both[1][0].packed())[-1]["logit"]
@@ -224,16 +224,16 @@ def test_logits_end_where_their_bits_do(write):
 @pytest.mark.parametrize("rates", [(NO_STEP, RATES), (RATES, RATES)])
 @pytest.mark.parametrize(("unseen_contexts", "length"), [(0, 1), (3, 16), (63, 64)])
 def test_two_sets_of_numbers(unseen_contexts, length, rates, write):
-    """Two sets, and a piece some of whose tokens are not to be learned from."""
+    """Two sets, and a segment some of whose tokens are not to be learned from."""
     if not write:
         rates = tuple(step._replace(logit=0.0) for step in rates)
-    part = piece(text(25, 400, b"abc. Qab xyzw\n"), cells=True)
+    part = segment(text(25, 400, b"abc. Qab xyzw\n"), cells=True)
     part.kept = None if write else np.arange(400) % 5 > 0
     found = []
     for engine, usual in pair(length, plan=PLAN._replace(unseen_contexts=unseen_contexts)):
-        engine.write(piece(text(26, 300)))
+        engine.write(segment(text(26, 300)))
         sets = usual, layout.fresh(PLAN, 512)
-        sets[1].gated[:] *= 1.5
+        sets[1].gate_weight[:] *= 1.5
         said = [engine.partial_fit(part, ALPHABET, sets, rates, write=write) for _ in range(2)]
         said.append(engine.read(text(27), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, sets, ahead=5))
         found.append((engine, sets, said))
@@ -260,5 +260,5 @@ def test_large_alphabets_are_refused_in_one_line(alphabet):
     assert not fits(alphabet)
     engine, numbers = pair()[1]
     with pytest.raises(UsageError, match=r"path = batched: an alphabet of .* path = stream") as refusal:
-        fit(engine, piece(text(0)), alphabet, numbers, RATES, write=True)
+        fit(engine, segment(text(0)), alphabet, numbers, RATES, write=True)
     assert "\n" not in str(refusal.value)

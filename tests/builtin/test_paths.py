@@ -12,7 +12,16 @@ from lior.interfaces import Items, Query, Text
 from lior_plugins.batched.engine import BatchedEngine
 from lior_plugins.memories import sdm
 from lior_plugins.memories.sdm import Sdm
-from tests.builtin.test_batched import ALPHABET, CLOSE, CPU, LENGTH, assert_same_store, contents, piece, text
+from tests.builtin.test_batched import (
+    ALPHABET,
+    CLOSE,
+    CPU,
+    LENGTH,
+    assert_same_store,
+    contents,
+    segment,
+    text,
+)
 
 RECIPE = {"orders": (0, 1, 2, 3, 4), "patterns": ("word", "2-3", "column 1"), "joint": (), "window": 16}
 
@@ -79,7 +88,7 @@ def test_the_path_follows_the_device_and_the_alphabet(monkeypatch):
         ("stream", gpu, few, False), ("batched", CPU, few, True), ("batched", gpu, many, True),
     ):  # fmt: skip
         memory = Sdm(path=path, **RECIPE)
-        memory._engine.write(piece(text(24)))
+        memory._engine.write(segment(text(24)))
         before = contents(memory._engine.packed())
         for _ in range(2):
             memory._take_path(device, alphabet)

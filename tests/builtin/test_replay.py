@@ -10,7 +10,7 @@ import torch
 from lior.counting.engine import NO_STEP
 from lior_plugins.batched import graphs as replay
 from lior_plugins.batched import window
-from tests.builtin.test_batched import ALPHABET, LENGTH, RATES, fit, pair, piece, read, text
+from tests.builtin.test_batched import ALPHABET, LENGTH, RATES, fit, pair, read, segment, text
 from tests.training.test_device import Placeless, Waits, _first_use  # noqa: F401
 
 
@@ -27,14 +27,14 @@ def captured(x):
 
 
 def test_a_window_waits_for_nothing_and_its_tensors_are_made_where_the_memory_is():
-    learned, logit, inputs = captured(piece(text(15)))
+    learned, logit, inputs = captured(segment(text(15)))
     with Waits() as waited, Placeless() as made:
         replay.Replay().run(learned, logit, inputs, True)
     assert not waited.places
     assert not made.places - {"tests"}
     engine, numbers = pair(16)[1]
     with Placeless() as made:
-        fit(engine, piece(text(15)), ALPHABET, numbers, RATES, write=True)
+        fit(engine, segment(text(15)), ALPHABET, numbers, RATES, write=True)
         read(engine, text(15), np.arange(LENGTH), np.arange(9), ALPHABET, numbers, ahead=0)
     assert not made.places - {"tests"}
 
@@ -44,14 +44,14 @@ def test_waiting_does_not_grow_with_the_number_of_windows():
     for length in (64, 4):
         engine, numbers = pair(length)[1]
         with Waits() as watch:
-            fit(engine, piece(text(16, 640)), ALPHABET, numbers, RATES, write=True)
+            fit(engine, segment(text(16, 640)), ALPHABET, numbers, RATES, write=True)
         waits.append(len(watch.places))
     assert waits[0] == waits[1] < 30
 
 
 def test_an_empty_window_changes_nothing():
     """A graph is captured with it."""
-    learned, logit, inputs = captured(piece(text(17)))
+    learned, logit, inputs = captured(segment(text(17)))
     before = copy.deepcopy((learned, logit))
     final = replay.step(learned, logit, replay.blank(inputs.window(0)), True)
     assert torch.isfinite(final).all()
@@ -61,7 +61,7 @@ def test_an_empty_window_changes_nothing():
 
 def test_logits_without_a_step_size_stay_where_they_are():
     """Also where the noise that rounds a step would be enough in float32."""
-    learned, logit, inputs = captured(piece(text(17)))
+    learned, logit, inputs = captured(segment(text(17)))
     learned.rates[:, 3] = 0
     inputs.noise.fill_(0.9999)
     logit.fill_(32000)
@@ -77,7 +77,7 @@ def test_learned_numbers_stay_in_the_same_arrays():
     engine, numbers = pair(16)[1]
     held = []
     for seed in (0, 1):
-        fit(engine, piece(text(seed)), ALPHABET, numbers, RATES, write=True)
+        fit(engine, segment(text(seed)), ALPHABET, numbers, RATES, write=True)
         held.append([part.data_ptr() for part in engine._numbers])
     assert held[0] == held[1]
     engine._load((numbers,), (NO_STEP,), ALPHABET[:3])
@@ -97,7 +97,7 @@ class Graph:
 
 def test_a_captured_window_is_replayed(monkeypatch):
     """The bookkeeping around a graph, with the capture itself stood in for."""
-    learned, logit, inputs = captured(piece(text(18)))
+    learned, logit, inputs = captured(segment(text(18)))
     monkeypatch.setattr(replay.Captured, "__init__", fake_capture)
     runner = replay.Replay()
     mine, counters = copy.deepcopy((learned, logit))
@@ -124,12 +124,12 @@ def fake_capture(self, numbers, logit, like):
 
 def test_positions_that_share_a_row_of_weights_move_it_once():
     """By the sum of their statistics, over a norm that has seen them all."""
-    learned, logit, inputs = captured(piece(text(19)))
+    learned, logit, inputs = captured(segment(text(19)))
     x = inputs.window(2)
     row = x.row.clone()
     row[:, 0] = row[0, 0]
     x = x._replace(row=row)
-    before = learned.gated[row[0, 0]].clone(), learned.gated_square[row[0, 0]].clone()
+    before = learned.gate_weight[row[0, 0]].clone(), learned.gate_square[row[0, 0]].clone()
     found = window.read(learned, logit, x)
     told = (x.target >= 0)[:, None]
     error = (torch.nn.functional.one_hot(x.target.clamp(min=0), len(ALPHABET)) - found.first) * told
@@ -138,5 +138,7 @@ def test_positions_that_share_a_row_of_weights_move_it_once():
     times = (x.present * told).sum(0)
     square = before[1] + 0.005 * ((gain**2).sum(0) - times * before[1])
     step = RATES.weight * gain.sum(0) / (square.sqrt() + 0.02)
-    torch.testing.assert_close(learned.gated[row[0, 0]], torch.where(times > 0, before[0] + step, before[0]))
-    torch.testing.assert_close(learned.gated_square[row[0, 0]], torch.where(times > 0, square, before[1]))
+    torch.testing.assert_close(
+        learned.gate_weight[row[0, 0]], torch.where(times > 0, before[0] + step, before[0])
+    )
+    torch.testing.assert_close(learned.gate_square[row[0, 0]], torch.where(times > 0, square, before[1]))

@@ -236,7 +236,7 @@ def test_wrong_options_of_sdm(options, message):
 def test_a_snapshot_of_other_settings_is_refused_and_changes_nothing():
     memory, other = fitted(Sdm(**FEW)), fitted(Sdm(**{**FEW, "gates": ("longest", "previous")}))
     before = {k: v.clone() for k, v in memory.snapshot().items()}
-    with pytest.raises(UsageError, match=r"online\.gated"):
+    with pytest.raises(UsageError, match=r"online\.gate_weight"):
         memory.restore(other.snapshot())
     assert_same(memory.snapshot(), before)
 

@@ -25,8 +25,8 @@ from tests.builtin.test_batched import (
     fit,
     fit_both,
     pair,
-    piece,
     read,
+    segment,
     text,
 )  # fmt: skip
 
@@ -38,17 +38,17 @@ from tests.builtin.test_batched import (
 def test_writing_is_the_same_in_any_pieces(seed, cuts):
     tokens = text(seed, 400)
     (one, _), (other, _) = pair()
-    one.write(piece(tokens))
+    one.write(segment(tokens))
     bounds = [0, *sorted(cuts), len(tokens)]
     for lo, hi in pairwise(bounds):
-        other.write(piece(tokens, lo, hi))
+        other.write(segment(tokens, lo, hi))
     assert_same_store(one, other)
 
 
 def test_a_long_text_is_written_in_blocks():
     (one, _), (other, _) = pair()
     for engine in (one, other):
-        engine.write(piece(text(9, 9000)))
+        engine.write(segment(text(9, 9000)))
     assert_same_store(one, other)
 
 
@@ -57,9 +57,9 @@ def test_times_far_from_the_beginning(clock):
     """They are kept in 24 bits, as quarters."""
     both = pair()
     for engine, _ in both:
-        engine.write(piece(text(28)))
+        engine.write(segment(text(28)))
         engine.clock = clock
-        engine.write(piece(text(29)))
+        engine.write(segment(text(29)))
     assert_same_store(both[0][0], both[1][0])
     both[1][0].hold(both[0][0].store, both[0][0].clock)
     rows = [read(e, text(30), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, n, ahead=9) for e, n in both]
@@ -77,7 +77,7 @@ def test_counts_end_where_their_bits_do():
     )  # fmt: skip
     (one, numbers), (other, theirs) = pair(plan=plan, patterns=few)
     for engine in (one, other):
-        engine.write(piece(tokens))
+        engine.write(segment(tokens))
     assert_same_store(one, other)
     counters = contents(one.packed())[-1]
     assert counters["count"].max() == 65535
@@ -94,18 +94,18 @@ def test_novel_occurrences_end_where_their_bits_do():
     tokens = np.array([(1000 + k, 65) for k in range(300)]).flatten()
     (one, _), (other, _) = pair()
     for engine in (one, other):
-        engine.write(piece(tokens))
+        engine.write(segment(tokens))
     assert contents(one.packed())[-1]["novel"].max() == 255
     assert_same_store(one, other)
 
 
 def test_blocks_may_have_any_size():
-    tokens, cells = text(15, 3000), piece(text(15, 3000), cells=True)
+    tokens, cells = text(15, 3000), segment(text(15, 3000), cells=True)
     found = []
     for size in (2048, 512, 8192):
         engine, numbers = pair(7)[1]
         engine._block = size
-        engine.write(piece(tokens))
+        engine.write(segment(tokens))
         rows = fit(engine, cells, ALPHABET, numbers, RATES, write=True)
         found.append((rows, engine))
     for rows, engine in found[1:]:
@@ -116,7 +116,7 @@ def test_blocks_may_have_any_size():
 @LAW
 @given(seed=seeds(), ahead=st.sampled_from((0, 3, 40_000)), chosen=st.lists(st.integers(0, 99), max_size=9))
 def test_reading_is_the_same_and_leaves_everything(seed, ahead, chosen):
-    both = fit_both([piece(text(seed))])
+    both = fit_both([segment(text(seed))])
     tokens, kept = text(seed + 1, 100), copy.deepcopy(both[1][1])
     positions = np.array(chosen, np.int64)
     cell = np.arange(len(chosen)) % 3
@@ -134,7 +134,7 @@ def test_reading_is_the_same_and_leaves_everything(seed, ahead, chosen):
 def test_positions_far_apart():
     both, tokens = pair(), text(10, 5000)
     for engine, _ in both:
-        engine.write(piece(tokens))
+        engine.write(segment(tokens))
     chosen = np.array([4999, 3, 2500, 2047, 2048])
     rows = [read(e, tokens, np.arange(5000), chosen, ALPHABET, n, ahead=0) for e, n in both]
     assert_close(*rows)
@@ -155,7 +155,7 @@ def test_the_future_does_not_change_the_past(seed, share):
     rows = []
     for each in (tokens, other):
         engine, numbers = pair(16)[1]
-        rows.append(fit(engine, piece(each), ALPHABET, numbers, RATES, write=True)[: at + 1])
+        rows.append(fit(engine, segment(each), ALPHABET, numbers, RATES, write=True)[: at + 1])
     assert_close(*rows)
 
 
@@ -163,13 +163,13 @@ def test_the_future_does_not_change_the_past(seed, share):
 
 
 def test_each_goes_on_where_the_other_stopped():
-    (one, numbers), (other, theirs) = fit_both([piece(text(11, 300))], 16)
+    (one, numbers), (other, theirs) = fit_both([segment(text(11, 300))], 16)
     swapped = pair(16)
     swapped[0][0].hold(other.store, other.clock)
     swapped[1][0].hold(one.store, one.clock)
     assert_same_store(swapped[0][0], other)
     assert_same_store(swapped[1][0], one)
-    more = piece(text(12, 300))
+    more = segment(text(12, 300))
     rows = [
         fit(engine, more, ALPHABET, learned, RATES, write=True)
         for engine, learned in ((swapped[0][0], theirs), (swapped[1][0], numbers))
@@ -182,7 +182,7 @@ def test_each_goes_on_where_the_other_stopped():
 @given(seed=seeds())
 def test_packing_loses_nothing(seed):
     engine, numbers = pair(16)[1]
-    fit(engine, piece(text(seed)), ALPHABET, numbers, RATES, write=True)
+    fit(engine, segment(text(seed)), ALPHABET, numbers, RATES, write=True)
     packed = engine.packed()
     again = Table.of(packed, CPU).packed()
     assert all(np.array_equal(a, b) for a, b in zip(packed, again, strict=True))
@@ -192,7 +192,7 @@ def test_packing_loses_nothing(seed):
 
 def test_forgetting_all():
     (engine, numbers), fresh = pair(16)[1], pair(16)[1]
-    fit(engine, piece(text(13)), ALPHABET, numbers, RATES, write=True)
+    fit(engine, segment(text(13)), ALPHABET, numbers, RATES, write=True)
     engine.clear()
     assert engine.clock == 0
     assert_same_store(engine, fresh[0])
@@ -206,7 +206,7 @@ def test_a_budget_is_kept_as_the_streaming_engine_keeps_it():
     tokens = np.random.default_rng(0).choice(letters, 12_000)
     (one, _), (other, _) = pair(16, budget=budget)
     for lo in range(0, len(tokens), 2048):
-        here = piece(tokens, lo, lo + 2048)
+        here = segment(tokens, lo, lo + 2048)
         for engine in (one, other):
             engine.write(here)
         assert locations.size(other.store) == other._table.size() <= budget
@@ -218,7 +218,7 @@ def test_a_budget_is_kept_as_the_streaming_engine_keeps_it():
 def test_a_budget_holds_while_a_text_is_fitted():
     budget, tokens = 200_000, np.random.default_rng(1).choice(np.arange(97, 123), 9000)
     engine, numbers = pair(64, budget=budget)[1]
-    rows = fit(engine, piece(tokens), np.arange(97, 123), numbers, RATES)
+    rows = fit(engine, segment(tokens), np.arange(97, 123), numbers, RATES)
     assert np.abs(rows.sum(1) - 1).max() < 1e-5
     assert 0.5 * budget < engine._table.size() <= budget
     assert engine.clock == 9000
@@ -230,7 +230,7 @@ def test_what_is_worth_more_is_kept():
     tokens = text(14, 6000, bytes(range(97, 123)))
     (one, _), (other, _) = pair()
     for engine in (one, other):
-        engine.write(piece(tokens))
+        engine.write(segment(tokens))
     keep = locations.size(one.store) // 3
     pruned = locations.prune(one.store, keep, one.clock)
     other._table.prune(keep, other.clock)

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lior.counting import fields
 from lior.counting.addresses import ADDRESS_BITS, addresses, locate, parse
 from lior.counting.fields import FIELDS, REACH
 from lior.data import corpus
@@ -201,6 +202,12 @@ def test_every_field_changes_some_address(field):
     where = locate(*arrays(sample(3000)), 0, (field, f"1 {field}")).where
     assert len(np.unique(where[:, 0])) > 1
     assert len(np.unique(where[:, 1])) > len(np.unique(locate(*arrays(sample(3000)), 0, ("1",)).where))
+
+
+def test_constants_are_the_numbers_of_the_fields():
+    found = {name: k for k, name in enumerate(FIELDS) if hasattr(fields, name.upper().replace("-", "_"))}
+    assert {name: getattr(fields, name.upper().replace("-", "_")) for name in found} == found
+    assert len(found) > 15
 
 
 # --- what an address depends on ---

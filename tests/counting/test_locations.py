@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lior.counting import layout, locations, stream
-from lior.counting.layout import TRAIL
+from lior.counting.layout import TRAIL, Block, Memory
 from lior.counting.locations import COUNTER, SLOT, Store
-from lior.counting.stream import Stretch
 from lior.testing.strategies import LAW
 
 NESTED, SLOWEST = 3, 0.1
@@ -36,23 +35,28 @@ def where_of(a, b, c):
     return [FAR if address == (2 << 41 | 4 << 8 | 4) else address for address in found]
 
 
-def stretch(events, begin=0):
+def block(events, begin=0):
     """Positions with the addresses of the events, one after the other in time."""
     size = len(events)
     where = np.array([where_of(*event[:3]) for event in events], np.int64).reshape(size, len(PATTERNS))
     tokens = np.array([event[3] for event in events], np.int64)
     none = np.zeros(size, np.int64)
     trail = np.full((size, TRAIL), -1, np.int64)
-    return Stretch(where, np.zeros((size, 25), np.int64), np.zeros((size, 2), np.int64), none, trail, tokens,
+    return Block(where, np.zeros((size, 25), np.int64), np.zeros((size, 2), np.int64), none, trail, tokens,
                    np.arange(begin, begin + size) * 5)  # fmt: skip
 
 
 def write(store, events, known=8, begin=0):
     """Count all events; the store grows when it is full, by no more than it needs."""
-    here, first = stretch(events, begin), 0
-    while (first := stream.write(PLAN, store, here, first, known)) < len(events):
+    here, first = block(events, begin), 0
+    while (first := stream.write(Memory(PLAN, store, known), here, first)) < len(events):
         store = locations.reserve(store, len(PATTERNS), 2 * len(PATTERNS) * (known + 3))
     return store
+
+
+def counted(store, events, known):
+    """How many of the events are counted before the store is full."""
+    return stream.write(Memory(PLAN, store, known), block(events), 0)
 
 
 def contents(store: Store):
@@ -159,10 +163,10 @@ def freed(store):
 def test_a_full_store_asks_for_room_and_writes_nothing():
     events = [(a, b, c, t) for a in range(4) for b in range(4) for c in range(4) for t in range(5)]
     known, need = 5, 2 * len(PATTERNS) * (5 + 3)
-    assert stream.write(PLAN, locations.empty(64, 1 + need - 1), stretch(events), 0, known) == 0
-    assert stream.write(PLAN, locations.empty(64, 1 + need), stretch(events), 0, known) > 0
-    assert stream.write(PLAN, locations.empty(5, 1 << 12), stretch(events), 0, known) == 0
-    assert stream.write(PLAN, locations.empty(6, 1 << 12), stretch(events), 0, known) > 0
+    assert counted(locations.empty(64, 1 + need - 1), events, known) == 0
+    assert counted(locations.empty(64, 1 + need), events, known) > 0
+    assert counted(locations.empty(5, 1 << 12), events, known) == 0
+    assert counted(locations.empty(6, 1 << 12), events, known) > 0
 
 
 @pytest.mark.parametrize(("slots", "counters"), [(8, 200), (40, 90), (300, 300), (13, 5000)])
@@ -181,7 +185,7 @@ def test_what_lies_behind_the_arrays_is_never_touched(slots, counters):
     large.slots["at"][slots:] = 999
     front = large.counters[:counters]
     store = Store(large.slots[:slots], front, front.view("u4").reshape(-1, 3), large.used, large.free)
-    done = stream.write(PLAN, store, stretch(events), 0, 30)
+    done = counted(store, events, 30)
     assert done < len(events)
     assert (large.counters["count"][counters:] == 12345).all()
     assert (large.slots["at"][slots:] == 999).all()
@@ -239,9 +243,9 @@ def test_equal_contents_pack_equal(seed):
     for order, slots in ((range(20), 1000), (generator.permutation(20), 200)):
         store = locations.empty(slots, 30_000)
         for i in order:
-            here = stretch([(0, 0, 0, int(token)) for token in tokens[i]], int(i))
+            here = block([(0, 0, 0, int(token)) for token in tokens[i]], int(i))
             here.where[:] = addresses[i]
-            assert stream.write(plan, store, here, 0, 9) == 6
+            assert stream.write(Memory(plan, store, 9), here, 0) == 6
         packed.append(locations.pack(store))
     assert all((a == b).all() for a, b in zip(*packed, strict=True))
 

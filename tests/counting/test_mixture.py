@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lior.counting import layout, locations, stream
-from lior.counting.engine import Engine, Piece
+from lior.counting.engine import Engine, Prediction, Segment
 from lior.counting.fields import FIELDS
 from lior.counting.layout import Learned, Rates
 from lior.counting.locations import COUNTER
@@ -60,7 +60,7 @@ class Case(NamedTuple):
 
     engine: Engine
     learned: Learned
-    here: stream.Stretch
+    here: layout.Block
     target: int
 
 
@@ -69,31 +69,31 @@ def case(seed, plan=PLAN, learned=True):
     generator = np.random.default_rng(seed)
     tokens = np.frombuffer(TEXT, np.uint8).astype(np.int64)[generator.integers(0, len(TEXT), 260)]
     engine = Engine(plan, PATTERNS, window=4, budget=0)
-    engine.write(Piece(tokens[:200], np.arange(200), 0))
+    engine.write(Segment(tokens[:200], np.arange(200), 0))
     engine.store.counters["logit"] = generator.integers(-9000, 9000, len(engine.store.counters))
     fresh = layout.fresh(plan, 256)
     if learned:
         for name, values in fresh._asdict().items():
-            scale = 0.05 if name in ("own", "gated", "token") else 0.3
+            scale = 0.05 if name in ("confidence_weight", "gate_weight", "token_weight") else 0.3
             values += scale * generator.standard_normal(values.shape).astype(np.float32)
             if name.endswith("_square"):
                 values[:] = abs(values)
     at = int(generator.integers(200, 260))
-    here = engine._stretch(tokens[: at + 1], np.arange(at + 1), at, 200 + int(generator.integers(0, 5000)))
+    here = engine.block(tokens[: at + 1], np.arange(at + 1), at, 200 + int(generator.integers(0, 5000)))
     here.cell[:] = generator.integers(0, 3)
     return Case(engine, fresh, here, int(np.searchsorted(ALPHABET, tokens[at])))
 
 
-def run(case, rates, *, adapt, alphabet=ALPHABET):
+def run(case, rates, *, alphabet=ALPHABET):
     """The distribution at the position, as the compiled functions give it."""
     plan, store = case.engine.plan, case.engine.store
-    out, work = np.empty((1, len(alphabet)), np.float32), layout.work(plan, 1, len(alphabet))
+    out, work = Prediction.room(1, len(alphabet)), layout.work(plan, 1, len(alphabet))
     column = np.full(1 << 16, -1, np.int32)
     column[alphabet] = np.arange(len(alphabet))
-    known = stream.Alphabet(alphabet, column)
-    both, sums, served = ((case.learned,) * 2, (rates,) * 2), stream.sums(1, len(PATTERNS)), np.zeros(1, int)
-    stream.run(plan, store, *both, case.here, 0, known, 256, work, sums, adapt, False, out, served)
-    return torch.from_numpy((out[0].astype(np.float64) - FLOOR) / (1 - len(alphabet) * FLOOR))
+    known = layout.Alphabet(alphabet, column)
+    learner = layout.Learner((case.learned,) * 2, (rates,) * 2)
+    stream.run(layout.Memory(plan, store, 256), learner, case.here, 0, known, work, out, False)
+    return torch.from_numpy((out.p[0].astype(np.float64) - FLOOR) / (1 - len(alphabet) * FLOOR))
 
 
 class Oracle:
@@ -190,11 +190,15 @@ class Oracle:
         """Of every token of the alphabet, ``(A,)``."""
         learned = self.learned
         n, u = self.totals(i)
-        total = learned["own"][i, 1 + bins(n, (1, 2, 4, 8, 20, 80)) * 4 + bins(u, (1, 2, 5))]
+        total = learned["confidence_weight"][i, 1 + bins(n, (1, 2, 4, 8, 20, 80)) * 4 + bins(u, (1, 2, 5))]
         for begin, row in zip(self.plan.gate_begin, (self.rows()[g] for g in GATES), strict=False):
-            total = total + learned["gated"][int(begin) + row, i]
+            total = total + learned["gate_weight"][int(begin) + row, i]
         here = 1 + self.place() + 4 * bins(self.longest, (3, 5))
-        return total + learned["token"][0, i, self.alphabet] + learned["token"][here, i, self.alphabet]
+        return (
+            total
+            + learned["token_weight"][0, i, self.alphabet]
+            + learned["token_weight"][here, i, self.alphabet]
+        )
 
     # counters
 
@@ -212,7 +216,7 @@ class Oracle:
             for q, group in enumerate(JOINT):
                 levels = {i: self.level(i, c) for i, c in knowing}
                 code = sum(levels.get(i, 0) << 2 * place for place, i in enumerate(group))
-                extra[s] = extra[s] + learned["joint"][q, code]
+                extra[s] = extra[s] + learned["joint_logit"][q, code]
         return z + torch.stack(extra)
 
     def level(self, i, c):
@@ -229,7 +233,10 @@ class Oracle:
         state = ((context * 10 + count_bin(c.count)) * 8 + rest_bin(max(n - c.count, 0))) * 2 + first
         age = (self.here.time // 4 - (c.low | c.high << 16)) % 2**24
         bits = min(age.bit_length(), 23)
-        return self.learned["state"][i, state] + self.learned["age"][i, bits * 5 + min(c.count, 5) - 1]
+        return (
+            self.learned["state_logit"][i, state]
+            + self.learned["age_logit"][i, bits * 5 + min(c.count, 5) - 1]
+        )
 
     # secondary estimation
 
@@ -272,14 +279,14 @@ class Here(NamedTuple):
 @given(seed=seeds())
 def test_the_distribution_is_that_of_the_formulas(seed):
     it = case(seed)
-    assert_close(run(it, STILL, adapt=False), Oracle(it).final.detach().exp(), rtol=2e-3, atol=1e-6)
+    assert_close(run(it, STILL), Oracle(it).final.detach().exp(), rtol=2e-3, atol=1e-6)
 
 
 @LAW
 @given(seed=seeds(), recent=st.sampled_from((0.0, 1.0)), learned=st.booleans())
 def test_so_it_is_with_other_shares_of_recency_and_nothing_learned(seed, recent, learned):
     it = case(seed, PLAN._replace(recent=recent), learned)
-    assert_close(run(it, STILL, adapt=False), Oracle(it).final.detach().exp(), rtol=2e-3, atol=1e-6)
+    assert_close(run(it, STILL), Oracle(it).final.detach().exp(), rtol=2e-3, atol=1e-6)
 
 
 @LAW
@@ -287,12 +294,13 @@ def test_so_it_is_with_other_shares_of_recency_and_nothing_learned(seed, recent,
 def test_so_it_is_over_a_part_of_the_alphabet(seed):
     it, some = case(seed), np.array([*b".Qa", 201])
     expected = Oracle(it, some).final.detach().exp()
-    assert_close(run(it, STILL, adapt=False, alphabet=some), expected, rtol=2e-3, atol=1e-6)
+    assert_close(run(it, STILL, alphabet=some), expected, rtol=2e-3, atol=1e-6)
 
 
 # --- learning ---
 
 RATES = Rates(weight=0.01, token=0.02, table=0.03, logit=0.0, bias=0.05, secondary=0.04)
+RATE_OF = {"token_weight": 0.02, "state_logit": 0.03, "age_logit": 0.03, "joint_logit": 0.03, "bias": 0.05}
 
 
 def learn(seed, rates):
@@ -300,7 +308,7 @@ def learn(seed, rates):
     it = case(seed)
     oracle = Oracle(it)
     before = Learned(*(values.copy() for values in it.learned))
-    run(it, rates, adapt=True)
+    run(it, rates)
     return it, oracle, before
 
 
@@ -314,7 +322,7 @@ def numbers(learned, name):
 def test_tables_follow_the_gradient_of_the_log_probability(seed):
     it, oracle, before = learn(seed, RATES)
     oracle.first[it.target].backward(retain_graph=True)
-    for name, rate in (("token", 0.02), ("state", 0.03), ("age", 0.03), ("joint", 0.03), ("bias", 0.05)):
+    for name, rate in RATE_OF.items():
         moved = numbers(it.learned, name) - numbers(before, name)
         assert_close(moved, rate * oracle.learned[name].grad, rtol=5e-3, atol=2e-6)
         assert moved.any()
@@ -335,13 +343,13 @@ def test_secondary_estimation_follows_the_gradient_after_it(seed):
 def test_weights_follow_the_gradient_over_its_running_size(seed):
     it, oracle, before = learn(seed, RATES)
     oracle.first[it.target].backward(retain_graph=True)
-    for name in ("own", "gated"):
-        gradient, square = oracle.learned[name].grad, numbers(before, f"{name}_square")
+    for name in ("confidence", "gate"):
+        gradient, square = oracle.learned[f"{name}_weight"].grad, numbers(before, f"{name}_square")
         touched = gradient != 0
         square = torch.where(touched, square + 0.005 * (gradient**2 - square), square)
         assert_close(numbers(it.learned, f"{name}_square"), square, rtol=1e-3, atol=1e-6)
         step = 0.01 * gradient / (square.sqrt() + 0.02)
-        moved = numbers(it.learned, name) - numbers(before, name)
+        moved = numbers(it.learned, f"{name}_weight") - numbers(before, f"{name}_weight")
         assert_close(moved, step, rtol=5e-3, atol=2e-6)
 
 
@@ -350,7 +358,7 @@ def test_weights_follow_the_gradient_over_its_running_size(seed):
 def test_without_step_sizes_nothing_moves(seed):
     it, _, before = learn(seed, STILL)
     store = locations.pack(it.engine.store)
-    run(it, STILL, adapt=True)
+    run(it, STILL)
     assert all((a == b).all() for a, b in zip(store, locations.pack(it.engine.store), strict=True))
     for name, values in before._asdict().items():
         if not name.endswith("_square"):
@@ -359,12 +367,12 @@ def test_without_step_sizes_nothing_moves(seed):
 
 def test_logits_of_counters_follow_the_gradient_and_are_rounded_at_random_without_bias():
     it = case(3)
-    it.learned.age[:] = 0  # ages change with time, which is what the rounding is drawn from
+    it.learned.age_logit[:] = 0  # ages change with time, which is what the rounding is drawn from
     counters, count = it.engine.store.counters, 500
     kept, moved = counters["logit"].copy(), np.zeros((count, len(counters)))
     for k in range(count):
         it.here.time[:] = 200 + k
-        run(it, STILL._replace(logit=1e-3), adapt=True)
+        run(it, STILL._replace(logit=1e-3))
         moved[k] = counters["logit"].astype(int) - kept
         counters["logit"] = kept
     oracle = Oracle(it)
@@ -384,7 +392,7 @@ def test_rounding_is_the_same_each_time():
     results = []
     for _ in range(2):
         it = case(5)
-        run(it, STILL._replace(logit=1e-3), adapt=True)
+        run(it, STILL._replace(logit=1e-3))
         results.append(it.engine.store.counters["logit"].copy())
     assert (results[0] == results[1]).all()
 
@@ -393,7 +401,7 @@ def test_rounding_is_the_same_each_time():
 def test_logits_stop_at_the_largest(sign):
     it = case(1)
     it.engine.store.counters["logit"] = 32767 if sign > 0 else -32768
-    run(it, STILL._replace(logit=1.0), adapt=True)
+    run(it, STILL._replace(logit=1.0))
     logits = it.engine.store.counters["logit"].astype(int) * sign
     assert logits.max() >= 32767
     assert (logits > 0).all(), "none wrapped round"

@@ -1,4 +1,4 @@
-"""Reading and learning window by window: the same as by hand, in pieces and row by row; causal; bounded."""
+"""Reading and learning window by window: the same as by hand, in segments and row by row; causal; bounded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lior.counting import layout, locations, stream
-from lior.counting.engine import Engine, Piece, Schedule
+from lior.counting.engine import Engine, Prediction, Schedule, Segment
 from lior.counting.layout import Rates
 from lior.testing.strategies import LAW, seeds
 
@@ -32,8 +32,8 @@ def text(seed, count=LENGTH, letters=b"abc. Qab abcab\n"):
     return np.frombuffer(letters, np.uint8).astype(np.int64)[generator.integers(0, len(letters), count)]
 
 
-def piece(tokens, start=0, end=None):
-    return Piece(tokens[:end], np.arange(len(tokens))[:end], start)
+def segment(tokens, start=0, end=None):
+    return Segment(tokens[:end], np.arange(len(tokens))[:end], start)
 
 
 def engine(window=1, budget=0):
@@ -59,7 +59,7 @@ def fit(seed, window, *, rates=RATES, write=True, tokens=None):
     """A fresh engine that has fitted a text: the rows, the engine, what was learned."""
     it, numbers = engine(window), learned()
     rows = it.partial_fit(
-        piece(text(seed) if tokens is None else tokens), ALPHABET, both(numbers), both(rates), write=write
+        segment(text(seed) if tokens is None else tokens), ALPHABET, both(numbers), both(rates), write=write
     ).p
     return rows, it, numbers
 
@@ -70,24 +70,20 @@ def fit(seed, window, *, rates=RATES, write=True, tokens=None):
 def by_hand(tokens, window):
     """Each window is read and learned by one call, and counted by another."""
     it, numbers = engine(window), learned()
-    it._expect(it._stretch(tokens, np.arange(len(tokens)), 0, 0))
-    rows = np.empty((len(tokens), len(ALPHABET)), np.float32)
-    column = np.full(1 << 16, -1, np.int32)
-    column[ALPHABET] = np.arange(len(ALPHABET))
-    work = layout.work(PLAN, window, len(ALPHABET))
+    it._expect(it.block(tokens, np.arange(len(tokens)), 0, 0))
+    columns, work = it.columns(ALPHABET), layout.work(PLAN, window, len(ALPHABET))
+    learner, rows = layout.Learner(both(numbers), both(RATES)), []
     for begin in range(0, len(tokens), window):
         end = min(begin + window, len(tokens))
-        here = it._stretch(tokens[:end], np.arange(end), begin, None)
-        if not locations.has_room.py_func(it.store, window, len(PATTERNS), it._known):
+        here = it.block(tokens[:end], np.arange(end), begin, None)
+        if not locations.has_room.py_func(it.store, window, len(PATTERNS), it.memory.vocab):
             it._make_room()
-        stream.run(
-            PLAN, it.store, both(numbers), both(RATES), here, 0, stream.Alphabet(ALPHABET, column),
-            it._known, work, stream.sums(window, len(PATTERNS)), True, False, rows[begin:end],
-            np.zeros(end - begin, np.int64),
-        )  # fmt: skip
-        assert stream.write(PLAN, it.store, here, 0, it._known) == end - begin
+        out = Prediction.room(end - begin, len(ALPHABET))
+        stream.run(it.memory, learner, here, 0, columns, work, out, False)
+        assert stream.write(it.memory, here, 0) == end - begin
         it.clock += end - begin
-    return rows, it, numbers
+        rows.append(out.p)
+    return np.concatenate(rows), it, numbers
 
 
 @pytest.mark.parametrize("window", [1, 7])
@@ -108,10 +104,10 @@ def test_within_a_window_nothing_is_learned(seed, window):
     rows, _, _ = fit(seed, window)
     begin = LENGTH // 2 // window * window
     it, numbers = engine(window), learned()
-    it.partial_fit(piece(tokens, 0, begin), ALPHABET, both(numbers), both(RATES), write=True)
+    it.partial_fit(segment(tokens, 0, begin), ALPHABET, both(numbers), both(RATES), write=True)
     still = copy.deepcopy(numbers)
     alone = it.partial_fit(
-        piece(tokens, begin, begin + window), ALPHABET, both(still), both(STILL), write=True
+        segment(tokens, begin, begin + window), ALPHABET, both(still), both(STILL), write=True
     ).p
     assert_same(rows[begin : begin + window], alone)
 
@@ -123,7 +119,7 @@ def test_fitting_goes_on_where_it_stopped(window):
     middle = 5 * 16
     parts = [
         other.partial_fit(part, ALPHABET, both(theirs), both(RATES), write=True).p
-        for part in (piece(tokens, 0, middle), piece(tokens, middle))
+        for part in (segment(tokens, 0, middle), segment(tokens, middle))
     ]
     assert_same(rows, np.concatenate(parts))
     assert_same(it.store, other.store)
@@ -141,11 +137,11 @@ def test_a_window_changes_what_is_learned():
 @given(seed=seeds())
 def test_fitting_without_writing_leaves_the_store(seed):
     it, numbers = engine(4), learned()
-    it.write(piece(text(seed)))
+    it.write(segment(text(seed)))
     before, clock = locations.pack(it.store), it.clock
     fresh = learned()
     rates = Schedule((1e-3, 1e-4), (1e-3, 1e-4), (1e-3, 1e-4)).at(0.3)
-    it.partial_fit(piece(text(seed + 1)), ALPHABET, both(numbers), both(rates), write=False)
+    it.partial_fit(segment(text(seed + 1)), ALPHABET, both(numbers), both(rates), write=False)
     assert_same(it.store, before)
     assert it.clock == clock
     assert all((getattr(fresh, k) != v).any() for k, v in numbers._asdict().items() if k != "bias" or v.any())
@@ -155,7 +151,7 @@ def test_fitting_without_writing_leaves_the_store(seed):
 @given(seed=seeds())
 def test_reading_leaves_everything(seed):
     it, numbers = engine(4), learned()
-    it.write(piece(text(seed)))
+    it.write(segment(text(seed)))
     before, kept = locations.pack(it.store), copy.deepcopy(numbers)
     it.read(text(seed + 1), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, both(numbers), ahead=0)
     assert_same(it.store, before)
@@ -210,7 +206,7 @@ def test_a_row_of_a_batch_is_a_batch_of_one(seed, chosen):
 def test_positions_far_apart_are_read_as_they_are():
     tokens = text(3, 5000)
     it, numbers = engine(), learned()
-    it.write(piece(tokens))
+    it.write(segment(tokens))
     chosen = np.array([4999, 3, 2500, 2047, 2048])
     whole = it.read(tokens, np.arange(5000), np.arange(5000), ALPHABET, both(numbers), ahead=0).p
     assert_same(it.read(tokens, np.arange(5000), chosen, ALPHABET, both(numbers), ahead=0).p, whole[chosen])
@@ -225,14 +221,14 @@ def test_an_empty_memory_and_a_small_alphabet():
     assert rows == pytest.approx(np.full_like(rows, 1 / len(ALPHABET)), rel=1e-6)
     for window in (1, 16):
         it = engine(window)
-        only = it.partial_fit(piece(text(0)), np.array([97]), both(learned()), both(RATES), write=True).p
+        only = it.partial_fit(segment(text(0)), np.array([97]), both(learned()), both(RATES), write=True).p
         assert only == pytest.approx(np.ones((LENGTH, 1)), abs=1e-5)
 
 
 def test_an_empty_alphabet_gives_empty_rows():
     it = engine(4)
     nothing = np.zeros(0, np.int64)
-    assert it.partial_fit(piece(text(0)), nothing, both(learned()), both(RATES), write=True).p.shape == (
+    assert it.partial_fit(segment(text(0)), nothing, both(learned()), both(RATES), write=True).p.shape == (
         LENGTH,
         0,
     )
@@ -243,7 +239,7 @@ def test_an_empty_alphabet_gives_empty_rows():
         0,
     )
     other = engine(4)
-    other.write(piece(text(0)))
+    other.write(segment(text(0)))
     assert_same(it.store, other.store)
 
 
@@ -256,7 +252,7 @@ def test_tokens_outside_of_the_alphabet_are_counted_but_not_learned(seed, window
     rows, it, numbers = fit(seed, window, tokens=tokens)
     assert abs(rows.astype(np.float64).sum(1) - 1).max() < 1e-5
     other = engine(window)
-    other.write(piece(tokens))
+    other.write(segment(tokens))
     packed = locations.pack(it.store)
     assert_same(packed.addresses, locations.pack(other.store).addresses)
     assert all(np.isfinite(values).all() for values in numbers)
@@ -285,13 +281,13 @@ def large(window=4):
 def test_rows_over_a_large_alphabet_are_distributions_and_causal(seed):
     tokens = np.random.default_rng(seed).integers(0, 30, LENGTH) ** 2 % 700
     (it, numbers), (same, theirs) = large(), large()
-    rows = it.partial_fit(piece(tokens), LARGE, both(numbers), both(RATES), write=True).p
+    rows = it.partial_fit(segment(tokens), LARGE, both(numbers), both(RATES), write=True).p
     assert (rows > 0).all()
     assert abs(rows.astype(np.float64).sum(1) - 1).max() < 1e-5
     other = tokens.copy()
     other[100:] = 650
     assert_same(
-        rows[:101], same.partial_fit(piece(other), LARGE, both(theirs), both(RATES), write=True).p[:101]
+        rows[:101], same.partial_fit(segment(other), LARGE, both(theirs), both(RATES), write=True).p[:101]
     )
     whole = it.read(tokens, np.arange(LENGTH), np.arange(LENGTH), LARGE, both(numbers), ahead=0).p
     alone = it.read(tokens[:91], np.arange(91), np.array([90]), LARGE, both(numbers), ahead=0).p
@@ -300,7 +296,7 @@ def test_rows_over_a_large_alphabet_are_distributions_and_causal(seed):
 
 def test_tokens_without_a_column_share_the_rest_by_how_often_they_were_seen():
     it, numbers = large()
-    it.write(piece(np.array([600, 601] * 5 + [1, 2, 3] * 30 + [1])))
+    it.write(segment(np.array([600, 601] * 5 + [1, 2, 3] * 30 + [1])))
     (p,) = it.read(np.array([3, 1, 0]), np.arange(3), np.array([2]), LARGE, both(numbers), ahead=0).p.astype(
         np.float64
     )
@@ -319,22 +315,22 @@ def test_tokens_without_a_column_share_the_rest_by_how_often_they_were_seen():
 @given(seed=seeds(), cuts=st.sets(st.integers(1, LENGTH - 1), max_size=4))
 def test_writing_in_pieces_is_writing_at_once(seed, cuts):
     tokens, whole, parts = text(seed), engine(), engine()
-    whole.write(piece(tokens))
+    whole.write(segment(tokens))
     bounds = [0, *sorted(cuts), LENGTH]
     for lo, hi in pairwise(bounds):
-        parts.write(piece(tokens, lo, hi))
+        parts.write(segment(tokens, lo, hi))
     assert_same(whole.store, parts.store)
     assert whole.clock == parts.clock
 
 
 def test_a_long_text_is_written_in_blocks():
     tokens, whole, parts = text(4, 9000), engine(), engine(16)
-    whole.write(piece(tokens))
+    whole.write(segment(tokens))
     for lo in range(0, 9000, 1234):
-        parts.write(piece(tokens, lo, min(lo + 1234, 9000)))
+        parts.write(segment(tokens, lo, min(lo + 1234, 9000)))
     assert_same(whole.store, parts.store)
     silent = engine(16)
-    silent.partial_fit(piece(tokens), ALPHABET, both(learned()), both(STILL), write=True)
+    silent.partial_fit(segment(tokens), ALPHABET, both(learned()), both(STILL), write=True)
     assert_same(whole.store, silent.store)
 
 
@@ -351,13 +347,13 @@ def test_a_budget_holds_while_a_text_streams_by(fitted):
     it, free, numbers = engine(16, budget), engine(16), learned()
     alphabet = np.arange(97, 123)
     for lo in range(0, len(tokens), 4000):
-        here = piece(tokens, lo, lo + 4000)
+        here = segment(tokens, lo, lo + 4000)
         if fitted:
             it.partial_fit(here, alphabet, both(numbers), both(RATES), write=True)
         else:
             it.write(here)
         assert locations.size(it.store) <= budget
-    free.write(piece(tokens))
+    free.write(segment(tokens))
     assert locations.size(free.store) > 2 * budget, "otherwise nothing was tested"
     assert locations.size(it.store) > 0.5 * budget
     known = it.read(tokens, np.arange(40_000), np.array([39_999]), alphabet, both(numbers), ahead=0).p
@@ -368,7 +364,7 @@ def test_forgetting_all():
     _, it, _ = fit(0, 4)
     it.clear()
     assert it.clock == 0
-    rows = it.partial_fit(piece(text(0)), ALPHABET, both(learned()), both(RATES), write=True).p
+    rows = it.partial_fit(segment(text(0)), ALPHABET, both(learned()), both(RATES), write=True).p
     assert_same(rows, fit(0, 4)[0])
 
 
@@ -378,7 +374,7 @@ def test_a_store_that_is_held_goes_on_like_the_one_it_was_taken_from():
     other.hold(locations.unpack(locations.pack(it.store)), it.clock)
     more = text(9)
     rows = [
-        e.partial_fit(piece(more), ALPHABET, both(n), both(RATES), write=True).p
+        e.partial_fit(segment(more), ALPHABET, both(n), both(RATES), write=True).p
         for e, n in ((it, numbers), (other, theirs))
     ]
     assert_same(*rows)

@@ -19,7 +19,7 @@ from tests.counting.test_stream import (
     both,
     engine,
     learned,
-    piece,
+    segment,
     text,
 )
 
@@ -29,7 +29,7 @@ CUT = 2
 def engine_with_two_sets(cut=CUT):
     """An engine whose second set serves behind more than ``cut`` unknown contexts."""
     it = engine(4)
-    it.write(piece(text(0)))
+    it.write(segment(text(0)))
     it.plan = it.plan._replace(unseen_contexts=cut)
     return it
 
@@ -65,7 +65,7 @@ def test_each_set_learns_where_it_serves_and_a_set_without_step_not_at_all():
     tokens = text(3, letters=b"abc. Qab xyz!?\n")
     for rates, moved in (((RATES, RATES), (1, 1)), ((STILL, RATES), (0, 1)), ((RATES, STILL), (1, 0))):
         it, sets = engine_with_two_sets(), (learned(), learned())
-        served = it.partial_fit(piece(tokens), ALPHABET, sets, rates, write=False).served
+        served = it.partial_fit(segment(tokens), ALPHABET, sets, rates, write=False).served
         assert {0, 1} == set(served)
         before = learned()
         for numbers, expected in zip(sets, moved, strict=True):
@@ -78,10 +78,10 @@ def test_two_sets_learn_as_two_engines_do_that_keep_only_their_places():
     tokens = text(4, letters=b"abc. Qab xyz!?\n")
     rates = RATES._replace(logit=0.0)  # the counters' own logits are shared
     it, sets = engine_with_two_sets(), (learned(), other_numbers())
-    served = it.partial_fit(piece(tokens), ALPHABET, sets, both(rates), write=False).served
+    served = it.partial_fit(segment(tokens), ALPHABET, sets, both(rates), write=False).served
     for which, alone in enumerate((learned(), other_numbers())):
         other = engine_with_two_sets(layout.TRAIL)
-        part = piece(tokens)
+        part = segment(tokens)
         part.kept = served == which
         other.partial_fit(part, ALPHABET, both(alone), both(rates), write=False)
         assert_same(sets[which], alone)
@@ -89,8 +89,8 @@ def test_two_sets_learn_as_two_engines_do_that_keep_only_their_places():
 
 def test_nothing_is_learned_from_tokens_that_noise_changed():
     it, numbers = engine(4), learned()
-    it.write(piece(text(0)))
-    part = piece(text(1))
+    it.write(segment(text(0)))
+    part = segment(text(1))
     part.kept = np.zeros(LENGTH, bool)
     it.partial_fit(part, ALPHABET, both(numbers), both(RATES), write=False)
     assert_same(numbers, learned())

@@ -21,18 +21,16 @@ from lior.counting.engine import (
     BLOCK,
     NO_STEP,
     PRUNE_TO,
-    Ints,
-    Piece,
-    Read,
+    Prediction,
+    Segment,
     Sets,
     blocks_of,
-    nothing,
+    prepare,
     some_of,
-    stretch,
 )  # fmt: skip
-from lior.counting.layout import DENSE, TRAIL, WIDEST, Learned, Plan, Rates
+from lior.counting.layout import DENSE, TRAIL, WIDEST, Block, Ints, Learned, Plan, Rates
 from lior.counting.locations import MAX_VOCAB, Packed, Store
-from lior.counting.stream import Stretch, floor
+from lior.counting.stream import floor
 from lior.errors import UsageError
 from lior_plugins.batched import inputs, lookup
 from lior_plugins.batched.graphs import Replay
@@ -81,10 +79,10 @@ class BatchedEngine:
         self._table, self.clock = Table.of(locations.pack(store), self.device), clock
 
     @torch.no_grad()
-    def write(self, piece: Piece) -> None:
-        """Count the tokens of ``piece`` without reading them."""
-        for lo, hi in piece.blocks(self._block):
-            here = self._stretch(piece.tokens[:hi], piece.depth[:hi], lo, None)
+    def write(self, segment: Segment) -> None:
+        """Count the tokens of ``segment`` without reading them."""
+        for lo, hi in segment.blocks(self._block):
+            here = self._prepared(segment.tokens[:hi], segment.depth[:hi], lo, None)
             self._history(here, hi - lo, write=True).keep(self._table)
             self._pass(hi - lo)
 
@@ -99,18 +97,18 @@ class BatchedEngine:
         *,
         ahead: int,
         cell: Ints | None = None,
-    ) -> Read:
+    ) -> Prediction:
         """Predict the tokens at ``positions`` of a text, read ``ahead`` tokens from now; nothing changes.
 
         ``cell (B,)`` is the cell of the geometric gate at each position, 0 without one.
         """
-        out = nothing(len(positions), len(alphabet))
+        out = Prediction.room(len(positions), len(alphabet))
         if not out.p.size:
             return out
         columns, sets = self._columns(alphabet), self._distinct(learned)
         numbers = self._load(sets, (NO_STEP,) * len(sets), alphabet)
         for begin, end, chosen in blocks_of(positions):
-            whole = self._stretch(tokens[:end], depth[:end], begin, self.clock + ahead)
+            whole = self._prepared(tokens[:end], depth[:end], begin, self.clock + ahead)
             here = some_of(whole, chosen, positions - begin, cell)
             _, x, unseen = self._inputs(here, columns, sets, len(alphabet), len(chosen), write=False)
             rows = self._replay.run(numbers, self._table.columns.logit, x, adapt=False)
@@ -120,28 +118,25 @@ class BatchedEngine:
 
     @torch.no_grad()
     def partial_fit(
-        self, piece: Piece, alphabet: Ints, learned: Sets, rates: tuple[Rates, Rates], *, write: bool
-    ) -> Read:
-        """Predict the tokens of a piece, each window before ``learned`` is updated by it.
+        self, segment: Segment, alphabet: Ints, learned: Sets, rates: tuple[Rates, Rates], *, write: bool
+    ) -> Prediction:
+        """Predict the tokens of a segment, each window before ``learned`` is updated by it.
 
         With ``write`` the tokens are counted as well.
         """
-        out = nothing(len(piece.tokens) - piece.start, len(alphabet))
+        out = Prediction.room(len(segment.tokens) - segment.start, len(alphabet))
         if not len(alphabet):
             if write:
-                self.write(piece)
+                self.write(segment)
             return out
         columns, sets = self._columns(alphabet), self._distinct(learned)
         numbers = self._load(sets, rates[: len(sets)], alphabet)
         found = []
-        for lo, hi in piece.blocks(self._block // self.window * self.window):
+        for lo, hi in segment.blocks(self._block // self.window * self.window):
             now = None if write else self.clock + AHEAD
-            here = self._stretch(piece.tokens[:hi], piece.depth[:hi], lo, now)
-            part = slice(lo - piece.start, hi - piece.start)
-            if piece.cell is not None:
-                here = here._replace(cell=piece.cell[part])
-            if piece.kept is not None:
-                here = here._replace(tokens=np.where(piece.kept[part], here.tokens, -1))
+            here = self._prepared(segment.tokens[:hi], segment.depth[:hi], lo, now)
+            part = slice(lo - segment.start, hi - segment.start)
+            here = segment.prepared(here, lo, hi)
             history, x, unseen = self._inputs(here, columns, sets, len(alphabet), self.window, write=write)
             rows = self._replay.run(numbers, self._table.columns.logit, x, adapt=True)
             found.append((part, rows.flatten(0, 1)[: hi - lo], unseen[: hi - lo]))
@@ -163,14 +158,14 @@ class BatchedEngine:
         """The sets in use: one if no position counts as unseen or both are the same object."""
         return learned[:1] if self.plan.unseen_contexts >= TRAIL or learned[0] is learned[1] else learned
 
-    def _stretch(self, tokens: Ints, depth: Ints, start: int, clock: int | None) -> Stretch:
+    def _prepared(self, tokens: Ints, depth: Ints, start: int, clock: int | None) -> Block:
         """``tokens[start:]`` with addresses and fields, all at time ``clock``; if ``None``, time advances."""
         now = self.clock if clock is None else clock
-        return stretch(self.plan, self.patterns, tokens, depth, start, now, still=clock is not None)
+        return prepare(self.plan, self.patterns, tokens, depth, start, now, still=clock is not None)
 
     def _inputs(
         self,
-        here: Stretch,
+        here: Block,
         column: Tensor,
         sets: tuple[Learned, ...],
         alphabet: int,
@@ -178,12 +173,12 @@ class BatchedEngine:
         *,
         write: bool,
     ) -> tuple[History, WindowInputs, Tensor]:
-        """The history and inputs of a stretch, and which of its positions follow unseen contexts.
+        """The history and inputs of a block, and which of its positions follow unseen contexts.
 
         ``column (V,)`` is the column of each token id, -1 outside of the alphabet.
         """
         size, pad = len(here.tokens), -len(here.tokens) % window
-        padded = Stretch(*(np.pad(c, ((0, pad), *((0, 0),) * (c.ndim - 1))) for c in here))
+        padded = Block(*(np.pad(c, ((0, pad), *((0, 0),) * (c.ndim - 1))) for c in here))
         history = self._history(padded, size, write=write)
         fields, before, cell, tokens, time = (
             self._here(c) for c in (padded.fields, padded.before, padded.cell, padded.tokens, padded.time)
@@ -203,8 +198,8 @@ class BatchedEngine:
         few_shapes = self.device.type == "cuda"  # each shape is captured as a graph of its own
         return history, inputs.build(self.plan, found, places, alphabet, window, few_shapes), unseen
 
-    def _history(self, here: Stretch, size: int, *, write: bool) -> History:
-        """The history of a stretch; positions from ``size`` on are padding."""
+    def _history(self, here: Block, size: int, *, write: bool) -> History:
+        """The history of a block; positions from ``size`` on are padding."""
         where, tokens = self._here(here.where), self._here(here.tokens)
         valid = torch.arange(len(tokens), device=self.device) < size
         return History(self._table, self.plan, where, tokens if write else None, valid, self.clock)

@@ -27,14 +27,14 @@ class LearnedSets(NamedTuple):
     ``token`` and ``bias`` have a column for each token of the alphabet.
     """
 
-    own: Tensor
-    own_square: Tensor
-    gated: Tensor
-    gated_square: Tensor
-    token: Tensor
-    state: Tensor
-    age: Tensor
-    joint: Tensor
+    confidence_weight: Tensor
+    confidence_square: Tensor
+    gate_weight: Tensor
+    gate_square: Tensor
+    token_weight: Tensor
+    state_logit: Tensor
+    age_logit: Tensor
+    joint_logit: Tensor
     bias: Tensor
     """One row for each set, ``(N, A)``."""
     secondary: Tensor
@@ -47,7 +47,7 @@ class LearnedSets(NamedTuple):
     ) -> LearnedSets:
         """The part of ``sets`` that the alphabet ``tokens (A,)`` uses."""
         parts = [
-            learned._replace(bias=learned.bias[None, tokens], token=learned.token[:, :, tokens])
+            learned._replace(bias=learned.bias[None, tokens], token_weight=learned.token_weight[:, :, tokens])
             for learned in sets
         ]
         columns = [*zip(*parts, strict=True), [np.array([step], np.float32) for step in rates]]
@@ -60,7 +60,7 @@ class LearnedSets(NamedTuple):
             parts = np.split(getattr(self, name).cpu().numpy(), len(sets))
             for learned, values in zip(sets, parts, strict=True):
                 array = getattr(learned, name)
-                if name in ("bias", "token"):
+                if name in ("bias", "token_weight"):
                     array[..., tokens] = values
                 else:
                     array[...] = values
@@ -82,11 +82,14 @@ class WindowPrediction(NamedTuple):
 def read(numbers: LearnedSets, logit: Tensor, x: WindowInputs) -> WindowPrediction:
     """Predict a window; ``logit (M,)`` is the column of all counters."""
     window, alphabet = len(x.target), numbers.bias.shape[1]
-    weight = numbers.own.view(-1)[x.own] + numbers.gated[x.row].sum(1)
-    weights = numbers.token[x.place].add_(numbers.token[x.which * PLACED]).add_(weight[:, :, None])
-    z = (weights * x.log_p).sum(1) + numbers.bias[x.which] + numbers.joint.view(-1)[x.joint].sum(1)
+    weight = numbers.confidence_weight.view(-1)[x.own] + numbers.gate_weight[x.row].sum(1)
+    weights = numbers.token_weight[x.place].add_(numbers.token_weight[x.which * PLACED])
+    weights.add_(weight[:, :, None])
+    z = (weights * x.log_p).sum(1) + numbers.bias[x.which] + numbers.joint_logit.view(-1)[x.joint].sum(1)
     counters = (
-        numbers.state.view(-1)[x.state] + numbers.age.view(-1)[x.age] + logit[x.counter] * (1 / LOGIT_ONE)
+        numbers.state_logit.view(-1)[x.state]
+        + numbers.age_logit.view(-1)[x.age]
+        + logit[x.counter] * (1 / LOGIT_ONE)
     )
     cells = z.new_zeros(window * alphabet + 1).index_add_(0, x.cell, counters)
     z = z + cells[:-1].view(window, alphabet)
@@ -108,10 +111,10 @@ def learn(numbers: LearnedSets, logit: Tensor, x: WindowInputs, found: WindowPre
     error = (token.float() - found.first) * told
     _table_steps(numbers, logit, x, found, error, (token.float() - found.final) * told)
     pull = error[:, None] * x.log_p
-    table = torch.arange(len(numbers.token), device=x.place.device)
+    table = torch.arange(len(numbers.token_weight), device=x.place.device)
     place = (table == x.place[:, None]) | (table == x.which[:, None] * PLACED)  # the first is for all places
     steps = (place * rates[:, 1:2]).T @ pull.flatten(1)
-    numbers.token.view(len(numbers.token), -1).add_(steps)
+    numbers.token_weight.view(len(numbers.token_weight), -1).add_(steps)
     gain, present = pull.sum(2), x.present * told
     _weight_steps(numbers, x, torch.stack([gain, gain * gain, present], 2), rates[:, 0])
 
@@ -125,10 +128,10 @@ def _table_steps(
     table.index_add_(0, found.entry.flatten(), (step * (1 - found.share)).flatten())
     table.index_add_(0, found.entry.flatten() + 1, (step * found.share).flatten())
     step = rates[:, 2:3] * error
-    numbers.joint.view(-1).index_add_(0, x.joint.flatten(), step[:, None].expand_as(x.joint).flatten())
+    numbers.joint_logit.view(-1).index_add_(0, x.joint.flatten(), step[:, None].expand_as(x.joint).flatten())
     step = torch.nn.functional.pad(step.flatten(), (0, 1))[x.cell]
-    numbers.state.view(-1).index_add_(0, x.state, step)
-    numbers.age.view(-1).index_add_(0, x.age, step)
+    numbers.state_logit.view(-1).index_add_(0, x.state, step)
+    numbers.age_logit.view(-1).index_add_(0, x.age, step)
     numbers.bias.index_add_(0, x.which, rates[:, 4:5] * error)
     # A logit moves by whole units, so that the sum over a window does not depend on the order.
     # At the ends of its 16 bits the paths differ: the streaming path clips each step, this one their sum.
@@ -148,12 +151,12 @@ def _weight_steps(numbers: LearnedSets, x: WindowInputs, statistics: Tensor, rat
     row = x.row.T
     same = (row[:, :, None] == row[:, None]).float()
     sums = (same @ statistics.flatten(1)).view(-1, window, patterns, 3)
-    values, squares = _moved(numbers.gated[row], numbers.gated_square[row], sums, rates[:, None])
-    numbers.gated[row], numbers.gated_square[row] = values, squares
+    values, squares = _moved(numbers.gate_weight[row], numbers.gate_square[row], sums, rates[:, None])
+    numbers.gate_weight[row], numbers.gate_square[row] = values, squares
     own = x.own.T
     same = (own[:, :, None] == own[:, None]).float()
     sums = same @ statistics.transpose(0, 1)
-    table, square = numbers.own.view(-1), numbers.own_square.view(-1)
+    table, square = numbers.confidence_weight.view(-1), numbers.confidence_square.view(-1)
     table[own], square[own] = _moved(table[own], square[own], sums, rates)
 
 

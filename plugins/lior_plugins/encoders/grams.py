@@ -47,16 +47,16 @@ class Grams(Lags):
         if not self.patterns:
             raise UsageError("encoder.patterns = []: encoder grams needs one; without any it is encoder lags")
         for pattern in self.patterns:
-            for step in addresses.steps_of(pattern):
-                if step.field and step.field not in _WORDS:
+            for part in addresses.parse(pattern):
+                if part.field and part.field not in _WORDS:
                     raise UsageError(
-                        f"pattern {pattern!r} of encoder grams: {step.field!r} is a field of sdm alone; "
+                        f"pattern {pattern!r} of encoder grams: {part.field!r} is a field of sdm alone; "
                         f"allowed here are {' and '.join(_WORDS)}, and lags such as 1-3"
                     )
-                if step.lag > self.lags:
+                if part.lag > self.lags:
                     raise UsageError(
-                        f"pattern {pattern!r} of encoder grams: lag {step.lag} is beyond the {self.lags} "
-                        f"tokens that it sees; set encoder.lags to {step.lag} or more"
+                        f"pattern {pattern!r} of encoder grams: lag {part.lag} is beyond the {self.lags} "
+                        f"tokens that it sees; set encoder.lags to {part.lag} or more"
                     )
 
     def init(self, vocab: int, *, generator: Generator) -> State:
@@ -87,12 +87,12 @@ class Grams(Lags):
         rows = []
         for number, pattern in enumerate(self.patterns):
             h = contexts.new_full((len(contexts),), number)
-            for step in addresses.steps_of(pattern):
-                if step.field:
-                    seen = words[_WORDS.index(step.field)]
+            for part in addresses.parse(pattern):
+                if part.field:
+                    seen = words[_WORDS.index(part.field)]
                 else:
-                    seen = contexts[:, step.lag - 1]
-                    seen = _fold(seen) if step.folded else seen
+                    seen = contexts[:, part.lag - 1]
+                    seen = _fold(seen) if part.folded else seen
                 h = addresses.mix(h, seen + 1)
             rows.append((h & ((1 << self.bits) - 1)) + (number << self.bits))
         return torch.stack(rows, 1)

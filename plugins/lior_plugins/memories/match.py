@@ -1,8 +1,7 @@
-"""``match``: what followed the longest past that the text and the context have in common.
+"""``match``: predicts the tokens that followed the longest matches of the context in the written text.
 
-Counts need to see a context several times before they trust it; a match of
-twenty tokens is trusted at once. So this memory quotes: a sentence that was
-read a single time is gone on with, and the place it stands at is its source.
+Counts need a context several times before they trust it; a match of twenty tokens is trusted at once. So this
+memory quotes: it continues a sentence that was written a single time, and names its place as the source.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from torch import Tensor
 from lior.config.options import option
 from lior.counting import matching
 from lior.counting.journal import Journal, Passage, passages
-from lior.counting.matching import BREAK, Index
+from lior.counting.matching import BREAK, Index, Matches
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import Expected, check
@@ -61,7 +60,7 @@ class Match:
 
     @property
     def context(self) -> int:
-        """As many tokens as are compared."""
+        """Tokens that are compared at most."""
         return self.longest
 
     @property
@@ -70,7 +69,7 @@ class Match:
         return ("longest match",)
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """How long the match is, and whether the places agree."""
+        """Length of the match × agreement of its places."""
         return (len(_LENGTHS) * _AGREE + 1,)
 
     def trust(self, alphabet: int) -> tuple[Tensor, ...]:
@@ -84,40 +83,31 @@ class Match:
         self._pending += passages(items, self.longest)
 
     def commit(self) -> None:
-        """Append the pending items to the text; what stands before others means a new index."""
+        """Add the pending items to the text; the index is made anew if they do not come last."""
         pending, self._pending = self._pending, []
         for passage in pending:
-            goes_on = self._goes_on(passage)
+            continues = self._journal.continues(passage)
             if not self._journal.add(passage):
                 self._index = None
             elif self._index is not None:
-                self._append(passage, goes_on=goes_on)
+                self._append(passage, continues=continues)
 
-    def _goes_on(self, new: Passage) -> bool:
-        last = self._journal.passages[-1] if self._journal.passages else None
-        return last is not None and (last.document, last.end) == (new.document, new.begin)
-
-    def _append(self, passage: Passage, *, goes_on: bool) -> None:
-        """Lay out a passage behind the others, or what it tells behind the one that it goes on with."""
+    def _append(self, passage: Passage, *, continues: bool) -> None:
+        """Index a passage behind the others; only its written tokens if it continues the last passage."""
         assert self._index is not None
         tokens = np.concatenate([[BREAK], passage.tokens])
-        told = np.arange(len(tokens)) > passage.context
-        if goes_on:
-            tokens, told = tokens[told], told[told]
-        index = matching.with_room(self._index, len(tokens), self.shortest)
-        begin = int(index.used[0])
-        index.tokens[begin : begin + len(tokens)] = tokens
-        index.told[begin : begin + len(tokens)] = told
-        index.used[0] += len(tokens)
-        matching.link(index, begin, self.shortest)
-        self._index = index
+        written = np.arange(len(tokens)) > passage.context
+        if continues:
+            tokens, written = tokens[written], written[written]
+        self._index = matching.appended(self._index, tokens, written)
 
     def _indexed(self) -> Index:
         if self._index is None:
             passages = self._journal.passages
-            self._index = matching.empty(sum(len(p.tokens) + 1 for p in passages) + 1024)
+            room = sum(len(p.tokens) + 1 for p in passages) + 1024
+            self._index = matching.empty(self.shortest, room)
             for passage in passages:
-                self._append(passage, goes_on=False)
+                self._append(passage, continues=False)
         return self._index
 
     def rollback(self) -> None:
@@ -167,19 +157,15 @@ class Match:
         """Document and offset of places in the index, which are laid out passage by passage."""
         begins = np.cumsum([1, *(len(p.tokens) + 1 for p in self._journal.passages)])
         which = np.searchsorted(begins, places, side="right") - 1
-        return self._journal.standing(which, places - begins[which] - 1)
+        return self._journal.locate(which, places - begins[which] - 1)
 
-    def _matches(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
-        """Places in the index ``(B, candidates)``, 0 for none, and the length of their match ``(B,)``."""
+    def _matches(self, query: Query) -> Matches:
         tokens, depth = (part.cpu().numpy().astype(np.int64) for part in query.text[:2])
         positions = query.positions.cpu().numpy()
-        places = np.zeros((len(positions), self.candidates), np.int64)
-        lengths = np.zeros(len(positions), np.int64)
-        matching.find(
-            self._indexed(), tokens, depth, positions, self.shortest, self.longest, self.candidates,
-            places, lengths,
-        )  # fmt: skip
-        return places, lengths
+        rows = len(positions)
+        found = Matches(np.zeros((rows, self.candidates), np.int64), np.zeros(rows, np.int64))
+        matching.find(self._indexed(), tokens, depth, positions, self.longest, found)
+        return found
 
     # --- state ---
 
@@ -197,6 +183,5 @@ class Match:
         """
         expected = {"passages": Expected("int64", (None, 4)), "tokens": Expected("int32", (None,))}
         check(snapshot, expected, of="memory match")
-        journal = Journal()
-        journal.restore(snapshot["passages"].cpu(), snapshot["tokens"].cpu())
+        journal = Journal.restored(snapshot)
         self._pending, self._journal, self._index = [], journal, None

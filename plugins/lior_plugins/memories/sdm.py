@@ -1,10 +1,9 @@
 """``sdm``: sparse distributed memory with selected-coordinate addresses and a mixture of its own.
 
-Every address pattern selects one hard location for a context; a location
-holds token counters (P. Kanerva, *Sparse Distributed Memory*, 1988; pattern
-design after Jaeckel). A read looks at one location per pattern, ``O(S)``
-whatever the memory's size, and turns them into one distribution by a mixture
-that learns while the memory is written: :mod:`lior.counting.mixture`.
+Every address pattern selects one hard location for a context; a location holds token counters (P. Kanerva,
+*Sparse Distributed Memory*, 1988; patterns after Jaeckel). A read looks at one location per pattern, ``O(S)``
+whatever the memory's size, and mixes them into one distribution; the mixture learns while the memory is
+written (:mod:`lior.counting.mixture`).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from torch import Tensor
 
 from lior.config.options import option
 from lior.counting import addresses, compiled, layout, locations, tracing
-from lior.counting.engine import AHEAD, NO_STEP, Engine, Read, Schedule, Sets
+from lior.counting.engine import AHEAD, NO_STEP, Engine, Prediction, Schedule, Sets
 from lior.counting.fields import REACH
 from lior.counting.journal import Journal, Passage, passages
 from lior.counting.layout import TRAIL, WIDEST, Learned, Plan
@@ -30,17 +29,23 @@ from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import check
 from lior_plugins.batched.engine import BatchedEngine, fits
-from lior_plugins.memories.checks import SNAPSHOT, check_options, learned_in
-from lior_plugins.memories.patterns import JOINTS, ORDERS, PATTERNS
+from lior_plugins.memories.sdm_options import (
+    JOINTS,
+    ORDERS,
+    PATTERNS,
+    SNAPSHOT,
+    check_options,
+    learned_in,
+)
 
 
 @attrs.define(kw_only=True)
 class Sdm:
-    """Counters at selected-coordinate addresses, and a mixture of what they say."""
+    """Counters at selected-coordinate addresses, and a mixture of their distributions."""
 
     api_version: ClassVar[int] = 1
     stores_coordinates: ClassVar[bool] = False
-    """Cells count where it reads and learns."""
+    """Cells of the geometry are used in reading and learning, not in writing."""
 
     orders: tuple[int, ...] = option(ORDERS, help="lengths of the nested contexts, ascending from 0")
     patterns: tuple[str, ...] = option(PATTERNS, help="further address patterns")
@@ -49,15 +54,18 @@ class Sdm:
         ("longest", "previous", "words", "position", "layout", "pair", "always", "cell"),
         help="what selects the mixture's weights",
     )
-    cells: int = option(64, help="values of the gate cell, the geometry's; more cells share them", low=1)
+    cells: int = option(64, help="values of the gate cell; a geometry with more cells shares them", low=1)
     base_order: int = option(3, help="nested context under the further patterns", low=0)
     discounts: tuple[float, ...] = option((0.7, 0.95, 1.1), help="discounts of counts 1, 2, 3 and more")
-    novel_discounts: tuple[float, ...] = option((0.7, 1.0, 1.2), help="the same of continuation counts")
+    novel_discounts: tuple[float, ...] = option((0.7, 1.0, 1.2), help="the same for continuation counts")
     recent: float = option(0.35, help="share of recent occurrences in a distribution", low=0.0, high=1.0)
     static_recent: float = option(0.0, help="the same while nothing is written", low=0.0, high=1.0)
     slowest: float = option(0.075, help="least rate at which recent occurrences fade", low=1e-4, high=0.5)
     unseen_contexts: int = option(
-        2, help=f"unknown contexts among the last {TRAIL} that still are usual", low=0, high=TRAIL
+        2,
+        help=f"unseen contexts among the last {TRAIL} up to which numbers learned on clean text serve",
+        low=0,
+        high=TRAIL,
     )
     window: int = option(
         4, help="tokens read before they are learned; 64 is for the batched path", low=1, high=64
@@ -72,17 +80,15 @@ class Sdm:
     token_rate: tuple[float, ...] = option((1e-3, 1e-4), help="step size of tokens' weights, first and last")
     table_rate: tuple[float, ...] = option((3e-3, 3e-4), help="step size of state tables, first and last")
     logit_rate: tuple[float, ...] = option((8e-3, 2e-3), help="step size of counters' logits, first and last")
-    static_weight_rate: tuple[float, ...] = option((1e-4, 2e-5), help="step size of weights on the tail")
-    static_token_rate: tuple[float, ...] = option(
-        (5e-4, 1e-4), help="step size of tokens' weights on the tail"
-    )
-    static_table_rate: tuple[float, ...] = option((1e-3, 2e-4), help="step size of state tables on the tail")
+    static_weight_rate: tuple[float, ...] = option((1e-4, 2e-5), help="weight_rate on the calibration split")
+    static_token_rate: tuple[float, ...] = option((5e-4, 1e-4), help="token_rate on the calibration split")
+    static_table_rate: tuple[float, ...] = option((1e-3, 2e-4), help="table_rate on the calibration split")
 
     _engine: Engine | BatchedEngine = attrs.field(init=False, repr=False, eq=False)
     _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
     _pending: list[Passage] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _learned: dict[str, Learned] = attrs.field(factory=dict, init=False, repr=False, eq=False)
-    """``online``, which goes on learning, and ``static``, fitted to a memory that stands still."""
+    """Learned numbers by their use, see ``_MODES``."""
 
     def __attrs_post_init__(self) -> None:
         check_options(self, self._address_patterns)
@@ -124,15 +130,15 @@ class Sdm:
         return (*(f"1-{m}" if m else "" for m in self.orders), *self.patterns)
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """How sure the mixture is, and which set of learned numbers serves."""
+        """Confidence of the mixture × the set of learned numbers that serves."""
         return (2 * _SURE_BINS,)
 
     # --- the two engines ---
 
     def _take_path(self, device: torch.device, alphabet: Tensor | None) -> None:
-        """Have the engine that ``path`` means for a run on ``device``; the memory moves into it.
+        """Switch to the engine that ``path`` names for a run on ``device``; the memory moves into it.
 
-        ``alphabet`` is what it is to tell apart, if that is known: ``auto`` streams one that is too large.
+        ``alphabet`` holds the tokens to tell apart, if they are known: ``auto`` streams too large ones.
         """
         held = self._engine
         batched = self.path == "batched"
@@ -147,7 +153,7 @@ class Sdm:
             self._engine.hold(held.store, held.clock)
 
     def _made(self, plan: Plan, device: torch.device | None) -> Engine | BatchedEngine:
-        """The streaming engine, or with a device the batched one; with nothing in it."""
+        """An empty streaming engine, or with a device an empty batched one."""
         room = {"window": self.window, "budget": self.budget}
         if device is None:
             return Engine(plan, self._address_patterns, **room, threads=torch.get_num_threads())
@@ -172,7 +178,7 @@ class Sdm:
         try:
             for passage in pending:
                 if self._journal.add(passage) and not rewrite:
-                    self._engine.write(passage.piece())
+                    self._engine.write(passage.segment())
                 else:
                     rewrite = True
         finally:
@@ -180,11 +186,11 @@ class Sdm:
                 self._rewrite()
 
     def _rewrite(self) -> None:
-        """Read the journal again; counters that were there before keep their learned logits."""
+        """Write the whole journal again; counters that were there before keep their learned logits."""
         before = self._engine.store
         self._engine.clear()
         for passage in self._journal.passages:
-            self._engine.write(passage.piece())
+            self._engine.write(passage.segment())
         after = self._engine.store
         locations.inherit(after, before)
         self._engine.hold(after, self._engine.clock)
@@ -214,7 +220,7 @@ class Sdm:
         return self._read(query, alphabet, self._reading(), ahead=AHEAD)
 
     def _reading(self) -> str:
-        """What the learned numbers are for that a read uses."""
+        """The use whose learned numbers a read takes."""
         return next(mode for mode in reversed(_MODES) if mode in self._learned)
 
     def peek(self, query: Query, alphabet: Tensor, *, ahead: int) -> Evidence:
@@ -233,7 +239,7 @@ class Sdm:
         return _evidence([found], alphabet)
 
     def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
-        """The places that wrote the counters which speak for the token; see :mod:`lior.counting.tracing`."""
+        """The places that wrote the counters in favour of the token; see :mod:`lior.counting.tracing`."""
         self._widen(alphabet)
         sets = self._enter(self._reading())
         held = self._engine
@@ -245,19 +251,18 @@ class Sdm:
             for part in (query.text.tokens, query.text.depth, query.positions, tokens, alphabet)
         )
         found = tracing.trace(
-            held, text, depth, places, targets, known, sets, [p.piece() for p in self._journal.passages],
+            held, text, depth, places, targets, known, sets, [p.segment() for p in self._journal.passages],
             cell=self._cells(query.cell),
         )  # fmt: skip
         row, share, stored = (torch.from_numpy(part) for part in (found.row, found.share, found.stored))
-        document, offset = self._journal.standing(found.piece, found.at)
+        document, offset = self._journal.locate(found.segment, found.at)
         return Trace(row, torch.zeros_like(row), document, offset, share, stored[:, None])
 
     def partial_fit(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
-        """Read ``items``, each window before it is learned.
+        """Predict ``items``, each window before it is learned.
 
-        With ``write`` they are taken in and the online weights learn; without, the memory stands still and
-        what is learned is for reading it as it is; from text with errors, for reading places whose past the
-        memory does not know.
+        With ``write`` the items are written and the online numbers learn; without it the memory stands still
+        and the static numbers learn; from text with errors, the numbers for reads after unseen contexts.
         """
         if write and items.kept is not None:
             raise UsageError("items with errors are not to be written")
@@ -267,30 +272,30 @@ class Sdm:
         sets = self._enter(mode)
         here = self._schedule(mode).at(progress)
         rates = (NO_STEP if mode == "unseen" else here, here)
-        found: list[Read] = []
-        cells, read = self._cells(items.cell), 0
+        found: list[Prediction] = []
+        cells, kept = self._cells(items.cell), None if items.kept is None else items.kept.cpu().numpy()
+        end = 0
         for passage in passages(items, REACH):
-            piece = passage.piece()
-            if cells is not None:
-                piece.cell = cells[read : read + len(piece.tokens) - piece.start]
-            if items.kept is not None:
-                piece.kept = items.kept.cpu().numpy()[read : read + len(piece.tokens) - piece.start]
-            read += len(piece.tokens) - piece.start
+            segment = passage.segment()
+            begin, end = end, end + len(segment.tokens) - segment.start
+            segment.cell = None if cells is None else cells[begin:end]
+            segment.kept = None if kept is None else kept[begin:end]
             if write:
                 if not self._journal.follows(passage):
                     raise UsageError("a memory fits its documents in order, each once")
                 self._journal.add(passage)
-            found.append(self._engine.partial_fit(piece, alphabet.cpu().numpy(), sets, rates, write=write))
+            found.append(self._engine.partial_fit(segment, alphabet.cpu().numpy(), sets, rates, write=write))
         return _evidence(found, alphabet)
 
     def _enter(self, mode: str) -> Sets:
-        """The two sets of learned numbers for a mode, made of those of the mode before when they are new."""
+        """The two sets of learned numbers for a use; new ones begin as copies of the use before it."""
         for before, name in itertools.pairwise(_MODES[: _MODES.index(mode) + 1]):
             if name not in self._learned:
                 self._learned[name] = _copy(self._learned[before])
         unseen = mode == "unseen"
         self._engine.plan = self._engine.plan._replace(
-            recent=self._recent(mode), unseen_contexts=self.unseen_contexts if unseen else TRAIL
+            recent=self.recent if mode == "online" else self.static_recent,
+            unseen_contexts=self.unseen_contexts if unseen else TRAIL,
         )
         return self._learned["static" if unseen else mode], self._learned[mode]
 
@@ -300,9 +305,6 @@ class Sdm:
     def _widen(self, alphabet: Tensor) -> None:
         vocab = min(int(alphabet.max()) + 1, WIDEST) if len(alphabet) else 0
         self._learned = {mode: layout.widen(learned, vocab) for mode, learned in self._learned.items()}
-
-    def _recent(self, mode: str) -> float:
-        return self.recent if mode == "online" else self.static_recent
 
     def _schedule(self, mode: str) -> Schedule:
         if mode == "online":
@@ -331,11 +333,10 @@ class Sdm:
         check(snapshot, SNAPSHOT, of="memory sdm")
         learned = learned_in(snapshot, self._engine.plan)
         store = locations.unpack(Packed(*(snapshot[k].cpu().numpy() for k in Packed._fields)))
-        journal = Journal()
-        journal.restore(snapshot["passages"].cpu(), snapshot["tokens"].cpu())
+        journal = Journal.restored(snapshot)
         clock = int(snapshot["clock"])
         if clock != len(journal):
-            raise UsageError(f"memory sdm: clock is {clock}, and {len(journal)} tokens were told")
+            raise UsageError(f"memory sdm: clock is {clock}, and {len(journal)} tokens were written")
         self._pending, self._journal, self._learned = [], journal, learned
         self._engine.hold(store, clock)
 
@@ -347,7 +348,7 @@ _VOCAB = 256
 """Tokens that the learned tables have room for at first."""
 
 
-def _evidence(found: Sequence[Read], alphabet: Tensor) -> Evidence:
+def _evidence(found: Sequence[Prediction], alphabet: Tensor) -> Evidence:
     rows = np.concatenate([np.empty((0, len(alphabet)), np.float32), *(each.p for each in found)])
     served = np.concatenate([np.empty(0, np.int64), *(each.served for each in found)])
     log_p = torch.from_numpy(rows).log_()

@@ -1,4 +1,4 @@
-"""What `sdm` can work with: options, and what a snapshot of it holds."""
+"""Default patterns of ``sdm``, and checks of its options and snapshots."""
 
 from __future__ import annotations
 
@@ -11,6 +11,22 @@ from lior.errors import UsageError
 from lior.interfaces import State
 from lior.tensors import Expected
 
+ORDERS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 13, 18)
+PATTERNS = (
+    "word", "word-1 word", "word-2 word-1 word", "word-2 word", "word-3 word", "word stop 1", "word-1 1",
+    "2-3", "2-4", "1,3", "3-6", "1,3-5", "2-6", "1-2,4-5",
+    "column 1", "above 1", "margin half 1", "opening word", "heading word", "suffix word", "shape word",
+    "~1-4", "~1-6", "marks",
+    "after after-2 1", "next next-2 1", "next next-2 next-3", "after next next-2",
+    "bag word", "sentence stop word",
+)  # fmt: skip
+JOINTS = (
+    "1 | 1-2 | 1-3 | 1-4 | 1-5 | 1-6",
+    "1-3 | 1-5 | word | word-1 word | ~1-4 | word-2 word",
+    "1-2 | 2-3 | 1,3 | 1,3-5 | 2-6 | word-1 1",
+)
+"""Groups of patterns whose states for a token are looked up together."""
+
 SNAPSHOT = {
     "passages": Expected("int64", (None, 4)),
     "tokens": Expected("int32", (None,)),
@@ -19,13 +35,13 @@ SNAPSHOT = {
     "sizes": Expected("int32", (None,)),
     "counters": Expected("uint8", (None, 12)),
 }
-"""What a snapshot holds besides the learned numbers."""
+"""Tensors of a snapshot besides the learned numbers."""
 
 _RATES = ("weight_rate", "token_rate", "table_rate")
 
 
 def check_options(sdm: Any, address_patterns: Sequence[str]) -> None:
-    """Refuse options that make no memory; each alone has been checked against its declaration.
+    """Refuse options that contradict each other; each alone has been checked against its declaration.
 
     Raises
     ------
@@ -55,12 +71,12 @@ def check_options(sdm: Any, address_patterns: Sequence[str]) -> None:
 
 
 def learned_in(snapshot: State, plan: Plan) -> dict[str, Learned]:
-    """The learned numbers of a snapshot, by what they are for.
+    """The learned numbers of a snapshot, by their use.
 
     Raises
     ------
     UsageError
-        When they are not of a memory with this ``plan``.
+        When their shapes or types are not those of a memory with this ``plan``.
     """
     modes = {name.split(".")[0] for name in snapshot if "." in name}
     found = {
