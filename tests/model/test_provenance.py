@@ -258,9 +258,9 @@ def test_shares_are_worked_out_a_token_after_the_other():
     """A continuation explained at once is what explaining token by token gives."""
     made = trained(memory="sdm,exact,match")
     data = b"Baa, baa, black shoe"
-    whole = explain(made.model, made.loaded.corpus, data[:10], data[10:])
+    whole = explain(made.model, made.checkpoint.corpus, data[:10], data[10:])
     for at, word in enumerate(whole, 10):
-        alone = explain(made.model, made.loaded.corpus, data[:at], data[at : at + 1])[0]
+        alone = explain(made.model, made.checkpoint.corpus, data[:at], data[at : at + 1])[0]
         assert alone.probability == pytest.approx(word.probability, rel=1e-5)
         assert alone.experts == pytest.approx(word.experts, abs=1e-5)
         assert alone.documents == pytest.approx(word.documents, abs=1e-5)
