@@ -45,7 +45,7 @@ class Session:
     def feed(self, tokens: Sequence[int]) -> None:
         """Append ``tokens`` to the context."""
         self._length += len(tokens)
-        self._coordinates.read(torch.tensor(tokens, dtype=torch.int64, device=self.model.device))
+        self._coordinates.read(torch.tensor([*tokens], dtype=torch.int64, device=self.model.device))
         self.recent = [*self.recent, *tokens][-max(self.model.context, RECENT) :]
 
     def _text(self) -> tuple[Text, Tensor]:

@@ -109,7 +109,7 @@ def explain(
     depth = torch.arange(len(row), device=model.device) + len(context) - len(tail)
     text = Text(row, depth, torch.zeros_like(row))
     coordinates = DocumentCoordinates(model)
-    coordinates.read(torch.tensor(context, dtype=torch.int64, device=model.device))
+    coordinates.read(torch.tensor([*context], dtype=torch.int64, device=model.device))
     z = coordinates.read(row[len(tail) :])
     origins = _origins(model, text, torch.arange(len(tail), len(row), device=model.device), z)
     pieces = [model.tokenizer.decode([token]) for token in tokens]

@@ -66,6 +66,7 @@ def whole(model, tokens: list[int]) -> torch.Tensor:
 @pytest.mark.parametrize("length", [0, 1, 5, 6, len(LONG)])
 def test_a_session_predicts_from_all_tokens(trained, length):
     tokens = LONG[:length]
+    assert torch.equal(Session(trained, bytes(tokens)).log_probs(), Session(trained, tokens).log_probs())
     expected = trained.log_probs(document([*tokens, 0]), torch.tensor([length]), whole(trained, tokens))[0]
     torch.testing.assert_close(Session(trained, tokens).log_probs(), expected, atol=1e-4, rtol=0)
 
