@@ -169,7 +169,7 @@ def test_nothing_in_a_text_or_its_name_steers_the_terminal(command, run, nasty, 
 
 def test_color_is_for_terminals_and_never_with_no_color(command, run, nasty, monkeypatch):
     assert "\x1b" not in command("score", run, nasty).out
-    monkeypatch.setattr("lior_cli.score.sys", Screen())
+    monkeypatch.setattr("lior_cli.sources.sys", Screen())
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "")
     assert "\x1b[48;5;" in command("score", run, nasty, "--quiet").out
