@@ -96,7 +96,7 @@ def test_after_a_signal_resume_ends_the_run_as_if_nothing_had_been(number, unint
     command = [sys.executable, "-m", "lior_cli.main", "ritz", "run", "--out", str(path), *sets(*LONG)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
-        while not list(path.glob("checkpoints/*/manifest.json")) and time.monotonic() < deadline:
+        while not list(path.glob("checkpoints/step-*[0-9]/manifest.json")) and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(number)
         _, said = process.communicate(timeout=60)
