@@ -61,7 +61,7 @@ def import_torch(*, quiet: bool = False) -> None:
 
 
 class Stop:
-    """Callback that has training end after its window when SIGINT or SIGTERM comes, the second time at once.
+    """Callback that ends training after its step on SIGINT or SIGTERM, and at once on a second signal.
 
     Until training begins, and for signals that the parent process had ignored, everything is as usual.
     """
@@ -78,7 +78,7 @@ class Stop:
     def _asked(self, number: int, _: FrameType | None) -> None:
         self.signal = number
         self.withdraw()
-        self._say("stopping after this window; once more stops at once and loses it")
+        self._say("stopping after this step; a second signal stops at once and loses it")
 
     @hookimpl
     def lior_train_start(self) -> None:

@@ -145,7 +145,7 @@ def test_settings_change_what_is_said(say):
         ("/save now", "/save takes nothing, and 'now' was given"),
         ("/set heat 1", "/set heat 1: unknown option. Known: "),
         ("/set temperature hot", "/set temperature hot: allowed is a number from 0 to 100"),
-        ("/set recall_at 0.3", "recall_at = 0.3: has no effect while recall is 0; set that"),
+        ("/set recall_at 0.3", "recall_at = 0.3: has no effect while recall is 0; set recall too"),
     ],
 )
 def test_a_wrong_command_is_one_line_and_the_chat_goes_on(say, line, message):

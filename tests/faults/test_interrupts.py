@@ -51,7 +51,7 @@ def test_interrupted_training_says_what_is_kept_and_how_to_go_on(tmp_path, sampl
     )
     assert code == 130
     assert message.startswith("lior: error: stopped in stage 'geometry' after ")
-    assert message.endswith("windows; `lior train --resume r` goes on\n")
+    assert message.endswith("steps; `lior train --resume r` goes on\n")
     assert "Traceback" not in message
     assert not begun.exists() or begun.read_text().endswith("\n")
     kept = load(run / "config.toml", env={}, overrides=["geometry.updates=4"]).config

@@ -217,7 +217,7 @@ def test_a_signal_ends_training_after_its_step(tmp_path, sample, small_recipe, n
     assert child.returncode == code
     assert out == ""
     assert err.endswith("`lior train --resume runs/a` goes on\n")
-    assert "stopping after this window" in err
+    assert "stopping after this step" in err
     assert "Traceback" not in err
     with start(["train", "--resume", "auto", "--json", "--quiet"], tmp_path) as child:
         out, err = child.communicate(timeout=90)
