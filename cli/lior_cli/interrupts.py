@@ -28,12 +28,13 @@ class _Notes(logging.Handler):
 _NOTES = _Notes()
 
 
-def import_torch(*, quiet: bool = False) -> None:
+def import_torch(*, quiet: bool = False, compiling: bool = False) -> None:
     """Import torch; a Ctrl-C that comes meanwhile takes effect afterwards.
 
     An interrupted import leaves torch or NumPy half there: the interrupt is
     then lost, or shows as an unrelated error later. From now on notes of lior
-    are shown, such as that it compiles, if not ``quiet``.
+    are shown, such as that it compiles, if not ``quiet``. With ``compiling``
+    that begins, in its own process, before torch is imported.
 
     Raises
     ------
@@ -52,6 +53,10 @@ def import_torch(*, quiet: bool = False) -> None:
     if previous is signal.default_int_handler:  # not where the parent process had it ignored
         signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
     try:
+        if compiling:
+            from lior.counting import compiled
+
+            compiled.begin()
         import torch  # noqa: F401
     finally:
         if previous is signal.default_int_handler:

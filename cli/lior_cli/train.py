@@ -56,7 +56,7 @@ def train(
     unpacked; each line of a .jsonl file is a document. Without TEXT the model
     learns the Python language reference, which comes with Python.
     """
-    import_torch(quiet=quiet)
+    import_torch(quiet=quiet, compiling=True)
     from lior_cli.progress import Progress
 
     progress = Progress(quiet=quiet)

@@ -48,7 +48,8 @@ from lior.counting import cache
 _LOG = logging.getLogger("lior")
 _POLL = 0.05
 _PROGRAM = """
-import json, sys
+import gc, json, sys
+gc.set_threshold(100_000, 20, 20)  # numba makes millions of objects that stay: a tenth of the time
 sys.path[:] = json.loads(sys.argv[1])
 from lior.counting import compiled
 compiled.fill()
