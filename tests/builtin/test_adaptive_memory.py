@@ -72,6 +72,7 @@ def costs(sample):
     return Costs(order4, once, twice, static, fitted)
 
 
+@pytest.mark.slow
 def test_it_beats_modified_kneser_ney(costs):
     assert costs.once < 0.9 * costs.order4
     assert costs.static < costs.order4

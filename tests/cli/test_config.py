@@ -7,6 +7,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from lior.config import TrainConfig, load, recipes, to_toml, values
 
 
@@ -103,6 +105,7 @@ def test_check_reports_every_fault_of_keys_and_of_plugin_options(lior, tmp_path)
     )
 
 
+@pytest.mark.slow
 def test_check_of_the_shipped_recipes(lior):
     for name in recipes.shipped():
         result = lior("config", "check", name)

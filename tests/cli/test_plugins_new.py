@@ -53,6 +53,7 @@ def run(path: str, folder: Path, *args: str) -> subprocess.CompletedProcess[str]
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_package_of_every_kind_passes_its_own_tests(packages, path):
     options = ["-v", "--import-mode=importlib", "-p", "no:cacheprovider"]
     done = run(path, packages, "pytest", *options, *(f"lior-my-{kind}" for kind in KINDS))
@@ -61,6 +62,7 @@ def test_a_package_of_every_kind_passes_its_own_tests(packages, path):
     assert "test_command.py::" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_run_of_nothing_but_new_plugins(path, sample, tmp_path):
     (tmp_path / "text").write_bytes(sample.read_bytes()[:20_000])
     chosen = {kind: f"my-{kind}" for kind in KINDS if kind != "command"} | {"memory": "my-memory,exact"}

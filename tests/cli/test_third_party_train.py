@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 ENTRY_POINTS = "[lior.frames]\ntheirs = their_frame:Isotropic"
 
 THEIR_FRAME = '''
@@ -38,6 +40,7 @@ class Isotropic:
 '''
 
 
+@pytest.mark.slow
 def test_a_package_in_a_folder_is_found_used_and_checked(install, lior, sample, small_recipe, tmp_path):
     site = install("lior-theirs", ENTRY_POINTS, their_frame=THEIR_FRAME)
     listed = json.loads(lior("plugins", "--kind", "frame", "--json", path=site).stdout)

@@ -38,6 +38,7 @@ def run(tmp_path_factory, configure) -> Path:
     return out
 
 
+@pytest.mark.slow
 @needs_library
 def test_a_run_is_scored_and_continued_from_its_directory(lior, sample, tmp_path):
     trained = lior("train", str(sample), "--out", "r", *FAST, *BPE)
@@ -136,6 +137,7 @@ def test_training_again_with_the_configuration_of_a_run_gives_the_same_model(com
         assert here.read_bytes() == there.read_bytes()
 
 
+@pytest.mark.slow
 def test_without_the_extra_every_command_says_what_to_install(lior, sample, without_library):
     trained = lior("train", str(sample), "--out", "r", *FAST, *BPE, path=without_library)
     checked = lior("plugins", "--check", "--kind", "tokenizer", path=without_library)

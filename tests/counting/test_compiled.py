@@ -142,6 +142,7 @@ def test_the_first_run_gives_the_same_model_as_the_next(root, sample, small_reci
     assert models[0] == models[1]
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_costs_time_and_nothing_else(tmp_path, monkeypatch):
     """What is compiled goes to a temporary folder, which goes with the process."""
     (tmp_path / "file").touch()
@@ -157,6 +158,7 @@ def test_a_folder_that_cannot_be_written_costs_time_and_nothing_else(tmp_path, m
     assert done.stderr == f"compiling the counting loops: {kept} cannot keep them (Not a directory)\n"
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_compiled_again(copy):
     (file,) = copy.glob("addresses._hash*.nbc")
     file.write_bytes(file.read_bytes()[:1000])
@@ -165,6 +167,7 @@ def test_a_damaged_file_is_compiled_again(copy):
     assert python(HASH).stderr == ""
 
 
+@pytest.mark.slow
 def test_a_process_waits_for_the_one_that_compiles_and_says_so(copy):
     (copy / "complete").unlink()
     (file,) = copy.glob("addresses._hash*.nbi")

@@ -22,7 +22,7 @@ from safetensors import torch as tensors_io
 from lior.errors import LiorError, RunError
 from lior.runs import bundle
 
-SLICES = [pytest.param(7, id="every seventh"), pytest.param(1, id="all", marks=pytest.mark.slow)]
+SLICES = [pytest.param(7, id="every seventh"), pytest.param(1, id="all", marks=pytest.mark.exhaustive)]
 """Steps between the operations that fail."""
 ERRORS = (errno.ENOSPC, errno.EACCES, errno.EIO)
 FINISHED, REFUSED, DEFECT = 0, 10, 20

@@ -151,11 +151,13 @@ def test_binary_rubbish_trains_when_it_is_named(command):
     assert command("train", "rubbish", *TRAIN) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_the_same_text_twice_is_two_documents(command, sample):
     result = command("train", sample, sample, *TRAIN, "--json")
     assert json.loads(result.out)["documents"] == 2
 
 
+@pytest.mark.slow
 def test_names_that_are_no_utf8(tmp_path, sample):
     """A child process, for its stderr takes any name; TOML and JSON do not."""
     name = os.fsencode(tmp_path) + b"/caf\xe9.txt"
@@ -279,6 +281,7 @@ def test_a_directory_that_is_in_use_is_left_alone(command, sample):
     assert Path("r/thesis.txt").read_text() == "ten years of work"
 
 
+@pytest.mark.slow
 def test_an_empty_directory_is_used(command, sample):
     Path("r").mkdir()
     assert command("train", sample, *TRAIN).code == 0
@@ -322,6 +325,7 @@ def test_files_that_may_not_grow(tmp_path, sample, small_recipe, refuse):
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="only root can mount a small disk")
+@pytest.mark.slow
 def test_a_full_disk(tmp_path, sample, small_recipe, refuse):
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -352,6 +356,7 @@ def test_a_full_disk(tmp_path, sample, small_recipe, refuse):
 
 
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+@pytest.mark.slow
 def test_closed_streams(tmp_path, finished, redirection):
     script = f'exec "$0" -m lior_cli.main eval "$1" --json {redirection}'
     args = ["/bin/sh", "-c", script, sys.executable, str(finished)]

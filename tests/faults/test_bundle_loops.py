@@ -97,6 +97,7 @@ def reached(run: Path) -> int:
 
 @pytest.mark.parametrize("how", ["error", "kill"])
 @pytest.mark.parametrize("work", [begin, go_on], ids=lambda work: work.__name__)
+@pytest.mark.slow
 def test_the_run_is_the_old_or_the_new_one(tmp_path, work, how):
     """After a fault at any operation: no step that was reported is lost, and none but the next is there."""
     half = tmp_path / "half"

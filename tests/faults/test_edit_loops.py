@@ -103,6 +103,7 @@ def remains(path: Path) -> bool:
 @pytest.mark.parametrize("every", SLICES)
 @pytest.mark.parametrize("how", ["error", "kill"])
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_editing_through_every_fault(runs, tmp_path, case, how, every):
     which, edit = CASES[case]
     old, run = contents(runs[which]), Path(shutil.copytree(runs[which], tmp_path / "whole"))

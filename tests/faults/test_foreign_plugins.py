@@ -99,6 +99,7 @@ def place(install, case: Case):
     return install("lior-theirs", f"[{GROUPS[case.kind]}]\ntheirs = theirs_mod:Theirs", theirs_mod=source)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_plugin_that_fails_is_named(install, lior, sample, small_recipe, case):
     site = place(install, CASES[case])
@@ -111,6 +112,7 @@ def test_a_plugin_that_fails_is_named(install, lior, sample, small_recipe, case)
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_same_package_without_the_fault_works(install, lior, sample, small_recipe):
     site = place(install, form("form", ""))
     flags = ["--config", str(small_recipe), "--frame", "theirs", "--out", "r", "--quiet"]

@@ -58,6 +58,7 @@ def run(finished, tmp_path) -> Path:
 # --- damage by chance -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_of_any_file_goes_unnoticed(run):
     """A bit in every 997th byte, and all bits of the first and last 64 bytes."""
     for path in sorted(newest(run).iterdir()):

@@ -51,6 +51,7 @@ def test_a_pipe_is_read_to_its_end(tmp_path):
     assert source.data == b"through a pipe"
 
 
+@pytest.mark.slow
 def test_an_archive_that_explodes(tmp_path):
     """A gigabyte of zeros takes a megabyte; a child with little memory refuses it."""
     bomb = tmp_path / "bomb.gz"

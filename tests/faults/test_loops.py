@@ -82,6 +82,7 @@ def check(run: Path, saved: Path, whole: Path) -> None:
 
 @pytest.mark.parametrize("every", SLICES)
 @pytest.mark.parametrize("how", ["error", "kill"])
+@pytest.mark.slow
 def test_training_through_every_fault(config, whole, tmp_path, how, every):
     total = operations(lambda: train(config, tmp_path / "r"), tmp_path / "r", tmp_path / "count")
     print(f"{total} operations")

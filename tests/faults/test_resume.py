@@ -63,6 +63,7 @@ def settings(case: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_stopped_at_some_step_and_gone_on_with_is_never_stopped(configure, tmp_path, case):
     config = configure(*settings(case))
     count = steps_of(config, tmp_path / "whole")

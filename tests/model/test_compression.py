@@ -67,6 +67,7 @@ def test_bytes_that_a_trained_run_never_saw_come_back(finished):
     there_and_back(b"for the \x00\x01\xfe statement \xfe\xff", lambda: run_coder(finished))
 
 
+@pytest.mark.slow
 def test_code_words_are_as_long_as_the_online_evaluation_says(sample):
     data = sample.read_bytes()[20_000:26_000]
     packed, bits = compression.compress(data, fresh())

@@ -247,6 +247,7 @@ def test_costs_are_of_the_longest_repetition(said, length, penalty):
     assert costs.tolist() == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_nothing_loops_that_is_told_not_to(finished):
     model, prompt = _model(finished), [*b"The statement "]
     free, held = (

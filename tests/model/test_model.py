@@ -169,6 +169,7 @@ def test_columns_find_tokens(alphabet, tokens):
 @each_memory
 @settings(FEW, max_examples=1)
 @given(seed=seeds())
+@pytest.mark.slow
 def test_one_token_at_a_time_is_the_whole_text_at_once(names, seed):
     model, tail = trained(names, seed), words(seed + 2, 45 if names == ("exact",) else 250)
     text = whole(corpus_of(tail))

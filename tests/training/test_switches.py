@@ -63,7 +63,7 @@ def built_in(kind: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "memory", ["exact", *(pytest.param(m, marks=pytest.mark.slow) for m in ("sdm", "sdm,exact"))]
+    "memory", ["exact", *(pytest.param(m, marks=pytest.mark.exhaustive) for m in ("sdm", "sdm,exact"))]
 )
 def test_all_combinations_differ_where_the_geometry_is_used(cost, memory):
     costs = {c: cost(**chosen(c), **{"memory.name": memory}) for c in COMBINATIONS}
