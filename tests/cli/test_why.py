@@ -192,7 +192,7 @@ def test_drawn_at_random_the_seed_decides(why):
         (("--text", "x", "--seed", 1), "--seed is of text that is drawn"),
         (("--seed", 1), "--seed changes nothing at temperature 0"),
         (("--top-k", 1), "--top-k changes nothing at temperature 0"),
-        (("--next", 0), "'--next'"),
+        (("--next", 0), "--next: '0'"),
         (("--temperature", -1), "temperature = -1.0"),
         (("--html", "no/page.html"), "there is no folder no"),
     ],

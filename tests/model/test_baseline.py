@@ -105,7 +105,7 @@ def test_bits_scale_with_tokens_per_byte():
 def test_the_number_of_positions_at_a_time_is_no_matter(monkeypatch):
     text = corpus_of(random_text(900, 1))
     expected = measure(text, 500, 900, vocab=256)
-    monkeypatch.setattr("lior.model.language_model._ELEMENTS", 64)  # 64 positions at a time, the fewest
+    monkeypatch.setattr("lior.model.mixer._ELEMENTS", 64)  # 64 positions at a time, the fewest
     found = measure(text, 500, 900, vocab=256)
     assert found.unigram == pytest.approx(expected.unigram, rel=1e-12)
     assert found.order4 == pytest.approx(expected.order4, rel=1e-7)

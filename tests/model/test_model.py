@@ -388,5 +388,5 @@ def test_distributions_over_large_alphabets_are_made_a_few_at_a_time(alphabet, r
 def test_the_number_of_positions_at_a_time_changes_nothing(monkeypatch):
     text = corpus_of(words(2))
     whole_score = evaluate(trained(), text, 0, len(text))
-    monkeypatch.setattr("lior.model.language_model._ELEMENTS", 64)
+    monkeypatch.setattr("lior.model.mixer._ELEMENTS", 64)
     assert evaluate(trained(), text, 0, len(text)).nats == pytest.approx(whole_score.nats, rel=1e-6)
