@@ -88,7 +88,7 @@ CASES = {
         "memory 'theirs' does not keep to its interface: log_p has shape",
     ),
     "evidence without numbers": read("e._replace(log_p=e.log_p * 1e999 * 0)", "gave no numbers: theirs"),
-    "an update without numbers": Case("updater", NAN_STEP, "the loss of the geometry is not finite after update"),
+    "an update without numbers": Case("updater", NAN_STEP, "loss of the geometry is not finite after update"),
 }
 
 
