@@ -29,7 +29,7 @@ UNSAFE_CALLS = {"eval", "exec", "os.system", "os.popen"}
 UNSAFE_CALLS |= {"yaml.load", "torch.load", "torch.save", "numpy.load"}
 AUTOGRAD = {"autograd", "requires_grad", "requires_grad_", "backward", "grad_fn"}
 AUTOGRAD |= {"enable_grad", "set_grad_enabled"}
-MAX_LINES = 400
+MAX_LINES = 600
 MAX_FUNCTION = 60
 
 

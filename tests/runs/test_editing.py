@@ -182,7 +182,7 @@ def saved_and_loaded(run: Run, tmp_path_factory) -> Run:
     """The same run from a directory."""
     path = tmp_path_factory.mktemp("saved") / "r"
     shutil.copytree(run.path, path)
-    run.path, run._version = path, path / run._version.relative_to(run._version.parents[1])
+    run.path, run._place = path, path / run._place.relative_to(run._place.parents[1])
     run.save()
     found = lior.load(path)
     assert_equal(stored(found, fitted=True), stored(run, fitted=True))

@@ -96,7 +96,7 @@ def test_stored_contexts_are_those_of_the_text_that_is_held(loaded):
     assert torch.equal(tokens, text.tokens[positions].long())
     reach = model.geometry.encoder.reach
     context = gather_contexts(
-        text.tokens, positions, more.text.depth(positions), reach, model.tokenizer.vocab
+        text.tokens, positions, more.corpus.depth(positions), reach, model.tokenizer.vocab
     )
     state = {k.removeprefix("encoder."): v for k, v in model.state.items()}
     assert torch.equal(z, model.geometry.encoder.encode(state, context))
