@@ -59,6 +59,10 @@ class _Forward(NamedTuple):
     scores: Tensor
 
 
+PARTS = ("encoder", "frame", "rsource", "product")
+"""The kinds of plugin that make a geometry."""
+
+
 @attrs.frozen(kw_only=True)
 class Geometry:
     """The plugins of the geometry; its numbers are a flat state.

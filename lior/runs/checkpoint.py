@@ -21,7 +21,7 @@ from lior.data import corpus as corpora
 from lior.data.corpus import Corpus, byte_lengths
 from lior.data.documents import read_documents
 from lior.errors import RunError, UnknownPlugin
-from lior.geometry.retrieval import Geometry
+from lior.geometry.retrieval import PARTS, Geometry
 from lior.interfaces import State, Text
 from lior.model import validation
 from lior.model.language_model import Model
@@ -32,7 +32,6 @@ from lior.tensors import prefixed, sub
 
 FORMAT = Format(program="lior", version=1)
 _MODEL, _TEXT, _TRAINING = "model", "text", "training"
-_GEOMETRY = ("encoder", "frame", "rsource", "product")
 
 
 @attrs.frozen
@@ -94,7 +93,7 @@ class Checkpoint:
         return (0, self.train), (self.trained, len(self.corpus))
 
     def pieces(self, size: int = 65536) -> Iterator[tuple[Text, int]]:
-        """The text that the memories hold, as :meth:`Model.stage` takes it."""
+        """The text that the memories hold, as :meth:`Model.write` takes it."""
         for lo, hi in self.held():
             for begin in range(lo, hi, size):
                 yield self.corpus.text(begin, min(begin + size, hi), context=self.model.context)
@@ -239,7 +238,7 @@ def _rebuilt(manifest: Mapping[str, Any], flat: State) -> Model:
     validation.check_counts(flat.get("token_counts"), vocab=tokenizer.vocab)
     geometry = None
     if options is not None:
-        plugins = {kind: _build(kind, parts[kind]) for kind in _GEOMETRY}
+        plugins = {kind: _build(kind, parts[kind]) for kind in PARTS}
         geometry = Geometry(vocab=tokenizer.vocab, **plugins, **options)
         validation.check_geometry(geometry, sub(flat, "geometry"))
     memories = {part["name"]: _build("memory", part) for part in parts["memory"]}

@@ -14,7 +14,7 @@ r"""A finished run as an object: complete, score, learn, forget, and find the so
 >>> "May" in run.complete("The launch of the great balloon", 25, temperature=0)
 False
 >>> run
-<Run in memory: 9 documents, 3,159 bytes, 2 changes not saved>
+<Run in memory: 9 documents, 2,754 bytes, 2 changes not saved>
 """
 
 from __future__ import annotations

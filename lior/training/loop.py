@@ -14,6 +14,7 @@ from torch import Generator
 from lior.config import TrainConfig
 from lior.data.corpus import Corpus
 from lior.errors import UsageError
+from lior.geometry.retrieval import PARTS
 from lior.interfaces import PreparedMemory
 from lior.model import baseline, evaluation
 from lior.model.language_model import Model
@@ -108,8 +109,7 @@ class Training:
     def _checkpoint(self, score: float | None = None) -> Checkpoint:
         """The model as it is now."""
         config = self.config
-        kinds = ("tokenizer", "encoder", "frame", "rsource", "product")
-        parts: dict[str, Any] = {kind: getattr(config, kind) for kind in kinds}
+        parts: dict[str, Any] = {kind: getattr(config, kind) for kind in ("tokenizer", *PARTS)}
         parts["memory"] = list(config.memory.components)
         return Checkpoint(
             model=self.model, corpus=self.text, train=self.parts.train, components=parts, score=score
@@ -149,7 +149,7 @@ class Training:
         """The numbers of a run; the keys are documented in ``docs/interfaces.md``."""
         config, model = self.config, self.model
         used: dict[str, Any] = {"tokenizer": config.tokenizer.name, "memory": config.memory.names}
-        for kind in ("encoder", "frame", "rsource", "product", "updater"):
+        for kind in (*PARTS, "updater"):
             used[kind] = getattr(config, kind).name if model.geometry else None
         seconds = dict.fromkeys(_STAGES, 0.0) | self.clock.seconds
         return {

@@ -19,9 +19,9 @@ from lior.data import corpus
 from lior.data.corpus import Corpus
 from lior.data.documents import RawDocument, read_documents
 from lior.errors import BrokenPlugin, DataError, UsageError
-from lior.geometry.retrieval import Geometry
+from lior.geometry.retrieval import PARTS, Geometry
 from lior.interfaces import State, Tokenizer
-from lior.model import validation as consistency
+from lior.model import validation
 from lior.model.language_model import Model
 from lior.plugins.registry import registry
 from lior.runs.checkpoint import misfits_as_run_errors
@@ -34,7 +34,6 @@ from lior.training.stages import Split
 
 MIN_TOKENS = 64
 """Least tokens of a text that can be split into memory, calibration split and validation text."""
-_GEOMETRY = ("encoder", "frame", "rsource", "product")
 
 
 @torch.no_grad()
@@ -164,7 +163,7 @@ def build_model(
     state: State = {}
     if any(memory.needs_geometry for memory in memories.values()):
         geometry = Geometry(
-            **{kind: build(kind, getattr(config, kind)) for kind in _GEOMETRY},
+            **{kind: build(kind, getattr(config, kind)) for kind in PARTS},
             vocab=tokenizer.vocab,
             resilience_at=config.geometry.resilience_at,
             smoothing=config.geometry.smoothing,
@@ -179,8 +178,8 @@ def _check_plugins(geometry: Geometry, config: TrainConfig) -> None:
     """Refuse plugins with outputs that cannot be used, before anything is computed with them."""
     generator, n = Generator().manual_seed(0), geometry.encoder.n
     form = geometry.frame.form(geometry.frame.init(n, generator=generator))
-    wrong = consistency.form_fault(form, n)
-    found = [("frame", wrong)] if wrong else consistency.faults(geometry, geometry.init(generator=generator))
+    wrong = validation.form_fault(form, n)
+    found = [("frame", wrong)] if wrong else validation.faults(geometry, geometry.init(generator=generator))
     for kind, fault in found:
         origin = registry.origin(kind, getattr(config, kind).name)
         raise BrokenPlugin(f"{origin.label} does not keep to its interface: {fault}.")

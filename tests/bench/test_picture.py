@@ -7,7 +7,7 @@ import math
 import pytest
 
 from lior.bench.results import Measurement, Results, RowKey
-from tests.plots.readable import check_readable
+from lior.testing.figures import check_readable
 
 pytest.importorskip("matplotlib")
 

@@ -14,7 +14,7 @@ from lior.errors import Stopped
 from lior.plots import PICTURES
 from lior.runs import directory as rundir
 from lior.runs.inspection import metric_of
-from tests.plots.readable import check_readable
+from lior.testing.figures import check_readable
 
 FOUND = [name for name in PICTURES if name != "angles"]
 """What the finished run has numbers for: its frame does not rotate."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import attrs
 import pytest
 
@@ -11,13 +9,13 @@ from lior.config import Component, TrainConfig, build, load, schema
 from lior.config.options import option
 from lior.errors import ConfigError, UnknownPlugin, UsageError
 from lior.plugins.registry import Registry
+from tests.toy_tokenizers import Plain
 
 
 @attrs.frozen(kw_only=True)
-class Toy:
+class Toy(Plain):
     """A tokenizer with one option of each type."""
 
-    api_version: ClassVar[int] = 1
     vocab: int = option(256, help="number of ids", low=1)
     scale: float = option(1.0, help="a number", low=0, high=2)
     limit: int | None = option(None, help="may be absent", low=0)
@@ -27,21 +25,6 @@ class Toy:
     def __attrs_post_init__(self) -> None:
         if self.strict and self.mode == "b":
             raise UsageError("strict and mode b exclude each other")
-
-    def fit(self, documents):
-        pass
-
-    def snapshot(self):
-        return {}
-
-    def restore(self, snapshot):
-        pass
-
-    def encode(self, data):
-        return data
-
-    def decode(self, tokens):
-        return tokens
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ PIECES = st.sampled_from(
         "Le café",
         "日本",
         " 34",
+        "\n\n",
         "zq",
         "\x00",
         "é",
@@ -69,8 +70,8 @@ def run(request):
 
 def text_at(source, texts):
     """What really stands at a place."""
-    line = texts[source.document].split("\n")[source.line - 1] + "\n"
-    return line[source.column - 1 :][: len(source.text)]
+    rest = "\n".join(texts[source.document].split("\n")[source.line - 1 :])
+    return rest[source.column - 1 :][: len(source.text)]
 
 
 def assert_accounted(words, texts):

@@ -13,7 +13,7 @@ import pytest
 from lior.errors import RunError
 from lior.plots.panels import BarChart, Curve, HeatMap, Histogram, LineChart, Picture, ScatterPlot
 from lior.plots.sketch import Frame, Pen, Ruler, carries_blocks, sketch
-from tests.plots.readable import check_readable, texts
+from lior.testing.figures import check_readable, texts
 
 pytest.importorskip("matplotlib")
 

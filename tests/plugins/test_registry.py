@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import attrs
 import pytest
 
@@ -11,46 +9,7 @@ from lior import interfaces
 from lior.errors import BrokenPlugin, DuplicatePlugin, IncompatiblePlugin, UnknownPlugin, UsageError
 from lior.plugins.kinds import KINDS
 from lior.plugins.registry import Registry, interface_members
-
-
-@attrs.frozen
-class Plain:
-    """A tokenizer that fits its interface."""
-
-    api_version: ClassVar[int] = 1
-    vocab: int = 256
-
-    def fit(self, documents):
-        pass
-
-    def snapshot(self):
-        return {}
-
-    def restore(self, snapshot):
-        pass
-
-    def encode(self, data):
-        return data
-
-    def decode(self, tokens):
-        return tokens
-
-
-class NoDecode:
-    api_version = 1
-    vocab = 256
-
-    def fit(self, documents):
-        pass
-
-    def snapshot(self):
-        return {}
-
-    def restore(self, snapshot):
-        pass
-
-    def encode(self, data):
-        return data
+from tests.toy_tokenizers import NoDecode, Plain
 
 
 class DecodeIsNoMethod(NoDecode):
@@ -206,5 +165,5 @@ def test_a_malformed_variable_is_reported():
 
 
 def test_empty_entries_of_the_variable_do_not_count():
-    names = Registry(environ={"LIOR_ALLOW_PLUGINS": " , "}).names("command")
-    assert names == Registry(environ={}).names("command") != []
+    names = Registry(environ={"LIOR_ALLOW_PLUGINS": " , "}).names("frame")
+    assert names == Registry(environ={}).names("frame") != []

@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from readable import check_readable
 
 from lior.plots.panels import Curve, LeftOut, LineChart, Picture
 from lior.plots.sketch import sketch
+from lior.testing.figures import check_readable
 from lior_ritz.panels import DIVERGING, CellFormat, Field, Ladder, LevelDiagram, Matrix, field_map
 
 pytest.importorskip("matplotlib")

@@ -1,4 +1,4 @@
-"""Whether all text of a drawn figure can be read."""
+"""Legibility of a Matplotlib figure, for tests of panels: lior's own and those of other packages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def texts(figure: Any) -> list[Any]:
 
 
 def check_readable(figure: Any) -> None:
-    """No text covers another, and none is cut off."""
+    """Assert that no text of ``figure`` covers another and that none is cut off."""
     from matplotlib.text import Text
 
     figure.draw_without_rendering()
