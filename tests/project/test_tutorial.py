@@ -9,7 +9,7 @@ import pytest
 
 from tools import doc_outputs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tutorial")]  # one run for all
 
 TUTORIAL = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
 LESS = {
@@ -69,6 +69,7 @@ def test_the_library_does_the_same(said):
     assert "document='launch.txt', line=2" in said[-1][1]
 
 
+@pytest.mark.exhaustive  # a sample differs where the processor rounds otherwise
 def test_the_outputs_shown_are_those_of_the_commands(capsys):
     """At full size, up to numbers."""
     assert doc_outputs.main(["--check", str(TUTORIAL)]) == 0, capsys.readouterr().out
