@@ -204,9 +204,10 @@ def _started() -> subprocess.Popen[bytes] | None:
     command = [sys.executable, "-c", _PROGRAM, json.dumps(sys.path)]
     nothing = subprocess.DEVNULL
     try:
-        # In a session of its own: Ctrl-C is for the process that waits, which then ends this one.
+        # In a group of its own: Ctrl-C is for the process that waits, which then ends this one. Not in a
+        # session of its own: Linux divides time between sessions first, whatever their priorities are.
         child = subprocess.Popen(
-            command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True,
+            command, stdin=nothing, stdout=nothing, stderr=nothing, process_group=0,
             env={**os.environ, "OMP_NUM_THREADS": "1", **_environment},
         )  # fmt: skip
     except OSError:  # no interpreter, or too many processes: it is compiled where it is called
@@ -233,7 +234,10 @@ def fill() -> None:
         cache.remove_stale(folder())
         from lior.counting.rehearsal import rehearse
 
-        rehearse()
+        calls = rehearse()
+        next(calls)
+        os.nice(19)  # the rest is not urgent: training needs the cores
+        list(calls)
         (folder() / _COMPLETE).touch()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from lior.counting import layout, locations, matching, tracing
@@ -11,8 +13,8 @@ from lior.counting.layout import Rates
 _PATTERNS = ("", "1")
 
 
-def rehearse() -> None:
-    """Call all functions that are kept, those that training needs first."""
+def rehearse() -> Iterator[None]:
+    """Call all functions that are kept; pause after those without which training cannot go on."""
     plan = layout.plan(
         _PATTERNS, nested=2, base=1, joint=[[0, 1] * (layout.JOINT // 2)], gates=("longest",), cells=1,
         discounts=(0.7, 0.95, 1.1), novel_discounts=(0.7, 1.0, 1.2), recent=0.35, slowest=0.075,
@@ -23,6 +25,7 @@ def rehearse() -> None:
     segment = Segment(tokens, depth, 0, cell=np.zeros(4, np.int64))
     engine = Engine(plan, _PATTERNS, window=2, budget=0)
     engine.partial_fit(segment, alphabet, (learned, learned), (rates, rates), write=True)
+    yield
     engine.write(segment)
     locations.reserve(engine.store, 1 << 13, 1 << 13)
     engine.hold(locations.unpack(engine.packed()), engine.clock)
