@@ -147,6 +147,12 @@ def _report(summary: dict[str, Any], prompt: str) -> None:
                 f"({baseline['order4']:.3f}; unigram {baseline['unigram']:.3f})"
             )
         click.echo(score)
+        if summary["documents"] == 1:
+            click.echo("There is one document: its end was held out.")
+        if summary["val_learned"]:
+            click.echo(
+                "That was before the memories took in the held-out text (--holdout keep leaves it out)."
+            )
         if share > 0:
             click.echo("The 4-gram predicts better: give more text, or another recipe (`lior config list`).")
     else:
@@ -155,5 +161,5 @@ def _report(summary: dict[str, Any], prompt: str) -> None:
     run = shlex.quote(summary["run"])
     start = f" --prompt {shlex.quote(prompt)}" if prompt else ""
     hints = [f"generate {run}{start}", f"chat {run}", f"why {run}{start}"]
-    hints += [f"eval {run} --online"] if baseline else []
+    hints += [f"eval {run} --online"] if baseline and not summary["val_learned"] else []
     click.echo("\n".join(f"{'Next:' if i == 0 else '':5} lior {hint}" for i, hint in enumerate(hints)))
