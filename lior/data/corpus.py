@@ -31,7 +31,7 @@ class Corpus:
     first_document: int = 0
     """Number of the first document; the others count on."""
     heads: Mapping[int, int] = attrs.field(factory=dict, repr=False)
-    """Index of a document that is the end of another -> index of the other: they are parts of one file."""
+    """Index of a document that continues another -> index of that: they are parts of one."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -78,11 +78,11 @@ class Corpus:
 
     @property
     def documents(self) -> int:
-        """How many documents there are; one in two parts counts once."""
+        """How many documents there are; one in parts counts once."""
         return len(self.names) - len(self.heads)
 
     def without(self, index: int, size: int) -> Corpus:
-        """All documents except one, of ``size`` bytes; the end of a document stays without the rest."""
+        """All documents except one, of ``size`` bytes; a later part of it would stay."""
         begin, end = self.bounds(index)
         pairs = (pair for pair in self.heads.items() if index not in pair)
         return attrs.evolve(

@@ -1,7 +1,8 @@
-"""Training text and held-out text: the same share of every document, or of every kind of file.
+"""Training text, calibration split and held-out text: each a share of every document, or kind of file.
 
-A large document gives its own end. Of small documents of one kind, some are held out whole, at equal
-distances in their order. So the score of a run is of all its kinds of text, not of what comes last by name.
+A large document gives its own end. Of small documents of one kind, some are taken whole, at equal distances
+in their order. So the score of a run is of all its kinds of text, not of what comes last by name, and the
+mixer is fitted on all of them.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ class Parts(NamedTuple):
     """Documents in the order in which a run reads them."""
 
     documents: list[RawDocument]
-    """Training text first; the end of a document may stand apart, under the name of the document."""
+    """Training text first, of that the calibration split last; parts of a document have its name."""
     cut: int
     """Byte of all documents at which the held-out text begins."""
     heads: Mapping[int, int]
-    """Index of each end that stands apart -> index of its document."""
+    """Index of each part that continues a document -> index of the part before it."""
+    calibration: int | None
+    """Index at which the calibration split begins; ``None`` where it is the end of the training text."""
 
 
 def kind(name: str) -> str:
@@ -47,59 +50,70 @@ def training_bytes(size: int, holdout: float) -> int:
     return int(size * (1 - holdout))
 
 
-def split(documents: Sequence[RawDocument], holdout: float) -> Parts:
+def split(documents: Sequence[RawDocument], holdout: float, calibration: float = 0.0) -> Parts:
     """Divide ``documents``, those without text left out; nothing is drawn at random.
 
-    The end of a single document follows it, so its contexts go on; other ends begin a document of their own.
+    A single document is cut and stays one, so its contexts go on; other parts begin without a context.
 
     Parameters
     ----------
     holdout
         Share of the bytes that is held out, from 0 to 1.
+    calibration
+        Share of the others that is the calibration split.
     """
     there = [document for document in documents if document.data]
-    if len(there) < 2 or not holdout:
-        return Parts(there, training_bytes(sum(len(d.data) for d in there), holdout), {})
-    begins = _begins([len(d.data) for d in there], [kind(d.name) for d in there], holdout)
-    trained: list[RawDocument] = []
-    ends: list[tuple[int, RawDocument]] = []
-    places: dict[int, int] = {}
-    for index, document in enumerate(there):
-        begin = _at_line(document.data, begins.get(index, len(document.data)))
+    if len(there) < 2:
+        return Parts(there, training_bytes(sum(len(d.data) for d in there), holdout), {}, None)
+    held = _begins(there, [len(document.data) for document in there], holdout)
+    fitted = _begins(there, held, calibration)
+    body = [(i, 0, end) for i, end in enumerate(fitted)]
+    middle = [(i, begin, held[i]) for i, begin in enumerate(fitted)]
+    rest = [(i, begin, len(there[i].data)) for i, begin in enumerate(held)]
+    pieces = [piece for piece in (*body, *middle, *rest) if piece[1] < piece[2]]
+    before: dict[int, int] = {}
+    heads: dict[int, int] = {}
+    for number, (i, begin, _) in enumerate(pieces):
         if begin:
-            places[index] = len(trained)
-            trained.append(RawDocument(document.name, document.data[:begin]))
-        if begin < len(document.data):
-            ends.append((index, RawDocument(document.name, document.data[begin:])))
-    heads = {len(trained) + i: places[index] for i, (index, _) in enumerate(ends) if index in places}
-    return Parts([*trained, *(end for _, end in ends)], sum(len(d.data) for d in trained), heads)
+            heads[number] = before[i]
+        before[i] = number
+    first = sum(end > 0 for end in fitted)
+    return Parts(
+        [RawDocument(there[i].name, there[i].data[begin:end]) for i, begin, end in pieces],
+        sum(held),
+        heads,
+        first if first > 0 and sum(fitted) < sum(held) else None,
+    )
 
 
-def _begins(sizes: Sequence[int], kinds: Sequence[str], holdout: float) -> dict[int, int]:
-    """Index of each document with held-out text -> byte at which that begins."""
-    begins: dict[int, int] = {}
+def _begins(documents: Sequence[RawDocument], sizes: Sequence[int], share: float) -> list[int]:
+    """Byte at which a ``share`` of the first ``sizes`` bytes of each document, or of its kind, begins."""
+    begins = list(sizes)
     small: dict[str, list[int]] = {}
     for index, size in enumerate(sizes):
-        begin = training_bytes(size, holdout)
+        begin = training_bytes(size, share)
         if size - begin >= OWN_END:
             begins[index] = begin
         else:
-            small.setdefault(kinds[index], []).append(index)
+            small.setdefault(kind(documents[index].name), []).append(index)
     owed = 0.0
     for number, members in enumerate(small.values(), 1):
         for index in members:
-            owed += holdout * sizes[index]
-            if owed + 0.5 >= sizes[index]:  # a sum of shares may lack a little of a whole
+            owed += share * sizes[index]
+            if 0 < sizes[index] <= owed + 0.5:  # a sum of shares may lack a little of a whole
                 begins[index] = 0
                 owed -= sizes[index]
-        kept = [index for index in members if index not in begins]
-        least = _LEAST_END if number < len(small) or len(begins) else 1
-        if kept and owed >= least:
+        kept = [index for index in members if begins[index]]
+        last = number == len(small) and begins == list(sizes)
+        if kept and owed >= (1 if last else _LEAST_END):
             largest = max(kept, key=lambda index: sizes[index])
             end = min(int(owed), sizes[largest] // 2)
-            begins[largest] = sizes[largest] - end
+            begins[largest] -= end
             owed -= end
-    return begins
+    return [
+        _at_line(document.data[:size], begin)
+        for document, size, begin in zip(documents, sizes, begins, strict=True)
+    ]
 
 
 def _at_line(data: bytes, begin: int) -> int:

@@ -52,10 +52,10 @@ def check_text(documents: State, manifest: dict[str, Any], *, vocab: int) -> dic
     for tail, head in pairs:
         whole = type(tail) is int and type(head) is int
         if not (whole and 0 <= head < tail < len(names) - len(added) and names[head] == names[tail]):
-            raise UsageError(f"heads: {tail!r} is not the end of document {head!r}")
+            raise UsageError(f"heads: {tail!r} is not a part of document {head!r}")
     heads: dict[int, int] = dict(pairs)
-    if len({*heads, *heads.values()}) < 2 * len(pairs):
-        raise UsageError("heads: a document has two ends, or an end of its end")
+    if not len(heads) == len({*heads.values()}) == len(pairs):
+        raise UsageError("heads: two parts continue one, or one continues two")
     return heads
 
 

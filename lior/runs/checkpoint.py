@@ -111,13 +111,14 @@ class Checkpoint:
         return tuple(part for part, there in parts.items() if there)
 
     def documents(self) -> list[Document]:
-        """All documents in their order; the end of a document that stands apart is counted with it."""
+        """All documents in their order; parts of a document that stand apart are counted with it."""
         parts, heads = self.parts(), self.corpus.heads
-        ends = {head: parts[tail] for tail, head in heads.items()}
-        return [_joined(part, ends.get(i)) for i, part in enumerate(parts) if i not in heads]
+        for tail in sorted(heads, reverse=True):
+            parts[heads[tail]] = _joined(parts[heads[tail]], parts[tail])
+        return [part for i, part in enumerate(parts) if i not in heads]
 
     def parts(self) -> list[Document]:
-        """As :meth:`documents`, with the ends that stand apart: one for each name of the corpus."""
+        """As :meth:`documents`, with the parts that stand apart: one for each name of the corpus."""
         names, before = self.corpus.names, len(self.corpus.names) - len(self.added)
         lengths = byte_lengths(self.corpus.tokens.long(), self.model.tokenizer)
         starts = self.corpus.starts.cpu()
@@ -153,10 +154,8 @@ class Checkpoint:
         return attrs.evolve(other, first_document=len(self.corpus.names)), 0, len(other)
 
 
-def _joined(document: Document, end: Document | None) -> Document:
-    """A document with its end, if that stands apart."""
-    if end is None:
-        return document
+def _joined(document: Document, end: Document) -> Document:
+    """A document with a part that continues it."""
     sums = {key: getattr(document, key) + getattr(end, key) for key in ("bytes", "tokens", "held")}
     return attrs.evolve(document, **sums)
 

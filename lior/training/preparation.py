@@ -201,15 +201,17 @@ def read_text(
     data = config.data
     if documents is None:
         documents = read_documents(data.text, field=data.field, limit=data.limit)
-    divided = split(documents, 0.0 if data.valid else data.holdout)
+    divided = split(documents, 0.0 if data.valid else data.holdout, config.mixer.calibration)
     valid = read_documents([data.valid], field=data.field, limit=data.limit) if data.valid else []
     tokenizer.fit(corpus.until(divided.documents, divided.cut))
     text, train = corpus.build_parts([*divided.documents, *valid], tokenizer, divided.cut)
-    if len(text.names) == len(divided.documents):  # or else a part gave no token, and is no document
-        text = attrs.evolve(text, heads=divided.heads)
     where = ", ".join(data.text) or "the text"
     for count, least in ((train if data.valid else len(text), MIN_TOKENS), (train, MIN_TOKENS // 2)):
         if count < least:
             raise DataError(f"{where}: {count} tokens are too few to learn from; give at least {least}")
-    calibration = max(int(train * config.mixer.calibration), 1)
-    return text, Split(max(train - calibration, 1), train, len(text))
+    memory = max(train - max(int(train * config.mixer.calibration), 1), 1)
+    if text.names[: len(divided.documents)] == tuple(document.name for document in divided.documents):
+        text = attrs.evolve(text, heads=divided.heads)  # or else a part gave no token, and is no document
+        if divided.calibration is not None:
+            memory = int(text.starts[divided.calibration])
+    return text, Split(memory, train, len(text))

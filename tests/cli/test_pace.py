@@ -95,7 +95,7 @@ def test_the_run_has_the_recipe_that_was_chosen(command, tmp_path, monkeypatch):
     text = tmp_path / "long.txt"
     text.write_bytes(b"".join(b"Line %d of a long text.\n" % i for i in range(6000)))
     result = command("train", text, "--out", "r")
-    assert result.err.startswith("recipe fast: about 6 s for 144 kB")
+    assert result.err.startswith("recipe fast: about 6 s for 155 kB")
     table = tomllib.loads(Path("r/config.toml").read_text())
     assert table["fit"]["passes"] == 0
     assert load("r/config.toml", env={}).config.memory == load("fast", env={}).config.memory

@@ -22,29 +22,31 @@ shares = st.sampled_from([0.0, 0.02, 0.1, 0.25, 0.5])
 
 
 @LAW
-@given(documents=collections, share=shares)
-def test_every_byte_is_in_one_part_under_its_name(documents, share):
-    parts = split(documents, share)
+@given(documents=collections, share=shares, calibration=shares)
+def test_every_byte_is_in_one_part_under_its_name(documents, share, calibration):
+    parts = split(documents, share, calibration)
     whole = dict(enumerate(parts.documents))
-    for tail, head in parts.heads.items():
+    for tail, head in sorted(parts.heads.items(), reverse=True):
         end = whole.pop(tail)
         assert whole[head].name == end.name
         whole[head] = RawDocument(end.name, whole[head].data + end.data)
     assert Counter(whole.values()) == Counter(d for d in documents if d.data)
     assert 0 <= parts.cut <= sum(len(d.data) for d in parts.documents)
-    assert split(documents, share) == parts
+    assert split(documents, share, calibration) == parts
 
 
 @LAW
 @given(documents=collections.filter(lambda found: sum(bool(d.data) for d in found) > 1), share=shares)
 def test_training_text_comes_first_and_no_document_is_cut_by_the_boundary(documents, share):
-    parts = split(documents, share)
+    parts = split(documents, share, 0.25)
     ends = [0]
     for document in parts.documents:
         ends.append(ends[-1] + len(document.data))
     assert parts.cut in ends
     boundary = ends.index(parts.cut)
-    assert all(head < boundary <= tail for tail, head in parts.heads.items())
+    first = boundary if parts.calibration is None else parts.calibration
+    assert 0 <= first <= boundary
+    assert all(head < tail >= first for tail, head in parts.heads.items())
 
 
 @LAW
@@ -76,7 +78,17 @@ def test_a_large_document_gives_its_own_end_from_a_line_on():
 
 def test_one_document_is_cut_at_the_byte_and_stays_one():
     document = RawDocument("a.txt", LINES * 100)
-    assert split([RawDocument("", b""), document], 0.1) == ([document], training_bytes(1600, 0.1), {})
+    cut = training_bytes(1600, 0.1)
+    assert split([RawDocument("", b""), document], 0.1, 0.2) == ([document], cut, {}, None)
+
+
+def test_the_calibration_split_has_all_kinds_as_well():
+    documents = [RawDocument("a.txt", LINES * 2000), RawDocument("b.log", LINES * 3000)]
+    parts = split(documents, 0.1, 0.25)
+    assert [document.name for document in parts.documents] == ["a.txt", "b.log"] * 3
+    assert parts.heads == {2: 0, 3: 1, 4: 2, 5: 3}
+    assert parts.calibration == 2
+    assert [len(d.data) for d in parts.documents[2:4]] == pytest.approx([7200, 10_800], abs=len(LINES))
 
 
 def test_small_documents_are_held_out_at_equal_distances():
