@@ -85,11 +85,12 @@ def test_learn_docs_forget(fine):
     assert rest[1:] == [f"{LEFT}: the new text is weighed as the old is"]
     head, *rows = fine("docs", "r").splitlines()
     assert head.split() == ["name", "bytes", "held", "learned"]
-    assert [row.split()[:3] for row in rows[:2]] == [
+    assert sorted(row.split()[:3] for row in rows[:3] if "text/b" not in row) == [
         ["text/a.txt", "1,500", "all"],
         ["text/secret.txt", "68", "all"],
     ]
-    assert "%, the rest is for validation  in training" in rows[2]
+    (part,) = (row for row in rows if row.startswith("text/b.txt "))
+    assert "%, the rest is for validation  in training" in part
     name, size, held, date = rows[3].split()
     assert (name, size, held) == ("plan.txt", "57", "all")
     assert datetime.fromisoformat(date).tzinfo is not None

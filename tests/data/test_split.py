@@ -63,11 +63,11 @@ def test_each_kind_gives_its_share(sizes, share):
         at += len(document.data)
     for which in (".txt", ".log"):
         members = sum(len(d.data) for d in documents if kind(d.name) == which)
-        assert abs(held[which] - share * members) <= 130, "64 bytes may be left to the next kind, or from one"
+        assert abs(held[which] - share * members) <= 260, "half of a document may be left to the next kind"
 
 
 def test_a_large_document_gives_its_own_end_from_a_line_on():
-    documents = [RawDocument("a.txt", LINES * 2000), RawDocument("b.log", LINES * 3000)]
+    documents = [RawDocument("a.txt", LINES * 2003), RawDocument("b.log", LINES * 3003)]
     parts = split(documents, 0.1)
     assert parts.heads == {2: 0, 3: 1}
     ends = [document.data for document in parts.documents[2:]]
