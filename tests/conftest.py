@@ -47,6 +47,7 @@ n = 8
 lags = 4
 [data]
 holdout = 0.02
+after_validation = "keep"
 """
 """A recipe that uses every part and takes a second on 60 kB."""
 

@@ -54,7 +54,9 @@ def main(texts: Sequence[Path], seeds: int, size: int) -> None:
             row = [
                 spread(
                     [
-                        train(text, "--set", f"seed={seed}", *arguments)["val_bits_per_byte"]
+                        train(text, "--config", "default", "--set", f"seed={seed}", *arguments)[
+                            "val_bits_per_byte"
+                        ]
                         for seed in range(seeds)
                     ]
                 )

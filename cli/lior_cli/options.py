@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Callback = Callable[..., Any]
 
+_KEPT = "data.after_validation"
+"""Key that ``--holdout keep`` sets."""
+
 
 class PluginName(click.ParamType):
     """The name of a plugin, or ``package.module:Class``; nothing is imported.
@@ -226,7 +229,8 @@ def schema_options(function: Callback) -> Callback:
         for key in flagged:
             value = others.pop(_parameter(key))
             if value is not None:
-                overrides.append(Override(key.dotted, RawText(value), flag(key)))
+                name = _KEPT if (key.dotted, value) == ("data.holdout", "keep") else key.dotted
+                overrides.append(Override(name, RawText(value), flag(key)))
         return function(*args, recipe=recipe, overrides=overrides, **others)
 
     command: Callback = wrapper
@@ -241,6 +245,7 @@ def schema_options(function: Callback) -> Callback:
 def _option(key: Key) -> Callable[[Callback], Callback]:
     shown = "" if key.kind else f"; {key.allowed}"
     default = f"  [default: {key.default}]" if key.default != "" else ""
+    shown += f"; or keep, short for {flag(_key(_KEPT))} keep" if key.dotted == "data.holdout" else ""
     return click.option(
         flag(key),
         _parameter(key),
@@ -256,13 +261,17 @@ def _type(key: Key) -> click.ParamType:
     return click.Choice(key.choices) if key.choices else click.STRING
 
 
+def _key(dotted: str) -> Key:
+    return next(key for key in keys() if key.dotted == dotted)
+
+
 def _parameter(key: Key) -> str:
     return "_".join(key.path)
 
 
 def device_option(function: Callback) -> Callback:
     """Add ``--device``, as in the schema of a training run."""
-    key = next(key for key in keys() if key.dotted == "device")
+    key = _key("device")
     return click.option(
         "--device", type=_type(key), default=key.default, show_default=True, help=_sentence(key.help)
     )(function)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior.config import Override, Resolved, load
+from lior.config import Override, Resolved, TrainConfig, load
 from lior.errors import Interrupted, Stopped, UsageError
-from lior_cli import idle
+from lior_cli import idle, pace
 from lior_cli.interrupts import Stop, import_torch
 from lior_cli.options import RunPath, TextPath, schema_options
 
 if TYPE_CHECKING:
+    from lior.data.documents import RawDocument
     from lior.runs.run import Run
     from lior_cli.progress import Progress
 
@@ -72,7 +73,16 @@ def train(
             progress.note("no TEXT given: reading the Python language reference that comes with Python")
         for note in idle.notes(resolved):
             progress.note(note)
-        run = _begin(resolved, out or _default_out(resolved), progress)
+        documents = _read(resolved)
+        if recipe is None and pace.free(resolved):
+            resolved, note = pace.choose(
+                resolved, documents,
+                lambda name, more: load(name, overrides=[*overrides, *more], components=True),
+            )  # fmt: skip
+            progress.note(note)
+        elif not quiet:
+            progress.note(pace.told(resolved, documents))
+        run = _begin(resolved, documents, out or _default_out(resolved), progress)
     summary = run.summary
     assert summary is not None
     if as_json:
@@ -81,11 +91,20 @@ def train(
         _report(summary, prompt(run))
 
 
-def _begin(resolved: Resolved, out: Path, progress: Progress) -> Run:
+def _read(resolved: Resolved[TrainConfig]) -> list[RawDocument]:
+    from lior.data.documents import read_documents
+
+    data = resolved.config.data
+    return read_documents(data.text, field=data.field, limit=data.limit)
+
+
+def _begin(
+    resolved: Resolved[TrainConfig], documents: list[RawDocument], out: Path, progress: Progress
+) -> Run:
     from lior.training.preparation import train as run_training
 
     def start(stop: Stop) -> Run:
-        return run_training(resolved.config, out, callbacks=[progress, stop], stop=stop)
+        return run_training(resolved.config, out, documents=documents, callbacks=[progress, stop], stop=stop)
 
     return _run(start, out, progress)
 
@@ -147,6 +166,12 @@ def _report(summary: dict[str, Any], prompt: str) -> None:
                 f"({baseline['order4']:.3f}; unigram {baseline['unigram']:.3f})"
             )
         click.echo(score)
+        if summary["documents"] == 1:
+            click.echo("There is one document: its end was held out.")
+        if summary["val_learned"]:
+            click.echo(
+                "That was before the memories took in the held-out text (--holdout keep leaves it out)."
+            )
         if share > 0:
             click.echo("The 4-gram predicts better: give more text, or another recipe (`lior config list`).")
     else:
@@ -155,5 +180,5 @@ def _report(summary: dict[str, Any], prompt: str) -> None:
     run = shlex.quote(summary["run"])
     start = f" --prompt {shlex.quote(prompt)}" if prompt else ""
     hints = [f"generate {run}{start}", f"chat {run}", f"why {run}{start}"]
-    hints += [f"eval {run} --online"] if baseline else []
+    hints += [f"eval {run} --online"] if baseline and not summary["val_learned"] else []
     click.echo("\n".join(f"{'Next:' if i == 0 else '':5} lior {hint}" for i, hint in enumerate(hints)))

@@ -105,7 +105,8 @@ def _recipe(recipe: str, text: BenchText, seed: int | None) -> Iterator[Measurem
     with tempfile.TemporaryDirectory(prefix="lior-bench-") as folder:
         run = str(Path(folder) / "run")
         train = [*cli, "train", text.path, "--config", recipe, "--out", run, "--seed", str(seed)]
-        trained = children.ask([*train, "--holdout", str(HOLDOUT), *device, "--quiet", "--json"])
+        train += ["--holdout", str(HOLDOUT), "--after-validation", "keep"]  # it is scored twice more
+        trained = children.ask([*train, *device, "--quiet", "--json"])
         summary = trained.answer
         if summary["val_bytes"] != text.scored:
             raise Unmeasured(

@@ -90,7 +90,7 @@ def write(paths: Sequence[str], folder: Path, *, field: str, limit: int) -> list
 
 def _write_one(path: str, file: Path, *, field: str, limit: int) -> BenchText:
     from lior.data.documents import EMBEDDED, read_documents
-    from lior.training.preparation import training_bytes
+    from lior.data.split import training_bytes
 
     sources = read_documents([path] if path else [], field=field)
     # One document, since compressors have no documents and all systems must read the same.

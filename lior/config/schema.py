@@ -31,7 +31,14 @@ class DataConfig:
 
     text: tuple[str, ...] = option((), help="files or folders to learn from; none: the Python reference")
     valid: str = option("", help="text to validate on, instead of a held-out part")
-    holdout: float = option(0.1, help="share of the text to validate on", low=0, high=0.5)
+    holdout: float = option(
+        0.1, help="share of every document, or kind of file, to validate on", low=0, high=0.5
+    )
+    after_validation: str = option(
+        "learn",
+        help="learn: the memories take in the held-out text after it was scored; keep: it stays out of them",
+        choices=("learn", "keep"),
+    )
     field: str = option("text", help="field of a JSON Lines record that holds the text")
     limit: int = option(
         2**31, help="largest size of a text, unpacked, in bytes; a larger one is refused", low=1

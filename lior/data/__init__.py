@@ -1,7 +1,7 @@
 """Bytes to tokens.
 
 :mod:`~lior.data.documents` finds and reads texts, :mod:`~lior.data.corpus` lays them out as one tensor of
-tokens, and :mod:`~lior.data.noise` puts errors into them.
+tokens, :mod:`~lior.data.split` chooses what is held out, and :mod:`~lior.data.noise` puts errors into them.
 """
 
-__all__ = ["corpus", "documents", "noise"]
+__all__ = ["corpus", "documents", "noise", "split"]

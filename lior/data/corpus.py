@@ -6,7 +6,7 @@ change to those of its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 import torch
@@ -30,6 +30,8 @@ class Corpus:
     """Length of all documents in bytes."""
     first_document: int = 0
     """Number of the first document; the others count on."""
+    heads: Mapping[int, int] = attrs.field(factory=dict, repr=False)
+    """Index of a document that continues another -> index of that: they are parts of one."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -74,15 +76,22 @@ class Corpus:
             bytes=self.bytes + more.bytes,
         )
 
+    @property
+    def documents(self) -> int:
+        """How many documents there are; one in parts counts once."""
+        return len(self.names) - len(self.heads)
+
     def without(self, index: int, size: int) -> Corpus:
-        """All documents except one, of ``size`` bytes."""
+        """All documents except one, of ``size`` bytes; a later part of it would stay."""
         begin, end = self.bounds(index)
+        pairs = (pair for pair in self.heads.items() if index not in pair)
         return attrs.evolve(
             self,
             tokens=torch.cat([self.tokens[:begin], self.tokens[end:]]),
             starts=torch.cat([self.starts[:index], self.starts[index + 1 :] - (end - begin)]),
             names=self.names[:index] + self.names[index + 1 :],
             bytes=self.bytes - size,
+            heads={tail - (tail > index): head - (head > index) for tail, head in pairs},
         )
 
     def to(self, device: torch.device | str) -> Corpus:

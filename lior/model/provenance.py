@@ -297,16 +297,18 @@ class _Library:
             begin, end = self._corpus.bounds(document)
             tokens, tokenizer = self._corpus.tokens[begin:end], self._model.tokenizer
             ends = np.append(0, byte_lengths(tokens, tokenizer).cumsum(0).cpu().numpy())
-            data = tokenizer.decode(tokens.tolist())
+            head = self._corpus.heads.get(document)
+            before = b"" if head is None else self.page(head).data
+            data = before + tokenizer.decode(tokens.tolist())
             lines = np.append(0, np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1)
             numbers = tokens.cpu().numpy().astype(np.int64)
-            self._open[document] = _Page(self.names[document], numbers, data, ends, lines)
+            self._open[document] = _Page(self.names[document], numbers, data, ends + len(before), lines)
         return self._open[document]
 
 
 @attrs.frozen(eq=False)
 class _Page:
-    """A document of ``N`` tokens."""
+    """A document of ``N`` tokens; the end of another has the bytes of that before its own."""
 
     name: str
     tokens: NDArray[np.int64]

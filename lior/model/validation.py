@@ -21,8 +21,8 @@ from lior.model.language_model import Model
 from lior.tensors import Expected, check, like, sub
 
 
-def check_text(documents: State, manifest: dict[str, Any], *, vocab: int) -> None:
-    """Check the tokens against a tokenizer with ``vocab`` ids and against the manifest.
+def check_text(documents: State, manifest: dict[str, Any], *, vocab: int) -> dict[int, int]:
+    """Check the tokens against a tokenizer with ``vocab`` ids and against the manifest; the checked heads.
 
     Raises
     ------
@@ -46,6 +46,17 @@ def check_text(documents: State, manifest: dict[str, Any], *, vocab: int) -> Non
     for key, most in (("train", trained), ("bytes", 1 << 62)):
         if type(manifest[key]) is not int or not 0 <= manifest[key] <= most:
             raise UsageError(f"{key} = {manifest[key]!r} is not within 0 to {most}")
+    pairs = manifest.get("heads", [])  # runs made before there were any have no such key
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise UsageError("heads is not a list of pairs")
+    for tail, head in pairs:
+        whole = type(tail) is int and type(head) is int
+        if not (whole and 0 <= head < tail < len(names) - len(added) and names[head] == names[tail]):
+            raise UsageError(f"heads: {tail!r} is not a part of document {head!r}")
+    heads: dict[int, int] = dict(pairs)
+    if not len(heads) == len({*heads.values()}) == len(pairs):
+        raise UsageError("heads: two parts continue one, or one continues two")
+    return heads
 
 
 def check_counts(counts: Tensor | None, *, vocab: int) -> None:

@@ -111,7 +111,14 @@ class Checkpoint:
         return tuple(part for part, there in parts.items() if there)
 
     def documents(self) -> list[Document]:
-        """All documents in their order."""
+        """All documents in their order; parts of a document that stand apart are counted with it."""
+        parts, heads = self.parts(), self.corpus.heads
+        for tail in sorted(heads, reverse=True):
+            parts[heads[tail]] = _joined(parts[heads[tail]], parts[tail])
+        return [part for i, part in enumerate(parts) if i not in heads]
+
+    def parts(self) -> list[Document]:
+        """As :meth:`documents`, with the parts that stand apart: one for each name of the corpus."""
         names, before = self.corpus.names, len(self.corpus.names) - len(self.added)
         lengths = byte_lengths(self.corpus.tokens.long(), self.model.tokenizer)
         starts = self.corpus.starts.cpu()
@@ -130,10 +137,13 @@ class Checkpoint:
         Raises
         ------
         RunError
-            When the run has none: it was trained on all of its text, or the validation text was forgotten.
+            When the run has none: it holds all of its text, or the validation text was forgotten.
         """
         if self.train >= self.trained:
-            raise RunError("the run has no validation text of its own; name a text to score")
+            raise RunError(
+                "the run has no validation text of its own: a score on text that its memories hold would be "
+                "too good; name a text to score, or train with --holdout keep"
+            )
         # Online scoring writes it after the documents that were learned later, so its numbers follow theirs.
         text = attrs.evolve(self.corpus, first_document=len(self.corpus.names)) if self.added else self.corpus
         return text, self.train, self.trained
@@ -142,6 +152,12 @@ class Checkpoint:
         """Another text as documents that follow those of the run, with its beginning and end."""
         other = corpora.build(read_documents(paths, field=field), self.model.tokenizer).to(self.model.device)
         return attrs.evolve(other, first_document=len(self.corpus.names)), 0, len(other)
+
+
+def _joined(document: Document, end: Document) -> Document:
+    """A document with a part that continues it."""
+    sums = {key: getattr(document, key) + getattr(end, key) for key in ("bytes", "tokens", "held")}
+    return attrs.evolve(document, **sums)
 
 
 # --- on disk ---
@@ -169,6 +185,7 @@ def save(path: Path, checkpoint: Checkpoint, *, share: Path | None = None) -> No
         "components": describe(checkpoint.components),
         "geometry": geometry and {name: getattr(geometry, name) for name in ("resilience_at", "smoothing")},
         "documents": list(corpus.names),
+        "heads": sorted(corpus.heads.items()),
         "bytes": corpus.bytes,
         "train": checkpoint.train,
         "added": list(checkpoint.added),
@@ -191,10 +208,11 @@ def load(path: Path, *, device: torch.device | str = "cpu") -> Checkpoint:
     with misfits_as_run_errors(path):
         numbers = manifest["training"]
         text, model = found[_TEXT], _rebuilt(manifest, found[_MODEL])
-        validation.check_text(text, manifest, vocab=model.tokenizer.vocab)
+        heads = validation.check_text(text, manifest, vocab=model.tokenizer.vocab)
+        names = tuple(manifest["documents"])
         return Checkpoint(
             model=model,
-            corpus=Corpus(text["tokens"], text["starts"], tuple(manifest["documents"]), manifest["bytes"]),
+            corpus=Corpus(text["tokens"], text["starts"], names, manifest["bytes"], heads=heads),
             train=manifest["train"],
             components=_components(manifest),
             added=tuple(manifest["added"]),

@@ -59,9 +59,9 @@ def learn(checkpoint: Checkpoint, documents: Sequence[RawDocument]) -> Checkpoin
 def forget(checkpoint: Checkpoint, indices: Collection[int]) -> Checkpoint:
     """Remove documents from the text and the memories of ``checkpoint.model``, which is changed.
 
-    ``indices`` count :meth:`Checkpoint.documents`, as those of :func:`find` do.
+    ``indices`` count :meth:`Checkpoint.parts`, as those of :func:`find` do.
     """
-    documents, kept = checkpoint.documents(), checkpoint
+    documents, kept = checkpoint.parts(), checkpoint
     for index in sorted(set(indices), reverse=True):
         kept = _without(kept, index, documents[index].bytes)
     # Later documents get new numbers, which the memories hold, even when nothing of the document was held.
@@ -85,7 +85,7 @@ def _without(checkpoint: Checkpoint, index: int, size: int) -> Checkpoint:
 def find(checkpoint: Checkpoint, name: str) -> list[int]:
     """Indices of all documents of that name, or of the only one whose path ends with it.
 
-    Training takes several documents of one name, which are forgotten together.
+    Training takes several documents of one name, which are forgotten together, as are the parts of one.
 
     Raises
     ------

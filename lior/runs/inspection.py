@@ -214,7 +214,7 @@ def _limit(memory: MemoryBackend, option: str) -> int | None:
 def _text(checkpoint: Checkpoint) -> TextCount:
     model, corpus = checkpoint.model, checkpoint.corpus
     return TextCount(
-        documents=len(corpus.names),
+        documents=corpus.documents,
         bytes=corpus.bytes,
         tokens=len(corpus),
         held=sum(hi - lo for lo, hi in checkpoint.held()),

@@ -68,7 +68,7 @@ class Run:
         text = self.checkpoint.corpus
         changes = f", {self.changes} changes not saved" if self.changes else ""
         where = self.path or "in memory"
-        return f"<Run {where}: {len(text.names)} documents, {text.bytes:,} bytes{changes}>"
+        return f"<Run {where}: {text.documents} documents, {text.bytes:,} bytes{changes}>"
 
     @property
     def model(self) -> Model:
@@ -168,7 +168,7 @@ class Run:
             if len(sources) != 1:
                 raise UsageError(f"name {name!r} is for one document, not for {len(sources)}; leave it out")
             sources = [RawDocument(name, sources[0].data)]
-        before = len(self.checkpoint.corpus.names)
+        before = self.checkpoint.corpus.documents
         self._change(lambda: editing.learn(self.checkpoint, sources), len(sources))
         return self.documents()[before:]
 
@@ -197,11 +197,13 @@ class Run:
         DataError
             As :meth:`forget`.
         """
-        indices = sorted({index for name in names for index in editing.find(self.checkpoint, name)})
-        documents = self.documents()
-        self._change(lambda: editing.forget(self.checkpoint, indices), len(indices))
+        indices = {index for name in names for index in editing.find(self.checkpoint, name)}
+        every = self.checkpoint.corpus.names
+        those = {every[index] for index in indices}
+        gone = [document for document in self.documents() if document.name in those]
+        self._change(lambda: editing.forget(self.checkpoint, indices), len(gone))
         self._forgotten = self._forgotten or bool(indices)
-        return [documents[index] for index in indices]
+        return gone
 
     def _change(self, work: Callable[[], Checkpoint], changes: int) -> None:
         """Do ``work``, which changes the model; an interruption may leave it between two states."""

@@ -2,6 +2,7 @@
 
 :mod:`~lior.training.preparation` builds what a run needs, :mod:`~lior.training.stages` are its parts with
 :mod:`~lior.training.batches` for the metric, and :mod:`~lior.training.loop` runs them and scores the model.
+:mod:`~lior.training.estimate` says beforehand how long that takes.
 """
 
-__all__ = ["batches", "loop", "preparation", "stages"]
+__all__ = ["batches", "estimate", "loop", "preparation", "stages"]

@@ -24,7 +24,7 @@ from lior.runs.loop import Loop, LoopState, Stopwatch
 from lior.runs.run import Run
 from lior.runs.telemetry import Telemetry
 from lior.tensors import prefixed, sub
-from lior.training.stages import Job, Split, Stage, StageState, plan
+from lior.training.stages import Job, Split, Stage, StageState, WriteText, plan
 
 _STAGES = ("memory", "geometry", "mixer", "validate")
 
@@ -45,6 +45,7 @@ class Training:
     stop: Callable[[], bool]
     _loop: Loop[Stage] = attrs.field(init=False)
     _stages: list[Stage] = attrs.field(init=False)
+    _job: Job = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         limit = self.config.time_limit
@@ -53,7 +54,7 @@ class Training:
             write=self._write, telemetry=self.telemetry, callbacks=self.callbacks, stop=self.stop,
             interval=self.config.checkpoint.seconds or math.inf, clock=self.clock,
         )  # fmt: skip
-        job = Job(
+        self._job = job = Job(
             model=self.model, text=self.text, parts=self.parts, config=self.config, generator=self.generator,
             tick=self._loop.tick, spent=lambda: self.clock.total / limit if limit else 0.0,
         )  # fmt: skip
@@ -132,6 +133,7 @@ class Training:
             score = evaluation.evaluate(model, self.text, parts.train, parts.end, stage="validate", tick=tick)
             reference = baseline.measure(self.text, parts.train, parts.end, vocab=model.tokenizer.vocab)
         loop.step += 1
+        self._take_in()
         summary = self._summary(score, reference)
         checkpoint, directory = self._checkpoint(summary["val_nats_per_byte"]), self.directory
         path = place = None
@@ -145,6 +147,24 @@ class Training:
         loop.hook.lior_train_end(result=run)
         return run
 
+    def _take_in(self) -> None:
+        """Write the held-out text to the memories, unless it is kept or a text of its own.
+
+        What was fitted stays, as when a document is learned later. There is no stop in here: the checkpoint
+        before has not taken in anything, so an interrupted run is scored again, and without profit.
+        """
+        parts, data = self.parts, self.config.data
+        if parts.train == parts.end or data.valid or data.after_validation == "keep":
+            return
+        stage = WriteText(self._job, parts.train, parts.end, fitted=False)
+        self._loop.hook.lior_train_stage(stage=stage.name, message=f"{stage.message} that were held out")
+        with self.clock.measure(stage.name):
+            stage.begin()
+            while stage.advance():
+                pass
+            stage.end()
+        self.parts = attrs.evolve(parts, train=parts.end)
+
     def _summary(self, score: evaluation.Score, reference: baseline.Baseline) -> dict[str, Any]:
         """The numbers of a run; the keys are documented in ``docs/interfaces.md``."""
         config, model = self.config, self.model
@@ -155,10 +175,11 @@ class Training:
         return {
             "run": str(self.directory.path) if self.directory else None,
             "bytes": self.text.bytes,
-            "documents": len(self.text.names),
+            "documents": self.text.documents,
             "val_bytes": score.bytes,
             "val_nats_per_byte": score.nats_per_byte if score.bytes else None,
             "val_bits_per_byte": score.bits_per_byte if score.bytes else None,
+            "val_learned": bool(score.bytes) and self.parts.train == self.parts.end,
             "baseline": reference.bits(score.tokens / score.bytes) if score.bytes else None,
             "seconds": seconds | {"total": self.clock.total},
             "peak_rss_bytes": peak_rss(),

@@ -18,6 +18,7 @@ from lior.counting.locations import MAX_VOCAB
 from lior.data import corpus
 from lior.data.corpus import Corpus
 from lior.data.documents import RawDocument, read_documents
+from lior.data.split import split
 from lior.errors import BrokenPlugin, DataError, UsageError
 from lior.geometry.retrieval import PARTS, Geometry
 from lior.interfaces import State, Tokenizer
@@ -185,17 +186,12 @@ def _check_plugins(geometry: Geometry, config: TrainConfig) -> None:
         raise BrokenPlugin(f"{origin.label} does not keep to its interface: {fault}.")
 
 
-def training_bytes(size: int, holdout: float) -> int:
-    """How many of ``size`` bytes are training text, given the share ``holdout`` of validation text."""
-    return int(size * (1 - holdout))
-
-
 def read_text(
     config: TrainConfig, tokenizer: Tokenizer, documents: list[RawDocument] | None = None
 ) -> tuple[Corpus, Split]:
     """The text that ``config`` names, and where its parts end; ``tokenizer`` is fitted on the training text.
 
-    The validation text begins at the same byte whatever the tokenizer.
+    The validation text begins at the same bytes whatever the tokenizer.
 
     Raises
     ------
@@ -205,14 +201,17 @@ def read_text(
     data = config.data
     if documents is None:
         documents = read_documents(data.text, field=data.field, limit=data.limit)
-    size = sum(len(document.data) for document in documents)
-    cut = size if data.valid else training_bytes(size, data.holdout)
+    divided = split(documents, 0.0 if data.valid else data.holdout, config.mixer.calibration)
     valid = read_documents([data.valid], field=data.field, limit=data.limit) if data.valid else []
-    tokenizer.fit(corpus.until(documents, cut))
-    text, train = corpus.build_parts([*documents, *valid], tokenizer, cut)
+    tokenizer.fit(corpus.until(divided.documents, divided.cut))
+    text, train = corpus.build_parts([*divided.documents, *valid], tokenizer, divided.cut)
     where = ", ".join(data.text) or "the text"
     for count, least in ((train if data.valid else len(text), MIN_TOKENS), (train, MIN_TOKENS // 2)):
         if count < least:
             raise DataError(f"{where}: {count} tokens are too few to learn from; give at least {least}")
-    calibration = max(int(train * config.mixer.calibration), 1)
-    return text, Split(max(train - calibration, 1), train, len(text))
+    memory = max(train - max(int(train * config.mixer.calibration), 1), 1)
+    if text.names[: len(divided.documents)] == tuple(document.name for document in divided.documents):
+        text = attrs.evolve(text, heads=divided.heads)  # or else a part gave no token, and is no document
+        if divided.calibration is not None:
+            memory = int(text.starts[divided.calibration])
+    return text, Split(memory, train, len(text))

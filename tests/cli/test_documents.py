@@ -23,7 +23,7 @@ TINY = (
     "memory.name=sdm,match,exact", "geometry.updates=2", "geometry.batch=8", "geometry.keys=64",
     "encoder.n=4", "memory.sdm.orders=[0,1,2]", "memory.sdm.patterns=[]", "memory.sdm.joint=[]",
     "memory.sdm.base_order=1", 'memory.sdm.gates=["longest","cell"]', "mixer.positions=64", "fit.passes=1",
-    "data.holdout=0.1",
+    "data.holdout=0.04",
 )  # fmt: skip
 SECRET = "Zanzibar quietly yodels before the junction of forty-two xylophones."
 PLAN = "The launch of the great balloon is on the fourth of May.\n"
@@ -35,7 +35,7 @@ def trained(configure, sample, tmp_path_factory) -> Path:
     """A run of three documents; one of them is secret."""
     text = sample.read_bytes()
     sources = [RawDocument("text/a.txt", text[:1500]), RawDocument("text/secret.txt", SECRET.encode()),
-               RawDocument("text/b.txt", text[1500:3000])]  # fmt: skip
+               RawDocument("text/b.txt", text[1500:3001])]  # fmt: skip
     out = tmp_path_factory.mktemp("runs") / "trained"
     train(configure(*TINY), out, documents=sources)
     return out
@@ -85,11 +85,12 @@ def test_learn_docs_forget(fine):
     assert rest[1:] == [f"{LEFT}: the new text is weighed as the old is"]
     head, *rows = fine("docs", "r").splitlines()
     assert head.split() == ["name", "bytes", "held", "learned"]
-    assert [row.split()[:3] for row in rows[:2]] == [
+    assert sorted(row.split()[:3] for row in rows[:3] if "text/b" not in row) == [
         ["text/a.txt", "1,500", "all"],
         ["text/secret.txt", "68", "all"],
     ]
-    assert "%, the rest is for validation  in training" in rows[2]
+    (part,) = (row for row in rows if row.startswith("text/b.txt "))
+    assert "%, the rest is for validation  in training" in part
     name, size, held, date = rows[3].split()
     assert (name, size, held) == ("plan.txt", "57", "all")
     assert datetime.fromisoformat(date).tzinfo is not None

@@ -28,7 +28,7 @@ def run(*args: str):
 
 def test_flags_are_those_of_the_run_and_its_data():
     names = (
-        "seed device time-limit memory-budget valid holdout field limit "
+        "seed device time-limit memory-budget valid holdout after-validation field limit "
         "tokenizer encoder frame rsource product updater memory"
     )
     assert [flag(key) for key in flagged_keys()] == [f"--{name}" for name in names.split()]
@@ -63,6 +63,7 @@ def test_a_flag_sets_its_key_and_is_its_origin(key):
         "encoder": "poles",
         "tokenizer": "bytes",
         "holdout": "0.25",
+        "after_validation": "keep",
     }.get(key.kind or key.path[-1], "7")
     result = run(flag(key), value)
     assert result.exit_code == 0, result.exception or result.output

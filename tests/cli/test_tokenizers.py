@@ -12,6 +12,7 @@ import torch
 import lior as library
 from lior.config import build
 from lior.data.documents import RawDocument
+from lior.data.split import split
 from lior.errors import DataError
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
@@ -96,12 +97,12 @@ def test_validation_begins_at_the_same_byte_whatever_the_tokenizer(configure, na
     ]
     tokenizer = build("tokenizer", config.tokenizer)
     text, parts = read_text(config, tokenizer, documents)
-    whole = b"".join(document.data for document in documents)
-    cut = int(len(whole) * 0.7)
-    assert tokenizer.decode(text.tokens[: parts.train].tolist()) == whole[:cut]
-    assert tokenizer.decode(text.tokens[parts.train :].tolist()) == whole[cut:]
-    assert tokenizer.decode(text.tokens[text.starts[1] :].tolist()) == documents[2].data
-    assert text.names == ("a", "c")
+    divided = split(documents, 0.3)
+    whole = b"".join(document.data for document in divided.documents)
+    assert tokenizer.decode(text.tokens[: parts.train].tolist()) == whole[: divided.cut]
+    assert tokenizer.decode(text.tokens[parts.train :].tolist()) == whole[divided.cut :]
+    assert tokenizer.decode(text.tokens[text.starts[1] : parts.train].tolist()) == documents[2].data
+    assert text.names == ("a", "c", "a"), "the end of a is held out"
 
 
 @needs_library

@@ -30,6 +30,7 @@ KEYS = {
     "val_bytes": int,
     "val_nats_per_byte": float,
     "val_bits_per_byte": float,
+    "val_learned": bool,
     "baseline": dict,
     "seconds": dict,
     "peak_rss_bytes": int,
@@ -66,7 +67,7 @@ def test_progress_goes_to_stderr_and_the_result_to_stdout(command, sample, small
     assert result.code == 0
     stages = [line.split(":")[0] for line in result.err.splitlines()]
     assert list(dict.fromkeys(stages)) == ["geometry", "memory", "mixer", "validate"]
-    score, cost, *hints = result.out.splitlines()
+    score, note, cost, *hints = result.out.splitlines()
     assert re.fullmatch(
         r"\d\.\d{3} bits per byte on 1,200 bytes of held-out text: "
         r"\d+ % less than a 4-gram \(\d\.\d{3}; unigram \d\.\d{3}\)",
@@ -74,13 +75,14 @@ def test_progress_goes_to_stderr_and_the_result_to_stdout(command, sample, small
     )
     bits, order4 = (float(number) for number in re.findall(r"\d\.\d{3}", score)[:2])
     assert f" {100 * (1 - bits / order4):.0f} % " in score
+    assert note == "There is one document: its end was held out."
     assert re.fullmatch(r"\d+\.\d s, [\d,]+ MiB, cpu", cost)
     assert hints[0].startswith("Next: lior ")
 
 
 def test_the_printed_hints_work(command, sample, small, monkeypatch):
     out = command("train", sample, "--out", "a run", *small).out
-    hints = [shlex.split(line.removeprefix("Next:")) for line in out.splitlines()[2:]]
+    hints = [shlex.split(line.removeprefix("Next:")) for line in out.splitlines()[3:]]
     assert [hint[1:3] for hint in hints] == [[name, "a run"] for name in ("generate", "chat", "why", "eval")]
     for hint in (hints[0], hints[2]):
         assert hint[3] == "--prompt"
@@ -100,6 +102,7 @@ def test_a_model_that_the_4_gram_beats_is_told_so(capsys):
 
 def summary_of(size: int, bits: float) -> dict[str, object]:
     numbers = {"val_bits_per_byte": bits, "val_bytes": size, "baseline": {"order4": 2.5, "unigram": 4.0}}
+    numbers |= {"documents": 2, "val_learned": False}
     return numbers | {"seconds": {"total": 1.0}, "peak_rss_bytes": 2**30, "device": "cpu", "run": "r"}
 
 
@@ -132,6 +135,18 @@ def test_the_suggested_prompt_is_the_beginning_of_a_line(text, expected, held_ou
     held = SimpleNamespace(corpus=read, train=0 if held_out else len(read))
     run = SimpleNamespace(checkpoint=held, model=SimpleNamespace(tokenizer=Bytes()))
     assert prompt(run) == expected
+
+
+def test_a_run_that_learns_what_was_held_out_says_so_and_suggests_no_score(command, sample, small):
+    """``--holdout keep`` is short for the key, and a flag wins."""
+    learn = ("--set", "data.after_validation=learn")
+    out = command("train", sample, "--out", "r", *small, *learn).out
+    assert "That was before the memories took in the held-out text (--holdout keep leaves it out).\n" in out
+    assert "lior eval" not in out
+    kept = command("train", sample, "--out", "k", *small, *learn, "--holdout", "keep")
+    assert "took in" not in kept.out
+    assert "lior eval k --online" in kept.out
+    assert tomllib.loads(Path("k/config.toml").read_text())["data"]["after_validation"] == "keep"
 
 
 def test_quiet_prints_nothing(command, sample, small):

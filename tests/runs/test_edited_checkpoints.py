@@ -37,7 +37,7 @@ def trained(configure, tmp_path_factory) -> Path:
         RawDocument("unseen", UNSEEN),
     ]
     out = tmp_path_factory.mktemp("runs") / "trained"
-    run = train(configure(*TINY, "data.holdout=0.1"), out, documents=sources)
+    run = train(configure(*TINY, "data.holdout=0.03", "mixer.calibration=0"), out, documents=sources)
     assert run.documents()[3].held == 0
     return out
 

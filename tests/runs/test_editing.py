@@ -56,7 +56,7 @@ TRAINED = [
     RawDocument("across", part(6, 900)), RawDocument("valid/a.txt", part(7, 120)),
     RawDocument("valid/b", part(8, 70)),
 ]  # fmt: skip
-"""The boundary of the validation text is in ``across``; what follows is validation text alone."""
+"""What is in ``valid`` is held out whole, and so are the ends of ``a.txt`` and ``across``."""
 LATER = [
     RawDocument("plan", part(10, 300)), RawDocument("old/plan", part(11, 150)),
     RawDocument("mail.jsonl:1", part(12, 80)), RawDocument("mail.jsonl:10", part(13, 60)),
@@ -77,26 +77,36 @@ class Held(NamedTuple):
 @pytest.fixture(scope="module")
 def base(configure, tmp_path_factory) -> Path:
     """The directory of a trained run."""
-    return trained(configure, tmp_path_factory, 0)
+    return trained(configure, tmp_path_factory, 0, "keep")
 
 
-@pytest.fixture(scope="module", params=[0, 100], ids=["all items", "100 items"])
+@pytest.fixture(
+    scope="module", params=[(0, "keep"), (100, "keep"), (0, "learn")], ids=["kept", "100 items", "learned"]
+)
 def either(request, base, configure, tmp_path_factory) -> Iterator[Path]:
-    """Memories of items that have a place for all of them, or for 100; long documents come in pieces."""
+    """Memories of items that have a place for all of them, or for 100; long documents come in pieces.
+
+    The held-out text is kept or taken in.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(editing, "_BLOCK", 97)
-        yield trained(configure, tmp_path_factory, request.param) if request.param else base
+        kept = request.param == (0, "keep")
+        yield base if kept else trained(configure, tmp_path_factory, *request.param)
 
 
-def trained(configure, tmp_path_factory, capacity: int) -> Path:
+def trained(configure, tmp_path_factory, capacity: int, after: str) -> Path:
     limits = [f"memory.{name}.capacity={capacity}" for name in MEMORIES if name in ("exact", "faiss")]
-    config = configure(f"memory.name={','.join(MEMORIES)}", *TINY, *limits)
+    config = configure(f"memory.name={','.join(MEMORIES)}", *TINY, *limits, f"data.after_validation={after}")
     out = tmp_path_factory.mktemp("runs") / "base"
     run = train(config, out, documents=TRAINED)
-    held = [document.held for document in run.documents()]
-    assert held[:6] == [len(source.data) for source in TRAINED[:6]]
-    assert 0 < held[6] < len(TRAINED[6].data)
-    assert held[7:] == [0, 0]
+    found = {document.name: document for document in run.documents()}
+    assert [document.bytes for document in run.documents()] == [len(source.data) for source in TRAINED]
+    if after == "keep":
+        assert [name for name, document in found.items() if not document.held] == ["valid/a.txt", "valid/b"]
+        parts = [name for name, document in found.items() if 0 < document.held < document.tokens]
+        assert parts == ["a.txt", "across"]
+    else:
+        assert all(document.held == document.tokens for document in found.values())
     return out
 
 
@@ -107,7 +117,12 @@ def run(base, tmp_path) -> Run:
 
 
 def at_first(run: Run) -> list[Held]:
-    return [Held(s, d.held, False) for s, d in zip(TRAINED, run.documents(), strict=True)]
+    """The documents of the training, ends that stand apart too, as they lie in the corpus."""
+    text, found = run.checkpoint.corpus, []
+    for index, each in enumerate(run.checkpoint.parts()):
+        data = bytes(text.tokens[slice(*text.bounds(index))].tolist())
+        found.append(Held(RawDocument(each.name, data), each.held, False))
+    return found
 
 
 def stored(run: Run, *, fitted: bool) -> dict[str, torch.Tensor]:
@@ -171,9 +186,10 @@ def test_any_order_leaves_what_is_held(either, tmp_path_factory, order):
     assert_equal(stored(run, fitted=False), stored(told(either, held), fitted=False))
     for own, first in ((run.model.state, before.state), (run.model.weights, before.weights)):
         assert_equal(own, first)
-    if [each.source for each in held if not each.later] == TRAINED:
+    first = at_first(lior.load(either))
+    if held[: len(first)] == first:
         only = lior.load(either)
-        for each in held[len(TRAINED) :]:
+        for each in held[len(first) :]:
             only.learn({each.source.name: each.source.data})
         assert_equal(stored(run, fitted=True), stored(only, fitted=True))
 
@@ -198,7 +214,8 @@ def check(run: Run, held: list[Held]) -> None:
     assert run.checkpoint.corpus.bytes == text.bytes
     assert run.checkpoint.train == sum(each.tokens for each in held if not each.later)
     assert run.checkpoint.trained == sum(len(each.source.data) for each in held if not each.later)
-    shown = [(d.name, d.bytes, d.tokens, d.held, d.added is not None) for d in run.documents()]
+    parts = run.checkpoint.parts()
+    shown = [(d.name, d.bytes, d.tokens, d.held, d.added is not None) for d in parts]
     assert shown == [(e.source.name, len(e.source.data), len(e.source.data), e.tokens, e.later) for e in held]
     seen = b"".join(each.source.data[: each.tokens] for each in held)
     assert run.model.token_counts.tolist() == [seen.count(byte) for byte in range(256)]
@@ -248,12 +265,14 @@ def test_tokens_that_are_no_bytes(configure):
     ("name", "found"),
     [
         ("a.txt", ["a.txt"]), ("notes/a.txt", ["notes/a.txt"]), ("./notes/a.txt", ["notes/a.txt"]),
-        ("rows.jsonl:2", ["rows.jsonl:2"]), ("b", ["valid/b"]), ("twice", ["twice", "twice"]),
+        ("rows.jsonl:2", ["rows.jsonl:2"]), ("b", ["valid/b"]), ("twice", ["twice"]),
     ],
 )  # fmt: skip
 def test_the_document_of_a_name_or_the_only_one_whose_path_ends_with_it(run, name, found):
     indices = editing.find(run.checkpoint, name)
-    assert [run.checkpoint.corpus.names[i] for i in indices] == found
+    names = run.checkpoint.corpus.names
+    assert [*dict.fromkeys(names[i] for i in indices)] == found
+    assert len(indices) == names.count(found[0]), "all documents of the name, and all their parts"
 
 
 def test_several_of_one_name_are_forgotten_together(run):
@@ -372,8 +391,7 @@ def test_the_validation_text_is_what_is_left_of_it(run, name):
 
 
 def at_first_but(run: Run, name: str) -> list[Held]:
-    held = [Held(s, d.held, False) for s, d in zip(TRAINED, run.documents(), strict=False)]
-    return [each for each in held if each.source.name != name]
+    return [each for each in at_first(run) if each.source.name != name]
 
 
 def test_everything_forgotten(base, run, tmp_path_factory):

@@ -1,0 +1,93 @@
+"""How long a training will take, and the recipe for those who named none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from lior.config import Override, Resolved, TrainConfig
+
+if TYPE_CHECKING:
+    from lior.data.documents import RawDocument
+
+SMALL = 100_000
+"""Bytes of a text up to which the recipe is the default one, without a measurement."""
+
+_PATIENCE = 80.0
+"""Seconds that a recipe may take which nobody chose: about a minute."""
+
+_FREE = ("seed", "device", "data.", "tokenizer.", "checkpoint.")
+"""Settings that do not choose how to learn: with any other, the user has chosen."""
+
+_CALIBRATION, _HELD_OUT = 60_000, 100_000
+"""Bytes of the calibration split and of the held-out text that suffice; they are read more than once."""
+
+Load = Callable[[str | None, Sequence[Override]], Resolved[TrainConfig]]
+
+
+class Pace(NamedTuple):
+    """What to train, and a line on it."""
+
+    resolved: Resolved[TrainConfig]
+    note: str
+
+
+def free(resolved: Resolved[TrainConfig]) -> bool:
+    """Whether no setting of ``resolved`` says how to learn."""
+    return all(origin == "default" or key.startswith(_FREE) for key, origin in resolved.origins.items())
+
+
+def choose(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument], load: Load) -> Pace:
+    """The defaults, or ``fast`` where these would take much more than a minute.
+
+    Parameters
+    ----------
+    resolved
+        The defaults, with settings that :func:`free` allows.
+    load
+        Resolves the configuration anew, with a recipe and further settings.
+    """
+    from lior.training.estimate import estimate
+
+    size = sum(len(document.data) for document in documents)
+    if size <= SMALL:
+        return Pace(resolved, f"recipe default for {_bytes(size)}; --config NAME takes another")
+    default = estimate(resolved.config, documents)
+    if default <= _PATIENCE:
+        note = f"recipe default: about {duration(default)} for {_bytes(size)}"
+        return Pace(resolved, f"{note}; --config fast takes less, --config best predicts better")
+    fast = load("fast", ())
+    least = {"mixer.calibration": _CALIBRATION / size, "data.holdout": _HELD_OUT / size}
+    if resolved.origins["data.holdout"] != "default":
+        del least["data.holdout"]
+    now = {"mixer.calibration": fast.config.mixer.calibration, "data.holdout": fast.config.data.holdout}
+    trimmed = [Override(key, value, "size of the text") for key, value in least.items() if value < now[key]]
+    fast = load("fast", trimmed)
+    note = f"recipe fast: about {duration(estimate(fast.config, documents))} for {_bytes(size)}"
+    slow = f"--config default takes about {duration(default)}, and --config best longer still"
+    return Pace(fast, f"{note}; {slow}; they predict better")
+
+
+def told(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument]) -> str:
+    """A line on a configuration that the user has chosen."""
+    from lior.training.estimate import estimate
+
+    size = sum(len(document.data) for document in documents)
+    return f"about {duration(estimate(resolved.config, documents))} for {_bytes(size)}"
+
+
+def duration(seconds: float) -> str:
+    """A time to two digits, such as ``40 s``.
+
+    >>> [duration(each) for each in (0.2, 7.7, 83.1, 5000, 900000)]
+    ['1 s', '8 s', '83 s', '83 min', '250 h']
+    """
+    for unit, length in (("s", 1.0), ("min", 60.0), ("h", 3600.0)):
+        if (count := seconds / length) < 100 or unit == "h":
+            break
+    return f"{max(round(float(f'{count:.2g}')), 1)} {unit}"
+
+
+def _bytes(size: int) -> str:
+    """A size for people, in decimal units."""
+    return f"{size / 1e6:.1f} MB" if size >= 1_000_000 else f"{-(-size // 1000)} kB"

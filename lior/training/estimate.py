@@ -1,0 +1,88 @@
+"""How long a training will take, from a short one on a sample of the text.
+
+The sample is read with the settings of the run, on this machine and under its present load. The stages that
+read text take time in proportion to it; the updates of the metric take the same for any text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from lior.config import TrainConfig
+from lior.counting import compiled
+from lior.data.documents import RawDocument
+from lior.errors import Stopped
+from lior.events import hookimpl
+from lior.training.preparation import train
+
+SAMPLE = 16_384
+"""Bytes of the sample; a text of up to so many is its own."""
+
+_PIECE, _WARM = 2048, 1024
+"""Bytes of a piece of the sample, and of the text that is trained on first: loading code takes time, once."""
+
+_UPDATES = 4
+"""Updates of the metric that are timed; one before them is not."""
+
+
+def estimate(config: TrainConfig, documents: Sequence[RawDocument]) -> float:
+    """About how many seconds the training of ``documents`` with ``config`` will take.
+
+    It takes a second or two itself. Nothing is kept of the trainings on the sample.
+
+    Raises
+    ------
+    LiorError
+        As :func:`~lior.training.preparation.train`.
+    """
+    if child := compiled.begin():
+        child.wait()
+    config = attrs.evolve(config, data=attrs.evolve(config.data, valid="", after_validation="learn"))
+    given = sample(documents, SAMPLE)
+    without = attrs.evolve(config, geometry=attrs.evolve(config.geometry, updates=0))
+    train(without, documents=sample(documents, _WARM))
+    summary = train(without, documents=given).summary
+    assert summary is not None
+    spent: Mapping[str, float] = summary["seconds"]
+    size, read = (sum(len(document.data) for document in each) for each in (documents, given))
+    found = sum(spent[stage] for stage in ("memory", "mixer", "validate")) * size / read
+    if summary["components"]["encoder"] is not None:
+        found += spent["geometry"] + _updates(config, given)
+    return min(found, config.time_limit or found)
+
+
+def sample(documents: Sequence[RawDocument], size: int) -> list[RawDocument]:
+    """About ``size`` bytes in pieces at equal distances, or all of a smaller text."""
+    total = sum(len(document.data) for document in documents)
+    if total <= size:
+        return list(documents)
+    pieces: list[RawDocument] = []
+    length, count = min(_PIECE, size), max(size // _PIECE, 1)
+    places, before = [total * i // count for i in range(count)], 0
+    for name, data in documents:
+        for place in places:
+            if 0 <= place - before < len(data):
+                begin = min(place - before, max(len(data) - length, 0))
+                pieces.append(RawDocument(name, data[begin : begin + length]))
+        before += len(data)
+    return pieces
+
+
+def _updates(config: TrainConfig, documents: list[RawDocument]) -> float:
+    """Seconds of the updates of the metric, from a few of them."""
+    times: list[float] = []
+
+    class Watch:
+        @hookimpl
+        def lior_train_step(self) -> None:
+            times.append(time.perf_counter())
+
+    if config.geometry.updates <= _UPDATES:
+        return 0.0
+    with contextlib.suppress(Stopped):
+        train(config, documents=documents, callbacks=[Watch()], stop=lambda: len(times) > _UPDATES)
+    return (times[-1] - times[0]) / (len(times) - 1) * config.geometry.updates
