@@ -1,0 +1,1 @@
+"""Find and quote the passage that answers a question."""
