@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import attrs
-import numpy as np
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from lior.ask.collection import Collection
 
 KINDS = ("prose", "markdown", "mail", "chat", "log", "code", "rows")
@@ -33,6 +34,8 @@ class Reading:
     """Line of the file, from 1, of each line of the text; ``None`` where both are the same."""
     places: tuple[tuple[int, str], ...] = ()
     """First line of the text, from 0, and name of each page, cell or message: ``(12, "page 3")``, ascending."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of how it was read, one line each: an encoding guessed, parts left out and why."""
 
 
 @attrs.frozen(kw_only=True)

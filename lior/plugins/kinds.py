@@ -91,6 +91,13 @@ KINDS = {
     "tokenizer": _trained(
         "tokenizers", "tokenizer", "Tokenizer", "text to tokens", "--config fast", 'pairs=["th", "he"]'
     ),
+    "reader": Kind(
+        group="lior.readers",
+        interface="lior.ask.interfaces:Reader",
+        help="text of the files of a format",
+        suite="lior.testing.readers:reader_contract",
+        use="lior ask FOLDER QUESTION  # {} reads the files that have its suffixes",
+    ),
     "command": Kind(
         group="lior.commands",
         interface="lior.interfaces:Command",

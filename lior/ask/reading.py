@@ -1,0 +1,213 @@
+"""Files and folders as readings: which files there are, which reader a file has, and what is left out and why.
+
+The reader of a file is chosen by suffix, and where no reader has the suffix, by content. Compressed files
+are unpacked first. One bad file among many is listed with its reason; a single one is an error.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path, PurePath
+
+import attrs
+
+from lior.ask.interfaces import Reader, Reading
+from lior.data.documents import PACKED, expand, readable, unpacked, walk
+from lior.errors import DataError, LiorError, PluginError
+from lior.plugins.registry import registry
+
+LIMIT = 64 << 20
+"""Bytes of a file, unpacked, over which it is left out unless another limit is given."""
+
+_HEAD = 8192
+_CONTENT = [
+    (re.compile(pattern, re.DOTALL | re.IGNORECASE), suffix)
+    for pattern, suffix in (
+        (rb"%PDF-", ".pdf"),
+        (rb"PK\x03\x04.{26}mimetypeapplication/epub\+zip", ".epub"),
+        (rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis\.opendocument\.text", ".odt"),
+        (rb"PK\x03\x04.*word/", ".docx"),
+        (rb"PK\x03\x04", ".zip"),
+        (rb"\s*<(!doctype\s+)?html", ".html"),
+        (rb"From [^\n]*\d{4}\r?\n[\w-]+:", ".mbox"),
+        (rb"((Received|Return-Path|Message-ID|From|To|Date|Subject|MIME-Version|Delivered-To|X-[\w-]+):"
+         rb"[^\n]*\n([ \t][^\n]*\n)*){3}", ".eml"),
+    )
+]  # fmt: skip
+"""Beginning of a file -> suffix of the reader that it gets; the first that matches."""
+
+
+@attrs.frozen
+class Source:
+    """A file that is to be read."""
+
+    name: str
+    """Of the document: the path inside the folder given, with ``/``; the folder's name before it if there are
+    several; the file's name for a file."""
+    path: Path
+    """Absolute."""
+
+
+@attrs.frozen
+class Document:
+    """A file that was read."""
+
+    name: str
+    path: Path
+    readings: list[Reading] = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Skipped:
+    """A file, folder or part of a file that was not read."""
+
+    name: str
+    reason: str
+
+
+def read_file(path: str | Path, *, limit: int = LIMIT) -> list[Reading]:
+    """The readings of one file.
+
+    Raises
+    ------
+    DataError
+        When it does not exist, is no text, is empty, damaged, protected or larger than ``limit`` bytes, or a
+        package that its format needs is not installed; the message begins with the path.
+    """
+    path = Path(path)
+    try:
+        with readable(path), path.open("rb") as stream:
+            return read_bytes(_all(stream, limit), path.name, limit=limit)
+    except LiorError as error:
+        said = str(error)
+        raise DataError(said if said.startswith(f"{path}:") else f"{path}: {said}") from error
+
+
+def read_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[Reading]:
+    """The readings of the bytes of a file; ``name`` is the file's.
+
+    Raises
+    ------
+    DataError
+        As :func:`read_file`; the message is the reason alone.
+    MissingPackage
+        When a package that the format needs is not installed.
+    """
+    while (suffix := PurePath(name).suffix.lower()) in PACKED:
+        with readable(name), unpacked(io.BytesIO(data), suffix) as stream:
+            data = _all(stream, limit)
+        name = PurePath(name).stem
+    if not data.strip():
+        raise DataError("empty")
+    try:
+        readings = _reader(data, name).read(data, name)
+    except LiorError:
+        raise
+    except Exception as error:  # whatever a library does with a damaged file, the others are read
+        cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        raise DataError(f"damaged, or not what its name says ({cause})") from error
+    if not any(reading.text.strip() for reading in readings):
+        raise DataError("no text in it")
+    return readings
+
+
+def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]]:
+    """The files below folders, in a stable order, each once; nothing is opened.
+
+    Parameters
+    ----------
+    paths
+        Folders, files and glob patterns.
+
+    Raises
+    ------
+    DataError
+        When a path does not exist or a pattern matches nothing.
+    """
+    roots = [root.absolute() for path in paths for root in expand(str(path))]
+    labels = _labels([root for root in roots if root.is_dir()])
+    sources: dict[Path, Source] = {}
+    skipped: dict[Path, Skipped] = {}
+    for root in roots:
+        if not root.is_dir():
+            sources.setdefault(root, Source(root.name, root))
+            continue
+        for path, reason in walk(root):
+            name = "/".join((*labels[root], path.relative_to(root).as_posix()))
+            if reason:
+                skipped.setdefault(path, Skipped(name, reason))
+            else:
+                sources.setdefault(path, Source(name, path))
+    return list(sources.values()), [each for path, each in skipped.items() if path not in sources]
+
+
+def read_folder(
+    paths: Sequence[str | Path], *, limit: int = LIMIT
+) -> tuple[list[Document], list[Skipped]]:
+    """The documents at ``paths``, as :func:`find_files` finds them, and all that was left out with its reason.
+
+    Raises
+    ------
+    DataError
+        When a path does not exist, or one file alone was given and cannot be read.
+    """
+    sources, skipped = find_files(paths)
+    documents = []
+    alone = len(sources) == 1 and not skipped and not Path(paths[0]).is_dir()
+    for source in sources:
+        try:
+            readings = read_file(source.path, limit=limit)
+        except DataError as error:
+            if alone:
+                raise
+            skipped.append(Skipped(source.name, str(error).removeprefix(f"{source.path}: ")))
+        else:
+            documents.append(Document(source.name, source.path, readings))
+    return documents, skipped
+
+
+def _labels(folders: list[Path]) -> dict[Path, tuple[str, ...]]:
+    """What stands before the paths inside each folder: nothing for one alone, otherwise what tells them apart."""
+    folders = list(dict.fromkeys(folders))
+    if len(folders) < 2:
+        return {folder: () for folder in folders}
+    names = [folder.name for folder in folders]
+    return {f: (f.name if names.count(f.name) == 1 and f.name else f.as_posix(),) for f in folders}
+
+
+def _all(stream: io.BufferedIOBase, limit: int) -> bytes:
+    """All bytes of a stream, at most ``limit``."""
+    data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise DataError(f"larger than {limit:,} bytes, the limit for one file; raise it or split the file")
+    return data
+
+
+def _reader(data: bytes, name: str) -> Reader:
+    """The reader for a file: by suffix, then by content, then the one for text."""
+    readers = _readers(tuple(registry.names("reader")))
+    suffix = PurePath(name).suffix.lower()
+    if suffix not in readers:
+        head = data[:_HEAD]
+        suffix = next((found for pattern, found in _CONTENT if pattern.match(head)), ".txt")
+    if suffix not in readers:
+        raise DataError(f"no reader for {suffix} is installed")
+    return readers[suffix]()
+
+
+@cache
+def _readers(names: tuple[str, ...]) -> dict[str, type[Reader]]:
+    """Suffix -> reader. Those of other distributions go before lior's own, then the order of names."""
+    found: dict[str, type[Reader]] = {}
+    for name in sorted(names, key=lambda n: (registry.origins("reader", n)[0].distribution == "lior", n)):
+        try:
+            reader = registry.get("reader", name)
+        except PluginError as error:  # one broken plugin must not keep all other formats from being read
+            warnings.warn(str(error), stacklevel=2)
+        else:
+            found = {suffix: reader for suffix in reader.suffixes} | found
+    return found
