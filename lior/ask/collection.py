@@ -1,7 +1,7 @@
 """Counts of the words of passages, from which all that a retriever uses is computed.
 
-A collection is a function of the documents in it: it does not depend on the order in which they were added, nor
-on documents that were removed. Learning and forgetting are therefore exact.
+A collection is a function of the documents in it: it does not depend on the order in which they were added,
+nor on documents that were removed. Learning and forgetting are therefore exact.
 
 >>> notes = Collection.empty()
 >>> notes.add("heating.md", [("Press the red button.", "Boiler"), ("The boiler is in the cellar.", "Boiler")])
@@ -136,8 +136,8 @@ class _Numbers(dict[str, int]):
 class Collection:
     """Counts of the words of passages of documents.
 
-    A passage is a row, from 0; the rows of a document are adjacent and the documents are in the order of their
-    names. Changes are collected and counted together when the counts are next used.
+    A passage is a row, from 0; the rows of a document are adjacent, in the order of the documents' names.
+    Changes are collected and counted together when the counts are next used.
     """
 
     def __init__(self, table: Table) -> None:
@@ -166,14 +166,12 @@ class Collection:
             table = _table(arrays)
             _check(table)
         except (LookupError, TypeError, ValueError) as error:
-            raise DataError(
-                f"the counts of a collection are damaged: {error}. Index the text again."
-            ) from error
+            raise DataError(f"the counts of the text are damaged: {error}. Index it again.") from error
         return cls(table)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All counts. Equal content gives equal arrays, whatever was added and removed before."""
-        found = {}
+        found: dict[str, np.ndarray] = {}
         for name, value in attrs.asdict(self.table, recurse=False).items():
             if isinstance(value, Postings):
                 found |= {f"{name}.{part}": array for part, array in attrs.asdict(value).items()}
@@ -191,8 +189,8 @@ class Collection:
         document
             Name; no other document of the collection has it.
         passages
-            Text and context of each passage, in their order. Contexts are counted apart, once for each different
-            context of the document.
+            Text and context of each passage, in their order. Contexts are counted apart, and once where several
+            passages share one.
         groups
             Number of the paragraph of each passage. Without them each passage is a paragraph of its own.
 
@@ -278,7 +276,7 @@ class Collection:
         return found
 
     def by_document(self) -> Collection:
-        """The same text with each document as one passage, its contexts counted as text; rows are documents."""
+        """The same text with each document as one passage, its contexts counted as text."""
         return self.derived("by document", lambda: Collection(_whole(self.table)))
 
 
@@ -415,7 +413,7 @@ def _vocabulary(
 ) -> tuple[np.ndarray, list[_Entries]]:
     """The strings that entries have, sorted, and all entries by them.
 
-    ``old`` are the strings of the ``kept`` entries and ``strings_`` those of the ``added`` ones (string, row).
+    ``old`` has the strings of the ``kept`` entries, ``strings_`` those of the ``added`` ones (string, row).
     """
     used = np.zeros(len(old), bool)
     for terms, _, _ in kept:
@@ -473,21 +471,12 @@ def _merged(
 
     text = entries([part.texts for part in parts], rows.new)
     context = entries([part.contexts for part in parts], contexts.new)
-    own = [to[np.zeros(0, int)]]
-    own += [np.full(len(p.texts.lengths), at) for p, at in zip(parts, to, strict=True)]
-    above = [to[np.zeros(0, int)]]
-    above += [np.full(len(p.contexts.lengths), at) for p, at in zip(parts, to, strict=True)]
-    spelled = tuple(
-        np.concatenate(pair)
-        for pair in zip(
-            entries([part.texts for part in parts], np.concatenate(own)),
-            entries([part.contexts for part in parts], np.concatenate(above)),
-            strict=True,
-        )
-    )
+    own = _each(to, [len(part.texts.lengths) for part in parts])
+    above = _each(to, [len(part.contexts.lengths) for part in parts])
+    spelled = entries([part.texts for part in parts], own), entries([part.contexts for part in parts], above)
     kept = [_kept(old.text, rows.old), _kept(old.context, contexts.old)]
     stems, (text_, context_) = _vocabulary(old.terms, kept, terms, [text, context])
-    spellings, (spelled_,) = _vocabulary(old.words, [_kept(old.spelled, place)], words, [spelled])
+    spellings, (spelled_,) = _vocabulary(old.words, [_kept(old.spelled, place)], words, [_joined(spelled)])
     table = Table(
         names=np.frombuffer("".join(f"{n}\0" for n in names).encode("utf-8", "surrogatepass"), np.uint8),
         document_starts=rows.starts,
@@ -503,6 +492,16 @@ def _merged(
         spelled=Postings.made(*spelled_, len(spellings), len(names)),
     )
     return names, table
+
+
+def _each(values: np.ndarray, sizes: list[int]) -> np.ndarray:
+    """Each value as often as its size says."""
+    return np.repeat(values, np.array(sizes, np.int64))
+
+
+def _joined(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    first, second = zip(*pairs, strict=True)
+    return np.concatenate(first), np.concatenate(second)
 
 
 def _strings(fresh: Mapping[str, _Numbers]) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
@@ -524,11 +523,14 @@ def _whole(table: Table) -> Table:
     starts, own = np.arange(documents + 1), np.zeros(documents, np.int32)
     of_row = np.repeat(starts[:-1], np.diff(table.document_starts))
     of_context = np.repeat(starts[:-1], np.diff(table.context_starts))
-    parts = ((table.text, of_row), (table.context, of_context))
-    merged = zip(
-        *((postings.terms, to[postings.rows], postings.counts) for postings, to in parts), strict=True
+    terms, rows, counts = (
+        np.concatenate(pair)
+        for pair in (
+            (table.text.terms, table.context.terms),
+            (of_row[table.text.rows], of_context[table.context.rows]),
+            (table.text.counts, table.context.counts),
+        )
     )
-    terms, rows, counts = (np.concatenate(pair) for pair in merged)
     return attrs.evolve(
         table,
         document_starts=starts,
