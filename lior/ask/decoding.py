@@ -16,7 +16,10 @@ _MARKS = (
 )
 _CONTROL = bytes({*range(32), 127} - set(b"\b\t\n\f\r\x1b"))
 """Bytes that text does not have; terminals and printers use the others."""
+_HIGH = bytes(range(128, 256))
 _SAMPLE = 1 << 16
+_COMMON = ("cp1252", "cp1251", "gb18030", "cp932", "cp949", "big5")
+"""What files have most often, where several encodings are as probable: few words tell little."""
 
 
 def decode(data: bytes) -> tuple[str, tuple[str, ...]]:
@@ -46,16 +49,17 @@ def decode(data: bytes) -> tuple[str, tuple[str, ...]]:
     return text.replace("\r\n", "\n"), notes
 
 
-_HIGH = bytes(range(128, 256))
-
-
 def _wide(data: bytes) -> str:
-    """UTF-16 without a mark, if every second byte is mostly zero: Latin text."""
-    head = data[:8192]
-    even, odd = head[::2].count(0), head[1::2].count(0)
-    if max(even, odd) < 0.2 * len(head) or min(even, odd) > 0.02 * len(head):
+    """UTF-16 without a mark: half of the bytes have few values, and what they stand for can be printed."""
+    head = data[: 8192 & ~1]
+    if b"\0" not in head or len(data) % 2:
         return ""
-    return "utf-16-be" if even > odd else "utf-16-le"
+    for half, encoding in ((head[1::2], "utf-16-le"), (head[::2], "utf-16-be")):
+        if sum(sorted(map(half.count, set(half)))[-2:]) >= 0.8 * len(half):
+            text = head.decode(encoding, "replace")
+            if sum(1 for c in text if not (c.isprintable() or c.isspace())) <= 0.02 * len(text):
+                return encoding
+    return ""
 
 
 def _refuse_binary(data: bytes) -> None:
@@ -73,5 +77,11 @@ def _guess(data: bytes) -> str:
 
     # lines of plain ASCII tell nothing, and cost time
     sample = b"\n".join(re.findall(rb"[^\n]*[\x80-\xff][^\n]*", data[: 1 << 22]))[:_SAMPLE]
-    best = from_bytes(sample).best()
-    return best.encoding if best else "cp1252"
+    found = list(from_bytes(sample))
+    equal = {
+        name
+        for each in found
+        if each.chaos <= found[0].chaos and each.coherence >= found[0].coherence - 0.05
+        for name in each.could_be_from_charset
+    }
+    return next((name for name in _COMMON if name in equal), found[0].encoding if found else "cp1252")

@@ -1,0 +1,58 @@
+"""PDF, by pypdf."""
+
+from __future__ import annotations
+
+import logging
+from io import BytesIO
+from typing import ClassVar
+
+import attrs
+
+from lior.ask.interfaces import Reading
+from lior.errors import DataError, MissingPackage
+
+
+@attrs.frozen(kw_only=True)
+class Pdf:
+    """The text layer of each page; lines are those of the extracted text."""
+
+    api_version: ClassVar[int] = 1
+    suffixes: ClassVar[tuple[str, ...]] = (".pdf",)
+
+    def read(self, data: bytes, name: str) -> list[Reading]:
+        """One reading of kind "prose" with a place for each page.
+
+        Raises
+        ------
+        DataError
+            When it is damaged, protected, or has no text layer.
+        MissingPackage
+            When pypdf is not installed.
+        """
+        try:
+            from pypdf import PdfReader
+            from pypdf.errors import PyPdfError
+        except ImportError as error:
+            raise MissingPackage("PDF needs a package; install it: pip install 'lior[readers]'") from error
+        logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it reports what it has mended
+        text, places, unread = [], [], []
+        try:
+            document = PdfReader(BytesIO(data))
+            if document.is_encrypted and not document.decrypt(""):
+                raise DataError("protected by a password; save it without one")
+            title = str((document.metadata or {}).get("/Title") or "")
+            for number, page in enumerate(document.pages, 1):
+                try:
+                    lines = page.extract_text().replace("\r", "").split("\n")
+                except Exception:  # one page that pypdf cannot read; the others are kept
+                    unread.append(str(number))
+                    continue
+                if any(lines):
+                    places.append((len(text), f"page {number}"))
+                    text += [line.rstrip() for line in lines]
+        except PyPdfError as error:
+            raise DataError(f"damaged PDF ({error})") from error
+        notes = (f"pages left out, which pypdf cannot read: {', '.join(unread)}",) if unread else ()
+        if not text:
+            raise DataError("no text in it: images of pages (run OCR on it)" if not unread else notes[0])
+        return [Reading(text="\n".join(text), kind="prose", title=title, places=tuple(places), notes=notes)]
