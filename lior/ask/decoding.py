@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 
@@ -16,8 +17,16 @@ _MARKS = (
 )
 _CONTROL = bytes({*range(32), 127} - set(b"\b\t\n\f\r\x1b"))
 """Bytes that text does not have; terminals and printers use the others."""
+_NULLS = "binary data (it has null bytes)"
 _HIGH = bytes(range(128, 256))
 _SAMPLE = 1 << 16
+_NAME = re.compile(rb"(?:coding[:=]\s*|encoding=|charset=)[\"']?([a-zA-Z][\w.-]+)")
+_ESCAPES = ("punycode", "idna", "unicode-escape", "raw-unicode-escape")  # the first takes quadratic time
+_WIDE = ["utf_7", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"]
+_MULTIBYTE = [
+    "big5", "big5hkscs", "cp932", "cp949", "cp950", "euc_jis_2004", "euc_jisx0213", "euc_jp", "euc_kr", "gb18030",
+    "gb2312", "gbk", "hz", "johab", "shift_jis", "shift_jis_2004", "shift_jisx0213",
+]  # fmt: skip
 _COMMON = ("cp1252", "cp1251", "gb18030", "cp932", "cp949", "big5")
 """What files have most often, where several encodings are as probable: few words tell little."""
 
@@ -33,55 +42,80 @@ def decode(data: bytes) -> tuple[str, tuple[str, ...]]:
     DataError
         When it is not text.
     """
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "") or _wide(data)
+    encoding = _marked(data) or _wide(data)
+    notes = (f"read as {encoding.upper()}",) if encoding and encoding != "utf-8-sig" else ()
     if not encoding:
-        _refuse_binary(data)
+        refuse_binary(data[:_SAMPLE])
+        if b"\0" in data:
+            raise DataError(_NULLS)
         encoding = "utf-8"
     text = data.decode(encoding, "replace")
-    notes = () if encoding.startswith("utf-8") else (f"read as {encoding.upper()}",)
-    wrong = text.count("\ufffd") - data.count(b"\xef\xbf\xbd")
-    if wrong > 0 and encoding == "utf-8" and 20 * wrong > len(data) - len(data.translate(None, _HIGH)):
-        encoding = _guess(data)
-        text = data.decode(encoding, "replace")
-        notes = (f"not UTF-8; read as {encoding}, the most probable encoding",)
-    elif wrong > 0:
-        notes = (*notes, f"{wrong} bytes are not {encoding.upper()} and stand as U+FFFD")
+    wrong = text.count("\ufffd") - (data.count(b"\xef\xbf\xbd") if encoding.startswith("utf-8") else 0)
+    if wrong and encoding == "utf-8" and 20 * wrong > len(data) - len(data.translate(None, _HIGH)):
+        encoding, how = _named(data) or _guess(data)
+        text, notes = data.decode(encoding, "replace"), (f"not UTF-8; read as {encoding}, {how}",)
+        wrong = text.count("\ufffd")
+    if wrong:
+        notes = (*notes, f"{wrong} characters are not {encoding.upper()} and stand as U+FFFD")
     return text.replace("\r\n", "\n"), notes
 
 
-def _wide(data: bytes) -> str:
-    """UTF-16 without a mark: half of the bytes have few values, and what they stand for can be printed."""
-    head = data[: 8192 & ~1]
-    if b"\0" not in head or len(data) % 2:
-        return ""
-    for half, encoding in ((head[1::2], "utf-16-le"), (head[::2], "utf-16-be")):
-        if sum(sorted(map(half.count, set(half)))[-2:]) >= 0.8 * len(half):
-            text = head.decode(encoding, "replace")
-            if sum(1 for c in text if not (c.isprintable() or c.isspace())) <= 0.02 * len(text):
-                return encoding
-    return ""
-
-
-def _refuse_binary(data: bytes) -> None:
-    if b"\0" in data:
-        raise DataError("binary data (it has null bytes)")
-    head = data[:_SAMPLE]
+def refuse_binary(head: bytes) -> None:
+    """Raise ``DataError`` if the beginning of a file, ``head``, is not that of a text in any encoding."""
+    if _marked(head) or _wide(head):
+        return
+    if b"\0" in head:
+        raise DataError(_NULLS)
     control = len(head) - len(head.translate(None, _CONTROL))
     if control > 0.02 * len(head):
         raise DataError(f"binary data ({control / len(head):.0%} of its bytes are control characters)")
 
 
-def _guess(data: bytes) -> str:
-    """The most probable encoding of text that is not UTF-8, as Python names it."""
+def _marked(data: bytes) -> str:
+    return next((name for mark, name in _MARKS if data.startswith(mark)), "")
+
+
+def _wide(data: bytes) -> str:
+    """UTF-16 without a mark: half of the bytes have few values, and what they stand for are words."""
+    head = data[: 8192 & ~1]
+    if b"\0" not in head or len(data) % 2 or len(data) < 16:
+        return ""
+    for half, encoding in ((head[1::2], "utf-16-le"), (head[::2], "utf-16-be")):
+        if sum(sorted(map(half.count, set(half)))[-2:]) >= 0.8 * len(half):
+            text = head.decode(encoding, "replace")
+            if {" ", "\n"} & set(text) and all(c.isprintable() or c.isspace() for c in text.rstrip("\ufffd")):
+                return encoding
+    return ""
+
+
+def _named(data: bytes) -> tuple[str, str] | None:
+    """The encoding that the text itself names: XML, HTML, source code."""
+    if not (match := _NAME.search(data[:2048])):
+        return None
+    name = match[1].decode()
+    try:
+        if codecs.lookup(name).name in _ESCAPES:
+            return None
+        data.decode(name)
+    except (UnicodeError, LookupError):
+        return None  # it is wrong about itself
+    return name, "which it names"
+
+
+def _guess(data: bytes) -> tuple[str, str]:
+    """The most probable encoding, as Python names it."""
     from charset_normalizer import from_bytes
 
     # lines of plain ASCII tell nothing, and cost time
     sample = b"\n".join(re.findall(rb"[^\n]*[\x80-\xff][^\n]*", data[: 1 << 22]))[:_SAMPLE]
-    found = list(from_bytes(sample))
+    runs = re.findall(rb"[\x80-\xff]+", sample)
+    single = len(b"".join(runs)) < 1.5 * len(runs)  # lone bytes between letters: one byte is one character
+    found = list(from_bytes(sample, cp_exclusion=[*_WIDE, *(_MULTIBYTE if single else ())]))
     equal = {
         name
         for each in found
         if each.chaos <= found[0].chaos and each.coherence >= found[0].coherence - 0.05
         for name in each.could_be_from_charset
     }
-    return next((name for name in _COMMON if name in equal), found[0].encoding if found else "cp1252")
+    best = next((name for name in _COMMON if name in equal), found[0].encoding if found else "cp1252")
+    return best, "the most probable encoding"

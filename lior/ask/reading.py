@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 
 import attrs
 
+from lior.ask.decoding import refuse_binary
 from lior.ask.interfaces import Reader, Reading
 from lior.data.documents import PACKED, expand, readable, unpacked, walk
 from lior.errors import DataError, LiorError, PluginError
@@ -31,7 +32,6 @@ _CONTENT = [
         (rb"PK\x03\x04.{26}mimetypeapplication/epub\+zip", ".epub"),
         (rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis\.opendocument\.text", ".odt"),
         (rb"PK\x03\x04.*word/", ".docx"),
-        (rb"PK\x03\x04", ".zip"),
         (rb"\s*<(!doctype\s+)?html", ".html"),
         (rb"From [^\n]*\d{4}\r?\n[\w-]+:", ".mbox"),
         (rb"((Received|Return-Path|Message-ID|From|To|Date|Subject|MIME-Version|Delivered-To|X-[\w-]+):"
@@ -81,7 +81,11 @@ def read_file(path: str | Path, *, limit: int = LIMIT) -> list[Reading]:
     path = Path(path)
     try:
         with readable(path), path.open("rb") as stream:
-            return read_bytes(_all(stream, limit), path.name, limit=limit)
+            head = stream.read(_HEAD)
+            if path.suffix.lower() not in PACKED and not _suffix(head, path.name):
+                refuse_binary(head)  # before the rest of a film is read
+            data = head + _all(stream, limit - len(head))
+        return read_bytes(data, path.name, limit=limit)
     except LiorError as error:
         said = str(error)
         raise DataError(said if said.startswith(f"{path}:") else f"{path}: {said}") from error
@@ -110,9 +114,10 @@ def read_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[Reading]:
     except Exception as error:  # whatever a library does with a damaged file, the others are read
         cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         raise DataError(f"damaged, or not what its name says ({cause})") from error
-    if not any(reading.text.strip() for reading in readings):
+    readings = [reading for reading in readings if reading.text.strip()]
+    if not readings:
         raise DataError("no text in it")
-    return readings
+    return _distinct([_encodable(reading) for reading in readings])
 
 
 def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]]:
@@ -145,9 +150,7 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]
     return list(sources.values()), [each for path, each in skipped.items() if path not in sources]
 
 
-def read_folder(
-    paths: Sequence[str | Path], *, limit: int = LIMIT
-) -> tuple[list[Document], list[Skipped]]:
+def read_folder(paths: Sequence[str | Path], *, limit: int = LIMIT) -> tuple[list[Document], list[Skipped]]:
     """The documents at ``paths``, as :func:`find_files` finds them, and all that was left out with its reason.
 
     Raises
@@ -170,6 +173,29 @@ def read_folder(
     return documents, skipped
 
 
+def _encodable(reading: Reading) -> Reading:
+    """With U+FFFD for halves of characters, which JSON and HTML can spell but no file can hold."""
+    try:
+        reading.text.encode()
+    except UnicodeEncodeError:
+        return attrs.evolve(reading, text=re.sub("[\ud800-\udfff]", "\ufffd", reading.text))
+    return reading
+
+
+def _distinct(readings: list[Reading]) -> list[Reading]:
+    """The same with a number after a name that another reading of the file has already."""
+    seen: set[str] = set()
+    for index, reading in enumerate(readings):
+        name, number = reading.name, 1
+        while name in seen:
+            number += 1
+            name = f"{reading.name}#{number}"
+        seen.add(name)
+        if name != reading.name:
+            readings[index] = attrs.evolve(reading, name=name)
+    return readings
+
+
 def _labels(folders: list[Path]) -> dict[Path, tuple[str, ...]]:
     """What stands before the paths inside each folder: nothing for one alone, otherwise what tells them apart."""
     folders = list(dict.fromkeys(folders))
@@ -181,19 +207,24 @@ def _labels(folders: list[Path]) -> dict[Path, tuple[str, ...]]:
 
 def _all(stream: io.BufferedIOBase, limit: int) -> bytes:
     """All bytes of a stream, at most ``limit``."""
-    data = stream.read(limit + 1)
+    data = stream.read(max(limit + 1, 0))
     if len(data) > limit:
-        raise DataError(f"larger than {limit:,} bytes, the limit for one file; raise it or split the file")
+        raise DataError("larger than the limit for one file; raise it, or split the file")
     return data
+
+
+def _suffix(head: bytes, name: str) -> str:
+    """A suffix that decides on the reader, of the name or found by content; empty for neither."""
+    suffix = PurePath(name).suffix.lower()
+    if suffix in _readers(tuple(registry.names("reader"))):
+        return suffix
+    return next((found for pattern, found in _CONTENT if pattern.match(head)), "")
 
 
 def _reader(data: bytes, name: str) -> Reader:
     """The reader for a file: by suffix, then by content, then the one for text."""
+    suffix = _suffix(data[:_HEAD], name) or ".txt"
     readers = _readers(tuple(registry.names("reader")))
-    suffix = PurePath(name).suffix.lower()
-    if suffix not in readers:
-        head = data[:_HEAD]
-        suffix = next((found for pattern, found in _CONTENT if pattern.match(head)), ".txt")
     if suffix not in readers:
         raise DataError(f"no reader for {suffix} is installed")
     return readers[suffix]()

@@ -40,10 +40,14 @@ class Docx:
         lines: list[str] = []
         for block in document.iter_inner_content():
             if isinstance(block, Table):
-                lines += [" | ".join(" ".join(c.text.split()) for c in row.cells) for row in block.rows] + [""]
+                lines += [" | ".join(" ".join(c.text.split()) for c in row.cells) for row in block.rows] + [
+                    ""
+                ]
                 continue
             style = str(getattr(block.style, "name", "") or "")
-            level = style.removeprefix("Heading ") if style.startswith("Heading ") else "1" * (style == "Title")
+            level = (
+                style.removeprefix("Heading ") if style.startswith("Heading ") else "1" * (style == "Title")
+            )
             mark = "#" * int(level) + " " if level.isdigit() else "- " if style.startswith("List") else ""
             if block.text.strip():
                 lines += [mark + block.text] + [""] * (mark != "- ")

@@ -48,7 +48,9 @@ class Epub:
         except (BadZipFile, KeyError, ElementTree.ParseError, RuntimeError) as error:
             raise DataError(f"damaged or protected EPUB ({error})") from error
         return [
-            Reading(text="\n".join(text), kind="markdown", title=title, places=tuple(places), notes=tuple(notes))
+            Reading(
+                text="\n".join(text), kind="markdown", title=title, places=tuple(places), notes=tuple(notes)
+            )
         ]
 
 

@@ -19,7 +19,6 @@ _BLOCKS = {
 }  # fmt: skip
 _LINES = {"li", "tr", "dt", "dd", "br", "option", "summary", "caption"}
 _VOID = {"br", "hr", "img", "input", "meta", "link", "area", "base", "col", "embed", "source", "track", "wbr"}
-_CHARSET = re.compile(rb"<meta[^>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
 
 
 @attrs.frozen(kw_only=True)
@@ -37,7 +36,7 @@ class Html:
         DataError
             When it is binary data.
         """
-        text, notes = _decoded(data)
+        text, notes = decode(data)
         reading = visible(text)
         return [attrs.evolve(reading, notes=(*notes, *reading.notes))]
 
@@ -48,20 +47,6 @@ def visible(source: str) -> Reading:
     parser.feed(source)
     parser.close()
     return parser.reading()
-
-
-def _decoded(data: bytes) -> tuple[str, tuple[str, ...]]:
-    """Text and notes; the encoding that the page itself names goes before a guess."""
-    if named := _CHARSET.search(data[:2048]):
-        encoding = named[1].decode()
-        try:
-            data.decode("utf-8")
-        except UnicodeDecodeError:
-            try:
-                return data.decode(encoding).replace("\r\n", "\n"), (f"read as {encoding}",)
-            except (UnicodeDecodeError, LookupError):
-                pass  # the page is wrong about itself
-    return decode(data)
 
 
 class _Visible(HTMLParser):

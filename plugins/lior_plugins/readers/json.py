@@ -101,7 +101,9 @@ def _notebook(value: dict[str, Any], source: list[str]) -> Reading:
     for number, cell in enumerate(value["cells"], 1):
         content = cell.get("source", "")
         content = content if isinstance(content, str) else "".join(content)
-        pieces = [(finder.line(piece), piece.removesuffix("\n")) for piece in content.splitlines(keepends=True)]
+        pieces = [
+            (finder.line(piece), piece.removesuffix("\n")) for piece in content.splitlines(keepends=True)
+        ]
         if not content.strip():
             continue
         lines.begin(f"cell {number}")

@@ -31,7 +31,6 @@ class Pdf:
         """
         try:
             from pypdf import PdfReader
-            from pypdf.errors import PyPdfError
         except ImportError as error:
             raise MissingPackage("PDF needs a package; install it: pip install 'lior[readers]'") from error
         logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it reports what it has mended
@@ -50,7 +49,9 @@ class Pdf:
                 if any(lines):
                     places.append((len(text), f"page {number}"))
                     text += [line.rstrip() for line in lines]
-        except PyPdfError as error:
+        except DataError:
+            raise
+        except Exception as error:  # pypdf raises whatever a damaged file leads to
             raise DataError(f"damaged PDF ({error})") from error
         notes = (f"pages left out, which pypdf cannot read: {', '.join(unread)}",) if unread else ()
         if not text:

@@ -20,10 +20,16 @@ _CODE = (
     ".yml .ini .cfg .conf .properties .desktop .service"
 )
 _OTHER = ".txt .text .tex .org .log .out .err"
-_KINDS = (
-    dict.fromkeys(_MARKUP.split(), "markdown") | dict.fromkeys(_CODE.split(), "code") | {".log": "log"}
-)
-_CODE_NAMES = {"makefile", "dockerfile", "cmakelists.txt", "jenkinsfile", "vagrantfile", "gemfile", "rakefile"}
+_KINDS = dict.fromkeys(_MARKUP.split(), "markdown") | dict.fromkeys(_CODE.split(), "code") | {".log": "log"}
+_CODE_NAMES = {
+    "makefile",
+    "dockerfile",
+    "cmakelists.txt",
+    "jenkinsfile",
+    "vagrantfile",
+    "gemfile",
+    "rakefile",
+}
 
 _DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
 _TIME = r"\d{1,2}:\d\d(:\d\d)?([.,]\d+)?(\s?[AaPp]\.?[Mm]\.?)?"
@@ -57,14 +63,14 @@ class Text:
         kind = _KINDS.get(path.suffix, "")
         if not kind and (text.startswith("#!") or path.name in _CODE_NAMES):
             kind = "code"
-        places = messages(text) if not kind else ()
-        kind = kind or ("chat" if places else "log" if _is_log(text) else "prose")
+        head = [line for line in text[: 1 << 16].split("\n")[:200] if line.strip()]
+        places = _messages(text.split("\n")) if not kind and _messages(head) else ()
+        kind = kind or ("chat" if places else "log" if _is_log(head) else "prose")
         return [Reading(text=text, kind=kind, places=places, notes=notes)]
 
 
-def messages(text: str) -> tuple[tuple[int, str], ...]:
-    """First line and "name, time" of each message, if the text is a chat; nothing if it is not."""
-    lines = text.split("\n")
+def _messages(lines: list[str]) -> tuple[tuple[int, str], ...]:
+    """First line and "name, time" of each message, if the lines are a chat; nothing if they are not."""
     found = [(number, match) for number, line in enumerate(lines) if (match := _MESSAGE.match(line))]
     names = {match["who"] for _, match in found}
     written = sum(1 for line in lines if line.strip())
@@ -75,7 +81,6 @@ def messages(text: str) -> tuple[tuple[int, str], ...]:
     return tuple((number, f"{match['who']}, {match['when']}") for number, match in found)
 
 
-def _is_log(text: str) -> bool:
-    """Whether most of the first lines begin with a time stamp."""
-    lines = [line for line in text[: 1 << 16].split("\n")[:200] if line.strip()]
+def _is_log(lines: list[str]) -> bool:
+    """Whether most lines begin with a time stamp."""
     return len(lines) >= 3 and 5 * sum(1 for line in lines if _STAMP.match(line)) >= 3 * len(lines)

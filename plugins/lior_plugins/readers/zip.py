@@ -37,12 +37,16 @@ class Zip:
                     raise DataError(f"larger than {LIMIT:,} bytes when unpacked; unpack it into a folder")
                 for info in files:
                     try:
+                        if info.filename.lower().endswith(".zip"):
+                            raise DataError("an archive in an archive; unpack it")
                         found = read_bytes(archive.read(info), info.filename.rpartition("/")[2])
                     except (LiorError, RuntimeError) as error:
                         notes.append(f"{info.filename} is left out: {error}")
                     else:
                         path = info.filename
-                        readings += [attrs.evolve(r, name=f"{path}/{r.name}" if r.name else path) for r in found]
+                        readings += [
+                            attrs.evolve(r, name=f"{path}/{r.name}" if r.name else path) for r in found
+                        ]
         except BadZipFile as error:
             raise DataError(f"damaged zip archive ({error})") from error
         if not readings:
