@@ -38,7 +38,7 @@ STOP_WORDS = {
         mein mich mir mit nach nicht noch nur ob oder sehr sein seine sich sie sind so über um und
         uns unser unter vom von vor war waren warum was welche welcher wenn wer werden wie wir
         wird wo wurde zu zum zur""",
-    "french": """ai au aux avec ce ces cette comme comment dans de des donc du elle elles en es est et
+    "french": """ai au aux avec ce ces cette comme dans de des donc du elle elles en es est et
         était être eu fait il ils je la le les leur leurs lui ma mais me même mes moi mon ne nos
         notre nous on ont ou où par pas plus pour pourquoi qu quand que quel quelle qui sa sans se
         ses si son sont sur ta te tes toi ton tu un une vos votre vous""",
@@ -46,7 +46,7 @@ STOP_WORDS = {
         es esta está estaba este esto fue ha hay la las le les lo los más me mi mis muy nada ni no
         nos o para pero por porque qué que quien quién se ser si sí sin sobre son soy su sus
         también te tiene tu un una uno unos y ya yo""",
-    "italian": """ai al alla alle anche avere che chi ci come con cosa cui da dal dalla dei del della delle
+    "italian": """ai al alla alle anche avere che ci come con cosa cui da dal dalla dei del della delle
         di dove e è era essere gli ha hanno ho i il in io la le lei lo loro lui ma mi mia mio ne
         nei nel nella non o per perché più quale quando quella quello questa questo se si sia sono
         su sua suo sul sulla ti tu un una uno vi""",
@@ -99,12 +99,17 @@ def _pairs(run: str) -> list[str]:
     return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
 
 
-def language_of(words: Iterable[str], known: Iterable[str] = LANGUAGES) -> str:
-    """The language with the most stop words among ``words``; English without evidence."""
+def language_of(
+    words: Iterable[str], known: Iterable[str] = LANGUAGES, default: str = ENGLISH, least: int = 3
+) -> str:
+    """The language of ``known`` with the most stop words among ``words``.
+
+    ``default`` where there is too little evidence: fewer than ``least`` stop words, or less than one in 20 words.
+    """
     sample = list(words)
     found = {language: sum(map(stop_words(language).__contains__, sample)) for language in known}
-    best = max(found, key=lambda language: (found[language], language == ENGLISH), default=ENGLISH)
-    return best if found.get(best, 0) > _EVIDENCE * len(sample) else ENGLISH
+    best = max(found, key=lambda language: (found[language], language == default), default=default)
+    return best if found.get(best, 0) >= max(least, _EVIDENCE * len(sample)) else default
 
 
 def stem(word: str, language: str) -> str:

@@ -1,0 +1,341 @@
+"""What retrievers share: the question as terms of a collection, repair of spelling, BM25 by levels, order.
+
+All functions depend on the counts of the collection and the question only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+
+from lior.ask.collection import BETWEEN, Collection, Postings, strings
+from lior.ask.interfaces import Ranking
+from lior.ask.words import ENGLISH, LANGUAGES, LONGEST, language_of, stem, stop_words, tokens
+
+K1, B = 1.5, 0.75
+"""Saturation of counts and normalisation of lengths, as usual for BM25."""
+MOST_WORDS = 128
+"""Different words of a question that count, the rarest first; a page of text has as many."""
+MOST_REPAIRS = 16
+"""Unknown words of a question that are repaired, the first ones; each is compared with the whole vocabulary."""
+
+
+# --- the question ---
+
+
+@attrs.frozen
+class Question:
+    """A question as weights of a collection's terms. A word may stand for several terms, and a term for several
+    words."""
+
+    terms: np.ndarray
+    """int64 ``(K,)``."""
+    weights: np.ndarray
+    """How often the term is meant, float64 ``(K,)``, positive."""
+    owners: np.ndarray
+    """Number of the question's word that the term is for, int64 ``(K,)``."""
+    informations: np.ndarray
+    """idf of each word of the question, float64 ``(W,)``; of a missing word that of a term no passage has."""
+    words: tuple[str, ...]
+    """Words of the text that it was understood as."""
+    missing: tuple[str, ...]
+    """Words that the text does not have, nor a misspelling of."""
+
+
+def understood(collection: Collection, text: str) -> Question:
+    """``text`` as terms of ``collection``: its language, its stems, unknown words by their spelling."""
+    found = tokens(text)
+    present = np.bincount(collection.table.languages, minlength=len(LANGUAGES))
+    languages = [LANGUAGES[i] for i in np.argsort(-present, kind="stable") if present[i]] or [ENGLISH]
+    own = language_of(found, languages, default=languages[0], least=1)
+    counted = Counter(word[:LONGEST] for word in found if word not in stop_words(own))
+    idf = informations(collection)
+    nowhere = _idf(0, len(collection))
+    parts: list[tuple[int, float, int]] = []
+    info, names, missing, repairs = [], [], [], 0
+    for word, count in counted.items():
+        terms = _terms_of(collection, word, languages)
+        near = [(word, term, 1 / len(terms)) for term in terms]
+        known = bool(near)
+        if not near and len(word) > 2 and repairs < MOST_REPAIRS:
+            near, known = repaired(collection, word)
+            repairs += 1
+        if not known:
+            missing.append(word)
+        parts += [(term, count * weight, len(info)) for _, term, weight in near]
+        names += [name for name, _, _ in near if name not in names] if known else []
+        info.append(float(np.dot([idf[t] for _, t, _ in near], [w for _, _, w in near])) if known else nowhere)
+    terms, weights, owners = (np.array(column) for column in zip(*parts, strict=True)) if parts else _NO_TERMS
+    chosen = np.argsort(-idf[terms.astype(np.int64)], kind="stable")[:MOST_WORDS] if len(terms) else []
+    return Question(
+        terms=terms[chosen].astype(np.int64),
+        weights=weights[chosen].astype(np.float64),
+        owners=owners[chosen].astype(np.int64),
+        informations=np.array(info, np.float64),
+        words=tuple(names),
+        missing=tuple(missing),
+    )
+
+
+_NO_TERMS = (np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
+
+
+def _terms_of(collection: Collection, word: str, languages: Sequence[str]) -> list[int]:
+    """The terms of a word: as it is spelled in the text, else its stems in the languages of the text."""
+    spelled = strings(collection.table.words)
+    begin = np.searchsorted(spelled, (word + BETWEEN).encode("utf-8", "surrogatepass"))
+    stems = set()
+    for pair in spelled[begin : begin + len(LANGUAGES)]:
+        known, _, term = bytes(pair).decode("utf-8", "surrogatepass").partition(BETWEEN)
+        if known != word:
+            break
+        stems.add(term)
+    stems = stems or {stem(word, language) for language in languages}
+    return sorted(term for term in (term_of(collection, s) for s in stems) if term is not None)
+
+
+def term_of(collection: Collection, stem_: str) -> int | None:
+    """Number of a stem, or ``None`` where no passage has it."""
+    known = strings(collection.table.terms)
+    wanted = stem_.encode("utf-8", "surrogatepass")
+    at = int(np.searchsorted(known, wanted))
+    return at if at < len(known) and known[at] == wanted else None
+
+
+def informations(collection: Collection) -> np.ndarray:
+    """``idf = ln(1 + (N − df + ½)/(df + ½))`` of each term, float64 ``(T,)``; a context counts as a passage."""
+
+    def compute() -> np.ndarray:
+        table = collection.table
+        df = np.diff(table.text.starts) + np.diff(table.context.starts)
+        return _idf(np.minimum(df, len(collection)), len(collection))
+
+    return collection.derived("idf", compute)
+
+
+def _idf(df: np.ndarray | int, passages: int) -> np.ndarray:
+    return np.log1p((passages - df + 0.5) / (df + 0.5))
+
+
+# --- spelling ---
+
+_NEAREST = 3
+_SHARPNESS, _COMMON = 20.0, 0.3
+"""Inverse temperature of the cosine, and weight of the logarithm of how many documents have the word."""
+_LEAST = 0.3
+"""Cosine from which a known word is near."""
+_BUCKETS = 1 << 16
+
+
+@attrs.frozen
+class _Spellings:
+    """Character 1- to 4-grams of the words of a text."""
+
+    grams: np.ndarray
+    """Hash of each n-gram of each word, uint16."""
+    owners: np.ndarray
+    """Word of each n-gram, int32."""
+    squares: np.ndarray
+    """Squared idf of each hash, float64 ``(65536,)``."""
+    norms: np.ndarray
+    """Length of each word's vector, float64 ``(V,)``."""
+
+
+def repaired(collection: Collection, word: str) -> tuple[list[tuple[str, int, float]], bool]:
+    """Known words near to an unknown one, with term and weight, and whether it may be a misspelling of them.
+
+    The weights are ``softmax(20 cos + 0.3 ln df)`` of the 3 nearest, ``cos`` that of the idf-weighted 1- to
+    4-grams of ``_word_``. It may be a misspelling if at most a quarter of its letters (at least one) differ.
+    """
+    table = collection.table
+    known = collection.derived("spellings", lambda: _spellings(table.words))
+    if not len(known.norms):
+        return [], False
+    grams, _ = _grams(np.frombuffer(f"_{word}_".encode(), np.uint8), np.zeros(len(word.encode()) + 2, np.int32))
+    own = np.bincount(grams, minlength=_BUCKETS) * known.squares
+    norm = np.sqrt(own.sum())
+    cosines = np.bincount(known.owners, own[known.grams], len(known.norms)) / (known.norms * max(norm, 1e-9))
+    scores = _SHARPNESS * cosines + _COMMON * np.log(np.diff(table.spelled.starts))
+    near = best(scores, _NEAREST)
+    near = near[cosines[near] > _LEAST]
+    weights = np.exp(scores[near] - scores[near].max(initial=-np.inf))
+    found, slip = [], False
+    for pair, weight in zip(strings(table.words)[near], weights / weights.sum(), strict=True):
+        name, _, stem_ = bytes(pair).decode("utf-8", "surrogatepass").partition(BETWEEN)
+        term = term_of(collection, stem_)
+        if term is not None:
+            found.append((name, term, float(weight)))
+            slip = slip or differences(word, name) <= max(1, len(word) // 4)
+    return found, slip
+
+
+def differences(a: str, b: str) -> int:
+    """Letters to insert, remove, replace or swap with their neighbour to make ``b`` of ``a``.
+
+    >>> differences("boiler", "biolers")
+    2
+    """
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a):
+        last, row, before = row, [i + 1], row if i == 0 else before
+        for j, y in enumerate(b):
+            least = min(last[j + 1] + 1, row[j] + 1, last[j] + (x != y))
+            if i and j and x == b[j - 1] and a[i - 1] == y:
+                least = min(least, before[j - 1] + 1)
+            row.append(least)
+        before = last
+    return row[-1]
+
+
+def _spellings(words: np.ndarray) -> _Spellings:
+    size = (words == ord(BETWEEN)).argmax(axis=1) if len(words) else np.empty(0, np.int64)
+    padded = np.full((len(words), words.shape[1] + 1), ord("_"), np.uint8)
+    padded[:, 1:] = words
+    column = np.arange(padded.shape[1])
+    padded[np.arange(len(words)), size + 1] = ord("_")
+    inside = column <= (size + 1)[:, None]
+    owners = np.repeat(np.arange(len(words), dtype=np.int32), size + 2)
+    grams, of = _grams(padded[inside], owners)
+    df = np.bincount(grams, minlength=_BUCKETS)
+    squares = _idf(np.minimum(df, len(words)), len(words)) ** 2
+    return _Spellings(grams, of, squares, np.sqrt(np.bincount(of, squares[grams], len(words))))
+
+
+def _grams(letters: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Hashes of the 1- to 4-grams of adjacent words, and the word of each."""
+    hashes, of = [], []
+    value = np.zeros(len(letters), np.uint32)
+    for n in range(1, 5):
+        if len(letters) < n:
+            break
+        value = value[: len(letters) - n + 1] * np.uint32(257) + letters[n - 1 :] + np.uint32(n)
+        same = owners[: len(value)] == owners[n - 1 :]
+        hashes.append(((value[same] * np.uint32(2654435761)) >> np.uint32(16)).astype(np.uint16))
+        of.append(owners[: len(value)][same])
+    return np.concatenate(hashes), np.concatenate(of)
+
+
+# --- scores ---
+
+
+@attrs.frozen
+class Level:
+    """Units in which words are counted: passages, their paragraphs, documents or contexts."""
+
+    of_row: np.ndarray | None
+    """Unit of each passage, int64 ``(N,)``; ``None`` where the units are the passages."""
+    of_entry: np.ndarray | None
+    """Unit of each row of the postings; ``None`` where they are the same."""
+    postings: Postings
+    scale: np.ndarray
+    """``weight / (1 − b + b · length / mean length)`` of each unit, float32."""
+
+    def add(self, term: int, out: np.ndarray) -> None:
+        """Add the weighted counts of a term, by the length of their units, to ``out``, float32 ``(N,)``."""
+        rows, counts = self.postings.of(term)
+        if not len(rows):
+            return
+        if self.of_row is None:
+            out[rows] += counts * self.scale[rows]
+            return
+        units = rows if self.of_entry is None else self.of_entry[rows]
+        total = np.bincount(units, counts, len(self.scale)).astype(np.float32)
+        total *= self.scale
+        out += total[self.of_row]
+
+
+def level(
+    weight: float, postings: Postings, rows: int, of_row: np.ndarray | None, of_entry: np.ndarray | None
+) -> Level:
+    """A level of ``rows`` units."""
+    units = postings.rows if of_entry is None else of_entry[postings.rows]
+    length = np.bincount(units, postings.counts, rows)
+    mean = length[length > 0].mean() if length.any() else 1.0
+    return Level(of_row, of_entry, postings, (weight / (1 - B + B * length / mean)).astype(np.float32))
+
+
+def scored(question: Question, levels: Sequence[Level], idf: np.ndarray, passages: int) -> np.ndarray:
+    """BM25 of each passage as a share of what a passage full of the question's words would have, float64 ``(N,)``.
+
+    ``s_d = Σ_w q_w idf_w x_dw / ((k1 + 1) Σ_w q_w idf_w)`` in [0, 1], ``x = t (k1 + 1)/(t + k1)``, ``t`` the sum
+    of the levels' weighted counts (BM25F: Robertson, Zaragoza, Taylor, CIKM 2004).
+    """
+    weights = question.weights * idf[question.terms]
+    out, count = np.zeros(passages), np.empty(passages, np.float32)
+    for term, weight in zip(question.terms, weights, strict=True):
+        count[:] = 0
+        for part in levels:
+            part.add(int(term), count)
+        count /= count + np.float32(K1)
+        out += weight * count
+    return out / max(weights.sum(), 1e-9)
+
+
+def paragraphs(collection: Collection) -> np.ndarray:
+    """Paragraph of each passage through the whole collection, int64 ``(N,)``."""
+    table = collection.table
+    return table.groups + np.repeat(table.group_starts[:-1], np.diff(table.document_starts))
+
+
+def contexts(collection: Collection) -> np.ndarray:
+    """Context of each passage through the whole collection, int64 ``(N,)``."""
+    table = collection.table
+    return table.contexts + np.repeat(table.context_starts[:-1], np.diff(table.document_starts))
+
+
+def documents(collection: Collection) -> np.ndarray:
+    """Document of each passage, int64 ``(N,)``."""
+    starts = collection.table.document_starts
+    return np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+
+
+def coverage(collection: Collection, question: Question) -> np.ndarray:
+    """Share of the question's idf that each passage with its context and paragraph contains, float64 ``(N,)``."""
+    table, size = collection.table, len(collection)
+    group, context = collection.derived("paragraphs", lambda: paragraphs(collection)), None
+    out = np.zeros(size)
+    for word in np.unique(question.owners):
+        has_group = np.zeros(int(table.group_starts[-1]), bool)
+        has = np.zeros(size, bool)
+        for term in question.terms[question.owners == word]:
+            has_group[group[table.text.of(int(term))[0]]] = True
+            rows = table.context.of(int(term))[0]
+            if len(rows):
+                context = collection.derived("contexts", lambda: contexts(collection))
+                has_context = np.zeros(int(table.context_starts[-1]), bool)
+                has_context[rows] = True
+                has |= has_context[context]
+        has |= has_group[group]
+        out[has] += question.informations[word]
+    return np.minimum(out / max(question.informations.sum(), 1e-9), 1.0)
+
+
+# --- order ---
+
+
+def best(scores: np.ndarray, top: int) -> np.ndarray:
+    """Places of the ``top`` highest scores, best first, ties by place; int64."""
+    if top < len(scores):
+        least = np.partition(scores, len(scores) - top)[len(scores) - top] if top > 0 else np.inf
+        chosen = np.flatnonzero(scores >= least)
+    else:
+        chosen = np.arange(len(scores))
+    return chosen[np.argsort(-scores[chosen], kind="stable")][: max(top, 0)]
+
+
+def ranking(collection: Collection, question: Question, scores: np.ndarray, top: int, method: str) -> Ranking:
+    """The ``top`` passages that share a word with the question, by ``scores``."""
+    covered = coverage(collection, question)
+    order = best(np.where(covered > 0, scores, -np.inf), min(top, int(np.count_nonzero(covered))))
+    return Ranking(
+        passages=order,
+        scores=scores[order],
+        covered=covered[order],
+        method=method,
+        words=question.words,
+        missing=question.missing,
+    )
