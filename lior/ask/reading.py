@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path, PurePath
+from typing import BinaryIO
 
 import attrs
 
@@ -205,7 +206,7 @@ def _labels(folders: list[Path]) -> dict[Path, tuple[str, ...]]:
     return {f: (f.name if names.count(f.name) == 1 and f.name else f.as_posix(),) for f in folders}
 
 
-def _all(stream: io.BufferedIOBase, limit: int) -> bytes:
+def _all(stream: BinaryIO, limit: int) -> bytes:
     """All bytes of a stream, at most ``limit``."""
     data = stream.read(max(limit + 1, 0))
     if len(data) > limit:

@@ -14,6 +14,7 @@ import attrs
 from lior.ask.decoding import decode
 from lior.ask.interfaces import Reading
 from lior.errors import DataError
+from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
 
 
@@ -32,7 +33,7 @@ class Epub:
         DataError
             When it is damaged or protected.
         """
-        text, places, notes = [], [], []
+        found = Collected()
         try:
             with ZipFile(BytesIO(data)) as archive:
                 title, chapters = _chapters(archive)
@@ -40,18 +41,14 @@ class Epub:
                     try:
                         chapter = visible(decode(archive.read(path))[0])
                     except (KeyError, DataError) as error:
-                        notes.append(f"chapter {path} is left out: {error}")
+                        found.notes.append(f"chapter {path} is left out: {error}")
                         continue
                     if chapter.text.strip():
-                        places.append((len(text), chapter.title or posixpath.basename(path)))
-                        text += [*chapter.text.split("\n"), ""]
+                        found.begin(chapter.title or posixpath.basename(path))
+                        found.put(chapter.text + "\n")
         except (BadZipFile, KeyError, ElementTree.ParseError, RuntimeError) as error:
             raise DataError(f"damaged or protected EPUB ({error})") from error
-        return [
-            Reading(
-                text="\n".join(text), kind="markdown", title=title, places=tuple(places), notes=tuple(notes)
-            )
-        ]
+        return [found.reading("markdown", title)]
 
 
 def _chapters(archive: ZipFile) -> tuple[str, list[str]]:

@@ -12,6 +12,7 @@ import attrs
 from lior.ask.decoding import decode
 from lior.ask.interfaces import Reading
 from lior.errors import DataError
+from lior_plugins.readers.collecting import Collected
 
 
 @attrs.frozen(kw_only=True)
@@ -97,7 +98,7 @@ def _document(record: dict[str, Any], number: int) -> Reading:
 
 def _notebook(value: dict[str, Any], source: list[str]) -> Reading:
     """Cells in their order, code in fences; outputs are left out."""
-    finder, lines = _Finder(source), _Collected()
+    finder, lines = _Finder(source), Collected()
     for number, cell in enumerate(value["cells"], 1):
         content = cell.get("source", "")
         content = content if isinstance(content, str) else "".join(content)
@@ -132,7 +133,7 @@ def _messages(value: Any) -> list[tuple[str, str, str]]:
 
 
 def _chat(sent: list[tuple[str, str, str]], source: list[str]) -> Reading:
-    finder, lines = _Finder(source), _Collected()
+    finder, lines = _Finder(source), Collected()
     for who, when, text in sent:
         at = finder.line(text)
         lines.begin(f"{who}, {when}")
@@ -160,24 +161,3 @@ class _Finder:
         index = bisect_left(places, self.at)
         self.at = places[index] if index < len(places) else self.at
         return self.at
-
-
-class _Collected:
-    """Lines of a text with their lines of the file, and places."""
-
-    def __init__(self) -> None:
-        self._text: list[str] = []
-        self._lines: list[int] = []
-        self._places: list[tuple[int, str]] = []
-
-    def begin(self, place: str) -> None:
-        self._places.append((len(self._text), place))
-
-    def put(self, line: str, at: int) -> None:
-        for part in line.split("\n"):
-            self._text.append(part)
-            self._lines.append(at)
-
-    def reading(self, kind: str) -> Reading:
-        text = "\n".join(self._text)
-        return Reading(text=text, kind=kind, lines=tuple(self._lines) or (1,), places=tuple(self._places))

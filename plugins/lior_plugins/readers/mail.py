@@ -12,6 +12,7 @@ import attrs
 
 from lior.ask.interfaces import Reading
 from lior.errors import DataError
+from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
 
 _BEGIN = re.compile(rb"(?:\A|(?<=\n))From [^\n]*\d{4}[^\n]*\n(?=[\w-]+:)")
@@ -36,27 +37,17 @@ class Mail:
         data = data.replace(b"\r\n", b"\n")
         starts = [match.end() for match in _BEGIN.finditer(data)] or [0]
         ends = [*(match.start() for match in _BEGIN.finditer(data)), len(data)][-len(starts) :]
-        text: list[str] = []
-        lines: list[int] = []
-        places, notes = [], []
+        found = Collected()
         for start, end in zip(starts, ends, strict=True):
             message = message_from_bytes(data[start:end], policy=policy.default)
             if not message.keys():
                 raise DataError("damaged mail: a message without a header")
-            subject = _header(message, "Subject") or "no subject"
-            places.append((len(text), subject))
+            found.begin(_header(message, "Subject") or "no subject")
             begin = data.count(b"\n", 0, start) + 1
             source = data[start:end].decode("ascii", "surrogateescape").split("\n")
-            for at, line in _message(message, source, notes):
-                text.append(line)
-                lines.append(begin + at)
-        title = places[0][1] if len(places) == 1 else ""
-        return [
-            Reading(
-                text="\n".join(text), kind="mail", title=title, lines=tuple(lines), places=tuple(places),
-                notes=tuple(notes),
-            )
-        ]  # fmt: skip
+            for at, line in _message(message, source, found.notes):
+                found.put(line, begin + at)
+        return [found.reading("mail", found.places[0][1] if len(starts) == 1 else "")]
 
 
 def _message(message: EmailMessage, source: list[str], notes: list[str]) -> Iterator[tuple[int, str]]:
@@ -71,9 +62,12 @@ def _message(message: EmailMessage, source: list[str], notes: list[str]) -> Iter
     for part in message.walk():
         if part is body:
             yield from _body(part, source)
-        elif not part.is_multipart() and (file := part.get_filename() or "") or part.is_attachment():
+        elif not part.is_multipart() and (part.is_attachment() or part.get_filename()):
             seen += 1
-            notes.append(f"attachment {file or seen} of {_header(message, 'Subject')!r} is left out")
+            file = part.get_filename() or str(seen)
+            notes.append(
+                " ".join(f"attachment {file} of {_header(message, 'Subject')!r} is left out".split())
+            )
     yield 0, ""
 
 

@@ -10,6 +10,7 @@ import attrs
 
 from lior.ask.interfaces import Reading
 from lior.errors import DataError, MissingPackage
+from lior_plugins.readers.collecting import Collected
 
 
 @attrs.frozen(kw_only=True)
@@ -34,26 +35,27 @@ class Pdf:
         except ImportError as error:
             raise MissingPackage("PDF needs a package; install it: pip install 'lior[readers]'") from error
         logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it reports what it has mended
-        text, places, unread = [], [], []
+        found, unread = Collected(), []
         try:
             document = PdfReader(BytesIO(data))
             if document.is_encrypted and not document.decrypt(""):
                 raise DataError("protected by a password; save it without one")
-            title = str((document.metadata or {}).get("/Title") or "")
+            title = str((document.metadata and document.metadata.title) or "")
             for number, page in enumerate(document.pages, 1):
                 try:
-                    lines = page.extract_text().replace("\r", "").split("\n")
+                    text = page.extract_text().replace("\r", "").strip("\n")
                 except Exception:  # one page that pypdf cannot read; the others are kept
                     unread.append(str(number))
                     continue
-                if any(lines):
-                    places.append((len(text), f"page {number}"))
-                    text += [line.rstrip() for line in lines]
+                if text.strip():
+                    found.begin(f"page {number}")
+                    found.put(text)
         except DataError:
             raise
         except Exception as error:  # pypdf raises whatever a damaged file leads to
             raise DataError(f"damaged PDF ({error})") from error
-        notes = (f"pages left out, which pypdf cannot read: {', '.join(unread)}",) if unread else ()
-        if not text:
-            raise DataError("no text in it: images of pages (run OCR on it)" if not unread else notes[0])
-        return [Reading(text="\n".join(text), kind="prose", title=title, places=tuple(places), notes=notes)]
+        if unread:
+            found.notes.append(f"pages left out, which pypdf cannot read: {', '.join(unread)}")
+        if not found.text:
+            raise DataError(found.notes[0] if unread else "no text in it: images of pages (run OCR on it)")
+        return [found.reading("prose", title)]

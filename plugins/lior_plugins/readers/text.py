@@ -31,6 +31,7 @@ _CODE_NAMES = {
     "rakefile",
 }
 
+_LEVELS = {"trace", "debug", "info", "notice", "warn", "warning", "error", "critical", "fatal"}
 _DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
 _TIME = r"\d{1,2}:\d\d(:\d\d)?([.,]\d+)?(\s?[AaPp]\.?[Mm]\.?)?"
 _STAMP = re.compile(
@@ -74,7 +75,7 @@ def _messages(lines: list[str]) -> tuple[tuple[int, str], ...]:
     found = [(number, match) for number, line in enumerate(lines) if (match := _MESSAGE.match(line))]
     names = {match["who"] for _, match in found}
     written = sum(1 for line in lines if line.strip())
-    if len(found) < 3 or 2 * len(found) < written or 3 * len(names) > 2 * len(found):
+    if _LEVELS & {name.lower() for name in names} or len(found) < 3 or 2 * len(found) < written or 3 * len(names) > 2 * len(found):
         return ()
     if not all(match["dash"] or match["open"] or "]" in match[0] for _, match in found):
         return ()

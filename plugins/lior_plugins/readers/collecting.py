@@ -1,0 +1,38 @@
+"""Lines of a text that is made from a file of another form."""
+
+from __future__ import annotations
+
+import attrs
+
+from lior.ask.interfaces import Reading
+
+
+@attrs.define
+class Collected:
+    """Lines, the line of the file that each comes from, and places."""
+
+    text: list[str] = attrs.field(factory=list)
+    lines: list[int] = attrs.field(factory=list)
+    places: list[tuple[int, str]] = attrs.field(factory=list)
+    notes: list[str] = attrs.field(factory=list)
+
+    def begin(self, place: str) -> None:
+        """The next line is the first of a page, cell or message."""
+        self.places.append((len(self.text), " ".join(place.split())))
+
+    def put(self, text: str, at: int = 0) -> None:
+        """Add lines that stand in line ``at`` of the file; 0 where a file has no lines."""
+        more = text.split("\n")
+        self.text += more
+        self.lines += [at] * len(more)
+
+    def reading(self, kind: str, title: str = "") -> Reading:
+        """All of it. Without lines of the file, those of the text count."""
+        return Reading(
+            text="\n".join(self.text),
+            kind=kind,
+            title=" ".join(title.split()),
+            lines=tuple(self.lines) if any(self.lines) else None,
+            places=tuple(self.places),
+            notes=tuple(self.notes),
+        )
