@@ -20,6 +20,7 @@ from lior.errors import LiorError
 from lior_cli.lazy import LazyGroup
 
 COMMANDS = {
+    "ask": ("lior_cli.ask:ask", "Find the answer to a question in notes, mail, code, with file and line."),
     "train": ("lior_cli.train:train", "Learn a model from text."),
     "eval": ("lior_cli.eval:evaluate", "Score a model on text, in bits per byte."),
     "score": ("lior_cli.score:score", "Show where FILE surprises a model."),

@@ -18,6 +18,8 @@ from lior.ask.sentences import Span, pieces, units
 
 _LARGEST_GROUP = 40
 """Most passages of a list that are one group."""
+_CODE_LINES = 6
+"""Most lines of code between fences that are one passage."""
 _BURST = 6
 """Messages of a chat that are one group."""
 
@@ -50,7 +52,7 @@ def cut(reading: Reading, document: str, label: str | None = None) -> list[Passa
         For a plain file, ``file_lines[p.line - 1][p.column - 1:]`` begins with the first line of ``p.text``.
         The context has one heading per line, the outermost first, and the words of the name as its last line.
     """
-    page = _Page(reading.text)
+    page = _Page(reading.text, [first for first, _ in reading.places])
     words = name_words(document if label is None else label)
     title = (reading.title,) if reading.title else ()
     found = []
@@ -84,8 +86,10 @@ def name_words(name: str) -> str:
 class _Page:
     """A text and where its lines are."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, places: Sequence[int] = ()) -> None:
         self.text = text
+        self.places = places
+        """First line of each page, cell or message."""
         self.starts = [0]
         self.starts.extend(match.end() for match in re.finditer("\n", text))
         self.lines = text.split("\n")
@@ -100,9 +104,12 @@ class _Page:
         return number >= len(self.lines) or number < 0 or not self.lines[number].strip()
 
     def cut(self, numbers: Sequence[int], group: int, headings: tuple[str, ...]) -> Iterator[_Part]:
-        """Sentences of consecutive lines, none of them blank."""
+        """Sentences of consecutive lines, none of them blank; those of a list item are one paragraph."""
         if numbers:
-            for begin, end in units(self.text, [self.span(number) for number in numbers]):
+            spans = [self.span(number) for number in numbers]
+            if _ITEM.match(self.lines[numbers[0]]):
+                spans = [(spans[0][0], spans[-1][1])]
+            for begin, end in units(self.text, spans):
                 yield _Part(begin, end, group, headings)
 
     def line(self, number: int, group: int, headings: tuple[str, ...], last: int = -1) -> Iterator[_Part]:
@@ -134,12 +141,13 @@ class _Outline:
     def __attrs_post_init__(self) -> None:
         self.headings = self.title
 
-    def leave(self, level: int) -> None:
-        """End the sections of this and of deeper levels."""
-        if self.open and self.open[-1][0] >= level:
-            while self.open and self.open[-1][0] >= level:
-                self.open.pop()
-            self._derive()
+    def leave(self, level: int) -> bool:
+        """End the sections of this and of deeper levels, if there are any."""
+        depth = len(self.open)
+        while self.open and self.open[-1][0] >= level:
+            self.open.pop()
+        self._derive()
+        return len(self.open) < depth
 
     def enter(self, level: int, text: str) -> None:
         """Begin a section; it ends those of the same and of deeper levels."""
@@ -181,11 +189,9 @@ def _prose(page: _Page, title: tuple[str, ...], first: int = 0, group: int = 0) 
             ):
                 last_of_block += 1
         block = range(number, last_of_block + 1)
-        count = 0
         if not listed or not (fence or _ITEM.match(page.lines[number])):
             group += 1
-        for part in _block(page, block, group, outline.headings, fenced=bool(fence)):
-            count += 1
+        for count, part in enumerate(_block(page, block, group, outline.headings, fenced=bool(fence)), 1):
             group += count % _LARGEST_GROUP == 0
             yield attrs.evolve(part, group=group)
         # A list or code belongs to the paragraph that announces it, and to the list before it.
@@ -221,6 +227,9 @@ def _block(
     page: _Page, block: range, group: int, headings: tuple[str, ...], *, fenced: bool
 ) -> Iterator[_Part]:
     """A paragraph, its list items, or the rows of a table."""
+    if fenced:
+        yield from _fenced(page, block, group, headings)
+        return
     head, above = page.lines[block[0]], headings
     table = len(block) > 1 and bool(_TABLE.match(head)) and bool(_TABLE_RULE.match(page.lines[block[1]]))
     if table:
@@ -228,11 +237,11 @@ def _block(
     waiting: list[int] = []
     for number in block:
         line = page.lines[number]
-        if fenced or table or _RULE.match(line):
+        if table or _RULE.match(line):
             yield from page.cut(waiting, group, headings)
             waiting = []
-            if re.search(r"\w", line) and not (fenced and _FENCE.match(line)):
-                yield from page.line(number, group, headings if number > block[0] else headings[: len(above)])
+            if table and re.search(r"\w", line):
+                yield from page.line(number, group, headings if number > block[0] else above)
             continue
         if _ITEM.match(line):
             yield from page.cut(waiting, group, headings)
@@ -241,25 +250,31 @@ def _block(
     yield from page.cut(waiting, group, headings)
 
 
+def _fenced(page: _Page, block: range, group: int, headings: tuple[str, ...]) -> Iterator[_Part]:
+    """A few lines of code at a time; none is understood without its neighbours."""
+    first = block[0] + 1
+    for number in block[1:]:
+        closed = number == block[-1] and bool(_FENCE.match(page.lines[number]))
+        if closed or page.blank(number) or number - first == _CODE_LINES:
+            if first < number:
+                yield from page.line(first, group, headings, number - 1)
+            first = number + (closed or page.blank(number))
+    if first <= block[-1]:
+        yield from page.line(first, group, headings, block[-1])
+
+
 # --- mail and chat ---
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z-]*):\s*(.*)")
-_ENVELOPE = re.compile(r"From \S+ .*\d{4}")
-_QUOTED_FIELDS = {"from": 0, "to": 1, "cc": 2, "date": 3, "subject": 4}
+_QUOTED_FIELDS = ("from", "to", "cc", "date", "subject")
 
 
 def _mail(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
     """Messages, with subject and sender as the context of their lines."""
-    starts = [0] + [
-        number
-        for number in range(1, len(page.lines))
-        if _ENVELOPE.match(page.lines[number]) and page.blank(number - 1)
-    ]
+    starts = sorted({0, *page.places})
     group = 0
     for begin, end in zip(starts, [*starts[1:], len(page.lines)], strict=True):
-        number, fields, headers = begin, {}, []
-        if _ENVELOPE.match(page.lines[begin]):
-            number += 1
+        number, fields, headers = begin, dict[str, str](), list[int]()
         while number < end and not page.blank(number):
             match = _FIELD.match(page.lines[number])
             if match and match[1].lower() in _QUOTED_FIELDS:
@@ -279,16 +294,14 @@ def _mail(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
         group += 1
 
 
-_STAMP = re.compile(r"\W{0,3}(?:\d{1,4}[-./]\d{1,2}(?:[-./]\d{1,4})?\W|\d{1,2}:\d{2})")
-
-
 def _chat(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
-    """Messages: a line with a time, and lines without one that follow it."""
-    numbers = [number for number in range(len(page.lines)) if not page.blank(number)]
-    stamped = sum(bool(_STAMP.match(page.lines[number])) for number in numbers) * 2 > len(numbers)
+    """Messages, of one or more lines; lines, where the reader does not say where they begin."""
+    starts = set(page.places)
     messages: list[list[int]] = []
-    for number in numbers:
-        if messages and stamped and not _STAMP.match(page.lines[number]):
+    for number in range(len(page.lines)):
+        if page.blank(number):
+            continue
+        if messages and starts and number not in starts:
             messages[-1].append(number)
         else:
             messages.append([number])
@@ -353,7 +366,7 @@ def _code(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
         indent = len(line) - len(bare)
         comment = bare[0] in "#/*-;%" and bool(_COMMENT.match(line))
         if bare[0] not in ")}]" and not (comment and indent):
-            outline.leave(indent)
+            group += bool(outline.open) and outline.open[-1][0] >= indent and outline.leave(indent)
         if comment or (bare[0] in "@#" and _ATTACHED.match(line)):
             if not attached and _announces(page, number):
                 attached, group = True, group + 1
@@ -415,9 +428,7 @@ def _docstring_end(page: _Page, number: int, quotes: str) -> int:
     return number
 
 
-def _docstring(
-    page: _Page, first: int, last: int, group: int, headings: tuple[str, ...]
-) -> Iterator[_Part]:
+def _docstring(page: _Page, first: int, last: int, group: int, headings: tuple[str, ...]) -> Iterator[_Part]:
     """Sentences of the paragraphs of a docstring."""
     waiting: list[int] = []
     for number in range(first, last + 1):
