@@ -98,7 +98,7 @@ class Package:
         return {
             **attrs.asdict(self), "module": self.module, "object": self.object, "use": self.use,
             "version": ".".join(version("lior").split(".")[:2]), "summary": summary,
-            "group": kind.group, "interface": kind.protocol.__name__, "suite": suite, "factory": factory,
+            "group": kind.group, "interface": f"{kind.protocol.__module__}.{kind.protocol.__name__}", "suite": suite, "factory": factory,
             "notes": notes, "test": f"{test}.py", "tests": laws,
         }  # fmt: skip
 
