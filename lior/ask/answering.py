@@ -3,15 +3,14 @@
 A score does not tell answerable questions from others; what tells is how much of the question's information
 (idf) one passage has, together with its paragraph and headings. How much is enough depends on the text: in a
 large one, words that have nothing to do with each other meet by chance. So each text is asked questions made of
-its own sentences, of words that it has in different places, and of sentences of another text, and a logistic
-function of the coverage is fitted to tell the first from the others.
+its own sentences and of those of another text, and a logistic function of the coverage is fitted to tell them
+apart.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import cache
 
 import attrs
 import numpy as np
@@ -19,10 +18,10 @@ import numpy as np
 from lior.ask.collection import Collection
 from lior.ask.interfaces import Passage, Ranking
 from lior.ask.ranking import Question, coverage, informations, understood
-from lior.ask.words import ENGLISH, language_of, stem, stop_words, tokens
+from lior.ask.words import ENGLISH, LANGUAGES, LONGEST, language_of, stem, stop_words, tokens
 
 _KEY = "answering"
-_USUAL = (12.0, 0.5)
+_USUAL = (8.0, 0.5)
 """Slope and middle of the logistic function for a text too short to be asked questions."""
 _QUESTIONS = 96
 """Questions of each kind."""
@@ -31,10 +30,15 @@ _MANY = 30_000
 _KEPT = 2 / 3
 """Share of words that a question has in common with the sentence that answers it; an assumption."""
 _LIGHT_WEIGHT, _NAME_WEIGHT = 0.3, 2.0
-_LIGHT = """actually already ask away back big bring call come day do ever exactly far find get give go good happen
-    hear help keep kind know last leave let like long look make many may mean mention most much need never often old
-    please put really run say see seem send set should show something start still stop take talk tell thing think
-    try turn usually use want way well work write yet"""
+_LIGHT = frozenset(
+    """actually already ask asked away back big bring brought call called calls come comes coming day did done ever
+    exactly far find found get gets getting give given gives go goes going gone good got happen happened happening
+    happens hear help helps keep keeps kept kind know known last leave let like long look looks made make makes making
+    many mean means mention mentioned much need needed needs never often old please put puts ran really run running
+    runs said saw say says see seem seen send sent set sets show shows something start started starts still stop stops
+    take taken takes taking talk tell thing things think told took try turn turned turns used uses using usually want
+    wanted wants way ways went work working works write written wrote yet""".split()
+)
 """English words that a question may have and its answer need not."""
 
 
@@ -80,8 +84,8 @@ def answer(
     confidence, first = 0.0, None
     if len(ranking.passages):
         slope, middle = calibrated(collection)
-        covered = coverage(collection, weighted(asked, question, collection))[ranking.passages[0]]
-        confidence = float(1 / (1 + np.exp(-slope * (covered - middle))))
+        covered = coverage(collection, weighted(asked, question, collection))[ranking.passages[:3]]
+        confidence = float(1 / (1 + np.exp(slope * (middle - (covered[0] + covered.max()) / 2))))
         first = int(ranking.passages[0])
     found = confidence >= 0.5
     listed: dict[str, tuple[Passage, float]] = {}
@@ -121,49 +125,51 @@ def _quoted(row: int, collection: Collection, passage: Callable[[int], Passage])
 
 
 def _why(question: str, ranking: Ranking, collection: Collection) -> str:
-    if not len(ranking.passages):
-        own = language_of(tokens(question))
-        known = _languages(collection)
-        other = f"; it seems to be {own.title()}, and the text is {known}" if own.title() not in known else ""
-        return f"no word of the question is in the text{other}"
+    own, known = language_of(tokens(question)), _languages(collection)
+    if ranking.missing and own not in known:
+        return f"the question seems to be {own.title()}, and the text is {' and '.join(known[:3]).title()}"
     if ranking.missing:
-        words = ", ".join(map(repr, ranking.missing[:3]))
+        words = " and ".join(map(repr, ranking.missing[:3]))
         return f"{words} {'is' if len(ranking.missing) == 1 else 'are'} nowhere in the text"
     return "its words are in the text, but not together"
 
 
-def _languages(collection: Collection) -> str:
-    from lior.ask.words import LANGUAGES
-
+def _languages(collection: Collection) -> list[str]:
+    """The languages of the documents, the commonest first."""
     present = np.bincount(collection.table.languages, minlength=len(LANGUAGES))
-    return " and ".join(LANGUAGES[i].title() for i in np.argsort(-present, kind="stable")[:2] if present[i])
+    return [LANGUAGES[i] for i in np.argsort(-present, kind="stable") if present[i]] or [ENGLISH]
 
 
 # --- what counts ---
 
 
-@cache
-def _light() -> frozenset[str]:
-    return frozenset(stem(word, ENGLISH) for word in _LIGHT.split())
-
-
 def weighted(asked: Question, question: str, collection: Collection) -> Question:
-    """``asked`` with less information in words that answers rarely repeat, and more in names that are nowhere."""
-    factors = np.ones(len(asked.informations))
-    terms = collection.table.terms
-    for term, owner in zip(asked.terms, asked.owners, strict=True):
-        if terms[term].tobytes().rstrip(b"\0").decode() in _light():
-            factors[owner] = _LIGHT_WEIGHT
-    known = set(asked.owners.tolist())
-    nowhere = [owner for owner in range(len(factors)) if owner not in known]
+    """``asked`` as it decides whether the text speaks of it.
+
+    A word that answers rarely repeat has less information, a name that is nowhere has more. A word that the text
+    lacks is no other word, however similar, and a misspelling covers half of its information.
+    """
+    own = language_of(tokens(question), _languages(collection), default=_languages(collection)[0])
+    words = dict.fromkeys(w[:LONGEST] for w in tokens(question) if w not in stop_words(own))
     names = {word.lower() for word in re.findall(r"(?<=[\w,;] )[A-Z]\w+", question)}
-    german = language_of(tokens(question)) == "german"  # writes all nouns with a capital
-    for owner, word in zip(nowhere, asked.missing, strict=False):
-        if stem(word, ENGLISH) in _light():
-            factors[owner] = _LIGHT_WEIGHT
-        elif word in names and not german:
-            factors[owner] = _NAME_WEIGHT
-    return attrs.evolve(asked, informations=asked.informations * factors)
+    known = np.ones(len(words), bool)
+    shares, lacking = np.ones(len(words)), np.zeros(len(words))
+    for number, word in enumerate(words):
+        known[number] = word not in asked.missing
+        if own == ENGLISH and word in _LIGHT:
+            shares[number] = _LIGHT_WEIGHT
+        elif word in asked.missing and word in names and own != "german":  # whose nouns all have a capital
+            shares[number] = _NAME_WEIGHT
+        elif word not in asked.words:
+            shares[number] = lacking[number] = 0.5
+    kept = known[asked.owners]
+    return attrs.evolve(
+        asked,
+        terms=asked.terms[kept],
+        weights=asked.weights[kept],
+        owners=asked.owners[kept],
+        informations=np.concatenate([asked.informations * shares, asked.informations * lacking]),
+    )
 
 
 # --- calibration ---
@@ -191,9 +197,8 @@ def _calibrate(collection: Collection) -> np.ndarray:
     covered, answered = [], []
     for terms in own:
         kept = [t if draw.rand() < _KEPT else _other(entries, draw) for t in terms]
-        mixed = [int(entries[draw.randint(len(entries))]) for _ in terms]
-        covered += [_best(collection, kept), _best(collection, mixed)]
-        answered += [True, False]
+        covered.append(_best(collection, kept))
+        answered.append(True)
     for foreign in _foreign(collection, draw, len(own)):
         covered.append(_best(collection, foreign))
         answered.append(False)
@@ -257,8 +262,13 @@ def _best(collection: Collection, terms: list[int]) -> float:
 
 
 def _fitted(covered: np.ndarray, answered: np.ndarray) -> np.ndarray:
-    """Slope and middle for two normal distributions of one variance, as in a linear discriminant analysis."""
+    """Slope and middle for two normal distributions of one variance, as in a linear discriminant analysis.
+
+    A text of the same field as the other one covers the questions of both; then it tells nothing.
+    """
     yes, no = covered[answered], covered[~answered]
     between = yes.mean() - no.mean()
-    slope = np.clip(between / max((yes.var() + no.var()) / 2, 1e-6), 4.0, 40.0)
-    return np.array([slope, np.clip((yes.mean() + no.mean()) / 2, 0.25, 0.75)])
+    if between < 0.1:
+        return np.array(_USUAL)
+    slope = np.clip(between / max((yes.var() + no.var()) / 2, 1e-6), 5.0, 20.0)
+    return np.array([slope, np.clip((yes.mean() + no.mean()) / 2, 0.3, 0.6)])
