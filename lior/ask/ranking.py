@@ -36,7 +36,8 @@ class Question:
     weights: np.ndarray
     """How often the term is meant, float64 ``(K,)``, positive."""
     owners: np.ndarray
-    """Number of the question's word that the term is for, int64 ``(K,)``."""
+    """Number of the question's word that the term is for, int64 ``(K,)``; −1 where it only resembles a missing
+    word, which it does not cover."""
     informations: np.ndarray
     """idf of each word of the question, float64 ``(W,)``; of a missing word that of a term no passage has."""
     words: tuple[str, ...]
@@ -65,9 +66,11 @@ def understood(collection: Collection, text: str) -> Question:
             repairs += 1
         if not known:
             missing.append(word)
-        parts += [(term, count * weight, len(info)) for _, term, weight in near]
+        parts += [(term, count * weight, len(info) if known else -1) for _, term, weight in near]
         names += [name for name, _, _ in near if name not in names] if known else []
-        info.append(float(np.dot([idf[t] for _, t, _ in near], [w for _, _, w in near])) if known else nowhere)
+        info.append(
+            float(np.dot([idf[t] for _, t, _ in near], [w for _, _, w in near])) if known else nowhere
+        )
     terms, weights, owners = (np.array(column) for column in zip(*parts, strict=True)) if parts else _NO_TERMS
     chosen = np.argsort(-idf[terms.astype(np.int64)], kind="stable")[:MOST_WORDS] if len(terms) else []
     return Question(
@@ -151,10 +154,12 @@ def repaired(collection: Collection, word: str) -> tuple[list[tuple[str, int, fl
     4-grams of ``_word_``. It may be a misspelling if at most a quarter of its letters (at least one) differ.
     """
     table = collection.table
-    known = collection.derived("spellings", lambda: _spellings(table.words))
-    if not len(known.norms):
+    if not len(table.words):
         return [], False
-    grams, _ = _grams(np.frombuffer(f"_{word}_".encode(), np.uint8), np.zeros(len(word.encode()) + 2, np.int32))
+    known = collection.derived("spellings", lambda: _spellings(table.words))
+    grams, _ = _grams(
+        np.frombuffer(f"_{word}_".encode(), np.uint8), np.zeros(len(word.encode()) + 2, np.int32)
+    )
     own = np.bincount(grams, minlength=_BUCKETS) * known.squares
     norm = np.sqrt(own.sum())
     cosines = np.bincount(known.owners, own[known.grams], len(known.norms)) / (known.norms * max(norm, 1e-9))
@@ -192,7 +197,7 @@ def differences(a: str, b: str) -> int:
 
 
 def _spellings(words: np.ndarray) -> _Spellings:
-    size = (words == ord(BETWEEN)).argmax(axis=1) if len(words) else np.empty(0, np.int64)
+    size = (words == ord(BETWEEN)).argmax(axis=1)
     padded = np.full((len(words), words.shape[1] + 1), ord("_"), np.uint8)
     padded[:, 1:] = words
     column = np.arange(padded.shape[1])
@@ -298,7 +303,7 @@ def coverage(collection: Collection, question: Question) -> np.ndarray:
     table, size = collection.table, len(collection)
     group, context = collection.derived("paragraphs", lambda: paragraphs(collection)), None
     out = np.zeros(size)
-    for word in np.unique(question.owners):
+    for word in np.unique(question.owners[question.owners >= 0]):
         has_group = np.zeros(int(table.group_starts[-1]), bool)
         has = np.zeros(size, bool)
         for term in question.terms[question.owners == word]:
@@ -328,9 +333,10 @@ def best(scores: np.ndarray, top: int) -> np.ndarray:
 
 
 def ranking(collection: Collection, question: Question, scores: np.ndarray, top: int, method: str) -> Ranking:
-    """The ``top`` passages that share a word with the question, by ``scores``."""
+    """The ``top`` passages that share a word with the question, or if there are none, a similar word."""
     covered = coverage(collection, question)
-    order = best(np.where(covered > 0, scores, -np.inf), min(top, int(np.count_nonzero(covered))))
+    allowed = covered > 0 if covered.any() else scores > 0
+    order = best(np.where(allowed, scores, -np.inf), min(top, int(np.count_nonzero(allowed))))
     return Ranking(
         passages=order,
         scores=scores[order],

@@ -61,7 +61,9 @@ def _levels(collection: Collection) -> list[Level]:
             units.append((weight, int(starts[-1]), of_row(collection)))
     levels = [level(weight, table.text, count, of, of) for weight, count, of in units]
     if len(table.context.rows):
-        levels.append(level(CONTEXT, table.context, int(table.context_starts[-1]), contexts(collection), None))
+        levels.append(
+            level(CONTEXT, table.context, int(table.context_starts[-1]), contexts(collection), None)
+        )
     return levels
 
 
