@@ -1,4 +1,4 @@
-"""Files and folders as readings: which files there are, which reader a file has, and what is left out and why.
+"""Files and folders as readings: which files there are, which reader a file has, what is left out and why.
 
 The reader of a file is chosen by suffix, and where no reader has the suffix, by content. Compressed files
 are unpacked first. One bad file among many is listed with its reason; a single one is an error.
@@ -88,8 +88,7 @@ def read_file(path: str | Path, *, limit: int = LIMIT) -> list[Reading]:
             data = head + _all(stream, limit - len(head))
         return read_bytes(data, path.name, limit=limit)
     except LiorError as error:
-        said = str(error)
-        raise DataError(said if said.startswith(f"{path}:") else f"{path}: {said}") from error
+        raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
 
 
 def read_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[Reading]:
@@ -103,8 +102,11 @@ def read_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[Reading]:
         When a package that the format needs is not installed.
     """
     while (suffix := PurePath(name).suffix.lower()) in PACKED:
-        with readable(name), unpacked(io.BytesIO(data), suffix) as stream:
-            data = _all(stream, limit)
+        try:
+            with readable(name), unpacked(io.BytesIO(data), suffix) as stream:
+                data = _all(stream, limit)
+        except DataError as error:
+            raise DataError(str(error).removeprefix(f"{name}: ")) from error
         name = PurePath(name).stem
     if not data.strip():
         raise DataError("empty")
@@ -118,7 +120,7 @@ def read_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[Reading]:
     readings = [reading for reading in readings if reading.text.strip()]
     if not readings:
         raise DataError("no text in it")
-    return _distinct([_encodable(reading) for reading in readings])
+    return [_encodable(reading) for reading in readings]
 
 
 def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]]:
@@ -152,7 +154,7 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]
 
 
 def read_folder(paths: Sequence[str | Path], *, limit: int = LIMIT) -> tuple[list[Document], list[Skipped]]:
-    """The documents at ``paths``, as :func:`find_files` finds them, and all that was left out with its reason.
+    """The documents at ``paths``, as :func:`find_files` finds them, and what was left out with its reason.
 
     Raises
     ------
@@ -183,25 +185,11 @@ def _encodable(reading: Reading) -> Reading:
     return reading
 
 
-def _distinct(readings: list[Reading]) -> list[Reading]:
-    """The same with a number after a name that another reading of the file has already."""
-    seen: set[str] = set()
-    for index, reading in enumerate(readings):
-        name, number = reading.name, 1
-        while name in seen:
-            number += 1
-            name = f"{reading.name}#{number}"
-        seen.add(name)
-        if name != reading.name:
-            readings[index] = attrs.evolve(reading, name=name)
-    return readings
-
-
 def _labels(folders: list[Path]) -> dict[Path, tuple[str, ...]]:
-    """What stands before the paths inside each folder: nothing for one alone, otherwise what tells them apart."""
+    """What stands before the paths inside each folder: nothing for one alone, else what tells them apart."""
     folders = list(dict.fromkeys(folders))
     if len(folders) < 2:
-        return {folder: () for folder in folders}
+        return dict.fromkeys(folders, ())
     names = [folder.name for folder in folders]
     return {f: (f.name if names.count(f.name) == 1 and f.name else f.as_posix(),) for f in folders}
 
@@ -241,5 +229,5 @@ def _readers(names: tuple[str, ...]) -> dict[str, type[Reader]]:
         except PluginError as error:  # one broken plugin must not keep all other formats from being read
             warnings.warn(str(error), stacklevel=2)
         else:
-            found = {suffix: reader for suffix in reader.suffixes} | found
+            found = dict.fromkeys(reader.suffixes, reader) | found
     return found

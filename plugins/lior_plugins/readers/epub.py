@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import posixpath
-from io import BytesIO
 from typing import ClassVar
 from urllib.parse import unquote
 from xml.etree import ElementTree
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import attrs
 
 from lior.ask.decoding import decode
 from lior.ask.interfaces import Reading
 from lior.errors import DataError
-from lior_plugins.readers.collecting import Collected
+from lior_plugins.readers.collecting import Collected, damaged, unzipped
 from lior_plugins.readers.html import visible
 
 
@@ -26,28 +25,18 @@ class Epub:
     suffixes: ClassVar[tuple[str, ...]] = (".epub",)
 
     def read(self, data: bytes, name: str) -> list[Reading]:
-        """One reading of kind "markdown" with a place for each chapter.
-
-        Raises
-        ------
-        DataError
-            When it is damaged or protected.
-        """
+        """One reading of kind "markdown" with a place for each chapter."""
         found = Collected()
-        try:
-            with ZipFile(BytesIO(data)) as archive:
-                title, chapters = _chapters(archive)
-                for path in chapters:
-                    try:
-                        chapter = visible(decode(archive.read(path))[0])
-                    except (KeyError, DataError) as error:
-                        found.notes.append(f"chapter {path} is left out: {error}")
-                        continue
-                    if chapter.text.strip():
-                        found.begin(chapter.title or posixpath.basename(path))
-                        found.put(chapter.text + "\n")
-        except (BadZipFile, KeyError, ElementTree.ParseError, RuntimeError) as error:
-            raise DataError(f"damaged or protected EPUB ({error})") from error
+        with damaged("EPUB"), unzipped(data) as archive:
+            title, chapters = _chapters(archive)
+            for path in chapters:
+                try:
+                    chapter = visible(decode(archive.read(path))[0])
+                except (KeyError, DataError) as error:
+                    found.notes.append(f"chapter {path} is left out: {error}")
+                    continue
+                found.begin(chapter.title or posixpath.basename(path))
+                found.put(chapter.text + "\n")
         return [found.reading("markdown", title)]
 
 

@@ -29,13 +29,7 @@ class Html:
     suffixes: ClassVar[tuple[str, ...]] = (".html", ".htm", ".xhtml")
 
     def read(self, data: bytes, name: str) -> list[Reading]:
-        """One reading of kind "markdown".
-
-        Raises
-        ------
-        DataError
-            When it is binary data.
-        """
+        """One reading of kind "markdown"."""
         text, notes = decode(data)
         reading = visible(text)
         return [attrs.evolve(reading, notes=(*notes, *reading.notes))]

@@ -23,13 +23,7 @@ class Lines:
     suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson")
 
     def read(self, data: bytes, name: str) -> list[Reading]:
-        """A reading for each document, or one of kind "rows".
-
-        Raises
-        ------
-        DataError
-            When it is binary data.
-        """
+        """A reading for each document, or one of kind "rows"."""
         text, notes = decode(data)
         readings, other = [], []
         for number, line in enumerate(text.split("\n"), 1):
@@ -54,13 +48,7 @@ class Json:
     suffixes: ClassVar[tuple[str, ...]] = (".json", ".ipynb", ".geojson")
 
     def read(self, data: bytes, name: str) -> list[Reading]:
-        """One reading: "markdown" for a notebook, "chat" for messages, otherwise "code".
-
-        Raises
-        ------
-        DataError
-            When it is binary data, or a notebook that is not JSON.
-        """
+        """One reading: "markdown" for a notebook, "chat" for messages, otherwise "code"."""
         text, notes = decode(data)
         value = _parsed(text)
         if name.lower().endswith(".ipynb"):

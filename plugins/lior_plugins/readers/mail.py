@@ -27,13 +27,7 @@ class Mail:
     suffixes: ClassVar[tuple[str, ...]] = (".eml", ".mbox", ".mbx")
 
     def read(self, data: bytes, name: str) -> list[Reading]:
-        """One reading of kind "mail" with a place for each message.
-
-        Raises
-        ------
-        DataError
-            When no message has a header.
-        """
+        """One reading of kind "mail" with a place for each message."""
         data = data.replace(b"\r\n", b"\n")
         starts = [match.end() for match in _BEGIN.finditer(data)] or [0]
         ends = [*(match.start() for match in _BEGIN.finditer(data)), len(data)][-len(starts) :]

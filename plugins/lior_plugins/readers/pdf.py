@@ -9,35 +9,24 @@ from typing import ClassVar
 import attrs
 
 from lior.ask.interfaces import Reading
-from lior.errors import DataError, MissingPackage
-from lior_plugins.readers.collecting import Collected
+from lior.errors import DataError
+from lior_plugins.readers.collecting import Collected, damaged, library
 
 
 @attrs.frozen(kw_only=True)
 class Pdf:
-    """The text layer of each page; lines are those of the extracted text."""
+    """The text layer, with a place for each page; lines are those of the extracted text."""
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".pdf",)
 
     def read(self, data: bytes, name: str) -> list[Reading]:
-        """One reading of kind "prose" with a place for each page.
-
-        Raises
-        ------
-        DataError
-            When it is damaged, protected, or has no text layer.
-        MissingPackage
-            When pypdf is not installed.
-        """
-        try:
-            from pypdf import PdfReader
-        except ImportError as error:
-            raise MissingPackage("PDF needs a package; install it: pip install 'lior[readers]'") from error
+        """One reading of kind "prose"; ``DataError`` also when there is no text layer."""
+        pypdf = library("pypdf", "PDF")
         logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it reports what it has mended
         found, unread = Collected(), []
-        try:
-            document = PdfReader(BytesIO(data))
+        with damaged("PDF"):
+            document = pypdf.PdfReader(BytesIO(data))
             if document.is_encrypted and not document.decrypt(""):
                 raise DataError("protected by a password; save it without one")
             title = str((document.metadata and document.metadata.title) or "")
@@ -50,10 +39,6 @@ class Pdf:
                 if text.strip():
                     found.begin(f"page {number}")
                     found.put(text)
-        except DataError:
-            raise
-        except Exception as error:  # pypdf raises whatever a damaged file leads to
-            raise DataError(f"damaged PDF ({error})") from error
         if unread:
             found.notes.append(f"pages left out, which pypdf cannot read: {', '.join(unread)}")
         if not found.text:

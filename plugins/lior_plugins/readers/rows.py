@@ -20,13 +20,7 @@ class Rows:
     suffixes: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".tab", ".psv")
 
     def read(self, data: bytes, name: str) -> list[Reading]:
-        """One reading of kind "rows"; a row has the number of its first line.
-
-        Raises
-        ------
-        DataError
-            When it is binary data.
-        """
+        """One reading of kind "rows"; a row has the number of its first line."""
         text, notes = decode(data)
         if '"' not in text:
             return [Reading(text=text, kind="rows", notes=notes)]

@@ -13,9 +13,9 @@ from lior.ask.interfaces import Reading
 
 _MARKUP = ".md .markdown .mdown .mkd .rst .rest .qmd .rmd .adoc .asciidoc"
 _CODE = (
-    ".py .pyi .pyx .js .mjs .cjs .ts .tsx .jsx .vue .c .h .cc .cpp .cxx .hh .hpp .cs .java .kt .scala .groovy "
-    ".go .rs .zig .swift .m .mm .rb .php .pl .pm .tcl .lua .r .jl .f .f90 .for .hs .ml .mli .ex .exs .erl .clj "
-    ".el .lisp .scm .vim .sh .bash .zsh .fish .ps1 .bat .cmd .awk .sed .sql .css .scss .sass .less .s .asm "
+    ".py .pyi .pyx .js .mjs .cjs .ts .tsx .jsx .vue .c .h .cc .cpp .cxx .hh .hpp .cs .java .kt .scala "
+    ".go .rs .zig .swift .m .mm .rb .php .pl .pm .tcl .lua .r .jl .f .f90 .for .hs .ml .mli .ex .exs .erl "
+    ".clj .groovy .el .lisp .scm .vim .sh .bash .zsh .fish .ps1 .bat .cmd .awk .sed .sql .css .scss .sass .less .s .asm "
     ".nix .mk .cmake .gradle .tf .proto .graphql .dockerfile .diff .patch .xml .xsd .xsl .svg .toml .yaml "
     ".yml .ini .cfg .conf .properties .desktop .service"
 )
@@ -52,13 +52,7 @@ class Text:
     suffixes: ClassVar[tuple[str, ...]] = tuple(f"{_OTHER} {_MARKUP} {_CODE}".split())
 
     def read(self, data: bytes, name: str) -> list[Reading]:
-        """One reading, whose lines are those of the file.
-
-        Raises
-        ------
-        DataError
-            When it is binary data.
-        """
+        """One reading, whose lines are those of the file."""
         text, notes = decode(data)
         path = PurePath(name.lower())
         kind = _KINDS.get(path.suffix, "")
@@ -75,7 +69,12 @@ def _messages(lines: list[str]) -> tuple[tuple[int, str], ...]:
     found = [(number, match) for number, line in enumerate(lines) if (match := _MESSAGE.match(line))]
     names = {match["who"] for _, match in found}
     written = sum(1 for line in lines if line.strip())
-    if _LEVELS & {name.lower() for name in names} or len(found) < 3 or 2 * len(found) < written or 3 * len(names) > 2 * len(found):
+    if (
+        _LEVELS & {name.lower() for name in names}
+        or len(found) < 3
+        or 2 * len(found) < written
+        or 3 * len(names) > 2 * len(found)
+    ):
         return ()
     if not all(match["dash"] or match["open"] or "]" in match[0] for _, match in found):
         return ()
