@@ -126,11 +126,11 @@ def _quoted(row: int, collection: Collection, passage: Callable[[int], Passage])
 
 def _why(question: str, ranking: Ranking, collection: Collection) -> str:
     own, known = language_of(tokens(question)), _languages(collection)
-    if ranking.missing and own not in known:
+    nowhere = [w for w in dict.fromkeys(subjects(question)) if w not in ranking.words and w not in _LIGHT]
+    if nowhere and own not in known:
         return f"the question seems to be {own.title()}, and the text is {' and '.join(known[:3]).title()}"
-    if ranking.missing:
-        words = " and ".join(map(repr, ranking.missing[:3]))
-        return f"{words} {'is' if len(ranking.missing) == 1 else 'are'} nowhere in the text"
+    if nowhere:
+        return f"{' and '.join(map(repr, nowhere[:3]))} {'is' if len(nowhere) == 1 else 'are'} nowhere in the text"
     return "its words are in the text, but not together"
 
 
