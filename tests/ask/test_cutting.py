@@ -89,7 +89,9 @@ def test_short_lines_stay_lines():
 
 
 def test_list_items_share_the_group_of_the_line_that_announces_them():
-    found = passages("To reset it:\n\n1. Hold the red button.\n2. Wait a minute until the lamp\n   goes out.\n\nElsewhere.")
+    found = passages(
+        "To reset it:\n\n1. Hold the red button.\n2. Wait a minute until the lamp\n   goes out.\n\nElsewhere."
+    )
     assert [p.text for p in found] == [
         "To reset it:", "1. Hold the red button.", "2. Wait a minute until the lamp\n   goes out.", "Elsewhere."
     ]  # fmt: skip
@@ -97,7 +99,9 @@ def test_list_items_share_the_group_of_the_line_that_announces_them():
 
 
 def test_headings_of_all_levels_are_context():
-    found = passages("# House\n## Boiler\nIt is old.\n### Reset\nHold it.\n## Roof\nIt leaks.\n# Car\n# Bike\nRed.")
+    found = passages(
+        "# House\n## Boiler\nIt is old.\n### Reset\nHold it.\n## Roof\nIt leaks.\n# Car\n# Bike\nRed."
+    )
     assert [(p.text, p.context) for p in found] == [
         ("It is old.", "House\nBoiler\nhouse boiler"),
         ("Hold it.", "House\nBoiler\nReset\nhouse boiler"),
@@ -118,7 +122,9 @@ def test_rows_carry_the_header_of_their_table():
 
 
 def test_mail_has_subject_and_sender_as_context():
-    text = "Subject: Keys\nFrom: ada@x.org\n\nThey hang in the hall.\n\nSubject: Tea\nFrom: bo@x.org\n\nGreen."
+    text = (
+        "Subject: Keys\nFrom: ada@x.org\n\nThey hang in the hall.\n\nSubject: Tea\nFrom: bo@x.org\n\nGreen."
+    )
     found = passages(text, "mail", places=((0, "Keys"), (5, "Tea")))
     assert [(p.text, p.context.split("\n")[:-1], p.place) for p in found if p.text[0] in "TG"] == [
         ("They hang in the hall.", ["Keys", "From: ada@x.org"[6:]], "Keys"),

@@ -24,7 +24,13 @@ from lior.errors import DataError, UsageError
 BOILER = "# Boiler\n\nIt is serviced in October.\nTo reset it, hold the red button for five seconds.\n"
 GARDEN = "# Garden\n\nWater the tomatoes in the morning. Cut the roses in March.\n"
 SECRET = "The zanzibar codeword is xylophone-quagmire.\n"
-TEXTS = {"boiler.md": BOILER, "garden.md": GARDEN, "secret.txt": SECRET, "empty.md": "-\n", "chat.txt": "a: b\n" * 9}
+TEXTS = {
+    "boiler.md": BOILER,
+    "garden.md": GARDEN,
+    "secret.txt": SECRET,
+    "empty.md": "-\n",
+    "chat.txt": "a: b\n" * 9,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +79,9 @@ def reads(monkeypatch) -> list[str]:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from([n for n in TEXTS if n != "empty.md"]), st.booleans()), max_size=12))
+@given(
+    st.lists(st.tuples(st.sampled_from([n for n in TEXTS if n != "empty.md"]), st.booleans()), max_size=12)
+)
 def test_learned_and_forgotten_in_any_order_is_never_seen(steps):
     changed, present = Index(), set()
     for name, learn in steps:
@@ -247,12 +255,20 @@ def test_bad_input_is_one_clear_line(tmp_path, notes):
     (tmp_path / "empty").mkdir()
     (tmp_path / "binary").mkdir()
     (tmp_path / "binary" / "a.png").write_bytes(b"\x89PNG\0\0\0")
-    for path, said in (("empty", "no file in there"), ("binary", "no text in there"), ("gone", "no such file")):
+    for path, said in (
+        ("empty", "no file in there"),
+        ("binary", "no text in there"),
+        ("gone", "no such file"),
+    ):
         with pytest.raises(DataError, match=said) as raised:
             Index(tmp_path / path)
         assert "\n" not in str(raised.value)
     index = Index(notes)
-    for question, said in (("what is the", "no word to look for"), ("", "no word"), ("a" * 1_000_000, "10,000")):
+    for question, said in (
+        ("what is the", "no word to look for"),
+        ("", "no word"),
+        ("a" * 1_000_000, "10,000"),
+    ):
         with pytest.raises(UsageError, match=said) as raised:
             index.ask(question)
         assert len(str(raised.value)) < 300
