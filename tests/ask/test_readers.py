@@ -341,6 +341,30 @@ def test_a_mailbox_has_a_place_for_each_message():
             assert source[number - 1].rstrip("\r") == line
 
 
+def test_every_text_part_of_a_mail_is_read_once():
+    message = mail()
+    message.add_alternative("<p>Pay by <b>Friday.</b></p>", subtype="html")
+    message.make_mixed()
+    footer = EmailMessage()
+    footer.set_content("List of the house\n")
+    message.attach(footer)
+    forwarded = mail("Old", "What was said before\n")
+    message.add_attachment(forwarded)
+    data = bytes(message)
+    reading = one(data, "a.eml")
+    source = data.decode().split("\n")
+    for line in ("Pay by Friday.", "List of the house", "What was said before"):
+        assert [source[n - 1] for n, found in sourced(reading) if found == line] == [line]
+
+
+def test_one_damaged_message_does_not_hide_the_others():
+    begin = b"From a@x Mon Jan  2 10:00:00 2023\n"
+    box = begin + bytes(mail("A")) + b"\n" + begin + b"X:\n\nno subject\n" + begin + bytes(mail("B"))
+    assert [place for _, place in one(box, "a.mbox").places] == ["A", "message 2", "B"]
+    with pytest.raises(DataError, match="damaged mail: message 1 is left out, damaged: no header"):
+        read_bytes(b"\n\nno header here", "a.eml")
+
+
 def test_an_html_mail_is_read():
     message = EmailMessage()
     message["Subject"] = "Offer"

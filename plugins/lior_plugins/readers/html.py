@@ -10,20 +10,22 @@ import attrs
 
 from lior.ask.decoding import decode
 from lior.ask.interfaces import Reading
+from lior_plugins.readers.collecting import Collected
 
-_UNSEEN = {"script", "style", "nav", "noscript", "template", "svg", "select", "iframe"}
+_UNSEEN = set("script style nav noscript template svg select iframe".split())
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _BLOCKS = {
-    *_HEADINGS, "p", "div", "section", "article", "main", "header", "footer", "aside", "ul", "ol", "dl", "table",
-    "blockquote", "pre", "form", "figure", "hr", "details", "address", "body", "fieldset", "figcaption",
-}  # fmt: skip
-_LINES = {"li", "tr", "dt", "dd", "br", "option", "summary", "caption"}
-_VOID = {"br", "hr", "img", "input", "meta", "link", "area", "base", "col", "embed", "source", "track", "wbr"}
+    *_HEADINGS,
+    *"p div section article main header footer aside ul ol dl table blockquote pre form figure hr details".split(),
+    *"address body fieldset figcaption".split(),
+}
+_LINES = {*_BLOCKS, "li", "tr", "dt", "dd", "br", "summary", "caption"}
+_VOID = set("br hr img input meta link area base col embed source track wbr".split())
 
 
 @attrs.frozen(kw_only=True)
 class Html:
-    """Blocks are paragraphs, headings and list items are marked as in Markdown, rows have cells between bars."""
+    """Blocks are paragraphs; headings, lists and code are marked as in Markdown; cells stand between bars."""
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".html", ".htm", ".xhtml")
@@ -44,104 +46,87 @@ def visible(source: str) -> Reading:
 
 
 class _Visible(HTMLParser):
-    """Collects lines. A line of the text never holds words of two lines of the file, headings excepted."""
+    """Collects lines. None holds words of two lines of the file, except headings and rows."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self._lines: list[tuple[str, int]] = []
+        self._found = Collected()
         self._open = ""
+        """The line that is being put together, and the line of the file in which it begins."""
         self._at = 1
         self._unseen: list[str] = []
+        """The element that is not shown, as often as it is open."""
+        self._inside = ""
+        """The last block or line that began: a heading and a row take in line breaks."""
         self._pre = 0
-        self._heading = False
-        self._row = False
-        self._in_title = False
-        self._title = ""
+        self._title: list[str] | None = None
 
     def reading(self) -> Reading:
         """What was collected."""
         self._end_line()
-        while self._lines and not self._lines[-1][0]:
-            self._lines.pop()
         last = self.getpos()[0]  # &#10; is a line break that the file does not have
-        return Reading(
-            text="\n".join(line for line, _ in self._lines),
-            kind="markdown",
-            title=" ".join(self._title.split()),
-            lines=tuple(min(at, last) for _, at in self._lines) or (1,),
-            notes=(f"<{self._unseen[0]}> never ends: what follows is left out",) if self._unseen else (),
-        )
+        self._found.lines = [min(at, last) for at in self._found.lines]
+        if self._unseen:
+            self._found.notes.append(f"<{self._unseen[0]}> never ends: what follows is left out")
+        return self._found.reading("markdown", "".join(self._title or ()))
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         """A block begins."""
         if self._unseen:
-            if tag == self._unseen[-1]:
-                self._unseen.append(tag)
-            return
-        if tag in _UNSEEN or (tag not in _VOID and ("role", "navigation") in attributes):
-            self._unseen.append(tag)
-            return
-        self._in_title = tag == "title"
-        self._break(tag)
-        if tag in _LINES or tag in _BLOCKS:
-            self._row = tag == "tr"
-        if tag in _HEADINGS:
-            self._heading, self._open = True, "#" * int(tag[1]) + " "
-        elif tag == "li":
-            self._open = "- "
-        elif tag == "pre":
-            self._pre += 1
-            self._put("```")
-            self._end_line()
+            self._unseen += [tag] * (tag == self._unseen[-1])
+        elif tag in _UNSEEN or (tag not in _VOID and ("role", "navigation") in attributes):
+            self._unseen = [tag]
+        elif tag == "title":
+            self._title, self._inside = [], tag
         elif tag in ("td", "th") and self._open:
             self._open += " | "
+        elif tag in _LINES:
+            self._break(tag)
+            self._inside = tag
+            if tag == "pre":
+                self._fence()
+            else:
+                self._open = "#" * int(tag[1]) + " " if tag in _HEADINGS else "- " * (tag == "li")
+            self._pre += tag == "pre"
 
     def handle_endtag(self, tag: str) -> None:
         """A block ends."""
         if self._unseen:
             if tag == self._unseen[-1]:
                 self._unseen.pop()
-            return
-        self._in_title = False
-        if tag == "pre" and self._pre:
-            self._end_line()
-            self._pre -= 1
-            self._put("```")
-        self._break(tag)
-        if tag in _HEADINGS:
-            self._heading = False
+        elif tag in _LINES or tag == "title":
+            if tag == "pre" and self._pre:
+                self._end_line()
+                self._pre -= 1
+                self._fence()
+            self._break(tag)
+            self._inside = ""
 
     def handle_data(self, data: str) -> None:
         """Text; a line break in it ends a line, as it does in the file."""
-        if self._in_title:
-            self._title += data
-        elif not self._unseen and not (self._row and data.isspace()):
-            first, *rest = data.split("\n")
-            self._put(first)
-            for number, line in enumerate(rest, 1):
-                if self._heading:
-                    self._open += " "
-                else:
-                    self._end_line(keep=self._pre > 0)
-                self._put(line, number)
+        if self._inside == "title" and self._title is not None:
+            self._title.append(data)
+        elif not self._unseen and not (self._inside == "tr" and data.isspace()):
+            for below, line in enumerate(data.split("\n")):
+                if below and self._inside in _HEADINGS:
+                    line = f" {line}"
+                elif below:
+                    self._end_line()
+                if not self._open.strip("#- "):
+                    self._at = self.getpos()[0] + below
+                self._open += line if self._pre else re.sub(r"[ \t\r\f]+", " ", line)
 
-    def _put(self, text: str, below: int = 0) -> None:
-        """Add to the open line; ``below`` counts lines from the parser's position."""
-        if not self._open.strip("#- "):
-            self._at = self.getpos()[0] + below
-        if self._pre:
-            self._open += text
-        elif text := re.sub(r"[ \t\r\f]+", " ", text):
-            self._open += text.lstrip(" ") if self._open.endswith(" ") or not self._open else text
+    def _fence(self) -> None:
+        self._found.put("```", self.getpos()[0])
 
     def _break(self, tag: str) -> None:
-        if tag in _BLOCKS or tag in _LINES:
-            self._end_line()
-            if tag in _BLOCKS and self._lines and self._lines[-1][0]:
-                self._lines.append(("", self._lines[-1][1]))
+        self._end_line()
+        if tag in _BLOCKS and self._found.text and self._found.text[-1] and not self._pre:
+            self._found.put("", self._at)
 
-    def _end_line(self, keep: bool = False) -> None:
-        line = self._open.rstrip()
-        if line.strip("#- ") or keep:
-            self._lines.append((line, self._at))
+    def _end_line(self) -> None:
+        """The open line is whole; blank ones count in preformatted text alone."""
+        line = self._open.rstrip() if self._pre else " ".join(self._open.split())
+        if self._pre or line.strip("#- "):
+            self._found.put(line, self._at)
         self._open = ""

@@ -54,9 +54,9 @@ class Json:
         if name.lower().endswith(".ipynb"):
             if not isinstance(value, dict) or not isinstance(value.get("cells"), list):
                 raise DataError("damaged notebook: no JSON object with cells")
-            reading = _notebook(value, text.split("\n"))
+            reading = _notebook(value["cells"], _Finder(text))
         elif sent := _messages(value):
-            reading = _chat(sent, text.split("\n"))
+            reading = _chat(sent, _Finder(text))
         elif value is not None and "\n" not in text.strip():
             pretty = json.dumps(value, indent=1, ensure_ascii=False)
             reading = Reading(text=pretty, kind="code", lines=(1,) * (pretty.count("\n") + 1))
@@ -84,24 +84,21 @@ def _document(record: dict[str, Any], number: int) -> Reading:
     )
 
 
-def _notebook(value: dict[str, Any], source: list[str]) -> Reading:
+def _notebook(cells: list[dict[str, Any]], finder: _Finder) -> Reading:
     """Cells in their order, code in fences; outputs are left out."""
-    finder, lines = _Finder(source), Collected()
-    for number, cell in enumerate(value["cells"], 1):
+    found = Collected()
+    for number, cell in enumerate(cells, 1):
         content = cell.get("source", "")
         content = content if isinstance(content, str) else "".join(content)
-        pieces = [
-            (finder.line(piece), piece.removesuffix("\n")) for piece in content.splitlines(keepends=True)
-        ]
         if not content.strip():
             continue
-        lines.begin(f"cell {number}")
+        found.begin(f"cell {number}")
+        lines = [(finder.line(line), line.removesuffix("\n")) for line in content.splitlines(keepends=True)]
         if cell.get("cell_type") == "code":
-            pieces = [(pieces[0][0], "```"), *pieces, (pieces[-1][0], "```")]
-        for at, piece in pieces:
-            lines.put(piece, at)
-        lines.put("", finder.at)
-    return lines.reading("markdown")
+            lines = [(lines[0][0], "```"), *lines, (finder.at, "```")]
+        for at, line in (*lines, (finder.at, "")):
+            found.put(line, at)
+    return found.reading("markdown")
 
 
 def _messages(value: Any) -> list[tuple[str, str, str]]:
@@ -111,33 +108,31 @@ def _messages(value: Any) -> list[tuple[str, str, str]]:
         return []
     sent = []
     for row in rows:
-        if not isinstance(row, dict) or not ({"ts", "date"} & row.keys()) or "text" not in row:
+        if not isinstance(row, dict) or not {"ts", "date"} & row.keys() or "text" not in row:
             return []
         parts = row["text"] if isinstance(row["text"], list) else [row["text"]]
         text = "".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in parts)
-        who = row.get("user_profile", {}).get("real_name") or row.get("from") or row.get("user") or ""
-        sent.append((str(who), str(row.get("date") or row["ts"]), text))
+        who = str(row.get("from") or row.get("user") or row.get("username") or "")
+        sent.append((who, str(row.get("date") or row["ts"]), text))
     return [each for each in sent if each[2].strip()]
 
 
-def _chat(sent: list[tuple[str, str, str]], source: list[str]) -> Reading:
-    finder, lines = _Finder(source), Collected()
+def _chat(sent: list[tuple[str, str, str]], finder: _Finder) -> Reading:
+    found = Collected()
     for who, when, text in sent:
-        at = finder.line(text)
-        lines.begin(f"{who}, {when}")
-        for number, line in enumerate(text.split("\n")):
-            lines.put(line if number else f"{who}: {line}", at)
-    return lines.reading("chat")
+        found.begin(f"{who}, {when}")
+        found.put(f"{who}: {text}", finder.line(text))
+    return found.reading("chat")
 
 
 class _Finder:
     """Finds strings of a JSON file, in their order, in its lines."""
 
-    def __init__(self, source: list[str]) -> None:
+    def __init__(self, source: str) -> None:
         self.at = 1
         """Line of the string found last."""
         self._found: dict[str, list[int]] = defaultdict(list)
-        for number, line in enumerate(source, 1):
+        for number, line in enumerate(source.split("\n"), 1):
             value = line.strip().rstrip(",")
             for part in (value, value.partition(": ")[2]):
                 if part.startswith('"') and isinstance(string := _parsed(part), str):
