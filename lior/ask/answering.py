@@ -146,30 +146,22 @@ def _languages(collection: Collection) -> list[str]:
 def weighted(asked: Question, question: str, collection: Collection) -> Question:
     """``asked`` as it decides whether the text speaks of it.
 
-    A word that answers rarely repeat has less information, a name that is nowhere has more. A word that the text
-    lacks is no other word, however similar, and a misspelling covers half of its information.
+    A word that answers rarely repeat has less information, a name that is nowhere has more. The word that is
+    meant by a misspelling covers half of its information.
     """
     own = language_of(tokens(question), _languages(collection), default=_languages(collection)[0])
     words = dict.fromkeys(w[:LONGEST] for w in tokens(question) if w not in stop_words(own))
     names = {word.lower() for word in re.findall(r"(?<=[\w,;] )[A-Z]\w+", question)}
-    known = np.ones(len(words), bool)
     shares, lacking = np.ones(len(words)), np.zeros(len(words))
     for number, word in enumerate(words):
-        known[number] = word not in asked.missing
         if own == ENGLISH and word in _LIGHT:
             shares[number] = _LIGHT_WEIGHT
         elif word in asked.missing and word in names and own != "german":  # whose nouns all have a capital
             shares[number] = _NAME_WEIGHT
         elif word not in asked.words:
             shares[number] = lacking[number] = 0.5
-    kept = known[asked.owners]
-    return attrs.evolve(
-        asked,
-        terms=asked.terms[kept],
-        weights=asked.weights[kept],
-        owners=asked.owners[kept],
-        informations=np.concatenate([asked.informations * shares, asked.informations * lacking]),
-    )
+    informations = np.concatenate([asked.informations * shares, asked.informations * lacking])
+    return attrs.evolve(asked, informations=informations)
 
 
 # --- calibration ---

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from pathlib import PurePath
 
 import attrs
@@ -19,7 +20,7 @@ from lior.ask.sentences import Span, pieces, units
 _LARGEST_GROUP = 40
 """Most passages of a list that are one group."""
 _CODE_LINES = 6
-"""Most lines of code between fences that are one passage."""
+"""Most lines of code that are one passage: few are understood without their neighbours."""
 _BURST = 6
 """Messages of a chat that are one group."""
 
@@ -228,7 +229,10 @@ def _block(
 ) -> Iterator[_Part]:
     """A paragraph, its list items, or the rows of a table."""
     if fenced:
-        yield from _fenced(page, block, group, headings)
+        last = block[-1] if _FENCE.match(page.lines[block[-1]]) else block[-1] + 1
+        for blank, numbers in groupby(range(block[0] + 1, last), page.blank):
+            if not blank:
+                yield from _statements(page, list(numbers), group, headings)
         return
     head, above = page.lines[block[0]], headings
     table = len(block) > 1 and bool(_TABLE.match(head)) and bool(_TABLE_RULE.match(page.lines[block[1]]))
@@ -250,17 +254,14 @@ def _block(
     yield from page.cut(waiting, group, headings)
 
 
-def _fenced(page: _Page, block: range, group: int, headings: tuple[str, ...]) -> Iterator[_Part]:
-    """A few lines of code at a time; none is understood without its neighbours."""
-    first = block[0] + 1
-    for number in block[1:]:
-        closed = number == block[-1] and bool(_FENCE.match(page.lines[number]))
-        if closed or page.blank(number) or number - first == _CODE_LINES:
-            if first < number:
-                yield from page.line(first, group, headings, number - 1)
-            first = number + (closed or page.blank(number))
-    if first <= block[-1]:
-        yield from page.line(first, group, headings, block[-1])
+def _statements(
+    page: _Page, numbers: Sequence[int], group: int, headings: tuple[str, ...]
+) -> Iterator[_Part]:
+    """Lines of code, none of them blank, a few at a time; without those that have nothing to ask for."""
+    for first in range(0, len(numbers), _CODE_LINES):
+        few = numbers[first : first + _CODE_LINES]
+        if any(_WORDY.search(page.lines[number]) for number in few):
+            yield from page.line(few[0], group, headings, few[-1])
 
 
 # --- mail and chat ---
@@ -352,51 +353,67 @@ def _code(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
     """Signatures, sentences of comments and docstrings, and lines, with the definitions around them."""
     outline = _Outline(title)
     number, group = 0, 0
-    waiting: list[int] = []  # lines of a comment
+    comment, code = list[int](), list[int]()  # lines that wait for their neighbours
     attached = False  # the comment above a definition has begun its group
+
+    def flush() -> Iterator[_Part]:
+        yield from page.cut(comment, group, outline.headings)
+        yield from _statements(page, code, group, outline.headings)
+        comment.clear()
+        code.clear()
+
     while number < len(page.lines):
         line = page.lines[number]
         if page.blank(number):
-            yield from page.cut(waiting, group, outline.headings)
-            waiting, attached = [], False
+            yield from flush()
+            attached = False
             group += not outline.open
             number += 1
             continue
         bare = line.lstrip()
         indent = len(line) - len(bare)
-        comment = bare[0] in "#/*-;%" and bool(_COMMENT.match(line))
-        if bare[0] not in ")}]" and not (comment and indent):
-            group += bool(outline.open) and outline.open[-1][0] >= indent and outline.leave(indent)
-        if comment or (bare[0] in "@#" and _ATTACHED.match(line)):
+        commented = bare[0] in "#/*-;%" and bool(_COMMENT.match(line))
+        if (
+            outline.open
+            and outline.open[-1][0] >= indent
+            and bare[0] not in ")}]"
+            and not (commented and indent)
+        ):
+            yield from flush()
+            outline.leave(indent)
+            group += 1
+        if commented or (bare[0] in "@#" and _ATTACHED.match(line)):
+            if code:
+                yield from flush()
             if not attached and _announces(page, number):
+                yield from flush()
                 attached, group = True, group + 1
-            if comment:
-                waiting.append(number)
+            if commented:
+                comment.append(number)
             number += 1
             continue
-        if waiting:
-            yield from page.cut(waiting, group, outline.headings)
-            waiting = []
-        if quotes := _DOCSTRING.match(line):
+        last, quotes = number, _DOCSTRING.match(line)
+        name = "" if quotes else _defined(line)
+        if comment or quotes or name:
+            yield from flush()
+        if quotes:
             last = _docstring_end(page, number, quotes[1])
             yield from _docstring(page, number, last, group, outline.headings)
-        elif name := _defined(line):
+        elif name:
             group += not attached
             outline.enter(indent, name)
             last = _signature_end(page, number)
             yield from page.line(number, group, outline.headings[:-1], last)
         else:
-            last = number
-            if _WORDY.search(line):
-                yield from page.line(number, group, outline.headings)
+            code.append(number)
         number, attached = last + 1, False
-    yield from page.cut(waiting, group, outline.headings)
+    yield from flush()
 
 
 def _defined(line: str) -> str:
     """The name that a line defines, if it does."""
-    match = None if _NO_FUNCTION.match(line) else _DEFINITION.match(line)
-    return next(filter(None, match.groups()), "") if match else ""
+    match = _DEFINITION.match(line)
+    return next(filter(None, match.groups()), "") if match and not _NO_FUNCTION.match(line) else ""
 
 
 def _announces(page: _Page, number: int) -> bool:
