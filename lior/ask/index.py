@@ -105,7 +105,15 @@ class Index:
         """Files that were not read, with the reason."""
         self._place = cache_file(self.paths) if cache and self.paths else None
         self._tick = tick or (lambda done, files: None)
-        self._forget_all()
+        self._collection, self._shelf = Collection.empty(), Shelf.joined(())
+        self._order: list[str] = []
+        """Documents of the shelf."""
+        self._fresh: dict[str, Shelf] = {}
+        """Documents that are not in the shelf yet."""
+        self._files: dict[str, _File] = {}
+        self._owner: dict[str, str] = {}
+        """Document -> file."""
+        self._sources: dict[str, Source] = {}
         self._ranker: Retriever | None = None
         kept = self._place is not None and self._load()
         if self.paths:
@@ -158,7 +166,7 @@ class Index:
         """
         sources, self.skipped = find_files(self.paths)
         self._sources = {source.name: source for source in sources}
-        learned, changed, touched = [], [], False
+        learned, changed, touched = list[str](), list[str](), False
         gone = [name for name, file in self._files.items() if name not in self._sources and not file.given]
         for name in gone:
             self._drop(name)
@@ -364,17 +372,16 @@ class Index:
                 kind, _, field = name.partition(".")
                 if field:
                     parts[kind][field] = array
-            self._collection = Collection.from_arrays(parts["counts"])
-            self._shelf = Shelf(**parts["shelf"])
-            self._files = {name: _File(**entry) for name, entry in meta["files"].items()}
-            self._owner = {d: name for name, file in self._files.items() for d in file.documents}
-            self._order, self._fresh = list(self._collection.documents), {}
-            if sorted(self._owner) != self._order or len(self._shelf.line) != len(self._collection):
+            collection, shelf = Collection.from_arrays(parts["counts"]), Shelf(**parts["shelf"])
+            files = {name: _File(**entry) for name, entry in meta["files"].items()}
+            owner = {document: name for name, file in files.items() for document in file.documents}
+            if sorted(owner) != collection.documents or len(shelf.line) != len(collection):
                 raise ValueError("its parts do not fit together")
-            answering.restore(self._collection, arrays["answering"])
+            answering.restore(collection, arrays["answering"])
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            self._forget_all()
             raise DataError(f"damaged ({error})") from error
+        self._collection, self._shelf, self._files, self._owner = collection, shelf, files, owner
+        self._order, self._fresh = list(collection.documents), {}
 
     def save(self) -> None:
         """Write the cache, if the index has one; where it cannot be written there is a note instead."""
@@ -393,18 +400,9 @@ class Index:
         except FileNotFoundError:
             return False
         except (OSError, DataError) as error:
-            self._forget_all()
             self.notes.append(f"the kept index is not used, and made anew: {error}")
             return False
         return True
-
-    def _forget_all(self) -> None:
-        self._collection = Collection.empty()
-        self._shelf, self._order = Shelf.joined(()), list[str]()
-        self._fresh: dict[str, Shelf] = {}
-        self._files: dict[str, _File] = {}
-        self._owner: dict[str, str] = {}
-        self._sources: dict[str, Source] = {}
 
 
 def checked(question: str) -> str:

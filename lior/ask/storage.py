@@ -80,16 +80,15 @@ class Shelf:
 
     def part(self, first: int, last: int) -> Shelf:
         """The documents from ``first`` to before ``last``."""
-        documents = slice(first, last)
-        rows = slice(self.starts[first], self.starts[last])
-        labels = slice(self._label_starts[first], self._label_starts[last])
-        return Shelf(
-            self.passages[documents], self.labels[documents],
-            *(values[rows] for values in (self.line, self.column, self.group, self.label, self.text_bytes)),
-            self.label_bytes[labels],
-            self.text[self._text_starts[rows.start] : self._text_starts[rows.stop]],
-            self.names[self._name_starts[labels.start] : self._name_starts[labels.stop]],
-        )  # fmt: skip
+        rows, labels = self.starts[[first, last]], self._label_starts[[first, last]]
+        spans = {
+            "passages": (first, last),
+            "labels": (first, last),
+            "label_bytes": labels,
+            "text": self._text_starts[rows],
+            "names": self._name_starts[labels],
+        }
+        return Shelf(**{name: a[slice(*spans.get(name, rows))] for name, a in attrs.asdict(self).items()})
 
     def passage(self, row: int, document: str, place: int) -> Passage:
         """A passage by its row; ``document`` is the name of the document at ``place``."""
