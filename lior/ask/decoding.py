@@ -23,10 +23,10 @@ _SAMPLE = 1 << 16
 _NAME = re.compile(rb"(?:coding[:=]\s*|encoding=|charset=)[\"']?([a-zA-Z][\w.-]+)")
 _ESCAPES = ("punycode", "idna", "unicode-escape", "raw-unicode-escape")  # the first takes quadratic time
 _WIDE = ["utf_7", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"]
-_MULTIBYTE = (
-    "big5 big5hkscs cp932 cp949 cp950 euc_jis_2004 euc_jisx0213 euc_jp euc_kr gb18030 gb2312 gbk hz johab "
-    "shift_jis shift_jis_2004 shift_jisx0213"
-).split()
+_MULTIBYTE = [
+    "big5", "big5hkscs", "cp932", "cp949", "cp950", "euc_jis_2004", "euc_jisx0213", "euc_jp", "euc_kr",
+    "gb18030", "gb2312", "gbk", "hz", "johab", "shift_jis", "shift_jis_2004", "shift_jisx0213",
+]  # fmt: skip
 _COMMON = ("cp1252", "cp1251", "gb18030", "cp932", "cp949", "big5")
 """What files have most often, where several encodings are as probable: few words tell little."""
 
@@ -34,8 +34,8 @@ _COMMON = ("cp1252", "cp1251", "gb18030", "cp932", "cp949", "big5")
 def decode(data: bytes) -> tuple[str, tuple[str, ...]]:
     """The text of ``data``, and notes on how it was understood: none for whole UTF-8.
 
-    ``\\r\\n`` becomes ``\\n``; all else is kept, a lone ``\\r`` and a form feed included. What the encoding does
-    not have becomes U+FFFD.
+    ``\\r\\n`` becomes ``\\n``; all else is kept, a lone ``\\r`` and a form feed included. What the encoding
+    does not have becomes U+FFFD.
 
     Raises
     ------

@@ -43,12 +43,12 @@ def reader_contract(make: Callable[[], Reader]) -> type:
 
 def read(reader: Reader, data: bytes) -> list[Reading]:
     """The readings of ``data`` after a check of each; none if the reader refuses it in one line."""
-    name = f"name{reader.suffixes[0]}"
+    readings, reason = [], "none"
     try:
-        readings = reader.read(data, name)
+        readings = reader.read(data, f"name{reader.suffixes[0]}")
     except LiorError as error:
-        assert 0 < len(str(error).splitlines()) == 1, f"the reason is not one line: {error}"
-        return []
+        reason = str(error)
+    assert len(reason.splitlines()) == 1, f"the reason is not one line: {reason}"
     for reading in readings:
         check_reading(reading, data)
     return readings
@@ -60,13 +60,8 @@ def check_reading(reading: Reading, data: bytes) -> None:
     if reading.lines is not None:
         assert len(reading.lines) == lines, f"{len(reading.lines)} numbers for {lines} lines"
         assert min(reading.lines) >= 1
-        assert max(reading.lines) <= _most_lines(data), "a line that the file does not have"
+        assert max(reading.lines) <= data.count(b"\n") + 1, "a line that the file does not have"
     firsts = [first for first, _ in reading.places]
     assert firsts == sorted(set(firsts)), "places must ascend"
     assert all(0 <= first < lines for first in firsts), "a place outside the text"
     assert all(len(note.splitlines()) == 1 for note in reading.notes), "a note is one line"
-
-
-def _most_lines(data: bytes) -> int:
-    """Lines of the file in the encoding that has the most of them."""
-    return data.count(b"\n") + 1

@@ -12,15 +12,15 @@ from lior.ask.decoding import decode
 from lior.ask.interfaces import Reading
 from lior_plugins.readers.collecting import Collected
 
-_UNSEEN = set("script style nav noscript template svg select iframe".split())
+_UNSEEN = {"script", "style", "nav", "noscript", "template", "svg", "select", "iframe"}
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _BLOCKS = {
-    *_HEADINGS,
-    *"p div section article main header footer aside ul ol dl table blockquote pre form figure hr details".split(),
-    *"address body fieldset figcaption".split(),
-}
+    *_HEADINGS, "p", "div", "section", "article", "main", "header", "footer", "aside", "ul", "ol", "dl", "pre",
+    "table", "blockquote", "form", "figure", "hr", "details", "address", "body", "fieldset", "figcaption",
+}  # fmt: skip
 _LINES = {*_BLOCKS, "li", "tr", "dt", "dd", "br", "summary", "caption"}
-_VOID = set("br hr img input meta link area base col embed source track wbr".split())
+_VOID = {"br", "hr", "img", "input", "meta", "link", "area", "base", "col", "embed", "source", "track", "wbr"}
+_SPACES = re.compile(r"[ \t\r\f]+")
 
 
 @attrs.frozen(kw_only=True)
@@ -39,8 +39,9 @@ class Html:
 
 def visible(source: str) -> Reading:
     """The text that a browser shows of ``source``, without navigation."""
-    parser = _Visible()
-    parser.feed(source)
+    parser, end = _Visible(), source.rfind(">") + 1
+    # no tag ends after the last ">"; html.parser would look for each end anew, in quadratic time
+    parser.feed(source[:end] + source[end:].replace("<", "&lt;"))
     parser.close()
     return parser.reading()
 
@@ -114,7 +115,7 @@ class _Visible(HTMLParser):
                     self._end_line()
                 if not self._open.strip("#- "):
                     self._at = self.getpos()[0] + below
-                self._open += line if self._pre else re.sub(r"[ \t\r\f]+", " ", line)
+                self._open += line if self._pre else _SPACES.sub(" ", line)
 
     def _fence(self) -> None:
         self._found.put("```", self.getpos()[0])

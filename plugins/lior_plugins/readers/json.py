@@ -134,13 +134,14 @@ class _Finder:
         self._found: dict[str, list[int]] = defaultdict(list)
         for number, line in enumerate(source.split("\n"), 1):
             value = line.strip().rstrip(",")
-            for part in (value, value.partition(": ")[2]):
-                if part.startswith('"') and isinstance(string := _parsed(part), str):
-                    self._found[string].append(number)
+            if value.endswith('"'):
+                self._found[value if value.count('"') == 2 else value[value.find(': "') + 2 :]].append(number)
 
     def line(self, string: str) -> int:
         """The next line that holds ``string``; where none does, the line found last."""
-        places = self._found.get(string, [])
-        index = bisect_left(places, self.at)
-        self.at = places[index] if index < len(places) else self.at
+        for escaped in (False, True):
+            places = self._found.get(json.dumps(string, ensure_ascii=escaped), [])
+            if (index := bisect_left(places, self.at)) < len(places):
+                self.at = places[index]
+                break
         return self.at

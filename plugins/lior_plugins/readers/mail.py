@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from email import message_from_bytes, policy
-from email.message import EmailMessage
+from contextlib import suppress
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.message import Message
 from itertools import accumulate
 from typing import ClassVar
 
@@ -37,7 +39,7 @@ class Mail:
         )
         for number, (source, first) in enumerate(zip(sources, firsts, strict=False), 1):
             try:
-                message = message_from_bytes(source, policy=policy.default)
+                message = message_from_bytes(source)
                 if not message.keys():
                     raise DataError("no header")
                 lines = list(_message(message, source.decode("ascii", "surrogateescape").split("\n")))
@@ -53,32 +55,40 @@ class Mail:
         return [found.reading("mail", found.places[0][1] if len(starts) == 1 else "")]
 
 
-def _message(message: EmailMessage, source: list[str]) -> Iterator[tuple[int, str]]:
+def _message(message: Message, source: list[str]) -> Iterator[tuple[int, str]]:
     """Header and text of a message, each line with its line of the source, from 0."""
     for name in _HEADERS:
         if value := _header(message, name):
             at = next((n for n, line in enumerate(source) if line.lower().startswith(f"{name.lower()}:")), 0)
             yield at, f"{name}: {value}"
     yield 0, ""
-    body = message.get_body(("plain", "html"))
-    for part in message.walk():
-        if part is body or (part.get_content_type() == "text/plain" and not part.is_attachment()):
-            yield from _text(part, source)
+    texts = [part for part in message.walk() if part.get_content_maintype() == "text" and not _attached(part)]
+    plain = [part for part in texts if part.get_content_subtype() != "html"]
+    for part in plain or texts[:1]:
+        yield from _text(part, source)
 
 
-def _left_out(message: EmailMessage) -> Iterator[str]:
+def _left_out(message: Message) -> Iterator[str]:
     """A note for each part that is neither text nor its HTML version."""
     for part in message.walk():
-        if not part.is_multipart() and (part.is_attachment() or part.get_content_maintype() != "text"):
+        if not part.is_multipart() and (_attached(part) or part.get_content_maintype() != "text"):
             file = part.get_filename() or part.get_content_type()
             yield " ".join(f"attachment {file} of {_header(message, 'Subject')!r} is left out".split())
 
 
-def _header(message: EmailMessage, name: str) -> str:
-    return " ".join(str(message.get(name, "")).split())
+def _attached(part: Message) -> bool:
+    return part.get_content_disposition() == "attachment"
 
 
-def _text(part: EmailMessage, source: list[str]) -> Iterator[tuple[int, str]]:
+def _header(message: Message, name: str) -> str:
+    raw = next((value for key, value in message.raw_items() if key.lower() == name.lower()), "")
+    value = str(raw).encode("ascii", "surrogateescape").decode("utf-8", "replace")
+    with suppress(ValueError, LookupError):  # badly encoded: as it stands
+        value = str(make_header(decode_header(value)))
+    return " ".join(value.split())
+
+
+def _text(part: Message, source: list[str]) -> Iterator[tuple[int, str]]:
     """The lines of a text part. Their places in the file are those of the encoded lines."""
     raw = str(part.get_payload(decode=False)).split("\n")
     first = _place(raw, source)

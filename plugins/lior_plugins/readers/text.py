@@ -34,13 +34,11 @@ _CODE_NAMES = {
 _LEVELS = {"trace", "debug", "info", "notice", "warn", "warning", "error", "critical", "fatal"}
 _DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
 _TIME = r"\d{1,2}:\d\d(:\d\d)?([.,]\d+)?(\s?[AaPp]\.?[Mm]\.?)?"
-_STAMP = re.compile(
-    rf"[\[<(]?(({_DATE}[T ,]+)?{_TIME}|(\w{{3}} )?\w{{3}} +\d{{1,2}} +{_TIME}|\d{{10,13}}(\.\d+)?\b|{_DATE}\b)"
-)
+_MONTH = r"([A-Za-z]{3} )?[A-Za-z]{3} +\d{1,2} +"
+_STAMP = re.compile(rf"[\[<(]?(({_DATE}[T ,]+|{_MONTH})?{_TIME}|{_DATE}\b|\d{{10,13}}(\.\d+)?\b)")
 """Time stamp with which the lines of logs begin: ISO 8601, syslog, seconds since 1970."""
-_MESSAGE = re.compile(
-    rf"\u200e?\[?(?P<when>({_DATE},? +)?{_TIME})\]?(?P<dash> [-\u2013])? *(?P<open><)?(?P<who>[^:<>]{{1,40}}?)(?(open)>|:) "
-)
+_WHEN = rf"\u200e?\[?(?P<when>({_DATE},? +)?{_TIME})\]?(?P<dash> [-\u2013])? *"
+_MESSAGE = re.compile(_WHEN + r"(?P<open><)?(?P<who>[^:<>]{1,40}?)(?(open)>|:) ")
 """First line of a message: ``[date, time] name:``, ``date, time - name:``, ``time <name>``."""
 
 
