@@ -185,7 +185,8 @@ def test_a_damaged_file_gives_one_line_or_what_is_left(name):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("a.pdf", "damaged or protected PDF"), ("a.docx", "damaged or protected DOCX"), ("a.odt", "damaged or protected ODT"),
+        ("a.pdf", "damaged or protected PDF"), ("a.docx", "damaged or protected DOCX"),
+        ("a.odt", "damaged or protected ODT"),
         ("a.epub", "damaged or protected EPUB"), ("a.ipynb", "damaged notebook"),
     ],
 )  # fmt: skip
@@ -219,7 +220,8 @@ second <b>line</b>.<br>third
     assert reading.kind == "markdown"
     assert sourced(reading) == [
         (6, "## Water & heat"), (8, "First line"), (9, "second line."), (9, "third"), (10, "- one"),
-        (10, "- two"), (13, "pump | 7 W"), (16, "```"), (17, " a  b"), (18, "# no heading"), (19, "```"), (19, "end"),
+        (10, "- two"), (13, "pump | 7 W"), (16, "```"), (17, " a  b"), (18, "# no heading"), (19, "```"),
+        (19, "end"),
     ]  # fmt: skip
 
 
@@ -299,7 +301,8 @@ def test_cells_of_a_notebook_have_their_lines():
 def test_messages_of_exports():
     telegram = {"name": "Group", "messages": [
         {"id": 1, "date": "2023-01-02T10:00:00", "from": "Anna", "text": "The code is 4711"},
-        {"id": 2, "date": "2023-01-02T10:01:00", "from": "Bob", "text": ["see ", {"type": "link", "text": "x.org"}]},
+        {"id": 2, "date": "2023-01-02T10:01:00", "from": "Bob",
+         "text": ["see ", {"type": "link", "text": "x.org"}]},
     ]}  # fmt: skip
     reading = one(json.dumps(telegram, indent=1).encode(), "result.json")
     assert reading.kind == "chat"
@@ -404,12 +407,15 @@ def test_chapters_of_a_book_are_places():
 CHATS = [
     "[12/03/2023, 14:05:11] Anna: the key is\nunder the mat\n[12/03/2023, 14:06:02] Bob: thanks\n"
     "[12/03/2023, 14:07:00] Anna: bye\n",
-    "12.03.23, 14:05 - Anna: the key is\nunder the mat\n12.03.23, 14:06 - Bob: thanks\n12.03.23, 14:07 - Anna: bye\n",
-    "3/12/23, 2:05 PM - Anna: the key is\nunder the mat\n3/12/23, 2:06 PM - Bob: thanks\n3/12/23, 2:07 PM - Anna: bye\n",
+    "12.03.23, 14:05 - Anna: the key is\nunder the mat\n"
+    "12.03.23, 14:06 - Bob: thanks\n12.03.23, 14:07 - Anna: bye\n",
+    "3/12/23, 2:05 PM - Anna: the key is\nunder the mat\n"
+    "3/12/23, 2:06 PM - Bob: thanks\n3/12/23, 2:07 PM - Anna: bye\n",
     "[14:05] <Anna> the key is\nunder the mat\n[14:06] <Bob> thanks\n[14:07] <Anna> bye\n",
 ]  # fmt: skip
 LOGS = [
-    "2023-01-02 10:00:00,123 INFO start: ok\n2023-01-02 10:00:01,000 WARN disk: full\n  more\n2023-01-02T10:00:02Z x\n",
+    "2023-01-02 10:00:00,123 INFO start: ok\n2023-01-02 10:00:01,000 WARN disk: full\n  more\n"
+    "2023-01-02T10:00:02Z x\n",
     "Jan  2 10:00:00 host sshd[1]: login\nJan  2 10:00:01 host cron: run\nJan  2 10:00:02 host a: b\n",
     "[2023-01-02 10:00:00] INFO: b\n[2023-01-02 10:00:01] INFO: c\n[2023-01-02 10:00:02] ERROR: d\n",
     "10:00:00 up\n10:00:05 down\n10:01:00 up\n",
@@ -433,9 +439,11 @@ def test_logs_are_told_by_their_lines(text):
     ("name", "text", "kind"),
     [
         ("a.rst", "Title\n=====\n", "markdown"), ("a.md", "10:00 x\n10:01 y\n10:02 z\n", "markdown"),
-        ("a.rs", "fn main() {}\n", "code"), ("run", "#!/bin/sh\nls\n", "code"), ("Makefile", "a: b\n", "code"),
+        ("a.rs", "fn main() {}\n", "code"), ("run", "#!/bin/sh\nls\n", "code"),
+        ("Makefile", "a: b\n", "code"),
         ("a.log", "nothing\n", "log"), ("README", "Read me.\n", "prose"), ("a.unknown", "Words.\n", "prose"),
-        ("a.txt", "Note: 10:00 is late\nand: more\nthus: x\n", "prose"), ("CMakeLists.txt", "set(A 1)\n", "code"),
+        ("a.txt", "Note: 10:00 is late\nand: more\nthus: x\n", "prose"),
+        ("CMakeLists.txt", "set(A 1)\n", "code"),
     ],
 )  # fmt: skip
 def test_kinds(name, text, kind):

@@ -1,4 +1,4 @@
-"""Files and folders: which are read, in which order and by what, how text is decoded, and what is left out."""
+"""Files and folders: which are read, in which order and by what, how text is decoded, what is left out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from lior.testing.readers import check_reading
 SENTENCES = {
     "cp1252": "Das Café à Paris ist schön, sagt Müller.", "cp1251": "Привет, как дела? Это текст о погоде.",
     "big5": "如何在電腦中使用既有的程式庫？在資訊科技快速發展的今天。", "utf-8-sig": "Größe “à la carte”",
-    "utf-16": "Größe", "utf-32": "Größe", "gb18030": "派森语言是一种功能强大而完善的通用型计算机程序设计语言。",
+    "utf-16": "Größe", "utf-32": "Größe",
+    "gb18030": "派森语言是一种功能强大而完善的通用型计算机程序设计语言。",
     "utf-16-le": "These are words, 16 bits each.\n", "utf-16-be": "Привет, как дела?\n",
 }  # fmt: skip
 
@@ -165,7 +166,8 @@ def test_folders_have_a_stable_order_and_hide_nothing(tmp_path):
     assert all(d.path == tmp_path / d.name for d in documents)
     assert {each.name: each.reason.partition(";")[0] for each in skipped} == {
         ".hidden": "hidden", ".profile": "hidden", "c/node_modules": "filled by programs",
-        "loop": "a link to a folder", "gone": "a link that leads nowhere", "self": "cannot be read: Too many levels of symbolic links",
+        "loop": "a link to a folder", "gone": "a link that leads nowhere",
+        "self": "cannot be read: Too many levels of symbolic links",
         "pipe": "not a regular file",
     }  # fmt: skip
 
@@ -241,7 +243,8 @@ def test_reading_is_light():
     """Neither torch nor numpy, nor a library of a format, before a file needs it."""
     code = (
         "import sys; from lior.ask.reading import read_bytes; read_bytes(b'text', 'a.txt');"
-        "heavy = {'torch', 'numpy', 'pypdf', 'docx', 'charset_normalizer'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
+        "heavy = {'torch', 'numpy', 'pypdf', 'docx', 'charset_normalizer'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

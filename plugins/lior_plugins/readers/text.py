@@ -15,9 +15,9 @@ _MARKUP = ".md .markdown .mdown .mkd .rst .rest .qmd .rmd .adoc .asciidoc"
 _CODE = (
     ".py .pyi .pyx .js .mjs .cjs .ts .tsx .jsx .vue .c .h .cc .cpp .cxx .hh .hpp .cs .java .kt .scala "
     ".go .rs .zig .swift .m .mm .rb .php .pl .pm .tcl .lua .r .jl .f .f90 .for .hs .ml .mli .ex .exs .erl "
-    ".clj .groovy .el .lisp .scm .vim .sh .bash .zsh .fish .ps1 .bat .cmd .awk .sed .sql .css .scss .sass .less .s .asm "
-    ".nix .mk .cmake .gradle .tf .proto .graphql .dockerfile .diff .patch .xml .xsd .xsl .svg .toml .yaml "
-    ".yml .ini .cfg .conf .properties .desktop .service"
+    ".clj .groovy .el .lisp .scm .vim .sh .bash .zsh .fish .ps1 .bat .cmd .awk .sed .sql .css .scss .sass "
+    ".less .s .asm .nix .mk .cmake .gradle .tf .proto .graphql .dockerfile .diff .patch .xml .xsd .xsl .svg "
+    ".toml .yaml .yml .ini .cfg .conf .properties .desktop .service"
 )
 _OTHER = ".txt .text .tex .org .log .out .err"
 _KINDS = dict.fromkeys(_MARKUP.split(), "markdown") | dict.fromkeys(_CODE.split(), "code") | {".log": "log"}
