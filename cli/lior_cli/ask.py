@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 NOT_FOUND, FAILED = 1, 2
 """Exit codes, as those of grep: 0 where something was found."""
 _IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
+_CODE = re.compile(r"[(){}\[\]=;]")
 _DEEPEST = 1000
 """Documents of each question in a run file, as is usual for judged collections."""
 
@@ -35,7 +36,7 @@ _DEEPEST = 1000
 @click.command()
 @click.argument("words", metavar="[WHERE]... QUESTION", nargs=-1, type=TextPath())
 @click.option("--top", type=WholeNumber(min=1), default=3, show_default=True, help="Most passages.")
-@click.option("--retriever", type=PluginName("retriever"), default="settle", help="How passages are ranked.")
+@click.option("--retriever", type=PluginName("retriever"), default="settle", help="What ranks passages.")
 @click.option("--open", "opened", type=WholeNumber(min=1), metavar="N", help="Open passage N in $EDITOR.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 @click.option(
@@ -60,9 +61,9 @@ def ask(
 ) -> int:
     """Find the answer to QUESTION in folders and files.
 
-    WHERE is folders, files or patterns; without any, those of the last time. They are indexed when first asked,
-    and later what changed is read. The quoted text stands in the file at the line named. The exit code is 0 if
-    the text speaks of it, 1 if it does not, and 2 on errors.
+    WHERE is folders, files or patterns; without any, those of the last time. They are indexed when first
+    asked, and later what changed is read. The quoted text stands in the file at the line named. The exit code
+    is 0 if the text speaks of it, 1 if it does not, and 2 on errors.
     """
     try:
         if bool(batch) != bool(trec):
@@ -164,7 +165,7 @@ def _print(index: Index, answer: Answer, listed: Sequence[Passage]) -> None:
     for number, passage in enumerate(listed, 1):
         quoted = number == 1 and answer.found
         head = "" if quoted else f"{number}  "
-        lines = textwrap.wrap(" ".join(plain(passage.text).split()), width - len(head)) or [""]
+        lines = _lines(passage, width - len(head))
         if number > 1 or not quoted:
             click.echo()
         click.echo(head + f"\n{' ' * len(head)}".join(map(mark, lines)), color=colored())
@@ -175,6 +176,14 @@ def _print(index: Index, answer: Answer, listed: Sequence[Passage]) -> None:
         if quoted:
             detail += f"  ({_in_words(answer.confidence)}, {answer.confidence:.0%})"
         click.echo(" " * len(head) + detail, color=colored())
+
+
+def _lines(passage: Passage, width: int) -> list[str]:
+    """The text in lines of at most ``width`` characters; lines of code as they are."""
+    lines = (" " * (passage.column - 1) + passage.text).split("\n")
+    if len(lines) > 1 and 2 * sum(bool(_CODE.search(line)) for line in lines) > len(lines):
+        return [plain(line) for line in textwrap.dedent("\n".join(lines)).split("\n")]
+    return textwrap.wrap(" ".join(plain(passage.text).split()), width) or [""]
 
 
 def _report(index: Index, answer: Answer, *, verbose: bool) -> None:

@@ -81,12 +81,12 @@ def answer(
         Most passages in the answer.
     """
     asked = understood(collection, question)
-    confidence, first = 0.0, None
+    confidence = 0.0
     if len(ranking.passages):
         slope, middle = calibrated(collection)
         covered = coverage(collection, weighted(asked, question, collection))[ranking.passages[:3]]
-        confidence = float(1 / (1 + np.exp(slope * (middle - (covered[0] + covered.max()) / 2))))
-        first = int(ranking.passages[0])
+        odds = np.exp(slope * ((covered[0] + covered.max()) / 2 - middle))
+        confidence = float(np.clip(odds / (1 + odds), 0.01, 0.99))
     found = confidence >= 0.5
     listed: dict[str, tuple[Passage, float]] = {}
     for row, score in zip(ranking.passages, ranking.scores, strict=True):
@@ -98,7 +98,7 @@ def answer(
         question=question,
         found=found,
         confidence=confidence,
-        answer=_quoted(first, collection, passage) if found and first is not None else None,
+        answer=_quoted(ranking, collection, passage) if found else None,
         passages=tuple(listed.values()),
         method=ranking.method,
         words=ranking.words,
@@ -114,14 +114,22 @@ def subjects(question: str) -> list[str]:
     return [word for word in found if word not in stop]
 
 
-def _quoted(row: int, collection: Collection, passage: Callable[[int], Passage]) -> Passage:
-    """The passage, or the one after it where it is itself a question or announces what follows."""
-    found = passage(row)
-    if found.text.rstrip("*_ ").endswith(("?", ":")) and row + 1 < len(collection):
-        following = passage(row + 1)
-        if following.document == found.document and following.group - found.group in (0, 1):
-            return following
-    return found
+def _quoted(ranking: Ranking, collection: Collection, passage: Callable[[int], Passage]) -> Passage:
+    """The first passage; where it is itself a question or announces what follows, the one after it or the next."""
+    row = int(ranking.passages[0])
+    first = passage(row)
+    if not first.text.rstrip("*_ ").endswith(("?", ":")):
+        return first
+    after = [row + 1] if row + 1 < len(collection) else []
+    near = [
+        r for r, c in zip(ranking.passages, ranking.covered, strict=True) if c >= 0.8 * ranking.covered[0]
+    ]
+    for candidate in map(passage, map(int, after + near[1:])):
+        follows = candidate.document == first.document and candidate.group - first.group in (0, 1)
+        if (follows or not after) and not candidate.text.endswith("?"):
+            return candidate
+        after = []  # all others are judged by what they cover
+    return first
 
 
 def _why(question: str, ranking: Ranking, collection: Collection) -> str:
@@ -262,5 +270,5 @@ def _fitted(covered: np.ndarray, answered: np.ndarray) -> np.ndarray:
     between = yes.mean() - no.mean()
     if between < 0.1:
         return np.array(_USUAL)
-    slope = np.clip(between / max((yes.var() + no.var()) / 2, 1e-6), 5.0, 20.0)
+    slope = np.clip(between / max((yes.var() + no.var()) / 2, 1e-6), 5.0, 12.0)
     return np.array([slope, np.clip((yes.mean() + no.mean()) / 2, 0.3, 0.6)])

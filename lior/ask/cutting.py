@@ -323,12 +323,13 @@ def _log(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
 
 
 def _rows(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
-    """Rows, with the first one as context of the others."""
-    first = next((number for number in range(len(page.lines)) if not page.blank(number)), 0)
-    head = (*title, " ".join(re.findall(r"\w+", page.lines[first])))
-    for number in range(first, len(page.lines)):
-        if not page.blank(number):
-            yield from page.line(number, number, head if number > first else title)
+    """Rows, with the names of the columns as their context."""
+    numbers = [number for number in range(len(page.lines)) if not page.blank(number)]
+    head = title
+    if len(numbers) > 1 and not re.search(r"\d", page.lines[numbers[0]]):
+        head = (*title, " ".join(re.findall(r"\w+", page.lines[numbers.pop(0)])))
+    for number in numbers:
+        yield from page.line(number, number, head)
 
 
 # --- code ---
@@ -339,8 +340,8 @@ _DEFINITION = re.compile(
     r"(?:\([^)]*\)\s*)?([\w.:$]+)"
     r"|([A-Za-z_][\w-]*)\s*\(\)\s*\{"  # a function of a shell
     r"|[A-Za-z_][\w\s*&:<>,]*?\b(\w+)\s*\([^;=]*[{,]?\s*$"  # a function of C, not indented
-    r"|\[+([\w.\" -]+)\]+\s*$"  # a section of a configuration
 )
+_SECTION = re.compile(r"\[+([\w.\" -]+)\]+\s*$")  # of a configuration
 _NO_FUNCTION = re.compile(r"\s*(?:if|for|while|switch|return|else|elif|with|match|case|import|from|print)\b")
 _COMMENT = re.compile(r"\s*(?:#(?!include|define|if|endif|else)|//|/\*|\*|--\s|;|%)")
 _WORDY = re.compile(r"[^\W\d]\w+\W+\w")
@@ -382,6 +383,11 @@ def _code(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
             yield from flush()
             outline.leave(indent)
             group += 1
+        if section := _SECTION.match(line):
+            yield from flush()
+            outline.enter(-1, section[1])
+            number, group = number + 1, group + 1
+            continue
         if commented or (bare[0] in "@#" and _ATTACHED.match(line)):
             if code:
                 yield from flush()

@@ -1,4 +1,4 @@
-"""Indexes of folders: read, cut and counted once, kept in the user's cache, and brought up to date by what changed."""
+"""Indexes of folders: read once, kept in the user's cache, and brought up to date by what changed."""
 
 from __future__ import annotations
 

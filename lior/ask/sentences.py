@@ -22,6 +22,8 @@ Span = tuple[int, int]
 _BREAK = re.compile(
     r"[.!?…][\"'”’»)\]*_`]*(?P<gap>\s+)(?=[\"'“‘«(\[*_`¿¡]*[^\W_a-z])|[。！？][」』”]?(?P<none>\s*)(?=\S)"
 )
+_FACT = re.compile(r"[\d:=.!?]")
+"""In a short line that can stand alone, as "PIN 4711", unlike "Best" above a name."""
 _LABEL = re.compile(r"\s*[^\W\d_][\w -]{0,30}:\s")
 """A line of its own, such as "Phone: 12 34", however long the line before it."""
 _ABBREVIATED = re.compile(
@@ -57,7 +59,7 @@ def pieces(text: str, begin: int, end: int) -> Iterator[Span]:
 
 
 def _runs(text: str, lines: Sequence[Span]) -> Iterator[Span]:
-    """Lines that belong together because they were wrapped: the first word of the next had no room."""
+    """Lines that belong together, most because they were wrapped: the first word of the next had no room."""
     wide = max((end - begin for begin, end in lines), default=0)
     begin, end = lines[0]
     length = end - begin
@@ -65,7 +67,8 @@ def _runs(text: str, lines: Sequence[Span]) -> Iterator[Span]:
         following = text[first:last]
         word = following.split(maxsplit=1)[0]
         full = _NARROWEST <= wide <= _WIDEST and length + 1 + len(word) > wide and not _LABEL.match(following)
-        if full or (word[0].islower() and length >= _NARROWEST):
+        tiny = end - begin < _LEAST and not _FACT.search(text, begin, end)
+        if full or tiny or (word[0].islower() and length >= _NARROWEST):
             end = last
         else:
             yield begin, end

@@ -32,6 +32,10 @@ To bleed the radiators:
 """
 
 
+def diary(number: int) -> str:
+    return f"On day {number} we walked {number + 3} km and ate soup number {number}.\n"
+
+
 @pytest.fixture(scope="module")
 def house() -> Index:
     """Notes on a house, and some on other matters, so that words differ in how common they are."""
@@ -98,6 +102,14 @@ def test_answers_are_consistent(house, question, top):
     assert answer == house.ask(question, top)
 
 
+def test_a_question_is_not_quoted_as_an_answer():
+    index = Index()
+    index.learn(
+        "mail.md", "> Where is the spare key?\n> Who knows the code?\n\nThe spare key is with Mr. Olsen.\n"
+    )
+    assert index.ask("Where is the spare key?").answer.text == "The spare key is with Mr. Olsen."
+
+
 def test_each_text_is_listed_once():
     index = Index()
     for name in "abc":
@@ -116,11 +128,7 @@ def test_text_of_another_subject_is_told_from_the_own(house):
 
 def test_calibration_is_a_function_of_the_content(house):
     again = Index()
-    for name in reversed(house.documents):
-        again.learn(name, HOUSE if name == "house.md" else _diary(name))
+    for number in reversed(range(40)):
+        again.learn(f"diary-{number}.md", diary(number))
+    again.learn("house.md", HOUSE)
     assert np.array_equal(answering.calibrated(again.collection), answering.calibrated(house.collection))
-
-
-def _diary(name: str) -> str:
-    number = int(name.removeprefix("diary-").removesuffix(".md"))
-    return f"On day {number} we walked {number + 3} km and ate soup number {number}.\n"

@@ -1,9 +1,10 @@
-"""Cutting: what is quoted stands in the file at the line and column named, and paragraphs are cut where people would."""
+"""Cutting: what is quoted stands in the file at the place named, and is what a person would quote."""
 
 from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,9 @@ def test_underlined_headings_and_those_in_capitals():
 
 
 def test_rows_carry_the_header_of_their_table():
-    assert passages("name,phone\nAda,12\n", "rows")[1].context.startswith("name phone")
+    rows = passages("name,phone\nAda,12\n", "rows")
+    assert [(p.text, p.context) for p in rows] == [("Ada,12", "name phone\nhouse boiler")]
+    assert quotes("Ada,12\nBo,34\n", "rows") == ["Ada,12", "Bo,34"]  # the first row is no head
     assert passages("| name | phone |\n|---|---|\n| Ada | 12 |")[1].context.startswith("name phone")
 
 
@@ -137,15 +140,37 @@ def test_messages_of_a_chat_have_their_further_lines():
     assert quotes(text, "chat", places=((0, "Ada"), (1, "Bo")))[1].endswith("behind the shelf")
 
 
+CODE = '''\
+# how to load
+def load(path,
+         mode):
+    """Read it. Then close it."""
+    data = open(path)
+    return data
+
+x = load(1)
+'''
+
+
 def test_code_knows_its_definitions():
-    text = '# how to load\ndef load(path,\n         mode):\n    """Read it. Then close it."""\n    return open(path)\n\nx = load(1)'
-    found = passages(text, "code")
+    found = passages(CODE, "code")
     assert [p.text for p in found] == [
-        "# how to load", "def load(path,\n         mode):", '"""Read it.', 'Then close it."""', "return open(path)",
-        "x = load(1)",
+        "# how to load", "def load(path,\n         mode):", '"""Read it.', 'Then close it."""',
+        "data = open(path)\n    return data", "x = load(1)",
     ]  # fmt: skip
     assert [p.context.split("\n")[0] for p in found][2:] == ["load"] * 3 + ["house boiler"]
     assert [p.group == found[0].group for p in found] == [True] * 5 + [False]
+
+
+def test_sections_of_a_configuration_are_headings():
+    found = passages("[server]\nport = 80\n\n[data.base]\n# in seconds\ntimeout = 30\n", "code")
+    assert [(p.text, p.context.split("\n")[0]) for p in found] == [
+        ("port = 80", "server"), ("# in seconds", "data.base"), ("timeout = 30", "data.base")
+    ]  # fmt: skip
+
+
+def test_a_word_alone_goes_with_the_next_line():
+    assert quotes("Best\nAda Berg\n\nPIN 4711\nRed tin") == ["Best\nAda Berg", "PIN 4711", "Red tin"]
 
 
 def test_lines_of_the_file_are_used_where_a_reader_gives_them():
@@ -162,4 +187,4 @@ def test_units_are_disjoint_and_in_order(text):
     spans = [(m.start(), m.end()) for m in re.finditer(r"[^\n]*\S[^\n]*", text)]
     found = list(units(text, spans)) if spans else []
     assert all(a < b for a, b in found)
-    assert all(a[1] <= b[0] for a, b in zip(found, found[1:], strict=False))
+    assert all(a[1] <= b[0] for a, b in pairwise(found))
