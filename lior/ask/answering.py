@@ -1,10 +1,9 @@
 """Whether the passages found answer a question, and which sentence does.
 
 A score does not tell answerable questions from others; what tells is how much of the question's information
-(idf) one passage has, together with its paragraph and headings. How much is enough depends on the text: in a
-large one, words that have nothing to do with each other meet by chance. So each text is asked questions made of
-its own sentences and of those of another text, and a logistic function of the coverage is fitted to tell them
-apart.
+(idf) one passage has, together with its paragraph and headings. How much is enough depends on the text: in
+a large one, unrelated words meet by chance. So each text is asked questions made of its own sentences and of
+those of another text, and a logistic function of the coverage is fitted to tell them apart.
 """
 
 from __future__ import annotations
@@ -31,13 +30,14 @@ _KEPT = 2 / 3
 """Share of words that a question has in common with the sentence that answers it; an assumption."""
 _LIGHT_WEIGHT, _NAME_WEIGHT = 0.3, 2.0
 _LIGHT = frozenset(
-    """actually already ask asked away back big bring brought call called calls come comes coming day did done ever
-    exactly far find found get gets getting give given gives go goes going gone good got happen happened happening
-    happens hear help helps keep keeps kept kind know known last leave let like long look looks made make makes making
-    many mean means mention mentioned much need needed needs never often old please put puts ran really run running
-    runs said saw say says see seem seen send sent set sets show shows something start started starts still stop stops
-    take taken takes taking talk tell thing things think told took try turn turned turns used uses using usually want
-    wanted wants way ways went work working works write written wrote yet""".split()
+    """actually already ask asked away back big bring brought call called calls come comes coming day did done
+    ever exactly far find found get gets getting give given gives go goes going gone good got happen
+    happened happening happens hear help helps keep keeps kept kind know known last leave let like long
+    look looks made make makes making many mean means mention mentioned much need needed needs never
+    often old please put puts ran really run running runs said saw say says see seem seen send sent set
+    sets show shows something start started starts still stop stops take taken takes taking talk tell
+    thing things think told took try turn turned turns used uses using usually want wanted wants way
+    ways went work working works write written wrote yet""".split()  # noqa: SIM905 (a list would take 90 lines)
 )
 """English words that a question may have and its answer need not."""
 
@@ -50,8 +50,8 @@ class Answer:
     found: bool
     """Whether the text speaks of it."""
     confidence: float
-    """In [0, 1]: the probability that a question whose information the first passage covers so far was made of a
-    sentence of this text, where as many are made of other text. From ½ on the question counts as found."""
+    """In [0, 1]: the probability that a question of which the best passages cover so much was made of a
+    sentence of this text, where as many are made of other text. From ½ on it counts as found."""
     answer: Passage | None
     """The sentence to quote; nothing where ``found`` is false."""
     passages: tuple[tuple[Passage, float], ...]
@@ -115,7 +115,7 @@ def subjects(question: str) -> list[str]:
 
 
 def _quoted(ranking: Ranking, collection: Collection, passage: Callable[[int], Passage]) -> Passage:
-    """The first passage; where it is itself a question or announces what follows, the one after it or the next."""
+    """The first passage; where it asks or announces, the one that follows in the text, or the next best."""
     row = int(ranking.passages[0])
     first = passage(row)
     if not first.text.rstrip("*_ ").endswith(("?", ":")):
@@ -138,7 +138,8 @@ def _why(question: str, ranking: Ranking, collection: Collection) -> str:
     if nowhere and own not in known:
         return f"the question seems to be {own.title()}, and the text is {' and '.join(known[:3]).title()}"
     if nowhere:
-        return f"{' and '.join(map(repr, nowhere[:3]))} {'is' if len(nowhere) == 1 else 'are'} nowhere in the text"
+        words = " and ".join(map(repr, nowhere[:3]))
+        return f"{words} {'is' if len(nowhere) == 1 else 'are'} nowhere in the text"
     return "its words are in the text, but not together"
 
 
@@ -176,7 +177,7 @@ def weighted(asked: Question, question: str, collection: Collection) -> Question
 
 
 def calibrated(collection: Collection) -> np.ndarray:
-    """Slope and middle of the logistic function of the coverage, float64 ``(2,)``; a function of the counts."""
+    """Slope and middle of the logistic function of the coverage, float64 ``(2,)``, from the counts alone."""
     return collection.derived(_KEY, lambda: _calibrate(collection))
 
 
@@ -229,7 +230,7 @@ def _other(entries: np.ndarray, draw: np.random.RandomState) -> int:
 
 
 def _foreign(collection: Collection, draw: np.random.RandomState, count: int) -> Iterator[list[int]]:
-    """Terms of sentences of the reference that comes with Python, 3 to 5 of each; −1 for words not in the text."""
+    """Terms of sentences of the reference that comes with Python, 3 to 5 of each; −1 for unknown words."""
     from pydoc_data.topics import topics
 
     from lior.ask.ranking import term_of

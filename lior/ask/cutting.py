@@ -21,6 +21,8 @@ _LARGEST_GROUP = 40
 """Most passages of a list that are one group."""
 _CODE_LINES = 6
 """Most lines of code that are one passage: few are understood without their neighbours."""
+_LONG = 300
+"""A longer line is no heading and defines nothing; expressions that search for such take quadratic time."""
 _BURST = 6
 """Messages of a chat that are one group."""
 
@@ -206,6 +208,8 @@ def _prose(page: _Page, title: tuple[str, ...], first: int = 0, group: int = 0) 
 def _heading(page: _Page, number: int, levels: dict[str, int]) -> tuple[int, str, tuple[int, int]] | None:
     """Level and text of the heading at a line, its line and the last one that belongs to it."""
     line, lines = page.lines[number], page.lines
+    if len(line) > _LONG:
+        return None
     if match := _ATX.match(line):
         return len(match[1]), match[2], (number, number)
     over = _RULE.match(line)
@@ -216,10 +220,14 @@ def _heading(page: _Page, number: int, levels: dict[str, int]) -> tuple[int, str
             return level, lines[number + 1].strip(), (number + 1, number + 2)
     if over or (not page.blank(number - 1) and not _RULE.match(lines[number - 1])):
         return None
-    if not page.blank(number + 1) and (under := _RULE.match(lines[number + 1])) and len(line) < 100:
-        if len(lines[number + 1].strip()) * 2 >= len(line.strip()) and not _ITEM.match(line):
-            return levels.setdefault(under[1], len(levels)), line.strip(), (number, number + 1)
-    if _CAPITALS.match(line) and (page.blank(number + 1) or lines[number + 1][:1].isspace()):
+    below = "" if page.blank(number + 1) else lines[number + 1]
+    if (
+        (under := _RULE.match(below))
+        and len(line.strip()) <= 2 * len(below.strip())
+        and not _ITEM.match(line)
+    ):
+        return levels.setdefault(under[1], len(levels)), line.strip(), (number, number + 1)
+    if _CAPITALS.match(line) and (not below or below[0].isspace()):
         return levels.setdefault("capitals", len(levels)), line.strip(), (number, number)
     return None
 
@@ -235,7 +243,9 @@ def _block(
                 yield from _statements(page, list(numbers), group, headings)
         return
     head, above = page.lines[block[0]], headings
-    table = len(block) > 1 and bool(_TABLE.match(head)) and bool(_TABLE_RULE.match(page.lines[block[1]]))
+    table = (
+        len(block) > 1 and bool(_TABLE.match(head)) and bool(_TABLE_RULE.match(page.lines[block[1]][:_LONG]))
+    )
     if table:
         headings = (*headings, " ".join(head.replace("|", " ").split()))
     waiting: list[int] = []
@@ -344,7 +354,7 @@ _DEFINITION = re.compile(
 _SECTION = re.compile(r"\[+([\w.\" -]+)\]+\s*$")  # of a configuration
 _NO_FUNCTION = re.compile(r"\s*(?:if|for|while|switch|return|else|elif|with|match|case|import|from|print)\b")
 _COMMENT = re.compile(r"\s*(?:#(?!include|define|if|endif|else)|//|/\*|\*|--\s|;|%)")
-_WORDY = re.compile(r"[^\W\d]\w+\W+\w")
+_WORDY = re.compile(r"[^\W\d]\W+\w")
 """Code that can be asked for: more than ``else:`` or a bracket."""
 _ATTACHED = re.compile(r"\s*(?:@\w|#\[)")
 _DOCSTRING = re.compile(r"\s*[rRbBuUfF]{0,2}(\"\"\"|''')")
@@ -391,7 +401,7 @@ def _code(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
         if commented or (bare[0] in "@#" and _ATTACHED.match(line)):
             if code:
                 yield from flush()
-            if not attached and _announces(page, number):
+            if not (attached or comment) and _announces(page, number):
                 yield from flush()
                 attached, group = True, group + 1
             if commented:
@@ -418,7 +428,7 @@ def _code(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
 
 def _defined(line: str) -> str:
     """The name that a line defines, if it does."""
-    match = _DEFINITION.match(line)
+    match = _DEFINITION.match(line) if len(line) <= _LONG else None
     return next(filter(None, match.groups()), "") if match and not _NO_FUNCTION.match(line) else ""
 
 

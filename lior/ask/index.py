@@ -157,12 +157,9 @@ class Index:
     # --- changes ---
 
     def update(self, *, save: bool = False) -> Update:
-        """Learn what is new or changed in the folders and forget what is gone; kept in the cache if there is one.
+        """Learn what is new or changed in the folders, and forget what is gone.
 
-        Parameters
-        ----------
-        save
-            Whether to write the cache even if nothing has changed.
+        ``save`` writes the cache even if nothing has changed.
         """
         sources, self.skipped = find_files(self.paths)
         self._sources = {source.name: source for source in sources}
@@ -188,7 +185,7 @@ class Index:
         return Update(learned=tuple(learned), changed=tuple(changed), forgotten=tuple(gone))
 
     def learn(self, name: str, text: str) -> None:
-        """Add a text as a document, or replace the one of this name; ``name`` tells its kind, as ``notes.md``.
+        """Add a text as a document, or replace the one of this name, whose ending tells its kind.
 
         Raises
         ------
@@ -414,8 +411,8 @@ def checked(question: str) -> str:
         )
     if not answering.subjects(question):
         raise UsageError(
-            f"the question {question[:60]!r} has no word to look for (such words as 'what' and 'is' are in every "
-            "text); name what it is about"
+            f"the question {question[:60]!r} has no word to look for (words such as 'what' and 'is' are in "
+            "every text); name what it is about"
         )
     return question
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior.ask.cutting import cut, name_words
@@ -16,11 +17,13 @@ from lior.ask.interfaces import KINDS, Passage, Reading
 from lior.ask.sentences import LONGEST, units
 
 PIECES = st.sampled_from(
-    ["# Head", "Head\n====", "* item", "1. item", "| a | b |\n|---|---|\n| c | d |", "```\nx = 1\n```", "From: a@b",
-     "Subject: it", "", "", "A sentence. Another one! And", "wrapped text that goes on for a while until the width",
-     "def f(a,\n      b):", '    """Says it.\n\n    More of it.\n    """', "    return a + b", "# a comment about it",
-     "class A:", "2024-01-02 10:11:12 ERROR it broke", "  at line 5", "a,b,c", "die Straße. Über alles. 東京です。次の文。",
-     "x" * 1500, "word " * 300, "\t", "\x0c", "e.g. this. J. Smith came on 3. May."]
+    ["# Head", "Head\n====", "* item", "1. item", "| a | b |\n|---|---|\n| c | d |",
+     "```\nx = 1\n```", "From: a@b", "Subject: it", "", "", "A sentence. Another one! And", "def f(a,\n      b):",
+     "wrapped text that goes on for a while until the width", '    """Says it.\n\n    More of it.\n    """',
+     "    return a + b", "# a comment about it", "class A:", "2024-01-02 10:11:12 ERROR it broke", "  at line 5",
+     "a,b,c", "die Straße. Über alles.", "東京です。次の文。", "x" * 1500, "word " * 300,
+     "\t", "\x0c",
+     "e.g. this. J. Smith came on 3. May.", "[data]", "Best"]
 )  # fmt: skip
 TEXTS = st.one_of(st.lists(PIECES, max_size=25).map("\n".join), st.text(max_size=200))
 
@@ -44,6 +47,7 @@ def stands(found: list[Passage], text: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None)
 @given(text=TEXTS)
 def test_every_passage_stands_where_it_says(kind, text):
     found = passages(text, kind)
@@ -54,12 +58,21 @@ def test_every_passage_stands_where_it_says(kind, text):
 
 
 @pytest.mark.parametrize("kind", ["prose", "log", "rows", "chat"])
+@settings(deadline=None)
 @given(text=TEXTS)
 def test_no_word_is_lost(kind, text):
     """Every word is in a passage or in a heading."""
     found = passages(text, kind)
     kept = " ".join(f"{p.text} {p.context}" for p in found)
     assert set(re.findall(r"[^\W_]+", kept)) >= set(re.findall(r"[^\W_]+", re.sub(r"\S{300,}", "", text)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("piece", ["x", " ", ". ", "| ", "# ", "a(", "*\n", "# a\n", "a\n=\n", ">", "`"])
+def test_time_is_linear_in_the_text(kind, piece):
+    begin = time.process_time()
+    passages(". " + piece * 100_000 + "z", kind)
+    assert time.process_time() - begin < 5
 
 
 @pytest.mark.parametrize("kind", ["code", "prose"])
@@ -89,12 +102,9 @@ def test_short_lines_stay_lines():
 
 
 def test_list_items_share_the_group_of_the_line_that_announces_them():
-    found = passages(
-        "To reset it:\n\n1. Hold the red button.\n2. Wait a minute until the lamp\n   goes out.\n\nElsewhere."
-    )
-    assert [p.text for p in found] == [
-        "To reset it:", "1. Hold the red button.", "2. Wait a minute until the lamp\n   goes out.", "Elsewhere."
-    ]  # fmt: skip
+    items = ["1. Hold the red button.", "2. Wait a minute until the lamp\n   goes out."]
+    found = passages("\n".join(["To reset it:", "", *items, "", "Elsewhere."]))
+    assert [p.text for p in found] == ["To reset it:", *items, "Elsewhere."]
     assert [p.group == found[0].group for p in found] == [True, True, True, False]
 
 

@@ -277,8 +277,8 @@ def test_bad_input_is_one_clear_line(tmp_path, notes):
 
 
 def test_documents_of_json_lines_are_ranked_as_wholes(tmp_path):
-    lines = [f'{{"_id": "d{n}", "title": "Report {n}", "text": "{text}"}}' for n, text in enumerate(
-        ["Wings flutter. Air flows.", "Shock waves. Heat rises. Shock again.", "Nothing of it."])]  # fmt: skip
+    texts = ("Wings flutter. Air flows.", "Shock waves. Heat rises. Shock again.", "Nothing of it.")
+    lines = [f'{{"_id": "d{n}", "title": "Report {n}", "text": "{text}"}}' for n, text in enumerate(texts)]
     (tmp_path / "corpus.jsonl").write_text("\n".join(lines))
     ranked = Index(tmp_path / "corpus.jsonl").rank_documents("shock and heat", 10)
     assert [name for name, _ in ranked] == ["corpus.jsonl#d1"]

@@ -130,9 +130,8 @@ def test_verbose_tells_what_was_skipped_and_how_it_was_ranked(lior):
 
 
 def test_batch_writes_a_run_file(lior):
-    Path("corpus.jsonl").write_text(
-        '{"_id": "d 1", "title": "Wings", "text": "Wings flutter."}\n{"_id": "d2", "text": "Heat rises. Heat."}\n'
-    )
+    wings = '{"_id": "d 1", "title": "Wings", "text": "Wings flutter."}'
+    Path("corpus.jsonl").write_text(wings + '\n{"_id": "d2", "text": "Heat rises. Heat."}\n')
     Path("q.jsonl").write_text('{"_id": 1, "text": "heat of wings"}\n{"_id": "2", "text": "the"}\n')
     told = lior("ask", "corpus.jsonl", "--batch", "q.jsonl", "--trec", "out.run")
     assert told.code == 0
