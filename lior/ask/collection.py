@@ -140,7 +140,9 @@ class Collection:
     Changes are collected and counted together when the counts are next used.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, finer: Collection | None = None) -> None:
+        self.finer = finer
+        """The collection of passages whose documents are the rows of this one, or ``None``."""
         self._table = table
         self._names = bytes(table.names).decode("utf-8", "surrogatepass").split("\0")[:-1]
         self._added: dict[str, _Added] = {}
@@ -201,6 +203,10 @@ class Collection:
         """
         if document in self:
             raise UsageError(f"the collection has a document {document!r} already; remove it first.")
+        if self.finer is not None:
+            raise UsageError(
+                "a collection made by by_document() cannot learn; add to the one it was made from."
+            )
         if "\0" in document:
             raise UsageError(f"a document's name has no zero byte: {document!r}.")
         contexts = {context: number for number, context in enumerate(dict.fromkeys(c for _, c in passages))}
@@ -277,7 +283,7 @@ class Collection:
 
     def by_document(self) -> Collection:
         """The same text with each document as one passage, its contexts counted as text."""
-        return self.derived("by document", lambda: Collection(_whole(self.table)))
+        return self.derived("by document", lambda: Collection(_whole(self.table), finer=self))
 
 
 def _place(names: Sequence[str], name: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""Words, one settling step, and diffusion for broad questions."""
+"""Words at several levels; for topics one settling step and diffusion among the best documents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 from lior.ask.collection import Collection, Postings
 from lior.ask.interfaces import Ranking
 from lior.ask.ranking import (
+    B,
     Level,
+    Question,
     best,
     contexts,
     documents,
@@ -23,70 +25,153 @@ from lior.ask.ranking import (
 )
 
 OWN, PARAGRAPH, DOCUMENT, CONTEXT = 0.6, 0.3, 0.1, 0.3
-BETA, NEAREST = 30.0, 10
+"""Weights of the counts in a passage, its paragraph, its document and its context. The first three add up to 1, so
+that a document of one passage is judged by BM25."""
+TOPIC = 7
+"""Words of a question from which it describes a topic. Shorter ones ask for a fact: there the words decide alone,
+because settling and diffusion prefer what many documents share (docs: See Also lines of five libraries)."""
+PART = 0.5
+"""Weight of a document's best passage beside the whole document."""
+BETA = 30.0
+"""Inverse temperature of the scores."""
+NEAREST = 10
+"""Documents that the question settles among, and neighbours that scores diffuse from."""
 CANDIDATES = 200
-BROAD = 3.0
+"""Best documents, among which scores diffuse."""
+SHARP = 3
+"""Power of the cosine in the weight of a neighbour: near ones count, the average does not."""
+_SPREAD = 50
+"""Best documents that the breadth of an answer is measured among."""
 
 
 @attrs.frozen(kw_only=True)
 class Settle:
+    """BM25 over passages, paragraphs, documents and contexts; settling and diffusion for topics.
+
+    **Words.** ``s``: BM25F of the passage, its paragraph, its document and its context (:func:`scored`).
+
+    A topic, that is a question of at least 7 words or one that documents are ranked for, is also compared
+    between documents, with ``v`` the mean of a document's BM25 (2/3) and that of its best passage (1/3):
+
+    **Settling.** ``p = softmax(30 v)`` over the 10 best, ``z = Σ p_d A_d`` with ``A = unit(ln(1 + tf) idf)``:
+    one free-phase (Hopfield) step. ``e_d = ⟨z, A_d⟩``, scaled to the range of ``v``. The length of ``A_d`` is
+    pivoted with BM25's ``b``, so that short documents are not preferred.
+
+    **Diffusion.** Among the 200 best by ``v + r e``, ``r`` times the mean of the scores of the 10 nearest is
+    added, weights ``cos³``.
+
+    **Trust.** ``r = 1 − n/100``, ``n`` the effective number ``exp(entropy)`` of the 50 best: the flatter the
+    first scores, the less the question may move.
+    """
+
     api_version: ClassVar[int] = 1
 
     def rank(self, collection: Collection, question: str, top: int) -> Ranking:
+        """The ``top`` best passages, or documents in a collection made by ``by_document``."""
         asked = understood(collection, question)
-        levels = collection.derived("levels of settle", lambda: _levels(collection))
-        s = scored(asked, levels, informations(collection), len(collection))
-        if not len(s) or not s.any():
+        s = _words(collection, asked)
+        if not s.any() or (collection.finer is None and len(asked.informations) < TOPIC):
             return ranking(collection, asked, s, top, "words")
-        space = collection.derived("coordinates", lambda: _space(collection))
-        e = _settled(space, s)
-        total = s + e
-        near = best(total, CANDIDATES)
-        if _breadth(s) >= BROAD and len(near) > NEAREST:
-            total[near] += _diffused(space, near, total[near])
-            return ranking(collection, asked, total / 4, top, "words, settling and diffusion")
-        return ranking(collection, asked, total / 2, top, "words and settling")
+        if collection.finer is not None:
+            moved, diffused = _moved(collection, _whole_and_part(collection, s, question))
+            total = moved
+        else:
+            whole = collection.by_document()
+            before = _whole_and_part(whole, _words(whole, understood(whole, question)), question)
+            moved, diffused = _moved(whole, before)
+            total = s + (moved - before)[collection.derived("documents", lambda: documents(collection))]
+        method = "words, settling and diffusion" if diffused else "words and settling"
+        return ranking(collection, asked, total / 3, top, method)
+
+
+# --- words ---
+
+
+def _words(collection: Collection, asked: Question) -> np.ndarray:
+    levels = collection.derived("levels of settle", lambda: _levels(collection))
+    return scored(asked, levels, informations(collection), len(collection))
 
 
 def _levels(collection: Collection) -> list[Level]:
     table, size = collection.table, len(collection)
-    units = [(OWN, size, None)]
-    for weight, starts, of_row in (
-        (PARAGRAPH, table.group_starts, paragraphs),
-        (DOCUMENT, np.arange(len(table.document_starts)), documents),
+    own, levels = OWN, []
+    for weight, units, of_row in (
+        (PARAGRAPH, int(table.group_starts[-1]), paragraphs),
+        (DOCUMENT, len(table.document_starts) - 1, documents),
     ):
-        if starts[-1] == size:  # the units are the passages
-            units[0] = (units[0][0] + weight, size, None)
+        if units == size:  # each is one passage
+            own += weight
         else:
-            units.append((weight, int(starts[-1]), of_row(collection)))
-    levels = [level(weight, table.text, count, of, of) for weight, count, of in units]
+            of = of_row(collection)
+            levels.append(level(weight, table.text, units, of, of))
     if len(table.context.rows):
         levels.append(
             level(CONTEXT, table.context, int(table.context_starts[-1]), contexts(collection), None)
         )
-    return levels
+    return [level(own, table.text, size, None, None), *levels]
+
+
+def _whole_and_part(whole: Collection, s: np.ndarray, question: str) -> np.ndarray:
+    """Score of each document: BM25 of the whole and of its best passage, in the weights 1 and ``PART``."""
+    finer = whole.finer
+    if finer is None or len(finer) == len(whole):
+        return s
+    one = finer.derived("passages alone", lambda: [level(1.0, finer.table.text, len(finer), None, None)])
+    parts = np.append(scored(understood(finer, question), one, informations(finer), len(finer)), 0)
+    starts = finer.table.document_starts
+    part = np.maximum.reduceat(parts, starts[:-1])
+    return (s + PART * np.where(np.diff(starts) > 0, part, 0)) / (1 + PART)
+
+
+# --- topics ---
+
+
+def _moved(whole: Collection, v: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Scores of documents after settling and diffusion, and whether they diffused."""
+    space = whole.derived("space", lambda: _space(whole))
+    near = best(v, _SPREAD)
+    p = _boltzmann(v[near])
+    trust = 1 - float(np.exp(-(p * np.log(np.maximum(p, 1e-300))).sum())) / (2 * _SPREAD)
+    total = v + trust * _settled(space, v)
+    near = best(total, CANDIDATES)
+    if len(near) <= NEAREST:
+        return total, False
+    total[near] += trust * _diffused(space, near, total[near])
+    return total, True
+
+
+def _boltzmann(scores: np.ndarray) -> np.ndarray:
+    p: np.ndarray = np.exp(BETA * (scores - scores.max()))
+    return p / p.sum()
 
 
 @attrs.frozen
 class _Space:
-    """Unit vectors of the passages."""
+    """Vectors ``ln(1 + tf) idf`` of the documents, sparse."""
 
     postings: Postings
-    values: np.ndarray
-    """``ln(1 + tf) idf`` of each entry, its passage's vector of length 1, float32."""
-    starts: np.ndarray
-    """int64 ``(N + 1,)``: entries of passage ``d`` are ``order[starts[d]:starts[d + 1]]``."""
-    order: np.ndarray
     terms: np.ndarray
     """Term of each entry, int32."""
+    values: np.ndarray
+    """float32 ``(P,)``."""
+    norms: np.ndarray
+    """Length of each vector, float64 ``(N,)``."""
+    starts: np.ndarray
+    """int64 ``(N + 1,)``: entries of document ``d`` are ``order[starts[d]:starts[d + 1]]``."""
+    order: np.ndarray
 
-    def of(self, passages: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Place in ``passages``, term and value of each entry of them."""
-        sizes = self.starts[passages + 1] - self.starts[passages]
-        place = np.repeat(np.arange(len(passages)), sizes)
-        begin = np.repeat(self.starts[passages] - (np.cumsum(sizes) - sizes), sizes)
-        entries = self.order[begin + np.arange(len(begin))]
-        return place, self.terms[entries], self.values[entries]
+    def of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Place in ``rows``, term and value of the unit vector of each entry of them."""
+        entries, place = _slices(self.starts, rows)
+        entries = self.order[entries]
+        return place, self.terms[entries], self.values[entries] / self.norms[rows][place]
+
+
+def _slices(starts: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All numbers from ``starts[i]`` to ``starts[i + 1] − 1`` for each ``i`` of ``chosen``, and the place of i."""
+    sizes = starts[chosen + 1] - starts[chosen]
+    place = np.repeat(np.arange(len(chosen)), sizes)
+    return np.arange(len(place)) + (starts[chosen] - (np.cumsum(sizes) - sizes))[place], place
 
 
 def _space(collection: Collection) -> _Space:
@@ -94,49 +179,41 @@ def _space(collection: Collection) -> _Space:
     terms = postings.terms.astype(np.int32)
     values = np.log1p(postings.counts) * informations(collection)[terms]
     norms = np.sqrt(np.bincount(postings.rows, values * values, size))
-    values = (values / np.maximum(norms, 1e-9)[postings.rows]).astype(np.float32)
     starts = np.concatenate([[0], np.cumsum(np.bincount(postings.rows, minlength=size))])
-    return _Space(postings, values, starts, _by_row(postings.rows), terms)
+    order = _by_row(postings.rows)
+    return _Space(postings, terms, values.astype(np.float32), np.maximum(norms, 1e-9), starts, order)
 
 
 def _by_row(rows: np.ndarray) -> np.ndarray:
-    """Stable order by row: numpy sorts 16-bit numbers by radix, which is several times faster."""
+    """Stable order by row; numpy sorts 16-bit numbers by radix, several times faster than others."""
     order = np.argsort((rows & 0xFFFF).astype(np.uint16), kind="stable")
     if rows.max(initial=0) >> 16:
         order = order[np.argsort((rows[order] >> 16).astype(np.uint16), kind="stable")]
     return order
 
 
-def _settled(space: _Space, s: np.ndarray) -> np.ndarray:
-    near = best(s, NEAREST)
-    p = np.exp(BETA * (s[near] - s[near[0]]))
-    p /= p.sum()
+def _settled(space: _Space, v: np.ndarray) -> np.ndarray:
+    """``e``: the likeness of each document to the Boltzmann mean of the best, float64 ``(N,)``."""
+    near = best(v, NEAREST)
     place, terms, values = space.of(near)
-    z = np.bincount(terms, p[place] * values)
-    e = np.zeros(len(s))
+    z = np.bincount(terms, _boltzmann(v[near])[place] * values)
     used = np.flatnonzero(z)
-    starts = space.postings.starts
-    sizes = starts[used + 1] - starts[used]
-    entries = np.repeat(starts[used] - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
-    e = np.bincount(space.postings.rows[entries], np.repeat(z[used], sizes) * space.values[entries], len(s))
-    return e * (s.max() / max(e.max(), 1e-9))
-
-
-def _breadth(s: np.ndarray) -> float:
-    near = s[best(s, 50)]
-    p = np.exp(BETA * (near - near[0]))
-    p /= p.sum()
-    return float(np.exp(-(p * np.log(np.maximum(p, 1e-300))).sum()))
+    entries, of = _slices(space.postings.starts, used)
+    e = np.bincount(space.postings.rows[entries], z[used][of] * space.values[entries], len(v))
+    e /= B * space.norms + (1 - B) * space.norms.mean()
+    scaled: np.ndarray = e * (v.max() / max(e.max(), 1e-9))
+    return scaled
 
 
 def _diffused(space: _Space, near: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Mean score of the 10 nearest of each candidate."""
     place, terms, values = space.of(near)
     used, column = np.unique(terms, return_inverse=True)
     dense = np.zeros((len(near), len(used)), np.float32)
-    dense[place, column] = values
+    dense[place, column.reshape(-1)] = values
     gram = dense @ dense.T
     np.fill_diagonal(gram, -1)
-    nearest = np.argpartition(-gram, NEAREST, axis=1)[:, :NEAREST]
-    weights = np.maximum(np.take_along_axis(gram, nearest, 1), 0).astype(float)
-    weights /= np.maximum(weights.sum(1, keepdims=True), 1e-9)
-    return (weights * scores[nearest]).sum(1)
+    nearest = np.argpartition(-gram, NEAREST - 1, axis=1)[:, :NEAREST]
+    weights = np.maximum(np.take_along_axis(gram, nearest, 1), 0).astype(np.float64) ** SHARP
+    found: np.ndarray = (weights * scores[nearest]).sum(1) / np.maximum(weights.sum(1), 1e-9)
+    return found
