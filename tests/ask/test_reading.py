@@ -63,6 +63,12 @@ def test_the_encoding_that_a_text_names_is_taken(source):
         assert "é" in decode(source.replace("koi8-r", wrong).replace("да", "é").encode("cp1252"))[0]
 
 
+def test_an_encoding_that_interprets_text_is_not_taken():
+    text, notes = decode("# coding: unicode_escape\nC:\\name é".encode("cp1252"))
+    assert text.endswith("C:\\name é")
+    assert "cp1252" in notes[0]
+
+
 def test_a_few_wrong_bytes_do_not_change_the_encoding():
     text, notes = decode("Grüße an alle, schöne Grüße. ".encode() * 20 + b"\xff end")
     assert text.count("ü") == 40
