@@ -128,6 +128,13 @@ def test_compressed_files_have_the_reader_of_what_is_in_them(suffix, pack, tmp_p
         read_file(path)
 
 
+def test_the_beginning_of_a_film_is_enough(tmp_path):
+    path = tmp_path / "film.mkv"
+    path.write_bytes(b"\x1a\0" * 5000)
+    with pytest.raises(DataError, match="null bytes"):
+        read_file(path, limit=9000)
+
+
 def test_zst_needs_the_extra(tmp_path, monkeypatch):
     zstandard = pytest.importorskip("zstandard")
     path = tmp_path / "a.txt.zst"
