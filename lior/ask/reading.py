@@ -81,14 +81,24 @@ def read_file(path: str | Path, *, limit: int = LIMIT) -> list[Reading]:
     """
     path = Path(path)
     try:
-        with readable(path), path.open("rb") as stream:
-            head = stream.read(_HEAD)
-            if path.suffix.lower() not in PACKED and not _suffix(head, path.name):
-                refuse_binary(head)  # before the rest of a film is read
-            data = head + _all(stream, limit - len(head))
-        return read_bytes(data, path.name, limit=limit)
+        return read_bytes(load(path, limit=limit), path.name, limit=limit)
     except LiorError as error:
         raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+
+
+def load(path: Path, *, limit: int = LIMIT) -> bytes:
+    """The bytes of a file, as they are.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read or is larger than ``limit``; when it is binary, after its first bytes.
+    """
+    with readable(path), path.open("rb") as stream:
+        head = stream.read(_HEAD)
+        if path.suffix.lower() not in PACKED and not _suffix(head, path.name):
+            refuse_binary(head)  # before the rest of a film is read
+        return head + _all(stream, limit - len(head))
 
 
 def read_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[Reading]:
@@ -136,7 +146,8 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]
     DataError
         When a path does not exist or a pattern matches nothing.
     """
-    roots = [root.absolute() for path in paths for root in expand(str(path))]
+    found = [root for path in paths for root in expand(str(path))]
+    roots = [root.resolve() if ".." in root.parts else root.absolute() for root in found]
     labels = _labels([root for root in roots if root.is_dir()])
     sources: dict[Path, Source] = {}
     skipped: dict[Path, Skipped] = {}

@@ -194,6 +194,7 @@ def test_names_tell_several_folders_apart(tmp_path):
     assert [s.name for s in find_files([x, mail])[0]] == ["notes/a.txt", "mail/a.txt"]
     assert [s.name for s in find_files([x, y])[0]] == [f"{x}/a.txt", f"{y}/a.txt"]
     assert [s.name for s in find_files([mail / "a.txt"])[0]] == ["a.txt"]
+    assert find_files([mail / ".." / "mail"]) == find_files([mail])
     assert len(find_files([tmp_path, mail, mail / "a.txt", tmp_path / "*/a.txt"])[0]) == 3
 
 
