@@ -165,8 +165,9 @@ def weighted(asked: Question, question: str, collection: Collection) -> Question
     for number, word in enumerate(words):
         if own == ENGLISH and word in _LIGHT:
             shares[number] = _LIGHT_WEIGHT
-        elif word in asked.missing and word in names and own != "german":  # whose nouns all have a capital
-            shares[number] = _NAME_WEIGHT
+        elif word in asked.missing:
+            if word in names and own != "german":  # whose nouns all have a capital
+                shares[number] = _NAME_WEIGHT
         elif word not in asked.words:
             shares[number] = lacking[number] = 0.5
     informations = np.concatenate([asked.informations * shares, asked.informations * lacking])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lior import Answer, Index
 from lior.ask import answering
+from lior.ask.ranking import understood
 
 HOUSE = """# House
 
@@ -100,6 +101,20 @@ def test_answers_are_consistent(house, question, top):
     scores = [score for _, score in answer.passages]
     assert scores == sorted(scores, reverse=True)
     assert answer == house.ask(question, top)
+
+
+def test_names_that_are_nowhere_weigh_most_and_misspellings_count_half(house):
+    def shares(question: str) -> list[float]:
+        asked = understood(house.collection, question)
+        found = answering.weighted(asked, question, house.collection).informations
+        assert len(found) == 2 * len(asked.informations)  # what words can cover, and what none can
+        return [round(float(x), 6) for x in found / np.tile(asked.informations, 2)]
+
+    assert shares("Where is Zaphod?") == [2, 0]
+    assert shares("where is zaphod?") == [1, 0]
+    assert shares("the boielr") == [0.5, 0.5]
+    assert shares("the boiler") == [1, 0]
+    assert shares("what happened") == [0.3, 0]
 
 
 def test_a_question_is_not_quoted_as_an_answer():

@@ -19,7 +19,8 @@ from lior.ask.sentences import LONGEST, units
 PIECES = st.sampled_from(
     ["# Head", "Head\n====", "* item", "1. item", "| a | b |\n|---|---|\n| c | d |",
      "```\nx = 1\n```", "From: a@b", "Subject: it", "", "", "A sentence. Another one! And", "def f(a,\n      b):",
-     "wrapped text that goes on for a while until the width", '    """Says it.\n\n    More of it.\n    """',
+     "wrapped text that goes on for a while until the width",
+     '    """Says it.\n\n    More of it.\n    """',
      "    return a + b", "# a comment about it", "class A:", "2024-01-02 10:11:12 ERROR it broke", "  at line 5",
      "a,b,c", "die Straße. Über alles.", "東京です。次の文。", "x" * 1500, "word " * 300,
      "\t", "\x0c",
@@ -94,6 +95,14 @@ contacts, e.g. under heating. Dr. Berg knows it too."""
         "Their number is in the contacts, e.g. under heating.",
         "Dr. Berg knows it too.",
     ]
+
+
+def test_abbreviations_and_dates_do_not_end_a_sentence():
+    text = "The lamp was mended by Dr. Berg on 3. May, e.g. in the hall. Prof. A. Lund paid for it. 東京です。次の文が続きます。"
+    assert quotes(text) == [
+        "The lamp was mended by Dr. Berg on 3. May, e.g. in the hall.", "Prof. A. Lund paid for it.",
+        "東京です。次の文が続きます。",
+    ]  # fmt: skip
 
 
 def test_short_lines_stay_lines():
