@@ -29,6 +29,7 @@ COMMANDS = {
     "chat": ("lior_cli.chat:chat", "Talk with a run, and see where its words come from."),
     "learn": ("lior_cli.documents:learn", "Add documents to a trained run."),
     "forget": ("lior_cli.documents:forget", "Take documents out of a run, exactly."),
+    "sync": ("lior_cli.sync:sync", "Learn what is new in a run's folder, forget what is gone."),
     "docs": ("lior_cli.documents:docs", "List the documents of a run."),
     "why": ("lior_cli.why:why", "Show where the words of a continuation come from."),
     "generate": ("lior_cli.generate:generate", "Continue a prompt."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from lior.ask.answering import Answer
 from lior.ask.collection import Collection
 from lior.ask.cutting import cut
 from lior.ask.interfaces import Passage, Ranking, Reading, Retriever, texts
-from lior.ask.reading import LIMIT, Skipped, Source, find_files, read_bytes
+from lior.ask.reading import Skipped, Source, document_names, find_files, read_bytes, steady, tally
 from lior.ask.storage import Shelf
 from lior.errors import DataError, LiorError, MissingPackage, UsageError, did_you_mean, sentences
 
@@ -28,10 +27,6 @@ VERSION = 1
 """Of cutting and of the entries of a kept index; one of another version is made anew."""
 LONGEST_QUESTION = 10_000
 """Characters of a question; a longer one is refused."""
-_YOUNG = 2_000_000_000
-"""Nanoseconds after a change in which a further one may leave the same time stamp."""
-_TRIES = 3
-"""How often a file that changes while it is read is read again."""
 
 
 @attrs.define
@@ -223,7 +218,7 @@ class Index:
         """Read a file if it changed: whether its documents did; ``None`` when nothing at all did."""
         readings: list[Reading] = []
         try:
-            data, size, modified = _steady(source.path, known)
+            data, size, modified = steady(source.path, (known.size, known.modified) if known else None)
             if data is None:
                 return None
             digest = hashlib.sha256(data).hexdigest()
@@ -252,10 +247,8 @@ class Index:
     def _take(self, name: str, readings: Sequence[Reading], file: _File) -> None:
         """Cut and count the readings of a file."""
         taken = set()
-        for reading in readings:
-            document = name if not reading.name else f"{name}#{reading.name}"
-            while document in taken or document in self._collection:
-                document += "'"
+        documents = document_names(name, [reading.name for reading in readings], self._collection)
+        for document, reading in zip(documents, readings, strict=True):
             passages = cut(reading, document, name)
             file.notes += reading.notes
             if passages:
@@ -430,33 +423,9 @@ def cache_file(paths: Sequence[str]) -> Path:
     )
 
 
-def _steady(path: Path, known: _File | None) -> tuple[bytes | None, int, int]:
-    """The bytes of a file, nothing if it is as known, with its size and time stamp.
-
-    Raises
-    ------
-    DataError
-        When it is too large, or changes whenever it is read.
-    """
-    for _ in range(_TRIES):
-        before = path.stat()
-        if known and (before.st_size, before.st_mtime_ns) == (known.size, known.modified):
-            return None, known.size, known.modified
-        if before.st_size > LIMIT:
-            raise DataError(f"larger than {LIMIT:,} bytes, the limit for one file; split it")
-        now, data, after = time.time_ns(), path.read_bytes(), path.stat()
-        if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
-            return data, after.st_size, after.st_mtime_ns if now - after.st_mtime_ns > _YOUNG else 0
-    raise DataError("changed whenever it was read; it is learned when it rests")
-
-
 def _nothing(paths: Sequence[str], skipped: Sequence[Skipped]) -> str:
     """One line on why there is no text."""
     where = ", ".join(paths)
     if not skipped:
         return f"{where}: no file in there; give a folder with text"
-    reasons: dict[str, int] = {}
-    for each in skipped:
-        reasons[each.reason] = reasons.get(each.reason, 0) + 1
-    why = "; ".join(f"{count} × {reason}" for reason, count in list(reasons.items())[:3])
-    return f"{where}: no text in there ({len(skipped)} skipped: {why})"
+    return f"{where}: no text in there ({len(skipped)} skipped: {tally(skipped)})"

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 import re
+import time
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
 from functools import cache
 from pathlib import Path, PurePath
 from typing import BinaryIO
@@ -22,10 +24,17 @@ from lior.data.documents import PACKED, expand, readable, unpacked, walk
 from lior.errors import DataError, LiorError, PluginError
 from lior.plugins.registry import registry
 
+EMPTY = "empty"
+"""Why a file without a word is left out."""
+
 LIMIT = 64 << 20
 """Bytes of a file, unpacked, over which it is left out unless another limit is given."""
 
 _HEAD = 8192
+_PIECE = 1 << 24
+_YOUNG = 2_000_000_000
+"""Nanoseconds since a file was written within which another change may leave its time stamp as it is."""
+_TRIES = 3
 _CONTENT = [
     (re.compile(pattern, re.DOTALL | re.IGNORECASE), suffix)
     for pattern, suffix in (
@@ -51,6 +60,12 @@ class Source:
     several; the file's name for a file."""
     path: Path
     """Absolute."""
+    given: bool = False
+    """Whether the file itself was named, not a folder that it is in."""
+
+
+class TooLarge(DataError):
+    """A file has more bytes than are read."""
 
 
 @attrs.frozen
@@ -111,17 +126,36 @@ def read_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[Reading]:
     MissingPackage
         When a package that the format needs is not installed.
     """
+    data, name = unpack(data, name, limit=limit)
+    return read_with(reader_of(data, name), data, name)
+
+
+def unpack(data: bytes, name: str, *, limit: int = LIMIT) -> tuple[bytes, str]:
+    """The bytes in a compressed file, and its name without the suffix of that; others as they are.
+
+    Raises
+    ------
+    DataError, MissingPackage
+        As :func:`read_bytes`.
+    """
     while (suffix := PurePath(name).suffix.lower()) in PACKED:
         try:
             with readable(name), unpacked(io.BytesIO(data), suffix) as stream:
                 data = _all(stream, limit)
+        except TooLarge:
+            raise
         except DataError as error:
             raise DataError(str(error).removeprefix(f"{name}: ")) from error
         name = PurePath(name).stem
     if not data.strip():
-        raise DataError("empty")
+        raise DataError(EMPTY)
+    return data, name
+
+
+def read_with(reader: Reader, data: bytes, name: str) -> list[Reading]:
+    """As :func:`read_bytes`, of unpacked bytes and by that reader."""
     try:
-        readings = _reader(data, name).read(data, name)
+        readings = reader.read(data, name)
     except LiorError:
         raise
     except Exception as error:  # whatever a library does with a damaged file, the others are read
@@ -131,6 +165,62 @@ def read_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[Reading]:
     if not readings:
         raise DataError("no text in it")
     return [_encodable(reading) for reading in readings]
+
+
+def steady(path: Path, known: tuple[int, int] | None, *, limit: int = LIMIT) -> tuple[bytes | None, int, int]:
+    """The bytes of a file, or nothing if it is as known, with its size and time stamp.
+
+    Parameters
+    ----------
+    known
+        Size and time stamp (nanoseconds) with which it was read before. The stamp is 0 for a file that was
+        just written, which is read again.
+
+    Raises
+    ------
+    DataError
+        When it is too large, or changes whenever it is read.
+    OSError
+        When it cannot be read.
+    """
+    for _ in range(_TRIES):
+        before = path.stat()
+        if known == (before.st_size, before.st_mtime_ns):
+            return None, *known
+        if before.st_size > limit:
+            raise TooLarge(f"larger than {limit:,} bytes, the limit for one file; split it")
+        now = time.time_ns()
+        if path.is_file():
+            data = path.read_bytes()
+        else:  # pipes and devices, some of which never end
+            with path.open("rb") as stream:
+                data = _all(stream, limit)
+        after = path.stat()
+        if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
+            return data, after.st_size, after.st_mtime_ns if now - after.st_mtime_ns > _YOUNG else 0
+    raise DataError("changed whenever it was read; it is learned when it rests")
+
+
+def document_names(file: str, parts: Iterable[str], taken: Container[str] = ()) -> list[str]:
+    """The names of the documents in a file, whose own names in it are ``parts``; none is in ``taken``.
+
+    >>> document_names("a.jsonl", ["x", "y", "x"]), document_names("a.txt", [""])
+    (['a.jsonl#x', 'a.jsonl#y', "a.jsonl#x'"], ['a.txt'])
+    """
+    names: dict[str, None] = {}
+    for part in parts:
+        name = f"{file}#{part}" if part else file
+        while name in names or name in taken:
+            name += "'"
+        names[name] = None
+    return list(names)
+
+
+def tally(skipped: Iterable[Skipped]) -> str:
+    """The most frequent reasons in one line: ``2 × hidden; 1 × empty``."""
+    reasons = Counter(each.reason for each in skipped).most_common()
+    more = f"; {sum(count for _, count in reasons[3:])} × other reasons" if len(reasons) > 3 else ""
+    return "; ".join(f"{count} × {reason}" for reason, count in reasons[:3]) + more
 
 
 def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]]:
@@ -153,7 +243,7 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]
     skipped: dict[Path, Skipped] = {}
     for root in roots:
         if not root.is_dir():
-            sources.setdefault(root, Source(root.name, root))
+            sources.setdefault(root, Source(root.name, root, given=True))
             continue
         for path, reason in walk(root):
             name = "/".join((*labels[root], path.relative_to(root).as_posix()))
@@ -161,7 +251,12 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]
                 skipped.setdefault(path, Skipped(name, reason))
             else:
                 sources.setdefault(path, Source(name, path))
-    return list(sources.values()), [each for path, each in skipped.items() if path not in sources]
+    names = Counter(source.name for source in sources.values())
+    unique = [
+        attrs.evolve(each, name=each.path.as_posix()) if each.given and names[each.name] > 1 else each
+        for each in sources.values()
+    ]
+    return unique, [each for path, each in skipped.items() if path not in sources]
 
 
 def read_folder(paths: Sequence[str | Path], *, limit: int = LIMIT) -> tuple[list[Document], list[Skipped]]:
@@ -207,10 +302,13 @@ def _labels(folders: list[Path]) -> dict[Path, tuple[str, ...]]:
 
 def _all(stream: BinaryIO, limit: int) -> bytes:
     """All bytes of a stream, at most ``limit``."""
-    data = stream.read(max(limit + 1, 0))
-    if len(data) > limit:
-        raise DataError("larger than the limit for one file; raise it, or split the file")
-    return data
+    pieces, left = [], limit
+    while piece := stream.read(min(_PIECE, max(left, 0) + 1)):
+        pieces.append(piece)
+        left -= len(piece)
+        if left < 0:
+            raise TooLarge("larger than the limit for one file; raise it, or split the file")
+    return b"".join(pieces)
 
 
 def _suffix(head: bytes, name: str) -> str:
@@ -221,7 +319,7 @@ def _suffix(head: bytes, name: str) -> str:
     return next((found for pattern, found in _CONTENT if pattern.match(head)), "")
 
 
-def _reader(data: bytes, name: str) -> Reader:
+def reader_of(data: bytes, name: str) -> Reader:
     """The reader for a file: by suffix, then by content, then the one for text."""
     suffix = _suffix(data[:_HEAD], name) or ".txt"
     readers = _readers(tuple(registry.names("reader")))

@@ -28,6 +28,9 @@ PACKED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma", ".zst": "zstandard"}
 _FOREIGN = ("node_modules", "site-packages", "venv", "__pycache__")
 """Folders that programs fill."""
 
+_RUN = {"config.toml", "checkpoints"}
+"""What the directory of a run has: it is made from the text around it, and changes with it."""
+
 _GLOB = frozenset("*?[")
 _SNIFF_BYTES = 8192
 
@@ -100,7 +103,7 @@ class _Reader:
         with readable(path), path.open("rb") as raw, unpacked(raw, path.suffix) as stream:
             data = self._bytes(stream, path)
         if (path.with_suffix("") if packed else path).suffix in (".jsonl", ".ndjson"):
-            yield from self._lines(path, data)
+            yield from json_lines(data, path, field=self.field)
         else:
             yield RawDocument(str(path), data)
 
@@ -116,22 +119,30 @@ class _Reader:
                 )
         return b"".join(pieces)
 
-    def _lines(self, path: Path, data: bytes) -> Iterator[RawDocument]:
-        """The documents of a JSON Lines file."""
-        for number, line in enumerate(data.splitlines(), 1):
-            if not line.strip():
-                continue
-            where = f"{path}, line {number}"
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise DataError(f"{where}: not JSON ({error})") from error
-            if not isinstance(record, dict) or not isinstance(record.get(self.field), str):
-                keys = ", ".join(sorted(record)[:8]) if isinstance(record, dict) else "not an object"
-                raise DataError(
-                    f"{where}: no text under {self.field!r} (found: {keys}); name the key with --field"
-                )
-            yield RawDocument(f"{path}:{number}", record[self.field].encode("utf-8", "surrogatepass"))
+
+def json_lines(data: bytes, path: str | Path, *, field: str) -> Iterator[RawDocument]:
+    """The documents of a JSON Lines file, each with the text under the key ``field``.
+
+    Their names are ``PATH#ID`` with the ``_id`` of the line, or its number.
+
+    Raises
+    ------
+    DataError
+        For a line that is no object with a text; the message begins with ``path``.
+    """
+    for number, line in enumerate(data.splitlines(), 1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{where}: not JSON ({error})") from error
+        if not isinstance(record, dict) or not isinstance(record.get(field), str):
+            keys = ", ".join(sorted(record)[:8]) if isinstance(record, dict) else "not an object"
+            raise DataError(f"{where}: no text under {field!r} (found: {keys}); name the key with --field")
+        name = f"{path}#{record.get('_id', number)}"
+        yield RawDocument(name, record[field].encode("utf-8", "surrogatepass"))
 
 
 def expand(path: str) -> list[Path]:
@@ -171,7 +182,11 @@ def walk(folder: Path) -> Iterator[tuple[Path, str]]:
         elif entry.is_dir():
             try:
                 with os.scandir(path) as entries:
-                    stack += sorted(entries, key=lambda each: each.name, reverse=True)
+                    found = sorted(entries, key=lambda each: each.name, reverse=True)
+                if path != folder and {each.name for each in found} >= _RUN:
+                    yield path, "a run of lior"
+                else:
+                    stack += found
             except OSError as error:
                 yield path, f"cannot be opened: {error.strerror or error}"
         else:

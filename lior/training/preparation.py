@@ -13,6 +13,7 @@ import attrs
 import torch
 from torch import Generator
 
+from lior.ask.texts import read_texts
 from lior.config import TrainConfig, build
 from lior.counting.locations import MAX_VOCAB
 from lior.data import corpus
@@ -68,10 +69,16 @@ def train(
     device = pick_device(config.device)
     generator = Generator(device).manual_seed(config.seed)
     tokenizer = build("tokenizer", config.tokenizer)
+    found = None
+    if documents is None:
+        found = read_texts(config.data.text, field=config.data.field, limit=config.data.limit)
+        documents = found.documents
     text, parts = read_text(config, tokenizer, documents)
     model = build_model(config, device, generator, tokenizer)
     directory = RunDirectory.create(out, config) if out else None
     try:
+        if directory and found and found.files:
+            directory.record(found.files)
         training = Training(
             model=model, text=text.to(device), parts=parts, config=config, generator=generator, clock=clock,
             directory=directory, telemetry=directory.telemetry() if directory else None,
@@ -204,7 +211,7 @@ def read_text(
     """
     data = config.data
     if documents is None:
-        documents = read_documents(data.text, field=data.field, limit=data.limit)
+        documents = read_texts(data.text, field=data.field, limit=data.limit).documents
     size = sum(len(document.data) for document in documents)
     cut = size if data.valid else training_bytes(size, data.holdout)
     valid = read_documents([data.valid], field=data.field, limit=data.limit) if data.valid else []
