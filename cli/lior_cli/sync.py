@@ -105,7 +105,8 @@ def _changes(run: Path, folder: Sequence[str]) -> Iterator[None]:
     roots = {str(root) for root in survey(run, folder or None).roots}
     last = -_AGAIN
     found = watch(
-        *roots, watch_filter=None, yield_on_timeout=True, step=_REST_MS, debounce=_LONGEST_MS, rust_timeout=_REST_MS
+        *roots, watch_filter=None, yield_on_timeout=True,
+        step=_REST_MS, debounce=_LONGEST_MS, rust_timeout=_REST_MS,
     )  # fmt: skip
     for changes in found:
         if changes or time.monotonic() - last >= _AGAIN:

@@ -39,6 +39,7 @@ _LOOK, _WORDS, _LONGEST = 2000, 3, 40
     help="Go on with a run that was stopped; auto takes the one in runs/ that was stopped last.",
 )
 @click.option("--quiet", is_flag=True, help="Print no progress.")
+@click.option("--verbose", is_flag=True, help="Say which files are left out, and how others were read.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 @schema_options
 def train(
@@ -46,17 +47,19 @@ def train(
     out: Path | None,
     resume: Path | None,
     quiet: bool,
+    verbose: bool,
     as_json: bool,
     recipe: str | None,
     overrides: list[str | Override],
 ) -> None:
     """Learn a model from text.
 
-    TEXT is files, folders, globs or - for standard input. .gz files are
-    unpacked; each line of a .jsonl file is a document. Without TEXT the model
-    learns the Python language reference, which comes with Python.
+    TEXT is files, folders, globs or - for standard input: text in any
+    encoding, PDF, DOCX, ODT, EPUB, HTML, mail, notebooks, also compressed;
+    each line of a .jsonl file is a document. Without TEXT the model learns the
+    Python language reference, which comes with Python.
     """
-    import_torch(quiet=quiet, compiling=True)
+    import_torch(quiet=quiet, verbose=verbose, compiling=True)
     from lior_cli.progress import Progress
 
     progress = Progress(quiet=quiet)
