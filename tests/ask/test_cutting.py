@@ -196,6 +196,10 @@ def test_lines_of_the_file_are_used_where_a_reader_gives_them():
     assert [p.line for p in passages("One is here.\nTwo is there.", lines=(7, 9))] == [7, 9]
 
 
+def test_a_title_without_text_is_a_passage():
+    assert [(p.text, p.line) for p in passages("", lines=(7,), title="On Sorting")] == [("On Sorting", 7)]
+
+
 def test_words_of_names():
     assert name_words("a/house/heatPump_manual-2024.pdf") == "house heat Pump manual 2024"
     assert name_words("HTTPServer.py") == "HTTP Server"
