@@ -66,7 +66,8 @@ class Ranking:
     scores: np.ndarray
     """float64 ``(K,)``, descending."""
     covered: np.ndarray
-    """Share of the question's information (idf) that each passage with its context contains, float64 ``(K,)`` in [0, 1]."""
+    """Share of the question's information (idf) that each passage with its context and paragraph contains,
+    float64 ``(K,)`` in [0, 1]."""
     method: str
     """How they were ranked, in a few words: "words", "words and settling", "settling and diffusion"."""
     words: tuple[str, ...] = ()
