@@ -53,7 +53,7 @@ def understood(collection: Collection, text: str) -> Question:
     own = language_of(found, languages, default=languages[0], least=1)
     counted = Counter(word[:LONGEST] for word in found if word not in stop_words(own))
     idf = informations(collection)
-    nowhere = _idf(0, len(collection))
+    nowhere = float(_idf(0, len(collection)))
     parts: list[tuple[int, float, int]] = []
     info: list[float] = []
     names: list[str] = []

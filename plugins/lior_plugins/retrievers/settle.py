@@ -25,11 +25,12 @@ from lior.ask.ranking import (
 )
 
 OWN, PARAGRAPH, DOCUMENT, CONTEXT = 0.6, 0.3, 0.1, 0.3
-"""Weights of the counts in a passage, its paragraph, its document and its context. The first three add up to 1,
-so that a document of one passage is judged by BM25."""
+"""Weights of the counts in a passage, its paragraph, its document and its context. The first three add up
+to 1, so that a document of one passage is judged by BM25."""
 TOPIC = 7
 """Words of a question from which it describes a topic. Shorter ones ask for a fact: there the words decide
-alone, because settling and diffusion prefer what many documents share (docs: See Also lines of five libraries)."""
+alone, because settling and diffusion prefer what many documents share (docs: See Also lines of five
+libraries)."""
 PART = 0.5
 """Weight of a document's best passage beside the whole document."""
 BETA = 30.0
