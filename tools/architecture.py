@@ -23,7 +23,7 @@ LAYERS = (
     ("api",),
     ("training", "plots"),
     ("runs",),
-    ("model",),
+    ("model", "ask"),
     ("data", "geometry", "counting"),
     ("config",),
     ("plugins",),
