@@ -191,8 +191,8 @@ class Collection:
         document
             Name; no other document of the collection has it.
         passages
-            Text and context of each passage, in their order. Contexts are counted apart, and once where several
-            passages share one.
+            Text and context of each passage, in their order. Contexts are counted apart, and once
+            where several passages share one.
         groups
             Number of the paragraph of each passage. Without them each passage is a paragraph of its own.
 
@@ -209,6 +209,10 @@ class Collection:
             )
         if "\0" in document:
             raise UsageError(f"a document's name has no zero byte: {document!r}.")
+        if groups is not None and len(groups) != len(passages):
+            raise UsageError(
+                f"{document!r} has {len(passages)} passages and {len(groups)} paragraph numbers."
+            )
         contexts = {context: number for number, context in enumerate(dict.fromkeys(c for _, c in passages))}
         texts = [tokens(text) for text, _ in passages]
         language = language_of(islice(chain.from_iterable(texts), SAMPLE))

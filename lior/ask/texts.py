@@ -134,7 +134,7 @@ def look(
         When it has more than ``limit`` bytes, packed or not.
     """
     try:
-        data, size, modified = steady(source.path, known and known[:2], limit=limit)
+        data, size, modified = steady(source.path, known and known[:2], limit=limit, whole=source.given)
     except TooLarge:
         raise
     except OSError as error:

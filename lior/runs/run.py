@@ -2,7 +2,7 @@ r"""A finished run as an object: complete, score, learn, forget, and find the so
 
 >>> import lior
 >>> notes = {f"note {i}": f"Note {i}: the meeting is in room {i}.\n" * 9 for i in range(9)}
->>> run = lior.train(documents=notes, memory="sdm,match", fit={"passes": 0})
+>>> run = lior.train(documents=notes, memory="sdm,match", fit={"passes": 0}, geometry={"updates": 8})
 >>> document = run.learn({"plan": "The launch of the great balloon is on the fourth of May."})
 >>> run.complete("The launch of the great balloon", 25, temperature=0)
 ' is on the fourth of May.'

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import lior
 from lior import Index
 from lior.ask import index as indexing
-from lior.ask import storage
+from lior.ask import reading, storage
 from lior.ask.index import cache_file
 from lior.errors import DataError, UsageError
 
@@ -69,12 +69,12 @@ def reads(monkeypatch) -> list[str]:
     seen: list[str] = []
     plain = Path.read_bytes
 
-    def read(path: Path) -> bytes:
+    def read(path: Path, **options: object) -> bytes:
         if "cache" not in path.parts:
             seen.append(path.name)
         return plain(path)
 
-    monkeypatch.setattr(Path, "read_bytes", read)
+    monkeypatch.setattr(reading, "contents", read)
     return seen
 
 
@@ -224,16 +224,16 @@ def test_no_cache_leaves_nothing(notes, cache):
 
 
 def test_file_that_changes_while_it_is_read(notes, monkeypatch):
-    plain, times = Path.read_bytes, {"left": 1}
+    plain, times = reading.contents, {"left": 1}
 
-    def read(path: Path) -> bytes:
-        data = plain(path)
+    def read(path: Path, **options: object) -> bytes:
+        data = plain(path, **options)
         if path.name == "garden.md" and times["left"]:
             times["left"] -= 1
             path.write_text(path.read_text() + "The hedge is cut in June.\n")
         return data
 
-    monkeypatch.setattr(Path, "read_bytes", read)
+    monkeypatch.setattr(reading, "contents", read)
     assert "June" in Index(notes, cache=False).ask("When is the hedge cut?").answer.text
     times["left"] = 100
     skipped = Index(notes, cache=False).skipped
