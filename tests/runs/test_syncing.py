@@ -215,6 +215,12 @@ def test_runs_that_are_not_of_files(configure, tmp_path):
         lior.train(documents={"a": lines("a", 40)}, memory="match", fit={"passes": 0}).sync(tmp_path)
 
 
+def test_documents_are_named_as_in_an_index(home):
+    (home / "notes" / "page.html").write_text("<p>A page about herons.</p>")
+    sync(home / "run")
+    assert sorted(texts(home / "run")) == lior.Index(home / "notes", cache=False).documents
+
+
 def test_the_record_is_small_and_checked(home):
     body = json.loads((home / "run" / record.NAME).read_text())
     assert set(body["files"]) == {"a.txt", "b.txt", "d.txt", "deep/c.txt", "rows.jsonl"}
