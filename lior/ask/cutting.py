@@ -380,7 +380,8 @@ def _code(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
     while number < len(page.lines):
         line = page.lines[number]
         if page.blank(number):
-            yield from flush()
+            if comment or code:
+                yield from flush()
             attached = False
             group += not outline.open
             number += 1
@@ -394,7 +395,8 @@ def _code(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
             and bare[0] not in ")}]"
             and not (commented and indent)
         ):
-            yield from flush()
+            if comment or code:
+                yield from flush()
             outline.leave(indent)
             group += 1
         if section := _SECTION.match(line):
