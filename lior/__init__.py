@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lior.api import resume, train
+    from lior.ask.answering import Answer
+    from lior.ask.index import Index
+    from lior.ask.interfaces import Passage
     from lior.config.sampling import Sampling
     from lior.errors import LiorError
     from lior.model.language_model import Model
@@ -19,10 +22,13 @@ if TYPE_CHECKING:
     from lior.runs.run import Run, load
 
 _EXPORTS = {
+    "Answer": "lior.ask.answering:Answer",
+    "Index": "lior.ask.index:Index",
     "Kind": "lior.plugins.kinds:Kind",
     "LiorError": "lior.errors:LiorError",
     "Registry": "lior.plugins.registry:Registry",
     "registry": "lior.plugins.registry:registry",
+    "Passage": "lior.ask.interfaces:Passage",
     "Model": "lior.model.language_model:Model",
     "Run": "lior.runs.run:Run",
     "Sampling": "lior.config.sampling:Sampling",
@@ -32,7 +38,10 @@ _EXPORTS = {
 }
 """Public name -> where it lives. A name must not equal a submodule's (it would shadow it)."""
 
-__all__ = ["Kind", "LiorError", "Model", "Registry", "Run", "Sampling", "load", "registry", "resume", "train"]
+__all__ = [
+    "Answer", "Index", "Kind", "LiorError", "Model", "Passage", "Registry", "Run", "Sampling", "load",
+    "registry", "resume", "train",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -22,7 +22,7 @@ LAYERS = (
     ("api",),
     ("training", "plots"),
     ("runs",),
-    ("model",),
+    ("model", "ask"),
     ("data", "geometry", "counting"),
     ("config",),
     ("plugins",),
@@ -38,7 +38,7 @@ JOBS = {
     "api": "the public API: train, resume, load",
     "interfaces": "what a plugin provides; errors, events, states",
     "cli": "the commands, one file each",
-    "built-in plugins": "frames, sources, products, encoders, memories and tokenizers",
+    "built-in plugins": "frames, memories, tokenizers, readers, retrievers and others",
 }
 WIDTH, ROW, BOX, MARGIN = 1000, 86, 56, 20
 

@@ -29,14 +29,17 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 @click.option("--name", help="What to call a single document, instead of its path.")
 @click.option("--field", default="text", show_default=True, help="Key of the text in JSON Lines.")
 @_JSON
+@click.option("--verbose", is_flag=True, help="Say which files are left out, and how others were read.")
 @device_option
-def learn(run: Path, text: tuple[str, ...], name: str | None, field: str, as_json: bool, device: str) -> None:
+def learn(
+    run: Path, text: tuple[str, ...], name: str | None, field: str, as_json: bool, verbose: bool, device: str
+) -> None:
     """Add documents to a trained run.
 
     TEXT is as for `lior train`. The memories take it in at once; nothing is trained anew. RUN gets a new
     version, and the former stays until that is complete.
     """
-    opened = _open(run, device)
+    opened = _open(run, device, verbose=verbose)
     started = time.perf_counter()
     learned = opened.learn(list(text), name=name, field=field)
     seconds = time.perf_counter() - started
@@ -104,8 +107,8 @@ def list_documents(documents: Sequence[Document]) -> None:
     echo_table(["name", "bytes", "held", "learned"], rows)
 
 
-def _open(run: Path, device: str) -> Run:
-    import_torch()
+def _open(run: Path, device: str, *, verbose: bool = False) -> Run:
+    import_torch(verbose=verbose)
     from lior.runs.run import load
 
     return load(run, device=device)

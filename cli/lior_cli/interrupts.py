@@ -22,19 +22,21 @@ class _Notes(logging.Handler):
     """Shows the notes of lior on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"lior: {record.getMessage()}", err=True)
+        from lior_cli.sources import plain
+
+        click.echo(f"lior: {plain(record.getMessage())}", err=True)  # it may have names of files
 
 
 _NOTES = _Notes()
 
 
-def import_torch(*, quiet: bool = False, compiling: bool = False) -> None:
+def import_torch(*, quiet: bool = False, verbose: bool = False, compiling: bool = False) -> None:
     """Import torch; a Ctrl-C that comes meanwhile takes effect afterwards.
 
     An interrupted import leaves torch or NumPy half there: the interrupt is
     then lost, or shows as an unrelated error later. From now on notes of lior
-    are shown, such as that it compiles, if not ``quiet``. With ``compiling``
-    that begins, in its own process, before torch is imported.
+    are shown, such as that it compiles, if not ``quiet``, and with ``verbose``
+    each file that is left out. With ``compiling`` that begins, in its own process, before torch is imported.
 
     Raises
     ------
@@ -43,7 +45,7 @@ def import_torch(*, quiet: bool = False, compiling: bool = False) -> None:
     """
     gc.set_threshold(*_SELDOM)
     log = logging.getLogger("lior")
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.DEBUG if verbose else logging.INFO)
     if quiet:
         log.removeHandler(_NOTES)
     else:

@@ -20,6 +20,7 @@ from lior.errors import LiorError
 from lior_cli.lazy import LazyGroup
 
 COMMANDS = {
+    "ask": ("lior_cli.ask:ask", "Find the answer to a question in notes, mail, code, with file and line."),
     "train": ("lior_cli.train:train", "Learn a model from text."),
     "eval": ("lior_cli.eval:evaluate", "Score a model on text, in bits per byte."),
     "score": ("lior_cli.score:score", "Show where FILE surprises a model."),
@@ -28,6 +29,7 @@ COMMANDS = {
     "chat": ("lior_cli.chat:chat", "Talk with a run, and see where its words come from."),
     "learn": ("lior_cli.documents:learn", "Add documents to a trained run."),
     "forget": ("lior_cli.documents:forget", "Take documents out of a run, exactly."),
+    "sync": ("lior_cli.sync:sync", "Learn what is new in a run's folder, forget what is gone."),
     "docs": ("lior_cli.documents:docs", "List the documents of a run."),
     "why": ("lior_cli.why:why", "Show where the words of a continuation come from."),
     "generate": ("lior_cli.generate:generate", "Continue a prompt."),

@@ -18,7 +18,7 @@ from lior_cli.interrupts import Stop, import_torch
 from lior_cli.options import RunPath, TextPath, schema_options
 
 if TYPE_CHECKING:
-    from lior.data.documents import RawDocument
+    from lior.ask.texts import Texts
     from lior.runs.run import Run
     from lior_cli.progress import Progress
 
@@ -40,6 +40,7 @@ _LOOK, _WORDS, _LONGEST = 20_000, 3, 40
     help="Go on with a run that was stopped; auto takes the one in runs/ that was stopped last.",
 )
 @click.option("--quiet", is_flag=True, help="Print no progress.")
+@click.option("--verbose", is_flag=True, help="Say which files are left out, and how others were read.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 @schema_options
 def train(
@@ -47,17 +48,19 @@ def train(
     out: Path | None,
     resume: Path | None,
     quiet: bool,
+    verbose: bool,
     as_json: bool,
     recipe: str | None,
     overrides: list[str | Override],
 ) -> None:
     """Learn a model from text.
 
-    TEXT is files, folders, globs or - for standard input. .gz files are
-    unpacked; each line of a .jsonl file is a document. Without TEXT the model
-    learns the Python language reference, which comes with Python.
+    TEXT is files, folders, globs or - for standard input: text in any
+    encoding, PDF, DOCX, ODT, EPUB, HTML, mail, notebooks, also compressed;
+    each line of a .jsonl file is a document. Without TEXT the model learns the
+    Python language reference, which comes with Python.
     """
-    import_torch(quiet=quiet, compiling=True)
+    import_torch(quiet=quiet, verbose=verbose, compiling=True)
     from lior_cli.progress import Progress
 
     progress = Progress(quiet=quiet)
@@ -73,16 +76,16 @@ def train(
             progress.note("no TEXT given: reading the Python language reference that comes with Python")
         for note in idle.notes(resolved):
             progress.note(note)
-        documents = _read(resolved)
+        texts = _read(resolved)
         if recipe is None and pace.free(resolved):
             resolved, note = pace.choose(
-                resolved, documents,
+                resolved, texts.documents,
                 lambda name, more: load(name, overrides=[*overrides, *more], components=True),
             )  # fmt: skip
             progress.note(note)
         elif not quiet:
-            progress.note(pace.told(resolved, documents))
-        run = _begin(resolved, documents, out or _default_out(resolved), progress)
+            progress.note(pace.told(resolved, texts.documents))
+        run = _begin(resolved, texts, out or _default_out(resolved), progress)
     summary = run.summary
     assert summary is not None
     if as_json:
@@ -91,20 +94,18 @@ def train(
         _report(summary, prompt(run))
 
 
-def _read(resolved: Resolved[TrainConfig]) -> list[RawDocument]:
-    from lior.data.documents import read_documents
+def _read(resolved: Resolved[TrainConfig]) -> Texts:
+    from lior.ask.texts import read_texts
 
     data = resolved.config.data
-    return read_documents(data.text, field=data.field, limit=data.limit)
+    return read_texts(data.text, field=data.field, limit=data.limit)
 
 
-def _begin(
-    resolved: Resolved[TrainConfig], documents: list[RawDocument], out: Path, progress: Progress
-) -> Run:
+def _begin(resolved: Resolved[TrainConfig], texts: Texts, out: Path, progress: Progress) -> Run:
     from lior.training.preparation import train as run_training
 
     def start(stop: Stop) -> Run:
-        return run_training(resolved.config, out, documents=documents, callbacks=[progress, stop], stop=stop)
+        return run_training(resolved.config, out, texts=texts, callbacks=[progress, stop], stop=stop)
 
     return _run(start, out, progress)
 

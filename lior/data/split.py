@@ -20,7 +20,7 @@ OWN_END = 2000
 _LEAST_END = 64
 """Least bytes of any other end; a kind that owes less leaves it to the next."""
 
-_LINE = re.compile(r":\d+$")
+_PART = re.compile(r"(:\d+|#[^/]*)$")
 
 
 class Parts(NamedTuple):
@@ -39,10 +39,10 @@ class Parts(NamedTuple):
 def kind(name: str) -> str:
     """The kind of file of a document's name: its suffix, without the one of compression.
 
-    >>> kind("mail/all.jsonl:12"), kind("notes.md.gz"), kind("README")
+    >>> kind("mail/all.jsonl#12"), kind("notes.md.gz"), kind("README")
     ('.jsonl', '.md', '')
     """
-    return PurePath(_LINE.sub("", name).removesuffix(".gz")).suffix.lower()
+    return PurePath(_PART.sub("", name).removesuffix(".gz")).suffix.lower()
 
 
 def training_bytes(size: int, holdout: float) -> int:

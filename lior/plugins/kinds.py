@@ -91,6 +91,20 @@ KINDS = {
     "tokenizer": _trained(
         "tokenizers", "tokenizer", "Tokenizer", "text to tokens", "--config fast", 'pairs=["th", "he"]'
     ),
+    "reader": Kind(
+        group="lior.readers",
+        interface="lior.ask.interfaces:Reader",
+        help="text of the files of a format",
+        suite="lior.testing.readers:reader_contract",
+        use="lior ask FOLDER QUESTION  # {} reads the files that have its suffixes",
+    ),
+    "retriever": Kind(
+        group="lior.retrievers",
+        interface="lior.ask.interfaces:Retriever",
+        help="ranks the passages for a question",
+        suite="lior.testing.retrievers:retriever_contract",
+        use="lior ask FOLDER QUESTION --retriever {}",
+    ),
     "command": Kind(
         group="lior.commands",
         interface="lior.interfaces:Command",

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from inspect import isfunction
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from lior import interfaces
 from lior.errors import (
@@ -26,6 +26,9 @@ from lior.errors import (
 )
 from lior.plugins.discovery import ALLOW, Origin, allowed_distributions, normalise, scan
 from lior.plugins.kinds import KINDS, Kind, check_kind, imported
+
+if TYPE_CHECKING:
+    from lior.ask import interfaces as asking
 
 
 class Registry:
@@ -147,6 +150,10 @@ class Registry:
     def get(self, kind: Literal["encoder"], name: str) -> type[interfaces.Encoder]: ...
     @overload
     def get(self, kind: Literal["tokenizer"], name: str) -> type[interfaces.Tokenizer]: ...
+    @overload
+    def get(self, kind: Literal["reader"], name: str) -> type[asking.Reader]: ...
+    @overload
+    def get(self, kind: Literal["retriever"], name: str) -> type[asking.Retriever]: ...
     @overload
     def get(self, kind: Literal["command"], name: str) -> interfaces.Command: ...
     @overload

@@ -5,6 +5,7 @@
     config.toml      the resolved configuration; training again with it gives the same model
     metrics.jsonl    one JSON object a line: time, stage, step, steps and the stage's numbers
     train.log        the events of training, in words
+    sync.json        the files that the documents are from (:mod:`lior.runs.record`)
     summary.json     the numbers of the finished run, as `lior train --json` prints them
     checkpoints/     a folder for each (:mod:`lior.runs.checkpoint`); the newest that verifies counts
     lock             held by the process that changes the run
@@ -27,10 +28,11 @@ from typing import Any
 import attrs
 import torch
 
+from lior.ask.texts import TextFile, absolute
 from lior.config import TrainConfig, headline, load, to_toml
 from lior.errors import NewerFormat, OlderFormat, RunError, TextRemains
 from lior.runs import checkpoint as checkpoints
-from lior.runs import files
+from lior.runs import files, record
 from lior.runs import folder as runfolder
 from lior.runs.bundle import digest, verify
 from lior.runs.checkpoint import Checkpoint, read_manifest
@@ -117,6 +119,17 @@ class RunDirectory:
     def telemetry(self, position: int = 0, elapsed: float = 0.0) -> Telemetry:
         """A callback that writes ``metrics.jsonl`` from byte ``position`` on, and ``train.log``."""
         return Telemetry(self.path, position, elapsed, describe=headline)
+
+    def record(self, found: Iterable[TextFile]) -> None:
+        """Write down the files that the run is made from, for :mod:`lior.runs.syncing`.
+
+        Raises
+        ------
+        OSError
+            When the directory cannot be written.
+        """
+        data = self.config.data
+        record.of(absolute(data.text), data.field, found).save(self.path)
 
     def save(self, number: int, checkpoint: Checkpoint) -> None:
         """Write the checkpoint of that number, then remove those that need not be kept.
@@ -331,6 +344,5 @@ def _fingerprint(run: Path) -> str:
 
 def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
     data = config.data
-    text = tuple(p if p == "-" else str(Path(p).expanduser().absolute()) for p in data.text)
     valid = str(Path(data.valid).expanduser().absolute()) if data.valid else ""
-    return attrs.evolve(config, data=attrs.evolve(data, text=text, valid=valid))
+    return attrs.evolve(config, data=attrs.evolve(data, text=absolute(data.text), valid=valid))

@@ -20,25 +20,27 @@ False
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
 import attrs
 import torch
 
+from lior.ask.texts import read_texts
 from lior.config.options import checked_keywords
 from lior.config.sampling import Sampling
 from lior.data import corpus
-from lior.data.documents import RawDocument, as_bytes, read_documents
+from lior.data.documents import RawDocument, as_bytes
 from lior.errors import DataError, RunError, UsageError
 from lior.model.evaluation import evaluate
 from lior.model.generation import generate
 from lior.model.language_model import Model
 from lior.model.provenance import Explained, explain
-from lior.runs import editing
+from lior.runs import editing, syncing
 from lior.runs.checkpoint import Checkpoint, Document, read_manifest
 from lior.runs.directory import RunDirectory, open_checkpoint, read_summary
+from lior.runs.syncing import Synced
 from lior.tensors import pick_device
 
 
@@ -205,6 +207,50 @@ class Run:
         self._forgotten = self._forgotten or bool(indices)
         return gone
 
+    @checked_keywords()
+    def sync(
+        self, paths: str | Path | Sequence[str | Path] | None = None, *, dry_run: bool = False
+    ) -> Synced:
+        """Learn what is new or changed in the files that the run was made from, and forget what is gone.
+
+        All of it is saved as one checkpoint, with changes that were made before. Documents that :meth:`learn`
+        added stay; those that were forgotten by hand come back when their file changes.
+
+        Parameters
+        ----------
+        paths
+            Folders and files, instead of those that the run was made from; they are remembered.
+        dry_run
+            Only say what would be done.
+
+        Raises
+        ------
+        DataError
+            When a path does not exist, or there is no file any more.
+        UsageError
+            When the run was not made from files and none are given, or none of its documents is in them.
+        RunError
+            As :meth:`save`.
+        """
+        if self.path is None:
+            raise RunError("the run has no directory: train with out=..., or keep it in memory")
+        given = [paths] if isinstance(paths, str | Path) else paths or []
+        found = syncing.survey(self.path, [str(path) for path in given], base=self._place)
+        if found.settled:
+            return found.outcome() if dry_run else syncing.finish(found)
+        changes = syncing.compare(self.checkpoint, found)
+        if dry_run:
+            return changes.done
+        if not changes.done.changes:
+            changes.note()
+            return changes.done
+        if changes.out:
+            self.forget_all(changes.out)
+        if changes.new:
+            self._change(lambda: editing.learn(self.checkpoint, changes.new), len(changes.new))
+        self._save(changes.recorded())
+        return changes.done
+
     def _change(self, work: Callable[[], Checkpoint], changes: int) -> None:
         """Do ``work``, which changes the model; an interruption may leave it between two states."""
         try:
@@ -225,13 +271,18 @@ class Run:
             When the run was never written, another process has it or has changed it, or it cannot be written;
             when a change was interrupted; and when forgotten text cannot be removed from earlier checkpoints.
         """
+        self._save(nullcontext())
+
+    def _save(self, around: AbstractContextManager[None]) -> None:
+        """Write the changes, ``around`` the writing of the checkpoint by this process alone."""
         if self.path is None or self._place is None:
             raise RunError("the run has no directory: train with out=..., or keep it in memory")
         if not self._whole:
             raise RunError(f"{self.path}: a change was broken off; nothing was written; open the run anew")
         with closing(RunDirectory.edit(self.path, self._place, self.checkpoint)) as directory:
             try:
-                directory.save_edited(self.checkpoint, forgotten=self._forgotten)
+                with around:
+                    directory.save_edited(self.checkpoint, forgotten=self._forgotten)
             except OSError as error:
                 raise RunError(
                     f"{self.path}: cannot be written: {error.strerror or error}; it is as it was"
@@ -279,4 +330,4 @@ def _sources(text: str | Path | Sequence[str] | Mapping[str, str | bytes], field
     paths = [str(text)] if isinstance(text, str | Path) else [str(path) for path in text]
     if not paths:
         raise UsageError("nothing to learn was given; name files or folders")
-    return read_documents(paths, field=field)
+    return read_texts(paths, field=field, strict=True).documents

@@ -13,6 +13,7 @@ import attrs
 import torch
 from torch import Generator
 
+from lior.ask.texts import Texts, read_texts
 from lior.config import TrainConfig, build
 from lior.counting.locations import MAX_VOCAB
 from lior.data import corpus
@@ -43,6 +44,7 @@ def train(
     out: Path | None = None,
     *,
     documents: list[RawDocument] | None = None,
+    texts: Texts | None = None,
     callbacks: Iterable[object] = (),
     stop: Callable[[], bool] = never,
 ) -> Run:
@@ -54,6 +56,8 @@ def train(
         Directory for the run, new or empty; ``None`` keeps the model in memory only.
     documents
         Text to learn from, instead of the text that ``config`` names.
+    texts
+        The text that ``config`` names, if it was read already.
     callbacks
         Objects with :mod:`lior.events` hooks.
     stop
@@ -69,10 +73,15 @@ def train(
     device = pick_device(config.device)
     generator = Generator(device).manual_seed(config.seed)
     tokenizer = build("tokenizer", config.tokenizer)
+    if documents is None:
+        texts = texts or read_texts(config.data.text, field=config.data.field, limit=config.data.limit)
+        documents = texts.documents
     text, parts = read_text(config, tokenizer, documents)
     model = build_model(config, device, generator, tokenizer)
     directory = RunDirectory.create(out, config) if out else None
     try:
+        if directory and texts and texts.files:
+            directory.record(texts.files)
         training = Training(
             model=model, text=text.to(device), parts=parts, config=config, generator=generator, clock=clock,
             directory=directory, telemetry=directory.telemetry() if directory else None,
@@ -200,7 +209,7 @@ def read_text(
     """
     data = config.data
     if documents is None:
-        documents = read_documents(data.text, field=data.field, limit=data.limit)
+        documents = read_texts(data.text, field=data.field, limit=data.limit).documents
     divided = split(documents, 0.0 if data.valid else data.holdout, config.mixer.calibration)
     valid = read_documents([data.valid], field=data.field, limit=data.limit) if data.valid else []
     tokenizer.fit(corpus.until(divided.documents, divided.cut))

@@ -140,13 +140,13 @@ def test_scores_after_learning_and_forgetting(fine):
 def test_json(fine):
     learned = json.loads(fine("learn", "r", "plan.txt", "notes", "--json"))
     assert set(learned) == {"learned", "seconds", "documents", "left"}
-    assert [each["name"] for each in learned["learned"]] == ["plan.txt", "notes/one.txt", "notes/two.txt"]
+    assert [each["name"] for each in learned["learned"]] == ["plan.txt", "one.txt", "two.txt"]
     assert set(learned["learned"][0]) == {"name", "bytes", "tokens", "held", "added"}
     assert (learned["documents"], learned["left"]) == (6, ["geometry", "mixer", "weights of memory sdm"])
     assert json.loads(fine("docs", "r", "--json"))[3:] == learned["learned"]
     forgotten = json.loads(fine("forget", "r", "plan.txt", "two.txt", "--json"))
     assert set(forgotten) == {"forgotten", "seconds", "documents", "left"}
-    assert [each["name"] for each in forgotten["forgotten"]] == ["plan.txt", "notes/two.txt"]
+    assert [each["name"] for each in forgotten["forgotten"]] == ["plan.txt", "two.txt"]
     assert forgotten["documents"] == 4
 
 
@@ -157,10 +157,9 @@ def test_texts_of_all_kinds(fine):
     fine("learn", "r", "notes/one.txt", "--name", "first")
     names = [each["name"] for each in json.loads(fine("docs", "r", "--json"))][3:]
     assert names == [
-        "notes/one.txt", "notes/two.txt", "mail.jsonl:1", "mail.jsonl:2", "plan.txt", "other.jsonl:1",
-        "first",
+        "one.txt", "two.txt", "mail.jsonl#1", "mail.jsonl#2", "plan.txt", "other.jsonl#1", "first",
     ]  # fmt: skip
-    fine("forget", "r", "mail.jsonl:2", "first")
+    fine("forget", "r", "mail.jsonl#2", "first")
 
 
 def test_forgetting_everything(fine, command):
@@ -195,7 +194,7 @@ REFUSED = {
     "a missing file": (("learn", "r", "plan.txt", "plam.txt"), 1, "plam.txt: no such file or folder"),
     "a name for several": (("learn", "r", "notes", "--name", "n"), 2, "name 'n' is for one document, not"),
     "an empty name": (("learn", "r", "plan.txt", "--name", ""), 1, "a document needs a name"),
-    "the same twice": (("learn", "r", "plan.txt", "plan.txt"), 1, "plan.txt: there is a document of"),
+    "a name that is taken": (("learn", "r", "plan.txt", "--name", "text/a.txt"), 1, "there is a document of"),
     "another key": (("learn", "r", "mail.jsonl", "--field", "body"), 1, "mail.jsonl, line 1: no text"),
     "an unknown name": (("forget", "r", "text/a.txt", "secrets.txt"), 1, "Did you mean 'text/secret.txt'?"),
     "a folder": (("forget", "r", "text"), 1, "text: no document of this name in the run."),

@@ -216,7 +216,7 @@ def test_each_line_of_jsonl_is_a_document(tmp_path, suffix):
     path = tmp_path / f"x{suffix}"
     path.write_bytes(gzip.compress(data) if suffix.endswith("gz") else data)
     expected = [(1, "é".encode()), (2, b"two\nlines"), (3, b"\xed\xa0\x80")]
-    assert found(path, field="body") == [(f"x{suffix}:{n}", text) for n, text in expected]
+    assert found(path, field="body") == [(f"x{suffix}#{n}", text) for n, text in expected]
 
 
 @pytest.mark.parametrize(

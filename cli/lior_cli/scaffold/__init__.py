@@ -94,11 +94,12 @@ class Package:
         if "learned" in interface_members(kind.protocol):
             notes += _LEARNED
         laws = f"runs the laws of every {self.kind} on it" if suite else "runs it on a small model"
+        interface = f"{kind.protocol.__module__}.{kind.protocol.__name__}"
         summary = code.removeprefix('"""').partition("\n")[0].removesuffix('"""').replace("``", "`")
         return {
             **attrs.asdict(self), "module": self.module, "object": self.object, "use": self.use,
             "version": ".".join(version("lior").split(".")[:2]), "summary": summary,
-            "group": kind.group, "interface": kind.protocol.__name__, "suite": suite, "factory": factory,
+            "group": kind.group, "interface": interface, "suite": suite, "factory": factory,
             "notes": notes, "test": f"{test}.py", "tests": laws,
         }  # fmt: skip
 

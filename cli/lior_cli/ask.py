@@ -1,0 +1,293 @@
+"""``lior ask``: the passages of folders that answer a question, with file and line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lior.errors import DataError, LiorError, UsageError
+from lior_cli.options import PluginName, TextPath, WholeNumber
+from lior_cli.sources import WIDEST, colored, plain
+
+if TYPE_CHECKING:
+    from lior.ask.answering import Answer
+    from lior.ask.index import Index
+    from lior.ask.interfaces import Passage
+
+NOT_FOUND, FAILED = 1, 2
+"""Exit codes, as those of grep: 0 where something was found."""
+_IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
+_CODE = re.compile(r"[(){}\[\]=;]")
+_DEEPEST = 1000
+"""Documents of each question in a run file, as is usual for judged collections."""
+
+
+@click.command()
+@click.argument("words", metavar="[WHERE]... QUESTION", nargs=-1, type=TextPath())
+@click.option("--top", type=WholeNumber(min=1), default=3, show_default=True, help="Most passages.")
+@click.option("--retriever", type=PluginName("retriever"), default="settle", help="What ranks passages.")
+@click.option("--open", "opened", type=WholeNumber(min=1), metavar="N", help="Open passage N in $EDITOR.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+@click.option(
+    "--batch", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="QUERIES.jsonl",
+    help="Rank documents for each line with _id and text; every argument is a WHERE.",
+)  # fmt: skip
+@click.option(
+    "--trec", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT", help="Run file of --batch."
+)
+@click.option("--no-cache", is_flag=True, help="Index anew, and keep nothing on the disk.")
+@click.option("--verbose", is_flag=True, help="Say what was read and skipped, and how it was ranked.")
+def ask(
+    words: tuple[str, ...],
+    top: int,
+    retriever: str,
+    opened: int | None,
+    as_json: bool,
+    batch: Path | None,
+    trec: Path | None,
+    no_cache: bool,
+    verbose: bool,
+) -> int:
+    """Find the answer to QUESTION in folders and files.
+
+    WHERE is folders, files or patterns; without any, those of the last time. They are indexed when first
+    asked, and later what changed is read. The quoted text stands in the file at the line named. The exit code
+    is 0 if the text speaks of it, 1 if it does not, and 2 on errors.
+    """
+    try:
+        if bool(batch) != bool(trec):
+            raise UsageError("--batch and --trec belong together: questions in, a run file out")
+        where, question = (words, "") if batch else _divided(words)
+        index = _opened(where, retriever, cache=not no_cache)
+        if batch and trec:
+            return _batch(index, batch, trec)
+        answer = index.ask(question, max(top, opened or 0))
+    except LiorError as error:
+        error.exit_code = FAILED
+        raise
+    listed = _listed(answer)
+    if opened:
+        return _edit(index, listed, opened)
+    if as_json:
+        click.echo(json.dumps(_record(answer), ensure_ascii=False))
+    else:
+        _print(index, answer, listed)
+        _report(index, answer, verbose=verbose)
+    return 0 if answer.found else NOT_FOUND
+
+
+# --- where ---
+
+
+def _divided(words: Sequence[str]) -> tuple[Sequence[str], str]:
+    """Folders, and the question after them."""
+    if not words or not words[-1].strip():
+        raise UsageError('no question; ask as: lior ask ~/notes "When is the boiler serviced?"')
+    if len(words) > 1 or " " in words[-1] or not Path(words[-1]).expanduser().exists():
+        return words[:-1], words[-1]
+    raise UsageError(f'{words[-1]} is a file or folder; put the question after it: lior ask {words[-1]} "…?"')
+
+
+def _opened(where: Sequence[str], retriever: str, *, cache: bool) -> Index:
+    """The index of ``where``, or of the last time, brought up to date."""
+    from lior.ask.index import Index, folder
+
+    last = folder() / "last.json"
+    if not where:
+        try:
+            where = json.loads(last.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise UsageError('no folder was asked before; name one: lior ask ~/notes "…?"') from None
+    for path in map(Path, where):
+        if (path / "config.toml").is_file() and (path / "checkpoints").is_dir():
+            raise UsageError(f"{path} is a run; give the folder or files that it was trained on")
+    index = Index(*where, retriever=retriever, cache=cache, tick=_progress if sys.stderr.isatty() else None)
+    if cache:
+        try:
+            last.parent.mkdir(parents=True, exist_ok=True)
+            last.write_text(json.dumps(index.paths), encoding="utf-8")
+        except OSError as error:
+            index.notes.append(f"{last}: cannot be kept for the next time ({error.strerror or error})")
+    return index
+
+
+def _progress(done: int, files: int) -> None:
+    """A line that is written over, for folders that take a while."""
+    if done == files:
+        click.echo("\r\x1b[K", nl=False, err=True)
+    elif done % 20 == 0:
+        click.echo(f"\rreading file {done:,} of {files:,} ", nl=False, err=True)
+
+
+# --- what is printed ---
+
+
+def _listed(answer: Answer) -> list[Passage]:
+    """The passages in the order of their numbers: the quoted one first."""
+    first = [answer.answer] if answer.answer else []
+    return first + [passage for passage, _ in answer.passages if passage not in first]
+
+
+def _record(answer: Answer) -> dict[str, Any]:
+    quoted = answer.answer
+    return {
+        "question": answer.question,
+        "found": answer.found,
+        "confidence": round(answer.confidence, 4),
+        "answer": quoted
+        and {"text": quoted.text, "document": quoted.document, "line": quoted.line, "column": quoted.column},
+        "passages": [
+            {"document": p.document, "line": p.line, "text": p.text, "score": round(score, 6)}
+            for p, score in answer.passages
+        ],
+    }
+
+
+def _print(index: Index, answer: Answer, listed: Sequence[Passage]) -> None:
+    """The answer, then the other passages."""
+    width = min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
+    mark = _marker(answer)
+    if not answer.found:
+        click.echo(f"Nothing in the text speaks of it: {answer.note}.")
+        if listed:
+            click.echo("The nearest:")
+    for number, passage in enumerate(listed, 1):
+        quoted = number == 1 and answer.found
+        head = "" if quoted else f"{number}  "
+        lines = _lines(passage, width - len(head))
+        if number > 1 or not quoted:
+            click.echo()
+        click.echo(head + f"\n{' ' * len(head)}".join(map(mark, lines)), color=colored())
+        detail = _style(_where(index, passage), fg="cyan")
+        headings = passage.context.split("\n")[:-1]
+        above = passage.place or " › ".join(dict.fromkeys(h.strip("*_ ") for h in headings))
+        detail += f"  {plain(above)}" if above else ""
+        if quoted:
+            detail += f"  ({_in_words(answer.confidence)}, {answer.confidence:.0%})"
+        click.echo(" " * len(head) + detail, color=colored())
+
+
+def _lines(passage: Passage, width: int) -> list[str]:
+    """The text in lines of at most ``width`` characters; lines of code as they are."""
+    lines = (" " * (passage.column - 1) + passage.text).split("\n")
+    if len(lines) > 1 and 2 * sum(bool(_CODE.search(line)) for line in lines) > len(lines):
+        return [plain(line) for line in textwrap.dedent("\n".join(lines)).split("\n")]
+    return textwrap.wrap(" ".join(plain(passage.text).split()), width) or [""]
+
+
+def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
+    """On standard error, what was read and how it was ranked."""
+    skipped = len(index.skipped)
+    told = f"{index.files:,} file{'s' * (index.files != 1)}, {len(index):,} passages"
+    told += f", {skipped:,} skipped" if skipped else ""
+    if not verbose:
+        if skipped or index.notes:
+            click.echo(_style(f"\n{told}; --verbose tells more", dim=True), err=True)
+        return
+    click.echo(f"\n{told}; ranked by {index.retriever}: {answer.method}", err=True)
+    if answer.words:
+        click.echo(f"understood as: {' '.join(answer.words)}", err=True)
+    if answer.missing:
+        click.echo(f"nowhere in the text: {' '.join(answer.missing)}", err=True)
+    for line in [*index.notes, *(f"skipped {each.name}: {each.reason}" for each in index.skipped)]:
+        click.echo(plain(line), err=True)
+
+
+def _marker(answer: Answer) -> Callable[[str], str]:
+    """What emphasises the words of the question in a line."""
+    from lior.ask.words import language_of, stem, tokens
+
+    if not colored():
+        return str
+    language = language_of(tokens(answer.question))
+    wanted = {stem(word, language) for word in answer.words}
+
+    def emphasised(match: re.Match[str]) -> str:
+        word = match[0]
+        return click.style(word, bold=True) if {stem(t, language) for t in tokens(word)} & wanted else word
+
+    return lambda line: re.sub(r"[^\W_]+", emphasised, line)
+
+
+def _style(text: str, **style: Any) -> str:
+    return click.style(text, **style) if colored() else text
+
+
+def _where(index: Index, passage: Passage) -> str:
+    """``file:line`` as an editor or terminal opens it, relative to the working directory if it is below."""
+    path = index.path(passage.document)
+    if path is None:
+        return f"{plain(passage.document)}:{passage.line}"
+    here = Path.cwd()
+    return f"{plain(str(path.relative_to(here) if path.is_relative_to(here) else path))}:{passage.line}"
+
+
+def _in_words(confidence: float) -> str:
+    return next(words for least, words in _IN_WORDS if confidence >= least)
+
+
+# --- editor and run files ---
+
+
+def _edit(index: Index, listed: Sequence[Passage], number: int) -> int:
+    """Open the file of a passage in the user's editor, at its line."""
+    if number > len(listed):
+        raise UsageError(f"--open {number}: there are only {len(listed)} passages")
+    passage = listed[number - 1]
+    path, editor = index.path(passage.document), os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if not editor:
+        raise UsageError("--open: no editor is set; set EDITOR, for instance to vim, nano or 'code --wait'")
+    program = shlex.split(editor)
+    at = f"{path}:{passage.line}"
+    match Path(program[0]).stem:
+        case "code" | "codium" | "cursor":
+            place = ["--goto", at]
+        case "subl" | "hx" | "zed" | "micro":
+            place = [at]
+        case _:
+            place = [f"+{passage.line}", str(path)]
+    return subprocess.call([*program, *place])
+
+
+def _batch(index: Index, batch: Path, trec: Path) -> int:
+    """Write the ranking of documents for each question in the form of trec_eval."""
+    count = 0
+    with trec.open("w", encoding="utf-8") as out:
+        for name, question in _questions(batch):
+            count += 1
+            try:
+                ranked = index.rank_documents(question, _DEEPEST)
+            except UsageError as error:
+                click.echo(f"note: question {name}: {error}", err=True)
+                continue
+            for rank, (document, score) in enumerate(ranked, 1):
+                out.write(f"{name} Q0 {_id(document)} {rank} {score:.9g} lior-{index.retriever}\n")
+    click.echo(f"{trec}: {count} questions, {len(index.documents):,} documents", err=True)
+    return 0
+
+
+def _questions(batch: Path) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(batch.read_text(encoding="utf-8").split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            yield _id(str(record["_id"])), str(record["text"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise DataError(f"{batch}, line {number}: not an object with _id and text") from error
+
+
+def _id(document: str) -> str:
+    """The name of a document inside its file, as one word."""
+    return re.sub(r"\s+", "_", document.rpartition("#")[2])

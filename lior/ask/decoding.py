@@ -1,0 +1,123 @@
+"""Bytes to text: UTF-8 first, then byte order marks, UTF-16, and at last the most probable encoding."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
+
+from lior.errors import DataError
+
+_MARKS = (
+    (BOM_UTF8, "utf-8-sig"),
+    (BOM_UTF32_LE, "utf-32"),  # begins as UTF-16 does
+    (BOM_UTF32_BE, "utf-32"),
+    (BOM_UTF16_LE, "utf-16"),
+    (BOM_UTF16_BE, "utf-16"),
+)
+_CONTROL = bytes({*range(32), 127} - set(b"\b\t\n\f\r\x1b"))
+"""Bytes that text does not have; terminals and printers use the others."""
+_NULLS = "binary data (it has null bytes)"
+_HIGH = bytes(range(128, 256))
+_SAMPLE = 1 << 16
+_NAME = re.compile(rb"(?:coding[:=]\s*|encoding=|charset=)[\"']?([a-zA-Z][\w.-]+)")
+_ESCAPES = ("punycode", "idna", "unicode-escape", "raw-unicode-escape")  # the first takes quadratic time
+_WIDE = ["utf_7", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"]
+_MULTIBYTE = [
+    "big5", "big5hkscs", "cp932", "cp949", "cp950", "euc_jis_2004", "euc_jisx0213", "euc_jp", "euc_kr",
+    "gb18030", "gb2312", "gbk", "hz", "johab", "shift_jis", "shift_jis_2004", "shift_jisx0213",
+]  # fmt: skip
+_COMMON = ("cp1252", "cp1251", "gb18030", "cp932", "cp949", "big5")
+"""What files have most often, where several encodings are as probable: few words tell little."""
+
+
+def decode(data: bytes) -> tuple[str, tuple[str, ...]]:
+    """The text of ``data``, and notes on how it was understood: none for whole UTF-8.
+
+    ``\\r\\n`` becomes ``\\n``; all else is kept, a lone ``\\r`` and a form feed included. What the encoding
+    does not have becomes U+FFFD.
+
+    Raises
+    ------
+    DataError
+        When it is not text.
+    """
+    encoding = _marked(data) or _wide(data)
+    notes = (f"read as {encoding.upper()}",) if encoding and encoding != "utf-8-sig" else ()
+    if not encoding:
+        refuse_binary(data[:_SAMPLE])
+        if b"\0" in data:
+            raise DataError(_NULLS)
+        encoding = "utf-8"
+    text = data.decode(encoding, "replace")
+    wrong = text.count("\ufffd") - (data.count(b"\xef\xbf\xbd") if encoding.startswith("utf-8") else 0)
+    if wrong and encoding == "utf-8" and 20 * wrong > len(data) - len(data.translate(None, _HIGH)):
+        encoding, how = _named(data) or _guess(data)
+        text, notes = data.decode(encoding, "replace"), (f"not UTF-8; read as {encoding}, {how}",)
+        wrong = text.count("\ufffd")
+    if wrong:
+        notes = (*notes, f"{wrong} characters are not {encoding.upper()} and stand as U+FFFD")
+    return text.replace("\r\n", "\n"), notes
+
+
+def refuse_binary(head: bytes) -> None:
+    """Raise ``DataError`` if the beginning of a file, ``head``, is not that of a text in any encoding."""
+    if _marked(head) or _wide(head):
+        return
+    if head.startswith(b"PK\x03\x04"):
+        raise DataError("binary data (a zip archive; unpack it into a folder)")
+    if b"\0" in head:
+        raise DataError(_NULLS)
+    control = len(head) - len(head.translate(None, _CONTROL))
+    if control > 0.02 * len(head):
+        raise DataError(f"binary data ({control / len(head):.0%} of its bytes are control characters)")
+
+
+def _marked(data: bytes) -> str:
+    return next((name for mark, name in _MARKS if data.startswith(mark)), "")
+
+
+def _wide(data: bytes) -> str:
+    """UTF-16 without a mark: half of the bytes have few values, and what they stand for are words."""
+    head = data[: 8192 & ~1]
+    if b"\0" not in head or len(data) % 2 or len(data) < 16:
+        return ""
+    for half, encoding in ((head[1::2], "utf-16-le"), (head[::2], "utf-16-be")):
+        if sum(sorted(map(half.count, set(half)))[-2:]) >= 0.8 * len(half):
+            text = head.decode(encoding, "replace")
+            if {" ", "\n"} & set(text) and all(c.isprintable() or c.isspace() for c in text.rstrip("\ufffd")):
+                return encoding
+    return ""
+
+
+def _named(data: bytes) -> tuple[str, str] | None:
+    """The encoding that the text itself names: XML, HTML, source code."""
+    if not (match := _NAME.search(data[:2048])):
+        return None
+    name = match[1].decode()
+    try:
+        if codecs.lookup(name).name in _ESCAPES:
+            return None
+        data.decode(name)
+    except (UnicodeError, LookupError):
+        return None  # it is wrong about itself
+    return name, "which it names"
+
+
+def _guess(data: bytes) -> tuple[str, str]:
+    """The most probable encoding, as Python names it."""
+    from charset_normalizer import from_bytes
+
+    # lines of plain ASCII tell nothing, and cost time
+    sample = b"\n".join(re.findall(rb"[^\n]*[\x80-\xff][^\n]*", data[: 1 << 22]))[:_SAMPLE]
+    runs = re.findall(rb"[\x80-\xff]+", sample)
+    single = len(b"".join(runs)) < 1.5 * len(runs)  # lone bytes between letters: one byte is one character
+    found = list(from_bytes(sample, cp_exclusion=[*_WIDE, *(_MULTIBYTE if single else ())]))
+    equal = {
+        name
+        for each in found
+        if each.chaos <= found[0].chaos and each.coherence >= found[0].coherence - 0.05
+        for name in each.could_be_from_charset
+    }
+    best = next((name for name in _COMMON if name in equal), found[0].encoding if found else "cp1252")
+    return best, "the most probable encoding"

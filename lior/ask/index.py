@@ -1,0 +1,431 @@
+"""Indexes of folders: read once, kept in the user's cache, and brought up to date by what changed."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+from platformdirs import user_cache_path
+
+from lior.ask import answering, storage
+from lior.ask.answering import Answer
+from lior.ask.collection import Collection
+from lior.ask.cutting import cut
+from lior.ask.interfaces import Passage, Ranking, Reading, Retriever, texts
+from lior.ask.reading import Skipped, Source, document_names, find_files, read_bytes, steady, tally
+from lior.ask.storage import Shelf
+from lior.errors import DataError, LiorError, MissingPackage, UsageError, did_you_mean, sentences
+
+RETRIEVER = "settle"
+"""Name of the retriever where none is given."""
+VERSION = 1
+"""Of cutting and of the entries of a kept index; one of another version is made anew."""
+LONGEST_QUESTION = 10_000
+"""Characters of a question; a longer one is refused."""
+
+
+@attrs.define
+class _File:
+    """What is known of a file."""
+
+    size: int
+    modified: int
+    """Time of its last change in nanoseconds; 0 when it was too young to be told from the next change."""
+    sha256: str
+    documents: list[str] = attrs.field(factory=list)
+    notes: list[str] = attrs.field(factory=list)
+    reason: str = ""
+    """Why it has no documents."""
+    given: bool = False
+    """Whether it is a text given in Python."""
+
+
+@attrs.frozen(kw_only=True)
+class Update:
+    """What :meth:`Index.update` changed, as names of files."""
+
+    learned: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    forgotten: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.learned or self.changed or self.forgotten)
+
+
+class Index:
+    """Answers questions about the text in folders and files.
+
+    Opening it reads what is new or changed since the last time and forgets what is gone. A file counts as
+    unchanged when its size and time stamp are; after a new time stamp its SHA-256 decides.
+
+    Parameters
+    ----------
+    paths
+        Folders, files and glob patterns. None: an index in memory for :meth:`learn`.
+    retriever
+        Name of a plugin of the kind "retriever", or ``package.module:Class``.
+    cache
+        Whether it is kept in the user's cache. A damaged one is made anew, with a note in :attr:`notes`.
+    tick
+        Called with the number of files looked at and of all files.
+
+    Raises
+    ------
+    DataError
+        When a path does not exist, or there is no text at all.
+
+    >>> notes = Index()
+    >>> notes.learn("garden.md", "# Tomatoes\\nWater the tomatoes in the morning. Cut the roses in March.")
+    >>> notes.ask("When are the tomatoes watered?").answer.text
+    'Water the tomatoes in the morning.'
+    """
+
+    def __init__(
+        self,
+        *paths: str | Path,
+        retriever: str = RETRIEVER,
+        cache: bool = True,
+        tick: Callable[[int, int], object] | None = None,
+    ) -> None:
+        self.paths = tuple(sorted({str(Path(path).expanduser().absolute()) for path in paths}))
+        self.retriever = retriever
+        self.notes: list[str] = []
+        """What a user should know of how the text was read and kept, one line each."""
+        self.skipped: list[Skipped] = []
+        """Files that were not read, with the reason."""
+        self._place = cache_file(self.paths) if cache and self.paths else None
+        self._tick = tick or (lambda done, files: None)
+        self._collection, self._shelf = Collection.empty(), Shelf.joined(())
+        self._order: list[str] = []
+        """Documents of the shelf."""
+        self._fresh: dict[str, Shelf] = {}
+        """Documents that are not in the shelf yet."""
+        self._files: dict[str, _File] = {}
+        self._owner: dict[str, str] = {}
+        """Document -> file."""
+        self._sources: dict[str, Source] = {}
+        self._ranker: Retriever | None = None
+        kept = self._place is not None and self._load()
+        if self.paths:
+            self.update(save=not kept)
+            if not len(self._collection):
+                raise DataError(_nothing(self.paths, self.skipped))
+
+    # --- content ---
+
+    @property
+    def documents(self) -> list[str]:
+        """Names of the documents, ascending."""
+        return self.collection.documents
+
+    @property
+    def files(self) -> int:
+        """Number of files and of texts given in Python that have documents."""
+        return sum(bool(file.documents) for file in self._files.values())
+
+    @property
+    def collection(self) -> Collection:
+        """The counts of all passages."""
+        return self._collection
+
+    def __len__(self) -> int:
+        """Number of passages."""
+        return len(self._collection)
+
+    def passage(self, row: int) -> Passage:
+        """The passage at a row of the collection."""
+        shelf = self._shelved()
+        place = bisect_right(shelf.starts, row) - 1
+        return shelf.passage(row, self.documents[place], place)
+
+    def path(self, document: str) -> Path | None:
+        """The file of a document; ``None`` for texts given in Python."""
+        name = self._owner.get(document, document)
+        source = self._sources.get(name)
+        return source.path if source else None
+
+    # --- changes ---
+
+    def update(self, *, save: bool = False) -> Update:
+        """Learn what is new or changed in the folders, and forget what is gone.
+
+        ``save`` writes the cache even if nothing has changed.
+        """
+        sources, self.skipped = find_files(self.paths)
+        self._sources = {source.name: source for source in sources}
+        learned, changed, touched = list[str](), list[str](), False
+        gone = [name for name, file in self._files.items() if name not in self._sources and not file.given]
+        for name in gone:
+            self._drop(name)
+        for number, source in enumerate(sources, 1):
+            known = self._files.get(source.name)
+            state = self._look(source, known)
+            self._tick(number, len(sources))
+            if state is None:
+                continue
+            touched = True
+            if state:
+                (changed if known else learned).append(source.name)
+        for name, file in self._files.items():
+            if file.reason:
+                self.skipped.append(Skipped(name, file.reason))
+            self.notes += [f"{name}: {note}" for note in file.notes if f"{name}: {note}" not in self.notes]
+        if save or touched or gone:
+            self.save()
+        return Update(learned=tuple(learned), changed=tuple(changed), forgotten=tuple(gone))
+
+    def learn(self, name: str, text: str) -> None:
+        """Add a text as a document, or replace the one of this name, whose ending tells its kind.
+
+        Raises
+        ------
+        DataError
+            When the text is empty.
+        UsageError
+            When ``name`` is that of a file of the folders.
+        """
+        if name in self._sources:
+            raise UsageError(f"{name} is a file of this index; change the file, or give another name")
+        data = text.encode("utf-8", "surrogatepass")
+        readings = read_bytes(data, name)
+        self._drop(name)
+        digest = hashlib.sha256(data).hexdigest()
+        self._take(name, readings, _File(len(data), 0, digest, given=True))
+        self.save()
+
+    def forget(self, name: str) -> None:
+        """Take out a text given to :meth:`learn`; nothing of it stays in the cache.
+
+        Raises
+        ------
+        UsageError
+            When there is no such document, or it is a file, which would be learned again.
+        """
+        if name in self._sources and name in self._files:
+            raise UsageError(f"{name} is a file of this index; remove the file, and it is forgotten")
+        if name not in self._files:
+            hint = did_you_mean(name, self._files)
+            raise UsageError(sentences(f"no document {name!r} in this index.", hint))
+        self._drop(name)
+        self.save()
+
+    def _look(self, source: Source, known: _File | None) -> bool | None:
+        """Read a file if it changed: whether its documents did; ``None`` when nothing at all did."""
+        readings: list[Reading] = []
+        try:
+            data, size, modified = steady(source.path, (known.size, known.modified) if known else None)
+            if data is None:
+                return None
+            digest = hashlib.sha256(data).hexdigest()
+            if known and digest == known.sha256:
+                same = (known.size, known.modified) == (size, modified)
+                known.size, known.modified = size, modified
+                return None if same else False
+            file = _File(size, modified, digest)
+            try:
+                readings = read_bytes(data, source.path.name)
+            except MissingPackage as error:  # it may be installed the next time
+                file = _File(-1, 0, "", reason=str(error))
+            except LiorError as error:
+                file.reason = str(error)
+        except OSError as error:
+            file = _File(-1, 0, "", reason=f"cannot be read: {error.strerror or error}")
+        except DataError as error:
+            file = _File(-1, 0, "", reason=str(error))
+        if file == known:
+            return None
+        had = bool(known and known.documents)
+        self._drop(source.name)
+        self._take(source.name, readings, file)
+        return had or bool(file.documents)
+
+    def _take(self, name: str, readings: Sequence[Reading], file: _File) -> None:
+        """Cut and count the readings of a file."""
+        taken = set()
+        documents = document_names(name, [reading.name for reading in readings], self._collection)
+        for document, reading in zip(documents, readings, strict=True):
+            passages = cut(reading, document, name)
+            file.notes += reading.notes
+            if passages:
+                self._collection.add(document, texts(passages), [p.group for p in passages])
+                self._fresh[document] = Shelf.of(passages)
+                self._owner[document] = name
+                taken.add(document)
+        file.documents = sorted(taken)
+        if not taken and not file.reason:
+            file.reason = "no text in it"
+        self._files[name] = file
+
+    def _drop(self, name: str) -> None:
+        for document in self._files[name].documents if name in self._files else ():
+            self._collection.remove(document)
+            self._fresh.pop(document, None)
+            self._owner.pop(document)
+        self._files.pop(name, None)
+
+    def _shelved(self) -> Shelf:
+        """The passages in the order of the collection."""
+        if self._order == self.documents and not self._fresh:
+            return self._shelf
+        places = {name: place for place, name in enumerate(self._order)}
+        parts: list[Shelf] = []
+        run: list[int] = []  # first and last of documents that were and are neighbours
+
+        def flush() -> None:
+            if run:
+                parts.append(self._shelf.part(run[0], run[1] + 1))
+                run.clear()
+
+        for name in self.documents:
+            fresh = self._fresh.get(name)
+            if fresh is None and run and run[1] + 1 == places[name]:
+                run[1] += 1
+                continue
+            flush()
+            if fresh is None:
+                run.extend((places[name], places[name]))
+            else:
+                parts.append(fresh)
+        flush()
+        self._shelf, self._order, self._fresh = Shelf.joined(parts), list(self.documents), {}
+        return self._shelf
+
+    # --- questions ---
+
+    def rank(self, question: str, top: int) -> Ranking:
+        """Rows of the collection for a question, best first."""
+        return self._retriever.rank(self._collection, checked(question), top)
+
+    def rank_documents(self, question: str, top: int) -> list[tuple[str, float]]:
+        """Documents, each judged as a whole, and their scores, best first; for collections with judgments."""
+        whole = self._collection.by_document()
+        ranking = self._retriever.rank(whole, checked(question), top)
+        names = whole.documents
+        return [(names[row], float(s)) for row, s in zip(ranking.passages, ranking.scores, strict=True)]
+
+    def ask(self, question: str, top: int = 3) -> Answer:
+        """Find the passages that answer a question, and decide whether any does.
+
+        Parameters
+        ----------
+        question
+            In words of any language; at most 10,000 characters.
+        top
+            Most passages in the answer.
+
+        Raises
+        ------
+        UsageError
+            When the question has no word to look for, or is too long.
+        """
+        if top < 1:
+            raise UsageError(f"top is {top}; a whole number of at least 1 is allowed")
+        ranking = self.rank(question, 4 * top + 10)
+        return answering.answer(question, ranking, self._collection, self.passage, top)
+
+    @property
+    def _retriever(self) -> Retriever:
+        if self._ranker is None:
+            from lior.plugins.registry import registry
+
+            self._ranker = registry.get("retriever", self.retriever)()
+        return self._ranker
+
+    # --- the cache ---
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """All of it as arrays and as entries ready for JSON. Equal content gives equal arrays."""
+        shelf = {f"shelf.{name}": array for name, array in attrs.asdict(self._shelved()).items()}
+        counts = {f"counts.{name}": array for name, array in self._collection.arrays().items()}
+        limits = {"answering": answering.calibrated(self._collection)}
+        files = {name: attrs.asdict(self._files[name]) for name in sorted(self._files)}
+        return shelf | counts | limits, {"version": VERSION, "paths": self.paths, "files": files}
+
+    def restore(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
+        """Become the index whose :meth:`state` this is.
+
+        Raises
+        ------
+        DataError
+            When it is of another version or does not fit together.
+        """
+        if meta.get("version") != VERSION:
+            raise DataError("made by another version of lior")
+        try:
+            parts: dict[str, dict[str, np.ndarray]] = {"shelf": {}, "counts": {}}
+            for name, array in arrays.items():
+                kind, _, field = name.partition(".")
+                if field:
+                    parts[kind][field] = array
+            collection, shelf = Collection.from_arrays(parts["counts"]), Shelf(**parts["shelf"])
+            files = {name: _File(**entry) for name, entry in meta["files"].items()}
+            owner = {document: name for name, file in files.items() for document in file.documents}
+            if sorted(owner) != collection.documents or len(shelf.line) != len(collection):
+                raise ValueError("its parts do not fit together")
+            answering.restore(collection, arrays["answering"])
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"damaged ({error})") from error
+        self._collection, self._shelf, self._files, self._owner = collection, shelf, files, owner
+        self._order, self._fresh = list(collection.documents), {}
+
+    def save(self) -> None:
+        """Write the cache, if the index has one; where it cannot be written there is a note instead."""
+        if self._place is None:
+            return
+        try:
+            storage.save(self._place, *self.state())
+        except OSError as error:
+            self.notes.append(f"{self._place}: cannot be kept for the next time ({error.strerror or error})")
+
+    def _load(self) -> bool:
+        """Whether the index in the cache could be used."""
+        assert self._place is not None
+        try:
+            self.restore(*storage.load(self._place))
+        except FileNotFoundError:
+            return False
+        except (OSError, DataError) as error:
+            self.notes.append(f"the kept index is not used, and made anew: {error}")
+            return False
+        return True
+
+
+def checked(question: str) -> str:
+    """``question`` if it can be looked for."""
+    if len(question) > LONGEST_QUESTION:
+        raise UsageError(
+            f"the question has {len(question):,} characters and at most {LONGEST_QUESTION:,} are allowed; "
+            "shorten it, or index that text and ask about it"
+        )
+    if not answering.subjects(question):
+        raise UsageError(
+            f"the question {question[:60]!r} has no word to look for (words such as 'what' and 'is' are in "
+            "every text); name what it is about"
+        )
+    return question
+
+
+def folder() -> Path:
+    """Where indexes are kept: in the user's cache."""
+    return user_cache_path("lior", appauthor=False) / "ask"
+
+
+def cache_file(paths: Sequence[str]) -> Path:
+    """The file of the index of ``paths``, sorted and absolute."""
+    return (
+        folder()
+        / f"{hashlib.sha256(chr(0).join(paths).encode('utf-8', 'surrogateescape')).hexdigest()[:24]}.index"
+    )
+
+
+def _nothing(paths: Sequence[str], skipped: Sequence[Skipped]) -> str:
+    """One line on why there is no text."""
+    where = ", ".join(paths)
+    if not skipped:
+        return f"{where}: no file in there; give a folder with text"
+    return f"{where}: no text in there ({len(skipped)} skipped: {tally(skipped)})"

@@ -1,0 +1,298 @@
+"""Files and folders as readings: which files there are, which reader a file has, what is left out and why.
+
+The reader of a file is chosen by suffix, and where no reader has the suffix, by content. Compressed files
+are unpacked first.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+import warnings
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
+from functools import cache
+from pathlib import Path, PurePath
+from typing import BinaryIO
+
+import attrs
+
+from lior.ask.decoding import refuse_binary
+from lior.ask.interfaces import Reader, Reading
+from lior.data.documents import PACKED, expand, readable, unpacked, walk
+from lior.errors import DataError, LiorError, PluginError
+from lior.plugins.registry import registry
+
+EMPTY = "empty"
+"""Why a file without a word is left out."""
+
+LIMIT = 64 << 20
+"""Bytes of a file, unpacked, over which it is left out unless another limit is given."""
+
+_HEAD = 8192
+_PIECE = 1 << 24
+_YOUNG = 2_000_000_000
+"""Nanoseconds since a file was written within which another change may leave its time stamp as it is."""
+_TRIES = 3
+_CONTENT = [
+    (re.compile(pattern, re.DOTALL | re.IGNORECASE), suffix)
+    for pattern, suffix in (
+        (rb"%PDF-", ".pdf"),
+        (rb"PK\x03\x04.{26}mimetypeapplication/epub\+zip", ".epub"),
+        (rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis\.opendocument\.text", ".odt"),
+        (rb"PK\x03\x04.*word/", ".docx"),
+        (rb"\s*<(!doctype\s+)?html", ".html"),
+        (rb"From [^\n]*\d{4}\r?\n[\w-]+:", ".mbox"),
+        (rb"((Received|Return-Path|Message-ID|From|To|Date|Subject|MIME-Version|Delivered-To|X-[\w-]+):"
+         rb"[^\n]*\n([ \t][^\n]*\n)*){3}", ".eml"),
+    )
+]  # fmt: skip
+"""Beginning of a file -> suffix of the reader that it gets; the first that matches."""
+
+
+@attrs.frozen
+class Source:
+    """A file that is to be read."""
+
+    name: str
+    """Of the document: the path inside the folder given, with ``/``; the folder's name before it if there are
+    several; the file's name for a file."""
+    path: Path
+    """Absolute."""
+    given: bool = False
+    """Whether the file itself was named, not a folder that it is in."""
+
+
+class TooLarge(DataError):
+    """A file has more bytes than are read."""
+
+
+@attrs.frozen
+class Skipped:
+    """A file, folder or part of a file that was not read."""
+
+    name: str
+    reason: str
+
+
+def contents(path: Path, *, limit: int = LIMIT, whole: bool = False) -> bytes:
+    """The bytes of a file as they are; of binary data the first ones only, by which it is refused.
+
+    Parameters
+    ----------
+    whole
+        Give all bytes of binary data, too.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    DataError
+        When it is larger than ``limit``.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD)
+        if not whole and path.suffix.lower() not in PACKED and not _suffix(head, path.name):
+            try:
+                refuse_binary(head)
+            except DataError:
+                return head  # the rest of a film is not read
+        return head + _all(stream, limit - len(head))
+
+
+def read_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[Reading]:
+    """The readings of the bytes of a file; ``name`` is the file's.
+
+    Raises
+    ------
+    DataError
+        When it is no text, empty, damaged, protected or larger than ``limit``; the message is the reason.
+    MissingPackage
+        When a package that the format needs is not installed.
+    """
+    data, name = unpack(data, name, limit=limit)
+    return read_with(reader_of(data, name), data, name)
+
+
+def unpack(data: bytes, name: str, *, limit: int = LIMIT) -> tuple[bytes, str]:
+    """The bytes in a compressed file, and its name without the suffix of that; others as they are.
+
+    Raises
+    ------
+    DataError, MissingPackage
+        As :func:`read_bytes`.
+    """
+    while (suffix := PurePath(name).suffix.lower()) in PACKED:
+        try:
+            with readable(name), unpacked(io.BytesIO(data), suffix) as stream:
+                data = _all(stream, limit)
+        except TooLarge:
+            raise
+        except DataError as error:
+            raise DataError(str(error).removeprefix(f"{name}: ")) from error
+        name = PurePath(name).stem
+    if not data.strip():
+        raise DataError(EMPTY)
+    return data, name
+
+
+def read_with(reader: Reader, data: bytes, name: str) -> list[Reading]:
+    """As :func:`read_bytes`, of unpacked bytes and by that reader."""
+    try:
+        readings = reader.read(data, name)
+    except LiorError:
+        raise
+    except Exception as error:  # whatever a library does with a damaged file, the others are read
+        cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        raise DataError(f"damaged, or not what its name says ({cause})") from error
+    readings = [reading for reading in readings if reading.text.strip()]
+    if not readings:
+        raise DataError("no text in it")
+    return [_encodable(reading) for reading in readings]
+
+
+def steady(
+    path: Path, known: tuple[int, int] | None, *, limit: int = LIMIT, whole: bool = False
+) -> tuple[bytes | None, int, int]:
+    """What :func:`contents` gives of a file, or nothing if it is as known, with its size and time stamp.
+
+    Parameters
+    ----------
+    known
+        Size and time stamp (nanoseconds) with which it was read before. The stamp is 0 for a file that was
+        just written, which is read again.
+
+    Raises
+    ------
+    DataError
+        When it is too large, or changes whenever it is read.
+    OSError
+        When it cannot be read.
+    """
+    for _ in range(_TRIES):
+        before = path.stat()
+        if known == (before.st_size, before.st_mtime_ns):
+            return None, *known
+        now, data, after = time.time_ns(), contents(path, limit=limit, whole=whole), path.stat()
+        if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
+            return data, after.st_size, after.st_mtime_ns if now - after.st_mtime_ns > _YOUNG else 0
+    raise DataError("changed whenever it was read; it is learned when it rests")
+
+
+def document_names(file: str, parts: Iterable[str], taken: Container[str] = ()) -> list[str]:
+    """The names of the documents in a file, whose own names in it are ``parts``; none is in ``taken``.
+
+    >>> document_names("a.jsonl", ["x", "y", "x"]), document_names("a.txt", [""])
+    (['a.jsonl#x', 'a.jsonl#y', "a.jsonl#x'"], ['a.txt'])
+    """
+    names: dict[str, None] = {}
+    for part in parts:
+        name = f"{file}#{part}" if part else file
+        while name in names or name in taken:
+            name += "'"
+        names[name] = None
+    return list(names)
+
+
+def tally(skipped: Iterable[Skipped]) -> str:
+    """The most frequent reasons in one line: ``2 × hidden; 1 × empty``."""
+    reasons = Counter(each.reason for each in skipped).most_common()
+    more = f"; {sum(count for _, count in reasons[3:])} × other reasons" if len(reasons) > 3 else ""
+    return "; ".join(f"{count} × {reason}" for reason, count in reasons[:3]) + more
+
+
+def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]]:
+    """The files below folders, in a stable order, each once; nothing is opened.
+
+    Parameters
+    ----------
+    paths
+        Folders, files and glob patterns.
+
+    Raises
+    ------
+    DataError
+        When a path does not exist or a pattern matches nothing.
+    """
+    found = [root for path in paths for root in expand(str(path))]
+    roots = [root.resolve() if ".." in root.parts else root.absolute() for root in found]
+    labels = _labels([root for root in roots if root.is_dir()])
+    sources: dict[Path, Source] = {}
+    skipped: dict[Path, Skipped] = {}
+    for root in roots:
+        if not root.is_dir():
+            sources.setdefault(root, Source(root.name, root, given=True))
+            continue
+        for path, reason in walk(root):
+            name = "/".join((*labels[root], path.relative_to(root).as_posix()))
+            if reason:
+                skipped.setdefault(path, Skipped(name, reason))
+            else:
+                sources.setdefault(path, Source(name, path))
+    names = Counter(source.name for source in sources.values())
+    unique = [
+        attrs.evolve(each, name=each.path.as_posix()) if each.given and names[each.name] > 1 else each
+        for each in sources.values()
+    ]
+    return unique, [each for path, each in skipped.items() if path not in sources]
+
+
+def _encodable(reading: Reading) -> Reading:
+    """With U+FFFD for halves of characters, which JSON and HTML can spell but no file can hold."""
+    try:
+        reading.text.encode()
+    except UnicodeEncodeError:
+        return attrs.evolve(reading, text=re.sub("[\ud800-\udfff]", "\ufffd", reading.text))
+    return reading
+
+
+def _labels(folders: list[Path]) -> dict[Path, tuple[str, ...]]:
+    """What stands before the paths inside each folder: nothing for one alone, else what tells them apart."""
+    folders = list(dict.fromkeys(folders))
+    if len(folders) < 2:
+        return dict.fromkeys(folders, ())
+    names = [folder.name for folder in folders]
+    return {f: (f.name if names.count(f.name) == 1 and f.name else f.as_posix(),) for f in folders}
+
+
+def _all(stream: BinaryIO, limit: int) -> bytes:
+    """All bytes of a stream, at most ``limit``."""
+    pieces, left = [], limit
+    while left >= 0 and (piece := stream.read(min(_PIECE, left + 1))):
+        pieces.append(piece)
+        left -= len(piece)
+    if left < 0:
+        raise TooLarge("larger than the limit for one file; raise it, or split the file")
+    return b"".join(pieces)
+
+
+def _suffix(head: bytes, name: str) -> str:
+    """A suffix that decides on the reader, of the name or found by content; empty for neither."""
+    suffix = PurePath(name).suffix.lower()
+    if suffix in _readers(tuple(registry.names("reader"))):
+        return suffix
+    return next((found for pattern, found in _CONTENT if pattern.match(head)), "")
+
+
+def reader_of(data: bytes, name: str) -> Reader:
+    """The reader for a file: by suffix, then by content, then the one for text."""
+    suffix = _suffix(data[:_HEAD], name) or ".txt"
+    readers = _readers(tuple(registry.names("reader")))
+    if suffix not in readers:
+        raise DataError(f"no reader for {suffix} is installed")
+    return readers[suffix]()
+
+
+@cache
+def _readers(names: tuple[str, ...]) -> dict[str, type[Reader]]:
+    """Suffix -> reader. Those of other distributions go before lior's own, then the order of names."""
+    found: dict[str, type[Reader]] = {}
+    for name in sorted(names, key=lambda n: (registry.origins("reader", n)[0].distribution == "lior", n)):
+        try:
+            reader = registry.get("reader", name)
+        except PluginError as error:  # one broken plugin must not keep all other formats from being read
+            warnings.warn(str(error), stacklevel=2)
+        else:
+            found = dict.fromkeys(reader.suffixes, reader) | found
+    return found

@@ -1,0 +1,67 @@
+"""The laws that every :class:`~lior.ask.interfaces.Reader` obeys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from hypothesis import strategies as st
+
+from lior.ask.interfaces import Reader, Reading
+from lior.errors import LiorError
+from lior.testing.strategies import law
+
+_MARKUP = st.text("<>/!?[]{}\"'&;#-=:,|. \n\r\tabAB01", max_size=120)
+
+
+def reader_contract(make: Callable[[], Reader]) -> type:
+    """A new class whose ``test_*`` methods check the reader that ``make()`` returns."""
+
+    class ReaderContract:
+        def test_declares_what_the_interface_asks_for(self) -> None:
+            suffixes = make().suffixes
+            assert suffixes, "no suffix: no file would get this reader"
+            assert len(set(suffixes)) == len(suffixes)
+            for suffix in suffixes:
+                assert re.fullmatch(r"\.[^.\s/A-Z]+", suffix), f"{suffix!r} is not written as '.md'"
+
+        @law(data=st.binary(max_size=200))
+        def test_any_bytes_are_read_or_refused(self, data: bytes) -> None:
+            read(make(), data)
+
+        @law(text=st.one_of(st.text(max_size=100), _MARKUP))
+        def test_any_text_is_read_or_refused(self, text: str) -> None:
+            read(make(), text.encode("utf-8", "replace"))
+
+        @law(text=_MARKUP)
+        def test_the_same_bytes_give_the_same_readings(self, text: str) -> None:
+            reader = make()
+            assert read(reader, text.encode()) == read(make(), text.encode()) == read(reader, text.encode())
+
+    return ReaderContract
+
+
+def read(reader: Reader, data: bytes) -> list[Reading]:
+    """The readings of ``data`` after a check of each; none if the reader refuses it in one line."""
+    readings, reason = [], "none"
+    try:
+        readings = reader.read(data, f"name{reader.suffixes[0]}")
+    except LiorError as error:
+        reason = str(error)
+    assert len(reason.splitlines()) == 1, f"the reason is not one line: {reason}"
+    for reading in readings:
+        check_reading(reading, data)
+    return readings
+
+
+def check_reading(reading: Reading, data: bytes) -> None:
+    """Raise ``AssertionError`` if positions of the reading lead nowhere."""
+    lines = reading.text.count("\n") + 1
+    if reading.lines is not None:
+        assert len(reading.lines) == lines, f"{len(reading.lines)} numbers for {lines} lines"
+        assert min(reading.lines) >= 1
+        assert max(reading.lines) <= data.count(b"\n") + 1, "a line that the file does not have"
+    firsts = [first for first, _ in reading.places]
+    assert firsts == sorted(set(firsts)), "places must ascend"
+    assert all(0 <= first < lines for first in firsts), "a place outside the text"
+    assert all(len(note.splitlines()) == 1 for note in reading.notes), "a note is one line"

@@ -1,0 +1,1 @@
+"""Readers: the text of files, with the way back to lines, pages, cells and messages."""

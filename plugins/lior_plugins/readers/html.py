@@ -1,0 +1,134 @@
+"""HTML: the visible text, each line with its line of the file."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import ClassVar
+
+import attrs
+
+from lior.ask.decoding import decode
+from lior.ask.interfaces import Reading
+from lior_plugins.readers.collecting import Collected
+
+_UNSEEN = {"script", "style", "nav", "noscript", "template", "svg", "select", "iframe"}
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+_BLOCKS = {
+    *_HEADINGS, "p", "div", "section", "article", "main", "header", "footer", "aside", "ul", "ol", "dl",
+    "pre", "table", "blockquote", "form", "figure", "hr", "details", "address", "body", "fieldset",
+    "figcaption",
+}  # fmt: skip
+_LINES = {*_BLOCKS, "li", "tr", "dt", "dd", "br", "summary", "caption"}
+_VOID = {"br", "hr", "img", "input", "meta", "link", "area", "base", "col", "embed", "source", "track", "wbr"}
+_SPACES = re.compile(r"[ \t\r\f]+")
+
+
+@attrs.frozen(kw_only=True)
+class Html:
+    """Blocks are paragraphs; headings, lists and code are marked as in Markdown; cells stand between bars."""
+
+    api_version: ClassVar[int] = 1
+    suffixes: ClassVar[tuple[str, ...]] = (".html", ".htm", ".xhtml")
+
+    def read(self, data: bytes, name: str) -> list[Reading]:
+        """One reading of kind "markdown"."""
+        text, notes = decode(data)
+        reading = visible(text)
+        return [attrs.evolve(reading, notes=(*notes, *reading.notes))]
+
+
+def visible(source: str) -> Reading:
+    """The text that a browser shows of ``source``, without navigation."""
+    parser, end = _Visible(), source.rfind(">") + 1
+    # no tag ends after the last ">"; html.parser would look for each end anew, in quadratic time
+    parser.feed(source[:end] + source[end:].replace("<", "&lt;"))
+    parser.close()
+    return parser.reading()
+
+
+class _Visible(HTMLParser):
+    """Collects lines. None holds words of two lines of the file, except headings and rows."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._found = Collected()
+        self._open = ""
+        """The line that is being put together, and the line of the file in which it begins."""
+        self._at = 1
+        self._unseen: list[str] = []
+        """The element that is not shown, as often as it is open."""
+        self._inside = ""
+        """The last block or line that began: a heading and a row take in line breaks."""
+        self._pre = 0
+        self._title: list[str] | None = None
+
+    def reading(self) -> Reading:
+        """What was collected."""
+        self._end_line()
+        last = self.getpos()[0]  # &#10; is a line break that the file does not have
+        self._found.lines = [min(at, last) for at in self._found.lines]
+        if self._unseen:
+            self._found.notes.append(f"<{self._unseen[0]}> never ends: what follows is left out")
+        return self._found.reading("markdown", "".join(self._title or ()))
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        """A block begins."""
+        if self._unseen:
+            self._unseen += [tag] * (tag == self._unseen[-1])
+        elif tag in _UNSEEN or (tag not in _VOID and ("role", "navigation") in attributes):
+            self._unseen = [tag]
+        elif tag == "title":
+            self._title, self._inside = [], tag
+        elif tag in ("td", "th") and self._open:
+            self._open += " | "
+        elif tag in _LINES:
+            self._break(tag)
+            self._inside = tag
+            if tag == "pre":
+                self._fence()
+            else:
+                self._open = "#" * int(tag[1]) + " " if tag in _HEADINGS else "- " * (tag == "li")
+            self._pre += tag == "pre"
+
+    def handle_endtag(self, tag: str) -> None:
+        """A block ends."""
+        if self._unseen:
+            if tag == self._unseen[-1]:
+                self._unseen.pop()
+        elif tag in _LINES or tag == "title":
+            if tag == "pre" and self._pre:
+                self._end_line()
+                self._pre -= 1
+                self._fence()
+            self._break(tag)
+            self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        """Text; a line break in it ends a line, as it does in the file."""
+        if self._inside == "title" and self._title is not None:
+            self._title.append(data)
+        elif not self._unseen and not (self._inside == "tr" and data.isspace()):
+            for below, line in enumerate(data.split("\n")):
+                if below and self._inside in _HEADINGS:
+                    line = f" {line}"
+                elif below:
+                    self._end_line()
+                if not self._open.strip("#- "):
+                    self._at = self.getpos()[0] + below
+                self._open += line if self._pre else _SPACES.sub(" ", line)
+
+    def _fence(self) -> None:
+        self._found.put("```", self.getpos()[0])
+
+    def _break(self, tag: str) -> None:
+        self._end_line()
+        if tag in _BLOCKS and self._found.text and self._found.text[-1] and not self._pre:
+            self._found.put("", self._at)
+
+    def _end_line(self) -> None:
+        """The open line is whole; blank ones count in preformatted text alone."""
+        line = self._open.rstrip() if self._pre else " ".join(self._open.split())
+        if self._pre or line.strip("#- "):
+            self._found.put(line, self._at)
+        self._open = ""

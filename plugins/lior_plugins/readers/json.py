@@ -1,0 +1,147 @@
+"""JSON: documents a line, notebooks, chat exports, and other files as they are."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections import defaultdict
+from typing import Any, ClassVar
+
+import attrs
+
+from lior.ask.decoding import decode
+from lior.ask.interfaces import Reading
+from lior.errors import DataError
+from lior_plugins.readers.collecting import Collected
+
+
+@attrs.frozen(kw_only=True)
+class Lines:
+    """JSON Lines: objects with ``text`` are documents named by ``_id``, all else are rows."""
+
+    api_version: ClassVar[int] = 1
+    suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson")
+
+    def read(self, data: bytes, name: str) -> list[Reading]:
+        """A reading for each document, or one of kind "rows"."""
+        text, notes = decode(data)
+        readings, other = [], []
+        for number, line in enumerate(text.split("\n"), 1):
+            record = _parsed(line)
+            if isinstance(record, dict) and isinstance(record.get("text"), str):
+                readings.append(_document(record, number))
+            elif line.strip():
+                other.append(number)
+        if not readings:
+            return [Reading(text=text, kind="rows", notes=notes)]
+        if other:
+            lines = f"{len(other)} lines left out, without an object with a text, such as line {other[0]}"
+            notes = (*notes, lines)
+        return [attrs.evolve(readings[0], notes=notes), *readings[1:]]
+
+
+@attrs.frozen(kw_only=True)
+class Json:
+    """Notebooks by cell, exports of Slack and Telegram by message; other files line by line."""
+
+    api_version: ClassVar[int] = 1
+    suffixes: ClassVar[tuple[str, ...]] = (".json", ".ipynb", ".geojson")
+
+    def read(self, data: bytes, name: str) -> list[Reading]:
+        """One reading: "markdown" for a notebook, "chat" for messages, otherwise "code"."""
+        text, notes = decode(data)
+        value = _parsed(text)
+        if name.lower().endswith(".ipynb"):
+            if not isinstance(value, dict) or not isinstance(value.get("cells"), list):
+                raise DataError("damaged notebook: no JSON object with cells")
+            reading = _notebook(value["cells"], _Finder(text))
+        elif sent := _messages(value):
+            reading = _chat(sent, _Finder(text))
+        elif value is not None and "\n" not in text.strip():
+            pretty = json.dumps(value, indent=1, ensure_ascii=False)
+            reading = Reading(text=pretty, kind="code", lines=(1,) * (pretty.count("\n") + 1))
+        else:
+            reading = Reading(text=text, kind="code")
+        return [attrs.evolve(reading, notes=notes)]
+
+
+def _parsed(text: str) -> Any:
+    """The value, or nothing if it is not JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _document(record: dict[str, Any], number: int) -> Reading:
+    title = record.get("title")
+    return Reading(
+        text=record["text"],
+        kind="prose",
+        name=str(record.get("_id", number)),
+        title=title if isinstance(title, str) else "",
+        lines=(number,) * (record["text"].count("\n") + 1),
+    )
+
+
+def _notebook(cells: list[dict[str, Any]], finder: _Finder) -> Reading:
+    """Cells in their order, code in fences; outputs are left out."""
+    found = Collected()
+    for number, cell in enumerate(cells, 1):
+        content = cell.get("source", "")
+        content = content if isinstance(content, str) else "".join(content)
+        if not content.strip():
+            continue
+        found.begin(f"cell {number}")
+        lines = [(finder.line(line), line.removesuffix("\n")) for line in content.splitlines(keepends=True)]
+        if cell.get("cell_type") == "code":
+            lines = [(lines[0][0], "```"), *lines, (finder.at, "```")]
+        for at, line in (*lines, (finder.at, "")):
+            found.put(line, at)
+    return found.reading("markdown")
+
+
+def _messages(value: Any) -> list[tuple[str, str, str]]:
+    """Name, time and text of each message of an export; empty if it is none."""
+    rows = value.get("messages") if isinstance(value, dict) else value
+    if not isinstance(rows, list):
+        return []
+    sent = []
+    for row in rows:
+        if not isinstance(row, dict) or not {"ts", "date"} & row.keys() or "text" not in row:
+            return []
+        parts = row["text"] if isinstance(row["text"], list) else [row["text"]]
+        text = "".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in parts)
+        who = str(row.get("from") or row.get("user") or row.get("username") or "")
+        sent.append((who, str(row.get("date") or row["ts"]), text))
+    return [each for each in sent if each[2].strip()]
+
+
+def _chat(sent: list[tuple[str, str, str]], finder: _Finder) -> Reading:
+    found = Collected()
+    for who, when, text in sent:
+        found.begin(f"{who}, {when}")
+        found.put(f"{who}: {text}", finder.line(text))
+    return found.reading("chat")
+
+
+class _Finder:
+    """Finds strings of a JSON file, in their order, in its lines."""
+
+    def __init__(self, source: str) -> None:
+        self.at = 1
+        """Line of the string found last."""
+        self._found: dict[str, list[int]] = defaultdict(list)
+        for number, line in enumerate(source.split("\n"), 1):
+            value = line.strip().rstrip(",")
+            if value.endswith('"'):
+                self._found[value if value.count('"') == 2 else value[value.find(': "') + 2 :]].append(number)
+
+    def line(self, string: str) -> int:
+        """The next line that holds ``string``; where none does, the line found last."""
+        for escaped in (False, True):
+            places = self._found.get(json.dumps(string, ensure_ascii=escaped), [])
+            if (index := bisect_left(places, self.at)) < len(places):
+                self.at = places[index]
+                break
+        return self.at

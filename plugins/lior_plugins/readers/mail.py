@@ -1,0 +1,120 @@
+"""Mail: single messages and mailboxes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.message import Message
+from itertools import accumulate
+from typing import ClassVar
+
+import attrs
+
+from lior.ask.interfaces import Reading
+from lior.errors import DataError
+from lior_plugins.readers.collecting import Collected
+from lior_plugins.readers.html import visible
+
+_BEGIN = re.compile(rb"(?:\A|(?<=\n))From [^\n]*\d{4}[^\n]*\n(?=[\w-]+:)")
+_HEADERS = ("Subject", "From", "To", "Date")
+
+
+@attrs.frozen(kw_only=True)
+class Mail:
+    """Subject, sender, recipient, date and text of each message; attachments are named in the notes."""
+
+    api_version: ClassVar[int] = 1
+    suffixes: ClassVar[tuple[str, ...]] = (".eml", ".mbox", ".mbx")
+
+    def read(self, data: bytes, name: str) -> list[Reading]:
+        """One reading of kind "mail" with a place for each message."""
+        data, found = data.replace(b"\r\n", b"\n"), Collected()
+        starts = [match.start() for match in _BEGIN.finditer(data)] or [0]
+        sources = [data[a:b] for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
+        firsts = accumulate(
+            (source.count(b"\n") for source in sources), initial=1 + data.count(b"\n", 0, starts[0])
+        )
+        for number, (source, first) in enumerate(zip(sources, firsts, strict=False), 1):
+            try:
+                message = message_from_bytes(source)
+                if not message.keys():
+                    raise DataError("no header")
+                lines = list(_message(message, source.decode("ascii", "surrogateescape").split("\n")))
+            except Exception as error:  # the standard library fails on some malformed headers
+                found.notes.append(f"message {number} is left out, damaged: {' '.join(str(error).split())}")
+                continue
+            found.begin(_header(message, "Subject") or f"message {number}")
+            for at, line in (*lines, (0, "")):
+                found.put(line, first + at)
+            found.notes += _left_out(message)
+        if not found.places:
+            raise DataError(f"damaged mail: {found.notes[0]}")
+        return [found.reading("mail", found.places[0][1] if len(starts) == 1 else "")]
+
+
+def _message(message: Message, source: list[str]) -> Iterator[tuple[int, str]]:
+    """Header and text of a message, each line with its line of the source, from 0."""
+    for name in _HEADERS:
+        if value := _header(message, name):
+            at = next((n for n, line in enumerate(source) if line.lower().startswith(f"{name.lower()}:")), 0)
+            yield at, f"{name}: {value}"
+    yield 0, ""
+    texts = [part for part in message.walk() if part.get_content_maintype() == "text" and not _attached(part)]
+    plain = [part for part in texts if part.get_content_subtype() != "html"]
+    for part in plain or texts[:1]:
+        yield from _text(part, source)
+
+
+def _left_out(message: Message) -> Iterator[str]:
+    """A note for each part that is neither text nor its HTML version."""
+    for part in message.walk():
+        if not part.is_multipart() and (_attached(part) or part.get_content_maintype() != "text"):
+            file = part.get_filename() or part.get_content_type()
+            yield " ".join(f"attachment {file} of {_header(message, 'Subject')!r} is left out".split())
+
+
+def _attached(part: Message) -> bool:
+    return part.get_content_disposition() == "attachment"
+
+
+def _header(message: Message, name: str) -> str:
+    raw = next((value for key, value in message.raw_items() if key.lower() == name.lower()), "")
+    value = str(raw).encode("ascii", "surrogateescape").decode("utf-8", "replace")
+    with suppress(ValueError, LookupError):  # badly encoded: as it stands
+        value = str(make_header(decode_header(value)))
+    return " ".join(value.split())
+
+
+def _text(part: Message, source: list[str]) -> Iterator[tuple[int, str]]:
+    """The lines of a text part. Their places in the file are those of the encoded lines."""
+    raw = str(part.get_payload(decode=False)).split("\n")
+    first = _place(raw, source)
+    encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
+    data = part.get_payload(decode=True) or b""
+    assert isinstance(data, bytes)
+    try:
+        text = data.decode(part.get_content_charset() or "utf-8", "replace")
+    except LookupError:
+        text = data.decode("utf-8", "replace")
+    text = text.replace("\r\n", "\n")
+    at = range(len(raw)) if encoding != "base64" else [0]
+    if encoding == "quoted-printable":  # "=" at the end of a line joins it with the next
+        at = [number for number in at if not number or not raw[number - 1].endswith("=")]
+    lines, numbers = text.split("\n"), tuple(range(1, text.count("\n") + 2))
+    if part.get_content_subtype() == "html":
+        reading = visible(text)
+        lines, numbers = reading.text.split("\n"), reading.lines or (1,)
+    for number, line in zip(numbers, lines, strict=True):
+        yield first + at[min(number, len(at)) - 1], line
+
+
+def _place(part: list[str], source: list[str]) -> int:
+    """Line of ``source``, from 0, at which the lines of ``part`` begin."""
+    head = part[:8]
+    if not head[-1]:
+        head.pop()  # what follows a part, such as its boundary, is not of it
+    begin = source.index("") if "" in source else 0
+    return next((n for n in range(begin, len(source)) if source[n : n + len(head)] == head), begin)

@@ -1,0 +1,84 @@
+"""Plain text in any encoding: prose, Markdown, code, logs and chats."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+from typing import ClassVar
+
+import attrs
+
+from lior.ask.decoding import decode
+from lior.ask.interfaces import Reading
+
+_MARKUP = ".md .markdown .mdown .mkd .rst .rest .qmd .rmd .adoc .asciidoc"
+_CODE = (
+    ".py .pyi .pyx .js .mjs .cjs .ts .tsx .jsx .vue .c .h .cc .cpp .cxx .hh .hpp .cs .java .kt .scala "
+    ".go .rs .zig .swift .m .mm .rb .php .pl .pm .tcl .lua .r .jl .f .f90 .for .hs .ml .mli .ex .exs .erl "
+    ".clj .groovy .el .lisp .scm .vim .sh .bash .zsh .fish .ps1 .bat .cmd .awk .sed .sql .css .scss .sass "
+    ".less .s .asm .nix .mk .cmake .gradle .tf .proto .graphql .dockerfile .diff .patch .xml .xsd .xsl .svg "
+    ".toml .yaml .yml .ini .cfg .conf .properties .desktop .service"
+)
+_OTHER = ".txt .text .tex .org .log .out .err"
+_KINDS = dict.fromkeys(_MARKUP.split(), "markdown") | dict.fromkeys(_CODE.split(), "code") | {".log": "log"}
+_CODE_NAMES = {
+    "makefile",
+    "dockerfile",
+    "cmakelists.txt",
+    "jenkinsfile",
+    "vagrantfile",
+    "gemfile",
+    "rakefile",
+}
+
+_LEVELS = {"trace", "debug", "info", "notice", "warn", "warning", "error", "critical", "fatal"}
+_DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
+_TIME = r"\d{1,2}:\d\d(:\d\d)?([.,]\d+)?(\s?[AaPp]\.?[Mm]\.?)?"
+_MONTH = r"([A-Za-z]{3} )?[A-Za-z]{3} +\d{1,2} +"
+_STAMP = re.compile(rf"[\[<(]?(({_DATE}[T ,]+|{_MONTH})?{_TIME}|{_DATE}\b|\d{{10,13}}(\.\d+)?\b)")
+"""Time stamp with which the lines of logs begin: ISO 8601, syslog, seconds since 1970."""
+_WHEN = rf"\u200e?\[?(?P<when>({_DATE},? +)?{_TIME})\]?(?P<dash> [-\u2013])? *"
+_MESSAGE = re.compile(_WHEN + r"(?P<open><)?(?P<who>[^:<>]{1,40}?)(?(open)>|:) ")
+"""First line of a message: ``[date, time] name:``, ``date, time - name:``, ``time <name>``."""
+
+
+@attrs.frozen(kw_only=True)
+class Text:
+    """Lines as they are; the kind is that of the suffix, or told by how most lines begin."""
+
+    api_version: ClassVar[int] = 1
+    suffixes: ClassVar[tuple[str, ...]] = tuple(f"{_OTHER} {_MARKUP} {_CODE}".split())
+
+    def read(self, data: bytes, name: str) -> list[Reading]:
+        """One reading, whose lines are those of the file."""
+        text, notes = decode(data)
+        path = PurePath(name.lower())
+        kind = _KINDS.get(path.suffix, "")
+        if not kind and (text.startswith("#!") or path.name in _CODE_NAMES):
+            kind = "code"
+        head = [line for line in text[: 1 << 16].split("\n")[:200] if line.strip()]
+        places = _messages(text.split("\n")) if not kind and _messages(head) else ()
+        kind = kind or ("chat" if places else "log" if _is_log(head) else "prose")
+        return [Reading(text=text, kind=kind, places=places, notes=notes)]
+
+
+def _messages(lines: list[str]) -> tuple[tuple[int, str], ...]:
+    """First line and "name, time" of each message, if the lines are a chat; nothing if they are not."""
+    found = [(number, match) for number, line in enumerate(lines) if (match := _MESSAGE.match(line))]
+    names = {match["who"] for _, match in found}
+    written = sum(1 for line in lines if line.strip())
+    if (
+        _LEVELS & {name.lower() for name in names}
+        or len(found) < 3
+        or 2 * len(found) < written
+        or 3 * len(names) > 2 * len(found)
+    ):
+        return ()
+    if not all(match["dash"] or match["open"] or "]" in match[0] for _, match in found):
+        return ()
+    return tuple((number, f"{match['who']}, {match['when']}") for number, match in found)
+
+
+def _is_log(lines: list[str]) -> bool:
+    """Whether most lines begin with a time stamp."""
+    return len(lines) >= 3 and 5 * sum(1 for line in lines if _STAMP.match(line)) >= 3 * len(lines)

@@ -1,0 +1,1 @@
+"""Retrievers: passages ranked for a question."""

@@ -1,0 +1,149 @@
+"""Answers: what is quoted, what is refused, and how sure either is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lior import Answer, Index
+from lior.ask import answering
+from lior.ask.ranking import understood
+
+HOUSE = """# House
+
+## Boiler
+
+The boiler is serviced every October by the company Lindqvist.
+To reset it, hold the red button for five seconds. The lamp then blinks twice.
+
+Who has the key of the cellar?
+Marta keeps it in the blue tin.
+
+To bleed the radiators:
+
+1. Turn the pump off.
+2. Open the valve with the small key.
+
+## Garden
+
+* Water the tomatoes in the morning.
+* The hedge was cut in June.
+"""
+
+
+def diary(number: int) -> str:
+    return f"On day {number} we walked {number + 3} km and ate soup number {number}.\n"
+
+
+@pytest.fixture(scope="module")
+def house() -> Index:
+    """Notes on a house, and some on other matters, so that words differ in how common they are."""
+    index = Index()
+    index.learn("house.md", HOUSE)
+    for number in range(40):
+        index.learn(
+            f"diary-{number}.md", f"On day {number} we walked {number + 3} km and ate soup number {number}.\n"
+        )
+    return index
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("How do I reset the boiler?", "hold the red button"),
+        ("When is the boiler serviced?", "every October"),
+        ("when is the boielr servced", "every October"),
+        ("Who has the key of the cellar?", "Marta keeps it"),
+        ("How do I bleed the radiators?", "Turn the pump off"),
+        ("When was the hedge cut?", "in June"),
+    ],
+)
+def test_the_sentence_that_answers_is_quoted(house, question, quoted):
+    answer = house.ask(question)
+    assert answer.found
+    assert answer.confidence >= 0.5
+    assert quoted in answer.answer.text
+    assert answer.note == ""
+
+
+@pytest.mark.parametrize(
+    ("question", "nowhere"),
+    [
+        ("What is the capital of Mongolia?", "'mongolia'"),
+        ("Which password does the router have?", "'password' and 'router' are nowhere"),
+        ("When is the dentist appointment of Zoe?", "'zoe'"),
+        ("What did the new roof cost in total?", "'cost'"),
+        ("Wo wohnt der König von Schweden?", "German"),
+    ],
+)
+def test_what_the_text_does_not_speak_of_is_refused(house, question, nowhere):
+    answer = house.ask(question)
+    assert (answer.found, answer.answer) == (False, None)
+    assert answer.confidence < 0.5
+    assert nowhere in answer.note
+
+
+def test_words_that_are_in_different_places_are_no_answer(house):
+    assert house.ask("Does Marta walk along the hedge with Lindqvist and the radiators?").found is False
+
+
+@settings(max_examples=25, deadline=None)
+@given(question=st.text(min_size=1, max_size=60).filter(answering.subjects), top=st.integers(1, 5))
+def test_answers_are_consistent(house, question, top):
+    answer = house.ask(question, top)
+    assert isinstance(answer, Answer)
+    assert 0 <= answer.confidence <= 1
+    assert answer.found == (answer.answer is not None) == (answer.confidence >= 0.5)
+    assert bool(answer.note) != answer.found
+    assert len(answer.passages) <= top
+    scores = [score for _, score in answer.passages]
+    assert scores == sorted(scores, reverse=True)
+    assert answer == house.ask(question, top)
+
+
+def test_names_that_are_nowhere_weigh_most_and_misspellings_count_half(house):
+    def shares(question: str) -> list[float]:
+        asked = understood(house.collection, question)
+        found = answering.weighted(asked, question, house.collection).informations
+        assert len(found) == 2 * len(asked.informations)  # what words can cover, and what none can
+        return [round(float(x), 6) for x in found / np.tile(asked.informations, 2)]
+
+    assert shares("Where is Zaphod?") == [2, 0]
+    assert shares("where is zaphod?") == [1, 0]
+    assert shares("the boielr") == [0.5, 0.5]
+    assert shares("the boiler") == [1, 0]
+    assert shares("what happened") == [0.3, 0]
+
+
+def test_a_question_is_not_quoted_as_an_answer():
+    index = Index()
+    index.learn(
+        "mail.md", "> Where is the spare key?\n> Who knows the code?\n\nThe spare key is with Mr. Olsen.\n"
+    )
+    assert index.ask("Where is the spare key?").answer.text == "The spare key is with Mr. Olsen."
+
+
+def test_each_text_is_listed_once():
+    index = Index()
+    for name in "abc":
+        index.learn(f"{name}.md", "The hedge was cut in June.\n\nThe hedge is of yew.\n")
+    assert len({passage.text for passage, _ in index.ask("the hedge", top=3).passages}) == 2
+
+
+def test_text_of_another_subject_is_told_from_the_own(house):
+    slope, middle = answering.calibrated(house.collection)
+    assert slope > 0
+    assert 0 < middle < 1
+    empty = Index()
+    empty.learn("a.md", "Too short.\n")
+    assert tuple(answering.calibrated(empty.collection)) == answering._USUAL
+
+
+def test_calibration_is_a_function_of_the_content(house):
+    again = Index()
+    for number in reversed(range(40)):
+        again.learn(f"diary-{number}.md", diary(number))
+    again.learn("house.md", HOUSE)
+    assert np.array_equal(answering.calibrated(again.collection), answering.calibrated(house.collection))

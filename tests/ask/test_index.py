@@ -1,0 +1,295 @@
+"""Indexes: what changed is read, what is gone is forgotten without a trace, and damage is noticed."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lior
+from lior import Index
+from lior.ask import index as indexing
+from lior.ask import reading, storage
+from lior.ask.index import cache_file
+from lior.errors import DataError, UsageError
+
+BOILER = "# Boiler\n\nIt is serviced in October.\nTo reset it, hold the red button for five seconds.\n"
+GARDEN = "# Garden\n\nWater the tomatoes in the morning. Cut the roses in March.\n"
+SECRET = "The zanzibar codeword is xylophone-quagmire.\n"
+TEXTS = {
+    "boiler.md": BOILER,
+    "garden.md": GARDEN,
+    "secret.txt": SECRET,
+    "empty.md": "-\n",
+    "chat.txt": "a: b\n" * 9,
+}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> Path:
+    """The user's cache, empty."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def notes(tmp_path) -> Path:
+    """A folder of three files, an hour old."""
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    for name in ("boiler.md", "garden.md", "secret.txt"):
+        put(folder / name, TEXTS[name])
+    return folder
+
+
+def put(path: Path, text: str, age: float = 3600) -> None:
+    """Write a file whose time stamp is ``age`` seconds old."""
+    path.write_text(text)
+    os.utime(path, (time.time() - age, time.time() - age))
+
+
+def same(a: Index, b: Index) -> bool:
+    """Whether two indexes are equal to the last byte, but for where their texts came from."""
+    (left, _), (right, _) = a.state(), b.state()
+    return left.keys() == right.keys() and all(
+        left[name].dtype == right[name].dtype and np.array_equal(left[name], right[name]) for name in left
+    )
+
+
+def reads(monkeypatch) -> list[str]:
+    """Names of the files that are read from now on."""
+    seen: list[str] = []
+    plain = Path.read_bytes
+
+    def read(path: Path, **options: object) -> bytes:
+        if "cache" not in path.parts:
+            seen.append(path.name)
+        return plain(path)
+
+    monkeypatch.setattr(reading, "contents", read)
+    return seen
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from([n for n in TEXTS if n != "empty.md"]), st.booleans()), max_size=12)
+)
+def test_learned_and_forgotten_in_any_order_is_never_seen(steps):
+    changed, present = Index(), set()
+    for name, learn in steps:
+        if learn:
+            changed.learn(name, TEXTS[name])
+            present.add(name)
+        elif name in present:
+            changed.forget(name)
+            present.remove(name)
+    fresh = Index()
+    for name in sorted(present, reverse=True):
+        fresh.learn(name, TEXTS[name])
+    assert same(changed, fresh)
+    assert changed.documents == sorted(present)
+
+
+def test_opened_again_is_the_same_and_reads_nothing(notes, monkeypatch):
+    first = Index(notes)
+    seen = reads(monkeypatch)
+    again = Index(notes)
+    assert (seen, again.notes) == ([], [])
+    assert same(first, again)
+    assert again.ask("How do I reset the boiler?") == first.ask("How do I reset the boiler?")
+
+
+def test_only_what_changed_is_read(notes, monkeypatch):
+    Index(notes)
+    put(notes / "garden.md", GARDEN.replace("March", "April"), age=60)
+    put(notes / "new.md", "The ladder is in the shed.\n")
+    (notes / "secret.txt").unlink()
+    index = Index(notes, cache=True)
+    seen = reads(monkeypatch)
+    assert index.update() == indexing.Update()
+    assert seen == []
+    assert index.documents == ["boiler.md", "garden.md", "new.md"]
+    assert "April" in index.ask("When are the roses cut?").answer.text
+    assert same(index, Index(notes, cache=False))
+
+
+def test_update_tells_what_it_did(notes):
+    index = Index(notes)
+    put(notes / "garden.md", "Nothing grows.\n", age=60)
+    put(notes / "new.md", "The ladder is in the shed.\n")
+    (notes / "secret.txt").unlink()
+    told = index.update()
+    assert (told.learned, told.changed, told.forgotten) == (("new.md",), ("garden.md",), ("secret.txt",))
+    assert not index.update()
+
+
+def test_new_time_stamp_and_old_content_is_no_change(notes):
+    index = Index(notes)
+    os.utime(notes / "garden.md")
+    assert not index.update()
+
+
+def test_change_within_the_same_instant_is_seen(notes):
+    """A file as young as its index could change without a new time stamp."""
+    put(notes / "garden.md", GARDEN, age=0)
+    stamp = (notes / "garden.md").stat()
+    index = Index(notes)
+    (notes / "garden.md").write_text(GARDEN.replace("March", "April"))
+    os.utime(notes / "garden.md", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert index.update().changed == ("garden.md",)
+
+
+def test_a_thousand_unchanged_files_cost_less_than_a_second(tmp_path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(1000):
+        put(folder / f"{number}.md", f"Note {number} is on subject {number % 7}.\n")
+    Index(folder)
+    begin = time.process_time()
+    Index(folder)
+    assert time.process_time() - begin < 1
+
+
+def test_nothing_of_a_forgotten_text_stays_on_the_disk(notes, cache):
+    def traces() -> int:
+        return sum(b"quagmire" in file.read_bytes() for file in cache.rglob("*") if file.is_file())
+
+    Index(notes)
+    assert traces() == 1
+    (notes / "secret.txt").unlink()
+    Index(notes)
+    assert traces() == 0
+    index = Index(notes)
+    index.learn("told.md", SECRET)
+    assert traces() == 1
+    index.forget("told.md")
+    assert traces() == 0
+    assert same(index, Index(notes, cache=False))
+
+
+def test_learned_texts_survive_an_update(notes):
+    Index(notes).learn("told.md", "The ladder is in the shed.\n")
+    index = Index(notes)
+    assert not index.update()
+    assert index.ask("Where is the ladder?").answer.document == "told.md"
+    with pytest.raises(UsageError, match="is a file of this index"):
+        index.forget("boiler.md")
+    with pytest.raises(UsageError, match=r"told\.md"):
+        index.forget("tol.md")
+
+
+@pytest.mark.parametrize("how", ["flip", "cut", "empty", "other", "grown"])
+def test_damaged_cache_is_noticed_and_made_anew(notes, how):
+    sound = Index(notes)
+    place = cache_file(sound.paths)
+    data, draw = bytearray(place.read_bytes()), random.Random(how)
+    for _ in range(12 if how == "flip" else 1):
+        broken = bytearray(data)
+        broken[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        wrong = {"cut": data[: draw.randrange(len(data))], "empty": b"", "other": b"PK", "grown": data + b"x"}
+        place.write_bytes(bytes(wrong.get(how, broken)))
+        index = Index(notes)
+        assert [note for note in index.notes if "made anew" in note]
+        assert same(index, sound)
+        assert Index(notes).notes == []
+
+
+def test_index_of_another_version_is_made_anew(notes, monkeypatch):
+    Index(notes)
+    monkeypatch.setattr(indexing, "VERSION", 10**6)
+    assert "another version" in Index(notes).notes[0]
+
+
+def test_cache_that_cannot_be_written_is_a_note(notes, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(storage, "save", full)
+    index = Index(notes)
+    assert "cannot be kept for the next time (No space left on device)" in index.notes[0]
+    assert index.ask("When is the boiler serviced?").found
+
+
+def test_no_cache_leaves_nothing(notes, cache):
+    Index(notes, cache=False).learn("told.md", "The ladder is in the shed.\n")
+    assert not cache.exists()
+
+
+def test_file_that_changes_while_it_is_read(notes, monkeypatch):
+    plain, times = reading.contents, {"left": 1}
+
+    def read(path: Path, **options: object) -> bytes:
+        data = plain(path, **options)
+        if path.name == "garden.md" and times["left"]:
+            times["left"] -= 1
+            path.write_text(path.read_text() + "The hedge is cut in June.\n")
+        return data
+
+    monkeypatch.setattr(reading, "contents", read)
+    assert "June" in Index(notes, cache=False).ask("When is the hedge cut?").answer.text
+    times["left"] = 100
+    skipped = Index(notes, cache=False).skipped
+    assert [(each.name, each.reason[:25]) for each in skipped] == [("garden.md", "changed whenever it was r")]
+
+
+def test_every_passage_of_a_folder_stands_in_its_file(tmp_path):
+    folder = Path(lior.__file__).parent.parent / "docs"
+    index = Index(folder, cache=False)
+    assert len(index) > 500
+    for row in range(len(index)):
+        passage = index.passage(row)
+        path = index.path(passage.document)
+        lines = path.read_text(encoding="utf-8").split("\n")
+        assert lines[passage.line - 1][passage.column - 1 :].startswith(passage.text.split("\n")[0])
+
+
+def test_bad_input_is_one_clear_line(tmp_path, notes):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "binary").mkdir()
+    (tmp_path / "binary" / "a.png").write_bytes(b"\x89PNG\0\0\0")
+    for path, said in (
+        ("empty", "no file in there"),
+        ("binary", "no text in there"),
+        ("gone", "no such file"),
+    ):
+        with pytest.raises(DataError, match=said) as raised:
+            Index(tmp_path / path)
+        assert "\n" not in str(raised.value)
+    index = Index(notes)
+    for question, said in (
+        ("what is the", "no word to look for"),
+        ("", "no word"),
+        ("a" * 1_000_000, "10,000"),
+    ):
+        with pytest.raises(UsageError, match=said) as raised:
+            index.ask(question)
+        assert len(str(raised.value)) < 300
+    with pytest.raises(UsageError, match="at least 1"):
+        index.ask("boiler", top=0)
+
+
+def test_documents_of_json_lines_are_ranked_as_wholes(tmp_path):
+    texts = ("Wings flutter. Air flows.", "Shock waves. Heat rises. Shock again.", "Nothing of it.")
+    lines = [f'{{"_id": "d{n}", "title": "Report {n}", "text": "{text}"}}' for n, text in enumerate(texts)]
+    (tmp_path / "corpus.jsonl").write_text("\n".join(lines))
+    ranked = Index(tmp_path / "corpus.jsonl").rank_documents("shock and heat", 10)
+    assert [name for name, _ in ranked] == ["corpus.jsonl#d1"]
+
+
+def test_torch_is_not_imported(notes):
+    code = (
+        "import sys, lior; a = lior.Index(sys.argv[1]).ask('How do I reset the boiler?');"
+        "print(a.answer.line, [m for m in ('torch', 'scipy') if m in sys.modules])"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(notes)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert told.stdout == "4 []\n"
