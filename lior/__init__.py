@@ -39,8 +39,8 @@ _EXPORTS = {
 """Public name -> where it lives. A name must not equal a submodule's (it would shadow it)."""
 
 __all__ = [
-    "Answer", "Index", "Kind", "LiorError", "Model", "Passage", "Registry", "Run", "Sampling", "load", "registry",
-    "resume", "train",
+    "Answer", "Index", "Kind", "LiorError", "Model", "Passage", "Registry", "Run", "Sampling", "load",
+    "registry", "resume", "train",
 ]  # fmt: skip
 
 

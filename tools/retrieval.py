@@ -95,9 +95,9 @@ def asked(
     retriever: Retriever, whole: Collection, questions: dict[str, str], gains: dict[str, dict[str, int]]
 ) -> tuple[np.ndarray, float]:
     """Mean of the measures, and milliseconds of a question."""
-    names, rows, begin = whole.documents, [], time.perf_counter()
+    names, rows, begin = whole.documents, [], time.process_time()
     rankings = {q: retriever.rank(whole, text, len(names)).passages for q, text in questions.items()}
-    passed = time.perf_counter() - begin
+    passed = time.process_time() - begin
     for question, ranking in rankings.items():
         rows.append(measured([names[row] for row in ranking], gains[question]))
     return np.mean(rows, axis=0), 1e3 * passed / len(rows)
@@ -112,7 +112,7 @@ def speed(
     chosen = draw.integers(0, len(sentences), size)
     unique = (f"{sentences[i]} n{i % 977}x{place % 9973}" for place, i in enumerate(chosen))
     texts = list(unique)
-    begin = time.perf_counter()
+    begin = time.process_time()
     collection = Collection.empty()
     for first in range(0, size, 40):
         part = texts[first : first + 40]
@@ -120,21 +120,21 @@ def speed(
             f"{first:09}", [(text, f"heading {first}") for text in part], [i // 5 for i in range(len(part))]
         )
     arrays = collection.arrays()
-    index = time.perf_counter() - begin
-    begin = time.perf_counter()
+    index = time.process_time() - begin
+    begin = time.process_time()
     collection = Collection.from_arrays(arrays)
     retriever.rank(collection, questions[0], 10)
-    first_time = time.perf_counter() - begin
+    first_time = time.process_time() - begin
     times = []
     for question in questions[:50]:
-        begin = time.perf_counter()
+        begin = time.process_time()
         retriever.rank(collection, question, 10)
-        times.append(time.perf_counter() - begin)
-    begin = time.perf_counter()
+        times.append(time.process_time() - begin)
+    begin = time.process_time()
     collection.add("note", [(texts[0], "")])
     collection.remove("000000000")
     len(collection)
-    learn = time.perf_counter() - begin
+    learn = time.process_time() - begin
     megabytes = sum(map(len, texts)) / 1e6
     return (
         f"{size:>9,} passages, {megabytes:.1f} MB: indexed {megabytes / index:.1f} MB/s, opened and first question "

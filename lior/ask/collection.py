@@ -209,6 +209,10 @@ class Collection:
             )
         if "\0" in document:
             raise UsageError(f"a document's name has no zero byte: {document!r}.")
+        if groups is not None and len(groups) != len(passages):
+            raise UsageError(
+                f"{document!r} has {len(passages)} passages and {len(groups)} paragraph numbers."
+            )
         contexts = {context: number for number, context in enumerate(dict.fromkeys(c for _, c in passages))}
         texts = [tokens(text) for text, _ in passages]
         language = language_of(islice(chain.from_iterable(texts), SAMPLE))

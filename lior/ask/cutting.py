@@ -56,7 +56,8 @@ def cut(reading: Reading, document: str, label: str | None = None) -> list[Passa
         The context has one heading per line, the outermost first, and the words of the name as its last line.
     """
     page = _Page(reading.text, [first for first, _ in reading.places])
-    words = name_words(document if label is None else label)
+    # Records of a collection have a title; the name of their file is a word of all of them.
+    words = "" if reading.name else name_words(document if label is None else label)
     title = (reading.title,) if reading.title else ()
     found = []
     for part in _CUTTERS[reading.kind](page, title):
@@ -72,6 +73,9 @@ def cut(reading: Reading, document: str, label: str | None = None) -> list[Passa
             group=part.group,
         )
         found.append(passage)
+    if not found and reading.title:  # a record of a collection may be a title alone
+        line = reading.lines[0] if reading.lines else 1
+        found = [Passage(document=document, line=line, text=reading.title, context=words)]
     return found
 
 

@@ -5,13 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lior.ask.collection import Collection
-from lior.errors import DataError, UsageError
 from lior.plugins.registry import registry
 from lior.testing.retrievers import QUESTIONS, TEXTS, retriever_contract
-from lior_plugins.retrievers.bm25 import Bm25
-from lior_plugins.retrievers.dense import Dense
-from lior_plugins.retrievers.settle import Settle
 
 
 @pytest.fixture(scope="module", autouse=True)

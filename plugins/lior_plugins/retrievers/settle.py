@@ -73,11 +73,10 @@ class Settle:
         if not s.any() or (collection.finer is None and len(asked.informations) < TOPIC):
             return ranking(collection, asked, s, top, "words")
         if collection.finer is not None:
-            moved, diffused = _moved(collection, _whole_and_part(collection, s, question))
-            total = moved
+            total, diffused = _moved(collection, _with_parts(collection, s, _parts(collection, question)))
         else:
             whole = collection.by_document()
-            before = _whole_and_part(whole, _words(whole, understood(whole, question)), question)
+            before = _with_parts(whole, _words(whole, understood(whole, question)), s)
             moved, diffused = _moved(whole, before)
             total = s + (moved - before)[collection.derived("documents", lambda: documents(collection))]
         method = "words, settling and diffusion" if diffused else "words and settling"
@@ -94,16 +93,22 @@ def _words(collection: Collection, asked: Question) -> np.ndarray:
 
 def _levels(collection: Collection) -> list[Level]:
     table, size = collection.table, len(collection)
-    own, levels = OWN, []
-    for weight, units, of_row in (
-        (PARAGRAPH, int(table.group_starts[-1]), paragraphs),
-        (DOCUMENT, len(table.document_starts) - 1, documents),
-    ):
-        if units == size:  # each is one passage
-            own += weight
-        else:
-            of = of_row(collection)
-            levels.append(level(weight, table.text, units, of, of))
+    groups, count = int(table.group_starts[-1]), len(table.document_starts) - 1
+    own, outer = OWN, None
+    if count == groups:  # each is one paragraph
+        own += DOCUMENT if groups == size else 0
+    else:
+        of_entry = documents(collection)
+        of_group = np.repeat(np.arange(count), np.diff(table.group_starts))
+        outer = level(DOCUMENT, table.text, count, of_group, of_entry)
+    levels = []
+    if groups == size:
+        own += PARAGRAPH
+        levels += [outer] if outer else []
+    else:
+        of = paragraphs(collection)
+        weight = PARAGRAPH + (DOCUMENT if outer is None else 0)
+        levels.append(attrs.evolve(level(weight, table.text, groups, of, of), outer=outer))
     if len(table.context.rows):
         levels.append(
             level(CONTEXT, table.context, int(table.context_starts[-1]), contexts(collection), None)
@@ -111,16 +116,23 @@ def _levels(collection: Collection) -> list[Level]:
     return [level(own, table.text, size, None, None), *levels]
 
 
-def _whole_and_part(whole: Collection, s: np.ndarray, question: str) -> np.ndarray:
-    """Score of each document: BM25 of the whole and of its best passage, in the weights 1 and ``PART``."""
+def _parts(whole: Collection, question: str) -> np.ndarray:
+    """BM25 of each passage of the documents."""
     finer = whole.finer
-    if finer is None or len(finer) == len(whole):
-        return s
+    if finer is None:
+        return np.empty(0)
     one = finer.derived("passages alone", lambda: [level(1.0, finer.table.text, len(finer), None, None)])
-    parts = np.append(scored(understood(finer, question), one, informations(finer), len(finer)), 0)
-    starts = finer.table.document_starts
-    part = np.maximum.reduceat(parts, starts[:-1])
-    return (s + PART * np.where(np.diff(starts) > 0, part, 0)) / (1 + PART)
+    return scored(understood(finer, question), one, informations(finer), len(finer))
+
+
+def _with_parts(whole: Collection, s: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Score of each document: that of the whole and of its best passage, in the weights 1 and ``PART``."""
+    starts = whole.finer.table.document_starts if whole.finer is not None else np.zeros(1, np.int64)
+    if len(parts) == len(s):
+        return s
+    part = np.maximum.reduceat(np.append(parts, 0), starts[:-1])
+    mixed: np.ndarray = (s + PART * np.where(np.diff(starts) > 0, part, 0)) / (1 + PART)
+    return mixed
 
 
 # --- topics ---
@@ -208,9 +220,10 @@ def _settled(space: _Space, v: np.ndarray) -> np.ndarray:
 def _diffused(space: _Space, near: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Mean score of the 10 nearest of each candidate."""
     place, terms, values = space.of(near)
-    used, column = np.unique(terms, return_inverse=True)
-    dense = np.zeros((len(near), len(used)), np.float32)
-    dense[place, column.reshape(-1)] = values
+    shared = np.bincount(terms) > 1  # a term of one candidate adds to no product of two
+    column, chosen = np.cumsum(shared) - 1, shared[terms]
+    dense = np.zeros((len(near), int(shared.sum())), np.float32)
+    dense[place[chosen], column[terms[chosen]]] = values[chosen]
     gram = dense @ dense.T
     np.fill_diagonal(gram, -1)
     nearest = np.argpartition(-gram, NEAREST - 1, axis=1)[:, :NEAREST]

@@ -1,0 +1,100 @@
+"""Words, languages, stems, and the repair of spelling."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lior.ask.collection import Collection
+from lior.ask.ranking import differences, understood
+from lior.ask.words import LANGUAGES, language_of, stem, stop_words, tokens
+
+LAW = settings(max_examples=100, deadline=None, database=None)
+TEXTS = {
+    "english": "The boiler is in the cellar, and it was not reset by the plumber.",
+    "german": "Der Kessel ist im Keller, und er wurde nicht von dem Klempner zurückgesetzt.",
+    "french": "La chaudière est dans la cave, et elle n'a pas été réparée par le plombier.",
+    "spanish": "La caldera está en el sótano y no fue reparada por el fontanero.",
+    "italian": "La caldaia è nella cantina e non è stata riparata dal idraulico.",
+    "portuguese": "A caldeira está na cave e não foi reparada pelo canalizador.",
+    "dutch": "De ketel staat in de kelder en is niet door de loodgieter gerepareerd.",
+    "swedish": "Pannan är i källaren och den har inte lagats av en rörmokare.",
+    "danish": "Kedlen er i kælderen, og den blev ikke repareret af en blikkenslager.",
+    "russian": "Котёл в подвале, и он не был починен, как мы хотели.",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_language_of_a_sentence(language):
+    assert language_of(tokens(TEXTS[language])) == language
+
+
+def test_without_evidence_the_default():
+    assert language_of(tokens("comment algorithm de matrix")) == "english"
+    assert language_of([], ["german"], default="german") == "german"
+
+
+@LAW
+@given(text=st.text(max_size=80))
+def test_tokens_are_words_in_lower_case(text):
+    for word in tokens(text):
+        assert word
+        assert word.isascii() is False or (word.islower() or word.isdigit())
+        assert not any(c.isspace() for c in word)
+        for language in LANGUAGES:
+            assert stem(word, language)
+
+
+@LAW
+@given(a=st.text("ab ", max_size=20), b=st.text("ab東京 ", max_size=20))
+def test_texts_are_read_one_after_the_other(a, b):
+    assert tokens(f"{a}. {b}") == tokens(a) + tokens(b)
+
+
+def test_ascii_text_is_read_as_any_other():
+    for text in ("foo_bar x 12 A-b C3PO it's", "THE END"):
+        assert tokens(text) == tokens(text + " é")
+
+
+def test_inflected_words_are_one_term_and_accents_do_not_matter():
+    assert stem("running", "english") == stem("runs", "english")
+    assert stem("Häuser".lower(), "german") == stem("haus", "german")
+    assert stem("cafe", "english") == stem("café", "english")
+
+
+@LAW
+@given(a=st.text("abc", max_size=6), b=st.text("abc", max_size=6))
+def test_differences_are_a_distance(a, b):
+    assert differences(a, b) == differences(b, a)
+    assert (differences(a, b) == 0) == (a == b)
+    assert abs(len(a) - len(b)) <= differences(a, b) <= max(len(a), len(b))
+
+
+def collection(*texts):
+    found = Collection.empty()
+    for number, text in enumerate(texts):
+        found.add(str(number), [(text, "")])
+    return found
+
+
+@pytest.mark.parametrize("wrong", ["boilr", "boilerr", "bioler", "boxler", "boiller"])
+def test_a_misspelt_word_is_understood_as_the_nearest(wrong):
+    asked = understood(collection("reset the boiler", "boring broilers", "the oil is cold"), wrong)
+    assert asked.words[0] in ("boiler", "broilers")
+    assert "boiler" in asked.words
+    assert not asked.missing
+
+
+def test_a_word_that_resembles_nothing_is_missing():
+    asked = understood(collection("reset the boiler"), "Mongolia boiler")
+    assert asked.missing == ("mongolia",)
+    assert asked.words == ("boiler",)
+    assert asked.informations[0] > asked.informations[1]
+
+
+def test_each_text_is_understood_in_its_language():
+    both = collection(*(TEXTS[language] for language in ("english", "german")))
+    assert not understood(both, "Wurden die Kessel zurückgesetzt?").missing
+    assert not understood(both, "who resets the boilers?").missing
+    assert all(word not in understood(both, "der die das und").words for word in stop_words("german"))
