@@ -68,7 +68,7 @@ def _read(place: Path, retriever: str) -> tuple[dict[str, Any], Index | None]:
 
 
 def built(documents: Mapping[str, Sequence[bytes]], *, retriever: str = RETRIEVER) -> Index:
-    """An index in memory of documents, by their names; several of one name are told apart by an apostrophe."""
+    """An index in memory of documents by their names; an apostrophe tells several of one name apart."""
     index = Index(retriever=retriever)
     for name, texts in documents.items():
         learn(index, name, texts)
@@ -152,7 +152,7 @@ def of_checkpoint(checkpoint: Any) -> dict[str, list[bytes]]:
 
 
 def kept_index(place: Path, identity: str, *, retriever: str = RETRIEVER) -> Index | None:
-    """The index that was kept with the checkpoint at ``place``; ``None`` where there is none that can be used.
+    """The index that was kept with the checkpoint at ``place``; ``None`` if there is none to be used.
 
     ``identity`` is that of the checkpoint. A damaged file is no fault of the run: it is made anew.
     """

@@ -91,7 +91,7 @@ class Run:
 
     @property
     def index(self) -> Index:
-        """The index of the documents, made when it is first needed; :meth:`learn` and :meth:`forget` change it."""
+        """The index of the documents, made when it is first needed; learning and forgetting change it."""
         if self._index is None:
             saved = self._place if not self.changes and self._whole else None
             index = asking.kept_index(saved, self.checkpoint.identity) if saved else None
@@ -106,8 +106,8 @@ class Run:
     def ask(self, question: str, top: int = 3) -> Answer:
         """Find the passages of the documents that answer a question, and decide whether any does.
 
-        Lines and columns are those of the documents as the run has them. What :meth:`learn` and :meth:`forget`
-        changed counts at once.
+        Lines and columns are those of the documents as the run has them. What was learned or forgotten since
+        counts at once.
 
         Raises
         ------
@@ -126,7 +126,12 @@ class Run:
     ) -> list[str]: ...
     @checked_keywords(Sampling)
     def complete(
-        self, prompt: str | bytes | Sequence[str | bytes], tokens: int = 200, *, seed: int = 0, **sampling: Any
+        self,
+        prompt: str | bytes | Sequence[str | bytes],
+        tokens: int = 200,
+        *,
+        seed: int = 0,
+        **sampling: Any,
     ) -> str | list[str]:
         """Continue ``prompt`` by ``tokens`` tokens; of a list each, as if it were alone.
 
@@ -160,8 +165,8 @@ class Run:
         pieces = (decoder.decode(model.tokenizer.decode([token])) for token in drawn)
         return (piece for part in (pieces, _end(decoder)) for piece in part if piece)
 
-    @overload
-    def score(self, text: str | bytes) -> float: ...
+    @overload  # a str is a sequence of str as well; the first that fits counts
+    def score(self, text: str | bytes) -> float: ...  # type: ignore[overload-overlap]
     @overload
     def score(self, text: Sequence[str | bytes]) -> list[float]: ...
     @checked_keywords()

@@ -71,21 +71,23 @@ def say(work, command, monkeypatch):
 
 
 def test_a_pipe_gets_replies_alone(say):
-    done = say("The for statement", "", "And then", arguments=("run", "--max-tokens", "20", "--stop", ""))
+    done = say(
+        "/go The for statement", "", "/go And then", arguments=("run", "--max-tokens", "20", "--stop", "")
+    )
     assert done.code == 0, done.err
     assert done.err == ""
     assert 40 <= len(done.out) <= 42
 
 
 def test_the_seed_decides(say):
-    one, same, other = (say("The ", arguments=("run", "--seed", seed)).out for seed in "112")
+    one, same, other = (say("/go The ", arguments=("run", "--seed", seed)).out for seed in "112")
     assert one == same != other
 
 
 def test_a_fact_is_learned_quoted_explained_and_forgotten(say, work):
     done = say(
-        "/learn fact.txt", "/set temperature 0", "The key of the observatory hangs", "/why", "/docs",
-        "/forget fact.txt", "/reset", "The key of the observatory hangs", arguments=("run", "--stop", "."),
+        "/learn fact.txt", "/set temperature 0", "/go The key of the observatory hangs", "/why", "/docs",
+        "/forget fact.txt", "/reset", "/go The key of the observatory hangs", arguments=("run", "--stop", "."),
     )  # fmt: skip
     assert done.code == 0, done.err
     quoted, *_, last = done.out.splitlines()
@@ -116,17 +118,17 @@ def test_what_is_said_is_learned_only_when_asked(say, work):
 
 
 def test_a_backslash_goes_on_in_the_next_line(say):
-    together = say("one\\", "two", arguments=("run", "--max-tokens", "5"))
+    together = say("/go one\\", "two", arguments=("run", "--max-tokens", "5"))
     assert together.code == 0
     assert len(together.out) <= 6
-    assert len(say("one\\", arguments=("run", "--max-tokens", "5")).out) <= 6, "also at the end"
+    assert len(say("/go one\\", arguments=("run", "--max-tokens", "5")).out) <= 6, "also at the end"
 
 
 def test_settings_change_what_is_said(say):
-    cold = say("/set temperature 0", "The ", "/reset", "The ").out
+    cold = say("/set temperature 0", "/go The ", "/reset", "/go The ").out
     half = len(cold) // 2
     assert cold[:half] == cold[half:]
-    assert say("/set temperature 5", "The ").out != cold[:half]
+    assert say("/set temperature 5", "/go The ").out != cold[:half]
     shown = say("/set").err
     assert "temperature 0.6" in shown
 
@@ -149,7 +151,7 @@ def test_settings_change_what_is_said(say):
     ],
 )
 def test_a_wrong_command_is_one_line_and_the_chat_goes_on(say, line, message):
-    done = say(line, "The ", arguments=("run", "--max-tokens", "5"))
+    done = say(line, "/go The ", arguments=("run", "--max-tokens", "5"))
     assert done.code == 1
     assert message in done.err
     assert done.err.startswith("lior: error: ")
@@ -160,18 +162,18 @@ def test_a_wrong_command_is_one_line_and_the_chat_goes_on(say, line, message):
 def test_the_newest_run_is_found(say, work):
     (work / "runs").mkdir()
     shutil.copytree(work / "run", work / "runs" / "later")
-    done = say("The ", arguments=("--max-tokens", "3"))
+    done = say("/go The ", arguments=("--max-tokens", "3"))
     assert done.code == 0
     assert "chat with runs/later, the newest run" in done.err
     shutil.rmtree(work / "runs")
     shutil.rmtree(work / "run")
-    done = say("The ", arguments=())
+    done = say("/go The ", arguments=())
     assert done.code == 1
     assert "no finished run here or in runs/" in done.err
 
 
 def test_the_reader_of_the_replies_leaves(work):
-    command = f"yes The | {sys.executable} -m lior_cli.main chat run --max-tokens 5 | head -n 2"
+    command = f"yes /go The | {sys.executable} -m lior_cli.main chat run --max-tokens 5 | head -n 2"
     done = subprocess.run(
         ["bash", "-c", command], cwd=work, env=environment(work), capture_output=True, text=True, timeout=120
     )
@@ -245,7 +247,7 @@ def terminal(work):
 def test_ctrl_c_stops_the_reply_and_not_the_chat(terminal, sigint):
     person = terminal("run", "--stop", "", "--max-tokens", "100000", sigint=sigint)
     person.until("> ")
-    person.type("The \n")
+    person.type("/go The \n")
     person.until("The \r\n")
     time.sleep(0.3)
     person.type("\x03")
@@ -305,7 +307,7 @@ def test_a_reply_that_could_steer_the_terminal_is_harmless(terminal, work):
     person.until("> ")
     person.type("/learn evil.txt\n")
     person.until("> ")
-    person.type("Open sesame now:\n")
+    person.type("/go Open sesame now:\n")
     person.until("now:\r\n")
     reply = person.until("> ")
     assert "\x1b]" not in reply
