@@ -2,8 +2,8 @@
 
 A question of its own is asked as it is, whatever was said before. A follow-up has no content word, or one
 that alone finds nothing, or begins with "and", "what about", or has a pronoun. To it the content words of the
-last answered question are added. A pronoun stands for the subject, which then counts twice; without one, the
-words of the follow-up replace some of the subject, and these count twice.
+last answered question are added. A pronoun stands for the subject, so that the answer must have a word of it;
+without one, the words of the follow-up replace some of the subject, and the answer must have one of these.
 """
 
 from __future__ import annotations
@@ -115,8 +115,10 @@ class Dialogue:
         alone = self._turn(message, message)
         if alone.answer.found and not marked:
             return alone
-        twice = inherited if pronoun else own
-        turn = self._turn(message, " ".join([*own, *inherited, *twice]), inherited)
+        turn = self._turn(message, " ".join([*own, *inherited]), inherited)
+        needed = inherited if pronoun else tuple(own)
+        if turn.answer.answer and not _shared(needed, turn.answer.answer):
+            turn = self._turn(message, " ".join([*own, *inherited, *needed]), inherited)
         better = alone.answer.confidence > turn.answer.confidence
         return alone if alone.answer.found and len(own) > 1 and better else turn
 

@@ -31,7 +31,7 @@ _TASK = (
     "there. If the passages do not answer the question, say so."
 )
 _NUMBERS = re.compile(r"\[(\d{1,6}(?:\s?[,;]\s?\d{1,6})*)\]")
-_QUOTES = re.compile(r'"([^"\n]+)"|“([^”\n]+)”|„([^“”\n]+)[“”]|«([^»\n]+)»')
+_QUOTES = re.compile(r'"([^"\n]*)"|“([^”\n]+)”|„([^“”\n]+)[“”]|«([^»\n]+)»')
 _PLACES = re.compile(r"(?<![\w/.-])([\w/.-]*[A-Za-z_]\.\w+):(\d+)")
 
 
@@ -157,7 +157,7 @@ def checked(text: str, passages: Sequence[Passage]) -> Reply:
         if any(not 1 <= number <= len(passages) for number in numbers):
             marks.append((match.end(), "(no such passage)"))
     for match in _QUOTES.finditer(text):
-        quoted = next(group for group in match.groups() if group)
+        quoted = next((group for group in match.groups() if group), "")
         if not any(_stands_in(quoted, passage.text) for passage in passages):
             marks.append((match.end(), "(not in the passages)"))
     for match in _PLACES.finditer(text):

@@ -21,7 +21,7 @@ from lior.runs.run import Run
 SURE = 0.8
 """Confidence from which on a message is continued without being asked for."""
 _AHEAD = 16
-"""Tokens of which the confidence is taken."""
+"""Tokens that the confidence looks at."""
 
 
 @attrs.define
@@ -82,15 +82,18 @@ class Chat:
                 return
 
     def confidence(self, text: str) -> float:
-        """Geometric mean of the probabilities of the likeliest continuation of ``text``, in (0, 1]."""
+        """The smallest probability among the next likeliest tokens after ``text``, in (0, 1].
+
+        The mean says little: any passage is certain once its first words were chosen.
+        """
         encoded = self.run.model.tokenizer.encode(text.encode("utf-8", "surrogateescape")).tolist()
-        session, total = Session(self.run.model, encoded), 0.0
+        session, least = Session(self.run.model, encoded), 0.0
         for _ in range(_AHEAD):
             log_p = session.log_probs()
             token = int(log_p.argmax())
-            total += float(log_p[token])
+            least = min(least, float(log_p[token]))
             session.feed([token])
-        return math.exp(total / _AHEAD)
+        return math.exp(least)
 
     def why(self, *, most: int = 3, words: bool = True) -> list[Explained]:
         """Where the words of the last reply come from, with the memories as they are now."""

@@ -145,7 +145,7 @@ class Run:
         UsageError
             When an argument has the wrong type or value, or a name that is not known.
         """
-        if isinstance(prompt, str | bytes):
+        if isinstance(prompt, str | bytes) or not isinstance(prompt, Sequence):
             return "".join(self.stream(prompt, tokens, seed=seed, **sampling))
         prompts = [_text(f"prompt {number}", each) for number, each in enumerate(prompt, 1)]
         return ["".join(self.stream(each, tokens, seed=seed, **sampling)) for each in prompts]
