@@ -8,7 +8,6 @@ python tools/architecture.py --lines    # lines of source by room
 from __future__ import annotations
 
 import ast
-import re
 import sys
 import textwrap
 from collections import Counter
@@ -23,7 +22,7 @@ LAYERS = (
     ("api",),
     ("training", "plots"),
     ("runs",),
-    ("model",),
+    ("model", "ask"),
     ("data", "geometry", "counting"),
     ("config",),
     ("plugins",),
@@ -33,13 +32,13 @@ LAYERS = (
 FOLDERS = {"cli": "cli/lior_cli", "built-in plugins": "plugins/lior_plugins"}
 BESIDE = ("built-in plugins", "testing")
 """Rooms that the others reach by name, through the registry; drawn without arrows."""
-ROOTS = {"api": ("__init__", "api"), "interfaces": ("interfaces", "errors", "events", "tensors", "device")}
+ROOTS = {"api": ("__init__", "api"), "interfaces": ("interfaces", "errors", "events", "tensors")}
 """Modules of the first level, which are drawn as two rooms."""
 JOBS = {
     "api": "the public API: train, resume, load",
     "interfaces": "what a plugin provides; errors, events, states",
     "cli": "the commands, one file each",
-    "built-in plugins": "frames, sources, products, encoders, memories ...",
+    "built-in plugins": "frames, memories, tokenizers, readers, retrievers and others",
 }
 WIDTH, ROW, BOX, MARGIN = 1000, 86, 56, 20
 
@@ -67,7 +66,14 @@ def room(name: str) -> Room:
     job = JOBS.get(name) or (ast.get_docstring(ast.parse(init.read_text())) or "" if init else "")
     modules = tuple(path.stem for path in sources if path.stem != "__init__")
     lines = sum(len(path.read_text().splitlines()) for path in sources)
-    return Room(name, " ".join(job.split("\n\n")[0].split()).rstrip("."), modules, lines)
+    return Room(name, " ".join(job.split("\n\n")[0].split()).replace("``", "`").rstrip("."), modules, lines)
+
+
+class AtRuntime(ast.NodeTransformer):
+    """Leaves out what is imported for types only."""
+
+    def visit_If(self, node: ast.If) -> ast.If | None:
+        return None if ast.unparse(node.test) == "TYPE_CHECKING" else node
 
 
 def owner(module: str) -> str | None:
@@ -87,7 +93,7 @@ def imports(name: str) -> Counter[str]:
     """How many import statements of a room name each other room."""
     found: Counter[str] = Counter()
     for path in files(name):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(AtRuntime().visit(ast.parse(path.read_text()))):
             if isinstance(node, ast.ImportFrom) and node.module:
                 full = [f"{node.module}.{alias.name}" for alias in node.names]
                 targets = full if node.module == "lior" else [node.module]
@@ -183,12 +189,10 @@ def main(check: bool) -> int:
     names = [*(name for layer in LAYERS for name in layer), *BESIDE]
     rooms = {name: room(name) for name in names}
     arrows = {name: imports(name) for name in names}
-    page = re.sub(
-        r"(<!-- rooms -->\n).*?(\n<!-- end -->)",
-        lambda match: match[1] + table(rooms, arrows) + match[2],
-        PAGE.read_text(),
-        flags=re.DOTALL,
-    )
+    before, marked, rest = PAGE.read_text().partition("<!-- rooms -->\n")
+    after = rest.partition("<!-- end -->")[2]
+    assert after, "the page has lost the marks of its table"
+    page = f"{before}{marked}{table(rooms, arrows)}\n<!-- end -->{after}"
     wanted = {PAGE: page, PICTURE: picture(rooms, arrows)}
     stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text() != text]
     if check:

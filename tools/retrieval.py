@@ -1,10 +1,10 @@
 """Quality and speed of retrievers on judged collections: Cranfield and CACM in the SMART format.
 
-    python tools/retrieval.py FOLDER [--retriever settle --retriever bm25] [--speed]
+    python tools/retrieval.py FOLDER [--retriever settle --retriever bm25] [--speed 10000]
 
-FOLDER has cran.all, cran.qry, cran.rel, cacm.all, cacm.qry and cacm.rel. Prints nDCG@10, MAP and recall@100, also
-for questions of which a tenth of the letters is wrong (mean of five draws), and the time of a question. Nothing is
-fitted to them.
+FOLDER has cran.all, cran.qry, cran.rel, cacm.all, cacm.qry and cacm.rel. Prints nDCG@10, MAP and recall@100,
+also for questions of which a tenth of the letters is wrong (mean of five draws), and the time of a question.
+Nothing is fitted to them.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def asked(
 def speed(
     retriever: Retriever, documents: list[tuple[str, str, str]], questions: list[str], size: int
 ) -> str:
-    """Time of indexing, of opening, of a question and of one more note, for ``size`` passages of drawn text."""
+    """CPU time of indexing, opening, a question and one more note, for ``size`` passages of drawn text."""
     draw = np.random.default_rng(0)
     sentences = [s for _, _, body in documents for s in re.split(r"\s\.\s", body) if s]
     chosen = draw.integers(0, len(sentences), size)
@@ -137,8 +137,8 @@ def speed(
     learn = time.process_time() - begin
     megabytes = sum(map(len, texts)) / 1e6
     return (
-        f"{size:>9,} passages, {megabytes:.1f} MB: indexed {megabytes / index:.1f} MB/s, opened and first question "
-        f"{first_time:.3f} s, then {1e3 * np.median(times):.1f} ms (worst {1e3 * max(times):.0f}), "
+        f"{size:>9,} passages, {megabytes:.1f} MB: indexed {megabytes / index:.1f} MB/s, opened and "
+        f"first question {first_time:.3f} s, then {1e3 * np.median(times):.1f} ms (worst {1e3 * max(times):.0f}), "
         f"learn and forget {1e3 * learn:.0f} ms, counts {sum(a.nbytes for a in arrays.values()) / 1e6:.0f} MB"
     )
 
@@ -155,7 +155,8 @@ def main(folder: Path, names: tuple[str, ...], sizes: tuple[int, ...]) -> None:
             whole = counted(documents).by_document()
             mean, passed = asked(retriever, whole, questions, gains)
             print(
-                f"{name} {judged}: nDCG@10 {mean[0]:.3f} MAP {mean[1]:.3f} R@100 {mean[2]:.3f}, {passed:.1f} ms"
+                f"{name} {judged}: nDCG@10 {mean[0]:.3f} MAP {mean[1]:.3f} R@100 {mean[2]:.3f}, "
+                f"{passed:.1f} ms"
             )
             drawn = []
             for draw in range(DRAWS):

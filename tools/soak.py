@@ -10,6 +10,7 @@ documents. Prints a line per minute and a summary.
 from __future__ import annotations
 
 import gc
+import math
 import random
 import sys
 import tempfile
@@ -55,8 +56,8 @@ class Outcome(NamedTuple):
     """Whether the memories hold what those of a new run would."""
 
 
-def soak(seconds: float, *, seed: int = 0, say: bool = False) -> Outcome:
-    """Cycles for so many seconds."""
+def soak(seconds: float, *, most: float = math.inf, seed: int = 0, say: bool = False) -> Outcome:
+    """Cycles for so many seconds, ``most`` of them at most."""
     draw = random.Random(seed)
     texts = [text[:2000] for _, text in sorted(topics.items())]
     base = [RawDocument("base", "\n".join(texts[:8]).encode())]
@@ -67,11 +68,11 @@ def soak(seconds: float, *, seed: int = 0, say: bool = False) -> Outcome:
         run = train(config, path, documents=base)
         begin = time.monotonic()
         handles, after_tenth, told = open_files(), 0, begin
-        while (now := time.monotonic()) < begin + seconds:
+        while (now := time.monotonic()) < begin + seconds and sum(counts.values()) < most:
             what = draw.choices(list(ACTIONS), list(ACTIONS.values()))[0]
             run, done = act(run, what, path, texts, draw, sum(counts.values()))
             counts[done] += 1
-            if not after_tenth and now > begin + seconds / 10:
+            if not after_tenth and (now > begin + seconds / 10 or sum(counts.values()) > most / 10):
                 after_tenth = resident()
             if say and now > told + 60:
                 told, cycles = now, sum(counts.values())

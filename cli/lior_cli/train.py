@@ -25,7 +25,7 @@ _RUNS = "runs"
 _LEAST = 500
 """Bytes of held-out text from which on the score is compared with the 4-gram. In plays of Shakespeare the
 difference in per cent had a standard deviation of 3.0 on 250 bytes, 2.0 on 500 and 0.9 on 1,000."""
-_LOOK, _WORDS, _LONGEST = 2000, 3, 40
+_LOOK, _WORDS, _LONGEST = 20_000, 3, 40
 """Tokens in which a line for the suggested prompt is looked for; its words and characters, at most."""
 
 

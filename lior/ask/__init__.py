@@ -1,1 +1,22 @@
-"""Find and quote the passage that answers a question."""
+"""Find and quote the passage that answers a question.
+
+:mod:`~lior.ask.reading` finds files and the readers for them (with :mod:`~lior.ask.decoding`),
+:mod:`~lior.ask.cutting` makes passages (with :mod:`~lior.ask.sentences`), :mod:`~lior.ask.collection` counts
+their :mod:`~lior.ask.words`, :mod:`~lior.ask.ranking` has what retrievers share, and
+:mod:`~lior.ask.answering` decides. :mod:`~lior.ask.index` connects them and is kept by
+:mod:`~lior.ask.storage`. The records and interfaces are in :mod:`~lior.ask.interfaces`.
+"""
+
+__all__ = [
+    "answering",
+    "collection",
+    "cutting",
+    "decoding",
+    "index",
+    "interfaces",
+    "ranking",
+    "reading",
+    "sentences",
+    "storage",
+    "words",
+]

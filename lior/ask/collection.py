@@ -191,8 +191,8 @@ class Collection:
         document
             Name; no other document of the collection has it.
         passages
-            Text and context of each passage, in their order. Contexts are counted apart, and once where several
-            passages share one.
+            Text and context of each passage, in their order. Contexts are counted apart, and once
+            where several passages share one.
         groups
             Number of the paragraph of each passage. Without them each passage is a paragraph of its own.
 

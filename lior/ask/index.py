@@ -18,7 +18,7 @@ from lior.ask.answering import Answer
 from lior.ask.collection import Collection
 from lior.ask.cutting import cut
 from lior.ask.interfaces import Passage, Ranking, Reading, Retriever, texts
-from lior.ask.reading import LIMIT, Skipped, Source, find_files, read_bytes
+from lior.ask.reading import LIMIT, Skipped, Source, contents, find_files, read_bytes
 from lior.ask.storage import Shelf
 from lior.errors import DataError, LiorError, MissingPackage, UsageError, did_you_mean, sentences
 
@@ -450,7 +450,7 @@ def _steady(path: Path, known: _File | None) -> tuple[bytes | None, int, int]:
             return None, known.size, known.modified
         if before.st_size > LIMIT:
             raise DataError(f"larger than {LIMIT:,} bytes, the limit for one file; split it")
-        now, data, after = time.time_ns(), path.read_bytes(), path.stat()
+        now, data, after = time.time_ns(), contents(path), path.stat()
         if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
             return data, after.st_size, after.st_mtime_ns if now - after.st_mtime_ns > _YOUNG else 0
     raise DataError("changed whenever it was read; it is learned when it rests")

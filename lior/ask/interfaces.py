@@ -33,9 +33,11 @@ class Reading:
     lines: tuple[int, ...] | None = attrs.field(default=None, repr=False)
     """Line of the file, from 1, of each line of the text; ``None`` where both are the same."""
     places: tuple[tuple[int, str], ...] = ()
-    """First line of the text, from 0, and name of each page, cell or message: ``(12, "page 3")``, ascending."""
+    """First line of the text, from 0, and name of each page, cell or message: ``(12, "page 3")``,
+    ascending."""
     notes: tuple[str, ...] = ()
-    """What a user should know of how it was read, one line each: an encoding guessed, parts left out and why."""
+    """What a user should know of how it was read, one line each: an encoding guessed, parts left out and
+    why."""
 
 
 @attrs.frozen(kw_only=True)
@@ -54,7 +56,8 @@ class Passage:
     place: str = ""
     """Page, cell or message, where the document has such."""
     group: int = 0
-    """Number of the paragraph, message, table or definition inside the document that the passage is a part of."""
+    """Number of the paragraph, message, table or definition inside the document that the passage is a part
+    of."""
 
 
 @attrs.frozen(kw_only=True)
@@ -66,7 +69,8 @@ class Ranking:
     scores: np.ndarray
     """float64 ``(K,)``, descending."""
     covered: np.ndarray
-    """Share of the question's information (idf) that each passage with its context contains, float64 ``(K,)`` in [0, 1]."""
+    """Share of the question's information (idf) that each passage with its context and paragraph contains,
+    float64 ``(K,)`` in [0, 1]."""
     method: str
     """How they were ranked, in a few words: "words", "words and settling", "settling and diffusion"."""
     words: tuple[str, ...] = ()

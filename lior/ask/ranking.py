@@ -20,7 +20,7 @@ K1, B = 1.5, 0.75
 MOST_WORDS = 128
 """Different words of a question that count, the rarest first; a page of text has as many."""
 MOST_REPAIRS = 48
-"""Unknown words of a question that are repaired, the first ones; each is compared with the whole vocabulary."""
+"""Unknown words of a question that are repaired, the first ones; each is compared with all words."""
 
 
 # --- the question ---
@@ -28,16 +28,15 @@ MOST_REPAIRS = 48
 
 @attrs.frozen
 class Question:
-    """A question as weights of a collection's terms. A word may stand for several terms, and a term for several
-    words."""
+    """A question as weights of a collection's terms; a word may stand for several terms."""
 
     terms: np.ndarray
     """int64 ``(K,)``."""
     weights: np.ndarray
     """How often the term is meant, float64 ``(K,)``, positive."""
     owners: np.ndarray
-    """Number of the question's word that the term is for, int64 ``(K,)``; −1 where it only resembles a missing
-    word, which it does not cover."""
+    """Number of the question's word that the term is for, int64 ``(K,)``; −1 where it only resembles a
+    missing word, which it does not cover."""
     informations: np.ndarray
     """idf of each word of the question, float64 ``(W,)``; of a missing word that of a term no passage has."""
     words: tuple[str, ...]
@@ -54,9 +53,12 @@ def understood(collection: Collection, text: str) -> Question:
     own = language_of(found, languages, default=languages[0], least=1)
     counted = Counter(word[:LONGEST] for word in found if word not in stop_words(own))
     idf = informations(collection)
-    nowhere = _idf(0, len(collection))
+    nowhere = float(_idf(0, len(collection)))
     parts: list[tuple[int, float, int]] = []
-    info, names, missing, repairs = [], [], [], 0
+    info: list[float] = []
+    names: list[str] = []
+    missing: list[str] = []
+    repairs = 0
     for word, count in counted.items():
         terms = _terms_of(collection, word, languages)
         near = [(word, term, 1 / len(terms)) for term in terms]
@@ -71,19 +73,16 @@ def understood(collection: Collection, text: str) -> Question:
         info.append(
             float(np.dot([idf[t] for _, t, _ in near], [w for _, _, w in near])) if known else nowhere
         )
-    terms, weights, owners = (np.array(column) for column in zip(*parts, strict=True)) if parts else _NO_TERMS
-    chosen = np.argsort(-idf[terms.astype(np.int64)], kind="stable")[:MOST_WORDS] if len(terms) else []
+    parts.sort(key=lambda part: -idf[part[0]])
+    parts = parts[:MOST_WORDS]
     return Question(
-        terms=terms[chosen].astype(np.int64),
-        weights=weights[chosen].astype(np.float64),
-        owners=owners[chosen].astype(np.int64),
+        terms=np.array([term for term, _, _ in parts], np.int64),
+        weights=np.array([weight for _, weight, _ in parts], np.float64),
+        owners=np.array([owner for _, _, owner in parts], np.int64),
         informations=np.array(info, np.float64),
         words=tuple(names),
         missing=tuple(missing),
     )
-
-
-_NO_TERMS = (np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
 
 
 def _terms_of(collection: Collection, word: str, languages: Sequence[str]) -> list[int]:
@@ -109,7 +108,7 @@ def term_of(collection: Collection, stem_: str) -> int | None:
 
 
 def informations(collection: Collection) -> np.ndarray:
-    """``idf = ln(1 + (N − df + ½)/(df + ½))`` of each term, float64 ``(T,)``; a context counts as a passage."""
+    """``idf = ln(1 + (N − df + ½)/(df + ½))`` of each term, ``(T,)``; a context counts as a passage."""
 
     def compute() -> np.ndarray:
         table = collection.table
@@ -150,10 +149,11 @@ class _Spellings:
 def repaired(collection: Collection, word: str) -> tuple[list[tuple[str, int, float]], bool]:
     """Known words near to an unknown one, with term and weight, and whether it may be a misspelling of them.
 
-    The 40 words nearest by cosine of the idf-weighted 1- to 4-grams of ``_word_`` are compared letter by letter:
-    the weights are ``softmax(0.3 ln df − 4 d)`` of the 3 best, ``d`` the :func:`differences`, as in a noisy
-    channel. It may be a misspelling if at most one letter in four differs; otherwise the weights are multiplied
-    by the cosine. (Words of documentation with drawn errors: the first is right for 93 %, by cosines for 64 %.)
+    The 40 words nearest by cosine of the idf-weighted 1- to 4-grams of ``_word_`` are compared letter by
+    letter: the weights are ``softmax(0.3 ln df − 4 d)`` of the 3 best, ``d`` the :func:`differences`, as in a
+    noisy channel. It may be a misspelling if at most one letter in four differs; otherwise the weights are
+    multiplied by the cosine. (Words of documentation with drawn errors: the first is right for 93 %, by
+    cosines alone for 64 %.)
     """
     table = collection.table
     if not len(table.words):
@@ -242,8 +242,8 @@ class Level:
     """Units in which words are counted: passages, their paragraphs, documents or contexts."""
 
     of_row: np.ndarray | None
-    """Unit of each passage, or of each unit of the level that has this one as ``outer``, int64; ``None`` where
-    the units are the passages."""
+    """Unit of each passage, or of each unit of the level that has this one as ``outer``, int64; ``None``
+    where the units are the passages."""
     of_entry: np.ndarray | None
     """Unit of each row of the postings; ``None`` where they are the same."""
     postings: Postings
@@ -279,10 +279,10 @@ def level(
 
 
 def scored(question: Question, levels: Sequence[Level], idf: np.ndarray, passages: int) -> np.ndarray:
-    """BM25 of each passage as a share of what a passage full of the question's words would have, float64 ``(N,)``.
+    """BM25 of each passage, as a share of what a passage full of the question's words has, float64 ``(N,)``.
 
-    ``s_d = Σ_w q_w idf_w x_dw / ((k1 + 1) Σ_w q_w idf_w)`` in [0, 1], ``x = t (k1 + 1)/(t + k1)``, ``t`` the sum
-    of the levels' weighted counts (BM25F: Robertson, Zaragoza, Taylor, CIKM 2004).
+    ``s_d = Σ_w q_w idf_w x_dw / ((k1 + 1) Σ_w q_w idf_w)`` in [0, 1], ``x = t (k1 + 1)/(t + k1)``, ``t`` the
+    sum of the levels' weighted counts (BM25F: Robertson, Zaragoza, Taylor, CIKM 2004).
     """
     weights = question.weights * idf[question.terms]
     out, count = np.zeros(passages), np.empty(passages, np.float32)
@@ -314,7 +314,7 @@ def documents(collection: Collection) -> np.ndarray:
 
 
 def coverage(collection: Collection, question: Question) -> np.ndarray:
-    """Share of the question's idf that each passage with its context and paragraph contains, float64 ``(N,)``."""
+    """Share of the question's idf that each passage with its context and paragraph has, ``(N,)``."""
     table, size = collection.table, len(collection)
     group = collection.derived("paragraphs", lambda: paragraphs(collection))
     in_group, out = np.zeros(int(table.group_starts[-1])), np.zeros(size)

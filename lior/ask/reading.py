@@ -1,7 +1,7 @@
 """Files and folders as readings: which files there are, which reader a file has, what is left out and why.
 
 The reader of a file is chosen by suffix, and where no reader has the suffix, by content. Compressed files
-are unpacked first. One bad file among many is listed with its reason; a single one is an error.
+are unpacked first.
 """
 
 from __future__ import annotations
@@ -54,15 +54,6 @@ class Source:
 
 
 @attrs.frozen
-class Document:
-    """A file that was read."""
-
-    name: str
-    path: Path
-    readings: list[Reading] = attrs.field(repr=False)
-
-
-@attrs.frozen
 class Skipped:
     """A file, folder or part of a file that was not read."""
 
@@ -70,34 +61,23 @@ class Skipped:
     reason: str
 
 
-def read_file(path: str | Path, *, limit: int = LIMIT) -> list[Reading]:
-    """The readings of one file.
+def contents(path: Path, *, limit: int = LIMIT) -> bytes:
+    """The bytes of a file as they are; of binary data the first ones only, by which it is refused.
 
     Raises
     ------
+    OSError
+        When it cannot be read.
     DataError
-        When it does not exist, is no text, is empty, damaged, protected or larger than ``limit`` bytes, or a
-        package that its format needs is not installed; the message begins with the path.
+        When it is larger than ``limit``.
     """
-    path = Path(path)
-    try:
-        return read_bytes(load(path, limit=limit), path.name, limit=limit)
-    except LiorError as error:
-        raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
-
-
-def load(path: Path, *, limit: int = LIMIT) -> bytes:
-    """The bytes of a file, as they are.
-
-    Raises
-    ------
-    DataError
-        When it cannot be read or is larger than ``limit``; when it is binary, after its first bytes.
-    """
-    with readable(path), path.open("rb") as stream:
+    with path.open("rb") as stream:
         head = stream.read(_HEAD)
         if path.suffix.lower() not in PACKED and not _suffix(head, path.name):
-            refuse_binary(head)  # before the rest of a film is read
+            try:
+                refuse_binary(head)
+            except DataError:
+                return head  # the rest of a film is not read
         return head + _all(stream, limit - len(head))
 
 
@@ -107,7 +87,7 @@ def read_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[Reading]:
     Raises
     ------
     DataError
-        As :func:`read_file`; the message is the reason alone.
+        When it is no text, empty, damaged, protected or larger than ``limit``; the message is the reason.
     MissingPackage
         When a package that the format needs is not installed.
     """
@@ -162,29 +142,6 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]
             else:
                 sources.setdefault(path, Source(name, path))
     return list(sources.values()), [each for path, each in skipped.items() if path not in sources]
-
-
-def read_folder(paths: Sequence[str | Path], *, limit: int = LIMIT) -> tuple[list[Document], list[Skipped]]:
-    """The documents at ``paths``, as :func:`find_files` finds them, and what was left out with its reason.
-
-    Raises
-    ------
-    DataError
-        When a path does not exist, or one file alone was given and cannot be read.
-    """
-    sources, skipped = find_files(paths)
-    documents = []
-    alone = len(sources) == 1 and not skipped and not Path(paths[0]).is_dir()
-    for source in sources:
-        try:
-            readings = read_file(source.path, limit=limit)
-        except DataError as error:
-            if alone:
-                raise
-            skipped.append(Skipped(source.name, str(error).removeprefix(f"{source.path}: ")))
-        else:
-            documents.append(Document(source.name, source.path, readings))
-    return documents, skipped
 
 
 def _encodable(reading: Reading) -> Reading:

@@ -37,7 +37,7 @@ STOP_WORDS = {
         für hat habe haben hatte hier ich ihm ihn ihr ihre im in ist ja kann kein keine können man
         mein mich mir mit nach nicht noch nur ob oder sehr sein seine sich sie sind so über um und
         uns unser unter vom von vor war waren warum was welche welcher wenn wer werden wie wir
-        wird wo wurde zu zum zur""",
+        wird wo wurde wurden zu zum zur""",
     "french": """ai au aux avec ce ces cette comme dans de des donc du elle elles en es est et
         était être eu fait il ils je la le les leur leurs lui ma mais me même mes moi mon ne nos
         notre nous on ont ou où par pas plus pour pourquoi qu quand que quel quelle qui sa sans se
@@ -50,8 +50,8 @@ STOP_WORDS = {
         di dove e è era essere gli ha hanno ho i il in io la le lei lo loro lui ma mi mia mio ne
         nei nel nella non o per perché più quale quando quella quello questa questo se si sia sono
         su sua suo sul sulla ti tu un una uno vi""",
-    "portuguese": """ao aos as com como da das de do dos e é ela ele eles em entre era essa esse esta está este
-        eu foi há isso isto já lhe mais mas me mesmo meu minha muito na não nas nem no nos nós o
+    "portuguese": """ao aos as com como da das de do dos e é ela ele eles em entre era essa esse esta está
+        este eu foi há isso isto já lhe mais mas me mesmo meu minha muito na não nas nem no nos nós o
         onde os ou para pela pelo por porque qual quando que quem se sem ser seu seus só sua suas
         também tem um uma você""",
     "dutch": """aan al als bij dan dat de der deze die dit doch doen door dus een en er geen had heb heeft
@@ -104,7 +104,7 @@ def language_of(
 ) -> str:
     """The language of ``known`` with the most stop words among ``words``.
 
-    ``default`` where there is too little evidence: fewer than ``least`` stop words, or less than one in 20 words.
+    ``default`` where there is too little evidence: fewer than ``least`` stop words, or one in 20.
     """
     sample = list(words)
     found = {language: sum(map(stop_words(language).__contains__, sample)) for language in known}

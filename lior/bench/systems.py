@@ -15,6 +15,7 @@ from lior.bench import children
 from lior.bench.children import Skipped, Unmeasured
 from lior.bench.results import Measurement, Results, RowKey
 from lior.bench.texts import HOLDOUT, BenchText
+from lior.counting import compiled
 from lior.errors import UsageError, did_you_mean, sentences
 
 PEERS = {
@@ -98,6 +99,8 @@ def recipe_name(recipe: str) -> str:
 
 def _recipe(recipe: str, text: BenchText, seed: int | None) -> Iterator[Measurement]:
     """Train once and score twice, each in a process; the peak memory is that of the larger process."""
+    if child := compiled.begin():  # once for each version of lior: not a property of the recipe
+        child.wait()
     cli, device = ["-m", "lior_cli.main"], ["--device", "cpu"]  # as the peers
     with tempfile.TemporaryDirectory(prefix="lior-bench-") as folder:
         run = str(Path(folder) / "run")

@@ -20,11 +20,11 @@ from lior.interfaces import Text, Tokenizer
 class Corpus:
     """``D`` documents, one after the other."""
 
-    tokens: Tensor
+    tokens: Tensor = attrs.field(repr=False)
     """Token ids, int32 ``(N,)``."""
-    starts: Tensor
+    starts: Tensor = attrs.field(repr=False)
     """First position of each document, int64 ``(D,)``, ascending from 0."""
-    names: tuple[str, ...]
+    names: tuple[str, ...] = attrs.field(repr=False)
     """Name of each document."""
     bytes: int
     """Length of all documents in bytes."""

@@ -44,10 +44,10 @@ class Model:
     tokenizer: Tokenizer
     memories: dict[str, MemoryBackend]
     geometry: Geometry | None
-    state: State
-    weights: State = attrs.field(factory=dict)
-    cells: Tensor | None = None
-    token_counts: Tensor
+    state: State = attrs.field(repr=False)
+    weights: State = attrs.field(factory=dict, repr=False)
+    cells: Tensor | None = attrs.field(default=None, repr=False)
+    token_counts: Tensor = attrs.field(repr=False)
     """How often the memories hold each token, int64 ``(V,)``."""
     _scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
     _exact_scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)

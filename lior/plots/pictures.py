@@ -49,7 +49,7 @@ class PlottedRun:
     def finished(self) -> Checkpoint:
         """The contents of a run that can predict."""
         if self.loaded is None:
-            raise LeftOut(f"training did not finish; `lior train --resume {self.path}` goes on with it")
+            raise LeftOut(rundir.unfinished(self.path))
         return self.loaded
 
     @property

@@ -51,7 +51,7 @@ class Document:
 class TrainingState:
     """Where training stands."""
 
-    tensors: State
+    tensors: State = attrs.field(repr=False)
     numbers: dict[str, Any]
     """Ready for JSON."""
 
@@ -64,7 +64,7 @@ class Checkpoint:
     corpus: Corpus
     train: int
     """How many tokens at the beginning of ``corpus`` the memories hold; validation text follows them."""
-    components: Mapping[str, Any]
+    components: Mapping[str, Any] = attrs.field(repr=False)
     """Kind -> :class:`~lior.config.Component`, and "memory" -> a list of them."""
     added: tuple[str, ...] = ()
     """When each of the last documents was learned after training; the memories hold these as well."""

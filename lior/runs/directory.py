@@ -190,12 +190,11 @@ def open_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> tuple[
     try:
         checkpoint, place = _newest(path, device=device)
     except RunError:
-        if not runfolder.listed(path):
-            _refuse_if_training(path)
+        if not runfolder.listed(path) and files.locked(path / LOCK):
+            raise RunError(f"{path}: {unfinished(path)}") from None
         raise
     if checkpoint.training is not None:
-        _refuse_if_training(path)
-        raise RunError(f"{path}: training did not finish; `lior train --resume {path}` goes on with it")
+        raise RunError(f"{path}: {unfinished(path)}")
     if checkpoint.forgets and runfolder.older_remains(path, place):
         _finish_forgetting(path, place)
     return checkpoint, place
@@ -266,10 +265,11 @@ def _made_anew(path: Path) -> str:
     )
 
 
-def _refuse_if_training(path: Path) -> None:
-    """Refuse an unfinished run that another process has."""
+def unfinished(path: Path) -> str:
+    """Why the run at ``path`` has no finished checkpoint, and what to do."""
     if files.locked(path / LOCK):
-        raise RunError(f"{path}: another process is training this run now; wait until it ends")
+        return "another process is training this run now; wait until it ends"
+    return f"training did not finish; `lior train --resume {path}` goes on with it"
 
 
 def _refuse_if_changed(path: Path, place: Path, checkpoint: Checkpoint) -> None:

@@ -2,7 +2,7 @@ r"""A finished run as an object: ask, complete, score, learn, forget, and find t
 
 >>> import lior
 >>> notes = {f"note {i}": f"Note {i}: the meeting is in room {i}.\n" * 9 for i in range(9)}
->>> run = lior.train(documents=notes, memory="sdm,match", fit={"passes": 0})
+>>> run = lior.train(documents=notes, memory="sdm,match", fit={"passes": 0}, geometry={"updates": 8})
 >>> document = run.learn({"plan": "The launch of the great balloon is on the fourth of May."})
 >>> run.ask("When is the launch of the balloon?").answer.text
 'The launch of the great balloon is on the fourth of May.'

@@ -235,8 +235,10 @@ def _rewound(generator: Generator, origin: Tensor) -> Iterator[None]:
     """The generator in its earlier state ``origin`` inside the block, and in its present state after it."""
     now = generator.get_state()
     generator.set_state(origin)
-    yield
-    generator.set_state(now)
+    try:
+        yield
+    finally:
+        generator.set_state(now)
 
 
 # --- the text ---------------------------------------------------------------

@@ -20,7 +20,8 @@ PIECES = st.sampled_from(
     [
         "# Head", "Head\n====", "* item", "1. item", "| a | b |\n|---|---|\n| c | d |",
         "```\nx = 1\n```",
-        "", "From: a@b", "Subject: it", "", "A sentence. Another one! And", "def f(a,\n      b):", "class A:", "Best",
+        "", "From: a@b", "Subject: it", "", "A sentence. Another one! And", "def f(a,\n      b):",
+        "class A:", "Best",
         "wrapped text that goes on for a while until the width", "    return a + b", "# a comment about it",
         '    """Says it.\n\n    More of it.\n    """', "2024-01-02 10:11:12 ERROR it broke", "  at line 5",
         "a,b,c", "Straße. Über alles.", "東京です。次の文。", "x" * 1500, "word " * 300, "\t", "\x0c",

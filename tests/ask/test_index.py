@@ -74,7 +74,7 @@ def reads(monkeypatch) -> list[str]:
             seen.append(path.name)
         return plain(path)
 
-    monkeypatch.setattr(Path, "read_bytes", read)
+    monkeypatch.setattr(indexing, "contents", read)
     return seen
 
 
@@ -224,7 +224,7 @@ def test_no_cache_leaves_nothing(notes, cache):
 
 
 def test_file_that_changes_while_it_is_read(notes, monkeypatch):
-    plain, times = Path.read_bytes, {"left": 1}
+    plain, times = indexing.contents, {"left": 1}
 
     def read(path: Path) -> bytes:
         data = plain(path)
@@ -233,7 +233,7 @@ def test_file_that_changes_while_it_is_read(notes, monkeypatch):
             path.write_text(path.read_text() + "The hedge is cut in June.\n")
         return data
 
-    monkeypatch.setattr(Path, "read_bytes", read)
+    monkeypatch.setattr(indexing, "contents", read)
     assert "June" in Index(notes, cache=False).ask("When is the hedge cut?").answer.text
     times["left"] = 100
     skipped = Index(notes, cache=False).skipped

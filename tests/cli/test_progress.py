@@ -44,7 +44,7 @@ def test_a_stage_is_announced_and_its_end_shown(capsys, clock):
     assert out == ""
     assert err.splitlines() == [
         "mixer: fitting the mixer",
-        "mixer: 100/100 (100 %), 25.0/s, tail 1.781 bits/token, 700 MiB",
+        "mixer: 100/100 (100 %), 25.0/s, loss 1.781 bits/token, 700 MiB",
     ]
     assert progress.stage == "mixer"
 
@@ -161,7 +161,7 @@ def test_live_on_a_terminal(screen):
         progress.lior_train_stage("memory", "writing")
         progress.lior_train_step("memory", 8, 8, {})
     last = click.unstyle(terminal.getvalue()).split("learning the metric")[-1]
-    assert re.search(r"geometry .*\b38%.*\d/s, tail 3\.607 bits/token, [\d,]+ MiB", last)
+    assert re.search(r"geometry .*\b38%.*\d/s, loss 3\.607 bits/token, [\d,]+ MiB", last)
     assert re.search(r"memory .*100%.*\d/s, [\d,]+ MiB", last)
 
 
@@ -174,7 +174,7 @@ def test_live_lines_fit_a_terminal_of_80_columns(screen, clock, monkeypatch):
         clock.now += 1.1
         progress.lior_train_step("geometry", 99_999, 100_000, {"tail_loss": 2.5})
     last = click.unstyle(terminal.getvalue()).splitlines()[-1]
-    assert last.rstrip().endswith(" 90,907/s, tail 3.607 bits/token, 700 MiB")
+    assert last.rstrip().endswith(" 90,907/s, loss 3.607 bits/token, 700 MiB")
     assert "…" not in last
 
 

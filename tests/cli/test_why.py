@@ -57,6 +57,7 @@ def why(command, notes):
 # --- a planted fact ---
 
 
+@pytest.mark.slow
 def test_a_planted_fact_is_completed_attributed_and_forgotten(lior, command, tmp_path, sample):
     work = tmp_path / "work"
     (work / "texts").mkdir()

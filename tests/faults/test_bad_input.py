@@ -23,7 +23,17 @@ from lior.runs import directory as rundir
 from lior.training.preparation import MIN_TOKENS, pick_device, train
 from lior_plugins.tokenizers.bytes import Bytes
 
-TRAIN = ("--out", "r", "--quiet", "--memory", "sdm", "--set", "mixer.positions=256")
+TRAIN = (
+    "--out",
+    "r",
+    "--quiet",
+    "--memory",
+    "sdm",
+    "--set",
+    "mixer.positions=256",
+    "--set",
+    "geometry.updates=2",
+)
 LIOR = (sys.executable, "-m", "lior_cli.main")
 
 

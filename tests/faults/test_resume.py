@@ -77,6 +77,7 @@ def test_stopped_at_some_step_and_gone_on_with_is_never_stopped(configure, tmp_p
         assert_same_run(tmp_path / "whole", run)
 
 
+@pytest.mark.slow
 def test_stopped_at_every_step(configure, tmp_path):
     """One step at a time, each in a fresh model, with a checkpoint between all of them."""
     config = configure(*SHORT)
@@ -95,6 +96,7 @@ def test_stopped_at_every_step(configure, tmp_path):
     assert_same_run(tmp_path / "whole", run)
 
 
+@pytest.mark.slow
 def test_checkpoints_now_and_then_change_nothing(configure, tmp_path):
     config = configure(*SHORT)
     train(config, tmp_path / "whole")
@@ -209,6 +211,7 @@ def begun(run: Path, child: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.slow
 def test_a_signal_ends_training_after_its_step(tmp_path, sample, small_recipe, number, code):
     runs = tmp_path / "runs"
     with start(training(sample, small_recipe, "--out", "runs/a"), tmp_path) as child:
@@ -234,6 +237,7 @@ def newest(run: Path) -> int:
     return max(map(runfolder.number, runfolder.listed(run)), default=-1)
 
 
+@pytest.mark.slow
 def test_killed_again_and_again(tmp_path, sample, small_recipe):
     """At moments that have nothing to do with steps; no checkpoint is lost."""
     generator = random.Random(3)

@@ -375,6 +375,7 @@ def test_learned_entries_are_those_that_the_plugins_name():
     assert set(geometry.learned(state)) == expected
 
 
+@pytest.mark.slow
 def test_scores_are_never_positive():
     for names in COMBINATIONS:
         geometry, state, batch = case(names)

@@ -60,6 +60,7 @@ def run(kind: str, text: str, folder: Path) -> list[str]:
     return []
 
 
+@pytest.mark.slow
 def test_every_block_runs_in_order(tmp_path, environment, sample):
     folder = tmp_path / "work"
     folder.mkdir()

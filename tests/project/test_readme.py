@@ -16,6 +16,7 @@ def test_there_is_an_example():
     assert BLOCKS, "README.md has no ```python block"
 
 
+@pytest.mark.slow
 def test_the_examples_run_in_order(tmp_path, monkeypatch, sample):
     """One after the other in one namespace, in an empty directory with a ``notes.txt``."""
     monkeypatch.chdir(tmp_path)

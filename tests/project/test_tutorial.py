@@ -9,6 +9,8 @@ import pytest
 
 from tools import doc_outputs
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tutorial")]  # one run for all
+
 TUTORIAL = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
 LESS = {
     "LIOR_GEOMETRY__UPDATES": "4", "LIOR_GEOMETRY__BATCH": "32", "LIOR_GEOMETRY__KEYS": "256",
@@ -67,7 +69,7 @@ def test_the_library_does_the_same(said):
     assert "document='launch.txt', line=2" in said[-1][1]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive  # a sample differs where the processor rounds otherwise
 def test_the_outputs_shown_are_those_of_the_commands(capsys):
     """At full size, up to numbers."""
     assert doc_outputs.main(["--check", str(TUTORIAL)]) == 0, capsys.readouterr().out

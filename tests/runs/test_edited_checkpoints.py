@@ -324,6 +324,7 @@ def test_a_reader_that_came_between_two_versions_looks_again(path, monkeypatch):
     assert not next(missed, False)
 
 
+@pytest.mark.slow
 def test_the_how_to_says_what_happens():
     page = Path(__file__).resolve().parents[2] / "docs" / "howto-edit.md"
     (block,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)

@@ -17,6 +17,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("case", SETTINGS)
+@pytest.mark.slow
 def test_one_thread_and_two(tmp_path, sample, small_recipe, case):
     """Larger batches than those of the small recipe, so that the threads share the work."""
     large = ["--set", "geometry.batch=256", "--set", "geometry.keys=4096", "--set", "encoder.n=64"]

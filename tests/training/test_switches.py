@@ -71,6 +71,7 @@ def test_all_combinations_differ_where_the_geometry_is_used(cost, memory):
     assert not same(costs)
 
 
+@pytest.mark.slow
 def test_all_combinations_agree_where_it_is_not(cost):
     counts = {"memory.name": "sdm", "memory.sdm.gates": ["longest", "previous"]}
     costs = {c: cost(**chosen(c), **counts) for c in COMBINATIONS}
@@ -270,6 +271,7 @@ def setting(key: str) -> tuple[dict[str, object], str]:
     return settings, f"{kind}.{option}"
 
 
+@pytest.mark.slow
 def test_the_path_of_sdm_is_no_matter(cost):
     paths = ("stream", "batched", "auto")
     costs = [cost(**{"memory.name": "sdm", "memory.sdm.path": path}) for path in paths]

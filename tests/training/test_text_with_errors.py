@@ -35,6 +35,7 @@ def costs(configure):
     return found
 
 
+@pytest.mark.slow
 def test_text_with_errors_is_predicted_better(costs):
     without, taught = costs
     assert taught["letters"] < without["letters"] - 0.015

@@ -77,6 +77,7 @@ def assert_same_bits(one: Model, other: Model) -> None:
 # --- learning is real -------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_counts_beat_the_references_on_real_text(long_sample):
     """Measured: 1.568 bits per byte, modified Kneser-Ney of order 4 1.889, unigram 4.702."""
     table = {"data": {"text": [str(long_sample)]}, "memory": {"name": "sdm"}}
@@ -101,6 +102,7 @@ def test_the_contrastive_rule_lowers_the_loss_of_retrieval(configure):
     assert losses[-1] < losses[0] - 0.2
 
 
+@pytest.mark.slow
 def test_spsa_lowers_the_loss_of_retrieval(configure):
     """Against a run that is the same but for a step size of 0: the sampled medium moves the loss too.
 
@@ -150,6 +152,7 @@ def test_every_learned_entry_moves(configure, updater, rsource, frame, product, 
 # --- the same again ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_seed_gives_the_model_bit_by_bit(configure):
     first, second, other = (train(configure(f"seed={seed}")).model for seed in (5, 5, 6))
     assert_same_bits(first, second)
@@ -161,6 +164,7 @@ def test_the_seed_gives_the_model_bit_by_bit(configure):
     assert not {"counts", *(f"sdm.{part}" for part in parts)} & changed, "counting is not random"
 
 
+@pytest.mark.slow
 def test_the_global_generator_is_neither_used_nor_moved(configure):
     torch.manual_seed(1)
     before = torch.get_rng_state()
@@ -203,6 +207,7 @@ def test_without_an_update_the_statistics_are_still_those_of_the_memory(configur
     assert len(model.state["rsource.reference"]) > 0
 
 
+@pytest.mark.slow
 def test_the_time_limit_ends_the_mixer(configure):
     """After the time limit one block of the calibration split is still read, also by the mixer."""
 
@@ -230,6 +235,7 @@ def test_the_held_out_share_is_scored_and_not_learned(configure, sample, share):
     assert int(result.model.token_counts.sum()) == size - result.summary["val_bytes"]
 
 
+@pytest.mark.slow
 def test_a_validation_text_takes_the_place_of_the_held_out_share(configure, tmp_path, long_sample):
     valid = tmp_path / "valid.txt"
     valid.write_bytes(long_sample.read_bytes()[-3000:])
@@ -240,6 +246,7 @@ def test_a_validation_text_takes_the_place_of_the_held_out_share(configure, tmp_
     assert_same_bits(with_text.model, without.model)
 
 
+@pytest.mark.slow
 def test_what_is_not_learned_costs_more_than_what_is(configure, tmp_path, sample):
     """The same last stretch of the text, once held out and once not."""
     valid = tmp_path / "valid.txt"

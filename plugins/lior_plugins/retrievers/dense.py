@@ -29,9 +29,9 @@ _OFFSET = 60
 class Dense:
     """``settle`` and cosines of mean word vectors, fused by reciprocal rank ``Σ 1/(60 + rank)``.
 
-    The vector of a passage or a question is the sum of its words' vectors, each by ``ln(1 + tf) idf``. The file
-    is text as word2vec, GloVe and fastText have it: a word and its numbers on each line, with or without a first
-    line of two sizes. When it is first used, a copy that opens at once is written beside it, ending in ``.npy``.
+    The vector of a passage or a question is the sum of its words' vectors, each by ``ln(1 + tf) idf``. The
+    file is text as word2vec, GloVe and fastText have it: a word and its numbers on each line, with or without
+    a first line of two sizes. When first used, a copy that opens at once is written beside it, as ``.npy``.
 
     Raises
     ------
@@ -115,7 +115,8 @@ def opened(path: str) -> Vectors:
 
 
 def _parsed(source: Path) -> tuple[list[str], np.ndarray]:
-    words, rows = [], []
+    words: list[str] = []
+    rows: list[np.ndarray] = []
     with source.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines):
             word, _, numbers = line.rstrip().partition(" ")

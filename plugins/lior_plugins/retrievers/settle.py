@@ -25,11 +25,12 @@ from lior.ask.ranking import (
 )
 
 OWN, PARAGRAPH, DOCUMENT, CONTEXT = 0.6, 0.3, 0.1, 0.3
-"""Weights of the counts in a passage, its paragraph, its document and its context. The first three add up to 1, so
-that a document of one passage is judged by BM25."""
+"""Weights of the counts in a passage, its paragraph, its document and its context. The first three add up
+to 1, so that a document of one passage is judged by BM25."""
 TOPIC = 7
-"""Words of a question from which it describes a topic. Shorter ones ask for a fact: there the words decide alone,
-because settling and diffusion prefer what many documents share (docs: See Also lines of five libraries)."""
+"""Words of a question from which it describes a topic. Shorter ones ask for a fact: there the words decide
+alone, because settling and diffusion prefer what many documents share (docs: See Also lines of five
+libraries)."""
 PART = 0.5
 """Weight of a document's best passage beside the whole document."""
 BETA = 30.0
@@ -180,7 +181,7 @@ class _Space:
 
 
 def _slices(starts: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All numbers from ``starts[i]`` to ``starts[i + 1] − 1`` for each ``i`` of ``chosen``, and the place of i."""
+    """``starts[i]`` to ``starts[i + 1] − 1`` for each ``i`` of ``chosen``, and the place of that ``i``."""
     sizes = starts[chosen + 1] - starts[chosen]
     place = np.repeat(np.arange(len(chosen)), sizes)
     return np.arange(len(place)) + (starts[chosen] - (np.cumsum(sizes) - sizes))[place], place
@@ -212,7 +213,7 @@ def _settled(space: _Space, v: np.ndarray) -> np.ndarray:
     used = np.flatnonzero(z)
     entries, of = _slices(space.postings.starts, used)
     e = np.bincount(space.postings.rows[entries], z[used][of] * space.values[entries], len(v))
-    e /= B * space.norms + (1 - B) * space.norms.mean()
+    e = e / (B * space.norms + (1 - B) * space.norms.mean())
     scaled: np.ndarray = e * (v.max() / max(e.max(), 1e-9))
     return scaled
 
