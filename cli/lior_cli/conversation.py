@@ -403,8 +403,13 @@ def _working(what: str, *, shown: bool) -> Iterator[None]:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+    console = Console(stderr=True)
+    if console.is_dumb_terminal:
+        click.echo(f"{plain(what)} …", err=True)
+        yield
+        return
     parts = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
-    with Progress(*parts, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*parts, console=console, transient=True) as progress:
         progress.add_task(plain(what), total=None)
         yield
 

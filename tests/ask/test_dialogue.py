@@ -11,8 +11,8 @@ from lior.ask.index import Index
 from lior.errors import UsageError
 
 NOTES = {
-    "house.md": "# House\n\nThe boiler is serviced every October by Lindqvist.\nLindqvist charged 240 euros for the "
-    "boiler.\nThe boiler stands in the cellar.\n",
+    "house.md": "# House\n\nThe boiler is serviced every October by Lindqvist.\n"
+    "Lindqvist charged 240 euros for the boiler.\nThe boiler stands in the cellar.\n",
     "car.md": "# Car\n\nThe car is serviced in May at the garage of Beckett.\nThe battery is new.\n",
     "garden.md": "# Garden\n\nThe tomatoes are watered in the morning.\nThe hedge was cut in June.\n"
     "Talk is silver and silence is gold, they say much.\n",
