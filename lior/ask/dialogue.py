@@ -2,14 +2,15 @@
 
 A question of its own is asked as it is, whatever was said before. A follow-up has no content word, or one
 that alone finds nothing, or begins with "and", "what about", or has a pronoun. To it the content words of the
-last answered question are added. A pronoun stands for the subject, so that the answer must have a word of it;
-without one, the words of the follow-up replace some of the subject, and the answer must have one of these.
+last answered question are added, and a passage with words of both is quoted. Where there is none, a pronoun
+stands for the subject, so that a word of it is needed; without one, the words of the follow-up replace some
+of the subject, and one of these is needed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 
@@ -116,7 +117,10 @@ class Dialogue:
         if alone.answer.found and not marked:
             return alone
         turn = self._turn(message, " ".join([*own, *inherited]), inherited)
-        needed = inherited if pronoun else tuple(own)
+        both = (p for p in turn.passages if _shared(own, p) and _shared(inherited, p))
+        if turn.answer.found and (first := next(both, None)):
+            return _quoting(turn, first)
+        needed = inherited if pronoun else own
         if turn.answer.answer and not _shared(needed, turn.answer.answer):
             turn = self._turn(message, " ".join([*own, *inherited, *needed]), inherited)
         better = alone.answer.confidence > turn.answer.confidence
@@ -133,12 +137,17 @@ class Dialogue:
             fresh = [passage for passage in fresh if re.search(r"\d", passage.text)] or fresh
         if not fresh:
             return turn
-        others = tuple(passage for passage in turn.passages if passage != fresh[0])
-        answer = attrs.evolve(turn.answer, answer=fresh[0])
-        return attrs.evolve(turn, answer=answer, passages=(fresh[0], *others))
+        return _quoting(turn, fresh[0])
 
 
-def _shared(words: tuple[str, ...], passage: Passage) -> list[str]:
+def _quoting(turn: Turn, passage: Passage) -> Turn:
+    """The turn with another of its passages as the answer."""
+    others = tuple(each for each in turn.passages if each != passage)
+    answer = attrs.evolve(turn.answer, answer=passage)
+    return attrs.evolve(turn, answer=answer, passages=(passage, *others))
+
+
+def _shared(words: Sequence[str], passage: Passage) -> list[str]:
     """Those of ``words`` that a passage or its context has."""
     found = tokens(f"{passage.text} {passage.context}")
     language = language_of(found)

@@ -201,7 +201,7 @@ class Index:
         self.save()
 
     def hold(self, name: str, readings: Sequence[Reading], reason: str = "") -> None:
-        """Have a document of these readings, or the ``reason`` for which it has none; the cache is not written."""
+        """Have a document of these readings, or the ``reason`` for none; the cache is not written."""
         self._drop(name)
         self._take(name, readings, _File(0, 0, "", reason=reason, given=True))
         if self._files[name].reason:

@@ -12,7 +12,8 @@ from lior.errors import UsageError
 
 NOTES = {
     "house.md": "# House\n\nThe boiler is serviced every October by Lindqvist.\n"
-    "Lindqvist charged 240 euros for the boiler.\nThe boiler stands in the cellar.\n",
+    "Lindqvist charged 240 euros for the boiler.\nThe boiler stands in the cellar.\n\n"
+    "## Boiler\n\nHold the red button for a reset.\n",
     "car.md": "# Car\n\nThe car is serviced in May at the garage of Beckett.\nThe battery is new.\n",
     "garden.md": "# Garden\n\nThe tomatoes are watered in the morning.\nThe hedge was cut in June.\n"
     "Talk is silver and silence is gold, they say much.\n",
@@ -49,6 +50,7 @@ def test_a_pronoun_stands_for_the_subject(say):
     assert "October" in say("When is the boiler serviced?")
     assert "cellar" in say("In which room, the cellar, is it?")
     assert "240" in say("What was charged for it?")
+    assert "Hold the red button" in say("How do I reset it?")
 
 
 def test_a_follow_up_without_words_of_its_own_gets_another_passage(say):
