@@ -117,12 +117,14 @@ class Dialogue:
         if alone.answer.found and not marked:
             return alone
         turn = self._turn(message, " ".join([*own, *inherited]), inherited)
-        both = (p for p in turn.passages if _shared(own, p) and _shared(inherited, p))
-        if turn.answer.found and (first := next(both, None)):
-            return _quoting(turn, first)
+        both = [p for p in turn.passages if _shared(own, p) and _shared(inherited, p)]
+        if turn.answer.found and both:
+            return _quoting(turn, max(both, key=lambda p: len(_shared(own, p))))
         needed = inherited if pronoun else own
         if turn.answer.answer and not _shared(needed, turn.answer.answer):
             turn = self._turn(message, " ".join([*own, *inherited, *needed]), inherited)
+            one = next((p for p in turn.passages if _shared(needed, p)), None)
+            turn = _quoting(turn, one) if turn.answer.found and one else turn
         better = alone.answer.confidence > turn.answer.confidence
         return alone if alone.answer.found and len(own) > 1 and better else turn
 
