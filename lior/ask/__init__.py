@@ -12,6 +12,8 @@ __all__ = [
     "collection",
     "cutting",
     "decoding",
+    "dialogue",
+    "endpoint",
     "index",
     "interfaces",
     "ranking",
