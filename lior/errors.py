@@ -77,6 +77,10 @@ class MissingPackage(LiorError):
     """An optional package that the work needs is not installed."""
 
 
+class EndpointError(LiorError):
+    """A language model at an address of the user's did not reply."""
+
+
 class DeviceError(LiorError):
     """The device asked for is not available."""
 

@@ -6,19 +6,18 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lior.errors import DataError, LiorError, UsageError
-from lior_cli.options import PluginName, TextPath, WholeNumber
-from lior_cli.sources import WIDEST, colored, plain
+from lior_cli.options import PluginName, TextPath, WholeNumber, is_run
+from lior_cli.passages import echo_answer, listed, style
+from lior_cli.sources import plain
 
 if TYPE_CHECKING:
     from lior.ask.answering import Answer
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 NOT_FOUND, FAILED = 1, 2
 """Exit codes, as those of grep: 0 where something was found."""
-_IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
-_CODE = re.compile(r"[(){}\[\]=;]")
 _DEEPEST = 1000
 """Documents of each question in a run file, as is usual for judged collections."""
 
@@ -61,9 +58,9 @@ def ask(
 ) -> int:
     """Find the answer to QUESTION in folders and files.
 
-    WHERE is folders, files or patterns; without any, those of the last time. They are indexed when first
-    asked, and later what changed is read. The quoted text stands in the file at the line named. The exit code
-    is 0 if the text speaks of it, 1 if it does not, and 2 on errors.
+    WHERE is a run, or folders, files and patterns; without any, those of the last time. They are indexed
+    when first asked, and later what changed is read. The quoted text stands in the file at the line named.
+    The exit code is 0 if the text speaks of it, 1 if it does not, and 2 on errors.
     """
     try:
         if bool(batch) != bool(trec):
@@ -76,13 +73,13 @@ def ask(
     except LiorError as error:
         error.exit_code = FAILED
         raise
-    listed = _listed(answer)
+    passages = listed(answer)
     if opened:
-        return _edit(index, listed, opened)
+        return _edit(index, passages, opened)
     if as_json:
         click.echo(json.dumps(_record(answer), ensure_ascii=False))
     else:
-        _print(index, answer, listed)
+        echo_answer(index, answer, passages)
         _report(index, answer, verbose=verbose)
     return 0 if answer.found else NOT_FOUND
 
@@ -109,14 +106,22 @@ def _opened(where: Sequence[str], retriever: str, *, cache: bool) -> Index:
             where = json.loads(last.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             raise UsageError('no folder was asked before; name one: lior ask ~/notes "…?"') from None
-    for path in map(Path, where):
-        if (path / "config.toml").is_file() and (path / "checkpoints").is_dir():
-            raise UsageError(f"{path} is a run; give the folder or files that it was trained on")
-    index = Index(*where, retriever=retriever, cache=cache, tick=_progress if sys.stderr.isatty() else None)
+    tick = _progress if sys.stderr.isatty() else None
+    runs = [path for path in map(Path, where) if is_run(path)]
+    if runs and len(where) > 1:
+        raise UsageError(f"{runs[0]} is a run and is asked alone; leave the other paths out, or ask those")
+    if runs:
+        from lior.runs.asking import open_index
+
+        index = open_index(runs[0], retriever=retriever, keep=cache)
+    else:
+        index = Index(*where, retriever=retriever, cache=cache, tick=tick)
     if cache:
         try:
             last.parent.mkdir(parents=True, exist_ok=True)
-            last.write_text(json.dumps(index.paths), encoding="utf-8")
+            last.write_text(
+                json.dumps(index.paths or [str(path.absolute()) for path in runs]), encoding="utf-8"
+            )
         except OSError as error:
             index.notes.append(f"{last}: cannot be kept for the next time ({error.strerror or error})")
     return index
@@ -131,12 +136,6 @@ def _progress(done: int, files: int) -> None:
 
 
 # --- what is printed ---
-
-
-def _listed(answer: Answer) -> list[Passage]:
-    """The passages in the order of their numbers: the quoted one first."""
-    first = [answer.answer] if answer.answer else []
-    return first + [passage for passage, _ in answer.passages if passage not in first]
 
 
 def _record(answer: Answer) -> dict[str, Any]:
@@ -154,38 +153,6 @@ def _record(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _print(index: Index, answer: Answer, listed: Sequence[Passage]) -> None:
-    """The answer, then the other passages."""
-    width = min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
-    mark = _marker(answer)
-    if not answer.found:
-        click.echo(f"Nothing in the text speaks of it: {answer.note}.")
-        if listed:
-            click.echo("The nearest:")
-    for number, passage in enumerate(listed, 1):
-        quoted = number == 1 and answer.found
-        head = "" if quoted else f"{number}  "
-        lines = _lines(passage, width - len(head))
-        if number > 1 or not quoted:
-            click.echo()
-        click.echo(head + f"\n{' ' * len(head)}".join(map(mark, lines)), color=colored())
-        detail = _style(_where(index, passage), fg="cyan")
-        headings = passage.context.split("\n")[:-1]
-        above = passage.place or " › ".join(dict.fromkeys(h.strip("*_ ") for h in headings))
-        detail += f"  {plain(above)}" if above else ""
-        if quoted:
-            detail += f"  ({_in_words(answer.confidence)}, {answer.confidence:.0%})"
-        click.echo(" " * len(head) + detail, color=colored())
-
-
-def _lines(passage: Passage, width: int) -> list[str]:
-    """The text in lines of at most ``width`` characters; lines of code as they are."""
-    lines = (" " * (passage.column - 1) + passage.text).split("\n")
-    if len(lines) > 1 and 2 * sum(bool(_CODE.search(line)) for line in lines) > len(lines):
-        return [plain(line) for line in textwrap.dedent("\n".join(lines)).split("\n")]
-    return textwrap.wrap(" ".join(plain(passage.text).split()), width) or [""]
-
-
 def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
     """On standard error, what was read and how it was ranked."""
     skipped = len(index.skipped)
@@ -193,7 +160,7 @@ def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
     told += f", {skipped:,} skipped" if skipped else ""
     if not verbose:
         if skipped or index.notes:
-            click.echo(_style(f"\n{told}; --verbose tells more", dim=True), err=True)
+            click.echo(style(f"\n{told}; --verbose tells more", dim=True), err=True)
         return
     click.echo(f"\n{told}; ranked by {index.retriever}: {answer.method}", err=True)
     if answer.words:
@@ -204,39 +171,6 @@ def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
         click.echo(plain(line), err=True)
 
 
-def _marker(answer: Answer) -> Callable[[str], str]:
-    """What emphasises the words of the question in a line."""
-    from lior.ask.words import language_of, stem, tokens
-
-    if not colored():
-        return str
-    language = language_of(tokens(answer.question))
-    wanted = {stem(word, language) for word in answer.words}
-
-    def emphasised(match: re.Match[str]) -> str:
-        word = match[0]
-        return click.style(word, bold=True) if {stem(t, language) for t in tokens(word)} & wanted else word
-
-    return lambda line: re.sub(r"[^\W_]+", emphasised, line)
-
-
-def _style(text: str, **style: Any) -> str:
-    return click.style(text, **style) if colored() else text
-
-
-def _where(index: Index, passage: Passage) -> str:
-    """``file:line`` as an editor or terminal opens it, relative to the working directory if it is below."""
-    path = index.path(passage.document)
-    if path is None:
-        return f"{plain(passage.document)}:{passage.line}"
-    here = Path.cwd()
-    return f"{plain(str(path.relative_to(here) if path.is_relative_to(here) else path))}:{passage.line}"
-
-
-def _in_words(confidence: float) -> str:
-    return next(words for least, words in _IN_WORDS if confidence >= least)
-
-
 # --- editor and run files ---
 
 
@@ -245,7 +179,10 @@ def _edit(index: Index, listed: Sequence[Passage], number: int) -> int:
     if number > len(listed):
         raise UsageError(f"--open {number}: there are only {len(listed)} passages")
     passage = listed[number - 1]
-    path, editor = index.path(passage.document), os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    path = index.path(passage.document) or Path(passage.document)
+    if not path.is_file():
+        raise UsageError(f"--open {number}: {passage.document} is a document of the run and no file here")
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if not editor:
         raise UsageError("--open: no editor is set; set EDITOR, for instance to vim, nano or 'code --wait'")
     program = shlex.split(editor)

@@ -1,19 +1,17 @@
-"""``lior chat``: talk with a run, see where its words come from, let it learn and forget."""
+"""``lior chat``: ask a run or a folder, one question after the other; a run also learns and forgets."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from lior.config.sampling import ChatSampling
+from lior.errors import UsageError
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, WholeNumber, device_option, field_options, seed_option
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()
@@ -33,6 +31,14 @@ if TYPE_CHECKING:
 @click.option(
     "--remember", is_flag=True, help="Let the memories learn what you say, each message a document."
 )
+@click.option(
+    "--with",
+    "endpoint",
+    nargs=2,
+    metavar="URL MODEL",
+    help="Let a model at an OpenAI-compatible address word the answers; its citations are checked. "
+    "OPENAI_API_KEY is sent if set.",
+)
 @device_option
 @click.pass_context
 def chat(
@@ -42,16 +48,25 @@ def chat(
     stop: str,
     seed: int,
     remember: bool,
+    endpoint: tuple[str, str] | None,
     device: str,
     **sampling: Any,
 ) -> None:
-    r"""Talk with a run, and see where its words come from.
+    r"""Ask a run or a folder, one question after the other.
 
-    Without RUN it is the newest here or in runs/. The model goes on with what you say; /help lists the
-    commands, such as /why and /learn FILE. A line that ends with \ goes on in the next. Ctrl-C stops a reply,
-    Ctrl-D ends the chat. In a pipe every line is a message.
+    Without RUN it is the newest here or in runs/. RUN may be a folder of text, which needs no training and is
+    only asked. The reply is the sentence that answers, with its file and line; /more shows further passages,
+    /go lets the model of a run continue a text, and /help lists all commands, such as /why and /learn FILE. A
+    follow-up such as "and the second one?" is about the last question that was answered. A line that ends
+    with \ goes on in the next. Ctrl-C stops a reply, Ctrl-D ends the chat. In a pipe every line is a message.
     """
     how = ChatSampling(**sampling)
+    live = sys.stdin.isatty() and sys.stdout.isatty()
+    model = _endpoint(endpoint)
+    if run is not None and run.exists() and not (run / "config.toml").exists():
+        if remember:
+            raise UsageError(f"--remember: {run} is a folder, which learns nothing; give a run")
+        ctx.exit(_ask_folder(run, model, live=live))
     import_torch()
     from lior.runs.chat import Chat
     from lior.runs.directory import newest
@@ -64,5 +79,21 @@ def chat(
     opened = load(path, device=device)
     end = stop.replace("\\n", "\n").encode("utf-8", "surrogateescape")
     talk = Chat(opened, sampling=how, tokens=max_tokens, stop=end, seed=seed)
-    conversation = Conversation(talk, remember=remember, live=sys.stdin.isatty() and sys.stdout.isatty())
+    conversation = Conversation(lambda: opened.index, talk, endpoint=model, remember=remember, live=live)
     ctx.exit(conversation.run())
+
+
+def _endpoint(given: tuple[str, str] | None) -> Any:
+    if not given:
+        return None
+    from lior.ask.endpoint import Endpoint
+
+    return Endpoint(*given)
+
+
+def _ask_folder(folder: Path, model: Any, *, live: bool) -> int:
+    from lior.ask.index import Index
+    from lior_cli.conversation import Conversation
+
+    index = Index(folder)
+    return Conversation(lambda: index, None, endpoint=model, live=live).run()

@@ -1,4 +1,4 @@
-"""The lines of a chat: messages, and commands that begin with a slash."""
+"""The lines of a chat: messages, which are asked, and commands, which begin with a slash."""
 
 from __future__ import annotations
 
@@ -10,18 +10,29 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
 import click
 
+from lior.ask.dialogue import Dialogue, Turn
+from lior.ask.endpoint import Endpoint
 from lior.config.options import RawText, check_table, typed_fields
-from lior.errors import LiorError, UsageError, did_you_mean, sentences
-from lior.runs.chat import Chat
-from lior_cli.terminal import printable
+from lior.errors import EndpointError, LiorError, UsageError, did_you_mean, sentences
+from lior_cli.passages import columns, echo_answer, echo_passages, echo_reasons, where
+from lior_cli.sources import plain
+from lior_cli.terminal import printable, wrapped
+
+if TYPE_CHECKING:
+    from lior.ask.index import Index
+    from lior.runs.chat import Chat
 
 PROMPT, MORE = "> ", "… "
 _HISTORY = 1000
+_PAGE = 3
+"""Passages that ``/more`` shows."""
+_HANDED = 8
+"""Passages that are handed to an endpoint."""
 
 
 class _Command(NamedTuple):
@@ -35,28 +46,64 @@ class Conversation:
 
     Parameters
     ----------
+    index
+        The index of the documents as they are now.
+    chat
+        The run that continues messages, learns and forgets; ``None`` where folders are asked.
+    endpoint
+        A model that puts the passages into its own words.
     remember
         Whether the run learns what is said.
     live
         Whether a person sits at a terminal: then there is a prompt, and an error does not end the chat.
     """
 
-    def __init__(self, chat: Chat, *, remember: bool, live: bool) -> None:
-        self.chat, self.remember, self.live = chat, remember, live
+    def __init__(
+        self,
+        index: Callable[[], Index],
+        chat: Chat | None,
+        *,
+        endpoint: Endpoint | None = None,
+        remember: bool = False,
+        live: bool,
+    ) -> None:
+        self.index, self.endpoint, self.remember, self.live = index, endpoint, remember, live
+        self.talk = Dialogue(lambda question, top: index().ask(question, top))
+        self._chat = chat
         self._over = self._warned = False
         self._failed = False
         self._replying = self._stopped = False
-        self._commands = {
-            "/why": _Command(self._why, "/why", "where the words of the last reply come from"),
-            "/learn": _Command(self._learn, "/learn FILE", "learn a file or folder"),
-            "/forget": _Command(self._forget, "/forget NAME", "forget a document, exactly"),
-            "/docs": _Command(self._docs, "/docs", "list the documents"),
-            "/save": _Command(self._save, "/save", "keep what was learned and forgotten"),
-            "/set": _Command(self._set, "/set NAME VALUE", "change how words are drawn; /set alone shows it"),
-            "/reset": _Command(self._reset, "/reset", "begin anew"),
-            "/help": _Command(self._help, "/help", "this list"),
-            "/quit": _Command(self._quit, "/quit", "end the chat"),
-        }
+        self._message = ""
+        """The last one."""
+        self._continued = False
+        """Whether the last reply is a continuation."""
+        self._shown = 0
+        """Passages of the last answer that were shown."""
+        every = (
+            _Command(self._more, "/more", "the next passages"),
+            _Command(self._why, "/why", "how the last reply was found, or where its words come from"),
+            _Command(self._go, "/go [TEXT]", "let the model continue a text, the last message, or its reply"),
+            _Command(self._learn, "/learn FILE", "learn a file or folder"),
+            _Command(self._forget, "/forget NAME", "forget a document, exactly"),
+            _Command(self._docs, "/docs", "list the documents"),
+            _Command(self._save, "/save", "keep what was learned and forgotten"),
+            _Command(self._set, "/set NAME VALUE", "change how words are drawn; /set alone shows it"),
+            _Command(self._reset, "/reset", "begin anew"),
+            _Command(self._help, "/help", "this list"),
+            _Command(self._quit, "/quit", "end the chat"),
+        )
+        self._commands = {command.usage.split()[0]: command for command in every}
+
+    @property
+    def chat(self) -> Chat:
+        """The run that is talked with; ``UsageError`` where there is none."""
+        if self._chat is None:
+            raise UsageError("that needs a run, and a folder is only asked; `lior train FOLDER` makes a run")
+        return self._chat
+
+    @property
+    def _changes(self) -> int:
+        return self._chat.run.changes if self._chat else 0
 
     def run(self) -> int:
         """The exit code: 0, or 1 when a command in a pipe failed."""
@@ -64,10 +111,8 @@ class Conversation:
             self._say("/help lists the commands, /quit ends the chat")
         with _history(self.live), self._interruptible():
             while not self._over:
-                self._replying = self._stopped = False
                 try:
                     line = self._read()
-                    self._replying = line is not None and not line.startswith("/")
                 except KeyboardInterrupt:
                     self._say("\n/quit or Ctrl-D ends the chat")
                     continue
@@ -102,8 +147,8 @@ class Conversation:
 
     def _end_of_input(self) -> None:
         self._over = True
-        if self.chat.run.changes:
-            self._say(f"{_changes(self.chat.run.changes)} not saved")
+        if self._changes:
+            self._say(f"{_changes(self._changes)} not saved")
 
     def _take(self, line: str) -> None:
         try:
@@ -112,8 +157,15 @@ class Conversation:
             else:
                 self._reply(line)
         except LiorError as error:
-            self._failed = not self.live
-            click.echo(f"lior: error: {error}", err=True)
+            self._fault(error)
+        except KeyboardInterrupt:
+            if not self.live:
+                raise
+            self._say(" (stopped)")
+
+    def _fault(self, error: LiorError) -> None:
+        self._failed = not self.live
+        click.echo(f"lior: error: {error}", err=True)
 
     def _obey(self, line: str) -> None:
         name, _, rest = line.partition(" ")
@@ -127,20 +179,84 @@ class Conversation:
     # --- replies ---
 
     def _reply(self, line: str) -> None:
-        last = ""
-        for text in printable(self._until_stopped(self.chat.reply(line))):
-            click.echo(text, nl=False)
-            last = text or last
-        if not last.endswith("\n"):
-            click.echo()
-        if self.remember:
+        if line.strip().lower() == "more" and self.talk.last:
+            self._more("")
+            return
+        self._message, self._continued = line, False
+        try:
+            turn = self.talk.ask(line)
+        except UsageError as error:  # no word in it that could be asked
+            self.talk.last = None
+            if not self._is_continued(line):
+                hint = "; /go continues it as a text" if self._chat else ""
+                self._say(f"{error}{hint}")
+        else:
+            if turn.answer.found or not self._is_continued(line):
+                self._answer(turn)
+        if self.remember and not line.rstrip().endswith("?"):  # a question would answer itself
             self._remember(line)
+
+    def _is_continued(self, line: str) -> bool:
+        """Continue a text that the documents do not speak of, if the model is sure of how it goes on."""
+        from lior.runs.chat import SURE
+
+        if self._chat is None or line.rstrip().endswith("?") or self._chat.confidence(line) < SURE:
+            return False
+        self._say("no passage answers that; the model is sure of how it goes on:")
+        self._continue(line)
+        return True
+
+    def _answer(self, turn: Turn) -> None:
+        """Print the answer, or what an endpoint makes of it."""
+        self._shown = 1
+        if turn.inherited:
+            self._say(f"(with {', '.join(turn.inherited)} from before)")
+        if self.endpoint and turn.passages:
+            try:
+                self._hand_over(self.endpoint, turn)
+                return
+            except EndpointError as error:
+                self._fault(error)
+        echo_answer(self.index(), turn.answer, turn.passages[:1], text="documents")
+        left = len(turn.passages) - 1
+        if self.live and left > 0:
+            self._say(f"(/more shows {left} further passage{'s' * (left > 1)})")
+
+    def _hand_over(self, endpoint: Endpoint, turn: Turn) -> None:
+        passages = turn.passages[:_HANDED]
+        about = f" (about: {', '.join(turn.inherited)})" if turn.inherited else ""
+        reply = endpoint.reply(turn.message + about, passages)
+        if not turn.answer.found:
+            self._say(f"nothing in the documents seems to speak of it: {turn.answer.note}")
+        click.echo("".join(wrapped(printable([reply.text.encode("utf-8", "replace")]), columns())))
+        for number in reply.cited:
+            click.echo(f"[{number}] {where(self.index(), passages[number - 1])}")
+        if not reply.cited:
+            self._say("(it cites no passage)")
+        if reply.wrong:
+            self._say(f"({reply.wrong} of what it cites or quotes is not in the passages, and is marked)")
+        self._shown = 0
+
+    def _continue(self, text: str) -> None:
+        """Print a continuation; Ctrl-C at a terminal ends it after its token."""
+        self._replying, self._stopped, self._continued = True, False, True
+        last = ""
+        try:
+            pieces = printable(self._until_stopped(self.chat.reply(text)))
+            for piece in wrapped(pieces, columns()) if self.live else pieces:
+                click.echo(piece, nl=False)
+                last = piece or last
+        finally:
+            self._replying = False
+        if self._stopped:
+            self._say(" (stopped)")
+        elif not last.endswith("\n"):
+            click.echo()
 
     def _until_stopped(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:
             yield piece
             if self._stopped:
-                self._say(" (stopped)")
                 return
 
     @contextlib.contextmanager
@@ -177,14 +293,35 @@ class Conversation:
 
     # --- commands ---
 
+    def _more(self, rest: str) -> None:
+        _none("/more", rest)
+        turn = self.talk.last
+        if turn is None:
+            raise UsageError("/more shows further passages, and nothing was asked yet; ask something first")
+        listed = turn.passages[self._shown : self._shown + _PAGE]
+        if not listed:
+            self._say("there are no further passages")
+            return
+        echo_passages(self.index(), turn.answer, listed, first=self._shown + 1)
+        self._shown += len(listed)
+
     def _why(self, rest: str) -> None:
         _none("/why", rest)
-        from lior_cli.why import show
+        if self._continued:
+            from lior_cli.why import show
 
-        explained = self.chat.why()
-        if not explained:
+            show(self.chat.why())
+        elif self.talk.last:
+            turn = self.talk.last
+            echo_reasons(self.index(), turn.answer, turn.passages[: max(self._shown, _PAGE)], turn.inherited)
+        else:
             raise UsageError("/why explains the last reply, and there is none yet; say something first")
-        show(explained)
+
+    def _go(self, rest: str) -> None:
+        text = rest or ("" if self._continued else self._message)
+        if not text and not self._continued:
+            raise UsageError("/go TEXT: what is missing; nothing was said that could be continued")
+        self._continue(text)
 
     def _learn(self, rest: str) -> None:
         began = time.perf_counter()
@@ -193,8 +330,9 @@ class Conversation:
         self._say(f"in {time.perf_counter() - began:.2f} s; /save keeps it")
 
     def _forget(self, rest: str) -> None:
-        began = time.perf_counter()
-        document = self.chat.run.forget(_one("/forget NAME", rest))
+        began, name = time.perf_counter(), _one("/forget NAME", rest)
+        with _working(f"forgetting {name}", shown=self.live):
+            document = self.chat.run.forget(name)
         self._say(
             f"forgot {document.name}: {document.bytes:,} bytes in {time.perf_counter() - began:.2f} s; "
             "/save makes it last"
@@ -202,6 +340,9 @@ class Conversation:
 
     def _docs(self, rest: str) -> None:
         _none("/docs", rest)
+        if self._chat is None:
+            click.echo("\n".join(map(plain, self.index().documents)))
+            return
         from lior_cli.documents import list_documents
 
         list_documents(self.chat.run.documents())
@@ -229,7 +370,10 @@ class Conversation:
 
     def _reset(self, rest: str) -> None:
         _none("/reset", rest)
-        self.chat.reset()
+        self.talk.reset()
+        self._message, self._continued = "", False
+        if self._chat:
+            self._chat.reset()
 
     def _help(self, rest: str) -> None:
         _none("/help", rest)
@@ -238,7 +382,7 @@ class Conversation:
 
     def _quit(self, rest: str) -> None:
         _none("/quit", rest)
-        changes = self.chat.run.changes
+        changes = self._changes
         if changes and self.live and not self._warned:
             self._warned = True
             self._say(f"{_changes(changes)} not saved: /save keeps them, /quit again leaves them")
@@ -248,6 +392,26 @@ class Conversation:
     def _say(self, text: str) -> None:
         """What is not part of a reply: on standard error, so that a pipe gets replies alone."""
         click.echo("".join(printable([text.encode("utf-8", "surrogateescape")])), err=True)
+
+
+@contextlib.contextmanager
+def _working(what: str, *, shown: bool) -> Iterator[None]:
+    """Show that something goes on, and for how long already."""
+    if not shown:
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    if console.is_dumb_terminal:
+        click.echo(f"{plain(what)} …", err=True)
+        yield
+        return
+    parts = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*parts, console=console, transient=True) as progress:
+        progress.add_task(plain(what), total=None)
+        yield
 
 
 def _changes(count: int) -> str:

@@ -171,6 +171,11 @@ class RunPath(click.Path):
         return [CompletionItem(incomplete, type="dir"), *runs]
 
 
+def is_run(path: Path) -> bool:
+    """Whether a path is the directory of a run."""
+    return (path / "config.toml").is_file() and (path / "checkpoints").is_dir()
+
+
 class Assignment(click.ParamType):
     """``KEY=VALUE``."""
 

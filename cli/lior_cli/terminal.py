@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import click
 
@@ -18,6 +19,38 @@ def printable(pieces: Iterable[bytes]) -> Iterator[str]:
             for c in decoder.decode(piece)
         )
     yield decoder.decode(b"", final=True)
+
+
+def wrapped(pieces: Iterable[str], width: int) -> Iterator[str]:
+    """The same text word by word, in lines of at most ``width`` columns; a longer word has a line of its own.
+
+    >>> "".join(wrapped(["to be or", " not to be"], 8))
+    'to be or\\nnot to\\nbe'
+    """
+    column, gap, word = 0, "", ""
+    for character in chain.from_iterable(pieces):
+        if not character.isspace():
+            word += character
+            continue
+        if word:
+            text, column = _placed(gap, word, column, width)
+            yield text
+            gap = word = ""
+        if character == "\n":
+            yield character
+            column, gap = 0, ""
+        else:
+            gap += character
+    yield _placed(gap, word, column, width)[0] if word else gap
+
+
+def _placed(gap: str, word: str, column: int, width: int) -> tuple[str, int]:
+    """A word after a gap or on a new line, and the column behind it."""
+    from rich.cells import cell_len
+
+    if column and column + len(gap) + cell_len(word) > width:
+        return f"\n{word}", cell_len(word)
+    return gap + word, column + len(gap) + cell_len(word)
 
 
 def echo_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -4,7 +4,8 @@
 :mod:`~lior.ask.cutting` makes passages (with :mod:`~lior.ask.sentences`), :mod:`~lior.ask.collection` counts
 their :mod:`~lior.ask.words`, :mod:`~lior.ask.ranking` has what retrievers share, and
 :mod:`~lior.ask.answering` decides. :mod:`~lior.ask.index` connects them and is kept by
-:mod:`~lior.ask.storage`. The records and interfaces are in :mod:`~lior.ask.interfaces`.
+:mod:`~lior.ask.storage`. :mod:`~lior.ask.dialogue` understands follow-ups, and :mod:`~lior.ask.endpoint`
+has a model word an answer. The records and interfaces are in :mod:`~lior.ask.interfaces`.
 """
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "collection",
     "cutting",
     "decoding",
+    "dialogue",
+    "endpoint",
     "index",
     "interfaces",
     "ranking",

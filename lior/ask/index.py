@@ -192,11 +192,15 @@ class Index:
         if name in self._sources:
             raise UsageError(f"{name} is a file of this index; change the file, or give another name")
         data = text.encode("utf-8", "surrogatepass")
-        readings = read_bytes(data, name)
-        self._drop(name)
-        digest = hashlib.sha256(data).hexdigest()
-        self._take(name, readings, _File(len(data), 0, digest, given=True))
+        self.hold(name, read_bytes(data, name))
         self.save()
+
+    def hold(self, name: str, readings: Sequence[Reading], reason: str = "") -> None:
+        """Have a document of these readings, or the ``reason`` for none; the cache is not written."""
+        self._drop(name)
+        self._take(name, readings, _File(0, 0, "", reason=reason, given=True))
+        if self._files[name].reason:
+            self.skipped.append(Skipped(name, self._files[name].reason))
 
     def forget(self, name: str) -> None:
         """Take out a text given to :meth:`learn`; nothing of it stays in the cache.
@@ -212,6 +216,7 @@ class Index:
             hint = did_you_mean(name, self._files)
             raise UsageError(sentences(f"no document {name!r} in this index.", hint))
         self._drop(name)
+        self.skipped = [each for each in self.skipped if each.name != name]
         self.save()
 
     def _look(self, source: Source, known: _File | None) -> bool | None:
@@ -372,6 +377,7 @@ class Index:
             raise DataError(f"damaged ({error})") from error
         self._collection, self._shelf, self._files, self._owner = collection, shelf, files, owner
         self._order, self._fresh = list(collection.documents), {}
+        self.skipped = [Skipped(name, file.reason) for name, file in files.items() if file.reason]
 
     def save(self) -> None:
         """Write the cache, if the index has one; where it cannot be written there is a note instead."""

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 from typing import Any
 
@@ -133,6 +133,7 @@ _NO_ENDING = frozenset("abfhjkopquvwxz0123456789")
 """Last letters of English words that are their own stems."""
 
 
+@lru_cache(1 << 14)  # for texts learned one after the other
 def stem(word: str, language: str) -> str:
     """The stem without accents, which counts as the word: ``running`` and ``runs`` are one term."""
     if word.isascii():

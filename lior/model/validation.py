@@ -46,7 +46,7 @@ def check_text(documents: State, manifest: dict[str, Any], *, vocab: int) -> dic
     for key, most in (("train", trained), ("bytes", 1 << 62)):
         if type(manifest[key]) is not int or not 0 <= manifest[key] <= most:
             raise UsageError(f"{key} = {manifest[key]!r} is not within 0 to {most}")
-    pairs = manifest.get("heads", [])  # runs made before there were any have no such key
+    pairs = manifest["heads"]
     if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
         raise UsageError("heads is not a list of pairs")
     for tail, head in pairs:

@@ -2,11 +2,12 @@
 
 For any program: ``files`` (written whole or not at all), ``bundle`` (tensor files and a manifest), ``folder``
 (the directory of a run and its checkpoints), ``telemetry`` and ``loop`` (steps, stops, checkpoints). For
-lior: ``checkpoint`` (its contents), ``directory`` (its files), ``run`` (the public object), ``editing``,
-``chat`` and ``inspection``.
+lior: ``checkpoint`` (its contents), ``directory`` (its files), ``run`` (the public object), ``asking`` (its
+documents as an index), ``editing``, ``chat`` and ``inspection``.
 """
 
 __all__ = [
+    "asking",
     "bundle",
     "chat",
     "checkpoint",

@@ -6,7 +6,7 @@ flushed to the disk and renamed, and nothing in it is changed afterwards. No fil
 :mod:`lior.runs.checkpoint` keeps models in bundles, and a program of another distribution can keep its own;
 :mod:`lior.runs.folder` has the directory around them.
 
->>> import tempfile
+>>> import tempfile, torch
 >>> path = Path(tempfile.mkdtemp()) / "first"
 >>> mine = Format(program="mine", version=1)
 >>> write(path, {"model": {"weight": torch.ones(2)}}, {"loss": 0.5}, format=mine)
@@ -26,16 +26,17 @@ import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from lior.errors import NewerFormat, OlderFormat, PluginError, RunError, UsageError
 from lior.interfaces import State
 from lior.runs import files
+
+if TYPE_CHECKING:
+    import torch
 
 MANIFEST = "manifest.json"
 _SUFFIX = ".safetensors"
@@ -140,6 +141,13 @@ def _write_tensors(path: Path, tensors: State) -> None:
     files.sync(path)
 
 
+def save_file(tensors: State, path: Path) -> None:
+    """Write tensors with safetensors, which imports torch; manifests are read without it."""
+    from safetensors.torch import save_file as save
+
+    save(tensors, path)
+
+
 def _separate(tensors: State) -> State:
     """The tensors on the CPU without common storage, which safetensors refuses: a plugin may keep views."""
     separate: State = {}
@@ -239,6 +247,8 @@ def _check_format(manifest: Any, file: Path, format: Format) -> None:
 
 
 def _load(path: Path, device: torch.device | str) -> State:
+    from safetensors.torch import load_file
+
     try:
         tensors = load_file(path, device=str(device))
         # In the file they begin at any byte; matrix products round by how their operands are aligned.

@@ -1,10 +1,12 @@
-"""A conversation with a run: all messages and replies so far are the context of the next reply.
+"""Continuations of messages by the language model of a run, for a conversation.
 
-A reply continues this text, and ends at :attr:`Chat.stop` or after a number of tokens.
+Each message is a context of its own, so that a bad reply does not spoil the next. A reply continues the
+message, and ends at :attr:`Chat.stop` or after a number of tokens.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import attrs
@@ -15,6 +17,11 @@ from lior.config.sampling import ChatSampling, Sampling
 from lior.model.generation import Session, proceed
 from lior.model.provenance import Explained, explain
 from lior.runs.run import Run
+
+SURE = 0.8
+"""Confidence from which on a message is continued without being asked for."""
+_AHEAD = 16
+"""Tokens that the confidence looks at."""
 
 
 @attrs.define
@@ -40,9 +47,12 @@ class Chat:
 
     def reset(self) -> None:
         """Begin anew, with an empty context and the draws of the seed."""
+        self._clear()
+        self._generator = Generator(self.run.model.device).manual_seed(self.seed)
+
+    def _clear(self) -> None:
         self._said, self._reply = [], 0
         self._session = Session(self.run.model)
-        self._generator = Generator(self.run.model.device).manual_seed(self.seed)
 
     def _feed(self, text: bytes) -> None:
         tokens = self.run.model.tokenizer.encode(text).tolist()
@@ -51,11 +61,14 @@ class Chat:
 
     @torch.no_grad()
     def reply(self, text: str) -> Iterator[bytes]:
-        """Say ``text`` and yield the reply piece by piece; whoever stops listening stops the reply."""
+        """Yield the continuation of ``text`` piece by piece; whoever stops listening stops the reply.
+
+        An empty ``text`` goes on with the last reply.
+        """
         decode = self.run.model.tokenizer.decode
-        if self._said and not decode(self._said[-1:]).endswith(b"\n"):
-            self._feed(b"\n")
-        self._feed(text.encode("utf-8", "surrogateescape"))
+        if text:
+            self._clear()
+            self._feed(text.encode("utf-8", "surrogateescape"))
         self._reply = len(self._said)
         end = b""
         for _, token in zip(
@@ -67,6 +80,20 @@ class Chat:
             yield piece
             if self.stop and self.stop in end:
                 return
+
+    def confidence(self, text: str) -> float:
+        """The smallest probability among the next likeliest tokens after ``text``, in (0, 1].
+
+        The mean says little: any passage is certain once its first words were chosen.
+        """
+        encoded = self.run.model.tokenizer.encode(text.encode("utf-8", "surrogateescape")).tolist()
+        session, least = Session(self.run.model, encoded), 0.0
+        for _ in range(_AHEAD):
+            log_p = session.log_probs()
+            token = int(log_p.argmax())
+            least = min(least, float(log_p[token]))
+            session.feed([token])
+        return math.exp(least)
 
     def why(self, *, most: int = 3, words: bool = True) -> list[Explained]:
         """Where the words of the last reply come from, with the memories as they are now."""

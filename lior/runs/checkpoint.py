@@ -27,10 +27,10 @@ from lior.model import validation
 from lior.model.language_model import Model
 from lior.plugins.registry import registry
 from lior.runs import bundle
-from lior.runs.bundle import Format, digest
+from lior.runs.asking import FORMAT
+from lior.runs.bundle import digest
 from lior.tensors import prefixed, sub
 
-FORMAT = Format(program="lior", version=1)
 _MODEL, _TEXT, _TRAINING = "model", "text", "training"
 
 

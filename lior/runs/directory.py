@@ -34,7 +34,7 @@ from lior.errors import NewerFormat, OlderFormat, RunError, TextRemains
 from lior.runs import checkpoint as checkpoints
 from lior.runs import files, record
 from lior.runs import folder as runfolder
-from lior.runs.bundle import digest, verify
+from lior.runs.bundle import MANIFEST, digest, verify
 from lior.runs.checkpoint import Checkpoint, read_manifest
 from lior.runs.folder import CONFIG, LOCK, RunFolder
 from lior.runs.telemetry import Telemetry
@@ -243,7 +243,7 @@ def newest(folders: Iterable[Path], *, finished: bool = True) -> Path:
         for place in runfolder.listed(run)[:1] if (run / CONFIG).is_file() else ():
             with contextlib.suppress(RunError):
                 if (read_manifest(place)["training"] is None) is finished:
-                    found.append((place.stat().st_mtime, run))
+                    found.append(((place / MANIFEST).stat().st_mtime, run))
     if not found and finished:
         raise RunError("no finished run here or in runs/; `lior train` makes one, or name its directory")
     if not found:

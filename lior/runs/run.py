@@ -1,9 +1,11 @@
-r"""A finished run as an object: complete, score, learn, forget, and find the sources of words.
+r"""A finished run as an object: ask, complete, score, learn, forget, and find the sources of words.
 
 >>> import lior
 >>> notes = {f"note {i}": f"Note {i}: the meeting is in room {i}.\n" * 9 for i in range(9)}
 >>> run = lior.train(documents=notes, memory="sdm,match", fit={"passes": 0}, geometry={"updates": 8})
 >>> document = run.learn({"plan": "The launch of the great balloon is on the fourth of May."})
+>>> run.ask("When is the launch of the balloon?").answer.text
+'The launch of the great balloon is on the fourth of May.'
 >>> run.complete("The launch of the great balloon", 25, temperature=0)
 ' is on the fourth of May.'
 >>> word = run.sources("The launch of the great balloon is on the", " fourth")[1]
@@ -19,14 +21,19 @@ False
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import codecs
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import attrs
 import torch
+from torch import Tensor
 
+from lior.ask.answering import Answer
+from lior.ask.index import Index
 from lior.ask.texts import read_texts
 from lior.config.options import checked_keywords
 from lior.config.sampling import Sampling
@@ -37,7 +44,7 @@ from lior.model.evaluation import evaluate
 from lior.model.generation import generate
 from lior.model.language_model import Model
 from lior.model.provenance import Explained, explain
-from lior.runs import editing, syncing
+from lior.runs import asking, editing, syncing
 from lior.runs.checkpoint import Checkpoint, Document, read_manifest
 from lior.runs.directory import RunDirectory, open_checkpoint, read_summary
 from lior.runs.syncing import Synced
@@ -63,6 +70,7 @@ class Run:
     _forgotten: bool = attrs.field(default=False, init=False)
     _whole: bool = attrs.field(default=True, init=False)
     """False once a change was interrupted, which leaves the memories between two states."""
+    _index: Index | None = attrs.field(default=None, init=False)
     changes: int = attrs.field(default=0, init=False)
     """Documents learned and forgotten since the run was opened or saved."""
 
@@ -81,9 +89,53 @@ class Run:
         """All documents in the order in which they were learned."""
         return self.checkpoint.documents()
 
+    # --- questions ---
+
+    @property
+    def index(self) -> Index:
+        """The index of the documents, made when it is first needed; learning and forgetting change it."""
+        if self._index is None:
+            saved = self._place if not self.changes and self._whole else None
+            index = asking.kept_index(saved, self.checkpoint.identity) if saved else None
+            if index is None:
+                index = asking.built(asking.of_checkpoint(self.checkpoint))
+                if saved and self.path:
+                    asking.keep_index(index, self.path, saved, self.checkpoint.identity)
+            self._index = index
+        return self._index
+
+    @checked_keywords()
+    def ask(self, question: str, top: int = 3) -> Answer:
+        """Find the passages of the documents that answer a question, and decide whether any does.
+
+        Lines and columns are those of the documents as the run has them. What was learned or forgotten since
+        counts at once.
+
+        Raises
+        ------
+        UsageError
+            When the question has no word to look for, or is too long.
+        """
+        return self.index.ask(question, top)
+
+    # --- the language model ---
+
+    @overload
+    def complete(self, prompt: str | bytes, tokens: int = 200, *, seed: int = 0, **sampling: Any) -> str: ...
+    @overload
+    def complete(
+        self, prompt: Sequence[str | bytes], tokens: int = 200, *, seed: int = 0, **sampling: Any
+    ) -> list[str]: ...
     @checked_keywords(Sampling)
-    def complete(self, prompt: str | bytes, tokens: int = 200, *, seed: int = 0, **sampling: Any) -> str:
-        """Continue ``prompt`` by ``tokens`` tokens.
+    def complete(
+        self,
+        prompt: str | bytes | Sequence[str | bytes],
+        tokens: int = 200,
+        *,
+        seed: int = 0,
+        **sampling: Any,
+    ) -> str | list[str]:
+        """Continue ``prompt`` by ``tokens`` tokens; of a list each, as if it were alone.
 
         Parameters
         ----------
@@ -95,26 +147,52 @@ class Run:
         UsageError
             When an argument has the wrong type or value, or a name that is not known.
         """
+        if isinstance(prompt, str | bytes) or not isinstance(prompt, Sequence):
+            return "".join(self.stream(prompt, tokens, seed=seed, **sampling))
+        prompts = [_text(f"prompt {number}", each) for number, each in enumerate(prompt, 1)]
+        return ["".join(self.stream(each, tokens, seed=seed, **sampling)) for each in prompts]
+
+    @checked_keywords(Sampling)
+    def stream(
+        self, prompt: str | bytes, tokens: int = 200, *, seed: int = 0, **sampling: Any
+    ) -> Iterator[str]:
+        """As :meth:`complete`, piece by piece as the tokens are drawn; a piece has whole characters."""
         if not isinstance(tokens, int) or tokens < 0:
             raise UsageError(f"tokens = {tokens!r}: give the number of tokens to add, 0 or more")
         model, how = self.model, Sampling(**sampling)
         generator = torch.Generator(model.device).manual_seed(seed)
         context = model.tokenizer.encode(_text("prompt", prompt)).tolist()
         drawn = generate(model, context, tokens, how, generator=generator)
-        return model.tokenizer.decode(list(drawn)).decode("utf-8", "replace")
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        pieces = (decoder.decode(model.tokenizer.decode([token])) for token in drawn)
+        return (piece for part in (pieces, _end(decoder)) for piece in part if piece)
 
+    @overload  # a str is a sequence of str as well; the first that fits counts
+    def score(self, text: str | bytes) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def score(self, text: Sequence[str | bytes]) -> list[float]: ...
     @checked_keywords()
-    def score(self, text: str | bytes) -> float:
-        """The cross-entropy of ``text`` under the model, in bits per byte.
+    def score(self, text: str | bytes | Sequence[str | bytes]) -> float | list[float]:
+        """The cross-entropy of ``text`` under the model, in bits per byte; of a list each, read in one go.
+
+        An empty text has 0.
 
         Raises
         ------
         UsageError
-            When ``text`` is not a text.
+            When ``text`` is neither a text nor a list of texts.
         """
-        sources = [RawDocument("text", _text("text", text))]
+        one = isinstance(text, str | bytes) or not isinstance(text, Sequence)
+        texts = [_text("text", text)] if one else [_text(f"text {i}", each) for i, each in enumerate(text, 1)]
+        sources = [RawDocument(str(number), data) for number, data in enumerate(texts) if data]
         other = corpus.build(sources, self.model.tokenizer).to(self.model.device)
-        return evaluate(self.model, other, 0, len(other)).bits_per_byte
+        costs: list[Tensor] = [torch.zeros(0, dtype=torch.float64)]
+        evaluate(self.model, other, 0, len(other), each=lambda cost: costs.append(cost.cpu()))
+        cost, found = torch.cat(costs), [0.0] * len(texts)
+        for number, (name, data) in enumerate(sources):
+            begin, end = other.bounds(number)
+            found[int(name)] = float(cost[begin:end].sum()) / len(data) / math.log(2)
+        return found[0] if one else found
 
     @checked_keywords()
     def sources(
@@ -172,6 +250,11 @@ class Run:
             sources = [RawDocument(name, sources[0].data)]
         before = self.checkpoint.corpus.documents
         self._change(lambda: editing.learn(self.checkpoint, sources), len(sources))
+        asked, self._index = self._index, None  # it is made anew should this be interrupted
+        if asked is not None:
+            for source in sources:
+                asking.learn(asked, source.name, [source.data])
+        self._index = asked
         return self.documents()[before:]
 
     @checked_keywords()
@@ -205,6 +288,11 @@ class Run:
         gone = [document for document in self.documents() if document.name in those]
         self._change(lambda: editing.forget(self.checkpoint, indices), len(gone))
         self._forgotten = self._forgotten or bool(indices)
+        asked, self._index = self._index, None
+        if asked is not None:
+            for each in those:
+                asked.forget(each)
+        self._index = asked
         return gone
 
     @checked_keywords()
@@ -248,6 +336,7 @@ class Run:
             self.forget_all(changes.out)
         if changes.new:
             self._change(lambda: editing.learn(self.checkpoint, changes.new), len(changes.new))
+            self._index = None
         self._save(changes.recorded())
         return changes.done
 
@@ -290,6 +379,8 @@ class Run:
             finally:
                 if directory.folder.newest != self._place:
                     self._written(directory.folder.newest)
+        if self._index is not None:
+            asking.keep_index(self._index, self.path, self._place, self.checkpoint.identity)
 
     def _written(self, place: Path | None) -> None:
         """The checkpoint at ``place`` is the one in memory."""
@@ -317,7 +408,12 @@ def load(run: str | Path, *, device: str = "cpu") -> Run:
     return Run(checkpoint, path, read_summary(path), place)
 
 
-def _text(name: str, value: str | bytes) -> bytes:
+def _end(decoder: codecs.IncrementalDecoder) -> Iterator[str]:
+    """What is left of a character that was not finished; evaluated after all tokens."""
+    yield decoder.decode(b"", final=True)
+
+
+def _text(name: str, value: Any) -> bytes:
     """A text that was given as an argument of that name."""
     if not isinstance(value, str | bytes):
         raise UsageError(f"{name} is of type {type(value).__name__}; give a text (str or bytes)")

@@ -95,7 +95,8 @@ def test_json_has_this_shape(lior):
         (("notes", "--open", 1, RESET), "set EDITOR"),
         (("notes", "--trec", "x"), "belong together"),
         (("notes", "--batch", "bad.jsonl", "--trec", "x"), "bad.jsonl, line 1"),
-        (("run", RESET), "is a run"),
+        (("run", RESET), "run: the run has no checkpoint"),
+        (("notes", "run", RESET), "run is a run and is asked alone"),
     ],
 )
 def test_bad_input_is_one_line_and_code_2(lior, args, said):
@@ -148,7 +149,7 @@ def test_no_cache_leaves_nothing(lior, tmp_path):
 
 
 def test_words_of_the_question_are_emphasised_on_a_terminal_only(lior, monkeypatch):
-    monkeypatch.setattr("lior_cli.ask.colored", lambda: True)
+    monkeypatch.setattr("lior_cli.passages.colored", lambda: True)
     assert "\x1b[1mreset\x1b[0m" in lior("ask", "notes", RESET).out
 
 

@@ -6,6 +6,7 @@ import fcntl
 import io
 import os
 import pty
+import re
 import select
 import shutil
 import signal
@@ -17,6 +18,7 @@ import time
 import pytest
 
 import lior as library
+from tests.ask.test_endpoint import server  # noqa: F401 (a fixture)
 
 FACT = "The key of the observatory hangs behind the blue clock in the kitchen."
 SDM = {
@@ -70,22 +72,115 @@ def say(work, command, monkeypatch):
 # --- in a pipe ------------------------------------------------------------------------
 
 
+def test_a_message_is_asked_and_the_answer_has_its_line(say):
+    done = say("/learn fact.txt", "Where hangs the key of the observatory?", "/why", "/forget fact.txt",
+               "Where hangs the key of the observatory?")  # fmt: skip
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert lines[0] == FACT
+    assert re.match(r"fact.txt:2 .*\((very )?likely, \d+%\)", lines[1])
+    assert "ranked by      settle" in done.out
+    assert re.search(r"^1  0\.\d+  fact.txt:2  .*observatory", done.out, re.MULTILINE)
+    assert "Nothing in the documents speaks of it: " in done.out
+    assert done.out.index("Nothing in the documents") < done.out.index("The nearest:")
+    assert done.out.count(FACT) == 1, "what was forgotten is not quoted"
+
+
+def test_more_shows_the_next_passages(say):
+    done = say(
+        "Which statement is used for conditional execution?", "/more", "more", "/more", "/more", "/more"
+    )
+    numbers = [int(n) for n in re.findall(r"^(\d+)  \S", done.out, re.MULTILINE)]
+    assert numbers == list(range(2, len(numbers) + 2))
+    assert len(numbers) > 6
+    assert "there are no further passages" in done.err
+
+
+def test_a_follow_up_says_what_it_inherits(say, work):
+    (work / "fact.txt").write_text("The boiler is serviced in May.\n\nThe car is serviced in June.\n")
+    done = say("/learn fact.txt", "When is the boiler serviced?", "and the car?")
+    assert "The car is serviced in June." in done.out
+    assert "(with boiler, serviced from before)" in done.err
+
+
+def test_a_text_is_continued_without_being_asked_only_if_the_model_is_sure(say, work):
+    (work / "fact.txt").write_text("zzyx qwv " * 40)
+    unsure = say("Elephants dislike umbrellas", arguments=("run", "--stop", ""))
+    assert unsure.out.startswith("Nothing in the documents")
+    done = say("/learn fact.txt", "/forget fact.txt", "Elephants dislike umbrellas zzyx qwv zzyx qwv zzy")
+    assert "the model is sure" not in done.err
+
+
+def test_go_continues_the_message_then_the_reply(say):
+    once = say(
+        "/go The for statement", arguments=("run", "--max-tokens", "9", "--stop", "", "--temperature", "0")
+    )
+    done = say(
+        "/go The for statement",
+        "/go",
+        arguments=("run", "--max-tokens", "9", "--stop", "", "--temperature", "0"),
+    )
+    assert done.out.startswith(once.out)
+    assert done.out != once.out + once.out
+    assert "what is missing" in say("/go").err
+
+
+def test_a_folder_is_asked_without_a_model(say, work, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(work / "cache"))
+    (work / "notes").mkdir()
+    (work / "notes" / "key.md").write_text(FACT)
+    done = say("Where hangs the key of the observatory?", "/docs", "/go x", arguments=("notes",))
+    assert done.code == 1, "of /go"
+    assert done.out.startswith(f"{FACT}\nnotes/key.md:1")
+    assert "key.md" in done.out.splitlines()
+    assert "error: that needs a run, and a folder is only asked" in done.err
+    assert say("x", arguments=("notes", "--remember")).code == 2
+
+
+def test_an_endpoint_words_the_answer_and_its_citations_are_checked(say, server):  # noqa: F811
+    server.says('It hangs "behind the blue clock" [1], or "in the shed" [9].')
+    done = say("/learn fact.txt", "Where hangs the key of the observatory?",
+               arguments=("run", "--with", server.url, "small"))  # fmt: skip
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert " ".join(lines[:-1]) == (
+        'It hangs "behind the blue clock" [1], or "in the shed" (not in the passages) [9] (no such passage).'
+    )
+    assert lines[-1] == "[1] fact.txt:2"
+    assert "2 of what it cites or quotes is not in the passages" in done.err
+    [(_, _, body)] = server.requests
+    assert FACT in body["messages"][-1]["content"]
+
+
+def test_where_the_endpoint_fails_the_passage_is_quoted(say, server):  # noqa: F811
+    server.status = 503
+    done = say("/learn fact.txt", "Where hangs the key of the observatory?",
+               arguments=("run", "--with", server.url, "small"))  # fmt: skip
+    assert done.code == 1
+    assert "refused with 503" in done.err
+    assert done.out.startswith(FACT)
+    assert say("x", arguments=("run", "--with", "nowhere", "small")).code == 2
+
+
 def test_a_pipe_gets_replies_alone(say):
-    done = say("The for statement", "", "And then", arguments=("run", "--max-tokens", "20", "--stop", ""))
+    done = say(
+        "/go The for statement", "", "/go And then", arguments=("run", "--max-tokens", "20", "--stop", "")
+    )
     assert done.code == 0, done.err
     assert done.err == ""
     assert 40 <= len(done.out) <= 42
 
 
 def test_the_seed_decides(say):
-    one, same, other = (say("The ", arguments=("run", "--seed", seed)).out for seed in "112")
+    one, same, other = (say("/go The ", arguments=("run", "--seed", seed)).out for seed in "112")
     assert one == same != other
 
 
 def test_a_fact_is_learned_quoted_explained_and_forgotten(say, work):
     done = say(
-        "/learn fact.txt", "/set temperature 0", "The key of the observatory hangs", "/why", "/docs",
-        "/forget fact.txt", "/reset", "The key of the observatory hangs", arguments=("run", "--stop", "."),
+        "/learn fact.txt", "/set temperature 0", "/go The key of the observatory hangs", "/why", "/docs",
+        "/forget fact.txt", "/reset", "/go The key of the observatory hangs",
+        arguments=("run", "--stop", "."),
     )  # fmt: skip
     assert done.code == 0, done.err
     quoted, *_, last = done.out.splitlines()
@@ -116,17 +211,17 @@ def test_what_is_said_is_learned_only_when_asked(say, work):
 
 
 def test_a_backslash_goes_on_in_the_next_line(say):
-    together = say("one\\", "two", arguments=("run", "--max-tokens", "5"))
+    together = say("/go one\\", "two", arguments=("run", "--max-tokens", "5"))
     assert together.code == 0
     assert len(together.out) <= 6
-    assert len(say("one\\", arguments=("run", "--max-tokens", "5")).out) <= 6, "also at the end"
+    assert len(say("/go one\\", arguments=("run", "--max-tokens", "5")).out) <= 6, "also at the end"
 
 
 def test_settings_change_what_is_said(say):
-    cold = say("/set temperature 0", "The ", "/reset", "The ").out
+    cold = say("/set temperature 0", "/go The ", "/reset", "/go The ").out
     half = len(cold) // 2
     assert cold[:half] == cold[half:]
-    assert say("/set temperature 5", "The ").out != cold[:half]
+    assert say("/set temperature 5", "/go The ").out != cold[:half]
     shown = say("/set").err
     assert "temperature 0.6" in shown
 
@@ -149,7 +244,7 @@ def test_settings_change_what_is_said(say):
     ],
 )
 def test_a_wrong_command_is_one_line_and_the_chat_goes_on(say, line, message):
-    done = say(line, "The ", arguments=("run", "--max-tokens", "5"))
+    done = say(line, "/go The ", arguments=("run", "--max-tokens", "5"))
     assert done.code == 1
     assert message in done.err
     assert done.err.startswith("lior: error: ")
@@ -160,18 +255,18 @@ def test_a_wrong_command_is_one_line_and_the_chat_goes_on(say, line, message):
 def test_the_newest_run_is_found(say, work):
     (work / "runs").mkdir()
     shutil.copytree(work / "run", work / "runs" / "later")
-    done = say("The ", arguments=("--max-tokens", "3"))
+    done = say("/go The ", arguments=("--max-tokens", "3"))
     assert done.code == 0
     assert "chat with runs/later, the newest run" in done.err
     shutil.rmtree(work / "runs")
     shutil.rmtree(work / "run")
-    done = say("The ", arguments=())
+    done = say("/go The ", arguments=())
     assert done.code == 1
     assert "no finished run here or in runs/" in done.err
 
 
 def test_the_reader_of_the_replies_leaves(work):
-    command = f"yes The | {sys.executable} -m lior_cli.main chat run --max-tokens 5 | head -n 2"
+    command = f"yes /go The | {sys.executable} -m lior_cli.main chat run --max-tokens 5 | head -n 2"
     done = subprocess.run(
         ["bash", "-c", command], cwd=work, env=environment(work), capture_output=True, text=True, timeout=120
     )
@@ -245,7 +340,7 @@ def terminal(work):
 def test_ctrl_c_stops_the_reply_and_not_the_chat(terminal, sigint):
     person = terminal("run", "--stop", "", "--max-tokens", "100000", sigint=sigint)
     person.until("> ")
-    person.type("The \n")
+    person.type("/go The \n")
     person.until("The \r\n")
     time.sleep(0.3)
     person.type("\x03")
@@ -257,6 +352,42 @@ def test_ctrl_c_stops_the_reply_and_not_the_chat(terminal, sigint):
     time.sleep(0.5)  # readline is ready a little after it has shown the prompt
     person.type("\x03")
     person.until("/quit or Ctrl-D ends the chat")
+    person.until("> ")
+    person.type("\x04")
+    assert person.ends() == 0
+
+
+def test_ctrl_c_gives_up_an_endpoint_and_not_the_chat(terminal, server):  # noqa: F811
+    server.delay = 30.0
+    person = terminal("run", "--with", server.url, "small")
+    person.until("> ")
+    person.type("Which statement is used for conditional execution?\n")
+    person.until("execution?\r\n")
+    while not server.requests:
+        time.sleep(0.05)
+    person.type("\x03")
+    person.until("(stopped)", seconds=20)
+    person.until("> ")
+    person.type("/quit\n")
+    assert person.ends() == 0
+
+
+def test_an_answer_at_the_terminal_wraps_at_words(terminal, work):
+    person = terminal("run")
+    person.until("> ")
+    person.type("/learn fact.txt\n")
+    person.until("> ")
+    person.type("Where hangs the key of the observatory?\n")
+    person.until("observatory?\r\n")
+    shown = person.until("> ")
+    assert FACT in " ".join(shown.split())
+    assert "(/more shows" in shown
+    person.type("/forget fact.txt\n")
+    person.until("forgetting fact.txt")
+    person.until("forgot fact.txt: 83 bytes")
+    person.until("> ")
+    person.type("/save\n")
+    person.until("saved 2 changes")
     person.until("> ")
     person.type("\x04")
     assert person.ends() == 0
@@ -305,7 +436,7 @@ def test_a_reply_that_could_steer_the_terminal_is_harmless(terminal, work):
     person.until("> ")
     person.type("/learn evil.txt\n")
     person.until("> ")
-    person.type("Open sesame now:\n")
+    person.type("/go Open sesame now:\n")
     person.until("now:\r\n")
     reply = person.until("> ")
     assert "\x1b]" not in reply

@@ -38,9 +38,17 @@ def test_the_model_beats_the_4_gram(said):
     assert re.search(r"bits per byte on .* % less than a 4-gram", after(said, "lior train"))
 
 
+def test_the_chat_answers_with_the_line(said):
+    shown = after(said, "and conditional execution?")
+    assert re.search(r"closing opened files.*\nnotes/context-managers\.txt:\d+ ", shown)
+    assert re.search(
+        r'^The "if" statement is used for conditional execution:\nnotes/\w+\.txt:\d+ ', shown, re.M
+    )
+
+
 def test_the_chat_says_why(said):
-    assert "place" in after(said, "lior chat")
-    assert ".txt" in after(said, "lior chat")
+    assert "place" in after(said, "/why")
+    assert ".txt" in after(said, "/why")
 
 
 def test_what_was_learned_is_quoted_with_its_place(said):

@@ -59,7 +59,7 @@ def test_the_summary_is_that_of_the_training(configure, path, tmp_path):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda run: run.score(["a"]), "text is of type list; give a text (str or bytes)"),
+        (lambda run: run.score([["a"]]), "text 1 is of type list; give a text (str or bytes)"),
         (lambda run: run.score(None), "text is of type NoneType; give a text"),
         (lambda run: run.complete(3), "prompt is of type int; give a text"),
         (lambda run: run.sources("a", None), "text is of type NoneType"),

@@ -1,0 +1,129 @@
+"""Answers and passages on a terminal, for ``lior ask`` and ``lior chat``."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lior_cli.sources import WIDEST, colored, plain
+
+if TYPE_CHECKING:
+    from lior.ask.answering import Answer
+    from lior.ask.index import Index
+    from lior.ask.interfaces import Passage
+
+_IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
+_CODE = re.compile(r"[(){}\[\]=;]")
+
+
+def listed(answer: Answer) -> list[Passage]:
+    """The passages in the order of their numbers: the quoted one first."""
+    first = [answer.answer] if answer.answer else []
+    return first + [passage for passage, _ in answer.passages if passage not in first]
+
+
+def columns() -> int:
+    """Width of the text on the terminal, or in a pipe."""
+    return min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
+
+
+def echo_answer(index: Index, answer: Answer, passages: Sequence[Passage], *, text: str = "text") -> None:
+    """Print the quoted passage, or that there is none in the ``text``; then the others with their numbers."""
+    if not answer.found:
+        click.echo(f"Nothing in the {text} speaks of it: {answer.note}.")
+        if passages:
+            click.echo("The nearest:\n")
+        echo_passages(index, answer, passages)
+        return
+    sure = f"  ({_in_words(answer.confidence)}, {answer.confidence:.0%})"
+    _echo(index, passages[0], _marker(answer), "", sure)
+    if passages[1:]:
+        click.echo()
+    echo_passages(index, answer, passages[1:], first=2)
+
+
+def echo_passages(index: Index, answer: Answer, passages: Sequence[Passage], *, first: int = 1) -> None:
+    """Print passages with their numbers and places, the words of the question emphasised."""
+    mark = _marker(answer)
+    for number, passage in enumerate(passages, first):
+        if number > first:
+            click.echo()
+        _echo(index, passage, mark, f"{number}  ")
+
+
+def echo_reasons(
+    index: Index, answer: Answer, passages: Sequence[Passage], inherited: Sequence[str] = ()
+) -> None:
+    """Print how a question was understood and ranked, and which of its words each passage has."""
+    from lior.ask.words import language_of, stem, tokens
+
+    rows = [("understood as", answer.words), ("from before", inherited), ("nowhere", answer.missing)]
+    for name, words in rows:
+        if words:
+            click.echo(f"{name:<14} {plain(' '.join(words))}")
+    click.echo(f"{'ranked by':<14} {index.retriever}: {answer.method}")
+    click.echo(f"{'confidence':<14} {answer.confidence:.0%} ({_in_words(answer.confidence)})")
+    language, scores = language_of(tokens(answer.question)), dict(answer.passages)
+    for number, passage in enumerate(passages, 1):
+        has = {stem(word, language) for word in tokens(f"{passage.text} {passage.context}")}
+        words = [word for word in answer.words if stem(word, language) in has]
+        score = f"{scores[passage]:.3f}" if passage in scores else "    -"
+        click.echo(f"{number:<2} {score}  {where(index, passage)}  {' '.join(words) or 'by its paragraph'}")
+
+
+def _echo(index: Index, passage: Passage, mark: Callable[[str], str], head: str, sure: str = "") -> None:
+    lines = _lines(passage, columns() - len(head))
+    click.echo(head + f"\n{' ' * len(head)}".join(map(mark, lines)), color=colored())
+    headings = passage.context.split("\n")[:-1]
+    above = passage.place or " › ".join(dict.fromkeys(h.strip("*_ ") for h in headings))
+    detail = style(where(index, passage), fg="cyan") + (f"  {plain(above)}" if above else "") + sure
+    click.echo(" " * len(head) + detail, color=colored())
+
+
+def _lines(passage: Passage, width: int) -> list[str]:
+    """The text in lines of at most ``width`` characters; lines of code as they are."""
+    lines = (" " * (passage.column - 1) + passage.text).split("\n")
+    if len(lines) > 1 and 2 * sum(bool(_CODE.search(line)) for line in lines) > len(lines):
+        return [plain(line) for line in textwrap.dedent("\n".join(lines)).split("\n")]
+    return textwrap.wrap(" ".join(plain(passage.text).split()), width) or [""]
+
+
+def _marker(answer: Answer) -> Callable[[str], str]:
+    """What emphasises the words of the question in a line."""
+    from lior.ask.words import language_of, stem, tokens
+
+    if not colored():
+        return str
+    language = language_of(tokens(answer.question))
+    wanted = {stem(word, language) for word in answer.words}
+
+    def emphasised(match: re.Match[str]) -> str:
+        word = match[0]
+        return click.style(word, bold=True) if {stem(t, language) for t in tokens(word)} & wanted else word
+
+    return lambda line: re.sub(r"[^\W_]+", emphasised, line)
+
+
+def style(text: str, **style: Any) -> str:
+    """``text`` in a style of :func:`click.style`, where colours are wanted."""
+    return click.style(text, **style) if colored() else text
+
+
+def where(index: Index, passage: Passage) -> str:
+    """``file:line`` as an editor or terminal opens it, relative to the working directory if it is below."""
+    path = index.path(passage.document)
+    if path is None:
+        return f"{plain(passage.document)}:{passage.line}"
+    here = Path.cwd()
+    return f"{plain(str(path.relative_to(here) if path.is_relative_to(here) else path))}:{passage.line}"
+
+
+def _in_words(confidence: float) -> str:
+    return next(words for least, words in _IN_WORDS if confidence >= least)

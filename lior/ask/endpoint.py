@@ -1,0 +1,192 @@
+"""Questions and passages for a language model behind an OpenAI-compatible address, and a check of its reply.
+
+The reply is the model's own text. What it cites and quotes is compared with the passages; what is not in
+them is marked in the text.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from lior.ask.interfaces import Passage
+from lior.errors import EndpointError, UsageError
+
+KEY = "OPENAI_API_KEY"
+"""Variable with the key that is sent, if it is set."""
+_LARGEST = 4 << 20
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+_TASK = (
+    "Answer the question from the numbered passages alone. After each statement cite the number of its "
+    "passage, as in [1]. Put words that you repeat from a passage in double quotes, exactly as they stand "
+    "there. If the passages do not answer the question, say so."
+)
+_NUMBERS = re.compile(r"\[(\d{1,6}(?:\s?[,;]\s?\d{1,6})*)\]")
+_QUOTES = re.compile(r'"([^"\n]*)"|“([^”\n]+)”|„([^“”\n]+)[“”]|«([^»\n]+)»')
+_PLACES = re.compile(r"(?<![\w/.-])([\w/.-]*[A-Za-z_]\.\w+):(\d+)")
+
+
+@attrs.frozen
+class Reply:
+    """What the model said about the passages."""
+
+    text: str
+    """With a mark behind each citation and quotation that is not in the passages."""
+    cited: tuple[int, ...]
+    """Numbers of the passages that it cites, from 1, ascending."""
+    wrong: int
+    """How many marks there are."""
+
+
+@attrs.frozen
+class Endpoint:
+    """A model at an address.
+
+    Raises
+    ------
+    UsageError
+        When the address does not begin with http:// or https://.
+    """
+
+    url: str = attrs.field()
+    """Without ``/chat/completions``, such as ``http://localhost:11434/v1``."""
+    model: str
+    timeout: float = 120.0
+    """Seconds without a byte of the reply after which it is given up."""
+
+    @url.validator
+    def _check_url(self, _: Any, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            parts = urlsplit("")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(f"{url}: not an address; give one such as http://localhost:11434/v1")
+
+    def reply(self, question: str, passages: Sequence[Passage]) -> Reply:
+        """Hand over a question with its passages, and check what comes back.
+
+        Raises
+        ------
+        EndpointError
+            When the address cannot be reached, refuses, takes too long or sends something else.
+        """
+        listed = [f"[{i}] {p.document}:{p.line}\n{p.text}" for i, p in enumerate(passages, 1)]
+        asked = "\n\n".join(["Passages:", *listed, f"Question: {question}"])
+        messages = [{"role": "system", "content": _TASK}, {"role": "user", "content": asked}]
+        return checked(self._sent({"model": self.model, "messages": messages, "temperature": 0}), passages)
+
+    def _sent(self, body: dict[str, Any]) -> str:
+        """The text of the model's reply."""
+        address = self.url.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
+        headers = {"Content-Type": "application/json"}
+        if key := os.environ.get(KEY):
+            headers["Authorization"] = f"Bearer {key}"
+        request = urllib.request.Request(address, json.dumps(body).encode(), headers)
+        none = [urllib.request.ProxyHandler({})] if urlsplit(address).hostname in _LOCAL else []
+        try:
+            with urllib.request.build_opener(*none).open(request, timeout=self.timeout) as response:
+                data = response.read(_LARGEST + 1)
+        except urllib.error.HTTPError as error:
+            with error:
+                cause = _cause(error.read(_LARGEST))
+            fault = f"{address}: refused with {error.code} {error.reason}{cause}"
+            raise EndpointError(f"{fault}; check the address and the model {self.model!r}") from error
+        except TimeoutError as error:
+            raise EndpointError(f"{address}: no reply within {self.timeout:g} s; ask again") from error
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", None) or error
+            late = isinstance(reason, TimeoutError)
+            reason = f"no reply within {self.timeout:g} s" if late else f"cannot be reached ({reason})"
+            raise EndpointError(f"{address}: {reason}; is the server running?") from error
+        return _content(data, address)
+
+
+def _content(data: bytes, address: str) -> str:
+    if len(data) > _LARGEST:
+        raise EndpointError(f"{address}: the reply is larger than {_LARGEST:,} bytes")
+    try:
+        content = json.loads(data)["choices"][0]["message"]["content"]
+        if not isinstance(content, str) or not content.strip():
+            raise ValueError("no text")
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise EndpointError(
+            f"{address}: no reply of the form choices[0].message.content came back"
+        ) from error
+    return content.strip()
+
+
+def _cause(data: bytes) -> str:
+    """What a refusal says about itself, in one line."""
+    try:
+        found = json.loads(data)["error"]
+        found = found["message"] if isinstance(found, dict) else found
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""
+    return f" ({' '.join(str(found).split())[:200]})"
+
+
+# --- what is cited and quoted ---
+
+
+def checked(text: str, passages: Sequence[Passage]) -> Reply:
+    """A model's text with marks where it cites or quotes what is not in the passages.
+
+    A quotation counts as there if its words stand in one passage in their order; case, white space and
+    punctuation at its ends do not matter, and "…" or "..." stands for words left out.
+
+    >>> from lior.ask.interfaces import Passage
+    >>> found = [Passage(document="a.md", line=3, text="The key is under the mat.")]
+    >>> checked('"Under the mat" [1], or "in the shed" [2].', found).text
+    '"Under the mat" [1], or "in the shed" (not in the passages) [2] (no such passage).'
+    """
+    cited: set[int] = set()
+    marks: list[tuple[int, str]] = []
+    for match in _NUMBERS.finditer(text):
+        numbers = [int(number) for number in re.findall(r"\d+", match[1])]
+        cited.update(number for number in numbers if 1 <= number <= len(passages))
+        if any(not 1 <= number <= len(passages) for number in numbers):
+            marks.append((match.end(), "(no such passage)"))
+    for match in _QUOTES.finditer(text):
+        quoted = next((group for group in match.groups() if group), "")
+        if not any(_stands_in(quoted, passage.text) for passage in passages):
+            marks.append((match.end(), "(not in the passages)"))
+    for match in _PLACES.finditer(text):
+        named = (
+            i for i, p in enumerate(passages, 1) if p.line == int(match[2]) and _is(match[1], p.document)
+        )
+        if number := next(named, 0):
+            cited.add(number)
+        else:
+            marks.append((match.end(), "(not a passage given)"))
+    for at, mark in sorted(marks, reverse=True):
+        text = f"{text[:at]} {mark}{text[at:]}"
+    return Reply(text, tuple(sorted(cited)), len(marks))
+
+
+def _is(name: str, document: str) -> bool:
+    return document == name or document.endswith(f"/{name}")
+
+
+def _stands_in(quoted: str, text: str) -> bool:
+    """Whether the parts of a quotation follow each other in ``text``, at the limits of words."""
+    whole, at = _plain(text), 0
+    for part in map(_plain, re.split(r"…|\.\.\.", quoted)):
+        found = re.compile(rf"(?<!\w){re.escape(part)}(?!\w)").search(whole, at) if part else None
+        if part and not found:
+            return False
+        at = found.end() if found else at
+    return True
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).casefold().strip(" .,;:!?'")

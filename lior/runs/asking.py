@@ -1,0 +1,180 @@
+"""Questions to the documents of a run, without torch where the tokens of the run are bytes.
+
+The index is a function of the documents: what is learned and forgotten changes it exactly. It is made at the
+first question and kept in the folder of the checkpoint that it belongs to. With this folder it is removed,
+so that no forgotten text stays in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from lior.ask import storage
+from lior.ask.index import RETRIEVER, Index
+from lior.ask.interfaces import Reading
+from lior.ask.reading import read_bytes
+from lior.data.documents import PACKED
+from lior.errors import DataError, LiorError, RunError
+from lior.runs import bundle, files, folder
+from lior.runs.bundle import Format, digest, read_manifest
+
+FORMAT = Format(program="lior", version=1)
+"""Of the checkpoints of lior."""
+KEPT = "questions.index"
+"""File in the folder of a checkpoint."""
+_TEXT = "text.safetensors"
+
+
+def open_index(run: Path, *, retriever: str = RETRIEVER, keep: bool = True) -> Index:
+    """The index of the documents of the run at ``run``, from its newest checkpoint.
+
+    Raises
+    ------
+    RunError
+        When it is no run, or no checkpoint of it can be read.
+    DataError
+        When there is no text in its documents.
+    """
+    folder.check(run, program="lior", command="lior train")
+    (manifest, index), place = folder.newest(run, lambda place: _read(place, retriever), stacklevel=3)
+    if manifest["forgets"] and folder.older_remains(run, place):
+        from lior.runs.directory import open_checkpoint  # it finishes what was interrupted
+
+        open_checkpoint(run)
+    if index is None:
+        index = built(_documents(place, manifest), retriever=retriever)
+        if keep:
+            keep_index(index, run, place, digest(manifest))
+    if not len(index):
+        raise DataError(f"{run}: its documents have no text that can be asked")
+    return index
+
+
+def _read(place: Path, retriever: str) -> tuple[dict[str, Any], Index | None]:
+    """The manifest of a checkpoint, and its index if it was kept."""
+    manifest = read_manifest(place, format=FORMAT)
+    index = kept_index(place, digest(manifest), retriever=retriever)
+    if index is None:
+        with bundle.misfits_as_run_errors(place, program=FORMAT.program):
+            bundle.verify(place / _TEXT, manifest["files"][_TEXT])
+    return manifest, index
+
+
+# --- the index of some documents ---
+
+
+def built(documents: Mapping[str, Sequence[bytes]], *, retriever: str = RETRIEVER) -> Index:
+    """An index in memory of documents by their names; an apostrophe tells several of one name apart."""
+    index = Index(retriever=retriever)
+    for name, texts in documents.items():
+        learn(index, name, texts)
+    return index
+
+
+def learn(index: Index, name: str, texts: Sequence[bytes]) -> None:
+    """Add the documents of a name. Without text that can be asked they are listed in ``index.skipped``."""
+    readings: list[Reading] = []
+    reason = ""
+    for data in texts:
+        try:
+            readings += _readings(name, data)
+        except LiorError as error:
+            reason = str(error)
+    index.hold(name, readings, reason if not readings else "")
+
+
+def _readings(name: str, data: bytes) -> list[Reading]:
+    """A document as its name says, or else as plain text: a run may hold the text that was in a PDF."""
+    path = PurePath(name)
+    while path.suffix.lower() in PACKED:  # the run holds it unpacked
+        path = path.with_suffix("")
+    try:
+        return read_bytes(data, path.name or "text")
+    except LiorError:
+        return read_bytes(data, "document.txt")
+
+
+def by_name(
+    names: Sequence[str], texts: Callable[[int], bytes], heads: Iterable[Sequence[int]] = ()
+) -> dict[str, list[bytes]]:
+    """Name -> its documents.
+
+    Parameters
+    ----------
+    texts
+        The document of a number.
+    heads
+        Pairs of numbers: the first document is the end of the second.
+    """
+    ends = {head: tail for tail, head in heads}
+    tails = set(ends.values())
+    found: dict[str, list[bytes]] = {}
+    for number, name in enumerate(names):
+        if number not in tails:
+            whole = texts(number) + (texts(ends[number]) if number in ends else b"")
+            found.setdefault(name, []).append(whole)
+    return found
+
+
+def _documents(place: Path, manifest: Mapping[str, Any]) -> dict[str, list[bytes]]:
+    """The documents of a checkpoint whose text was verified."""
+    with bundle.misfits_as_run_errors(place, program=FORMAT.program):
+        if manifest["components"]["tokenizer"]["name"] != "bytes":
+            from lior.runs.checkpoint import load  # a tokenizer with a vocabulary needs torch
+
+            return of_checkpoint(load(place))
+        from safetensors.numpy import load_file
+
+        arrays = load_file(place / _TEXT)
+        tokens, starts = arrays["tokens"], [*arrays["starts"].tolist(), len(arrays["tokens"])]
+        data = tokens.astype(np.uint8).tobytes()
+        return by_name(manifest["documents"], lambda i: data[starts[i] : starts[i + 1]], manifest["heads"])
+
+
+def of_checkpoint(checkpoint: Any) -> dict[str, list[bytes]]:
+    """The documents of a :class:`~lior.runs.checkpoint.Checkpoint` in memory."""
+    corpus, decode = checkpoint.corpus, checkpoint.model.tokenizer.decode
+
+    def text(number: int) -> bytes:
+        begin, end = corpus.bounds(number)
+        return bytes(decode(corpus.tokens[begin:end].tolist()))
+
+    return by_name(corpus.names, text, corpus.heads.items())
+
+
+# --- the index on the disk ---
+
+
+def kept_index(place: Path, identity: str, *, retriever: str = RETRIEVER) -> Index | None:
+    """The index that was kept with the checkpoint at ``place``; ``None`` if there is none to be used.
+
+    ``identity`` is that of the checkpoint. A damaged file is no fault of the run: it is made anew.
+    """
+    try:
+        arrays, meta = storage.load(place / KEPT)
+        if meta.pop("checkpoint", None) != identity:
+            return None
+        index = Index(retriever=retriever)
+        index.restore(arrays, meta)
+    except (OSError, DataError):
+        return None
+    return index
+
+
+def keep_index(index: Index, run: Path, place: Path, identity: str) -> None:
+    """Keep ``index`` with the checkpoint at ``place``, unless another process changes the run.
+
+    Without the lock, the checkpoint could be removed meanwhile, and its text would come back with the file.
+    Where the file cannot be written, the index is made again the next time.
+    """
+    arrays, meta = index.state()
+    try:
+        with files.lock(run / folder.LOCK):
+            if place in folder.listed(run):
+                storage.save(place / KEPT, arrays, {**meta, "checkpoint": identity})
+    except (OSError, RunError):
+        return

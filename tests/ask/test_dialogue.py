@@ -1,0 +1,109 @@
+"""Follow-ups inherit the subject; each question of its own starts fresh."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lior.ask.dialogue import Dialogue
+from lior.ask.index import Index
+from lior.errors import UsageError
+
+NOTES = {
+    "house.md": "# House\n\nThe boiler is serviced every October by Lindqvist.\n"
+    "Lindqvist charged 240 euros for the boiler.\nThe boiler stands in the cellar.\n\n"
+    "## Boiler\n\nHold the red button for a reset.\n",
+    "car.md": "# Car\n\nThe car is serviced in May at the garage of Beckett.\nThe battery is new.\n",
+    "garden.md": "# Garden\n\nThe tomatoes are watered in the morning.\nThe hedge was cut in June.\n"
+    "Talk is silver and silence is gold, they say much.\n",
+}
+
+
+@pytest.fixture(scope="module")
+def notes():
+    index = Index()
+    for name, text in NOTES.items():
+        index.learn(name, text)
+    return index
+
+
+@pytest.fixture
+def say(notes):
+    """What is quoted for a message."""
+    talk = Dialogue(notes.ask)
+
+    def ask(message):
+        found = talk.ask(message).answer.answer
+        return found.text if found else None
+
+    return ask
+
+
+def test_words_of_a_follow_up_replace_some_of_the_subject(say):
+    assert "October" in say("When is the boiler serviced?")
+    assert "May" in say("And the car?")
+    assert "October" in say("what about the boiler?")
+
+
+def test_a_pronoun_stands_for_the_subject(say):
+    assert "October" in say("When is the boiler serviced?")
+    assert "cellar" in say("In which room, the cellar, is it?")
+    assert "240" in say("What was charged for it?")
+    assert "Hold the red button" in say("How do I reset it?")
+
+
+def test_a_follow_up_without_words_of_its_own_gets_another_passage(say):
+    first = say("When is the boiler serviced?")
+    second = say("how much was it?")
+    assert "240" in second, "a number is asked for"
+    assert say("and the other one?") not in (first, second)
+
+
+def test_a_question_of_its_own_does_not_inherit(notes):
+    talk = Dialogue(notes.ask)
+    talk.ask("When is the boiler serviced?")
+    for message in ("When are the tomatoes watered?", "tomatoes?"):
+        turn = talk.ask(message)
+        assert turn.inherited == ()
+        assert turn.answer.answer == notes.ask("When are the tomatoes watered?").answer
+
+
+def test_what_was_not_answered_leaves_the_subject(say):
+    say("When is the boiler serviced?")
+    assert say("Who is the emperor of Mongolia?") is None
+    assert "cellar" in say("Does it stand in the cellar?")
+
+
+def test_without_a_subject_a_message_needs_a_word(notes):
+    talk = Dialogue(notes.ask)
+    with pytest.raises(UsageError, match="no word to look for"):
+        talk.ask("and it?")
+    talk.ask("When is the boiler serviced?")
+    talk.reset()
+    with pytest.raises(UsageError, match="no word to look for"):
+        talk.ask("and it?")
+
+
+MESSAGES = [
+    "When is the boiler serviced?",
+    "and the car?",
+    "how much was it?",
+    "Who is the emperor?",
+    "hedge",
+]
+
+
+@settings(max_examples=25, deadline=None)
+@given(before=st.lists(st.sampled_from(MESSAGES), max_size=5))
+def test_each_new_question_starts_fresh(notes, before):
+    talk = Dialogue(notes.ask)
+    for message in before:
+        try:
+            talk.ask(message)
+        except UsageError:
+            assert message == "how much was it?"
+    question = "When are the tomatoes watered?"
+    fresh = Dialogue(notes.ask).ask(question)
+    assert talk.ask(question) == fresh
+    assert list(fresh.passages[:1]) == [fresh.answer.answer]

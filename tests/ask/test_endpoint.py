@@ -1,0 +1,154 @@
+"""A real server on this machine: what is sent, what is checked, and every way in which it fails."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from lior.ask.endpoint import Endpoint, checked
+from lior.ask.interfaces import Passage
+from lior.errors import EndpointError, UsageError
+
+PASSAGES = [
+    Passage(document="notes/house.md", line=6, text="To reset it, hold the red button\nfor five seconds."),
+    Passage(document="keys.eml", line=5, text="The spare key is with the neighbour, Mr. Olsen."),
+]
+
+
+class Server:
+    """Answers each request with ``status`` and ``body`` after ``delay`` seconds, and keeps what was sent."""
+
+    def __init__(self):
+        self.status, self.body, self.delay = 200, b"", 0.0
+        self.requests = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                data = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.requests.append((self.path, dict(self.headers), json.loads(data)))
+                time.sleep(outer.delay)
+                self.send_response(outer.status)
+                self.end_headers()
+                self.wfile.write(outer.body)
+
+            def log_message(self, *_):
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._http.server_port}/v1"
+        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+
+    def says(self, text):
+        self.body = json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]}).encode()
+
+    def close(self):
+        self._http.shutdown()
+        self._http.server_close()
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    made = Server()
+    yield made
+    made.close()
+
+
+def test_question_and_passages_are_handed_over(server):
+    server.says('Hold "the red button for five seconds" [1].')
+    reply = Endpoint(server.url, "small").reply("How do I reset it?", PASSAGES)
+    assert (reply.text, reply.cited, reply.wrong) == ('Hold "the red button for five seconds" [1].', (1,), 0)
+    [(path, headers, body)] = server.requests
+    assert path == "/v1/chat/completions"
+    assert "Authorization" not in headers
+    assert body["model"] == "small"
+    sent = body["messages"][-1]["content"]
+    assert sent.endswith("Question: How do I reset it?")
+    assert "[1] notes/house.md:6\nTo reset it" in sent
+    assert "[2] keys.eml:5\nThe spare" in sent
+
+
+def test_the_key_is_sent_if_it_is_set(server, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    server.says("Yes [1].")
+    Endpoint(f"{server.url}/chat/completions", "m").reply("?", PASSAGES)
+    assert server.requests[0][0] == "/v1/chat/completions"
+    assert server.requests[0][1]["Authorization"] == "Bearer secret"
+
+
+@pytest.mark.parametrize(
+    ("said", "marked"),
+    [
+        ('"hold the blue button" [1]', '"hold the blue button" (not in the passages) [1]'),
+        ('"Hold the red button," it says [1]', None),
+        ('"To reset it ... five seconds" [1]', None),
+        ('"five seconds ... reset it" [1]', '"five seconds ... reset it" (not in the passages) [1]'),
+        ('"pare key" [2]', '"pare key" (not in the passages) [2]'),
+        ("“The spare key” [1, 2]", None),
+        ("„with the neighbour“ [2]", None),
+        ("so it is [3]", "so it is [3] (no such passage)"),
+        ("so it is [1, 7]", "so it is [1, 7] (no such passage)"),
+        ("see house.md:6 and keys.eml:5", None),
+        ("see house.md:7", "see house.md:7 (not a passage given)"),
+        ("see use.md:6", "see use.md:6 (not a passage given)"),
+        ("at 10:30, in 5.5:1", None),
+        ('"" and ". . ." [1]', None),
+    ],
+)
+def test_what_is_not_in_the_passages_is_marked(said, marked):
+    reply = checked(said, PASSAGES)
+    assert reply.text == (marked or said)
+    assert reply.wrong == (0 if marked is None else 1)
+
+
+def test_a_long_reply_is_checked_in_linear_time():
+    began = time.perf_counter()
+    checked('"' * 20_000 + "[1" * 20_000 + "“„«" * 20_000 + "a.b:" * 20_000, PASSAGES)
+    assert time.perf_counter() - began < 20
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (404, b'{"error": {"message": "no model small"}}', r"refused with 404 Not Found \(no model small\)"),
+        (500, b"<html>", "refused with 500 .*; check the address and the model 'small'"),
+        (401, b'{"error": "key"}', r"refused with 401 Unauthorized \(key\)"),
+        (200, b"<html>", "no reply of the form choices"),
+        (200, b"{}", "no reply of the form choices"),
+        (200, b'{"choices": []}', "no reply of the form choices"),
+        (200, b'{"choices": [{"message": {"content": null}}]}', "no reply of the form choices"),
+        (200, b"[" * 100_000, "no reply of the form choices"),
+        (200, b" " * (5 << 20), "larger than"),
+    ],
+)
+def test_a_fault_of_the_server_is_one_line(server, status, body, message):
+    server.status, server.body = status, body
+    with pytest.raises(EndpointError, match=message) as raised:
+        Endpoint(server.url, "small").reply("?", PASSAGES)
+    assert "\n" not in str(raised.value)
+    assert server.url in str(raised.value)
+
+
+def test_a_server_that_does_not_answer_is_given_up(server):
+    server.delay = 2.0
+    with pytest.raises(EndpointError, match=r"no reply within 0.2 s"):
+        Endpoint(server.url, "small", timeout=0.2).reply("?", PASSAGES)
+
+
+def test_no_server_at_all(server):
+    server.close()
+    with pytest.raises(EndpointError, match=r"cannot be reached \(.*refused.*is the server running"):
+        Endpoint(server.url, "small").reply("?", PASSAGES)
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "localhost:11434", "http://", "", "http://[", "ftp://a/b"]
+)
+def test_an_address_is_http(url):
+    with pytest.raises(UsageError, match="not an address"):
+        Endpoint(url, "small")
