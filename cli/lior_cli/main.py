@@ -20,16 +20,16 @@ from lior.errors import LiorError
 from lior_cli.lazy import LazyGroup
 
 COMMANDS = {
-    "ask": ("lior_cli.ask:ask", "Find the answer to a question in notes, mail, code, with file and line."),
+    "ask": ("lior_cli.ask:ask", "Find the answer to QUESTION in folders and files."),
     "train": ("lior_cli.train:train", "Learn a model from text."),
     "eval": ("lior_cli.eval:evaluate", "Score a model on text, in bits per byte."),
     "score": ("lior_cli.score:score", "Show where FILE surprises a model."),
     "compress": ("lior_cli.compress:compress", "Code FILE with a model that learns it while reading."),
     "decompress": ("lior_cli.compress:decompress", "Undo `lior compress`, exactly."),
-    "chat": ("lior_cli.chat:chat", "Talk with a run, and see where its words come from."),
+    "chat": ("lior_cli.chat:chat", "Ask a run or a folder, one question after the other."),
     "learn": ("lior_cli.documents:learn", "Add documents to a trained run."),
     "forget": ("lior_cli.documents:forget", "Take documents out of a run, exactly."),
-    "sync": ("lior_cli.sync:sync", "Learn what is new in a run's folder, forget what is gone."),
+    "sync": ("lior_cli.sync:sync", "Learn what is new or changed in a folder, forget what is gone."),
     "docs": ("lior_cli.documents:docs", "List the documents of a run."),
     "why": ("lior_cli.why:why", "Show where the words of a continuation come from."),
     "generate": ("lior_cli.generate:generate", "Continue a prompt."),

@@ -173,7 +173,8 @@ def _effects(weights: dict[str, Tensor], inputs: mixer.Inputs, known: Tensor) ->
     others /= others.sum(1, keepdim=True).clamp(min=1e-300)
     at = known[:, None, None].expand(-1, part.shape[1], 1)
     effect = part.gather(2, at)[:, :, 0] - torch.einsum("bea,ba->be", part, others)
-    positive = effect.clamp(min=0)
+    # An expert that says the same of all tokens has the rounding error of its terms as its effect.
+    positive = effect.where(effect > 1e-12 * part.abs().amax((1, 2), keepdim=True)[:, :, 0], 0.0)
     total = positive.sum(1, keepdim=True)
     # Where no expert favours the token, each has part in what is left to all tokens.
     return torch.where(total > 0, positive / total.clamp(min=1e-300), 1.0 / part.shape[1]).cpu()

@@ -132,7 +132,7 @@ def test_lines_of_records_and_standard_input(command, run, tmp_path, monkeypatch
     records = tmp_path / "r.jsonl"
     records.write_text('{"body": "one\\ntwo"}\n{"body": "three"}\n')
     out = command("score", run, records, "--field", "body", "--quiet").out.splitlines()[1:]
-    places = [f"{records}:1:1", f"{records}:1:2", f"{records}:2:1"]
+    places = [f"{records}#1:1", f"{records}#1:2", f"{records}#2:1"]
     assert [line.split()[3:] for line in out] == [
         list(row) for row in zip(places, ["one", "two", "three"], strict=True)
     ]

@@ -97,12 +97,12 @@ def test_validation_begins_at_the_same_byte_whatever_the_tokenizer(configure, na
     ]
     tokenizer = build("tokenizer", config.tokenizer)
     text, parts = read_text(config, tokenizer, documents)
-    divided = split(documents, 0.3)
+    divided = split(documents, 0.3, config.mixer.calibration)
     whole = b"".join(document.data for document in divided.documents)
     assert tokenizer.decode(text.tokens[: parts.train].tolist()) == whole[: divided.cut]
     assert tokenizer.decode(text.tokens[parts.train :].tolist()) == whole[divided.cut :]
     assert tokenizer.decode(text.tokens[text.starts[1] : parts.train].tolist()) == documents[2].data
-    assert text.names == ("a", "c", "a"), "the end of a is held out"
+    assert text.names == ("a", "c", "c", "a"), "the end of c calibrates, the end of a is held out"
 
 
 @needs_library

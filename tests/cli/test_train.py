@@ -66,6 +66,7 @@ def test_progress_goes_to_stderr_and_the_result_to_stdout(command, sample, small
     result = command("train", sample, "--out", "r", *small)
     assert result.code == 0
     stages = [line.split(":")[0] for line in result.err.splitlines()]
+    assert re.fullmatch(r"about \d+ s for 60 kB", stages.pop(0))
     assert list(dict.fromkeys(stages)) == ["geometry", "memory", "mixer", "validate"]
     score, note, cost, *hints = result.out.splitlines()
     assert re.fullmatch(

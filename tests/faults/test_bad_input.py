@@ -66,7 +66,7 @@ def check_message(text: str) -> None:
 NOISE = random.Random(0).randbytes(3000)
 
 TEXTS = {
-    "an empty file": ("e.txt", b"", "0 bytes"),
+    "an empty file": ("e.txt", b"", "1 × empty"),
     "one byte": ("one.txt", b"x", "1 tokens are too few"),
     "one byte less than enough": ("short.txt", b"x" * (MIN_TOKENS - 1), f"at least {MIN_TOKENS}"),
     "no gzip": ("bad.gz", NOISE, "damaged gzip file"),
@@ -94,9 +94,9 @@ def test_texts_that_are_not_there(refuse, name):
 
 def test_folders_without_text(refuse):
     Path("empty").mkdir()
-    assert "empty: no text file" in refuse("train", "empty", *TRAIN)
+    assert "empty: no text in there (no file)" in refuse("train", "empty", *TRAIN)
     Path("empty/x.bin").write_bytes(b"\0\1\2")
-    assert "(1 files looked at)" in refuse("train", "empty", *TRAIN)
+    assert "(1 skipped: 1 × binary data" in refuse("train", "empty", *TRAIN)
 
 
 def test_a_file_that_cannot_be_read(refuse):
@@ -320,7 +320,7 @@ def run_out_of_space(folder: Path, sample: Path, recipe: Path, limit: int | None
 
 
 def check_no_half_model(run: Path, refuse) -> None:
-    names = ["checkpoints", "config.toml", "lock", "train.log"]
+    names = ["checkpoints", "config.toml", "lock", "sync.json", "train.log"]
     assert sorted(path.name for path in run.iterdir()) == names
     assert not list((run / "checkpoints").iterdir())
     assert "the run has no checkpoint" in refuse("eval", run)

@@ -160,8 +160,9 @@ def test_experts_have_their_part_of_the_mixer(run):
         odds = [math.exp(sum(column)) for column in zip(*part, strict=True)]
         y, p = alphabet.index(token), [each / sum(odds) for each in odds]
         effect = [c[y] - sum(p[s] * c[s] for s in range(len(p)) if s != y) / (1 - p[y]) for c in part]
-        total = sum(max(each, 0) for each in effect)
-        shares = [max(each, 0) / total if total else 1 / len(effect) for each in effect]
+        effect = [each if each > 1e-12 else 0 for each in effect]
+        total = sum(effect)
+        shares = [each / total if total else 1 / len(effect) for each in effect]
         found = [word.share(each) for each in word.experts.values()]
         assert found == pytest.approx(shares, abs=1e-5)
 

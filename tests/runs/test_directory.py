@@ -13,7 +13,7 @@ from lior.errors import RunError
 from lior.runs.directory import RunDirectory, open_run
 from lior.runs.telemetry import Telemetry
 
-NAMES = ["checkpoints", "config.toml", "lock", "metrics.jsonl", "summary.json", "train.log"]
+NAMES = ["checkpoints", "config.toml", "lock", "metrics.jsonl", "summary.json", "sync.json", "train.log"]
 
 
 def test_a_finished_run_has_these_files(finished):
