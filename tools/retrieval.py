@@ -9,7 +9,9 @@ Nothing is fitted to them. `lior bench --retrieval FOLDER` compares with other p
 
 from __future__ import annotations
 
+import random
 import re
+import string
 import time
 from pathlib import Path
 
@@ -18,8 +20,27 @@ import numpy as np
 
 from lior.ask.collection import Collection
 from lior.ask.interfaces import Retriever
-from lior.bench.judged import DRAWS, counted, loaded, measured, wrong
+from lior.bench.judged import loaded, measured, sentences
 from lior.plugins.registry import registry
+
+DRAWS = 5
+"""Draws of wrong letters; the mean counts."""
+
+
+def wrong(text: str, seed: int, rate: float = 0.1) -> str:
+    """``text`` with each letter replaced by a random one with probability ``rate``."""
+    draw = random.Random(seed)
+    return "".join(
+        draw.choice(string.ascii_lowercase) if c.isalpha() and draw.random() < rate else c for c in text
+    )
+
+
+def counted(documents: list[tuple[str, str, str]]) -> Collection:
+    """Documents cut into sentences, each with the title as its first."""
+    collection = Collection.empty()
+    for name, title, body in documents:
+        collection.add(name, [(sentence, "") for sentence in sentences(title, body)])
+    return collection
 
 
 def asked(

@@ -5,22 +5,14 @@ Cranfield (``cran.all``, ``cran.qry``, ``cran.rel``) and CACM (``cacm.all`` …)
 
 from __future__ import annotations
 
-import random
 import re
-import string
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from lior.ask.collection import Collection
-
 Judged = tuple[list[tuple[str, str, str]], dict[str, str], dict[str, dict[str, int]]]
 """Documents (name, title, text), questions, and gains of documents for each question."""
-DRAWS = 5
-"""Draws of wrong letters; the mean counts."""
 DEEPEST = 1000
 """Documents of a ranking that are judged, as is usual."""
 
@@ -71,24 +63,6 @@ def measured(order: list[str], gains: dict[str, int]) -> tuple[float, float, flo
     return float(ndcg), precision, sum(place < 100 for place in hits) / len(gains)
 
 
-def wrong(text: str, seed: int, rate: float = 0.1) -> str:
-    """``text`` with each letter replaced by a random one with probability ``rate``."""
-    draw = random.Random(seed)
-    return "".join(
-        draw.choice(string.ascii_lowercase) if c.isalpha() and draw.random() < rate else c for c in text
-    )
-
-
 def sentences(title: str, body: str) -> list[str]:
     """The title and the sentences of a document; an empty one where it has none."""
     return [s for s in [title, *re.split(r"(?<=[.!?])\s+|\s\.\s", body)] if s] or [""]
-
-
-def counted(documents: list[tuple[str, str, str]]) -> Collection:
-    """Documents cut into sentences, each with the title as its first."""
-    from lior.ask.collection import Collection
-
-    collection = Collection.empty()
-    for name, title, body in documents:
-        collection.add(name, [(sentence, "") for sentence in sentences(title, body)])
-    return collection

@@ -12,6 +12,7 @@ import pytest
 
 from lior.bench import judged, retrieval
 from lior.bench.children import Skipped
+from tools import retrieval as tool
 
 TEXTS = [
     "Press the red button for ten seconds to reset the boiler in the cellar.",
@@ -121,7 +122,7 @@ def test_measures_by_definition():
 
 def test_a_tenth_of_the_letters_is_wrong():
     text = "".join(random.Random(1).choices("abc ", k=4000))
-    garbled = judged.wrong(text, seed=3)
-    assert judged.wrong(text, seed=3) == garbled
+    garbled = tool.wrong(text, seed=3)
+    assert tool.wrong(text, seed=3) == garbled
     assert [c == " " for c in garbled] == [c == " " for c in text]
     assert 0.08 < sum(a != b for a, b in zip(text, garbled, strict=True)) / text.count("a") / 3 < 0.12
