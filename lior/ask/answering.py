@@ -29,7 +29,7 @@ _MANY = 30_000
 _KEPT = 2 / 3
 """Share of words that a question has in common with the sentence that answers it; an assumption."""
 _LIGHT_WEIGHT, _NAME_WEIGHT = 0.3, 2.0
-_LIGHT = frozenset(
+LIGHT = frozenset(
     """actually already ask asked away back big bring brought call called calls come comes coming day did done
     ever exactly far find found get gets getting give given gives go goes going gone good got happen
     happened happening happens hear help helps keep keeps kept kind know known last leave let like long
@@ -134,7 +134,7 @@ def _quoted(ranking: Ranking, collection: Collection, passage: Callable[[int], P
 
 def _why(question: str, ranking: Ranking, collection: Collection) -> str:
     own, known = language_of(tokens(question)), _languages(collection)
-    nowhere = [w for w in dict.fromkeys(subjects(question)) if w not in ranking.words and w not in _LIGHT]
+    nowhere = [w for w in dict.fromkeys(subjects(question)) if w not in ranking.words and w not in LIGHT]
     if nowhere and own not in known:
         return f"the question seems to be {own.title()}, and the text is {' and '.join(known[:3]).title()}"
     if nowhere:
@@ -163,7 +163,7 @@ def weighted(asked: Question, question: str, collection: Collection) -> Question
     names = {word.lower() for word in re.findall(r"(?<=[\w,;] )[A-Z]\w+", question)}
     shares, lacking = np.ones(len(words)), np.zeros(len(words))
     for number, word in enumerate(words):
-        if own == ENGLISH and word in _LIGHT:
+        if own == ENGLISH and word in LIGHT:
             shares[number] = _LIGHT_WEIGHT
         elif word in asked.missing:
             if word in names and own != "german":  # whose nouns all have a capital
