@@ -63,7 +63,7 @@ class Postings:
         key, counts = key[order], counts[order]
         first = np.flatnonzero(np.diff(key, prepend=-1))
         added = np.add.reduceat(counts.astype(np.int64), first) if len(first) else counts
-        terms, rows = np.divmod(key[first], max(width, 1))
+        terms, rows = terms[order[first]], rows[order[first]]
         starts = np.searchsorted(terms, np.arange(size + 1))
         return Postings(starts, rows.astype(np.int32), np.minimum(added, _MOST).astype(np.uint16))
 

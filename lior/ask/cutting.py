@@ -200,7 +200,7 @@ def _prose(page: _Page, title: tuple[str, ...], first: int = 0, group: int = 0) 
             group += 1
         for count, part in enumerate(_block(page, block, group, outline.headings, fenced=bool(fence)), 1):
             group += count % _LARGEST_GROUP == 0
-            yield attrs.evolve(part, group=group)
+            yield part if part.group == group else attrs.evolve(part, group=group)
         # A list or code belongs to the paragraph that announces it, and to the list before it.
         end = page.lines[last_of_block].rstrip()
         listed = end.endswith(":") or bool(_ITEM.match(page.lines[number]))
@@ -380,7 +380,8 @@ def _code(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
     while number < len(page.lines):
         line = page.lines[number]
         if page.blank(number):
-            yield from flush()
+            if comment or code:
+                yield from flush()
             attached = False
             group += not outline.open
             number += 1
@@ -394,10 +395,11 @@ def _code(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
             and bare[0] not in ")}]"
             and not (commented and indent)
         ):
-            yield from flush()
+            if comment or code:
+                yield from flush()
             outline.leave(indent)
             group += 1
-        if section := _SECTION.match(line):
+        if line[0] == "[" and (section := _SECTION.match(line)):
             yield from flush()
             outline.enter(-1, section[1])
             number, group = number + 1, group + 1
@@ -412,7 +414,7 @@ def _code(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
                 comment.append(number)
             number += 1
             continue
-        last, quotes = number, _DOCSTRING.match(line)
+        last, quotes = number, _DOCSTRING.match(line) if bare[0] in "rRbBuUfF\"'" else None
         name = "" if quotes else _defined(line)
         if comment or quotes or name:
             yield from flush()

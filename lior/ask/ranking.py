@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 import attrs
 import numpy as np
@@ -15,6 +17,8 @@ from lior.ask.collection import BETWEEN, Collection, Postings, strings
 from lior.ask.interfaces import Ranking
 from lior.ask.words import ENGLISH, LANGUAGES, LONGEST, language_of, stem, stop_words, tokens
 
+P = ParamSpec("P")
+T = TypeVar("T")
 K1, B = 1.5, 0.75
 """Saturation of counts and normalisation of lengths, as usual for BM25."""
 MOST_WORDS = 128
@@ -47,6 +51,25 @@ class Question:
     """The words of the question, ``W``."""
 
 
+def _remembered(
+    compute: Callable[Concatenate[Collection, P], T],
+) -> Callable[Concatenate[Collection, P], T]:
+    """``compute`` with its last result kept until the collection or the question changes."""
+
+    @wraps(compute)
+    def found(collection: Collection, *args: P.args, **more: P.kwargs) -> T:
+        last: dict[object, T] = collection.derived((compute.__name__, "last"), dict)
+        asked = (args, tuple(more.items()))
+        if asked not in last:
+            result = compute(collection, *args, **more)
+            last.clear()
+            last[asked] = result
+        return last[asked]
+
+    return found
+
+
+@_remembered
 def understood(
     collection: Collection, text: str, spelled: Callable[[str], bool] | None = None
 ) -> Question:
@@ -144,10 +167,10 @@ _BUCKETS = 1 << 16
 class _Spellings:
     """Character 1- to 4-grams of the words of a text."""
 
-    grams: np.ndarray
-    """Hash of each n-gram of each word, uint16."""
+    starts: np.ndarray
+    """int64 ``(65537,)``: the words that have hash ``h`` are ``owners[starts[h]:starts[h + 1]]``."""
     owners: np.ndarray
-    """Word of each n-gram, int32."""
+    """int32."""
     squares: np.ndarray
     """Squared idf of each hash, float64 ``(65536,)``."""
     norms: np.ndarray
@@ -172,12 +195,16 @@ def repaired(collection: Collection, word: str) -> tuple[list[tuple[str, int, fl
     )
     own = np.bincount(grams, minlength=_BUCKETS) * known.squares
     norm = max(float(np.sqrt(own.sum())), 1e-9)
-    cosines = np.bincount(known.owners, own[known.grams], len(known.norms)) / (known.norms * norm)
+    used = np.flatnonzero(own)
+    parts = [slice(known.starts[gram], known.starts[gram + 1]) for gram in used]
+    owners = np.concatenate([known.owners[part] for part in parts])
+    shares = np.repeat(own[used], [part.stop - part.start for part in parts])
+    cosines = np.bincount(owners, shares, len(known.norms)) / (known.norms * norm)
     near = best(cosines, _COMPARED)
     pairs = [
         bytes(pair).decode("utf-8", "surrogatepass").partition(BETWEEN) for pair in strings(table.words)[near]
     ]
-    apart = np.array([differences(word, name) for name, _, _ in pairs], np.int64)
+    apart = differences(word, [name for name, _, _ in pairs])
     scores = _COMMON * np.log(np.diff(table.spelled.starts)[near]) - _CHANGE * apart
     scores[(cosines[near] <= _LEAST) & (apart > len(word) // 4)] = -np.inf
     chosen = best(scores, min(_NEAREST, int(np.isfinite(scores).sum())))
@@ -195,23 +222,29 @@ def repaired(collection: Collection, word: str) -> tuple[list[tuple[str, int, fl
     return found, slip
 
 
-def differences(a: str, b: str) -> int:
-    """Letters to insert, remove, replace or swap with their neighbour to make ``b`` of ``a``.
+def differences(word: str, names: Sequence[str]) -> np.ndarray:
+    """Letters to insert, remove, replace or swap with their neighbour to make each name of ``word``, int64.
 
-    >>> differences("boiler", "biolers")
-    2
+    >>> differences("boiler", ["biolers", "boiler", "oil"]).tolist()
+    [2, 0, 3]
     """
-    before: list[int] = []
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a):
-        last, row, before = row, [i + 1], row if i == 0 else before
-        for j, y in enumerate(b):
-            least = min(last[j + 1] + 1, row[j] + 1, last[j] + (x != y))
-            if i and j and x == b[j - 1] and a[i - 1] == y:
-                least = min(least, before[j - 1] + 1)
-            row.append(least)
+    sizes = np.array([len(name) for name in names], np.int64)
+    width = max(int(sizes.max(initial=0)), 1)
+    letters = np.array(names, f"U{width}").view(np.uint32).reshape(len(names), width)
+    column = np.arange(width + 1)
+    row = before = np.tile(column, (len(names), 1))
+    for place, letter in enumerate(word):
+        same = letters == ord(letter)
+        last, row = row, np.empty_like(row)
+        row[:, 0] = place + 1
+        row[:, 1:] = np.minimum(last[:, 1:] + 1, last[:, :-1] + ~same)
+        if place:
+            swapped = same[:, :-1] & (letters[:, 1:] == ord(word[place - 1]))
+            row[:, 2:] -= (row[:, 2:] > before[:, :-2] + 1) & swapped  # one more than the swap at most
+        row = np.minimum.accumulate(row - column, axis=1) + column  # letters inserted
         before = last
-    return row[-1]
+    found: np.ndarray = row[np.arange(len(names)), sizes]
+    return found
 
 
 def _spellings(words: np.ndarray) -> _Spellings:
@@ -225,7 +258,9 @@ def _spellings(words: np.ndarray) -> _Spellings:
     grams, of = _grams(padded[inside], owners)
     df = np.bincount(grams, minlength=_BUCKETS)
     squares = _idf(np.minimum(df, len(words)), len(words)) ** 2
-    return _Spellings(grams, of, squares, np.sqrt(np.bincount(of, squares[grams], len(words))))
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(df)])
+    norms = np.sqrt(np.bincount(of, squares[grams], len(words)))
+    return _Spellings(starts, of[np.argsort(grams, kind="stable")], squares, norms)
 
 
 def _grams(letters: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -323,23 +358,46 @@ def documents(collection: Collection) -> np.ndarray:
 
 def coverage(collection: Collection, question: Question) -> np.ndarray:
     """Share of the question's idf that each passage with its context and paragraph has, ``(N,)``."""
-    table, size = collection.table, len(collection)
-    group = collection.derived("paragraphs", lambda: paragraphs(collection))
-    in_group, out = np.zeros(int(table.group_starts[-1])), np.zeros(size)
-    for word in np.unique(question.owners[question.owners >= 0]):
-        terms = question.terms[question.owners == word]
-        has_group = np.zeros(len(in_group), bool)
-        above = np.concatenate([table.context.of(int(term))[0] for term in terms])
-        for term in terms:
-            has_group[group[table.text.of(int(term))[0]]] = True
-        if len(above):
-            has_context = np.zeros(int(table.context_starts[-1]), bool)
-            has_context[above] = True
-            context = collection.derived("contexts", lambda: contexts(collection))
-            out += question.informations[word] * (has_group[group] | has_context[context])
-        else:
-            in_group += question.informations[word] * has_group
-    return np.minimum((out + in_group[group]) / max(question.informations.sum(), 1e-9), 1.0)
+    table = collection.table
+    group, places = collection.derived("places", lambda: _places(collection))
+    has_group = np.zeros(int(table.group_starts[-1]), bool)
+    has_context = np.zeros(int(table.context_starts[-1]), bool)
+    out = np.zeros(len(places.group))
+    for word in sorted(set(question.owners[question.owners >= 0].tolist())):
+        has_group[:] = False
+        has_context[:] = False
+        for term in question.terms[question.owners == word].tolist():
+            has_group[group[table.text.of(term)[0]]] = True
+            has_context[table.context.of(term)[0]] = True
+        has = has_group[places.group]
+        if has_context.any():
+            has |= has_context[places.context]
+        out[has] += question.informations[word]
+    return np.minimum(out / max(question.informations.sum(), 1e-9), 1.0)[places.of_row]
+
+
+@attrs.frozen
+class _Places:
+    """Pairs of a paragraph and a context, in which passages are covered alike."""
+
+    group: np.ndarray
+    """int64 ``(M,)``."""
+    context: np.ndarray
+    """int64 ``(M,)``."""
+    of_row: np.ndarray
+    """Pair of each passage, int64 ``(N,)``."""
+
+
+def _places(collection: Collection) -> tuple[np.ndarray, _Places]:
+    """Paragraph of each passage, and the pairs."""
+    group, context = paragraphs(collection), contexts(collection)
+    pairs = group * max(int(context.max(initial=0)) + 1, 1) + context
+    order = np.argsort(pairs, kind="stable")  # fast, for they are almost sorted
+    new = np.diff(pairs[order], prepend=-1) > 0
+    of_row = np.empty(len(pairs), np.int64)
+    of_row[order] = np.cumsum(new) - 1
+    first = order[new]
+    return group, _Places(group[first], context[first], of_row)
 
 
 # --- order ---
@@ -347,6 +405,10 @@ def coverage(collection: Collection, question: Question) -> np.ndarray:
 
 def best(scores: np.ndarray, top: int) -> np.ndarray:
     """Places of the ``top`` highest scores, best first, ties by place; int64."""
+    if top < len(scores):
+        above = np.flatnonzero(scores > scores.min())  # most passages share no word with a question
+        if top <= len(above) < len(scores) // 2:
+            return above[best(scores[above], top)]
     if top < len(scores):
         least = np.partition(scores, len(scores) - top)[len(scores) - top] if top > 0 else np.inf
         chosen = np.flatnonzero(scores >= least)

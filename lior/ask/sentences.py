@@ -60,7 +60,10 @@ def pieces(text: str, begin: int, end: int) -> Iterator[Span]:
 
 def _runs(text: str, lines: Sequence[Span]) -> Iterator[Span]:
     """Lines that belong together, most because they were wrapped: the first word of the next had no room."""
-    wide = max((end - begin for begin, end in lines), default=0)
+    if len(lines) == 1:
+        yield from lines
+        return
+    wide = max(end - begin for begin, end in lines)
     begin, end = lines[0]
     length = end - begin
     for first, last in lines[1:]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 from typing import Any
 
@@ -107,15 +108,37 @@ def language_of(
     ``default`` where there is too little evidence: fewer than ``least`` stop words, or one in 20.
     """
     sample = list(words)
-    found = {language: sum(map(stop_words(language).__contains__, sample)) for language in known}
+    languages = _languages_of()
+    evidence = Counter(word for word in sample if word in languages)
+    found = dict.fromkeys(known, 0)
+    for word, count in evidence.items():
+        for language in languages[word]:
+            if language in found:
+                found[language] += count
     best = max(found, key=lambda language: (found[language], language == default), default=default)
     return best if found.get(best, 0) >= max(least, _EVIDENCE * len(sample)) else default
 
 
+@cache
+def _languages_of() -> dict[str, list[str]]:
+    """The languages of each stop word."""
+    found: dict[str, list[str]] = {}
+    for language in LANGUAGES:
+        for word in stop_words(language):
+            found.setdefault(word, []).append(language)
+    return found
+
+
+_NO_ENDING = frozenset("abfhjkopquvwxz0123456789")
+"""Last letters of English words that are their own stems."""
+
+
+@lru_cache(1 << 14)  # for texts learned one after the other
 def stem(word: str, language: str) -> str:
     """The stem without accents, which counts as the word: ``running`` and ``runs`` are one term."""
     if word.isascii():
-        return word if word.isdigit() else str(_stemmer(language).stemWord(word))
+        own = word.isdigit() or (language == ENGLISH and word[-1:] in _NO_ENDING)
+        return word if own else str(_stemmer(language).stemWord(word))
     found = word if _IS_CJK.match(word) else str(_stemmer(language).stemWord(word))
     kept = "".join(c for c in unicodedata.normalize("NFKD", found) if not unicodedata.combining(c))
     return unicodedata.normalize("NFC", kept) or word

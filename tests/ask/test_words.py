@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import snowballstemmer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior.ask.collection import Collection
-from lior.ask.ranking import differences, understood
+from lior.ask.ranking import best, differences, understood
 from lior.ask.words import LANGUAGES, language_of, stem, stop_words, tokens
 
 LAW = settings(max_examples=100, deadline=None, database=None)
@@ -64,11 +66,44 @@ def test_inflected_words_are_one_term_and_accents_do_not_matter():
 
 
 @LAW
-@given(a=st.text("abc", max_size=6), b=st.text("abc", max_size=6))
-def test_differences_are_a_distance(a, b):
-    assert differences(a, b) == differences(b, a)
-    assert (differences(a, b) == 0) == (a == b)
-    assert abs(len(a) - len(b)) <= differences(a, b) <= max(len(a), len(b))
+@given(a=st.text("abc", max_size=6), names=st.lists(st.text("abc", max_size=6), min_size=1, max_size=4))
+def test_differences_are_a_distance(a, names):
+    found = differences(a, names).tolist()
+    for b, apart in zip(names, found, strict=True):
+        assert differences(b, [a]).tolist() == [apart] == [steps(a, b)]
+        assert (apart == 0) == (a == b)
+        assert abs(len(a) - len(b)) <= apart <= max(len(a), len(b))
+
+
+def steps(a, b):
+    """By definition."""
+    if not a or not b:
+        return len(a) + len(b)
+    least = min(steps(a[1:], b) + 1, steps(a, b[1:]) + 1, steps(a[1:], b[1:]) + (a[0] != b[0]))
+    swapped = a[:2] == b[1::-1] and len(a) > 1
+    return min(least, steps(a[2:], b[2:]) + 1) if swapped else least
+
+
+@LAW
+@given(word=st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=12))
+def test_words_without_an_ending_are_their_own_stems(word):
+    assert stem(word, "english") == snowballstemmer.stemmer("english").stemWord(word)
+
+
+@LAW
+@given(scores=st.lists(st.sampled_from([0.0, -1.0, 0.5, 2.0, -np.inf]), max_size=30), top=st.integers(0, 9))
+def test_the_best_are_the_first_of_all_in_order(scores, top):
+    order = np.argsort(-np.array(scores, np.float64), kind="stable")
+    assert best(np.array(scores, np.float64), top).tolist() == order[:top].tolist()
+
+
+def test_a_question_is_understood_once_until_the_text_changes():
+    notes = collection("reset the boiler")
+    first = understood(notes, "boiler")
+    assert understood(notes, "boiler") is first
+    assert understood(notes, "reset").words == ("reset",)
+    notes.add("more", [("a kettle", "")])
+    assert understood(notes, "boiler").informations[0] > first.informations[0]
 
 
 def collection(*texts):
