@@ -17,7 +17,7 @@ import attrs
 import numpy as np
 
 from lior.ask.collection import BETWEEN, Collection, Postings, strings
-from lior.ask.ranking import Question, contexts, documents, informations, paragraphs, term_of
+from lior.ask.ranking import Question, best, contexts, coverage, documents, informations, paragraphs
 from lior.errors import DataError, MissingPackage
 
 HINT = "pip install 'lior[vectors]'"
@@ -29,6 +29,8 @@ POWER = 1.5
 """Power of the cosine of two words: near ones count, the average does not."""
 PIECES = 3
 """Most pieces of a word whose meaning the vectors know; a misspelling or a code falls into more."""
+_COMPARED = 50
+"""Passages that are looked at for the evidence."""
 _BLOCK = 1 << 14
 """Entries that vectors are added up for at a time."""
 
@@ -83,25 +85,33 @@ def wordllama() -> Vectors:
 
     def of(words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         tokenizer, table = opened()
-        lower, title = (
-            [each.ids for each in tokenizer.encode_batch(form, add_special_tokens=False)]
-            for form in (list(words), [word.title() for word in words])
-        )
-        ids = [b if len(b) < len(a) else a for a, b in zip(lower, title, strict=True)]  # names have a capital
+        ids = [each.ids for each in tokenizer.encode_batch_fast(list(words), add_special_tokens=False)]
+        several = [place for place, each in enumerate(ids) if len(each) > 1]
+        titles = tokenizer.encode_batch_fast([words[i].title() for i in several], add_special_tokens=False)
+        for place, each in zip(several, titles, strict=True):
+            ids[place] = min(ids[place], each.ids, key=len)  # names have a capital
         sizes = np.fromiter(map(len, ids), np.int64, len(ids))
         flat = np.fromiter((i for each in ids for i in each), np.int64)
-        return _summed(table[flat].astype(np.float32), sizes), (sizes > 0) & (sizes <= PIECES)
+        return _summed(table, flat, None, sizes), (sizes > 0) & (sizes <= PIECES)
 
     return Vectors(f"{weights.name} {weights.stat().st_size if weights.exists() else 0}", 256, of)
 
 
-def _summed(rows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Sums of ``sizes`` adjacent rows each, float32."""
-    out = np.zeros((len(sizes), rows.shape[1]), np.float32)
-    if len(rows):
-        starts = np.cumsum(sizes) - sizes
-        out[sizes > 0] = np.add.reduceat(rows, starts[sizes > 0], axis=0)
-    return out
+def _summed(table: np.ndarray, of: np.ndarray, weights: np.ndarray | None, sizes: np.ndarray) -> np.ndarray:
+    """Sums of ``sizes`` adjacent rows ``table[of]`` each, by their weights, float32.
+
+    First the first row of each sum, then the second, …: an operation for many sums, and in a fixed order.
+    """
+    out = np.zeros((len(sizes), table.shape[1]), np.float32)
+    longest = np.argsort(-sizes, kind="stable")
+    starts, ordered = (np.cumsum(sizes) - sizes)[longest], sizes[longest]
+    for number in range(int(sizes.max(initial=0))):
+        at = starts[: np.searchsorted(-ordered, -number, "left")] + number
+        rows = table[of[at]]
+        out[: len(at)] += rows if weights is None else rows * weights[at, None]
+    found = np.empty_like(out)
+    found[longest] = out
+    return found
 
 
 @lru_cache(maxsize=2)
@@ -258,7 +268,8 @@ def _add(total: np.ndarray, units: np.ndarray, rows: np.ndarray) -> None:
     """Add rows to their units; runs of equal units first, which is faster."""
     first = np.flatnonzero(np.diff(units, prepend=-1))
     if len(first):
-        np.add.at(total, units[first], np.add.reduceat(rows, first, axis=0))
+        sizes = np.diff(np.append(first, len(units)))
+        np.add.at(total, units[first], _summed(rows, np.arange(len(rows)), None, sizes))
 
 
 def _of_terms(collection: Collection, vectors: Vectors) -> np.ndarray:
@@ -302,8 +313,7 @@ def _sums(collection: Collection, postings: Postings, size: int, terms: np.ndarr
     while first < size:
         last = max(int(np.searchsorted(starts, starts[first] + _BLOCK, "right")) - 1, first + 1)
         part = slice(starts[first], starts[last])
-        rows = terms[of[part]] * weights[part, None]
-        yield first, _summed(rows, np.diff(starts[first : last + 1]))
+        yield first, _summed(terms, of[part], weights[part], np.diff(starts[first : last + 1]))
         first = last
 
 
@@ -371,17 +381,17 @@ def _both(collection: Collection) -> tuple[np.ndarray, np.ndarray]:
     return _weights(collection, collection.table.text), _weights(collection, collection.table.context)
 
 
-def covered(space: Space, asked: Asked, rows: np.ndarray) -> np.ndarray:
+def covered(space: Space, asked: Asked, rows: np.ndarray, power: float = POWER) -> np.ndarray:
     """Share of the question's information that each passage of ``rows`` has in the same or near words.
 
     For each word of the question the highest likeness of a word of the passage counts, and 0.8 times that of
-    its paragraph and context; ``cosine^1.5``, 1 for the word itself. float64 ``(len(rows),)`` in [0, 1].
+    its paragraph and context; ``cosine^power``, 1 for the word itself. float64 ``(len(rows),)`` in [0, 1].
     """
     collection, question = space.collection, asked.question
     if not len(rows):
         return np.zeros(0)
     text, above = collection.derived("entries of rows", lambda: _entries(collection))
-    best = _likest(space, asked, text, rows)
+    likest = _likest(space, asked, text, rows)
     group = space.levels[1].of_row
     assert group is not None
     order, starts = collection.derived("rows of paragraphs", lambda: _grouped(collection, group))
@@ -391,12 +401,22 @@ def covered(space: Space, asked: Asked, rows: np.ndarray) -> np.ndarray:
     joined = np.zeros((len(asked.vectors), len(units)), np.float32)
     first = np.flatnonzero(np.diff(of, prepend=-1))
     joined[:, of[first]] = np.maximum.reduceat(whole, first, axis=1)
-    best = np.maximum(best, np.float32(AROUND) * joined[:, back])
+    likest = np.maximum(likest, np.float32(AROUND) * joined[:, back])
     if above is not None:
         units, back = np.unique(space.levels[3].of_row[rows], return_inverse=True)  # type: ignore[index]
-        best = np.maximum(best, np.float32(AROUND) * _likest(space, asked, above, units)[:, back])
-    total = question.informations @ best.astype(np.float64) ** POWER
+        likest = np.maximum(likest, np.float32(AROUND) * _likest(space, asked, above, units)[:, back])
+    total = question.informations @ likest.astype(np.float64) ** power
     return np.minimum(total / max(question.informations.sum(), 1e-9), 1.0)
+
+
+def evidence(space: Space, asked: Asked) -> float:
+    """How much the text speaks of the question: near words of the best passage, plus its cosine, in [0, 2].
+
+    The best is the one of the highest sum among the 50 best by cosine and by the question's own words.
+    """
+    near = cosines(space, asked)
+    rows = best(near + coverage(space.collection, asked.question), _COMPARED)
+    return float((near[rows] + covered(space, asked, rows, power=1)).max(initial=0.0))
 
 
 _Entries = tuple[np.ndarray, np.ndarray]

@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from lior.ask import meaning
-from lior.ask.answering import LIGHT
+from lior.ask.answering import LIGHT, logistic, named, probed
 from lior.ask.collection import Collection
 from lior.ask.interfaces import Ranking
 from lior.ask.meaning import Asked, Space, Vectors
@@ -87,13 +87,37 @@ class Dense:
         plain = understood(collection, question, lambda word: bool(vectors.of([word])[1][0]))
         return meaning.asked(self.space(collection), _lightened(plain, question), plain.asked)
 
+    def confidence(self, collection: Collection, question: str) -> float:
+        """The probability that the text answers, by the evidence and that for questions on anything."""
+        slope, middle = self._limits(collection)
+        return logistic(slope * (self._evidence(collection, question) - middle))
+
+    def _limits(self, collection: Collection) -> np.ndarray:
+        key = ("answering by meaning", self._vectors().source)
+        return collection.derived(key, lambda: probed(lambda probe: self._evidence(collection, probe)))
+
+    def _evidence(self, collection: Collection, question: str) -> float:
+        asked, names = self.understood(collection, question), named(question)
+        words = asked.question
+        lacks = [word in names and word in words.missing for word in words.asked]
+        heavier = np.where(lacks, words.informations * 2, words.informations)
+        return meaning.evidence(
+            self.space(collection), attrs.evolve(asked, question=attrs.evolve(words, informations=heavier))
+        )
+
     def arrays(self, collection: Collection) -> dict[str, np.ndarray]:
         """What is kept with an index, so that vectors are computed once."""
-        return self.space(collection).arrays()
+        return {**self.space(collection).arrays(), "limits": self._limits(collection)}
 
     def restore(self, collection: Collection, arrays: Mapping[str, np.ndarray]) -> bool:
         """Use what :meth:`arrays` gave for the same counts; whether it is of the same vectors."""
-        return meaning.restore(collection, self._vectors(), arrays)
+        vectors, limits = self._vectors(), arrays["limits"]
+        if limits.shape != (2,) or not np.isfinite(limits).all():
+            raise ValueError("the calibration is damaged")
+        if not meaning.restore(collection, vectors, arrays):
+            return False
+        collection.derived(("answering by meaning", vectors.source), lambda: limits)
+        return True
 
 
 def _lightened(plain: Question, question: str) -> Question:
