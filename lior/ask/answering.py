@@ -222,8 +222,6 @@ def probed(evidence: Callable[[str], float]) -> np.ndarray:
     return np.array([np.log(99) / max(_SURE - middle, 0.2), middle])
 
 
-
-
 def calibrated(collection: Collection) -> np.ndarray:
     """Slope and middle of the logistic function of the coverage, float64 ``(2,)``, from the counts alone."""
     return collection.derived(_KEY, lambda: _calibrate(collection))

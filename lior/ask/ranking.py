@@ -70,9 +70,7 @@ def _remembered(
 
 
 @_remembered
-def understood(
-    collection: Collection, text: str, spelled: Callable[[str], bool] | None = None
-) -> Question:
+def understood(collection: Collection, text: str, spelled: Callable[[str], bool] | None = None) -> Question:
     """``text`` as terms of ``collection``: its language, its stems, unknown words by their spelling.
 
     Words that are ``spelled`` right are not repaired where the text lacks them.

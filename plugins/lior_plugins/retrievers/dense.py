@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ from lior.ask.meaning import Asked, Space, Vectors
 from lior.ask.ranking import Question, best, coverage, understood
 from lior.ask.words import ENGLISH, language_of, tokens
 from lior.config.options import option
-from lior_plugins.retrievers.settle import judged
+from lior_plugins.retrievers.settle import Settle, judged
 
 LIGHT_SHARE = 0.5
 """Share of the information of words such as "get" and "take"."""
@@ -35,7 +36,8 @@ class Dense:
 
     The score is the weighted mean of that of ``settle``, the cosines of the question with the passage, its
     paragraph, context and document, and the share of the question that the passage has in near words. A word
-    that the vectors know is not taken for a misspelling of another one.
+    that the vectors know is not taken for a misspelling of another one. Whole documents are ranked by
+    ``settle`` alone.
 
     The vectors are those of the package ``wordllama``, or of a file of text as word2vec, GloVe and fastText
     write it.
@@ -48,24 +50,29 @@ class Dense:
 
     api_version: ClassVar[int] = 1
 
-    vectors: str = option("", help="file of word vectors in text format instead of those of wordllama")
+    vectors: str = option(
+        "", help="file of word vectors in text format; the variable LIOR_VECTORS, then wordllama if not given"
+    )
 
     def __attrs_post_init__(self) -> None:
         self._vectors()
 
     def _vectors(self) -> Vectors:
-        return meaning.from_file(self.vectors) if self.vectors else meaning.wordllama()
+        path = self.vectors or os.environ.get(meaning.VARIABLE, "")
+        return meaning.from_file(path) if path else meaning.wordllama()
 
     def rank(self, collection: Collection, question: str, top: int) -> Ranking:
         """The ``top`` best passages; some may share no word with the question."""
-        asked, exact = self.understood(collection, question), coverage
+        if collection.finer is not None:  # a long text has a word near to any: only harm was measured
+            return Settle().rank(collection, question, top)
+        asked = self.understood(collection, question)
         words, method = judged(collection, question, asked.question)
         near = meaning.cosines(self.space(collection), asked)
         total = words + COSINES * near
         candidates = best(total, CANDIDATES) if asked.vectors.any() or words.any() else np.empty(0, np.int64)
         covered = meaning.covered(self.space(collection), asked, candidates)
         scores = (total[candidates] + NEAR_WORDS * covered) / (1 + COSINES + NEAR_WORDS)
-        shared = exact(collection, asked.question)[candidates] > 0
+        shared = coverage(collection, asked.question)[candidates] > 0
         allowed = np.flatnonzero((shared | (scores > _LEAST)) & (scores > 0))
         order = allowed[np.lexsort((candidates[allowed], -scores[allowed]))][: max(top, 0)]
         return Ranking(
@@ -84,7 +91,11 @@ class Dense:
     def understood(self, collection: Collection, question: str) -> Asked:
         """A question by its words and their meaning."""
         vectors = self._vectors()
-        plain = understood(collection, question, lambda word: bool(vectors.of([word])[1][0]))
+        plain = understood(collection, question, lambda word: bool(vectors.of([word])[1][0] == 1))
+        sure = plain.owners >= 0  # what only looks like a missing word is no match for its meaning
+        plain = attrs.evolve(
+            plain, terms=plain.terms[sure], weights=plain.weights[sure], owners=plain.owners[sure]
+        )
         return meaning.asked(self.space(collection), _lightened(plain, question), plain.asked)
 
     def confidence(self, collection: Collection, question: str) -> float:
@@ -125,11 +136,5 @@ def _lightened(plain: Question, question: str) -> Question:
     if language_of(tokens(question), least=1) != ENGLISH or not plain.asked:
         return plain
     shares = np.array([LIGHT_SHARE if word in LIGHT else 1.0 for word in plain.asked])
-    sure = plain.owners >= 0  # words that only look like a missing one have no place among meanings
-    return attrs.evolve(
-        plain,
-        terms=plain.terms[sure],
-        weights=plain.weights[sure] * shares[plain.owners[sure]],
-        owners=plain.owners[sure],
-        informations=plain.informations * shares,
-    )
+    weights = plain.weights * np.where(plain.owners >= 0, shares[plain.owners], 1)
+    return attrs.evolve(plain, weights=weights, informations=plain.informations * shares)
