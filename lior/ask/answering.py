@@ -207,7 +207,7 @@ PROBES = tuple(
     knit a scarf?; When is the exam in chemistry?; What colour is the carpet?; Who sold the horse?; How old
     is the castle?; Which judge heard the case?; What is the speed of light?; When did the baby walk?; How
     do I apply for a passport?; What is the interest on the loan?; Which bus goes to the museum?; Who
-    teaches the pottery course?""".replace("\n    ", " ").split("; ")  # noqa: SIM905
+    teaches the pottery course?""".replace("\n    ", " ").split("; ")
 )
 """Everyday questions, few of which any one text answers: what it has to offer to them is chance."""
 _ANSWERED = 0.75

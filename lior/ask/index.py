@@ -73,8 +73,8 @@ class Index:
     paths
         Folders, files and glob patterns. None: an index in memory for :meth:`learn`.
     retriever
-        Name of a plugin of the kind "retriever", or ``package.module:Class``. None: "dense" where the vectors of
-        the extra ``lior[vectors]`` are installed, otherwise "settle".
+        Name of a plugin of the kind "retriever", or ``package.module:Class``. None: "dense" where the
+        vectors of the extra ``lior[vectors]`` are installed, otherwise "settle".
     cache
         Whether it is kept in the user's cache. A damaged one is made anew, with a note in :attr:`notes`.
     tick

@@ -1,7 +1,7 @@
 """Vectors of words, learned elsewhere: how near a question is to passages that say it in other words.
 
-The vector of a passage is the sum of its words' vectors, each by ``ln(1 + tf) √idf``. Sums of whole paragraphs,
-documents and contexts are compared as well. Only the lengths of the sums are kept: a scalar product with a
+The vector of a passage is the sum of its words' vectors, each by ``ln(1 + tf) √idf``. Sums of whole
+paragraphs, documents and contexts are compared as well. Only the lengths of the sums are kept: a scalar product with a
 question is a sum over the words.
 """
 
@@ -49,8 +49,8 @@ class Vectors:
     """What they were read from; vectors of equal sources are equal."""
     width: int
     of: Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
-    """Words -> vectors, float32 ``(n, width)``, and of how many pieces each is put together, int64 ``(n,)``: 1
-    for a known word, 0 for one without a vector."""
+    """Words -> vectors, float32 ``(n, width)``, and of how many pieces each is put together, int64
+    ``(n,)``: 1 for a known word, 0 for one without a vector."""
 
 
 def installed() -> bool:
@@ -72,7 +72,8 @@ def wordllama() -> Vectors:
     spec = find_spec("wordllama")
     if spec is None or not spec.submodule_search_locations or find_spec("tokenizers") is None:
         raise MissingPackage(
-            f"the retriever dense needs word vectors: {HINT}, or set {VARIABLE} to a file of them, or use settle."
+            f"the retriever dense needs word vectors: {HINT}, or set {VARIABLE} to a file of them, "
+            "or use settle."
         )
     root = Path(spec.submodule_search_locations[0])
     weights = root / "weights" / "l2_supercat_256.safetensors"
@@ -345,7 +346,7 @@ class Asked:
 def asked(space: Space, question: Question, words: Sequence[str]) -> Asked:
     """``question``, whose ``words`` have its informations, by their vectors.
 
-    A word that the text has means what its term does. One that is taken for a misspelling means what was found.
+    A word that the text has means what its term does. A misspelling means what it was taken for.
     """
     rows = np.zeros((len(words), space.vectors.width), np.float32)
     lacking = [i for i in range(len(words)) if not (question.owners == i).any()]
@@ -408,7 +409,9 @@ def covered(space: Space, asked: Asked, rows: np.ndarray, power: float = POWER) 
     joined[:, of[first]] = np.maximum.reduceat(whole, first, axis=1)
     likest = np.maximum(likest, np.float32(AROUND) * joined[:, back])
     if above is not None:
-        units, back = np.unique(space.levels[3].of_row[rows], return_inverse=True)  # type: ignore[index]
+        context = space.levels[3].of_row
+        assert context is not None
+        units, back = np.unique(context[rows], return_inverse=True)
         likest = np.maximum(likest, np.float32(AROUND) * _likest(space, asked, above, units)[:, back])
     total = question.informations @ likest.astype(np.float64) ** power
     return np.minimum(total / max(question.informations.sum(), 1e-9), 1.0)

@@ -47,8 +47,8 @@ def test_contract_with_installed_vectors():
 @pytest.mark.parametrize(
     ("text", "other", "question"),
     [
-        ("The certificate had expired.", "The shop had opened.", "What happened when the certificate ran out?"),
-        ("The doctor cured the illness.", "The painter mixed the colours.", "Which physician treats the disease?"),
+        ("The certificate had expired.", "The shop opened.", "What happened when the certificate ran out?"),
+        ("The doctor cured the illness.", "The painter left early.", "Which physician treats the disease?"),
         ("The car needs petrol.", "The cat needs milk.", "What fuel does the automobile take?"),
     ],
 )  # fmt: skip
@@ -125,7 +125,7 @@ def test_kept_vectors_of_another_size_are_refused(name):
 
 @needs_vectors
 def test_household_questions_are_answered_or_refused():
-    """A fixed set of notes and questions; the bounds leave a few questions for other versions of the vectors."""
+    """A fixed set of notes and questions; the bounds leave a few for other versions of the vectors."""
     index = Index()
     for name, text in json.loads((FOLDER / "texts.json").read_text()).items():
         index.learn(name, text)
