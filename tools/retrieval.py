@@ -4,7 +4,7 @@
 
 FOLDER has cran.all, cran.qry, cran.rel, cacm.all, cacm.qry and cacm.rel. Prints nDCG@10, MAP and recall@100,
 also for questions of which a tenth of the letters is wrong (mean of five draws), and the time of a question.
-Nothing is fitted to them.
+Nothing is fitted to them. `lior bench --retrieval FOLDER` compares with other programs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import random
 import re
 import string
 import time
-from collections import defaultdict
 from pathlib import Path
 
 import click
@@ -21,57 +20,11 @@ import numpy as np
 
 from lior.ask.collection import Collection
 from lior.ask.interfaces import Retriever
+from lior.bench.judged import loaded, measured, sentences
 from lior.plugins.registry import registry
 
-Judged = tuple[list[tuple[str, str, str]], dict[str, str], dict[str, dict[str, int]]]
-"""Documents (name, title, text), questions, and gains of documents for each question."""
 DRAWS = 5
-
-
-def records(path: Path) -> list[dict[str, str]]:
-    """Records ``.I n`` with fields ``.T``, ``.W``, ``.K`` …, as one line each."""
-    found: list[dict[str, str]] = []
-    field = ""
-    for line in path.read_text("latin-1").splitlines():
-        if start := re.match(r"\.I\s+(\d+)", line):
-            found.append(defaultdict(str, I=start[1]))
-            field = ""
-        elif re.fullmatch(r"\.[A-Z]\s*", line):
-            field = line[1]
-        elif field:
-            found[-1][field] += line + " "
-    return [defaultdict(str, {name: " ".join(text.split()) for name, text in r.items()}) for r in found]
-
-
-def loaded(folder: Path, name: str) -> Judged:
-    """A collection. In Cranfield questions are numbered by their order, 1 is the best grade and −1 none."""
-    cran = name == "cran"
-    documents = []
-    for record in records(folder / f"{name}.all"):
-        body = record["W"].removeprefix(record["T"]) if cran else f"{record['W']} {record['K']}"
-        documents.append((record["I"], record["T"], body.strip()))
-    asked = records(folder / f"{name}.qry")
-    questions = {str(i) if cran else r["I"]: r["W"] for i, r in enumerate(asked, 1)}
-    gains: dict[str, dict[str, int]] = defaultdict(dict)
-    known = {document for document, _, _ in documents}
-    for line in (folder / f"{name}.rel").read_text().splitlines():
-        question, document, *rest = line.split()
-        question, document = str(int(question)), str(int(document))
-        grade = 5 - int(rest[0]) if cran else 1
-        if document in known and question in questions and 1 <= grade <= 4:
-            gains[question][document] = grade
-    return documents, {q: questions[q] for q in questions if q in gains}, gains
-
-
-def measured(order: list[str], gains: dict[str, int]) -> tuple[float, float, float]:
-    """nDCG@10, average precision and recall@100."""
-    discount = 1 / np.log2(np.arange(2, 12))
-    got = np.array([gains.get(document, 0) for document in order[:10]])
-    ideal = np.array(sorted(gains.values(), reverse=True)[:10])
-    hits = [place for place, document in enumerate(order) if document in gains]
-    precision = sum(found / (place + 1) for found, place in enumerate(hits, 1)) / len(gains)
-    ndcg = got @ discount[: len(got)] / (ideal @ discount[: len(ideal)])
-    return float(ndcg), precision, sum(place < 100 for place in hits) / len(gains)
+"""Draws of wrong letters; the mean counts."""
 
 
 def wrong(text: str, seed: int, rate: float = 0.1) -> str:
@@ -86,8 +39,7 @@ def counted(documents: list[tuple[str, str, str]]) -> Collection:
     """Documents cut into sentences, each with the title as its first."""
     collection = Collection.empty()
     for name, title, body in documents:
-        sentences = [title, *re.split(r"(?<=[.!?])\s+|\s\.\s", body)]
-        collection.add(name, [(sentence, "") for sentence in sentences if sentence] or [("", "")])
+        collection.add(name, [(sentence, "") for sentence in sentences(title, body)])
     return collection
 
 
@@ -136,10 +88,11 @@ def speed(
     len(collection)
     learn = time.process_time() - begin
     megabytes = sum(map(len, texts)) / 1e6
+    counts = sum(a.nbytes for a in arrays.values()) / 1e6
     return (
         f"{size:>9,} passages, {megabytes:.1f} MB: indexed {megabytes / index:.1f} MB/s, opened and "
-        f"first question {first_time:.3f} s, then {1e3 * np.median(times):.1f} ms (worst {1e3 * max(times):.0f}), "
-        f"learn and forget {1e3 * learn:.0f} ms, counts {sum(a.nbytes for a in arrays.values()) / 1e6:.0f} MB"
+        f"first question {first_time:.3f} s, then {1e3 * np.median(times):.1f} ms "
+        f"(worst {1e3 * max(times):.0f}), learn and forget {1e3 * learn:.0f} ms, counts {counts:.0f} MB"
     )
 
 

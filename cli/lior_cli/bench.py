@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lior.errors import UsageError
 from lior_cli.options import WholeNumber
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ RECIPES = "fast,default"
     type=click.Path(path_type=Path),
     help="Directory for bench.json, bench.md and bench.png, new or empty.  [default: runs/bench-TIME]",
 )
+@click.option(
+    "--retrieval",
+    is_flag=True,
+    help="Compare retrievers with bm25s, tantivy and SQLite FTS5 instead; without other options but --json.",
+)
 @click.option("--field", default="text", show_default=True, help="Key of the text in JSON Lines.")
 @click.option("--quiet", is_flag=True, help="Print no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
@@ -69,6 +75,7 @@ def bench(
     check_orderings: bool,
     out: Path | None,
     field: str,
+    retrieval: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -79,7 +86,14 @@ def bench(
     and scores the rest, each in its own process, one after the other.
     bench.json is written after each of them. A peer that is not installed
     (`pip install 'lior[bench]'` installs most) or fails is reported with the reason.
+
+    With --retrieval each TEXT is a file or folder to ask: time to index,
+    size, cold start, time of a question, memory. A folder with cran.all,
+    cran.qry and cran.rel, or cacm.*, is a judged collection: nDCG@10, MAP.
     """
+    if retrieval:
+        _retrieval(text, quiet=quiet, as_json=as_json)
+        return
     from lior.bench import runner
     from lior.bench.systems import split_peers
     from lior.config import load, split_names
@@ -110,6 +124,28 @@ def bench(
         _report(results, out)
     if check_orderings:
         runner.check(results, say)
+
+
+def _retrieval(paths: tuple[str, ...], *, quiet: bool, as_json: bool) -> None:
+    from lior.bench import retrieval, runner
+    from lior_cli.terminal import echo_table
+
+    context = click.get_current_context()
+    known = ("text", "retrieval", "quiet", "as_json")
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name not in known and source is click.core.ParameterSource.COMMANDLINE:
+            raise UsageError(f"{parameter.opts[0]} has no meaning with --retrieval; leave it out")
+    texts = []
+    for one in retrieval.bench(paths, lambda line: None if quiet else click.echo(line, err=True)):
+        texts.append(one)
+        if not as_json:
+            headers, rows, notes = retrieval.table(one["rows"])
+            click.echo(f"{one['name']}, {one['bytes'] / 1e6:.2f} MB, {one['passages']:,} passages")
+            echo_table(headers, rows)
+            click.echo("\n".join([*notes, retrieval.LEGEND]))
+    if as_json:
+        click.echo(json.dumps({"machine": runner.machine(), "texts": texts}))
 
 
 def _report(results: Results, out: Path) -> None:

@@ -1,8 +1,8 @@
 """Vectors of words, learned elsewhere: how near a question is to passages that say it in other words.
 
 The vector of a passage is the sum of its words' vectors, each by ``ln(1 + tf) √idf``. Sums of whole
-paragraphs, documents and contexts are compared as well. Only the lengths of the sums are kept: a scalar product with a
-question is a sum over the words.
+paragraphs, documents and contexts are compared as well. Only the lengths of the sums are kept: a
+scalar product with a question is a sum over the words.
 """
 
 from __future__ import annotations

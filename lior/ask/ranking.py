@@ -362,15 +362,21 @@ def coverage(collection: Collection, question: Question) -> np.ndarray:
     has_context = np.zeros(int(table.context_starts[-1]), bool)
     out = np.zeros(len(places.group))
     for word in sorted(set(question.owners[question.owners >= 0].tolist())):
-        has_group[:] = False
-        has_context[:] = False
-        for term in question.terms[question.owners == word].tolist():
-            has_group[group[table.text.of(term)[0]]] = True
-            has_context[table.context.of(term)[0]] = True
+        terms = question.terms[question.owners == word].tolist()
+        below = [group[table.text.of(term)[0]] for term in terms]
+        above = [table.context.of(term)[0] for term in terms]
+        for rows in below:
+            has_group[rows] = True
         has = has_group[places.group]
-        if has_context.any():
+        if any(map(len, above)):
+            for rows in above:
+                has_context[rows] = True
             has |= has_context[places.context]
-        out[has] += question.informations[word]
+        np.add(out, question.informations[word], out=out, where=has)
+        for rows in below:
+            has_group[rows] = False
+        for rows in above:
+            has_context[rows] = False
     return np.minimum(out / max(question.informations.sum(), 1e-9), 1.0)[places.of_row]
 
 

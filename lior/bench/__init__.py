@@ -5,8 +5,20 @@ the systems and their commands, :mod:`~lior.bench.children` runs a command in a
 process of its own, :mod:`~lior.bench.results` keeps the numbers,
 :mod:`~lior.bench.report` and :mod:`~lior.bench.picture` show them, and
 :mod:`~lior.bench.runner` is the loop. :mod:`~lior.bench.peers` and ``texts`` run in
-child processes. The modules that start children import neither torch nor numpy,
+child processes. :mod:`~lior.bench.retrieval` compares retrievers, with the measures
+of :mod:`~lior.bench.judged`. The modules that start children import neither torch nor numpy,
 because the peak memory of a child includes that of its parent at the start.
 """
 
-__all__ = ["children", "peers", "picture", "report", "results", "runner", "systems", "texts"]
+__all__ = [
+    "children",
+    "judged",
+    "peers",
+    "picture",
+    "report",
+    "results",
+    "retrieval",
+    "runner",
+    "systems",
+    "texts",
+]

@@ -15,7 +15,6 @@ from lior.bench import children
 from lior.bench.children import Skipped, Unmeasured
 from lior.bench.results import Measurement, Results, RowKey
 from lior.bench.texts import HOLDOUT, BenchText
-from lior.counting import compiled
 from lior.errors import UsageError, did_you_mean, sentences
 
 PEERS = {
@@ -41,6 +40,14 @@ QUICK_SECONDS = 5.0
 
 TRANSFORMER = Path(lior.__file__).resolve().parents[1] / "tools" / "transformer.py"
 """Only in the source tree, since lior has no autograd."""
+
+_COMPILE = """
+from lior.counting import compiled
+if child := compiled.begin():
+    child.wait()
+print("{}")
+"""
+"""In a process of its own, since numba takes memory that the children would seem to take."""
 
 Measure = Callable[[int | None], Iterator[Measurement]]
 
@@ -99,8 +106,7 @@ def recipe_name(recipe: str) -> str:
 
 def _recipe(recipe: str, text: BenchText, seed: int | None) -> Iterator[Measurement]:
     """Train once and score twice, each in a process; the peak memory is that of the larger process."""
-    if child := compiled.begin():  # once for each version of lior: not a property of the recipe
-        child.wait()
+    children.ask(["-c", _COMPILE])  # once for each version of lior: not a property of the recipe
     cli, device = ["-m", "lior_cli.main"], ["--device", "cpu"]  # as the peers
     with tempfile.TemporaryDirectory(prefix="lior-bench-") as folder:
         run = str(Path(folder) / "run")
