@@ -212,13 +212,15 @@ PROBES = tuple(
 """Everyday questions, few of which any one text answers: what it has to offer to them is chance."""
 _ANSWERED = 0.75
 """Share of the probes that a text is taken not to answer."""
+_LEAST = 0.54
+"""Lowest middle: a text of a few lines has next to nothing to say to the probes."""
 _SURE = 1.4
 """Evidence of a sentence for a question in its own words (see :func:`lior.ask.meaning.evidence`)."""
 
 
 def probed(evidence: Callable[[str], float]) -> np.ndarray:
     """Slope and middle of the logistic function of the evidence, float64 ``(2,)``."""
-    middle = float(np.quantile([evidence(question) for question in PROBES], _ANSWERED))
+    middle = max(_LEAST, float(np.quantile([evidence(question) for question in PROBES], _ANSWERED)))
     return np.array([np.log(99) / max(_SURE - middle, 0.2), middle])
 
 
