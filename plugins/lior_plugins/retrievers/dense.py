@@ -23,7 +23,8 @@ LIGHT_SHARE = 0.5
 """Share of the information of words such as "get" and "take"."""
 COSINES, NEAR_WORDS = 2.25, 1.5
 """Weights of the two comparisons by meaning beside the score of ``settle``. Chosen on three tasks made from
-documentation (summary lines of manuals and docstrings to their text, messages to their explanations)."""
+documentation (summary lines of manuals and docstrings to their text, messages to their explanations) and on
+the questions of tests/ask/meaning, which therefore tell nothing of other texts."""
 CANDIDATES = 300
 """Best passages by words and cosines that are compared word by word."""
 _LEAST = 0.05
