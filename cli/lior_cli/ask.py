@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -33,7 +34,10 @@ _DEEPEST = 1000
 @click.command()
 @click.argument("words", metavar="[WHERE]... QUESTION", nargs=-1, type=TextPath())
 @click.option("--top", type=WholeNumber(min=1), default=3, show_default=True, help="Most passages.")
-@click.option("--retriever", type=PluginName("retriever"), default="settle", help="What ranks passages.")
+@click.option(
+    "--retriever", type=PluginName("retriever"),
+    help="What ranks passages: if not given, dense where lior[vectors] is installed, otherwise settle.",
+)  # fmt: skip
 @click.option("--open", "opened", type=WholeNumber(min=1), metavar="N", help="Open passage N in $EDITOR.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 @click.option(
@@ -48,7 +52,7 @@ _DEEPEST = 1000
 def ask(
     words: tuple[str, ...],
     top: int,
-    retriever: str,
+    retriever: str | None,
     opened: int | None,
     as_json: bool,
     batch: Path | None,
@@ -81,6 +85,8 @@ def ask(
     else:
         echo_answer(index, answer, passages)
         _report(index, answer, verbose=verbose)
+        if not (answer.found or retriever or no_cache):
+            _hint()
     return 0 if answer.found else NOT_FOUND
 
 
@@ -96,7 +102,7 @@ def _divided(words: Sequence[str]) -> tuple[Sequence[str], str]:
     raise UsageError(f'{words[-1]} is a file or folder; put the question after it: lior ask {words[-1]} "…?"')
 
 
-def _opened(where: Sequence[str], retriever: str, *, cache: bool) -> Index:
+def _opened(where: Sequence[str], retriever: str | None, *, cache: bool) -> Index:
     """The index of ``where``, or of the last time, brought up to date."""
     from lior.ask.index import Index, folder
 
@@ -169,6 +175,19 @@ def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
         click.echo(f"nowhere in the text: {' '.join(answer.missing)}", err=True)
     for line in [*index.notes, *(f"skipped {each.name}: {each.reason}" for each in index.skipped)]:
         click.echo(plain(line), err=True)
+
+
+def _hint() -> None:
+    """Once for each user, that words of the same meaning are found with vectors."""
+    from lior.ask.index import folder
+    from lior.ask.meaning import HINT, installed
+
+    told = folder() / "hinted"
+    if installed() or told.exists():
+        return
+    click.echo(f"hint: {HINT} finds answers in other words than the question's (told once)", err=True)
+    with contextlib.suppress(OSError):  # then it is told again
+        told.touch()
 
 
 # --- editor and run files ---

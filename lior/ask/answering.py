@@ -28,7 +28,7 @@ _MANY = 30_000
 """Passages from which on fewer questions are asked, so that their cost stays in proportion."""
 _KEPT = 2 / 3
 """Share of words that a question has in common with the sentence that answers it; an assumption."""
-_LIGHT_WEIGHT, _NAME_WEIGHT = 0.3, 2.0
+_LIGHT_WEIGHT, _LIGHT_LACKING, _NAME_WEIGHT = 0.3, 0.1, 2.0
 LIGHT = frozenset(
     """actually already ask asked away back big bring brought call called calls come comes coming day did done
     ever exactly far find found get gets getting give given gives go goes going gone good got happen
@@ -67,7 +67,12 @@ class Answer:
 
 
 def answer(
-    question: str, ranking: Ranking, collection: Collection, passage: Callable[[int], Passage], top: int
+    question: str,
+    ranking: Ranking,
+    collection: Collection,
+    passage: Callable[[int], Passage],
+    top: int,
+    judge: Callable[[Collection, str], float] | None = None,
 ) -> Answer:
     """Decide on a question.
 
@@ -79,14 +84,18 @@ def answer(
         The passage at a row of the collection.
     top
         Most passages in the answer.
+    judge
+        The confidence of a retriever that knows more than which words are there; by their coverage if not
+        given.
     """
     asked = understood(collection, question)
     confidence = 0.0
-    if len(ranking.passages):
+    if len(ranking.passages) and judge is not None:
+        confidence = judge(collection, question)
+    elif len(ranking.passages):
         slope, middle = calibrated(collection)
         covered = coverage(collection, weighted(asked, question, collection))[ranking.passages[:3]]
-        odds = np.exp(slope * ((covered[0] + covered.max()) / 2 - middle))
-        confidence = float(np.clip(odds / (1 + odds), 0.01, 0.99))
+        confidence = logistic(slope * ((covered[0] + covered.max()) / 2 - middle))
     found = confidence >= 0.5
     listed: dict[str, tuple[Passage, float]] = {}
     for row, score in zip(ranking.passages, ranking.scores, strict=True):
@@ -160,11 +169,11 @@ def weighted(asked: Question, question: str, collection: Collection) -> Question
     """
     own = language_of(tokens(question), _languages(collection), default=_languages(collection)[0])
     words = dict.fromkeys(w[:LONGEST] for w in tokens(question) if w not in stop_words(own))
-    names = {word.lower() for word in re.findall(r"(?<=[\w,;] )[A-Z]\w+", question)}
+    names = named(question)
     shares, lacking = np.ones(len(words)), np.zeros(len(words))
     for number, word in enumerate(words):
         if own == ENGLISH and word in LIGHT:
-            shares[number] = _LIGHT_WEIGHT
+            shares[number] = _LIGHT_LACKING if word in asked.missing else _LIGHT_WEIGHT
         elif word in asked.missing:
             if word in names and own != "german":  # whose nouns all have a capital
                 shares[number] = _NAME_WEIGHT
@@ -174,7 +183,45 @@ def weighted(asked: Question, question: str, collection: Collection) -> Question
     return attrs.evolve(asked, informations=informations)
 
 
+def named(question: str) -> set[str]:
+    """Words with a capital inside a question, in lower case."""
+    return {word.lower() for word in re.findall(r"(?<=[\w,;] )[A-Z]\w+", question)}
+
+
+def logistic(odds: float) -> float:
+    """The probability of logarithmic odds, in [0.01, 0.99]."""
+    return float(np.clip(1 / (1 + np.exp(-odds)), 0.01, 0.99))
+
+
 # --- calibration ---
+
+PROBES = tuple(
+    """How high is Mount Everest?; Who discovered penicillin?; What is the currency of Brazil?; How long do
+    elephants live?; When did the war end?; Which planet is the largest?; Who directed the film?; How do
+    vaccines work?; What is the population of Cairo?; When was the bridge built?; How deep is the ocean?;
+    Who won the election?; What does the senator earn?; Why is the sky blue?; Which team lost the final?;
+    How fast is a cheetah?; What is the recipe for sushi?; When does the bakery close?; Who is the mayor of
+    the village?; How much does the ring weigh?; Where was the wedding held?; Which medicine helps against
+    malaria?; What is the salary of the nurse?; When did the volcano erupt?; How many strings has a harp?;
+    Who composed the opera?; What is the address of the embassy?; Which airline flies to Sydney?; How do I
+    knit a scarf?; When is the exam in chemistry?; What colour is the carpet?; Who sold the horse?; How old
+    is the castle?; Which judge heard the case?; What is the speed of light?; When did the baby walk?; How
+    do I apply for a passport?; What is the interest on the loan?; Which bus goes to the museum?; Who
+    teaches the pottery course?""".replace("\n    ", " ").split("; ")
+)
+"""Everyday questions, few of which any one text answers: what it has to offer to them is chance."""
+_ANSWERED = 0.75
+"""Share of the probes that a text is taken not to answer."""
+_LEAST = 0.54
+"""Lowest middle: a text of a few lines has next to nothing to say to the probes."""
+_SURE = 1.4
+"""Evidence of a sentence for a question in its own words (see :func:`lior.ask.meaning.evidence`)."""
+
+
+def probed(evidence: Callable[[str], float]) -> np.ndarray:
+    """Slope and middle of the logistic function of the evidence, float64 ``(2,)``."""
+    middle = max(_LEAST, float(np.quantile([evidence(question) for question in PROBES], _ANSWERED)))
+    return np.array([np.log(99) / max(_SURE - middle, 0.2), middle])
 
 
 def calibrated(collection: Collection) -> np.ndarray:

@@ -12,17 +12,17 @@ import attrs
 import numpy as np
 from platformdirs import user_cache_path
 
-from lior.ask import answering, storage
+from lior.ask import answering, meaning, storage
 from lior.ask.answering import Answer
 from lior.ask.collection import Collection
 from lior.ask.cutting import cut
-from lior.ask.interfaces import Passage, Ranking, Reading, Retriever, texts
+from lior.ask.interfaces import Judging, Passage, Preparing, Ranking, Reading, Retriever, texts
 from lior.ask.reading import Skipped, Source, document_names, find_files, read_bytes, steady, tally
 from lior.ask.storage import Shelf
 from lior.errors import DataError, LiorError, MissingPackage, UsageError, did_you_mean, sentences
 
-RETRIEVER = "settle"
-"""Name of the retriever where none is given."""
+RETRIEVER, WITHOUT = "dense", "settle"
+"""Names of the retriever where none is given, with and without vectors of words."""
 VERSION = 1
 """Of cutting and of the entries of a kept index; one of another version is made anew."""
 LONGEST_QUESTION = 10_000
@@ -68,7 +68,8 @@ class Index:
     paths
         Folders, files and glob patterns. None: an index in memory for :meth:`learn`.
     retriever
-        Name of a plugin of the kind "retriever", or ``package.module:Class``.
+        Name of a plugin of the kind "retriever", or ``package.module:Class``. None: "dense" where the
+        vectors of the extra ``lior[vectors]`` are installed, otherwise "settle".
     cache
         Whether it is kept in the user's cache. A damaged one is made anew, with a note in :attr:`notes`.
     tick
@@ -88,12 +89,12 @@ class Index:
     def __init__(
         self,
         *paths: str | Path,
-        retriever: str = RETRIEVER,
+        retriever: str | None = None,
         cache: bool = True,
         tick: Callable[[int, int], object] | None = None,
     ) -> None:
         self.paths = tuple(sorted({str(Path(path).expanduser().absolute()) for path in paths}))
-        self.retriever = retriever
+        self.retriever = retriever or default_retriever()
         self.notes: list[str] = []
         """What a user should know of how the text was read and kept, one line each."""
         self.skipped: list[Skipped] = []
@@ -110,9 +111,11 @@ class Index:
         """Document -> file."""
         self._sources: dict[str, Source] = {}
         self._ranker: Retriever | None = None
+        self._lacking = False
+        """Whether the kept index has nothing of what the retriever computes once."""
         kept = self._place is not None and self._load()
         if self.paths:
-            self.update(save=not kept)
+            self.update(save=not kept or self._lacking)
             if not len(self._collection):
                 raise DataError(_nothing(self.paths, self.skipped))
 
@@ -331,7 +334,8 @@ class Index:
         if top < 1:
             raise UsageError(f"top is {top}; a whole number of at least 1 is allowed")
         ranking = self.rank(question, 4 * top + 10)
-        return answering.answer(question, ranking, self._collection, self.passage, top)
+        judge = self._retriever.confidence if isinstance(self._retriever, Judging) else None
+        return answering.answer(question, ranking, self._collection, self.passage, top, judge)
 
     @property
     def _retriever(self) -> Retriever:
@@ -348,6 +352,9 @@ class Index:
         shelf = {f"shelf.{name}": array for name, array in attrs.asdict(self._shelved()).items()}
         counts = {f"counts.{name}": array for name, array in self._collection.arrays().items()}
         limits = {"answering": answering.calibrated(self._collection)}
+        if isinstance(self._retriever, Preparing):
+            found = self._retriever.arrays(self._collection)
+            limits |= {f"retriever.{name}": array for name, array in found.items()}
         files = {name: attrs.asdict(self._files[name]) for name in sorted(self._files)}
         return shelf | counts | limits, {"version": VERSION, "paths": self.paths, "files": files}
 
@@ -362,7 +369,7 @@ class Index:
         if meta.get("version") != VERSION:
             raise DataError("made by another version of lior")
         try:
-            parts: dict[str, dict[str, np.ndarray]] = {"shelf": {}, "counts": {}}
+            parts: dict[str, dict[str, np.ndarray]] = {"shelf": {}, "counts": {}, "retriever": {}}
             for name, array in arrays.items():
                 kind, _, field = name.partition(".")
                 if field:
@@ -373,6 +380,9 @@ class Index:
             if sorted(owner) != collection.documents or len(shelf.line) != len(collection):
                 raise ValueError("its parts do not fit together")
             answering.restore(collection, arrays["answering"])
+            if isinstance(self._retriever, Preparing):
+                prepared = parts["retriever"]
+                self._lacking = not prepared or not self._retriever.restore(collection, prepared)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"damaged ({error})") from error
         self._collection, self._shelf, self._files, self._owner = collection, shelf, files, owner
@@ -414,6 +424,11 @@ def checked(question: str) -> str:
             "every text); name what it is about"
         )
     return question
+
+
+def default_retriever() -> str:
+    """The retriever where none is given."""
+    return RETRIEVER if meaning.installed() else WITHOUT
 
 
 def folder() -> Path:

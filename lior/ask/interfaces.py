@@ -6,7 +6,7 @@ A retriever ranks the passages of a collection for a question. Nothing here impo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import attrs
@@ -110,6 +110,34 @@ class Retriever(Protocol):
 
     def rank(self, collection: Collection, question: str, top: int) -> Ranking:
         """The ``top`` best passages; fewer when fewer share a word with the question."""
+        ...
+
+
+@runtime_checkable
+class Judging(Protocol):
+    """A retriever that tells by itself whether a text answers."""
+
+    def confidence(self, collection: Collection, question: str) -> float:
+        """The probability that it does, in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A retriever whose arrays, a function of the counts, are kept with an index."""
+
+    def arrays(self, collection: Collection) -> dict[str, np.ndarray]:
+        """What is worth keeping."""
+        ...
+
+    def restore(self, collection: Collection, arrays: Mapping[str, np.ndarray]) -> bool:
+        """Use it for the same counts; false where it is of other options or vectors.
+
+        Raises
+        ------
+        LookupError, ValueError
+            When it is damaged.
+        """
         ...
 
 

@@ -47,6 +47,8 @@ class Question:
     """Words of the text that it was understood as."""
     missing: tuple[str, ...]
     """Words that the text does not have, nor a misspelling of."""
+    asked: tuple[str, ...] = ()
+    """The words of the question, ``W``."""
 
 
 def _remembered(
@@ -68,8 +70,11 @@ def _remembered(
 
 
 @_remembered
-def understood(collection: Collection, text: str) -> Question:
-    """``text`` as terms of ``collection``: its language, its stems, unknown words by their spelling."""
+def understood(collection: Collection, text: str, spelled: Callable[[str], bool] | None = None) -> Question:
+    """``text`` as terms of ``collection``: its language, its stems, unknown words by their spelling.
+
+    Words that are ``spelled`` right are not repaired where the text lacks them.
+    """
     found = tokens(text)
     present = np.bincount(collection.table.languages, minlength=len(LANGUAGES))
     languages = [LANGUAGES[i] for i in np.argsort(-present, kind="stable") if present[i]] or [ENGLISH]
@@ -86,7 +91,7 @@ def understood(collection: Collection, text: str) -> Question:
         terms = _terms_of(collection, word, languages)
         near = [(word, term, 1 / len(terms)) for term in terms]
         known = bool(near)
-        if not near and len(word) > 2 and repairs < MOST_REPAIRS:
+        if not near and len(word) > 2 and repairs < MOST_REPAIRS and not (spelled and spelled(word)):
             near, known = repaired(collection, word)
             repairs += 1
         if not known:
@@ -105,6 +110,7 @@ def understood(collection: Collection, text: str) -> Question:
         informations=np.array(info, np.float64),
         words=tuple(names),
         missing=tuple(missing),
+        asked=tuple(counted),
     )
 
 

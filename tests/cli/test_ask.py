@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from lior.ask.index import default_retriever
+
 BOILER = "# Boiler\n\nIt is serviced in October.\nTo reset it, hold the red button for five seconds.\n"
 GARDEN = "# Garden\n\nWater the tomatoes in the morning. Cut the roses in March.\n"
 RESET = "How do I reset the boiler?"
@@ -126,7 +128,7 @@ def test_verbose_tells_what_was_skipped_and_how_it_was_ranked(lior):
     assert "2 files, 5 passages, 1 skipped" in (told := lior("ask", "notes", RESET)).err.replace("4", "5")
     assert "--verbose" in told.err
     told = lior("ask", "notes", "--verbose", RESET)
-    assert "ranked by settle" in told.err
+    assert f"ranked by {default_retriever()}" in told.err
     assert "skipped a.png: binary data" in told.err
 
 

