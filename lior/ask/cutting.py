@@ -389,12 +389,8 @@ def _code(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
         bare = line.lstrip()
         indent = len(line) - len(bare)
         commented = bare[0] in "#/*-;%" and bool(_COMMENT.match(line))
-        if (
-            outline.open
-            and outline.open[-1][0] >= indent
-            and bare[0] not in ")}]"
-            and not (commented and indent)
-        ):
+        ends = bool(outline.open) and outline.open[-1][0] >= indent and bare[0] not in ")}]"
+        if ends and not (commented and indent):
             if comment or code:
                 yield from flush()
             outline.leave(indent)
