@@ -389,8 +389,10 @@ def _code(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
         bare = line.lstrip()
         indent = len(line) - len(bare)
         commented = bare[0] in "#/*-;%" and bool(_COMMENT.match(line))
-        if _ends_definition(outline, bare, indent, commented):
-            yield from flush()
+        ends = bool(outline.open) and outline.open[-1][0] >= indent and bare[0] not in ")}]"
+        if ends and not (commented and indent):
+            if comment or code:
+                yield from flush()
             outline.leave(indent)
             group += 1
         if line[0] == "[" and (section := _SECTION.match(line)):
@@ -424,12 +426,6 @@ def _code(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
             code.append(number)
         number, attached = last + 1, False
     yield from flush()
-
-
-def _ends_definition(outline: _Outline, bare: str, indent: int, commented: bool) -> bool:
-    """Whether a line is outside of the definition above it."""
-    inside = not outline.open or outline.open[-1][0] < indent
-    return not (inside or bare[0] in ")}]" or (commented and indent))
 
 
 def _defined(line: str) -> str:

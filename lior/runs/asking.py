@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lior.ask import storage
-from lior.ask.index import RETRIEVER, Index
+from lior.ask.index import Index
 from lior.ask.interfaces import Reading
 from lior.ask.reading import read_bytes
 from lior.data.documents import PACKED
@@ -29,7 +29,7 @@ KEPT = "questions.index"
 _TEXT = "text.safetensors"
 
 
-def open_index(run: Path, *, retriever: str = RETRIEVER, keep: bool = True) -> Index:
+def open_index(run: Path, *, retriever: str | None = None, keep: bool = True) -> Index:
     """The index of the documents of the run at ``run``, from its newest checkpoint.
 
     Raises
@@ -54,7 +54,7 @@ def open_index(run: Path, *, retriever: str = RETRIEVER, keep: bool = True) -> I
     return index
 
 
-def _read(place: Path, retriever: str) -> tuple[dict[str, Any], Index | None]:
+def _read(place: Path, retriever: str | None) -> tuple[dict[str, Any], Index | None]:
     """The manifest of a checkpoint, and its index if it was kept."""
     manifest = read_manifest(place, format=FORMAT)
     index = kept_index(place, digest(manifest), retriever=retriever)
@@ -67,7 +67,7 @@ def _read(place: Path, retriever: str) -> tuple[dict[str, Any], Index | None]:
 # --- the index of some documents ---
 
 
-def built(documents: Mapping[str, Sequence[bytes]], *, retriever: str = RETRIEVER) -> Index:
+def built(documents: Mapping[str, Sequence[bytes]], *, retriever: str | None = None) -> Index:
     """An index in memory of documents by their names; an apostrophe tells several of one name apart."""
     index = Index(retriever=retriever)
     for name, texts in documents.items():
@@ -149,7 +149,7 @@ def of_checkpoint(checkpoint: Any) -> dict[str, list[bytes]]:
 # --- the index on the disk ---
 
 
-def kept_index(place: Path, identity: str, *, retriever: str = RETRIEVER) -> Index | None:
+def kept_index(place: Path, identity: str, *, retriever: str | None = None) -> Index | None:
     """The index that was kept with the checkpoint at ``place``; ``None`` if there is none to be used.
 
     ``identity`` is that of the checkpoint. A damaged file is no fault of the run: it is made anew.

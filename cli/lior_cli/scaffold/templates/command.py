@@ -15,11 +15,9 @@ def command(run: Path, as_json: bool) -> None:
     """Print how many tokens each document of RUN has."""
     from lior.runs import directory as rundir  # imports torch, which `lior --help` must not wait for
 
-    text = rundir.open_run(run).corpus
-    ends = [*text.starts.tolist()[1:], len(text)]
-    sizes = [end - start for start, end in zip(text.starts.tolist(), ends, strict=True)]
+    documents = rundir.open_run(run).documents()
     if as_json:
-        click.echo(json.dumps(dict(zip(text.names, sizes, strict=True))))
+        click.echo(json.dumps({document.name: document.tokens for document in documents}))
         return
-    for size, name in zip(sizes, text.names, strict=True):
-        click.echo(f"{size:10,}  {name}")
+    for document in documents:
+        click.echo(f"{document.tokens:10,}  {document.name}")
