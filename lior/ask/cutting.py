@@ -382,9 +382,7 @@ def _code(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
         if page.blank(number):
             if comment or code:
                 yield from flush()
-            attached = False
-            group += not outline.open
-            number += 1
+            number, group, attached = number + 1, group + (not outline.open), False
             continue
         bare = line.lstrip()
         indent = len(line) - len(bare)
@@ -406,8 +404,7 @@ def _code(page: _Page, title: tuple[str, ...]) -> Iterator[_Part]:
             if not (attached or comment) and _announces(page, number):
                 yield from flush()
                 attached, group = True, group + 1
-            if commented:
-                comment.append(number)
+            comment += [number] * commented
             number += 1
             continue
         last, quotes = number, _DOCSTRING.match(line) if bare[0] in "rRbBuUfF\"'" else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -45,7 +47,6 @@ _COMPILE = """
 from lior.counting import compiled
 if child := compiled.begin():
     child.wait()
-print("{}")
 """
 """In a process of its own, since numba takes memory that the children would seem to take."""
 
@@ -106,7 +107,9 @@ def recipe_name(recipe: str) -> str:
 
 def _recipe(recipe: str, text: BenchText, seed: int | None) -> Iterator[Measurement]:
     """Train once and score twice, each in a process; the peak memory is that of the larger process."""
-    children.ask(["-c", _COMPILE])  # once for each version of lior: not a property of the recipe
+    subprocess.run(
+        [sys.executable, "-P", "-c", _COMPILE], check=False
+    )  # once for each version of lior: not a property of the recipe
     cli, device = ["-m", "lior_cli.main"], ["--device", "cpu"]  # as the peers
     with tempfile.TemporaryDirectory(prefix="lior-bench-") as folder:
         run = str(Path(folder) / "run")
