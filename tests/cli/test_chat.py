@@ -79,7 +79,7 @@ def test_a_message_is_asked_and_the_answer_has_its_line(say):
     lines = done.out.splitlines()
     assert lines[0] == FACT
     assert re.match(r"fact.txt:2 .*\((very )?likely, \d+%\)", lines[1])
-    assert "ranked by      settle" in done.out
+    assert re.search(r"^ranked by +(settle|dense): ", done.out, re.MULTILINE)
     assert re.search(r"^1  0\.\d+  fact.txt:2  .*observatory", done.out, re.MULTILINE)
     assert "Nothing in the documents speaks of it: " in done.out
     assert done.out.index("Nothing in the documents") < done.out.index("The nearest:")
