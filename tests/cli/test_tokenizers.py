@@ -42,7 +42,7 @@ def run(tmp_path_factory, configure) -> Path:
 @pytest.mark.slow
 @needs_library
 def test_a_run_is_scored_and_continued_from_its_directory(lior, sample, tmp_path):
-    trained = lior("train", str(sample), "--out", "r", "--holdout", "keep", *FAST, *BPE)
+    trained = lior("train", str(sample), "--out", "r", "--after-validation", "keep", *FAST, *BPE)
     assert (trained.returncode, trained.stderr) == (0, "")
     summary = json.loads(trained.stdout)
     assert summary["components"]["tokenizer"] == "bpe"
