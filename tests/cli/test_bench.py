@@ -34,7 +34,7 @@ def without(tmp_path):
     return make
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive  # .ci/run compares too
 def test_quick_with_a_peer_and_the_picture_missing(lior, sample, without, tmp_path):
     names = "ngram,ppmd,zlib"
     done = lior(

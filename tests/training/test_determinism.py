@@ -16,7 +16,12 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("case", SETTINGS)
+CASES = [  # the batched path takes minutes
+    pytest.param(case, marks=[pytest.mark.exhaustive] if case == "batched" else []) for case in SETTINGS
+]
+
+
+@pytest.mark.parametrize("case", CASES)
 @pytest.mark.slow
 def test_one_thread_and_two(tmp_path, sample, small_recipe, case):
     """Larger batches than those of the small recipe, so that the threads share the work."""
