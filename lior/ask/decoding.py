@@ -27,6 +27,8 @@ _MULTIBYTE = [
     "big5", "big5hkscs", "cp932", "cp949", "cp950", "euc_jis_2004", "euc_jisx0213", "euc_jp", "euc_kr",
     "gb18030", "gb2312", "gbk", "hz", "johab", "shift_jis", "shift_jis_2004", "shift_jisx0213",
 ]  # fmt: skip
+_EBCDIC = ["cp037", "cp1026", "cp1140", "cp273", "cp424", "cp500", "cp875"]
+"""Encodings in which ASCII means something else: lines would end where the file has no line feed."""
 _COMMON = ("cp1252", "cp1251", "gb18030", "cp932", "cp949", "big5")
 """What files have most often, where several encodings are as probable: few words tell little."""
 
@@ -98,6 +100,8 @@ def _named(data: bytes) -> tuple[str, str] | None:
     try:
         if codecs.lookup(name).name in _ESCAPES:
             return None
+        if match[0].decode(name) != match[0].decode("ascii"):
+            return None
         data.decode(name)
     except (UnicodeError, LookupError):
         return None  # it is wrong about itself
@@ -112,7 +116,7 @@ def _guess(data: bytes) -> tuple[str, str]:
     sample = b"\n".join(re.findall(rb"[^\n]*[\x80-\xff][^\n]*", data[: 1 << 22]))[:_SAMPLE]
     runs = re.findall(rb"[\x80-\xff]+", sample)
     single = len(b"".join(runs)) < 1.5 * len(runs)  # lone bytes between letters: one byte is one character
-    found = list(from_bytes(sample, cp_exclusion=[*_WIDE, *(_MULTIBYTE if single else ())]))
+    found = list(from_bytes(sample, cp_exclusion=[*_WIDE, *_EBCDIC, *(_MULTIBYTE if single else ())]))
     equal = {
         name
         for each in found

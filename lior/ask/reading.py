@@ -146,7 +146,8 @@ def read_with(reader: Reader, data: bytes, name: str) -> list[Reading]:
     except Exception as error:  # whatever a library does with a damaged file, the others are read
         cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         raise DataError(f"damaged, or not what its name says ({cause})") from error
-    readings = [reading for reading in readings if reading.text.strip()]
+    # A record may have a title alone; the title of a page without text says nothing.
+    readings = [r for r in readings if r.text.strip() or (r.name and r.title.strip())]
     if not readings:
         raise DataError("no text in it")
     return [_encodable(reading) for reading in readings]

@@ -204,7 +204,8 @@ def _read(data: bytes, source: Source, field: str, limit: int) -> tuple[list[Raw
     if whole and _plain(data):
         return [RawDocument(source.name, data)], notes
     names = document_names(source.name, [reading.name for reading in readings])
-    return [RawDocument(n, r.text.encode()) for n, r in zip(names, readings, strict=True)], notes
+    made = (RawDocument(n, r.text.encode()) for n, r in zip(names, readings, strict=True))
+    return [document for document in made if document.data.strip()], notes
 
 
 def _plain(data: bytes) -> bool:

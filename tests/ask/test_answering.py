@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior import Answer, Index
-from lior.ask import answering
+from lior.ask import answering, meaning
 from lior.ask.ranking import understood
 
 HOUSE = """# House
@@ -43,9 +43,7 @@ def house() -> Index:
     index = Index(retriever="settle")
     index.learn("house.md", HOUSE)
     for number in range(40):
-        index.learn(
-            f"diary-{number}.md", f"On day {number} we walked {number + 3} km and ate soup number {number}.\n"
-        )
+        index.learn(f"diary-{number}.md", diary(number))
     return index
 
 
@@ -85,8 +83,22 @@ def test_what_the_text_does_not_speak_of_is_refused(house, question, nowhere):
     assert nowhere in answer.note
 
 
+APART = "Does Marta walk along the hedge with Lindqvist and the radiators?"
+
+
 def test_words_that_are_in_different_places_are_no_answer(house):
-    assert house.ask("Does Marta walk along the hedge with Lindqvist and the radiators?").found is False
+    assert house.ask(APART).found is False
+
+
+@pytest.mark.xfail(strict=True, reason="by meaning, such a question is answered; docs/howto-ask.md says so")
+def test_words_that_are_in_different_places_are_no_answer_by_meaning():
+    if not meaning.installed():
+        pytest.skip("no vectors of words are installed")
+    index = Index(retriever="dense")
+    index.learn("house.md", HOUSE)
+    for number in range(40):
+        index.learn(f"diary-{number}.md", diary(number))
+    assert index.ask(APART).found is False
 
 
 @settings(max_examples=25, deadline=None)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lior.ask import index as indexing
@@ -72,6 +72,10 @@ def test_an_encoding_that_interprets_text_is_not_taken():
     assert "cp1252" in notes[0]
 
 
+def test_an_encoding_that_would_not_read_its_own_name_is_not_believed():
+    assert decode("# coding: cp037\nGr\xfc\xdfe".encode("cp1252"))[0].startswith("# coding: cp037\n")
+
+
 def test_a_few_wrong_bytes_do_not_change_the_encoding():
     text, notes = decode("Grüße an alle, schöne Grüße. ".encode() * 20 + b"\xff end")
     assert text.count("ü") == 40
@@ -84,6 +88,7 @@ def test_a_few_wrong_bytes_do_not_change_the_encoding():
     st.sampled_from(["a", "a.txt", "a.gz", "a.zst", "a.html", "a.eml", "a.json", "a.csv"]),
 )
 @settings(max_examples=300, deadline=None)
+@example(b"%\x80", "a.html")  # in EBCDIC the first would be a line feed
 def test_any_bytes_are_read_or_refused_in_one_line(data, name):
     said = "none"
     try:

@@ -21,8 +21,9 @@ def test_the_metric_stays_one(frame):
 
 @pytest.mark.slow
 def test_learning_and_forgetting_in_any_order_leaves_what_is_held():
-    found = soak(600.0, most=40)
-    assert min(found.learned, found.forgotten, found.generated, found.loaded) > 3
+    found = soak(600.0, most=100)
+    assert min(found.learned, found.forgotten, found.generated) > 10
+    assert found.loaded > 3
     assert found.equal
     assert found.handles == 0
     assert found.grown_bytes < 200 << 20
