@@ -108,15 +108,19 @@ def by_name(
     texts
         The document of a number.
     heads
-        Pairs of numbers: the first document is the end of the second.
+        Pairs of numbers: the first document continues the second.
     """
     ends = {head: tail for tail, head in heads}
     tails = set(ends.values())
     found: dict[str, list[bytes]] = {}
     for number, name in enumerate(names):
-        if number not in tails:
-            whole = texts(number) + (texts(ends[number]) if number in ends else b"")
-            found.setdefault(name, []).append(whole)
+        if number in tails:
+            continue
+        whole, last = texts(number), number
+        while last in ends:  # the calibration split and the validation text may both be cut from it
+            last = ends[last]
+            whole += texts(last)
+        found.setdefault(name, []).append(whole)
     return found
 
 

@@ -255,3 +255,17 @@ def test_lists_are_completed_and_scored_one_by_one(path):
             call(["a", 5])
         with pytest.raises(UsageError, match="is of type int"):
             call(5)
+
+
+def test_documents_in_three_parts_are_asked_whole():
+    """Large documents give an end to calibration and another one to validation."""
+    texts = {
+        name: "".join(f"In row {n} of {name} there are {n * 7} crates.\n" for n in range(1500)).encode()
+        for name in ("cellar.txt", "attic.txt")
+    }
+    run = lior.train(documents=texts, recipe="tiny", memory="sdm", fit={"passes": 0})
+    assert len(run.checkpoint.corpus.names) == 6
+    found = asking.of_checkpoint(run.checkpoint)
+    assert found == {name: [text] for name, text in texts.items()}
+    answer = run.ask("How many crates are in row 1499 of the attic?").answer
+    assert (answer.document, answer.line) == ("attic.txt", 1500)
