@@ -22,7 +22,7 @@ from lior.ask.reading import Skipped, TooLarge, find_files
 from lior.ask.texts import STDIN, TextFile, Unreadable, absolute, look
 from lior.data.documents import LIMIT, RawDocument, expand
 from lior.errors import DataError, RunError, UsageError
-from lior.runs import files, record
+from lior.runs import asking, files, record
 from lior.runs import folder as runfolder
 from lior.runs.record import Entry, Record
 
@@ -230,7 +230,8 @@ def compare(checkpoint: Checkpoint, found: Survey) -> Changes:
     UsageError
         When the files are others than before, and none of the documents is in them.
     """
-    held, own, entries = _texts(checkpoint), _own(checkpoint, found), dict(found.entries)
+    held = {name: b"".join(texts) for name, texts in asking.of_checkpoint(checkpoint).items()}
+    own, entries = _own(checkpoint, found), dict(found.entries)
     learned, changed, same = list[RawDocument](), list[RawDocument](), set[str]()
     for name, file in found.read.items():
         foreign = [d for d in file.documents if d.name not in own and held.get(d.name, d.data) != d.data]
@@ -275,16 +276,6 @@ def _own(checkpoint: Checkpoint, found: Survey) -> set[str]:
     if not made or STDIN in made:
         return set()
     return {document.name for document in checkpoint.documents() if document.added is None}
-
-
-def _texts(checkpoint: Checkpoint) -> dict[str, bytes]:
-    """Name -> text of each document; of one that is in several parts, all of them."""
-    corpus, found = checkpoint.corpus, dict[str, bytes]()
-    starts = [*corpus.starts.tolist(), len(corpus)]
-    for name, begin, end in zip(corpus.names, starts, starts[1:], strict=False):
-        text = checkpoint.model.tokenizer.decode(corpus.tokens[begin:end].tolist())
-        found[name] = found.get(name, b"") + text
-    return found
 
 
 def _made_from(run: Path) -> tuple[tuple[str, ...], str]:

@@ -12,7 +12,7 @@ import pytest
 
 import lior
 from lior.errors import DataError, RunError, UsageError
-from lior.runs import record, syncing
+from lior.runs import asking, record, syncing
 from lior.training.preparation import train
 
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0", "data.holdout=0.1")
@@ -56,7 +56,7 @@ def home(made, tmp_path, monkeypatch) -> Path:
 
 def texts(run: Path) -> dict[str, str]:
     checkpoint = lior.load(run).checkpoint
-    return {name: text.decode() for name, text in syncing._texts(checkpoint).items()}
+    return {name: b"".join(parts).decode() for name, parts in asking.of_checkpoint(checkpoint).items()}
 
 
 def sync(run: Path, *paths: Path, **options: bool) -> syncing.Synced:
