@@ -32,7 +32,7 @@ LAYERS = (
 FOLDERS = {"cli": "cli/lior_cli", "built-in plugins": "plugins/lior_plugins"}
 BESIDE = ("built-in plugins", "testing")
 """Rooms that the others reach by name, through the registry; drawn without arrows."""
-ROOTS = {"api": ("__init__", "api"), "interfaces": ("interfaces", "errors", "events", "tensors")}
+ROOTS = {"api": ("__init__", "api"), "interfaces": ("interfaces", "errors", "events", "tensors", "files")}
 """Modules of the first level, which are drawn as two rooms."""
 JOBS = {
     "api": "the public API: train, resume, load",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ import numpy as np
 
 from lior.ask.interfaces import Passage
 from lior.errors import DataError
+from lior.files import PARTIAL, replacing
 
 _MAGIC = b"lior index 1\n"
 _META = "meta"
@@ -146,19 +146,10 @@ def save(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) 
     whole = {**arrays, _META: np.frombuffer(json.dumps(meta).encode(), np.uint8)}
     data = packed({name: np.ascontiguousarray(array) for name, array in whole.items()})
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # notes are private
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(_MAGIC + hashlib.sha256(data).digest())
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise
+    part = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+    with replacing(path, part=part, private=True) as stream:
+        stream.write(_MAGIC + hashlib.sha256(data).digest())
+        stream.write(data)
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -1,50 +1,22 @@
-"""Files that are there whole or not at all, also after a crash or a power cut.
-
-The order of operations: write a sibling, flush it to the disk, rename it over the name, flush the folder
-(T. Pillai et al., *All File Systems Are Not Created Equal*, OSDI 2014).
-"""
+"""Files and locks of a run's directory."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import shutil
 from pathlib import Path
 from typing import IO
 
 from lior.errors import RunError
-
-PARTIAL = ".partial"
-"""Ending of the names of files that are still being written."""
+from lior.files import PARTIAL, replacing
+from lior.files import sync as sync
 
 
 def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
     """Put ``text`` in place of the file at ``path``, or leave it as it was and raise ``OSError``."""
-    part = path.with_name(path.name + PARTIAL)
-    try:
-        with part.open("w", encoding="utf-8", errors=errors) as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Flush a file or folder to the disk; some file systems cannot do so with folders, which is no error."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        if not path.is_dir():
-            raise
-    finally:
-        os.close(descriptor)
+    with replacing(path) as stream:
+        stream.write(text.encode("utf-8", errors))
 
 
 def partial(folder: Path) -> list[Path]:

@@ -320,9 +320,7 @@ def test_a_full_disk_leaves_the_page_that_was_there(command, notes, tmp_path, mo
     command(*asked)
     before = (tmp_path / "work" / "a.html").read_bytes()
     monkeypatch.setattr(why_html, "page", lambda *_: "x" * 10)
-    monkeypatch.setattr(
-        "lior.runs.files.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left"))
-    )
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
     result = command(*asked)
     assert result.code == 1
     assert result.err == "lior: error: a.html: cannot be written: No space left\n"

@@ -7,10 +7,8 @@ want half weights on the edge.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lior.errors import RunError
+from lior.files import replacing
 from lior.runs import files
 from lior_ritz import assembly, pictures, reports, soundness
 from lior_ritz.problem import AXES
@@ -123,18 +122,8 @@ def _arrays(found: Findings) -> dict[str, tuple[NDArray[np.float64], str]]:
 
 def _save(path: Path, array: NDArray[np.float64]) -> None:
     """Put the array in place of the file at ``path``."""
-    part = path.with_name(path.name + files.PARTIAL)
-    try:
-        with part.open("wb") as stream:
-            np.lib.format.write_array(stream, array, allow_pickle=False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
-    files.sync(path.parent)
+    with replacing(path) as stream:
+        np.lib.format.write_array(stream, array, allow_pickle=False)
 
 
 # --- the summary ---
