@@ -63,6 +63,7 @@ def evaluate(
     _refuse_idle_options(noise)
     import torch
 
+    from lior.ask.texts import read_texts
     from lior.data.noise import corrupt
     from lior.model import evaluation
     from lior.runs import directory as rundir
@@ -70,7 +71,8 @@ def evaluate(
     from lior_cli.progress import Progress
 
     loaded = rundir.open_run(run, device=pick_device(device))
-    corpus, begin, end = loaded.validation() if not text else loaded.other_text(text, field=field)
+    other = read_texts(text, field=field).documents if text else []
+    corpus, begin, end = loaded.other_text(other) if text else loaded.validation()
     counted = None
     if noise:
         draw = torch.Generator(corpus.tokens.device).manual_seed(seed)

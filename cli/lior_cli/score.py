@@ -62,19 +62,21 @@ def score(
 ) -> None:
     """Show where FILE surprises a model.
 
-    FILE is as TEXT for `lior train`. Each line has its standard score z among all bytes, bits per byte
+    FILE is as TEXT for `lior train`, but taken byte for byte, whatever its format. Each line has its standard score z among all bytes, bits per byte
     and bits; --sort and --top go by z. On a terminal the text is coloured, the more bits the redder.
     """
     if as_json and color == "always":
         raise UsageError("--color always colours text, and --json prints none; leave one of them out")
     import_torch(quiet=quiet)
+    from lior.data.documents import read_documents
     from lior.model import scoring
     from lior.runs import directory as rundir
     from lior.tensors import pick_device
     from lior_cli.progress import Progress
 
     loaded = rundir.open_run(run, device=pick_device(device))
-    corpus, _, size = loaded.other_text(text, field=field)
+    raw = read_documents(text, field=field)  # byte for byte, whatever the format: its lines are the file's
+    corpus, _, size = loaded.other_text(raw)
     with Progress(quiet=quiet) as progress:
         progress.lior_train_stage("score", f"scoring {size:,} tokens{' online' if online else ''}")
         documents = scoring.score(loaded.model, corpus, online=online, tick=progress.lior_train_step)

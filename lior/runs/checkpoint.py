@@ -19,7 +19,7 @@ import torch
 from lior.config import Component, build
 from lior.data import corpus as corpora
 from lior.data.corpus import Corpus, byte_lengths
-from lior.data.documents import read_documents
+from lior.data.documents import RawDocument
 from lior.errors import RunError, UnknownPlugin
 from lior.geometry.retrieval import PARTS, Geometry
 from lior.interfaces import State, Text
@@ -148,9 +148,9 @@ class Checkpoint:
         text = attrs.evolve(self.corpus, first_document=len(self.corpus.names)) if self.added else self.corpus
         return text, self.train, self.trained
 
-    def other_text(self, paths: Sequence[str], *, field: str) -> tuple[Corpus, int, int]:
-        """Another text as documents that follow those of the run, with its beginning and end."""
-        other = corpora.build(read_documents(paths, field=field), self.model.tokenizer).to(self.model.device)
+    def other_text(self, documents: Sequence[RawDocument]) -> tuple[Corpus, int, int]:
+        """Other documents as if they followed those of the run, with their beginning and end."""
+        other = corpora.build(documents, self.model.tokenizer).to(self.model.device)
         return attrs.evolve(other, first_document=len(self.corpus.names)), 0, len(other)
 
 

@@ -18,7 +18,7 @@ from lior.config import TrainConfig, build
 from lior.counting.locations import MAX_VOCAB
 from lior.data import corpus
 from lior.data.corpus import Corpus
-from lior.data.documents import RawDocument, read_documents
+from lior.data.documents import RawDocument
 from lior.data.split import split
 from lior.errors import BrokenPlugin, DataError, UsageError
 from lior.geometry.retrieval import PARTS, Geometry
@@ -211,7 +211,7 @@ def read_text(
     if documents is None:
         documents = read_texts(data.text, field=data.field, limit=data.limit).documents
     divided = split(documents, 0.0 if data.valid else data.holdout, config.mixer.calibration)
-    valid = read_documents([data.valid], field=data.field, limit=data.limit) if data.valid else []
+    valid = read_texts([data.valid], field=data.field, limit=data.limit).documents if data.valid else []
     tokenizer.fit(corpus.until(divided.documents, divided.cut))
     text, train = corpus.build_parts([*divided.documents, *valid], tokenizer, divided.cut)
     where = ", ".join(data.text) or "the text"

@@ -95,6 +95,12 @@ def test_several_texts_and_a_field_of_json_lines(evaluate, other, tmp_path):
     assert evaluate(other, records, "--field", "body")["bytes"] == other.stat().st_size + 7
 
 
+def test_a_document_is_read_as_for_training(evaluate, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text("<html><head><style>p { color: red }</style></head><body><p>One line.</p></body></html>")
+    assert evaluate(page)["bytes"] < 15, "the text of the page, without its markup"
+
+
 def test_a_copied_run_needs_nothing_from_where_it_was(command, finished, tmp_path):
     import shutil
 

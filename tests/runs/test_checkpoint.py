@@ -112,7 +112,7 @@ def test_text_and_split_come_back(save, sample):
 
 def test_another_text_follows_the_documents_of_the_run(save, tmp_path):
     (tmp_path / "other.txt").write_text("other")
-    text, begin, end = checkpoint.load(save()).other_text([str(tmp_path / "other.txt")], field="text")
+    text, begin, end = checkpoint.load(save()).other_text(read_documents([str(tmp_path / "other.txt")]))
     assert (begin, end) == (0, 5)
     assert set(text.text(0, 5)[0].document.tolist()) == {1}, "number 0 is the run's own"
 
