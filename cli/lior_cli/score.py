@@ -62,8 +62,9 @@ def score(
 ) -> None:
     """Show where FILE surprises a model.
 
-    FILE is as TEXT for `lior train`, but taken byte for byte, whatever its format. Each line has its standard score z among all bytes, bits per byte
-    and bits; --sort and --top go by z. On a terminal the text is coloured, the more bits the redder.
+    FILE is as TEXT for `lior train`, but taken byte for byte, whatever its format. Each line has its
+    standard score z among all bytes, bits per byte and bits; --sort and --top go by z. On a terminal
+    the text is coloured, the more bits the redder.
     """
     if as_json and color == "always":
         raise UsageError("--color always colours text, and --json prints none; leave one of them out")
