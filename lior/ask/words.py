@@ -20,6 +20,8 @@ _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _ASCII_WORD = re.compile(r"[a-z0-9]{2,}")
 _WORD = re.compile(rf"[{_CJK}]+|(?:(?![{_CJK}])[^\W_])(?:(?![{_CJK}])[^\W_]|[\u0300-\u036f])+")
 _IS_CJK = re.compile(rf"[{_CJK}]")
+_ENDINGS = re.compile("[\u3040-\u309f]+")
+"""Hiragana: between other characters these are particles and endings, the stop words of Japanese."""
 SAMPLE = 2000
 """Words of a text that its language is detected from."""
 _EVIDENCE = 0.05
@@ -97,7 +99,8 @@ def tokens(text: str) -> list[str]:
 
 
 def _pairs(run: str) -> list[str]:
-    return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
+    pairs = [run[i : i + 2] for i in range(len(run) - 1)] or [run]
+    return [pair for pair in pairs if not _ENDINGS.fullmatch(pair)] or pairs
 
 
 def language_of(

@@ -54,6 +54,11 @@ def test_texts_are_read_one_after_the_other(a, b):
     assert tokens(f"{a}. {b}") == tokens(a) + tokens(b)
 
 
+def test_particles_of_japanese_are_no_words():
+    assert tokens("予備の鍵はどこですか") == ["予備", "備の", "の鍵", "鍵は"]
+    assert tokens("ありがとう") == ["あり", "りが", "がと", "とう"], "a word of hiragana alone is kept"
+
+
 def test_ascii_text_is_read_as_any_other():
     for text in ("foo_bar x 12 A-b C3PO it's", "THE END"):
         assert tokens(text) == tokens(text + " é")
