@@ -207,6 +207,7 @@ def logistic(odds: float) -> float:
 
 # --- calibration ---
 
+
 def calibrated(collection: Collection) -> np.ndarray:
     """Slope and middle of the logistic function of the coverage, float64 ``(2,)``, from the counts alone."""
     return collection.derived(_KEY, lambda: _calibrate(collection))

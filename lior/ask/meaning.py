@@ -19,7 +19,7 @@ import attrs
 import numpy as np
 
 from lior.ask.collection import BETWEEN, Collection, Postings, strings
-from lior.ask.ranking import Question, best, contexts, coverage, documents, informations, paragraphs
+from lior.ask.ranking import Question, contexts, documents, paragraphs
 from lior.errors import DataError, MissingPackage
 
 HINT = "pip install 'lior[vectors]'"
@@ -55,6 +55,20 @@ def installed() -> bool:
     return bool(os.environ.get(VARIABLE)) or all(
         find_spec(name) is not None for name in ("wordllama", "tokenizers")
     )
+
+
+def read() -> Vectors:
+    """The vectors in the file that ``LIOR_VECTORS`` names, or of the package ``wordllama``.
+
+    Raises
+    ------
+    MissingPackage
+        When there are neither.
+    DataError
+        When they cannot be read.
+    """
+    path = os.environ.get(VARIABLE)
+    return from_file(path) if path else wordllama()
 
 
 @lru_cache(maxsize=1)

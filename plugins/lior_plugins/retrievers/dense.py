@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -13,19 +12,18 @@ from lior.ask import meaning
 from lior.ask.answering import LIGHT, logistic
 from lior.ask.collection import Collection
 from lior.ask.interfaces import Ranking
-from lior.ask.meaning import Asked, Space, Vectors
+from lior.ask.meaning import Asked, Space
 from lior.ask.ranking import best, coverage, understood
-from lior.config.options import option
 from lior_plugins.retrievers.settle import Settle, judged
 
 WORDS, NEAR_WORDS = 0.2, 0.35
 """Weights of the score of ``settle`` and of the likeness of each word, beside the cosine. Fitted, as the
-numbers of the confidence, to the questions of tools/questions.py: those tell nothing of other texts."""
+numbers of the confidence, to the questions of tools.questions: those tell nothing of other texts."""
 LIGHT_SHARE = 0.5
 """Share of the information of words such as "get" and "take"."""
 CANDIDATES = 120
 """Best passages by words and cosines that are compared word by word."""
-SURE = (6.5, 4.0, -3.1)
+SURE = (6.5, 4.0, -2.65)
 """Logarithmic odds that a passage answers, of its score and of its likeness to the least covered word."""
 _LEAST = 0.05
 """Score from which a passage that shares no word with the question is named."""
@@ -35,12 +33,11 @@ _LEAST = 0.05
 class Dense:
     """The cosine of sums of word vectors, ``settle``, and the likeness of each word of the question.
 
-    The score is the weighted mean of the cosine of the question with the passage, its context and document, the
-    score of ``settle``, and the share of the question that the passage has in near words. A word that the
-    vectors know is not taken for a misspelling of another one. Whole documents are ranked by ``settle`` alone.
+    The score is the weighted mean of the cosine of the question with the passage, its context and document,
+    the score of ``settle``, and the share of the question that the passage has in near words. A word that the
+    vectors know is not taken for a misspelling of another one. ``settle`` alone ranks whole documents.
 
-    The vectors are those of the package ``wordllama``, or of a file of text as word2vec, GloVe and fastText
-    write it.
+    The vectors are those of :func:`lior.ask.meaning.read`.
 
     Raises
     ------
@@ -50,16 +47,8 @@ class Dense:
 
     api_version: ClassVar[int] = 1
 
-    vectors: str = option(
-        "", help="file of word vectors in text format; the variable LIOR_VECTORS, then wordllama if not given"
-    )
-
     def __attrs_post_init__(self) -> None:
-        self._vectors()
-
-    def _vectors(self) -> Vectors:
-        path = self.vectors or os.environ.get(meaning.VARIABLE, "")
-        return meaning.from_file(path) if path else meaning.wordllama()
+        meaning.read()
 
     def rank(self, collection: Collection, question: str, top: int) -> Ranking:
         """The ``top`` best passages; some may share no word with the question."""
@@ -87,11 +76,11 @@ class Dense:
 
     def space(self, collection: Collection) -> Space:
         """The vectors of a collection."""
-        return meaning.space(collection, self._vectors())
+        return meaning.space(collection, meaning.read())
 
     def understood(self, collection: Collection, question: str) -> Asked:
         """A question by its words and their meaning."""
-        vectors = self._vectors()
+        vectors = meaning.read()
         plain = understood(collection, question, lambda word: bool(vectors.of([word])[1][0] == 1))
         sure = plain.owners >= 0  # what only looks like a missing word is no match for its meaning
         return meaning.asked(
@@ -115,7 +104,7 @@ class Dense:
 
     def restore(self, collection: Collection, arrays: Mapping[str, np.ndarray]) -> bool:
         """Use what :meth:`arrays` gave for the same counts; whether it is of the same vectors."""
-        return meaning.restore(collection, self._vectors(), arrays)
+        return meaning.restore(collection, meaning.read(), arrays)
 
 
 def _light(asked: Asked) -> np.ndarray:
