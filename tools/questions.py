@@ -2,7 +2,7 @@
 
 python -m tools.questions [--retriever dense] [--set home] [--wrong]
 
-Five sets, in tests/ask/meaning: notes of a household, of a workshop, of a laboratory and of a boat, each in
+Six sets, in tests/ask/meaning: notes of a household, of a workshop, of a laboratory and of a boat, each in
 one folder with source code, descriptions of packages and logs, and the source of 30 modules of Python. The
 questions are in the words of the text, in other words, or without an answer. They were written before the
 retriever was asked; constants were chosen on all sets but the boat. Prints how many have the right passage
@@ -24,7 +24,7 @@ import lior
 from tools.trial import description
 
 HERE = Path(__file__).resolve().parent.parent / "tests" / "ask" / "meaning"
-SETS = ("home", "workshop", "lab", "boat", "library")
+SETS = ("home", "workshop", "lab", "boat", "machine", "library")
 CODE = (
     "asyncore", "bdb", "cmd", "ftplib", "gettext", "optparse", "pdb", "sched", "tarfile", "telnetlib",
     "timeit", "trace",

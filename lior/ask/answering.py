@@ -121,7 +121,7 @@ def answer(
 def _suited(question: str, ranking: Ranking, passage: Callable[[int], Passage]) -> Ranking:
     """``ranking`` in the order of the scores with what each passage suits the question."""
     more = [suits(question, passage(int(row)).text) for row in ranking.passages]
-    scores = np.maximum(ranking.scores + np.array(more), 0)
+    scores = ranking.scores + np.array(more)
     order = np.argsort(-scores, kind="stable")
     return attrs.evolve(
         ranking, passages=ranking.passages[order], scores=scores[order], covered=ranking.covered[order]

@@ -19,7 +19,7 @@ import attrs
 import numpy as np
 
 from lior.ask.collection import BETWEEN, Collection, Postings, strings
-from lior.ask.ranking import Question, contexts, documents, paragraphs
+from lior.ask.ranking import Question, by_row, contexts, documents, paragraphs, slices
 from lior.errors import DataError, MissingPackage
 
 HINT = "pip install 'lior[vectors]'"
@@ -281,7 +281,7 @@ def _clean(word: str) -> str:
 
 def _sums(postings: Postings, size: int, terms: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """First row and vectors of the rows of each block, float32 ``(rows, n)``."""
-    starts, order = _by_row(postings, size)
+    starts, order = by_row(postings, size)
     weights, of = postings.counts[order].astype(np.float32), postings.terms[order]
     first = 0
     while first < size:
@@ -289,12 +289,6 @@ def _sums(postings: Postings, size: int, terms: np.ndarray) -> Iterator[tuple[in
         part = slice(starts[first], starts[last])
         yield first, _summed(terms, of[part], np.diff(starts[first : last + 1]), weights[part])
         first = last
-
-
-def _by_row(postings: Postings, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Entries of row ``r`` are ``order[starts[r]:starts[r + 1]]``."""
-    starts = np.concatenate([[0], np.cumsum(np.bincount(postings.rows, minlength=size))])
-    return starts, np.argsort(postings.rows, kind="stable")
 
 
 # --- a question ---
@@ -361,7 +355,7 @@ def likest(space: Space, asked: Asked, rows: np.ndarray) -> np.ndarray:
     )
     order, starts = collection.derived("rows of paragraphs", lambda: _grouped(collection, group))
     units, back = np.unique(group[rows], return_inverse=True)
-    inside, of = _slices(starts, units)
+    inside, of = slices(starts, units)
     whole = _highest(_likest(space, asked, text, order[inside]), of, len(units))
     out = np.maximum(out, np.float32(AROUND) * whole[:, back])
     if above is not None:
@@ -376,10 +370,10 @@ _Entries = tuple[np.ndarray, np.ndarray]
 
 def _entries(collection: Collection) -> tuple[_Entries, _Entries | None]:
     table = collection.table
-    starts, order = _by_row(table.text, len(collection))
+    starts, order = by_row(table.text, len(collection))
     if not len(table.context.rows):
         return (starts, table.text.terms[order]), None
-    above, order_ = _by_row(table.context, int(table.context_starts[-1]))
+    above, order_ = by_row(table.context, int(table.context_starts[-1]))
     return (starts, table.text.terms[order]), (above, table.context.terms[order_])
 
 
@@ -389,17 +383,10 @@ def _grouped(collection: Collection, group: np.ndarray) -> tuple[np.ndarray, np.
     return np.argsort(group, kind="stable"), np.concatenate([[0], np.cumsum(sizes)])
 
 
-def _slices(starts: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``starts[i]`` to ``starts[i + 1] − 1`` for each ``i`` of ``chosen``, and the place of that ``i``."""
-    sizes = starts[chosen + 1] - starts[chosen]
-    place = np.repeat(np.arange(len(chosen)), sizes)
-    return np.arange(len(place)) + (starts[chosen] - (np.cumsum(sizes) - sizes))[place], place
-
-
 def _likest(space: Space, asked: Asked, entries: _Entries, rows: np.ndarray) -> np.ndarray:
     """Highest likeness of each word of the question to a word of each row, float32 ``(W, len(rows))``."""
     starts, terms = entries
-    at, of = _slices(starts, rows)
+    at, of = slices(starts, rows)
     used, place = np.unique(terms[at], return_inverse=True)
     alike = np.maximum(asked.vectors @ _unit(space.terms[used]).T, 0)
     for term, owner, likeness in zip(
