@@ -28,8 +28,8 @@ CANDIDATES = 120
 """Best passages by words and cosines that are compared word by word."""
 SURE = (7.3, 3.6, -2.9)
 """Logarithmic odds that a passage answers: weights of its score and of its likeness to the least covered
-word, and a constant. So chosen that of 40 answerable questions, 14 of them in other words, and 10 others, few are
-wrongly refused or answered."""
+word, and a constant. Chosen so that few of 40 answerable questions (14 in other words) are refused, and few
+of 10 others answered."""
 _ALL = 1 + WORDS + NEAR_WORDS
 _LEAST = 0.05
 """Score from which a passage that shares no word with the question is named."""
