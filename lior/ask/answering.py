@@ -15,6 +15,7 @@ import attrs
 import numpy as np
 
 from lior.ask.collection import Collection
+from lior.ask.expecting import suits
 from lior.ask.interfaces import Passage, Ranking
 from lior.ask.ranking import Question, coverage, informations, understood
 from lior.ask.words import ENGLISH, LANGUAGES, LONGEST, language_of, stem, stop_words, tokens
@@ -72,7 +73,7 @@ def answer(
     collection: Collection,
     passage: Callable[[int], Passage],
     top: int,
-    judge: Callable[[Collection, str], float] | None = None,
+    judge: Callable[[Collection, str, int, float], float] | None = None,
 ) -> Answer:
     """Decide on a question.
 
@@ -88,10 +89,11 @@ def answer(
         The confidence of a retriever that knows more than which words are there; by their coverage if not
         given.
     """
+    ranking = _suited(question, ranking, passage)
     asked = understood(collection, question)
     confidence = 0.0
     if len(ranking.passages) and judge is not None:
-        confidence = judge(collection, question)
+        confidence = judge(collection, question, int(ranking.passages[0]), float(ranking.scores[0]))
     elif len(ranking.passages):
         slope, middle = calibrated(collection)
         covered = coverage(collection, weighted(asked, question, collection))[ranking.passages[:3]]
@@ -113,6 +115,16 @@ def answer(
         words=ranking.words,
         missing=ranking.missing,
         note="" if found else _why(question, ranking, collection),
+    )
+
+
+def _suited(question: str, ranking: Ranking, passage: Callable[[int], Passage]) -> Ranking:
+    """``ranking`` in the order of the scores with what each passage suits the question."""
+    more = [suits(question, passage(int(row)).text) for row in ranking.passages]
+    scores = ranking.scores + np.array(more)
+    order = np.argsort(-scores, kind="stable")
+    return attrs.evolve(
+        ranking, passages=ranking.passages[order], scores=scores[order], covered=ranking.covered[order]
     )
 
 
@@ -194,34 +206,6 @@ def logistic(odds: float) -> float:
 
 
 # --- calibration ---
-
-PROBES = tuple(
-    """How high is Mount Everest?; Who discovered penicillin?; What is the currency of Brazil?; How long do
-    elephants live?; When did the war end?; Which planet is the largest?; Who directed the film?; How do
-    vaccines work?; What is the population of Cairo?; When was the bridge built?; How deep is the ocean?;
-    Who won the election?; What does the senator earn?; Why is the sky blue?; Which team lost the final?;
-    How fast is a cheetah?; What is the recipe for sushi?; When does the bakery close?; Who is the mayor of
-    the village?; How much does the ring weigh?; Where was the wedding held?; Which medicine helps against
-    malaria?; What is the salary of the nurse?; When did the volcano erupt?; How many strings has a harp?;
-    Who composed the opera?; What is the address of the embassy?; Which airline flies to Sydney?; How do I
-    knit a scarf?; When is the exam in chemistry?; What colour is the carpet?; Who sold the horse?; How old
-    is the castle?; Which judge heard the case?; What is the speed of light?; When did the baby walk?; How
-    do I apply for a passport?; What is the interest on the loan?; Which bus goes to the museum?; Who
-    teaches the pottery course?""".replace("\n    ", " ").split("; ")
-)
-"""Everyday questions, few of which any one text answers: what it has to offer to them is chance."""
-_ANSWERED = 0.75
-"""Share of the probes that a text is taken not to answer."""
-_LEAST = 0.54
-"""Lowest middle: a text of a few lines has next to nothing to say to the probes."""
-_SURE = 1.4
-"""Evidence of a sentence for a question in its own words (see :func:`lior.ask.meaning.evidence`)."""
-
-
-def probed(evidence: Callable[[str], float]) -> np.ndarray:
-    """Slope and middle of the logistic function of the evidence, float64 ``(2,)``."""
-    middle = max(_LEAST, float(np.quantile([evidence(question) for question in PROBES], _ANSWERED)))
-    return np.array([np.log(99) / max(_SURE - middle, 0.2), middle])
 
 
 def calibrated(collection: Collection) -> np.ndarray:

