@@ -73,7 +73,7 @@ def answer(
     collection: Collection,
     passage: Callable[[int], Passage],
     top: int,
-    judge: Callable[[Collection, str, int, float], float] | None = None,
+    judge: Callable[[Collection, str, int, float], float | None] | None = None,
 ) -> Answer:
     """Decide on a question.
 
@@ -91,10 +91,10 @@ def answer(
     """
     ranking = _suited(question, ranking, passage)
     asked = understood(collection, question)
-    confidence = 0.0
-    if len(ranking.passages) and judge is not None:
+    confidence = None if len(ranking.passages) else 0.0
+    if confidence is None and judge is not None:
         confidence = judge(collection, question, int(ranking.passages[0]), float(ranking.scores[0]))
-    elif len(ranking.passages):
+    if confidence is None:
         slope, middle = calibrated(collection)
         covered = coverage(collection, weighted(asked, question, collection))[ranking.passages[:3]]
         confidence = logistic(slope * ((covered[0] + covered.max()) / 2 - middle))

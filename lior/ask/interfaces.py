@@ -117,8 +117,8 @@ class Retriever(Protocol):
 class Judging(Protocol):
     """A retriever that tells by itself whether a passage answers."""
 
-    def confidence(self, collection: Collection, question: str, row: int, score: float) -> float:
-        """The probability that the passage of a row does, in [0, 1].
+    def confidence(self, collection: Collection, question: str, row: int, score: float) -> float | None:
+        """The probability that the passage of a row does, in [0, 1]; ``None`` where words alone tell.
 
         ``score`` is that of its ranking, with what the passage has of the kind that the question asks for.
         """

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache, lru_cache
 from itertools import chain
 from typing import Any
@@ -72,7 +72,7 @@ STOP_WORDS = {
     "russian": """без более бы был была были было быть в вам вас во вот все всего вы где да для до его ее
         если есть еще же за здесь и из или им их к как какой когда кто ли мне может мы на над не
         него нет ни но о об он она они от по под при с со так там то того только ты у уже чем что
-        чтобы эта эти это этот я""",
+        чтобы эта эти это этот я какая какие какое""",
 }
 """Language, by the name of its Snowball stemmer -> words that carry no subject, separated by spaces."""
 LANGUAGES = tuple(STOP_WORDS)
@@ -104,13 +104,16 @@ def _pairs(run: str) -> list[str]:
 
 
 def language_of(
-    words: Iterable[str], known: Iterable[str] = LANGUAGES, default: str = ENGLISH, least: int = 3
+    words: Iterable[str], known: Collection[str] = LANGUAGES, default: str = ENGLISH, least: int = 3
 ) -> str:
     """The language of ``known`` with the most stop words among ``words``.
 
-    ``default`` where there is too little evidence: fewer than ``least`` stop words, or one in 20.
+    ``default`` where there is too little evidence: fewer than ``least`` stop words, or one in 20. Cyrillic
+    letters are evidence of Russian, the only language here that has them.
     """
     sample = list(words)
+    if "russian" in known and 2 * sum("\u0400" <= word[0] <= "\u04ff" for word in sample) > len(sample):
+        return "russian"
     languages = _languages_of()
     evidence = Counter(word for word in sample if word in languages)
     found = dict.fromkeys(known, 0)

@@ -61,6 +61,15 @@ def test_other_words_of_the_same_meaning_are_found(text, other, question):
 
 
 @needs_vectors
+@pytest.mark.parametrize("question", ["Какая столица Монголии?", "モンゴルの首都は何ですか"])
+def test_a_question_in_other_letters_is_judged_by_its_words(question):
+    index = Index()
+    index.learn("a", "Котёл обслуживает фирма Линдквист. Запасной ключ у соседа.")
+    index.learn("b", "予備の鍵は隣のオルセンさんが持っています。")
+    assert not index.ask(question).found
+
+
+@needs_vectors
 def test_a_known_word_is_not_taken_for_a_misspelling():
     texts = ("The doors were painted.", "The pupils have a lesson.")
     assert dense().rank(collection(texts), "doctors teach", 2).passages[0] == 1

@@ -37,6 +37,11 @@ def test_without_evidence_the_default():
     assert language_of([], ["german"], default="german") == "german"
 
 
+def test_a_few_words_in_cyrillic_letters_are_russian():
+    assert language_of(tokens("Помидоры поливают утром")) == "russian"
+    assert language_of(tokens("Помидоры поливают"), ["english"]) == "english"
+
+
 @LAW
 @given(text=st.text(max_size=80))
 def test_tokens_are_words_in_lower_case(text):

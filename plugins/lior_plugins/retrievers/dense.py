@@ -14,6 +14,7 @@ from lior.ask.collection import Collection
 from lior.ask.interfaces import Ranking
 from lior.ask.meaning import Asked, Space
 from lior.ask.ranking import best, coverage, understood
+from lior.ask.words import tokens
 from lior_plugins.retrievers.settle import Settle, judged
 
 WORDS, NEAR_WORDS = 0.1, 0.7
@@ -41,7 +42,8 @@ class Dense:
 
     The score is the weighted mean of the cosine of the question with the passage, its context and document,
     the score of ``settle``, and the share of the question that the passage has in near words. A word that the
-    vectors know is not taken for a misspelling of another one. ``settle`` alone ranks whole documents.
+    vectors know is not taken for a misspelling of another one. ``settle`` alone ranks whole documents, and
+    answers questions in other than Latin letters.
 
     The vectors are those of :func:`lior.ask.meaning.read`.
 
@@ -58,7 +60,8 @@ class Dense:
 
     def rank(self, collection: Collection, question: str, top: int) -> Ranking:
         """The ``top`` best passages; some may share no word with the question."""
-        if collection.finer is not None:  # a long text has a word near to any: only harm was measured
+        # A whole document has a word near to any: only harm was measured.
+        if collection.finer is not None or not _readable(question):
             return Settle().rank(collection, question, top)
         asked = self.understood(collection, question)
         words, method = judged(collection, question, asked.question)
@@ -98,8 +101,10 @@ class Dense:
             ),
         )
 
-    def confidence(self, collection: Collection, question: str, row: int, score: float) -> float:
+    def confidence(self, collection: Collection, question: str, row: int, score: float) -> float | None:
         """The probability that a passage answers: by its score, and whether it lacks a word."""
+        if not _readable(question):
+            return None
         asked = self.understood(collection, question)
         heavy = ~_light(asked)
         alike = meaning.likest(self.space(collection), asked, np.array([row]))[:, 0]
@@ -114,6 +119,12 @@ class Dense:
     def restore(self, collection: Collection, arrays: Mapping[str, np.ndarray]) -> bool:
         """Use what :meth:`arrays` gave for the same counts; whether it is of the same vectors."""
         return meaning.restore(collection, meaning.read(), arrays)
+
+
+def _readable(question: str) -> bool:
+    """Whether most words are of Latin letters: vectors know little of others."""
+    words = tokens(question)
+    return 2 * sum(word[0] < "\u0250" for word in words) >= len(words)
 
 
 def _likelier(collection: Collection) -> np.ndarray:
