@@ -175,7 +175,7 @@ def keep_index(index: Index, run: Path, place: Path, identity: str) -> None:
     Without the lock, the checkpoint could be removed meanwhile, and its text would come back with the file.
     Where the file cannot be written, the index is made again the next time.
     """
-    arrays, meta = index.state()
+    arrays, meta = index.state(prepared=True)
     try:
         with files.lock(run / folder.LOCK):
             if place in folder.listed(run):
