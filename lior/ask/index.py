@@ -344,6 +344,8 @@ class Index:
             return
         try:
             storage.save(self._place, *self.state(prepared=not self._fresh))
+        except FileNotFoundError:  # another process has begun to write it
+            return
         except OSError as error:
             self.notes.append(f"{self._place}: cannot be kept for the next time ({error.strerror or error})")
 

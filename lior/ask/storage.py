@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -74,6 +75,9 @@ def save(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) 
     whole = {**arrays, _META: np.frombuffer(json.dumps(meta).encode(), np.uint8)}
     data = packed({name: np.ascontiguousarray(array) for name, array in whole.items()})
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f"{path.name}.*{PARTIAL}"):  # by a process that was killed
+        with contextlib.suppress(OSError):
+            left.unlink()
     part = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
     with replacing(path, part=part, private=True) as stream:
         stream.write(_MAGIC + hashlib.sha256(data).digest())
