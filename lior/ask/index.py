@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from lior.ask import answering, meaning, storage
 from lior.ask.answering import Answer
 from lior.ask.collection import Collection
 from lior.ask.cutting import cut
-from lior.ask.interfaces import Judging, Passage, Preparing, Ranking, Reading, Retriever, texts
-from lior.ask.reading import File, Skipped, Source, document_names, find_files, look, read_bytes, tally
+from lior.ask.interfaces import Judging, Passage, Preparing, Ranking, Reading, Retriever
+from lior.ask.reading import File, Skipped, Source, document_names, find_files, look, nothing, read_bytes
 from lior.errors import DataError, UsageError, did_you_mean, sentences
 
 RETRIEVER, WITHOUT = "dense", "settle"
@@ -85,21 +85,19 @@ class Index:
         """Files that were not read, with the reason."""
         self._place = cache_file(self.paths) if cache and self.paths else None
         self._tick = tick or (lambda done, files: None)
-        self._collection = Collection.empty()
+        self.collection = Collection.empty()
+        """The counts of all passages."""
         self._shelf: dict[str, bytes | memoryview] = {}
         """Document -> its passages."""
         self._files: dict[str, File] = {}
-        self._owner: dict[str, str] = {}
-        """Document -> file."""
         self._sources: dict[str, Source] = {}
-        self._ranker: Retriever | None = None
         self._fresh = True
         """Whether the cache lacks what the retriever computes once for its collection."""
-        kept = self._place is not None and self._load()
+        kept = self._load()
         if self.paths:
             self.update(save=not kept)
-            if not len(self._collection):
-                raise DataError(_nothing(self.paths, self.skipped))
+            if not len(self.collection):
+                raise DataError(nothing(self.paths, self.skipped))
 
     # --- content ---
 
@@ -113,26 +111,21 @@ class Index:
         """Number of files and of texts given in Python that have documents."""
         return sum(bool(file.documents) for file in self._files.values())
 
-    @property
-    def collection(self) -> Collection:
-        """The counts of all passages."""
-        return self._collection
-
     def __len__(self) -> int:
         """Number of passages."""
-        return len(self._collection)
+        return len(self.collection)
 
     def passage(self, row: int) -> Passage:
         """The passage at a row of the collection."""
-        place = bisect_right(self._collection.table.document_starts, row) - 1
+        starts = self.collection.table.document_starts
+        place = bisect_right(starts, row) - 1
         document = self.documents[place]
-        first = int(self._collection.table.document_starts[place])
-        return storage.unpacked(self._shelf[document], row - first, document)
+        return storage.unpacked(self._shelf[document], row - int(starts[place]), document)
 
     def path(self, document: str) -> Path | None:
         """The file of a document; ``None`` for texts given in Python."""
-        name = self._owner.get(document, document)
-        source = self._sources.get(name)
+        names = (name for name, file in self._files.items() if document in file.documents)
+        source = self._sources.get(next(names, document))
         return source.path if source else None
 
     # --- changes ---
@@ -214,16 +207,16 @@ class Index:
     def _take(self, file: File) -> None:
         """Cut and count the readings of a file."""
         taken, notes = list[str](), list[str]()
-        names = document_names(file.name, [reading.name for reading in file.content], self._collection)
+        names = document_names(file.name, [reading.name for reading in file.content], self.collection)
         for document, reading in zip(names, file.content, strict=True):
             passages = cut(reading, document, file.name)
             notes += reading.notes
             if passages:
-                self._collection.add(document, texts(passages), [p.group for p in passages])
+                counted = [(p.text, p.context) for p in passages]
+                self.collection.add(document, counted, [p.group for p in passages])
                 self._shelf[document] = storage.packed(passages)
-                self._owner[document] = file.name
                 taken.append(document)
-        file.documents, file.notes, file.content = tuple(sorted(taken)), tuple(notes), ()
+        file.documents, file.notes, file.content = sorted(taken), notes, ()
         if not taken and not file.reason:
             file.reason = "no text in it"
         self._files[file.name] = file
@@ -232,19 +225,19 @@ class Index:
     def _drop(self, name: str) -> None:
         file = self._files.pop(name, None)
         for document in file.documents if file else ():
-            self._collection.remove(document)
-            del self._shelf[document], self._owner[document]
+            self.collection.remove(document)
+            del self._shelf[document]
         self._fresh = True
 
     # --- questions ---
 
     def rank(self, question: str, top: int) -> Ranking:
         """Rows of the collection for a question, best first."""
-        return self._retriever.rank(self._collection, checked(question), top)
+        return self._retriever.rank(self.collection, checked(question), top)
 
     def rank_documents(self, question: str, top: int) -> list[tuple[str, float]]:
         """Documents, each judged as a whole, and their scores, best first; for collections with judgments."""
-        whole = self._collection.by_document()
+        whole = self.collection.by_document()
         ranking = self._retriever.rank(whole, checked(question), top)
         names = whole.documents
         return [(names[row], float(s)) for row, s in zip(ranking.passages, ranking.scores, strict=True)]
@@ -268,19 +261,17 @@ class Index:
             raise UsageError(f"top is {top}; a whole number of at least 1 is allowed")
         ranking = self.rank(question, 4 * top + 10)
         judge = self._retriever.confidence if isinstance(self._retriever, Judging) else None
-        found = answering.answer(question, ranking, self._collection, self.passage, top, judge)
+        found = answering.answer(question, ranking, self.collection, self.passage, top, judge)
         if self._fresh and self._place:
             self._fresh = False
             self.save()
         return found
 
-    @property
+    @cached_property
     def _retriever(self) -> Retriever:
-        if self._ranker is None:
-            from lior.plugins.registry import registry
+        from lior.plugins.registry import registry
 
-            self._ranker = registry.get("retriever", self.retriever)()
-        return self._ranker
+        return registry.get("retriever", self.retriever)()
 
     # --- the cache ---
 
@@ -290,13 +281,13 @@ class Index:
         ``prepared`` adds what the retriever and the decision compute once for this content.
         """
         shelf = [self._shelf[name] for name in self.documents]
-        arrays = {f"counts.{name}": array for name, array in self._collection.arrays().items()}
+        arrays = {f"counts.{name}": array for name, array in self.collection.arrays().items()}
         arrays["shelf.sizes"] = np.array([len(each) for each in shelf], np.int64)
         arrays["shelf.data"] = np.frombuffer(b"".join(shelf), np.uint8)
         if prepared and not isinstance(self._retriever, Judging):
-            arrays["prepared.answering"] = answering.calibrated(self._collection)
+            arrays["prepared.answering"] = answering.calibrated(self.collection)
         if prepared and isinstance(self._retriever, Preparing):
-            found = self._retriever.arrays(self._collection)
+            found = self._retriever.arrays(self.collection)
             arrays |= {f"retriever.{name}": array for name, array in found.items()}
         hidden = attrs.filters.exclude("name", "content")
         files = {name: attrs.asdict(self._files[name], filter=hidden) for name in sorted(self._files)}
@@ -318,13 +309,12 @@ class Index:
                 kind, _, field = name.partition(".")
                 parts.setdefault(kind, {})[field] = array
             collection = Collection.from_arrays(parts["counts"])
-            files = {name: File(name, **_tuples(entry)) for name, entry in meta["files"].items()}
-            owner = {document: name for name, file in files.items() for document in file.documents}
+            files = {name: File(name, **entry) for name, entry in meta["files"].items()}
             data, ends = parts["shelf"]["data"].data, np.cumsum(parts["shelf"]["sizes"]).tolist()
             shelf: dict[str, bytes | memoryview] = {
                 name: data[a:b] for name, a, b in zip(collection.documents, [0, *ends], ends, strict=False)
             }
-            if not sorted(owner) == collection.documents == [*shelf]:
+            if not sorted(n for f in files.values() for n in f.documents) == collection.documents == [*shelf]:
                 raise ValueError("its parts do not fit together")
             kept = isinstance(self._retriever, Judging) or "answering" in parts["prepared"]
             if "answering" in parts["prepared"]:
@@ -334,7 +324,7 @@ class Index:
                 kept = kept and bool(prepared) and self._retriever.restore(collection, prepared)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"damaged ({error})") from error
-        self._collection, self._shelf, self._files, self._owner = collection, shelf, files, owner
+        self.collection, self._shelf, self._files = collection, shelf, files
         self._fresh = not kept
         self.skipped = [Skipped(name, file.reason) for name, file in files.items() if file.reason]
 
@@ -350,16 +340,14 @@ class Index:
             self.notes.append(f"{self._place}: cannot be kept for the next time ({error.strerror or error})")
 
     def _load(self) -> bool:
-        """Whether the index in the cache could be used."""
-        assert self._place is not None
+        """Whether there is an index in the cache that could be used."""
         try:
-            self.restore(*storage.load(self._place))
-        except FileNotFoundError:
-            return False
+            if self._place and self._place.exists():
+                self.restore(*storage.load(self._place))
+                return True
         except (OSError, DataError) as error:
             self.notes.append(f"the kept index is not used, and made anew: {error}")
-            return False
-        return True
+        return False
 
 
 def checked(question: str) -> str:
@@ -377,11 +365,6 @@ def checked(question: str) -> str:
     return question
 
 
-def _tuples(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What JSON made lists of as tuples again."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
-
-
 def default_retriever() -> str:
     """The retriever where none is given."""
     return RETRIEVER if meaning.installed() else WITHOUT
@@ -394,15 +377,5 @@ def folder() -> Path:
 
 def cache_file(paths: Sequence[str]) -> Path:
     """The file of the index of ``paths``, sorted and absolute."""
-    return (
-        folder()
-        / f"{hashlib.sha256(chr(0).join(paths).encode('utf-8', 'surrogateescape')).hexdigest()[:24]}.index"
-    )
-
-
-def _nothing(paths: Sequence[str], skipped: Sequence[Skipped]) -> str:
-    """One line on why there is no text."""
-    where = ", ".join(paths)
-    if not skipped:
-        return f"{where}: no file in there; give a folder with text"
-    return f"{where}: no text in there ({len(skipped)} skipped: {tally(skipped)})"
+    name = hashlib.sha256("\0".join(paths).encode("utf-8", "surrogateescape")).hexdigest()
+    return folder() / f"{name[:24]}.index"

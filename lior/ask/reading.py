@@ -66,6 +66,10 @@ class Source:
     """Whether the file itself was named, not a folder that it is in."""
 
 
+def _tuple(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
+
+
 @attrs.define
 class File:
     """What is known of a file."""
@@ -77,11 +81,11 @@ class File:
     """Time stamp in nanoseconds; 0 when it was too young to be told from the next change."""
     sha256: str = ""
     """Of its bytes."""
-    documents: tuple[str, ...] = ()
+    documents: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
     """Names of the documents from it."""
     reason: str = ""
     """Why it has none."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
     """How it was read, where a user should know."""
     given: bool = False
     """Whether it is no file but a text given in Python."""
@@ -169,7 +173,8 @@ def read_with(reader: Reader, data: bytes, name: str) -> list[Reading]:
     readings = [r for r in readings if r.text.strip() or (r.name and r.title.strip())]
     if not readings:
         raise DataError("no text in it")
-    return [_encodable(reading) for reading in readings]
+    # Halves of characters, which JSON and HTML can spell and no file can hold, become U+FFFD.
+    return [attrs.evolve(each, text=re.sub("[\ud800-\udfff]", "\ufffd", each.text)) for each in readings]
 
 
 def look(
@@ -232,6 +237,12 @@ def tally(skipped: Iterable[Skipped]) -> str:
     return "; ".join(f"{count} × {reason}" for reason, count in reasons[:3]) + more
 
 
+def nothing(paths: Iterable[str], skipped: Sequence[Skipped]) -> str:
+    """One line on why there is no text."""
+    found = f"no text in there ({len(skipped)} skipped: {tally(skipped)})" if skipped else "no file in there"
+    return f"{', '.join(paths)}: {found}; give a file or folder with text"
+
+
 def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]]:
     """The files below folders, in a stable order, each once; nothing is opened.
 
@@ -266,15 +277,6 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]
         for each in sources.values()
     ]
     return unique, [each for path, each in skipped.items() if path not in sources]
-
-
-def _encodable(reading: Reading) -> Reading:
-    """With U+FFFD for halves of characters, which JSON and HTML can spell but no file can hold."""
-    try:
-        reading.text.encode()
-    except UnicodeEncodeError:
-        return attrs.evolve(reading, text=re.sub("[\ud800-\udfff]", "\ufffd", reading.text))
-    return reading
 
 
 def _labels(folders: list[Path]) -> dict[Path, tuple[str, ...]]:

@@ -21,6 +21,7 @@ from lior.ask.reading import (
     Source,
     document_names,
     find_files,
+    nothing,
     read_with,
     reader_of,
     tally,
@@ -89,7 +90,7 @@ def read_texts(
             place = sum(len(file.content) for file in files[:before])
             documents[place:place] = read_documents([path], field=field, limit=limit)
     if not documents:
-        raise DataError(_nothing(paths, skipped))
+        raise DataError(nothing(paths, skipped))
     _tell(files, skipped)
     return Texts(documents, files, skipped)
 
@@ -101,7 +102,7 @@ def look(source: Source, known: File | None, *, field: str = "text", limit: int 
         source, known, lambda data: _read(data, source, field, limit, notes), limit=limit, whole=source.given
     )
     if file and (file.content or notes):
-        file.documents, file.notes = tuple(document.name for document in file.content), tuple(notes)
+        file.documents, file.notes = [document.name for document in file.content], notes
     return file
 
 
@@ -158,18 +159,10 @@ def _read(data: bytes, source: Source, field: str, limit: int, notes: list[str])
 
 def _plain(data: bytes) -> bool:
     """Whether the bytes are UTF-8 as they are."""
-    if b"\0" in data:
-        return False
     try:
-        data.decode()
+        return "\0" not in data.decode()
     except UnicodeDecodeError:
         return False
-    return True
-
-
-def _nothing(paths: Sequence[str], skipped: Sequence[Skipped]) -> str:
-    found = f"{len(skipped)} skipped: {tally(skipped)}" if skipped else "no file"
-    return f"{', '.join(paths)}: no text in there ({found}); give a file or folder with text"
 
 
 def _tell(files: Sequence[File], skipped: Sequence[Skipped]) -> None:
