@@ -12,7 +12,6 @@ nor on documents that were removed. Learning and forgetting are therefore exact.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, TypeVar
@@ -139,6 +138,7 @@ class Collection:
         """The collection of passages whose documents are the rows of this one, or ``None``."""
         self._table = table
         self._names = bytes(table.names).decode("utf-8", "surrogatepass").split("\0")[:-1]
+        self._places = {name: place for place, name in enumerate(self._names)}
         self._added: dict[str, _Added] = {}
         self._removed: set[str] = set()
         self._fresh: dict[str, _Numbers] = {}
@@ -235,7 +235,7 @@ class Collection:
     def __contains__(self, document: object) -> bool:
         if document in self._added:
             return True
-        return document not in self._removed and _place(self._names, document) is not None
+        return document not in self._removed and document in self._places
 
     def __len__(self) -> int:
         """Number of passages."""
@@ -255,10 +255,9 @@ class Collection:
         UsageError
             If the collection does not have it.
         """
-        starts = self.table.document_starts
-        place = _place(self._names, document)
-        if place is None:
+        if document not in self:
             raise UsageError(f"the collection has no document {document!r}.")
+        starts, place = self.table.document_starts, self._places[document]
         return range(int(starts[place]), int(starts[place + 1]))
 
     @property
@@ -273,7 +272,8 @@ class Collection:
                 stay = [-1 if name in self._removed else order[name] for name in old]
                 table = _joined([(self._table, stay), (table, [order[name] for name in new])], len(names))
             self._table = attrs.evolve(table, names=_ended(names))
-            self._names, self._added, self._removed, self._fresh = names, {}, set(), {}
+            self._names, self._places = names, order
+            self._added, self._removed, self._fresh = {}, set(), {}
         return self._table
 
     def derived(self, key: Hashable, compute: Callable[[], T]) -> T:
@@ -286,12 +286,6 @@ class Collection:
     def by_document(self) -> Collection:
         """The same text with each document as one passage, its contexts counted as text."""
         return self.derived("by document", lambda: Collection(_whole(self.table), finer=self))
-
-
-def _place(names: Sequence[str], name: Any) -> int | None:
-    """Place of ``name`` among sorted ``names``."""
-    place = bisect_left(names, name)
-    return place if place < len(names) and names[place] == name else None
 
 
 def _table(arrays: Mapping[str, np.ndarray]) -> Table:

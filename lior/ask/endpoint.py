@@ -149,13 +149,13 @@ def checked(text: str, passages: Sequence[Passage]) -> Reply:
         if not any(_stands_in(quoted, passage.text) for passage in passages):
             marks.append((match.end(), "(not in the passages)"))
     for match in _PLACES.finditer(text):
-        at = [
+        named = [
             number
             for number, p in enumerate(passages, 1)
             if p.line == int(match[2]) and f"/{p.document}".endswith(f"/{match[1]}")
         ]
-        cited.update(at[:1])
-        if not at:
+        cited.update(named[:1])
+        if not named:
             marks.append((match.end(), "(not a passage given)"))
     for at, mark in sorted(marks, reverse=True):
         text = f"{text[:at]} {mark}{text[at:]}"

@@ -216,7 +216,7 @@ class Index:
                 self.collection.add(document, counted, [p.group for p in passages])
                 self._shelf[document] = storage.packed(passages)
                 taken.append(document)
-        file.documents, file.notes, file.content = sorted(taken), notes, ()
+        file.documents, file.notes, file.content = tuple(sorted(taken)), tuple(notes), ()
         if not taken and not file.reason:
             file.reason = "no text in it"
         self._files[file.name] = file

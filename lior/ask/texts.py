@@ -102,7 +102,7 @@ def look(source: Source, known: File | None, *, field: str = "text", limit: int 
         source, known, lambda data: _read(data, source, field, limit, notes), limit=limit, whole=source.given
     )
     if file and (file.content or notes):
-        file.documents, file.notes = [document.name for document in file.content], notes
+        file.documents, file.notes = tuple(each.name for each in file.content), tuple(notes)
     return file
 
 
