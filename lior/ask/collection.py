@@ -153,10 +153,7 @@ class Collection:
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Collection:
         """The collection whose :meth:`arrays` these are; they are used as they are and may be memory-mapped.
 
-        Raises
-        ------
-        DataError
-            If one is missing.
+        Raises ``DataError`` if one is missing.
         """
         try:
             return cls(_table(arrays))
@@ -188,10 +185,7 @@ class Collection:
         groups
             Number of the paragraph of each passage. Without them each passage is a paragraph of its own.
 
-        Raises
-        ------
-        UsageError
-            If the collection has the document.
+        Raises ``UsageError`` if the collection has the document.
         """
         fault = ""
         if document in self:
@@ -221,10 +215,7 @@ class Collection:
     def remove(self, document: str) -> None:
         """Forget a document.
 
-        Raises
-        ------
-        UsageError
-            If the collection does not have it.
+        Raises ``UsageError`` if the collection does not have it.
         """
         if document not in self:
             raise UsageError(f"the collection has no document {document!r}.")
@@ -250,10 +241,7 @@ class Collection:
     def rows(self, document: str) -> range:
         """The passages of a document.
 
-        Raises
-        ------
-        UsageError
-            If the collection does not have it.
+        Raises ``UsageError`` if the collection does not have it.
         """
         if document not in self:
             raise UsageError(f"the collection has no document {document!r}.")

@@ -80,10 +80,7 @@ class Dialogue:
     def ask(self, message: str) -> Turn:
         """Answer a message.
 
-        Raises
-        ------
-        UsageError
-            When it has no word to look for, nor a subject to inherit, or is too long.
+        Raises ``UsageError`` when it has no word to look for, nor a subject to inherit, or is too long.
         """
         own = [w for w in dict.fromkeys(subjects(message)) if w not in _VAGUE and w not in LIGHT]
         pronoun = not _PRONOUNS.isdisjoint(tokens(message))

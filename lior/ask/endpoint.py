@@ -50,10 +50,7 @@ class Reply(NamedTuple):
 class Endpoint:
     """A model at an address.
 
-    Raises
-    ------
-    UsageError
-        When the address does not begin with http:// or https://.
+    Raises ``UsageError`` when the address does not begin with http:// or https://.
     """
 
     url: str = attrs.field()
@@ -70,10 +67,8 @@ class Endpoint:
     def reply(self, question: str, passages: Sequence[Passage]) -> Reply:
         """Hand over a question with its passages, and check what comes back.
 
-        Raises
-        ------
-        EndpointError
-            When the address cannot be reached, refuses, takes too long or sends something else.
+        Raises ``EndpointError`` when the address cannot be reached, refuses, takes too long or sends
+        something else.
         """
         listed = [f"[{i}] {p.document}:{p.line}\n{p.text}" for i, p in enumerate(passages, 1)]
         asked = "\n\n".join(["Passages:", *listed, f"Question: {question}"])

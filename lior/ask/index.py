@@ -59,10 +59,7 @@ class Index:
     tick
         Called with the number of files looked at and of all files.
 
-    Raises
-    ------
-    DataError
-        When a path does not exist, or there is no text at all.
+    Raises ``DataError`` when a path does not exist, or there is no text at all.
 
     >>> notes = Index()
     >>> notes.learn("garden.md", "# Tomatoes\\nWater the tomatoes in the morning. Cut the roses in March.")
@@ -166,12 +163,8 @@ class Index:
     def learn(self, name: str, text: str) -> None:
         """Add a text as a document, or replace the one of this name, whose ending tells its kind.
 
-        Raises
-        ------
-        DataError
-            When the text is empty.
-        UsageError
-            When ``name`` is that of a file of the folders.
+        Raises ``DataError`` when the text is empty; ``UsageError`` when ``name`` is that of a file of the
+        folders.
         """
         if name in self._sources:
             raise UsageError(f"{name} is a file of this index; change the file, or give another name")
@@ -190,10 +183,7 @@ class Index:
     def forget(self, name: str) -> None:
         """Take out a text given to :meth:`learn`; nothing of it stays in the cache.
 
-        Raises
-        ------
-        UsageError
-            When there is no such document, or it is a file, which would be learned again.
+        Raises ``UsageError`` when there is no such document, or it is a file, which would be learned again.
         """
         if name in self._sources and name in self._files:
             raise UsageError(f"{name} is a file of this index; remove the file, and it is forgotten")
@@ -252,10 +242,7 @@ class Index:
         top
             Most passages in the answer.
 
-        Raises
-        ------
-        UsageError
-            When the question has no word to look for, or is too long.
+        Raises ``UsageError`` when the question has no word to look for, or is too long.
         """
         if top < 1:
             raise UsageError(f"top is {top}; a whole number of at least 1 is allowed")
@@ -296,10 +283,7 @@ class Index:
     def restore(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
         """Become the index whose :meth:`state` this is.
 
-        Raises
-        ------
-        DataError
-            When it is of another version or does not fit together.
+        Raises ``DataError`` when it is of another version or does not fit together.
         """
         if meta.get("version") != VERSION:
             raise DataError("made by another version of lior")

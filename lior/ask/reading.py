@@ -109,12 +109,7 @@ def contents(path: Path, *, limit: int = LIMIT, whole: bool = False) -> bytes:
     whole
         Give all bytes of binary data, too.
 
-    Raises
-    ------
-    OSError
-        When it cannot be read.
-    DataError
-        When it is larger than ``limit``.
+    Raises ``OSError`` when it cannot be read; ``DataError`` when it is larger than ``limit``.
     """
     with path.open("rb") as stream:
         head = stream.read(_HEAD)
@@ -129,12 +124,8 @@ def contents(path: Path, *, limit: int = LIMIT, whole: bool = False) -> bytes:
 def read_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[Reading]:
     """The readings of the bytes of a file; ``name`` is the file's.
 
-    Raises
-    ------
-    DataError
-        When it is no text, empty, damaged, protected or larger than ``limit``; the message is the reason.
-    MissingPackage
-        When a package that the format needs is not installed.
+    Raises ``DataError`` when it is no text, empty, damaged, protected or larger than ``limit`` (the message
+    is the reason); ``MissingPackage`` when a package that the format needs is not installed.
     """
     data, name = unpack(data, name, limit=limit)
     return read_with(reader_of(data, name), data, name)
@@ -143,10 +134,7 @@ def read_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[Reading]:
 def unpack(data: bytes, name: str, *, limit: int = LIMIT) -> tuple[bytes, str]:
     """The bytes in a compressed file, and its name without the suffix of that; others as they are.
 
-    Raises
-    ------
-    DataError, MissingPackage
-        As :func:`read_bytes`.
+    Raises ``DataError``, ``MissingPackage`` as :func:`read_bytes`.
     """
     while (suffix := PurePath(name).suffix.lower()) in PACKED:
         try:
@@ -251,10 +239,7 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]
     paths
         Folders, files and glob patterns.
 
-    Raises
-    ------
-    DataError
-        When a path does not exist or a pattern matches nothing.
+    Raises ``DataError`` when a path does not exist or a pattern matches nothing.
     """
     found = [root for path in paths for root in expand(str(path))]
     roots = [root.resolve() if ".." in root.parts else root.absolute() for root in found]

@@ -65,10 +65,7 @@ def unpacked(data: bytes | memoryview, row: int, document: str) -> Passage:
 def save(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
     """Put arrays and entries ready for JSON in place of the file at ``path``, which is never half written.
 
-    Raises
-    ------
-    OSError
-        When it cannot be written; then the file is as it was.
+    Raises ``OSError`` when it cannot be written; then the file is as it was.
     """
     from safetensors.numpy import save as packed
 
@@ -87,12 +84,7 @@ def save(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays, read-only, and the entries of a file.
 
-    Raises
-    ------
-    FileNotFoundError
-        When there is none.
-    DataError
-        When it is damaged or of another version.
+    Raises ``FileNotFoundError`` when there is none; ``DataError`` when it is damaged or of another version.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load as unpacked

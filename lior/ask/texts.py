@@ -66,12 +66,9 @@ def read_texts(
     strict
         Refuse an empty file too, if it was named.
 
-    Raises
-    ------
-    DataError
-        When a path does not exist, a file that was named cannot be read, or there is no text, or too much.
-    MissingPackage
-        When the format of a file that was named needs a package that is not installed.
+    Raises ``DataError`` when a path does not exist, a file that was named cannot be read, or there is no
+    text, or too much; ``MissingPackage`` when the format of a file that was named needs a package that is not
+    installed.
     """
     if not paths:
         return Texts(embedded(), [], [])

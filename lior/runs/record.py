@@ -62,10 +62,7 @@ def of(paths: Iterable[str], field: str, found: Iterable[File]) -> Record:
 def load(run: Path) -> Record | None:
     """The record in the directory of a run; ``None`` if there is none.
 
-    Raises
-    ------
-    RunError
-        When it is damaged, or of a later version.
+    Raises ``RunError`` when it is damaged, or of a later version.
     """
     path = run / NAME
     try:

@@ -134,10 +134,7 @@ class Changes:
     def recorded(self) -> Iterator[None]:
         """Around the writing of the checkpoint.
 
-        Raises
-        ------
-        OSError
-            When the record cannot be marked; nothing is written then.
+        Raises ``OSError`` when the record cannot be marked; nothing is written then.
         """
         self.before.save(self.run)
         yield
@@ -220,10 +217,7 @@ def finish(found: Survey) -> Synced:
 def compare(checkpoint: Checkpoint, found: Survey) -> Changes:
     """What is to be done to the documents of a run; nothing is changed.
 
-    Raises
-    ------
-    UsageError
-        When the files are others than before, and none of the documents is in them.
+    Raises ``UsageError`` when the files are others than before, and none of the documents is in them.
     """
     held = {name: b"".join(texts) for name, texts in asking.of_checkpoint(checkpoint).items()}
     own, entries = _own(checkpoint, found), dict(found.entries)

@@ -169,10 +169,7 @@ def _chapters(archive: ZipFile) -> tuple[str, list[str]]:
 def _library(name: str, form: str) -> Any:
     """The module ``name``, which reads a form of file.
 
-    Raises
-    ------
-    MissingPackage
-        When it is not installed.
+    Raises ``MissingPackage`` when it is not installed.
     """
     try:
         return import_module(name)
