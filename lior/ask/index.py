@@ -321,7 +321,8 @@ class Index:
         except FileNotFoundError:  # another process has begun to write it
             return
         except OSError as error:
-            self.notes.append(f"{self._place}: cannot be kept for the next time ({error.strerror or error})")
+            note = f"{self._place}: cannot be kept for the next time ({error.strerror or error})"
+            self.notes += [note] * (note not in self.notes)
 
     def _load(self) -> bool:
         """Whether there is an index in the cache that could be used."""
