@@ -197,7 +197,8 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def _fail(message: str, code: int = 1) -> int:
-    click.echo(f"lior: error: {message}", err=True)
+    line = " ".join(message.splitlines())  # a name may have a line break
+    click.echo(f"lior: error: {line}", err=True)
     return code
 
 

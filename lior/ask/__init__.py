@@ -1,7 +1,7 @@
 """Find and quote the passage that answers a question.
 
 :mod:`~lior.ask.reading` finds files and the readers for them (with :mod:`~lior.ask.decoding`),
-:mod:`~lior.ask.cutting` makes passages (with :mod:`~lior.ask.sentences`), :mod:`~lior.ask.collection` counts
+:mod:`~lior.ask.cutting` makes passages, :mod:`~lior.ask.collection` counts
 their :mod:`~lior.ask.words`, :mod:`~lior.ask.ranking` has what retrievers share, and
 :mod:`~lior.ask.answering` decides. :mod:`~lior.ask.index` connects them and is kept by
 :mod:`~lior.ask.storage`. :mod:`~lior.ask.dialogue` understands follow-ups, and :mod:`~lior.ask.endpoint`
@@ -19,7 +19,6 @@ __all__ = [
     "interfaces",
     "ranking",
     "reading",
-    "sentences",
     "storage",
     "words",
 ]

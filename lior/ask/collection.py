@@ -12,7 +12,6 @@ nor on documents that were removed. Learning and forgetting are therefore exact.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, TypeVar
@@ -107,18 +106,12 @@ class _Added:
     contexts: _Words
     group: np.ndarray
     """Paragraph of each passage, int64, from 0."""
-    context: np.ndarray
-    """Context of each passage, int64, from 0."""
+    context: list[int]
+    """Context of each passage, from 0."""
 
 
-@attrs.frozen
-class _Words:
-    """The words of some texts."""
-
-    numbers: np.ndarray
-    """Number of each word in the :class:`_Numbers` of the language, int64."""
-    lengths: np.ndarray
-    """Words of each text, int64."""
+_Words = tuple[np.ndarray, np.ndarray]
+"""Number of each word of some texts in the :class:`_Numbers` of the language; words of each text; int64."""
 
 
 class _Numbers(dict[str, int]):
@@ -130,7 +123,7 @@ class _Numbers(dict[str, int]):
 
     def read(self, texts: list[list[str]]) -> _Words:
         numbers = np.fromiter(map(self.__getitem__, chain.from_iterable(texts)), np.int64)
-        return _Words(numbers, np.fromiter(map(len, texts), np.int64, len(texts)))
+        return numbers, np.fromiter(map(len, texts), np.int64, len(texts))
 
 
 class Collection:
@@ -145,6 +138,7 @@ class Collection:
         """The collection of passages whose documents are the rows of this one, or ``None``."""
         self._table = table
         self._names = bytes(table.names).decode("utf-8", "surrogatepass").split("\0")[:-1]
+        self._places = {name: place for place, name in enumerate(self._names)}
         self._added: dict[str, _Added] = {}
         self._removed: set[str] = set()
         self._fresh: dict[str, _Numbers] = {}
@@ -153,23 +147,18 @@ class Collection:
     @classmethod
     def empty(cls) -> Collection:
         """A collection without documents."""
-        return cls(_table({}))
+        return cls(_counted({}, {}))
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Collection:
         """The collection whose :meth:`arrays` these are; they are used as they are and may be memory-mapped.
 
-        Raises
-        ------
-        DataError
-            If they do not fit each other.
+        Raises ``DataError`` if one is missing.
         """
         try:
-            table = _table(arrays)
-            _check(table)
-        except (LookupError, TypeError, ValueError) as error:
+            return cls(_table(arrays))
+        except LookupError as error:
             raise DataError(f"the counts of the text are damaged: {error}. Index it again.") from error
-        return cls(table)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All counts. Equal content gives equal arrays, whatever was added and removed before."""
@@ -196,43 +185,37 @@ class Collection:
         groups
             Number of the paragraph of each passage. Without them each passage is a paragraph of its own.
 
-        Raises
-        ------
-        UsageError
-            If the collection has the document.
+        Raises ``UsageError`` if the collection has the document.
         """
+        fault = ""
         if document in self:
-            raise UsageError(f"the collection has a document {document!r} already; remove it first.")
-        if self.finer is not None:
-            raise UsageError(
-                "a collection made by by_document() cannot learn; add to the one it was made from."
-            )
-        if "\0" in document:
-            raise UsageError(f"a document's name has no zero byte: {document!r}.")
-        if groups is not None and len(groups) != len(passages):
-            raise UsageError(
-                f"{document!r} has {len(passages)} passages and {len(groups)} paragraph numbers."
-            )
+            fault = f"the collection has a document {document!r} already; remove it first"
+        elif self.finer is not None:
+            fault = "a collection made by by_document() cannot learn; add to the one it was made from"
+        elif "\0" in document:
+            fault = f"a document's name has no zero byte: {document!r}"
+        elif groups is not None and len(groups) != len(passages):
+            fault = f"{document!r} has {len(passages)} passages and {len(groups)} paragraph numbers"
+        if fault:
+            raise UsageError(f"{fault}.")
         contexts = {context: number for number, context in enumerate(dict.fromkeys(c for _, c in passages))}
         texts = [tokens(text) for text, _ in passages]
         language = language_of(islice(chain.from_iterable(texts), SAMPLE))
         numbers = self._fresh.setdefault(language, _Numbers())
+        group = range(len(passages)) if groups is None else groups
         self._added[document] = _Added(
             language=language,
             texts=numbers.read(texts),
             contexts=numbers.read([tokens(context) for context in contexts]),
-            group=_numbered(range(len(passages)) if groups is None else groups),
-            context=np.fromiter((contexts[context] for _, context in passages), np.int64, len(passages)),
+            group=np.unique(np.array(group, np.int64), return_inverse=True)[1].reshape(-1),
+            context=[contexts[context] for _, context in passages],
         )
         self._derived.clear()
 
     def remove(self, document: str) -> None:
         """Forget a document.
 
-        Raises
-        ------
-        UsageError
-            If the collection does not have it.
+        Raises ``UsageError`` if the collection does not have it.
         """
         if document not in self:
             raise UsageError(f"the collection has no document {document!r}.")
@@ -243,7 +226,7 @@ class Collection:
     def __contains__(self, document: object) -> bool:
         if document in self._added:
             return True
-        return document not in self._removed and _place(self._names, document) is not None
+        return document not in self._removed and document in self._places
 
     def __len__(self) -> int:
         """Number of passages."""
@@ -258,23 +241,26 @@ class Collection:
     def rows(self, document: str) -> range:
         """The passages of a document.
 
-        Raises
-        ------
-        UsageError
-            If the collection does not have it.
+        Raises ``UsageError`` if the collection does not have it.
         """
-        starts = self.table.document_starts
-        place = _place(self._names, document)
-        if place is None:
+        if document not in self:
             raise UsageError(f"the collection has no document {document!r}.")
+        starts, place = self.table.document_starts, self._places[document]
         return range(int(starts[place]), int(starts[place + 1]))
 
     @property
     def table(self) -> Table:
         """The counts, with all changes."""
         if self._added or self._removed:
-            names, table = _merged(self._names, self._table, self._added, self._removed, self._fresh)
-            self._names, self._table = names, table
+            old, new = self._names, sorted(self._added)
+            names = sorted([*(name for name in old if name not in self._removed), *new])
+            order = {name: place for place, name in enumerate(names)}
+            table = _counted(self._added, self._fresh)
+            if old:
+                stay = [-1 if name in self._removed else order[name] for name in old]
+                table = _joined([(self._table, stay), (table, [order[name] for name in new])], len(names))
+            self._table = attrs.evolve(table, names=_ended(names))
+            self._names, self._places = names, order
             self._added, self._removed, self._fresh = {}, set(), {}
         return self._table
 
@@ -290,58 +276,13 @@ class Collection:
         return self.derived("by document", lambda: Collection(_whole(self.table), finer=self))
 
 
-def _place(names: Sequence[str], name: Any) -> int | None:
-    """Place of ``name`` among sorted ``names``."""
-    place = bisect_left(names, name)
-    return place if place < len(names) and names[place] == name else None
-
-
-def _numbered(groups: Sequence[int]) -> np.ndarray:
-    """``groups`` numbered from 0 in their order, int64."""
-    return np.unique(np.asarray(groups, np.int64), return_inverse=True)[1].reshape(-1)
-
-
 def _table(arrays: Mapping[str, np.ndarray]) -> Table:
-    """A table of ``arrays``; of no documents where there are none."""
-    if not arrays:
-        none = Postings(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.uint16))
-        rows = {name: np.empty(0, np.int32) for name in ("groups", "contexts")}
-        starts = {f"{name}_starts": np.zeros(1, np.int64) for name in ("document", "group", "context")}
-        strings = {name: np.empty((0, 1), np.uint8) for name in ("terms", "words")}
-        names = {name: np.empty(0, np.uint8) for name in ("names", "languages")}
-        return Table(**rows, **starts, **strings, **names, text=none, context=none, spelled=none)
-    fields: dict[str, Any] = {}
-    for field in attrs.fields(Table):
-        if field.type in (Postings, "Postings"):
-            parts = (arrays[f"{field.name}.{part.name}"] for part in attrs.fields(Postings))
-            fields[field.name] = Postings(*parts)
-        else:
-            fields[field.name] = arrays[field.name]
-    return Table(**fields)
+    def of(field: str) -> Any:
+        if field in ("text", "context", "spelled"):
+            return Postings(*(arrays[f"{field}.{part.name}"] for part in attrs.fields(Postings)))
+        return arrays[field]
 
-
-def _check(table: Table) -> None:
-    """Raise ``ValueError`` if sizes and bounds of the arrays do not fit; values are covered by checksums."""
-    rows, documents = len(table.groups), len(table.document_starts) - 1
-    sizes = (
-        ("text", table.text, len(table.terms), rows),
-        ("context", table.context, len(table.terms), int(table.context_starts[-1])),
-        ("spelled", table.spelled, len(table.words), documents),
-    )
-    for name, postings, columns, width in sizes:
-        if len(postings.starts) != columns + 1 or postings.starts[-1] != len(postings.rows):
-            raise ValueError(f"{name} has {len(postings.rows)} entries and starts for {postings.starts[-1]}")
-        if len(postings.rows) != len(postings.counts):
-            raise ValueError(f"{name} has {len(postings.rows)} rows and {len(postings.counts)} counts")
-        if len(postings.rows) and not 0 <= postings.rows.min() <= postings.rows.max() < width:
-            raise ValueError(f"{name} names row {postings.rows.max()} of {width}")
-    if len(table.contexts) != rows or table.document_starts[-1] != rows:
-        raise ValueError(f"{rows} passages, {len(table.contexts)} of them with a context")
-    for starts in (table.languages, table.group_starts[1:], table.context_starts[1:]):
-        if len(starts) != documents:
-            raise ValueError(f"{documents} documents, {len(starts)} in another array")
-    if np.count_nonzero(table.names == 0) != documents:
-        raise ValueError(f"{documents} documents, {np.count_nonzero(table.names == 0)} names")
+    return Table(*(of(field.name) for field in attrs.fields(Table)))
 
 
 # --- strings as rows of bytes ---
@@ -353,178 +294,154 @@ def strings(rows: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(rows).view(f"S{width}").reshape(-1) if len(rows) else np.empty(0, "S1")
 
 
-def _bytes(found: np.ndarray) -> np.ndarray:
-    """Byte strings ``(n,)`` -> uint8 ``(n, width)`` as narrow as they allow."""
-    if not len(found):
-        return np.empty((0, 1), np.uint8)
+def _united(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The different byte strings of ``parts``, sorted, uint8 ``(n, width)``; the places of a part's in it."""
+    every = np.concatenate(parts)
+    if not len(every):
+        return np.empty((0, 1), np.uint8), list(parts)
+    order = np.argsort(every, kind="stable")  # fast on sorted runs, as are the strings of a table
+    found = every[order]
+    first = np.append(True, found[1:] != found[:-1])
+    places = np.empty(len(every), np.int64)
+    places[order] = np.cumsum(first) - 1
+    found = found[first]
     width = max(1, int(np.char.str_len(found).max()))
-    return found.astype(f"S{width}").view(np.uint8).reshape(len(found), width)
+    rows = found.astype(f"S{width}").view(np.uint8).reshape(len(found), width)
+    return rows, np.split(places, np.cumsum([len(part) for part in parts])[:-1])
 
 
-def _encoded(found: Iterable[str]) -> np.ndarray:
-    encoded = [text.encode("utf-8", "surrogatepass") for text in found]
-    return np.array(encoded, dtype=bytes) if encoded else np.empty(0, "S1")
-
-
-def _merge(kept: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Union of byte strings, sorted; place in it of each of ``kept`` (sorted, distinct) and of ``new``."""
-    distinct, back = np.unique(new, return_inverse=True)
-    if not len(kept):
-        return distinct, np.empty(0, np.int64), back.reshape(-1)
-    width = max(kept.dtype.itemsize, distinct.dtype.itemsize)
-    kept, distinct = kept.astype(f"S{width}"), distinct.astype(f"S{width}")
-    at = np.searchsorted(kept, distinct)
-    known = kept[np.minimum(at, len(kept) - 1)] == distinct
-    union = np.insert(kept, at[~known], distinct[~known])
-    shift = np.searchsorted(distinct[~known], kept)  # new strings before each of the kept
-    return union, np.arange(len(kept)) + shift, np.searchsorted(union, distinct)[back.reshape(-1)]
+def _ended(names: Sequence[str]) -> np.ndarray:
+    return np.frombuffer("".join(f"{n}\0" for n in names).encode("utf-8", "surrogatepass"), np.uint8)
 
 
 # --- changes ---
 
 
-@attrs.frozen
-class _Blocks:
-    """Rows of documents (passages, paragraphs or contexts) moved to the new order of the documents."""
-
-    starts: np.ndarray
-    """First row of each document, int64."""
-    old: np.ndarray
-    """New number of each old row, −1 where its document was removed."""
-    new: np.ndarray
-    """Number of each added row."""
+def _starts(sizes: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Where units of these sizes begin, and where the last one ends, int64."""
+    return np.append(0, np.cumsum(np.array(sizes, np.int64)))
 
 
-def _blocks(old_starts: np.ndarray, place: np.ndarray, sizes: list[int], to: np.ndarray) -> _Blocks:
-    """Blocks of the documents at ``place`` (−1: removed), and of added ones of ``sizes`` at ``to``."""
-    keep, old_sizes, new_sizes = place >= 0, np.diff(old_starts), np.array(sizes, np.int64)
-    size = np.zeros(int(keep.sum()) + len(to), np.int64)
-    size[place[keep]] = old_sizes[keep]
-    size[to] = new_sizes
-    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(size)])
-    old = np.repeat(starts[place] - old_starts[:-1], old_sizes) + np.arange(old_starts[-1])
-    new = np.repeat(starts[to] - (np.cumsum(new_sizes) - new_sizes), new_sizes) + np.arange(new_sizes.sum())
-    return _Blocks(starts, np.where(np.repeat(keep, old_sizes), old, -1), new)
+def _all(arrays: Iterable[np.ndarray]) -> np.ndarray:
+    """Integers in one array, int64."""
+    return np.concatenate([np.empty(0, np.int64), *arrays])
 
 
-_Entries = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Terms, rows and counts."""
+def _counted(added: Mapping[str, _Added], fresh: Mapping[str, _Numbers]) -> Table:
+    """The table of new documents, without their names."""
+    terms, words, first = list[bytes](), list[bytes](), dict[str, int]()
+    for language, known in fresh.items():
+        first[language], stop = len(terms), stop_words(language)
+        for word in known:
+            term = "" if word in stop else stem(word[:LONGEST], language)
+            terms.append(term.encode("utf-8", "surrogatepass"))
+            words.append(f"{word[:LONGEST]}{BETWEEN}{term}".encode("utf-8", "surrogatepass"))
+    parts = [added[name] for name in sorted(added)]
+    carries = np.array([bool(term) for term in terms], bool)
 
+    def entries(texts: list[_Words], units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Words that carry a subject, and the unit of each."""
+        shifted = [numbers + first[p.language] for (numbers, _), p in zip(texts, parts, strict=True)]
+        numbers = _all(shifted)
+        stay = carries[numbers]
+        return numbers[stay], np.repeat(units, _all(sizes for _, sizes in texts))[stay]
 
-def _kept(postings: Postings, blocks_old: np.ndarray) -> _Entries:
-    """The entries of rows that stay, with their new rows."""
-    rows = blocks_old[postings.rows]
-    keep = rows >= 0
-    return postings.terms[keep], rows[keep], postings.counts[keep]
+    texts, contexts = [part.texts for part in parts], [part.contexts for part in parts]
+    rows = _starts([len(part.group) for part in parts])
+    above = _starts([len(sizes) for _, sizes in contexts])
+    place = np.arange(len(parts))
+    text, context = entries(texts, np.arange(rows[-1])), entries(contexts, np.arange(above[-1]))
+    both = (
+        entries(texts, np.repeat(place, np.diff(rows))),
+        entries(contexts, np.repeat(place, np.diff(above))),
+    )
+    numbers, documents = (np.concatenate(pair) for pair in zip(*both, strict=True))
+    used = np.unique(numbers)  # a word may be of a document that is gone again
+    of_term, of_word = np.zeros((2, len(terms)), np.int64)
+    stems, [of_term[used]] = _united([np.array(terms, bytes)[used]])
+    spellings, [of_word[used]] = _united([np.array(words, bytes)[used]])
 
+    def postings(places: np.ndarray, units: np.ndarray, size: int, width: int) -> Postings:
+        return Postings.made(places, units, np.ones(len(places), np.uint16), size, width)
 
-def _vocabulary(
-    old: np.ndarray, kept: list[_Entries], strings_: np.ndarray, added: list[tuple[np.ndarray, np.ndarray]]
-) -> tuple[np.ndarray, list[_Entries]]:
-    """The strings that entries have, sorted, and all entries by them.
-
-    ``old`` has the strings of the ``kept`` entries, ``strings_`` those of the ``added`` ones (string, row).
-    """
-    used = np.zeros(len(old), bool)
-    for terms, _, _ in kept:
-        used[terms] = True
-    asked = np.unique(np.concatenate([numbers for numbers, _ in added]))
-    union, of_kept, of_asked = _merge(strings(old)[used], strings_[asked])
-    from_old = np.cumsum(used) - 1
-    entries = []
-    for (terms, rows, counts), (numbers, new_rows) in zip(kept, added, strict=True):
-        new_terms = of_asked[np.searchsorted(asked, numbers)]
-        ones = np.ones(len(numbers), np.uint16)
-        old_terms = of_kept[from_old[terms]] if len(terms) else terms
-        merged = zip((old_terms, rows, counts), (new_terms, new_rows, ones), strict=True)
-        a, b, c = (np.concatenate(pair) for pair in merged)
-        entries.append((a, b, c))
-    return _bytes(union), entries
-
-
-def _merged(
-    old_names: list[str],
-    old: Table,
-    added: Mapping[str, _Added],
-    removed: set[str],
-    fresh: Mapping[str, _Numbers],
-) -> tuple[list[str], Table]:
-    """Names and table after all changes."""
-    names = sorted(chain((name for name in old_names if name not in removed), added))
-    order = {name: place for place, name in enumerate(names)}
-    place = np.array([-1 if n in removed else order[n] for n in old_names], np.int64)
-    to = np.array([order[name] for name in added], np.int64)
-    parts = list(added.values())
-    rows = _blocks(old.document_starts, place, [len(part.group) for part in parts], to)
-    groups = _blocks(old.group_starts, place, [int(p.group.max(initial=-1)) + 1 for p in parts], to)
-    contexts = _blocks(old.context_starts, place, [len(part.contexts.lengths) for part in parts], to)
-
-    def moved(values: np.ndarray, new: list[np.ndarray], blocks: _Blocks) -> np.ndarray:
-        out = np.empty(blocks.starts[-1], values.dtype)
-        out[blocks.old[blocks.old >= 0]] = values[blocks.old >= 0]
-        out[blocks.new] = np.concatenate(new) if new else []
-        return out
-
-    one_each = _blocks(np.arange(len(old_names) + 1), place, [1] * len(parts), to)
-    languages = [np.array([LANGUAGES.index(part.language)]) for part in parts]
-    terms, words, first = _strings(fresh)
-
-    def entries(texts: list[_Words], targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Words that carry a subject and the row of each."""
-        if not texts:
-            return np.empty(0, np.int64), np.empty(0, np.int64)
-        shifted = (w.numbers + first[part.language] for w, part in zip(texts, parts, strict=True))
-        numbers = np.concatenate(list(shifted))
-        found = np.repeat(targets, np.concatenate([w.lengths for w in texts]))
-        carries = terms[numbers] != b""
-        return numbers[carries], found[carries]
-
-    text = entries([part.texts for part in parts], rows.new)
-    context = entries([part.contexts for part in parts], contexts.new)
-    own = _each(to, [len(part.texts.lengths) for part in parts])
-    above = _each(to, [len(part.contexts.lengths) for part in parts])
-    spelled = entries([part.texts for part in parts], own), entries([part.contexts for part in parts], above)
-    kept = [_kept(old.text, rows.old), _kept(old.context, contexts.old)]
-    stems, (text_, context_) = _vocabulary(old.terms, kept, terms, [text, context])
-    spellings, (spelled_,) = _vocabulary(old.words, [_kept(old.spelled, place)], words, [_joined(spelled)])
-    table = Table(
-        names=np.frombuffer("".join(f"{n}\0" for n in names).encode("utf-8", "surrogatepass"), np.uint8),
-        document_starts=rows.starts,
-        languages=moved(old.languages, languages, one_each),
-        group_starts=groups.starts,
-        groups=moved(old.groups, [part.group for part in parts], rows),
-        context_starts=contexts.starts,
-        contexts=moved(old.contexts, [part.context for part in parts], rows),
+    return Table(
+        names=_ended([]),
+        document_starts=rows,
+        languages=np.array([LANGUAGES.index(part.language) for part in parts], np.uint8),
+        group_starts=_starts([int(part.group.max(initial=-1)) + 1 for part in parts]),
+        groups=_all(part.group for part in parts).astype(np.int32),
+        context_starts=above,
+        contexts=np.array([number for part in parts for number in part.context], np.int32),
         terms=stems,
         words=spellings,
-        text=Postings.made(*text_, len(stems), int(rows.starts[-1])),
-        context=Postings.made(*context_, len(stems), int(contexts.starts[-1])),
-        spelled=Postings.made(*spelled_, len(spellings), len(names)),
+        text=postings(of_term[text[0]], text[1], len(stems), int(rows[-1])),
+        context=postings(of_term[context[0]], context[1], len(stems), int(above[-1])),
+        spelled=postings(of_word[numbers], documents, len(spellings), len(parts)),
     )
-    return names, table
 
 
-def _each(values: np.ndarray, sizes: list[int]) -> np.ndarray:
-    """Each value as often as its size says."""
-    return np.repeat(values, np.array(sizes, np.int64))
+def _joined(pieces: Sequence[tuple[Table, Sequence[int]]], count: int) -> Table:
+    """One table of ``count`` documents, without names, from several.
 
+    With each table the new place of each of its documents is given, −1 for one that goes.
+    """
+    tables, places = [table for table, _ in pieces], [np.array(to, np.int64) for _, to in pieces]
 
-def _joined(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    first, second = zip(*pairs, strict=True)
-    return np.concatenate(first), np.concatenate(second)
+    def moved(starts: str) -> tuple[np.ndarray, list[np.ndarray]]:
+        """New starts of the documents' units, and the new number of each unit of a table, or −1."""
+        sizes = np.zeros(count, np.int64)
+        for table, to in zip(tables, places, strict=True):
+            sizes[to[to >= 0]] = np.diff(getattr(table, starts))[to >= 0]
+        new, numbers = _starts(sizes), []
+        for table, to in zip(tables, places, strict=True):
+            old = getattr(table, starts)
+            keep, shift = (np.repeat(each, np.diff(old)) for each in (to >= 0, new[to] - old[:-1]))
+            numbers.append(np.where(keep, shift + np.arange(old[-1]), -1))
+        return new, numbers
 
+    def values(field: str, numbers: list[np.ndarray]) -> np.ndarray:
+        every = np.concatenate([getattr(table, field) for table in tables])
+        to = np.concatenate(numbers)
+        out = np.empty(np.count_nonzero(to >= 0), every.dtype)
+        out[to[to >= 0]] = every[to >= 0]
+        return out
 
-def _strings(fresh: Mapping[str, _Numbers]) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
-    """Term and spelling of each numbered word, empty for stop words; first number of each language."""
-    terms: list[str] = []
-    words: list[str] = []
-    first = {}
-    for language, numbers in fresh.items():
-        first[language], stop = len(terms), stop_words(language)
-        found = ["" if word in stop else stem(word[:LONGEST], language) for word in numbers]
-        terms += found
-        words += [f"{word[:LONGEST]}{BETWEEN}{term}" for word, term in zip(numbers, found, strict=True)]
-    return _encoded(terms), _encoded(words), first
+    def counts(vocabulary: str, **sides: tuple[int, list[np.ndarray]]) -> dict[str, Any]:
+        """Strings that are still used, and the postings by them; of each the width and the new rows."""
+        kept: dict[str, list[tuple[np.ndarray, ...]]] = {}
+        used = [np.zeros(len(getattr(table, vocabulary)), np.int64) for table in tables]
+        for side, (_, numbers) in sides.items():
+            kept[side] = []
+            for table, to, mask in zip(tables, numbers, used, strict=True):
+                postings: Postings = getattr(table, side)
+                rows = to[postings.rows]
+                stay = rows >= 0
+                kept[side].append((postings.terms[stay], rows[stay], postings.counts[stay]))
+                mask[kept[side][-1][0]] = 1
+        old = (strings(getattr(table, vocabulary)) for table in tables)
+        found, new = _united([each[mask > 0] for each, mask in zip(old, used, strict=True)])
+        for mask, to in zip(used, new, strict=True):
+            mask[mask > 0] = to
+        made: dict[str, Any] = {vocabulary: found}
+        for side, (width, _) in sides.items():
+            of_new = [(to[terms], *more) for to, (terms, *more) in zip(used, kept[side], strict=True)]
+            terms, rows, numbers_ = (np.concatenate(each) for each in zip(*of_new, strict=True))
+            made[side] = Postings.made(terms, rows, numbers_, len(found), width)
+        return made
+
+    (starts, rows), (group_starts, _) = moved("document_starts"), moved("group_starts")
+    context_starts, above = moved("context_starts")
+    return Table(
+        names=_ended([]),
+        document_starts=starts,
+        languages=values("languages", places),
+        group_starts=group_starts,
+        groups=values("groups", rows),
+        context_starts=context_starts,
+        contexts=values("contexts", rows),
+        **counts("terms", text=(int(starts[-1]), rows), context=(int(context_starts[-1]), above)),
+        **counts("words", spelled=(count, places)),
+    )
 
 
 def _whole(table: Table) -> Table:

@@ -9,14 +9,19 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import PurePath
 
 import attrs
 
 from lior.ask.interfaces import Passage, Reading
-from lior.ask.sentences import Span, pieces, units
 
+LONGEST = 700
+"""Most characters of a passage; a longer sentence or line is cut at white space."""
+_LEAST = 15
+"""A sentence of fewer characters goes with the next one: "Yes.", "Step 1."."""
+_NARROWEST, _WIDEST = 40, 140
+"""Columns at which text is wrapped by hand or by an editor."""
 _LARGEST_GROUP = 40
 """Most passages of a list that are one group."""
 _CODE_LINES = 6
@@ -25,6 +30,9 @@ _LONG = 300
 """A longer line is no heading and defines nothing; expressions that search for such take quadratic time."""
 _BURST = 6
 """Messages of a chat that are one group."""
+
+Span = tuple[int, int]
+"""Offsets of the first character and after the last one."""
 
 
 @attrs.frozen
@@ -97,9 +105,8 @@ class _Page:
         self.text = text
         self.places = places
         """First line of each page, cell or message."""
-        self.starts = [0]
-        self.starts.extend(match.end() for match in re.finditer("\n", text))
         self.lines = text.split("\n")
+        self.starts = [0, *accumulate(len(line) + 1 for line in self.lines[:-1])]
 
     def span(self, number: int) -> Span:
         """Offsets of a line without its end."""
@@ -125,6 +132,84 @@ class _Page:
             yield _Part(begin, end, group, headings)
 
 
+# --- sentences and lines of a paragraph ---
+
+# One that was wrapped at a width is cut into sentences across its lines; one of short lines, such as a list
+# of facts, is cut at every line.
+
+_BREAK = re.compile(
+    r"[.!?…][\"'”’»)\]*_`]*(?P<gap>\s+)(?=[\"'“‘«(\[*_`¿¡]*[^\W_a-z])|[。！？][」』”]?(?P<none>\s*)(?=\S)"
+)
+_FACT = re.compile(r"[\d:=.!?]")
+"""In a short line that can stand alone, as "PIN 4711", unlike "Best" above a name."""
+_LABEL = re.compile(r"\s*[^\W\d_][\w -]{0,30}:\s")
+"""A line of its own, such as "Phone: 12 34", however long the line before it."""
+_ABBREVIATED = re.compile(
+    r"(?:^|[\s(\[\"'“])(?:(?:\w\.)*\w|\d{1,2}|mr|mrs|ms|dr|prof|st|vs|etc|cf|ca|approx|no|nr|fig|figs|eq|sec|p|pp|vol"
+    r"|ed|al|inc|ltd|co|jr|sr|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|tel|bzw|usw|evtl|ggf|str|art|abs)\.$",
+    re.IGNORECASE,
+)
+
+
+def units(text: str, lines: Sequence[Span]) -> Iterator[Span]:
+    """The sentences of consecutive ``lines``, none of them blank; no unit has white space at its ends."""
+    for begin, end in _runs(text, lines):
+        for first, last in _sentences(text, begin, end):
+            yield from pieces(text, first, last)
+
+
+def pieces(text: str, begin: int, end: int) -> Iterator[Span]:
+    """The text between two offsets without white space at its ends, cut where it is too long."""
+    found = text[begin:end]
+    end -= len(found) - len(found.rstrip())
+    begin = min(begin + len(found) - len(found.lstrip()), end)
+    while end - begin > LONGEST:
+        cut = next((at for at in range(begin + LONGEST, begin + LONGEST // 2, -1) if text[at].isspace()), 0)
+        last = cut = cut or begin + LONGEST
+        while text[last - 1].isspace():
+            last -= 1
+        yield begin, last
+        while text[cut].isspace():  # the end is no white space
+            cut += 1
+        begin = cut
+    if begin < end:
+        yield begin, end
+
+
+def _runs(text: str, lines: Sequence[Span]) -> Iterator[Span]:
+    """Lines that belong together, most because they were wrapped: the first word of the next had no room."""
+    if len(lines) == 1:
+        yield from lines
+        return
+    wide = max(end - begin for begin, end in lines)
+    begin, end = lines[0]
+    length = end - begin
+    for first, last in lines[1:]:
+        following = text[first:last]
+        word = following.split(maxsplit=1)[0]
+        full = _NARROWEST <= wide <= _WIDEST and length + 1 + len(word) > wide and not _LABEL.match(following)
+        tiny = end - begin < _LEAST and not _FACT.search(text, begin, end)
+        if full or tiny or (word[0].islower() and length >= _NARROWEST):
+            end = last
+        else:
+            yield begin, end
+            begin, end = first, last
+        length = last - first
+    yield begin, end
+
+
+def _sentences(text: str, begin: int, end: int) -> Iterator[Span]:
+    first = begin
+    for match in _BREAK.finditer(text, begin, end):
+        gap = "gap" if match["gap"] is not None else "none"
+        last = match.start(gap)
+        if last - first < _LEAST or (gap == "gap" and _ABBREVIATED.search(text, max(first, last - 12), last)):
+            continue
+        yield first, last
+        first = match.end(gap)
+    yield first, end
+
+
 # --- prose and Markdown ---
 
 _ATX = re.compile(r" {0,3}(#{1,6})\s+(.+?)[\s#]*$")
@@ -142,29 +227,22 @@ class _Outline:
 
     title: tuple[str, ...]
     open: list[tuple[int, str]] = attrs.field(factory=list)
-    headings: tuple[str, ...] = attrs.field(init=False)
-    """From the outermost to the innermost, with the title of the document."""
 
-    def __attrs_post_init__(self) -> None:
-        self.headings = self.title
-
-    def leave(self, level: int) -> bool:
-        """End the sections of this and of deeper levels, if there are any."""
-        depth = len(self.open)
+    def leave(self, level: int) -> None:
+        """End the sections of this and of deeper levels."""
         while self.open and self.open[-1][0] >= level:
             self.open.pop()
-        self._derive()
-        return len(self.open) < depth
 
     def enter(self, level: int, text: str) -> None:
         """Begin a section; it ends those of the same and of deeper levels."""
         self.leave(level)
         self.open.append((level, text))
-        self._derive()
 
-    def _derive(self) -> None:
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """From the outermost to the innermost, with the title of the document."""
         found = tuple(text for _, text in self.open)
-        self.headings = found if found[:1] == self.title else self.title + found
+        return found if found[:1] == self.title else self.title + found
 
 
 def _prose(page: _Page, title: tuple[str, ...], first: int = 0, group: int = 0) -> Iterator[_Part]:
@@ -183,28 +261,23 @@ def _prose(page: _Page, title: tuple[str, ...], first: int = 0, group: int = 0) 
             outline.enter(level, text)
             empty, number, listed, group = last[0], last[1] + 1, False, group + 1
             continue
-        last_of_block = number
-        fence = _FENCE.match(page.lines[number])
+        end, fence = number + 1, _FENCE.match(page.lines[number])
         if fence:
-            while last_of_block + 1 < len(page.lines):
-                last_of_block += 1
-                if page.lines[last_of_block].strip().startswith(fence[1]):
-                    break
+            while end < len(page.lines) and not page.lines[end].strip().startswith(fence[1]):
+                end += 1
+            end = min(end + 1, len(page.lines))
         else:
-            while not page.blank(last_of_block + 1) and not (
-                _FENCE.match(page.lines[last_of_block + 1]) or _ATX.match(page.lines[last_of_block + 1])
-            ):
-                last_of_block += 1
-        block = range(number, last_of_block + 1)
+            while not page.blank(end) and not (_FENCE.match(page.lines[end]) or _ATX.match(page.lines[end])):
+                end += 1
+        block = range(number, end)
         if not listed or not (fence or _ITEM.match(page.lines[number])):
             group += 1
         for count, part in enumerate(_block(page, block, group, outline.headings, fenced=bool(fence)), 1):
             group += count % _LARGEST_GROUP == 0
             yield part if part.group == group else attrs.evolve(part, group=group)
         # A list or code belongs to the paragraph that announces it, and to the list before it.
-        end = page.lines[last_of_block].rstrip()
-        listed = end.endswith(":") or bool(_ITEM.match(page.lines[number]))
-        empty, number = None, last_of_block + 1
+        listed = page.lines[end - 1].rstrip().endswith(":") or bool(_ITEM.match(page.lines[number]))
+        empty, number = None, end
     if empty is not None:
         yield from page.line(empty, group, outline.headings[:-1])
 
@@ -225,11 +298,8 @@ def _heading(page: _Page, number: int, levels: dict[str, int]) -> tuple[int, str
     if over or (not page.blank(number - 1) and not _RULE.match(lines[number - 1])):
         return None
     below = "" if page.blank(number + 1) else lines[number + 1]
-    if (
-        (under := _RULE.match(below))
-        and len(line.strip()) <= 2 * len(below.strip())
-        and not _ITEM.match(line)
-    ):
+    under = _RULE.match(below)
+    if under and len(line.strip()) <= 2 * len(below.strip()) and not _ITEM.match(line):
         return levels.setdefault(under[1], len(levels)), line.strip(), (number, number + 1)
     if _CAPITALS.match(line) and (not below or below[0].isspace()):
         return levels.setdefault("capitals", len(levels)), line.strip(), (number, number)
@@ -247,24 +317,20 @@ def _block(
                 yield from _statements(page, list(numbers), group, headings)
         return
     head, above = page.lines[block[0]], headings
-    table = (
-        len(block) > 1 and bool(_TABLE.match(head)) and bool(_TABLE_RULE.match(page.lines[block[1]][:_LONG]))
-    )
+    table = len(block) > 1 and _TABLE.match(head) and _TABLE_RULE.match(page.lines[block[1]][:_LONG])
     if table:
         headings = (*headings, " ".join(head.replace("|", " ").split()))
     waiting: list[int] = []
     for number in block:
         line = page.lines[number]
-        if table or _RULE.match(line):
+        ruled = table or _RULE.match(line)
+        if ruled or _ITEM.match(line):
             yield from page.cut(waiting, group, headings)
             waiting = []
-            if table and re.search(r"\w", line):
-                yield from page.line(number, group, headings if number > block[0] else above)
-            continue
-        if _ITEM.match(line):
-            yield from page.cut(waiting, group, headings)
-            waiting = []
-        waiting.append(number)
+        if not ruled:
+            waiting.append(number)
+        elif table and re.search(r"\w", line):
+            yield from page.line(number, group, headings if number > block[0] else above)
     yield from page.cut(waiting, group, headings)
 
 

@@ -39,10 +39,7 @@ def decode(data: bytes) -> tuple[str, tuple[str, ...]]:
     ``\\r\\n`` becomes ``\\n``; all else is kept, a lone ``\\r`` and a form feed included. What the encoding
     does not have becomes U+FFFD.
 
-    Raises
-    ------
-    DataError
-        When it is not text.
+    Raises ``DataError`` when it is not text.
     """
     encoding = _marked(data) or _wide(data)
     notes = (f"read as {encoding.upper()}",) if encoding and encoding != "utf-8-sig" else ()

@@ -24,11 +24,10 @@ _BEGINS = re.compile(
     r"\W*(and|or|but|then|also|what about|how about|the (other|first|second|third|last|next))\b", re.I
 )
 _PRONOUNS = frozenset(
-    ("it", "its", "this", "that", "these", "those", "they", "them", "their", "he", "him", "his", "she", "her",
-     "hers", "one", "ones")
-)  # fmt: skip
+    "it its this that these those they them their he him his she her hers one ones".split()  # noqa: SIM905
+)
 _VAGUE = frozenset(
-    ("one", "ones", "other", "others", "another", "first", "second", "third", "last", "next", "else", "more")
+    "one ones other others another first second third last next else more".split()  # noqa: SIM905
 )
 """Words that name nothing by themselves."""
 _NUMBER = re.compile(
@@ -81,10 +80,7 @@ class Dialogue:
     def ask(self, message: str) -> Turn:
         """Answer a message.
 
-        Raises
-        ------
-        UsageError
-            When it has no word to look for, nor a subject to inherit, or is too long.
+        Raises ``UsageError`` when it has no word to look for, nor a subject to inherit, or is too long.
         """
         own = [w for w in dict.fromkeys(subjects(message)) if w not in _VAGUE and w not in LIGHT]
         pronoun = not _PRONOUNS.isdisjoint(tokens(message))
@@ -133,13 +129,10 @@ class Dialogue:
         if turn.answer.answer not in self._quoted:
             return turn
         scored = turn.answer.passages
-        near = [passage for passage, score in scored if score >= 0.5 * scored[0][1]]
-        fresh = [passage for passage in near if passage not in self._quoted]
+        fresh = [p for p, score in scored if score >= 0.5 * scored[0][1] and p not in self._quoted]
         if _NUMBER.search(turn.message):
             fresh = [passage for passage in fresh if re.search(r"\d", passage.text)] or fresh
-        if not fresh:
-            return turn
-        return _quoting(turn, fresh[0])
+        return _quoting(turn, fresh[0]) if fresh else turn
 
 
 def _quoting(turn: Turn, passage: Passage) -> Turn:

@@ -13,7 +13,7 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import attrs
@@ -35,8 +35,7 @@ _QUOTES = re.compile(r'"([^"\n]*)"|“([^”\n]+)”|„([^“”\n]+)[“”]|�
 _PLACES = re.compile(r"(?<![\w/.-])([\w/.-]*[A-Za-z_]\.\w+):(\d+)")
 
 
-@attrs.frozen
-class Reply:
+class Reply(NamedTuple):
     """What the model said about the passages."""
 
     text: str
@@ -51,10 +50,7 @@ class Reply:
 class Endpoint:
     """A model at an address.
 
-    Raises
-    ------
-    UsageError
-        When the address does not begin with http:// or https://.
+    Raises ``UsageError`` when the address does not begin with http:// or https://.
     """
 
     url: str = attrs.field()
@@ -65,20 +61,14 @@ class Endpoint:
 
     @url.validator
     def _check_url(self, _: Any, url: str) -> None:
-        try:
-            parts = urlsplit(url)
-        except ValueError:
-            parts = urlsplit("")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not re.match(r"https?://[\w.:-]|https?://\[[\w:.%]+\]", url):
             raise UsageError(f"{url}: not an address; give one such as http://localhost:11434/v1")
 
     def reply(self, question: str, passages: Sequence[Passage]) -> Reply:
         """Hand over a question with its passages, and check what comes back.
 
-        Raises
-        ------
-        EndpointError
-            When the address cannot be reached, refuses, takes too long or sends something else.
+        Raises ``EndpointError`` when the address cannot be reached, refuses, takes too long or sends
+        something else.
         """
         listed = [f"[{i}] {p.document}:{p.line}\n{p.text}" for i, p in enumerate(passages, 1)]
         asked = "\n\n".join(["Passages:", *listed, f"Question: {question}"])
@@ -98,41 +88,34 @@ class Endpoint:
                 data = response.read(_LARGEST + 1)
         except urllib.error.HTTPError as error:
             with error:
-                cause = _cause(error.read(_LARGEST))
-            fault = f"{address}: refused with {error.code} {error.reason}{cause}"
+                data = error.read(_LARGEST)
+            cause = " ".join(str(_found(data, "error", "message") or _found(data, "error") or "").split())[
+                :200
+            ]
+            fault = f"{address}: refused with {error.code} {error.reason}" + (cause and f" ({cause})")
             raise EndpointError(f"{fault}; check the address and the model {self.model!r}") from error
-        except TimeoutError as error:
-            raise EndpointError(f"{address}: no reply within {self.timeout:g} s; ask again") from error
         except (OSError, ValueError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             late = isinstance(reason, TimeoutError)
             reason = f"no reply within {self.timeout:g} s" if late else f"cannot be reached ({reason})"
             raise EndpointError(f"{address}: {reason}; is the server running?") from error
-        return _content(data, address)
-
-
-def _content(data: bytes, address: str) -> str:
-    if len(data) > _LARGEST:
-        raise EndpointError(f"{address}: the reply is larger than {_LARGEST:,} bytes")
-    try:
-        content = json.loads(data)["choices"][0]["message"]["content"]
+        if len(data) > _LARGEST:
+            raise EndpointError(f"{address}: the reply is larger than {_LARGEST:,} bytes")
+        content = _found(data, "choices", 0, "message", "content")
         if not isinstance(content, str) or not content.strip():
-            raise ValueError("no text")
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise EndpointError(
-            f"{address}: no reply of the form choices[0].message.content came back"
-        ) from error
-    return content.strip()
+            raise EndpointError(f"{address}: no reply of the form choices[0].message.content came back")
+        return content.strip()
 
 
-def _cause(data: bytes) -> str:
-    """What a refusal says about itself, in one line."""
+def _found(data: bytes, *keys: str | int) -> Any:
+    """What stands under ``keys`` in JSON; ``None`` where nothing does."""
     try:
-        found = json.loads(data)["error"]
-        found = found["message"] if isinstance(found, dict) else found
+        found = json.loads(data)
+        for key in keys:
+            found = found[key]
     except (ValueError, LookupError, TypeError, RecursionError):
-        return ""
-    return f" ({' '.join(str(found).split())[:200]})"
+        return None
+    return found
 
 
 # --- what is cited and quoted ---
@@ -161,20 +144,17 @@ def checked(text: str, passages: Sequence[Passage]) -> Reply:
         if not any(_stands_in(quoted, passage.text) for passage in passages):
             marks.append((match.end(), "(not in the passages)"))
     for match in _PLACES.finditer(text):
-        named = (
-            i for i, p in enumerate(passages, 1) if p.line == int(match[2]) and _is(match[1], p.document)
-        )
-        if number := next(named, 0):
-            cited.add(number)
-        else:
+        named = [
+            number
+            for number, p in enumerate(passages, 1)
+            if p.line == int(match[2]) and f"/{p.document}".endswith(f"/{match[1]}")
+        ]
+        cited.update(named[:1])
+        if not named:
             marks.append((match.end(), "(not a passage given)"))
     for at, mark in sorted(marks, reverse=True):
         text = f"{text[:at]} {mark}{text[at:]}"
     return Reply(text, tuple(sorted(cited)), len(marks))
-
-
-def _is(name: str, document: str) -> bool:
-    return document == name or document.endswith(f"/{name}")
 
 
 def _stands_in(quoted: str, text: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +17,16 @@ from lior.ask import answering, meaning, storage
 from lior.ask.answering import Answer
 from lior.ask.collection import Collection
 from lior.ask.cutting import cut
-from lior.ask.interfaces import Judging, Passage, Preparing, Ranking, Reading, Retriever, texts
-from lior.ask.reading import Skipped, Source, document_names, find_files, read_bytes, steady, tally
-from lior.ask.storage import Shelf
-from lior.errors import DataError, LiorError, MissingPackage, UsageError, did_you_mean, sentences
+from lior.ask.interfaces import Judging, Passage, Preparing, Ranking, Reading, Retriever
+from lior.ask.reading import File, Skipped, Source, document_names, find_files, look, nothing, read_bytes
+from lior.errors import DataError, UsageError, did_you_mean, sentences
 
 RETRIEVER, WITHOUT = "dense", "settle"
 """Names of the retriever where none is given, with and without vectors of words."""
-VERSION = 1
+VERSION = 2
 """Of cutting and of the entries of a kept index; one of another version is made anew."""
 LONGEST_QUESTION = 10_000
 """Characters of a question; a longer one is refused."""
-
-
-@attrs.define
-class _File:
-    """What is known of a file."""
-
-    size: int
-    modified: int
-    """Time of its last change in nanoseconds; 0 when it was too young to be told from the next change."""
-    sha256: str
-    documents: list[str] = attrs.field(factory=list)
-    notes: list[str] = attrs.field(factory=list)
-    reason: str = ""
-    """Why it has no documents."""
-    given: bool = False
-    """Whether it is a text given in Python."""
 
 
 @attrs.frozen(kw_only=True)
@@ -75,10 +59,7 @@ class Index:
     tick
         Called with the number of files looked at and of all files.
 
-    Raises
-    ------
-    DataError
-        When a path does not exist, or there is no text at all.
+    Raises ``DataError`` when a path does not exist, or there is no text at all.
 
     >>> notes = Index()
     >>> notes.learn("garden.md", "# Tomatoes\\nWater the tomatoes in the morning. Cut the roses in March.")
@@ -101,23 +82,19 @@ class Index:
         """Files that were not read, with the reason."""
         self._place = cache_file(self.paths) if cache and self.paths else None
         self._tick = tick or (lambda done, files: None)
-        self._collection, self._shelf = Collection.empty(), Shelf.joined(())
-        self._order: list[str] = []
-        """Documents of the shelf."""
-        self._fresh: dict[str, Shelf] = {}
-        """Documents that are not in the shelf yet."""
-        self._files: dict[str, _File] = {}
-        self._owner: dict[str, str] = {}
-        """Document -> file."""
+        self.collection = Collection.empty()
+        """The counts of all passages."""
+        self._shelf: dict[str, bytes | memoryview] = {}
+        """Document -> its passages."""
+        self._files: dict[str, File] = {}
         self._sources: dict[str, Source] = {}
-        self._ranker: Retriever | None = None
-        self._lacking = False
-        """Whether the kept index has nothing of what the retriever computes once."""
-        kept = self._place is not None and self._load()
+        self._fresh = True
+        """Whether the cache lacks what the retriever computes once for its collection."""
+        kept = self._load()
         if self.paths:
-            self.update(save=not kept or self._lacking)
-            if not len(self._collection):
-                raise DataError(_nothing(self.paths, self.skipped))
+            self.update(save=not kept)
+            if not len(self.collection):
+                raise DataError(nothing(self.paths, self.skipped))
 
     # --- content ---
 
@@ -131,25 +108,21 @@ class Index:
         """Number of files and of texts given in Python that have documents."""
         return sum(bool(file.documents) for file in self._files.values())
 
-    @property
-    def collection(self) -> Collection:
-        """The counts of all passages."""
-        return self._collection
-
     def __len__(self) -> int:
         """Number of passages."""
-        return len(self._collection)
+        return len(self.collection)
 
     def passage(self, row: int) -> Passage:
         """The passage at a row of the collection."""
-        shelf = self._shelved()
-        place = bisect_right(shelf.starts, row) - 1
-        return shelf.passage(row, self.documents[place], place)
+        starts = self.collection.table.document_starts
+        place = bisect_right(starts, row) - 1
+        document = self.documents[place]
+        return storage.unpacked(self._shelf[document], row - int(starts[place]), document)
 
     def path(self, document: str) -> Path | None:
         """The file of a document; ``None`` for texts given in Python."""
-        name = self._owner.get(document, document)
-        source = self._sources.get(name)
+        names = (name for name, file in self._files.items() if document in file.documents)
+        source = self._sources.get(next(names, document))
         return source.path if source else None
 
     # --- changes ---
@@ -167,12 +140,17 @@ class Index:
             self._drop(name)
         for number, source in enumerate(sources, 1):
             known = self._files.get(source.name)
-            state = self._look(source, known)
+            file = look(source, known, partial(read_bytes, name=source.path.name))
             self._tick(number, len(sources))
-            if state is None:
+            if file is None or file == known:
                 continue
             touched = True
-            if state:
+            if known and file.sha256 and file.sha256 == known.sha256:
+                self._files[source.name] = file
+                continue
+            self._drop(source.name)
+            self._take(file)
+            if file.documents or (known and known.documents):
                 (changed if known else learned).append(source.name)
         for name, file in self._files.items():
             if file.reason:
@@ -185,12 +163,8 @@ class Index:
     def learn(self, name: str, text: str) -> None:
         """Add a text as a document, or replace the one of this name, whose ending tells its kind.
 
-        Raises
-        ------
-        DataError
-            When the text is empty.
-        UsageError
-            When ``name`` is that of a file of the folders.
+        Raises ``DataError`` when the text is empty; ``UsageError`` when ``name`` is that of a file of the
+        folders.
         """
         if name in self._sources:
             raise UsageError(f"{name} is a file of this index; change the file, or give another name")
@@ -201,17 +175,15 @@ class Index:
     def hold(self, name: str, readings: Sequence[Reading], reason: str = "") -> None:
         """Have a document of these readings, or the ``reason`` for none; the cache is not written."""
         self._drop(name)
-        self._take(name, readings, _File(0, 0, "", reason=reason, given=True))
-        if self._files[name].reason:
-            self.skipped.append(Skipped(name, self._files[name].reason))
+        file = File(name, 0, reason=reason, given=True, content=readings)
+        self._take(file)
+        if file.reason:
+            self.skipped.append(Skipped(name, file.reason))
 
     def forget(self, name: str) -> None:
         """Take out a text given to :meth:`learn`; nothing of it stays in the cache.
 
-        Raises
-        ------
-        UsageError
-            When there is no such document, or it is a file, which would be learned again.
+        Raises ``UsageError`` when there is no such document, or it is a file, which would be learned again.
         """
         if name in self._sources and name in self._files:
             raise UsageError(f"{name} is a file of this index; remove the file, and it is forgotten")
@@ -222,96 +194,40 @@ class Index:
         self.skipped = [each for each in self.skipped if each.name != name]
         self.save()
 
-    def _look(self, source: Source, known: _File | None) -> bool | None:
-        """Read a file if it changed: whether its documents did; ``None`` when nothing at all did."""
-        readings: list[Reading] = []
-        try:
-            data, size, modified = steady(source.path, (known.size, known.modified) if known else None)
-            if data is None:
-                return None
-            digest = hashlib.sha256(data).hexdigest()
-            if known and digest == known.sha256:
-                same = (known.size, known.modified) == (size, modified)
-                known.size, known.modified = size, modified
-                return None if same else False
-            file = _File(size, modified, digest)
-            try:
-                readings = read_bytes(data, source.path.name)
-            except MissingPackage as error:  # it may be installed the next time
-                file = _File(-1, 0, "", reason=str(error))
-            except LiorError as error:
-                file.reason = str(error)
-        except OSError as error:
-            file = _File(-1, 0, "", reason=f"cannot be read: {error.strerror or error}")
-        except DataError as error:
-            file = _File(-1, 0, "", reason=str(error))
-        if file == known:
-            return None
-        had = bool(known and known.documents)
-        self._drop(source.name)
-        self._take(source.name, readings, file)
-        return had or bool(file.documents)
-
-    def _take(self, name: str, readings: Sequence[Reading], file: _File) -> None:
+    def _take(self, file: File) -> None:
         """Cut and count the readings of a file."""
-        taken = set()
-        documents = document_names(name, [reading.name for reading in readings], self._collection)
-        for document, reading in zip(documents, readings, strict=True):
-            passages = cut(reading, document, name)
-            file.notes += reading.notes
+        taken, notes = list[str](), list[str]()
+        names = document_names(file.name, [reading.name for reading in file.content], self.collection)
+        for document, reading in zip(names, file.content, strict=True):
+            passages = cut(reading, document, file.name)
+            notes += reading.notes
             if passages:
-                self._collection.add(document, texts(passages), [p.group for p in passages])
-                self._fresh[document] = Shelf.of(passages)
-                self._owner[document] = name
-                taken.add(document)
-        file.documents = sorted(taken)
+                counted = [(p.text, p.context) for p in passages]
+                self.collection.add(document, counted, [p.group for p in passages])
+                self._shelf[document] = storage.packed(passages)
+                taken.append(document)
+        file.documents, file.notes, file.content = tuple(sorted(taken)), tuple(notes), ()
         if not taken and not file.reason:
             file.reason = "no text in it"
-        self._files[name] = file
+        self._files[file.name] = file
+        self._fresh = True
 
     def _drop(self, name: str) -> None:
-        for document in self._files[name].documents if name in self._files else ():
-            self._collection.remove(document)
-            self._fresh.pop(document, None)
-            self._owner.pop(document)
-        self._files.pop(name, None)
-
-    def _shelved(self) -> Shelf:
-        """The passages in the order of the collection."""
-        if self._order == self.documents and not self._fresh:
-            return self._shelf
-        places = {name: place for place, name in enumerate(self._order)}
-        parts: list[Shelf] = []
-        run: list[int] = []  # first and last of documents that were and are neighbours
-
-        def flush() -> None:
-            if run:
-                parts.append(self._shelf.part(run[0], run[1] + 1))
-                run.clear()
-
-        for name in self.documents:
-            fresh = self._fresh.get(name)
-            if fresh is None and run and run[1] + 1 == places[name]:
-                run[1] += 1
-                continue
-            flush()
-            if fresh is None:
-                run.extend((places[name], places[name]))
-            else:
-                parts.append(fresh)
-        flush()
-        self._shelf, self._order, self._fresh = Shelf.joined(parts), list(self.documents), {}
-        return self._shelf
+        file = self._files.pop(name, None)
+        for document in file.documents if file else ():
+            self.collection.remove(document)
+            del self._shelf[document]
+        self._fresh = True
 
     # --- questions ---
 
     def rank(self, question: str, top: int) -> Ranking:
         """Rows of the collection for a question, best first."""
-        return self._retriever.rank(self._collection, checked(question), top)
+        return self._retriever.rank(self.collection, checked(question), top)
 
     def rank_documents(self, question: str, top: int) -> list[tuple[str, float]]:
         """Documents, each judged as a whole, and their scores, best first; for collections with judgments."""
-        whole = self._collection.by_document()
+        whole = self.collection.by_document()
         ranking = self._retriever.rank(whole, checked(question), top)
         names = whole.documents
         return [(names[row], float(s)) for row, s in zip(ranking.passages, ranking.scores, strict=True)]
@@ -326,67 +242,74 @@ class Index:
         top
             Most passages in the answer.
 
-        Raises
-        ------
-        UsageError
-            When the question has no word to look for, or is too long.
+        Raises ``UsageError`` when the question has no word to look for, or is too long.
         """
         if top < 1:
             raise UsageError(f"top is {top}; a whole number of at least 1 is allowed")
         ranking = self.rank(question, 4 * top + 10)
         judge = self._retriever.confidence if isinstance(self._retriever, Judging) else None
-        return answering.answer(question, ranking, self._collection, self.passage, top, judge)
+        found = answering.answer(question, ranking, self.collection, self.passage, top, judge)
+        if self._fresh and self._place:
+            self._fresh = False
+            self.save()
+        return found
 
-    @property
+    @cached_property
     def _retriever(self) -> Retriever:
-        if self._ranker is None:
-            from lior.plugins.registry import registry
+        from lior.plugins.registry import registry
 
-            self._ranker = registry.get("retriever", self.retriever)()
-        return self._ranker
+        return registry.get("retriever", self.retriever)()
 
     # --- the cache ---
 
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """All of it as arrays and as entries ready for JSON. Equal content gives equal arrays."""
-        shelf = {f"shelf.{name}": array for name, array in attrs.asdict(self._shelved()).items()}
-        counts = {f"counts.{name}": array for name, array in self._collection.arrays().items()}
-        limits = {"answering": answering.calibrated(self._collection)}
-        if isinstance(self._retriever, Preparing):
-            found = self._retriever.arrays(self._collection)
-            limits |= {f"retriever.{name}": array for name, array in found.items()}
-        files = {name: attrs.asdict(self._files[name]) for name in sorted(self._files)}
-        return shelf | counts | limits, {"version": VERSION, "paths": self.paths, "files": files}
+    def state(self, *, prepared: bool = False) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """All of it as arrays and as entries ready for JSON. Equal content gives equal arrays.
+
+        ``prepared`` adds what the retriever and the decision compute once for this content.
+        """
+        shelf = [self._shelf[name] for name in self.documents]
+        arrays = {f"counts.{name}": array for name, array in self.collection.arrays().items()}
+        arrays["shelf.sizes"] = np.array([len(each) for each in shelf], np.int64)
+        arrays["shelf.data"] = np.frombuffer(b"".join(shelf), np.uint8)
+        if prepared and not isinstance(self._retriever, Judging):
+            arrays["prepared.answering"] = answering.calibrated(self.collection)
+        if prepared and isinstance(self._retriever, Preparing):
+            found = self._retriever.arrays(self.collection)
+            arrays |= {f"retriever.{name}": array for name, array in found.items()}
+        hidden = attrs.filters.exclude("name", "content")
+        files = {name: attrs.asdict(self._files[name], filter=hidden) for name in sorted(self._files)}
+        return arrays, {"version": VERSION, "paths": self.paths, "files": files}
 
     def restore(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
         """Become the index whose :meth:`state` this is.
 
-        Raises
-        ------
-        DataError
-            When it is of another version or does not fit together.
+        Raises ``DataError`` when it is of another version or does not fit together.
         """
         if meta.get("version") != VERSION:
             raise DataError("made by another version of lior")
         try:
-            parts: dict[str, dict[str, np.ndarray]] = {"shelf": {}, "counts": {}, "retriever": {}}
+            parts: dict[str, dict[str, np.ndarray]] = {"retriever": {}, "prepared": {}}
             for name, array in arrays.items():
                 kind, _, field = name.partition(".")
-                if field:
-                    parts[kind][field] = array
-            collection, shelf = Collection.from_arrays(parts["counts"]), Shelf(**parts["shelf"])
-            files = {name: _File(**entry) for name, entry in meta["files"].items()}
-            owner = {document: name for name, file in files.items() for document in file.documents}
-            if sorted(owner) != collection.documents or len(shelf.line) != len(collection):
+                parts.setdefault(kind, {})[field] = array
+            collection = Collection.from_arrays(parts["counts"])
+            files = {name: File(name, **entry) for name, entry in meta["files"].items()}
+            data, ends = parts["shelf"]["data"].data, np.cumsum(parts["shelf"]["sizes"]).tolist()
+            shelf: dict[str, bytes | memoryview] = {
+                name: data[a:b] for name, a, b in zip(collection.documents, [0, *ends], ends, strict=False)
+            }
+            if not sorted(n for f in files.values() for n in f.documents) == collection.documents == [*shelf]:
                 raise ValueError("its parts do not fit together")
-            answering.restore(collection, arrays["answering"])
+            kept = isinstance(self._retriever, Judging) or "answering" in parts["prepared"]
+            if "answering" in parts["prepared"]:
+                answering.restore(collection, parts["prepared"]["answering"])
             if isinstance(self._retriever, Preparing):
                 prepared = parts["retriever"]
-                self._lacking = not prepared or not self._retriever.restore(collection, prepared)
+                kept = kept and bool(prepared) and self._retriever.restore(collection, prepared)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"damaged ({error})") from error
-        self._collection, self._shelf, self._files, self._owner = collection, shelf, files, owner
-        self._order, self._fresh = list(collection.documents), {}
+        self.collection, self._shelf, self._files = collection, shelf, files
+        self._fresh = not kept
         self.skipped = [Skipped(name, file.reason) for name, file in files.items() if file.reason]
 
     def save(self) -> None:
@@ -394,21 +317,22 @@ class Index:
         if self._place is None:
             return
         try:
-            storage.save(self._place, *self.state())
+            storage.save(self._place, *self.state(prepared=not self._fresh))
+        except FileNotFoundError:  # another process has begun to write it
+            return
         except OSError as error:
-            self.notes.append(f"{self._place}: cannot be kept for the next time ({error.strerror or error})")
+            note = f"{self._place}: cannot be kept for the next time ({error.strerror or error})"
+            self.notes += [note] * (note not in self.notes)
 
     def _load(self) -> bool:
-        """Whether the index in the cache could be used."""
-        assert self._place is not None
+        """Whether there is an index in the cache that could be used."""
         try:
-            self.restore(*storage.load(self._place))
-        except FileNotFoundError:
-            return False
+            if self._place and self._place.exists():
+                self.restore(*storage.load(self._place))
+                return True
         except (OSError, DataError) as error:
             self.notes.append(f"the kept index is not used, and made anew: {error}")
-            return False
-        return True
+        return False
 
 
 def checked(question: str) -> str:
@@ -438,15 +362,5 @@ def folder() -> Path:
 
 def cache_file(paths: Sequence[str]) -> Path:
     """The file of the index of ``paths``, sorted and absolute."""
-    return (
-        folder()
-        / f"{hashlib.sha256(chr(0).join(paths).encode('utf-8', 'surrogateescape')).hexdigest()[:24]}.index"
-    )
-
-
-def _nothing(paths: Sequence[str], skipped: Sequence[Skipped]) -> str:
-    """One line on why there is no text."""
-    where = ", ".join(paths)
-    if not skipped:
-        return f"{where}: no file in there; give a folder with text"
-    return f"{where}: no text in there ({len(skipped)} skipped: {tally(skipped)})"
+    name = hashlib.sha256("\0".join(paths).encode("utf-8", "surrogateescape")).hexdigest()
+    return folder() / f"{name[:24]}.index"

@@ -6,7 +6,7 @@ A retriever ranks the passages of a collection for a question. Nothing here impo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import attrs
@@ -142,8 +142,3 @@ class Preparing(Protocol):
             When it is damaged.
         """
         ...
-
-
-def texts(passages: Sequence[Passage]) -> list[tuple[str, str]]:
-    """Text and context of each passage, as a collection counts them."""
-    return [(passage.text, passage.context) for passage in passages]

@@ -6,26 +6,28 @@ are unpacked first.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import time
 import warnings
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import cache
 from pathlib import Path, PurePath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import attrs
 
 from lior.ask.decoding import refuse_binary
 from lior.ask.interfaces import Reader, Reading
 from lior.data.documents import PACKED, expand, readable, unpacked, walk
-from lior.errors import DataError, LiorError, PluginError
+from lior.errors import DataError, LiorError, MissingPackage, PluginError
 from lior.plugins.registry import registry
 
 EMPTY = "empty"
 """Why a file without a word is left out."""
+LARGE = "larger than the limit for one file; raise it, or split the file"
 
 LIMIT = 64 << 20
 """Bytes of a file, unpacked, over which it is left out unless another limit is given."""
@@ -64,8 +66,31 @@ class Source:
     """Whether the file itself was named, not a folder that it is in."""
 
 
-class TooLarge(DataError):
-    """A file has more bytes than are read."""
+def _tuple(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
+
+
+@attrs.define
+class File:
+    """What is known of a file."""
+
+    name: str
+    size: int = -1
+    """In bytes; -1 for a file that must be read again."""
+    modified: int = 0
+    """Time stamp in nanoseconds; 0 when it was too young to be told from the next change."""
+    sha256: str = ""
+    """Of its bytes."""
+    documents: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
+    """Names of the documents from it."""
+    reason: str = ""
+    """Why it has none."""
+    notes: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
+    """How it was read, where a user should know."""
+    given: bool = False
+    """Whether it is no file but a text given in Python."""
+    content: Sequence[Any] = attrs.field(default=(), repr=False, eq=False)
+    """What :func:`look` read of it, as long as it is needed."""
 
 
 @attrs.frozen
@@ -84,12 +109,7 @@ def contents(path: Path, *, limit: int = LIMIT, whole: bool = False) -> bytes:
     whole
         Give all bytes of binary data, too.
 
-    Raises
-    ------
-    OSError
-        When it cannot be read.
-    DataError
-        When it is larger than ``limit``.
+    Raises ``OSError`` when it cannot be read; ``DataError`` when it is larger than ``limit``.
     """
     with path.open("rb") as stream:
         head = stream.read(_HEAD)
@@ -104,12 +124,8 @@ def contents(path: Path, *, limit: int = LIMIT, whole: bool = False) -> bytes:
 def read_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[Reading]:
     """The readings of the bytes of a file; ``name`` is the file's.
 
-    Raises
-    ------
-    DataError
-        When it is no text, empty, damaged, protected or larger than ``limit``; the message is the reason.
-    MissingPackage
-        When a package that the format needs is not installed.
+    Raises ``DataError`` when it is no text, empty, damaged, protected or larger than ``limit`` (the message
+    is the reason); ``MissingPackage`` when a package that the format needs is not installed.
     """
     data, name = unpack(data, name, limit=limit)
     return read_with(reader_of(data, name), data, name)
@@ -118,17 +134,12 @@ def read_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[Reading]:
 def unpack(data: bytes, name: str, *, limit: int = LIMIT) -> tuple[bytes, str]:
     """The bytes in a compressed file, and its name without the suffix of that; others as they are.
 
-    Raises
-    ------
-    DataError, MissingPackage
-        As :func:`read_bytes`.
+    Raises ``DataError``, ``MissingPackage`` as :func:`read_bytes`.
     """
     while (suffix := PurePath(name).suffix.lower()) in PACKED:
         try:
             with readable(name), unpacked(io.BytesIO(data), suffix) as stream:
                 data = _all(stream, limit)
-        except TooLarge:
-            raise
         except DataError as error:
             raise DataError(str(error).removeprefix(f"{name}: ")) from error
         name = PurePath(name).stem
@@ -150,35 +161,46 @@ def read_with(reader: Reader, data: bytes, name: str) -> list[Reading]:
     readings = [r for r in readings if r.text.strip() or (r.name and r.title.strip())]
     if not readings:
         raise DataError("no text in it")
-    return [_encodable(reading) for reading in readings]
+    # Halves of characters, which JSON and HTML can spell and no file can hold, become U+FFFD.
+    return [attrs.evolve(each, text=re.sub("[\ud800-\udfff]", "\ufffd", each.text)) for each in readings]
 
 
-def steady(
-    path: Path, known: tuple[int, int] | None, *, limit: int = LIMIT, whole: bool = False
-) -> tuple[bytes | None, int, int]:
-    """What :func:`contents` gives of a file, or nothing if it is as known, with its size and time stamp.
+def look(
+    source: Source,
+    known: File | None,
+    parse: Callable[[bytes], Sequence[Any]],
+    *,
+    limit: int = LIMIT,
+    whole: bool = False,
+) -> File | None:
+    """A file with ``parse`` of its bytes as its content, or the reason for none; ``None`` if it is as known.
 
-    Parameters
-    ----------
-    known
-        Size and time stamp (nanoseconds) with which it was read before. The stamp is 0 for a file that was
-        just written, which is read again.
-
-    Raises
-    ------
-    DataError
-        When it is too large, or changes whenever it is read.
-    OSError
-        When it cannot be read.
+    After a new time stamp its SHA-256 decides: it is ``known`` with that time stamp then. What ``limit`` and
+    ``whole`` do is said at :func:`contents`.
     """
-    for _ in range(_TRIES):
-        before = path.stat()
-        if known == (before.st_size, before.st_mtime_ns):
-            return None, *known
-        now, data, after = time.time_ns(), contents(path, limit=limit, whole=whole), path.stat()
-        if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
-            return data, after.st_size, after.st_mtime_ns if now - after.st_mtime_ns > _YOUNG else 0
-    raise DataError("changed whenever it was read; it is learned when it rests")
+    file = File(source.name)
+    try:
+        for _ in range(_TRIES):
+            before, now = source.path.stat(), time.time_ns()
+            if known and (known.size, known.modified) == (before.st_size, before.st_mtime_ns):
+                return None
+            data, after = contents(source.path, limit=limit, whole=whole), source.path.stat()
+            if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
+                break
+        else:
+            return attrs.evolve(file, reason="changed whenever it was read; it is learned when it rests")
+        modified = after.st_mtime_ns if now - after.st_mtime_ns > _YOUNG else 0
+        file = File(source.name, after.st_size, modified, hashlib.sha256(data).hexdigest())
+        if known and file.sha256 == known.sha256:
+            return attrs.evolve(known, size=file.size, modified=file.modified)
+        file.content = parse(data)
+    except MissingPackage as error:  # it may be installed the next time
+        return File(source.name, reason=str(error))
+    except OSError as error:
+        return File(source.name, reason=f"cannot be read: {error.strerror or error}")
+    except LiorError as error:
+        file.reason = str(error)
+    return file
 
 
 def document_names(file: str, parts: Iterable[str], taken: Container[str] = ()) -> list[str]:
@@ -203,6 +225,12 @@ def tally(skipped: Iterable[Skipped]) -> str:
     return "; ".join(f"{count} × {reason}" for reason, count in reasons[:3]) + more
 
 
+def nothing(paths: Iterable[str], skipped: Sequence[Skipped]) -> str:
+    """One line on why there is no text."""
+    found = f"no text in there ({len(skipped)} skipped: {tally(skipped)})" if skipped else "no file in there"
+    return f"{', '.join(paths)}: {found}; give a file or folder with text"
+
+
 def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]]:
     """The files below folders, in a stable order, each once; nothing is opened.
 
@@ -211,10 +239,7 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]
     paths
         Folders, files and glob patterns.
 
-    Raises
-    ------
-    DataError
-        When a path does not exist or a pattern matches nothing.
+    Raises ``DataError`` when a path does not exist or a pattern matches nothing.
     """
     found = [root for path in paths for root in expand(str(path))]
     roots = [root.resolve() if ".." in root.parts else root.absolute() for root in found]
@@ -239,15 +264,6 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]
     return unique, [each for path, each in skipped.items() if path not in sources]
 
 
-def _encodable(reading: Reading) -> Reading:
-    """With U+FFFD for halves of characters, which JSON and HTML can spell but no file can hold."""
-    try:
-        reading.text.encode()
-    except UnicodeEncodeError:
-        return attrs.evolve(reading, text=re.sub("[\ud800-\udfff]", "\ufffd", reading.text))
-    return reading
-
-
 def _labels(folders: list[Path]) -> dict[Path, tuple[str, ...]]:
     """What stands before the paths inside each folder: nothing for one alone, else what tells them apart."""
     folders = list(dict.fromkeys(folders))
@@ -264,7 +280,7 @@ def _all(stream: BinaryIO, limit: int) -> bytes:
         pieces.append(piece)
         left -= len(piece)
     if left < 0:
-        raise TooLarge("larger than the limit for one file; raise it, or split the file")
+        raise DataError(LARGE)
     return b"".join(pieces)
 
 

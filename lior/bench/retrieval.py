@@ -86,7 +86,7 @@ def _whole(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
         storage.save(file, *index.state())
 
     if documents:
-        storage.save(file, *index.state())
+        storage.save(file, *index.state(prepared=True))
     else:
         index.restore(*storage.load(file))
     return lambda question, top: list(index.ask(question, top).passages), learn

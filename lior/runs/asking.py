@@ -32,12 +32,8 @@ _TEXT = "text.safetensors"
 def open_index(run: Path, *, retriever: str | None = None, keep: bool = True) -> Index:
     """The index of the documents of the run at ``run``, from its newest checkpoint.
 
-    Raises
-    ------
-    RunError
-        When it is no run, or no checkpoint of it can be read.
-    DataError
-        When there is no text in its documents.
+    Raises ``RunError`` when it is no run, or no checkpoint of it can be read; ``DataError`` when there is no
+    text in its documents.
     """
     folder.check(run, program="lior", command="lior train")
     (manifest, index), place = folder.newest(run, lambda place: _read(place, retriever), stacklevel=3)
@@ -175,7 +171,7 @@ def keep_index(index: Index, run: Path, place: Path, identity: str) -> None:
     Without the lock, the checkpoint could be removed meanwhile, and its text would come back with the file.
     Where the file cannot be written, the index is made again the next time.
     """
-    arrays, meta = index.state()
+    arrays, meta = index.state(prepared=True)
     try:
         with files.lock(run / folder.LOCK):
             if place in folder.listed(run):

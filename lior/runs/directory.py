@@ -28,7 +28,8 @@ from typing import Any
 import attrs
 import torch
 
-from lior.ask.texts import TextFile, absolute
+from lior.ask.reading import File
+from lior.ask.texts import absolute
 from lior.config import TrainConfig, headline, load, to_toml
 from lior.errors import NewerFormat, OlderFormat, RunError, TextRemains
 from lior.runs import checkpoint as checkpoints
@@ -120,7 +121,7 @@ class RunDirectory:
         """A callback that writes ``metrics.jsonl`` from byte ``position`` on, and ``train.log``."""
         return Telemetry(self.path, position, elapsed, describe=headline)
 
-    def record(self, found: Iterable[TextFile]) -> None:
+    def record(self, found: Iterable[File]) -> None:
         """Write down the files that the run is made from, for :mod:`lior.runs.syncing`.
 
         Raises

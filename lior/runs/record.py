@@ -15,34 +15,13 @@ from typing import Any
 
 import attrs
 
-from lior.ask.texts import TextFile
+from lior.ask.reading import File
 from lior.errors import RunError
 from lior.runs import files
 from lior.runs import folder as runfolder
 
 NAME = "sync.json"
 _FORMAT = 1
-
-
-@attrs.frozen
-class Entry:
-    """A file."""
-
-    size: int
-    """In bytes; -1 for a file that must be read again."""
-    modified: int
-    """Time stamp in nanoseconds."""
-    sha256: str
-    """Of its bytes."""
-    documents: tuple[str, ...] = ()
-    """Names of the documents that the run has from it, or may have."""
-    reason: str = ""
-    """Why it has no documents, if so."""
-
-    @property
-    def known(self) -> tuple[int, int, str]:
-        """Size, time stamp, SHA-256."""
-        return self.size, self.modified, self.sha256
 
 
 @attrs.frozen
@@ -53,26 +32,29 @@ class Record:
     """Absolute paths of the folders and files."""
     field: str = "text"
     """Key of the text in a line of JSON Lines."""
-    files: Mapping[str, Entry] = attrs.field(factory=dict)
-    """Name of a file, as `lior ask` names documents -> its entry."""
+    files: Mapping[str, File] = attrs.field(factory=dict)
+    """Name of a file, as `lior ask` names documents -> what is known of it. Its documents are those that the
+    run has from it, or may have."""
     checkpoint: int = 0
     """Number of the newest checkpoint when it was written."""
 
     def save(self, run: Path) -> None:
         """Write the record into the directory of a run; raises ``OSError`` and leaves the old one then."""
-        entries = {name: list(attrs.astuple(entry)) for name, entry in sorted(self.files.items())}
+        entries = {
+            name: [file.size, file.modified, file.sha256, file.documents, file.reason]
+            for name, file in sorted(self.files.items())
+        }
         body = {"format": _FORMAT, **attrs.asdict(self, recurse=False), "files": entries}
         text = json.dumps({**body, "sha256": _digest(body)}, separators=(",", ":"))
         files.write_text(run / NAME, text + "\n")
 
 
-def entry(file: TextFile) -> Entry:
-    """The entry of a file that was read."""
-    names = tuple(document.name for document in file.documents)
-    return Entry(file.size, file.modified, file.sha256, names, file.reason)
+def entry(file: File) -> File:
+    """A file without what is not recorded."""
+    return attrs.evolve(file, notes=(), content=())
 
 
-def of(paths: Iterable[str], field: str, found: Iterable[TextFile]) -> Record:
+def of(paths: Iterable[str], field: str, found: Iterable[File]) -> Record:
     """The record of a run that is being trained on files."""
     return Record(tuple(paths), field, {file.name: entry(file) for file in found})
 
@@ -80,10 +62,7 @@ def of(paths: Iterable[str], field: str, found: Iterable[TextFile]) -> Record:
 def load(run: Path) -> Record | None:
     """The record in the directory of a run; ``None`` if there is none.
 
-    Raises
-    ------
-    RunError
-        When it is damaged, or of a later version.
+    Raises ``RunError`` when it is damaged, or of a later version.
     """
     path = run / NAME
     try:
@@ -92,7 +71,7 @@ def load(run: Path) -> Record | None:
         if body["format"] != _FORMAT or _digest(body) != wanted:
             raise ValueError("its checksum or format does not match")
         entries = {
-            name: Entry(size, modified, digest, tuple(documents), reason)
+            name: File(name, size, modified, digest, tuple(documents), reason)
             for name, (size, modified, digest, documents, reason) in body["files"].items()
         }
         return Record(tuple(body["paths"]), body["field"], entries, body["checkpoint"])

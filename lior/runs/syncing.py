@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from lior.ask.reading import Skipped, TooLarge, find_files
-from lior.ask.texts import STDIN, TextFile, Unreadable, absolute, look
+from lior.ask.reading import LARGE, File, Skipped, find_files
+from lior.ask.texts import STDIN, absolute, look
 from lior.data.documents import LIMIT, RawDocument, expand
 from lior.errors import DataError, RunError, UsageError
 from lior.runs import asking, files, record
 from lior.runs import folder as runfolder
-from lior.runs.record import Entry, Record
+from lior.runs.record import Record
 
 if TYPE_CHECKING:
     from lior.runs.checkpoint import Checkpoint
@@ -69,15 +69,15 @@ class Survey:
     field: str
     moved: bool
     """Whether ``paths`` are others than the run was made from."""
-    read: dict[str, TextFile] = attrs.field(factory=dict)
+    read: dict[str, File] = attrs.field(factory=dict)
     """Files that may have other documents than the run."""
-    entries: dict[str, Entry] = attrs.field(factory=dict)
+    entries: dict[str, File] = attrs.field(factory=dict)
     """All other files that are there, as the next record has them."""
     skipped: list[Skipped] = attrs.field(factory=list)
     notes: list[str] = attrs.field(factory=list)
 
     @property
-    def old(self) -> dict[str, Entry]:
+    def old(self) -> dict[str, File]:
         """Name of a file -> its entry in the record."""
         return dict(self.before.files) if self.before else {}
 
@@ -95,7 +95,7 @@ class Survey:
     @property
     def settled(self) -> bool:
         """Whether nothing is to be done to the documents of the run."""
-        differ = any(file.documents or self._had(name) for name, file in self.read.items())
+        differ = any(file.content or self._had(name) for name, file in self.read.items())
         return self.before is not None and not differ and not any(map(self._had, self.gone))
 
     def _had(self, name: str) -> bool:
@@ -134,10 +134,7 @@ class Changes:
     def recorded(self) -> Iterator[None]:
         """Around the writing of the checkpoint.
 
-        Raises
-        ------
-        OSError
-            When the record cannot be marked; nothing is written then.
+        Raises ``OSError`` when the record cannot be marked; nothing is written then.
         """
         self.before.save(self.run)
         yield
@@ -191,19 +188,14 @@ def survey(run: Path, paths: Sequence[str] | None = None, *, base: Path | None =
         raise DataError(f"{', '.join(chosen)}: {fault} (`lior forget` takes documents out)")
     for source in sources:
         old = found.old.get(source.name)
-        known = None if old is None or anew or old.size < 0 else old.known
-        try:
-            file = look(source, known, field=field, limit=LIMIT)
-        except (Unreadable, TooLarge) as error:
-            kept = bool(old and old.documents)
-            found.skipped.append(Skipped(source.name, str(error) + _KEPT * kept))
-            found.entries[source.name] = _marked(old)
-            continue
-        if old is not None and known and (file is None or file.sha256 == old.sha256):
-            now = file or old
-            found.entries[source.name] = attrs.evolve(old, size=now.size, modified=now.modified)
-        else:
-            assert file is not None
+        known = old if old and old.size >= 0 and not anew else None
+        file = look(source, known, field=field, limit=LIMIT)
+        if file and (file.size < 0 or file.reason == LARGE):
+            found.skipped.append(Skipped(source.name, file.reason + _KEPT * bool(old and old.documents)))
+            found.entries[source.name] = _marked(source.name, old)
+        elif known and (file is None or file.sha256 == known.sha256):
+            found.entries[source.name] = file or known
+        elif file:
             found.read[source.name] = file
     for folder in (each.name for each in skipped if each.reason.startswith(_CLOSED)):
         hidden = {name: each for name, each in found.old.items() if name.startswith(f"{folder}/")}
@@ -225,23 +217,20 @@ def finish(found: Survey) -> Synced:
 def compare(checkpoint: Checkpoint, found: Survey) -> Changes:
     """What is to be done to the documents of a run; nothing is changed.
 
-    Raises
-    ------
-    UsageError
-        When the files are others than before, and none of the documents is in them.
+    Raises ``UsageError`` when the files are others than before, and none of the documents is in them.
     """
     held = {name: b"".join(texts) for name, texts in asking.of_checkpoint(checkpoint).items()}
     own, entries = _own(checkpoint, found), dict(found.entries)
     learned, changed, same = list[RawDocument](), list[RawDocument](), set[str]()
     for name, file in found.read.items():
-        foreign = [d for d in file.documents if d.name not in own and held.get(d.name, d.data) != d.data]
-        mine = [document for document in file.documents if document not in foreign]
+        foreign = [d for d in file.content if d.name not in own and held.get(d.name, d.data) != d.data]
+        mine = [document for document in file.content if document not in foreign]
         same |= {document.name for document in mine if held.get(document.name) == document.data}
         changed += [d for d in mine if d.name in held and d.name not in same]
         learned += [d for d in mine if d.name not in held]
         found.skipped += [Skipped(document.name, _FOREIGN) for document in foreign]
-        entry = record.entry(attrs.evolve(file, documents=tuple(mine)))
-        entries[name] = attrs.evolve(entry, size=-1) if foreign else entry
+        kept = attrs.evolve(record.entry(file), documents=tuple(_names_of(mine)))
+        entries[name] = attrs.evolve(kept, size=-1) if foreign else kept
     stay = same | {document.name for document in changed} | _names(entries.values()) | _unseen(own, found)
     gone = [name for name in dict.fromkeys(checkpoint.corpus.names) if name in own and name not in stay]
     if found.moved and gone and not own & stay:
@@ -251,7 +240,7 @@ def compare(checkpoint: Checkpoint, found: Survey) -> Changes:
         )
     done = found.outcome(_names_of(learned), _names_of(changed), gone, len(same))
     marked = {
-        name: _marked(found.old.get(name), entries[name].documents if name in entries else ())
+        name: _marked(name, found.old.get(name), entries[name].documents if name in entries else ())
         for name in (*found.read, *found.gone)
     }
     return Changes(
@@ -287,16 +276,16 @@ def _made_from(run: Path) -> tuple[tuple[str, ...], str]:
         raise RunError(f"{run / runfolder.CONFIG}: cannot be read ({error})") from error
 
 
-def _marked(old: Entry | None, documents: Sequence[str] = ()) -> Entry:
-    """An entry of a file that must be read again."""
-    return Entry(-1, 0, "", tuple(dict.fromkeys((*(old.documents if old else ()), *documents))))
+def _marked(name: str, old: File | None, documents: Sequence[str] = ()) -> File:
+    """A file that must be read again."""
+    return File(name, documents=tuple(dict.fromkeys((*(old.documents if old else ()), *documents))))
 
 
 def _part_of(document: str, file: str) -> bool:
     return document == file or document.startswith(f"{file}#")
 
 
-def _names(entries: Iterable[Entry]) -> set[str]:
+def _names(entries: Iterable[File]) -> set[str]:
     return {name for entry in entries for name in entry.documents}
 
 

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lior.ask.cutting import cut, name_words
+from lior.ask.cutting import LONGEST, cut, name_words, units
 from lior.ask.interfaces import KINDS, Passage, Reading
-from lior.ask.sentences import LONGEST, units
 
 PIECES = st.sampled_from(
     [

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import lior
 from lior import Index
+from lior.ask import answering, reading, storage
 from lior.ask import index as indexing
-from lior.ask import reading, storage
 from lior.ask.index import cache_file
 from lior.errors import DataError, UsageError
 
@@ -105,6 +105,21 @@ def test_opened_again_is_the_same_and_reads_nothing(notes, monkeypatch):
     assert (seen, again.notes) == ([], [])
     assert same(first, again)
     assert again.ask("How do I reset the boiler?") == first.ask("How do I reset the boiler?")
+
+
+def test_learning_does_not_calibrate_and_a_question_does_once(notes, monkeypatch):
+    index, times = Index(notes, retriever="settle"), []
+    real = answering._calibrate
+    monkeypatch.setattr(answering, "_calibrate", lambda counts: times.append(1) or real(counts))
+    index.learn("told.md", "The ladder is in the shed.\n")
+    assert times == []
+    answer = index.ask("Where is the ladder?")
+    again = Index(notes, retriever="settle")
+    assert again.ask("Where is the ladder?") == answer
+    assert times == [1], "what was computed is kept with the index"
+    again.forget("told.md")
+    assert not Index(notes, retriever="settle").ask("Where is the ladder?").found
+    assert times == [1, 1], "it is of other counts"
 
 
 def test_only_what_changed_is_read(notes, monkeypatch):
@@ -216,6 +231,7 @@ def test_cache_that_cannot_be_written_is_a_note(notes, monkeypatch):
     index = Index(notes)
     assert "cannot be kept for the next time (No space left on device)" in index.notes[0]
     assert index.ask("When is the boiler serviced?").found
+    assert len(index.notes) == 1
 
 
 def test_no_cache_leaves_nothing(notes, cache):

@@ -89,6 +89,8 @@ def test_json_has_this_shape(lior):
         (("notes",), "put the question after it"),
         (("Where is it hidden?",), "no folder was asked before"),
         (("nowhere", RESET), "no such file or folder"),
+        (("no\nwhere", RESET), "no where: no such file or folder"),
+        (("broken", RESET), "no such file or folder"),
         (("notes", "what is the"), "no word to look for"),
         (("notes", "b" * 20_000), "at most 10,000"),
         (("empty", RESET), "no file in there"),
@@ -106,6 +108,7 @@ def test_bad_input_is_one_line_and_code_2(lior, args, said):
     Path("binary").mkdir()
     Path("binary/a.png").write_bytes(b"\x89PNG\0\0")
     Path("bad.jsonl").write_text("[]\n")
+    Path("broken").symlink_to("nothing")
     Path("run/checkpoints").mkdir(parents=True)
     Path("run/config.toml").write_text("")
     told = lior("ask", *args)
@@ -153,6 +156,16 @@ def test_no_cache_leaves_nothing(lior, tmp_path):
 def test_words_of_the_question_are_emphasised_on_a_terminal_only(lior, monkeypatch):
     monkeypatch.setattr("lior_cli.passages.colored", lambda: True)
     assert "\x1b[1mreset\x1b[0m" in lior("ask", "notes", RESET).out
+
+
+def test_a_name_with_a_line_break_and_a_question_in_another_language(lior):
+    Path("notes/a\nb.md").write_text("The tent is green.\n")
+    Path("notes/broken.md").symlink_to("nothing")
+    told = lior("ask", "notes", "Which colour\nhas the tent?")
+    assert told.out.splitlines()[1].startswith("notes/a b.md:1")
+    assert told.err.count("\n") == 2
+    told = lior("ask", "notes", "Wann wird der Heizkessel gewartet?")
+    assert (told.code, told.out.split("\n")[0][:36]) == (1, "Nothing in the text speaks of it: 'w")
 
 
 def test_lines_wrap_at_words(lior):

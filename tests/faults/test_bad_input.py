@@ -94,7 +94,7 @@ def test_texts_that_are_not_there(refuse, name):
 
 def test_folders_without_text(refuse):
     Path("empty").mkdir()
-    assert "empty: no text in there (no file)" in refuse("train", "empty", *TRAIN)
+    assert "empty: no file in there" in refuse("train", "empty", *TRAIN)
     Path("empty/x.bin").write_bytes(b"\0\1\2")
     assert "(1 skipped: 1 × binary data" in refuse("train", "empty", *TRAIN)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import lior
+from lior.ask.reading import File
 from lior.errors import DataError, RunError, UsageError
 from lior.runs import asking, record, syncing
 from lior.training.preparation import train
@@ -94,7 +95,7 @@ def test_what_is_unchanged_is_neither_read_nor_loaded(home, monkeypatch):
     assert syncing.survey(home / "run").settled
     syncing.finish(syncing.survey(home / "run"))
     monkeypatch.setattr("lior.ask.texts._read", lambda *_: pytest.fail("a file was read"))
-    monkeypatch.setattr("lior.ask.texts.hashlib", None)
+    monkeypatch.setattr("lior.ask.reading.hashlib", None)
     assert syncing.survey(home / "run").settled
 
 
@@ -185,7 +186,7 @@ def test_what_cannot_be_read_now_is_not_forgotten(home, monkeypatch):
 
     def look(source, *args, **options):
         if source.name == "a.txt":
-            raise syncing.Unreadable("cannot be read: Input/output error")
+            return File(source.name, reason="cannot be read: Input/output error")
         return real(source, *args, **options)
 
     monkeypatch.setattr(syncing, "look", look)

@@ -1,7 +1,8 @@
-"""Plain text in any encoding: prose, Markdown, code, logs and chats."""
+"""Plain text in any encoding: prose, Markdown, code, logs, chats and tables."""
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import PurePath
 from typing import ClassVar
@@ -82,3 +83,39 @@ def _messages(lines: list[str]) -> tuple[tuple[int, str], ...]:
 def _is_log(lines: list[str]) -> bool:
     """Whether most lines begin with a time stamp."""
     return len(lines) >= 3 and 5 * sum(1 for line in lines if _STAMP.match(line)) >= 3 * len(lines)
+
+
+# --- tables ---
+
+
+@attrs.frozen(kw_only=True)
+class Rows:
+    """Each row as it stands in the file; line breaks inside a quoted cell become spaces."""
+
+    api_version: ClassVar[int] = 1
+    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".tab", ".psv")
+
+    def read(self, data: bytes, name: str) -> list[Reading]:
+        """One reading of kind "rows"; a row has the number of its first line."""
+        text, notes = decode(data)
+        if '"' not in text:
+            return [Reading(text=text, kind="rows", notes=notes)]
+        source = text.split("\n")
+        try:
+            starts = _starts(source, PurePath(name.lower()).suffix)
+        except csv.Error:
+            notes = (*notes, "quotes that do not match; each line is taken for a row")
+            return [Reading(text=text, kind="rows", notes=notes)]
+        ends = [*starts[1:], len(source)]
+        rows = [" ".join(source[a:b]) for a, b in zip(starts, ends, strict=True)]
+        return [Reading(text="\n".join(rows), kind="rows", lines=tuple(a + 1 for a in starts), notes=notes)]
+
+
+def _starts(source: list[str], suffix: str) -> list[int]:
+    """First line of each row, from 0."""
+    delimiter = max(",;\t|", key=source[0].count) if suffix == ".csv" else "\t" if suffix != ".psv" else "|"
+    rows = csv.reader((line + "\n" for line in source), delimiter=delimiter, strict=True)
+    starts = [0]
+    for _ in rows:
+        starts.append(rows.line_num)
+    return starts[:-1]

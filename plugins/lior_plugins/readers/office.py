@@ -1,0 +1,197 @@
+"""PDF by pypdf, DOCX by python-docx, OpenDocument and EPUB: lines are those of the extracted text."""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from io import BytesIO
+from typing import Any, ClassVar
+from urllib.parse import unquote
+from xml.etree import ElementTree
+from zipfile import ZipFile
+
+import attrs
+
+from lior.ask.decoding import decode
+from lior.ask.interfaces import Reading
+from lior.ask.reading import LIMIT
+from lior.errors import DataError, LiorError, MissingPackage
+from lior_plugins.readers.collecting import Collected
+from lior_plugins.readers.html import visible
+
+_TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+_ROW = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}table-row"
+_BODY = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}body"
+
+
+@attrs.frozen(kw_only=True)
+class Pdf:
+    """The text layer, with a place for each page; lines are those of the extracted text."""
+
+    api_version: ClassVar[int] = 1
+    suffixes: ClassVar[tuple[str, ...]] = (".pdf",)
+
+    def read(self, data: bytes, name: str) -> list[Reading]:
+        """One reading of kind "prose"; ``DataError`` also when there is no text layer."""
+        pypdf = _library("pypdf", "PDF")
+        logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it reports what it has mended
+        found, unread = Collected(), []
+        with _damaged("PDF"):
+            document = pypdf.PdfReader(BytesIO(data))
+            if document.is_encrypted and not document.decrypt(""):
+                raise DataError("protected by a password; save it without one")
+            title = str((document.metadata and document.metadata.title) or "")
+            for number, page in enumerate(document.pages, 1):
+                try:
+                    text = page.extract_text().replace("\r", "").strip("\n")
+                except Exception:  # one page that pypdf cannot read; the others are kept
+                    unread.append(str(number))
+                    continue
+                if text.strip():
+                    found.begin(f"page {number}")
+                    found.put(text)
+        if unread:
+            found.notes.append(f"pages left out, which pypdf cannot read: {', '.join(unread)}")
+        if not found.text:
+            raise DataError(found.notes[0] if unread else "no text in it: images of pages (run OCR on it)")
+        return [found.reading("prose", title)]
+
+
+@attrs.frozen(kw_only=True)
+class Docx:
+    """Paragraphs, headings and tables, marked as in Markdown; lines are those of the extracted text."""
+
+    api_version: ClassVar[int] = 1
+    suffixes: ClassVar[tuple[str, ...]] = (".docx", ".docm")
+
+    def read(self, data: bytes, name: str) -> list[Reading]:
+        """One reading of kind "markdown"."""
+        docx, found = _library("docx", "DOCX"), Collected()
+        with _damaged("DOCX"):
+            _unzipped(data).close()
+            document = docx.Document(BytesIO(data))
+            for block in document.iter_inner_content():
+                if isinstance(block, docx.table.Table):
+                    for row in block.rows:
+                        found.put(" | ".join(" ".join(cell.text.split()) for cell in row.cells))
+                    found.put("")
+                elif block.text.strip():
+                    style = str(getattr(block.style, "name", "") or "")
+                    level = "1" if style == "Title" else style.removeprefix("Heading ")
+                    heading = "#" * int(level) + " " if level.isdecimal() else ""
+                    found.put(heading + block.text if not style.startswith("List") else f"- {block.text}\n")
+                    found.put("")
+            return [found.reading("markdown", str(document.core_properties.title or ""))]
+
+
+@attrs.frozen(kw_only=True)
+class Odt:
+    """Paragraphs, headings, lists and tables, as of DOCX; lines are those of the extracted text."""
+
+    api_version: ClassVar[int] = 1
+    suffixes: ClassVar[tuple[str, ...]] = (".odt",)
+
+    def read(self, data: bytes, name: str) -> list[Reading]:
+        """One reading of kind "markdown"."""
+        found = Collected()
+        with _damaged("ODT"), _unzipped(data) as archive:
+            for body in ElementTree.fromstring(archive.read("content.xml")).iter(_BODY):
+                for line in _blocks(body):
+                    found.put(line)
+        return [found.reading("markdown")]
+
+
+def _blocks(element: ElementTree.Element) -> Iterator[str]:
+    """Lines of the blocks inside an element."""
+    for child in element:
+        if child.tag == f"{_TEXT}h":
+            yield from ("#" * int(child.get(f"{_TEXT}outline-level", "1")) + " " + _words(child), "")
+        elif child.tag == f"{_TEXT}p":
+            yield from (_words(child), "")
+        elif child.tag == f"{_TEXT}list-item":
+            yield from ("- " + line for line in _blocks(child) if line)
+        elif child.tag == _ROW:
+            yield " | ".join(" ".join(" ".join(_blocks(cell)).split()) for cell in child)
+        elif child.tag != f"{_TEXT}tracked-changes":  # what was deleted
+            yield from _blocks(child)
+
+
+def _words(element: ElementTree.Element) -> str:
+    """Text of a paragraph. Spaces, tabs and line breaks are elements of their own."""
+    text = element.text or ""
+    for child in element:
+        marks = {"s": " " * int(child.get(f"{_TEXT}c", "1")), "tab": "\t", "line-break": "\n"}
+        text += (marks.get(child.tag.removeprefix(_TEXT)) or _words(child)) + (child.tail or "")
+    return text
+
+
+@attrs.frozen(kw_only=True)
+class Epub:
+    """The text of each chapter as of an HTML file; lines are those of the extracted text."""
+
+    api_version: ClassVar[int] = 1
+    suffixes: ClassVar[tuple[str, ...]] = (".epub",)
+
+    def read(self, data: bytes, name: str) -> list[Reading]:
+        """One reading of kind "markdown" with a place for each chapter."""
+        found = Collected()
+        with _damaged("EPUB"), _unzipped(data) as archive:
+            title, chapters = _chapters(archive)
+            for path in chapters:
+                try:
+                    chapter = visible(decode(archive.read(path))[0])
+                except (KeyError, DataError) as error:
+                    found.notes.append(f"chapter {path} is left out: {error}")
+                    continue
+                found.begin(chapter.title or posixpath.basename(path))
+                found.put(chapter.text + "\n")
+        return [found.reading("markdown", title)]
+
+
+def _chapters(archive: ZipFile) -> tuple[str, list[str]]:
+    """Title of the book, and the paths of its chapters in the archive."""
+    container = ElementTree.fromstring(archive.read("META-INF/container.xml"))
+    package = next(each.attrib["full-path"] for each in container.iter() if "full-path" in each.attrib)
+    book = ElementTree.fromstring(archive.read(package))
+    items = {each.get("id"): each.get("href", "") for each in book.iter() if each.tag.endswith("}item")}
+    order = [items.get(each.get("idref"), "") for each in book.iter() if each.tag.endswith("}itemref")]
+    title = next((each.text or "" for each in book.iter() if each.tag.endswith("}title")), "")
+    folder = posixpath.dirname(package)
+    return title, [posixpath.normpath(posixpath.join(folder, unquote(href))) for href in order if href]
+
+
+# --- what they share ---
+
+
+def _library(name: str, form: str) -> Any:
+    """The module ``name``, which reads a form of file.
+
+    Raises ``MissingPackage`` when it is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise MissingPackage(f"{form} needs a package; install it: pip install 'lior[readers]'") from error
+
+
+@contextmanager
+def _damaged(form: str) -> Iterator[None]:
+    """Raise whatever a library does with a damaged file as ``DataError``."""
+    try:
+        yield
+    except LiorError:
+        raise
+    except Exception as error:
+        cause = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise DataError(f"damaged or protected {form} ({cause})") from error
+
+
+def _unzipped(data: bytes) -> ZipFile:
+    """A document that is a zip archive, if its text is not larger than the limit."""
+    archive = ZipFile(BytesIO(data))
+    if sum(info.file_size for info in archive.infolist() if "ml" in info.filename[-5:]) > LIMIT:
+        raise DataError(f"larger than {LIMIT:,} bytes when unpacked")
+    return archive
