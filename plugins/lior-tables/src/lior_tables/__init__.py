@@ -1,0 +1,1 @@
+"""Tables by a learned metric: regression and classification that stay exact, editable and explained."""
