@@ -1,0 +1,101 @@
+"""Options of a model, and the candidates that they stand for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from lior import registry as lior_registry
+from lior.config.options import option
+from lior.errors import UsageError
+from lior_tables import readouts
+from lior_tables.agop import Agop
+from lior_tables.kernel import Parts
+from lior_tables.members import Candidate
+from lior_tables.power import Power
+
+_LAPLACE, _GAUSS = (1.0, 3.0), (0.25, 1.44, 9.0)
+_RIDGES = (1e-3, 3e-2, 3e-1)
+_VOTES = (0.02, 0.04, 0.08, 0.15, 0.3, 0.6)
+_MANY_INPUTS = 100
+"""Above it the L1 product, which takes a pass over the kernel matrix for each input, is left out."""
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """Options of a model; the defaults need no tuning.
+
+    A plugin is a name, ``package.module:Class`` or an instance.
+    """
+
+    frame: Any = "agop"
+    """Metric. With the default the plan has full and diagonal metrics."""
+    rsource: Any = None
+    """Resilience source; ``None`` for ``R = 1``."""
+    product: Any = "power"
+    """Cost. With the default the plan has several exponents and the L1 form."""
+    readout: Any = "ridge"
+    """``ridge`` solves, ``vote`` averages the nearest rows."""
+    members: int = option(5, help="candidates that are tried", low=1)
+    rounds: int = option(2, help="rounds of learning the metric, at most", low=0)
+    time_limit: float | None = attrs.field(default=None)
+    """Seconds for choosing and fitting; as many candidates are tried as fit. ``None`` for all."""
+    precision: str = option(
+        "mixed",
+        help="mixed solves in float32 and edits in float64; float64 does all so, float32 takes half the memory",
+        choices=("mixed", "float32", "float64"),
+    )
+
+    @time_limit.validator
+    def _check_time(self, _: attrs.Attribute[Any], value: float | None) -> None:
+        if value is not None and not value > 0:
+            raise UsageError(f"time_limit = {value!r}: allowed is a number of seconds above 0, or None")
+
+
+def plugin(kind: str, given: Any) -> Any:
+    """The instance that an option names."""
+    if not isinstance(given, str):
+        return given
+    registry = readouts.registry if kind == "readout" else lior_registry
+    return registry.get(kind, given)()
+
+
+def plan(options: Options, inputs: int) -> list[Candidate]:
+    """The candidates for tables of ``inputs`` columns, those that help most first."""
+    readout = plugin("readout", options.readout)
+    rsource = None if options.rsource is None else plugin("rsource", options.rsource)
+    frames = {"full": Agop(), "diagonal": Agop(diagonal=True)}
+    if options.frame != "agop":
+        frame = plugin("frame", options.frame)
+        frames = dict.fromkeys(frames, frame)
+    products: list[tuple[str, Any, str, tuple[float, ...]]] = [
+        ("laplace", Power(), "full", _LAPLACE),
+        ("l1", Power(norm=1), "diagonal", _LAPLACE),
+        ("gauss", Power(exponent=2.0), "full", _GAUSS),
+        ("power .7", Power(exponent=0.7), "full", (1.0, 2.16)),
+        ("diagonal", Power(), "diagonal", _LAPLACE),
+    ]
+    if options.frame != "agop":
+        products = products[:4]
+    if inputs > _MANY_INPUTS:
+        products = [entry for entry in products if entry[0] != "l1"]
+    if options.product != "power":
+        product = plugin("product", options.product)
+        products = [("full", product, "full", _LAPLACE), ("diagonal", product, "diagonal", _LAPLACE)]
+        if options.frame != "agop":
+            products = products[:1]
+    found = []
+    for name, product, frame_name, bandwidths in products[: options.members]:
+        grid = bandwidths if readout.solves else _VOTES
+        found.append(
+            Candidate(
+                name=name,
+                parts=Parts(frame=frames[frame_name], rsource=rsource, product=product),
+                readout=readout,
+                bandwidths=grid,
+                ridges=_RIDGES,
+                rounds=options.rounds,
+            )
+        )
+    return found
