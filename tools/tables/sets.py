@@ -1,7 +1,7 @@
-"""The sets: tables of a folder and scikit-learn's own, drawn ones with inputs that do not matter, and their splits.
+"""The sets: tables of a folder, scikit-learn's own, drawn ones with inputs that do not matter; their splits.
 
-A split has at most `TRAIN` rows to learn and at most `TEST` of a fifth of all rows to test; classes keep their
-shares. All methods see the same rows.
+A split has at most `TRAIN` rows to learn, and a fifth of all rows, at most `TEST`, to test. Classes keep
+their shares. All methods see the same rows.
 """
 
 from __future__ import annotations
@@ -165,9 +165,7 @@ def noised(table: Table, columns: int) -> Table:
     """The set with columns of normal noise after its own."""
     noise = np.random.RandomState(0).normal(size=(len(table.target), columns))
     added = pd.DataFrame(noise, columns=[f"noise{i}" for i in range(columns)], index=table.columns.index)
-    return attrs.evolve(
-        table, name=table.name + NOISED, columns=pd.concat([table.columns, added], axis=1)
-    )
+    return attrs.evolve(table, name=table.name + NOISED, columns=pd.concat([table.columns, added], axis=1))
 
 
 def _drawn(truth: Callable[[Array], Array], noise: float, *, classes: bool = False) -> Callable[[str], Table]:
@@ -210,3 +208,5 @@ DRAWN: dict[str, Callable[[str], Table]] = {
     "drawn_arm_class": _drawn(_arm, 0.1, classes=True),
 }
 """Drawn sets: 2,000 rows to learn, 32 inputs, few of which matter."""
+NOISY = ("airfoil", "breast_cancer", "concrete", "energy", "phoneme")
+"""Sets that are also measured with columns of noise."""

@@ -1,4 +1,4 @@
-"""What was measured, on disk: a line of JSON for each fit, its predictions beside it; nothing is measured twice."""
+"""What was measured, on disk: a line of JSON for each fit, and its predictions. Nothing is measured twice."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Measured:
     """One method on one split."""
 
     about: dict[str, Any]
-    """``method``, ``settings``, ``set``, ``seed``, ``fit_seconds``, ``predict_seconds``, and what was chosen."""
+    """``method``, ``settings``, ``set``, ``seed``, ``fit_seconds``, ``predict_seconds``, what was chosen."""
     arrays: dict[str, Array]
-    """``predictions``: probabilities (B, C) of classes or numbers (B,). Intervals: ``low``, ``high`` (B,)."""
+    """``predictions``: probabilities (B, C) or numbers (B,). Intervals: ``low``, ``high`` (B,)."""
 
 
 class Store:
@@ -52,7 +52,13 @@ class Store:
             return Measured(about, dict(arrays))
 
     def add(
-        self, method: str, settings: str, name: str, seed: int, about: dict[str, Any], arrays: dict[str, Array]
+        self,
+        method: str,
+        settings: str,
+        name: str,
+        seed: int,
+        about: dict[str, Any],
+        arrays: dict[str, Array],
     ) -> Measured:
         """Write and return it."""
         key = self.key(method, settings, name, seed)

@@ -1,7 +1,7 @@
 """Judging predictions: errors that can be averaged over sets, and how sure a comparison is.
 
-A pair of methods is compared on the same rows. The error of a set is the mean over repetitions (seeds, folds);
-two errors are compared by their ratio, ratios of sets by their geometric mean. Intervals are percentiles of
+Two methods are compared on the same rows. The error of a set is the mean over repetitions (seeds, folds); two
+errors are compared by their ratio, ratios of sets by their geometric mean. Intervals are percentiles of
 bootstraps: over rows, in pairs, for one set; over sets for several.
 """
 
@@ -15,8 +15,8 @@ import numpy as np
 Array = np.ndarray
 
 WRONG_FLOOR, NUMBER_FLOOR = 0.01, 0.002
-"""Added to a share of wrong answers, and to a root mean squared error in units of the target's spread: a ratio
-of two errors near 0 says nothing."""
+"""Added to a share of wrong answers, and to a root mean squared error in units of the target's spread: the
+ratio of two errors near 0 says nothing."""
 DRAWS = 2000
 
 
@@ -48,7 +48,7 @@ def losses(predictions: Array, truth: Array) -> Array:
 
 
 def error(losses: Array, *, classes: bool) -> Array:
-    """Errors of samples of rows, (…, B) → (…): wrong answers or root mean square, with their floors."""
+    """Errors of samples of rows, (…, B) → (…): wrong answers or root mean square, plus a floor."""
     mean = losses.mean(-1)
     return mean + WRONG_FLOOR if classes else np.sqrt(mean) + NUMBER_FLOOR
 
@@ -61,7 +61,7 @@ def log_loss(probabilities: Array, truth: Array, floor: float = 1e-4) -> float:
 
 
 def calibration_error(probabilities: Array, truth: Array, bins: int = 10) -> float:
-    """Expected calibration error: |share right − mean probability| of the likeliest class, over equal bins."""
+    """Expected calibration error: |share right − mean probability| of the likeliest class, by bins."""
     sure, right = probabilities.max(1).astype(np.float64), probabilities.argmax(1) == truth
     place = np.minimum((sure * bins).astype(np.int64), bins - 1)
     weights = np.bincount(place, minlength=bins)
