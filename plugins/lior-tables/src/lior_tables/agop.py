@@ -73,7 +73,9 @@ class Agop:
         """
         n = state["moment"].shape[0]
         if gradients.ndim != 3 or gradients.shape[2] != n:
-            raise UsageError(f"gradients of shape {tuple(gradients.shape)}: a frame of n = {n} takes (N, C, {n})")
+            raise UsageError(
+                f"gradients of shape {tuple(gradients.shape)}: a frame of n = {n} takes (N, C, {n})"
+            )
         flat = gradients.flatten(0, 1).to(state["moment"])
         batch = len(gradients)
         past = self.decay * state["count"]
@@ -99,7 +101,10 @@ class Agop:
     def _axes(self, moment: Tensor) -> State:
         """Rotation and scales of ``moment``, and the overall scale at which the largest is 1."""
         if self.diagonal:
-            values, q = moment.diagonal().double(), torch.eye(len(moment), dtype=torch.float64, device=moment.device)
+            values, q = (
+                moment.diagonal().double(),
+                torch.eye(len(moment), dtype=torch.float64, device=moment.device),
+            )
         else:
             values, q = torch.linalg.eigh(moment.double())
             q = q.clone()

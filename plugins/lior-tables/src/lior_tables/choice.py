@@ -94,7 +94,9 @@ class _Fold:
         self.state = next_metric(self.candidate, kernel, self.side, self.train, fit, generator)
 
 
-def explore(candidate: Candidate, rows: Rows, splits: Sequence[Split], judge: Judge, generator: Generator) -> Explored:
+def explore(
+    candidate: Candidate, rows: Rows, splits: Sequence[Split], judge: Judge, generator: Generator
+) -> Explored:
     """Try the settings of a candidate round by round."""
     folds = [_Fold(candidate, rows, split, generator) for split in splits]
     ridges = candidate.ridges if candidate.readout.solves else candidate.ridges[:1]
@@ -107,7 +109,9 @@ def explore(candidate: Candidate, rows: Rows, splits: Sequence[Split], judge: Ju
         for bandwidth in candidate.bandwidths:
             for ridge in ridges:
                 fits = [fold.fit(bandwidth, ridge) for fold in folds]
-                predictions = torch.cat([f.predict(bandwidth, fit) for f, fit in zip(folds, fits, strict=True)])
+                predictions = torch.cat(
+                    [f.predict(bandwidth, fit) for f, fit in zip(folds, fits, strict=True)]
+                )
                 error = judge.error(predictions)
                 if error < lowest:
                     lowest, here = error, (bandwidth, ridge, fits)

@@ -142,7 +142,9 @@ class Kernel:
             dz = dz + self._medium_gradient(q, k, weights, values)
         return dz
 
-    def _gram_gradient(self, y: Tensor, f: Tensor, g: Tensor, scaled: Tensor, values: Tensor, *, query: bool) -> Tensor:
+    def _gram_gradient(
+        self, y: Tensor, f: Tensor, g: Tensor, scaled: Tensor, values: Tensor, *, query: bool
+    ) -> Tensor:
         """The part of :meth:`gradient` through the Gram products, with respect to ``y (B, m)``; ``(B, C, m)``."""
         own, other = f.square().sum(1)[:, None], g.square().sum(1)[None]
         gram = (own, f @ g.mT, other) if query else (other, f @ g.mT, own)

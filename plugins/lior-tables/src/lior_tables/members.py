@@ -15,11 +15,15 @@ from torch import Generator, Tensor
 
 from lior.interfaces import State
 from lior.tensors import prefixed, sub
+from lior_tables import readouts
+from lior_tables.editing import BATCH, Inverse
 from lior_tables.kernel import Kernel, Parts, Side, blocks, matrix
 from lior_tables.readouts import Fit, Readout
 
 GRADIENT_ROWS = 1000
 """Rows at which gradients are taken."""
+REFINE_EVERY = 500
+"""Edits after which rounding errors are removed."""
 _MEDIAN_ROWS = 600
 """Rows whose median cost sets the bandwidth."""
 
@@ -63,7 +67,9 @@ class Candidate:
 def start(candidate: Candidate, z: Tensor, generator: Generator) -> State:
     """The state before anything is learned, in the dtype of ``z (N, n)``, with statistics of its rows."""
     state = candidate.parts.init(z.shape[1], generator=generator)
-    moved = {key: value.to(z) if value.is_floating_point() else value.to(z.device) for key, value in state.items()}
+    moved = {
+        key: value.to(z) if value.is_floating_point() else value.to(z.device) for key, value in state.items()
+    }
     return candidate.parts.observe(moved, z)
 
 
@@ -84,7 +90,9 @@ def with_bandwidth(state: State, kernel: Kernel, side: Side, bandwidth: float) -
     return {**state, "log_beta": torch.as_tensor(beta, dtype=side.z.dtype, device=side.z.device).log()}
 
 
-def next_metric(candidate: Candidate, kernel: Kernel, side: Side, rows: Rows, fit: Fit, generator: Generator) -> State:
+def next_metric(
+    candidate: Candidate, kernel: Kernel, side: Side, rows: Rows, fit: Fit, generator: Generator
+) -> State:
     """The state after one round of learning the metric from the gradients of ``fit``."""
     frame, state = candidate.parts.frame, kernel.state
     observe = getattr(frame, "observe_gradients", None)
@@ -99,7 +107,9 @@ def next_metric(candidate: Candidate, kernel: Kernel, side: Side, rows: Rows, fi
         slope = kernel.gradient(queries, side, weighed, fit.values)
         offset = candidate.readout.slopes(weighed, fit.values)
         if offset is not None:
-            slope = slope - offset[:, :, None] * kernel.gradient(queries, side, weighed, torch.ones_like(fit.values[:, :1]))
+            slope = slope - offset[:, :, None] * kernel.gradient(
+                queries, side, weighed, torch.ones_like(fit.values[:, :1])
+            )
         gradients.append(slope)
     frame_state = observe(sub(state, "frame"), torch.cat(gradients))
     state = state | prefixed("frame", frame_state)
@@ -109,14 +119,16 @@ def next_metric(candidate: Candidate, kernel: Kernel, side: Side, rows: Rows, fi
 class Member:
     """A fitted member: the state of its kernel, ``λ`` and the values of the rows."""
 
-    def __init__(self, candidate: Candidate, state: State, ridge: float, rows: Rows, fit: Fit) -> None:
-        self.candidate, self.state, self.ridge = candidate, state, ridge
+    def __init__(self, candidate: Candidate, state: State, setting: Setting, rows: Rows, fit: Fit) -> None:
+        self.candidate, self.state, self.setting = candidate, state, setting
         self.rows, self.fit = rows, fit
         self.kernel = Kernel(candidate.parts, state)
         self.items = self.kernel.side(rows.z)
+        self._inverse: Inverse | None = None
+        self._edits = 0
 
     @classmethod
-    def learn(cls, candidate: Candidate, setting: Setting, rows: Rows, generator: Generator) -> Member:
+    def learn_all(cls, candidate: Candidate, setting: Setting, rows: Rows, generator: Generator) -> Member:
         """Fit all rows with what was chosen."""
         state = start(candidate, rows.z, generator)
         for done in range(setting.rounds + 1):
@@ -127,7 +139,7 @@ class Member:
             fit = candidate.readout.fit(matrix(kernel, side, side), rows.y, rows.weights, setting.ridge)
             if done < setting.rounds:
                 state = next_metric(candidate, kernel, side, rows, fit, generator)
-        return cls(candidate, state, setting.ridge, rows, fit)
+        return cls(candidate, state, setting, rows, fit)
 
     def predict(self, z: Tensor) -> Tensor:
         """``f(z) (B, C)``, centre included."""
@@ -138,3 +150,114 @@ class Member:
         """Weights of the stored rows for a few rows ``z (B, n)``, shape ``(B, N)``."""
         scores = self.kernel.scores(self.kernel.side(z), self.items)
         return self.candidate.readout.weigh(scores, self.rows.weights, None)
+
+    def leave_one_out(self) -> Tensor:
+        """Predictions for each stored row without it, ``(N, C)``: the metric stays, values and centre do not."""
+        y, weights = self.rows.y, self.rows.weights
+        if len(y) < 2:
+            return self.fit.centre.expand_as(y)
+        if not self.candidate.readout.solves:
+            return self._vote_without(y, weights)
+        # Without row i the centre is c_i, and the residual of the row is a_i / P_ii for the outputs y − c_i
+        # (G. Wahba, *Spline Models*, 1990, section 4.2).
+        inverse = self.inverse()
+        solution = inverse.solution.to(y)
+        total = weights.sum()
+        centres = (readouts.mean(y, weights) * total - weights[:, None] * y) / (total - weights)[:, None]
+        residuals = (solution[:, :-1] - solution[:, -1:] * centres) / inverse.diagonal.to(y)[:, None]
+        return y - residuals
+
+    def _vote_without(self, y: Tensor, weights: Tensor) -> Tensor:
+        parts = []
+        for block in blocks(len(y), len(y)):
+            scores = self.kernel.scores(self.items.rows(block), self.items)
+            own = torch.arange(block.start, block.stop, device=y.device)
+            parts.append(self.candidate.readout.weigh(scores, weights, own) @ y)
+        return torch.cat(parts)
+
+    # --- editing ---
+
+    def inverse(self) -> Inverse:
+        """The inverse of the system, made when first asked for."""
+        if self._inverse is None:
+            system = matrix(self.kernel, self.items, self.items).exp_()
+            system.diagonal().add_(self.setting.ridge / self.rows.weights)
+            self._inverse = Inverse(system, readouts.with_ones(self.rows.y))
+        return self._inverse
+
+    def to(self, rows: Rows) -> Member:
+        """The same member in the precision of ``rows``, which are its own; its values are solved for anew."""
+        dtype = rows.z.dtype
+        if self.rows.z.dtype == dtype:
+            return self
+        state = {key: v.to(dtype) if v.is_floating_point() else v for key, v in self.state.items()}
+        fit = Fit(*(part.to(dtype) for part in self.fit))
+        moved = Member(self.candidate, state, self.setting, rows, fit)
+        if self.candidate.readout.solves:
+            moved._settle()
+        return moved
+
+    def forget(self, chosen: Tensor, rows: Rows) -> None:
+        """Remove the rows ``chosen`` (int64, distinct); ``rows`` are those that stay."""
+        if self.candidate.readout.solves:
+            inverse = self.inverse()
+            left = chosen.sort(descending=True).values  # from the end, so that the others keep their places
+            for part in left.split(BATCH):
+                inverse.forget(part)
+        self._stored(rows, len(chosen))
+
+    def learn(self, new: Rows, rows: Rows) -> None:
+        """Add the rows ``new``; ``rows`` are all, the new ones last."""
+        if self.candidate.readout.solves:
+            inverse, before = self.inverse(), len(self.rows.z)
+            side = self.kernel.side(rows.z)
+            for at in range(before, len(rows.z), BATCH):
+                here = slice(at, min(at + BATCH, len(rows.z)))
+                across = self.kernel.scores(side.rows(slice(0, at)), side.rows(here)).exp_()
+                among = self.kernel.scores(side.rows(here), side.rows(here)).exp_()
+                among.diagonal().add_(self.setting.ridge / rows.weights[here])
+                inverse.learn(across, among, readouts.with_ones(rows.y[here]))
+        self._stored(rows, len(new.z))
+
+    def _stored(self, rows: Rows, edits: int) -> None:
+        """Take ``rows`` as what is stored, and refine when many edits have passed."""
+        self.rows, self.items = rows, self.kernel.side(rows.z)
+        before, self._edits = self._edits, self._edits + edits
+        if before // REFINE_EVERY != self._edits // REFINE_EVERY:
+            self.refine()
+        self._settle()
+
+    def _settle(self) -> None:
+        y, weights = self.rows.y, self.rows.weights
+        if self.candidate.readout.solves:
+            self.fit = readouts.centred(self.inverse().solution, y, weights)
+        else:
+            centre = readouts.mean(y, weights)
+            self.fit = Fit(y - centre, centre)
+
+    def refine(self) -> float:
+        """Remove what rounding has added up; returns the largest residual before, in units of the outputs.
+
+        One step of refinement with the kernel computed anew. Where that does not help, because the inverse itself
+        has drifted, it is made anew.
+        """
+        if not self.candidate.readout.solves or not len(self.rows.z):
+            return 0.0
+        first = self._residual()
+        self.inverse().refine(first)
+        after = self._residual().abs().max()
+        tolerance = 1e3 * torch.finfo(after.dtype).eps
+        if float(after) > tolerance:
+            self._inverse = None
+        self._settle()
+        return float(first.abs().max())
+
+    def _residual(self) -> Tensor:
+        """``right − (K + λW⁻¹) a (N, C + 1)``."""
+        inverse, right = self.inverse(), readouts.with_ones(self.rows.y)
+        parts = [
+            self.kernel.scores(self.items.rows(block), self.items).exp_() @ inverse.solution
+            for block in blocks(len(right), len(right))
+        ]
+        own = (self.setting.ridge / self.rows.weights + inverse.added)[:, None] * inverse.solution
+        return right - torch.cat(parts) - own

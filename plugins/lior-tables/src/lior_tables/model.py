@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -11,13 +11,26 @@ from torch import Generator, Tensor
 from lior.errors import UsageError
 from lior.geometry import metric
 from lior.interfaces import State
+from lior.tensors import prefixed, sub
+from lior_tables import snapshots
 from lior_tables.choice import choose
 from lior_tables.kernel import blocks
 from lior_tables.members import Member, Rows
 from lior_tables.plan import Options, plan
 
+EXACT_ROWS = 12_000
+"""Above it edits and leave-one-out stay in float32: a float64 inverse of 12,000 rows takes 1.2 GB a member."""
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share of it that is done."""
+
+
+class Units(NamedTuple):
+    """What outputs and sample weights were divided by."""
+
+    output: Tensor
+    """``(C,)``."""
+    weight: Tensor
+    """A scalar tensor."""
 
 
 class Model:
@@ -28,10 +41,21 @@ class Model:
     """
 
     def __init__(
-        self, options: Options, members: list[Member], shares: list[float], scale: Tensor, *, classes: bool, tau: float
+        self,
+        options: Options,
+        members: list[Member],
+        shares: list[float],
+        *,
+        units: Units,
+        classes: bool,
+        tau: float,
+        seed: Tensor,
     ) -> None:
         self.options, self.members, self.member_weights = options, members, shares
-        self.scale, self.classes, self.tau = scale, classes, tau
+        self.units, self.classes, self.tau = units, classes, tau
+        self._seed = seed
+        self._exact: list[Member] | None = None
+        self._exact: list[Member] | None = None
 
     @classmethod
     def fit(
@@ -54,12 +78,13 @@ class Model:
         """
         options = options or Options()
         generator = generator or torch.Generator().manual_seed(0)
+        seed = generator.get_state()
         _check(z, y, weights)
         dtype = torch.float64 if options.precision == "float64" else torch.float32
-        z, scale = padded(z.to(dtype)), _scale(y, classes).to(dtype)
-        weights = torch.ones_like(z[:, 0]) if weights is None else (weights / weights.mean()).to(dtype)
-        rows = Rows(z, (y / scale).to(dtype), weights)
-        candidates = plan(options, z.shape[1])
+        weights = torch.ones_like(y[:, 0], dtype=torch.float64) if weights is None else weights.double()
+        units = Units(_unit(y, classes), weights.mean())
+        rows = _rows(z, y, weights, units, dtype)
+        candidates = plan(options, rows.z.shape[1])
         chosen = choose(
             candidates,
             rows,
@@ -72,8 +97,9 @@ class Model:
         for index, explored in enumerate(chosen.explored):
             if on_progress is not None:
                 on_progress(f"fitting {explored.candidate.name}", index / len(chosen.explored))
-            members.append(Member.learn(explored.candidate, explored.setting, rows, generator))
-        return cls(options, members, chosen.weights.tolist(), scale, classes=classes, tau=chosen.tau)
+            members.append(Member.learn_all(explored.candidate, explored.setting, rows, generator))
+        shares = chosen.weights.tolist()
+        return cls(options, members, shares, units=units, classes=classes, tau=chosen.tau, seed=seed)
 
     @property
     def rows(self) -> int:
@@ -102,7 +128,7 @@ class Model:
 
     def leave_one_out(self) -> Tensor:
         """What the model would predict for each stored row without it, metric fixed, ``(N, C)``."""
-        return self._mean([member.leave_one_out() for member in self.members])
+        return self._mean([member.leave_one_out() for member in self._editable()])
 
     def shares(self, z: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """The share of each stored row in each prediction: blocks ``(B', N, C)`` with their rows of ``z``.
@@ -114,6 +140,141 @@ class Model:
         for block in blocks(len(z), self.rows * outputs):
             parts = [m.weigh(z[block])[:, :, None] * m.fit.values for m in self.members]
             yield block, self._mean(parts)
+
+    # --- editing ---
+
+    def learn(self, z: Tensor, y: Tensor, weights: Tensor | None = None) -> None:
+        """Add rows ``z (B, n)``, ``y (B, C)``: as if fitted with them, metric and settings fixed.
+
+        Raises
+        ------
+        UsageError
+            When the shapes do not fit the model, or a number is not finite.
+        """
+        _check(z, y, weights)
+        stored = self.members[0].rows
+        if y.shape[1] != stored.y.shape[1]:
+            raise UsageError(f"y has {y.shape[1]} columns: the model was fitted to {stored.y.shape[1]}")
+        self._coordinates(z)
+        members = self._editable()
+        weights = torch.ones_like(y[:, 0], dtype=torch.float64) if weights is None else weights.double()
+        old = members[0].rows
+        new = _rows(z.to(old.z.device), y, weights, self.units, old.z.dtype)
+        rows = Rows(*(torch.cat(pair) for pair in zip(old, new, strict=True)))
+        for member in members:
+            member.learn(new, rows)
+        self.members = members
+
+    def forget(self, rows: Tensor, *, metric: str = "keep") -> None:
+        """Remove stored rows by their index, int64 ``(B,)``; the others keep their order.
+
+        Parameters
+        ----------
+        metric
+            ``keep``: values and centre become those of a fit without the rows, exactly; the metric, the settings
+            and the statistics of a resilience source still remember them. ``refit``: everything is chosen and
+            fitted anew from the rows that stay, as :meth:`fit` would with the same generator.
+
+        Raises
+        ------
+        UsageError
+            When an index is out of range or given twice, no row would stay, or ``metric`` is another word.
+        """
+        if metric not in ("keep", "refit"):
+            raise UsageError(f"metric = {metric!r}: allowed is one of keep, refit")
+        rows = torch.as_tensor(rows, dtype=torch.int64).reshape(-1).to(self.members[0].rows.z.device)
+        if len(rows) and not bool(((rows >= 0) & (rows < self.rows)).all()):
+            raise UsageError(f"rows to forget: allowed are 0 to {self.rows - 1}")
+        if len(rows.unique()) != len(rows):
+            raise UsageError("rows to forget: one of them is given twice")
+        if len(rows) >= self.rows:
+            raise UsageError("all rows would be forgotten: keep at least one, or fit anew")
+        kept = torch.ones(self.rows, dtype=torch.bool, device=rows.device)
+        kept[rows] = False
+        if metric == "refit":
+            self._refit(self.members[0].rows.take(kept))
+            return
+        members = self._editable()
+        stay = members[0].rows.take(kept)
+        for member in members:
+            member.forget(rows, stay)
+        self.members = members
+
+    def _refit(self, rows: Rows) -> None:
+        generator = torch.Generator()
+        generator.set_state(self._seed)
+        y = rows.y.double() * self.units.output
+        fresh = Model.fit(
+            rows.z,
+            y,
+            rows.weights.double() * self.units.weight,
+            classes=self.classes,
+            options=self.options,
+            generator=generator,
+        )
+        self.__dict__.update(fresh.__dict__)
+
+    def _editable(self) -> list[Member]:
+        """The members in the precision of edits: float64 unless that is too large or not wanted."""
+        stored = self.members[0].rows
+        if self.options.precision != "mixed" or len(stored.z) > EXACT_ROWS or stored.z.dtype == torch.float64:
+            return self.members
+        if self._exact is None or len(self._exact[0].rows.z) != len(stored.z):
+            rows = Rows(*(part.double() for part in stored))
+            self._exact = [member.to(rows) for member in self.members]
+        return self._exact
+
+    # --- saving ---
+
+    def snapshot(self) -> tuple[State, dict[str, Any]]:
+        """All tensors, and all the rest as JSON; :meth:`restore` takes them."""
+        rows = self.members[0].rows
+        tensors: State = {**prefixed("rows", rows._asdict()), **prefixed("units", self.units._asdict())}
+        tensors["seed"] = self._seed
+        described = []
+        for index, member in enumerate(self.members):
+            state, meta = snapshots.member_as_snapshot(member)
+            tensors |= prefixed(f"member{index}", state)
+            described.append(meta)
+        meta = {
+            "format": snapshots.FORMAT,
+            "options": snapshots.options_as_meta(self.options),
+            "classes": self.classes,
+            "tau": self.tau,
+            "weights": self.member_weights,
+            "members": described,
+        }
+        return snapshots.contiguous(tensors), meta
+
+    @classmethod
+    def restore(cls, tensors: State, meta: dict[str, Any]) -> Model:
+        """The model of a snapshot, which predicts the same to the last bit.
+
+        Raises
+        ------
+        UsageError
+            When the snapshot is of another format, or its parts do not fit.
+        """
+        if meta.get("format") != snapshots.FORMAT:
+            raise UsageError(
+                f"a model of format {meta.get('format')!r}: this lior-tables reads {snapshots.FORMAT}"
+            )
+        rows, units = Rows(**sub(tensors, "rows")), Units(**sub(tensors, "units"))
+        members = [
+            snapshots.member_from_snapshot(sub(tensors, f"member{index}"), each, rows)
+            for index, each in enumerate(meta["members"])
+        ]
+        return cls(
+            snapshots.options_from_meta(meta["options"]),
+            members,
+            list(meta["weights"]),
+            units=units,
+            classes=meta["classes"],
+            tau=meta["tau"],
+            seed=tensors["seed"],
+        )
+
+    # --- what was learned ---
 
     def directions(self) -> tuple[Tensor, Tensor]:
         """Eigenvalues ``(n,)``, largest first, and eigenvectors ``(n, n)`` in columns, of the blended metric."""
@@ -137,7 +298,7 @@ class Model:
         """The weighted mean of what the members say, in units of the outputs."""
         total = sum(share * part for share, part in zip(self.member_weights, parts, strict=True))
         assert isinstance(total, Tensor)
-        return total * self.scale
+        return total * self.units.output.to(total)
 
     def _coordinates(self, z: Tensor) -> Tensor:
         stored = self.members[0].rows.z
@@ -153,22 +314,27 @@ def padded(z: Tensor) -> Tensor:
     return torch.cat([z, z.new_zeros(len(z), missing)], dim=1) if missing else z
 
 
-def _scale(y: Tensor, classes: bool) -> Tensor:
-    """Unit of each output, ``(C,)``: its standard deviation, or 1 for classes and constant outputs."""
+def _rows(z: Tensor, y: Tensor, weights: Tensor, units: Units, dtype: torch.dtype) -> Rows:
+    """Rows in the units of a model."""
+    y = y.double() / units.output.to(y.device)
+    return Rows(padded(z.to(dtype)), y.to(dtype), (weights / units.weight).to(z.device, dtype))
+
+
+def _unit(y: Tensor, classes: bool) -> Tensor:
+    """Unit of each output, ``(C,)`` float64: its standard deviation, or 1 for classes and constant outputs."""
     if classes or len(y) < 2:
-        return torch.ones_like(y[0])
+        return torch.ones_like(y[0], dtype=torch.float64)
     spread = y.double().std(0, correction=0)
     return torch.where(spread > 0, spread, torch.ones_like(spread))
 
 
 def _check(z: Tensor, y: Tensor, weights: Tensor | None) -> None:
     if z.ndim != 2 or y.ndim != 2 or len(z) != len(y) or not len(z):
-        raise UsageError(f"z {tuple(z.shape)} and y {tuple(y.shape)}: give (N, n) and (N, C) of the same N >= 1")
+        raise UsageError(
+            f"z {tuple(z.shape)} and y {tuple(y.shape)}: give (N, n) and (N, C) of the same N >= 1"
+        )
     for name, value in (("z", z), ("y", y), ("weights", weights)):
         if value is not None and not bool(torch.isfinite(value).all()):
             raise UsageError(f"{name} has numbers that are not finite")
     if weights is not None and (weights.shape != z.shape[:1] or not bool((weights > 0).all())):
         raise UsageError("weights: give one number above 0 for each row, and leave out rows of weight 0")
-
-
-__all__ = ["Any", "Model", "Options", "State"]

@@ -33,7 +33,9 @@ class Power(IdentityLift):
     api_version: ClassVar[int] = 1
 
     exponent: float = option(1.0, help="power of the distance", low=0.1, high=2.0)
-    norm: int = option(2, help="2 for the Euclidean distance, 1 for the sum of absolute differences", choices=(1, 2))
+    norm: int = option(
+        2, help="2 for the Euclidean distance, 1 for the sum of absolute differences", choices=(1, 2)
+    )
     eps: float = option(1e-5, help="added to the squared distance", low=1e-12)
 
     def __attrs_post_init__(self) -> None:
@@ -67,14 +69,18 @@ class Power(IdentityLift):
             length = torch.cdist(q, k, p=1.0)
             slope = _raised(length.clamp(min=self.eps), self.exponent - 1).mul_(self.exponent)
             weights = weights * slope
-        parts = [(torch.sign(q[:, j, None] - k[None, :, j]).mul_(weights)) @ values for j in range(q.shape[1])]
+        parts = [
+            (torch.sign(q[:, j, None] - k[None, :, j]).mul_(weights)) @ values for j in range(q.shape[1])
+        ]
         return torch.stack(parts, dim=-1)
 
 
 def _squares(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
     """``max(qq + kk − 2qk, 0)``, saturated at the largest number; a new tensor of the broadcast shape."""
     square = torch.add(kk, qk, alpha=-2)
-    square = square.add_(qq) if torch.broadcast_shapes(square.shape, qq.shape) == square.shape else square + qq
+    square = (
+        square.add_(qq) if torch.broadcast_shapes(square.shape, qq.shape) == square.shape else square + qq
+    )
     return square.clamp_(min=0, max=torch.finfo(square.dtype).max)
 
 

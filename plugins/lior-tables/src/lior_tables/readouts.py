@@ -116,8 +116,10 @@ def with_ones(y: Tensor) -> Tensor:
 def centred(solution: Tensor, y: Tensor, weights: Tensor) -> Fit:
     """The fit from the solution ``(N, C + 1)`` for :func:`with_ones`."""
     centre = mean(y, weights)
-    return Fit(solution[:, :-1] - solution[:, -1:] * centre, centre)
+    return Fit((solution[:, :-1] - solution[:, -1:] * centre).contiguous(), centre)
 
 
-registry = Registry(kinds={"readout": Kind(group="lior_tables.readouts", interface="lior_tables.readouts:Readout")})
+registry = Registry(
+    kinds={"readout": Kind(group="lior_tables.readouts", interface="lior_tables.readouts:Readout")}
+)
 """Finds readouts by name."""

@@ -70,7 +70,9 @@ def factor(a: Tensor) -> Factor:
                 _mirror(a, from_lower=False)
         if int(info) == 0:
             return Factor(lower, jitter * level)
-    raise UsageError("the kernel matrix is far from positive definite; choose another product or resilience source")
+    raise UsageError(
+        "the kernel matrix is far from positive definite; choose another product or resilience source"
+    )
 
 
 def _in_place(a: Tensor) -> bool:
