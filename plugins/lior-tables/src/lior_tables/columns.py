@@ -1,11 +1,11 @@
 """From rows to coordinates: what each column becomes, learned from the training rows alone.
 
 A number is standardised and clipped at ±8, so that one wild value cannot outweigh all other columns; where
-numbers are missing a second coordinate says so, and the mean stands in. A word becomes one coordinate for each
-of its levels (one-hot, standardised too), or, with ``categories="distance"``, the smoothed mean of the targets
-over the rows that have it, so that words are near one another that lead to similar targets (D. Micci-Barreca,
-*A preprocessing scheme for high-cardinality categorical attributes*, 2001); a training row has no part in the
-mean that it is given. Which coordinates matter, and how far apart two words are in the end, is for the metric.
+numbers are missing a second coordinate says so, and the mean stands in. A word becomes one coordinate for
+each of its levels (one-hot, standardised too), or, with ``categories="distance"``, the smoothed mean of the
+targets over the rows that have it, so that words are near one another that lead to similar targets (D. Micci-Barreca, *A preprocessing scheme for high-cardinality categorical attributes*, 2001); a training row
+has no part in the mean that it is given. Which coordinates matter, and how far apart two words are in the
+end, is for the metric.
 """
 
 from __future__ import annotations
@@ -90,8 +90,9 @@ class OneHot:
         order = sorted((-count, level) for count, level in zip(counts, words.levels, strict=True) if count)
         levels = tuple(level for _, level in order[:LEVELS])
         if len(order) > LEVELS:
-            few = f"column {name!r} has {len(order):,} different words; the {LEVELS} most frequent are told apart"
-            warnings.warn(f"{few} (categories='distance' tells all)", ColumnNote, stacklevel=2)
+            many = f"column {name!r} has {len(order):,} different words"
+            few = f"the {LEVELS} most frequent are told apart (all, with categories='distance')"
+            warnings.warn(f"{many}; {few}", ColumnNote, stacklevel=2)
         hot = _hot(words.recoded(levels), len(levels))
         return cls(name, levels, weights @ hot / weights.sum())
 
@@ -341,7 +342,7 @@ def _places(codes: NDArray[np.int32], y: Floats, weights: Floats, levels: int) -
 
 
 def _moments(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Weighted mean and deviation of each column; the deviation is 0 where rounding cannot be told from it."""
+    """Weighted mean and deviation of each column; deviations within rounding are 0."""
     share = weights / weights.sum()
     scale = np.abs(values).max(0, initial=0.0)
     scale[scale == 0] = 1.0

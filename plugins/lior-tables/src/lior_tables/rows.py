@@ -193,7 +193,7 @@ def _from_pandas(series: Any, name: str) -> Column:
         return _days(naive.to_numpy(), name)
     if isinstance(kind, sys.modules["pandas"].CategoricalDtype):
         return Words(np.asarray(series.cat.codes, dtype=np.int32), tuple(map(str, series.cat.categories)))
-    if types.is_string_dtype(kind) or kind == object:
+    if types.is_string_dtype(kind) or types.is_object_dtype(kind):
         return _from_objects(series.to_numpy(dtype=object, na_value=None), name, parse=False)
     raise TypeError(_NO_MEANING.format(name=name, kind=kind))
 
