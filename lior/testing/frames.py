@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from lior.geometry import metric
 from lior.geometry.metric import SCALE_MAX, SCALE_MIN, WEIGHT_MAX, MetricForm
-from lior.interfaces import FrameProvider, State
+from lior.interfaces import FrameProvider, GradientFrame, State
 from lior.testing.strategies import EDGES, FINITE_SQUARES, dimensions, dtypes, fill, law, seeds
 from lior.testing.tensors import (
     assert_declared,
@@ -153,7 +153,10 @@ def _observed(
 ) -> State:
     """A fresh state, cast to ``dtype``, that has observed a batch of the given kind."""
     state = cast(frame.init(n, generator=seeded(seed)), dtype)
-    return frame.observe(state, fill((rows, n), edge, seed, dtype))
+    state = frame.observe(state, fill((rows, n), edge, seed, dtype))
+    if isinstance(frame, GradientFrame):
+        state = frame.observe_gradients(state, fill((rows, 2, n), edge, seed + 1, dtype))
+    return state
 
 
 @st.composite

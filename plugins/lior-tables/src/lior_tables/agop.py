@@ -23,18 +23,18 @@ from lior.geometry.metric import SCALE_MAX, SCALE_MIN, MetricForm
 from lior.interfaces import State
 
 _TOP = 1 / SCALE_MAX
-"""``Ω²`` of a metric with gradients: its largest eigenvalue is then 1, and the smallest ``SCALE_MIN / SCALE_MAX``."""
+"""``Ω²`` of a metric with gradients: its eigenvalues are then from ``SCALE_MIN / SCALE_MAX`` to 1."""
 
 
 @attrs.frozen(kw_only=True)
 class Agop:
     """Axes and scales of the running mean of gradient outer products; only the overall scale is learned.
 
-    Before gradients are seen the metric is Euclidean. Afterwards its largest eigenvalue is 1, and the others are
-    at least 1e-4.
+    Before gradients are seen the metric is Euclidean. Afterwards its largest eigenvalue is 1, and the others
+    are at least 1e-4.
 
-    State: ``count`` (weight of the gradients seen), ``moment (n, n)``, the rotation ``q (n, n)`` and ``log_lam
-    (n,)`` derived from it, ``log_omega``, and ``u``, ``raw_d`` of rank 0.
+    State: ``count`` (weight of the gradients seen), ``moment (n, n)``, the rotation ``q (n, n)`` and
+    ``log_lam (n,)`` derived from it, ``log_omega``, and ``u``, ``raw_d`` of rank 0.
     """
 
     api_version: ClassVar[int] = 1
@@ -63,8 +63,8 @@ class Agop:
     def observe_gradients(self, state: State, gradients: Tensor) -> State:
         """Merge ``∇f (N, C, n)`` of ``C`` outputs at ``N`` points and derive the axes and scales anew.
 
-        The sum over outputs of each point counts as one observation of weight 1. Gradients that are none, all 0
-        or not finite are left out.
+        The sum over outputs of each point counts as one observation of weight 1. Gradients that are none, all
+        0 or not finite are left out.
 
         Raises
         ------

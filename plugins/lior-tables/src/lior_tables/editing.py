@@ -1,15 +1,15 @@
 """Rows added to and removed from a ridge fit, exactly, with the metric fixed.
 
-With ``P = (K + λW⁻¹)⁻¹`` and the solutions ``a = P [y, 1]``, block elimination gives (W. W. Hager, *SIAM Review*
-31 (1989) 221), for rows ``F`` to forget and rows ``L`` to learn with ``B = K_{·L}`` and ``U = P B``:
+With ``P = (K + λW⁻¹)⁻¹`` and the solutions ``a = P [y, 1]``, block elimination gives (W. W. Hager, *SIAM
+Review* 31 (1989) 221), for rows ``F`` to forget and rows ``L`` to learn with ``B = K_{·L}`` and ``U = P B``:
 
     forget:  P ← P − P_{·F} (P_FF)⁻¹ P_{F·}                     a ← a − P_{·F} (P_FF)⁻¹ a_F
     learn:   P ← [P 0; 0 0] + [U; −1] S [U; −1]ᵀ                a ← [a; 0] − [U; −1] S (y_L − Bᵀa)
              S = (K_LL + λW_L⁻¹ − BᵀU)⁻¹
 
-Both add a term ``V s Vᵀ`` of low rank to ``P``, so the matrix is not written at each edit: the terms are collected
-beside it and merged when there are many. Forgetting then costs the columns of ``P``, and learning one product with
-``P``. Rounding errors add up slowly; :meth:`Inverse.refine` removes them from the solutions.
+Both add a term ``V s Vᵀ`` of low rank to ``P``, so the matrix is not written at each edit: the terms are
+collected beside it and merged when there are many. Forgetting then costs the columns of ``P``, and learning
+one product with ``P``. Rounding errors add up slowly; :meth:`Inverse.refine` removes them from the solutions.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Inverse:
             Their right-hand sides ``(L, C)``.
         """
         count = len(right)
-        moved = self._times(across)
+        moved = self.times(across)
         schur = among - across.mT @ moved
         schur.diagonal().add_(self.added)
         root = torch.linalg.cholesky(0.5 * (schur + schur.mT))
@@ -98,7 +98,7 @@ class Inverse:
 
     def refine(self, residual: Tensor) -> None:
         """One step of iterative refinement: ``residual`` is ``right − (K + λW⁻¹) a``, ``(N, C)``."""
-        self.solution = self.solution + self._times(residual)
+        self.solution = self.solution + self.times(residual)
 
     def _columns(self, slots: Tensor) -> Tensor:
         """Columns of ``P`` over all slots, ``(S, L)``."""
@@ -108,7 +108,7 @@ class Inverse:
         columns[:size, inside] += self._base[:, slots[inside]]
         return columns
 
-    def _times(self, right: Tensor) -> Tensor:
+    def times(self, right: Tensor) -> Tensor:
         """``P right`` for ``right (N, C)`` over the rows that are alive."""
         terms, size = self._terms[self._live], len(self._base)
         product = terms @ (self._signs[:, None] * (terms.mT @ right))

@@ -1,24 +1,23 @@
 """One member of a model: a kernel, its learned metric and a readout.
 
-A member is fitted in rounds. Each round solves for the values of the rows under the current metric, and makes the
-metric anew from the gradients of what was learned (:mod:`lior_tables.agop`). The bandwidth follows the metric:
-``1/β`` is a multiple of the median cost of two rows, measured anew after every change.
+A member is fitted in rounds. Each round solves for the values of the rows under the current metric, and makes
+the metric anew from the gradients of what was learned (:mod:`lior_tables.agop`). The bandwidth follows the
+metric: ``1/β`` is a multiple of the median cost of two rows, measured anew after every change.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.interfaces import State
+from lior.interfaces import GradientFrame, State
 from lior.tensors import prefixed, sub
-from lior_tables import readouts
+from lior_tables import likelihood, readouts
 from lior_tables.editing import BATCH, Inverse
 from lior_tables.kernel import Kernel, Parts, Side, blocks, matrix
 from lior_tables.readouts import Fit, Readout
+from lior_tables.stored import Rows
 
 GRADIENT_ROWS = 1000
 """Rows at which gradients are taken."""
@@ -26,18 +25,6 @@ REFINE_EVERY = 500
 """Edits after which rounding errors are removed."""
 _MEDIAN_ROWS = 600
 """Rows whose median cost sets the bandwidth."""
-
-
-class Rows(NamedTuple):
-    """Rows of a table: coordinates ``z (N, n)``, outputs ``y (N, C)`` and sample weights ``(N,)``, mean 1."""
-
-    z: Tensor
-    y: Tensor
-    weights: Tensor
-
-    def take(self, index: Tensor) -> Rows:
-        """Some of the rows."""
-        return Rows(self.z[index], self.y[index], self.weights[index])
 
 
 @attrs.frozen(kw_only=True)
@@ -94,10 +81,20 @@ def next_metric(
     candidate: Candidate, kernel: Kernel, side: Side, rows: Rows, fit: Fit, generator: Generator
 ) -> State:
     """The state after one round of learning the metric from the gradients of ``fit``."""
-    frame, state = candidate.parts.frame, kernel.state
-    observe = getattr(frame, "observe_gradients", None)
-    if observe is None:
-        return state
+    parts, state = candidate.parts, kernel.state
+    if isinstance(parts.frame, GradientFrame):
+        gradients = _gradients(candidate, kernel, side, rows, fit, generator)
+        state = state | prefixed("frame", parts.frame.observe_gradients(sub(state, "frame"), gradients))
+        state = parts.observe_medium(state, rows.z)
+    if parts.learned(state):
+        state = parts.observe_medium(likelihood.learn(parts, state, rows, generator), rows.z)
+    return state
+
+
+def _gradients(
+    candidate: Candidate, kernel: Kernel, side: Side, rows: Rows, fit: Fit, generator: Generator
+) -> Tensor:
+    """Gradients ``(G, C, n)`` of a fit at some of its own rows, without the share of the row itself."""
     chosen = torch.randperm(len(rows.z), generator=generator)[:GRADIENT_ROWS].to(rows.z.device)
     gradients = []
     for block in blocks(len(chosen), len(rows.z)):
@@ -111,9 +108,7 @@ def next_metric(
                 queries, side, weighed, torch.ones_like(fit.values[:, :1])
             )
         gradients.append(slope)
-    frame_state = observe(sub(state, "frame"), torch.cat(gradients))
-    state = state | prefixed("frame", frame_state)
-    return candidate.parts.observe(state, rows.z)
+    return torch.cat(gradients)
 
 
 class Member:
@@ -151,8 +146,16 @@ class Member:
         scores = self.kernel.scores(self.kernel.side(z), self.items)
         return self.candidate.readout.weigh(scores, self.rows.weights, None)
 
+    def influence(self, z: Tensor) -> Tensor:
+        """Weights ``(B, N)`` of the stored outputs: ``f(z) = centre + Σ_i w_i (y_i − centre)``.
+
+        For a vote they are :meth:`weigh`, for a ridge ``(K + λW⁻¹)⁻¹ k(z)``.
+        """
+        weighed = self.weigh(z)
+        return self.inverse().times(weighed.mT).mT if self.candidate.readout.solves else weighed
+
     def leave_one_out(self) -> Tensor:
-        """Predictions for each stored row without it, ``(N, C)``: the metric stays, values and centre do not."""
+        """Predictions for each stored row without it, metric fixed, ``(N, C)``."""
         y, weights = self.rows.y, self.rows.weights
         if len(y) < 2:
             return self.fit.centre.expand_as(y)
@@ -238,8 +241,8 @@ class Member:
     def refine(self) -> float:
         """Remove what rounding has added up; returns the largest residual before, in units of the outputs.
 
-        One step of refinement with the kernel computed anew. Where that does not help, because the inverse itself
-        has drifted, it is made anew.
+        One step of refinement with the kernel computed anew. Where that does not help, because the inverse
+        itself has drifted, it is made anew.
         """
         if not self.candidate.readout.solves or not len(self.rows.z):
             return 0.0

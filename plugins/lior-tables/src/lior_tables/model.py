@@ -15,11 +15,12 @@ from lior.tensors import prefixed, sub
 from lior_tables import snapshots
 from lior_tables.choice import choose
 from lior_tables.kernel import blocks
-from lior_tables.members import Member, Rows
+from lior_tables.members import Member
 from lior_tables.plan import Options, plan
+from lior_tables.stored import Rows
 
 EXACT_ROWS = 12_000
-"""Above it edits and leave-one-out stay in float32: a float64 inverse of 12,000 rows takes 1.2 GB a member."""
+"""Above it edits and leave-one-out stay in float32: a float64 inverse then takes 1.2 GB a member."""
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share of it that is done."""
 
@@ -36,8 +37,8 @@ class Units(NamedTuple):
 class Model:
     """A weighted mean of members over the same stored rows.
 
-    Made by :meth:`fit`. Coordinates are ``z (N, n)``, standardised; outputs ``y (N, C)`` are target columns, or
-    for classes one column of 0 and 1 each.
+    Made by :meth:`fit`. Coordinates are ``z (N, n)``, standardised; outputs ``y (N, C)`` are target columns,
+    or for classes one column of 0 and 1 each.
     """
 
     def __init__(
@@ -54,7 +55,6 @@ class Model:
         self.options, self.members, self.member_weights = options, members, shares
         self.units, self.classes, self.tau = units, classes, tau
         self._seed = seed
-        self._exact: list[Member] | None = None
         self._exact: list[Member] | None = None
 
     @classmethod
@@ -171,9 +171,9 @@ class Model:
         Parameters
         ----------
         metric
-            ``keep``: values and centre become those of a fit without the rows, exactly; the metric, the settings
-            and the statistics of a resilience source still remember them. ``refit``: everything is chosen and
-            fitted anew from the rows that stay, as :meth:`fit` would with the same generator.
+            ``keep``: values and centre become those of a fit without the rows, exactly; the metric, the
+            settings and the statistics of a resilience source still remember them. ``refit``: everything is
+            chosen and fitted anew from the rows that stay, as :meth:`fit` would with the same generator.
 
         Raises
         ------
@@ -276,8 +276,22 @@ class Model:
 
     # --- what was learned ---
 
+    def influence(self, z: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Weights of the stored outputs, blocks ``(B', N)`` with their rows of ``z``.
+
+        A prediction is ``centre + Σ_i w_i (y_i − centre)`` with :attr:`centre`, the weighted mean of the stored
+        outputs. Of the two exact ways to divide a prediction among rows this is the readable one: the values in
+        :meth:`shares` nearly cancel, these weights hardly do.
+        """
+        z = self._coordinates(z)
+        members = self._editable()
+        for block in blocks(len(z), self.rows):
+            here = z[block].to(members[0].rows.z)
+            parts = [w * m.influence(here) for w, m in zip(self.member_weights, members, strict=True)]
+            yield block, torch.stack(parts).sum(0)
+
     def directions(self) -> tuple[Tensor, Tensor]:
-        """Eigenvalues ``(n,)``, largest first, and eigenvectors ``(n, n)`` in columns, of the blended metric."""
+        """Eigenvalues ``(n,)`` of the blended metric, largest first, and eigenvectors ``(n, n)`` in columns."""
         values, vectors = torch.linalg.eigh(self._blended())
         return values.flip(0), vectors.flip(1)
 
@@ -321,7 +335,7 @@ def _rows(z: Tensor, y: Tensor, weights: Tensor, units: Units, dtype: torch.dtyp
 
 
 def _unit(y: Tensor, classes: bool) -> Tensor:
-    """Unit of each output, ``(C,)`` float64: its standard deviation, or 1 for classes and constant outputs."""
+    """Unit of each output, ``(C,)`` float64: its standard deviation, or 1 for classes and constants."""
     if classes or len(y) < 2:
         return torch.ones_like(y[0], dtype=torch.float64)
     spread = y.double().std(0, correction=0)

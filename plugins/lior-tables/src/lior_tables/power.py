@@ -61,7 +61,7 @@ class Power(IdentityLift):
     def pair_cost(self, q: Tensor, k: Tensor, params: State) -> Tensor:
         """``(Σ_j |q_j − k_j|)^p`` of features ``q (B, p)`` and ``k (K, p)``, shape ``(B, K)``."""
         length = torch.cdist(q, k, p=1.0)
-        return length if self.exponent == 1 else _raised(length, self.exponent)
+        return length if self.exponent == 1 else length**self.exponent
 
     def pair_gradient(self, q: Tensor, k: Tensor, weights: Tensor, values: Tensor, params: State) -> Tensor:
         """``Σ_i weights_bi values_ic ∂cost_bi/∂q_b``, shape ``(B, C, p)``; where ``q_bj = k_ij`` it is 0."""

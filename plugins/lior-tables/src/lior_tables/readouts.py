@@ -1,7 +1,7 @@
 """Readouts: what is made of the scores of stored rows. Plugins of the kind ``readout``.
 
-All predict ``f(x) = Σ_i w_i(x) v_i + centre`` with weights ``w`` from the scores and one value ``v`` per stored
-row and output, so that ``w_i v_i`` is the exact share of a row.
+All predict ``f(x) = Σ_i w_i(x) v_i + centre`` with weights ``w`` from the scores and one value ``v`` per
+stored row and output, so that ``w_i v_i`` is the exact share of a row.
 
 ========= ============================ ===========================================
 readout   weights ``w_i(x)``           values ``v_i``
@@ -10,8 +10,8 @@ ridge     ``k_i = exp(score_i)``       ``(K + λ W⁻¹)⁻¹ (y − centre)``
 vote      ``softmax(score + log W)``   ``y_i − centre``
 ========= ============================ ===========================================
 
-``W`` holds the sample weights. ``ridge`` is kernel ridge regression, ``vote`` the softmax retrieval of text, an
-average of the stored outputs (Nadaraya and Watson, 1964).
+``W`` holds the sample weights. ``ridge`` is kernel ridge regression, ``vote`` the softmax retrieval of text,
+an average of the stored outputs (Nadaraya and Watson, 1964).
 """
 
 from __future__ import annotations
@@ -43,10 +43,12 @@ class Readout(Plugin, Protocol):
     """Whether values come from a system of equations with a ridge ``λ``; otherwise it is not used."""
 
     def fit(self, scores: Tensor, y: Tensor, weights: Tensor, ridge: float) -> Fit:
-        """Values of rows with ``scores (N, N)`` among themselves (used up), ``y (N, C)``, ``weights (N,) > 0``."""
+        """Values of rows with ``scores (N, N)`` among themselves (used up), ``y (N, C)``, ``weights (N,) >
+        0``."""
 
     def weigh(self, scores: Tensor, weights: Tensor, own: Tensor | None) -> Tensor:
-        """Weights ``(B, N)`` from ``scores (B, N)``, in place; ``own (B,)`` is a row each that counts nothing."""
+        """Weights ``(B, N)`` from ``scores (B, N)``, in place; ``own (B,)`` is a row each that counts
+        nothing."""
 
     def slopes(self, weighed: Tensor, values: Tensor) -> Tensor | None:
         """``o (B, C)`` such that ``∂f_c/∂score_i = w_i (v_ic − o_c)``; ``None`` where it is 0."""

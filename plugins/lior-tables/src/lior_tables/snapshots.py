@@ -12,9 +12,10 @@ from lior.interfaces import State
 from lior.tensors import prefixed, sub
 from lior_tables import readouts
 from lior_tables.kernel import Parts
-from lior_tables.members import Candidate, Member, Rows, Setting
+from lior_tables.members import Candidate, Member, Setting
 from lior_tables.plan import Options, plugin
 from lior_tables.readouts import Fit
+from lior_tables.stored import Rows
 
 FORMAT = 1
 _PARTS = ("frame", "rsource", "product", "readout")

@@ -1,7 +1,7 @@
 """Positive definite systems of kernel matrices: factor, solve, invert.
 
-All of it is torch and runs on any device. On a CPU a large matrix is factored by LAPACK within its own memory,
-which torch cannot: 20,000 rows in float32 then take 1.6 GB and not twice as much.
+All of it is torch and runs on any device. On a CPU a large matrix is factored by LAPACK within its own
+memory, which torch cannot: 20,000 rows in float32 then take 1.6 GB and not twice as much.
 """
 
 from __future__ import annotations
