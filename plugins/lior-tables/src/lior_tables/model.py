@@ -279,9 +279,9 @@ class Model:
     def influence(self, z: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """Weights of the stored outputs, blocks ``(B', N)`` with their rows of ``z``.
 
-        A prediction is ``centre + Σ_i w_i (y_i − centre)`` with :attr:`centre`, the weighted mean of the stored
-        outputs. Of the two exact ways to divide a prediction among rows this is the readable one: the values in
-        :meth:`shares` nearly cancel, these weights hardly do.
+        A prediction is ``centre + Σ_i w_i (y_i − centre)`` with :attr:`centre`, the weighted mean of the
+        outputs. Of the two exact ways to divide a prediction among rows this is the readable one: the values
+        in :meth:`shares` nearly cancel, these weights hardly do.
         """
         z = self._coordinates(z)
         members = self._editable()
@@ -291,7 +291,7 @@ class Model:
             yield block, torch.stack(parts).sum(0)
 
     def directions(self) -> tuple[Tensor, Tensor]:
-        """Eigenvalues ``(n,)`` of the blended metric, largest first, and eigenvectors ``(n, n)`` in columns."""
+        """Eigenvalues ``(n,)`` of the blended metric, largest first; eigenvectors ``(n, n)`` in columns."""
         values, vectors = torch.linalg.eigh(self._blended())
         return values.flip(0), vectors.flip(1)
 
