@@ -1,12 +1,14 @@
-"""What to fit, chosen on held-out rows of the training data: settings of each candidate, and a mean of members.
+"""What to fit, chosen on held-out rows of the training data: settings of candidates, and a mean of members.
 
-Of each candidate the settings are tried on a split of the rows, round by round: the metric of the next round is
-learned with what did best so far. The mean of members is built greedily: again and again the member is added
-that makes the held-out predictions of the mean best (R. Caruana et al., *ICML* 2004).
+Of each candidate the settings are searched on a split of the rows, round by round. The metric of the next
+round is learned with what did best in this one, and from there the search goes on, to neighbours on a grid.
+The mean of members is built greedily: again and again the member is added that makes the held-out predictions
+of the mean best (R. Caruana et al., *ICML* 2004).
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -16,12 +18,13 @@ import torch
 from torch import Generator, Tensor
 
 from lior.interfaces import State
-from lior_tables.kernel import Kernel, Side, blocks, matrix
-from lior_tables.members import Candidate, Rows, Setting, median_cost, next_metric, start
+from lior_tables.kernel import Kernel, matrix
+from lior_tables.members import Candidate, Setting, median_cost, next_metric, start
 from lior_tables.readouts import Fit, mean
+from lior_tables.stored import Rows
 
-ROWS = 1200
-"""Rows that are used to choose, at most."""
+LEARNED, JUDGED = 840, 2000
+"""Rows that are learned and those that are judged to choose, at most."""
 GREEDY = 12
 """Members that the mean is made of, repetitions included."""
 _TEMPERATURES = torch.logspace(-0.3, 1.8, 43).tolist()
@@ -94,43 +97,73 @@ class _Fold:
         self.state = next_metric(self.candidate, kernel, self.side, self.train, fit, generator)
 
 
+class _Tried(NamedTuple):
+    """One setting at the current metric."""
+
+    error: float
+    fits: list[Fit]
+    predictions: Tensor
+
+
 def explore(
     candidate: Candidate, rows: Rows, splits: Sequence[Split], judge: Judge, generator: Generator
 ) -> Explored:
-    """Try the settings of a candidate round by round."""
+    """Search the settings of a candidate, round by round, each time from where the last round ended."""
     folds = [_Fold(candidate, rows, split, generator) for split in splits]
     ridges = candidate.ridges if candidate.readout.solves else candidate.ridges[:1]
     best: Explored | None = None
+    at: tuple[int, int] | None = None
     for done in range(candidate.rounds + 1):
-        here: tuple[float, float, list[Fit]] | None = None
-        lowest = torch.inf
         for fold in folds:
             fold.prepare()
-        for bandwidth in candidate.bandwidths:
-            for ridge in ridges:
-                fits = [fold.fit(bandwidth, ridge) for fold in folds]
-                predictions = torch.cat(
-                    [f.predict(bandwidth, fit) for f, fit in zip(folds, fits, strict=True)]
-                )
-                error = judge.error(predictions)
-                if error < lowest:
-                    lowest, here = error, (bandwidth, ridge, fits)
-                    if best is None or error < best.error:
-                        setting = Setting(bandwidth=bandwidth, ridge=ridge, rounds=done)
-                        best = Explored(candidate, setting, error, predictions)
-        if here is not None and done < candidate.rounds:
-            for fold, fit in zip(folds, here[2], strict=True):
-                fold.advance(here[0], fit, generator)
+        tried: dict[tuple[int, int], _Tried] = {}
+
+        def error(place: tuple[int, int], tried: dict[tuple[int, int], _Tried] = tried) -> float:
+            if not (0 <= place[0] < len(candidate.bandwidths) and 0 <= place[1] < len(ridges)):
+                return torch.inf
+            if place not in tried:
+                tried[place] = _try(folds, judge, candidate.bandwidths[place[0]], ridges[place[1]])
+            return tried[place].error
+
+        if at is None:
+            middle = len(candidate.bandwidths) // 2
+            at = min(((middle, ridge) for ridge in range(0, len(ridges), 2)), key=error)
+        at = descend(error, at)
+        bandwidth, found = candidate.bandwidths[at[0]], tried[at]
+        if best is None or found.error < best.error:
+            setting = Setting(bandwidth=bandwidth, ridge=ridges[at[1]], rounds=done)
+            best = Explored(candidate, setting, found.error, found.predictions)
+        if done < candidate.rounds:
+            for fold, fit in zip(folds, found.fits, strict=True):
+                fold.advance(bandwidth, fit, generator)
     assert best is not None, "a candidate has at least one setting"
     return best
 
 
-def splits(y: Tensor, *, classes: bool, generator: Generator) -> list[Split]:
-    """Splits of at most :data:`ROWS` rows: four folds of small tables, one split of 7 to 3 of others.
+def descend(error: Callable[[tuple[int, int]], float], at: tuple[int, int]) -> tuple[int, int]:
+    """The place on a grid, reached from ``at`` by steps to the best neighbour, that no neighbour improves."""
+    while True:
+        around = [at, *((at[0] + i, at[1] + j) for i, j in ((-1, 0), (1, 0), (0, -1), (0, 1)))]
+        best = min(around, key=error)
+        if best == at:
+            return at
+        at = best
 
-    Of each class every fold has its part.
+
+def _try(folds: Sequence[_Fold], judge: Judge, bandwidth: float, ridge: float) -> _Tried:
+    fits = [fold.fit(bandwidth, ridge) for fold in folds]
+    predictions = torch.cat([fold.predict(bandwidth, fit) for fold, fit in zip(folds, fits, strict=True)])
+    error = judge.error(predictions)
+    return _Tried(error if math.isfinite(error) else torch.inf, fits, predictions)
+
+
+def splits(y: Tensor, *, classes: bool, generator: Generator) -> list[Split]:
+    """Four folds of small tables, three of larger ones; above 900 rows some to learn, and others to judge.
+
+    To judge many rows costs little, and settles which setting is best: of the rows that are not learned,
+    :data:`JUDGED` are. Of each class every part has its share.
     """
-    order = torch.randperm(len(y), generator=generator).to(y.device)[:ROWS]
+    order = torch.randperm(len(y), generator=generator).to(y.device)[: LEARNED + JUDGED]
     if classes:
         order = order[y[order].argmax(1).argsort(stable=True)]
     count = len(order)
@@ -139,7 +172,8 @@ def splits(y: Tensor, *, classes: bool, generator: Generator) -> list[Split]:
         folds = min(4 if count < 500 else 3, count)
         parts = [place % folds == fold for fold in range(folds)]
     else:
-        parts = [torch.isin(place % 10, torch.tensor([2, 5, 8], device=y.device))]
+        learned = min(7 * count // 10, LEARNED)
+        parts = [(place + 1) * learned // count == place * learned // count]
     return [Split(order[~held].sort().values, order[held].sort().values) for held in parts]
 
 

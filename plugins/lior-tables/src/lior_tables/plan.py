@@ -15,9 +15,12 @@ from lior_tables.kernel import Parts
 from lior_tables.members import Candidate
 from lior_tables.power import Power
 
-_LAPLACE, _GAUSS = (1.0, 3.0), (0.25, 1.44, 9.0)
-_RIDGES = (1e-3, 3e-2, 3e-1)
-_VOTES = (0.02, 0.04, 0.08, 0.15, 0.3, 0.6)
+_WIDTHS, _NARROW = (0.3, 0.55, 1.0, 1.7, 3.0, 5.5, 10.0), (0.25, 0.5, 0.85, 1.5, 3.0)
+"""Bandwidths in median distances; a Gaussian is flat within its own, so that it takes smaller ones."""
+_LAPLACE, _ROOT = _WIDTHS, tuple(width**0.7 for width in _WIDTHS)
+_GAUSS = tuple(width**2 for width in _NARROW)
+_RIDGES = (1e-5, 1e-4, 1e-3, 6e-3, 3e-2, 0.1, 0.3, 1.0, 3.0)
+_VOTES = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.11, 0.15, 0.22, 0.3, 0.45, 0.6)
 _MANY_INPUTS = 100
 """Above it the L1 product, which takes a pass over the kernel matrix for each input, is left out."""
 
@@ -73,7 +76,7 @@ def plan(options: Options, inputs: int) -> list[Candidate]:
         ("laplace", Power(), "full", _LAPLACE),
         ("l1", Power(norm=1), "diagonal", _LAPLACE),
         ("gauss", Power(exponent=2.0), "full", _GAUSS),
-        ("power .7", Power(exponent=0.7), "full", (1.0, 2.16)),
+        ("power .7", Power(exponent=0.7), "full", _ROOT),
         ("diagonal", Power(), "diagonal", _LAPLACE),
     ]
     if options.frame != "agop":
