@@ -51,7 +51,7 @@ def test_descend_finds_the_bottom_of_a_bowl(i: int, j: int, k: int, m: int) -> N
 
 
 def _explored(predictions: Tensor, judge: Judge) -> Explored:
-    setting = Setting(bandwidth=1.0, ridge=1.0, rounds=0)
+    setting = Setting(steps=((1.0, 1.0),))
     return Explored(plan(Options(), 3)[0], setting, judge.error(predictions), predictions)
 
 

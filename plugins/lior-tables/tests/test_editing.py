@@ -112,9 +112,7 @@ def test_ten_thousand_edits_drift_less_than_the_tolerance(monkeypatch: pytest.Mo
     z, y, weights = _table(40, 1)
     parts = Parts(frame=Agop(), rsource=None, product=Power())
     candidate = Candidate(name="", parts=parts, readout=Ridge(), bandwidths=(), ridges=(), rounds=0)
-    member = Member.learn_all(
-        candidate, Setting(bandwidth=3.0, ridge=1e-4, rounds=1), Rows(z, y, weights), seeded(0)
-    )
+    member = Member.learn_all(candidate, Setting(steps=((3.0, 1e-4),) * 2), Rows(z, y, weights), seeded(0))
     generator, refined = seeded(3), 0
     refine = Member.refine
 
@@ -143,7 +141,7 @@ def test_an_inverse_that_has_drifted_is_made_anew() -> None:
     parts = Parts(frame=Agop(), rsource=None, product=Power())
     candidate = Candidate(name="", parts=parts, readout=Ridge(), bandwidths=(), ridges=(), rounds=0)
     rows = Rows(z, y, weights)
-    member = Member.learn_all(candidate, Setting(bandwidth=3.0, ridge=1e-3, rounds=0), rows, seeded(0))
+    member = Member.learn_all(candidate, Setting(steps=((3.0, 1e-3),)), rows, seeded(0))
     before = member.predict(z)
     inverse: Inverse = member.inverse()
     inverse._base *= 1.5

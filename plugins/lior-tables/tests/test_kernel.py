@@ -139,7 +139,7 @@ def test_metric_of_a_function_of_one_direction_has_rank_one(readout: Any, produc
     parts = Parts(frame=Agop(diagonal=product.pairwise), rsource=None, product=product)
     candidate = Candidate(name="", parts=parts, readout=readout, bandwidths=(), ridges=(), rounds=0)
     wide = 1.0 if readout.solves else 0.1
-    setting = Setting(bandwidth=wide, ridge=1e-3, rounds=2)
+    setting = Setting(steps=((wide, 1e-3),) * 3)
     member = Member.learn_all(candidate, setting, rows, seeded(0))
     values, vectors = torch.linalg.eigh(metric.dense(member.kernel.form))
     assert values[-2] < 0.05 * values[-1], f"eigenvalues {values.tolist()}"

@@ -113,6 +113,7 @@ def explore(
     ridges = candidate.ridges if candidate.readout.solves else candidate.ridges[:1]
     best: Explored | None = None
     at: tuple[int, int] | None = None
+    steps: list[tuple[float, float]] = []
     for done in range(candidate.rounds + 1):
         for fold in folds:
             fold.prepare()
@@ -130,9 +131,9 @@ def explore(
             at = min(((middle, ridge) for ridge in range(0, len(ridges), 2)), key=error)
         at = descend(error, at)
         bandwidth, found = candidate.bandwidths[at[0]], tried[at]
+        steps.append((bandwidth, ridges[at[1]]))
         if best is None or found.error < best.error:
-            setting = Setting(bandwidth=bandwidth, ridge=ridges[at[1]], rounds=done)
-            best = Explored(candidate, setting, found.error, found.predictions)
+            best = Explored(candidate, Setting(steps=tuple(steps)), found.error, found.predictions)
         if done < candidate.rounds:
             for fold, fit in zip(folds, found.fits, strict=True):
                 fold.advance(bandwidth, fit, generator)

@@ -21,6 +21,8 @@ from lior_tables import solve
 
 _PENDING = 128
 """Terms beside the matrix before they are merged."""
+_CROWDED = 0.8
+"""Share of places in the matrix that rows must be alive in; with fewer it is made smaller."""
 BATCH = 64
 """Rows of one edit, at most."""
 
@@ -125,14 +127,26 @@ class Inverse:
         self._signs = torch.cat([self._signs, self._signs.new_full((term.shape[1],), sign)])
 
     def _merge_if_many(self) -> None:
+        """Add many terms to the matrix, within its memory where no rows were learned since the last time."""
         if len(self._signs) < _PENDING:
             return
-        size, live = len(self._base), self._live
-        merged = (self._terms[live] * self._signs) @ self._terms[live].mT
-        inside = live < size
-        count = int(inside.sum())  # slots are in order, so those of the base come first
-        merged[:count, :count] += self._base[live[inside]][:, live[inside]]
-        self._base = merged
+        size, slots = len(self._base), len(self._terms)
+        if slots > size or len(self._live) < _CROWDED * size:
+            self._resize()
+        self._base.addmm_(self._terms * self._signs, self._terms.mT)
+        gone = torch.ones(len(self._base), dtype=torch.bool, device=self._live.device)
+        gone[self._live] = False
+        self._base[gone] = 0
+        self._base[:, gone] = 0
+        self._terms = self._base.new_zeros(len(self._base), 0)
+        self._signs = self._base.new_zeros(0)
+
+    def _resize(self) -> None:
+        """Give the rows that are alive, and no others, a place in the matrix."""
+        old, live = self._base, self._live
+        inside = live < len(old)
+        count = int(inside.sum())  # slots are in order, so those of the matrix come first
+        self._base = old.new_zeros(len(live), len(live))
+        self._base[:count, :count] = old[live[inside]][:, live[inside]]
+        self._terms = self._terms[live]
         self._live = torch.arange(len(live), device=live.device)
-        self._terms = merged.new_zeros(len(live), 0)
-        self._signs = merged.new_zeros(0)

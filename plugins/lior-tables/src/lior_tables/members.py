@@ -31,12 +31,23 @@ _MEDIAN_ROWS = 600
 class Setting:
     """What is chosen on held-out rows."""
 
-    bandwidth: float
-    """``1/β`` in median costs."""
-    ridge: float
-    """``λ``."""
-    rounds: int
-    """How often the metric was learned."""
+    steps: tuple[tuple[float, float], ...]
+    """Bandwidth and ridge of each round: those of the last are of the member, the others made its metric."""
+
+    @property
+    def bandwidth(self) -> float:
+        """``1/β`` in median costs."""
+        return self.steps[-1][0]
+
+    @property
+    def ridge(self) -> float:
+        """``λ``."""
+        return self.steps[-1][1]
+
+    @property
+    def rounds(self) -> int:
+        """How often the metric was learned."""
+        return len(self.steps) - 1
 
 
 @attrs.frozen(kw_only=True)
@@ -126,12 +137,12 @@ class Member:
     def learn_all(cls, candidate: Candidate, setting: Setting, rows: Rows, generator: Generator) -> Member:
         """Fit all rows with what was chosen."""
         state = start(candidate, rows.z, generator)
-        for done in range(setting.rounds + 1):
+        for done, (bandwidth, ridge) in enumerate(setting.steps):
             kernel = Kernel(candidate.parts, state)
             side = kernel.side(rows.z)
-            state = with_bandwidth(state, kernel, side, setting.bandwidth)
+            state = with_bandwidth(state, kernel, side, bandwidth)
             kernel = Kernel(candidate.parts, state)
-            fit = candidate.readout.fit(matrix(kernel, side, side), rows.y, rows.weights, setting.ridge)
+            fit = candidate.readout.fit(matrix(kernel, side, side), rows.y, rows.weights, ridge)
             if done < setting.rounds:
                 state = next_metric(candidate, kernel, side, rows, fit, generator)
         return cls(candidate, state, setting, rows, fit)
@@ -246,21 +257,22 @@ class Member:
         """
         if not self.candidate.readout.solves or not len(self.rows.z):
             return 0.0
-        first = self._residual()
-        self.inverse().refine(first)
-        after = self._residual().abs().max()
-        tolerance = 1e3 * torch.finfo(after.dtype).eps
-        if float(after) > tolerance:
-            self._inverse = None
+        first, rounding = self._residual()
+        if float(first.abs().max()) > rounding:
+            self.inverse().refine(first)
+            after, rounding = self._residual()
+            if float(after.abs().max()) > rounding:
+                self._inverse = None
         self._settle()
         return float(first.abs().max())
 
-    def _residual(self) -> Tensor:
-        """``right − (K + λW⁻¹) a (N, C + 1)``."""
+    def _residual(self) -> tuple[Tensor, float]:
+        """``right − (K + λW⁻¹) a (N, C + 1)``, and how large rounding alone may make it."""
         inverse, right = self.inverse(), readouts.with_ones(self.rows.y)
         parts = [
             self.kernel.scores(self.items.rows(block), self.items).exp_() @ inverse.solution
             for block in blocks(len(right), len(right))
         ]
         own = (self.setting.ridge / self.rows.weights + inverse.added)[:, None] * inverse.solution
-        return right - torch.cat(parts) - own
+        size = float(inverse.solution.abs().sum(0).max()) + 1.0
+        return right - torch.cat(parts) - own, 100 * torch.finfo(own.dtype).eps * size

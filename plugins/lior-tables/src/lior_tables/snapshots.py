@@ -72,7 +72,7 @@ def member_as_snapshot(member: Member) -> tuple[State, dict[str, Any]]:
     meta = {
         "name": candidate.name,
         "parts": {name: described(value) for name, value in parts.items()},
-        "setting": attrs.asdict(member.setting),
+        "steps": member.setting.steps,
         "grid": {"bandwidths": candidate.bandwidths, "ridges": candidate.ridges, "rounds": candidate.rounds},
     }
     return tensors, meta
@@ -93,12 +93,13 @@ def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows) -> Me
         ridges=tuple(grid["ridges"]),
         rounds=grid["rounds"],
     )
+    setting = Setting(steps=tuple((float(bandwidth), float(ridge)) for bandwidth, ridge in meta["steps"]))
     values, centre = tensors["values"], tensors["centre"]
     if len(values) != len(rows.z) or centre.shape != rows.y.shape[1:]:
         raise UsageError(
             f"the saved member {meta['name']!r} has values of {len(values)} rows, not {len(rows.z)}"
         )
-    return Member(candidate, sub(tensors, "state"), Setting(**meta["setting"]), rows, Fit(values, centre))
+    return Member(candidate, sub(tensors, "state"), setting, rows, Fit(values, centre))
 
 
 def contiguous(state: State) -> State:

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import click
 
 from lior_tables.cli.sharing import (
@@ -108,7 +107,7 @@ def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
         "baseline": scores(ledger.y, baseline + 0 * answers, classes=task.classes),
         "importances": dict(counts),
         "members": [
-            {"kernel": member.candidate.name, "share": share, **attrs.asdict(member.setting)}
+            {"kernel": member.candidate.name, "share": share, "steps": member.setting.steps}
             for member, share in zip(estimator.model_.members, estimator.model_.member_weights, strict=True)
         ],
     }
