@@ -23,14 +23,17 @@ from sklearn.utils.validation import (
 )
 from torch import Tensor
 
+from lior_tables import influence
 from lior_tables.columns import Categories, Columns
-from lior_tables.explanation import Explanation, importances
+from lior_tables.explanation import Explanation, Slopes
 from lior_tables.intervals import Spread
 from lior_tables.ledger import Ledger
 from lior_tables.model import Model
 from lior_tables.plan import Options
 from lior_tables.rows import Floats, Table, is_frame, table
 
+_SLOPES = 1_000
+"""Rows at which slopes are taken."""
 _FEW = 500
 """Rows up to which all numbers are float64: it costs nothing there."""
 
@@ -101,7 +104,12 @@ class _Geometric(BaseEstimator):
             generator=torch.Generator().manual_seed(int(rng.randint(2**31 - 1))),
             on_progress=on_progress,
         )
+        self._changed()
+
+    def _changed(self) -> None:
+        """Drop what was worked out from other rows."""
         self._spread: Spread | None = None
+        self._slopes: Slopes | None = None
 
     def _options(self, rows: int) -> Options:
         precision = self.precision
@@ -165,7 +173,8 @@ class _Geometric(BaseEstimator):
             merged = grown.slot_weights()[-len(new) :]
             at = new - before
             self.model_.learn(torch.from_numpy(z[at]), torch.from_numpy(y[at]), torch.from_numpy(merged))
-        self.ledger_, self._spread = grown, None
+        self.ledger_ = grown
+        self._changed()
         return grown.ids[before:]
 
     def forget(self, rows: Sequence[int], *, metric: Literal["keep", "refit"] = "keep") -> Self:
@@ -203,7 +212,8 @@ class _Geometric(BaseEstimator):
             self.model_.learn(
                 torch.from_numpy(z), torch.from_numpy(shrunk.y[again]), torch.from_numpy(merged)
             )
-        self.ledger_, self._spread = shrunk, None
+        self.ledger_ = shrunk
+        self._changed()
         return self
 
     # --- looking ---
@@ -215,16 +225,20 @@ class _Geometric(BaseEstimator):
 
     @property
     def feature_importances_(self) -> Floats:
-        """Share of each input in the learned metric, ``(n_features_in_,)``; they sum to 1."""
-        return np.array(list(self.importances().values()))
+        """Part of each input in the squared slope of the predictions, ``(n_features_in_,)``, with sum 1."""
+        return self.slopes().importances()
 
     def importances(self) -> dict[str, float]:
-        """Share of each input in the learned metric by name; they sum to 1."""
+        """``feature_importances_`` by name."""
+        return dict(zip(self._names(), self.slopes().importances().tolist(), strict=True))
+
+    def slopes(self) -> Slopes:
+        """How predictions change with each input, at up to 1,000 training rows; made once."""
         check_is_fitted(self)
-        values, vectors = self.model_.directions()
-        return importances(
-            values.double().numpy(), vectors.double().numpy(), self.columns_.origins, self._names()
-        )
+        if self._slopes is None:
+            gradients = influence.slopes(self.model_, _SLOPES, torch.Generator().manual_seed(0)).numpy()
+            self._slopes = Slopes(gradients, self.columns_.origins, tuple(self._names()))
+        return self._slopes
 
     def _targets(self) -> tuple[str, ...]:
         raise NotImplementedError
@@ -235,20 +249,21 @@ class _Geometric(BaseEstimator):
         Parameters
         ----------
         X
-            Rows ``(B, n_features_in_)``; the shares take ``B · N · targets`` numbers.
+            Rows ``(B, n_features_in_)``; the weights take ``B · n_rows_`` numbers.
         """
         z = self._coordinates(X)
-        values, vectors = (each.double() for each in self.model_.directions())
+        directions, parts = self.slopes().directions()
         ledger = self.ledger_
-        top = float(values.max().clamp_min(1e-300))
+        first = ledger.representatives()
         return Explanation(
-            rows=ledger.ids[ledger.representatives()],
-            shares=torch.cat([part for _, part in self.model_.shares(z)]).double().numpy(),
+            rows=ledger.ids[first],
+            weights=influence.weights(self.model_, z).numpy(),
+            answers=ledger.y[first],
             base=self.model_.centre.double().numpy(),
             targets=self._targets(),
             importances=self.importances(),
-            directions=vectors.T.numpy(),
-            stretches=values.numpy() / top,
+            directions=directions,
+            parts=parts,
             labels=tuple(self.columns_.labels),
         )
 
@@ -318,7 +333,7 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
     Attributes
     ----------
     feature_importances_ : ndarray of shape (n_features_in_,)
-        Share of each input in the learned metric.
+        Part of each input in the squared slope of the predictions.
     n_rows_ : int
         Rows that the model holds.
 

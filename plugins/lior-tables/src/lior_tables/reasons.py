@@ -28,7 +28,10 @@ class Behind:
     id: int
     repeated: int
     """How many equal rows it stands for."""
+    weight: float
+    """Of its target in the prediction; negative where the prediction moves away from it."""
     share: float
+    """Weight times what the target differs from the mean."""
     answer: Cell
     """Its target."""
     origin: str
@@ -40,8 +43,10 @@ class Behind:
 class Reason:
     """What one prediction is the sum of."""
 
+    column: str
+    """The target."""
     target: str
-    """The target; for classes the class whose value is explained."""
+    """The target, or the class whose value is explained."""
     prediction: float
     """A number, or the probability of the class."""
     interval: tuple[float, float] | None
@@ -53,13 +58,13 @@ class Reason:
     """The class that is predicted; empty for numbers."""
     asked: dict[str, Cell]
     rows: tuple[Behind, ...]
-    """Those with the largest shares."""
+    """Those with the largest weights."""
     others: float
     """Share of all other rows together."""
     count: int
     """Rows of the model."""
     needed: int
-    """Rows that make up 90 % of the sizes of all shares."""
+    """Rows that make up 90 % of the sizes of all weights."""
     inputs: tuple[str, ...]
     """The inputs, those that count most first."""
     importances: dict[str, float]
@@ -67,7 +72,7 @@ class Reason:
     def headline(self) -> str:
         """The prediction in words."""
         if self.classes:
-            named = f"{self.target}: probability {self.prediction:.3g}"
+            named = f"{self.column} is {self.target}: probability {self.prediction:.3g}"
             return named if self.likeliest == self.target else f"{named} ({self.likeliest} is likelier)"
         said = f"{self.target}: {self.prediction:,.6g}"
         if self.interval is None or not np.isfinite(self.interval).all():
@@ -80,9 +85,9 @@ class Reason:
         shown = self.value - self.base - self.others
         what = "value" if self.classes else "prediction"
         return (
-            f"{what} {self.value:,.5g} = {self.base:,.5g}, the mean, {shown:+,.4g} of the {len(self.rows)} rows "
-            f"below, {self.others:+,.4g} of {self.count - len(self.rows):,} others; "
-            f"{self.needed:,} rows make up 90 % of all that pushes"
+            f"{what} {self.value:,.5g} = {_small(self.base, self.value):,.5g}, the mean, {shown:+,.4g} from the "
+            f"{len(self.rows)} rows below, {self.others:+,.4g} from {self.count - len(self.rows):,} others; "
+            f"{self.needed:,} rows have 90 % of all weight"
         )
 
     def record(self) -> dict[str, Any]:
@@ -120,13 +125,18 @@ def reason(saved: Saved, task: Task, row: DataFrame, *, top: int, target: str | 
         low, high = (each.reshape(-1) for each in estimator.predict_interval(row, 1 - INTERVAL))
         interval = float(low[at]), float(high[at])
     value = float(found.predictions[0, at])
-    listed = found.top(0, top, target=at)
+    listed = found.top(0, top)
     ledger = estimator.ledger_
     places = ledger.places([id for id, _ in listed])
+    shares = [
+        weight * (float(ledger.y[place, at]) - float(found.base[at]))
+        for (_, weight), place in zip(listed, places, strict=True)
+    ]
     repeated = np.bincount(ledger.slots[ledger.slots >= 0], minlength=ledger.size)
     inputs = sorted(found.importances, key=lambda name: -found.importances[name])
     table = estimator.rows(row)
     return Reason(
+        column=task.targets[0] if task.classes else names[at],
         target=names[at],
         prediction=float(probabilities[at]) if task.classes else value,
         interval=interval,
@@ -137,19 +147,24 @@ def reason(saved: Saved, task: Task, row: DataFrame, *, top: int, target: str | 
         asked={name: table.cell(0, name) for name in inputs},
         rows=tuple(
             Behind(
-                id=id, repeated=int(repeated[ledger.slots[place]]), share=share,
+                id=id, repeated=int(repeated[ledger.slots[place]]), weight=weight, share=share,
                 answer=names[int(ledger.y[place].argmax())] if task.classes else float(ledger.y[place, at]),
                 origin=saved.origin(id),
                 cells={name: ledger.table.cell(place, name) for name in inputs},
             )
-            for (id, share), place in zip(listed, places.tolist(), strict=True)
+            for (id, weight), share, place in zip(listed, shares, places.tolist(), strict=True)
         ),
-        others=value - float(found.base[at]) - sum(share for _, share in listed),
+        others=value - float(found.base[at]) - sum(shares),
         count=ledger.size,
-        needed=found.needed(0, target=at),
+        needed=found.needed(0),
         inputs=tuple(inputs),
         importances=found.importances,
     )  # fmt: skip
+
+
+def _small(value: float, beside: float) -> float:
+    """The value, or 0 if it is rounding beside another."""
+    return 0.0 if abs(value) < 1e-4 * abs(beside) else value
 
 
 def _index(names: tuple[str, ...], wanted: str) -> int:

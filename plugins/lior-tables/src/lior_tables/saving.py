@@ -184,6 +184,7 @@ def _restored(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Saved
     estimator.columns_ = Columns.of_record(manifest["columns"])
     estimator.ledger_ = Ledger.restore(groups["rows"], manifest["ledger"])
     estimator.model_ = Model.restore(groups["model"], manifest["model"])
+    estimator._changed()
     if isinstance(estimator, GeometricClassifier):
         estimator.classes_ = np.array(manifest["classes"], dtype=np.dtype(manifest["classes_type"]))
     else:

@@ -67,7 +67,7 @@ def write(path: Path, text: str) -> str:
 
 def page(found: Reason, *, title: str) -> str:
     """The whole page; it needs nothing beside it, and no scripts."""
-    largest = max((abs(each.share) for each in found.rows), default=0.0) or 1.0
+    largest = max((abs(each.weight) for each in found.rows), default=0.0) or 1.0
     heads = "".join(
         f"<th>{escape(shown(name))}<small>{percent(found.importances[name])}</small></th>"
         for name in found.inputs
@@ -80,12 +80,13 @@ def page(found: Reason, *, title: str) -> str:
         f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         f'<h1>{escape(title)}</h1>\n<p class="said">{escape(found.headline())}</p>\n'
         f'<p class="sum">{escape(found.account())}.</p>\n'
-        '<div class="wide"><table>\n<thead><tr><th></th><th>share</th><th>row</th>'
-        f"<th>{escape(shown(found.target))}</th>{heads}</tr></thead>\n"
-        f'<tbody><tr class="asked"><td></td><td></td><td>asked</td><td></td>{asked}</tr>\n'
+        '<div class="wide"><table>\n<thead><tr><th></th><th>weight</th><th>share</th><th>row</th>'
+        f"<th>{escape(shown(found.column))}</th>{heads}</tr></thead>\n"
+        f'<tbody><tr class="asked"><td></td><td></td><td></td><td>asked</td><td></td>{asked}</tr>\n'
         f"{rows}</tbody></table></div>\n"
-        "<p>Under each input: its share in the learned metric. Marked: equal to the row that was asked about. "
-        "Shares are exact; bars to the right push up, to the left down.</p>\n</body>\n</html>\n"
+        "<p>Under each input: its part in the squared slope of the predictions. Marked: equal to the row that was asked about. "
+        "The prediction is a weighted mean of targets; the share of a row is its weight times what its target "
+        "differs from the mean, and all shares sum to the prediction.</p>\n</body>\n</html>\n"
     )
 
 
@@ -93,13 +94,13 @@ def _row(each: Behind, found: Reason, largest: float) -> str:
     cells = "".join(
         _cell(each.cells[name], same=each.cells[name] == found.asked[name]) for name in found.inputs
     )
-    width = 50 * abs(each.share) / largest
-    down = f' class="down" style="width:{width:.1f}%;left:{50 - width:.1f}%"' if each.share < 0 else ""
+    width = 50 * abs(each.weight) / largest
+    down = f' class="down" style="width:{width:.1f}%;left:{50 - width:.1f}%"' if each.weight < 0 else ""
     bar = f'<span class="bar"><i{down or f" style={chr(34)}width:{width:.1f}%{chr(34)}"}></i></span>'
     many = f" ×{each.repeated}" if each.repeated > 1 else ""
     where = f' title="{escape(each.origin)}"' if each.origin else ""
     return (
-        f"<tr><td>{bar}</td><td>{each.share:+,.4g}</td><td{where}>{each.id}{many}</td>"
+        f"<tr><td>{bar}</td><td>{each.weight:+.3f}</td><td>{each.share:+,.4g}</td><td{where}>{each.id}{many}</td>"
         f"{_cell(each.answer)}{cells}</tr>\n"
     )
 

@@ -51,8 +51,9 @@ def why(
 ) -> None:  # fmt: skip
     """Show the training rows behind the prediction of a row of FILE.
 
-    A prediction is the mean of the targets plus a share of each training row, and these shares are exact. They
-    may be of either sign: rows push up or down. Row numbers are those that `lior table forget` takes.
+    A prediction is a weighted mean of the targets of the training rows. The share of a row is its weight times
+    what its target differs from the mean; shares are exact and sum to the prediction. A negative weight moves
+    the prediction away from a target. Row numbers are those that `lior table forget` takes.
     """
     from lior_tables.cli import page
 
@@ -84,11 +85,13 @@ def _show(found: Reason, at: int) -> None:
     click.echo(found.account())
     click.echo()
     inputs = found.inputs[:_COLUMNS]
-    rows = [["", f"row {at}", "", *(shorter(shown(found.asked[name])) for name in inputs)]]
+    rows = [["", "", f"row {at}", "", *(shorter(shown(found.asked[name])) for name in inputs)]]
     for each in found.rows:
         cells = (shorter(shown(each.cells[name])) for name in inputs)
-        rows.append([f"{each.share:+.4g}", str(each.id), shorter(shown(each.answer)), *cells])
-    echo_table(["share", "row", shorter(found.target), *map(shorter, inputs)], rows)
+        rows.append(
+            [f"{each.weight:+.3f}", f"{each.share:+.4g}", str(each.id), shorter(shown(each.answer)), *cells]
+        )
+    echo_table(["weight", "share", "row", shorter(found.column), *map(shorter, inputs)], rows)
     if len(found.inputs) > len(inputs):
         click.echo(
             f"\n{len(found.inputs) - len(inputs)} more inputs, that count less: --html or --json shows them"
