@@ -21,7 +21,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is asked for, so that ``lior table --help`` needs neither torch nor pandas."""
+    """Import a public name when it is asked for: ``lior table --help`` needs neither torch nor pandas."""
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,9 +3,10 @@
 A number is standardised and clipped at ±8, so that one wild value cannot outweigh all other columns; where
 numbers are missing a second coordinate says so, and the mean stands in. A word becomes one coordinate for
 each of its levels (one-hot, standardised too), or, with ``categories="distance"``, the smoothed mean of the
-targets over the rows that have it, so that words are near one another that lead to similar targets (D. Micci-Barreca, *A preprocessing scheme for high-cardinality categorical attributes*, 2001); a training row
-has no part in the mean that it is given. Which coordinates matter, and how far apart two words are in the
-end, is for the metric.
+targets over the rows that have it, so that words are near one another that lead to similar targets (D.
+Micci-Barreca, *A preprocessing scheme for high-cardinality categorical attributes*, 2001); a training row has
+no part in the mean that it is given. Which coordinates matter, and how far apart two words are in the end, is
+for the metric.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def compare(
     folds: int = 5,
     repeats: int = 2,
     seed: int = 0,
-    on_progress: Callable[[str, int, int], None] | None = None,
+    on_progress: Callable[[str, float], None] | None = None,
 ) -> list[Outcome]:
     """Fit and judge all systems on the same folds.
 
@@ -98,7 +98,7 @@ def compare(
     frame, y
         The inputs, and one target.
     on_progress
-        Called with the system, the number of fits done and that of all.
+        Called with the system that begins, and the share of fits done.
     """
     labels, y = (
         np.unique(y, return_inverse=True) if classes else (np.empty(0), np.asarray(y, dtype=np.float64))
@@ -111,7 +111,7 @@ def compare(
         sizes = len(train), len(test)
         for system in chosen:
             if on_progress:
-                on_progress(system.name, done, total)
+                on_progress(system.name, done / total)
             estimator = system.make(classes, seed + number)
             started = time.perf_counter()
             with warnings.catch_warnings():

@@ -244,7 +244,8 @@ class _Geometric(BaseEstimator):
         raise NotImplementedError
 
     def explain(self, X: Any) -> Explanation:
-        """The training rows that predictions are the sum of, with their exact shares, and the inputs that count.
+        """The training rows that predictions are the sum of, with their exact shares, and the inputs that
+        count.
 
         Parameters
         ----------
@@ -307,8 +308,8 @@ class _Geometric(BaseEstimator):
 class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
     """Numbers from rows, by kernel ridge regression in a metric that is learned without backpropagation.
 
-    Columns may be numbers, words, truth values and dates, with missing values; frames of pandas and polars and
-    arrays are taken. Nothing needs to be scaled or tuned.
+    Columns may be numbers, words, truth values and dates, with missing values; frames of pandas and polars
+    and arrays are taken. Nothing needs to be scaled or tuned.
 
     Parameters
     ----------
@@ -323,8 +324,8 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
     members, rounds
         Most kinds of kernels that are tried, and most rounds in which a metric is learned.
     precision
-        ``float64``; ``float32``; ``mixed``, which predicts in float32 and edits in float64; or ``auto``, which
-        is float64 up to 500 rows and mixed beyond.
+        ``float64``; ``float32``; ``mixed``, which predicts in float32 and edits in float64; or ``auto``,
+        which is float64 up to 500 rows and mixed beyond.
     time_limit
         Seconds for choosing and fitting: as many kinds of kernels are tried as fit.
     random_state
@@ -461,8 +462,8 @@ class GeometricClassifier(ClassifierMixin, _Geometric):
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(np.unique(codes[weights > 0])) < 2:
             raise ValueError(
-                f"{type(self).__name__} needs samples of at least 2 classes in the data, but the data contains "
-                f"only one class: {self.classes_[codes[weights > 0][:1]]}"
+                f"{type(self).__name__} needs samples of at least 2 classes in the data, but the data "
+                f"contains only one class: {self.classes_[codes[weights > 0][:1]]}"
             )
         self._fit(rows, np.eye(len(self.classes_))[codes], weights, on_progress)
         return self
@@ -490,15 +491,13 @@ class GeometricClassifier(ClassifierMixin, _Geometric):
         return found
 
     def learn(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
-        """Take in rows at once, as :meth:`GeometricRegressor.learn`; raises ``ValueError`` for a new class."""
+        """Take in rows at once, as :meth:`GeometricRegressor.learn`; ``ValueError`` for a new class."""
         check_is_fitted(self)
         values = self.encoded(y)
         new = np.flatnonzero(values.sum(1) == 0)
         if len(new):
-            known = ", ".join(map(str, self.classes_))
-            raise ValueError(
-                f"y has the class {self._labels(y)[new[0]]!r}, and the model knows {known}; fit with all classes"
-            )
+            label, known = self._labels(y)[new[0]], ", ".join(map(str, self.classes_))
+            raise ValueError(f"y has the class {label!r}, and the model knows {known}; fit with all classes")
         return self._learn(X, values, sample_weight)
 
     def encoded(self, y: Any) -> Floats:

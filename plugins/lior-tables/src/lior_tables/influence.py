@@ -1,17 +1,17 @@
 """What predictions depend on: stored rows, and inputs.
 
-A ridge prediction ``Σ α_i k(x, x_i)`` has coefficients of both signs that cancel, by a factor of a hundred where
-rows are close to one another, and says little to people. The same number is linear in the targets:
+A ridge prediction ``Σ α_i k(x, x_i)`` has coefficients of both signs that cancel, by a factor of a hundred
+where rows are close to one another, and says little to people. The same number is linear in the targets:
 
     f(x) = c + Σ_i w_i(x) (y_i − c),    w(x) = (K + λ W⁻¹)⁻¹ k(x)
 
 with the weights of the equivalent kernel (B. W. Silverman, *Spline smoothing: the equivalent variable kernel
-method*, Annals of Statistics 12, 1984). They are near the query, mostly positive, and their shares add up to the
-prediction as exactly. For a vote they are its softmax weights.
+method*, Annals of Statistics 12, 1984). They are near the query, mostly positive, and their shares add up to
+the prediction as exactly. For a vote they are its softmax weights.
 
-Inputs count by the slope of the prediction along them: ``G = mean_x Σ_c ∇f_c ∇f_cᵀ`` of the whole model, over its
-own rows. It is made as a metric is (:mod:`lior_tables.agop`), but of the mean of all members, so that it says what
-the predictions do whatever the frames are.
+Inputs count by the slope of the prediction along them: ``G = mean_x Σ_c ∇f_c ∇f_cᵀ`` of the whole model, over
+its own rows. It is made as a metric is (:mod:`lior_tables.agop`), but of the mean of all members, so that it
+says what the predictions do whatever the frames are.
 """
 
 from __future__ import annotations

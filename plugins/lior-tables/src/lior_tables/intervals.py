@@ -1,10 +1,10 @@
 """Intervals around predictions: leave-one-out residuals, scaled by how large they are in the neighbourhood.
 
 What each training row's prediction is without that row comes from the solve, at no cost. The scale at a point
-is the softmax mean of the sizes of these residuals, with weights ``softmax(-β d)`` in the learned metric ``d``:
-a resilience of the point that says how far predictions are off there. An interval is the prediction ± the
-scale times a quantile of ``|residual| / scale`` over the training rows, where a row has no part in its own
-scale (J. Lei et al., *Distribution-free predictive inference for regression*, 2018, section 5.2, with
+is the softmax mean of the sizes of these residuals, with weights ``softmax(-β d)`` in the learned metric
+``d``: a resilience of the point that says how far predictions are off there. An interval is the prediction ±
+the scale times a quantile of ``|residual| / scale`` over the training rows, where a row has no part in its
+own scale (J. Lei et al., *Distribution-free predictive inference for regression*, 2018, section 5.2, with
 leave-one-out in place of a split).
 """
 

@@ -145,8 +145,9 @@ class Ledger:
         slots[kept] = self.size + places.reshape(-1)
         ids = np.arange(self.next_id, self.next_id + len(table), dtype=np.int64)
         grown = Ledger(
-            self.table.followed_by(table), np.concatenate([self.y, y]), np.concatenate([self.weights, weights]),
-            np.concatenate([self.ids, ids]), np.concatenate([self.slots, slots]), self.next_id + len(table),
+            self.table.followed_by(table), np.concatenate([self.y, y]),
+            np.concatenate([self.weights, weights]), np.concatenate([self.ids, ids]),
+            np.concatenate([self.slots, slots]), self.next_id + len(table),
         )  # fmt: skip
         return grown, len(self) + kept[first]
 

@@ -161,7 +161,8 @@ def _residuals(source: Source) -> Built:
         ),
         Histogram(
             title=f"standard deviation {size:.4g}", x_label="target − prediction", y_label="rows",
-            edges=edges.tolist(), counts=np.histogram(off, edges)[0].tolist(), levels={"mean": float(off.mean())},
+            edges=edges.tolist(), counts=np.histogram(off, edges)[0].tolist(),
+            levels={"mean": float(off.mean())},
         ),
     ]  # fmt: skip
     return f"{source.target}, each row predicted without it", panels, 2
@@ -317,8 +318,9 @@ def _effect(source: Source, table: Table, name: str, part: float) -> Panel:
         settings = [Words(np.full(len(table), i, dtype=np.int32), column.levels) for i in levels]
         mean, spread = _set(source, table, name, settings, chosen)
         return Whiskers(
-            title=title, x_label=f"{what} ± spread over rows", names=[_short(column.levels[i]) for i in levels],
-            values=mean[:, 0].tolist(), low=(mean - spread)[:, 0].tolist(), high=(mean + spread)[:, 0].tolist(),
+            title=title, x_label=f"{what} ± spread over rows",
+            names=[_short(column.levels[i]) for i in levels], values=mean[:, 0].tolist(),
+            low=(mean - spread)[:, 0].tolist(), high=(mean + spread)[:, 0].tolist(),
         )  # fmt: skip
     places = _apart(np.quantile(column[~np.isnan(column)], np.linspace(0.02, 0.98, _STEPS)))
     mean, spread = _set(source, table, name, [np.full(len(table), place) for place in places], chosen)

@@ -204,8 +204,8 @@ class Task:
             if column.isna().any():
                 row, count = int(np.flatnonzero(column.isna())[0]), int(column.isna().sum())
                 raise DataError(
-                    f"{path}: the target {name!r} is missing in {count:,} of {len(column):,} rows, first in row "
-                    f"{row}; leave these rows out, or give --skip-missing"
+                    f"{path}: the target {name!r} is missing in {count:,} of {len(column):,} rows, first in "
+                    f"row {row}; leave these rows out, or give --skip-missing"
                 )
             if not self.classes and not types.is_numeric_dtype(column):
                 raise DataError(

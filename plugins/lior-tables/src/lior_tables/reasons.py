@@ -51,7 +51,7 @@ class Reason:
     """A number, or the probability of the class."""
     interval: tuple[float, float] | None
     value: float
-    """What the shares sum to, with the base: the prediction, or the value whose softmax is the probability."""
+    """Base and shares together: the prediction, or the value whose softmax is the probability."""
     base: float
     classes: bool
     likeliest: str
@@ -85,8 +85,8 @@ class Reason:
         shown = self.value - self.base - self.others
         what = "value" if self.classes else "prediction"
         return (
-            f"{what} {self.value:,.5g} = {_small(self.base, self.value):,.5g}, the mean, {shown:+,.4g} from the "
-            f"{len(self.rows)} rows below, {self.others:+,.4g} from {self.count - len(self.rows):,} others; "
+            f"{what} {self.value:,.5g} = {_small(self.base, self.value):,.5g}, the mean, {shown:+,.4g} from "
+            f"the {len(self.rows)} rows below, {self.others:+,.4g} from {self.count - len(self.rows):,} others; "
             f"{self.needed:,} rows have 90 % of all weight"
         )
 

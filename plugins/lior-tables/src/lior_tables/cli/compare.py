@@ -25,6 +25,7 @@ from lior_tables.cli.sharing import (
     seed_option,
     task_of,
     task_options,
+    told,
 )
 
 if TYPE_CHECKING:
@@ -66,7 +67,6 @@ def compare(
         from lior.plots import drawing
 
         drawing.library()  # before the work, not after
-    from lior_cli.progress import Progress
     from lior_tables import comparing
     from lior_tables.reading import read
 
@@ -82,15 +82,10 @@ def compare(
         **{name: given[name] for name in PARAMETERS}, categorical_features=given["words"] or None
     )
     chosen = [first, *_chosen(against, comparing.systems()[1:])]
-    with bad_input(file), Progress(quiet=quiet or as_json) as progress:
-        progress.lior_train_stage("compare", f"{folds} folds, {repeats} times, {len(chosen)} systems")
-
-        def tell(name: str, done: int, total: int) -> None:
-            progress.lior_train_step("compare", done, total, {"now": name})
-
+    with bad_input(file), told(quiet or as_json) as progress:
         outcomes = comparing.compare(
             chosen, task.rows(frame, file), y, classes=task.classes, folds=folds, repeats=repeats, seed=seed,
-            on_progress=tell,
+            on_progress=progress,
         )  # fmt: skip
     _report(outcomes, file, len(frame), task.targets[0], task.classes, folds, repeats, out, as_json)
 

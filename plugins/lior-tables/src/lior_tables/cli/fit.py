@@ -120,8 +120,8 @@ def _report(summary: dict[str, Any], task: Task) -> None:
     same = summary["rows"] - summary["different_rows"]
     equal = f" ({same:,} are repetitions)" if same else ""
     click.echo(
-        f"{summary['rows']:,} rows{equal}, {summary['inputs']} inputs as {summary['coordinates']} coordinates; "
-        f"{', '.join(task.targets)}: {what}"
+        f"{summary['rows']:,} rows{equal}, {summary['inputs']} inputs as {summary['coordinates']} "
+        f"coordinates; {', '.join(task.targets)}: {what}"
     )
     click.echo()
     ours, mean = summary["leave_one_out"], summary["baseline"]

@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 def plot(run: Path, out: Path | None, only: str | None, form: str, text: bool, as_json: bool) -> None:
     """Draw pictures of the model RUN.
 
-    Which inputs count, along which directions predictions change, how far they are off and how often intervals
-    and probabilities are right (each training row left out of its own prediction), and what each input does.
-    Each picture is printed as text and written to a file, whose path is printed.
+    Which inputs count, along which directions predictions change, how far they are off and how often
+    intervals and probabilities are right (each training row left out of its own prediction), and what each
+    input does. Each picture is printed as text and written to a file, whose path is printed.
     """
     refuse_without_effect(text=text, as_json=as_json)
     saved, _, task = opened(run)

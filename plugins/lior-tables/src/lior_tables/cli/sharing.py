@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,8 +52,14 @@ _TASK = (
 )  # fmt: skip
 _PLUGINS = (
     click.option("--frame", type=PluginName("frame"), default="agop", show_default=True, help="Metric."),
-    click.option("--rsource", type=PluginName("rsource"), help="Resilience: a local scale of the cost.  [default: none]"),
-    click.option("--product", type=PluginName("product"), default="power", show_default=True, help="Cost of a distance."),
+    click.option(
+        "--rsource", type=PluginName("rsource"),
+        help="Resilience: a local scale of the cost.  [default: none]",
+    ),
+    click.option(
+        "--product", type=PluginName("product"), default="power", show_default=True,
+        help="Cost of a distance.",
+    ),
     click.option(
         "--readout", metavar="[ridge|vote]", default="ridge", show_default=True,
         help="How rows answer: ridge solves and is more accurate, vote is a mean of the nearest.",
@@ -133,17 +140,30 @@ def bad_input(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def told(quiet: bool) -> Iterator[Callable[[str, float], None]]:
-    """A callback for :meth:`Model.fit` that shows what is being done, on standard error."""
-    from lior_cli.progress import Progress
+    """A callback that shows what is being done and the share of it that is done, on standard error.
 
-    with Progress(quiet=quiet) as progress:
-        if sys.stderr.isatty():  # elsewhere a few seconds need no lines
-            progress.lior_train_stage("fit", "choosing")
+    One live line on a terminal; elsewhere a plain line every few seconds.
+    """
+    from lior_cli.progress import PLAIN_SECONDS
 
-        def tell(what: str, share: float) -> None:
-            progress.lior_train_step("fit", round(1000 * share), 1000, {"now": what})
+    if quiet or sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-        yield tell
+        columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as live:
+            task = live.add_task("", total=1.0)
+            yield lambda what, share: live.update(task, completed=share, description=what)
+        return
+    printed = time.monotonic()
+
+    def tell(what: str, share: float) -> None:
+        nonlocal printed
+        if time.monotonic() - printed >= PLAIN_SECONDS:
+            printed = time.monotonic()
+            click.echo(f"{what} ({100 * share:.0f} %)", err=True)
+
+    yield tell
 
 
 # --- as text ---

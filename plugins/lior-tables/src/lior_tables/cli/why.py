@@ -51,9 +51,9 @@ def why(
 ) -> None:  # fmt: skip
     """Show the training rows behind the prediction of a row of FILE.
 
-    A prediction is a weighted mean of the targets of the training rows. The share of a row is its weight times
-    what its target differs from the mean; shares are exact and sum to the prediction. A negative weight moves
-    the prediction away from a target. Row numbers are those that `lior table forget` takes.
+    A prediction is a weighted mean of the targets of the training rows. The share of a row is its weight
+    times what its target differs from the mean; shares are exact and sum to the prediction. A negative weight
+    moves the prediction away from a target. Row numbers are those that `lior table forget` takes.
     """
     from lior_tables.cli import page
 
