@@ -11,6 +11,7 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from lior.geometry import metric
 from lior.interfaces import GradientFrame, State
 from lior.tensors import prefixed, sub
 from lior_tables import likelihood, readouts
@@ -19,8 +20,12 @@ from lior_tables.kernel import Kernel, Parts, Side, blocks, matrix
 from lior_tables.readouts import Fit, Readout
 from lior_tables.stored import Rows
 
+METRIC_ROWS = 3000
+"""Rows on which a metric is learned, at most."""
 GRADIENT_ROWS = 1000
 """Rows at which gradients are taken."""
+KEPT_ROWS = 12_000
+"""Up to so many rows the inverse made for leave-one-out is kept for edits."""
 REFINE_EVERY = 500
 """Edits after which rounding errors are removed."""
 _MEDIAN_ROWS = 600
@@ -135,17 +140,33 @@ class Member:
 
     @classmethod
     def learn_all(cls, candidate: Candidate, setting: Setting, rows: Rows, generator: Generator) -> Member:
-        """Fit all rows with what was chosen."""
-        state = start(candidate, rows.z, generator)
+        """Fit all rows with what was chosen; the metric is learned on :data:`METRIC_ROWS` of them."""
+        some = rows
+        if len(rows.z) > METRIC_ROWS:
+            some = rows.take(torch.randperm(len(rows.z), generator=generator)[:METRIC_ROWS].to(rows.z.device))
+        state = start(candidate, some.z, generator)
         for done, (bandwidth, ridge) in enumerate(setting.steps):
             kernel = Kernel(candidate.parts, state)
-            side = kernel.side(rows.z)
-            state = with_bandwidth(state, kernel, side, bandwidth)
+            state = with_bandwidth(state, kernel, kernel.side(some.z), bandwidth)
             kernel = Kernel(candidate.parts, state)
-            fit = candidate.readout.fit(matrix(kernel, side, side), rows.y, rows.weights, ridge)
+            if done == setting.rounds:
+                some = rows
+            side = kernel.side(some.z)
+            fit = candidate.readout.fit(matrix(kernel, side, side), some.y, some.weights, ridge)
             if done < setting.rounds:
-                state = next_metric(candidate, kernel, side, rows, fit, generator)
+                state = next_metric(candidate, kernel, side, some, fit, generator)
         return cls(candidate, state, setting, rows, fit)
+
+    @property
+    def metric(self) -> Tensor:
+        """The metric ``g (n, n)`` in float64, of trace 1."""
+        g = metric.dense(metric.cast(self.kernel.form, torch.float64))
+        return g / g.trace()
+
+    @property
+    def centre(self) -> Tensor:
+        """The weighted mean of the stored outputs, ``(C,)``."""
+        return self.fit.centre
 
     def predict(self, z: Tensor) -> Tensor:
         """``f(z) (B, C)``, centre included."""
@@ -156,6 +177,10 @@ class Member:
         """Weights of the stored rows for a few rows ``z (B, n)``, shape ``(B, N)``."""
         scores = self.kernel.scores(self.kernel.side(z), self.items)
         return self.candidate.readout.weigh(scores, self.rows.weights, None)
+
+    def shares(self, z: Tensor) -> Tensor:
+        """The share of each stored row in the predictions of a few rows ``z (B, n)``, ``(B, N, C)``."""
+        return self.weigh(z)[:, :, None] * self.fit.values
 
     def influence(self, z: Tensor) -> Tensor:
         """Weights ``(B, N)`` of the stored outputs: ``f(z) = centre + Σ_i w_i (y_i − centre)``.
@@ -174,7 +199,9 @@ class Member:
             return self._vote_without(y, weights)
         # Without row i the centre is c_i, and the residual of the row is a_i / P_ii for the outputs y − c_i
         # (G. Wahba, *Spline Models*, 1990, section 4.2).
+        had = self._inverse
         inverse = self.inverse()
+        self._inverse = had if len(y) > KEPT_ROWS else inverse
         solution = inverse.solution.to(y)
         total = weights.sum()
         centres = (readouts.mean(y, weights) * total - weights[:, None] * y) / (total - weights)[:, None]

@@ -9,16 +9,18 @@ import torch
 from torch import Generator, Tensor
 
 from lior.errors import UsageError
-from lior.geometry import metric
 from lior.interfaces import State
 from lior.tensors import prefixed, sub
 from lior_tables import snapshots
-from lior_tables.choice import choose
+from lior_tables.choice import Choice, choose
 from lior_tables.kernel import blocks
 from lior_tables.members import Member
 from lior_tables.plan import Options, plan
 from lior_tables.stored import Rows
+from lior_tables.tree import Grove, grow
 
+LARGE_MEMBERS = 2
+"""Members of a model of leaves."""
 EXACT_ROWS = 12_000
 """Above it edits and leave-one-out stay in float32: a float64 inverse then takes 1.2 GB a member."""
 Progress = Callable[[str, float], None]
@@ -44,7 +46,7 @@ class Model:
     def __init__(
         self,
         options: Options,
-        members: list[Member],
+        members: list[Member | Grove],
         shares: list[float],
         *,
         units: Units,
@@ -55,7 +57,7 @@ class Model:
         self.options, self.members, self.member_weights = options, members, shares
         self.units, self.classes, self.tau = units, classes, tau
         self._seed = seed
-        self._exact: list[Member] | None = None
+        self._exact: list[Member | Grove] | None = None
 
     @classmethod
     def fit(
@@ -93,12 +95,15 @@ class Model:
             time_limit=options.time_limit,
             on_progress=on_progress,
         )
-        members = []
-        for index, explored in enumerate(chosen.explored):
-            if on_progress is not None:
-                on_progress(f"fitting {explored.candidate.name}", index / len(chosen.explored))
-            members.append(Member.learn_all(explored.candidate, explored.setting, rows, generator))
         shares = chosen.weights.tolist()
+        if len(rows.z) > options.exact_rows:
+            members, shares = _groves(chosen, rows, options, generator, on_progress)
+        else:
+            members = []
+            for index, explored in enumerate(chosen.explored):
+                if on_progress is not None:
+                    on_progress(f"fitting {explored.candidate.name}", index / len(chosen.explored))
+                members.append(Member.learn_all(explored.candidate, explored.setting, rows, generator))
         return cls(options, members, shares, units=units, classes=classes, tau=chosen.tau, seed=seed)
 
     @property
@@ -109,7 +114,7 @@ class Model:
     @property
     def centre(self) -> Tensor:
         """The part of every prediction that comes from no row in particular, ``(C,)``."""
-        return self._mean([member.fit.centre for member in self.members])
+        return self._mean([member.centre for member in self.members])
 
     def predict(self, z: Tensor) -> Tensor:
         """Predictions ``(B, C)`` for ``z (B, n)``."""
@@ -136,10 +141,9 @@ class Model:
         The sum over the stored rows, plus :attr:`centre`, is the prediction.
         """
         z = self._coordinates(z)
-        outputs = self.members[0].fit.values.shape[1]
+        outputs = len(self.units.output)
         for block in blocks(len(z), self.rows * outputs):
-            parts = [m.weigh(z[block])[:, :, None] * m.fit.values for m in self.members]
-            yield block, self._mean(parts)
+            yield block, self._mean([member.shares(z[block]) for member in self.members])
 
     # --- editing ---
 
@@ -214,14 +218,16 @@ class Model:
         )
         self.__dict__.update(fresh.__dict__)
 
-    def _editable(self) -> list[Member]:
+    def _editable(self) -> list[Member | Grove]:
         """The members in the precision of edits: float64 unless that is too large or not wanted."""
         stored = self.members[0].rows
-        if self.options.precision != "mixed" or len(stored.z) > EXACT_ROWS or stored.z.dtype == torch.float64:
+        mixed = self.options.precision == "mixed" and stored.z.dtype != torch.float64
+        plain = [member for member in self.members if isinstance(member, Member)]
+        if not mixed or len(stored.z) > EXACT_ROWS or len(plain) < len(self.members):
             return self.members
         if self._exact is None or len(self._exact[0].rows.z) != len(stored.z):
             rows = Rows(*(part.double() for part in stored))
-            self._exact = [member.to(rows) for member in self.members]
+            self._exact = [member.to(rows) for member in plain]
         return self._exact
 
     # --- saving ---
@@ -260,12 +266,15 @@ class Model:
                 f"a model of format {meta.get('format')!r}: this lior-tables reads {snapshots.FORMAT}"
             )
         rows, units = Rows(**sub(tensors, "rows")), Units(**sub(tensors, "units"))
+        options = snapshots.options_from_meta(meta["options"])
         members = [
-            snapshots.member_from_snapshot(sub(tensors, f"member{index}"), each, rows)
+            snapshots.member_from_snapshot(
+                sub(tensors, f"member{index}"), each, rows, exact=options.precision == "mixed"
+            )
             for index, each in enumerate(meta["members"])
         ]
         return cls(
-            snapshots.options_from_meta(meta["options"]),
+            options,
             members,
             list(meta["weights"]),
             units=units,
@@ -304,8 +313,7 @@ class Model:
         """The weighted mean of the members' metrics, each of trace 1, float64."""
         total = torch.zeros(1, dtype=torch.float64)
         for share, member in zip(self.member_weights, self.members, strict=True):
-            g = metric.dense(metric.cast(member.kernel.form, torch.float64))
-            total = total + share * g / g.trace()
+            total = total + share * member.metric.cpu()
         return total
 
     def _mean(self, parts: list[Tensor]) -> Tensor:
@@ -320,6 +328,30 @@ class Model:
         if z.ndim != 2 or z.shape[1] != stored.shape[1]:
             raise UsageError(f"z has shape {tuple(z.shape)}: the model was fitted to (N, {stored.shape[1]})")
         return z
+
+
+def _groves(
+    chosen: Choice, rows: Rows, options: Options, generator: Generator, on_progress: Progress | None
+) -> tuple[list[Member | Grove], list[float]]:
+    """The members with most weight, each as leaves of one tree, and their weights."""
+    order = chosen.weights.argsort(descending=True)[:LARGE_MEMBERS].tolist()
+    total = float(chosen.weights[order].sum())
+    first = chosen.explored[order[0]]
+    tree = grow(first.candidate, first.setting, rows, options.leaf_rows, generator)
+    groves: list[Member | Grove] = []
+    for done, index in enumerate(order):
+        candidate, setting = chosen.explored[index].candidate, chosen.explored[index].setting
+
+        def on_leaf(leaf: int, done: int = done, name: str = candidate.name) -> None:
+            if on_progress is not None:
+                share = (done + leaf / tree.leaves) / len(order)
+                on_progress(f"fitting {name}, leaf {leaf + 1} of {tree.leaves}", share)
+
+        exact = options.precision == "mixed"
+        groves.append(
+            Grove.learn_all(candidate, setting, rows, tree, generator, exact=exact, on_leaf=on_leaf)
+        )
+    return groves, [float(chosen.weights[index]) / total for index in order]
 
 
 def padded(z: Tensor) -> Tensor:

@@ -40,8 +40,10 @@ class Options:
     """Cost. With the default the plan has several exponents and the L1 form."""
     readout: Any = "ridge"
     """``ridge`` solves, ``vote`` averages the nearest rows."""
-    members: int = option(5, help="candidates that are tried", low=1)
-    rounds: int = option(2, help="rounds of learning the metric, at most", low=0)
+    members: int = option(6, help="candidates that are tried", low=1)
+    rounds: int = option(5, help="rounds of learning the metric, at most, as long as each helps", low=0)
+    exact_rows: int = option(8000, help="rows that are solved at once; more are divided into leaves", low=2)
+    leaf_rows: int = option(3000, help="rows of a leaf, at most", low=100)
     time_limit: float | None = attrs.field(default=None)
     """Seconds for choosing and fitting; as many candidates are tried as fit. ``None`` for all."""
     precision: str = option(
@@ -68,7 +70,7 @@ def plan(options: Options, inputs: int) -> list[Candidate]:
     """The candidates for tables of ``inputs`` columns, those that help most first."""
     readout = plugin("readout", options.readout)
     rsource = None if options.rsource is None else plugin("rsource", options.rsource)
-    frames = {"full": Agop(), "diagonal": Agop(diagonal=True)}
+    frames = {"full": Agop(), "diagonal": Agop(diagonal=True), "sharp": Agop(diagonal=True, power=2.0)}
     if options.frame != "agop":
         frame = plugin("frame", options.frame)
         frames = dict.fromkeys(frames, frame)
@@ -78,11 +80,12 @@ def plan(options: Options, inputs: int) -> list[Candidate]:
         ("gauss", Power(exponent=2.0), "full", _GAUSS),
         ("power .7", Power(exponent=0.7), "full", _ROOT),
         ("diagonal", Power(), "diagonal", _LAPLACE),
+        ("l1 sharp", Power(norm=1), "sharp", _LAPLACE),  # where most inputs do not matter
     ]
     if options.frame != "agop":
         products = products[:4]
     if inputs > _MANY_INPUTS:
-        products = [entry for entry in products if entry[0] != "l1"]
+        products = [entry for entry in products if entry[1].norm != 1]
     if options.product != "power":
         product = plugin("product", options.product)
         products = [("full", product, "full", _LAPLACE), ("diagonal", product, "diagonal", _LAPLACE)]

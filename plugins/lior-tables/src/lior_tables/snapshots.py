@@ -16,6 +16,7 @@ from lior_tables.members import Candidate, Member, Setting
 from lior_tables.plan import Options, plugin
 from lior_tables.readouts import Fit
 from lior_tables.stored import Rows
+from lior_tables.tree import Grove, Tree
 
 FORMAT = 1
 _PARTS = ("frame", "rsource", "product", "readout")
@@ -64,11 +65,13 @@ def options_from_meta(meta: dict[str, Any]) -> Options:
     return Options(**values)
 
 
-def member_as_snapshot(member: Member) -> tuple[State, dict[str, Any]]:
+def member_as_snapshot(member: Member | Grove) -> tuple[State, dict[str, Any]]:
     """Values, centre and state of a member, without the rows; and what it is made of."""
     candidate = member.candidate
-    tensors = {**prefixed("state", member.state), "values": member.fit.values, "centre": member.fit.centre}
-    parts = {name: getattr(candidate.parts, name) for name in _PARTS[:3]} | {"readout": candidate.readout}
+    tensors = _tensors(member)
+    parts: dict[str, Any] = {name: getattr(candidate.parts, name) for name in _PARTS[:3]} | {
+        "readout": candidate.readout
+    }
     meta = {
         "name": candidate.name,
         "parts": {name: described(value) for name, value in parts.items()},
@@ -78,10 +81,10 @@ def member_as_snapshot(member: Member) -> tuple[State, dict[str, Any]]:
     return tensors, meta
 
 
-def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows) -> Member:
+def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows, *, exact: bool) -> Member | Grove:
     """The inverse of :func:`member_as_snapshot`."""
-    parts = {
-        name: plugin(name, rebuilt(name, value)) if value else None for name, value in meta["parts"].items()
+    parts: dict[str, Any] = {
+        name: plugin(name, rebuilt(name, value)) for name, value in meta["parts"].items()
     }
     readout = parts.pop("readout")
     grid = meta["grid"]
@@ -94,12 +97,37 @@ def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows) -> Me
         rounds=grid["rounds"],
     )
     setting = Setting(steps=tuple((float(bandwidth), float(ridge)) for bandwidth, ridge in meta["steps"]))
-    values, centre = tensors["values"], tensors["centre"]
-    if len(values) != len(rows.z) or centre.shape != rows.y.shape[1:]:
-        raise UsageError(
-            f"the saved member {meta['name']!r} has values of {len(values)} rows, not {len(rows.z)}"
-        )
-    return Member(candidate, sub(tensors, "state"), setting, rows, Fit(values, centre))
+    return _restored(tensors, candidate, setting, rows, exact=exact)
+
+
+def _tensors(member: Member | Grove) -> State:
+    """Values, centre and state; of a grove its borders, and of each leaf these and which rows it has."""
+    if isinstance(member, Member):
+        return {**prefixed("state", member.state), "values": member.fit.values, "centre": member.fit.centre}
+    tensors = prefixed("tree", member.tree._asdict())
+    for number, (leaf, index) in enumerate(zip(member.leaves, member.index, strict=True)):
+        tensors |= prefixed(f"leaf{number}", {**_tensors(leaf), "index": index})
+    return tensors
+
+
+def _restored(
+    tensors: State, candidate: Candidate, setting: Setting, rows: Rows, *, exact: bool
+) -> Member | Grove:
+    """The inverse of :func:`_tensors`."""
+    borders = sub(tensors, "tree")
+    if not borders:
+        values, centre = tensors["values"], tensors["centre"]
+        if len(values) != len(rows.z) or centre.shape != rows.y.shape[1:]:
+            raise UsageError(f"a saved member has values of {len(values)} rows and not of {len(rows.z)}")
+        rows = Rows(*(column.to(values) for column in rows))
+        return Member(candidate, sub(tensors, "state"), setting, rows, Fit(values, centre))
+    tree = Tree(**borders)
+    parts = [sub(tensors, f"leaf{number}") for number in range(tree.leaves)]
+    index = [part["index"] for part in parts]
+    if any(len(here) and (int(here.min()) < 0 or int(here.max()) >= len(rows.z)) for here in index):
+        raise UsageError("a leaf of a saved tree has rows that are not there")
+    leaves = [_restored(part, candidate, setting, rows.take(part["index"]), exact=exact) for part in parts]
+    return Grove(tree, [leaf for leaf in leaves if isinstance(leaf, Member)], index, rows, exact=exact)
 
 
 def contiguous(state: State) -> State:
