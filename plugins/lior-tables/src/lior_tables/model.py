@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from lior.errors import UsageError
 from lior.interfaces import State
 from lior.tensors import prefixed, sub
-from lior_tables import snapshots
+from lior_tables import iterative, snapshots
 from lior_tables.choice import Choice, choose
 from lior_tables.kernel import blocks
 from lior_tables.members import Member
@@ -20,7 +20,7 @@ from lior_tables.stored import Rows
 from lior_tables.tree import Grove, grow
 
 LARGE_MEMBERS = 2
-"""Members of a model of leaves."""
+"""Members of a model of more rows than are solved at once."""
 EXACT_ROWS = 12_000
 """Above it edits and leave-one-out stay in float32: a float64 inverse then takes 1.2 GB a member."""
 Progress = Callable[[str, float], None]
@@ -97,7 +97,8 @@ class Model:
         )
         shares = chosen.weights.tolist()
         if len(rows.z) > options.exact_rows:
-            members, shares = _groves(chosen, rows, options, generator, on_progress)
+            fitted = _groves if options.large == "leaves" else _iterated
+            members, shares = fitted(chosen, rows, options, generator, on_progress)
         else:
             members = []
             for index, explored in enumerate(chosen.explored):
@@ -222,7 +223,7 @@ class Model:
         """The members in the precision of edits: float64 unless that is too large or not wanted."""
         stored = self.members[0].rows
         mixed = self.options.precision == "mixed" and stored.z.dtype != torch.float64
-        plain = [member for member in self.members if isinstance(member, Member)]
+        plain = [member for member in self.members if type(member) is Member]
         if not mixed or len(stored.z) > EXACT_ROWS or len(plain) < len(self.members):
             return self.members
         if self._exact is None or len(self._exact[0].rows.z) != len(stored.z):
@@ -334,8 +335,7 @@ def _groves(
     chosen: Choice, rows: Rows, options: Options, generator: Generator, on_progress: Progress | None
 ) -> tuple[list[Member | Grove], list[float]]:
     """The members with most weight, each as leaves of one tree, and their weights."""
-    order = chosen.weights.argsort(descending=True)[:LARGE_MEMBERS].tolist()
-    total = float(chosen.weights[order].sum())
+    order, shares = _heaviest(chosen)
     first = chosen.explored[order[0]]
     tree = grow(first.candidate, first.setting, rows, options.leaf_rows, generator)
     groves: list[Member | Grove] = []
@@ -351,7 +351,32 @@ def _groves(
         groves.append(
             Grove.learn_all(candidate, setting, rows, tree, generator, exact=exact, on_leaf=on_leaf)
         )
-    return groves, [float(chosen.weights[index]) / total for index in order]
+    return groves, shares
+
+
+def _iterated(
+    chosen: Choice, rows: Rows, options: Options, generator: Generator, on_progress: Progress | None
+) -> tuple[list[Member | Grove], list[float]]:
+    """The members with most weight, solved by conjugate gradients, and their weights."""
+    order, shares = _heaviest(chosen)
+    members: list[Member | Grove] = []
+    for done, index in enumerate(order):
+        candidate, setting = chosen.explored[index].candidate, chosen.explored[index].setting
+
+        def on_step(step: int, residual: float, done: int = done, name: str = candidate.name) -> None:
+            if on_progress is not None:
+                share = (done + step / iterative.STEPS) / len(order)
+                on_progress(f"fitting {name}, step {step}, residual {residual:.1e}", share)
+
+        members.append(iterative.IterativeMember.learn_metric(candidate, setting, rows, generator, on_step))
+    return members, shares
+
+
+def _heaviest(chosen: Choice) -> tuple[list[int], list[float]]:
+    """Which members a large table gets, and their weights."""
+    order = chosen.weights.argsort(descending=True)[:LARGE_MEMBERS].tolist()
+    total = float(chosen.weights[order].sum())
+    return order, [float(chosen.weights[index]) / total for index in order]
 
 
 def padded(z: Tensor) -> Tensor:
