@@ -81,6 +81,9 @@ class GradientFrame(FrameProvider, Protocol):
     A system without such a function does not call the method, and the metric stays as it was.
     """
 
+    least_scale: ClassVar[float]
+    """The least entry of ``lam``. Along a direction that no gradient has, rows should be as good as equal."""
+
     def observe_gradients(self, state: State, gradients: Tensor) -> State:
         """Update statistics with gradients ``(N, C, n)`` of ``C`` outputs at ``N`` points."""
 

@@ -19,11 +19,14 @@ from torch import Generator, Tensor
 from lior.config.options import option
 from lior.errors import UsageError
 from lior.geometry import parametrise
-from lior.geometry.metric import SCALE_MAX, SCALE_MIN, MetricForm
+from lior.geometry.metric import SCALE_MAX, MetricForm
 from lior.interfaces import State
 
 _TOP = 1 / SCALE_MAX
-"""``Ω²`` of a metric with gradients: its eigenvalues are then from ``SCALE_MIN / SCALE_MAX`` to 1."""
+"""``Ω²`` of a metric with gradients: its largest eigenvalue is then 1."""
+_LEAST = 1e-10
+"""The smallest eigenvalue then. Where most inputs do not matter, larger ones add up to a large distance."""
+_RANGE = math.log(_LEAST * SCALE_MAX), math.log(SCALE_MAX)
 
 
 @attrs.frozen(kw_only=True)
@@ -31,7 +34,7 @@ class Agop:
     """Axes and scales of the running mean of gradient outer products; only the overall scale is learned.
 
     Before gradients are seen the metric is Euclidean. Afterwards its largest eigenvalue is 1, and the others
-    are at least 1e-4.
+    are at least 1e-10.
 
     State: ``count`` (weight of the gradients seen), ``moment (n, n)``, the rotation ``q (n, n)`` and
     ``log_lam (n,)`` derived from it, ``log_omega``, and ``u``, ``raw_d`` of rank 0.
@@ -39,6 +42,7 @@ class Agop:
 
     api_version: ClassVar[int] = 1
     learned: ClassVar[tuple[str, ...]] = ("log_omega",)
+    least_scale: ClassVar[float] = _LEAST * SCALE_MAX
 
     diagonal: bool = option(False, help="keep a scale for each input and no rotation")
     power: float = option(1.0, help="exponent of the mean outer product; 0 is Euclidean", low=0.0, high=4.0)
@@ -96,7 +100,7 @@ class Agop:
 
     def project(self, state: State) -> State:
         """Clamp the overall scale."""
-        return parametrise.project(state)
+        return parametrise.project(state) | {"log_lam": state["log_lam"].clamp(*_RANGE)}
 
     def _axes(self, moment: Tensor) -> State:
         """Rotation and scales of ``moment``, and the overall scale at which the largest is 1."""
@@ -113,6 +117,6 @@ class Agop:
         log_lam = self.power * relative.log() + math.log(SCALE_MAX)
         return {
             "q": q.to(moment),
-            "log_lam": log_lam.clamp(math.log(SCALE_MIN), math.log(SCALE_MAX)).to(moment),
+            "log_lam": log_lam.clamp(*_RANGE).to(moment),
             "log_omega": moment.new_tensor(0.5 * math.log(_TOP)),
         }

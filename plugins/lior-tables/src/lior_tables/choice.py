@@ -134,6 +134,8 @@ def explore(
         steps.append((bandwidth, ridges[at[1]]))
         if best is None or found.error < best.error:
             best = Explored(candidate, Setting(steps=tuple(steps)), found.error, found.predictions)
+        elif done:
+            break  # a round that does not help is the last one
         if done < candidate.rounds:
             for fold, fit in zip(folds, found.fits, strict=True):
                 fold.advance(bandwidth, fit, generator)
