@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from lior.errors import UsageError
+from lior.testing.tensors import seeded
 from lior_tables.agop import Agop
 from lior_tables.kernel import Parts
 from lior_tables.members import Candidate, Member, Setting
@@ -15,11 +21,6 @@ from lior_tables.power import Power
 from lior_tables.readouts import Ridge
 from lior_tables.stored import Rows
 from lior_tables.tree import Grove, grow
-from torch import Tensor
-from torch.testing import assert_close
-
-from lior.errors import UsageError
-from lior.testing.tensors import seeded
 
 CANDIDATE = Candidate(
     name="",
@@ -168,3 +169,27 @@ def test_a_large_table_becomes_a_tree_that_is_saved_and_edited() -> None:
 def _through_json(model: Model) -> tuple[dict[str, Tensor], dict[str, object]]:
     tensors, meta = model.snapshot()
     return tensors, json.loads(json.dumps(meta))
+
+
+def test_an_interrupted_fit_goes_on_where_it_was(tmp_path: Path) -> None:
+    rows = _rows()
+    options = Options(members=1, rounds=1, exact_rows=300, leaf_rows=200)
+    whole = Model.fit(rows.z, rows.y, classes=False, options=options)
+
+    class Stopped(Exception): ...
+
+    def stop(what: str, share: float) -> None:
+        if "leaf 3 of" in what:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        Model.fit(rows.z, rows.y, classes=False, options=options, on_progress=stop, resume=tmp_path)
+    kept = sorted(tmp_path.iterdir())
+    assert len(kept) == 2
+    changed = (kept[0] / "manifest.json").stat().st_mtime_ns
+    (kept[1] / "leaf.safetensors").write_bytes(b"damaged")
+    again = Model.fit(rows.z, rows.y, classes=False, options=options, resume=tmp_path)
+    assert torch.equal(again.predict(rows.z), whole.predict(rows.z))
+    assert (kept[0] / "manifest.json").stat().st_mtime_ns == changed
+    other = Model.fit(rows.z, rows.y + 1, classes=False, options=options, resume=tmp_path)
+    assert_close(other.predict(rows.z), whole.predict(rows.z) + 1, atol=1e-3, rtol=0)

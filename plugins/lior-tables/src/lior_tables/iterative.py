@@ -12,12 +12,13 @@ Memory is that of ``N × rank`` numbers; each step costs one pass over all pairs
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Generator, Tensor
 
 from lior.errors import UsageError
+from lior.interfaces import State
 from lior_tables import readouts, solve
 from lior_tables.editing import Inverse
 from lior_tables.kernel import Kernel, Side, blocks
@@ -153,6 +154,17 @@ class IterativeMember(Member):
         guide = Member.learn_all(candidate, setting, some, generator)
         member = cls(candidate, guide.state, setting, rows, guide.fit)
         member._solve(None, on_step)
+        return member
+
+    def tensors(self) -> State:
+        """Values, centre, state and the solution, without the rows."""
+        return {**super().tensors(), "solution": self.solution}
+
+    @classmethod
+    def restored(cls, tensors: State, candidate: Candidate, setting: Setting, rows: Rows) -> Self:
+        """The member of :meth:`tensors`, whose rows were ``rows``."""
+        member = super().restored(tensors, candidate, setting, rows)
+        member.solution = tensors["solution"]
         return member
 
     def forget(self, chosen: Tensor, rows: Rows) -> None:

@@ -7,10 +7,13 @@ metric: ``1/β`` is a multiple of the median cost of two rows, measured anew aft
 
 from __future__ import annotations
 
+from typing import Self
+
 import attrs
 import torch
 from torch import Generator, Tensor
 
+from lior.errors import UsageError
 from lior.geometry import metric
 from lior.interfaces import GradientFrame, State
 from lior.tensors import prefixed, sub
@@ -28,6 +31,8 @@ KEPT_ROWS = 12_000
 """Up to so many rows the inverse made for leave-one-out is kept for edits."""
 REFINE_EVERY = 500
 """Edits after which rounding errors are removed."""
+REFINED_ROWS = 2000
+"""Up to so many rows they are removed after every edit; it takes milliseconds."""
 _MEDIAN_ROWS = 600
 """Rows whose median cost sets the bandwidth."""
 
@@ -157,6 +162,25 @@ class Member:
                 state = next_metric(candidate, kernel, side, some, fit, generator)
         return cls(candidate, state, setting, rows, fit)
 
+    def tensors(self) -> State:
+        """Values, centre and state, without the rows; :meth:`restored` takes them."""
+        return {**prefixed("state", self.state), "values": self.fit.values, "centre": self.fit.centre}
+
+    @classmethod
+    def restored(cls, tensors: State, candidate: Candidate, setting: Setting, rows: Rows) -> Self:
+        """The member of :meth:`tensors`, whose rows were ``rows``.
+
+        Raises
+        ------
+        UsageError
+            When the values are those of other rows.
+        """
+        values, centre = tensors["values"], tensors["centre"]
+        if len(values) != len(rows.z) or centre.shape != rows.y.shape[1:]:
+            raise UsageError(f"a saved member has values of {len(values)} rows and not of {len(rows.z)}")
+        rows = Rows(*(column.to(values) for column in rows))
+        return cls(candidate, sub(tensors, "state"), setting, rows, Fit(values, centre))
+
     @property
     def metric(self) -> Tensor:
         """The metric ``g (n, n)`` in float64, of trace 1."""
@@ -266,6 +290,8 @@ class Member:
         before, self._edits = self._edits, self._edits + edits
         if before // REFINE_EVERY != self._edits // REFINE_EVERY:
             self.refine()
+        elif self.candidate.readout.solves and len(rows.z) <= REFINED_ROWS:
+            self.inverse().refine(self._residual()[0])
         self._settle()
 
     def _settle(self) -> None:

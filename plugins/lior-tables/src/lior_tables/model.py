@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from lior_tables.choice import Choice, choose
 from lior_tables.kernel import blocks
 from lior_tables.members import Member
 from lior_tables.plan import Options, plan
+from lior_tables.resuming import Kept
 from lior_tables.stored import Rows
 from lior_tables.tree import Grove, grow
 
@@ -70,8 +72,15 @@ class Model:
         options: Options | None = None,
         generator: Generator | None = None,
         on_progress: Progress | None = None,
+        resume: Path | None = None,
     ) -> Model:
         """Choose and fit the members.
+
+        Parameters
+        ----------
+        resume
+            Folder that keeps the leaves of a large table as they are fitted. A fit of the same rows with the
+            same options and generator that was interrupted goes on from there.
 
         Raises
         ------
@@ -97,8 +106,11 @@ class Model:
         )
         shares = chosen.weights.tolist()
         if len(rows.z) > options.exact_rows:
-            fitted = _groves if options.large == "leaves" else _iterated
-            members, shares = fitted(chosen, rows, options, generator, on_progress)
+            if options.large == "leaves":
+                kept = None if resume is None else Kept(resume, rows, options)
+                members, shares = _groves(chosen, rows, options, generator, on_progress, kept)
+            else:
+                members, shares = _iterated(chosen, rows, generator, on_progress)
         else:
             members = []
             for index, explored in enumerate(chosen.explored):
@@ -332,7 +344,12 @@ class Model:
 
 
 def _groves(
-    chosen: Choice, rows: Rows, options: Options, generator: Generator, on_progress: Progress | None
+    chosen: Choice,
+    rows: Rows,
+    options: Options,
+    generator: Generator,
+    on_progress: Progress | None,
+    kept: Kept | None,
 ) -> tuple[list[Member | Grove], list[float]]:
     """The members with most weight, each as leaves of one tree, and their weights."""
     order, shares = _heaviest(chosen)
@@ -349,13 +366,15 @@ def _groves(
 
         exact = options.precision == "mixed"
         groves.append(
-            Grove.learn_all(candidate, setting, rows, tree, generator, exact=exact, on_leaf=on_leaf)
+            Grove.learn_all(
+                candidate, setting, rows, tree, generator, exact=exact, kept=kept, on_leaf=on_leaf
+            )
         )
     return groves, shares
 
 
 def _iterated(
-    chosen: Choice, rows: Rows, options: Options, generator: Generator, on_progress: Progress | None
+    chosen: Choice, rows: Rows, generator: Generator, on_progress: Progress | None
 ) -> tuple[list[Member | Grove], list[float]]:
     """The members with most weight, solved by conjugate gradients, and their weights."""
     order, shares = _heaviest(chosen)

@@ -15,7 +15,6 @@ from lior_tables.iterative import IterativeMember
 from lior_tables.kernel import Parts
 from lior_tables.members import Candidate, Member, Setting
 from lior_tables.plan import Options, plugin
-from lior_tables.readouts import Fit
 from lior_tables.stored import Rows
 from lior_tables.tree import Grove, Tree
 
@@ -104,8 +103,7 @@ def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows, *, ex
 def _tensors(member: Member | Grove) -> State:
     """Values, centre and state; of a grove its borders, and of each leaf these and which rows it has."""
     if isinstance(member, Member):
-        own = {**prefixed("state", member.state), "values": member.fit.values, "centre": member.fit.centre}
-        return own | ({"solution": member.solution} if isinstance(member, IterativeMember) else {})
+        return member.tensors()
     tensors = prefixed("tree", member.tree._asdict())
     for number, (leaf, index) in enumerate(zip(member.leaves, member.index, strict=True)):
         tensors |= prefixed(f"leaf{number}", {**_tensors(leaf), "index": index})
@@ -118,16 +116,8 @@ def _restored(
     """The inverse of :func:`_tensors`."""
     borders = sub(tensors, "tree")
     if not borders:
-        values, centre = tensors["values"], tensors["centre"]
-        if len(values) != len(rows.z) or centre.shape != rows.y.shape[1:]:
-            raise UsageError(f"a saved member has values of {len(values)} rows and not of {len(rows.z)}")
-        rows = Rows(*(column.to(values) for column in rows))
-        made = (candidate, sub(tensors, "state"), setting, rows, Fit(values, centre))
-        if "solution" not in tensors:
-            return Member(*made)
-        iterated = IterativeMember(*made)
-        iterated.solution = tensors["solution"]
-        return iterated
+        kind = IterativeMember if "solution" in tensors else Member
+        return kind.restored(tensors, candidate, setting, rows)
     tree = Tree(**borders)
     parts = [sub(tensors, f"leaf{number}") for number in range(tree.leaves)]
     index = [part["index"] for part in parts]

@@ -18,6 +18,7 @@ from torch import Generator, Tensor
 from lior.errors import UsageError
 from lior_tables import readouts
 from lior_tables.members import Candidate, Member, Setting
+from lior_tables.resuming import Kept
 from lior_tables.stored import Rows
 
 OVERLAP = 0.05
@@ -143,15 +144,27 @@ class Grove:
         generator: Generator,
         *,
         exact: bool,
+        kept: Kept | None = None,
         on_leaf: Callable[[int], None] | None = None,
     ) -> Grove:
-        """Fit each leaf with what was chosen."""
+        """Fit each leaf with what was chosen, but for those that ``kept`` has from an interrupted fit."""
         index = [chosen for chosen, _ in tree.route(rows.z)]
+        seed = int(torch.randint(1 << 62, (), generator=generator))
         leaves = []
         for number, chosen in enumerate(index):
             if on_leaf is not None:
                 on_leaf(number)
-            leaves.append(Member.learn_all(candidate, setting, rows.take(chosen), generator))
+            here, name = rows.take(chosen), f"{candidate.name}-{number}"
+            found = None if kept is None else kept.read(name)
+            if found is not None:
+                leaves.append(Member.restored(found, candidate, setting, here))
+                continue
+            # A seed for each leaf: those that are fitted do not depend on which were kept.
+            own = torch.Generator().manual_seed((seed + number) % (1 << 62))
+            leaf = Member.learn_all(candidate, setting, here, own)
+            if kept is not None:
+                kept.write(name, leaf.tensors())
+            leaves.append(leaf)
         return cls(tree, leaves, index, rows, exact=exact)
 
     @property
