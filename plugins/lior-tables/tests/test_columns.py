@@ -78,7 +78,9 @@ def test_each_coordinate_says_what_it_is():
         "size", "size (missing)", "colour=red", "colour=blue", "colour=green", "colour (missing)",
         "sold", "sold (missing)", "new", "kind=a",
     ]  # fmt: skip
-    assert [NAMES[i] for i in columns.origins] == [label.split("=")[0].split(" ")[0] for label in columns.labels]
+    assert [NAMES[i] for i in columns.origins] == [
+        label.split("=")[0].split(" ")[0] for label in columns.labels
+    ]
     np.testing.assert_allclose(z.mean(0), 0, atol=1e-12)
     there = [i for i, label in enumerate(columns.labels) if label not in ("size", "sold")]
     np.testing.assert_allclose(z[:, there].std(0), 1, atol=1e-12)  # the others have the mean where none is

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from lior_tables.ledger import Ledger
 from lior_tables.rows import Table, Words, table
 
-ROWS = st.lists(st.tuples(st.integers(0, 3), st.sampled_from("ab"), st.integers(0, 3)), min_size=2, max_size=12)
+ROWS = st.lists(
+    st.tuples(st.integers(0, 3), st.sampled_from("ab"), st.integers(0, 3)), min_size=2, max_size=12
+)
 
 
 def made(rows):
@@ -27,7 +29,10 @@ def state(ledger):
     weights = ledger.slot_weights()
     rows = ledger.table.take(ledger.representatives()).keys()
     y = ledger.y[ledger.representatives()]
-    return {(*row, *target): weight for row, target, weight in zip(rows.tolist(), y.tolist(), weights, strict=True)}
+    return {
+        (*row, *target): weight
+        for row, target, weight in zip(rows.tolist(), y.tolist(), weights, strict=True)
+    }
 
 
 @settings(max_examples=150, deadline=None)
@@ -44,8 +49,13 @@ def test_after_learning_and_forgetting_the_model_holds_what_is_left(first, secon
     held += [(place, grown.slot_weights()[ledger.size + i]) for i, place in enumerate(new)]
     gone_ids = data.draw(st.sets(st.integers(0, len(grown) - 1), max_size=len(grown) - 1))
     shrunk, gone, again = grown.without(grown.places(sorted(gone_ids)))
-    held = [(grown.ids[place], weight) for i, (place, weight) in enumerate(held) if i not in set(gone.tolist())]
-    held += [(shrunk.ids[place], shrunk.slot_weights()[shrunk.size - len(again) + i]) for i, place in enumerate(again)]
+    held = [
+        (grown.ids[place], weight) for i, (place, weight) in enumerate(held) if i not in set(gone.tolist())
+    ]
+    held += [
+        (shrunk.ids[place], shrunk.slot_weights()[shrunk.size - len(again) + i])
+        for i, place in enumerate(again)
+    ]
     # The model's rows, in its order, are those of the ledger's slots, with the same content and weights.
     all_rows, all_y = grown.table.keys(), grown.y
     content = [(*all_rows[id].tolist(), *all_y[id].tolist(), weight) for id, weight in held]
@@ -98,3 +108,6 @@ def test_a_table_of_two_files_keeps_words_apart():
     both = first.followed_by(table(np.array([["c", 3], ["a", 4]], dtype=object), ["w", "x"]))
     assert [both.cell(i, "w") for i in range(4)] == ["a", "b", "c", "a"]
     assert both.columns["x"].tolist() == [1, 2, 3, 4]
+    empty = table(np.array([[None, 5]], dtype=object), ["w", "x"])
+    assert first.followed_by(empty).cell(2, "w") is None
+    assert empty.followed_by(empty).cell(1, "w") is None

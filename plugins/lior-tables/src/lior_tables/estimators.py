@@ -258,7 +258,7 @@ class _Geometric(BaseEstimator):
         first = ledger.representatives()
         return Explanation(
             rows=ledger.ids[first],
-            weights=influence.weights(self.model_, z).numpy(),
+            weights=torch.cat([part for _, part in self.model_.influence(z)]).double().cpu().numpy(),
             answers=ledger.y[first],
             base=self.model_.centre.double().numpy(),
             targets=self._targets(),
@@ -302,7 +302,7 @@ class _Geometric(BaseEstimator):
         from lior_tables.saving import Saved, save
 
         check_is_fitted(self)
-        save(Saved(estimator=self), Path(path))  # type: ignore[arg-type]
+        save(Saved(estimator=self), Path(path))
 
 
 class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
@@ -463,7 +463,7 @@ class GeometricClassifier(ClassifierMixin, _Geometric):
         if len(np.unique(codes[weights > 0])) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs samples of at least 2 classes in the data, but the data "
-                f"contains only one class: {self.classes_[codes[weights > 0][:1]]}"
+                f"contains only one class: {self.classes_[codes[weights > 0]].tolist()[0]}"
             )
         self._fit(rows, np.eye(len(self.classes_))[codes], weights, on_progress)
         return self
@@ -487,7 +487,8 @@ class GeometricClassifier(ClassifierMixin, _Geometric):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The likeliest class of each row."""
-        found: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(1)]
+        likeliest = self.predict_proba(X).argmax(1)
+        found: NDArray[Any] = self.classes_[likeliest]
         return found
 
     def learn(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
@@ -496,7 +497,7 @@ class GeometricClassifier(ClassifierMixin, _Geometric):
         values = self.encoded(y)
         new = np.flatnonzero(values.sum(1) == 0)
         if len(new):
-            label, known = self._labels(y)[new[0]], ", ".join(map(str, self.classes_))
+            label, known = self._labels(y)[new].tolist()[0], ", ".join(map(str, self.classes_))
             raise ValueError(f"y has the class {label!r}, and the model knows {known}; fit with all classes")
         return self._learn(X, values, sample_weight)
 

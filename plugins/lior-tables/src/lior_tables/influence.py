@@ -1,17 +1,9 @@
-"""What predictions depend on: stored rows, and inputs.
+"""What predictions depend on: the slope along each input.
 
-A ridge prediction ``Σ α_i k(x, x_i)`` has coefficients of both signs that cancel, by a factor of a hundred
-where rows are close to one another, and says little to people. The same number is linear in the targets:
+    G = mean_x Σ_c ∇f_c(x) ∇f_c(x)ᵀ
 
-    f(x) = c + Σ_i w_i(x) (y_i − c),    w(x) = (K + λ W⁻¹)⁻¹ k(x)
-
-with the weights of the equivalent kernel (B. W. Silverman, *Spline smoothing: the equivalent variable kernel
-method*, Annals of Statistics 12, 1984). They are near the query, mostly positive, and their shares add up to
-the prediction as exactly. For a vote they are its softmax weights.
-
-Inputs count by the slope of the prediction along them: ``G = mean_x Σ_c ∇f_c ∇f_cᵀ`` of the whole model, over
-its own rows. It is made as a metric is (:mod:`lior_tables.agop`), but of the mean of all members, so that it
-says what the predictions do whatever the frames are.
+over the model's own rows. It is made as a metric is (:mod:`lior_tables.agop`), but of the mean of all
+members, so that it says what the predictions do whatever the frames are.
 """
 
 from __future__ import annotations
@@ -19,31 +11,10 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from lior_tables import solve
-from lior_tables.kernel import blocks, matrix
+from lior_tables.kernel import blocks
 from lior_tables.members import Member
 from lior_tables.model import Model
-
-
-def weights(model: Model, z: Tensor) -> Tensor:
-    """Weight of each stored row in each prediction, ``(B, N)`` float64, for coordinates ``z (B, n)``.
-
-    Takes one solve of each member's system.
-    """
-    stored = model.members[0].rows
-    total = torch.zeros(len(z), model.rows, dtype=torch.float64, device=stored.z.device)
-    for share, member in zip(model.member_weights, model.members, strict=True):
-        total += share * _of(member, z.to(stored.z)).double()
-    return total
-
-
-def _of(member: Member, z: Tensor) -> Tensor:
-    across = member.weigh(z)
-    if not member.candidate.readout.solves:
-        return across
-    system = matrix(member.kernel, member.items, member.items).exp_()
-    system.diagonal().add_(member.setting.ridge / member.rows.weights)
-    return solve.factor(system).solve(across.mT.contiguous()).mT
+from lior_tables.tree import Grove
 
 
 def slopes(model: Model, count: int, generator: Generator) -> Tensor:
@@ -62,7 +33,21 @@ def slopes(model: Model, count: int, generator: Generator) -> Tensor:
     return torch.stack(parts).sum(0)
 
 
-def _slopes(member: Member, chosen: Tensor) -> Tensor:
+def _slopes(member: Member | Grove, chosen: Tensor) -> Tensor:
+    if isinstance(member, Member):
+        return _slopes_of_one(member, chosen)
+    total = torch.zeros(len(chosen), *member.rows.y.shape[1:], member.rows.z.shape[1])
+    routed = member.tree.route(member.rows.z[chosen])
+    for (at, share), leaf, index in zip(routed, member.leaves, member.index, strict=True):
+        place = torch.empty(len(member.rows.z), dtype=torch.int64)
+        place[index.cpu()] = torch.arange(len(index))
+        if len(at):
+            slope = _slopes_of_one(leaf, place[chosen[at.cpu()]])
+            total[at.cpu()] += share.cpu()[:, None, None] * slope.to(total)
+    return total
+
+
+def _slopes_of_one(member: Member, chosen: Tensor) -> Tensor:
     readout, values = member.candidate.readout, member.fit.values
     found = []
     for block in blocks(len(chosen), len(values)):

@@ -77,7 +77,8 @@ class Ledger:
     def slot_weights(self) -> Floats:
         """Weight of each row of the model."""
         there = self.slots >= 0
-        return np.bincount(self.slots[there], self.weights[there], self.size)
+        found: Floats = np.bincount(self.slots[there], self.weights[there], self.size).astype(np.float64)
+        return found
 
     def representatives(self) -> Ids:
         """For each row of the model, the place in this ledger of the first row that it stands for."""
@@ -158,9 +159,9 @@ class Ledger:
         state = {name: torch.from_numpy(getattr(self, name)) for name in ("y", "weights", "ids", "slots")}
         levels: dict[str, list[str] | None] = {}
         for i, (name, column) in enumerate(self.table.columns.items()):
-            words = isinstance(column, Words)
-            state[f"column{i}"] = torch.from_numpy(np.ascontiguousarray(column.codes if words else column))
-            levels[name] = list(column.levels) if words else None
+            plain, known = (column.codes, column.levels) if isinstance(column, Words) else (column, None)
+            state[f"column{i}"] = torch.from_numpy(np.ascontiguousarray(plain))
+            levels[name] = None if known is None else list(known)
         return state, {"columns": levels, "next_id": self.next_id}
 
     @classmethod
@@ -171,5 +172,5 @@ class Ledger:
             name: arrays[f"column{i}"] if levels is None else Words(arrays[f"column{i}"], tuple(levels))
             for i, (name, levels) in enumerate(record["columns"].items())
         }
-        rest = (arrays[name] for name in ("y", "weights", "ids", "slots"))
-        return cls(Table(columns, len(arrays["ids"])), *rest, record["next_id"])
+        y, weights, ids, slots = (arrays[name] for name in ("y", "weights", "ids", "slots"))
+        return cls(Table(columns, len(ids)), y, weights, ids, slots, record["next_id"])

@@ -173,7 +173,7 @@ def _intervals(source: Source) -> Built:
     if source.task.classes:
         raise LeftOut("classes have probabilities, which calibration shows, and no intervals")
     estimator = source.estimator
-    spread: Spread = estimator.spread()  # type: ignore[union-attr]
+    spread: Spread = estimator.spread()
     scale = (spread.sizes / spread.ratios.clamp_min(1e-12))[:, 0]
     thirds = scale.argsort().argsort() * 3 // len(scale)
     curves = []
@@ -201,7 +201,7 @@ def _spans(source: Source, spread: Spread) -> Panel:
     first = ledger.representatives()
     at = np.sort(np.random.RandomState(0).permutation(first)[:_SPANS])
     z = torch.from_numpy(estimator.columns_.encode(ledger.table.take(at)))
-    points = estimator._mapped(z)  # type: ignore[union-attr]
+    points = estimator._mapped(z)
     half = (_scale_without(spread, points) * spread.quantile(0.1)).numpy()[:, 0]
     middle, truth = source.left_out[at, 0], source.y[at, 0]
     order = np.argsort(middle)
@@ -262,7 +262,7 @@ def _confusion(source: Source) -> Built:
     """What is taken for what."""
     if not source.task.classes:
         raise LeftOut("numbers are not confused; residuals show what is wrong")
-    labels = [str(label) for label in source.estimator.classes_]  # type: ignore[union-attr]
+    labels = [str(label) for label in source.estimator.classes_]
     if len(labels) > _INPUTS:
         raise LeftOut(f"{len(labels)} classes are too many for a table")
     counts = np.zeros((len(labels), len(labels)))
@@ -309,7 +309,7 @@ def _effect(source: Source, table: Table, name: str, part: float) -> Panel:
         chosen = sorted(range(len(counts)), key=lambda i: -counts[i])[:_CLASSES]
         if len(counts) == 2:
             chosen = [1]
-        labels = [f"P({_short(str(source.estimator.classes_[i]))})" for i in chosen]  # type: ignore[union-attr]
+        labels = [f"P({_short(str(source.estimator.classes_[i]))})" for i in chosen]
     what = labels[0] if len(labels) == 1 else "probability"
     what = source.target if not source.task.classes else what
     if isinstance(column, Words):

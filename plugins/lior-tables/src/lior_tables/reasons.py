@@ -86,8 +86,8 @@ class Reason:
         what = "value" if self.classes else "prediction"
         return (
             f"{what} {self.value:,.5g} = {_small(self.base, self.value):,.5g}, the mean, {shown:+,.4g} from "
-            f"the {len(self.rows)} rows below, {self.others:+,.4g} from {self.count - len(self.rows):,} others; "
-            f"{self.needed:,} rows have 90 % of all weight"
+            f"the {len(self.rows)} rows below, {self.others:+,.4g} from {self.count - len(self.rows):,} "
+            f"others; {self.needed:,} rows have 90 % of all weight"
         )
 
     def record(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def reason(saved: Saved, task: Task, row: DataFrame, *, top: int, target: str | 
     found = estimator.explain(row)
     names = found.targets if task.classes else task.targets
     if task.classes:
-        probabilities = estimator.predict_proba(row)[0]  # type: ignore[union-attr]
+        probabilities = estimator.predict_proba(row)[0]
         likeliest = int(probabilities.argmax())
     at = _index(names, target) if target is not None else (likeliest if task.classes else 0)
     interval = None

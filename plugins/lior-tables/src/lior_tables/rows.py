@@ -108,10 +108,11 @@ class Table:
 
 
 def _joined(first: Column, second: Column) -> Column:
-    if isinstance(first, Words) and isinstance(second, Words):
+    if isinstance(first, Words):
+        second = as_words(second)  # a column without any value has no words, and looks like numbers
         levels = tuple(dict.fromkeys((*first.levels, *second.levels)))
         return Words(np.concatenate([first.recoded(levels), second.recoded(levels)]), levels)
-    return np.concatenate([as_numbers(first), as_numbers(second)])
+    return np.concatenate([first, as_numbers(second)])
 
 
 def as_numbers(column: Column) -> Floats:
@@ -223,7 +224,7 @@ def _days(values: NDArray[Any], name: str) -> Floats:
     return days  # NaT becomes NaN
 
 
-def _from_objects(values: Sequence[Any], name: str, *, parse: bool = True) -> Column:
+def _from_objects(values: Iterable[Any], name: str, *, parse: bool = True) -> Column:
     """Numbers if all values are (or, with ``parse``, spell) numbers; dates if all are; else words."""
     cleaned = [None if _missing(value) else value for value in values]
     present = [value for value in cleaned if value is not None]

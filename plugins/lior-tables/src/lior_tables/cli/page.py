@@ -84,9 +84,9 @@ def page(found: Reason, *, title: str) -> str:
         f"<th>{escape(shown(found.column))}</th>{heads}</tr></thead>\n"
         f'<tbody><tr class="asked"><td></td><td></td><td></td><td>asked</td><td></td>{asked}</tr>\n'
         f"{rows}</tbody></table></div>\n"
-        "<p>Under each input: its part in the squared slope of the predictions. Marked: equal to the row that "
-        "was asked about. The prediction is a weighted mean of targets; the share of a row is its weight times "
-        "what its target differs from the mean, and all shares sum to the prediction.</p>\n</body>\n</html>\n"
+        "<p>Under each input: its part in the squared slope of the predictions. Marked: equal to the row "
+        "that was asked about. The prediction is a weighted mean of targets; the share of a row is its weight "
+        "times what its target differs from the mean, and all shares sum to the prediction.</p>\n</body>\n</html>\n"
     )
 
 
