@@ -25,6 +25,8 @@ from lior_tables.stored import Rows
 
 LEARNED, JUDGED = 840, 2000
 """Rows that are learned and those that are judged to choose, at most."""
+REPEATS = 2
+"""Times that folds are drawn for tables of less than 500 rows."""
 GREEDY = 12
 """Members that the mean is made of, repetitions included."""
 _TEMPERATURES = torch.logspace(-0.3, 1.8, 43).tolist()
@@ -161,23 +163,25 @@ def _try(folds: Sequence[_Fold], judge: Judge, bandwidth: float, ridge: float) -
 
 
 def splits(y: Tensor, *, classes: bool, generator: Generator) -> list[Split]:
-    """Four folds of small tables, three of larger ones; above 900 rows some to learn, and others to judge.
+    """Four folds of small tables, drawn twice; three of larger ones; above 900 rows one split.
 
     To judge many rows costs little, and settles which setting is best: of the rows that are not learned,
     :data:`JUDGED` are. Of each class every part has its share.
     """
-    order = torch.randperm(len(y), generator=generator).to(y.device)[: LEARNED + JUDGED]
-    if classes:
-        order = order[y[order].argmax(1).argsort(stable=True)]
-    count = len(order)
+    count = min(len(y), LEARNED + JUDGED)
+    folds = 1 if count >= 900 else min(4 if count < 500 else 3, count)
     place = torch.arange(count, device=y.device)
-    if count < 900:
-        folds = min(4 if count < 500 else 3, count)
+    found = []
+    for _ in range(REPEATS if count < 500 else 1):
+        order = torch.randperm(len(y), generator=generator).to(y.device)[:count]
+        if classes:
+            order = order[y[order].argmax(1).argsort(stable=True)]
         parts = [place % folds == fold for fold in range(folds)]
-    else:
-        learned = min(7 * count // 10, LEARNED)
-        parts = [(place + 1) * learned // count == place * learned // count]
-    return [Split(order[~held].sort().values, order[held].sort().values) for held in parts]
+        if folds == 1:
+            learned = min(7 * count // 10, LEARNED)
+            parts = [(place + 1) * learned // count == place * learned // count]
+        found += [Split(order[~held].sort().values, order[held].sort().values) for held in parts]
+    return found
 
 
 def greedy(explored: Sequence[Explored], judge: Judge) -> tuple[Tensor, Tensor]:
