@@ -180,8 +180,8 @@ class PairwiseProduct(AttentionProduct, Protocol):
 
 
 def is_pairwise(product: AttentionProduct) -> TypeGuard[PairwiseProduct]:
-    """Whether costs of ``product`` are those of pairs of features."""
-    return isinstance(product, PairwiseProduct) and product.pairwise
+    """Whether costs of ``product`` are those of pairs of features; asked for each of many matrices."""
+    return bool(getattr(product, "pairwise", False))
 
 
 # --- text to coordinates ----------------------------------------------------

@@ -23,7 +23,7 @@ from lior_tables.kernel import Kernel, Parts, Side, blocks, matrix
 from lior_tables.readouts import Fit, Readout
 from lior_tables.stored import Rows
 
-METRIC_ROWS = 3000
+METRIC_ROWS = 2000
 """Rows on which a metric is learned, at most."""
 GRADIENT_ROWS = 1000
 """Rows at which gradients are taken."""
