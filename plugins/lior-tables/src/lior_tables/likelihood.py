@@ -16,11 +16,11 @@ from lior.interfaces import State
 from lior_tables.kernel import Kernel, Parts
 from lior_tables.stored import Rows
 
-STEPS = 60
-_RATE = 0.07
-_QUERIES = 256
-_ITEMS = 1500
-_JUDGED = 400
+STEPS = 40
+_RATE = 0.08
+_QUERIES = 200
+_ITEMS = 700
+_JUDGED = 300
 """Rows whose loss tells which of the states on the way is kept."""
 _EVERY = 10
 _SHARP = 8.0

@@ -43,7 +43,7 @@ class Local:
     learned: ClassVar[tuple[str, ...]] = ("power", "slope")
 
     k: int = option(6, help="which nearest row gives the local length", low=1)
-    sample: int = option(2048, help="rows kept as the reference", low=2)
+    sample: int = option(1024, help="rows kept as the reference", low=2)
     softening: float = option(0.05, help="added to the distance, in median distances", low=1e-3, high=1e3)
 
     def init(self, n: int, *, generator: Generator) -> State:

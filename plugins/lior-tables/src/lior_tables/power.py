@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import attrs
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -77,10 +78,9 @@ class Power(IdentityLift):
 
 def _squares(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
     """``max(qq + kk − 2qk, 0)``, saturated at the largest number; a new tensor of the broadcast shape."""
-    square = torch.add(kk, qk, alpha=-2)
-    square = (
-        square.add_(qq) if torch.broadcast_shapes(square.shape, qq.shape) == square.shape else square + qq
-    )
+    # The function of torch for shapes imports sympy, which takes half a second.
+    shape = np.broadcast_shapes(qq.shape, qk.shape, kk.shape)
+    square = torch.add(kk, qk.expand(shape), alpha=-2).add_(qq)
     return square.clamp_(min=0, max=torch.finfo(square.dtype).max)
 
 
