@@ -2,9 +2,9 @@
 
     python plugins/lior-tables/bench/categories.py [SEEDS] [ROWS]
 
-Sets with words: ``adult``, ``german`` and ``abalone`` of ``../shared/data/tables`` (or ``LIOR_SHARED_DATA``), and two
-made ones, where a number depends on a word of 150 or of 12. The ratio is below 1 where distances are better; its
-interval is a bootstrap over the rows to predict.
+Sets with words: ``adult``, ``german`` and ``abalone`` of ``../shared/data/tables`` (or ``LIOR_SHARED_DATA``),
+and two made ones, where a number depends on a word of 150 or of 12. The ratio is below 1 where distances are
+better; its interval is a bootstrap over the rows to predict.
 """
 
 from __future__ import annotations

@@ -105,9 +105,9 @@ def test_words_as_distances_of_their_targets():
     words = rng.randint(0, 150, 700)
     y = np.sin(words) + 0.1 * rng.randn(700)
     frame = pd.DataFrame({"w": [f"w{i}" for i in words], "x": rng.randn(700)})
-    near = GeometricRegressor(categories="distance", **QUICK).fit(frame[:600], y[:600])
+    near = GeometricRegressor(**QUICK).fit(frame[:600], y[:600])
     with pytest.warns(UserWarning, match="150 different words"):
-        apart = GeometricRegressor(**QUICK).fit(frame[:600], y[:600])
+        apart = GeometricRegressor(categories="one-hot", **QUICK).fit(frame[:600], y[:600])
     assert near.score(frame[600:], y[600:]) > 0.8 > apart.score(frame[600:], y[600:])
 
 

@@ -91,6 +91,7 @@ def test_whether_a_target_is_a_class(values, classes):
     assert are_classes(pd.Series(values)) == classes
 
 
+PATH = Path("f")
 FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"], "n": [1.0, None], "w": [1, 2]})
 
 
@@ -108,9 +109,9 @@ def test_a_task_leaves_its_columns_out_of_the_inputs():
         (lambda: Task.of(FRAME, ["a"], drop=["bb"]), r"no column 'bb'"),
         (lambda: Task.of(FRAME[["a"]], ["a"]), "no column is left"),
         (lambda: Task.of(FRAME, ["a", "w"], classes=True), "one target"),
-        (lambda: Task.of(FRAME, ["n"], classes=False).answers(FRAME, Path("f")), "missing in 1 of 2 rows, first in row 1"),
-        (lambda: Task.of(FRAME, ["b"], classes=False).answers(FRAME, Path("f")), "holds 'x', which is no number"),
-        (lambda: Task.of(FRAME, ["a"]).rows(FRAME.drop(columns="b"), Path("f")), "no column 'b', which the model"),
+        (lambda: Task.of(FRAME, ["n"], classes=False).answers(FRAME, PATH), "in 1 of 2 rows, first in row 1"),
+        (lambda: Task.of(FRAME, ["b"], classes=False).answers(FRAME, PATH), "holds 'x', which is no number"),
+        (lambda: Task.of(FRAME, ["a"]).rows(FRAME.drop(columns="b"), PATH), "no column 'b', which the model"),
     ],
 )  # fmt: skip
 def test_a_wrong_task_is_refused(call, said):

@@ -2,7 +2,7 @@
 
 A number is standardised and clipped at ±8, so that one wild value cannot outweigh all other columns; where
 numbers are missing a second coordinate says so, and the mean stands in. A word becomes one coordinate for
-each of its levels (one-hot, standardised too), or, with ``categories="distance"``, the smoothed mean of the
+each of its levels (one-hot, standardised too), or, where there are many words, the smoothed mean of the
 targets over the rows that have it, so that words are near one another that lead to similar targets (D.
 Micci-Barreca, *A preprocessing scheme for high-cardinality categorical attributes*, 2001); a training row has
 no part in the mean that it is given. Which coordinates matter, and how far apart two words are in the end, is
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from lior_tables.rows import Column, ColumnNote, Floats, Table, Words, as_numbers, as_words
 
-Categories: TypeAlias = Literal["one-hot", "distance"]
+Categories: TypeAlias = Literal["auto", "one-hot", "distance"]
 
 CLIP = 8.0
 """Standard deviations at which a coordinate is cut off."""
@@ -92,7 +92,7 @@ class OneHot:
         levels = tuple(level for _, level in order[:LEVELS])
         if len(order) > LEVELS:
             many = f"column {name!r} has {len(order):,} different words"
-            few = f"the {LEVELS} most frequent are told apart (all, with categories='distance')"
+            few = f"the {LEVELS} most frequent are told apart (all, with categories='auto')"
             warnings.warn(f"{many}; {few}", ColumnNote, stacklevel=2)
         hot = _hot(words.recoded(levels), len(levels))
         return cls(name, levels, weights @ hot / weights.sum())
@@ -189,7 +189,7 @@ class Columns:
         weights: Floats,
         y: Floats,
         *,
-        categories: Categories = "one-hot",
+        categories: Categories = "auto",
         words: Collection[str] = (),
         rng: np.random.RandomState,
     ) -> tuple[Columns, Floats]:
@@ -200,7 +200,10 @@ class Columns:
         weights
             Positive, ``(rows,)``.
         y
-            Targets ``(rows, targets)``, one-hot for classes; only ``categories="distance"`` looks at them.
+            Targets ``(rows, targets)``, one-hot for classes; only means of words look at them.
+        categories
+            ``auto``: a coordinate for each word up to 60 words, and means beyond. On few words the metric
+            learns the distance from one-hot coordinates as well or better (``bench/categories.py``).
         words
             Names of columns of numbers whose values are names, such as codes.
 
@@ -222,7 +225,8 @@ class Columns:
                 column = as_words(column)
             if not isinstance(column, Words):
                 encodings.append(Numeric.fit(name, column, weights))
-            elif categories == "distance" and len(column.levels) > 2:
+            elif len(column.levels) > (2 if categories == "distance" else LEVELS) and categories != "one-hot":
+                _refuse_text(name, column)
                 means, z = Means.fit(name, column, weights, y, parts)
                 encodings.append(means)
                 found.append(z)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -28,10 +28,11 @@ from lior_tables.columns import Categories, Columns
 from lior_tables.explanation import Explanation, Slopes
 from lior_tables.intervals import Spread
 from lior_tables.ledger import Ledger
-from lior_tables.model import Model
+from lior_tables.model import Model, Progress
 from lior_tables.plan import Options
 from lior_tables.rows import Floats, Table, is_frame, table
 
+_DEFAULT = Options()
 _SLOPES = 1_000
 """Rows at which slopes are taken."""
 _FEW = 500
@@ -54,10 +55,11 @@ class _Geometric(BaseEstimator):
         rsource: str | None = None,
         product: str = "power",
         readout: str = "ridge",
-        categories: Categories = "one-hot",
+        categories: Categories = "auto",
         categorical_features: Sequence[str | int] | None = None,
-        members: int = 5,
-        rounds: int = 2,
+        members: int = _DEFAULT.members,
+        rounds: int = _DEFAULT.rounds,
+        large: str = _DEFAULT.large,
         precision: str = "auto",
         time_limit: float | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -70,6 +72,7 @@ class _Geometric(BaseEstimator):
         self.categorical_features = categorical_features
         self.members = members
         self.rounds = rounds
+        self.large = large
         self.precision = precision
         self.time_limit = time_limit
         self.random_state = random_state
@@ -86,7 +89,8 @@ class _Geometric(BaseEstimator):
         rows: Table,
         y: Floats,
         weights: Floats,
-        on_progress: Callable[..., None] | None = None,
+        on_progress: Progress | None = None,
+        resume: Path | None = None,
     ) -> None:
         """Learn from checked rows, targets ``(rows, targets)`` and weights."""
         rng = check_random_state(self.random_state)
@@ -103,6 +107,7 @@ class _Geometric(BaseEstimator):
             options=self._options(len(first)),
             generator=torch.Generator().manual_seed(int(rng.randint(2**31 - 1))),
             on_progress=on_progress,
+            resume=resume,
         )
         self._changed()
 
@@ -117,7 +122,8 @@ class _Geometric(BaseEstimator):
             precision = "float64" if rows <= _FEW else "mixed"
         return Options(
             frame=self.frame, rsource=self.rsource, product=self.product, readout=self.readout,
-            members=self.members, rounds=self.rounds, precision=precision, time_limit=self.time_limit,
+            members=self.members, rounds=self.rounds, large=self.large, precision=precision,
+            time_limit=self.time_limit,
         )  # fmt: skip
 
     def _words(self) -> list[str]:
@@ -317,12 +323,14 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
         Names of plugins: what metric is learned, what scales the cost in each place, how the cost grows with
         the distance, and how the training rows answer.
     categories
-        What becomes of words: a coordinate for each level, or the mean of the targets over the rows that have
-        it.
+        What becomes of words: ``one-hot``, a coordinate for each; ``distance``, the mean of the targets over
+        the rows that have it; or ``auto``, which is one-hot up to 60 words and distance beyond.
     categorical_features
         Names or indices of columns of numbers that are names, such as codes.
     members, rounds
         Most kinds of kernels that are tried, and most rounds in which a metric is learned.
+    large
+        Beyond 8,000 rows: ``leaves`` of a tree, with a metric each, or one metric and ``iterative`` solving.
     precision
         ``float64``; ``float32``; ``mixed``, which predicts in float32 and edits in float64; or ``auto``,
         which is float64 up to 500 rows and mixed beyond.
@@ -349,13 +357,29 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
 
     _classes = False
 
-    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, *, on_progress: Any = None) -> Self:
-        """Learn from rows ``X`` and targets ``y (rows,)`` or ``(rows, targets)``."""
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        on_progress: Progress | None = None,
+        resume: Path | None = None,
+    ) -> Self:
+        """Learn from rows ``X`` and targets ``y (rows,)`` or ``(rows, targets)``.
+
+        Parameters
+        ----------
+        on_progress
+            Called with what is being done and the share of it that is done.
+        resume
+            Folder that keeps the parts of a large table as they are fitted: the same fit goes on from there.
+        """
         rows = self._table(X, reset=True)
         values = self._numbers(y)
         check_consistent_length(X, values)
         self._one_target = values.ndim == 1
-        self._fit(rows, values.reshape(len(values), -1), _weights(sample_weight, X), on_progress)
+        self._fit(rows, values.reshape(len(values), -1), _weights(sample_weight, X), on_progress, resume)
         return self
 
     def _numbers(self, y: Any) -> Floats:
@@ -452,8 +476,16 @@ class GeometricClassifier(ClassifierMixin, _Geometric):
     _classes = True
     classes_: NDArray[Any]
 
-    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, *, on_progress: Any = None) -> Self:
-        """Learn from rows ``X`` and classes ``y (rows,)``."""
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        on_progress: Progress | None = None,
+        resume: Path | None = None,
+    ) -> Self:
+        """Learn from rows ``X`` and classes ``y (rows,)``; the rest is as in :class:`GeometricRegressor`."""
         rows = self._table(X, reset=True)
         labels = self._labels(y)
         check_consistent_length(X, labels)
@@ -465,7 +497,7 @@ class GeometricClassifier(ClassifierMixin, _Geometric):
                 f"{type(self).__name__} needs samples of at least 2 classes in the data, but the data "
                 f"contains only one class: {self.classes_[codes[weights > 0]].tolist()[0]}"
             )
-        self._fit(rows, np.eye(len(self.classes_))[codes], weights, on_progress)
+        self._fit(rows, np.eye(len(self.classes_))[codes], weights, on_progress, resume)
         return self
 
     def _labels(self, y: Any) -> NDArray[Any]:

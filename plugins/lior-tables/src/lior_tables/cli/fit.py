@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from lior.errors import Interrupted
+from lior.files import PARTIAL
 from lior_tables.cli.sharing import (
     PARAMETERS,
     bad_input,
@@ -68,14 +71,21 @@ def fit(file: Path, out: Path | None, seed: int, as_json: bool, quiet: bool, **g
         random_state=seed,
     )
     started = time.perf_counter()
-    with bad_input(file), told(quiet or as_json) as progress:
-        estimator.fit(
-            task.rows(frame, file), task.answers(frame, file), task.weights(frame, file), on_progress=progress
-        )
+    kept = path.with_name(path.name + PARTIAL)
+    try:
+        with bad_input(file), told(quiet or as_json) as progress:
+            estimator.fit(
+                task.rows(frame, file), task.answers(frame, file), task.weights(frame, file),
+                on_progress=progress, resume=kept,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        goes_on = f"the same command with --out {path} goes on" if kept.exists() else "nothing was written"
+        raise Interrupted(f"interrupted; {goes_on}") from None
     seconds = time.perf_counter() - started
     origin = Origin(file=str(file), first=0, count=len(frame))
     save(Saved(estimator=estimator, task=task, origins=(origin,)), path)
     summary = _summary(estimator, task) | {"run": str(path), "seconds": seconds}
+    shutil.rmtree(kept, ignore_errors=True)
     if as_json:
         click.echo(json.dumps(summary))
         return

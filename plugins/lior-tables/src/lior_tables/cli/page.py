@@ -39,6 +39,11 @@ td.same { background: rgba(var(--up), .12) }
 .bar i.down { background: rgb(var(--down)); margin-left: 0; position: relative }
 """
 
+_LEGEND = """<p>Under each input: its part in the squared slope of the predictions. Marked: equal to the
+row that was asked about. The prediction is a weighted mean of targets; the share of a row is its weight times
+what its target differs from the mean, and all shares sum to the prediction.</p>
+"""
+
 
 def check(path: Path) -> None:
     """Refuse, before anything is computed, to overwrite a file that is not such a page; ``UsageError``."""
@@ -84,9 +89,7 @@ def page(found: Reason, *, title: str) -> str:
         f"<th>{escape(shown(found.column))}</th>{heads}</tr></thead>\n"
         f'<tbody><tr class="asked"><td></td><td></td><td></td><td>asked</td><td></td>{asked}</tr>\n'
         f"{rows}</tbody></table></div>\n"
-        "<p>Under each input: its part in the squared slope of the predictions. Marked: equal to the row "
-        "that was asked about. The prediction is a weighted mean of targets; the share of a row is its weight "
-        "times what its target differs from the mean, and all shares sum to the prediction.</p>\n</body>\n</html>\n"
+        f"{_LEGEND}</body>\n</html>\n"
     )
 
 

@@ -65,7 +65,7 @@ _PLUGINS = (
         help="How rows answer: ridge solves and is more accurate, vote is a mean of the nearest.",
     ),
     click.option(
-        "--categories", type=click.Choice(["one-hot", "distance"]), default="one-hot", show_default=True,
+        "--categories", type=click.Choice(["auto", "one-hot", "distance"]), default="auto", show_default=True,
         help="Words as a coordinate each, or as the mean of the targets of their rows.",
     ),
     click.option(
