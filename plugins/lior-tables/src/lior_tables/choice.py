@@ -171,6 +171,8 @@ def splits(y: Tensor, *, classes: bool, generator: Generator) -> list[Split]:
     count = min(len(y), LEARNED + JUDGED)
     folds = 1 if count >= 900 else min(4 if count < 500 else 3, count)
     place = torch.arange(count, device=y.device)
+    if count < 2:
+        return [Split(place, place)]
     found = []
     for _ in range(REPEATS if count < 500 else 1):
         order = torch.randperm(len(y), generator=generator).to(y.device)[:count]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,21 +13,17 @@ from torch import Generator, Tensor
 from lior.errors import UsageError
 from lior.interfaces import State
 from lior.tensors import prefixed, sub
-from lior_tables import iterative, snapshots
-from lior_tables.choice import Choice, choose
+from lior_tables import snapshots
+from lior_tables.choice import choose
+from lior_tables.fitting import Progress, fit_members
 from lior_tables.kernel import blocks
 from lior_tables.members import Member
 from lior_tables.plan import Options, plan
-from lior_tables.resuming import Kept
 from lior_tables.stored import Rows
-from lior_tables.tree import Grove, grow
+from lior_tables.tree import Grove
 
-LARGE_MEMBERS = 2
-"""Members of a model of more rows than are solved at once."""
 EXACT_ROWS = 12_000
 """Above it edits and leave-one-out stay in float32: a float64 inverse then takes 1.2 GB a member."""
-Progress = Callable[[str, float], None]
-"""Called with what is being done and the share of it that is done."""
 
 
 class Units(NamedTuple):
@@ -89,7 +86,7 @@ class Model:
         """
         options = options or Options()
         generator = generator or torch.Generator().manual_seed(0)
-        seed = generator.get_state()
+        begun, seed = time.monotonic(), generator.get_state()
         _check(z, y, weights)
         dtype = torch.float64 if options.precision == "float64" else torch.float32
         weights = torch.ones_like(y[:, 0], dtype=torch.float64) if weights is None else weights.double()
@@ -104,19 +101,15 @@ class Model:
             time_limit=options.time_limit,
             on_progress=on_progress,
         )
-        shares = chosen.weights.tolist()
-        if len(rows.z) > options.exact_rows:
-            if options.large == "leaves":
-                kept = None if resume is None else Kept(resume, rows, options)
-                members, shares = _groves(chosen, rows, options, generator, on_progress, kept)
-            else:
-                members, shares = _iterated(chosen, rows, generator, on_progress)
-        else:
-            members = []
-            for index, explored in enumerate(chosen.explored):
-                if on_progress is not None:
-                    on_progress(f"fitting {explored.candidate.name}", index / len(chosen.explored))
-                members.append(Member.learn_all(explored.candidate, explored.setting, rows, generator))
+        members, shares = fit_members(
+            chosen,
+            rows,
+            options,
+            generator,
+            deadline=None if options.time_limit is None else begun + options.time_limit,
+            on_progress=on_progress,
+            resume=resume,
+        )
         return cls(options, members, shares, units=units, classes=classes, tau=chosen.tau, seed=seed)
 
     @property
@@ -341,61 +334,6 @@ class Model:
         if z.ndim != 2 or z.shape[1] != stored.shape[1]:
             raise UsageError(f"z has shape {tuple(z.shape)}: the model was fitted to (N, {stored.shape[1]})")
         return z
-
-
-def _groves(
-    chosen: Choice,
-    rows: Rows,
-    options: Options,
-    generator: Generator,
-    on_progress: Progress | None,
-    kept: Kept | None,
-) -> tuple[list[Member | Grove], list[float]]:
-    """The members with most weight, each as leaves of one tree, and their weights."""
-    order, shares = _heaviest(chosen)
-    first = chosen.explored[order[0]]
-    tree = grow(first.candidate, first.setting, rows, options.leaf_rows, generator)
-    groves: list[Member | Grove] = []
-    for done, index in enumerate(order):
-        candidate, setting = chosen.explored[index].candidate, chosen.explored[index].setting
-
-        def on_leaf(leaf: int, done: int = done, name: str = candidate.name) -> None:
-            if on_progress is not None:
-                share = (done + leaf / tree.leaves) / len(order)
-                on_progress(f"fitting {name}, leaf {leaf + 1} of {tree.leaves}", share)
-
-        exact = options.precision == "mixed"
-        groves.append(
-            Grove.learn_all(
-                candidate, setting, rows, tree, generator, exact=exact, kept=kept, on_leaf=on_leaf
-            )
-        )
-    return groves, shares
-
-
-def _iterated(
-    chosen: Choice, rows: Rows, generator: Generator, on_progress: Progress | None
-) -> tuple[list[Member | Grove], list[float]]:
-    """The members with most weight, solved by conjugate gradients, and their weights."""
-    order, shares = _heaviest(chosen)
-    members: list[Member | Grove] = []
-    for done, index in enumerate(order):
-        candidate, setting = chosen.explored[index].candidate, chosen.explored[index].setting
-
-        def on_step(step: int, residual: float, done: int = done, name: str = candidate.name) -> None:
-            if on_progress is not None:
-                share = (done + step / iterative.STEPS) / len(order)
-                on_progress(f"fitting {name}, step {step}, residual {residual:.1e}", share)
-
-        members.append(iterative.IterativeMember.learn_metric(candidate, setting, rows, generator, on_step))
-    return members, shares
-
-
-def _heaviest(chosen: Choice) -> tuple[list[int], list[float]]:
-    """Which members a large table gets, and their weights."""
-    order = chosen.weights.argsort(descending=True)[:LARGE_MEMBERS].tolist()
-    total = float(chosen.weights[order].sum())
-    return order, [float(chosen.weights[index]) / total for index in order]
 
 
 def padded(z: Tensor) -> Tensor:
