@@ -16,13 +16,13 @@ from lior.interfaces import State
 from lior_tables.kernel import Kernel, Parts
 from lior_tables.stored import Rows
 
-STEPS = 40
-_RATE = 0.08
-_QUERIES = 200
-_ITEMS = 700
+STEPS = 24
+_RATE = 0.12
+_QUERIES = 160
+_ITEMS = 500
 _JUDGED = 300
 """Rows whose loss tells which of the states on the way is kept."""
-_EVERY = 10
+_EVERY = 8
 _SHARP = 8.0
 """``β`` at the start, in inverse median costs: a row then has tens of neighbours."""
 _SMOOTHING = 0.02
