@@ -134,10 +134,6 @@ class Inverse:
         if slots > size or len(self._live) < _CROWDED * size:
             self._resize()
         self._base.addmm_(self._terms * self._signs, self._terms.mT)
-        gone = torch.ones(len(self._base), dtype=torch.bool, device=self._live.device)
-        gone[self._live] = False
-        self._base[gone] = 0
-        self._base[:, gone] = 0
         self._terms = self._base.new_zeros(len(self._base), 0)
         self._signs = self._base.new_zeros(0)
 

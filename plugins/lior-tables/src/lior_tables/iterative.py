@@ -60,7 +60,7 @@ class System(NamedTuple):
         inner = self.root * x
         parts = [
             self.kernel.scores(self.side.rows(block), self.side).exp_() @ inner
-            for block in blocks(len(x), len(x))
+            for block in blocks(len(x), len(x), x.device)
         ]
         return self.root * torch.cat(parts) + self.ridge * x
 
@@ -111,7 +111,7 @@ def _nystrom(system: System, generator: Generator) -> Callable[[Tensor], Tensor]
     core.diagonal().add_(shift)
     lower = solve.factor(core).lower.tril()
     wide = system.root.new_empty(count, len(chosen))
-    for block in blocks(count, len(chosen)):
+    for block in blocks(count, len(chosen), wide.device):
         part = system.root[block] * system.kernel.scores(side.rows(block), some).exp_() * weight.mT
         wide[block] = torch.linalg.solve_triangular(lower.mT, part, upper=True, left=False)
     values, vectors = torch.linalg.eigh((wide.mT @ wide).double())

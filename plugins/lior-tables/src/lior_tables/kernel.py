@@ -21,7 +21,9 @@ from lior.interfaces import AttentionProduct, FrameProvider, RSource, State, is_
 from lior.tensors import prefixed, sub
 
 BLOCK = 1 << 18
-"""Entries of a kernel matrix made at a time: they and their intermediates stay in the processor's cache."""
+"""Entries of a kernel matrix made at a time: in a CPU they and their intermediates stay in the cache."""
+_LARGE_BLOCK = 1 << 26
+"""The same on other devices, which are slow at many small matrices."""
 _WIDE = 1 << 13
 """Columns of a product of matrices that holds all outputs at once."""
 
@@ -267,15 +269,16 @@ def accumulate(grads: State, part: str, more: State) -> None:
         grads[name] = grads[name] + value if name in grads else value
 
 
-def blocks(rows: int, columns: int) -> list[slice]:
+def blocks(rows: int, columns: int, device: torch.device | None = None) -> list[slice]:
     """Slices of ``rows`` whose matrices with ``columns`` columns have about :data:`BLOCK` entries."""
-    size = max(16, BLOCK // max(columns, 1))
+    entries = BLOCK if device is None or device.type == "cpu" else _LARGE_BLOCK
+    size = max(16, entries // max(columns, 1))
     return [slice(at, min(at + size, rows)) for at in range(0, rows, size)]
 
 
 def matrix(kernel: Kernel, q: Side, k: Side, *, beta: float | None = None) -> Tensor:
     """``scores`` of all pairs ``(B, K)``, made block by block into one tensor."""
     out = q.z.new_empty(len(q.z), len(k.z))
-    for rows in blocks(*out.shape):
+    for rows in blocks(*out.shape, out.device):
         out[rows] = kernel.scores(q.rows(rows), k, beta=beta)
     return out

@@ -169,7 +169,7 @@ class Model:
         members = self._editable()
         weights = torch.ones_like(y[:, 0], dtype=torch.float64) if weights is None else weights.double()
         old = members[0].rows
-        new = _rows(z.to(old.z.device), y, weights, self.units, old.z.dtype)
+        new = _rows(z.to(old.z.device), y.to(old.z.device), weights, self.units, old.z.dtype)
         rows = Rows(*(torch.cat(pair) for pair in zip(old, new, strict=True)))
         for member in members:
             member.learn(new, rows)
