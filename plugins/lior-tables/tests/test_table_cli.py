@@ -17,12 +17,25 @@ import pytest
 from lior_cli.main import main
 
 
+QUICK = ("--members", "1", "--rounds", "1")
+
+
 def table(*args, cwd=None, stdin=None):
     return subprocess.run(
         [sys.executable, "-m", "lior_cli.main", "table", *map(str, args)],
         capture_output=True, text=True, cwd=cwd, timeout=300, input=stdin,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
+
+
+def test_the_options_have_the_defaults_of_the_estimators():
+    from lior_tables import GeometricRegressor
+    from lior_tables.cli.fit import fit
+    from lior_tables.cli.sharing import PARAMETERS
+
+    given = {option.name: option.default for option in fit.params}
+    parameters = GeometricRegressor().get_params()
+    assert {name: given[name] for name in PARAMETERS} == {name: parameters[name] for name in PARAMETERS}
 
 
 def rows(count=90, seed=0):
@@ -42,7 +55,9 @@ def home(tmp_path_factory):
     rows().to_csv(path / "a.csv", index=False)
     rows(20, seed=1).to_parquet(path / "b.parquet")
     rows(20, seed=1).to_csv(path / "b.csv", index=False)
-    done = table("fit", "a.csv", "--target", "price", "--drop", "big", "--out", "runs/price", cwd=path)
+    done = table(
+        "fit", "a.csv", "--target", "price", "--drop", "big", "--out", "runs/price", *QUICK, cwd=path
+    )
     assert done.returncode == 0, done.stderr
     other = table(
         "fit", "a.csv", "--target", "big", "--drop", "price", "--out", "runs/big", "--json", cwd=path
@@ -148,7 +163,19 @@ def test_why_of_a_class(home):
 
 def test_learned_rows_are_forgotten_exactly(home, tmp_path):
     path, *_ = home
-    table("fit", "a.csv", "--target", "price", "--drop", "big", "--out", tmp_path / "m", "--quiet", cwd=path)
+    table(
+        "fit",
+        "a.csv",
+        "--target",
+        "price",
+        "--drop",
+        "big",
+        "--out",
+        tmp_path / "m",
+        "--quiet",
+        *QUICK,
+        cwd=path,
+    )
     before = table("predict", tmp_path / "m", "b.csv", cwd=path).stdout
     done = table("learn", tmp_path / "m", "b.csv", cwd=path)
     assert "learned 20 rows" in done.stdout

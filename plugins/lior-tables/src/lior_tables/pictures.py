@@ -30,7 +30,8 @@ _POINTS, _SPANS = 2_000, 80
 """Most points of a cloud, and intervals side by side."""
 _CURVES, _ROWS, _STEPS, _LEVELS, _CLASSES = 6, 200, 25, 10, 4
 """Inputs whose effect is shown, rows that it is averaged over, places, levels and classes of each."""
-_BINS = 10
+_BINS, _FEW = 10, 12
+"""Bins of probabilities, and fewest rows of one."""
 _LEVELS_OF_INTERVALS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
@@ -230,8 +231,7 @@ def _calibration(source: Source) -> Built:
         raise LeftOut("numbers have intervals in place of probabilities")
     probabilities, truth = source.left_out, source.y.argmax(1)
     sure, right = probabilities.max(1), probabilities.argmax(1) == truth
-    order = np.argsort(sure)
-    parts = np.array_split(order, min(_BINS, max(len(order) // 20, 2)))
+    parts = _bins(sure, 1 / probabilities.shape[1])
     middle = [float(sure[part].mean()) for part in parts]
     share = [float(right[part].mean()) for part in parts]
     error = [
@@ -241,7 +241,7 @@ def _calibration(source: Source) -> Built:
     edges = np.linspace(min(1 / probabilities.shape[1], float(sure.min())), 1, 21)
     panels: list[Panel] = [
         LineChart(
-            title="rows in equal parts by the probability of the class that is predicted",
+            title="rows by the probability of the class that is predicted",
             x_label="probability", y_label="share that is right",
             curves=[
                 Curve(name="rows left out", x=middle, y=share, error=error),
@@ -256,6 +256,21 @@ def _calibration(source: Source) -> Built:
         ),
     ]  # fmt: skip
     return f"probabilities of {source.target}, each row predicted without it", panels, 2
+
+
+def _bins(sure: Floats, least: float) -> list[NDArray[np.int64]]:
+    """Rows in bins of equal width, those with few rows together with the next."""
+    place = np.minimum((sure - least) / (1 - least) * _BINS, _BINS - 1).astype(np.int64)
+    found: list[NDArray[np.int64]] = []
+    waiting = np.empty(0, dtype=np.int64)
+    for i in range(_BINS):
+        waiting = np.concatenate([waiting, np.flatnonzero(place == i)])
+        if len(waiting) >= _FEW:
+            found.append(waiting)
+            waiting = waiting[:0]
+    if found and len(waiting):
+        found[-1] = np.concatenate([found[-1], waiting])
+    return found or [np.arange(len(sure))]
 
 
 def _confusion(source: Source) -> Built:

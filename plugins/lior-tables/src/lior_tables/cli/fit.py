@@ -147,6 +147,6 @@ def _report(summary: dict[str, Any], task: Task) -> None:
 
 def _next(path: Path, seconds: float) -> None:
     place = shlex.quote(str(path))
-    click.echo(f"{seconds:.1f} s; `lior table compare` asks how good it is on rows it never saw")
+    click.echo(f"fitted in {seconds:.1f} s; `lior table compare` says how others do on this file")
     hints = [f"predict {place} NEW.csv", f"why {place} NEW.csv --row 0", f"plot {place}"]
     click.echo("\n".join(f"{'Next:' if i == 0 else '':5} lior table {hint}" for i, hint in enumerate(hints)))

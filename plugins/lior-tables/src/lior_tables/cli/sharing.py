@@ -69,10 +69,20 @@ _PLUGINS = (
         help="Words as a coordinate each, or as the mean of the targets of their rows.",
     ),
     click.option(
+        "--members", type=WholeNumber(min=1), default=6, show_default=True,
+        help="Kinds of kernels that are tried, at most.",
+    ),
+    click.option(
+        "--rounds", type=WholeNumber(min=0), default=5, show_default=True,
+        help="Rounds of learning the metric, at most.",
+    ),
+    click.option(
         "--time-limit", type=RealNumber(min=0, min_open=True), metavar="SECONDS", help="Time for fitting."
     ),
 )  # fmt: skip
-PARAMETERS = ("frame", "rsource", "product", "readout", "categories", "time_limit")
+PARAMETERS = (
+    "frame", "rsource", "product", "readout", "categories", "members", "rounds", "time_limit",
+)  # fmt: skip
 """Options that are parameters of an estimator."""
 
 
@@ -173,7 +183,7 @@ def number(value: float) -> str:
     """A number with four digits, and separators between thousands."""
     from lior.plots.scales import number as short
 
-    return short(value)
+    return short(value) if abs(value) > 1e-12 else "0"  # what is left of rounding says nothing
 
 
 def shown(value: float | str | None) -> str:
