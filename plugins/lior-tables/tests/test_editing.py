@@ -9,6 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
+from torch.testing import assert_close
+
+from lior.errors import UsageError
+from lior.testing.strategies import LAW
+from lior.testing.tensors import seeded
 from lior_tables import members as members_module
 from lior_tables.agop import Agop
 from lior_tables.editing import Inverse
@@ -19,12 +25,6 @@ from lior_tables.plan import Options
 from lior_tables.power import Power
 from lior_tables.readouts import Ridge, Vote
 from lior_tables.stored import Rows
-from torch import Tensor
-from torch.testing import assert_close
-
-from lior.errors import UsageError
-from lior.testing.strategies import LAW
-from lior.testing.tensors import seeded
 
 
 def _table(count: int = 60, outputs: int = 2, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -148,6 +148,20 @@ def test_an_inverse_that_has_drifted_is_made_anew() -> None:
     inverse.solution = inverse.solution * 1.5
     assert member.refine() > 0.1
     assert_close(member.predict(z), before, atol=1e-10, rtol=0)
+
+
+def test_rows_of_an_indefinite_system_get_what_was_added() -> None:
+    a = torch.randn(30, 30, generator=seeded(0), dtype=torch.float64)
+    a = a + a.mT + 4 * torch.eye(30, dtype=torch.float64)
+    right = torch.randn(30, 2, generator=seeded(1), dtype=torch.float64)
+    inverse = Inverse(a[:25, :25].clone(), right[:25])
+    assert inverse.added > 1
+    inverse.learn(a[:25, 25:], a[25:, 25:], right[25:])
+    inverse.forget(torch.tensor([3, 28]))
+    kept = [row for row in range(30) if row not in (3, 28)]
+    whole = a + inverse.added * torch.eye(30, dtype=torch.float64)
+    assert_close(inverse.solution, torch.linalg.solve(whole[kept][:, kept], right[kept]))
+    assert_close(inverse.diagonal, torch.linalg.inv(whole[kept][:, kept]).diagonal())
 
 
 def test_refit_of_the_metric_is_a_fit_without_the_rows() -> None:

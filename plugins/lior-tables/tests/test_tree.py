@@ -184,7 +184,7 @@ def test_an_interrupted_fit_goes_on_where_it_was(tmp_path: Path) -> None:
 
     with pytest.raises(Stopped):
         Model.fit(rows.z, rows.y, classes=False, options=options, on_progress=stop, resume=tmp_path)
-    kept = sorted(tmp_path.iterdir())
+    kept = sorted(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime_ns)
     assert len(kept) == 2
     changed = (kept[0] / "manifest.json").stat().st_mtime_ns
     (kept[1] / "leaf.safetensors").write_bytes(b"damaged")

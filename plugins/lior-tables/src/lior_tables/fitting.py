@@ -86,7 +86,7 @@ def _make(first: Explored, rows: Rows, options: Options, generator: Generator, r
 
         return iterated
     tree = grow(first.candidate, first.setting, rows, options.leaf_rows, generator)
-    kept = None if resume is None else Kept(resume, rows, options)
+    kept = None if resume is None else Kept(resume)
 
     def divided(explored: Explored, say: Progress) -> Grove:
         def on_leaf(leaf: int) -> None:

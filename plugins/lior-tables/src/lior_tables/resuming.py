@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from torch import Tensor
-
 from lior.errors import RunError
 from lior.interfaces import State
 from lior.runs import bundle
-from lior_tables.plan import Options
 from lior_tables.stored import Rows
 
 _FORMAT = bundle.Format(program="lior-tables", version=1)
@@ -18,26 +15,27 @@ _GROUP = "leaf"
 
 
 class Kept:
-    """The leaves of one fit, each a bundle; those of other rows or options are not read.
+    """The leaves of fits, each a bundle whose name depends on all that it is fitted to and with.
 
     Parameters
     ----------
     folder
         Is made when the first leaf is written.
-    rows, options
-        What is fitted; the names of the bundles depend on them.
     """
 
-    def __init__(self, folder: Path, rows: Rows, options: Options) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        whole = hashlib.sha256(repr(options).encode())
+
+    def name(self, rows: Rows, *settings: object) -> str:
+        """The name of a leaf of ``rows``, which depends on the text of the ``settings`` too."""
+        whole = hashlib.sha256(repr(settings).encode())
         for column in rows:
-            whole.update(_bytes(column))
-        self._of = whole.hexdigest()[:16]
+            whole.update(column.detach().cpu().contiguous().numpy().tobytes())
+        return whole.hexdigest()[:32]
 
     def read(self, name: str) -> State | None:
         """The tensors of a leaf; ``None`` if it is not there or damaged."""
-        path = self._path(name)
+        path = self.folder / name
         if not path.is_dir():
             return None
         try:
@@ -47,14 +45,7 @@ class Kept:
 
     def write(self, name: str, tensors: State) -> None:
         """Keep a leaf; one that was damaged is replaced."""
-        path = self._path(name)
+        path = self.folder / name
         if path.exists():
             path.rename(path.with_name(path.name + ".damaged"))
         bundle.write(path, {_GROUP: tensors}, {}, format=_FORMAT)
-
-    def _path(self, name: str) -> Path:
-        return self.folder / f"{self._of}-{name.replace(' ', '-')}"
-
-
-def _bytes(column: Tensor) -> bytes:
-    return column.detach().cpu().contiguous().numpy().tobytes()

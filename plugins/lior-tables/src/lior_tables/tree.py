@@ -154,7 +154,8 @@ class Grove:
         for number, chosen in enumerate(index):
             if on_leaf is not None:
                 on_leaf(number)
-            here, name = rows.take(chosen), f"{candidate.name}-{number}"
+            here = rows.take(chosen)
+            name = "" if kept is None else kept.name(here, candidate.parts, candidate.readout, setting, seed)
             found = None if kept is None else kept.read(name)
             if found is not None:
                 leaves.append(Member.restored(found, candidate, setting, here))
