@@ -20,13 +20,15 @@ from torch import Generator, Tensor
 from lior.interfaces import State
 from lior_tables.kernel import Kernel, matrix
 from lior_tables.members import Candidate, Setting, median_cost, next_metric, start
-from lior_tables.readouts import Fit, mean
+from lior_tables.readouts import Fit, Readout, mean
 from lior_tables.stored import Rows
 
 LEARNED, JUDGED = 840, 2000
 """Rows that are learned and those that are judged to choose, at most."""
 REPEATS = 2
 """Times that folds are drawn for tables of less than 500 rows."""
+MEANS = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.11, 0.15, 0.22, 0.3, 0.45, 0.6)
+"""Bandwidths of readouts that do not solve, in median costs: a mean has to be of few rows."""
 GREEDY = 12
 """Members that the mean is made of, repetitions included."""
 _TEMPERATURES = torch.logspace(-0.3, 1.8, 43).tolist()
@@ -86,11 +88,11 @@ class _Fold:
         self.own = matrix(self.kernel, self.side, self.side, beta=1 / self.median)
         self.across = matrix(self.kernel, self.kernel.side(self.held), self.side, beta=1 / self.median)
 
-    def fit(self, bandwidth: float, ridge: float) -> Fit:
-        return self.candidate.readout.fit(self.own / bandwidth, self.train.y, self.train.weights, ridge)
+    def fit(self, readout: Readout, bandwidth: float, ridge: float) -> Fit:
+        return readout.fit(self.own / bandwidth, self.train.y, self.train.weights, ridge)
 
-    def predict(self, bandwidth: float, fit: Fit) -> Tensor:
-        weights = self.candidate.readout.weigh(self.across / bandwidth, self.train.weights, None)
+    def predict(self, readout: Readout, bandwidth: float, fit: Fit) -> Tensor:
+        weights = readout.weigh(self.across / bandwidth, self.train.weights, None)
         return weights @ fit.values + fit.centre
 
     def advance(self, bandwidth: float, fit: Fit, generator: Generator) -> None:
@@ -102,45 +104,71 @@ class _Fold:
 class _Tried(NamedTuple):
     """One setting at the current metric."""
 
+    bandwidth: float
+    ridge: float
     error: float
     fits: list[Fit]
     predictions: Tensor
 
 
+class _Search:
+    """The settings of a readout; each search begins where the last one ended."""
+
+    def __init__(self, readout: Readout, candidate: Candidate, judge: Judge) -> None:
+        self.readout, self.judge = readout, judge
+        self.bandwidths = candidate.bandwidths if readout.solves else MEANS
+        self.ridges = candidate.ridges if readout.solves else candidate.ridges[:1]
+        self.at: tuple[int, int] | None = None
+
+    def best(self, folds: Sequence[_Fold]) -> _Tried:
+        """What does best, as far as steps to neighbours find it."""
+        tried: dict[tuple[int, int], _Tried] = {}
+
+        def error(place: tuple[int, int]) -> float:
+            if not (0 <= place[0] < len(self.bandwidths) and 0 <= place[1] < len(self.ridges)):
+                return torch.inf
+            if place not in tried:
+                tried[place] = self._try(folds, self.bandwidths[place[0]], self.ridges[place[1]])
+            return tried[place].error
+
+        if self.at is None:
+            middle = len(self.bandwidths) // 2
+            self.at = min(((middle, ridge) for ridge in range(0, len(self.ridges), 2)), key=error)
+        self.at = descend(error, self.at)
+        return tried[self.at]
+
+    def _try(self, folds: Sequence[_Fold], bandwidth: float, ridge: float) -> _Tried:
+        fits = [fold.fit(self.readout, bandwidth, ridge) for fold in folds]
+        parts = [fold.predict(self.readout, bandwidth, fit) for fold, fit in zip(folds, fits, strict=True)]
+        error = self.judge.error(torch.cat(parts))
+        return _Tried(bandwidth, ridge, error if math.isfinite(error) else torch.inf, fits, torch.cat(parts))
+
+
 def explore(
     candidate: Candidate, rows: Rows, splits: Sequence[Split], judge: Judge, generator: Generator
 ) -> Explored:
-    """Search the settings of a candidate, round by round, each time from where the last round ended."""
+    """Search the settings of a candidate round by round, as long as a round helps it or what teaches it."""
     folds = [_Fold(candidate, rows, split, generator) for split in splits]
-    ridges = candidate.ridges if candidate.readout.solves else candidate.ridges[:1]
+    search = _Search(candidate.readout, candidate, judge)
+    teaching = search if candidate.readout.solves else _Search(candidate.teacher, candidate, judge)
     best: Explored | None = None
-    at: tuple[int, int] | None = None
-    steps: list[tuple[float, float]] = []
+    least = torch.inf
+    steps: tuple[tuple[float, float], ...] = ()
     for done in range(candidate.rounds + 1):
         for fold in folds:
             fold.prepare()
-        tried: dict[tuple[int, int], _Tried] = {}
-
-        def error(place: tuple[int, int], tried: dict[tuple[int, int], _Tried] = tried) -> float:
-            if not (0 <= place[0] < len(candidate.bandwidths) and 0 <= place[1] < len(ridges)):
-                return torch.inf
-            if place not in tried:
-                tried[place] = _try(folds, judge, candidate.bandwidths[place[0]], ridges[place[1]])
-            return tried[place].error
-
-        if at is None:
-            middle = len(candidate.bandwidths) // 2
-            at = min(((middle, ridge) for ridge in range(0, len(ridges), 2)), key=error)
-        at = descend(error, at)
-        bandwidth, found = candidate.bandwidths[at[0]], tried[at]
-        steps.append((bandwidth, ridges[at[1]]))
-        if best is None or found.error < best.error:
-            best = Explored(candidate, Setting(steps=tuple(steps)), found.error, found.predictions)
-        elif done:
-            break  # a round that does not help is the last one
-        if done < candidate.rounds:
-            for fold, fit in zip(folds, found.fits, strict=True):
-                fold.advance(bandwidth, fit, generator)
+        found = search.best(folds)
+        taught = found if teaching is search or done == candidate.rounds else teaching.best(folds)
+        helped = best is None or found.error < best.error
+        if helped:
+            setting = Setting(steps=(*steps, (found.bandwidth, found.ridge)))
+            best = Explored(candidate, setting, found.error, found.predictions)
+        if done == candidate.rounds or not (helped or taught.error < least):
+            break
+        least = min(least, taught.error)
+        steps = (*steps, (taught.bandwidth, taught.ridge))
+        for fold, fit in zip(folds, taught.fits, strict=True):
+            fold.advance(taught.bandwidth, fit, generator)
     assert best is not None, "a candidate has at least one setting"
     return best
 
@@ -153,13 +181,6 @@ def descend(error: Callable[[tuple[int, int]], float], at: tuple[int, int]) -> t
         if best == at:
             return at
         at = best
-
-
-def _try(folds: Sequence[_Fold], judge: Judge, bandwidth: float, ridge: float) -> _Tried:
-    fits = [fold.fit(bandwidth, ridge) for fold in folds]
-    predictions = torch.cat([fold.predict(bandwidth, fit) for fold, fit in zip(folds, fits, strict=True)])
-    error = judge.error(predictions)
-    return _Tried(error if math.isfinite(error) else torch.inf, fits, predictions)
 
 
 def splits(y: Tensor, *, classes: bool, generator: Generator) -> list[Split]:

@@ -20,7 +20,7 @@ from lior.tensors import prefixed, sub
 from lior_tables import likelihood, readouts
 from lior_tables.editing import BATCH, Inverse
 from lior_tables.kernel import Kernel, Parts, Side, blocks, matrix
-from lior_tables.readouts import Fit, Readout
+from lior_tables.readouts import Fit, Readout, Ridge
 from lior_tables.stored import Rows
 
 METRIC_ROWS = 2000
@@ -70,6 +70,11 @@ class Candidate:
     bandwidths: tuple[float, ...]
     ridges: tuple[float, ...]
     rounds: int
+
+    @property
+    def teacher(self) -> Readout:
+        """What the metric is learned from: a mean is too smooth for its gradients to say what matters."""
+        return self.readout if self.readout.solves else Ridge()
 
 
 def start(candidate: Candidate, z: Tensor, generator: Generator) -> State:
@@ -121,9 +126,9 @@ def _gradients(
     for block in blocks(len(chosen), len(rows.z)):
         own = chosen[block]
         queries = side.rows(own)
-        weighed = candidate.readout.weigh(kernel.scores(queries, side), rows.weights, own)
+        weighed = candidate.teacher.weigh(kernel.scores(queries, side), rows.weights, own)
         slope = kernel.gradient(queries, side, weighed, fit.values)
-        offset = candidate.readout.slopes(weighed, fit.values)
+        offset = candidate.teacher.slopes(weighed, fit.values)
         if offset is not None:
             slope = slope - offset[:, :, None] * kernel.gradient(
                 queries, side, weighed, torch.ones_like(fit.values[:, :1])
@@ -157,7 +162,8 @@ class Member:
             if done == setting.rounds:
                 some = rows
             side = kernel.side(some.z)
-            fit = candidate.readout.fit(matrix(kernel, side, side), some.y, some.weights, ridge)
+            readout = candidate.teacher if done < setting.rounds else candidate.readout
+            fit = readout.fit(matrix(kernel, side, side), some.y, some.weights, ridge)
             if done < setting.rounds:
                 state = next_metric(candidate, kernel, side, some, fit, generator)
         return cls(candidate, state, setting, rows, fit)

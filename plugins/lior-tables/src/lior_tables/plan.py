@@ -20,7 +20,6 @@ _WIDTHS, _NARROW = (0.3, 0.55, 1.0, 1.7, 3.0, 5.5, 10.0), (0.25, 0.5, 0.85, 1.5,
 _LAPLACE, _ROOT = _WIDTHS, tuple(width**0.7 for width in _WIDTHS)
 _GAUSS = tuple(width**2 for width in _NARROW)
 _RIDGES = (1e-5, 1e-4, 1e-3, 6e-3, 3e-2, 0.1, 0.3, 1.0, 3.0)
-_VOTES = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.11, 0.15, 0.22, 0.3, 0.45, 0.6)
 _MANY_INPUTS = 100
 """Above it the L1 product, which takes a pass over the kernel matrix for each input, is left out."""
 
@@ -98,13 +97,12 @@ def plan(options: Options, inputs: int) -> list[Candidate]:
             products = products[:1]
     found = []
     for name, product, frame_name, bandwidths in products[: options.members]:
-        grid = bandwidths if readout.solves else _VOTES
         found.append(
             Candidate(
                 name=name,
                 parts=Parts(frame=frames[frame_name], rsource=rsource, product=product),
                 readout=readout,
-                bandwidths=grid,
+                bandwidths=bandwidths,
                 ridges=_RIDGES,
                 rounds=options.rounds,
             )
