@@ -142,7 +142,8 @@ def _lightgbm_fit(split: Split) -> Fit:
         }
         model = kind(**options)
         stop = [lightgbm.early_stopping(25, verbose=False)]
-        model.fit(x, y, **({"eval_set": [held], "callbacks": stop} if held else {}))
+        watched: dict[str, Any] = {"eval_set": [held], "callbacks": stop} if held else {}
+        model.fit(x, y, **watched)
         return model, model.best_iteration_ if held else None
 
     return fit

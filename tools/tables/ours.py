@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import lior_tables
 import numpy as np
 import torch
+
+import lior_tables
 from lior_tables.estimators import GeometricClassifier, GeometricRegressor
 from lior_tables.model import Model, Options
-
 from tools.tables.sets import Array, Split, encoded
 
 ALPHA = 0.1

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from lior_tables import judging
-from lior_tables.judging import Estimate
 from scipy.stats import rankdata
 
+from lior_tables import judging
+from lior_tables.judging import Estimate
 from tools.tables.sets import Split
 from tools.tables.store import Measured
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from lior_tables.estimators import GeometricRegressor
 from lior_tables.model import Model, Options
-
 from tools.tables.report import rows
 
 
