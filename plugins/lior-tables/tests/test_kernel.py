@@ -6,14 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from lior_tables import likelihood
-from lior_tables.agop import Agop
-from lior_tables.kernel import Kernel, Parts, matrix
-from lior_tables.local import Local
-from lior_tables.members import Candidate, Member, Setting
-from lior_tables.power import Power
-from lior_tables.readouts import Ridge, Vote
-from lior_tables.stored import Rows
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -29,6 +21,14 @@ from lior_plugins.products.tensor import TensorProduct
 from lior_plugins.products.wedge import Wedge
 from lior_plugins.rsources.constitutive import Constitutive
 from lior_plugins.rsources.curvature import Curvature
+from lior_tables import likelihood, members
+from lior_tables.agop import Agop
+from lior_tables.kernel import Kernel, Parts, matrix
+from lior_tables.local import Local
+from lior_tables.members import Candidate, Member, Setting
+from lior_tables.power import Power
+from lior_tables.readouts import Ridge, Vote
+from lior_tables.stored import Rows
 
 FRAMES = [Agop(), Agop(diagonal=True), Derived(), LowRank(), Rotor()]
 SOURCES = [None, Local(k=2), Constitutive(k=2), Curvature(centres=4)]
@@ -111,6 +111,28 @@ def test_kernels_are_symmetric_and_the_same_in_blocks(product: Any) -> None:
     assert_close(matrix(kernel, side, side), scores)
 
 
+@pytest.mark.parametrize("readout", [Ridge(), Vote()], ids=_name)
+def test_gradient_of_a_fit_is_that_of_its_prediction_by_the_other_rows(readout: Any) -> None:
+    kernel = _kernel(Agop(), Local(k=2), Power())
+    rows = Rows(_random(12, 4), _random(12, 2, seed=1), torch.linspace(0.5, 1.5, 12, dtype=torch.float64))
+    side = kernel.side(rows.z)
+    fit = readout.fit(kernel.scores(side, side), rows.y, rows.weights, 0.1)
+    found = members.gradients(readout, kernel, side, rows.weights, fit.values, torch.tensor([3, 8]))
+    others = side.rows(torch.arange(12) != 3)
+
+    def predicted(state: State) -> Tensor:
+        scores = kernel.scores(kernel.side(state["z"]), others)
+        if readout.solves:
+            weights = scores.exp()
+        else:
+            weights = (scores + rows.weights[torch.arange(12) != 3].log()).softmax(1)
+        return (weights @ fit.values[torch.arange(12) != 3])[0]
+
+    for output in range(2):
+        asked = gradients(lambda s, c=output: predicted(s)[c], {"z": rows.z[3:4]}, ["z"])
+        assert_derivatives({"z": found[:1, output]}, asked, 1e-9)
+
+
 @pytest.mark.parametrize("classes", [False, True])
 def test_likelihood_derivative_is_that_of_autograd(classes: bool) -> None:
     kernel = _kernel(LowRank(), Local(k=2), TensorProduct())
@@ -139,7 +161,7 @@ def test_metric_of_a_function_of_one_direction_has_rank_one(readout: Any, produc
     parts = Parts(frame=Agop(diagonal=product.pairwise), rsource=None, product=product)
     candidate = Candidate(name="", parts=parts, readout=readout, bandwidths=(), ridges=(), rounds=0)
     wide = 1.0 if readout.solves else 0.1
-    setting = Setting(steps=((wide, 1e-3),) * 3)
+    setting = Setting(steps=((1.0, 1e-3), (1.0, 1e-3), (wide, 1e-3)))
     member = Member.learn_all(candidate, setting, rows, seeded(0))
     values, vectors = torch.linalg.eigh(metric.dense(member.kernel.form))
     assert values[-2] < 0.05 * values[-1], f"eigenvalues {values.tolist()}"

@@ -11,8 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from lior_tables.kernel import blocks
-from lior_tables.members import Member
+from lior_tables.members import Member, gradients
 from lior_tables.model import Model
 from lior_tables.tree import Grove
 
@@ -48,16 +47,6 @@ def _slopes(member: Member | Grove, chosen: Tensor) -> Tensor:
 
 
 def _slopes_of_one(member: Member, chosen: Tensor) -> Tensor:
-    readout, values = member.candidate.readout, member.fit.values
-    found = []
-    for block in blocks(len(chosen), len(values)):
-        own = chosen[block].to(values.device)
-        queries = member.items.rows(own)
-        weighed = readout.weigh(member.kernel.scores(queries, member.items), member.rows.weights, own)
-        slope = member.kernel.gradient(queries, member.items, weighed, values)
-        offset = readout.slopes(weighed, values)
-        if offset is not None:
-            flat = member.kernel.gradient(queries, member.items, weighed, torch.ones_like(values[:, :1]))
-            slope = slope - offset[:, :, None] * flat
-        found.append(slope.cpu())
-    return torch.cat(found)
+    readout, rows = member.candidate.readout, member.rows
+    own = chosen.to(rows.z.device)
+    return gradients(readout, member.kernel, member.items, rows.weights, member.fit.values, own).cpu()

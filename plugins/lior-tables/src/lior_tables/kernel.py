@@ -279,6 +279,6 @@ def blocks(rows: int, columns: int, device: torch.device | None = None) -> list[
 def matrix(kernel: Kernel, q: Side, k: Side, *, beta: float | None = None) -> Tensor:
     """``scores`` of all pairs ``(B, K)``, made block by block into one tensor."""
     out = q.z.new_empty(len(q.z), len(k.z))
-    for rows in blocks(*out.shape, out.device):
+    for rows in blocks(len(q.z), len(k.z), out.device):
         out[rows] = kernel.scores(q.rows(rows), k, beta=beta)
     return out

@@ -109,32 +109,31 @@ def next_metric(
     """The state after one round of learning the metric from the gradients of ``fit``."""
     parts, state = candidate.parts, kernel.state
     if isinstance(parts.frame, GradientFrame):
-        gradients = _gradients(candidate, kernel, side, rows, fit, generator)
-        state = state | prefixed("frame", parts.frame.observe_gradients(sub(state, "frame"), gradients))
+        chosen = torch.randperm(len(rows.z), generator=generator)[:GRADIENT_ROWS].to(rows.z.device)
+        found = gradients(candidate.teacher, kernel, side, rows.weights, fit.values, chosen)
+        state = state | prefixed("frame", parts.frame.observe_gradients(sub(state, "frame"), found))
         state = parts.observe_medium(state, rows.z)
     if parts.learned(state):
         state = parts.observe_medium(likelihood.learn(parts, state, rows, generator), rows.z)
     return state
 
 
-def _gradients(
-    candidate: Candidate, kernel: Kernel, side: Side, rows: Rows, fit: Fit, generator: Generator
+def gradients(
+    readout: Readout, kernel: Kernel, side: Side, weights: Tensor, values: Tensor, chosen: Tensor
 ) -> Tensor:
-    """Gradients ``(G, C, n)`` of a fit at some of its own rows, without the share of the row itself."""
-    chosen = torch.randperm(len(rows.z), generator=generator)[:GRADIENT_ROWS].to(rows.z.device)
-    gradients = []
-    for block in blocks(len(chosen), len(rows.z)):
+    """Gradients ``(G, C, n)`` of a fit at the rows ``chosen`` of its own, without the share of the row."""
+    found = []
+    for block in blocks(len(chosen), len(values), values.device):
         own = chosen[block]
         queries = side.rows(own)
-        weighed = candidate.teacher.weigh(kernel.scores(queries, side), rows.weights, own)
-        slope = kernel.gradient(queries, side, weighed, fit.values)
-        offset = candidate.teacher.slopes(weighed, fit.values)
+        weighed = readout.weigh(kernel.scores(queries, side), weights, own)
+        slope = kernel.gradient(queries, side, weighed, values)
+        offset = readout.slopes(weighed, values)
         if offset is not None:
-            slope = slope - offset[:, :, None] * kernel.gradient(
-                queries, side, weighed, torch.ones_like(fit.values[:, :1])
-            )
-        gradients.append(slope)
-    return torch.cat(gradients)
+            flat = kernel.gradient(queries, side, weighed, torch.ones_like(values[:, :1]))
+            slope = slope - offset[:, :, None] * flat
+        found.append(slope)
+    return torch.cat(found)
 
 
 class Member:
@@ -200,7 +199,9 @@ class Member:
 
     def predict(self, z: Tensor) -> Tensor:
         """``f(z) (B, C)``, centre included."""
-        parts = [self.weigh(z[block]) @ self.fit.values for block in blocks(len(z), len(self.rows.z))]
+        parts = [
+            self.weigh(z[block]) @ self.fit.values for block in blocks(len(z), len(self.rows.z), z.device)
+        ]
         return torch.cat([*parts, self.rows.y[:0]]) + self.fit.centre
 
     def weigh(self, z: Tensor) -> Tensor:
@@ -240,7 +241,7 @@ class Member:
 
     def _vote_without(self, y: Tensor, weights: Tensor) -> Tensor:
         parts = []
-        for block in blocks(len(y), len(y)):
+        for block in blocks(len(y), len(y), y.device):
             scores = self.kernel.scores(self.items.rows(block), self.items)
             own = torch.arange(block.start, block.stop, device=y.device)
             parts.append(self.candidate.readout.weigh(scores, weights, own) @ y)
@@ -330,7 +331,7 @@ class Member:
         inverse, right = self.inverse(), readouts.with_ones(self.rows.y)
         parts = [
             self.kernel.scores(self.items.rows(block), self.items).exp_() @ inverse.solution
-            for block in blocks(len(right), len(right))
+            for block in blocks(len(right), len(right), right.device)
         ]
         own = (self.setting.ridge / self.rows.weights + inverse.added)[:, None] * inverse.solution
         size = float(inverse.solution.abs().sum(0).max()) + 1.0
