@@ -96,3 +96,19 @@ def test_a_large_table_is_solved_by_iteration_on_request() -> None:
     assert torch.equal(again.predict(probe), model.predict(probe))
     again.forget(torch.tensor([1, 2]))
     assert again.rows == 298
+
+
+def test_float32_and_a_nearly_singular_matrix_end_well() -> None:
+    rows = Rows(*(column.float() for column in _rows(1500)))
+    smooth = Candidate(
+        name="",
+        parts=Parts(frame=Agop(), rsource=None, product=Power(exponent=2.0)),
+        readout=Ridge(),
+        bandwidths=(),
+        ridges=(),
+        rounds=0,
+    )
+    member = IterativeMember.learn_metric(smooth, Setting(steps=((2.0, 1e-5),)), rows, seeded(1))
+    assert member.residual < 0.1
+    error = (member.predict(rows.z + 0.01) - rows.y).square().mean() / rows.y.var()
+    assert error < 0.01

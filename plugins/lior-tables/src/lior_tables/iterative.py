@@ -31,6 +31,8 @@ TOLERANCE = 1e-4
 """Residual at which the iteration ends, relative to the right-hand side."""
 STEPS = 200
 """Steps after which it ends in any case."""
+PATIENCE = 20
+"""Steps without a smaller residual after which it ends: rounding allows no smaller one."""
 
 OnStep = Callable[[int, float], None]
 """Called with the number of the step and the largest relative residual."""
@@ -52,17 +54,17 @@ class System(NamedTuple):
     kernel: Kernel
     side: Side
     root: Tensor
-    """``W^½ (N, 1)``."""
+    """``W^½ (N, 1)``, float64."""
     ridge: float
 
     def times(self, x: Tensor) -> Tensor:
-        """``(W^½ K W^½ + λ) x`` for ``x (N, C)``."""
-        inner = self.root * x
+        """``(W^½ K W^½ + λ) x`` for ``x (N, C)`` in float64; the kernel is of the precision of the rows."""
+        inner = (self.root * x).to(self.side.z)
         parts = [
             self.kernel.scores(self.side.rows(block), self.side).exp_() @ inner
             for block in blocks(len(x), len(x), x.device)
         ]
-        return self.root * torch.cat(parts) + self.ridge * x
+        return self.root * torch.cat(parts).double() + self.ridge * x
 
 
 def conjugate_gradients(
@@ -74,9 +76,10 @@ def conjugate_gradients(
     tolerance: float = TOLERANCE,
     on_step: OnStep | None = None,
 ) -> Solution:
-    """Solve ``(K + λW⁻¹) a = right (N, C)``, from the values ``first`` if given.
+    """Solve ``(K + λW⁻¹) a = right (N, C)``, from the values ``first`` if given; all in float64.
 
-    Each column has steps of its own length; they share the passes over the kernel.
+    Each column has steps of its own length; they share the passes over the kernel. The preconditioner takes
+    away parts that are many orders larger than what it leaves, for which float32 has too few digits.
     """
     precondition = _nystrom(system, generator)
     right = system.root * right
@@ -85,19 +88,24 @@ def conjugate_gradients(
     size = torch.linalg.vector_norm(right, dim=0).clamp(min=torch.finfo(right.dtype).tiny)
     direction = precondition(r)
     flow = (r * direction).sum(0)
-    step, residual = 0, float((torch.linalg.vector_norm(r, dim=0) / size).max())
-    while residual > tolerance and step < STEPS:
+    tiny = torch.finfo(right.dtype).tiny
+    residual = float((torch.linalg.vector_norm(r, dim=0) / size).max())
+    best, step, since = Solution(x, residual, 0), 0, 0
+    while best.residual > tolerance and step < STEPS and since < PATIENCE:
         moved = system.times(direction)
-        length = flow / (direction * moved).sum(0).clamp(min=torch.finfo(right.dtype).tiny)
+        length = flow / (direction * moved).sum(0).clamp(min=tiny)
         x = x + length * direction
         r = r - length * moved
         towards = precondition(r)
         before, flow = flow, (r * towards).sum(0)
-        direction = towards + (flow / before.clamp(min=torch.finfo(right.dtype).tiny)) * direction
-        step, residual = step + 1, float((torch.linalg.vector_norm(r, dim=0) / size).max())
+        direction = towards + (flow / before.clamp(min=tiny)) * direction
+        residual = float((torch.linalg.vector_norm(r, dim=0) / size).max())
+        step, since = step + 1, since + 1
+        if residual < best.residual:
+            best, since = Solution(x, residual, step), 0
         if on_step is not None:
-            on_step(step, residual)
-    return Solution(system.root * x, residual, step)
+            on_step(step, best.residual)
+    return best._replace(values=system.root * best.values)
 
 
 def _nystrom(system: System, generator: Generator) -> Callable[[Tensor], Tensor]:
@@ -106,20 +114,18 @@ def _nystrom(system: System, generator: Generator) -> Callable[[Tensor], Tensor]
     chosen = torch.randperm(count, generator=generator)[: min(RANK, count)].to(system.root.device)
     some, weight = side.rows(chosen), system.root[chosen]
     core = weight * system.kernel.scores(some, some).exp_() * weight.mT
-    # The shift keeps the factor of a nearly singular core from failing (their algorithm 2.1).
-    shift = torch.finfo(core.dtype).eps * float(core.diagonal().sum())
-    core.diagonal().add_(shift)
-    lower = solve.factor(core).lower.tril()
+    shift = torch.finfo(side.z.dtype).eps * float(core.diagonal().sum())
+    core.diagonal().add_(shift)  # their algorithm 2.1
+    found = solve.factor(core)
+    upper = found.lower.tril().mT
     wide = system.root.new_empty(count, len(chosen))
     for block in blocks(count, len(chosen), wide.device):
         part = system.root[block] * system.kernel.scores(side.rows(block), some).exp_() * weight.mT
-        wide[block] = torch.linalg.solve_triangular(lower.mT, part, upper=True, left=False)
-    values, vectors = torch.linalg.eigh((wide.mT @ wide).double())
-    values = (values - shift).clamp(min=0)
-    kept = values > torch.finfo(core.dtype).eps * values.max()
-    scale = (values[kept] + shift).rsqrt()
-    basis = wide @ (vectors[:, kept] * scale).to(wide)
-    factors = ((values[kept].min() + system.ridge) / (values[kept] + system.ridge) - 1).to(wide)
+        wide[block] = torch.linalg.solve_triangular(upper, part, upper=True, left=False)
+    basis, triangle = torch.linalg.qr(wide)
+    turned, sizes, _ = torch.linalg.svd(triangle)
+    basis, values = basis @ turned, (sizes.square() - shift - found.added).clamp(min=0)
+    factors = (values.min() + system.ridge) / (values + system.ridge) - 1
     return lambda r: r + basis @ (factors[:, None] * (basis.mT @ r))
 
 
@@ -198,9 +204,11 @@ class IterativeMember(Member):
 
     def _solve(self, first: Tensor | None, on_step: OnStep | None = None) -> None:
         """Solve for the stored rows; the preconditioner's rows are the same each time."""
-        system = System(self.kernel, self.items, self.rows.weights.sqrt()[:, None], self.setting.ridge)
-        right = readouts.with_ones(self.rows.y)
+        system = System(
+            self.kernel, self.items, self.rows.weights.double().sqrt()[:, None], self.setting.ridge
+        )
+        right = readouts.with_ones(self.rows.y).double()
         generator = torch.Generator().manual_seed(len(right))
         found = conjugate_gradients(system, right, generator, first=first, on_step=on_step)
         self.solution, self.residual = found.values, found.residual
-        self.fit = readouts.centred(found.values, self.rows.y, self.rows.weights)
+        self.fit = readouts.centred(found.values.to(self.rows.y), self.rows.y, self.rows.weights)
