@@ -142,7 +142,7 @@ def test_many_words_share_a_coordinate_and_texts_are_refused():
         columns, _ = fitted_one(words, categories="one-hot")
     assert len(columns.labels) == LEVELS + 1
     columns, _ = fitted_one(words)
-    assert columns.labels == ["w"]
+    assert columns.labels == ["w", ""]  # a coordinate that only fills up
     with pytest.raises(ValueError, match=r"column 'w' holds texts or names: 400 different ones in 400 rows"):
         fitted_one([f"name {i}" for i in range(400)])
 
@@ -162,6 +162,13 @@ def test_a_million_names_are_refused_in_a_moment():
             Table({"id": names}, 1_000_000), np.ones(1_000_000), np.zeros((1_000_000, 1)),
             rng=np.random.RandomState(0),
         )  # fmt: skip
+
+
+def test_a_wild_value_counts_no_more_than_a_large_one():
+    columns, z = fitted(pandas_rows().assign(sold=[0.0, 1.0, 2.0, 3.0, 4.0]))
+    wild = table(pandas_rows().assign(sold=1e9), NAMES)
+    assert columns.encode(wild)[:, columns.labels.index("sold")].tolist() == [CLIP] * 5
+    assert np.abs(z).max() < CLIP
 
 
 def test_codes_that_are_numbers_can_be_words():

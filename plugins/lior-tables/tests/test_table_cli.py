@@ -16,7 +16,6 @@ import pytest
 
 from lior_cli.main import main
 
-
 QUICK = ("--members", "1", "--rounds", "1")
 
 
@@ -33,7 +32,8 @@ def test_the_options_have_the_defaults_of_the_estimators():
     from lior_tables.cli.fit import fit
     from lior_tables.cli.sharing import PARAMETERS
 
-    given = {option.name: option.default for option in fit.params}
+    context = fit.make_context("fit", ["a.csv", "--target", "y"])
+    given = context.params
     parameters = GeometricRegressor().get_params()
     assert {name: given[name] for name in PARAMETERS} == {name: parameters[name] for name in PARAMETERS}
 
