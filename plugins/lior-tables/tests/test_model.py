@@ -13,8 +13,8 @@ from torch.testing import assert_close
 from lior.errors import UsageError
 from lior.testing.tensors import seeded
 from lior_tables.agop import Agop
-from lior_tables.choice import choose
-from lior_tables.fitting import fit_members
+from lior_tables.choice import Explored, choose
+from lior_tables.fitting import fit_members, settled
 from lior_tables.kernel import Parts, matrix
 from lior_tables.members import Candidate, Member, Setting
 from lior_tables.model import Model
@@ -145,6 +145,21 @@ def test_every_plugin_changes_the_result_and_beats_the_mean(options: dict[str, A
     spread = (y[120:] - y[:120].mean()).square().mean()
     assert (predicted - y[120:]).square().mean() < spread
     assert model.leave_one_out().isfinite().all()
+
+
+def test_a_ridge_that_is_too_small_for_many_noisy_rows_is_made_larger() -> None:
+    z, y = _table(1200)
+    noise = torch.randn(1200, 1, generator=seeded(4))
+    parts = Parts(frame=Agop(), rsource=None, product=Power(exponent=2.0))
+    candidate = Candidate(name="", parts=parts, readout=Ridge(), bandwidths=(), ridges=(), rounds=0)
+    explored = Explored(candidate, Setting(steps=((0.5, 1e-4),)), 0.0, y)
+    weights = torch.ones(1200)
+    noisy, clean = (
+        settled(explored, [Rows(z, outputs, weights)], seeded(0)) for outputs in (y + 0.7 * noise, y)
+    )
+    assert noisy.bandwidth == clean.bandwidth == 0.5
+    assert noisy.ridge >= 1e-3
+    assert clean.ridge < noisy.ridge
 
 
 def test_a_deadline_leaves_members_out_but_not_the_first() -> None:

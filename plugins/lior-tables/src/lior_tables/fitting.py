@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
 from torch import Generator
 
-from lior_tables.choice import Choice, Explored
+from lior_tables.choice import LEARNED, Choice, Explored
 from lior_tables.iterative import STEPS, IterativeMember
-from lior_tables.members import Member
+from lior_tables.kernel import matrix
+from lior_tables.members import Member, Setting
 from lior_tables.plan import Options
 from lior_tables.resuming import Kept
 from lior_tables.stored import Rows
@@ -21,6 +23,12 @@ LARGE_MEMBERS = 2
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share of it that is done."""
+_STRONGER = (1.0, 3.0, 10.0, 30.0, 100.0)
+"""Multiples of a ridge that are tried where many more rows are solved at once than it was chosen on."""
+_MANY = 4
+"""How many times more they are."""
+_TRIED, _TRIED_ROWS = 3, 3000
+"""Sets of rows on which they are tried, and rows of each, at most."""
 _Make = Callable[[Explored, Progress], "Member | Grove"]
 
 
@@ -65,13 +73,40 @@ def fit_members(
     return members, (weights / weights.sum()).tolist()
 
 
+def settled(explored: Explored, tables: Sequence[Rows], generator: Generator) -> Setting:
+    """The setting with the ridge that does best on every fifth row of some tables, the others being learned.
+
+    It was chosen on :data:`lior_tables.choice.LEARNED` rows, where little is known and the function matters
+    more than its noise. Of more rows the best ridge is often larger.
+    """
+    candidate, setting = explored.candidate, explored.setting
+    if not candidate.readout.solves:
+        return setting
+    errors = [0.0] * len(_STRONGER)
+    for table in tables[:_TRIED]:
+        some = table.take(torch.randperm(len(table.z), generator=generator)[:_TRIED_ROWS].to(table.z.device))
+        held = torch.arange(len(some.z), device=some.z.device) % 5 == 0
+        rows, judged = some.take(~held), some.take(held)
+        member = Member.learn_all(candidate, setting, rows, generator)
+        scores = matrix(member.kernel, member.items, member.items)
+        across = matrix(member.kernel, member.kernel.side(judged.z), member.items).exp_()
+        for index, times in enumerate(_STRONGER):
+            fit = candidate.readout.fit(scores.clone(), rows.y, rows.weights, times * setting.ridge)
+            wrong = (across @ fit.values + fit.centre - judged.y).square()
+            errors[index] += float((judged.weights[:, None] * wrong).sum())
+    times = _STRONGER[errors.index(min(errors))]
+    return Setting(steps=(*setting.steps[:-1], (setting.bandwidth, times * setting.ridge)))
+
+
 def _make(first: Explored, rows: Rows, options: Options, generator: Generator, resume: Path | None) -> _Make:
     """How a member of such a table is fitted; the members of a large one share the tree of the first."""
     if len(rows.z) <= options.exact_rows:
 
         def solved(explored: Explored, say: Progress) -> Member:
             say(f"fitting {explored.candidate.name}", 0.0)
-            return Member.learn_all(explored.candidate, explored.setting, rows, generator)
+            many = len(rows.z) > _MANY * LEARNED
+            setting = settled(explored, [rows], generator) if many else explored.setting
+            return Member.learn_all(explored.candidate, setting, rows, generator)
 
         return solved
     if options.large == "iterative":
@@ -80,9 +115,8 @@ def _make(first: Explored, rows: Rows, options: Options, generator: Generator, r
             def on_step(step: int, residual: float) -> None:
                 say(f"fitting {explored.candidate.name}, step {step}, residual {residual:.1e}", step / STEPS)
 
-            return IterativeMember.learn_metric(
-                explored.candidate, explored.setting, rows, generator, on_step
-            )
+            setting = settled(explored, [rows], generator)
+            return IterativeMember.learn_metric(explored.candidate, setting, rows, generator, on_step)
 
         return iterated
     tree = grow(first.candidate, first.setting, rows, options.leaf_rows, generator)
@@ -93,9 +127,10 @@ def _make(first: Explored, rows: Rows, options: Options, generator: Generator, r
             what = f"fitting {explored.candidate.name}, leaf {leaf + 1} of {tree.leaves}"
             say(what, leaf / tree.leaves)
 
+        leaves = [rows.take(chosen) for chosen, _ in tree.route(rows.z)[:_TRIED]]
         return Grove.learn_all(
             explored.candidate,
-            explored.setting,
+            settled(explored, leaves, generator),
             rows,
             tree,
             generator,
