@@ -131,7 +131,8 @@ def _report(
         from lior.plots import drawing
         from lior_tables.pictures import comparison
 
-        name = f"{target} of {file.name}: {folds} folds, {repeats} times, {rows:,} rows"
+        times = f", {repeats} times" if repeats > 1 else ""
+        name = f"{target} of {file.name}: {folds} folds{times}, {rows:,} rows"
         picture = drawing.write(comparison(outcomes, title=name, classes=classes), out, ("png",))[0]
     if as_json:
         listed = [attrs.asdict(each) | {"verdict": each.verdict} for each in outcomes]
