@@ -111,6 +111,17 @@ def test_kernels_are_symmetric_and_the_same_in_blocks(product: Any) -> None:
     assert_close(matrix(kernel, side, side), scores)
 
 
+def test_likelihood_is_that_of_each_row_by_the_others() -> None:
+    kernel = _kernel(Agop(), None, Power())
+    rows = Rows(_random(12, 4), _random(12, 2, seed=1), torch.linspace(0.5, 1.5, 12, dtype=torch.float64))
+    candidate = Candidate(name="", parts=kernel.parts, readout=Vote(), bandwidths=(), ridges=(), rounds=0)
+    fit = Vote().fit(torch.zeros(12, 12), rows.y, rows.weights, 0.0)
+    member = Member(candidate, kernel.state, Setting(steps=((1.0, 0.0),)), rows, fit)
+    wrong = (member.leave_one_out() - rows.y).square().sum(1)
+    expected = (rows.weights * wrong).sum() / rows.weights.sum()
+    assert_close(likelihood.loss_of(kernel, rows, 12, classes=False)[0], expected)
+
+
 @pytest.mark.parametrize("readout", [Ridge(), Vote()], ids=_name)
 def test_gradient_of_a_fit_is_that_of_its_prediction_by_the_other_rows(readout: Any) -> None:
     kernel = _kernel(Agop(), Local(k=2), Power())

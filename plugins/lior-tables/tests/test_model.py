@@ -203,9 +203,14 @@ def test_wrong_options_are_refused() -> None:
 
 @pytest.mark.parametrize("count", [50, 700])
 def test_an_indefinite_matrix_is_factored_with_what_was_added(count: int) -> None:
-    a = torch.eye(count)
-    a[0, 0] = -0.5
+    x = torch.randn(count, count, generator=seeded(0), dtype=torch.float64) / count**0.5
+    a = x @ x.mT + torch.eye(count, dtype=torch.float64)
+    a[count // 2, count // 2] -= 3  # found out when half is done
     found = factor(a.clone())
-    assert found.added > 0.5
-    lower = found.lower.tril()[:40, :40]
-    assert_close(lower @ lower.mT, a[:40, :40] + found.added * torch.eye(40))
+    assert found.added > 0
+    whole = a + found.added * torch.eye(count, dtype=torch.float64)
+    lower = found.lower.tril()
+    assert_close(lower @ lower.mT, whole)
+    right = x[:, :3].contiguous()
+    assert_close(found.solve(right), torch.linalg.solve(whole, right))
+    assert_close(found.inverse(), torch.linalg.inv(whole))
