@@ -52,7 +52,7 @@ class Options:
     """Seconds for choosing and fitting; as many candidates are tried as fit. ``None`` for all."""
     precision: str = option(
         "mixed",
-        help="mixed solves in float32 and edits in float64; float64 does all so, float32 takes half the memory",
+        help="mixed solves in float32 and edits in float64; float64 does all, float32 takes half the memory",
         choices=("mixed", "float32", "float64"),
     )
 
