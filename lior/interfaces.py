@@ -21,7 +21,16 @@ the root of the metric (``AᵀA = g``), so that ``g(z, z') = y · y'``; ``...`` 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    NamedTuple,
+    Protocol,
+    TypeAlias,
+    TypeGuard,
+    runtime_checkable,
+)
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -63,6 +72,20 @@ class FrameProvider(Plugin, Protocol):
 
     def project(self, state: State) -> State:
         """Clamp, wrap and normalise. Idempotent; ``form`` is unchanged for values in range."""
+
+
+@runtime_checkable
+class GradientFrame(FrameProvider, Protocol):
+    """A frame whose statistics are those of gradients: it needs a function that is being learned.
+
+    A system without such a function does not call the method, and the metric stays as it was.
+    """
+
+    least_scale: ClassVar[float]
+    """The least entry of ``lam``. Along a direction that no gradient has, rows should be as good as equal."""
+
+    def observe_gradients(self, state: State, gradients: Tensor) -> State:
+        """Update statistics with gradients ``(N, C, n)`` of ``C`` outputs at ``N`` points."""
 
 
 class ResiliencePullback(NamedTuple):
@@ -135,6 +158,30 @@ class AttentionProduct(Plugin, Protocol):
 
     def project(self, state: State) -> State:
         """Clamp and wrap the learned entries. Idempotent."""
+
+
+@runtime_checkable
+class PairwiseProduct(AttentionProduct, Protocol):
+    """A product that may need the features themselves, because its cost is no function of Gram products.
+
+    Where ``pairwise`` is true, :meth:`pair_cost` takes the place of ``cost`` and ``partials``. It is
+    symmetric: exchanging the arguments transposes it.
+    """
+
+    @property
+    def pairwise(self) -> bool:
+        """Whether the cost with these options is one of pairs."""
+
+    def pair_cost(self, q: Tensor, k: Tensor, params: State) -> Tensor:
+        """Costs ``(B, K)``, finite and ``>= 0``, of features ``q (B, p)`` and ``k (K, p)``."""
+
+    def pair_gradient(self, q: Tensor, k: Tensor, weights: Tensor, values: Tensor, params: State) -> Tensor:
+        """``Σ_i weights_bi values_ic ∂cost_bi/∂q_b (B, C, p)`` of ``weights (B, K)``, ``values (K, C)``."""
+
+
+def is_pairwise(product: AttentionProduct) -> TypeGuard[PairwiseProduct]:
+    """Whether costs of ``product`` are those of pairs of features; asked for each of many matrices."""
+    return bool(getattr(product, "pairwise", False))
 
 
 # --- text to coordinates ----------------------------------------------------

@@ -21,7 +21,7 @@ from torch import Generator, Tensor
 
 from lior.geometry import metric, phases
 from lior.geometry.gram import tree_sum
-from lior.interfaces import AttentionProduct, Encoder, Features, FrameProvider, RSource, State
+from lior.interfaces import AttentionProduct, Encoder, Features, FrameProvider, RSource, State, is_pairwise
 from lior.tensors import prefixed, sub
 
 
@@ -173,14 +173,10 @@ class Geometry:
         product = sub(state, "product")
         flow = d_scores * scores  # = d(.)/d(log of any factor of S), elementwise
         grads = {"log_beta": tree_sum(flow)}
-        gram = (fq.norm[:, None], fq.f @ fk.f.T, fk.norm[None])
-        partials = self.product.partials(*gram, product)
         d_cost = scorer.scale(d_scores, fq.resilience, fk.resilience)
-        d_qk = d_cost * partials.qk
-        d_fq = d_qk @ fk.f + 2 * (d_cost * partials.qq).sum(1)[:, None] * fq.f
-        d_fk = d_qk.T @ fq.f + 2 * (d_cost * partials.kk).sum(0)[:, None] * fk.f
-        for name, value in partials.params.items():
-            _accumulate(grads, f"product.{name}", tree_sum(d_cost * value))
+        d_fq, d_fk, scalars = _cost_pullback(self.product, product, fq, fk, d_cost)
+        for name, value in scalars.items():
+            _accumulate(grads, f"product.{name}", value)
         ends = ((queries, d_fq, flow.sum(1), True), (items, d_fk, flow.sum(0), False))
         d_root = torch.zeros_like(scorer.root)
         d_z = []
@@ -242,8 +238,12 @@ class Retrieval:
 
     def scores(self, queries: Features, items: Features) -> Tensor:
         """``S = -β R cost``, ``(B, K)``, all ``<= 0``."""
-        gram = (queries.norm[:, None], queries.f @ items.f.T, items.norm[None])
-        cost = self.geometry.product.cost(*gram, self._product)
+        product = self.geometry.product
+        if is_pairwise(product):
+            cost = product.pair_cost(queries.f, items.f, self._product)
+        else:
+            gram = (queries.norm[:, None], queries.f @ items.f.T, items.norm[None])
+            cost = product.cost(*gram, self._product)
         return self.scale(cost, queries.resilience, items.resilience)
 
     def scale(self, values: Tensor, rq: Tensor | None, rk: Tensor | None) -> Tensor:
@@ -251,6 +251,25 @@ class Retrieval:
         row = -self.beta if rq is None else -self.beta * rq[:, None] ** self.exponent
         values = values * row
         return values if rk is None else values.mul_(rk[None] ** self.exponent)
+
+
+def _cost_pullback(
+    product: AttentionProduct, params: State, fq: Features, fk: Features, d_cost: Tensor
+) -> tuple[Tensor, Tensor, State]:
+    """Derivatives of ``sum(d_cost * cost)`` with respect to both features and the scalars of the cost."""
+    if is_pairwise(product):
+        ends = ((fq.f, fk.f, d_cost), (fk.f, fq.f, d_cost.mT))
+        d_q, d_k = (
+            product.pair_gradient(a, b, flow, flow.new_ones(flow.shape[1], 1), params)[:, 0]
+            for a, b, flow in ends
+        )
+        return d_q, d_k, {}
+    gram = (fq.norm[:, None], fq.f @ fk.f.T, fk.norm[None])
+    partials = product.partials(*gram, params)
+    d_qk = d_cost * partials.qk
+    d_fq = d_qk @ fk.f + 2 * (d_cost * partials.qq).sum(1)[:, None] * fq.f
+    d_fk = d_qk.T @ fq.f + 2 * (d_cost * partials.kk).sum(0)[:, None] * fk.f
+    return d_fq, d_fk, {name: tree_sum(d_cost * value) for name, value in partials.params.items()}
 
 
 def same_token(batch: Batch) -> Tensor:

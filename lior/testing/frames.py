@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from lior.geometry import metric
 from lior.geometry.metric import SCALE_MAX, SCALE_MIN, WEIGHT_MAX, MetricForm
-from lior.interfaces import FrameProvider, State
+from lior.interfaces import FrameProvider, GradientFrame, State
 from lior.testing.strategies import EDGES, FINITE_SQUARES, dimensions, dtypes, fill, law, seeds
 from lior.testing.tensors import (
     assert_declared,
@@ -39,11 +39,11 @@ def frame_contract(make: Callable[[], FrameProvider]) -> type:
 
         @law(state=_states(make))
         def test_form_is_positive_definite_and_in_range(self, state: State) -> None:
-            form = make().form(state)
-            _assert_in_range(form)
+            form, least = make().form(state), _least(make())
+            _assert_in_range(form, least)
             # In float64: rounding g itself to float32 moves eigenvalues by more than the least.
             eigenvalues = torch.linalg.eigvalsh(metric.dense(metric.cast(form, torch.float64)))
-            assert eigenvalues[0] > 0.99 * SCALE_MIN**2, f"least eigenvalue {eigenvalues[0]}"
+            assert eigenvalues[0] > 0.99 * least * SCALE_MIN, f"least eigenvalue {eigenvalues[0]}"
 
         @law(state=_states(make))
         def test_q_is_a_rotation(self, state: State) -> None:
@@ -131,7 +131,7 @@ def frame_contract(make: Callable[[], FrameProvider]) -> type:
             state = _observed(frame, n, seed, dtype, "normal", rows=0)
             for edge in EDGES:
                 state = frame.observe(state, fill((rows, n), edge, seed, dtype))
-                _assert_in_range(frame.form(state))
+                _assert_in_range(frame.form(state), _least(frame))
 
         @law(state=_states(make), seed=seeds())
         def test_dtype_of_the_state_is_kept(self, state: State, seed: int) -> None:
@@ -153,7 +153,10 @@ def _observed(
 ) -> State:
     """A fresh state, cast to ``dtype``, that has observed a batch of the given kind."""
     state = cast(frame.init(n, generator=seeded(seed)), dtype)
-    return frame.observe(state, fill((rows, n), edge, seed, dtype))
+    state = frame.observe(state, fill((rows, n), edge, seed, dtype))
+    if isinstance(frame, GradientFrame):
+        state = frame.observe_gradients(state, fill((rows, 2, n), edge, seed + 1, dtype))
+    return state
 
 
 @st.composite
@@ -174,12 +177,17 @@ def _fields(form: MetricForm) -> State:
     return {key: value for key, value in form._asdict().items() if value is not None}
 
 
-def _assert_in_range(form: MetricForm) -> None:
+def _least(frame: FrameProvider) -> float:
+    """The least entry of ``lam``; frames of gradients may set it."""
+    return frame.least_scale if isinstance(frame, GradientFrame) else SCALE_MIN
+
+
+def _assert_in_range(form: MetricForm, least: float) -> None:
     for key, value in _fields(form).items():
         assert value.isfinite().all(), f"{key} is not finite"
-    for key, scale in (("lam", form.lam), ("omega2", form.omega2)):
-        inside = (scale > 0.999 * SCALE_MIN) & (scale < 1.001 * SCALE_MAX)
-        assert inside.all(), f"{key} beyond [{SCALE_MIN}, {SCALE_MAX}]: {scale}"
+    for key, scale, low in (("lam", form.lam, least), ("omega2", form.omega2, SCALE_MIN)):
+        inside = (scale > 0.999 * low) & (scale < 1.001 * SCALE_MAX)
+        assert inside.all(), f"{key} beyond [{low}, {SCALE_MAX}]: {scale}"
     assert (form.d >= 0).all(), f"a negative weight: {form.d}"
     assert (form.d <= 1.001 * WEIGHT_MAX).all(), f"a weight beyond {WEIGHT_MAX}: {form.d}"
     norms = torch.linalg.vector_norm(form.u, dim=0)

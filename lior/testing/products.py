@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from lior.interfaces import AttentionProduct, State
+from lior.interfaces import AttentionProduct, State, is_pairwise
 from lior.testing.strategies import DTYPES, FINITE_SQUARES, dimensions, dtypes, fill, law, seeds
 from lior.testing.tensors import (
     assert_declared,
@@ -146,6 +146,28 @@ def product_contract(make: Callable[[], AttentionProduct]) -> type:
                     df = torch.ones_like(product.lift(case.params, case.q, query=query))
                     product.lift_pullback(case.params, case.q, df, query=query)
                 product.project(case.params)
+
+        @law(case=_cases(make, dtype=torch.float64), seed=seeds())
+        def test_costs_of_pairs_have_their_derivative(self, case: _Case, seed: int) -> None:
+            product = make()
+            if not is_pairwise(product):
+                return  # only a product that says so has costs of pairs
+            q, k = (product.lift(case.params, y, query=True) for y in (case.q, case.k))
+            cost = product.pair_cost(q, k, case.params)
+            assert cost.shape == (len(q), len(k))
+            assert cost.isfinite().all()
+            assert (cost >= 0).all()
+            assert_close(product.pair_cost(k, q, case.params), cost.mT)
+            weights = fill(cost.shape, "normal", seed, torch.float64)
+            values = fill((len(k), 2), "normal", seed + 1, torch.float64)
+            found = product.pair_gradient(q, k, weights, values, case.params)
+            for output in range(2):
+                expected = gradients(
+                    lambda s, c=output: (product.pair_cost(s["q"], k, s) * weights * values[:, c]).sum(),
+                    {**case.params, "q": q},
+                    ("q",),
+                )
+                assert_derivatives({"q": found[:, output]}, expected)
 
         @law(m=dimensions(), dtype=dtypes(), seed=seeds())
         def test_dtype_is_kept(self, m: int, dtype: torch.dtype, seed: int) -> None:

@@ -1,0 +1,72 @@
+"""Words as one-hot coordinates or as distances of their targets: errors on rows that were not learned.
+
+    python plugins/lior-tables/bench/categories.py [SEEDS] [ROWS]
+
+Sets with words: ``adult``, ``german`` and ``abalone`` of ``../shared/data/tables`` (or ``LIOR_SHARED_DATA``),
+and two made ones, where a number depends on a word of 150 or of 12. The ratio is below 1 where distances are
+better; its interval is a bootstrap over the rows to predict.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lior_tables import GeometricClassifier, GeometricRegressor
+from lior_tables.judging import losses, ratio
+
+_CLASSES = {"adult", "german"}
+
+
+def made(levels: int, rows: int = 4000) -> tuple[pd.DataFrame, np.ndarray]:
+    """A target that depends on a number and, without order, on a word."""
+    rng = np.random.RandomState(0)
+    effect, word, x = rng.randn(levels), rng.randint(0, levels, rows), rng.randn(rows, 3)
+    y = effect[word] * np.cos(x[:, 0]) + x[:, 1] + 0.3 * rng.randn(rows)
+    return pd.DataFrame(x).add_prefix("x").assign(word=[f"w{i}" for i in word]), y
+
+
+def read(name: str) -> tuple[pd.DataFrame, np.ndarray]:
+    """A set by name."""
+    if name.startswith("made"):
+        return made(int(name.removeprefix("made")))
+    here = Path(os.environ.get("LIOR_SHARED_DATA", "../shared/data"))
+    frame = pd.read_csv(here / "tables" / f"{name}.csv.gz")
+    return frame.drop(columns="target"), frame["target"].to_numpy()
+
+
+def main(seeds: int, most: int) -> None:
+    """Print a line for each set."""
+    for name in ("adult", "german", "abalone", "made12", "made150"):
+        frame, y = read(name)
+        classes = name in _CLASSES
+        found: dict[str, list[np.ndarray]] = {"one-hot": [], "distance": []}
+        for seed in range(seeds):
+            order = np.random.RandomState(seed).permutation(len(frame))
+            test, train = order[: min(len(order) // 5, 2000)], order[min(len(order) // 5, 2000) :][:most]
+            for categories, listed in found.items():
+                kind = GeometricClassifier if classes else GeometricRegressor
+                model = kind(categories=categories, random_state=seed)
+                model.fit(frame.iloc[train], y[train])
+                if classes:
+                    truth = np.searchsorted(model.classes_, y[test])
+                    listed.append(losses(model.predict_proba(frame.iloc[test]), truth))
+                else:
+                    spread = y[train].std()
+                    listed.append(losses(model.predict(frame.iloc[test]) / spread, y[test] / spread))
+        estimate = ratio(found["distance"], found["one-hot"], classes=classes)
+        print(
+            f"{name:8} {min(most, len(frame)):5,} rows, {seeds} seeds: distance / one-hot {estimate}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    seeds, rows = (*sys.argv[1:], *("2", "1000")[len(sys.argv) - 1 :])
+    main(int(seeds), int(rows))

@@ -1,0 +1,66 @@
+"""Seconds of one core, memory and error on a table of any size, solved in one of three ways.
+
+    OMP_NUM_THREADS=1 python plugins/lior-tables/bench/growth.py 20000 8 exact
+    OMP_NUM_THREADS=1 python plugins/lior-tables/bench/growth.py 36000 8 leaves
+    OMP_NUM_THREADS=1 python plugins/lior-tables/bench/growth.py 10000 8 iterative
+    OMP_NUM_THREADS=1 python plugins/lior-tables/bench/growth.py 1000000 20 leaves kept
+
+The rows are joint angles of an arm in the plane, and the output is the distance of its end from its base;
+further inputs do not matter. A fourth argument is a folder: an interrupted fit goes on from there.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lior_tables.model import Model
+from lior_tables.plan import Options
+
+JOINTS, NOISE = 8, 0.05
+TESTED = 5000
+
+
+def drawn(count: int, inputs: int) -> tuple[Tensor, Tensor]:
+    """Rows ``(count, inputs)`` and outputs ``(count, 1)`` of standard deviation 1, with noise."""
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(count, inputs, generator=generator)
+    angles = (0.6 * z[:, :JOINTS]).cumsum(1)
+    y = torch.hypot(angles.cos().sum(1), angles.sin().sum(1))[:, None]
+    y = (y - y.mean()) / y.std()
+    return z, y + NOISE * torch.randn(count, 1, generator=generator)
+
+
+def main(rows: int, inputs: int, way: str, folder: str | None = None) -> None:
+    """Fit and print."""
+    z, y = drawn(rows + TESTED, inputs)
+    exact = rows if way == "exact" else min(8000, rows - 1)
+    options = Options(exact_rows=exact, large="iterative" if way == "iterative" else "leaves")
+    begun = time.process_time()
+
+    def say(what: str, share: float) -> None:
+        line = f"{100 * share:3.0f} %  {time.process_time() - begun:6.0f} s  {what}"
+        print(f"\r{line:<78}", end="", file=sys.stderr, flush=True)
+
+    resume = None if folder is None else Path(folder)
+    model = Model.fit(z[:rows], y[:rows], classes=False, options=options, on_progress=say, resume=resume)
+    fitted = time.process_time() - begun
+    begun = time.process_time()
+    error = (model.predict(z[rows:]) - y[rows:]).square().mean().sqrt()
+    speed = TESTED / (time.process_time() - begun)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    names = ", ".join(member.candidate.name for member in model.members)
+    print(
+        f"\n{rows:,} × {inputs} {way} ({names}): fit {fitted:.0f} s, peak {peak:.2f} GB, error {error:.4f}",
+        end="",
+    )
+    print(f" (noise {NOISE}), {speed:,.0f} predictions a second")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], *sys.argv[4:5])

@@ -1,0 +1,47 @@
+"""Two exact ways to divide a prediction among rows: how many rows have half and most of it?
+
+    python plugins/lior-tables/bench/reasons.py
+
+Sets of ``../shared/data/tables`` (or ``LIOR_SHARED_DATA``), 600 rows to learn, medians over 200 others.
+``kernel`` is ``α_i k(x, x_i)``, ``weights`` is ``w_i(x) (y_i − mean)``; ``size`` is the sum of the sizes of
+all shares, in standard deviations of the target.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lior_tables import GeometricRegressor
+
+
+def rows_for(shares: np.ndarray, part: float) -> int:
+    """Median number of rows that have this part of the sizes of the shares ``(B, N)``."""
+    sizes = -np.sort(-np.abs(shares), axis=1)
+    reached = sizes.cumsum(1) < part * sizes.sum(1, keepdims=True)
+    return int(np.median(reached.sum(1))) + 1
+
+
+def main() -> None:
+    """Print two lines for each set."""
+    here = Path(os.environ.get("LIOR_SHARED_DATA", "../shared/data")) / "tables"
+    for name in ("concrete", "airfoil", "abalone"):
+        frame = pd.read_csv(here / f"{name}.csv.gz").sample(800, random_state=0)
+        y = frame.pop("target").to_numpy()
+        model = GeometricRegressor(random_state=0).fit(frame[:600], y[:600])
+        z = torch.from_numpy(model.columns_.encode(model.rows(frame[600:])))
+        kernel = torch.cat([part for _, part in model.model_.shares(z)])[:, :, 0].double().numpy()
+        for what, shares in (("kernel", kernel), ("weights", model.explain(frame[600:]).shares[:, :, 0])):
+            half, most = rows_for(shares, 0.5), rows_for(shares, 0.9)
+            size = np.median(np.abs(shares).sum(1)) / y[:600].std()
+            print(f"{name:9} {what:8} 50 %: {half:3} rows, 90 %: {most:3} rows, size {size:,.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    main()

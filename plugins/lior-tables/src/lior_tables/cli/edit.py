@@ -1,0 +1,115 @@
+"""``lior table learn`` and ``lior table forget``: rows in and out of a model."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+
+from lior.errors import UsageError
+from lior_tables.cli.sharing import bad_input, file_argument, json_option, opened, run_argument
+
+
+@click.command()
+@run_argument
+@file_argument
+@json_option
+def learn(run: Path, file: Path, as_json: bool) -> None:
+    """Add the rows of FILE to the model RUN at once.
+
+    They count from then on as if the model had been solved with them. The metric, the scales of the inputs
+    and what was chosen stay as fitted.
+    """
+    saved, place, task = opened(run)
+    from lior_tables.reading import read
+    from lior_tables.saving import Origin, save_edited
+
+    frame = read(file)
+    started = time.perf_counter()
+    with bad_input(file):
+        ids = saved.estimator.learn(
+            task.rows(frame, file), task.answers(frame, file), task.weights(frame, file)
+        )
+    seconds = time.perf_counter() - started
+    origin = Origin(file=str(file), first=int(ids[0]), count=len(ids))
+    save_edited(run, place, attrs.evolve(saved, origins=(*saved.origins, origin)), forgotten=False)
+    if as_json:
+        click.echo(json.dumps({"learned": ids.tolist(), "rows": saved.estimator.n_rows_, "seconds": seconds}))
+        return
+    named = spelled(ids.tolist())
+    click.echo(
+        f"learned {_rows(len(ids))} in {seconds:.2f} s: {named}; `lior table forget {run} {named}` undoes it"
+    )
+    click.echo(f"{saved.estimator.n_rows_:,} rows; metric, scales and choices stay as fitted")
+
+
+@click.command()
+@run_argument
+@click.argument("rows", nargs=-1, required=True, metavar="ROW...")
+@click.option(
+    "--metric", type=click.Choice(["keep", "refit"]), default="keep", show_default=True,
+    help="Whether the metric and all choices are made anew without the rows, which takes as long as fitting.",
+)  # fmt: skip
+@json_option
+def forget(run: Path, rows: tuple[str, ...], metric: str, as_json: bool) -> None:
+    """Take rows out of the model RUN, exactly.
+
+    A ROW is a number as `lior table why` shows it, or a range such as 12-20. Afterwards the model predicts as
+    if it had been solved without them, and no version of RUN holds them.
+    """
+    wanted = numbered(rows)
+    saved, place, _ = opened(run)
+    from lior_tables.saving import save_edited
+
+    started = time.perf_counter()
+    with bad_input(run):
+        saved.estimator.forget(wanted, metric=metric)  # type: ignore[arg-type]
+    seconds = time.perf_counter() - started
+    save_edited(run, place, saved, forgotten=True)
+    if as_json:
+        click.echo(json.dumps({"forgot": wanted, "rows": saved.estimator.n_rows_, "seconds": seconds}))
+        return
+    click.echo(f"forgot {_rows(len(wanted))} in {seconds:.2f} s; {saved.estimator.n_rows_:,} are left")
+    if metric == "refit":
+        click.echo("all was fitted anew without them: nothing of them remains")
+        return
+    click.echo(
+        "predictions are as if the model had been solved without them; the metric, the scales of the inputs"
+    )
+    click.echo(
+        "and what was chosen were fitted with them among the others, and stay; --metric refit makes them anew"
+    )
+
+
+def numbered(rows: Sequence[str]) -> list[int]:
+    """Ids from numbers and ranges, ends included; each once.
+
+    >>> numbered(["7", "10-12", "11"])
+    [7, 10, 11, 12]
+
+    Raises
+    ------
+    UsageError
+        For anything else.
+    """
+    found: dict[int, Any] = {}
+    for each in rows:
+        first, dash, last = each.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
+            raise UsageError(f"{each!r}: rows are numbers such as 17, or ranges such as 12-20")
+        found |= dict.fromkeys(range(int(first), int(last or first) + 1))
+    return list(found)
+
+
+def spelled(ids: Sequence[int]) -> str:
+    """Consecutive ids as a range."""
+    return str(ids[0]) if len(ids) == 1 else f"{ids[0]}-{ids[-1]}"
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"

@@ -1,0 +1,152 @@
+"""``lior table fit``."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lior.errors import Interrupted
+from lior.files import PARTIAL
+from lior_tables.cli.sharing import (
+    PARAMETERS,
+    bad_input,
+    file_argument,
+    import_torch,
+    json_option,
+    number,
+    percent,
+    plugin_options,
+    quiet_option,
+    seed_option,
+    task_of,
+    task_options,
+    told,
+)
+
+if TYPE_CHECKING:
+    from lior_tables.reading import Task
+    from lior_tables.saving import Estimator
+
+_COUNT = 6
+"""Inputs that are named."""
+
+
+@click.command()
+@file_argument
+@task_options
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the model, which must not exist.  [default: runs/FILE-TARGET-TIME]",
+)  # fmt: skip
+@plugin_options
+@seed_option
+@json_option
+@quiet_option
+def fit(file: Path, out: Path | None, seed: int, as_json: bool, quiet: bool, **given: Any) -> None:
+    """Learn to predict a column of FILE from its other columns.
+
+    FILE is CSV or Parquet. Words, dates and missing values need no preparation, and nothing is tuned by hand:
+    choices are made on rows that are held out of FILE. The model is written to a folder for `lior table
+    predict`.
+    """
+    import_torch()
+    from lior_tables.estimators import GeometricClassifier, GeometricRegressor
+    from lior_tables.reading import read
+    from lior_tables.saving import Origin, Saved, check_new, save
+
+    frame = read(file)
+    task, frame = task_of(frame, file, given)
+    path = out or _default_out(file, task)
+    check_new(path)
+    kind = GeometricClassifier if task.classes else GeometricRegressor
+    estimator: Estimator = kind(
+        **{name: given[name] for name in PARAMETERS},
+        categorical_features=list(given["words"]) or None,
+        random_state=seed,
+    )
+    started = time.perf_counter()
+    kept = path.with_name(path.name + PARTIAL)
+    try:
+        with bad_input(file), told(quiet or as_json) as progress:
+            estimator.fit(
+                task.rows(frame, file), task.answers(frame, file), task.weights(frame, file),
+                on_progress=progress, resume=kept,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        goes_on = f"the same command with --out {path} goes on" if kept.exists() else "nothing was written"
+        raise Interrupted(f"interrupted; {goes_on}") from None
+    seconds = time.perf_counter() - started
+    origin = Origin(file=str(file), first=0, count=len(frame))
+    save(Saved(estimator=estimator, task=task, origins=(origin,)), path)
+    summary = _summary(estimator, task) | {"run": str(path), "seconds": seconds}
+    shutil.rmtree(kept, ignore_errors=True)
+    if as_json:
+        click.echo(json.dumps(summary))
+        return
+    _report(summary, task)
+    _next(path, seconds)
+
+
+def _default_out(file: Path, task: Task) -> Path:
+    name = "table" if str(file) == "-" else file.name.split(".")[0]
+    return Path("runs") / f"{name}-{task.targets[0]}-{time.strftime('%Y%m%d-%H%M%S')}".replace("/", "_")
+
+
+def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
+    """Numbers for people and programs: what is wrong with leave-one-out predictions, and what counts."""
+    from lior_tables.scores import scores
+
+    ledger = estimator.ledger_
+    answers = estimator.left_out()
+    baseline = ledger.weights @ ledger.y / ledger.weights.sum()
+    counts = sorted(estimator.importances().items(), key=lambda each: -each[1])
+    return {
+        "rows": len(ledger),
+        "different_rows": ledger.size,
+        "inputs": estimator.n_features_in_,
+        "coordinates": len(estimator.columns_.labels),
+        "targets": list(task.targets),
+        "classes": [str(each) for each in getattr(estimator, "classes_", [])],
+        "leave_one_out": scores(ledger.y, answers, classes=task.classes),
+        "baseline": scores(ledger.y, baseline + 0 * answers, classes=task.classes),
+        "importances": dict(counts),
+        "members": [
+            {"kernel": member.candidate.name, "share": share, "steps": member.setting.steps}
+            for member, share in zip(estimator.model_.members, estimator.model_.member_weights, strict=True)
+        ],
+    }
+
+
+def _report(summary: dict[str, Any], task: Task) -> None:
+    from lior_cli.terminal import echo_table
+
+    what = f"{len(summary['classes'])} classes" if task.classes else "numbers"
+    same = summary["rows"] - summary["different_rows"]
+    equal = f" ({same:,} are repetitions)" if same else ""
+    click.echo(
+        f"{summary['rows']:,} rows{equal}, {summary['inputs']} inputs as {summary['coordinates']} "
+        f"coordinates; {', '.join(task.targets)}: {what}"
+    )
+    click.echo()
+    ours, mean = summary["leave_one_out"], summary["baseline"]
+    echo_table(
+        ["each row predicted without it", "model", "commonest" if task.classes else "mean"],
+        [[name, number(ours[name]), number(mean[name])] for name in ours],
+    )
+    click.echo()
+    first = list(summary["importances"].items())[:_COUNT]
+    named = ", ".join(f"{name} {percent(share)}" for name, share in first if share >= 0.005)
+    click.echo(f"what counts: {named or 'nothing'}")
+
+
+def _next(path: Path, seconds: float) -> None:
+    place = shlex.quote(str(path))
+    click.echo(f"fitted in {seconds:.1f} s; `lior table compare` says how others do on this file")
+    hints = [f"predict {place} NEW.csv", f"why {place} NEW.csv --row 0", f"plot {place}"]
+    click.echo("\n".join(f"{'Next:' if i == 0 else '':5} lior table {hint}" for i, hint in enumerate(hints)))

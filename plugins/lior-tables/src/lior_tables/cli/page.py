@@ -1,0 +1,113 @@
+"""The page of ``lior table why --html``: the rows behind a prediction with all their inputs."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lior.errors import DataError, UsageError
+from lior_tables.cli.sharing import percent, shown
+
+if TYPE_CHECKING:
+    from lior_tables.reasons import Behind, Cell, Reason
+
+_HEAD = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="generator" content="lior table why">
+"""
+"""The first lines of a page, by which it is recognised."""
+
+_STYLE = """
+:root { color-scheme: light dark; --up: 0, 114, 178; --down: 213, 94, 0; --back: #fff; --ink: #1f2328;
+        --line: #d0d7de }
+@media (prefers-color-scheme: dark) { :root { --back: #16191d; --ink: #e6edf3; --line: #3d444d;
+        --up: 86, 180, 233; --down: 230, 159, 0 } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); margin: 2rem auto;
+       max-width: 72rem; padding: 0 1rem }
+h1 { font-size: 1.15rem } .said { font-size: 1.5rem; margin: .3rem 0 } .sum { opacity: .75; margin-top: 0 }
+.wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
+th { font-weight: 600 } th small { display: block; font-weight: 400; opacity: .65 }
+td.word { text-align: left } tr.asked td { font-weight: 600 }
+td.same { background: rgba(var(--up), .12) }
+.bar { display: inline-block; width: 9rem; height: .75em; vertical-align: middle;
+       background: linear-gradient(var(--line), var(--line)) center / 1px 100% no-repeat }
+.bar i { display: block; height: 100%; background: rgb(var(--up)); margin-left: 50% }
+.bar i.down { background: rgb(var(--down)); margin-left: 0; position: relative }
+"""
+
+_LEGEND = """<p>Under each input: its part in the squared slope of the predictions. Marked: equal to the
+row that was asked about. The prediction is a weighted mean of targets; the share of a row is its weight times
+what its target differs from the mean, and all shares sum to the prediction.</p>
+"""
+
+
+def check(path: Path) -> None:
+    """Refuse, before anything is computed, to overwrite a file that is not such a page; ``UsageError``."""
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent}")
+    if path.exists():
+        with path.open("rb") as stream:
+            ours = stream.read(len(_HEAD)) == _HEAD.encode()
+        if not ours:
+            raise UsageError(
+                f"{path}: is there and no page of `lior table why`; nothing was touched; give another name"
+            )
+
+
+def write(path: Path, text: str) -> str:
+    """Write the page, all or nothing; returns "wrote" or "replaced"."""
+    from lior.runs import files
+
+    done = "replaced" if path.exists() else "wrote"
+    try:
+        files.write_text(path, text)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+    return done
+
+
+def page(found: Reason, *, title: str) -> str:
+    """The whole page; it needs nothing beside it, and no scripts."""
+    largest = max((abs(each.weight) for each in found.rows), default=0.0) or 1.0
+    heads = "".join(
+        f"<th>{escape(shown(name))}<small>{percent(found.importances[name])}</small></th>"
+        for name in found.inputs
+    )
+    asked = "".join(_cell(found.asked[name]) for name in found.inputs)
+    rows = "".join(_row(each, found, largest) for each in found.rows)
+    return (
+        f"{_HEAD}"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f'<h1>{escape(title)}</h1>\n<p class="said">{escape(found.headline())}</p>\n'
+        f'<p class="sum">{escape(found.account())}.</p>\n'
+        '<div class="wide"><table>\n<thead><tr><th></th><th>weight</th><th>share</th><th>row</th>'
+        f"<th>{escape(shown(found.column))}</th>{heads}</tr></thead>\n"
+        f'<tbody><tr class="asked"><td></td><td></td><td></td><td>asked</td><td></td>{asked}</tr>\n'
+        f"{rows}</tbody></table></div>\n"
+        f"{_LEGEND}</body>\n</html>\n"
+    )
+
+
+def _row(each: Behind, found: Reason, largest: float) -> str:
+    cells = "".join(
+        _cell(each.cells[name], same=each.cells[name] == found.asked[name]) for name in found.inputs
+    )
+    width = 50 * abs(each.weight) / largest
+    down = f' class="down" style="width:{width:.1f}%;left:{50 - width:.1f}%"' if each.weight < 0 else ""
+    bar = f'<span class="bar"><i{down or f" style={chr(34)}width:{width:.1f}%{chr(34)}"}></i></span>'
+    many = f" ×{each.repeated}" if each.repeated > 1 else ""
+    where = f' title="{escape(each.origin)}"' if each.origin else ""
+    return (
+        f"<tr><td>{bar}</td><td>{each.weight:+.3f}</td><td>{each.share:+,.4g}</td><td{where}>{each.id}{many}</td>"
+        f"{_cell(each.answer)}{cells}</tr>\n"
+    )
+
+
+def _cell(value: Cell, *, same: bool = False) -> str:
+    kinds = " ".join(["word"] * isinstance(value, str) + ["same"] * same)
+    return f"<td{f' class={chr(34)}{kinds}{chr(34)}' if kinds else ''}>{escape(shown(value))}</td>"

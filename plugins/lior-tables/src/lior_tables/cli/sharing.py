@@ -1,0 +1,205 @@
+"""What several commands share: options, opening models and files, numbers as text."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lior.errors import DataError, RunError
+from lior_cli.options import PluginName, RealNumber, RunPath, WholeNumber
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from lior_tables.reading import Task
+    from lior_tables.saving import Saved
+
+Callback = Callable[..., Any]
+
+run_argument = click.argument("run", type=RunPath())
+file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
+seed_option = click.option(
+    "--seed", type=WholeNumber(min=0, max=2**32 - 1), default=0, show_default=True,
+    help="Seed of the splits that choices are made on.",
+)  # fmt: skip
+_TASK = (
+    click.option(
+        "--target", "targets", multiple=True, required=True, metavar="COLUMN",
+        help="Column to predict. May be repeated for several numbers.",
+    ),
+    click.option("--drop", multiple=True, metavar="COLUMN", help="Column to leave out. May be repeated."),
+    click.option("--weights", "weight", metavar="COLUMN", help="Column with the weight of each row."),
+    click.option(
+        "--category", "words", multiple=True, metavar="COLUMN",
+        help="Column of numbers that are names, such as codes. May be repeated.",
+    ),
+    click.option(
+        "--classify/--regress", "classes", default=None,
+        help="Predict a class, or a number.  [default: as the target looks]",
+    ),
+    click.option(
+        "--skip-missing", is_flag=True, help="Leave out rows whose target is missing."
+    ),
+)  # fmt: skip
+_PLUGINS = (
+    click.option("--frame", type=PluginName("frame"), default="agop", show_default=True, help="Metric."),
+    click.option(
+        "--rsource", type=PluginName("rsource"),
+        help="Resilience: a local scale of the cost.  [default: none]",
+    ),
+    click.option(
+        "--product", type=PluginName("product"), default="power", show_default=True,
+        help="Cost of a distance.",
+    ),
+    click.option(
+        "--readout", metavar="[ridge|vote]", default="ridge", show_default=True,
+        help="How rows answer: ridge solves and is more accurate, vote is a mean of the nearest.",
+    ),
+    click.option(
+        "--categories", type=click.Choice(["auto", "one-hot", "distance"]), default="auto", show_default=True,
+        help="Words as a coordinate each, or as the mean of the targets of their rows.",
+    ),
+    click.option(
+        "--members", type=WholeNumber(min=1), default=6, show_default=True,
+        help="Kinds of kernels that are tried, at most.",
+    ),
+    click.option(
+        "--rounds", type=WholeNumber(min=0), default=5, show_default=True,
+        help="Rounds of learning the metric, at most.",
+    ),
+    click.option(
+        "--time-limit", type=RealNumber(min=0, min_open=True), metavar="SECONDS", help="Time for fitting."
+    ),
+)  # fmt: skip
+PARAMETERS = (
+    "frame", "rsource", "product", "readout", "categories", "members", "rounds", "time_limit",
+)  # fmt: skip
+"""Options that are parameters of an estimator."""
+
+
+def task_options(command: Callback) -> Callback:
+    """Add what says which columns are what; see :func:`task_of`."""
+    return _with(_TASK, command)
+
+
+def plugin_options(command: Callback) -> Callback:
+    """Add the options of the model, named as the estimator's parameters."""
+    return _with(_PLUGINS, command)
+
+
+def _with(options: tuple[Callable[[Callback], Callback], ...], command: Callback) -> Callback:
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return command(*args, **kwargs)
+
+    found: Callback = wrapped
+    for option in reversed(options):
+        found = option(found)
+    return found
+
+
+def task_of(frame: DataFrame, path: Path, given: dict[str, Any]) -> tuple[Task, DataFrame]:
+    """The task, and the rows that have targets; ``given`` are the values of :func:`task_options`."""
+    from lior_tables.reading import Task
+
+    task = Task.of(
+        frame, given["targets"], drop=given["drop"], weight=given["weight"], classes=given["classes"]
+    )
+    if given["skip_missing"]:
+        frame = frame.dropna(subset=list(task.targets))
+        if frame.empty:
+            raise DataError(f"{path}: every row lacks the target")
+    return task, frame
+
+
+def opened(run: Path) -> tuple[Saved, Path, Task]:
+    """A model that a command made, its checkpoint and its task."""
+    import_torch()
+    from lior_tables.saving import open_saved
+
+    saved, place = open_saved(run)
+    if saved.task is None:
+        raise RunError(f"{run}: saved in Python, without the names of a file's columns; use it there")
+    return saved, place, saved.task
+
+
+def import_torch() -> None:
+    """Import torch as other commands do."""
+    from lior_cli.interrupts import import_torch as imported
+
+    imported()
+
+
+@contextlib.contextmanager
+def bad_input(path: Path) -> Iterator[None]:
+    """Turn what the estimators refuse into an error of one line that names the file."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path}: {' '.join(str(error).split())}") from error
+
+
+@contextlib.contextmanager
+def told(quiet: bool) -> Iterator[Callable[[str, float], None]]:
+    """A callback that shows what is being done and the share of it that is done, on standard error.
+
+    One live line on a terminal; elsewhere a plain line every few seconds.
+    """
+    from lior_cli.progress import PLAIN_SECONDS
+
+    if quiet or sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+        columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as live:
+            task = live.add_task("", total=1.0)
+            yield lambda what, share: live.update(task, completed=share, description=what)
+        return
+    printed = time.monotonic()
+
+    def tell(what: str, share: float) -> None:
+        nonlocal printed
+        if time.monotonic() - printed >= PLAIN_SECONDS:
+            printed = time.monotonic()
+            click.echo(f"{what} ({100 * share:.0f} %)", err=True)
+
+    yield tell
+
+
+# --- as text ---
+
+
+def number(value: float) -> str:
+    """A number with four digits, and separators between thousands."""
+    from lior.plots.scales import number as short
+
+    return short(value) if abs(value) > 1e-12 else "0"  # what is left of rounding says nothing
+
+
+def shown(value: float | str | None) -> str:
+    """A cell of the user's table; nothing for a missing value."""
+    from lior_cli.sources import plain
+
+    if value is None:
+        return ""
+    return plain(value) if isinstance(value, str) else f"{value:,.6g}"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage."""
+    return f"{100 * share:.0f} %" if abs(share) >= 0.0995 else f"{100 * share:.1f} %"
+
+
+def shorter(text: str, most: int = 22) -> str:
+    """The beginning of a long text."""
+    return text if len(text) <= most else text[: most - 1] + "…"

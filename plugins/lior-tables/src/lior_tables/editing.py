@@ -1,0 +1,148 @@
+"""Rows added to and removed from a ridge fit, exactly, with the metric fixed.
+
+With ``P = (K + λW⁻¹)⁻¹`` and the solutions ``a = P [y, 1]``, block elimination gives (W. W. Hager, *SIAM
+Review* 31 (1989) 221), for rows ``F`` to forget and rows ``L`` to learn with ``B = K_{·L}`` and ``U = P B``:
+
+    forget:  P ← P − P_{·F} (P_FF)⁻¹ P_{F·}                     a ← a − P_{·F} (P_FF)⁻¹ a_F
+    learn:   P ← [P 0; 0 0] + [U; −1] S [U; −1]ᵀ                a ← [a; 0] − [U; −1] S (y_L − Bᵀa)
+             S = (K_LL + λW_L⁻¹ − BᵀU)⁻¹
+
+Both add a term ``V s Vᵀ`` of low rank to ``P``, so the matrix is not written at each edit: the terms are
+collected beside it and merged when there are many. Forgetting then costs the columns of ``P``, and learning
+one product with ``P``. Rounding errors add up slowly; :meth:`Inverse.refine` removes them from the solutions.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lior_tables import solve
+
+_PENDING = 128
+"""Terms beside the matrix before they are merged."""
+_CROWDED = 0.8
+"""Share of places in the matrix that rows must be alive in; with fewer it is made smaller."""
+BATCH = 64
+"""Rows of one edit, at most."""
+
+
+class Inverse:
+    """``P`` and the solutions ``a`` of the rows that are alive, in the dtype of the matrix it begins with.
+
+    Parameters
+    ----------
+    a
+        ``K + λW⁻¹ (N, N)``; it is used up.
+    right
+        Right-hand sides ``(N, C)``.
+    """
+
+    def __init__(self, a: Tensor, right: Tensor) -> None:
+        factor = solve.factor(a)
+        self.added = factor.added
+        """What was added to the diagonal to make the matrix positive definite; rows to learn get it too."""
+        self.solution = factor.solve(right)
+        self._base = factor.inverse()
+        self._live = torch.arange(len(right), device=right.device)
+        self._terms = self._base.new_zeros(len(right), 0)
+        self._signs = self._base.new_zeros(0)
+
+    @property
+    def diagonal(self) -> Tensor:
+        """``P_ii (N,)``."""
+        total = (self._terms.square() * self._signs).sum(1)
+        total[: len(self._base)] += self._base.diagonal()
+        return total[self._live]
+
+    def forget(self, rows: Tensor) -> None:
+        """Remove rows (int64, distinct, at most :data:`BATCH`) and their solutions."""
+        slots = self._live[rows]
+        columns = self._columns(slots)
+        root = torch.linalg.cholesky(columns[slots])
+        # P_FF = R Rᵀ, so the term is −(P_F R⁻ᵀ)(P_F R⁻ᵀ)ᵀ.
+        term = torch.linalg.solve_triangular(root, columns.mT, upper=False).mT
+        change = torch.cholesky_solve(self.solution[rows], root)
+        self._append(term, -1.0)
+        solution = self.solution - columns[self._live] @ change
+        kept = torch.ones(len(self._live), dtype=torch.bool, device=rows.device)
+        kept[rows] = False
+        self.solution, self._live = solution[kept], self._live[kept]
+        self._merge_if_many()
+
+    def learn(self, across: Tensor, among: Tensor, right: Tensor) -> None:
+        """Add ``L`` rows, at most :data:`BATCH`.
+
+        Parameters
+        ----------
+        across
+            ``K (N, L)`` of the rows that are there and the new ones.
+        among
+            ``K + λW⁻¹ (L, L)`` of the new ones.
+        right
+            Their right-hand sides ``(L, C)``.
+        """
+        count = len(right)
+        moved = self.times(across)
+        schur = among - across.mT @ moved
+        schur.diagonal().add_(self.added)
+        root = torch.linalg.cholesky(0.5 * (schur + schur.mT))
+        values = torch.cholesky_solve(right - across.mT @ self.solution, root)
+        wide = torch.zeros(len(self._terms) + count, count, dtype=root.dtype, device=root.device)
+        wide[self._live] = moved
+        wide[len(self._terms) :] = -torch.eye(count, dtype=root.dtype, device=root.device)
+        self._terms = torch.cat([self._terms, self._terms.new_zeros(count, self._terms.shape[1])])
+        self._append(torch.linalg.solve_triangular(root, wide.mT, upper=False).mT, 1.0)
+        self.solution = torch.cat([self.solution - moved @ values, values])
+        new = torch.arange(len(wide) - count, len(wide), device=self._live.device)
+        self._live = torch.cat([self._live, new])
+        self._merge_if_many()
+
+    def refine(self, residual: Tensor) -> None:
+        """One step of iterative refinement: ``residual`` is ``right − (K + λW⁻¹) a``, ``(N, C)``."""
+        self.solution = self.solution + self.times(residual)
+
+    def _columns(self, slots: Tensor) -> Tensor:
+        """Columns of ``P`` over all slots, ``(S, L)``."""
+        columns = (self._terms * self._signs) @ self._terms[slots].mT
+        size = len(self._base)
+        inside = slots < size
+        columns[:size, inside] += self._base[:, slots[inside]]
+        return columns
+
+    def times(self, right: Tensor) -> Tensor:
+        """``P right`` for ``right (N, C)`` over the rows that are alive."""
+        terms, size = self._terms[self._live], len(self._base)
+        product = terms @ (self._signs[:, None] * (terms.mT @ right))
+        inside = self._live < size
+        if bool(inside.all()) and len(self._live) == size:
+            return product + self._base @ right
+        wide = right.new_zeros(size, right.shape[1])
+        wide[self._live[inside]] = right[inside]
+        product[inside] += (self._base @ wide)[self._live[inside]]
+        return product
+
+    def _append(self, term: Tensor, sign: float) -> None:
+        self._terms = torch.cat([self._terms, term], dim=1)
+        self._signs = torch.cat([self._signs, self._signs.new_full((term.shape[1],), sign)])
+
+    def _merge_if_many(self) -> None:
+        """Add many terms to the matrix, within its memory where no rows were learned since the last time."""
+        if len(self._signs) < _PENDING:
+            return
+        size, slots = len(self._base), len(self._terms)
+        if slots > size or len(self._live) < _CROWDED * size:
+            self._resize()
+        self._base.addmm_(self._terms * self._signs, self._terms.mT)
+        self._terms = self._base.new_zeros(len(self._base), 0)
+        self._signs = self._base.new_zeros(0)
+
+    def _resize(self) -> None:
+        """Give the rows that are alive, and no others, a place in the matrix."""
+        old, live = self._base, self._live
+        inside = live < len(old)
+        count = int(inside.sum())  # slots are in order, so those of the matrix come first
+        self._base = old.new_zeros(len(live), len(live))
+        self._base[:count, :count] = old[live[inside]][:, live[inside]]
+        self._terms = self._terms[live]
+        self._live = torch.arange(len(live), device=live.device)

@@ -1,0 +1,551 @@
+"""The estimators: scikit-learn's interface to a metric that is learned and a ridge that is solved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+from torch import Tensor
+
+from lior_tables import influence
+from lior_tables.columns import Categories, Columns
+from lior_tables.explanation import Explanation, Slopes
+from lior_tables.intervals import Spread
+from lior_tables.ledger import Ledger
+from lior_tables.model import Model, Progress
+from lior_tables.plan import Options
+from lior_tables.rows import Floats, Table, is_frame, table
+
+_DEFAULT = Options()
+_SLOPES = 1_000
+"""Rows at which slopes are taken."""
+_FEW = 500
+"""Rows up to which all numbers are float64: it costs nothing there."""
+
+
+class _Geometric(BaseEstimator):
+    """What both estimators share."""
+
+    _classes: bool
+    ledger_: Ledger
+    columns_: Columns
+    model_: Model
+    n_features_in_: int
+
+    def __init__(
+        self,
+        *,
+        frame: str = "agop",
+        rsource: str | None = None,
+        product: str = "power",
+        readout: str = "ridge",
+        categories: Categories = "auto",
+        categorical_features: Sequence[str | int] | None = None,
+        members: int = _DEFAULT.members,
+        rounds: int = _DEFAULT.rounds,
+        large: str = _DEFAULT.large,
+        precision: str = "auto",
+        time_limit: float | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.frame = frame
+        self.rsource = rsource
+        self.product = product
+        self.readout = readout
+        self.categories = categories
+        self.categorical_features = categorical_features
+        self.members = members
+        self.rounds = rounds
+        self.large = large
+        self.precision = precision
+        self.time_limit = time_limit
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    # --- fitting ---
+
+    def _fit(
+        self,
+        rows: Table,
+        y: Floats,
+        weights: Floats,
+        on_progress: Progress | None = None,
+        resume: Path | None = None,
+    ) -> None:
+        """Learn from checked rows, targets ``(rows, targets)`` and weights."""
+        rng = check_random_state(self.random_state)
+        self.ledger_, first = Ledger.of(rows, y, weights, rng)
+        merged = self.ledger_.slot_weights()
+        self.columns_, z = Columns.fit(
+            rows.take(first), merged, y[first], categories=self.categories, words=self._words(), rng=rng
+        )
+        self.model_ = Model.fit(
+            torch.from_numpy(z),
+            torch.from_numpy(y[first]),
+            torch.from_numpy(merged) if (merged != 1).any() else None,
+            classes=self._classes,
+            options=self._options(len(first)),
+            generator=torch.Generator().manual_seed(int(rng.randint(2**31 - 1))),
+            on_progress=on_progress,
+            resume=resume,
+        )
+        self._changed()
+
+    def _changed(self) -> None:
+        """Drop what was worked out from other rows."""
+        self._spread: Spread | None = None
+        self._slopes: Slopes | None = None
+
+    def _options(self, rows: int) -> Options:
+        precision = self.precision
+        if precision == "auto":
+            precision = "float64" if rows <= _FEW else "mixed"
+        return Options(
+            frame=self.frame, rsource=self.rsource, product=self.product, readout=self.readout,
+            members=self.members, rounds=self.rounds, large=self.large, precision=precision,
+            time_limit=self.time_limit,
+        )  # fmt: skip
+
+    def _words(self) -> list[str]:
+        """Names of the columns that ``categorical_features`` declares."""
+        names = self._names()
+        found = []
+        for each in self.categorical_features or ():
+            if isinstance(each, str) and each not in names:
+                raise ValueError(f"categorical_features: no column {each!r}; there are {', '.join(names)}")
+            if not isinstance(each, str) and not 0 <= each < len(names):
+                raise ValueError(f"categorical_features: no column {each}; there are 0 to {len(names) - 1}")
+            found.append(each if isinstance(each, str) else names[each])
+        return found
+
+    def _names(self) -> list[str]:
+        """Names of the columns, ``x0``, ``x1``, ... where they have none."""
+        names = getattr(self, "feature_names_in_", None)
+        return [f"x{i}" for i in range(self.n_features_in_)] if names is None else list(map(str, names))
+
+    def _table(self, X: Any, *, reset: bool = False) -> Table:
+        """The rows of ``X`` after scikit-learn's checks."""
+        if not is_frame(X):
+            kind = getattr(np.asarray(X) if isinstance(X, list | tuple) else X, "dtype", None)
+            words = kind is not None and kind.kind in "OUS"
+            X = check_array(
+                X, dtype=None if words else np.float64, ensure_all_finite=False if words else "allow-nan"
+            )
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        if len(X) < 1 or not self.n_features_in_:
+            X = check_array(np.empty(np.shape(X)))  # scikit-learn says what is missing
+        return table(X, self._names())
+
+    def _coordinates(self, X: Any) -> Tensor:
+        check_is_fitted(self)
+        return torch.from_numpy(self.columns_.encode(self._table(X)))
+
+    def rows(self, X: Any) -> Table:
+        """``X`` as the model sees it, before it is made coordinates; see :mod:`lior_tables.rows`."""
+        check_is_fitted(self)
+        return self._table(X)
+
+    # --- editing ---
+
+    def _learn(self, X: Any, y: Floats, sample_weight: ArrayLike | None) -> NDArray[np.int64]:
+        """Take in rows with checked targets; returns their ids."""
+        rows = self._table(X)
+        check_consistent_length(X, y)
+        weights = _weights(sample_weight, X)
+        z = self.columns_.encode(rows)
+        before = len(self.ledger_)
+        grown, new = self.ledger_.extended(rows, y, weights)
+        if len(new):
+            merged = grown.slot_weights()[-len(new) :]
+            at = new - before
+            self.model_.learn(torch.from_numpy(z[at]), torch.from_numpy(y[at]), torch.from_numpy(merged))
+        self.ledger_ = grown
+        self._changed()
+        return grown.ids[before:]
+
+    def forget(self, rows: Sequence[int], *, metric: Literal["keep", "refit"] = "keep") -> Self:
+        """Take rows out, exactly: afterwards the model predicts as if it had been solved without them.
+
+        Parameters
+        ----------
+        rows
+            Their ids: 0, 1, ... in the order of fitting, then of learning.
+        metric
+            With ``keep`` the metric, the scales of the inputs and the choice of members stay as they were
+            fitted, with these rows among the others. ``refit`` fits all of it anew without them, which takes
+            as long as fitting; nothing of them remains.
+
+        Raises
+        ------
+        ValueError
+            When a row is not there or is named twice, or fewer than two rows would be left.
+        """
+        check_is_fitted(self)
+        if metric not in ("keep", "refit"):
+            raise ValueError(f"metric={metric!r}: only 'keep' and 'refit' are known")
+        shrunk, gone, again = self.ledger_.without(self.ledger_.places(rows))
+        if shrunk.size < 2:
+            raise ValueError("fewer than two rows would be left; fit a new model instead")
+        if metric == "refit":
+            self._fit(shrunk.table, shrunk.y, shrunk.weights)
+            self.ledger_ = attrs.evolve(self.ledger_, ids=shrunk.ids, next_id=shrunk.next_id)
+            return self
+        if len(gone):
+            self.model_.forget(torch.from_numpy(gone))
+        if len(again):
+            z = self.columns_.encode(shrunk.table.take(again))
+            merged = shrunk.slot_weights()[-len(again) :]
+            self.model_.learn(
+                torch.from_numpy(z), torch.from_numpy(shrunk.y[again]), torch.from_numpy(merged)
+            )
+        self.ledger_ = shrunk
+        self._changed()
+        return self
+
+    # --- looking ---
+
+    @property
+    def n_rows_(self) -> int:
+        """Rows that the model holds."""
+        return len(self.ledger_)
+
+    @property
+    def feature_importances_(self) -> Floats:
+        """Part of each input in the squared slope of the predictions, ``(n_features_in_,)``, with sum 1."""
+        return self.slopes().importances()
+
+    def importances(self) -> dict[str, float]:
+        """``feature_importances_`` by name."""
+        return dict(zip(self._names(), self.slopes().importances().tolist(), strict=True))
+
+    def slopes(self) -> Slopes:
+        """How predictions change with each input, at up to 1,000 training rows; made once."""
+        check_is_fitted(self)
+        if self._slopes is None:
+            gradients = influence.slopes(self.model_, _SLOPES, torch.Generator().manual_seed(0)).numpy()
+            self._slopes = Slopes(gradients, self.columns_.origins, tuple(self._names()))
+        return self._slopes
+
+    def _targets(self) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    def explain(self, X: Any) -> Explanation:
+        """The training rows that predictions are the sum of, with their exact shares, and the inputs that
+        count.
+
+        Parameters
+        ----------
+        X
+            Rows ``(B, n_features_in_)``; the weights take ``B · n_rows_`` numbers.
+        """
+        z = self._coordinates(X)
+        directions, parts = self.slopes().directions()
+        ledger = self.ledger_
+        first = ledger.representatives()
+        return Explanation(
+            rows=ledger.ids[first],
+            weights=torch.cat([part for _, part in self.model_.influence(z)]).double().cpu().numpy(),
+            answers=ledger.y[first],
+            base=self.model_.centre.double().numpy(),
+            targets=self._targets(),
+            importances=self.importances(),
+            directions=directions,
+            parts=parts,
+            labels=tuple(self.columns_.labels),
+        )
+
+    def left_out(self) -> Floats:
+        """What each training row's prediction is without it and its equals, ``(rows, targets)``, by id.
+
+        Numbers, or probabilities of the classes. Rows of weight 0 are predicted as any other row.
+        """
+        check_is_fitted(self)
+        values = self._answers(self.model_.leave_one_out()).numpy()
+        ledger = self.ledger_
+        found: Floats = values[ledger.slots]
+        if (ledger.slots < 0).any():
+            apart = ledger.table.take(np.flatnonzero(ledger.slots < 0))
+            z = torch.from_numpy(self.columns_.encode(apart))
+            found[ledger.slots < 0] = self._answers(self.model_.predict(z)).numpy()
+        return found
+
+    def _answers(self, values: Tensor) -> Tensor:
+        """What the user is told, from the model's values, float64."""
+        return values.double()
+
+    # --- on disk ---
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to a new folder, as tensors and JSON; :func:`lior_tables.load` reads it.
+
+        The folder holds the training rows, which are part of the model.
+
+        Raises
+        ------
+        lior.errors.RunError
+            When the folder exists and is not empty, or cannot be written.
+        """
+        from lior_tables.saving import Saved, save
+
+        check_is_fitted(self)
+        save(Saved(estimator=self), Path(path))
+
+
+class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
+    """Numbers from rows, by kernel ridge regression in a metric that is learned without backpropagation.
+
+    Columns may be numbers, words, truth values and dates, with missing values; frames of pandas and polars
+    and arrays are taken. Nothing needs to be scaled or tuned.
+
+    Parameters
+    ----------
+    frame, rsource, product, readout
+        Names of plugins: what metric is learned, what scales the cost in each place, how the cost grows with
+        the distance, and how the training rows answer.
+    categories
+        What becomes of words: ``one-hot``, a coordinate for each; ``distance``, the mean of the targets over
+        the rows that have it; or ``auto``, which is one-hot up to 60 words and distance beyond.
+    categorical_features
+        Names or indices of columns of numbers that are names, such as codes.
+    members, rounds
+        Most kinds of kernels that are tried, and most rounds in which a metric is learned.
+    large
+        Beyond 8,000 rows: ``leaves`` of a tree, with a metric each, or one metric and ``iterative`` solving.
+    precision
+        ``float64``; ``float32``; ``mixed``, which predicts in float32 and edits in float64; or ``auto``,
+        which is float64 up to 500 rows and mixed beyond.
+    time_limit
+        Seconds for choosing and fitting: as many kinds of kernels are tried as fit.
+    random_state
+        Seed of the split that choices are made on.
+
+    Attributes
+    ----------
+    feature_importances_ : ndarray of shape (n_features_in_,)
+        Part of each input in the squared slope of the predictions.
+    n_rows_ : int
+        Rows that the model holds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.RandomState(0).uniform(-1, 1, (200, 3))
+    >>> model = GeometricRegressor(random_state=0).fit(X, np.sin(3 * X[:, 0]))
+    >>> model.score(X, np.sin(3 * X[:, 0])) > 0.99
+    True
+    """
+
+    _classes = False
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        on_progress: Progress | None = None,
+        resume: Path | None = None,
+    ) -> Self:
+        """Learn from rows ``X`` and targets ``y (rows,)`` or ``(rows, targets)``.
+
+        Parameters
+        ----------
+        on_progress
+            Called with what is being done and the share of it that is done.
+        resume
+            Folder that keeps the parts of a large table as they are fitted: the same fit goes on from there.
+        """
+        rows = self._table(X, reset=True)
+        values = self._numbers(y)
+        check_consistent_length(X, values)
+        self._one_target = values.ndim == 1
+        self._fit(rows, values.reshape(len(values), -1), _weights(sample_weight, X), on_progress, resume)
+        return self
+
+    def _numbers(self, y: Any) -> Floats:
+        _refuse_none(y, self)
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        found: Floats = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        return found
+
+    def encoded(self, y: Any) -> Floats:
+        """Targets as the model has them, ``(rows, targets)``."""
+        values = self._numbers(y)
+        return values.reshape(len(values), -1)
+
+    def _targets(self) -> tuple[str, ...]:
+        return tuple(f"y{i}" for i in range(self.ledger_.y.shape[1]))
+
+    def _shaped(self, values: Floats) -> Floats:
+        return values[:, 0] if self._one_target else values
+
+    def predict(self, X: Any) -> Floats:
+        """Predictions ``(rows,)`` or ``(rows, targets)``, as ``y`` was."""
+        z = self._coordinates(X)
+        return self._shaped(self.model_.predict(z).double().numpy())
+
+    def predict_interval(self, X: Any, alpha: float = 0.1) -> tuple[Floats, Floats]:
+        """Intervals that hold the target with probability ``1 - alpha``.
+
+        Returns
+        -------
+        tuple
+            Lower and upper ends, each of the shape of :meth:`predict`. They are infinite where there are too
+            few training rows to say anything, fewer than ``1 / alpha - 1``.
+        """
+        if not 0 < alpha < 1:
+            raise ValueError(f"alpha={alpha}: the probability of a miss is between 0 and 1")
+        z = self._coordinates(X)
+        values = self.model_.predict(z).double().numpy()
+        half = self.spread().half_widths(self._mapped(z), alpha)
+        return self._shaped(values - half), self._shaped(values + half)
+
+    def spread(self) -> Spread:
+        """How far predictions are off, from the leave-one-out residuals; made once."""
+        if self._spread is None:
+            ledger = self.ledger_
+            first = ledger.representatives()
+            z = torch.from_numpy(self.columns_.encode(ledger.table.take(first)))
+            residuals = torch.from_numpy(ledger.y[first]) - self.model_.leave_one_out().double()
+            self._spread = Spread.fit(
+                self._mapped(z), residuals, torch.from_numpy(ledger.slot_weights()),
+                torch.Generator().manual_seed(0),
+            )  # fmt: skip
+        return self._spread
+
+    def _mapped(self, z: Tensor) -> Tensor:
+        """Coordinates whose Euclidean distances are those of the blended metric."""
+        values, vectors = (each.double() for each in self.model_.directions())
+        return (z.double() @ vectors) * values.clamp_min(0).sqrt()
+
+    def learn(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
+        """Take in rows at once, as if the model had been solved with them; metric and choices stay.
+
+        Returns
+        -------
+        ndarray
+            The ids of the rows, for :meth:`forget`.
+        """
+        check_is_fitted(self)
+        values = self.encoded(y)
+        if values.shape[1] != self.ledger_.y.shape[1]:
+            raise ValueError(f"y has {values.shape[1]} targets; the model has {self.ledger_.y.shape[1]}")
+        return self._learn(X, values, sample_weight)
+
+
+class GeometricClassifier(ClassifierMixin, _Geometric):
+    """Classes from rows, by kernel ridge regression of their indicators in a learned metric.
+
+    Parameters, columns and editing are those of :class:`GeometricRegressor`. Probabilities are the softmax of
+    the values, at a temperature that is chosen on held-out training rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        The classes, sorted.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = GeometricClassifier(random_state=0).fit(X, y)
+    >>> model.predict_proba(X).shape, model.score(X, y) > 0.95
+    ((150, 3), True)
+    """
+
+    _classes = True
+    classes_: NDArray[Any]
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        on_progress: Progress | None = None,
+        resume: Path | None = None,
+    ) -> Self:
+        """Learn from rows ``X`` and classes ``y (rows,)``; the rest is as in :class:`GeometricRegressor`."""
+        rows = self._table(X, reset=True)
+        labels = self._labels(y)
+        check_consistent_length(X, labels)
+        check_classification_targets(labels)
+        weights = _weights(sample_weight, X)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        if len(np.unique(codes[weights > 0])) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs samples of at least 2 classes in the data, but the data "
+                f"contains only one class: {self.classes_[codes[weights > 0]].tolist()[0]}"
+            )
+        self._fit(rows, np.eye(len(self.classes_))[codes], weights, on_progress, resume)
+        return self
+
+    def _labels(self, y: Any) -> NDArray[Any]:
+        _refuse_none(y, self)
+        labels: NDArray[Any] = column_or_1d(y, warn=True)
+        return labels
+
+    def _targets(self) -> tuple[str, ...]:
+        return tuple(map(str, self.classes_))
+
+    def _answers(self, values: Tensor) -> Tensor:
+        return self.model_.to_probabilities(values).double()
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Probabilities ``(rows, classes)`` in the order of ``classes_``."""
+        z = self._coordinates(X)
+        found: Floats = self.model_.probabilities(z).double().numpy()
+        return found
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The likeliest class of each row."""
+        likeliest = self.predict_proba(X).argmax(1)
+        found: NDArray[Any] = self.classes_[likeliest]
+        return found
+
+    def learn(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
+        """Take in rows at once, as :meth:`GeometricRegressor.learn`; ``ValueError`` for a new class."""
+        check_is_fitted(self)
+        values = self.encoded(y)
+        new = np.flatnonzero(values.sum(1) == 0)
+        if len(new):
+            label, known = self._labels(y)[new].tolist()[0], ", ".join(map(str, self.classes_))
+            raise ValueError(f"y has the class {label!r}, and the model knows {known}; fit with all classes")
+        return self._learn(X, values, sample_weight)
+
+    def encoded(self, y: Any) -> Floats:
+        """Classes as the model has them, one-hot ``(rows, classes)``; a row of zeros for an unknown class."""
+        known = {label: i for i, label in enumerate(self.classes_.tolist())}
+        codes = np.array([known.get(label, -1) for label in self._labels(y).tolist()], dtype=np.int64)
+        found: Floats = np.eye(len(known) + 1, len(known))[codes]
+        return found
+
+
+def _refuse_none(y: Any, estimator: BaseEstimator) -> None:
+    if y is None:
+        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+
+
+def _weights(sample_weight: ArrayLike | None, X: Any) -> Floats:
+    found: Floats = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    return found

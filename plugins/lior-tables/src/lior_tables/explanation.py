@@ -1,0 +1,117 @@
+"""Reasons: the training rows that a prediction is the sum of, and the inputs that count."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from lior_tables.rows import Floats
+
+
+@attrs.frozen(eq=False)
+class Explanation:
+    """Exact shares of the training rows in some predictions.
+
+    ``base + shares.sum(1)`` are the predictions: numbers, or for classes the values whose softmax (with the
+    model's temperature) are the probabilities. The share of a row is its weight times what its target differs
+    from the base (B. W. Silverman, *Spline smoothing: the equivalent variable kernel method*, Annals of
+    Statistics 12, 1984). A ridge prediction ``Σ α_i k(x, x_i)`` has coefficients of both signs that cancel,
+    by a factor of a hundred where rows are close to one another; the same number as a weighted mean of
+    targets has not.
+    """
+
+    rows: NDArray[np.int64]
+    """Id of each training row, ``(N,)``; of rows that are equal in all columns and targets the first."""
+    weights: Floats
+    """Weight of each row in each prediction, ``(B, N)``; some are negative."""
+    answers: Floats
+    """Target of each row, ``(N, targets)``; for classes 1 and 0."""
+    base: Floats
+    """What all predictions begin with, the mean of the targets, ``(targets,)``."""
+    targets: tuple[str, ...]
+    """Name of each target, or the classes."""
+    importances: dict[str, float]
+    """Part of each input in the squared slope of the predictions; they sum to 1."""
+    directions: Floats
+    """Directions over ``labels`` along which predictions change, as rows, the steepest first, ``(n, n)``."""
+    parts: Floats
+    """Part of each direction in the squared slope, ``(n,)``."""
+    labels: tuple[str, ...]
+    """What each coordinate is: an input, or a level of it."""
+
+    @property
+    def shares(self) -> Floats:
+        """Share of each row in each value, ``(B, N, targets)``."""
+        found: Floats = self.weights[:, :, None] * (self.answers - self.base)
+        return found
+
+    @property
+    def predictions(self) -> Floats:
+        """The values that the shares sum to, ``(B, targets)``."""
+        found: Floats = self.base + self.weights @ (self.answers - self.base)
+        return found
+
+    def top(self, i: int, count: int = 10) -> list[tuple[int, float]]:
+        """The rows with the largest weights, of either sign, in the ``i``-th prediction.
+
+        Returns
+        -------
+        list[tuple[int, float]]
+            Id and weight, the largest first.
+        """
+        order = np.argsort(-np.abs(self.weights[i]), kind="stable")[:count]
+        return [(int(self.rows[k]), float(self.weights[i, k])) for k in order]
+
+    def needed(self, i: int, part: float = 0.9) -> int:
+        """How many rows make up this part of the sum of the sizes of all weights."""
+        sizes = np.sort(np.abs(self.weights[i]))[::-1].cumsum()
+        return int(np.searchsorted(sizes, part * sizes[-1])) + 1 if sizes[-1] else 0
+
+
+@attrs.frozen(eq=False)
+class Slopes:
+    """How predictions change with each coordinate, at some of the rows."""
+
+    gradients: Floats
+    """``(rows, targets, n)`` in standard deviations, see :func:`lior_tables.influence.slopes`."""
+    origins: NDArray[np.int64]
+    """Which input each coordinate belongs to, -1 for none, ``(n,)``."""
+    names: tuple[str, ...]
+    """Of the inputs."""
+
+    def importances(self, rows: NDArray[np.int64] | None = None) -> Floats:
+        """Part of each input in the mean squared slope, ``(inputs,)``; they sum to 1, or are 0.
+
+        Parameters
+        ----------
+        rows
+            Indices of the rows that count, with repetitions; all if not given.
+        """
+        gradients = self.gradients if rows is None else self.gradients[rows]
+        squares = (gradients**2).sum(1).mean(0)
+        there = self.origins >= 0
+        total = np.bincount(self.origins[there], squares[there], len(self.names))
+        parts: Floats = total / (total.sum() or 1.0)
+        return parts
+
+    def spread(self, draws: int = 200, seed: int = 0) -> tuple[Floats, Floats]:
+        """Ends of 95 % intervals of :meth:`importances`, from a bootstrap over the rows."""
+        rng = np.random.RandomState(seed)
+        count = len(self.gradients)
+        drawn = [self.importances(rng.randint(count, size=count)) for _ in range(draws)]
+        low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
+        return low, high
+
+    def directions(self) -> tuple[Floats, Floats]:
+        """Directions along which predictions change, as rows, the steepest first; and their parts.
+
+        Returns
+        -------
+        tuple
+            ``(n, n)`` and ``(n,)`` with sum 1 (or 0, where nothing changes).
+        """
+        flat = self.gradients.reshape(-1, self.gradients.shape[2])
+        values, vectors = np.linalg.eigh(flat.T @ flat)
+        values = values[::-1].clip(0)
+        return vectors.T[::-1], values / (values.sum() or 1.0)

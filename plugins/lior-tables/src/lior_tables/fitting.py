@@ -1,0 +1,142 @@
+"""Fitting what was chosen: the members of a mean, of small and large tables, within the time there is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Generator
+
+from lior_tables.choice import LEARNED, Choice, Explored
+from lior_tables.iterative import STEPS, IterativeMember
+from lior_tables.kernel import matrix
+from lior_tables.members import Member, Setting
+from lior_tables.plan import Options
+from lior_tables.resuming import Kept
+from lior_tables.stored import Rows
+from lior_tables.tree import Grove, grow
+
+LARGE_MEMBERS = 2
+"""Members of a model of more rows than are solved at once."""
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and the share of it that is done."""
+_STRONGER = (1.0, 3.0, 10.0, 30.0, 100.0)
+"""Multiples of a ridge that are tried where many more rows are solved at once than it was chosen on."""
+_MANY = 4
+"""How many times more they are."""
+_TRIED, _TRIED_ROWS = 3, 3000
+"""Sets of rows on which they are tried, and rows of each, at most."""
+_Make = Callable[[Explored, Progress], "Member | Grove"]
+
+
+def fit_members(
+    chosen: Choice,
+    rows: Rows,
+    options: Options,
+    generator: Generator,
+    *,
+    deadline: float | None = None,
+    on_progress: Progress | None = None,
+    resume: Path | None = None,
+) -> tuple[list[Member | Grove], list[float]]:
+    """The members with their weights, those of most weight first.
+
+    Parameters
+    ----------
+    deadline
+        In seconds of :func:`time.monotonic`. A member that would not be done by then, if it takes as long as
+        those before, is left out, and the others take its weight. The first is fitted in any case.
+    resume
+        Folder for the leaves that are done; see :class:`lior_tables.resuming.Kept`.
+    """
+    order = chosen.weights.argsort(descending=True).tolist()
+    make = _make(chosen.explored[order[0]], rows, options, generator, resume)
+    if len(rows.z) > options.exact_rows:
+        order = order[:LARGE_MEMBERS]
+    members: list[Member | Grove] = []
+    longest = 0.0
+    for done, index in enumerate(order):
+        begun = time.monotonic()
+        if members and deadline is not None and begun + longest > deadline:
+            break
+
+        def say(what: str, share: float, done: int = done) -> None:
+            if on_progress is not None:
+                on_progress(what, (done + share) / len(order))
+
+        members.append(make(chosen.explored[index], say))
+        longest = max(longest, time.monotonic() - begun)
+    weights = chosen.weights[order[: len(members)]]
+    return members, (weights / weights.sum()).tolist()
+
+
+def settled(explored: Explored, tables: Sequence[Rows], generator: Generator) -> Setting:
+    """The setting with the ridge that does best on every fifth row of some tables, the others being learned.
+
+    It was chosen on :data:`lior_tables.choice.LEARNED` rows, where little is known and the function matters
+    more than its noise. Of more rows the best ridge is often larger.
+    """
+    candidate, setting = explored.candidate, explored.setting
+    if not candidate.readout.solves:
+        return setting
+    errors = [0.0] * len(_STRONGER)
+    for table in tables[:_TRIED]:
+        some = table.take(torch.randperm(len(table.z), generator=generator)[:_TRIED_ROWS].to(table.z.device))
+        held = torch.arange(len(some.z), device=some.z.device) % 5 == 0
+        rows, judged = some.take(~held), some.take(held)
+        member = Member.learn_all(candidate, setting, rows, generator)
+        scores = matrix(member.kernel, member.items, member.items)
+        across = matrix(member.kernel, member.kernel.side(judged.z), member.items).exp_()
+        for index, times in enumerate(_STRONGER):
+            fit = candidate.readout.fit(scores.clone(), rows.y, rows.weights, times * setting.ridge)
+            wrong = (across @ fit.values + fit.centre - judged.y).square()
+            errors[index] += float((judged.weights[:, None] * wrong).sum())
+    times = _STRONGER[errors.index(min(errors))]
+    return Setting(steps=(*setting.steps[:-1], (setting.bandwidth, times * setting.ridge)))
+
+
+def _make(first: Explored, rows: Rows, options: Options, generator: Generator, resume: Path | None) -> _Make:
+    """How a member of such a table is fitted; the members of a large one share the tree of the first."""
+    if len(rows.z) <= options.exact_rows:
+
+        def solved(explored: Explored, say: Progress) -> Member:
+            say(f"fitting {explored.candidate.name}", 0.0)
+            many = len(rows.z) > _MANY * LEARNED
+            setting = settled(explored, [rows], generator) if many else explored.setting
+            return Member.learn_all(explored.candidate, setting, rows, generator)
+
+        return solved
+    if options.large == "iterative":
+
+        def iterated(explored: Explored, say: Progress) -> Member:
+            def on_step(step: int, residual: float) -> None:
+                say(f"fitting {explored.candidate.name}, step {step}, residual {residual:.1e}", step / STEPS)
+
+            setting = settled(explored, [rows], generator)
+            return IterativeMember.learn_metric(explored.candidate, setting, rows, generator, on_step)
+
+        return iterated
+    tree = grow(first.candidate, first.setting, rows, options.leaf_rows, generator)
+    kept = None if resume is None else Kept(resume)
+
+    def divided(explored: Explored, say: Progress) -> Grove:
+        def on_leaf(leaf: int) -> None:
+            what = f"fitting {explored.candidate.name}, leaf {leaf + 1} of {tree.leaves}"
+            say(what, leaf / tree.leaves)
+
+        leaves = [rows.take(chosen) for chosen, _ in tree.route(rows.z)[:_TRIED]]
+        return Grove.learn_all(
+            explored.candidate,
+            settled(explored, leaves, generator),
+            rows,
+            tree,
+            generator,
+            exact=options.precision == "mixed",
+            kept=kept,
+            on_leaf=on_leaf,
+        )
+
+    return divided

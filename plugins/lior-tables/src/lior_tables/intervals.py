@@ -1,0 +1,118 @@
+"""Intervals around predictions: leave-one-out residuals, scaled by how large they are in the neighbourhood.
+
+What each training row's prediction is without that row comes from the solve, at no cost. The scale at a point
+is the softmax mean of the sizes of these residuals, with weights ``softmax(-β d)`` in the learned metric
+``d``: a resilience of the point that says how far predictions are off there. An interval is the prediction ±
+the scale times a quantile of ``|residual| / scale`` over the training rows, where a row has no part in its
+own scale (J. Lei et al., *Distribution-free predictive inference for regression*, 2018, section 5.2, with
+leave-one-out in place of a split).
+"""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lior.interfaces import State
+from lior_tables.rows import Floats
+
+BETAS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""Inverse temperatures that are tried, in units of the median distance."""
+_MOST = 4_000
+"""Most rows whose residuals are kept as places; the quantile is of as many."""
+_BLOCK = 1_000
+_FLOOR = 1e-3
+"""Least scale, as a share of the mean residual."""
+
+
+@attrs.frozen(eq=False)
+class Spread:
+    """How far predictions are off, as a function of the point and of the probability."""
+
+    points: Tensor
+    """Mapped rows ``(N, m)``, float64: Euclidean distances of them are those of the metric."""
+    sizes: Tensor
+    """Sizes of their leave-one-out residuals ``(N, targets)``."""
+    weights: Tensor
+    """``(N,)``."""
+    betas: Tensor
+    """Inverse temperature of each target, per unit of distance ``(targets,)``."""
+    ratios: Tensor
+    """Residual over scale, ``(N, targets)``."""
+
+    @classmethod
+    def fit(cls, points: Tensor, residuals: Tensor, weights: Tensor, generator: torch.Generator) -> Spread:
+        """Choose the inverse temperature of each target, and keep the ratios.
+
+        It is chosen by the likelihood of the residuals under exponential distributions of these means, each
+        row left out of its own.
+
+        Parameters
+        ----------
+        points
+            Mapped rows ``(N, m)``.
+        residuals
+            Target minus leave-one-out prediction, ``(N, targets)``.
+        weights
+            Positive, ``(N,)``.
+        """
+        if len(points) > _MOST:
+            taken = torch.randperm(len(points), generator=generator)[:_MOST]
+            points, residuals, weights = points[taken], residuals[taken], weights[taken]
+        points, sizes = points.double(), residuals.double().abs()
+        distance = torch.cdist(points, points)
+        middle = distance[~torch.eye(len(points), dtype=torch.bool)].median().clamp_min(1e-12)
+        floor = _FLOOR * sizes.mean(0).clamp_min(1e-300)
+        best, betas, scales = (
+            torch.full_like(floor, math.inf),
+            torch.zeros_like(floor),
+            torch.ones_like(sizes),
+        )
+        log_weights = weights.double().log()
+        for beta in (0.0, *BETAS):
+            score = (log_weights - beta / middle * distance).fill_diagonal_(-math.inf)
+            scale = (torch.softmax(score, 1) @ sizes).clamp_min(floor)
+            loss = weights.double() @ (scale.log() + sizes / scale) / weights.sum()
+            better = loss < best
+            best, betas = torch.where(better, loss, best), torch.where(better, beta / middle, betas)
+            scales = torch.where(better, scale, scales)
+        return cls(points, sizes, weights.double(), betas, sizes / scales)
+
+    def scale(self, points: Tensor) -> Tensor:
+        """The mean size of residuals near ``points (B, m)``, ``(B, targets)``."""
+        floor = _FLOOR * self.sizes.mean(0).clamp_min(1e-300)
+        found = torch.empty(len(points), self.sizes.shape[1], dtype=torch.float64)
+        for start in range(0, len(points), _BLOCK):
+            distance = torch.cdist(points[start : start + _BLOCK].double(), self.points)
+            for target, beta in enumerate(self.betas):
+                share = torch.softmax(self.weights.log() - beta * distance, 1)
+                found[start : start + _BLOCK, target] = share @ self.sizes[:, target]
+        return found.clamp_min(floor)
+
+    def quantile(self, alpha: float) -> Tensor:
+        """The ratio that a share ``1 - alpha`` of rows does not exceed, ``(targets,)``.
+
+        Infinite where there are too few rows to say: the ``⌈(N + 1)(1 - alpha)⌉``-th of N.
+        """
+        total = self.weights.sum()
+        level = (1 - alpha) * (1 + 1 / len(self.weights)) * total
+        found = []
+        for column in self.ratios.T:
+            ordered, order = column.sort()
+            reached = torch.searchsorted(self.weights[order].cumsum(0), level - 1e-9 * total)
+            found.append(ordered[reached] if reached < len(ordered) else column.new_tensor(math.inf))
+        return torch.stack(found)
+
+    def half_widths(self, points: Tensor, alpha: float) -> Floats:
+        """Half the width of the intervals at ``points (B, m)``, ``(B, targets)``."""
+        widths: NDArray[np.float64] = (self.scale(points) * self.quantile(alpha)).numpy()
+        return widths
+
+    def snapshot(self) -> State:
+        """All of it as tensors."""
+        return {field.name: getattr(self, field.name) for field in attrs.fields(Spread)}

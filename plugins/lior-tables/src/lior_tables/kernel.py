@@ -1,0 +1,284 @@
+"""The kernel of two rows, ``exp(−β R cost)``, of any frame, source and product, and its derivative.
+
+    y = A z, AᵀA = g        f = lift(y)        cost = product(f_q·f_q, f_q·f_k, f_k·f_k)
+    score = −β √(R_q R_k) cost                 k(z_q, z_k) = exp(score)
+
+It is the composition of :mod:`lior.geometry.retrieval` with rows in the place of contexts. Rows have no
+roles: where a product treats queries and items differently, the cost is the mean of both ways round, so the
+kernel is symmetric.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import attrs
+import torch
+from torch import Generator, Tensor
+
+from lior.geometry import metric
+from lior.interfaces import AttentionProduct, FrameProvider, RSource, State, is_pairwise
+from lior.tensors import prefixed, sub
+
+BLOCK = 1 << 18
+"""Entries of a kernel matrix made at a time: in a CPU they and their intermediates stay in the cache."""
+_LARGE_BLOCK = 1 << 26
+"""The same on other devices, which are slow at many small matrices."""
+_WIDE = 1 << 13
+"""Columns of a product of matrices that holds all outputs at once."""
+
+
+@attrs.frozen(kw_only=True)
+class Parts:
+    """The plugins of a kernel; ``rsource`` is ``None`` where ``R = 1``."""
+
+    frame: FrameProvider
+    rsource: RSource | None
+    product: AttentionProduct
+
+    def init(self, n: int, *, generator: Generator) -> State:
+        """Fresh state of all parts, entries named ``frame.u`` and so on, and ``log_beta = 0``."""
+        frame = self.frame.init(n, generator=generator)
+        rows = len(metric.root(self.frame.form(frame)))
+        state = prefixed("frame", frame)
+        state |= prefixed("product", self.product.init(rows, generator=generator))
+        if self.rsource is not None:
+            state |= prefixed("rsource", self.rsource.init(n, generator=generator))
+        return state | {"log_beta": torch.zeros((), device=generator.device)}
+
+    def learned(self, state: State) -> State:
+        """The entries that are learned by likelihood, with ``log_beta``; none where only scales would be."""
+        plugins = {"frame": self.frame, "rsource": self.rsource, "product": self.product}
+        names = [
+            f"{part}.{k}" for part, plugin in plugins.items() if plugin is not None for k in plugin.learned
+        ]
+        if not set(names) - {"frame.log_omega"}:
+            return {}
+        return {name: state[name] for name in (*names, "log_beta")}
+
+    def project(self, state: State) -> State:
+        """Clamp, wrap and normalise every part."""
+        plugins = {"frame": self.frame, "rsource": self.rsource, "product": self.product}
+        for part, plugin in plugins.items():
+            if plugin is not None:
+                state = state | prefixed(part, plugin.project(sub(state, part)))
+        return state
+
+    def observe(self, state: State, z: Tensor) -> State:
+        """Statistics of the rows ``z (N, n)``: of the frame, then of the medium under its metric."""
+        frame = self.frame.observe(sub(state, "frame"), z)
+        return self.observe_medium(state | prefixed("frame", frame), z)
+
+    def observe_medium(self, state: State, z: Tensor) -> State:
+        """Statistics of the rows ``z (N, n)`` as the medium under the current metric."""
+        if self.rsource is None:
+            return state
+        form = self.frame.form(sub(state, "frame"))
+        medium = self.rsource.observe(sub(state, "rsource"), z, form, total=len(z))
+        return state | prefixed("rsource", medium)
+
+
+class Side(NamedTuple):
+    """Rows as one side of a kernel matrix."""
+
+    z: Tensor
+    """Coordinates ``(N, n)``."""
+    y: Tensor
+    """Mapped coordinates ``(N, m)``."""
+    f: Tensor
+    """Features ``(N, p)`` as a query."""
+    g: Tensor
+    """Features ``(N, p)`` as an item; ``f`` itself where the product does not tell them apart."""
+    resilience: Tensor | None
+    """``√R (N,)``; ``None`` where ``R = 1``."""
+
+    def rows(self, index: slice | Tensor) -> Side:
+        """Some of the rows."""
+        f = self.f[index]
+        r = None if self.resilience is None else self.resilience[index]
+        return Side(self.z[index], self.y[index], f, f if self.g is self.f else self.g[index], r)
+
+
+class Kernel:
+    """The plugins of a kernel with their state; see the module.
+
+    Parameters
+    ----------
+    parts
+        The plugins.
+    state
+        Their numbers, in the dtype to compute with.
+    """
+
+    def __init__(self, parts: Parts, state: State) -> None:
+        self.parts, self.state = parts, state
+        self.form = parts.frame.form(sub(state, "frame"))
+        self.root = metric.root(self.form)
+        self.beta = float(state["log_beta"].exp())
+        self._product = sub(state, "product")
+        probe = self.root.mT
+        self._two_sided = not torch.equal(*(self._lift(probe, query=query) for query in (True, False)))
+
+    def side(self, z: Tensor) -> Side:
+        """Rows ``z (N, n)`` with what their scores depend on."""
+        y = z @ self.root.mT
+        f = self._lift(y, query=True)
+        g = self._lift(y, query=False) if self._two_sided else f
+        if self.parts.rsource is None:
+            return Side(z, y, f, g, None)
+        resilience = self.parts.rsource.resilience(sub(self.state, "rsource"), z, self.form)
+        return Side(z, y, f, g, resilience.sqrt())
+
+    def scores(self, q: Side, k: Side, *, beta: float | None = None) -> Tensor:
+        """``−β √(R_q R_k) cost``, a new tensor ``(B, K)``; ``beta`` in place of the kernel's own if given."""
+        cost = self._cost(q.f, k.g)
+        if self._two_sided:
+            cost = (cost + self._cost(k.f, q.g).mT).mul_(0.5)
+        return self._scaled(cost, q, k, self.beta if beta is None else beta)
+
+    def gradient(self, q: Side, k: Side, weights: Tensor, values: Tensor) -> Tensor:
+        """``Σ_i weights_bi values_bic ∂score_bi/∂z_b``: derivatives with respect to the coordinates of ``q``.
+
+        Parameters
+        ----------
+        weights
+            ``(B, K)``; 0 where a pair does not count.
+        values
+            ``(K, C)``.
+
+        Returns
+        -------
+        Tensor
+            ``(B, C, n)``.
+        """
+        scaled = self._scaled(weights, q, k, self.beta)
+        if is_pairwise(self.parts.product):
+            df = self.parts.product.pair_gradient(q.f, k.f, scaled, values, self._product)
+            dy = self._lift_pullback(q.y, df, query=True)
+        else:
+            half = scaled.mul_(0.5) if self._two_sided else scaled
+            dy = self._gram_gradient(q.y, q.f, k.g, half, values, query=True)
+            if self._two_sided:
+                dy = dy + self._gram_gradient(q.y, q.g, k.f, half, values, query=False)
+        dz = dy @ self.root
+        if self.parts.rsource is not None:
+            dz = dz + self._medium_gradient(q, k, weights, values)
+        return dz
+
+    def pullback(self, q: Side, k: Side, d_scores: Tensor) -> State:
+        """Derivatives of ``sum(d_scores * scores(q, k))`` with respect to the learned entries and
+        ``log_beta``."""
+        flow = d_scores * self.scores(q, k)
+        scaled = self._scaled(d_scores, q, k, self.beta)
+        grads = {"log_beta": flow.sum()}
+        pairwise = is_pairwise(self.parts.product)
+        ends = self._pair_ends(q, k, scaled) if pairwise else self._gram_ends(q, k, scaled, grads)
+        d_root = torch.zeros_like(self.root)
+        for side, df, query in ends:
+            lifted, dy = self.parts.product.lift_pullback(self._product, side.y, df, query=query)
+            accumulate(grads, "product", lifted)
+            d_root += dy.mT @ side.z
+        if self.parts.rsource is not None:
+            for side, d_log in ((q, flow.sum(1)), (k, flow.sum(0))):
+                assert side.resilience is not None
+                dr = d_log / (2 * side.resilience.square())
+                pulled = self.parts.rsource.pullback(sub(self.state, "rsource"), side.z, self.form, dr)
+                accumulate(grads, "rsource", pulled.params)
+                d_root += pulled.root
+        form = metric.root_pullback(self.form, d_root)
+        accumulate(grads, "frame", self.parts.frame.pullback(sub(self.state, "frame"), form))
+        return grads
+
+    def _pair_ends(self, q: Side, k: Side, scaled: Tensor) -> list[tuple[Side, Tensor, bool]]:
+        """Both sides with the derivatives of their features and their role, for a cost of pairs."""
+        assert is_pairwise(self.parts.product)
+        ends = []
+        for one, other, flow, query in ((q, k, scaled, True), (k, q, scaled.mT, False)):
+            ones = flow.new_ones(flow.shape[1], 1)
+            df = self.parts.product.pair_gradient(one.f, other.f, flow, ones, self._product)
+            ends.append((one, df[:, 0], query))
+        return ends
+
+    def _gram_ends(self, q: Side, k: Side, scaled: Tensor, grads: State) -> list[tuple[Side, Tensor, bool]]:
+        """The same for a cost of Gram products; derivatives of its scalars are added to ``grads``."""
+        ways = [(q, k, scaled)]
+        if self._two_sided:
+            ways = [(q, k, 0.5 * scaled), (k, q, 0.5 * scaled.mT)]
+        ends = []
+        for query, item, flow in ways:
+            f, g = query.f, item.g
+            gram = f.square().sum(1)[:, None], f @ g.mT, g.square().sum(1)[None]
+            partials = self.parts.product.partials(*gram, self._product)
+            along = flow * partials.qk
+            df = along @ g + 2 * (flow * partials.qq).sum(1)[:, None] * f
+            dg = along.mT @ f + 2 * (flow * partials.kk).sum(0)[:, None] * g
+            accumulate(grads, "product", {name: (flow * v).sum() for name, v in partials.params.items()})
+            ends += [(query, df, True), (item, dg, False)]
+        return ends
+
+    def _gram_gradient(
+        self, y: Tensor, f: Tensor, g: Tensor, scaled: Tensor, values: Tensor, *, query: bool
+    ) -> Tensor:
+        """The part of :meth:`gradient` through the Gram products, with respect to ``y (B, m)``; ``(B, C,
+        m)``."""
+        own, other = f.square().sum(1)[:, None], g.square().sum(1)[None]
+        gram = (own, f @ g.mT, other) if query else (other, f @ g.mT, own)
+        partials = self.parts.product.partials(*gram, self._product)
+        along = scaled * partials.qk
+        parts = []
+        for some in values.split(max(1, _WIDE // f.shape[1]), dim=1):
+            items = (some[:, :, None] * g[:, None, :]).flatten(1)
+            parts.append((along @ items).unflatten(1, (some.shape[1], g.shape[1])))
+        towards = (scaled * (partials.qq if query else partials.kk)) @ values
+        df = torch.cat(parts, dim=1) + 2 * towards[:, :, None] * f[:, None, :]
+        return self._lift_pullback(y, df, query=query)
+
+    def _medium_gradient(self, q: Side, k: Side, weights: Tensor, values: Tensor) -> Tensor:
+        """The part of :meth:`gradient` through ``R`` of the queries."""
+        assert self.parts.rsource is not None
+        assert q.resilience is not None
+        medium = sub(self.state, "rsource")
+        flow = (weights * self.scores(q, k)) @ values / (2 * q.resilience.square()[:, None])
+        pulled = [self.parts.rsource.pullback(medium, q.z, self.form, dr).z for dr in flow.unbind(1)]
+        return torch.stack(pulled, dim=1)
+
+    def _cost(self, f: Tensor, g: Tensor) -> Tensor:
+        product = self.parts.product
+        if is_pairwise(product):
+            return product.pair_cost(f, g, self._product)
+        return product.cost(f.square().sum(1)[:, None], f @ g.mT, g.square().sum(1)[None], self._product)
+
+    def _scaled(self, values: Tensor, q: Side, k: Side, beta: float) -> Tensor:
+        """``−β √(R_q R_k) values``, a new tensor."""
+        if q.resilience is None or k.resilience is None:
+            return values * -beta
+        return (values * (-beta * q.resilience[:, None])).mul_(k.resilience[None])
+
+    def _lift(self, y: Tensor, *, query: bool) -> Tensor:
+        return self.parts.product.lift(self._product, y, query=query)
+
+    def _lift_pullback(self, y: Tensor, df: Tensor, *, query: bool) -> Tensor:
+        """``df (B, C, p)`` of ``y (B, m)`` to ``(B, C, m)``."""
+        wide = y[:, None, :].expand(-1, df.shape[1], -1)
+        return self.parts.product.lift_pullback(self._product, wide, df, query=query)[1]
+
+
+def accumulate(grads: State, part: str, more: State) -> None:
+    """Add derivatives of a part's entries to ``grads``."""
+    for name, value in prefixed(part, more).items():
+        grads[name] = grads[name] + value if name in grads else value
+
+
+def blocks(rows: int, columns: int, device: torch.device | None = None) -> list[slice]:
+    """Slices of ``rows`` whose matrices with ``columns`` columns have about :data:`BLOCK` entries."""
+    entries = BLOCK if device is None or device.type == "cpu" else _LARGE_BLOCK
+    size = max(16, entries // max(columns, 1))
+    return [slice(at, min(at + size, rows)) for at in range(0, rows, size)]
+
+
+def matrix(kernel: Kernel, q: Side, k: Side, *, beta: float | None = None) -> Tensor:
+    """``scores`` of all pairs ``(B, K)``, made block by block into one tensor."""
+    out = q.z.new_empty(len(q.z), len(k.z))
+    for rows in blocks(len(q.z), len(k.z), out.device):
+        out[rows] = kernel.scores(q.rows(rows), k, beta=beta)
+    return out

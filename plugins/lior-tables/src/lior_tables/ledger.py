@@ -1,0 +1,176 @@
+"""The training rows of a model: what they held, their numbers, and which of them the model holds as one.
+
+Every row has an id, counted from 0 in the order of learning and never given again. Rows that are equal in all
+columns and targets are one row of the model, with the sum of their weights; so weights and repetitions mean
+the same, and a kernel matrix has no equal rows by accident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lior.interfaces import State
+from lior_tables.rows import Floats, Table, Words
+
+Ids = NDArray[np.int64]
+
+
+@attrs.frozen(eq=False)
+class Ledger:
+    """Rows by id; ``slot`` is the row's place in the model."""
+
+    table: Table
+    y: Floats
+    """Targets ``(rows, targets)``, one-hot for classes."""
+    weights: Floats
+    ids: Ids
+    """Rising."""
+    slots: Ids
+    """Place in the model, -1 for a row of weight 0."""
+    next_id: int
+
+    @classmethod
+    def of(cls, table: Table, y: Floats, weights: Floats, rng: np.random.RandomState) -> tuple[Ledger, Ids]:
+        """Number the rows and find the equal ones.
+
+        Returns
+        -------
+        tuple[Ledger, Ids]
+            The ledger, and for each place of the model one row that stands there. The places do not depend on
+            the order of the rows, and follow one another at random.
+
+        Raises
+        ------
+        ValueError
+            When fewer than two different rows have a weight.
+        """
+        kept = np.flatnonzero(weights > 0)
+        keys = np.concatenate([table.take(kept).keys(), y[kept]], 1)
+        _, first, places = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        if len(first) < 2:
+            raise ValueError(
+                f"Found array with {len(first)} sample(s) that differ and have a weight, "
+                "while a minimum of 2 is required."
+            )
+        order = rng.permutation(len(first))
+        at = np.empty_like(order)
+        at[order] = np.arange(len(order))
+        slots = np.full(len(table), -1, dtype=np.int64)
+        slots[kept] = at[places.reshape(-1)]
+        ids = np.arange(len(table), dtype=np.int64)
+        return cls(table, y, weights, ids, slots, len(table)), kept[first[order]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def size(self) -> int:
+        """Rows of the model."""
+        return int(self.slots.max(initial=-1)) + 1
+
+    def slot_weights(self) -> Floats:
+        """Weight of each row of the model."""
+        there = self.slots >= 0
+        found: Floats = np.bincount(self.slots[there], self.weights[there], self.size).astype(np.float64)
+        return found
+
+    def representatives(self) -> Ids:
+        """For each row of the model, the place in this ledger of the first row that it stands for."""
+        found = np.empty(self.size, dtype=np.int64)
+        backwards = np.arange(len(self))[::-1]
+        there = backwards[self.slots[backwards] >= 0]
+        found[self.slots[there]] = there
+        return found
+
+    def places(self, ids: Sequence[int] | Ids) -> Ids:
+        """Where rows stand in this ledger.
+
+        Raises
+        ------
+        ValueError
+            For an id that is not there, or is named twice.
+        """
+        wanted = np.asarray(ids, dtype=np.int64).reshape(-1)
+        found = np.searchsorted(self.ids, wanted)
+        gone = (found >= len(self)) | (self.ids[np.minimum(found, len(self) - 1)] != wanted)
+        if gone.any():
+            raise ValueError(
+                f"no row {wanted[gone][0]}: rows of this model are {self.ids[0]} to {self.ids[-1]}, "
+                f"{len(self):,} in all"
+            )
+        if len(np.unique(wanted)) < len(wanted):
+            raise ValueError("a row is named twice")
+        return found
+
+    def without(self, places: Ids) -> tuple[Ledger, Ids, Ids]:
+        """The ledger without the rows at these places.
+
+        Returns
+        -------
+        tuple[Ledger, Ids, Ids]
+            The ledger; the rows that the model has to forget, by their former places in it; and the places in
+            the new ledger of rows that it has to learn again afterwards, because equal rows are gone: those
+            stand at the end of the model, with what weight is left.
+        """
+        kept = np.setdiff1d(np.arange(len(self)), places)
+        gone = np.unique(self.slots[places])
+        gone = gone[gone >= 0]
+        slots = self.slots[kept]
+        again, first = np.unique(np.where(np.isin(slots, gone), slots, -1), return_index=True)
+        again, first = again[again >= 0], first[len(again) - int((again >= 0).sum()) :]
+        to = np.full(self.size + 1, -1, dtype=np.int64)  # the last entry is that of -1
+        to[np.concatenate([np.setdiff1d(np.arange(self.size), gone), again])] = np.arange(
+            self.size - len(gone) + len(again)
+        )
+        shrunk = attrs.evolve(
+            self, table=self.table.take(kept), y=self.y[kept], weights=self.weights[kept], ids=self.ids[kept],
+            slots=to[slots],
+        )  # fmt: skip
+        return shrunk, gone, first
+
+    def extended(self, table: Table, y: Floats, weights: Floats) -> tuple[Ledger, Ids]:
+        """The ledger with more rows; returns the places in it of those that the model has to learn.
+
+        All of them are places of their own in the model, but for equal rows among the new ones.
+        """
+        kept = np.flatnonzero(weights > 0)
+        keys = np.concatenate([table.take(kept).keys(), y[kept]], 1)
+        _, first, places = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        slots = np.full(len(table), -1, dtype=np.int64)
+        slots[kept] = self.size + places.reshape(-1)
+        ids = np.arange(self.next_id, self.next_id + len(table), dtype=np.int64)
+        grown = Ledger(
+            self.table.followed_by(table), np.concatenate([self.y, y]),
+            np.concatenate([self.weights, weights]), np.concatenate([self.ids, ids]),
+            np.concatenate([self.slots, slots]), self.next_id + len(table),
+        )  # fmt: skip
+        return grown, len(self) + kept[first]
+
+    # --- on disk ---
+
+    def snapshot(self) -> tuple[State, dict[str, Any]]:
+        """All of it as tensors and a record for JSON."""
+        state = {name: torch.from_numpy(getattr(self, name)) for name in ("y", "weights", "ids", "slots")}
+        levels: dict[str, list[str] | None] = {}
+        for i, (name, column) in enumerate(self.table.columns.items()):
+            plain, known = (column.codes, column.levels) if isinstance(column, Words) else (column, None)
+            state[f"column{i}"] = torch.from_numpy(np.ascontiguousarray(plain))
+            levels[name] = None if known is None else list(known)
+        return state, {"columns": levels, "next_id": self.next_id}
+
+    @classmethod
+    def restore(cls, state: State, record: dict[str, Any]) -> Ledger:
+        """The ledger of a snapshot."""
+        arrays = {name: tensor.numpy() for name, tensor in state.items()}
+        columns = {
+            name: arrays[f"column{i}"] if levels is None else Words(arrays[f"column{i}"], tuple(levels))
+            for i, (name, levels) in enumerate(record["columns"].items())
+        }
+        y, weights, ids, slots = (arrays[name] for name in ("y", "weights", "ids", "slots"))
+        return cls(Table(columns, len(ids)), y, weights, ids, slots, record["next_id"])

@@ -1,0 +1,338 @@
+"""One member of a model: a kernel, its learned metric and a readout.
+
+A member is fitted in rounds. Each round solves for the values of the rows under the current metric, and makes
+the metric anew from the gradients of what was learned (:mod:`lior_tables.agop`). The bandwidth follows the
+metric: ``1/β`` is a multiple of the median cost of two rows, measured anew after every change.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import attrs
+import torch
+from torch import Generator, Tensor
+
+from lior.errors import UsageError
+from lior.geometry import metric
+from lior.interfaces import GradientFrame, State
+from lior.tensors import prefixed, sub
+from lior_tables import likelihood, readouts
+from lior_tables.editing import BATCH, Inverse
+from lior_tables.kernel import Kernel, Parts, Side, blocks, matrix
+from lior_tables.readouts import Fit, Readout, Ridge
+from lior_tables.stored import Rows
+
+METRIC_ROWS = 2000
+"""Rows on which a metric is learned, at most."""
+GRADIENT_ROWS = 1000
+"""Rows at which gradients are taken."""
+KEPT_ROWS = 12_000
+"""Up to so many rows the inverse made for leave-one-out is kept for edits."""
+REFINE_EVERY = 500
+"""Edits after which rounding errors are removed."""
+REFINED_ROWS = 2000
+"""Up to so many rows they are removed after every edit; it takes milliseconds."""
+_MEDIAN_ROWS = 600
+"""Rows whose median cost sets the bandwidth."""
+
+
+@attrs.frozen(kw_only=True)
+class Setting:
+    """What is chosen on held-out rows."""
+
+    steps: tuple[tuple[float, float], ...]
+    """Bandwidth and ridge of each round: those of the last are of the member, the others made its metric."""
+
+    @property
+    def bandwidth(self) -> float:
+        """``1/β`` in median costs."""
+        return self.steps[-1][0]
+
+    @property
+    def ridge(self) -> float:
+        """``λ``."""
+        return self.steps[-1][1]
+
+    @property
+    def rounds(self) -> int:
+        """How often the metric was learned."""
+        return len(self.steps) - 1
+
+
+@attrs.frozen(kw_only=True)
+class Candidate:
+    """A kind of member and the settings to try."""
+
+    name: str
+    parts: Parts
+    readout: Readout
+    bandwidths: tuple[float, ...]
+    ridges: tuple[float, ...]
+    rounds: int
+
+    @property
+    def teacher(self) -> Readout:
+        """What the metric is learned from: a mean is too smooth for its gradients to say what matters."""
+        return self.readout if self.readout.solves else Ridge()
+
+
+def start(candidate: Candidate, z: Tensor, generator: Generator) -> State:
+    """The state before anything is learned, in the dtype of ``z (N, n)``, with statistics of its rows."""
+    state = candidate.parts.init(z.shape[1], generator=generator)
+    moved = {
+        key: value.to(z) if value.is_floating_point() else value.to(z.device) for key, value in state.items()
+    }
+    return candidate.parts.observe(moved, z)
+
+
+def median_cost(kernel: Kernel, side: Side) -> float:
+    """The median of ``√(R R') cost`` over pairs of different rows."""
+    some = side.rows(slice(0, _MEDIAN_ROWS))
+    count = len(some.z)
+    if count < 2:
+        return 1.0
+    costs = kernel.scores(some, some, beta=-1.0)
+    above = torch.ones(count, count, dtype=torch.bool, device=costs.device).triu(1)
+    return max(float(costs[above].median()), 1e-6)
+
+
+def with_bandwidth(state: State, kernel: Kernel, side: Side, bandwidth: float) -> State:
+    """The state with ``β`` set from the median cost."""
+    beta = 1 / (bandwidth * median_cost(kernel, side))
+    return {**state, "log_beta": torch.as_tensor(beta, dtype=side.z.dtype, device=side.z.device).log()}
+
+
+def next_metric(
+    candidate: Candidate, kernel: Kernel, side: Side, rows: Rows, fit: Fit, generator: Generator
+) -> State:
+    """The state after one round of learning the metric from the gradients of ``fit``."""
+    parts, state = candidate.parts, kernel.state
+    if isinstance(parts.frame, GradientFrame):
+        chosen = torch.randperm(len(rows.z), generator=generator)[:GRADIENT_ROWS].to(rows.z.device)
+        found = gradients(candidate.teacher, kernel, side, rows.weights, fit.values, chosen)
+        state = state | prefixed("frame", parts.frame.observe_gradients(sub(state, "frame"), found))
+        state = parts.observe_medium(state, rows.z)
+    if parts.learned(state):
+        state = parts.observe_medium(likelihood.learn(parts, state, rows, generator), rows.z)
+    return state
+
+
+def gradients(
+    readout: Readout, kernel: Kernel, side: Side, weights: Tensor, values: Tensor, chosen: Tensor
+) -> Tensor:
+    """Gradients ``(G, C, n)`` of a fit at the rows ``chosen`` of its own, without the share of the row."""
+    found = []
+    for block in blocks(len(chosen), len(values), values.device):
+        own = chosen[block]
+        queries = side.rows(own)
+        weighed = readout.weigh(kernel.scores(queries, side), weights, own)
+        slope = kernel.gradient(queries, side, weighed, values)
+        offset = readout.slopes(weighed, values)
+        if offset is not None:
+            flat = kernel.gradient(queries, side, weighed, torch.ones_like(values[:, :1]))
+            slope = slope - offset[:, :, None] * flat
+        found.append(slope)
+    return torch.cat(found)
+
+
+class Member:
+    """A fitted member: the state of its kernel, ``λ`` and the values of the rows."""
+
+    def __init__(self, candidate: Candidate, state: State, setting: Setting, rows: Rows, fit: Fit) -> None:
+        self.candidate, self.state, self.setting = candidate, state, setting
+        self.rows, self.fit = rows, fit
+        self.kernel = Kernel(candidate.parts, state)
+        self.items = self.kernel.side(rows.z)
+        self._inverse: Inverse | None = None
+        self._edits = 0
+
+    @classmethod
+    def learn_all(cls, candidate: Candidate, setting: Setting, rows: Rows, generator: Generator) -> Member:
+        """Fit all rows with what was chosen; the metric is learned on :data:`METRIC_ROWS` of them."""
+        some = rows
+        if len(rows.z) > METRIC_ROWS:
+            some = rows.take(torch.randperm(len(rows.z), generator=generator)[:METRIC_ROWS].to(rows.z.device))
+        state = start(candidate, some.z, generator)
+        for done, (bandwidth, ridge) in enumerate(setting.steps):
+            kernel = Kernel(candidate.parts, state)
+            state = with_bandwidth(state, kernel, kernel.side(some.z), bandwidth)
+            kernel = Kernel(candidate.parts, state)
+            if done == setting.rounds:
+                some = rows
+            side = kernel.side(some.z)
+            readout = candidate.teacher if done < setting.rounds else candidate.readout
+            fit = readout.fit(matrix(kernel, side, side), some.y, some.weights, ridge)
+            if done < setting.rounds:
+                state = next_metric(candidate, kernel, side, some, fit, generator)
+        return cls(candidate, state, setting, rows, fit)
+
+    def tensors(self) -> State:
+        """Values, centre and state, without the rows; :meth:`restored` takes them."""
+        return {**prefixed("state", self.state), "values": self.fit.values, "centre": self.fit.centre}
+
+    @classmethod
+    def restored(cls, tensors: State, candidate: Candidate, setting: Setting, rows: Rows) -> Self:
+        """The member of :meth:`tensors`, whose rows were ``rows``.
+
+        Raises
+        ------
+        UsageError
+            When the values are those of other rows.
+        """
+        values, centre = tensors["values"], tensors["centre"]
+        if len(values) != len(rows.z) or centre.shape != rows.y.shape[1:]:
+            raise UsageError(f"a saved member has values of {len(values)} rows and not of {len(rows.z)}")
+        rows = Rows(*(column.to(values) for column in rows))
+        return cls(candidate, sub(tensors, "state"), setting, rows, Fit(values, centre))
+
+    @property
+    def metric(self) -> Tensor:
+        """The metric ``g (n, n)`` in float64, of trace 1."""
+        g = metric.dense(metric.cast(self.kernel.form, torch.float64))
+        return g / g.trace()
+
+    @property
+    def centre(self) -> Tensor:
+        """The weighted mean of the stored outputs, ``(C,)``."""
+        return self.fit.centre
+
+    def predict(self, z: Tensor) -> Tensor:
+        """``f(z) (B, C)``, centre included."""
+        parts = [
+            self.weigh(z[block]) @ self.fit.values for block in blocks(len(z), len(self.rows.z), z.device)
+        ]
+        return torch.cat([*parts, self.rows.y[:0]]) + self.fit.centre
+
+    def weigh(self, z: Tensor) -> Tensor:
+        """Weights of the stored rows for a few rows ``z (B, n)``, shape ``(B, N)``."""
+        scores = self.kernel.scores(self.kernel.side(z), self.items)
+        return self.candidate.readout.weigh(scores, self.rows.weights, None)
+
+    def shares(self, z: Tensor) -> Tensor:
+        """The share of each stored row in the predictions of a few rows ``z (B, n)``, ``(B, N, C)``."""
+        return self.weigh(z)[:, :, None] * self.fit.values
+
+    def influence(self, z: Tensor) -> Tensor:
+        """Weights ``(B, N)`` of the stored outputs: ``f(z) = centre + Σ_i w_i (y_i − centre)``.
+
+        For a vote they are :meth:`weigh`, for a ridge ``(K + λW⁻¹)⁻¹ k(z)``.
+        """
+        weighed = self.weigh(z)
+        return self.inverse().times(weighed.mT).mT if self.candidate.readout.solves else weighed
+
+    def leave_one_out(self) -> Tensor:
+        """Predictions for each stored row without it, metric fixed, ``(N, C)``."""
+        y, weights = self.rows.y, self.rows.weights
+        if len(y) < 2:
+            return self.fit.centre.expand_as(y)
+        if not self.candidate.readout.solves:
+            return self._vote_without(y, weights)
+        # Without row i the centre is c_i, and the residual of the row is a_i / P_ii for the outputs y − c_i
+        # (G. Wahba, *Spline Models*, 1990, section 4.2).
+        had = self._inverse
+        inverse = self.inverse()
+        self._inverse = had if len(y) > KEPT_ROWS else inverse
+        solution = inverse.solution.to(y)
+        total = weights.sum()
+        centres = (readouts.mean(y, weights) * total - weights[:, None] * y) / (total - weights)[:, None]
+        residuals = (solution[:, :-1] - solution[:, -1:] * centres) / inverse.diagonal.to(y)[:, None]
+        return y - residuals
+
+    def _vote_without(self, y: Tensor, weights: Tensor) -> Tensor:
+        parts = []
+        for block in blocks(len(y), len(y), y.device):
+            scores = self.kernel.scores(self.items.rows(block), self.items)
+            own = torch.arange(block.start, block.stop, device=y.device)
+            parts.append(self.candidate.readout.weigh(scores, weights, own) @ y)
+        return torch.cat(parts)
+
+    # --- editing ---
+
+    def inverse(self) -> Inverse:
+        """The inverse of the system, made when first asked for."""
+        if self._inverse is None:
+            system = matrix(self.kernel, self.items, self.items).exp_()
+            system.diagonal().add_(self.setting.ridge / self.rows.weights)
+            self._inverse = Inverse(system, readouts.with_ones(self.rows.y))
+        return self._inverse
+
+    def to(self, rows: Rows) -> Member:
+        """The same member in the precision of ``rows``, which are its own; its values are solved for anew."""
+        dtype = rows.z.dtype
+        if self.rows.z.dtype == dtype:
+            return self
+        state = {key: v.to(dtype) if v.is_floating_point() else v for key, v in self.state.items()}
+        fit = Fit(*(part.to(dtype) for part in self.fit))
+        moved = Member(self.candidate, state, self.setting, rows, fit)
+        if self.candidate.readout.solves:
+            moved._settle()
+        return moved
+
+    def forget(self, chosen: Tensor, rows: Rows) -> None:
+        """Remove the rows ``chosen`` (int64, distinct); ``rows`` are those that stay."""
+        if self.candidate.readout.solves:
+            inverse = self.inverse()
+            left = chosen.sort(descending=True).values  # from the end, so that the others keep their places
+            for part in left.split(BATCH):
+                inverse.forget(part)
+        self._stored(rows, len(chosen))
+
+    def learn(self, new: Rows, rows: Rows) -> None:
+        """Add the rows ``new``; ``rows`` are all, the new ones last."""
+        if self.candidate.readout.solves:
+            inverse, before = self.inverse(), len(self.rows.z)
+            side = self.kernel.side(rows.z)
+            for at in range(before, len(rows.z), BATCH):
+                here = slice(at, min(at + BATCH, len(rows.z)))
+                across = self.kernel.scores(side.rows(slice(0, at)), side.rows(here)).exp_()
+                among = self.kernel.scores(side.rows(here), side.rows(here)).exp_()
+                among.diagonal().add_(self.setting.ridge / rows.weights[here])
+                inverse.learn(across, among, readouts.with_ones(rows.y[here]))
+        self._stored(rows, len(new.z))
+
+    def _stored(self, rows: Rows, edits: int) -> None:
+        """Take ``rows`` as what is stored, and refine when many edits have passed."""
+        self.rows, self.items = rows, self.kernel.side(rows.z)
+        before, self._edits = self._edits, self._edits + edits
+        if before // REFINE_EVERY != self._edits // REFINE_EVERY:
+            self.refine()
+        elif self.candidate.readout.solves and len(rows.z) <= REFINED_ROWS:
+            self.inverse().refine(self._residual()[0])
+        self._settle()
+
+    def _settle(self) -> None:
+        y, weights = self.rows.y, self.rows.weights
+        if self.candidate.readout.solves:
+            self.fit = readouts.centred(self.inverse().solution, y, weights)
+        else:
+            centre = readouts.mean(y, weights)
+            self.fit = Fit(y - centre, centre)
+
+    def refine(self) -> float:
+        """Remove what rounding has added up; returns the largest residual before, in units of the outputs.
+
+        One step of refinement with the kernel computed anew. Where that does not help, because the inverse
+        itself has drifted, it is made anew.
+        """
+        if not self.candidate.readout.solves or not len(self.rows.z):
+            return 0.0
+        first, rounding = self._residual()
+        if float(first.abs().max()) > rounding:
+            self.inverse().refine(first)
+            after, rounding = self._residual()
+            if float(after.abs().max()) > rounding:
+                self._inverse = None
+        self._settle()
+        return float(first.abs().max())
+
+    def _residual(self) -> tuple[Tensor, float]:
+        """``right − (K + λW⁻¹) a (N, C + 1)``, and how large rounding alone may make it."""
+        inverse, right = self.inverse(), readouts.with_ones(self.rows.y)
+        parts = [
+            self.kernel.scores(self.items.rows(block), self.items).exp_() @ inverse.solution
+            for block in blocks(len(right), len(right), right.device)
+        ]
+        own = (self.setting.ridge / self.rows.weights + inverse.added)[:, None] * inverse.solution
+        size = float(inverse.solution.abs().sum(0).max()) + 1.0
+        return right - torch.cat(parts) - own, 100 * torch.finfo(own.dtype).eps * size

@@ -1,0 +1,368 @@
+"""A model of a table: a weighted mean of members, with everything that follows from stored rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from lior.errors import UsageError
+from lior.interfaces import State
+from lior.tensors import prefixed, sub
+from lior_tables import snapshots
+from lior_tables.choice import choose
+from lior_tables.fitting import Progress, fit_members
+from lior_tables.kernel import blocks
+from lior_tables.members import Member
+from lior_tables.plan import Options, plan
+from lior_tables.stored import Rows
+from lior_tables.tree import Grove
+
+EXACT_ROWS = 12_000
+"""Above it edits and leave-one-out stay in float32: a float64 inverse then takes 1.2 GB a member."""
+
+
+class Units(NamedTuple):
+    """What outputs and sample weights were divided by."""
+
+    output: Tensor
+    """``(C,)``."""
+    weight: Tensor
+    """A scalar tensor."""
+
+
+class Model:
+    """A weighted mean of members over the same stored rows.
+
+    Made by :meth:`fit`. Coordinates are ``z (N, n)``, standardised; outputs ``y (N, C)`` are target columns,
+    or for classes one column of 0 and 1 each.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        members: list[Member | Grove],
+        shares: list[float],
+        *,
+        units: Units,
+        classes: bool,
+        tau: float,
+        seed: Tensor,
+    ) -> None:
+        self.options, self.members, self.member_weights = options, members, shares
+        self.units, self.classes, self.tau = units, classes, tau
+        self._seed = seed
+        self._exact: list[Member | Grove] | None = None
+
+    @classmethod
+    def fit(
+        cls,
+        z: Tensor,
+        y: Tensor,
+        weights: Tensor | None = None,
+        *,
+        classes: bool,
+        options: Options | None = None,
+        generator: Generator | None = None,
+        on_progress: Progress | None = None,
+        resume: Path | None = None,
+    ) -> Model:
+        """Choose and fit the members.
+
+        Parameters
+        ----------
+        resume
+            Folder that keeps the leaves of a large table as they are fitted. A fit of the same rows with the
+            same options and generator that was interrupted goes on from there.
+
+        Raises
+        ------
+        UsageError
+            When the shapes do not belong together, or a number is not finite.
+        """
+        options = options or Options()
+        generator = generator or torch.Generator().manual_seed(0)
+        begun, seed = time.monotonic(), generator.get_state()
+        _check(z, y, weights)
+        dtype = torch.float64 if options.precision == "float64" else torch.float32
+        weights = torch.ones_like(y[:, 0], dtype=torch.float64) if weights is None else weights.double()
+        units = Units(_unit(y, classes), weights.mean())
+        rows = _rows(z, y, weights, units, dtype)
+        candidates = plan(options, rows.z.shape[1])
+        chosen = choose(
+            candidates,
+            rows,
+            classes=classes,
+            generator=generator,
+            time_limit=options.time_limit,
+            on_progress=on_progress,
+        )
+        members, shares = fit_members(
+            chosen,
+            rows,
+            options,
+            generator,
+            deadline=None if options.time_limit is None else begun + options.time_limit,
+            on_progress=on_progress,
+            resume=resume,
+        )
+        return cls(options, members, shares, units=units, classes=classes, tau=chosen.tau, seed=seed)
+
+    @property
+    def rows(self) -> int:
+        """How many rows are stored."""
+        return len(self.members[0].rows.z)
+
+    @property
+    def centre(self) -> Tensor:
+        """The part of every prediction that comes from no row in particular, ``(C,)``."""
+        return self._mean([member.centre for member in self.members])
+
+    def predict(self, z: Tensor) -> Tensor:
+        """Predictions ``(B, C)`` for ``z (B, n)``."""
+        z = self._coordinates(z)
+        return self._mean([member.predict(z) for member in self.members])
+
+    def probabilities(self, z: Tensor) -> Tensor:
+        """Probabilities of the classes, ``softmax(τ f)``, ``(B, C)``."""
+        return self.to_probabilities(self.predict(z))
+
+    def to_probabilities(self, predictions: Tensor) -> Tensor:
+        """Probabilities from predictions ``(B, C)``, for instance those of :meth:`leave_one_out`."""
+        if not self.classes:
+            raise UsageError("probabilities: the model was fitted to numbers; use classes")
+        return (self.tau * predictions).softmax(1)
+
+    def leave_one_out(self) -> Tensor:
+        """What the model would predict for each stored row without it, metric fixed, ``(N, C)``."""
+        return self._mean([member.leave_one_out() for member in self._editable()])
+
+    def shares(self, z: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """The share of each stored row in each prediction: blocks ``(B', N, C)`` with their rows of ``z``.
+
+        The sum over the stored rows, plus :attr:`centre`, is the prediction.
+        """
+        z = self._coordinates(z)
+        outputs = len(self.units.output)
+        for block in blocks(len(z), self.rows * outputs):
+            yield block, self._mean([member.shares(z[block]) for member in self.members])
+
+    # --- editing ---
+
+    def learn(self, z: Tensor, y: Tensor, weights: Tensor | None = None) -> None:
+        """Add rows ``z (B, n)``, ``y (B, C)``: as if fitted with them, metric and settings fixed.
+
+        Raises
+        ------
+        UsageError
+            When the shapes do not fit the model, or a number is not finite.
+        """
+        _check(z, y, weights)
+        stored = self.members[0].rows
+        if y.shape[1] != stored.y.shape[1]:
+            raise UsageError(f"y has {y.shape[1]} columns: the model was fitted to {stored.y.shape[1]}")
+        self._coordinates(z)
+        members = self._editable()
+        weights = torch.ones_like(y[:, 0], dtype=torch.float64) if weights is None else weights.double()
+        old = members[0].rows
+        new = _rows(z.to(old.z.device), y.to(old.z.device), weights, self.units, old.z.dtype)
+        rows = Rows(*(torch.cat(pair) for pair in zip(old, new, strict=True)))
+        for member in members:
+            member.learn(new, rows)
+        self.members = members
+
+    def forget(self, rows: Tensor, *, metric: str = "keep") -> None:
+        """Remove stored rows by their index, int64 ``(B,)``; the others keep their order.
+
+        Parameters
+        ----------
+        metric
+            ``keep``: values and centre become those of a fit without the rows, exactly; the metric, the
+            settings and the statistics of a resilience source still remember them. ``refit``: everything is
+            chosen and fitted anew from the rows that stay, as :meth:`fit` would with the same generator.
+
+        Raises
+        ------
+        UsageError
+            When an index is out of range or given twice, no row would stay, or ``metric`` is another word.
+        """
+        if metric not in ("keep", "refit"):
+            raise UsageError(f"metric = {metric!r}: allowed is one of keep, refit")
+        rows = torch.as_tensor(rows, dtype=torch.int64).reshape(-1).to(self.members[0].rows.z.device)
+        if len(rows) and not bool(((rows >= 0) & (rows < self.rows)).all()):
+            raise UsageError(f"rows to forget: allowed are 0 to {self.rows - 1}")
+        if len(rows.unique()) != len(rows):
+            raise UsageError("rows to forget: one of them is given twice")
+        if len(rows) >= self.rows:
+            raise UsageError("all rows would be forgotten: keep at least one, or fit anew")
+        kept = torch.ones(self.rows, dtype=torch.bool, device=rows.device)
+        kept[rows] = False
+        if metric == "refit":
+            self._refit(self.members[0].rows.take(kept))
+            return
+        members = self._editable()
+        stay = members[0].rows.take(kept)
+        for member in members:
+            member.forget(rows, stay)
+        self.members = members
+
+    def _refit(self, rows: Rows) -> None:
+        generator = torch.Generator()
+        generator.set_state(self._seed)
+        y = rows.y.double() * self.units.output
+        fresh = Model.fit(
+            rows.z,
+            y,
+            rows.weights.double() * self.units.weight,
+            classes=self.classes,
+            options=self.options,
+            generator=generator,
+        )
+        self.__dict__.update(fresh.__dict__)
+
+    def _editable(self) -> list[Member | Grove]:
+        """The members in the precision of edits: float64 unless that is too large or not wanted."""
+        stored = self.members[0].rows
+        mixed = self.options.precision == "mixed" and stored.z.dtype != torch.float64
+        plain = [member for member in self.members if type(member) is Member]
+        if not mixed or len(stored.z) > EXACT_ROWS or len(plain) < len(self.members):
+            return self.members
+        if self._exact is None or len(self._exact[0].rows.z) != len(stored.z):
+            rows = Rows(*(part.double() for part in stored))
+            self._exact = [member.to(rows) for member in plain]
+        return self._exact
+
+    # --- saving ---
+
+    def snapshot(self) -> tuple[State, dict[str, Any]]:
+        """All tensors, and all the rest as JSON; :meth:`restore` takes them."""
+        rows = self.members[0].rows
+        tensors: State = {**prefixed("rows", rows._asdict()), **prefixed("units", self.units._asdict())}
+        tensors["seed"] = self._seed
+        described = []
+        for index, member in enumerate(self.members):
+            state, meta = snapshots.member_as_snapshot(member)
+            tensors |= prefixed(f"member{index}", state)
+            described.append(meta)
+        meta = {
+            "format": snapshots.FORMAT,
+            "options": snapshots.options_as_meta(self.options),
+            "classes": self.classes,
+            "tau": self.tau,
+            "weights": self.member_weights,
+            "members": described,
+        }
+        return snapshots.contiguous(tensors), meta
+
+    @classmethod
+    def restore(cls, tensors: State, meta: dict[str, Any]) -> Model:
+        """The model of a snapshot, which predicts the same to the last bit.
+
+        Raises
+        ------
+        UsageError
+            When the snapshot is of another format, or its parts do not fit.
+        """
+        if meta.get("format") != snapshots.FORMAT:
+            raise UsageError(
+                f"a model of format {meta.get('format')!r}: this lior-tables reads {snapshots.FORMAT}"
+            )
+        rows, units = Rows(**sub(tensors, "rows")), Units(**sub(tensors, "units"))
+        options = snapshots.options_from_meta(meta["options"])
+        members = [
+            snapshots.member_from_snapshot(
+                sub(tensors, f"member{index}"), each, rows, exact=options.precision == "mixed"
+            )
+            for index, each in enumerate(meta["members"])
+        ]
+        return cls(
+            options,
+            members,
+            list(meta["weights"]),
+            units=units,
+            classes=meta["classes"],
+            tau=meta["tau"],
+            seed=tensors["seed"],
+        )
+
+    # --- what was learned ---
+
+    def influence(self, z: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Weights of the stored outputs, blocks ``(B', N)`` with their rows of ``z``.
+
+        A prediction is ``centre + Σ_i w_i (y_i − centre)`` with :attr:`centre`, the weighted mean of the
+        outputs. Of the two exact ways to divide a prediction among rows this is the readable one: the values
+        in :meth:`shares` nearly cancel, these weights hardly do.
+        """
+        z = self._coordinates(z)
+        members = self._editable()
+        for block in blocks(len(z), self.rows):
+            here = z[block].to(members[0].rows.z)
+            parts = [w * m.influence(here) for w, m in zip(self.member_weights, members, strict=True)]
+            yield block, torch.stack(parts).sum(0)
+
+    def directions(self) -> tuple[Tensor, Tensor]:
+        """Eigenvalues ``(n,)`` of the blended metric, largest first; eigenvectors ``(n, n)`` in columns."""
+        values, vectors = torch.linalg.eigh(self._blended())
+        return values.flip(0), vectors.flip(1)
+
+    def importances(self) -> Tensor:
+        """Share of each input in the blended metric, ``(n,)`` with sum 1."""
+        diagonal = self._blended().diagonal()
+        return diagonal / diagonal.sum()
+
+    def _blended(self) -> Tensor:
+        """The weighted mean of the members' metrics, each of trace 1, float64."""
+        total = torch.zeros(1, dtype=torch.float64)
+        for share, member in zip(self.member_weights, self.members, strict=True):
+            total = total + share * member.metric.cpu()
+        return total
+
+    def _mean(self, parts: list[Tensor]) -> Tensor:
+        """The weighted mean of what the members say, in units of the outputs."""
+        total = sum(share * part for share, part in zip(self.member_weights, parts, strict=True))
+        assert isinstance(total, Tensor)
+        return total * self.units.output.to(total)
+
+    def _coordinates(self, z: Tensor) -> Tensor:
+        stored = self.members[0].rows.z
+        z = padded(z.to(stored))
+        if z.ndim != 2 or z.shape[1] != stored.shape[1]:
+            raise UsageError(f"z has shape {tuple(z.shape)}: the model was fitted to (N, {stored.shape[1]})")
+        return z
+
+
+def padded(z: Tensor) -> Tensor:
+    """``z (N, n)`` with columns of zeros up to the two that a metric needs."""
+    missing = max(0, 2 - z.shape[1]) if z.ndim == 2 else 0
+    return torch.cat([z, z.new_zeros(len(z), missing)], dim=1) if missing else z
+
+
+def _rows(z: Tensor, y: Tensor, weights: Tensor, units: Units, dtype: torch.dtype) -> Rows:
+    """Rows in the units of a model."""
+    y = y.double() / units.output.to(y.device)
+    return Rows(padded(z.to(dtype)), y.to(dtype), (weights / units.weight).to(z.device, dtype))
+
+
+def _unit(y: Tensor, classes: bool) -> Tensor:
+    """Unit of each output, ``(C,)`` float64: its standard deviation, or 1 for classes and constants."""
+    if classes or len(y) < 2:
+        return torch.ones_like(y[0], dtype=torch.float64)
+    spread = y.double().std(0, correction=0)
+    return torch.where(spread > 0, spread, torch.ones_like(spread))
+
+
+def _check(z: Tensor, y: Tensor, weights: Tensor | None) -> None:
+    if z.ndim != 2 or y.ndim != 2 or len(z) != len(y) or not len(z):
+        raise UsageError(
+            f"z {tuple(z.shape)} and y {tuple(y.shape)}: give (N, n) and (N, C) of the same N >= 1"
+        )
+    for name, value in (("z", z), ("y", y), ("weights", weights)):
+        if value is not None and not bool(torch.isfinite(value).all()):
+            raise UsageError(f"{name} has numbers that are not finite")
+    if weights is not None and (weights.shape != z.shape[:1] or not bool((weights > 0).all())):
+        raise UsageError("weights: give one number above 0 for each row, and leave out rows of weight 0")

@@ -1,0 +1,110 @@
+"""Options of a model, and the candidates that they stand for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from lior import registry as lior_registry
+from lior.config.options import option
+from lior.errors import UsageError
+from lior_tables import readouts
+from lior_tables.agop import Agop
+from lior_tables.kernel import Parts
+from lior_tables.members import Candidate
+from lior_tables.power import Power
+
+_WIDTHS, _NARROW = (0.3, 0.55, 1.0, 1.7, 3.0, 5.5, 10.0), (0.25, 0.5, 0.85, 1.5, 3.0)
+"""Bandwidths in median distances; a Gaussian is flat within its own, so that it takes smaller ones."""
+_LAPLACE, _ROOT = _WIDTHS, tuple(width**0.7 for width in _WIDTHS)
+_GAUSS = tuple(width**2 for width in _NARROW)
+_RIDGES = (1e-5, 1e-4, 1e-3, 6e-3, 3e-2, 0.1, 0.3, 1.0, 3.0)
+_MANY_INPUTS = 100
+"""Above it the L1 product, which takes a pass over the kernel matrix for each input, is left out."""
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """Options of a model; the defaults need no tuning.
+
+    A plugin is a name, ``package.module:Class`` or an instance.
+    """
+
+    frame: Any = "agop"
+    """Metric. With the default the plan has full and diagonal metrics."""
+    rsource: Any = None
+    """Resilience source; ``None`` for ``R = 1``."""
+    product: Any = "power"
+    """Cost. With the default the plan has several exponents and the L1 form."""
+    readout: Any = "ridge"
+    """``ridge`` solves, ``vote`` averages the nearest rows."""
+    members: int = option(6, help="candidates that are tried", low=1)
+    rounds: int = option(5, help="rounds of learning the metric, at most, as long as each helps", low=0)
+    exact_rows: int = option(8000, help="rows that are solved at once", low=2)
+    leaf_rows: int = option(3000, help="rows of a leaf, at most", low=100)
+    large: str = option(
+        "leaves",
+        help="more rows than exact_rows: leaves with a metric each, or one metric solved by iteration",
+        choices=("leaves", "iterative"),
+    )
+    time_limit: float | None = attrs.field(default=None)
+    """Seconds for choosing and fitting; as many candidates are tried as fit. ``None`` for all."""
+    precision: str = option(
+        "mixed",
+        help="mixed solves in float32 and edits in float64; float64 does all, float32 takes half the memory",
+        choices=("mixed", "float32", "float64"),
+    )
+
+    @time_limit.validator
+    def _check_time(self, _: attrs.Attribute[Any], value: float | None) -> None:
+        if value is not None and not value > 0:
+            raise UsageError(f"time_limit = {value!r}: allowed is a number of seconds above 0, or None")
+
+
+def plugin(kind: str, given: Any) -> Any:
+    """The instance that an option names."""
+    if not isinstance(given, str):
+        return given
+    registry = readouts.registry if kind == "readout" else lior_registry
+    return registry.get(kind, given)()
+
+
+def plan(options: Options, inputs: int) -> list[Candidate]:
+    """The candidates for tables of ``inputs`` columns, those that help most first."""
+    readout = plugin("readout", options.readout)
+    rsource = None if options.rsource is None else plugin("rsource", options.rsource)
+    frames = {"full": Agop(), "diagonal": Agop(diagonal=True), "sharp": Agop(diagonal=True, power=2.0)}
+    if options.frame != "agop":
+        frame = plugin("frame", options.frame)
+        frames = dict.fromkeys(frames, frame)
+    products: list[tuple[str, Any, str, tuple[float, ...]]] = [
+        ("laplace", Power(), "full", _LAPLACE),
+        ("l1", Power(norm=1), "diagonal", _LAPLACE),
+        ("gauss", Power(exponent=2.0), "full", _GAUSS),
+        ("power .7", Power(exponent=0.7), "full", _ROOT),
+        ("diagonal", Power(), "diagonal", _LAPLACE),
+        ("l1 sharp", Power(norm=1), "sharp", _LAPLACE),  # where most inputs do not matter
+    ]
+    if options.frame != "agop":
+        products = products[:4]
+    if inputs > _MANY_INPUTS:
+        products = [entry for entry in products if entry[1].norm != 1]
+    if options.product != "power":
+        product = plugin("product", options.product)
+        products = [("full", product, "full", _LAPLACE), ("diagonal", product, "diagonal", _LAPLACE)]
+        if options.frame != "agop":
+            products = products[:1]
+    found = []
+    for name, product, frame_name, bandwidths in products[: options.members]:
+        found.append(
+            Candidate(
+                name=name,
+                parts=Parts(frame=frames[frame_name], rsource=rsource, product=product),
+                readout=readout,
+                bandwidths=bandwidths,
+                ridges=_RIDGES,
+                rounds=options.rounds,
+            )
+        )
+    return found

@@ -1,0 +1,95 @@
+"""Positive definite systems of kernel matrices: factor, solve, invert.
+
+All of it is torch and runs on any device. On a CPU a large matrix is factored by LAPACK within its own
+memory, which torch cannot: 20,000 rows in float32 then take 1.6 GB and not twice as much.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from scipy.linalg import lapack
+from torch import Tensor
+
+from lior.errors import UsageError
+
+_JITTERS = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
+"""Added to the diagonal in turn, relative to its mean, until the matrix is positive definite."""
+_IN_PLACE = 256
+"""From so many rows on a CPU uses LAPACK without copies, which is also a little faster."""
+
+
+class Factor(NamedTuple):
+    """Cholesky factor of ``A + added · 1``."""
+
+    lower: Tensor
+    """``L (N, N)``; what is above the diagonal is not part of it."""
+    added: float
+    """0 but for matrices that are indefinite, or singular to rounding."""
+
+    def solve(self, b: Tensor) -> Tensor:
+        """``(L Lᵀ)⁻¹ b`` for ``b (N, C)``."""
+        if not _in_place(self.lower):
+            return torch.cholesky_solve(b, self.lower)
+        solution, _ = _lapack("potrs", self.lower)(self.lower.numpy().T, b.numpy(), lower=0)
+        return torch.from_numpy(solution).contiguous()
+
+    def inverse(self) -> Tensor:
+        """``(L Lᵀ)⁻¹ (N, N)``; the factor is used up."""
+        if not _in_place(self.lower):
+            return torch.cholesky_inverse(self.lower)
+        found, _ = _lapack("potri", self.lower)(self.lower.numpy().T, lower=0, overwrite_c=1)
+        full = torch.from_numpy(found.T)
+        _mirror(full, from_lower=True)
+        return full
+
+
+def factor(a: Tensor) -> Factor:
+    """Cholesky factor of a symmetric ``a (N, N)``, which may be used up.
+
+    Raises
+    ------
+    UsageError
+        When the matrix has numbers that are not finite.
+    """
+    diagonal = a.diagonal().clone()
+    level = float(diagonal.mean())
+    if not torch.isfinite(diagonal).all():
+        raise UsageError("the kernel matrix has numbers that are not finite; scale the columns of the table")
+    for jitter in _JITTERS:
+        if not _in_place(a):
+            b = a if jitter == 0 else a + torch.eye(len(a), dtype=a.dtype, device=a.device) * (jitter * level)
+            lower, info = torch.linalg.cholesky_ex(b)
+        else:
+            a.diagonal().copy_(diagonal + jitter * level)
+            # A symmetric matrix by rows is itself by columns, as LAPACK wants it; the triangle above stays.
+            found, info = _lapack("potrf", a)(a.numpy().T, lower=0, overwrite_a=1, clean=0)
+            lower = torch.from_numpy(found.T)
+            if info:
+                _mirror(a, from_lower=False)
+        if int(info) == 0:
+            return Factor(lower, jitter * level)
+    raise UsageError(
+        "the kernel matrix is far from positive definite; choose another product or resilience source"
+    )
+
+
+def _in_place(a: Tensor) -> bool:
+    return a.device.type == "cpu" and len(a) >= _IN_PLACE
+
+
+def _lapack(name: str, like: Tensor):  # type: ignore[no-untyped-def]
+    return getattr(lapack, ("s" if like.dtype == torch.float32 else "d") + name)
+
+
+def _mirror(a: Tensor, *, from_lower: bool, size: int = 512) -> None:
+    """Copy one triangle of ``a`` to the other, block by block."""
+    for at in range(0, len(a), size):
+        rows = slice(at, min(at + size, len(a)))
+        corner = a[rows, rows].tril() if from_lower else a[rows, rows].triu().mT
+        a[rows, rows] = corner + corner.tril(-1).mT
+        if from_lower:
+            a[:at, rows] = a[rows, :at].mT
+        else:
+            a[rows, :at] = a[:at, rows].mT

@@ -1,0 +1,271 @@
+"""Many rows as a tree of leaves with a metric each, blended at the borders.
+
+A node divides its rows at the median of their coordinate along a direction: the first axis of the metric that
+was learned on some of them, in which the function changes most. Rows near a border belong to both sides, and
+there a prediction passes smoothly from one leaf to the other:
+
+    f(x) = Σ_leaf g_leaf(x) f_leaf(x),        Σ_leaf g_leaf(x) = 1,        g_leaf(x) > 0 in the leaf only
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from lior.errors import UsageError
+from lior_tables import readouts
+from lior_tables.members import Candidate, Member, Setting
+from lior_tables.resuming import Kept
+from lior_tables.stored import Rows
+
+OVERLAP = 0.05
+"""Share of the rows of a node on either side of the border that belong to both."""
+_GUIDE_ROWS = 1000
+"""Rows on which the direction of a border is learned."""
+
+
+class Tree(NamedTuple):
+    """Borders in the order of their making: node 0 is the root; a child ``−1 − l`` is leaf ``l``."""
+
+    directions: Tensor
+    """``(M, n)``, unit rows."""
+    places: Tensor
+    """Where along the direction the border lies, ``(M,)``."""
+    widths: Tensor
+    """Half the width of the zone in which both sides count, ``(M,) > 0``."""
+    children: Tensor
+    """The sides below and above, int64 ``(M, 2)``."""
+
+    @property
+    def leaves(self) -> int:
+        """How many there are."""
+        return len(self.places) + 1
+
+    def route(self, z: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """For each leaf the rows of ``z (B, n)`` that belong to it, int64, and their ``g > 0``."""
+        found: list[tuple[Tensor, Tensor]] = [(torch.zeros(0), torch.zeros(0))] * self.leaves
+        everything = torch.arange(len(z), device=z.device), z.new_ones(len(z))
+        pending = [(0 if len(self.places) else -1, *everything)]
+        while pending:
+            node, rows, share = pending.pop()
+            if node < 0:
+                found[-1 - node] = (rows, share)
+                continue
+            along = (z[rows] @ self.directions[node] - self.places[node]) / self.widths[node]
+            above = ((along + 1) / 2).clamp(0, 1)
+            above = above.square() * (3 - 2 * above)
+            for child, part in zip(self.children[node].tolist(), (1 - above, above), strict=True):
+                here = part > 0
+                pending.append((child, rows[here], share[here] * part[here]))
+        return found
+
+
+def grow(candidate: Candidate, setting: Setting, rows: Rows, leaf: int, generator: Generator) -> Tree:
+    """Divide rows until no leaf has more than ``leaf`` of them, borders included."""
+    directions: list[Tensor] = []
+    places: list[Tensor] = []
+    widths: list[Tensor] = []
+    children: list[list[int]] = []
+    leaves = 0
+    everything = torch.arange(len(rows.z), device=rows.z.device)
+    pending: list[tuple[Tensor, int, int]] = [(everything, -1, 0)]
+    while pending:
+        chosen, parent, side = pending.pop()
+        border = _border(candidate, setting, rows.take(chosen), generator) if len(chosen) > leaf else None
+        if border is None:
+            here, leaves = -1 - leaves, leaves + 1
+        else:
+            direction, place, width = border
+            here = len(places)
+            directions.append(direction)
+            places.append(place)
+            widths.append(width)
+            children.append([0, 0])
+            along = rows.z[chosen] @ direction - place
+            pending += [(chosen[along > -width], here, 1), (chosen[along < width], here, 0)]
+        if parent >= 0:
+            children[parent][side] = here
+    if not places:
+        n = rows.z.shape[1]
+        none = rows.z.new_zeros(0)
+        return Tree(rows.z.new_zeros(0, n), none, none, everything.new_zeros(0, 2))
+    made = torch.tensor(children, device=rows.z.device)
+    return Tree(torch.stack(directions), torch.stack(places), torch.stack(widths), made)
+
+
+def _border(
+    candidate: Candidate, setting: Setting, rows: Rows, generator: Generator
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Direction, place and half width; ``None`` where all rows are the same."""
+    order = torch.randperm(len(rows.z), generator=generator)[:_GUIDE_ROWS].to(rows.z.device)
+    steps = (setting.steps + setting.steps[-1:])[:2]
+    guide = Member.learn_all(candidate, Setting(steps=steps), rows.take(order), generator)
+    _, vectors = torch.linalg.eigh(guide.metric.to(rows.z.device))
+    for direction in (*vectors.flip(1).to(rows.z).unbind(1), *torch.eye(rows.z.shape[1]).to(rows.z)):
+        along = rows.z @ direction
+        place = along.median()
+        distance = (along - place).abs()
+        width = distance.kthvalue(max(1, int(2 * OVERLAP * len(distance)))).values.clamp(min=1e-6)
+        # Where many rows have the same value a border may leave nearly all rows on one side.
+        if max(float((along > place - width).sum()), float((along < place + width).sum())) < 0.8 * len(along):
+            return direction, place, width
+    return None
+
+
+class Grove:
+    """A member whose rows are in the leaves of a tree; it takes the place of one :class:`Member`.
+
+    Parameters
+    ----------
+    tree, leaves
+        The borders, and a fitted member for each leaf.
+    index
+        For each leaf the places of its rows among all ``rows``.
+    exact
+        Whether a leaf is taken to float64 before its first edit.
+    """
+
+    def __init__(
+        self, tree: Tree, leaves: list[Member], index: list[Tensor], rows: Rows, *, exact: bool
+    ) -> None:
+        self.tree, self.leaves, self.index, self.rows, self.exact = tree, leaves, index, rows, exact
+        self.candidate, self.setting = leaves[0].candidate, leaves[0].setting
+
+    @classmethod
+    def learn_all(
+        cls,
+        candidate: Candidate,
+        setting: Setting,
+        rows: Rows,
+        tree: Tree,
+        generator: Generator,
+        *,
+        exact: bool,
+        kept: Kept | None = None,
+        on_leaf: Callable[[int], None] | None = None,
+    ) -> Grove:
+        """Fit each leaf with what was chosen, but for those that ``kept`` has from an interrupted fit."""
+        index = [chosen for chosen, _ in tree.route(rows.z)]
+        seed = int(torch.randint(1 << 62, (), generator=generator))
+        leaves = []
+        for number, chosen in enumerate(index):
+            if on_leaf is not None:
+                on_leaf(number)
+            here = rows.take(chosen)
+            name = "" if kept is None else kept.name(here, candidate.parts, candidate.readout, setting, seed)
+            found = None if kept is None else kept.read(name)
+            if found is not None:
+                leaves.append(Member.restored(found, candidate, setting, here))
+                continue
+            # A seed for each leaf: those that are fitted do not depend on which were kept.
+            own = torch.Generator().manual_seed((seed + number) % (1 << 62))
+            leaf = Member.learn_all(candidate, setting, here, own)
+            if kept is not None:
+                kept.write(name, leaf.tensors())
+            leaves.append(leaf)
+        return cls(tree, leaves, index, rows, exact=exact)
+
+    @property
+    def metric(self) -> Tensor:
+        """The mean of the leaves' metrics by their rows, float64 ``(n, n)``, of trace 1."""
+        sizes = torch.tensor([float(len(chosen)) for chosen in self.index], dtype=torch.float64)
+        parts = [size * leaf.metric.cpu() for size, leaf in zip(sizes, self.leaves, strict=True)]
+        return torch.stack(parts).sum(0) / sizes.sum()
+
+    @property
+    def centre(self) -> Tensor:
+        """The weighted mean of the stored outputs, ``(C,)``."""
+        return readouts.mean(self.rows.y, self.rows.weights)
+
+    def predict(self, z: Tensor) -> Tensor:
+        """``f(z) (B, C)``."""
+        total = z.new_zeros(len(z), self.rows.y.shape[1])
+        for (chosen, share), leaf in zip(self.tree.route(z), self.leaves, strict=True):
+            if len(chosen):
+                said = leaf.predict(z[chosen].to(leaf.rows.z)).to(total)
+                total.index_add_(0, chosen, share[:, None] * said)
+        return total
+
+    def leave_one_out(self) -> Tensor:
+        """Predictions for each stored row without it, metrics and borders fixed, ``(N, C)``."""
+        total = torch.zeros_like(self.rows.y)
+        routed = self.tree.route(self.rows.z)
+        for (chosen, share), leaf, index in zip(routed, self.leaves, self.index, strict=True):
+            # A row is stored in every leaf with a share in it, up to rounding at the edge, where that is 0.
+            g = total.new_zeros(len(total)).index_copy_(0, chosen, share)[index]
+            total.index_add_(0, index, g[:, None] * leaf.leave_one_out().to(total))
+        return total
+
+    def shares(self, z: Tensor) -> Tensor:
+        """The share of each stored row in the predictions of a few rows ``z (B, n)``, ``(B, N, C)``.
+
+        The centre of a leaf is shared among its rows by their weights.
+        """
+        total = z.new_zeros(len(z), *self.rows.y.shape)
+        for chosen, share, leaf, index in self._parts(z):
+            part = leaf.shares(z[chosen].to(leaf.rows.z)).to(total)
+            weights = leaf.rows.weights.to(total)
+            part += (weights / weights.sum())[:, None] * (leaf.centre.to(total) - self.centre)
+            total[chosen[:, None], index] += share[:, None, None] * part
+        return total
+
+    def influence(self, z: Tensor) -> Tensor:
+        """Weights ``(B, N)`` of the stored outputs: ``f(z) = centre + Σ_i w_i (y_i − centre)``."""
+        total = z.new_zeros(len(z), len(self.rows.z))
+        for chosen, share, leaf, index in self._parts(z):
+            part = leaf.influence(z[chosen].to(leaf.rows.z)).to(total)
+            weights = leaf.rows.weights.to(total)
+            part += (1 - part.sum(1, keepdim=True)) * weights / weights.sum()
+            total[chosen[:, None], index] += share[:, None] * part
+        return total
+
+    def _parts(self, z: Tensor) -> list[tuple[Tensor, Tensor, Member, Tensor]]:
+        """Rows of ``z``, their shares, the leaf and its stored rows, of every leaf that is asked."""
+        routed = zip(self.tree.route(z), self.leaves, self.index, strict=True)
+        return [(chosen, share, leaf, index) for (chosen, share), leaf, index in routed if len(chosen)]
+
+    # --- editing ---
+
+    def forget(self, chosen: Tensor, rows: Rows) -> None:
+        """Remove the rows ``chosen``; ``rows`` are those that stay.
+
+        Raises
+        ------
+        UsageError
+            When a leaf would be left without rows; nothing has changed then.
+        """
+        count = len(self.rows.z)
+        gone = torch.zeros(count, dtype=torch.bool, device=chosen.device)
+        gone[chosen] = True
+        if any(bool(gone[index].all()) for index in self.index):
+            raise UsageError('a region of the table would be left without rows: use metric="refit"')
+        place = torch.cumsum(~gone, 0) - 1
+        for number, index in enumerate(self.index):
+            lost = gone[index]
+            if bool(lost.any()):
+                leaf = self._edited(number)
+                leaf.forget(lost.nonzero()[:, 0], leaf.rows.take(~lost))
+            self.index[number] = place[index[~lost]]
+        self.rows = rows
+
+    def learn(self, new: Rows, rows: Rows) -> None:
+        """Add the rows ``new``; ``rows`` are all, the new ones last."""
+        before = len(self.rows.z)
+        for number, (chosen, _) in enumerate(self.tree.route(new.z)):
+            if len(chosen):
+                leaf = self._edited(number)
+                part = Rows(*(column[chosen].to(leaf.rows.z) for column in new))
+                leaf.learn(part, Rows(*(torch.cat(pair) for pair in zip(leaf.rows, part, strict=True))))
+                self.index[number] = torch.cat([self.index[number], before + chosen])
+        self.rows = rows
+
+    def _edited(self, number: int) -> Member:
+        """The leaf in the precision of edits."""
+        leaf = self.leaves[number]
+        if self.exact:
+            leaf = leaf.to(Rows(*(column.double() for column in leaf.rows)))
+            self.leaves[number] = leaf
+        return leaf

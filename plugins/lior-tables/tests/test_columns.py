@@ -1,0 +1,197 @@
+"""Rows of any type become the same coordinates, learned from the training rows alone."""
+
+from __future__ import annotations
+
+import datetime
+import json
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from lior_tables.columns import CLIP, LEVELS, Columns
+from lior_tables.rows import ColumnNote, Words, table
+
+NAMES = ["size", "colour", "sold", "new", "kind", "same"]
+
+
+def pandas_rows():
+    return pd.DataFrame(
+        {
+            "size": [1.0, 2.0, np.nan, 4.0, 7.0],
+            "colour": ["red", "blue", "red", None, "green"],
+            "sold": pd.to_datetime(["2020-01-01", "2020-01-03", None, "2021-01-01", "2022-01-01"]),
+            "new": [True, False, True, True, False],
+            "kind": pd.Categorical(["a", "b", "a", "a", "b"]),
+            "same": [5] * 5,
+        }
+    )
+
+
+def polars_rows():
+    days = [datetime.date(2020, 1, 1), datetime.date(2020, 1, 3), None, datetime.date(2021, 1, 1),
+            datetime.date(2022, 1, 1)]  # fmt: skip
+    return pl.DataFrame(
+        {
+            "size": [1, 2, None, 4, 7],
+            "colour": ["red", "blue", "red", None, "green"],
+            "sold": days,
+            "new": [True, False, True, True, False],
+            "kind": pl.Series(["a", "b", "a", "a", "b"], dtype=pl.Categorical),
+            "same": [5] * 5,
+        }
+    )
+
+
+def object_rows():
+    frame = pandas_rows()
+    frame["sold"] = [None if day is pd.NaT else day.to_pydatetime() for day in frame["sold"]]
+    return frame.astype(object).to_numpy()
+
+
+def fitted(rows, weights=None, **options):
+    found = table(rows, NAMES)
+    weights = np.ones(len(found)) if weights is None else weights
+    y = np.arange(float(len(found)))[:, None]
+    return Columns.fit(found, weights, y, rng=np.random.RandomState(0), **options)
+
+
+@pytest.mark.filterwarnings("ignore::lior_tables.rows.ColumnNote")
+@pytest.mark.parametrize("categories", ["one-hot", "distance"])
+@pytest.mark.parametrize("rows", [polars_rows, object_rows])
+def test_frames_and_arrays_of_the_same_rows_have_the_same_coordinates(rows, categories):
+    columns, z = fitted(pandas_rows(), categories=categories)
+    others, other_z = fitted(rows(), categories=categories)
+    np.testing.assert_allclose(z, other_z, atol=1e-12)
+    assert columns.labels == others.labels
+    np.testing.assert_allclose(columns.encode(table(rows(), NAMES)), others.encode(table(rows(), NAMES)))
+
+
+@pytest.mark.filterwarnings("ignore::lior_tables.rows.ColumnNote")
+def test_each_coordinate_says_what_it_is():
+    columns, z = fitted(pandas_rows())
+    assert columns.labels == [
+        "size", "size (missing)", "colour=red", "colour=blue", "colour=green", "colour (missing)",
+        "sold", "sold (missing)", "new", "kind=a",
+    ]  # fmt: skip
+    assert [NAMES[i] for i in columns.origins] == [
+        label.split("=")[0].split(" ")[0] for label in columns.labels
+    ]
+    np.testing.assert_allclose(z.mean(0), 0, atol=1e-12)
+    there = [i for i, label in enumerate(columns.labels) if label not in ("size", "sold")]
+    np.testing.assert_allclose(z[:, there].std(0), 1, atol=1e-12)  # the others have the mean where none is
+
+
+@pytest.mark.filterwarnings("ignore::lior_tables.rows.ColumnNote")
+@pytest.mark.parametrize("categories", ["one-hot", "distance"])
+def test_the_map_survives_json(categories):
+    columns, _ = fitted(pandas_rows(), categories=categories)
+    again = Columns.of_record(json.loads(json.dumps(columns.record(), allow_nan=False)))
+    rows = table(polars_rows(), NAMES)
+    np.testing.assert_array_equal(columns.encode(rows), again.encode(rows))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    hnp.arrays(np.float64, st.tuples(st.integers(2, 12), st.integers(1, 4)), elements=st.floats(-1e6, 1e6)),
+    st.data(),
+)
+def test_weights_are_repetitions(values, data):
+    counts = np.array(data.draw(st.lists(st.integers(1, 3), min_size=len(values), max_size=len(values))))
+    names = [f"x{i}" for i in range(values.shape[1])]
+    y = np.zeros((len(values), 1))
+    rng = np.random.RandomState
+    _, z = Columns.fit(table(values, names), counts.astype(float), y, rng=rng(0))
+    repeated = table(values.repeat(counts, 0), names)
+    _, z2 = Columns.fit(repeated, np.ones(len(repeated)), y.repeat(counts, 0), rng=rng(0))
+    assert z.shape == (len(values), z2.shape[1])
+    assert z.shape[1] >= 2
+    assert np.abs(z).max() <= CLIP
+    np.testing.assert_allclose(z.repeat(counts, 0), z2, atol=1e-6)
+
+
+def test_a_word_that_is_new_is_like_the_mean_of_all_and_is_named():
+    columns, _ = fitted(pandas_rows().drop(columns="sold").assign(sold=0.0)[NAMES])
+    row = pandas_rows().drop(columns="sold").assign(sold=0.0, colour="teal")[NAMES]
+    with pytest.warns(ColumnNote, match="'teal' were not there in training"):
+        z = columns.encode(table(row, NAMES))
+    at = [i for i, label in enumerate(columns.labels) if label.startswith("colour")]
+    np.testing.assert_allclose(z[:, at], 0, atol=1e-12)
+
+
+def test_a_training_row_has_no_part_in_the_mean_of_its_word():
+    rows = table(np.array([[word] for word in "aaaabbbbcccc"], dtype=object), ["w"])
+    weights, y = np.ones(12), np.arange(12.0)[:, None]
+    columns, z = Columns.fit(rows, weights, y, categories="distance", rng=np.random.RandomState(0))
+    before = z[0, 0] * columns.encodings[0].deviation + columns.encodings[0].mean
+    y[0] = 1e6
+    columns, z = Columns.fit(rows, weights, y, categories="distance", rng=np.random.RandomState(0))
+    after = z[0, 0] * columns.encodings[0].deviation + columns.encodings[0].mean
+    seen = y[np.random.RandomState(0).permutation(12) % 5 != np.random.RandomState(0).permutation(12)[0] % 5]
+    assert 1e6 not in seen  # the means of its part are those of the other rows
+    np.testing.assert_allclose(before, after)
+
+
+def test_many_words_share_a_coordinate_and_texts_are_refused():
+    words = [f"w{i % 80}" for i in range(400)]
+    with pytest.warns(ColumnNote, match="80 different words; the 60 most frequent"):
+        columns, _ = fitted_one(words, categories="one-hot")
+    assert len(columns.labels) == LEVELS + 1
+    columns, _ = fitted_one(words)
+    assert columns.labels == ["w", ""]  # a coordinate that only fills up
+    with pytest.raises(ValueError, match=r"column 'w' holds texts or names: 400 different ones in 400 rows"):
+        fitted_one([f"name {i}" for i in range(400)])
+
+
+def fitted_one(words, **options):
+    rows = table(pd.DataFrame({"w": words}), ["w"])
+    y = np.arange(float(len(words)))[:, None]
+    return Columns.fit(rows, np.ones(len(words)), y, rng=np.random.RandomState(0), **options)
+
+
+def test_a_million_names_are_refused_in_a_moment():
+    names = Words(np.arange(1_000_000, dtype=np.int32), tuple(map(str, range(1_000_000))))
+    from lior_tables.rows import Table
+
+    with pytest.raises(ValueError, match="1,000,000 different ones"):
+        Columns.fit(
+            Table({"id": names}, 1_000_000), np.ones(1_000_000), np.zeros((1_000_000, 1)),
+            rng=np.random.RandomState(0),
+        )  # fmt: skip
+
+
+def test_a_wild_value_counts_no_more_than_a_large_one():
+    columns, z = fitted(pandas_rows().assign(sold=[0.0, 1.0, 2.0, 3.0, 4.0]))
+    wild = table(pandas_rows().assign(sold=1e9), NAMES)
+    assert columns.encode(wild)[:, columns.labels.index("sold")].tolist() == [CLIP] * 5
+    assert np.abs(z).max() < CLIP
+
+
+def test_codes_that_are_numbers_can_be_words():
+    columns, _ = fitted(pandas_rows().assign(sold=[3.0, 3.0, 12.0, 12.0, 100.0]), words=["sold"])
+    assert {"sold=3", "sold=12", "sold=100"} <= set(columns.labels)
+
+
+@pytest.mark.parametrize(
+    ("frame", "error", "said"),
+    [
+        (pd.DataFrame({"a": [1.0, np.inf]}), ValueError, "infinity"),
+        (pd.DataFrame({"a": [1j, 2]}), ValueError, "Complex data not supported"),
+        (pd.DataFrame({"a": pd.to_timedelta([1, 2])}), TypeError, "neither number, word nor date"),
+        (pl.DataFrame({"a": [[1], [2]]}), TypeError, "neither number, word nor date"),
+        (pd.DataFrame({"a": [{"b": 1}, {"c": 2}]}), TypeError, "argument must be a string or a number"),
+    ],
+)
+def test_what_is_no_table_is_refused(frame, error, said):
+    with pytest.raises(error, match=said):
+        table(frame, ["a"])
+
+
+def test_words_where_numbers_were_are_refused():
+    columns, _ = fitted(pandas_rows().assign(sold=0.0))
+    with pytest.raises(TypeError, match="column 'size': 'tall' is a word"):
+        columns.encode(table(pandas_rows().assign(sold=0.0, size="tall"), NAMES))

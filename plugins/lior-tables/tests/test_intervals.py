@@ -1,0 +1,85 @@
+"""Intervals hold as often as they say, and are wide where predictions are poor."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from lior_tables import GeometricRegressor
+from lior_tables.intervals import Spread
+
+
+def spread(points, residuals, weights=None):
+    weights = torch.ones(len(points)) if weights is None else weights
+    return Spread.fit(points, residuals, weights, torch.Generator().manual_seed(0))
+
+
+def noisy(count, seed):
+    """Residuals that are ten times as large on the right as on the left."""
+    generator = torch.Generator().manual_seed(seed)
+    points = torch.rand(count, 2, generator=generator, dtype=torch.float64)
+    size = torch.where(points[:, :1] > 0.5, 1.0, 0.1)
+    return points, size * torch.randn(count, 1, generator=generator, dtype=torch.float64)
+
+
+def test_intervals_are_as_wide_as_their_place_asks_and_hold():
+    found = spread(*noisy(1000, 0))
+    points, residuals = noisy(2000, 1)
+    half = found.half_widths(points, 0.1)
+    inside = residuals.abs().numpy() <= half
+    assert 0.87 < inside.mean() < 0.93
+    left, right = points[:, 0].numpy() < 0.45, points[:, 0].numpy() > 0.55
+    assert inside[left].mean() > 0.85
+    assert inside[right].mean() > 0.85
+    assert 5 < half[right].mean() / half[left].mean() < 15
+
+
+@pytest.mark.parametrize("alpha", [0.5, 0.2, 0.1, 0.02])
+def test_the_quantile_is_the_one_of_a_new_row(alpha):
+    points, residuals = noisy(99, 0)
+    found = spread(points, residuals)
+    ordered = found.ratios[:, 0].sort().values
+    assert found.quantile(alpha)[0] == ordered[math.ceil(100 * (1 - alpha)) - 1]
+
+
+def test_too_few_rows_say_nothing():
+    found = spread(*noisy(8, 0))
+    assert found.quantile(0.1)[0] == math.inf
+    assert math.isfinite(found.quantile(0.12)[0])
+
+
+def test_weights_are_repetitions_in_the_quantile():
+    points, residuals = noisy(40, 0)
+    found = spread(points, residuals)
+    doubled = Spread(found.points, found.sizes, 2 * found.weights, found.betas, found.ratios)
+    torch.testing.assert_close(doubled.quantile(0.1), found.quantile(0.1))
+
+
+def test_equal_scale_everywhere_where_nothing_else_is_likelier():
+    generator = torch.Generator().manual_seed(0)
+    points = torch.rand(400, 2, generator=generator)
+    found = spread(points, torch.randn(400, 1, generator=generator))
+    scale = found.scale(points.double())
+    assert float(scale.max() / scale.min()) < 3
+
+
+def test_a_row_without_residual_has_an_interval_of_its_own_size():
+    found = spread(torch.rand(50, 2), torch.zeros(50, 1))
+    assert np.isfinite(found.half_widths(torch.rand(3, 2), 0.1)).all()
+
+
+def test_narrower_intervals_lie_in_wider_ones_and_targets_have_their_own():
+    rng = np.random.RandomState(0)
+    x = rng.uniform(-1, 1, (160, 2))
+    y = np.stack([x[:, 0] + 0.1 * rng.randn(160), x[:, 1] + rng.randn(160)], 1)
+    model = GeometricRegressor(members=1, rounds=1, random_state=0).fit(x, y)
+    low, high = model.predict_interval(x)
+    lower, higher = model.predict_interval(x, alpha=0.02)
+    assert (lower <= low).all()
+    assert (high <= higher).all()
+    assert (high - low)[:, 1].mean() > 3 * (high - low)[:, 0].mean()
+    with pytest.raises(ValueError, match=r"alpha=1\.5"):
+        model.predict_interval(x, alpha=1.5)

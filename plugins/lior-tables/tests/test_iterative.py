@@ -1,0 +1,114 @@
+"""Conjugate gradients with a Nyström preconditioner solve what a Cholesky factor solves."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from lior.errors import UsageError
+from lior.testing.tensors import seeded
+from lior_tables import iterative, readouts
+from lior_tables.agop import Agop
+from lior_tables.iterative import IterativeMember, System, conjugate_gradients
+from lior_tables.kernel import Parts
+from lior_tables.members import Candidate, Member, Setting
+from lior_tables.model import Model
+from lior_tables.plan import Options
+from lior_tables.power import Power
+from lior_tables.readouts import Ridge, Vote
+from lior_tables.stored import Rows
+
+CANDIDATE = Candidate(
+    name="",
+    parts=Parts(frame=Agop(), rsource=None, product=Power()),
+    readout=Ridge(),
+    bandwidths=(),
+    ridges=(),
+    rounds=0,
+)
+SETTING = Setting(steps=((3.0, 1e-3),) * 2)
+
+
+def _rows(count: int = 400, seed: int = 0) -> Rows:
+    generator = seeded(seed)
+    z = torch.randn(count, 3, generator=generator, dtype=torch.float64)
+    y = torch.cat([(2 * z[:, :1]).sin(), z[:, 1:2] * z[:, 2:]], 1)
+    return Rows(z, y, 0.5 + torch.rand(count, generator=generator, dtype=torch.float64))
+
+
+def _same(found: IterativeMember, tolerance: float) -> None:
+    """The predictions are those of the system solved by a factor."""
+    exact = Member(found.candidate, found.state, found.setting, found.rows, found.fit)
+    exact._settle()
+    probe = found.rows.z[:50] + 0.1
+    assert_close(found.predict(probe), exact.predict(probe), atol=tolerance, rtol=0)
+
+
+def test_values_are_those_of_a_factor() -> None:
+    _same(IterativeMember.learn_metric(CANDIDATE, SETTING, _rows(), seeded(1)), 1e-3)
+
+
+def test_edits_are_too() -> None:
+    rows, new = _rows(), _rows(20, seed=3)
+    member = IterativeMember.learn_metric(CANDIDATE, SETTING, rows, seeded(1))
+    everything = Rows(*(torch.cat(pair) for pair in zip(rows, new, strict=True)))
+    member.learn(new, everything)
+    kept = torch.arange(420) % 7 != 0
+    member.forget((~kept).nonzero()[:, 0], everything.take(kept))
+    assert len(member.rows.z) == int(kept.sum())
+    _same(member, 1e-3)
+
+
+def test_the_preconditioner_saves_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = _rows()
+    member = Member.learn_all(CANDIDATE, SETTING, rows, seeded(1))
+    system = System(member.kernel, member.items, rows.weights.sqrt()[:, None], 1e-3)
+    right = readouts.with_ones(rows.y)
+    steps = []
+    for rank in (2, 100):
+        monkeypatch.setattr(iterative, "RANK", rank)
+        found = conjugate_gradients(system, right, seeded(0))
+        assert found.residual <= iterative.TOLERANCE
+        steps.append(found.steps)
+    assert steps[1] < 0.6 * steps[0], f"steps with rank 2 and 100: {steps}"
+
+
+def test_what_needs_an_inverse_is_refused() -> None:
+    member = IterativeMember.learn_metric(CANDIDATE, SETTING, _rows(50), seeded(1))
+    with pytest.raises(UsageError, match="has no inverse"):
+        member.leave_one_out()
+
+
+def test_a_vote_has_nothing_to_solve() -> None:
+    vote = Candidate(name="", parts=CANDIDATE.parts, readout=Vote(), bandwidths=(), ridges=(), rounds=0)
+    with pytest.raises(UsageError, match="solves nothing"):
+        IterativeMember.learn_metric(vote, SETTING, _rows(50), seeded(1))
+
+
+def test_a_large_table_is_solved_by_iteration_on_request() -> None:
+    rows = _rows(300)
+    options = Options(members=1, rounds=1, exact_rows=200, large="iterative")
+    model = Model.fit(rows.z, rows.y, rows.weights, classes=False, options=options)
+    again = Model.restore(*model.snapshot())
+    assert isinstance(again.members[0], IterativeMember)
+    probe = rows.z[:20] + 0.1
+    assert torch.equal(again.predict(probe), model.predict(probe))
+    again.forget(torch.tensor([1, 2]))
+    assert again.rows == 298
+
+
+def test_float32_and_a_nearly_singular_matrix_end_well() -> None:
+    rows = Rows(*(column.float() for column in _rows(1500)))
+    smooth = Candidate(
+        name="",
+        parts=Parts(frame=Agop(), rsource=None, product=Power(exponent=2.0)),
+        readout=Ridge(),
+        bandwidths=(),
+        ridges=(),
+        rounds=0,
+    )
+    member = IterativeMember.learn_metric(smooth, Setting(steps=((2.0, 1e-5),)), rows, seeded(1))
+    assert member.residual < 0.1
+    error = (member.predict(rows.z + 0.01) - rows.y).square().mean() / rows.y.var()
+    assert error < 0.01

@@ -1,0 +1,119 @@
+"""Files as people have them."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lior.errors import DataError, UsageError
+from lior_tables.reading import Task, are_classes, read
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("comma.csv", b"a,b\n1.5,x\n2,y\n"),
+        ("semicolon.csv", b"a;b\n1,5;x\n2;y\n"),
+        ("tab.tsv", b"a\tb\n1.5\tx\n2\ty\n"),
+        ("bar.txt", b"a|b\n1.5|x\n2|y\n"),
+        ("bom.csv", b"\xef\xbb\xbfa,b\r\n1.5,x\r\n2,y\r\n"),
+        ("packed.csv.gz", gzip.compress(b"a,b\n1.5,x\n2,y\n")),
+        ("quoted.csv", b'"a","b"\n1.5,"x"\n2,"y"\n'),
+    ],
+)
+def test_separators_are_found(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    frame = read(tmp_path / name)
+    assert frame["a"].tolist() == [1.5, 2.0]
+    assert frame["b"].tolist() == ["x", "y"]
+
+
+def test_a_file_that_is_not_utf_8_is_latin_1(tmp_path):
+    (tmp_path / "old.csv").write_bytes("a,stadt\n1,Köln\n".encode("latin-1"))
+    assert read(tmp_path / "old.csv")["stadt"].tolist() == ["Köln"]
+
+
+def test_dates_are_dates_and_other_texts_are_not(tmp_path):
+    (tmp_path / "d.csv").write_text(
+        "day,time,code\n2026-01-02,2026-01-02 10:00:00,2026-1\n,2026-01-03T11:30,x\n"
+    )
+    frame = read(tmp_path / "d.csv")
+    assert [str(kind)[:10] for kind in frame.dtypes[:2]] == ["datetime64"] * 2
+    assert frame["code"].tolist() == ["2026-1", "x"]
+
+
+def test_parquet(tmp_path):
+    pd.DataFrame({"a": [1.5, None], "b": ["x", None]}).to_parquet(tmp_path / "t.parquet")
+    assert read(tmp_path / "t.parquet")["a"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty.csv", b"", "not a table: No columns"),
+        ("head.csv", b"a,b\n", "no rows under the header"),
+        ("ragged.csv", b"a,b\n1,2\n1,2,3\n", "not a table: .*line 3"),
+        ("twice.csv.gz", b"a,b\n1,2\n", "not a table|cannot be read"),
+        ("bad.parquet", b"no parquet", "not a table|cannot be read"),
+    ],
+)
+def test_what_is_no_table_is_refused_in_one_line(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=said) as caught:
+        read(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there():
+    with pytest.raises(DataError, match=r"nowhere\.csv: cannot be read: No such file"):
+        read(Path("nowhere.csv"))
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        (["a", "b"] * 10, True),
+        ([True, False] * 10, True),
+        ([0, 1] * 10, True),
+        ([1, 2, 3] * 10, True),
+        ([1.5, 2.5] * 10, False),
+        (list(range(30)), False),
+        ([3, 4, 5, 6, 7, 8, 9] * 30, False),  # marks, counts
+        ([0, None] * 10, True),
+    ],
+)
+def test_whether_a_target_is_a_class(values, classes):
+    if values[1] is None:
+        values = [*values, 1]
+    assert are_classes(pd.Series(values)) == classes
+
+
+PATH = Path("f")
+FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"], "n": [1.0, None], "w": [1, 2]})
+
+
+def test_a_task_leaves_its_columns_out_of_the_inputs():
+    task = Task.of(FRAME, ["a"], drop=["b"], weight="w")
+    assert task.inputs == ("n",)
+    assert task.weights(FRAME, Path("f")).tolist() == [1, 2]
+    assert task.answers(FRAME, Path("f")).tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: Task.of(FRAME, ["A"]), r"no column 'A'\. There are a, b, n, w"),
+        (lambda: Task.of(FRAME, ["a"], drop=["bb"]), r"no column 'bb'"),
+        (lambda: Task.of(FRAME[["a"]], ["a"]), "no column is left"),
+        (lambda: Task.of(FRAME, ["a", "w"], classes=True), "one target"),
+        (lambda: Task.of(FRAME, ["n"], classes=False).answers(FRAME, PATH), "in 1 of 2 rows, first in row 1"),
+        (lambda: Task.of(FRAME, ["b"], classes=False).answers(FRAME, PATH), "holds 'x', which is no number"),
+        (lambda: Task.of(FRAME, ["a"]).rows(FRAME.drop(columns="b"), PATH), "no column 'b', which the model"),
+    ],
+)  # fmt: skip
+def test_a_wrong_task_is_refused(call, said):
+    with pytest.raises((UsageError, DataError), match=said):
+        call()

@@ -1,0 +1,120 @@
+"""Models on disk: the same to the last bit, without code in any file, and never half of one."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lior.errors import RunError
+from lior_tables import GeometricClassifier, GeometricRegressor, load
+from lior_tables.saving import open_saved, save_edited
+
+QUICK = {"members": 2, "rounds": 1, "random_state": 0}
+
+
+def rows(count=60):
+    rng = np.random.RandomState(0)
+    frame = pd.DataFrame({"a": rng.randn(count), "w": rng.choice(["x", "y", None], count)})
+    return frame, frame["a"].to_numpy() ** 2
+
+
+@pytest.mark.parametrize("labels", [["no", "yes"], [3, 7], [False, True], [0.0, 1.0]])
+def test_a_classifier_comes_back_the_same(tmp_path, labels):
+    frame, y = rows()
+    model = GeometricClassifier(**QUICK).fit(frame, np.array(labels)[(y > 0.5).astype(int)])
+    model.save(tmp_path / "m")
+    again = load(tmp_path / "m")
+    np.testing.assert_array_equal(again.predict_proba(frame), model.predict_proba(frame))
+    np.testing.assert_array_equal(again.predict(frame), model.predict(frame))
+    assert again.classes_.dtype == model.classes_.dtype
+    assert again.get_params() == model.get_params()
+
+
+def test_a_regressor_comes_back_the_same_and_can_be_edited(tmp_path):
+    frame, y = rows()
+    model = GeometricRegressor(**QUICK).fit(frame, y)
+    model.save(tmp_path / "m")
+    again = load(tmp_path / "m")
+    np.testing.assert_array_equal(again.predict(frame), model.predict(frame))
+    np.testing.assert_array_equal(again.predict_interval(frame), model.predict_interval(frame))
+    np.testing.assert_array_equal(again.feature_importances_, model.feature_importances_)
+    for each in (model, again):
+        each.learn(frame[:3].assign(a=9.0), [1, 2, 3])
+        each.forget([4, 61])
+    np.testing.assert_array_equal(again.predict(frame), model.predict(frame))
+    np.testing.assert_array_equal(again.ledger_.ids, model.ledger_.ids)
+
+
+def test_files_are_tensors_and_text_only(tmp_path):
+    frame, y = rows()
+    GeometricRegressor(**QUICK).fit(frame, y).save(tmp_path / "m")
+    endings = {path.suffix for path in (tmp_path / "m").rglob("*") if path.is_file()}
+    assert endings == {".toml", ".json", ".safetensors", ""}  # the lock has none
+    assert (tmp_path / "m" / "lock").read_bytes() == b""
+
+
+def test_what_is_there_is_not_overwritten(tmp_path):
+    frame, y = rows()
+    model = GeometricRegressor(**QUICK).fit(frame, y)
+    model.save(tmp_path / "m")
+    with pytest.raises(RunError, match="not empty; nothing was touched"):
+        model.save(tmp_path / "m")
+
+
+def test_damage_is_found(tmp_path):
+    frame, y = rows()
+    GeometricRegressor(**QUICK).fit(frame, y).save(tmp_path / "m")
+    [file] = (tmp_path / "m").rglob("model.safetensors")
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(RunError, match="checksum"):
+        load(tmp_path / "m")
+    with pytest.raises(RunError, match="no such run directory; `lior table fit"):
+        load(tmp_path / "nowhere")
+
+
+def test_no_version_holds_a_forgotten_row(tmp_path):
+    frame, y = rows()
+    y[7] = 123456.78125
+    GeometricRegressor(**QUICK).fit(frame, y).save(tmp_path / "m")
+    secret = np.array([y[7]]).tobytes()
+
+    def holds():
+        return [
+            file for file in (tmp_path / "m").rglob("*") if file.is_file() and secret in file.read_bytes()
+        ]
+
+    assert holds()
+    saved, place = open_saved(tmp_path / "m")
+    saved.estimator.learn(frame[:1], [0.25])
+    save_edited(tmp_path / "m", place, saved, forgotten=False)
+    saved, place = open_saved(tmp_path / "m")
+    saved.estimator.forget([7])
+    save_edited(tmp_path / "m", place, saved, forgotten=True)
+    assert not holds()
+    assert load(tmp_path / "m").n_rows_ == 60
+
+
+def test_two_processes_do_not_write_over_one_another(tmp_path):
+    frame, y = rows()
+    GeometricRegressor(**QUICK).fit(frame, y).save(tmp_path / "m")
+    first, place = open_saved(tmp_path / "m")
+    second, same = open_saved(tmp_path / "m")
+    save_edited(tmp_path / "m", place, first, forgotten=False)
+    with pytest.raises(RunError, match="another process has changed the model"):
+        save_edited(tmp_path / "m", same, second, forgotten=False)
+
+
+def test_a_model_of_python_has_no_task_but_a_config(tmp_path):
+    frame, y = rows()
+    GeometricRegressor(**QUICK).fit(frame, y).save(tmp_path / "m")
+    saved, _ = open_saved(tmp_path / "m")
+    assert saved.task is None
+    assert saved.origin(3) == ""
+    assert 'kind = "regression"' in (tmp_path / "m" / "config.toml").read_text()
+    manifest = json.loads(next((tmp_path / "m").rglob("manifest.json")).read_text())
+    assert manifest["names"] == ["a", "w"]

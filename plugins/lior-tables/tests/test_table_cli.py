@@ -1,0 +1,285 @@
+"""The command line, as a user has it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import warnings
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lior_cli.main import main
+
+QUICK = ("--members", "1", "--rounds", "1")
+
+
+def table(*args, cwd=None, stdin=None):
+    return subprocess.run(
+        [sys.executable, "-m", "lior_cli.main", "table", *map(str, args)],
+        capture_output=True, text=True, cwd=cwd, timeout=300, input=stdin,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def test_the_options_have_the_defaults_of_the_estimators():
+    from lior_tables import GeometricRegressor
+    from lior_tables.cli.fit import fit
+    from lior_tables.cli.sharing import PARAMETERS
+
+    context = fit.make_context("fit", ["a.csv", "--target", "y"])
+    given = context.params
+    parameters = GeometricRegressor().get_params()
+    assert {name: given[name] for name in PARAMETERS} == {name: parameters[name] for name in PARAMETERS}
+
+
+def rows(count=90, seed=0):
+    rng = np.random.RandomState(seed)
+    frame = pd.DataFrame({"size": rng.uniform(0, 10, count), "noise": rng.randn(count)})
+    frame["kind"] = np.where(rng.rand(count) > 0.5, "<b>old</b>", "new")
+    frame["day"] = pd.date_range("2026-01-01", periods=count).strftime("%Y-%m-%d")
+    frame["price"] = (3 * frame["size"] + 5 * (frame["kind"] == "new") + 0.1 * rng.randn(count)).round(3)
+    frame["big"] = np.where(frame["price"] > 18, "yes", "no")
+    return frame
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with files and two fitted models."""
+    path = tmp_path_factory.mktemp("tables")
+    rows().to_csv(path / "a.csv", index=False)
+    rows(20, seed=1).to_parquet(path / "b.parquet")
+    rows(20, seed=1).to_csv(path / "b.csv", index=False)
+    done = table(
+        "fit", "a.csv", "--target", "price", "--drop", "big", "--out", "runs/price", *QUICK, cwd=path
+    )
+    assert done.returncode == 0, done.stderr
+    other = table(
+        "fit", "a.csv", "--target", "big", "--drop", "price", "--out", "runs/big", "--json", cwd=path
+    )
+    assert other.returncode == 0, other.stderr
+    return path, done, json.loads(other.stdout)
+
+
+def test_fit_says_what_was_learned_and_how_well(home):
+    _, done, other = home
+    assert "90 rows, 4 inputs as 4 coordinates; price: numbers" in done.stdout
+    assert "root mean squared error" in done.stdout
+    assert "what counts: size" in done.stdout
+    assert "lior table predict runs/price" in done.stdout
+    assert "note: column 'day' holds dates" in done.stderr
+    assert other["classes"] == ["no", "yes"]
+    assert other["leave_one_out"]["right"] > 0.9 > other["baseline"]["right"]
+    assert sum(member["share"] for member in other["members"]) == pytest.approx(1)
+
+
+def test_predictions_with_intervals_from_csv_parquet_and_a_pipe(home):
+    path, *_ = home
+    done = table("predict", "runs/price", "b.csv", "--interval", "0.9", cwd=path)
+    assert done.returncode == 0, done.stderr
+    found = pd.read_csv(io.StringIO(done.stdout))
+    assert list(found) == ["row", "price predicted", "price low", "price high"]
+    assert (found["price low"] < found["price predicted"]).all()
+    assert "against the targets in the file: root mean squared error" in done.stderr
+    again = table("predict", "runs/price", "b.parquet", "--interval", "0.9", cwd=path)
+    assert again.stdout == done.stdout
+    piped = table(
+        "predict", "runs/price", "-", "--interval", "0.9", cwd=path, stdin=(path / "b.csv").read_text()
+    )
+    assert piped.stdout == done.stdout
+
+
+def test_predictions_of_classes_have_probabilities(home):
+    path, *_ = home
+    done = table("predict", "runs/big", "b.csv", "--json", cwd=path)
+    found = json.loads(done.stdout)
+    assert found["score"]["right"] > 0.8
+    assert all(row["P(no)"] + row["P(yes)"] == pytest.approx(1) for row in found["predictions"])
+
+
+def test_predictions_go_to_a_file_beside_their_rows(home):
+    path, *_ = home
+    done = table("predict", "runs/price", "b.csv", "--out", "out.parquet", "--keep", cwd=path)
+    assert done.returncode == 0, done.stderr
+    found = pd.read_parquet(path / "out.parquet")
+    assert list(found)[-1] == "price predicted"
+    assert len(found) == 20
+    assert found["size"].tolist() == pytest.approx(rows(20, seed=1)["size"].tolist())
+
+
+class Text(HTMLParser):
+    """The tags and the text of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.text = set(), ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.sources = [value for name, value in attrs if name in ("src", "href")]
+        assert not self.sources
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_why_shows_rows_whose_shares_sum_to_the_prediction(home, tmp_path):
+    path, *_ = home
+    page = tmp_path / "why.html"
+    done = table("why", "runs/price", "b.csv", "--row", 3, "--top", 90, "--json", "--html", page, cwd=path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert sum(row["share"] for row in found["rows"]) + found["base"] == pytest.approx(found["prediction"])
+    assert found["others"] == pytest.approx(0, abs=1e-9)
+    truth = rows()
+    for row in found["rows"]:
+        assert row["answer"] == pytest.approx(truth["price"][row["id"]])
+        assert row["cells"]["kind"] == truth["kind"][row["id"]]
+    text = Text()
+    text.feed(page.read_text())
+    assert "<b>old</b>" in text.text  # escaped in the file, so no tag
+    assert not {"b", "script", "link", "img"} & text.tags
+    shown = table("why", "runs/price", "b.csv", "--row", 3, "--html", page, cwd=path).stdout
+    assert "with probability 90 %" in shown
+    assert "rows have 90 % of all weight" in shown
+    page.write_text("my own page")
+    refused = table("why", "runs/price", "b.csv", "--html", page, cwd=path)
+    assert refused.returncode == 2
+    assert page.read_text() == "my own page"
+
+
+def test_why_of_a_class(home):
+    path, *_ = home
+    done = table("why", "runs/big", "b.csv", "--class", "no", cwd=path)
+    assert "big is no: probability" in done.stdout
+    wrong = table("why", "runs/big", "b.csv", "--class", "noo", cwd=path)
+    assert "Did you mean 'no'?" in wrong.stderr
+
+
+def test_learned_rows_are_forgotten_exactly(home, tmp_path):
+    path, *_ = home
+    table(
+        "fit",
+        "a.csv",
+        "--target",
+        "price",
+        "--drop",
+        "big",
+        "--out",
+        tmp_path / "m",
+        "--quiet",
+        *QUICK,
+        cwd=path,
+    )
+    before = table("predict", tmp_path / "m", "b.csv", cwd=path).stdout
+    done = table("learn", tmp_path / "m", "b.csv", cwd=path)
+    assert "learned 20 rows" in done.stdout
+    assert "forget" in done.stdout
+    assert table("predict", tmp_path / "m", "b.csv", cwd=path).stdout != before
+    done = table("forget", tmp_path / "m", "90-109", "--json", cwd=path)
+    assert json.loads(done.stdout)["rows"] == 90
+    assert table("predict", tmp_path / "m", "b.csv", cwd=path).stdout == before
+    done = table("forget", tmp_path / "m", "90", cwd=path)
+    assert done.returncode == 1
+    assert "no row 90" in done.stderr
+    done = table("forget", tmp_path / "m", "3", "--metric", "refit", cwd=path)
+    assert "nothing of them remains" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["fit", "a.csv", "--target", "prise"], 2, "Did you mean 'price'?"),
+        (["fit", "nowhere.csv", "--target", "price"], 1, "No such file"),
+        (["fit", "a.csv", "--target", "price", "--out", "runs/price"], 1, "there is something already"),
+        (["fit", "a.csv", "--target", "kind", "--regress"], 1, "which is no number"),
+        (["fit", "a.csv", "--target", "price", "--frame", "agopp"], 2, "Did you mean 'agop'?"),
+        (
+            ["fit", "a.csv", "--target", "price", "--readout", "riddle"],
+            2,
+            "No readout plugin is named 'riddle'",
+        ),
+        (["fit", "a.csv", "--target", "price", "--category", "colour"], 1, "no column 'colour'"),
+        (["predict", "runs/price", "small.csv"], 1, "no column 'size', which the model needs"),
+        (["predict", "runs/price", "b.csv", "--interval", "90"], 2, "is not a number from 0 to 1"),
+        (["predict", "runs/big", "b.csv", "--interval", "0.9"], 2, "--interval is for numbers"),
+        (["predict", "nowhere", "b.csv"], 1, "no such run directory; `lior table fit"),
+        (["why", "runs/price", "b.csv", "--row", "20"], 2, "has the rows 0 to 19"),
+        (["learn", "runs/price", "small.csv"], 1, "no column 'size', which the model needs"),
+        (["forget", "runs/price", "x"], 2, "rows are numbers such as 17"),
+        (["plot", "runs/price", "--only", "calibratoin"], 2, "Did you mean 'calibration'?"),
+        (["compare", "a.csv", "--target", "price", "--against", "lightgmb"], 2, "no system 'lightgmb'"),
+        (["compare", "a.csv", "--target", "price", "--folds", "60"], 1, "too few for 60 folds"),
+        (["fitt"], 2, "Did you mean 'fit'?"),
+    ],
+)
+def test_bad_input_gets_one_line_and_nothing_is_lost(home, args, code, said, monkeypatch, capsys):
+    path, *_ = home
+    monkeypatch.chdir(path)
+    (path / "small.csv").write_text("a\n1\n2\n")
+    before = {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()}
+    with warnings.catch_warnings():
+        assert main(["table", *args]) == code
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert errors.strip().count("lior: error") == 1
+    assert {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()} == before
+
+
+def test_compare_judges_rows_that_were_not_learned(home):
+    path, *_ = home
+    args = (
+        "--target",
+        "price",
+        "--drop",
+        "big",
+        "--folds",
+        3,
+        "--repeats",
+        1,
+        "--against",
+        "linear,random forest",
+    )
+    done = table("compare", "a.csv", *args, "--out", "pictures", "--json", cwd=path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    by_name = {each["name"]: each for each in found["systems"]}
+    assert list(by_name) == ["lior", "linear", "random forest"]
+    assert len(by_name["lior"]["errors"]) == 3
+    assert by_name["lior"]["ratio"] == by_name["lior"]["high"] == 1
+    assert by_name["random forest"]["ratio"] > 1
+    assert (path / "pictures" / "comparison.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", ["price", "big"])
+def test_pictures_as_text_numbers_and_files(home, name, tmp_path):
+    path, *_ = home
+    done = table("plot", f"runs/{name}", "--out", tmp_path, cwd=path)
+    assert done.returncode == 0, done.stderr
+    kinds = {"importances", "directions", "dependence"}
+    kinds |= {"residuals", "intervals"} if name == "price" else {"calibration", "confusion"}
+    assert {file.stem for file in tmp_path.iterdir()} == kinds
+    numbers = json.loads(table("plot", f"runs/{name}", "--json", "--only", "importances", cwd=path).stdout)
+    panel = numbers["pictures"]["importances"]["panels"][0]
+    assert sum(panel["values"]) == pytest.approx(1)
+    assert all(
+        low <= value <= high
+        for low, value, high in zip(panel["low"], panel["values"], panel["high"], strict=True)
+    )
+    other = "residuals" if name == "big" else "calibration"
+    done = table("plot", f"runs/{name}", "--text", "--only", f"importances,{other}", cwd=path)
+    assert f"left out: {other}" in done.stderr
+
+
+def test_help_needs_neither_torch_nor_pandas():
+    code = (
+        "import sys; from lior_cli.main import main; main(['table', '--help']); "
+        "print([name for name in ('torch', 'pandas', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.endswith("[]\n")

@@ -1,0 +1,212 @@
+"""The sets: tables of a folder, scikit-learn's own, drawn ones with inputs that do not matter; their splits.
+
+A split has at most `TRAIN` rows to learn, and a fifth of all rows, at most `TEST`, to test. Classes keep
+their shares. All methods see the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import attrs
+import numpy as np
+import pandas as pd
+from sklearn import datasets
+from sklearn.model_selection import train_test_split
+
+Array = np.ndarray
+
+TRAIN, TEST = 2000, 2000
+CLASSES = ("adult", "german", "ionosphere", "letter", "phoneme", "sonar", "spambase")
+"""Tables of the folder whose target is a class; the others have a number."""
+BUILT_IN = {
+    "breast_cancer": (datasets.load_breast_cancer, True),
+    "diabetes": (datasets.load_diabetes, False),
+    "digits": (datasets.load_digits, True),
+    "iris": (datasets.load_iris, True),
+    "wine": (datasets.load_wine, True),
+}
+"""scikit-learn's sets that need no download: their loaders, and whether the target is a class."""
+
+
+@attrs.frozen(eq=False)
+class Table:
+    """A whole set: columns of numbers and of categories, and a target of classes 0, 1, … or of numbers."""
+
+    name: str
+    columns: pd.DataFrame
+    target: Array
+    classes: bool
+
+    @property
+    def categories(self) -> list[str]:
+        return [name for name, kind in self.columns.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]
+
+
+@attrs.frozen(eq=False)
+class Split:
+    """Rows to learn and rows to test. A target of numbers is in units of the learned rows' spread."""
+
+    table: Table
+    seed: int
+    learn: pd.DataFrame
+    test: pd.DataFrame
+    y: Array
+    """Targets of the rows to learn."""
+    truth: Array
+    """Targets of the rows to test."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes; 0 for a target of numbers."""
+        return int(self.table.target.max()) + 1 if self.table.classes else 0
+
+    @property
+    def categories(self) -> list[str]:
+        return self.table.categories
+
+
+@cache
+def table(name: str, folder: Path) -> Table:
+    """The set of that name.
+
+    Raises
+    ------
+    FileNotFoundError
+        For a name that is neither a file of ``folder``, nor built in, nor drawn.
+    """
+    if name in BUILT_IN:
+        load, classes = BUILT_IN[name]
+        loaded = load()
+        columns = pd.DataFrame(loaded.data, columns=[f"x{i}" for i in range(loaded.data.shape[1])])
+        return Table(name, columns, _targets(loaded.target, classes), classes)
+    if name in DRAWN:
+        return DRAWN[name](name)
+    if name.endswith(NOISED):
+        return noised(table(name.removesuffix(NOISED), folder), NOISE_COLUMNS)
+    frame = pd.read_csv(folder / f"{name}.csv.gz")
+    target = frame.pop("target")
+    return Table(name, frame, _targets(target, name in CLASSES), name in CLASSES)
+
+
+def _targets(values: object, classes: bool) -> Array:
+    if classes:
+        return np.unique(np.asarray(values).astype(str), return_inverse=True)[1]
+    return np.asarray(values, dtype=np.float64)
+
+
+def names(folder: Path) -> list[str]:
+    """All real sets, in the order of their names."""
+    return sorted([*BUILT_IN, *(path.name.removesuffix(".csv.gz") for path in folder.glob("*.csv.gz"))])
+
+
+def split(table: Table, seed: int) -> Split:
+    """The rows of that seed."""
+    draw = np.random.RandomState(seed)
+    rows = draw.permutation(len(table.target))
+    held = min(max(len(rows) // 5, 1), TEST)
+    if table.classes:
+        learn, test = train_test_split(rows, test_size=held, random_state=seed, stratify=table.target[rows])
+    else:
+        test, learn = rows[:held], rows[held:]
+    learn = draw.permutation(learn)[:TRAIN]
+    y, truth = table.target[learn], table.target[test]
+    if not table.classes:
+        y, truth = (y - y.mean()) / y.std(), (truth - y.mean()) / y.std()
+    return Split(table, seed, table.columns.iloc[learn], table.columns.iloc[test], y, truth)
+
+
+def splits(names: list[str], folder: Path, seeds: int) -> Iterator[Split]:
+    """Seed by seed, so that an interrupted measurement has all sets of the first."""
+    for seed in range(seeds):
+        for name in names:
+            yield split(table(name, folder), seed)
+
+
+def encoded(split: Split, *, standardise: bool = False) -> tuple[Array, Array]:
+    """Rows to learn and to test as numbers, for methods that know no categories.
+
+    A category has a column for each value that was learned; a missing number is the median.
+    With ``standardise`` columns have mean 0 and spread 1 and are cut at ±8; constant ones are left out.
+    """
+    both = [frame.copy() for frame in (split.learn, split.test)]
+    for name in both[0].columns:
+        if name in split.categories:
+            known = sorted(both[0][name].dropna().unique())
+            both = [
+                pd.concat(
+                    [
+                        frame.drop(columns=name),
+                        pd.DataFrame({f"{name}={value}": frame[name] == value for value in known}),
+                    ],
+                    axis=1,
+                )
+                for frame in both
+            ]
+        else:
+            both = [frame.fillna({name: split.learn[name].median()}) for frame in both]
+    learn, test = (frame.to_numpy(dtype=np.float64) for frame in both)
+    if standardise:
+        spread = learn.std(0)
+        kept = spread > 1e-9
+        middle, spread = learn.mean(0)[kept], spread[kept]
+        learn, test = (np.clip((part[:, kept] - middle) / spread, -8, 8) for part in (learn, test))
+    return learn, test
+
+
+NOISED, NOISE_COLUMNS = "+noise", 20
+"""A set's name ends so when columns of noise are added to it; how many."""
+_DRAWN_ROWS, _DRAWN_INPUTS = 4000, 32
+
+
+def noised(table: Table, columns: int) -> Table:
+    """The set with columns of normal noise after its own."""
+    noise = np.random.RandomState(0).normal(size=(len(table.target), columns))
+    added = pd.DataFrame(noise, columns=[f"noise{i}" for i in range(columns)], index=table.columns.index)
+    return attrs.evolve(table, name=table.name + NOISED, columns=pd.concat([table.columns, added], axis=1))
+
+
+def _drawn(truth: Callable[[Array], Array], noise: float, *, classes: bool = False) -> Callable[[str], Table]:
+    """A set of 32 inputs of which ``truth`` uses few; ``noise`` in units of the truth's spread."""
+
+    def make(name: str) -> Table:
+        draw = np.random.RandomState(7)
+        x = draw.uniform(-1, 1, (_DRAWN_ROWS, _DRAWN_INPUTS))
+        y = truth(x)
+        y = y + noise * y.std() * draw.normal(size=len(y))
+        target = (y > np.median(y)).astype(np.int64) if classes else y
+        return Table(name, pd.DataFrame(x, columns=[f"x{i}" for i in range(x.shape[1])]), target, classes)
+
+    return make
+
+
+def _friedman(x: Array) -> Array:
+    u = (x + 1) / 2
+    return 10 * np.sin(np.pi * u[:, 0] * u[:, 1]) + 20 * (u[:, 2] - 0.5) ** 2 + 10 * u[:, 3] + 5 * u[:, 4]
+
+
+def _arm(x: Array) -> Array:
+    return x[:, 0] * np.sin(3 * x[:, 1]) + 0.3 * x[:, 2]
+
+
+def _oblique(x: Array) -> Array:
+    a, b = x[:, :6].sum(1), (x[:, 3:9] * [1, -1, 1, -1, 1, -1]).sum(1)
+    return np.sin(1.5 * a) + 0.5 * a * b
+
+
+def _steps(x: Array) -> Array:
+    return (x[:, 0] > 0.2) * 2.0 + (x[:, 1] * x[:, 2] > 0) * 1.5 + (np.abs(x[:, 3]) > 0.5)
+
+
+DRAWN: dict[str, Callable[[str], Table]] = {
+    "drawn_arm": _drawn(_arm, 0.1),
+    "drawn_friedman": _drawn(_friedman, 0.2),
+    "drawn_oblique": _drawn(_oblique, 0.1),
+    "drawn_steps": _drawn(_steps, 0.3),
+    "drawn_arm_class": _drawn(_arm, 0.1, classes=True),
+}
+"""Drawn sets: 2,000 rows to learn, 32 inputs, few of which matter."""
+NOISY = ("airfoil", "breast_cancer", "concrete", "energy", "phoneme")
+"""Sets that are also measured with columns of noise."""
