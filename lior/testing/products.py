@@ -161,12 +161,12 @@ def product_contract(make: Callable[[], AttentionProduct]) -> type:
             weights = fill(cost.shape, "normal", seed, torch.float64)
             values = fill((len(k), 2), "normal", seed + 1, torch.float64)
             found = product.pair_gradient(q, k, weights, values, case.params)
-            for output in range(2):
-                expected = gradients(
-                    lambda s, c=output: (product.pair_cost(s["q"], k, s) * weights * values[:, c]).sum(),
-                    {**case.params, "q": q},
-                    ("q",),
-                )
+            for output, value in enumerate(values.T):
+
+                def total(state: State, value: Tensor = value) -> Tensor:
+                    return (product.pair_cost(state["q"], k, state) * weights * value).sum()
+
+                expected = gradients(total, {**case.params, "q": q}, ("q",))
                 assert_derivatives({"q": found[:, output]}, expected)
 
         @law(m=dimensions(), dtype=dtypes(), seed=seeds())

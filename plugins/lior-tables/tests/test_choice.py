@@ -8,11 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
+
 from lior_tables import choice
 from lior_tables.choice import Explored, Judge, descend, greedy, splits, temperature
 from lior_tables.members import Setting
 from lior_tables.plan import Options, plan
-from torch import Tensor
 
 
 def _generator() -> torch.Generator:
