@@ -82,14 +82,14 @@ def test_the_quadrature_is_judged_in_words(dot, tmp_path):
     assert report["sound"] is True
     assert [check["step"] for check in report["mismatches"]] == [20, 50], "since the beginning of training"
     assert 0 < report["largest_fault"] < report["fault_tolerance"]
-    assert report["verdict"].startswith("sound: energies on two rules")
+    assert report["verdict"].startswith("quadrature sound: energies on two rules")
     assert "training nodes stayed as they were, nq = 48" in report["verdict"]
     solution, _ = solved("dot")
     evaluation = attrs.evolve(solution.evaluation, quadrature_error=0.25)
     artefacts.write(attrs.evolve(solution, evaluation=evaluation), tmp_path, run_id="r", history=[])
     report = read(tmp_path)[0]["quadrature_report"]
     assert report["sound"] is False
-    assert report["verdict"].startswith("NOT sound: energies on two rules")
+    assert report["verdict"].startswith("quadrature NOT sound: energies on two rules")
     assert "differ by 2.5e-01 E0" in report["verdict"]
 
 

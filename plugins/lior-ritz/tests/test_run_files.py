@@ -72,7 +72,7 @@ def test_the_log_says_how_training_went(run):
     assert "adamw 6/20" not in log
     assert "on finer nodes 3" in log
     (end,) = [line for line in log.splitlines() if " end: " in line]
-    assert "meV; sound: " in end
+    assert "meV; quadrature sound: " in end
     assert len(end) < 400
 
 

@@ -83,6 +83,55 @@ def bounds(ansatz: Ansatz, found: Evaluation, referee: Reference) -> Bounds:
     )
 
 
+@attrs.frozen(kw_only=True)
+class Splitting:
+    """The difference of two successive levels, in ``E0``."""
+
+    value: float
+    """The network's."""
+    referee: float
+    lower: float
+    upper: float
+    """What the true one lies between: the levels' bounds and the referee's difference with its own error bar,
+    where both agree; else the latter alone."""
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the interval tells it from 0."""
+        return self.lower > 0
+
+    @property
+    def relative_error(self) -> float | None:
+        """Of the value, to the referee's; ``None`` where this cannot be told from 0."""
+        return self.value / self.referee - 1 if self.resolved else None
+
+    def missed(self, accuracy: float) -> bool:
+        """Whether the value is outside of the interval by more than this share of the true one."""
+        return not (1 - accuracy) * self.lower <= self.value <= (1 + accuracy) * self.upper
+
+
+def splittings(
+    energies: Tensor, upper: Tensor, lower: Tensor | None, referee: Reference
+) -> tuple[Splitting, ...]:
+    """From K levels and their bounds, and the referee's levels; ``lower`` is ``None`` where it is not known.
+
+    Bounds of both levels alone would lose a splitting that is smaller than they are wide; what the referee's
+    levels have in common of their errors cancels in its differences.
+    """
+    found = []
+    for k in range(len(energies) - 1):
+        exact = float(referee.energies[k + 1] - referee.energies[k])
+        bar = float(referee.splitting_errors[k])
+        low, high = max(0.0, exact - bar), exact + bar
+        if lower is not None:
+            least, most = float(lower[k + 1] - upper[k]), float(upper[k + 1] - lower[k])
+            if least <= high and low <= most:
+                low, high = max(low, least), min(high, most)
+        value = float(energies[k + 1] - energies[k])
+        found.append(Splitting(value=value, referee=exact, lower=low, upper=high))
+    return tuple(found)
+
+
 def floor(ansatz: Ansatz, found: Evaluation) -> float:
     """What no level is below: the lowest of an empty box as deep as V at its lowest node. It is what is left
     where a Ritz value is so poor that it lies above the next level."""

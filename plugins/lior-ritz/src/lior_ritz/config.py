@@ -111,7 +111,20 @@ class SolverConfig:
     """The trial space."""
 
     K: int = option(4, help="states wanted", low=1, high=256)
-    M: int = option(8, help="basis functions kept of the trial space, at least K", low=1, high=1024)
+    M: int = option(
+        8,
+        help="basis functions that are kept and written, at least K; a trained head has so many outputs, with a "
+        "solved one energies do not depend on M",
+        low=1,
+        high=1024,
+    )
+    accuracy: float = option(
+        1e-3,
+        help="relative distance of a level to the referee's, beyond its error bar, above which a run warns "
+        "and ends with exit code 1",
+        low=0,
+        high=1e6,
+    )
     head: str = option(
         "solved",
         help="solved: the best outputs of the hidden layer are worked out; trained: M outputs are learned",
@@ -359,4 +372,6 @@ def problem(config: RitzConfig) -> Problem:
                 "domain.dim"
             )
     potential = build("potential", config.potential, registry)
-    return Problem(potential, config.domain.half_widths, config.physics.units, config.domain.boundary)
+    found = Problem(potential, config.domain.half_widths, config.physics.units, config.domain.boundary)
+    found.require_finite()
+    return found

@@ -5,8 +5,10 @@ Lengths are in nm and energies in meV; the title says which units of the problem
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
+import attrs
 import numpy as np
 import torch
 from torch import Tensor
@@ -19,6 +21,7 @@ from lior_ritz.panels import Ladder, LevelDiagram, Matrix
 from lior_ritz.solution import Solution
 from lior_ritz.training_pictures import History
 
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=[mµnp]?eV\b|nm\b|E0\b|L0\b|s\b)")
 _FEW = 20
 """Most levels that have a bar."""
 
@@ -79,7 +82,19 @@ def picture(name: str, source: Source) -> Picture:
         what, panels = _OF_STATES[family](source, int(number))
     else:
         what, panels = _BUILDERS[name](source)
-    return Picture(name=name, title=source.title(what, units=name not in _BARE), panels=panels)
+    title = unbroken(source.title(what, units=name not in _BARE))
+    return Picture(
+        name=name, title=title, panels=[attrs.evolve(panel, title=unbroken(panel.title)) for panel in panels]
+    )
+
+
+def unbroken(title: str) -> str:
+    """A title that is not broken between a number and its unit, where it takes several lines.
+
+    >>> unbroken("E0 = 3 meV in 30 nm").split(" ")
+    ['E0', '=', '3\\xa0meV', 'in', '30\\xa0nm']
+    """
+    return _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", title)
 
 
 def pictures(solution: Solution, history: History = (), *, label: str = "") -> Iterator[Picture]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lior_ritz import config as configuration
 from lior_ritz import reference
-from lior_ritz.bounds import Bounds, bounds
+from lior_ritz.bounds import Bounds, Splitting, bounds, splittings
 from lior_ritz.config import RitzConfig
 from lior_ritz.evaluation import Evaluation, basis_values, ritz
 from lior_ritz.problem import Problem
@@ -39,6 +39,8 @@ class Solution:
     """The K lowest levels, and a few more, by a classical method."""
     seconds: float
     """Processor seconds of training."""
+    judging_seconds: float
+    """Of the evaluation, the bounds and the referee."""
 
     @property
     def problem(self) -> Problem:
@@ -64,6 +66,24 @@ class Solution:
     def relative_errors(self) -> Tensor:
         """:attr:`errors` as shares of the levels, but at least of 1 ``E0``, where levels are near zero."""
         return self.errors / self.referee.energies[: len(self.energies)].abs().clamp_min(1.0)
+
+    @property
+    def missed(self) -> tuple[int, ...]:
+        """Levels that are farther from the referee's than its error bar and ``solver.accuracy`` allow.
+
+        Empty where states are charged for what they are on the edge: they are not the referee's.
+        """
+        if self.config.training.loss_weights.boundary:
+            return ()
+        size = self.referee.energies[: len(self.energies)].abs().clamp_min(1.0)
+        allowed = self.referee.errors[: len(self.energies)] + self.config.solver.accuracy * size
+        return tuple((self.errors.abs() > allowed).nonzero().flatten().tolist())
+
+    @property
+    def splittings(self) -> tuple[Splitting, ...]:
+        """The differences of successive levels, with bounds of their own."""
+        lower = self.bounds.lower if self.evaluation.sound else None
+        return splittings(self.energies, self.bounds.upper, lower, self.referee)
 
     def basis(self, points: Tensor, *, order: int = 0) -> Tensor:
         """The M basis functions at ``points``, ``[N, d]``: values ``[M, N]``, or ``[1 + order·d, M, N]``."""
@@ -128,13 +148,11 @@ def finished(trainer: Trainer, seconds: float) -> Solution:
     UsageError
         When it never came to states that two quadrature rules agree about.
     """
+    begin = time.process_time()
     found = trainer.conclude()
     referee = reference.solve(trainer.problem, len(found.energies) + _MORE)
+    known = bounds(trainer.ansatz, found, referee)
     return Solution(
-        config=trainer.config,
-        trainer=trainer,
-        evaluation=found,
-        bounds=bounds(trainer.ansatz, found, referee),
-        referee=referee,
-        seconds=seconds,
-    )
+        config=trainer.config, trainer=trainer, evaluation=found, bounds=known, referee=referee,
+        seconds=seconds, judging_seconds=time.process_time() - begin,
+    )  # fmt: skip

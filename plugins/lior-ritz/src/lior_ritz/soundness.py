@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lior_ritz import assembly
 from lior_ritz.samples import Findings
+from lior_ritz.solution import Solution
 
 Report: TypeAlias = "dict[str, Any]"
 
@@ -49,17 +50,17 @@ def quadrature(found: Findings) -> Report:
 
 
 def verdict(found: Findings) -> str:
-    """What is to be thought of the integrals, in words."""
+    """What is to be thought of the integrals, and of the levels beside the referee's, in words."""
     solution, progress = found.solution, found.solution.trainer.progress
     error, nq = solution.evaluation.quadrature_error, solution.evaluation.nq
     if solution.evaluation.sound:
         said = [
-            f"sound: energies on two rules that training has not seen agree to {error:.1e} E0, the finer one "
+            f"quadrature sound: energies on two rules that training has not seen agree to {error:.1e} E0, the finer one "
             f"with {nq} nodes on each axis"
         ]
     else:
         said = [
-            f"NOT sound: energies on two rules that training has not seen differ by {error:.1e} E0, the "
+            f"quadrature NOT sound: energies on two rules that training has not seen differ by {error:.1e} E0, the "
             f"finer one with {nq} nodes on each axis; raise domain.eval_nq, or make the network smoother"
         ]
     checks = [line for line in found.history if "quadrature_mismatch" in line]
@@ -73,7 +74,22 @@ def verdict(found: Findings) -> str:
         if count
         else f"training nodes stayed as they were, nq = {progress.nq}"
     )
+    said.append(judgement(solution))
     return "; ".join([*said, *([progress.note] if progress.note else [])])
+
+
+def judgement(solution: Solution) -> str:
+    """What the referee says of the network's levels, in words."""
+    accuracy = solution.config.solver.accuracy
+    if solution.config.training.loss_weights.boundary:
+        return "levels not compared: the states are those of an edge that repels them, the referee's are not"
+    if not solution.missed:
+        return f"levels within {accuracy:g}, relatively, of the referee's"
+    names = ", ".join(f"E{k}" for k in solution.missed)
+    worst = float(solution.relative_errors.abs().max())
+    return (
+        f"levels MISS the referee's, by up to {worst:.1e} ({names}; allowed {accuracy:g}): use the referee's"
+    )
 
 
 def _times(count: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import attrs
 import click
 
 from lior.errors import UsageError
@@ -114,4 +115,6 @@ def check(file: str, assignments: tuple[str, ...]) -> None:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, attrs.Factory):  # type: ignore[arg-type]
+        value = value.factory()
     return "" if value is None else str(value)

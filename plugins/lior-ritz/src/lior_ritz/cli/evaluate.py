@@ -58,7 +58,6 @@ def _run(path: Path, nq: int | None, *, as_json: bool) -> None:
     if not as_json:
         echo_levels(solution)
         click.echo(f"evaluated with {solution.evaluation.nq} nodes on each axis")
-        return
     bounds, unit = solution.bounds, solution.problem.units.E0_meV
     report = {
         "run": str(path),
@@ -70,8 +69,12 @@ def _run(path: Path, nq: int | None, *, as_json: bool) -> None:
         "bounds": bounds.report(unit),
         "reference": solution.referee.energies[: len(solution.energies)].tolist(),
         "relative_errors": solution.relative_errors.tolist(),
+        "missed": list(solution.missed),
     }
-    click.echo(json.dumps(report))
+    if as_json:
+        click.echo(json.dumps(report))
+    if solution.missed:
+        click.get_current_context().exit(1)
 
 
 def _device(path: Path, device: dict[str, float], *, as_json: bool) -> None:

@@ -63,7 +63,8 @@ def run(
 
     The energies are printed in meV with bounds from both sides and their distance to the referee's,
     and the run directory gets reports, arrays and checkpoints; `lior ritz plot`, or --plots, draws its
-    pictures.
+    pictures. Where the network misses the referee by more than its error bar and solver.accuracy, the
+    referee's levels come first, with a warning, and the exit code is 1.
     """
     import_torch()
     from lior_ritz import config as configuration
@@ -128,12 +129,15 @@ def _report(result: Solved, path: Path, *, plots: bool, quiet: bool, as_json: bo
         click.echo(json.dumps(result.summary))
     else:
         echo_levels(result.solution)
+        click.echo(f"{time.process_time():.1f} processor seconds in all, with start, reports and arrays")
     if plots:  # after what could not be had again
         _draw(result, path, quiet=quiet)
     if not quiet and not as_json:
         place = shlex.quote(str(path))
         shown = f"pictures: {place}/plots\nNext: " if plots else f"Next: lior ritz plot {place}\n      "
         click.echo(f"{shown}lior ritz ci {place}")
+    if result.solution.missed:
+        click.get_current_context().exit(1)
 
 
 def _draw(result: Solved, path: Path, *, quiet: bool) -> None:

@@ -23,7 +23,7 @@ class AssumedAxes(UserWarning):
 
 
 def read_grid(path: str, extent: tuple[float, ...], axes: str) -> tuple[list[Array], Array]:
-    """Nodes of each axis, ascending, and the values on their grid, ``[nx]``, ``[nx, ny]`` or ``[nx, ny, nz]``.
+    """Nodes of each axis, ascending, and the values on their grid, ``[nx]`` to ``[nx, ny, nz]``.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def read_grid(path: str, extent: tuple[float, ...], axes: str) -> tuple[list[Arr
     if extent:
         return _spread(path, table, extent, axes)
     if axes:
-        raise UsageError("axes is the order of values without coordinates; give extent as well, or leave it out")
+        raise UsageError("axes is of values without coordinates: give extent as well, or leave it out")
     if table.ndim != 2 or table.shape[1] not in (2, 3, 4):
         raise UsageError(
             f"path: {path!r} has an array of {list(table.shape)}; allowed are the columns x V, x y V or "
@@ -101,8 +101,8 @@ def _spread(path: str, table: Array, extent: tuple[float, ...], axes: str) -> tu
 def _note_order(path: str, names: str) -> None:
     assumed, other = names[::-1], names
     warnings.warn(
-        f"potential.axes is not given: the indices of {path!r} are taken to be [{', '.join(assumed)}], as runs "
-        f'write them; say axes = "{assumed}", or "{other}" for [{", ".join(other)}]',
+        f"potential.axes is not given: the indices of {path!r} are taken to be [{', '.join(assumed)}], as "
+        f'runs write them; say axes = "{assumed}", or "{other}" for [{", ".join(other)}]',
         AssumedAxes,
         stacklevel=2,
     )

@@ -26,6 +26,9 @@ class Reference:
     """In ``E0``, ascending, float64 ``[k]``."""
     errors: Tensor
     """How far each may be off, float64 ``[k]``, from the change of a smaller calculation, and rounding."""
+    splitting_errors: Tensor
+    """How far each difference of successive levels may be off, ``[k - 1]``: what two levels have in common of
+    their errors cancels."""
     method: str
     """``separable``, ``sine`` or ``differences``."""
     sizes: tuple[int, ...]
@@ -58,6 +61,13 @@ class Reference:
             raise UsageError(f"method {self.method!r} gives no functions; use sine or separable")
         at = points.detach().to("cpu", torch.float64).numpy()
         return torch.from_numpy(np.ascontiguousarray(self._evaluate(at, by)))
+
+
+def splitting_errors(before: Array, now: Array, errors: Array, rounding: float, caution: float) -> Array:
+    """From the change of the differences of ``[k]`` levels between two calculations, ``[k - 1]``; at most the
+    sum of both levels' ``errors``."""
+    changes = np.abs(np.diff(before) - np.diff(now))
+    return np.minimum(caution * changes + 2 * rounding, errors[1:] + errors[:-1])
 
 
 def scale(energies: Array, problem: Problem) -> Array:

@@ -12,7 +12,7 @@ from lior.errors import UsageError
 from lior_ritz.problem import Part, Problem
 from lior_ritz.reference.axis import AxisLevels, axis_levels
 from lior_ritz.reference.modes import Array, moments, slopes, values
-from lior_ritz.reference.result import Evaluate, sampled, scale
+from lior_ritz.reference.result import Evaluate, sampled, scale, splitting_errors
 
 _START = 32
 """Functions of an axis to begin with."""
@@ -33,6 +33,8 @@ class Sums(NamedTuple):
     """``[k]``, ascending."""
     errors: Array
     """``[k]``."""
+    splitting_errors: Array
+    """``[k - 1]``."""
     numbers: Array
     """Which level of each axis, ``[k, d]``."""
     axes: tuple[AxisLevels, ...]
@@ -63,7 +65,8 @@ def separable(problem: Problem, k: int, tolerance: float) -> tuple[Sums, bool]:
         errors = CAUTION * np.abs(before - energies) + rounding
         good = bool((errors <= np.maximum(tolerance * scale(energies, problem), 2 * rounding)).all())
         if good or max(grown) > LARGEST:
-            return Sums(energies, errors, numbers, tuple(better)), good
+            splits = splitting_errors(before, energies, errors, rounding, CAUTION)
+            return Sums(energies, errors, splits, numbers, tuple(better)), good
         counts, solved = grown, better
 
 

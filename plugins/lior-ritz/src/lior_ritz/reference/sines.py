@@ -11,7 +11,7 @@ from lior_ritz.problem import Problem
 from lior_ritz.reference.axis import AxisLevels, axis_levels
 from lior_ritz.reference.lowest import lowest, lowest_of_operator
 from lior_ritz.reference.modes import Array, first_mode, kinetic, moments, slopes, values
-from lior_ritz.reference.result import Evaluate, sampled, scale
+from lior_ritz.reference.result import Evaluate, sampled, scale, splitting_errors
 from lior_ritz.reference.separable import CAUTION, lowest_sums
 from lior_ritz.reference.tensors import Operator, blocks, ellipsoid, matrix, potential_grid, transform
 
@@ -132,8 +132,11 @@ def _at(problem: Problem, states: Array, points: Array, by: int | None) -> Array
     return np.asarray(result)
 
 
-def sines(problem: Problem, k: int, tolerance: float, limit: int = LARGEST) -> tuple[Levels, Array, bool]:
-    """The ``k`` lowest levels, their error bars ``[k]``, and whether these are within ``tolerance``.
+def sines(
+    problem: Problem, k: int, tolerance: float, limit: int = LARGEST
+) -> tuple[Levels, Array, Array, bool]:
+    """The ``k`` lowest levels, their error bars ``[k]``, those of their differences ``[k - 1]``, and whether
+    the levels are within ``tolerance``.
 
     The basis grows until the levels change by no more than ``tolerance``, relatively, or a symmetry would
     have more than ``limit`` functions. The bar is three times the last change.
@@ -148,7 +151,8 @@ def sines(problem: Problem, k: int, tolerance: float, limit: int = LARGEST) -> t
         allowed = np.maximum(tolerance * scale(larger.energies, problem), 2 * larger.rounding)
         good = bool((errors <= allowed).all())
         if good or _rows(problem, _grown(problem, grown, larger)) > limit:
-            return larger, errors, good
+            splits = splitting_errors(smaller.energies, larger.energies, errors, larger.rounding, CAUTION)
+            return larger, errors, splits, good
         counts, smaller = grown, larger
 
 

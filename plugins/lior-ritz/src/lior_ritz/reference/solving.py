@@ -75,17 +75,20 @@ def solve(
     if method == "separable":
         sums, good = separable(problem, k, tolerance)
         energies, errors, evaluate = sums.energies, sums.errors, products(problem, sums)
+        splits = sums.splitting_errors
         sizes = tuple(len(axis.modes) for axis in sums.axes)
     elif method == "sine":
-        levels, errors, good = sines(problem, k, tolerance, limit)
+        levels, errors, splits, good = sines(problem, k, tolerance, limit)
         energies, evaluate = levels.energies, evaluator(problem, levels.states)
         sizes = levels.states.shape[1:]
     else:
         energies, errors, finer = differences(problem, k)
+        splits = errors[1:] + errors[:-1]
         good, sizes = _within(errors, energies, problem, tolerance), (finer,) * problem.dim
     return Reference(
         energies=torch.from_numpy(np.ascontiguousarray(energies)),
         errors=torch.from_numpy(np.ascontiguousarray(errors)),
+        splitting_errors=torch.from_numpy(np.ascontiguousarray(splits)),
         method=method,
         sizes=sizes,
         converged=good,
