@@ -1,4 +1,4 @@
-"""What is said of a run: the network beside its referee, the splitting between its own bounds, the seconds."""
+"""What is said of a run: the network beside its referee, the splitting between its own bounds."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lior_ritz.cli.levels import echo_levels
 from lior_ritz.cli.run import run
 from lior_ritz.pictures import unbroken
 from lior_ritz.potentials.expression import Expression
+from lior_ritz.potentials.wells import HarmonicBarrier
 from lior_ritz.problem import Problem
 from lior_ritz.solution import Solution, solve
 
@@ -68,11 +69,7 @@ def test_a_splitting_lies_between_bounds_that_are_narrower_than_its_levels(capsy
 
 def test_differences_of_the_referees_levels_have_bars_of_their_own():
     """Both levels of a tilted, coupled dot move together when the basis grows."""
-    problem = configuration.problem(
-        configuration.load(
-            [{"potential": {"type": "harmonic_barrier", "barrier": 40.0, "shear": 0.1}}]
-        ).config
-    )
+    problem = Problem(HarmonicBarrier(barrier=40.0, shear=0.1), (4.0, 4.0))
     rough, fine = (reference.solve(problem, 4, tolerance=tolerance) for tolerance in (1e-5, 1e-11))
     off = (rough.energies.diff() - fine.energies.diff()).abs()
     assert bool((off <= rough.splitting_errors + fine.splitting_errors).all())

@@ -83,7 +83,7 @@ class Problem:
             )
 
     def require_finite(self) -> None:
-        """Refuse a potential that is not finite on a coarse grid with the middle of the box; ``UsageError``."""
+        """Refuse a V that is not finite on a coarse grid with the middle of the box; ``UsageError``."""
         size = (401, 81, 21, 9)[self.dim - 1]
         unit = torch.arange(1 - size, size, 2, dtype=torch.float64) / (size - 1)  # 0 is the middle, exactly
         lines = [x * unit for x in self.half_widths]
@@ -92,8 +92,8 @@ class Problem:
         if len(bad):
             where = ", ".join(f"{x:.4g}" for x in points[bad[0, 0]].tolist())
             raise UsageError(
-                f"the potential is not finite at ({where}), inside the box; it has to be: soften the pole, as in "
-                "1/sqrt(x**2 + 0.01), or move it out of the box"
+                f"the potential is not finite at ({where}), inside the box; it has to be: soften the pole, as "
+                "in 1/sqrt(x**2 + 0.01), or move it out of the box"
             )
 
     @property

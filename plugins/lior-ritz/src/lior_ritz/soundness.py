@@ -53,15 +53,13 @@ def verdict(found: Findings) -> str:
     """What is to be thought of the integrals, and of the levels beside the referee's, in words."""
     solution, progress = found.solution, found.solution.trainer.progress
     error, nq = solution.evaluation.quadrature_error, solution.evaluation.nq
+    rules = "energies on two rules that training has not seen"
     if solution.evaluation.sound:
-        said = [
-            f"quadrature sound: energies on two rules that training has not seen agree to {error:.1e} E0, the finer one "
-            f"with {nq} nodes on each axis"
-        ]
+        said = [f"quadrature sound: {rules} agree to {error:.1e} E0, with up to {nq} nodes on each axis"]
     else:
         said = [
-            f"quadrature NOT sound: energies on two rules that training has not seen differ by {error:.1e} E0, the "
-            f"finer one with {nq} nodes on each axis; raise domain.eval_nq, or make the network smoother"
+            f"quadrature NOT sound: {rules} differ by {error:.1e} E0, with up to {nq} nodes on each axis; raise "
+            "domain.eval_nq, or make the network smoother"
         ]
     checks = [line for line in found.history if "quadrature_mismatch" in line]
     last = checks[-1]["quadrature_mismatch"] if checks else None
@@ -87,9 +85,8 @@ def judgement(solution: Solution) -> str:
         return f"levels within {accuracy:g}, relatively, of the referee's"
     names = ", ".join(f"E{k}" for k in solution.missed)
     worst = float(solution.relative_errors.abs().max())
-    return (
-        f"levels MISS the referee's, by up to {worst:.1e} ({names}; allowed {accuracy:g}): use the referee's"
-    )
+    off = f"by up to {worst:.1e} ({names}; allowed {accuracy:g})"
+    return f"levels MISS the referee's, {off}: use the referee's"
 
 
 def _times(count: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import attrs
 import click
 
 from lior.errors import UsageError
@@ -115,6 +114,5 @@ def check(file: str, assignments: tuple[str, ...]) -> None:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, attrs.Factory):  # type: ignore[arg-type]
-        value = value.factory()
+    value = getattr(value, "factory", lambda: value)()  # of an attrs.Factory what it makes
     return "" if value is None else str(value)

@@ -60,7 +60,7 @@ def separable(problem: Problem, k: int, tolerance: float) -> tuple[Sums, bool]:
         grown = [int(_GROWTH * count) + 2 for count in counts]
         better = [_solve(problem, potentials, axis, grown[axis], k) for axis in range(problem.dim)]
         energies, numbers = lowest_sums([axis.energies for axis in better], k)
-        before = sum(axis.energies[numbers[:, i]] for i, axis in enumerate(solved))
+        before = np.sum([axis.energies[numbers[:, i]] for i, axis in enumerate(solved)], axis=0)
         rounding = sum(axis.rounding for axis in better)
         errors = CAUTION * np.abs(before - energies) + rounding
         good = bool((errors <= np.maximum(tolerance * scale(energies, problem), 2 * rounding)).all())
