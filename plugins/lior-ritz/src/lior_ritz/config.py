@@ -113,8 +113,8 @@ class SolverConfig:
     K: int = option(4, help="states wanted", low=1, high=256)
     M: int = option(
         8,
-        help="basis functions that are kept and written, at least K; a trained head has so many outputs, with "
-        "a solved one energies do not depend on M",
+        help="basis functions that are kept and written, at least K; a trained head has so many outputs; "
+        "with a solved one energies do not depend on M",
         low=1,
         high=1024,
     )

@@ -1,4 +1,4 @@
-"""How levels answer to the options of the dot: the theorem of Hellmann and Feynman on the network's states.
+"""How levels answer to the options of the dot: the theorem of Hellmann and Feynman on the referee's states.
 
 ``dE_k/dp = ∫ ψ_k² ∂V/∂p`` (R. P. Feynman, *Forces in Molecules*, Phys. Rev. 56, 340, 1939): the box does not
 move with the options, and the kinetic energy does not know of them. In a degenerate level the derivatives
@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from lior_ritz.devices import parameters, require_parameters, sensitivity
-from lior_ritz.samples import Sampler
-from lior_ritz.solution import Solution
+from lior_ritz.problem import Problem
+from lior_ritz.reference import Reference
+from lior_ritz.reference.measuring import Measured, measured
 from lior_ritz.units import Units
 
 DEGENERATE = 1e-7
@@ -39,84 +40,55 @@ class Gradients:
     cut: tuple[int, ...] = ()
     """The states of a degenerate level that goes on beyond the K states."""
 
-    @property
-    def derivatives_meV(self) -> Tensor:
-        """The same in meV per unit of the option."""
-        return self.derivatives * self.units.E0_meV
-
-    @property
-    def splittings(self) -> Tensor:
-        """Derivatives of ``E_{k+1} - E_k``, ``[P, K - 1]`` in ``E0`` per unit of the option."""
-        return self.derivatives.diff(dim=1)
-
-    def of(self, name: str) -> Tensor:
-        """The derivatives by one option, ``[K]``; ``KeyError`` when it was not asked for."""
-        return self.derivatives[list(self.parameters).index(name) if name in self.parameters else _no(name)]
-
     def report(self) -> dict[str, Any]:
-        """Ready for JSON; a number that is not known is ``None``."""
-        found: dict[str, Any] = {}
-        for row, (name, value) in enumerate(self.parameters.items()):
-            found[name] = {
-                "value": value,
-                "dE_E0": _list(self.derivatives[row]),
-                "dE_meV": _list(self.derivatives_meV[row]),
-                "dsplitting_E0": _list(self.splittings[row]),
-                "dsplitting_meV": _list(self.splittings[row] * self.units.E0_meV),
-            }
-        return {"by": found, "levels": [list(level) for level in self.levels], "cut": list(self.cut)}
+        """Option -> ``dE_meV`` and ``dsplitting_meV``, ready for JSON; what is not known is ``None``."""
+        meV = self.derivatives * self.units.E0_meV
+        return {
+            name: {"dE_meV": _list(row), "dsplitting_meV": _list(row.diff())}
+            for name, row in zip(self.parameters, meV, strict=True)
+        }
 
 
 def gradients(
-    solution: Solution, names: Iterable[str] | None = None, *, sampler: Sampler | None = None
-) -> Gradients:
-    """Derivatives of the levels of a solution.
+    problem: Problem, found: Reference, count: int, names: Iterable[str] | None = None,
+    states: Measured | None = None,
+) -> Gradients:  # fmt: skip
+    """Derivatives of the ``count`` lowest levels.
 
     Parameters
     ----------
+    found
+        Of the problem, with one level more, which says whether the last is cut off.
     names
         Options of the potential; all that its mode uses if not given (:func:`lior_ritz.devices.parameters`).
-    sampler
-        Of the solution, where there is one already.
+    states
+        Of ``found``, where they were worked out already.
 
     Raises
     ------
     UsageError
         When an option cannot be varied, or the derivative of V by it is not finite.
     """
-    problem = solution.problem
     known = parameters(problem)
     wanted = list(known if names is None else dict.fromkeys(names))
     require_parameters(problem, wanted)
-    states = (sampler or Sampler(solution=solution)).measured
-    levels, cut = _levels(solution)
+    states = states or measured(problem, found, count)
+    exact = found.energies.tolist()
+    groups = grouped(count, {k for k in range(1, count) if near(exact[k - 1], exact[k])})
+    cut = groups[-1] if len(exact) > count and near(exact[count - 1], exact[count]) else ()
     rows = []
     for name in wanted:
-        slope = sensitivity(problem, name, states.points)
-        row = first_order((states.psi * (states.weights * slope)) @ states.psi.T, levels)
+        slope = sensitivity(problem, name, states.rule.points)
+        row = first_order((states.psi * (states.rule.weights * slope)) @ states.psi.T, groups)
         row[list(cut)] = torch.nan
         rows.append(row)
     return Gradients(
         units=problem.units,
         parameters={name: known[name] for name in wanted},
-        derivatives=torch.stack(rows) if rows else torch.empty(0, len(states.psi), dtype=torch.float64),
-        levels=levels,
+        derivatives=torch.stack(rows) if rows else torch.empty(0, count, dtype=torch.float64),
+        levels=groups,
         cut=cut,
     )
-
-
-def _levels(solution: Solution) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
-    """States by level, and those of a level that goes on beyond the last state.
-
-    Which states belong together is read off the referee, which knows also the states beyond, and off the
-    network's own levels, which it may have wrong.
-    """
-    count = len(solution.energies)
-    exact, own = solution.referee.energies.tolist(), solution.energies.tolist()
-    together = {k for energies in (exact, own) for k in range(1, count) if near(energies[k - 1], energies[k])}
-    groups = grouped(count, together)
-    beyond = len(exact) > count and near(exact[count - 1], exact[count])
-    return groups, groups[-1] if beyond else ()
 
 
 def near(low: float, high: float) -> bool:
@@ -143,10 +115,6 @@ def first_order(matrix: Tensor, levels: Iterable[Sequence[int]]) -> Tensor:
         block = matrix[level][:, level]
         row[level] = torch.linalg.eigvalsh((block + block.T) / 2)
     return row
-
-
-def _no(name: str) -> int:
-    raise KeyError(name)
 
 
 def _list(values: Tensor) -> list[float | None]:

@@ -92,8 +92,8 @@ class Problem:
         if len(bad):
             where = ", ".join(f"{x:.4g}" for x in points[bad[0, 0]].tolist())
             raise UsageError(
-                f"the potential is not finite at ({where}), inside the box; it has to be: soften the pole, as "
-                "in 1/sqrt(x**2 + 0.01), or move it out of the box"
+                f"the potential is not finite at ({where}), inside the box; it has to be: soften the pole, "
+                "as in 1/sqrt(x**2 + 0.01), or move it out of the box"
             )
 
     @property

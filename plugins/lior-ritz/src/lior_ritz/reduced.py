@@ -7,7 +7,6 @@ Equations*, 2016; for eigenproblems L. Machiels et al., C. R. Acad. Sci. Paris 3
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 
@@ -21,6 +20,7 @@ from lior_ritz import reference
 from lior_ritz.problem import Problem
 from lior_ritz.projection import Whitened, whiten
 from lior_ritz.quadrature import Rule, grid_rule
+from lior_ritz.reference.measuring import sizes
 from lior_ritz.shared import Picks, Range, Values, columns, lowest, rows, unseen
 
 _SNAPSHOTS = 48
@@ -37,12 +37,6 @@ not among the lowest here."""
 SHARP = 1e-12
 """Tolerance of the referee, below its usual one: a basis is no better than its snapshots, and spaces for
 families are nearer to the truth than that."""
-_NODES = 1.6
-"""Nodes on each axis for each of the referee's functions on it: a polynomial takes π/2 degrees for half a
-wave of a sine, and what is not resolved would lower energies."""
-_SPARE = 30
-_MOST = {1: 800, 2: 240, 3: 56, 4: 20}
-"""Most nodes on each axis, by dimension."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -162,11 +156,7 @@ def reduced_basis(problem: Problem, ranges: Sequence[Range], snapshots: Values, 
     found = [
         reference.solve(problem, count + _MORE, tolerance=SHARP, device=device) for device in rows(snapshots)
     ]
-    nodes = [
-        min(_MOST[problem.dim], math.ceil(_NODES * max(each.sizes[axis] for each in found)) + _SPARE)
-        for axis in range(problem.dim)
-    ]
-    rule = grid_rule("gauss_legendre", nodes, problem.half_widths)
+    rule = grid_rule("gauss_legendre", sizes(problem, *found), problem.half_widths)
     jets = [torch.cat([each.functions(rule.points)[None], each.slopes(rule.points)]) for each in found]
     space = Space.of(problem, rule, [whiten(torch.cat(jets, 1).mT, rule.weights)], ranges)
     exact = torch.stack([each.energies[:count] for each in found])

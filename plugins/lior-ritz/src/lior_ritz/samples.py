@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import numpy as np
 import torch
 from torch import Tensor
 
 from lior_ritz.evaluation import ritz
 from lior_ritz.observables import States, fix_signs
 from lior_ritz.problem import AXES, Problem
-from lior_ritz.quadrature import Rule, legendre
+from lior_ritz.quadrature import Rule, whole_rule
 from lior_ritz.solution import Solution
 
 _FEWEST = 64
@@ -79,30 +78,6 @@ def slices(problem: Problem, size: int) -> list[Slice]:
     return [Slice.central(problem, pair, size) for pair in combinations(range(problem.dim), 2)]
 
 
-def whole_rule(problem: Problem, size: int, stretch: Sequence[float]) -> Rule:
-    """Gauss-Legendre nodes of both halves of each axis apart, about ``size`` on the whole axis.
-
-    Integrals over one side of the middle are as accurate as those over all of it.
-
-    Parameters
-    ----------
-    stretch
-        As for :func:`lior_ritz.quadrature.grid_rule`.
-    """
-    axes = []
-    x, w = legendre(-(-size // 2))
-    for width, s in zip(problem.half_widths, stretch, strict=True):
-        t, weights = (x + 1) / 2, w / 2
-        if s:
-            t, weights = np.sinh(s * t) / np.sinh(s), weights * s * np.cosh(s * t) / np.sinh(s)
-        axes.append((width * np.concatenate([-t[::-1], t]), width * np.concatenate([weights[::-1], weights])))
-    nodes = torch.meshgrid(*(torch.from_numpy(places) for places, _ in axes), indexing="ij")
-    product = torch.ones((), dtype=torch.float64)
-    for i, (_, weights) in enumerate(axes):
-        product = product * torch.from_numpy(weights).reshape(-1, *[1] * (problem.dim - 1 - i))
-    return Rule(torch.stack([places.reshape(-1) for places in nodes], 1), product.reshape(-1).clone())
-
-
 @attrs.define(kw_only=True, eq=False, slots=False)
 class Sampler:
     """The states of a solution; what is worked out once is kept."""
@@ -123,7 +98,8 @@ class Sampler:
     def rule(self) -> Rule:
         """The rule that observables are integrated with, which no state was worked out on."""
         size = min(self.solution.evaluation.nq, _MOST[self.problem.dim])
-        return whole_rule(self.problem, size, self.solution.trainer.evaluator.stretch)
+        problem, stretch = self.problem, self.solution.trainer.evaluator.stretch
+        return whole_rule(problem.half_widths, [size] * problem.dim, stretch)
 
     @cached_property
     def _jet(self) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from typing import Any
 
@@ -115,28 +115,37 @@ class Solution:
         return self.coefficients().T @ self.basis(points, order=order)
 
 
-def solve(*layers: str | PathLike[str] | Mapping[str, Any], overrides: Iterable[str] = ()) -> Solution:
+def solve(
+    *layers: str | PathLike[str] | Mapping[str, Any] | RitzConfig, overrides: Iterable[str] = (),
+    watch: Callable[[Trainer], None] = lambda trainer: None,
+) -> Solution:  # fmt: skip
     """Train a network on a problem, in memory.
 
     Parameters
     ----------
     layers
-        Tables, files or shipped recipes, the lowest first; none solves the default double dot.
+        Tables, files or shipped recipes, the lowest first, or one resolved configuration; none solves the
+        default double dot.
     overrides
         ``"key=value"``.
+    watch
+        Called after every step; what it raises ends training.
 
     Raises
     ------
     ConfigError
         With all that is wrong with the configuration.
     """
-    config = configuration.load(layers, overrides, env={}).config
+    config = next((each for each in layers if isinstance(each, RitzConfig)), None)
+    if config is None:
+        config = configuration.load(layers, overrides, env={}).config  # type: ignore[arg-type]
     begin = time.process_time()
     trainer = Trainer(config, configuration.problem(config))
     while trainer.phase is not None:
         trainer.step()
         if trainer.evaluated:
             trainer.check()
+        watch(trainer)
     return finished(trainer, time.process_time() - begin)
 
 

@@ -58,8 +58,8 @@ def verdict(found: Findings) -> str:
         said = [f"quadrature sound: {rules} agree to {error:.1e} E0, with up to {nq} nodes on each axis"]
     else:
         said = [
-            f"quadrature NOT sound: {rules} differ by {error:.1e} E0, with up to {nq} nodes on each axis; raise "
-            "domain.eval_nq, or make the network smoother"
+            f"quadrature NOT sound: {rules} differ by {error:.1e} E0, with up to {nq} nodes on each axis; "
+            "raise domain.eval_nq, or make the network smoother"
         ]
     checks = [line for line in found.history if "quadrature_mismatch" in line]
     last = checks[-1]["quadrature_mismatch"] if checks else None

@@ -1,7 +1,13 @@
-"""A problem solved again and again, with options of the dot or numbers of the configuration varied."""
+"""A problem solved again and again, with options of the dot or numbers of the configuration varied.
+
+Options of the dot, units and the box are the referee's: levels with error bars, and exact derivatives, in
+milliseconds. Where a key of the network or of its training is varied, every point is a training, and its errors
+are distances to the referee's levels.
+"""
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -10,18 +16,20 @@ import attrs
 
 from lior.config import resolving
 from lior.errors import LiorError, Stopped, UsageError, did_you_mean, sentences
-from lior_ritz import assembly, continuation, devices
 from lior_ritz import config as configuration
+from lior_ritz import devices, reference
 from lior_ritz.config import RitzConfig
-from lior_ritz.continuation import Start
 from lior_ritz.gradients import gradients
 from lior_ritz.observables import dipoles, left_weight
 from lior_ritz.problem import Problem
+from lior_ritz.reference.measuring import measured
 from lior_ritz.samples import Sampler
-from lior_ritz.solution import Solution
+from lior_ritz.solution import solve
 from lior_ritz.training import Trainer
 
 SEED = "training.seed"
+_TRAINED = ("solver.", "model.", "training.", "domain.nq", "domain.eval_nq")
+"""How the keys begin that only a network answers to."""
 _NUMBERS = ("a number", "a finite number", "a whole number")
 """How it begins what is said to be allowed of a number."""
 _MOST = 10_000
@@ -29,6 +37,8 @@ _MOST = 10_000
 
 Row: TypeAlias = "dict[str, Any]"
 """What is kept of a point, ready for JSON."""
+Watch: TypeAlias = "Callable[[Point, Trainer | None], None]"
+"""Is called after every point, and every step of a training; what it raises ends the sweep."""
 
 
 @attrs.frozen
@@ -54,11 +64,9 @@ class Point:
     values: dict[str, float]
     assignments: tuple[str, ...]
     """What ``lior ritz run`` needs in ``--set``."""
-    config: RitzConfig
-    symmetry: tuple[int, ...]
-    """The axes of built-in parity."""
-    after: int | None
-    """Index of the point where training goes on from; ``None`` where it begins anew."""
+    problem: Problem
+    config: RitzConfig | None
+    """Of its training; ``None`` where the referee answers."""
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +75,6 @@ class Plan:
 
     axes: tuple[Axis, ...]
     points: tuple[Point, ...]
-    """In the order in which they are solved."""
     base: RitzConfig
     notes: tuple[str, ...] = ()
     """What was set so that the options mean something."""
@@ -76,21 +83,12 @@ class Plan:
         """What makes it this sweep and no other, ready for JSON."""
         return {
             "axes": [{"name": axis.name, "values": list(axis.values)} for axis in self.axes],
-            "warm": any(point.after is not None for point in self.points),
             "config": resolving.values(self.base),
         }
 
 
-def plan(
-    axes: Sequence[Axis],
-    *layers: Any,
-    overrides: Iterable[str] = (),
-    cold: bool = False,
-) -> Plan:
-    """Work out and check every configuration of a sweep.
-
-    Points that differ in options of the dot alone are solved one after the other, each a neighbour of the one
-    before, and go on from it. Keys of the configuration are there to compare trainings: each begins anew.
+def plan(axes: Sequence[Axis], *layers: Any, overrides: Iterable[str] = ()) -> Plan:
+    """Work out and check every point of a sweep.
 
     Parameters
     ----------
@@ -98,8 +96,6 @@ def plan(
         What is varied; every combination of their values is a point.
     layers, overrides
         As for :func:`lior_ritz.config.load`.
-    cold
-        Whether every training begins anew.
 
     Raises
     ------
@@ -108,36 +104,34 @@ def plan(
     """
     axes = tuple(_plain(axis) for axis in axes)
     _check_axes(axes)
-    names = [axis.name for axis in axes if not axis.is_key]
     first = {axis.name: axis.values[0] for axis in axes if not axis.is_key}
-    base, problem, assignments = devices.opened(layers, overrides, names, first)
+    base, problem, assignments = devices.opened(layers, overrides, list(first), first)
     added = assignments[len(list(overrides)) :]
-    whole = _whole_keys(base, [axis.name for axis in axes if axis.is_key])
-    points: list[Point] = []
-    before: dict[tuple[int, ...], dict[tuple[int, ...] | None, int]] = {}
-    for place in _walk(axes):
-        values = {axis.name: axis.values[i] for axis, i in zip(axes, place, strict=True)}
-        own = tuple(_assigned(problem, name, value, whole) for name, value in values.items())
-        index = 0
-        for axis, i in zip(axes, place, strict=True):
-            index = index * len(axis.values) + i
-        group = tuple(i for axis, i in zip(axes, place, strict=True) if axis.is_key)
-        config = configuration.load(layers, [*assignments, *own]).config
-        symmetry = assembly.mirrored(config, configuration.problem(config))
-        known = before.setdefault(group, {})
+    keys = [axis.name for axis in axes if axis.is_key]
+    whole, trained = _whole_keys(base, keys), any(name.startswith(_TRAINED) for name in keys)
+    bases: dict[tuple[str, ...], Problem] = {}
+    points = []
+    for index, place in enumerate(itertools.product(*(axis.values for axis in axes))):
+        values = dict(zip((axis.name for axis in axes), place, strict=True))
+        own = {name: _assigned(problem, name, value, whole) for name, value in values.items()}
+        config = None
+        if trained:
+            config = configuration.load(layers, [*assignments, *own.values()]).config
+            here = configuration.problem(config)
+        else:
+            set_keys = tuple(own[name] for name in keys)
+            if set_keys not in bases:
+                bases[set_keys] = configuration.problem(
+                    configuration.load(layers, [*assignments, *set_keys]).config
+                )
+            here = bases[set_keys].varied({name: value for name, value in values.items() if name in first})
         points.append(
             Point(
-                index=index,
-                values=values,
-                assignments=devices.settled([*added, *own]),
-                config=config,
-                symmetry=symmetry,
-                # A network for one symmetry is a poor start for another, but better than none.
-                after=None if cold or not names else known.get(symmetry, known.get(None)),
+                index=index, values=values, assignments=devices.settled([*added, *own.values()]),
+                problem=here, config=config,
             )
-        )
-        known |= {symmetry: index, None: index}
-    return Plan(axes=axes, points=tuple(points), base=points[0].config, notes=tuple(added))
+        )  # fmt: skip
+    return Plan(axes=axes, points=tuple(points), base=base, notes=tuple(added))
 
 
 def _plain(axis: Axis) -> Axis:
@@ -191,21 +185,6 @@ def _assigned(problem: Problem, name: str, value: float, whole: set[str]) -> str
     return devices.assignment(name, value)
 
 
-def _walk(axes: Sequence[Axis]) -> list[tuple[int, ...]]:
-    """Places of all points, keys of the configuration changing slowest, each beside the one before: the
-    options of the dot go to and fro."""
-    order = sorted(range(len(axes)), key=lambda i: not axes[i].is_key)
-    walked: list[tuple[int, ...]] = [()]
-    for i in order:
-        size, longer = len(axes[i].values), []
-        for number, begun in enumerate(walked):
-            there = number % 2 and not axes[i].is_key
-            longer += [(*begun, step) for step in (reversed(range(size)) if there else range(size))]
-        walked = longer
-    inverse = [order.index(i) for i in range(len(axes))]
-    return [tuple(place[i] for i in inverse) for place in walked]
-
-
 # --- solving ---
 
 
@@ -217,94 +196,95 @@ class Keeper:
         """Index of a point -> its row."""
         self.failures: dict[int, Row] = {}
         """Index of a point -> its values, and what went wrong."""
-        self.starts: dict[tuple[int, ...], tuple[int, Start]] = {}
-        """Symmetry -> the last point with it, and what that one handed on."""
 
-    def add(self, point: Point, row: Row, start: Start) -> None:
-        """Keep a point that is done, and what later ones begin from."""
+    def add(self, point: Point, row: Row) -> None:
+        """Keep a point that is done."""
         self.rows[point.index] = row
         self.failures.pop(point.index, None)
-        self.starts[point.symmetry] = point.index, start
 
-    def fail(self, point: Point, row: Row) -> None:
+    def fail(self, point: Point, why: str) -> None:
         """Keep that a point failed."""
-        self.failures[point.index] = row
-
-    def start(self, index: int) -> Start | None:
-        """What the point of an index handed on, if that is still known."""
-        return next((start for known, start in self.starts.values() if known == index), None)
+        self.failures[point.index] = {"index": point.index, "values": point.values, "error": why}
 
 
-Watch: TypeAlias = "Callable[[Point, int, Trainer], None]"
-"""Is called after every step with the point, how many are done or failed, and the trainer."""
-
-
-def run(plan: Plan, keeper: Keeper, *, watch: Watch | None = None) -> None:
-    """Solve what is not done yet; ``keeper`` has the rows.
-
-    A point that fails is noted, and the others are solved; the one after it begins anew.
+def run(plan: Plan, keeper: Keeper, *, watch: Watch = lambda point, trainer: None) -> None:
+    """Solve what is not done yet; ``keeper`` has the rows. A point that fails is noted, and the others are solved.
 
     Raises
     ------
     Stopped
         When ``watch`` does; what is done is kept.
     """
-    for number, point in enumerate(plan.points):
+    for point in plan.points:
         if point.index in keeper.rows:
             continue
-        start = None if point.after is None else keeper.start(point.after)
-
-        def step(trainer: Trainer, point: Point = point, number: int = number) -> None:
-            if watch:
-                watch(point, number, trainer)
-
-        begin = time.perf_counter()
+        begin = time.process_time()
         try:
-            solution, following = continuation.solve(point.config, start, watch=step)
-            found = row(point, solution, warm=start is not None)
+            found = _trained(point, watch) if point.config else _answered(point, plan.base.solver.K)
         except Stopped:
             raise
         except LiorError as error:
-            why = " ".join(str(error).split())
-            keeper.fail(point, {"index": point.index, "values": point.values, "error": why})
+            keeper.fail(point, " ".join(str(error).split()))
             continue
-        found["wall_seconds"] = round(time.perf_counter() - begin, 4)
-        keeper.add(point, found, following)
+        seconds = round(time.process_time() - begin, 4)
+        known = {"index": point.index, "values": point.values, "set": list(point.assignments)}
+        keeper.add(point, known | found | {"seconds": seconds})
+        watch(point, None)
 
 
-def row(point: Point, solution: Solution, *, warm: bool) -> Row:
-    """What is kept of a solution; energies in meV unless a name says otherwise."""
-    unit, units = solution.problem.units.E0_meV, solution.problem.units
-    count = len(solution.energies)
-    sampler = Sampler(solution=solution)
-    states, bounds = sampler.measured, solution.bounds
-    exact = solution.referee.energies[:count]
-    split, exact_split = solution.energies.diff() * unit, exact.diff() * unit
-    dipole = dipoles(states.psi, states.weights, states.points)
+def _answered(point: Point, count: int) -> Row:
+    """What the referee says; energies in meV unless a name says otherwise."""
+    problem = point.problem
+    unit, found = problem.units.E0_meV, reference.solve(problem, count + 1)
+    states = measured(problem, found, count)
+    energies, bars = found.energies[:count], found.errors[:count]
     names = [name for name in point.values if "." not in name]
-    by = gradients(solution, names, sampler=sampler).report()["by"]
+    by = gradients(problem, found, count, names, states).report()
     return {
-        "index": point.index,
-        "values": point.values,
-        "set": list(point.assignments),
+        "by": "referee",
+        "E_E0": energies.tolist(),
+        "E_meV": (energies * unit).tolist(),
+        "lower_meV": ((energies - bars) * unit).tolist(),
+        "upper_meV": ((energies + bars) * unit).tolist(),
+        "relative_error": (bars / energies.abs().clamp_min(1.0)).tolist(),
+        "error_meV": (bars * unit).tolist(),
+        "splitting_meV": (energies.diff() * unit).tolist(),
+        "splitting_error_meV": (found.splitting_errors[: count - 1] * unit).tolist(),
+        "dE_meV": {name: each["dE_meV"] for name, each in by.items()},
+        "dsplitting_meV": {name: each["dsplitting_meV"] for name, each in by.items()},
+        "good": found.converged,
+        "steps": 0,
+    } | _seen(problem, states.psi, states.rule.weights, states.rule.points)
+
+
+def _trained(point: Point, watch: Watch) -> Row:
+    """What a network says, and how far it is from the referee."""
+    assert point.config is not None
+    solution = solve(point.config, watch=lambda trainer: watch(point, trainer))
+    unit, bounds = solution.problem.units.E0_meV, solution.bounds
+    states = Sampler(solution=solution).measured
+    exact = solution.referee.energies[: len(solution.energies)]
+    return {
+        "by": "network",
         "E_E0": solution.energies.tolist(),
         "E_meV": solution.energies_meV.tolist(),
         "lower_meV": None if bounds.lower is None else (bounds.lower * unit).tolist(),
         "upper_meV": (bounds.upper * unit).tolist(),
-        "referee_meV": (exact * unit).tolist(),
-        "error_meV": (solution.errors * unit).tolist(),
         "relative_error": solution.relative_errors.tolist(),
-        "splitting_meV": split.tolist(),
-        "splitting_error_meV": (split - exact_split).tolist(),
-        "dipole_x_01_nm": abs(float(dipole[0, 0, 1])) * units.L0_nm if count > 1 else None,
-        "left_weight": left_weight(states.psi, states.weights, states.points).tolist(),
-        "dE_meV": {name: found["dE_meV"] for name, found in by.items()},
-        "dsplitting_meV": {name: found["dsplitting_meV"] for name, found in by.items()},
-        "warm": warm,
+        "error_meV": (solution.errors * unit).tolist(),
+        "splitting_meV": (solution.energies.diff() * unit).tolist(),
+        "splitting_error_meV": ((solution.energies.diff() - exact.diff()) * unit).tolist(),
+        "good": solution.evaluation.sound and not solution.missed,
         "steps": solution.trainer.progress.step,
-        "nq": solution.trainer.progress.nq,
-        "sound": solution.evaluation.sound,
-        "seconds": round(solution.seconds, 4),
+    } | _seen(solution.problem, states.psi, states.weights, states.points)
+
+
+def _seen(problem: Problem, psi: Any, weights: Any, points: Any) -> Row:
+    dipole = dipoles(psi, weights, points)
+    single = len(psi) < 2
+    return {
+        "dipole_x_01_nm": None if single else abs(float(dipole[0, 0, 1])) * problem.units.L0_nm,
+        "left_weight": left_weight(psi, weights, points).tolist(),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -11,10 +11,16 @@ from lior.plots.panels import Curve, LineChart, Panel, Picture
 from lior_ritz.seeds import over_seeds
 from lior_ritz.sweep import SEED, Axis, Row
 
-_FEW = 6
-"""Levels in a picture."""
-_PANELS = 6
-"""Panels of a picture, one for each combination of the values that are not along its axis."""
+_FEW, _PANELS = 6, 6
+"""Levels in a picture; its panels, one for each combination of the values that are not along its axis."""
+_TABLE: dict[str, tuple[str, str, str, bool, Callable[[Any], list[float]]]] = {
+    "sweep-levels": ("levels", "E{0}", "E in meV", False, lambda row: row["E_meV"]),
+    "sweep-splittings": ("splittings", "E{1} - E{0}", "meV", True, lambda row: row["splitting_meV"]),
+    "sweep-errors": (
+        "relative errors", "E{0}", "relative error", True, lambda row: [abs(e) for e in row["relative_error"]],
+    ),
+}  # fmt: skip
+"""Name -> title, name of a curve, label, whether the axis is logarithmic, and the numbers of a row."""
 
 
 def pictures(axes: Sequence[Axis], rows: Sequence[Row]) -> list[Picture]:
@@ -23,96 +29,74 @@ def pictures(axes: Sequence[Axis], rows: Sequence[Row]) -> list[Picture]:
     Parameters
     ----------
     rows
-        Of :func:`lior_ritz.sweep.row`; fewer than two leave nothing to draw.
+        Of :class:`lior_ritz.sweep.Keeper`; fewer than two leave nothing to draw.
     """
     if len(rows) < 2:
         return []
     options = [axis for axis in axes if not axis.is_key]
-    others = [axis for axis in axes if axis.name != SEED]
-    along = (options or others or axes)[0]
-    found = []
-    if not along.is_key:
-        found.append(_levels(along, axes, rows))
-        if all(row["splitting_meV"] for row in rows):
-            found.append(_splittings(along, axes, rows))
-    return [*found, _errors(along, axes, rows)]
-
-
-def _levels(along: Axis, axes: Sequence[Axis], rows: Sequence[Row]) -> Picture:
-    return _picture("sweep-levels", "levels", along, axes, rows, "E in meV", lambda group: [
-        _curve(f"E{k}", along, group, [row["E_meV"][k] for row in group])
-        for k in range(min(_FEW, *(len(row["E_meV"]) for row in group)))
-    ])  # fmt: skip
-
-
-def _splittings(along: Axis, axes: Sequence[Axis], rows: Sequence[Row]) -> Picture:
-    return _picture("sweep-splittings", "splittings", along, axes, rows, "meV", lambda group: [
-        _curve(f"E{k + 1} - E{k}", along, group, [row["splitting_meV"][k] for row in group])
-        for k in range(min(_FEW, *(len(row["splitting_meV"]) for row in group)))
-    ], log_y=True)  # fmt: skip
-
-
-def _errors(along: Axis, axes: Sequence[Axis], rows: Sequence[Row]) -> Picture:
-    """Relative errors; with several seeds their means."""
-    title, name = "relative distance to the referee's levels", "sweep-errors"
+    along = (options or [axis for axis in axes if axis.name != SEED] or axes)[0]
     several = over_seeds(axes, rows) if along.name != SEED else []
-    if not several:
-        return _picture(name, title, along, axes, rows, "relative error", lambda group: [
-            _curve(f"E{k}", along, group, [abs(row["relative_error"][k]) for row in group])
-            for k in range(min(_FEW, *(len(row["relative_error"]) for row in group)))
-        ], log_y=True)  # fmt: skip
-    rest = [axis for axis in axes if axis.name != SEED]
-    return _picture(name, f"{title}, mean over seeds", along, rest, several, "relative error", lambda group: [
-        Curve(
-            name=f"E{k}",
-            x=[each["values"][along.name] for each in group],
-            y=[each["relative_error"]["mean"][k] for each in group],
-            error=[each["relative_error"]["standard_error"][k] or math.nan for each in group],
-        )
-        for k in range(min(_FEW, *(len(each["relative_error"]["mean"]) for each in group)))
-    ], error_bars=True)  # fmt: skip
+    found = []
+    for name, (title, curve, label, log, numbers) in _TABLE.items():
+        if (along.is_key and name != "sweep-errors") or not all(map(numbers, rows)):
+            continue
+        if several and name == "sweep-errors":
+            rest = [axis for axis in axes if axis.name != SEED]
+            panels = _panels(along, rest, several, f"{title}, mean over seeds", label, False, _means)
+        else:
+            panels = _panels(
+                along, axes, rows, title, label, log, lambda group: _curves(along, group, curve, numbers, log)
+            )
+        found.append(Picture(name=name, title=f"{title} over {along.name}", panels=panels))
+    return found
 
 
-def _picture(
-    name: str,
-    title: str,
-    along: Axis,
-    axes: Sequence[Axis],
-    rows: Sequence[Any],
-    label: str,
-    curves: Any,
-    *,
-    log_y: bool = False,
-    error_bars: bool = False,
-) -> Picture:
-    """One panel for each combination of the other values."""
+def _panels(
+    along: Axis, axes: Sequence[Axis], rows: Sequence[Any], title: str, label: str, log: bool,
+    curves: Callable[[Any], Any],
+) -> list[Panel]:  # fmt: skip
     groups: dict[str, list[Any]] = {}
     for row in rows:
         others = [f"{axis.name} = {row['values'][axis.name]:g}" for axis in axes if axis.name != along.name]
         groups.setdefault(", ".join(others), []).append(row)
-    panels: list[Panel] = []
-    for said, group in list(groups.items())[:_PANELS]:
-        drawn = curves(group)
-        if log_y and any(y <= 0 for curve in drawn for y in curve.y):
-            drawn = [_positive(curve) for curve in drawn]
-        panels.append(
-            LineChart(
-                title=said or title, x_label=along.name, y_label=label, curves=drawn,
-                log_x=_is_geometric(along.values), log_y=log_y, error_bars=error_bars,
-            )
-        )  # fmt: skip
-    shown = f", the first {_PANELS} of {len(groups)}" if len(groups) > _PANELS else ""
-    return Picture(name=name, title=f"{title} over {along.name}{shown}", panels=panels)
+    return [
+        LineChart(
+            title=said or title, x_label=along.name, y_label=label, log_x=_is_geometric(along.values), log_y=log,
+            curves=curves(sorted(group, key=lambda row: row["values"][along.name])),
+            error_bars="seeds" in group[0],
+        )
+        for said, group in list(groups.items())[:_PANELS]
+    ]  # fmt: skip
 
 
-def _curve(name: str, along: Axis, group: Sequence[Row], values: Sequence[float]) -> Curve:
-    pairs = sorted((row["values"][along.name], value) for row, value in zip(group, values, strict=True))
-    return Curve(name=name, x=[x for x, _ in pairs], y=[y for _, y in pairs])
+def _curves(
+    along: Axis, group: Sequence[Row], name: str, numbers: Callable[[Any], list[float]], log: bool
+) -> list[Curve]:
+    """A curve for each level; where a logarithm has nothing to show, it is interrupted."""
+    count = min(_FEW, *(len(numbers(row)) for row in group)) if len(group) > 1 else len(numbers(group[0]))
+    x = [row["values"][along.name] for row in group]
+    columns = [[numbers(row)[k] for row in group] for k in range(count)]
+    return [
+        Curve(name=name.format(k, k + 1), x=x, y=[y if y > 0 or not log else math.nan for y in column])
+        for k, column in enumerate(columns)
+    ]
 
 
-def _positive(curve: Curve) -> Curve:
-    """Where a logarithm has nothing to show, the curve is interrupted."""
-    return Curve(name=curve.name, x=curve.x, y=[y if y > 0 else math.nan for y in curve.y])
+def _means(group: Sequence[Any]) -> list[Curve]:
+    """Means over the seeds with their standard errors."""
+    [along] = (
+        {name for name in group[0]["values"]}
+        if len(group[0]["values"]) == 1
+        else [next(iter(group[0]["values"]))]
+    )
+    errors = [each["relative_error"] for each in group]
+    return [
+        Curve(
+            name=f"E{k}", x=[each["values"][along] for each in group], y=[each["mean"][k] for each in errors],
+            error=[each["standard_error"][k] or math.nan for each in errors],
+        )
+        for k in range(min(_FEW, *(len(each["mean"]) for each in errors), _FEW))
+    ]  # fmt: skip
 
 
 def _is_geometric(values: Sequence[float]) -> bool:

@@ -38,10 +38,10 @@ class Gridded:
 
     The file has a line for each node with the columns ``x V``, ``x y V`` or ``x y z V``, in any order of
     lines, separated by blanks or commas; a first line of names may put the columns in another order. A
-    ``.npy`` file has an array of those columns. With ``extent``, the file has the values alone at nodes spread evenly from
-    edge to edge, and ``axes`` names its indices: ``yx`` is ``[y, x]``, in which runs write their arrays. The
-    spline has two continuous derivatives, so that the error of energies falls with the fourth power of the
-    spacing.
+    ``.npy`` file has an array of those columns. With ``extent``, the file has the values alone at nodes
+    spread evenly from edge to edge, and ``axes`` names its indices: ``yx`` is ``[y, x]``, in which runs write
+    their arrays. The spline has two continuous derivatives, so that the error of energies falls with the
+    fourth power of the spacing.
 
     Raises
     ------
