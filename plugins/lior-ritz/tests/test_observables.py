@@ -14,7 +14,6 @@ from lior.errors import UsageError
 from lior_ritz.observables import (
     States,
     centre_and_spread,
-    density_features,
     dipoles,
     energy_parts,
     fix_signs,
@@ -291,31 +290,6 @@ class TestReports:
         assert list(report["dipole_L0"]) == ["x"]
         assert report["participation_L0^1"][0] == pytest.approx(math.sqrt(2 * math.pi / A))
 
-    def test_density_features(self):
-        grid, x, y = on_grid()
-        features = json.loads(json.dumps(density_features(grid, x, y, UNITS), allow_nan=False))
-        for (i, j), each in zip(NUMBERS, features, strict=True):
-            assert len(each["peaks"]) == each["nodal_domains"] == (i + 1) * (j + 1)
-            assert each["left_weight"] == pytest.approx(0.5)
-            assert each["centre_nm"] == pytest.approx([0, 0], abs=1e-9)
-        assert abs(features[1]["peaks"][0]["position_nm"][0]) == pytest.approx(30 / math.sqrt(A), abs=0.2)
-        right = (grid[:1] + grid[1:2]) / math.sqrt(2)
-        (one,) = density_features(right, x, y, UNITS)
-        assert one["centre_L0"][0] == pytest.approx(1 / math.sqrt(2 * A))
-        assert one["left_weight"] < 0.3
-
-    def test_density_features_of_any_norm_and_edge(self):
-        grid, x, y = on_grid()
-        scale = torch.arange(1.0, 7.0, dtype=torch.float64)[:, None, None]
-        for one, other in zip(
-            density_features(grid, x, y, UNITS), density_features(grid * scale, x, y, UNITS), strict=True
-        ):
-            heights = [each["peaks"][0]["density_L0^-2"] for each in (one, other)]
-            assert heights[0] == pytest.approx(heights[1])
-        (flat,) = density_features(torch.full_like(grid[:1], 0.3), x, y, UNITS)
-        assert flat["peaks"][0]["position_L0"] == pytest.approx([0, 0], abs=1e-9)
-        assert flat["peaks"][0]["density_L0^-2"] == pytest.approx(1 / (12 * 10))
-
     def test_half_of_a_coarse_grid(self):
         """As accurate as the spacing allows: the Gaussian has 3e-8 of itself beyond the finest wave."""
         x = 0.4 * np.arange(-20, 21)
@@ -333,6 +307,3 @@ class TestReports:
             States(states.energies, psi[0], weights, points)
         with pytest.raises(UsageError, match=r"psi is torch\.float32"):
             States(states.energies, psi.float(), weights, points)
-        grid, x, y = on_grid()
-        with pytest.raises(UsageError, match="65 columns"):
-            density_features(grid, y, x, UNITS)

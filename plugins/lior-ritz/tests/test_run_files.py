@@ -93,7 +93,7 @@ def test_commands_use_one_thread_unless_more_are_asked_for(asked, used, tmp_path
 
 
 def test_every_picture_of_the_summary_is_drawn_when_that_is_asked(run):
-    named = json.loads((run / "reports" / "final_summary.json").read_text())["plots"]
+    named = json.loads((run / "results.json").read_text())["plots"]
     assert {file.name for file in (run / "plots").iterdir()} == set(named.values())
 
 
@@ -107,6 +107,6 @@ def test_a_run_that_fails_keeps_the_traceback(tmp_path, monkeypatch):
         session.run(config, tmp_path / "r")
     meta = json.loads((tmp_path / "r" / "run_meta.json").read_text())
     assert (meta["status"], meta["error"]) == ("failed", "the sum of the parts")
-    kept = (tmp_path / "r" / "reports" / "error_traceback.txt").read_text()
+    kept = (tmp_path / "r" / "logs" / "error_traceback.txt").read_text()
     assert kept.startswith("Traceback")
     assert kept.rstrip().endswith("parts")

@@ -3,7 +3,7 @@
 Levels and their exact derivatives by the options of the dot come from the referee. One option for one
 quantity is found by Newton's method in bounds, several by that of Gauss and Newton in a trust region (M. A.
 Branch, T. F. Coleman and Y. Li, *A subspace, interior, and conjugate gradient method for large-scale
-bound-constrained minimization problems*, SIAM J. Sci. Comput. 21, 1, 1999). """
+bound-constrained minimization problems*, SIAM J. Sci. Comput. 21, 1, 1999)."""
 
 from __future__ import annotations
 

@@ -13,10 +13,10 @@ from torch import Tensor
 from lior.plots.panels import Curve, LineChart, Panel
 from lior_ritz.panels import Field
 from lior_ritz.problem import AXES
-from lior_ritz.reports import focus_range
 from lior_ritz.samples import Sampler, Slice, slices
 from lior_ritz.solution import Solution
 from lior_ritz.training_pictures import History
+from lior_ritz.verdicts import focus_range
 
 _ACROSS, _ALONG = 161, 601
 """Points on each axis of a plane, and on a line; odd, so that the middle is one of them."""
@@ -86,7 +86,7 @@ class Source:
 
 def potential_map(source: Source, *, focus: bool) -> Built:
     """V in the whole box, or where the states are and up to the focus of
-    :func:`lior_ritz.reports.focus_range`."""
+    :func:`lior_ritz.verdicts.focus_range`."""
     cut = _cut(source)
     planes = source.near if focus else source.planes
     values = [plane.shaped(source.sampler.potential(plane.points)) * source.unit for plane in planes]

@@ -312,68 +312,6 @@ class States:
         return found
 
 
-def density_features(
-    grid: Tensor, x: Tensor, y: Tensor, units: Units, divide: float = 0.0
-) -> list[dict[str, Any]]:
-    """How each state looks in the plane: what ``density_features.json`` holds, one entry for each state.
-
-    Parameters
-    ----------
-    grid
-        States ``[K, ny, nx]`` on a uniform grid; rows are y, columns x.
-    x, y
-        ``[nx]`` and ``[ny]``, in ``L0``.
-    divide
-        The line between left and right, x in ``L0``.
-
-    Raises
-    ------
-    UsageError
-        When shapes disagree.
-    """
-    if grid.dim() != 3 or grid.shape[1:] != (len(y), len(x)):
-        raise UsageError(f"a grid of shape {list(grid.shape)} for {len(y)} rows and {len(x)} columns")
-    grid, x, y = grid.detach().double().cpu(), x.double().cpu(), y.double().cpu()
-    rows, columns = torch.meshgrid(y, x, indexing="ij")
-    points = torch.stack([columns.reshape(-1), rows.reshape(-1)], 1)
-    psi, weights = grid.reshape(len(grid), -1), torch.outer(_trapezoid(y), _trapezoid(x)).reshape(-1)
-    centre, spread = centre_and_spread(psi, weights, points)
-    norm = psi.square() @ weights
-    share = torch.from_numpy(left_share(x.numpy(), divide)).expand(len(y), -1).reshape(-1)
-    left = (probabilities(psi, weights) @ share).tolist()
-    nodes = nodal_domains(grid).tolist()
-    found = []
-    for k, state in enumerate(grid):
-        density = (state.square() / norm[k]).numpy()
-        tops = [(position[::-1], height) for position, height in peaks(density, (y.numpy(), x.numpy()))]
-        found.append(
-            {
-                "state": k,
-                "centre_L0": centre[k].tolist(),
-                "centre_nm": _list(centre[k], units.L0_nm),
-                "spread_L0": spread[k].tolist(),
-                "left_weight": left[k],
-                "right_weight": 1 - left[k],
-                "nodal_domains": nodes[k],
-                "peaks": [
-                    {
-                        "position_L0": position,
-                        "position_nm": [units.L0_nm * each for each in position],
-                        "density_L0^-2": height,
-                    }
-                    for position, height in tops
-                ],
-            }
-        )
-    return found
-
-
-def _trapezoid(x: Tensor) -> Tensor:
-    weights = torch.full_like(x, float((x[-1] - x[0]) / (len(x) - 1)))
-    weights[[0, -1]] /= 2
-    return weights
-
-
 def _list(values: Tensor, scale: float = 1.0) -> Any:
     """Nested lists of floats; a number that is not finite becomes ``None``, which JSON knows."""
     return _finite((values.detach().double() * scale).tolist())

@@ -65,8 +65,9 @@ def grid_rule(
 def whole_rule(
     half_widths: Sequence[float], sizes: Sequence[int], stretch: Sequence[float] | None = None
 ) -> Rule:
-    """Gauss-Legendre nodes of both halves of each axis apart, about ``sizes`` on the whole axes: integrals over
-    one side of the middle are as accurate as those over all of it. ``stretch`` is as for :func:`grid_rule`."""
+    """Gauss-Legendre nodes of both halves of each axis apart, about ``sizes`` on the whole axes: integrals
+    over one side of the middle are as accurate as those over all of it. ``stretch`` is as for
+    :func:`grid_rule`."""
     axes = []
     for width, size, s in zip(half_widths, sizes, stretch or [0.0] * len(sizes), strict=True):
         x, w = legendre(-(-size // 2))

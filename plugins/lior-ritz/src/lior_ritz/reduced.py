@@ -1,14 +1,12 @@
-"""Trial spaces that every device of a family shares, and the reduced basis: one that is made of snapshots.
+"""Reduced bases: trial spaces that every device of a family shares, made of the referee's states at a few.
 
-A reduced basis is the span of the referee's states at a few devices. It is what a network for a family has to
-be compared with (A. Quarteroni, A. Manzoni and F. Negri, *Reduced Basis Methods for Partial Differential
+(A. Quarteroni, A. Manzoni and F. Negri, *Reduced Basis Methods for Partial Differential
 Equations*, 2016; for eigenproblems L. Machiels et al., C. R. Acad. Sci. Paris 331, 153, 2000).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -20,8 +18,9 @@ from lior_ritz import reference
 from lior_ritz.problem import Problem
 from lior_ritz.projection import Whitened, whiten
 from lior_ritz.quadrature import Rule, grid_rule
+from lior_ritz.reference import Reference
 from lior_ritz.reference.measuring import sizes
-from lior_ritz.shared import Picks, Range, Values, columns, lowest, rows, unseen
+from lior_ritz.shared import Range, Values, columns, rows, unseen
 
 _SNAPSHOTS = 48
 """Potentials that an interpolation is made from."""
@@ -52,16 +51,12 @@ class Interpolation:
     """``[R, d]``."""
     solver: Tensor
     """From V at these points to the coefficients of the terms, ``[R, R]``."""
-    forms: tuple[Tensor, ...]
-    """The terms in the functions of each sector, ``[R, rank, rank]``."""
+    terms: Tensor
+    """These in the functions of the space, ``[R, rank, rank]``."""
 
-    def assembled(self, problem: Problem, values: Values, spans: Sequence[Whitened]) -> list[Tensor]:
-        """``-∇² + V`` in each sector, ``[P, rank, rank]``."""
-        weights = problem.energy(self.points, columns(values)) @ self.solver.T
-        return [
-            torch.tensordot(weights, form, 1) + span.kinetic
-            for span, form in zip(spans, self.forms, strict=True)
-        ]
+    def form(self, potential: Tensor) -> Tensor:
+        """V in the functions, ``[P, rank, rank]``, from its values at the points, ``[P, R]``."""
+        return torch.tensordot(potential @ self.solver.T, self.terms, 1)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -73,15 +68,15 @@ class Space:
 
     problem: Problem
     rule: Rule
-    spans: tuple[Whitened, ...]
-    """Of each parity, at the nodes of the rule."""
+    span: Whitened
+    """At the nodes of the rule."""
     interpolation: Interpolation | None = None
     """``None`` where V has to be integrated for each device."""
 
     @classmethod
-    def of(cls, problem: Problem, rule: Rule, spans: Sequence[Whitened], ranges: Sequence[Range]) -> Space:
+    def of(cls, problem: Problem, rule: Rule, span: Whitened, ranges: Sequence[Range]) -> Space:
         """With an interpolation of V, if there is one that changes no energy."""
-        plain = cls(problem=problem, rule=rule, spans=tuple(spans))
+        plain = cls(problem=problem, rule=rule, span=span)
         interpolation = _interpolation(plain, ranges)
         if interpolation is None:
             return plain
@@ -93,18 +88,24 @@ class Space:
     @property
     def size(self) -> int:
         """Number of independent functions."""
-        return sum(len(span.lower) for span in self.spans)
+        return len(self.span.lower)
 
-    def forms(self, values: Values) -> list[Tensor]:
-        """``-∇² + V`` in each sector, ``[P, rank, rank]``."""
+    def potential(self, values: Mapping[str, float | Tensor]) -> Tensor:
+        """What :meth:`form` needs of V: its values at a few points or at the nodes."""
+        points = self.rule.points if self.interpolation is None else self.interpolation.points
+        return self.problem.energy(points, values)  # type: ignore[arg-type]
+
+    def form(self, potential: Tensor) -> Tensor:
+        """V in the functions, ``[P, rank, rank]``, from :meth:`potential`, ``[P, ...]``."""
         if self.interpolation is not None:
-            return self.interpolation.assembled(self.problem, values, self.spans)
-        potentials = self.problem.energy(self.rule.points, columns(values))
-        return [span.form(potentials) for span in self.spans]
+            return self.interpolation.form(potential)
+        return self.span.form(potential) - self.span.kinetic
 
-    def lowest(self, values: Values, count: int) -> tuple[Tensor, list[Picks]]:
-        """The ``count`` lowest states of P devices; see :func:`lior_ritz.shared.lowest`."""
-        return lowest(zip(self.spans, self.forms(values), strict=True), count)
+    def lowest(self, values: Values, count: int) -> tuple[Tensor, Tensor]:
+        """The ``count`` lowest levels of P devices, ``[P, count]``, and their states in terms of the span's
+        basis, ``[P, rank, count]``."""
+        energies, vectors = self.span.solve(self.form(self.potential(columns(values))) + self.span.kinetic)
+        return energies[:, :count], vectors[:, :, :count]
 
 
 def _interpolation(space: Space, ranges: Sequence[Range]) -> Interpolation | None:
@@ -121,47 +122,25 @@ def _interpolation(space: Space, ranges: Sequence[Range]) -> Interpolation | Non
     return Interpolation(
         points=points[chosen],
         solver=torch.linalg.inv(terms[:, chosen].T),
-        forms=tuple(span.form(terms) - span.kinetic for span in space.spans),
+        terms=space.span.form(terms) - space.span.kinetic,
     )
 
 
-@attrs.frozen(kw_only=True, eq=False)
-class ReducedBasis:
-    """The span of the referee's lowest states at some devices."""
-
-    space: Space
-    count: int
-    """K, the levels that are wanted."""
-    snapshots: Values
-    """The devices."""
-    reproduced: float
-    """Largest difference to the referee's levels at these, in ``E0``."""
-    seconds: float
-    """Processor seconds it took, those of the referee among them."""
-
-    def energies(self, values: Values) -> Tensor:
-        """The K lowest levels of P devices, ``[P, K]``, float64, in ``E0``; from above."""
-        return self.space.lowest(values, self.count)[0]
-
-
-def reduced_basis(problem: Problem, ranges: Sequence[Range], snapshots: Values, count: int) -> ReducedBasis:
-    """Make a reduced basis of the ``count + 2`` lowest states at the devices ``snapshots``.
-
-    Raises
-    ------
-    UsageError
-        What :func:`lior_ritz.reference.solve` raises.
-    """
-    begin = time.process_time()
-    found = [
-        reference.solve(problem, count + _MORE, tolerance=SHARP, device=device) for device in rows(snapshots)
+def snapshots(problem: Problem, values: Values, count: int) -> list[Reference]:
+    """The ``count + 2`` lowest states at the devices ``values``; errors as of
+    :func:`lior_ritz.reference.solve`."""
+    return [
+        reference.solve(problem, count + _MORE, tolerance=SHARP, device=device) for device in rows(values)
     ]
+
+
+def span_at(found: Sequence[Reference], points: Tensor) -> Tensor:
+    """All their states with slopes, ``[1 + d, N, F]``."""
+    jets = [torch.cat([each.functions(points)[None], each.slopes(points)]) for each in found]
+    return torch.cat(jets, 1).mT
+
+
+def reduced_space(problem: Problem, ranges: Sequence[Range], found: Sequence[Reference]) -> Space:
+    """The span of snapshots, on a rule that resolves them."""
     rule = grid_rule("gauss_legendre", sizes(problem, *found), problem.half_widths)
-    jets = [torch.cat([each.functions(rule.points)[None], each.slopes(rule.points)]) for each in found]
-    space = Space.of(problem, rule, [whiten(torch.cat(jets, 1).mT, rule.weights)], ranges)
-    exact = torch.stack([each.energies[:count] for each in found])
-    reproduced = float((space.lowest(snapshots, count)[0] - exact).abs().max())
-    return ReducedBasis(
-        space=space, count=count, snapshots=snapshots, reproduced=reproduced,
-        seconds=time.process_time() - begin,
-    )  # fmt: skip
+    return Space.of(problem, rule, whiten(span_at(found, rule.points), rule.weights), ranges)

@@ -6,7 +6,7 @@
     run_meta.json              who, when, where, with which versions, and how it ended
     logs/                      metrics.jsonl, a line a step; train.log, what happened in words
     checkpoints/               a folder for each: model_best, model_final and, until the end, training
-    reports/, arrays/, plots/  see the README; a run that failed has reports/error_traceback.txt
+    results.json, arrays/, plots/  see the README; a run that failed has logs/error_traceback.txt
     lock                       held by the process that changes the run
 """
 
@@ -45,7 +45,7 @@ FAMILY = "family"
 """In the directory of a family: its network and spaces."""
 SWEEP = "sweep.json"
 """In the directory of a sweep: what is varied, and what came of it."""
-_TRACEBACK = "reports/error_traceback.txt"
+_TRACEBACK = "logs/error_traceback.txt"
 
 
 @attrs.define

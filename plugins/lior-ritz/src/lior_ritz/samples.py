@@ -5,11 +5,9 @@ Rules in here are of the whole box, whatever symmetry training was folded by.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import combinations
-from pathlib import Path
-from typing import Any
 
 import attrs
 import torch
@@ -150,21 +148,3 @@ class Sampler:
             forces=forces,
             mirrored={axis: grid.flip(1 + axis).reshape(len(grid), -1) for axis in range(dim)},
         )
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class Findings:
-    """What reports are made from."""
-
-    solution: Solution
-    sampler: Sampler
-    run_id: str
-    history: Sequence[Mapping[str, Any]]
-    """Lines of the metrics; empty where none were kept."""
-    folder: Path
-    """Of the run."""
-
-    @property
-    def slices(self) -> list[Slice]:
-        """The grids of the arrays."""
-        return slices(self.solution.problem, grid_size(self.solution.config.domain.axis_nodes))

@@ -33,12 +33,12 @@ class Solved:
 
     solution: Solution
     summary: dict[str, Any]
-    """``reports/final_summary.json``, which `lior ritz run --json` prints."""
+    """``results.json``, which `lior ritz run --json` prints."""
 
     @property
     def headline(self) -> str:
         """The outcome in one line, for the log."""
-        levels = ", ".join(f"{each:.9g}" for each in self.summary["final_E_meV"])
+        levels = ", ".join(f"{each['E_meV']:.9g}" for each in self.summary["levels"])
         return f"{levels} meV; {self.summary['verdict']}"
 
 

@@ -1,25 +1,22 @@
-"""A family of devices: the ranges of its options, the values it is trained and tested at, its symmetry."""
+"""A family of devices: the ranges of its options, and the values it is made from and tested at."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import attrs
 import torch
 from torch import Tensor
 
 from lior.errors import UsageError, did_you_mean, sentences
-from lior_ritz.problem import Device, Problem
-from lior_ritz.projection import Whitened
+from lior_ritz.problem import Device
 
 Values: TypeAlias = "dict[str, Tensor]"
 """Option -> its values, float64 ``[P]``, for P devices."""
 MOST = 256
-"""Devices that are trained at once."""
-_PROBES = 16
-"""Devices that are looked at for symmetries that only some have."""
+"""Devices that a family is made from at most."""
 
 
 @attrs.frozen
@@ -120,7 +117,7 @@ def checked(ranges: Sequence[Range], device: Mapping[str, float | Tensor]) -> tu
         if bool(bad.any()):
             worst = float(value[bad].reshape(-1)[0]) if value.dim() else float(value)
             raise UsageError(
-                f"{each.name} = {worst:g}: the family was trained from {each.low:g} to {each.high:g}"
+                f"{each.name} = {worst:g}: the family was made from {each.low:g} to {each.high:g}"
             )
         found[each.name] = value
     single = all(value.dim() == 0 for value in found.values())
@@ -130,77 +127,3 @@ def checked(ranges: Sequence[Range], device: Mapping[str, float | Tensor]) -> tu
         lengths = ", ".join(f"{len(value.reshape(-1))} of {name}" for name, value in found.items())
         raise UsageError(f"as many values of each option are needed, not {lengths}") from None
     return dict(zip(found, spread, strict=True)), single
-
-
-@attrs.frozen
-class Shared(Problem):
-    """One device of a family, with the symmetry that all of them have."""
-
-    common: frozenset[int] = frozenset()
-
-    @property
-    def mirrors(self) -> frozenset[int]:
-        """The axes of which every device is a mirror image of itself."""
-        return self.common
-
-
-def shared(problem: Problem, ranges: Sequence[Range], values: Mapping[str, Tensor]) -> Shared:
-    """The problem with the symmetry that all devices of a family have.
-
-    Mirrors are those of the devices in ``values``, and of others between: a symmetry that holds at single
-    values only, as that of a dot without detuning, is none of the family.
-
-    Raises
-    ------
-    UsageError
-        When a value is not allowed.
-    """
-    common = frozenset(range(problem.dim))
-    for device in (*rows(values), *rows(unseen(ranges, _PROBES, seed=0))):
-        common &= problem.varied(device).mirrors
-    return Shared(problem.potential, problem.half_widths, problem.units, problem.boundary, common)
-
-
-class Picks(NamedTuple):
-    """Those of the lowest states of several devices that are of one sector, n of them."""
-
-    device: Tensor
-    """Which device each is of, ``[n]``."""
-    level: Tensor
-    """Its number among the states of the device, ``[n]``."""
-    energies: Tensor
-    """``[n]``, float64, in ``E0``."""
-    vectors: Tensor
-    """In terms of the sector's orthonormal basis, ``[n, rank]``."""
-
-
-def lowest(sectors: Iterable[tuple[Whitened, Tensor]], count: int) -> tuple[Tensor, list[Picks]]:
-    """The ``count`` lowest Ritz states of P devices.
-
-    Parameters
-    ----------
-    sectors
-        The orthonormal functions of each parity, and ``-∇² + V`` in them, ``[P, rank, rank]``.
-
-    Returns
-    -------
-    energies
-        ``[P, count]``, ascending, float64; fewer where the trial space has no more.
-    picks
-        One for each sector.
-    """
-    energies, vectors = [], []
-    for span, form in sectors:
-        found, states = span.solve(form)
-        energies.append(found[:, :count])
-        vectors.append(states[:, :, :count].mT)
-    sizes = [each.shape[1] for each in energies]
-    ordered, order = torch.cat(energies, 1).sort(dim=1, stable=True)
-    ordered, order = ordered[:, :count], order[:, :count]
-    picks, begin = [], 0
-    for size, states in zip(sizes, vectors, strict=True):
-        device, level = ((order >= begin) & (order < begin + size)).nonzero(as_tuple=True)
-        own = order[device, level] - begin
-        picks.append(Picks(device, level, ordered[device, level], states[device, own]))
-        begin += size
-    return ordered, picks

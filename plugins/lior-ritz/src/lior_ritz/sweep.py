@@ -1,9 +1,8 @@
 """A problem solved again and again, with options of the dot or numbers of the configuration varied.
 
 Options of the dot, units and the box are the referee's: levels with error bars, and exact derivatives, in
-milliseconds. Where a key of the network or of its training is varied, every point is a training, and its errors
-are distances to the referee's levels.
-"""
+milliseconds. Where a key of the network or of its training is varied, every point is a training, and its
+errors are distances to the referee's levels."""
 
 from __future__ import annotations
 
@@ -208,7 +207,8 @@ class Keeper:
 
 
 def run(plan: Plan, keeper: Keeper, *, watch: Watch = lambda point, trainer: None) -> None:
-    """Solve what is not done yet; ``keeper`` has the rows. A point that fails is noted, and the others are solved.
+    """Solve what is not done yet; ``keeper`` has the rows. A point that fails is noted, and the others are
+    solved.
 
     Raises
     ------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +18,7 @@ _TABLE: dict[str, tuple[str, str, str, bool, Callable[[Any], list[float]]]] = {
     "sweep-levels": ("levels", "E{0}", "E in meV", False, lambda row: row["E_meV"]),
     "sweep-splittings": ("splittings", "E{1} - E{0}", "meV", True, lambda row: row["splitting_meV"]),
     "sweep-errors": (
-        "relative errors", "E{0}", "relative error", True, lambda row: [abs(e) for e in row["relative_error"]],
+        "relative errors", "E{0}", "relative error", True, lambda row: list(map(abs, row["relative_error"])),
     ),
 }  # fmt: skip
 """Name -> title, name of a curve, label, whether the axis is logarithmic, and the numbers of a row."""
@@ -44,9 +45,8 @@ def pictures(axes: Sequence[Axis], rows: Sequence[Row]) -> list[Picture]:
             rest = [axis for axis in axes if axis.name != SEED]
             panels = _panels(along, rest, several, f"{title}, mean over seeds", label, False, _means)
         else:
-            panels = _panels(
-                along, axes, rows, title, label, log, lambda group: _curves(along, group, curve, numbers, log)
-            )
+            draw = partial(_curves, along=along, name=curve, numbers=numbers, log=log)
+            panels = _panels(along, axes, rows, title, label, log, draw)
         found.append(Picture(name=name, title=f"{title} over {along.name}", panels=panels))
     return found
 
@@ -70,7 +70,7 @@ def _panels(
 
 
 def _curves(
-    along: Axis, group: Sequence[Row], name: str, numbers: Callable[[Any], list[float]], log: bool
+    group: Sequence[Row], along: Axis, name: str, numbers: Callable[[Any], list[float]], log: bool
 ) -> list[Curve]:
     """A curve for each level; where a logarithm has nothing to show, it is interrupted."""
     count = min(_FEW, *(len(numbers(row)) for row in group)) if len(group) > 1 else len(numbers(group[0]))
@@ -84,11 +84,7 @@ def _curves(
 
 def _means(group: Sequence[Any]) -> list[Curve]:
     """Means over the seeds with their standard errors."""
-    [along] = (
-        {name for name in group[0]["values"]}
-        if len(group[0]["values"]) == 1
-        else [next(iter(group[0]["values"]))]
-    )
+    along = next(iter(group[0]["values"]))
     errors = [each["relative_error"] for each in group]
     return [
         Curve(

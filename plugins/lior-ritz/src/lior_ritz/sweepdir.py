@@ -1,5 +1,5 @@
-"""The directory of a sweep, which can be gone on with: ``sweep.json`` (what is varied, a row for each point that
-is done, failures), ``sweep.csv`` (the rows as a table) and ``plots/``."""
+"""The directory of a sweep, which can be gone on with: ``sweep.json`` (what is varied, a row for each point
+that is done, failures), ``sweep.csv`` (the rows as a table) and ``plots/``."""
 
 from __future__ import annotations
 

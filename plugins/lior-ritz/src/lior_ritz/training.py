@@ -22,10 +22,10 @@ from lior.tensors import sub
 from lior_ritz import assembly
 from lior_ritz.ansatz import Ansatz
 from lior_ritz.config import RitzConfig
-from lior_ritz.evaluation import Evaluation, Evaluator, first_size, largest_training, refuse_few
-from lior_ritz.extent import Extent, estimate
+from lior_ritz.evaluation import Evaluation, first_size, largest_training, refuse_few
+from lior_ritz.extent import estimate
 from lior_ritz.network import Params
-from lior_ritz.objective import UNKNOWN, Loss, Objective, is_sound
+from lior_ritz.objective import UNKNOWN, Loss, is_sound
 from lior_ritz.optimisers import FirstOrder, QuasiNewton
 from lior_ritz.problem import Problem
 from lior_ritz.quadrature import Rule
@@ -46,9 +46,10 @@ class Trainer:
     def __init__(self, config: RitzConfig, problem: Problem) -> None:
         """Begin; raises ``UsageError`` when the configuration asks for what cannot be."""
         self.config, self.problem = config, problem
-        self.extent = self.estimated()
+        self.extent = estimate(problem, config.solver.K)
         self.ansatz: Ansatz = assembly.ansatz(config, problem, self.extent)
-        self.objective, self.evaluator = self.assembled()
+        self.objective = assembly.objective(config, self.ansatz)
+        self.evaluator = assembly.evaluator(config, self.ansatz, self.extent)
         self.phases = phases(config)
         self.generator = Generator().manual_seed(config.training.seed)
         params = self.ansatz.initialise(self.generator, assembly.dtype(config))
@@ -65,16 +66,6 @@ class Trainer:
         """Whether the next evaluation of the loss repeats one that was counted before a stop."""
         self._nodes: Nodes | None = None
         self.optimiser = self._begin_phase()
-
-    def estimated(self) -> Extent:
-        """How far the states reach."""
-        return estimate(self.problem, self.config.solver.K)
-
-    def assembled(self) -> tuple[Objective, Evaluator]:
-        """What is lowered, and what judges it."""
-        return assembly.objective(self.config, self.ansatz), assembly.evaluator(
-            self.config, self.ansatz, self.extent
-        )
 
     # --- what a caller drives ---
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
 
 from lior.plots.panels import Curve, LeftOut, LineChart, Panel, spans_decades
 from lior_ritz.solution import Solution
-from lior_ritz.soundness import global_steps
-
-History: TypeAlias = "Sequence[Mapping[str, Any]]"
+from lior_ritz.verdicts import History, global_steps
 
 _STEP = "step of training"
 _FEW = 8

@@ -32,7 +32,7 @@ _AT = "--at"
 def evaluate(path: Path, nq: int | None, places: tuple[str, ...], as_json: bool) -> None:
     """Evaluate a run anew, on nodes as fine as you like.
 
-    Or one device of a family, by the network that all of them share:
+    Or one device of a family:
 
     \b
       lior ritz eval runs/barrier --at barrier_meV=3.3
@@ -42,7 +42,7 @@ def evaluate(path: Path, nq: int | None, places: tuple[str, ...], as_json: bool)
 
     if (path / FAMILY).is_dir():
         if nq is not None:
-            raise UsageError("--nq: a family is evaluated on the nodes of its training; leave --nq out")
+            raise UsageError("--nq: a family has nodes of its own; leave --nq out")
         _device(path / FAMILY, varied.values(_AT, places), as_json=as_json)
         return
     if places:
@@ -89,9 +89,8 @@ def _device(path: Path, device: dict[str, float], *, as_json: bool) -> None:
     energies = (levels * unit).tolist()
     if as_json:
         report = {
-            "run": str(path.parent), "values": device, "nq": family.nq, "E0_meV": unit,
-            "E_dimless": levels.tolist(), "E_meV": energies,
-            "quadrature_error": family.quadrature_error, "relative_errors": errors,
+            "run": str(path.parent), "values": device, "E0_meV": unit, "E_dimless": levels.tolist(),
+            "E_meV": energies, "relative_errors": errors,
             "dE_meV": {name: [None if v != v else v for v in each] for name, each in slopes.items()},
         }  # fmt: skip
         click.echo(json.dumps(report))

@@ -20,7 +20,7 @@ def echo_levels(solution: Solution) -> None:
 
     Where the network misses the referee, a warning and the referee's levels come first.
     """
-    from lior_ritz.soundness import judgement
+    from lior_ritz.verdicts import judgement
 
     unit, bounds, missed = solution.problem.units.E0_meV, solution.bounds, solution.missed
     if missed:
