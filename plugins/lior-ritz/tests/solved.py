@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from lior_ritz import artefacts
 from lior_ritz import config as configuration
-from lior_ritz.solution import Solution, finished
-from lior_ritz.training import Trainer
+from lior_ritz.reports import artefacts
+from lior_ritz.training.solution import Solution, finished
+from lior_ritz.training.trainer import Trainer
 
 _SMALL = {
     "model": {"hidden_features": 12},

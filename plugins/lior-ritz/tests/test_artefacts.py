@@ -10,8 +10,8 @@ import scipy.linalg
 from solved import read, solved, written
 
 from lior.errors import RunError
-from lior_ritz import artefacts
-from lior_ritz.pictures import names
+from lior_ritz.reports import artefacts
+from lior_ritz.reports.pictures import names
 
 KEYS = {
     "format", "run_id", "program", "verdict", "max_relative_error", "missed", "relative_error_is", "units",

@@ -9,12 +9,12 @@ from commands import ritz
 
 from lior.errors import UsageError
 from lior_ritz import config as configuration
-from lior_ritz import reference
 from lior_ritz.cli import varied
-from lior_ritz.design import design
-from lior_ritz.roots import root
-from lior_ritz.units import Units
-from lior_ritz.wants import Want
+from lior_ritz.judge import reference
+from lior_ritz.problem.units import Units
+from lior_ritz.sweeps.design import design
+from lior_ritz.sweeps.roots import root
+from lior_ritz.sweeps.wants import Want
 
 
 def referee(found, k=2):

@@ -9,13 +9,13 @@ import torch
 from scipy.optimize import brentq
 
 from lior.errors import UsageError
-from lior_ritz import assembly
 from lior_ritz import config as configuration
-from lior_ritz.edge import edge_rule
+from lior_ritz.network.edge import edge_rule
 from lior_ritz.potentials.wells import Box
 from lior_ritz.problem import Problem
-from lior_ritz.solution import solve
-from lior_ritz.training import Trainer
+from lior_ritz.training import assembly
+from lior_ritz.training.solution import solve
+from lior_ritz.training.trainer import Trainer
 
 TINY = ["model.hidden_features=10", "training.steps=30", "training.lbfgs_refine.steps=40"]
 

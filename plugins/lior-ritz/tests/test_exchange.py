@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lior.errors import UsageError
-from lior_ritz.exchange import exchange
-from lior_ritz.solution import solve
+from lior_ritz.electrons.exchange import exchange
+from lior_ritz.training.solution import solve
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior.errors import RunError, UsageError
-from lior_ritz import reference
-from lior_ritz.family import Family, make, referee
-from lior_ritz.family_report import compare, picture
-from lior_ritz.shared import Range, rows, unseen
+from lior_ritz.families.comparison import compare, picture
+from lior_ritz.families.family import Family, make, referee
+from lior_ritz.families.shared import Range, rows, unseen
+from lior_ritz.judge import reference
 
 BARRIER = {
     0.5: 447.694643, 1: 403.090938, 2: 285.433769, 3: 193.200589, 4: 130.196734, 6: 61.026777, 8: 30.256069,

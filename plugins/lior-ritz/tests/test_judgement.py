@@ -9,15 +9,15 @@ from click.testing import CliRunner
 
 from lior.errors import UsageError
 from lior_ritz import config as configuration
-from lior_ritz import reference
 from lior_ritz.cli.config import explain
 from lior_ritz.cli.levels import echo_levels
 from lior_ritz.cli.run import run
-from lior_ritz.pictures import unbroken
+from lior_ritz.judge import reference
 from lior_ritz.potentials.expression import Expression
 from lior_ritz.potentials.wells import HarmonicBarrier
 from lior_ritz.problem import Problem
-from lior_ritz.solution import Solution, solve
+from lior_ritz.reports.pictures import unbroken
+from lior_ritz.training.solution import Solution, solve
 
 UNTRAINED = ("training.steps=0", "training.lbfgs_refine.steps=0", "model.hidden_features=12", "domain.nq=24")
 

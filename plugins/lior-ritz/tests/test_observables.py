@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from numpy.polynomial.hermite import hermval
 
 from lior.errors import UsageError
-from lior_ritz.observables import (
+from lior_ritz.problem.quadrature import grid_rule
+from lior_ritz.problem.units import Units
+from lior_ritz.reports.observables import (
     States,
     centre_and_spread,
     dipoles,
@@ -28,8 +30,6 @@ from lior_ritz.observables import (
     splittings,
     virial_residual,
 )
-from lior_ritz.quadrature import grid_rule
-from lior_ritz.units import Units
 
 UNITS = Units()
 A, B = 1.3, 2.1  # V = A² x² + B² y²; levels A (2 i + 1) + B (2 j + 1)

@@ -13,7 +13,7 @@ import pytest
 from lior.plots.panels import Curve, LeftOut, LineChart, Picture
 from lior.plots.sketch import sketch
 from lior.testing.figures import check_readable
-from lior_ritz.panels import DIVERGING, CellFormat, Field, Ladder, LevelDiagram, Matrix, field_map
+from lior_ritz.reports.panels import DIVERGING, CellFormat, Field, Ladder, LevelDiagram, Matrix, field_map
 
 pytest.importorskip("matplotlib")
 

@@ -13,8 +13,8 @@ from solved import solved
 from lior.errors import UsageError
 from lior.plots.panels import BarChart, LeftOut, LineChart
 from lior.plots.sketch import sketch
-from lior_ritz.panels import Field, LevelDiagram, Matrix
-from lior_ritz.pictures import Source, chosen, names, picture, pictures
+from lior_ritz.reports.panels import Field, LevelDiagram, Matrix
+from lior_ritz.reports.pictures import Source, chosen, names, picture, pictures
 
 pytest.importorskip("matplotlib")
 

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from lior.errors import RunError, UsageError
 from lior_ritz import config as configuration
-from lior_ritz import session
 from lior_ritz.cli.plot import plot
-from lior_ritz.pictures import names
+from lior_ritz.reports.pictures import names
+from lior_ritz.runs import session
 
 pytest.importorskip("matplotlib")
 

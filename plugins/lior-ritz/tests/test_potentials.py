@@ -17,8 +17,8 @@ from lior_ritz.potentials.gaussian import DoubleGaussian, Gaussian
 from lior_ritz.potentials.gridded import Gridded
 from lior_ritz.potentials.wells import Box, Harmonic, HarmonicBarrier
 from lior_ritz.problem import AXES, Potential, Problem
-from lior_ritz.samples import Slice
-from lior_ritz.units import Units
+from lior_ritz.problem.units import Units
+from lior_ritz.reports.samples import Slice
 
 UNITS = Units()
 POINTS = torch.from_numpy(np.random.default_rng(0).uniform(-2, 2, (40, 4)))

@@ -10,9 +10,9 @@ import pytest
 import torch
 from solved import read, solved, written
 
-from lior_ritz import artefacts
-from lior_ritz.samples import Sampler
-from lior_ritz.verdicts import global_steps
+from lior_ritz.reports import artefacts
+from lior_ritz.reports.samples import Sampler
+from lior_ritz.reports.verdicts import global_steps
 
 
 @pytest.fixture(scope="module")

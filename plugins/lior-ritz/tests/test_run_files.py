@@ -8,8 +8,8 @@ import pytest
 from test_ritz_cli import QUICK, ritz, sets
 
 from lior_ritz import config as configuration
-from lior_ritz import session
-from lior_ritz.training import Trainer
+from lior_ritz.runs import session
+from lior_ritz.training.trainer import Trainer
 
 EVERY_LINE = {
     "step", "loss_total", "loss_eigsum", "loss_S_condition", "eigvals", "s_min_eig", "s_max_eig",

@@ -10,12 +10,13 @@ from commands import ritz
 
 from lior.errors import RunError, Stopped, UsageError
 from lior_ritz import config as configuration
-from lior_ritz import reference, sweep
 from lior_ritz.cli import varied
-from lior_ritz.seeds import over_seeds
-from lior_ritz.sweep import Axis, Keeper, in_order, plan, run
-from lior_ritz.sweep_pictures import pictures
-from lior_ritz.sweepdir import SweepDir
+from lior_ritz.judge import reference
+from lior_ritz.sweeps import sweep
+from lior_ritz.sweeps.folder import SweepDir
+from lior_ritz.sweeps.pictures import pictures
+from lior_ritz.sweeps.seeds import over_seeds
+from lior_ritz.sweeps.sweep import Axis, Keeper, in_order, plan, run
 
 SMALL = ("solver.K=2", "model.hidden_features=12")
 BARRIER = Axis("barrier_meV", (2.0, 2.5, 3.0))
@@ -116,7 +117,7 @@ def test_rows_have_what_the_referee_has(kept):
 
 
 def _dipole(problem, exact):
-    from lior_ritz.quadrature import grid_rule
+    from lior_ritz.problem.quadrature import grid_rule
 
     rule = grid_rule("gauss_legendre", (80, 80), problem.half_widths)
     ground, excited = exact.functions(rule.points)[:2]

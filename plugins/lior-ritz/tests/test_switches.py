@@ -11,7 +11,7 @@ from lior.errors import UsageError
 from lior_ritz import config as configuration
 from lior_ritz.config import PREFIX, RitzConfig
 from lior_ritz.potentials import options, registry
-from lior_ritz.training import Trainer
+from lior_ritz.training.trainer import Trainer
 
 BASE = [
     "model.hidden_features=6", "domain.nq=16", "solver.K=2", "solver.M=3", "training.steps=12",

@@ -6,12 +6,14 @@ import pytest
 import torch
 
 from lior.errors import ConfigError, Stopped, UsageError
-from lior_ritz import assembly, rundir, session
 from lior_ritz import config as configuration
-from lior_ritz.optimisers import Plateau
-from lior_ritz.solution import solve
-from lior_ritz.standing import SPREAD
-from lior_ritz.training import Trainer
+from lior_ritz.runs import folder as rundir
+from lior_ritz.runs import session
+from lior_ritz.training import assembly
+from lior_ritz.training.optimisers import Plateau
+from lior_ritz.training.solution import solve
+from lior_ritz.training.standing import SPREAD
+from lior_ritz.training.trainer import Trainer
 
 SMALL = ["model.hidden_features=8", "domain.nq=20", "solver.K=2", "solver.M=3"]
 SHORT = [*SMALL, "training.steps=20", "training.lbfgs_refine.steps=30", "training.guard.every=10"]

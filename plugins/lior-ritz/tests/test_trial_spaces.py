@@ -8,12 +8,12 @@ import torch
 
 from lior.errors import UsageError
 from lior_ritz import config as configuration
-from lior_ritz import reference
-from lior_ritz.family import referee
-from lior_ritz.projection import project, whiten
-from lior_ritz.quadrature import grid_rule
-from lior_ritz.reduced import Interpolation, Space, reduced_space, snapshots
-from lior_ritz.shared import Range, chebyshev, checked, columns, rows, unseen
+from lior_ritz.families.family import referee
+from lior_ritz.families.reduced import Interpolation, Space, reduced_space, snapshots
+from lior_ritz.families.shared import Range, chebyshev, checked, columns, rows, unseen
+from lior_ritz.judge import reference
+from lior_ritz.network.projection import project, whiten
+from lior_ritz.problem.quadrature import grid_rule
 
 
 def dot():

@@ -1,7 +1,7 @@
 """The schema of a run: every key with its default, its help and what is allowed.
 
 The keys of the first published solver of this kind (``physics`` to ``training``) keep their names; its JSON
-files load as they are (:mod:`lior_ritz.original`).
+files load as they are (:mod:`lior_ritz.training.original`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import attrs
 from lior.config.options import option
 from lior.config.resolving import Component, Resolved, build, plugin_option, resolve
 from lior.errors import UsageError
-from lior_ritz import original, quadrature
 from lior_ritz.potentials import registry
-from lior_ritz.problem import Problem
-from lior_ritz.units import Units, material
+from lior_ritz.problem import Problem, quadrature
+from lior_ritz.problem.units import Units, material
+from lior_ritz.training import original
 
 PREFIX = "RITZ_"
 """Of the environment variables that set keys: ``RITZ_TRAINING__LR`` sets ``training.lr``."""

@@ -58,7 +58,7 @@ def design(
       lior ritz design --vary barrier_meV=1:4,delta=0:1 --want E1-E0=1 --want E0=3.03
     """
     import_torch()
-    from lior_ritz.design import design as search
+    from lior_ritz.sweeps.design import design as search
 
     found = search(
         varied.ranges(",".join(options)), wants, *layers, overrides=assignments, tolerance=tolerance

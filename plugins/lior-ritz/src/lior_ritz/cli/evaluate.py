@@ -38,7 +38,7 @@ def evaluate(path: Path, nq: int | None, places: tuple[str, ...], as_json: bool)
       lior ritz eval runs/barrier --at barrier_meV=3.3
     """
     import_torch()
-    from lior_ritz.rundir import FAMILY
+    from lior_ritz.runs.folder import FAMILY
 
     if (path / FAMILY).is_dir():
         if nq is not None:
@@ -52,7 +52,7 @@ def evaluate(path: Path, nq: int | None, places: tuple[str, ...], as_json: bool)
 
 def _run(path: Path, nq: int | None, *, as_json: bool) -> None:
     from lior_ritz.cli.levels import echo_levels
-    from lior_ritz.rundir import open_run
+    from lior_ritz.runs.folder import open_run
 
     solution, _ = open_run(path, nq=nq)
     if not as_json:
@@ -79,7 +79,7 @@ def _run(path: Path, nq: int | None, *, as_json: bool) -> None:
 
 def _device(path: Path, device: dict[str, float], *, as_json: bool) -> None:
     """Levels of one device of a family, how they answer to its options, and how far they are off."""
-    from lior_ritz.family import Family
+    from lior_ritz.families.family import Family
 
     family = Family.load(path)
     unit = family.problem.units.E0_meV

@@ -17,7 +17,7 @@ from lior_ritz.cli.options import config_options, json_option, quiet_option
 from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
-    from lior_ritz.family_report import Comparison
+    from lior_ritz.families.comparison import Comparison
 
 
 @click.command()
@@ -58,9 +58,9 @@ def family(
     """
     import_torch()
     from lior.runs.folder import RunFolder
-    from lior_ritz.family import make
-    from lior_ritz.family_report import compare
-    from lior_ritz.shared import Range, unseen
+    from lior_ritz.families.comparison import compare
+    from lior_ritz.families.family import make
+    from lior_ritz.families.shared import Range, unseen
 
     ranges = [Range(*varied.span(text)) for text in axes]
     made = make(ranges, *layers, overrides=assignments, devices=devices)
@@ -84,8 +84,8 @@ def family(
 
 def _write(found: Comparison, out: Path) -> None:
     from lior.runs import files
-    from lior_ritz.rundir import FAMILY
-    from lior_ritz.sweepdir import table
+    from lior_ritz.runs.folder import FAMILY
+    from lior_ritz.sweeps.folder import table
 
     report = found.report()
     try:
@@ -126,8 +126,8 @@ def _report(found: Comparison) -> None:
 def _draw(found: Comparison, out: Path, *, quiet: bool) -> None:
     """Write the picture; without Matplotlib the numbers have to do."""
     from lior.plots import drawing
-    from lior_ritz.family_report import picture
-    from lior_ritz.rundir import FAMILY
+    from lior_ritz.families.comparison import picture
+    from lior_ritz.runs.folder import FAMILY
 
     written = [out / FAMILY, out / "family.json", out / "family.csv"]
     try:

@@ -10,7 +10,7 @@ import click
 from lior_cli.terminal import echo_table
 
 if TYPE_CHECKING:
-    from lior_ritz.solution import Solution
+    from lior_ritz.training.solution import Solution
 
 _DIGITS = 12
 
@@ -20,7 +20,7 @@ def echo_levels(solution: Solution) -> None:
 
     Where the network misses the referee, a warning and the referee's levels come first.
     """
-    from lior_ritz.verdicts import judgement
+    from lior_ritz.reports.verdicts import judgement
 
     unit, bounds, missed = solution.problem.units.E0_meV, solution.bounds, solution.missed
     if missed:
@@ -59,7 +59,7 @@ def _splitting(solution: Solution) -> str:
 
 def verdicts(solution: Solution) -> list[str]:
     """What there is to say in words."""
-    from lior_ritz.standing import PLANNED, SPREAD
+    from lior_ritz.training.standing import PLANNED, SPREAD
 
     referee, progress = solution.referee, solution.trainer.progress
     said = [_splitting(solution)] if len(solution.energies) > 1 else []

@@ -35,7 +35,7 @@ def reference(
     """Solve a problem by classical methods, with error bars."""
     import_torch()
     from lior_ritz import config as configuration
-    from lior_ritz import reference as referee
+    from lior_ritz.judge import reference as referee
 
     config = configuration.load(layers, assignments).config
     problem = configuration.problem(config)

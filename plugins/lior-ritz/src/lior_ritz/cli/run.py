@@ -21,7 +21,7 @@ from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
     from lior_ritz.config import RitzConfig
-    from lior_ritz.session import Solved
+    from lior_ritz.runs.session import Solved
 
 _RUNS = Path("runs")
 
@@ -68,7 +68,7 @@ def run(
     """
     import_torch()
     from lior_ritz import config as configuration
-    from lior_ritz import session
+    from lior_ritz.runs import session
 
     config = configuration.load(layers, assignments).config
     _prepare(plots)
@@ -91,7 +91,7 @@ def resume(path: Path, plots: bool, quiet: bool, as_json: bool) -> None:
     What comes out is what would have come out without the stop, to the last bit.
     """
     import_torch()
-    from lior_ritz import session
+    from lior_ritz.runs import session
 
     _prepare(plots)
     progress = SolverProgress(quiet=quiet)
@@ -144,7 +144,7 @@ def _draw(result: Solved, path: Path, *, quiet: bool) -> None:
     """Write the pictures of a run, and say which were left out and why."""
     from lior.plots import drawing
     from lior_ritz.cli.plot import drawn
-    from lior_ritz.rundir import metrics
+    from lior_ritz.runs.folder import metrics
 
     pictures, left_out = drawn(path, result.solution, list(metrics(path)))
     for picture in pictures.values():

@@ -19,8 +19,8 @@ from lior_ritz.cli.options import config_options, json_option, quiet_option
 from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
-    from lior_ritz.sweep import Keeper, Plan, Point, Row
-    from lior_ritz.training import Trainer
+    from lior_ritz.sweeps.sweep import Keeper, Plan, Point, Row
+    from lior_ritz.training.trainer import Trainer
 
 _FEW = 4
 """Levels in the table."""
@@ -62,8 +62,8 @@ def sweep(
     With --out, an interrupted sweep goes on when the same command is given again.
     """
     import_torch()
-    from lior_ritz.sweep import Axis, Keeper, plan
-    from lior_ritz.sweepdir import SweepDir, summary
+    from lior_ritz.sweeps.folder import SweepDir, summary
+    from lior_ritz.sweeps.sweep import Axis, Keeper, plan
 
     planned = plan([Axis(*varied.axis(text)) for text in axes], *layers, overrides=assignments)
     progress = Progress(quiet=quiet)
@@ -96,7 +96,7 @@ def sweep(
 
 def _solved(plan: Plan, keeper: Keeper, progress: Progress) -> int:
     """Solve what is left; returns the exit code when a signal came, else 0."""
-    from lior_ritz import sweep as sweeping
+    from lior_ritz.sweeps import sweep as sweeping
 
     stop, shown = Stop(progress.note), -1
 
@@ -130,8 +130,8 @@ def _said(values: Mapping[str, float]) -> str:
 
 
 def _report(plan: Plan, keeper: Keeper) -> None:
-    from lior_ritz.seeds import over_seeds
-    from lior_ritz.sweep import in_order
+    from lior_ritz.sweeps.seeds import over_seeds
+    from lior_ritz.sweeps.sweep import in_order
 
     rows = in_order(keeper.rows)
     if rows:
@@ -185,8 +185,8 @@ def _mean_row(each: Mapping[str, Any], levels: int) -> list[str]:
 def _draw(plan: Plan, keeper: Keeper, out: Path, *, quiet: bool) -> None:
     """Write the pictures; without Matplotlib the numbers have to do."""
     from lior.plots import drawing
-    from lior_ritz.sweep import in_order
-    from lior_ritz.sweep_pictures import pictures
+    from lior_ritz.sweeps.pictures import pictures
+    from lior_ritz.sweeps.sweep import in_order
 
     written = [out / "sweep.json", out / "sweep.csv"]
     try:

@@ -16,7 +16,7 @@ from lior.errors import UsageError, did_you_mean, sentences
 from lior_ritz.potentials import formula
 from lior_ritz.potentials.symmetry import is_mirror_image, is_zero
 from lior_ritz.problem import AXES, Device, Part, require_known
-from lior_ritz.units import Units
+from lior_ritz.problem.units import Units
 
 _VARIABLES = frozenset(AXES)
 

@@ -15,7 +15,7 @@ from lior.errors import UsageError
 from lior_ritz.potentials._checks import lookup, require_finite
 from lior_ritz.potentials._grids import Array, read_grid
 from lior_ritz.problem import AXES, Device, Part
-from lior_ritz.units import Units
+from lior_ritz.problem.units import Units
 
 DEGREE = 3
 """Of the splines."""

@@ -1,0 +1,81 @@
+"""JSON files of the solver that came first, as they are.
+
+What such a file does not say was as the recipe ``document`` has it, so it is laid over that. And
+that program merged every file over one table of defaults, so that its files may carry keys of a potential
+that they do not use, and write out what is derived: what it did not read is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+from lior.config.resolving import Labelled, read
+from lior_ritz.problem.units import MATERIALS
+
+_DEFAULTS = "document"
+"""The recipe with what that program did when a file did not say."""
+_DERIVED = ("beta_x", "beta_y", "barrier_dimless", "E0_meV")
+"""What it wrote into the configuration of a run, and never read."""
+_OURS = frozenset({
+    "physics.eps_r", "domain.dim", "domain.Z", "domain.W", "domain.boundary", "domain.eval_nq", "solver.head",
+    "solver.parity", "model.activation", "training.seed", "training.device", "training.nq_schedule",
+    "training.lbfgs_refine", "training.guard", "training.early_stop", "training.checkpoint",
+})  # fmt: skip
+"""Keys that the first solver did not have."""
+_UNREAD = {
+    "targets": ("c4", "c2y", "barrier_meV"),
+    "raw": ("hbar_omega_x_meV", "hbar_omega_y_meV", "barrier_meV"),
+    "barrier": ("c4", "hbar_omega_x_meV"),
+}
+"""By mode, options of the double dot that it overwrote or did not read."""
+_DOT = ("param_mode", "a", "delta", "c4", "c2y", "hbar_omega_x_meV", "hbar_omega_y_meV", "barrier_meV")
+"""Options of the double dot, which it did not read for a gaussian."""
+
+
+def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> list[Any]:
+    """The layers that stand for one: an old file on the defaults that it was written for.
+
+    A JSON file that names a potential or a key that the first solver did not have, such as the
+    ``config.json`` of a run, is taken as it is.
+
+    Raises
+    ------
+    ConfigError
+        When it is a JSON file that cannot be read.
+    """
+    if isinstance(layer, Mapping | Labelled) or not str(layer).lower().endswith(".json"):
+        return [layer]
+    table = read(layer, "")
+    if _is_ours(table):
+        return [layer]
+    for name, read_by_it in (("potential", _without_stale), ("physics", _without_label)):
+        if isinstance(section := table.get(name), dict):
+            table[name] = read_by_it(section)
+    return [_DEFAULTS, Labelled(table, f"file {layer}")]
+
+
+def _is_ours(table: Mapping[str, Any]) -> bool:
+    potential = table.get("potential")
+    kind = potential.get("type") if isinstance(potential, dict) else potential
+    if kind not in (None, "biquadratic_dqd", "gaussian"):
+        return True
+    sections = ((name, section) for name, section in table.items() if isinstance(section, dict))
+    return any(f"{name}.{key}" in _OURS for name, section in sections for key in section)
+
+
+def _without_stale(potential: dict[str, Any]) -> dict[str, Any]:
+    if potential.get("type", "biquadratic_dqd") == "biquadratic_dqd":
+        mode = potential.get("param_mode", "targets")
+        unread = {*_DERIVED, *_UNREAD.get(mode, ())}
+        if mode == "barrier" and "hbar_omega_y_meV" in potential:
+            unread.add("c2y")  # the spacing won
+        return {key: value for key, value in potential.items() if key not in unread}
+    return {key: value for key, value in potential.items() if key not in (*_DOT, *_DERIVED)}
+
+
+def _without_label(physics: dict[str, Any]) -> dict[str, Any]:
+    """The name of a material was any text, and only the mass counted."""
+    named = physics.get("m_eff") is not None and physics.get("material") not in MATERIALS
+    return {key: value for key, value in physics.items() if key != "material" or not named}
