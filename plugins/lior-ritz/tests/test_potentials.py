@@ -352,6 +352,17 @@ def test_what_a_run_writes_of_its_potential_is_read_as_it_is(tmp_path):
         Gridded(path=path, axes="xy")
 
 
+def test_jumps_and_kinks_of_a_formula_are_where_its_tests_change_sides():
+    text = (
+        "where(x**2 < 2, where(y < 0.5, -1, 0), 0) + maximum(x - 1, y*0) + abs(0.25 - y) + where(x < y, 1, 0)"
+    )
+    root = math.sqrt(2)
+    found = Expression(expression=text).jumps((3.0, 3.0))
+    assert found[0] == (pytest.approx(-root), 1.0, pytest.approx(root))
+    assert found[1] == (0.25, 0.5)
+    assert Expression(expression="x**2 + y").jumps((3.0, 3.0)) == ((), ())
+
+
 def test_gridded_in_three_dimensions(tmp_path):
     x, y, z = (torch.linspace(-2, 2, n, dtype=torch.float64) for n in (9, 11, 13))
     cubic = lambda x, y, z: x**3 - x * y * z + 2 * z**2 - y  # noqa: E731

@@ -107,6 +107,13 @@ class Problem:
         return self.potential.mirrors(self.dim)
 
     @property
+    def jumps(self) -> tuple[tuple[float, ...], ...]:
+        """Where V jumps or has a kink, by axis, as far as its potential says so: an optional method
+        ``jumps(half_widths)``."""
+        say = getattr(self.potential, "jumps", None)
+        return say(self.half_widths) if say else ((),) * self.dim
+
+    @property
     def parts(self) -> tuple[Part, ...] | None:
         """V as a sum of functions of one coordinate each, if it is one."""
         return self.potential.parts(self.units, self.dim)

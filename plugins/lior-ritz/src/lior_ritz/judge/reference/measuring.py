@@ -37,5 +37,5 @@ def sizes(problem: Problem, *found: Reference) -> list[int]:
 
 def measured(problem: Problem, found: Reference, count: int) -> Measured:
     """The ``count`` lowest states, on a rule of which no node lies in the middle of an axis."""
-    rule = whole_rule(problem.half_widths, sizes(problem, found))
+    rule = found.rule or whole_rule(problem.half_widths, sizes(problem, found))
     return Measured(rule, found.functions(rule.points)[:count])

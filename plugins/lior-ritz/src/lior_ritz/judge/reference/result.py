@@ -13,6 +13,7 @@ from torch import Tensor
 from lior.errors import UsageError
 from lior_ritz.judge.reference.modes import Array
 from lior_ritz.problem import Problem
+from lior_ritz.problem.quadrature import Rule
 
 Evaluate = Callable[[Array, int | None], Array]
 """Points ``[N, d]`` -> values of the states, ``[k, N]``, or their derivatives by one coordinate."""
@@ -30,13 +31,15 @@ class Reference:
     """How far each difference of successive levels may be off, ``[k - 1]``: what two levels have in common of
     their errors cancels."""
     method: str
-    """``separable``, ``sine`` or ``differences``."""
+    """``separable``, ``sine``, ``elements`` or ``differences``."""
     sizes: tuple[int, ...]
     """Basis functions, or grid points, along each axis of the largest calculation."""
     converged: bool
     """Whether every error bar is within what was asked for."""
     seconds: float
     """Processor seconds."""
+    rule: Rule | None = attrs.field(default=None, repr=False)
+    """A rule for products of the states, where one of smooth functions would not do."""
     _evaluate: Evaluate | None = attrs.field(default=None, repr=False)
 
     def functions(self, points: Tensor) -> Tensor:

@@ -11,18 +11,22 @@ from torch import Tensor
 
 from lior.errors import UsageError
 from lior_ritz.judge.reference.differences import differences
+from lior_ritz.judge.reference.elements import elements
+from lior_ritz.judge.reference.elements import evaluator as on_elements
+from lior_ritz.judge.reference.elements import rule as rule_of
 from lior_ritz.judge.reference.modes import Array
 from lior_ritz.judge.reference.result import Evaluate, Reference, sampled, scale
 from lior_ritz.judge.reference.separable import evaluator as products
 from lior_ritz.judge.reference.separable import is_separable, separable
 from lior_ritz.judge.reference.sines import LARGEST, evaluator, sines
 from lior_ritz.problem import AXES, Problem
+from lior_ritz.problem.quadrature import Rule
 
 _PROBES = 64
 """Random points at which claims about V are put to the test."""
 _AGREE = 1e-7
 """How far V may be from its mirror image, or from the sum of its parts, relative to its size."""
-METHODS = ("auto", "separable", "sine", "differences")
+METHODS = ("auto", "separable", "sine", "elements", "differences")
 
 
 def solve(
@@ -43,8 +47,9 @@ def solve(
     k
         Number of levels, at least 1.
     method
-        ``separable`` (one dimension at a time), ``sine`` (Rayleigh-Ritz in any dimension), ``differences``
-        (finite differences, as a check), or ``auto``: the first that applies.
+        ``separable`` (one dimension at a time), ``sine`` (Rayleigh-Ritz in any dimension), ``elements``
+        (Rayleigh-Ritz with polynomials between the jumps of V, in one and two), ``differences`` (finite
+        differences, as a check), or ``auto``: elements where V is known to jump, else the first that applies.
     tolerance
         Relative to ``|E|``, or to the lowest level of the empty box where that is larger. Both Ritz methods
         enlarge their basis until they are within it; see :attr:`Reference.converged`.
@@ -70,7 +75,10 @@ def solve(
     _refuse_false_claims(problem)
     if method == "auto":
         method = "separable" if is_separable(problem) else "sine"
+        if problem.dim <= 2 and any(problem.jumps):
+            method = "elements"
     evaluate: Evaluate | None = None
+    rule: Rule | None = None
     sizes: tuple[int, ...]
     if method == "separable":
         sums, good = separable(problem, k, tolerance)
@@ -81,6 +89,10 @@ def solve(
         levels, errors, splits, good = sines(problem, k, tolerance, limit)
         energies, evaluate = levels.energies, evaluator(problem, levels.states)
         sizes = levels.states.shape[1:]
+    elif method == "elements":
+        pieces, errors, splits, good = elements(problem, k, tolerance)
+        energies, evaluate, rule = pieces.energies, on_elements(pieces), rule_of(pieces)
+        sizes = pieces.states.shape[1:]
     else:
         energies, errors, finer = differences(problem, k)
         splits = errors[1:] + errors[:-1]
@@ -94,6 +106,7 @@ def solve(
         converged=good,
         seconds=time.process_time() - start,
         evaluate=evaluate,
+        rule=rule,
     )
 
 
