@@ -353,9 +353,7 @@ def test_what_a_run_writes_of_its_potential_is_read_as_it_is(tmp_path):
 
 
 def test_jumps_and_kinks_of_a_formula_are_where_its_tests_change_sides():
-    text = (
-        "where(x**2 < 2, where(y < 0.5, -1, 0), 0) + maximum(x - 1, y*0) + abs(0.25 - y) + where(x < y, 1, 0)"
-    )
+    text = "where(x**2 < 2, where(y < 0.5, -1, 0), 0) + maximum(x - 1, 0) + abs(0.25 - y) + where(x<y, 1, 0)"
     root = math.sqrt(2)
     found = Expression(expression=text).jumps((3.0, 3.0))
     assert found[0] == (pytest.approx(-root), 1.0, pytest.approx(root))

@@ -27,7 +27,7 @@ from lior_ritz.problem.quadrature import Rule, legendre
 
 DEGREES = (6, 8, 10, 13, 17, 22, 28)
 """Degrees that are tried in turn."""
-LARGEST = 3600
+LARGEST = 2600
 """Products of one symmetry at most."""
 _LONGEST = 0.5
 """Longest element, as a share of the half-width of the box."""
