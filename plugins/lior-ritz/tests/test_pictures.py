@@ -13,7 +13,7 @@ from solved import solved
 from lior.errors import UsageError
 from lior.plots.panels import BarChart, LeftOut, LineChart
 from lior.plots.sketch import sketch
-from lior_ritz.reports.panels import Field, LevelDiagram, Matrix
+from lior_ritz.reports.panels import Field
 from lior_ritz.reports.pictures import Source, chosen, names, picture, pictures
 
 pytest.importorskip("matplotlib")
@@ -65,7 +65,7 @@ def test_every_picture_is_drawn_and_none_is_blank(case, tmp_path):
             continue
         for panel in each.panels:
             assert panel.title
-            assert getattr(panel, "x_label", "x") or isinstance(panel, LevelDiagram)
+            assert panel.x_label
             if isinstance(panel, LineChart):
                 assert_seen(panel, each.name)
         figure = draw(each)
@@ -248,12 +248,11 @@ def test_three_dimensions_have_central_planes_of_one_scale():
 
 def test_the_spectrum_is_beside_the_referees():
     [panel] = panels("energy_spectrum")
-    computed, referee = panel.ladders
+    computed, referee = panel.curves
     solution, _ = solved("dot")
-    assert computed.values == solution.energies_meV.tolist()
-    assert referee.values == pytest.approx((solution.referee.energies * MEV).tolist())
-    assert len(referee.values) == len(computed.values) + 2
-    assert computed.notes[0] == f"E0 = {computed.values[0]:.6g} meV"
+    assert computed.y == solution.energies_meV.tolist()
+    assert referee.y == pytest.approx((solution.referee.energies * MEV).tolist())
+    assert len(referee.y) == len(computed.y) + 2
 
 
 def test_bounds_are_shown_by_their_distance_to_the_referee():
@@ -291,9 +290,8 @@ def test_without_lower_bounds_the_picture_says_why():
 def test_matrices_are_those_of_the_solution():
     solution, _ = solved("dot")
     [panel] = panels("overlap_S_heatmap")
-    assert isinstance(panel, Matrix)
+    assert isinstance(panel, Field)
     np.testing.assert_allclose(panel.values, solution.matrices()[0], atol=1e-14)
-    assert panel.rows == ["φ0", "φ1", "φ2", "φ3"]
     [panel] = panels("psi_overlap_minus_identity")
     assert np.shape(panel.values) == (3, 3)
     assert np.abs(panel.values).max() < 1e-12

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+from commands import ritz
 
 from lior_ritz import config as configuration
 
-QUICK = ["model.hidden_features=8", "domain.nq=20", "training.steps=20", "training.lbfgs_refine.steps=20"]
-LONG = [
-    "model.hidden_features=8", "domain.nq=20", "training.steps=150", "training.lbfgs_refine.steps=30",
-    "training.checkpoint.seconds=0", "training.guard.every=10",
+QUICK = [
+    "model.hidden_features=8", "domain.nq=20", "training.steps=20", "training.lbfgs_refine.steps=20",
+    "solver.accuracy=1",
 ]  # fmt: skip
-
-
-def ritz(*args, cwd=None, **env):
-    return subprocess.run(
-        [sys.executable, "-m", "lior_cli.main", "ritz", *map(str, args)],
-        capture_output=True, text=True, cwd=cwd, timeout=300, env=os.environ | env,
-    )  # fmt: skip
+LONG = [
+    "model.hidden_features=4", "domain.nq=12", "solver.K=2", "solver.M=3", "solver.accuracy=10",
+    "training.steps=400", "training.lbfgs_refine.steps=10", "training.early_stop.tolerance=0",
+    "training.checkpoint.seconds=0", "training.guard.every=20",
+]  # fmt: skip
 
 
 def sets(*assignments):
@@ -89,7 +86,9 @@ def uninterrupted(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
+    "number",
+    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL],
+    ids=lambda number: number.name,
 )
 def test_after_a_signal_resume_ends_the_run_as_if_nothing_had_been(number, uninterrupted, tmp_path):
     path = tmp_path / "r"

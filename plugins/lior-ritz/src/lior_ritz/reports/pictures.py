@@ -9,15 +9,14 @@ import re
 from collections.abc import Callable, Iterator
 
 import attrs
-import numpy as np
 import torch
 from torch import Tensor
 
 from lior.errors import UsageError, did_you_mean, sentences
-from lior.plots.panels import BarChart, LeftOut, Panel, Picture
+from lior.plots.panels import BarChart, Curve, LeftOut, LineChart, Panel, Picture
 from lior_ritz.reports import field_pictures, training_pictures
 from lior_ritz.reports.field_pictures import Built, Source
-from lior_ritz.reports.panels import Ladder, LevelDiagram, Matrix
+from lior_ritz.reports.panels import Field
 from lior_ritz.reports.training_pictures import History
 from lior_ritz.training.solution import Solution
 
@@ -112,16 +111,14 @@ def pictures(solution: Solution, history: History = (), *, label: str = "") -> I
 
 def _spectrum(source: Source) -> Built:
     solution = source.solution
-    ladders = []
-    for name, energies in (("computed", solution.energies), ("referee", solution.referee.energies)):
-        values = (energies * source.unit).tolist()
-        notes = [f"E{k} = {energy:.6g} meV" for k, energy in enumerate(values)]
-        ladders.append(Ladder(name=name, values=values, notes=notes))
+    curves = [
+        Curve(name=name, x=list(range(len(energies))), y=(energies * source.unit).tolist())
+        for name, energies in (("computed", solution.energies), ("referee", solution.referee.energies))
+    ]
     more = len(solution.referee.energies) - len(solution.energies)
-    panel = LevelDiagram(
-        title=f"the referee's (method {solution.referee.method}) with the next {more}",
-        y_label="E in meV",
-        ladders=ladders,
+    title = f"the referee's (method {solution.referee.method}) with the next {more}"
+    panel = LineChart(
+        title=title, x_label="number of the level", y_label="E in meV", curves=curves, dots=True
     )
     return "levels, computed and by the referee", [panel]
 
@@ -176,29 +173,26 @@ def _verdict(gap: float, bar: float) -> str:
 
 
 def _overlap(source: Source) -> Built:
-    overlap = source.sampler.matrices[0]
-    labels = [f"φ{i}" for i in range(len(overlap))]
-    return "overlap of the basis functions", [_matrix("S", labels, overlap, "⟨φi|φj⟩", "basis function")]
+    return "overlap of the basis functions", [
+        _matrix("S", source.sampler.matrices[0], "⟨φi|φj⟩", "basis function")
+    ]
 
 
 def _orthonormality(source: Source) -> Built:
     states = source.sampler.measured
     overlap = (states.psi * states.weights) @ states.psi.T - torch.eye(len(states.psi), dtype=torch.float64)
-    labels = [f"ψ{i}" for i in range(len(overlap))]
-    what = "orthonormality of the states"
-    return what, [_matrix("overlap of the states, minus 1", labels, overlap, "⟨ψi|ψj⟩ − δij", "state")]
+    panel = _matrix("overlap of the states, minus 1", overlap, "⟨ψi|ψj⟩ − δij", "state")
+    return "orthonormality of the states", [panel]
 
 
-def _matrix(title: str, labels: list[str], values: Tensor, unit: str, of: str) -> Matrix:
-    return Matrix(
-        title=title,
-        x_label=f"{of} j",
-        y_label=f"{of} i",
-        unit=unit,
-        rows=labels,
-        columns=labels,
-        values=np.asarray(values).tolist(),
-    )
+def _matrix(title: str, values: Tensor, unit: str, of: str) -> Field:
+    if len(values) < 2:
+        raise LeftOut(f"a matrix of one {of} is a number")
+    places = list(range(len(values)))
+    return Field(
+        title=title, x_label=f"{of} j", y_label=f"{of} i", unit=unit, x=places, y=places,
+        values=values.tolist(), diverging=True,
+    )  # fmt: skip
 
 
 # --- training ---
