@@ -43,7 +43,7 @@ def levels(place, count=4):
     values = [mismatch(energy) for energy in grid]
     pairs = zip(grid, grid[1:], values, values[1:], strict=False)
     found = [brentq(mismatch, low, high, xtol=1e-13) for low, high, a, b in pairs if a * b < 0]
-    return torch.tensor(found[:count])
+    return torch.tensor(found[:count], dtype=torch.float64)
 
 
 @pytest.mark.parametrize("place", [-1.3, 0.37, 2.2])

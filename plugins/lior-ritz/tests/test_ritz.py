@@ -24,7 +24,8 @@ from lior_ritz.potentials.gaussian import Gaussian
 from lior_ritz.potentials.wells import Harmonic, HarmonicBarrier
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import grid_rule
-from lior_ritz.training.objective import Objective, condition_penalty
+from lior_ritz.training.document import condition_penalty
+from lior_ritz.training.objective import Objective
 from lior_ritz.training.polish import PolishObjective
 
 DOT = Problem(Biquadratic(), (4.0, 4.0))

@@ -10,7 +10,7 @@ from lior_ritz import config as configuration
 from lior_ritz.runs import folder as rundir
 from lior_ritz.runs import session
 from lior_ritz.training import assembly
-from lior_ritz.training.optimisers import Plateau
+from lior_ritz.training.document import Plateau
 from lior_ritz.training.solution import solve
 from lior_ritz.training.standing import SPREAD
 from lior_ritz.training.trainer import Trainer

@@ -1,7 +1,7 @@
 """The schema of a run: every key with its default, its help and what is allowed.
 
 The keys of the first published solver of this kind (``physics`` to ``training``) keep their names; its JSON
-files load as they are (:mod:`lior_ritz.training.original`).
+files load as they are (:mod:`lior_ritz.training.document`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lior.errors import UsageError
 from lior_ritz.potentials import registry
 from lior_ritz.problem import Problem, quadrature
 from lior_ritz.problem.units import Units, material
-from lior_ritz.training import original
+from lior_ritz.training import document
 
 PREFIX = "RITZ_"
 """Of the environment variables that set keys: ``RITZ_TRAINING__LR`` sets ``training.lr``."""
@@ -345,7 +345,7 @@ def load(
     """
     found = resolve(
         RitzConfig,
-        layers=[each for layer in layers for each in original.adapted(layer)],
+        layers=[each for layer in layers for each in document.adapted(layer)],
         env=env,
         prefix=PREFIX,
         overrides=overrides,

@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 import torch
 from scipy.special import roots_legendre
-from torch import Generator, Tensor
+from torch import Tensor
 
 GRIDS = ("gauss_legendre", "fixed_grid", "jittered_grid")
 RANDOM = ("jittered_grid", "monte_carlo", "sobol")
@@ -133,48 +133,3 @@ def _axis_rule(
     if n % 2:
         w[0] /= 2
     return np.abs(x[keep]), w
-
-
-def random_rule(
-    mode: str,
-    sizes: Sequence[int],
-    points: int,
-    jitter: float,
-    half_widths: Sequence[float],
-    generator: Generator,
-    folded: frozenset[int] = frozenset(),
-) -> Rule:
-    """Nodes drawn at random, unbiased for every integrand, or for ``jittered_grid`` up to its smoothing.
-
-    Parameters
-    ----------
-    mode
-        ``jittered_grid``: the centres of ``sizes`` cells on each axis, each moved by up to ``jitter`` cells
-        and reflected where that leaves the box (one half makes it stratified sampling); ``monte_carlo``;
-        ``sobol``: scrambled Sobol points (A. B. Owen, *Scrambling Sobol' and Niederreiter-Xing points*,
-        J. Complexity 14, 466, 1998).
-    points
-        How many, for the modes without a grid.
-    """
-    dim = len(half_widths)
-    volume = float(np.prod([2 * width for width in half_widths]))
-    if mode == "jittered_grid":
-        centres = [(torch.arange(n, dtype=torch.float64) + 0.5) / n for n in sizes]
-        unit = torch.stack([c.reshape(-1) for c in torch.meshgrid(*centres, indexing="ij")], 1)
-        moves = 2 * torch.rand(unit.shape, generator=generator, dtype=torch.float64) - 1
-        unit = _reflected(unit + moves * jitter / torch.tensor(sizes, dtype=torch.float64))
-    elif mode == "monte_carlo":
-        unit = torch.rand(points, dim, generator=generator, dtype=torch.float64)
-    else:
-        seed = int(torch.randint(2**31, (), generator=generator))
-        unit = torch.quasirandom.SobolEngine(dim, scramble=True, seed=seed).draw(points, dtype=torch.float64)
-    nodes = (2 * unit - 1) * torch.tensor(half_widths, dtype=torch.float64)
-    for axis in folded:
-        nodes[:, axis] = nodes[:, axis].abs()
-    return Rule(nodes, torch.full((len(nodes),), volume / len(nodes), dtype=torch.float64))
-
-
-def _reflected(unit: Tensor) -> Tensor:
-    """Points beyond [0, 1] mirrored back into it, which keeps a uniform density uniform."""
-    wrapped = unit.remainder(2.0)
-    return torch.minimum(wrapped, 2.0 - wrapped)

@@ -19,7 +19,8 @@ from lior_ritz.network.layers import Shape
 from lior_ritz.network.states import Nodes
 from lior_ritz.problem import AXES, Problem
 from lior_ritz.problem.extent import Extent
-from lior_ritz.problem.quadrature import RANDOM, grid_rule, random_rule, stretch_for
+from lior_ritz.problem.quadrature import RANDOM, grid_rule, stretch_for
+from lior_ritz.training.document import random_rule
 from lior_ritz.training.objective import Objective
 from lior_ritz.training.polish import PolishObjective
 
