@@ -26,7 +26,6 @@ from lior_ritz.reports.observables import (
     parity,
     participation,
     peaks,
-    sign_changes,
     splittings,
     virial_residual,
 )
@@ -166,13 +165,6 @@ class TestOscillator:
 
 
 class TestNodes:
-    def test_along_a_line(self):
-        x = np.linspace(-6, 6, 101)
-        values = tensor([wave(n, A, x) for n in range(6)])
-        assert sign_changes(values).tolist() == [0, 1, 2, 3, 4, 5]
-        noise = torch.randn(values.shape, generator=torch.Generator().manual_seed(0)).double() * 1e-5
-        assert sign_changes(values + noise).tolist() == [0, 1, 2, 3, 4, 5]
-
     def test_domains(self):
         expected = [(i + 1) * (j + 1) for i, j in NUMBERS]
         for n in (40, 61):

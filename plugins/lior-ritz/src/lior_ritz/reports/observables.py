@@ -144,18 +144,6 @@ def virial_residual(
     return 2 * kinetic - rest
 
 
-def sign_changes(values: Tensor) -> Tensor:
-    """How often ψ changes sign along a line of points, ``[K]`` int64, from ``values [K, n]``.
-
-    Values smaller than a thousandth of the largest are passed over.
-    """
-    counts = []
-    for row in values.detach():
-        signs = row[row.abs() > _NOTHING * row.abs().max()].sign()
-        counts.append((signs[1:] != signs[:-1]).sum())
-    return torch.stack(counts)
-
-
 def nodal_domains(grid: Tensor) -> Tensor:
     """In how many connected regions ψ keeps its sign, ``[K]`` int64, from ``grid [K, n₀, ..]``.
 
