@@ -38,6 +38,7 @@ def test_splittings_at_unseen_barriers():
     found = family.splittings({"barrier_meV": values})[:, 0] * family.problem.units.E0_meV * 1e3
     assert float((found / exact - 1).abs().max()) < 1e-7
     assert family.notes[0] == "potential.param_mode=barrier"
+    assert compare(family, unseen(family.ranges, 8, seed=43)).variational
 
 
 @settings(max_examples=15, deadline=None)

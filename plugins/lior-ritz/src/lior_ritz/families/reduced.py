@@ -28,7 +28,7 @@ _CHECKS = 8
 """Others that it is checked with."""
 _NEGLECTED = 1e-13
 """Singular values of these, relative to the largest, that are left out."""
-_EXACT = 1e-11
+EXACT = 1e-11
 """Largest relative difference of an energy by interpolation."""
 _MORE = 2
 """States of a snapshot beyond those wanted: where levels cross between snapshots, one that is wanted there is
@@ -83,7 +83,7 @@ class Space:
         quick = attrs.evolve(plain, interpolation=interpolation)
         checks = unseen(ranges, _CHECKS, seed=1)
         exact, found = plain.lowest(checks, 1)[0], quick.lowest(checks, 1)[0]
-        return quick if bool(((found - exact).abs() <= _EXACT * exact.abs().clamp_min(1)).all()) else plain
+        return quick if bool(((found - exact).abs() <= EXACT * exact.abs().clamp_min(1)).all()) else plain
 
     @property
     def size(self) -> int:
