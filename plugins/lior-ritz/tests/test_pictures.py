@@ -104,7 +104,9 @@ def test_titles_say_what_the_units_are_worth():
     bare = {"overlap_S_heatmap", "psi_overlap_minus_identity", "training_step_time", "training_conditioning"}
     for each in pictures(*solved("dot")):
         assert each.title.startswith("biquadratic_dqd: ")
-        assert each.title.endswith("(units: 30 nm, 0.63184 meV)") == (each.name not in bare), each.title
+        assert each.title.endswith("(units: 30\u00a0nm, 0.63184\u00a0meV)") == (each.name not in bare), (
+            each.title
+        )
 
 
 def test_without_metrics_the_pictures_of_training_are_left_out():
@@ -173,7 +175,7 @@ def test_densities_and_waves_are_of_norm_1(k):
     assert np.sum(density.values) * cell == pytest.approx(1, abs=1e-4)
     assert density.unit == "|ψ|² in 1/nm²"
     assert density.low == 0
-    energy = f"{float(solved('dot')[0].energies_meV[k]):.6g} meV"
+    energy = f"{float(solved('dot')[0].energies_meV[k]):.6g}\u00a0meV"
     assert energy in of(f"psi_state_{k}").title
 
 
