@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from lior_ritz import config as configuration
-from lior_ritz.training import Trainer
+from lior_ritz.training.trainer import Trainer
 
 NODES, FUNCTIONS, WANTED = 100, 8, 4
 

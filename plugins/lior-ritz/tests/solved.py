@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from lior_ritz import artefacts
 from lior_ritz import config as configuration
-from lior_ritz.solution import Solution, finished
-from lior_ritz.training import Trainer
+from lior_ritz.reports import artefacts
+from lior_ritz.training.solution import Solution, finished
+from lior_ritz.training.trainer import Trainer
 
 _SMALL = {
     "model": {"hidden_features": 12},
@@ -60,21 +60,19 @@ def solved(name: str) -> tuple[Solution, list[dict[str, Any]]]:
 
 
 def written(name, folder, history=None):
-    """The reports and arrays of a case, written to ``folder`` and read again."""
+    """The results and arrays of a case, written to ``folder`` and read again."""
     solution, lines = solved(name)
     artefacts.write(solution, folder, run_id="r", history=lines if history is None else history)
     return read(folder)
 
 
 def read(folder):
-    """Reports and arrays as a stranger reads them: strict JSON, no pickles."""
+    """Results and arrays as a stranger reads them: strict JSON, no pickles."""
 
     def refuse(constant):
         raise AssertionError(f"{constant} is no JSON")
 
-    reports = {
-        path.stem: json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
-        for path in (folder / "reports").iterdir()
-    }
+    text = (folder / "results.json").read_text(encoding="utf-8")
+    results = json.loads(text, parse_constant=refuse)
     arrays = {path.stem: np.load(path, allow_pickle=False) for path in (folder / "arrays").iterdir()}
-    return reports, arrays
+    return results, arrays

@@ -3,7 +3,7 @@
 import pytest
 
 from lior.errors import UsageError
-from lior_ritz.solution import solve
+from lior_ritz.training.solution import solve
 
 POOR = ("model.hidden_layers=0", "training.steps=10", "training.lbfgs_refine.steps=10", "domain.nq=32")
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lior_ritz import config as configuration
-from lior_ritz import reference
+from lior_ritz.judge import reference
 from lior_ritz.potentials.gaussian import Gaussian
 from lior_ritz.problem import Problem
 

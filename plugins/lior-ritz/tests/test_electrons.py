@@ -13,11 +13,19 @@ from hypothesis import strategies as st
 from scipy.special import erf, i0e
 
 from lior.errors import UsageError
-from lior_ritz import coulomb
-from lior_ritz.coulomb import Coulomb, pair_number, pairs
-from lior_ritz.electrons import MOVES, ONE_SIZE, SIGN_CHANGES, TOO_FEW, WRONG_SIGN, Orbitals, two_electrons
+from lior_ritz.electrons import coulomb
+from lior_ritz.electrons.coulomb import Coulomb, pair_number, pairs
+from lior_ritz.electrons.interaction import (
+    MOVES,
+    ONE_SIZE,
+    SIGN_CHANGES,
+    TOO_FEW,
+    WRONG_SIGN,
+    Orbitals,
+    two_electrons,
+)
 from lior_ritz.potentials.biquadratic import Biquadratic
-from lior_ritz.units import Units
+from lior_ritz.problem.units import Units
 
 UNITS = Units()
 UEV = 1e3 * UNITS.E0_meV

@@ -1,17 +1,20 @@
-"""Two electrons in the states of a trained network."""
+"""Two electrons in the states of a run."""
 
 from __future__ import annotations
 
 import pytest
 
 from lior.errors import UsageError
-from lior_ritz.exchange import exchange
-from lior_ritz.solution import solve
+from lior_ritz.electrons.exchange import exchange
+from lior_ritz.training.solution import solve
+
+RANDOM = ["training.steps=0", "training.lbfgs_refine.steps=0", "model.hidden_features=96"]
+"""Features that were not trained: as good as a network for these, and there at once."""
 
 
 @pytest.fixture(scope="module")
 def dot():
-    return solve(overrides=["training.lbfgs_refine.steps=100"])
+    return solve(overrides=RANDOM)
 
 
 def in_ueV(solution, found):
@@ -27,22 +30,17 @@ def test_the_exchange_of_the_default_dot(dot):
 
 @pytest.mark.parametrize(("barrier", "wanted"), [(3, 1.930), (4, 1.009), (6, 0.272)])
 def test_the_exchange_falls_with_the_barrier(barrier, wanted):
-    solution = solve(
-        overrides=[
-            "potential.param_mode=barrier", f"potential.barrier_meV={barrier}",
-            "training.lbfgs_refine.steps=100",
-        ]
-    )  # fmt: skip
+    solution = solve(overrides=["potential.param_mode=barrier", f"potential.barrier_meV={barrier}", *RANDOM])
     assert in_ueV(solution, exchange(solution, 28)) == pytest.approx(wanted, rel=0.02)
 
 
 def test_a_larger_permittivity_weakens_the_repulsion(dot):
-    weak = solve(overrides=["training.lbfgs_refine.steps=30", "physics.eps_r=100"])
+    weak = solve(overrides=[*RANDOM, "physics.eps_r=100"])
     assert float(exchange(weak, 6).singlet.energies[0]) < float(exchange(dot, 6).singlet.energies[0])
 
 
 def test_a_grid_is_as_fine_as_the_orbitals_need():
-    well = solve(overrides=["potential.type=gaussian", "training.lbfgs_refine.steps=60"])
+    well = solve(overrides=["potential.type=gaussian", *RANDOM])
     with pytest.raises(UsageError, match=r"finer grid, such as 96 \(--grid\)"):
         exchange(well, 28, 64)
     found = exchange(well, 28)

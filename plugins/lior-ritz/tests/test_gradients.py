@@ -8,14 +8,13 @@ import torch
 
 from lior.errors import UsageError
 from lior_ritz import config as configuration
-from lior_ritz import devices, reference
-from lior_ritz.gradients import gradients
-from lior_ritz.solution import solve
+from lior_ritz.judge import reference
+from lior_ritz.judge.gradients import gradients
+from lior_ritz.problem import devices
 
 RAW = (
     "potential.param_mode=raw", "potential.c4=0.6262226878928537", "potential.c2y=15.655567197321348",
 )  # fmt: skip
-SMALL = ("model.hidden_features=12",)
 # Richardson-extrapolated differences of a separate program, with c4 held where a varies.
 BY_C4 = [2.104664624, 1.557586169, 3.637138258, 3.878508335]
 BY_A = [2.766876661, 0.794873296, 2.436008591, -0.109066948]
@@ -35,74 +34,62 @@ def differences(problem, name, value, k, step):
     return (8 * near - far) / (12 * step)
 
 
-@pytest.fixture(scope="module")
-def default():
-    """The default double dot, given by its coefficients."""
-    return solve(overrides=RAW)
+def slopes(problem, names, count=4):
+    return gradients(problem, reference.solve(problem, count + 1, tolerance=1e-12), count, names)
 
 
-def test_the_tables_of_the_default_dot(default):
-    found = gradients(default, ["c4", "a"])
+def test_the_tables_of_the_default_dot():
+    found = slopes(problem_of(*RAW), ["c4", "a"])
     assert list(found.parameters) == ["c4", "a"]
-    assert (found.of("c4") - torch.tensor(BY_C4)).abs().max() < 1e-6
-    assert (found.of("a") - torch.tensor(BY_A)).abs().max() < 1e-6
+    assert (found.derivatives[0] - torch.tensor(BY_C4)).abs().max() < 1e-6
+    assert (found.derivatives[1] - torch.tensor(BY_A)).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize(("name", "step"), [("a", 1e-2), ("c4", 1e-2), ("c2y", 0.1), ("delta", 1e-2)])
-def test_every_option_has_the_slope_of_the_referees_levels(default, name, step):
-    found = gradients(default, [name])
-    exact = differences(default.problem, name, found.parameters[name], 4, step)
-    assert (found.of(name) - exact).abs().max() < 2e-6
+def test_every_option_has_the_slope_of_the_levels(name, step):
+    problem = problem_of(*RAW)
+    found = slopes(problem, [name])
+    exact = differences(problem, name, found.parameters[name], 4, step)
+    assert (found.derivatives[0] - exact).abs().max() < 2e-6
 
 
-def test_without_names_all_options_of_the_mode_are_varied(default):
-    assert list(gradients(default).parameters) == ["a", "delta", "c4", "c2y"]
+def test_without_names_all_options_of_the_mode_are_varied():
+    assert list(slopes(problem_of(*RAW), None).parameters) == ["a", "delta", "c4", "c2y"]
 
 
-def test_report_is_in_both_units_and_has_the_slopes_of_splittings(default):
-    found = gradients(default, ["c4"])
-    by = found.report()["by"]["c4"]
-    unit = default.problem.units.E0_meV
-    assert by["value"] == pytest.approx(0.6262226878928537)
-    assert by["dE_meV"] == pytest.approx([unit * each for each in by["dE_E0"]])
+def test_report_has_the_slopes_of_splittings_and_what_is_in_meV_a_slope_per_meV():
+    problem = problem_of(*RAW)
+    unit, by = problem.units.E0_meV, slopes(problem, ["c4"]).report()["c4"]
+    assert by["dE_meV"] == pytest.approx([unit * each for each in BY_C4], abs=1e-6)
     expected = [unit * (high - low) for low, high in pairwise(BY_C4)]
     assert by["dsplitting_meV"] == pytest.approx(expected, abs=1e-6)
-
-
-def test_an_option_in_meV_has_a_slope_per_meV():
-    """Across it is an oscillator: its zero-point energy is half of its spacing."""
-    solution = solve(overrides=("solver.K=2", *SMALL))
-    slope = gradients(solution, ["hbar_omega_y_meV"]).derivatives_meV[0]
-    assert slope.tolist() == pytest.approx([0.5, 0.5], abs=1e-7)
+    across = slopes(problem_of(), ["hbar_omega_y_meV"], 2).report()["hbar_omega_y_meV"]
+    assert across["dE_meV"] == pytest.approx([0.5, 0.5], abs=1e-9)  # half of its spacing: zero-point energy
 
 
 # --- degenerate levels ---
 
-ROUND = ("potential.type=harmonic_barrier", "potential.barrier=0", *SMALL)
-
 
 def test_shear_splits_a_degenerate_level_to_first_order():
     """``<10|xy|01> = 1/(2√β)`` of the oscillator, which is the only element within the level."""
-    solution = solve(overrides=(*ROUND, "solver.K=3"))
-    found = gradients(solution, ["shear"])
-    beta = devices.parameters(solution.problem)["beta_x"]
+    problem = problem_of("potential.type=harmonic_barrier", "potential.barrier=0")
+    found = slopes(problem, ["shear"], 3)
+    beta = devices.parameters(problem)["beta_x"]
     assert found.levels == ((0,), (1, 2))
     assert found.cut == ()
     side = 1 / (2 * math.sqrt(beta))
-    assert found.of("shear").tolist() == pytest.approx([0, -side, side], abs=1e-6)
+    assert found.derivatives[0].tolist() == pytest.approx([0, -side, side], abs=1e-7)
 
 
 def test_slopes_within_a_degenerate_level_rise_and_one_that_is_cut_has_none():
     """Anisotropy: ``E = ħωx (m + ½) + ħωy (n + ½)``."""
-    solution = solve(overrides=("potential.type=harmonic", "solver.K=3", *SMALL))
+    problem = problem_of("potential.type=harmonic")
     for name in ("hbar_omega_x_meV", "hbar_omega_y_meV"):
-        slopes = gradients(solution, [name]).derivatives_meV[0]
-        assert slopes.tolist() == pytest.approx([0.5, 0.5, 1.5], abs=1e-6)
+        assert slopes(problem, [name], 3).report()[name]["dE_meV"] == pytest.approx([0.5, 0.5, 1.5], abs=1e-7)
     # The level of states 1 and 2 goes on beyond two states.
-    less = gradients(solve(overrides=("potential.type=harmonic", "solver.K=2", *SMALL)), ["hbar_omega_x_meV"])
+    less = slopes(problem, ["hbar_omega_x_meV"], 2)
     assert less.cut == (1,)
-    assert float(less.derivatives_meV[0, 0]) == pytest.approx(0.5, abs=1e-6)
-    assert less.report()["by"]["hbar_omega_x_meV"]["dE_meV"][1] is None
+    assert less.report()["hbar_omega_x_meV"]["dE_meV"] == [pytest.approx(0.5, abs=1e-7), None]
 
 
 # --- which options there are ---

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator
 
-from lior_ritz import decay, network
-from lior_ritz.ansatz import Ansatz
-from lior_ritz.chain import Chain
-from lior_ritz.network import Shape
+from lior_ritz.network import decay
+from lior_ritz.network import layers as network
+from lior_ritz.network.ansatz import Ansatz
+from lior_ritz.network.chain import Chain
+from lior_ritz.network.layers import Shape
 from lior_ritz.potentials.wells import Box
 from lior_ritz.problem import Problem
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from numpy.polynomial.hermite import hermval
 
 from lior.errors import UsageError
-from lior_ritz.observables import (
+from lior_ritz.problem.quadrature import grid_rule
+from lior_ritz.problem.units import Units
+from lior_ritz.reports.observables import (
     States,
     centre_and_spread,
-    density_features,
     dipoles,
     energy_parts,
     fix_signs,
@@ -25,12 +26,9 @@ from lior_ritz.observables import (
     parity,
     participation,
     peaks,
-    sign_changes,
     splittings,
     virial_residual,
 )
-from lior_ritz.quadrature import grid_rule
-from lior_ritz.units import Units
 
 UNITS = Units()
 A, B = 1.3, 2.1  # V = A² x² + B² y²; levels A (2 i + 1) + B (2 j + 1)
@@ -167,13 +165,6 @@ class TestOscillator:
 
 
 class TestNodes:
-    def test_along_a_line(self):
-        x = np.linspace(-6, 6, 101)
-        values = tensor([wave(n, A, x) for n in range(6)])
-        assert sign_changes(values).tolist() == [0, 1, 2, 3, 4, 5]
-        noise = torch.randn(values.shape, generator=torch.Generator().manual_seed(0)).double() * 1e-5
-        assert sign_changes(values + noise).tolist() == [0, 1, 2, 3, 4, 5]
-
     def test_domains(self):
         expected = [(i + 1) * (j + 1) for i, j in NUMBERS]
         for n in (40, 61):
@@ -291,31 +282,6 @@ class TestReports:
         assert list(report["dipole_L0"]) == ["x"]
         assert report["participation_L0^1"][0] == pytest.approx(math.sqrt(2 * math.pi / A))
 
-    def test_density_features(self):
-        grid, x, y = on_grid()
-        features = json.loads(json.dumps(density_features(grid, x, y, UNITS), allow_nan=False))
-        for (i, j), each in zip(NUMBERS, features, strict=True):
-            assert len(each["peaks"]) == each["nodal_domains"] == (i + 1) * (j + 1)
-            assert each["left_weight"] == pytest.approx(0.5)
-            assert each["centre_nm"] == pytest.approx([0, 0], abs=1e-9)
-        assert abs(features[1]["peaks"][0]["position_nm"][0]) == pytest.approx(30 / math.sqrt(A), abs=0.2)
-        right = (grid[:1] + grid[1:2]) / math.sqrt(2)
-        (one,) = density_features(right, x, y, UNITS)
-        assert one["centre_L0"][0] == pytest.approx(1 / math.sqrt(2 * A))
-        assert one["left_weight"] < 0.3
-
-    def test_density_features_of_any_norm_and_edge(self):
-        grid, x, y = on_grid()
-        scale = torch.arange(1.0, 7.0, dtype=torch.float64)[:, None, None]
-        for one, other in zip(
-            density_features(grid, x, y, UNITS), density_features(grid * scale, x, y, UNITS), strict=True
-        ):
-            heights = [each["peaks"][0]["density_L0^-2"] for each in (one, other)]
-            assert heights[0] == pytest.approx(heights[1])
-        (flat,) = density_features(torch.full_like(grid[:1], 0.3), x, y, UNITS)
-        assert flat["peaks"][0]["position_L0"] == pytest.approx([0, 0], abs=1e-9)
-        assert flat["peaks"][0]["density_L0^-2"] == pytest.approx(1 / (12 * 10))
-
     def test_half_of_a_coarse_grid(self):
         """As accurate as the spacing allows: the Gaussian has 3e-8 of itself beyond the finest wave."""
         x = 0.4 * np.arange(-20, 21)
@@ -333,6 +299,3 @@ class TestReports:
             States(states.energies, psi[0], weights, points)
         with pytest.raises(UsageError, match=r"psi is torch\.float32"):
             States(states.energies, psi.float(), weights, points)
-        grid, x, y = on_grid()
-        with pytest.raises(UsageError, match="65 columns"):
-            density_features(grid, y, x, UNITS)

@@ -1,4 +1,4 @@
-"""Fields, matrices and spectra: the drawing and the sketch show what the numbers say."""
+"""Fields: the drawing and the sketch show what the numbers say."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from lior.plots.panels import Curve, LeftOut, LineChart, Picture
 from lior.plots.sketch import sketch
 from lior.testing.figures import check_readable
-from lior_ritz.panels import DIVERGING, CellFormat, Field, Ladder, LevelDiagram, Matrix, field_map
+from lior_ritz.reports.panels import DIVERGING, Field, field_map
 
 pytest.importorskip("matplotlib")
 
@@ -40,26 +40,11 @@ def wave(noise: float = 0.0, **changes) -> Field:
     return field(values, title="ψ₁", unit="ψ in 1/nm", diverging=True, contours=[0.0], **changes)
 
 
-def matrix(values=None, **changes) -> Matrix:
-    """Overlaps but for 1, as rounding leaves them."""
-    found = np.random.default_rng(1).normal(size=(8, 8)) * 2e-16 if values is None else np.asarray(values)
-    names = {"rows": STATES[: len(found)], "columns": STATES[: found.shape[1]]}
-    given = {"title": "S − 1", "x_label": "state j", "y_label": "state i", "unit": "⟨ψi|ψj⟩ − 1"}
-    return Matrix(**given | names | {"values": found} | changes)
-
-
 def slice_of_it() -> LineChart:
     curve = Curve(name="V", x=X.tolist(), y=(0.01 * X**2).tolist())
     levels = dict(zip(STATES, ENERGIES, strict=True))
     labels = {"title": "y = 0", "x_label": "x in nm", "y_label": "meV"}
     return LineChart(**labels, curves=[curve], levels=levels, low=0, high=40)
-
-
-def levels(values=ENERGIES, **changes) -> LevelDiagram:
-    ladder = Ladder(name="computed", values=values, **changes)
-    return LevelDiagram(
-        title="spectrum", y_label="E in meV", ladders=[ladder, Ladder(name="exact", values=[4, 9])]
-    )
 
 
 def picture(*panels, **changes) -> Picture:
@@ -81,15 +66,7 @@ PANELS = {
     "flat field": field(np.zeros((61, 97))),
     "strip": field(np.ones((2, 97)), y=[0, 3]),
     "tower": field(np.ones((61, 2)), x=[0, 3]),
-    "spectrum": levels(notes=[f"E{i} = {e:.3f} meV" for i, e in enumerate(ENERGIES)]),
-    "one level": LevelDiagram(title="t", y_label="E", ladders=[Ladder(name="", values=[1e-9])]),
-    "dense spectrum": levels([float(i) ** 0.5 for i in range(90)]),
-    "overlap": matrix(np.eye(8) + 1e-3),
-    "rounding": matrix(),
-    "zeros": matrix(np.zeros((3, 5))),
-    "large matrix": matrix(
-        np.eye(90), rows=[f"state {i}" for i in range(90)], columns=[str(i) for i in range(90)]
-    ),
+    "matrix": field(np.eye(8) - 0.5, x=range(8), y=range(8), diverging=True),
 }  # fmt: skip
 
 
@@ -280,88 +257,6 @@ def test_a_field_that_cannot_be_drawn(changes, error, why):
         field(**changes)
 
 
-# --- matrices ---
-
-
-@pytest.mark.parametrize(
-    ("values", "label", "written"),
-    [
-        ([[1.0, -1e-9], [0.5, 12.0]], "unit", ["1.00", "0.00", "0.50", "12.00"]),
-        ([[1.0, -0.0014], [0.0, 1.0]], "unit", ["1.000", "-0.001", "0.000", "1.000"]),
-        ([[2.2e-16, -1.1e-16], [0.0, 1e-20]], "unit, in 1e-16", ["2.20", "-1.10", "0.00", "0.00"]),
-        ([[1.5e6, 0.0], [0.0, -2e4]], "unit, in 1e6", ["1.50", "0.00", "0.00", "-0.02"]),
-        ([[0.0, 0.0], [0.0, 0.0]], "unit", ["0.000"] * 4),
-    ],
-)
-def test_numbers_of_a_matrix_are_as_short_as_their_cells(values, label, written):
-    figure = draw(picture(matrix(values, unit="unit")))
-    bar, image = bar_of(figure)
-    assert bar.get_ylabel() == label
-    assert [text.get_text() for text in figure.axes[0].texts] == written
-    assert image.get_array().data == pytest.approx(np.array(values) / 10.0 ** CellFormat.of(values).exponent)
-    low, high = image.get_clim()
-    assert -low == high > 0
-    text = " ".join(" ".join(shown(matrix(values, unit="unit"))).split())
-    assert f"{label}; rows: state i; columns: state j" in text
-    assert all(number in text for number in written)
-
-
-def test_a_large_matrix_has_colours_alone():
-    figure = draw(picture(PANELS["large matrix"]))
-    [axis] = figure.axes
-    assert not axis.texts
-    assert 10 < len(axis.get_yticklabels()) < 25
-    text = shown(PANELS["large matrix"])
-    rows = [line.split("│")[1] for line in text if "│" in line]
-    assert rows == [" " * 2 * i + "██" for i in range(30)], "the diagonal, whole"
-    assert "each the greatest of 3 x 3 numbers" in " ".join(" ".join(text).split())
-
-
-def test_a_matrix_has_the_shape_of_its_names():
-    with pytest.raises(ValueError, match="2 x 3 numbers needed"):
-        matrix([[1.0, 2.0], [3.0, 4.0]], columns=["a", "b", "c"])
-    with pytest.raises(LeftOut, match="1 of 4 numbers"):
-        matrix([[1.0, math.nan], [3.0, 4.0]])
-
-
-# --- spectra ---
-
-
-def test_a_spectrum_has_a_line_and_a_label_for_each_level():
-    figure = draw(picture(levels()))
-    [axis] = figure.axes
-    computed, exact = axis.collections
-    assert [segment[0][1] for segment in computed.get_segments()] == ENERGIES
-    assert [segment[0][1] for segment in exact.get_segments()] == [4, 9]
-    assert [text.get_text() for text in axis.texts] == [*(f"{e:.4g}" for e in ENERGIES), "4", "9"]
-    assert [label.get_text() for label in axis.get_xticklabels()] == ["computed", "exact"]
-    dense = draw(picture(PANELS["dense spectrum"])).axes[0]
-    assert len(dense.texts) == 30 + 2, "every third of 90"
-
-
-def test_a_spectrum_in_characters():
-    text = shown(levels(notes=[f"E{i} = {e:.3f}" for i, e in enumerate(ENERGIES)]))
-    rows = [line for line in text if "──────" in line and "└" not in line]
-    assert "│────── E7 = 31.700" in rows[0]
-    assert "│────── E0 = 3.687, E1 = 3.972" in rows[-1]
-    assert "────── 9" in rows[-3]
-    assert "3 levels" in rows[-2]
-    assert "3 levels are E2 = 8.100, E3 = 8.150, E4 = 8.200" in text[-1]
-
-
-@pytest.mark.parametrize(
-    ("given", "error"),
-    [
-        ({"values": []}, ValueError),
-        ({"values": [1.0], "notes": ["a", "b"]}, ValueError),
-        ({"values": [math.inf]}, LeftOut),
-    ],
-)
-def test_a_spectrum_that_cannot_be_drawn(given, error):
-    with pytest.raises(error, match="t: "):
-        LevelDiagram(title="t", y_label="E", ladders=[Ladder(name="a", **given)])
-
-
 def test_six_waves_side_by_side_can_be_read_and_are_at_rest():
     square = np.multiply.outer(np.exp(-(X**2) / 500), X * np.exp(-(X**2) / 500))
     figure = draw(picture(*[field(square, y=X, diverging=True)] * 6, columns=3))
@@ -371,7 +266,7 @@ def test_six_waves_side_by_side_can_be_read_and_are_at_rest():
     assert np.array(before) == pytest.approx(np.array(after), abs=3e-3), "as the file has it"
 
 
-DASHBOARD = (field(low=0, high=40), wave(), slice_of_it(), matrix())
+DASHBOARD = (field(low=0, high=40), wave(), slice_of_it(), PANELS["matrix"])
 
 
 def test_panels_of_several_kinds_are_in_one_file(tmp_path):

@@ -13,8 +13,8 @@ from solved import solved
 from lior.errors import UsageError
 from lior.plots.panels import BarChart, LeftOut, LineChart
 from lior.plots.sketch import sketch
-from lior_ritz.panels import Field, LevelDiagram, Matrix
-from lior_ritz.pictures import Source, chosen, names, picture, pictures
+from lior_ritz.reports.panels import Field
+from lior_ritz.reports.pictures import Source, chosen, names, picture, pictures
 
 pytest.importorskip("matplotlib")
 
@@ -65,7 +65,7 @@ def test_every_picture_is_drawn_and_none_is_blank(case, tmp_path):
             continue
         for panel in each.panels:
             assert panel.title
-            assert getattr(panel, "x_label", "x") or isinstance(panel, LevelDiagram)
+            assert panel.x_label
             if isinstance(panel, LineChart):
                 assert_seen(panel, each.name)
         figure = draw(each)
@@ -104,7 +104,9 @@ def test_titles_say_what_the_units_are_worth():
     bare = {"overlap_S_heatmap", "psi_overlap_minus_identity", "training_step_time", "training_conditioning"}
     for each in pictures(*solved("dot")):
         assert each.title.startswith("biquadratic_dqd: ")
-        assert each.title.endswith("(units: 30 nm, 0.63184 meV)") == (each.name not in bare), each.title
+        assert each.title.endswith("(units: 30\u00a0nm, 0.63184\u00a0meV)") == (each.name not in bare), (
+            each.title
+        )
 
 
 def test_without_metrics_the_pictures_of_training_are_left_out():
@@ -173,7 +175,7 @@ def test_densities_and_waves_are_of_norm_1(k):
     assert np.sum(density.values) * cell == pytest.approx(1, abs=1e-4)
     assert density.unit == "|ψ|² in 1/nm²"
     assert density.low == 0
-    energy = f"{float(solved('dot')[0].energies_meV[k]):.6g} meV"
+    energy = f"{float(solved('dot')[0].energies_meV[k]):.6g}\u00a0meV"
     assert energy in of(f"psi_state_{k}").title
 
 
@@ -248,12 +250,11 @@ def test_three_dimensions_have_central_planes_of_one_scale():
 
 def test_the_spectrum_is_beside_the_referees():
     [panel] = panels("energy_spectrum")
-    computed, referee = panel.ladders
+    computed, referee = panel.curves
     solution, _ = solved("dot")
-    assert computed.values == solution.energies_meV.tolist()
-    assert referee.values == pytest.approx((solution.referee.energies * MEV).tolist())
-    assert len(referee.values) == len(computed.values) + 2
-    assert computed.notes[0] == f"E0 = {computed.values[0]:.6g} meV"
+    assert computed.y == solution.energies_meV.tolist()
+    assert referee.y == pytest.approx((solution.referee.energies * MEV).tolist())
+    assert len(referee.y) == len(computed.y) + 2
 
 
 def test_bounds_are_shown_by_their_distance_to_the_referee():
@@ -291,9 +292,8 @@ def test_without_lower_bounds_the_picture_says_why():
 def test_matrices_are_those_of_the_solution():
     solution, _ = solved("dot")
     [panel] = panels("overlap_S_heatmap")
-    assert isinstance(panel, Matrix)
+    assert isinstance(panel, Field)
     np.testing.assert_allclose(panel.values, solution.matrices()[0], atol=1e-14)
-    assert panel.rows == ["φ0", "φ1", "φ2", "φ3"]
     [panel] = panels("psi_overlap_minus_identity")
     assert np.shape(panel.values) == (3, 3)
     assert np.abs(panel.values).max() < 1e-12

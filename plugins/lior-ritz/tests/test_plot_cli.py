@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from lior.errors import RunError, UsageError
 from lior_ritz import config as configuration
-from lior_ritz import session
 from lior_ritz.cli.plot import plot
-from lior_ritz.pictures import names
+from lior_ritz.reports.pictures import names
+from lior_ritz.runs import session
 
 pytest.importorskip("matplotlib")
 
@@ -52,8 +52,8 @@ def test_the_command_prints_numbers_as_json(run):
     report = json.loads(command(run, "--json").stdout)
     assert list(report["pictures"]) == list(names(2))
     assert report["left_out"] == {}
-    [ladder, _] = report["pictures"]["energy_spectrum"]["panels"][0]["ladders"]
-    assert ladder["values"] == pytest.approx([3.687, 3.972], abs=1e-2)
+    [computed, _] = report["pictures"]["energy_spectrum"]["panels"][0]["curves"]
+    assert computed["y"] == pytest.approx([3.687, 3.972], abs=1e-2)
 
 
 def test_the_command_prints_text_alone(run, tmp_path):

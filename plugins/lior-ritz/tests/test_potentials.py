@@ -10,13 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior.errors import UsageError
+from lior_ritz.potentials._grids import AssumedAxes
 from lior_ritz.potentials.biquadratic import Biquadratic
 from lior_ritz.potentials.expression import Expression
 from lior_ritz.potentials.gaussian import DoubleGaussian, Gaussian
 from lior_ritz.potentials.gridded import Gridded
 from lior_ritz.potentials.wells import Box, Harmonic, HarmonicBarrier
 from lior_ritz.problem import AXES, Potential, Problem
-from lior_ritz.units import Units
+from lior_ritz.problem.units import Units
+from lior_ritz.reports.samples import Slice
 
 UNITS = Units()
 POINTS = torch.from_numpy(np.random.default_rng(0).uniform(-2, 2, (40, 4)))
@@ -315,7 +317,7 @@ def test_gridded_symmetry_header_and_edges(tmp_path):
     for v in (
         Gridded(path=path),
         Gridded(path=str(turned)),
-        Gridded(path=str(tmp_path / "values.npy"), extent=(-2.0, 2.0, -1.5, 1.5)),
+        Gridded(path=str(tmp_path / "values.npy"), extent=(-2.0, 2.0, -1.5, 1.5), axes="xy"),
     ):
         assert v.mirrors(2) == {0}
         corner = torch.tensor([[2.0, -1.5]], dtype=torch.float64)
@@ -326,6 +328,48 @@ def test_gridded_symmetry_header_and_edges(tmp_path):
     skewed = even.copy()
     skewed[3, 5] += 1e-6
     assert Gridded(path=_write(tmp_path / "s.txt", x, y, skewed)).mirrors(2) == frozenset()
+
+
+def test_what_a_run_writes_of_its_potential_is_read_as_it_is(tmp_path):
+    """A centre at (0.523, -0.375) stays there, with and without ``axes``, which has to be said for others."""
+    well = Gaussian(amplitude=-40.0, x0=0.523, y0=-0.375, sigma_y=0.5)
+    grid = Slice.central(Problem(well, (2.0, 2.0)), (0, 1), 64)
+    values = grid.shaped(well.energy(grid.points, UNITS, {})).numpy()
+    path, extent = str(tmp_path / "potential_grid.npy"), (-2.0, 2.0, -2.0, 2.0)
+    np.save(path, values)
+    with pytest.warns(AssumedAxes, match=r"taken to be \[y, x\].*axes = \"yx\", or \"xy\""):
+        assumed = Gridded(path=path, extent=extent)
+    points = POINTS[:, :2] / 2
+    expected = well.energy(points, UNITS, {})
+    for found in (assumed, Gridded(path=path, extent=extent, axes="yx")):
+        torch.testing.assert_close(found.energy(points, UNITS, {}), expected, rtol=0, atol=2e-3)
+    np.save(path, values.T)
+    turned = Gridded(path=path, extent=extent, axes="xy")
+    torch.testing.assert_close(turned.energy(points, UNITS, {}), expected, rtol=0, atol=2e-3)
+    with pytest.raises(UsageError, match="needs each of x, y once"):
+        Gridded(path=path, extent=extent, axes="xz")
+    with pytest.raises(UsageError, match="give extent"):
+        Gridded(path=path, axes="xy")
+
+
+def test_jumps_and_kinks_of_a_formula_are_where_its_tests_change_sides():
+    text = "where(x**2 < 2, where(y < 0.5, -1, 0), 0) + maximum(x - 1, 0) + abs(0.25 - y) + where(x<y, 1, 0)"
+    root = math.sqrt(2)
+    found = Expression(expression=text).jumps((3.0, 3.0))
+    assert found[0] == (pytest.approx(-root), 1.0, pytest.approx(root))
+    assert found[1] == (0.25, 0.5)
+    assert Expression(expression="x**2 + y").jumps((3.0, 3.0)) == ((), ())
+
+
+def test_gridded_in_three_dimensions(tmp_path):
+    x, y, z = (torch.linspace(-2, 2, n, dtype=torch.float64) for n in (9, 11, 13))
+    cubic = lambda x, y, z: x**3 - x * y * z + 2 * z**2 - y  # noqa: E731
+    path = str(tmp_path / "v.npy")
+    np.save(path, cubic(x, y[:, None], z[:, None, None]).numpy())
+    v = Gridded(path=path, extent=(-2.0, 2.0) * 3, axes="zyx")
+    assert (v.dims, v.mirrors(3)) == ((3,), frozenset())
+    at = POINTS[:, :3]
+    torch.testing.assert_close(v.energy(at, UNITS, {}), cubic(*at.unbind(1)), rtol=1e-10, atol=1e-10)
 
 
 def test_gridded_in_one_dimension(tmp_path):

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator
 
-from lior_ritz.quadrature import RANDOM, grid_rule, random_rule, stretch_for
+from lior_ritz.problem.quadrature import RANDOM, grid_rule, stretch_for
+from lior_ritz.training.document import random_rule
 
 BOX = (2.0, 3.0)
 

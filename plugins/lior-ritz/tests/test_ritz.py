@@ -11,21 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator
 
-from lior_ritz import reference
-from lior_ritz.ansatz import Ansatz
 from lior_ritz.config import WeightsConfig
-from lior_ritz.edge import Edge, edge_rule
-from lior_ritz.evaluation import Evaluator
-from lior_ritz.network import Shape
-from lior_ritz.objective import Objective, condition_penalty
-from lior_ritz.polish import PolishObjective
+from lior_ritz.judge import reference
+from lior_ritz.judge.evaluation import Evaluator
+from lior_ritz.network.ansatz import Ansatz
+from lior_ritz.network.edge import Edge, edge_rule
+from lior_ritz.network.layers import Shape
+from lior_ritz.network.projection import project
+from lior_ritz.network.states import Nodes
 from lior_ritz.potentials.biquadratic import Biquadratic
 from lior_ritz.potentials.gaussian import Gaussian
 from lior_ritz.potentials.wells import Harmonic, HarmonicBarrier
 from lior_ritz.problem import Problem
-from lior_ritz.projection import project
-from lior_ritz.quadrature import grid_rule
-from lior_ritz.states import Nodes
+from lior_ritz.problem.quadrature import grid_rule
+from lior_ritz.training.document import condition_penalty
+from lior_ritz.training.objective import Objective
+from lior_ritz.training.polish import PolishObjective
 
 DOT = Problem(Biquadratic(), (4.0, 4.0))
 SKEW = Problem(HarmonicBarrier(tilt_x=0.5, shear=0.2), (4.0, 4.0))

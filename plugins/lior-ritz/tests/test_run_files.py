@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
-from test_ritz_cli import QUICK, ritz, sets
+from commands import ritz
+from test_ritz_cli import QUICK, sets
 
 from lior_ritz import config as configuration
-from lior_ritz import session
-from lior_ritz.training import Trainer
+from lior_ritz.runs import session
+from lior_ritz.training.trainer import Trainer
 
 EVERY_LINE = {
     "step", "loss_total", "loss_eigsum", "loss_S_condition", "eigvals", "s_min_eig", "s_max_eig",
@@ -72,7 +75,7 @@ def test_the_log_says_how_training_went(run):
     assert "adamw 6/20" not in log
     assert "on finer nodes 3" in log
     (end,) = [line for line in log.splitlines() if " end: " in line]
-    assert "meV; sound: " in end
+    assert "meV; quadrature sound: " in end
     assert len(end) < 400
 
 
@@ -84,16 +87,18 @@ def test_what_is_said_of_the_run(run):
 
 
 @pytest.mark.parametrize(("asked", "used"), [(None, 1), ("2", 2)])
-def test_commands_use_one_thread_unless_more_are_asked_for(asked, used, tmp_path, monkeypatch):
+def test_commands_use_one_thread_unless_more_are_asked_for(asked, used, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    more = {} if asked is None else {"OMP_NUM_THREADS": asked}
-    done = ritz("run", "--out", tmp_path / "r", *sets(*QUICK, "training.optimizer=adam"), **more)
-    assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "r" / "run_meta.json").read_text())["threads"] == used
+    if asked:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    code = "from lior_ritz.cli.threads import import_torch; import_torch(); import torch"
+    code += "; print(torch.get_num_threads())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == used
 
 
 def test_every_picture_of_the_summary_is_drawn_when_that_is_asked(run):
-    named = json.loads((run / "reports" / "final_summary.json").read_text())["plots"]
+    named = json.loads((run / "results.json").read_text())["plots"]
     assert {file.name for file in (run / "plots").iterdir()} == set(named.values())
 
 
@@ -107,6 +112,6 @@ def test_a_run_that_fails_keeps_the_traceback(tmp_path, monkeypatch):
         session.run(config, tmp_path / "r")
     meta = json.loads((tmp_path / "r" / "run_meta.json").read_text())
     assert (meta["status"], meta["error"]) == ("failed", "the sum of the parts")
-    kept = (tmp_path / "r" / "reports" / "error_traceback.txt").read_text()
+    kept = (tmp_path / "r" / "logs" / "error_traceback.txt").read_text()
     assert kept.startswith("Traceback")
     assert kept.rstrip().endswith("parts")

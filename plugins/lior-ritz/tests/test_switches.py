@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import pytest
 
@@ -11,7 +12,7 @@ from lior.errors import UsageError
 from lior_ritz import config as configuration
 from lior_ritz.config import PREFIX, RitzConfig
 from lior_ritz.potentials import options, registry
-from lior_ritz.training import Trainer
+from lior_ritz.training.trainer import Trainer
 
 BASE = [
     "model.hidden_features=6", "domain.nq=16", "solver.K=2", "solver.M=3", "training.steps=12",
@@ -98,6 +99,7 @@ ELSEWHERE = {
     "domain.W": "tests/test_dimensions.py",
     "solver.envelope.gamma": "tests/test_dimensions.py",
     "solver.envelope.zeta": "tests/test_dimensions.py",
+    "solver.accuracy": "what is said of the levels; tests/test_judgement.py",
     "training.log_every": "lines of progress; tests/test_ritz_cli.py",
     "training.device": "a machine may have none but cpu; refused there when it is not",
     "training.checkpoint.seconds": "tests/test_ritz_cli.py",
@@ -108,6 +110,10 @@ ELSEWHERE = {
 
 def outcome(overrides):
     """All numbers of a short training."""
+    return _outcome(tuple(overrides))
+
+
+def anew(overrides):
     config = configuration.load(overrides=[*BASE, *overrides], env={}).config
     trainer = Trainer(config, configuration.problem(config))
     found = []
@@ -119,6 +125,9 @@ def outcome(overrides):
         found.append(numbers)
     final = trainer.conclude()
     return json.dumps([found, final.energies.tolist(), final.head.energies.tolist()])
+
+
+_outcome = cache(anew)
 
 
 def assignment(key, value):
@@ -153,7 +162,7 @@ def test_what_would_change_nothing_is_refused(overrides, said):
 
 
 def test_the_same_configuration_gives_the_same_numbers():
-    assert outcome([]) == outcome([])
+    assert outcome([]) == anew([])
 
 
 def test_every_key_and_every_option_of_a_potential_has_a_variable():

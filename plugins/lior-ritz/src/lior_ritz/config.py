@@ -1,7 +1,7 @@
 """The schema of a run: every key with its default, its help and what is allowed.
 
 The keys of the first published solver of this kind (``physics`` to ``training``) keep their names; its JSON
-files load as they are (:mod:`lior_ritz.original`).
+files load as they are (:mod:`lior_ritz.training.document`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import attrs
 from lior.config.options import option
 from lior.config.resolving import Component, Resolved, build, plugin_option, resolve
 from lior.errors import UsageError
-from lior_ritz import original, quadrature
 from lior_ritz.potentials import registry
-from lior_ritz.problem import Problem
-from lior_ritz.units import Units, material
+from lior_ritz.problem import Problem, quadrature
+from lior_ritz.problem.units import Units, material
+from lior_ritz.training import document
 
 PREFIX = "RITZ_"
 """Of the environment variables that set keys: ``RITZ_TRAINING__LR`` sets ``training.lr``."""
@@ -111,7 +111,20 @@ class SolverConfig:
     """The trial space."""
 
     K: int = option(4, help="states wanted", low=1, high=256)
-    M: int = option(8, help="basis functions kept of the trial space, at least K", low=1, high=1024)
+    M: int = option(
+        8,
+        help="basis functions that are kept and written, at least K; a trained head has so many outputs; "
+        "with a solved one energies do not depend on M",
+        low=1,
+        high=1024,
+    )
+    accuracy: float = option(
+        1e-3,
+        help="relative distance of a level to the referee's, beyond its error bar, above which a run warns "
+        "and ends with exit code 1",
+        low=0,
+        high=1e6,
+    )
     head: str = option(
         "solved",
         help="solved: the best outputs of the hidden layer are worked out; trained: M outputs are learned",
@@ -332,7 +345,7 @@ def load(
     """
     found = resolve(
         RitzConfig,
-        layers=[each for layer in layers for each in original.adapted(layer)],
+        layers=[each for layer in layers for each in document.adapted(layer)],
         env=env,
         prefix=PREFIX,
         overrides=overrides,
@@ -359,4 +372,6 @@ def problem(config: RitzConfig) -> Problem:
                 "domain.dim"
             )
     potential = build("potential", config.potential, registry)
-    return Problem(potential, config.domain.half_widths, config.physics.units, config.domain.boundary)
+    found = Problem(potential, config.domain.half_widths, config.physics.units, config.domain.boundary)
+    found.require_finite()
+    return found

@@ -31,8 +31,8 @@ def ci(path: Path, orbitals: int, grid: int | None, as_json: bool) -> None:
     J is shown for ever more orbitals; two give the wrong sign in most dots.
     """
     import_torch()
-    from lior_ritz.exchange import exchange
-    from lior_ritz.rundir import open_run
+    from lior_ritz.electrons.exchange import exchange
+    from lior_ritz.runs.folder import open_run
 
     solution, _ = open_run(path)
     units = solution.problem.units

@@ -23,7 +23,7 @@ def compare(paths: tuple[Path, ...], as_json: bool) -> None:
     Errors are those of this moment's evaluation against the referee, not what the runs reported.
     """
     import_torch()
-    from lior_ritz.rundir import headline, open_run
+    from lior_ritz.runs.folder import headline, open_run
 
     rows: list[dict[str, Any]] = []
     for path in paths:

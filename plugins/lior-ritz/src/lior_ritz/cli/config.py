@@ -104,8 +104,8 @@ def explain(prefix: str) -> None:
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set a key.")
 def check(file: str, assignments: tuple[str, ...]) -> None:
     """Check a file or recipe, with the environment."""
-    from lior_ritz import assembly
     from lior_ritz import config as configuration
+    from lior_ritz.training import assembly
 
     resolved = configuration.load([file], assignments)
     problem = configuration.problem(resolved.config)
@@ -114,4 +114,5 @@ def check(file: str, assignments: tuple[str, ...]) -> None:
 
 
 def _text(value: object) -> str:
+    value = getattr(value, "factory", lambda: value)()  # of an attrs.Factory what it makes
     return "" if value is None else str(value)

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import TYPE_CHECKING
 
 import click
 
-from lior.errors import Interrupted, Stopped
-from lior_cli.interrupts import Stop
 from lior_cli.options import RealNumber
-from lior_cli.progress import Progress
 from lior_cli.terminal import echo_table
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import config_options, json_option, quiet_option
 from lior_ritz.cli.threads import import_torch
-from lior_ritz.cli.watching import Watch
-
-if TYPE_CHECKING:
-    from lior_ritz.design import Design
-    from lior_ritz.training import Trainer
 
 
 @click.command()
@@ -53,19 +44,13 @@ if TYPE_CHECKING:
 @quiet_option
 @json_option
 def design(
-    options: tuple[str, ...],
-    wants: tuple[str, ...],
-    tolerance: float,
-    layers: tuple[str, ...],
-    assignments: tuple[str, ...],
-    quiet: bool,
-    as_json: bool,
-) -> None:
+    options: tuple[str, ...], wants: tuple[str, ...], tolerance: float, layers: tuple[str, ...],
+    assignments: tuple[str, ...], quiet: bool, as_json: bool,
+) -> None:  # fmt: skip
     """Find the dot that has a wanted splitting.
 
-    Levels follow exact derivatives (Hellmann and Feynman), by Newton's method for one option and
-    one quantity, by that of Gauss and Newton for several. Every dot that is tried goes on from the
-    network of the one before, and the referee checks the last. As many options as quantities are
+    The referee's levels follow exact derivatives (Hellmann and Feynman), by Newton's method for one
+    option and one quantity, by that of Gauss and Newton for several. As many options as quantities are
     needed to have them all:
 
     \b
@@ -73,45 +58,21 @@ def design(
       lior ritz design --vary barrier_meV=1:4,delta=0:1 --want E1-E0=1 --want E0=3.03
     """
     import_torch()
-    from lior_ritz.design import design as search
-    from lior_ritz.wants import Want
+    from lior_ritz.sweeps.design import design as search
 
-    vary = varied.ranges(",".join(options))
-    wanted = [Want.parse(text) for text in wants]
-    progress = Progress(quiet=quiet)
-    stop = Stop(progress.note)
-    shown = Watch(progress, stop)
-
-    def watch(number: int, dot: dict[str, float], trainer: Trainer) -> None:
-        shown(f"dot {number + 1}", dot, trainer)
-
-    try:
-        with progress:
-            stop.lior_train_start()
-            found = search(vary, wanted, *layers, overrides=assignments, tolerance=tolerance, watch=watch)
-    except Stopped as error:
-        raise Interrupted(str(error), 128 + stop.signal) from None
-    finally:
-        stop.withdraw()
+    found = search(
+        varied.ranges(",".join(options)), wants, *layers, overrides=assignments, tolerance=tolerance
+    )
     if as_json:
         click.echo(json.dumps(found.report()))
-    else:
-        _report(found, quiet=quiet)
-
-
-def _report(found: Design, *, quiet: bool) -> None:
+        return
     echo_table(["option", "value"], [[name, f"{value:.12g}"] for name, value in found.found.items()])
     click.echo()
-    rows = []
-    for want, got, exact in zip(found.wants, found.got, found.referee, strict=True):
-        share = abs(exact - want.wanted) / abs(want.wanted) if want.wanted else abs(exact)
-        rows.append(
-            [want.quantity, want.unit, f"{want.wanted:.10g}", f"{got:.10g}", f"{exact:.10g}", f"{share:.1e}"]
-        )
-    echo_table(["quantity", "unit", "wanted", "network", "referee", "referee off by"], rows)
-    if not found.confirmed:
-        click.echo("WARNING: the referee does not agree; do not use this dot")
-    steps = sum(trial.steps for trial in found.trials)
-    click.echo(f"{len(found.trials)} dots, {steps:,} steps, {found.seconds:.1f} processor seconds")
+    rows = [
+        [want.quantity, want.unit, f"{want.wanted:.10g}", f"{got:.10g}", f"{bar:.1e}"]
+        for want, got, bar in zip(found.wants, found.got, found.bars, strict=True)
+    ]
+    echo_table(["quantity", "unit", "wanted", "referee", "error bar"], rows)
+    click.echo(f"{len(found.trials)} dots, {found.seconds:.2f} processor seconds")
     if not quiet:
         click.echo("Next: lior ritz run " + " ".join(f"--set {shlex.quote(a)}" for a in found.assignments))

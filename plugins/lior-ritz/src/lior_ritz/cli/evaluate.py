@@ -32,17 +32,17 @@ _AT = "--at"
 def evaluate(path: Path, nq: int | None, places: tuple[str, ...], as_json: bool) -> None:
     """Evaluate a run anew, on nodes as fine as you like.
 
-    Or one device of a family, by the network that all of them share:
+    Or one device of a family:
 
     \b
       lior ritz eval runs/barrier --at barrier_meV=3.3
     """
     import_torch()
-    from lior_ritz.rundir import FAMILY
+    from lior_ritz.runs.folder import FAMILY
 
     if (path / FAMILY).is_dir():
         if nq is not None:
-            raise UsageError("--nq: a family is evaluated on the nodes of its training; leave --nq out")
+            raise UsageError("--nq: a family has nodes of its own; leave --nq out")
         _device(path / FAMILY, varied.values(_AT, places), as_json=as_json)
         return
     if places:
@@ -52,13 +52,12 @@ def evaluate(path: Path, nq: int | None, places: tuple[str, ...], as_json: bool)
 
 def _run(path: Path, nq: int | None, *, as_json: bool) -> None:
     from lior_ritz.cli.levels import echo_levels
-    from lior_ritz.rundir import open_run
+    from lior_ritz.runs.folder import open_run
 
     solution, _ = open_run(path, nq=nq)
     if not as_json:
         echo_levels(solution)
         click.echo(f"evaluated with {solution.evaluation.nq} nodes on each axis")
-        return
     bounds, unit = solution.bounds, solution.problem.units.E0_meV
     report = {
         "run": str(path),
@@ -70,13 +69,17 @@ def _run(path: Path, nq: int | None, *, as_json: bool) -> None:
         "bounds": bounds.report(unit),
         "reference": solution.referee.energies[: len(solution.energies)].tolist(),
         "relative_errors": solution.relative_errors.tolist(),
+        "missed": list(solution.missed),
     }
-    click.echo(json.dumps(report))
+    if as_json:
+        click.echo(json.dumps(report))
+    if solution.missed:
+        click.get_current_context().exit(1)
 
 
 def _device(path: Path, device: dict[str, float], *, as_json: bool) -> None:
     """Levels of one device of a family, how they answer to its options, and how far they are off."""
-    from lior_ritz.family import Family
+    from lior_ritz.families.family import Family
 
     family = Family.load(path)
     unit = family.problem.units.E0_meV
@@ -86,9 +89,8 @@ def _device(path: Path, device: dict[str, float], *, as_json: bool) -> None:
     energies = (levels * unit).tolist()
     if as_json:
         report = {
-            "run": str(path.parent), "values": device, "nq": family.nq, "E0_meV": unit,
-            "E_dimless": levels.tolist(), "E_meV": energies,
-            "quadrature_error": family.quadrature_error, "relative_errors": errors,
+            "run": str(path.parent), "values": device, "E0_meV": unit, "E_dimless": levels.tolist(),
+            "E_meV": energies, "relative_errors": errors,
             "dE_meV": {name: [None if v != v else v for v in each] for name, each in slopes.items()},
         }  # fmt: skip
         click.echo(json.dumps(report))

@@ -10,55 +10,61 @@ import click
 from lior_cli.terminal import echo_table
 
 if TYPE_CHECKING:
-    from lior_ritz.solution import Solution
+    from lior_ritz.training.solution import Solution
 
 _DIGITS = 12
 
 
 def echo_levels(solution: Solution) -> None:
-    """Print the levels of a solution with bounds, the referee's verdict, splitting and time."""
-    unit = solution.problem.units.E0_meV
-    bounds = solution.bounds
+    """Print the levels of a solution with bounds, the referee's verdict, splitting and time.
+
+    Where the network misses the referee, a warning and the referee's levels come first.
+    """
+    from lior_ritz.reports.verdicts import judgement
+
+    unit, bounds, missed = solution.problem.units.E0_meV, solution.bounds, solution.missed
+    if missed:
+        click.echo(f"WARNING: {judgement(solution)}\n")
+    # Where two rules disagree, what they differ by is no bound for how far the finer one is off.
+    known = bounds.lower if solution.evaluation.sound else None
     rows = []
     for k, energy in enumerate(solution.energies_meV.tolist()):
-        upper = float(bounds.upper[k]) * unit
-        # Where two rules disagree, what they differ by is no bound for how far the finer one is off.
-        known = bounds.lower if solution.evaluation.sound else None
-        lower = None if known is None else float(known[k]) * unit
-        width = abs(energy) * 1e-9 if lower is None else upper - lower
-        digits = decimals(width)
-        rows.append(
-            [
-                f"E{k}",
-                f"{energy:.{digits}f}",
-                "-" if lower is None else f"{lower:.{digits}f} to {upper:.{digits}f}",
-                f"{float(solution.errors[k]) * unit:+.1e}",
-                f"{float(solution.relative_errors[k]):+.1e}",
-            ]
-        )
-    echo_table(["level", "meV", "true value, meV", "to the referee, meV", "relative"], rows)
+        lower, upper = None if known is None else float(known[k]) * unit, float(bounds.upper[k]) * unit
+        digits = decimals(abs(energy) * 1e-9 if lower is None else upper - lower)
+        row = [f"E{k}", f"{energy:.{digits}f}"]
+        if missed:
+            exact, bar = float(solution.referee.energies[k]) * unit, float(solution.referee.errors[k]) * unit
+            row.insert(1, f"{exact:.{decimals(bar)}f}")
+        row += ["-" if lower is None else f"{lower:.{digits}f} to {upper:.{digits}f}"]
+        row += [f"{float(solution.errors[k]) * unit:+.1e}", f"{float(solution.relative_errors[k]):+.1e}"]
+        rows.append(row)
+    head = ["level", *(["referee, meV", "network, meV"] if missed else ["meV"])]
+    echo_table([*head, "true value, meV", "to the referee, meV", "relative"], rows)
     click.echo()
     click.echo("\n".join(verdicts(solution)))
 
 
+def _splitting(solution: Solution) -> str:
+    """The first splitting, between its own bounds."""
+    first, ueV = solution.splittings[0], solution.problem.units.E0_meV * 1000
+    value, low, high, exact = (x * ueV for x in (first.value, first.lower, first.upper, first.referee))
+    digits = max(6, decimals(high - low))
+    said = f"splitting E1 - E0: {value:.{digits}f} µeV, true value {low:.{digits}f} to {high:.{digits}f}"
+    error = first.relative_error
+    said += " (cannot be told from 0)" if error is None else f" (referee {exact:.{digits}f}, {error:+.1e})"
+    if first.missed(solution.config.solver.accuracy):
+        return f"WARNING: the network does not resolve it: {said}"
+    return said
+
+
 def verdicts(solution: Solution) -> list[str]:
     """What there is to say in words."""
-    from lior_ritz.standing import PLANNED, SPREAD
+    from lior_ritz.training.standing import PLANNED, SPREAD
 
-    unit, referee, progress = solution.problem.units.E0_meV, solution.referee, solution.trainer.progress
-    said = []
-    energies = solution.energies_meV.tolist()
-    if len(energies) > 1:
-        exact = float(referee.energies[1] - referee.energies[0]) * unit
-        split = energies[1] - energies[0]
-        resolved = exact > float(referee.errors[:2].sum()) * unit
-        error = (
-            f", relative error {abs(split / exact - 1):.1e}" if resolved else ", which cannot tell it from 0"
-        )
-        error = f" (referee {exact * 1000:.6f}{error})"
-        said.append(f"splitting E1 - E0: {split * 1000:.6f} µeV{error}")
+    referee, progress = solution.referee, solution.trainer.progress
+    said = [_splitting(solution)] if len(solution.energies) > 1 else []
     least = float(solution.errors.min())
-    noise = float(referee.errors[: len(energies)].max()) + solution.evaluation.quadrature_error
+    noise = float(referee.errors[: len(solution.energies)].max()) + solution.evaluation.quadrature_error
     if solution.bounds.lower is None:
         said.append("no bound from below: the functions do not fulfil the natural boundary condition exactly")
     if weight := solution.config.training.loss_weights.boundary:
@@ -81,8 +87,9 @@ def verdicts(solution: Solution) -> list[str]:
     if progress.note:
         said.append(f"note: {progress.note}")
     said.append(
-        f"{solution.seconds:.1f} processor seconds, {progress.step:,} steps; "
-        f"referee: {referee.method}, {referee.seconds:.3f} s"
+        f"{solution.seconds:.1f} processor seconds of training, {progress.step:,} steps; "
+        f"{solution.judging_seconds:.1f} of evaluation, bounds and referee; "
+        f"referee alone ({referee.method}): {referee.seconds:.3f}"
     )
     return said
 

@@ -14,7 +14,7 @@ from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
     from lior.plots.panels import Picture
-    from lior_ritz.solution import Solution
+    from lior_ritz.training.solution import Solution
 
 
 @click.command()
@@ -51,7 +51,7 @@ def plot(run: Path, out: Path | None, only: str | None, form: str, text: bool, a
     refuse_without_effect(text=text, as_json=as_json)
     import_torch()
     from lior.plots import drawing
-    from lior_ritz.rundir import open_run
+    from lior_ritz.runs.folder import open_run
 
     folder = None if text or as_json else out or run / "plots"
     if folder:
@@ -65,7 +65,7 @@ def drawn(
 ) -> tuple[dict[str, Picture], dict[str, str]]:
     """The pictures of a run, and why others were left out."""
     from lior.plots.panels import LeftOut
-    from lior_ritz.pictures import Source, chosen, picture
+    from lior_ritz.reports.pictures import Source, chosen, picture
 
     source = Source(solution=solution, history=history, label=_printable(run))
     pictures: dict[str, Picture] = {}

@@ -21,7 +21,7 @@ from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
     from lior_ritz.config import RitzConfig
-    from lior_ritz.session import Solved
+    from lior_ritz.runs.session import Solved
 
 _RUNS = Path("runs")
 
@@ -63,11 +63,12 @@ def run(
 
     The energies are printed in meV with bounds from both sides and their distance to the referee's,
     and the run directory gets reports, arrays and checkpoints; `lior ritz plot`, or --plots, draws its
-    pictures.
+    pictures. Where the network misses the referee by more than its error bar and solver.accuracy, the
+    referee's levels come first, with a warning, and the exit code is 1.
     """
     import_torch()
     from lior_ritz import config as configuration
-    from lior_ritz import session
+    from lior_ritz.runs import session
 
     config = configuration.load(layers, assignments).config
     _prepare(plots)
@@ -90,7 +91,7 @@ def resume(path: Path, plots: bool, quiet: bool, as_json: bool) -> None:
     What comes out is what would have come out without the stop, to the last bit.
     """
     import_torch()
-    from lior_ritz import session
+    from lior_ritz.runs import session
 
     _prepare(plots)
     progress = SolverProgress(quiet=quiet)
@@ -128,19 +129,22 @@ def _report(result: Solved, path: Path, *, plots: bool, quiet: bool, as_json: bo
         click.echo(json.dumps(result.summary))
     else:
         echo_levels(result.solution)
+        click.echo(f"{time.process_time():.1f} processor seconds in all, with start, reports and arrays")
     if plots:  # after what could not be had again
         _draw(result, path, quiet=quiet)
     if not quiet and not as_json:
         place = shlex.quote(str(path))
         shown = f"pictures: {place}/plots\nNext: " if plots else f"Next: lior ritz plot {place}\n      "
         click.echo(f"{shown}lior ritz ci {place}")
+    if result.solution.missed:
+        click.get_current_context().exit(1)
 
 
 def _draw(result: Solved, path: Path, *, quiet: bool) -> None:
     """Write the pictures of a run, and say which were left out and why."""
     from lior.plots import drawing
     from lior_ritz.cli.plot import drawn
-    from lior_ritz.rundir import metrics
+    from lior_ritz.runs.folder import metrics
 
     pictures, left_out = drawn(path, result.solution, list(metrics(path)))
     for picture in pictures.values():

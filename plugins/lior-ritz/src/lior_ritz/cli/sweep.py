@@ -17,11 +17,10 @@ from lior_cli.terminal import echo_table
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import config_options, json_option, quiet_option
 from lior_ritz.cli.threads import import_torch
-from lior_ritz.cli.watching import Watch, said
 
 if TYPE_CHECKING:
-    from lior_ritz.sweep import Keeper, Plan, Point, Row
-    from lior_ritz.training import Trainer
+    from lior_ritz.sweeps.sweep import Keeper, Plan, Point, Row
+    from lior_ritz.training.trainer import Trainer
 
 _FEW = 4
 """Levels in the table."""
@@ -43,7 +42,6 @@ _FEW = 4
     type=click.Path(path_type=Path, file_okay=False),
     help="Directory for sweep.json, sweep.csv and plots; points that are done in it are not done again.",
 )
-@click.option("--cold", is_flag=True, help="Begin every training anew, not from a neighbour's network.")
 @quiet_option
 @json_option
 def sweep(
@@ -51,25 +49,23 @@ def sweep(
     layers: tuple[str, ...],
     assignments: tuple[str, ...],
     out: Path | None,
-    cold: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Solve for a range of options of the dot, or of the solver.
 
-    Along options of the potential, as in --vary barrier_meV=0.5:12:8, each network goes on from its
-    neighbour's, which takes a fraction of the steps. Along keys of the configuration every training
-    begins anew: --vary domain.nq=24:64:5 shows how results converge with the nodes, --vary
-    model.hidden_features=4:32:4:log with the size of the trial space, and --vary
+    Options of the dot, such as --vary barrier_meV=0.5:12:8, units and the box are answered by the referee, in
+    milliseconds. Keys of the network are trainings: --vary domain.nq=24:64:5 shows how results converge
+    with the nodes, --vary model.hidden_features=4:32:4:log with the size of the trial space, and --vary
     training.seed=1:5:5 how sure they are, as means and standard errors over the seeds.
 
     With --out, an interrupted sweep goes on when the same command is given again.
     """
     import_torch()
-    from lior_ritz.sweep import Axis, Keeper, plan
-    from lior_ritz.sweepdir import SweepDir, summary
+    from lior_ritz.sweeps.folder import SweepDir, summary
+    from lior_ritz.sweeps.sweep import Axis, Keeper, plan
 
-    planned = plan([Axis(*varied.axis(text)) for text in axes], *layers, overrides=assignments, cold=cold)
+    planned = plan([Axis(*varied.axis(text)) for text in axes], *layers, overrides=assignments)
     progress = Progress(quiet=quiet)
     if planned.notes:
         progress.note(f"note: the same dot, given by {', '.join(planned.notes)}")
@@ -94,19 +90,27 @@ def sweep(
         first = next(iter(keeper.failures.values()))
         raise RunError(
             f"{len(keeper.failures)} of {len(planned.points)} points failed, the first with "
-            f"{said(first['values'])}: {first['error']}"
+            f"{_said(first['values'])}: {first['error']}"
         )
 
 
 def _solved(plan: Plan, keeper: Keeper, progress: Progress) -> int:
     """Solve what is left; returns the exit code when a signal came, else 0."""
-    from lior_ritz import sweep as sweeping
+    from lior_ritz.sweeps import sweep as sweeping
 
-    stop = Stop(progress.note)
-    shown = Watch(progress, stop)
+    stop, shown = Stop(progress.note), -1
 
-    def watch(point: Point, number: int, trainer: Trainer) -> None:
-        shown(f"point {number + 1}/{len(plan.points)}", point.values, trainer)
+    def watch(point: Point, trainer: Trainer | None) -> None:
+        nonlocal shown
+        name = f"point {point.index + 1}/{len(plan.points)}"
+        if trainer and (phase := trainer.phase):
+            if shown != point.index:
+                progress.lior_train_stage(stage=name, message=_said(point.values))
+                shown = point.index
+            at = trainer.progress.phase_step
+            progress.lior_train_step(stage=name, step=at, steps=phase.steps, metrics={})
+        if stop():
+            raise Stopped("")
 
     try:
         with progress:
@@ -121,16 +125,20 @@ def _solved(plan: Plan, keeper: Keeper, progress: Progress) -> int:
     return 0
 
 
+def _said(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
+
+
 def _report(plan: Plan, keeper: Keeper) -> None:
-    from lior_ritz.seeds import over_seeds
-    from lior_ritz.sweep import in_order
+    from lior_ritz.sweeps.seeds import over_seeds
+    from lior_ritz.sweeps.sweep import in_order
 
     rows = in_order(keeper.rows)
     if rows:
         echo_table(*_table(plan, rows))
         click.echo(
             f"{sum(row['seconds'] for row in rows):.1f} processor seconds, "
-            f"{sum(row['steps'] for row in rows):,} steps"
+            f"{sum(row['steps'] for row in rows):,} steps of training"
         )
     if several := over_seeds(plan.axes, rows):
         click.echo("\nrelative error, mean ± standard error over the seeds")
@@ -144,7 +152,7 @@ def _report(plan: Plan, keeper: Keeper) -> None:
 
 def _table(plan: Plan, rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Headers and cells."""
-    options = [axis.name for axis in plan.axes if not axis.is_key]
+    options = [axis.name for axis in plan.axes if not axis.is_key and "dE_meV" in rows[0]]
     levels = min(_FEW, max(len(row["E_meV"]) for row in rows))
     head = [axis.name for axis in plan.axes]
     head += [*(f"E{k}, meV" for k in range(levels)), "E1 - E0", "largest error", "<0|x|1>, nm", "left of 0"]
@@ -155,7 +163,7 @@ def _table(plan: Plan, rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]
         line += [f"{row['E_meV'][k]:.6f}" if k < len(row["E_meV"]) else "-" for k in range(levels)]
         line += [f"{row['splitting_meV'][0]:.6f}" if row["splitting_meV"] else "-"]
         worst = max(map(abs, row["relative_error"]))
-        line += [f"{worst:.1e}" + ("" if row["sound"] else " UNSOUND")]
+        line += [f"{worst:.1e}" + ("" if row["good"] else " POOR")]
         line += ["-" if row["dipole_x_01_nm"] is None else f"{row['dipole_x_01_nm']:.4f}"]
         line += [f"{row['left_weight'][0]:.4f}"]
         slopes = [row["dE_meV"][name][0] for name in options]
@@ -177,8 +185,8 @@ def _mean_row(each: Mapping[str, Any], levels: int) -> list[str]:
 def _draw(plan: Plan, keeper: Keeper, out: Path, *, quiet: bool) -> None:
     """Write the pictures; without Matplotlib the numbers have to do."""
     from lior.plots import drawing
-    from lior_ritz.sweep import in_order
-    from lior_ritz.sweep_pictures import pictures
+    from lior_ritz.sweeps.pictures import pictures
+    from lior_ritz.sweeps.sweep import in_order
 
     written = [out / "sweep.json", out / "sweep.csv"]
     try:

@@ -1,9 +1,12 @@
-"""What ``--vary`` and ``--at`` mean: values of a sweep, ranges of a design or a family, one device."""
+"""What ``--vary`` and ``--at`` mean: values of a sweep, ranges of a design or a family, one device.
+
+All raise ``UsageError`` when a text is nothing of the kind, or a name comes twice.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lior.errors import UsageError
 
@@ -12,6 +15,7 @@ _RANGE = "allowed is NAME or NAME=LOW:HIGH"
 _SPAN = "allowed is NAME=LOW:HIGH or NAME=LOW:HIGH:log"
 _VALUE = "allowed is NAME=VALUE"
 _DIGITS = 12
+"""Of values between two ends: without the noise of the last digits, what is meant to be whole is."""
 
 
 def axis(text: str) -> tuple[str, tuple[float, ...]]:
@@ -23,32 +27,23 @@ def axis(text: str) -> tuple[str, tuple[float, ...]]:
     ('domain.nq', (16.0, 32.0, 64.0))
     >>> axis("a=1.5,1.7")
     ('a', (1.5, 1.7))
-
-    Raises
-    ------
-    UsageError
-        When the text is nothing of that kind.
     """
-    name, equals, values = (part.strip() for part in text.partition("="))
-    if not equals or not name or not values:
-        raise UsageError(f"--vary {text!r}: {_AXIS}")
+    name, values = _split(text, _AXIS)
     if ":" not in values:
-        return name, tuple(_number(text, each, _AXIS) for each in values.split(","))
-    parts = values.split(":")
-    if len(parts) not in (3, 4) or (len(parts) == 4 and parts[3].strip() != "log"):
+        return name, tuple(_numbers(text, values.split(","), _AXIS))
+    parts, log = _ends(values)
+    if len(parts) != 3:
         raise UsageError(f"--vary {text!r}: {_AXIS}")
-    low, high = (_number(text, each, _AXIS) for each in parts[:2])
-    count = _number(text, parts[2], _AXIS)
+    low, high, count = _numbers(text, parts, _AXIS)
     if count != int(count) or count < 2:
         raise UsageError(f"--vary {text!r}: COUNT = {parts[2]}; allowed is a whole number of at least 2")
     if low == high:
         raise UsageError(f"--vary {text!r}: LOW and HIGH are the same")
-    shares = [i / (int(count) - 1) for i in range(int(count))]
-    if len(parts) == 3:
-        return name, tuple(_rounded(low + share * (high - low)) for share in shares)
-    if low <= 0 or high <= 0:
+    if log and (low <= 0 or high <= 0):
         raise UsageError(f"--vary {text!r}: with log, LOW and HIGH have to be above 0")
-    return name, tuple(_rounded(low * (high / low) ** share) for share in shares)
+    shares = [i / (int(count) - 1) for i in range(int(count))]
+    found = [low * (high / low) ** share if log else low + share * (high - low) for share in shares]
+    return name, tuple(float(f"{value:.{_DIGITS}g}") for value in found)
 
 
 def ranges(text: str) -> dict[str, tuple[float, float] | None]:
@@ -56,11 +51,6 @@ def ranges(text: str) -> dict[str, tuple[float, float] | None]:
 
     >>> ranges("a,delta=0:1")
     {'a': None, 'delta': (0.0, 1.0)}
-
-    Raises
-    ------
-    UsageError
-        When the text is nothing of that kind.
     """
     found: dict[str, tuple[float, float] | None] = {}
     for part in text.split(","):
@@ -71,10 +61,9 @@ def ranges(text: str) -> dict[str, tuple[float, float] | None]:
             raise UsageError(f"--vary {text!r}: {name} is named twice")
         found[name] = None
         if equals:
-            ends = values.split(":")
-            if len(ends) != 2:
+            if values.count(":") != 1:
                 raise UsageError(f"--vary {part!r}: {_RANGE}")
-            low, high = (_number(part, end, _RANGE) for end in ends)
+            low, high = _numbers(part, values.split(":"), _RANGE)
             if low >= high:
                 raise UsageError(f"--vary {part!r}: LOW has to be below HIGH")
             found[name] = low, high
@@ -86,18 +75,13 @@ def span(text: str) -> tuple[str, float, float, bool]:
 
     >>> span("barrier_meV=0.5:12:log")
     ('barrier_meV', 0.5, 12.0, True)
-
-    Raises
-    ------
-    UsageError
-        When the text is nothing of that kind.
     """
-    name, equals, values = (part.strip() for part in text.partition("="))
-    parts = [part.strip() for part in values.split(":")]
-    if not (name and equals) or len(parts) not in (2, 3) or parts[2:] not in ([], ["log"]):
+    name, values = _split(text, _SPAN)
+    parts, log = _ends(values)
+    if len(parts) != 2:
         raise UsageError(f"--vary {text!r}: {_SPAN}")
-    low, high = (_number(text, part, _SPAN) for part in parts[:2])
-    return name, low, high, len(parts) == 3
+    low, high = _numbers(text, parts, _SPAN)
+    return name, low, high, log
 
 
 def values(option: str, texts: Iterable[str]) -> dict[str, float]:
@@ -105,33 +89,36 @@ def values(option: str, texts: Iterable[str]) -> dict[str, float]:
 
     >>> values("--at", ["barrier_meV=3.3"])
     {'barrier_meV': 3.3}
-
-    Raises
-    ------
-    UsageError
-        When a text is nothing of that kind, or a name comes twice.
     """
     found: dict[str, float] = {}
     for text in texts:
-        name, equals, value = (part.strip() for part in text.partition("="))
-        if not (name and equals):
-            raise UsageError(f"{option} {text!r}: {_VALUE}")
+        name, value = _split(text, _VALUE, option)
         if name in found:
             raise UsageError(f"{option} {text!r}: {name} is named twice")
-        found[name] = _number(text, value, _VALUE, option)
+        [found[name]] = _numbers(text, [value], _VALUE, option)
     return found
 
 
-def _number(text: str, part: str, allowed: str, option: str = "--vary") -> float:
-    try:
-        value = float(part)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise UsageError(f"{option} {text!r}: {part.strip()!r} is no finite number; {allowed}")
-    return value
+def _split(text: str, allowed: str, option: str = "--vary") -> tuple[str, str]:
+    name, _, value = (part.strip() for part in text.partition("="))
+    if not (name and value):
+        raise UsageError(f"{option} {text!r}: {allowed}")
+    return name, value
 
 
-def _rounded(value: float) -> float:
-    """Without the noise of the last digits, so that what is meant to be whole is."""
-    return float(f"{value:.{_DIGITS}g}")
+def _ends(values: str) -> tuple[list[str], bool]:
+    """What stands between colons, and whether ``log`` is the last."""
+    parts = [part.strip() for part in values.split(":")]
+    return (parts[:-1], True) if parts[-1] == "log" else (parts, False)
+
+
+def _numbers(text: str, parts: Sequence[str], allowed: str, option: str = "--vary") -> list[float]:
+    found = []
+    for part in parts:
+        try:
+            found.append(float(part))
+        except ValueError:
+            found.append(math.nan)
+        if not math.isfinite(found[-1]):
+            raise UsageError(f"{option} {text!r}: {part.strip()!r} is no finite number; {allowed}")
+    return found

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from lior.errors import UsageError
+from lior_ritz.problem import AXES
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
 
@@ -15,34 +18,45 @@ LARGEST = 4_000_000
 """Nodes of a grid."""
 
 
-def read_grid(path: str, extent: tuple[float, ...]) -> tuple[list[Array], Array]:
-    """Nodes of each axis, ascending, and the values on their grid, ``[nx]`` or ``[nx, ny]``.
+class AssumedAxes(UserWarning):
+    """The order of an array's axes was not given; the command line prints it as a note."""
+
+
+def read_grid(path: str, extent: tuple[float, ...], axes: str) -> tuple[list[Array], Array]:
+    """Nodes of each axis, ascending, and the values on their grid, ``[nx]`` to ``[nx, ny, nz]``.
 
     Parameters
     ----------
     path
-        A ``.npy``, ``.csv`` or ``.txt`` file of the columns ``x V`` or ``x y V``, or of values alone.
+        A ``.npy``, ``.csv`` or ``.txt`` file of the columns ``x V``, ``x y V`` or ``x y z V``, or of values
+        alone.
     extent
-        First and last x, and y, of a file that has values alone; empty for one of columns.
+        First and last x, and y, and z, of a file that has values alone; empty for one of columns.
+    axes
+        Which coordinate each index of such values is, the slowest first; ``""`` is the order in which runs
+        write their arrays, ``yx`` or ``zyx``.
 
     Raises
     ------
     UsageError
-        When the file cannot be read, is too large, or has no complete grid of finite numbers.
+        When the file cannot be read, is too large, or has no complete grid of finite numbers, or ``axes``
+        does not name its indices.
     """
     if not path:
         raise UsageError("path must be given: a file with the potential's values")
     table = _load(Path(path))
-    if table.size > 3 * LARGEST:
-        raise UsageError(f"path: {path!r} has {table.size} numbers; allowed are {3 * LARGEST}")
+    if table.size > 4 * LARGEST:
+        raise UsageError(f"path: {path!r} has {table.size} numbers; allowed are {4 * LARGEST}")
     if not np.isfinite(table).all():
         raise UsageError(f"path: {path!r} has values that are no finite numbers")
     if extent:
-        return _spread(path, table, extent)
-    if table.ndim != 2 or table.shape[1] not in (2, 3):
+        return _spread(path, table, extent, axes)
+    if axes:
+        raise UsageError("axes is of values without coordinates: give extent as well, or leave it out")
+    if table.ndim != 2 or table.shape[1] not in (2, 3, 4):
         raise UsageError(
-            f"path: {path!r} has an array of {list(table.shape)}; allowed are the columns x V or x y V, or "
-            f"with extent the values alone"
+            f"path: {path!r} has an array of {list(table.shape)}; allowed are the columns x V, x y V or "
+            f"x y z V, or with extent the values alone"
         )
     nodes = [np.unique(column) for column in table.T[:-1]]
     shape = tuple(map(len, nodes))
@@ -57,23 +71,45 @@ def read_grid(path: str, extent: tuple[float, ...]) -> tuple[list[Array], Array]
     return nodes, values
 
 
-def _spread(path: str, table: Array, extent: tuple[float, ...]) -> tuple[list[Array], Array]:
+def _spread(path: str, table: Array, extent: tuple[float, ...], axes: str) -> tuple[list[Array], Array]:
+    """Values alone, whose last index is x unless ``axes`` says otherwise."""
     values = table[:, 0] if table.ndim == 2 and table.shape[1] == 1 else table
-    if values.ndim not in (1, 2) or len(extent) != 2 * values.ndim:
+    dim = values.ndim
+    if dim not in (1, 2, 3) or len(extent) != 2 * dim:
         raise UsageError(
             f"extent has {len(extent)} numbers for the array {list(values.shape)} of {path!r}; allowed are "
-            f"the first and last x of [nx], or x and y of [nx, ny]"
+            f"the first and last x, then y and z, two for each of its 1 to 3 indices"
         )
+    names = AXES[:dim]
+    if axes and sorted(axes) != sorted(names):
+        raise UsageError(
+            f"axes = {axes!r}: the array {list(values.shape)} of {path!r} needs each of {', '.join(names)} "
+            f"once, the slowest index first, as in {names[::-1]!r}"
+        )
+    if not axes and dim > 1:
+        _note_order(path, names)
     ends = list(zip(extent[::2], extent[1::2], strict=True))
     if any(not (np.isfinite(low) and np.isfinite(high) and low < high) for low, high in ends):
         raise UsageError(f"extent = {list(extent)}: allowed is a first coordinate below the last one")
+    values = np.ascontiguousarray(values.transpose([(axes or names[::-1]).index(name) for name in names]))
     return [
         np.linspace(low, high, size) for (low, high), size in zip(ends, values.shape, strict=True)
     ], values
 
 
+@cache  # a run builds its potential several times
+def _note_order(path: str, names: str) -> None:
+    assumed, other = names[::-1], names
+    warnings.warn(
+        f"potential.axes is not given: the indices of {path!r} are taken to be [{', '.join(assumed)}], as "
+        f'runs write them; say axes = "{assumed}", or "{other}" for [{", ".join(other)}]',
+        AssumedAxes,
+        stacklevel=2,
+    )
+
+
 def _load(path: Path) -> Array:
-    """The numbers in a file, with columns in the order ``x y V``."""
+    """The numbers in a file, with columns in the order ``x y z V``."""
     try:
         if path.suffix == ".npy":
             table = np.load(path, allow_pickle=False)
@@ -103,12 +139,12 @@ def _parse(text: str, path: str) -> Array:
     table = np.array(rows, dtype=np.float64)
     if names is None:
         return table
-    order = ["x", "y", "v"] if len(names) == 3 else ["x", "v"]
+    order = [*AXES[: len(names) - 1], "v"]
     given = [name.strip('"').lower() for name in names]
     if sorted(given) != sorted(order):
         raise UsageError(
-            f"path: {path!r} has the columns {' '.join(names)!r}; allowed are x V or x y V, with their "
-            f"units in length_unit and energy_unit"
+            f"path: {path!r} has the columns {' '.join(names)!r}; allowed are x V, x y V or x y z V, with "
+            f"their units in length_unit and energy_unit"
         )
     return table[:, [given.index(name) for name in order]]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from lior.config.options import option
 from lior.errors import UsageError
 from lior_ritz.problem import Device, Part
-from lior_ritz.units import Units
+from lior_ritz.problem.units import Units
 
 _DEFAULTS: Mapping[str, Mapping[str, float | None]] = {
     "raw": {"c4": None, "c2y": None},

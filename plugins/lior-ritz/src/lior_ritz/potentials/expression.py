@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import attrs
@@ -16,9 +16,28 @@ from lior.errors import UsageError, did_you_mean, sentences
 from lior_ritz.potentials import formula
 from lior_ritz.potentials.symmetry import is_mirror_image, is_zero
 from lior_ritz.problem import AXES, Device, Part, require_known
-from lior_ritz.units import Units
+from lior_ritz.problem.units import Units
 
 _VARIABLES = frozenset(AXES)
+_SAMPLES = 4001
+"""Places at which tests of a coordinate are tried; what switches to and fro in between is not seen."""
+
+
+def changes(function: Callable[[Tensor], Tensor], half: float) -> list[float]:
+    """Where a function of one coordinate changes sign within ``|x| < half``: sampled, and then halved."""
+    x = torch.linspace(-half, half, _SAMPLES, dtype=torch.float64)
+    sides = function(x) > 0
+    found = []
+    for i in (sides[1:] != sides[:-1]).nonzero().flatten().tolist():
+        low, high = float(x[i]), float(x[i + 1])
+        for _ in range(60):
+            middle = torch.tensor([(low + high) / 2], dtype=torch.float64)
+            if bool(function(middle)[0] > 0) == bool(sides[i]):
+                low = float(middle)
+            else:
+                high = float(middle)
+        found.append(float(f"{(low + high) / 2:.14g}"))
+    return found
 
 
 def _numbers(table: Any) -> Any:
@@ -105,6 +124,18 @@ class Expression:
         """The axes along which the formula, with its parameters as they are, is proved to be symmetric."""
         found = (is_mirror_image(self._tree, axis, self.parameters) for axis in AXES[:dim])
         return frozenset(axis for axis, yes in enumerate(found) if yes)
+
+    def jumps(self, half_widths: Sequence[float]) -> tuple[tuple[float, ...], ...]:
+        """Where a test of ``where``, ``abs``, ``minimum`` or ``maximum`` of one coordinate changes sides."""
+        found: list[list[float]] = [[] for _ in half_widths]
+        for low, high in formula.switches(self._tree):
+            difference = ast.BinOp(low, ast.Sub(), high)
+            names = formula.names_in(difference) & _VARIABLES
+            if len(names) == 1:
+                axis = AXES.index(next(iter(names)))
+                part, half = self._part(AXES[axis], [difference]), half_widths[axis]
+                found[axis] += changes(lambda x, p=part: p(x), half)  # type: ignore[misc]
+        return tuple(tuple(sorted(set(each))) for each in found)
 
     def parts(self, units: Units, dim: int) -> tuple[Part, ...] | None:
         """The terms of each coordinate, when none has two; constants are with the first."""

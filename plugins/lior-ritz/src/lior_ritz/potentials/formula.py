@@ -7,6 +7,7 @@ a stranger's recipe can do no more than make a function of the coordinates.
 from __future__ import annotations
 
 import ast
+import itertools
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
@@ -190,6 +191,18 @@ def names_in(node: ast.expr) -> frozenset[str]:
     """The names that a tree uses, functions apart."""
     functions = {id(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
     return frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in functions)
+
+
+def switches(node: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Pairs of trees: where one becomes greater than the other, a formula jumps or has a kink."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.Compare):
+            yield from itertools.pairwise((each.left, *each.comparators))
+        elif isinstance(each, ast.Call) and isinstance(each.func, ast.Name):
+            if each.func.id == "abs":
+                yield each.args[0], ast.Constant(0.0)
+            elif each.func.id in ("minimum", "maximum"):
+                yield each.args[0], each.args[1]
 
 
 def terms(node: ast.expr, variables: frozenset[str]) -> Iterator[ast.expr]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from lior.config.options import option
 from lior_ritz.potentials._checks import lookup, require_finite
 from lior_ritz.problem import Device, Part
-from lior_ritz.units import Units
+from lior_ritz.problem.units import Units
 
 _NARROWEST = 1e-6
 """Smallest width in L0, which keeps ``1/σ²`` within range."""

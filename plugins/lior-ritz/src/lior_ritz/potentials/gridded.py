@@ -15,7 +15,7 @@ from lior.errors import UsageError
 from lior_ritz.potentials._checks import lookup, require_finite
 from lior_ritz.potentials._grids import Array, read_grid
 from lior_ritz.problem import AXES, Device, Part
-from lior_ritz.units import Units
+from lior_ritz.problem.units import Units
 
 DEGREE = 3
 """Of the splines."""
@@ -36,11 +36,12 @@ class _Axis(NamedTuple):
 class Gridded:
     """Values on a rectangular grid, between which a tensor cubic spline goes ("not-a-knot" at the ends).
 
-    The file has a line for each node with the columns ``x V`` or ``x y V``, in any order of lines, separated
-    by blanks or commas; a first line of names may put the columns in another order. A ``.npy`` file has an
-    array of those columns. With ``extent``, the file has the values alone, ``[nx]`` or ``[nx, ny]``, at nodes
-    spread evenly from edge to edge. The spline has two continuous derivatives, so that the error of energies
-    falls with the fourth power of the spacing.
+    The file has a line for each node with the columns ``x V``, ``x y V`` or ``x y z V``, in any order of
+    lines, separated by blanks or commas; a first line of names may put the columns in another order. A
+    ``.npy`` file has an array of those columns. With ``extent``, the file has the values alone at nodes
+    spread evenly from edge to edge, and ``axes`` names its indices: ``yx`` is ``[y, x]``, in which runs write
+    their arrays. The spline has two continuous derivatives, so that the error of energies falls with the
+    fourth power of the spacing.
 
     Raises
     ------
@@ -54,8 +55,11 @@ class Gridded:
 
     path: str = option("", help="file with the values: .npy, .csv or .txt")
     extent: tuple[float, ...] = option(
-        (), help="first and last x, and y, of a file that has values alone, in length_unit"
+        (), help="first and last x, then y and z, of a file that has values alone, in length_unit"
     )
+    axes: str = option(
+        "", help="coordinate of each index of such values, the slowest first; yx or zyx if not given",
+    )  # fmt: skip
     length_unit: str = option("L0", help="unit of the coordinates", choices=("L0", "nm"))
     energy_unit: str = option("E0", help="unit of the values", choices=("E0", "meV"))
     scale: float = option(1.0, help="factor of the values")
@@ -66,7 +70,7 @@ class Gridded:
 
     def __attrs_post_init__(self) -> None:
         require_finite(self)
-        nodes, values = read_grid(self.path, self.extent)
+        nodes, values = read_grid(self.path, self.extent, self.axes)
         coefficients, axes = values, []
         for number, points in enumerate(nodes):
             if len(points) <= DEGREE:
@@ -108,7 +112,7 @@ class Gridded:
         return frozenset(found)
 
     def parts(self, units: Units, dim: int) -> tuple[Part, ...] | None:
-        """V itself in one dimension; in two, data are not taken to be a sum."""
+        """V itself in one dimension; in more, data are not taken to be a sum."""
         return (lambda x: self.energy(x.reshape(-1, 1), units, {}).reshape(x.shape),) if dim == 1 else None
 
     def report(self, units: Units) -> dict[str, float]:
@@ -170,8 +174,12 @@ def _splines(knots: Tensor, interval: Tensor, x: Tensor) -> Tensor:
 
 def _contract(coefficients: Tensor, at: list[Tensor], weights: list[Tensor]) -> Tensor:
     """Sum of the products of B-splines, ``[N]``."""
-    reach = torch.arange(DEGREE + 1, device=coefficients.device)
-    if len(at) == 1:
-        return (coefficients[at[0][:, None] + reach] * weights[0]).sum(1)
-    block = coefficients[at[0][:, None, None] + reach[:, None], at[1][:, None, None] + reach]
-    return torch.einsum("nij,ni,nj->n", block, weights[0], weights[1])
+    dim, reach = len(at), torch.arange(DEGREE + 1, device=coefficients.device)
+    places = [
+        first.reshape(-1, *[1] * dim) + reach.reshape(-1, *[1] * (dim - 1 - axis))
+        for axis, first in enumerate(at)
+    ]
+    block = coefficients[tuple(places)]
+    for factors in reversed(weights):
+        block = (block * factors.reshape(len(block), *[1] * (block.dim() - 2), -1)).sum(-1)
+    return block

@@ -12,7 +12,7 @@ from lior.config.options import option
 from lior.errors import UsageError
 from lior_ritz.potentials._checks import given, lookup, require_finite
 from lior_ritz.problem import AXES, Device, Part
-from lior_ritz.units import Units
+from lior_ritz.problem.units import Units
 
 _NARROWEST = 1e-6
 _BARRIER = 10.0

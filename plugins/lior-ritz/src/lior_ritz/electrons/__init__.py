@@ -1,0 +1,1 @@
+"""Two electrons that repel each other."""

@@ -1,0 +1,187 @@
+"""Two-sided bounds of the energies: variational from above, by residuals from below."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior_ritz.judge.evaluation import Evaluation, basis_values, ritz
+from lior_ritz.judge.reference import Reference
+from lior_ritz.network.ansatz import Ansatz
+from lior_ritz.network.states import alike, form
+
+_ROUNDING = 1e-13
+"""Relative error of the arithmetic, which both bounds are widened by."""
+
+
+@attrs.frozen(kw_only=True)
+class Bounds:
+    """What is known of the K lowest levels, float64 ``[K]`` each, in ``E0``."""
+
+    upper: Tensor
+    """No less than the levels: the Ritz values (min-max principle) and the error of the quadrature."""
+    lower: Tensor | None
+    """No more than the levels, if no level below :attr:`beyond` was missed; ``None`` where the functions do
+    not fulfil the boundary condition, so that residuals say nothing."""
+    residuals: Tensor | None
+    """``‖(H - E_k) ψ_k‖``."""
+    beyond: float | None
+    """A number below which there are the K levels and no other."""
+
+    def report(self, E0_meV: float) -> dict[str, Any]:
+        """Ready for JSON, in ``E0`` and meV."""
+        found: dict[str, Any] = {"upper": self.upper.tolist(), "upper_meV": (self.upper * E0_meV).tolist()}
+        if self.lower is None or self.residuals is None:
+            return found | {
+                "lower": None,
+                "why_no_lower": "the functions do not fulfil the boundary condition",
+            }
+        return found | {
+            "lower": self.lower.tolist(),
+            "lower_meV": (self.lower * E0_meV).tolist(),
+            "width": (self.upper - self.lower).tolist(),
+            "residuals": self.residuals.tolist(),
+            "assumes": f"no level below {self.beyond:.9g} E0 is missing from the referee's list",
+        }
+
+
+def bounds(ansatz: Ansatz, found: Evaluation, referee: Reference) -> Bounds:
+    """Bounds from the states of an evaluation.
+
+    Parameters
+    ----------
+    referee
+        At least one level more than there are states: where the next begins.
+    """
+    problem, count = ansatz.problem, len(found.energies)
+    slack = found.quadrature_error + _ROUNDING * found.energies.abs().max()
+    upper = found.energies + slack
+    if problem.boundary != "dirichlet":
+        return Bounds(upper=upper, lower=None, residuals=None, beyond=None)
+    with torch.no_grad():
+        basis = basis_values(ansatz, found.params, found.head, found.nodes, order=2)
+        pairs = alike(found.head.sectors).to(basis.device)
+        energies, vectors = ritz(*form(basis, found.nodes, problem.dim, pairs))
+        energies = energies[:count]
+        gram = residual_gram(basis, vectors[:, :count], energies, found, pairs)
+    residuals = gram.diagonal().clamp_min(0).sqrt()
+    known = (referee.energies - referee.errors).to(energies)
+    # A residual alone says that some level is near, not which: of a level that was missed it knows nothing.
+    lower = energies - residuals
+    lower = torch.where(lower <= known[:count], lower, floor(ansatz, found))
+    for size in range(1, count + 1):
+        beyond = float(known[size])
+        if beyond > float(energies[size - 1]):
+            lower[:size] = torch.maximum(lower[:size], lehmann(energies[:size], gram[:size, :size], beyond))
+    lower = lower.cummax(0).values  # a level is no lower than the one before
+    return Bounds(
+        upper=upper.cpu(), lower=(lower - slack).cpu(), residuals=residuals.cpu(), beyond=float(known[count])
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Splitting:
+    """The difference of two successive levels, in ``E0``."""
+
+    value: float
+    """The network's."""
+    referee: float
+    lower: float
+    upper: float
+    """What the true one lies between: the levels' bounds and the referee's difference with its own error bar,
+    where both agree; else the latter alone."""
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the interval tells it from 0."""
+        return self.lower > 0
+
+    @property
+    def relative_error(self) -> float | None:
+        """Of the value, to the referee's; ``None`` where this cannot be told from 0."""
+        return self.value / self.referee - 1 if self.resolved else None
+
+    def missed(self, accuracy: float) -> bool:
+        """Whether the value is outside of the interval by more than this share of the true one."""
+        return not (1 - accuracy) * self.lower <= self.value <= (1 + accuracy) * self.upper
+
+
+def splittings(
+    energies: Tensor, upper: Tensor, lower: Tensor | None, referee: Reference
+) -> tuple[Splitting, ...]:
+    """From K levels and their bounds, and the referee's levels; ``lower`` is ``None`` where it is not known.
+
+    Bounds of both levels alone would lose a splitting that is smaller than they are wide; what the referee's
+    levels have in common of their errors cancels in its differences.
+    """
+    found = []
+    for k in range(len(energies) - 1):
+        exact = float(referee.energies[k + 1] - referee.energies[k])
+        bar = float(referee.splitting_errors[k])
+        low, high = max(0.0, exact - bar), exact + bar
+        if lower is not None:
+            least, most = float(lower[k + 1] - upper[k]), float(upper[k + 1] - lower[k])
+            if least <= high and low <= most:
+                low, high = max(low, least), min(high, most)
+        value = float(energies[k + 1] - energies[k])
+        found.append(Splitting(value=value, referee=exact, lower=low, upper=high))
+    return tuple(found)
+
+
+def floor(ansatz: Ansatz, found: Evaluation) -> float:
+    """What no level is below: the lowest of an empty box as deep as V at its lowest node. It is what is left
+    where a Ritz value is so poor that it lies above the next level."""
+    empty = sum((math.pi / (2 * width)) ** 2 for width in ansatz.problem.half_widths)
+    return empty + float(found.nodes.potential.min())
+
+
+def residual_gram(
+    basis: Tensor, vectors: Tensor, energies: Tensor, found: Evaluation, pairs: Tensor
+) -> Tensor:
+    """``⟨r_k, r_l⟩`` of the residuals ``r_k = (H - E_k) ψ_k``, ``[K, K]``.
+
+    Worked out from the residuals themselves: in ``⟨Hψ, Hψ⟩ - E²`` all digits would cancel.
+
+    Parameters
+    ----------
+    basis
+        ``[1 + 2d, N, M]``.
+    vectors
+        ``[M, K]``.
+    pairs
+        See :func:`lior_ritz.network.states.alike`; a Ritz state is of one parity.
+    """
+    dim = (len(basis) - 1) // 2
+    applied = found.nodes.potential[:, None] * basis[0] - basis[1 + dim :].sum(0)
+    residuals = applied @ vectors - (basis[0] @ vectors) * energies
+    same = (vectors.abs().T @ pairs @ vectors.abs()) > 1e-9 * vectors.abs().max()
+    return (residuals.T @ (found.nodes.rule.weights[:, None] * residuals)) * same
+
+
+def lehmann(energies: Tensor, gram: Tensor, beyond: float) -> Tensor:
+    """Lower bounds of the n lowest levels from n Ritz states.
+
+    N. J. Lehmann, *Optimale Eigenwerteinschließungen*, Numer. Math. 5, 246, 1963; for n = 1 it is G. Temple's
+    inequality, ``E ≥ Λ - ‖r‖²/(ν - Λ)``. It holds when level n + 1 is at least ν.
+
+    Parameters
+    ----------
+    energies
+        Ritz values below ``beyond``, ``[n]``.
+    gram
+        Of their residuals, ``[n, n]``.
+    beyond
+        ν.
+    """
+    distance = energies - beyond
+    # (A₁ - ν) x = τ (A₂ - 2ν A₁ + ν²) x, where A₂ is the residuals' matrix and the squared energies.
+    roots = distance.abs()
+    scaled = torch.eye(len(energies)).to(gram) + gram / (roots[:, None] * roots)
+    lower = torch.linalg.cholesky(scaled)
+    inverse = torch.linalg.solve_triangular(lower, torch.diag(roots.rsqrt()), upper=False)
+    tau = -torch.linalg.eigvalsh(inverse @ inverse.T)
+    return (beyond + 1 / tau).sort().values

@@ -1,0 +1,226 @@
+"""Energies on quadrature rules that training has not seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior.errors import UsageError
+from lior_ritz.config import RitzConfig
+from lior_ritz.network.ansatz import Ansatz
+from lior_ritz.network.edge import Edge, edge_form
+from lior_ritz.network.layers import Params
+from lior_ritz.network.states import Head, Nodes, alike, form, solve, values
+from lior_ritz.problem.quadrature import grid_rule
+from lior_ritz.training.polish import moments, traces
+
+_AGREE = 1e-9
+"""Relative difference of the energies on two rules below which both are believed."""
+_COARSE = 1.5
+"""Nodes on each axis of the coarser independent rule, for each in training."""
+_FINER = 1.35
+"""Those of the finer rule, for each of the coarser."""
+_OTHERS = (1, 2, 4, 7)
+"""Where two rules disagree, others with so many nodes fewer on each axis say how far they may be off; with
+more there might be no memory for them."""
+_SAFETY = 2.0
+"""What the spread of those is multiplied by."""
+_POINTS = {1: 4000, 2: 250_000, 3: 400_000, 4: 700_000}
+"""Most nodes of a rule by dimension, before folding, unless the configuration asks for more."""
+MOST = 2_000_000
+"""Most nodes that it may ask for."""
+
+
+@attrs.frozen(kw_only=True)
+class Evaluation:
+    """The Ritz states of a network, on rules of their own."""
+
+    energies: Tensor
+    """``[K]``, float64: of the basis that :attr:`head` spans, on the finer of two rules. They lie above the
+    exact ones, up to :attr:`quadrature_error`, whatever the network is."""
+    head: Head
+    """The M basis functions, solved for on the coarser rule; with a penalty on the edge only the K states
+    themselves, since others could be combined to do without what it costs."""
+    quadrature_error: float
+    """Largest difference of an energy between the two rules, in ``E0``; of final energies about which they
+    disagree, twice the largest difference to several other rules."""
+    nq: int
+    """Nodes on each axis of the finer rule."""
+    nodes: Nodes
+    """The finer rule."""
+    params: Params
+    """The parameters, float64."""
+    residual: float | None = None
+    """``Σ ‖(H - E_k) ψ_k‖²`` over the K states, where it was asked for."""
+    penalty: float = 0.0
+    """What the K states cost on the edge, in ``E0``, where that counts."""
+
+    @property
+    def eigsum(self) -> float:
+        """``Σ E_k``."""
+        return float(self.energies.sum())
+
+    @property
+    def sound(self) -> bool:
+        """Whether the two rules agree."""
+        return self.quadrature_error <= _AGREE * max(1.0, float(self.energies.abs().max()))
+
+
+@attrs.frozen(kw_only=True)
+class Evaluator:
+    """Evaluates one ansatz."""
+
+    ansatz: Ansatz
+    count: int
+    basis: int
+    limits: tuple[int, ...] | None
+    stretch: tuple[float, ...]
+    """Of the nodes; see :func:`lior_ritz.problem.quadrature.grid_rule`."""
+    device: torch.device
+    residuals: bool = False
+    """Whether residuals are worked out, for which second derivatives are needed."""
+    edge: Edge | None = None
+    """Nodes on the edge, if the states' squares there count."""
+
+    def nodes(self, nq: int) -> Nodes:
+        """The rule with ``nq`` nodes on each axis, float64."""
+        problem = self.ansatz.problem
+        rule = grid_rule(
+            "gauss_legendre",
+            [nq] * problem.dim,
+            problem.half_widths,
+            frozenset(self.ansatz.mirrored),
+            self.stretch,
+        )
+        nodes = Nodes.of(self.ansatz, rule.to(self.device, torch.float64))
+        bad = (~nodes.potential.isfinite()).nonzero()
+        if len(bad):
+            where = ", ".join(f"{x:.4g}" for x in nodes.rule.points[bad[0, 0]].tolist())
+            raise UsageError(f"the potential is not finite at ({where}), inside the box")
+        return nodes
+
+    def __call__(self, params: Params, nq: int, *, final: bool = False) -> Evaluation:
+        """Solve on one rule, evaluate on a finer one, and refine both until they agree or are as fine as
+        may be.
+
+        Parameters
+        ----------
+        nq
+            Nodes on each axis of the first rule.
+        final
+            Whether to go to the finest rules there are; while training, a quarter of their nodes is enough.
+        """
+        with torch.no_grad():
+            params = {name: value.detach().double() for name, value in params.items()}
+            coarse = nq
+            while True:
+                fine = math.ceil(coarse * _FINER)
+                found = self._on(params, coarse, fine)
+                if found.sound:
+                    return found
+                if not self._affordable(math.ceil(fine * _FINER), final):
+                    return self._doubted(found, fine) if final else found
+                coarse = fine
+
+    def _doubted(self, found: Evaluation, fine: int) -> Evaluation:
+        """Where V jumps, errors depend on where the jump lies between two nodes: two rules may agree by
+        chance."""
+        energies = [found.energies, *(self._again(found, fine - fewer) for fewer in _OTHERS)]
+        spread = float((torch.stack(energies) - found.energies).abs().max())
+        return attrs.evolve(found, quadrature_error=max(found.quadrature_error, _SAFETY * spread))
+
+    def _again(self, found: Evaluation, nq: int) -> Tensor:
+        """The energies of the same functions on another rule."""
+        nodes = self.nodes(nq)
+        basis = basis_values(self.ansatz, found.params, found.head, nodes)
+        matrices = form(basis, nodes, self.ansatz.problem.dim, alike(found.head.sectors))
+        return ritz(*matrices)[0][: found.energies.shape[-1]]
+
+    def _affordable(self, nq: int, final: bool) -> bool:
+        dim = self.ansatz.problem.dim
+        return nq**dim <= (_POINTS[dim] if final else _POINTS[dim] // 4)
+
+    def _on(self, params: Params, coarse: int, fine: int) -> Evaluation:
+        dim = self.ansatz.problem.dim
+        nodes = self.nodes(coarse)
+        points = nodes.rule.points
+        functions, factor = self.ansatz.functions(params, points), self.ansatz.decay(params, points)
+        edge = self.edge.values(self.ansatz, params) if self.edge else None
+        kept = self.basis if edge is None else self.count
+        head = solve(self.ansatz, functions, factor, nodes, kept, self.limits, edge)
+        first = head.energies[: self.count]
+        if edge is not None:  # without what they cost there
+            states = values(self.ansatz, functions, factor, head)
+            first = ritz(*form(states, nodes, dim, alike(head.sectors)))[0]
+        nodes = self.nodes(fine)
+        order = 2 if self.residuals else 1
+        basis = basis_values(self.ansatz, params, head, nodes, order=order)
+        overlap, hamiltonian = form(basis, nodes, dim, alike(head.sectors))
+        energies, vectors = ritz(overlap, hamiltonian)
+        residual = None
+        if order == 2:
+            wanted = vectors[:, : self.count]
+            whole = moments(basis, nodes, dim, alike(head.sectors))
+            residual = float(traces(*(wanted.T @ matrix @ wanted for matrix in whole))[1])
+        return Evaluation(
+            energies=energies[: self.count],
+            head=head,
+            quadrature_error=float((energies[: self.count] - first).abs().max()),
+            nq=fine,
+            nodes=nodes,
+            params=params,
+            residual=residual,
+            penalty=0.0 if edge is None else float(edge_form(edge, head, head).trace()),
+        )
+
+
+def refuse_few(found: Evaluation, config: RitzConfig) -> None:
+    """Refuse a trial space with fewer independent functions than levels are wanted.
+
+    Raises
+    ------
+    UsageError
+        Saying what to raise.
+    """
+    if (count := found.energies.shape[-1]) < config.solver.K:
+        raise UsageError(
+            f"solver.K = {config.solver.K}: the trained functions have only {count} independent states; "
+            "raise model.hidden_features, or lower solver.K"
+        )
+
+
+def basis_values(ansatz: Ansatz, params: Params, head: Head, nodes: Nodes, *, order: int = 1) -> Tensor:
+    """The functions of ``head`` at nodes, with derivatives, ``[1 + order·d, N, M]``."""
+    points = nodes.rule.points
+    functions = ansatz.functions(params, points, order=order)
+    return values(ansatz, functions, ansatz.decay(params, points, order=order), head)
+
+
+def ritz(overlap: Tensor, hamiltonian: Tensor) -> tuple[Tensor, Tensor]:
+    """Energies and coefficients ``[M, M]`` of a well-conditioned basis, whose states have norm 1.
+
+    Raises
+    ------
+    torch.linalg.LinAlgError
+        When the functions are dependent or not finite.
+    """
+    lower = torch.linalg.cholesky(overlap)
+    half = torch.linalg.solve_triangular(lower, hamiltonian, upper=False)
+    matrix = torch.linalg.solve_triangular(lower, half.T, upper=False)
+    energies, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
+    return energies, torch.linalg.solve_triangular(lower.T, vectors, upper=True)
+
+
+def largest_training(dim: int) -> int:
+    """Nodes on each axis up to which training may be refined, so that finer rules can judge it."""
+    return math.floor(_POINTS[dim] ** (1 / dim) / (_COARSE * _FINER))
+
+
+def first_size(training: Sequence[int], wanted: int) -> int:
+    """Nodes on each axis of the coarser independent rule; odd, so that it shares few nodes with
+    training's."""
+    return wanted or 2 * (math.ceil(_COARSE * max(training)) // 2) + 1

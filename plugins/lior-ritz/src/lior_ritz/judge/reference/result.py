@@ -1,0 +1,97 @@
+"""What the referee says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from lior.errors import UsageError
+from lior_ritz.judge.reference.modes import Array
+from lior_ritz.problem import Problem
+from lior_ritz.problem.quadrature import Rule
+
+Evaluate = Callable[[Array, int | None], Array]
+"""Points ``[N, d]`` -> values of the states, ``[k, N]``, or their derivatives by one coordinate."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Reference:
+    """The lowest levels of a problem, with error bars."""
+
+    energies: Tensor
+    """In ``E0``, ascending, float64 ``[k]``."""
+    errors: Tensor
+    """How far each may be off, float64 ``[k]``, from the change of a smaller calculation, and rounding."""
+    splitting_errors: Tensor
+    """How far each difference of successive levels may be off, ``[k - 1]``: what two levels have in common of
+    their errors cancels."""
+    method: str
+    """``separable``, ``sine``, ``elements`` or ``differences``."""
+    sizes: tuple[int, ...]
+    """Basis functions, or grid points, along each axis of the largest calculation."""
+    converged: bool
+    """Whether every error bar is within what was asked for."""
+    seconds: float
+    """Processor seconds."""
+    rule: Rule | None = attrs.field(default=None, repr=False)
+    """A rule for products of the states, where one of smooth functions would not do."""
+    _evaluate: Evaluate | None = attrs.field(default=None, repr=False)
+
+    def functions(self, points: Tensor) -> Tensor:
+        """The eigenfunctions at ``points``, ``[N, d]`` in ``L0``; float64 ``[k, N]``.
+
+        They are orthonormal in the box, and of the sign that makes ``∫ ψ exp(Σ xᵢ/Xᵢ)`` positive. Within
+        levels that are equal to rounding any orthonormal set is as good as another.
+
+        Raises
+        ------
+        UsageError
+            When the method has no functions, only values on a grid.
+        """
+        return self._at(points, None)
+
+    def slopes(self, points: Tensor) -> Tensor:
+        """The gradients of :meth:`functions`, ``[d, k, N]``; it raises what they do."""
+        return torch.stack([self._at(points, axis) for axis in range(points.shape[1])])
+
+    def _at(self, points: Tensor, by: int | None) -> Tensor:
+        if self._evaluate is None:
+            raise UsageError(f"method {self.method!r} gives no functions; use sine or separable")
+        at = points.detach().to("cpu", torch.float64).numpy()
+        return torch.from_numpy(np.ascontiguousarray(self._evaluate(at, by)))
+
+
+def splitting_errors(before: Array, now: Array, errors: Array, rounding: float, caution: float) -> Array:
+    """From the change of the differences of ``[k]`` levels between two calculations, ``[k - 1]``; at most the
+    sum of both levels' ``errors``."""
+    changes = np.abs(np.diff(before) - np.diff(now))
+    return np.minimum(caution * changes + 2 * rounding, errors[1:] + errors[:-1])
+
+
+def scale(energies: Array, problem: Problem) -> Array:
+    """What errors are relative to, ``[k]``: ``|E|``, but at least the lowest level of the empty box."""
+    least = sum((np.pi / (2 * half)) ** 2 for half in problem.half_widths)
+    return np.maximum(np.abs(energies), least)
+
+
+def sampled(problem: Problem, points: Array) -> Array:
+    """V in ``E0`` at ``points``, ``[N, d]``; ``[N]``.
+
+    Raises
+    ------
+    UsageError
+        Where V is not a finite number.
+    """
+    values: Any = problem.energy(torch.from_numpy(points)).detach().numpy()
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        where = ", ".join(f"{x:.4g}" for x in points[bad[0]])
+        raise UsageError(
+            f"the potential is {values[bad[0]]} at ({where}); it has to be finite inside the box"
+        )
+    return values

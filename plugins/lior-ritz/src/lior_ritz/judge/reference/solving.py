@@ -1,0 +1,147 @@
+"""One call for all methods."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lior.errors import UsageError
+from lior_ritz.judge.reference.differences import differences
+from lior_ritz.judge.reference.elements import elements
+from lior_ritz.judge.reference.elements import evaluator as on_elements
+from lior_ritz.judge.reference.elements import rule as rule_of
+from lior_ritz.judge.reference.modes import Array
+from lior_ritz.judge.reference.result import Evaluate, Reference, sampled, scale
+from lior_ritz.judge.reference.separable import evaluator as products
+from lior_ritz.judge.reference.separable import is_separable, separable
+from lior_ritz.judge.reference.sines import LARGEST, evaluator, sines
+from lior_ritz.problem import AXES, Problem
+from lior_ritz.problem.quadrature import Rule
+
+_PROBES = 64
+"""Random points at which claims about V are put to the test."""
+_AGREE = 1e-7
+"""How far V may be from its mirror image, or from the sum of its parts, relative to its size."""
+METHODS = ("auto", "separable", "sine", "elements", "differences")
+
+
+def solve(
+    problem: Problem,
+    k: int,
+    method: str = "auto",
+    tolerance: float = 1e-9,
+    *,
+    device: Mapping[str, float | Tensor] | None = None,
+    limit: int = LARGEST,
+) -> Reference:
+    """The ``k`` lowest levels by a classical method.
+
+    Parameters
+    ----------
+    problem
+        What to solve.
+    k
+        Number of levels, at least 1.
+    method
+        ``separable`` (one dimension at a time), ``sine`` (Rayleigh-Ritz in any dimension), ``elements``
+        (Rayleigh-Ritz with polynomials between the jumps of V, in one and two), ``differences`` (finite
+        differences, as a check), or ``auto``: elements where V is known to jump, else the first that applies.
+    tolerance
+        Relative to ``|E|``, or to the lowest level of the empty box where that is larger. Both Ritz methods
+        enlarge their basis until they are within it; see :attr:`Reference.converged`.
+    device
+        Options of the potential to replace, each by one number.
+    limit
+        Basis functions of one symmetry at most, for ``sine``.
+
+    Raises
+    ------
+    UsageError
+        When the method does not apply, an option cannot be varied, V is not finite inside the box, or V has
+        not the mirrors or is not the sum that its potential says.
+    """
+    if k < 1:
+        raise UsageError(f"k = {k}: at least one level has to be asked for")
+    if method not in METHODS:
+        raise UsageError(f"method = {method!r}: allowed is one of {', '.join(METHODS)}")
+    if not 0 < tolerance < 1:
+        raise UsageError(f"tolerance = {tolerance!r}: allowed is a number between 0 and 1")
+    start = time.process_time()
+    problem = problem.varied(device or {})
+    _refuse_false_claims(problem)
+    if method == "auto":
+        method = "separable" if is_separable(problem) else "sine"
+        if problem.dim <= 2 and any(problem.jumps):
+            method = "elements"
+    evaluate: Evaluate | None = None
+    rule: Rule | None = None
+    sizes: tuple[int, ...]
+    if method == "separable":
+        sums, good = separable(problem, k, tolerance)
+        energies, errors, evaluate = sums.energies, sums.errors, products(problem, sums)
+        splits = sums.splitting_errors
+        sizes = tuple(len(axis.modes) for axis in sums.axes)
+    elif method == "sine":
+        levels, errors, splits, good = sines(problem, k, tolerance, limit)
+        energies, evaluate = levels.energies, evaluator(problem, levels.states)
+        sizes = levels.states.shape[1:]
+    elif method == "elements":
+        pieces, errors, splits, good = elements(problem, k, tolerance)
+        energies, evaluate, rule = pieces.energies, on_elements(pieces), rule_of(pieces)
+        sizes = pieces.states.shape[1:]
+    else:
+        energies, errors, finer = differences(problem, k)
+        splits = errors[1:] + errors[:-1]
+        good, sizes = _within(errors, energies, problem, tolerance), (finer,) * problem.dim
+    return Reference(
+        energies=torch.from_numpy(np.ascontiguousarray(energies)),
+        errors=torch.from_numpy(np.ascontiguousarray(errors)),
+        splitting_errors=torch.from_numpy(np.ascontiguousarray(splits)),
+        method=method,
+        sizes=sizes,
+        converged=good,
+        seconds=time.process_time() - start,
+        evaluate=evaluate,
+        rule=rule,
+    )
+
+
+def eigenfunctions(
+    problem: Problem,
+    points: Tensor,
+    k: int,
+    tolerance: float = 1e-9,
+    *,
+    device: Mapping[str, float | Tensor] | None = None,
+) -> Tensor:
+    """The ``k`` lowest eigenfunctions at ``points``, ``[N, d]`` in ``L0``; float64 ``[k, N]``.
+
+    Orthonormal and of fixed sign, as :meth:`Reference.functions` says; it raises what :func:`solve` does.
+    """
+    return solve(problem, k, "auto", tolerance, device=device).functions(points)
+
+
+def _within(errors: Array, energies: Array, problem: Problem, tolerance: float) -> bool:
+    return bool((errors <= tolerance * scale(energies, problem)).all())
+
+
+def _refuse_false_claims(problem: Problem) -> None:
+    """Refuse a potential whose mirrors or parts are not those of V: the answers would be wrong unnoticed."""
+    half = np.array(problem.half_widths)
+    points = half * np.random.default_rng(0).uniform(-1, 1, (_PROBES, problem.dim))
+    here = sampled(problem, points)
+    allowed = _AGREE * max(1.0, float(np.abs(here).max()))
+    for axis in problem.mirrors:
+        image = points * np.where(np.arange(problem.dim) == axis, -1, 1)
+        if np.abs(sampled(problem, image) - here).max() > allowed:
+            raise UsageError(
+                f"the potential says that it is symmetric in {AXES[axis]}, and is not; repair mirrors()"
+            )
+    if parts := problem.parts:
+        total = sum(part(torch.from_numpy(x)) for part, x in zip(parts, points.T.copy(), strict=True))
+        if np.abs(torch.as_tensor(total).detach().numpy() - here).max() > allowed:
+            raise UsageError("the parts() of the potential do not add up to it; repair them, or return None")

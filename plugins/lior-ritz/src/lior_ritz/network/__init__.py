@@ -1,0 +1,1 @@
+"""Trial functions and their Ritz states."""

@@ -1,0 +1,174 @@
+"""The Ritz states of an ansatz: their energies, the loss whose gradient lowers them, and their values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior_ritz.network import decay
+from lior_ritz.network.ansatz import Ansatz
+from lior_ritz.network.projection import project
+from lior_ritz.problem.quadrature import Rule
+
+
+@attrs.frozen
+class Head:
+    """States as combinations of the functions of their sectors, in the order of their energies."""
+
+    energies: Tensor
+    """``[M]``, float64, in ``E0``, on the rule that the head was solved with; with a penalty on the edge they
+    contain it."""
+    sectors: tuple[int, ...]
+    """Index of each state's sector in ``Ansatz.sectors``."""
+    weights: Tensor
+    """``[M, F]``: state m is the functions of its sector times ``weights[m]``, of norm 1 on that rule."""
+    overlap: tuple[float, float] = (1.0, 1.0)
+    """Least and largest eigenvalue of the overlap of the functions that it was solved with."""
+
+    def first(self, count: int) -> Head:
+        """The lowest ``count`` of them."""
+        return Head(self.energies[:count], self.sectors[:count], self.weights[:count], self.overlap)
+
+    def rows(self, sector: int) -> list[int]:
+        """Which states are of a sector."""
+        return [row for row, each in enumerate(self.sectors) if each == sector]
+
+
+def quadrature_fault(ansatz: Ansatz, psi: Tensor, nodes: Nodes) -> Tensor:
+    """How wrong the rule is about the states: the largest ``|∫ ∂ᵢ(u ψ²)|``, which is 0.
+
+    With ``u = xᵢ (1 - xᵢ²/Xᵢ²)``, which vanishes on the edge and in the middle, the integral is 0 for every
+    function, whatever the boundary and the folding; a state that has found gaps between the nodes does not
+    know that.
+
+    Parameters
+    ----------
+    psi
+        Values and slopes ``[1 + d, N, K]``, of norm 1.
+    """
+    faults = []
+    for axis, width in enumerate(ansatz.problem.half_widths):
+        x = nodes.rule.points[:, axis]
+        square = (x / width) ** 2
+        integrand = (1 - 3 * square)[:, None] * psi[0].square() + 2 * (x * (1 - square))[:, None] * psi[
+            0
+        ] * psi[1 + axis]
+        faults.append((nodes.rule.weights.double() @ integrand.double()).abs().max())
+    return torch.stack(faults).max()
+
+
+@attrs.frozen
+class Nodes:
+    """A rule with what does not depend on the network."""
+
+    rule: Rule
+    potential: Tensor
+    """``[N]``."""
+
+    @classmethod
+    def of(cls, ansatz: Ansatz, rule: Rule) -> Nodes:
+        """Work out the potential at the nodes."""
+        return cls(rule, ansatz.problem.energy(rule.points))
+
+    def double(self, ansatz: Ansatz) -> Nodes:
+        """The same nodes in double precision."""
+        if self.rule.points.dtype == torch.float64:
+            return self
+        return Nodes.of(ansatz, self.rule.to(self.rule.points.device, torch.float64))
+
+
+def solve(
+    ansatz: Ansatz, functions: list[Tensor], factor: Tensor, nodes: Nodes, count: int,
+    limits: tuple[int, ...] | None = None, edge: list[Tensor] | None = None,
+) -> Head:  # fmt: skip
+    """The ``count`` lowest Ritz states of all sectors together; not differentiated.
+
+    Parameters
+    ----------
+    functions, factor
+        From :meth:`Ansatz.functions` and :meth:`Ansatz.decay`.
+    limits
+        How many states of each sector are taken at most.
+    edge
+        From :meth:`lior_ritz.network.edge.Edge.values`: a penalty that belongs to the form.
+    """
+    dim = ansatz.problem.dim
+    energies, sectors, weights, overlaps = [], [], [], []
+    with torch.no_grad():
+        for index, jet in enumerate(functions):
+            if not jet.shape[2]:  # no function of this parity was asked for
+                continue
+            first = decay.apply(factor[: 1 + dim], jet[: 1 + dim], dim=dim)
+            there = None if edge is None else edge[index].detach()
+            found = project(first, nodes.rule.weights, nodes.potential, there)
+            most = count if limits is None else min(count, limits[index])
+            energies.append(found.energies[:most])
+            weights.append(found.coefficients[:, :most].T)
+            sectors += [index] * len(energies[-1])
+            overlaps.append(found.overlap)
+        joined = torch.cat(energies)
+        order = torch.argsort(joined)[:count]
+        columns = max(block.shape[1] for block in weights)
+        stacked = torch.cat([torch.nn.functional.pad(b, (0, columns - b.shape[1])) for b in weights])
+    spread = torch.cat(overlaps)
+    chosen = tuple(sectors[i] for i in order.tolist())
+    return Head(joined[order], chosen, stacked[order], (float(spread.min()), float(spread.max())))
+
+
+def values(ansatz: Ansatz, functions: list[Tensor], factor: Tensor, head: Head) -> Tensor:
+    """The states of ``head`` with their derivatives, ``[1 + order·d, N, M]``; differentiable."""
+    pieces, rows = [], []
+    for index, jet in enumerate(functions):
+        mine = head.rows(index)
+        if mine:
+            weights = head.weights[mine, : jet.shape[2]].to(jet.dtype)
+            pieces.append(decay.apply(factor, jet @ weights.T, dim=ansatz.problem.dim))
+            rows += mine
+    joined = torch.cat(pieces, dim=2)
+    return joined if rows == sorted(rows) else joined[:, :, torch.argsort(torch.tensor(rows))]
+
+
+def alike(sectors: Sequence[int]) -> Tensor:
+    """Which pairs of states have the same parity, ``[M, M]`` of 0 and 1, float64: integrals over all others
+    vanish, but not on the nodes of a folded rule."""
+    index = torch.tensor(list(sectors))
+    return (index[:, None] == index).double()
+
+
+def form(jet: Tensor, nodes: Nodes, dim: int, pairs: Tensor) -> tuple[Tensor, Tensor]:
+    """Overlap ``∫ ψᵢψⱼ`` and Hamiltonian ``∫ ∇ψᵢ·∇ψⱼ + V ψᵢψⱼ``, ``[M, M]`` each, float64, differentiable.
+
+    ``pairs`` is :func:`alike` of the functions' sectors.
+    """
+    pairs = pairs.to(jet.device)
+    jet = jet.double()
+    weights = nodes.rule.weights.double()
+    weighted = jet[0] * weights[:, None]
+    overlap = weighted.T @ jet[0]
+    hamiltonian = weighted.T @ (jet[0] * nodes.potential.double()[:, None])
+    for slope in jet[1 : 1 + dim]:
+        hamiltonian = hamiltonian + (slope * weights[:, None]).T @ slope
+    return overlap * pairs, hamiltonian * pairs
+
+
+def held_energy(psi: Tensor, head: Head, nodes: Nodes, dim: int) -> Tensor:
+    """``Σ E_k`` over the states of ``head``, with its exact gradient by the parameters.
+
+    At the Ritz states the sum is stationary in their coefficients (K. Fan, *On a theorem of Weyl concerning
+    eigenvalues of linear transformations*, PNAS 35, 652, 1949), so that its gradient is that of
+    ``Σ ∫ |∇ψ_k|² + (V - E_k) ψ_k²`` with coefficients and energies held: no derivative goes through an
+    eigenproblem, and degenerate states do no harm.
+
+    Parameters
+    ----------
+    psi
+        Values and slopes of the states, ``[1 + d, N, K]``.
+    """
+    energies = head.energies.to(psi.dtype)
+    potential = nodes.potential.to(psi.dtype)
+    excess = (potential[:, None] - energies) * psi[0].square() + psi[1 : 1 + dim].square().sum(0)
+    held = (nodes.rule.weights.to(psi.dtype) @ excess).sum().double()
+    return held - held.detach() + head.energies.sum()

@@ -1,0 +1,165 @@
+"""What is to be solved: ``(-∇² + V) ψ = E ψ`` in a box, in the units of :mod:`lior_ritz.problem.units`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior.errors import UsageError, did_you_mean, sentences
+from lior_ritz.problem.units import Units
+
+Device: TypeAlias = "Mapping[str, Tensor]"
+"""Options of a potential that are varied: name -> value in the option's own unit, a scalar or of shape
+``[P, 1]`` for P devices at once. They may require a gradient."""
+Part: TypeAlias = "Callable[[Tensor], Tensor]"
+"""A function of one coordinate, elementwise."""
+
+AXES = "xyzw"
+"""Names of the coordinates; a box of ``d`` dimensions has the first ``d``."""
+
+
+@runtime_checkable
+class Potential(Protocol):
+    """A potential: an attrs class whose fields are its options, of the group ``lior_ritz.potentials``."""
+
+    api_version: ClassVar[int]
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """How many dimensions it can be asked in; may be a plain class variable."""
+
+    @property
+    def device(self) -> tuple[str, ...]:
+        """Options that :meth:`energy` takes in place of its own, differentiably; may be a class variable.
+
+        A name that is no field is an entry of the field ``parameters``.
+        """
+
+    def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
+        """V in ``E0`` at ``points``, ``[N, d]`` in ``L0``; ``[N]``, or ``[P, N]`` with P devices."""
+
+    def mirrors(self, dim: int) -> frozenset[int]:
+        """The axes whose reflection leaves V as it is, for the options as they are; never one too many."""
+
+    def parts(self, units: Units, dim: int) -> tuple[Part, ...] | None:
+        """One function for each axis, when V is their sum; ``None`` when it is not known to be."""
+
+    def report(self, units: Units) -> dict[str, float]:
+        """Derived numbers for a reader, such as a barrier in meV; ``UsageError`` if options contradict."""
+
+
+@attrs.frozen
+class Problem:
+    """A potential in the box ``|xᵢ| <= half_widths[i]``.
+
+    Raises
+    ------
+    UsageError
+        When the potential is not one of so many dimensions, its options contradict one another, or it is
+        not finite at the corners of the box.
+    """
+
+    potential: Potential
+    half_widths: tuple[float, ...]
+    """In ``L0``, one for each dimension."""
+    units: Units = attrs.field(factory=Units)
+    boundary: str = "dirichlet"
+    """``dirichlet`` (ψ = 0 on the edge) or ``natural`` (what the weak form gives: no slope at the edge)."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.dim not in self.potential.dims:
+            known = " or ".join(map(str, self.potential.dims))
+            fault = f"domain.dim = {self.dim}: this potential is one of {known} dimensions"
+            raise UsageError(f"{fault}; choose another potential.type, or set domain.dim to {known}")
+        self.potential.report(self.units)
+        corners = torch.tensor([self.half_widths, [-x for x in self.half_widths]], dtype=torch.float64)
+        if not bool(self.energy(corners).isfinite().all()):
+            raise UsageError(
+                "domain: the potential is not finite at a corner of the box; make the box smaller"
+            )
+
+    def require_finite(self) -> None:
+        """Refuse a V that is not finite on a coarse grid with the middle of the box; ``UsageError``."""
+        size = (401, 81, 21, 9)[self.dim - 1]
+        unit = torch.arange(1 - size, size, 2, dtype=torch.float64) / (size - 1)  # 0 is the middle, exactly
+        lines = [x * unit for x in self.half_widths]
+        points = torch.stack([grid.reshape(-1) for grid in torch.meshgrid(*lines, indexing="ij")], 1)
+        bad = (~self.energy(points).isfinite()).nonzero()
+        if len(bad):
+            where = ", ".join(f"{x:.4g}" for x in points[bad[0, 0]].tolist())
+            raise UsageError(
+                f"the potential is not finite at ({where}), inside the box; it has to be: soften the pole, "
+                "as in 1/sqrt(x**2 + 0.01), or move it out of the box"
+            )
+
+    @property
+    def dim(self) -> int:
+        """Number of coordinates."""
+        return len(self.half_widths)
+
+    @property
+    def mirrors(self) -> frozenset[int]:
+        """The axes of which the problem is a mirror image of itself; the box always is."""
+        return self.potential.mirrors(self.dim)
+
+    @property
+    def jumps(self) -> tuple[tuple[float, ...], ...]:
+        """Where V jumps or has a kink, by axis, as far as its potential says so: an optional method
+        ``jumps(half_widths)``."""
+        say = getattr(self.potential, "jumps", None)
+        return say(self.half_widths) if say else ((),) * self.dim
+
+    @property
+    def parts(self) -> tuple[Part, ...] | None:
+        """V as a sum of functions of one coordinate each, if it is one."""
+        return self.potential.parts(self.units, self.dim)
+
+    def energy(self, points: Tensor, device: Device | None = None) -> Tensor:
+        """V in ``E0`` at ``points``, ``[N, d]``; ``[N]``, or ``[P, N]`` with P devices."""
+        return self.potential.energy(points, self.units, device or {})
+
+    def varied(self, values: Mapping[str, float | Tensor]) -> Problem:
+        """The problem with options of the potential replaced; its symmetries are those of the new values.
+
+        Raises
+        ------
+        UsageError
+            When a name cannot be varied, or a value is no single number or out of range.
+        """
+        if not values:
+            return self
+        require_known(values, self.potential.device)
+        fields = {field.name for field in attrs.fields(type(self.potential))}  # type: ignore[arg-type]
+        numbers = {name: _single(name, value) for name, value in values.items()}
+        changes: dict[str, Any] = {name: value for name, value in numbers.items() if name in fields}
+        rest = {name: value for name, value in numbers.items() if name not in fields}
+        if rest:
+            changes["parameters"] = {**getattr(self.potential, "parameters", {}), **rest}
+        return attrs.evolve(self, potential=attrs.evolve(self.potential, **changes))  # type: ignore[misc]
+
+
+def require_known(device: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse names of varied options that the potential does not have.
+
+    Raises
+    ------
+    UsageError
+        Naming the first one, and what may be varied.
+    """
+    names = tuple(known)
+    for name in device:
+        if name not in names:
+            allowed = f"Allowed: {', '.join(names)}." if names else "It has no such option."
+            raise UsageError(
+                sentences(f"no option {name!r} can be varied.", did_you_mean(name, names), allowed)
+            )
+
+
+def _single(name: str, value: float | Tensor) -> float:
+    if isinstance(value, Tensor) and value.numel() != 1:
+        raise UsageError(f"{name}: {value.numel()} values at once; the referee solves one device at a time")
+    return float(value)

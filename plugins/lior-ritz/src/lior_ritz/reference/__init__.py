@@ -1,6 +1,0 @@
-"""The referee: classical solutions with error bars, which the neural one is compared with."""
-
-from lior_ritz.reference.result import Reference
-from lior_ritz.reference.solving import METHODS, eigenfunctions, solve
-
-__all__ = ["METHODS", "Reference", "eigenfunctions", "solve"]

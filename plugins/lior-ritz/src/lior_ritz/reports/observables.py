@@ -1,0 +1,311 @@
+"""What is measured of states: where they are, what drives them, how they look.
+
+States are given by values at the points of a quadrature rule over the *whole* box (not a folded one, which
+has only one half): ``psi [K, N]``, real and orthonormal under ``weights [N]`` at ``points [N, d]``, in the
+units of :mod:`lior_ritz.problem.units`. Functions that take these are differentiable in all of them. What
+needs neighbours (nodes, peaks) takes a grid instead, ``[K, n₀, .., n_last]``, in which any axis may come
+first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.special import sici
+from torch import Tensor
+
+from lior.errors import UsageError
+from lior_ritz.problem import AXES
+from lior_ritz.problem.units import Units
+
+_CLEAR = 0.5
+"""The sign of a state is that of its first value this large, relative to the largest: rounding errors and the
+choice of grid do not decide there, as they would at the maximum of a state with two equal lobes."""
+_NOTHING = 1e-3
+"""Values below this, relative to the largest, have no sign: far out they are the error of the solver."""
+
+
+def fix_signs(psi: Tensor, points: Tensor | None = None) -> Tensor:
+    """The states with a reproducible sign, ``[K, N]`` (or ``[K, ...]`` without points).
+
+    The first value that exceeds half of the largest becomes positive: first by x, then y, and so on if
+    ``points [N, d]`` are given, so that the order of the points does not matter; else as they come. Within a
+    degenerate level not only signs are arbitrary, and this fixes nothing more.
+    """
+    flat = psi.detach().reshape(len(psi), -1)
+    if points is not None:
+        keys = points.detach().cpu().numpy().T[::-1]  # lexsort: the last key counts first
+        flat = flat[:, torch.from_numpy(np.lexsort(keys)).to(flat.device)]
+    size = flat.abs()
+    first = (size >= _CLEAR * size.amax(1, keepdim=True)).int().argmax(1)
+    signs = flat.gather(1, first[:, None]).sign()
+    signs = torch.where(signs == 0, torch.ones_like(signs), signs)
+    return psi * signs.reshape(-1, *[1] * (psi.dim() - 1))
+
+
+def splittings(energies: Tensor) -> Tensor:
+    """Distances of successive levels, ``[K - 1]`` in ``E0``.
+
+    The first is the tunnel splitting of a symmetric double dot, twice the tunnel coupling t.
+    """
+    return energies.diff()
+
+
+def dipoles(psi: Tensor, weights: Tensor, points: Tensor) -> Tensor:
+    """Transition dipole matrices ``<i|x_a|j>``, ``[d, K, K]`` in ``L0``, symmetric."""
+    weighted = psi * weights
+    return torch.einsum("in,na,jn->aij", weighted, points, psi)
+
+
+def oscillator_strengths(energies: Tensor, dipole: Tensor) -> Tensor:
+    """``f_ij = (2 m*/ħ²)(E_j - E_i)|<i|x_a|j>|²``, ``[d, K, K]``, antisymmetric, for each direction of light.
+
+    In these units ``2 m*/ħ² = 1/(E0 L0²)``. Over all final states j each row sums to 1 (Thomas, Reiche and
+    Kuhn; H. A. Bethe and E. E. Salpeter, *Quantum Mechanics of One- and Two-Electron Atoms*, section 61).
+    """
+    return (energies[None, :] - energies[:, None]) * dipole.square()
+
+
+def probabilities(psi: Tensor, weights: Tensor) -> Tensor:
+    """``weights ψ²`` divided by its sum, ``[K, N]``."""
+    mass = psi.square() * weights
+    return mass / mass.sum(1, keepdim=True)
+
+
+def centre_and_spread(psi: Tensor, weights: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each coordinate, ``[K, d]`` each, in ``L0``."""
+    mass = probabilities(psi, weights)
+    centre = mass @ points
+    return centre, torch.einsum("kn,kna->ka", mass, (points - centre[:, None]).square()).sqrt()
+
+
+def left_weight(psi: Tensor, weights: Tensor, points: Tensor, axis: int = 0, divide: float = 0.0) -> Tensor:
+    """Probability of ``x_axis < divide``, ``[K]``; points on the line count half.
+
+    Each point counts as a whole, so this is accurate to first order in the spacing, and to second where the
+    line goes through points or midway between them. On a uniform grid :func:`left_share` does better.
+    """
+    x = points[:, axis] - divide
+    x = torch.where(x.abs() < 1e-9 * points[:, axis].abs().max(), 0.0, x)  # grids miss 0 by rounding
+    return probabilities(psi, weights) @ ((1 - x.sign()) / 2)
+
+
+def left_share(x: NDArray[np.float64], divide: float) -> NDArray[np.float64]:
+    """Which part of each value on the uniform grid ``x [n]`` lies at ``x < divide``, ``[n]``.
+
+    The values stand for the band-limited function through them, and each counts with the integral of its
+    ``sinc`` up to the line: as accurate as the sum over the whole grid, wherever the line is. Far from it
+    the share is 0 or 1, with a ripple that falls like the inverse of the distance.
+    """
+    return 0.5 + sici(np.pi * (divide - x) / (x[1] - x[0]))[0] / np.pi
+
+
+def participation(psi: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Inverse participation ratio ``∫ψ⁴/(∫ψ²)²`` in ``L0^-d``, and its inverse, the area (length, volume)
+    that the state takes part in, in ``L0^d``; ``[K]`` each."""
+    square = psi.square()
+    ratio = (square.square() @ weights) / (square @ weights).square()
+    return ratio, 1 / ratio
+
+
+def parity(psi: Tensor, mirrored: Tensor, weights: Tensor) -> Tensor:
+    """``<ψ|P|ψ>/<ψ|ψ>``, ``[K]``: 1 for even states, -1 for odd ones.
+
+    ``mirrored [K, N]`` are the states at the mirror images of the points.
+    """
+    return ((psi * mirrored) @ weights) / (psi.square() @ weights)
+
+
+def energy_parts(psi: Tensor, gradients: Tensor, potential: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Kinetic energy ``∫|∇ψ|²`` and potential energy ``∫Vψ²``, over ``∫ψ²``; ``[K]`` each, in ``E0``.
+
+    ``gradients [K, N, d]`` in ``1/L0`` (relative to ψ), ``potential [N]`` in ``E0``.
+    """
+    norm = psi.square() @ weights
+    return (gradients.square().sum(2) @ weights) / norm, ((psi.square() * potential) @ weights) / norm
+
+
+def virial_residual(
+    psi: Tensor, gradients: Tensor, forces: Tensor, weights: Tensor, points: Tensor
+) -> Tensor:
+    """``2<T> - <r·∇V>``, ``[K]`` in ``E0``: 0 for an eigenstate that vanishes on the edge of the box with its
+    slope (V. Fock, Z. Phys. 63, 855, 1930); a hard wall that is touched adds its pressure.
+
+    ``forces [N, d]`` is ``∇V`` in ``E0/L0``.
+    """
+    pull = (points * forces).sum(1)
+    kinetic, rest = energy_parts(psi, gradients, pull, weights)
+    return 2 * kinetic - rest
+
+
+def nodal_domains(grid: Tensor) -> Tensor:
+    """In how many connected regions ψ keeps its sign, ``[K]`` int64, from ``grid [K, n₀, ..]``.
+
+    Neighbours are those along an axis. At most k for the k-th state, counted from 1 (R. Courant and
+    D. Hilbert, *Methods of Mathematical Physics* I, chapter VI.6). Values below a thousandth of the largest
+    belong to none.
+    """
+    counts = []
+    for state in grid.detach().cpu().numpy():
+        floor = _NOTHING * np.abs(state).max()
+        counts.append(sum(ndimage.label(sign * state > floor)[1] for sign in (1, -1)))
+    return torch.tensor(counts)
+
+
+def peaks(
+    density: NDArray[np.float64], axes: Sequence[NDArray[np.float64]], floor: float = 0.05
+) -> list[tuple[list[float], float]]:
+    """Local maxima of a density, the highest first: position in ``L0`` in the order of ``axes``, and height.
+
+    Parameters
+    ----------
+    density
+        ``[n₀, n₁, ..]`` on a grid that is uniform along each axis.
+    axes
+        Coordinates along each of its axes.
+    floor
+        Lower ones, relative to the highest, are left out. A plateau is one peak, at its middle.
+
+    Both position and height are those of the parabola through the neighbours on each axis, so they are
+    accurate to second and third order in the spacing.
+    """
+    highest = ndimage.maximum_filter(density, size=3, mode="constant", cval=-np.inf)
+    labels, count = ndimage.label((density == highest) & (density > floor * density.max()))
+    found = []
+    for number in range(1, count + 1):
+        places = np.argwhere(labels == number)
+        first, middle = tuple(places[0]), places.mean(0)
+        height, position = float(density[first]), []
+        for axis, x in enumerate(axes):
+            line = density[(*first[:axis], slice(None), *first[axis + 1 :])]
+            moved, gain = _vertex(line, first[axis])
+            flat = len(set(places[:, axis])) > 2  # two equal values are the sides of a parabola
+            at = middle[axis] if flat else first[axis] + moved
+            height += 0.0 if flat else gain
+            position.append(float(np.interp(at, np.arange(len(x)), x)))
+        found.append((position, height))
+    return sorted(found, key=lambda peak: (-round(peak[1], 9), peak[0]))
+
+
+def _vertex(line: NDArray[np.float64], i: int) -> tuple[float, float]:
+    """Where, in steps from ``i``, the parabola through three values has its maximum, and how much higher."""
+    if not 0 < i < len(line) - 1:
+        return 0.0, 0.0
+    slope, bend = (line[i + 1] - line[i - 1]) / 2, line[i + 1] - 2 * line[i] + line[i - 1]
+    return (0.0, 0.0) if bend >= 0 else (float(-slope / bend), float(-slope * slope / (2 * bend)))
+
+
+@attrs.frozen(eq=False)
+class States:
+    """States with all that is known of them; what is not given is left out of the reports.
+
+    Raises
+    ------
+    UsageError
+        When shapes or dtypes disagree.
+    """
+
+    energies: Tensor
+    """``[K]`` in ``E0``."""
+    psi: Tensor
+    """``[K, N]`` in ``L0^-d/2``."""
+    weights: Tensor
+    """``[N]`` in ``L0^d``."""
+    points: Tensor
+    """``[N, d]`` in ``L0``."""
+    gradients: Tensor | None = None
+    """``[K, N, d]``."""
+    potential: Tensor | None = None
+    """``[N]`` in ``E0``."""
+    forces: Tensor | None = None
+    """``∇V``, ``[N, d]`` in ``E0/L0``."""
+    mirrored: Mapping[int, Tensor] = attrs.field(factory=dict)
+    """Axis -> the states at the mirror images of the points, ``[K, N]``."""
+
+    def __attrs_post_init__(self) -> None:
+        k, n = self.psi.shape if self.psi.dim() == 2 else (-1, -1)
+        d = self.points.shape[-1]
+        shapes: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
+            "psi": (self.psi, (k, n)),
+            "energies": (self.energies, (k,)),
+            "weights": (self.weights, (n,)),
+            "points": (self.points, (n, d)),
+            "gradients": (self.gradients, (k, n, d)),
+            "potential": (self.potential, (n,)),
+            "forces": (self.forces, (n, d)),
+        } | {f"mirrored[{axis}]": (values, (k, n)) for axis, values in self.mirrored.items()}
+        for name, (values, shape) in shapes.items():
+            if values is not None and tuple(values.shape) != shape:
+                raise UsageError(f"{name} has shape {list(values.shape)}, expected {list(shape)}")
+            if values is not None and values.dtype != self.weights.dtype:
+                raise UsageError(f"{name} is {values.dtype}, but the weights are {self.weights.dtype}")
+
+    def report(self, units: Units, divide: float = 0.0) -> dict[str, Any]:
+        """All observables, ready for JSON; names end in their units, lists of states are in their order.
+
+        ``divide`` is the line between left and right, x in ``L0``.
+        """
+        psi, weights, points = self.psi.detach(), self.weights, self.points
+        dim = points.shape[1]
+        dipole = dipoles(psi, weights, points)
+        strengths = oscillator_strengths(self.energies.detach(), dipole)
+        overlap = (psi * weights) @ psi.T
+        ratio, area = participation(psi, weights)
+        centre, spread = centre_and_spread(psi, weights, points)
+        left = left_weight(psi, weights, points, divide=divide)
+        split = splittings(self.energies.detach())
+        off = overlap - torch.eye(len(psi), dtype=overlap.dtype, device=overlap.device)
+        return {
+            "E_E0": _list(self.energies),
+            "E_meV": _list(self.energies, units.E0_meV),
+            "splitting_E0": _list(split),
+            "splitting_ueV": _list(split, 1e3 * units.E0_meV),
+            "orthonormality_max_error": float(off.abs().max()),
+            "dipole_L0": {AXES[a]: _list(dipole[a]) for a in range(dim)},
+            "dipole_nm": {AXES[a]: _list(dipole[a], units.L0_nm) for a in range(dim)},
+            "oscillator_strength": {AXES[a]: _list(strengths[a]) for a in range(dim)},
+            "centre_L0": _list(centre),
+            "centre_nm": _list(centre, units.L0_nm),
+            "spread_L0": _list(spread),
+            "spread_nm": _list(spread, units.L0_nm),
+            "left_weight": _list(left),
+            "right_weight": _list(1 - left),
+            f"inverse_participation_L0^-{dim}": _list(ratio),
+            f"participation_L0^{dim}": _list(area),
+            f"participation_nm^{dim}": _list(area, units.L0_nm**dim),
+        } | self._dynamics(units)
+
+    def _dynamics(self, units: Units) -> dict[str, Any]:
+        """What needs more than the values of the states."""
+        psi, weights = self.psi.detach(), self.weights
+        found: dict[str, Any] = {}
+        if self.mirrored:
+            found["parity"] = {
+                AXES[axis]: _list(parity(psi, values, weights))
+                for axis, values in sorted(self.mirrored.items())
+            }
+        if self.gradients is not None and self.potential is not None:
+            kinetic, rest = energy_parts(psi, self.gradients, self.potential, weights)
+            for name, part in (("kinetic", kinetic), ("potential", rest)):
+                found |= {f"{name}_E0": _list(part), f"{name}_meV": _list(part, units.E0_meV)}
+        if self.gradients is not None and self.forces is not None:
+            residual = virial_residual(psi, self.gradients, self.forces, weights, self.points)
+            found["virial_residual_E0"] = _list(residual)
+        return found
+
+
+def _list(values: Tensor, scale: float = 1.0) -> Any:
+    """Nested lists of floats; a number that is not finite becomes ``None``, which JSON knows."""
+    return _finite((values.detach().double() * scale).tolist())
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return value if math.isfinite(value) else None

@@ -1,0 +1,150 @@
+"""Values of a solution's states where reports, arrays and pictures want them, all with the same signs.
+
+Rules in here are of the whole box, whatever symmetry training was folded by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import combinations
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior_ritz.judge.evaluation import ritz
+from lior_ritz.problem import AXES, Problem
+from lior_ritz.problem.quadrature import Rule, whole_rule
+from lior_ritz.reports.observables import States, fix_signs
+from lior_ritz.training.solution import Solution
+
+_FEWEST = 64
+"""Fewest points on each axis of the grid of the arrays, or structure between them would be missed."""
+_MOST = {1: 1000, 2: 200, 3: 48, 4: 20}
+"""Most nodes on each axis of the rule that observables are integrated with, by dimension."""
+_BATCH = 16384
+"""Points at which the network is evaluated at once."""
+
+
+def grid_size(nq: int) -> int:
+    """Points on each axis of the grid of the arrays: those of ``domain.nq``, but at least 64."""
+    return max(nq, _FEWEST)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Slice:
+    """A uniform grid through the middle of the box, along one axis or two; other coordinates are 0.
+
+    It begins and ends on the edge.
+    """
+
+    axes: tuple[int, ...]
+    """Along which it goes: one, or two in rising order."""
+    places: tuple[Tensor, ...]
+    """Coordinates along each of them, in ``L0``."""
+    points: Tensor
+    """``[N, d]``; the first of the axes is the fastest."""
+
+    @classmethod
+    def central(cls, problem: Problem, axes: Sequence[int], size: int) -> Slice:
+        """The grid of ``size`` points on each of ``axes``."""
+        unit = torch.linspace(-1, 1, size, dtype=torch.float64)
+        unit = (unit - unit.flip(0)) / 2  # symmetric to the last bit, so that the middle is 0
+        places = tuple(unit * problem.half_widths[axis] for axis in axes)
+        mesh = torch.meshgrid(*places[::-1], indexing="ij")[::-1]
+        points = torch.zeros(mesh[0].numel(), problem.dim, dtype=torch.float64)
+        for axis, values in zip(axes, mesh, strict=True):
+            points[:, axis] = values.reshape(-1)
+        return cls(axes=tuple(axes), places=places, points=points)
+
+    @property
+    def name(self) -> str:
+        """Letters of its axes, such as ``xy``."""
+        return "".join(AXES[axis] for axis in self.axes)
+
+    def shaped(self, values: Tensor) -> Tensor:
+        """``[..., N]`` as ``[..., n]`` along one axis, or as ``[..., rows, columns]``: rows are the second
+        axis, columns the first."""
+        return values.reshape(*values.shape[:-1], *(len(places) for places in self.places[::-1]))
+
+
+def slices(problem: Problem, size: int) -> list[Slice]:
+    """The line in one dimension, else the plane of every two axes, ``xy`` first."""
+    if problem.dim == 1:
+        return [Slice.central(problem, (0,), size)]
+    return [Slice.central(problem, pair, size) for pair in combinations(range(problem.dim), 2)]
+
+
+@attrs.define(kw_only=True, eq=False, slots=False)
+class Sampler:
+    """The states of a solution; what is worked out once is kept."""
+
+    solution: Solution
+
+    @property
+    def problem(self) -> Problem:
+        """What was solved."""
+        return self.solution.problem
+
+    @cached_property
+    def matrices(self) -> tuple[Tensor, Tensor]:
+        """Overlap and Hamiltonian of the basis, ``[M, M]``; see :meth:`Solution.matrices`."""
+        return self.solution.matrices()
+
+    @cached_property
+    def rule(self) -> Rule:
+        """The rule that observables are integrated with, which no state was worked out on."""
+        size = min(self.solution.evaluation.nq, _MOST[self.problem.dim])
+        problem, stretch = self.problem, self.solution.trainer.evaluator.stretch
+        return whole_rule(problem.half_widths, [size] * problem.dim, stretch)
+
+    @cached_property
+    def _jet(self) -> Tensor:
+        """Basis functions and slopes at the nodes of :attr:`rule`, ``[1 + d, M, N]``."""
+        return self.basis(self.rule.points, order=1)
+
+    @cached_property
+    def coefficients(self) -> Tensor:
+        """The K states in terms of the basis, ``[M, K]``, of the sign that ``observables.fix_signs`` gives
+        them at the nodes of :attr:`rule`."""
+        vectors = ritz(*self.matrices)[1][:, : len(self.solution.energies)]
+        psi = vectors.T @ self._jet[0]
+        signs = (fix_signs(psi, self.rule.points) * psi).sum(1).sign()
+        return vectors * signs
+
+    def basis(self, points: Tensor, *, order: int = 0) -> Tensor:
+        """The M basis functions at ``points``, ``[N, d]``: ``[M, N]``, or ``[1 + order·d, M, N]``."""
+        found = [self.solution.basis(batch, order=order) for batch in points.split(_BATCH)]
+        return torch.cat(found, -1)
+
+    def states(self, points: Tensor) -> Tensor:
+        """The K states at ``points``, ``[K, N]`` in ``L0^-d/2``, of norm 1 in the box."""
+        return self.coefficients.T @ self.basis(points)
+
+    def potential(self, points: Tensor) -> Tensor:
+        """V at ``points`` in ``E0``, ``[N]``."""
+        return self.problem.energy(points).detach()
+
+    @cached_property
+    def measured(self) -> States:
+        """All that observables need, at the nodes of :attr:`rule`."""
+        rule, dim = self.rule, self.problem.dim
+        jet = self.coefficients.T @ self._jet
+        points = rule.points.clone().requires_grad_()
+        energy = self.problem.energy(points)
+        forces = torch.zeros_like(rule.points)
+        if energy.requires_grad:  # that of an empty box does not depend on the place
+            [forces] = torch.autograd.grad(energy.sum(), points)
+        size = round(len(rule.points) ** (1 / dim))
+        grid = jet[0].reshape(-1, *[size] * dim)
+        return States(
+            energies=self.solution.energies,
+            psi=jet[0],
+            weights=rule.weights,
+            points=rule.points,
+            gradients=jet[1:].permute(1, 2, 0),
+            potential=energy.detach(),
+            forces=forces,
+            mirrored={axis: grid.flip(1 + axis).reshape(len(grid), -1) for axis in range(dim)},
+        )

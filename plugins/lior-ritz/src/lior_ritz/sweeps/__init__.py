@@ -1,0 +1,1 @@
+"""Many problems, and the one that has what is wanted."""

@@ -1,0 +1,235 @@
+"""From a configuration to what it asks for: trial functions, loss, nodes, evaluator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import attrs
+import torch
+from torch import Generator
+
+from lior.errors import DeviceError, UsageError
+from lior.tensors import pick_device
+from lior_ritz.config import RitzConfig
+from lior_ritz.judge.evaluation import MOST, Evaluator, first_size
+from lior_ritz.network.ansatz import Ansatz
+from lior_ritz.network.edge import Edge, edge_rule
+from lior_ritz.network.layers import Shape
+from lior_ritz.network.states import Nodes
+from lior_ritz.problem import AXES, Problem
+from lior_ritz.problem.extent import Extent
+from lior_ritz.problem.quadrature import RANDOM, grid_rule, stretch_for
+from lior_ritz.training.document import random_rule
+from lior_ritz.training.objective import Objective
+from lior_ritz.training.polish import PolishObjective
+
+_SHARE = 0.75
+"""Share of the substituted interval in which the states are: about half of the nodes."""
+_DTYPES = {
+    "float32": torch.float32, "fp32": torch.float32, "single": torch.float32,
+    "float64": torch.float64, "fp64": torch.float64, "double": torch.float64,
+}  # fmt: skip
+_BUILT_IN = 2
+"""Most mirrored axes that `auto` builds in: every axis doubles the work on a node."""
+
+
+def dtype(config: RitzConfig) -> torch.dtype:
+    """Precision of the network."""
+    return _DTYPES[config.training.dtype]
+
+
+def device(config: RitzConfig) -> torch.device:
+    """Where training runs; ``DeviceError`` when it is not there."""
+    try:
+        return pick_device(config.training.device)
+    except DeviceError:
+        raise DeviceError(
+            f"training.device = {config.training.device!r}: no CUDA GPU is visible to PyTorch here; allowed "
+            "are cpu and auto"
+        ) from None
+
+
+def fault_limit(config: RitzConfig) -> float:
+    """What :func:`lior_ritz.network.states.quadrature_fault` may be.
+
+    On nodes that are enough it is below a tenth of that; in three dimensions and more they are seldom enough.
+    """
+    return 1e-6 if dtype(config) == torch.float64 and config.domain.dim < 3 else 1e-5
+
+
+def mirrored(config: RitzConfig, problem: Problem) -> tuple[int, ...]:
+    """The axes of built-in parity.
+
+    Raises
+    ------
+    UsageError
+        When the configuration asks for a symmetry that the potential does not have.
+    """
+    wanted, true = config.solver.wanted_parity, sorted(problem.mirrors)
+    if wanted == "none":
+        return ()
+    if wanted == "auto":
+        return tuple(true[:_BUILT_IN]) if config.solver.head == "solved" else ()
+    axes = tuple(AXES.index(name) for name in wanted)
+    if missing := [AXES[axis] for axis in axes if axis not in true]:
+        has = f"it has {', '.join(AXES[axis] for axis in true)}" if true else "it has none"
+        raise UsageError(
+            f"solver.parity = {wanted!r}: the potential is no mirror image of itself in "
+            f"{' and '.join(missing)}; {has}; take parity auto or none"
+        )
+    return axes
+
+
+def limits(config: RitzConfig, axes: Sequence[int]) -> tuple[int, ...] | None:
+    """How many functions of each parity there are, where that is asked for."""
+    solver = config.solver
+    if solver.wanted_parity == "x":
+        return solver.parity_even, solver.parity_odd
+    if solver.head == "solved" or not axes:
+        return None
+    share, more = divmod(solver.M, 2 ** len(axes))
+    return tuple(share + (index < more) for index in range(2 ** len(axes)))
+
+
+def ansatz(config: RitzConfig, problem: Problem, extent: Extent) -> Ansatz:
+    """The trial functions that the configuration describes."""
+    solver, model = config.solver, config.model
+    axes = mirrored(config, problem)
+    envelope = solver.envelope
+    given = (envelope.alpha, envelope.beta, envelope.gamma, envelope.zeta)
+    rates = tuple(found if rate is None else rate for rate, found in zip(given, extent.alpha, strict=False))
+    heads = None
+    if solver.head == "trained":
+        heads = limits(config, axes) or (solver.M,)
+    return Ansatz(
+        problem=problem,
+        shape=Shape(
+            inputs=problem.dim,
+            width=model.hidden_features,
+            depth=model.hidden_layers,
+            first_omega=model.first_omega_0,
+            hidden_omega=model.hidden_omega_0,
+            activation=model.activation,
+        ),
+        scale=tuple(1 / width for width in problem.half_widths) if model.normalize_input else None,
+        mirrored=axes,
+        alpha=rates if solver.use_envelope else None,
+        trainable=envelope.trainable,
+        heads=heads,
+    )
+
+
+def objective(config: RitzConfig, ansatz: Ansatz) -> Objective:
+    """The loss.
+
+    Raises
+    ------
+    UsageError
+        When the states on the edge are to be penalised and vanish there by construction.
+    """
+    return Objective(
+        ansatz=ansatz,
+        count=config.solver.K,
+        limits=limits(config, ansatz.mirrored) if ansatz.heads is None else None,
+        weights=config.training.loss_weights,
+        edge=edge(config, ansatz),
+    )
+
+
+def edge(config: RitzConfig, ansatz: Ansatz) -> Edge | None:
+    """What states cost on the edge, if they do; errors as :func:`objective`."""
+    weights = config.training.loss_weights
+    if not weights.boundary:
+        return None
+    if ansatz.problem.boundary == "dirichlet":
+        raise UsageError(
+            'training.loss_weights.boundary has nothing to penalise with domain.boundary = "dirichlet": '
+            "all functions are 0 on the edge; set it to 0, or domain.boundary to natural"
+        )
+    rule = edge_rule(ansatz.problem, config.domain.axis_nodes, frozenset(ansatz.mirrored))
+    return Edge(rule=rule, weight=weights.boundary / weights.eigsum)
+
+
+def polish(lowered: Objective) -> PolishObjective:
+    """The loss of the polish phase: another loss, and the residuals."""
+    return PolishObjective(**attrs.asdict(lowered, recurse=False))
+
+
+def evaluator(config: RitzConfig, ansatz: Ansatz, extent: Extent) -> Evaluator:
+    """What judges the states.
+
+    Raises
+    ------
+    UsageError
+        When it would need more nodes than there may be.
+    """
+    refuse_many_nodes(config)
+    return Evaluator(
+        ansatz=ansatz,
+        count=config.solver.K,
+        basis=config.solver.M,
+        limits=limits(config, ansatz.mirrored) if ansatz.heads is None else None,
+        stretch=stretch(ansatz.problem, extent),
+        device=device(config),
+        residuals=config.training.loss_weights.pde_polish > 0,
+        edge=edge(config, ansatz),
+    )
+
+
+def refuse_many_nodes(config: RitzConfig) -> None:
+    """Refuse grids that would not fit in memory.
+
+    Raises
+    ------
+    UsageError
+        Naming the key.
+    """
+    domain, dim = config.domain, config.domain.dim
+    first = first_size([*config.training.nq_schedule, domain.axis_nodes], domain.eval_nq)
+    grids = {"domain.eval_nq": first} if domain.eval_nq else {"domain.nq (half more are judged on)": first}
+    if sampling_mode(config) not in ("monte_carlo", "sobol"):
+        grids["domain.nq"] = domain.axis_nodes
+    for key, nq in grids.items():
+        if nq**dim > MOST:
+            most = math.floor(MOST ** (1 / dim) + 1e-9)
+            raise UsageError(
+                f"{key}: {nq} nodes on each of {dim} axes are {nq**dim:,}; allowed are {MOST:,} in all, "
+                f"or {most} on each axis"
+            )
+
+
+def stretch(problem: Problem, extent: Extent) -> tuple[float, ...]:
+    """How much nodes are drawn to where the states are, by axis."""
+    pairs = zip(extent.reach, problem.half_widths, strict=True)
+    return tuple(stretch_for(reach, width, _SHARE) for reach, width in pairs)
+
+
+def sampling_mode(config: RitzConfig) -> str:
+    """The kind of training nodes."""
+    mode = config.training.sampling_mode
+    if mode != "auto":
+        return mode
+    return "gauss_legendre" if config.domain.dim <= 3 else "sobol"
+
+
+def is_random(config: RitzConfig) -> bool:
+    """Whether every step of Adam has nodes of its own."""
+    return sampling_mode(config) in RANDOM
+
+
+def training_nodes(
+    config: RitzConfig, ansatz: Ansatz, extent: Extent, nq: int, generator: Generator
+) -> Nodes:
+    """Nodes to train on; random modes draw from ``generator``."""
+    mode, problem, training = sampling_mode(config), ansatz.problem, config.training
+    folded = frozenset(ansatz.mirrored)
+    sizes = [nq] * problem.dim
+    if mode in RANDOM:
+        rule = random_rule(
+            mode, sizes, training.mc_points, training.grid_jitter_frac, problem.half_widths, generator, folded
+        )
+    else:
+        stretched = stretch(problem, extent) if mode == "gauss_legendre" else None
+        rule = grid_rule(mode, sizes, problem.half_widths, folded, stretched)
+    return Nodes.of(ansatz, rule.to(device(config), dtype(config)))

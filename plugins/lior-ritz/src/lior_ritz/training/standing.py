@@ -1,0 +1,85 @@
+"""Where training stands: its phases, its progress, what was best."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+
+from lior_ritz.config import RitzConfig
+from lior_ritz.judge.evaluation import Evaluation
+from lior_ritz.network.layers import Params
+
+
+@attrs.frozen(kw_only=True)
+class Phase:
+    """A stretch of training with one optimiser."""
+
+    name: str
+    steps: int
+
+
+def phases(config: RitzConfig) -> list[Phase]:
+    """The phases of a run, in their order; those without steps are left out."""
+    training = config.training
+    first, _, second = training.optimizer.partition("+")
+    found = [] if first == "lbfgs" else [Phase(name=first, steps=training.steps)]
+    if "lbfgs" in (first, second):
+        found.append(Phase(name="lbfgs", steps=training.lbfgs_refine.steps))
+    if training.loss_weights.pde_polish:
+        found.append(Phase(name="polish", steps=training.pde_polish.steps))
+    return [phase for phase in found if phase.steps]
+
+
+@attrs.define(kw_only=True)
+class Best:
+    """The parameters with the lowest energies on independent nodes so far."""
+
+    params: Params
+    evaluation: Evaluation
+    step: int
+    size: int
+    """Nodes on each axis of the coarser rule that it was evaluated on."""
+
+
+PLANNED = "energies stopped falling"
+SPREAD = "sizes are spread over the steps"
+"""Why nodes are changed in a coarse-to-fine start: for the energies, or without waiting for them."""
+
+
+@attrs.define(kw_only=True)
+class Progress:
+    """Where training stands, apart from tensors; ready for JSON by ``attrs.asdict``."""
+
+    step: int = 0
+    phase: int = 0
+    phase_step: int = 0
+    nq: int = 0
+    planned: list[int] = attrs.field(factory=list)
+    """Sizes of the coarse-to-fine start that are still to come."""
+    evaluations: int = 0
+    refused: int = 0
+    """Evaluations of this window in which the nodes were not believed."""
+    tried: int = 0
+    """Evaluations of this window."""
+    stale: int = 0
+    """Independent evaluations in a row that brought nothing."""
+    score: float | None = None
+    """On independent nodes, the last time; see :func:`score`."""
+    refinements: list[dict[str, Any]] = attrs.field(factory=list)
+    """Each time that more nodes were needed: step, nq before and after, why."""
+    drops: list[dict[str, Any]] = attrs.field(factory=list)
+    """Each time that the learning rate was lowered on a plateau."""
+    note: str = ""
+    """Why training ended early, if that is worth saying."""
+
+
+def score(found: Evaluation, config: RitzConfig) -> float:
+    """What the best have least of: the energies as far as they are certain, what they cost on the edge, and
+    the residuals."""
+    count, weights = found.energies.shape[-1], config.training.loss_weights
+    if count < config.solver.K:
+        return math.inf  # a level less is no gain
+    energies = found.eigsum + found.penalty + count * found.quadrature_error
+    return weights.eigsum * energies + weights.pde_polish * (found.residual or 0.0)
