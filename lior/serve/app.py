@@ -61,7 +61,9 @@ def build(server: Server) -> Guard:
         async with agents.running():
             yield
 
-    app = Starlette(routes=routes, lifespan=running, exception_handlers={HTTPException: _refused})
+    app = Starlette(
+        routes=routes, lifespan=running, exception_handlers={HTTPException: _refused, Fault: _refused}
+    )
     guard = Guard(app, server, {each.endpoint: each.path for each in routes if isinstance(each, Route)})
     return guard
 
@@ -82,9 +84,10 @@ def _endpoint(server: Server, operation: Operation) -> Endpoint:
 
 async def _refused(request: Request, error: Exception) -> Response:
     """No such address, or not by this method."""
-    assert isinstance(error, HTTPException)
-    fault = Fault(error.status_code, str(error.detail), code="not_found" if error.status_code == 404 else "")
-    return Json(fault.record, fault.status, headers=dict(error.headers or {}))
+    fault = error if isinstance(error, Fault) else Fault(404, "no such address", code="not_found")
+    if isinstance(error, HTTPException) and error.status_code != 404:
+        fault = Fault(error.status_code, str(error.detail), code="method")
+    return Json(fault.record, fault.status, headers=fault.headers)
 
 
 def _gauges(server: Server, guard: Guard) -> dict[str, float]:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -94,7 +95,7 @@ class Page:
         found = [each for each in self._server.version.documents if wanted in each.name.casefold()]
         part = found[given.offset : given.offset + given.count]
         rows = "".join(
-            f'<tr><td><a href="/document?{escape(urlencode({"name": each.name}))}">{escape(each.name)}</a></td>'
+            f'<tr><td><a href="{_address(each.name)}">{escape(each.name)}</a></td>'
             f"<td>{each.bytes:,}</td><td>{escape(each.added or 'in training')}</td></tr>"
             for each in part
         )
@@ -122,7 +123,8 @@ class Page:
     async def api(self, request: Request) -> Response:
         """The operations that programs use."""
         rows = "".join(
-            f"<tr><td><code>{method.upper()} {escape(path)}</code></td><td>{escape(entry['summary'])}</td></tr>"
+            f"<tr><td><code>{method.upper()} {escape(path)}</code></td>"
+            f"<td>{escape(entry['summary'])}</td></tr>"
             for path, entries in self._api["paths"].items()
             for method, entry in entries.items()
         )
@@ -132,7 +134,7 @@ class Page:
         """A file of the page."""
         name = request.path_params["name"]
         if name not in self._files:
-            raise Fault(404, "no file of this name", code="not_found")
+            raise HTTPException(404)
         data = self._files[name]
         mark = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
         headers = {"ETag": mark, "Cache-Control": "no-cache"}
@@ -151,21 +153,25 @@ def _answer(version: Version, answer: Answer) -> str:
     if answer.answer:
         sure = f"{answer.confidence:.0%} sure"
         quote = f'<blockquote class="quote">{escape(answer.answer.text)}</blockquote>'
-        head = f"{quote}<p class=place>{_where(version, answer.answer)} · {sure}</p>"
+        head = f'{quote}<p class="place">{_where(version, answer.answer)} · {sure}</p>'
     else:
         head = f'<p class="notice">Nothing in the documents speaks of it: {escape(answer.note)}.</p>'
     others = [passage for passage, _ in answer.passages if passage != answer.answer]
     rows = "".join(
-        f"<li><p>{escape(passage.text)}</p><p class=place>{_where(version, passage)}</p></li>"
+        f'<li><p>{escape(passage.text)}</p><p class="place">{_where(version, passage)}</p></li>'
         for passage in others
     )
     title = "Also" if answer.answer else "The nearest"
-    return head + (f"<h3>{title}</h3><ol class=others>{rows}</ol>" if rows else "")
+    return head + (f'<h3>{title}</h3><ol class="others">{rows}</ol>' if rows else "")
 
 
 def _where(version: Version, passage: Passage) -> str:
-    address = urlencode({"name": version.owner(passage.document), "line": passage.line})
-    return f'<a href="/document?{escape(address)}">{escape(passage.document)}:{passage.line}</a>'
+    address = _address(version.owner(passage.document), passage.line)
+    return f'<a href="{address}">{escape(passage.document)}:{passage.line}</a>'
+
+
+def _address(name: str, line: int = 1) -> str:
+    return escape(f"/document?{urlencode({'name': name, 'line': line})}")
 
 
 def _lines(found: Mapping[str, Any]) -> str:
