@@ -4,8 +4,7 @@
 model, :mod:`~lior.serve.answers` makes records of answers. On these stand the doors: :mod:`~lior.serve.own`
 (JSON), :mod:`~lior.serve.completions` (OpenAI's protocol), :mod:`~lior.serve.agents` (MCP) and
 :mod:`~lior.serve.page`. :mod:`~lior.serve.guard` stands before all of them; :mod:`~lior.serve.app` connects
-them and :mod:`~lior.serve.running` runs them. :mod:`~lior.serve.client` asks a running server, and needs
-none of the packages of the extra ``lior[serve]``.
+them and :mod:`~lior.serve.running` runs them. All but :mod:`~lior.serve.door` need the extra ``lior[serve]``.
 """
 
-__all__ = ["agents", "app", "client", "limits", "running", "versions"]
+__all__ = ["agents", "app", "door", "limits", "running", "versions"]

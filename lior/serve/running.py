@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from lior.errors import LiorError, UsageError
 from lior.serve.agents import Agents
 from lior.serve.app import build
-from lior.serve.client import private, socket_file
+from lior.serve.door import private, socket_file
 from lior.serve.limits import LEAST_TOKEN, Settings
 from lior.serve.metrics import JsonLines
 from lior.serve.server import Server
@@ -71,6 +72,7 @@ def serve(settings: Settings, ready: Callable[[Server, str], object]) -> int:
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
             ready(server, f"http://{host}:{port}/")
             sockets = [door, own] if own else [door]
+            signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again at its end
             with contextlib.suppress(KeyboardInterrupt):
                 runner.run(sockets=sockets)
             done = server.close(_SAVING)

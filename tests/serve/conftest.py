@@ -66,7 +66,7 @@ class Live:
 
 
 @contextlib.contextmanager
-def running(path: Path, *, stopping=True, **settings):
+def running(path: Path, *, door=None, **settings):
     """A server of the run at ``path``."""
     limits = settings.pop("limits", Limits())
     server = opened(Settings(path=path, limits=limits, **settings))
@@ -76,9 +76,9 @@ def running(path: Path, *, stopping=True, **settings):
             server_header=False, limit_concurrency=limits.connections, timeout_graceful_shutdown=1, loop="asyncio",
         )
     )  # fmt: skip
-    door = socket.create_server(("127.0.0.1", 0))
-    port = door.getsockname()[1]
-    thread = threading.Thread(target=runner.run, kwargs={"sockets": [door]}, daemon=True)
+    doors = [socket.create_server(("127.0.0.1", 0)), *([door] if door else [])]
+    port = doors[0].getsockname()[1]
+    thread = threading.Thread(target=runner.run, kwargs={"sockets": doors}, daemon=True)
     thread.start()
     while not runner.started:
         time.sleep(0.005)

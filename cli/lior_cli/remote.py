@@ -1,49 +1,24 @@
-"""Ask a running server of this user, by a socket file that only this user can open.
+"""Ask a running server of this user instead of reading the run: `lior ask` then answers at once.
 
-Nothing of the extra ``lior[serve]`` and no numpy is imported: a command that finds a server answers at once.
+Neither numpy nor a package of the extra ``lior[serve]`` is imported.
 """
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import json
-import os
 import socket
-import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from platformdirs import user_runtime_path
-
 from lior.ask.interfaces import Passage
 from lior.errors import LiorError, UsageError
+from lior.serve.door import private, socket_file
 
 _SECONDS = 30.0
-_HOST = "lior"
-"""In place of a host name."""
-
-
-def socket_file(run: Path) -> Path:
-    """The socket file of the server of a run, whether there is one or not."""
-    name = hashlib.sha256(os.fsencode(run.resolve())).hexdigest()[:16]
-    return user_runtime_path("lior", appauthor=False) / f"{name}.sock"
-
-
-def private(folder: Path) -> None:
-    """Make the folder of socket files, for this user alone.
-
-    Raises
-    ------
-    LiorError
-        When it is of another user, or others may write to it.
-    """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise LiorError(f"{folder}: not a folder of this user alone; `chmod 700` it, or remove it")
+_HOST = "localhost"
 
 
 class _Connection(http.client.HTTPConnection):
