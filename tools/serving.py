@@ -162,12 +162,13 @@ def malformed(
     """Method, address, headers and body of a request that is wrong in some way, or in none."""
     method, path = draw.choice(operations)
     values: tuple[object, ...] = (
-        None, True, 0, -1, 1e308, 2**70, "", "x", "\0", "\ud800", "é" * 300, [], [[]], {}, {"a": []}, "the boiler",
-        [1, 2], ["a", "b"], [{"role": "user", "content": "x"}], [[10**9]], {"type": "text"}, "a" * 20_000,
+        None, True, 0, -1, 1e308, 2**70, "", "x", "\0", "\ud800", "é" * 300, [], [[]], {}, {"a": []},
+        "the boiler", [1, 2], ["a", "b"], [{"role": "user", "content": "x"}], [[10**9]], {"type": "text"},
+        "a" * 20_000,
     )  # fmt: skip
-    names = ("question", "top", "text", "prompt", "messages", "max_tokens", "n", "stop", "stream", "temperature",
-             "logprobs", "echo", "seed", "input", "tokens", "passage", "document", "line", "count", "name", "offset",
-             "model", "jsonrpc", "method", "params", "id", "stream_options", "top_p", "user")  # fmt: skip
+    names = ("question", "top", "text", "prompt", "messages", "max_tokens", "n", "stop", "stream",
+             "temperature", "logprobs", "echo", "seed", "input", "tokens", "passage", "document", "line", "count", "name",
+             "offset", "model", "jsonrpc", "method", "params", "id", "stream_options", "top_p", "user")  # fmt: skip
     given = {draw.choice(names): draw.choice(values) for _ in range(draw.randrange(6))}
     body = json.dumps(given).encode("utf-8", "surrogatepass")
     match draw.randrange(8):
@@ -282,8 +283,8 @@ async def mixed(
         while time.monotonic() < end:
             size = Path(f"/proc/{process.pid}/statm").read_text().split()[1]
             state = (await httpx.AsyncClient(base_url=url).get("/api/state")).json()
-            print(f"{time.monotonic() - began:6.0f} s  {int(size) * 4096 / 2**20:6.0f} MiB  version {state['version']}  "
-                  f"{state['documents']:,} documents  {sum(told.values()):,} requests", flush=True)  # fmt: skip
+            print(f"{time.monotonic() - began:6.0f} s  {int(size) * 4096 / 2**20:6.0f} MiB  "
+                  f"version {state['version']}  {state['documents']:,} documents  {sum(told.values()):,} requests", flush=True)  # fmt: skip
             await asyncio.sleep(max(min(30.0, 60 * minutes / 10), 1))
 
     await asyncio.gather(watch(), *map(client, range(8)))
@@ -291,7 +292,7 @@ async def mixed(
 
 
 def soak(run: Path, minutes: float) -> None:
-    """Print what clients saw and the memory taken; exit with 1 if the content is not that of a fresh build."""
+    """Print what clients saw and the memory taken; exit with 1 if the content is not as built afresh."""
     import numpy as np
 
     import lior

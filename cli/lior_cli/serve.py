@@ -54,15 +54,15 @@ def serve(
 ) -> int:  # fmt: skip
     """Serve RUN: a page, OpenAI's protocol, MCP and JSON.
 
-    The page is at the address that is printed; /docs there lists the rest. Only programs of this machine reach
-    it, and nothing can be changed, unless you say so. `lior ask RUN` uses the server. Ctrl-C stops it.
+    The page is at the address that is printed; /docs there lists the rest. Only programs of this machine
+    reach it, and nothing can be changed, unless you say so. `lior ask RUN` uses the server. Ctrl-C stops it.
     """
     if folders and not allow_edit:
         raise UsageError("--sync changes the run; add --allow-edit")
     _needed()
     import_torch()
     from lior.serve.limits import Settings
-    from lior.serve.running import serve as served
+    from lior_cli.serving import serve as served
 
     settings = Settings(
         path=run, host=host, port=port, hosts=hosts, token=_token(token_file), editable=allow_edit,
@@ -83,7 +83,7 @@ def mcp(run: Path, allow_edit: bool, device: str) -> int:
     _needed()
     import_torch()
     from lior.serve.limits import Settings
-    from lior.serve.running import speak
+    from lior_cli.serving import speak
 
     return speak(Settings(path=run, editable=allow_edit, device=device))
 

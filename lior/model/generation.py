@@ -78,11 +78,12 @@ class Session:
             log_p = torch.log_softmax(log_p / max(1 - sampling.cooling * unsure, _COLDEST), 0)
         return log_p
 
-
     @staticmethod
     @torch.no_grad()
     def together(sessions: Sequence[Session]) -> Tensor:
         """:meth:`log_probs` of several contexts of one model, ``(B, V)``, in one reading of its memories."""
+        if len(sessions) == 1:
+            return sessions[0].log_probs()[None]
         parts: list[Text] = []
         places: list[Tensor] = []
         before = 0

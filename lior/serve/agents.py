@@ -9,6 +9,7 @@ from importlib.metadata import version as installed
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
+import attrs
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
@@ -90,11 +91,7 @@ class Agents(MCPServer[Any]):
     async def docs(self, search: str = "", offset: int = 0, count: int = 100) -> dict[str, Any]:
         """List the documents with their sizes; `search` is a part of the name."""
         given = _checked(lambda: Listing(search=search, offset=offset, count=count))
-        found = [
-            each for each in self._server.version.documents if given.search.casefold() in each.name.casefold()
-        ]
-        part = found[given.offset : given.offset + given.count]
-        return {"documents": [answers.document_record(each) for each in part], "total": len(found)}
+        return answers.listed(self._server.version, given)
 
     async def learn(self, name: str, text: str, replace: bool = False) -> dict[str, Any]:
         """Learn a text as a document of this name; `replace` takes the place of one that is there."""
@@ -108,7 +105,7 @@ class Agents(MCPServer[Any]):
             )
         except LiorError as error:
             raise ToolError(str(fault_of(error))) from None
-        return {"learned": [answers.document_record(each) for each in learned]}
+        return {"learned": list(map(attrs.asdict, learned))}
 
     async def forget(self, name: str) -> dict[str, Any]:
         """Forget a document, exactly: nothing of it stays."""
@@ -117,7 +114,7 @@ class Agents(MCPServer[Any]):
             gone = await self._server.change(self._server.resident.forget(name))
         except (LiorError, Fault) as error:
             raise ToolError(str(fault_of(error))) from None
-        return {"forgotten": answers.document_record(gone)}
+        return {"forgotten": attrs.asdict(gone)}
 
     # --- resources: the documents as they are now ---
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import attrs
 import numpy as np
 
 from lior.ask.answering import Answer
@@ -16,7 +16,7 @@ from lior.data.documents import RawDocument
 from lior.errors import DataError, UsageError
 from lior.model import scoring
 from lior.model.provenance import Explained, explain
-from lior.runs.checkpoint import Document
+from lior.serve.schema import Listing
 from lior.serve.versions import Version
 
 AROUND = 20
@@ -80,15 +80,12 @@ def conversation(version: Version, messages: Sequence[str]) -> Turn:
 # --- documents ---
 
 
-def document_record(document: Document) -> dict[str, Any]:
-    """A document with its sizes."""
-    return {
-        "name": document.name,
-        "bytes": document.bytes,
-        "tokens": document.tokens,
-        "held": document.held,
-        "added": document.added,
-    }
+def listed(version: Version, given: Listing) -> dict[str, Any]:
+    """The documents whose names have a part, with their sizes; some of them, and how many there are."""
+    wanted = given.search.casefold()
+    found = [each for each in version.documents if wanted in each.name.casefold()]
+    part = found[given.offset : given.offset + given.count]
+    return {"documents": list(map(attrs.asdict, part)), "total": len(found)}
 
 
 def lines_of(version: Version, name: str, begin: int, count: int) -> dict[str, Any]:
@@ -163,18 +160,8 @@ def _explained(each: Explained) -> dict[str, Any]:
     return {
         "text": each.text.decode("utf-8", "replace"),
         "probability": each.probability,
-        "bits": -math.log2(max(each.probability, 1e-300)),
         "sources": [
-            {
-                "document": place.document,
-                "line": place.line,
-                "column": place.column,
-                "before": place.before,
-                "text": place.text,
-                "after": place.after,
-                "share": round(each.share(place.weight), 4),
-            }
-            for place in each.sources
+            {**attrs.asdict(place), "share": round(each.share(place.weight), 4)} for place in each.sources
         ],
     }
 

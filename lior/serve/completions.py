@@ -24,19 +24,10 @@ from lior.ask.index import RETRIEVER
 from lior.ask.words import tokens as words_of
 from lior.config.sampling import Sampling
 from lior.serve import answers
-from lior.serve.drawing import Drawing, drawn_together, logprobs
-from lior.serve.schema import (
-    Chat,
-    Completion,
-    Detokenize,
-    Embeddings,
-    Operation,
-    Protocol,
-    Tokenize,
-)
+from lior.serve.drawing import Drawing, drawn_together, events, logprobs
+from lior.serve.schema import Chat, Completion, Detokenize, Embeddings, Operation, Protocol, Tokenize
 from lior.serve.server import Fault, Server, unless_gone
-from lior.serve.sse import events
-from lior.serve.streams import Busy, Drawn, of_prompt
+from lior.serve.streams import Busy, Drawn, Stream, of_prompt
 from lior.serve.versions import Version
 
 BEGIN = "<|begin|>"
@@ -114,7 +105,7 @@ def _prompts(server: Server, given: Completion) -> list[list[int]]:
     """The tokens of each prompt; the begin of a document, where it is said, comes first."""
     several = given.prompt if isinstance(given.prompt, list) else [given.prompt]
     if several and isinstance(several[0], int):
-        several = [several]  # type: ignore[list-item]  # a prompt of tokens
+        several = [several]  # type: ignore[list-item]
     vocab, found = server.version.run.model.tokenizer.vocab, list[list[int]]()
     for prompt in several or [""]:
         part = _encoded(server, prompt) if isinstance(prompt, str) else list(prompt)  # type: ignore[arg-type]
@@ -151,8 +142,11 @@ class _Request:
         vocab = self.version.run.model.tokenizer.vocab
         self.drawings = [
             Drawing(
-                self.version, [token for token in prompt if token < vocab], self.count, how,
-                seed=(seed + copy) % 2**63, tops=given.logprobs or 0, stops=self.stops, until=until,
+                Stream(
+                    self.version, [token for token in prompt if token < vocab], self.count, sampling=how,
+                    seed=(seed + copy) % 2**63, tops=given.logprobs or 0, until=until,
+                ),
+                self.stops,
             )
             for prompt in self.prompts
             for copy in range(copies)
@@ -219,9 +213,9 @@ async def _whole(asked: _Request) -> dict[str, Any]:
             drawn[place] += records
             shift[place] = len(text)
     if asked.count:
-        async for place, text, records in drawn_together(asked.server.model, asked.drawings):
+        async for place, text, new in drawn_together(asked.server.model, asked.drawings):
             pieces[place].append(text)
-            drawn[place] += [(each, at + shift[place]) for each, at in records]
+            drawn[place].extend((each, at + shift[place]) for each, at in new)
     choices = [
         asked.choice(place, "".join(pieces[place]), asked.listed(drawn[place]), drawing.reason or "length")
         for place, drawing in enumerate(asked.drawings)
@@ -251,8 +245,8 @@ async def _streamed(asked: _Request) -> AsyncIterator[bytes]:
                 shift[place] = len(text)
                 yield asked.record([asked.choice(place, text, asked.listed(records), None)])
         if asked.count:
-            async for place, text, records in drawn_together(asked.server.model, asked.drawings):
-                moved = [(each, at + shift[place]) for each, at in records]
+            async for place, text, new in drawn_together(asked.server.model, asked.drawings):
+                moved = [(each, at + shift[place]) for each, at in new]
                 yield asked.record([asked.choice(place, text, asked.listed(moved), None)])
         for place, drawing in enumerate(asked.drawings):
             yield asked.record([asked.choice(place, "", None, drawing.reason or "length")])

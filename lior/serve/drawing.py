@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import json
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from lior.config.sampling import Sampling
 from lior.interfaces import Tokenizer
+from lior.serve.server import fault_of
 from lior.serve.streams import Drawn, ModelThread, Stream
-from lior.serve.versions import Version
 
 PACE = 0.015
 """Seconds between two pieces of a stream: what is drawn meanwhile is sent together."""
@@ -23,28 +23,14 @@ Placed = tuple[Drawn, int]
 class Drawing:
     """A completion: its tokens become text, of which nothing is told that could be part of a stop text."""
 
-    def __init__(
-        self,
-        version: Version,
-        prompt: Sequence[int],
-        count: int,
-        sampling: Sampling,
-        *,
-        seed: int,
-        tops: int,
-        stops: Sequence[str],
-        until: float,
-    ) -> None:
+    def __init__(self, stream: Stream, stops: Sequence[str]) -> None:
+        self.stream, self._stops = stream, stops
         self.reason = ""
         """``stop`` once a stop text came."""
         self.count = 0
         """Tokens drawn."""
-        self.stream = Stream(
-            version, prompt, count, lambda item: None, sampling=sampling, seed=seed, tops=tops, until=until
-        )
-        self._stops = stops
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._decode = version.run.model.tokenizer.decode
+        self._decode = stream.version.run.model.tokenizer.decode
         self._held, self._told = "", 0
         self._waiting: deque[Placed] = deque()
 
@@ -163,3 +149,20 @@ def _name(data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError:
         return "bytes:" + "".join(f"\\x{byte:02x}" for byte in data)
+
+
+# --- as server-sent events ---
+
+
+async def events(parts: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+    """Each part as an event, then the mark of the end; an error is an event too, for the status is sent."""
+    try:
+        async for part in parts:
+            yield _event(part)
+    except Exception as error:
+        yield _event(fault_of(error).record)
+    yield b"data: [DONE]\n\n"
+
+
+def _event(part: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(part, ensure_ascii=False).encode("utf-8", "replace") + b"\n\n"

@@ -1,12 +1,7 @@
-"""Counts and times in the form that Prometheus reads, and one line of log for each request.
-
-Neither has a word of a user: no question, no text, no name of a document.
-"""
+"""Counts and times in the form that Prometheus reads; without a word of a user."""
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import resource
 import sys
@@ -64,25 +59,3 @@ def resident_bytes() -> int:
     except OSError:
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-class JsonLines(logging.Formatter):
-    """A record of the log as an object in a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Time, level and message, or the fields of a request."""
-        fields = getattr(record, "fields", None) or {"message": record.getMessage()}
-        if record.exc_info and record.exc_info[1]:
-            fields["at"] = _place(record.exc_info[1])
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        return json.dumps({"time": f"{moment}Z", "level": record.levelname.lower(), **fields})
-
-
-def _place(error: BaseException) -> list[str]:
-    """The lines of code that an error came through; not its message, which may have the text of a user."""
-    found, here = [], error.__traceback__
-    while here is not None:
-        code = here.tb_frame.f_code
-        found.append(f"{code.co_filename}:{here.tb_lineno} {code.co_name}")
-        here = here.tb_next
-    return found[-6:]

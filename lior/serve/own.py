@@ -11,17 +11,7 @@ from lior.ask.interfaces import Passage
 from lior.ask.texts import documents_in
 from lior.errors import DataError
 from lior.serve import answers
-from lior.serve.schema import (
-    Ask,
-    Learn,
-    Lines,
-    Listing,
-    Named,
-    Operation,
-    Score,
-    Show,
-    Why,
-)
+from lior.serve.schema import Ask, Learn, Lines, Listing, Named, Operation, Score, Show, Why
 from lior.serve.server import Fault, Server, unless_gone
 
 
@@ -85,10 +75,7 @@ async def score(server: Server, request: Request, given: Score) -> Any:
 
 async def documents(server: Server, request: Request, given: Listing) -> Any:
     """The documents, with their sizes."""
-    wanted = given.search.casefold()
-    found = [each for each in server.version.documents if wanted in each.name.casefold()]
-    part = found[given.offset : given.offset + given.count]
-    return {"documents": [answers.document_record(each) for each in part], "total": len(found)}
+    return answers.listed(server.version, given)
 
 
 async def document(server: Server, request: Request, given: Lines) -> Any:
@@ -103,8 +90,7 @@ async def learn(server: Server, request: Request, given: Learn) -> Any:
     server.editable()
     if not given.name.isprintable():
         raise Fault(400, "name: only characters that can be printed are allowed", code="invalid")
-    held = {each.name for each in server.version.documents}
-    if given.name in held and not given.replace:
+    if given.name in server.version.names and not given.replace:
         raise Fault(409, "there is a document of this name; forget it, or say replace=true", code="exists")
     data = await request.body()
     texts = await server.aside(lambda: documents_in(data, given.name, limit=8 * server.limits.upload))
@@ -113,10 +99,7 @@ async def learn(server: Server, request: Request, given: Learn) -> Any:
     if not all(text.name.isprintable() for text in texts):
         raise Fault(400, "a part of it has a name that cannot be printed", code="invalid")
     learned = await server.change(server.resident.learn(texts, replace=given.replace))
-    return {
-        "learned": [answers.document_record(each) for each in learned],
-        "version": server.version.number,
-    }
+    return {"learned": list(map(attrs.asdict, learned)), "version": server.version.number}
 
 
 async def forget(server: Server, request: Request, given: Named) -> Any:
@@ -124,7 +107,7 @@ async def forget(server: Server, request: Request, given: Named) -> Any:
     server.editable()
     server.document(server.version, given.name)
     gone = await server.change(server.resident.forget(given.name))
-    return {"forgotten": answers.document_record(gone), "version": server.version.number}
+    return {"forgotten": attrs.asdict(gone), "version": server.version.number}
 
 
 async def sync(server: Server, request: Request, given: None) -> Any:

@@ -91,16 +91,14 @@ class Page:
             given = Listing.model_validate(dict(request.query_params))
         except ValidationError:
             return self._framed("documents", 400, list=_told("search, offset or count is out of range"))
-        wanted = given.search.casefold()
-        found = [each for each in self._server.version.documents if wanted in each.name.casefold()]
-        part = found[given.offset : given.offset + given.count]
+        found = answers.listed(self._server.version, given)
         rows = "".join(
-            f'<tr><td><a href="{_address(each.name)}">{escape(each.name)}</a></td>'
-            f"<td>{each.bytes:,}</td><td>{escape(each.added or 'in training')}</td></tr>"
-            for each in part
+            f'<tr><td><a href="{_address(each["name"])}">{escape(each["name"])}</a></td>'
+            f"<td>{each['bytes']:,}</td><td>{escape(each['added'] or 'in training')}</td></tr>"
+            for each in found["documents"]
         )
-        end = given.offset + len(part)
-        if end < len(found):
+        end = given.offset + len(found["documents"])
+        if end < found["total"]:
             more = urlencode({"search": given.search, "offset": end, "count": given.count})
             rows += f'<tr><td colspan="3"><a href="/documents?{escape(more)}">more</a></td></tr>'
         return self._framed("documents", list=rows)

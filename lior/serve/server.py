@@ -100,7 +100,7 @@ class Server:
 
     def document(self, version: Version, name: str) -> None:
         """Refuse a name that no document has."""
-        if all(document.name != name for document in version.documents):
+        if name not in version.names:
             raise Fault(404, "no document of this name", code="not_found")
 
     def close(self, seconds: float) -> bool:

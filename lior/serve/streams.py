@@ -48,8 +48,6 @@ class Stream:
 
     Parameters
     ----------
-    sink
-        Called by the model's thread with each token, then with ``None``, or with the error that ended it.
     until
         Time of ``time.monotonic`` at which it ends in any case.
     """
@@ -59,14 +57,15 @@ class Stream:
         version: Version,
         prompt: Sequence[int],
         count: int,
-        sink: Callable[[Drawn | Exception | None], object],
         *,
         sampling: Sampling,
         seed: int,
         tops: int,
         until: float,
     ) -> None:
-        self.version, self.left, self.sink, self.sampling = version, count, sink, sampling
+        self.version, self.left, self.sampling = version, count, sampling
+        self.sink: Callable[[Drawn | Exception | None], object] = lambda item: None
+        """Called by the model's thread with each token, at the end with ``None``, or with what went wrong."""
         self.tops, self.until = tops, until
         self.cancelled = False
         self._prompt = prompt

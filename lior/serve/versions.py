@@ -47,6 +47,12 @@ class Version:
     """From 1 since the server was started."""
     run: Run
     documents: tuple[Document, ...]
+    names: frozenset[str] = attrs.field(init=False)
+    """Of the documents."""
+
+    @names.default
+    def _names(self) -> frozenset[str]:
+        return frozenset(document.name for document in self.documents)
 
     @property
     def index(self) -> Index:
@@ -61,13 +67,12 @@ class Version:
         DataError
             When there is none.
         """
-        names = {each.name for each in self.documents}
-        if document not in names:
-            heads = [name for name in names if document.startswith(name)]
-            if not heads:
-                raise DataError(f"{document}: no document of this name in the run.")
-            return max(heads, key=len)
-        return document
+        if document in self.names:
+            return document
+        heads = [name for name in self.names if document.startswith(name)]
+        if not heads:
+            raise DataError(f"{document}: no document of this name in the run.")
+        return max(heads, key=len)
 
 
 @attrs.frozen
@@ -109,7 +114,7 @@ class Resident:
         self._queue: SimpleQueue[Change | None] = SimpleQueue()
         self._closed = False
         self._open()
-        self.lost = _lost(self.path, {document.name for document in self.current.documents})
+        self.lost = _lost(self.path, self.current.names)
         """What was broken off when a server of this run was killed, as ``learn: notes.txt``."""
         self._writer = threading.Thread(target=self._write, name="lior-writer", daemon=True)
         self._writer.start()

@@ -6,11 +6,8 @@ import os
 import sys
 
 import anyio
+import mcp
 import pytest
-
-from tests.serve.conftest import running
-
-mcp = pytest.importorskip("mcp", reason="the extra lior[serve] is not installed")
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 

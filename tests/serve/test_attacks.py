@@ -8,15 +8,14 @@ import json
 import logging
 import re
 import socket
-import time
 import zipfile
 
 import pytest
 
 from lior.errors import UsageError
 from lior.serve.limits import Limits, Settings
-from lior.serve.running import opened
-from tests.serve.conftest import PLAN, httpx, running
+from lior_cli.serving import opened
+from tests.serve.servers import running
 
 ASK = {"question": "When is the launch of the balloon?"}
 TOKEN = "a-token-of-many-letters"
@@ -179,7 +178,8 @@ def test_a_body_that_is_too_large_is_refused(trained):
 
 
 @pytest.mark.parametrize(("path", "given"), [
-    ("/api/ask", {"question": "x" * 10_001}), ("/api/ask", {**ASK, "top": 51}), ("/api/ask", {**ASK, "top": 0}),
+    ("/api/ask", {"question": "x" * 10_001}), ("/api/ask", {**ASK, "top": 51}),
+    ("/api/ask", {**ASK, "top": 0}),
     ("/v1/completions", {"prompt": "a", "max_tokens": 4097}), ("/v1/completions", {"prompt": "a", "n": 17}),
     ("/v1/completions", {"prompt": ["a"] * 17}), ("/v1/completions", {"prompt": "a", "logprobs": 21}),
     ("/v1/completions", {"prompt": [10**9]}), ("/v1/completions", {"prompt": [-1]}),
@@ -215,7 +215,8 @@ def test_an_archive_that_unpacks_without_end_is_refused(copied):
 
 @pytest.mark.parametrize("body", [
     b"", b"{", b"[]", b"null", b'"x"', b"[" * 100_000, b'{"question": "\\ud800"}', b'{"question": 1e999}',
-    b'{"question": "a", "question": 5}', b"\xff\xfe", b'{"question": "a", "path": "/etc/passwd"}', b'{"question": NaN}',
+    b'{"question": "a", "question": 5}', b"\xff\xfe", b'{"question": NaN}',
+    b'{"question": "a", "path": "/etc/passwd"}',
 ])  # fmt: skip
 def test_a_body_that_is_no_question_is_refused(http, body):
     reply = http.post("/api/ask", content=body, headers={"Content-Type": "application/json"})

@@ -7,11 +7,12 @@ import math
 import threading
 import time
 
+import httpx
 import pytest
 
 import lior
 from lior.model.generation import Session
-from tests.serve.conftest import PLAN, TEXTS, httpx, running
+from tests.serve.servers import PLAN, TEXTS, running
 
 START = "The launch of the great balloon"
 
@@ -108,14 +109,14 @@ def test_an_echo_has_the_prompt_and_its_probabilities(client, run):
 
 
 def test_evaluation_harnesses_measure_what_lior_eval_does(http, run):
-    """The requests of lm-evaluation-harness (local-completions with its remote tokenizer), one after the other."""
+    """The requests of lm-evaluation-harness (local-completions, remote tokenizer), one after the other."""
     info = http.get("/tokenizer_info").json()
     begin = post(http, "/tokenize", prompt=info["eos_token"], add_special_tokens=False).json()["tokens"]
     text = "".join(TEXTS.values())[:3000] + " And a word of its own: zymurgy."
     tokens = post(http, "/tokenize", prompt=text, add_special_tokens=False).json()["tokens"]
     assert post(http, "/detokenize", tokens=tokens).json()["prompt"] == text
-    given = {"model": "notes", "prompt": [begin[:1] + tokens], "temperature": 0, "max_tokens": 1, "logprobs": 1,
-             "seed": 1234, "echo": True}  # fmt: skip
+    given = {"model": "notes", "prompt": [begin[:1] + tokens], "temperature": 0, "max_tokens": 1,
+             "logprobs": 1, "seed": 1234, "echo": True}  # fmt: skip
     (choice,) = http.post("/v1/completions", json=given).json()["choices"]
     records = choice["logprobs"]
     nats = -sum(records["token_logprobs"][1:-1])

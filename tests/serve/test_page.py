@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serve.conftest import PLAN
+from tests.serve.servers import PLAN
 
 # --- without a script ---
 
@@ -125,10 +125,11 @@ class Browser:
         ActionChains(self.driver).send_keys(*keys).perform()
 
     def drop(self, name, text):
-        self("""const data = new DataTransfer();
+        script = """const data = new DataTransfer();
             data.items.add(new File([arguments[1]], arguments[0]));
             for (const kind of ["dragover", "drop"]) document.body.dispatchEvent(
-              new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));""", name, text)  # fmt: skip
+              new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));"""
+        self(script, name, text)
 
     def faults(self):
         return [each for each in self.driver.get_log("browser") if each["level"] in ("SEVERE", "WARNING")]
@@ -257,7 +258,10 @@ def test_surprise_is_coloured(page):
     page.driver.find_element("css selector", "#surprise-form .main").click()
     page.shows("#scored-note", "bits per byte")
     assert page.text("#scored") == PLAN.strip() + " Zymurgy quaffed xylophones."
-    shade = "return [...document.querySelectorAll('#scored [class^=shade]')].find((e) => e.textContent === arguments[0])?.className"
+    shade = (
+        "return [...document.querySelectorAll('#scored [class^=shade]')]"
+        ".find((e) => e.textContent === arguments[0])?.className"
+    )
     assert page(shade, "xylophones.") in ("shade3", "shade4")
     assert page(shade, "fourth") is None
 

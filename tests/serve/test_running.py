@@ -12,15 +12,15 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 import lior
 from lior.serve.door import private, socket_file
 from lior.serve.limits import Settings
-from lior.serve.running import _local_door, _listening
 from lior.serve.versions import NOTE
-from tests.serve.conftest import PLAN, httpx, running
-
+from lior_cli.serving import _listening, _local_door
+from tests.serve.servers import PLAN, running
 
 COMPILED = {name: os.environ.get(name, "") for name in ("XDG_CACHE_HOME",)}
 """Where compiled code is kept; a server would take half a minute to make it anew."""

@@ -13,7 +13,7 @@ from lior.data.documents import RawDocument
 from lior.errors import DataError, RunError, UsageError
 from lior.runs import asking
 from lior.serve.versions import NOTE, Resident
-from tests.serve.conftest import PLAN, TEXTS
+from tests.serve.servers import PLAN, TEXTS
 
 
 @pytest.fixture

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,6 @@ from lior.serve.agents import Agents
 from lior.serve.app import build
 from lior.serve.door import private, socket_file
 from lior.serve.limits import LEAST_TOKEN, Settings
-from lior.serve.metrics import JsonLines
 from lior.serve.server import Server
 from lior.serve.versions import Resident
 
@@ -192,3 +193,25 @@ def protocol(seconds: float) -> type[H11Protocol]:
                 self.transport.close()
 
     return Patient
+
+
+class JsonLines(logging.Formatter):
+    """A record of the log as an object in a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time, level and message, or the fields of a request."""
+        fields = getattr(record, "fields", None) or {"message": record.getMessage()}
+        if record.exc_info and record.exc_info[1]:
+            fields["at"] = _place(record.exc_info[1])
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        return json.dumps({"time": f"{moment}Z", "level": record.levelname.lower(), **fields})
+
+
+def _place(error: BaseException) -> list[str]:
+    """The lines of code that an error came through; not its message, which may have the text of a user."""
+    found, here = [], error.__traceback__
+    while here is not None:
+        code = here.tb_frame.f_code
+        found.append(f"{code.co_filename}:{here.tb_lineno} {code.co_name}")
+        here = here.tb_next
+    return found[-6:]
