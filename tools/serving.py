@@ -167,8 +167,8 @@ def malformed(
         "a" * 20_000,
     )  # fmt: skip
     names = ("question", "top", "text", "prompt", "messages", "max_tokens", "n", "stop", "stream",
-             "temperature", "logprobs", "echo", "seed", "input", "tokens", "passage", "document", "line", "count", "name",
-             "offset", "model", "jsonrpc", "method", "params", "id", "stream_options", "top_p", "user")  # fmt: skip
+             "temperature", "logprobs", "echo", "seed", "input", "tokens", "passage", "document", "line",
+             "count", "name", "offset", "model", "jsonrpc", "method", "params", "id", "stream_options", "top_p", "user")  # fmt: skip
     given = {draw.choice(names): draw.choice(values) for _ in range(draw.randrange(6))}
     body = json.dumps(given).encode("utf-8", "surrogatepass")
     match draw.randrange(8):
@@ -284,7 +284,7 @@ async def mixed(
             size = Path(f"/proc/{process.pid}/statm").read_text().split()[1]
             state = (await httpx.AsyncClient(base_url=url).get("/api/state")).json()
             print(f"{time.monotonic() - began:6.0f} s  {int(size) * 4096 / 2**20:6.0f} MiB  "
-                  f"version {state['version']}  {state['documents']:,} documents  {sum(told.values()):,} requests", flush=True)  # fmt: skip
+                  f"version {state['version']}  {sum(told.values()):,} requests", flush=True)  # fmt: skip
             await asyncio.sleep(max(min(30.0, 60 * minutes / 10), 1))
 
     await asyncio.gather(watch(), *map(client, range(8)))

@@ -15,7 +15,7 @@ from typing import Any
 
 from lior.ask.interfaces import Passage
 from lior.errors import LiorError, UsageError
-from lior.serve.door import private, socket_file
+from lior_cli.door import private, socket_file
 
 _SECONDS = 30.0
 _HOST = "localhost"

@@ -21,10 +21,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from lior.errors import LiorError, UsageError
 from lior.serve.agents import Agents
 from lior.serve.app import build
-from lior.serve.door import private, socket_file
 from lior.serve.limits import LEAST_TOKEN, Settings
 from lior.serve.server import Server
 from lior.serve.versions import Resident
+from lior_cli.door import private, socket_file
 
 _SAVING = 1.5
 """Seconds that a document being learned has to be saved when the server stops."""

@@ -4,7 +4,7 @@
 model, :mod:`~lior.serve.answers` makes records of answers. On these stand the doors: :mod:`~lior.serve.own`
 (JSON), :mod:`~lior.serve.completions` (OpenAI's protocol), :mod:`~lior.serve.agents` (MCP) and
 :mod:`~lior.serve.page`. :mod:`~lior.serve.guard` stands before all of them; :mod:`~lior.serve.app` connects
-them. All but :mod:`~lior.serve.door` and :mod:`~lior.serve.limits` need the extra ``lior[serve]``.
+them. The extra ``lior[serve]`` has what they need.
 """
 
-__all__ = ["agents", "app", "door", "limits", "server", "versions"]
+__all__ = ["agents", "app", "limits", "server", "versions"]

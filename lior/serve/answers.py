@@ -34,40 +34,23 @@ def answered(version: Version, answer: Answer) -> dict[str, Any]:
     """An answer: whether it was found, the quoted passage, and all passages, best first."""
     quoted = answer.answer
     return {
-        "question": answer.question,
-        "found": answer.found,
-        "confidence": round(answer.confidence, 4),
+        "question": answer.question, "found": answer.found, "confidence": round(answer.confidence, 4),
         "answer": quoted and passage_record(version, quoted),
         "passages": [passage_record(version, p) | {"score": round(s, 6)} for p, s in answer.passages],
-        "method": answer.method,
-        "words": list(answer.words),
-        "missing": list(answer.missing),
-        "note": answer.note,
-        "version": version.number,
-    }
+        "method": answer.method, "words": list(answer.words), "missing": list(answer.missing),
+        "note": answer.note, "version": version.number,
+    }  # fmt: skip
 
 
 def passage_record(version: Version, passage: Passage) -> dict[str, Any]:
     """A passage with its place."""
-    return {
-        "document": passage.document,
-        "name": version.owner(passage.document),
-        "line": passage.line,
-        "column": passage.column,
-        "text": passage.text,
-        "place": passage.place,
-        "context": passage.context,
-    }
+    found = attrs.asdict(passage)
+    del found["group"]
+    return found | {"name": version.owner(passage.document)}
 
 
 def conversation(version: Version, messages: Sequence[str]) -> Turn:
-    """The answer to the last message, which may be a follow-up of those before.
-
-    Raises
-    ------
-    UsageError
-        When the last has no word to look for.
-    """
+    """The answer to the last message, which may be a follow-up of those before."""
     talk = Dialogue(version.index.ask)
     for message in messages[:-1]:
         try:
@@ -89,13 +72,7 @@ def listed(version: Version, given: Listing) -> dict[str, Any]:
 
 
 def lines_of(version: Version, name: str, begin: int, count: int) -> dict[str, Any]:
-    """``count`` lines of a document from line ``begin`` on, which counts from 1.
-
-    Raises
-    ------
-    DataError
-        When there is no such document.
-    """
+    """``count`` lines of a document from line ``begin`` on, which counts from 1."""
     lines = _lines(b"\n".join(version.run.text(name)))
     first = max(min(begin, len(lines)), 1)
     return {"name": name, "first": first, "lines": lines[first - 1 : first - 1 + count], "total": len(lines)}
@@ -170,13 +147,7 @@ def _explained(each: Explained) -> dict[str, Any]:
 
 
 def surprise(version: Version, text: bytes, between: Callable[..., Any]) -> dict[str, Any]:
-    """The bits of a text under the model and of each of its words; for the thread of the model.
-
-    Raises
-    ------
-    DataError
-        When it is empty.
-    """
+    """The bits of a text under the model and of each of its words; for the thread of the model."""
     if not text:
         raise DataError("the text is empty; give some to score")
     model = version.run.model

@@ -93,11 +93,8 @@ async def _refused(request: Request, error: Exception) -> Response:
 def _gauges(server: Server, guard: Guard) -> dict[str, float]:
     version = server.version
     return {
-        "requests_active": guard.asked,
-        "streams_active": server.model.streams,
-        "tokens_drawn_total": server.model.tokens,
-        "version": version.number,
-        "documents": len(version.documents),
-        "passages": len(version.index),
+        "requests_active": guard.asked, "streams_active": server.model.streams,
+        "tokens_drawn_total": server.model.tokens, "version": version.number,
+        "documents": len(version.documents), "passages": len(version.index),
         "changes_waiting": server.resident.state()["waiting"],
-    }
+    }  # fmt: skip

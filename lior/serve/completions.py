@@ -105,7 +105,7 @@ def _prompts(server: Server, given: Completion) -> list[list[int]]:
     """The tokens of each prompt; the begin of a document, where it is said, comes first."""
     several = given.prompt if isinstance(given.prompt, list) else [given.prompt]
     if several and isinstance(several[0], int):
-        several = [several]  # type: ignore[list-item]
+        several = [several]
     vocab, found = server.version.run.model.tokenizer.vocab, list[list[int]]()
     for prompt in several or [""]:
         part = _encoded(server, prompt) if isinstance(prompt, str) else list(prompt)  # type: ignore[arg-type]

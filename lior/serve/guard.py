@@ -101,13 +101,7 @@ class Guard:
     # --- who ---
 
     def _check(self, scope: Scope, headers: Headers) -> None:
-        """Refuse what comes from elsewhere, from strangers, or is too much.
-
-        Raises
-        ------
-        Fault
-            With the status that says why.
-        """
+        """Refuse what comes from elsewhere, from strangers, or is too much, with the status that says why."""
         here = scope.get("client") is None  # by the socket file, which only this user can open
         host = headers.getlist("host")
         if len(host) != 1 or not (here or _name(host[0]) in self._hosts):

@@ -128,7 +128,7 @@ OPERATIONS = (
     Operation(method="POST", path="/api/score", run=score, form=Score),
     Operation(method="GET", path="/api/documents", run=documents, form=Listing),
     Operation(method="GET", path="/api/document", run=document, form=Lines),
-    Operation(method="PUT", path="/api/document", run=learn, form=Learn, upload=True, edits=True),
-    Operation(method="DELETE", path="/api/document", run=forget, form=Named, edits=True),
-    Operation(method="POST", path="/api/sync", run=sync, edits=True),
+    Operation(method="PUT", path="/api/document", run=learn, form=Learn, upload=True),
+    Operation(method="DELETE", path="/api/document", run=forget, form=Named),
+    Operation(method="POST", path="/api/sync", run=sync),
 )

@@ -101,7 +101,6 @@ class Protocol(BaseModel):
     model_config = ConfigDict(extra="allow")
     model: Annotated[str, Field(max_length=_MOST.name)] = ""
     stream: bool = False
-    user: str | None = None
 
 
 class StreamOptions(BaseModel):
@@ -169,14 +168,12 @@ class Embeddings(Protocol):
 class Tokenize(BaseModel):
     """A text whose tokens are wanted."""
 
-    model_config = ConfigDict(extra="ignore")
     prompt: Annotated[str, Field(max_length=_MOST.prompt)]
 
 
 class Detokenize(BaseModel):
     """Tokens whose text is wanted."""
 
-    model_config = ConfigDict(extra="ignore")
     tokens: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(max_length=_MOST.prompt)]
 
 
@@ -196,7 +193,6 @@ class Operation:
     """Of the body, or of the query where the method is GET, PUT or DELETE."""
     upload: bool = False
     """Whether the body is a document as it is."""
-    edits: bool = False
 
     @property
     def summary(self) -> str:
@@ -204,13 +200,7 @@ class Operation:
         return (self.run.__doc__ or "").strip().split("\n")[0]
 
     async def given(self, request: Request) -> Any:
-        """The checked form of a request.
-
-        Raises
-        ------
-        Fault
-            With the first thing that is wrong.
-        """
+        """The checked form of a request, or a ``Fault`` with the first thing that is wrong."""
         if self.form is None:
             return None
         try:

@@ -114,13 +114,7 @@ class ModelThread:
         return len(self._streams) + len(self._fresh)
 
     def start(self, stream: Stream) -> None:
-        """Begin a stream.
-
-        Raises
-        ------
-        Busy
-            When there are too many.
-        """
+        """Begin a stream; ``Busy`` when there are too many."""
         if self.streams >= self._most:
             raise Busy("the server draws as many completions as it may; ask again in a moment")
         self._fresh.append(stream)

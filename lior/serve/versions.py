@@ -60,13 +60,7 @@ class Version:
         return self.run.index
 
     def owner(self, document: str) -> str:
-        """The document of the run that a document of the index is part of: ``mail.mbox`` for ``mail.mbox#3``.
-
-        Raises
-        ------
-        DataError
-            When there is none.
-        """
+        """The document of the run that one of the index is part of: ``mail.mbox`` for ``mail.mbox#3``."""
         if document in self.names:
             return document
         heads = [name for name in self.names if document.startswith(name)]
@@ -269,18 +263,11 @@ class Resident:
         """What there is and what is being done, for people and programs."""
         version = self.current
         return {
-            "name": self.name,
-            "version": version.number,
-            "documents": len(version.documents),
-            "passages": len(version.index),
-            "bytes": sum(document.bytes for document in version.documents),
-            "retriever": version.index.retriever,
-            "editable": self.editable,
-            "syncs": bool(self.folders),
-            "working": self.working,
-            "waiting": self._queue.qsize(),
-            "lost": list(self.lost),
-        }
+            "name": self.name, "version": version.number, "documents": len(version.documents),
+            "passages": len(version.index), "bytes": sum(document.bytes for document in version.documents),
+            "retriever": version.index.retriever, "editable": self.editable, "syncs": bool(self.folders),
+            "working": self.working, "waiting": self._queue.qsize(), "lost": list(self.lost),
+        }  # fmt: skip
 
 
 def _ready(run: Run) -> None:

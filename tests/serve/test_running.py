@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 import lior
-from lior.serve.door import private, socket_file
 from lior.serve.limits import Settings
 from lior.serve.versions import NOTE
+from lior_cli.door import private, socket_file
 from lior_cli.serving import _listening, _local_door
 from tests.serve.servers import PLAN, running
 
