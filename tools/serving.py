@@ -166,9 +166,8 @@ def malformed(
         "the boiler", [1, 2], ["a", "b"], [{"role": "user", "content": "x"}], [[10**9]], {"type": "text"},
         "a" * 20_000,
     )  # fmt: skip
-    names = ("question", "top", "text", "prompt", "messages", "max_tokens", "n", "stop", "stream",
-             "temperature", "logprobs", "echo", "seed", "input", "tokens", "passage", "document", "line",
-             "count", "name", "offset", "model", "jsonrpc", "method", "params", "id", "stream_options", "top_p", "user")  # fmt: skip
+    names = """question top text prompt messages max_tokens n stop stream temperature logprobs echo seed input
+        tokens passage document line count name offset model jsonrpc method params id top_p user""".split()
     given = {draw.choice(names): draw.choice(values) for _ in range(draw.randrange(6))}
     body = json.dumps(given).encode("utf-8", "surrogatepass")
     match draw.randrange(8):
@@ -214,11 +213,13 @@ def fuzz(run: Path, count: int) -> None:
             except httpx.HTTPError as error:  # the client itself refuses to send it, or the server to go on
                 statuses[0] += 1
                 if not isinstance(error, httpx.LocalProtocolError | httpx.InvalidURL):
-                    print(number, type(error).__name__, method, path)
+                    print(number, type(error).__name__, method, path, flush=True)
                 continue
             statuses[reply.status_code] += 1
+            if number % 500 == 499:
+                print(f"{number + 1}: {dict(statuses)}", flush=True)
             if reply.status_code >= 500 and reply.status_code != 501:
-                print(number, reply.status_code, method, path, body[:200], reply.text[:200])
+                print(number, reply.status_code, method, path, body[:200], reply.text[:200], flush=True)
     print(", ".join(f"{status}: {many}" for status, many in sorted(statuses.items())))
     if any(status >= 500 and status != 501 for status in statuses):
         raise SystemExit(1)

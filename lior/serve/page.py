@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from html import escape
 from importlib.resources import files
+from mimetypes import guess_type
 from string import Template
 from typing import Any
 from urllib.parse import urlencode
@@ -26,8 +27,6 @@ from lior.serve import answers
 from lior.serve.schema import Ask, Lines, Listing
 from lior.serve.server import Fault, Server, fault_of
 from lior.serve.versions import Version
-
-_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 def routes(server: Server, api: Mapping[str, Any]) -> list[BaseRoute]:
@@ -138,8 +137,7 @@ class Page:
         headers = {"ETag": mark, "Cache-Control": "no-cache"}
         if request.headers.get("if-none-match") == mark:
             return Response(status_code=304, headers=headers)
-        kind = _TYPES.get(name[name.rindex(".") :], "application/octet-stream")
-        return Response(data, media_type=kind, headers=headers)
+        return Response(data, media_type=guess_type(name)[0], headers=headers)
 
 
 def _told(text: str) -> str:

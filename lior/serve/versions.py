@@ -85,8 +85,6 @@ class Resident:
 
     Parameters
     ----------
-    path
-        Directory of the run.
     editable
         Whether it may be changed; without, it costs half the memory.
     folders
