@@ -167,7 +167,7 @@ def malformed(
         "a" * 20_000,
     )  # fmt: skip
     names = """question top text prompt messages max_tokens n stop stream temperature logprobs echo seed input
-        tokens passage document line count name offset model jsonrpc method params id top_p user""".split()
+        tokens passage document line count name offset model jsonrpc method params id top_p user""".split()  # noqa: SIM905
     given = {draw.choice(names): draw.choice(values) for _ in range(draw.randrange(6))}
     body = json.dumps(given).encode("utf-8", "surrogatepass")
     match draw.randrange(8):
@@ -261,9 +261,9 @@ async def mixed(
             ):
                 raise httpx.TransportError("left")
         elif what == "score":
-            reply = await http.post("/api/score", json={"text": " ".join(draw.sample(words, 50))})
+            reply = await http.post("/api/score", json={"text": " ".join(draw.choices(words, k=50))})
         elif what == "learn" and len(mine) < 6:
-            name, text = f"{number}-{draw.randrange(10**9)}.txt", " ".join(draw.sample(words, 40)) + "."
+            name, text = f"{number}-{draw.randrange(10**9)}.txt", " ".join(draw.choices(words, k=40)) + "."
             reply = await http.put("/api/document", params={"name": name}, content=text)
             if reply.status_code == 200:
                 held[name] = text

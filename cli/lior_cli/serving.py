@@ -10,9 +10,11 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -28,6 +30,19 @@ from lior_cli.door import private, socket_file
 
 _SAVING = 1.5
 """Seconds that a document being learned has to be saved when the server stops."""
+_END = 4.7
+"""Seconds after a signal at which the process ends in any case."""
+
+
+class _Runner(uvicorn.Server):
+    """Ends in time, even on a machine that is too busy: the run on the disk is whole at any moment."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop."""
+        timer = threading.Timer(_END, os._exit, [0])
+        timer.daemon = True
+        timer.start()
+        super().handle_exit(sig, frame)
 
 
 def opened(settings: Settings) -> Server:
@@ -69,7 +84,7 @@ def serve(settings: Settings, ready: Callable[[Server, str], object]) -> int:
                 timeout_graceful_shutdown=int(settings.limits.stopping), timeout_keep_alive=30,
                 backlog=settings.limits.connections, loop="asyncio",
             )  # fmt: skip
-            runner = uvicorn.Server(config)
+            runner = _Runner(config)
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
             ready(server, f"http://{host}:{port}/")
             sockets = [door, own] if own else [door]

@@ -16,7 +16,7 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import Resource
 from pydantic import ValidationError
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from lior.data.documents import RawDocument
 from lior.errors import LiorError
@@ -30,9 +30,8 @@ SCHEME = "lior://documents/"
 _LISTED = 5000
 """Documents in the list of resources; the tool ``docs`` finds all."""
 _ABOUT = (
-    "The user's own documents. `ask` finds the passages that answer a question, each with document and line, "
-    "and says whether the documents speak of it at all; `get` reads lines of a document; `docs` lists them. "
-    "Quote passages as they stand, and name document and line."
+    "The user's own documents. `ask` finds passages that answer a question and says whether there are any; "
+    "`get` reads lines, `docs` lists documents. Quote passages as they stand, with document and line."
 )
 
 
@@ -56,7 +55,10 @@ class Agents(MCPServer[Any]):
             stateless_http=True, json_response=True, transport_security=security,
             max_request_body_size=self._server.limits.body,
         )  # fmt: skip
-        return list(app.routes)
+        # Nothing is told without being asked, so there is no stream to be opened by GET and held for ever.
+        return [
+            Route(each.path, each.endpoint, methods=["POST"]) for each in app.routes if type(each) is Route
+        ]
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """What must be entered while :meth:`routes` are served."""
@@ -65,10 +67,9 @@ class Agents(MCPServer[Any]):
     # --- tools: what agents read of them is their docstring ---
 
     async def ask(self, question: str, top: int = 3) -> dict[str, Any]:
-        """Find the passages of the user's documents that answer a question.
+        """Find the passages of the user's documents that answer a question, with document and line.
 
-        `found` says whether the documents speak of it; `answer` is the passage to quote; `passages` are the
-        nearest, best first. Each has its document and line.
+        `found`: whether they speak of it; `answer`: the passage to quote; `passages`: the nearest.
         """
         given = _checked(lambda: Ask(question=question, top=top))
         version = self._server.version

@@ -1,6 +1,6 @@
 """The page: asking, documents and their text as HTML; the script in ``static`` adds the rest.
 
-Every text goes through :func:`html.escape`; there is no other way from a document to the page.
+Every text of a document goes through :func:`html.escape`.
 """
 
 from __future__ import annotations

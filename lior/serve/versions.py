@@ -269,7 +269,7 @@ class Resident:
 
 
 def _ready(run: Run) -> None:
-    """Compute all that an index computes when it is first asked, so that readers change nothing."""
+    """Compute what an index computes when it is first asked, so that readers change nothing."""
     index = run.index
     if not len(index):
         return

@@ -77,6 +77,11 @@ def test_an_agent_learns_and_forgets_where_it_may(editable):
     anyio.run(main)
 
 
+def test_no_stream_is_held_open(http):
+    """64 of them would be all requests that may be at a time."""
+    assert http.get("/mcp", headers={"Accept": "text/event-stream"}, timeout=5).status_code == 405
+
+
 def test_other_sites_cannot_use_the_tools(http):
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
     assert http.post("/mcp", json=body, headers={"Origin": "http://evil.example"}).status_code == 403
