@@ -11,9 +11,10 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
+from platformdirs import user_cache_path
 
 from lior.errors import DataError, LiorError, UsageError
 from lior_cli.options import PluginName, TextPath, WholeNumber, is_run
@@ -70,10 +71,14 @@ def ask(
         if bool(batch) != bool(trec):
             raise UsageError("--batch and --trec belong together: questions in, a run file out")
         where, question = (words, "") if batch else _divided(words)
-        index = _opened(where, retriever, cache=not no_cache)
-        if batch and trec:
-            return _batch(index, batch, trec)
-        answer = index.ask(question, max(top, opened or 0))
+        asked = None if retriever or no_cache or batch or opened else _served(where, question, top)
+        if asked is not None:
+            index, answer = asked
+        else:
+            index = _opened(where, retriever, cache=not no_cache)
+            if batch and trec:
+                return _batch(index, batch, trec)
+            answer = index.ask(question, max(top, opened or 0))
     except LiorError as error:
         error.exit_code = FAILED
         raise
@@ -85,7 +90,7 @@ def ask(
     else:
         echo_answer(index, answer, passages)
         _report(index, answer, verbose=verbose)
-        if not (answer.found or retriever or no_cache):
+        if not (answer.found or retriever or no_cache or asked):
             _hint()
     return 0 if answer.found else NOT_FOUND
 
@@ -102,16 +107,42 @@ def _divided(words: Sequence[str]) -> tuple[Sequence[str], str]:
     raise UsageError(f'{words[-1]} is a file or folder; put the question after it: lior ask {words[-1]} "…?"')
 
 
+def _last() -> Path:
+    """The file with what was asked the last time; where indexes are kept, too."""
+    return user_cache_path("lior", appauthor=False) / "ask" / "last.json"
+
+
+def _where(given: Sequence[str]) -> Sequence[str]:
+    """``given``, or what was asked the last time."""
+    if given:
+        return given
+    try:
+        found: list[str] = json.loads(_last().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UsageError('no folder was asked before; name one: lior ask ~/notes "…?"') from None
+    return found
+
+
+def _served(where: Sequence[str], question: str, top: int) -> tuple[Index, Answer] | None:
+    """What a running server of the run says; ``None`` where there is none. Nothing heavy is imported."""
+    from lior_cli import remote
+
+    where = _where(where)
+    if len(where) != 1 or not is_run(run := Path(where[0])):
+        return None
+    found = remote.ask(run, question, top)
+    if found is not None:
+        with contextlib.suppress(OSError):  # then it is not known the next time
+            _last().parent.mkdir(parents=True, exist_ok=True)
+            _last().write_text(json.dumps([str(run.absolute())]), encoding="utf-8")
+    return cast("tuple[Index, Answer] | None", found)
+
+
 def _opened(where: Sequence[str], retriever: str | None, *, cache: bool) -> Index:
     """The index of ``where``, or of the last time, brought up to date."""
-    from lior.ask.index import Index, folder
+    from lior.ask.index import Index
 
-    last = folder() / "last.json"
-    if not where:
-        try:
-            where = json.loads(last.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise UsageError('no folder was asked before; name one: lior ask ~/notes "…?"') from None
+    where, last = _where(where), _last()
     tick = _progress if sys.stderr.isatty() else None
     runs = [path for path in map(Path, where) if is_run(path)]
     if runs and len(where) > 1:

@@ -30,6 +30,8 @@ COMMANDS = {
     "learn": ("lior_cli.documents:learn", "Add documents to a trained run."),
     "forget": ("lior_cli.documents:forget", "Take documents out of a run, exactly."),
     "sync": ("lior_cli.sync:sync", "Learn what is new or changed in a folder, forget what is gone."),
+    "serve": ("lior_cli.serve:serve", "Serve RUN: a page, OpenAI's protocol, MCP and JSON."),
+    "mcp": ("lior_cli.serve:mcp", "Serve RUN to an agent over standard input and output (MCP)."),
     "docs": ("lior_cli.documents:docs", "List the documents of a run."),
     "why": ("lior_cli.why:why", "Show where the words of a continuation come from."),
     "generate": ("lior_cli.generate:generate", "Continue a prompt."),

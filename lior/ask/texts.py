@@ -92,6 +92,19 @@ def read_texts(
     return Texts(documents, files, skipped)
 
 
+def documents_in(data: bytes, name: str, *, field: str = "text", limit: int = LIMIT) -> list[RawDocument]:
+    """The documents in the bytes of a file that is not on this machine; ``name`` is the file's.
+
+    Raises
+    ------
+    DataError
+        When it is no text, empty, damaged or larger than ``limit``; the message is the reason.
+    MissingPackage
+        When its format needs a package that is not installed.
+    """
+    return _read(data, Source(name=name, path=Path(name)), field, limit, [])
+
+
 def look(source: Source, known: File | None, *, field: str = "text", limit: int = LIMIT) -> File | None:
     """:func:`lior.ask.reading.look` with :class:`RawDocument` as the content."""
     notes: list[str] = []

@@ -61,9 +61,12 @@ class Session:
         return self.model.log_probs(*self._text(), self._coordinates.next)[0]
 
     @torch.no_grad()
-    def log_probs_with(self, sampling: Sampling) -> Tensor:
-        """Log-probabilities from which ``sampling`` draws at its temperature, ``(V,)``; they sum to 1."""
-        log_p = self.log_probs()
+    def log_probs_with(self, sampling: Sampling, log_p: Tensor | None = None) -> Tensor:
+        """Log-probabilities from which ``sampling`` draws at its temperature, ``(V,)``; they sum to 1.
+
+        ``log_p`` are those of :meth:`log_probs`, if they are known.
+        """
+        log_p = self.log_probs() if log_p is None else log_p
         unsure = uncertainty(log_p, len(self.model.alphabet)) if sampling.recall or sampling.cooling else 0.0
         if sampling.recall:
             share = sampling.recall / (1 + math.exp(-_STEEPNESS * (unsure - sampling.recall_at)))
@@ -74,6 +77,24 @@ class Session:
         if sampling.cooling:
             log_p = torch.log_softmax(log_p / max(1 - sampling.cooling * unsure, _COLDEST), 0)
         return log_p
+
+    @staticmethod
+    @torch.no_grad()
+    def together(sessions: Sequence[Session]) -> Tensor:
+        """:meth:`log_probs` of several contexts of one model, ``(B, V)``, in one reading of its memories."""
+        if len(sessions) == 1:
+            return sessions[0].log_probs()[None]
+        parts: list[Text] = []
+        places: list[Tensor] = []
+        before = 0
+        for number, session in enumerate(sessions):
+            text, position = session._text()
+            parts.append(text._replace(document=text.document + number))
+            places.append(position + before)
+            before += len(text.tokens)
+        z = [session._coordinates.next for session in sessions if session._coordinates.next is not None]
+        text = Text(*(torch.cat(column) for column in zip(*parts, strict=True)))
+        return sessions[0].model.log_probs(text, torch.cat(places), torch.cat(z) if z else None)
 
 
 def uncertainty(log_p: Tensor, alphabet: int) -> float:

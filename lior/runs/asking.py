@@ -95,7 +95,10 @@ def _readings(name: str, data: bytes) -> list[Reading]:
 
 
 def by_name(
-    names: Sequence[str], texts: Callable[[int], bytes], heads: Iterable[Sequence[int]] = ()
+    names: Sequence[str],
+    texts: Callable[[int], bytes],
+    heads: Iterable[Sequence[int]] = (),
+    only: str | None = None,
 ) -> dict[str, list[bytes]]:
     """Name -> its documents.
 
@@ -105,12 +108,14 @@ def by_name(
         The document of a number.
     heads
         Pairs of numbers: the first document continues the second.
+    only
+        The name that is wanted; all if not given.
     """
     ends = {head: tail for tail, head in heads}
     tails = set(ends.values())
     found: dict[str, list[bytes]] = {}
     for number, name in enumerate(names):
-        if number in tails:
+        if number in tails or (only is not None and name != only):
             continue
         whole, last = texts(number), number
         while last in ends:  # the calibration split and the validation text may both be cut from it
@@ -135,15 +140,15 @@ def _documents(place: Path, manifest: Mapping[str, Any]) -> dict[str, list[bytes
         return by_name(manifest["documents"], lambda i: data[starts[i] : starts[i + 1]], manifest["heads"])
 
 
-def of_checkpoint(checkpoint: Any) -> dict[str, list[bytes]]:
-    """The documents of a :class:`~lior.runs.checkpoint.Checkpoint` in memory."""
+def of_checkpoint(checkpoint: Any, only: str | None = None) -> dict[str, list[bytes]]:
+    """The documents of a :class:`~lior.runs.checkpoint.Checkpoint` in memory, or those of one name."""
     corpus, decode = checkpoint.corpus, checkpoint.model.tokenizer.decode
 
     def text(number: int) -> bytes:
         begin, end = corpus.bounds(number)
         return bytes(decode(corpus.tokens[begin:end].tolist()))
 
-    return by_name(corpus.names, text, corpus.heads.items())
+    return by_name(corpus.names, text, corpus.heads.items(), only)
 
 
 # --- the index on the disk ---

@@ -39,7 +39,7 @@ from lior.config.options import checked_keywords
 from lior.config.sampling import Sampling
 from lior.data import corpus
 from lior.data.documents import RawDocument, as_bytes
-from lior.errors import DataError, RunError, UsageError
+from lior.errors import DataError, RunError, UsageError, did_you_mean, sentences
 from lior.model.evaluation import evaluate
 from lior.model.generation import generate
 from lior.model.language_model import Model
@@ -88,6 +88,20 @@ class Run:
     def documents(self) -> list[Document]:
         """All documents in the order in which they were learned."""
         return self.checkpoint.documents()
+
+    def text(self, name: str) -> list[bytes]:
+        """The documents of exactly this name, each whole; training takes several of one name.
+
+        Raises
+        ------
+        DataError
+            When there is none.
+        """
+        found = asking.of_checkpoint(self.checkpoint, only=name).get(name)
+        if found is None:
+            fault = f"{editing.shown(name)}: no document of this name in the run."
+            raise DataError(sentences(fault, did_you_mean(name, self.checkpoint.corpus.names)))
+        return found
 
     # --- questions ---
 

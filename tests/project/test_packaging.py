@@ -88,9 +88,13 @@ import pkgutil, sys
 from importlib import import_module
 sys.modules["hypothesis"] = None  # as if it were not installed
 import lior, lior_cli, lior_plugins
+from importlib.util import find_spec
+apart = ["lior.testing."]
+if not all(map(find_spec, ("starlette", "uvicorn", "mcp"))):  # the extra lior[serve]
+    apart += ["lior.serve.", "lior_cli.serving"]
 for package in (lior, lior_cli, lior_plugins):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if not module.name.startswith("lior.testing."):
+        if not module.name.startswith(tuple(apart)):
             import_module(module.name)
 """
 

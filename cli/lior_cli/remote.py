@@ -1,0 +1,104 @@
+"""Ask a running server of this user instead of reading the run: `lior ask` then answers at once.
+
+Neither numpy nor a package of the extra ``lior[serve]`` is imported.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from lior.ask.interfaces import Passage
+from lior.errors import LiorError, UsageError
+from lior_cli.door import private, socket_file
+
+_SECONDS = 30.0
+_HOST = "localhost"
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a socket file."""
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        super().__init__(_HOST, timeout=seconds)
+        self._path = path
+
+    def connect(self) -> None:
+        """Open the socket."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def request(run: Path, method: str, path: str, given: Mapping[str, Any] | None = None) -> Any:
+    """What the server of a run replies; ``None`` where there is no server.
+
+    Raises
+    ------
+    UsageError
+        When it refuses the request.
+    """
+    place = socket_file(run)
+    try:
+        private(place.parent)
+        if not place.is_socket():
+            return None
+        connection = _Connection(place, _SECONDS)
+        body = None if given is None else json.dumps(given)
+        connection.request(method, path, body, {"Content-Type": "application/json"})
+        reply = connection.getresponse()
+        found = json.loads(reply.read())
+        connection.close()
+    except (OSError, http.client.HTTPException, ValueError, LiorError):
+        return None  # the run is read instead
+    if reply.status == 400:
+        raise UsageError(found["error"]["message"])
+    return found if reply.status == 200 else None
+
+
+class RemoteIndex:
+    """What is printed of the index of a server."""
+
+    def __init__(self, state: Mapping[str, Any]) -> None:
+        self.retriever: str = state["retriever"]
+        self.files: int = state["documents"]
+        self.paths: Sequence[str] = ()
+        self.notes: list[str] = []
+        self.skipped: list[Any] = []
+        self._passages: int = state["passages"]
+
+    def __len__(self) -> int:
+        return self._passages
+
+    def path(self, document: str) -> None:
+        """Documents of a run are no files."""
+
+
+def ask(run: Path, question: str, top: int) -> tuple[RemoteIndex, Any] | None:
+    """The index of the server of a run, and its answer with the fields of :class:`lior.Answer`.
+
+    ``None`` where there is no server.
+
+    Raises
+    ------
+    UsageError
+        When the question has no word to look for, or is too long.
+    """
+    found = request(run, "POST", "/api/ask", {"question": question, "top": top, "state": True})
+    if found is None:
+        return None
+    passages = tuple((_passage(each), float(each["score"])) for each in found["passages"])
+    answer = found["answer"] and _passage(found["answer"])
+    fields = {name: found[name] for name in ("question", "found", "confidence", "method", "note")}
+    lists = {name: tuple(found[name]) for name in ("words", "missing")}
+    return RemoteIndex(found["state"]), SimpleNamespace(answer=answer, passages=passages, **fields, **lists)
+
+
+def _passage(found: Mapping[str, Any]) -> Passage:
+    fields = {name: found[name] for name in ("document", "line", "column", "text", "place", "context")}
+    return Passage(**fields)

@@ -1,0 +1,116 @@
+"""``lior serve`` and ``lior mcp``: a run that stays in memory, for people, programs and agents."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lior.errors import DataError, MissingPackage, UsageError
+from lior_cli.interrupts import import_torch
+from lior_cli.options import RunPath, WholeNumber, device_option
+
+if TYPE_CHECKING:
+    from lior.serve.server import Server
+
+_TOKEN = "LIOR_TOKEN"
+_RUN = click.argument("run", type=RunPath())
+_EDIT = click.option("--allow-edit", is_flag=True, help="Let clients learn and forget documents.")
+
+
+@click.command()
+@_RUN
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address; others than loopback need a token."
+)
+@click.option(
+    "--port", type=WholeNumber(0, 65535), default=8765, show_default=True, help="Port; 0 takes a free one."
+)
+@_EDIT
+@click.option(
+    "--sync",
+    "folders",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="FOLDER",
+    help="Folder that clients may have synced, with --allow-edit. May be repeated.",
+)
+@click.option("--allow-host", "hosts", multiple=True, metavar="NAME", help="Further name of this server.")
+@click.option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help=f"File with the token that clients must send; {_TOKEN} if not given.",
+)
+@click.option(
+    "--log", "logged", is_flag=True, help="Log each request, without what was asked, as JSON lines."
+)
+@device_option
+def serve(
+    run: Path, host: str, port: int, allow_edit: bool, folders: tuple[Path, ...], hosts: tuple[str, ...],
+    token_file: Path | None, logged: bool, device: str,
+) -> int:  # fmt: skip
+    """Serve RUN: a page, OpenAI's protocol, MCP and JSON.
+
+    The page is at the address that is printed; /docs there lists the rest. Only programs of this machine
+    reach it, and nothing can be changed, unless you say so. `lior ask RUN` uses the server. Ctrl-C stops it.
+    """
+    if folders and not allow_edit:
+        raise UsageError("--sync changes the run; add --allow-edit")
+    _needed()
+    import_torch()
+    from lior.serve.limits import Settings
+    from lior_cli.serving import serve as served
+
+    settings = Settings(
+        path=run, host=host, port=port, hosts=hosts, token=_token(token_file), editable=allow_edit,
+        folders=tuple(folder.absolute() for folder in folders), device=device, logged=logged,
+    )  # fmt: skip
+    return served(settings, _tell)
+
+
+@click.command()
+@_RUN
+@_EDIT
+@device_option
+def mcp(run: Path, allow_edit: bool, device: str) -> int:
+    """Serve RUN to an agent over standard input and output (MCP).
+
+    Tools: ask, get and docs, with --allow-edit also learn and forget; the documents are resources.
+    """
+    _needed()
+    import_torch()
+    from lior.serve.limits import Settings
+    from lior_cli.serving import speak
+
+    return speak(Settings(path=run, editable=allow_edit, device=device))
+
+
+def _needed() -> None:
+    """Refuse where the packages are not installed."""
+    if missing := [name for name in ("starlette", "uvicorn", "mcp") if find_spec(name) is None]:
+        raise MissingPackage(f"{', '.join(missing)} not installed: pip install 'lior[serve]'")
+
+
+def _token(file: Path | None) -> str:
+    if file is None:
+        return os.environ.get(_TOKEN, "")
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        raise DataError(f"{file}: a token is text; write one line into it") from None
+    if not text:
+        raise DataError(f"{file}: no token in there; write one line into it")
+    return text
+
+
+def _tell(server: Server, address: str) -> None:
+    state: dict[str, Any] = server.resident.state()
+    what = "may be edited" if state["editable"] else "read-only"
+    for each in state["lost"]:
+        click.echo(f"lior: the server was killed before it was done: {each}; do it again", err=True)
+    size = f"{state['documents']:,} documents, {state['passages']:,} passages"
+    click.echo(f"lior: serving {state['name']} ({size}; {what}) at {address}", err=True)
+    click.echo("lior: Ctrl-C stops it", err=True)

@@ -1,0 +1,232 @@
+"""Run a server: its sockets, its signals, and its end within five seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from lior.errors import LiorError, UsageError
+from lior.serve.agents import Agents
+from lior.serve.app import build
+from lior.serve.limits import LEAST_TOKEN, Settings
+from lior.serve.server import Server
+from lior.serve.versions import Resident
+from lior_cli.door import private, socket_file
+
+_SAVING = 1.5
+"""Seconds that a document being learned has to be saved when the server stops."""
+_END = 4.7
+"""Seconds after a signal at which the process ends in any case."""
+
+
+class _Runner(uvicorn.Server):
+    """Ends in time, even on a machine that is too busy: the run on the disk is whole at any moment."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop."""
+        timer = threading.Timer(_END, os._exit, [0])
+        timer.daemon = True
+        timer.start()
+        super().handle_exit(sig, frame)
+
+
+def opened(settings: Settings) -> Server:
+    """The run in memory.
+
+    Raises
+    ------
+    LiorError
+        When it is no run, or the settings are not safe.
+    """
+    if not settings.local and not settings.token:
+        fault = f"--host {settings.host}: others can reach it, so it needs a token"
+        raise UsageError(f"{fault}; put one into LIOR_TOKEN or a file and give --token-file")
+    if settings.token and len(settings.token) < LEAST_TOKEN:
+        raise UsageError(
+            f"the token has {len(settings.token)} characters; at least {LEAST_TOKEN} are allowed"
+        )
+    resident = Resident(
+        settings.path, device=settings.device, editable=settings.editable, folders=settings.folders
+    )
+    return Server(settings, resident)
+
+
+def serve(settings: Settings, ready: Callable[[Server, str], object]) -> int:
+    """Serve a run until a signal comes; ``ready`` is told the server and its address.
+
+    Raises
+    ------
+    LiorError
+        When the address cannot be had, or as :func:`opened`.
+    """
+    log_to_stderr()
+    with _listening(settings) as (door, port):
+        server = opened(settings)
+        with _local_door(settings.path) as own:
+            config = uvicorn.Config(
+                build(server), http=protocol(settings.limits.silence), ws="none", log_config=None,
+                access_log=False, server_header=False, limit_concurrency=settings.limits.connections,
+                timeout_graceful_shutdown=int(settings.limits.stopping), timeout_keep_alive=30,
+                backlog=settings.limits.connections, loop="asyncio",
+            )  # fmt: skip
+            runner = _Runner(config)
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            ready(server, f"http://{host}:{port}/")
+            sockets = [door, own] if own else [door]
+            signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again at its end
+            with contextlib.suppress(KeyboardInterrupt):
+                runner.run(sockets=sockets)
+            done = server.close(_SAVING)
+    if not done:  # the thread cannot be ended; what it does is noted in the run, which is as it was
+        logging.getLogger("lior.serve").warning("stopped while documents were learned; they were not")
+        sys.stderr.flush()
+        os._exit(0)
+    return 0
+
+
+def speak(settings: Settings) -> int:
+    """Serve agents over standard input and output, until the input ends."""
+    log_to_stderr()
+    server = opened(settings)
+    asyncio.run(Agents(server).run_stdio_async())
+    return 0 if server.close(_SAVING) else 1
+
+
+def log_to_stderr() -> None:
+    """One object in a line for each event; libraries only tell of errors, for they name what was asked."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    log = logging.getLogger("lior.serve")
+    log.handlers, log.propagate = [handler], False
+    log.setLevel(logging.INFO)
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@contextlib.contextmanager
+def _listening(settings: Settings) -> Iterator[tuple[socket.socket, int]]:
+    """A socket at the address, before the run is read: a port that is taken is told at once."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    door = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            door.bind((settings.host, settings.port))
+        except OSError as error:
+            fault = error.strerror or error
+            raise LiorError(f"{settings.host}:{settings.port}: {fault}; give another --port") from None
+        yield door, door.getsockname()[1]
+    finally:
+        door.close()
+
+
+@contextlib.contextmanager
+def _local_door(run: Path) -> Iterator[socket.socket | None]:
+    """The socket file by which commands of this user find the server; none where it cannot be made."""
+    place = socket_file(run)
+    own = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        private(place.parent)
+        if _answers(place):  # of another server of this run
+            yield None
+            return
+        with contextlib.suppress(FileNotFoundError):
+            place.unlink()
+        own.bind(str(place))
+        place.chmod(0o600)
+    except (OSError, LiorError):
+        yield None
+        return
+    try:
+        yield own
+    finally:
+        with contextlib.suppress(OSError):
+            place.unlink()
+        own.close()
+
+
+def _answers(place: Path) -> bool:
+    """Whether somebody listens at a socket file."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(place))
+        except OSError:
+            return False
+        return True
+
+
+def protocol(seconds: float) -> type[H11Protocol]:
+    """HTTP/1.1 with connections that are closed when no whole head of a request comes in so many seconds."""
+
+    class Patient(H11Protocol):
+        _late: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._watch()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._watch()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            if self._late:
+                self._late.cancel()
+
+        def _watch(self) -> None:
+            """Wait for a head, unless a request is being answered."""
+            if self._idle and self._late is None:
+                self._late = self.loop.call_later(seconds, self._over)
+            elif not self._idle and self._late is not None:
+                self._late.cancel()
+                self._late = None
+
+        @property
+        def _idle(self) -> bool:
+            return self.cycle is None or self.cycle.response_complete
+
+        def _over(self) -> None:
+            self._late = None
+            if self._idle:
+                self.transport.close()
+
+    return Patient
+
+
+class JsonLines(logging.Formatter):
+    """A record of the log as an object in a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time, level and message, or the fields of a request."""
+        fields = getattr(record, "fields", None) or {"message": record.getMessage()}
+        if record.exc_info and record.exc_info[1]:
+            fields["at"] = _place(record.exc_info[1])
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        return json.dumps({"time": f"{moment}Z", "level": record.levelname.lower(), **fields})
+
+
+def _place(error: BaseException) -> list[str]:
+    """The lines of code that an error came through; not its message, which may have the text of a user."""
+    found, here = [], error.__traceback__
+    while here is not None:
+        code = here.tb_frame.f_code
+        found.append(f"{code.co_filename}:{here.tb_lineno} {code.co_name}")
+        here = here.tb_next
+    return found[-6:]

@@ -1,0 +1,191 @@
+"""The page: asking, documents and their text as HTML; the script in ``static`` adds the rest.
+
+Every text of a document goes through :func:`html.escape`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from html import escape
+from importlib.resources import files
+from mimetypes import guess_type
+from string import Template
+from typing import Any
+from urllib.parse import urlencode
+
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from lior.ask.answering import Answer
+from lior.ask.interfaces import Passage
+from lior.errors import LiorError
+from lior.serve import answers
+from lior.serve.schema import Ask, Lines, Listing
+from lior.serve.server import Fault, Server, fault_of
+from lior.serve.versions import Version
+
+
+def routes(server: Server, api: Mapping[str, Any]) -> list[BaseRoute]:
+    """The addresses of the page."""
+    page = Page(server, api)
+    return [
+        Route("/", page.ask),
+        Route("/documents", page.documents),
+        Route("/document", page.document),
+        Route("/docs", page.api),
+        Route("/static/{name}", page.static),
+    ]
+
+
+class Page:
+    """What a browser is shown."""
+
+    def __init__(self, server: Server, api: Mapping[str, Any]) -> None:
+        self._server, self._api = server, api
+        folder = files("lior.serve").joinpath("static")
+        self._frame = Template(folder.joinpath("page.html").read_text("utf-8"))
+        self._files = {each.name: each.read_bytes() for each in folder.iterdir() if each.name[-5:] != ".html"}
+
+    def _framed(self, pane: str, status: int = 200, **parts: str) -> Response:
+        """The frame with one pane open, and what is in it."""
+        state = self._server.resident.state()
+        found = {
+            "run": escape(state["name"]), "pane": pane, "question": "", "answer": "", "beside": "",
+            "list": "", "api": "", "documents": f"{state['documents']:,}",
+            "passages": f"{state['passages']:,}", "editable": "yes" if state["editable"] else "no",
+            "lost": "".join(f"<li>{escape(each)}</li>" for each in state["lost"]),
+            **{f"open_{name}": "" if name == pane else "hidden" for name in ("ask", "documents", "api")},
+            **{f"at_{name}": 'aria-current="page"' if name == pane else "" for name in ("ask", "documents")},
+        }  # fmt: skip
+        return HTMLResponse(self._frame.substitute(found | parts), status)
+
+    async def ask(self, request: Request) -> Response:
+        """The box for questions, and the answer to the one in the address."""
+        question = request.query_params.get("q", "").strip()
+        if not question:
+            return self._framed("ask")
+        version = self._server.version
+        try:
+            given = Ask(question=question, top=5)
+            answer = await self._server.ask(version, given.question, given.top)
+        except ValidationError:
+            return self._framed("ask", 400, question=escape(question[:200]), answer=_told("too long"))
+        except LiorError as error:
+            fault = fault_of(error)
+            return self._framed("ask", fault.status, question=escape(question), answer=_told(str(fault)))
+        beside = answer.answer or next((passage for passage, _ in answer.passages), None)
+        shown = await self._server.aside(answers.shown, version, beside) if beside else None
+        return self._framed(
+            "ask", question=escape(question), answer=_answer(version, answer),
+            beside=_lines(shown) if shown else "",
+        )  # fmt: skip
+
+    async def documents(self, request: Request) -> Response:
+        """The documents."""
+        try:
+            given = Listing.model_validate(dict(request.query_params))
+        except ValidationError:
+            return self._framed("documents", 400, list=_told("search, offset or count is out of range"))
+        found = answers.listed(self._server.version, given)
+        rows = "".join(
+            f'<tr><td><a href="{_address(each["name"])}">{escape(each["name"])}</a></td>'
+            f"<td>{each['bytes']:,}</td><td>{escape(each['added'] or 'in training')}</td></tr>"
+            for each in found["documents"]
+        )
+        end = given.offset + len(found["documents"])
+        if end < found["total"]:
+            more = urlencode({"search": given.search, "offset": end, "count": given.count})
+            rows += f'<tr><td colspan="3"><a href="/documents?{escape(more)}">more</a></td></tr>'
+        return self._framed("documents", list=rows)
+
+    async def document(self, request: Request) -> Response:
+        """Lines of a document."""
+        version = self._server.version
+        try:
+            given = Lines.model_validate(dict(request.query_params))
+            self._server.document(version, given.name)
+        except ValidationError:
+            return self._framed("ask", 400, answer=_told("a name, and lines from 1 on are allowed"))
+        except Fault as fault:
+            return self._framed("ask", fault.status, answer=_told(str(fault)))
+        found = await self._server.aside(
+            answers.lines_of, version, given.name, max(given.line - answers.AROUND, 1), given.count
+        )
+        return self._framed("ask", beside=_lines(found | {"mark": {"line": given.line, "end_line": 0}}))
+
+    async def api(self, request: Request) -> Response:
+        """The operations that programs use."""
+        rows = "".join(
+            f"<tr><td><code>{method.upper()} {escape(path)}</code></td>"
+            f"<td>{escape(entry['summary'])}</td></tr>"
+            for path, entries in self._api["paths"].items()
+            for method, entry in entries.items()
+        )
+        return self._framed("api", api=rows)
+
+    async def static(self, request: Request) -> Response:
+        """A file of the page."""
+        name = request.path_params["name"]
+        if name not in self._files:
+            raise HTTPException(404)
+        data = self._files[name]
+        mark = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+        headers = {"ETag": mark, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == mark:
+            return Response(status_code=304, headers=headers)
+        return Response(data, media_type=guess_type(name)[0], headers=headers)
+
+
+def _told(text: str) -> str:
+    return f'<p class="notice">{escape(text)}</p>'
+
+
+def _answer(version: Version, answer: Answer) -> str:
+    """An answer as the script would show it, without what needs the script."""
+    if answer.answer:
+        sure = f"{answer.confidence:.0%} sure"
+        quote = f'<blockquote class="quote">{escape(answer.answer.text)}</blockquote>'
+        head = f'{quote}<p class="place">{_where(version, answer.answer)} · {sure}</p>'
+    else:
+        head = f'<p class="notice">Nothing in the documents speaks of it: {escape(answer.note)}.</p>'
+    others = [passage for passage, _ in answer.passages if passage != answer.answer]
+    rows = "".join(
+        f'<li><p>{escape(passage.text)}</p><p class="place">{_where(version, passage)}</p></li>'
+        for passage in others
+    )
+    title = "Also" if answer.answer else "The nearest"
+    return head + (f'<h3>{title}</h3><ol class="others">{rows}</ol>' if rows else "")
+
+
+def _where(version: Version, passage: Passage) -> str:
+    address = _address(version.owner(passage.document), passage.line)
+    return f'<a href="{address}">{escape(passage.document)}:{passage.line}</a>'
+
+
+def _address(name: str, line: int = 1) -> str:
+    return escape(f"/document?{urlencode({'name': name, 'line': line})}")
+
+
+def _lines(found: Mapping[str, Any]) -> str:
+    """Lines of a document with their numbers, and the marked passage."""
+    mark = found["mark"]
+    rows: Iterable[str] = (
+        f'<li value="{number}">{_marked(line, number, mark)}</li>'
+        for number, line in enumerate(found["lines"], found["first"])
+    )
+    name, total = escape(found["name"]), found["total"]
+    return f'<h2>{name}</h2><p class="place">{total:,} lines</p><ol class="lines">{"".join(rows)}</ol>'
+
+
+def _marked(line: str, number: int, mark: Mapping[str, int]) -> str:
+    """A line, escaped, with what is marked in it."""
+    first, last = mark["line"], mark["end_line"]
+    if not first <= number <= last:
+        return escape(line)
+    begin = mark.get("column", 1) - 1 if number == first else 0
+    end = mark.get("end_column", len(line) + 1) - 1 if number == last else len(line)
+    return f"{escape(line[:begin])}<mark>{escape(line[begin:end])}</mark>{escape(line[end:])}"

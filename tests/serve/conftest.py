@@ -1,0 +1,17 @@
+"""Servers for the tests of this folder, where the packages of the extra ``lior[serve]`` are installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+if all(find_spec(name) for name in ("starlette", "uvicorn", "mcp", "httpx")):
+    from tests.serve.servers import (  # noqa: F401 (fixtures)
+        _words_alone,
+        copied,
+        editable,
+        http,
+        live,
+        trained,
+    )
+else:  # test_extra.py says so
+    collect_ignore_glob = ["test_[!e]*.py"]

@@ -1,0 +1,175 @@
+"""One writer and many readers: each sees one version, whole; what was acknowledged is on the disk."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import numpy as np
+import pytest
+
+import lior
+from lior.data.documents import RawDocument
+from lior.errors import DataError, RunError, UsageError
+from lior.runs import asking
+from lior.serve.versions import NOTE, Resident
+from tests.serve.servers import PLAN, TEXTS
+
+
+@pytest.fixture
+def resident(copied):
+    found = Resident(copied, editable=True)
+    yield found
+    assert found.close(10)
+
+
+def document(name, text):
+    return RawDocument(name, text.encode())
+
+
+FACT = "The key of the observatory hangs behind the blue clock."
+QUESTION = "Where does the key of the observatory hang?"
+
+
+def knows(run):
+    """Whether a run, or a version of one, quotes the fact."""
+    quoted = run.index.ask(QUESTION).answer
+    return quoted is not None and quoted.text == FACT
+
+
+def test_learning_makes_the_next_version_and_leaves_the_former(resident):
+    before = resident.current
+    resident.learn([document("key.txt", FACT)]).result(20)
+    after = resident.current
+    assert after.number == before.number + 1
+    assert not knows(before)
+    assert knows(after)
+    assert {d.name for d in before.documents} == set(TEXTS)
+    assert before.run.complete("The key of the observatory", 20, temperature=0) not in FACT
+    assert after.run.complete("The key of the observatory", 6, temperature=0) == " hangs"
+
+
+def test_what_was_acknowledged_is_on_the_disk(resident):
+    resident.learn([document("key.txt", FACT)]).result(20)
+    assert knows(lior.load(resident.path))
+    resident.forget("key.txt").result(20)
+    found = lior.load(resident.path)
+    assert "key.txt" not in {d.name for d in found.documents()}
+    assert not any(b"observatory" in path.read_bytes() for path in resident.path.rglob("*") if path.is_file())
+
+
+def test_the_content_is_that_of_a_fresh_build(resident):
+    resident.learn([document("key.txt", FACT)]).result(20)
+    resident.learn(
+        [document("b.txt", "Birds sing at dawn."), document("c.txt", "Cats sleep at noon.")]
+    ).result(20)
+    resident.forget("b.txt").result(20)
+    resident.learn([document("plan.txt", PLAN.upper())], replace=True).result(20)
+    version = resident.current
+    fresh = asking.built(asking.of_checkpoint(version.run.checkpoint)).collection.arrays()
+    held = version.index.collection.arrays()
+    assert held.keys() == fresh.keys()
+    assert all(np.array_equal(held[name], fresh[name]) for name in held)
+    other = lior.load(resident.path)
+    text = f"{FACT} Cats sleep at noon. {PLAN}"
+    assert other.score(text) == version.run.score(text)
+
+
+def test_readers_see_the_old_or_the_new_version_never_half(resident):
+    faults, over = [], threading.Event()
+
+    def read():
+        while not over.is_set():
+            version = resident.current
+            names = {d.name for d in version.documents}
+            pair = {"one.txt", "two.txt"} & names
+            found = {p.document for p, _ in version.index.ask("pears plums cellar", 9).passages}
+            if len(pair) == 1 or {"one.txt", "two.txt"} & found != pair:
+                faults.append((pair, found))
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for _ in range(2):
+        pair = [
+            document("one.txt", "Pears are in the cellar."),
+            document("two.txt", "Plums are in the cellar."),
+        ]
+        resident.learn(pair).result(20)
+        for gone in [resident.forget("one.txt"), resident.forget("two.txt")]:  # saved together
+            gone.result(20)
+    over.set()
+    for reader in readers:
+        reader.join()
+    assert all(len(pair) == 1 for pair, _ in faults)  # only between two changes that were asked for apart
+    assert all({"one.txt", "two.txt"} & found == pair for pair, found in faults)
+
+
+def test_a_change_that_is_refused_changes_nothing(resident):
+    before = resident.current
+    with pytest.raises(DataError, match="already"):
+        resident.learn([document("plan.txt", "other")]).result(20)
+    with pytest.raises(DataError, match="no document"):
+        resident.forget("house").result(20)  # the end of a name is for people
+    with pytest.raises(DataError, match="one name"):
+        resident.learn([document("x", "1"), document("x", "2")]).result(20)
+    assert [d.name for d in resident.current.documents] == [d.name for d in before.documents]
+
+
+def test_one_refused_change_does_not_stop_the_others(resident):
+    futures = [resident.learn([document(name, FACT)]) for name in ("a.txt", "plan.txt", "b.txt")]
+    assert futures[0].result(20)[0].name == "a.txt"
+    assert futures[2].result(20)[0].name == "b.txt"
+    with pytest.raises(DataError):
+        futures[1].result(20)
+
+
+def test_a_run_that_cannot_be_saved_stays_as_it_was(resident, monkeypatch):
+    monkeypatch.setattr(lior.Run, "save", lambda self: (_ for _ in ()).throw(RunError("disk full")))
+    with pytest.raises(RunError, match="disk full"):
+        resident.learn([document("key.txt", FACT)]).result(20)
+    assert not knows(resident.current)
+    monkeypatch.undo()
+    resident.learn([document("key.txt", FACT)]).result(20)
+    assert knows(resident.current)
+
+
+def test_what_another_process_learns_is_seen(resident, monkeypatch):
+    other = lior.load(resident.path)
+    other.learn({"key.txt": FACT})
+    other.save()
+    resident.learn([document("b.txt", "Birds sing at dawn.")]).result(20)
+    assert {"key.txt", "b.txt"} < {d.name for d in resident.current.documents}
+
+
+def test_what_was_being_learned_is_told_at_the_next_start(copied):
+    (copied / NOTE).write_text(
+        json.dumps({"learn": ["lost.txt", "plan.txt"], "forget": ["house.md", "gone.txt"]})
+    )
+    resident = Resident(copied)
+    assert resident.lost == ("learn: lost.txt", "forget: house.md")
+    resident.close(5)
+    assert not (copied / NOTE).exists()
+    again = Resident(copied)
+    assert again.lost == ()
+    again.close(5)
+
+
+def test_a_server_that_only_reads_refuses_changes(copied):
+    resident = Resident(copied)
+    with pytest.raises(UsageError, match="--allow-edit"):
+        resident.learn([document("key.txt", FACT)])
+    resident.close(5)
+
+
+def test_sync_is_of_the_folders_given(tmp_path):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for i in range(9):
+        (folder / f"{i}.txt").write_text(f"Note {i}: the meeting is in room {i}.\n" * 9)
+    lior.train(str(folder), out=tmp_path / "run", memory="sdm", fit={"passes": 0}, geometry={"updates": 2})
+    resident = Resident(tmp_path / "run", editable=True, folders=(folder,))
+    (folder / "key.txt").write_text(FACT)
+    assert resident.sync().result(20).learned == ("key.txt",)
+    assert knows(resident.current)
+    resident.close(5)
