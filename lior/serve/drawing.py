@@ -151,9 +151,6 @@ def _name(data: bytes) -> str:
         return "bytes:" + "".join(f"\\x{byte:02x}" for byte in data)
 
 
-# --- as server-sent events ---
-
-
 async def events(parts: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
     """Each part as an event, then the mark of the end; an error is an event too, for the status is sent."""
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import gc
 import json
 import logging
 import threading
@@ -177,11 +178,12 @@ class Resident:
 
     def _show(self) -> None:
         """Let readers begin with the run as the writer has it now."""
-        run, number = self._run, getattr(self, "_current", None)
+        run, number = self._run, self._current.number + 1 if hasattr(self, "_current") else 1
         _ready(run)
         if self.editable:
             run = copy.deepcopy(run)
-        self._current = Version(number.number + 1 if number else 1, run, tuple(run.documents()))
+        self._current = Version(number, run, tuple(run.documents()))
+        gc.collect()  # an index refers to itself, so that a former version goes only so
 
     def _write(self) -> None:
         while not self._closed:

@@ -173,3 +173,19 @@ def test_sync_is_of_the_folders_given(tmp_path):
     assert resident.sync().result(20).learned == ("key.txt",)
     assert knows(resident.current)
     resident.close(5)
+
+
+def test_former_versions_go(resident):
+    import gc
+    import weakref
+
+    gc.disable()  # it comes seldom in a server
+    try:
+        former = [weakref.ref(resident.current.index)]
+        for number in range(3):
+            resident.learn([document(f"{number}.txt", FACT)]).result(20)
+            former.append(weakref.ref(resident.current.index))
+        resident.forget("0.txt").result(20)
+        assert [each() for each in former] == [None] * 4
+    finally:
+        gc.enable()
