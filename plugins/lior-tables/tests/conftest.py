@@ -1,0 +1,7 @@
+"""Tests run side by side, each on one core: threads that wait for a core make them several times slower."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported, here and by commands
