@@ -103,7 +103,7 @@ def test_learned_and_forgotten_in_any_order_is_never_seen(steps):
 SAID = ("Where is the key?", "How loud is the furnace?", "key or furnace")
 VERSIONS = {
     name: (TEXTS[name], f"The key is new.\n\n{TEXTS[name]}", "The key is new.\n")
-    for name in ("boiler.md", "garden.md", "chat.txt")
+    for name in ("boiler.md", "chat.txt")
 }
 
 
