@@ -45,7 +45,7 @@ def made(content):
 
 def put(collection, name, found):
     """Add a document of which every passage answers a question in words of its own."""
-    said = {place: ["Reset", "the", name, f"only{len(found)}"] for place in range(len(found))}
+    said = {place: ["reset", "the", f"only{len(name)}", f"only{len(found)}"] for place in range(len(found))}
     collection.add(name, found, [place // 2 for place in range(len(found))], said)
 
 
