@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import attrs
 import click
 
-from lior.ask.dialogue import Dialogue, Turn
+from lior.ask.dialogue import Dialogue, Turn, confirmed
 from lior.ask.endpoint import Endpoint
 from lior.config.options import RawText, check_table, typed_fields
 from lior.errors import EndpointError, LiorError, UsageError, did_you_mean, sentences
@@ -82,6 +82,9 @@ class Conversation:
         every = (
             _Command(self._more, "/more", "the next passages"),
             _Command(self._why, "/why", "how the last reply was found, or where its words come from"),
+            _Command(
+                self._good, "/good [N]", "passage N of the reply (1) is the right one; again: it is not"
+            ),
             _Command(self._go, "/go [TEXT]", "let the model continue a text, the last message, or its reply"),
             _Command(self._learn, "/learn FILE", "learn a file or folder"),
             _Command(self._forget, "/forget NAME", "forget a document, exactly"),
@@ -316,6 +319,28 @@ class Conversation:
             echo_reasons(self.index(), turn.answer, turn.passages[: max(self._shown, _PAGE)], turn.inherited)
         else:
             raise UsageError("/why explains the last reply, and there is none yet; say something first")
+
+    def _good(self, rest: str) -> None:
+        if self._chat:
+            raise UsageError(
+                "/good is for folders: the index of a run is made anew with its checkpoints, and what was "
+                "confirmed would be lost; use `lior chat FOLDER`"
+            )
+        turn = self.talk.last
+        if turn is None or not turn.passages:
+            raise UsageError(
+                "/good confirms a passage of the last reply, and there is none; ask something first"
+            )
+        if rest not in ("", *map(str, range(1, len(turn.passages) + 1))):
+            raise UsageError(
+                f"/good {rest}: a number from 1 to {len(turn.passages)} is allowed, that of a passage"
+            )
+        passage = turn.passages[int(rest or 1) - 1]
+        question = confirmed(turn, passage)
+        counts = self.index().confirm(question, passage)
+        what = "counts as" if counts else "no longer counts as"
+        again = f"/good {rest or 1} again {'takes that back' if counts else 'confirms it'}"
+        self._say(f"{where(self.index(), passage)} {what} an answer to {question!r}; {again}")
 
     def _go(self, rest: str) -> None:
         text = rest or ("" if self._continued else self._message)

@@ -1,7 +1,8 @@
 """Counts of the words of passages, from which all that a retriever uses is computed.
 
-A collection is a function of the documents in it: it does not depend on the order in which they were added,
-nor on documents that were removed. Learning and forgetting are therefore exact.
+A collection is a function of the documents in it and of the questions that their passages were confirmed to
+answer: it does not depend on the order in which they were added, nor on what was removed. Learning and
+forgetting are therefore exact.
 
 >>> notes = Collection.empty()
 >>> notes.add("heating.md", [("Press the red button.", "Boiler"), ("The boiler is in the cellar.", "Boiler")])
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import chain, islice
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import attrs
@@ -93,6 +95,8 @@ class Table:
     """Terms of the passages' texts."""
     context: Postings
     """Terms of the contexts."""
+    confirmed: Postings
+    """Terms of the questions that passages were confirmed to answer."""
     spelled: Postings
     """Documents that have a word as written."""
 
@@ -104,6 +108,8 @@ class _Added:
     language: str
     texts: _Words
     contexts: _Words
+    confirmed: _Words
+    """Of the questions that each passage was confirmed to answer."""
     group: np.ndarray
     """Paragraph of each passage, int64, from 0."""
     context: list[int]
@@ -171,7 +177,11 @@ class Collection:
         return found
 
     def add(
-        self, document: str, passages: Sequence[tuple[str, str]], groups: Sequence[int] | None = None
+        self,
+        document: str,
+        passages: Sequence[tuple[str, str]],
+        groups: Sequence[int] | None = None,
+        confirmed: Mapping[int, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         """Learn a document.
 
@@ -184,6 +194,8 @@ class Collection:
             where several passages share one.
         groups
             Number of the paragraph of each passage. Without them each passage is a paragraph of its own.
+        confirmed
+            Place in ``passages`` -> words of the questions that this passage was confirmed to answer.
 
         Raises ``UsageError`` if the collection has the document.
         """
@@ -207,6 +219,7 @@ class Collection:
             language=language,
             texts=numbers.read(texts),
             contexts=numbers.read([tokens(context) for context in contexts]),
+            confirmed=numbers.read([[*confirmed.get(place, ())] for place in range(len(passages))]),
             group=np.unique(np.array(group, np.int64), return_inverse=True)[1].reshape(-1),
             context=[contexts[context] for _, context in passages],
         )
@@ -278,7 +291,7 @@ class Collection:
 
 def _table(arrays: Mapping[str, np.ndarray]) -> Table:
     def of(field: str) -> Any:
-        if field in ("text", "context", "spelled"):
+        if field in ("text", "context", "confirmed", "spelled"):
             return Postings(*(arrays[f"{field}.{part.name}"] for part in attrs.fields(Postings)))
         return arrays[field]
 
@@ -351,14 +364,16 @@ def _counted(added: Mapping[str, _Added], fresh: Mapping[str, _Numbers]) -> Tabl
     above = _starts([len(sizes) for _, sizes in contexts])
     place = np.arange(len(parts))
     text, context = entries(texts, np.arange(rows[-1])), entries(contexts, np.arange(above[-1]))
+    confirmed = entries([part.confirmed for part in parts], np.arange(rows[-1]))
     both = (
         entries(texts, np.repeat(place, np.diff(rows))),
         entries(contexts, np.repeat(place, np.diff(above))),
     )
     numbers, documents = (np.concatenate(pair) for pair in zip(*both, strict=True))
     used = np.unique(numbers)  # a word may be of a document that is gone again
+    meant = np.union1d(used, confirmed[0])
     of_term, of_word = np.zeros((2, len(terms)), np.int64)
-    stems, [of_term[used]] = _united([np.array(terms, bytes)[used]])
+    stems, [of_term[meant]] = _united([np.array(terms, bytes)[meant]])
     spellings, [of_word[used]] = _united([np.array(words, bytes)[used]])
 
     def postings(places: np.ndarray, units: np.ndarray, size: int, width: int) -> Postings:
@@ -376,6 +391,7 @@ def _counted(added: Mapping[str, _Added], fresh: Mapping[str, _Numbers]) -> Tabl
         words=spellings,
         text=postings(of_term[text[0]], text[1], len(stems), int(rows[-1])),
         context=postings(of_term[context[0]], context[1], len(stems), int(above[-1])),
+        confirmed=postings(of_term[confirmed[0]], confirmed[1], len(stems), int(rows[-1])),
         spelled=postings(of_word[numbers], documents, len(spellings), len(parts)),
     )
 
@@ -439,7 +455,12 @@ def _joined(pieces: Sequence[tuple[Table, Sequence[int]]], count: int) -> Table:
         groups=values("groups", rows),
         context_starts=context_starts,
         contexts=values("contexts", rows),
-        **counts("terms", text=(int(starts[-1]), rows), context=(int(context_starts[-1]), above)),
+        **counts(
+            "terms",
+            text=(int(starts[-1]), rows),
+            context=(int(context_starts[-1]), above),
+            confirmed=(int(starts[-1]), rows),
+        ),
         **counts("words", spelled=(count, places)),
     )
 
@@ -450,6 +471,7 @@ def _whole(table: Table) -> Table:
     starts, own = np.arange(documents + 1), np.zeros(documents, np.int32)
     of_row = np.repeat(starts[:-1], np.diff(table.document_starts))
     of_context = np.repeat(starts[:-1], np.diff(table.context_starts))
+    said = table.confirmed
     terms, rows, counts = (
         np.concatenate(pair)
         for pair in (
@@ -467,4 +489,5 @@ def _whole(table: Table) -> Table:
         contexts=own,
         text=Postings.made(terms, rows, counts, len(table.terms), documents),
         context=Postings.made(terms[:0], rows[:0], counts[:0], len(table.terms), documents),
+        confirmed=Postings.made(said.terms, of_row[said.rows], said.counts, len(table.terms), documents),
     )

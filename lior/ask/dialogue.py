@@ -135,6 +135,11 @@ class Dialogue:
         return _quoting(turn, fresh[0]) if fresh else turn
 
 
+def confirmed(turn: Turn, passage: Passage) -> str:
+    """The question that a passage of a turn answers: the message, and those inherited words that it has."""
+    return " ".join([turn.message, *_shared(turn.inherited, passage)])
+
+
 def _quoting(turn: Turn, passage: Passage) -> Turn:
     """The turn with another of its passages as the answer."""
     others = tuple(each for each in turn.passages if each != passage)

@@ -23,10 +23,14 @@ from lior.errors import DataError, UsageError, did_you_mean, sentences
 
 RETRIEVER, WITHOUT = "dense", "settle"
 """Names of the retriever where none is given, with and without vectors of words."""
-VERSION = 2
+VERSION = 3
 """Of cutting and of the entries of a kept index; one of another version is made anew."""
 LONGEST_QUESTION = 10_000
 """Characters of a question; a longer one is refused."""
+
+
+_Confirmed = dict[str, dict[str, list[str]]]
+"""Document -> SHA-256 of a passage's text -> the questions that it was confirmed to answer, sorted."""
 
 
 @attrs.frozen(kw_only=True)
@@ -86,6 +90,7 @@ class Index:
         """The counts of all passages."""
         self._shelf: dict[str, bytes | memoryview] = {}
         """Document -> its passages."""
+        self._confirmed: _Confirmed = {}
         self._files: dict[str, File] = {}
         self._sources: dict[str, Source] = {}
         self._fresh = True
@@ -148,8 +153,7 @@ class Index:
             if known and file.sha256 and file.sha256 == known.sha256:
                 self._files[source.name] = file
                 continue
-            self._drop(source.name)
-            self._take(file)
+            self._take(file, self._drop(source.name))
             if file.documents or (known and known.documents):
                 (changed if known else learned).append(source.name)
         for name, file in self._files.items():
@@ -174,9 +178,8 @@ class Index:
 
     def hold(self, name: str, readings: Sequence[Reading], reason: str = "") -> None:
         """Have a document of these readings, or the ``reason`` for none; the cache is not written."""
-        self._drop(name)
         file = File(name, 0, reason=reason, given=True, content=readings)
-        self._take(file)
+        self._take(file, self._drop(name))
         if file.reason:
             self.skipped.append(Skipped(name, file.reason))
 
@@ -194,7 +197,44 @@ class Index:
         self.skipped = [each for each in self.skipped if each.name != name]
         self.save()
 
-    def _take(self, file: File) -> None:
+    def confirm(self, question: str, passage: Passage) -> bool:
+        """Count that ``passage`` answers ``question``, or no longer if it does already; whether it does now.
+
+        0.3 of the question's content words then count as words of the passage. It lasts as long as the
+        document has this text, and is kept in the cache with the index.
+
+        Raises ``UsageError`` when the passage is not of this index, or the question names nothing.
+        """
+        document, text = passage.document, _digest(passage)
+        rows = self.collection.rows(document)
+        passages = [self.passage(row) for row in rows]
+        if text not in map(_digest, passages):
+            raise UsageError(f"{document} has no such passage; ask again")
+        question = " ".join(checked(question).lower().split())
+        if not _content(question):
+            raise UsageError(f"the question {question[:60]!r} has only words that name nothing; reword it")
+        before = self._confirmed.pop(document, {})
+        now = {*before.get(text, [])} ^ {question}
+        self.collection.remove(document)
+        self._count(document, passages, {**before, text: sorted(now)})
+        self._fresh = True
+        self.save()
+        return question in now
+
+    def _count(self, document: str, passages: Sequence[Passage], confirmed: dict[str, list[str]]) -> None:
+        """Count the passages of a document, and the questions ``confirmed`` of those it still has."""
+        places = {_digest(p): place for place, p in reversed([*enumerate(passages)])} if confirmed else {}
+        kept = {text: confirmed[text] for text in sorted(confirmed) if text in places and confirmed[text]}
+        if kept:
+            self._confirmed[document] = kept
+        self.collection.add(
+            document,
+            [(p.text, p.context) for p in passages],
+            [p.group for p in passages],
+            {places[text]: [w for q in asked for w in _content(q)] for text, asked in kept.items()},
+        )
+
+    def _take(self, file: File, confirmed: _Confirmed) -> None:
         """Cut and count the readings of a file."""
         taken, notes = list[str](), list[str]()
         names = document_names(file.name, [reading.name for reading in file.content], self.collection)
@@ -202,8 +242,7 @@ class Index:
             passages = cut(reading, document, file.name)
             notes += reading.notes
             if passages:
-                counted = [(p.text, p.context) for p in passages]
-                self.collection.add(document, counted, [p.group for p in passages])
+                self._count(document, passages, confirmed.get(document, {}))
                 self._shelf[document] = storage.packed(passages)
                 taken.append(document)
         file.documents, file.notes, file.content = tuple(sorted(taken)), tuple(notes), ()
@@ -212,12 +251,16 @@ class Index:
         self._files[file.name] = file
         self._fresh = True
 
-    def _drop(self, name: str) -> None:
+    def _drop(self, name: str) -> _Confirmed:
+        """Take out a file; what was confirmed of it."""
         file = self._files.pop(name, None)
+        confirmed: _Confirmed = {}
         for document in file.documents if file else ():
             self.collection.remove(document)
             del self._shelf[document]
+            confirmed[document] = self._confirmed.pop(document, {})
         self._fresh = True
+        return confirmed
 
     # --- questions ---
 
@@ -278,7 +321,8 @@ class Index:
             arrays |= {f"retriever.{name}": array for name, array in found.items()}
         hidden = attrs.filters.exclude("name", "content")
         files = {name: attrs.asdict(self._files[name], filter=hidden) for name in sorted(self._files)}
-        return arrays, {"version": VERSION, "paths": self.paths, "files": files}
+        confirmed = {name: self._confirmed[name] for name in sorted(self._confirmed)}
+        return arrays, {"version": VERSION, "paths": self.paths, "files": files, "confirmed": confirmed}
 
     def restore(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
         """Become the index whose :meth:`state` this is.
@@ -298,6 +342,7 @@ class Index:
             shelf: dict[str, bytes | memoryview] = {
                 name: data[a:b] for name, a, b in zip(collection.documents, [0, *ends], ends, strict=False)
             }
+            confirmed: _Confirmed = meta["confirmed"]
             if not sorted(n for f in files.values() for n in f.documents) == collection.documents == [*shelf]:
                 raise ValueError("its parts do not fit together")
             kept = isinstance(self._retriever, Judging) or "answering" in parts["prepared"]
@@ -308,7 +353,7 @@ class Index:
                 kept = kept and bool(prepared) and self._retriever.restore(collection, prepared)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"damaged ({error})") from error
-        self.collection, self._shelf, self._files = collection, shelf, files
+        self.collection, self._shelf, self._files, self._confirmed = collection, shelf, files, confirmed
         self._fresh = not kept
         self.skipped = [Skipped(name, file.reason) for name, file in files.items() if file.reason]
 
@@ -348,6 +393,15 @@ def checked(question: str) -> str:
             "every text); name what it is about"
         )
     return question
+
+
+def _digest(passage: Passage) -> str:
+    return hashlib.sha256(passage.text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _content(question: str) -> list[str]:
+    """The words of a question that name something."""
+    return [word for word in answering.subjects(question) if word not in answering.LIGHT]
 
 
 def default_retriever() -> str:

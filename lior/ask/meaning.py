@@ -343,11 +343,11 @@ def _products(postings: Postings, likeness: np.ndarray, size: int) -> np.ndarray
 def likest(space: Space, asked: Asked, rows: np.ndarray) -> np.ndarray:
     """Highest likeness of each word of the question to a word of each passage of ``rows``.
 
-    It is the cosine, 1 for the word itself; 0.8 times that where only the paragraph or the context has the
-    word. float32 ``(W, len(rows))`` in [0, 1].
+    It is the cosine, 1 for the word itself; 0.8 times that where only the paragraph, the context or a
+    question that the passage was confirmed to answer has the word. float32 ``(W, len(rows))`` in [0, 1].
     """
     collection = space.collection
-    text, above = collection.derived("entries of rows", lambda: _entries(collection))
+    text, above, confirmed = collection.derived("entries of rows", lambda: _entries(collection))
     out = _likest(space, asked, text, rows)
     group, context = (
         collection.derived("paragraphs", lambda: paragraphs(collection)),
@@ -361,6 +361,8 @@ def likest(space: Space, asked: Asked, rows: np.ndarray) -> np.ndarray:
     if above is not None:
         units, back = np.unique(context[rows], return_inverse=True)
         out = np.maximum(out, np.float32(AROUND) * _likest(space, asked, above, units)[:, back])
+    if confirmed is not None:
+        out = np.maximum(out, np.float32(AROUND) * _likest(space, asked, confirmed, rows))
     return out
 
 
@@ -368,13 +370,19 @@ _Entries = tuple[np.ndarray, np.ndarray]
 """First entry of each row, and the terms of the entries by row."""
 
 
-def _entries(collection: Collection) -> tuple[_Entries, _Entries | None]:
+def _entries(collection: Collection) -> tuple[_Entries, _Entries | None, _Entries | None]:
+    """Of the texts, the contexts, and the confirmed questions of passages."""
     table = collection.table
-    starts, order = by_row(table.text, len(collection))
-    if not len(table.context.rows):
-        return (starts, table.text.terms[order]), None
-    above, order_ = by_row(table.context, int(table.context_starts[-1]))
-    return (starts, table.text.terms[order]), (above, table.context.terms[order_])
+
+    def of(postings: Postings, size: int) -> _Entries:
+        starts, order = by_row(postings, size)
+        return starts, postings.terms[order]
+
+    return (
+        of(table.text, len(collection)),
+        of(table.context, int(table.context_starts[-1])) if len(table.context.rows) else None,
+        of(table.confirmed, len(collection)) if len(table.confirmed.rows) else None,
+    )
 
 
 def _grouped(collection: Collection, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

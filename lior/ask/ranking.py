@@ -21,6 +21,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 K1, B = 1.5, 0.75
 """Saturation of counts and normalisation of lengths, as usual for BM25."""
+CONFIRMED = 0.3
+"""Weight of a word of a question that a passage was confirmed to answer, beside one of the passage."""
 MOST_WORDS = 128
 """Different words of a question that count, the rarest first; a page of text has as many."""
 MOST_REPAIRS = 48
@@ -75,8 +77,8 @@ def understood(collection: Collection, text: str, spelled: Callable[[str], bool]
 
     Words that are ``spelled`` right are not repaired where the text lacks them.
     """
-    found = tokens(text)
-    present = np.bincount(collection.table.languages, minlength=len(LANGUAGES))
+    found, table = tokens(text), collection.table
+    present = np.bincount(table.languages, minlength=len(LANGUAGES))
     languages = [LANGUAGES[i] for i in np.argsort(-present, kind="stable") if present[i]] or [ENGLISH]
     own = language_of(found, languages, default=languages[0], least=1)
     counted = Counter(word[:LONGEST] for word in found if word not in stop_words(own))
@@ -88,12 +90,17 @@ def understood(collection: Collection, text: str, spelled: Callable[[str], bool]
     missing: list[str] = []
     repairs = 0
     for word, count in counted.items():
-        terms = _terms_of(collection, word, languages)
+        every = _terms_of(collection, word, languages)
+        terms = [t for t in every if len(table.text.of(t)[0]) or len(table.context.of(t)[0])]
         near = [(word, term, 1 / len(terms)) for term in terms]
         known = bool(near)
         if not near and len(word) > 2 and repairs < MOST_REPAIRS and not (spelled and spelled(word)):
             near, known = repaired(collection, word)
             repairs += 1
+        if every and not terms:  # only said in confirmed questions; it may be a misspelling all the same
+            near = [(word, term, 1 / len(every)) for term in every] + (near if known else [])
+            total = sum(w for *_, w in near)
+            near, known = [(name, term, w / total) for name, term, w in near], True
         if not known:
             missing.append(word)
         parts += [(term, count * weight, len(info) if known else -1) for _, term, weight in near]
@@ -137,11 +144,15 @@ def term_of(collection: Collection, stem_: str) -> int | None:
 
 
 def informations(collection: Collection) -> np.ndarray:
-    """``idf = ln(1 + (N − df + ½)/(df + ½))`` of each term, ``(T,)``; a context counts as a passage."""
+    """``idf = ln(1 + (N − df + ½)/(df + ½))`` of each term, ``(T,)``; a context counts as a passage.
+
+    The ``df`` of a word that only confirmed questions have is the number of their passages.
+    """
 
     def compute() -> np.ndarray:
         table = collection.table
         df = np.diff(table.text.starts) + np.diff(table.context.starts)
+        df = np.maximum(df, np.diff(table.confirmed.starts))
         return _idf(np.minimum(df, len(collection)), len(collection))
 
     return collection.derived("idf", compute)
@@ -292,6 +303,8 @@ class Level:
     """``weight / (1 − b + b · length / mean length)`` of each unit, float32."""
     outer: Level | None = None
     """A level of larger units, each a number of these: added to these first, which is less work."""
+    weight: float = 1.0
+    """Of a word in a unit of mean length."""
 
     def add(self, term: int, out: np.ndarray) -> None:
         """Add the weighted counts of a term, by the length of their units, to ``out``, float32 ``(N,)``."""
@@ -316,21 +329,25 @@ def level(
     units = postings.rows if of_entry is None else of_entry[postings.rows]
     length = np.bincount(units, postings.counts, rows)
     mean = length[length > 0].mean() if length.any() else 1.0
-    return Level(of_row, of_entry, postings, (weight / (1 - B + B * length / mean)).astype(np.float32))
+    scale = (weight / (1 - B + B * length / mean)).astype(np.float32)
+    return Level(of_row, of_entry, postings, scale, weight=weight)
 
 
-def scored(question: Question, levels: Sequence[Level], idf: np.ndarray, passages: int) -> np.ndarray:
+def scored(collection: Collection, question: Question, levels: Sequence[Level]) -> np.ndarray:
     """BM25 of each passage, as a share of what a passage full of the question's words has, float64 ``(N,)``.
 
     ``s_d = Σ_w q_w idf_w x_dw / ((k1 + 1) Σ_w q_w idf_w)`` in [0, 1], ``x = t (k1 + 1)/(t + k1)``, ``t`` the
-    sum of the levels' weighted counts (BM25F: Robertson, Zaragoza, Taylor, CIKM 2004).
+    sum of the levels' weighted counts (BM25F: Robertson, Zaragoza, Taylor, CIKM 2004). The first level is
+    that of the passages; there the words of confirmed questions count 0.3.
     """
-    weights = question.weights * idf[question.terms]
-    out, count = np.zeros(passages), np.empty(passages, np.float32)
+    weights = question.weights * informations(collection)[question.terms]
+    out, count = np.zeros(len(collection)), np.empty(len(collection), np.float32)
     for term, weight in zip(question.terms, weights, strict=True):
         count[:] = 0
         for part in levels:
             part.add(int(term), count)
+        rows, times = collection.table.confirmed.of(int(term))
+        count[rows] += np.float32(CONFIRMED / levels[0].weight) * times * levels[0].scale[rows]
         count /= count + np.float32(K1)
         out += weight * count
     return out / max(weights.sum(), 1e-9)
@@ -355,7 +372,10 @@ def documents(collection: Collection) -> np.ndarray:
 
 
 def coverage(collection: Collection, question: Question) -> np.ndarray:
-    """Share of the question's idf that each passage with its context and paragraph has, ``(N,)``."""
+    """Share of the question's idf that each passage with its context and paragraph has, ``(N,)``.
+
+    A passage also has the words of the questions that it was confirmed to answer.
+    """
     table = collection.table
     group, places = collection.derived("places", lambda: _places(collection))
     has_group = np.zeros(int(table.group_starts[-1]), bool)
@@ -363,7 +383,7 @@ def coverage(collection: Collection, question: Question) -> np.ndarray:
     out = np.zeros(len(places.group))
     for word in sorted(set(question.owners[question.owners >= 0].tolist())):
         terms = question.terms[question.owners == word].tolist()
-        below = [group[table.text.of(term)[0]] for term in terms]
+        below = [group[side.of(term)[0]] for term in terms for side in (table.text, table.confirmed)]
         above = [table.context.of(term)[0] for term in terms]
         for rows in below:
             has_group[rows] = True

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lior.ask.dialogue import Dialogue
+from lior.ask.dialogue import Dialogue, confirmed
 from lior.ask.index import Index
 from lior.errors import UsageError
 
@@ -67,6 +67,13 @@ def test_a_question_of_its_own_does_not_inherit(notes):
         turn = talk.ask(message)
         assert turn.inherited == ()
         assert turn.answer.answer == notes.ask("When are the tomatoes watered?").answer
+
+
+def test_a_follow_up_is_confirmed_with_what_its_passage_has(notes):
+    talk = Dialogue(notes.ask)
+    talk.ask("When is the boiler serviced?")
+    turn = talk.ask("And the car?")
+    assert confirmed(turn, turn.passages[0]) == "And the car? serviced"
 
 
 def test_what_was_not_answered_leaves_the_subject(say):

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -58,8 +59,9 @@ def put(path: Path, text: str, age: float = 3600) -> None:
 
 def same(a: Index, b: Index) -> bool:
     """Whether two indexes are equal to the last byte, but for where their texts came from."""
-    (left, _), (right, _) = a.state(), b.state()
-    return left.keys() == right.keys() and all(
+    (left, of_left), (right, of_right) = a.state(), b.state()
+    kept = of_left["confirmed"] == of_right["confirmed"] and left.keys() == right.keys()
+    return kept and all(
         left[name].dtype == right[name].dtype and np.array_equal(left[name], right[name]) for name in left
     )
 
@@ -96,6 +98,92 @@ def test_learned_and_forgotten_in_any_order_is_never_seen(steps):
         fresh.learn(name, TEXTS[name])
     assert same(changed, fresh)
     assert changed.documents == sorted(present)
+
+
+SAID = ("Where is the key?", "How loud is the furnace?", "key or furnace")
+VERSIONS = {
+    name: (TEXTS[name], f"The key is new.\n\n{TEXTS[name]}", "The key is new.\n")
+    for name in ("boiler.md", "chat.txt")
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([*VERSIONS]),
+            st.one_of(
+                st.sampled_from(["forget", 0, 1, 2]), st.tuples(st.integers(0, 9), st.sampled_from(SAID))
+            ),
+        ),
+        max_size=14,
+    )
+)
+def test_confirmed_and_taken_back_in_any_order_is_never_seen(steps):
+    changed, texts, said = Index(retriever="settle"), dict[str, str](), set[tuple[str, str, str]]()
+    for name, step in steps:
+        if isinstance(step, int):
+            texts[name] = VERSIONS[name][step]
+            changed.learn(name, texts[name])
+            has = {changed.passage(row).text for row in changed.collection.rows(name)}
+            said = {each for each in said if each[0] != name or each[1] in has}
+        elif name in texts and step == "forget":
+            changed.forget(name)
+            del texts[name]
+            said = {each for each in said if each[0] != name}
+        elif name in texts:
+            rows = changed.collection.rows(name)
+            passage = changed.passage(rows[step[0] % len(rows)])
+            said ^= {(name, passage.text, step[1])}
+            assert changed.confirm(step[1], passage) == ((name, passage.text, step[1]) in said)
+    fresh = Index(retriever="settle")
+    for name in sorted(texts, reverse=True):
+        fresh.learn(name, texts[name])
+    for name, text, question in sorted(said, reverse=True):
+        passages = map(fresh.passage, reversed(fresh.collection.rows(name)))
+        fresh.confirm(question, next(p for p in passages if p.text == text))
+    assert same(changed, fresh)
+
+
+def test_what_was_confirmed_is_kept_and_goes_with_its_text(notes, cache):
+    def traces() -> int:
+        return sum(b"wobblegong" in file.read_bytes() for file in cache.rglob("*") if file.is_file())
+
+    def hedged(index: Index) -> str:
+        return index.ask("Where is the wobblegong?").passages[0][0].text
+
+    index = Index(notes, retriever="settle")
+    passage = index.ask("When are the roses cut?").passages[0][0]
+    assert index.confirm("Where is the wobblegong?", passage)
+    assert traces() == 1
+    again = Index(notes, retriever="settle")
+    assert same(index, again)
+    assert hedged(again) == passage.text
+    put(notes / "garden.md", f"The hedge is high.\n\n{GARDEN}", age=60)
+    assert hedged(Index(notes, retriever="settle")) == passage.text, "its text is as it was"
+    put(notes / "garden.md", GARDEN.replace("March", "April"), age=50)
+    changed = Index(notes, retriever="settle")
+    assert traces() == 0
+    assert same(changed, Index(notes, retriever="settle", cache=False))
+    passage = changed.ask("When are the roses cut?").passages[0][0]
+    changed.confirm("Where is the wobblegong?", passage)
+    (notes / "garden.md").unlink()
+    Index(notes)
+    assert traces() == 0
+
+
+def test_what_cannot_be_confirmed(notes):
+    index = Index(notes, cache=False)
+    passage = index.passage(0)
+    for question, wrong, said in (
+        ("what is it", passage, "no word to look for"),
+        ("How long does it take?", passage, "only words that name nothing"),
+        ("boiler", attrs.evolve(passage, text="gone"), "no such passage"),
+        ("boiler", attrs.evolve(passage, document="gone.md"), "no document"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            index.confirm(question, wrong)
+    assert same(index, Index(notes, cache=False))
 
 
 def test_opened_again_is_the_same_and_reads_nothing(notes, monkeypatch):

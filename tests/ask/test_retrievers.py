@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lior.ask.index import Index
 from lior.plugins.registry import registry
 from lior.testing.retrievers import QUESTIONS, TEXTS, retriever_contract
 
@@ -32,6 +33,33 @@ def test_contract(name):
     laws = retriever_contract(registry.get("retriever", name))
     for law in (member for member in dir(laws) if member.startswith("test_")):
         getattr(laws(), law)()
+
+
+@pytest.mark.parametrize("name", registry.names("retriever"))
+def test_a_confirmed_question_finds_its_passage_first(name):
+    index = Index(retriever=name)
+    index.learn(
+        "heat.md", "The boiler is in the cellar.\n\nThe heating costs 90 euros.\n\nIt hums at night.\n"
+    )
+    index.learn("tent.md", "A tent for summer.\n\nThe cellar of the boat is dry.\n")
+    row = next(row for row in range(len(index)) if index.passage(row).text.startswith("It hums"))
+    passage = index.passage(row)
+
+    def score() -> float:
+        ranking = index.rank("cellar humming", 9)
+        return dict(zip(ranking.passages.tolist(), ranking.scores.tolist(), strict=True))[row]
+
+    for question, again in (
+        ("When is the furnace overhauled?", "overhauled furnace"),
+        ("Is the cellar humming, or the furnace?", "furnace"),
+    ):
+        before, less = (index.state()[0], index.ask(question)), score()
+        assert index.confirm(question, passage)
+        assert score() >= less + (0.05 if "cellar" in question else 0)
+        assert index.ask(again).passages[0][0] == passage
+        assert not index.confirm(f" {question.upper()} ", passage), "it takes it back"
+        assert all(np.array_equal(array, before[0][name]) for name, array in index.state()[0].items())
+        assert index.ask(question) == before[1]
 
 
 def test_all_of_them_are_registered():

@@ -137,6 +137,24 @@ def test_a_folder_is_asked_without_a_model(say, work, monkeypatch):
     assert say("x", arguments=("notes", "--remember")).code == 2
 
 
+def test_good_confirms_a_passage_of_a_folder_and_takes_it_back(say, work, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(work / "cache"))
+    (work / "notes").mkdir()
+    (work / "notes" / "key.md").write_text(f"{FACT}\n\nNothing opens the shed but kindness.\n")
+    question = "What opens the conservatory?"
+    early = say("/good", question, "/good 9", "/good x", arguments=("notes",))
+    assert "there is none; ask something first" in early.err
+    assert early.err.count("a number from 1 to ") == 2
+    done = say(question, "/good", question, "/good", arguments=("notes",))
+    assert done.code == 0, done.err
+    assert f"notes/key.md:3 counts as an answer to {question!r}; /good 1 again takes that back" in done.err
+    assert f"notes/key.md:3 no longer counts as an answer to {question!r}" in done.err
+    assert "'conservatory' is nowhere in the text" in done.out.split("kindness")[0]
+    assert "conservatory" not in done.out.split("kindness")[1], "it counts as known"
+    refused = say("Which statement is used for conditional execution?", "/good")
+    assert (refused.code, refused.err.count("/good is for folders")) == (1, 1)
+
+
 def test_an_endpoint_words_the_answer_and_its_citations_are_checked(say, server):  # noqa: F811
     server.says('It hangs "behind the blue clock" [1], or "in the shed" [9].')
     done = say("/learn fact.txt", "Where hangs the key of the observatory?",

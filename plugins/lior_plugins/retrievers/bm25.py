@@ -8,7 +8,7 @@ import attrs
 
 from lior.ask.collection import Collection
 from lior.ask.interfaces import Ranking
-from lior.ask.ranking import Level, contexts, informations, level, ranking, scored, understood
+from lior.ask.ranking import Level, contexts, level, ranking, scored, understood
 
 
 @attrs.frozen(kw_only=True)
@@ -21,7 +21,7 @@ class Bm25:
         """The ``top`` best passages by BM25, as a share of what is possible."""
         asked = understood(collection, question)
         levels = collection.derived("levels of bm25", lambda: _levels(collection))
-        scores = scored(asked, levels, informations(collection), len(collection))
+        scores = scored(collection, asked, levels)
         return ranking(collection, asked, scores, top, "words")
 
 

@@ -96,7 +96,7 @@ def judged(collection: Collection, question: str, asked: Question) -> tuple[np.n
 
 def _words(collection: Collection, asked: Question) -> np.ndarray:
     levels = collection.derived("levels of settle", lambda: _levels(collection))
-    return scored(asked, levels, informations(collection), len(collection))
+    return scored(collection, asked, levels)
 
 
 def _levels(collection: Collection) -> list[Level]:
@@ -130,7 +130,7 @@ def _parts(whole: Collection, question: str) -> np.ndarray:
     if finer is None:
         return np.empty(0)
     one = finer.derived("passages alone", lambda: [level(1.0, finer.table.text, len(finer), None, None)])
-    return scored(understood(finer, question), one, informations(finer), len(finer))
+    return scored(finer, understood(finer, question), one)
 
 
 def _with_parts(whole: Collection, s: np.ndarray, parts: np.ndarray) -> np.ndarray:
