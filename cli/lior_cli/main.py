@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -199,7 +200,7 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def _fail(message: str, code: int = 1) -> int:
-    line = " ".join(message.splitlines())  # a name may have a line break
+    line = re.sub(r"\n(?!  )", " ", message)  # in a name; a list of faults is indented
     click.echo(f"lior: error: {line}", err=True)
     return code
 

@@ -88,7 +88,7 @@ class Index:
         self._tick = tick or (lambda done, files: None)
         self.collection = Collection.empty()
         """The counts of all passages."""
-        self._shelf: dict[str, bytes | memoryview] = {}
+        self._shelf: dict[str, bytes] = {}
         """Document -> its passages."""
         self._confirmed: _Confirmed = {}
         self._files: dict[str, File] = {}
@@ -338,8 +338,8 @@ class Index:
                 parts.setdefault(kind, {})[field] = array
             collection = Collection.from_arrays(parts["counts"])
             files = {name: File(name, **entry) for name, entry in meta["files"].items()}
-            data, ends = parts["shelf"]["data"].data, np.cumsum(parts["shelf"]["sizes"]).tolist()
-            shelf: dict[str, bytes | memoryview] = {
+            data, ends = parts["shelf"]["data"].tobytes(), np.cumsum(parts["shelf"]["sizes"]).tolist()
+            shelf = {
                 name: data[a:b] for name, a, b in zip(collection.documents, [0, *ends], ends, strict=False)
             }
             confirmed: _Confirmed = meta["confirmed"]

@@ -43,7 +43,7 @@ def packed(passages: Sequence[Passage]) -> bytes:
     return head.tobytes() + ends.tobytes() + b"".join(texts)
 
 
-def unpacked(data: bytes | memoryview, row: int, document: str) -> Passage:
+def unpacked(data: bytes, row: int, document: str) -> Passage:
     """The passage ``row`` of what :func:`packed` gave of a document."""
     passages, labels = np.frombuffer(data, np.int32, 2).tolist()
     line, column, group, label = np.frombuffer(data, np.int32, 4, 8 + 16 * row).tolist()
@@ -51,7 +51,7 @@ def unpacked(data: bytes | memoryview, row: int, document: str) -> Passage:
 
     def text(number: int) -> str:
         begin, end = at + 8 * (passages + labels + 1) + np.frombuffer(data, np.int64, 2, at + 8 * number)
-        return bytes(data[begin:end]).decode("utf-8", "surrogatepass")
+        return data[begin:end].decode("utf-8", "surrogatepass")
 
     place, _, context = text(passages + label).partition("\0")
     return Passage(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior.errors import UsageError
-from lior_ritz.potentials._grids import AssumedAxes
+from lior_ritz.potentials.grids import AssumedAxes
 from lior_ritz.potentials.biquadratic import Biquadratic
 from lior_ritz.potentials.expression import Expression
 from lior_ritz.potentials.gaussian import DoubleGaussian, Gaussian

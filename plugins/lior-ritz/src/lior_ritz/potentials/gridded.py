@@ -13,7 +13,7 @@ from torch import Tensor
 from lior.config.options import option
 from lior.errors import UsageError
 from lior_ritz.potentials._checks import lookup, require_finite
-from lior_ritz.potentials._grids import Array, read_grid
+from lior_ritz.potentials.grids import Array, read_grid
 from lior_ritz.problem import AXES, Device, Part
 from lior_ritz.problem.units import Units
 
