@@ -422,29 +422,6 @@ def _joined(pieces: Sequence[tuple[Table, Sequence[int]]], count: int) -> Table:
         out[to[to >= 0]] = every[to >= 0]
         return out
 
-    def counts(vocabulary: str, **sides: tuple[int, list[np.ndarray]]) -> dict[str, Any]:
-        """Strings that are still used, and the postings by them; of each the width and the new rows."""
-        kept: dict[str, list[tuple[np.ndarray, ...]]] = {}
-        used = [np.zeros(len(getattr(table, vocabulary)), np.int64) for table in tables]
-        for side, (_, numbers) in sides.items():
-            kept[side] = []
-            for table, to, mask in zip(tables, numbers, used, strict=True):
-                postings: Postings = getattr(table, side)
-                rows = to[postings.rows]
-                stay = rows >= 0
-                kept[side].append((postings.terms[stay], rows[stay], postings.counts[stay]))
-                mask[kept[side][-1][0]] = 1
-        old = (strings(getattr(table, vocabulary)) for table in tables)
-        found, new = _united([each[mask > 0] for each, mask in zip(old, used, strict=True)])
-        for mask, to in zip(used, new, strict=True):
-            mask[mask > 0] = to
-        made: dict[str, Any] = {vocabulary: found}
-        for side, (width, _) in sides.items():
-            of_new = [(to[terms], *more) for to, (terms, *more) in zip(used, kept[side], strict=True)]
-            terms, rows, numbers_ = (np.concatenate(each) for each in zip(*of_new, strict=True))
-            made[side] = Postings.made(terms, rows, numbers_, len(found), width)
-        return made
-
     (starts, rows), (group_starts, _) = moved("document_starts"), moved("group_starts")
     context_starts, above = moved("context_starts")
     return Table(
@@ -455,14 +432,41 @@ def _joined(pieces: Sequence[tuple[Table, Sequence[int]]], count: int) -> Table:
         groups=values("groups", rows),
         context_starts=context_starts,
         contexts=values("contexts", rows),
-        **counts(
+        **_counts(
+            tables,
             "terms",
             text=(int(starts[-1]), rows),
             context=(int(context_starts[-1]), above),
             confirmed=(int(starts[-1]), rows),
         ),
-        **counts("words", spelled=(count, places)),
+        **_counts(tables, "words", spelled=(count, places)),
     )
+
+
+def _counts(
+    tables: Sequence[Table], vocabulary: str, **sides: tuple[int, list[np.ndarray]]
+) -> dict[str, Any]:
+    """Strings that are still used, and the postings by them; of each the width and the new rows."""
+    kept: dict[str, list[tuple[np.ndarray, ...]]] = {}
+    used = [np.zeros(len(getattr(table, vocabulary)), np.int64) for table in tables]
+    for side, (_, numbers) in sides.items():
+        kept[side] = []
+        for table, to, mask in zip(tables, numbers, used, strict=True):
+            postings: Postings = getattr(table, side)
+            rows = to[postings.rows]
+            stay = rows >= 0
+            kept[side].append((postings.terms[stay], rows[stay], postings.counts[stay]))
+            mask[kept[side][-1][0]] = 1
+    old = (strings(getattr(table, vocabulary)) for table in tables)
+    found, new = _united([each[mask > 0] for each, mask in zip(old, used, strict=True)])
+    for mask, to in zip(used, new, strict=True):
+        mask[mask > 0] = to
+    made: dict[str, Any] = {vocabulary: found}
+    for side, (width, _) in sides.items():
+        of_new = [(to[terms], *more) for to, (terms, *more) in zip(used, kept[side], strict=True)]
+        terms, rows, numbers_ = (np.concatenate(each) for each in zip(*of_new, strict=True))
+        made[side] = Postings.made(terms, rows, numbers_, len(found), width)
+    return made
 
 
 def _whole(table: Table) -> Table:

@@ -178,11 +178,11 @@ class Resident:
 
     def _show(self) -> None:
         """Let readers begin with the run as the writer has it now."""
-        run, number = self._run, self._current.number + 1 if hasattr(self, "_current") else 1
+        run, shown = self._run, getattr(self, "_current", None)
         _ready(run)
         if self.editable:
             run = copy.deepcopy(run)
-        self._current = Version(number, run, tuple(run.documents()))
+        self._current = Version(shown.number + 1 if shown else 1, run, tuple(run.documents()))
         gc.collect()  # an index refers to itself, so that a former version goes only so
 
     def _write(self) -> None:

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior.errors import UsageError
-from lior_ritz.potentials.grids import AssumedAxes
 from lior_ritz.potentials.biquadratic import Biquadratic
 from lior_ritz.potentials.expression import Expression
 from lior_ritz.potentials.gaussian import DoubleGaussian, Gaussian
 from lior_ritz.potentials.gridded import Gridded
+from lior_ritz.potentials.grids import AssumedAxes
 from lior_ritz.potentials.wells import Box, Harmonic, HarmonicBarrier
 from lior_ritz.problem import AXES, Potential, Problem
 from lior_ritz.problem.units import Units
