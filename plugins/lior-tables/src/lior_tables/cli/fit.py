@@ -147,6 +147,9 @@ def _report(summary: dict[str, Any], task: Task) -> None:
 
 def _next(path: Path, seconds: float) -> None:
     place = shlex.quote(str(path))
-    click.echo(f"fitted in {seconds:.1f} s; `lior table compare` says how others do on this file")
+    click.echo(
+        f"fitted in {seconds:.1f} s. The metric was fitted with all rows, so new ones are predicted a little "
+        "worse:\n`lior table compare` holds rows out, and shows how others do on them"
+    )
     hints = [f"predict {place} NEW.csv", f"why {place} NEW.csv --row 0", f"plot {place}"]
     click.echo("\n".join(f"{'Next:' if i == 0 else '':5} lior table {hint}" for i, hint in enumerate(hints)))
