@@ -129,9 +129,12 @@ def _readable(question: str) -> bool:
 
 def _likelier(collection: Collection) -> np.ndarray:
     """What a passage has more than one of the longest document, float64 ``(N,)``."""
-    sizes = np.diff(collection.table.document_starts)
-    more = LENGTH * np.log(sizes.max(initial=1) / np.maximum(sizes, 1))
-    return collection.derived("likelier", lambda: np.repeat(more, sizes))
+
+    def compute() -> np.ndarray:
+        sizes = np.diff(collection.table.document_starts)
+        return np.repeat(LENGTH * np.log(sizes.max(initial=1) / np.maximum(sizes, 1)), sizes)
+
+    return collection.derived("likelier", compute)
 
 
 def _light(asked: Asked) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -39,7 +40,7 @@ _FEW = 500
 """Rows up to which all numbers are float64: it costs nothing there."""
 
 
-class _Geometric(BaseEstimator):
+class _Geometric(BaseEstimator, ABC):
     """What both estimators share."""
 
     _classes: bool
@@ -246,8 +247,9 @@ class _Geometric(BaseEstimator):
             self._slopes = Slopes(gradients, self.columns_.origins, tuple(self._names()))
         return self._slopes
 
+    @abstractmethod
     def _targets(self) -> tuple[str, ...]:
-        raise NotImplementedError
+        """Names of the targets."""
 
     def explain(self, X: Any) -> Explanation:
         """The training rows that predictions are the sum of, with their exact shares, and the inputs that
