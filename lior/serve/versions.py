@@ -106,6 +106,7 @@ class Resident:
         """What the writer does: ``what``, ``documents``, ``since``."""
         self._queue: SimpleQueue[Change | None] = SimpleQueue()
         self._closed = False
+        self._number = 0
         self._open()
         self.lost = _lost(self.path, self.current.names)
         """What was broken off when a server of this run was killed, as ``learn: notes.txt``."""
@@ -178,11 +179,12 @@ class Resident:
 
     def _show(self) -> None:
         """Let readers begin with the run as the writer has it now."""
-        run, shown = self._run, getattr(self, "_current", None)
+        run = self._run
         _ready(run)
         if self.editable:
             run = copy.deepcopy(run)
-        self._current = Version(shown.number + 1 if shown else 1, run, tuple(run.documents()))
+        self._number += 1
+        self._current = Version(self._number, run, tuple(run.documents()))
         gc.collect()  # an index refers to itself, so that a former version goes only so
 
     def _write(self) -> None:
