@@ -52,16 +52,13 @@ class Explanation:
         found: Floats = self.base + self.weights @ (self.answers - self.base)
         return found
 
-    def top(self, i: int, count: int = 10) -> list[tuple[int, float]]:
-        """The rows with the largest weights, of either sign, in the ``i``-th prediction.
+    def order(self, i: int, count: int) -> NDArray[np.int64]:
+        """Places in ``rows`` of those with the largest weights, of either sign, in the ``i``-th prediction."""
+        return np.argsort(-np.abs(self.weights[i]), kind="stable")[:count]
 
-        Returns
-        -------
-        list[tuple[int, float]]
-            Id and weight, the largest first.
-        """
-        order = np.argsort(-np.abs(self.weights[i]), kind="stable")[:count]
-        return [(int(self.rows[k]), float(self.weights[i, k])) for k in order]
+    def top(self, i: int, count: int = 10) -> list[tuple[int, float]]:
+        """Id and weight of the rows with the largest weights in the ``i``-th prediction."""
+        return [(int(self.rows[k]), float(self.weights[i, k])) for k in self.order(i, count)]
 
     def needed(self, i: int, part: float = 0.9) -> int:
         """How many rows make up this part of the sum of the sizes of all weights."""
@@ -80,37 +77,30 @@ class Slopes:
     names: tuple[str, ...]
     """Of the inputs."""
 
-    def importances(self, rows: NDArray[np.int64] | None = None) -> Floats:
-        """Part of each input in the mean squared slope, ``(inputs,)``; they sum to 1, or are 0.
-
-        Parameters
-        ----------
-        rows
-            Indices of the rows that count, with repetitions; all if not given.
-        """
-        gradients = self.gradients if rows is None else self.gradients[rows]
-        squares = (gradients**2).sum(1).mean(0)
+    def importances(self, rows: NDArray[np.int64] | slice = slice(None)) -> Floats:
+        """Part of each input in the mean squared slope at these rows, ``(inputs,)``; they sum to 1, or are
+        0."""
+        squares = (self.gradients[rows] ** 2).sum(1).mean(0)
         there = self.origins >= 0
         total = np.bincount(self.origins[there], squares[there], len(self.names))
         parts: Floats = total / (total.sum() or 1.0)
         return parts
 
-    def spread(self, draws: int = 200, seed: int = 0) -> tuple[Floats, Floats]:
+    def by_name(self) -> dict[str, float]:
+        """:meth:`importances` by input, the largest first."""
+        parts = self.importances()
+        return {self.names[i]: float(parts[i]) for i in np.argsort(-parts, kind="stable")}
+
+    def spread(self, draws: int = 200) -> tuple[Floats, Floats]:
         """Ends of 95 % intervals of :meth:`importances`, from a bootstrap over the rows."""
-        rng = np.random.RandomState(seed)
-        count = len(self.gradients)
+        rng, count = np.random.RandomState(0), len(self.gradients)
         drawn = [self.importances(rng.randint(count, size=count)) for _ in range(draws)]
         low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
         return low, high
 
     def directions(self) -> tuple[Floats, Floats]:
-        """Directions along which predictions change, as rows, the steepest first; and their parts.
-
-        Returns
-        -------
-        tuple
-            ``(n, n)`` and ``(n,)`` with sum 1 (or 0, where nothing changes).
-        """
+        """Directions along which predictions change, as rows ``(n, n)``, the steepest first; and their parts
+        ``(n,)`` in the squared slope, with sum 1 (or 0, where nothing changes)."""
         flat = self.gradients.reshape(-1, self.gradients.shape[2])
         values, vectors = np.linalg.eigh(flat.T @ flat)
         values = values[::-1].clip(0)

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,10 @@ from lior_tables.ledger import Ledger
 from lior_tables.model import Model
 from lior_tables.reading import Task
 
-FORMAT = bundle.Format(program="lior-tables", version=1)
-_PROGRAM, _COMMAND = "lior-tables", "lior table fit"
+_PROGRAM = "lior-tables"
+FORMAT = bundle.Format(program=_PROGRAM, version=1)
 
 Estimator = GeometricRegressor | GeometricClassifier
-_KINDS: dict[str, type[GeometricRegressor] | type[GeometricClassifier]] = {
-    "regression": GeometricRegressor,
-    "classification": GeometricClassifier,
-}
 
 
 @attrs.frozen(kw_only=True)
@@ -74,13 +70,7 @@ def check_new(path: Path) -> None:
 
 
 def save(saved: Saved, path: Path) -> None:
-    """Write a model to a new folder.
-
-    Raises
-    ------
-    RunError
-        When the folder exists and is not empty, or cannot be written.
-    """
+    """Write a model to a new folder; ``RunError`` when it is not empty, or cannot be written."""
     folder = RunFolder.create(path, {CONFIG: _config(saved)})
     try:
         _write(folder, 0, saved)
@@ -101,7 +91,7 @@ def load(path: str | Path) -> Estimator:
 
 def open_saved(path: Path) -> tuple[Saved, Path]:
     """A model, and the checkpoint that it was read from; raises as :func:`load`."""
-    runfolder.check(path, program=_PROGRAM, command=_COMMAND)
+    runfolder.check(path, program=_PROGRAM, command="lior table fit")
 
     def read(place: Path) -> Saved:
         manifest, groups = bundle.read(place, format=FORMAT)
@@ -122,9 +112,8 @@ def save_edited(path: Path, place: Path, saved: Saved, *, forgotten: bool) -> No
     Raises
     ------
     RunError
-        When another process has the folder, or has changed the model.
-    OSError
-        When it cannot be written; the model is then as it was.
+        When another process has the folder or has changed the model, or it cannot be written; the model is
+        then as it was.
     """
     folder = RunFolder.open(path, place)
     try:
@@ -157,14 +146,14 @@ def _record(saved: Saved) -> tuple[dict[str, Any], dict[str, State]]:
     groups = {"rows": rows, "model": numbers}
     names = getattr(estimator, "feature_names_in_", None)
     manifest: dict[str, Any] = {
-        "kind": _kind(estimator),
+        "kind": type(estimator).__name__,
         "parameters": _parameters(estimator),
         "inputs": estimator.n_features_in_,
         "names": None if names is None else list(names),
         "columns": estimator.columns_.record(),
         "ledger": ledger,
         "model": model,
-        "task": None if saved.task is None else attrs.asdict(saved.task),
+        "task": saved.task and attrs.asdict(saved.task),
         "origins": [attrs.asdict(origin) for origin in saved.origins],
     }
     if isinstance(estimator, GeometricClassifier):
@@ -177,7 +166,8 @@ def _record(saved: Saved) -> tuple[dict[str, Any], dict[str, State]]:
 
 
 def _restored(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Saved:
-    estimator = _KINDS[manifest["kind"]](**manifest["parameters"])
+    kinds: dict[str, type[Estimator]] = {each.__name__: each for each in (GeometricRegressor, GeometricClassifier)}
+    estimator = kinds[manifest["kind"]](**manifest["parameters"])
     estimator.n_features_in_ = manifest["inputs"]
     if manifest["names"] is not None:
         estimator.feature_names_in_ = np.array(manifest["names"], dtype=object)
@@ -190,18 +180,11 @@ def _restored(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Saved
     else:
         estimator._one_target = manifest["one_target"]
         estimator._spread = Spread(**groups["spread"])
-    task = manifest["task"] and {
-        name: tuple(value) if isinstance(value, list) else value for name, value in manifest["task"].items()
-    }
     return Saved(
         estimator=estimator,
-        task=Task(**task) if task else None,
+        task=Task(**manifest["task"]) if manifest["task"] else None,
         origins=tuple(Origin(**origin) for origin in manifest["origins"]),
     )
-
-
-def _kind(estimator: Estimator) -> str:
-    return next(name for name, kind in _KINDS.items() if isinstance(estimator, kind))
 
 
 def _parameters(estimator: Estimator) -> dict[str, Any]:
@@ -214,16 +197,9 @@ def _parameters(estimator: Estimator) -> dict[str, Any]:
 
 def _config(saved: Saved) -> str:
     """What was asked for, as TOML, which has no null."""
-    table: dict[str, Any] = {"model": {"kind": _kind(saved.estimator), **_parameters(saved.estimator)}}
+    tables = {"model": {"kind": type(saved.estimator).__name__, **_parameters(saved.estimator)}}
     if saved.task:
-        table["task"] = attrs.asdict(saved.task)
+        tables["task"] = attrs.asdict(saved.task)
     return tomli_w.dumps(
-        {
-            name: {key: _plain(value) for key, value in entries.items() if value is not None}
-            for name, entries in table.items()
-        }
+        {name: {key: v for key, v in table.items() if v is not None} for name, table in tables.items()}
     )
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value

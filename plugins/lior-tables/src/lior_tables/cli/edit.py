@@ -41,11 +41,11 @@ def learn(run: Path, file: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"learned": ids.tolist(), "rows": saved.estimator.n_rows_, "seconds": seconds}))
         return
-    named = spelled(ids.tolist())
+    named = f"{ids[0]}-{ids[-1]}" if len(ids) > 1 else str(ids[0])
     click.echo(
-        f"learned {_rows(len(ids))} in {seconds:.2f} s: {named}; `lior table forget {run} {named}` undoes it"
+        f"learned {_rows(len(ids))} in {seconds:.2f} s: {named}; `lior table forget {run} {named}` undoes it\n"
+        f"{saved.estimator.n_rows_:,} rows; metric, scales and choices stay as fitted"
     )
-    click.echo(f"{saved.estimator.n_rows_:,} rows; metric, scales and choices stay as fitted")
 
 
 @click.command()
@@ -74,16 +74,14 @@ def forget(run: Path, rows: tuple[str, ...], metric: str, as_json: bool) -> None
     if as_json:
         click.echo(json.dumps({"forgot": wanted, "rows": saved.estimator.n_rows_, "seconds": seconds}))
         return
-    click.echo(f"forgot {_rows(len(wanted))} in {seconds:.2f} s; {saved.estimator.n_rows_:,} are left")
-    if metric == "refit":
-        click.echo("all was fitted anew without them: nothing of them remains")
-        return
-    click.echo(
-        "predictions are as if the model had been solved without them; the metric, the scales of the inputs"
-    )
-    click.echo(
+    rest = (
+        "all was fitted anew without them: nothing of them remains"
+        if metric == "refit"
+        else "predictions are as if the model had been solved without them; the metric, the scales of the inputs\n"
         "and what was chosen were fitted with them among the others, and stay; --metric refit makes them anew"
     )
+    left = f"{saved.estimator.n_rows_:,} are left"
+    click.echo(f"forgot {_rows(len(wanted))} in {seconds:.2f} s; {left}\n{rest}")
 
 
 def numbered(rows: Sequence[str]) -> list[int]:
@@ -104,11 +102,6 @@ def numbered(rows: Sequence[str]) -> list[int]:
             raise UsageError(f"{each!r}: rows are numbers such as 17, or ranges such as 12-20")
         found |= dict.fromkeys(range(int(first), int(last or first) + 1))
     return list(found)
-
-
-def spelled(ids: Sequence[int]) -> str:
-    """Consecutive ids as a range."""
-    return str(ids[0]) if len(ids) == 1 else f"{ids[0]}-{ids[-1]}"
 
 
 def _rows(count: int) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "--only",
     metavar="NAME,...",
-    help="Pictures: importances, directions, residuals, intervals, calibration, confusion, dependence."
+    help="Pictures: importances, directions, residuals, intervals, calibration, dependence."
     "  [default: all]",
 )
 @click.option(

@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior.errors import DataError, RunError
+from lior.plots import scales
+from lior_cli.interrupts import import_torch
 from lior_cli.options import PluginName, RealNumber, RunPath, WholeNumber
+from lior_cli.progress import PLAIN_SECONDS
+from lior_cli.sources import plain
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -88,23 +92,12 @@ PARAMETERS = (
 
 def task_options(command: Callback) -> Callback:
     """Add what says which columns are what; see :func:`task_of`."""
-    return _with(_TASK, command)
+    return functools.reduce(lambda found, option: option(found), reversed(_TASK), command)
 
 
 def plugin_options(command: Callback) -> Callback:
     """Add the options of the model, named as the estimator's parameters."""
-    return _with(_PLUGINS, command)
-
-
-def _with(options: tuple[Callable[[Callback], Callback], ...], command: Callback) -> Callback:
-    @functools.wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        return command(*args, **kwargs)
-
-    found: Callback = wrapped
-    for option in reversed(options):
-        found = option(found)
-    return found
+    return functools.reduce(lambda found, option: option(found), reversed(_PLUGINS), command)
 
 
 def task_of(frame: DataFrame, path: Path, given: dict[str, Any]) -> tuple[Task, DataFrame]:
@@ -132,13 +125,6 @@ def opened(run: Path) -> tuple[Saved, Path, Task]:
     return saved, place, saved.task
 
 
-def import_torch() -> None:
-    """Import torch as other commands do."""
-    from lior_cli.interrupts import import_torch as imported
-
-    imported()
-
-
 @contextlib.contextmanager
 def bad_input(path: Path) -> Iterator[None]:
     """Turn what the estimators refuse into an error of one line that names the file."""
@@ -154,26 +140,23 @@ def told(quiet: bool) -> Iterator[Callable[[str, float], None]]:
 
     One live line on a terminal; elsewhere a plain line every few seconds.
     """
-    from lior_cli.progress import PLAIN_SECONDS
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-    if quiet or sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-        columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-        with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as live:
-            task = live.add_task("", total=1.0)
-            yield lambda what, share: live.update(task, completed=share, description=what)
-        return
+    live = not quiet and sys.stderr.isatty()
+    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     printed = time.monotonic()
 
     def tell(what: str, share: float) -> None:
         nonlocal printed
-        if time.monotonic() - printed >= PLAIN_SECONDS:
+        bar.update(task, completed=share, description=what)
+        if not live and not quiet and time.monotonic() - printed >= PLAIN_SECONDS:
             printed = time.monotonic()
             click.echo(f"{what} ({100 * share:.0f} %)", err=True)
 
-    yield tell
+    with Progress(*columns, console=Console(stderr=True), disable=not live, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield tell
 
 
 # --- as text ---
@@ -181,15 +164,11 @@ def told(quiet: bool) -> Iterator[Callable[[str, float], None]]:
 
 def number(value: float) -> str:
     """A number with four digits, and separators between thousands."""
-    from lior.plots.scales import number as short
-
-    return short(value) if abs(value) > 1e-12 else "0"  # what is left of rounding says nothing
+    return scales.number(value) if abs(value) > 1e-12 else "0"  # what is left of rounding says nothing
 
 
 def shown(value: float | str | None) -> str:
     """A cell of the user's table; nothing for a missing value."""
-    from lior_cli.sources import plain
-
     if value is None:
         return ""
     return plain(value) if isinstance(value, str) else f"{value:,.6g}"
