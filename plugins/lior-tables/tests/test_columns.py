@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lior_tables.columns import CLIP, LEVELS, Columns
-from lior_tables.rows import ColumnNote, Words, table
+from lior_tables.rows import ColumnNote, table
 
 NAMES = ["size", "colour", "sold", "new", "kind", "same"]
 
@@ -154,14 +154,9 @@ def fitted_one(words, **options):
 
 
 def test_a_million_names_are_refused_in_a_moment():
-    names = Words(np.arange(1_000_000, dtype=np.int32), tuple(map(str, range(1_000_000))))
-    from lior_tables.rows import Table
-
+    names = table(pd.DataFrame({"id": np.arange(1_000_000).astype(str)}), ["id"])
     with pytest.raises(ValueError, match="1,000,000 different ones"):
-        Columns.fit(
-            Table({"id": names}, 1_000_000), np.ones(1_000_000), np.zeros((1_000_000, 1)),
-            rng=np.random.RandomState(0),
-        )  # fmt: skip
+        Columns.fit(names, np.ones(1_000_000), np.zeros((1_000_000, 1)), rng=np.random.RandomState(0))
 
 
 def test_a_wild_value_counts_no_more_than_a_large_one():
@@ -182,7 +177,7 @@ def test_codes_that_are_numbers_can_be_words():
         (pd.DataFrame({"a": [1.0, np.inf]}), ValueError, "infinity"),
         (pd.DataFrame({"a": [1j, 2]}), ValueError, "Complex data not supported"),
         (pd.DataFrame({"a": pd.to_timedelta([1, 2])}), TypeError, "neither number, word nor date"),
-        (pl.DataFrame({"a": [[1], [2]]}), TypeError, "neither number, word nor date"),
+        (pl.DataFrame({"a": [[1], [2]]}), TypeError, "argument must be a string or a number, not 'list'"),
         (pd.DataFrame({"a": [{"b": 1}, {"c": 2}]}), TypeError, "argument must be a string or a number"),
     ],
 )

@@ -91,10 +91,10 @@ def test_no_version_holds_a_forgotten_row(tmp_path):
     assert holds()
     saved, place = open_saved(tmp_path / "m")
     saved.estimator.learn(frame[:1], [0.25])
-    save_edited(tmp_path / "m", place, saved, forgotten=False)
+    save_edited(tmp_path / "m", place, saved)
     saved, place = open_saved(tmp_path / "m")
     saved.estimator.forget([7])
-    save_edited(tmp_path / "m", place, saved, forgotten=True)
+    save_edited(tmp_path / "m", place, saved)
     assert not holds()
     assert load(tmp_path / "m").n_rows_ == 60
 
@@ -104,9 +104,9 @@ def test_two_processes_do_not_write_over_one_another(tmp_path):
     GeometricRegressor(**QUICK).fit(frame, y).save(tmp_path / "m")
     first, place = open_saved(tmp_path / "m")
     second, same = open_saved(tmp_path / "m")
-    save_edited(tmp_path / "m", place, first, forgotten=False)
+    save_edited(tmp_path / "m", place, first)
     with pytest.raises(RunError, match="another process has changed the model"):
-        save_edited(tmp_path / "m", same, second, forgotten=False)
+        save_edited(tmp_path / "m", same, second)
 
 
 def test_a_model_of_python_has_no_task_but_a_config(tmp_path):
@@ -115,6 +115,6 @@ def test_a_model_of_python_has_no_task_but_a_config(tmp_path):
     saved, _ = open_saved(tmp_path / "m")
     assert saved.task is None
     assert saved.origin(3) == ""
-    assert 'kind = "regression"' in (tmp_path / "m" / "config.toml").read_text()
+    assert 'kind = "GeometricRegressor"' in (tmp_path / "m" / "config.toml").read_text()
     manifest = json.loads(next((tmp_path / "m").rglob("manifest.json")).read_text())
     assert manifest["names"] == ["a", "w"]

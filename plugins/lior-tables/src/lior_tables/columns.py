@@ -1,12 +1,12 @@
 """From rows to coordinates: what each column becomes, learned from the training rows alone.
 
-A number is one coordinate, and a second says where numbers are missing. A word becomes one coordinate for each
-of its levels (one-hot), or, where there are many words, the smoothed mean of the targets over the rows that
-have it, so that words are near one another that lead to similar targets (D. Micci-Barreca, *A preprocessing
-scheme for high-cardinality categorical attributes*, 2001); a training row has no part in the mean that it is
-given. All coordinates are standardised, constant ones left out, what is not known is put at the mean, and all
-is clipped at ±8, so that one wild value cannot outweigh all other columns. Which coordinates matter, and how
-far apart two words are in the end, is for the metric.
+A number is one coordinate, and a second says where numbers are missing. A word becomes one coordinate for
+each of its levels (one-hot), or, where there are many words, the smoothed mean of the targets over the rows
+that have it, so that words are near one another that lead to similar targets (D. Micci-Barreca, *A
+preprocessing scheme for high-cardinality categorical attributes*, 2001); a training row has no part in the
+mean that it is given. All coordinates are standardised, and constant ones left out; what is not known is put
+at the mean; and all is clipped at ±8, so that one wild value cannot outweigh all other columns. Which
+coordinates matter, and how far apart two words are in the end, is for the metric.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Encoding:
             return np.stack([values, np.isnan(values)], 1)
         codes = _codes(column, self.levels)
         if self.places is not None:
-            found: Floats = np.where((codes == -2)[:, None], np.nan, self.places[np.where(codes < 0, -1, codes)])
-            return found
+            known = np.where(codes < 0, -1, codes)  # missing is the last
+            return np.where((codes == -2)[:, None], np.nan, self.places[known])
         others, missing = self.mean[-2:]
         hot = np.zeros((len(codes), len(self.levels) + 2))
         hot[np.arange(len(codes)), codes] = 1.0  # -2 and -1 count from the end
@@ -144,9 +144,10 @@ class Columns:
             counts = pd.Series(weights).groupby(as_words(column), observed=True).sum()
             _refuse_text(name, len(counts), int(column.notna().sum()))
             means = len(counts) > (2 if categories == "distance" else LEVELS) and categories != "one-hot"
-            fitted.append(
-                _means(name, column, counts, weights, y, parts) if means else _hot(name, column, counts, weights)
-            )
+            if means:
+                fitted.append(_means(name, column, counts, weights, y, parts))
+            else:
+                fitted.append(_hot(name, column, counts, weights))
         return cls(tuple(each for each, _ in fitted)), _joined([z for _, z in fitted], len(table))
 
     def encode(self, table: pd.DataFrame) -> Floats:
@@ -301,5 +302,5 @@ def _note_new(encoding: Encoding, column: Column) -> None:
     new = as_words(column)[_codes(column, encoding.levels or ()) == -2].unique()
     if len(new):
         others = f" and {len(new) - 1} others" * (len(new) > 1)
-        note = f"column {encoding.name!r}: {new[0]!r}{others} were not there in training; they count as unknown"
-        warnings.warn(note, ColumnNote, stacklevel=3)
+        note = f"{new[0]!r}{others} were not there in training; they count as unknown"
+        warnings.warn(f"column {encoding.name!r}: {note}", ColumnNote, stacklevel=3)

@@ -53,7 +53,7 @@ class Explanation:
         return found
 
     def order(self, i: int, count: int) -> NDArray[np.int64]:
-        """Places in ``rows`` of those with the largest weights, of either sign, in the ``i``-th prediction."""
+        """Places in ``rows`` of the largest weights, of either sign, in the ``i``-th prediction."""
         return np.argsort(-np.abs(self.weights[i]), kind="stable")[:count]
 
     def top(self, i: int, count: int = 10) -> list[tuple[int, float]]:

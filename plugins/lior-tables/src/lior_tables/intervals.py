@@ -64,7 +64,8 @@ class Spread:
         places = torch.arange(len(points))
         if len(points) > _MOST:
             places = torch.randperm(len(points), generator=generator)[:_MOST]
-        points, sizes, weights = points[places].double(), residuals[places].double().abs(), weights[places].double()
+        points, weights = points[places].double(), weights[places].double()
+        sizes = residuals[places].double().abs()
         distance = torch.cdist(points, points)
         middle = distance[~torch.eye(len(points), dtype=torch.bool)].median().clamp_min(1e-12)
         floor = _FLOOR * sizes.mean(0).clamp_min(1e-300)

@@ -124,10 +124,9 @@ class Ledger:
         stay = np.concatenate([np.setdiff1d(np.arange(self.size), gone), again])
         to = np.full(self.size + 1, -1, dtype=np.int64)  # the last entry is that of -1
         to[stay] = np.arange(len(stay))
-        shrunk = attrs.evolve(
-            self, table=self.table.iloc[kept].reset_index(drop=True), y=self.y[kept], weights=self.weights[kept], ids=self.ids[kept],
-            slots=to[slots],
-        )  # fmt: skip
+        table = self.table.iloc[kept].reset_index(drop=True)
+        y, weights, ids = self.y[kept], self.weights[kept], self.ids[kept]
+        shrunk = Ledger(table, y, weights, ids, to[slots], self.next_id)
         return shrunk, gone, left[first]
 
     def extended(self, table: pd.DataFrame, y: Floats, weights: Floats) -> tuple[Ledger, Ids]:

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lior.errors import UsageError, did_you_mean, sentences
 from lior.plots.panels import BarChart, Curve, HeatMap, Histogram, LeftOut, LineChart, Panel, Picture
 from lior_tables.intervals import Spread
 from lior_tables.rows import Floats, is_words
@@ -52,22 +51,6 @@ class Source:
 
 
 Built = tuple[str, Sequence[Panel]]
-
-
-def chosen(only: str | None) -> tuple[str, ...]:
-    """The names in a comma-separated list; ``None`` is all.
-
-    Raises
-    ------
-    UsageError
-        When there is no picture of a name.
-    """
-    found = list(_BUILDERS) if only is None else [name.strip() for name in only.split(",")]
-    for name in found:
-        if name not in _BUILDERS:
-            hint = did_you_mean(name, _BUILDERS) or f"There are {', '.join(_BUILDERS)}."
-            raise UsageError(sentences(f"no picture {name!r}.", hint))
-    return tuple(dict.fromkeys(found))
 
 
 def picture(name: str, source: Source) -> Picture:
@@ -125,8 +108,9 @@ def _residuals(source: Source) -> Built:
     """Predictions of left-out rows beside their targets."""
     if source.task.classes:
         raise LeftOut("classes have no residuals; calibration shows what is wrong")
-    left_out, y, at = source.estimator.left_out()[:, 0], source.estimator.ledger_.y[:, 0], source.drawn(_POINTS)
-    predicted, truth, off = left_out[at], y[at], (y - left_out)[at]
+    at = source.drawn(_POINTS)
+    predicted, truth = source.estimator.left_out()[at, 0], source.estimator.ledger_.y[at, 0]
+    off = truth - predicted
     edges = np.histogram_bin_edges(off, bins=min(40, max(10, len(off) // 8)))
     ends = [float(min(predicted.min(), truth.min())), float(max(predicted.max(), truth.max()))]
     panels: list[Panel] = [
@@ -139,10 +123,11 @@ def _residuals(source: Source) -> Built:
         ),
         LineChart(
             title="what is left over", x_label=f"{source.target}, predicted", y_label="target − prediction",
-            curves=[Curve(name="rows", x=predicted.tolist(), y=off.tolist(), dots=True)], levels={"right": 0.0},
+            curves=[Curve(name="rows", x=predicted.tolist(), y=off.tolist(), dots=True)],
+            levels={"right": 0.0},
         ),
         Histogram(
-            title=f"standard deviation {(y - left_out).std():.4g}", x_label="target − prediction",
+            title=f"standard deviation {off.std():.4g}", x_label="target − prediction",
             y_label="rows", edges=edges.tolist(), counts=np.histogram(off, edges)[0].tolist(),
             levels={"mean": float(off.mean())},
         ),
@@ -181,21 +166,17 @@ def _spans(source: Source, spread: Spread) -> Panel:
     middle, truth = source.estimator.left_out()[first[some], 0], source.estimator.ledger_.y[first[some], 0]
     ratios = spread.ratios[some, 0].numpy()
     half = spread.sizes[some, 0].numpy() / np.maximum(ratios, 1e-12) * float(spread.quantile(0.1)[0])
-    order = np.argsort(middle)
-    middle, truth, half = middle[order], truth[order], half[order]
+    places = np.argsort(np.argsort(middle)).astype(np.float64)
     inside = np.abs(middle - truth) <= half
-    places = np.arange(float(len(some)))
-    points = [
+    curves = [Curve(name="prediction", x=places.tolist(), y=middle.tolist(), error=half.tolist(), dots=True)]
+    curves += [
         Curve(name=f"{name} ({here.sum()})", x=places[here].tolist(), y=truth[here].tolist(), dots=True)
         for name, here in (("target inside", inside), ("outside", ~inside))
     ]
     return LineChart(
         title=f"{len(some)} rows with intervals of 90 %, of which {100 * inside.mean():.0f} % hold",
         x_label="rows, by their prediction", y_label=source.target,
-        curves=[
-            Curve(name="prediction", x=places.tolist(), y=middle.tolist(), error=half.tolist(), dots=True), *points
-        ],
-        error_bars=True, error_name="and interval",
+        curves=curves, error_bars=True, error_name="and interval",
     )  # fmt: skip
 
 
@@ -258,15 +239,15 @@ def _effect(source: Source, name: str, part: float) -> Panel:
         places = column.value_counts().index[:_LEVELS].tolist()
     else:
         places = _apart(np.nanquantile(column, np.linspace(0.02, 0.98, _STEPS)))
-    settings = [pd.Categorical([p] * len(some), dtype=column.dtype) if is_words(column) else p for p in places]
+    settings = (pd.Series([place] * len(some), some.index, column.dtype) for place in places)
     found = np.stack([estimator.answers(some.assign(**{name: value}))[:, of] for value in settings])
     mean, spread = found.mean(1), (found - found.mean(0)).std(1)  # how much the effect differs between rows
     title = f"{_short(name)} ({100 * part:.0f} %)"
     if is_words(column):
+        low, high = (mean - spread)[:, 0].tolist(), (mean + spread)[:, 0].tolist()
         return BarChart(
             title=title, x_label=f"{what} ± spread over rows", names=[_short(str(place)) for place in places],
-            values=mean[:, 0].tolist(), low=(mean - spread)[:, 0].tolist(), high=(mean + spread)[:, 0].tolist(),
-            notes=[""] * len(places),
+            values=mean[:, 0].tolist(), low=low, high=high, notes=[""] * len(places),
         )  # fmt: skip
     return LineChart(
         title=title, x_label=name, y_label=what,

@@ -54,7 +54,8 @@ def read(path: Path) -> pd.DataFrame:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, EOFError) as error:  # those of pandas are ValueErrors too
-        raise DataError(f"{path}: not a table: {' '.join(str(error).split()) or type(error).__name__}") from error
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path}: not a table: {cause}") from error
     if frame.empty:
         raise DataError(f"{path}: no rows under the header" if len(frame.columns) else f"{path}: empty")
     repeated = frame.columns[frame.columns.duplicated()]
@@ -80,8 +81,8 @@ def _csv(source: Any, compression: str | None) -> pd.DataFrame:
 def _separator(head: str) -> str:
     line = head.split("\n", 1)[0]
     try:
-        return csv.Sniffer().sniff(line, delimiters=_SEPARATORS).delimiter if set(line) & set(_SEPARATORS) else ","
-    except csv.Error:
+        return csv.Sniffer().sniff(line, delimiters=_SEPARATORS).delimiter
+    except csv.Error:  # the comma is the first, also where there is none of them
         return max(_SEPARATORS, key=line.count)
 
 
@@ -172,8 +173,8 @@ class Task:
             gone = np.flatnonzero(column.isna())
             if len(gone):
                 raise DataError(
-                    f"{path}: the target {name!r} is missing in {len(gone):,} of {len(column):,} rows, first in "
-                    f"row {gone[0]}; leave these rows out, or give --skip-missing"
+                    f"{path}: the target {name!r} is missing in {len(gone):,} of {len(column):,} rows, first "
+                    f"in row {gone[0]}; leave these rows out, or give --skip-missing"
                 )
             if not self.classes and not types.is_numeric_dtype(column):
                 raise DataError(
@@ -204,7 +205,8 @@ def are_classes(column: pd.Series[Any]) -> bool:
     if not types.is_numeric_dtype(column) or types.is_bool_dtype(column):
         return True
     different = np.sort(there.unique())
-    if not len(different) or (different % 1 != 0).any() or len(different) > min(_FEW, max(len(there) // 10, 2)):
+    few = 0 < len(different) <= min(_FEW, max(len(there) // 10, 2))
+    if not few or (different % 1 != 0).any():
         return False
     # 0 or 1 and those that follow are codes of classes rather than counts.
     return len(different) == 2 or (different[0] in (0, 1) and bool((np.diff(different) == 1).all()))

@@ -1,7 +1,7 @@
-"""Rows as a user gives them, in one form: a frame of pandas with float64 columns and columns of categories.
+"""Rows as a user gives them, in one form: a frame of pandas with columns of float64 and of categories.
 
-:func:`table` takes frames of pandas and polars, NumPy arrays and lists of rows. A missing value is NaN; a word
-is a category, and the categories of a column are sorted. Nothing is learned here; that is
+:func:`table` takes frames of pandas and polars, NumPy arrays and lists of rows. A missing value is NaN; a
+word is a category, and the categories of a column are sorted. Nothing is learned here; that is
 :mod:`lior_tables.columns`.
 """
 

@@ -101,13 +101,10 @@ def open_saved(path: Path) -> tuple[Saved, Path]:
     return runfolder.newest(path, read)
 
 
-def save_edited(path: Path, place: Path, saved: Saved, *, forgotten: bool) -> None:
+def save_edited(path: Path, place: Path, saved: Saved) -> None:
     """Write the next version of the model that was read from ``place``.
 
-    Parameters
-    ----------
-    forgotten
-        Whether rows were taken out: then no older version stays, because it holds them.
+    No older version stays: it may hold rows that were forgotten.
 
     Raises
     ------
@@ -119,11 +116,7 @@ def save_edited(path: Path, place: Path, saved: Saved, *, forgotten: bool) -> No
     try:
         if runfolder.listed(path)[0] != place:
             raise RunError(f"{path}: another process has changed the model; nothing was written; repeat")
-        written = _write(folder, runfolder.number(place) + 1, saved)
-        if forgotten:
-            runfolder.remove_older(path, written)
-        else:
-            folder.prune(last=2)
+        runfolder.remove_older(path, _write(folder, runfolder.number(place) + 1, saved))
     finally:
         folder.close()
 
@@ -166,8 +159,8 @@ def _record(saved: Saved) -> tuple[dict[str, Any], dict[str, State]]:
 
 
 def _restored(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Saved:
-    kinds: dict[str, type[Estimator]] = {each.__name__: each for each in (GeometricRegressor, GeometricClassifier)}
-    estimator = kinds[manifest["kind"]](**manifest["parameters"])
+    kinds: tuple[type[Estimator], ...] = (GeometricRegressor, GeometricClassifier)
+    estimator = {kind.__name__: kind for kind in kinds}[manifest["kind"]](**manifest["parameters"])
     estimator.n_features_in_ = manifest["inputs"]
     if manifest["names"] is not None:
         estimator.feature_names_in_ = np.array(manifest["names"], dtype=object)

@@ -37,13 +37,14 @@ def learn(run: Path, file: Path, as_json: bool) -> None:
         )
     seconds = time.perf_counter() - started
     origin = Origin(file=str(file), first=int(ids[0]), count=len(ids))
-    save_edited(run, place, attrs.evolve(saved, origins=(*saved.origins, origin)), forgotten=False)
+    save_edited(run, place, attrs.evolve(saved, origins=(*saved.origins, origin)))
     if as_json:
         click.echo(json.dumps({"learned": ids.tolist(), "rows": saved.estimator.n_rows_, "seconds": seconds}))
         return
     named = f"{ids[0]}-{ids[-1]}" if len(ids) > 1 else str(ids[0])
+    undo = f"`lior table forget {run} {named}` undoes it"
     click.echo(
-        f"learned {_rows(len(ids))} in {seconds:.2f} s: {named}; `lior table forget {run} {named}` undoes it\n"
+        f"learned {_rows(len(ids))} in {seconds:.2f} s: {named}; {undo}\n"
         f"{saved.estimator.n_rows_:,} rows; metric, scales and choices stay as fitted"
     )
 
@@ -70,15 +71,16 @@ def forget(run: Path, rows: tuple[str, ...], metric: str, as_json: bool) -> None
     with bad_input(run):
         saved.estimator.forget(wanted, metric=metric)  # type: ignore[arg-type]
     seconds = time.perf_counter() - started
-    save_edited(run, place, saved, forgotten=True)
+    save_edited(run, place, saved)
     if as_json:
         click.echo(json.dumps({"forgot": wanted, "rows": saved.estimator.n_rows_, "seconds": seconds}))
         return
     rest = (
         "all was fitted anew without them: nothing of them remains"
         if metric == "refit"
-        else "predictions are as if the model had been solved without them; the metric, the scales of the inputs\n"
-        "and what was chosen were fitted with them among the others, and stay; --metric refit makes them anew"
+        else "predictions are as if the model had been solved without them; the metric, the scales of the\n"
+        "inputs and what was chosen were fitted with them among the others, and stay; --metric refit makes\n"
+        "them anew"
     )
     left = f"{saved.estimator.n_rows_:,} are left"
     click.echo(f"forgot {_rows(len(wanted))} in {seconds:.2f} s; {left}\n{rest}")

@@ -139,8 +139,8 @@ def _report(summary: dict[str, Any], task: Task) -> None:
     place = shlex.quote(summary["run"])
     click.echo(
         f"\nwhat counts: {named or 'nothing'}\n"
-        f"fitted in {summary['seconds']:.1f} s. The metric was fitted with all rows, so new ones are predicted "
-        "a little worse:\n`lior table compare` holds rows out, and shows how others do on them\n"
+        f"fitted in {summary['seconds']:.1f} s. The metric was fitted with all rows, so new ones are "
+        "predicted a little worse:\n`lior table compare` holds rows out, and shows how others do on them\n"
         f"Next: lior table predict {place} NEW.csv\n"
         f"      lior table why {place} NEW.csv --row 0\n"
         f"      lior table plot {place}"

@@ -65,8 +65,10 @@ def why(
     from lior_tables.reading import read
     from lior_tables.reasons import reason
 
-    if (label if not task.classes else target) is not None:
-        raise UsageError("--class is for classes; give --target" if label else "--target is for numbers; give --class")
+    if task.classes and target is not None:
+        raise UsageError("--target is for numbers; --class chooses the class")
+    if not task.classes and label is not None:
+        raise UsageError("--class is for classes; --target chooses among several numbers")
     frame = read(file)
     if at >= len(frame):
         raise UsageError(f"--row {at}: {file} has the rows 0 to {len(frame) - 1}")
