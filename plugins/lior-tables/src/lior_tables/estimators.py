@@ -341,10 +341,10 @@ class _Geometric(BaseEstimator, ABC):
         lior.errors.RunError
             When the folder exists and is not empty, or cannot be written.
         """
-        from lior_tables.saving import Saved, save
+        from lior_tables.saving import save
 
         check_is_fitted(self)
-        save(Saved(estimator=self), Path(path))
+        save(self, Path(path))
 
 
 class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):

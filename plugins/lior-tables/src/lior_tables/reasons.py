@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from lior_tables.reading import Task
-    from lior_tables.saving import Saved
+    from lior_tables.saving import Estimator
 
 Cell: TypeAlias = "float | str | None"
 _INTERVAL = 0.9
@@ -34,8 +34,6 @@ class Behind:
     """Weight times what the target differs from the mean."""
     answer: Cell
     """Its target."""
-    origin: str
-    """Where it came from, if known."""
     cells: dict[str, Cell]
 
 
@@ -90,7 +88,9 @@ class Reason:
         )
 
 
-def reason(saved: Saved, task: Task, row: DataFrame, *, top: int, target: str | None = None) -> Reason:
+def reason(
+    estimator: Estimator, task: Task, row: DataFrame, *, top: int, target: str | None = None
+) -> Reason:
     """The reasons of the prediction of one row.
 
     Parameters
@@ -105,8 +105,7 @@ def reason(saved: Saved, task: Task, row: DataFrame, *, top: int, target: str | 
     UsageError
         When there is no such class or target.
     """
-    estimator, ledger = saved.estimator, saved.estimator.ledger_
-    asked = estimator.table(row)
+    ledger, asked = estimator.ledger_, estimator.table(row)
     found, answers = estimator.explain(row), estimator.answers(asked)[0]
     names = found.targets if task.classes else task.targets
     likeliest = int(answers.argmax()) if task.classes else 0
@@ -124,7 +123,7 @@ def reason(saved: Saved, task: Task, row: DataFrame, *, top: int, target: str | 
                 id=int(found.rows[k]), repeated=int(repeated[k]), weight=float(found.weights[0, k]),
                 share=float(found.weights[0, k] * (found.answers[k, at] - found.base[at])),
                 answer=names[int(found.answers[k].argmax())] if task.classes else float(found.answers[k, at]),
-                origin=saved.origin(int(found.rows[k])), cells=_cells(ledger.table, place, inputs),
+                cells=_cells(ledger.table, place, inputs),
             )
         )  # fmt: skip
     value, base = float(found.predictions[0, at]), float(found.base[at])

@@ -36,44 +36,23 @@ FORMAT = bundle.Format(program=_PROGRAM, version=1)
 Estimator = GeometricRegressor | GeometricClassifier
 
 
-@attrs.frozen(kw_only=True)
-class Origin:
-    """A file that rows came from."""
-
-    file: str
-    first: int
-    """Id of its first row."""
-    count: int
-
-
-@attrs.frozen(kw_only=True)
-class Saved:
-    """A model with what the command line knows of it."""
-
-    estimator: Estimator
-    task: Task | None = None
-    """``None`` for a model that was saved in Python."""
-    origins: tuple[Origin, ...] = ()
-
-    def origin(self, row: int) -> str:
-        """The file that a row came from, with the number of the row in it, from 0; empty if none is known."""
-        for each in self.origins:
-            if each.first <= row < each.first + each.count:
-                return f"{each.file}:{row - each.first}" if len(self.origins) > 1 else each.file
-        return ""
-
-
 def check_new(path: Path) -> None:
     """Refuse, before any work, a folder that :func:`save` would refuse; raises ``RunError``."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise RunError(f"{path}: there is something already; nothing was touched; give another --out")
 
 
-def save(saved: Saved, path: Path) -> None:
-    """Write a model to a new folder; ``RunError`` when it is not empty, or cannot be written."""
-    folder = RunFolder.create(path, {CONFIG: _config(saved)})
+def save(estimator: Estimator, path: Path, task: Task | None = None) -> None:
+    """Write a model to a new folder, with what the command line knows of it.
+
+    Raises
+    ------
+    RunError
+        When the folder is not empty, or cannot be written.
+    """
+    folder = RunFolder.create(path, {CONFIG: _config(estimator, task)})
     try:
-        _write(folder, 0, saved)
+        _write(folder, 0, estimator, task)
     finally:
         folder.close()
 
@@ -86,22 +65,29 @@ def load(path: str | Path) -> Estimator:
     lior.errors.RunError
         When it is no such folder, or damaged.
     """
-    return open_saved(Path(path))[0].estimator
+    return open_saved(Path(path))[0]
 
 
-def open_saved(path: Path) -> tuple[Saved, Path]:
-    """A model, and the checkpoint that it was read from; raises as :func:`load`."""
+def open_saved(path: Path) -> tuple[Estimator, Task | None, Path]:
+    """A model, its task (``None`` for one of Python), and the checkpoint that it was read from.
+
+    Raises
+    ------
+    RunError
+        As :func:`load`.
+    """
     runfolder.check(path, program=_PROGRAM, command="lior table fit")
 
-    def read(place: Path) -> Saved:
+    def read(place: Path) -> tuple[Estimator, Task | None]:
         manifest, groups = bundle.read(place, format=FORMAT)
         with bundle.misfits_as_run_errors(place, program=_PROGRAM):
-            return _restored(manifest, groups)
+            return _restored(manifest, groups), Task(**manifest["task"]) if manifest["task"] else None
 
-    return runfolder.newest(path, read)
+    (estimator, task), place = runfolder.newest(path, read)
+    return estimator, task, place
 
 
-def save_edited(path: Path, place: Path, saved: Saved) -> None:
+def save_edited(path: Path, place: Path, estimator: Estimator, task: Task | None) -> None:
     """Write the next version of the model that was read from ``place``.
 
     No older version stays: it may hold rows that were forgotten.
@@ -116,13 +102,14 @@ def save_edited(path: Path, place: Path, saved: Saved) -> None:
     try:
         if runfolder.listed(path)[0] != place:
             raise RunError(f"{path}: another process has changed the model; nothing was written; repeat")
-        runfolder.remove_older(path, _write(folder, runfolder.number(place) + 1, saved))
+        runfolder.remove_older(path, _write(folder, runfolder.number(place) + 1, estimator, task))
     finally:
         folder.close()
 
 
-def _write(folder: RunFolder, number: int, saved: Saved) -> Path:
-    manifest, groups = _record(saved)
+def _write(folder: RunFolder, number: int, estimator: Estimator, task: Task | None) -> Path:
+    manifest, groups = _record(estimator)
+    manifest["task"] = task and attrs.asdict(task)
     try:
         return folder.write(number, lambda place: bundle.write(place, groups, manifest, format=FORMAT))
     except OSError as error:
@@ -132,8 +119,7 @@ def _write(folder: RunFolder, number: int, saved: Saved) -> Path:
 # --- to tensors and JSON ---
 
 
-def _record(saved: Saved) -> tuple[dict[str, Any], dict[str, State]]:
-    estimator = saved.estimator
+def _record(estimator: Estimator) -> tuple[dict[str, Any], dict[str, State]]:
     rows, ledger = estimator.ledger_.snapshot()
     numbers, model = estimator.model_.snapshot()
     groups = {"rows": rows, "model": numbers}
@@ -146,8 +132,6 @@ def _record(saved: Saved) -> tuple[dict[str, Any], dict[str, State]]:
         "columns": estimator.columns_.record(),
         "ledger": ledger,
         "model": model,
-        "task": saved.task and attrs.asdict(saved.task),
-        "origins": [attrs.asdict(origin) for origin in saved.origins],
     }
     if isinstance(estimator, GeometricClassifier):
         manifest["classes"] = estimator.classes_.tolist()
@@ -158,7 +142,7 @@ def _record(saved: Saved) -> tuple[dict[str, Any], dict[str, State]]:
     return manifest, groups
 
 
-def _restored(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Saved:
+def _restored(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Estimator:
     kinds: tuple[type[Estimator], ...] = (GeometricRegressor, GeometricClassifier)
     estimator = {kind.__name__: kind for kind in kinds}[manifest["kind"]](**manifest["parameters"])
     estimator.n_features_in_ = manifest["inputs"]
@@ -173,11 +157,7 @@ def _restored(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Saved
     else:
         estimator._one_target = manifest["one_target"]
         estimator._spread = Spread(**groups["spread"])
-    return Saved(
-        estimator=estimator,
-        task=Task(**manifest["task"]) if manifest["task"] else None,
-        origins=tuple(Origin(**origin) for origin in manifest["origins"]),
-    )
+    return estimator
 
 
 def _parameters(estimator: Estimator) -> dict[str, Any]:
@@ -188,11 +168,10 @@ def _parameters(estimator: Estimator) -> dict[str, Any]:
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in found.items()}
 
 
-def _config(saved: Saved) -> str:
+def _config(estimator: Estimator, task: Task | None) -> str:
     """What was asked for, as TOML, which has no null."""
-    tables = {"model": {"kind": type(saved.estimator).__name__, **_parameters(saved.estimator)}}
-    if saved.task:
-        tables["task"] = attrs.asdict(saved.task)
+    tables = {"model": {"kind": type(estimator).__name__, **_parameters(estimator)}}
+    tables |= {"task": attrs.asdict(task)} if task else {}
     return tomli_w.dumps(
         {name: {key: v for key, v in table.items() if v is not None} for name, table in tables.items()}
     )

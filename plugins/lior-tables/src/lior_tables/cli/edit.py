@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
 import click
 
 from lior.errors import UsageError
@@ -25,27 +24,24 @@ def learn(run: Path, file: Path, as_json: bool) -> None:
     They count from then on as if the model had been solved with them. The metric, the scales of the inputs
     and what was chosen stay as fitted.
     """
-    saved, place, task = opened(run)
+    estimator, place, task = opened(run)
     from lior_tables.reading import read
-    from lior_tables.saving import Origin, save_edited
+    from lior_tables.saving import save_edited
 
     frame = read(file)
     started = time.perf_counter()
     with bad_input(file):
-        ids = saved.estimator.learn(
-            task.rows(frame, file), task.answers(frame, file), task.weights(frame, file)
-        )
+        ids = estimator.learn(task.rows(frame, file), task.answers(frame, file), task.weights(frame, file))
     seconds = time.perf_counter() - started
-    origin = Origin(file=str(file), first=int(ids[0]), count=len(ids))
-    save_edited(run, place, attrs.evolve(saved, origins=(*saved.origins, origin)))
+    save_edited(run, place, estimator, task)
     if as_json:
-        click.echo(json.dumps({"learned": ids.tolist(), "rows": saved.estimator.n_rows_, "seconds": seconds}))
+        click.echo(json.dumps({"learned": ids.tolist(), "rows": estimator.n_rows_, "seconds": seconds}))
         return
     named = f"{ids[0]}-{ids[-1]}" if len(ids) > 1 else str(ids[0])
     undo = f"`lior table forget {run} {named}` undoes it"
     click.echo(
         f"learned {_rows(len(ids))} in {seconds:.2f} s: {named}; {undo}\n"
-        f"{saved.estimator.n_rows_:,} rows; metric, scales and choices stay as fitted"
+        f"{estimator.n_rows_:,} rows; metric, scales and choices stay as fitted"
     )
 
 
@@ -64,16 +60,16 @@ def forget(run: Path, rows: tuple[str, ...], metric: str, as_json: bool) -> None
     if it had been solved without them, and no version of RUN holds them.
     """
     wanted = numbered(rows)
-    saved, place, _ = opened(run)
+    estimator, place, task = opened(run)
     from lior_tables.saving import save_edited
 
     started = time.perf_counter()
     with bad_input(run):
-        saved.estimator.forget(wanted, metric=metric)  # type: ignore[arg-type]
+        estimator.forget(wanted, metric=metric)  # type: ignore[arg-type]
     seconds = time.perf_counter() - started
-    save_edited(run, place, saved)
+    save_edited(run, place, estimator, task)
     if as_json:
-        click.echo(json.dumps({"forgot": wanted, "rows": saved.estimator.n_rows_, "seconds": seconds}))
+        click.echo(json.dumps({"forgot": wanted, "rows": estimator.n_rows_, "seconds": seconds}))
         return
     rest = (
         "all was fitted anew without them: nothing of them remains"
@@ -82,7 +78,7 @@ def forget(run: Path, rows: tuple[str, ...], metric: str, as_json: bool) -> None
         "inputs and what was chosen were fitted with them among the others, and stay; --metric refit makes\n"
         "them anew"
     )
-    left = f"{saved.estimator.n_rows_:,} are left"
+    left = f"{estimator.n_rows_:,} are left"
     click.echo(f"forgot {_rows(len(wanted))} in {seconds:.2f} s; {left}\n{rest}")
 
 

@@ -59,7 +59,7 @@ def fit(file: Path, out: Path | None, seed: int, as_json: bool, quiet: bool, **g
     import_torch()
     from lior_tables.estimators import GeometricClassifier, GeometricRegressor
     from lior_tables.reading import read
-    from lior_tables.saving import Origin, Saved, check_new, save
+    from lior_tables.saving import check_new, save
 
     frame = read(file)
     task, frame = task_of(frame, file, given)
@@ -83,8 +83,7 @@ def fit(file: Path, out: Path | None, seed: int, as_json: bool, quiet: bool, **g
         goes_on = f"the same command with --out {path} goes on" if kept.exists() else "nothing was written"
         raise Interrupted(f"interrupted; {goes_on}") from None
     seconds = time.perf_counter() - started
-    origin = Origin(file=str(file), first=0, count=len(frame))
-    save(Saved(estimator=estimator, task=task, origins=(origin,)), path)
+    save(estimator, path, task)
     summary = _summary(estimator, task) | {"run": str(path), "seconds": seconds}
     shutil.rmtree(kept, ignore_errors=True)
     if as_json:

@@ -62,10 +62,9 @@ def _row(each: Behind, found: Reason, largest: float) -> str:
     width = 50 * abs(each.weight) / largest
     down, left = (' class="down"', 50 - width) if each.weight < 0 else ("", 50.0)
     many = f" ×{each.repeated}" if each.repeated > 1 else ""
-    where = f' title="{escape(each.origin)}"' if each.origin else ""
     return (
         f'<tr><td><span class="bar"><i{down} style="width:{width:.1f}%;left:{left:.1f}%"></i></span></td>'
-        f"<td>{each.weight:+.3f}</td><td>{each.share:+,.4g}</td><td{where}>{each.id}{many}</td>"
+        f"<td>{each.weight:+.3f}</td><td>{each.share:+,.4g}</td><td>{each.id}{many}</td>"
         f"{_cell(each.answer)}{cells}</tr>\n"
     )
 

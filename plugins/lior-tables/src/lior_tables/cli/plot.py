@@ -31,10 +31,10 @@ def plot(run: Path, out: Path | None, only: str | None, form: str, text: bool, a
     """
     names = chosen(only, PICTURES)
     refuse_without_effect(text=text, as_json=as_json)
-    saved, _, task = opened(run)
+    estimator, _, task = opened(run)
     from lior_tables import pictures
 
     folder = folder_for_files(run, out, text=text, as_json=as_json)
-    source = pictures.Source(saved.estimator, task, run.absolute().name[:30])
+    source = pictures.Source(estimator, task, run.absolute().name[:30])
     found, left_out = built(names, lambda name: pictures.picture(name, source))
     present(run, found, left_out if only else {}, folder=folder, form=form, as_json=as_json)

@@ -41,7 +41,7 @@ def predict(
     FILE has the columns that the model was fitted with, in any order; others are ignored. If the target is
     there, the predictions are compared with it on standard error. Classes come with their probabilities.
     """
-    saved, _, task = opened(run)
+    estimator, _, task = opened(run)
     if interval is not None and task.classes:
         raise UsageError("--interval is for numbers; the probabilities of the classes are printed anyway")
     if as_json and (out or keep):
@@ -52,8 +52,8 @@ def predict(
 
     frame = read(file)
     with bad_input(file):
-        answers, compared = _answers(saved.estimator, task, task.rows(frame, file), interval)
-    score = _score(saved.estimator, task, frame, file, compared)
+        answers, compared = _answers(estimator, task, task.rows(frame, file), interval)
+    score = _score(estimator, task, frame, file, compared)
     if as_json:
         rows = json.loads(answers.to_json(orient="records"))
         click.echo(json.dumps({"predictions": rows, "score": score}))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from lior_tables.reading import Task
-    from lior_tables.saving import Saved
+    from lior_tables.saving import Estimator
 
 Callback = Callable[..., Any]
 
@@ -114,15 +114,15 @@ def task_of(frame: DataFrame, path: Path, given: dict[str, Any]) -> tuple[Task, 
     return task, frame
 
 
-def opened(run: Path) -> tuple[Saved, Path, Task]:
+def opened(run: Path) -> tuple[Estimator, Path, Task]:
     """A model that a command made, its checkpoint and its task."""
     import_torch()
     from lior_tables.saving import open_saved
 
-    saved, place = open_saved(run)
-    if saved.task is None:
+    estimator, task, place = open_saved(run)
+    if task is None:
         raise RunError(f"{run}: saved in Python, without the names of a file's columns; use it there")
-    return saved, place, saved.task
+    return estimator, place, task
 
 
 @contextlib.contextmanager

@@ -61,7 +61,7 @@ def why(
     """
     if html:
         pages.check(html, page.COMMAND)
-    saved, _, task = opened(run)
+    estimator, _, task = opened(run)
     from lior_tables.reading import read
     from lior_tables.reasons import reason
 
@@ -74,7 +74,7 @@ def why(
         raise UsageError(f"--row {at}: {file} has the rows 0 to {len(frame) - 1}")
     wanted = label if task.classes else target
     with bad_input(file):
-        found = reason(saved, task, task.rows(frame, file).iloc[[at]], top=top, target=wanted)
+        found = reason(estimator, task, task.rows(frame, file).iloc[[at]], top=top, target=wanted)
     if as_json:
         click.echo(json.dumps(attrs.asdict(found) | {"file": str(file), "row": at}))
     else:
