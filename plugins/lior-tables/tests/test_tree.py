@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 from lior.errors import UsageError
 from lior.testing.tensors import seeded
+from lior_tables import influence
 from lior_tables.agop import Agop
 from lior_tables.kernel import Parts
 from lior_tables.members import Candidate, Member, Setting
@@ -132,6 +133,19 @@ def test_leave_one_out_shares_and_influences_are_exact() -> None:
     assert_close(grove.shares(probe).sum(1) + grove.centre, expected, atol=1e-10, rtol=0)
     weighed = grove.influence(probe) @ (grove.rows.y - grove.centre) + grove.centre
     assert_close(weighed, expected, atol=1e-10, rtol=0)
+
+
+def test_slopes_of_a_tree_are_those_of_its_predictions() -> None:
+    grove = _grove(_rows())
+    assert grove.tree.leaves > 1
+    border = (grove.rows.z @ grove.tree.directions[0] - grove.tree.places[0]).abs().argsort()
+    chosen = torch.cat([border[:20], border[-20:]])
+    z, step = grove.rows.z[chosen], 1e-6
+    expected = []
+    for direction in step * torch.eye(z.shape[1], dtype=z.dtype):
+        expected.append((grove.predict(z + direction) - grove.predict(z - direction)) / (2 * step))
+    found = influence._slopes(grove, chosen)
+    assert_close(found, torch.stack(expected, 2), atol=1e-5, rtol=0)
 
 
 def test_a_leaf_is_not_emptied() -> None:

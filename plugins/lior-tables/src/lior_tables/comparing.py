@@ -201,7 +201,7 @@ def _catboost(classes: bool, words: list[str], seed: int) -> Any:
 
     kind: Any = CatBoostClassifier if classes else CatBoostRegressor
 
-    class WithCategories(kind):  # type: ignore[misc]
+    class WithCategories(kind):
         """It has categories of its own; as a parameter of the constructor they cannot be cloned."""
 
         def fit(self, X: Any, y: Any) -> Any:

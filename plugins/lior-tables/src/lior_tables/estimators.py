@@ -298,7 +298,10 @@ class _Geometric(BaseEstimator, ABC):
 
     def explain(self, X: Any) -> Explanation:
         """The training rows that predictions are the sum of, with their exact shares, and the inputs that
-        count; the weights take ``len(X) · n_rows_`` numbers."""
+        count; the weights take ``len(X) · n_rows_`` numbers.
+
+        Beyond 8,000 rows all is float32: shares sum to the prediction within about 1e-3 of its spread.
+        """
         check_is_fitted(self)
         z = self._coordinates(self.table(X))
         slopes, ledger = self.slopes(), self.ledger_

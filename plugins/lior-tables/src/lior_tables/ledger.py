@@ -75,31 +75,20 @@ class Ledger:
     def slot_weights(self) -> Floats:
         """Weight of each row of the model."""
         there = self.slots >= 0
-        found: Floats = np.bincount(self.slots[there], self.weights[there], self.size).astype(np.float64)
-        return found
+        return np.bincount(self.slots[there], self.weights[there], self.size).astype(np.float64)
 
     def representatives(self) -> Ids:
         """For each row of the model, the place in this ledger of the first row that it stands for."""
-        found = np.empty(self.size, dtype=np.int64)
-        backwards = np.arange(len(self))[::-1]
-        there = backwards[self.slots[backwards] >= 0]
-        found[self.slots[there]] = there
-        return found
+        there = np.flatnonzero(self.slots >= 0)
+        return there[np.unique(self.slots[there], return_index=True)[1]]
 
     def places(self, ids: Sequence[int] | Ids) -> Ids:
-        """Where rows stand in this ledger.
-
-        Raises
-        ------
-        ValueError
-            For an id that is not there, or is named twice.
-        """
+        """Where rows stand in this ledger; ``ValueError`` for one that is not there, or is named twice."""
         wanted = np.asarray(ids, dtype=np.int64).reshape(-1)
-        found = np.searchsorted(self.ids, wanted)
-        gone = (found >= len(self)) | (self.ids[np.minimum(found, len(self) - 1)] != wanted)
-        if gone.any():
+        found = pd.Index(self.ids).get_indexer(wanted)
+        if (found < 0).any():
             raise ValueError(
-                f"no row {wanted[gone][0]}: rows of this model are {self.ids[0]} to {self.ids[-1]}, "
+                f"no row {wanted[found < 0][0]}: rows of this model are {self.ids[0]} to {self.ids[-1]}, "
                 f"{len(self):,} in all"
             )
         if len(np.unique(wanted)) < len(wanted):
@@ -137,8 +126,10 @@ class Ledger:
         first, places = _different(table, y, weights)
         slots = np.where(places < 0, -1, self.size + places)
         ids = np.arange(self.next_id, self.next_id + len(table), dtype=np.int64)
-        pairs = ((self.y, y), (self.weights, weights), (self.ids, ids), (self.slots, slots))
-        grown = Ledger(joined(self.table, table), *map(np.concatenate, pairs), self.next_id + len(table))
+        grown = Ledger(
+            joined(self.table, table), np.concatenate([self.y, y]), np.concatenate([self.weights, weights]),
+            np.concatenate([self.ids, ids]), np.concatenate([self.slots, slots]), self.next_id + len(table),
+        )  # fmt: skip
         return grown, len(self) + first
 
     # --- on disk ---

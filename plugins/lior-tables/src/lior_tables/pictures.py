@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
@@ -234,7 +234,7 @@ def _effect(source: Source, name: str, part: float) -> Panel:
         what = names[0] if len(names) == 1 else "probability"
     rows = estimator.ledger_.table
     column, some = rows[name], rows.iloc[source.drawn(_ROWS)]
-    places: Sequence[float] | Sequence[str]
+    places: list[Any]
     if is_words(column):
         places = column.value_counts().index[:_LEVELS].tolist()
     else:

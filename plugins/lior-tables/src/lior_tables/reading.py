@@ -107,12 +107,16 @@ def _all_match(column: pd.Series[Any], pattern: str) -> bool:
 # --- what is to be predicted ---
 
 
+def _names(given: Sequence[str]) -> tuple[str, ...]:
+    return tuple(given)
+
+
 @attrs.frozen(kw_only=True)
 class Task:
     """What a model predicts from which columns of a file."""
 
-    targets: tuple[str, ...] = attrs.field(converter=tuple)
-    inputs: tuple[str, ...] = attrs.field(converter=tuple)
+    targets: tuple[str, ...] = attrs.field(converter=_names)
+    inputs: tuple[str, ...] = attrs.field(converter=_names)
     weight: str | None = None
     classes: bool = False
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import attrs
 import numpy as np
 import tomli_w
 
-from lior.errors import RunError
+from lior.errors import RunError, UsageError
 from lior.interfaces import State
 from lior.runs import bundle
 from lior.runs import folder as runfolder
@@ -138,7 +139,8 @@ def _record(estimator: Estimator) -> tuple[dict[str, Any], dict[str, State]]:
         manifest["classes_type"] = estimator.classes_.dtype.str
     else:
         manifest["one_target"] = estimator._one_target
-        groups["spread"] = estimator.spread().snapshot()
+        with contextlib.suppress(UsageError):  # a model that is solved by iteration has none
+            groups["spread"] = estimator.spread().snapshot()
     return manifest, groups
 
 
@@ -156,7 +158,7 @@ def _restored(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Estim
         estimator.classes_ = np.array(manifest["classes"], dtype=np.dtype(manifest["classes_type"]))
     else:
         estimator._one_target = manifest["one_target"]
-        estimator._spread = Spread(**groups["spread"])
+        estimator._spread = Spread(**groups["spread"]) if "spread" in groups else None
     return estimator
 
 

@@ -75,7 +75,8 @@ def _answers(
 
     from lior_tables.estimators import GeometricRegressor
 
-    compared, found = estimator.answers(estimator.table(rows)), {"row": range(len(rows))}
+    compared = estimator.answers(estimator.table(rows))
+    found: dict[str, Any] = {"row": range(len(rows))}
     if not isinstance(estimator, GeometricRegressor):
         found[f"{task.targets[0]} predicted"] = estimator.classes_[compared.argmax(1)]
         found |= {f"P({label})": compared[:, i] for i, label in enumerate(estimator.classes_)}
