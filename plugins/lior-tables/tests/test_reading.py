@@ -96,9 +96,8 @@ FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"], "n": [1.0, None], "w": [
 
 
 def test_a_task_leaves_its_columns_out_of_the_inputs():
-    task = Task.of(FRAME, ["a"], drop=["b"], weight="w")
+    task = Task.of(FRAME, ["a"], drop=["b", "w"])
     assert task.inputs == ("n",)
-    assert task.weights(FRAME, Path("f")).tolist() == [1, 2]
     assert task.answers(FRAME, Path("f")).tolist() == [1.0, 2.0]
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import warnings
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from lior_cli.main import main
+from lior_tables import resuming
 
 QUICK = ("--members", "1", "--rounds", "1")
 
@@ -102,14 +108,13 @@ def test_predictions_of_classes_have_probabilities(home):
     assert all(row["P(no)"] + row["P(yes)"] == pytest.approx(1) for row in found["predictions"])
 
 
-def test_predictions_go_to_a_file_beside_their_rows(home):
+def test_predictions_go_to_a_file(home):
     path, *_ = home
-    done = table("predict", "runs/price", "b.csv", "--out", "out.parquet", "--keep", cwd=path)
+    done = table("predict", "runs/price", "b.csv", "--out", "out.parquet", cwd=path)
     assert done.returncode == 0, done.stderr
     found = pd.read_parquet(path / "out.parquet")
-    assert list(found)[-1] == "price predicted"
-    assert len(found) == 20
-    assert found["size"].tolist() == pytest.approx(rows(20, seed=1)["size"].tolist())
+    assert list(found) == ["row", "price predicted"]
+    assert found["row"].tolist() == list(range(20))
 
 
 class Text(HTMLParser):
@@ -138,8 +143,8 @@ def test_why_shows_rows_whose_shares_sum_to_the_prediction(home, tmp_path):
     assert found["others"] == pytest.approx(0, abs=1e-9)
     truth = rows()
     for row in found["rows"]:
-        assert row["answer"] == pytest.approx(truth["price"][row["id"]])
-        assert row["cells"]["kind"] == truth["kind"][row["id"]]
+        assert row["answer"] == pytest.approx(truth["price"][row["row"]])
+        assert row["inputs"]["kind"] == truth["kind"][row["row"]]
     text = Text()
     text.feed(page.read_text())
     assert "<b>old</b>" in text.text  # escaped in the file, so no tag
@@ -155,9 +160,9 @@ def test_why_shows_rows_whose_shares_sum_to_the_prediction(home, tmp_path):
 
 def test_why_of_a_class(home):
     path, *_ = home
-    done = table("why", "runs/big", "b.csv", "--class", "no", cwd=path)
+    done = table("why", "runs/big", "b.csv", "--of", "no", cwd=path)
     assert "big is no: probability" in done.stdout
-    wrong = table("why", "runs/big", "b.csv", "--class", "noo", cwd=path)
+    wrong = table("why", "runs/big", "b.csv", "--of", "noo", cwd=path)
     assert "Did you mean 'no'?" in wrong.stderr
 
 
@@ -229,6 +234,44 @@ def test_bad_input_gets_one_line_and_nothing_is_lost(home, args, code, said, mon
     assert said in errors
     assert errors.strip().count("lior: error") == 1
     assert {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()} == before
+
+
+def test_a_fit_that_is_interrupted_goes_on(tmp_path, monkeypatch, capsys):
+    from lior_tables import estimators
+    from lior_tables.cli import fit as command
+
+    small = functools.partial(estimators.Options, exact_rows=150, leaf_rows=120)
+    monkeypatch.setattr(estimators, "Options", small)
+    monkeypatch.chdir(tmp_path)
+    rows(400).to_csv("a.csv", index=False)
+    args = ["table", "fit", "a.csv", "--target", "price", "--drop", "big", "--out", "m", *QUICK]
+    told = []
+
+    @contextlib.contextmanager
+    def pressing(quiet):
+        def tell(what, share):
+            told.append(what)
+            if "leaf 3 of" in what:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        yield tell
+
+    monkeypatch.setattr(command, "told", pressing)
+    assert main(args) == 130
+    assert "interrupted; the same command with --out m goes on" in capsys.readouterr().err
+    kept = {path: path.stat().st_mtime_ns for path in Path("m.partial").iterdir()}
+    assert len(kept) == 2
+    assert not Path("m").exists()
+    written = []
+    write = resuming.Kept.write
+    monkeypatch.setattr(resuming.Kept, "write", lambda *args: (written.append(args), write(*args)))
+    monkeypatch.setattr(command, "told", lambda quiet: contextlib.nullcontext(lambda what, share: None))
+    assert main(args) == 0
+    leaves = int(re.search(r"leaf 3 of (\d+)", told[-1])[1])
+    assert len(written) == leaves - 2, "the two that were there are not fitted again"
+    assert not Path("m.partial").exists()
+    capsys.readouterr()
+    assert main(["table", "predict", "m", "a.csv"]) == 0
 
 
 def test_compare_judges_rows_that_were_not_learned(home):

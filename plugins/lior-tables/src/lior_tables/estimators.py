@@ -90,9 +90,9 @@ class _Geometric(BaseEstimator, ABC):
     def encoded(self, y: Any) -> Floats:
         """Targets as the model has them, ``(rows, targets)``; classes are one-hot, unknown ones all 0."""
 
-    @abstractmethod
     def _begin(self, y: Any, weights: Floats) -> Floats:
         """Take in what targets there are, and encode them."""
+        return self.encoded(y)
 
     @abstractmethod
     def _refuse_other(self, y: Any, values: Floats) -> None:
@@ -308,7 +308,7 @@ class _Geometric(BaseEstimator, ABC):
         directions, parts = slopes.directions()
         first = ledger.representatives()
         return Explanation(
-            rows=ledger.ids[first],
+            rows=ledger.table.iloc[first].set_axis(ledger.ids[first]),
             weights=torch.cat([part for _, part in self.model_.influence(z)]).double().cpu().numpy(),
             answers=ledger.y[first],
             base=self.model_.centre.double().numpy(),
@@ -396,18 +396,10 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
 
     _classes = False
 
-    def _begin(self, y: Any, weights: Floats) -> Floats:
-        values = self._numbers(y)
-        self._one_target = values.ndim == 1
-        return values.reshape(len(values), -1)
-
-    def _numbers(self, y: Any) -> Floats:
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-        found: Floats = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
-        return found
-
     def encoded(self, y: Any) -> Floats:
-        values = self._numbers(y)
+        values: Floats = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = column_or_1d(values, warn=True)
         return values.reshape(len(values), -1)
 
     def _refuse_other(self, y: Any, values: Floats) -> None:
@@ -418,7 +410,7 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
         return tuple(f"y{i}" for i in range(self.ledger_.y.shape[1]))
 
     def _shaped(self, values: Floats) -> Floats:
-        return values[:, 0] if self._one_target else values
+        return values[:, 0] if values.shape[1] == 1 else values
 
     def predict(self, X: Any) -> Floats:
         """Predictions ``(rows,)`` or ``(rows, targets)``, as ``y`` was."""

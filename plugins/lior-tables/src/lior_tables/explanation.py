@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from lior_tables.rows import Floats
@@ -21,8 +22,8 @@ class Explanation:
     targets has not.
     """
 
-    rows: NDArray[np.int64]
-    """Id of each training row, ``(N,)``; of rows that are equal in all columns and targets the first."""
+    rows: pd.DataFrame
+    """The inputs of the training rows, ``N`` of them, by id; of equal rows the first."""
     weights: Floats
     """Weight of each row in each prediction, ``(B, N)``; some are negative."""
     answers: Floats
@@ -32,7 +33,7 @@ class Explanation:
     targets: tuple[str, ...]
     """Name of each target, or the classes."""
     importances: dict[str, float]
-    """Part of each input in the squared slope of the predictions; they sum to 1."""
+    """Part of each input in the squared slope of the predictions, the largest first; they sum to 1."""
     directions: Floats
     """Directions over ``labels`` along which predictions change, as rows, the steepest first, ``(n, n)``."""
     parts: Floats
@@ -52,13 +53,18 @@ class Explanation:
         found: Floats = self.base + self.weights @ (self.answers - self.base)
         return found
 
-    def order(self, i: int, count: int) -> NDArray[np.int64]:
-        """Places in ``rows`` of the largest weights, of either sign, in the ``i``-th prediction."""
-        return np.argsort(-np.abs(self.weights[i]), kind="stable")[:count]
+    def top(self, i: int, count: int = 10, target: int = 0) -> pd.DataFrame:
+        """The rows with the largest weights, of either sign, in the ``i``-th prediction.
 
-    def top(self, i: int, count: int = 10) -> list[tuple[int, float]]:
-        """Id and weight of the rows with the largest weights in the ``i``-th prediction."""
-        return [(int(self.rows[k]), float(self.weights[i, k])) for k in self.order(i, count)]
+        Returns
+        -------
+        DataFrame
+            Their ``weight``, and their ``share`` and ``answer`` for one of the targets, by id.
+        """
+        order = np.argsort(-np.abs(self.weights[i]), kind="stable")[:count]
+        weights, answers = self.weights[i, order], self.answers[order, target]
+        found = {"weight": weights, "share": weights * (answers - self.base[target]), "answer": answers}
+        return pd.DataFrame(found, index=self.rows.index[order])
 
     def needed(self, i: int, part: float = 0.9) -> int:
         """How many rows make up this part of the sum of the sizes of all weights."""
@@ -71,15 +77,14 @@ class Slopes:
     """How predictions change with each coordinate, at some of the rows."""
 
     gradients: Floats
-    """``(rows, targets, n)`` in standard deviations, see :func:`lior_tables.influence.slopes`."""
+    """``(rows, targets, n)`` in standard deviations, without the share of the row itself."""
     origins: NDArray[np.int64]
     """Which input each coordinate belongs to, -1 for none, ``(n,)``."""
     names: tuple[str, ...]
     """Of the inputs."""
 
     def importances(self, rows: NDArray[np.int64] | slice = slice(None)) -> Floats:
-        """Part of each input in the mean squared slope at these rows, ``(inputs,)``; they sum to 1, or are
-        0."""
+        """Part of each input in the mean squared slope at these rows, ``(inputs,)``; they sum to 1, or 0."""
         squares = (self.gradients[rows] ** 2).sum(1).mean(0)
         there = self.origins >= 0
         total = np.bincount(self.origins[there], squares[there], len(self.names))

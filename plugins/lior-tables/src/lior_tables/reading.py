@@ -117,7 +117,6 @@ class Task:
 
     targets: tuple[str, ...] = attrs.field(converter=_names)
     inputs: tuple[str, ...] = attrs.field(converter=_names)
-    weight: str | None = None
     classes: bool = False
 
     @classmethod
@@ -127,7 +126,6 @@ class Task:
         targets: Sequence[str],
         *,
         drop: Sequence[str] = (),
-        weight: str | None = None,
         classes: bool | None = None,
     ) -> Task:
         """The task that options describe.
@@ -144,7 +142,7 @@ class Task:
             For a column that is not there, or when no column is left to predict from.
         """
         known = list(frame.columns)
-        named = [*targets, *drop, *([weight] if weight else ())]
+        named = [*targets, *drop]
         for name in named:
             if name not in known:
                 listed = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
@@ -158,7 +156,7 @@ class Task:
             classes = len(targets) == 1 and are_classes(frame[targets[0]])
         if classes and len(targets) > 1:
             raise UsageError("--classify takes one target; fit a model for each")
-        return cls(targets=targets, inputs=inputs, weight=weight, classes=classes)
+        return cls(targets=targets, inputs=inputs, classes=classes)
 
     def rows(self, frame: pd.DataFrame, path: Path) -> pd.DataFrame:
         """The columns to predict from; ``DataError`` when one is missing."""
@@ -187,12 +185,6 @@ class Task:
                 )
         values = found.to_numpy()
         return values[:, 0] if len(self.targets) == 1 else values
-
-    def weights(self, frame: pd.DataFrame, path: Path) -> Any:
-        """The weights, ``None`` where all rows count alike; ``DataError`` when they are not there."""
-        if self.weight is None:
-            return None
-        return _columns(frame, [self.weight], path, "which holds the weights").to_numpy()[:, 0]
 
 
 def _columns(frame: pd.DataFrame, names: Sequence[str], path: Path, what: str) -> pd.DataFrame:

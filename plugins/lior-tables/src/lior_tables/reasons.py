@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
@@ -16,25 +16,8 @@ if TYPE_CHECKING:
     from lior_tables.reading import Task
     from lior_tables.saving import Estimator
 
-Cell: TypeAlias = "float | str | None"
 _INTERVAL = 0.9
 """Probability of the interval that is named beside a number."""
-
-
-@attrs.frozen(kw_only=True)
-class Behind:
-    """A training row behind a prediction."""
-
-    id: int
-    repeated: int
-    """How many equal rows it stands for."""
-    weight: float
-    """Of its target in the prediction; negative where the prediction moves away from it."""
-    share: float
-    """Weight times what the target differs from the mean."""
-    answer: Cell
-    """Its target."""
-    cells: dict[str, Cell]
 
 
 @attrs.frozen(kw_only=True)
@@ -54,9 +37,12 @@ class Reason:
     value: float
     """Base and shares together: the prediction, or the value whose softmax is the probability."""
     base: float
-    asked: dict[str, Cell]
-    rows: tuple[Behind, ...]
-    """Those with the largest weights."""
+    asked: dict[str, Any]
+    """The inputs of the row that is predicted, those that count most first; ``None`` where there is none."""
+    rows: list[dict[str, Any]]
+    """Those with the largest weights: ``row`` (its id), ``repeated`` (equal rows that it stands for),
+    ``weight`` (of its target; the prediction moves away from it where it is negative), ``share`` (weight
+    times what the target differs from the mean), ``answer`` (its target), ``inputs``."""
     others: float
     """Share of all other rows together."""
     count: int
@@ -114,18 +100,14 @@ def reason(
     if isinstance(estimator, GeometricRegressor):
         low, high = (float(each.reshape(-1)[at]) for each in estimator.predict_interval(row, 1 - _INTERVAL))
         interval = (low, high) if np.isfinite(high - low) else None
-    inputs, repeated = list(found.importances), np.bincount(ledger.slots[ledger.slots >= 0])
-    rows = []
-    for k in found.order(0, top).tolist():  # the k-th row of the model
-        [place] = ledger.places([found.rows[k]]).tolist()
-        rows.append(
-            Behind(
-                id=int(found.rows[k]), repeated=int(repeated[k]), weight=float(found.weights[0, k]),
-                share=float(found.weights[0, k] * (found.answers[k, at] - found.base[at])),
-                answer=names[int(found.answers[k].argmax())] if task.classes else float(found.answers[k, at]),
-                cells=_cells(ledger.table, place, inputs),
-            )
-        )  # fmt: skip
+    inputs = list(found.importances)
+    rows = found.top(0, top, at)
+    places = ledger.places(rows.index.to_numpy())
+    if task.classes:
+        rows["answer"] = [names[k] for k in ledger.y[places].argmax(1)]
+    rows.insert(0, "row", rows.index)
+    rows.insert(1, "repeated", np.bincount(ledger.slots[ledger.slots >= 0])[ledger.slots[places]])
+    cells = _records(found.rows.loc[rows.index, inputs])
     value, base = float(found.predictions[0, at]), float(found.base[at])
     return Reason(
         column=task.targets[0] if task.classes else names[at],
@@ -135,19 +117,19 @@ def reason(
         interval=interval,
         value=value,
         base=base,
-        asked=_cells(asked, 0, inputs),
-        rows=tuple(rows),
-        others=value - base - sum(each.share for each in rows),
+        asked=_records(asked[inputs])[0],
+        rows=[row | {"inputs": each} for row, each in zip(_records(rows), cells, strict=True)],
+        others=value - base - float(rows["share"].sum()),
         count=ledger.size,
         needed=found.needed(0),
         importances=found.importances,
     )
 
 
-def _cells(table: DataFrame, row: int, names: list[str]) -> dict[str, Cell]:
-    """Values by name, ``None`` where there is none."""
-    found: dict[str, Any] = table.iloc[row].to_dict()
-    return {name: None if found[name] != found[name] else found[name] for name in names}
+def _records(frame: DataFrame) -> list[dict[str, Any]]:
+    """The rows with values that JSON has, ``None`` where there is none."""
+    found: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return found
 
 
 def _index(names: tuple[str, ...], wanted: str) -> int:

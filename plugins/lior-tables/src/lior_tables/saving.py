@@ -138,7 +138,6 @@ def _record(estimator: Estimator) -> tuple[dict[str, Any], dict[str, State]]:
         manifest["classes"] = estimator.classes_.tolist()
         manifest["classes_type"] = estimator.classes_.dtype.str
     else:
-        manifest["one_target"] = estimator._one_target
         with contextlib.suppress(UsageError):  # a model that is solved by iteration has none
             groups["spread"] = estimator.spread().snapshot()
     return manifest, groups
@@ -157,7 +156,6 @@ def _restored(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Estim
     if isinstance(estimator, GeometricClassifier):
         estimator.classes_ = np.array(manifest["classes"], dtype=np.dtype(manifest["classes_type"]))
     else:
-        estimator._one_target = manifest["one_target"]
         estimator._spread = Spread(**groups["spread"]) if "spread" in groups else None
     return estimator
 

@@ -73,8 +73,8 @@ def compare(
 
     frame = read(file)
     task, frame = task_of(frame, file, given)
-    if len(task.targets) > 1 or task.weight:
-        raise UsageError("compare takes one --target, and no --weights")
+    if len(task.targets) > 1:
+        raise UsageError("compare takes one --target")
     if len(frame) > most:
         frame = frame.sample(most, random_state=seed)
     y = task.answers(frame, file)

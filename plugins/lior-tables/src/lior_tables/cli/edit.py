@@ -31,7 +31,7 @@ def learn(run: Path, file: Path, as_json: bool) -> None:
     frame = read(file)
     started = time.perf_counter()
     with bad_input(file):
-        ids = estimator.learn(task.rows(frame, file), task.answers(frame, file), task.weights(frame, file))
+        ids = estimator.learn(task.rows(frame, file), task.answers(frame, file))
     seconds = time.perf_counter() - started
     save_edited(run, place, estimator, task)
     if as_json:

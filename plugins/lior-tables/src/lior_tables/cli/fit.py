@@ -76,8 +76,7 @@ def fit(file: Path, out: Path | None, seed: int, as_json: bool, quiet: bool, **g
     try:
         with bad_input(file), told(quiet or as_json) as progress:
             estimator.fit(
-                task.rows(frame, file), task.answers(frame, file), task.weights(frame, file),
-                on_progress=progress, resume=kept,
+                task.rows(frame, file), task.answers(frame, file), on_progress=progress, resume=kept
             )  # fmt: skip
     except KeyboardInterrupt:
         goes_on = f"the same command with --out {path} goes on" if kept.exists() else "nothing was written"

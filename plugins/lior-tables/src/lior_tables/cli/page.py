@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lior_cli import pages
 from lior_tables.cli.sharing import percent, shown
 
 if TYPE_CHECKING:
-    from lior_tables.reasons import Behind, Cell, Reason
+    from lior_tables.reasons import Reason
 
 COMMAND = "lior table why"
 _STYLE = """
@@ -39,7 +39,7 @@ what its target differs from the mean, and all shares sum to the prediction.</p>
 
 def page(found: Reason, *, title: str) -> str:
     """The whole page."""
-    largest = max((abs(each.weight) for each in found.rows), default=0.0) or 1.0
+    largest = max((abs(each["weight"]) for each in found.rows), default=0.0) or 1.0
     heads = "".join(
         f"<th>{escape(shown(name))}<small>{percent(part)}</small></th>"
         for name, part in found.importances.items()
@@ -57,18 +57,18 @@ def page(found: Reason, *, title: str) -> str:
     return pages.page(COMMAND, title=title, style=_STYLE, body=body)
 
 
-def _row(each: Behind, found: Reason, largest: float) -> str:
-    cells = "".join(_cell(value, same=value == found.asked[name]) for name, value in each.cells.items())
-    width = 50 * abs(each.weight) / largest
-    down, left = (' class="down"', 50 - width) if each.weight < 0 else ("", 50.0)
-    many = f" ×{each.repeated}" if each.repeated > 1 else ""
+def _row(each: dict[str, Any], found: Reason, largest: float) -> str:
+    cells = "".join(_cell(value, same=value == found.asked[name]) for name, value in each["inputs"].items())
+    width = 50 * abs(each["weight"]) / largest
+    down, left = (' class="down"', 50 - width) if each["weight"] < 0 else ("", 50.0)
+    many = f" ×{each['repeated']}" if each["repeated"] > 1 else ""
     return (
         f'<tr><td><span class="bar"><i{down} style="width:{width:.1f}%;left:{left:.1f}%"></i></span></td>'
-        f"<td>{each.weight:+.3f}</td><td>{each.share:+,.4g}</td><td>{each.id}{many}</td>"
-        f"{_cell(each.answer)}{cells}</tr>\n"
+        f"<td>{each['weight']:+.3f}</td><td>{each['share']:+,.4g}</td><td>{each['row']}{many}</td>"
+        f"{_cell(each['answer'])}{cells}</tr>\n"
     )
 
 
-def _cell(value: Cell, *, same: bool = False) -> str:
+def _cell(value: Any, *, same: bool = False) -> str:
     kinds = " ".join(["word"] * isinstance(value, str) + ["same"] * same)
     return f'<td class="{kinds}">{escape(shown(value))}</td>'

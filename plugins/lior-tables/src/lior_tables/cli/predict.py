@@ -31,11 +31,8 @@ if TYPE_CHECKING:
     "--interval", type=RealNumber(min=0, max=1, min_open=True, max_open=True), metavar="PROBABILITY",
     help="Add intervals that hold the target with this probability, such as 0.9.",
 )  # fmt: skip
-@click.option("--keep", is_flag=True, help="Repeat the columns of FILE before the predictions.")
 @json_option
-def predict(
-    run: Path, file: Path, out: Path | None, interval: float | None, keep: bool, as_json: bool
-) -> None:
+def predict(run: Path, file: Path, out: Path | None, interval: float | None, as_json: bool) -> None:
     """Predict the rows of FILE with the model RUN.
 
     FILE has the columns that the model was fitted with, in any order; others are ignored. If the target is
@@ -44,10 +41,8 @@ def predict(
     estimator, _, task = opened(run)
     if interval is not None and task.classes:
         raise UsageError("--interval is for numbers; the probabilities of the classes are printed anyway")
-    if as_json and (out or keep):
-        raise UsageError("--json prints one object and nothing else; leave out --out and --keep")
-    import pandas as pd
-
+    if as_json and out:
+        raise UsageError("--json prints one object and nothing else; leave out --out")
     from lior_tables.reading import read
 
     frame = read(file)
@@ -58,9 +53,6 @@ def predict(
         rows = json.loads(answers.to_json(orient="records"))
         click.echo(json.dumps({"predictions": rows, "score": score}))
         return
-    if keep:
-        kept = frame.drop(columns=[name for name in answers if name in frame and name != "row"])
-        answers = pd.concat([kept, answers.drop(columns="row")], axis=1)
     _write(answers, out)
     if score:
         said = ", ".join(f"{name} {number(value)}" for name, value in score.items())

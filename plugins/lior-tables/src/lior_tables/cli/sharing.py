@@ -41,7 +41,6 @@ _TASK = (
         help="Column to predict. May be repeated for several numbers.",
     ),
     click.option("--drop", multiple=True, metavar="COLUMN", help="Column to leave out. May be repeated."),
-    click.option("--weights", "weight", metavar="COLUMN", help="Column with the weight of each row."),
     click.option(
         "--category", "words", multiple=True, metavar="COLUMN",
         help="Column of numbers that are names, such as codes. May be repeated.",
@@ -104,9 +103,7 @@ def task_of(frame: DataFrame, path: Path, given: dict[str, Any]) -> tuple[Task, 
     """The task, and the rows that have targets; ``given`` are the values of :func:`task_options`."""
     from lior_tables.reading import Task
 
-    task = Task.of(
-        frame, given["targets"], drop=given["drop"], weight=given["weight"], classes=given["classes"]
-    )
+    task = Task.of(frame, given["targets"], drop=given["drop"], classes=given["classes"])
     if given["skip_missing"]:
         frame = frame.dropna(subset=list(task.targets))
         if frame.empty:

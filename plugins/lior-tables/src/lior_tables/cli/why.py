@@ -41,18 +41,15 @@ _COLUMNS = 5
     "--top", type=WholeNumber(min=1), default=8, show_default=True, help="Training rows that are shown."
 )
 @click.option(
-    "--class", "label", metavar="CLASS", help="Explain the value of this class.  [default: the likeliest]"
-)
-@click.option("--target", metavar="COLUMN", help="Explain this target.  [default: the first]")
+    "--of", metavar="NAME",
+    help="Class or target to explain.  [default: the likeliest class, the first target]",
+)  # fmt: skip
 @click.option(
     "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Also write a page with all inputs of these rows.",
 )  # fmt: skip
 @json_option
-def why(
-    run: Path, file: Path, at: int, top: int, label: str | None, target: str | None, html: Path | None,
-    as_json: bool,
-) -> None:  # fmt: skip
+def why(run: Path, file: Path, at: int, top: int, of: str | None, html: Path | None, as_json: bool) -> None:
     """Show the training rows behind the prediction of a row of FILE.
 
     A prediction is a weighted mean of the targets of the training rows. The share of a row is its weight
@@ -65,16 +62,11 @@ def why(
     from lior_tables.reading import read
     from lior_tables.reasons import reason
 
-    if task.classes and target is not None:
-        raise UsageError("--target is for numbers; --class chooses the class")
-    if not task.classes and label is not None:
-        raise UsageError("--class is for classes; --target chooses among several numbers")
     frame = read(file)
     if at >= len(frame):
         raise UsageError(f"--row {at}: {file} has the rows 0 to {len(frame) - 1}")
-    wanted = label if task.classes else target
     with bad_input(file):
-        found = reason(estimator, task, task.rows(frame, file).iloc[[at]], top=top, target=wanted)
+        found = reason(estimator, task, task.rows(frame, file).iloc[[at]], top=top, target=of)
     if as_json:
         click.echo(json.dumps(attrs.asdict(found) | {"file": str(file), "row": at}))
     else:
@@ -89,10 +81,9 @@ def _show(found: Reason, at: int) -> None:
     inputs = list(found.importances)[:_COLUMNS]
     rows = [["", "", f"row {at}", "", *(shorter(shown(found.asked[name])) for name in inputs)]]
     for each in found.rows:
-        cells = (shorter(shown(each.cells[name])) for name in inputs)
-        rows.append(
-            [f"{each.weight:+.3f}", f"{each.share:+.4g}", str(each.id), shorter(shown(each.answer)), *cells]
-        )
+        numbers = [f"{each['weight']:+.3f}", f"{each['share']:+.4g}", str(each["row"])]
+        cells = [each["answer"], *(each["inputs"][name] for name in inputs)]
+        rows.append([*numbers, *(shorter(shown(cell)) for cell in cells)])
     echo_table(["weight", "share", "row", shorter(found.column), *map(shorter, inputs)], rows)
     more = len(found.importances) - len(inputs)
     if more:
