@@ -293,7 +293,8 @@ class _Geometric(BaseEstimator, ABC):
         check_is_fitted(self)
         if self._slopes is None:
             gradients = influence.slopes(self.model_, _SLOPES, torch.Generator().manual_seed(0)).numpy()
-            self._slopes = Slopes(gradients, self.columns_.origins, tuple(self._names()))
+            columns = self.columns_
+            self._slopes = Slopes(gradients, columns.origins, tuple(self._names()), tuple(columns.labels))
         return self._slopes
 
     def explain(self, X: Any) -> Explanation:
@@ -304,19 +305,14 @@ class _Geometric(BaseEstimator, ABC):
         """
         check_is_fitted(self)
         z = self._coordinates(self.table(X))
-        slopes, ledger = self.slopes(), self.ledger_
-        directions, parts = slopes.directions()
-        first = ledger.representatives()
+        ledger, first = self.ledger_, self.ledger_.representatives()
         return Explanation(
             rows=ledger.table.iloc[first].set_axis(ledger.ids[first]),
             weights=torch.cat([part for _, part in self.model_.influence(z)]).double().cpu().numpy(),
             answers=ledger.y[first],
             base=self.model_.centre.double().numpy(),
             targets=self._targets(),
-            importances=slopes.by_name(),
-            directions=directions,
-            parts=parts,
-            labels=tuple(self.columns_.labels),
+            slopes=self.slopes(),
         )
 
     def left_out(self) -> Floats:

@@ -32,14 +32,13 @@ class Explanation:
     """What all predictions begin with, the mean of the targets, ``(targets,)``."""
     targets: tuple[str, ...]
     """Name of each target, or the classes."""
-    importances: dict[str, float]
-    """Part of each input in the squared slope of the predictions, the largest first; they sum to 1."""
-    directions: Floats
-    """Directions over ``labels`` along which predictions change, as rows, the steepest first, ``(n, n)``."""
-    parts: Floats
-    """Part of each direction in the squared slope, ``(n,)``."""
-    labels: tuple[str, ...]
-    """What each coordinate is: an input, or a level of it."""
+    slopes: Slopes
+    """How predictions change with the inputs: what counts, and along which directions."""
+
+    @property
+    def importances(self) -> dict[str, float]:
+        """Part of each input in the squared slope of the predictions, the largest first; they sum to 1."""
+        return self.slopes.by_name()
 
     @property
     def shares(self) -> Floats:
@@ -82,6 +81,8 @@ class Slopes:
     """Which input each coordinate belongs to, -1 for none, ``(n,)``."""
     names: tuple[str, ...]
     """Of the inputs."""
+    labels: tuple[str, ...]
+    """What each coordinate is: an input, or a level of it."""
 
     def importances(self, rows: NDArray[np.int64] | slice = slice(None)) -> Floats:
         """Part of each input in the mean squared slope at these rows, ``(inputs,)``; they sum to 1, or 0."""
@@ -104,8 +105,8 @@ class Slopes:
         return low, high
 
     def directions(self) -> tuple[Floats, Floats]:
-        """Directions along which predictions change, as rows ``(n, n)``, the steepest first; and their parts
-        ``(n,)`` in the squared slope, with sum 1 (or 0, where nothing changes)."""
+        """Directions over :attr:`labels` along which predictions change, as rows ``(n, n)``, the steepest
+        first; and their parts ``(n,)`` in the squared slope, with sum 1 (or 0, where nothing changes)."""
         flat = self.gradients.reshape(-1, self.gradients.shape[2])
         values, vectors = np.linalg.eigh(flat.T @ flat)
         values = values[::-1].clip(0)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lior.plots.panels import BarChart, Curve, HeatMap, Histogram, LeftOut, LineChart, Panel, Picture
 from lior_tables.intervals import Spread
-from lior_tables.rows import Floats, is_words
+from lior_tables.rows import is_words
 
 if TYPE_CHECKING:
     from lior_tables.comparing import Outcome
@@ -84,8 +84,8 @@ def _importances(source: Source) -> Built:
 
 def _directions(source: Source) -> Built:
     """The directions along which predictions change most."""
-    vectors, parts = source.estimator.slopes().directions()
-    labels = source.estimator.columns_.labels
+    slopes = source.estimator.slopes()
+    (vectors, parts), labels = slopes.directions(), slopes.labels
     count = max(min(_DIRECTIONS, int((parts > 0.005).sum())), 1)
     weight = parts[:count] @ vectors[:count] ** 2
     shown = [i for i in np.sort(np.argsort(-weight)[:_COORDINATES]) if labels[i]]
@@ -238,7 +238,7 @@ def _effect(source: Source, name: str, part: float) -> Panel:
     if is_words(column):
         places = column.value_counts().index[:_LEVELS].tolist()
     else:
-        places = _apart(np.nanquantile(column, np.linspace(0.02, 0.98, _STEPS)))
+        places = np.unique(np.nanquantile(column, np.linspace(0.02, 0.98, _STEPS))).tolist()
     settings = (pd.Series([place] * len(some), some.index, column.dtype) for place in places)
     found = np.stack([estimator.answers(some.assign(**{name: value}))[:, of] for value in settings])
     mean, spread = found.mean(1), (found - found.mean(0)).std(1)  # how much the effect differs between rows
@@ -257,16 +257,6 @@ def _effect(source: Source, name: str, part: float) -> Panel:
         ],
         error_name="± spread over rows",
     )  # fmt: skip
-
-
-def _apart(places: Floats) -> list[float]:
-    """Rising places without those that are very near the one before."""
-    least = (places[-1] - places[0]) / (2 * _STEPS)
-    found = places[:1].tolist()
-    for place in places[1:].tolist():
-        if place - found[-1] > least:
-            found.append(place)
-    return found
 
 
 def _short(text: str, most: int = 24) -> str:

@@ -139,7 +139,8 @@ class Task:
         Raises
         ------
         UsageError
-            For a column that is not there, or when no column is left to predict from.
+            For a column that is not there, when no column is left to predict from, or when nearly every row
+            has a class of its own.
         """
         known = list(frame.columns)
         named = [*targets, *drop]
@@ -156,6 +157,12 @@ class Task:
             classes = len(targets) == 1 and are_classes(frame[targets[0]])
         if classes and len(targets) > 1:
             raise UsageError("--classify takes one target; fit a model for each")
+        different = frame[targets[0]].nunique()
+        if classes and different > max(_FEW, len(frame) // 2):
+            raise UsageError(
+                f"the target {targets[0]!r} has {different:,} different values in {len(frame):,} rows; "
+                "these are no classes that could be learned; choose another --target"
+            )
         return cls(targets=targets, inputs=inputs, classes=classes)
 
     def rows(self, frame: pd.DataFrame, path: Path) -> pd.DataFrame:

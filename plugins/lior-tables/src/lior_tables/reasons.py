@@ -100,7 +100,8 @@ def reason(
     if isinstance(estimator, GeometricRegressor):
         low, high = (float(each.reshape(-1)[at]) for each in estimator.predict_interval(row, 1 - _INTERVAL))
         interval = (low, high) if np.isfinite(high - low) else None
-    inputs = list(found.importances)
+    importances = found.importances
+    inputs = list(importances)
     rows = found.top(0, top, at)
     places = ledger.places(rows.index.to_numpy())
     if task.classes:
@@ -122,7 +123,7 @@ def reason(
         others=value - base - float(rows["share"].sum()),
         count=ledger.size,
         needed=found.needed(0),
-        importances=found.importances,
+        importances=importances,
     )
 
 

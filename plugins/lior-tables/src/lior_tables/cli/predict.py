@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
 from lior.errors import MissingPackage, UsageError
 from lior.files import replacing
@@ -48,7 +49,7 @@ def predict(run: Path, file: Path, out: Path | None, interval: float | None, as_
     frame = read(file)
     with bad_input(file):
         answers, compared = _answers(estimator, task, task.rows(frame, file), interval)
-    score = _score(estimator, task, frame, file, compared)
+    score = _score(estimator, task, frame, compared)
     if as_json:
         rows = json.loads(answers.to_json(orient="records"))
         click.echo(json.dumps({"predictions": rows, "score": score}))
@@ -81,20 +82,21 @@ def _answers(
     return pd.DataFrame(found), compared
 
 
-def _score(
-    estimator: Estimator, task: Task, frame: DataFrame, file: Path, compared: Any
-) -> dict[str, float] | None:
+def _score(estimator: Estimator, task: Task, frame: DataFrame, compared: Any) -> dict[str, float] | None:
     """Scores on the rows whose targets the file has and the model knows; ``None`` if there are none."""
+    import pandas as pd
+
     from lior_tables.scores import scores
 
     if any(name not in frame for name in task.targets):
         return None
-    there = frame[list(task.targets)].notna().all(axis=1).to_numpy()
-    if not there.any():
-        return None
-    y = estimator.encoded(task.answers(frame[there], file))
-    known = y.sum(1) > 0 if task.classes else slice(None)
-    return scores(y[known], compared[there][known], classes=task.classes) if len(y[known]) else None
+    if task.classes:
+        y = estimator.encoded(frame[task.targets[0]])
+        known = y.sum(1) > 0
+    else:
+        y = frame[list(task.targets)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+        known = np.isfinite(y).all(1)
+    return scores(y[known], compared[known], classes=task.classes) if known.any() else None
 
 
 def _write(answers: DataFrame, out: Path | None) -> None:
