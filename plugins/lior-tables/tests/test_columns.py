@@ -117,7 +117,7 @@ def test_weights_are_repetitions(values, data):
 def test_a_word_that_is_new_is_like_the_mean_of_all_and_is_named():
     columns, _ = fitted(pandas_rows().drop(columns="sold").assign(sold=0.0)[NAMES])
     row = pandas_rows().drop(columns="sold").assign(sold=0.0, colour="teal")[NAMES]
-    with pytest.warns(ColumnNote, match="'teal' were not there in training"):
+    with pytest.warns(ColumnNote, match="'teal' was not there in training"):
         z = columns.encode(table(row, NAMES))
     at = [i for i, label in enumerate(columns.labels) if label.startswith("colour")]
     np.testing.assert_allclose(z[:, at], 0, atol=1e-12)

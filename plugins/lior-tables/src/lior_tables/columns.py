@@ -302,5 +302,7 @@ def _note_new(encoding: Encoding, column: Column) -> None:
     new = as_words(column)[_codes(column, encoding.levels or ()) == -2].unique()
     if len(new):
         others = f" and {len(new) - 1} others" * (len(new) > 1)
-        note = f"{new[0]!r}{others} were not there in training; they count as unknown"
-        warnings.warn(f"column {encoding.name!r}: {note}", ColumnNote, stacklevel=3)
+        were = "were not there in training; they count" if others else "was not there in training; it counts"
+        warnings.warn(
+            f"column {encoding.name!r}: {new[0]!r}{others} {were} as unknown", ColumnNote, stacklevel=3
+        )

@@ -208,6 +208,7 @@ class _Geometric(BaseEstimator, ABC):
         """Drop what was worked out from other rows."""
         self._spread: Spread | None = None
         self._slopes: Slopes | None = None
+        self._without: Tensor | None = None
 
     def _learn_places(self, ledger: Ledger, places: NDArray[np.int64]) -> None:
         """Give the model these rows of a ledger, which are its last places."""
@@ -315,6 +316,12 @@ class _Geometric(BaseEstimator, ABC):
             slopes=self.slopes(),
         )
 
+    def _leave_one_out(self) -> Tensor:
+        """The model's values of its rows without them, float64; made once."""
+        if self._without is None:
+            self._without = self.model_.leave_one_out().double()
+        return self._without
+
     def left_out(self) -> Floats:
         """What each training row's prediction is without it and its equals, ``(rows, targets)``, by id.
 
@@ -322,7 +329,7 @@ class _Geometric(BaseEstimator, ABC):
         """
         check_is_fitted(self)
         ledger = self.ledger_
-        found: Floats = self._answers(self.model_.leave_one_out())[ledger.slots]
+        found: Floats = self._answers(self._leave_one_out())[ledger.slots]
         apart = ledger.slots < 0
         if apart.any():
             found[apart] = self.answers(ledger.table[apart])
@@ -435,7 +442,7 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
         if self._spread is None:
             ledger = self.ledger_
             first = ledger.representatives()
-            residuals = torch.from_numpy(ledger.y[first]) - self.model_.leave_one_out().double()
+            residuals = torch.from_numpy(ledger.y[first]) - self._leave_one_out()
             self._spread = Spread.fit(
                 self._mapped(self._coordinates(ledger.table.iloc[first])), residuals,
                 torch.from_numpy(ledger.slot_weights()), torch.Generator().manual_seed(0),

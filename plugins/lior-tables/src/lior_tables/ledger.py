@@ -136,13 +136,14 @@ class Ledger:
 
     def snapshot(self) -> tuple[State, dict[str, Any]]:
         """All of it as tensors and a record for JSON."""
-        state = {name: torch.from_numpy(getattr(self, name)) for name in ("y", "weights", "ids", "slots")}
+        arrays = {"y": self.y, "weights": self.weights, "ids": self.ids, "slots": self.slots}
         columns = []
         for i, (name, column) in enumerate(self.table.items()):
             words = is_words(column)
-            plain = column.cat.codes.to_numpy(np.int32) if words else column.to_numpy()
-            state[f"column{i}"] = torch.from_numpy(np.array(plain))
+            arrays[f"column{i}"] = column.cat.codes.to_numpy(np.int32) if words else column.to_numpy()
             columns.append([name, column.cat.categories.tolist() if words else None])
+        # Copies: arrays of frames are not writable, which tensors are.
+        state = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
         return state, {"columns": columns, "next_id": self.next_id}
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import click
@@ -36,5 +37,7 @@ def plot(run: Path, out: Path | None, only: str | None, form: str, text: bool, a
 
     folder = folder_for_files(run, out, text=text, as_json=as_json)
     source = pictures.Source(estimator, task, run.absolute().name[:30])
-    found, left_out = built(names, lambda name: pictures.picture(name, source))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # notes on columns are of rows that the user gives
+        found, left_out = built(names, lambda name: pictures.picture(name, source))
     present(run, found, left_out if only else {}, folder=folder, form=form, as_json=as_json)

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,11 +125,21 @@ def opened(run: Path) -> tuple[Estimator, Path, Task]:
 
 @contextlib.contextmanager
 def bad_input(path: Path) -> Iterator[None]:
-    """Turn what the estimators refuse into an error of one line that names the file."""
+    """Turn what the estimators refuse into an error of one line that names the file; notes come once."""
+    show, said = warnings.showwarning, set()
+
+    def once(message: Warning | str, *args: Any, **others: Any) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            show(message, *args, **others)
+
+    warnings.showwarning = once
     try:
         yield
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: {' '.join(str(error).split())}") from error
+    finally:
+        warnings.showwarning = show
 
 
 @contextlib.contextmanager
