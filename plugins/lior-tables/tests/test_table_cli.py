@@ -214,6 +214,12 @@ def test_learned_rows_are_forgotten_exactly(home, tmp_path):
         (["predict", "runs/price", "b.csv", "--interval", "90"], 2, "is not a number from 0 to 1"),
         (["predict", "runs/big", "b.csv", "--interval", "0.9"], 2, "--interval is for numbers"),
         (["predict", "nowhere", "b.csv"], 1, "no such run directory; `lior table fit"),
+        (
+            ["predict", "runs/price", "b.csv", "--out", "no/where.csv"],
+            1,
+            "no/where.csv: cannot be written: No such",
+        ),
+        (["fit", "a.csv", "--target", "day"], 2, "holds dates, which are neither numbers nor classes"),
         (["why", "runs/price", "b.csv", "--row", "20"], 2, "has the rows 0 to 19"),
         (["learn", "runs/price", "small.csv"], 1, "no column 'size', which the model needs"),
         (["forget", "runs/price", "x"], 2, "rows are numbers such as 17"),

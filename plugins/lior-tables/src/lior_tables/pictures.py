@@ -124,7 +124,7 @@ def _residuals(source: Source) -> Built:
         LineChart(
             title="what is left over", x_label=f"{source.target}, predicted", y_label="target − prediction",
             curves=[Curve(name="rows", x=predicted.tolist(), y=off.tolist(), dots=True)],
-            levels={"right": 0.0},
+            levels={"no error": 0.0},
         ),
         Histogram(
             title=f"standard deviation {off.std():.4g}", x_label="target − prediction",

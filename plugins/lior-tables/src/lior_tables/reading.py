@@ -150,6 +150,12 @@ class Task:
                 raise UsageError(
                     sentences(f"no column {name!r}.", did_you_mean(name, known), f"There are {listed}.")
                 )
+        for name in targets:
+            if types.is_datetime64_any_dtype(frame[name]):
+                raise UsageError(
+                    f"the target {name!r} holds dates, which are neither numbers nor classes; "
+                    "give days or seconds as numbers"
+                )
         inputs = [name for name in known if name not in named]
         if not inputs:
             raise UsageError("no column is left to predict from")
