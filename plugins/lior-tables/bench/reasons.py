@@ -34,7 +34,7 @@ def main() -> None:
         frame = pd.read_csv(here / f"{name}.csv.gz").sample(800, random_state=0)
         y = frame.pop("target").to_numpy()
         model = GeometricRegressor(random_state=0).fit(frame[:600], y[:600])
-        z = torch.from_numpy(model.columns_.encode(model.table(frame[600:])))
+        z = torch.from_numpy(model.columns_.encode(model.rows(frame[600:])))
         kernel = torch.cat([part for _, part in model.model_.shares(z)])[:, :, 0].double().numpy()
         for what, shares in (("kernel", kernel), ("weights", model.explain(frame[600:]).shares[:, :, 0])):
             half, most = rows_for(shares, 0.5), rows_for(shares, 0.9)

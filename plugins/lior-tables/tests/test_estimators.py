@@ -117,7 +117,7 @@ def test_shares_and_leave_one_out_are_exact(kind):
     y = y if kind is GeometricRegressor else (y > 1).astype(int)
     model = kind(**QUICK).fit(frame, y)
     found = model.explain(frame[:7])
-    values = model.model_.predict(model._coordinates(model.table(frame[:7]))).numpy()
+    values = model.model_.predict(model._coordinates(model.rows(frame[:7]))).numpy()
     np.testing.assert_allclose(found.predictions, values, atol=1e-10)
     np.testing.assert_allclose(found.base + found.shares.sum(1), values, atol=1e-10)
     assert sum(found.importances.values()) == pytest.approx(1)

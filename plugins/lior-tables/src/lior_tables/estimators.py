@@ -121,7 +121,7 @@ class _Geometric(BaseEstimator, ABC):
                 raise ValueError(f"categorical_features: no column {each}; there are 0 to {len(names) - 1}")
         return [each if isinstance(each, str) else names[each] for each in found]
 
-    def table(self, X: Any, *, reset: bool = False) -> pd.DataFrame:
+    def rows(self, X: Any, *, reset: bool = False) -> pd.DataFrame:
         """``X`` as the model sees it before it is made coordinates, after scikit-learn's checks."""
         if not is_frame(X):
             kind = getattr(np.asarray(X) if isinstance(X, list | tuple) else X, "dtype", None)
@@ -138,7 +138,7 @@ class _Geometric(BaseEstimator, ABC):
         return torch.from_numpy(self.columns_.encode(rows))
 
     def answers(self, rows: pd.DataFrame) -> Floats:
-        """Predictions or probabilities ``(rows, targets)`` of rows of :meth:`table`."""
+        """Predictions or probabilities ``(rows, targets)`` of :meth:`rows`."""
         return self._answers(self.model_.predict(self._coordinates(rows)))
 
     # --- fitting and editing ---
@@ -163,7 +163,7 @@ class _Geometric(BaseEstimator, ABC):
         resume
             Folder that keeps the parts of a large table as they are fitted: the same fit goes on from there.
         """
-        rows = self.table(X, reset=True)
+        rows = self.rows(X, reset=True)
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         check_consistent_length(X, y)
@@ -233,7 +233,7 @@ class _Geometric(BaseEstimator, ABC):
             For a new class, or another number of targets.
         """
         check_is_fitted(self)
-        rows, values = self.table(X), self.encoded(y)
+        rows, values = self.rows(X), self.encoded(y)
         check_consistent_length(X, values)
         self._refuse_other(y, values)
         before = len(self.ledger_)
@@ -294,8 +294,7 @@ class _Geometric(BaseEstimator, ABC):
         check_is_fitted(self)
         if self._slopes is None:
             gradients = influence.slopes(self.model_, _SLOPES, torch.Generator().manual_seed(0)).numpy()
-            columns = self.columns_
-            self._slopes = Slopes(gradients, columns.origins, tuple(self._names()), tuple(columns.labels))
+            self._slopes = Slopes(gradients, self.columns_.origins, tuple(self._names()))
         return self._slopes
 
     def explain(self, X: Any) -> Explanation:
@@ -305,7 +304,7 @@ class _Geometric(BaseEstimator, ABC):
         Beyond 8,000 rows all is float32: shares sum to the prediction within about 1e-3 of its spread.
         """
         check_is_fitted(self)
-        z = self._coordinates(self.table(X))
+        z = self._coordinates(self.rows(X))
         ledger, first = self.ledger_, self.ledger_.representatives()
         return Explanation(
             rows=ledger.table.iloc[first].set_axis(ledger.ids[first]),
@@ -314,6 +313,7 @@ class _Geometric(BaseEstimator, ABC):
             base=self.model_.centre.double().numpy(),
             targets=self._targets(),
             slopes=self.slopes(),
+            labels=tuple(self.columns_.labels),
         )
 
     def _leave_one_out(self) -> Tensor:
@@ -418,7 +418,7 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
     def predict(self, X: Any) -> Floats:
         """Predictions ``(rows,)`` or ``(rows, targets)``, as ``y`` was."""
         check_is_fitted(self)
-        return self._shaped(self.answers(self.table(X)))
+        return self._shaped(self.answers(self.rows(X)))
 
     def predict_interval(self, X: Any, alpha: float = 0.1) -> tuple[Floats, Floats]:
         """Intervals that hold the target with probability ``1 - alpha``.
@@ -432,7 +432,7 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
         check_is_fitted(self)
         if not 0 < alpha < 1:
             raise ValueError(f"alpha={alpha}: the probability of a miss is between 0 and 1")
-        z = self._coordinates(self.table(X))
+        z = self._coordinates(self.rows(X))
         values = self._answers(self.model_.predict(z))
         half = self.spread().half_widths(self._mapped(z), alpha)
         return self._shaped(values - half), self._shaped(values + half)
@@ -512,7 +512,7 @@ class GeometricClassifier(ClassifierMixin, _Geometric):
     def predict_proba(self, X: Any) -> Floats:
         """Probabilities ``(rows, classes)`` in the order of ``classes_``."""
         check_is_fitted(self)
-        return self.answers(self.table(X))
+        return self.answers(self.rows(X))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The likeliest class of each row."""

@@ -34,6 +34,8 @@ class Explanation:
     """Name of each target, or the classes."""
     slopes: Slopes
     """How predictions change with the inputs: what counts, and along which directions."""
+    labels: tuple[str, ...]
+    """What each coordinate is: an input, or a level of it."""
 
     @property
     def importances(self) -> dict[str, float]:
@@ -81,8 +83,6 @@ class Slopes:
     """Which input each coordinate belongs to, -1 for none, ``(n,)``."""
     names: tuple[str, ...]
     """Of the inputs."""
-    labels: tuple[str, ...]
-    """What each coordinate is: an input, or a level of it."""
 
     def importances(self, rows: NDArray[np.int64] | slice = slice(None)) -> Floats:
         """Part of each input in the mean squared slope at these rows, ``(inputs,)``; they sum to 1, or 0."""
@@ -105,7 +105,7 @@ class Slopes:
         return low, high
 
     def directions(self) -> tuple[Floats, Floats]:
-        """Directions over :attr:`labels` along which predictions change, as rows ``(n, n)``, the steepest
+        """Directions over the coordinates along which predictions change, as rows ``(n, n)``, the steepest
         first; and their parts ``(n,)`` in the squared slope, with sum 1 (or 0, where nothing changes)."""
         flat = self.gradients.reshape(-1, self.gradients.shape[2])
         values, vectors = np.linalg.eigh(flat.T @ flat)

@@ -3,8 +3,7 @@
     G = mean_x Σ_c ∇f_c(x) ∇f_c(x)ᵀ
 
 over the model's own rows. It is made as a metric is (:mod:`lior_tables.agop`), but of the mean of all
-members, so that it says what the predictions do whatever the frames are. In a tree of leaves it has the
-change of the blend as well: ``∇Σ g f = Σ (g ∇f + f ∇g)``.
+members, so that it says what the predictions do whatever the frames are.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from torch import Generator, Tensor
 
 from lior_tables.members import Member, gradients
 from lior_tables.model import Model
-from lior_tables.tree import Grove, Tree
+from lior_tables.tree import Grove
 
 
 def slopes(model: Model, count: int, generator: Generator) -> Tensor:
@@ -36,40 +35,15 @@ def slopes(model: Model, count: int, generator: Generator) -> Tensor:
 def _slopes(member: Member | Grove, chosen: Tensor) -> Tensor:
     if isinstance(member, Member):
         return _slopes_of_one(member, chosen)
-    z = member.rows.z[chosen]
-    total = torch.zeros(len(chosen), member.rows.y.shape[1], z.shape[1], dtype=torch.float64)
-    blends = blends_with_slopes(member.tree, z)
-    for (at, share, slope), leaf, index in zip(blends, member.leaves, member.index, strict=True):
+    total = torch.zeros(len(chosen), *member.rows.y.shape[1:], member.rows.z.shape[1])
+    routed = member.tree.route(member.rows.z[chosen])
+    for (at, share), leaf, index in zip(routed, member.leaves, member.index, strict=True):
+        place = torch.empty(len(member.rows.z), dtype=torch.int64)
+        place[index.cpu()] = torch.arange(len(index))
         if len(at):
-            place = torch.empty(len(member.rows.z), dtype=torch.int64)
-            place[index.cpu()] = torch.arange(len(index))
-            inside = _slopes_of_one(leaf, place[chosen[at.cpu()]]).double()
-            said = leaf.predict(z[at].to(leaf.rows.z)).double().cpu()
-            across = said[:, :, None] * slope.double().cpu()[:, None]
-            total.index_add_(0, at.cpu(), share.double().cpu()[:, None, None] * inside + across)
+            slope = _slopes_of_one(leaf, place[chosen[at.cpu()]])
+            total[at.cpu()] += share.cpu()[:, None, None] * slope.to(total)
     return total
-
-
-def blends_with_slopes(tree: Tree, z: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """For each leaf the rows of ``z (B, n)`` that belong to it, their ``g``, and ``∂g/∂z (·, n)``."""
-    found: list[tuple[Tensor, Tensor, Tensor]] = [(torch.zeros(0),) * 3] * tree.leaves
-    everything = torch.arange(len(z), device=z.device), z.new_ones(len(z)), torch.zeros_like(z)
-    pending = [(0 if len(tree.places) else -1, *everything)]
-    while pending:
-        node, rows, share, slope = pending.pop()
-        if node < 0:
-            found[-1 - node] = (rows, share, slope)
-            continue
-        place = (z[rows] @ tree.directions[node] - tree.places[node]) / tree.widths[node]
-        place = ((place + 1) / 2).clamp(0, 1)
-        above = place.square() * (3 - 2 * place)
-        change = (3 * place * (1 - place) / tree.widths[node])[:, None] * tree.directions[node]
-        below_to_above = zip(tree.children[node].tolist(), (1 - above, above), (-change, change), strict=True)
-        for child, part, turn in below_to_above:
-            here = part > 0
-            turned = slope[here] * part[here, None] + share[here, None] * turn[here]
-            pending.append((child, rows[here], share[here] * part[here], turned))
-    return found
 
 
 def _slopes_of_one(member: Member, chosen: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ def _importances(source: Source) -> Built:
 def _directions(source: Source) -> Built:
     """The directions along which predictions change most."""
     slopes = source.estimator.slopes()
-    (vectors, parts), labels = slopes.directions(), slopes.labels
+    (vectors, parts), labels = slopes.directions(), source.estimator.columns_.labels
     count = max(min(_DIRECTIONS, int((parts > 0.005).sum())), 1)
     weight = parts[:count] @ vectors[:count] ** 2
     shown = [i for i in np.sort(np.argsort(-weight)[:_COORDINATES]) if labels[i]]

@@ -91,7 +91,7 @@ def reason(
     UsageError
         When there is no such class or target.
     """
-    ledger, asked = estimator.ledger_, estimator.table(row)
+    ledger, asked = estimator.ledger_, estimator.rows(row)
     found, answers = estimator.explain(row), estimator.answers(asked)[0]
     names = found.targets if task.classes else task.targets
     likeliest = int(answers.argmax()) if task.classes else 0

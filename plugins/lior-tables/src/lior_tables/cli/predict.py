@@ -68,7 +68,7 @@ def _answers(
 
     from lior_tables.estimators import GeometricRegressor
 
-    compared = estimator.answers(estimator.table(rows))
+    compared = estimator.answers(estimator.rows(rows))
     found: dict[str, Any] = {"row": range(len(rows))}
     if not isinstance(estimator, GeometricRegressor):
         found[f"{task.targets[0]} predicted"] = estimator.classes_[compared.argmax(1)]
