@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -22,12 +21,6 @@ from numpy.typing import NDArray
 from pandas.api import types
 from scipy import stats
 from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegressionCV, RidgeCV
 from sklearn.metrics import log_loss, make_scorer
@@ -79,7 +72,7 @@ def ours(**parameters: Any) -> System:
 
 def others() -> dict[str, System]:
     """Name -> system, of those of scikit-learn and those whose packages are installed."""
-    return {name: system for name, (package, system) in _OTHERS.items() if not package or find_spec(package)}
+    return {name: system for name, (package, system) in _OTHERS.items() if find_spec(package)}
 
 
 def compare(
@@ -174,32 +167,23 @@ def _numbered(estimator: Any, *, impute: bool) -> Any:
     return make_pipeline(columns, FunctionTransformer(np.asarray), estimator)
 
 
+def _of(module: str, regressor: str, classifier: str, *, impute: bool = False, **options: Any) -> System:
+    """The estimators of a module."""
+
+    def system(classes: bool, words: list[str], seed: int) -> Any:
+        kind = getattr(import_module(module), classifier if classes else regressor)
+        return _numbered(kind(random_state=seed, **options), impute=impute)
+
+    return system
+
+
 def _linear(classes: bool, words: list[str], seed: int) -> Any:
-    if classes:
-        logistic = LogisticRegressionCV(Cs=np.logspace(-2, 2, 5), cv=3, max_iter=500, random_state=seed)
-        return _numbered(logistic, impute=True)
-    return _numbered(RidgeCV(alphas=np.logspace(-3, 3, 13)), impute=True)
-
-
-def _forest(classes: bool, words: list[str], seed: int) -> Any:
-    kind = RandomForestClassifier if classes else RandomForestRegressor
-    return _numbered(kind(n_estimators=300, random_state=seed), impute=True)
-
-
-def _histogram(classes: bool, words: list[str], seed: int) -> Any:
-    kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
-    return _numbered(kind(random_state=seed), impute=False)
-
-
-def _booster(classes: bool, words: list[str], seed: int, *, package: str, name: str, **options: Any) -> Any:
-    kind: Any = getattr(import_module(package), name + ("Classifier" if classes else "Regressor"))
-    return _numbered(kind(random_state=seed, **options), impute=False)
+    logistic = LogisticRegressionCV(Cs=np.logspace(-2, 2, 5), cv=3, max_iter=500, random_state=seed)
+    return _numbered(logistic if classes else RidgeCV(alphas=np.logspace(-3, 3, 13)), impute=True)
 
 
 def _catboost(classes: bool, words: list[str], seed: int) -> Any:
-    from catboost import CatBoostClassifier, CatBoostRegressor
-
-    kind: Any = CatBoostClassifier if classes else CatBoostRegressor
+    kind: Any = getattr(import_module("catboost"), "CatBoostClassifier" if classes else "CatBoostRegressor")
 
     class WithCategories(kind):
         """It has categories of its own; as a parameter of the constructor they cannot be cloned."""
@@ -210,12 +194,14 @@ def _catboost(classes: bool, words: list[str], seed: int) -> Any:
     return WithCategories(random_state=seed, thread_count=1, verbose=False, allow_writing_files=False)
 
 
+_FOREST = ("RandomForestRegressor", "RandomForestClassifier")
+_HISTOGRAM = ("HistGradientBoostingRegressor", "HistGradientBoostingClassifier")
 _OTHERS: dict[str, tuple[str, System]] = {
-    "linear": ("", _linear),
-    "random forest": ("", _forest),
-    "hist. boosting": ("", _histogram),
-    "LightGBM": ("lightgbm", partial(_booster, package="lightgbm", name="LGBM", n_jobs=1, verbose=-1)),
-    "XGBoost": ("xgboost", partial(_booster, package="xgboost", name="XGB", n_jobs=1)),
+    "linear": ("sklearn", _linear),
+    "random forest": ("sklearn", _of("sklearn.ensemble", *_FOREST, impute=True, n_estimators=300)),
+    "hist. boosting": ("sklearn", _of("sklearn.ensemble", *_HISTOGRAM)),
+    "LightGBM": ("lightgbm", _of("lightgbm", "LGBMRegressor", "LGBMClassifier", n_jobs=1, verbose=-1)),
+    "XGBoost": ("xgboost", _of("xgboost", "XGBRegressor", "XGBClassifier", n_jobs=1)),
     "CatBoost": ("catboost", _catboost),
 }
-"""Name -> the package that must be installed (empty for scikit-learn), and the system."""
+"""Name -> the package that must be installed, and the system."""
