@@ -232,6 +232,7 @@ def test_learned_rows_are_forgotten_exactly(home, tmp_path):
         (["why", "runs/price", "b.csv", "--row", "20"], 2, "has the rows 0 to 19"),
         (["learn", "runs/price", "small.csv"], 1, "no column 'size', which the model needs"),
         (["forget", "runs/price", "x"], 2, "rows are numbers such as 17"),
+        (["forget", "runs/price", "1-999999999999"], 2, "a range of more than 10,000,000 rows"),
         (["plot", "runs/price", "--only", "calibratoin"], 2, "Did you mean 'calibration'?"),
         (["compare", "a.csv", "--target", "price", "--against", "lightgmb"], 2, "no system 'lightgmb'"),
         (["compare", "a.csv", "--target", "price", "--folds", "60"], 1, "too few for 60 folds"),

@@ -13,6 +13,8 @@ import click
 from lior.errors import UsageError
 from lior_tables.cli.sharing import bad_input, file_argument, json_option, opened, run_argument
 
+_MOST = 10_000_000
+
 
 @click.command()
 @run_argument
@@ -98,6 +100,8 @@ def numbered(rows: Sequence[str]) -> list[int]:
         first, dash, last = each.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
             raise UsageError(f"{each!r}: rows are numbers such as 17, or ranges such as 12-20")
+        if int(last or first) - int(first) > _MOST:
+            raise UsageError(f"{each!r}: a range of more than {_MOST:,} rows")
         found |= dict.fromkeys(range(int(first), int(last or first) + 1))
     return list(found)
 
