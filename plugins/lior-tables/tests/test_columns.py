@@ -114,6 +114,23 @@ def test_weights_are_repetitions(values, data):
     np.testing.assert_allclose(z.repeat(counts, 0), z2, atol=1e-6)
 
 
+@pytest.mark.parametrize("categories", ["one-hot", "distance"])
+def test_rows_are_taken_in_their_order_whatever_their_index_says(categories):
+    rng = np.random.RandomState(0)
+    rows = table(pd.DataFrame({"w": rng.choice(list("abcd"), 40), "x": rng.randn(40)}), ["w", "x"])
+    some = rows.iloc[rng.permutation(40)[:30]]
+    weights, y = rng.uniform(1, 5, 30), rng.randn(30, 1)
+    found = [
+        Columns.fit(each, weights, y, categories=categories, rng=np.random.RandomState(1))
+        for each in (some, some.reset_index(drop=True))
+    ]
+    assert found[0][0].record() == found[1][0].record()
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+    if categories == "one-hot":
+        shares = pd.Series(weights).groupby(some["w"].to_numpy()).sum() / weights.sum()
+        assert found[0][0].encodings[0].levels == tuple(shares.sort_values(ascending=False).index)
+
+
 def test_a_word_that_is_new_is_like_the_mean_of_all_and_is_named():
     columns, _ = fitted(pandas_rows().drop(columns="sold").assign(sold=0.0)[NAMES])
     row = pandas_rows().drop(columns="sold").assign(sold=0.0, colour="teal")[NAMES]

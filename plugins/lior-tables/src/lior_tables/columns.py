@@ -141,7 +141,7 @@ class Columns:
             if not is_words(column) and name not in words:
                 fitted.append(_numbers(name, column, weights))
                 continue
-            counts = pd.Series(weights).groupby(as_words(column), observed=True).sum()
+            counts = pd.Series(weights).groupby(as_words(column).array, observed=True).sum()
             _refuse_text(name, len(counts), int(column.notna().sum()))
             means = len(counts) > (2 if categories == "distance" else LEVELS) and categories != "one-hot"
             if means:
