@@ -117,9 +117,11 @@ def test_weights_are_repetitions(values, data):
 @pytest.mark.parametrize("categories", ["one-hot", "distance"])
 def test_rows_are_taken_in_their_order_whatever_their_index_says(categories):
     rng = np.random.RandomState(0)
-    rows = table(pd.DataFrame({"w": rng.choice(list("abcd"), 40), "x": rng.randn(40)}), ["w", "x"])
-    some = rows.iloc[rng.permutation(40)[:30]]
-    weights, y = rng.uniform(1, 5, 30), rng.randn(30, 1)
+    rows = table(
+        pd.DataFrame({"w": rng.choice(list("abcdefghijklmnop"), 200), "x": rng.randn(200)}), ["w", "x"]
+    )
+    some = rows.iloc[rng.permutation(200)[:150]]
+    weights, y = rng.uniform(1, 5, 150), rng.randn(150, 1)
     found = [
         Columns.fit(each, weights, y, categories=categories, rng=np.random.RandomState(1))
         for each in (some, some.reset_index(drop=True))
