@@ -175,6 +175,15 @@ def test_why_of_a_class(home):
     assert "Did you mean 'no'?" in wrong.stderr
 
 
+def test_a_note_comes_once_and_not_for_rows_of_the_model(home):
+    path, *_ = home
+    rows(5, seed=2).assign(kind="odd").to_csv(path / "odd.csv", index=False)
+    done = table("why", "runs/price", "odd.csv", cwd=path)
+    assert done.stderr.count("'odd' was not there in training; it counts as unknown") == 1
+    assert done.stderr.count("holds dates") == 1
+    assert table("plot", "runs/price", "--text", "--only", "dependence", cwd=path).stderr == ""
+
+
 def test_learned_rows_are_forgotten_exactly(home, tmp_path):
     path, *_ = home
     table(
