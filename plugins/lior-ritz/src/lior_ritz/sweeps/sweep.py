@@ -141,8 +141,9 @@ def _whole_keys(config: RitzConfig, names: Iterable[str]) -> set[str]:
     for name in names:
         if name.startswith(_NETWORKS):
             raise UsageError(
-                f"{name} is of the network, and a sweep asks the referee; make runs with it (`lior ritz run`) "
-                "and set them side by side (`lior ritz compare`)"
+                f"{name} is of the network, and a sweep asks the referee: set it for `lior ritz run`, and "
+                "set the runs side by side with `lior ritz compare`"
+            )"
             )
         if name in known and name not in numbers:
             raise UsageError(f"{name} is {known[name]}; only numbers are varied, such as domain.X")
