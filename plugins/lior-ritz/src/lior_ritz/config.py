@@ -169,7 +169,6 @@ class ModelConfig:
     hidden_layers: int = option(1, help="hidden layers behind the first", low=0, high=64)
     first_omega_0: float = option(1.0, help="frequency scale of the first layer", low=1e-6, high=1e6)
     hidden_omega_0: float = option(1.0, help="frequency scale of the other sine layers", low=1e-6, high=1e6)
-    normalize_input: bool = option(False, help="divide coordinates by the half-widths of the box")
 
     def __attrs_post_init__(self) -> None:
         if self.activation == "tanh" and self.hidden_omega_0 != 1:
@@ -204,14 +203,13 @@ class WeightsConfig:
 
     eigsum: float = option(1.0, help="of the sum of the K lowest energies", low=1e-9, high=1e9)
     S_condition: float = option(0.0, help="of the penalty on the overlap's condition", low=0, high=1e9)
-    boundary: float = option(
-        0.0,
-        help="of the states' mean square on the edge, with a natural boundary; the states are then those of "
-        "a wall that repels them",
-        low=0,
-        high=1e9,
-    )
-    pde_polish: float = option(0.0, help="of the squared residuals, in the polish phase", low=0, high=1e9)
+    boundary: float = option(0.0, help="of the first solver's files, which never read it; 0 and no other")
+    pde_polish: float = option(0.0, help="of its files as well; 0 and no other")
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("boundary", "pde_polish"):
+            if getattr(self, name) != 0:
+                raise UsageError(f"{name}: there is no such penalty; more steps of L-BFGS do better")
 
 
 @attrs.frozen(kw_only=True)
@@ -220,13 +218,6 @@ class RefineConfig:
 
     steps: int = option(400, help="iterations", low=0, high=10**7)
     history: int = option(50, help="pairs of changes that are remembered", low=1, high=1000)
-
-
-@attrs.frozen(kw_only=True)
-class PolishConfig:
-    """The phase that lowers the residuals."""
-
-    steps: int = option(100, help="iterations, when loss_weights.pde_polish is not 0", low=1, high=10**6)
 
 
 @attrs.frozen(kw_only=True)
@@ -273,11 +264,10 @@ class TrainingConfig:
     optimizer: str = option(
         "adam+lbfgs",
         help="phases: a first-order one of `steps`, and L-BFGS of lbfgs_refine.steps",
-        choices=("adam", "adamw", "lbfgs", "adam+lbfgs", "adamw+lbfgs"),
+        choices=("adam", "lbfgs", "adam+lbfgs"),
     )
     lr: float = option(1e-2, help="step size of Adam", low=1e-12, high=1e3)
     steps: int = option(60, help="steps of Adam", low=0, high=10**8)
-    weight_decay: float = option(0.01, help="of adamw", low=0, high=1)
     grad_clip: float = option(0.0, help="largest norm of Adam's gradient; 0 = none", low=0, high=1e12)
     log_every: int = option(
         50, help="steps between lines of the log, and of progress where it is no terminal", low=1
@@ -296,15 +286,9 @@ class TrainingConfig:
     )
     grid_jitter_frac: float = option(0.35, help="jittered_grid: largest move, in cells", low=0, high=100)
     mc_points: int = option(16384, help="monte_carlo and sobol: nodes", low=16, high=10**7)
-    nq_schedule: tuple[int, ...] = option(
-        (),
-        help="nq of a coarse-to-fine start, before domain.nq; the next comes when energies stop falling, or "
-        "with early_stop.tolerance = 0 after an equal share of the steps",
-    )
     lr_schedule: ScheduleConfig = attrs.field(factory=ScheduleConfig)
     loss_weights: WeightsConfig = attrs.field(factory=WeightsConfig)
     lbfgs_refine: RefineConfig = attrs.field(factory=RefineConfig)
-    pde_polish: PolishConfig = attrs.field(factory=PolishConfig)
     early_stop: StopConfig = attrs.field(factory=StopConfig)
     guard: GuardConfig = attrs.field(factory=GuardConfig)
     checkpoint: CheckpointConfig = attrs.field(factory=CheckpointConfig)

@@ -29,9 +29,6 @@ class Ansatz:
 
     problem: Problem
     shape: Shape
-    scale: tuple[float, ...] | None = None
-    """What the coordinates are multiplied by on their way into the network; ``None`` leaves them in
-    ``L0``."""
     mirrored: tuple[int, ...] = ()
     """Axes along which functions are even or odd by construction, ascending."""
     alpha: tuple[float, ...] | None = None
@@ -63,12 +60,12 @@ class Ansatz:
         Parameters
         ----------
         points
-            ``[N, d]``, with device parameters in columns behind the coordinates, if the network has any.
+            ``[N, d]``.
         """
         dim = self.problem.dim
         flips = self._flips(points)
         images = (flips[:, None] * points).reshape(-1, points.shape[1])
-        jet = network.forward(params, self.shape, images, scale=self.scale, dim=dim, order=order)
+        jet = network.forward(params, self.shape, images, dim=dim, order=order)
         trained = self.heads is not None
         jet = network.head(jet, params["head.weight"]) if trained else network.with_constant(jet)
         if not self.mirrored:

@@ -75,15 +75,7 @@ def _uniform(size: tuple[int, ...], bound: float, generator: Generator, dtype: t
     return ((2 * drawn - 1) * bound).to(dtype)
 
 
-def forward(
-    params: Params,
-    shape: Shape,
-    points: Tensor,
-    *,
-    dim: int,
-    order: int = 1,
-    scale: tuple[float, ...] | None = None,
-) -> Tensor:
+def forward(params: Params, shape: Shape, points: Tensor, *, dim: int, order: int = 1) -> Tensor:
     """The last hidden layer and its derivatives.
 
     Parameters
@@ -92,15 +84,13 @@ def forward(
         ``[N, inputs]``: ``dim`` coordinates, behind them device parameters.
     order
         1: values and slopes; 2: second derivatives by each coordinate as well.
-    scale
-        What coordinates are multiplied by first; derivatives are by the coordinates themselves.
 
     Returns
     -------
     Tensor
         ``[1 + order·dim, N, width]``: values, the slopes, the second derivatives.
     """
-    layers = _scaled_layers(params, shape, points, dim, scale)
+    layers = _scaled_layers(params, shape)
     if order == 1:
         keep = torch.is_grad_enabled() and any(layer.requires_grad for layer in layers)
         jet: Tensor = Chain.apply(points, dim, shape.activation == "sine", keep, *layers)
@@ -121,10 +111,8 @@ def head(jet: Tensor, weight: Tensor) -> Tensor:
     return torch.cat([found[:1] + weight[:, -1], found[1:]])
 
 
-def _scaled_layers(
-    params: Params, shape: Shape, points: Tensor, dim: int, scale: tuple[float, ...] | None
-) -> list[Tensor]:
-    """Weights and biases in turn, with the frequencies of sine layers and the scale of the inputs in them."""
+def _scaled_layers(params: Params, shape: Shape) -> list[Tensor]:
+    """Weights and biases in turn, with the frequencies of sine layers in them."""
     layers: list[Tensor] = []
     for layer in range(shape.depth + 1):
         omega = 1.0
@@ -132,10 +120,6 @@ def _scaled_layers(
             omega = shape.first_omega if layer == 0 else shape.hidden_omega
         weight, bias = params[f"layer{layer}.weight"], params[f"layer{layer}.bias"]
         layers += [weight, bias] if omega == 1 else [omega * weight, omega * bias]
-    if scale is not None:
-        factors = torch.ones(points.shape[1], dtype=points.dtype, device=points.device)
-        factors[:dim] = torch.tensor(scale, dtype=points.dtype, device=points.device)
-        layers[0] = layers[0] * factors
     return layers
 
 

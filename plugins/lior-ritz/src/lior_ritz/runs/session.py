@@ -22,9 +22,7 @@ from lior_ritz.training.trainer import Phase, Trainer
 
 _UNITS = {
     "adam": "first-order steps",
-    "adamw": "first-order steps",
     "lbfgs": "quasi-Newton iterations",
-    "polish": "iterations that lower the residuals",
 }
 
 

@@ -143,7 +143,6 @@ def _whole_keys(config: RitzConfig, names: Iterable[str]) -> set[str]:
             raise UsageError(
                 f"{name} is of the network, and a sweep asks the referee: set it for `lior ritz run`, and "
                 "set the runs side by side with `lior ritz compare`"
-            )"
             )
         if name in known and name not in numbers:
             raise UsageError(f"{name} is {known[name]}; only numbers are varied, such as domain.X")

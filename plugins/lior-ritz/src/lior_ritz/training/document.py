@@ -33,7 +33,7 @@ _DERIVED = ("beta_x", "beta_y", "barrier_dimless", "E0_meV")
 """What it wrote into the configuration of a run, and never read."""
 _OURS = frozenset({
     "physics.eps_r", "domain.dim", "domain.Z", "domain.W", "domain.boundary", "domain.eval_nq", "solver.head",
-    "solver.parity", "model.activation", "training.seed", "training.device", "training.nq_schedule",
+    "solver.parity", "model.activation", "training.seed", "training.device",
     "training.lbfgs_refine", "training.guard", "training.early_stop", "training.checkpoint",
 })  # fmt: skip
 """Keys that the first solver did not have."""

@@ -20,16 +20,11 @@ _EVALUATIONS = 25
 
 
 class FirstOrder:
-    """Adam or AdamW with a learning rate that follows a schedule."""
+    """Adam with a learning rate that follows a schedule."""
 
     def __init__(self, params: Params, config: TrainingConfig) -> None:
         self._params, self._config = params, config
-        trained = list(params.values())
-        self._optimiser: torch.optim.Adam
-        if config.optimizer.startswith("adamw"):
-            self._optimiser = torch.optim.AdamW(trained, weight_decay=config.weight_decay, foreach=True)
-        else:
-            self._optimiser = torch.optim.Adam(trained, foreach=True)
+        self._optimiser = torch.optim.Adam(list(params.values()), foreach=True)
         self._plateau = Plateau(config.lr_schedule, config.lr)
         self._done = 0
 

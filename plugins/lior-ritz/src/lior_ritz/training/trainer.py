@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -30,7 +30,7 @@ from lior_ritz.problem.quadrature import Rule
 from lior_ritz.training import assembly
 from lior_ritz.training.objective import UNKNOWN, Loss, is_sound
 from lior_ritz.training.optimisers import FirstOrder, QuasiNewton
-from lior_ritz.training.standing import PLANNED, SPREAD, Best, Phase, Progress, phases, score
+from lior_ritz.training.standing import Best, Phase, Progress, phases, score
 
 _CEILING = 1e12
 """The loss where it cannot be worked out or is not believed: above every other."""
@@ -56,8 +56,7 @@ class Trainer:
         self.params: Params = {
             name: value.to(assembly.device(config)).requires_grad_() for name, value in params.items()
         }
-        sizes = [*config.training.nq_schedule, config.domain.axis_nodes]
-        self.progress = Progress(nq=sizes[0], planned=sizes[1:])
+        self.progress = Progress(nq=config.domain.axis_nodes)
         self.random = assembly.is_random(config)
         self.best: Best | None = None
         self._loss: Loss | None = None
@@ -116,10 +115,7 @@ class Trainer:
             state.note = "L-BFGS lowered its sum over random nodes, but not the energies, and was ended"
             self._end_phase()
         elif self._stuck or not improved:
-            if not self._next_size(PLANNED):
-                self._end_phase()
-        elif self._overdue():
-            self._next_size(SPREAD)
+            self._end_phase()
         self._stuck = False
         phase = self.phase
         if phase is not None and state.phase_step >= phase.steps:
@@ -153,7 +149,7 @@ class Trainer:
 
     @property
     def _size(self) -> int:
-        return first_size([self.progress.nq], self.config.domain.eval_nq)
+        return first_size(self.progress.nq, self.config.domain.eval_nq)
 
     def conclude(self) -> Evaluation:
         """The best states; training without steps has those it began with."""
@@ -260,7 +256,7 @@ class Trainer:
         self._again = False
         try:
             with torch.enable_grad():
-                loss = self._objective()(self.params, self.nodes)
+                loss = self.objective(self.params, self.nodes)
                 if doubted and not is_sound(loss, assembly.fault_limit(self.config)):
                     raise torch.linalg.LinAlgError
                 loss.total.backward()
@@ -295,41 +291,21 @@ class Trainer:
         """
         with torch.no_grad():
             try:
-                here = self._objective()(found.params, self.nodes.double(self.ansatz)).eigsum
+                here = self.objective(found.params, self.nodes.double(self.ansatz)).eigsum
             except torch.linalg.LinAlgError:
                 return math.inf
         return abs(here - found.eigsum) / max(1.0, abs(found.eigsum))
 
-    def _refine(self, why: str) -> bool:
-        """More nodes; when there are as many as may be, returns False and ends what would exploit them."""
+    def _refine(self, why: str) -> None:
+        """More nodes; when there are as many as may be, end what would exploit them."""
         state, guard = self.progress, self.config.training.guard
-        if self._next_size(why):
-            return True
         limit = min(guard.limit, largest_training(self.problem.dim))
         nq = min(limit, math.ceil(state.nq * guard.growth))
         if nq <= state.nq:
             state.note = f"training nodes at fault with nq = {state.nq}, the most there may be ({why})"
             if isinstance(self.optimiser, QuasiNewton):
                 self._end_phase()
-            return False
-        self._change_nodes(nq, why)
-        return True
-
-    def _next_size(self, why: str) -> bool:
-        """The next size of the coarse-to-fine start, if there is one."""
-        if not self.progress.planned:
-            return False
-        self._change_nodes(self.progress.planned.pop(0), why)
-        return True
-
-    def _overdue(self) -> bool:
-        """Whether a size had its share of all steps, where nothing ends because energies stopped falling."""
-        state, sizes = self.progress, len(self.config.training.nq_schedule) + 1
-        share = (sizes - len(state.planned)) * sum(phase.steps for phase in self.phases)
-        return self.config.training.early_stop.tolerance == 0 and state.step * sizes >= share
-
-    def _change_nodes(self, nq: int, why: str) -> None:
-        state = self.progress
+            return
         state.refinements.append({"step": state.step, "nq_prev": state.nq, "nq_new": nq, "why": why})
         state.nq, state.stale, self._nodes = nq, 0, None
         if isinstance(self.optimiser, QuasiNewton):
@@ -339,7 +315,7 @@ class Trainer:
 
     def _begin_phase(self) -> FirstOrder | QuasiNewton:
         phase = self.phase
-        if phase is None or phase.name in ("adam", "adamw"):
+        if phase is None or phase.name == "adam":
             return FirstOrder(self.params, self.config.training)
         return QuasiNewton(self.params, self.config.training.lbfgs_refine)
 
@@ -350,11 +326,6 @@ class Trainer:
             self._load(self.best.params)
         self._nodes = None if self.random else self._nodes
         self.optimiser = self._begin_phase()
-
-    def _objective(self) -> Callable[[Params, Nodes], Loss]:
-        if self.phase is None or self.phase.name != "polish":
-            return self.objective
-        return assembly.polish(self.objective)
 
     # --- what is best ---
 
