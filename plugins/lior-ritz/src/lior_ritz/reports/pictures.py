@@ -107,8 +107,8 @@ Panels: TypeAlias = "list[Panel]"
 def names(states: int = 4) -> tuple[str, ...]:
     """The names of all pictures of a run with so many states."""
     found: list[str] = []
-    for name, (_, build) in _PICTURES.items():
-        found += [f"{name}_{k}" for k in range(states)] if build in _OF_STATES else [name]
+    for name in _PICTURES:
+        found += [f"{name}_{k}" for k in range(states)] if name in _OF_STATES else [name]
     return tuple(found)
 
 
@@ -127,7 +127,7 @@ def chosen(only: str | None, states: int) -> tuple[str, ...]:
         return known
     found: list[str] = []
     for name in (each.strip() for each in only.split(",")):
-        own = [each for each in known if each == name or each.rpartition("_")[0] == name in _PICTURES]
+        own = [each for each in known if each == name or each.rpartition("_")[0] == name in _OF_STATES]
         if not own:
             raise UsageError(_unknown(name, states))
         found += own
@@ -136,7 +136,7 @@ def chosen(only: str | None, states: int) -> tuple[str, ...]:
 
 def _unknown(name: str, states: int) -> str:
     family, _, number = name.rpartition("_")
-    if family in _PICTURES and number.isdecimal():
+    if family in _OF_STATES and number.isdecimal():
         return f"no picture {name!r}: the states of this run are 0 to {states - 1}"
     known = names(states)
     return sentences(f"no picture {name!r}.", did_you_mean(name, known) or f"There are {', '.join(known)}.")
@@ -156,7 +156,7 @@ def picture(name: str, source: Source) -> Picture:
     if name not in names(count):
         raise UsageError(_unknown(name, count))
     family, _, number = name.rpartition("_")
-    if family in _PICTURES:
+    if family in _OF_STATES:
         what, build = _PICTURES[family]
         k = int(number)
         what = f"{what.format(k)}, {float(source.solution.energies_meV[k]):.6g} meV"
@@ -412,8 +412,8 @@ def _dashboard(source: Source) -> Panels:
     return [*_losses(source), *_energies(source), *_conditioning(source), *_step_time(source)]
 
 
-_OF_STATES = (_density, _psi, _along)
-"""What is made once for each state, whose number, from 0, follows the name with ``_`` before it."""
+_OF_STATES = ("density_state", "psi_state", "slice_y0_state")
+"""Made once for each state, whose number, from 0, follows the name with ``_`` before it."""
 _PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {
     "potential_map_full": ("potential in the whole box", partial(_map, focus=False)),
     "potential_map_focus": ("potential where the states are", partial(_map, focus=True)),

@@ -133,13 +133,20 @@ class Plateau:
         return True
 
     def numbers(self) -> dict[str, Any]:
-        """The state."""
-        return {name: getattr(self, name) for name in ("lr", "average", "best", "bad", "cooling")}
+        """The state, ready for JSON."""
+        best = None if self.best == math.inf else self.best
+        return {
+            "lr": self.lr,
+            "average": self.average,
+            "best": best,
+            "bad": self.bad,
+            "cooling": self.cooling,
+        }
 
     def restore(self, numbers: Mapping[str, Any]) -> None:
         """Undo :meth:`numbers`."""
-        for name in ("lr", "average", "best", "bad", "cooling"):
-            setattr(self, name, numbers[name])
+        for name, value in numbers.items():
+            setattr(self, name, math.inf if name == "best" and value is None else value)
 
 
 def condition_penalty(overlap: Tensor) -> Tensor:

@@ -182,7 +182,8 @@ class Trainer:
         }
 
     def restore(self, tensors: Mapping[str, Params], numbers: Mapping[str, Any]) -> None:
-        """Undo :meth:`tensors` and :meth:`numbers`.
+        """Undo :meth:`tensors` and :meth:`numbers`; of a finished run, which has no ``training`` among its
+        tensors, only what is best is taken over.
 
         Raises
         ------
@@ -191,26 +192,21 @@ class Trainer:
         """
         self.progress = Progress(**numbers["progress"])
         self._nodes = None
-        device = next(iter(self.params.values())).device
-        training = {name: value.to(device) for name, value in tensors["training"].items()}
         if numbers["best"] is not None:
             self._load(tensors["model_best"])
             self._recall(numbers["best"])
+        if "training" not in tensors:
+            self.progress.phase = len(self.phases)
+            return
         self._load(tensors["model_final"])
+        device = next(iter(self.params.values())).device
+        training = {name: value.to(device) for name, value in tensors["training"].items()}
         self.optimiser = self._begin_phase()
         self.optimiser.restore(sub(training, "optimiser"), numbers["optimiser"])
         self._again = numbers["valued"]
         self.generator.set_state(tensors["training"]["generator"].cpu())
         if "nodes.points" in training:
             self._nodes = Nodes.of(self.ansatz, Rule(training["nodes.points"], training["nodes.weights"]))
-
-    def adopt(self, tensors: Mapping[str, Params], numbers: Mapping[str, Any]) -> None:
-        """Take over what a finished run found; there is nothing to go on with."""
-        self.progress = Progress(**numbers["progress"])
-        self.progress.phase = len(self.phases)
-        self._load(tensors["model_best"] or tensors["model_final"])
-        if numbers["best"] is not None:
-            self._recall(numbers["best"])
 
     def _recall(self, best: Mapping[str, Any]) -> None:
         """The parameters are the best; evaluate them as then."""
