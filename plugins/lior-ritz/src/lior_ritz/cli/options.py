@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import shlex
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from lior.errors import MissingPackage
+
+if TYPE_CHECKING:
+    from lior.plots.panels import Picture
 
 Callback = Callable[..., Any]
 
@@ -25,3 +32,18 @@ def config_options(command: Callback) -> Callback:
 
 quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, no more.")
+
+
+def write_pictures(
+    pictures: Callable[[], Iterable[Picture]], out: Path, written: list[Path], *, quiet: bool
+) -> None:
+    """Write pictures beside what was ``written``, and print the names; without Matplotlib the numbers do."""
+    from lior.plots import drawing
+
+    try:
+        for picture in pictures():
+            written += drawing.write(picture, out / "plots", ("png",))
+    except MissingPackage as error:
+        click.echo(f"no pictures: {error}", err=True)
+    if not quiet:
+        click.echo(f"Written: {', '.join(shlex.quote(str(path)) for path in written)}")

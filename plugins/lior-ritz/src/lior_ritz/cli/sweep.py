@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lior.errors import Interrupted, MissingPackage, RunError
+from lior.errors import Interrupted, RunError
 from lior_cli.interrupts import Stop
 from lior_cli.terminal import echo_table
 from lior_ritz.cli import varied
-from lior_ritz.cli.options import config_options, json_option, quiet_option
+from lior_ritz.cli.options import config_options, json_option, quiet_option, write_pictures
 from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
@@ -50,6 +49,7 @@ def sweep(
     import_torch()
     from lior.runs.folder import RunFolder
     from lior_ritz.sweeps.folder import write
+    from lior_ritz.sweeps.pictures import pictures
     from lior_ritz.sweeps.sweep import Axis, plan, run
 
     planned = plan([Axis(*varied.axis(text)) for text in axes], *layers, overrides=assignments)
@@ -69,7 +69,7 @@ def sweep(
     elif found.rows:
         echo_table(*_table(found))
     if out:
-        _draw(found, out, written, quiet=quiet or as_json)
+        write_pictures(lambda: pictures(found), out, written, quiet=quiet or as_json)
     left = f"{len(planned.points) - len(found.rows)} of {len(planned.points)} points"
     if found.failures:
         first = found.failures[0]
@@ -101,17 +101,3 @@ def _table(found: Answers) -> tuple[list[str], list[list[str]]]:
         line += ["-" if slope is None else f"{slope:.5g}" for slope in slopes]
         lines.append([*line, f"{row['seconds']:.2f}"])
     return head, lines
-
-
-def _draw(found: Answers, out: Path, written: list[Path], *, quiet: bool) -> None:
-    """Write the pictures; without Matplotlib the numbers have to do."""
-    from lior.plots import drawing
-    from lior_ritz.sweeps.pictures import pictures
-
-    try:
-        for picture in pictures(found):
-            written += drawing.write(picture, out / "plots", ("png",))
-    except MissingPackage as error:
-        click.echo(f"no pictures: {error}", err=True)
-    if not quiet:
-        click.echo(f"Written: {', '.join(shlex.quote(str(path)) for path in written)}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -132,11 +132,10 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
     points, used = len(sampler.rule.points), len(grids[0].places[0])
     return {
         "format": FORMAT,
-        "program": f"lior-ritz {_version()}",
+        "program": f"lior-ritz {version('lior-ritz')}",
         "verdict": "; ".join(verdicts(solution)),
         "max_relative_error": float(solution.relative_errors.abs().max()),
         "missed": list(solution.missed),
-        "relative_error_is": "error / max(|referee's level|, 1 E0)",
         "units": {"E0_meV": unit} | attrs.asdict(problem.units),
         "problem": _problem(solution),
         "levels": _levels(solution),
@@ -254,11 +253,9 @@ def _quadrature(solution: Solution, history: History) -> Report:
             for line in history
             if "quadrature_mismatch" in line
         ],
-        "mismatch_is": "|sum of energies on the training nodes - on independent ones| / max(|sum|, 1 E0)",
         "mismatch_tolerance": solution.config.training.guard.tolerance,
         "refinements": progress.refinements,
         "largest_fault": max(seen, default=None),
-        "fault_is": "largest |integral of d(u psi^2)/dx_i| at a step, which is 0 for exact integrals",
         "fault_tolerance": assembly.fault_limit(solution.config),
         "note": progress.note,
     }
@@ -291,10 +288,3 @@ def _valid(value: Any, why: dict[str, str], path: str = "", kind: str = "") -> A
         why[path] = f"{value}, which is no number"
         return None
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
-
-
-def _version() -> str:
-    try:
-        return version("lior-ritz")
-    except PackageNotFoundError:
-        return "of unknown version"

@@ -6,7 +6,6 @@ Lengths are in nm and energies in meV; titles say which units of the problem the
 from __future__ import annotations
 
 import re
-import statistics
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any, TypeAlias
@@ -342,42 +341,26 @@ def _chart(title: str, label: str, curves: Sequence[Curve], **style: Any) -> Lin
     return LineChart(title=title, x_label=_STEP, y_label=label, curves=list(curves), **style)
 
 
-def _losses(source: Source) -> Panels:
-    """The loss, the energies in it and the penalty, where there is one."""
-    parts = {"loss_total": "loss", "loss_eigsum": "sum of the energies", "loss_S_condition": "penalty"}
-    curves = [_metric(source, key, name) for key, name in parts.items()]
+def _charted(name: str, source: Source) -> Panels:
+    """A panel of :data:`_METRICS`; numbers that are 0 throughout, such as a penalty without weight, are left
+    out."""
+    title, label, log, keys = _METRICS[name]
+    scale = {"meV": source.unit, "ms": 1000.0}.get(label.rpartition(" ")[2], 1.0)
+    curves = [_metric(source, key, said, scale) for key, said in keys.items()]
     curves = [curve for curve in curves if any(curve.y)]
     values = [y for curve in curves for y in curve.y]
-    log = spans_decades(values) if min(values) > 0 else max(values) - min(values) > 1e3
-    return [_chart("loss on the training nodes", f"in units of {source.unit:.5g} meV", curves, log_y=log)]
+    return [_chart(title, label, curves, log_y=log or (min(values, default=0) > 0 and spans_decades(values)))]
 
 
 def _eigsum(source: Source) -> Panels:
-    count = len(source.solution.energies)
-    exact = float(source.solution.referee.energies[:count].sum()) * source.unit
-    keys = {"loss_eigsum": "training nodes", "eval_eigsum": "independent nodes"}
-    curves = [_metric(source, key, name, source.unit) for key, name in keys.items()]
-    log = spans_decades([*(y for curve in curves for y in curve.y), exact])
-    away = [_away(curve, exact) for curve in curves]
+    [sums] = _charted("training_eigsum", source)
+    assert isinstance(sums, LineChart)
+    exact = float(source.solution.referee.energies[: len(source.solution.energies)].sum()) * source.unit
+    away = [_away(curve, exact) for curve in sums.curves]
     return [
-        _chart("sum of the energies", "ΣE in meV", curves, levels={"referee": exact}, log_y=log),
+        attrs.evolve(sums, levels={"referee": exact}),
         _chart("distance to the referee's", "|ΣE − referee| in meV", away, log_y=True),
     ]
-
-
-def _conditioning(source: Source) -> Panels:
-    parts = {
-        "s_max_eig": "greatest eigenvalue", "s_min_eig": "least eigenvalue",
-        "s_cond_est": "their ratio, the condition number",
-    }  # fmt: skip
-    curves = [_metric(source, key, name) for key, name in parts.items()]
-    return [_chart("overlap of the trial functions", "eigenvalue, or ratio", curves, log_y=True)]
-
-
-def _step_time(source: Source) -> Panels:
-    curve = _metric(source, "dt_sec", "step", 1000.0)
-    levels = {"median": statistics.median(curve.y)} if curve.y else {}
-    return [_chart("time of each step", "ms", [curve], levels=levels, log_y=spans_decades(curve.y))]
 
 
 def _energies(source: Source) -> Panels:
@@ -409,9 +392,27 @@ def _away(curve: Curve, exact: float) -> Curve:
 
 def _dashboard(source: Source) -> Panels:
     """The four that say most, two by two."""
-    return [*_losses(source), *_energies(source), *_conditioning(source), *_step_time(source)]
+    names = ("training_losses", "training_energies", "training_conditioning", "training_step_time")
+    return [panel for name in names for panel in _PICTURES[name][1](source)]
 
 
+_METRICS = {
+    "training_losses": (
+        "loss on the training nodes", "in E0", False,
+        {"loss_total": "loss", "loss_eigsum": "sum of the energies", "loss_S_condition": "penalty"},
+    ),
+    "training_eigsum": (
+        "sum of the energies", "ΣE in meV", False,
+        {"loss_eigsum": "training nodes", "eval_eigsum": "independent nodes"},
+    ),
+    "training_conditioning": (
+        "overlap of the trial functions", "eigenvalue, or ratio", True,
+        {"s_max_eig": "greatest eigenvalue", "s_min_eig": "least eigenvalue",
+         "s_cond_est": "their ratio, the condition number"},
+    ),
+    "training_step_time": ("time of each step", "in ms", False, {"dt_sec": "step"}),
+}  # fmt: skip
+"""Name -> title, label, whether the axis is always logarithmic, and the numbers of the metrics with names."""
 _OF_STATES = ("density_state", "psi_state", "slice_y0_state")
 """Made once for each state, whose number, from 0, follows the name with ``_`` before it."""
 _PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {
@@ -426,10 +427,10 @@ _PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {
     "bounds": ("bounds of the levels", _bounds),
     "overlap_S_heatmap": ("overlap of the basis functions", _overlap),
     "psi_overlap_minus_identity": ("orthonormality of the states", _orthonormality),
-    "training_losses": ("loss while training", _losses),
+    "training_losses": ("loss while training", partial(_charted, "training_losses")),
     "training_eigsum": ("sum of the energies while training", _eigsum),
-    "training_conditioning": ("conditioning while training", _conditioning),
-    "training_step_time": ("time of training", _step_time),
+    "training_conditioning": ("conditioning while training", partial(_charted, "training_conditioning")),
+    "training_step_time": ("time of training", partial(_charted, "training_step_time")),
     "training_energies": ("levels while training", _energies),
     "training_dashboard": ("training at a glance", _dashboard),
     "convergence": ("distance of each level to the referee's", _convergence),

@@ -18,7 +18,7 @@ import socket
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -206,18 +206,11 @@ def _described(path: Path, config: RitzConfig) -> dict[str, Any]:
         "hostname": socket.gethostname(),
         "platform": platform.platform(),
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in ("lior", "lior-ritz", "torch", "numpy", "scipy")},
+        "versions": {name: version(name) for name in ("lior", "lior-ritz", "torch", "numpy", "scipy")},
         "git_sha": None,  # an installed package has none: its version says what ran
         "seed": config.training.seed,
         "threads": torch.get_num_threads(),
     }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _now() -> str:

@@ -26,7 +26,7 @@ def _tensors(optimiser: torch.optim.Optimizer) -> Params:
         for name, value in state.items():
             if isinstance(value, Tensor):
                 found[f"{place}.{name}"] = value.detach().clone()
-            elif isinstance(value, list) and value and isinstance(value[0], Tensor):
+            elif isinstance(value, list) and value and all(isinstance(row, Tensor) for row in value):
                 found[f"{place}.{name}.rows"] = torch.stack(value).detach()
     return found
 
@@ -181,3 +181,6 @@ class QuasiNewton:
         """Undo :meth:`tensors` and :meth:`numbers`."""
         self.restart()
         _restore(self._optimiser, tensors, numbers)
+        if tensors:
+            for name in ("old_dirs", "old_stps", "ro"):  # which may have been empty
+                self._optimiser.state[self._params[0]].setdefault(name, [])

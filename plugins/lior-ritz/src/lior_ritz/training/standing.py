@@ -10,6 +10,7 @@ import attrs
 from lior_ritz.config import RitzConfig
 from lior_ritz.judge.evaluation import Evaluation
 from lior_ritz.network.layers import Params
+from lior_ritz.training.assembly import is_random
 
 
 @attrs.frozen(kw_only=True)
@@ -21,11 +22,12 @@ class Phase:
 
 
 def phases(config: RitzConfig) -> list[Phase]:
-    """The phases of a run, in their order; those without steps are left out."""
+    """The phases of a run, in their order; those without steps are left out, and L-BFGS on random nodes: it
+    would lower their sum and not the energies."""
     training = config.training
     first, _, second = training.optimizer.partition("+")
     found = [] if first == "lbfgs" else [Phase(name=first, steps=training.steps)]
-    if "lbfgs" in (first, second):
+    if "lbfgs" in (first, second) and not is_random(config):
         found.append(Phase(name="lbfgs", steps=training.lbfgs_refine.steps))
     return [phase for phase in found if phase.steps]
 

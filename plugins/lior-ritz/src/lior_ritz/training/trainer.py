@@ -26,7 +26,6 @@ from lior_ritz.network.layers import Params
 from lior_ritz.network.states import Nodes
 from lior_ritz.problem import Problem
 from lior_ritz.problem.extent import estimate
-from lior_ritz.problem.quadrature import Rule
 from lior_ritz.training import assembly
 from lior_ritz.training.objective import UNKNOWN, Loss, is_sound
 from lior_ritz.training.optimisers import FirstOrder, QuasiNewton
@@ -111,9 +110,6 @@ class Trainer:
         if blamed:
             self._return_to_best(found)
             self._refine(blamed)
-        elif self.random and not falling and isinstance(self.optimiser, QuasiNewton):
-            state.note = "L-BFGS lowered its sum over random nodes, but not the energies, and was ended"
-            self._end_phase()
         elif self._stuck or not improved:
             self._end_phase()
         self._stuck = False
@@ -165,9 +161,6 @@ class Trainer:
         best = self.best.params if self.best else {}
         training = {f"optimiser.{name}": value for name, value in self.optimiser.tensors().items()}
         training["generator"] = self.generator.get_state()
-        if self.random and self._nodes is not None:
-            training["nodes.points"] = self._nodes.rule.points
-            training["nodes.weights"] = self._nodes.rule.weights
         present = {name: p.detach() for name, p in self.params.items()}
         return {"model_best": dict(best), "model_final": present, "training": training}
 
@@ -205,8 +198,6 @@ class Trainer:
         self.optimiser.restore(sub(training, "optimiser"), numbers["optimiser"])
         self._again = numbers["valued"]
         self.generator.set_state(tensors["training"]["generator"].cpu())
-        if "nodes.points" in training:
-            self._nodes = Nodes.of(self.ansatz, Rule(training["nodes.points"], training["nodes.weights"]))
 
     def _recall(self, best: Mapping[str, Any]) -> None:
         """The parameters are the best; evaluate them as then."""
@@ -247,7 +238,7 @@ class Trainer:
         """The loss where the parameters are, and its gradients; a high one without any if refused."""
         for p in self.params.values():
             p.grad = None
-        doubted = not self.random and isinstance(self.optimiser, QuasiNewton)
+        doubted = isinstance(self.optimiser, QuasiNewton)
         self.progress.tried += not self._again
         self._again = False
         try:
@@ -320,7 +311,6 @@ class Trainer:
         state.phase, state.phase_step, state.stale = state.phase + 1, 0, 0
         if self.best is not None and self.phase is not None:
             self._load(self.best.params)
-        self._nodes = None if self.random else self._nodes
         self.optimiser = self._begin_phase()
 
     # --- what is best ---
