@@ -69,9 +69,9 @@ def splitting():
 def test_the_barrier_of_a_wanted_splitting(splitting):
     energies = referee(splitting)
     assert float(energies[1] - energies[0]) == pytest.approx(0.1, rel=1e-5)
-    assert splitting.found["barrier_meV"] == pytest.approx(4.68076537, rel=1e-6)
-    assert splitting.off <= 1e-7
-    assert splitting.bars[0] < 1e-9
+    assert splitting.best.options["barrier_meV"] == pytest.approx(4.68076537, rel=1e-6)
+    assert splitting.best.off <= 1e-7
+    assert splitting.best.bars[0] < 1e-9
     assert len(splitting.trials) <= 6
 
 
@@ -88,7 +88,7 @@ def test_spacing_across_of_a_wanted_level():
     base = configuration.problem(configuration.load((), (), env={}).config)
     wanted = float(reference.solve(base, 1).energies[0]) * base.units.E0_meV + 0.5
     found = design({"hbar_omega_y_meV": (4, 8)}, [f"E0={wanted!r}"])
-    assert found.found["hbar_omega_y_meV"] == pytest.approx(6, rel=1e-6)
+    assert found.best.options["hbar_omega_y_meV"] == pytest.approx(6, rel=1e-6)
 
 
 def test_two_options_for_two_quantities():

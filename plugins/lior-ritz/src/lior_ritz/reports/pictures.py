@@ -344,12 +344,12 @@ def _chart(title: str, label: str, curves: Sequence[Curve], **style: Any) -> Lin
 def _charted(name: str, source: Source) -> Panels:
     """A panel of :data:`_METRICS`; numbers that are 0 throughout, such as a penalty without weight, are left
     out."""
-    title, label, log, keys = _METRICS[name]
-    scale = {"meV": source.unit, "ms": 1000.0}.get(label.rpartition(" ")[2], 1.0)
+    title, label, unit, log, keys = _METRICS[name]
+    scale = {"meV": source.unit, "ms": 1000.0}.get(unit, 1.0)
     curves = [_metric(source, key, said, scale) for key, said in keys.items()]
     curves = [curve for curve in curves if any(curve.y)]
     values = [y for curve in curves for y in curve.y]
-    return [_chart(title, label, curves, log_y=log or (min(values, default=0) > 0 and spans_decades(values)))]
+    return [_chart(title, f"{label} in {unit}" if unit else label, curves, log_y=log or (min(values, default=0) > 0 and spans_decades(values)))]
 
 
 def _eigsum(source: Source) -> Panels:
@@ -398,21 +398,21 @@ def _dashboard(source: Source) -> Panels:
 
 _METRICS = {
     "training_losses": (
-        "loss on the training nodes", "in E0", False,
+        "loss on the training nodes", "loss", "E0", False,
         {"loss_total": "loss", "loss_eigsum": "sum of the energies", "loss_S_condition": "penalty"},
     ),
     "training_eigsum": (
-        "sum of the energies", "ΣE in meV", False,
+        "sum of the energies", "ΣE", "meV", False,
         {"loss_eigsum": "training nodes", "eval_eigsum": "independent nodes"},
     ),
     "training_conditioning": (
-        "overlap of the trial functions", "eigenvalue, or ratio", True,
+        "overlap of the trial functions", "eigenvalue, or ratio", "", True,
         {"s_max_eig": "greatest eigenvalue", "s_min_eig": "least eigenvalue",
          "s_cond_est": "their ratio, the condition number"},
     ),
-    "training_step_time": ("time of each step", "in ms", False, {"dt_sec": "step"}),
+    "training_step_time": ("time of each step", "time", "ms", False, {"dt_sec": "step"}),
 }  # fmt: skip
-"""Name -> title, label, whether the axis is always logarithmic, and the numbers of the metrics with names."""
+"""Name -> title, label, unit, whether the axis is always logarithmic, and numbers of the metrics with names."""
 _OF_STATES = ("density_state", "psi_state", "slice_y0_state")
 """Made once for each state, whose number, from 0, follows the name with ``_`` before it."""
 _PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {

@@ -65,31 +65,25 @@ class Trial:
 class Design:
     """A dot that has what was wanted."""
 
-    found: dict[str, float]
-    """Option -> its value, in its own unit."""
     assignments: tuple[str, ...]
     """What ``lior ritz run`` needs in ``--set``."""
     wants: tuple[Want, ...]
-    got: tuple[float, ...]
-    """Each in its unit."""
-    bars: tuple[float, ...]
-    off: float
-    """The largest relative distance of what was got from what was wanted."""
+    best: Trial
     trials: tuple[Trial, ...]
     seconds: float
     """Processor seconds."""
 
     def report(self) -> dict[str, Any]:
         """Ready for JSON."""
-        rows = zip(self.wants, self.got, self.bars, strict=True)
+        rows = zip(self.wants, self.best.values, self.best.bars, strict=True)
         return {
-            "found": self.found,
+            "found": self.best.options,
             "set": list(self.assignments),
             "wants": [
                 {"quantity": want.quantity, "wanted": want.wanted, "got": got, "error_bar": bar}
                 for want, got, bar in rows
             ],
-            "largest_relative_residual": self.off,
+            "largest_relative_residual": self.best.off,
             "trials": [{"options": trial.options, "values": list(trial.values)} for trial in self.trials],
             "seconds": round(self.seconds, 4),
         }
@@ -134,8 +128,8 @@ def design(
     best, added = search.best, assignments[len(given) :]
     own = [devices.assignment(devices.key(problem, name), x) for name, x in best.options.items()]
     return Design(
-        found=best.options, assignments=devices.settled([*added, *own]), wants=wanted, got=best.values,
-        bars=best.bars, off=best.off, trials=tuple(search.trials), seconds=time.process_time() - begin,
+        assignments=devices.settled([*added, *own]), wants=wanted, best=best, trials=tuple(search.trials),
+        seconds=time.process_time() - begin,
     )  # fmt: skip
 
 
@@ -196,25 +190,22 @@ class _Search:
         options = dict(zip(self.ranges, map(float, x), strict=True))
         problem, units = self.problem.varied(options), self.problem.units
         count = 1 + max(want.upper for want in self.wants)
-        sharp = max(_LEAST, _SHARP * self.tolerance)
-        found = reference.solve(problem, count + 1, tolerance=sharp)
+        found = reference.solve(problem, count + 1, tolerance=max(_LEAST, _SHARP * self.tolerance))
         by = gradients(problem, found, count, options).derivatives
-        values = [float(want.of(found.energies, units)) for want in self.wants]
-        bars = []
+        values, bars, residuals, slopes = [], [], [], []
         for want in self.wants:
-            low = want.lower
-            bar = found.errors[want.upper] if low is None else found.splitting_errors[low : want.upper].sum()
-            bars.append(float(bar) * want.scale(units))
-        slopes = []
-        for want, value in zip(self.wants, values, strict=True):
-            row = want.of(by, units).tolist()
+            value, row = float(want.of(found.energies, units)), want.of(by, units).tolist()
             if not all(map(math.isfinite, row)):
                 raise UsageError(
                     f"{want.quantity}: its level is degenerate with the next one at "
                     f"{_said(options)}; its derivative is not known there"
                 )
+            low = want.lower
+            bar = found.errors[want.upper] if low is None else found.splitting_errors[low : want.upper].sum()
+            values.append(value)
+            bars.append(float(bar) * want.scale(units))
+            residuals.append(want.residual(value, units))
             slopes.append(tuple(want.slope(value, each, units) for each in row))
-        residuals = [want.residual(value, units) for want, value in zip(self.wants, values, strict=True)]
         trial = Trial(
             options=options, values=tuple(values), bars=tuple(bars), residuals=tuple(residuals),
             slopes=tuple(slopes),
