@@ -349,7 +349,8 @@ def _charted(name: str, source: Source) -> Panels:
     curves = [_metric(source, key, said, scale) for key, said in keys.items()]
     curves = [curve for curve in curves if any(curve.y)]
     values = [y for curve in curves for y in curve.y]
-    return [_chart(title, f"{label} in {unit}" if unit else label, curves, log_y=log or (min(values, default=0) > 0 and spans_decades(values)))]
+    log = log or (min(values, default=0) > 0 and spans_decades(values))
+    return [_chart(title, f"{label} in {unit}" if unit else label, curves, log_y=log)]
 
 
 def _eigsum(source: Source) -> Panels:
@@ -412,7 +413,7 @@ _METRICS = {
     ),
     "training_step_time": ("time of each step", "time", "ms", False, {"dt_sec": "step"}),
 }  # fmt: skip
-"""Name -> title, label, unit, whether the axis is always logarithmic, and numbers of the metrics with names."""
+"""Name -> title, label, unit, whether the axis is always logarithmic, and numbers of the metrics."""
 _OF_STATES = ("density_state", "psi_state", "slice_y0_state")
 """Made once for each state, whose number, from 0, follows the name with ``_`` before it."""
 _PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {
