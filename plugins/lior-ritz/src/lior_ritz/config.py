@@ -39,10 +39,7 @@ class PhysicsConfig:
     def units(self) -> Units:
         """Lengths and energies.
 
-        Raises
-        ------
-        UsageError
-            When a number is to come from a material that is not in the table.
+        Raises ``UsageError`` when a number is to come from a material that is not in the table.
         """
         mass, permittivity = self.m_eff, self.eps_r
         if mass is None or permittivity is None:
@@ -311,11 +308,8 @@ def load(
 def problem(config: RitzConfig) -> Problem:
     """The problem that a configuration describes.
 
-    Raises
-    ------
-    UsageError
-        When the potential does not fit the domain, its options contradict one another, or an axis that is
-        not there is given a width.
+    Raises ``UsageError`` when the potential does not fit the domain, its options contradict one another, or
+    an axis that is not there is given a width.
     """
     for axis in "XYZW"[config.domain.dim :]:
         if getattr(config.domain, axis) != getattr(DomainConfig(), axis):

@@ -155,10 +155,7 @@ class Evaluator:
 def refuse_few(found: Evaluation, config: RitzConfig) -> None:
     """Refuse a trial space with fewer independent functions than levels are wanted.
 
-    Raises
-    ------
-    UsageError
-        Saying what to raise.
+    Raises ``UsageError`` saying what to raise.
     """
     if (count := found.energies.shape[-1]) < config.solver.K:
         raise UsageError(
@@ -177,10 +174,7 @@ def basis_values(ansatz: Ansatz, params: Params, head: Head, nodes: Nodes, *, or
 def ritz(overlap: Tensor, hamiltonian: Tensor) -> tuple[Tensor, Tensor]:
     """Energies and coefficients ``[M, M]`` of a well-conditioned basis, whose states have norm 1.
 
-    Raises
-    ------
-    torch.linalg.LinAlgError
-        When the functions are dependent or not finite.
+    Raises ``torch.linalg.LinAlgError`` when the functions are dependent or not finite.
     """
     lower = torch.linalg.cholesky(overlap)
     half = torch.linalg.solve_triangular(lower, hamiltonian, upper=False)

@@ -32,10 +32,7 @@ def _table(rows: Iterable[Iterable[float]]) -> list[list[float]]:
 class Field(Panel):
     """Numbers on a rectangular grid, as colours; both axes have the same scale.
 
-    Raises
-    ------
-    LeftOut
-        When a number is not finite.
+    Raises ``LeftOut`` when a number is not finite.
     """
 
     kind: ClassVar[str] = "field"

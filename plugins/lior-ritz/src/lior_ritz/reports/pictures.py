@@ -116,10 +116,7 @@ def chosen(only: str | None, states: int) -> tuple[str, ...]:
 
     ``psi_state`` stands for ``psi_state_0``, ``psi_state_1``, ..., and so do the others of a state.
 
-    Raises
-    ------
-    UsageError
-        When there is no picture of a name.
+    Raises ``UsageError`` when there is no picture of a name.
     """
     known = names(states)
     if only is None:

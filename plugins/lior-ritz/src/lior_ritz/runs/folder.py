@@ -71,10 +71,8 @@ class RitzRun:
     def reopen(cls, path: Path) -> tuple[RitzRun, Trainer, LoopState, float]:
         """A run that was stopped, with its trainer and its loop as they were, and its processor seconds.
 
-        Raises
-        ------
-        RunError
-            When it is no run, another process has it, it is finished, or its checkpoints are damaged.
+        Raises ``RunError`` when it is no run, another process has it, it is finished, or its checkpoints are
+        damaged.
         """
         _check(path)
         folder = RunFolder.open(path)

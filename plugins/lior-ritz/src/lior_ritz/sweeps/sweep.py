@@ -131,10 +131,7 @@ def _check_axes(axes: Sequence[Axis]) -> None:
 def _whole_keys(config: RitzConfig, names: Iterable[str]) -> set[str]:
     """Which of these keys are whole numbers.
 
-    Raises
-    ------
-    UsageError
-        When one is no key, or none with a number.
+    Raises ``UsageError`` when one is no key, or none with a number.
     """
     known = {key.dotted: key.allowed for key in resolving.keys(type(config))}
     numbers = [name for name, allowed in known.items() if allowed.startswith(_NUMBERS)]

@@ -58,10 +58,7 @@ def fault_limit(config: RitzConfig) -> float:
 def mirrored(config: RitzConfig, problem: Problem) -> tuple[int, ...]:
     """The axes of built-in parity.
 
-    Raises
-    ------
-    UsageError
-        When the configuration asks for a symmetry that the potential does not have.
+    Raises ``UsageError`` when the configuration asks for a symmetry that the potential does not have.
     """
     wanted, true = config.solver.wanted_parity, sorted(problem.mirrors)
     if wanted == "none":
@@ -129,10 +126,7 @@ def objective(config: RitzConfig, ansatz: Ansatz) -> Objective:
 def evaluator(config: RitzConfig, ansatz: Ansatz, extent: Extent) -> Evaluator:
     """What judges the states.
 
-    Raises
-    ------
-    UsageError
-        When it would need more nodes than there may be.
+    Raises ``UsageError`` when it would need more nodes than there may be.
     """
     refuse_many_nodes(config)
     return Evaluator(
@@ -148,10 +142,7 @@ def evaluator(config: RitzConfig, ansatz: Ansatz, extent: Extent) -> Evaluator:
 def refuse_many_nodes(config: RitzConfig) -> None:
     """Refuse grids that would not fit in memory.
 
-    Raises
-    ------
-    UsageError
-        Naming the key.
+    Raises ``UsageError`` naming the key.
     """
     domain, dim = config.domain, config.domain.dim
     first = first_size(domain.axis_nodes, domain.eval_nq)

@@ -53,10 +53,7 @@ def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> list[A
     A JSON file that names a potential or a key that the first solver did not have, such as the
     ``config.json`` of a run, is taken as it is.
 
-    Raises
-    ------
-    ConfigError
-        When it is a JSON file that cannot be read.
+    Raises ``ConfigError`` when it is a JSON file that cannot be read.
     """
     if isinstance(layer, Mapping | Labelled) or not str(layer).lower().endswith(".json"):
         return [layer]

@@ -66,10 +66,7 @@ class Objective:
     def __call__(self, params: Params, nodes: Nodes) -> Loss:
         """Work out the loss.
 
-        Raises
-        ------
-        torch.linalg.LinAlgError
-            When the functions are not finite, or all vanish.
+        Raises ``torch.linalg.LinAlgError`` when the functions are not finite, or all vanish.
         """
         ansatz, dim = self.ansatz, self.ansatz.problem.dim
         functions = ansatz.functions(params, nodes.rule.points)

@@ -147,10 +147,7 @@ def solve(
 def finished(trainer: Trainer, seconds: float) -> Solution:
     """What a trainer found.
 
-    Raises
-    ------
-    UsageError
-        When it never came to states that two quadrature rules agree about.
+    Raises ``UsageError`` when it never came to states that two quadrature rules agree about.
     """
     begin = time.process_time()
     found = trainer.conclude()
