@@ -11,6 +11,7 @@ import click
 
 from lior.errors import Interrupted, RunError
 from lior_cli.interrupts import Stop
+from lior_cli.progress import Progress
 from lior_cli.terminal import echo_table
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import config_options, json_option, quiet_option, write_pictures
@@ -57,10 +58,18 @@ def sweep(
         click.echo(f"note: the same dot, given by {', '.join(planned.notes)}", err=True)
     if out:
         RunFolder.create(out, {}).close()
-    stop = Stop(lambda text: click.echo(text, err=True))
+    progress = Progress(quiet=quiet)
+    stop = Stop(progress.note)
+
+    def asked(index: int) -> bool:
+        progress.lior_train_step(stage="points", step=index, steps=len(planned.points), metrics={})
+        return stop()
+
     try:
         stop.lior_train_start()
-        found = run(planned, stop=stop)
+        with progress:
+            progress.lior_train_stage(stage="points", message=f"{len(planned.points):,} by the referee")
+            found = run(planned, stop=asked)
     finally:
         stop.withdraw()
     written = write(found, out) if out else []

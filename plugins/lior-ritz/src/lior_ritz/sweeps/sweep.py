@@ -185,11 +185,12 @@ class Answers:
         }
 
 
-def run(plan: Plan, *, stop: Callable[[], bool] = lambda: False) -> Answers:
-    """Solve the points, until ``stop`` returns true; one that fails is noted, and the others are solved."""
+def run(plan: Plan, *, stop: Callable[[int], bool] = lambda index: False) -> Answers:
+    """Solve the points, until ``stop``, which is asked before each by its number, returns true; one that
+    fails is noted, and the others are solved."""
     found = Answers(plan=plan)
     for point in plan.points:
-        if stop():
+        if stop(point.index):
             break
         begin = time.process_time()
         known = {"index": point.index, "values": point.values}
