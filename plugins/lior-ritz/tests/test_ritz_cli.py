@@ -55,14 +55,15 @@ def test_a_run_again_with_its_own_configuration_is_the_same(run, tmp_path):
     assert done.returncode == 0, done.stderr
     again = ritz("eval", tmp_path / "again", "--json")
     first = ritz("eval", path, "--json")
-    assert json.loads(again.stdout)["E_dimless"] == json.loads(first.stdout)["E_dimless"]
+    assert json.loads(again.stdout)["levels"] == json.loads(first.stdout)["levels"]
 
 
 def test_eval_compare_and_ci_read_a_run(run):
     path, _ = run
     report = json.loads(ritz("eval", path, "--json", "--nq", 51).stdout)
     assert report["nq"] > 51
-    assert report["bounds"]["lower"][0] <= report["reference"][0] <= report["bounds"]["upper"][0] + 1e-12
+    level = report["levels"][0]
+    assert level["lower_E0"] <= level["referee_E0"] <= level["upper_E0"] + 1e-12
     rows = json.loads(ritz("compare", path, path, "--json").stdout)
     assert len(rows) == 2
     assert rows[0]["largest_relative_error"] < 1e-2

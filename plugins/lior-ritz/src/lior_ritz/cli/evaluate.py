@@ -52,17 +52,14 @@ def evaluate(path: Path, nq: int | None, places: tuple[str, ...], as_json: bool)
 
 def _run(path: Path, nq: int | None, *, as_json: bool) -> None:
     from lior_ritz.cli.levels import echo_levels
+    from lior_ritz.reports.artefacts import levels
     from lior_ritz.runs.folder import open_run
 
     solution, _ = open_run(path, nq=nq)
     if as_json:
         report = {
-            "run": str(path), "nq": solution.evaluation.nq, "E0_meV": solution.problem.units.E0_meV,
-            "E_dimless": solution.energies.tolist(), "E_meV": solution.energies_meV.tolist(),
-            "quadrature_error": solution.evaluation.quadrature_error,
-            "bounds": solution.bounds.report(solution.problem.units.E0_meV),
-            "reference": solution.referee.energies[: len(solution.energies)].tolist(),
-            "relative_errors": solution.relative_errors.tolist(), "missed": list(solution.missed),
+            "run": str(path), "nq": solution.evaluation.nq, "levels": levels(solution),
+            "quadrature_error_E0": solution.evaluation.quadrature_error, "missed": list(solution.missed),
         }  # fmt: skip
         click.echo(json.dumps(report))
     else:

@@ -138,7 +138,7 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
         "missed": list(solution.missed),
         "units": {"E0_meV": unit} | attrs.asdict(problem.units),
         "problem": _problem(solution),
-        "levels": _levels(solution),
+        "levels": levels(solution),
         "splittings": [
             {
                 "between": [k, k + 1], "E0": each.value, "meV": each.value * unit,
@@ -169,8 +169,8 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
     }  # fmt: skip
 
 
-def _levels(solution: Solution) -> list[Report]:
-    """What is known of each level."""
+def levels(solution: Solution) -> list[Report]:
+    """What is known of each level, as it is in the results."""
     unit, bounds, referee = solution.problem.units.E0_meV, solution.bounds, solution.referee
     rows = []
     for k, energy in enumerate(solution.energies.tolist()):
