@@ -41,8 +41,8 @@ def test_the_backward_pass_of_its_own_is_that_of_autograd(shape, dtype):
     layers = list(params.values())
     if shape.activation == "sine":
         layers = network._scaled_layers(params, shape)
-    plain = network.forward_plain(layers, shape, points, dim=shape.inputs, order=1)
-    fused = Chain.apply(points, shape.inputs, shape.activation == "sine", True, *layers)
+    plain = network.forward_plain(layers, shape, points, order=1)
+    fused = Chain.apply(points, shape.activation == "sine", True, *layers)
     tolerance = 1e-12 if dtype == torch.float64 else 1e-4
     assert torch.allclose(plain, fused, rtol=tolerance, atol=tolerance)
     mix = torch.randn(plain.shape, generator=generator, dtype=torch.float64).to(dtype)
@@ -57,14 +57,14 @@ def test_the_backward_pass_of_its_own_is_that_of_autograd(shape, dtype):
 def test_slopes_and_second_derivatives_are_those_of_the_values(shape):
     params, points, _ = made(shape)
     points = points[:7].requires_grad_()
-    jet = network.forward(params, shape, points, dim=shape.inputs, order=2)
+    jet = network.forward(params, shape, points, order=2)
     for unit in range(shape.width):
         slopes = torch.autograd.grad(jet[0, :, unit].sum(), points, create_graph=True)[0]
         for axis in range(shape.inputs):
             assert torch.allclose(jet[1 + axis, :, unit], slopes[:, axis], atol=1e-10)
             second = torch.autograd.grad(slopes[:, axis].sum(), points, retain_graph=True)[0][:, axis]
             assert torch.allclose(jet[1 + shape.inputs + axis, :, unit], second, atol=1e-8)
-    first = network.forward(params, shape, points, dim=shape.inputs)
+    first = network.forward(params, shape, points)
     assert torch.allclose(first, jet[: 1 + shape.inputs], atol=1e-12)
 
 
