@@ -64,7 +64,11 @@ PANELS = {
         notes=["better", ""], level=1.0,
     ),
     "dots and a line": lines(
-        [], curves=[Curve(name="rows", x=BOWL * 3, y=BOWL * 3, dots=True), Curve(name="equal", x=[0, 64], y=[0, 64])]
+        [],
+        curves=[
+            Curve(name="rows", x=BOWL * 3, y=BOWL * 3, dots=True),
+            Curve(name="equal", x=[0, 64], y=[0, 64]),
+        ],
     ),
     "histogram": Histogram(
         title="t", x_label="x", y_label="y", edges=[1, 10, 100], counts=[0, 7], levels={"m": 20.0}, log_x=True

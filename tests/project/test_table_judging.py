@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("lior_tables")
-from tools.tables import judging  # noqa: E402
+from tools.tables import judging
 
 
 def test_losses_and_errors_of_a_few_rows() -> None:
