@@ -18,9 +18,9 @@ import torch
 from torch import Generator, Tensor
 
 from lior.interfaces import State
-from lior_tables.kernel import Kernel, matrix
+from lior_tables.kernel import Kernel, Parts, Side, matrix
 from lior_tables.members import Candidate, Setting, median_cost, next_metric, start
-from lior_tables.readouts import Fit, Readout, mean
+from lior_tables.readouts import Fit, mean
 from lior_tables.stored import Rows
 
 LEARNED, JUDGED = 840, 2000
@@ -73,6 +73,18 @@ class Explored(NamedTuple):
     """Of the held-out rows, ``(V, C)``."""
 
 
+class _Costs(NamedTuple):
+    """Costs of the rows of a fold under the metric of a round, in units of their median."""
+
+    kernel: Kernel
+    side: Side
+    median: float
+    own: Tensor
+    """``−cost`` among the rows that are learned, ``(N, N)``."""
+    across: Tensor
+    """The same of those that are judged, ``(V, N)``."""
+
+
 class _Fold:
     """One split while a candidate is explored."""
 
@@ -80,25 +92,19 @@ class _Fold:
         self.candidate, self.train, self.held = candidate, rows.take(split.train), rows.z[split.held]
         self.state: State = start(candidate, self.train.z, generator)
 
-    def prepare(self) -> None:
-        """Costs under the current metric, in units of their median."""
-        self.kernel = Kernel(self.candidate.parts, self.state)
-        self.side = self.kernel.side(self.train.z)
-        self.median = median_cost(self.kernel, self.side)
-        self.own = matrix(self.kernel, self.side, self.side, beta=1 / self.median)
-        self.across = matrix(self.kernel, self.kernel.side(self.held), self.side, beta=1 / self.median)
+    def costs(self, parts: Parts) -> _Costs:
+        """Costs under the current metric."""
+        kernel = Kernel(parts, self.state)
+        side = kernel.side(self.train.z)
+        median = median_cost(kernel, side)
+        own, across = (matrix(kernel, rows, side, beta=1 / median) for rows in (side, kernel.side(self.held)))
+        return _Costs(kernel, side, median, own, across)
 
-    def fit(self, readout: Readout, bandwidth: float, ridge: float) -> Fit:
-        return readout.fit(self.own / bandwidth, self.train.y, self.train.weights, ridge)
-
-    def predict(self, readout: Readout, bandwidth: float, fit: Fit) -> Tensor:
-        weights = readout.weigh(self.across / bandwidth, self.train.weights, None)
-        return weights @ fit.values + fit.centre
-
-    def advance(self, bandwidth: float, fit: Fit, generator: Generator) -> None:
-        beta = torch.as_tensor(1 / (bandwidth * self.median)).to(self.train.z)
-        kernel = Kernel(self.candidate.parts, {**self.state, "log_beta": beta.log()})
-        self.state = next_metric(self.candidate, kernel, self.side, self.train, fit, generator)
+    def advance(self, costs: _Costs, bandwidth: float, fit: Fit, generator: Generator) -> None:
+        """Learn the metric of the next round."""
+        beta = torch.as_tensor(1 / (bandwidth * costs.median)).to(self.train.z)
+        kernel = Kernel(costs.kernel.parts, {**self.state, "log_beta": beta.log()})
+        self.state = next_metric(self.candidate, kernel, costs.side, self.train, fit, generator)
 
 
 class _Tried(NamedTuple):
@@ -112,16 +118,17 @@ class _Tried(NamedTuple):
 
 
 class _Search:
-    """The settings of a readout; each search begins where the last one ended."""
+    """The settings of a candidate; each search begins where the last one ended."""
 
-    def __init__(self, readout: Readout, candidate: Candidate, judge: Judge) -> None:
-        self.readout, self.judge = readout, judge
-        self.bandwidths = candidate.bandwidths if readout.solves else MEANS
-        self.ridges = candidate.ridges if readout.solves else candidate.ridges[:1]
+    def __init__(self, candidate: Candidate, judge: Judge) -> None:
+        self.candidate, self.readout, self.judge = candidate, candidate.readout, judge
+        self.bandwidths = candidate.bandwidths if self.readout.solves else MEANS
+        self.ridges = candidate.ridges if self.readout.solves else candidate.ridges[:1]
         self.at: tuple[int, int] | None = None
 
     def best(self, folds: Sequence[_Fold]) -> _Tried:
-        """What does best, as far as steps to neighbours find it."""
+        """What does best under the metric of now, as far as steps to neighbours find it."""
+        self.costs = [fold.costs(self.candidate.parts) for fold in folds]
         tried: dict[tuple[int, int], _Tried] = {}
 
         def error(place: tuple[int, int]) -> float:
@@ -138,8 +145,12 @@ class _Search:
         return tried[self.at]
 
     def _try(self, folds: Sequence[_Fold], bandwidth: float, ridge: float) -> _Tried:
-        fits = [fold.fit(self.readout, bandwidth, ridge) for fold in folds]
-        parts = [fold.predict(self.readout, bandwidth, fit) for fold, fit in zip(folds, fits, strict=True)]
+        fits, parts = [], []
+        for fold, costs in zip(folds, self.costs, strict=True):
+            y, weights = fold.train.y, fold.train.weights
+            fits.append(self.readout.fit(costs.own / bandwidth, y, weights, ridge))
+            weighed = self.readout.weigh(costs.across / bandwidth, weights, None)
+            parts.append(weighed @ fits[-1].values + fits[-1].centre)
         error = self.judge.error(torch.cat(parts))
         return _Tried(bandwidth, ridge, error if math.isfinite(error) else torch.inf, fits, torch.cat(parts))
 
@@ -149,14 +160,12 @@ def explore(
 ) -> Explored:
     """Search the settings of a candidate round by round, as long as a round helps it or what teaches it."""
     folds = [_Fold(candidate, rows, split, generator) for split in splits]
-    search = _Search(candidate.readout, candidate, judge)
-    teaching = search if candidate.readout.solves else _Search(candidate.teacher, candidate, judge)
+    search = _Search(candidate, judge)
+    teaching = search if candidate.teacher is candidate else _Search(candidate.teacher, judge)
     best: Explored | None = None
     least = torch.inf
     steps: tuple[tuple[float, float], ...] = ()
     for done in range(candidate.rounds + 1):
-        for fold in folds:
-            fold.prepare()
         found = search.best(folds)
         taught = found if teaching is search or done == candidate.rounds else teaching.best(folds)
         helped = best is None or found.error < best.error
@@ -167,8 +176,8 @@ def explore(
             break
         least = min(least, taught.error)
         steps = (*steps, (taught.bandwidth, taught.ridge))
-        for fold, fit in zip(folds, taught.fits, strict=True):
-            fold.advance(taught.bandwidth, fit, generator)
+        for fold, costs, fit in zip(folds, teaching.costs, taught.fits, strict=True):
+            fold.advance(costs, taught.bandwidth, fit, generator)
     assert best is not None, "a candidate has at least one setting"
     return best
 

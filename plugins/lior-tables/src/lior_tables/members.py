@@ -72,9 +72,14 @@ class Candidate:
     rounds: int
 
     @property
-    def teacher(self) -> Readout:
-        """What the metric is learned from: a mean is too smooth for its gradients to say what matters."""
-        return self.readout if self.readout.solves else Ridge()
+    def teacher(self) -> Candidate:
+        """What the metric is learned from: a mean is too smooth for its gradients to say what matters.
+
+        With a resilience source kernels may be indefinite, which does not harm a mean but what teaches it.
+        """
+        if self.readout.solves:
+            return self
+        return attrs.evolve(self, readout=Ridge(), parts=attrs.evolve(self.parts, rsource=None))
 
 
 def start(candidate: Candidate, z: Tensor, generator: Generator) -> State:
@@ -110,7 +115,7 @@ def next_metric(
     parts, state = candidate.parts, kernel.state
     if isinstance(parts.frame, GradientFrame):
         chosen = torch.randperm(len(rows.z), generator=generator)[:GRADIENT_ROWS].to(rows.z.device)
-        found = gradients(candidate.teacher, kernel, side, rows.weights, fit.values, chosen)
+        found = gradients(candidate.teacher.readout, kernel, side, rows.weights, fit.values, chosen)
         state = state | prefixed("frame", parts.frame.observe_gradients(sub(state, "frame"), found))
         state = parts.observe_medium(state, rows.z)
     if parts.learned(state):
@@ -155,14 +160,14 @@ class Member:
             some = rows.take(torch.randperm(len(rows.z), generator=generator)[:METRIC_ROWS].to(rows.z.device))
         state = start(candidate, some.z, generator)
         for done, (bandwidth, ridge) in enumerate(setting.steps):
-            kernel = Kernel(candidate.parts, state)
+            now = candidate.teacher if done < setting.rounds else candidate
+            kernel = Kernel(now.parts, state)
             state = with_bandwidth(state, kernel, kernel.side(some.z), bandwidth)
-            kernel = Kernel(candidate.parts, state)
+            kernel = Kernel(now.parts, state)
             if done == setting.rounds:
                 some = rows
             side = kernel.side(some.z)
-            readout = candidate.teacher if done < setting.rounds else candidate.readout
-            fit = readout.fit(matrix(kernel, side, side), some.y, some.weights, ridge)
+            fit = now.readout.fit(matrix(kernel, side, side), some.y, some.weights, ridge)
             if done < setting.rounds:
                 state = next_metric(candidate, kernel, side, some, fit, generator)
         return cls(candidate, state, setting, rows, fit)
