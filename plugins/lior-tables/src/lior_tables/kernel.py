@@ -252,3 +252,13 @@ def matrix(kernel: Kernel, q: Side, k: Side, *, beta: float | None = None) -> Te
     for rows in blocks(len(q.z), len(k.z), out.device):
         out[rows] = kernel.scores(q.rows(rows), k, beta=beta)
     return out
+
+
+def times(kernel: Kernel, side: Side, values: Tensor) -> Tensor:
+    """``K v (N, C)`` for the kernel matrix of one side with itself, block by block."""
+    return torch.cat(
+        [
+            kernel.scores(side.rows(rows), side).exp_() @ values
+            for rows in blocks(len(side.z), len(side.z), values.device)
+        ]
+    )

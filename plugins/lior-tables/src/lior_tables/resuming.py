@@ -26,10 +26,10 @@ class Kept:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def name(self, rows: Rows, *settings: object) -> str:
-        """The name of a leaf of ``rows``, which depends on the text of the ``settings`` too."""
+    def name(self, rows: Rows, begin: State, *settings: object) -> str:
+        """The name of a leaf: of its rows, the state it begins with, and the text of the settings."""
         whole = hashlib.sha256(repr(settings).encode())
-        for column in rows:
+        for column in (*rows, *begin.values()):
             whole.update(column.detach().cpu().contiguous().numpy().tobytes())
         return whole.hexdigest()[:32]
 
