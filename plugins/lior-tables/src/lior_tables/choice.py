@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 
 from lior.interfaces import State
 from lior_tables.kernel import Kernel, Parts, Side, matrix
-from lior_tables.members import Candidate, Setting, median_cost, next_metric, start
+from lior_tables.members import Candidate, Setting, median_cost, next_metric, sharpened, start
 from lior_tables.readouts import Fit, mean
 from lior_tables.stored import Rows
 
@@ -73,9 +73,10 @@ class Explored(NamedTuple):
     """Of the held-out rows, ``(V, C)``."""
 
 
-class _Costs(NamedTuple):
-    """Costs of the rows of a fold under the metric of a round, in units of their median."""
+class _Fold(NamedTuple):
+    """One split under the metric of a round. Costs are in units of their median."""
 
+    train: Rows
     kernel: Kernel
     side: Side
     median: float
@@ -84,27 +85,14 @@ class _Costs(NamedTuple):
     across: Tensor
     """The same of those that are judged, ``(V, N)``."""
 
-
-class _Fold:
-    """One split while a candidate is explored."""
-
-    def __init__(self, candidate: Candidate, rows: Rows, split: Split, generator: Generator) -> None:
-        self.candidate, self.train, self.held = candidate, rows.take(split.train), rows.z[split.held]
-        self.state: State = start(candidate, self.train.z, generator)
-
-    def costs(self, parts: Parts) -> _Costs:
-        """Costs under the current metric."""
-        kernel = Kernel(parts, self.state)
-        side = kernel.side(self.train.z)
+    @classmethod
+    def of(cls, parts: Parts, state: State, rows: Rows, split: Split) -> _Fold:
+        train, kernel = rows.take(split.train), Kernel(parts, state)
+        side = kernel.side(train.z)
         median = median_cost(kernel, side)
-        own, across = (matrix(kernel, rows, side, beta=1 / median) for rows in (side, kernel.side(self.held)))
-        return _Costs(kernel, side, median, own, across)
-
-    def advance(self, costs: _Costs, bandwidth: float, fit: Fit, generator: Generator) -> None:
-        """Learn the metric of the next round."""
-        beta = torch.as_tensor(1 / (bandwidth * costs.median)).to(self.train.z)
-        kernel = Kernel(costs.kernel.parts, {**self.state, "log_beta": beta.log()})
-        self.state = next_metric(self.candidate, kernel, costs.side, self.train, fit, generator)
+        asked = kernel.side(rows.z[split.held])
+        own, across = (matrix(kernel, each, side, beta=1 / median) for each in (side, asked))
+        return cls(train, kernel, side, median, own, across)
 
 
 class _Tried(NamedTuple):
@@ -126,16 +114,18 @@ class _Search:
         self.ridges = candidate.ridges if self.readout.solves else candidate.ridges[:1]
         self.at: tuple[int, int] | None = None
 
-    def best(self, folds: Sequence[_Fold]) -> _Tried:
-        """What does best under the metric of now, as far as steps to neighbours find it."""
-        self.costs = [fold.costs(self.candidate.parts) for fold in folds]
+    def best(self, states: Sequence[State], rows: Rows, splits: Sequence[Split]) -> _Tried:
+        """What does best under these metrics, as far as steps to neighbours find it."""
+        parts = self.candidate.parts
+        pairs = zip(states, splits, strict=True)
+        self.folds = [_Fold.of(parts, state, rows, split) for state, split in pairs]
         tried: dict[tuple[int, int], _Tried] = {}
 
         def error(place: tuple[int, int]) -> float:
             if not (0 <= place[0] < len(self.bandwidths) and 0 <= place[1] < len(self.ridges)):
                 return torch.inf
             if place not in tried:
-                tried[place] = self._try(folds, self.bandwidths[place[0]], self.ridges[place[1]])
+                tried[place] = self._try(self.bandwidths[place[0]], self.ridges[place[1]])
             return tried[place].error
 
         if self.at is None:
@@ -144,13 +134,13 @@ class _Search:
         self.at = descend(error, self.at)
         return tried[self.at]
 
-    def _try(self, folds: Sequence[_Fold], bandwidth: float, ridge: float) -> _Tried:
+    def _try(self, bandwidth: float, ridge: float) -> _Tried:
         fits, parts = [], []
-        for fold, costs in zip(folds, self.costs, strict=True):
-            y, weights = fold.train.y, fold.train.weights
-            fits.append(self.readout.fit(costs.own / bandwidth, y, weights, ridge))
-            weighed = self.readout.weigh(costs.across / bandwidth, weights, None)
-            parts.append(weighed @ fits[-1].values + fits[-1].centre)
+        for fold in self.folds:
+            fit = self.readout.fit(fold.own / bandwidth, fold.train.y, fold.train.weights, ridge)
+            weighed = self.readout.weigh(fold.across / bandwidth, fold.train.weights, None)
+            fits.append(fit)
+            parts.append(weighed @ fit.values + fit.centre)
         error = self.judge.error(torch.cat(parts))
         return _Tried(bandwidth, ridge, error if math.isfinite(error) else torch.inf, fits, torch.cat(parts))
 
@@ -159,25 +149,28 @@ def explore(
     candidate: Candidate, rows: Rows, splits: Sequence[Split], judge: Judge, generator: Generator
 ) -> Explored:
     """Search the settings of a candidate round by round, as long as a round helps it or what teaches it."""
-    folds = [_Fold(candidate, rows, split, generator) for split in splits]
+    states = [start(candidate, rows.z[split.train], generator) for split in splits]
     search = _Search(candidate, judge)
     teaching = search if candidate.teacher is candidate else _Search(candidate.teacher, judge)
     best: Explored | None = None
     least = torch.inf
     steps: tuple[tuple[float, float], ...] = ()
     for done in range(candidate.rounds + 1):
-        found = search.best(folds)
-        taught = found if teaching is search or done == candidate.rounds else teaching.best(folds)
+        found = search.best(states, rows, splits)
+        last = done == candidate.rounds
+        taught = found if teaching is search or last else teaching.best(states, rows, splits)
         helped = best is None or found.error < best.error
         if helped:
             setting = Setting(steps=(*steps, (found.bandwidth, found.ridge)))
             best = Explored(candidate, setting, found.error, found.predictions)
-        if done == candidate.rounds or not (helped or taught.error < least):
+        if last or not (helped or taught.error < least):
             break
         least = min(least, taught.error)
         steps = (*steps, (taught.bandwidth, taught.ridge))
-        for fold, costs, fit in zip(folds, teaching.costs, taught.fits, strict=True):
-            fold.advance(costs, taught.bandwidth, fit, generator)
+        for index, (fold, fit) in enumerate(zip(teaching.folds, taught.fits, strict=True)):
+            state = sharpened(states[index], 1 / (taught.bandwidth * fold.median))
+            kernel = Kernel(fold.kernel.parts, state)
+            states[index] = next_metric(candidate, kernel, fold.side, fold.train, fit, generator)
     assert best is not None, "a candidate has at least one setting"
     return best
 
