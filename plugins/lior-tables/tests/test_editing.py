@@ -134,6 +134,22 @@ def test_ten_thousand_edits_drift_less_than_the_tolerance(monkeypatch: pytest.Mo
     assert (member.inverse().diagonal > 0).all()
 
 
+def test_the_first_edits_need_no_inverse() -> None:
+    z, y, weights = _table(40, 1)
+    parts = Parts(frame=Agop(), rsource=None, product=Power())
+    candidate = Candidate(name="", parts=parts, readout=Ridge(), bandwidths=(), ridges=(), rounds=0)
+    member = Member.learn_all(candidate, Setting(steps=((3.0, 1e-3),)), Rows(z, y, weights), seeded(0))
+    for edit in range(20):
+        member.forget(
+            torch.tensor([edit % 3]), member.rows.take(torch.arange(len(member.rows.z)) != edit % 3)
+        )
+        if edit < 2:
+            assert member.inverse()._made is None
+        expected = _refitted(member, member.rows).predict(z)
+        assert_close(member.predict(z), expected, atol=1e-10, rtol=0)
+    assert member.inverse()._made is not None
+
+
 def test_an_inverse_that_has_drifted_is_made_anew() -> None:
     z, y, weights = _table(30, 1)
     parts = Parts(frame=Agop(), rsource=None, product=Power())

@@ -108,6 +108,8 @@ def test_a_large_table_is_solved_by_iteration_on_request() -> None:
     assert torch.equal(again.predict(probe), model.predict(probe))
     again.forget(torch.tensor([1, 2]))
     assert again.rows == 298
+    wrong = (again.leave_one_out() - again.members[0].rows.y.double() * again.units.output).square().mean()
+    assert wrong < 0.2 * rows.y.var(), "intervals and files need what rows are without themselves"
 
 
 def test_float32_and_a_nearly_singular_matrix_end_well() -> None:

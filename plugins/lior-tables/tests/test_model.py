@@ -201,10 +201,12 @@ def test_wrong_options_are_refused() -> None:
 
 
 @pytest.mark.parametrize("count", [50, 700])
-def test_an_indefinite_matrix_is_factored_with_what_was_added(count: int) -> None:
+@pytest.mark.parametrize("depth", [3.0, 600.0])
+def test_an_indefinite_matrix_is_factored_with_what_was_added(count: int, depth: float) -> None:
     x = torch.randn(count, count, generator=seeded(0), dtype=torch.float64) / count**0.5
     a = x @ x.mT + torch.eye(count, dtype=torch.float64)
-    a[count // 2, count // 2] -= 3  # found out when half is done
+    a[count // 2, count // 2] -= depth  # found out when half is done
+    a[0, 0] += depth  # as in a kernel the mean of the diagonal is positive
     found = factor(a.clone())
     assert found.added > 0
     whole = a + found.added * torch.eye(count, dtype=torch.float64)

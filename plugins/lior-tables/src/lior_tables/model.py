@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import attrs
 import torch
 from torch import Generator, Tensor
 
@@ -35,6 +36,7 @@ class Units(NamedTuple):
     """A scalar tensor."""
 
 
+@attrs.define(kw_only=True, eq=False)
 class Model:
     """A weighted mean of members over the same stored rows.
 
@@ -42,19 +44,13 @@ class Model:
     or for classes one column of 0 and 1 each.
     """
 
-    def __init__(
-        self,
-        options: Options,
-        members: list[Member | Grove],
-        shares: list[float],
-        *,
-        units: Units,
-        classes: bool,
-        tau: float,
-    ) -> None:
-        self.options, self.members, self.member_weights = options, members, shares
-        self.units, self.classes, self.tau = units, classes, tau
-        self._exact: list[Member | Grove] | None = None
+    options: Options
+    members: list[Member | Grove]
+    member_weights: list[float]
+    units: Units
+    classes: bool
+    tau: float
+    _exact: list[Member | Grove] | None = attrs.field(default=None, init=False)
 
     @classmethod
     def fit(
@@ -89,25 +85,19 @@ class Model:
         units = Units(_unit(y, classes), _ones(weights, y).mean())
         dtype = torch.float64 if options.precision == "float64" else torch.float32
         rows = _rows(z, y, weights, units).to(dtype)
-        candidates = plan(options, rows.z.shape[1])
+        limit = options.time_limit
         chosen = choose(
-            candidates,
-            rows,
-            classes=classes,
-            generator=generator,
-            time_limit=options.time_limit,
+            plan(options, rows.z.shape[1]), rows, classes=classes, generator=generator, time_limit=limit,
             on_progress=on_progress,
-        )
+        )  # fmt: skip
         members, shares = fit_members(
-            chosen,
-            rows,
-            options,
-            generator,
-            deadline=None if options.time_limit is None else begun + options.time_limit,
-            on_progress=on_progress,
-            resume=resume,
-        )
-        return cls(options, members, shares, units=units, classes=classes, tau=chosen.tau)
+            chosen, rows, options, generator, deadline=None if limit is None else begun + limit,
+            on_progress=on_progress, resume=resume,
+        )  # fmt: skip
+        return cls(
+            options=options, members=members, member_weights=shares, units=units, classes=classes,
+            tau=chosen.tau,
+        )  # fmt: skip
 
     @property
     def rows(self) -> int:
@@ -240,13 +230,9 @@ class Model:
             for index, each in enumerate(meta["members"])
         ]
         return cls(
-            options,
-            members,
-            list(meta["weights"]),
-            units=units,
-            classes=meta["classes"],
-            tau=meta["tau"],
-        )
+            options=options, members=members, member_weights=list(meta["weights"]), units=units,
+            classes=meta["classes"], tau=meta["tau"],
+        )  # fmt: skip
 
     # --- what was learned ---
 
@@ -254,8 +240,8 @@ class Model:
         """Weights of the stored outputs, blocks ``(B', N)`` with their rows of ``z``.
 
         A prediction is ``centre + Σ_i w_i (y_i − centre)`` with :attr:`centre`, the weighted mean of the
-        outputs. Of the two exact ways to divide a prediction among rows this is the readable one: the values
-        in :meth:`shares` nearly cancel, these weights hardly do.
+        outputs. Of the exact ways to divide a prediction among rows this is the readable one: products of
+        kernels and values nearly cancel, these weights hardly do.
         """
         z = self._coordinates(z)
         members = self._editable()
