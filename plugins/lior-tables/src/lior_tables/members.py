@@ -26,6 +26,8 @@ from lior_tables.stored import Rows, drawn
 
 METRIC_ROWS = 2000
 """Rows on which a metric is learned, at most."""
+OWN_ROUNDS = 2
+"""Rounds of a member that begins with the metric of more rows."""
 GRADIENT_ROWS = 1000
 """Rows at which gradients are taken."""
 KEPT_ROWS = 12_000
@@ -165,14 +167,14 @@ class Member:
         Parameters
         ----------
         begin
-            The state of a member of rows like these, in which all rounds but the last were done.
+            The state of a member of more rows, in which all rounds but the last :data:`OWN_ROUNDS` were done.
         """
         some = drawn(rows, METRIC_ROWS, generator)
         if begin is None:
             state = start(candidate, some.z, generator)
         else:
             state = candidate.parts.observe_medium(begin, some.z)
-        for left in reversed(range(len(setting.steps) if begin is None else 2)):
+        for left in reversed(range(len(setting.steps) if begin is None else 1 + OWN_ROUNDS)):
             bandwidth, ridge = setting.steps[-1 - left]
             now = candidate.teacher if left else candidate
             kernel = Kernel(now.parts, state)

@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 from lior.errors import UsageError
 from lior.interfaces import GradientFrame, State
 from lior_tables import readouts
-from lior_tables.members import METRIC_ROWS, Candidate, Member, Setting
+from lior_tables.members import METRIC_ROWS, OWN_ROUNDS, Candidate, Member, Setting
 from lior_tables.resuming import Kept
 from lior_tables.stored import Rows, drawn
 
@@ -145,12 +145,12 @@ class Grove:
     ) -> Grove:
         """Fit each leaf with what was chosen, but for those that ``kept`` has from an interrupted fit.
 
-        All rounds of the metric but the last are done once, on some of all rows.
+        The first rounds of the metric are done once, on some of all rows.
         """
         index = [chosen for chosen, _ in tree.route(rows.z)]
         begin: State | None = None
-        if len(setting.steps) > 2 and len(index) > 1 and isinstance(candidate.parts.frame, GradientFrame):
-            early = Setting(steps=setting.steps[:-1])
+        early = Setting(steps=setting.steps[:-OWN_ROUNDS])
+        if len(early.steps) > 1 and len(index) > 1 and isinstance(candidate.parts.frame, GradientFrame):
             begin = Member.learn_all(candidate, early, drawn(rows, METRIC_ROWS, generator), generator).state
         seed = int(torch.randint(1 << 62, (), generator=generator))
         leaves = []
@@ -158,18 +158,16 @@ class Grove:
             if on_leaf is not None:
                 on_leaf(number)
             here = rows.take(chosen)
-            name, found = "", None
-            if kept is not None:
-                name = kept.name(here, begin or {}, candidate.parts, candidate.readout, setting, seed)
-                found = kept.read(name)
-            if found is not None:
-                leaves.append(Member.restored(found, candidate, setting, here))
-                continue
             # A seed for each leaf: those that are fitted do not depend on which were kept.
-            own = torch.Generator().manual_seed((seed + number) % (1 << 62))
-            leaves.append(Member.learn_all(candidate, setting, here, own, begin=begin))
-            if kept is not None:
-                kept.write(name, leaves[-1].tensors())
+            own = (seed + number) % (1 << 62)
+
+            def made(here: Rows = here, own: int = own) -> State:
+                drawing = torch.Generator().manual_seed(own)
+                return Member.learn_all(candidate, setting, here, drawing, begin=begin).tensors()
+
+            key = (candidate.parts, candidate.readout, setting, own)
+            tensors = made() if kept is None else kept.leaf(made, [*here, *(begin or {}).values()], key)
+            leaves.append(Member.restored(tensors, candidate, setting, here))
         return cls(tree, leaves, index, rows, exact=exact)
 
     @property
