@@ -241,8 +241,6 @@ class Choice(NamedTuple):
     """Share of each member in the mean, positive, ``(members,)`` float64."""
     tau: float
     """Of the probabilities; 1 for regression."""
-    error: float
-    """Of the mean on held-out rows."""
 
 
 def choose(
@@ -273,4 +271,4 @@ def choose(
     weights, predictions = greedy(explored, judge)
     kept = [index for index, weight in enumerate(weights.tolist()) if weight > 0]
     tau = temperature(predictions, judge) if classes else 1.0
-    return Choice([explored[i] for i in kept], weights[kept], tau, judge.error(predictions))
+    return Choice([explored[i] for i in kept], weights[kept], tau)
