@@ -44,8 +44,8 @@ def test_a_regressor_comes_back_the_same_and_can_be_edited(tmp_path):
     for each in (model, again):
         each.learn(frame[:3].assign(a=9.0), [1, 2, 3])
         each.forget([4, 61])
-    # To rounding: one of them has the inverse already, and the other makes it.
-    np.testing.assert_allclose(again.predict(frame), model.predict(frame), rtol=1e-6, atol=1e-9)
+    # The first edits are by the factor where no inverse is at hand, so the last digits may differ.
+    np.testing.assert_allclose(again.predict(frame), model.predict(frame), rtol=1e-7, atol=1e-9)
     np.testing.assert_array_equal(again.ledger_.ids, model.ledger_.ids)
 
 

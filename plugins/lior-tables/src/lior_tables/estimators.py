@@ -25,7 +25,6 @@ from sklearn.utils.validation import (
 )
 from torch import Tensor
 
-from lior_tables import influence
 from lior_tables.columns import Categories, Columns
 from lior_tables.explanation import Explanation, Slopes
 from lior_tables.intervals import Spread
@@ -293,7 +292,7 @@ class _Geometric(BaseEstimator, ABC):
         """How predictions change with each input, at up to 1,000 training rows; made once."""
         check_is_fitted(self)
         if self._slopes is None:
-            gradients = influence.slopes(self.model_, _SLOPES, torch.Generator().manual_seed(0)).numpy()
+            gradients = self.model_.slopes(_SLOPES).numpy()
             self._slopes = Slopes(gradients, self.columns_.origins, tuple(self._names()))
         return self._slopes
 
