@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lior.errors import RunError, UsageError
+from lior.errors import RunError
 from lior_tables import GeometricClassifier, GeometricRegressor, load
 from lior_tables.saving import open_saved, save_edited
 
@@ -47,18 +47,6 @@ def test_a_regressor_comes_back_the_same_and_can_be_edited(tmp_path):
     # The first edits are by the factor where no inverse is at hand, so the last digits may differ.
     np.testing.assert_allclose(again.predict(frame), model.predict(frame), rtol=1e-7, atol=1e-9)
     np.testing.assert_array_equal(again.ledger_.ids, model.ledger_.ids)
-
-
-def test_a_model_without_leave_one_out_is_saved_too(tmp_path, monkeypatch):
-    frame, y = rows()
-    model = GeometricRegressor(**QUICK).fit(frame, y)
-
-    def refused():
-        raise UsageError("has no inverse")
-
-    monkeypatch.setattr(model, "spread", refused)  # as one that is solved by iteration
-    model.save(tmp_path / "m")
-    np.testing.assert_array_equal(load(tmp_path / "m").predict(frame), model.predict(frame))
 
 
 def test_files_are_tensors_and_text_only(tmp_path):

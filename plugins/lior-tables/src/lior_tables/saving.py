@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import attrs
 import numpy as np
 import tomli_w
 
-from lior.errors import RunError, UsageError
+from lior.errors import RunError
 from lior.interfaces import State
 from lior.runs import bundle
 from lior.runs import folder as runfolder
@@ -138,8 +137,7 @@ def _record(estimator: Estimator) -> tuple[dict[str, Any], dict[str, State]]:
         manifest["classes"] = estimator.classes_.tolist()
         manifest["classes_type"] = estimator.classes_.dtype.str
     else:
-        with contextlib.suppress(UsageError):  # a model that is solved by iteration has none
-            groups["spread"] = estimator.spread().snapshot()
+        groups["spread"] = estimator.spread().snapshot()
     return manifest, groups
 
 
@@ -156,7 +154,7 @@ def _restored(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Estim
     if isinstance(estimator, GeometricClassifier):
         estimator.classes_ = np.array(manifest["classes"], dtype=np.dtype(manifest["classes_type"]))
     else:
-        estimator._spread = Spread(**groups["spread"]) if "spread" in groups else None
+        estimator._spread = Spread(**groups["spread"])
     return estimator
 
 
