@@ -30,7 +30,7 @@ _FEWER = 15
 )  # fmt: skip
 @click.option(
     "--orbitals", type=WholeNumber(2, 120),
-    help=f"One-electron states that they are put into; if not given 28, {_FEWER} for more than two electrons.",
+    help=f"One-electron states that they are put into; if not given 28, {_FEWER} where they are not two.",
 )  # fmt: skip
 @click.option(
     "--grid", type=WholeNumber(16, 512),
@@ -92,9 +92,9 @@ def _echo_levels(few: Electrons, units: Units) -> None:
         for energy, spin, left in zip(sector.energies, sector.spins, sector.left, strict=True)
     ]
     echo_table(["S_z", "S", "meV", "left of 0"], rows)
-    moved = (few.fewer - few.energy) * units.E0_meV
+    energy, moved = few.energy * units.E0_meV, (few.fewer - few.energy) * units.E0_meV
     click.echo(
-        f"\n{few.electrons} electrons in {few.orbitals} orbitals: {few.energy * units.E0_meV:.6f} meV, from above"
+        f"\n{few.electrons} electrons in {few.orbitals} orbitals: {energy:.6f} meV, from above"
         + ("" if math.isnan(moved) else f"; {moved:.3g} lower than in half as many")
     )
     for flag in few.flags:

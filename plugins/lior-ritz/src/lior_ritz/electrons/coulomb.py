@@ -172,6 +172,16 @@ def members(k: int, symmetry: int) -> Pairs:
     return (i, j) if symmetry == 1 else (i[i != j], j[i != j])
 
 
+def one_body(h: Array, symmetry: int) -> Array:
+    """``h(1) + h(2)`` in the normalised products of :func:`hamiltonian`, from ``h [k, k]``."""
+    i, j = members(len(h), symmetry)
+    same = {(a, b): p[:, None] == q for a, p in enumerate((i, j)) for b, q in enumerate((i, j))}
+    direct = h[i[:, None], i] * same[1, 1] + h[j[:, None], j] * same[0, 0]
+    swapped = h[i[:, None], j] * same[1, 0] + h[j[:, None], i] * same[0, 1]
+    norm = np.where(i == j, math.sqrt(0.5), 1.0)
+    return (direct + symmetry * swapped) * norm[:, None] * norm
+
+
 def hamiltonian(energies: Array, kappa: float, integrals: Array, symmetry: int) -> Array:
     """H in the normalised products ``φᵢφⱼ ± φⱼφᵢ`` of eigenfunctions; square, float64, in ``E0``.
 

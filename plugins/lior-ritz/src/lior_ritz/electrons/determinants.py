@@ -1,10 +1,11 @@
 """A few electrons in given orbitals: full configuration interaction over Slater determinants.
 
-With real orbitals and without a magnetic field ``H = Σ h'ᵢⱼ Eᵢⱼ + ½ Σ (ij|kl) Eᵢⱼ Eₖₗ``, where ``Eᵢⱼ`` moves an
-electron of either spin from orbital j to i and ``h'ᵢⱼ = hᵢⱼ - ½ Σ (ik|kj)`` (P. J. Knowles and N. C. Handy, Chem.
-Phys. Lett. 111, 315, 1984). A determinant is a string of orbitals of spin up and one of spin down, so that a state
-is a matrix ``C [up strings, down strings]``, and H is applied without ever being written down. H commutes with the
-spin: all multiplets are in the sector of the least ``S_z``, and each is labelled by its ``S²``.
+With real orbitals and without a magnetic field ``H = Σ h'ᵢⱼ Eᵢⱼ + ½ Σ (ij|kl) Eᵢⱼ Eₖₗ``, where ``Eᵢⱼ``
+moves an electron of either spin from orbital j to i and ``h'ᵢⱼ = hᵢⱼ - ½ Σ (ik|kj)`` (P. J. Knowles and N. C.
+Handy, Chem. Phys. Lett. 111, 315, 1984). A determinant is a string of orbitals of spin up and one of spin
+down, so that a state is a matrix ``C [up strings, down strings]``, and H is applied without being written
+down. H commutes with the spin: all multiplets are in the sector of the least ``S_z``, and each is labelled by
+its ``S²``.
 """
 
 from __future__ import annotations

@@ -159,8 +159,8 @@ def _ritz(basis: Array, images: Array) -> tuple[Array, Array]:
 
 
 def _orthonormal(block: Array, basis: Array) -> Array:
-    """``block`` made orthonormal, and orthogonal to ``basis``: twice, as once leaves rounding. What lies in the
-    basis but for rounding is left out: of a state that is exact there is no correction."""
+    """``block`` made orthonormal, and orthogonal to ``basis``: twice, as once leaves rounding. What
+    lies in the basis but for rounding is left out: of a state that is exact there is no correction."""
     block = block / np.maximum(np.linalg.norm(block, axis=0), 1e-300)
     for _ in range(2):
         block = block - basis @ (basis.T @ block)
