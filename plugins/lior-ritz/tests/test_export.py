@@ -29,7 +29,7 @@ def dot():
 @pytest.fixture(scope="module")
 def folder(dot, tmp_path_factory):
     path = tmp_path_factory.mktemp("export")
-    write(export(dot, COUNT, grid=65), path)
+    write(*export(dot, COUNT, grid=65), path)
     return path
 
 
@@ -98,9 +98,9 @@ def test_the_exported_potential_is_read_back_as_it_is(dim, tmp_path, dot, folder
             f"potential.expression={text}",
         ]
         solution, path = solve(overrides=[*RANDOM, *boxes, *small]), tmp_path
-        found = export(solution, 1, grid=8)
-        assert "3" in found.about["why_no_coulomb"]
-        write(found, path)
+        arrays, about = export(solution, 1, grid=8)
+        assert "3" in about["why_no_coulomb"]
+        write(arrays, about, path)
     _, about = load(path)
     options = about["potential"]
     assert options.pop("type") == "gridded"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -27,7 +28,7 @@ from lior_ritz.cli.threads import import_torch
     help="Points on each axis of the grid of states and potential; if not given 257, 129 or 41 in one to "
     "three dimensions.",
 )  # fmt: skip
-@click.option("--qutip", is_flag=True, help="Write the operators as files of QuTiP's qload as well.")
+@click.option("--qutip", is_flag=True, help="Write each operator as a file of QuTiP's qload as well.")
 @json_option
 def export(run: Path, out: Path, orbitals: int, grid: int | None, qutip: bool, as_json: bool) -> None:
     """Write Hamiltonian, dipoles, derivatives by the options and Coulomb integrals as plain arrays.
@@ -36,32 +37,20 @@ def export(run: Path, out: Path, orbitals: int, grid: int | None, qutip: bool, a
     its indices are. In Python, lior_ritz.electrons.export.load reads them; qobjs makes operators of QuTiP.
     """
     import_torch()
-    from lior.errors import MissingPackage
     from lior.runs.folder import RunFolder
     from lior_ritz.electrons import export as exporting
     from lior_ritz.runs.folder import open_run
 
-    if qutip:
-        try:
-            import qutip as package
-        except ImportError:
-            raise MissingPackage(exporting.NO_QUTIP) from None
-    solution, _ = open_run(run)
-    found = exporting.export(solution, orbitals, grid)
-    folder = RunFolder.create(out, {})
-    try:
-        exporting.write(found, out)
-        if qutip:
-            for name, operator in exporting.qobjs(out).items():
-                package.qsave(operator, str(out / name))
-    finally:
-        folder.close()
+    package: Any = exporting.qutip() if qutip else None  # before the work, not after
+    arrays, about = exporting.export(open_run(run)[0], orbitals, grid)
+    RunFolder.create(out, {}).close()
+    exporting.write(arrays, about, out)
+    for name, operator in exporting.qobjs(out).items() if package else ():
+        package.qsave(operator, str(out / name))
     if as_json:
-        click.echo(json.dumps(found.about))
+        click.echo(json.dumps(about))
         return
-    rows = [
-        [name, each["indices"], each["unit"], each["what"]] for name, each in found.about["arrays"].items()
-    ]
+    rows = [[name, each["indices"], each["unit"], each["what"]] for name, each in about["arrays"].items()]
     echo_table(["array", "indices", "unit", "what"], rows)
-    if why := found.about["why_no_coulomb"]:
+    if why := about["why_no_coulomb"]:
         click.echo(f"\nno Coulomb integrals: {why}")

@@ -32,7 +32,7 @@ _NAME = "stability"
 @config_options
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False),
-    help="Directory for stability.json, with all energies, and plots.",
+    help="Directory for stability.json, with all energies, and, without --json, the picture.",
 )  # fmt: skip
 @json_option
 def stability(
@@ -54,7 +54,7 @@ def stability(
     from lior_ritz.electrons.stability import picture
     from lior_ritz.electrons.stability import stability as worked_out
 
-    if out:
+    if out and not as_json:
         drawing.library()  # before the work, not after
     pairs = [varied.axis(text) for text in axes]
     found = worked_out(pairs, *layers, overrides=assignments, level_meV=level, functions=functions)
@@ -63,8 +63,6 @@ def stability(
         RunFolder.create(out, {f"{_NAME}.json": json.dumps(report) + "\n"}).close()
     if as_json:
         click.echo(json.dumps(report))
-        if out:
-            drawing.write(picture(found), out / "plots", ("png",))
         return
     folder = out / "plots" if out else None
     present(out or Path(), {_NAME: picture(found)}, {}, folder=folder, form="png", as_json=False)

@@ -61,6 +61,11 @@ def pair_number(i: NDArray[np.intp], j: NDArray[np.intp]) -> NDArray[np.intp]:
     return high * (high + 1) // 2 + np.minimum(i, j)
 
 
+def pair_table(k: int) -> NDArray[np.intp]:
+    """Number of the pair of each two orbitals, ``[k, k]``."""
+    return pair_number(np.arange(k)[:, None], np.arange(k))
+
+
 def truncated_kernel(s: Array, radius: float) -> Array:
     """Fourier transform, at wave numbers ``s``, of ``1/r`` cut off at ``radius``; elementwise, a length."""
     z = s * radius

@@ -20,7 +20,7 @@ import numpy as np
 import scipy.sparse
 
 from lior.errors import UsageError
-from lior_ritz.electrons.coulomb import Array, Coulomb, grid_flags, pairs
+from lior_ritz.electrons.coulomb import Array, grid_flags, pair_table, pairs
 from lior_ritz.electrons.interaction import Orbitals
 from lior_ritz.judge.reference.lowest import lowest, lowest_of_operator
 from lior_ritz.problem.units import Units
@@ -123,12 +123,9 @@ class Space:
     @cached_property
     def _one_body(self) -> Array:
         """``h'`` by pairs."""
-        k = len(self.h)
-        i, j = pairs(k)
-        table = np.zeros((k, k), dtype=int)
-        table[i, j] = table[j, i] = np.arange(len(i))
+        table = pair_table(len(self.h))
         exchanged = np.einsum("ikkj->ij", self.repulsion[table[:, :, None, None], table])
-        return (self.h - exchanged / 2)[i, j]
+        return (self.h - exchanged / 2)[pairs(len(self.h))]
 
     def moved(self, c: Array) -> Array:
         """``(Eᵢⱼ + Eⱼᵢ) C`` of both spins for all pairs, ``[pairs, up strings, down strings]``."""
@@ -150,11 +147,9 @@ class Space:
 
     def diagonal(self) -> Array:
         """Energies of the determinants, ``[determinants]``."""
-        k = len(self.h)
-        i, j = pairs(k)
-        own = np.flatnonzero(i == j)
-        direct, exchange = self.repulsion[np.ix_(own, own)], np.zeros((k, k))
-        exchange[i, j] = exchange[j, i] = self.repulsion.diagonal()
+        table = pair_table(len(self.h))
+        own = table.diagonal()
+        direct, exchange = self.repulsion[np.ix_(own, own)], self.repulsion.diagonal()[table]
         a, b = (self._occupied(electrons) for electrons in (self.up, self.down))
         alike = (direct - exchange) / 2
         alone = [each @ self.h.diagonal() + ((each @ alike) * each).sum(1) for each in (a, b)]
@@ -210,10 +205,8 @@ class Space:
     def density(self, state: Array) -> Array:
         """One-body density matrix ``<Eᵢⱼ>``, ``[k, k]``, symmetric; its trace is the number of electrons."""
         i, j = pairs(len(self.h))
-        values = np.tensordot(self.moved(state), state, 2) / np.where(i == j, 1, 2)
-        gamma = np.zeros_like(self.h)
-        gamma[i, j] = gamma[j, i] = values
-        return gamma
+        values: Array = np.tensordot(self.moved(state), state, 2) / np.where(i == j, 1, 2)
+        return values[pair_table(len(self.h))]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -231,16 +224,18 @@ class Sector:
     occupations: Array
     """``[n, k]``: natural occupation numbers, falling; their sum is the number of electrons."""
 
-    def report(self, units: Units) -> dict[str, Any]:
-        """What is to be written as JSON."""
-        return {
-            "S_z": self.spin_z,
-            "E_E0": self.energies.tolist(),
-            "E_meV": (self.energies * units.E0_meV).tolist(),
-            "S": self.spins.tolist(),
-            "charge_left_e": self.left.tolist(),
-            "natural_occupations": self.occupations[:, :8].tolist(),
-        }
+    @classmethod
+    def of(cls, space: Space, count: int, left: Array) -> Sector:
+        """The lowest states of a space; ``left`` are integrals over the left side, ``[k, k]``."""
+        energies, states, squares = space.lowest(count)
+        gammas = [space.density(state) for state in states]
+        return cls(
+            spin_z=(space.up - space.down) / 2,
+            energies=energies,
+            spins=np.round(np.sqrt(1 + 4 * np.maximum(squares, 0)) - 1) / 2,
+            left=np.array([np.sum(gamma * left) for gamma in gammas]),
+            occupations=np.array([np.linalg.eigvalsh(gamma)[::-1] for gamma in gammas]),
+        )
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -268,7 +263,15 @@ class Electrons:
             "electrons": self.electrons, "orbitals": self.orbitals, "kappa_E0": self.kappa,
             "E_E0": self.energy, "E_meV": self.energy * units.E0_meV,
             "E_in_half_the_orbitals_E0": None if math.isnan(self.fewer) else self.fewer,
-            "flags": list(self.flags), "sectors": [each.report(units) for each in self.sectors],
+            "flags": list(self.flags),
+            "sectors": [
+                {
+                    "S_z": each.spin_z, "S": each.spins.tolist(), "E_E0": each.energies.tolist(),
+                    "E_meV": (each.energies * units.E0_meV).tolist(), "charge_left_e": each.left.tolist(),
+                    "natural_occupations": each.occupations[:, :8].tolist(),
+                }
+                for each in self.sectors
+            ],
         }  # fmt: skip
 
 
@@ -279,16 +282,10 @@ def few_electrons(
 
     Parameters
     ----------
-    orbitals
-        On a grid fine enough for their products.
-    kappa
-        Repulsion at distance 1 in ``E0``: :attr:`lior_ritz.problem.units.Units.repulsion`.
-    electrons
-        How many.
+    orbitals, kappa, divide
+        As for :func:`lior_ritz.electrons.interaction.two_electrons`.
     states
         Levels of each ``S_z``.
-    divide
-        x in ``L0`` of the line between left and right.
 
     Raises
     ------
@@ -298,35 +295,22 @@ def few_electrons(
     k = len(orbitals.values)
     if electrons not in ELECTRONS or electrons > 2 * k or states < 1:
         raise UsageError(
-            f"{electrons} electrons and {states} states in {k} orbitals: allowed are {ELECTRONS[0]} to "
+            f"{electrons} electrons in {k} orbitals, {states} states: allowed are {ELECTRONS[0]} to "
             f"{ELECTRONS[-1]} electrons, at most two an orbital, and at least one state"
         )
     if not (math.isfinite(kappa) and kappa >= 0):
         raise UsageError(f"kappa = {kappa} must be finite and not negative")
-    grid = orbitals.values.shape[1:]
-    repulsion = kappa * Coulomb((grid[0], grid[1]), orbitals.hx, orbitals.hy).integrals(orbitals.values)
+    repulsion = kappa * orbitals.coulomb().integrals(orbitals.values)
     h, left = np.diag(orbitals.energies), orbitals.left(divide)
     splits = [(n, electrons - n) for n in range((electrons + 1) // 2, min(electrons, k) + 1)]
-    sectors = [_sector(Space(h=h, repulsion=repulsion, up=n, down=m), states, left) for n, m in splits]
-    half, (n, m) = k // 2, splits[0]
-    fewer = math.nan
-    if n <= half:
+    spaces = [Space(h=h, repulsion=repulsion, up=n, down=m) for n, m in splits]
+    half, fewer = k // 2, math.nan
+    if splits[0][0] <= half:
         count = half * (half + 1) // 2
-        small = Space(h=h[:half, :half], repulsion=repulsion[:count, :count], up=n, down=m)
+        small = attrs.evolve(spaces[0], h=h[:half, :half], repulsion=repulsion[:count, :count])
         fewer = float(small.lowest(1)[0][0])
     return Electrons(
-        electrons=electrons, kappa=kappa, orbitals=k, sectors=tuple(sectors), fewer=fewer,
+        electrons=electrons, kappa=kappa, orbitals=k, fewer=fewer,
+        sectors=tuple(Sector.of(space, states, left) for space in spaces),
         flags=grid_flags(orbitals.values, np.square(orbitals.values).sum(0)),
     )  # fmt: skip
-
-
-def _sector(space: Space, count: int, left: Array) -> Sector:
-    energies, states, squares = space.lowest(count)
-    gammas = [space.density(state) for state in states]
-    return Sector(
-        spin_z=(space.up - space.down) / 2,
-        energies=energies,
-        spins=np.round(np.sqrt(1 + 4 * np.maximum(squares, 0)) - 1) / 2,
-        left=np.array([np.sum(gamma * left) for gamma in gammas]),
-        occupations=np.array([np.linalg.eigvalsh(gamma)[::-1] for gamma in gammas]),
-    )

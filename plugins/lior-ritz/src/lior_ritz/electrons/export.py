@@ -8,15 +8,15 @@ which it is read again as a ``gridded`` potential.
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import attrs
 import numpy as np
 import torch
 
 from lior.errors import MissingPackage, RunError, UsageError
-from lior_ritz.electrons.coulomb import Array, Coulomb, pairs
+from lior_ritz.electrons.coulomb import Array, pair_table
 from lior_ritz.electrons.exchange import on_grid, require_plane, widened
 from lior_ritz.electrons.interaction import Orbitals
 from lior_ritz.judge.evaluation import ritz
@@ -28,27 +28,25 @@ from lior_ritz.training.solution import Solution
 FORMAT = 1
 HBAR = 0.6582119569
 """ħ in meV·ps (CODATA 2018), with which ``H / HBAR`` is a frequency in 1/ps."""
-NO_QUTIP = "QuTiP is not installed; `pip install qutip`, or leave out --qutip"
 _POINTS = {1: 257, 2: 129, 3: 41}
 """Points on each axis of the grid, by dimension."""
 _ARRAYS, _ABOUT, _POTENTIAL = "matrices.npz", "export.json", "potential.npy"
 
 
-@attrs.frozen(kw_only=True, eq=False)
-class Export:
-    """Arrays, float64, and what they are, ready for JSON."""
-
-    arrays: dict[str, Array]
-    about: dict[str, Any]
-
-
-def export(solution: Solution, count: int, grid: int | None = None) -> Export:
+def export(
+    solution: Solution, count: int, grid: int | None = None
+) -> tuple[dict[str, Array], dict[str, Any]]:
     """The ``count`` lowest states of a run's trial space, which are eigenfunctions in it.
 
     Parameters
     ----------
     grid
         Points on each axis of the grid of orbitals and potential, edges included.
+
+    Returns
+    -------
+    arrays, about
+        Float64, and what they are, ready for JSON.
 
     Raises
     ------
@@ -109,7 +107,7 @@ def export(solution: Solution, count: int, grid: int | None = None) -> Export:
         },
         "why_no_coulomb": why,
     }  # fmt: skip
-    return Export(arrays=arrays, about=about)
+    return arrays, about
 
 
 def _repulsion(sampler: Sampler, turn: torch.Tensor) -> Array:
@@ -118,57 +116,49 @@ def _repulsion(sampler: Sampler, turn: torch.Tensor) -> Array:
     there = on_grid(
         sampler.problem, lambda at: turn.T @ sampler.basis(at), lambda v, *h: Orbitals(v, np.zeros(count), *h)
     )
-    ny, nx = there.values.shape[1:]
-    i, j = pairs(count)
-    number = np.zeros((count, count), dtype=int)
-    number[i, j] = number[j, i] = np.arange(len(i))
-    packed = Coulomb((ny, nx), there.hx, there.hy).integrals(there.values)
-    return np.asarray(packed[number[:, :, None, None], number])
+    table = pair_table(count)
+    packed = there.coulomb().integrals(there.values)
+    return packed[table[:, :, None, None], table]
 
 
-def write(found: Export, folder: Path) -> None:
+def write(arrays: dict[str, Array], about: dict[str, Any], folder: Path) -> None:
     """Write the files into a folder that is there; ``OSError`` when that is not possible."""
-    np.savez(folder / _ARRAYS, **found.arrays)  # type: ignore[arg-type]
-    np.save(folder / _POTENTIAL, found.arrays["potential"])
-    (folder / _ABOUT).write_text(json.dumps(found.about, indent=1) + "\n", encoding="utf-8")
+    np.savez(folder / _ARRAYS, **arrays)  # type: ignore[arg-type]
+    np.save(folder / _POTENTIAL, arrays["potential"])
+    (folder / _ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 def load(folder: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     """The arrays, by name, and what the JSON says about them; ``RunError`` when they are not there."""
     try:
         about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
-        with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
+        with np.load(folder / _ARRAYS) as arrays:
             return dict(arrays), about
     except (OSError, ValueError) as error:
         raise RunError(f"{folder}: no export to be read ({error}); `lior ritz export` makes one") from None
+
+
+def qutip() -> Any:
+    """The package; ``MissingPackage`` when it is not installed."""
+    try:
+        return import_module("qutip")
+    except ImportError:
+        raise MissingPackage("QuTiP is not installed; `pip install qutip`, or leave out --qutip") from None
 
 
 def qobjs(folder: Path) -> dict[str, Any]:
     """The matrices as operators of QuTiP, in the units of the arrays: ``H``, ``dipole_x``, …, ``slope_NAME``
     on one electron, and ``coulomb`` on ``tensor(1, 2)``, whose elements are ``<ik|1/r|jl> = (ij|kl)``.
 
-    QuTiP's ħ is 1: time evolution by ``H / about["hbar_meV_ps"]`` is in picoseconds. The repulsion of two
-    electrons belongs to ``tensor(H, 1) + tensor(1, H) + coulomb``, of which the states that are symmetric in
-    the electrons are singlets, the others triplets.
-
-    Raises
-    ------
-    RunError
-        When there is no export.
-    MissingPackage
-        When QuTiP is not installed.
+    QuTiP's ħ is 1: time evolution by ``H / about["hbar_meV_ps"]`` is in picoseconds. Two electrons have
+    ``tensor(H, 1) + tensor(1, H) + coulomb``; states that are symmetric in them are singlets, the others
+    triplets. Raises as :func:`load` and :func:`qutip`.
     """
-    try:
-        import qutip
-    except ImportError:
-        raise MissingPackage(NO_QUTIP) from None
-    arrays, _ = load(folder)
-    found = {
-        name: qutip.Qobj(values) for name, values in arrays.items()
-        if name == "H" or name.startswith(("dipole_", "slope_"))
-    }  # fmt: skip
+    package, (arrays, _) = qutip(), load(folder)
+    names = [name for name in arrays if name == "H" or name.startswith(("dipole_", "slope_"))]
+    found = {name: package.Qobj(arrays[name]) for name in names}
     if "coulomb" in arrays:
         k = len(arrays["H"])
         matrix = arrays["coulomb"].transpose(0, 2, 1, 3).reshape(k * k, k * k)
-        found["coulomb"] = qutip.Qobj(matrix, dims=[[k, k], [k, k]])
+        found["coulomb"] = package.Qobj(matrix, dims=[[k, k], [k, k]])
     return found

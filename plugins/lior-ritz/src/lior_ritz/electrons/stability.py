@@ -21,7 +21,7 @@ import torch
 
 from lior.errors import UsageError
 from lior.plots.panels import Picture
-from lior_ritz.electrons.coulomb import Array, Coulomb, coefficients, hamiltonian, one_body
+from lior_ritz.electrons.coulomb import Array, coefficients, hamiltonian, one_body
 from lior_ritz.electrons.exchange import on_grid, require_plane
 from lior_ritz.electrons.interaction import Orbitals, two_electrons
 from lior_ritz.families.family import Family, make
@@ -161,8 +161,7 @@ class _Plane:
         grid = on_grid(
             problem, lambda at: turn.T @ family.functions(at), lambda v, *h: Orbitals(v, level, *h)
         )
-        rows_, columns_ = grid.values.shape[1:]
-        integrals = Coulomb((rows_, columns_), grid.hx, grid.hy).integrals(grid.values)
+        integrals = grid.coulomb().integrals(grid.values)
         kappa = problem.units.repulsion
         return cls(
             family=family, turn=turn, left=grid.left(0.0),

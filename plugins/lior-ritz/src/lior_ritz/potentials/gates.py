@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,77 +13,48 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.config.options import check_table, option
+from lior.config.options import conform
 from lior.config.resolving import Component, build
-from lior.errors import UsageError
+from lior.errors import ConfigError, UsageError
 from lior_ritz.potentials import registry
-from lior_ritz.potentials._checks import require_finite
 from lior_ritz.problem import Device, Part, Potential, require_known
 from lior_ritz.problem.units import Units
 
-_BASE = "base"
+_OWN = ("voltage", "arm")
+"""Options of a gate that are not of its shape."""
 
 
-@attrs.frozen(kw_only=True)
-class Gate:
-    """One gate; its shape comes from a file or is a formula."""
-
-    voltage: float = option(0.0, help="in mV")
-    arm: float = option(1.0, help="lever arm: meV of an electron where the shape is 1, per mV")
-    path: str = option("", help="file with the shape, as potential.gridded reads it")
-    extent: tuple[float, ...] = option((), help="of the file, as potential.gridded.extent")
-    axes: str = option("", help="of the file, as potential.gridded.axes")
-    length_unit: str = option("L0", help="of the file's coordinates", choices=("L0", "nm"))
-    formula: str = option("", help="the shape as a formula of x, y, z in L0, in place of a file")
-    parameters: Mapping[str, float] = attrs.field(
-        factory=dict, metadata={"help": "numbers that the formula names"}
-    )
-
-    def __attrs_post_init__(self) -> None:
-        require_finite(self)
-        if bool(self.path) == bool(self.formula):
-            raise UsageError("a gate has either path, a file with its shape, or formula")
-        stray = [name for name in ("extent", "axes") if self.formula and getattr(self, name)]
-        if stray or (self.path and self.parameters):
-            said = ", ".join(stray) or "parameters"
-            raise UsageError(f"{said}: of a gate with {'path' if stray else 'formula'}; leave it out")
-
-    @property
-    def shape(self) -> Potential:
-        """What the voltage is multiplied by, a number at each place."""
-        if self.formula:
-            return _built("expression", expression=self.formula, parameters=dict(self.parameters))
-        try:
-            state = Path(self.path).stat()
-        except OSError:
-            return _built("gridded", path=self.path)  # which says what is wrong
-        return _file(self.path, self.extent, self.axes, self.length_unit, state.st_mtime_ns, state.st_size)
+def _built(name: str, options: Mapping[str, Any]) -> Any:
+    return build("potential", Component(name=name, options=dict(options)), registry)
 
 
-def _built(name: str, **options: Any) -> Potential:
-    return build("potential", Component(name=name, options=options), registry)  # type: ignore[no-any-return]
+@lru_cache(64)  # a sweep builds its potential at every point; ``stamp`` changes when a file is written anew
+def _file(options: tuple[tuple[str, Any], ...], stamp: object) -> Any:
+    return _built("gridded", dict(options))
 
 
-@lru_cache(64)  # a sweep builds its potential at every point
-def _file(path: str, extent: tuple[float, ...], axes: str, unit: str, time: int, size: int) -> Potential:
-    """A file's spline; ``time`` and ``size`` are those of the file, which may be written anew."""
-    return _built("gridded", path=path, extent=extent, axes=axes, length_unit=unit)
-
-
-def _read(table: Any) -> dict[str, Gate]:
-    """The gates of a table of tables."""
-    if not isinstance(table, Mapping) or not all(isinstance(each, Gate | Mapping) for each in table.values()):
-        raise UsageError('gates: allowed is a table for each gate, as in gates.left = {path = "left.npy"}')
-    found = {}
-    for name, given in table.items():
-        values, faults = (given, []) if isinstance(given, Gate) else check_table(Gate, given)
-        if faults:
-            raise UsageError(f"gates.{name}.{faults[0].name}: {faults[0].message}")
-        try:
-            found[name] = values if isinstance(values, Gate) else Gate(**values)
-        except UsageError as error:
-            raise UsageError(f"gates.{name}: {error}") from None
-    return found
+def _gate(name: str, given: Any) -> tuple[dict[str, Any], Potential]:
+    """A gate's options, with voltage and arm, and its shape."""
+    if not isinstance(given, Mapping) or ("path" in given) == ("formula" in given):
+        raise UsageError(
+            f"gates.{name}: allowed is a table with either path, a file with its shape, or formula, as in "
+            f'gates.{name} = {{path = "{name}.npy", arm = -0.1}}'
+        )
+    table = {"voltage": 0.0, "arm": 1.0, **given}
+    for key in ("voltage", "arm"):
+        with suppress(TypeError):
+            table[key] = conform(table[key], float)
+        if not isinstance(table[key], float) or not math.isfinite(table[key]):
+            raise UsageError(f"gates.{name}.{key} = {table[key]!r}: allowed is a finite number")
+    rest = {key: tuple(x) if isinstance(x, list) else x for key, x in table.items() if key not in _OWN}
+    try:
+        if "formula" in rest:
+            return table, _built("expression", {"expression": rest.pop("formula"), **rest})
+        path = Path(str(rest["path"]))
+        stamp = (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
+        return table, _file(tuple(rest.items()), stamp)
+    except (UsageError, ConfigError) as error:
+        raise UsageError(f"gates.{name}: {error}") from None
 
 
 @attrs.frozen(kw_only=True)
@@ -95,7 +68,7 @@ class Gates:
     Raises
     ------
     UsageError
-        When a gate or the base cannot be understood, or their dimensions differ.
+        When a gate or the base cannot be understood, or they have no dimension in common.
 
     Examples
     --------
@@ -113,41 +86,39 @@ class Gates:
     gates: Mapping[str, Any] = attrs.field(
         factory=dict,
         metadata={
-            "help": "name -> voltage in mV, arm in meV/mV, and the shape: path (with extent, axes, "
-            "length_unit) or formula (with parameters)"
+            "help": "name -> voltage in mV, arm in meV/mV, and the shape: path, with the options of gridded, "
+            "or formula, with parameters"
         },
     )
-    _base: Potential = attrs.field(init=False, eq=False, repr=False)
-    _gates: dict[str, Gate] = attrs.field(init=False, eq=False, repr=False)
+    _base: Any = attrs.field(init=False, eq=False, repr=False)
     _shapes: dict[str, Potential] = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         options = dict(self.base)
-        name = options.pop("type", None)
-        if not isinstance(name, str) or name == "gates":
+        kind = options.pop("type", None)
+        if not isinstance(kind, str) or kind == "gates":
             raise UsageError('base: give its type, as in base = {type = "harmonic"}, another one than gates')
-        object.__setattr__(self, "_base", _built(name, **options))
-        object.__setattr__(self, "_gates", _read(self.gates))
-        # as they are used, defaults and all, so that every option has a value where it stands
-        whole = attrs.asdict(self._base, filter=lambda field, _: field.init)  # type: ignore[call-overload]
-        object.__setattr__(self, "base", {"type": name} | whole)
-        object.__setattr__(self, "gates", {name: attrs.asdict(gate) for name, gate in self._gates.items()})
-        shapes = {name: gate.shape for name, gate in self._gates.items()}
-        object.__setattr__(self, "_shapes", shapes)
-        if not self._gates:
+        base, read = _built(kind, options), {name: _gate(name, each) for name, each in self.gates.items()}
+        if not read:
             raise UsageError('gates: give one at least, as in gates.left = {path = "left.npy"}')
-        for name in shapes:
-            if name in self._base.device:
+        for name in read:
+            if name in base.device:
                 raise UsageError(f"gates.{name}: an option of the base has that name; take another one")
+        # as they are used, defaults and all, so that every option has a value where it stands
+        whole = attrs.asdict(base, filter=lambda field, _: field.init)
+        object.__setattr__(self, "base", {"type": kind} | whole)
+        object.__setattr__(self, "gates", {name: table for name, (table, _) in read.items()})
+        object.__setattr__(self, "_base", base)
+        object.__setattr__(self, "_shapes", {name: shape for name, (_, shape) in read.items()})
         if not self.dims:
-            said = {name: list(each.dims) for name, each in {_BASE: self._base, **shapes}.items()}
-            raise UsageError(f"gates: the shapes and the base are of no common dimension: {said}")
+            raise UsageError("gates: the shapes and the base have no number of dimensions in common")
 
     @property
     def dims(self) -> tuple[int, ...]:
         """Those that the base and all shapes have."""
-        found = set(self._base.dims).intersection(*(each.dims for each in self._shapes.values()))
-        return tuple(sorted(found))
+        return tuple(
+            sorted(set(self._base.dims).intersection(*(each.dims for each in self._shapes.values())))
+        )
 
     @property
     def device(self) -> tuple[str, ...]:
@@ -158,53 +129,49 @@ class Gates:
         """Where the option ``name`` stands in the configuration of the potential."""
         if name in self._shapes:
             return "gates", name, "voltage"
-        fields = {field.name for field in attrs.fields(type(self._base))}  # type: ignore[arg-type]
-        return (_BASE, name) if name in fields else (_BASE, "parameters", name)
+        return ("base", name) if name in self.base else ("base", "parameters", name)
 
     def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
         """V in ``E0``, ``[N]`` or ``[P, N]``."""
         require_known(device, self.device)
         rest = {name: value for name, value in device.items() if name not in self._shapes}
-        total = self._base.energy(points, units, rest)
-        for name, gate in self._gates.items():
-            volts = device.get(name, gate.voltage)
-            shape = self._shapes[name].energy(points, units, {})
-            total = total + volts * (gate.arm / units.E0_meV) * shape
+        total: Tensor = self._base.energy(points, units, rest)
+        for name, shape in self._shapes.items():
+            volts, arm = device.get(name, self.gates[name]["voltage"]), self.gates[name]["arm"]
+            total = total + volts * (arm / units.E0_meV) * shape.energy(points, units, {})
         return total
+
+    def _live(self) -> list[Any]:
+        """The base, and the shapes of the gates that add something."""
+        gates = self.gates
+        return [
+            self._base,
+            *(self._shapes[name] for name in gates if gates[name]["voltage"] * gates[name]["arm"]),
+        ]
 
     def mirrors(self, dim: int) -> frozenset[int]:
         """Those of the base and of all gates that have a voltage."""
-        shapes = [self._shapes[name] for name in self._live()]
-        return self._base.mirrors(dim).intersection(*(each.mirrors(dim) for each in shapes))
+        return frozenset.intersection(*(each.mirrors(dim) for each in self._live()))
 
     def jumps(self, half_widths: Sequence[float]) -> tuple[tuple[float, ...], ...]:
         """Those of the base and of all gates that have a voltage."""
-        found: list[set[float]] = [set() for _ in half_widths]
-        for each in (self._base, *(self._shapes[name] for name in self._live())):
-            say = getattr(each, "jumps", None)
-            for axis, places in enumerate(say(half_widths) if say else ()):
-                found[axis].update(places)
-        return tuple(tuple(sorted(each)) for each in found)
+        known = [each.jumps(half_widths) for each in self._live() if hasattr(each, "jumps")]
+        return tuple(
+            tuple(sorted({x for each in known for x in each[axis]})) for axis in range(len(half_widths))
+        )
 
     def parts(self, units: Units, dim: int) -> tuple[Part, ...] | None:
         """The sums along each axis, where the base and all gates with a voltage are such sums."""
-        pairs = [(1.0, self._base.parts(units, dim))]
-        pairs += [(f, self._shapes[name].parts(units, dim)) for name, f in self._live(units).items()]
-        known = [(factor, each) for factor, each in pairs if each is not None]
-        if len(known) < len(pairs):
+        factors = [1.0, *(each["voltage"] * each["arm"] / units.E0_meV for each in self.gates.values())]
+        pairs = list(zip(filter(None, factors), (p.parts(units, dim) for p in self._live()), strict=True))
+        if any(parts is None for _, parts in pairs):
             return None
 
-        def along(axis: int) -> Callable[[Tensor], Tensor]:
-            return lambda x: sum((f * each[axis](x) for f, each in known), torch.zeros_like(x))
+        def along(axis: int) -> Part:
+            return lambda x: sum((f * parts[axis](x) for f, parts in pairs), torch.zeros_like(x))
 
         return tuple(map(along, range(dim)))
 
     def report(self, units: Units) -> dict[str, float]:
         """What the base reports, and the voltages in mV."""
-        volts = {f"{name}_mV": gate.voltage for name, gate in self._gates.items()}
-        return self._base.report(units) | volts
-
-    def _live(self, units: Units | None = None) -> dict[str, float]:
-        """The gates that add something, each with its factor in ``E0``."""
-        scale = 1.0 if units is None else units.E0_meV
-        return {name: g.voltage * g.arm / scale for name, g in self._gates.items() if g.voltage * g.arm}
+        return self._base.report(units) | {f"{name}_mV": g["voltage"] for name, g in self.gates.items()}
