@@ -20,7 +20,7 @@ COMMANDS = {
     "export": ("lior_ritz.cli.export:export", "Write a run's matrices for other programs."),
     "plot": ("lior_ritz.cli.plot:plot", "Draw the pictures of a run."),
     "init": ("lior_ritz.cli.config:init", "Write a configuration to begin with."),
-    "config": ("lior_ritz.cli.config:config", "Show, explain or check configurations."),
+    "config": ("lior_ritz.cli.config:config", "Show or explain configurations."),
 }
 """Name -> (``module:attribute``, help)."""
 
