@@ -29,7 +29,7 @@ from lior_ritz.families.shared import Range, columns, rows, unseen
 from lior_ritz.judge import reference
 from lior_ritz.judge.reference.lowest import lowest
 from lior_ritz.problem.units import Units
-from lior_ritz.reports.panels import Field
+from lior_ritz.reports.field import Field
 
 _DEVICES, _STATES = 3, 8
 """Values of each option, and states there, that the functions are made from."""
