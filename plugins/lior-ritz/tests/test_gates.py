@@ -18,7 +18,7 @@ from lior_ritz.potentials.gates import Gates
 from lior_ritz.problem import Problem, devices
 from lior_ritz.problem.units import Units
 from lior_ritz.sweeps.design import design
-from lior_ritz.sweeps.sweep import Axis, Keeper, plan, run
+from lior_ritz.sweeps.sweep import Axis, plan, run
 
 UNITS = Units()
 POINTS = 4 * torch.rand(50, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64) - 2
@@ -80,32 +80,38 @@ def files(tmp_path_factory):
     }  # fmt: skip
 
 
+FORMULAS = {
+    "base": {"type": "harmonic", "hbar_omega_meV": 2.0},
+    "gates": {
+        name: {"formula": f"exp(-((x - {c})**2 + y**2)/2)", "arm": -1.0, "voltage": 3.0}
+        for name, c in (("left", -1.5), ("right", 1.5))
+    },
+}
+"""The same device."""
+
+
 def test_files_and_formulas_are_the_same_gate(files):
     problem = configuration.problem(configuration.load([files]).config)
-    formulas = {
-        name: {"formula": f"exp(-((x - {c})**2 + y**2)/2)", "arm": -1, "voltage": 3}
-        for name, c in (("left", -1.5), ("right", 1.5))
-    }
-    exact = Gates(base={"type": "harmonic", "hbar_omega_meV": 2}, gates=formulas)
+    exact = Gates(**FORMULAS)
     torch.testing.assert_close(problem.energy(POINTS), exact.energy(POINTS, UNITS, {}), rtol=0, atol=1e-5)
 
 
-def test_sweep_design_and_family_vary_voltages_by_name_and_by_key(files):
-    keeper, key = Keeper(), "potential.gates.left.voltage"
-    planned = plan([Axis(key, (2.8, 3.0)), Axis("right", (2.8, 3.0))], files)
-    run(planned, keeper)
-    rows = [keeper.rows[i] for i in range(4)]
+def test_sweep_design_and_family_vary_voltages_by_name_and_by_key():
+    device = {"potential": {"type": "gates"} | FORMULAS, "solver": {"K": 2, "M": 4}}
+    key = "potential.gates.left.voltage"
+    planned = plan([Axis(key, (2.8, 3.0)), Axis("right", (2.8, 3.0))], device)
+    rows = run(planned).rows
     assert rows[1]["set"] == [f"{key}=2.8", "potential.gates.right.voltage=3.0"]
     assert rows[1]["E_meV"] == pytest.approx(rows[2]["E_meV"])  # mirror images
     trapezium = (rows[0]["dE_meV"]["left"][0] + rows[2]["dE_meV"]["left"][0]) / 2
     gap = rows[2]["E_meV"][0] - rows[0]["E_meV"][0]
     assert gap == pytest.approx(0.2 * trapezium, rel=1e-3)
     wanted = (rows[0]["E_meV"][0] + rows[3]["E_meV"][0]) / 2
-    found = design({"left": (0.0, 6.0)}, [f"E0_meV={wanted}"], files)
+    found = design({"left": (0.0, 6.0)}, [f"E0_meV={wanted}"], device)
     assert found.assignments[0].startswith(key)
-    again = configuration.problem(configuration.load([files], found.assignments).config)
+    again = configuration.problem(configuration.load([device], found.assignments).config)
     assert float(reference.solve(again, 1).energies) * again.units.E0_meV == pytest.approx(wanted, rel=1e-6)
-    family = make([Range(key, 2.8, 3.0)], files, devices=3)
+    family = make([Range(key, 2.8, 3.0)], device, devices=3)
     assert float(family.energies({"left": 2.8})[0]) == pytest.approx(rows[1]["E_E0"][0], abs=1e-9)
 
 
