@@ -317,9 +317,11 @@ class TestInvariance:
     def test_order_of_energies_given(self):
         order = np.random.default_rng(0).permutation(10)
         values, energies = self.orbitals.values[order], self.orbitals.energies[order]
-        sorted_again = Orbitals.from_hamiltonian(
+        sorted_again = Orbitals.from_basis(
             torch.tensor(values, requires_grad=True),
-            torch.tensor(energies),
+            torch.diag(torch.tensor(energies)),
+            None,
+            10,
             self.orbitals.hx,
             self.orbitals.hy,
             -6.5,
