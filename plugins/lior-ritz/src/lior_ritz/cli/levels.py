@@ -10,6 +10,8 @@ import click
 from lior_cli.terminal import echo_table
 
 if TYPE_CHECKING:
+    from lior_ritz.judge.spin import Spins
+    from lior_ritz.problem.units import Units
     from lior_ritz.training.solution import Solution
 
 _DIGITS = 12
@@ -20,6 +22,7 @@ def echo_levels(solution: Solution) -> None:
 
     Where the network misses the referee, a warning and the referee's levels come first.
     """
+    from lior_ritz.judge.spin import spins
     from lior_ritz.reports.verdicts import judgement
 
     unit, bounds, missed = solution.problem.units.E0_meV, solution.bounds, solution.missed
@@ -40,8 +43,25 @@ def echo_levels(solution: Solution) -> None:
         rows.append(row)
     head = ["level", *(["referee, meV", "network, meV"] if missed else ["meV"])]
     echo_table([*head, "true value, meV", "to the referee, meV", "relative"], rows)
+    if both := spins(solution.problem, solution.referee, len(solution.energies)):
+        echo_spins(both, solution.problem.units)
     click.echo()
     click.echo("\n".join(verdicts(solution)))
+
+
+def echo_spins(found: Spins, units: Units) -> None:
+    """Print the levels of both spins, and the effective g-factors of the orbitals."""
+    rows = [
+        [f"{energy * units.E0_meV:.9f}", f"{up:+.6f}"]
+        for energy, up in zip(found.energies, found.up, strict=True)
+    ]
+    click.echo()
+    echo_table(["with spin, meV", "<sigma_z>"], rows)
+    said = (f"E{k}: {'-' if g is None else format(g, '.6f')}" for k, g in enumerate(found.g_factors))
+    click.echo(f"\nd(E_up - E_down)/dB in Bohr magnetons, the effective g: {', '.join(said)}")
+    moved = found.truncation * units.E0_meV
+    if found.orbitals > len(found.g_factors):
+        click.echo(f"{found.orbitals} orbitals; with a third of them less, levels move by {moved:.1e} meV")
 
 
 def _splitting(solution: Solution) -> str:
@@ -66,7 +86,7 @@ def verdicts(solution: Solution) -> list[str]:
     least = float(solution.errors.min())
     noise = float(referee.errors[: len(solution.energies)].max()) + solution.evaluation.quadrature_error
     if solution.bounds.lower is None:
-        said.append("no bound from below: the functions do not fulfil the natural boundary condition exactly")
+        said.append(f"no bound from below: {solution.bounds.why}")
     if weight := solution.config.training.loss_weights.boundary:
         said.append(
             "the states are those of an edge that repels them, the referee's are not: "

@@ -36,12 +36,15 @@ def reference(
     """Solve a problem by classical methods, with error bars."""
     import_torch()
     from lior_ritz import config as configuration
+    from lior_ritz.cli.levels import echo_spins
     from lior_ritz.judge import reference as referee
+    from lior_ritz.judge.spin import spins
 
     config = configuration.load(layers, assignments).config
     problem = configuration.problem(config)
     found = referee.solve(problem, levels or config.solver.K, method, tolerance)
     unit = problem.units.E0_meV
+    both = spins(problem, found, levels or config.solver.K)
     pairs = list(zip(found.energies.tolist(), found.errors.tolist(), strict=True))
     if as_json:
         report = {
@@ -49,6 +52,7 @@ def reference(
             "seconds": found.seconds, "E0_meV": unit,
             "E_dimless": [energy for energy, _ in pairs], "E_meV": [energy * unit for energy, _ in pairs],
             "error_dimless": [error for _, error in pairs],
+            "spin": both and both.report(problem.units),
         }  # fmt: skip
         click.echo(json.dumps(report))
         return
@@ -59,4 +63,6 @@ def reference(
     echo_table(["level", "meV", "E0", "error bar, E0"], rows)
     sizes = " x ".join(map(str, found.sizes))
     said = "" if found.converged else "; NOT within the tolerance"
+    if both:
+        echo_spins(both, problem.units)
     click.echo(f"\n{found.method}, {sizes}, {found.seconds:.3f} processor seconds{said}")

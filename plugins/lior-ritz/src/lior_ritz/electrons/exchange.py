@@ -55,6 +55,7 @@ def orbitals(solution: Solution, count: int, grid: int | None = None) -> Orbital
         or the grid is too coarse for them.
     """
     problem = solution.problem
+    problem.require_plain("two electrons")
     if problem.dim != 2:
         raise UsageError(f"domain.dim = {problem.dim}: two electrons are put into dots of 2 dimensions only")
     if problem.boundary != "dirichlet":

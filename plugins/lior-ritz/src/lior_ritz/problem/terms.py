@@ -71,8 +71,8 @@ class Terms:
             )
         if self.has_orbit and dim != 2:
             raise UsageError(
-                f"physics.rashba_meV_nm, physics.dresselhaus_meV_nm: of domain.dim = 2, not {dim}; leave them "
-                "out"
+                "physics.rashba_meV_nm, physics.dresselhaus_meV_nm: these are of domain.dim = 2, not "
+                f"{dim}; leave them out"
             )
         if any(self.masses) and dim > 2:
             raise UsageError(
@@ -102,8 +102,8 @@ class Terms:
             if len(bad):
                 where = ", ".join(f"{x:.4g}" for x in points[bad[0, 0]].tolist())
                 raise UsageError(
-                    f"physics.mass is {float(values[bad[0, 0]]):.4g} at ({where}); allowed is a positive number "
-                    "of electron masses everywhere in the box"
+                    f"physics.mass is {float(values[bad[0, 0]]):.4g} at ({where}); allowed is a positive "
+                    "number of electron masses everywhere in the box"
                 )
             found[:, axis] = units.m_eff / values
         return found

@@ -23,6 +23,7 @@ from lior.errors import RunError
 from lior.files import replacing
 from lior.runs import files
 from lior.runs import folder as runfolder
+from lior_ritz.judge.spin import spins
 from lior_ritz.problem import AXES
 from lior_ritz.reports import pictures
 from lior_ritz.reports.observables import nodal_domains, peaks
@@ -34,10 +35,9 @@ from lior_ritz.training.solution import Solution
 RESULTS, ARRAYS = "results.json", "arrays"
 FORMAT = 1
 Report: TypeAlias = "dict[str, Any]"
-Arrays: TypeAlias = "dict[str, tuple[NDArray[np.float64], str]]"
-"""Name -> the array, and what it is."""
+Arrays: TypeAlias = "dict[str, tuple[NDArray[Any], str]]"
+"""Name -> the array, and what it is: float64, or complex128 of states in a magnetic field."""
 _NO_METRICS = "no metrics of training are at hand"
-_NO_LOWER = "the functions do not fulfil the natural boundary condition, so that residuals bound nothing"
 _NO_BARRIER = "this potential does not say what its barrier is"
 
 
@@ -98,9 +98,9 @@ def arrays(sampler: Sampler, grids: list[Slice]) -> Arrays:
         found[f"potential_grid{ending}"] = (grid.shaped(values), f"V in E0, as psi_grid{ending}")
     found["overlap_S"] = (overlap, "integrals phi_i phi_j")
     found["hamiltonian_H"] = (hamiltonian, "integrals grad phi_i . grad phi_j + V phi_i phi_j, in E0")
-    found["psi_overlap"] = ((states.psi * states.weights) @ states.psi.T, "integrals psi_i psi_j")
+    found["psi_overlap"] = ((states.psi.conj() * states.weights) @ states.psi.T, "integrals psi_i* psi_j")
     return {
-        name: (np.ascontiguousarray(array.numpy(), dtype=np.float64), what)
+        name: (np.ascontiguousarray(array.numpy(), dtype=np.result_type(array.numpy(), np.float64)), what)
         for name, (array, what) in found.items()
     }
 
@@ -162,7 +162,8 @@ class _Results:
         solution, unit = self.solution, self.solution.problem.units.E0_meV
         bounds, referee = solution.bounds, solution.referee
         if bounds.lower is None:
-            self.why |= dict.fromkeys(("levels.lower_E0", "levels.lower_meV", "levels.residual"), _NO_LOWER)
+            names = ("levels.lower_E0", "levels.lower_meV", "levels.residual")
+            self.why |= dict.fromkeys(names, bounds.why)
         rows = []
         for k, energy in enumerate(solution.energies.tolist()):
             lower = None if bounds.lower is None else float(bounds.lower[k])
@@ -196,9 +197,28 @@ class _Results:
             | {
                 "dim": problem.dim, "half_widths_L0": list(problem.half_widths), "boundary": problem.boundary,
                 "mirrors": [AXES[axis] for axis in sorted(problem.mirrors)],
-                "separable": problem.parts is not None,
+                "separable": problem.parts is not None and problem.terms.plain,
+                "terms": self.terms(),
             }
         )  # fmt: skip
+
+    def terms(self) -> Report:
+        """What the Hamiltonian has beside ``-∇² + V``, with the levels of both spins in the referee's
+        orbitals; only what was asked for."""
+        solution, physics = self.solution, self.solution.config.physics
+        names = (
+            "mass",
+            "mass_x",
+            "mass_y",
+            "offset_meV",
+            "rashba_meV_nm",
+            "dresselhaus_meV_nm",
+            "field_tesla",
+        )
+        found: Report = {name: getattr(physics, name) for name in names if getattr(physics, name)}
+        if spin := spins(solution.problem, solution.referee, len(solution.energies)):
+            found |= {"g": solution.problem.terms.g, "spin": spin.report(solution.problem.units)}
+        return found
 
     def training(self) -> Report:
         """What was done, how long it took, what was best and where it is kept."""
@@ -276,8 +296,10 @@ class _Results:
 
     def shapes(self) -> list[Report] | None:
         """Nodal domains and peaks of each state, in one and two dimensions."""
-        if self.solution.problem.dim > 2:
-            self.why["shapes"] = "nodal domains and peaks are looked for in one and two dimensions"
+        problem = self.solution.problem
+        if problem.dim > 2 or problem.terms.field_tesla:
+            real = "of real states" if problem.terms.field_tesla else "in one and two dimensions"
+            self.why["shapes"] = f"nodal domains and peaks are looked for {real}"
             return None
         grid, scale = self.grids[0], self.solution.problem.units.L0_nm
         psi = grid.shaped(self.sampler.states(grid.points))
@@ -339,7 +361,7 @@ def solution_observables(sampler: Sampler) -> Report:
 
 def _orthonormality(overlap: torch.Tensor) -> Report:
     """How far the basis functions are from orthonormal ones."""
-    diagonal = overlap.diagonal()
+    diagonal = overlap.diagonal().real
     return {
         "S_max_abs_offdiag": float((overlap - diagonal.diag()).abs().max()),
         "S_min_diag": float(diagonal.min()),

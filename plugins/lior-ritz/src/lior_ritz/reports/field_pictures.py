@@ -10,7 +10,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.plots.panels import Curve, LineChart, Panel
+from lior.plots.panels import Curve, LeftOut, LineChart, Panel
+from lior_ritz.network.states import squared
 from lior_ritz.problem import AXES
 from lior_ritz.reports.panels import Field
 from lior_ritz.reports.samples import Sampler, Slice, slices
@@ -191,13 +192,13 @@ def potential_slice(source: Source) -> Built:
 
 def density(source: Source, k: int) -> Built:
     """The density of a state."""
-    most = max(float(values[k].square().max()) for values in source.states)
+    most = max(float(squared(values[k]).max()) for values in source.states)
     unit = f"|ψ|² in 1/{_volume(source)}"
     high = 1.02 * most if source.solution.problem.dim == 1 else most
     panels = []
     for plane, values in zip(source.near, source.states, strict=True):
         what = f"|ψ{k}|²" + _node(source, k, values[k])
-        panels.append(_of_plane(source, plane, values[k].square(), what, unit, low=0.0, high=high))
+        panels.append(_of_plane(source, plane, squared(values[k]), what, unit, low=0.0, high=high))
     return f"density of state {k}, {_energy(source, k)}", panels
 
 
@@ -207,8 +208,14 @@ def _node(source: Source, k: int, psi: Tensor) -> str:
     return " (a node)" if float(psi.abs().max()) < _NOTHING * most else ""
 
 
+def _refuse_complex(source: Source) -> None:
+    if source.solution.problem.terms.field_tesla:
+        raise LeftOut("states in a magnetic field are complex; density_state shows them")
+
+
 def psi(source: Source, k: int) -> Built:
     """A state itself, and where it is 0."""
+    _refuse_complex(source)
     most = max(float(values[k].abs().max()) for values in source.states)
     limit = None if source.solution.problem.dim == 1 else most
     panels = []
@@ -232,6 +239,7 @@ def psi(source: Source, k: int) -> Built:
 
 def state_slice(source: Source, k: int) -> Built:
     """A state and its density along x."""
+    _refuse_complex(source)
     line, where = _axis(source, near=True)
     scale = source.nm ** (-source.solution.problem.dim / 2)
     values = scale * source.sampler.states(line.points)[k]

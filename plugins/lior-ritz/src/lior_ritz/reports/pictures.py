@@ -180,7 +180,7 @@ def _overlap(source: Source) -> Built:
 
 def _orthonormality(source: Source) -> Built:
     states = source.sampler.measured
-    overlap = (states.psi * states.weights) @ states.psi.T - torch.eye(len(states.psi), dtype=torch.float64)
+    overlap = (states.psi.conj() * states.weights) @ states.psi.T - torch.eye(len(states.psi))
     panel = _matrix("overlap of the states, minus 1", overlap, "⟨ψi|ψj⟩ − δij", "state")
     return "orthonormality of the states", [panel]
 
@@ -191,7 +191,7 @@ def _matrix(title: str, values: Tensor, unit: str, of: str) -> Field:
     places = list(range(len(values)))
     return Field(
         title=title, x_label=f"{of} j", y_label=f"{of} i", unit=unit, x=places, y=places,
-        values=values.tolist(), diverging=True,
+        values=values.real.tolist(), diverging=True,
     )  # fmt: skip
 
 

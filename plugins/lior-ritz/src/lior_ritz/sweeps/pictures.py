@@ -39,7 +39,8 @@ def pictures(axes: Sequence[Axis], rows: Sequence[Row]) -> list[Picture]:
     several = over_seeds(axes, rows) if along.name != SEED else []
     found = []
     for name, (title, curve, label, log, numbers) in _TABLE.items():
-        if (along.is_key and name != "sweep-errors") or not all(map(numbers, rows)):
+        trained = rows[0]["by"] != "referee"
+        if (along.is_key and trained and name != "sweep-errors") or not all(map(numbers, rows)):
             continue
         if several and name == "sweep-errors":
             rest = [axis for axis in axes if axis.name != SEED]

@@ -20,6 +20,7 @@ from lior_ritz.config import RitzConfig
 from lior_ritz.judge import reference
 from lior_ritz.judge.gradients import gradients
 from lior_ritz.judge.reference.measuring import measured
+from lior_ritz.judge.spin import spins
 from lior_ritz.problem import Problem, devices
 from lior_ritz.reports.observables import dipoles, left_weight
 from lior_ritz.reports.samples import Sampler
@@ -240,21 +241,35 @@ def _answered(point: Point, count: int) -> Row:
     energies, bars = found.energies[:count], found.errors[:count]
     names = [name for name in point.values if "." not in name]
     by = gradients(problem, found, count, names, states).report()
-    return {
-        "by": "referee",
-        "E_E0": energies.tolist(),
-        "E_meV": (energies * unit).tolist(),
-        "lower_meV": ((energies - bars) * unit).tolist(),
-        "upper_meV": ((energies + bars) * unit).tolist(),
-        "relative_error": (bars / energies.abs().clamp_min(1.0)).tolist(),
-        "error_meV": (bars * unit).tolist(),
-        "splitting_meV": (energies.diff() * unit).tolist(),
-        "splitting_error_meV": (found.splitting_errors[: count - 1] * unit).tolist(),
-        "dE_meV": {name: each["dE_meV"] for name, each in by.items()},
-        "dsplitting_meV": {name: each["dsplitting_meV"] for name, each in by.items()},
-        "good": found.converged,
-        "steps": 0,
-    } | _seen(problem, states.psi, states.rule.weights, states.rule.points)
+    return (
+        {
+            "by": "referee",
+            "E_E0": energies.tolist(),
+            "E_meV": (energies * unit).tolist(),
+            "lower_meV": ((energies - bars) * unit).tolist(),
+            "upper_meV": ((energies + bars) * unit).tolist(),
+            "relative_error": (bars / energies.abs().clamp_min(1.0)).tolist(),
+            "error_meV": (bars * unit).tolist(),
+            "splitting_meV": (energies.diff() * unit).tolist(),
+            "splitting_error_meV": (found.splitting_errors[: count - 1] * unit).tolist(),
+            "dE_meV": {name: each["dE_meV"] for name, each in by.items()},
+            "dsplitting_meV": {name: each["dsplitting_meV"] for name, each in by.items()},
+            "good": found.converged,
+            "steps": 0,
+        }
+        | _spin(problem, found, count)
+        | _seen(problem, states.psi, states.rule.weights, states.rule.points)
+    )
+
+
+def _spin(problem: Problem, found: reference.Reference, count: int) -> Row:
+    """The levels of both spins and their g-factors, where there are such."""
+    known = spins(problem, found, count)
+    return (
+        {}
+        if known is None
+        else {f"spin_{name}": value for name, value in known.report(problem.units).items()}
+    )
 
 
 def _trained(point: Point, watch: Watch) -> Row:
@@ -283,7 +298,7 @@ def _seen(problem: Problem, psi: Any, weights: Any, points: Any) -> Row:
     dipole = dipoles(psi, weights, points)
     single = len(psi) < 2
     return {
-        "dipole_x_01_nm": None if single else abs(float(dipole[0, 0, 1])) * problem.units.L0_nm,
+        "dipole_x_01_nm": None if single else float(dipole[0, 0, 1].abs()) * problem.units.L0_nm,
         "left_weight": left_weight(psi, weights, points).tolist(),
     }
 

@@ -142,6 +142,7 @@ def edge(config: RitzConfig, ansatz: Ansatz) -> Edge | None:
     weights = config.training.loss_weights
     if not weights.boundary:
         return None
+    ansatz.problem.require_plain("training.loss_weights.boundary")
     if ansatz.problem.boundary == "dirichlet":
         raise UsageError(
             'training.loss_weights.boundary has nothing to penalise with domain.boundary = "dirichlet": '
@@ -165,6 +166,8 @@ def evaluator(config: RitzConfig, ansatz: Ansatz, extent: Extent) -> Evaluator:
         When it would need more nodes than there may be.
     """
     refuse_many_nodes(config)
+    if config.training.loss_weights.pde_polish:
+        ansatz.problem.require_plain("training.loss_weights.pde_polish")
     return Evaluator(
         ansatz=ansatz,
         count=config.solver.K,

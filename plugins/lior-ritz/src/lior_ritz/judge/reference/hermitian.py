@@ -35,6 +35,8 @@ LARGEST = 2000
 """Products of one symmetry at most."""
 _MIDDLE = 2
 """Functions of an axis whose mean place is the middle that the field turns about."""
+_CHUNK = 1 << 22
+"""Numbers of an intermediate table of :func:`evaluator`."""
 _EVEN = 1e-6
 """How far a function may be from even or odd by rounding."""
 _MORE = 3
@@ -220,19 +222,25 @@ def evaluator(found: Found) -> Evaluate:
     """The states as functions of points."""
 
     def evaluate(points: Array, by: int | None = None) -> Array:
-        result = found.states
-        for number, (axis, turn) in reversed(list(enumerate(zip(found.axes, found.turn, strict=True)))):
-            x, place = np.unique(points[:, number], return_inverse=True)
-            table = axis.at(x, int(number == by))
-            if turn:
-                values = axis.at(x, 0) if number == by else 0.0
-                table = (table - 1j * turn * values) * np.exp(-1j * turn * x)[:, None]
-            last = number == len(found.axes) - 1
-            table = table[place]
-            result = result @ table.T if last else np.einsum("kmn,nm->kn", result, table)
-        return result
+        chunk = max(1, _CHUNK // found.states[..., 0].size)
+        return np.hstack(
+            [_at(found, points[i : i + chunk], by) for i in range(0, max(1, len(points)), chunk)]
+        )
 
     return evaluate
+
+
+def _at(found: Found, points: Array, by: int | None) -> Array:
+    result = found.states
+    for number, (axis, turn) in reversed(list(enumerate(zip(found.axes, found.turn, strict=True)))):
+        x, place = np.unique(points[:, number], return_inverse=True)
+        table = axis.at(x, int(number == by))
+        if turn:
+            values = axis.at(x, 0) if number == by else 0.0
+            table = (table - 1j * turn * values) * np.exp(-1j * turn * x)[:, None]
+        last = number == len(found.axes) - 1
+        result = result @ table[place].T if last else np.einsum("kmn,nm->kn", result, table[place])
+    return result
 
 
 def rule(found: Found) -> Rule:
