@@ -21,6 +21,8 @@ from lior_ritz.problem.units import BOHR, FLUX, Units
 
 ORBITALS = 42
 """Orbitals that spin-orbit coupling is diagonalised in."""
+_TOLERANCE = 1e-7
+"""Of the highest of them; lower ones are far better."""
 _FEWER = 2 / 3
 """Share of them in the smaller calculation that says how many are enough."""
 _PAIR = 0.5
@@ -54,19 +56,19 @@ class Spins:
         }  # fmt: skip
 
 
-def spins(problem: Problem, found: Reference, count: int) -> Spins | None:
+def spins(problem: Problem, found: Reference, count: int, orbitals: int = ORBITALS) -> Spins | None:
     """The levels of both spins in the ``count`` lowest orbitals; ``None`` where nothing tells spins apart.
 
     Parameters
     ----------
     found
-        Of the problem; solved again for more orbitals where spin and motion are coupled.
+        Of the problem; solved again where spin and motion are coupled and it has fewer than ``orbitals``.
     """
     terms, units = problem.terms, problem.units
     if not terms.has_spin:
         return None
-    if terms.has_orbit and len(found.energies) < ORBITALS:
-        found = reference.solve(problem, ORBITALS)
+    if terms.has_orbit and len(found.energies) < orbitals:
+        found = reference.solve(problem, orbitals, tolerance=_TOLERANCE)
     kept = len(found.energies) if terms.has_orbit else count
     nothing = np.zeros((kept, kept))
     momentum, turning, moment = (nothing, nothing), (nothing, nothing), nothing
