@@ -207,8 +207,8 @@ def test_other_methods_refuse_a_field(method):
 
 
 def test_a_family_refuses_a_field():
-    result = ritz("family", "--vary", "hbar_omega_meV=2:4", "--out", "nowhere", "--set", "potential.type=harmonic",
-                  "--set", "physics.field_tesla=1")  # fmt: skip
+    sets = ("--set", "potential.type=harmonic", "--set", "physics.field_tesla=1")
+    result = ritz("family", "--vary", "hbar_omega_meV=2:4", "--out", "nowhere", *sets)
     assert result.returncode == 2
     assert "not with a magnetic field" in result.stderr
 

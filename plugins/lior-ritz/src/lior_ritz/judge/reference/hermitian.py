@@ -176,20 +176,20 @@ def _matrices(problem: Problem, axes: Sequence[Axis], parts: Sequence[Array]) ->
     grid = tensor_rule([axis.line for axis in axes])
     points, weights = grid.points.numpy(), grid.weights.numpy()
     inverse, potential = _inverse_mass(problem, points), sampled(problem, points)
-    sizes = [axis.vectors.shape[1] for axis in axes]
+    used = [[np.unique(each, return_inverse=True) for each in part] for part in parts]
     found = [np.zeros((part.shape[1],) * 2) for part in parts]
 
     def integrals(values: Array, left: Sequence[int], right: Sequence[int]) -> list[Array]:
         """``∫ values ∂φ_p ∂φ_q`` of each part, with the orders of the derivatives by axis."""
-        pairs = [
-            (each[p][:, :, None] * each[q][:, None, :]).reshape(len(each[0]), -1)
-            for each, p, q in zip(tables, left, right, strict=True)
-        ]
-        whole = (values * weights).reshape([len(axis.line.nodes) for axis in axes])
-        whole = whole @ pairs[0] if len(pairs) == 1 else pairs[0].T @ whole @ pairs[1]
-        return [
-            whole[tuple(n[:, None] * size + n for n, size in zip(part, sizes, strict=True))] for part in parts
-        ]
+        whole, result = (values * weights).reshape([len(axis.line.nodes) for axis in axes]), []
+        for part in used:
+            pairs = [
+                (each[p][:, own, None] * each[q][:, None, own]).reshape(len(each[0]), -1)
+                for each, p, q, (own, _) in zip(tables, left, right, part, strict=True)
+            ]
+            both = whole @ pairs[0] if len(pairs) == 1 else pairs[0].T @ whole @ pairs[1]
+            result.append(both[tuple(n[:, None] * len(own) + n for own, n in part)])
+        return result
 
     none = [0] * problem.dim
     once = [[int(i == axis) for i in range(problem.dim)] for axis in range(problem.dim)]
