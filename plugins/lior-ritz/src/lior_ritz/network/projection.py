@@ -55,7 +55,7 @@ class Whitened:
         """Energies ``[..., rank]`` of one form or several, ``[..., rank, rank]``, and the coefficients of the
         states in terms of the basis, ``[..., rank, rank]``."""
         # Products, for triangular solutions with many matrices take several times as long.
-        identity = torch.eye(len(self.lower), dtype=form.dtype, device=form.device)
+        identity = torch.eye(len(self.lower), dtype=self.lower.dtype, device=form.device)
         inverse = torch.linalg.solve_triangular(self.lower, identity, upper=False)
         inverse = inverse.to(form.dtype)
         energies, vectors = torch.linalg.eigh(_symmetric(inverse @ form @ inverse.T))
