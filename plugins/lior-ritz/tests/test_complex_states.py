@@ -102,6 +102,7 @@ def test_training_in_a_field_lowers_the_levels_towards_the_exact_ones():
     found = solve({}, overrides=[*FIELD, *steps])
     assert float(found.relative_errors.max()) < 1e-5
     assert float(found.errors.min()) > -1e-9
+    assert float((found.bounds.upper - found.bounds.lower).max()) < 1e-2
     assert not found.missed
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import scipy.linalg
 import torch
 
+from lior.errors import UsageError
 from lior_ritz.judge.reference.elements import Line, edges, tensor_rule
 from lior_ritz.judge.reference.modes import Array
 from lior_ritz.judge.reference.result import Evaluate, sampled, scale, splitting_errors
@@ -77,11 +78,18 @@ class Found(NamedTuple):
 
 def hermitian(problem: Problem, k: int, tolerance: float) -> tuple[Found, Array, Array, bool]:
     """The ``k`` lowest levels, their error bars ``[k]``, those of their differences, and whether the levels
-    are within ``tolerance``, relatively. The bar is three times the last change."""
+    are within ``tolerance``, relatively. The bar is three times the last change.
+
+    Raises
+    ------
+    UsageError
+        When there are not so many levels in the largest basis.
+    """
     smaller: Found | None = None
+    errors = np.empty(0)
     for degree, products in _JUMPS if any(problem.jumps) else _SIZES:
         larger = ritz(problem, degree, max(products, _MORE * k), k)
-        if smaller is not None:
+        if smaller is not None and len(smaller.energies) == k:
             errors = CAUTION * np.abs(smaller.energies - larger.energies) + larger.rounding
             allowed = np.maximum(tolerance * scale(larger.energies, problem), 2 * larger.rounding)
             good = bool((errors <= allowed).all())
@@ -89,6 +97,8 @@ def hermitian(problem: Problem, k: int, tolerance: float) -> tuple[Found, Array,
             if good or larger.largest * 1.3**problem.dim > LARGEST:
                 break
         smaller = larger
+    if not len(errors):
+        raise UsageError(f"k = {k}: method 'hermitian' has {len(larger.energies)} levels at most")
     return larger, errors, splits, good
 
 
