@@ -33,6 +33,11 @@ CHANGED = {
     "physics.material": ([], "Si"),
     "physics.m_eff": ([], 0.1),
     "physics.L0_nm": ([], 20.0),
+    "physics.field_tesla": ([], 1.0),
+    "physics.mass": ([], "0.08"),
+    "physics.mass_x": ([], "0.08"),
+    "physics.mass_y": ([], "0.08+0.001*x"),
+    "physics.offset_meV": ([], "0.2*x"),
     "domain.X": ([], 3.5),
     "domain.Y": ([], 3.5),
     "domain.boundary": ([], "natural"),
@@ -94,6 +99,9 @@ CHANGED = {
 """Key -> what else is set, and another value."""
 ELSEWHERE = {
     "physics.eps_r": "weakens the repulsion of two electrons; tests/test_exchange.py",
+    "physics.g": "levels of both spins; tests/test_spin.py",
+    "physics.rashba_meV_nm": "tests/test_spin.py",
+    "physics.dresselhaus_meV_nm": "tests/test_spin.py",
     "domain.dim": "tests/test_dimensions.py",
     "domain.Z": "tests/test_dimensions.py",
     "domain.W": "tests/test_dimensions.py",

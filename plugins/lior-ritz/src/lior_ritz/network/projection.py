@@ -42,8 +42,6 @@ class Whitened:
     """Cholesky factor of the overlap of the basis: the identity but for rounding."""
     overlap: Tensor
     """As :attr:`Projection.overlap`."""
-    turning: Tensor | None = None
-    """Imaginary part that a field gives the form, ``[rank, rank]``, antisymmetric."""
 
     def form(self, potential: Tensor) -> Tensor:
         """``-∇² + V`` in the basis, ``[rank, rank]``, or ``[P, rank, rank]`` with P potentials ``[P, N]``."""
@@ -85,10 +83,13 @@ def project(
     torch.linalg.LinAlgError
         When values are not finite.
     """
-    span = whiten(jet, weights, inverse, vector)
+    span = whiten(jet, weights, inverse)
     form = span.form(potential)
-    if span.turning is not None:
-        form = form + 1j * span.turning
+    if vector is not None:
+        slopes = (jet[1:].double() * weights.double().sqrt()[:, None]) @ span.basis
+        pull = vector if inverse is None else vector * inverse
+        turning = torch.einsum("dni,nd,nj->ij", slopes, pull.double(), span.value)
+        form = form + 1j * (turning - turning.T)
     if edge is not None:
         there = edge.double() @ span.basis
         form = form + there.T @ there
@@ -96,9 +97,7 @@ def project(
     return Projection(energies, span.basis.to(vectors.dtype) @ vectors, span.overlap)
 
 
-def whiten(
-    jet: Tensor, weights: Tensor, inverse_mass: Tensor | None = None, vector: Tensor | None = None
-) -> Whitened:
+def whiten(jet: Tensor, weights: Tensor, inverse_mass: Tensor | None = None) -> Whitened:
     """Orthonormalise functions; parameters and errors as :func:`project`."""
     tolerance = _TOLERANCE[jet.dtype]
     scaled = jet.double() * weights.double().sqrt()[:, None]
@@ -111,18 +110,13 @@ def whiten(
     orthonormal = scaled @ basis
     value, slopes = orthonormal[0], orthonormal[1:]
     present = inverse > 0
-    turning = None
     moved = slopes if inverse_mass is None else slopes * inverse_mass.double().T[:, :, None]
-    if vector is not None:
-        turning = torch.einsum("dni,nd,nj->ij", moved, vector.double(), value)
-        turning = turning - turning.T
     return Whitened(
         basis=basis,
         value=value,
         kinetic=torch.einsum("dni,dnj->ij", moved, slopes),
         lower=torch.linalg.cholesky(value.T @ value),
         overlap=torch.linalg.svdvals((triangle * norms)[:, present]).square(),
-        turning=turning,
     )
 
 
