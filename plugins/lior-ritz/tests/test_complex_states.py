@@ -8,7 +8,6 @@ import pytest
 import torch
 from commands import ritz
 
-from lior.errors import UsageError
 from lior_ritz import config as configuration
 from lior_ritz.training.solution import solve
 from lior_ritz.training.trainer import Trainer
@@ -44,7 +43,7 @@ def test_a_run_encloses_the_levels_of_fock_and_darwin(run):
     assert results["referee"]["method"] == "hermitian"
     assert results["problem"]["terms"]["spin"]["g_effective"] == pytest.approx([-0.44] * 3)
     assert results["problem"]["mirrors"] == []
-    assert "of real states" in results["why_null"]["shapes"]
+    assert "of real states" in results["why_null"]["nodal_domains"]
 
 
 def test_its_arrays_are_complex_and_orthonormal(run):
@@ -122,12 +121,3 @@ def test_anisotropic_masses_are_bounded_from_both_sides():
     assert found.bounds.lower is not None
     assert bool((found.bounds.lower <= exact).all())
     assert bool((found.bounds.upper >= exact).all())
-
-
-@pytest.mark.parametrize(
-    "weights", ["training.loss_weights.pde_polish=1", "training.loss_weights.boundary=1"]
-)
-def test_what_knows_no_field_refuses_it(weights):
-    more = ["domain.boundary=natural"] if "boundary" in weights else []
-    with pytest.raises(UsageError, match="not with a magnetic field"):
-        solve({}, overrides=[*FIELD, *RANDOM, weights, *more])

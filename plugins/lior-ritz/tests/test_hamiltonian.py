@@ -200,7 +200,7 @@ def test_what_cannot_be_is_refused_in_a_line(assignments, said):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("method", ["separable", "sine", "elements", "differences"])
+@pytest.mark.parametrize("method", ["separable", "sine", "elements"])
 def test_other_methods_refuse_a_field(method):
     with pytest.raises(UsageError, match="not with a magnetic field"):
         solve(in_field(1.0), 2, method)

@@ -61,8 +61,8 @@ class Whitened:
 
 
 def project(
-    jet: Tensor, weights: Tensor, potential: Tensor, edge: Tensor | None = None,
-    inverse: Tensor | None = None, vector: Tensor | None = None,
+    jet: Tensor, weights: Tensor, potential: Tensor, inverse: Tensor | None = None,
+    vector: Tensor | None = None,
 ) -> Projection:  # fmt: skip
     """Solve the Ritz problem of ``-∇² + V``, or with a field or masses, in the span of functions.
 
@@ -72,8 +72,6 @@ def project(
         Values and slopes ``[1 + d, N, F]``; the form is ``∫ ∇φᵢ·∇φⱼ + V φᵢ φⱼ``.
     weights, potential
         ``[N]``, weights not negative.
-    edge
-        ``[E, F]``: values whose squares belong to the form as well (:mod:`lior_ritz.network.edge`).
     inverse, vector
         ``[N, d]``: inverse masses, and the vector potential, whose square is in ``potential``. With it the
         form is Hermitian and the coefficients are complex.
@@ -90,9 +88,6 @@ def project(
         pull = vector if inverse is None else vector * inverse
         turning = torch.einsum("dni,nd,nj->ij", slopes, pull.double(), span.value)
         form = form + 1j * (turning - turning.T)
-    if edge is not None:
-        there = edge.double() @ span.basis
-        form = form + there.T @ there
     energies, vectors = span.solve(form)
     return Projection(energies, span.basis.to(vectors.dtype) @ vectors, span.overlap)
 
