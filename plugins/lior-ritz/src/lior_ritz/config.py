@@ -75,10 +75,8 @@ class PhysicsConfig:
     def terms(self, dim: int) -> Terms:
         """What the Hamiltonian has beside ``-∇² + V`` in ``dim`` dimensions.
 
-        Raises
-        ------
-        UsageError
-            When a formula or a file cannot be understood, an axis is not there, or the material has no g.
+        Raises ``UsageError`` when a formula or a file cannot be understood, an axis is not there, or the
+        material has no g.
         """
         named = {"x": self.mass_x, "y": self.mass_y}
         for axis in AXES[dim:2]:
@@ -336,6 +334,8 @@ def load(
 ) -> Resolved[RitzConfig]:
     """Resolve a configuration: defaults, then ``layers``, then variables, then overrides.
 
+    Raises ``ConfigError`` with all problems of all layers.
+
     Parameters
     ----------
     layers
@@ -344,11 +344,6 @@ def load(
         ``"key=value"``; the last of a key counts.
     env
         Variables; those of the process if not given.
-
-    Raises
-    ------
-    ConfigError
-        With all problems of all layers.
     """
     found = resolve(
         RitzConfig,

@@ -86,6 +86,8 @@ class NotOrthonormal(UsageError):
 class Coulomb:
     """``1/r`` between densities on a uniform grid of ``ny`` rows and ``nx`` columns.
 
+    Raises ``UsageError`` when a spacing is not positive or the grid has fewer than two points along an axis.
+
     Parameters
     ----------
     shape
@@ -95,11 +97,6 @@ class Coulomb:
     memory_mb
         What the temporary arrays may take, in MB; the integrals themselves come on top. More is not faster:
         the default stays in the cache.
-
-    Raises
-    ------
-    UsageError
-        When a spacing is not positive or the grid has fewer than two points along an axis.
     """
 
     def __init__(self, shape: tuple[int, int], hx: float, hy: float, memory_mb: float = 32) -> None:

@@ -38,6 +38,8 @@ def export(
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """The ``count`` lowest states of a run's trial space, which are eigenfunctions in it.
 
+    Raises ``UsageError`` when there are not so many states, or the problem has four dimensions or a field.
+
     Parameters
     ----------
     grid
@@ -47,11 +49,6 @@ def export(
     -------
     arrays, about
         Float64, and what they are, ready for JSON.
-
-    Raises
-    ------
-    UsageError
-        When there are not so many states, or the problem has four dimensions or a field.
     """
     problem, units = solution.problem, solution.problem.units
     problem.require_plain("an export")

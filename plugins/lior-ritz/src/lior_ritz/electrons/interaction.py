@@ -66,10 +66,8 @@ class Orbitals:
 
     Others come in by :meth:`from_basis`.
 
-    Raises
-    ------
-    UsageError
-        When shapes disagree, numbers are not finite, energies fall, or the orbitals are not orthonormal.
+    Raises ``UsageError`` when shapes disagree, numbers are not finite, energies fall, or the orbitals are not
+    orthonormal.
     """
 
     values: Array = attrs.field(converter=_stack)
@@ -112,6 +110,8 @@ class Orbitals:
         This is how a neural basis of M functions is extended to ``k > M`` orbitals: stack others below it
         (sines of the box, Hermite functions) and give the matrices of the whole.
 
+        Raises ``UsageError`` when shapes disagree, or fewer than ``k`` functions are linearly independent.
+
         Parameters
         ----------
         values
@@ -120,11 +120,6 @@ class Orbitals:
             ``[B, B]``, symmetric, over any quadrature; h in ``E0``. ``None`` for orthonormal functions.
         k, hx, hy, x_first
             The number of orbitals, and the grid as in the class.
-
-        Raises
-        ------
-        UsageError
-            When shapes disagree, or fewer than ``k`` functions are linearly independent.
         """
         functions, h = _array(values, "basis", 3), _array(hamiltonian, "hamiltonian", 2)
         size = len(functions)
@@ -293,6 +288,8 @@ def two_electrons(
 ) -> TwoElectrons:
     """Two electrons that repel by ``κ/r₁₂``, by full configuration interaction.
 
+    Raises ``UsageError`` when a size or another number is out of its range.
+
     Parameters
     ----------
     orbitals
@@ -308,11 +305,6 @@ def two_electrons(
         x in ``L0`` of the line between left and right.
     memory_mb
         What temporary arrays of the integrals may take; what stays takes some ``10 k⁴`` bytes.
-
-    Raises
-    ------
-    UsageError
-        When a size or another number is out of its range.
     """
     if not (math.isfinite(kappa) and kappa >= 0 and states >= 1):
         raise UsageError(f"kappa = {kappa} must be finite and not negative, states = {states} at least 1")

@@ -55,6 +55,8 @@ def gradients(
 ) -> Gradients:  # fmt: skip
     """Derivatives of the ``count`` lowest levels.
 
+    Raises ``UsageError`` when an option cannot be varied, or the derivative of V by it is not finite.
+
     Parameters
     ----------
     found
@@ -64,11 +66,6 @@ def gradients(
         (:func:`lior_ritz.problem.devices.parameters`).
     states
         Of ``found``, where they were worked out already.
-
-    Raises
-    ------
-    UsageError
-        When an option cannot be varied, or the derivative of V by it is not finite.
     """
     known = parameters(problem)
     wanted = list(known if names is None else dict.fromkeys(names))

@@ -66,6 +66,8 @@ def project(
 ) -> Projection:  # fmt: skip
     """Solve the Ritz problem of ``-∇² + V``, or with a field or masses, in the span of functions.
 
+    Raises ``torch.linalg.LinAlgError`` when values are not finite.
+
     Parameters
     ----------
     jet
@@ -75,11 +77,6 @@ def project(
     inverse, vector
         ``[N, d]``: inverse masses, and the vector potential, whose square is in ``potential``. With it the
         form is Hermitian and the coefficients are complex.
-
-    Raises
-    ------
-    torch.linalg.LinAlgError
-        When values are not finite.
     """
     span = whiten(jet, weights, inverse)
     form = span.form(potential)

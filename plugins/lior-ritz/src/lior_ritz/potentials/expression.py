@@ -45,11 +45,8 @@ class Expression(Written):
     ``where(test, then, otherwise)`` with a test such as ``-1 < x <= 1``. Each parameter can be varied by its
     name.
 
-    Raises
-    ------
-    UsageError
-        When the formula cannot be understood, has a name that is not known, or does not use a parameter; or
-        when a parameter is no finite number.
+    Raises ``UsageError`` when the formula cannot be understood, has a name that is not known, or does not use
+    a parameter; or when a parameter is no finite number.
 
     Examples
     --------

@@ -49,10 +49,7 @@ def parameters(problem: Problem) -> dict[str, float]:
 def require_parameters(problem: Problem, names: Iterable[str]) -> None:
     """Refuse options that cannot be varied.
 
-    Raises
-    ------
-    UsageError
-        Naming the first one, and what may be varied.
+    Raises ``UsageError`` naming the first one, and what may be varied.
     """
     used = parameters(problem)
     for name in names:
@@ -71,10 +68,7 @@ def require_parameters(problem: Problem, names: Iterable[str]) -> None:
 def sensitivity(problem: Problem, name: str, points: Tensor) -> Tensor:
     """``∂V/∂p`` at ``points``, ``[N, d]``, of the option ``name``; ``[N]`` in ``E0`` per unit of the option.
 
-    Raises
-    ------
-    UsageError
-        When the option cannot be varied, or the derivative is not finite somewhere.
+    Raises ``UsageError`` when the option cannot be varied, or the derivative is not finite somewhere.
     """
     require_parameters(problem, [name])
     value = torch.tensor(_value(problem, name), dtype=torch.float64, requires_grad=True)
@@ -173,6 +167,8 @@ def opened(
 ) -> tuple[RitzConfig, Problem, list[str]]:
     """A configuration whose potential has ``names`` to vary.
 
+    Raises ``UsageError`` when the configuration is wrong, or a name cannot be varied.
+
     Parameters
     ----------
     layers, overrides
@@ -188,11 +184,6 @@ def opened(
         Of the dot to begin with.
     overrides
         The given ones, and what :func:`in_mode` adds.
-
-    Raises
-    ------
-    UsageError
-        When the configuration is wrong, or a name cannot be varied.
     """
     layers, overrides = list(layers), list(overrides)
     try:

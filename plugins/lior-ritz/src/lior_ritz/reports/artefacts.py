@@ -64,6 +64,8 @@ def write(solution: Solution, folder: Path, *, run_id: str, history: History) ->
 
     Each file is there whole or not at all. The JSON is valid: what is not finite is ``null``.
 
+    Raises ``RunError`` when a file cannot be written.
+
     Parameters
     ----------
     folder
@@ -75,11 +77,6 @@ def write(solution: Solution, folder: Path, *, run_id: str, history: History) ->
     -------
     dict
         What ``results.json`` holds.
-
-    Raises
-    ------
-    RunError
-        When a file cannot be written.
     """
     sampler = Sampler(solution=solution)
     grids = slices(solution.problem, grid_size(solution.config.domain.axis_nodes))

@@ -142,12 +142,8 @@ def _unknown(name: str, states: int) -> str:
 def picture(name: str, source: Source) -> Picture:
     """One picture.
 
-    Raises
-    ------
-    LeftOut
-        When the run has nothing to show there.
-    UsageError
-        When there is no picture of that name.
+    Raises ``LeftOut`` when the run has nothing to show there; ``UsageError`` when there is no picture of that
+    name.
     """
     count = len(source.solution.energies)
     if name not in names(count):

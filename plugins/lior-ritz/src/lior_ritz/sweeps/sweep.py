@@ -73,17 +73,15 @@ class Plan:
 def plan(axes: Sequence[Axis], *layers: Any, overrides: Iterable[str] = ()) -> Plan:
     """Work out and check every point of a sweep.
 
+    Raises ``UsageError`` when an option is unknown or means nothing, or a configuration is wrong: before
+    anything is solved.
+
     Parameters
     ----------
     axes
         What is varied; every combination of their values is a point.
     layers, overrides
         As for :func:`lior_ritz.config.load`.
-
-    Raises
-    ------
-    UsageError
-        When an option is unknown or means nothing, or a configuration is wrong: before anything is solved.
     """
     axes = tuple(attrs.evolve(axis, name=devices.option(axis.name)) for axis in axes)
     _check_axes(axes)

@@ -116,6 +116,8 @@ def solve(
 ) -> Solution:  # fmt: skip
     """Train a network on a problem, in memory.
 
+    Raises ``ConfigError`` with all that is wrong with the configuration.
+
     Parameters
     ----------
     layers
@@ -125,11 +127,6 @@ def solve(
         ``"key=value"``.
     watch
         Called after every step; what it raises ends training.
-
-    Raises
-    ------
-    ConfigError
-        With all that is wrong with the configuration.
     """
     config = next((each for each in layers if isinstance(each, RitzConfig)), None)
     if config is None:

@@ -178,10 +178,7 @@ class Trainer:
         """Undo :meth:`tensors` and :meth:`numbers`; of a finished run, which has no ``training`` among its
         tensors, only what is best is taken over.
 
-        Raises
-        ------
-        KeyError, TypeError, RuntimeError
-            When they are those of another configuration.
+        Raises ``KeyError`` or ``TypeError`` or ``RuntimeError`` when they are those of another configuration.
         """
         self.progress = Progress(**numbers["progress"])
         self._nodes = None

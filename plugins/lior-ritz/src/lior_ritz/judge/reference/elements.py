@@ -185,10 +185,7 @@ def elements(problem: Problem, k: int, tolerance: float) -> tuple[Found, Array, 
     """The ``k`` lowest levels, their error bars ``[k]``, those of their differences ``[k - 1]``, and whether
     the levels are within ``tolerance``.
 
-    Raises
-    ------
-    UsageError
-        In more than two dimensions, or where V is not a finite number.
+    Raises ``UsageError`` in more than two dimensions, or where V is not a finite number.
     """
     if problem.dim > 2:
         raise UsageError(f"method 'elements' is of 1 and 2 dimensions, not {problem.dim}; use sine")

@@ -80,10 +80,7 @@ def hermitian(problem: Problem, k: int, tolerance: float) -> tuple[Found, Array,
     """The ``k`` lowest levels, their error bars ``[k]``, those of their differences, and whether the levels
     are within ``tolerance``, relatively. The bar is three times the last change.
 
-    Raises
-    ------
-    UsageError
-        When there are not so many levels in the largest basis.
+    Raises ``UsageError`` when there are not so many levels in the largest basis.
     """
     smaller: Found | None = None
     errors = np.empty(0)

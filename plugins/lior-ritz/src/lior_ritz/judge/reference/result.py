@@ -76,10 +76,7 @@ def scale(energies: Array, problem: Problem) -> Array:
 def sampled(problem: Problem, points: Array) -> Array:
     """V in ``E0`` at ``points``, ``[N, d]``; ``[N]``.
 
-    Raises
-    ------
-    UsageError
-        Where V is not a finite number.
+    Raises ``UsageError`` where V is not a finite number.
     """
     values: Any = problem.energy(torch.from_numpy(points)).detach().numpy()
     bad = np.flatnonzero(~np.isfinite(values))

@@ -48,10 +48,7 @@ def is_separable(problem: Problem) -> bool:
 def separable(problem: Problem, k: int, tolerance: float) -> tuple[Sums, bool]:
     """The ``k`` lowest levels, and whether they are within ``tolerance``, relatively.
 
-    Raises
-    ------
-    UsageError
-        When V is not known to be a sum.
+    Raises ``UsageError`` when V is not known to be a sum.
     """
     potentials = _potentials(problem)
     counts = [max(_START, k + 8)] * problem.dim

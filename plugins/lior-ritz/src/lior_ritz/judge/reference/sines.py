@@ -50,10 +50,7 @@ def ritz(problem: Problem, counts: tuple[int, ...], k: int, accuracy: float = 1e
 
     ``accuracy``, in ``E0``, is where the iteration stops if the basis is too large for matrices.
 
-    Raises
-    ------
-    UsageError
-        Where V is not a finite number.
+    Raises ``UsageError`` where V is not a finite number.
     """
     grid = potential_grid(problem, counts)
     spectrum = transform(problem, grid, counts)

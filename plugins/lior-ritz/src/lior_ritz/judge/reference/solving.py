@@ -41,6 +41,9 @@ def solve(
 ) -> Reference:
     """The ``k`` lowest levels by a classical method.
 
+    Raises ``UsageError`` when the method does not apply, an option cannot be varied, V is not finite inside
+    the box, or V has not the mirrors or is not the sum that its potential says.
+
     Parameters
     ----------
     problem
@@ -59,12 +62,6 @@ def solve(
         Options of the potential to replace, each by one number.
     limit
         Basis functions of one symmetry at most, for ``sine``.
-
-    Raises
-    ------
-    UsageError
-        When the method does not apply, an option cannot be varied, V is not finite inside the box, or V has
-        not the mirrors or is not the sum that its potential says.
     """
     if k < 1:
         raise UsageError(f"k = {k}: at least one level has to be asked for")

@@ -64,10 +64,7 @@ def blocks(problem: Problem, counts: Sequence[int]) -> Iterator[Array]:
 def potential_grid(problem: Problem, counts: Sequence[int]) -> PotentialGrid:
     """V on a grid that integrates products of ``counts`` modes.
 
-    Raises
-    ------
-    UsageError
-        Where V is not a finite number.
+    Raises ``UsageError`` where V is not a finite number.
     """
     mirrors, spare = problem.mirrors, _SPARE[problem.dim - 1]
     nodes, weights = [], []
