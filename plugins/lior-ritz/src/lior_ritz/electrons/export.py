@@ -40,15 +40,12 @@ def export(
 
     Raises ``UsageError`` when there are not so many states, or the problem has four dimensions or a field.
 
+    Returns ``arrays, about``: float64, and what they are, ready for JSON.
+
     Parameters
     ----------
     grid
         Points on each axis of the grid of orbitals and potential, edges included.
-
-    Returns
-    -------
-    arrays, about
-        Float64, and what they are, ready for JSON.
     """
     problem, units = solution.problem, solution.problem.units
     problem.require_plain("an export")

@@ -24,10 +24,7 @@ def rates(start: Tensor, trained: Tensor | None) -> Tensor:
 def factor(problem: Problem, points: Tensor, alpha: Tensor | None, *, order: int = 1) -> Tensor:
     """B and its derivatives at ``points``, ``[N, d]``.
 
-    Returns
-    -------
-    Tensor
-        ``[1 + order·d, N]``: values, slopes, second derivatives.
+    Returns ``[1 + order·d, N]``: values, slopes, second derivatives.
     """
     axes = [_axis(problem, points[:, i], i, None if alpha is None else alpha[i]) for i in range(problem.dim)]
     whole = [_product([axis[0] for axis in axes])]
@@ -65,16 +62,13 @@ def _product(factors: list[Tensor]) -> Tensor:
 def apply(factor: Tensor, jet: Tensor, *, dim: int) -> Tensor:
     """The product of B and functions, by the product rule.
 
+    Returns ``[1 + order·d, N, F]``.
+
     Parameters
     ----------
     factor
         ``[1 + order·d, N]``.
     jet
-        ``[1 + order·d, N, F]``.
-
-    Returns
-    -------
-    Tensor
         ``[1 + order·d, N, F]``.
     """
     b = factor[:, :, None]

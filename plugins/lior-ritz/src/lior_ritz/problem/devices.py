@@ -125,10 +125,7 @@ def in_mode(config: RitzConfig, problem: Problem, names: Iterable[str]) -> list[
     The dot stays the same: it is only given by other numbers. Nothing is set where all names mean something
     already, where the mode was chosen, or where no other helps.
 
-    Returns
-    -------
-    list of str
-        ``"key=value"``.
+    Returns ``"key=value"``.
     """
     wanted = [name for name in names if name in problem.potential.device]
     used = parameters(problem)
@@ -169,6 +166,9 @@ def opened(
 
     Raises ``UsageError`` when the configuration is wrong, or a name cannot be varied.
 
+    Returns ``config, problem``: of the dot to begin with; ``overrides``: the given ones, and what
+    :func:`in_mode` adds.
+
     Parameters
     ----------
     layers, overrides
@@ -177,13 +177,6 @@ def opened(
         Options of the potential.
     first
         Values for some of them, for a configuration that is complete only with these.
-
-    Returns
-    -------
-    config, problem
-        Of the dot to begin with.
-    overrides
-        The given ones, and what :func:`in_mode` adds.
     """
     layers, overrides = list(layers), list(overrides)
     try:

@@ -66,17 +66,14 @@ def write(solution: Solution, folder: Path, *, run_id: str, history: History) ->
 
     Raises ``RunError`` when a file cannot be written.
 
+    Returns what ``results.json`` holds.
+
     Parameters
     ----------
     folder
         Of the run; made if it is not there.
     history
         The lines of the metrics; what needs them is ``null`` if there are none.
-
-    Returns
-    -------
-    dict
-        What ``results.json`` holds.
     """
     sampler = Sampler(solution=solution)
     grids = slices(solution.problem, grid_size(solution.config.domain.axis_nodes))

@@ -141,17 +141,12 @@ class QuasiNewton:
     def step(self, evaluate: Callable[[], Tensor]) -> tuple[float, bool]:
         """One iteration.
 
+        Returns ``norm``: of the gradient at the new place; ``moved``: whether it differs from the old one.
+
         Parameters
         ----------
         evaluate
             Works out the loss where the parameters are, and their gradients.
-
-        Returns
-        -------
-        norm
-            Of the gradient at the new place.
-        moved
-            Whether it differs from the old one.
         """
         before = [p.detach().clone() for p in self._params]
 
