@@ -279,12 +279,8 @@ def few_electrons(
 
     Raises ``UsageError`` when a number is out of its range, or there are too many determinants.
 
-    Parameters
-    ----------
-    orbitals, kappa, divide
-        As for :func:`lior_ritz.electrons.interaction.two_electrons`.
-    states
-        Levels of each ``S_z``.
+    ``orbitals``, ``kappa``, ``divide``: as for :func:`lior_ritz.electrons.interaction.two_electrons`.
+    ``states``: levels of each ``S_z``.
     """
     k = len(orbitals.values)
     if electrons not in ELECTRONS or electrons > 2 * k or states < 1:

@@ -46,11 +46,8 @@ def orbitals(solution: Solution, count: int, grid: int | None = None) -> Orbital
     Raises ``UsageError`` when the problem is not two-dimensional, ψ does not vanish on the edge, there are
     not so many states, or the grid is too coarse for them.
 
-    Parameters
-    ----------
-    grid
-        Points on each axis, on which the functions and their products must be smooth; the first of
-        :data:`GRIDS` that will do if not given.
+    ``grid``: points on each axis, on which the functions and their products must be smooth; the first of
+    :data:`GRIDS` that will do if not given.
     """
     problem = solution.problem
     require_plane(problem)
@@ -72,12 +69,8 @@ def on_grid(
 
     Raises ``UsageError`` as :func:`orbitals`.
 
-    Parameters
-    ----------
-    functions
-        Values ``[B, N]`` at points ``[N, 2]``.
-    build
-        Takes the values ``[B, ny, nx]``, the spacings of columns and rows, and x of the first column.
+    ``functions``: values ``[B, N]`` at points ``[N, 2]``. ``build``: takes the values ``[B, ny, nx]``, the
+    spacings of columns and rows, and x of the first column.
     """
     require_plane(problem)
     sizes = GRIDS if grid is None else (grid,)

@@ -42,10 +42,7 @@ def export(
 
     Returns ``arrays, about``: float64, and what they are, ready for JSON.
 
-    Parameters
-    ----------
-    grid
-        Points on each axis of the grid of orbitals and potential, edges included.
+    ``grid``: points on each axis of the grid of orbitals and potential, edges included.
     """
     problem, units = solution.problem, solution.problem.units
     problem.require_plain("an export")

@@ -38,10 +38,7 @@ class Bounds:
 def bounds(ansatz: Ansatz, found: Evaluation, referee: Reference) -> Bounds:
     """Bounds from the states of an evaluation.
 
-    Parameters
-    ----------
-    referee
-        At least one level more than there are states: where the next begins.
+    ``referee``: at least one level more than there are states: where the next begins.
     """
     problem, count = ansatz.problem, len(found.energies)
     slack = found.quadrature_error + _ROUNDING * found.energies.abs().max()

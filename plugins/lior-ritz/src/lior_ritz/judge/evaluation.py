@@ -95,12 +95,8 @@ class Evaluator:
         """Solve on one rule, evaluate on a finer one, and refine both until they agree or are as fine as
         may be.
 
-        Parameters
-        ----------
-        nq
-            Nodes on each axis of the first rule.
-        final
-            Whether to go to the finest rules there are; while training, a quarter of their nodes is enough.
+        ``nq``: nodes on each axis of the first rule. ``final``: whether to go to the finest rules there are;
+        while training, a quarter of their nodes is enough.
         """
         with torch.no_grad():
             params = {name: value.detach().double() for name, value in params.items()}

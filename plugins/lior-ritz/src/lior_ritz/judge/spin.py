@@ -59,10 +59,8 @@ class Spins:
 def spins(problem: Problem, found: Reference, count: int, orbitals: int = ORBITALS) -> Spins | None:
     """The levels of both spins in the ``count`` lowest orbitals; ``None`` where nothing tells spins apart.
 
-    Parameters
-    ----------
-    found
-        Of the problem; solved again where spin and motion are coupled and it has fewer than ``orbitals``.
+    ``found``: of the problem; solved again where spin and motion are coupled and it has fewer than
+    ``orbitals``.
     """
     terms, units = problem.terms, problem.units
     if not terms.has_spin:

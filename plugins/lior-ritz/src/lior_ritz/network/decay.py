@@ -64,12 +64,7 @@ def apply(factor: Tensor, jet: Tensor, *, dim: int) -> Tensor:
 
     Returns ``[1 + order·d, N, F]``.
 
-    Parameters
-    ----------
-    factor
-        ``[1 + order·d, N]``.
-    jet
-        ``[1 + order·d, N, F]``.
+    ``factor``: ``[1 + order·d, N]``. ``jet``: ``[1 + order·d, N, F]``.
     """
     b = factor[:, :, None]
     parts = [b[:1] * jet[:1], b[1 : 1 + dim] * jet[:1] + b[:1] * jet[1 : 1 + dim]]

@@ -77,12 +77,8 @@ def forward(params: Params, shape: Shape, points: Tensor, *, order: int = 1) -> 
 
     Returns ``[1 + order·inputs, N, width]``: values, the slopes, the second derivatives.
 
-    Parameters
-    ----------
-    points
-        ``[N, inputs]``.
-    order
-        1: values and slopes; 2: second derivatives by each coordinate as well.
+    ``points``: ``[N, inputs]``. ``order``: 1: values and slopes; 2: second derivatives by each coordinate as
+    well.
     """
     layers = _scaled_layers(params, shape)
     if order == 1:

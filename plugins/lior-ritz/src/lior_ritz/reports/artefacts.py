@@ -68,12 +68,8 @@ def write(solution: Solution, folder: Path, *, run_id: str, history: History) ->
 
     Returns what ``results.json`` holds.
 
-    Parameters
-    ----------
-    folder
-        Of the run; made if it is not there.
-    history
-        The lines of the metrics; what needs them is ``null`` if there are none.
+    ``folder``: of the run; made if it is not there. ``history``: the lines of the metrics; what needs them is
+    ``null`` if there are none.
     """
     sampler = Sampler(solution=solution)
     grids = slices(solution.problem, grid_size(solution.config.domain.axis_nodes))

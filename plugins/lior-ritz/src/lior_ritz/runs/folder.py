@@ -137,10 +137,7 @@ def open_run(path: Path, *, nq: int | None = None) -> tuple[Solution, list[dict[
 
     Raises ``RunError`` when it is no run, unfinished or damaged.
 
-    Parameters
-    ----------
-    nq
-        Nodes on each axis of the coarser of the two rules; those of the run if not given.
+    ``nq``: nodes on each axis of the coarser of the two rules; those of the run if not given.
     """
     _check(path)
     (trainer, manifest), _ = _newest(path)

@@ -86,12 +86,8 @@ def run(
     Raises ``UsageError`` when the configuration asks for what cannot be; ``RunError`` when the directory is
     not empty or cannot be written; ``Stopped`` when ``stop`` returned true.
 
-    Parameters
-    ----------
-    callbacks
-        Objects with methods of :class:`lior.events.Events`.
-    stop
-        Asked after every step; when it returns true, a checkpoint is written and ``Stopped`` raised.
+    ``callbacks``: objects with methods of :class:`lior.events.Events`. ``stop``: asked after every step; when
+    it returns true, a checkpoint is written and ``Stopped`` raised.
     """
     trainer = Trainer(config, configuration.problem(config))
     return _kept(RitzRun.create(out, config), trainer, callbacks, stop)

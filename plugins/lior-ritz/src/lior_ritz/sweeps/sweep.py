@@ -76,12 +76,8 @@ def plan(axes: Sequence[Axis], *layers: Any, overrides: Iterable[str] = ()) -> P
     Raises ``UsageError`` when an option is unknown or means nothing, or a configuration is wrong: before
     anything is solved.
 
-    Parameters
-    ----------
-    axes
-        What is varied; every combination of their values is a point.
-    layers, overrides
-        As for :func:`lior_ritz.config.load`.
+    ``axes``: what is varied; every combination of their values is a point. ``layers``, ``overrides``: as for
+    :func:`lior_ritz.config.load`.
     """
     axes = tuple(attrs.evolve(axis, name=devices.option(axis.name)) for axis in axes)
     _check_axes(axes)

@@ -173,15 +173,10 @@ def random_rule(
 ) -> Rule:
     """Nodes drawn at random, unbiased for every integrand, or for ``jittered_grid`` up to its smoothing.
 
-    Parameters
-    ----------
-    mode
-        ``jittered_grid``: the centres of ``sizes`` cells on each axis, each moved by up to ``jitter`` cells
-        and reflected where that leaves the box (one half makes it stratified sampling); ``monte_carlo``;
-        ``sobol``: scrambled Sobol points (A. B. Owen, *Scrambling Sobol' and Niederreiter-Xing points*,
-        J. Complexity 14, 466, 1998).
-    points
-        How many, for the modes without a grid.
+    ``mode``: ``jittered_grid``: the centres of ``sizes`` cells on each axis, each moved by up to ``jitter``
+    cells and reflected where that leaves the box (one half makes it stratified sampling); ``monte_carlo``;
+    ``sobol``: scrambled Sobol points (A. B. Owen, *Scrambling Sobol' and Niederreiter-Xing points*, J.
+    Complexity 14, 466, 1998). ``points``: how many, for the modes without a grid.
     """
     dim = len(half_widths)
     volume = float(np.prod([2 * width for width in half_widths]))

@@ -143,10 +143,7 @@ class QuasiNewton:
 
         Returns ``norm``: of the gradient at the new place; ``moved``: whether it differs from the old one.
 
-        Parameters
-        ----------
-        evaluate
-            Works out the loss where the parameters are, and their gradients.
+        ``evaluate``: works out the loss where the parameters are, and their gradients.
         """
         before = [p.detach().clone() for p in self._params]
 
