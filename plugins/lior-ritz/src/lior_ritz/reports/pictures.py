@@ -6,7 +6,7 @@ Lengths are in nm and energies in meV; titles say which units of the problem the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any, TypeAlias
 
@@ -173,16 +173,6 @@ def unbroken(title: str) -> str:
     return _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", title)
 
 
-def pictures(solution: Solution, history: History = (), *, label: str = "") -> Iterator[Picture]:
-    """All pictures of a run, in the order of :func:`names`; those that it has no numbers for are left out."""
-    source = Source(solution=solution, history=history, label=label)
-    for name in names(len(solution.energies)):
-        try:
-            yield picture(name, source)
-        except LeftOut:
-            continue
-
-
 # --- potential and states ---
 
 
@@ -344,11 +334,11 @@ def _chart(title: str, label: str, curves: Sequence[Curve], **style: Any) -> Lin
 
 def _charted(name: str, source: Source) -> Panels:
     """A panel of :data:`_METRICS`; numbers that are 0 throughout, such as a penalty without weight, are left
-    out."""
+    out, and such as are the same as one before: the loss without a penalty is the sum."""
     title, label, unit, log, keys = _METRICS[name]
     scale = {"meV": source.unit, "ms": 1000.0}.get(unit, 1.0)
-    curves = [_metric(source, key, said, scale) for key, said in keys.items()]
-    curves = [curve for curve in curves if any(curve.y)]
+    found = [_metric(source, key, said, scale) for key, said in keys.items()]
+    curves = [each for i, each in enumerate(found) if any(each.y) and each.y not in [c.y for c in found[:i]]]
     values = [y for curve in curves for y in curve.y]
     log = log or (min(values, default=0) > 0 and spans_decades(values))
     return [_chart(title, f"{label} in {unit}" if unit else label, curves, log_y=log)]

@@ -133,14 +133,8 @@ class Plateau:
 
     def numbers(self) -> dict[str, Any]:
         """The state, ready for JSON."""
-        best = None if self.best == math.inf else self.best
-        return {
-            "lr": self.lr,
-            "average": self.average,
-            "best": best,
-            "bad": self.bad,
-            "cooling": self.cooling,
-        }
+        found = attrs.asdict(self, filter=lambda field, _: field.name != "config")
+        return found | {"best": None if self.best == math.inf else self.best}
 
     def restore(self, numbers: Mapping[str, Any]) -> None:
         """Undo :meth:`numbers`."""
