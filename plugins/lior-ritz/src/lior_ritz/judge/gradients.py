@@ -81,12 +81,10 @@ def gradients(
         row[list(cut)] = torch.nan
         rows.append(row)
     return Gradients(
-        units=problem.units,
-        parameters={name: known[name] for name in wanted},
-        derivatives=torch.stack(rows) if rows else torch.empty(0, count, dtype=torch.float64),
-        levels=groups,
+        units=problem.units, parameters={name: known[name] for name in wanted},
+        derivatives=torch.stack(rows) if rows else torch.empty(0, count, dtype=torch.float64), levels=groups,
         cut=cut,
-    )
+    )  # fmt: skip
 
 
 def near(low: float, high: float) -> bool:

@@ -104,12 +104,10 @@ def whiten(jet: Tensor, weights: Tensor, inverse_mass: Tensor | None = None) -> 
     present = inverse > 0
     moved = slopes if inverse_mass is None else slopes * inverse_mass.double().T[:, :, None]
     return Whitened(
-        basis=basis,
-        value=value,
-        kinetic=torch.einsum("dni,dnj->ij", moved, slopes),
+        basis=basis, value=value, kinetic=torch.einsum("dni,dnj->ij", moved, slopes),
         lower=torch.linalg.cholesky(value.T @ value),
         overlap=torch.linalg.svdvals((triangle * norms)[:, present]).square(),
-    )
+    )  # fmt: skip
 
 
 def _symmetric(matrix: Tensor) -> Tensor:

@@ -118,15 +118,10 @@ class Biquadratic:
         beta_x = 4 * c4 * self.a**2
         barrier = c4 * self.a**4
         follows = {
-            "c4": c4,
-            "c2y": c2y,
-            "beta_x": beta_x,
-            "beta_y": c2y,
-            "hbar_omega_x_meV": units.hbar_omega_meV(beta_x),
-            "hbar_omega_y_meV": units.hbar_omega_meV(c2y),
-            "barrier_dimless": barrier,
-            "barrier_meV": barrier * units.E0_meV,
-        }
+            "c4": c4, "c2y": c2y, "beta_x": beta_x, "beta_y": c2y,
+            "hbar_omega_x_meV": units.hbar_omega_meV(beta_x), "hbar_omega_y_meV": units.hbar_omega_meV(c2y),
+            "barrier_dimless": barrier, "barrier_meV": barrier * units.E0_meV,
+        }  # fmt: skip
         self._refuse_contradictions(follows)
         return follows
 

@@ -184,13 +184,10 @@ class HarmonicBarrier(Written):
         found = self.numbers(units, {})
         beta_x, beta_y, barrier = found["beta_x"], found["beta_y"], found["barrier"]
         return {
-            "beta_x": beta_x,
-            "beta_y": beta_y,
-            "hbar_omega_x_meV": units.hbar_omega_meV(beta_x),
-            "hbar_omega_y_meV": units.hbar_omega_meV(beta_y),
-            "barrier_dimless": barrier,
+            "beta_x": beta_x, "beta_y": beta_y, "hbar_omega_x_meV": units.hbar_omega_meV(beta_x),
+            "hbar_omega_y_meV": units.hbar_omega_meV(beta_y), "barrier_dimless": barrier,
             "barrier_meV": barrier * units.E0_meV,
-        }
+        }  # fmt: skip
 
 
 @attrs.frozen(kw_only=True)

@@ -157,14 +157,9 @@ def condition_penalty(overlap: Tensor) -> Tensor:
 
 
 def random_rule(
-    mode: str,
-    sizes: Sequence[int],
-    points: int,
-    jitter: float,
-    half_widths: Sequence[float],
-    generator: Generator,
-    folded: frozenset[int] = frozenset(),
-) -> Rule:
+    mode: str, sizes: Sequence[int], points: int, jitter: float, half_widths: Sequence[float],
+    generator: Generator, folded: frozenset[int] = frozenset(),
+) -> Rule:  # fmt: skip
     """Nodes drawn at random, unbiased for every integrand, or for ``jittered_grid`` up to its smoothing.
 
     ``mode``: ``jittered_grid``: the centres of ``sizes`` cells on each axis, each moved by up to ``jitter``

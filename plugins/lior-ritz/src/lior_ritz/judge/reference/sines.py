@@ -79,13 +79,9 @@ def _wanted(estimates: list[Array], k: int) -> list[int]:
 
 
 def _gathered(
-    problem: Problem,
-    counts: tuple[int, ...],
-    k: int,
-    parts: list[Array],
-    found: list[tuple[Array, Array]],
+    problem: Problem, counts: tuple[int, ...], k: int, parts: list[Array], found: list[tuple[Array, Array]],
     rounding: float,
-) -> Levels:
+) -> Levels:  # fmt: skip
     """The ``k`` lowest of all symmetries, with coefficients in the full product."""
     energies = np.concatenate([values for values, _ in found])
     order = np.argsort(energies, kind="stable")[:k]

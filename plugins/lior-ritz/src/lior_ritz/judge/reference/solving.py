@@ -25,14 +25,9 @@ METHODS = ("auto", "separable", "sine", "elements", "hermitian")
 
 
 def solve(
-    problem: Problem,
-    k: int,
-    method: str = "auto",
-    tolerance: float = 1e-9,
-    *,
-    device: Mapping[str, float | Tensor] | None = None,
-    limit: int = LARGEST,
-) -> Reference:
+    problem: Problem, k: int, method: str = "auto", tolerance: float = 1e-9, *,
+    device: Mapping[str, float | Tensor] | None = None, limit: int = LARGEST,
+) -> Reference:  # fmt: skip
     """The ``k`` lowest levels by a classical method.
 
     Raises ``UsageError`` when the method does not apply, an option cannot be varied, V is not finite inside
