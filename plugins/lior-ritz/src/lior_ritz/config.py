@@ -329,14 +329,9 @@ def load(
 
     Raises ``ConfigError`` with all problems of all layers.
 
-    Parameters
-    ----------
-    layers
-        Tables, paths of TOML or JSON files, or names of shipped recipes, the lowest first.
-    overrides
-        ``"key=value"``; the last of a key counts.
-    env
-        Variables; those of the process if not given.
+    ``layers``: tables, paths of TOML or JSON files, or names of shipped recipes, the lowest first.
+    ``overrides``: ``"key=value"``; the last of a key counts. ``env``: variables; those of the process if not
+    given.
     """
     found = resolve(
         RitzConfig, layers=[each for layer in layers for each in document.adapted(layer)], env=env,

@@ -52,14 +52,6 @@ def _array(values: Any, name: str, ndim: int) -> Array:
     return array
 
 
-def _stack(values: Any) -> Array:
-    return _array(values, "orbitals", 3)
-
-
-def _row(values: Any) -> Array:
-    return _array(values, "one-electron energies", 1)
-
-
 @attrs.frozen(eq=False)
 class Orbitals:
     """Eigenfunctions of one electron on a uniform grid, by rising energy.
@@ -70,9 +62,9 @@ class Orbitals:
     orthonormal.
     """
 
-    values: Array = attrs.field(converter=_stack)
+    values: Array = attrs.field(converter=lambda given: _array(given, "orbitals", 3))
     """``[k, ny, nx]`` in ``1/L0``, float64, real; rows are y, columns x."""
-    energies: Array = attrs.field(converter=_row)
+    energies: Array = attrs.field(converter=lambda given: _array(given, "one-electron energies", 1))
     """``[k]`` in ``E0``."""
     hx: float
     """Distance of columns, in ``L0``."""
@@ -106,14 +98,9 @@ class Orbitals:
 
         Raises ``UsageError`` when shapes disagree, or fewer than ``k`` functions are linearly independent.
 
-        Parameters
-        ----------
-        values
-            ``[B, ny, nx]``, B >= k.
-        hamiltonian, overlap
-            ``[B, B]``, symmetric, over any quadrature; h in ``E0``. ``None`` for orthonormal functions.
-        k, hx, hy, x_first
-            The number of orbitals, and the grid as in the class.
+        ``values``: ``[B, ny, nx]``, B >= k. ``hamiltonian``, ``overlap``: ``[B, B]``, symmetric, over any
+        quadrature; h in ``E0``. ``None`` for orthonormal functions. ``k``, ``hx``, ``hy``, ``x_first``: the
+        number of orbitals, and the grid as in the class.
         """
         functions, h = _array(values, "basis", 3), _array(hamiltonian, "hamiltonian", 2)
         size = len(functions)

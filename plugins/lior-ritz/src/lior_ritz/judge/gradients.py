@@ -57,15 +57,9 @@ def gradients(
 
     Raises ``UsageError`` when an option cannot be varied, or the derivative of V by it is not finite.
 
-    Parameters
-    ----------
-    found
-        Of the problem, with one level more, which says whether the last is cut off.
-    names
-        Options of the potential; all that its mode uses if not given
-        (:func:`lior_ritz.problem.devices.parameters`).
-    states
-        Of ``found``, where they were worked out already.
+    ``found``: of the problem, with one level more, which says whether the last is cut off. ``names``: options
+    of the potential; all that its mode uses if not given (:func:`lior_ritz.problem.devices.parameters`).
+    ``states``: of ``found``, where they were worked out already.
     """
     known = parameters(problem)
     wanted = list(known if names is None else dict.fromkeys(names))

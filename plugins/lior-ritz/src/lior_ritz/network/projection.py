@@ -56,7 +56,8 @@ class Whitened:
         identity = torch.eye(len(self.lower), dtype=self.lower.dtype, device=form.device)
         inverse = torch.linalg.solve_triangular(self.lower, identity, upper=False)
         inverse = inverse.to(form.dtype)
-        energies, vectors = torch.linalg.eigh(_symmetric(inverse @ form @ inverse.T))
+        matrix = inverse @ form @ inverse.T
+        energies, vectors = torch.linalg.eigh((matrix + matrix.mH) / 2)
         return energies, inverse.T @ vectors
 
 
@@ -108,7 +109,3 @@ def whiten(jet: Tensor, weights: Tensor, inverse_mass: Tensor | None = None) -> 
         lower=torch.linalg.cholesky(value.T @ value),
         overlap=torch.linalg.svdvals((triangle * norms)[:, present]).square(),
     )  # fmt: skip
-
-
-def _symmetric(matrix: Tensor) -> Tensor:
-    return (matrix + matrix.mH) / 2

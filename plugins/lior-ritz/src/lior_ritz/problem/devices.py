@@ -169,14 +169,8 @@ def opened(
     Returns ``config, problem``: of the dot to begin with; ``overrides``: the given ones, and what
     :func:`in_mode` adds.
 
-    Parameters
-    ----------
-    layers, overrides
-        As for :func:`lior_ritz.config.load`.
-    names
-        Options of the potential.
-    first
-        Values for some of them, for a configuration that is complete only with these.
+    ``layers``, ``overrides``: as for :func:`lior_ritz.config.load`. ``names``: options of the potential.
+    ``first``: values for some of them, for a configuration that is complete only with these.
     """
     layers, overrides = list(layers), list(overrides)
     try:

@@ -299,10 +299,6 @@ def _bounds(source: Source) -> Panels:
     ]
 
 
-def _overlap(source: Source) -> Panels:
-    return [_matrix("S", source.sampler.matrices[0], "⟨φi|φj⟩", "φ")]
-
-
 def _orthonormality(source: Source) -> Panels:
     states = source.sampler.measured
     overlap = (states.psi.conj() * states.weights) @ states.psi.T - torch.eye(len(states.psi))
@@ -417,7 +413,10 @@ _PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {
     "slice_y0_state": ("state {} along x", _along),
     "energy_spectrum": ("levels, computed and by the referee", _spectrum),
     "bounds": ("bounds of the levels", _bounds),
-    "overlap_S_heatmap": ("overlap of the basis functions", _overlap),
+    "overlap_S_heatmap": (
+        "overlap of the basis functions",
+        lambda source: [_matrix("S", source.sampler.matrices[0], "⟨φi|φj⟩", "φ")],
+    ),
     "psi_overlap_minus_identity": ("orthonormality of the states", _orthonormality),
     "training_losses": ("loss while training", partial(_charted, "training_losses")),
     "training_eigsum": ("sum of the energies while training", _eigsum),

@@ -118,15 +118,9 @@ def solve(
 
     Raises ``ConfigError`` with all that is wrong with the configuration.
 
-    Parameters
-    ----------
-    layers
-        Tables, files or shipped recipes, the lowest first, or one resolved configuration; none solves the
-        default double dot.
-    overrides
-        ``"key=value"``.
-    watch
-        Called after every step; what it raises ends training.
+    ``layers``: tables, files or shipped recipes, the lowest first, or one resolved configuration; none solves
+    the default double dot. ``overrides``: ``"key=value"``. ``watch``: called after every step; what it raises
+    ends training.
     """
     config = next((each for each in layers if isinstance(each, RitzConfig)), None)
     if config is None:

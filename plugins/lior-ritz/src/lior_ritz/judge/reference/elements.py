@@ -215,13 +215,8 @@ def evaluator(found: Found) -> Evaluate:
     return evaluate
 
 
-def rule(found: Found) -> Rule:
-    """The rule on the elements, with which products of the states and V are integrated."""
-    return tensor_rule(found.lines)
-
-
 def tensor_rule(lines: Sequence[Line]) -> Rule:
-    """The rule on products of elements."""
+    """The rule on products of elements, with which products of the states and V are integrated."""
     mesh = np.meshgrid(*(line.nodes for line in lines), indexing="ij")
     weights = lines[0].weights
     for line in lines[1:]:

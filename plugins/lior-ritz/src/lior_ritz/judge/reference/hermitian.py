@@ -23,7 +23,6 @@ from lior_ritz.judge.reference.elements import Line, edges, tensor_rule
 from lior_ritz.judge.reference.modes import Array
 from lior_ritz.judge.reference.result import Bars, Evaluate, sampled
 from lior_ritz.problem import Problem
-from lior_ritz.problem.quadrature import Rule
 
 _SIZES = ((8, 60), (10, 100), (13, 170), (17, 280), (22, 460), (28, 760), (36, 1250), (46, 2000))
 """Degrees of the elements, and products of functions of the axes, that are tried in turn: both grow, or what
@@ -243,8 +242,3 @@ def _at(found: Found, points: Array, by: int | None) -> Array:
         last = number == len(found.axes) - 1
         result = result @ table[place].T if last else np.einsum("kmn,nm->kn", result, table[place])
     return result
-
-
-def rule(found: Found) -> Rule:
-    """The rule on the elements, with which products of the states are integrated."""
-    return tensor_rule([axis.line for axis in found.axes])

@@ -82,10 +82,15 @@ def solve(
         evaluate, sizes = sines.evaluator(problem, found.states), found.states.shape[1:]
     elif method == "hermitian":
         found, bars = hermitian.hermitian(problem, k, tolerance)
-        evaluate, rule, sizes = hermitian.evaluator(found), hermitian.rule(found), found.states.shape[1:]
+        evaluate, sizes = hermitian.evaluator(found), found.states.shape[1:]
+        rule = elements.tensor_rule([axis.line for axis in found.axes])
     else:
         found, bars = elements.elements(problem, k, tolerance)
-        evaluate, rule, sizes = elements.evaluator(found), elements.rule(found), found.states.shape[1:]
+        evaluate, rule, sizes = (
+            elements.evaluator(found),
+            elements.tensor_rule(found.lines),
+            found.states.shape[1:],
+        )
     levels = (found.energies, bars.errors, bars.splitting_errors)
     energies, errors, splits = (torch.from_numpy(np.ascontiguousarray(each)) for each in levels)
     return Reference(
