@@ -268,7 +268,7 @@ def test_matrices_are_those_of_the_solution():
     solution, _ = solved("dot")
     [panel] = panels("overlap_S_heatmap")
     assert isinstance(panel, HeatMap)
-    np.testing.assert_allclose(panel.values, solution.matrices()[0], atol=1e-14)
+    np.testing.assert_allclose(panel.values, solution.matrices[0], atol=1e-14)
     [panel] = panels("psi_overlap_minus_identity")
     assert np.shape(panel.values) == (3, 3)
     assert np.abs(panel.values).max() < 1e-12

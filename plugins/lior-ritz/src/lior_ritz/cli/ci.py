@@ -16,6 +16,7 @@ from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
     from lior_ritz.electrons.determinants import Electrons
+    from lior_ritz.electrons.interaction import TwoElectrons
     from lior_ritz.problem.units import Units
 
 _FEWER = 15
@@ -52,36 +53,33 @@ def ci(path: Path, electrons: int, orbitals: int | None, grid: int | None, as_js
 
     solution, _ = open_run(path)
     units = solution.problem.units
-    if electrons != 2:
+    found: TwoElectrons | Electrons
+    if electrons == 2:
+        found = exchange(solution, orbitals or 28, grid)
+    else:
         given = orbitals_of(solution, orbitals or _FEWER, grid)
-        few = determinants.few_electrons(given, units.repulsion, electrons)
-        if as_json:
-            click.echo(json.dumps({"run": str(path)} | few.report(units)))
-        else:
-            _echo_levels(few, units)
-        return
-    found = exchange(solution, orbitals or 28, grid)
-    report = found.report(units)
+        found = determinants.few_electrons(given, units.repulsion, electrons)
     if as_json:
-        click.echo(json.dumps({"run": str(path)} | report))
+        click.echo(json.dumps({"run": str(path)} | found.report(units)))
         return
-    rows = [
-        [
-            str(size), f"{float(singlet) * units.E0_meV:.6f}", f"{float(triplet) * units.E0_meV:.6f}",
-            f"{float(triplet - singlet) * units.E0_meV * 1000:.4f}",
-        ]
-        for size, singlet, triplet in zip(
-            found.sizes, found.singlet_by_size, found.triplet_by_size, strict=True
-        )
-    ]  # fmt: skip
-    echo_table(["orbitals", "singlet, meV", "triplet, meV", "J, µeV"], rows)
-    exact = float(found.exchange) * units.E0_meV * 1000
-    truncation = float(found.truncation_error) * units.E0_meV * 1000
-    click.echo(
-        f"\nJ = {exact:.4f} µeV in {found.orbitals} orbitals; more would move it by about {truncation:.2g}"
-    )
+    if isinstance(found, determinants.Electrons):
+        _echo_levels(found, units)
+    else:
+        _echo_exchange(found, units)
     for flag in found.flags:
         click.echo(f"note: {flag}")
+
+
+def _echo_exchange(found: TwoElectrons, units: Units) -> None:
+    """A row for each number of orbitals, and J."""
+    unit = units.E0_meV
+    levels = zip(found.sizes, found.singlet_by_size * unit, found.triplet_by_size * unit, strict=True)
+    rows = [[str(k), f"{s:.6f}", f"{t:.6f}", f"{(t - s) * 1000:.4f}"] for k, s, t in levels]
+    echo_table(["orbitals", "singlet, meV", "triplet, meV", "J, µeV"], rows)
+    j, more = (each * unit * 1000 for each in (found.exchange, found.truncation_error))
+    click.echo(
+        f"\nJ = {j:.4f} µeV in {found.orbitals} orbitals; more would move it by about {more:.2g}"
+    )
 
 
 def _echo_levels(few: Electrons, units: Units) -> None:
@@ -97,5 +95,3 @@ def _echo_levels(few: Electrons, units: Units) -> None:
         f"\n{few.electrons} electrons in {few.orbitals} orbitals: {energy:.6f} meV, from above"
         + ("" if math.isnan(moved) else f"; {moved:.3g} lower than in half as many")
     )
-    for flag in few.flags:
-        click.echo(f"note: {flag}")

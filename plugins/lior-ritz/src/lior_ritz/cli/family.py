@@ -81,18 +81,15 @@ def family(
 
 
 def _write(found: Comparison, out: Path) -> list[Path]:
-    from lior.runs import files
     from lior_ritz.runs.folder import FAMILY
-    from lior_ritz.sweeps.folder import table
+    from lior_ritz.sweeps.folder import write
 
     report = found.report()
     try:
         found.family.save(out / FAMILY)
-        files.write_text(out / "family.csv", table(report["devices"]))
-        files.write_text(out / "family.json", json.dumps(report, indent=1) + "\n")
     except OSError as error:
         raise RunError(f"{out}: cannot be written: {error.strerror or error}") from error
-    return [out / FAMILY, out / "family.json", out / "family.csv"]
+    return [out / FAMILY, *write(out, "family", report, report["devices"])]
 
 
 def _report(found: Comparison) -> None:

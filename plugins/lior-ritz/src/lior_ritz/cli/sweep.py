@@ -72,7 +72,7 @@ def sweep(
             found = run(planned, stop=asked)
     finally:
         stop.withdraw()
-    written = write(found, out) if out else []
+    written = write(out, "sweep", found.report(), found.rows) if out else []
     if as_json:
         click.echo(json.dumps(found.report()))
     elif found.rows:

@@ -48,18 +48,16 @@ def strings(orbitals: int, electrons: int) -> list[int]:
     return sorted(sum(1 << i for i in chosen) for chosen in combinations(range(orbitals), electrons))
 
 
-def _below(string: int, orbital: int) -> int:
-    """-1 to the number of electrons below an orbital."""
-    return -1 if (string & ((1 << orbital) - 1)).bit_count() % 2 else 1
-
-
 def _annihilation(k: int, electrons: int) -> list[Any]:
     """For each orbital the matrix that takes an electron out of it, ``[fewer strings, strings]``."""
     before, after = strings(k, electrons), {each: row for row, each in enumerate(strings(k, electrons - 1))}
     found = []
     for p in range(k):
+        # the sign is that of the number of electrons below
         places = [
-            (after[s ^ (1 << p)], column, _below(s, p)) for column, s in enumerate(before) if s >> p & 1
+            (after[s ^ (1 << p)], column, (-1) ** (s & ((1 << p) - 1)).bit_count())
+            for column, s in enumerate(before)
+            if s >> p & 1
         ]
         rows, columns, signs = zip(*places, strict=True) if places else ((), (), ())
         shape = (len(after), len(before))

@@ -49,15 +49,14 @@ def orbitals(solution: Solution, count: int, grid: int | None = None) -> Orbital
     ``grid``: points on each axis, on which the functions and their products must be smooth; the first of
     :data:`GRIDS` that will do if not given.
     """
-    problem = solution.problem
-    require_plane(problem)
+    require_plane(solution.problem)
     wide = widened(solution, count)
-    overlap, hamiltonian = wide.matrices()
+    overlap, hamiltonian = wide.matrices
 
     def lowest(values: Tensor, hx: float, hy: float, x_first: float) -> Orbitals:
         return Orbitals.from_basis(values, hamiltonian, overlap, count, hx, hy, x_first)
 
-    return on_grid(problem, wide.basis, lowest, grid)
+    return on_grid(solution.problem, wide.basis, lowest, grid)
 
 
 def on_grid(

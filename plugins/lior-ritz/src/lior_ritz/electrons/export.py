@@ -50,7 +50,7 @@ def export(
         raise UsageError(f"domain.dim = {problem.dim}: exported are states of 1 to {max(_POINTS)} dimensions")
     sampler = Sampler(solution=widened(solution, count))
     rule, meV, nm = sampler.rule, units.E0_meV, units.L0_nm
-    levels, vectors = ritz(*sampler.matrices)
+    levels, vectors = ritz(*sampler.solution.matrices)
     basis = vectors[:, :count].T @ sampler.basis(rule.points)
     turn = vectors[:, :count] * (fix_signs(basis, rule.points) * basis).sum(1).sign()
     psi = turn.T @ sampler.basis(rule.points)

@@ -52,6 +52,14 @@ def _array(values: Any, name: str, ndim: int) -> Array:
     return array
 
 
+def _stack(values: Any) -> Array:
+    return _array(values, "orbitals", 3)
+
+
+def _row(values: Any) -> Array:
+    return _array(values, "one-electron energies", 1)
+
+
 @attrs.frozen(eq=False)
 class Orbitals:
     """Eigenfunctions of one electron on a uniform grid, by rising energy.
@@ -62,9 +70,9 @@ class Orbitals:
     orthonormal.
     """
 
-    values: Array = attrs.field(converter=lambda given: _array(given, "orbitals", 3))
+    values: Array = attrs.field(converter=_stack)
     """``[k, ny, nx]`` in ``1/L0``, float64, real; rows are y, columns x."""
-    energies: Array = attrs.field(converter=lambda given: _array(given, "one-electron energies", 1))
+    energies: Array = attrs.field(converter=_row)
     """``[k]`` in ``E0``."""
     hx: float
     """Distance of columns, in ``L0``."""

@@ -166,7 +166,7 @@ def lehmann(energies: Tensor, gram: Tensor, beyond: float) -> Tensor:
     N. J. Lehmann, *Optimale Eigenwerteinschließungen*, Numer. Math. 5, 246, 1963; for n = 1 it is G. Temple's
     inequality, ``E ≥ Λ - ‖r‖²/(ν - Λ)``. It holds when level n + 1 is at least ν.
 
-    ``energies``: ritz values below ``beyond``, ``[n]``. ``gram``: of their residuals, ``[n, n]``. ``beyond``:
+    ``energies``: Ritz values below ``beyond``, ``[n]``. ``gram``: of their residuals, ``[n, n]``. ``beyond``:
     ν.
     """
     distance = energies - beyond

@@ -107,10 +107,7 @@ class Biquadratic:
     def parts(self, units: Units, dim: int) -> tuple[Part, ...]:
         """A quartic and a harmonic well: the problem is separable."""
         c4, c2y = self.coefficients(units, {})
-        return (
-            lambda x: c4 * (x * x - self.a**2) ** 2 + self.delta * x,
-            lambda y: c2y * y * y,
-        )
+        return (lambda x: c4 * (x * x - self.a**2) ** 2 + self.delta * x, lambda y: c2y * y * y)
 
     def report(self, units: Units) -> dict[str, float]:
         """The coefficients and what they mean."""

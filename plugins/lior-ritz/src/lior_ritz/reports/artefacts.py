@@ -93,7 +93,7 @@ def write(solution: Solution, folder: Path, *, run_id: str, history: History) ->
 def arrays(sampler: Sampler, grids: list[Slice]) -> Arrays:
     """Everything on the grids, and the matrices."""
     problem, states = sampler.problem, sampler.measured
-    overlap, hamiltonian = sampler.matrices
+    overlap, hamiltonian = sampler.solution.matrices
     found: dict[str, tuple[Any, str]] = {}
     for index, grid in enumerate(grids):
         for axis, places in zip(grid.axes, grid.places, strict=True):
@@ -119,7 +119,7 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
     """All that is in the file."""
     solution, problem = sampler.solution, sampler.problem
     unit, referee = problem.units.E0_meV, solution.referee
-    diagonal = (overlap := sampler.matrices[0]).diagonal().real
+    diagonal = (overlap := solution.matrices[0]).diagonal().real
     psi = grids[0].shaped(sampler.states(grids[0].points))
     points, used = len(sampler.rule.points), len(grids[0].places[0])
     return {

@@ -415,7 +415,7 @@ _PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {
     "bounds": ("bounds of the levels", _bounds),
     "overlap_S_heatmap": (
         "overlap of the basis functions",
-        lambda source: [_matrix("S", source.sampler.matrices[0], "⟨φi|φj⟩", "φ")],
+        lambda source: [_matrix("S", source.solution.matrices[0], "⟨φi|φj⟩", "φ")],
     ),
     "psi_overlap_minus_identity": ("orthonormality of the states", _orthonormality),
     "training_losses": ("loss while training", partial(_charted, "training_losses")),

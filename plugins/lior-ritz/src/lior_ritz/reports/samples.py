@@ -13,7 +13,6 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior_ritz.judge.evaluation import ritz
 from lior_ritz.problem import AXES, Problem
 from lior_ritz.problem.quadrature import Rule, whole_rule
 from lior_ritz.reports.observables import States, fix_signs
@@ -88,11 +87,6 @@ class Sampler:
         return self.solution.problem
 
     @cached_property
-    def matrices(self) -> tuple[Tensor, Tensor]:
-        """Overlap and Hamiltonian of the basis, ``[M, M]``; see :meth:`Solution.matrices`."""
-        return self.solution.matrices()
-
-    @cached_property
     def rule(self) -> Rule:
         """The rule that observables are integrated with, which no state was worked out on."""
         size = min(self.solution.evaluation.nq, _MOST[self.problem.dim])
@@ -108,7 +102,7 @@ class Sampler:
     def coefficients(self) -> Tensor:
         """The K states in terms of the basis, ``[M, K]``, of the sign that ``observables.fix_signs`` gives
         them at the nodes of :attr:`rule`."""
-        vectors = ritz(*self.matrices)[1][:, : len(self.solution.energies)]
+        vectors = self.solution.coefficients()
         psi = vectors.T @ self._jet[0]
         signs = (fix_signs(psi, self.rule.points) * psi.conj()).sum(1).sgn()
         return vectors * signs

@@ -11,20 +11,22 @@ from typing import Any
 
 from lior.errors import RunError
 from lior.runs import files
-from lior_ritz.runs.folder import SWEEP
-from lior_ritz.sweeps.sweep import Answers, Row
+from lior_ritz.sweeps.sweep import Row
 
 
-def write(found: Answers, path: Path) -> list[Path]:
-    """Write the numbers; ``RunError`` when that is not possible. Returns the files."""
-    contents = {SWEEP: json.dumps(found.report(), indent=1) + "\n", "sweep.csv": table(found.rows)}
+def write(path: Path, name: str, report: Row, rows: list[Row]) -> list[Path]:
+    """Write ``report`` as ``name.json`` and ``rows`` as ``name.csv``; returns the files.
+
+    Raises ``RunError`` when that is not possible.
+    """
+    contents = {f"{name}.json": json.dumps(report, indent=1) + "\n", f"{name}.csv": table(rows)}
     try:
-        for name, text in contents.items():
-            files.write_text(path / name, text)
+        for file, text in contents.items():
+            files.write_text(path / file, text)
     except OSError as error:
         why = error.strerror or error
         raise RunError(f"{path}: cannot be written: {why}; free some space and repeat") from error
-    return [path / name for name in contents]
+    return [path / file for file in contents]
 
 
 def table(rows: list[Row]) -> str:

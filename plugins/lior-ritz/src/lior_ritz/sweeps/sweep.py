@@ -197,6 +197,8 @@ def _answered(point: Point, count: int) -> Row:
     names = [name for name in point.values if "." not in name]
     by = gradients(problem, found, count, names, states).report()
     psi, weights, points = states.psi, states.rule.weights, states.rule.points
+    both = spins(problem, found, count)
+    spin = both.report(problem.units) if both else {}
     dipole = float(dipoles(psi, weights, points)[0, 0, 1]) if count > 1 else None
     return {
         "E_E0": energies.tolist(), "E_meV": (energies * unit).tolist(), "error_meV": (bars * unit).tolist(),
@@ -207,10 +209,4 @@ def _answered(point: Point, count: int) -> Row:
         "dsplitting_meV": {name: each["dsplitting_meV"] for name, each in by.items()},
         "dipole_x_01_nm": None if dipole is None else abs(dipole) * problem.units.L0_nm,
         "left_weight": left_weight(psi, weights, points).tolist(), "good": found.converged,
-    } | _spin(problem, found, count)  # fmt: skip
-
-
-def _spin(problem: Problem, found: reference.Reference, count: int) -> Row:
-    """The levels of both spins and their g-factors, where there are such."""
-    known = spins(problem, found, count)
-    return {f"spin_{name}": value for name, value in known.report(problem.units).items()} if known else {}
+    } | {f"spin_{name}": value for name, value in spin.items()}  # fmt: skip

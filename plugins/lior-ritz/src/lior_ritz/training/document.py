@@ -173,7 +173,8 @@ def random_rule(
         centres = [(torch.arange(n, dtype=torch.float64) + 0.5) / n for n in sizes]
         unit = torch.stack([c.reshape(-1) for c in torch.meshgrid(*centres, indexing="ij")], 1)
         moves = 2 * torch.rand(unit.shape, generator=generator, dtype=torch.float64) - 1
-        unit = _reflected(unit + moves * jitter / torch.tensor(sizes, dtype=torch.float64))
+        moved = (unit + moves * jitter / torch.tensor(sizes, dtype=torch.float64)).remainder(2.0)
+        unit = torch.minimum(moved, 2.0 - moved)  # reflection keeps a uniform density uniform
     elif mode == "monte_carlo":
         unit = torch.rand(points, dim, generator=generator, dtype=torch.float64)
     else:
@@ -183,9 +184,3 @@ def random_rule(
     for axis in folded:
         nodes[:, axis] = nodes[:, axis].abs()
     return Rule(nodes, torch.full((len(nodes),), volume / len(nodes), dtype=torch.float64))
-
-
-def _reflected(unit: Tensor) -> Tensor:
-    """Points beyond [0, 1] mirrored back into it, which keeps a uniform density uniform."""
-    wrapped = unit.remainder(2.0)
-    return torch.minimum(wrapped, 2.0 - wrapped)

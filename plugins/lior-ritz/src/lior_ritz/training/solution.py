@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from os import PathLike
 from typing import Any
 
@@ -26,7 +27,7 @@ _MORE = 2
 """Levels beyond the wanted ones that the referee is asked for."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Solution:
     """What a run found."""
 
@@ -91,6 +92,7 @@ class Solution:
         found = jet.transpose(1, 2).cpu()
         return found if order else found[0]
 
+    @cached_property
     def matrices(self) -> tuple[Tensor, Tensor]:
         """Overlap and Hamiltonian of the basis, ``[M, M]`` float64, on the finer independent rule."""
         found, ansatz = self.evaluation, self.trainer.ansatz
@@ -101,7 +103,7 @@ class Solution:
 
     def coefficients(self) -> Tensor:
         """The K states in terms of the basis, ``[M, K]``, with the largest coefficient positive."""
-        vectors = ritz(*self.matrices())[1][:, : len(self.energies)]
+        vectors = ritz(*self.matrices)[1][:, : len(self.energies)]
         largest = vectors.abs().argmax(dim=0)
         return vectors * vectors.gather(0, largest[None]).sgn().conj()
 

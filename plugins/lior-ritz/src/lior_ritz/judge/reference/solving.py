@@ -35,8 +35,6 @@ def solve(
 
     Parameters
     ----------
-    problem
-        What to solve.
     k
         Number of levels, at least 1.
     method
@@ -86,11 +84,8 @@ def solve(
         rule = elements.tensor_rule([axis.line for axis in found.axes])
     else:
         found, bars = elements.elements(problem, k, tolerance)
-        evaluate, rule, sizes = (
-            elements.evaluator(found),
-            elements.tensor_rule(found.lines),
-            found.states.shape[1:],
-        )
+        evaluate, sizes = elements.evaluator(found), found.states.shape[1:]
+        rule = elements.tensor_rule(found.lines)
     levels = (found.energies, bars.errors, bars.splitting_errors)
     energies, errors, splits = (torch.from_numpy(np.ascontiguousarray(each)) for each in levels)
     return Reference(
