@@ -77,9 +77,7 @@ def _echo_exchange(found: TwoElectrons, units: Units) -> None:
     rows = [[str(k), f"{s:.6f}", f"{t:.6f}", f"{(t - s) * 1000:.4f}"] for k, s, t in levels]
     echo_table(["orbitals", "singlet, meV", "triplet, meV", "J, µeV"], rows)
     j, more = (each * unit * 1000 for each in (found.exchange, found.truncation_error))
-    click.echo(
-        f"\nJ = {j:.4f} µeV in {found.orbitals} orbitals; more would move it by about {more:.2g}"
-    )
+    click.echo(f"\nJ = {j:.4f} µeV in {found.orbitals} orbitals; more would move it by about {more:.2g}")
 
 
 def _echo_levels(few: Electrons, units: Units) -> None:

@@ -106,16 +106,9 @@ def stability(
     Raises ``UsageError`` when there are not two options with rising values, they cannot be varied, or the dot
     is no plane one.
 
-    Parameters
-    ----------
-    axes
-        Names of two options of the potential, such as gates, with rising values.
-    layers, overrides
-        As for :func:`lior_ritz.config.load`.
-    level_meV
-        Chemical potential of the reservoir, on the scale of the potential.
-    functions
-        One-electron functions that all devices share.
+    ``axes``: names of two options of the potential, such as gates, with rising values. ``layers``,
+    ``overrides``: as for :func:`lior_ritz.config.load`. ``level_meV``: chemical potential of the reservoir,
+    on the scale of the potential. ``functions``: one-electron functions that all devices share.
     """
     begin = time.process_time()
     if len(axes) != 2 or any(len(v) < 2 or (np.diff(v) <= 0).any() for _, v in axes):

@@ -182,16 +182,10 @@ def make(
 
     Raises ``UsageError`` when an option cannot be varied so far, or the configuration is wrong.
 
-    Parameters
-    ----------
-    ranges
-        What is varied, and how far.
-    layers, overrides
-        As for :func:`lior_ritz.config.load`. Where no mode of the potential is chosen, the one is taken in
-        which the options mean something.
-    devices
-        Values of each option at which the referee is asked, in all combinations; 12 of one option, 5 of each
-        of two.
+    ``ranges``: what is varied, and how far. ``layers``, ``overrides``: as for :func:`lior_ritz.config.load`.
+    Where no mode of the potential is chosen, the one is taken in which the options mean something.
+    ``devices``: values of each option at which the referee is asked, in all combinations; 12 of one option, 5
+    of each of two.
     """
     begin, overrides = time.process_time(), list(overrides)
     ranges = tuple(attrs.evolve(each, name=options.option(each.name)) for each in ranges)

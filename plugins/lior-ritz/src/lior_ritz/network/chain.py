@@ -33,16 +33,9 @@ class Chain(torch.autograd.Function):
     def forward(ctx: Any, points: Tensor, sine: bool, keep: bool, *layers: Tensor) -> Tensor:
         """Values and slopes of the last layer, ``[1 + dim, N, h]``, with successive nodes side by side.
 
-        Parameters
-        ----------
-        points
-            ``[N, inputs]``.
-        sine
-            Whether σ is the sine; the hyperbolic tangent otherwise.
-        keep
-            Whether a backward pass will follow, for which much more is kept than the answer.
-        layers
-            ``W₀, b₀, W₁, b₁, …``; frequencies are in them.
+        ``points``: ``[N, inputs]``. ``sine``: whether σ is the sine; the hyperbolic tangent otherwise.
+        ``keep``: whether a backward pass will follow, for which much more is kept than the answer.
+        ``layers``: ``W₀, b₀, W₁, b₁, …``; frequencies are in them.
         """
         weights, biases = layers[0::2], layers[1::2]
         whole = points.new_empty(weights[-1].shape[0], 1 + points.shape[1], len(points))

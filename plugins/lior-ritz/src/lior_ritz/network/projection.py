@@ -69,15 +69,10 @@ def project(
 
     Raises ``torch.linalg.LinAlgError`` when values are not finite.
 
-    Parameters
-    ----------
-    jet
-        Values and slopes ``[1 + d, N, F]``; the form is ``∫ ∇φᵢ·∇φⱼ + V φᵢ φⱼ``.
-    weights, potential
-        ``[N]``, weights not negative.
-    inverse, vector
-        ``[N, d]``: inverse masses, and the vector potential, whose square is in ``potential``. With it the
-        form is Hermitian and the coefficients are complex.
+    ``jet``: values and slopes ``[1 + d, N, F]``; the form is ``∫ ∇φᵢ·∇φⱼ + V φᵢ φⱼ``. ``weights``,
+    ``potential``: ``[N]``, weights not negative. ``inverse``, ``vector``: ``[N, d]``: inverse masses, and the
+    vector potential, whose square is in ``potential``. With it the form is Hermitian and the coefficients are
+    complex.
     """
     span = whiten(jet, weights, inverse)
     form = span.form(potential)

@@ -28,16 +28,10 @@ def read_grid(path: str, extent: tuple[float, ...], axes: str) -> tuple[list[Arr
     Raises ``UsageError`` when the file cannot be read, is too large, or has no complete grid of finite
     numbers, or ``axes`` does not name its indices.
 
-    Parameters
-    ----------
-    path
-        A ``.npy``, ``.csv`` or ``.txt`` file of the columns ``x V``, ``x y V`` or ``x y z V``, or of values
-        alone.
-    extent
-        First and last x, and y, and z, of a file that has values alone; empty for one of columns.
-    axes
-        Which coordinate each index of such values is, the slowest first; ``""`` is the order in which runs
-        write their arrays, ``yx`` or ``zyx``.
+    ``path``: a ``.npy``, ``.csv`` or ``.txt`` file of the columns ``x V``, ``x y V`` or ``x y z V``, or of
+    values alone. ``extent``: first and last x, and y, and z, of a file that has values alone; empty for one
+    of columns. ``axes``: which coordinate each index of such values is, the slowest first; ``""`` is the
+    order in which runs write their arrays, ``yx`` or ``zyx``.
     """
     if not path:
         raise UsageError("path must be given: a file with the potential's values")
