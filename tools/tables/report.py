@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.stats import rankdata
 
-from lior_tables import judging
-from lior_tables.judging import Estimate
+from tools.tables import judging
+from tools.tables.judging import Estimate
 from tools.tables.sets import Split
 from tools.tables.store import Measured
 

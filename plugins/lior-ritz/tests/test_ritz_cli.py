@@ -70,6 +70,11 @@ def test_eval_compare_and_ci_read_a_run(run):
     done = ritz("ci", path, "--orbitals", 10)
     assert done.returncode == 0, done.stderr
     assert "J = " in done.stdout
+    three = ritz("ci", path, "--electrons", 3, "--orbitals", 6)
+    assert three.returncode == 0, three.stderr
+    assert "3 electrons in 6 orbitals" in three.stdout
+    report = json.loads(ritz("ci", path, "--electrons", 3, "--orbitals", 6, "--json").stdout)
+    assert [sector["S_z"] for sector in report["sectors"]] == [0.5, 1.5]
 
 
 def test_lines_of_progress_come_as_often_as_is_said(tmp_path):

@@ -13,8 +13,6 @@ from lior_tables.agop import Agop
 from lior_tables.iterative import IterativeMember, System, conjugate_gradients
 from lior_tables.kernel import Parts
 from lior_tables.members import Candidate, Member, Setting
-from lior_tables.model import Model
-from lior_tables.plan import Options
 from lior_tables.power import Power
 from lior_tables.readouts import Ridge, Vote
 from lior_tables.stored import Rows
@@ -96,20 +94,6 @@ def test_a_vote_has_nothing_to_solve() -> None:
     vote = Candidate(name="", parts=CANDIDATE.parts, readout=Vote(), bandwidths=(), ridges=(), rounds=0)
     with pytest.raises(UsageError, match="solves nothing"):
         IterativeMember.learn_metric(vote, SETTING, _rows(50), seeded(1))
-
-
-def test_a_large_table_is_solved_by_iteration_on_request() -> None:
-    rows = _rows(300)
-    options = Options(members=1, rounds=1, exact_rows=200, large="iterative")
-    model = Model.fit(rows.z, rows.y, rows.weights, classes=False, options=options)
-    again = Model.restore(*model.snapshot())
-    assert isinstance(again.members[0], IterativeMember)
-    probe = rows.z[:20] + 0.1
-    assert torch.equal(again.predict(probe), model.predict(probe))
-    again.forget(torch.tensor([1, 2]))
-    assert again.rows == 298
-    wrong = (again.leave_one_out() - again.members[0].rows.y.double() * again.units.output).square().mean()
-    assert wrong < 0.2 * rows.y.var(), "intervals and files need what rows are without themselves"
 
 
 def test_float32_and_a_nearly_singular_matrix_end_well() -> None:

@@ -14,6 +14,7 @@ from torch.testing import assert_close
 from lior.errors import UsageError
 from lior.testing.tensors import seeded
 from lior_tables.agop import Agop
+from lior_tables.iterative import IterativeMember
 from lior_tables.kernel import Parts
 from lior_tables.members import Candidate, Member, Setting
 from lior_tables.model import Model
@@ -153,6 +154,19 @@ def test_leave_one_out_and_influences_are_exact() -> None:
     assert_close(weighed, expected, atol=1e-10, rtol=0)
 
 
+def test_slopes_of_a_tree_are_those_of_its_predictions() -> None:
+    grove = _grove(_rows())
+    assert grove.tree.leaves > 1
+    border = (grove.rows.z @ grove.tree.directions[0] - grove.tree.places[0]).abs().argsort()
+    chosen = torch.cat([border[:20], border[-20:]])
+    z, step = grove.rows.z[chosen], 1e-6
+    expected = [
+        (grove.predict(z + direction) - grove.predict(z - direction)) / (2 * step)
+        for direction in step * torch.eye(z.shape[1], dtype=z.dtype)
+    ]
+    assert_close(grove.slopes(chosen), torch.stack(expected, 2), atol=1e-5, rtol=0)
+
+
 def test_a_leaf_is_not_emptied() -> None:
     grove = _grove(_rows())
     gone = grove.index[1]
@@ -163,24 +177,27 @@ def test_a_leaf_is_not_emptied() -> None:
     assert len(grove.rows.z) == 600
 
 
-def test_a_large_table_becomes_a_tree_that_is_saved_and_edited() -> None:
+@pytest.mark.parametrize(("large", "kind"), [("leaves", Grove), ("iterative", IterativeMember)])
+def test_a_large_table_is_fitted_as_asked_saved_and_edited(large: str, kind: type) -> None:
     rows, seen = _rows(), []
-    options = Options(members=2, rounds=1, exact_rows=300, leaf_rows=200)
+    options = Options(members=2, rounds=1, exact_rows=300, leaf_rows=200, large=large)
     model = Model.fit(
-        rows.z,
-        rows.y,
-        classes=False,
-        options=options,
+        rows.z, rows.y, rows.weights, classes=False, options=options,
         on_progress=lambda what, share: seen.append((what, share)),
-    )
-    assert any("leaf 2 of" in what for what, _ in seen)
+    )  # fmt: skip
+    assert all(isinstance(member, kind) for member in model.members)
+    assert any("leaf 2 of" in what for what, _ in seen) == (large == "leaves")
     assert all(0 <= share <= 1 for _, share in seen)
     again = Model.restore(*_through_json(model))
     probe = rows.z[:50] + 0.1
     assert torch.equal(again.predict(probe), model.predict(probe))
-    before = model.leave_one_out()[7]
+    left_out = model.leave_one_out()
+    wrong = (left_out - rows.y).square().mean()
+    assert wrong < 0.2 * rows.y.var(), "intervals and files need what rows are without themselves"
     again.forget(torch.tensor([7]))
-    assert_close(again.predict(rows.z[7:8])[0].float(), before.float(), atol=1e-3, rtol=0)
+    assert again.rows == 599
+    if large == "leaves":  # iteration leaves out folds, not rows
+        assert_close(again.predict(rows.z[7:8])[0].float(), left_out[7].float(), atol=1e-3, rtol=0)
     third = Model.restore(*_through_json(again))
     assert torch.equal(third.predict(probe), again.predict(probe))
 

@@ -47,20 +47,30 @@ class Tree(NamedTuple):
 
     def route(self, z: Tensor) -> list[tuple[Tensor, Tensor]]:
         """For each leaf the rows of ``z (B, n)`` that belong to it, int64, and their ``g > 0``."""
-        found: list[tuple[Tensor, Tensor]] = [(torch.zeros(0), torch.zeros(0))] * self.leaves
+        return [(rows, share) for rows, share, _ in self.blends(z)]
+
+    def blends(self, z: Tensor, *, slopes: bool = False) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """For each leaf the rows of ``z (B, n)``, their ``g > 0``, and with ``slopes`` ``∂g/∂z (·, n)``."""
+        found: list[tuple[Tensor, Tensor, Tensor]] = [(torch.zeros(0),) * 3] * self.leaves
         everything = torch.arange(len(z), device=z.device), z.new_ones(len(z))
-        pending = [(0 if len(self.places) else -1, *everything)]
+        flat = z.new_zeros(len(z), z.shape[1] if slopes else 0)
+        pending = [(0 if len(self.places) else -1, *everything, flat)]
         while pending:
-            node, rows, share = pending.pop()
+            node, rows, share, slope = pending.pop()
             if node < 0:
-                found[-1 - node] = (rows, share)
+                found[-1 - node] = (rows, share, slope)
                 continue
             along = (z[rows] @ self.directions[node] - self.places[node]) / self.widths[node]
-            above = ((along + 1) / 2).clamp(0, 1)
-            above = above.square() * (3 - 2 * above)
-            for child, part in zip(self.children[node].tolist(), (1 - above, above), strict=True):
+            along = ((along + 1) / 2).clamp(0, 1)
+            above = along.square() * (3 - 2 * along)
+            change = (3 * along * (1 - along) / self.widths[node])[:, None] * self.directions[node]
+            sides = ((1 - above, -change), (above, change))
+            for child, (part, turn) in zip(self.children[node].tolist(), sides, strict=True):
                 here = part > 0
-                pending.append((child, rows[here], share[here] * part[here]))
+                turned = slope[here] * part[here, None]
+                if slopes:
+                    turned = turned + share[here, None] * turn[here]
+                pending.append((child, rows[here], share[here] * part[here], turned))
         return found
 
 
@@ -206,12 +216,17 @@ class Grove:
         return total
 
     def slopes(self, chosen: Tensor) -> Tensor:
-        """Gradients ``(G, C, n)`` at stored rows, without their own share and the slope of the borders."""
-        total = self.rows.z.new_zeros(len(chosen), self.rows.y.shape[1], self.rows.z.shape[1])
-        for at, share, leaf, index in self._parts(self.rows.z[chosen]):
-            place = index.new_zeros(len(self.rows.z))
-            place[index] = torch.arange(len(index), device=index.device)
-            total[at] += share[:, None, None] * leaf.slopes(place[chosen[at]]).to(total)
+        """Gradients ``(G, C, n)`` at stored rows, without their own share: ``Σ (g ∇f + f ∇g)``."""
+        z = self.rows.z[chosen]
+        total = z.new_zeros(len(chosen), self.rows.y.shape[1], z.shape[1])
+        blends = self.tree.blends(z, slopes=True)
+        for (at, share, slope), leaf, index in zip(blends, self.leaves, self.index, strict=True):
+            if len(at):
+                place = index.new_zeros(len(self.rows.z))
+                place[index] = torch.arange(len(index), device=index.device)
+                inside = leaf.slopes(place[chosen[at]]).to(total)
+                said = leaf.predict(z[at].to(leaf.rows.z)).to(total)
+                total[at] += share[:, None, None] * inside + said[:, :, None] * slope[:, None]
         return total
 
     def influence(self, z: Tensor) -> Tensor:

@@ -36,7 +36,8 @@ class Potential(Protocol):
     def device(self) -> tuple[str, ...]:
         """Options that :meth:`energy` takes in place of its own, differentiably; may be a class variable.
 
-        A name that is no field is an entry of the field ``parameters``.
+        A name that is no field is an entry of the field ``parameters``, or stands where an optional method
+        ``place(name)`` says: the keys that lead to it, such as ``("gates", "left", "voltage")``.
         """
 
     def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
@@ -133,13 +134,28 @@ class Problem:
         if not values:
             return self
         require_known(values, self.potential.device)
-        fields = {field.name for field in attrs.fields(type(self.potential))}  # type: ignore[arg-type]
-        numbers = {name: _single(name, value) for name, value in values.items()}
-        changes: dict[str, Any] = {name: value for name, value in numbers.items() if name in fields}
-        rest = {name: value for name, value in numbers.items() if name not in fields}
-        if rest:
-            changes["parameters"] = {**getattr(self.potential, "parameters", {}), **rest}
-        return attrs.evolve(self, potential=attrs.evolve(self.potential, **changes))  # type: ignore[misc]
+        potential: Any = self.potential
+        changes: dict[str, Any] = {}
+        for name, value in values.items():
+            head, *rest = place(potential, name)
+            table = changes.get(head, getattr(potential, head)) if rest else None
+            changes[head] = _replaced(table, rest, _single(name, value))
+        return attrs.evolve(self, potential=attrs.evolve(potential, **changes))
+
+
+def place(potential: Potential, name: str) -> tuple[str, ...]:
+    """The keys, below ``potential``, that lead to an option that can be varied."""
+    if say := getattr(potential, "place", None):
+        return tuple(say(name))
+    fields = {field.name for field in attrs.fields(type(potential))}  # type: ignore[arg-type]
+    return (name,) if name in fields else ("parameters", name)
+
+
+def _replaced(table: Any, keys: list[str], value: float) -> Any:
+    """A copy of nested tables with one number replaced."""
+    if not keys:
+        return value
+    return {**table, keys[0]: _replaced(table.get(keys[0], {}), keys[1:], value)}
 
 
 def require_known(device: Iterable[str], known: Iterable[str]) -> None:

@@ -118,6 +118,7 @@ def design(
     wanted = tuple(want if isinstance(want, Want) else Want.parse(want) for want in wants)
     if not vary or not wanted:
         raise UsageError("a design needs an option to vary and a quantity that is wanted")
+    vary = {devices.option(name): ends for name, ends in vary.items()}
     first = {name: sum(ends) / 2 for name, ends in vary.items() if ends}
     given = list(overrides)
     _, problem, assignments = devices.opened(layers, given, vary, first)

@@ -84,7 +84,7 @@ def plan(axes: Sequence[Axis], *layers: Any, overrides: Iterable[str] = ()) -> P
     UsageError
         When an option is unknown or means nothing, or a configuration is wrong: before anything is solved.
     """
-    axes = tuple(_plain(axis) for axis in axes)
+    axes = tuple(attrs.evolve(axis, name=devices.option(axis.name)) for axis in axes)
     _check_axes(axes)
     first = {axis.name: axis.values[0] for axis in axes if not axis.is_key}
     base, problem, assignments = devices.opened(layers, overrides, list(first), first)
@@ -104,14 +104,6 @@ def plan(axes: Sequence[Axis], *layers: Any, overrides: Iterable[str] = ()) -> P
         said = devices.settled([*added, *own.values()])
         points.append(Point(index=index, values=values, assignments=said, problem=here))
     return Plan(axes=axes, points=tuple(points), base=base, notes=tuple(added))
-
-
-def _plain(axis: Axis) -> Axis:
-    """An option of the potential by its own name, also where it was written as a key."""
-    for prefix in ("potential.parameters.", "potential."):
-        if axis.name.startswith(prefix):
-            return Axis(axis.name.removeprefix(prefix), axis.values)
-    return axis
 
 
 def _check_axes(axes: Sequence[Axis]) -> None:
