@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Generator, Tensor
-
 from lior_field.grid import Grid
+from torch import Generator, Tensor
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import attrs
 import pytest
 import torch
 from conftest import curved_grid, noise
+from lior_field.dynamics import Dissipative, Symplectic, Unitary
+from lior_field.grid import Grid
+from lior_field.hamiltonian import Hamiltonian
 from torch import Generator, Tensor
 
 from lior.errors import UsageError
 from lior.geometry import kernel
-from lior_field.dynamics import Dissipative, Symplectic, Unitary
-from lior_field.grid import Grid
-from lior_field.hamiltonian import Hamiltonian
 
 
 def plain(n: int = 8, **kwargs: float) -> Hamiltonian:
@@ -71,7 +71,9 @@ def packet(x: Tensor, time: float, *, at: float, k: float, width: float, hbar: f
     return (
         (2 * math.pi * width**2) ** -0.25
         / spread**0.5
-        * torch.exp(-moved.square() / (4 * width**2 * spread) + 1j * (k * (x - at) - hbar * k**2 / (2 * mass) * time))
+        * torch.exp(
+            -moved.square() / (4 * width**2 * spread) + 1j * (k * (x - at) - hbar * k**2 / (2 * mass) * time)
+        )
     )
 
 
@@ -94,14 +96,18 @@ def test_a_coherent_state_swings_without_changing_its_shape() -> None:
     mass, hbar, omega, far = 1.2, 0.9, 1.5, 2.0
     grid = Grid(shape=(64, 64), spacing=(0.25, 0.25), spectral=True)
     x, y = grid.sites()
-    h = Hamiltonian(grid=grid, potential=mass * omega**2 * (x.square() + y.square()) / 2, mass=mass, hbar=hbar)
+    h = Hamiltonian(
+        grid=grid, potential=mass * omega**2 * (x.square() + y.square()) / 2, mass=mass, hbar=hbar
+    )
     sharp = mass * omega / hbar
 
     def exact(time: float) -> Tensor:
         """R. Glauber, *Phys. Rev.* 131 (1963) 2766, displaced along x, at rest along y."""
         at, push = far * math.cos(omega * time), -mass * omega * far * math.sin(omega * time)
         phase = push * x / hbar - omega * time - push * at / (2 * hbar)
-        return (sharp / math.pi) ** 0.5 * torch.exp(-sharp / 2 * ((x - at).square() + y.square()) + 1j * phase)
+        return (sharp / math.pi) ** 0.5 * torch.exp(
+            -sharp / 2 * ((x - at).square() + y.square()) + 1j * phase
+        )
 
     period = 2 * math.pi / omega
     system = Unitary(hamiltonian=h, dt=period / 2000)
@@ -228,9 +234,9 @@ def test_time_runs_backwards(generator: Generator) -> None:
 
 
 def test_the_jacobian_is_symplectic(generator: Generator) -> None:
-    system = Symplectic(grid=Grid(shape=(3, 3), inverse=torch.tensor([[1.2, 0.3], [0.3, 0.9]])), dt=0.4, stiffness=0.3, tension=0.5)  # fmt: skip
-    n = 9
-    columns = []
+    grid = Grid(shape=(3, 3), inverse=torch.tensor([[1.2, 0.3], [0.3, 0.9]]))
+    system = Symplectic(grid=grid, dt=0.4, stiffness=0.3, tension=0.5)
+    n, columns = 9, []
     for i in range(2 * n):
         unit = torch.zeros(2 * n, dtype=torch.complex128)
         unit[i] = 1

@@ -7,11 +7,11 @@ import math
 import pytest
 import torch
 from conftest import curved_grid, noise
+from lior_field.grid import Grid
+from lior_field.hamiltonian import Hamiltonian
 from torch import Generator
 
 from lior.errors import UsageError
-from lior_field.grid import Grid
-from lior_field.hamiltonian import Hamiltonian
 
 SKEW = torch.tensor([[1.5, 0.4], [0.4, 0.8]])
 
@@ -20,8 +20,12 @@ def flat(**kwargs: object) -> Grid:
     return Grid(shape=(6, 5), spacing=(0.7, 1.1), inverse=SKEW, **kwargs)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("grid", [flat(), flat(spectral=True), curved_grid()], ids=["flat", "spectral", "curved"])
-def test_the_laplacian_is_self_adjoint_not_positive_and_kills_constants(grid: Grid, generator: Generator) -> None:
+@pytest.mark.parametrize(
+    "grid", [flat(), flat(spectral=True), curved_grid()], ids=["flat", "spectral", "curved"]
+)
+def test_the_laplacian_is_self_adjoint_not_positive_and_kills_constants(
+    grid: Grid, generator: Generator
+) -> None:
     a, b = noise(generator, 6, 5, 2, 3), noise(generator, 6, 5, 2, 3)
     left, right = grid.inner(a, grid.laplacian(b)), grid.inner(grid.laplacian(a), b)
     assert abs(left - right) < 1e-12 * abs(left)
@@ -57,12 +61,16 @@ def test_a_wave_has_its_wave_number_squared() -> None:
 @pytest.mark.parametrize("factor", [-1.3j, -0.9 + 0j], ids=["real time", "imaginary time"])
 @pytest.mark.parametrize("grid", [flat(), curved_grid()], ids=["flat", "curved"])
 def test_the_exponential_is_that_of_the_matrix(grid: Grid, factor: complex, generator: Generator) -> None:
-    h = Hamiltonian(grid=grid, potential=torch.rand(6, 5, generator=generator, dtype=torch.float64), mass=0.7, hbar=1.2)
+    h = Hamiltonian(
+        grid=grid, potential=torch.rand(6, 5, generator=generator, dtype=torch.float64), mass=0.7, hbar=1.2
+    )
     t = noise(generator, 6, 5)
     unit = torch.eye(30, dtype=torch.complex128).reshape(6, 5, 30)
     matrix = h.apply(unit).reshape(30, 30)
     shift = h.bounds[0] if factor.imag == 0 else 0.0
-    expected = torch.linalg.matrix_exp(factor * (matrix - shift * torch.eye(30, dtype=torch.complex128))) @ t.reshape(30)
+    expected = torch.linalg.matrix_exp(
+        factor * (matrix - shift * torch.eye(30, dtype=torch.complex128))
+    ) @ t.reshape(30)
     torch.testing.assert_close(h.exponential(t, factor).reshape(30), expected, rtol=1e-12, atol=1e-13)
 
 

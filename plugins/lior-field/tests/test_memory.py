@@ -1,4 +1,7 @@
-"""Laws of memory: poles against convolution, adjoints against autograd, fractional weights against closed forms."""
+"""Laws of memory: poles against convolution, adjoints against autograd.
+
+Fractional weights against closed forms.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ import math
 import pytest
 import torch
 from conftest import noise
+from lior_field.memory import FieldMemory, filter_pullback, letnikov_weights, product_weights
 from torch import Generator
 
 from lior.errors import UsageError
 from lior.geometry import kernel
-from lior_field.memory import FieldMemory, filter_pullback, letnikov_weights, product_weights
 
 THREE = kernel.concatenate(
     kernel.exponential(0.7, 0.2), kernel.oscillation(0.4, 1.1, 0.3, 0.15), kernel.power_law(0.5, 200)
@@ -73,7 +76,8 @@ def test_the_fractional_integral_of_a_line_converges(weights: object) -> None:
     for steps in (200, 400):
         dt = 1 / steps
         f = torch.arange(1, steps + 1, dtype=torch.float64).flip(0) * dt
-        errors.append(abs(float((weights(alpha, steps, dt) * f).sum()) - 1 / math.gamma(alpha + 2)))  # type: ignore[operator]
+        value = float((weights(alpha, steps, dt) * f).sum())  # type: ignore[operator]
+        errors.append(abs(value - 1 / math.gamma(alpha + 2)))
     assert errors[1] < 0.6 * errors[0] < 0.01
 
 
@@ -83,7 +87,9 @@ def test_half_an_integral_twice_is_an_integral() -> None:
     torch.testing.assert_close(twice, torch.ones(300, dtype=torch.float64), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(("alpha", "dt", "said"), [(0.0, 1.0, "order"), (1.2, 1.0, "order"), (0.5, 0.0, "time step")])
+@pytest.mark.parametrize(
+    ("alpha", "dt", "said"), [(0.0, 1.0, "order"), (1.2, 1.0, "order"), (0.5, 0.0, "time step")]
+)
 def test_wrong_orders_are_refused(alpha: float, dt: float, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         product_weights(alpha, 3, dt)

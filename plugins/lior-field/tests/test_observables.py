@@ -7,10 +7,10 @@ import math
 import pytest
 import torch
 from conftest import curved_grid, noise
+from lior_field import observables as read
 from torch import Generator
 
 from lior.errors import UsageError
-from lior_field import observables as read
 
 GRID = curved_grid()
 
@@ -36,7 +36,9 @@ def test_the_slope_of_the_variable_order_is_autograd(generator: Generator) -> No
     (slope,) = torch.autograd.grad((measure * p**order).sum(), order)
     found = read.variable_entropy(GRID, psi, 0.7, weight)
     assert float(found.slope) == pytest.approx(float(slope), rel=1e-12)
-    assert float(read.variable_entropy(GRID, psi, 1.0).value) == pytest.approx(float(GRID.norm(psi) ** 2), rel=1e-12)
+    assert float(read.variable_entropy(GRID, psi, 1.0).value) == pytest.approx(
+        float(GRID.norm(psi) ** 2), rel=1e-12
+    )
 
 
 def test_expectations_are_real_and_within_the_spectrum(generator: Generator) -> None:
@@ -70,7 +72,9 @@ def test_outcomes_have_borns_frequencies_and_repeat_themselves(generator: Genera
     for _ in range(3000):
         outcome, after = read.collapse(GRID, t, basis, generator=generator)
         counts[outcome] += 1
-    assert float(((counts - 3000 * chances).square() / (3000 * chances)).sum()) < 13.8  # chi², 2 degrees, 0.001
+    assert (
+        float(((counts - 3000 * chances).square() / (3000 * chances)).sum()) < 13.8
+    )  # chi², 2 degrees, 0.001
     torch.testing.assert_close(GRID.norm(after), GRID.norm(t))
     assert all(read.collapse(GRID, after, basis, generator=generator)[0] == outcome for _ in range(20))
 

@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
+from lior_field import paths
 from torch import Generator, Tensor
 
 from lior.errors import UsageError
-from lior_field import paths
 
 
 def sphere(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,7 +48,9 @@ def length(path: paths.Geodesic, factor: paths.Factor) -> float:
     return float(speed[0])
 
 
-@pytest.mark.parametrize(("factor", "distance"), [(sphere, on_sphere), (ball, in_ball)], ids=["sphere", "ball"])
+@pytest.mark.parametrize(
+    ("factor", "distance"), [(sphere, on_sphere), (ball, in_ball)], ids=["sphere", "ball"]
+)
 @pytest.mark.parametrize("n", [2, 3])
 def test_geodesics_have_the_length_that_they_should(
     factor: paths.Factor, distance: object, n: int, generator: Generator
@@ -73,7 +75,9 @@ def test_a_geodesic_of_the_sphere_is_a_great_circle(generator: Generator) -> Non
 
 def test_points_too_far_apart_are_refused() -> None:
     with pytest.raises(UsageError, match="nearer"):
-        paths.connect(ball, torch.tensor([-0.999999, 0.0]).double(), torch.tensor([0.0, 0.999999]).double(), rounds=3)
+        paths.connect(
+            ball, torch.tensor([-0.999999, 0.0]).double(), torch.tensor([0.0, 0.999999]).double(), rounds=3
+        )
 
 
 def test_the_action_is_additive_symmetric_and_of_first_degree(generator: Generator) -> None:
@@ -81,13 +85,16 @@ def test_the_action_is_additive_symmetric_and_of_first_degree(generator: Generat
     r = torch.rand(29, generator=generator, dtype=torch.float64) + 0.1
     terms = paths.action(x, r)
     assert bool((terms >= 0).all())
-    torch.testing.assert_close(terms.sum(), paths.action(x[:12], r[:11]).sum() + paths.action(x[11:], r[11:]).sum())
+    torch.testing.assert_close(
+        terms.sum(), paths.action(x[:12], r[:11]).sum() + paths.action(x[11:], r[11:]).sum()
+    )
     torch.testing.assert_close(terms.sum(), paths.action(x.flip(0), r.flip(0)).sum())
     torch.testing.assert_close(paths.action(2 * x, r), 2 * terms)
 
 
 def test_the_action_does_not_depend_on_the_parameter() -> None:
     """The same curve at other times: both sums converge to one integral."""
+
     def curve(s: Tensor) -> Tensor:
         return torch.stack([s.cos(), 0.5 * (2 * s).sin()], -1)
 
@@ -99,7 +106,9 @@ def test_the_action_does_not_depend_on_the_parameter() -> None:
 
 
 def test_turning_is_the_angle_between_steps() -> None:
-    points = torch.tensor([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [2.0, 1.0], [2.0, 0.0], [2.0, 0.0], [3.0, 0.0]])
+    points = torch.tensor(
+        [[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [2.0, 1.0], [2.0, 0.0], [2.0, 0.0], [3.0, 0.0]]
+    )
     expected = torch.tensor([0.0, math.pi / 2, math.pi, 0.0, 0.0])
     torch.testing.assert_close(paths.turning(points), expected)
     nearly = torch.tensor([[0.0, 0.0], [1.0, 0.0], [2.0, 1e-9]]).double()

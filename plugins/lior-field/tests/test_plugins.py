@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-import torch
-from torch.testing import assert_close
+from lior_field.encoder import FieldEncoder
+from lior_field.rsource import FieldNorm
 
-from lior.geometry import kernel
 from lior.testing.encoders import encoder_contract
 from lior.testing.rsources import rsource_contract
-from lior_field.dynamics import Unitary
-from lior_field.encoder import FieldEncoder, _waves
-from lior_field.grid import Grid
-from lior_field.hamiltonian import Hamiltonian
-from lior_field.rsource import FieldNorm
 
 
 class TestFieldEncoder(encoder_contract(lambda: FieldEncoder(n=6, reach=5, side=3))): ...

@@ -1,8 +1,9 @@
-"""The action of texts: what the path of a document's coordinates costs, and whether that is where it surprises.
+"""The action of texts: what the path of a document costs, and whether it surprises at the same places.
 
-Every token moves the coordinate of its context by a step. Its share of the action is ``R √(g(Δz, Δz) + ε)``, with the
-resilience half-way; where the path turns, the angle between two steps is large. The control is the same step in the plain metric
-of the coordinates, with ``R = 1``. Whether any of them agrees with the model's surprise is the rank correlation over lines.
+Every token moves the coordinate of its context by a step. Its share of the action is ``R √(g(Δz, Δz) + ε)``,
+with the resilience half-way; where the path turns, the angle between two steps is large. The control is the
+same step in the plain metric of the coordinates, with ``R = 1``. Whether any of them agrees with the model's
+surprise is the rank correlation over lines.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ def measure(model: Model, corpus: Corpus) -> list[PathMeasures]:
     """
     geometry, state = model.geometry, model.state
     if geometry is None:
-        raise RunError("the run has no geometry, so that its texts have no path; train with --memory exact, sdm,exact")
+        raise RunError(
+            "the run has no geometry, so that its texts have no path; train with --memory exact, sdm,exact"
+        )
     text, _ = corpus.text(0, len(corpus), context=model.context)
     form = geometry.frame.form(sub(state, "frame"))
     root, resilience = metric.root(form), sub(state, "rsource")
@@ -56,7 +59,8 @@ def measure(model: Model, corpus: Corpus) -> list[PathMeasures]:
     for positions in torch.arange(len(corpus)).tensor_split(corpus.starts[1:].cpu()):
         z = model.coordinates(text, positions.to(model.device))
         assert z is not None  # there is a geometry
-        # The step of a token is that from the context before it to the one after, which the next position has.
+        # The step of a token is that from the context before it to the one after, which the next position
+        # has.
         steps = torch.zeros(3, len(positions), dtype=torch.float64)
         if len(positions) > 1:
             r = geometry.rsource.resilience(resilience, paths.midpoints(z), form)
@@ -93,7 +97,10 @@ def by_line(scored: list[ScoredDocument], measured: list[PathMeasures]) -> LineM
     return LineMeasures(
         [part.document for part, _, _ in rows],
         [part.line for part, _, _ in rows],
-        [document.data[part.begin : part.end].decode("utf-8", "replace").rstrip() for part, document, _ in rows],
+        [
+            document.data[part.begin : part.end].decode("utf-8", "replace").rstrip()
+            for part, document, _ in rows
+        ],
         np.array([part.bits_per_byte for part, _, _ in rows]),
         dict(zip(MEASURES, means.reshape(-1, 3).T, strict=True)),
     )
@@ -117,7 +124,9 @@ def agreement(a: NDArray[np.float64], b: NDArray[np.float64], *, seed: int = 0) 
         With fewer than 8 lines.
     """
     if len(a) < _FEWEST_LINES:
-        raise UsageError(f"{len(a)} lines: whether two measures agree can be said from {_FEWEST_LINES} lines on")
+        raise UsageError(
+            f"{len(a)} lines: whether two measures agree can be said from {_FEWEST_LINES} lines on"
+        )
     rng = np.random.default_rng(seed)
     draws = [_spearman(a[rows], b[rows]) for rows in rng.integers(len(a), size=(_DRAWS, len(a)))]
     low, high = np.quantile(draws, [0.025, 0.975])

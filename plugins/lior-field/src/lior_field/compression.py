@@ -1,4 +1,7 @@
-"""The tables of a run as matrices: their spectra, and what is left of the model when they are cut to a rank."""
+"""The tables of a run as matrices.
+
+Their spectra, and what is left of the model when they are cut to a rank.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,9 @@ def tables(model: Model) -> list[TableSpectrum]:
     for name, matrix in _matrices(model).items():
         values, effective, errors = spectrum(matrix)
         ranks = {f"{share:g}": int((errors.square() > 1 - share).sum()) for share in SHARES}
-        found.append(TableSpectrum(name, (matrix.shape[0], matrix.shape[1]), effective, ranks, values.tolist()))
+        found.append(
+            TableSpectrum(name, (matrix.shape[0], matrix.shape[1]), effective, ranks, values.tolist())
+        )
     return found
 
 

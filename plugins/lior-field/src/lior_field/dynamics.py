@@ -6,8 +6,9 @@ dissipative  ``∂T/∂τ = −(H − ⟨H⟩) T/ħ`` and pulls               ke
 symplectic   ``dT/dt = P/m``, ``dP/dt = −∂W/∂T + F``            keeps a shadow energy; reversible
 ===========  =================================================  ==========================================
 
-Each class holds the constants and one step ``dt``; ``start`` makes a state, a dict of tensors, and ``step`` returns the next
-and leaves the one it was given as it was. ``limit`` is the largest ``dt`` that is allowed, in the unit of time.
+Each class holds the constants and one step ``dt``; ``start`` makes a state, a dict of tensors, and ``step``
+returns the next and leaves the one it was given as it was. ``limit`` is the largest ``dt`` that is allowed,
+in the unit of time.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ class FieldDynamics(Protocol):
         """The state of ``field``, complex ``(Nx, Ny, ...)``, at time 0."""
 
     def step(self, state: State, *, drive: Tensor | None = None) -> State:
-        """The state one step later; ``drive`` is the source ``J``, the evidence ``E`` or the force ``F``, of the field's shape."""
+        """The state one step later.
+
+        ``drive`` is the source ``J``, the evidence ``E`` or the force ``F``, of the field's shape.
+        """
 
     def energy(self, state: State) -> Tensor:
         """A real scalar, in the unit of energy."""
@@ -54,11 +58,14 @@ def _within(dt: float, limit: float, why: str) -> None:
 
 @attrs.define(kw_only=True, eq=False)
 class Unitary:
-    """Schrödinger's equation with a source, by operator splitting (M. Feit, J. Fleck and A. Steiger, *J. Comput. Phys.* 47 (1982) 412).
+    """Schrödinger's equation with a source, by operator splitting.
 
-    ``exp(−iV dt/2ħ) exp(−iK dt/ħ) exp(−iV dt/2ħ)`` with the kinetic part in Fourier space; where the metric depends on the
-    place, the exponential of the whole ``H`` by Chebyshev polynomials. A source acts half before and half after. Longer
-    steps than the limit turn the fastest wave by more than π, where it is taken for a slower one that turns back.
+    (M. Feit, J. Fleck and A. Steiger, *J. Comput. Phys.* 47 (1982) 412.)
+
+    ``exp(−iV dt/2ħ) exp(−iK dt/ħ) exp(−iV dt/2ħ)`` with the kinetic part in Fourier space; where the metric
+    depends on the place, the exponential of the whole ``H`` by Chebyshev polynomials. A source acts half
+    before and half after. Longer steps than the limit turn the fastest wave by more than π, where it is taken
+    for a slower one that turns back.
 
     Raises
     ------
@@ -83,7 +90,10 @@ class Unitary:
         return {"field": field}
 
     def step(self, state: State, *, drive: Tensor | None = None) -> State:
-        """One step; ``drive`` is the source ``J``, an energy times the field's unit, constant over the step."""
+        """One step; ``drive`` is the source ``J``, an energy times the field's unit.
+
+        Constant over the step.
+        """
         t, rate = state["field"], -1j * self.dt / self.hamiltonian.hbar
         if drive is not None:
             t = t + rate / 2 * drive
@@ -112,8 +122,9 @@ class Dissipative:
     """Imaginary time, which ends in the ground state, and two pulls, each a convex step of its own.
 
     The pull of *evidence* ``E``, weight ``λ_QR``, is towards the posterior of Bayes' rule with the likelihood
-    ``w = exp(−|T − E|²/τ)``: ``B = √w T · ‖T‖/‖√w T‖``. The pull of *memory*, weight ``λ_F``, is towards the recalled field. ``T ← (1 −
-    λ dt) T + λ dt B`` stays between the two for ``λ dt <= 1``. The norm is that of the beginning after every step.
+    ``w = exp(−|T − E|²/τ)``: ``B = √w T · ‖T‖/‖√w T‖``. The pull of *memory*, weight ``λ_F``, is towards the
+    recalled field. ``T ← (1 − λ dt) T + λ dt B`` stays between the two for ``λ dt <= 1``. The norm is that of
+    the beginning after every step.
 
     Raises
     ------
@@ -185,10 +196,13 @@ class Dissipative:
 
 @attrs.define(kw_only=True, eq=False)
 class Symplectic:
-    """``W = k/2 Σ|T − T_eq|² + κ/2 Σ|∇T|²`` and ``Σ|P|²/2m``, by velocity Verlet (L. Verlet, *Phys. Rev.* 159 (1967) 98).
+    """``W = k/2 Σ|T − T_eq|² + κ/2 Σ|∇T|²`` and ``Σ|P|²/2m``, by velocity Verlet.
 
-    Sums are over sites with their volume, ``|∇T|²`` is that of the metric. For a wave of angular frequency ``ω`` the energy
-    swings by ``(ω dt)²/4`` of itself after release from rest, without drift; the step is exactly reversible.
+    (L. Verlet, *Phys. Rev.* 159 (1967) 98.)
+
+    Sums are over sites with their volume, ``|∇T|²`` is that of the metric. For a wave of angular frequency
+    ``ω`` the energy swings by ``(ω dt)²/4`` of itself after release from rest, without drift; the step is
+    exactly reversible.
 
     Raises
     ------
@@ -207,16 +221,21 @@ class Symplectic:
     """``T_eq``, a number or of the field's shape."""
 
     def __attrs_post_init__(self) -> None:
-        if not (self.mass > 0 and min(self.stiffness, self.tension) >= 0 and self.stiffness + self.tension > 0):
+        if not (
+            self.mass > 0 and min(self.stiffness, self.tension) >= 0 and self.stiffness + self.tension > 0
+        ):
             raise UsageError(
-                f"mass {self.mass}, stiffness {self.stiffness}, tension {self.tension}: the mass must be above 0, "
-                "the others not below, and one of them above"
+                f"mass {self.mass}, stiffness {self.stiffness}, tension {self.tension}: "
+                "the mass must be above 0, the others not below, and one of them above"
             )
         _within(self.dt, self.limit, "2 over the largest frequency")
 
     @property
     def limit(self) -> float:
-        """``2/ω_max`` with ``ω²_max = (k + κ Δ_max)/m`` and ``Δ_max`` the grid's largest eigenvalue of ``−Δ``."""
+        """``2/ω_max`` with ``ω²_max = (k + κ Δ_max)/m`` ``Δ_max`` the grid's largest eigenvalue of ``−Δ``.
+
+        ``2/ω_max`` with ``ω²_max = (k + κ Δ_max)/m`` and ``Δ_max`` the grid's largest eigenvalue of ``−Δ``.
+        """
         return 2 * math.sqrt(self.mass / (self.stiffness + self.tension * self.grid.largest()))
 
     def start(self, field: Tensor) -> State:

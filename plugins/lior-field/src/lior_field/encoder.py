@@ -1,14 +1,15 @@
 """The encoder ``field``: tokens drive a field, and the coordinates are what is read from it.
 
-Each coordinate is a component of a field on a small periodic grid. A token adds its embedding to it at once; between tokens
-the field evolves under ``H = K/m + V(x)`` and loses a share of each mode. In the modes of ``H``, with energies ``E_m`` and damping rates
-``γ_m``, that is a diagonal recurrence, so the field is read exactly as a sum of poles (:mod:`lior.geometry.kernel`):
+Each coordinate is a component of a field on a small periodic grid. A token adds its embedding to it at once;
+between tokens the field evolves under ``H = K/m + V(x)`` and loses a share of each mode. In the modes of
+``H``, with energies ``E_m`` and damping rates ``γ_m``, that is a diagonal recurrence, so the field is read
+exactly as a sum of poles (:mod:`lior.geometry.kernel`):
 
     λ_m = exp(−γ_m − i E_m),    S_m ← λ_m S_m + E[x_t],    z = Re Σ_m c_m S_m.
 
-Unlike the fixed poles of ``poles``, these are learned, through mass, potential and damping: ``∂E_m/∂V(x) = u_m(x)²`` and
-``∂E_m/∂ log m = −⟨u_m|K/m|u_m⟩`` (H. Hellmann, 1937; R. Feynman, *Phys. Rev.* 56 (1939) 340). Energies are in units of ħ per
-token; a mode with a rate of ``1/T`` remembers about ``T`` tokens.
+Unlike the fixed poles of ``poles``, these are learned, through mass, potential and damping: ``∂E_m/∂V(x) =
+u_m(x)²`` and ``∂E_m/∂ log m = −⟨u_m|K/m|u_m⟩`` (H. Hellmann, 1937; R. Feynman, *Phys. Rev.* 56 (1939) 340).
+Energies are in units of ħ per token; a mode with a rate of ``1/T`` remembers about ``T`` tokens.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ _FASTEST = 0.7
 class FieldEncoder:
     """Embedding, reading, mass, potential and damping are all learned.
 
-    State, with ``P = side²`` modes: ``embedding (vocab + 1, n)``; ``coeff_re``, ``coeff_im (P, n)``, in the order of rising
-    energies; ``potential (side, side)``; ``log_mass``, a scalar; ``log_damping (P,)``.
+    State, with ``P = side²`` modes: ``embedding (vocab + 1, n)``; ``coeff_re``, ``coeff_im (P, n)``, in the
+    order of rising energies; ``potential (side, side)``; ``log_mass``, a scalar; ``log_damping (P,)``.
     """
 
     api_version: ClassVar[int] = 1
@@ -48,9 +49,13 @@ class FieldEncoder:
 
     n: int = option(64, help="dimension of a coordinate", low=2)
     reach: int = option(32, help="previous tokens that a coordinate depends on in training", low=2)
-    side: int = option(4, help="sites along each side of the grid; their number is that of modes", low=3, high=16)
+    side: int = option(
+        4, help="sites along each side of the grid; their number is that of modes", low=3, high=16
+    )
     horizon: float = option(64.0, help="tokens that the slowest mode remembers at first", low=2, high=1e6)
-    disorder: float = option(0.3, help="standard deviation of the potential at first, as a share of the band", low=1e-3)
+    disorder: float = option(
+        0.3, help="standard deviation of the potential at first, as a share of the band", low=1e-3
+    )
     scale: float = option(0.35, help="initial standard deviation of the most recent token's entries", low=0)
 
     def init(self, vocab: int, *, generator: Generator) -> State:

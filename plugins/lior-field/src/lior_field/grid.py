@@ -1,14 +1,15 @@
 """A periodic grid with a metric: its Laplacian, gradient and inner product.
 
-A field is a complex tensor ``T (Nx, Ny, ...)``; the dimensions after the first two are components, which every
-operator here treats alike. With the inverse metric ``g^{ab}`` and ``√g = 1/√(det g^{ab})`` the Laplacian is
+A field is a complex tensor ``T (Nx, Ny, ...)``; the dimensions after the first two are components, which
+every operator here treats alike. With the inverse metric ``g^{ab}`` and ``√g = 1/√(det g^{ab})`` the
+Laplacian is
 
     Δ T = (1/√g) ∂_a (√g g^{ab} ∂_b T),
 
-discretised as a difference of fluxes, so that it is self-adjoint under ``⟨A, B⟩ = Σ_x √g dx dy A̅·B`` for every
-metric, with the fluxes along an axis taken half-way between sites and mixed ones by central differences. A metric that
-is the same everywhere is diagonal in Fourier space; ``spectral`` then replaces the symbol of the differences by ``k²``.
-Lengths have the unit of ``spacing``.
+discretised as a difference of fluxes, so that it is self-adjoint under ``⟨A, B⟩ = Σ_x √g dx dy A̅·B`` for
+every metric, with the fluxes along an axis taken half-way between sites and mixed ones by central
+differences. A metric that is the same everywhere is diagonal in Fourier space; ``spectral`` then replaces the
+symbol of the differences by ``k²``. Lengths have the unit of ``spacing``.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ class Grid:
     spacing: tuple[float, float] = (1.0, 1.0)
     """Distance of neighbours in coordinates, ``dx`` and ``dy``."""
     inverse: Tensor = attrs.field(default=None, converter=_inverse_metric)
-    """``g^{ab}``, symmetric and positive definite: ``(2, 2)``, or ``(Nx, Ny, 2, 2)`` where it depends on place."""
+    """``g^{ab}``, symmetric and positive definite.
+
+    ``(2, 2)``, or ``(Nx, Ny, 2, 2)`` where it depends on place.
+    """
     spectral: bool = False
     """Whether derivatives are those of the Fourier series; only for a metric that is the same everywhere."""
 
@@ -53,11 +57,14 @@ class Grid:
             raise UsageError(f"grid spacing {self.spacing}: allowed are two finite numbers above 0")
         if self.inverse.shape not in ((2, 2), (*self.shape, 2, 2)):
             raise UsageError(
-                f"inverse metric of shape {tuple(self.inverse.shape)}: allowed are (2, 2) and {(*self.shape, 2, 2)}"
+                f"inverse metric of shape {tuple(self.inverse.shape)}: "
+                f"allowed are (2, 2) and {(*self.shape, 2, 2)}"
             )
         det = torch.linalg.det(self.inverse)
         diagonal = self.inverse.diagonal(dim1=-2, dim2=-1)
-        if not torch.equal(self.inverse, self.inverse.mT) or not bool((diagonal > 0).all() and (det > 0).all()):
+        if not torch.equal(self.inverse, self.inverse.mT) or not bool(
+            (diagonal > 0).all() and (det > 0).all()
+        ):
             raise UsageError("the inverse metric must be symmetric and positive definite at every site")
         if self.spectral and not self.uniform:
             raise UsageError("spectral derivatives need a metric that is the same at every site")
@@ -90,9 +97,10 @@ class Grid:
         return (spread(self.volume.to(a.device), a) * a.abs().square()).sum().sqrt()
 
     def symbol(self) -> Tensor:
-        """The eigenvalues of ``−Δ`` in Fourier space, ``(Nx, Ny)`` in the order of ``torch.fft.fft2``, ``>= 0``.
+        """The eigenvalues of ``−Δ``, all ``>= 0``, ``(Nx, Ny)`` in the order of ``torch.fft.fft2``.
 
-        ``Σ_a g^{aa} (2 − 2 cos k_a d_a)/d_a² + 2 g^{xy} sin(k_x dx) sin(k_y dy)/(dx dy)``, or ``g^{ab} k_a k_b``.
+        ``Σ_a g^{aa} (2 − 2 cos k_a d_a)/d_a² + 2 g^{xy} sin(k_x dx) sin(k_y dy)/(dx dy)``, or ``g^{ab} k_a
+        k_b``.
 
         Raises
         ------
@@ -101,10 +109,11 @@ class Grid:
         """
         if not self.uniform:
             raise UsageError("a metric that depends on the place is not diagonal in Fourier space")
-        k = torch.meshgrid(
-            *(2 * math.pi * torch.fft.fftfreq(n, d, dtype=torch.float64) for n, d in zip(self.shape, self.spacing, strict=True)),
-            indexing="ij",
-        )  # fmt: skip
+        axes = [
+            2 * math.pi * torch.fft.fftfreq(n, d, dtype=torch.float64)
+            for n, d in zip(self.shape, self.spacing, strict=True)
+        ]
+        k = torch.meshgrid(*axes, indexing="ij")
         g = self.inverse
         if self.spectral:
             return g[0, 0] * k[0] ** 2 + 2 * g[0, 1] * k[0] * k[1] + g[1, 1] * k[1] ** 2
@@ -121,7 +130,11 @@ class Grid:
         total = sum(self._flux(t, spread(weight[..., a, a], t), a) for a in (0, 1))
         if bool(self.inverse[..., 0, 1].any()):
             mixed = spread(weight[..., 0, 1], t)
-            total = total + self._central(mixed * self._central(t, 1), 0) + self._central(mixed * self._central(t, 0), 1)
+            total = (
+                total
+                + self._central(mixed * self._central(t, 1), 0)
+                + self._central(mixed * self._central(t, 0), 1)
+            )
         return total / spread(root.to(t.device), t)
 
     def largest(self) -> float:

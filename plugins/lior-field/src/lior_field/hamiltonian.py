@@ -1,7 +1,7 @@
 """The energy ``H = −(ħ²/2m) Δ + V(x)`` of a field, and functions of it.
 
-``V`` multiplies every component of the field. ``ħ`` and ``m`` are numbers of the model: with energies in ``E``,
-lengths in ``L`` and times in ``t``, ``ħ`` has the unit ``E t`` and ``m`` the unit ``E t²/L²``.
+``V`` multiplies every component of the field. ``ħ`` and ``m`` are numbers of the model: with energies in
+``E``, lengths in ``L`` and times in ``t``, ``ħ`` has the unit ``E t`` and ``m`` the unit ``E t²/L²``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Hamiltonian:
     """
 
     grid: Grid
-    potential: Tensor = attrs.field(default=0.0, converter=_potential)
+    potential: Tensor = attrs.field(converter=_potential, factory=lambda: torch.zeros(()))
     """``V``, real: one number, or ``(Nx, Ny)``; an energy."""
     mass: float = 1.0
     hbar: float = 1.0
@@ -47,7 +47,8 @@ class Hamiltonian:
             raise UsageError(f"mass {self.mass}, hbar {self.hbar}: both must be above 0")
         if self.potential.ndim and self.potential.shape != self.grid.shape:
             raise UsageError(
-                f"potential of shape {tuple(self.potential.shape)}: allowed are a number and {self.grid.shape}"
+                f"potential of shape {tuple(self.potential.shape)}: "
+                f"allowed are a number and {self.grid.shape}"
             )
         if not bool(self.potential.isfinite().all()):
             raise UsageError("the potential must be finite at every site")
@@ -74,9 +75,9 @@ class Hamiltonian:
     def exponential(self, t: Tensor, factor: complex) -> Tensor:
         """``exp(factor · H) T`` by Chebyshev polynomials, to rounding for any factor and metric.
 
-        After H. Tal-Ezer and R. Kosloff, *J. Chem. Phys.* 81 (1984) 3967: the polynomial that interpolates the exponential
-        on the interval of :attr:`bounds`. A real factor below 0 is imaginary time; then the result is that times
-        ``exp(−factor · least energy)``, which cannot overflow.
+        After H. Tal-Ezer and R. Kosloff, *J. Chem. Phys.* 81 (1984) 3967: the polynomial that interpolates
+        the exponential on the interval of :attr:`bounds`. A real factor below 0 is imaginary time; then the
+        result is that times ``exp(−factor · least energy)``, which cannot overflow.
         """
         low, high = self.bounds
         centre, half = (high + low) / 2, max((high - low) / 2, 1e-300)
@@ -98,7 +99,9 @@ def _chebyshev(function: Callable[[np.ndarray], np.ndarray], reach: float) -> li
     """Coefficients of ``function`` on [−1, 1], which varies as ``exp(reach · e)`` does; at least two."""
     count = int(1.2 * reach + 12 * max(reach, 1.0) ** (1 / 3)) + 24
     if count > _MOST_TERMS:
-        raise UsageError(f"a step of {count:,} terms: take shorter steps in time, at most {_MOST_TERMS:,} terms")
+        raise UsageError(
+            f"a step of {count:,} terms: take shorter steps in time, at most {_MOST_TERMS:,} terms"
+        )
     angles = np.pi * (np.arange(count) + 0.5) / count
     values = function(np.cos(angles)).astype(complex)
     # The cosine transform of the values at Chebyshev's nodes, by a Fourier transform of twice the length.

@@ -1,12 +1,13 @@
 """What a field remembers of its past.
 
-The memory kernel of three modes is a sum of poles (:mod:`lior.geometry.kernel`); here its state is that of a field, and
-the part of it that learning needs, the derivatives of the filtered sequence. The fractional integral
+The memory kernel of three modes is a sum of poles (:mod:`lior.geometry.kernel`); here its state is that of a
+field, and the part of it that learning needs, the derivatives of the filtered sequence. The fractional
+integral
 
     (I^α f)(t) = 1/Γ(α) ∫_0^t (t − s)^{α−1} f(s) ds
 
-has weights of its own: those of product integration, which integrate the kernel exactly over each step (K. Diethelm,
-N. Ford and A. Freed, *Nonlinear Dynamics* 29 (2002) 3), and those of Grünwald and Letnikov.
+has weights of its own: those of product integration, which integrate the kernel exactly over each step (K.
+Diethelm, N. Ford and A. Freed, *Nonlinear Dynamics* 29 (2002) 3), and those of Grünwald and Letnikov.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ class FieldMemory(NamedTuple):
     kernel: Kernel
     """Poles and coefficients, complex128 ``(P,)``; the weights ``K(0), K(1), ...`` sum to 1."""
     modes: Tensor
-    """``(P, 2 · Nx · Ny · ...)``, complex: real and imaginary parts of the field are channels of their own."""
+    """``(P, 2 · Nx · Ny · ...)``, complex.
+
+    Real and imaginary parts of the field are channels of their own.
+    """
 
     @classmethod
     def start(cls, modes: Kernel, field: Tensor) -> FieldMemory:
@@ -40,10 +44,14 @@ class FieldMemory(NamedTuple):
             If the kernel does not decay, or its weights do not sum to a number above 0.
         """
         if not bool((modes.poles.abs() < 1).all()):
-            raise UsageError("memory kernel: a pole is not inside the unit circle, so that nothing is forgotten")
+            raise UsageError(
+                "memory kernel: a pole is not inside the unit circle, so that nothing is forgotten"
+            )
         total = float((modes.coeff / (1 - modes.poles)).real.sum())
         if not total > 0:
-            raise UsageError(f"memory kernel: its weights sum to {total:.3g}; they must sum to a number above 0")
+            raise UsageError(
+                f"memory kernel: its weights sum to {total:.3g}; they must sum to a number above 0"
+            )
         normal = Kernel(modes.poles, modes.coeff / total)
         return cls(normal, (1 / (1 - modes.poles))[:, None] * _channels(field))
 
@@ -67,7 +75,10 @@ class FilterPullback(NamedTuple):
     x: Tensor
     """With respect to the inputs, ``(..., T, d)``."""
     coeff: Tensor
-    """With respect to the coefficients; real and imaginary parts are those to the real and imaginary parts."""
+    """With respect to the coefficients.
+
+    Real and imaginary parts are those to the real and imaginary parts.
+    """
     poles: Tensor
     """With respect to the poles ``(P,)``, in the same form."""
 
@@ -75,8 +86,8 @@ class FilterPullback(NamedTuple):
 def filter_pullback(poles: Tensor, coeff: Tensor, x: Tensor, dm: Tensor) -> FilterPullback:
     """The adjoint of the filter from rest.
 
-    The derivative to the inputs is the same filter run backwards in time. Those to the kernel's numbers follow from the
-    derivative to its impulse response, ``dK(j) = Σ_t dm_t x_{t−j}``, a correlation.
+    The derivative to the inputs is the same filter run backwards in time. Those to the kernel's numbers
+    follow from the derivative to its impulse response, ``dK(j) = Σ_t dm_t x_{t−j}``, a correlation.
 
     Parameters
     ----------
@@ -109,7 +120,7 @@ def product_weights(alpha: float, steps: int, dt: float = 1.0) -> Tensor:
 
 
 def letnikov_weights(alpha: float, steps: int, dt: float = 1.0) -> Tensor:
-    """Weights of Grünwald and Letnikov, ``w_k = w_{k−1} (1 − (1 − α)/k)``, ``w_0 = dt^α``, float64 ``(steps,)``.
+    """Weights of Grünwald and Letnikov: ``w_0 = dt^α``, ``w_k = w_{k−1} (1 − (1 − α)/k)``.
 
     Raises
     ------

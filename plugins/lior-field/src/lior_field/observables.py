@@ -1,7 +1,7 @@
 """What is read from a field ``T (Nx, Ny, D, D)``: densities, entropies, expectation values, measurements.
 
-The density matrix of the components is ``ρ = Σ_x √g T T†`` over its trace (J. von Neumann, 1927). Operators ``(D, D)`` act on
-the first component index, ``O T``.
+The density matrix of the components is ``ρ = Σ_x √g T T†`` over its trace (J. von Neumann, 1927). Operators
+``(D, D)`` act on the first component index, ``O T``.
 """
 
 from __future__ import annotations
@@ -117,7 +117,10 @@ class Spectrum(NamedTuple):
     effective_rank: float
     """``(Σσ²)²/Σσ⁴``: the number of values, if all were equal."""
     errors: Tensor
-    """``√(Σ_{i>=r} σ_i² / Σσ²)`` for ``r = 0 .. len(σ)``: the relative error of the best matrix of rank ``r``."""
+    """``√(Σ_{i>=r} σ_i² / Σσ²)`` for ``r = 0 .. len(σ)``.
+
+    The relative error of the best matrix of rank ``r``.
+    """
 
 
 def spectrum(matrix: Tensor) -> Spectrum:

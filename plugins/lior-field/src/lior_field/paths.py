@@ -1,12 +1,13 @@
 """The action of a path, and paths of least action.
 
-A path of points ``x_0, x_1, ...`` costs ``S = Σ R(x̄) √(g(Δx, Δx) + ε)`` with ``x̄`` half-way. It is the length in the metric
-``R² g``; in a conformal one, ``e^{2φ} ĝ`` with ``R = e^φ`` and constant ``ĝ``, the shortest paths obey
+A path of points ``x_0, x_1, ...`` costs ``S = Σ R(x̄) √(g(Δx, Δx) + ε)`` with ``x̄`` half-way. It is the
+length in the metric ``R² g``; in a conformal one, ``e^{2φ} ĝ`` with ``R = e^φ`` and constant ``ĝ``, the
+shortest paths obey
 
     ẍ = −2 (∇φ·ẋ) ẋ + ĝ(ẋ, ẋ) ĝ⁻¹∇φ
 
-(the geodesic equation with the Christoffel symbols of A. L. Besse, *Einstein Manifolds*, theorem 1.159). Coordinates here
-are those mapped by the root of ``ĝ``, in which ``ĝ`` is the identity.
+with the Christoffel symbols of A. L. Besse, *Einstein Manifolds*, theorem 1.159. Coordinates here are those
+mapped by the root of ``ĝ``, in which ``ĝ`` is the identity.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ def midpoints(points: Tensor) -> Tensor:
 
 
 def turning(points: Tensor) -> Tensor:
-    """The angle between one step and the next, in radians in [0, π], ``(T − 2,)``; 0 where a step has no length."""
+    """The angle between one step and the next, in radians in [0, π], ``(T − 2,)``.
+
+    0 where a step has no length.
+    """
     steps = points.diff(dim=0)
     lengths = steps.norm(dim=-1)
     units = steps / lengths.clamp(min=torch.finfo(points.dtype).tiny)[:, None]
@@ -59,8 +63,13 @@ class Geodesic(NamedTuple):
     """Of the same shape; ``e^φ |ẋ|`` is the same at all of them."""
 
 
-def shoot(factor: Factor, start: Tensor, velocity: Tensor, *, time: float = 1.0, steps: int = 200) -> Geodesic:
-    """The geodesic from ``start (..., n)`` with ``velocity (..., n)``, by the Runge–Kutta method of order 4."""
+def shoot(
+    factor: Factor, start: Tensor, velocity: Tensor, *, time: float = 1.0, steps: int = 200
+) -> Geodesic:
+    """The geodesic from ``start (..., n)`` with ``velocity (..., n)``.
+
+    By the Runge–Kutta method of order 4.
+    """
     dt = time / steps
 
     def rate(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,22 +93,29 @@ def shoot(factor: Factor, start: Tensor, velocity: Tensor, *, time: float = 1.0,
 
 
 def connect(
-    factor: Factor, start: Tensor, end: Tensor, *, steps: int = 200, tolerance: float = 1e-10, rounds: int = 50
+    factor: Factor,
+    start: Tensor,
+    end: Tensor,
+    *,
+    steps: int = 200,
+    tolerance: float = 1e-10,
+    rounds: int = 50,
 ) -> Geodesic:
     """The geodesic between two points, by shooting with Newton's method from the straight line.
 
     Raises
     ------
     UsageError
-        When no geodesic is found within ``rounds``; the points may be too far apart for one that is near the straight line.
+        When no geodesic is found within ``rounds``; the points may be too far apart for one that is near the
+        straight line.
     """
     velocity, n = end - start, len(start)
     scale = float(velocity.norm())
     if scale == 0:
         still = start.expand(steps + 1, n)
         return Geodesic(still, torch.zeros_like(still))
-    # One path for the velocity itself and, for central differences, one for each change: n is small, and the factor need
-    # not have second derivatives.
+    # One path for the velocity itself and, for central differences, one for each change: n is small, and the
+    # factor need not have second derivatives.
     small = 1e-5 * scale * torch.eye(n, dtype=start.dtype)
     changes = torch.cat([torch.zeros_like(small[:1]), small, -small])
     for _ in range(rounds):
@@ -111,4 +127,6 @@ def connect(
         velocity = velocity - torch.linalg.solve(slopes, miss)
         if not bool(velocity.isfinite().all()):
             break
-    raise UsageError(f"no geodesic between the points within {rounds} rounds; take points nearer to each other")
+    raise UsageError(
+        f"no geodesic between the points within {rounds} rounds; take points nearer to each other"
+    )

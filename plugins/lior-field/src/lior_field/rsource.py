@@ -1,12 +1,12 @@
 """The resilience source ``field``: a point costs more where the field is strong.
 
-A coordinate is what is read from the components of a field, so its length under the metric is the local norm of that field.
-With ``ℓ`` the root mean square length over the memory,
+A coordinate is what is read from the components of a field, so its length under the metric is the local norm
+of that field. With ``ℓ`` the root mean square length over the memory,
 
     R(z) = (1/ℓ) (|A z|²/ℓ² + ε)^{p/2},
 
-homogeneous of degree ``p`` in the field for ``ε = 0``. ``p`` is learned; at ``p = 0`` it is a constant, and below 0 weak fields cost
-more.
+homogeneous of degree ``p`` in the field for ``ε = 0``. ``p`` is learned; at ``p = 0`` it is a constant, and
+below 0 weak fields cost more.
 """
 
 from __future__ import annotations

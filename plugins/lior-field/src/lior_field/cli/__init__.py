@@ -8,7 +8,10 @@ from lior_cli.lazy import LazyGroup
 
 COMMANDS = {
     "action": ("lior_field.cli.action:action", "Show where the path of a text bends, beside its surprise."),
-    "spectrum": ("lior_field.cli.spectrum:spectrum", "Measure the rank of a run's tables, and what fewer ranks cost."),
+    "spectrum": (
+        "lior_field.cli.spectrum:spectrum",
+        "Measure the rank of a run's tables, and what fewer ranks cost.",
+    ),
     "laws": ("lior_field.cli.laws:laws", "Check the dynamics against their laws, and draw them."),
 }
 """Name -> (``module:attribute``, help)."""

@@ -23,23 +23,49 @@ _SHOWN = 60
 @click.command()
 @click.argument("run", type=RunPath())
 @click.argument("text", metavar="FILE...", nargs=-1, type=TextPath(), required=True)
-@click.option("--top", type=WholeNumber(min=1), default=10, show_default=True, help="Lines of the largest action to list.")
+@click.option(
+    "--top",
+    type=WholeNumber(min=1),
+    default=10,
+    show_default=True,
+    help="Lines of the largest action to list.",
+)
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the picture.  [default: RUN/plots]",
 )  # fmt: skip
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="png", show_default=True, help="Kind of files.")
-@click.option("--text", "as_text", is_flag=True, help="Print the picture as text, without Matplotlib, and write no files.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    default="png",
+    show_default=True,
+    help="Kind of files.",
+)
+@click.option(
+    "--text",
+    "as_text",
+    is_flag=True,
+    help="Print the picture as text, without Matplotlib, and write no files.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the measures of every line as one JSON object.")
 @device_option
 def action(
-    run: Path, text: tuple[str, ...], top: int, out: Path | None, form: str, as_text: bool, as_json: bool, device: str
+    run: Path,
+    text: tuple[str, ...],
+    top: int,
+    out: Path | None,
+    form: str,
+    as_text: bool,
+    as_json: bool,
+    device: str,
 ) -> None:
     """Show where FILE bends: the action of its lines, beside their surprise.
 
-    The action of a line is the mean over its bytes of R sqrt(g(dz, dz)), the cost of the steps that its coordinates take. How far
-    it agrees with the surprise of `lior score` is said by a rank correlation with its 95 % interval, beside that of the angle
-    between steps and, as the control, of the plain length of a step.
+    The action of a line is the mean over its bytes of R sqrt(g(dz, dz)), the cost of the steps that its
+    coordinates take. How far it agrees with the surprise of `lior score` is said by a rank correlation with
+    its 95 % interval, beside that of the angle between steps and, as the control, of the plain length of a
+    step.
     """
     import_torch(quiet=as_json)
     from lior.data.documents import read_documents
@@ -55,7 +81,7 @@ def action(
     if folder:
         drawing.library()  # before the work, not after
     loaded = directory.open_run(run, device=pick_device(device))
-    corpus, _, _ = loaded.other_text(read_documents(text, field="text"))
+    corpus, _, _ = loaded.other_text(read_documents(text))
     measured = actions.measure(loaded.model, corpus)
     lines = actions.by_line(scoring.score(loaded.model, corpus), measured)
     found = {name: actions.agreement(values, lines.surprise) for name, values in lines.values.items()}
@@ -64,14 +90,17 @@ def action(
         return
     order = sorted(range(len(lines.line)), key=lambda i: -lines.values["action"][i])[:top]
     rows = [
-        [f"{lines.document[i]}:{lines.line[i]}", *(f"{lines.values[name][i]:.3f}" for name in actions.MEASURES),
+        [f"{lines.document[i]}:{lines.line[i]}", *(f"{lines.values[name][i]:.3f}" for name in
+        actions.MEASURES),
          f"{lines.surprise[i]:.2f}", _excerpt(lines.text[i])]
         for i in order
     ]  # fmt: skip
     echo_table(["line", "action", "turning", "plain step", "bits per byte", "text"], rows)
     click.echo()
     for name, value in found.items():
-        click.echo(f"{name} and surprise: rank correlation {value.value:+.2f} [{value.low:+.2f}, {value.high:+.2f}]")
+        click.echo(
+            f"{name} and surprise: rank correlation {value.value:+.2f} [{value.low:+.2f}, {value.high:+.2f}]"
+        )
     click.echo()
     present(run, {"action": _picture(lines)}, {}, folder=folder, form=form, as_json=False)
 
