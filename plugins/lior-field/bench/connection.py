@@ -26,7 +26,33 @@ ROOT = Path(__file__).resolve().parents[3]
 PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">"}
 NAMES = ("Ada", "Bela", "Carl", "Dora", "Emil", "Fritz", "Greta", "Hugo")
 WORDS = tuple(
-    "the a of in and to was is it on for as with at by from or an be this that which not are but".split()
+    [
+        "the",
+        "a",
+        "of",
+        "in",
+        "and",
+        "to",
+        "was",
+        "is",
+        "it",
+        "on",
+        "for",
+        "as",
+        "with",
+        "at",
+        "by",
+        "from",
+        "or",
+        "an",
+        "be",
+        "this",
+        "that",
+        "which",
+        "not",
+        "are",
+        "but",
+    ]
 )
 SIZE = 60_000
 

@@ -78,12 +78,12 @@ class FieldEncoder:
     def encode(self, state: State, contexts: Tensor) -> Tensor:
         """Coordinates ``(B, n)`` of contexts ``(B, L)``, ``L >= reach``, in the embedding's dtype."""
         width = max(self.reach, contexts.shape[-1])
-        weights = kernel.impulse(self._modes(state).poles, _coeff(state), width)
+        weights = kernel.impulse(self.modes(state).poles, _coeff(state), width)
         return lookup((weights[:, None] * state["embedding"]).reshape(-1, self.n), contexts, width)
 
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
         """Derivatives of ``sum(dz * encode(contexts))`` to everything that is learned."""
-        modes, coeff = self._modes(state), _coeff(state)
+        modes, coeff = self.modes(state), _coeff(state)
         weights = kernel.impulse(modes.poles, coeff, contexts.shape[1])
         dtable = scatter(contexts, dz, state["embedding"].shape[0])
         dk = (dtable * state["embedding"]).sum(1)
@@ -102,15 +102,16 @@ class FieldEncoder:
 
     def stream(self, state: State) -> State:
         """The field's modes after ``reach`` times the id ``vocab``, complex ``(P, n)``."""
-        return filters.stream(self._modes(state).poles, state["embedding"], self.reach)
+        return filters.stream(self.modes(state).poles, state["embedding"], self.reach)
 
     def scan(self, state: State, stream: State, tokens: Tensor) -> tuple[State, Tensor]:
         """Drive the field with ``tokens (T,)`` and read it after each, ``(T, n)``."""
-        return filters.scan(self._modes(state).poles, _coeff(state), state["embedding"], stream, tokens)
+        return filters.scan(self.modes(state).poles, _coeff(state), state["embedding"], stream, tokens)
 
-    def _modes(self, state: State) -> _Modes:
+    def modes(self, state: State) -> Modes:
+        """The modes of the field between two tokens."""
         energies, vectors = torch.linalg.eigh(self._kinetic(state) + state["potential"].reshape(-1).diag())
-        return _Modes(torch.polar((-state["log_damping"].exp()).exp(), -energies), vectors)
+        return Modes(energies, torch.polar((-state["log_damping"].exp()).exp(), -energies), vectors)
 
     def _kinetic(self, state: State) -> Tensor:
         """``K/m``, real symmetric ``(P, P)``."""
@@ -118,7 +119,11 @@ class FieldEncoder:
         return _waves(self.side).to(like) / state["log_mass"].exp()
 
 
-class _Modes(NamedTuple):
+class Modes(NamedTuple):
+    """The eigenstates of ``H``, by rising energy."""
+
+    energies: Tensor
+    """``E (P,)``, in units of ħ per token."""
     poles: Tensor
     """``λ (P,)``."""
     vectors: Tensor
