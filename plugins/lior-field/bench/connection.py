@@ -1,9 +1,9 @@
-"""What the field adds to a model of text: encoders, resilience sources and the reservoir, with seeds and spread.
+"""What the field adds to a model of text: encoders, resilience sources and the reservoir.
 
-    python plugins/lior-field/bench/connection.py [--part encoders|rsources|reservoir] [--seeds 3] [--text FILE]
+    python plugins/lior-field/bench/connection.py [--part encoders|rsources|reservoir] [--seeds 3]
 
 Three texts: the documentation of lior (prose and code), its embedded corpus, and one with long dependencies,
-which ``dependencies`` makes: brackets that close 100 to 400 bytes after they opened, and names that come back.
+which ``dependencies`` makes: brackets that close 100 to 400 bytes after they opened, and names that return.
 """
 
 from __future__ import annotations
@@ -25,34 +25,23 @@ from lior.runs.run import Run
 ROOT = Path(__file__).resolve().parents[3]
 PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">"}
 NAMES = ("Ada", "Bela", "Carl", "Dora", "Emil", "Fritz", "Greta", "Hugo")
-WORDS = tuple(
-    [
-        "the",
-        "a",
-        "of",
-        "in",
-        "and",
-        "to",
-        "was",
-        "is",
-        "it",
-        "on",
-        "for",
-        "as",
-        "with",
-        "at",
-        "by",
-        "from",
-        "or",
-        "an",
-        "be",
-        "this",
-        "that",
-        "which",
-        "not",
-        "are",
-        "but",
-    ]
+WORDS = (
+    "the",
+    "a",
+    "of",
+    "in",
+    "and",
+    "to",
+    "was",
+    "is",
+    "it",
+    "on",
+    "for",
+    "as",
+    "with",
+    "at",
+    "by",
+    "from",
 )
 SIZE = 60_000
 

@@ -1,4 +1,4 @@
-"""The product ``quaternion``: the distance of two points whatever the frame that their components are seen in.
+"""The product ``quaternion``: the distance of two points whatever common turn of their components.
 
 Mapped coordinates are read as a row of quaternions. With ``⟨q, k⟩ = Σ_b q̄_b k_b``, itself a quaternion, the
 least distance over all unit quaternions ``u`` is
@@ -69,7 +69,7 @@ class Quaternion(IdentityLift):
         And where the squared distance is above 0; ``(B, K)`` each.
         """
         parts = [q @ keys.mT for keys in _images(k)]
-        length = (sum(part.square() for part in parts) + _TINY).sqrt()
+        length = (torch.stack(parts).square().sum(0) + _TINY).sqrt()
         square = q.square().sum(-1)[:, None] + k.square().sum(-1) - 2 * length
         return (square.clamp(min=0) + self.eps).sqrt(), parts, length, square > 0
 
