@@ -173,7 +173,7 @@ def impulse_pullback(poles: Tensor, dk: Tensor) -> Tensor:
 
 
 def poles_pullback(poles: Tensor, coeff: Tensor, dk: Tensor) -> Tensor:
-    """Derivatives of ``sum(dk * impulse)`` to the poles, ``(P,)``, in the same form as :func:`impulse_pullback`."""
+    """Derivatives of ``sum(dk * impulse)`` to the poles ``(P,)``, in the form of :func:`impulse_pullback`."""
     length = dk.shape[0]
     steps = torch.arange(1, length, device=dk.device, dtype=dk.dtype)[:, None]
     slopes = steps * powers(poles, max(length - 1, 0))  # ∂λ^j/∂λ = j λ^{j−1}

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from lior_field.dynamics import Dissipative, Symplectic, Unitary
 from lior_field.encoder import FieldEncoder
 from lior_field.grid import Grid
 from lior_field.hamiltonian import Hamiltonian
-
 from lior_plugins.encoders.lags import Lags
 from lior_plugins.encoders.poles import Poles
 

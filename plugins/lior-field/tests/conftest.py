@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from lior_field.grid import Grid
 from torch import Generator, Tensor
+
+from lior_field.grid import Grid
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import math
 
 import pytest
 import torch
-from lior_field.algebra import conjugate, multiply, norm_squared, rotary, transformed, turned
 from torch import Generator, Tensor
 from torch.testing import assert_close
 
 from lior.errors import UsageError
 from lior.geometry import kernel
+from lior_field.algebra import conjugate, multiply, norm_squared, rotary, transformed, turned
 
 
 def numbers(generator: Generator, size: int, count: int = 3, *, complex: bool = False) -> list[Tensor]:

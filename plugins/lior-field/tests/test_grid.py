@@ -7,11 +7,11 @@ import math
 import pytest
 import torch
 from conftest import curved_grid, noise
-from lior_field.grid import Grid
-from lior_field.hamiltonian import Hamiltonian
 from torch import Generator
 
 from lior.errors import UsageError
+from lior_field.grid import Grid
+from lior_field.hamiltonian import Hamiltonian
 
 SKEW = torch.tensor([[1.5, 0.4], [0.4, 0.8]])
 

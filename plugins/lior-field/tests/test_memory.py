@@ -10,11 +10,14 @@ import math
 import pytest
 import torch
 from conftest import noise
-from lior_field.memory import FieldMemory, filter_pullback, letnikov_weights, product_weights
-from torch import Generator
+from torch import Generator, Tensor
+from torch.testing import assert_close
 
 from lior.errors import UsageError
 from lior.geometry import kernel
+from lior.interfaces import State
+from lior.testing.tensors import gradients
+from lior_field.memory import FieldMemory, filter_pullback, letnikov_weights, product_weights
 
 THREE = kernel.concatenate(
     kernel.exponential(0.7, 0.2), kernel.oscillation(0.4, 1.1, 0.3, 0.15), kernel.power_law(0.5, 200)
@@ -30,7 +33,7 @@ def test_the_memory_is_the_convolution_with_a_past_that_never_changed(generator:
     assert float(weights.sum()) == pytest.approx(1, abs=1e-12)
     past = torch.cat([fields[:1].expand(len(weights) - 299, -1, -1, -1), fields[1:]]).flip(0)
     expected = torch.einsum("j,jxya->xya", weights.to(past.dtype), past)
-    torch.testing.assert_close(memory.recall(fields[0]), expected, rtol=0, atol=1e-12)
+    assert_close(memory.recall(fields[0]), expected, rtol=0, atol=1e-12)
 
 
 def test_kernels_that_keep_everything_or_nothing_are_refused(generator: Generator) -> None:
@@ -46,26 +49,32 @@ def test_kernels_that_keep_everything_or_nothing_are_refused(generator: Generato
 def test_the_adjoint_of_the_filter_is_autograd(per_channel: bool, generator: Generator) -> None:
     x = torch.randn(2, 40, 3, generator=generator, dtype=torch.float64)
     dm = torch.randn(2, 40, 3, generator=generator, dtype=torch.float64)
-    poles = THREE.poles.clone().requires_grad_()
-    coeff = noise(generator, len(poles), 3) if per_channel else noise(generator, len(poles))
-    coeff.requires_grad_()
-    given = x.clone().requires_grad_()
-    state = torch.zeros(2, len(poles), 3, dtype=torch.complex128)
-    outputs = []
-    for t in range(40):  # the recurrence itself: powers of real poles have no gradient in polar form
-        state = poles[:, None] * state + given[:, t, None]
-        outputs.append(((coeff if per_channel else coeff[:, None]) * state).sum(1).real)
-    wanted = torch.autograd.grad((torch.stack(outputs, 1) * dm).sum(), (given, coeff, poles))
-    found = filter_pullback(poles.detach(), coeff.detach(), x, dm)
-    for a, b in zip(found, wanted, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+    count = len(THREE.poles)
+    coeff = noise(generator, count, 3) if per_channel else noise(generator, count)
+    numbers = {"x": x, "coeff": torch.view_as_real(coeff), "poles": torch.view_as_real(THREE.poles)}
+
+    def total(state: State) -> Tensor:
+        """The recurrence itself: powers of real poles have no gradient in polar form."""
+        poles, c = (torch.view_as_complex(state[name]) for name in ("poles", "coeff"))
+        modes, found = torch.zeros(2, count, 3, dtype=torch.complex128), []
+        for t in range(40):
+            modes = poles[:, None] * modes + state["x"][:, t, None]
+            found.append(((c if per_channel else c[:, None]) * modes).sum(1).real)
+        return (torch.stack(found, 1) * dm).sum()
+
+    wanted = gradients(total, numbers, tuple(numbers))
+    found = filter_pullback(THREE.poles, coeff, x, dm)
+    assert_close(found.x, wanted["x"], rtol=1e-10, atol=1e-10)
+    for name in ("coeff", "poles"):
+        slopes = torch.view_as_real(getattr(found, name))
+        assert_close(slopes, wanted[name], rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("alpha", [0.3, 0.5, 0.9, 1.0])
 def test_product_integration_is_exact_for_constants(alpha: float) -> None:
     weights = product_weights(alpha, 500, 0.02)
     exact = (torch.arange(1, 501, dtype=torch.float64) * 0.02) ** alpha / math.gamma(alpha + 1)
-    torch.testing.assert_close(weights.cumsum(0), exact, rtol=1e-13, atol=0)
+    assert_close(weights.cumsum(0), exact, rtol=1e-13, atol=0)
     assert bool((weights > 0).all())
     assert bool((weights.diff() <= 1e-15).all())  # the newest counts most
 
@@ -84,7 +93,7 @@ def test_the_fractional_integral_of_a_line_converges(weights: object) -> None:
 def test_half_an_integral_twice_is_an_integral() -> None:
     half = letnikov_weights(0.5, 300)
     twice = torch.stack([(half[: k + 1] * half[: k + 1].flip(0)).sum() for k in range(300)])
-    torch.testing.assert_close(twice, torch.ones(300, dtype=torch.float64), rtol=1e-12, atol=1e-12)
+    assert_close(twice, torch.ones(300, dtype=torch.float64), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(

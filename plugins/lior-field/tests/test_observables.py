@@ -7,10 +7,11 @@ import math
 import pytest
 import torch
 from conftest import curved_grid, noise
-from lior_field import observables as read
 from torch import Generator
 
 from lior.errors import UsageError
+from lior.testing.tensors import gradients
+from lior_field import observables as read
 
 GRID = curved_grid()
 
@@ -30,10 +31,10 @@ def test_the_density_matrix_is_a_state_and_its_entropy_within_bounds(generator: 
 def test_the_slope_of_the_variable_order_is_autograd(generator: Generator) -> None:
     psi, weight = noise(generator, 6, 5, 2), torch.rand(6, 5, generator=generator, dtype=torch.float64)
     psi[0, 0] = 0
-    order = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
     p = psi[psi != 0].abs().square()
     measure = (GRID.volume * weight)[..., None].expand(6, 5, 2)[psi != 0]
-    (slope,) = torch.autograd.grad((measure * p**order).sum(), order)
+    order = {"order": torch.tensor(0.7, dtype=torch.float64)}
+    slope = gradients(lambda state: (measure * p ** state["order"]).sum(), order, ("order",))["order"]
     found = read.variable_entropy(GRID, psi, 0.7, weight)
     assert float(found.slope) == pytest.approx(float(slope), rel=1e-12)
     assert float(read.variable_entropy(GRID, psi, 1.0).value) == pytest.approx(

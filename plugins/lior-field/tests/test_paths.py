@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
-from lior_field import paths
 from torch import Generator, Tensor
 
 from lior.errors import UsageError
+from lior_field import paths
 
 
 def sphere(x: Tensor) -> tuple[Tensor, Tensor]:

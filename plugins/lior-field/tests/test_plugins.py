@@ -5,11 +5,6 @@ from __future__ import annotations
 import math
 
 import torch
-from lior_field.algebra import multiply
-from lior_field.encoder import FieldEncoder
-from lior_field.product import Quaternion
-from lior_field.reservoir import Reservoir
-from lior_field.rsource import FieldNorm
 from torch.testing import assert_close
 
 from lior.geometry.retrieval import Batch, Geometry
@@ -18,6 +13,11 @@ from lior.testing.memories import memory_contract
 from lior.testing.products import product_contract
 from lior.testing.rsources import rsource_contract
 from lior.testing.tensors import cast, seeded
+from lior_field.algebra import multiply
+from lior_field.encoder import FieldEncoder
+from lior_field.product import Quaternion
+from lior_field.reservoir import Reservoir
+from lior_field.rsource import FieldNorm
 from lior_plugins.frames.rotor import Rotor
 from lior_plugins.products.tensor import TensorProduct
 

@@ -119,7 +119,7 @@ def _complex(state: State) -> tuple[Tensor, Tensor]:
 
 
 def stream(poles: Tensor, embedding: Tensor, reach: int) -> State:
-    """The complex ``modes (P, n)`` of a kernel after ``reach`` times the last row of ``embedding (vocab + 1, n)``.
+    """The complex ``modes (P, n)`` of a kernel after ``reach`` times the last row of ``embedding``.
 
     Raises
     ------
