@@ -267,7 +267,7 @@ async def chat(server: Server, request: Request, given: Chat) -> Any:
     if not messages or given.messages[-1].role != "user":
         raise Fault(400, "messages: the last must be of the user", code="invalid")
     version = server.version
-    turn = await server.aside(answers.conversation, version, messages[-8:])
+    turn = await server.in_turn(answers.conversation, version, messages[-8:])
     text, cited = _worded(version, turn)
     head = {
         "id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": server.resident.name,
