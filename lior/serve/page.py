@@ -55,7 +55,7 @@ class Page:
         state = self._server.resident.state()
         found = {
             "run": escape(state["name"]), "pane": pane, "question": "", "answer": "", "beside": "",
-            "list": "", "api": "", "documents": f"{state['documents']:,}",
+            "others": "", "list": "", "api": "", "documents": f"{state['documents']:,}",
             "passages": f"{state['passages']:,}", "editable": "yes" if state["editable"] else "no",
             "lost": "".join(f"<li>{escape(each)}</li>" for each in state["lost"]),
             **{f"open_{name}": "" if name == pane else "hidden" for name in ("ask", "documents", "api")},
@@ -79,10 +79,8 @@ class Page:
             return self._framed("ask", fault.status, question=escape(question), answer=_told(str(fault)))
         beside = answer.answer or next((passage for passage, _ in answer.passages), None)
         shown = await self._server.aside(answers.shown, version, beside) if beside else None
-        return self._framed(
-            "ask", question=escape(question), answer=_answer(version, answer),
-            beside=_lines(shown) if shown else "",
-        )  # fmt: skip
+        (said, others), lines = _answer(version, answer), _lines(shown) if shown else ""
+        return self._framed("ask", question=escape(question), answer=said, others=others, beside=lines)
 
     async def documents(self, request: Request) -> Response:
         """The documents."""
@@ -144,8 +142,8 @@ def _told(text: str) -> str:
     return f'<p class="notice">{escape(text)}</p>'
 
 
-def _answer(version: Version, answer: Answer) -> str:
-    """An answer as the script would show it, without what needs the script."""
+def _answer(version: Version, answer: Answer) -> tuple[str, str]:
+    """An answer as the script would show it, without what needs the script, and the other passages."""
     if answer.answer:
         sure = f"{answer.confidence:.0%} sure"
         quote = f'<blockquote class="quote">{escape(answer.answer.text)}</blockquote>'
@@ -158,7 +156,7 @@ def _answer(version: Version, answer: Answer) -> str:
         for passage in others
     )
     title = "Also" if answer.answer else "The nearest"
-    return head + (f'<h3>{title}</h3><ol class="others">{rows}</ol>' if rows else "")
+    return head, f'<h3>{title}</h3><ol class="others">{rows}</ol>' if rows else ""
 
 
 def _where(version: Version, passage: Passage) -> str:

@@ -220,17 +220,22 @@ def test_a_continuation_is_stopped_and_survives_a_reload(page, editable):
     page.driver.find_element("css selector", "#continue-form .main").click()
     page.until("return document.getElementById('drawn').textContent.length > 60")
     page.driver.find_element("id", "stop").click()
-    page.shows("#drawn-note", "stopped")
+    page.shows("#drawn-note", "Stopped")
     page.until("return document.querySelectorAll('#drawn .word').length > 3")
-    assert editable.server.model.streams == 0
+    ended(editable)
     page.driver.find_element("css selector", "#continue-form .main").click()
     page.until("return document.getElementById('drawn').textContent.length > 60")
     page.driver.refresh()
     page.until("return document.documentElement.classList.contains('scripted')")
+    ended(editable)
+
+
+def ended(live):
+    """The server soon draws nothing more."""
     end = time.monotonic() + 5
-    while editable.server.model.streams and time.monotonic() < end:
+    while live.server.model.streams and time.monotonic() < end:
         time.sleep(0.02)
-    assert editable.server.model.streams == 0
+    assert live.server.model.streams == 0
 
 
 @selenium
