@@ -28,6 +28,7 @@ from pathlib import Path
 
 import httpx
 
+ENDINGS = (".txt", ".md", ".pdf", ".docx", ".eml", ".mbox", ".csv", ".html", ".ipynb", ".json", ".zip", "")
 QUESTIONS = ("What is known of {}?", "Where is {} described?", "How does {} depend on {}?", "{} and {}")
 
 
@@ -203,6 +204,8 @@ def malformed(
     query = "&".join(
         f"{draw.choice(names)}={draw.choice(('', '1', '-1', '%00', '%ff', 'x' * 600))}" for _ in range(2)
     )
+    if method == "PUT" and draw.random() < 0.8:  # so that documents are learned, and replaced
+        query = f"name={draw.choice(('a', 'b', 'c'))}{draw.choice(ENDINGS)}&replace={draw.choice(('0', '1'))}"
     kind = draw.choice(("application/json",) * 6 + ("text/plain", "application/json; charset=utf-16", "\x7f"))
     headers = {"Content-Type": kind, "Accept": "application/json, text/event-stream"}
     if draw.random() < 0.1:
@@ -210,7 +213,7 @@ def malformed(
             "\x7f.x"
         )
     target = path.replace("{name}", draw.choice(("x", "..", "%2e%2e", "%00", "a/b")))
-    return method, f"{target}?{query}" if draw.random() < 0.5 else target, headers, body
+    return method, f"{target}?{query}" if method == "PUT" or draw.random() < 0.5 else target, headers, body
 
 
 def fuzz(run: Path, count: int) -> None:
@@ -227,7 +230,6 @@ def fuzz(run: Path, count: int) -> None:
             ("PATCH", "/"),
             ("X", "/api/ask"),
         ]
-        operations = [each for each in operations if each[0] != "PUT"]
         for number in range(count):
             draw = random.Random(number)
             method, path, headers, body = malformed(draw, operations)

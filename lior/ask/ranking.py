@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -63,12 +62,11 @@ def remembered(compute: Callable[Concatenate[Collection, P], T]) -> Callable[Con
     def found(collection: Collection, *args: P.args, **more: P.kwargs) -> T:
         kept: dict[object, T] = collection.derived((compute.__name__, "kept"), dict)
         asked = (args, tuple(more.items()))
-        if asked in kept:
-            with suppress(KeyError):  # of another thread that makes room
-                return kept[asked]
-        result = kept[asked] = compute(collection, *args, **more)
-        for old in list(kept)[:-_KEPT]:
-            kept.pop(old, None)
+        result = kept.get(asked)
+        if result is None:
+            result = kept[asked] = compute(collection, *args, **more)
+            for old in list(kept)[:-_KEPT]:
+                kept.pop(old, None)
         return result
 
     return found
