@@ -263,7 +263,7 @@ async def mixed(
     async def client(number: int) -> None:
         draw = random.Random(number)
         while time.monotonic() < end:
-            async with httpx.AsyncClient(base_url=url, timeout=120) as http:
+            async with httpx.AsyncClient(base_url=url, timeout=600) as http:
                 with contextlib.suppress(httpx.TransportError):
                     for _ in range(20):
                         await one(http, number, draw)
