@@ -51,7 +51,7 @@ def serving(run: Path, *flags: str) -> Iterator[tuple[str, subprocess.Popen[str]
             yield line.split(" at ")[1].strip().rstrip("/"), process, copy
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
             process.stderr.close()
 
 
