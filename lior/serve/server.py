@@ -69,8 +69,8 @@ class Server:
         self.settings, self.limits, self.resident = settings, settings.limits, resident
         self.model = ModelThread(settings.limits.streams)
         self.metrics = Metrics()
-        # A question is many short steps of Python: two threads would only take turns, at a cost of a third.
-        self._asking = ThreadPoolExecutor(1, thread_name_prefix="lior-ask")
+        # Of their own, so that a large file being read holds no question up; more only take turns in Python.
+        self._asking = ThreadPoolExecutor(2, thread_name_prefix="lior-ask")
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="lior-aside")
 
     @property
@@ -83,7 +83,7 @@ class Server:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *given)
 
     async def in_turn(self, work: Callable[..., T], *given: Any) -> T:
-        """Do what asks the index; those that came before are answered first."""
+        """Do what asks the index; those that came before are begun first."""
         return await asyncio.get_running_loop().run_in_executor(self._asking, work, *given)
 
     async def ask(self, version: Version, question: str, top: int) -> Answer:

@@ -27,4 +27,5 @@ def test_questions_are_answered_in_their_order_and_nothing_holds_them_up(trained
         free.set()
         server.close(5)
     assert answer.answer.text == PLAN.strip()
-    assert done == list(range(40))
+    assert sorted(done) == list(range(40))
+    assert all(abs(place - number) <= 2 for place, number in enumerate(done))  # two are at work at once
