@@ -113,7 +113,12 @@ class Page:
         found = await self._server.aside(
             answers.lines_of, version, given.name, max(given.line - answers.AROUND, 1), given.count
         )
-        return self._framed("ask", beside=_lines(found | {"mark": {"line": given.line, "end_line": 0}}))
+        first, end = found["first"], found["first"] + len(found["lines"]) - 1
+        ways = [("earlier lines", max(first - given.count + answers.AROUND, 1))] * (first > 1)
+        ways += [("later lines", end + 1 + answers.AROUND)] * (end < found["total"])
+        links = " · ".join(f'<a href="{_address(given.name, line)}">{text}</a>' for text, line in ways)
+        text = _lines(found | {"mark": {"line": given.line, "end_line": 0}})
+        return self._framed("ask", beside=f'{text}<p class="place">{links}</p>')
 
     async def api(self, request: Request) -> Response:
         """The operations that programs use."""
@@ -175,8 +180,9 @@ def _lines(found: Mapping[str, Any]) -> str:
         f'<li value="{number}">{_marked(line, number, mark)}</li>'
         for number, line in enumerate(found["lines"], found["first"])
     )
-    name, total = escape(found["name"]), found["total"]
-    return f'<h2>{name}</h2><p class="place">{total:,} lines</p><ol class="lines">{"".join(rows)}</ol>'
+    size = f"{found['total']:,} line{'s' * (found['total'] != 1)}"
+    head = f'<h2>{escape(found["name"])}</h2><p class="place">{size}</p>'
+    return f'{head}<ol class="lines">{"".join(rows)}</ol>'
 
 
 def _marked(line: str, number: int, mark: Mapping[str, int]) -> str:

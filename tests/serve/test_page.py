@@ -39,6 +39,22 @@ def test_documents_are_listed_and_read_without_a_script(http):
     assert '<li value="5"><mark>' not in text
     assert "The car is serviced in May." in text
     assert http.get("/document", params={"name": "house.md", "line": 0}).status_code == 400
+    assert '<p class="place">1 line</p>' in http.get("/document", params={"name": "plan.txt"}).text
+
+
+def test_a_long_document_is_read_in_parts_without_a_script(editable):
+    with editable.client as client:
+        text = "".join(f"The number of this line is {number}.\n" for number in range(1, 501))
+        assert client.put("/api/document?name=long.txt", content=text.encode()).status_code == 200
+        seen, address = [], "/document?name=long.txt"
+        while address:
+            page = client.get(address).text
+            seen += re.findall(r'<li value="(\d+)"', page)
+            found = re.search(r'<a href="([^"]+)">later lines', page)
+            address = found and found[1].replace("&amp;", "&")
+        assert list(map(int, seen)) == list(range(1, 501))
+        back = re.search(r'<a href="([^"]+)">earlier lines', page)[1].replace("&amp;", "&")
+        assert re.findall(r'<li value="(\d+)"', client.get(back).text)[0] == "201"
 
 
 def test_files_of_the_page_are_asked_for_once(http):

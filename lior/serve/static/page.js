@@ -147,7 +147,7 @@ function showLines(found) {
     return make("li", { value: at }, line.slice(0, begin), make("mark", {}, line.slice(begin, end)), line.slice(end));
   });
   const head = make("h2", {}, found.name);
-  box.replaceChildren(head, make("p", { class: "place" }, `${number.format(found.total)} lines`), make("ol", { class: "lines" }, ...rows));
+  box.replaceChildren(head, make("p", { class: "place" }, `${number.format(found.total)} line${found.total === 1 ? "" : "s"}`), make("ol", { class: "lines" }, ...rows));
   const marked = box.querySelector("mark");
   if (marked) box.scrollTop = marked.offsetTop - box.clientHeight / 3;
 }
