@@ -117,7 +117,7 @@ class Browser:
     def __call__(self, script, *given):
         return self.driver.execute_script(script, *given)
 
-    def until(self, script, *given, seconds=20.0):
+    def until(self, script, *given, seconds=60.0):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if found := self(script, *given):
@@ -260,7 +260,8 @@ def test_two_tabs_at_once(page):
     page.open()
     page.driver.switch_to.new_window("tab")
     page.open("/documents")
-    page.drop("key.txt", "The key of the observatory hangs behind the blue clock.")
+    others = "".join(f"Line {number} speaks of something else.\n\n" for number in range(40))
+    page.drop("key.txt", f"{others}The key of the observatory hangs behind the blue clock.\n\n{others}")
     page.driver.switch_to.window(first)
     ask(page, "When is the boiler serviced?")
     page.shows(".quote", "October")
@@ -270,6 +271,9 @@ def test_two_tabs_at_once(page):
     page.driver.switch_to.window(first)
     ask(page, "Where does the key of the observatory hang?")
     page.shows(".quote", "blue clock")
+    page.until("""const box = document.getElementById("beside").getBoundingClientRect();
+        const mark = document.querySelector(".lines mark")?.getBoundingClientRect();
+        return mark && mark.top >= box.top && mark.bottom <= box.bottom;""")
 
 
 @selenium

@@ -149,7 +149,8 @@ function showLines(found) {
   const head = make("h2", {}, found.name);
   box.replaceChildren(head, make("p", { class: "place" }, `${number.format(found.total)} line${found.total === 1 ? "" : "s"}`), make("ol", { class: "lines" }, ...rows));
   const marked = box.querySelector("mark");
-  if (marked) box.scrollTop = marked.offsetTop - box.clientHeight / 3;
+  box.scrollTop = 0;
+  if (marked) box.scrollTop = marked.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 3;
 }
 
 // --- words and where they come from ---
