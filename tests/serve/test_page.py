@@ -266,7 +266,7 @@ def test_two_tabs_at_once(page):
     ask(page, "When is the boiler serviced?")
     page.shows(".quote", "October")
     page.driver.switch_to.window(page.driver.window_handles[1])
-    page.shows("#jobs", "learned")
+    page.shows("#jobs", "learned: ")
     page.driver.close()
     page.driver.switch_to.window(first)
     ask(page, "Where does the key of the observatory hang?")
