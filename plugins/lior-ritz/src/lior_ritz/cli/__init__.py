@@ -18,7 +18,7 @@ COMMANDS = {
     "ci": ("lior_ritz.cli.ci:ci", "Put two electrons into a run's states: the exchange J."),
     "plot": ("lior_ritz.cli.plot:plot", "Draw the pictures of a run."),
     "init": ("lior_ritz.cli.config:init", "Write a configuration to begin with."),
-    "config": ("lior_ritz.cli.config:config", "Show, explain or check configurations."),
+    "config": ("lior_ritz.cli.config:config", "Show or explain configurations."),
 }
 """Name -> (``module:attribute``, help)."""
 

@@ -17,7 +17,7 @@ from lior_ritz.cli.threads import import_torch
 @click.option("--levels", type=WholeNumber(1, 500), help="How many; solver.K if not given.")
 @click.option(
     "--method", default="auto", show_default=True,
-    type=click.Choice(["auto", "separable", "sine", "elements", "differences"]), help="Which method.",
+    type=click.Choice(["auto", "separable", "sine", "elements"]), help="Which method.",
 )  # fmt: skip
 @click.option(
     "--tolerance", type=RealNumber(1e-13, 1e-1), default=1e-9, show_default=True,

@@ -91,10 +91,7 @@ class Family:
         does not depend on p. Conventions about degenerate levels are those of
         :class:`lior_ritz.judge.gradients.Gradients`.
 
-        Raises
-        ------
-        UsageError
-            When the derivative of V is not finite, or there are several devices.
+        Raises ``UsageError`` when the derivative of V is not finite, or there are several devices.
         """
         values, count = self._one(device), self.config.solver.K
         levels, vectors = self.space.lowest(values, count + 1)  # one more says whether the last is cut
@@ -149,10 +146,7 @@ class Family:
     def load(cls, path: Path) -> Family:
         """The family that was saved; its energies are the same to the last bit on the same machine.
 
-        Raises
-        ------
-        RunError
-            When there is none, or it is damaged.
+        Raises ``RunError`` when there is none, or it is damaged.
         """
         manifest, groups = bundle.read(path, format=FORMAT)
         with bundle.misfits_as_run_errors(path, program=FORMAT.program):

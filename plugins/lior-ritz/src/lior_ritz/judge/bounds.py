@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import attrs
 import torch
@@ -31,22 +30,6 @@ class Bounds:
     """``‖(H - E_k) ψ_k‖``."""
     beyond: float | None
     """A number below which there are the K levels and no other."""
-
-    def report(self, E0_meV: float) -> dict[str, Any]:
-        """Ready for JSON, in ``E0`` and meV."""
-        found: dict[str, Any] = {"upper": self.upper.tolist(), "upper_meV": (self.upper * E0_meV).tolist()}
-        if self.lower is None or self.residuals is None:
-            return found | {
-                "lower": None,
-                "why_no_lower": "the functions do not fulfil the boundary condition",
-            }
-        return found | {
-            "lower": self.lower.tolist(),
-            "lower_meV": (self.lower * E0_meV).tolist(),
-            "width": (self.upper - self.lower).tolist(),
-            "residuals": self.residuals.tolist(),
-            "assumes": f"no level below {self.beyond:.9g} E0 is missing from the referee's list",
-        }
 
 
 def bounds(ansatz: Ansatz, found: Evaluation, referee: Reference) -> Bounds:

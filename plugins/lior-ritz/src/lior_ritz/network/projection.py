@@ -59,7 +59,7 @@ class Whitened:
         return energies, inverse.T @ vectors
 
 
-def project(jet: Tensor, weights: Tensor, potential: Tensor, edge: Tensor | None = None) -> Projection:
+def project(jet: Tensor, weights: Tensor, potential: Tensor) -> Projection:
     """Solve the Ritz problem of ``-∇² + V`` in the span of functions.
 
     Parameters
@@ -68,8 +68,6 @@ def project(jet: Tensor, weights: Tensor, potential: Tensor, edge: Tensor | None
         Values and slopes ``[1 + d, N, F]``; the form is ``∫ ∇φᵢ·∇φⱼ + V φᵢ φⱼ``.
     weights, potential
         ``[N]``, weights not negative.
-    edge
-        ``[E, F]``: values whose squares belong to the form as well (:mod:`lior_ritz.network.edge`).
 
     Raises
     ------
@@ -77,11 +75,7 @@ def project(jet: Tensor, weights: Tensor, potential: Tensor, edge: Tensor | None
         When values are not finite.
     """
     span = whiten(jet, weights)
-    form = span.form(potential)
-    if edge is not None:
-        there = edge.double() @ span.basis
-        form = form + there.T @ there
-    energies, vectors = span.solve(form)
+    energies, vectors = span.solve(span.form(potential))
     return Projection(energies, span.basis @ vectors, span.overlap)
 
 

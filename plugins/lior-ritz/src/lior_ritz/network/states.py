@@ -19,18 +19,13 @@ class Head:
     """States as combinations of the functions of their sectors, in the order of their energies."""
 
     energies: Tensor
-    """``[M]``, float64, in ``E0``, on the rule that the head was solved with; with a penalty on the edge they
-    contain it."""
+    """``[M]``, float64, in ``E0``, on the rule that the head was solved with."""
     sectors: tuple[int, ...]
     """Index of each state's sector in ``Ansatz.sectors``."""
     weights: Tensor
     """``[M, F]``: state m is the functions of its sector times ``weights[m]``, of norm 1 on that rule."""
     overlap: tuple[float, float] = (1.0, 1.0)
     """Least and largest eigenvalue of the overlap of the functions that it was solved with."""
-
-    def first(self, count: int) -> Head:
-        """The lowest ``count`` of them."""
-        return Head(self.energies[:count], self.sectors[:count], self.weights[:count], self.overlap)
 
     def rows(self, sector: int) -> list[int]:
         """Which states are of a sector."""
@@ -82,7 +77,7 @@ class Nodes:
 
 def solve(
     ansatz: Ansatz, functions: list[Tensor], factor: Tensor, nodes: Nodes, count: int,
-    limits: tuple[int, ...] | None = None, edge: list[Tensor] | None = None,
+    limits: tuple[int, ...] | None = None,
 ) -> Head:  # fmt: skip
     """The ``count`` lowest Ritz states of all sectors together; not differentiated.
 
@@ -92,8 +87,6 @@ def solve(
         From :meth:`Ansatz.functions` and :meth:`Ansatz.decay`.
     limits
         How many states of each sector are taken at most.
-    edge
-        From :meth:`lior_ritz.network.edge.Edge.values`: a penalty that belongs to the form.
     """
     dim = ansatz.problem.dim
     energies, sectors, weights, overlaps = [], [], [], []
@@ -102,8 +95,7 @@ def solve(
             if not jet.shape[2]:  # no function of this parity was asked for
                 continue
             first = decay.apply(factor[: 1 + dim], jet[: 1 + dim], dim=dim)
-            there = None if edge is None else edge[index].detach()
-            found = project(first, nodes.rule.weights, nodes.potential, there)
+            found = project(first, nodes.rule.weights, nodes.potential)
             most = count if limits is None else min(count, limits[index])
             energies.append(found.energies[:most])
             weights.append(found.coefficients[:, :most].T)
