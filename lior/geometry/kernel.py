@@ -172,15 +172,6 @@ def impulse_pullback(poles: Tensor, dk: Tensor) -> Tensor:
     return basis.conj().T @ dk.to(basis.dtype)
 
 
-def poles_pullback(poles: Tensor, coeff: Tensor, dk: Tensor) -> Tensor:
-    """Derivatives of ``sum(dk * impulse)`` to the poles ``(P,)``, in the form of :func:`impulse_pullback`."""
-    length = dk.shape[0]
-    steps = torch.arange(1, length, device=dk.device, dtype=dk.dtype)[:, None]
-    slopes = steps * powers(poles, max(length - 1, 0))  # ∂λ^j/∂λ = j λ^{j−1}
-    through = slopes.conj().T @ dk[1:].to(slopes.dtype) * coeff.conj()
-    return through.sum(1) if coeff.ndim == 2 else through
-
-
 def scan(
     poles: Tensor, coeff: Tensor, x: Tensor, state: Tensor | None = None, *, chunk: int = 64
 ) -> tuple[Tensor, Tensor]:

@@ -25,6 +25,7 @@ from lior.config.options import option
 from lior.geometry import kernel
 from lior.interfaces import State
 from lior_field.grid import Grid
+from lior_field.memory import poles_pullback
 from lior_plugins.encoders import poles as filters
 from lior_plugins.encoders.tables import lookup, scatter
 
@@ -88,7 +89,7 @@ class FieldEncoder:
         dtable = scatter(contexts, dz, state["embedding"].shape[0])
         dk = (dtable * state["embedding"]).sum(1)
         dcoeff = kernel.impulse_pullback(modes.poles, dk)
-        dlog = kernel.poles_pullback(modes.poles, coeff, dk).conj() * modes.poles  # to log λ, conjugate
+        dlog = poles_pullback(modes.poles, coeff, dk).conj() * modes.poles  # to log λ, conjugate
         denergy = dlog.imag
         moving = (modes.vectors * (self._kinetic(state) @ modes.vectors)).sum(0)
         return {

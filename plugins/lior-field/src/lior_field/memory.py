@@ -69,6 +69,18 @@ def _channels(field: Tensor) -> Tensor:
     return torch.view_as_real(field).reshape(-1)
 
 
+def poles_pullback(poles: Tensor, coeff: Tensor, dk: Tensor) -> Tensor:
+    """Derivatives of ``sum(dk * impulse)`` to the poles ``(P,)``.
+
+    In the form of :func:`lior.geometry.kernel.impulse_pullback`, ``dk`` of the shape of the impulse response.
+    """
+    length = dk.shape[0]
+    steps = torch.arange(1, length, device=dk.device, dtype=dk.dtype)[:, None]
+    slopes = steps * kernel.powers(poles, max(length - 1, 0))  # ∂λ^j/∂λ = j λ^{j−1}
+    through = slopes.conj().T @ dk[1:].to(slopes.dtype) * coeff.conj()
+    return through.sum(1) if coeff.ndim == 2 else through
+
+
 class FilterPullback(NamedTuple):
     """Derivatives of ``sum(dm * m)`` of a filtered sequence ``m = kernel.scan(poles, coeff, x)[0]``."""
 
@@ -101,7 +113,7 @@ def filter_pullback(poles: Tensor, coeff: Tensor, x: Tensor, dm: Tensor) -> Filt
     waves = torch.fft.rfft(x, 2 * length, dim=-2).conj() * torch.fft.rfft(dm, 2 * length, dim=-2)
     dk = torch.fft.irfft(waves, 2 * length, dim=-2)[..., :length, :].reshape(-1, length, x.shape[-1]).sum(0)
     dk = dk if coeff.ndim == 2 else dk.sum(1)
-    return FilterPullback(dx, kernel.impulse_pullback(poles, dk), kernel.poles_pullback(poles, coeff, dk))
+    return FilterPullback(dx, kernel.impulse_pullback(poles, dk), poles_pullback(poles, coeff, dk))
 
 
 def product_weights(alpha: float, steps: int, dt: float = 1.0) -> Tensor:
