@@ -48,6 +48,7 @@ def test_the_three_modes_describe_the_same_dot(x_meV, y_meV, a, delta):
         assert (top - bottom) * targets.units.E0_meV == pytest.approx(found["barrier_meV"])
 
 
+@settings(deadline=None)
 @given(energies, st.floats(1, 20))
 def test_the_curvature_across_counts_beside_a_barrier(barrier_meV, c2y):
     dot = problem(*options(param_mode="barrier", barrier_meV=barrier_meV, c2y=c2y))

@@ -16,7 +16,10 @@ from lior.config.options import option
 from lior.config.resolving import Component, Resolved, build, plugin_option, resolve
 from lior.errors import UsageError
 from lior_ritz.potentials import registry
-from lior_ritz.problem import Problem, quadrature
+from lior_ritz.potentials.expression import Expression
+from lior_ritz.potentials.gridded import Gridded
+from lior_ritz.problem import AXES, Problem, quadrature
+from lior_ritz.problem.terms import Terms
 from lior_ritz.problem.units import Units, material
 from lior_ritz.training import document
 
@@ -34,6 +37,27 @@ class PhysicsConfig:
     m_eff: float | None = option(None, help="effective mass in electron masses", low=1e-6, high=1e6)
     L0_nm: float = option(30.0, help="length unit in nm", low=1e-6, high=1e9)
     eps_r: float | None = option(None, help="relative permittivity", low=1, high=1e6)
+    field_tesla: float = option(
+        0.0, help="magnetic field along z, perpendicular to the plane, in tesla", low=-1e4, high=1e4
+    )
+    g: float | None = option(
+        None, help="g-factor of the spin; of the material if not given", low=-1e4, high=1e4
+    )
+    rashba_meV_nm: float = option(0.0, help="spin-orbit coupling of Rashba, in meV nm", low=-1e6, high=1e6)
+    dresselhaus_meV_nm: float = option(
+        0.0, help="linear spin-orbit coupling of Dresselhaus, in meV nm", low=-1e6, high=1e6
+    )
+    mass: str = option(
+        "",
+        help="mass of both axes in electron masses: a number, a formula of x and y in L0, or a file with the "
+        "columns x, y, mass; m_eff if empty",
+    )
+    mass_x: str = option("", help="mass along x, where it is another than mass")
+    mass_y: str = option("", help="mass along y, where it is another than mass")
+    offset_meV: str = option(
+        "",
+        help="band offset in meV, added to the potential: a formula of x and y in L0, or a file with columns",
+    )
 
     @property
     def units(self) -> Units:
@@ -48,8 +72,42 @@ class PhysicsConfig:
             permittivity = known.eps_r if permittivity is None else permittivity
         return Units(mass, self.L0_nm, permittivity)
 
+    def terms(self, dim: int) -> Terms:
+        """What the Hamiltonian has beside ``-∇² + V`` in ``dim`` dimensions.
+
+        Raises
+        ------
+        UsageError
+            When a formula or a file cannot be understood, an axis is not there, or the material has no g.
+        """
+        named = {"x": self.mass_x, "y": self.mass_y}
+        for axis in AXES[dim:2]:
+            if named[axis]:
+                raise UsageError(f"physics.mass_{axis} is of no use with domain.dim = {dim}; leave it out")
+        own = [(f"mass_{axis}", text) if text else ("mass", self.mass) for axis, text in named.items()]
+        masses = tuple(_function(*each) for each in own[:dim])
+        needed = self.field_tesla or self.rashba_meV_nm or self.dresselhaus_meV_nm
+        return Terms(
+            field_tesla=self.field_tesla,
+            masses=masses,
+            offset=_function("offset_meV", self.offset_meV),
+            g=self.g if self.g is not None else material(self.material).g if needed else 0.0,
+            rashba_meV_nm=self.rashba_meV_nm,
+            dresselhaus_meV_nm=self.dresselhaus_meV_nm,
+        )
+
     def __attrs_post_init__(self) -> None:
         _ = self.units
+
+
+def _function(name: str, text: str) -> Expression | Gridded | None:
+    """A function of the place from a formula or the name of a file; ``None`` where there is none."""
+    try:
+        if text.endswith((".npy", ".csv", ".txt")):
+            return Gridded(path=text)
+        return Expression(expression=text) if text else None
+    except UsageError as error:
+        raise UsageError(f"physics.{name}: {error}") from None
 
 
 _NODES = {1: 96, 2: 48, 3: 24, 4: 12}
@@ -318,6 +376,9 @@ def problem(config: RitzConfig) -> Problem:
                 "domain.dim"
             )
     potential = build("potential", config.potential, registry)
-    found = Problem(potential, config.domain.half_widths, config.physics.units, config.domain.boundary)
+    found = Problem(
+        potential, config.domain.half_widths, config.physics.units, config.domain.boundary,
+        config.physics.terms(config.domain.dim),
+    )  # fmt: skip
     found.require_finite()
     return found

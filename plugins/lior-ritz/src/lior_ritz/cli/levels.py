@@ -10,6 +10,8 @@ import click
 from lior_cli.terminal import echo_table
 
 if TYPE_CHECKING:
+    from lior_ritz.judge.spin import Spins
+    from lior_ritz.problem.units import Units
     from lior_ritz.training.solution import Solution
 
 _DIGITS = 12
@@ -20,6 +22,7 @@ def echo_levels(solution: Solution) -> None:
 
     Where the network misses the referee, a warning and the referee's levels come first.
     """
+    from lior_ritz.judge.spin import spins
     from lior_ritz.reports.verdicts import judgement, verdicts
 
     unit, bounds, missed = solution.problem.units.E0_meV, solution.bounds, solution.missed
@@ -40,6 +43,8 @@ def echo_levels(solution: Solution) -> None:
         rows.append(row)
     head = ["level", *(["referee, meV", "network, meV"] if missed else ["meV"])]
     echo_table([*head, "true value, meV", "to the referee, meV", "relative"], rows)
+    if both := spins(solution.problem, solution.referee, len(solution.energies)):
+        echo_spins(both, solution.problem.units)
     click.echo()
     if solution.splittings:
         click.echo(_splitting(solution))
@@ -49,6 +54,21 @@ def echo_levels(solution: Solution) -> None:
         f"{solution.judging_seconds:.1f} of evaluation, bounds and referee; "
         f"referee alone ({solution.referee.method}): {solution.referee.seconds:.3f}"
     )
+
+
+def echo_spins(found: Spins, units: Units) -> None:
+    """Print the levels of both spins, and the effective g-factors of the orbitals."""
+    rows = [
+        [f"{energy * units.E0_meV:.9f}", f"{up:+.6f}"]
+        for energy, up in zip(found.energies, found.up, strict=True)
+    ]
+    click.echo()
+    echo_table(["with spin, meV", "<sigma_z>"], rows)
+    said = (f"E{k}: {'-' if g is None else format(g, '.6f')}" for k, g in enumerate(found.g_factors))
+    click.echo(f"\nd(E_up - E_down)/dB in Bohr magnetons, the effective g: {', '.join(said)}")
+    moved = found.truncation * units.E0_meV
+    if found.orbitals > len(found.g_factors):
+        click.echo(f"{found.orbitals} orbitals; with a third of them less, levels move by {moved:.1e} meV")
 
 
 def _splitting(solution: Solution) -> str:

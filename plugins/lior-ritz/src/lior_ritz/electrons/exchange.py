@@ -107,6 +107,7 @@ def on_grid(
 
 def require_plane(problem: Problem) -> None:
     """Refuse problems that no electrons are put into; raises ``UsageError``."""
+    problem.require_plain("electrons")
     if problem.dim != 2:
         raise UsageError(f"domain.dim = {problem.dim}: electrons are put into dots of 2 dimensions only")
     if problem.boundary != "dirichlet":

@@ -51,9 +51,10 @@ def export(
     Raises
     ------
     UsageError
-        When there are not so many states, or the problem has four dimensions.
+        When there are not so many states, or the problem has four dimensions or a field.
     """
     problem, units = solution.problem, solution.problem.units
+    problem.require_plain("an export")
     if problem.dim not in _POINTS:
         raise UsageError(f"domain.dim = {problem.dim}: exported are states of 1 to {max(_POINTS)} dimensions")
     sampler = Sampler(solution=widened(solution, count))

@@ -207,6 +207,7 @@ def make(
     count = DEVICES.get(len(ranges), 2) if devices is None else devices
     values, first = chebyshev(ranges, count), {each.name: each.low for each in ranges}
     config, problem, found = options.opened(layers, overrides, names, first)
+    problem.require_plain("a family")
     solved = snapshots(problem, values, config.solver.K)
     space = reduced_space(problem, ranges, solved)
     exact = torch.stack([each.energies[: config.solver.K] for each in solved])

@@ -178,9 +178,9 @@ def ritz(overlap: Tensor, hamiltonian: Tensor) -> tuple[Tensor, Tensor]:
     """
     lower = torch.linalg.cholesky(overlap)
     half = torch.linalg.solve_triangular(lower, hamiltonian, upper=False)
-    matrix = torch.linalg.solve_triangular(lower, half.T, upper=False)
-    energies, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
-    return energies, torch.linalg.solve_triangular(lower.T, vectors, upper=True)
+    matrix = torch.linalg.solve_triangular(lower, half.mH, upper=False)
+    energies, vectors = torch.linalg.eigh((matrix + matrix.mH) / 2)
+    return energies, torch.linalg.solve_triangular(lower.mH, vectors, upper=True)
 
 
 def largest_training(dim: int) -> int:

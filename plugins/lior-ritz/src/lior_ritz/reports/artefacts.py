@@ -23,6 +23,7 @@ from lior.errors import RunError
 from lior.files import replacing
 from lior.runs import files
 from lior.runs import folder as runfolder
+from lior_ritz.judge.spin import spins
 from lior_ritz.problem import AXES
 from lior_ritz.reports import pictures
 from lior_ritz.reports.observables import nodal_domains
@@ -34,15 +35,14 @@ from lior_ritz.training.solution import Solution
 RESULTS, ARRAYS = "results.json", "arrays"
 FORMAT = 2
 Report: TypeAlias = "dict[str, Any]"
-Arrays: TypeAlias = "dict[str, tuple[NDArray[np.float64], str]]"
-"""Name -> the array, and what it is."""
-_NO_LOWER = "the functions do not fulfil the natural boundary condition, so that residuals bound nothing"
+Arrays: TypeAlias = "dict[str, tuple[NDArray[Any], str]]"
+"""Name -> the array, and what it is: float64, or complex128 of states in a magnetic field."""
+_NO_LOWER = "residuals bound nothing here; the verdict says why"
 _NO_METRICS = "no metrics of training are at hand"
 _WHY = {
     "levels.lower_E0": _NO_LOWER,
     "levels.lower_meV": _NO_LOWER,
     "levels.residual": _NO_LOWER,
-    "problem": "not given",
     "splittings.relative_error": "the referee cannot tell the splitting from 0",
     "training.best_checkpoint": "this run keeps no such checkpoint",
     "training.final_checkpoint": "this run keeps no such checkpoint",
@@ -52,7 +52,9 @@ _WHY = {
     "quadrature.largest_fault": _NO_METRICS,
     "potential_range.barrier": "this potential does not say what its barrier is; the focus ends at the 95th "
     "percentile",
-    "nodal_domains": "they are counted in one and two dimensions",
+    "nodal_domains": "they are counted in one and two dimensions, of real states",
+    "problem.terms.spin.g_effective": "no two levels are the pair of this orbital",
+    "problem": "not given",
 }
 """How the path of a number begins, without places in lists -> why it is not known."""
 
@@ -116,9 +118,9 @@ def arrays(sampler: Sampler, grids: list[Slice]) -> Arrays:
         found[f"potential_grid{ending}"] = (grid.shaped(values), f"V in E0, as psi_grid{ending}")
     found["overlap_S"] = (overlap, "integrals phi_i phi_j")
     found["hamiltonian_H"] = (hamiltonian, "integrals grad phi_i . grad phi_j + V phi_i phi_j, in E0")
-    found["psi_overlap"] = ((states.psi * states.weights) @ states.psi.T, "integrals psi_i psi_j")
+    found["psi_overlap"] = ((states.psi.conj() * states.weights) @ states.psi.T, "integrals psi_i* psi_j")
     return {
-        name: (np.ascontiguousarray(array.numpy(), dtype=np.float64), what)
+        name: (np.ascontiguousarray(array.numpy(), dtype=np.result_type(array.numpy(), np.float64)), what)
         for name, (array, what) in found.items()
     }
 
@@ -127,7 +129,7 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
     """All that is in the file."""
     solution, problem = sampler.solution, sampler.problem
     unit, referee = problem.units.E0_meV, solution.referee
-    diagonal = (overlap := sampler.matrices[0]).diagonal()
+    diagonal = (overlap := sampler.matrices[0]).diagonal().real
     psi = grids[0].shaped(sampler.states(grids[0].points))
     points, used = len(sampler.rule.points), len(grids[0].places[0])
     return {
@@ -156,7 +158,7 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
         "observables": sampler.measured.report(problem.units) | {
             "rule": f"Gauss-Legendre, {round(points ** (1 / problem.dim))} nodes on each axis"
         },
-        "nodal_domains": nodal_domains(psi).tolist() if problem.dim <= 2 else None,
+        "nodal_domains": nodal_domains(psi).tolist() if problem.dim <= 2 and not psi.is_complex() else None,
         "basis": {
             "S_max_abs_offdiag": float((overlap - diagonal.diag()).abs().max()),
             "S_min_diag": float(diagonal.min()), "S_max_diag": float(diagonal.max()),
@@ -198,8 +200,21 @@ def _problem(solution: Solution) -> Report:
     options = {field.name: getattr(chosen, field.name) for field in fields}
     return {"type": solution.config.potential.name} | options | chosen.report(problem.units) | {
         "dim": problem.dim, "half_widths_L0": list(problem.half_widths), "boundary": problem.boundary,
-        "mirrors": [AXES[axis] for axis in sorted(problem.mirrors)], "separable": problem.parts is not None,
+        "mirrors": [AXES[axis] for axis in sorted(problem.mirrors)],
+        "separable": problem.parts is not None and problem.terms.plain,
+        "terms": _terms(solution),
     }  # fmt: skip
+
+
+def _terms(solution: Solution) -> Report:
+    """What the Hamiltonian has beside ``-∇² + V``, with the levels of both spins in the referee's orbitals;
+    only what was asked for."""
+    physics, problem = solution.config.physics, solution.problem
+    names = ("mass", "mass_x", "mass_y", "offset_meV", "rashba_meV_nm", "dresselhaus_meV_nm", "field_tesla")
+    found: Report = {name: getattr(physics, name) for name in names if getattr(physics, name)}
+    if spin := spins(problem, solution.referee, len(solution.energies)):
+        found |= {"g": problem.terms.g, "spin": spin.report(problem.units)}
+    return found
 
 
 def _training(solution: Solution, history: History, folder: Path) -> Report:

@@ -1,10 +1,10 @@
 """What is measured of states: where they are, what drives them, how they look.
 
 States are given by values at the points of a quadrature rule over the *whole* box (not a folded one, which
-has only one half): ``psi [K, N]``, real and orthonormal under ``weights [N]`` at ``points [N, d]``, in the
-units of :mod:`lior_ritz.problem.units`. Functions that take these are differentiable in all of them. What
-needs neighbours (nodes, peaks) takes a grid instead, ``[K, n₀, .., n_last]``, in which any axis may come
-first."""
+has only one half): ``psi [K, N]``, real or complex and orthonormal under ``weights [N]`` at ``points [N,
+d]``, in the units of :mod:`lior_ritz.problem.units`. Functions that take these are differentiable in all of
+them. What needs neighbours (nodes, peaks) takes a grid instead, ``[K, n₀, .., n_last]``, in which any axis
+may come first."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from scipy import ndimage
 from scipy.special import sici
 from torch import Tensor
 
+from lior_ritz.network.states import squared
 from lior_ritz.problem import AXES
 from lior_ritz.problem.units import Units
 
@@ -43,15 +44,20 @@ def fix_signs(psi: Tensor, points: Tensor | None = None) -> Tensor:
         flat = flat[:, torch.from_numpy(np.lexsort(keys)).to(flat.device)]
     size = flat.abs()
     first = (size >= _CLEAR * size.amax(1, keepdim=True)).int().argmax(1)
-    signs = flat.gather(1, first[:, None]).sign()
+    signs = flat.gather(1, first[:, None]).sgn().conj()
     signs = torch.where(signs == 0, torch.ones_like(signs), signs)
     return psi * signs.reshape(-1, *[1] * (psi.dim() - 1))
 
 
 def dipoles(psi: Tensor, weights: Tensor, points: Tensor) -> Tensor:
-    """Transition dipole matrices ``<i|x_a|j>``, ``[d, K, K]`` in ``L0``, symmetric."""
-    weighted = psi * weights
-    return torch.einsum("in,na,jn->aij", weighted, points, psi)
+    """Transition dipole matrices ``<i|x_a|j>``, ``[d, K, K]`` in ``L0``, symmetric; of complex states, which
+    have no phase, the absolute values beside the diagonal."""
+    weighted = psi.conj() * weights
+    if not psi.is_complex():
+        return torch.einsum("in,na,jn->aij", weighted, points, psi)
+    found = torch.einsum("in,na,jn->aij", weighted, points.to(psi), psi)
+    own = torch.eye(len(psi), dtype=torch.bool, device=psi.device)
+    return torch.where(own, found.real, found.abs())
 
 
 def oscillator_strengths(energies: Tensor, dipole: Tensor) -> Tensor:
@@ -65,7 +71,7 @@ def oscillator_strengths(energies: Tensor, dipole: Tensor) -> Tensor:
 
 def probabilities(psi: Tensor, weights: Tensor) -> Tensor:
     """``weights ψ²`` divided by its sum, ``[K, N]``."""
-    mass = psi.square() * weights
+    mass = squared(psi) * weights
     return mass / mass.sum(1, keepdim=True)
 
 
@@ -102,7 +108,7 @@ def parity(psi: Tensor, mirrored: Tensor, weights: Tensor) -> Tensor:
 
     ``mirrored [K, N]`` are the states at the mirror images of the points.
     """
-    return ((psi * mirrored) @ weights) / (psi.square() @ weights)
+    return ((psi.conj() * mirrored).real @ weights) / (squared(psi) @ weights)
 
 
 def energy_parts(psi: Tensor, gradients: Tensor, potential: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -171,7 +177,7 @@ class States:
         dim = points.shape[1]
         dipole = dipoles(psi, weights, points)
         strengths = oscillator_strengths(self.energies.detach(), dipole)
-        overlap = (psi * weights) @ psi.T
+        overlap = (psi.conj() * weights) @ psi.T
         centre, spread = centre_and_spread(psi, weights, points)
         left = left_weight(psi, weights, points, divide=divide)
         split = self.energies.detach().diff()

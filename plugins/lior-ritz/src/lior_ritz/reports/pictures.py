@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lior.errors import UsageError, did_you_mean, sentences
 from lior.plots.panels import Curve, HeatMap, LeftOut, LineChart, Panel, Picture, spans_decades
+from lior_ritz.network.states import squared
 from lior_ritz.problem import AXES
 from lior_ritz.reports.field import Field
 from lior_ritz.reports.samples import Sampler, Slice, slices
@@ -242,12 +243,18 @@ def _slice(source: Source) -> Panels:
 def _density(source: Source, k: int) -> Panels:
     unit, most = f"|ψ|² in 1/{_VOLUMES[source.dim]}", source.most(k) ** 2
     return [
-        _plane(source, plane, values[k].square(), f"|ψ{k}|²", unit, low=0.0, high=most)
+        _plane(source, plane, squared(values[k]), f"|ψ{k}|²", unit, low=0.0, high=most)
         for plane, values in zip(source.near, source.states, strict=True)
     ]
 
 
+def _refuse_complex(source: Source) -> None:
+    if source.solution.problem.terms.field_tesla:
+        raise LeftOut("states in a magnetic field are complex; density_state shows them")
+
+
 def _psi(source: Source, k: int) -> Panels:
+    _refuse_complex(source)
     unit, most = f"ψ in 1/{_ROOTS[source.dim]}", source.most(k)
     return [
         _plane(source, plane, values[k], f"ψ{k}", unit, high=most, diverging=True)
@@ -257,6 +264,7 @@ def _psi(source: Source, k: int) -> Panels:
 
 def _along(source: Source, k: int) -> Panels:
     """A state and its density along x."""
+    _refuse_complex(source)
     widths = (float(source.near[0].places[0][-1]), *source.solution.problem.half_widths[1:])
     line = Slice.central(attrs.evolve(source.solution.problem, half_widths=widths), (0,), _ALONG)
     psi, most, x = source.psi(line)[k], 1.05 * source.most(k), (source.nm * line.places[0]).tolist()
@@ -311,13 +319,13 @@ def _overlap(source: Source) -> Panels:
 
 def _orthonormality(source: Source) -> Panels:
     states = source.sampler.measured
-    overlap = (states.psi * states.weights) @ states.psi.T - torch.eye(len(states.psi), dtype=torch.float64)
+    overlap = (states.psi.conj() * states.weights) @ states.psi.T - torch.eye(len(states.psi))
     return [_matrix("overlap of the states, minus 1", overlap, "⟨ψi|ψj⟩ − δij", "ψ")]
 
 
 def _matrix(title: str, values: Tensor, unit: str, of: str) -> HeatMap:
     rows = [f"{of}{i}" for i in range(len(values))]
-    return HeatMap(title=title, x_label=f"number of {of}", unit=unit, rows=rows, values=values.tolist())
+    return HeatMap(title=title, x_label=f"number of {of}", unit=unit, rows=rows, values=values.real.tolist())
 
 
 # --- training, from the lines of its metrics ---

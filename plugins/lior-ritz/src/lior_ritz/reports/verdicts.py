@@ -32,7 +32,7 @@ def verdicts(solution: Solution) -> list[str]:
     if float(solution.errors.min()) < -noise:
         said.append("WARNING: a level lies below the referee's by more than both errors; do not use this run")
     if solution.bounds.lower is None:
-        said.append("no bound from below: the functions do not fulfil the natural boundary condition exactly")
+        said.append(f"no bound from below: {solution.bounds.why}")
     if faults := progress.refinements:
         said.append(
             "training nodes were found at fault and replaced by more, "

@@ -17,6 +17,7 @@ from lior_ritz.config import RitzConfig
 from lior_ritz.judge import reference
 from lior_ritz.judge.gradients import gradients
 from lior_ritz.judge.reference.measuring import measured
+from lior_ritz.judge.spin import spins
 from lior_ritz.problem import Problem, devices
 from lior_ritz.reports.observables import dipoles, left_weight
 
@@ -218,4 +219,10 @@ def _answered(point: Point, count: int) -> Row:
         "dipole_x_01_nm": None if dipole is None else abs(dipole) * problem.units.L0_nm,
         "left_weight": left_weight(psi, weights, points).tolist(),
         "good": found.converged,
-    }
+    } | _spin(problem, found, count)
+
+
+def _spin(problem: Problem, found: reference.Reference, count: int) -> Row:
+    """The levels of both spins and their g-factors, where there are such."""
+    known = spins(problem, found, count)
+    return {f"spin_{name}": value for name, value in known.report(problem.units).items()} if known else {}

@@ -32,7 +32,9 @@ _DEFAULTS = "document"
 _DERIVED = ("beta_x", "beta_y", "barrier_dimless", "E0_meV")
 """What it wrote into the configuration of a run, and never read."""
 _OURS = frozenset({
-    "physics.eps_r", "domain.dim", "domain.Z", "domain.W", "domain.boundary", "domain.eval_nq", "solver.head",
+    "physics.eps_r", "physics.field_tesla", "physics.g", "physics.rashba_meV_nm",
+    "physics.dresselhaus_meV_nm", "physics.mass", "physics.mass_x", "physics.mass_y", "physics.offset_meV",
+    "domain.dim", "domain.Z", "domain.W", "domain.boundary", "domain.eval_nq", "solver.head",
     "solver.parity", "model.activation", "training.seed", "training.device",
     "training.lbfgs_refine", "training.guard", "training.early_stop", "training.checkpoint",
 })  # fmt: skip

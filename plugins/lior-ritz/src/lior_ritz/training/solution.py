@@ -100,10 +100,10 @@ class Solution:
         return overlap.cpu(), hamiltonian.cpu()
 
     def coefficients(self) -> Tensor:
-        """The K states in terms of the basis, ``[M, K]``; the sign makes the largest coefficient positive."""
+        """The K states in terms of the basis, ``[M, K]``, with the largest coefficient positive."""
         vectors = ritz(*self.matrices())[1][:, : len(self.energies)]
         largest = vectors.abs().argmax(dim=0)
-        return vectors * vectors.gather(0, largest[None]).sign()
+        return vectors * vectors.gather(0, largest[None]).sgn().conj()
 
     def states(self, points: Tensor, *, order: int = 0) -> Tensor:
         """The K states at ``points``, of norm 1 in the box: ``[K, N]``, or ``[1 + order·d, K, N]``."""

@@ -31,7 +31,7 @@ class Reference:
     """How far each difference of successive levels may be off, ``[k - 1]``: what two levels have in common of
     their errors cancels."""
     method: str
-    """``separable``, ``sine`` or ``elements``."""
+    """``separable``, ``sine``, ``elements`` or ``hermitian``."""
     sizes: tuple[int, ...]
     """Basis functions along each axis of the largest calculation."""
     converged: bool
@@ -43,10 +43,11 @@ class Reference:
     """A rule for products of the states, where one of smooth functions would not do."""
 
     def functions(self, points: Tensor) -> Tensor:
-        """The eigenfunctions at ``points``, ``[N, d]`` in ``L0``; float64 ``[k, N]``.
+        """The eigenfunctions at ``points``, ``[N, d]`` in ``L0``; float64 ``[k, N]``, or complex128 with a
+        field.
 
-        They are orthonormal in the box, and of the sign that makes ``∫ ψ exp(Σ xᵢ/Xᵢ)`` positive. Within
-        levels that are equal to rounding any orthonormal set is as good as another.
+        They are orthonormal in the box, and of the sign or phase that makes ``∫ ψ exp(Σ xᵢ/Xᵢ)`` positive.
+        Within levels that are equal to rounding any orthonormal set is as good as another.
         """
         return self._at(points, None)
 

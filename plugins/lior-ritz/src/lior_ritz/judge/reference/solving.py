@@ -13,6 +13,9 @@ from lior.errors import UsageError
 from lior_ritz.judge.reference.elements import elements
 from lior_ritz.judge.reference.elements import evaluator as on_elements
 from lior_ritz.judge.reference.elements import rule as rule_of
+from lior_ritz.judge.reference.hermitian import evaluator as on_axes
+from lior_ritz.judge.reference.hermitian import hermitian
+from lior_ritz.judge.reference.hermitian import rule as rule_on_axes
 from lior_ritz.judge.reference.result import Evaluate, Reference, sampled
 from lior_ritz.judge.reference.separable import evaluator as products
 from lior_ritz.judge.reference.separable import is_separable, separable
@@ -24,7 +27,7 @@ _PROBES = 64
 """Random points at which claims about V are put to the test."""
 _AGREE = 1e-7
 """How far V may be from its mirror image, or from the sum of its parts, relative to its size."""
-METHODS = ("auto", "separable", "sine", "elements")
+METHODS = ("auto", "separable", "sine", "elements", "hermitian")
 
 
 def solve(
@@ -46,8 +49,9 @@ def solve(
         Number of levels, at least 1.
     method
         ``separable`` (one dimension at a time), ``sine`` (Rayleigh-Ritz in any dimension), ``elements``
-        (Rayleigh-Ritz with polynomials between the jumps of V, in one and two), or ``auto``: elements where V
-        is known to jump, else the first that applies.
+        (Rayleigh-Ritz with polynomials between the jumps of V, in one and two), ``hermitian`` (with a
+        magnetic field and masses, in one and two), or ``auto``: the Hermitian where there is a field or a
+        mass, elements where V is known to jump, else the first that applies.
     tolerance
         Relative to ``|E|``, or to the lowest level of the empty box where that is larger. Both Ritz methods
         enlarge their basis until they are within it; see :attr:`Reference.converged`.
@@ -75,6 +79,12 @@ def solve(
         method = "separable" if is_separable(problem) else "sine"
         if problem.dim <= 2 and any(problem.jumps):
             method = "elements"
+        if not problem.terms.plain:
+            method = "hermitian"
+    if method == "hermitian" and problem.dim > 2:
+        raise UsageError(f"method 'hermitian' is of 1 and 2 dimensions, not {problem.dim}; use sine")
+    if method != "hermitian":
+        problem.require_plain(f"method {method!r}")
     evaluate: Evaluate
     rule: Rule | None = None
     sizes: tuple[int, ...]
@@ -87,6 +97,10 @@ def solve(
         levels, errors, splits, good = sines(problem, k, tolerance, limit)
         energies, evaluate = levels.energies, evaluator(problem, levels.states)
         sizes = levels.states.shape[1:]
+    elif method == "hermitian":
+        states, errors, splits, good = hermitian(problem, k, tolerance)
+        energies, evaluate, rule = states.energies, on_axes(states), rule_on_axes(states)
+        sizes = states.states.shape[1:]
     else:
         pieces, errors, splits, good = elements(problem, k, tolerance)
         energies, evaluate, rule = pieces.energies, on_elements(pieces), rule_of(pieces)
