@@ -1,0 +1,394 @@
+"""What the straight lines of a picture say about its lens: plumb lines, weighed by how much they can be trusted.
+
+Edges are followed to arcs with sub-pixel points (Canny 1986; Devernay and Faugeras 2001). A lens is likely under
+which many arcs have no bow. Which arcs are straight in the world is not known: each is so with a probability,
+and otherwise bowed at random, so that circles have no say (a mixture in place of RANSAC's threshold). Over a grid of
+strengths and shapes this gives a posterior: an estimate, and how sure it is. What a network says comes in as the prior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lior_lens.geometry import Floats, Lens, Size
+
+LONG_SIDE = 1024
+"""Pictures are made this small before edges are sought."""
+_POINTS = 16
+"""Points that stand for an arc."""
+_SHORTEST = 0.07
+"""Least length of an arc, in half-diagonals."""
+_MOST = 400
+_CURVED = 0.5
+"""Share of arcs that are bowed in the world."""
+_NOISE = 0.25
+"""Pixels by which a straight edge seems bowed."""
+_TEMPER = 0.3
+"""Weight of an arc: neighbouring ones belong to the same thing and err together."""
+STRENGTHS = np.linspace(-0.24, 0.24, 97)
+SHAPES = np.linspace(-0.5, 0.5, 7)
+_SHAPE_WIDTH = 0.2
+
+
+def lens_of(strength: float, shape: float = 0.0) -> Lens:
+    """The lens that displaces the photograph's corner by that share, with ``shape`` of it in the fourth power."""
+    edge = 1 / (1 + strength)
+    return Lens.brown(k1=(1 - shape) * strength / edge**2, k2=shape * strength / edge**4)
+
+
+def strength_of(lens: Lens) -> float:
+    """What a lens does to the photograph's corner: the inverse of :func:`lens_of`, for any lens.
+
+    A lens that nothing takes to the corner folds before it, and counts as the strongest there is.
+    """
+    r = np.linspace(0, 1.6, 801)
+    a0 = lens.radial[0]
+    g = r * sum(a * (r / a0) ** i for i, a in enumerate(lens.radial)) / a0
+    rising = np.maximum.accumulate(g)
+    if rising[-1] < 1:
+        return float(STRENGTHS[0])
+    return float(1 / np.interp(1.0, rising, r) - 1)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Arcs:
+    """Edges of a picture that are smooth enough to be straight lines seen through a lens."""
+
+    points: Floats
+    """``[arcs, 16, 2]`` in half-diagonals."""
+    noise: Floats
+    """``[arcs]``: by how much a straight one would seem bowed, in half-diagonals."""
+    pixel: float
+    """A pixel of the examined picture, in half-diagonals."""
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def bows(self, lens: Lens) -> Floats:
+        """Height of each arc over its chord ``[arcs]`` once the lens is undone, in half-diagonals."""
+        q = self._undone(lens)
+        middle = q.mean(1, keepdims=True)
+        d = q - middle
+        along = d[:, -1] - d[:, 0]
+        length = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-12)
+        e = along / length[:, None]
+        t = (d * e[:, None]).sum(-1) / length[:, None] * 2
+        s = d[..., 1] * e[:, None, 0] - d[..., 0] * e[:, None, 1]
+        # the quadratic part of s over t, t and t² made orthogonal to 1 and to one another
+        t = t - t.mean(1, keepdims=True)
+        t2 = t * t - (t * t).mean(1, keepdims=True)
+        t2 = t2 - t * ((t2 * t).sum(1) / (t * t).sum(1))[:, None]
+        first = self.points[:, -1] - self.points[:, 0]
+        shrunk = np.hypot(first[:, 0], first[:, 1]) / length  # in units of the photograph
+        bow: Floats = (s * t2).sum(1) / (t2 * t2).sum(1) * shrunk
+        return bow
+
+    def _undone(self, lens: Lens) -> Floats:
+        if lens.p1 or lens.p2 or lens.dcx or lens.dcy or lens.aspect != 1:
+            x, y, found = lens.inverse(self.points[..., 0], self.points[..., 1])
+            return np.stack([np.where(found, x, self.points[..., 0]), np.where(found, y, self.points[..., 1])], -1)
+        r = np.linspace(0, 1.7, 426)
+        g = r * sum(a * r**i for i, a in enumerate(lens.radial) if a)
+        rising = np.maximum.accumulate(g + 1e-9 * r)
+        out = np.hypot(self.points[..., 0], self.points[..., 1])
+        ratio = np.interp(out, rising, r) / np.maximum(out, 1e-12)
+        return self.points * ratio[..., None]
+
+
+def arcs(picture: NDArray[np.generic]) -> Arcs:
+    """Find the arcs of a picture ``[height, width]`` or ``[height, width, 3]`` of uint8, the longest 400."""
+    grey = np.asarray(picture, np.uint8)
+    if grey.ndim == 3:
+        grey = cv2.cvtColor(np.ascontiguousarray(grey[..., :3]), cv2.COLOR_RGB2GRAY)  # type: ignore[assignment]
+    fit = LONG_SIDE / max(grey.shape)
+    if fit < 1:
+        grey = cv2.resize(grey, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    size = Size(width=grey.shape[1], height=grey.shape[0])
+    pixel = 1 / size.half_diagonal
+    found: list[tuple[float, Floats, float]] = []
+    if min(grey.shape) >= 16:
+        found = _followed(grey, _SHORTEST / pixel)
+    found.sort(key=lambda each: -each[0])
+    found = _joined(found[:_MOST])
+    points = np.array([each for _, each, _ in found]).reshape(-1, _POINTS, 2)
+    x, y = size.to_unit(points[..., 0], points[..., 1])
+    noise = np.array([spread for _, _, spread in found])
+    return Arcs(points=np.stack([x, y], -1), noise=noise * pixel, pixel=pixel)
+
+
+def _followed(grey: NDArray[np.uint8], shortest: float) -> list[tuple[float, Floats, float]]:
+    """Length, points and noise of the arcs, in pixels."""
+    smooth = cv2.GaussianBlur(grey, (0, 0), 1.0)
+    gx, gy = (cv2.Scharr(smooth, cv2.CV_16S, *order) for order in ((1, 0), (0, 1)))
+    strong = np.hypot(gx, gy).astype(np.float32)
+    high = max(160.0, float(np.percentile(strong, 92)))
+    edges = cv2.Canny(gx, gy, 0.4 * high, high, L2gradient=True) > 0
+    edges[:3] = edges[-3:] = False
+    edges[:, :3] = edges[:, -3:] = False
+    rows, columns = np.nonzero(edges)
+    if not len(rows):
+        return []
+    ex, ey = gx[rows, columns].astype(np.float64), gy[rows, columns].astype(np.float64)
+    angle = np.arctan2(ey, ex) % (2 * np.pi)
+    fine = _subpixel(strong, rows, columns, ex, ey)
+    used = np.zeros(grey.shape, bool)
+    pieces: list[NDArray[np.intp]] = []
+    for start in np.arange(16) * np.pi / 8:  # sectors of 45°, each overlapping the next by half
+        inside = np.flatnonzero((angle - start) % (2 * np.pi) < np.pi / 4)
+        mask = np.zeros(grey.shape, np.uint8)
+        mask[rows[inside], columns[inside]] = 1
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+        extent = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+        long = np.flatnonzero(extent[1:] >= shortest) + 1
+        if not len(long):
+            continue
+        label = labels[rows[inside], columns[inside]]
+        order = np.argsort(label, kind="stable")
+        begin = np.searchsorted(label[order], long)
+        end = np.searchsorted(label[order], long, side="right")
+        pieces += [inside[order[a:b]] for a, b in zip(begin, end, strict=True)]
+    pieces.sort(key=len, reverse=True)
+    found = []
+    for piece in pieces:
+        if used[rows[piece], columns[piece]].mean() > 0.4:
+            continue
+        arc = _arc(fine[piece], shortest)
+        if arc is not None:
+            used[rows[piece], columns[piece]] = True
+            found.append(arc)
+    return found
+
+
+def _subpixel(
+    strong: NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.intp], ex: Floats, ey: Floats
+) -> Floats:
+    """Where along its gradient the edge is steepest: the top of a parabola through three pixels."""
+    length = np.maximum(np.hypot(ex, ey), 1e-9)
+    nx, ny = ex / length, ey / length
+    wide = np.abs(nx) >= np.abs(ny)
+    sx, sy = np.where(wide, np.sign(nx), 0).astype(int), np.where(wide, 0, np.sign(ny)).astype(int)
+    here = strong[rows, columns].astype(np.float64)
+    before, after = strong[rows - sy, columns - sx], strong[rows + sy, columns + sx]
+    bend = before - 2 * here + after
+    shift = np.where(bend < -1e-6, 0.5 * (before - after) / np.where(bend < -1e-6, bend, 1), 0.0)
+    shift = np.clip(shift, -0.6, 0.6)
+    return np.stack([columns + shift * sx, rows + shift * sy], -1)
+
+
+def _arc(points: Floats, shortest: float) -> tuple[float, Floats, float] | None:
+    """An arc from the points of an edge, unless they are no smooth line."""
+    middle = points.mean(0)
+    _, _, axes = np.linalg.svd(points - middle, full_matrices=False)
+    t, s = (points - middle) @ axes[0], (points - middle) @ axes[1]
+    low, high = t.min(), t.max()
+    length = float(high - low)
+    if length < shortest or len(t) < 0.6 * length:
+        return None
+    u = (t - (low + high) / 2) / (length / 2)
+    basis = np.stack([np.ones_like(u), u, u * u, u**3], -1)
+    weight = np.ones_like(u)
+    for _ in range(4):
+        fit = np.linalg.lstsq(basis * weight[:, None], s * weight, rcond=None)[0]
+        off = s - basis @ fit
+        scale = max(0.1, 1.5 * float(np.median(np.abs(off))))
+        weight = 1 / (1 + (off / (2 * scale)) ** 2)
+    good = np.abs(off) < 0.8
+    if scale > 0.6 or good.mean() < 0.8 or abs(fit[3]) > 0.02 * length:
+        return None
+    t, s = t[good], s[good]
+    place = np.clip(((t - low) / length * _POINTS).astype(int), 0, _POINTS - 1)
+    count = np.bincount(place, minlength=_POINTS)
+    if (count == 0).sum() > 3:
+        return None
+    centres = low + (np.arange(_POINTS) + 0.5) / _POINTS * length
+    mean_t = np.bincount(place, t, _POINTS) / np.maximum(count, 1)
+    mean_s = np.bincount(place, s, _POINTS) / np.maximum(count, 1)
+    filled = count > 0
+    mean_s = np.interp(centres, mean_t[filled], mean_s[filled])
+    arc = middle + centres[:, None] * axes[0] + mean_s[:, None] * axes[1]
+    # a bow is worked out from 16 means: its noise is about 1.3 times that of one point over the root of all
+    return length, arc, float(np.hypot(_NOISE, 1.3 * scale / np.sqrt(max(len(t) / 4, 1))))
+
+
+def _joined(found: list[tuple[float, Floats, float]]) -> list[tuple[float, Floats, float]]:
+    """Arcs put together where several lie on one smooth curve, as the edges of a row of windows do.
+
+    Beginning with the longest, an arc takes the one beside it that fits its own course best, until none does.
+    """
+    lengths = np.array([each[0] for each in found])
+    points = np.array([each[1] for each in found]).reshape(-1, _POINTS, 2)
+    free = np.ones(len(found), bool)
+    out = []
+    for first in range(len(found)):
+        if not free[first]:
+            continue
+        free[first] = False
+        members = [first]
+        while free.any() and len(members) < 12:
+            own = points[members].reshape(-1, 2)
+            middle = own.mean(0)
+            axes = np.linalg.svd(own - middle, full_matrices=False)[2]
+            t, s = (own - middle) @ axes[0], (own - middle) @ axes[1]
+            low, high = t.min(), t.max()
+            length = high - low
+            others = np.flatnonzero(free)
+            ot, os = (points[others] - middle) @ axes[0], (points[others] - middle) @ axes[1]
+            begin, end = ot.min(1), ot.max(1)
+            gap = np.maximum(low - end, begin - high)
+            near = (gap > -0.1 * lengths[others]) & (gap < 0.6 * length)
+            fit = np.polynomial.polynomial.polyfit(t / length, s, 2)
+            off = np.abs(os - np.polynomial.polynomial.polyval(ot / length, fit)).mean(1)
+            near &= off < 0.8 + 0.02 * np.maximum(gap, 0) + 0.02 * (end - begin)
+            if not near.any():
+                break
+            chosen = others[near][np.argmin((off + 0.02 * np.maximum(gap, 0))[near])]
+            merged = np.concatenate([own, points[chosen]])
+            if not _smooth(merged):
+                break
+            members.append(int(chosen))
+            free[chosen] = False
+        out.append(found[first] if len(members) == 1 else _one([found[i] for i in members]))
+    return out
+
+
+def _smooth(points: Floats) -> bool:
+    """Whether points lie on one parabola within two thirds of a pixel."""
+    middle = points.mean(0)
+    axes = np.linalg.svd(points - middle, full_matrices=False)[2]
+    t, s = (points - middle) @ axes[0], (points - middle) @ axes[1]
+    basis = np.stack([np.ones_like(t), t, t * t], -1) / max(1.0, float(np.abs(t).max()))
+    off = s - basis @ np.linalg.lstsq(basis, s, rcond=None)[0]
+    return float(np.sqrt(np.mean(off * off))) < 0.65
+
+
+def _one(members: list[tuple[float, Floats, float]]) -> tuple[float, Floats, float]:
+    """One arc of several: 16 points at equal steps along it, means of what lies there or between their neighbours."""
+    points = np.concatenate([each[1] for each in members])
+    middle = points.mean(0)
+    axes = np.linalg.svd(points - middle, full_matrices=False)[2]
+    t, s = (points - middle) @ axes[0], (points - middle) @ axes[1]
+    order = np.argsort(t)
+    t, s = t[order], s[order]
+    low, length = t[0], t[-1] - t[0]
+    place = np.clip(((t - low) / length * _POINTS).astype(int), 0, _POINTS - 1)
+    count = np.bincount(place, minlength=_POINTS)
+    filled = count > 0
+    mean_t, mean_s = (np.bincount(place, v, _POINTS)[filled] / count[filled] for v in (t, s))
+    centres = low + (np.arange(_POINTS) + 0.5) / _POINTS * length
+    course = np.polynomial.polynomial.polyfit(mean_t / length, mean_s, 3)
+    values = np.where(
+        filled, np.interp(centres, mean_t, mean_s), np.polynomial.polynomial.polyval(centres / length, course)
+    )
+    arc = middle + centres[:, None] * axes[0] + values[:, None] * axes[1]
+    return float(length), arc, min(each[2] for each in members)
+
+
+# --- the posterior ---
+
+
+@attrs.frozen(kw_only=True)
+class Belief:
+    """What is believed of a lens, as a strength and how far off it may be."""
+
+    strength: float = 0.0
+    spread: float = 0.1
+
+    def log_prior(self) -> Floats:
+        """On :data:`STRENGTHS`: heavy tails, for who believes may be wrong."""
+        z = (STRENGTHS - self.strength) / self.spread
+        return np.log(0.9 * np.exp(-0.5 * z * z) / self.spread + 0.1 / 0.25)  # type: ignore[no-any-return]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Verdict:
+    """What lines say, together with what was believed before."""
+
+    lens: Lens
+    strength: float
+    spread: float
+    """Standard deviation of the strength."""
+    lines: float
+    """How many arcs are straight under the lens."""
+    arcs: int
+    shape: float = 0.0
+    posterior: Floats = attrs.field(factory=lambda: np.empty(0))
+    """Of the strengths, on :data:`STRENGTHS`."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether correcting is better than leaving the photograph alone."""
+        return abs(self.strength) > 1.5 * self.spread and abs(self.strength) > 0.004 and self.spread < 0.05
+
+    @property
+    def words(self) -> str:
+        """The verdict in a line."""
+        said = f"{100 * self.strength:+.1f} % at the corner, give or take {100 * self.spread:.1f}"
+        return f"{said}; {self.lines:.0f} of {self.arcs} edges straight"
+
+
+def judge(found: Arcs, belief: Belief | None = None) -> Verdict:
+    """The lens that makes edges straight, given what was believed of it before."""
+    belief = belief or Belief()
+    prior = belief.log_prior()[:, None] - 0.5 * (SHAPES[None] / _SHAPE_WIDTH) ** 2
+    likely = np.zeros((len(STRENGTHS), len(SHAPES)))
+    if len(found):
+        for i, strength in enumerate(STRENGTHS):
+            for j, shape in enumerate(SHAPES):
+                likely[i, j] = _evidence(found, lens_of(float(strength), float(shape))).sum()
+    total = prior + _TEMPER * likely
+    weight = np.exp(total - total.max())
+    weight /= weight.sum()
+    marginal = weight.sum(1)
+    strength = float(marginal @ STRENGTHS)
+    spread = float(np.sqrt(marginal @ (STRENGTHS - strength) ** 2 + 1e-8))
+    shape = float(weight.sum(0) @ SHAPES)
+    lens = lens_of(strength, shape).monotone(corner=max(1.0, 1 / (1 + strength)))
+    straight = float(_straight(found, lens).sum()) if len(found) else 0.0
+    return Verdict(
+        lens=lens, strength=strength, spread=spread, shape=shape, lines=straight, arcs=len(found), posterior=marginal
+    )
+
+
+def _densities(found: Arcs, lens: Lens) -> tuple[Floats, Floats]:
+    """Densities of each bow if the line is straight in the world, and if not."""
+    first = found.points[:, -1] - found.points[:, 0]
+    length = np.hypot(first[:, 0], first[:, 1])
+    bow = found.bows(lens)
+    z = bow / found.noise
+    straight = (1 - _CURVED) * np.exp(-0.5 * z * z) / found.noise
+    wide = 0.1 * length + found.noise
+    curved = _CURVED * 0.8 / (wide * (1 + (bow / wide) ** 2))
+    return straight, curved
+
+
+def _evidence(found: Arcs, lens: Lens) -> Floats:
+    straight, curved = _densities(found, lens)
+    return np.log(straight + curved)  # type: ignore[no-any-return]
+
+
+def _straight(found: Arcs, lens: Lens) -> Floats:
+    straight, curved = _densities(found, lens)
+    return straight / (straight + curved)
+
+
+def straightness(found: Arcs, lens: Lens | None = None) -> float:
+    """Median bow of the arcs that are straight under the lens or without it, in pixels; NaN without arcs."""
+    if not len(found):
+        return float("nan")
+    weights = _straight(found, lens or Lens())
+    bow = np.abs(found.bows(lens or Lens())) / found.pixel
+    order = np.argsort(bow)
+    share = np.cumsum(weights[order]) / max(weights.sum(), 1e-12)
+    return float(bow[order][np.searchsorted(share, 0.5)])
+
+
+def combined(strengths: Sequence[Belief]) -> Belief:
+    """One belief of several that are independent: precisions add."""
+    precision = [1 / each.spread**2 for each in strengths]
+    mean = sum(p * each.strength for p, each in zip(precision, strengths, strict=True)) / sum(precision)
+    return Belief(strength=mean, spread=sum(precision) ** -0.5)
