@@ -165,7 +165,11 @@ def batched(pictures: Sequence[Picture]) -> NDArray[np.float32]:
 
 HELD_OUT = ("china", "flower", "coffee", "motorcycle_left", "rocket", "page")
 """Photographs of installed packages that are never trained on."""
-_FOR_TRAINING = ("astronaut", "chelsea", "camera", "motorcycle_right", "brick", "grass", "gravel", "text", "coins")
+_FOR_TRAINING = (
+    "astronaut", "chelsea", "camera", "brick", "grass", "gravel", "text", "coins", "moon", "retina", "ihc",
+    "clock_motion", "hubble_deep_field",
+)  # fmt: skip
+"""Not motorcycle_right: it shows what the held-out motorcycle_left does."""
 
 
 def packaged(names: Sequence[str]) -> list[tuple[str, Picture]]:

@@ -9,6 +9,7 @@ strengths and shapes this gives a posterior: an estimate, and how sure it is. Wh
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import attrs
 import cv2
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lior_lens.geometry import Floats, Lens, Size
+from lior_lens.trust import Trust, Votes
 
 LONG_SIDE = 1024
 """Pictures are made this small before edges are sought."""
@@ -24,14 +26,10 @@ _POINTS = 16
 _SHORTEST = 0.07
 """Least length of an arc, in half-diagonals."""
 _MOST = 400
-_CURVED = 0.5
-"""Share of arcs that are bowed in the world."""
 _NOISE = 0.25
 """Pixels by which a straight edge seems bowed."""
-_TEMPER = 0.3
-"""Weight of an arc: neighbouring ones belong to the same thing and err together."""
-STRENGTHS = np.linspace(-0.24, 0.24, 97)
-SHAPES = np.linspace(-0.5, 0.5, 7)
+STRENGTHS = np.linspace(-0.24, 0.24, 49)
+SHAPES = np.linspace(-0.4, 0.4, 5)
 _SHAPE_WIDTH = 0.2
 
 
@@ -55,6 +53,22 @@ def strength_of(lens: Lens) -> float:
     return float(1 / np.interp(1.0, rising, r) - 1)
 
 
+class _Arc(NamedTuple):
+    """An edge, in pixels."""
+
+    length: float
+    points: Floats
+    noise: float
+    rough: float
+    """How far points lie off the smooth course."""
+    density: float
+    """Points for each pixel of the length."""
+    contrast: float
+    """Mean steepness, in grey levels."""
+    members: int = 1
+    """How many edges it was put together from."""
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class Arcs:
     """Edges of a picture that are smooth enough to be straight lines seen through a lens."""
@@ -65,6 +79,8 @@ class Arcs:
     """``[arcs]``: by how much a straight one would seem bowed, in half-diagonals."""
     pixel: float
     """A pixel of the examined picture, in half-diagonals."""
+    looks: Floats
+    """``[arcs, 4]``: how rough (pixels), dense, contrasty (grey levels) and put together (parts) each is."""
 
     def __len__(self) -> int:
         return len(self.points)
@@ -110,18 +126,23 @@ def arcs(picture: NDArray[np.generic]) -> Arcs:
         grey = cv2.resize(grey, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     size = Size(width=grey.shape[1], height=grey.shape[0])
     pixel = 1 / size.half_diagonal
-    found: list[tuple[float, Floats, float]] = []
+    found: list[_Arc] = []
     if min(grey.shape) >= 16:
         found = _followed(grey, _SHORTEST / pixel)
-    found.sort(key=lambda each: -each[0])
+    found.sort(key=lambda each: -each.length)
     found = _joined(found[:_MOST])
-    points = np.array([each for _, each, _ in found]).reshape(-1, _POINTS, 2)
+    points = np.array([each.points for each in found]).reshape(-1, _POINTS, 2)
     x, y = size.to_unit(points[..., 0], points[..., 1])
-    noise = np.array([spread for _, _, spread in found])
-    return Arcs(points=np.stack([x, y], -1), noise=noise * pixel, pixel=pixel)
+    looks = np.array([(each.rough, each.density, each.contrast, each.members) for each in found], np.float64)
+    return Arcs(
+        points=np.stack([x, y], -1),
+        noise=np.array([each.noise for each in found]) * pixel,
+        pixel=pixel,
+        looks=looks.reshape(-1, 4),
+    )
 
 
-def _followed(grey: NDArray[np.uint8], shortest: float) -> list[tuple[float, Floats, float]]:
+def _followed(grey: NDArray[np.uint8], shortest: float) -> list[_Arc]:
     """Length, points and noise of the arcs, in pixels."""
     smooth = cv2.GaussianBlur(grey, (0, 0), 1.0)
     gx, gy = (cv2.Scharr(smooth, cv2.CV_16S, *order) for order in ((1, 0), (0, 1)))
@@ -157,7 +178,7 @@ def _followed(grey: NDArray[np.uint8], shortest: float) -> list[tuple[float, Flo
     for piece in pieces:
         if used[rows[piece], columns[piece]].mean() > 0.4:
             continue
-        arc = _arc(fine[piece], shortest)
+        arc = _arc(fine[piece], shortest, float(strong[rows[piece], columns[piece]].mean()) / 32)
         if arc is not None:
             used[rows[piece], columns[piece]] = True
             found.append(arc)
@@ -180,7 +201,7 @@ def _subpixel(
     return np.stack([columns + shift * sx, rows + shift * sy], -1)
 
 
-def _arc(points: Floats, shortest: float) -> tuple[float, Floats, float] | None:
+def _arc(points: Floats, shortest: float, contrast: float) -> _Arc | None:
     """An arc from the points of an edge, unless they are no smooth line."""
     middle = points.mean(0)
     _, _, axes = np.linalg.svd(points - middle, full_matrices=False)
@@ -212,16 +233,17 @@ def _arc(points: Floats, shortest: float) -> tuple[float, Floats, float] | None:
     mean_s = np.interp(centres, mean_t[filled], mean_s[filled])
     arc = middle + centres[:, None] * axes[0] + mean_s[:, None] * axes[1]
     # a bow is worked out from 16 means: its noise is about 1.3 times that of one point over the root of all
-    return length, arc, float(np.hypot(_NOISE, 1.3 * scale / np.sqrt(max(len(t) / 4, 1))))
+    noise = float(np.hypot(_NOISE, 1.3 * scale / np.sqrt(max(len(t) / 4, 1))))
+    return _Arc(length, arc, noise, scale, len(t) / length, contrast)
 
 
-def _joined(found: list[tuple[float, Floats, float]]) -> list[tuple[float, Floats, float]]:
+def _joined(found: list[_Arc]) -> list[_Arc]:
     """Arcs put together where several lie on one smooth curve, as the edges of a row of windows do.
 
     Beginning with the longest, an arc takes the one beside it that fits its own course best, until none does.
     """
-    lengths = np.array([each[0] for each in found])
-    points = np.array([each[1] for each in found]).reshape(-1, _POINTS, 2)
+    lengths = np.array([each.length for each in found])
+    points = np.array([each.points for each in found]).reshape(-1, _POINTS, 2)
     free = np.ones(len(found), bool)
     out = []
     for first in range(len(found)):
@@ -266,9 +288,9 @@ def _smooth(points: Floats) -> bool:
     return float(np.sqrt(np.mean(off * off))) < 0.65
 
 
-def _one(members: list[tuple[float, Floats, float]]) -> tuple[float, Floats, float]:
+def _one(members: list[_Arc]) -> _Arc:
     """One arc of several: 16 points at equal steps along it, means of what lies there or between their neighbours."""
-    points = np.concatenate([each[1] for each in members])
+    points = np.concatenate([each.points for each in members])
     middle = points.mean(0)
     axes = np.linalg.svd(points - middle, full_matrices=False)[2]
     t, s = (points - middle) @ axes[0], (points - middle) @ axes[1]
@@ -285,7 +307,13 @@ def _one(members: list[tuple[float, Floats, float]]) -> tuple[float, Floats, flo
         filled, np.interp(centres, mean_t, mean_s), np.polynomial.polynomial.polyval(centres / length, course)
     )
     arc = middle + centres[:, None] * axes[0] + values[:, None] * axes[1]
-    return float(length), arc, min(each[2] for each in members)
+    share = np.array([each.length for each in members])
+    rough, density, contrast = (
+        float(np.average([getattr(each, name) for each in members], weights=share))
+        for name in ("rough", "density", "contrast")
+    )
+    noise = min(each.noise for each in members)
+    return _Arc(float(length), arc, noise, rough, density * min(1.0, share.sum() / length), contrast, len(members))
 
 
 # --- the posterior ---
@@ -298,9 +326,9 @@ class Belief:
     strength: float = 0.0
     spread: float = 0.1
 
-    def log_prior(self) -> Floats:
-        """On :data:`STRENGTHS`: heavy tails, for who believes may be wrong."""
-        z = (STRENGTHS - self.strength) / self.spread
+    def log_prior(self, strengths: Floats) -> Floats:
+        """Logarithm of the density, with heavy tails, for who believes may be wrong."""
+        z = (strengths - self.strength) / self.spread
         return np.log(0.9 * np.exp(-0.5 * z * z) / self.spread + 0.1 / 0.25)  # type: ignore[no-any-return]
 
 
@@ -331,48 +359,66 @@ class Verdict:
         return f"{said}; {self.lines:.0f} of {self.arcs} edges straight"
 
 
-def judge(found: Arcs, belief: Belief | None = None) -> Verdict:
-    """The lens that makes edges straight, given what was believed of it before."""
+def judge(found: Arcs, belief: Belief | None = None, *, trust: Trust | None = None) -> Verdict:
+    """The lens that makes edges straight, given what was believed of it before.
+
+    The posterior is worked out on :data:`STRENGTHS`, and again more finely around its bulk.
+    """
     belief = belief or Belief()
-    prior = belief.log_prior()[:, None] - 0.5 * (SHAPES[None] / _SHAPE_WIDTH) ** 2
-    likely = np.zeros((len(STRENGTHS), len(SHAPES)))
-    if len(found):
-        for i, strength in enumerate(STRENGTHS):
-            for j, shape in enumerate(SHAPES):
-                likely[i, j] = _evidence(found, lens_of(float(strength), float(shape))).sum()
-    total = prior + _TEMPER * likely
-    weight = np.exp(total - total.max())
-    weight /= weight.sum()
-    marginal = weight.sum(1)
-    strength = float(marginal @ STRENGTHS)
-    spread = float(np.sqrt(marginal @ (STRENGTHS - strength) ** 2 + 1e-8))
-    shape = float(weight.sum(0) @ SHAPES)
+    votes = Votes.constant(len(found)) if trust is None else trust.votes(found)
+    marginal, strength, spread, shape = _posterior(found, belief, votes, STRENGTHS)
+    coarse, step = marginal, STRENGTHS[1] - STRENGTHS[0]
+    if spread < 1.5 * step:
+        fine = np.linspace(strength - 4 * step, strength + 4 * step, 49)
+        _, strength, spread, shape = _posterior(found, belief, votes, fine)
     lens = lens_of(strength, shape).monotone(corner=max(1.0, 1 / (1 + strength)))
-    straight = float(_straight(found, lens).sum()) if len(found) else 0.0
+    straight = float(_straight(found, lens, votes).sum())
     return Verdict(
-        lens=lens, strength=strength, spread=spread, shape=shape, lines=straight, arcs=len(found), posterior=marginal
+        lens=lens, strength=strength, spread=spread, shape=shape, lines=straight, arcs=len(found), posterior=coarse
     )
 
 
-def _densities(found: Arcs, lens: Lens) -> tuple[Floats, Floats]:
+def _posterior(found: Arcs, belief: Belief, votes: Votes, strengths: Floats) -> tuple[Floats, float, float, float]:
+    """Of the strengths; its mean, its standard deviation, and the mean shape."""
+    total = belief.log_prior(strengths)[:, None] - 0.5 * (SHAPES[None] / _SHAPE_WIDTH) ** 2
+    if len(found):
+        total = total + np.array(
+            [[(votes.weight * evidence(found, lens_of(s, h), votes)).sum() for h in SHAPES] for s in strengths.tolist()]
+        )
+    weight = np.exp(total - total.max())
+    weight /= weight.sum()
+    marginal = weight.sum(1)
+    mean = float(marginal @ strengths)
+    # the grid's own coarseness is part of the spread
+    spread = float(np.sqrt(marginal @ (strengths - mean) ** 2 + (strengths[1] - strengths[0]) ** 2 / 12))
+    return marginal, mean, spread, float(weight.sum(0) @ SHAPES)
+
+
+def _densities(found: Arcs, lens: Lens, votes: Votes) -> tuple[Floats, Floats]:
     """Densities of each bow if the line is straight in the world, and if not."""
     first = found.points[:, -1] - found.points[:, 0]
     length = np.hypot(first[:, 0], first[:, 1])
-    bow = found.bows(lens)
-    z = bow / found.noise
-    straight = (1 - _CURVED) * np.exp(-0.5 * z * z) / found.noise
-    wide = 0.1 * length + found.noise
-    curved = _CURVED * 0.8 / (wide * (1 + (bow / wide) ** 2))
-    return straight, curved
+    return densities(found.bows(lens), length, found.noise * votes.noisier, votes.straight)
 
 
-def _evidence(found: Arcs, lens: Lens) -> Floats:
-    straight, curved = _densities(found, lens)
+def densities(bow: Any, length: Any, noise: Any, probable: Any) -> tuple[Any, Any]:
+    """The two densities of a bow, for arrays or tensors: normal around 0, or Cauchy, a tenth of the length wide."""
+    z = bow / noise
+    wide = 0.1 * length + noise
+    return (
+        probable * 0.3989 * 2.718281828459045 ** (-0.5 * z * z) / noise,
+        (1 - probable) / (3.1416 * wide * (1 + (bow / wide) ** 2)),
+    )
+
+
+def evidence(found: Arcs, lens: Lens, votes: Votes) -> Floats:
+    """Logarithm of the likelihood of each arc's bow under a lens ``[arcs]``."""
+    straight, curved = _densities(found, lens, votes)
     return np.log(straight + curved)  # type: ignore[no-any-return]
 
 
-def _straight(found: Arcs, lens: Lens) -> Floats:
-    straight, curved = _densities(found, lens)
+def _straight(found: Arcs, lens: Lens, votes: Votes | None = None) -> Floats:
+    straight, curved = _densities(found, lens, votes or Votes.constant(len(found)))
     return straight / (straight + curved)
 
 
