@@ -91,6 +91,8 @@ def place(path: Path, source: Path, out: Path, photo: images.Photo) -> Path:
 def check_places(source: Path, out: Path) -> None:
     """Refuse to write where originals are; raises ``UsageError``."""
     where = out.parent if source.is_file() and out.suffix and not out.is_dir() else out
+    if source.is_dir() and out.is_file():
+        raise UsageError(f"{out}: a file, perhaps an original; give a folder for the results")
     if source.is_file() and _same(source, out):
         raise UsageError(f"{out}: the original; give another name for the result")
     inside = source if source.is_dir() else source.parent

@@ -225,7 +225,8 @@ class Lens:
         tangential = 6 * math.hypot(self.p1, self.p2)
         slope = np.polynomial.Polynomial([(i + 1) * a for i, a in enumerate(self.radial)])
         total = slope - np.polynomial.Polynomial([0, tangential])
-        roots = total.deriv().roots() if total.degree() > 1 else np.empty(0)
+        bend = total.deriv().trim(1e-12)  # smaller ones bend nothing, and overflow
+        roots = bend.roots() if bend.degree() else np.empty(0)
         inner = [root.real for root in np.atleast_1d(roots) if abs(root.imag) < 1e-9 and 0 < root.real < edge]
         lowest = min(float(total(r)) for r in (0.0, edge, *inner))
         if not tangential:

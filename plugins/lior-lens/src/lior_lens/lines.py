@@ -372,9 +372,9 @@ def judge(found: Arcs, belief: Belief | None = None, *, trust: Trust | None = No
         fine = np.linspace(strength - 4 * step, strength + 4 * step, 49)
         _, strength, spread, shape = _posterior(found, belief, votes, fine)
     lens = lens_of(strength, shape).monotone(corner=max(1.0, 1 / (1 + strength)))
-    straight = float(_straight(found, lens, votes).sum())
+    agreeing = float(straight(found, lens, votes).sum())
     return Verdict(
-        lens=lens, strength=strength, spread=spread, shape=shape, lines=straight, arcs=len(found), posterior=coarse
+        lens=lens, strength=strength, spread=spread, shape=shape, lines=agreeing, arcs=len(found), posterior=coarse
     )
 
 
@@ -417,16 +417,17 @@ def evidence(found: Arcs, lens: Lens, votes: Votes) -> Floats:
     return np.log(straight + curved)  # type: ignore[no-any-return]
 
 
-def _straight(found: Arcs, lens: Lens, votes: Votes | None = None) -> Floats:
-    straight, curved = _densities(found, lens, votes or Votes.constant(len(found)))
-    return straight / (straight + curved)
+def straight(found: Arcs, lens: Lens, votes: Votes | None = None) -> Floats:
+    """Probability ``[arcs]`` that each is straight in the world, if the lens is this one."""
+    yes, no = _densities(found, lens, votes or Votes.constant(len(found)))
+    return yes / (yes + no)  # type: ignore[no-any-return]
 
 
 def straightness(found: Arcs, lens: Lens | None = None) -> float:
     """Median bow of the arcs that are straight under the lens or without it, in pixels; NaN without arcs."""
     if not len(found):
         return float("nan")
-    weights = _straight(found, lens or Lens())
+    weights = straight(found, lens or Lens())
     bow = np.abs(found.bows(lens or Lens())) / found.pixel
     order = np.argsort(bow)
     share = np.cumsum(weights[order]) / max(weights.sum(), 1e-12)

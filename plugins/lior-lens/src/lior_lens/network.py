@@ -19,6 +19,7 @@ from torch.nn import functional
 from lior.config.options import option
 from lior.errors import MissingPackage, UsageError
 from lior_lens.geometry import MARGIN, PARAMETERS, Lens, Size, distort
+from lior_lens.losses import sobel
 from lior_lens.warp import LIPSCHITZ
 
 BOUNDS = {
@@ -62,6 +63,7 @@ class ModelConfig:
         "", help="file of a ResNet's weights in torchvision's names, or torchvision to fetch them; empty: none"
     )
     use_coord_channels: bool = option(True, help="show x, y and r to the network")
+    use_direction_channels: bool = option(True, help="show the directions of gradients to the network")
     include_aspect: bool = option(False, help="predict the aspect as well")
     pool: int = option(4, help="the parameters' head sees the picture in pool x pool parts", low=1, high=16)
     param_hidden_dim: int = option(128, help="width of the parameters' head", low=1, high=4096)
@@ -116,6 +118,22 @@ class CoordChannels(nn.Module):
         grid = unit_grid(*image.shape[-2:], like=image)
         r = (grid * grid).sum(0, keepdim=True).sqrt()
         return torch.cat([image, torch.cat([grid, r]).expand(len(image), -1, -1, -1)], 1)
+
+
+class DirectionChannels(nn.Module):
+    """Appends the directions of gradients, ``m (cos 2t, sin 2t, cos 4t, sin 4t)``: ``[B, C, H, W]`` to ``[B, C + 4, H, W]``.
+
+    They can be averaged, which angles cannot. Walls and horizons have two directions; a lens turns them by an angle
+    that grows with ``x y``, which a mean over a corner of the picture shows. ``m`` is the gradient's size, bounded.
+    """
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Append them; the first three channels are the picture."""
+        gx, gy = sobel(image[:, :3].mean(1, keepdim=True))
+        square = gx * gx + gy * gy
+        c, s = (gx * gx - gy * gy) / (square + 1e-8), 2 * gx * gy / (square + 1e-8)
+        m = (square.sqrt() / 0.05).clamp(max=1)
+        return torch.cat([image, m * c, m * s, m * (c * c - s * s), m * 2 * c * s], 1)
 
 
 # --- backbones ---
@@ -332,13 +350,14 @@ class LensNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.coords = CoordChannels() if config.use_coord_channels else nn.Identity()
-        self.backbone = backbone(config, 6 if config.use_coord_channels else 3)
+        self.directions = DirectionChannels() if config.use_direction_channels else nn.Identity()
+        self.backbone = backbone(config, 3 + 3 * config.use_coord_channels + 4 * config.use_direction_channels)
         self.param_head = ParametricHead(self.backbone.channels[-1], config)
         self.residual_head = ResidualHead(self.backbone.channels, config)
 
     def forward(self, image: Tensor, *, residual: bool = True) -> Prediction:
         """``image`` is ``[B, 3, H, W]`` in [0, 1], sides of at least 32 pixels."""
-        features = self.backbone(self.coords(image * 2 - 1))
+        features = self.backbone(self.coords(self.directions(image * 2 - 1)))
         params, raw, doubt = self.param_head(features[-1])
         flow = self.residual_head(features) if residual else None
         if self.config.bounded_slope:

@@ -144,7 +144,7 @@ class Trainer:
             total, parts, numbers = self._loss(batch)
             self.rng = torch.get_rng_state()
         state.step += 1
-        numbers |= {"lr": lr, "total": float(total)}
+        numbers |= {"lr": lr, "total": float(total.detach())}
         wrong = [name for name, value in parts.items() if not bool(value.isfinite())]
         if wrong or not bool(total.isfinite()):
             return self._not_finite(wrong or ["total"], numbers)
@@ -258,7 +258,7 @@ class Trainer:
             if config.loss.epe_weight:
                 terms["error"] = error
             pixels = size.half_diagonal * WIDTH / size.width
-            numbers |= {"epe": float(error.mean()) * pixels, "identity_epe": float(identity.mean()) * pixels}
+            numbers |= {"epe": float(error.detach().mean()) * pixels, "identity_epe": float(identity.mean()) * pixels}
         if config.loss.needs_jacobian:
             columns, rows = 33, 33
             x, y = (torch.tensor(each.copy(), dtype=torch.float32, device=self.device)[None] for each in size.grid(columns, rows))
@@ -275,7 +275,7 @@ class Trainer:
             if pictures and self.scorer is not None:
                 numbers |= self.scorer(pred, batch.targets)
         total, parts = losses.composite(config.loss, terms)
-        numbers |= {f"loss_{name}": float(value) for name, value in parts.items() if not name.endswith("_weighted")}
+        numbers |= {f"loss_{name}": float(value.detach()) for name, value in parts.items() if not name.endswith("_weighted")}
         return total, parts, numbers
 
     def _corrected(self, batch: Batch) -> Tensor:

@@ -148,9 +148,9 @@ def in_frame(correction: Correction, frame: str = "crop", *, samples: int = 129)
 
     def fits(zoom: float) -> bool:
         tried = correction.zoomed(zoom)
-        if tried.lens.least_slope() < _FLATTEST:  # a wider view would fold
-            return False
         if frame == "crop":
+            if tried.lens.least_slope() < _FLATTEST:  # a wider view would fold
+                return False
             gx, gy = tried.forward(x, y)
             rest = min(bound[0] - np.abs(gx).max(), bound[1] - np.abs(gy).max())
             return bool(rest >= -_EDGE / size.half_diagonal)

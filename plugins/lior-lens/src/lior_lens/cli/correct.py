@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import click
@@ -76,7 +75,7 @@ def correct(
     if failed:
         if not quiet and count > 1:
             click.echo(f"{failed} of {count} files could not be corrected", err=True)
-        sys.exit(1)
+        click.get_current_context().exit(1)
 
 
 def _readable(source: Path):  # type: ignore[no-untyped-def]
@@ -122,4 +121,4 @@ def judge(source: Path, model_path: str, as_json: bool) -> None:
             sure = "sure" if said.sure else "not sure: would be left alone"
             click.echo(f"{path}: {said.words}; median bow {before:.2f} px, corrected {after:.2f} px; {sure}")
     if failed:
-        sys.exit(1)
+        click.get_current_context().exit(1)
