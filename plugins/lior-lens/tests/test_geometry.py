@@ -21,9 +21,7 @@ def numbers(low: float, high: float):
 
 
 brown = st.builds(Lens.brown, **{name: numbers(*pair) for name, pair in BOUNDS.items()})
-odd = st.builds(
-    lambda a, b, c: Lens(radial=(1 - a - b - c, c, b, a, 0, 0, 0)), *[numbers(-0.3, 0.3)] * 3
-)
+odd = st.builds(lambda a, b, c: Lens(radial=(1 - a - b - c, c, b, a, 0, 0, 0)), *[numbers(-0.3, 0.3)] * 3)
 lenses = st.one_of(brown, odd)
 
 
@@ -76,8 +74,8 @@ def test_the_networks_monotone_lenses_are_those_of_the_geometry(lens):
     row = [a[2], a[4], a[6], lens.p1, lens.p2, lens.dcx, lens.dcy, lens.scale, lens.aspect]
     share = unfolded(torch.tensor([row], dtype=torch.float64))[0, :3]
     made = Lens.brown(
-        k1=float(share[0]), k2=float(share[1]), k3=float(share[2]), dcx=lens.dcx, dcy=lens.dcy, scale=lens.scale,
-        aspect=lens.aspect,
+        k1=float(share[0]), k2=float(share[1]), k3=float(share[2]), dcx=lens.dcx, dcy=lens.dcy,
+        scale=lens.scale, aspect=lens.aspect,
     )  # fmt: skip
     assert made.least_slope() >= MARGIN - 0.004
 
@@ -100,7 +98,9 @@ def test_reference_points_of_the_first_program(pixel, wanted):
 def test_a_radial_lens_is_a_radial_lens_on_a_picture_of_any_shape():
     """The first program's coordinates were stretched with the picture, and off by 3.7 pixels at best."""
     size = Size(width=1500, height=1000)
-    x, y = size.to_unit(*(each.astype(float) for each in np.meshgrid(np.arange(0, 1500, 30), np.arange(0, 1000, 20))))
+    x, y = size.to_unit(
+        *(each.astype(float) for each in np.meshgrid(np.arange(0, 1500, 30), np.arange(0, 1000, 20)))
+    )
     gx, gy = size.to_pixel(*Lens.brown(k1=-0.1).forward(x, y))
     px, py = size.to_pixel(x, y)
     middle, d = np.array([749.5, 499.5]), size.half_diagonal

@@ -27,7 +27,9 @@ def test_the_score_grows_with_the_share_of_the_correction(seed):
     shares = [0.0, 0.5, 0.9, 1.0]
     found = [
         scoring.score(
-            resample(bent, Correction(lens=lens.blended(share), size=SIZE)), straight, scoring.Limits(regional=1, edge=0)
+            resample(bent, Correction(lens=lens.blended(share), size=SIZE)),
+            straight,
+            scoring.Limits(regional=1, edge=0),
         ).total
         for share in shares
     ]
@@ -84,7 +86,9 @@ def test_data_and_audit_commands(tmp_path):
     assert len(list((tmp_path / "set" / "bent").glob("*.png"))) == 3
     assert lens("data", tmp_path / "set").returncode == 2
     (tmp_path / "set" / "bent" / "bad.jpg").write_text("x")
-    Image.fromarray(np.asarray(Image.open(tmp_path / "set" / "bent" / "00000.png"))).save(tmp_path / "set" / "bent" / "copy.png")
+    Image.fromarray(np.asarray(Image.open(tmp_path / "set" / "bent" / "00000.png"))).save(
+        tmp_path / "set" / "bent" / "copy.png"
+    )
     done = lens("audit", tmp_path / "set" / "bent")
     assert "4 readable, 1 not" in done.stdout
     assert "twice" in done.stdout

@@ -23,8 +23,8 @@ from lior_lens.geometry import Lens, Size
 
 TINY = [
     "data.long_side=64", "data.batch_size=2", "model.width=0.25", "model.param_hidden_dim=16", "model.pool=2",
-    "model.residual_hidden_dim=8", "train.epochs=2", "train.steps_per_epoch=2", "train.max_val_steps=1", "data.photos=0",
-    "train.checkpoint_seconds=0",
+    "model.residual_hidden_dim=8", "train.epochs=2", "train.steps_per_epoch=2", "train.max_val_steps=1",
+    "data.photos=0", "train.checkpoint_seconds=0",
 ]  # fmt: skip
 
 
@@ -179,7 +179,10 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, stage):
     with pytest.raises(Stopped, match="lior lens resume"):
         runs.run(config, tmp_path / "parts", stop=lambda: next(asked))
     runs.resume(tmp_path / "parts")
-    one, two = (folder.newest(tmp_path / each, lambda p: bundle.read(p, format=runs.FORMAT))[0] for each in ("whole", "parts"))
+    one, two = (
+        folder.newest(tmp_path / each, lambda p: bundle.read(p, format=runs.FORMAT))[0]
+        for each in ("whole", "parts")
+    )
     for group, tensors in one[1].items():
         for name, value in tensors.items():
             assert torch.equal(value, two[1][group][name]), (group, name)
@@ -195,7 +198,9 @@ def test_the_next_stage_begins_with_the_one_before_and_first_only_its_flow_learn
     trainer.begin_with(runs._weights(tmp_path / "one")[1])
     before = {name: value.clone() for name, value in trainer.network.named_parameters()}
     trainer.step()
-    moved = {name for name, value in trainer.network.named_parameters() if not torch.equal(value, before[name])}
+    moved = {
+        name for name, value in trainer.network.named_parameters() if not torch.equal(value, before[name])
+    }
     assert moved
     assert all(name.startswith("residual_head.") for name in moved)
     with pytest.raises(RunError, match="networks differ"):
@@ -235,8 +240,8 @@ def test_a_missing_device_falls_back_to_the_processor(monkeypatch):
 
 def test_a_few_pictures_are_learned_by_heart_but_not_with_wrong_truths():
     config = tiny(
-        train__epochs=60, optimizer__lr=3e-3, scheduler__name="none", model__dropout_p=0, model__width=0.5, model__pool=4,
-        model__param_hidden_dim=64, data__batch_size=6,
+        train__epochs=60, optimizer__lr=3e-3, scheduler__name="none", model__dropout_p=0, model__width=0.5,
+        model__pool=4, model__param_hidden_dim=64, data__batch_size=6,
     )  # fmt: skip
     drawn = training.Drawn.of(config)
     kept = drawn.train(0)
@@ -273,7 +278,9 @@ def test_amp_and_mock_backends_train(tmp_path):
 
 def test_a_loader_and_a_scorer_of_ones_own(tmp_path, monkeypatch):
     module = types.ModuleType("of_mine")
-    batches = [{"input_image": torch.rand(2, 3, 64, 64), "target_image": torch.rand(2, 3, 64, 64)} for _ in range(3)]
+    batches = [
+        {"input_image": torch.rand(2, 3, 64, 64), "target_image": torch.rand(2, 3, 64, 64)} for _ in range(3)
+    ]
     module.build_train_val_loaders = lambda stage: (batches, None)
     module.scored = lambda pred, target, **_: {"score": float((pred - target).abs().mean())}
     monkeypatch.setitem(sys.modules, "of_mine", module)
@@ -293,7 +300,12 @@ def test_a_loader_and_a_scorer_of_ones_own(tmp_path, monkeypatch):
 
 def test_a_scorer_that_is_missing_or_fails_does_not_stop_training(tmp_path):
     for function in ("not_there", "score"):
-        config = tiny(proxy__module="lior_lens.scoring", proxy__function=function, train__steps_per_epoch=1, train__epochs=1)
+        config = tiny(
+            proxy__module="lior_lens.scoring",
+            proxy__function=function,
+            train__steps_per_epoch=1,
+            train__epochs=1,
+        )
         runs.run(config, tmp_path / function)
 
 
@@ -321,7 +333,9 @@ def test_training_by_command_packages_and_describes(tmp_path):
     model = runs.Model.open(tmp_path / "small")
     params = model.predict(torch.rand(1, 3, 64, 64)).params
     assert isinstance(network.lens_of(params[0]), Lens)
-    second = lens_command("train", *sets, "--set", "train.stage=stage2_hybrid", "--out", tmp_path / "two", cwd=tmp_path)
+    second = lens_command(
+        "train", *sets, "--set", "train.stage=stage2_hybrid", "--out", tmp_path / "two", cwd=tmp_path
+    )
     assert second.returncode == 2
     assert "--init-from none" in second.stderr
     assert lens_command("resume", tmp_path / "run").returncode == 1

@@ -29,7 +29,9 @@ MODES = {"epe": "min", "epe_ratio": "min", "total": "min", "score": "max"}
 class DataConfig:
     """What is trained on."""
 
-    long_side: int = option(192, help="long side of the pictures, in pixels; shapes change", low=32, high=4096)
+    long_side: int = option(
+        192, help="long side of the pictures, in pixels; shapes change", low=32, high=4096
+    )
     batch_size: int = option(32, help="pictures a step", low=1, high=4096)
     scenes: float = option(0.8, help="share of drawn scenes", low=0, high=1)
     boards: float = option(0.05, help="share of calibration boards", low=0, high=1)
@@ -38,7 +40,9 @@ class DataConfig:
     )
     folders: tuple[str, ...] = option((), help="folders of photographs without distortion, taken for photos")
     models: tuple[str, ...] = option(MODELS, help=f"kinds of lenses: {', '.join(MODELS)}")
-    strongest: float = option(STRONGEST, help="largest displacement of a corner, as a share", low=0, high=0.22)
+    strongest: float = option(
+        STRONGEST, help="largest displacement of a corner, as a share", low=0, high=0.22
+    )
     loader_module: str = option("", help="module of a loader of your own; empty: pictures with known lenses")
     loader_fn: str = option(
         "build_train_val_loaders", help="its function; called with stage=..., it returns (train, validation)"
@@ -71,7 +75,9 @@ class SchedulerConfig:
 
     name: str = option("onecycle", help="its course", choices=("none", "cosine", "onecycle"))
     min_lr: float = option(1e-6, help="cosine: least", low=0, high=10)
-    pct_start: float = option(0.15, help="onecycle: share of the steps in which it rises", low=1e-6, high=0.999999)
+    pct_start: float = option(
+        0.15, help="onecycle: share of the steps in which it rises", low=1e-6, high=0.999999
+    )
     div_factor: float = option(25.0, help="onecycle: the largest over the first", low=1)
     final_div_factor: float = option(1e3, help="onecycle: the first over the last", low=1)
 
@@ -88,7 +94,9 @@ class GuardConfig:
         0.9, help="warn when the longest flow is so large a share of the most there can be", low=0, high=1
     )
     inactive_patience: int = option(50, help="steps of a flow without gradient before a warning", low=1)
-    debug_dump_max_images: int = option(0, help="input, prediction and target written at each validation", low=0)
+    debug_dump_max_images: int = option(
+        0, help="input, prediction and target written at each validation", low=0
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -106,18 +114,27 @@ class TrainConfig:
 
     stage: str = option(STAGES[0], help="parameters only, with flow, or fine-tuning of both", choices=STAGES)
     epochs: int = option(10, help="validations come after each", low=1, high=10**6)
-    steps_per_epoch: int = option(100, help="steps of one; for a loader of your own the most", low=1, high=10**7)
+    steps_per_epoch: int = option(
+        100, help="steps of one; for a loader of your own the most", low=1, high=10**7
+    )
     max_val_steps: int = option(8, help="batches of a validation", low=1, high=10**6)
     freeze_lens_epochs: int = option(1, help="stage 2: epochs in which only the flow learns", low=0)
     warp_backend: str = option(
-        "geometry", help="how pictures are corrected; mock shifts them, for tests", choices=("geometry", "person1", "mock")
+        "geometry", help="how pictures are corrected; mock shifts them, for tests",
+        choices=("geometry", "person1", "mock"),
     )  # fmt: skip
-    device: str = option("cpu", help="cuda falls back to cpu with a warning", choices=("auto", "cpu", "cuda", "mps"))
+    device: str = option(
+        "cpu", help="cuda falls back to cpu with a warning", choices=("auto", "cpu", "cuda", "mps")
+    )
     amp_enabled: bool = option(False, help="compute the network in half precision")
     grad_clip_norm: float = option(1.0, help="largest norm of a gradient; 0 = none", low=0)
     seed: int = option(0, help="of weights, samples and dropout", low=0, high=2**53)
-    best_metric_name: str = option("epe", help="what the best checkpoint is the best by", choices=tuple(MODES))
-    checkpoint_seconds: float = option(30.0, help="seconds between checkpoints; 0 writes one at every step", low=0)
+    best_metric_name: str = option(
+        "epe", help="what the best checkpoint is the best by", choices=tuple(MODES)
+    )
+    checkpoint_seconds: float = option(
+        30.0, help="seconds between checkpoints; 0 writes one at every step", low=0
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -142,12 +159,15 @@ class LensConfig:
                 raise UsageError(f"loss.{wrong[0]} is for a flow, which {train.stage} has not; set it to 0")
         if self.data.loader_module and not loss.compares_pictures:
             raise UsageError(
-                "a loader of your own has no known lenses: give a picture loss a weight, such as loss.edge_weight=0.4"
+                "a loader of your own has no known lenses: give a picture loss a weight, such as "
+                "loss.edge_weight=0.4"
             )
         if train.best_metric_name == "score" and not self.proxy.module:
             raise UsageError("train.best_metric_name = score needs proxy.module")
         if train.best_metric_name.startswith("epe") and self.data.loader_module:
-            raise UsageError("without known lenses there is no epe: set train.best_metric_name to total or score")
+            raise UsageError(
+                "without known lenses there is no epe: set train.best_metric_name to total or score"
+            )
         if train.warp_backend == "mock" and loss.epe_weight:
             raise UsageError("train.warp_backend = mock has no geometry: set loss.epe_weight=0")
 
@@ -168,7 +188,10 @@ def load(
     *,
     env: Mapping[str, str] | None = None,
 ) -> Resolved[LensConfig]:
-    """Resolve a configuration: defaults, files or recipes, variables, overrides; ``ConfigError`` with all faults."""
+    """Resolve a configuration: defaults, files or recipes, variables, overrides.
+
+    ``ConfigError`` with all faults.
+    """
     return resolve(
         LensConfig, layers=[each if isinstance(each, Mapping) else str(each) for each in layers],
         overrides=overrides, env=env, prefix=PREFIX, recipes=CONFIGS,

@@ -14,7 +14,7 @@ from lior.errors import DataError, LiorError, MissingPackage, UsageError
 from lior_lens import estimating, images, profiles
 from lior_lens.data import SUFFIXES
 from lior_lens.estimating import Estimate, Safe
-from lior_lens.geometry import Lens, Size
+from lior_lens.geometry import Size
 from lior_lens.warp import resample
 
 ANY = SUFFIXES | images.RAW | {".gif", ".heic", ".jp2"}
@@ -73,7 +73,9 @@ def files(source: Path) -> list[Path]:
         raise DataError(f"{source}: no such file or folder")
     found = sorted(each for each in source.rglob("*") if each.suffix.lower() in ANY and each.is_file())
     if not found:
-        raise DataError(f"{source}: no photograph in there ({', '.join(sorted(SUFFIXES))} and raw files are looked for)")
+        raise DataError(
+            f"{source}: no photograph in there ({', '.join(sorted(SUFFIXES))} and raw files are looked for)"
+        )
     return found
 
 
@@ -135,9 +137,7 @@ def correct(source: Path, out: Path, options: Options, judge: Judge) -> Iterator
             yield Outcome(path=path, out=None, status="failed", words="too large for the memory that is free")
 
 
-def _one(
-    path: Path, source: Path, out: Path, options: Options, judge: Judge, originals: set[str]
-) -> Outcome:
+def _one(path: Path, source: Path, out: Path, options: Options, judge: Judge, originals: set[str]) -> Outcome:
     photo = images.read(path)
     target = place(path, source, out, photo)
     if os.path.realpath(target) in originals:
@@ -150,19 +150,37 @@ def _one(
     used: Safe | None = None
     if (said.sure or options.always) and not said.lens.is_identity:
         used = estimating.safe(said.lens, upright, flow=said.flow, frame=options.frame)
-    numbers: dict[str, Any] = {"how": said.how, "size": [upright.width, upright.height], "lens": said.lens.table()}
+    numbers: dict[str, Any] = {
+        "how": said.how,
+        "size": [upright.width, upright.height],
+        "lens": said.lens.table(),
+    }
     if said.verdict is not None:
-        numbers |= {"strength": said.verdict.strength, "spread": said.verdict.spread, "edges": said.verdict.arcs}
+        numbers |= {
+            "strength": said.verdict.strength,
+            "spread": said.verdict.spread,
+            "edges": said.verdict.arcs,
+        }
     if used is None or used.correction.is_identity:
         words = said.words if used is None else f"{said.words}; nothing of it is safe to use"
         if options.copy_unsure:
             images.write(target, photo, photo.pixels, quality=options.quality)
-        return Outcome(path=path, out=target if options.copy_unsure else None, status="left alone", words=words, numbers=numbers)
+        return Outcome(
+            path=path,
+            out=target if options.copy_unsure else None,
+            status="left alone",
+            words=words,
+            numbers=numbers,
+        )
     pixels = images.turned(photo.pixels, photo.orientation)
     fixed = resample(pixels, used.correction, interpolation=options.interpolation)
     del pixels
     images.write(target, photo, images.turned_back(fixed, photo.orientation), quality=options.quality)
-    numbers |= {"safety": used.how, "zoom": used.correction.lens.scale, "mean_shift_px": estimating.mean_shift(used.correction)}
+    numbers |= {
+        "safety": used.how,
+        "zoom": used.correction.lens.scale,
+        "mean_shift_px": estimating.mean_shift(used.correction),
+    }
     safety = "" if used.how == "as it is" else f" ({used.how})"
     return Outcome(path=path, out=target, status="corrected", words=f"{said.words}{safety}", numbers=numbers)
 
@@ -172,7 +190,9 @@ def judge(options: Options, ask: Callable[[np.ndarray[Any, Any]], Estimate]) -> 
 
     def judged(path: Path, photo: images.Photo) -> Estimate:
         height, width = photo.pixels.shape[:2]
-        size = Size(width=width, height=height) if photo.orientation <= 4 else Size(width=height, height=width)
+        size = (
+            Size(width=width, height=height) if photo.orientation <= 4 else Size(width=height, height=width)
+        )
         if options.lens is not None:
             lens = profiles.read_lens(options.lens, size)
             return Estimate(lens=lens, how="given", words=f"lens of {options.lens}")
@@ -186,5 +206,3 @@ def judge(options: Options, ask: Callable[[np.ndarray[Any, Any]], Estimate]) -> 
         return ask(photo.upright())
 
     return judged
-
-

@@ -94,7 +94,7 @@ class Photos:
             cut = cut[:, ::-1]
         fit = 1.25 * size.width / w
         if fit < 1:
-            cut = cv2.resize(cut, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+            cut = cv2.resize(cut, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
         return np.ascontiguousarray(cut), name
 
 
@@ -158,7 +158,7 @@ def truths(samples: Sequence[Sample], *, points: int = 17) -> NDArray[np.float32
 def batched(pictures: Sequence[Picture]) -> NDArray[np.float32]:
     """``[batch, 3, height, width]`` in [0, 1]."""
     stacked = np.stack(pictures).transpose(0, 3, 1, 2)
-    return np.ascontiguousarray(stacked).astype(np.float32) / 255
+    return np.ascontiguousarray(stacked).astype(np.float32) / np.float32(255)
 
 
 # --- photographs ---
@@ -191,8 +191,8 @@ def held_out() -> list[tuple[str, Picture]]:
     found = packaged(HELD_OUT)
     if not found:
         raise MissingPackage(
-            "photographs to test on come with scikit-image and scikit-learn: `pip install 'lior-lens[photos]'`, "
-            "or name a folder with --photos"
+            "photographs to test on come with scikit-image and scikit-learn: "
+            "`pip install 'lior-lens[photos]'`, or name a folder with --photos"
         )
     return found
 
@@ -229,7 +229,10 @@ def image_files(path: Path) -> Iterator[Path]:
 
 
 def read_rgb(path: Path) -> Picture:
-    """A file as ``[height, width, 3]`` of uint8, upright, its long side at most 1,600; ``DataError`` if it cannot."""
+    """A file as ``[height, width, 3]`` of uint8, upright, its long side at most 1,600.
+
+    ``DataError`` if it cannot.
+    """
     from lior_lens.images import upright_rgb
 
     return upright_rgb(path, long_side=1600)
@@ -285,7 +288,9 @@ def read_split(path: Path) -> list[Pair]:
             for row in rows
         ]
     except KeyError as error:
-        raise DataError(f"{path}: a split has the columns image_id, input_path, target_path; {error} is missing") from None
+        raise DataError(
+            f"{path}: a split has the columns image_id, input_path, target_path; {error} is missing"
+        ) from None
 
 
 def split(

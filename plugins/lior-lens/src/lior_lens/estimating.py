@@ -1,8 +1,10 @@
-"""From a photograph to the correction that is used on it: who is asked, in which order, and when nothing is done.
+"""From a photograph to the correction that is used on it: who is asked, in which order, and when nothing is
+done.
 
-A lens that is given, or lensfun's profile for the EXIF, is taken as it is. Otherwise the lines of the photograph
-judge, with what the network believes as their prior. A photograph is left alone where the verdict is not sure; and
-whatever comes out is made safe: without the flow, then nearer to the identity, at last the identity itself.
+A lens that is given, or lensfun's profile for the EXIF, is taken as it is. Otherwise the lines of the
+photograph judge, with what the network believes as their prior. A photograph is left alone where the verdict
+is not sure; and whatever comes out is made safe: without the flow, then nearer to the identity, at last the
+identity itself.
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ def estimate(picture: NDArray[np.uint8], model: Model | None = None, trust: Trus
     verdict = lines.judge(found, belief, trust=trust)
     flow = None if said is None or not verdict.sure else said.flow
     how = "lines" if model is None else ("both" if len(found) else "network")
-    return Estimate(lens=verdict.lens, how=how, words=verdict.words, sure=verdict.sure, flow=flow, verdict=verdict)
+    return Estimate(
+        lens=verdict.lens, how=how, words=verdict.words, sure=verdict.sure, flow=flow, verdict=verdict
+    )
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -87,7 +91,7 @@ def proposed(picture: NDArray[np.uint8], model: Model) -> tuple[Belief, Proposal
     size = Size(width=picture.shape[1], height=picture.shape[0])
     shown = data.sized((size.width, size.height), model.config.data.long_side)
     small = cv2.resize(picture, (shown.width, shown.height), interpolation=cv2.INTER_AREA)
-    found = model.predict(torch.from_numpy(data.batched([small])))  # type: ignore[list-item]
+    found = model.predict(torch.from_numpy(data.batched([small])))
     lens = lens_of(found.params[0])
     flow = None if found.flow is None else Flow.bounded(found.flow[0].double().numpy(), size)
     error = float(found.doubt[0].exp())
@@ -148,10 +152,15 @@ def mean_shift(correction: Correction, *, width: int = 640) -> float:
 
 def joint(estimates: Sequence[Estimate]) -> Estimate:
     """One lens for photographs of one camera at one focal length: their verdicts together."""
-    beliefs = [Belief(strength=e.verdict.strength, spread=e.verdict.spread) for e in estimates if e.verdict is not None]
+    beliefs = [
+        Belief(strength=e.verdict.strength, spread=e.verdict.spread)
+        for e in estimates
+        if e.verdict is not None
+    ]
     if not beliefs:
         return Estimate(lens=Lens(), how="none", words="nothing to judge by", sure=False)
     both = lines.combined(beliefs)
     sure = abs(both.strength) > max(0.004, 1.5 * both.spread) and both.spread < 0.05
-    words = f"{100 * both.strength:+.1f} % at the corner, give or take {100 * both.spread:.1f}, from {len(beliefs)} pictures"
+    said = f"{100 * both.strength:+.1f} % at the corner, give or take {100 * both.spread:.1f}"
+    words = f"{said}, from {len(beliefs)} pictures"
     return Estimate(lens=lines.lens_of(both.strength).monotone(), how="lines", words=words, sure=sure)

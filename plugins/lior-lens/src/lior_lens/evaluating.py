@@ -1,7 +1,7 @@
 """How good the estimates are, beside their controls, on pictures whose lens is known.
 
-Controls: doing nothing, the mean lens of the draws, a random draw, and the lines with constant votes (the classical
-plumb line). Errors are mean distances of points in pixels of a picture 640 wide.
+Controls: doing nothing, the mean lens of the draws, a random draw, and the lines with constant votes (the
+classical plumb line). Errors are mean distances of points in pixels of a picture 640 wide.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def sets(folders: Iterable[Any] = ()) -> dict[str, data.Source]:
     """What is judged on: drawn scenes, boards, and photographs that were never trained on."""
     from pathlib import Path
 
-    photographs = [each for folder in folders for each in data.folder(Path(folder))] or data.packaged(data.HELD_OUT)
+    photographs = [each for folder in folders for each in data.folder(Path(folder))] or data.packaged(
+        data.HELD_OUT
+    )
     found: dict[str, data.Source] = {"scenes": data.Scenes(), "boards": data.Boards()}
     if photographs:
         found["photographs"] = data.photo_source(photographs)
@@ -101,7 +103,9 @@ def _summary(values: list[float], identity: list[float]) -> dict[str, float]:
     }  # fmt: skip
 
 
-def unmoved(pictures: list[tuple[str, NDArray[np.uint8]]], *, model: Model | None, trust: Trust | None) -> dict[str, float]:
+def unmoved(
+    pictures: list[tuple[str, NDArray[np.uint8]]], *, model: Model | None, trust: Trust | None
+) -> dict[str, float]:
     """By how many pixels at 640 wide photographs move that are taken to be straight already."""
     found = {}
     for name, picture in pictures:

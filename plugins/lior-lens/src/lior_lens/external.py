@@ -69,7 +69,7 @@ def _function(module: str, name: str, key: str) -> Callable[..., Any]:
         raise UsageError(f"{key}: {module} has no {name!r}") from None
     if not callable(found):
         raise UsageError(f"{key}: {module}.{name} is not a function")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 @attrs.define(kw_only=True)

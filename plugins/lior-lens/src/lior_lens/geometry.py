@@ -1,7 +1,7 @@
 """The lens: where a point of the corrected picture lies in the photograph, and back.
 
-Coordinates are isotropic: a point is ``((column + 1/2 - W/2) / D, (row + 1/2 - H/2) / D)`` with ``D`` half the
-diagonal in pixels, so that corners have radius 1 and a circle is a circle on a picture of any shape.
+Coordinates are isotropic: a point is ``((column + 1/2 - W/2) / D, (row + 1/2 - H/2) / D)`` with ``D`` half
+the diagonal in pixels, so that corners have radius 1 and a circle is a circle on a picture of any shape.
 
 A lens maps a point ``p`` of the corrected picture to the photograph ("backward", as resampling needs it)::
 
@@ -9,10 +9,10 @@ A lens maps a point ``p`` of the corrected picture to the photograph ("backward"
     G(p) = c + q f(r) + tangential(q)          f(r) = a0 + a1 r + a2 r² + ... + a6 r⁶
     tangential(q) = (2 p1 u v + p2 (r² + 2 u²), p1 (r² + 2 v²) + 2 p2 u v)     q = (u, v)
 
-OpenCV's five coefficients are ``a2, a4, p1, p2, a6``; lensfun's poly3, poly5 and ptlens are the same ``f`` in units
-of half the shorter side. The Jacobian of ``q f + tangential`` is symmetric: the map is the gradient of a function,
-and where the Jacobian is positive definite that function is convex and the map one-to-one (a strongly monotone
-operator). :meth:`Lens.monotone` draws a lens towards the identity until this holds.
+OpenCV's five coefficients are ``a2, a4, p1, p2, a6``; lensfun's poly3, poly5 and ptlens are the same ``f`` in
+units of half the shorter side. The Jacobian of ``q f + tangential`` is symmetric: the map is the gradient of
+a function, and where the Jacobian is positive definite that function is convex and the map one-to-one (a
+strongly monotone operator). :meth:`Lens.monotone` draws a lens towards the identity until this holds.
 
 >>> lens = Lens.brown(k1=-0.1, k2=0.02)
 >>> x, y, found = lens.inverse(*lens.forward(0.5, 0.3))
@@ -23,7 +23,7 @@ operator). :meth:`Lens.monotone` draws a lens towards the identity until this ho
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -76,11 +76,15 @@ class Size:
         return np.broadcast_to(x, (rows, columns)), np.broadcast_to(y[:, None], (rows, columns))
 
 
+def _floats(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(map(float, values))
+
+
 @attrs.frozen(kw_only=True)
 class Lens:
     """A lens; the default is the identity."""
 
-    radial: tuple[float, ...] = attrs.field(default=(1.0, 0, 0, 0, 0, 0, 0), converter=lambda v: (*map(float, v),))
+    radial: tuple[float, ...] = attrs.field(default=(1.0, 0, 0, 0, 0, 0, 0), converter=_floats)
     """``a0`` to ``a6``."""
     p1: float = 0.0
     p2: float = 0.0
@@ -105,11 +109,14 @@ class Lens:
     @classmethod
     def brown(cls, *, k1: float = 0.0, k2: float = 0.0, k3: float = 0.0, **others: float) -> Lens:
         """Brown's model, in half-diagonals; ``others`` are p1, p2, dcx, dcy, scale and aspect."""
-        return cls(radial=(1, 0, k1, 0, k2, 0, k3), **others)  # type: ignore[arg-type]
+        return cls(radial=(1, 0, k1, 0, k2, 0, k3), **others)
 
     @classmethod
     def of(cls, parameters: Mapping[str, float]) -> Lens:
-        """A lens of named :data:`PARAMETERS`, or of what :meth:`table` wrote; ``UsageError`` for other names."""
+        """A lens of named :data:`PARAMETERS`, or of what :meth:`table` wrote.
+
+        ``UsageError`` for other names.
+        """
         if "radial" in parameters:
             unknown = set(parameters) - {field.name for field in attrs.fields(cls)}
             build: Any = cls
@@ -236,7 +243,10 @@ class Lens:
         return min(lowest, float((np.minimum.accumulate(slope(r)) - tangential * r).min()))
 
     def blended(self, share: float) -> Lens:
-        """The lens whose map is ``share`` of the way from the identity to this one's, scale and centre as here."""
+        """The lens whose map is ``share`` of the way from the identity to this one's.
+
+        Scale and centre as here.
+        """
         a0, *others = self.radial
         return attrs.evolve(
             self,

@@ -1,7 +1,8 @@
-"""Photographs in files: read with everything that belongs to them, written beside the original, never over it.
+"""Photographs in files: read with everything that belongs to them, written beside the original, never over
+it.
 
-Pixels stay as they are stored; the EXIF tag that says how to turn them is kept with them. 16 bits a channel are read
-and written by OpenCV, the rest by Pillow; raw files need the extra ``raw``.
+Pixels stay as they are stored; the EXIF tag that says how to turn them is kept with them. 16 bits a channel
+are read and written by OpenCV, the rest by Pillow; raw files need the extra ``raw``.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ _KEPT = {"L": 1, "RGB": 3, "RGBA": 4, "CMYK": 4, "LA": 2}
 _WRITTEN = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif", "WEBP": ".webp", "BMP": ".bmp"}
 _ORIENTATION = 0x0112
 _BYTES_A_PIXEL = 4.0
-"""Memory for each byte of a picture while it is corrected: decoded, resampled, encoded, and Pillow's own copy."""
+"""Memory for each byte of a picture while it is corrected.
+
+Decoded, resampled, encoded, and Pillow's own copy.
+"""
 
 Pixels = NDArray[np.generic]
 
@@ -95,9 +99,12 @@ def _unlimited() -> Iterator[None]:
 
 
 def _read(path: Path, image: Image.Image) -> Photo:
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # MPO: a JPEG with previews behind it
-        raise DataError(f"{path}: animated or of several pages ({image.n_frames}); only single pictures are corrected")
-    _check_memory(path, image.width, image.height, len(image.getbands()) * (2 if image.mode.startswith("I;16") else 1))
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":  # MPO: a JPEG with previews behind it
+        raise DataError(f"{path}: animated or of {frames} pages; only single pictures are corrected")
+    _check_memory(
+        path, image.width, image.height, len(image.getbands()) * (2 if image.mode.startswith("I;16") else 1)
+    )
     kind = "JPEG" if image.format == "MPO" else str(image.format)
     exif, profile = image.info.get("exif"), image.info.get("icc_profile")
     orientation = int(image.getexif().get(_ORIENTATION, 1) or 1)
@@ -136,7 +143,7 @@ def _sixteen(path: Path, image: Image.Image) -> Pixels | None:
     if not deep:
         return None
     found = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if found is None or found.dtype != np.uint16 or found.ndim == 3 and found.shape[2] not in (3, 4):
+    if found is None or found.dtype != np.uint16 or (found.ndim == 3 and found.shape[2] not in (3, 4)):
         raise DataError(f"{path}: 16 bits a channel in a form that cannot be read")
     if found.ndim == 3:
         found = cv2.cvtColor(found, cv2.COLOR_BGR2RGB if found.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
@@ -161,7 +168,9 @@ def _check_memory(path: Path, width: int, height: int, bytes_a_pixel: int) -> No
     free = free_memory()
     if free is not None and need > free:
         size = f"{width}x{height}"
-        raise DataError(f"{path}: too large for the memory that is free ({size} needs {need >> 20} MiB of {free >> 20})")
+        raise DataError(
+            f"{path}: too large for the memory that is free ({size} needs {need >> 20} MiB of {free >> 20})"
+        )
 
 
 def free_memory() -> int | None:
@@ -175,7 +184,9 @@ def free_memory() -> int | None:
 
         limit = resource.getrlimit(resource.RLIMIT_AS)[0]
         if limit != resource.RLIM_INFINITY:
-            used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGESIZE")
+            used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf(
+                "SC_PAGESIZE"
+            )
             found.append(max(0, limit - used))
     return min(found) if found else None
 
@@ -205,26 +216,32 @@ def _rgb(photo: Photo) -> NDArray[np.uint8]:
     if pixels.dtype == np.uint16:
         pixels = (pixels >> 8).astype(np.uint8)  # type: ignore[operator]
     if pixels.ndim == 2:
-        return np.repeat(pixels[..., None], 3, axis=2)  # type: ignore[return-value]
+        return np.repeat(pixels[..., None], 3, axis=2)
     if photo.mode in ("CMYK", "LA"):
         return np.asarray(Image.fromarray(pixels, photo.mode).convert("RGB"))
     return pixels[..., :3]  # type: ignore[return-value]
 
 
 def upright_rgb(path: Path, *, long_side: int) -> NDArray[np.uint8]:
-    """A file's picture as it is looked at, made smaller: ``[height, width, 3]`` of uint8; raises as :func:`read`."""
+    """A file's picture as it is looked at, made smaller: ``[height, width, 3]`` of uint8.
+
+    Raises as :func:`read`.
+    """
     picture = read(path).upright()
     fit = long_side / max(picture.shape[:2])
     if fit >= 1:
         return picture
-    return cv2.resize(picture, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    return cv2.resize(picture, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
 
 
 # --- writing ---
 
 
 def suffix(photo: Photo, original: Path) -> str:
-    """The ending of the file to write: the original's where its kind stays, otherwise added to the whole name."""
+    """The ending of the file to write.
+
+    The original's where its kind stays, otherwise added to the whole name.
+    """
     own = original.suffix
     kinds = Image.registered_extensions()
     return own if kinds.get(own.lower()) == photo.format else own + _WRITTEN[photo.format]
@@ -255,9 +272,11 @@ def _encoded(photo: Photo, pixels: Pixels, quality: int) -> bytes | memoryview:
     if pixels.dtype == np.uint16:
         stored = pixels
         if pixels.ndim == 3:
-            stored = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR if pixels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)  # type: ignore[assignment,call-overload]
+            stored = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR if pixels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
         return _with_chunks(cv2.imencode(".png", stored)[1].tobytes(), photo)
-    options: dict[str, Any] = {name: value for name, value in (("exif", photo.exif), ("icc_profile", photo.profile)) if value}
+    options: dict[str, Any] = {
+        name: value for name, value in (("exif", photo.exif), ("icc_profile", photo.profile)) if value
+    }
     if photo.format == "BMP":
         options = {}
     if photo.format in ("JPEG", "WEBP"):
@@ -297,5 +316,3 @@ def _with_chunks(png: bytes, photo: Photo) -> bytes:
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-

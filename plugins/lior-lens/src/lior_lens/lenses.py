@@ -1,8 +1,8 @@
 """Lenses drawn at random, and pictures as such lenses would have taken them.
 
-The models are those of lensfun's database, and what they do to the photograph's corner is from -20 % (barrel) to
-+20 % (pincushion) of its distance, most of it in one coefficient. What a picture alone cannot tell, the scale, is fixed by one
-convention: the centre is neither enlarged nor made smaller (:func:`centred`).
+The models are those of lensfun's database, and what they do to the photograph's corner is from -20 % (barrel)
+to +20 % (pincushion) of its distance, most of it in one coefficient. What a picture alone cannot tell, the
+scale, is fixed by one convention: the centre is neither enlarged nor made smaller (:func:`centred`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ STRONGEST = 0.2
 """Largest displacement of the photograph's corner, as a share of its distance from where it belongs."""
 UNBENT = 0.1
 """Share of lenses that do nothing: a photograph that needs no correction must be left as it is."""
+_AROUND = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+_CORNERS = 1.001 * np.cos(_AROUND), 1.001 * np.sin(_AROUND)
+"""Where a photograph of any shape has its corners."""
 _STEP = 8
 """Pixels between the points where a lens is inverted exactly; 0.01 pixels in between."""
 
@@ -49,7 +52,10 @@ def draw(rng: Generator, *, models: tuple[str, ...] = MODELS, strongest: float =
     edge = 1 / (1 + corner)  # what the lens takes to the photograph's corner: edge * (1 + corner) = 1
     radial = corner * share / edge ** np.arange(7)
     radial[0] += 1
-    return Lens(radial=tuple(radial.tolist()), **others).monotone(margin=0.15, corner=max(1.0, edge) * 1.08)
+    lens = Lens(radial=tuple(radial.tolist()), **others).monotone(margin=0.15, corner=max(1.0, edge) * 1.08)
+    while not lens.inverse(*_CORNERS)[2].all():  # a shifted centre may leave nothing for a corner
+        lens = lens.blended(0.9)
+    return lens
 
 
 def centred(lens: Lens) -> Lens:
@@ -105,23 +111,34 @@ def bend(
         mx, my = (rows @ axis.astype(np.float32) @ columns.T for axis in (column, row))
         np.clip(mx, 0, whole.width - 1, out=mx)  # rounding may leave the picture by a hair
         np.clip(my, 0, whole.height - 1, out=my)
-        return cv2.remap(picture, mx, my, cv2.INTER_LINEAR)  # type: ignore[return-value]
+        return cv2.remap(picture, mx, my, cv2.INTER_LINEAR)
 
     return seen(px, py), seen(x, y)
 
 
 def spread(length: int, nodes: int) -> NDArray[np.float32]:
-    """Weights ``[length, nodes]`` that interpolate linearly between nodes from the first to the last pixel."""
+    """Weights ``[length.
+
+    Nodes]`` that interpolate linearly between nodes from the first to the last pixel.
+    """
     position = np.linspace(0, nodes - 1, length)[:, None]
     return np.maximum(0, 1 - np.abs(position - np.arange(nodes))).astype(np.float32)
 
 
 def displaced(lens: Lens, size: Size, *, columns: int = 17, rows: int = 17) -> Floats:
-    """Where a lens, at the centre's scale, takes a grid of points ``[2, rows, columns]``, in half-diagonals."""
+    """Where a lens, at the centre's scale, takes a grid of points ``[2, rows, columns]``.
+
+    In half-diagonals.
+    """
     return np.stack(centred(lens).forward(*size.grid(columns, rows)))
 
 
 def endpoint_error(guess: Lens, truth: Lens, size: Size, *, width: int = 640) -> float:
-    """Mean distance of where two lenses take the points of a picture, in pixels at that width of the picture."""
-    distance = np.hypot(*(displaced(guess, size, columns=33, rows=33) - displaced(truth, size, columns=33, rows=33)))
+    """Mean distance of where two lenses take the points of a picture.
+
+    In pixels at that width of the picture.
+    """
+    distance = np.hypot(
+        *(displaced(guess, size, columns=33, rows=33) - displaced(truth, size, columns=33, rows=33))
+    )
     return float(distance.mean() * size.half_diagonal * width / size.width)

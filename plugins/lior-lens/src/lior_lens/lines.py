@@ -1,9 +1,11 @@
-"""What the straight lines of a picture say about its lens: plumb lines, weighed by how much they can be trusted.
+"""What the straight lines of a picture say about its lens: plumb lines, weighed by how much they can be
+trusted.
 
-Edges are followed to arcs with sub-pixel points (Canny 1986; Devernay and Faugeras 2001). A lens is likely under
-which many arcs have no bow. Which arcs are straight in the world is not known: each is so with a probability,
-and otherwise bowed at random, so that circles have no say (a mixture in place of RANSAC's threshold). Over a grid of
-strengths and shapes this gives a posterior: an estimate, and how sure it is. What a network says comes in as the prior.
+Edges are followed to arcs with sub-pixel points (Canny 1986; Devernay and Faugeras 2001). A lens is likely
+under which many arcs have no bow. Which arcs are straight in the world is not known: each is so with a
+probability, and otherwise bowed at random, so that circles have no say (a mixture in place of RANSAC's
+threshold). Over a grid of strengths and shapes this gives a posterior: an estimate, and how sure it is. What
+a network says comes in as the prior.
 """
 
 from __future__ import annotations
@@ -34,7 +36,10 @@ _SHAPE_WIDTH = 0.2
 
 
 def lens_of(strength: float, shape: float = 0.0) -> Lens:
-    """The lens that displaces the photograph's corner by that share, with ``shape`` of it in the fourth power."""
+    """The lens that displaces the photograph's corner by that share.
+
+    With ``shape`` of it in the fourth power.
+    """
     edge = 1 / (1 + strength)
     return Lens.brown(k1=(1 - shape) * strength / edge**2, k2=shape * strength / edge**4)
 
@@ -107,7 +112,9 @@ class Arcs:
     def _undone(self, lens: Lens) -> Floats:
         if lens.p1 or lens.p2 or lens.dcx or lens.dcy or lens.aspect != 1:
             x, y, found = lens.inverse(self.points[..., 0], self.points[..., 1])
-            return np.stack([np.where(found, x, self.points[..., 0]), np.where(found, y, self.points[..., 1])], -1)
+            return np.stack(
+                [np.where(found, x, self.points[..., 0]), np.where(found, y, self.points[..., 1])], -1
+            )
         r = np.linspace(0, 1.7, 426)
         g = r * sum(a * r**i for i, a in enumerate(lens.radial) if a)
         rising = np.maximum.accumulate(g + 1e-9 * r)
@@ -120,10 +127,10 @@ def arcs(picture: NDArray[np.generic]) -> Arcs:
     """Find the arcs of a picture ``[height, width]`` or ``[height, width, 3]`` of uint8, the longest 400."""
     grey = np.asarray(picture, np.uint8)
     if grey.ndim == 3:
-        grey = cv2.cvtColor(np.ascontiguousarray(grey[..., :3]), cv2.COLOR_RGB2GRAY)  # type: ignore[assignment]
+        grey = cv2.cvtColor(np.ascontiguousarray(grey[..., :3]), cv2.COLOR_RGB2GRAY)
     fit = LONG_SIDE / max(grey.shape)
     if fit < 1:
-        grey = cv2.resize(grey, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        grey = cv2.resize(grey, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
     size = Size(width=grey.shape[1], height=grey.shape[0])
     pixel = 1 / size.half_diagonal
     found: list[_Arc] = []
@@ -163,7 +170,7 @@ def _followed(grey: NDArray[np.uint8], shortest: float) -> list[_Arc]:
         inside = np.flatnonzero((angle - start) % (2 * np.pi) < np.pi / 4)
         mask = np.zeros(grey.shape, np.uint8)
         mask[rows[inside], columns[inside]] = 1
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
         extent = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
         long = np.flatnonzero(extent[1:] >= shortest) + 1
         if not len(long):
@@ -289,7 +296,10 @@ def _smooth(points: Floats) -> bool:
 
 
 def _one(members: list[_Arc]) -> _Arc:
-    """One arc of several: 16 points at equal steps along it, means of what lies there or between their neighbours."""
+    """One arc of several: 16 points at equal steps along it.
+
+    Means of what lies there or between their neighbours.
+    """
     points = np.concatenate([each.points for each in members])
     middle = points.mean(0)
     axes = np.linalg.svd(points - middle, full_matrices=False)[2]
@@ -313,7 +323,9 @@ def _one(members: list[_Arc]) -> _Arc:
         for name in ("rough", "density", "contrast")
     )
     noise = min(each.noise for each in members)
-    return _Arc(float(length), arc, noise, rough, density * min(1.0, share.sum() / length), contrast, len(members))
+    return _Arc(
+        float(length), arc, noise, rough, density * min(1.0, share.sum() / length), contrast, len(members)
+    )
 
 
 # --- the posterior ---
@@ -329,7 +341,7 @@ class Belief:
     def log_prior(self, strengths: Floats) -> Floats:
         """Logarithm of the density, with heavy tails, for who believes may be wrong."""
         z = (strengths - self.strength) / self.spread
-        return np.log(0.9 * np.exp(-0.5 * z * z) / self.spread + 0.1 / 0.25)  # type: ignore[no-any-return]
+        return np.log(0.9 * np.exp(-0.5 * z * z) / self.spread + 0.1 / 0.25)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -374,16 +386,27 @@ def judge(found: Arcs, belief: Belief | None = None, *, trust: Trust | None = No
     lens = lens_of(strength, shape).monotone(corner=max(1.0, 1 / (1 + strength)))
     agreeing = float(straight(found, lens, votes).sum())
     return Verdict(
-        lens=lens, strength=strength, spread=spread, shape=shape, lines=agreeing, arcs=len(found), posterior=coarse
+        lens=lens,
+        strength=strength,
+        spread=spread,
+        shape=shape,
+        lines=agreeing,
+        arcs=len(found),
+        posterior=coarse,
     )
 
 
-def _posterior(found: Arcs, belief: Belief, votes: Votes, strengths: Floats) -> tuple[Floats, float, float, float]:
+def _posterior(
+    found: Arcs, belief: Belief, votes: Votes, strengths: Floats
+) -> tuple[Floats, float, float, float]:
     """Of the strengths; its mean, its standard deviation, and the mean shape."""
     total = belief.log_prior(strengths)[:, None] - 0.5 * (SHAPES[None] / _SHAPE_WIDTH) ** 2
     if len(found):
         total = total + np.array(
-            [[(votes.weight * evidence(found, lens_of(s, h), votes)).sum() for h in SHAPES] for s in strengths.tolist()]
+            [
+                [(votes.weight * evidence(found, lens_of(s, h), votes)).sum() for h in SHAPES]
+                for s in strengths.tolist()
+            ]
         )
     weight = np.exp(total - total.max())
     weight /= weight.sum()
@@ -402,7 +425,10 @@ def _densities(found: Arcs, lens: Lens, votes: Votes) -> tuple[Floats, Floats]:
 
 
 def densities(bow: Any, length: Any, noise: Any, probable: Any) -> tuple[Any, Any]:
-    """The two densities of a bow, for arrays or tensors: normal around 0, or Cauchy, a tenth of the length wide."""
+    """The two densities of a bow, for arrays or tensors.
+
+    Normal around 0, or Cauchy, a tenth of the length wide.
+    """
     z = bow / noise
     wide = 0.1 * length + noise
     return (
@@ -414,24 +440,28 @@ def densities(bow: Any, length: Any, noise: Any, probable: Any) -> tuple[Any, An
 def evidence(found: Arcs, lens: Lens, votes: Votes) -> Floats:
     """Logarithm of the likelihood of each arc's bow under a lens ``[arcs]``."""
     straight, curved = _densities(found, lens, votes)
-    return np.log(straight + curved)  # type: ignore[no-any-return]
+    return np.log(straight + curved)
 
 
 def straight(found: Arcs, lens: Lens, votes: Votes | None = None) -> Floats:
     """Probability ``[arcs]`` that each is straight in the world, if the lens is this one."""
     yes, no = _densities(found, lens, votes or Votes.constant(len(found)))
-    return yes / (yes + no)  # type: ignore[no-any-return]
+    return yes / (yes + no)
 
 
-def straightness(found: Arcs, lens: Lens | None = None) -> float:
-    """Median bow of the arcs that are straight under the lens or without it, in pixels; NaN without arcs."""
+def straightness(found: Arcs, lens: Lens | None = None, *, believed: Lens | None = None) -> float:
+    """Median bow under a lens (without one: as photographed) of the arcs that are straight, in pixels.
+
+    Which are straight is asked under ``believed``, which is the lens itself if not given; NaN without arcs.
+    """
     if not len(found):
         return float("nan")
-    weights = straight(found, lens or Lens())
-    bow = np.abs(found.bows(lens or Lens())) / found.pixel
+    lens = lens or Lens()
+    weights = straight(found, believed or lens)
+    bow = np.abs(found.bows(lens)) / found.pixel
     order = np.argsort(bow)
     share = np.cumsum(weights[order]) / max(weights.sum(), 1e-12)
-    return float(bow[order][np.searchsorted(share, 0.5)])
+    return float(bow[order][min(int(np.searchsorted(share, 0.5)), len(order) - 1)])
 
 
 def combined(strengths: Sequence[Belief]) -> Belief:

@@ -26,7 +26,9 @@ _LUMA = (0.299, 0.587, 0.114)
 class LossConfig:
     """The weights of the loss."""
 
-    epe_weight: float = option(20.0, help="of the endpoint error in half-diagonals, where the lens is known", low=0)
+    epe_weight: float = option(
+        20.0, help="of the endpoint error in half-diagonals, where the lens is known", low=0
+    )
     doubt_weight: float = option(0.05, help="of how well the expected error fits the true one", low=0)
     pixel_weight: float = option(0.0, help="of differences of colours", low=0)
     ssim_weight: float = option(0.0, help="of 1 - SSIM", low=0)
@@ -36,7 +38,9 @@ class LossConfig:
     flow_tv_weight: float = option(0.0, help="of the flow's total variation", low=0)
     flow_mag_weight: float = option(0.0, help="of the flow's size", low=0)
     flow_curv_weight: float = option(0.0, help="of the flow's second differences", low=0)
-    jacobian_weight: float = option(0.0, help="of places where the map is squeezed below jacobian_margin", low=0)
+    jacobian_weight: float = option(
+        0.0, help="of places where the map is squeezed below jacobian_margin", low=0
+    )
     jacobian_margin: float = option(0.15, help="least determinant that costs nothing", low=0, high=1)
     use_charbonnier: bool = option(True, help="round off the absolute value of differences of colours")
     charbonnier_eps: float = option(1e-3, help="how much", low=1e-9, high=1)
@@ -80,14 +84,21 @@ def ssim(pred: Tensor, target: Tensor, *, window: int = 11) -> Tensor:
     aa, bb = (mean(x * x) - m * m for x, m in ((pred, a), (target, b)))
     ab = mean(pred * target) - a * b
     c1, c2 = 0.01**2, 0.03**2
-    value = (2 * a * b + c1) * (2 * ab + c2) / ((a * a + b * b + c1) * (aa.clamp(min=0) + bb.clamp(min=0) + c2))
+    value = (
+        (2 * a * b + c1) * (2 * ab + c2) / ((a * a + b * b + c1) * (aa.clamp(min=0) + bb.clamp(min=0) + c2))
+    )
     return (1 - value.mean()).clamp(min=0)
 
 
 def sobel(picture: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients along x and y of every channel, of the same size; in units of the picture's values per pixel."""
+    """Gradients along x and y of every channel, of the same size.
+
+    In units of the picture's values per pixel.
+    """
     channels = picture.shape[1]
-    kernel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], dtype=picture.dtype, device=picture.device) / 8
+    kernel = (
+        torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], dtype=picture.dtype, device=picture.device) / 8
+    )
     both = torch.stack([kernel, kernel.T])[:, None].repeat(channels, 1, 1, 1)
     found = functional.conv2d(functional.pad(picture, (1, 1, 1, 1), "replicate"), both, groups=channels)
     return found[:, 0::2], found[:, 1::2]
@@ -103,7 +114,10 @@ def edge(pred: Tensor, target: Tensor) -> Tensor:
 
 
 def orientation(pred: Tensor, target: Tensor) -> Tensor:
-    """``1 - cos`` of the angle between gradients, weighed by the target's gradient, at most 5 times its mean."""
+    """``1 - cos`` of the angle between gradients, weighed by the target's gradient.
+
+    At most 5 times its mean.
+    """
     (px, py), (tx, ty) = sobel(pred), sobel(target)
     strength = _size(tx, ty)
     weight = (strength / strength.mean().clamp(min=1e-6)).clamp(max=5)
@@ -113,7 +127,10 @@ def orientation(pred: Tensor, target: Tensor) -> Tensor:
 
 
 def directions(pred: Tensor, target: Tensor, *, bins: int = 36) -> Tensor:
-    """``1 - cos`` between histograms of the directions of edges, modulo 180°, where the target has its edges."""
+    """``1 - cos`` between histograms of the directions of edges, modulo 180°.
+
+    Where the target has its edges.
+    """
     luma = torch.tensor(_LUMA, dtype=pred.dtype, device=pred.device)[None, :, None, None]
     (px, py), (tx, ty) = (sobel((each * luma).sum(1, keepdim=True)) for each in (pred, target))
     strength = _size(tx, ty).flatten(1)
@@ -134,7 +151,9 @@ def _histogram(gx: Tensor, gy: Tensor, mask: Tensor, bins: int) -> Tensor:
     weight = _size(gx, gy) * mask
     index = lower.long() % bins
     empty = torch.zeros(len(gx), bins, dtype=gx.dtype, device=gx.device)
-    return empty.scatter_add(1, index, weight * (1 - share)).scatter_add(1, (index + 1) % bins, weight * share)
+    return empty.scatter_add(1, index, weight * (1 - share)).scatter_add(
+        1, (index + 1) % bins, weight * share
+    )
 
 
 _PICTURES: dict[str, Callable[..., Tensor]] = {
@@ -146,7 +165,9 @@ _PICTURES: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def multiscale(loss: Callable[..., Tensor], pred: Tensor, target: Tensor, scales: tuple[float, ...]) -> Tensor:
+def multiscale(
+    loss: Callable[..., Tensor], pred: Tensor, target: Tensor, scales: tuple[float, ...]
+) -> Tensor:
     """Mean of a loss over sizes of the pictures."""
     total = pred.new_zeros(())
     for scale in scales:
@@ -154,7 +175,9 @@ def multiscale(loss: Callable[..., Tensor], pred: Tensor, target: Tensor, scales
             total = total + loss(pred, target)
             continue
         size = [max(8, round(side * scale)) for side in pred.shape[-2:]]
-        both = (functional.interpolate(each, size, mode="bilinear", antialias=True) for each in (pred, target))
+        both = (
+            functional.interpolate(each, size, mode="bilinear", antialias=True) for each in (pred, target)
+        )
         total = total + loss(*both)
     return total / len(scales)
 
@@ -178,7 +201,10 @@ def curvature(flow: Tensor) -> Tensor:
 
 
 def squeezed(gx: Tensor, gy: Tensor, *, margin: float, spacing: tuple[float, float]) -> Tensor:
-    """Mean of ``margin - det J`` where it is positive, of a map ``[B, rows, columns]`` at steps of ``spacing``."""
+    """Mean of ``margin - det J`` where it is positive, of a map ``[B, rows.
+
+    Columns]`` at steps of ``spacing``.
+    """
     return (margin - determinant(gx, gy, spacing)).clamp(min=0).mean()
 
 
@@ -198,8 +224,8 @@ def composite(config: LossConfig, terms: dict[str, Any]) -> tuple[Tensor, dict[s
     Parameters
     ----------
     terms
-        What there is: ``error`` ``[B]`` (endpoint error in half-diagonals) and ``doubt`` ``[B]``; ``pred`` and
-        ``target`` pictures; ``flow``; ``map``: gx, gy and their spacing.
+        What there is: ``error`` ``[B]`` (endpoint error in half-diagonals) and ``doubt`` ``[B]``; ``pred``
+        and ``target`` pictures; ``flow``; ``map``: gx, gy and their spacing.
 
     Returns
     -------
@@ -232,7 +258,9 @@ def composite(config: LossConfig, terms: dict[str, Any]) -> tuple[Tensor, dict[s
     if "map" in terms and config.jacobian_weight:
         gx, gy, spacing = terms["map"]
         values["jacobian"] = squeezed(gx, gy, margin=config.jacobian_margin, spacing=spacing)
-    weighted = {f"{name}_weighted": getattr(config, f"{name}_weight") * value for name, value in values.items()}
+    weighted = {
+        f"{name}_weighted": getattr(config, f"{name}_weight") * value for name, value in values.items()
+    }
     if not weighted:
         raise UsageError("every loss has the weight 0; give one of them a weight")
     return torch.stack(list(weighted.values())).sum(), values | weighted

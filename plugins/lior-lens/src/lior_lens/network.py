@@ -1,7 +1,7 @@
 """The network: coordinates beside colours, a backbone, bounded parameters, and a flow that cannot fold.
 
-Sizes are free: parameters and flow are in half-diagonals, so what is said of a small picture holds for the large
-one. The heads begin at the identity.
+Sizes are free: parameters and flow are in half-diagonals, so what is said of a small picture holds for the
+large one. The heads begin at the identity.
 """
 
 from __future__ import annotations
@@ -50,17 +50,22 @@ class BoundsConfig:
             if len(pair) != 2 or not pair[0] < pair[1]:
                 raise UsageError(f"{name} = {list(pair)}: a range is [low, high] with low < high")
             if not pair[0] < neutral < pair[1]:
-                raise UsageError(f"{name} = {list(pair)}: the range must have {neutral:g}, the identity, in it")
+                raise UsageError(
+                    f"{name} = {list(pair)}: the range must have {neutral:g}, the identity, in it"
+                )
 
 
 @attrs.frozen(kw_only=True)
 class ModelConfig:
     """The network."""
 
-    backbone_name: str = option("tiny", help="what sees the picture", choices=("tiny", "resnet34", "resnet50"))
+    backbone_name: str = option(
+        "tiny", help="what sees the picture", choices=("tiny", "resnet34", "resnet50")
+    )
     width: float = option(0.5, help="tiny: share of the channels 32, 64, 128, 192, 256", low=0.1, high=4)
     pretrained_backbone: str = option(
-        "", help="file of a ResNet's weights in torchvision's names, or torchvision to fetch them; empty: none"
+        "",
+        help="file of a ResNet's weights in torchvision's names, or torchvision to fetch them; empty: none",
     )
     use_coord_channels: bool = option(True, help="show x, y and r to the network")
     use_direction_channels: bool = option(True, help="show the directions of gradients to the network")
@@ -68,8 +73,12 @@ class ModelConfig:
     pool: int = option(4, help="the parameters' head sees the picture in pool x pool parts", low=1, high=16)
     param_hidden_dim: int = option(128, help="width of the parameters' head", low=1, high=4096)
     dropout_p: float = option(0.1, help="share of it that is dropped in training", low=0, high=0.9)
-    residual_hidden_dim: int = option(32, help="channels of the flow's head; a multiple of 8", low=8, high=1024)
-    residual_max_disp: float = option(0.02, help="longest flow on each axis, in half-diagonals", low=1e-6, high=0.5)
+    residual_hidden_dim: int = option(
+        32, help="channels of the flow's head; a multiple of 8", low=8, high=1024
+    )
+    residual_max_disp: float = option(
+        0.02, help="longest flow on each axis, in half-diagonals", low=1e-6, high=0.5
+    )
     bounded_slope: bool = option(True, help="lenses and flows that cannot fold, by construction")
     param_bounds: BoundsConfig = attrs.field(factory=BoundsConfig)
 
@@ -101,11 +110,9 @@ class Prediction(NamedTuple):
 # --- coordinates ---
 
 
-def unit_grid(height: int, width: int, like: Tensor, *, corners: bool = False) -> Tensor:
-    """``[2, height, width]``: isotropic coordinates of pixels' centres, or of nodes from edge to edge."""
+def unit_grid(height: int, width: int, like: Tensor) -> Tensor:
+    """``[2, height, width]``: isotropic coordinates of pixels' centres."""
     size = Size(width=width, height=height)
-    if corners:
-        raise UsageError("nodes need the size of their picture; use node_grid")
     x, y = size.to_unit(torch.arange(width, dtype=like.dtype), torch.arange(height, dtype=like.dtype))
     return torch.stack([x[None].expand(height, width), y[:, None].expand(height, width)]).to(like.device)
 
@@ -115,16 +122,18 @@ class CoordChannels(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Append them."""
-        grid = unit_grid(*image.shape[-2:], like=image)
+        grid = unit_grid(image.shape[-2], image.shape[-1], image)
         r = (grid * grid).sum(0, keepdim=True).sqrt()
         return torch.cat([image, torch.cat([grid, r]).expand(len(image), -1, -1, -1)], 1)
 
 
 class DirectionChannels(nn.Module):
-    """Appends the directions of gradients, ``m (cos 2t, sin 2t, cos 4t, sin 4t)``: ``[B, C, H, W]`` to ``[B, C + 4, H, W]``.
+    """Appends the directions of gradients, ``m (cos 2t, sin 2t, cos 4t, sin 4t)``: ``[B, C, H, W]`` to ``[B,
+    C + 4, H, W]``.
 
-    They can be averaged, which angles cannot. Walls and horizons have two directions; a lens turns them by an angle
-    that grows with ``x y``, which a mean over a corner of the picture shows. ``m`` is the gradient's size, bounded.
+    They can be averaged, which angles cannot. Walls and horizons have two directions; a lens turns them by an
+    angle that grows with ``x y``, which a mean over a corner of the picture shows. ``m`` is the gradient's
+    size, bounded.
     """
 
     def forward(self, image: Tensor) -> Tensor:
@@ -184,7 +193,9 @@ class _Block(nn.Module):
             self.add_module(f"bn{i + 1}", nn.BatchNorm2d(b))
         self.downsample: nn.Module | None = None
         if stride != 1 or before != after:
-            self.downsample = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
+            self.downsample = nn.Sequential(
+                nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """The block's output."""
@@ -285,7 +296,9 @@ class ParametricHead(nn.Module):
     def __init__(self, channels: int, config: ModelConfig) -> None:
         super().__init__()
         hidden = config.param_hidden_dim
-        bounds = torch.tensor([getattr(config.param_bounds, name) for name in config.names], dtype=torch.float32)
+        bounds = torch.tensor(
+            [getattr(config.param_bounds, name) for name in config.names], dtype=torch.float32
+        )
         self.register_buffer("low", bounds[:, 0].clone(), persistent=False)
         self.register_buffer("high", bounds[:, 1].clone(), persistent=False)
         self.pool = nn.AdaptiveAvgPool2d(config.pool)
@@ -295,7 +308,9 @@ class ParametricHead(nn.Module):
         )  # fmt: skip
         self.last = nn.Linear(hidden, len(bounds) + 1)
         neutral = torch.tensor([_NEUTRAL.get(name, 0.0) for name in config.names])
-        inside = ((neutral - (self.low + self.high) / 2) / ((self.high - self.low) / 2)).clamp(-0.999999, 0.999999)
+        inside = ((neutral - (self.low + self.high) / 2) / ((self.high - self.low) / 2)).clamp(
+            -0.999999, 0.999999
+        )
         with torch.no_grad():
             self.last.weight.zero_()
             self.last.bias[:-1] = torch.atanh(inside)
@@ -313,7 +328,11 @@ class _Refine(nn.Sequential):
     def __init__(self, channels: int) -> None:
         parts: list[nn.Module] = []
         for _ in range(2):
-            parts += [nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.GroupNorm(8, channels), nn.SiLU()]
+            parts += [
+                nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+                nn.GroupNorm(8, channels),
+                nn.SiLU(),
+            ]
         super().__init__(*parts)
 
 
@@ -351,7 +370,9 @@ class LensNetwork(nn.Module):
         self.config = config
         self.coords = CoordChannels() if config.use_coord_channels else nn.Identity()
         self.directions = DirectionChannels() if config.use_direction_channels else nn.Identity()
-        self.backbone = backbone(config, 3 + 3 * config.use_coord_channels + 4 * config.use_direction_channels)
+        self.backbone = backbone(
+            config, 3 + 3 * config.use_coord_channels + 4 * config.use_direction_channels
+        )
         self.param_head = ParametricHead(self.backbone.channels[-1], config)
         self.residual_head = ResidualHead(self.backbone.channels, config)
 
@@ -410,8 +431,13 @@ def _steepest(differences: Tensor) -> Tensor:
     return (differences.square().sum(1).flatten(1).amax(1) + 1e-20).sqrt()
 
 
-def warped(params: Tensor, flow: Tensor | None, x: Tensor, y: Tensor, half: tuple[float, float]) -> tuple[Tensor, Tensor]:
-    """``G`` at points ``[B or 1, rows, columns]`` for each lens of a batch; ``half`` is that of the picture's size."""
+def warped(
+    params: Tensor, flow: Tensor | None, x: Tensor, y: Tensor, half: tuple[float, float]
+) -> tuple[Tensor, Tensor]:
+    """``G`` at points ``[B or 1, rows, columns]`` for each lens of a batch.
+
+    ``half`` is that of the picture's size.
+    """
     if flow is not None:
         at = torch.stack([x / half[0], y / half[1]], -1).expand(len(params), -1, -1, -1)
         d = functional.grid_sample(flow, at, mode="bilinear", padding_mode="border", align_corners=True)

@@ -1,7 +1,7 @@
 """Lenses of other programs: OpenCV's matrices and coefficients, lensfun's profiles, files of either.
 
-lensfun's polynomials are in units of half the shorter side of the picture for which they were measured (Hugin's
-convention); a picture of a smaller sensor sees less of the lens, by the ratio of the crop factors.
+lensfun's polynomials are in units of half the shorter side of the picture for which they were measured
+(Hugin's convention); a picture of a smaller sensor sees less of the lens, by the ratio of the crop factors.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def to_opencv(lens: Lens, size: Size) -> dict[str, list[Any]]:
         When the lens has powers that OpenCV's model has not.
     """
     if not lens.is_brown:
-        raise UsageError("OpenCV has no such model (odd powers, or a scale at the centre); `lens.fitted` comes near")
+        raise UsageError(
+            "OpenCV has no such model (odd powers, or a scale at the centre); `lens.fitted` comes near"
+        )
     d = size.half_diagonal
     cx, cy = size.to_pixel(lens.dcx, lens.dcy)
     k = [[d, 0.0, cx], [0.0, d, cy], [0.0, 0.0, 1.0]]
@@ -69,7 +71,9 @@ def from_opencv(k: Sequence[Sequence[float]], distortion: Sequence[float], size:
 # --- lensfun ---
 
 
-def from_lensfun(model: str, terms: Sequence[float], size: Size, *, crop: float = 1.0, aspect: float | None = None) -> Lens:
+def from_lensfun(
+    model: str, terms: Sequence[float], size: Size, *, crop: float = 1.0, aspect: float | None = None
+) -> Lens:
     """A lens of lensfun's model and terms.
 
     Parameters
@@ -100,7 +104,8 @@ def from_lensfun(model: str, terms: Sequence[float], size: Size, *, crop: float 
 
 
 def to_lensfun(lens: Lens, size: Size, *, focal: float) -> str:
-    """A ``<distortion>`` element, as near to the lens as ptlens comes; lensfun has no other centre than the middle.
+    """A ``<distortion>`` element, as near to the lens as ptlens comes; lensfun has no other centre than the
+    middle.
 
     Raises
     ------
@@ -115,7 +120,9 @@ def to_lensfun(lens: Lens, size: Size, *, focal: float) -> str:
     c, b, a = np.linalg.lstsq(basis, g - r, rcond=None)[0]
     off = float(np.abs(basis @ [c, b, a] - (g - r)).max())
     if off > 0.01 or lens.p1 or lens.p2 or abs(lens.dcx) + abs(lens.dcy) > 0.02:
-        raise UsageError("lensfun's models have no such lens: it is off centre, tangential, or of too high an order")
+        raise UsageError(
+            "lensfun's models have no such lens: it is off centre, tangential, or of too high an order"
+        )
     terms = np.array([a * unit**3, b * unit**2, c * unit])
     terms = terms / (1 + terms.sum())  # lensfun keeps the edge of the unit in place
     a, b, c = terms.tolist()
@@ -204,7 +211,8 @@ def write_lens(lens: Lens, size: Size) -> str:
 
 
 def read_lens(path: Path, size: Size | None = None) -> Lens:
-    """A lens from a file: what :func:`write_lens` wrote, ``{"k1": ...}``, OpenCV's YAML or JSON, lensfun's XML.
+    """A lens from a file: what :func:`write_lens` wrote, ``{"k1": ...}``, OpenCV's YAML or JSON, lensfun's
+    XML.
 
     Parameters
     ----------
@@ -221,7 +229,9 @@ def read_lens(path: Path, size: Size | None = None) -> Lens:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not text'}") from error
+        raise DataError(
+            f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not text'}"
+        ) from error
     if text.lstrip().startswith("<"):
         return _from_xml(path, text, size)
     try:
@@ -236,7 +246,9 @@ def read_lens(path: Path, size: Size | None = None) -> Lens:
         return Lens.of(table["lens"])
     if "K" in table:
         if size is None:
-            raise UsageError(f'{path}: OpenCV\'s numbers are for pictures of one size; add "size": [width, height]')
+            raise UsageError(
+                f'{path}: OpenCV\'s numbers are for pictures of one size; add "size": [width, height]'
+            )
         return from_opencv(table["K"], table.get("distortion", []), size)
     return Lens.of(table)
 

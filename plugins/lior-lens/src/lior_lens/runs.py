@@ -1,4 +1,5 @@
-"""Runs on disk: a training run from its configuration to its best network, or from where it was stopped; packages.
+"""Runs on disk: a training run from its configuration to its best network, or from where it was stopped;
+packages.
 
 ::
 
@@ -159,7 +160,9 @@ def resume(
 
         (trainer, manifest), folder.newest = runfolder.newest(path, load)
         if manifest["finished"]:
-            raise RunError(f"{path}: the run is finished; `lior lens train --init-from {path}` begins another with it")
+            raise RunError(
+                f"{path}: the run is finished; `lior lens train --init-from {path}` begins another with it"
+            )
         with bundle.misfits_as_run_errors(path, program=_PROGRAM):
             state = LoopState(**manifest["loop"])
     except BaseException:
@@ -169,7 +172,11 @@ def resume(
 
 
 def _trained(
-    trainer: Trainer, folder: RunFolder, state: LoopState, callbacks: Iterable[object], stop: Callable[[], bool]
+    trainer: Trainer,
+    folder: RunFolder,
+    state: LoopState,
+    callbacks: Iterable[object],
+    stop: Callable[[], bool],
 ) -> Trained:
     config = trainer.config
 
@@ -196,7 +203,11 @@ def _trained(
         if not stage.validation:
             stage.validation = trainer.validate()
         last = LoopState(
-            stage=1, step=loop.step, elapsed=loop.clock.total, seconds=loop.clock.seconds, metrics=loop.position
+            stage=1,
+            step=loop.step,
+            elapsed=loop.clock.total,
+            seconds=loop.clock.seconds,
+            metrics=loop.position,
         )
         loop.report(lambda: save(last, finished=True))
         assert trainer.progress.best is not None
@@ -214,13 +225,16 @@ def _trained(
 
 def headline(config: LensConfig) -> str:
     """A run in one line."""
-    return f"{config.train.stage}, {config.model.backbone_name}, {config.data.long_side} pixels, seed {config.train.seed}"
+    train, model = config.train, config.model
+    return f"{train.stage}, {model.backbone_name}, {config.data.long_side} pixels, seed {train.seed}"
 
 
 def read_config(path: Path) -> LensConfig:
     """The configuration of a run or a package; raises ``RunError`` when it has none."""
     if not (path / CONFIG).is_file():
-        raise RunError(f"{path}: no run and no package of lior-lens (config.toml is missing); `{_COMMAND}` makes a run")
+        raise RunError(
+            f"{path}: no run and no package of lior-lens (config.toml is missing); `{_COMMAND}` makes a run"
+        )
     return configuration.load([path / CONFIG], env={}).config
 
 
@@ -255,7 +269,7 @@ class Model:
         config, weights = _weights(place)
         network = LensNetwork(attrs.evolve(config.model, pretrained_backbone=""))
         with bundle.misfits_as_run_errors(place, program=_PROGRAM):
-            kept = {name: value for name, value in weights.items()}
+            kept = dict(weights)
             for name, value in network.state_dict().items():
                 kept.setdefault(name, value)  # counters that a package leaves out
             network.load_state_dict(kept)
@@ -286,7 +300,8 @@ def package(run: Path, out: Path, *, half: bool = True, notes: Mapping[str, Any]
     kept = {
         name: value.half() if half and value.is_floating_point() else value
         for name, value in weights.items()
-        if not name.endswith("num_batches_tracked") and not (name.startswith("residual_head.") and not config.uses_flow)
+        if not name.endswith("num_batches_tracked")
+        and not (name.startswith("residual_head.") and not config.uses_flow)
     }
     out.mkdir(parents=True)
     (out / CONFIG).write_text(to_toml(config), encoding="utf-8")

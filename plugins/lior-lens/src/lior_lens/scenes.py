@@ -1,13 +1,14 @@
 """Pictures of things that are straight, and of things that are not, drawn at random.
 
-A scene is layered as photographs are: sky or wall, ground, facades in perspective with windows, floors of tiles,
-shelves, poles and wires, text, and then what bends by itself, circles, hills, leaves and noise, so that a network
-cannot take every curve for the lens's work. Everything depends on the generator alone.
+A scene is layered as photographs are: sky or wall, ground, facades in perspective with windows, floors of
+tiles, shelves, poles and wires, text, and then what bends by itself, circles, hills, leaves and noise, so
+that a network cannot take every curve for the lens's work. Everything depends on the generator alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -50,7 +51,7 @@ def chessboard(width: int, height: int, rng: Generator, *, columns: int = 9, row
         np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32), corners.astype(np.float32)
     )
     grey = int(rng.integers(90, 200))
-    return cv2.warpPerspective(  # type: ignore[return-value]
+    return cv2.warpPerspective(
         board, turn, (width, height), flags=cv2.INTER_AREA, borderValue=(grey, grey, grey)
     )
 
@@ -59,24 +60,24 @@ def worn(picture: Picture, rng: Generator) -> Picture:
     """What a camera adds after its lens: blur, exposure, colour, vignetting, noise, JPEG's blocks."""
     out = picture
     if rng.random() < 0.5:
-        out = cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.3, 1.2)))  # type: ignore[assignment]
+        out = cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.3, 1.2)))
     gain = float(np.exp(rng.normal(0, 0.2))) * np.exp(rng.normal(0, 0.08, 3))
     gamma = float(np.exp(rng.normal(0, 0.2)))
     levels = np.arange(256)[:, None] / 255
     table = np.clip(255 * (levels**gamma) * gain, 0, 255).round().astype(np.uint8)
-    out = cv2.LUT(out, table[:, None, :])  # type: ignore[assignment]
+    out = cv2.LUT(out, table[:, None, :])
     if rng.random() < 0.7:
         noise = np.empty(out.shape, np.int16)
         cv2.setRNGSeed(int(rng.integers(2**31)))
         cv2.randn(noise, 0, float(rng.uniform(0.5, 8)))
-        out = cv2.add(out, noise, dtype=cv2.CV_8U)  # type: ignore[assignment]
+        out = cv2.add(out, noise, dtype=cv2.CV_8U)
     if rng.random() < 0.4:
         quality = int(rng.integers(40, 96))
         data = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
         out = cv2.imdecode(data, cv2.IMREAD_COLOR)  # type: ignore[assignment]
     if rng.random() < 0.12:
         grey = cv2.cvtColor(out, cv2.COLOR_RGB2GRAY)
-        out = cv2.merge([grey, grey, grey])  # type: ignore[assignment]
+        out = cv2.merge([grey, grey, grey])
     return out
 
 
@@ -99,7 +100,11 @@ def _fill(picture: Picture, corners: NDArray[np.floating], colour: tuple[int, in
 
 
 def _line(
-    picture: Picture, a: NDArray[np.floating], b: NDArray[np.floating], colour: tuple[int, int, int], thick: int = 1
+    picture: Picture,
+    a: NDArray[np.floating],
+    b: NDArray[np.floating],
+    colour: tuple[int, int, int],
+    thick: int = 1,
 ) -> None:
     ends = _points(np.stack([a, b]))
     cv2.line(picture, ends[0].tolist(), ends[1].tolist(), colour, thick, _AA, _SHIFT)
@@ -119,7 +124,10 @@ def _backdrop(width: int, height: int, rng: Generator) -> Picture:
 
 
 def _quad(picture: Picture, rng: Generator, low: float, high: float) -> NDArray[np.float64]:
-    """Four corners of an upright wall seen at a slant: verticals stay nearly vertical, the others converge."""
+    """Four corners of an upright wall seen at a slant.
+
+    Verticals stay nearly vertical, the others converge.
+    """
     height, width = picture.shape[:2]
     w, h = rng.uniform(low, high, 2) * [width, height]
     x, y = rng.uniform(-0.3, 1.0) * width, rng.uniform(-0.2, 0.8) * height
@@ -136,13 +144,15 @@ def _quad(picture: Picture, rng: Generator, low: float, high: float) -> NDArray[
     )
 
 
-def _mapped(corners: NDArray[np.floating], u: NDArray[np.floating], v: NDArray[np.floating]) -> NDArray[np.floating]:
+def _mapped(
+    corners: NDArray[np.floating], u: NDArray[np.floating], v: NDArray[np.floating]
+) -> NDArray[np.floating]:
     """Points (u, v) of the unit square under the homography onto the corners."""
     unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
     turn = cv2.getPerspectiveTransform(unit, corners.astype(np.float32))
     p = np.stack([u, v, np.ones_like(u)], -1) @ turn.T
     depth = np.where(np.abs(p[..., 2:]) < 1e-6, 1e-6, p[..., 2:])
-    return p[..., :2] / depth  # type: ignore[no-any-return]
+    return p[..., :2] / depth
 
 
 def _facade(picture: Picture, rng: Generator) -> None:
@@ -198,8 +208,10 @@ def _shelves(picture: Picture, rng: Generator) -> None:
         cuts = np.cumsum(rng.uniform(0.3, 1.0, int(rng.integers(4, 14))))
         cuts = np.concatenate([[0], cuts / cuts[-1]])
         top = (row + rng.uniform(0.05, 0.3)) / rows
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True):
-            window = _mapped(corners, np.array([a, b, b, a]), np.array([top, top, (row + 1) / rows, (row + 1) / rows]))
+        for a, b in pairwise(cuts):
+            window = _mapped(
+                corners, np.array([a, b, b, a]), np.array([top, top, (row + 1) / rows, (row + 1) / rows])
+            )
             _fill(picture, window, _colour(rng))
 
 
@@ -210,7 +222,9 @@ def _boxes(picture: Picture, rng: Generator) -> None:
         middle = rng.uniform(0, 1, 2) * [width, height]
         turn = rng.normal(0, 0.4)
         c, s = np.cos(turn), np.sin(turn)
-        corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * size / 2 @ np.array([[c, s], [-s, c]]) + middle
+        corners = (
+            np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * size / 2 @ np.array([[c, s], [-s, c]]) + middle
+        )
         _fill(picture, corners, _colour(rng))
 
 
@@ -252,7 +266,9 @@ def _page(picture: Picture, rng: Generator) -> None:
     thick = int(rng.integers(1, 4))
     for i in range(-20, 21):
         for a, b in ((along, across), (across, along)):
-            _line(picture, middle + a * i * step - b * reach, middle + a * i * step + b * reach, colour, thick)
+            _line(
+                picture, middle + a * i * step - b * reach, middle + a * i * step + b * reach, colour, thick
+            )
 
 
 def _rounds(picture: Picture, rng: Generator) -> None:

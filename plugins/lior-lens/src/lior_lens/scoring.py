@@ -1,7 +1,8 @@
 """How near a corrected picture is to the wanted one: edges, lines, gradients, SSIM and colours, from 0 to 1.
 
-The weights are those of the competition that the original was made for; what it scored by is not public. Where the
-original depended on the bins in which directions happened to fall, here directions are shared between bins.
+The weights are those of the competition that the original was made for; what it scored by is not public.
+Where the original depended on the bins in which directions happened to fall, here directions are shared
+between bins.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def score(pred: NDArray[np.generic], target: NDArray[np.generic], limits: Limits
     """Score a picture ``[H, W, 3]`` of uint8, or of floats in [0, 1]; values beyond are cut off."""
     limits = limits or Limits()
     if pred.shape != target.shape:
-        return Score(total=0.0, parts=dict.fromkeys(WEIGHTS, 0.0), failed=f"shape {pred.shape} is not {target.shape}")
+        return Score(
+            total=0.0, parts=dict.fromkeys(WEIGHTS, 0.0), failed=f"shape {pred.shape} is not {target.shape}"
+        )
     a, b = _unit(pred), _unit(target)
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return Score(total=0.0, parts=dict.fromkeys(WEIGHTS, 0.0), failed="values that are not finite")
@@ -65,7 +68,7 @@ def score(pred: NDArray[np.generic], target: NDArray[np.generic], limits: Limits
         "edge": _mean_over_scales(_edges, first, second),
         "line": _mean_over_scales(_lines, first, second),
         "grad": _mean_over_scales(_gradients, first, second),
-        "ssim": ssim(first, second),  # type: ignore[arg-type]
+        "ssim": ssim(first, second),
         "mae": 1 - float(np.abs(a - b).mean()),
     }
     total = float(np.clip(sum(WEIGHTS[name] * value for name, value in parts.items()), 0, 1))
@@ -83,9 +86,9 @@ def score(pred: NDArray[np.generic], target: NDArray[np.generic], limits: Limits
 def _unit(picture: NDArray[np.generic]) -> Floats:
     """Floats in [0, 1]; the type says what a value means, never the values."""
     if picture.dtype == np.uint8:
-        return picture.astype(np.float32) / 255
+        return picture.astype(np.float32) / np.float32(255)
     if picture.dtype == np.uint16:
-        return picture.astype(np.float32) / 65535
+        return picture.astype(np.float32) / np.float32(65535)
     return np.clip(picture.astype(np.float32), 0, 1)
 
 
@@ -120,7 +123,10 @@ def _gradients(a: Floats, b: Floats, _: float) -> float:
 
 def _directions(grey: Floats) -> Floats:
     smooth = cv2.GaussianBlur(grey, (0, 0), 1.0)  # noise has a direction too, but no say
-    gx, gy = (cv2.Sobel(smooth, cv2.CV_32F, *order, ksize=3, borderType=cv2.BORDER_REPLICATE) for order in ((1, 0), (0, 1)))
+    gx, gy = (
+        cv2.Sobel(smooth, cv2.CV_32F, *order, ksize=3, borderType=cv2.BORDER_REPLICATE)
+        for order in ((1, 0), (0, 1))
+    )
     size = np.hypot(gx, gy)
     keep = size >= np.quantile(size, 0.1)
     return _shared(np.arctan2(gy[keep], gx[keep]), np.maximum(size[keep] - 0.02, 0))
@@ -134,24 +140,33 @@ def _lines(a: Floats, b: Floats, scale: float) -> float:
 def _segments(grey: Floats, scale: float) -> Floats:
     edges = cv2.Canny(_bytes(grey), *_CANNY)
     found = cv2.HoughLinesP(
-        edges, 1, np.pi / 180, 24, minLineLength=max(4, round(12 * scale)), maxLineGap=max(1, round(6 * scale))
+        edges,
+        1,
+        np.pi / 180,
+        24,
+        minLineLength=max(4, round(12 * scale)),
+        maxLineGap=max(1, round(6 * scale)),
     )
     if found is None or not len(found):
         return np.zeros(_BINS, np.float32)
     d = found.reshape(-1, 4)[:, 2:].astype(np.float32) - found.reshape(-1, 4)[:, :2]
     histogram = _shared(np.arctan2(d[:, 1], d[:, 0]), np.hypot(d[:, 0], d[:, 1]))
     around = np.concatenate([histogram[-6:], histogram, histogram[:6]])[None]
-    return cv2.GaussianBlur(around, (0, 0), 1.25)[0, 6:-6]  # type: ignore[return-value]
+    return cv2.GaussianBlur(around, (0, 0), 1.25)[0, 6:-6]
 
 
 def _shared(angle: Floats, weight: Floats) -> Floats:
-    """Histogram of directions modulo 180°; a direction counts for the two nearest centres, the first at 0°."""
+    """Histogram of directions modulo 180°.
+
+    A direction counts for the two nearest centres, the first at 0°.
+    """
     place = angle / np.pi * _BINS % _BINS
     lower = np.floor(place)
     share = place - lower
     index = lower.astype(int) % _BINS
     return (
-        np.bincount(index, weight * (1 - share), _BINS) + np.bincount((index + 1) % _BINS, weight * share, _BINS)
+        np.bincount(index, weight * (1 - share), _BINS)
+        + np.bincount((index + 1) % _BINS, weight * share, _BINS)
     ).astype(np.float32)
 
 
@@ -177,7 +192,9 @@ def ssim(a: Floats, b: Floats) -> float:
 
     unbiased = window**2 / max(window**2 - 1, 1)
     mx, my = mean(x), mean(y)
-    vx, vy, vxy = (unbiased * (mean(p * q) - m * n) for p, q, m, n in ((x, x, mx, mx), (y, y, my, my), (x, y, mx, my)))
+    vx, vy, vxy = (
+        unbiased * (mean(p * q) - m * n) for p, q, m, n in ((x, x, mx, mx), (y, y, my, my), (x, y, mx, my))
+    )
     c1, c2 = 0.01**2, 0.03**2
     value = (2 * mx * my + c1) * (2 * vxy + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))
     return float(value.mean())
@@ -198,4 +215,6 @@ def proxy(pred: Tensor, target: Tensor) -> dict[str, float]:
     pairs = zip(pred.permute(0, 2, 3, 1).numpy(), target.permute(0, 2, 3, 1).numpy(), strict=True)
     found = [score(a, b) for a, b in pairs]
     names = {name: float(np.mean([each.parts[name] for each in found])) for name in WEIGHTS}
-    return {"score": float(np.mean([each.total for each in found]))} | {f"score_{k}": v for k, v in names.items()}
+    return {"score": float(np.mean([each.total for each in found]))} | {
+        f"score_{k}": v for k, v in names.items()
+    }

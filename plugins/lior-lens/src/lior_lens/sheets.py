@@ -28,7 +28,7 @@ def titled(picture: Picture, title: str, *, width: int = 560) -> Picture:
     band = np.full((34, width, 3), _PAPER, np.uint8)
     scale = min(0.55, 0.55 * (width - 16) / max(1, cv2.getTextSize(title, _FONT, 0.55, 1)[0][0]))
     cv2.putText(band, title, (8, 23), _FONT, scale, _INK, 1, cv2.LINE_AA)
-    return np.vstack([band, shown])  # type: ignore[no-any-return]
+    return np.vstack([band, shown])
 
 
 def sheet(rows: Sequence[Sequence[Picture]]) -> Picture:
@@ -82,18 +82,26 @@ def with_grid(picture: Picture, correction: Correction, *, lines_across: int = 9
     return out
 
 
-def before_after(picture: Picture, correction: Correction, words: str, *, truth: Picture | None = None) -> Picture:
-    """A sheet: photograph with its edges and the lens's grid, corrected picture, and the true one if it is known."""
+def before_after(
+    picture: Picture, correction: Correction, words: str, *, truth: Picture | None = None
+) -> Picture:
+    """A sheet: photograph with its edges and the lens's grid, corrected picture.
+
+    And the true one if it is known.
+    """
     found = lines.arcs(picture)
     after = resample(picture, correction)
-    again = lines.arcs(after)  # type: ignore[arg-type]
-    bow = lines.straightness(found), lines.straightness(again)
+    again = lines.arcs(after)
+    bow = lines.straightness(found, believed=correction.lens), lines.straightness(again)
     top = [
         titled(picture, "photograph"),
         titled(after, f"corrected: {words}"),  # type: ignore[arg-type]
     ]
     bottom = [
-        titled(with_grid(with_edges(picture, found, correction.lens), correction), f"edges and grid, median bow {bow[0]:.1f} px"),
+        titled(
+            with_grid(with_edges(picture, found, correction.lens), correction),
+            f"edges and grid, median bow {bow[0]:.1f} px",
+        ),
         titled(with_edges(after, again, Lens()), f"edges after, median bow {bow[1]:.1f} px"),  # type: ignore[arg-type]
     ]
     if truth is not None:

@@ -1,7 +1,7 @@
 """The trainer: steps, validations, what is watched on the way, and everything needed to go on exactly.
 
-Sample ``i`` depends on the seed and ``i`` alone and the step size on the step alone, so that the state of a run is
-the weights, the moments of AdamW and the state of one random generator.
+Sample ``i`` depends on the seed and ``i`` alone and the step size on the step alone, so that the state of a
+run is the weights, the moments of AdamW and the state of one random generator.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ class Drawn:
 
     @classmethod
     def of(cls, config: LensConfig) -> Drawn:
-        """Sources in the shares of the configuration; photographs that are missing leave theirs to the others."""
+        """Sources in the shares of the configuration.
+
+        Photographs that are missing leave theirs to the others.
+        """
         chosen = config.data
         sources: list[tuple[float, data.Source]] = []
         if chosen.scenes:
@@ -58,10 +61,13 @@ class Drawn:
             if found:
                 sources.append((chosen.photos, data.photo_source(found)))
             elif not sources:
-                raise UsageError("data.photos: no photographs here; install scikit-image, or set data.folders")
+                raise UsageError(
+                    "data.photos: no photographs here; install scikit-image, or set data.folders"
+                )
         mixed = data.Mixture(sources=sources)
         options: dict[str, Any] = {
-            "source": mixed, "long_side": chosen.long_side, "models": chosen.models, "strongest": chosen.strongest
+            "source": mixed, "long_side": chosen.long_side, "models": chosen.models,
+            "strongest": chosen.strongest,
         }  # fmt: skip
         seed = config.train.seed
         return cls(
@@ -176,7 +182,9 @@ class Trainer:
             for index, batch in enumerate(self.batches.validation()):
                 placed = self._placed(batch)
                 _, parts, numbers = self._loss(placed, pictures=bool(self.scorer) and index == 0)
-                for name, value in (numbers | {"total": sum(float(v) for k, v in parts.items() if k.endswith("_weighted"))}).items():
+                for name, value in (
+                    numbers | {"total": sum(float(v) for k, v in parts.items() if k.endswith("_weighted"))}
+                ).items():
                     sums.setdefault(name, []).append(value)
                 if dump is not None and index == 0:
                     external.dump(dump, self.progress.step, placed, self._corrected(placed), self.config)
@@ -187,7 +195,10 @@ class Trainer:
             found["epe_ratio"] = found["epe"] / max(found["identity_epe"], 1e-9)
         name = self.config.train.best_metric_name
         if name not in found or not math.isfinite(found[name]):
-            raise RunError(f"validation has no {name}, which train.best_metric_name chooses by; it has {', '.join(found)}")
+            raise RunError(
+                f"validation has no {name}, which train.best_metric_name chooses by; "
+                f"it has {', '.join(found)}"
+            )
         sign = 1 if MODES[name] == "min" else -1
         if self.best is None or self.progress.best is None or sign * found[name] < sign * self.progress.best:
             self.progress.best, self.progress.best_step = found[name], self.progress.step
@@ -229,7 +240,9 @@ class Trainer:
             self.network.load_state_dict(dict(weights))
         except RuntimeError as error:
             said = " ".join(str(error).split())[:200]
-            raise RunError(f"--init-from: the networks differ; give both runs the same model.* keys ({said})") from error
+            raise RunError(
+                f"--init-from: the networks differ; give both runs the same model.* keys ({said})"
+            ) from error
 
     # --- parts of a step ---
 
@@ -248,7 +261,9 @@ class Trainer:
         flow = None if found.flow is None else found.flow.float()
         return Prediction(found.params.float(), found.raw.float(), flow, found.doubt.float())
 
-    def _loss(self, batch: Batch, *, pictures: bool = False) -> tuple[Tensor, dict[str, Tensor], dict[str, float]]:
+    def _loss(
+        self, batch: Batch, *, pictures: bool = False
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, float]]:
         config, size = self.config, batch.size
         said = self._predict(batch.images)
         numbers = self._diagnostics(said)
@@ -258,15 +273,27 @@ class Trainer:
             if config.loss.epe_weight:
                 terms["error"] = error
             pixels = size.half_diagonal * WIDTH / size.width
-            numbers |= {"epe": float(error.detach().mean()) * pixels, "identity_epe": float(identity.mean()) * pixels}
+            numbers |= {
+                "epe": float(error.detach().mean()) * pixels,
+                "identity_epe": float(identity.mean()) * pixels,
+            }
         if config.loss.needs_jacobian:
             columns, rows = 33, 33
-            x, y = (torch.tensor(each.copy(), dtype=torch.float32, device=self.device)[None] for each in size.grid(columns, rows))
+            x, y = (
+                torch.tensor(each.copy(), dtype=torch.float32, device=self.device)[None]
+                for each in size.grid(columns, rows)
+            )
             gx, gy = warped(said.params, said.flow, x, y, size.half)
-            step = (size.width - 1) / (columns - 1) / size.half_diagonal, (size.height - 1) / (rows - 1) / size.half_diagonal
+            step = (
+                (size.width - 1) / (columns - 1) / size.half_diagonal,
+                (size.height - 1) / (rows - 1) / size.half_diagonal,
+            )
             terms["map"] = gx, gy, step
             det = losses.determinant(gx, gy, step).detach()
-            numbers |= {"det_min": float(det.min()), "negative_det_pct": 100 * float((det < 0).float().mean())}
+            numbers |= {
+                "det_min": float(det.min()),
+                "negative_det_pct": 100 * float((det < 0).float().mean()),
+            }
         if batch.targets is not None and (config.loss.compares_pictures or pictures):
             pred, inside = correct(batch.images, said, backend=config.train.warp_backend)
             numbers["oob_ratio"] = 1 - float(inside.mean())
@@ -275,7 +302,11 @@ class Trainer:
             if pictures and self.scorer is not None:
                 numbers |= self.scorer(pred, batch.targets)
         total, parts = losses.composite(config.loss, terms)
-        numbers |= {f"loss_{name}": float(value.detach()) for name, value in parts.items() if not name.endswith("_weighted")}
+        numbers |= {
+            f"loss_{name}": float(value.detach())
+            for name, value in parts.items()
+            if not name.endswith("_weighted")
+        }
         return total, parts, numbers
 
     def _corrected(self, batch: Batch) -> Tensor:
@@ -302,7 +333,9 @@ class Trainer:
         found: dict[str, float] = {}
         for name, group in self.network.groups().items():
             grads = [p.grad for p in group if p.grad is not None]
-            found[f"grad_norm_{name}"] = float(torch.stack([g.norm() for g in grads]).norm()) if grads else 0.0
+            found[f"grad_norm_{name}"] = (
+                float(torch.stack([g.norm() for g in grads]).norm()) if grads else 0.0
+            )
         clip = self.config.train.grad_clip_norm or math.inf
         found["grad_norm"] = float(nn.utils.clip_grad_norm_(self.network.parameters(), clip))
         return found
@@ -310,7 +343,10 @@ class Trainer:
     def _freeze(self) -> None:
         """In the first epochs of stage 2 only the flow learns."""
         train = self.config.train
-        frozen = train.stage == "stage2_hybrid" and self.progress.step < train.freeze_lens_epochs * train.steps_per_epoch
+        frozen = (
+            train.stage == "stage2_hybrid"
+            and self.progress.step < train.freeze_lens_epochs * train.steps_per_epoch
+        )
         for name, group in self.network.groups().items():
             for parameter in group:
                 parameter.requires_grad_(name == "residual_head" or not frozen)
@@ -320,7 +356,9 @@ class Trainer:
     def _not_finite(self, names: Sequence[str], numbers: dict[str, float]) -> dict[str, float]:
         said = f"the loss is not finite at step {self.progress.step}: {', '.join(names)}"
         if self.config.guard.fail_on_nonfinite_loss:
-            raise RunError(f"{said}; lower optimizer.lr or train.grad_clip_norm, or look at the pictures of this step")
+            raise RunError(
+                f"{said}; lower optimizer.lr or train.grad_clip_norm, or look at the pictures of this step"
+            )
         self.progress.skipped += 1
         self._warn("nonfinite", f"{said}; the step was skipped")
         return numbers | {"skipped": 1.0}
@@ -334,11 +372,18 @@ class Trainer:
         }
         if saturated:
             said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in saturated.items())
-            self._warn("saturation", f"parameters at their bounds: {said}; widen model.param_bounds or lower the rate")
+            self._warn(
+                "saturation",
+                f"parameters at their bounds: {said}; widen model.param_bounds or lower the rate",
+            )
         longest = numbers.get("residual_abs_max", 0.0)
         most = self.config.model.residual_max_disp
         if longest > guard.residual_warn_share * most:
-            self._warn("residual", f"the flow is {longest:.4f} long, of at most {most:g}: raise model.residual_max_disp or the weights of loss.flow_*")
+            self._warn(
+                "residual",
+                f"the flow is {longest:.4f} long, of at most {most:g}: raise model.residual_max_disp or the "
+                "weights of loss.flow_*",
+            )
         if self.config.uses_flow:
             still = numbers.get("grad_norm_residual_head", 0.0) < 1e-12
             self.progress.inactive = self.progress.inactive + 1 if still else 0
@@ -358,7 +403,8 @@ def endpoint_errors(said: Prediction, truth: Tensor, size: Size) -> tuple[Tensor
     """Mean distances ``[B]`` of the predicted points to the true ones, and of the unmoved points."""
     rows, columns = truth.shape[-2:]
     x, y = (
-        torch.tensor(each.copy(), dtype=truth.dtype, device=truth.device)[None] for each in size.grid(columns, rows)
+        torch.tensor(each.copy(), dtype=truth.dtype, device=truth.device)[None]
+        for each in size.grid(columns, rows)
     )
     gx, gy = warped(said.params, said.flow, x, y, size.half)
     error = (torch.stack([gx, gy], 1) - truth).square().sum(1).add(1e-12).sqrt().mean((1, 2))
@@ -366,10 +412,16 @@ def endpoint_errors(said: Prediction, truth: Tensor, size: Size) -> tuple[Tensor
 
 
 def correct(images: Tensor, said: Prediction, *, backend: str = "geometry") -> tuple[Tensor, Tensor]:
-    """Corrected pictures, and where ``[B, 1, H, W]`` they show the photograph (1) or what lies beyond it (0)."""
+    """Corrected pictures, and where ``[B, 1, H.
+
+    W]`` they show the photograph (1) or what lies beyond it (0).
+    """
     height, width = images.shape[-2:]
     size = Size(width=width, height=height)
-    x, y = (torch.tensor(each.copy(), dtype=images.dtype, device=images.device)[None] for each in size.grid(width, height))
+    x, y = (
+        torch.tensor(each.copy(), dtype=images.dtype, device=images.device)[None]
+        for each in size.grid(width, height)
+    )
     if backend == "mock":
         shift = 0.1 * torch.tanh(said.params[:, 5:7])
         gx, gy = x + shift[:, 0, None, None], y + shift[:, 1, None, None]
@@ -401,8 +453,10 @@ def _optimizer(network: nn.Module, config: LensConfig) -> torch.optim.AdamW:
     others = [p for p in network.parameters() if p.ndim <= 1]
     optimizer = config.optimizer
     return torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": optimizer.weight_decay}, {"params": others, "weight_decay": 0.0}],
+        [
+            {"params": decayed, "weight_decay": optimizer.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
         lr=optimizer.lr,
         betas=(optimizer.betas[0], optimizer.betas[1]),
     )
-

@@ -1,8 +1,8 @@
 """Which edges of a picture are straight in the world: a small network that looks at how they look.
 
-For each edge it says with which probability it is straight, how noisy its bow is, and how much its vote counts; what
-:mod:`lior_lens.lines` takes as constants without it. It is trained on the posterior itself: the probability of the
-true strength after all votes. It runs on NumPy alone.
+For each edge it says with which probability it is straight, how noisy its bow is, and how much its vote
+counts; what :mod:`lior_lens.lines` takes as constants without it. It is trained on the posterior itself: the
+probability of the true strength after all votes. It runs on NumPy alone.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent / "weights" / "trust"
 FORMAT = bundle.Format(program="lior-lens", version=1)
 CURVED, TEMPER = 0.5, 0.3
-"""Without a network: share of edges that are bowed in the world, and weight of an edge, for neighbouring ones belong
-to the same thing and err together."""
+"""Without a network: share of edges that are bowed in the world, and weight of an edge, for neighbouring ones
+belong to the same thing and err together."""
 FEATURES = 11
 OUTPUTS = 3
 
@@ -50,14 +50,19 @@ class Votes:
 
 
 def features(found: Arcs) -> Floats:
-    """``[arcs, 11]``: looks, place and bow of each edge, and how many there are; of a mirrored picture the same."""
+    """``[arcs, 11]``: looks, place and bow of each edge, and how many there are.
+
+    Of a mirrored picture the same.
+    """
     p, noise, looks = found.points, found.noise, found.looks
     chord = p[:, -1] - p[:, 0]
     length = np.hypot(chord[:, 0], chord[:, 1])
     middle = p.mean(1)
     radius = np.hypot(middle[:, 0], middle[:, 1])
     normal = np.stack([-chord[:, 1], chord[:, 0]], -1) / np.maximum(length, 1e-9)[:, None]
-    offset = np.abs((middle * normal).sum(-1))  # distance of the line from the centre: what distortion acts on
+    offset = np.abs(
+        (middle * normal).sum(-1)
+    )  # distance of the line from the centre: what distortion acts on
     from lior_lens.geometry import Lens
 
     bow = np.abs(found.bows(Lens()))
@@ -97,7 +102,9 @@ class Trust:
         h = np.maximum(h @ w["two.weight"].T + mean @ w["all.weight"].T + w["two.bias"], 0)
         out = h @ w["last.weight"].T + w["last.bias"]
         return Votes(
-            straight=_sigmoid(out[:, 0]), weight=_sigmoid(out[:, 1]), noisier=np.exp(np.clip(out[:, 2], -1, 3))
+            straight=_sigmoid(out[:, 0]),
+            weight=_sigmoid(out[:, 1]),
+            noisier=np.exp(np.clip(out[:, 2], -1, 3)),
         )
 
     @classmethod
@@ -120,4 +127,4 @@ def shipped() -> Trust | None:
 
 
 def _sigmoid(x: Floats) -> Floats:
-    return 1 / (1 + np.exp(-np.clip(x, -30, 30)))  # type: ignore[no-any-return]
+    return 1 / (1 + np.exp(-np.clip(x, -30, 30)))

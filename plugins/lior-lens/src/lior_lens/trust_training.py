@@ -63,8 +63,8 @@ class Fitted:
         """The outcome in a line."""
         n = self.notes
         return (
-            f"strength off by {n['error']:.4f} on {n['judged']:.0f} pictures, constants {n['error_constant']:.4f}, "
-            f"doing nothing {n['error_identity']:.4f}"
+            f"strength off by {n['error']:.4f} on {n['judged']:.0f} pictures, "
+            f"constants {n['error_constant']:.4f}, doing nothing {n['error_identity']:.4f}"
         )
 
 
@@ -144,7 +144,8 @@ def fit(given: Sequence[Case], *, epochs: int, seed: int, say: Callable[[str], N
     net.load_state_dict(weights)
     last = _errors(net, judged)
     notes = {
-        "pictures": float(len(given)), "judged": float(len(judged)), "loss": last["loss"], "error": last["error"],
+        "pictures": float(len(given)), "judged": float(len(judged)),
+        "loss": last["loss"], "error": last["error"],
         "loss_constant": first["loss"], "error_constant": first["error"],
         "error_identity": float(np.mean([abs(each.strength) for each in judged])),
     }  # fmt: skip
@@ -157,7 +158,9 @@ def _loss(net: _Net, batch: Sequence[Case]) -> tuple[Tensor, Tensor]:
     def joined(name: str) -> Tensor:
         return torch.from_numpy(np.concatenate([getattr(each, name) for each in batch]))
 
-    owner = torch.repeat_interleave(torch.arange(len(batch)), torch.tensor([len(each.length) for each in batch]))
+    owner = torch.repeat_interleave(
+        torch.arange(len(batch)), torch.tensor([len(each.length) for each in batch])
+    )
     probable, weight, noisier = net(joined("looks"), owner, len(batch))
     noise, length = (joined("noise") * noisier)[:, None], joined("length")[:, None]
     straight, curved = lines.densities(joined("bows"), length, noise, probable[:, None])

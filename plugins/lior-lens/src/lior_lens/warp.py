@@ -1,15 +1,17 @@
-"""Corrections of whole pictures: a lens, a small flow beside it, the zoom that leaves no border, and resampling.
+"""Corrections of whole pictures: a lens, a small flow beside it, the zoom that leaves no border, and
+resampling.
 
-A correction maps a point of the corrected picture to the photograph, ``G(p) = P(p + d(p))`` with a lens ``P`` and a
-flow ``d``. The flow is bilinear between nodes, and :meth:`Flow.bounded` keeps its Lipschitz constant below 1: then
-``p + d(p)`` is one-to-one (a contraction moves two points by less than their distance), and so is ``G`` with a
-monotone lens. Nothing has to be looked for in the finished map.
+A correction maps a point of the corrected picture to the photograph, ``G(p) = P(p + d(p))`` with a lens ``P``
+and a flow ``d``. The flow is bilinear between nodes, and :meth:`Flow.bounded` keeps its Lipschitz constant
+below 1: then ``p + d(p)`` is one-to-one (a contraction moves two points by less than their distance), and so
+is ``G`` with a monotone lens. Nothing has to be looked for in the finished map.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import attrs
 import cv2
@@ -25,7 +27,10 @@ INTERPOLATION = {
     "lanczos": cv2.INTER_LANCZOS4,
 }
 FRAMES = ("crop", "keep", "fixed")
-"""``crop``: as much of the photograph as fits without a border; ``keep``: all of it; ``fixed``: the lens's scale."""
+"""``crop``: as much of the photograph as fits without a border; ``keep``: all of it.
+
+``fixed``: the lens's scale.
+"""
 LIPSCHITZ = 0.5
 """Bound of a flow's slope."""
 _STRIP = 64
@@ -39,7 +44,10 @@ _EDGE = 1e-4
 
 @attrs.frozen(eq=False)
 class Flow:
-    """A displacement in half-diagonals, bilinear between nodes that reach from edge to edge of the picture."""
+    """A displacement in half-diagonals.
+
+    Bilinear between nodes that reach from edge to edge of the picture.
+    """
 
     nodes: Floats
     """``[2, rows, columns]``: x and y."""
@@ -159,7 +167,9 @@ def in_frame(correction: Correction, frame: str = "crop", *, samples: int = 129)
 
     low, high = _ZOOMS if frame == "crop" else _ZOOMS[::-1]
     if not fits(high):
-        raise UsageError(f"no zoom from {_ZOOMS[0]:g} to {_ZOOMS[1]:g} fits this lens into the frame {frame!r}")
+        raise UsageError(
+            f"no zoom from {_ZOOMS[0]:g} to {_ZOOMS[1]:g} fits this lens into the frame {frame!r}"
+        )
     if fits(1.0):
         high = 1.0
     else:
@@ -181,7 +191,9 @@ def _rim(size: Size, samples: int) -> tuple[Floats, Floats]:
 # --- resampling ---
 
 
-def maps(correction: Correction, strip: int = _STRIP) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]:
+def maps(
+    correction: Correction, strip: int = _STRIP
+) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]:
     """Rows of the map in pixels of the photograph: first row, then x and y ``[rows, width]`` in float32.
 
     What is worked out in single precision is the displacement; positions are rounded once, by at most half of
@@ -315,7 +327,10 @@ def safety(correction: Correction, *, columns: int = 61, rows: int = 61) -> Safe
     bound = (size.width - 0.5) / 2 / size.half_diagonal, (size.height - 0.5) / 2 / size.half_diagonal
     outside = (np.abs(gx) > bound[0]) | (np.abs(gy) > bound[1])
     sx, sy = x, y
-    xx, xy, yx, yy = 1.0, 0.0, 0.0, 1.0
+    xx: Any = 1.0
+    xy: Any = 0.0
+    yx: Any = 0.0
+    yy: Any = 1.0
     if correction.flow is not None:
         dx, dy = correction.flow.at(x, y, size)
         sx, sy = x + dx, y + dy

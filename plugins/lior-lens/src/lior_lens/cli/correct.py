@@ -13,27 +13,42 @@ from lior_lens.cli.options import json_option, model_option, open_model, quiet_o
 @click.command()
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
-@click.option("--lens", "lens", type=click.Path(path_type=Path), help="A lens for all: JSON or lensfun's XML.")
+@click.option(
+    "--lens", "lens", type=click.Path(path_type=Path), help="A lens for all: JSON or lensfun's XML."
+)
 @click.option("--no-profile", is_flag=True, help="Do not look for the lens in lensfun's database by EXIF.")
 @model_option
 @click.option(
-    "--frame", type=click.Choice(["crop", "keep", "fixed"]), default="crop", show_default=True,
+    "--frame",
+    type=click.Choice(["crop", "keep", "fixed"]),
+    default="crop",
+    show_default=True,
     help="crop: no border; keep: all of the photograph; fixed: the lens's own scale.",
 )
 @click.option(
-    "--interpolation", type=click.Choice(["linear", "cubic", "lanczos"]), default="cubic", show_default=True,
+    "--interpolation",
+    type=click.Choice(["linear", "cubic", "lanczos"]),
+    default="cubic",
+    show_default=True,
     help="How pixels are worked out.",
 )
-@click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of JPEG and WebP.")
+@click.option(
+    "--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of JPEG and WebP."
+)
 @click.option("--always", is_flag=True, help="Correct even where the lines are not sure.")
-@click.option("--same-lens", is_flag=True, help="All photographs are of one lens at one focal length: judge them together.")
+@click.option(
+    "--same-lens",
+    is_flag=True,
+    help="All are of one lens at one focal length: judge them together.",
+)
 @click.option("--no-copy", is_flag=True, help="Do not copy photographs that are left alone.")
 @click.option("--replace", is_flag=True, help="Write over results of an earlier run.")
 @quiet_option
 @json_option  # fmt: skip
 def correct(
-    source: Path, out: Path, lens: Path | None, no_profile: bool, model_path: str, frame: str, interpolation: str,
-    quality: int, always: bool, same_lens: bool, no_copy: bool, replace: bool, quiet: bool, as_json: bool,
+    source: Path, out: Path, lens: Path | None, no_profile: bool, model_path: str, frame: str,
+    interpolation: str, quality: int, always: bool, same_lens: bool, no_copy: bool, replace: bool, quiet: bool,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Correct a photograph or a folder of them into OUT.
 
@@ -44,8 +59,8 @@ def correct(
     from lior_lens import correcting, estimating, trust
 
     options = correcting.Options(
-        frame=frame, interpolation=interpolation, quality=quality, always=always, profile=not no_profile, lens=lens,
-        replace=replace, copy_unsure=not no_copy,
+        frame=frame, interpolation=interpolation, quality=quality, always=always, profile=not no_profile,
+        lens=lens, replace=replace, copy_unsure=not no_copy,
     )  # fmt: skip
     correcting.check_places(source, out)
     correcting.files(source)
@@ -67,7 +82,8 @@ def correct(
         failed += outcome.status == "failed"
         if as_json:
             click.echo(json.dumps({"path": str(outcome.path), "out": outcome.out and str(outcome.out),
-                                   "status": outcome.status, "words": outcome.words, **outcome.numbers}))  # fmt: skip
+                                   "status": outcome.status, "words": outcome.words,
+                                   **outcome.numbers}))  # fmt: skip
         elif outcome.status == "failed":
             click.echo(outcome.line(), err=True)
         elif not quiet:
@@ -109,12 +125,13 @@ def judge(source: Path, model_path: str, as_json: bool) -> None:
             continue
         said = estimating.estimate(picture, model, trusted)
         found = lines.arcs(picture)
-        before, after = lines.straightness(found), lines.straightness(found, said.lens)
+        before, after = lines.straightness(found, believed=said.lens), lines.straightness(found, said.lens)
         if as_json:
             verdict = said.verdict
             click.echo(json.dumps({
                 "path": str(path), "how": said.how, "sure": said.sure, "words": said.words,
-                "strength": verdict and verdict.strength, "spread": verdict and verdict.spread, "edges": len(found),
+                "strength": verdict and verdict.strength, "spread": verdict and verdict.spread,
+                "edges": len(found),
                 "bow_px": [None if v != v else v for v in (before, after)], "lens": said.lens.table(),
             }))  # fmt: skip
         else:

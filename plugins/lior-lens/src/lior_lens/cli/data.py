@@ -14,16 +14,44 @@ from lior_lens.cli.options import existing, json_option
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--count", type=click.IntRange(1), default=20, show_default=True, help="Pictures to write.")
-@click.option("--size", "long_side", type=click.IntRange(32), default=640, show_default=True, help="Long side in pixels.")
-@click.option("--kind", type=click.Choice(["scenes", "boards", "photos"]), default="scenes", show_default=True)
-@click.option("--photos", multiple=True, metavar="FOLDER", help="Photographs without distortion, for --kind photos.")
+@click.option(
+    "--size",
+    "long_side",
+    type=click.IntRange(32),
+    default=640,
+    show_default=True,
+    help="Long side in pixels.",
+)
+@click.option(
+    "--kind", type=click.Choice(["scenes", "boards", "photos"]), default="scenes", show_default=True
+)
+@click.option(
+    "--photos", multiple=True, metavar="FOLDER", help="Photographs without distortion, for --kind photos."
+)
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--split", "pairs", metavar="FOLDER", help="Write no pictures, but train.csv and val.csv of a folder's pairs.")
-@click.option("--share", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="Of pairs for val.csv.")
+@click.option(
+    "--split",
+    "pairs",
+    metavar="FOLDER",
+    help="Write no pictures, but train.csv and val.csv of a folder's pairs.",
+)
+@click.option(
+    "--share", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="Of pairs for val.csv."
+)
 def data(
-    out: Path, count: int, long_side: int, kind: str, photos: tuple[str, ...], seed: int, pairs: str | None, share: float
+    out: Path,
+    count: int,
+    long_side: int,
+    kind: str,
+    photos: tuple[str, ...],
+    seed: int,
+    pairs: str | None,
+    share: float,
 ) -> None:
-    """Write bent pictures, straight ones and lenses.json to OUT, or split a folder of NAME_original, NAME_generated."""
+    """Write bent pictures, straight ones and lenses.json to OUT, or split a folder of NAME_original.
+
+    NAME_generated.
+    """
     from PIL import Image
 
     from lior_lens import data as source
@@ -62,7 +90,10 @@ def data(
 @click.argument("folder", type=click.Path(path_type=Path))
 @json_option
 def audit(folder: Path, as_json: bool) -> None:
-    """Examine a folder: what can be read, sizes, kinds, pairs, what has EXIF of a lens, what is there twice."""
+    """Examine a folder: what can be read, sizes, kinds, pairs, what has EXIF of a lens.
+
+    What is there twice.
+    """
     import hashlib
     from collections import Counter
 
@@ -73,7 +104,8 @@ def audit(folder: Path, as_json: bool) -> None:
     existing(folder)
     kinds: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
-    faults, with_lens, digests = [], 0, {}
+    faults, with_lens = [], 0
+    digests: dict[str, Path] = {}
     twice = []
     for path in correcting.files(folder):
         try:
@@ -90,13 +122,17 @@ def audit(folder: Path, as_json: bool) -> None:
         digests[digest] = path
     pairs = len(source.pairs(folder)) if folder.is_dir() else 0
     found = {
-        "readable": sum(kinds.values()), "unreadable": faults, "kinds": kinds, "sizes": dict(sizes.most_common(20)),
+        "readable": sum(kinds.values()), "unreadable": faults, "kinds": kinds,
+        "sizes": dict(sizes.most_common(20)),
         "with_focal_length": with_lens, "pairs": pairs, "twice": twice,
     }  # fmt: skip
     if as_json:
         click.echo(json.dumps(found))
         return
-    click.echo(f"{folder}: {found['readable']} readable, {len(faults)} not; {with_lens} with a focal length; {pairs} pairs")
+    click.echo(
+        f"{folder}: {found['readable']} readable, {len(faults)} not; "
+        f"{with_lens} with a focal length; {pairs} pairs"
+    )
     for name, count in [*kinds.items(), *sizes.most_common(8)]:
         click.echo(f"  {name}: {count}")
     for first, second in twice:
@@ -110,7 +146,8 @@ def audit(folder: Path, as_json: bool) -> None:
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--full", is_flag=True, help="Keep single precision.")
 def package(source: Path, out: Path, full: bool) -> None:
-    """Make a small folder of a run's best network; or, with OUT ending in .zip, a zip of a folder of pictures.
+    """Make a small folder of a run's best network; or, with OUT ending in .zip, a zip of a folder of
+    pictures.
 
     The bytes of a zip depend on the pictures and their names alone.
     """

@@ -56,7 +56,8 @@ def demo(out: Path, seed: int, quiet: bool, as_json: bool) -> None:
     Image.fromarray(sheet).save(out / "before-after.png")
     found = {
         "out": str(out / "before-after.png"), "verdict": said.words, "sure": said.sure, "error_px": error,
-        "identity_px": nothing, "network_best_px": trained.best, "seconds": round(time.monotonic() - begin, 1),
+        "identity_px": nothing, "network_best_px": trained.best,
+        "seconds": round(time.monotonic() - begin, 1),
     }  # fmt: skip
     if as_json:
         click.echo(json.dumps(found))

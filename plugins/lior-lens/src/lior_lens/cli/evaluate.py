@@ -14,14 +14,24 @@ from lior_lens.cli.options import json_option, model_option, open_model, quiet_o
 @click.command("eval")
 @click.option("--pictures", type=click.IntRange(1), default=60, show_default=True, help="Of each kind.")
 @click.option("--photos", multiple=True, metavar="FOLDER", help="Photographs without distortion to judge by.")
-@click.option("--size", "long_side", type=click.IntRange(64), default=640, show_default=True, help="Long side in pixels.")
+@click.option(
+    "--size",
+    "long_side",
+    type=click.IntRange(64),
+    default=640,
+    show_default=True,
+    help="Long side in pixels.",
+)
 @model_option
 @quiet_option
 @json_option
 def evaluate(
     pictures: int, photos: tuple[str, ...], long_side: int, model_path: str, quiet: bool, as_json: bool
 ) -> None:
-    """Judge lines and network beside their controls, on scenes, boards and photographs bent by unseen lenses."""
+    """Judge lines and network beside their controls, on scenes.
+
+    Boards and photographs bent by unseen lenses.
+    """
     from lior_cli.terminal import echo_table
     from lior_lens import data, evaluating, trust
 
@@ -41,11 +51,14 @@ def evaluate(
         click.echo(json.dumps({"sets": found, "unmoved_px": still}))
         return
     rows = [
-        (name, guess, *(f"{e[key]:.2f}" for key in ("mean_px", "median_px", "p90_px")), f"{e['of_identity']:.3f}",
+        (name, guess, *(f"{e[key]:.2f}" for key in ("mean_px", "median_px", "p90_px")),
+         f"{e['of_identity']:.3f}",
          f"{100 * e['better']:.0f} %")
         for name, each in found.items() for guess, e in each["errors"].items()
     ]  # fmt: skip
-    echo_table(["pictures", "estimate", "mean px", "median", "90 %", "of identity", "better than identity"], rows)
+    echo_table(
+        ["pictures", "estimate", "mean px", "median", "90 %", "of identity", "better than identity"], rows
+    )
     for name, each in found.items():
         unbent = each["undistorted"]
         moved = "none" if unbent["mean_px"] is None else f"{unbent['mean_px']:.2f} px"
@@ -54,7 +67,11 @@ def evaluate(
             f"{each['spread_ratio']:.2f}; {unbent['pictures']} undistorted moved by {moved}"
         )
     if still:
-        click.echo("photographs as they are move by " + ", ".join(f"{name} {px:.2f}" for name, px in still.items()) + " px")
+        click.echo(
+            "photographs as they are move by "
+            + ", ".join(f"{name} {px:.2f}" for name, px in still.items())
+            + " px"
+        )
 
 
 @click.command()

@@ -26,7 +26,7 @@ model_option = click.option(
     metavar="RUN|none|shipped",
     default="shipped",
     show_default=True,
-    help="Network that proposes a lens before lines judge: a run, a package, none, or the shipped one where there is.",
+    help="Network that proposes a lens before lines judge: a run, a package, none, or the shipped one.",
 )
 
 
@@ -34,10 +34,15 @@ def config_options(command: Callback) -> Callback:
     """Add ``--config`` and ``--set``; the command gets ``layers`` and ``assignments``."""
 
     @click.option(
-        "--config", "layers", multiple=True, metavar="FILE|NAME",
+        "--config",
+        "layers",
+        multiple=True,
+        metavar="FILE|NAME",
         help="A TOML or JSON file, or a shipped recipe; several are laid over one another, the last on top.",
     )
-    @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set a key, as optimizer.lr=1e-3.")
+    @click.option(
+        "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set a key, as optimizer.lr=1e-3."
+    )
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         return command(*args, **kwargs)

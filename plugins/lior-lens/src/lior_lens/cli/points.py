@@ -15,17 +15,23 @@ _LENS = click.option(
     "--lens", "lens_path", required=True, type=click.Path(path_type=Path), help="JSON, or lensfun's XML."
 )
 _SIZE = click.option("--size", required=True, metavar="WxH", help="Pixels of the photograph.")
-_FRAME = click.option("--frame", type=click.Choice(["crop", "keep", "fixed"]), default="crop", show_default=True)
+_FRAME = click.option(
+    "--frame", type=click.Choice(["crop", "keep", "fixed"]), default="crop", show_default=True
+)
 
 
 @click.command()
 @_LENS
 @_SIZE
 @_FRAME
-@click.option("--to-photo", is_flag=True, help="From the corrected picture to the photograph; else the other way.")
+@click.option(
+    "--to-photo", is_flag=True, help="From the corrected picture to the photograph; else the other way."
+)
 @click.argument("points", nargs=-1, metavar="[X,Y]...")
 @json_option
-def points(lens_path: Path, size: str, frame: str, to_photo: bool, points: tuple[str, ...], as_json: bool) -> None:
+def points(
+    lens_path: Path, size: str, frame: str, to_photo: bool, points: tuple[str, ...], as_json: bool
+) -> None:
     """Map points in pixels (the centre of the first pixel is 0,0); without arguments lines of standard input.
 
     Both directions undo one another to 1e-9 pixels. A point that the lens does not show is nan,nan.
@@ -37,7 +43,9 @@ def points(lens_path: Path, size: str, frame: str, to_photo: bool, points: tuple
     pixels = size_of(size)
     given = list(points) or [line for line in sys.stdin.read().split() if line]
     try:
-        pairs = np.array([[float(part) for part in each.split(",")] for each in given], np.float64).reshape(-1, 2)
+        pairs = np.array([[float(part) for part in each.split(",")] for each in given], np.float64).reshape(
+            -1, 2
+        )
     except ValueError:
         raise UsageError("a point is two numbers with a comma and no space, as 120.5,33") from None
     lens = profiles.read_lens(lens_path, pixels)
@@ -61,11 +69,19 @@ def points(lens_path: Path, size: str, frame: str, to_photo: bool, points: tuple
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--size", metavar="WxH", help="Pixels of the photographs.")
 @click.option(
-    "--to", "form", type=click.Choice(["json", "opencv", "lensfun"]), default="json", show_default=True, help="Form."
+    "--to",
+    "form",
+    type=click.Choice(["json", "opencv", "lensfun"]),
+    default="json",
+    show_default=True,
+    help="Form.",
 )
 @click.option("--focal", type=float, default=0.0, help="Focal length in mm that lensfun's element is for.")
 def lens(path: Path, size: str | None, form: str, focal: float) -> None:
-    """Show the lens in a file, or of a photograph whose EXIF has a profile, in the form of another program."""
+    """Show the lens in a file, or of a photograph whose EXIF has a profile.
+
+    In the form of another program.
+    """
     from lior_lens import images, profiles
     from lior_lens.data import SUFFIXES
     from lior_lens.geometry import Size

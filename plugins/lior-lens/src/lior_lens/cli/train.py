@@ -38,22 +38,32 @@ class _Progress(Progress):
 @config_options
 @click.option("--out", type=click.Path(path_type=Path), help="Directory of the run.  [default: runs/STAGE]")
 @click.option(
-    "--init-from", metavar="RUN|none",
+    "--init-from",
+    metavar="RUN|none",
     help="Begin with the network of a run.  [default: none for stage 1, else the run of the stage before]",
 )
 @quiet_option
 @json_option  # fmt: skip
 def train(
-    layers: tuple[str, ...], assignments: tuple[str, ...], out: Path | None, init_from: str | None, quiet: bool,
-    as_json: bool,
+    layers: tuple[str, ...], assignments: tuple[str, ...], out: Path | None, init_from: str | None,
+    quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Train the network, one stage; recipes: small, smoke, stage1_param_only, stage2_hybrid, stage3_finetune."""
+    """Train the network, one stage.
+
+    Recipes: small, smoke, stage1_param_only, stage2_hybrid, stage3_finetune.
+    """
     import_torch()
     from lior_lens import config as configuration
     from lior_lens import runs
 
     config = configuration.load(layers, assignments).config
-    begin = configuration.default_init(config) if init_from is None else None if init_from == "none" else Path(init_from)
+    begin = (
+        configuration.default_init(config)
+        if init_from is None
+        else None
+        if init_from == "none"
+        else Path(init_from)
+    )
     if begin is not None and not (begin / "config.toml").is_file():
         said = "" if init_from else f" ({config.train.stage} begins with the stage before)"
         raise UsageError(f"--init-from {begin}: no such run{said}; name one, or give --init-from none")
@@ -61,7 +71,9 @@ def train(
     progress = _Progress(quiet=quiet)
     _report(
         _driven(
-            lambda stop: runs.run(config, out, init_from=begin, callbacks=[progress, stop], stop=stop), out, progress
+            lambda stop: runs.run(config, out, init_from=begin, callbacks=[progress, stop], stop=stop),
+            out,
+            progress,
         ),
         as_json,
     )
@@ -77,7 +89,10 @@ def resume(path: Path, quiet: bool, as_json: bool) -> None:
     from lior_lens import runs
 
     progress = _Progress(quiet=quiet)
-    _report(_driven(lambda stop: runs.resume(path, callbacks=[progress, stop], stop=stop), path, progress), as_json)
+    _report(
+        _driven(lambda stop: runs.resume(path, callbacks=[progress, stop], stop=stop), path, progress),
+        as_json,
+    )
 
 
 def _driven(start: Callable[[Stop], Trained], path: Path, progress: Progress) -> Trained:
@@ -88,7 +103,9 @@ def _driven(start: Callable[[Stop], Trained], path: Path, progress: Progress) ->
     except Stopped as error:
         raise Interrupted(str(error), 128 + stop.signal) from None
     except KeyboardInterrupt:
-        raise Interrupted(f"interrupted; `lior lens resume {path}` goes on from the last checkpoint") from None
+        raise Interrupted(
+            f"interrupted; `lior lens resume {path}` goes on from the last checkpoint"
+        ) from None
     finally:
         stop.withdraw()
 
@@ -96,14 +113,18 @@ def _driven(start: Callable[[Stop], Trained], path: Path, progress: Progress) ->
 def _report(found: Trained, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({
-            "run": str(found.path), "best": found.best, "best_step": found.best_step, "warnings": found.warnings,
+            "run": str(found.path), "best": found.best, "best_step": found.best_step,
+            "warnings": found.warnings,
             "validation": found.validation,
         }))  # fmt: skip
         return
     click.echo(f"{found.path}: {found.headline}")
     if "val_epe" in found.validation:
         numbers = found.validation
-        click.echo(f"last validation: {numbers['val_epe']:.2f} px, doing nothing {numbers['val_identity_epe']:.2f} px")
+        click.echo(
+            f"last validation: {numbers['val_epe']:.2f} px, doing nothing "
+            f"{numbers['val_identity_epe']:.2f} px"
+        )
 
 
 @click.command("train-lines")
