@@ -58,9 +58,7 @@ def main() -> None:
     for name, function in cases.items():
         seconds = best(function)
         ratio, gain = seconds / unit, ORIGINAL * unit / seconds
-        print(
-            f"{name}: {1000 * seconds:.0f} ms, {ratio:.1f} of undistort, {gain:.0f} times as fast as the first"
-        )
+        print(f"{name}: {1000 * seconds:.0f} ms, {ratio:.1f} of undistort, {gain:.0f} times as fast")
     print(f"most memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 

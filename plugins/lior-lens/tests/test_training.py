@@ -24,7 +24,7 @@ from lior_lens.geometry import Lens, Size
 TINY = [
     "data.long_side=64", "data.batch_size=2", "model.width=0.25", "model.param_hidden_dim=16", "model.pool=2",
     "model.residual_hidden_dim=8", "train.epochs=2", "train.steps_per_epoch=2", "train.max_val_steps=1",
-    "data.photos=0", "train.checkpoint_seconds=0",
+    "data.photos=0", "train.checkpoint_seconds=60",
 ]  # fmt: skip
 
 
@@ -171,7 +171,7 @@ def test_ssim_is_that_of_scikit_image():
 # --- training ---
 
 
-@pytest.mark.parametrize("stage", configuration.STAGES)
+@pytest.mark.parametrize("stage", configuration.STAGES[:2])
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, stage):
     config = tiny(stage, train__epochs=2, loss__multiscale_scales="[1.0]")
     runs.run(config, tmp_path / "whole")
@@ -240,7 +240,7 @@ def test_a_missing_device_falls_back_to_the_processor(monkeypatch):
 
 def test_a_few_pictures_are_learned_by_heart_but_not_with_wrong_truths():
     config = tiny(
-        train__epochs=60, optimizer__lr=3e-3, scheduler__name="none", model__dropout_p=0, model__width=0.5,
+        train__epochs=60, optimizer__lr=4e-3, scheduler__name="none", model__dropout_p=0, model__width=0.5,
         model__pool=4, model__param_hidden_dim=64, data__batch_size=6,
     )  # fmt: skip
     drawn = training.Drawn.of(config)
@@ -259,7 +259,7 @@ def test_a_few_pictures_are_learned_by_heart_but_not_with_wrong_truths():
 
     def learned(shuffled):
         trainer = training.Trainer(config, Same(shuffled))
-        for _ in range(60):
+        for _ in range(40):
             numbers = trainer.step()
         return numbers["epe"] / numbers["identity_epe"]
 

@@ -33,6 +33,7 @@ _NOISE = 0.25
 STRENGTHS = np.linspace(-0.24, 0.24, 49)
 SHAPES = np.linspace(-0.4, 0.4, 5)
 _SHAPE_WIDTH = 0.2
+_RADII = np.linspace(0, 1.7, 426)
 
 
 def lens_of(strength: float, shape: float = 0.0) -> Lens:
@@ -90,36 +91,37 @@ class Arcs:
     def __len__(self) -> int:
         return len(self.points)
 
-    def bows(self, lens: Lens) -> Floats:
-        """Height of each arc over its chord ``[arcs]`` once the lens is undone, in half-diagonals."""
-        q = self._undone(lens)
-        middle = q.mean(1, keepdims=True)
-        d = q - middle
-        along = d[:, -1] - d[:, 0]
-        length = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-12)
-        e = along / length[:, None]
-        t = (d * e[:, None]).sum(-1) / length[:, None] * 2
-        s = d[..., 1] * e[:, None, 0] - d[..., 0] * e[:, None, 1]
-        # the quadratic part of s over t, t and t² made orthogonal to 1 and to one another
-        t = t - t.mean(1, keepdims=True)
-        t2 = t * t - (t * t).mean(1, keepdims=True)
-        t2 = t2 - t * ((t2 * t).sum(1) / (t * t).sum(1))[:, None]
+    def bows(self, *lenses: Lens) -> Floats:
+        """Height of each arc over its chord once a lens is undone, in half-diagonals: ``[arcs]``.
+
+        With several lenses ``[lenses, arcs]``.
+        """
+        q = np.stack([self._undone(lens) for lens in lenses])
+        d = q - q.mean(2, keepdims=True)
+        along = d[:, :, -1] - d[:, :, 0]
+        length = np.maximum(np.hypot(along[..., 0], along[..., 1]), 1e-12)
+        e = along / length[..., None]
+        t = (d[..., 0] * e[..., None, 0] + d[..., 1] * e[..., None, 1]) / length[..., None] * 2
+        s = d[..., 1] * e[..., None, 0] - d[..., 0] * e[..., None, 1]
+        # the quadratic part of s over t, t² made orthogonal to 1 and to t, whose means are 0
+        square = t * t
+        variance = square.mean(-1, keepdims=True)
+        t2 = square - variance
+        t2 -= t * ((t2 * t).mean(-1, keepdims=True) / variance)
         first = self.points[:, -1] - self.points[:, 0]
         shrunk = np.hypot(first[:, 0], first[:, 1]) / length  # in units of the photograph
-        bow: Floats = (s * t2).sum(1) / (t2 * t2).sum(1) * shrunk
-        return bow
+        bow: Floats = (s * t2).sum(-1) / (t2 * t2).sum(-1) * shrunk
+        return bow[0] if len(lenses) == 1 else bow
 
     def _undone(self, lens: Lens) -> Floats:
         if lens.p1 or lens.p2 or lens.dcx or lens.dcy or lens.aspect != 1:
             x, y, found = lens.inverse(self.points[..., 0], self.points[..., 1])
-            return np.stack(
-                [np.where(found, x, self.points[..., 0]), np.where(found, y, self.points[..., 1])], -1
-            )
-        r = np.linspace(0, 1.7, 426)
-        g = r * sum(a * r**i for i, a in enumerate(lens.radial) if a)
-        rising = np.maximum.accumulate(g + 1e-9 * r)
+            both = np.stack([x, y], -1)
+            return np.where(found[..., None], both, self.points)
+        g = _RADII * sum(a * _RADII**i for i, a in enumerate(lens.radial) if a)
+        rising = np.maximum.accumulate(g + 1e-9 * _RADII)
         out = np.hypot(self.points[..., 0], self.points[..., 1])
-        ratio = np.interp(out, rising, r) / np.maximum(out, 1e-12)
+        ratio = np.interp(out, rising, _RADII) / np.maximum(out, 1e-12)
         return self.points * ratio[..., None]
 
 
@@ -150,7 +152,7 @@ def arcs(picture: NDArray[np.generic]) -> Arcs:
 
 
 def _followed(grey: NDArray[np.uint8], shortest: float) -> list[_Arc]:
-    """Length, points and noise of the arcs, in pixels."""
+    """The arcs, before any are joined."""
     smooth = cv2.GaussianBlur(grey, (0, 0), 1.0)
     gx, gy = (cv2.Scharr(smooth, cv2.CV_16S, *order) for order in ((1, 0), (0, 1)))
     strong = np.hypot(gx, gy).astype(np.float32)
@@ -400,14 +402,11 @@ def _posterior(
     found: Arcs, belief: Belief, votes: Votes, strengths: Floats
 ) -> tuple[Floats, float, float, float]:
     """Of the strengths; its mean, its standard deviation, and the mean shape."""
-    total = belief.log_prior(strengths)[:, None] - 0.5 * (SHAPES[None] / _SHAPE_WIDTH) ** 2
+    total: Floats = belief.log_prior(strengths)[:, None] - 0.5 * (SHAPES[None] / _SHAPE_WIDTH) ** 2
     if len(found):
-        total = total + np.array(
-            [
-                [(votes.weight * evidence(found, lens_of(s, h), votes)).sum() for h in SHAPES]
-                for s in strengths.tolist()
-            ]
-        )
+        for column, shape in enumerate(SHAPES.tolist()):
+            lenses = [lens_of(each, shape) for each in strengths.tolist()]
+            total[:, column] += (votes.weight * evidence(found, lenses, votes)).sum(1)
     weight = np.exp(total - total.max())
     weight /= weight.sum()
     marginal = weight.sum(1)
@@ -417,11 +416,12 @@ def _posterior(
     return marginal, mean, spread, float(weight.sum(0) @ SHAPES)
 
 
-def _densities(found: Arcs, lens: Lens, votes: Votes) -> tuple[Floats, Floats]:
-    """Densities of each bow if the line is straight in the world, and if not."""
+def _densities(found: Arcs, lenses: Sequence[Lens], votes: Votes) -> tuple[Floats, Floats]:
+    """Densities ``[lenses, arcs]`` of each bow if the line is straight in the world, and if not."""
     first = found.points[:, -1] - found.points[:, 0]
     length = np.hypot(first[:, 0], first[:, 1])
-    return densities(found.bows(lens), length, found.noise * votes.noisier, votes.straight)
+    bows = found.bows(*lenses).reshape(len(lenses), -1)
+    return densities(bows, length, found.noise * votes.noisier, votes.straight)
 
 
 def densities(bow: Any, length: Any, noise: Any, probable: Any) -> tuple[Any, Any]:
@@ -437,16 +437,18 @@ def densities(bow: Any, length: Any, noise: Any, probable: Any) -> tuple[Any, An
     )
 
 
-def evidence(found: Arcs, lens: Lens, votes: Votes) -> Floats:
-    """Logarithm of the likelihood of each arc's bow under a lens ``[arcs]``."""
-    straight, curved = _densities(found, lens, votes)
-    return np.log(straight + curved)
+def evidence(found: Arcs, lenses: Sequence[Lens], votes: Votes) -> Floats:
+    """Logarithm of the likelihood of each arc's bow under each lens ``[lenses, arcs]``."""
+    yes, no = _densities(found, lenses, votes)
+    logs: Floats = np.log(yes + no)
+    return logs
 
 
 def straight(found: Arcs, lens: Lens, votes: Votes | None = None) -> Floats:
     """Probability ``[arcs]`` that each is straight in the world, if the lens is this one."""
-    yes, no = _densities(found, lens, votes or Votes.constant(len(found)))
-    return yes / (yes + no)
+    yes, no = _densities(found, [lens], votes or Votes.constant(len(found)))
+    share: Floats = yes[0] / (yes[0] + no[0])
+    return share
 
 
 def straightness(found: Arcs, lens: Lens | None = None, *, believed: Lens | None = None) -> float:

@@ -41,10 +41,10 @@ class Case:
     def of(cls, found: Arcs, strength: float) -> Case:
         """Work out what training needs of a picture's edges."""
         chord = found.points[:, -1] - found.points[:, 0]
-        bows = [found.bows(lines.lens_of(each)) for each in STRENGTHS.tolist()]
+        bows = found.bows(*(lines.lens_of(each) for each in STRENGTHS.tolist()))
         return cls(
             looks=trust.features(found).astype(np.float32),
-            bows=np.stack(bows, -1).astype(np.float32),
+            bows=bows.T.astype(np.float32),
             length=np.hypot(chord[:, 0], chord[:, 1]).astype(np.float32),
             noise=found.noise.astype(np.float32),
             strength=strength,
