@@ -286,3 +286,34 @@ def test_a_raw_file_that_is_none_gets_its_line(tmp_path):
     (tmp_path / "a.nef").write_bytes(b"no raw file")
     with pytest.raises(DataError, match="no raw file"):
         images.read(tmp_path / "a.nef")
+
+
+def test_a_lens_is_calibrated_with_chessboards(tmp_path):
+    """The truth of a second kind: OpenCV's calibration knows nothing of how the boards were bent."""
+    from lior_lens import scenes
+
+    truth, size = Lens.brown(k1=-0.1, k2=0.02), Size(width=640, height=480)
+    for seed in range(6):
+        board = scenes.chessboard(1600, 1200, np.random.default_rng(seed))
+        board = cv2.copyMakeBorder(board, 240, 240, 320, 320, cv2.BORDER_REPLICATE)
+        Image.fromarray(lenses.bend(board, truth, size)[0]).save(tmp_path / f"{seed}.png")
+    found, own, error = profiles.from_boards(sorted(tmp_path.glob("*.png")), 9, 6)
+    assert own == size
+    assert error < 0.3
+    x, y = (0.55 * f(np.linspace(0, 2 * np.pi, 40)) for f in (np.cos, np.sin))  # as far as the boards reach
+    off = np.hypot(*(a - b for a, b in zip(found.forward(x, y), truth.forward(x, y), strict=True)))
+    assert (
+        off.max() < 0.25 * np.hypot(*(a - b for a, b in zip(truth.forward(x, y), (x, y), strict=True))).max()
+    )
+    done = lens("lens", tmp_path, "--board", "9x6", "--to", "opencv")
+    assert json.loads(done.stdout)["distortion"][0] < -0.05
+    assert lens("lens", tmp_path, "--board", "5x4").returncode == 1
+
+
+def test_sheets_of_before_and_after_are_written(tmp_path, given_lens):
+    Image.fromarray(grid()).save(tmp_path / "a.png")
+    done = lens(
+        "correct", tmp_path / "a.png", tmp_path / "out", "--lens", given_lens, "--sheets", tmp_path / "sheets"
+    )
+    assert done.returncode == 0, done.stderr
+    assert images.read(tmp_path / "sheets" / "a.png.png").pixels.shape[1] > 1000

@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 
 from lior.errors import DataError, LiorError, MissingPackage, UsageError
-from lior_lens import estimating, images, profiles
+from lior_lens import estimating, images, profiles, sheets
 from lior_lens.data import SUFFIXES
 from lior_lens.estimating import Estimate, Safe
 from lior_lens.geometry import Size
@@ -36,6 +36,8 @@ class Options:
     """A lens for all photographs."""
     replace: bool = False
     """Write over results of an earlier run."""
+    sheets: Path | None = None
+    """A folder for pictures of before and after, side by side with edges and grid."""
     copy_unsure: bool = True
     """Copy a photograph that is left alone, so that the folder is complete."""
 
@@ -176,6 +178,11 @@ def _one(path: Path, source: Path, out: Path, options: Options, judge: Judge, or
     fixed = resample(pixels, used.correction, interpolation=options.interpolation)
     del pixels
     images.write(target, photo, images.turned_back(fixed, photo.orientation), quality=options.quality)
+    if options.sheets is not None:
+        shown = sheets.before_after(photo.upright(), used.correction, said.words)
+        card = images.Photo(pixels=shown, mode="RGB", format="PNG")
+        inside = target.relative_to(out) if out in target.parents else Path(target.name)
+        images.write(options.sheets / inside.with_name(f"{inside.name}.png"), card, shown)
     numbers |= {
         "safety": used.how,
         "zoom": used.correction.lens.scale,

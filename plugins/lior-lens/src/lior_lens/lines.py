@@ -33,6 +33,8 @@ _NOISE = 0.25
 STRENGTHS = np.linspace(-0.24, 0.24, 49)
 SHAPES = np.linspace(-0.4, 0.4, 5)
 _SHAPE_WIDTH = 0.2
+SURE = 2.5
+"""A strength that is so many times its spread is worth a correction: one in a hundred comes from nothing."""
 _RADII = np.linspace(0, 1.7, 426)
 
 
@@ -364,7 +366,7 @@ class Verdict:
     @property
     def sure(self) -> bool:
         """Whether correcting is better than leaving the photograph alone."""
-        return abs(self.strength) > 1.5 * self.spread and abs(self.strength) > 0.004 and self.spread < 0.05
+        return abs(self.strength) > max(0.004, SURE * self.spread) and self.spread < 0.05
 
     @property
     def words(self) -> str:

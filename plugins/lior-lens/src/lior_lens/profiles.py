@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image
 
 from lior.errors import DataError, MissingPackage, UsageError
+from lior_lens import images
 from lior_lens.geometry import Floats, Lens, Size
 
 _EXIF_IFD = 0x8769
@@ -60,12 +62,49 @@ def from_opencv(k: Sequence[Sequence[float]], distortion: Sequence[float], size:
     fx, fy = matrix[0, 0], matrix[1, 1]
     if abs(matrix[0, 1]) > 1e-3 * fx or abs(fx / fy - 1) > 1e-3:
         raise UsageError(f"fx {fx:g} and fy {fy:g} differ, or K has skew: pixels must be square")
-    f = (fx + fy) / 2 / size.half_diagonal
+    f = float(fx + fy) / 2 / size.half_diagonal
     k1, k2, p1, p2, *rest = map(float, distortion)
-    cx, cy = size.to_unit(matrix[0, 2], matrix[1, 2])
+    cx, cy = size.to_unit(float(matrix[0, 2]), float(matrix[1, 2]))
     return Lens.brown(
         k1=k1 / f**2, k2=k2 / f**4, k3=(rest[0] if rest else 0.0) / f**6, p1=p1 / f, p2=p2 / f, dcx=cx, dcy=cy
     )
+
+
+def from_boards(paths: Sequence[Path], columns: int, rows: int) -> tuple[Lens, Size, float]:
+    """The lens of photographs of a chessboard with ``columns x rows`` inner corners, by OpenCV's calibration.
+
+    Returns
+    -------
+    lens, size, error
+        The error is the root mean square of the corners' distances in pixels.
+
+    Raises
+    ------
+    DataError
+        When fewer than three photographs of one size show the board.
+    """
+    corners, size = [], None
+    for path in paths:
+        grey = cv2.cvtColor(images.read(path).upright(), cv2.COLOR_RGB2GRAY)
+        own = Size(width=grey.shape[1], height=grey.shape[0])
+        seen, found = cv2.findChessboardCorners(grey, (columns, rows))
+        if seen and (size is None or own == size):
+            size = own
+            stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 40, 1e-4)
+            corners.append(cv2.cornerSubPix(grey, found, (5, 5), (-1, -1), stop))
+    if size is None or len(corners) < 3:
+        raise DataError(
+            f"{len(corners)} of {len(paths)} photographs show a board of {columns}x{rows} inner corners"
+        )
+    board = np.zeros((columns * rows, 3), np.float32)
+    board[:, :2] = np.mgrid[:columns, :rows].T.reshape(-1, 2)
+    d = size.half_diagonal
+    first = np.array([[2 * d, 0, size.width / 2 - 0.5], [0, 2 * d, size.height / 2 - 0.5], [0, 0, 1]])
+    error, k, distortion, *_ = cv2.calibrateCamera(
+        [board] * len(corners), corners, (size.width, size.height), first, np.zeros(5),
+        flags=cv2.CALIB_USE_INTRINSIC_GUESS | cv2.CALIB_FIX_ASPECT_RATIO | cv2.CALIB_FIX_K3,
+    )  # fmt: skip
+    return from_opencv(k, distortion.ravel()[:5], size), size, float(error)
 
 
 # --- lensfun ---

@@ -44,9 +44,7 @@ def chessboard(width: int, height: int, rng: Generator, *, columns: int = 9, row
             if (i + j) % 2 == 0:
                 board[(i + 1) * square : (i + 2) * square, (j + 1) * square : (j + 2) * square] = 20
     h, w = board.shape[:2]
-    reach = np.array([width, height]) * 0.08
-    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * [width * 0.9, height * 0.9]
-    corners = corners + [width * 0.05, height * 0.05] + rng.uniform(-1, 1, (4, 2)) * reach
+    corners = _posed(w, h, width, height, rng)
     turn = cv2.getPerspectiveTransform(
         np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32), corners.astype(np.float32)
     )
@@ -54,6 +52,22 @@ def chessboard(width: int, height: int, rng: Generator, *, columns: int = 9, row
     return cv2.warpPerspective(
         board, turn, (width, height), flags=cv2.INTER_AREA, borderValue=(grey, grey, grey)
     )
+
+
+def _posed(w: int, h: int, width: int, height: int, rng: Generator) -> NDArray[np.float64]:
+    """Corners ``[4, 2]`` of a board before a pinhole camera, turned by up to 25° about each axis.
+
+    All boards are seen by one camera, whose focal length is the picture's diagonal, as calibrations need it.
+    """
+    focal = np.hypot(width, height)
+    turn = cv2.Rodrigues(rng.uniform(-0.43, 0.43, 3) * [1, 1, 0.4])[0]
+    flat = np.array([[-w, -h, 0], [w, -h, 0], [w, h, 0], [-w, h, 0]]) / 2
+    turned = flat @ turn.T
+    distance = focal * max(w / width, h / height) * 1.12
+    place = rng.uniform(-0.04, 0.04, 2) * [width, height]
+    depth = distance + turned[:, 2:]
+    corners: NDArray[np.float64] = focal * turned[:, :2] / depth + [width / 2, height / 2] + place
+    return corners
 
 
 def worn(picture: Picture, rng: Generator) -> Picture:

@@ -41,14 +41,15 @@ from lior_lens.cli.options import json_option, model_option, open_model, quiet_o
     is_flag=True,
     help="All are of one lens at one focal length: judge them together.",
 )
+@click.option("--sheets", type=click.Path(path_type=Path), help="A folder for sheets of before and after.")
 @click.option("--no-copy", is_flag=True, help="Do not copy photographs that are left alone.")
 @click.option("--replace", is_flag=True, help="Write over results of an earlier run.")
 @quiet_option
 @json_option  # fmt: skip
 def correct(
     source: Path, out: Path, lens: Path | None, no_profile: bool, model_path: str, frame: str,
-    interpolation: str, quality: int, always: bool, same_lens: bool, no_copy: bool, replace: bool, quiet: bool,
-    as_json: bool,
+    interpolation: str, quality: int, always: bool, same_lens: bool, sheets: Path | None, no_copy: bool,
+    replace: bool, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Correct a photograph or a folder of them into OUT.
 
@@ -60,7 +61,7 @@ def correct(
 
     options = correcting.Options(
         frame=frame, interpolation=interpolation, quality=quality, always=always, profile=not no_profile,
-        lens=lens, replace=replace, copy_unsure=not no_copy,
+        lens=lens, replace=replace, copy_unsure=not no_copy, sheets=sheets,
     )  # fmt: skip
     correcting.check_places(source, out)
     correcting.files(source)

@@ -76,18 +76,23 @@ def points(
     show_default=True,
     help="Form.",
 )
+@click.option("--board", metavar="CxR", help="PATH has photographs of a chessboard with CxR inner corners.")
 @click.option("--focal", type=float, default=0.0, help="Focal length in mm that lensfun's element is for.")
-def lens(path: Path, size: str | None, form: str, focal: float) -> None:
+def lens(path: Path, size: str | None, form: str, board: str | None, focal: float) -> None:
     """Show the lens in a file, or of a photograph whose EXIF has a profile.
 
     In the form of another program.
     """
     from lior_lens import images, profiles
-    from lior_lens.data import SUFFIXES
+    from lior_lens.data import SUFFIXES, image_files
     from lior_lens.geometry import Size
 
     pixels = size_of(size) if size else None
-    if path.suffix.lower() in SUFFIXES:
+    if board is not None:
+        corners = size_of(board)
+        shown, pixels, error = profiles.from_boards(list(image_files(path)), corners.width, corners.height)
+        click.echo(f"corners are off by {error:.3f} px", err=True)
+    elif path.suffix.lower() in SUFFIXES:
         photo = images.read(path)
         pixels = Size(width=photo.pixels.shape[1], height=photo.pixels.shape[0])
         found = profiles.by_exif(path, pixels)
