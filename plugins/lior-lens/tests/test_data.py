@@ -111,19 +111,3 @@ def test_circles_do_not_make_a_lens():
     for x, y, r in ((150, 120, 80), (420, 260, 100), (300, 330, 50), (500, 80, 60)):
         cv2.circle(picture, (x, y), r, (30, 60, 90), -1, cv2.LINE_AA)
     assert not lines.judge(lines.arcs(picture)).sure
-
-
-def test_pairs_are_split_by_groups_and_read_again(tmp_path):
-    found = [
-        data.Pair(
-            image_id=f"shoot{i // 4}_g{i}",
-            input_path=tmp_path / f"{i}a.jpg",
-            target_path=tmp_path / f"{i}b.jpg",
-        )
-        for i in range(40)
-    ]
-    train, judged = data.split(found, share=0.2, seed=1)
-    assert len(train) + len(judged) == 40
-    assert {each.image_id[:6] for each in train}.isdisjoint(each.image_id[:6] for each in judged)
-    data.write_split(tmp_path / "split.csv", judged)
-    assert data.read_split(tmp_path / "split.csv") == judged

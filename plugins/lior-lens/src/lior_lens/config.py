@@ -183,15 +183,10 @@ class LensConfig:
 
 
 def load(
-    layers: Iterable[str | PathLike[str] | Mapping[str, Any]] = (),
-    overrides: Iterable[str] = (),
-    *,
+    layers: Iterable[str | PathLike[str] | Mapping[str, Any]] = (), overrides: Iterable[str] = (), *,
     env: Mapping[str, str] | None = None,
-) -> Resolved[LensConfig]:
-    """Resolve a configuration: defaults, files or recipes, variables, overrides.
-
-    ``ConfigError`` with all faults.
-    """
+) -> Resolved[LensConfig]:  # fmt: skip
+    """Resolve a configuration: defaults, files, recipes, variables, overrides; raises ``ConfigError``."""
     return resolve(
         LensConfig, layers=[each if isinstance(each, Mapping) else str(each) for each in layers],
         overrides=overrides, env=env, prefix=PREFIX, recipes=CONFIGS,

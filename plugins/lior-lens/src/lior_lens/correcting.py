@@ -62,13 +62,7 @@ Judge = Callable[[Path, images.Photo], Estimate]
 
 
 def files(source: Path) -> list[Path]:
-    """The photographs of a file or folder.
-
-    Raises
-    ------
-    DataError
-        When there is none.
-    """
+    """The photographs of a file or folder; raises ``DataError`` when there is none."""
     if source.is_file():
         return [source]
     if not source.is_dir():
@@ -111,12 +105,8 @@ def _same(a: Path, b: Path) -> bool:
 def correct(source: Path, out: Path, options: Options, judge: Judge) -> Iterator[Outcome]:
     """Correct a photograph or a folder of them, one after the other; a bad file does not stop the others.
 
-    Raises
-    ------
-    DataError
-        When there is nothing to correct or the folder cannot be written.
-    UsageError
-        When results would be written over originals.
+    Raises ``DataError`` when there is nothing to correct or the folder cannot be written; ``UsageError`` when
+    results would be written over originals.
     """
     check_places(source, out)
     found = files(source)
@@ -153,27 +143,20 @@ def _one(path: Path, source: Path, out: Path, options: Options, judge: Judge, or
     if (said.sure or options.always) and not said.lens.is_identity:
         used = estimating.safe(said.lens, upright, flow=said.flow, frame=options.frame)
     numbers: dict[str, Any] = {
-        "how": said.how,
-        "size": [upright.width, upright.height],
-        "lens": said.lens.table(),
-    }
+        "how": said.how, "size": [upright.width, upright.height], "lens": said.lens.table(),
+    }  # fmt: skip
     if said.verdict is not None:
         numbers |= {
-            "strength": said.verdict.strength,
-            "spread": said.verdict.spread,
-            "edges": said.verdict.arcs,
-        }
+            "strength": said.verdict.strength, "spread": said.verdict.spread, "edges": said.verdict.arcs,
+        }  # fmt: skip
     if used is None or used.correction.is_identity:
         words = said.words if used is None else f"{said.words}; nothing of it is safe to use"
         if options.copy_unsure:
             images.write(target, photo, photo.pixels, quality=options.quality)
         return Outcome(
-            path=path,
-            out=target if options.copy_unsure else None,
-            status="left alone",
-            words=words,
+            path=path, out=target if options.copy_unsure else None, status="left alone", words=words,
             numbers=numbers,
-        )
+        )  # fmt: skip
     pixels = images.turned(photo.pixels, photo.orientation)
     fixed = resample(pixels, used.correction, interpolation=options.interpolation)
     del pixels
@@ -184,10 +167,9 @@ def _one(path: Path, source: Path, out: Path, options: Options, judge: Judge, or
         inside = target.relative_to(out) if out in target.parents else Path(target.name)
         images.write(options.sheets / inside.with_name(f"{inside.name}.png"), card, shown)
     numbers |= {
-        "safety": used.how,
-        "zoom": used.correction.lens.scale,
+        "safety": used.how, "zoom": used.correction.lens.scale,
         "mean_shift_px": estimating.mean_shift(used.correction),
-    }
+    }  # fmt: skip
     safety = "" if used.how == "as it is" else f" ({used.how})"
     return Outcome(path=path, out=target, status="corrected", words=f"{said.words}{safety}", numbers=numbers)
 

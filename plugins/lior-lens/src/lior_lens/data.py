@@ -5,9 +5,8 @@ Sample ``i`` of a source is a function of the seed and ``i`` alone, so that trai
 
 from __future__ import annotations
 
-import csv
 import importlib.util
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -203,13 +202,7 @@ def for_training() -> list[tuple[str, Picture]]:
 
 
 def folder(path: Path) -> list[tuple[str, Picture]]:
-    """The photographs of a folder and those below it; files that cannot be read are left out.
-
-    Raises
-    ------
-    DataError
-        When there is none.
-    """
+    """The readable photographs of a folder and those below it; raises ``DataError`` when there is none."""
     found = []
     for file in image_files(path):
         try:
@@ -229,10 +222,7 @@ def image_files(path: Path) -> Iterator[Path]:
 
 
 def read_rgb(path: Path) -> Picture:
-    """A file as ``[height, width, 3]`` of uint8, upright, its long side at most 1,600.
-
-    ``DataError`` if it cannot.
-    """
+    """A file as ``[height, width, 3]`` of uint8, upright, at most 1,600 long; raises ``DataError``."""
     from lior_lens.images import upright_rgb
 
     return upright_rgb(path, long_side=1600)
@@ -241,70 +231,3 @@ def read_rgb(path: Path) -> Picture:
 def photo_source(found: Sequence[tuple[str, Picture]]) -> Photos:
     """A source of photographs of at least 64 pixels."""
     return Photos(pictures=[each for each in found if min(each[1].shape[:2]) >= 64])
-
-
-# --- pairs of a folder: splits and audits ---
-
-
-@attrs.frozen(kw_only=True)
-class Pair:
-    """A distorted photograph and its corrected version, of an outside collection."""
-
-    image_id: str
-    input_path: Path
-    target_path: Path
-
-
-def pairs(path: Path, *, before: str = "_original", after: str = "_generated") -> list[Pair]:
-    """Files ``NAME_original.jpg`` with their ``NAME_generated.jpg``."""
-    found = []
-    for file in image_files(path):
-        if file.stem.endswith(before):
-            name = file.stem.removesuffix(before)
-            for other in file.parent.glob(f"{name}{after}.*"):
-                found.append(Pair(image_id=name, input_path=file, target_path=other))
-    return found
-
-
-def write_split(path: Path, found: Sequence[Pair]) -> None:
-    """Write pairs as CSV: image_id, input_path, target_path."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        table = csv.writer(stream)
-        table.writerow(["image_id", "input_path", "target_path"])
-        table.writerows([each.image_id, each.input_path, each.target_path] for each in found)
-
-
-def read_split(path: Path) -> list[Pair]:
-    """Undo :func:`write_split`; ``DataError`` when columns are missing."""
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    try:
-        return [
-            Pair(
-                image_id=row["image_id"],
-                input_path=Path(row["input_path"]),
-                target_path=Path(row["target_path"]),
-            )
-            for row in rows
-        ]
-    except KeyError as error:
-        raise DataError(
-            f"{path}: a split has the columns image_id, input_path, target_path; {error} is missing"
-        ) from None
-
-
-def split(
-    found: Sequence[Pair], *, share: float = 0.1, seed: int = 123, group: Callable[[str], str] | None = None
-) -> tuple[list[Pair], list[Pair]]:
-    """Divide pairs into those to train and those to judge by; a group is never divided.
-
-    ``group`` names the group of an image, such as a photo shoot; by default what stands before ``_g``.
-    """
-    key = group or (lambda name: name.rpartition("_g")[0] or name)
-    groups = sorted({key(each.image_id) for each in found})
-    order = np.random.default_rng(seed).permutation(len(groups))
-    judged = {groups[i] for i in order[: max(1, round(share * len(groups)))]} if len(groups) > 1 else set()
-    return (
-        [each for each in found if key(each.image_id) not in judged],
-        [each for each in found if key(each.image_id) in judged],
-    )

@@ -30,8 +30,8 @@ _SMALLEST = 32
 """Pictures with a shorter side are left alone."""
 _STEPS = 12
 _DOUBTED, _LEAST = 2.0, 0.02
-"""What the network's expected error is multiplied by, since it learned on scenes and is asked about photographs (on
-those of its training it was off by 1.35 of its spread), and the least spread that it is believed."""
+"""Factor of the network's expected error (on photographs of its training it was off by 1.35 of its spread),
+and the least spread that it is believed."""
 _TO_STRENGTH = 2.6
 """Corner's displacement for a mean endpoint error of 1: the mean of r³ over a 3:2 picture is 0.385."""
 

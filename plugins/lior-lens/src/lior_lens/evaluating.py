@@ -44,15 +44,9 @@ def mean_strength() -> float:
 
 
 def compare(
-    source: data.Source,
-    count: int,
-    *,
-    model: Model | None,
-    trust: Trust | None,
-    long_side: int = 640,
-    seed: int = SEED,
-    say: Callable[[int, int], None] = lambda *_: None,
-) -> dict[str, Any]:
+    source: data.Source, count: int, *, model: Model | None, trust: Trust | None, long_side: int = 640,
+    seed: int = SEED, say: Callable[[int, int], None] = lambda *_: None,
+) -> dict[str, Any]:  # fmt: skip
     """The errors of each estimate and control on ``count`` pictures of a source, ready for JSON."""
     stream = data.Stream(source=source, seed=seed, long_side=long_side)
     rng = np.random.default_rng(seed + 2)
@@ -89,10 +83,9 @@ def compare(
     return {
         "pictures": count,
         "errors": {name: _summary(values, errors["identity"]) for name, values in errors.items()},
-        "sure": float(np.mean(sure)),
-        "spread_ratio": float(np.sqrt(np.mean(np.square(off)))),
+        "sure": float(np.mean(sure)), "spread_ratio": float(np.sqrt(np.mean(np.square(off)))),
         "undistorted": {"pictures": len(moved), "mean_px": float(np.mean(moved)) if moved else None},
-    }
+    }  # fmt: skip
 
 
 def _summary(values: list[float], identity: list[float]) -> dict[str, float]:

@@ -113,10 +113,7 @@ class Lens:
 
     @classmethod
     def of(cls, parameters: Mapping[str, float]) -> Lens:
-        """A lens of named :data:`PARAMETERS`, or of what :meth:`table` wrote.
-
-        ``UsageError`` for other names.
-        """
+        """A lens of named :data:`PARAMETERS`, or of a :meth:`table`; ``UsageError`` for other names."""
         if "radial" in parameters:
             unknown = set(parameters) - {field.name for field in attrs.fields(cls)}
             build: Any = cls
@@ -243,17 +240,12 @@ class Lens:
         return min(lowest, float((np.minimum.accumulate(slope(r)) - tangential * r).min()))
 
     def blended(self, share: float) -> Lens:
-        """The lens whose map is ``share`` of the way from the identity to this one's.
-
-        Scale and centre as here.
-        """
+        """The lens whose map is ``share`` of the way from the identity to this one's, centred alike."""
         a0, *others = self.radial
         return attrs.evolve(
-            self,
-            radial=(1 + share * (a0 - 1), *(share * a for a in others)),
-            p1=share * self.p1,
+            self, radial=(1 + share * (a0 - 1), *(share * a for a in others)), p1=share * self.p1,
             p2=share * self.p2,
-        )
+        )  # fmt: skip
 
     def monotone(self, *, margin: float = MARGIN, corner: float = 1.0) -> Lens:
         """The lens itself, or the strongest blend with the identity whose Jacobian is at least ``margin``.

@@ -31,10 +31,7 @@ _KEPT = {"L": 1, "RGB": 3, "RGBA": 4, "CMYK": 4, "LA": 2}
 _WRITTEN = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif", "WEBP": ".webp", "BMP": ".bmp"}
 _ORIENTATION = 0x0112
 _BYTES_A_PIXEL = 4.0
-"""Memory for each byte of a picture while it is corrected.
-
-Decoded, resampled, encoded, and Pillow's own copy.
-"""
+"""Memory for each byte of a picture: decoded, resampled, encoded, and Pillow's own copy."""
 
 Pixels = NDArray[np.generic]
 
@@ -62,12 +59,8 @@ class Photo:
 def read(path: Path) -> Photo:
     """Read a photograph.
 
-    Raises
-    ------
-    DataError
-        In one line, when there is no photograph in the file, it is animated, or it does not fit into memory.
-    MissingPackage
-        For raw files without the extra.
+    Raises ``DataError`` in one line, when there is no photograph in the file, it is animated, or it does not
+    fit into memory; ``MissingPackage`` for raw files without the extra.
     """
     if path.suffix.lower() in RAW:
         return _raw(path)
@@ -223,10 +216,7 @@ def _rgb(photo: Photo) -> NDArray[np.uint8]:
 
 
 def upright_rgb(path: Path, *, long_side: int) -> NDArray[np.uint8]:
-    """A file's picture as it is looked at, made smaller: ``[height, width, 3]`` of uint8.
-
-    Raises as :func:`read`.
-    """
+    """A file's picture, upright and made smaller: ``[height, width, 3]`` of uint8; raises as :func:`read`."""
     picture = read(path).upright()
     fit = long_side / max(picture.shape[:2])
     if fit >= 1:
@@ -238,10 +228,7 @@ def upright_rgb(path: Path, *, long_side: int) -> NDArray[np.uint8]:
 
 
 def suffix(photo: Photo, original: Path) -> str:
-    """The ending of the file to write.
-
-    The original's where its kind stays, otherwise added to the whole name.
-    """
+    """The ending of the file to write: the original's where its kind stays, else added to it."""
     own = original.suffix
     kinds = Image.registered_extensions()
     return own if kinds.get(own.lower()) == photo.format else own + _WRITTEN[photo.format]
@@ -250,12 +237,8 @@ def suffix(photo: Photo, original: Path) -> str:
 def write(path: Path, photo: Photo, pixels: Pixels, *, quality: int = 95) -> None:
     """Write pixels in the place of ``photo``'s, with its EXIF and colour profile; the whole file or none.
 
-    Raises
-    ------
-    DataError
-        When it cannot be written.
-    MissingPackage
-        For TIFF with 16 bits and colours without the extra.
+    Raises ``DataError`` when it cannot be written; ``MissingPackage`` for TIFF with 16 bits and colours
+    without the extra.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -64,13 +64,9 @@ def centred(lens: Lens) -> Lens:
 
 
 def bend(
-    picture: NDArray[np.uint8],
-    lens: Lens,
-    size: Size | None = None,
-    *,
-    zoom: float = 1.0,
+    picture: NDArray[np.uint8], lens: Lens, size: Size | None = None, *, zoom: float = 1.0,
     shift: tuple[float, float] = (0.0, 0.0),
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:  # fmt: skip
     """A straight picture as a lens would have taken it, and straight; every pixel is from within the picture.
 
     Parameters
@@ -89,10 +85,7 @@ def bend(
     bent, straight
         What the lens takes, and what its exact correction shows, at the centre's scale 1.
 
-    Raises
-    ------
-    UsageError
-        When the lens folds the picture.
+    Raises ``UsageError`` when the lens folds the picture.
     """
     whole = Size(width=picture.shape[1], height=picture.shape[0])
     size = size or whole
@@ -117,27 +110,18 @@ def bend(
 
 
 def spread(length: int, nodes: int) -> NDArray[np.float32]:
-    """Weights ``[length.
-
-    Nodes]`` that interpolate linearly between nodes from the first to the last pixel.
-    """
+    """Weights ``[length, nodes]`` that interpolate between nodes from the first to the last pixel."""
     position = np.linspace(0, nodes - 1, length)[:, None]
     return np.maximum(0, 1 - np.abs(position - np.arange(nodes))).astype(np.float32)
 
 
 def displaced(lens: Lens, size: Size, *, columns: int = 17, rows: int = 17) -> Floats:
-    """Where a lens, at the centre's scale, takes a grid of points ``[2, rows, columns]``.
-
-    In half-diagonals.
-    """
+    """Where a lens, at the centre's scale, takes a grid of points: ``[2, rows, columns]``, half-diagonals."""
     return np.stack(centred(lens).forward(*size.grid(columns, rows)))
 
 
 def endpoint_error(guess: Lens, truth: Lens, size: Size, *, width: int = 640) -> float:
-    """Mean distance of where two lenses take the points of a picture.
-
-    In pixels at that width of the picture.
-    """
+    """Mean distance of where two lenses take points, in pixels of a picture of that width."""
     distance = np.hypot(
         *(displaced(guess, size, columns=33, rows=33) - displaced(truth, size, columns=33, rows=33))
     )

@@ -35,14 +35,13 @@ SHAPES = np.linspace(-0.4, 0.4, 5)
 _SHAPE_WIDTH = 0.2
 SURE = 2.5
 """A strength that is so many times its spread is worth a correction: one in a hundred comes from nothing."""
+_AGREEING = 0.4
+"""Share of the edges that must be straight under the lens: of many bowed ones some agree by chance."""
 _RADII = np.linspace(0, 1.7, 426)
 
 
 def lens_of(strength: float, shape: float = 0.0) -> Lens:
-    """The lens that displaces the photograph's corner by that share.
-
-    With ``shape`` of it in the fourth power.
-    """
+    """The lens that displaces the corner by that share, with ``shape`` of it in the fourth power."""
     edge = 1 / (1 + strength)
     return Lens.brown(k1=(1 - shape) * strength / edge**2, k2=shape * strength / edge**4)
 
@@ -146,11 +145,9 @@ def arcs(picture: NDArray[np.generic]) -> Arcs:
     x, y = size.to_unit(points[..., 0], points[..., 1])
     looks = np.array([(each.rough, each.density, each.contrast, each.members) for each in found], np.float64)
     return Arcs(
-        points=np.stack([x, y], -1),
-        noise=np.array([each.noise for each in found]) * pixel,
-        pixel=pixel,
+        points=np.stack([x, y], -1), noise=np.array([each.noise for each in found]) * pixel, pixel=pixel,
         looks=looks.reshape(-1, 4),
-    )
+    )  # fmt: skip
 
 
 def _followed(grey: NDArray[np.uint8], shortest: float) -> list[_Arc]:
@@ -300,10 +297,7 @@ def _smooth(points: Floats) -> bool:
 
 
 def _one(members: list[_Arc]) -> _Arc:
-    """One arc of several: 16 points at equal steps along it.
-
-    Means of what lies there or between their neighbours.
-    """
+    """One arc of several: 16 means of what lies along it, in gaps its course."""
     points = np.concatenate([each.points for each in members])
     middle = points.mean(0)
     axes = np.linalg.svd(points - middle, full_matrices=False)[2]
@@ -366,7 +360,8 @@ class Verdict:
     @property
     def sure(self) -> bool:
         """Whether correcting is better than leaving the photograph alone."""
-        return abs(self.strength) > max(0.004, SURE * self.spread) and self.spread < 0.05
+        enough = self.lines >= _AGREEING * self.arcs and self.arcs > 0
+        return enough and abs(self.strength) > max(0.004, SURE * self.spread) and self.spread < 0.05
 
     @property
     def words(self) -> str:
@@ -390,14 +385,9 @@ def judge(found: Arcs, belief: Belief | None = None, *, trust: Trust | None = No
     lens = lens_of(strength, shape).monotone(corner=max(1.0, 1 / (1 + strength)))
     agreeing = float(straight(found, lens, votes).sum())
     return Verdict(
-        lens=lens,
-        strength=strength,
-        spread=spread,
-        shape=shape,
-        lines=agreeing,
-        arcs=len(found),
+        lens=lens, strength=strength, spread=spread, shape=shape, lines=agreeing, arcs=len(found),
         posterior=coarse,
-    )
+    )  # fmt: skip
 
 
 def _posterior(
@@ -427,10 +417,7 @@ def _densities(found: Arcs, lenses: Sequence[Lens], votes: Votes) -> tuple[Float
 
 
 def densities(bow: Any, length: Any, noise: Any, probable: Any) -> tuple[Any, Any]:
-    """The two densities of a bow, for arrays or tensors.
-
-    Normal around 0, or Cauchy, a tenth of the length wide.
-    """
+    """Both densities of a bow, for arrays or tensors: normal, or Cauchy, a tenth of the length wide."""
     z = bow / noise
     wide = 0.1 * length + noise
     return (

@@ -91,10 +91,7 @@ def ssim(pred: Tensor, target: Tensor, *, window: int = 11) -> Tensor:
 
 
 def sobel(picture: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients along x and y of every channel, of the same size.
-
-    In units of the picture's values per pixel.
-    """
+    """Gradients along x and y of every channel, of the same size, per pixel."""
     channels = picture.shape[1]
     kernel = (
         torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], dtype=picture.dtype, device=picture.device) / 8
@@ -114,10 +111,7 @@ def edge(pred: Tensor, target: Tensor) -> Tensor:
 
 
 def orientation(pred: Tensor, target: Tensor) -> Tensor:
-    """``1 - cos`` of the angle between gradients, weighed by the target's gradient.
-
-    At most 5 times its mean.
-    """
+    """``1 - cos`` of the angle between gradients, weighed by the target's, at most 5 times its mean."""
     (px, py), (tx, ty) = sobel(pred), sobel(target)
     strength = _size(tx, ty)
     weight = (strength / strength.mean().clamp(min=1e-6)).clamp(max=5)
@@ -127,10 +121,7 @@ def orientation(pred: Tensor, target: Tensor) -> Tensor:
 
 
 def directions(pred: Tensor, target: Tensor, *, bins: int = 36) -> Tensor:
-    """``1 - cos`` between histograms of the directions of edges, modulo 180°.
-
-    Where the target has its edges.
-    """
+    """``1 - cos`` between histograms of the directions, modulo 180°, of the target's edges."""
     luma = torch.tensor(_LUMA, dtype=pred.dtype, device=pred.device)[None, :, None, None]
     (px, py), (tx, ty) = (sobel((each * luma).sum(1, keepdim=True)) for each in (pred, target))
     strength = _size(tx, ty).flatten(1)
@@ -157,12 +148,8 @@ def _histogram(gx: Tensor, gy: Tensor, mask: Tensor, bins: int) -> Tensor:
 
 
 _PICTURES: dict[str, Callable[..., Tensor]] = {
-    "pixel": pixel,
-    "ssim": ssim,
-    "edge": edge,
-    "grad_orient": orientation,
-    "line": directions,
-}
+    "pixel": pixel, "ssim": ssim, "edge": edge, "grad_orient": orientation, "line": directions,
+}  # fmt: skip
 
 
 def multiscale(
@@ -201,10 +188,7 @@ def curvature(flow: Tensor) -> Tensor:
 
 
 def squeezed(gx: Tensor, gy: Tensor, *, margin: float, spacing: tuple[float, float]) -> Tensor:
-    """Mean of ``margin - det J`` where it is positive, of a map ``[B, rows.
-
-    Columns]`` at steps of ``spacing``.
-    """
+    """Mean of ``margin - det J`` where positive, of a map ``[B, rows, columns]`` with that spacing."""
     return (margin - determinant(gx, gy, spacing)).clamp(min=0).mean()
 
 

@@ -235,10 +235,7 @@ class ResNet(nn.Module):
     def adopt(self, weights: Mapping[str, Tensor]) -> None:
         """Take over torchvision's weights; channels beyond red, green and blue get the mean of the three.
 
-        Raises
-        ------
-        UsageError
-            When they are of another network.
+        Raises ``UsageError`` when they are of another network.
         """
         own = self.state_dict()
         given = {name: value for name, value in weights.items() if not name.startswith("fc.")}
@@ -329,10 +326,8 @@ class _Refine(nn.Sequential):
         parts: list[nn.Module] = []
         for _ in range(2):
             parts += [
-                nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
-                nn.GroupNorm(8, channels),
-                nn.SiLU(),
-            ]
+                nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.GroupNorm(8, channels), nn.SiLU(),
+            ]  # fmt: skip
         super().__init__(*parts)
 
 
@@ -390,10 +385,9 @@ class LensNetwork(nn.Module):
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Its parts, for diagnostics."""
         return {
-            "backbone": list(self.backbone.parameters()),
-            "param_head": list(self.param_head.parameters()),
+            "backbone": list(self.backbone.parameters()), "param_head": list(self.param_head.parameters()),
             "residual_head": list(self.residual_head.parameters()),
-        }
+        }  # fmt: skip
 
 
 # --- geometry on tensors ---
@@ -434,10 +428,7 @@ def _steepest(differences: Tensor) -> Tensor:
 def warped(
     params: Tensor, flow: Tensor | None, x: Tensor, y: Tensor, half: tuple[float, float]
 ) -> tuple[Tensor, Tensor]:
-    """``G`` at points ``[B or 1, rows, columns]`` for each lens of a batch.
-
-    ``half`` is that of the picture's size.
-    """
+    """``G`` at points ``[B or 1, rows, columns]`` for each lens of a batch, in pictures of that half size."""
     if flow is not None:
         at = torch.stack([x / half[0], y / half[1]], -1).expand(len(params), -1, -1, -1)
         d = functional.grid_sample(flow, at, mode="bilinear", padding_mode="border", align_corners=True)

@@ -31,10 +31,7 @@ _MODEL, _MAKE, _FOCAL, _APERTURE, _LENS = 0x0110, 0x010F, 0x920A, 0x829D, 0xA434
 def to_opencv(lens: Lens, size: Size) -> dict[str, list[Any]]:
     """``K``, ``distortion`` (k1, k2, p1, p2, k3) and ``new_K`` for ``cv2.undistort``.
 
-    Raises
-    ------
-    UsageError
-        When the lens has powers that OpenCV's model has not.
+    Raises ``UsageError`` when the lens has powers that OpenCV's model has not.
     """
     if not lens.is_brown:
         raise UsageError(
@@ -51,10 +48,8 @@ def to_opencv(lens: Lens, size: Size) -> dict[str, list[Any]]:
 def from_opencv(k: Sequence[Sequence[float]], distortion: Sequence[float], size: Size) -> Lens:
     """The lens of a camera matrix and 4 or 5 coefficients; the corrected picture is that of the same matrix.
 
-    Raises
-    ------
-    UsageError
-        For other numbers of coefficients, skew, or pixels that are not square to 1 in 1,000.
+    Raises ``UsageError`` for other numbers of coefficients, skew, or pixels that are not square to 1 in
+    1,000.
     """
     matrix = np.asarray(k, np.float64)
     if matrix.shape != (3, 3) or len(distortion) not in (4, 5):
@@ -78,10 +73,7 @@ def from_boards(paths: Sequence[Path], columns: int, rows: int) -> tuple[Lens, S
     lens, size, error
         The error is the root mean square of the corners' distances in pixels.
 
-    Raises
-    ------
-    DataError
-        When fewer than three photographs of one size show the board.
+    Raises ``DataError`` when fewer than three photographs of one size show the board.
     """
     corners, size = [], None
     for path in paths:
@@ -146,10 +138,7 @@ def to_lensfun(lens: Lens, size: Size, *, focal: float) -> str:
     """A ``<distortion>`` element, as near to the lens as ptlens comes; lensfun has no other centre than the
     middle.
 
-    Raises
-    ------
-    UsageError
-        When ptlens is off by more than 1 % of the half-diagonal anywhere.
+    Raises ``UsageError`` when ptlens is off by more than 1 % of the half-diagonal anywhere.
     """
     unit = 1 / math.hypot(1, max(size.width, size.height) / min(size.width, size.height))
     r = np.linspace(0, 1, 200)
@@ -192,10 +181,7 @@ def exif_of(path: Path) -> dict[str, Any]:
 def by_exif(path: Path, size: Size) -> tuple[Lens, str] | None:
     """The lens that lensfun's database has for a photograph's EXIF, and its name; ``None`` where it has none.
 
-    Raises
-    ------
-    MissingPackage
-        When lensfunpy is not installed.
+    Raises ``MissingPackage`` when lensfunpy is not installed.
     """
     exif = exif_of(path)
     try:
@@ -258,12 +244,7 @@ def read_lens(path: Path, size: Size | None = None) -> Lens:
     size
         Of the pictures; OpenCV's and lensfun's forms need it where the file has none.
 
-    Raises
-    ------
-    DataError
-        When the file cannot be read.
-    UsageError
-        When there is no lens in it.
+    Raises ``DataError`` when the file cannot be read; ``UsageError`` when there is no lens in it.
     """
     try:
         text = path.read_text(encoding="utf-8")

@@ -95,14 +95,9 @@ class _Stage:
 
 
 def run(
-    config: LensConfig,
-    out: Path,
-    *,
-    init_from: Path | None = None,
-    batches: Batches | None = None,
-    callbacks: Iterable[object] = (),
-    stop: Callable[[], bool] = never,
-) -> Trained:
+    config: LensConfig, out: Path, *, init_from: Path | None = None, batches: Batches | None = None,
+    callbacks: Iterable[object] = (), stop: Callable[[], bool] = never,
+) -> Trained:  # fmt: skip
     """Train a network and keep the run in ``out``.
 
     Parameters
@@ -112,14 +107,9 @@ def run(
     batches
         In place of those that the configuration names.
 
-    Raises
-    ------
-    UsageError
-        When the configuration asks for what cannot be.
-    RunError
-        When the directory cannot be used, or the loss is not finite.
-    Stopped
-        When ``stop`` returned true; the checkpoint is written.
+    Raises ``UsageError`` when the configuration asks for what cannot be; ``RunError`` when the directory
+    cannot be used, or the loss is not finite; ``Stopped`` when ``stop`` returned true; the checkpoint is
+    written.
     """
     trainer = Trainer(config, batches)
     if init_from is not None:
@@ -129,20 +119,13 @@ def run(
 
 
 def resume(
-    path: Path,
-    *,
-    batches: Batches | None = None,
-    callbacks: Iterable[object] = (),
+    path: Path, *, batches: Batches | None = None, callbacks: Iterable[object] = (),
     stop: Callable[[], bool] = never,
-) -> Trained:
+) -> Trained:  # fmt: skip
     """Go on with a run that was stopped; the outcome is that of a run never stopped, to the last bit.
 
-    Raises
-    ------
-    RunError
-        When there is no run, or it is finished or damaged.
-    Stopped
-        When ``stop`` returned true.
+    Raises ``RunError`` when there is no run, or it is finished or damaged; ``Stopped`` when ``stop`` returned
+    true.
     """
     runfolder.check(path, program=_PROGRAM, command=_COMMAND)
     config = read_config(path)
@@ -172,12 +155,9 @@ def resume(
 
 
 def _trained(
-    trainer: Trainer,
-    folder: RunFolder,
-    state: LoopState,
-    callbacks: Iterable[object],
+    trainer: Trainer, folder: RunFolder, state: LoopState, callbacks: Iterable[object],
     stop: Callable[[], bool],
-) -> Trained:
+) -> Trained:  # fmt: skip
     config = trainer.config
 
     def save(state: LoopState, finished: bool = False) -> None:
@@ -203,12 +183,9 @@ def _trained(
         if not stage.validation:
             stage.validation = trainer.validate()
         last = LoopState(
-            stage=1,
-            step=loop.step,
-            elapsed=loop.clock.total,
-            seconds=loop.clock.seconds,
+            stage=1, step=loop.step, elapsed=loop.clock.total, seconds=loop.clock.seconds,
             metrics=loop.position,
-        )
+        )  # fmt: skip
         loop.report(lambda: save(last, finished=True))
         assert trainer.progress.best is not None
         result = Trained(
@@ -258,13 +235,7 @@ class Model:
 
     @classmethod
     def open(cls, path: Path | None = None) -> Model:
-        """The network of a run or a package, or the shipped one.
-
-        Raises
-        ------
-        RunError
-            When there is none, or it is damaged.
-        """
+        """The network of a run or a package, or the shipped one; raises ``RunError`` when it is not whole."""
         place = path or SHIPPED
         config, weights = _weights(place)
         network = LensNetwork(attrs.evolve(config.model, pretrained_backbone=""))
@@ -289,10 +260,7 @@ def package(run: Path, out: Path, *, half: bool = True, notes: Mapping[str, Any]
     bytes
         Size of the folder.
 
-    Raises
-    ------
-    RunError
-        When there is no network, or the folder exists.
+    Raises ``RunError`` when there is no network, or the folder exists.
     """
     config, weights = _weights(run)
     if out.exists():

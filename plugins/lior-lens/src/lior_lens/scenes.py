@@ -114,12 +114,9 @@ def _fill(picture: Picture, corners: NDArray[np.floating], colour: tuple[int, in
 
 
 def _line(
-    picture: Picture,
-    a: NDArray[np.floating],
-    b: NDArray[np.floating],
-    colour: tuple[int, int, int],
+    picture: Picture, a: NDArray[np.floating], b: NDArray[np.floating], colour: tuple[int, int, int],
     thick: int = 1,
-) -> None:
+) -> None:  # fmt: skip
     ends = _points(np.stack([a, b]))
     cv2.line(picture, ends[0].tolist(), ends[1].tolist(), colour, thick, _AA, _SHIFT)
 
@@ -138,10 +135,7 @@ def _backdrop(width: int, height: int, rng: Generator) -> Picture:
 
 
 def _quad(picture: Picture, rng: Generator, low: float, high: float) -> NDArray[np.float64]:
-    """Four corners of an upright wall seen at a slant.
-
-    Verticals stay nearly vertical, the others converge.
-    """
+    """Four corners of a wall at a slant: verticals stay nearly vertical, the others converge."""
     height, width = picture.shape[:2]
     w, h = rng.uniform(low, high, 2) * [width, height]
     x, y = rng.uniform(-0.3, 1.0) * width, rng.uniform(-0.2, 0.8) * height
@@ -179,10 +173,9 @@ def _facade(picture: Picture, rng: Generator) -> None:
     left, right = (i + gap[0]) / columns, (i + 1) / columns
     top, bottom = (j + gap[1]) / rows, (j + 1) / rows
     windows = _mapped(
-        corners,
-        np.stack([left, right, right, left], -1).reshape(-1, 4),
+        corners, np.stack([left, right, right, left], -1).reshape(-1, 4),
         np.stack([top, top, bottom, bottom], -1).reshape(-1, 4),
-    )
+    )  # fmt: skip
     for window in windows:
         _fill(picture, window, glass)
         if rng.random() < 0.3:
@@ -320,17 +313,8 @@ def _leaves(picture: Picture, rng: Generator) -> None:
 
 
 _LAYERS: list[tuple[float, Layer, bool]] = [
-    (0.45, _hills, False),
-    (0.4, _floor, True),
-    (0.8, _facade, True),
-    (0.5, _facade, True),
-    (0.3, _shelves, True),
-    (0.3, _boxes, True),
-    (0.25, _text, False),
-    (0.4, _poles, True),
-    (0.3, _wires, True),
-    (0.35, _rounds, False),
-    (0.25, _leaves, False),
-    (0.08, _page, True),
-]
+    (0.45, _hills, False), (0.4, _floor, True), (0.8, _facade, True), (0.5, _facade, True),
+    (0.3, _shelves, True), (0.3, _boxes, True), (0.25, _text, False), (0.4, _poles, True),
+    (0.3, _wires, True), (0.35, _rounds, False), (0.25, _leaves, False), (0.08, _page, True),
+]  # fmt: skip
 """Probability, layer, and whether it has straight lines; in the order of drawing."""

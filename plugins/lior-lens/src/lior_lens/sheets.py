@@ -85,10 +85,7 @@ def with_grid(picture: Picture, correction: Correction, *, lines_across: int = 9
 def before_after(
     picture: Picture, correction: Correction, words: str, *, truth: Picture | None = None
 ) -> Picture:
-    """A sheet: photograph with its edges and the lens's grid, corrected picture.
-
-    And the true one if it is known.
-    """
+    """A sheet: photograph with edges and grid, corrected picture, and the true one if it is known."""
     found = lines.arcs(picture)
     after = resample(picture, correction)
     again = lines.arcs(after)

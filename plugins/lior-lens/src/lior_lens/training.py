@@ -45,10 +45,7 @@ class Drawn:
 
     @classmethod
     def of(cls, config: LensConfig) -> Drawn:
-        """Sources in the shares of the configuration.
-
-        Photographs that are missing leave theirs to the others.
-        """
+        """Sources in the configuration's shares; photographs that are missing leave theirs to the others."""
         chosen = config.data
         sources: list[tuple[float, data.Source]] = []
         if chosen.scenes:
@@ -71,10 +68,9 @@ class Drawn:
         }  # fmt: skip
         seed = config.train.seed
         return cls(
-            config=config,
-            stream=data.Stream(seed=seed, **options),
+            config=config, stream=data.Stream(seed=seed, **options),
             judged=data.Stream(seed=seed + _VALIDATION, **options),
-        )
+        )  # fmt: skip
 
     def train(self, step: int) -> Batch:
         """See :class:`Batches`."""
@@ -133,10 +129,8 @@ class Trainer:
     def step(self) -> dict[str, float]:
         """Do one step; returns its numbers.
 
-        Raises
-        ------
-        RunError
-            When the loss is not finite and ``guard.fail_on_nonfinite_loss`` is set; it names the parts.
+        Raises ``RunError`` when the loss is not finite and ``guard.fail_on_nonfinite_loss`` is set; it names
+        the parts.
         """
         config, state = self.config, self.progress
         batch = self._placed(self.batches.train(state.step))
@@ -412,10 +406,7 @@ def endpoint_errors(said: Prediction, truth: Tensor, size: Size) -> tuple[Tensor
 
 
 def correct(images: Tensor, said: Prediction, *, backend: str = "geometry") -> tuple[Tensor, Tensor]:
-    """Corrected pictures, and where ``[B, 1, H.
-
-    W]`` they show the photograph (1) or what lies beyond it (0).
-    """
+    """Corrected pictures, and where ``[B, 1, H, W]`` they show the photograph (1) and where not (0)."""
     height, width = images.shape[-2:]
     size = Size(width=width, height=height)
     x, y = (

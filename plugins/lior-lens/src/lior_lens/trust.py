@@ -50,10 +50,7 @@ class Votes:
 
 
 def features(found: Arcs) -> Floats:
-    """``[arcs, 11]``: looks, place and bow of each edge, and how many there are.
-
-    Of a mirrored picture the same.
-    """
+    """``[arcs, 11]``: looks, place and bow of each edge; of a mirrored picture the same."""
     p, noise, looks = found.points, found.noise, found.looks
     chord = p[:, -1] - p[:, 0]
     length = np.hypot(chord[:, 0], chord[:, 1])
@@ -102,10 +99,9 @@ class Trust:
         h = np.maximum(h @ w["two.weight"].T + mean @ w["all.weight"].T + w["two.bias"], 0)
         out = h @ w["last.weight"].T + w["last.bias"]
         return Votes(
-            straight=_sigmoid(out[:, 0]),
-            weight=_sigmoid(out[:, 1]),
+            straight=_sigmoid(out[:, 0]), weight=_sigmoid(out[:, 1]),
             noisier=np.exp(np.clip(out[:, 2], -1, 3)),
-        )
+        )  # fmt: skip
 
     @classmethod
     def open(cls, path: Path = SHIPPED) -> Trust:

@@ -43,12 +43,10 @@ class Case:
         chord = found.points[:, -1] - found.points[:, 0]
         bows = found.bows(*(lines.lens_of(each) for each in STRENGTHS.tolist()))
         return cls(
-            looks=trust.features(found).astype(np.float32),
-            bows=bows.T.astype(np.float32),
+            looks=trust.features(found).astype(np.float32), bows=bows.T.astype(np.float32),
             length=np.hypot(chord[:, 0], chord[:, 1]).astype(np.float32),
-            noise=found.noise.astype(np.float32),
-            strength=strength,
-        )
+            noise=found.noise.astype(np.float32), strength=strength,
+        )  # fmt: skip
 
 
 @attrs.frozen(kw_only=True, eq=False)

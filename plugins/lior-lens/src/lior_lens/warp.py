@@ -21,16 +21,9 @@ from numpy.typing import NDArray
 from lior.errors import UsageError
 from lior_lens.geometry import MARGIN, Floats, Lens, Size
 
-INTERPOLATION = {
-    "linear": cv2.INTER_LINEAR,
-    "cubic": cv2.INTER_CUBIC,
-    "lanczos": cv2.INTER_LANCZOS4,
-}
+INTERPOLATION = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "lanczos": cv2.INTER_LANCZOS4}
 FRAMES = ("crop", "keep", "fixed")
-"""``crop``: as much of the photograph as fits without a border; ``keep``: all of it.
-
-``fixed``: the lens's scale.
-"""
+"""``crop``: as much as fits without a border; ``keep``: all of the photograph; ``fixed``: the lens's."""
 LIPSCHITZ = 0.5
 """Bound of a flow's slope."""
 _STRIP = 64
@@ -44,10 +37,7 @@ _EDGE = 1e-4
 
 @attrs.frozen(eq=False)
 class Flow:
-    """A displacement in half-diagonals.
-
-    Bilinear between nodes that reach from edge to edge of the picture.
-    """
+    """A displacement in half-diagonals, bilinear between nodes from edge to edge of the picture."""
 
     nodes: Floats
     """``[2, rows, columns]``: x and y."""
@@ -141,10 +131,7 @@ def in_frame(correction: Correction, frame: str = "crop", *, samples: int = 129)
     photograph, with ``keep`` the other way round. The lens is centred on its own centre, so a shifted centre
     costs some of the picture.
 
-    Raises
-    ------
-    UsageError
-        For an unknown frame, or when no zoom between 1/5 and 5 will do.
+    Raises ``UsageError`` for an unknown frame, or when no zoom between 1/5 and 5 will do.
     """
     if frame not in FRAMES:
         raise UsageError(f"frame {frame!r}: allowed is one of {', '.join(FRAMES)}")
@@ -276,10 +263,7 @@ def resample(
     border
         What is shown where the photograph has nothing: ``black`` or ``edge``.
 
-    Raises
-    ------
-    UsageError
-        When the picture is not of the correction's size.
+    Raises ``UsageError`` when the picture is not of the correction's size.
     """
     size = correction.size
     if image.shape[:2] != (size.height, size.width):

@@ -16,10 +16,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 def write(folder: Path, out: Path) -> int:
     """Write the zip, and return the number of pictures.
 
-    Raises
-    ------
-    DataError
-        When the folder has no picture or two of one name, or the zip cannot be written.
+    Raises ``DataError`` when the folder has no picture or two of one name, or the zip cannot be written.
     """
     found = list(image_files(folder))
     names = [path.relative_to(folder).as_posix() for path in found]

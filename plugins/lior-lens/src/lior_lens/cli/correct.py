@@ -19,27 +19,19 @@ from lior_lens.cli.options import json_option, model_option, open_model, quiet_o
 @click.option("--no-profile", is_flag=True, help="Do not look for the lens in lensfun's database by EXIF.")
 @model_option
 @click.option(
-    "--frame",
-    type=click.Choice(["crop", "keep", "fixed"]),
-    default="crop",
-    show_default=True,
+    "--frame", type=click.Choice(["crop", "keep", "fixed"]), default="crop", show_default=True,
     help="crop: no border; keep: all of the photograph; fixed: the lens's own scale.",
-)
+)  # fmt: skip
 @click.option(
-    "--interpolation",
-    type=click.Choice(["linear", "cubic", "lanczos"]),
-    default="cubic",
-    show_default=True,
-    help="How pixels are worked out.",
-)
+    "--interpolation", type=click.Choice(["linear", "cubic", "lanczos"]), default="cubic",
+    show_default=True, help="How pixels are worked out.",
+)  # fmt: skip
 @click.option(
     "--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of JPEG and WebP."
 )
 @click.option("--always", is_flag=True, help="Correct even where the lines are not sure.")
 @click.option(
-    "--same-lens",
-    is_flag=True,
-    help="All are of one lens at one focal length: judge them together.",
+    "--same-lens", is_flag=True, help="All are of one lens at one focal length: judge them together."
 )
 @click.option("--sheets", type=click.Path(path_type=Path), help="A folder for sheets of before and after.")
 @click.option("--no-copy", is_flag=True, help="Do not copy photographs that are left alone.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lior.errors import DataError, UsageError
+from lior.errors import UsageError
 from lior_lens.cli.options import existing, json_option
 
 
@@ -15,13 +15,9 @@ from lior_lens.cli.options import existing, json_option
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--count", type=click.IntRange(1), default=20, show_default=True, help="Pictures to write.")
 @click.option(
-    "--size",
-    "long_side",
-    type=click.IntRange(32),
-    default=640,
-    show_default=True,
+    "--size", "long_side", type=click.IntRange(32), default=640, show_default=True,
     help="Long side in pixels.",
-)
+)  # fmt: skip
 @click.option(
     "--kind", type=click.Choice(["scenes", "boards", "photos"]), default="scenes", show_default=True
 )
@@ -29,45 +25,14 @@ from lior_lens.cli.options import existing, json_option
     "--photos", multiple=True, metavar="FOLDER", help="Photographs without distortion, for --kind photos."
 )
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option(
-    "--split",
-    "pairs",
-    metavar="FOLDER",
-    help="Write no pictures, but train.csv and val.csv of a folder's pairs.",
-)
-@click.option(
-    "--share", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="Of pairs for val.csv."
-)
-def data(
-    out: Path,
-    count: int,
-    long_side: int,
-    kind: str,
-    photos: tuple[str, ...],
-    seed: int,
-    pairs: str | None,
-    share: float,
-) -> None:
-    """Write bent pictures, straight ones and lenses.json to OUT, or split a folder of NAME_original.
-
-    NAME_generated.
-    """
+def data(out: Path, count: int, long_side: int, kind: str, photos: tuple[str, ...], seed: int) -> None:
+    """Write bent pictures, straight ones and lenses.json to OUT."""
     from PIL import Image
 
     from lior_lens import data as source
 
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"{out}: not empty; nothing was touched; give another folder")
-    if pairs is not None:
-        found = source.pairs(Path(pairs))
-        if not found:
-            raise DataError(f"{pairs}: no NAME_original with its NAME_generated in there")
-        train, judged = source.split(found, share=share, seed=seed)
-        out.mkdir(parents=True, exist_ok=True)
-        source.write_split(out / "train.csv", train)
-        source.write_split(out / "val.csv", judged)
-        click.echo(f"{out}: {len(train)} pairs to train, {len(judged)} to judge by")
-        return
     chosen: dict[str, source.Source] = {"scenes": source.Scenes(), "boards": source.Boards()}
     if kind == "photos":
         given = [each for name in photos for each in source.folder(Path(name))]
@@ -90,16 +55,12 @@ def data(
 @click.argument("folder", type=click.Path(path_type=Path))
 @json_option
 def audit(folder: Path, as_json: bool) -> None:
-    """Examine a folder: what can be read, sizes, kinds, pairs, what has EXIF of a lens.
-
-    What is there twice.
-    """
+    """Examine a folder: what can be read, sizes, kinds, which have a focal length, what is there twice."""
     import hashlib
     from collections import Counter
 
     from lior.errors import LiorError
     from lior_lens import correcting, images, profiles
-    from lior_lens import data as source
 
     existing(folder)
     kinds: Counter[str] = Counter()
@@ -120,19 +81,15 @@ def audit(folder: Path, as_json: bool) -> None:
         if digest in digests:
             twice.append([str(digests[digest]), str(path)])
         digests[digest] = path
-    pairs = len(source.pairs(folder)) if folder.is_dir() else 0
     found = {
         "readable": sum(kinds.values()), "unreadable": faults, "kinds": kinds,
         "sizes": dict(sizes.most_common(20)),
-        "with_focal_length": with_lens, "pairs": pairs, "twice": twice,
+        "with_focal_length": with_lens, "twice": twice,
     }  # fmt: skip
     if as_json:
         click.echo(json.dumps(found))
         return
-    click.echo(
-        f"{folder}: {found['readable']} readable, {len(faults)} not; "
-        f"{with_lens} with a focal length; {pairs} pairs"
-    )
+    click.echo(f"{folder}: {found['readable']} readable, {len(faults)} not; {with_lens} with a focal length")
     for name, count in [*kinds.items(), *sizes.most_common(8)]:
         click.echo(f"  {name}: {count}")
     for first, second in twice:

@@ -15,23 +15,16 @@ from lior_lens.cli.options import json_option, model_option, open_model, quiet_o
 @click.option("--pictures", type=click.IntRange(1), default=60, show_default=True, help="Of each kind.")
 @click.option("--photos", multiple=True, metavar="FOLDER", help="Photographs without distortion to judge by.")
 @click.option(
-    "--size",
-    "long_side",
-    type=click.IntRange(64),
-    default=640,
-    show_default=True,
+    "--size", "long_side", type=click.IntRange(64), default=640, show_default=True,
     help="Long side in pixels.",
-)
+)  # fmt: skip
 @model_option
 @quiet_option
 @json_option
 def evaluate(
     pictures: int, photos: tuple[str, ...], long_side: int, model_path: str, quiet: bool, as_json: bool
 ) -> None:
-    """Judge lines and network beside their controls, on scenes.
-
-    Boards and photographs bent by unseen lenses.
-    """
+    """Judge lines and network beside their controls, on pictures bent by unseen lenses."""
     from lior_cli.terminal import echo_table
     from lior_lens import data, evaluating, trust
 

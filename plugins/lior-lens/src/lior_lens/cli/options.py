@@ -21,25 +21,18 @@ Callback = Callable[..., Any]
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, no more.")
 quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
 model_option = click.option(
-    "--model",
-    "model_path",
-    metavar="RUN|none|shipped",
-    default="shipped",
-    show_default=True,
+    "--model", "model_path", metavar="RUN|none|shipped", default="shipped", show_default=True,
     help="Network that proposes a lens before lines judge: a run, a package, none, or the shipped one.",
-)
+)  # fmt: skip
 
 
 def config_options(command: Callback) -> Callback:
     """Add ``--config`` and ``--set``; the command gets ``layers`` and ``assignments``."""
 
     @click.option(
-        "--config",
-        "layers",
-        multiple=True,
-        metavar="FILE|NAME",
+        "--config", "layers", multiple=True, metavar="FILE|NAME",
         help="A TOML or JSON file, or a shipped recipe; several are laid over one another, the last on top.",
-    )
+    )  # fmt: skip
     @click.option(
         "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set a key, as optimizer.lr=1e-3."
     )

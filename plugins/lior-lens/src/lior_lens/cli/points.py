@@ -69,20 +69,13 @@ def points(
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--size", metavar="WxH", help="Pixels of the photographs.")
 @click.option(
-    "--to",
-    "form",
-    type=click.Choice(["json", "opencv", "lensfun"]),
-    default="json",
-    show_default=True,
+    "--to", "form", type=click.Choice(["json", "opencv", "lensfun"]), default="json", show_default=True,
     help="Form.",
-)
+)  # fmt: skip
 @click.option("--board", metavar="CxR", help="PATH has photographs of a chessboard with CxR inner corners.")
 @click.option("--focal", type=float, default=0.0, help="Focal length in mm that lensfun's element is for.")
 def lens(path: Path, size: str | None, form: str, board: str | None, focal: float) -> None:
-    """Show the lens in a file, or of a photograph whose EXIF has a profile.
-
-    In the form of another program.
-    """
+    """Show the lens in a file, or of a photograph with a profile, in the form of another program."""
     from lior_lens import images, profiles
     from lior_lens.data import SUFFIXES, image_files
     from lior_lens.geometry import Size

@@ -38,20 +38,16 @@ class _Progress(Progress):
 @config_options
 @click.option("--out", type=click.Path(path_type=Path), help="Directory of the run.  [default: runs/STAGE]")
 @click.option(
-    "--init-from",
-    metavar="RUN|none",
+    "--init-from", metavar="RUN|none",
     help="Begin with the network of a run.  [default: none for stage 1, else the run of the stage before]",
-)
+)  # fmt: skip
 @quiet_option
 @json_option  # fmt: skip
 def train(
     layers: tuple[str, ...], assignments: tuple[str, ...], out: Path | None, init_from: str | None,
     quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Train the network, one stage.
-
-    Recipes: small, smoke, stage1_param_only, stage2_hybrid, stage3_finetune.
-    """
+    """Train a stage; recipes: small, smoke, stage1_param_only, stage2_hybrid, stage3_finetune."""
     import_torch()
     from lior_lens import config as configuration
     from lior_lens import runs
