@@ -200,17 +200,6 @@ def test_a_bent_grid_is_made_straight_and_a_straight_one_is_left_alone(tmp_path)
     assert lines.straightness(lines.arcs(grid(k1=-0.1)), believed=Lens.brown(k1=-0.1)) > 1
 
 
-def test_photographs_of_one_lens_are_judged_together(tmp_path):
-    source = tmp_path / "in"
-    source.mkdir()
-    for index in range(2):
-        Image.fromarray(grid(k1=-0.1)[:, ::-1] if index else grid(k1=-0.1)).save(source / f"{index}.png")
-    done = lens("correct", source, tmp_path / "out", "--model", "none", "--same-lens", "--json")
-    first, second = (json.loads(each) for each in done.stdout.splitlines())
-    assert first["lens"] == second["lens"]
-    assert "from 2 pictures" in first["words"]
-
-
 # --- profiles and points ---
 
 

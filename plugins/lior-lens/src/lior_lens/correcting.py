@@ -76,10 +76,7 @@ def files(source: Path) -> list[Path]:
 
 
 def place(path: Path, source: Path, out: Path, photo: images.Photo) -> Path:
-    """Where the result of a file goes: the same place below ``out``, with the ending of what is written.
-
-    Names are those of the originals, endings included, so that no two results have the same.
-    """
+    """Where a result goes: the same place below ``out``; names keep their endings, so that none meet."""
     if source.is_file() and out.suffix and not out.is_dir():
         return out
     inside = path.relative_to(source) if source.is_dir() else Path(path.name)

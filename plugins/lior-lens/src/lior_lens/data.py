@@ -16,7 +16,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from lior.errors import DataError, MissingPackage
+from lior.errors import DataError
 from lior_lens import lenses, scenes
 from lior_lens.geometry import Lens, Size
 
@@ -185,17 +185,6 @@ def packaged(names: Sequence[str]) -> list[tuple[str, Picture]]:
     return found
 
 
-def held_out() -> list[tuple[str, Picture]]:
-    """Photographs to judge by; raises ``MissingPackage`` where none is installed."""
-    found = packaged(HELD_OUT)
-    if not found:
-        raise MissingPackage(
-            "photographs to test on come with scikit-image and scikit-learn: "
-            "`pip install 'lior-lens[photos]'`, or name a folder with --photos"
-        )
-    return found
-
-
 def for_training() -> list[tuple[str, Picture]]:
     """Photographs to train on; none where no package has any."""
     return packaged(_FOR_TRAINING)
@@ -229,5 +218,8 @@ def read_rgb(path: Path) -> Picture:
 
 
 def photo_source(found: Sequence[tuple[str, Picture]]) -> Photos:
-    """A source of photographs of at least 64 pixels."""
-    return Photos(pictures=[each for each in found if min(each[1].shape[:2]) >= 64])
+    """A source of photographs of at least 64 pixels; raises ``DataError`` where there are none."""
+    pictures = [each for each in found if min(each[1].shape[:2]) >= 64]
+    if not pictures:
+        raise DataError("no photographs: name a folder of them, or `pip install 'lior-lens[photos]'`")
+    return Photos(pictures=pictures)

@@ -9,7 +9,6 @@ identity itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -65,26 +64,16 @@ def estimate(picture: NDArray[np.uint8], model: Model | None = None, trust: Trus
         small = "x".join(map(str, picture.shape[1::-1]))
         return Estimate(lens=Lens(), how="none", words=f"{small} pixels are too few to judge", sure=False)
     found = lines.arcs(picture)
-    belief, said = (None, None) if model is None else proposed(picture, model)
+    belief, _, flow = (None, None, None) if model is None else proposed(picture, model)
     verdict = lines.judge(found, belief, trust=trust)
-    flow = None if said is None or not verdict.sure else said.flow
+    flow = flow if verdict.sure else None
     how = "lines" if model is None else ("both" if len(found) else "network")
     return Estimate(
         lens=verdict.lens, how=how, words=verdict.words, sure=verdict.sure, flow=flow, verdict=verdict
     )
 
 
-@attrs.frozen(kw_only=True, eq=False)
-class Proposal:
-    """What a network says of a picture."""
-
-    lens: Lens
-    flow: Flow | None
-    expected_error: float
-    """Mean endpoint error that the network expects of itself, in half-diagonals."""
-
-
-def proposed(picture: NDArray[np.uint8], model: Model) -> tuple[Belief, Proposal]:
+def proposed(picture: NDArray[np.uint8], model: Model) -> tuple[Belief, Lens, Flow | None]:
     """The network's lens of a picture of any size, and the belief that comes of it."""
     import torch
 
@@ -99,14 +88,11 @@ def proposed(picture: NDArray[np.uint8], model: Model) -> tuple[Belief, Proposal
     flow = None if found.flow is None else Flow.bounded(found.flow[0].double().numpy(), size)
     error = float(found.doubt[0].exp())
     belief = Belief(strength=lines.strength_of(lens), spread=max(_LEAST, _DOUBTED * _TO_STRENGTH * error))
-    return belief, Proposal(lens=lens, flow=flow, expected_error=error)
+    return belief, lens, flow
 
 
 def safe(lens: Lens, size: Size, *, flow: Flow | None = None, frame: str = "crop") -> Safe:
-    """The first that is safe of: all of it, without the flow, ever weaker, the identity.
-
-    The frame's zoom belongs to it: a lens that no zoom fits into the frame is not safe either.
-    """
+    """The first that is safe and fits the frame: all of it, without the flow, weaker, the identity."""
     tries: list[tuple[str, Lens, Flow | None]] = [("as it is", lens, flow)]
     if flow is not None:
         tries.append(("without flow", lens, None))
@@ -151,19 +137,3 @@ def mean_shift(correction: Correction, *, width: int = 640) -> float:
     zoom = float((gx * x + gy * y).sum() / (x * x + y * y).sum())
     distance = np.hypot(gx - zoom * x, gy - zoom * y).mean()
     return float(distance * size.half_diagonal * width / size.width)
-
-
-def joint(estimates: Sequence[Estimate]) -> Estimate:
-    """One lens for photographs of one camera at one focal length: their verdicts together."""
-    beliefs = [
-        Belief(strength=e.verdict.strength, spread=e.verdict.spread)
-        for e in estimates
-        if e.verdict is not None
-    ]
-    if not beliefs:
-        return Estimate(lens=Lens(), how="none", words="nothing to judge by", sure=False)
-    both = lines.combined(beliefs)
-    sure = abs(both.strength) > max(0.004, lines.SURE * both.spread) and both.spread < 0.05
-    said = f"{100 * both.strength:+.1f} % at the corner, give or take {100 * both.spread:.1f}"
-    words = f"{said}, from {len(beliefs)} pictures"
-    return Estimate(lens=lines.lens_of(both.strength).monotone(), how="lines", words=words, sure=sure)

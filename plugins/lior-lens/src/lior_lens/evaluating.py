@@ -67,8 +67,7 @@ def compare(
         if trust is not None:
             guesses["lines with trust"] = lines.judge(found, trust=trust).lens
         if model is not None:
-            belief, proposal = estimating.proposed(sample.picture, model)
-            guesses["network"] = proposal.lens
+            belief, guesses["network"], _ = estimating.proposed(sample.picture, model)
         verdict = lines.judge(found, belief, trust=trust)
         if model is not None:
             guesses["network and lines"] = verdict.lens

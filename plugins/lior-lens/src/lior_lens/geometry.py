@@ -248,10 +248,7 @@ class Lens:
         )  # fmt: skip
 
     def monotone(self, *, margin: float = MARGIN, corner: float = 1.0) -> Lens:
-        """The lens itself, or the strongest blend with the identity whose Jacobian is at least ``margin``.
-
-        Jacobians blend linearly, so the share is known in closed form.
-        """
+        """The lens, or its strongest blend with the identity whose Jacobian, which blends too, has ``margin``."""
         lowest = self.least_slope(corner)
         return self if lowest >= margin else self.blended((1 - margin) / (1 - lowest))
 

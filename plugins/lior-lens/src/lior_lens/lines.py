@@ -47,10 +47,7 @@ def lens_of(strength: float, shape: float = 0.0) -> Lens:
 
 
 def strength_of(lens: Lens) -> float:
-    """What a lens does to the photograph's corner: the inverse of :func:`lens_of`, for any lens.
-
-    A lens that nothing takes to the corner folds before it, and counts as the strongest there is.
-    """
+    """Inverse of :func:`lens_of`, for any lens; one that folds before the corner is the strongest."""
     r = np.linspace(0, 1.6, 801)
     a0 = lens.radial[0]
     g = r * sum(a * (r / a0) ** i for i, a in enumerate(lens.radial)) / a0
@@ -93,10 +90,7 @@ class Arcs:
         return len(self.points)
 
     def bows(self, *lenses: Lens) -> Floats:
-        """Height of each arc over its chord once a lens is undone, in half-diagonals: ``[arcs]``.
-
-        With several lenses ``[lenses, arcs]``.
-        """
+        """Height of each arc over its chord once a lens is undone: ``[arcs]``, of several ``[lenses, arcs]``."""
         q = np.stack([self._undone(lens) for lens in lenses])
         d = q - q.mean(2, keepdims=True)
         along = d[:, :, -1] - d[:, :, 0]
@@ -246,10 +240,7 @@ def _arc(points: Floats, shortest: float, contrast: float) -> _Arc | None:
 
 
 def _joined(found: list[_Arc]) -> list[_Arc]:
-    """Arcs put together where several lie on one smooth curve, as the edges of a row of windows do.
-
-    Beginning with the longest, an arc takes the one beside it that fits its own course best, until none does.
-    """
+    """Arcs put together where several lie on one curve: the longest takes what fits its course best."""
     lengths = np.array([each.length for each in found])
     points = np.array([each.points for each in found]).reshape(-1, _POINTS, 2)
     free = np.ones(len(found), bool)
@@ -354,8 +345,6 @@ class Verdict:
     """How many arcs are straight under the lens."""
     arcs: int
     shape: float = 0.0
-    posterior: Floats = attrs.field(factory=lambda: np.empty(0))
-    """Of the strengths, on :data:`STRENGTHS`."""
 
     @property
     def sure(self) -> bool:
@@ -371,29 +360,23 @@ class Verdict:
 
 
 def judge(found: Arcs, belief: Belief | None = None, *, trust: Trust | None = None) -> Verdict:
-    """The lens that makes edges straight, given what was believed of it before.
-
-    The posterior is worked out on :data:`STRENGTHS`, and again more finely around its bulk.
-    """
+    """The lens that makes edges straight, given a belief; the posterior is refined around its bulk."""
     belief = belief or Belief()
     votes = Votes.constant(len(found)) if trust is None else trust.votes(found)
-    marginal, strength, spread, shape = _posterior(found, belief, votes, STRENGTHS)
-    coarse, step = marginal, STRENGTHS[1] - STRENGTHS[0]
+    strength, spread, shape = _posterior(found, belief, votes, STRENGTHS)
+    step = STRENGTHS[1] - STRENGTHS[0]
     if spread < 1.5 * step:
         fine = np.linspace(strength - 4 * step, strength + 4 * step, 49)
-        _, strength, spread, shape = _posterior(found, belief, votes, fine)
+        strength, spread, shape = _posterior(found, belief, votes, fine)
     lens = lens_of(strength, shape).monotone(corner=max(1.0, 1 / (1 + strength)))
     agreeing = float(straight(found, lens, votes).sum())
     return Verdict(
-        lens=lens, strength=strength, spread=spread, shape=shape, lines=agreeing, arcs=len(found),
-        posterior=coarse,
+        lens=lens, strength=strength, spread=spread, shape=shape, lines=agreeing, arcs=len(found)
     )  # fmt: skip
 
 
-def _posterior(
-    found: Arcs, belief: Belief, votes: Votes, strengths: Floats
-) -> tuple[Floats, float, float, float]:
-    """Of the strengths; its mean, its standard deviation, and the mean shape."""
+def _posterior(found: Arcs, belief: Belief, votes: Votes, strengths: Floats) -> tuple[float, float, float]:
+    """Mean and standard deviation of the strength, and the mean shape."""
     total: Floats = belief.log_prior(strengths)[:, None] - 0.5 * (SHAPES[None] / _SHAPE_WIDTH) ** 2
     if len(found):
         for column, shape in enumerate(SHAPES.tolist()):
@@ -405,7 +388,7 @@ def _posterior(
     mean = float(marginal @ strengths)
     # the grid's own coarseness is part of the spread
     spread = float(np.sqrt(marginal @ (strengths - mean) ** 2 + (strengths[1] - strengths[0]) ** 2 / 12))
-    return marginal, mean, spread, float(weight.sum(0) @ SHAPES)
+    return mean, spread, float(weight.sum(0) @ SHAPES)
 
 
 def _densities(found: Arcs, lenses: Sequence[Lens], votes: Votes) -> tuple[Floats, Floats]:
@@ -453,10 +436,3 @@ def straightness(found: Arcs, lens: Lens | None = None, *, believed: Lens | None
     order = np.argsort(bow)
     share = np.cumsum(weights[order]) / max(weights.sum(), 1e-12)
     return float(bow[order][min(int(np.searchsorted(share, 0.5)), len(order) - 1)])
-
-
-def combined(strengths: Sequence[Belief]) -> Belief:
-    """One belief of several that are independent: precisions add."""
-    precision = [1 / each.spread**2 for each in strengths]
-    mean = sum(p * each.strength for p, each in zip(precision, strengths, strict=True)) / sum(precision)
-    return Belief(strength=mean, spread=sum(precision) ** -0.5)

@@ -55,11 +55,6 @@ class LossConfig:
         """Whether corrected pictures are needed."""
         return any(getattr(self, f"{name}_weight") for name in _PICTURES)
 
-    @property
-    def needs_jacobian(self) -> bool:
-        """Whether the finished map is needed."""
-        return self.jacobian_weight > 0
-
 
 # --- pictures: [B, 3, H, W] in [0, 1]; mask [B, 1, H, W] is 1 where the correction shows the photograph ---
 

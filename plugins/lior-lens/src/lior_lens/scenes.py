@@ -55,10 +55,7 @@ def chessboard(width: int, height: int, rng: Generator, *, columns: int = 9, row
 
 
 def _posed(w: int, h: int, width: int, height: int, rng: Generator) -> NDArray[np.float64]:
-    """Corners ``[4, 2]`` of a board before a pinhole camera, turned by up to 25° about each axis.
-
-    All boards are seen by one camera, whose focal length is the picture's diagonal, as calibrations need it.
-    """
+    """Corners ``[4, 2]`` of a board before one pinhole camera, turned by up to 25° about each axis."""
     focal = np.hypot(width, height)
     turn = cv2.Rodrigues(rng.uniform(-0.43, 0.43, 3) * [1, 1, 0.4])[0]
     flat = np.array([[-w, -h, 0], [w, -h, 0], [w, h, 0], [-w, h, 0]]) / 2
@@ -142,14 +139,9 @@ def _quad(picture: Picture, rng: Generator, low: float, high: float) -> NDArray[
     slant = rng.normal(0, 0.18, 2) * h
     lean = rng.normal(0, 0.03, 2) * w
     tilt = rng.normal(0, 0.04) * w
-    return np.array(
-        [
-            [x + lean[0], y],
-            [x + w + lean[1], y + slant[0] + tilt],
-            [x + w, y + h + slant[1] + tilt],
-            [x, y + h],
-        ]
-    )
+    right = x + w, y + tilt
+    corners = [(x + lean[0], y), (right[0] + lean[1], right[1] + slant[0])]
+    return np.array([*corners, (right[0], right[1] + h + slant[1]), (x, y + h)])
 
 
 def _mapped(
@@ -190,14 +182,8 @@ def _floor(picture: Picture, rng: Generator) -> None:
     height, width = picture.shape[:2]
     horizon = rng.uniform(0.35, 0.8) * height
     spread, shift = rng.uniform(0.05, 0.5), rng.uniform(-0.3, 0.3) * width
-    corners = np.array(
-        [
-            [width * (0.5 - spread) + shift, horizon],
-            [width * (0.5 + spread) + shift, horizon],
-            [width * 1.6, height * 1.05],
-            [-width * 0.6, height * 1.05],
-        ]
-    )
+    far = np.array([[0.5 - spread, 0], [0.5 + spread, 0]]) * width + [shift, horizon]
+    corners = np.concatenate([far, np.array([[1.6, 1.05], [-0.6, 1.05]]) * [width, height]])
     _fill(picture, corners, _colour(rng))
     colour, count = _colour(rng), int(rng.integers(4, 14))
     t = np.linspace(0, 1, count)

@@ -82,25 +82,16 @@ def with_grid(picture: Picture, correction: Correction, *, lines_across: int = 9
     return out
 
 
-def before_after(
-    picture: Picture, correction: Correction, words: str, *, truth: Picture | None = None
-) -> Picture:
-    """A sheet: photograph with edges and grid, corrected picture, and the true one if it is known."""
+def before_after(picture: Picture, correction: Correction, words: str) -> Picture:
+    """A sheet: photograph with edges and grid, and the corrected picture."""
     found = lines.arcs(picture)
     after = resample(picture, correction)
     again = lines.arcs(after)
     bow = lines.straightness(found, believed=correction.lens), lines.straightness(again)
-    top = [
-        titled(picture, "photograph"),
-        titled(after, f"corrected: {words}"),  # type: ignore[arg-type]
-    ]
+    shown = with_grid(with_edges(picture, found, correction.lens), correction)
+    top = [titled(picture, "photograph"), titled(after, f"corrected: {words}")]  # type: ignore[arg-type]
     bottom = [
-        titled(
-            with_grid(with_edges(picture, found, correction.lens), correction),
-            f"edges and grid, median bow {bow[0]:.1f} px",
-        ),
+        titled(shown, f"edges and grid, median bow {bow[0]:.1f} px"),
         titled(with_edges(after, again, Lens()), f"edges after, median bow {bow[1]:.1f} px"),  # type: ignore[arg-type]
     ]
-    if truth is not None:
-        top.append(titled(truth, "truth"))
     return sheet([top, bottom])

@@ -271,7 +271,7 @@ class Trainer:
                 "epe": float(error.detach().mean()) * pixels,
                 "identity_epe": float(identity.mean()) * pixels,
             }
-        if config.loss.needs_jacobian:
+        if config.loss.jacobian_weight:
             columns, rows = 33, 33
             x, y = (
                 torch.tensor(each.copy(), dtype=torch.float32, device=self.device)[None]

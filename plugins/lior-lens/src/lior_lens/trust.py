@@ -15,7 +15,7 @@ import numpy as np
 
 from lior.errors import RunError
 from lior.runs import bundle
-from lior_lens.geometry import Floats
+from lior_lens.geometry import Floats, Lens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,29 +57,16 @@ def features(found: Arcs) -> Floats:
     middle = p.mean(1)
     radius = np.hypot(middle[:, 0], middle[:, 1])
     normal = np.stack([-chord[:, 1], chord[:, 0]], -1) / np.maximum(length, 1e-9)[:, None]
-    offset = np.abs(
-        (middle * normal).sum(-1)
-    )  # distance of the line from the centre: what distortion acts on
-    from lior_lens.geometry import Lens
-
+    offset = np.abs((middle * normal).sum(-1))  # how far from the centre the line passes: there lenses act
     bow = np.abs(found.bows(Lens()))
     upright = np.abs(chord[:, 1]) / np.maximum(length, 1e-9)
-    return np.stack(
-        [
-            np.log(length + 1e-6) + 1.5,
-            np.log(noise / found.pixel + 1e-6) + 1,
-            looks[:, 0] * 4 - 1,
-            looks[:, 1] - 1,
-            np.log(looks[:, 2] + 1) - 3,
-            np.log(looks[:, 3]),
-            radius - 0.5,
-            3 * offset - 1,
-            np.log(bow / np.maximum(length, 1e-9) + 1e-4) / 2 + 2.5,
-            np.cos(2 * np.pi * upright),
-            np.full(len(length), np.log(len(length) + 1) / 2 - 1.5),
-        ],
-        -1,
-    )
+    columns = [
+        np.log(length + 1e-6) + 1.5, np.log(noise / found.pixel + 1e-6) + 1, looks[:, 0] * 4 - 1,
+        looks[:, 1] - 1, np.log(looks[:, 2] + 1) - 3, np.log(looks[:, 3]), radius - 0.5, 3 * offset - 1,
+        np.log(bow / np.maximum(length, 1e-9) + 1e-4) / 2 + 2.5, np.cos(2 * np.pi * upright),
+        np.full(len(length), np.log(len(length) + 1) / 2 - 1.5),
+    ]  # fmt: skip
+    return np.stack(columns, -1)
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -69,10 +69,7 @@ class Flow:
 
 
 def slope(nodes: Floats, size: Size) -> float:
-    """An upper bound of the operator norm of the slopes of a bilinear flow ``[2, rows, columns]``.
-
-    In a cell the slope along x lies between those of its two horizontal edges, and likewise along y.
-    """
+    """An upper bound of the slopes of a bilinear flow: those in a cell lie between those of its edges."""
     _, rows, columns = nodes.shape
     if rows < 2 or columns < 2:
         raise UsageError(f"a flow needs at least 2 x 2 nodes, not {columns} x {rows}")

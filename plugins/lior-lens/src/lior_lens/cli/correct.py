@@ -26,13 +26,8 @@ from lior_lens.cli.options import json_option, model_option, open_model, quiet_o
     "--interpolation", type=click.Choice(["linear", "cubic", "lanczos"]), default="cubic",
     show_default=True, help="How pixels are worked out.",
 )  # fmt: skip
-@click.option(
-    "--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of JPEG and WebP."
-)
+@click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of JPEG, WebP.")
 @click.option("--always", is_flag=True, help="Correct even where the lines are not sure.")
-@click.option(
-    "--same-lens", is_flag=True, help="All are of one lens at one focal length: judge them together."
-)
 @click.option("--sheets", type=click.Path(path_type=Path), help="A folder for sheets of before and after.")
 @click.option("--no-copy", is_flag=True, help="Do not copy photographs that are left alone.")
 @click.option("--replace", is_flag=True, help="Write over results of an earlier run.")
@@ -40,7 +35,7 @@ from lior_lens.cli.options import json_option, model_option, open_model, quiet_o
 @json_option  # fmt: skip
 def correct(
     source: Path, out: Path, lens: Path | None, no_profile: bool, model_path: str, frame: str,
-    interpolation: str, quality: int, always: bool, same_lens: bool, sheets: Path | None, no_copy: bool,
+    interpolation: str, quality: int, always: bool, sheets: Path | None, no_copy: bool,
     replace: bool, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Correct a photograph or a folder of them into OUT.
@@ -63,12 +58,6 @@ def correct(
     def ask(picture):  # type: ignore[no-untyped-def]
         return estimating.estimate(picture, model, trusted)
 
-    if same_lens:
-        shared = estimating.joint([ask(each) for each in _readable(source)])
-
-        def ask(picture):  # type: ignore[no-untyped-def]
-            return shared
-
     failed = count = 0
     for outcome in correcting.correct(source, out, options, correcting.judge(options, ask)):
         count += 1
@@ -85,17 +74,6 @@ def correct(
         if not quiet and count > 1:
             click.echo(f"{failed} of {count} files could not be corrected", err=True)
         click.get_current_context().exit(1)
-
-
-def _readable(source: Path):  # type: ignore[no-untyped-def]
-    from lior.errors import LiorError
-    from lior_lens import correcting, images
-
-    for path in correcting.files(source):
-        try:
-            yield images.read(path).upright()
-        except LiorError:
-            continue
 
 
 @click.command()

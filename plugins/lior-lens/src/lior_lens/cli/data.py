@@ -15,15 +15,10 @@ from lior_lens.cli.options import existing, json_option
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--count", type=click.IntRange(1), default=20, show_default=True, help="Pictures to write.")
 @click.option(
-    "--size", "long_side", type=click.IntRange(32), default=640, show_default=True,
-    help="Long side in pixels.",
-)  # fmt: skip
-@click.option(
-    "--kind", type=click.Choice(["scenes", "boards", "photos"]), default="scenes", show_default=True
+    "--size", "long_side", type=click.IntRange(32), default=640, show_default=True, help="Long side."
 )
-@click.option(
-    "--photos", multiple=True, metavar="FOLDER", help="Photographs without distortion, for --kind photos."
-)
+@click.option("--kind", type=click.Choice(["scenes", "boards", "photos"]), default="scenes")
+@click.option("--photos", multiple=True, metavar="FOLDER", help="Straight ones, for --kind photos.")
 @click.option("--seed", type=int, default=0, show_default=True)
 def data(out: Path, count: int, long_side: int, kind: str, photos: tuple[str, ...], seed: int) -> None:
     """Write bent pictures, straight ones and lenses.json to OUT."""
@@ -36,7 +31,7 @@ def data(out: Path, count: int, long_side: int, kind: str, photos: tuple[str, ..
     chosen: dict[str, source.Source] = {"scenes": source.Scenes(), "boards": source.Boards()}
     if kind == "photos":
         given = [each for name in photos for each in source.folder(Path(name))]
-        chosen["photos"] = source.photo_source(given or source.held_out())
+        chosen["photos"] = source.photo_source(given or source.packaged(source.HELD_OUT))
     stream = source.Stream(source=chosen[kind], seed=seed, long_side=long_side)
     (out / "bent").mkdir(parents=True, exist_ok=True)
     (out / "straight").mkdir(exist_ok=True)
