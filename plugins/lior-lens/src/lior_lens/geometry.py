@@ -248,7 +248,7 @@ class Lens:
         )  # fmt: skip
 
     def monotone(self, *, margin: float = MARGIN, corner: float = 1.0) -> Lens:
-        """The lens, or its strongest blend with the identity whose Jacobian, which blends too, has ``margin``."""
+        """The lens, or its strongest blend with the identity whose Jacobian, which blends too, is enough."""
         lowest = self.least_slope(corner)
         return self if lowest >= margin else self.blended((1 - margin) / (1 - lowest))
 
