@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from lior.errors import RunError, UsageError
+from lior.errors import RunError, UsageError, did_you_mean, sentences
 
 if TYPE_CHECKING:
     from lior.plots.panels import Picture
+
+Callback = Callable[..., Any]
 
 FORMATS = {"png": ("png",), "svg": ("svg",), "both": ("png", "svg")}
 """Value of ``--format`` -> the kinds of files."""
@@ -26,6 +29,78 @@ _FOR_FILES = {
     "text": "--text prints pictures as text",
 }
 _INSTEAD = {"--text": "writes no files", "--json": "prints numbers and nothing else"}
+
+
+def picture_options(known: Collection[str]) -> Callable[[Callback], Callback]:
+    """Add the options of a command that draws the pictures ``known`` of a run.
+
+    They are passed on as ``out``, ``only``, ``form``, ``text`` and ``as_json``.
+    """
+    options = (
+        click.option(
+            "--out", type=click.Path(path_type=Path, file_okay=False),
+            help="Folder for the pictures; files of the same names are replaced.  [default: RUN/plots]",
+        ),
+        click.option("--only", metavar="NAME,...", help=f"Pictures: {', '.join(known)}.  [default: all]"),
+        click.option(
+            "--format", "form", type=click.Choice(list(FORMATS)), default="png", show_default=True,
+            help="Kind of files.",
+        ),
+        click.option(
+            "--text", is_flag=True, help="Print the pictures as text, without Matplotlib, and write no files."
+        ),
+        click.option(
+            "--json", "as_json", is_flag=True,
+            help="Print the numbers of the pictures as one JSON object, and nothing else.",
+        ),
+    )  # fmt: skip
+    return lambda command: functools.reduce(lambda made, option: option(made), reversed(options), command)
+
+
+def chosen(only: str | None, known: Collection[str]) -> list[str]:
+    """The names in the comma-separated list ``only``, each once; ``None`` is all.
+
+    Raises
+    ------
+    UsageError
+        When there is no picture of a name.
+    """
+    names = list(known) if only is None else [name.strip() for name in only.split(",")]
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"There are {', '.join(known)}."
+            raise UsageError(sentences(f"--only: no picture {name!r}.", hint))
+    return list(dict.fromkeys(names))
+
+
+def folder_for_files(run: Path, out: Path | None, *, text: bool, as_json: bool) -> Path | None:
+    """Where files go, ``None`` for nowhere.
+
+    Raises
+    ------
+    MissingPackage
+        When there will be files and Matplotlib is not installed.
+    """
+    if text or as_json:
+        return None
+    from lior.plots import drawing
+
+    drawing.library()
+    return out or run / "plots"
+
+
+def built(names: Iterable[str], build: Callable[[str], Picture]) -> tuple[dict[str, Picture], dict[str, str]]:
+    """The pictures by name, and the reasons why others were left out."""
+    from lior.plots.panels import LeftOut
+
+    found: dict[str, Picture] = {}
+    left_out: dict[str, str] = {}
+    for name in names:
+        try:
+            found[name] = build(name)
+        except LeftOut as why:
+            left_out[name] = str(why)
+    return found, left_out
 
 
 def refuse_without_effect(*, text: bool, as_json: bool) -> None:

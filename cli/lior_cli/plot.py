@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from lior.errors import UsageError, did_you_mean, sentences
+from lior.errors import UsageError
 from lior.plots import PICTURES
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, WholeNumber, device_option
-from lior_cli.pictures import FORMATS, present, refuse_without_effect
+from lior_cli.pictures import (
+    built,
+    chosen,
+    folder_for_files,
+    picture_options,
+    present,
+    refuse_without_effect,
+)
 
 if TYPE_CHECKING:
     from lior.plots.panels import Picture
@@ -23,16 +30,7 @@ _SAMPLED = ("positions", "resilience", "coordinates")
 
 @click.command()
 @click.argument("run", type=RunPath())
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the pictures; files of the same names are replaced.  [default: RUN/plots]",
-)
-@click.option("--only", metavar="NAME,...", help=f"Pictures: {', '.join(PICTURES)}.  [default: all]")
-@click.option(
-    "--format", "form", type=click.Choice(list(FORMATS)), default="png", show_default=True,
-    help="Kind of files.",
-)  # fmt: skip
+@picture_options(PICTURES)
 @click.option(
     "--sample",
     type=WholeNumber(min=1),
@@ -40,16 +38,7 @@ _SAMPLED = ("positions", "resilience", "coordinates")
     show_default=True,
     help="Number of tokens of the validation text to score, and of stored contexts to show.",
 )
-@click.option(
-    "--text", is_flag=True, help="Print the pictures as text, without Matplotlib, and write no files."
-)
 @click.option("--quiet", is_flag=True, help="Print no progress.")
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="Print the numbers of the pictures as one JSON object, and nothing else.",
-)
 @device_option
 def plot(
     run: Path,
@@ -67,15 +56,11 @@ def plot(
     Each picture is printed as text and written to a file, whose path is printed. A picture
     that the run has no numbers for is left out; the reason goes to standard error.
     """
-    names = _chosen(only)
+    names = chosen(only, PICTURES)
     refuse_without_effect(text=text, as_json=as_json)
     _refuse_sample_without_effect(names)
     import_torch(quiet=quiet)
-    from lior.plots import drawing
-
-    folder = None if text or as_json else out or run / "plots"
-    if folder:
-        drawing.library()  # before the work, not after
+    folder = folder_for_files(run, out, text=text, as_json=as_json)
     pictures, left_out = _pictures(run, names, sample, quiet=quiet, device=device)
     present(run, pictures, left_out, folder=folder, form=form, as_json=as_json)
 
@@ -84,13 +69,10 @@ def _pictures(
     run: Path, names: Sequence[str], sample: int, *, quiet: bool, device: str
 ) -> tuple[dict[str, Picture], dict[str, str]]:
     """The pictures, and the reasons why others were left out."""
-    from lior.plots.panels import LeftOut
     from lior.plots.pictures import open_run, picture
     from lior.tensors import pick_device
     from lior_cli.progress import Progress
 
-    pictures: dict[str, Picture] = {}
-    left_out: dict[str, str] = {}
     with Progress(quiet=quiet) as progress:
 
         def tick(done: int, of: int) -> None:
@@ -100,23 +82,7 @@ def _pictures(
                 progress.lior_train_stage("score", f"scoring {of:,} tokens")
 
         plotted = open_run(run, sample=sample, tick=tick, device=pick_device(device))
-        for name in names:
-            try:
-                pictures[name] = picture(name, plotted)
-            except LeftOut as why:
-                left_out[name] = str(why)
-    return pictures, left_out
-
-
-def _chosen(only: str | None) -> list[str]:
-    if only is None:
-        return list(PICTURES)
-    names = [name.strip() for name in only.split(",")]
-    for name in names:
-        if name not in PICTURES:
-            hint = did_you_mean(name, PICTURES) or f"There are {', '.join(PICTURES)}."
-            raise UsageError(sentences(f"--only: no picture {name!r}.", hint))
-    return list(dict.fromkeys(names))
+        return built(names, lambda name: picture(name, plotted))
 
 
 def _refuse_sample_without_effect(names: Sequence[str]) -> None:

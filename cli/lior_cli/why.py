@@ -13,9 +13,8 @@ import click
 from click.core import ParameterSource
 
 from lior.config.sampling import Sampling
-from lior.errors import DataError, UsageError
-from lior.runs import files
-from lior_cli import why_html
+from lior.errors import UsageError
+from lior_cli import pages, why_html
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, WholeNumber, device_option, field_options, seed_option
 from lior_cli.sources import (
@@ -84,7 +83,7 @@ def why(
     """
     how = _sampling(text, sampling)
     if html:
-        why_html.check(html)
+        pages.check(html, why_html.COMMAND)
     import_torch()
     from lior.runs.run import load
 
@@ -99,7 +98,7 @@ def why(
     else:
         show(words, names, prompt=data, top=top or 1, blanks=by == "token")
     if html:
-        done = _write(html, why_html.page(data, words, names, top or _MOST))
+        done = pages.write(html, why_html.page(data, words, names, top or _MOST))
         click.echo(f"{done} {click.format_filename(html)}", err=as_json)
 
 
@@ -163,16 +162,6 @@ def _explained(
     else:
         tokens = tokenizer.encode(text.encode("utf-8", "surrogateescape")).tolist()
     return explain(run.model, run.checkpoint.corpus, context, tokens, most=most, words=words)
-
-
-def _write(path: Path, page: str) -> str:
-    """Write the page, all or nothing; returns "wrote" or "replaced"."""
-    done = "replaced" if path.exists() else "wrote"
-    try:
-        files.write_text(path, page)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
-    return done
 
 
 def _record(prompt: bytes, words: Sequence[Explained], by: str, top: int, seconds: float) -> dict[str, Any]:

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lior.errors import UsageError
+from lior_cli import pages
 from lior_cli.sources import numbers, plain
 from lior_cli.terminal import printable
 
 if TYPE_CHECKING:
     from lior.model.provenance import Account, Explained
 
-_HEAD = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="generator" content="lior why">
-"""
-"""The first lines of a page, by which it is recognised."""
-
+COMMAND = "lior why"
 _STYLE = """
 :root { color-scheme: light dark; --heat: 46, 160, 67; --back: #fff; --ink: #1f2328 }
 @media (prefers-color-scheme: dark) { :root { --back: #16191d; --ink: #e6edf3 } }
@@ -47,41 +39,20 @@ mark { background: rgba(var(--heat), .45); color: inherit }
 """  # noqa: E501
 
 
-def check(path: Path) -> None:
-    """Refuse, before anything is computed, to overwrite a file that is not such a page.
-
-    Raises
-    ------
-    UsageError
-        When there is another file, or no folder.
-    """
-    if not path.parent.is_dir():
-        raise UsageError(f"{path}: there is no folder {path.parent}")
-    if not path.exists():
-        return
-    with path.open("rb") as stream:
-        ours = stream.read(len(_HEAD)) == _HEAD.encode()
-    if not ours:
-        raise UsageError(
-            f"{path}: is there and no page of `lior why`; nothing was touched; give another name"
-        )
-
-
 def page(prompt: bytes, words: Sequence[Explained], names: Mapping[str, str], top: int) -> str:
     """The whole page; it needs nothing beside it, and no scripts."""
     from lior.model.provenance import account
 
     text = "".join(_word(word, names, top) for word in words)
-    return (
-        f"{_HEAD}"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Where the words come from</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        "<h1>Where the words come from</h1>\n"
+    title = "Where the words come from"
+    body = (
+        f"<h1>{title}</h1>\n"
         "<p>Point at a word, click it, or go to it with the tab key: its sources stand below.<br>"
         'Share of the weightiest place: 0 %<span class="legend"></span>100 %</p>\n'
         f'<div class="text"><span class="prompt">{_text(prompt)}</span>{text}</div>\n'
-        f"{_account(account(words), names)}</body>\n</html>\n"
+        f"{_account(account(words), names)}"
     )
+    return pages.page(COMMAND, title=title, style=_STYLE, body=body)
 
 
 def _word(word: Explained, names: Mapping[str, str], top: int) -> str:

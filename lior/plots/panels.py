@@ -29,6 +29,10 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _FEW_LEVELS = len(LEVEL_COLOURS)
 _MARKED_POINTS = 40
 """Points of longer curves have no marker each."""
+_CROWD = 400
+"""More dots than these are smaller, and lighter where they are alone."""
+_FEW_COLUMNS = 4
+"""Columns with names that are named in the text of a row of a heat map."""
 _NUMBERED_COLUMNS = 24
 """Heat maps with more columns have no numbers in their cells."""
 
@@ -74,6 +78,8 @@ class Curve:
     """Where it is not finite, the curve is interrupted."""
     error: Sequence[float] = ()
     """Standard error of each ``y``, or the error that :attr:`LineChart.error_name` names; may be empty."""
+    dots: bool = False
+    """Whether its points are drawn without lines between them."""
 
 
 @attrs.frozen(kw_only=True)
@@ -92,7 +98,7 @@ class LineChart(Panel):
     """Whether the axis is logarithmic. If a number on it is 0 or negative, it is linear about 0, and its
     label says within which limit."""
     dots: bool = False
-    """Whether points are drawn without lines between them."""
+    """Whether the points of all curves are drawn without lines between them."""
     low: float | None = None
     high: float | None = None
     """Least and greatest visible ``y``; ``None``: of all numbers."""
@@ -161,8 +167,11 @@ class LineChart(Panel):
         return self._name_levels(axis) if self._beside else None
 
     def _draw_curve(self, axis: Any, curve: Curve, colour: str, style: str) -> None:
-        marker = "." if self.dots or len(curve.x) <= _MARKED_POINTS else ""
-        look = {"color": colour, "marker": marker, "linestyle": "none" if self.dots else style}
+        dots = self.dots or curve.dots
+        marker = "." if dots or len(curve.x) <= _MARKED_POINTS else ""
+        look: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": "none" if dots else style}
+        if dots and len(curve.x) > _CROWD:
+            look |= {"alpha": 0.4, "markersize": 4, "markeredgewidth": 0, "rasterized": True}
         if curve.error and self.error_bars:
             label = f"{curve.name} {self.error_name}"
             axis.errorbar(curve.x, curve.y, yerr=curve.error, capsize=3, linewidth=1.2, label=label, **look)
@@ -205,7 +214,7 @@ class LineChart(Panel):
             frame.level(level)
         for x, bottom, top in self._errors():
             frame.curve([x, x], [max(bottom, low), min(top, high)], mark="⣿")
-        marks = [frame.curve(curve.x, curve.y, joined=not self.dots) for curve in self.curves]
+        marks = [frame.curve(c.x, c.y, joined=not (self.dots or c.dots)) for c in self.curves]
         named_levels = ", ".join(f"{name} {number(value)}" for name, value in self.levels.items())
         return frame.lines(
             [
@@ -223,42 +232,84 @@ class LineChart(Panel):
 
 @attrs.frozen(kw_only=True)
 class BarChart(Panel):
-    """A number for each of a few names."""
+    """A number for each of a few names: a bar from 0, or a dot with the range about it."""
 
     kind: ClassVar[str] = "bars"
 
     x_label: str
     names: Sequence[str]
     values: Sequence[float]
-    """None of them negative."""
+    """None of them negative, unless they are dots."""
     notes: Sequence[str]
     """The text beside each bar."""
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+    """Ends of the range of each value, which is then a dot; may be empty."""
+    level: float | None = None
+    """A value to compare the dots with: a vertical line."""
+
+    def inches(self) -> tuple[float, float]:
+        """A height for each name, if there are many."""
+        width, height = super().inches()
+        return width, max(height if not self.low else 2.0, 1.3 + 0.27 * len(self.names))
 
     def draw(self, axis: Any) -> Settle:
-        """Horizontal bars."""
+        """Horizontal, the first name on top."""
         places = range(len(self.names))
-        bars = axis.barh(places, self.values, color=COLOURS[0])
+        if self.low:
+            self._draw_ranges(axis)
+        else:
+            bars = axis.barh(places, self.values, color=COLOURS[0])
+            axis.bar_label(bars, self.notes, padding=4, fontsize=8)
+            axis.set_xlim(0, 1.9 * max(self.values) or 1.0)  # room for the notes
         axis.set_yticks(places, self.names)
         axis.invert_yaxis()
-        axis.bar_label(bars, self.notes, padding=4, fontsize=8)
-        axis.set_xlim(0, 1.9 * max(self.values) or 1.0)  # room for the notes
         axis.set_xlabel(self.x_label)
         axis.grid(True, axis="x", alpha=0.3)
         axis.set_axisbelow(True)
         return None
 
+    def _draw_ranges(self, axis: Any) -> None:
+        if self.level is not None:
+            axis.axvline(self.level, color=LEVEL_COLOURS[0], linestyle="--", linewidth=1)
+        for place, row in enumerate(zip(self.values, self.low, self.high, self.notes, strict=True)):
+            value, low, high, note = row
+            axis.plot([low, high], [place, place], color=COLOURS[1], linewidth=4, solid_capstyle="butt")
+            axis.plot([value], [place], "o", color=COLOURS[0])
+            axis.annotate(
+                note, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8,
+                annotation_clip=False,
+            )  # fmt: skip
+
     def sketch(self, pen: Pen) -> list[str]:
-        """A line for each bar."""
+        """A line for each name."""
         names, notes = [*map(pen.say, self.names)], [*map(pen.say, self.notes)]
         margin = max(map(len, names))
         room = max(pen.width - margin - max(map(len, notes)) - 6, 8)
-        top = max(self.values) or 1.0
-        lines = []
-        for name, value, note in zip(names, self.values, notes, strict=True):
-            full, eighths = divmod(round(8 * room * value / top), 8)
-            bar = "█" * full + _EIGHTHS[eighths].strip() * pen.blocks
-            lines.append(f"{name:>{margin}} │{bar} {note}")
+        bars = self._sketched_ranges(room) if self.low else self._sketched_bars(room, pen)
+        lines = [
+            f"{name:>{margin}} │{pen.say(bar)} {note}"
+            for name, bar, note in zip(names, bars, notes, strict=True)
+        ]
         return [*lines, *pen.notes([self.x_label], margin)]
+
+    def _sketched_bars(self, room: int, pen: Pen) -> Iterator[str]:
+        top = max(self.values) or 1.0
+        for value in self.values:
+            full, eighths = divmod(round(8 * room * value / top), 8)
+            yield "█" * full + _EIGHTHS[eighths].strip() * pen.blocks
+
+    def _sketched_ranges(self, room: int) -> Iterator[str]:
+        levels = [] if self.level is None else [self.level]
+        ruler = Ruler.over([*self.values, *self.low, *self.high, *levels])
+        for value, low, high in zip(self.values, self.low, self.high, strict=True):
+            cells = [" "] * room
+            for level in levels:
+                cells[ruler.at(level, room)] = "·"
+            first, last = ruler.at(low, room), ruler.at(high, room)
+            cells[first : last + 1] = "─" * (last + 1 - first)
+            cells[ruler.at(value, room)] = "█"
+            yield "".join(cells)
 
 
 @attrs.frozen(kw_only=True)
@@ -309,10 +360,12 @@ class HeatMap(Panel):
     rows: Sequence[str]
     values: Sequence[Sequence[float]]
     """A row of numbers for each name in ``rows``."""
+    columns: Sequence[str] = ()
+    """Their names, in place of numbers from 0; may be empty."""
 
     def inches(self) -> tuple[float, float]:
         """A fixed height for each row."""
-        return 9.9, 1.5 + 0.42 * len(self.rows)
+        return 9.9, (2.2 if self.columns else 1.5) + 0.42 * len(self.rows)
 
     def draw(self, axis: Any) -> Settle:
         """Colours, with the numbers written in if there are few."""
@@ -329,10 +382,14 @@ class HeatMap(Panel):
             decimals = min(max(2 - math.floor(math.log10(most)), 0), 6)  # three digits of the largest
             texts = [[f"{round(value, decimals) + 0.0:.{decimals}f}" for value in row] for row in self.values]
             drawing.write_numbers(axis, texts, [[abs(v) > 0.6 * most for v in row] for row in self.values])
+        if self.columns:
+            axis.set_xticks(range(len(self.columns)), self.columns, rotation=45, ha="right")
         return None
 
     def sketch(self, pen: Pen) -> list[str]:
-        """A line of shades for each row."""
+        """A line of shades for each row; with names of columns, those that count most in it."""
+        if self.columns:
+            return self._listed(pen)
         names = [*map(pen.say, self.rows)]
         margin, columns = max(map(len, names)), len(self.values[0])
         room = max(pen.width - margin - 5, 8)
@@ -348,6 +405,15 @@ class HeatMap(Panel):
         notes = [f"x: {self.x_label}, 0 to {columns - 1}"] if columns > 1 else []
         notes.append(f"{self.unit} from {number(low)} (blank) to {number(high)} ({pen.shades[-1]})")
         return [*lines, *pen.notes(notes, min(margin, MARGIN))]
+
+    def _listed(self, pen: Pen) -> list[str]:
+        margin = max(map(len, self.rows))
+        lines = []
+        for name, row in zip(self.rows, self.values, strict=True):
+            order = sorted(range(len(row)), key=lambda i: -abs(row[i]))[:_FEW_COLUMNS]
+            said = ", ".join(f"{self.columns[i]} {row[i]:+.2f}" for i in order)
+            lines.append(pen.say(f"{name:>{margin}} │ {said}")[: pen.width - 2])
+        return [*lines, *pen.notes([self.unit], margin)]
 
 
 @attrs.frozen(kw_only=True)

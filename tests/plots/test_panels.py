@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import attrs
 import pytest
 
 from lior.errors import RunError
@@ -58,6 +59,17 @@ PANELS = {
         curves=[Curve(name=n, x=[1, 10, 4000], y=[1e-3, 5, 1e4], error=[0, 1, 2]) for n in "abc"],
     ),
     "bars": BARS,
+    "ranges": BarChart(
+        title="t", x_label="x", names=["a", "b" * 30], values=[1.0, -2.0], low=[0.5, -3.0], high=[4.0, -2.0],
+        notes=["better", ""], level=1.0,
+    ),
+    "dots and a line": lines(
+        [],
+        curves=[
+            Curve(name="rows", x=BOWL * 3, y=BOWL * 3, dots=True),
+            Curve(name="equal", x=[0, 64], y=[0, 64]),
+        ],
+    ),
     "histogram": Histogram(
         title="t", x_label="x", y_label="y", edges=[1, 10, 100], counts=[0, 7], levels={"m": 20.0}, log_x=True
     ),
@@ -65,6 +77,10 @@ PANELS = {
         title="t", x_label="gate", unit="weight", rows=["a", "b" * 30], values=[[0.0] * 99, [*range(99)]]
     ),
     "one cell": HEAT,
+    "named heat": HeatMap(
+        title="t", x_label="", unit="weight", rows=["a", "b"], columns=["first", "second" * 5],
+        values=[[0.5, -1.0], [0.0, 0.25]],
+    ),
     "points": ScatterPlot(
         title="t", x_label="x", y_label="y", classes=["a", "b"], x=[0, 0, 1], y=[5, 5, 5], of=[1, 1, 0]
     ),
@@ -106,6 +122,11 @@ def test_a_sketch_has_each_point_at_its_place():
     text = shown(bars, blocks=False)
     assert text[4].count("#") == pytest.approx(3 * text[3].count("#"), abs=2)
     assert text[4].count("#") > 50
+    ranges = attrs.evolve(bars, low=[0.0, 2.0], high=[2.0, 4.0], level=0.0)
+    first, second = (row.split("|")[1] for row in shown(ranges, blocks=False)[3:5])
+    assert first.index("#") == pytest.approx(second.index("#") / 3, abs=1)
+    assert first.count("-") == pytest.approx(second.count("-"), abs=2)
+    assert second.startswith(".")
     stairs = Histogram(title="", x_label="", y_label="", edges=[0, 1, 2], counts=[1, 3], levels={})
     rows = rows_of(shown(stairs, blocks=False))
     assert rows[0].index("*") == pytest.approx(34, abs=1)

@@ -104,8 +104,9 @@ ABLATIONS: dict[str, dict[str, Any]] = {
         for name in _PRODUCTS
     },
     "mean of members": {},
+    "mean of members, metric not learned": {"rounds": 0},
 }  # fmt: skip
-"""Name -> options. Each is compared with the first of its readout."""
+"""Name -> options. Each is compared with the name before the comma, the mean of members with ``ridge``."""
 
 
 def measure(name: str, split: Split) -> tuple[dict[str, Any], dict[str, Array]]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.stats import rankdata
 
-from lior_tables import judging
-from lior_tables.judging import Estimate
+from tools.tables import judging
+from tools.tables.judging import Estimate
 from tools.tables.sets import Split
 from tools.tables.store import Measured
 
@@ -181,13 +181,13 @@ def intervals(methods: dict[str, Runs], scale: str) -> str:
 
 
 def ablation(all_runs: dict[str, Runs]) -> str:
-    """Each part beside the first of its readout, over all sets, with wins."""
+    """Each part beside what has only this part otherwise, over all sets, with wins."""
     lines = []
     for name, runs in all_runs.items():
-        readout = "vote" if name.startswith("vote") else "ridge"
-        base = all_runs[readout]
+        whole = name.split(", ")[0]
         if name.endswith("metric not learned") and "rsource" in name:
-            base = all_runs[f"{readout}, metric not learned"]
+            whole += ", metric not learned"
+        base = all_runs["ridge" if name == "mean of members" else whole]
         if runs is base:
             lines.append([name, len(runs), "1", "", *measures(runs)])
             continue

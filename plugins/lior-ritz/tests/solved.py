@@ -30,9 +30,8 @@ CASES: dict[str, dict[str, Any]] = {
         "training": {"steps": 2, "lbfgs_refine": {"steps": 2}, "mc_points": 256},
     },
     "natural": {
-        "domain": {"boundary": "natural"},
+        "domain": {"boundary": "natural", "nq": 24},
         "training": {
-            "nq_schedule": [24],
             "lr_schedule": {"type": "plateau", "patience": 0, "cooldown": 0, "threshold": 0.5},
             "loss_weights": {"S_condition": 1e-3},
         },

@@ -49,9 +49,9 @@ def test_a_potential_that_is_infinite_somewhere_is_refused():
         solve(layer, overrides=["domain.nq=16", "training.steps=3", "training.lbfgs_refine.steps=0"])
 
 
-def test_random_nodes_that_are_exploited_end_lbfgs_and_are_reported():
+def test_random_nodes_are_for_adam_alone():
     few = ("training.sampling_mode=monte_carlo", "training.mc_points=300", "model.hidden_features=12")
     found = solve(overrides=[*few, "training.steps=20", "training.guard.every=10"])
-    assert "L-BFGS lowered its sum over random nodes" in found.trainer.progress.note
-    assert found.trainer.progress.step < 20 + 40
+    assert [phase.name for phase in found.trainer.phases] == ["adam"]
+    assert found.trainer.progress.step == 20
     assert bool((found.errors > -1e-9).all())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior_ritz import config as configuration
@@ -26,6 +26,7 @@ def options(**given):
 energies = st.floats(0.5, 10)
 
 
+@settings(deadline=None)
 @given(energies, energies, st.floats(0.5, 2.5), st.floats(-1, 1))
 def test_the_three_modes_describe_the_same_dot(x_meV, y_meV, a, delta):
     both = {"a": a, "delta": delta}
@@ -47,6 +48,7 @@ def test_the_three_modes_describe_the_same_dot(x_meV, y_meV, a, delta):
         assert (top - bottom) * targets.units.E0_meV == pytest.approx(found["barrier_meV"])
 
 
+@settings(deadline=None)
 @given(energies, st.floats(1, 20))
 def test_the_curvature_across_counts_beside_a_barrier(barrier_meV, c2y):
     dot = problem(*options(param_mode="barrier", barrier_meV=barrier_meV, c2y=c2y))

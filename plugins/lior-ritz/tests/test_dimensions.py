@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
-from scipy.optimize import brentq
 
 from lior.errors import UsageError
 from lior_ritz import config as configuration
-from lior_ritz.network.edge import edge_rule
-from lior_ritz.potentials.wells import Box
-from lior_ritz.problem import Problem
 from lior_ritz.training import assembly
 from lior_ritz.training.solution import solve
 from lior_ritz.training.trainer import Trainer
@@ -113,46 +107,6 @@ def test_a_natural_boundary_is_solved_too_and_has_no_lower_bound():
     )
     assert bool((found.errors > -1e-8).all())
     assert isinstance(found.energies, torch.Tensor)
-
-
-@pytest.mark.parametrize("weight", [0.5, 50.0])
-@pytest.mark.parametrize("polish", [0.0, 0.01])
-def test_a_penalty_on_the_edge_gives_the_state_of_a_wall_that_repels(weight, polish):
-    """In an empty box ``cos kx`` with ``k tan kX = w / 2``, whose edge is two points."""
-    found = solve(
-        overrides=[
-            "domain.dim=1", "domain.X=2", "domain.boundary=natural", "potential.type=box", "solver.K=1",
-            "solver.use_envelope=false", "model.hidden_features=12", "training.lbfgs_refine.steps=100",
-            f"training.loss_weights.boundary={weight}", f"training.loss_weights.pde_polish={polish}",
-            "training.pde_polish.steps=5",
-        ]
-    )  # fmt: skip
-    k = brentq(lambda k: k * math.tan(2 * k) - weight / 2, 1e-9, math.pi / 4 - 1e-9)
-    wave = math.sin(4 * k) / (2 * k)
-    assert float(found.energies[0]) == pytest.approx(k * k * (2 - wave) / (2 + wave), abs=1e-9)
-    mean = float(found.states(torch.tensor([[-2.0], [2.0]]))[0].square().mean())
-    assert mean == pytest.approx(math.cos(2 * k) ** 2 / (2 + wave), rel=1e-6)
-    assert found.evaluation.penalty == pytest.approx(weight * mean, rel=1e-6)
-
-
-@pytest.mark.parametrize("dim", [1, 2, 3])
-@pytest.mark.parametrize("folded", [frozenset(), frozenset({0})])
-def test_nodes_of_the_edge_integrate_over_all_faces(dim, folded):
-    widths = (1.0, 2.0, 0.5)[:dim]
-    rule = edge_rule(Problem(Box(), widths), 10, folded)
-    assert bool((rule.points.abs() == torch.tensor(widths)).any(1).all())
-    area = sum(2 * math.prod(2 * w for j, w in enumerate(widths) if j != i) for i in range(dim))
-    assert float(rule.weights.sum()) == pytest.approx(area)
-    square = sum(
-        2 * w * w * math.prod(2 * v for j, v in enumerate(widths) if j != i)
-        + sum(
-            2 * math.prod(2 * v for j, v in enumerate(widths) if j != i) * u * u / 3
-            for k, u in enumerate(widths)
-            if k != i
-        )
-        for i, w in enumerate(widths)
-    )
-    assert float(rule.weights @ rule.points.square().sum(1)) == pytest.approx(square)
 
 
 @pytest.mark.parametrize(("dim", "axis"), [(1, "Y"), (2, "Z"), (3, "W")])

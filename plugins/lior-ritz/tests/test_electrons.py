@@ -291,7 +291,7 @@ class TestInvariance:
     def test_rotated_orbitals(self, seed):
         q, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(10, 10)))
         values, h = mixed(self.orbitals, q, np.diag(self.orbitals.energies))
-        rotated = Orbitals.from_hamiltonian(values, h, self.orbitals.hx, self.orbitals.hy, -6.5)
+        rotated = Orbitals.from_basis(values, h, None, 10, self.orbitals.hx, self.orbitals.hy, -6.5)
         assert_same(two_electrons(rotated, 2.0, divide=0.3), self.plain)
 
     @settings(max_examples=10, deadline=None)
@@ -317,9 +317,11 @@ class TestInvariance:
     def test_order_of_energies_given(self):
         order = np.random.default_rng(0).permutation(10)
         values, energies = self.orbitals.values[order], self.orbitals.energies[order]
-        sorted_again = Orbitals.from_hamiltonian(
+        sorted_again = Orbitals.from_basis(
             torch.tensor(values, requires_grad=True),
-            torch.tensor(energies),
+            torch.diag(torch.tensor(energies)),
+            None,
+            10,
             self.orbitals.hx,
             self.orbitals.hy,
             -6.5,

@@ -40,9 +40,9 @@ def test_the_backward_pass_of_its_own_is_that_of_autograd(shape, dtype):
     params, points, generator = made(shape, dtype=dtype)
     layers = list(params.values())
     if shape.activation == "sine":
-        layers = network._scaled_layers(params, shape, points, shape.inputs, None)
-    plain = network.forward_plain(layers, shape, points, dim=shape.inputs, order=1)
-    fused = Chain.apply(points, shape.inputs, shape.activation == "sine", True, *layers)
+        layers = network._scaled_layers(params, shape)
+    plain = network.forward_plain(layers, shape, points, order=1)
+    fused = Chain.apply(points, shape.activation == "sine", True, *layers)
     tolerance = 1e-12 if dtype == torch.float64 else 1e-4
     assert torch.allclose(plain, fused, rtol=tolerance, atol=tolerance)
     mix = torch.randn(plain.shape, generator=generator, dtype=torch.float64).to(dtype)
@@ -53,19 +53,18 @@ def test_the_backward_pass_of_its_own_is_that_of_autograd(shape, dtype):
 
 
 @settings(max_examples=25, deadline=None)
-@given(shapes, st.booleans())
-def test_slopes_and_second_derivatives_are_those_of_the_values(shape, scaled):
+@given(shapes)
+def test_slopes_and_second_derivatives_are_those_of_the_values(shape):
     params, points, _ = made(shape)
     points = points[:7].requires_grad_()
-    scale = tuple(0.3 + 0.1 * i for i in range(shape.inputs)) if scaled else None
-    jet = network.forward(params, shape, points, dim=shape.inputs, order=2, scale=scale)
+    jet = network.forward(params, shape, points, order=2)
     for unit in range(shape.width):
         slopes = torch.autograd.grad(jet[0, :, unit].sum(), points, create_graph=True)[0]
         for axis in range(shape.inputs):
             assert torch.allclose(jet[1 + axis, :, unit], slopes[:, axis], atol=1e-10)
             second = torch.autograd.grad(slopes[:, axis].sum(), points, retain_graph=True)[0][:, axis]
             assert torch.allclose(jet[1 + shape.inputs + axis, :, unit], second, atol=1e-8)
-    first = network.forward(params, shape, points, dim=shape.inputs, scale=scale)
+    first = network.forward(params, shape, points)
     assert torch.allclose(first, jet[: 1 + shape.inputs], atol=1e-12)
 
 

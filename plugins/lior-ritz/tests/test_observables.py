@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.polynomial.hermite import hermval
 
-from lior.errors import UsageError
 from lior_ritz.problem.quadrature import grid_rule
 from lior_ritz.problem.units import Units
 from lior_ritz.reports.observables import (
@@ -24,9 +23,6 @@ from lior_ritz.reports.observables import (
     nodal_domains,
     oscillator_strengths,
     parity,
-    participation,
-    peaks,
-    splittings,
     virial_residual,
 )
 
@@ -128,13 +124,6 @@ class TestOscillator:
         found = left_weight(grid.psi, grid.weights, grid.points, divide=0.45)[0]
         assert found.item() == pytest.approx(quarter, abs=1e-3)
 
-    def test_participation(self, states):
-        ratio, area = participation(states.psi, states.weights)
-        assert ratio[0].item() == pytest.approx(math.sqrt(A * B) / (2 * math.pi))
-        one = NUMBERS.index((1, 0))  # a first excited state takes part in 4/3 of the length
-        assert (area[one] / area[0]).item() == pytest.approx(4 / 3)
-        close(participation(3 * states.psi, states.weights)[0], ratio)
-
     def test_parity(self, states):
         close(parity(states.psi, states.mirrored[0], states.weights), [(-1.0) ** i for i, _ in NUMBERS])
         close(parity(states.psi, states.mirrored[1], states.weights), [(-1.0) ** j for _, j in NUMBERS])
@@ -152,9 +141,6 @@ class TestOscillator:
             states.psi, states.gradients, 1.1 * states.forces, states.weights, states.points
         )
         close(wrong, -0.1 * states.energies)
-
-    def test_splittings(self, states):
-        close(splittings(states.energies)[:1], [2 * A])
 
     def test_everything_is_differentiable(self, states):
         scale = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
@@ -210,45 +196,11 @@ class TestSigns:
         close(fix_signs(torch.zeros(1, len(x))), torch.zeros(1, len(x)))
 
 
-class TestPeaks:
-    @pytest.mark.parametrize("n", [60, 61])
-    def test_positions_and_heights(self, n):
-        grid, x, y = on_grid(n)
-        one = grid[NUMBERS.index((1, 0))].square().numpy()
-        found = peaks(one, (y.numpy(), x.numpy()))
-        assert len(found) == 2
-        exact = wave(1, A, 1 / math.sqrt(A)) ** 2 * wave(0, B, 0.0) ** 2
-        for (position, height), sign in zip(found, (-1, 1), strict=True):
-            np.testing.assert_allclose(position, [0, sign / math.sqrt(A)], atol=0.01)
-            assert height == pytest.approx(exact, rel=1e-2)
-
-    def test_refinement(self):
-        errors = []
-        for n in (41, 81):
-            grid, x, y = on_grid(n)
-            (position, _), _ = peaks(grid[NUMBERS.index((1, 0))].square().numpy(), (y.numpy(), x.numpy()))
-            errors.append(abs(position[1] + 1 / math.sqrt(A)))
-        assert errors[1] < errors[0] / 2
-
-    def test_equal_neighbours_are_one(self):
-        found = peaks(
-            np.array([[0.0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]]), (np.arange(3.0), np.arange(4.0))
-        )
-        assert found == [([1.0, 1.5], 1.125)]
-        found = peaks(np.array([0.0, 1, 1, 1, 0]), (np.arange(5.0),))
-        assert found == [([2.0], 1.0)]
-
-    def test_small_ones_are_left_out(self):
-        line = np.array([0.0, 1, 0, 0.04, 0, 0.3, 0])
-        assert [round(p[0]) for p, _ in peaks(line, (np.arange(7.0),))] == [1, 5]
-
-
 class TestReports:
     def test_json_with_units(self, states):
         report = json.loads(json.dumps(states.report(UNITS), allow_nan=False))
         assert report["splitting_ueV"][0] == pytest.approx(2 * A * UNITS.E0_meV * 1e3)
         assert report["dipole_nm"]["x"][0][1] == pytest.approx(UNITS.L0_nm * report["dipole_L0"]["x"][0][1])
-        assert report["participation_nm^2"][0] == pytest.approx(900 * 2 * math.pi / math.sqrt(A * B))
         assert report["parity"]["y"][NUMBERS.index((0, 1))] == pytest.approx(-1)
         assert report["kinetic_meV"][0] == pytest.approx(UNITS.E0_meV * (A + B) / 2)
         assert report["orthonormality_max_error"] < 1e-12
@@ -280,7 +232,6 @@ class TestReports:
         report = States(tensor([A]), psi, rule.weights, rule.points).report(UNITS)
         assert report["splitting_E0"] == []
         assert list(report["dipole_L0"]) == ["x"]
-        assert report["participation_L0^1"][0] == pytest.approx(math.sqrt(2 * math.pi / A))
 
     def test_half_of_a_coarse_grid(self):
         """As accurate as the spacing allows: the Gaussian has 3e-8 of itself beyond the finest wave."""
@@ -288,14 +239,3 @@ class TestReports:
         for divide in (-0.3, 0.0, 0.5):
             found = 0.4 * (np.exp(-x * x) / math.sqrt(math.pi)) @ left_share(x, divide)
             assert found == pytest.approx((1 + math.erf(divide)) / 2, abs=1e-9)
-
-    def test_refused(self, states):
-        psi, weights, points = states.psi, states.weights, states.points
-        with pytest.raises(UsageError, match="weights has shape"):
-            States(states.energies, psi, weights[1:], points)
-        with pytest.raises(UsageError, match=r"mirrored\[0\] has shape"):
-            States(states.energies, psi, weights, points, mirrored={0: psi[:2]})
-        with pytest.raises(UsageError, match="psi has shape"):
-            States(states.energies, psi[0], weights, points)
-        with pytest.raises(UsageError, match=r"psi is torch\.float32"):
-            States(states.energies, psi.float(), weights, points)

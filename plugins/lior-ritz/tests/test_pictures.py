@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 
-import attrs
 import numpy as np
 import pytest
 import torch
 from solved import solved
 
 from lior.errors import UsageError
-from lior.plots.panels import BarChart, LeftOut, LineChart
+from lior.plots.panels import HeatMap, LeftOut, LineChart
 from lior.plots.sketch import sketch
-from lior_ritz.reports.panels import Field
+from lior_ritz.reports.field import Field
 from lior_ritz.reports.pictures import Source, chosen, names, picture, pictures
 
 pytest.importorskip("matplotlib")
@@ -101,12 +100,9 @@ def test_files_are_small_and_the_same_again(tmp_path):
 
 
 def test_titles_say_what_the_units_are_worth():
-    bare = {"overlap_S_heatmap", "psi_overlap_minus_identity", "training_step_time", "training_conditioning"}
     for each in pictures(*solved("dot")):
         assert each.title.startswith("biquadratic_dqd: ")
-        assert each.title.endswith("(units: 30\u00a0nm, 0.63184\u00a0meV)") == (each.name not in bare), (
-            each.title
-        )
+        assert each.title.endswith("(units: 30\u00a0nm, 0.63184\u00a0meV)")
 
 
 def test_without_metrics_the_pictures_of_training_are_left_out():
@@ -136,15 +132,13 @@ def test_the_map_is_of_the_whole_box_in_nm_and_meV():
 def test_the_focus_is_four_barriers_high_and_has_an_alias():
     [panel] = panels("potential_map_focus")
     assert panel.high == pytest.approx(4 * 2.0030852802382726, abs=1e-3)
-    assert "up to 8.01" in of("potential_map_focus").title
     assert panel.x[-1] < 120, "where the states are"
     assert panels("potential_map") == [panel]
 
 
-def test_a_focus_that_cuts_nothing_is_not_mentioned():
+def test_a_focus_beyond_all_numbers_is_their_greatest():
     [panel] = panels("potential_map_focus", "negative")
-    assert panel.high is None
-    assert "up to" not in of("potential_map_focus", "negative").title
+    assert panel.high <= max(map(max, panel.values))
 
 
 def test_the_slice_has_the_barrier_and_the_levels():
@@ -182,8 +176,6 @@ def test_densities_and_waves_are_of_norm_1(k):
 def test_a_wave_has_its_sign_and_node_at_its_place():
     [panel] = panels("psi_state_1")
     assert panel.diverging
-    assert panel.contours == [0]
-    assert panel.low == -panel.high
     values = np.array(panel.values)
     middle = values.shape[0] // 2
     left = values[middle, : values.shape[1] // 2]
@@ -209,12 +201,13 @@ def test_a_slice_is_of_the_wave_and_its_density():
     assert (wave.y_label, density.y_label) == ("ψ in 1/nm", "|ψ|² in 1/nm²")
 
 
-def test_a_node_along_the_slice_is_said_and_no_rounding_shown():
-    odd = [k for k in range(3) if "(a node)" in panels(f"slice_y0_state_{k}", "negative")[0].title]
-    assert len(odd) == 1, "the state with its node at y = 0"
-    wave, density = panels(f"slice_y0_state_{odd[0]}", "negative")
-    assert wave.high > 1e-3 > 1e6 * max(map(abs, wave.curves[0].y))
-    assert wave.low == -wave.high
+def test_a_node_along_the_slice_shows_no_rounding():
+    flat = [
+        k for k in range(3) if max(map(abs, panels(f"slice_y0_state_{k}", "negative")[0].curves[0].y)) < 1e-9
+    ]
+    assert len(flat) == 1, "the state with its node at y = 0"
+    wave, density = panels(f"slice_y0_state_{flat[0]}", "negative")
+    assert wave.low == -wave.high < -1e-3
     assert density.high == pytest.approx(wave.high**2)
 
 
@@ -227,20 +220,16 @@ def test_one_dimension_has_lines():
     assert panel.y_label == "|ψ|² in 1/nm"
     x, density = curve(panel, "|ψ1|²")
     assert density.sum() * (x[1] - x[0]) == pytest.approx(1, abs=1e-5)
-    assert panel.high > density.max()
 
 
 def test_three_dimensions_have_central_planes_of_one_scale():
     for k in range(3):
         found = panels(f"psi_state_{k}", "space")
-        titles = [panel.title.replace(" (a node)", "") for panel in found]
-        assert titles == [f"ψ{k}, z = 0", f"ψ{k}, y = 0", f"ψ{k}, x = 0"]
+        assert [panel.title for panel in found] == [f"ψ{k}, z = 0", f"ψ{k}, y = 0", f"ψ{k}, x = 0"]
         assert [(panel.x_label, panel.y_label) for panel in found] == [
             ("x in nm", "y in nm"), ("x in nm", "z in nm"), ("y in nm", "z in nm"),
         ]  # fmt: skip
         assert len({panel.high for panel in found}) == 1
-        for panel in found:
-            assert ("(a node)" in panel.title) == (panel.contours == [])
     assert found[0].unit == "ψ in 1/√nm³"
     assert len(panels("potential_map_full", "space")) == 3
 
@@ -259,40 +248,20 @@ def test_the_spectrum_is_beside_the_referees():
 
 def test_bounds_are_shown_by_their_distance_to_the_referee():
     solution, _ = solved("dot")
-    above, below = panels("bounds")
-    assert isinstance(above, BarChart)
-    assert above.names == ["E0", "E1", "E2"]
+    [panel] = panels("bounds")
+    above, below = panel.curves
     exact = solution.referee.energies[:3]
-    scale = {"meV": 1.0, "µeV": 1e3, "neV": 1e6}
-    for panel, gap in ((above, solution.bounds.upper - exact), (below, exact - solution.bounds.lower)):
-        unit = panel.x_label.removeprefix("distance in ")
-        assert panel.values == pytest.approx((gap * MEV * scale[unit]).tolist())
-        assert 1 <= max(panel.values) < 1000
-    assert "above" in above.title
-    assert "below" in below.title
-
-
-def test_a_broken_bound_is_pointed_at():
-    solution, history = solved("dot")
-    exact = solution.referee.energies[:3]
-    gaps = torch.tensor([-1e-3, -0.5 * float(solution.referee.errors[1]), 1e-3])
-    wrong = attrs.evolve(solution, bounds=attrs.evolve(solution.bounds, upper=exact + gaps))
-    above, _ = panels("bounds", solution=wrong, history=history)
-    assert ["WRONG" in note for note in above.notes] == [True, False, False]
-    assert ["within the referee's error" in note for note in above.notes] == [False, True, False]
-    assert min(above.values) == 0
-
-
-def test_without_lower_bounds_the_picture_says_why():
+    assert above.y == pytest.approx(((solution.bounds.upper - exact) * MEV).tolist())
+    assert below.y == pytest.approx(((exact - solution.bounds.lower) * MEV).tolist())
     [panel] = panels("bounds", "natural")
-    assert "none from below" in panel.title
-    assert "both sides" not in of("bounds", "natural").title
+    assert len(panel.curves) == 1
+    assert "no lower bound" in panel.title
 
 
 def test_matrices_are_those_of_the_solution():
     solution, _ = solved("dot")
     [panel] = panels("overlap_S_heatmap")
-    assert isinstance(panel, Field)
+    assert isinstance(panel, HeatMap)
     np.testing.assert_allclose(panel.values, solution.matrices()[0], atol=1e-14)
     [panel] = panels("psi_overlap_minus_identity")
     assert np.shape(panel.values) == (3, 3)
@@ -305,13 +274,12 @@ def test_matrices_are_those_of_the_solution():
 def test_the_sum_of_energies_is_beside_the_referees():
     solution, history = solved("dot")
     sums, away = panels("training_eigsum")
-    assert [each.name for each in sums.curves] == ["Adam", "L-BFGS", "independent nodes"]
-    x, y = curve(sums, "L-BFGS")
-    assert x.tolist() == list(range(21, 51))
-    np.testing.assert_allclose(y, [MEV * line["loss_eigsum"] for line in history[20:]])
+    x, y = curve(sums, "training nodes")
+    assert x.tolist() == list(range(1, 51))
+    np.testing.assert_allclose(y, [MEV * line["loss_eigsum"] for line in history])
     exact = MEV * float(solution.referee.energies[:3].sum())
     assert sums.levels == {"referee": pytest.approx(exact)}
-    np.testing.assert_allclose(curve(away, "L-BFGS")[1], np.abs(y - exact))
+    np.testing.assert_allclose(curve(away, "training nodes")[1], np.abs(y - exact))
     assert away.log_y
     x, _ = curve(sums, "independent nodes")
     assert x.tolist() == [20, 50]
@@ -341,9 +309,8 @@ def test_a_high_beginning_is_cut_off_and_said():
     _, history = solved("dot")
     high = [history[0] | {"eigvals": [300.0, 400.0, 500.0]}, *history[1:]]
     [panel] = panels("training_energies", history=high)
-    assert "the beginning cut off" in panel.title
     assert panel.high < 20
-    assert "cut off" not in panels("training_energies")[0].title
+    assert panels("training_energies")[0].high is None
 
 
 def test_lines_without_a_number_are_passed_over():
@@ -354,13 +321,11 @@ def test_lines_without_a_number_are_passed_over():
     assert panel.curves[0].x[:2] == [1, 4]
 
 
-def test_a_loss_that_is_the_sum_alone_is_one_curve_and_penalties_have_a_panel():
+def test_a_penalty_in_the_loss_has_a_curve():
     [panel] = panels("training_losses")
-    assert len(panel.curves) == 1
-    assert "the sum of the energies alone" in panel.title
-    losses, penalties = panels("training_losses", "natural")
-    assert [each.name for each in losses.curves] == ["loss", "sum of the energies"]
-    assert [each.name for each in penalties.curves] == ["condition of the overlap"]
+    assert [each.name for each in panel.curves] == ["loss", "sum of the energies"]
+    [panel] = panels("training_losses", "natural")
+    assert [each.name for each in panel.curves] == ["loss", "sum of the energies", "penalty"]
 
 
 def test_conditioning_and_step_times():
@@ -369,8 +334,7 @@ def test_conditioning_and_step_times():
     assert panel.log_y
     assert curve(panel, "least eigenvalue")[1].tolist() == [line["s_min_eig"] for line in history]
     [panel] = panels("training_step_time")
-    np.testing.assert_allclose(curve(panel, "Adam")[1], [1000 * line["dt_sec"] for line in history[:20]])
-    assert panel.levels["median"] == pytest.approx(np.median([1000 * line["dt_sec"] for line in history]))
+    np.testing.assert_allclose(curve(panel, "step")[1], [1000 * line["dt_sec"] for line in history])
 
 
 def test_the_dashboard_is_two_by_two():

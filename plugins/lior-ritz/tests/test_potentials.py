@@ -392,7 +392,7 @@ def test_gridded_in_one_dimension(tmp_path):
         ("0 0 1\n0 1\n", "different lengths"),
         ("0 zero 1\n0 1 1\n", "columns '0 zero 1'"),
         ("", "is empty"),
-        ("0 1\n1 1\n2 1\n", "at least 4"),
+        ("0 1\n1 1\n2 1\n", "at least 6"),
     ],
 )
 def test_gridded_files_that_are_refused(tmp_path, content, message):

@@ -7,13 +7,14 @@ import statistics
 import attrs
 import numpy as np
 import pytest
+import scipy.sparse
+import scipy.sparse.linalg
 import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from lior.errors import UsageError
-from lior_ritz.judge.reference import eigenfunctions, solve
-from lior_ritz.judge.reference.differences import differences, on_grid
+from lior_ritz.judge.reference import solve
 from lior_ritz.judge.reference.lowest import lowest, lowest_of_operator
 from lior_ritz.judge.reference.separable import lowest_sums
 from lior_ritz.judge.reference.sines import ritz
@@ -95,24 +96,37 @@ def test_table(name, method):
 
 
 @pytest.mark.parametrize("name", ["default", "gaussian", "G2", "HBT"])
-def test_differences_agree(name):
-    """A method that shares nothing; its bars hold, and are honest where the edge spoils its order."""
-    problem, expected, digit = _row(name)
-    reference = solve(problem, 4, "differences", 1e-7)
-    off = np.abs(reference.energies.numpy() - expected[:4])
-    assert (off <= reference.errors.numpy() + digit).all()
-    assert off.max() <= 2e-8
-    assert reference.converged
+def test_finite_differences_agree(name):
+    """A method that shares nothing: order 8 on two grids, and the limit of both."""
+    problem, _, _ = _row(name)
+    coarse, fine = (on_grid(problem, 4, points) for points in (71, 107))
+    limit = fine + (fine - coarse) / ((108 / 72) ** 8 - 1)
+    assert np.abs(limit - solve(problem, 4).energies.numpy()).max() <= 3e-8
 
 
-def test_low_orders_of_differences_agree_after_extrapolation():
-    problem, expected, _ = _row("HB")
-    for order, points, within in ((2, (47, 63), 2e-3), (4, (47, 63), 2e-5)):
-        plain = on_grid(problem, 3, points[1], order)
-        limit, errors, _ = differences(problem, 3, order, points)
-        assert np.abs(limit - expected[:3]).max() <= within
-        assert (np.abs(limit - expected[:3]) <= errors).all()
-        assert np.abs(limit - expected[:3]).max() < 0.2 * np.abs(plain - expected[:3]).max()
+def on_grid(problem, k, points):
+    """The ``k`` lowest levels by differences of order 8 (B. Fornberg, Math. Comp. 51, 699, 1988, table 1);
+    beyond the edge stands the odd continuation of ψ."""
+    stencil = (205 / 72, -8 / 5, 1 / 5, -8 / 315, 1 / 560)
+    lines = [half * np.arange(1 - points, points, 2) / (points + 1) for half in problem.half_widths]
+    grid = torch.from_numpy(np.stack(np.meshgrid(*lines, indexing="ij"), -1).reshape(-1, 2))
+    terms = []
+    for half in problem.half_widths:
+        line = scipy.sparse.lil_matrix((points, points))
+        for distance, value in enumerate(stencil):
+            line.setdiag(value, distance)
+            line.setdiag(value, -distance)
+            for row in range(distance - 1):
+                line[row, distance - 2 - row] -= value
+                line[points - 1 - row, points + 1 - distance + row] -= value
+        terms.append(line.tocsr() / (2 * half / (points + 1)) ** 2)
+    one = scipy.sparse.eye(points)
+    potential = problem.energy(grid).numpy()
+    matrix = (
+        scipy.sparse.kron(terms[0], one) + scipy.sparse.kron(one, terms[1]) + scipy.sparse.diags(potential)
+    )
+    shift = float(potential.min()) - 1e-3
+    return np.sort(scipy.sparse.linalg.eigsh(matrix.tocsc(), k, sigma=shift, return_eigenvectors=False))
 
 
 BARRIERS = {
@@ -148,7 +162,6 @@ def test_closed_forms():
             off = np.abs(reference.energies.numpy() - expected)
             assert (off <= reference.errors.numpy() + 2e-13).all()
             assert off.max() <= 1e-9 * max(1, abs(expected[-1]))
-    assert solve(cases[2][0], 1, "differences").energies[0] == pytest.approx(cases[2][1][0], rel=1e-10)
 
 
 def _box(half_widths, first, k):
@@ -310,8 +323,8 @@ def test_virial(shape, step):
 def test_parity_signs_and_methods_of_functions():
     problem = of(Biquadratic())
     points, weights = rule(problem.half_widths)
-    states = eigenfunctions(problem, points, 6)
-    image = eigenfunctions(problem, points * torch.tensor([-1.0, 1.0]), 6)
+    states = solve(problem, 6).functions(points)
+    image = solve(problem, 6).functions(points * torch.tensor([-1.0, 1.0]))
     for number, sign in enumerate((1, -1, 1, -1, 1, -1)):
         torch.testing.assert_close(image[number], sign * states[number], rtol=0, atol=1e-9)
     torch.testing.assert_close(solve(problem, 6, "sine").functions(points), states, rtol=0, atol=1e-6)
@@ -320,8 +333,6 @@ def test_parity_signs_and_methods_of_functions():
     values = natural.functions(points)
     assert (values @ (weights * torch.exp(points.sum(1) / 4)) > 0).all()
     assert natural.functions(points[:0]).shape == (3, 0)
-    with pytest.raises(UsageError, match="gives no functions"):
-        solve(problem, 2, "differences").functions(points)
 
 
 def test_hellmann_feynman():
@@ -330,7 +341,7 @@ def test_hellmann_feynman():
     c4, c2y = base.potential.coefficients(base.units, {})
     problem = of(Biquadratic(param_mode="raw", c4=c4, c2y=c2y))
     points, weights = rule(problem.half_widths)
-    density = eigenfunctions(problem, points, 4).square() * weights
+    density = solve(problem, 4).functions(points).square() * weights
     for name, value, expected in (
         ("c4", c4, [2.104664624, 1.557586169, 3.637138258, 3.878508335]),
         ("a", 1.5, [2.766876661, 0.794873296, 2.436008591, -0.109066948]),
@@ -374,9 +385,6 @@ def test_refusals():
         (lambda: solve(problem, 2, tolerance=0), "tolerance"),
         (lambda: solve(problem, 2, device={"depth": 1.0}), "no option 'depth'"),
         (lambda: solve(problem, 2, device={"sigma_x": -1.0}), "sigma_x"),
-        (lambda: solve(of(Gaussian(), boundary="natural"), 2, "differences"), "no natural boundary"),
-        (lambda: solve(of(Box(), (1.0,) * 3), 2, "differences"), "1 and 2 dimensions"),
-        (lambda: on_grid(problem, 2, 50, 6), "order = 6"),
         (lambda: solve(of(Expression(expression="log(x**2 - 1) + y")), 2), "finite inside the box"),
         (lambda: solve(of(Liar(x0=0.5)), 2), "symmetric in x, and is not"),
         (lambda: solve(of(Liar(sum_too=True)), 2), "do not add up"),

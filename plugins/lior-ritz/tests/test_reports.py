@@ -12,7 +12,6 @@ from solved import read, solved, written
 
 from lior_ritz.reports import artefacts
 from lior_ritz.reports.samples import Sampler
-from lior_ritz.reports.verdicts import global_steps
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +61,10 @@ def test_the_potential_is_reported_as_it_was_used(dot):
     assert report["separable"] is True
 
 
-def test_shapes_and_observables(dot):
-    shapes, measured = dot[0]["shapes"], dot[0]["observables"]
+def test_nodal_domains_and_observables(dot):
+    measured = dot[0]["observables"]
     assert measured["left_weight"] == pytest.approx([0.5] * 3, abs=1e-9)
-    assert [len(state["peaks"]) for state in shapes] == [2, 2, 3]
-    x, y = shapes[0]["peaks"][0]["position_L0"]
-    assert abs(x) == pytest.approx(1.4, abs=0.2)
-    assert y == pytest.approx(0, abs=1e-9)
+    assert dot[0]["nodal_domains"] == [1, 2, 3]
     assert measured["parity"]["x"] == pytest.approx([1, -1, 1], abs=1e-9)
     sums = np.add(measured["kinetic_E0"], measured["potential_E0"])
     np.testing.assert_allclose(sums, [row["E_E0"] for row in dot[0]["levels"]], atol=1e-9)
@@ -80,14 +76,14 @@ def test_the_quadrature_is_judged_in_words(dot, tmp_path):
     assert [check["step"] for check in report["mismatches"]] == [20, 50], "since the beginning of training"
     assert 0 < report["largest_fault"] < report["fault_tolerance"]
     assert results["verdict"].startswith("quadrature sound: energies on two rules")
-    assert "training nodes stayed as they were, nq = 48" in results["verdict"]
+    assert "of the referee's" in results["verdict"]
     solution, _ = solved("dot")
     evaluation = attrs.evolve(solution.evaluation, quadrature_error=0.25)
     artefacts.write(attrs.evolve(solution, evaluation=evaluation), tmp_path, run_id="r", history=[])
     results = read(tmp_path)[0]
     report = results["quadrature"]
     assert report["sound"] is False
-    assert results["verdict"].startswith("quadrature NOT sound: energies on two rules")
+    assert results["verdict"].startswith("WARNING: quadrature NOT sound: energies on two rules")
     assert "differ by 2.5e-01 E0" in results["verdict"]
 
 
@@ -95,9 +91,9 @@ def test_refinements_and_drops_of_the_rate_are_kept(tmp_path):
     solution, history = solved("natural")
     results, _ = written("natural", tmp_path)
     report = results["quadrature"]
-    assert (report["nq_first"], report["nq_last"]) == (24, 48)
+    assert (report["nq_first"], report["nq_last"]) == (24, report["refinements"][-1]["nq_new"])
     assert report["refinements"] == solution.trainer.progress.refinements != []
-    assert "finer training nodes were taken once, in the end nq = 48" in results["verdict"]
+    assert "24 on each axis in the beginning" in results["verdict"]
     rates = results["training"]["learning_rate"]
     assert len(rates["drops"]) > 1
     assert set(rates["drops"][0]) == {"step", "lr_prev", "lr_new", "lr_monitor"}
@@ -173,10 +169,7 @@ def test_one_dimension(tmp_path):
     step = 6 / 95
     np.testing.assert_allclose(arrays["psi_grid"] @ arrays["psi_grid"].T * step, np.eye(3), atol=1e-9)
     assert np.sign(arrays["psi_grid"][1, :20]).sum() != 0
-    states = results["shapes"]
-    assert [len(state["peaks"]) for state in states] == [1, 2, 3]
-    assert [state["nodal_domains"] for state in states] == [1, 2, 3]
-    assert states[2]["peaks"][0]["position_nm"][0] == 30 * states[2]["peaks"][0]["position_L0"][0]
+    assert results["nodal_domains"] == [1, 2, 3]
     assert [row["E_meV"] for row in results["levels"]] == pytest.approx([1.5, 4.5, 7.5], abs=1e-4)
 
 
@@ -194,8 +187,8 @@ def test_three_dimensions_give_central_planes(tmp_path):
     point = torch.tensor([[arrays["grid_x"][j], 0.0, arrays["grid_z"][i]]], dtype=torch.float64)
     want = sampler.states(point)[:, 0]
     np.testing.assert_allclose(arrays["psi_grid_xz"][:, i, j], want, atol=1e-12)
-    assert results["shapes"] is None
-    assert "one and two dimensions" in results["why_null"]["shapes"]
+    assert results["nodal_domains"] is None
+    assert "one and two dimensions" in results["why_null"]["nodal_domains"]
     assert len(results["observables"]["centre_L0"][0]) == 3
 
 
@@ -203,11 +196,4 @@ def test_without_a_boundary_condition_there_is_no_lower_bound(tmp_path):
     results, _ = written("natural", tmp_path)
     row = results["levels"][0]
     assert row["lower_E0"] is row["lower_meV"] is row["residual"] is None
-    assert "natural boundary condition" in results["why_null"]["levels.lower_E0"]
-
-
-def test_steps_count_from_the_beginning_of_training():
-    lines = [{"step": step} for step in (1, 2, 3, 1, 2, 1)]
-    assert global_steps(lines) == [1, 2, 3, 4, 5, 6]
-    assert global_steps([{"step": step} for step in (1, 2, 7)]) == [1, 2, 7]
-    assert global_steps([]) == []
+    assert "natural boundary condition" in results["why_null"]["levels.0.lower_E0"]

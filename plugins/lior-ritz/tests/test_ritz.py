@@ -15,7 +15,6 @@ from lior_ritz.config import WeightsConfig
 from lior_ritz.judge import reference
 from lior_ritz.judge.evaluation import Evaluator
 from lior_ritz.network.ansatz import Ansatz
-from lior_ritz.network.edge import Edge, edge_rule
 from lior_ritz.network.layers import Shape
 from lior_ritz.network.projection import project
 from lior_ritz.network.states import Nodes
@@ -26,7 +25,6 @@ from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import grid_rule
 from lior_ritz.training.document import condition_penalty
 from lior_ritz.training.objective import Objective
-from lior_ritz.training.polish import PolishObjective
 
 DOT = Problem(Biquadratic(), (4.0, 4.0))
 SKEW = Problem(HarmonicBarrier(tilt_x=0.5, shear=0.2), (4.0, 4.0))
@@ -53,12 +51,7 @@ def nodes(trial, n=60):
 
 
 def objective(trial, count=3, **weights):
-    weights = WeightsConfig(**weights)
-    edge = None
-    if weights.boundary:
-        rule = edge_rule(trial.problem, 20, frozenset(trial.mirrored))
-        edge = Edge(rule=rule, weight=weights.boundary / weights.eigsum)
-    return Objective(ansatz=trial, count=count, limits=None, weights=weights, edge=edge)
+    return Objective(ansatz=trial, count=count, limits=None, weights=WeightsConfig(**weights))
 
 
 @settings(max_examples=20, deadline=None)
@@ -140,9 +133,9 @@ def test_hermite_functions_give_the_oscillators_levels():
 
 @pytest.mark.parametrize("problem", [SKEW, ROUND], ids=["skew", "degenerate"])
 @pytest.mark.parametrize("heads", [None, "trained"])
-@pytest.mark.parametrize("kind", ["energies", "condition", "boundary", "residuals", "all"])
+@pytest.mark.parametrize("kind", ["energies", "condition", "natural"])
 def test_gradients_are_those_of_finite_differences(problem, heads, kind):
-    if kind in ("boundary", "all"):
+    if kind == "natural":
         problem = attrs.evolve(problem, half_widths=(2.0, 1.5), boundary="natural")
     mirrored = tuple(sorted(problem.mirrors))
     sectors = 2 ** len(mirrored)
@@ -151,13 +144,9 @@ def test_gradients_are_those_of_finite_differences(problem, heads, kind):
     weights = {
         "energies": {},
         "condition": {"S_condition": 0.5},
-        "boundary": {"boundary": 3.0, "eigsum": 2.0},
-        "residuals": {"pde_polish": 0.3},
-        "all": {"S_condition": 0.5, "boundary": 3.0, "pde_polish": 0.3, "eigsum": 0.7},
+        "natural": {"S_condition": 0.5, "eigsum": 0.7},
     }[kind]
     loss = objective(trial, **weights)
-    if "pde_polish" in weights:
-        loss = PolishObjective(**attrs.asdict(loss, recurse=False))
     params = {k: p.requires_grad_() for k, p in trial.initialise(Generator().manual_seed(3)).items()}
     total = loss(params, rule).total
     total.backward()

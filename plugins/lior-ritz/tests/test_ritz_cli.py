@@ -55,20 +55,26 @@ def test_a_run_again_with_its_own_configuration_is_the_same(run, tmp_path):
     assert done.returncode == 0, done.stderr
     again = ritz("eval", tmp_path / "again", "--json")
     first = ritz("eval", path, "--json")
-    assert json.loads(again.stdout)["E_dimless"] == json.loads(first.stdout)["E_dimless"]
+    assert json.loads(again.stdout)["levels"] == json.loads(first.stdout)["levels"]
 
 
 def test_eval_compare_and_ci_read_a_run(run):
     path, _ = run
     report = json.loads(ritz("eval", path, "--json", "--nq", 51).stdout)
     assert report["nq"] > 51
-    assert report["bounds"]["lower"][0] <= report["reference"][0] <= report["bounds"]["upper"][0] + 1e-12
+    level = report["levels"][0]
+    assert level["lower_E0"] <= level["referee_E0"] <= level["upper_E0"] + 1e-12
     rows = json.loads(ritz("compare", path, path, "--json").stdout)
     assert len(rows) == 2
     assert rows[0]["largest_relative_error"] < 1e-2
     done = ritz("ci", path, "--orbitals", 10)
     assert done.returncode == 0, done.stderr
     assert "J = " in done.stdout
+    three = ritz("ci", path, "--electrons", 3, "--orbitals", 6)
+    assert three.returncode == 0, three.stderr
+    assert "3 electrons in 6 orbitals" in three.stdout
+    report = json.loads(ritz("ci", path, "--electrons", 3, "--orbitals", 6, "--json").stdout)
+    assert [sector["S_z"] for sector in report["sectors"]] == [0.5, 1.5]
 
 
 def test_lines_of_progress_come_as_often_as_is_said(tmp_path):
@@ -200,7 +206,6 @@ def test_the_first_solvers_files_load_as_they_are(tmp_path):
     assert shown["solver.head"] == "trained"
     assert shown["training.lr_schedule.patience"] == 300
     assert shown["potential.amplitude"] == -6.0
-    assert ritz("config", "check", file).stdout.endswith("ok\n")
     # Whatever it did not read changes nothing; what it did not know is a mistake.
     table["potential"] |= {"a": 2.0, "c4": 0.6, "barrier_meV": 3.0}
     table["physics"] |= {"material": "GaAs/AlGaAs, sample 7", "m_eff": 0.07}
@@ -208,9 +213,9 @@ def test_the_first_solvers_files_load_as_they_are(tmp_path):
     again = json.loads(ritz("config", "show", "--config", file, "--json").stdout)
     assert again == shown | {"physics.m_eff": 0.07}
     file.write_text(json.dumps(table | {"potential": {"type": "gaussian", "sigma": 0.8}}))
-    assert "potential.sigma" in ritz("config", "check", file).stderr
+    assert "potential.sigma" in ritz("config", "show", "--config", file).stderr
     file.write_text(json.dumps(table | {"physics": {"material": "GaAs/AlGaAs"}}))
-    assert "no material 'GaAs/AlGaAs'" in ritz("config", "check", file).stderr
+    assert "no material 'GaAs/AlGaAs'" in ritz("config", "show", "--config", file).stderr
 
 
 @pytest.mark.parametrize(
@@ -245,7 +250,7 @@ def test_a_json_file_with_what_is_new_stands_on_the_present_defaults(table, tmp_
 
 def test_init_writes_a_configuration_that_can_be_run(tmp_path):
     assert ritz("init", cwd=tmp_path).returncode == 0
-    assert ritz("config", "check", "ritz.toml", cwd=tmp_path).returncode == 0
+    assert ritz("config", "show", "--config", "ritz.toml", cwd=tmp_path).returncode == 0
     again = ritz("init", cwd=tmp_path)
     assert again.returncode == 2
     assert "exists" in again.stderr

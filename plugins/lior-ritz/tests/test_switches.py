@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from lior.config.resolving import keys, variable
-from lior.errors import UsageError
+from lior.errors import ConfigError, UsageError
 from lior_ritz import config as configuration
 from lior_ritz.config import PREFIX, RitzConfig
 from lior_ritz.potentials import options, registry
@@ -18,14 +18,12 @@ BASE = [
     "model.hidden_features=6", "domain.nq=16", "solver.K=2", "solver.M=3", "training.steps=12",
     "training.lbfgs_refine.steps=8", "training.guard.every=4",
 ]  # fmt: skip
-NATURAL = ["domain.boundary=natural"]
 TRAINED = ["solver.head=trained", "training.optimizer=adam", "solver.parity=none"]
 JITTER = ["training.sampling_mode=jittered_grid", "training.optimizer=adam"]
 PLATEAU = ["training.optimizer=adam", "training.lr_schedule.type=plateau", "training.lr_schedule.patience=0",
            "training.lr_schedule.cooldown=0", "training.lr_schedule.min_lr=1e-6", "training.lr=0.3",
            "training.steps=40"]  # fmt: skip
 SINE = ["model.activation=sine"]
-POLISH = ["training.loss_weights.pde_polish=1"]
 STOP = ["training.optimizer=adam", "training.steps=40", "training.early_stop.tolerance=0.001"]
 BAD_NODES = ["domain.nq=8", "domain.X=8", "training.lbfgs_refine.steps=30"]
 
@@ -33,6 +31,11 @@ CHANGED = {
     "physics.material": ([], "Si"),
     "physics.m_eff": ([], 0.1),
     "physics.L0_nm": ([], 20.0),
+    "physics.field_tesla": ([], 1.0),
+    "physics.mass": ([], "0.08"),
+    "physics.mass_x": ([], "0.08"),
+    "physics.mass_y": ([], "0.08+0.001*x"),
+    "physics.offset_meV": ([], "0.2*x"),
     "domain.X": ([], 3.5),
     "domain.Y": ([], 3.5),
     "domain.boundary": ([], "natural"),
@@ -55,18 +58,15 @@ CHANGED = {
     "model.hidden_layers": ([], 2),
     "model.first_omega_0": ([], 1.5),
     "model.hidden_omega_0": (SINE, 1.5),
-    "model.normalize_input": ([], True),
     "training.optimizer": ([], "adam"),
     "training.lr": ([], 0.02),
     "training.steps": ([], 8),
-    "training.weight_decay": (["training.optimizer=adamw"], 0.5),
     "training.grad_clip": ([], 0.01),
     "training.dtype": ([], "float32"),
     "training.seed": ([], 7),
     "training.sampling_mode": ([], "fixed_grid"),
     "training.grid_jitter_frac": (JITTER, 0.5),
     "training.mc_points": (["training.sampling_mode=monte_carlo", "training.optimizer=adam"], 300),
-    "training.nq_schedule": ([], [12]),
     "training.lr_schedule.enabled": ([], False),
     "training.lr_schedule.type": ([], "plateau"),
     "training.lr_schedule.factor": (PLATEAU, 0.1),
@@ -79,11 +79,8 @@ CHANGED = {
     "training.lr_schedule.eps": (PLATEAU, 0.2),
     "training.loss_weights.eigsum": (["training.grad_clip=0.5"], 2.0),
     "training.loss_weights.S_condition": ([], 1.0),
-    "training.loss_weights.boundary": (NATURAL, 1.0),
-    "training.loss_weights.pde_polish": ([], 0.1),
     "training.lbfgs_refine.steps": ([], 5),
     "training.lbfgs_refine.history": ([], 1),
-    "training.pde_polish.steps": (POLISH, 3),
     "training.early_stop.tolerance": (["training.optimizer=adam", "training.steps=40"], 0.01),
     "training.early_stop.patience": (STOP, 1),
     "training.guard.every": ([], 5),
@@ -93,7 +90,12 @@ CHANGED = {
 }
 """Key -> what else is set, and another value."""
 ELSEWHERE = {
+    "training.loss_weights.boundary": "of the first solver's files; refused unless 0, below",
+    "training.loss_weights.pde_polish": "the same",
     "physics.eps_r": "weakens the repulsion of two electrons; tests/test_exchange.py",
+    "physics.g": "levels of both spins; tests/test_spin.py",
+    "physics.rashba_meV_nm": "tests/test_spin.py",
+    "physics.dresselhaus_meV_nm": "tests/test_spin.py",
     "domain.dim": "tests/test_dimensions.py",
     "domain.Z": "tests/test_dimensions.py",
     "domain.W": "tests/test_dimensions.py",
@@ -150,14 +152,15 @@ def test_every_key_changes_the_outcome(key):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["training.loss_weights.boundary=1"], "nothing to penalise"),
+        (["training.loss_weights.boundary=1"], "there is no such penalty"),
+        (["training.loss_weights.pde_polish=1"], "there is no such penalty"),
         (["model.hidden_omega_0=3"], "is of sine layers"),
         (["solver.parity=x", "solver.use_parity=true"], "say the same"),
         (["solver.parity=x"], "parity_even"),
     ],
 )
 def test_what_would_change_nothing_is_refused(overrides, said):
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises((ConfigError, UsageError), match=said):
         outcome(overrides)
 
 

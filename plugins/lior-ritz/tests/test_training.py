@@ -12,7 +12,6 @@ from lior_ritz.runs import session
 from lior_ritz.training import assembly
 from lior_ritz.training.document import Plateau
 from lior_ritz.training.solution import solve
-from lior_ritz.training.standing import SPREAD
 from lior_ritz.training.trainer import Trainer
 
 SMALL = ["model.hidden_features=8", "domain.nq=20", "solver.K=2", "solver.M=3"]
@@ -152,42 +151,11 @@ def test_without_a_finer_rule_training_stops_and_says_so():
     assert bool((trainer.conclude().energies >= torch.tensor([2.0, 4, 4, 6]) - 1e-9).all())
 
 
-def test_a_schedule_of_sizes_is_gone_through():
-    trainer, _ = trained(*SHORT, "training.nq_schedule=[12, 16]", "training.early_stop.patience=1")
-    sizes = [change["nq_new"] for change in trainer.progress.refinements]
-    assert sizes[:1] == [16]
-
-
-def test_a_schedule_of_sizes_is_spread_over_the_steps_when_nothing_stops_early():
-    trainer, _ = trained(
-        *SMALL, "training.nq_schedule=[12, 16]", "training.early_stop.tolerance=0", "training.guard.every=5",
-        "training.optimizer=adam", "training.steps=30", "training.guard.tolerance=1",
-    )  # fmt: skip
-    changes = trainer.progress.refinements
-    assert [(each["step"], each["nq_new"], each["why"]) for each in changes] == [
-        (10, 16, SPREAD),
-        (20, 20, SPREAD),
-    ]
-
-
 def test_single_precision_is_not_put_down_to_the_nodes():
     trainer, checks = trained("training.dtype=float32")
     assert trainer.progress.refinements == []
     assert max(each["quadrature_mismatch"] for each in checks) < 1e-7
     assert trainer.evaluator(trainer.params, 73).eigsum == pytest.approx(32.4098873, rel=1e-6)
-
-
-def test_polishing_narrows_the_residuals():
-    overrides = [
-        "model.hidden_features=10",
-        "training.lbfgs_refine.steps=50",
-        "training.early_stop.tolerance=0",
-    ]
-    before = solve(overrides=overrides)
-    after = solve(overrides=[*overrides, "training.loss_weights.pde_polish=0.1"])
-    assert before.bounds.residuals is not None
-    assert after.bounds.residuals is not None
-    assert float(after.bounds.residuals.square().sum()) < 0.5 * float(before.bounds.residuals.square().sum())
 
 
 @pytest.mark.parametrize(("K", "M"), [(1, 1), (3, 3)])
@@ -199,7 +167,6 @@ def test_as_many_states_as_functions(K, M):
 
 EXACT = {
     "default": [],
-    "polish": ["training.loss_weights.pde_polish=0.01", "training.pde_polish.steps=20", "solver.parity=none"],
     "plateau": [
         "training.sampling_mode=jittered_grid", "training.optimizer=adam", "training.steps=50",
         "training.lr_schedule.type=plateau", "training.lr_schedule.patience=3", "solver.head=trained",
@@ -255,7 +222,6 @@ def test_the_plateau_schedule_knows_negative_energies():
             ["potential.type=gaussian", "potential.x0=0.2", "solver.parity=x"],
             "no mirror image of itself in x",
         ),
-        (["training.loss_weights.boundary=1"], "has nothing to penalise"),
         (["potential.delta=0.5", "solver.use_parity=true"], "no mirror image"),
     ],
 )

@@ -1,6 +1,6 @@
 """Words as one-hot coordinates or as distances of their targets: errors on rows that were not learned.
 
-    python plugins/lior-tables/bench/categories.py [SEEDS] [ROWS]
+    PYTHONPATH=. python plugins/lior-tables/bench/categories.py [SEEDS] [ROWS]
 
 Sets with words: ``adult``, ``german`` and ``abalone`` of ``../shared/data/tables`` (or ``LIOR_SHARED_DATA``),
 and two made ones, where a number depends on a word of 150 or of 12. The ratio is below 1 where distances are
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from lior_tables import GeometricClassifier, GeometricRegressor
-from lior_tables.judging import losses, ratio
+from tools.tables.judging import losses, ratio
 
 _CLASSES = {"adult", "german"}
 

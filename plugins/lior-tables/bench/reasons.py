@@ -35,7 +35,10 @@ def main() -> None:
         y = frame.pop("target").to_numpy()
         model = GeometricRegressor(random_state=0).fit(frame[:600], y[:600])
         z = torch.from_numpy(model.columns_.encode(model.rows(frame[600:])))
-        kernel = torch.cat([part for _, part in model.model_.shares(z)])[:, :, 0].double().numpy()
+        members = zip(model.model_.member_weights, model.model_.members, strict=True)
+        kernel = y[:600].std() * sum(
+            w * (m.weigh(z.to(m.rows.z)) * m.fit.values[:, 0]).double() for w, m in members
+        )
         for what, shares in (("kernel", kernel), ("weights", model.explain(frame[600:]).shares[:, :, 0])):
             half, most = rows_for(shares, 0.5), rows_for(shares, 0.9)
             size = np.median(np.abs(shares).sum(1)) / y[:600].std()

@@ -75,3 +75,12 @@ def test_temperature_recovers_the_sharpness_of_drawn_classes() -> None:
     labels = torch.multinomial((4.0 * f).softmax(1), 1, generator=_generator())[:, 0]
     judge = Judge(y=torch.eye(3)[labels], weights=torch.ones(len(f)), classes=True)
     assert temperature(f, judge) == pytest.approx(4.0, rel=0.15)
+
+
+def test_a_ridge_without_a_source_teaches_a_vote() -> None:
+    vote = plan(Options(readout="vote", rsource="local"), 3)[0]
+    assert vote.parts.rsource is not None
+    assert vote.teacher.parts.rsource is None
+    assert vote.teacher.readout.solves
+    ridge = plan(Options(rsource="local"), 3)[0]
+    assert ridge.teacher is ridge

@@ -99,11 +99,9 @@ def test_leave_one_out_is_what_forgetting_leaves(readout: str) -> None:
 
 
 @pytest.mark.parametrize("readout", ["ridge", "vote"])
-def test_shares_and_influences_add_up_to_the_prediction(readout: str) -> None:
+def test_influences_add_up_to_the_prediction(readout: str) -> None:
     model, (z, y, _) = _MODELS[readout], _table()
     probe = z[:10] + 0.2
-    shares = torch.cat([part.sum(1) for _, part in model.shares(probe)])
-    assert_close(shares + model.centre, model.predict(probe), atol=1e-10, rtol=0)
     influence = torch.cat([part for _, part in model.influence(probe)])
     assert_close(influence @ (y - model.centre) + model.centre, model.predict(probe), atol=1e-10, rtol=0)
 
@@ -136,6 +134,22 @@ def test_ten_thousand_edits_drift_less_than_the_tolerance(monkeypatch: pytest.Mo
     assert (member.inverse().diagonal > 0).all()
 
 
+def test_the_first_edits_need_no_inverse() -> None:
+    z, y, weights = _table(40, 1)
+    parts = Parts(frame=Agop(), rsource=None, product=Power())
+    candidate = Candidate(name="", parts=parts, readout=Ridge(), bandwidths=(), ridges=(), rounds=0)
+    member = Member.learn_all(candidate, Setting(steps=((3.0, 1e-3),)), Rows(z, y, weights), seeded(0))
+    for edit in range(20):
+        member.forget(
+            torch.tensor([edit % 3]), member.rows.take(torch.arange(len(member.rows.z)) != edit % 3)
+        )
+        if edit < 2:
+            assert member.inverse()._made is None
+        expected = _refitted(member, member.rows).predict(z)
+        assert_close(member.predict(z), expected, atol=1e-10, rtol=0)
+    assert member.inverse()._made is not None
+
+
 def test_an_inverse_that_has_drifted_is_made_anew() -> None:
     z, y, weights = _table(30, 1)
     parts = Parts(frame=Agop(), rsource=None, product=Power())
@@ -144,7 +158,7 @@ def test_an_inverse_that_has_drifted_is_made_anew() -> None:
     member = Member.learn_all(candidate, Setting(steps=((3.0, 1e-3),)), rows, seeded(0))
     before = member.predict(z)
     inverse: Inverse = member.inverse()
-    inverse._base *= 1.5
+    inverse._base.mul_(1.5)
     inverse.solution = inverse.solution * 1.5
     assert member.refine() > 0.1
     assert_close(member.predict(z), before, atol=1e-10, rtol=0)
@@ -162,18 +176,6 @@ def test_rows_of_an_indefinite_system_get_what_was_added() -> None:
     whole = a + inverse.added * torch.eye(30, dtype=torch.float64)
     assert_close(inverse.solution, torch.linalg.solve(whole[kept][:, kept], right[kept]))
     assert_close(inverse.diagonal, torch.linalg.inv(whole[kept][:, kept]).diagonal())
-
-
-def test_refit_of_the_metric_is_a_fit_without_the_rows() -> None:
-    model, (z, y, weights) = _model(), _table()
-    gone = torch.tensor([3, 17, 40])
-    kept = torch.ones(60, dtype=torch.bool)
-    kept[gone] = False
-    model.forget(gone, metric="refit")
-    fresh = Model.fit(
-        z[kept], y[kept], weights[kept], classes=False, options=model.options, generator=seeded(1)
-    )
-    assert_close(model.predict(z), fresh.predict(z), atol=1e-8, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -205,19 +207,18 @@ def test_mixed_precision_edits_in_float64() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "metric", "message"),
+    ("rows", "message"),
     [
-        ([60], "keep", "allowed are 0 to 59"),
-        ([-1], "keep", "allowed are 0 to 59"),
-        ([1, 1], "keep", "given twice"),
-        (list(range(60)), "keep", "keep at least one"),
-        ([1], "most", "allowed is one of keep, refit"),
+        ([60], "allowed are 0 to 59"),
+        ([-1], "allowed are 0 to 59"),
+        ([1, 1], "given twice"),
+        (list(range(60)), "keep at least one"),
     ],
 )
-def test_wrong_rows_to_forget_are_refused(rows: list[int], metric: str, message: str) -> None:
+def test_wrong_rows_to_forget_are_refused(rows: list[int], message: str) -> None:
     model = _MODELS["ridge"]
     with pytest.raises(UsageError, match=message):
-        model.forget(torch.tensor(rows), metric=metric)
+        model.forget(torch.tensor(rows))
     assert model.rows == 60
 
 

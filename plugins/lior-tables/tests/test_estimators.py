@@ -117,12 +117,12 @@ def test_shares_and_leave_one_out_are_exact(kind):
     y = y if kind is GeometricRegressor else (y > 1).astype(int)
     model = kind(**QUICK).fit(frame, y)
     found = model.explain(frame[:7])
-    values = model.model_.predict(model._coordinates(frame[:7])).numpy()
+    values = model.model_.predict(model._coordinates(model.rows(frame[:7]))).numpy()
     np.testing.assert_allclose(found.predictions, values, atol=1e-10)
     np.testing.assert_allclose(found.base + found.shares.sum(1), values, atol=1e-10)
     assert sum(found.importances.values()) == pytest.approx(1)
     assert max(found.importances, key=lambda name: found.importances[name]) in ("a", "w")
-    weights = [abs(weight) for _, weight in found.top(0, 60)]
+    weights = found.top(0, 60)["weight"].abs().tolist()
     assert weights == sorted(weights, reverse=True)
     assert 1 <= found.needed(0, 0.5) <= found.needed(0, 0.9) <= 60
     left = model.left_out()[5]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import attrs
 import numpy as np
 import pytest
 import torch
@@ -54,7 +55,7 @@ def test_too_few_rows_say_nothing():
 def test_weights_are_repetitions_in_the_quantile():
     points, residuals = noisy(40, 0)
     found = spread(points, residuals)
-    doubled = Spread(found.points, found.sizes, 2 * found.weights, found.betas, found.ratios)
+    doubled = attrs.evolve(found, weights=2 * found.weights)
     torch.testing.assert_close(doubled.quantile(0.1), found.quantile(0.1))
 
 

@@ -13,8 +13,6 @@ from lior_tables.agop import Agop
 from lior_tables.iterative import IterativeMember, System, conjugate_gradients
 from lior_tables.kernel import Parts
 from lior_tables.members import Candidate, Member, Setting
-from lior_tables.model import Model
-from lior_tables.plan import Options
 from lior_tables.power import Power
 from lior_tables.readouts import Ridge, Vote
 from lior_tables.stored import Rows
@@ -40,7 +38,7 @@ def _rows(count: int = 400, seed: int = 0) -> Rows:
 def _same(found: IterativeMember, tolerance: float) -> None:
     """The predictions are those of the system solved by a factor."""
     exact = Member(found.candidate, found.state, found.setting, found.rows, found.fit)
-    exact._settle()
+    exact.settle()
     probe = found.rows.z[:50] + 0.1
     assert_close(found.predict(probe), exact.predict(probe), atol=tolerance, rtol=0)
 
@@ -74,28 +72,28 @@ def test_the_preconditioner_saves_steps(monkeypatch: pytest.MonkeyPatch) -> None
     assert steps[1] < 0.6 * steps[0], f"steps with rank 2 and 100: {steps}"
 
 
-def test_what_needs_an_inverse_is_refused() -> None:
-    member = IterativeMember.learn_metric(CANDIDATE, SETTING, _rows(50), seeded(1))
-    with pytest.raises(UsageError, match="has no inverse"):
-        member.leave_one_out()
+def test_each_part_of_the_rows_is_predicted_by_the_others() -> None:
+    rows = _rows(90)
+    member = IterativeMember.learn_metric(CANDIDATE, SETTING, rows, seeded(1))
+    left_out = member.leave_one_out()
+    part = torch.arange(90) % iterative.FOLDS == 2
+    others = Member(CANDIDATE, member.state, SETTING, rows.take(~part), member.fit)
+    others.settle()
+    assert_close(left_out[part], others.predict(rows.z[part]), atol=1e-3, rtol=0)
+
+
+def test_influences_add_up_to_the_prediction() -> None:
+    rows = _rows(80)
+    member = IterativeMember.learn_metric(CANDIDATE, SETTING, rows, seeded(1))
+    probe = rows.z[:4] + 0.1
+    found = member.influence(probe) @ (rows.y - member.centre) + member.centre
+    assert_close(found, member.predict(probe), atol=1e-3, rtol=0)
 
 
 def test_a_vote_has_nothing_to_solve() -> None:
     vote = Candidate(name="", parts=CANDIDATE.parts, readout=Vote(), bandwidths=(), ridges=(), rounds=0)
     with pytest.raises(UsageError, match="solves nothing"):
         IterativeMember.learn_metric(vote, SETTING, _rows(50), seeded(1))
-
-
-def test_a_large_table_is_solved_by_iteration_on_request() -> None:
-    rows = _rows(300)
-    options = Options(members=1, rounds=1, exact_rows=200, large="iterative")
-    model = Model.fit(rows.z, rows.y, rows.weights, classes=False, options=options)
-    again = Model.restore(*model.snapshot())
-    assert isinstance(again.members[0], IterativeMember)
-    probe = rows.z[:20] + 0.1
-    assert torch.equal(again.predict(probe), model.predict(probe))
-    again.forget(torch.tensor([1, 2]))
-    assert again.rows == 298
 
 
 def test_float32_and_a_nearly_singular_matrix_end_well() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior_tables.ledger import Ledger
-from lior_tables.rows import Table, Words, table
+from lior_tables.rows import joined, keys, table
 
 ROWS = st.lists(
     st.tuples(st.integers(0, 3), st.sampled_from("ab"), st.integers(0, 3)), min_size=2, max_size=12
@@ -18,16 +19,14 @@ ROWS = st.lists(
 
 def made(rows):
     """A table, targets and weights from drawn rows."""
-    found = Table(
-        {"x": np.array([float(r[0]) for r in rows]), "w": Words.of([r[1] for r in rows])}, len(rows)
-    )
+    found = table(pd.DataFrame({"x": [float(r[0]) for r in rows], "w": [r[1] for r in rows]}), ["x", "w"])
     return found, np.array([[float(r[0] > 1)] for r in rows]), np.array([float(r[2]) for r in rows])
 
 
 def state(ledger):
     """What the model should hold: each different row with its weight."""
     weights = ledger.slot_weights()
-    rows = ledger.table.take(ledger.representatives()).keys()
+    rows = keys(ledger.table.iloc[ledger.representatives()])
     y = ledger.y[ledger.representatives()]
     return {
         (*row, *target): weight
@@ -57,7 +56,7 @@ def test_after_learning_and_forgetting_the_model_holds_what_is_left(first, secon
         for i, place in enumerate(again)
     ]
     # The model's rows, in its order, are those of the ledger's slots, with the same content and weights.
-    all_rows, all_y = grown.table.keys(), grown.y
+    all_rows, all_y = keys(grown.table), grown.y
     content = [(*all_rows[id].tolist(), *all_y[id].tolist(), weight) for id, weight in held]
     slots = shrunk.slot_weights() if len(shrunk) else []
     at = shrunk.representatives()
@@ -100,14 +99,14 @@ def test_a_ledger_survives_its_snapshot():
     assert state(again) == state(ledger)
     assert isinstance(tensors["ids"], torch.Tensor)
     assert again.next_id == 3
-    assert again.table.cell(1, "w") == "b"
+    assert again.table.loc[1, "w"] == "b"
 
 
 def test_a_table_of_two_files_keeps_words_apart():
     first = table(np.array([["a", 1], ["b", 2]], dtype=object), ["w", "x"])
-    both = first.followed_by(table(np.array([["c", 3], ["a", 4]], dtype=object), ["w", "x"]))
-    assert [both.cell(i, "w") for i in range(4)] == ["a", "b", "c", "a"]
-    assert both.columns["x"].tolist() == [1, 2, 3, 4]
+    both = joined(first, table(np.array([["c", 3], ["a", 4]], dtype=object), ["w", "x"]))
+    assert both["w"].tolist() == ["a", "b", "c", "a"]
+    assert both["x"].tolist() == [1, 2, 3, 4]
     empty = table(np.array([[None, 5]], dtype=object), ["w", "x"])
-    assert first.followed_by(empty).cell(2, "w") is None
-    assert empty.followed_by(empty).cell(1, "w") is None
+    assert joined(first, empty)["w"].isna().tolist() == [False, False, True]
+    assert joined(empty, empty)["w"].isna().all()

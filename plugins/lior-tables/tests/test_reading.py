@@ -92,13 +92,14 @@ def test_whether_a_target_is_a_class(values, classes):
 
 
 PATH = Path("f")
+DAYS = pd.date_range("2026-01-01", periods=50)
+NAMES = pd.DataFrame({"x": range(50), "name": [f"no {i}" for i in range(50)], "day": DAYS})
 FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"], "n": [1.0, None], "w": [1, 2]})
 
 
 def test_a_task_leaves_its_columns_out_of_the_inputs():
-    task = Task.of(FRAME, ["a"], drop=["b"], weight="w")
+    task = Task.of(FRAME, ["a"], drop=["b", "w"])
     assert task.inputs == ("n",)
-    assert task.weights(FRAME, Path("f")).tolist() == [1, 2]
     assert task.answers(FRAME, Path("f")).tolist() == [1.0, 2.0]
 
 
@@ -109,6 +110,8 @@ def test_a_task_leaves_its_columns_out_of_the_inputs():
         (lambda: Task.of(FRAME, ["a"], drop=["bb"]), r"no column 'bb'"),
         (lambda: Task.of(FRAME[["a"]], ["a"]), "no column is left"),
         (lambda: Task.of(FRAME, ["a", "w"], classes=True), "one target"),
+        (lambda: Task.of(NAMES, ["name"]), "'name' has 50 different values in 50 rows; these are no classes"),
+        (lambda: Task.of(NAMES, ["day"]), "'day' holds dates, which are neither numbers nor classes"),
         (lambda: Task.of(FRAME, ["n"], classes=False).answers(FRAME, PATH), "in 1 of 2 rows, first in row 1"),
         (lambda: Task.of(FRAME, ["b"], classes=False).answers(FRAME, PATH), "holds 'x', which is no number"),
         (lambda: Task.of(FRAME, ["a"]).rows(FRAME.drop(columns="b"), PATH), "no column 'b', which the model"),

@@ -44,7 +44,8 @@ def test_a_regressor_comes_back_the_same_and_can_be_edited(tmp_path):
     for each in (model, again):
         each.learn(frame[:3].assign(a=9.0), [1, 2, 3])
         each.forget([4, 61])
-    np.testing.assert_array_equal(again.predict(frame), model.predict(frame))
+    # The first edits are by the factor where no inverse is at hand, so the last digits may differ.
+    np.testing.assert_allclose(again.predict(frame), model.predict(frame), rtol=1e-7, atol=1e-9)
     np.testing.assert_array_equal(again.ledger_.ids, model.ledger_.ids)
 
 
@@ -89,12 +90,12 @@ def test_no_version_holds_a_forgotten_row(tmp_path):
         ]
 
     assert holds()
-    saved, place = open_saved(tmp_path / "m")
-    saved.estimator.learn(frame[:1], [0.25])
-    save_edited(tmp_path / "m", place, saved, forgotten=False)
-    saved, place = open_saved(tmp_path / "m")
-    saved.estimator.forget([7])
-    save_edited(tmp_path / "m", place, saved, forgotten=True)
+    model, _, place = open_saved(tmp_path / "m")
+    model.learn(frame[:1], [0.25])
+    save_edited(tmp_path / "m", place, model, None)
+    model, _, place = open_saved(tmp_path / "m")
+    model.forget([7])
+    save_edited(tmp_path / "m", place, model, None)
     assert not holds()
     assert load(tmp_path / "m").n_rows_ == 60
 
@@ -102,19 +103,17 @@ def test_no_version_holds_a_forgotten_row(tmp_path):
 def test_two_processes_do_not_write_over_one_another(tmp_path):
     frame, y = rows()
     GeometricRegressor(**QUICK).fit(frame, y).save(tmp_path / "m")
-    first, place = open_saved(tmp_path / "m")
-    second, same = open_saved(tmp_path / "m")
-    save_edited(tmp_path / "m", place, first, forgotten=False)
+    first, _, place = open_saved(tmp_path / "m")
+    second, _, same = open_saved(tmp_path / "m")
+    save_edited(tmp_path / "m", place, first, None)
     with pytest.raises(RunError, match="another process has changed the model"):
-        save_edited(tmp_path / "m", same, second, forgotten=False)
+        save_edited(tmp_path / "m", same, second, None)
 
 
 def test_a_model_of_python_has_no_task_but_a_config(tmp_path):
     frame, y = rows()
     GeometricRegressor(**QUICK).fit(frame, y).save(tmp_path / "m")
-    saved, _ = open_saved(tmp_path / "m")
-    assert saved.task is None
-    assert saved.origin(3) == ""
-    assert 'kind = "regression"' in (tmp_path / "m" / "config.toml").read_text()
+    assert open_saved(tmp_path / "m")[1] is None
+    assert 'kind = "GeometricRegressor"' in (tmp_path / "m" / "config.toml").read_text()
     manifest = json.loads(next((tmp_path / "m").rglob("manifest.json")).read_text())
     assert manifest["names"] == ["a", "w"]

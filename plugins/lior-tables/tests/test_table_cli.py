@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import warnings
 from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from lior_cli.main import main
+from lior_tables import resuming
 
 QUICK = ("--members", "1", "--rounds", "1")
 
 
-def table(*args, cwd=None, stdin=None):
-    return subprocess.run(
-        [sys.executable, "-m", "lior_cli.main", "table", *map(str, args)],
-        capture_output=True, text=True, cwd=cwd, timeout=300, input=stdin,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+def table(*args, cwd=".", stdin=""):
+    """Run a command in this process: imports take longer than most of them."""
+    out, err, old = io.StringIO(), io.StringIO(), sys.stdin
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.chdir(cwd))
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(err))
+        stack.enter_context(warnings.catch_warnings())
+        sys.stdin = io.TextIOWrapper(io.BytesIO(stdin.encode()))
+        try:
+            code = main(["table", *map(str, args)])
+        finally:
+            sys.stdin = old
+    return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
 
 
 def test_the_options_have_the_defaults_of_the_estimators():
@@ -102,14 +117,13 @@ def test_predictions_of_classes_have_probabilities(home):
     assert all(row["P(no)"] + row["P(yes)"] == pytest.approx(1) for row in found["predictions"])
 
 
-def test_predictions_go_to_a_file_beside_their_rows(home):
+def test_predictions_go_to_a_file(home):
     path, *_ = home
-    done = table("predict", "runs/price", "b.csv", "--out", "out.parquet", "--keep", cwd=path)
+    done = table("predict", "runs/price", "b.csv", "--out", "out.parquet", cwd=path)
     assert done.returncode == 0, done.stderr
     found = pd.read_parquet(path / "out.parquet")
-    assert list(found)[-1] == "price predicted"
-    assert len(found) == 20
-    assert found["size"].tolist() == pytest.approx(rows(20, seed=1)["size"].tolist())
+    assert list(found) == ["row", "price predicted"]
+    assert found["row"].tolist() == list(range(20))
 
 
 class Text(HTMLParser):
@@ -138,8 +152,8 @@ def test_why_shows_rows_whose_shares_sum_to_the_prediction(home, tmp_path):
     assert found["others"] == pytest.approx(0, abs=1e-9)
     truth = rows()
     for row in found["rows"]:
-        assert row["answer"] == pytest.approx(truth["price"][row["id"]])
-        assert row["cells"]["kind"] == truth["kind"][row["id"]]
+        assert row["answer"] == pytest.approx(truth["price"][row["row"]])
+        assert row["inputs"]["kind"] == truth["kind"][row["row"]]
     text = Text()
     text.feed(page.read_text())
     assert "<b>old</b>" in text.text  # escaped in the file, so no tag
@@ -155,10 +169,19 @@ def test_why_shows_rows_whose_shares_sum_to_the_prediction(home, tmp_path):
 
 def test_why_of_a_class(home):
     path, *_ = home
-    done = table("why", "runs/big", "b.csv", "--class", "no", cwd=path)
+    done = table("why", "runs/big", "b.csv", "--of", "no", cwd=path)
     assert "big is no: probability" in done.stdout
-    wrong = table("why", "runs/big", "b.csv", "--class", "noo", cwd=path)
+    wrong = table("why", "runs/big", "b.csv", "--of", "noo", cwd=path)
     assert "Did you mean 'no'?" in wrong.stderr
+
+
+def test_a_note_comes_once_and_not_for_rows_of_the_model(home):
+    path, *_ = home
+    rows(5, seed=2).assign(kind="odd").to_csv(path / "odd.csv", index=False)
+    done = table("why", "runs/price", "odd.csv", cwd=path)
+    assert done.stderr.count("'odd' was not there in training; it counts as unknown") == 1
+    assert done.stderr.count("holds dates") == 1
+    assert table("plot", "runs/price", "--text", "--only", "dependence", cwd=path).stderr == ""
 
 
 def test_learned_rows_are_forgotten_exactly(home, tmp_path):
@@ -209,9 +232,16 @@ def test_learned_rows_are_forgotten_exactly(home, tmp_path):
         (["predict", "runs/price", "b.csv", "--interval", "90"], 2, "is not a number from 0 to 1"),
         (["predict", "runs/big", "b.csv", "--interval", "0.9"], 2, "--interval is for numbers"),
         (["predict", "nowhere", "b.csv"], 1, "no such run directory; `lior table fit"),
+        (
+            ["predict", "runs/price", "b.csv", "--out", "no/where.csv"],
+            1,
+            "no/where.csv: cannot be written: No such",
+        ),
+        (["fit", "a.csv", "--target", "day"], 2, "holds dates, which are neither numbers nor classes"),
         (["why", "runs/price", "b.csv", "--row", "20"], 2, "has the rows 0 to 19"),
         (["learn", "runs/price", "small.csv"], 1, "no column 'size', which the model needs"),
         (["forget", "runs/price", "x"], 2, "rows are numbers such as 17"),
+        (["forget", "runs/price", "1-999999999999"], 2, "a range of more than 10,000,000 rows"),
         (["plot", "runs/price", "--only", "calibratoin"], 2, "Did you mean 'calibration'?"),
         (["compare", "a.csv", "--target", "price", "--against", "lightgmb"], 2, "no system 'lightgmb'"),
         (["compare", "a.csv", "--target", "price", "--folds", "60"], 1, "too few for 60 folds"),
@@ -229,6 +259,53 @@ def test_bad_input_gets_one_line_and_nothing_is_lost(home, args, code, said, mon
     assert said in errors
     assert errors.strip().count("lior: error") == 1
     assert {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()} == before
+
+
+def test_a_fit_that_is_interrupted_goes_on(tmp_path, monkeypatch, capsys):
+    from lior_tables import estimators
+    from lior_tables.cli import fit as command
+
+    small = functools.partial(estimators.Options, exact_rows=150, leaf_rows=120)
+    monkeypatch.setattr(estimators, "Options", small)
+    monkeypatch.chdir(tmp_path)
+    rows(400).to_csv("a.csv", index=False)
+    args = ["table", "fit", "a.csv", "--target", "price", "--drop", "big", "--out", "m", *QUICK]
+    told = []
+
+    @contextlib.contextmanager
+    def pressing(quiet):
+        def tell(what, share):
+            told.append(what)
+            if "leaf 3 of" in what:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        yield tell
+
+    monkeypatch.setattr(command, "told", pressing)
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # ignored where tests are in the background
+    assert main(args) == 130
+    signal.signal(signal.SIGINT, before)
+    assert "interrupted; the same command with --out m goes on" in capsys.readouterr().err
+    assert len(list(Path("m.partial").iterdir())) == 2
+    assert not Path("m").exists()
+    written = []
+    write = resuming.bundle.write
+
+    def counted(path, *args, **kwargs):
+        if "m.partial" in str(path):
+            written.append(path)
+        write(path, *args, **kwargs)
+
+    monkeypatch.setattr(resuming.bundle, "write", counted)
+    monkeypatch.setattr(command, "told", lambda quiet: contextlib.nullcontext(lambda what, share: None))
+    assert main(args) == 0
+    leaves = int(re.search(r"leaf 3 of (\d+)", told[-1])[1])
+    assert len(written) == leaves - 2, "the two that were there are not fitted again"
+    assert not Path("m.partial").exists()
+    capsys.readouterr()
+    assert main(["table", "predict", "m", "a.csv"]) == 0
 
 
 def test_compare_judges_rows_that_were_not_learned(home):
@@ -262,7 +339,7 @@ def test_pictures_as_text_numbers_and_files(home, name, tmp_path):
     done = table("plot", f"runs/{name}", "--out", tmp_path, cwd=path)
     assert done.returncode == 0, done.stderr
     kinds = {"importances", "directions", "dependence"}
-    kinds |= {"residuals", "intervals"} if name == "price" else {"calibration", "confusion"}
+    kinds |= {"residuals", "intervals"} if name == "price" else {"calibration"}
     assert {file.stem for file in tmp_path.iterdir()} == kinds
     numbers = json.loads(table("plot", f"runs/{name}", "--json", "--only", "importances", cwd=path).stdout)
     panel = numbers["pictures"]["importances"]["panels"][0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,12 +14,13 @@ from torch.testing import assert_close
 from lior.errors import UsageError
 from lior.testing.tensors import seeded
 from lior_tables.agop import Agop
+from lior_tables.iterative import IterativeMember
 from lior_tables.kernel import Parts
 from lior_tables.members import Candidate, Member, Setting
 from lior_tables.model import Model
 from lior_tables.plan import Options
 from lior_tables.power import Power
-from lior_tables.readouts import Ridge
+from lior_tables.readouts import Fit, Ridge
 from lior_tables.stored import Rows
 from lior_tables.tree import Grove, grow
 
@@ -54,7 +56,7 @@ def _refitted(grove: Grove) -> Tensor:
     for (chosen, share), leaf in routed:
         rows = grove.rows.take(chosen)
         fresh = Member(leaf.candidate, leaf.state, leaf.setting, rows, leaf.fit)
-        fresh._settle()
+        fresh.settle()
         total[chosen] += share[:, None] * fresh.predict(rows.z)
     return total
 
@@ -104,6 +106,25 @@ def test_a_metric_for_each_leaf_is_better_where_the_direction_turns() -> None:
     assert errors[0] < 0.8 * errors[1]
 
 
+def test_leaves_share_the_first_rounds_of_the_metric(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, test = _rows(1500), _rows(500, seed=5)
+    setting = Setting(steps=((3.0, 1e-3),) * 5)
+    tree = grow(CANDIDATE, setting, rows, 400, seeded(1))
+    solved, fit = [], Ridge.fit
+
+    def counted(self: Ridge, *given: Any) -> Fit:
+        solved.append(given)
+        return fit(self, *given)
+
+    monkeypatch.setattr(Ridge, "fit", counted)
+    grove = Grove.learn_all(CANDIDATE, setting, rows, tree, seeded(2), exact=True)
+    assert len(solved) == 3 + 3 * tree.leaves
+    whole = [Member.learn_all(CANDIDATE, setting, leaf.rows, seeded(3)) for leaf in grove.leaves]
+    apart = Grove(tree, whole, grove.index, rows, exact=True)
+    errors = [(fitted.predict(test.z) - test.y).square().mean() for fitted in (grove, apart)]
+    assert errors[0] < 1.1 * errors[1]
+
+
 def test_learning_and_forgetting_equal_a_refit_of_the_leaves() -> None:
     grove, new = _grove(_rows()), _rows(40, seed=8)
     grove.learn(new, Rows(*(torch.cat(pair) for pair in zip(grove.rows, new, strict=True))))
@@ -117,7 +138,7 @@ def test_learning_and_forgetting_equal_a_refit_of_the_leaves() -> None:
     assert_close(grove.predict(grove.rows.z), _refitted(grove), atol=1e-10, rtol=0)
 
 
-def test_leave_one_out_shares_and_influences_are_exact() -> None:
+def test_leave_one_out_and_influences_are_exact() -> None:
     grove = _grove(_rows())
     left_out = grove.leave_one_out()
     border = (grove.rows.z @ grove.tree.directions[0] - grove.tree.places[0]).abs().argmin()
@@ -129,9 +150,21 @@ def test_leave_one_out_shares_and_influences_are_exact() -> None:
         assert_close(other.predict(grove.rows.z[row : row + 1])[0], left_out[row], atol=1e-10, rtol=0)
     probe = grove.rows.z[:20] + 0.1
     expected = grove.predict(probe)
-    assert_close(grove.shares(probe).sum(1) + grove.centre, expected, atol=1e-10, rtol=0)
     weighed = grove.influence(probe) @ (grove.rows.y - grove.centre) + grove.centre
     assert_close(weighed, expected, atol=1e-10, rtol=0)
+
+
+def test_slopes_of_a_tree_are_those_of_its_predictions() -> None:
+    grove = _grove(_rows())
+    assert grove.tree.leaves > 1
+    border = (grove.rows.z @ grove.tree.directions[0] - grove.tree.places[0]).abs().argsort()
+    chosen = torch.cat([border[:20], border[-20:]])
+    z, step = grove.rows.z[chosen], 1e-6
+    expected = [
+        (grove.predict(z + direction) - grove.predict(z - direction)) / (2 * step)
+        for direction in step * torch.eye(z.shape[1], dtype=z.dtype)
+    ]
+    assert_close(grove.slopes(chosen), torch.stack(expected, 2), atol=1e-5, rtol=0)
 
 
 def test_a_leaf_is_not_emptied() -> None:
@@ -144,24 +177,27 @@ def test_a_leaf_is_not_emptied() -> None:
     assert len(grove.rows.z) == 600
 
 
-def test_a_large_table_becomes_a_tree_that_is_saved_and_edited() -> None:
+@pytest.mark.parametrize(("large", "kind"), [("leaves", Grove), ("iterative", IterativeMember)])
+def test_a_large_table_is_fitted_as_asked_saved_and_edited(large: str, kind: type) -> None:
     rows, seen = _rows(), []
-    options = Options(members=2, rounds=1, exact_rows=300, leaf_rows=200)
+    options = Options(members=2, rounds=1, exact_rows=300, leaf_rows=200, large=large)
     model = Model.fit(
-        rows.z,
-        rows.y,
-        classes=False,
-        options=options,
+        rows.z, rows.y, rows.weights, classes=False, options=options,
         on_progress=lambda what, share: seen.append((what, share)),
-    )
-    assert any("leaf 2 of" in what for what, _ in seen)
+    )  # fmt: skip
+    assert all(isinstance(member, kind) for member in model.members)
+    assert any("leaf 2 of" in what for what, _ in seen) == (large == "leaves")
     assert all(0 <= share <= 1 for _, share in seen)
     again = Model.restore(*_through_json(model))
     probe = rows.z[:50] + 0.1
     assert torch.equal(again.predict(probe), model.predict(probe))
-    before = model.leave_one_out()[7]
+    left_out = model.leave_one_out()
+    wrong = (left_out - rows.y).square().mean()
+    assert wrong < 0.2 * rows.y.var(), "intervals and files need what rows are without themselves"
     again.forget(torch.tensor([7]))
-    assert_close(again.predict(rows.z[7:8])[0].float(), before.float(), atol=1e-3, rtol=0)
+    assert again.rows == 599
+    if large == "leaves":  # iteration leaves out folds, not rows
+        assert_close(again.predict(rows.z[7:8])[0].float(), left_out[7].float(), atol=1e-3, rtol=0)
     third = Model.restore(*_through_json(again))
     assert torch.equal(third.predict(probe), again.predict(probe))
 

@@ -90,7 +90,7 @@ class Arcs:
         return len(self.points)
 
     def bows(self, *lenses: Lens) -> Floats:
-        """Height of arcs over their chords once a lens is undone: ``[arcs]``, of several ``[lenses, arcs]``."""
+        """Height of arcs over chords once a lens is undone: ``[arcs]``, of several ``[lenses, arcs]``."""
         q = np.stack([self._undone(lens) for lens in lenses])
         d = q - q.mean(2, keepdims=True)
         along = d[:, :, -1] - d[:, :, 0]

@@ -16,7 +16,10 @@ from lior.config.options import option
 from lior.config.resolving import Component, Resolved, build, plugin_option, resolve
 from lior.errors import UsageError
 from lior_ritz.potentials import registry
-from lior_ritz.problem import Problem, quadrature
+from lior_ritz.potentials.expression import Expression
+from lior_ritz.potentials.gridded import Gridded
+from lior_ritz.problem import AXES, Problem, quadrature
+from lior_ritz.problem.terms import Terms
 from lior_ritz.problem.units import Units, material
 from lior_ritz.training import document
 
@@ -34,15 +37,33 @@ class PhysicsConfig:
     m_eff: float | None = option(None, help="effective mass in electron masses", low=1e-6, high=1e6)
     L0_nm: float = option(30.0, help="length unit in nm", low=1e-6, high=1e9)
     eps_r: float | None = option(None, help="relative permittivity", low=1, high=1e6)
+    field_tesla: float = option(
+        0.0, help="magnetic field along z, perpendicular to the plane, in tesla", low=-1e4, high=1e4
+    )
+    g: float | None = option(
+        None, help="g-factor of the spin; of the material if not given", low=-1e4, high=1e4
+    )
+    rashba_meV_nm: float = option(0.0, help="spin-orbit coupling of Rashba, in meV nm", low=-1e6, high=1e6)
+    dresselhaus_meV_nm: float = option(
+        0.0, help="linear spin-orbit coupling of Dresselhaus, in meV nm", low=-1e6, high=1e6
+    )
+    mass: str = option(
+        "",
+        help="mass of both axes in electron masses: a number, a formula of x and y in L0, or a file with the "
+        "columns x, y, mass; m_eff if empty",
+    )
+    mass_x: str = option("", help="mass along x, where it is another than mass")
+    mass_y: str = option("", help="mass along y, where it is another than mass")
+    offset_meV: str = option(
+        "",
+        help="band offset in meV, added to the potential: a formula of x and y in L0, or a file with columns",
+    )
 
     @property
     def units(self) -> Units:
         """Lengths and energies.
 
-        Raises
-        ------
-        UsageError
-            When a number is to come from a material that is not in the table.
+        Raises ``UsageError`` when a number is to come from a material that is not in the table.
         """
         mass, permittivity = self.m_eff, self.eps_r
         if mass is None or permittivity is None:
@@ -51,8 +72,42 @@ class PhysicsConfig:
             permittivity = known.eps_r if permittivity is None else permittivity
         return Units(mass, self.L0_nm, permittivity)
 
+    def terms(self, dim: int) -> Terms:
+        """What the Hamiltonian has beside ``-∇² + V`` in ``dim`` dimensions.
+
+        Raises
+        ------
+        UsageError
+            When a formula or a file cannot be understood, an axis is not there, or the material has no g.
+        """
+        named = {"x": self.mass_x, "y": self.mass_y}
+        for axis in AXES[dim:2]:
+            if named[axis]:
+                raise UsageError(f"physics.mass_{axis} is of no use with domain.dim = {dim}; leave it out")
+        own = [(f"mass_{axis}", text) if text else ("mass", self.mass) for axis, text in named.items()]
+        masses = tuple(_function(*each) for each in own[:dim])
+        needed = self.field_tesla or self.rashba_meV_nm or self.dresselhaus_meV_nm
+        return Terms(
+            field_tesla=self.field_tesla,
+            masses=masses,
+            offset=_function("offset_meV", self.offset_meV),
+            g=self.g if self.g is not None else material(self.material).g if needed else 0.0,
+            rashba_meV_nm=self.rashba_meV_nm,
+            dresselhaus_meV_nm=self.dresselhaus_meV_nm,
+        )
+
     def __attrs_post_init__(self) -> None:
         _ = self.units
+
+
+def _function(name: str, text: str) -> Expression | Gridded | None:
+    """A function of the place from a formula or the name of a file; ``None`` where there is none."""
+    try:
+        if text.endswith((".npy", ".csv", ".txt")):
+            return Gridded(path=text)
+        return Expression(expression=text) if text else None
+    except UsageError as error:
+        raise UsageError(f"physics.{name}: {error}") from None
 
 
 _NODES = {1: 96, 2: 48, 3: 24, 4: 12}
@@ -69,20 +124,12 @@ class DomainConfig:
     Z: float = option(4.0, help="half-width along z", low=1e-3, high=1e3)
     W: float = option(4.0, help="half-width along w", low=1e-3, high=1e3)
     boundary: str = option(
-        "dirichlet",
-        help="natural (no slope across the edge) or dirichlet (zero on it)",
-        choices=("dirichlet", "natural"),
+        "dirichlet", help="zero on the edge, or no slope across it", choices=("dirichlet", "natural")
     )
     nq: int | None = option(
-        None,
-        help="nodes on each axis when training begins; if not given 96, 48, 24 or 12 in one to four "
-        "dimensions",
-        low=2,
-        high=2000,
+        None, help="nodes on each axis to begin with; 96, 48, 24, 12 in 1 to 4 dimensions", low=2, high=2000
     )
-    eval_nq: int = option(
-        0, help="nodes on each axis of the independent quadrature; 0 = half more than in training", low=0
-    )  # fmt: skip
+    eval_nq: int = option(0, help="those of the independent quadrature; 0 = half more than nq", low=0)
 
     @property
     def axis_nodes(self) -> int:
@@ -113,30 +160,27 @@ class SolverConfig:
     K: int = option(4, help="states wanted", low=1, high=256)
     M: int = option(
         8,
-        help="basis functions that are kept and written, at least K; a trained head has so many outputs; "
-        "with a solved one energies do not depend on M",
+        help="basis functions that are kept; energies do not depend on M with a solved head",
         low=1,
         high=1024,
     )
     accuracy: float = option(
         1e-3,
-        help="relative distance of a level to the referee's, beyond its error bar, above which a run warns "
-        "and ends with exit code 1",
+        help="relative miss of the referee's level above which a run warns and ends with 1",
         low=0,
         high=1e6,
     )
     head: str = option(
         "solved",
-        help="solved: the best outputs of the hidden layer are worked out; trained: M outputs are learned",
+        help="the best outputs are worked out (solved), or M are learned",
         choices=("solved", "trained"),
     )
     use_envelope: bool = option(True, help="multiply by a Gaussian decay")
     envelope: EnvelopeConfig = attrs.field(factory=EnvelopeConfig)
     parity: str = option(
-        "auto",
-        help="axes of mirror symmetry that are built in; auto: those that the potential has, for up to 2",
+        "auto", help="axes of built-in mirror symmetry; auto: up to 2 of the potential's",
         choices=("auto", "none", "x", "y", "xy"),
-    )
+    )  # fmt: skip
     use_parity: bool | None = option(None, help="true is short for parity x, false for parity none")
     parity_even: int = option(4, help="basis functions even in x, with parity x", low=0, high=1024)
     parity_odd: int = option(4, help="basis functions odd in x, with parity x", low=0, high=1024)
@@ -169,7 +213,6 @@ class ModelConfig:
     hidden_layers: int = option(1, help="hidden layers behind the first", low=0, high=64)
     first_omega_0: float = option(1.0, help="frequency scale of the first layer", low=1e-6, high=1e6)
     hidden_omega_0: float = option(1.0, help="frequency scale of the other sine layers", low=1e-6, high=1e6)
-    normalize_input: bool = option(False, help="divide coordinates by the half-widths of the box")
 
     def __attrs_post_init__(self) -> None:
         if self.activation == "tanh" and self.hidden_omega_0 != 1:
@@ -181,20 +224,14 @@ class ScheduleConfig:
     """The learning rate of Adam over its steps."""
 
     enabled: bool = option(True, help="change the learning rate while training")
-    type: str = option(
-        "cosine", help="cosine to min_lr, or lower on a plateau", choices=("cosine", "plateau")
-    )
+    type: str = option("cosine", help="to min_lr, or lower on a plateau", choices=("cosine", "plateau"))
     factor: float = option(0.5, help="plateau: what the rate is multiplied by", low=1e-6, high=0.999999)
     patience: int = option(300, help="plateau: steps without improvement before that", low=0)
     threshold: float = option(1e-4, help="plateau: what counts as an improvement", low=0, high=1e6)
-    threshold_mode: str = option(
-        "rel", help="plateau: threshold as a share of the monitor's size, or in E0", choices=("rel", "abs")
-    )
+    threshold_mode: str = option("rel", help="plateau: a share of the monitor, or E0", choices=("rel", "abs"))
     cooldown: int = option(100, help="plateau: steps after a change in which nothing is counted", low=0)
     min_lr: float = option(1e-3, help="least rate", low=0, high=1e3)
-    monitor_ema_alpha: float = option(
-        0.1, help="plateau: weight of the newest value in the average that is watched", low=1e-9, high=1
-    )
+    monitor_ema_alpha: float = option(0.1, help="plateau: weight of the newest value", low=1e-9, high=1)
     eps: float = option(1e-12, help="plateau: changes of the rate below this are not made", low=0, high=1)
 
 
@@ -204,14 +241,13 @@ class WeightsConfig:
 
     eigsum: float = option(1.0, help="of the sum of the K lowest energies", low=1e-9, high=1e9)
     S_condition: float = option(0.0, help="of the penalty on the overlap's condition", low=0, high=1e9)
-    boundary: float = option(
-        0.0,
-        help="of the states' mean square on the edge, with a natural boundary; the states are then those of "
-        "a wall that repels them",
-        low=0,
-        high=1e9,
-    )
-    pde_polish: float = option(0.0, help="of the squared residuals, in the polish phase", low=0, high=1e9)
+    boundary: float = option(0.0, help="of the first solver's files, which never read it; 0 and no other")
+    pde_polish: float = option(0.0, help="of its files as well; 0 and no other")
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("boundary", "pde_polish"):
+            if getattr(self, name) != 0:
+                raise UsageError(f"{name}: there is no such penalty; more steps of L-BFGS do better")
 
 
 @attrs.frozen(kw_only=True)
@@ -223,23 +259,10 @@ class RefineConfig:
 
 
 @attrs.frozen(kw_only=True)
-class PolishConfig:
-    """The phase that lowers the residuals."""
-
-    steps: int = option(100, help="iterations, when loss_weights.pde_polish is not 0", low=1, high=10**6)
-
-
-@attrs.frozen(kw_only=True)
 class StopConfig:
     """When a phase ends before its last step."""
 
-    tolerance: float = option(
-        1e-9,
-        help="relative change of the energies that is worth going on for; 0 goes on while a step changes "
-        "anything",
-        low=0,
-        high=1,
-    )
+    tolerance: float = option(1e-9, help="relative gain worth going on for; 0: any", low=0, high=1)
     patience: int = option(2, help="evaluations without one before a phase ends", low=1)
 
 
@@ -249,10 +272,7 @@ class GuardConfig:
 
     every: int = option(50, help="steps between evaluations", low=1)
     tolerance: float = option(
-        1e-6,
-        help="relative difference of the energies on both that is put down to the nodes",
-        low=1e-12,
-        high=1,
+        1e-6, help="relative difference of energies put down to nodes", low=1e-12, high=1
     )
     growth: float = option(1.25, help="by how much nq grows when the nodes are at fault", low=1.01, high=4)
     limit: int = option(192, help="largest nq; training stops when it would be passed", low=2, high=4000)
@@ -271,40 +291,27 @@ class TrainingConfig:
     """How the network is trained."""
 
     optimizer: str = option(
-        "adam+lbfgs",
-        help="phases: a first-order one of `steps`, and L-BFGS of lbfgs_refine.steps",
-        choices=("adam", "adamw", "lbfgs", "adam+lbfgs", "adamw+lbfgs"),
-    )
+        "adam+lbfgs", help="phases: `steps` of Adam, lbfgs_refine.steps of L-BFGS",
+        choices=("adam", "lbfgs", "adam+lbfgs"),
+    )  # fmt: skip
     lr: float = option(1e-2, help="step size of Adam", low=1e-12, high=1e3)
     steps: int = option(60, help="steps of Adam", low=0, high=10**8)
-    weight_decay: float = option(0.01, help="of adamw", low=0, high=1)
     grad_clip: float = option(0.0, help="largest norm of Adam's gradient; 0 = none", low=0, high=1e12)
-    log_every: int = option(
-        50, help="steps between lines of the log, and of progress where it is no terminal", low=1
-    )
+    log_every: int = option(50, help="steps between lines of the log and of plain progress", low=1)
     dtype: str = option(
-        "float64",
-        help="precision of the network",
+        "float64", help="precision of the network",
         choices=("float32", "float64", "fp32", "fp64", "single", "double"),
     )  # fmt: skip
     seed: int = option(42, help="seed of all randomness", low=0, high=2**63 - 1)
     device: str = option("cpu", help="cpu, cuda or auto", choices=("cpu", "cuda", "auto"))
     sampling_mode: str = option(
-        "auto",
-        help="nodes of training; auto: Gauss-Legendre up to three dimensions, Sobol points in four",
-        choices=("auto", *quadrature.MODES),
+        "auto", help="nodes; auto: gauss_legendre, in 4 dimensions sobol", choices=("auto", *quadrature.MODES)
     )
     grid_jitter_frac: float = option(0.35, help="jittered_grid: largest move, in cells", low=0, high=100)
     mc_points: int = option(16384, help="monte_carlo and sobol: nodes", low=16, high=10**7)
-    nq_schedule: tuple[int, ...] = option(
-        (),
-        help="nq of a coarse-to-fine start, before domain.nq; the next comes when energies stop falling, or "
-        "with early_stop.tolerance = 0 after an equal share of the steps",
-    )
     lr_schedule: ScheduleConfig = attrs.field(factory=ScheduleConfig)
     loss_weights: WeightsConfig = attrs.field(factory=WeightsConfig)
     lbfgs_refine: RefineConfig = attrs.field(factory=RefineConfig)
-    pde_polish: PolishConfig = attrs.field(factory=PolishConfig)
     early_stop: StopConfig = attrs.field(factory=StopConfig)
     guard: GuardConfig = attrs.field(factory=GuardConfig)
     checkpoint: CheckpointConfig = attrs.field(factory=CheckpointConfig)
@@ -359,11 +366,8 @@ def load(
 def problem(config: RitzConfig) -> Problem:
     """The problem that a configuration describes.
 
-    Raises
-    ------
-    UsageError
-        When the potential does not fit the domain, its options contradict one another, or an axis that is
-        not there is given a width.
+    Raises ``UsageError`` when the potential does not fit the domain, its options contradict one another, or
+    an axis that is not there is given a width.
     """
     for axis in "XYZW"[config.domain.dim :]:
         if getattr(config.domain, axis) != getattr(DomainConfig(), axis):
@@ -372,6 +376,9 @@ def problem(config: RitzConfig) -> Problem:
                 "domain.dim"
             )
     potential = build("potential", config.potential, registry)
-    found = Problem(potential, config.domain.half_widths, config.physics.units, config.domain.boundary)
+    found = Problem(
+        potential, config.domain.half_widths, config.physics.units, config.domain.boundary,
+        config.physics.terms(config.domain.dim),
+    )  # fmt: skip
     found.require_finite()
     return found

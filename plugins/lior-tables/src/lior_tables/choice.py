@@ -18,9 +18,9 @@ import torch
 from torch import Generator, Tensor
 
 from lior.interfaces import State
-from lior_tables.kernel import Kernel, matrix
-from lior_tables.members import Candidate, Setting, median_cost, next_metric, start
-from lior_tables.readouts import Fit, Readout, mean
+from lior_tables.kernel import Kernel, Parts, Side, matrix
+from lior_tables.members import Candidate, Setting, median_cost, next_metric, sharpened, start
+from lior_tables.readouts import Fit, mean
 from lior_tables.stored import Rows
 
 LEARNED, JUDGED = 840, 2000
@@ -73,32 +73,26 @@ class Explored(NamedTuple):
     """Of the held-out rows, ``(V, C)``."""
 
 
-class _Fold:
-    """One split while a candidate is explored."""
+class _Fold(NamedTuple):
+    """One split under the metric of a round. Costs are in units of their median."""
 
-    def __init__(self, candidate: Candidate, rows: Rows, split: Split, generator: Generator) -> None:
-        self.candidate, self.train, self.held = candidate, rows.take(split.train), rows.z[split.held]
-        self.state: State = start(candidate, self.train.z, generator)
+    train: Rows
+    kernel: Kernel
+    side: Side
+    median: float
+    own: Tensor
+    """``−cost`` among the rows that are learned, ``(N, N)``."""
+    across: Tensor
+    """The same of those that are judged, ``(V, N)``."""
 
-    def prepare(self) -> None:
-        """Costs under the current metric, in units of their median."""
-        self.kernel = Kernel(self.candidate.parts, self.state)
-        self.side = self.kernel.side(self.train.z)
-        self.median = median_cost(self.kernel, self.side)
-        self.own = matrix(self.kernel, self.side, self.side, beta=1 / self.median)
-        self.across = matrix(self.kernel, self.kernel.side(self.held), self.side, beta=1 / self.median)
-
-    def fit(self, readout: Readout, bandwidth: float, ridge: float) -> Fit:
-        return readout.fit(self.own / bandwidth, self.train.y, self.train.weights, ridge)
-
-    def predict(self, readout: Readout, bandwidth: float, fit: Fit) -> Tensor:
-        weights = readout.weigh(self.across / bandwidth, self.train.weights, None)
-        return weights @ fit.values + fit.centre
-
-    def advance(self, bandwidth: float, fit: Fit, generator: Generator) -> None:
-        beta = torch.as_tensor(1 / (bandwidth * self.median)).to(self.train.z)
-        kernel = Kernel(self.candidate.parts, {**self.state, "log_beta": beta.log()})
-        self.state = next_metric(self.candidate, kernel, self.side, self.train, fit, generator)
+    @classmethod
+    def of(cls, parts: Parts, state: State, rows: Rows, split: Split) -> _Fold:
+        train, kernel = rows.take(split.train), Kernel(parts, state)
+        side = kernel.side(train.z)
+        median = median_cost(kernel, side)
+        asked = kernel.side(rows.z[split.held])
+        own, across = (matrix(kernel, each, side, beta=1 / median) for each in (side, asked))
+        return cls(train, kernel, side, median, own, across)
 
 
 class _Tried(NamedTuple):
@@ -112,23 +106,26 @@ class _Tried(NamedTuple):
 
 
 class _Search:
-    """The settings of a readout; each search begins where the last one ended."""
+    """The settings of a candidate; each search begins where the last one ended."""
 
-    def __init__(self, readout: Readout, candidate: Candidate, judge: Judge) -> None:
-        self.readout, self.judge = readout, judge
-        self.bandwidths = candidate.bandwidths if readout.solves else MEANS
-        self.ridges = candidate.ridges if readout.solves else candidate.ridges[:1]
+    def __init__(self, candidate: Candidate, judge: Judge) -> None:
+        self.candidate, self.readout, self.judge = candidate, candidate.readout, judge
+        self.bandwidths = candidate.bandwidths if self.readout.solves else MEANS
+        self.ridges = candidate.ridges if self.readout.solves else candidate.ridges[:1]
         self.at: tuple[int, int] | None = None
 
-    def best(self, folds: Sequence[_Fold]) -> _Tried:
-        """What does best, as far as steps to neighbours find it."""
+    def best(self, states: Sequence[State], rows: Rows, splits: Sequence[Split]) -> _Tried:
+        """What does best under these metrics, as far as steps to neighbours find it."""
+        parts = self.candidate.parts
+        pairs = zip(states, splits, strict=True)
+        self.folds = [_Fold.of(parts, state, rows, split) for state, split in pairs]
         tried: dict[tuple[int, int], _Tried] = {}
 
         def error(place: tuple[int, int]) -> float:
             if not (0 <= place[0] < len(self.bandwidths) and 0 <= place[1] < len(self.ridges)):
                 return torch.inf
             if place not in tried:
-                tried[place] = self._try(folds, self.bandwidths[place[0]], self.ridges[place[1]])
+                tried[place] = self._try(self.bandwidths[place[0]], self.ridges[place[1]])
             return tried[place].error
 
         if self.at is None:
@@ -137,9 +134,13 @@ class _Search:
         self.at = descend(error, self.at)
         return tried[self.at]
 
-    def _try(self, folds: Sequence[_Fold], bandwidth: float, ridge: float) -> _Tried:
-        fits = [fold.fit(self.readout, bandwidth, ridge) for fold in folds]
-        parts = [fold.predict(self.readout, bandwidth, fit) for fold, fit in zip(folds, fits, strict=True)]
+    def _try(self, bandwidth: float, ridge: float) -> _Tried:
+        fits, parts = [], []
+        for fold in self.folds:
+            fit = self.readout.fit(fold.own / bandwidth, fold.train.y, fold.train.weights, ridge)
+            weighed = self.readout.weigh(fold.across / bandwidth, fold.train.weights, None)
+            fits.append(fit)
+            parts.append(weighed @ fit.values + fit.centre)
         error = self.judge.error(torch.cat(parts))
         return _Tried(bandwidth, ridge, error if math.isfinite(error) else torch.inf, fits, torch.cat(parts))
 
@@ -148,27 +149,28 @@ def explore(
     candidate: Candidate, rows: Rows, splits: Sequence[Split], judge: Judge, generator: Generator
 ) -> Explored:
     """Search the settings of a candidate round by round, as long as a round helps it or what teaches it."""
-    folds = [_Fold(candidate, rows, split, generator) for split in splits]
-    search = _Search(candidate.readout, candidate, judge)
-    teaching = search if candidate.readout.solves else _Search(candidate.teacher, candidate, judge)
+    states = [start(candidate, rows.z[split.train], generator) for split in splits]
+    search = _Search(candidate, judge)
+    teaching = search if candidate.teacher is candidate else _Search(candidate.teacher, judge)
     best: Explored | None = None
     least = torch.inf
     steps: tuple[tuple[float, float], ...] = ()
     for done in range(candidate.rounds + 1):
-        for fold in folds:
-            fold.prepare()
-        found = search.best(folds)
-        taught = found if teaching is search or done == candidate.rounds else teaching.best(folds)
+        found = search.best(states, rows, splits)
+        last = done == candidate.rounds
+        taught = found if teaching is search or last else teaching.best(states, rows, splits)
         helped = best is None or found.error < best.error
         if helped:
             setting = Setting(steps=(*steps, (found.bandwidth, found.ridge)))
             best = Explored(candidate, setting, found.error, found.predictions)
-        if done == candidate.rounds or not (helped or taught.error < least):
+        if last or not (helped or taught.error < least):
             break
         least = min(least, taught.error)
         steps = (*steps, (taught.bandwidth, taught.ridge))
-        for fold, fit in zip(folds, taught.fits, strict=True):
-            fold.advance(taught.bandwidth, fit, generator)
+        for index, (fold, fit) in enumerate(zip(teaching.folds, taught.fits, strict=True)):
+            state = sharpened(states[index], 1 / (taught.bandwidth * fold.median))
+            kernel = Kernel(fold.kernel.parts, state)
+            states[index] = next_metric(candidate, kernel, fold.side, fold.train, fit, generator)
     assert best is not None, "a candidate has at least one setting"
     return best
 
@@ -239,8 +241,6 @@ class Choice(NamedTuple):
     """Share of each member in the mean, positive, ``(members,)`` float64."""
     tau: float
     """Of the probabilities; 1 for regression."""
-    error: float
-    """Of the mean on held-out rows."""
 
 
 def choose(
@@ -271,4 +271,4 @@ def choose(
     weights, predictions = greedy(explored, judge)
     kept = [index for index, weight in enumerate(weights.tolist()) if weight > 0]
     tau = temperature(predictions, judge) if classes else 1.0
-    return Choice([explored[i] for i in kept], weights[kept], tau, judge.error(predictions))
+    return Choice([explored[i] for i in kept], weights[kept], tau)

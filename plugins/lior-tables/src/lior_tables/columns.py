@@ -1,12 +1,12 @@
 """From rows to coordinates: what each column becomes, learned from the training rows alone.
 
-A number is standardised and clipped at ±8, so that one wild value cannot outweigh all other columns; where
-numbers are missing a second coordinate says so, and the mean stands in. A word becomes one coordinate for
-each of its levels (one-hot, standardised too), or, where there are many words, the smoothed mean of the
-targets over the rows that have it, so that words are near one another that lead to similar targets (D.
-Micci-Barreca, *A preprocessing scheme for high-cardinality categorical attributes*, 2001); a training row has
-no part in the mean that it is given. Which coordinates matter, and how far apart two words are in the end, is
-for the metric.
+A number is one coordinate, and a second says where numbers are missing. A word becomes one coordinate for
+each of its levels (one-hot), or, where there are many words, the smoothed mean of the targets over the rows
+that have it, so that words are near one another that lead to similar targets (D. Micci-Barreca, *A
+preprocessing scheme for high-cardinality categorical attributes*, 2001); a training row has no part in the
+mean that it is given. All coordinates are standardised, and constant ones left out; what is not known is put
+at the mean; and all is clipped at ±8, so that one wild value cannot outweigh all other columns. Which
+coordinates matter, and how far apart two words are in the end, is for the metric.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from lior_tables.rows import Column, ColumnNote, Floats, Table, Words, as_numbers, as_words
+from lior_tables.rows import Column, ColumnNote, Floats, as_numbers, as_words, is_words
 
 Categories: TypeAlias = Literal["auto", "one-hot", "distance"]
 
@@ -31,149 +32,66 @@ _SMOOTHING = 10.0
 """Rows of the mean of all, added to those of a word."""
 _PARTS = 5
 """Parts of the training rows; the means that a part is given are those of the others."""
-_MISSING, _RARE = "(missing)", "(others)"
 
 
 @attrs.frozen(eq=False)
-class Numeric:
-    """A column of numbers."""
+class Encoding:
+    """What one column becomes: raw coordinates, with NaN for what is not known, and their standardisation."""
 
     name: str
-    mean: float
-    deviation: float
-    """0 for a column that is constant, which has no coordinate."""
-    missing: float
-    """Weighted share of the training rows without a number; a coordinate of its own if it is not 0 or 1."""
+    levels: tuple[str, ...] | None
+    """The words that are told apart; ``None`` for a column of numbers."""
+    places: Floats | None
+    """Mean of the targets for each level, then for a missing word, ``(levels + 1, targets)``; ``None`` for
+    numbers and one-hot coordinates."""
+    mean: Floats
+    """Weighted mean of each raw coordinate over the training rows."""
+    deviation: Floats
+    """Of each raw coordinate; 0 for a constant one, which is left out."""
 
-    @classmethod
-    def fit(cls, name: str, values: Floats, weights: Floats) -> Numeric:
-        """Weighted mean and deviation of what is there."""
-        there = ~np.isnan(values)
-        share = float(weights[~there].sum() / weights.sum())
-        if not there.any():
-            return cls(name, 0.0, 0.0, 1.0)
-        mean, deviation = _moments(values[there][:, None], weights[there])
-        return cls(name, float(mean[0]), float(deviation[0]), share)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """What each coordinate is."""
-        known = (self.name,) if self.deviation else ()
-        return (*known, f"{self.name} {_MISSING}") if 0 < self.missing < 1 else known
-
-    def encode(self, column: Column) -> Floats:
-        """Coordinates ``(rows, len(labels))``."""
-        values, share = as_numbers(column), self.missing
-        gone = np.isnan(values)
-        found = []
-        if self.deviation:
-            with np.errstate(over="ignore"):
-                found.append(np.where(gone, 0.0, (values - self.mean) / self.deviation))
-        if 0 < share < 1:
-            found.append((gone - share) / np.sqrt(share * (1 - share)))
-        return _stacked(found, len(values))
-
-
-@attrs.frozen(eq=False)
-class OneHot:
-    """A column of words with a coordinate for each level."""
-
-    name: str
-    levels: tuple[str, ...]
-    """The words that have a coordinate, the most frequent first."""
-    shares: Floats
-    """Weighted share of each coordinate in the training rows: levels, then others, then missing."""
-
-    @classmethod
-    def fit(cls, name: str, words: Words, weights: Floats) -> OneHot:
-        """The most frequent words, ties in alphabetical order."""
-        counts = np.bincount(words.codes[words.codes >= 0], weights[words.codes >= 0], len(words.levels))
-        order = sorted((-count, level) for count, level in zip(counts, words.levels, strict=True) if count)
-        levels = tuple(level for _, level in order[:LEVELS])
-        if len(order) > LEVELS:
-            many = f"column {name!r} has {len(order):,} different words"
-            few = f"the {LEVELS} most frequent are told apart (all, with categories='auto')"
-            warnings.warn(f"{many}; {few}", ColumnNote, stacklevel=2)
-        hot = _hot(words.recoded(levels), len(levels))
-        return cls(name, levels, weights @ hot / weights.sum())
+    def raw(self, column: Column) -> Floats:
+        """The number and whether it is missing; or for each level, others and missing whether it is so; or
+        means. A word that was never seen is NaN in all."""
+        if self.levels is None:
+            values = as_numbers(column)
+            return np.stack([values, np.isnan(values)], 1)
+        codes = _codes(column, self.levels)
+        if self.places is not None:
+            known = np.where(codes < 0, -1, codes)  # missing is the last
+            return np.where((codes == -2)[:, None], np.nan, self.places[known])
+        others, missing = self.mean[-2:]
+        hot = np.zeros((len(codes), len(self.levels) + 2))
+        hot[np.arange(len(codes)), codes] = 1.0  # -2 and -1 count from the end
+        hot[((codes == -2) & (others == 0)) | ((codes == -1) & (missing == 0))] = np.nan
+        return hot
 
     @property
-    def _used(self) -> NDArray[np.bool_]:
-        """Coordinates that are not constant; of two levels that exclude each other one is enough."""
-        used = (self.shares > 0) & (self.shares < 1)
-        if used.sum() == 2:
+    def used(self) -> NDArray[np.bool_]:
+        """Raw coordinates that vary; of two levels that exclude each other one is enough."""
+        used = self.deviation > 0
+        if self.levels is not None and self.places is None and used.sum() == 2:
             used[np.flatnonzero(used)[1]] = False
         return used
 
     @property
-    def labels(self) -> tuple[str, ...]:
+    def labels(self) -> list[str]:
         """What each coordinate is."""
-        names = [f"{self.name}={level}" for level in self.levels]
-        names += [f"{self.name} {_RARE}", f"{self.name} {_MISSING}"]
-        return tuple(name for name, used in zip(names, self._used, strict=True) if used)
+        if self.levels is None:
+            names = [self.name, f"{self.name} (missing)"]
+        elif self.places is None:
+            names = [f"{self.name}={level}" for level in self.levels]
+            names += [f"{self.name} (others)", f"{self.name} (missing)"]
+        else:
+            several = len(self.mean) > 1
+            names = [f"{self.name}{f' ({i})' * several}" for i in range(len(self.mean))]
+        return [name for name, used in zip(names, self.used, strict=True) if used]
 
-    def encode(self, column: Column) -> Floats:
-        """Coordinates ``(rows, len(labels))``; a word that was never seen is like the mean of all."""
-        codes = as_words(column).recoded(self.levels)
-        hot = _hot(codes, len(self.levels))
-        if not self.shares[-2]:
-            hot[codes == -2] = self.shares
-        if not self.shares[-1]:
-            hot[codes == -1] = self.shares
-        share = self.shares[self._used]
-        coordinates: Floats = (hot[:, self._used] - share) / np.sqrt(share * (1 - share))
-        return coordinates
-
-
-@attrs.frozen(eq=False)
-class Means:
-    """A column of words, placed by the smoothed means of the targets over the rows that have each."""
-
-    name: str
-    levels: tuple[str, ...]
-    places: Floats
-    """Of each level, then of a missing word: ``(levels + 1, targets)``."""
-    mean: Floats
-    deviation: Floats
-
-    @classmethod
-    def fit(
-        cls, name: str, words: Words, weights: Floats, y: Floats, parts: NDArray[np.int64]
-    ) -> tuple[Means, Floats]:
-        """The column, and the coordinates of the training rows, each from the rows of other parts."""
-        levels = tuple(sorted(words.levels))
-        codes = words.recoded(levels)
-        codes[codes < 0] = len(levels)
-        targets = y[:, :-1] if y.shape[1] > 1 and np.allclose(y.sum(1), 1) else y  # of one-hot, one follows
-        found = np.empty((len(codes), targets.shape[1]))
-        for part in range(_PARTS):
-            here = parts == part
-            seen = ~here if here.any() and not here.all() else np.ones_like(here)
-            found[here] = _places(codes[seen], targets[seen], weights[seen], len(levels) + 1)[codes[here]]
-        mean, deviation = _moments(found, weights)
-        places = _places(codes, targets, weights, len(levels) + 1)
-        column = cls(name, levels, places, mean, np.where(deviation > 0, deviation, np.inf))
-        return column, column._standardised(found)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """What each coordinate is."""
-        several = len(self.mean) > 1
-        return tuple(f"{self.name}{f' ({i})' * several}" for i in range(len(self.mean)))
-
-    def encode(self, column: Column) -> Floats:
-        """Coordinates ``(rows, targets)``; a word that was never seen is like the mean of all."""
-        codes = as_words(column).recoded(self.levels)
-        codes[codes == -1] = len(self.levels)
-        return self._standardised(np.where((codes == -2)[:, None], self.mean, self.places[codes]))
-
-    def _standardised(self, values: Floats) -> Floats:
-        coordinates: Floats = (values - self.mean) / self.deviation
-        return coordinates
-
-
-Encoding: TypeAlias = "Numeric | OneHot | Means"
-_KINDS: dict[str, type[Encoding]] = {"numeric": Numeric, "one-hot": OneHot, "means": Means}
+    def standardised(self, raw: Floats) -> Floats:
+        """Coordinates ``(rows, len(labels))``."""
+        used = self.used
+        with np.errstate(over="ignore"):
+            z = (raw[:, used] - self.mean[used]) / self.deviation[used]
+        return np.clip(np.where(np.isnan(z), 0.0, z), -CLIP, CLIP)
 
 
 @attrs.frozen(eq=False)
@@ -185,7 +103,7 @@ class Columns:
     @classmethod
     def fit(
         cls,
-        table: Table,
+        table: pd.DataFrame,
         weights: Floats,
         y: Floats,
         *,
@@ -218,30 +136,22 @@ class Columns:
             For a column of texts, which are nearly all different, so that nothing follows for a new row.
         """
         parts = rng.permutation(len(table)) % _PARTS
-        encodings: list[Encoding] = []
-        found: list[Floats] = []
-        for name, column in table.columns.items():
-            if name in words:
-                column = as_words(column)
-            if not isinstance(column, Words):
-                encodings.append(Numeric.fit(name, column, weights))
-            elif len(column.levels) > (2 if categories == "distance" else LEVELS) and categories != "one-hot":
-                _refuse_text(name, column)
-                means, z = Means.fit(name, column, weights, y, parts)
-                encodings.append(means)
-                found.append(z)
+        fitted = []
+        for name, column in table.items():
+            if not is_words(column) and name not in words:
+                fitted.append(_numbers(name, column, weights))
                 continue
+            counts = pd.Series(weights).groupby(as_words(column).array, observed=True).sum()
+            _refuse_text(name, len(counts), int(column.notna().sum()))
+            means = len(counts) > (2 if categories == "distance" else LEVELS) and categories != "one-hot"
+            if means:
+                fitted.append(_means(name, column, counts, weights, y, parts))
             else:
-                _refuse_text(name, column)
-                encodings.append(OneHot.fit(name, column, weights))
-            found.append(encodings[-1].encode(column))
-        return cls(tuple(encodings)), _clipped(found, len(table))
+                fitted.append(_hot(name, column, counts, weights))
+        return cls(tuple(each for each, _ in fitted)), _joined([z for _, z in fitted], len(table))
 
-    def encode(self, table: Table) -> Floats:
-        """Coordinates ``(rows, n)`` of rows with the same columns.
-
-        A number that is missing for the first time is the mean; a word that was never seen is like the mean
-        of all, with a :class:`~lior_tables.rows.ColumnNote`.
+    def encode(self, table: pd.DataFrame) -> Floats:
+        """Coordinates ``(rows, n)`` of other rows with the same columns.
 
         Raises
         ------
@@ -249,17 +159,15 @@ class Columns:
             For words where numbers were.
         """
         found = []
-        for encoding in self.encodings:
-            column = table.columns[encoding.name]
-            if isinstance(encoding, Numeric):
-                try:
-                    found.append(encoding.encode(column))
-                except TypeError as error:
-                    raise TypeError(f"column {encoding.name!r}: {error}") from None
-            else:
-                _note_new(encoding.name, as_words(column), encoding)
-                found.append(encoding.encode(column))
-        return _clipped(found, len(table))
+        for encoding, (name, column) in zip(self.encodings, table.items(), strict=True):
+            try:
+                raw = encoding.raw(column)
+            except TypeError as error:
+                raise TypeError(f"column {name!r}: {error}") from None
+            if encoding.levels is not None:
+                _note_new(encoding, column)
+            found.append(encoding.standardised(raw))
+        return _joined(found, len(table))
 
     @property
     def labels(self) -> list[str]:
@@ -275,69 +183,70 @@ class Columns:
 
     def record(self) -> list[dict[str, Any]]:
         """The map, ready for JSON."""
-        names = {kind: name for name, kind in _KINDS.items()}
-        return [{"kind": names[type(each)], **_plain(each)} for each in self.encodings]
+        return [
+            {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in fields.items()}
+            for fields in map(attrs.asdict, self.encodings)
+        ]
 
     @classmethod
     def of_record(cls, record: Sequence[dict[str, Any]]) -> Columns:
         """The map that :meth:`record` described."""
-        encodings: list[Encoding] = []
-        for entry in record:
-            kind = _KINDS[entry["kind"]]
-            values = {name: entry[name] for name in attrs.fields_dict(kind)}
-            for name, value in values.items():
-                if name == "levels":
-                    values[name] = tuple(value)
-                elif isinstance(value, list):
-                    values[name] = np.array(
-                        [np.inf if v is None else v for v in value] if name == "deviation" else value
-                    )
-            encodings.append(kind(**values))
-        return cls(tuple(encodings))
-
-
-def _plain(encoding: Encoding) -> dict[str, Any]:
-    found = {}
-    for name, value in attrs.asdict(encoding).items():
-        if isinstance(value, np.ndarray):
-            value = value.tolist()
-            if name == "deviation":  # JSON has no infinity
-                value = [None if np.isinf(v) else v for v in value]
-        found[name] = value
-    return found
-
-
-def _refuse_text(name: str, words: Words) -> None:
-    """Words of which nearly every row has another one are names or texts, no categories."""
-    there = int((words.codes >= 0).sum())
-    if len(words.levels) > max(LEVELS, there // 2):
-        raise ValueError(
-            f"column {name!r} holds texts or names: {len(words.levels):,} different ones in {there:,} rows, "
-            "so they say nothing of a new row; leave the column out"
+        return cls(
+            tuple(
+                Encoding(
+                    each["name"],
+                    None if each["levels"] is None else tuple(each["levels"]),
+                    None if each["places"] is None else np.array(each["places"]),
+                    np.array(each["mean"]),
+                    np.array(each["deviation"]),
+                )
+                for each in record
+            )
         )
 
 
-def _note_new(name: str, words: Words, encoding: OneHot | Means) -> None:
-    """Say which words were never seen, where that changes what becomes of them."""
-    if isinstance(encoding, OneHot) and encoding.shares[-2]:
-        return  # rare words were seen in training too
-    new = words.recoded(encoding.levels) == -2
-    if not new.any():
-        return
-    first = words.levels[words.codes[np.flatnonzero(new)[0]]]
-    others = f" and {len(set(words.codes[new])) - 1} others" if len(set(words.codes[new])) > 1 else ""
-    note = f"column {name!r}: {first!r}{others} were not there in training; they count as unknown"
-    warnings.warn(note, ColumnNote, stacklevel=2)
+# --- the three kinds; each gives the encoding and the coordinates of the training rows ---
 
 
-def _hot(codes: NDArray[np.int32], levels: int) -> Floats:
-    """One-hot ``(rows, levels + 2)``; the last two columns are unknown (-2) and missing (-1)."""
-    hot = np.zeros((len(codes), levels + 2))
-    hot[np.arange(len(codes)), codes] = 1.0  # negative indices count from the end
-    return hot
+def _numbers(name: str, column: Column, weights: Floats) -> tuple[Encoding, Floats]:
+    return _fitted(Encoding(name, None, None, np.empty(0), np.empty(0)), column, weights)
 
 
-def _places(codes: NDArray[np.int32], y: Floats, weights: Floats, levels: int) -> Floats:
+def _hot(name: str, column: Column, counts: Column, weights: Floats) -> tuple[Encoding, Floats]:
+    """The most frequent words, ties in alphabetical order."""
+    levels = tuple(counts.sort_index().sort_values(ascending=False, kind="stable").index[:LEVELS])
+    if len(counts) > LEVELS:
+        many = f"column {name!r} has {len(counts):,} different words"
+        few = f"the {LEVELS} most frequent are told apart (all, with categories='auto')"
+        warnings.warn(f"{many}; {few}", ColumnNote, stacklevel=2)
+    return _fitted(Encoding(name, levels, None, np.ones(len(levels) + 2), np.empty(0)), column, weights)
+
+
+def _fitted(encoding: Encoding, column: Column, weights: Floats) -> tuple[Encoding, Floats]:
+    raw = encoding.raw(column)
+    mean, deviation = _moments(raw, weights)
+    encoding = attrs.evolve(encoding, mean=mean, deviation=deviation)
+    return encoding, encoding.standardised(raw)
+
+
+def _means(
+    name: str, column: Column, counts: Column, weights: Floats, y: Floats, parts: NDArray[np.int64]
+) -> tuple[Encoding, Floats]:
+    """Means of the targets; those of a training row are from the rows of other parts."""
+    levels = tuple(sorted(counts.index))
+    codes = _codes(column, levels) % (len(levels) + 1)  # missing is the last
+    targets = y[:, :-1] if y.shape[1] > 1 and np.allclose(y.sum(1), 1) else y  # of one-hot, one follows
+    found = np.empty((len(codes), targets.shape[1]))
+    for part in range(_PARTS):
+        here = parts == part
+        seen = ~here if here.any() and not here.all() else np.ones_like(here)
+        found[here] = _places(codes[seen], targets[seen], weights[seen], len(levels) + 1)[codes[here]]
+    mean, deviation = _moments(found, weights)
+    encoding = Encoding(name, levels, _places(codes, targets, weights, len(levels) + 1), mean, deviation)
+    return encoding, encoding.standardised(found)
+
+
+def _places(codes: NDArray[np.int64], y: Floats, weights: Floats, levels: int) -> Floats:
     """The smoothed mean of the targets over the rows of each level, ``(levels, targets)``."""
     total = np.bincount(codes, weights, levels)[:, None] + _SMOOTHING
     mean = weights @ y / weights.sum()
@@ -346,25 +255,54 @@ def _places(codes: NDArray[np.int32], y: Floats, weights: Floats, levels: int) -
     return places
 
 
+def _codes(column: Column, levels: Sequence[str]) -> NDArray[np.int64]:
+    """Indices into ``levels``; -2 for a word that is not among them, -1 for none."""
+    words = as_words(column)
+    place = pd.Index(levels, dtype=object).get_indexer(words.cat.categories)
+    return np.append(np.where(place < 0, -2, place), -1)[words.cat.codes]  # the last entry is that of -1
+
+
 def _moments(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Weighted mean and deviation of each column; deviations within rounding are 0."""
-    share = weights / weights.sum()
+    """Weighted mean and deviation of what is there in each column; deviations within rounding are 0."""
+    there = ~np.isnan(values)
+    values = np.where(there, values, 0.0)
+    share = weights[:, None] * there
+    share = share / np.where(there.any(0), share.sum(0), 1.0)
     scale = np.abs(values).max(0, initial=0.0)
     scale[scale == 0] = 1.0
     scaled = values / scale  # squares of large numbers would overflow
-    mean = share @ scaled
-    deviation = np.sqrt(share @ (scaled - mean) ** 2)
+    mean = (share * scaled).sum(0)
+    deviation = np.sqrt((share * (scaled - mean) ** 2).sum(0))
     deviation[deviation < 1e-12] = 0.0
     return mean * scale, deviation * scale
 
 
-def _stacked(found: list[Floats], rows: int) -> Floats:
-    return np.stack(found, 1) if found else np.empty((rows, 0))
-
-
-def _clipped(found: list[Floats], rows: int) -> Floats:
+def _joined(parts: list[Floats], rows: int) -> Floats:
     """All coordinates side by side, at least two, because a metric of one is a number."""
-    z = np.concatenate([np.empty((rows, 0)), *found], 1)
-    if z.shape[1] < 2:
-        z = np.concatenate([z, np.zeros((rows, 2 - z.shape[1]))], 1)
-    return np.clip(z, -CLIP, CLIP)
+    z = np.concatenate([np.empty((rows, 0)), *parts], 1)
+    return np.concatenate([z, np.zeros((rows, max(2 - z.shape[1], 0)))], 1)
+
+
+# --- words that say nothing ---
+
+
+def _refuse_text(name: str, different: int, there: int) -> None:
+    """Words of which nearly every row has another one are names or texts, no categories."""
+    if different > max(LEVELS, there // 2):
+        raise ValueError(
+            f"column {name!r} holds texts or names: {different:,} different ones in {there:,} rows, "
+            "so they say nothing of a new row; leave the column out"
+        )
+
+
+def _note_new(encoding: Encoding, column: Column) -> None:
+    """Say which words were never seen, where that changes what becomes of them."""
+    if encoding.places is None and encoding.mean[-2]:
+        return  # rare words were seen in training too
+    new = as_words(column)[_codes(column, encoding.levels or ()) == -2].unique()
+    if len(new):
+        others = f" and {len(new) - 1} others" * (len(new) > 1)
+        were = "were not there in training; they count" if others else "was not there in training; it counts"
+        warnings.warn(
+            f"column {encoding.name!r}: {new[0]!r}{others} {were} as unknown", ColumnNote, stacklevel=3
+        )

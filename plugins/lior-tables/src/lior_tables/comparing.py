@@ -8,35 +8,34 @@ of C. Nadeau and Y. Bengio, *Inference for the generalization error* (Machine Le
 from __future__ import annotations
 
 import math
-import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from pandas.api import types
+from scipy import stats
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegressionCV, RidgeCV
+from sklearn.metrics import log_loss, make_scorer
+from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from lior_tables.judging import log_loss
+from lior_tables.estimators import GeometricClassifier, GeometricRegressor
 from lior_tables.rows import Floats
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 _LEVELS = 60
 """Most one-hot coordinates of a column for systems that need numbers."""
 
-
-@attrs.frozen(eq=False)
-class System:
-    """A method that is compared."""
-
-    name: str
-    make: Callable[[bool, int], Any]
-    """A fresh estimator for classes or numbers, with a seed."""
-    package: str = ""
-    """What must be installed; empty for scikit-learn."""
+System = Callable[[bool, list[str], int], Any]
+"""A fresh estimator for classes or numbers, from the names of the columns of words and a seed."""
 
 
 @attrs.frozen(kw_only=True)
@@ -64,229 +63,145 @@ class Outcome:
         return "better" if self.high < 1 else "no difference shown"
 
 
-def systems() -> list[System]:
-    """The systems whose packages are installed, ours first."""
-    found = [
-        System("lior", _ours),
-        System("linear", _linear),
-        System("random forest", _forest),
-        System("hist. boosting", _boosting),
-        System("LightGBM", _lightgbm, "lightgbm"),
-        System("XGBoost", _xgboost, "xgboost"),
-        System("CatBoost", _catboost, "catboost"),
-    ]
-    return [system for system in found if not system.package or find_spec(system.package)]
+def ours(**parameters: Any) -> System:
+    """Our system with these parameters of the estimators."""
+    return lambda classes, words, seed: (GeometricClassifier if classes else GeometricRegressor)(
+        random_state=seed, **parameters
+    )
+
+
+def others() -> dict[str, System]:
+    """Name -> system, of those of scikit-learn and those whose packages are installed."""
+    return {name: system for name, (package, system) in _OTHERS.items() if find_spec(package)}
 
 
 def compare(
-    chosen: Sequence[System],
-    frame: DataFrame,
+    systems: Mapping[str, System],
+    frame: pd.DataFrame,
     y: NDArray[Any],
     *,
     classes: bool,
     folds: int = 5,
     repeats: int = 2,
     seed: int = 0,
-    on_progress: Callable[[str, float], None] | None = None,
+    on_progress: Callable[[str, float], None] = lambda name, share: None,
 ) -> list[Outcome]:
     """Fit and judge all systems on the same folds.
 
     Parameters
     ----------
-    chosen
+    systems
         The first is the one that others are compared with.
     frame, y
         The inputs, and one target.
     on_progress
-        Called with the system that begins, and the share of fits done.
+        Called with the system that begins, and the share of systems done.
     """
-    labels, y = (
-        np.unique(y, return_inverse=True) if classes else (np.empty(0), np.asarray(y, dtype=np.float64))
-    )
-    errors: dict[str, list[float]] = {system.name: [] for system in chosen}
-    losses: dict[str, list[float]] = {system.name: [] for system in chosen}
-    seconds = dict.fromkeys(errors, 0.0)
-    sizes, done, total = (0, 0), 0, folds * repeats * len(chosen)
-    for number, (train, test) in enumerate(_splits(y, classes, folds, repeats, seed)):
-        sizes = len(train), len(test)
-        for system in chosen:
-            if on_progress:
-                on_progress(system.name, done / total)
-            estimator = system.make(classes, seed + number)
-            started = time.perf_counter()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                estimator.fit(frame.iloc[train], y[train])
-                seconds[system.name] += time.perf_counter() - started
-                error, loss = _judged(estimator, frame.iloc[test], y[test], classes, len(labels))
-            errors[system.name].append(error)
-            losses[system.name] += loss
-            done += 1
-    ours = np.array(errors[chosen[0].name])
-    return [
-        Outcome(
-            name=system.name, errors=tuple(errors[system.name]), log_losses=tuple(losses[system.name]),
-            seconds=seconds[system.name] / (folds * repeats),
-            **_ratio(np.array(errors[system.name]), ours, *sizes),
+    scoring: dict[str, Any] = {"error": "neg_root_mean_squared_error"}
+    if classes:
+        labels, y = np.unique(y, return_inverse=True)
+        losses = make_scorer(
+            log_loss, greater_is_better=False, response_method="predict_proba", labels=range(len(labels))
         )
-        for system in chosen
-    ]  # fmt: skip
-
-
-def _splits(
-    y: NDArray[Any], classes: bool, folds: int, repeats: int, seed: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
-
-    kind = RepeatedStratifiedKFold if classes else RepeatedKFold
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of classes with fewer rows than folds
-        yield from kind(n_splits=folds, n_repeats=repeats, random_state=seed).split(y, y)
-
-
-def _judged(
-    estimator: Any, rows: DataFrame, y: NDArray[Any], classes: bool, labels: int
-) -> tuple[float, list[float]]:
-    """The error on rows that were not fitted, and for classes the log loss."""
-    if not classes:
-        return math.sqrt(float(((np.ravel(estimator.predict(rows)) - y) ** 2).mean())), []
-    probabilities: Floats = np.zeros((len(y), labels))
-    probabilities[:, np.asarray(estimator.classes_, dtype=np.int64)] = estimator.predict_proba(rows)
-    return float((probabilities.argmax(1) != y).mean()), [log_loss(probabilities, y)]
-
-
-def _ratio(errors: Floats, ours: Floats, train: int, test: int) -> dict[str, float]:
-    """Ratio of the means, and its 95 % interval from the differences of folds."""
-    from scipy import stats
-
-    base = float(ours.mean()) or 1e-12
-    count = len(errors)
-    middle = 1 + float((errors - ours).mean()) / base
-    spread = (
-        float((errors - ours).std(ddof=1)) * math.sqrt(1 / count + test / train) if count > 1 else math.inf
+        scoring = {"error": "accuracy", "log_loss": losses}
+    splits = (RepeatedStratifiedKFold if classes else RepeatedKFold)(
+        n_splits=folds, n_repeats=repeats, random_state=seed
     )
-    half = float(stats.t.ppf(0.975, max(count - 1, 1))) * spread / base if spread else 0.0
+    prepared = _prepared(frame)
+    words = list(prepared.select_dtypes(exclude="number"))
+    found: list[Outcome] = []
+    first: Floats | None = None
+    for number, (name, system) in enumerate(systems.items()):
+        on_progress(name, number / len(systems))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            scores = cross_validate(
+                system(classes, words, seed), prepared if number else frame, y, cv=splits, scoring=scoring,
+                error_score="raise",
+            )  # fmt: skip
+        errors = 1 - scores["test_error"] if classes else -scores["test_error"]
+        first = errors if first is None else first
+        found.append(
+            Outcome(
+                name=name, errors=tuple(errors.tolist()), seconds=float(scores["fit_time"].mean()),
+                log_losses=tuple((-scores["test_log_loss"]).tolist()) if classes else (),
+                **_ratio(errors, first, 1 / (folds - 1)),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _ratio(errors: Floats, first: Floats, part: float) -> dict[str, float]:
+    """Ratio of the means, and its 95 % interval; ``part`` is rows to predict over rows to learn."""
+    base, count, differences = float(first.mean()) or 1e-12, len(errors), errors - first
+    middle = 1 + float(differences.mean()) / base
+    spread = float(differences.std(ddof=1)) * math.sqrt(1 / count + part)
+    half = float(stats.t.ppf(0.975, count - 1)) * spread / base
     return {"ratio": middle, "low": middle - half, "high": middle + half}
 
 
-# --- the systems, each as it comes ---
-
-
-def _ours(classes: bool, seed: int) -> Any:
-    from lior_tables.estimators import GeometricClassifier, GeometricRegressor
-
-    return (GeometricClassifier if classes else GeometricRegressor)(random_state=seed)
-
-
-def ours(**parameters: Any) -> System:
-    """Our system with these parameters of the estimators."""
-    return System("lior", lambda classes, seed: _ours(classes, seed).set_params(**parameters))
-
-
-def _linear(classes: bool, seed: int) -> Any:
-    from sklearn.linear_model import LogisticRegressionCV, RidgeCV
-
-    alphas = np.logspace(-3, 3, 13)
-    if not classes:
-        return _numbered(RidgeCV(alphas=alphas))
-    return _numbered(LogisticRegressionCV(Cs=np.logspace(-2, 2, 5), cv=3, max_iter=500, random_state=seed))
-
-
-def _forest(classes: bool, seed: int) -> Any:
-    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-
-    kind = RandomForestClassifier if classes else RandomForestRegressor
-    return _numbered(kind(n_estimators=300, random_state=seed))
-
-
-def _boosting(classes: bool, seed: int) -> Any:
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
-    kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
-    return _numbered(kind(random_state=seed), impute=False)
-
-
-def _lightgbm(classes: bool, seed: int) -> Any:
-    import lightgbm
-
-    kind = lightgbm.LGBMClassifier if classes else lightgbm.LGBMRegressor
-    return _numbered(kind(random_state=seed, n_jobs=1, verbose=-1), impute=False)
-
-
-def _xgboost(classes: bool, seed: int) -> Any:
-    import xgboost
-
-    kind = xgboost.XGBClassifier if classes else xgboost.XGBRegressor
-    return _numbered(kind(random_state=seed, n_jobs=1), impute=False)
-
-
-def _catboost(classes: bool, seed: int) -> Any:
-    import catboost
-
-    class Native:
-        """CatBoost with the columns of words as its own categories."""
-
-        def fit(self, frame: DataFrame, y: NDArray[Any]) -> None:
-            frame = _worded(frame)
-            words = [name for name in frame if frame[name].dtype == object]
-            kind = catboost.CatBoostClassifier if classes else catboost.CatBoostRegressor
-            self.model = kind(
-                random_seed=seed, thread_count=1, verbose=False, allow_writing_files=False, cat_features=words
-            )
-            self.model.fit(frame, y)
-            if classes:
-                self.classes_ = np.asarray(self.model.classes_)
-
-        def predict(self, frame: DataFrame) -> Any:
-            return self.model.predict(_worded(frame))
-
-        def predict_proba(self, frame: DataFrame) -> Any:
-            return self.model.predict_proba(_worded(frame))
-
-    return Native()
-
-
-def _worded(frame: DataFrame) -> DataFrame:
-    """Words as objects without gaps, numbers as they are."""
-    frame = _plain(frame)
-    for name in frame:
-        if not _is_number(frame[name]):
-            frame[name] = frame[name].astype(object).where(frame[name].notna(), "").astype(str).astype(object)
-    return frame
-
-
-def _plain(frame: DataFrame) -> DataFrame:
-    """Truth values and dates as numbers."""
-    from pandas.api import types
-
+def _prepared(frame: pd.DataFrame) -> pd.DataFrame:
+    """Truth values and dates as numbers, words as objects without gaps; for systems of others."""
     frame = frame.copy()
-    for name in frame:
-        column = frame[name]
+    for name, column in frame.items():
         if types.is_bool_dtype(column):
             frame[name] = column.astype(float)
         elif types.is_datetime64_any_dtype(column):
-            frame[name] = column.astype("int64").where(column.notna()) / 8.64e13
+            frame[name] = (column - pd.Timestamp(0, tz=column.dt.tz)) / pd.Timedelta(days=1)
+        elif not types.is_numeric_dtype(column):
+            frame[name] = column.astype(object).where(column.notna(), "").astype(str).astype(object)
     return frame
 
 
-def _is_number(column: Any) -> bool:
-    from pandas.api import types
-
-    return types.is_numeric_dtype(column)
+# --- the systems of others, each as it comes ---
 
 
-def _numbered(estimator: Any, *, impute: bool = True) -> Any:
-    """The estimator behind one-hot coordinates, and with ``impute`` medians and standardised numbers."""
-    from sklearn.compose import make_column_selector, make_column_transformer
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
-
+def _numbered(estimator: Any, *, impute: bool) -> Any:
+    """The estimator behind one-hot coordinates, and with ``impute`` means and standardised numbers."""
     hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=_LEVELS, sparse_output=False)
     numbers = make_pipeline(SimpleImputer(), StandardScaler()) if impute else "passthrough"
     columns = make_column_transformer(
         (hot, make_column_selector(dtype_exclude="number")),
         (numbers, make_column_selector(dtype_include="number")),
-        verbose_feature_names_out=False,
     )
-    return make_pipeline(FunctionTransformer(_plain), columns, FunctionTransformer(np.asarray), estimator)
+    return make_pipeline(columns, FunctionTransformer(np.asarray), estimator)
+
+
+def _of(module: str, regressor: str, classifier: str, *, impute: bool = False, **options: Any) -> System:
+    """The estimators of a module."""
+
+    def system(classes: bool, words: list[str], seed: int) -> Any:
+        kind = getattr(import_module(module), classifier if classes else regressor)
+        return _numbered(kind(random_state=seed, **options), impute=impute)
+
+    return system
+
+
+def _linear(classes: bool, words: list[str], seed: int) -> Any:
+    logistic = LogisticRegressionCV(Cs=np.logspace(-2, 2, 5), cv=3, max_iter=500, random_state=seed)
+    return _numbered(logistic if classes else RidgeCV(alphas=np.logspace(-3, 3, 13)), impute=True)
+
+
+def _catboost(classes: bool, words: list[str], seed: int) -> Any:
+    kind: Any = getattr(import_module("catboost"), "CatBoostClassifier" if classes else "CatBoostRegressor")
+
+    class WithCategories(kind):
+        """It has categories of its own; as a parameter of the constructor they cannot be cloned."""
+
+        def fit(self, X: Any, y: Any) -> Any:
+            return super().fit(X, y, cat_features=words)
+
+    return WithCategories(random_state=seed, thread_count=1, verbose=False, allow_writing_files=False)
+
+
+_FOREST = ("RandomForestRegressor", "RandomForestClassifier")
+_HISTOGRAM = ("HistGradientBoostingRegressor", "HistGradientBoostingClassifier")
+_OTHERS: dict[str, tuple[str, System]] = {
+    "linear": ("sklearn", _linear),
+    "random forest": ("sklearn", _of("sklearn.ensemble", *_FOREST, impute=True, n_estimators=300)),
+    "hist. boosting": ("sklearn", _of("sklearn.ensemble", *_HISTOGRAM)),
+    "LightGBM": ("lightgbm", _of("lightgbm", "LGBMRegressor", "LGBMClassifier", n_jobs=1, verbose=-1)),
+    "XGBoost": ("xgboost", _of("xgboost", "XGBRegressor", "XGBClassifier", n_jobs=1)),
+    "CatBoost": ("catboost", _catboost),
+}
+"""Name -> the package that must be installed, and the system."""

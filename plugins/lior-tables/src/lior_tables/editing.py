@@ -25,6 +25,8 @@ _CROWDED = 0.8
 """Share of places in the matrix that rows must be alive in; with fewer it is made smaller."""
 BATCH = 64
 """Rows of one edit, at most."""
+_BY_FACTOR = 12
+"""Columns of the matrix, and products with it, that are solved for before it is made: that takes longer."""
 
 
 class Inverse:
@@ -39,20 +41,37 @@ class Inverse:
     """
 
     def __init__(self, a: Tensor, right: Tensor) -> None:
-        factor = solve.factor(a)
-        self.added = factor.added
+        self._factor = solve.factor(a)
+        self.added = self._factor.added
         """What was added to the diagonal to make the matrix positive definite; rows to learn get it too."""
-        self.solution = factor.solve(right)
-        self._base = factor.inverse()
+        self.solution = self._factor.solve(right)
+        self._made: Tensor | None = None
+        self._asked = 0
+        self._size = len(right)
         self._live = torch.arange(len(right), device=right.device)
-        self._terms = self._base.new_zeros(len(right), 0)
-        self._signs = self._base.new_zeros(0)
+        self._terms = right.new_zeros(len(right), 0)
+        self._signs = right.new_zeros(0)
+
+    @property
+    def _base(self) -> Tensor:
+        """``P`` without the terms, of the rows that have a place in it."""
+        if self._made is None:
+            self._made = self._factor.inverse()
+            del self._factor
+        return self._made
+
+    def _base_times(self, right: Tensor) -> Tensor:
+        """``P right`` without the terms, for ``right (S, C)``; the first few by solving."""
+        self._asked += right.shape[1]
+        if self._made is None and self._asked <= _BY_FACTOR:
+            return self._factor.solve(right)
+        return self._base @ right
 
     @property
     def diagonal(self) -> Tensor:
         """``P_ii (N,)``."""
         total = (self._terms.square() * self._signs).sum(1)
-        total[: len(self._base)] += self._base.diagonal()
+        total[: self._size] += self._base.diagonal()
         return total[self._live]
 
     def forget(self, rows: Tensor) -> None:
@@ -105,21 +124,25 @@ class Inverse:
     def _columns(self, slots: Tensor) -> Tensor:
         """Columns of ``P`` over all slots, ``(S, L)``."""
         columns = (self._terms * self._signs) @ self._terms[slots].mT
-        size = len(self._base)
-        inside = slots < size
-        columns[:size, inside] += self._base[:, slots[inside]]
+        inside = slots < self._size
+        if self._made is None and self._asked + len(slots) <= _BY_FACTOR:
+            ones = columns.new_zeros(self._size, int(inside.sum()))
+            ones[slots[inside], torch.arange(ones.shape[1], device=slots.device)] = 1
+            columns[: self._size, inside] += self._base_times(ones)
+        else:
+            columns[: self._size, inside] += self._base[:, slots[inside]]
         return columns
 
     def times(self, right: Tensor) -> Tensor:
         """``P right`` for ``right (N, C)`` over the rows that are alive."""
-        terms, size = self._terms[self._live], len(self._base)
+        terms, size = self._terms[self._live], self._size
         product = terms @ (self._signs[:, None] * (terms.mT @ right))
         inside = self._live < size
         if bool(inside.all()) and len(self._live) == size:
-            return product + self._base @ right
+            return product + self._base_times(right)
         wide = right.new_zeros(size, right.shape[1])
         wide[self._live[inside]] = right[inside]
-        product[inside] += (self._base @ wide)[self._live[inside]]
+        product[inside] += self._base_times(wide)[self._live[inside]]
         return product
 
     def _append(self, term: Tensor, sign: float) -> None:
@@ -130,11 +153,11 @@ class Inverse:
         """Add many terms to the matrix, within its memory where no rows were learned since the last time."""
         if len(self._signs) < _PENDING:
             return
-        size, slots = len(self._base), len(self._terms)
+        size, slots = self._size, len(self._terms)
         if slots > size or len(self._live) < _CROWDED * size:
             self._resize()
         self._base.addmm_(self._terms * self._signs, self._terms.mT)
-        self._terms = self._base.new_zeros(len(self._base), 0)
+        self._terms = self._base.new_zeros(self._size, 0)
         self._signs = self._base.new_zeros(0)
 
     def _resize(self) -> None:
@@ -142,7 +165,8 @@ class Inverse:
         old, live = self._base, self._live
         inside = live < len(old)
         count = int(inside.sum())  # slots are in order, so those of the matrix come first
-        self._base = old.new_zeros(len(live), len(live))
-        self._base[:count, :count] = old[live[inside]][:, live[inside]]
+        self._made = old.new_zeros(len(live), len(live))
+        self._made[:count, :count] = old[live[inside]][:, live[inside]]
+        self._size = len(live)
         self._terms = self._terms[live]
         self._live = torch.arange(len(live), device=live.device)

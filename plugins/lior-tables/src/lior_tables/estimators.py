@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 import attrs
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
@@ -24,14 +25,13 @@ from sklearn.utils.validation import (
 )
 from torch import Tensor
 
-from lior_tables import influence
 from lior_tables.columns import Categories, Columns
 from lior_tables.explanation import Explanation, Slopes
 from lior_tables.intervals import Spread
 from lior_tables.ledger import Ledger
 from lior_tables.model import Model, Progress
 from lior_tables.plan import Options
-from lior_tables.rows import Floats, Table, is_frame, table
+from lior_tables.rows import Floats, is_frame, table
 
 _DEFAULT = Options()
 _SLOPES = 1_000
@@ -83,69 +83,45 @@ class _Geometric(BaseEstimator, ABC):
         tags.input_tags.allow_nan = True
         return tags
 
-    # --- fitting ---
+    # --- rows and targets ---
 
-    def _fit(
-        self,
-        rows: Table,
-        y: Floats,
-        weights: Floats,
-        on_progress: Progress | None = None,
-        resume: Path | None = None,
-    ) -> None:
-        """Learn from checked rows, targets ``(rows, targets)`` and weights."""
-        rng = check_random_state(self.random_state)
-        self.ledger_, first = Ledger.of(rows, y, weights, rng)
-        merged = self.ledger_.slot_weights()
-        self.columns_, z = Columns.fit(
-            rows.take(first), merged, y[first], categories=self.categories, words=self._words(), rng=rng
-        )
-        self.model_ = Model.fit(
-            torch.from_numpy(z),
-            torch.from_numpy(y[first]),
-            torch.from_numpy(merged) if (merged != 1).any() else None,
-            classes=self._classes,
-            options=self._options(len(first)),
-            generator=torch.Generator().manual_seed(int(rng.randint(2**31 - 1))),
-            on_progress=on_progress,
-            resume=resume,
-        )
-        self._changed()
+    @abstractmethod
+    def encoded(self, y: Any) -> Floats:
+        """Targets as the model has them, ``(rows, targets)``; classes are one-hot, unknown ones all 0."""
 
-    def _changed(self) -> None:
-        """Drop what was worked out from other rows."""
-        self._spread: Spread | None = None
-        self._slopes: Slopes | None = None
+    def _begin(self, y: Any, weights: Floats) -> Floats:
+        """Take in what targets there are, and encode them."""
+        return self.encoded(y)
 
-    def _options(self, rows: int) -> Options:
-        precision = self.precision
-        if precision == "auto":
-            precision = "float64" if rows <= _FEW else "mixed"
-        return Options(
-            frame=self.frame, rsource=self.rsource, product=self.product, readout=self.readout,
-            members=self.members, rounds=self.rounds, large=self.large, precision=precision,
-            time_limit=self.time_limit,
-        )  # fmt: skip
+    @abstractmethod
+    def _refuse_other(self, y: Any, values: Floats) -> None:
+        """``ValueError`` for targets that the model has not."""
 
-    def _words(self) -> list[str]:
-        """Names of the columns that ``categorical_features`` declares."""
-        names = self._names()
-        found = []
-        for each in self.categorical_features or ():
-            if isinstance(each, str) and each not in names:
-                raise ValueError(f"categorical_features: no column {each!r}; there are {', '.join(names)}")
-            if not isinstance(each, str) and not 0 <= each < len(names):
-                raise ValueError(f"categorical_features: no column {each}; there are 0 to {len(names) - 1}")
-            found.append(each if isinstance(each, str) else names[each])
-        return found
+    @abstractmethod
+    def _targets(self) -> tuple[str, ...]:
+        """Names of the targets."""
+
+    def _answers(self, values: Tensor) -> Floats:
+        """What the user is told, from the model's values, ``(rows, targets)``."""
+        return values.double().numpy()
 
     def _names(self) -> list[str]:
         """Names of the columns, ``x0``, ``x1``, ... where they have none."""
         names = getattr(self, "feature_names_in_", None)
         return [f"x{i}" for i in range(self.n_features_in_)] if names is None else list(map(str, names))
 
-    def _table(self, X: Any, *, reset: bool = False) -> Table:
-        """The rows of ``X`` after scikit-learn's checks."""
+    def _words(self) -> list[str]:
+        """Names of the columns that ``categorical_features`` declares."""
+        names, found = self._names(), list(self.categorical_features or ())
+        for each in found:
+            if isinstance(each, str) and each not in names:
+                raise ValueError(f"categorical_features: no column {each!r}; there are {', '.join(names)}")
+            if not isinstance(each, str) and not 0 <= each < len(names):
+                raise ValueError(f"categorical_features: no column {each}; there are 0 to {len(names) - 1}")
+        return [each if isinstance(each, str) else names[each] for each in found]
+
+    def rows(self, X: Any, *, reset: bool = False) -> pd.DataFrame:
+        """``X`` as the model sees it before it is made coordinates, after scikit-learn's checks."""
         if not is_frame(X):
             kind = getattr(np.asarray(X) if isinstance(X, list | tuple) else X, "dtype", None)
             words = kind is not None and kind.kind in "OUS"
@@ -157,29 +133,111 @@ class _Geometric(BaseEstimator, ABC):
             X = check_array(np.empty(np.shape(X)))  # scikit-learn says what is missing
         return table(X, self._names())
 
-    def _coordinates(self, X: Any) -> Tensor:
-        check_is_fitted(self)
-        return torch.from_numpy(self.columns_.encode(self._table(X)))
+    def _coordinates(self, rows: pd.DataFrame) -> Tensor:
+        return torch.from_numpy(self.columns_.encode(rows))
 
-    def rows(self, X: Any) -> Table:
-        """``X`` as the model sees it, before it is made coordinates; see :mod:`lior_tables.rows`."""
-        check_is_fitted(self)
-        return self._table(X)
+    def answers(self, rows: pd.DataFrame) -> Floats:
+        """Predictions or probabilities ``(rows, targets)`` of :meth:`rows`."""
+        return self._answers(self.model_.predict(self._coordinates(rows)))
 
-    # --- editing ---
+    # --- fitting and editing ---
 
-    def _learn(self, X: Any, y: Floats, sample_weight: ArrayLike | None) -> NDArray[np.int64]:
-        """Take in rows with checked targets; returns their ids."""
-        rows = self._table(X)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        on_progress: Progress | None = None,
+        resume: Path | None = None,
+    ) -> Self:
+        """Learn from rows ``X`` and their targets.
+
+        Parameters
+        ----------
+        y
+            Numbers ``(rows,)`` or ``(rows, targets)``, or classes ``(rows,)``.
+        on_progress
+            Called with what is being done and the share of it that is done.
+        resume
+            Folder that keeps the parts of a large table as they are fitted: the same fit goes on from there.
+        """
+        rows = self.rows(X, reset=True)
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         check_consistent_length(X, y)
         weights = _weights(sample_weight, X)
-        z = self.columns_.encode(rows)
+        self._fit(rows, self._begin(y, weights), weights, on_progress, resume)
+        return self
+
+    def _fit(
+        self,
+        rows: pd.DataFrame,
+        y: Floats,
+        weights: Floats,
+        on_progress: Progress | None = None,
+        resume: Path | None = None,
+    ) -> None:
+        rng = check_random_state(self.random_state)
+        self.ledger_, first = Ledger.of(rows, y, weights, rng)
+        merged = self.ledger_.slot_weights()
+        self.columns_, z = Columns.fit(
+            rows.iloc[first], merged, y[first], categories=self.categories, words=self._words(), rng=rng
+        )
+        precision = self.precision
+        if precision == "auto":
+            precision = "float64" if len(first) <= _FEW else "mixed"
+        self.model_ = Model.fit(
+            torch.from_numpy(z),
+            torch.from_numpy(y[first]),
+            torch.from_numpy(merged) if (merged != 1).any() else None,
+            classes=self._classes,
+            options=Options(
+                frame=self.frame, rsource=self.rsource, product=self.product, readout=self.readout,
+                members=self.members, rounds=self.rounds, large=self.large, precision=precision,
+                time_limit=self.time_limit,
+            ),
+            generator=torch.Generator().manual_seed(int(rng.randint(2**31 - 1))),
+            on_progress=on_progress,
+            resume=resume,
+        )  # fmt: skip
+        self._changed()
+
+    def _changed(self) -> None:
+        """Drop what was worked out from other rows."""
+        self._spread: Spread | None = None
+        self._slopes: Slopes | None = None
+        self._without: Tensor | None = None
+
+    def _learn_places(self, ledger: Ledger, places: NDArray[np.int64]) -> None:
+        """Give the model these rows of a ledger, which are its last places."""
+        if len(places):
+            self.model_.learn(
+                self._coordinates(ledger.table.iloc[places]),
+                torch.from_numpy(ledger.y[places]),
+                torch.from_numpy(ledger.slot_weights()[-len(places) :]),
+            )
+
+    def learn(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
+        """Take in rows at once, as if the model had been solved with them; metric and choices stay.
+
+        Returns
+        -------
+        ndarray
+            The ids of the rows, for :meth:`forget`.
+
+        Raises
+        ------
+        ValueError
+            For a new class, or another number of targets.
+        """
+        check_is_fitted(self)
+        rows, values = self.rows(X), self.encoded(y)
+        check_consistent_length(X, values)
+        self._refuse_other(y, values)
         before = len(self.ledger_)
-        grown, new = self.ledger_.extended(rows, y, weights)
-        if len(new):
-            merged = grown.slot_weights()[-len(new) :]
-            at = new - before
-            self.model_.learn(torch.from_numpy(z[at]), torch.from_numpy(y[at]), torch.from_numpy(merged))
+        grown, new = self.ledger_.extended(rows, values, _weights(sample_weight, X))
+        self._learn_places(grown, new)
         self.ledger_ = grown
         self._changed()
         return grown.ids[before:]
@@ -213,12 +271,7 @@ class _Geometric(BaseEstimator, ABC):
             return self
         if len(gone):
             self.model_.forget(torch.from_numpy(gone))
-        if len(again):
-            z = self.columns_.encode(shrunk.table.take(again))
-            merged = shrunk.slot_weights()[-len(again) :]
-            self.model_.learn(
-                torch.from_numpy(z), torch.from_numpy(shrunk.y[again]), torch.from_numpy(merged)
-            )
+        self._learn_places(shrunk, again)
         self.ledger_ = shrunk
         self._changed()
         return self
@@ -235,46 +288,38 @@ class _Geometric(BaseEstimator, ABC):
         """Part of each input in the squared slope of the predictions, ``(n_features_in_,)``, with sum 1."""
         return self.slopes().importances()
 
-    def importances(self) -> dict[str, float]:
-        """``feature_importances_`` by name."""
-        return dict(zip(self._names(), self.slopes().importances().tolist(), strict=True))
-
     def slopes(self) -> Slopes:
         """How predictions change with each input, at up to 1,000 training rows; made once."""
         check_is_fitted(self)
         if self._slopes is None:
-            gradients = influence.slopes(self.model_, _SLOPES, torch.Generator().manual_seed(0)).numpy()
+            gradients = self.model_.slopes(_SLOPES).numpy()
             self._slopes = Slopes(gradients, self.columns_.origins, tuple(self._names()))
         return self._slopes
 
-    @abstractmethod
-    def _targets(self) -> tuple[str, ...]:
-        """Names of the targets."""
-
     def explain(self, X: Any) -> Explanation:
         """The training rows that predictions are the sum of, with their exact shares, and the inputs that
-        count.
+        count; the weights take ``len(X) · n_rows_`` numbers.
 
-        Parameters
-        ----------
-        X
-            Rows ``(B, n_features_in_)``; the weights take ``B · n_rows_`` numbers.
+        Beyond 8,000 rows all is float32: shares sum to the prediction within about 1e-3 of its spread.
         """
-        z = self._coordinates(X)
-        directions, parts = self.slopes().directions()
-        ledger = self.ledger_
-        first = ledger.representatives()
+        check_is_fitted(self)
+        z = self._coordinates(self.rows(X))
+        ledger, first = self.ledger_, self.ledger_.representatives()
         return Explanation(
-            rows=ledger.ids[first],
+            rows=ledger.table.iloc[first].set_axis(ledger.ids[first]),
             weights=torch.cat([part for _, part in self.model_.influence(z)]).double().cpu().numpy(),
             answers=ledger.y[first],
             base=self.model_.centre.double().numpy(),
             targets=self._targets(),
-            importances=self.importances(),
-            directions=directions,
-            parts=parts,
+            slopes=self.slopes(),
             labels=tuple(self.columns_.labels),
         )
+
+    def _leave_one_out(self) -> Tensor:
+        """The model's values of its rows without them, float64; made once."""
+        if self._without is None:
+            self._without = self.model_.leave_one_out().double()
+        return self._without
 
     def left_out(self) -> Floats:
         """What each training row's prediction is without it and its equals, ``(rows, targets)``, by id.
@@ -282,18 +327,12 @@ class _Geometric(BaseEstimator, ABC):
         Numbers, or probabilities of the classes. Rows of weight 0 are predicted as any other row.
         """
         check_is_fitted(self)
-        values = self._answers(self.model_.leave_one_out()).numpy()
         ledger = self.ledger_
-        found: Floats = values[ledger.slots]
-        if (ledger.slots < 0).any():
-            apart = ledger.table.take(np.flatnonzero(ledger.slots < 0))
-            z = torch.from_numpy(self.columns_.encode(apart))
-            found[ledger.slots < 0] = self._answers(self.model_.predict(z)).numpy()
+        found: Floats = self._answers(self._leave_one_out())[ledger.slots]
+        apart = ledger.slots < 0
+        if apart.any():
+            found[apart] = self.answers(ledger.table[apart])
         return found
-
-    def _answers(self, values: Tensor) -> Tensor:
-        """What the user is told, from the model's values, float64."""
-        return values.double()
 
     # --- on disk ---
 
@@ -307,10 +346,10 @@ class _Geometric(BaseEstimator, ABC):
         lior.errors.RunError
             When the folder exists and is not empty, or cannot be written.
         """
-        from lior_tables.saving import Saved, save
+        from lior_tables.saving import save
 
         check_is_fitted(self)
-        save(Saved(estimator=self), Path(path))
+        save(self, Path(path))
 
 
 class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
@@ -359,52 +398,26 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
 
     _classes = False
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: ArrayLike | None = None,
-        *,
-        on_progress: Progress | None = None,
-        resume: Path | None = None,
-    ) -> Self:
-        """Learn from rows ``X`` and targets ``y (rows,)`` or ``(rows, targets)``.
-
-        Parameters
-        ----------
-        on_progress
-            Called with what is being done and the share of it that is done.
-        resume
-            Folder that keeps the parts of a large table as they are fitted: the same fit goes on from there.
-        """
-        rows = self._table(X, reset=True)
-        values = self._numbers(y)
-        check_consistent_length(X, values)
-        self._one_target = values.ndim == 1
-        self._fit(rows, values.reshape(len(values), -1), _weights(sample_weight, X), on_progress, resume)
-        return self
-
-    def _numbers(self, y: Any) -> Floats:
-        _refuse_none(y, self)
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-        found: Floats = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
-        return found
-
     def encoded(self, y: Any) -> Floats:
-        """Targets as the model has them, ``(rows, targets)``."""
-        values = self._numbers(y)
+        values: Floats = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = column_or_1d(values, warn=True)
         return values.reshape(len(values), -1)
+
+    def _refuse_other(self, y: Any, values: Floats) -> None:
+        if values.shape[1] != self.ledger_.y.shape[1]:
+            raise ValueError(f"y has {values.shape[1]} targets; the model has {self.ledger_.y.shape[1]}")
 
     def _targets(self) -> tuple[str, ...]:
         return tuple(f"y{i}" for i in range(self.ledger_.y.shape[1]))
 
     def _shaped(self, values: Floats) -> Floats:
-        return values[:, 0] if self._one_target else values
+        return values[:, 0] if values.shape[1] == 1 else values
 
     def predict(self, X: Any) -> Floats:
         """Predictions ``(rows,)`` or ``(rows, targets)``, as ``y`` was."""
-        z = self._coordinates(X)
-        return self._shaped(self.model_.predict(z).double().numpy())
+        check_is_fitted(self)
+        return self._shaped(self.answers(self.rows(X)))
 
     def predict_interval(self, X: Any, alpha: float = 0.1) -> tuple[Floats, Floats]:
         """Intervals that hold the target with probability ``1 - alpha``.
@@ -415,10 +428,11 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
             Lower and upper ends, each of the shape of :meth:`predict`. They are infinite where there are too
             few training rows to say anything, fewer than ``1 / alpha - 1``.
         """
+        check_is_fitted(self)
         if not 0 < alpha < 1:
             raise ValueError(f"alpha={alpha}: the probability of a miss is between 0 and 1")
-        z = self._coordinates(X)
-        values = self.model_.predict(z).double().numpy()
+        z = self._coordinates(self.rows(X))
+        values = self._answers(self.model_.predict(z))
         half = self.spread().half_widths(self._mapped(z), alpha)
         return self._shaped(values - half), self._shaped(values + half)
 
@@ -427,11 +441,10 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
         if self._spread is None:
             ledger = self.ledger_
             first = ledger.representatives()
-            z = torch.from_numpy(self.columns_.encode(ledger.table.take(first)))
-            residuals = torch.from_numpy(ledger.y[first]) - self.model_.leave_one_out().double()
+            residuals = torch.from_numpy(ledger.y[first]) - self._leave_one_out()
             self._spread = Spread.fit(
-                self._mapped(z), residuals, torch.from_numpy(ledger.slot_weights()),
-                torch.Generator().manual_seed(0),
+                self._mapped(self._coordinates(ledger.table.iloc[first])), residuals,
+                torch.from_numpy(ledger.slot_weights()), torch.Generator().manual_seed(0),
             )  # fmt: skip
         return self._spread
 
@@ -439,20 +452,6 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
         """Coordinates whose Euclidean distances are those of the blended metric."""
         values, vectors = (each.double() for each in self.model_.directions())
         return (z.double() @ vectors) * values.clamp_min(0).sqrt()
-
-    def learn(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
-        """Take in rows at once, as if the model had been solved with them; metric and choices stay.
-
-        Returns
-        -------
-        ndarray
-            The ids of the rows, for :meth:`forget`.
-        """
-        check_is_fitted(self)
-        values = self.encoded(y)
-        if values.shape[1] != self.ledger_.y.shape[1]:
-            raise ValueError(f"y has {values.shape[1]} targets; the model has {self.ledger_.y.shape[1]}")
-        return self._learn(X, values, sample_weight)
 
 
 class GeometricClassifier(ClassifierMixin, _Geometric):
@@ -478,74 +477,47 @@ class GeometricClassifier(ClassifierMixin, _Geometric):
     _classes = True
     classes_: NDArray[Any]
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: ArrayLike | None = None,
-        *,
-        on_progress: Progress | None = None,
-        resume: Path | None = None,
-    ) -> Self:
-        """Learn from rows ``X`` and classes ``y (rows,)``; the rest is as in :class:`GeometricRegressor`."""
-        rows = self._table(X, reset=True)
-        labels = self._labels(y)
-        check_consistent_length(X, labels)
+    def _begin(self, y: Any, weights: Floats) -> Floats:
+        labels = column_or_1d(y, warn=True)
         check_classification_targets(labels)
-        weights = _weights(sample_weight, X)
         self.classes_, codes = np.unique(labels, return_inverse=True)
-        if len(np.unique(codes[weights > 0])) < 2:
+        there = np.unique(codes[weights > 0])
+        if len(there) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs samples of at least 2 classes in the data, but the data "
-                f"contains only one class: {self.classes_[codes[weights > 0]].tolist()[0]}"
+                f"contains only one class: {self.classes_[there].tolist()[0]}"
             )
-        self._fit(rows, np.eye(len(self.classes_))[codes], weights, on_progress, resume)
-        return self
+        found: Floats = np.eye(len(self.classes_))[codes]
+        return found
 
-    def _labels(self, y: Any) -> NDArray[Any]:
-        _refuse_none(y, self)
-        labels: NDArray[Any] = column_or_1d(y, warn=True)
-        return labels
+    def encoded(self, y: Any) -> Floats:
+        known = {label: i for i, label in enumerate(self.classes_.tolist())}
+        codes = [known.get(label, -1) for label in column_or_1d(y, warn=True).tolist()]
+        found: Floats = np.eye(len(known) + 1, len(known))[codes]
+        return found
+
+    def _refuse_other(self, y: Any, values: Floats) -> None:
+        new = np.flatnonzero(values.sum(1) == 0)
+        if len(new):
+            label, known = column_or_1d(y)[new].tolist()[0], ", ".join(map(str, self.classes_))
+            raise ValueError(f"y has the class {label!r}, and the model knows {known}; fit with all classes")
 
     def _targets(self) -> tuple[str, ...]:
         return tuple(map(str, self.classes_))
 
-    def _answers(self, values: Tensor) -> Tensor:
-        return self.model_.to_probabilities(values).double()
+    def _answers(self, values: Tensor) -> Floats:
+        return self.model_.to_probabilities(values).double().numpy()
 
     def predict_proba(self, X: Any) -> Floats:
         """Probabilities ``(rows, classes)`` in the order of ``classes_``."""
-        z = self._coordinates(X)
-        found: Floats = self.model_.probabilities(z).double().numpy()
-        return found
+        check_is_fitted(self)
+        return self.answers(self.rows(X))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The likeliest class of each row."""
         likeliest = self.predict_proba(X).argmax(1)
         found: NDArray[Any] = self.classes_[likeliest]
         return found
-
-    def learn(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
-        """Take in rows at once, as :meth:`GeometricRegressor.learn`; ``ValueError`` for a new class."""
-        check_is_fitted(self)
-        values = self.encoded(y)
-        new = np.flatnonzero(values.sum(1) == 0)
-        if len(new):
-            label, known = self._labels(y)[new].tolist()[0], ", ".join(map(str, self.classes_))
-            raise ValueError(f"y has the class {label!r}, and the model knows {known}; fit with all classes")
-        return self._learn(X, values, sample_weight)
-
-    def encoded(self, y: Any) -> Floats:
-        """Classes as the model has them, one-hot ``(rows, classes)``; a row of zeros for an unknown class."""
-        known = {label: i for i, label in enumerate(self.classes_.tolist())}
-        codes = np.array([known.get(label, -1) for label in self._labels(y).tolist()], dtype=np.int64)
-        found: Floats = np.eye(len(known) + 1, len(known))[codes]
-        return found
-
-
-def _refuse_none(y: Any, estimator: BaseEstimator) -> None:
-    if y is None:
-        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
 
 
 def _weights(sample_weight: ArrayLike | None, X: Any) -> Floats:

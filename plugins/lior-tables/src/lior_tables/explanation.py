@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from lior_tables.rows import Floats
@@ -21,8 +22,8 @@ class Explanation:
     targets has not.
     """
 
-    rows: NDArray[np.int64]
-    """Id of each training row, ``(N,)``; of rows that are equal in all columns and targets the first."""
+    rows: pd.DataFrame
+    """The inputs of the training rows, ``N`` of them, by id; of equal rows the first."""
     weights: Floats
     """Weight of each row in each prediction, ``(B, N)``; some are negative."""
     answers: Floats
@@ -31,14 +32,15 @@ class Explanation:
     """What all predictions begin with, the mean of the targets, ``(targets,)``."""
     targets: tuple[str, ...]
     """Name of each target, or the classes."""
-    importances: dict[str, float]
-    """Part of each input in the squared slope of the predictions; they sum to 1."""
-    directions: Floats
-    """Directions over ``labels`` along which predictions change, as rows, the steepest first, ``(n, n)``."""
-    parts: Floats
-    """Part of each direction in the squared slope, ``(n,)``."""
+    slopes: Slopes
+    """How predictions change with the inputs: what counts, and along which directions."""
     labels: tuple[str, ...]
     """What each coordinate is: an input, or a level of it."""
+
+    @property
+    def importances(self) -> dict[str, float]:
+        """Part of each input in the squared slope of the predictions, the largest first; they sum to 1."""
+        return self.slopes.by_name()
 
     @property
     def shares(self) -> Floats:
@@ -52,16 +54,18 @@ class Explanation:
         found: Floats = self.base + self.weights @ (self.answers - self.base)
         return found
 
-    def top(self, i: int, count: int = 10) -> list[tuple[int, float]]:
+    def top(self, i: int, count: int = 10, target: int = 0) -> pd.DataFrame:
         """The rows with the largest weights, of either sign, in the ``i``-th prediction.
 
         Returns
         -------
-        list[tuple[int, float]]
-            Id and weight, the largest first.
+        DataFrame
+            Their ``weight``, and their ``share`` and ``answer`` for one of the targets, by id.
         """
         order = np.argsort(-np.abs(self.weights[i]), kind="stable")[:count]
-        return [(int(self.rows[k]), float(self.weights[i, k])) for k in order]
+        weights, answers = self.weights[i, order], self.answers[order, target]
+        found = {"weight": weights, "share": weights * (answers - self.base[target]), "answer": answers}
+        return pd.DataFrame(found, index=self.rows.index[order])
 
     def needed(self, i: int, part: float = 0.9) -> int:
         """How many rows make up this part of the sum of the sizes of all weights."""
@@ -74,43 +78,35 @@ class Slopes:
     """How predictions change with each coordinate, at some of the rows."""
 
     gradients: Floats
-    """``(rows, targets, n)`` in standard deviations, see :func:`lior_tables.influence.slopes`."""
+    """``(rows, targets, n)`` in standard deviations, without the share of the row itself."""
     origins: NDArray[np.int64]
     """Which input each coordinate belongs to, -1 for none, ``(n,)``."""
     names: tuple[str, ...]
     """Of the inputs."""
 
-    def importances(self, rows: NDArray[np.int64] | None = None) -> Floats:
-        """Part of each input in the mean squared slope, ``(inputs,)``; they sum to 1, or are 0.
-
-        Parameters
-        ----------
-        rows
-            Indices of the rows that count, with repetitions; all if not given.
-        """
-        gradients = self.gradients if rows is None else self.gradients[rows]
-        squares = (gradients**2).sum(1).mean(0)
+    def importances(self, rows: NDArray[np.int64] | slice = slice(None)) -> Floats:
+        """Part of each input in the mean squared slope at these rows, ``(inputs,)``; they sum to 1, or 0."""
+        squares = (self.gradients[rows] ** 2).sum(1).mean(0)
         there = self.origins >= 0
         total = np.bincount(self.origins[there], squares[there], len(self.names))
         parts: Floats = total / (total.sum() or 1.0)
         return parts
 
-    def spread(self, draws: int = 200, seed: int = 0) -> tuple[Floats, Floats]:
+    def by_name(self) -> dict[str, float]:
+        """:meth:`importances` by input, the largest first."""
+        parts = self.importances()
+        return {self.names[i]: float(parts[i]) for i in np.argsort(-parts, kind="stable")}
+
+    def spread(self, draws: int = 200) -> tuple[Floats, Floats]:
         """Ends of 95 % intervals of :meth:`importances`, from a bootstrap over the rows."""
-        rng = np.random.RandomState(seed)
-        count = len(self.gradients)
+        rng, count = np.random.RandomState(0), len(self.gradients)
         drawn = [self.importances(rng.randint(count, size=count)) for _ in range(draws)]
         low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
         return low, high
 
     def directions(self) -> tuple[Floats, Floats]:
-        """Directions along which predictions change, as rows, the steepest first; and their parts.
-
-        Returns
-        -------
-        tuple
-            ``(n, n)`` and ``(n,)`` with sum 1 (or 0, where nothing changes).
-        """
+        """Directions over the coordinates along which predictions change, as rows ``(n, n)``, the steepest
+        first; and their parts ``(n,)`` in the squared slope, with sum 1 (or 0, where nothing changes)."""
         flat = self.gradients.reshape(-1, self.gradients.shape[2])
         values, vectors = np.linalg.eigh(flat.T @ flat)
         values = values[::-1].clip(0)

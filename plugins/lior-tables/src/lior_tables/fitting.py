@@ -100,43 +100,29 @@ def settled(explored: Explored, tables: Sequence[Rows], generator: Generator) ->
 
 def _make(first: Explored, rows: Rows, options: Options, generator: Generator, resume: Path | None) -> _Make:
     """How a member of such a table is fitted; the members of a large one share the tree of the first."""
-    if len(rows.z) <= options.exact_rows:
+    large = len(rows.z) > options.exact_rows
+    tree = kept = None
+    if large and options.large == "leaves":
+        tree = grow(first.candidate, first.setting, rows, options.leaf_rows, generator)
+        kept = None if resume is None else Kept(resume)
 
-        def solved(explored: Explored, say: Progress) -> Member:
-            say(f"fitting {explored.candidate.name}", 0.0)
-            many = len(rows.z) > _MANY * LEARNED
-            setting = settled(explored, [rows], generator) if many else explored.setting
-            return Member.learn_all(explored.candidate, setting, rows, generator)
-
-        return solved
-    if options.large == "iterative":
-
-        def iterated(explored: Explored, say: Progress) -> Member:
-            def on_step(step: int, residual: float) -> None:
-                say(f"fitting {explored.candidate.name}, step {step}, residual {residual:.1e}", step / STEPS)
-
-            setting = settled(explored, [rows], generator)
-            return IterativeMember.learn_metric(explored.candidate, setting, rows, generator, on_step)
-
-        return iterated
-    tree = grow(first.candidate, first.setting, rows, options.leaf_rows, generator)
-    kept = None if resume is None else Kept(resume)
-
-    def divided(explored: Explored, say: Progress) -> Grove:
-        def on_leaf(leaf: int) -> None:
-            what = f"fitting {explored.candidate.name}, leaf {leaf + 1} of {tree.leaves}"
-            say(what, leaf / tree.leaves)
-
-        leaves = [rows.take(chosen) for chosen, _ in tree.route(rows.z)[:_TRIED]]
+    def make(explored: Explored, say: Progress) -> Member | Grove:
+        candidate, setting = explored.candidate, explored.setting
+        what = f"fitting {candidate.name}"
+        say(what, 0.0)
+        tables = [rows] if tree is None else [rows.take(chosen) for chosen, _ in tree.route(rows.z)[:_TRIED]]
+        if len(rows.z) > _MANY * LEARNED or large:
+            setting = settled(explored, tables, generator)
+        if not large:
+            return Member.learn_all(candidate, setting, rows, generator)
+        if tree is None:
+            return IterativeMember.learn_metric(
+                candidate, setting, rows, generator,
+                lambda step, off: say(f"{what}, step {step}, residual {off:.1e}", step / STEPS),
+            )  # fmt: skip
         return Grove.learn_all(
-            explored.candidate,
-            settled(explored, leaves, generator),
-            rows,
-            tree,
-            generator,
-            exact=options.precision == "mixed",
-            kept=kept,
-            on_leaf=on_leaf,
-        )
+            candidate, setting, rows, tree, generator, exact=options.precision == "mixed", kept=kept,
+            on_leaf=lambda leaf: say(f"{what}, leaf {leaf + 1} of {tree.leaves}", leaf / tree.leaves),
+        )  # fmt: skip
 
-    return divided
+    return make

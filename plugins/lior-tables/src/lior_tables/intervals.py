@@ -13,9 +13,7 @@ from __future__ import annotations
 import math
 
 import attrs
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lior.interfaces import State
@@ -44,6 +42,8 @@ class Spread:
     """Inverse temperature of each target, per unit of distance ``(targets,)``."""
     ratios: Tensor
     """Residual over scale, ``(N, targets)``."""
+    places: Tensor
+    """Which rows of the model these are, int64 ``(N,)``."""
 
     @classmethod
     def fit(cls, points: Tensor, residuals: Tensor, weights: Tensor, generator: torch.Generator) -> Spread:
@@ -61,27 +61,24 @@ class Spread:
         weights
             Positive, ``(N,)``.
         """
+        places = torch.arange(len(points))
         if len(points) > _MOST:
-            taken = torch.randperm(len(points), generator=generator)[:_MOST]
-            points, residuals, weights = points[taken], residuals[taken], weights[taken]
-        points, sizes = points.double(), residuals.double().abs()
+            places = torch.randperm(len(points), generator=generator)[:_MOST]
+        points, weights = points[places].double(), weights[places].double()
+        sizes = residuals[places].double().abs()
         distance = torch.cdist(points, points)
         middle = distance[~torch.eye(len(points), dtype=torch.bool)].median().clamp_min(1e-12)
         floor = _FLOOR * sizes.mean(0).clamp_min(1e-300)
-        best, betas, scales = (
-            torch.full_like(floor, math.inf),
-            torch.zeros_like(floor),
-            torch.ones_like(sizes),
-        )
-        log_weights = weights.double().log()
+        best, betas = torch.full_like(floor, math.inf), torch.zeros_like(floor)
+        scales = torch.ones_like(sizes)
         for beta in (0.0, *BETAS):
-            score = (log_weights - beta / middle * distance).fill_diagonal_(-math.inf)
+            score = (weights.log() - beta / middle * distance).fill_diagonal_(-math.inf)
             scale = (torch.softmax(score, 1) @ sizes).clamp_min(floor)
-            loss = weights.double() @ (scale.log() + sizes / scale) / weights.sum()
+            loss = weights @ (scale.log() + sizes / scale) / weights.sum()
             better = loss < best
             best, betas = torch.where(better, loss, best), torch.where(better, beta / middle, betas)
             scales = torch.where(better, scale, scales)
-        return cls(points, sizes, weights.double(), betas, sizes / scales)
+        return cls(points, sizes, weights, betas, sizes / scales, places)
 
     def scale(self, points: Tensor) -> Tensor:
         """The mean size of residuals near ``points (B, m)``, ``(B, targets)``."""
@@ -110,9 +107,9 @@ class Spread:
 
     def half_widths(self, points: Tensor, alpha: float) -> Floats:
         """Half the width of the intervals at ``points (B, m)``, ``(B, targets)``."""
-        widths: NDArray[np.float64] = (self.scale(points) * self.quantile(alpha)).numpy()
+        widths: Floats = (self.scale(points) * self.quantile(alpha)).numpy()
         return widths
 
     def snapshot(self) -> State:
         """All of it as tensors."""
-        return {field.name: getattr(self, field.name) for field in attrs.fields(Spread)}
+        return attrs.asdict(self, recurse=False)

@@ -20,10 +20,9 @@ from torch import Generator, Tensor
 from lior.errors import UsageError
 from lior.interfaces import State
 from lior_tables import readouts, solve
-from lior_tables.editing import Inverse
-from lior_tables.kernel import Kernel, Side, blocks
+from lior_tables.kernel import Kernel, Side, blocks, times
 from lior_tables.members import METRIC_ROWS, Candidate, Member, Setting
-from lior_tables.stored import Rows
+from lior_tables.stored import Rows, drawn
 
 RANK = 1000
 """Rows of the approximation."""
@@ -33,6 +32,8 @@ STEPS = 200
 """Steps after which it ends in any case."""
 PATIENCE = 20
 """Steps without a smaller residual after which it ends: rounding allows no smaller one."""
+FOLDS = 4
+"""Parts of the rows that are left out in turn where a solve would leave out each row."""
 
 OnStep = Callable[[int, float], None]
 """Called with the number of the step and the largest relative residual."""
@@ -59,12 +60,8 @@ class System(NamedTuple):
 
     def times(self, x: Tensor) -> Tensor:
         """``(W^½ K W^½ + λ) x`` for ``x (N, C)`` in float64; the kernel is of the precision of the rows."""
-        inner = (self.root * x).to(self.side.z)
-        parts = [
-            self.kernel.scores(self.side.rows(block), self.side).exp_() @ inner
-            for block in blocks(len(x), len(x), x.device)
-        ]
-        return self.root * torch.cat(parts).double() + self.ridge * x
+        found = times(self.kernel, self.side, (self.root * x).to(self.side.z))
+        return self.root * found.double() + self.ridge * x
 
 
 def conjugate_gradients(
@@ -73,7 +70,6 @@ def conjugate_gradients(
     generator: Generator,
     *,
     first: Tensor | None = None,
-    tolerance: float = TOLERANCE,
     on_step: OnStep | None = None,
 ) -> Solution:
     """Solve ``(K + λW⁻¹) a = right (N, C)``, from the values ``first`` if given; all in float64.
@@ -85,13 +81,13 @@ def conjugate_gradients(
     right = system.root * right
     x = torch.zeros_like(right) if first is None else first / system.root
     r = right - system.times(x) if first is not None else right
-    size = torch.linalg.vector_norm(right, dim=0).clamp(min=torch.finfo(right.dtype).tiny)
+    tiny = torch.finfo(right.dtype).tiny
+    size = torch.linalg.vector_norm(right, dim=0).clamp(min=tiny)
     direction = precondition(r)
     flow = (r * direction).sum(0)
-    tiny = torch.finfo(right.dtype).tiny
-    residual = float((torch.linalg.vector_norm(r, dim=0) / size).max())
-    best, step, since = Solution(x, residual, 0), 0, 0
-    while best.residual > tolerance and step < STEPS and since < PATIENCE:
+    best, step = Solution(x, float((torch.linalg.vector_norm(r, dim=0) / size).max()), 0), 0
+    while best.residual > TOLERANCE and step < min(STEPS, best.steps + PATIENCE):
+        step += 1
         moved = system.times(direction)
         length = flow / (direction * moved).sum(0).clamp(min=tiny)
         x = x + length * direction
@@ -100,9 +96,8 @@ def conjugate_gradients(
         before, flow = flow, (r * towards).sum(0)
         direction = towards + (flow / before.clamp(min=tiny)) * direction
         residual = float((torch.linalg.vector_norm(r, dim=0) / size).max())
-        step, since = step + 1, since + 1
         if residual < best.residual:
-            best, since = Solution(x, residual, step), 0
+            best = Solution(x, residual, step)
         if on_step is not None:
             on_step(step, best.residual)
     return best._replace(values=system.root * best.values)
@@ -130,13 +125,12 @@ def _nystrom(system: System, generator: Generator) -> Callable[[Tensor], Tensor]
 
 
 class IterativeMember(Member):
-    """A member whose values come from conjugate gradients; edits solve again from the values before.
-
-    There is no inverse, hence no leave-one-out and no influence.
-    """
+    """A member whose values come from conjugate gradients; edits solve again from the values before."""
 
     solution: Tensor
     """Values for the outputs and for a column of ones, ``(N, C + 1)``."""
+    residual: float
+    """Of the last solve, relative."""
 
     @classmethod
     def learn_metric(
@@ -156,8 +150,7 @@ class IterativeMember(Member):
         """
         if not candidate.readout.solves:
             raise UsageError("iterative: the readout solves nothing; use leaves, or the readout ridge")
-        some = rows.take(torch.randperm(len(rows.z), generator=generator)[:METRIC_ROWS].to(rows.z.device))
-        guide = Member.learn_all(candidate, setting, some, generator)
+        guide = Member.learn_all(candidate, setting, drawn(rows, METRIC_ROWS, generator), generator)
         member = cls(candidate, guide.state, setting, rows, guide.fit)
         member._solve(None, on_step)
         return member
@@ -177,38 +170,43 @@ class IterativeMember(Member):
         """Remove the rows ``chosen``; ``rows`` are those that stay."""
         kept = torch.ones(len(self.rows.z), dtype=torch.bool, device=chosen.device)
         kept[chosen] = False
-        self._take(rows)
+        self._store(rows)
         self._solve(self.solution[kept])
 
     def learn(self, new: Rows, rows: Rows) -> None:
         """Add the rows ``new``; ``rows`` are all, the new ones last."""
-        self._take(rows)
+        self._store(rows)
         zeros = self.solution.new_zeros(len(new.z), self.solution.shape[1])
         self._solve(torch.cat([self.solution, zeros]))
 
-    def inverse(self) -> Inverse:
-        """Refused.
+    def leave_one_out(self) -> Tensor:
+        """Predictions for each stored row without it and a fourth of the others, metric fixed, ``(N, C)``.
 
-        Raises
-        ------
-        UsageError
-            Always.
+        There is no inverse that would leave out one row at a time; each of :data:`FOLDS` parts is left out.
         """
-        raise UsageError(
-            "a model fitted by iteration has no inverse for leave-one-out, intervals and influences: "
-            'fit with large="leaves"'
-        )
+        total = torch.empty_like(self.rows.y)
+        fold = torch.arange(len(total), device=total.device) % FOLDS
+        for part in range(FOLDS):
+            kept = fold != part
+            member = IterativeMember(self.candidate, self.state, self.setting, self.rows.take(kept), self.fit)
+            member._solve(self.solution[kept])
+            total[~kept] = member.predict(self.rows.z[~kept])
+        return total
 
-    def _take(self, rows: Rows) -> None:
-        self.rows, self.items = rows, self.kernel.side(rows.z)
+    def influence(self, z: Tensor) -> Tensor:
+        """Weights ``(B, N)`` of the stored outputs, each solved for: ``(K + λW⁻¹)⁻¹ k(z)``."""
+        weighed = self.weigh(z)
+        return self._solved(weighed.mT.double(), None).values.mT.to(weighed)
+
+    def _solved(self, right: Tensor, first: Tensor | None, on_step: OnStep | None = None) -> Solution:
+        """The solution for ``right (N, C)``; the preconditioner's rows are the same each time."""
+        root = self.rows.weights.double().sqrt()[:, None]
+        system = System(self.kernel, self.items, root, self.setting.ridge)
+        generator = torch.Generator().manual_seed(len(right))
+        return conjugate_gradients(system, right, generator, first=first, on_step=on_step)
 
     def _solve(self, first: Tensor | None, on_step: OnStep | None = None) -> None:
-        """Solve for the stored rows; the preconditioner's rows are the same each time."""
-        system = System(
-            self.kernel, self.items, self.rows.weights.double().sqrt()[:, None], self.setting.ridge
-        )
-        right = readouts.with_ones(self.rows.y).double()
-        generator = torch.Generator().manual_seed(len(right))
-        found = conjugate_gradients(system, right, generator, first=first, on_step=on_step)
+        """Solve for the outputs of the stored rows."""
+        found = self._solved(readouts.with_ones(self.rows.y).double(), first, on_step)
         self.solution, self.residual = found.values, found.residual
         self.fit = readouts.centred(found.values.to(self.rows.y), self.rows.y, self.rows.weights)

@@ -4,13 +4,13 @@
     score = −β √(R_q R_k) cost                 k(z_q, z_k) = exp(score)
 
 It is the composition of :mod:`lior.geometry.retrieval` with rows in the place of contexts. Rows have no
-roles: where a product treats queries and items differently, the cost is the mean of both ways round, so the
+roles: where a product lifts queries and items differently, the cost is the mean of both ways round, so the
 kernel is symmetric.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import attrs
 import torch
@@ -36,6 +36,11 @@ class Parts:
     rsource: RSource | None
     product: AttentionProduct
 
+    @property
+    def _plugins(self) -> dict[str, Any]:
+        plugins = {"frame": self.frame, "rsource": self.rsource, "product": self.product}
+        return {part: plugin for part, plugin in plugins.items() if plugin is not None}
+
     def init(self, n: int, *, generator: Generator) -> State:
         """Fresh state of all parts, entries named ``frame.u`` and so on, and ``log_beta = 0``."""
         frame = self.frame.init(n, generator=generator)
@@ -48,20 +53,15 @@ class Parts:
 
     def learned(self, state: State) -> State:
         """The entries that are learned by likelihood, with ``log_beta``; none where only scales would be."""
-        plugins = {"frame": self.frame, "rsource": self.rsource, "product": self.product}
-        names = [
-            f"{part}.{k}" for part, plugin in plugins.items() if plugin is not None for k in plugin.learned
-        ]
+        names = [f"{part}.{k}" for part, plugin in self._plugins.items() for k in plugin.learned]
         if not set(names) - {"frame.log_omega"}:
             return {}
         return {name: state[name] for name in (*names, "log_beta")}
 
     def project(self, state: State) -> State:
         """Clamp, wrap and normalise every part."""
-        plugins = {"frame": self.frame, "rsource": self.rsource, "product": self.product}
-        for part, plugin in plugins.items():
-            if plugin is not None:
-                state = state | prefixed(part, plugin.project(sub(state, part)))
+        for part, plugin in self._plugins.items():
+            state = state | prefixed(part, plugin.project(sub(state, part)))
         return state
 
     def observe(self, state: State, z: Tensor) -> State:
@@ -131,9 +131,13 @@ class Kernel:
 
     def scores(self, q: Side, k: Side, *, beta: float | None = None) -> Tensor:
         """``−β √(R_q R_k) cost``, a new tensor ``(B, K)``; ``beta`` in place of the kernel's own if given."""
-        cost = self._cost(q.f, k.g)
-        if self._two_sided:
-            cost = (cost + self._cost(k.f, q.g).mT).mul_(0.5)
+        product = self.parts.product
+        if is_pairwise(product):
+            cost = product.pair_cost(q.f, k.f, self._product)
+        else:
+            cost, *other = (product.cost(*_gram(*way), self._product) for way in self._ways(q, k))
+            if other:
+                cost = (cost + other[0]).mul_(0.5)
         return self._scaled(cost, q, k, self.beta if beta is None else beta)
 
     def gradient(self, q: Side, k: Side, weights: Tensor, values: Tensor) -> Tensor:
@@ -152,17 +156,16 @@ class Kernel:
             ``(B, C, n)``.
         """
         scaled = self._scaled(weights, q, k, self.beta)
-        if is_pairwise(self.parts.product):
-            df = self.parts.product.pair_gradient(q.f, k.f, scaled, values, self._product)
-            dy = self._lift_pullback(q.y, df, query=True)
-        else:
-            half = scaled.mul_(0.5) if self._two_sided else scaled
-            dy = self._gram_gradient(q.y, q.f, k.g, half, values, query=True)
-            if self._two_sided:
-                dy = dy + self._gram_gradient(q.y, q.g, k.f, half, values, query=False)
+        dy = q.y.new_zeros(len(q.y), values.shape[1], q.y.shape[1])
+        for df, query, _ in self._features(q, k, scaled, values):
+            wide = q.y[:, None, :].expand(-1, df.shape[1], -1)
+            dy = dy + self.parts.product.lift_pullback(self._product, wide, df, query=query)[1]
         dz = dy @ self.root
-        if self.parts.rsource is not None:
-            dz = dz + self._medium_gradient(q, k, weights, values)
+        if self.parts.rsource is not None and q.resilience is not None:
+            medium = sub(self.state, "rsource")
+            flow = (weights * self.scores(q, k)) @ values / (2 * q.resilience.square()[:, None])
+            pulled = [self.parts.rsource.pullback(medium, q.z, self.form, dr).z for dr in flow.unbind(1)]
+            dz = dz + torch.stack(pulled, dim=1)
         return dz
 
     def pullback(self, q: Side, k: Side, d_scores: Tensor) -> State:
@@ -171,16 +174,15 @@ class Kernel:
         flow = d_scores * self.scores(q, k)
         scaled = self._scaled(d_scores, q, k, self.beta)
         grads = {"log_beta": flow.sum()}
-        pairwise = is_pairwise(self.parts.product)
-        ends = self._pair_ends(q, k, scaled) if pairwise else self._gram_ends(q, k, scaled, grads)
         d_root = torch.zeros_like(self.root)
-        for side, df, query in ends:
-            lifted, dy = self.parts.product.lift_pullback(self._product, side.y, df, query=query)
-            accumulate(grads, "product", lifted)
-            d_root += dy.mT @ side.z
-        if self.parts.rsource is not None:
-            for side, d_log in ((q, flow.sum(1)), (k, flow.sum(0))):
-                assert side.resilience is not None
+        for side, other, along, d_log in ((q, k, scaled, flow.sum(1)), (k, q, scaled.mT, flow.sum(0))):
+            for df, query, params in self._features(side, other, along, along.new_ones(along.shape[1], 1)):
+                lifted, dy = self.parts.product.lift_pullback(self._product, side.y, df[:, 0], query=query)
+                accumulate(grads, "product", lifted)
+                if side is q:  # the scalars of a cost belong to the pair
+                    accumulate(grads, "product", params)
+                d_root += dy.mT @ side.z
+            if self.parts.rsource is not None and side.resilience is not None:
                 dr = d_log / (2 * side.resilience.square())
                 pulled = self.parts.rsource.pullback(sub(self.state, "rsource"), side.z, self.form, dr)
                 accumulate(grads, "rsource", pulled.params)
@@ -189,64 +191,31 @@ class Kernel:
         accumulate(grads, "frame", self.parts.frame.pullback(sub(self.state, "frame"), form))
         return grads
 
-    def _pair_ends(self, q: Side, k: Side, scaled: Tensor) -> list[tuple[Side, Tensor, bool]]:
-        """Both sides with the derivatives of their features and their role, for a cost of pairs."""
-        assert is_pairwise(self.parts.product)
-        ends = []
-        for one, other, flow, query in ((q, k, scaled, True), (k, q, scaled.mT, False)):
-            ones = flow.new_ones(flow.shape[1], 1)
-            df = self.parts.product.pair_gradient(one.f, other.f, flow, ones, self._product)
-            ends.append((one, df[:, 0], query))
-        return ends
+    def _ways(self, q: Side, k: Side) -> list[tuple[Tensor, Tensor, bool]]:
+        """Features of both sides and whether ``q`` is the query; a cost is the mean of these ways round."""
+        return [(q.f, k.g, True), (q.g, k.f, False)] if self._two_sided else [(q.f, k.g, True)]
 
-    def _gram_ends(self, q: Side, k: Side, scaled: Tensor, grads: State) -> list[tuple[Side, Tensor, bool]]:
-        """The same for a cost of Gram products; derivatives of its scalars are added to ``grads``."""
-        ways = [(q, k, scaled)]
-        if self._two_sided:
-            ways = [(q, k, 0.5 * scaled), (k, q, 0.5 * scaled.mT)]
-        ends = []
-        for query, item, flow in ways:
-            f, g = query.f, item.g
-            gram = f.square().sum(1)[:, None], f @ g.mT, g.square().sum(1)[None]
-            partials = self.parts.product.partials(*gram, self._product)
-            along = flow * partials.qk
-            df = along @ g + 2 * (flow * partials.qq).sum(1)[:, None] * f
-            dg = along.mT @ f + 2 * (flow * partials.kk).sum(0)[:, None] * g
-            accumulate(grads, "product", {name: (flow * v).sum() for name, v in partials.params.items()})
-            ends += [(query, df, True), (item, dg, False)]
-        return ends
+    def _features(self, q: Side, k: Side, scaled: Tensor, values: Tensor) -> list[tuple[Tensor, bool, State]]:
+        """Derivatives of ``Σ_i scaled_bi values_ic cost_bi``, for each way round.
 
-    def _gram_gradient(
-        self, y: Tensor, f: Tensor, g: Tensor, scaled: Tensor, values: Tensor, *, query: bool
-    ) -> Tensor:
-        """The part of :meth:`gradient` through the Gram products, with respect to ``y (B, m)``; ``(B, C,
-        m)``."""
-        own, other = f.square().sum(1)[:, None], g.square().sum(1)[None]
-        gram = (own, f @ g.mT, other) if query else (other, f @ g.mT, own)
-        partials = self.parts.product.partials(*gram, self._product)
-        along = scaled * partials.qk
-        parts = []
-        for some in values.split(max(1, _WIDE // f.shape[1]), dim=1):
-            items = (some[:, :, None] * g[:, None, :]).flatten(1)
-            parts.append((along @ items).unflatten(1, (some.shape[1], g.shape[1])))
-        towards = (scaled * (partials.qq if query else partials.kk)) @ values
-        df = torch.cat(parts, dim=1) + 2 * towards[:, :, None] * f[:, None, :]
-        return self._lift_pullback(y, df, query=query)
-
-    def _medium_gradient(self, q: Side, k: Side, weights: Tensor, values: Tensor) -> Tensor:
-        """The part of :meth:`gradient` through ``R`` of the queries."""
-        assert self.parts.rsource is not None
-        assert q.resilience is not None
-        medium = sub(self.state, "rsource")
-        flow = (weights * self.scores(q, k)) @ values / (2 * q.resilience.square()[:, None])
-        pulled = [self.parts.rsource.pullback(medium, q.z, self.form, dr).z for dr in flow.unbind(1)]
-        return torch.stack(pulled, dim=1)
-
-    def _cost(self, f: Tensor, g: Tensor) -> Tensor:
+        Those with respect to the features of ``q``, ``(B, C, p)``; whether ``q`` is the query; and those of
+        the sum over ``b`` and ``i``, without the values, with respect to the scalars of the product.
+        """
         product = self.parts.product
         if is_pairwise(product):
-            return product.pair_cost(f, g, self._product)
-        return product.cost(f.square().sum(1)[:, None], f @ g.mT, g.square().sum(1)[None], self._product)
+            return [(product.pair_gradient(q.f, k.f, scaled, values, self._product), True, {})]
+        found = []
+        for f, g, query in self._ways(q, k):
+            partials = product.partials(*_gram(f, g, query), self._product)
+            flow = 0.5 * scaled if self._two_sided else scaled
+            along, parts = flow * partials.qk, []
+            for some in values.split(max(1, _WIDE // f.shape[1]), dim=1):
+                items = (some[:, :, None] * g[:, None, :]).flatten(1)
+                parts.append((along @ items).unflatten(1, (some.shape[1], g.shape[1])))
+            towards = (flow * (partials.qq if query else partials.kk)) @ values
+            df = torch.cat(parts, dim=1) + 2 * towards[:, :, None] * f[:, None, :]
+            found.append((df, query, {name: (flow * v).sum() for name, v in partials.params.items()}))
+        return found
 
     def _scaled(self, values: Tensor, q: Side, k: Side, beta: float) -> Tensor:
         """``−β √(R_q R_k) values``, a new tensor."""
@@ -257,10 +226,11 @@ class Kernel:
     def _lift(self, y: Tensor, *, query: bool) -> Tensor:
         return self.parts.product.lift(self._product, y, query=query)
 
-    def _lift_pullback(self, y: Tensor, df: Tensor, *, query: bool) -> Tensor:
-        """``df (B, C, p)`` of ``y (B, m)`` to ``(B, C, m)``."""
-        wide = y[:, None, :].expand(-1, df.shape[1], -1)
-        return self.parts.product.lift_pullback(self._product, wide, df, query=query)[1]
+
+def _gram(f: Tensor, g: Tensor, query: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """The Gram products of features ``(B, p)`` and ``(K, p)``, of which the first are the query or not."""
+    own, other = f.square().sum(1)[:, None], g.square().sum(1)[None]
+    return (own, f @ g.mT, other) if query else (other, f @ g.mT, own)
 
 
 def accumulate(grads: State, part: str, more: State) -> None:
@@ -282,3 +252,13 @@ def matrix(kernel: Kernel, q: Side, k: Side, *, beta: float | None = None) -> Te
     for rows in blocks(len(q.z), len(k.z), out.device):
         out[rows] = kernel.scores(q.rows(rows), k, beta=beta)
     return out
+
+
+def times(kernel: Kernel, side: Side, values: Tensor) -> Tensor:
+    """``K v (N, C)`` for the kernel matrix of one side with itself, block by block."""
+    return torch.cat(
+        [
+            kernel.scores(side.rows(rows), side).exp_() @ values
+            for rows in blocks(len(side.z), len(side.z), values.device)
+        ]
+    )

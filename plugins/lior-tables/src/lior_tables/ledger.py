@@ -12,11 +12,12 @@ from typing import Any
 
 import attrs
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from lior.interfaces import State
-from lior_tables.rows import Floats, Table, Words
+from lior_tables.rows import Floats, is_words, joined, keys
 
 Ids = NDArray[np.int64]
 
@@ -25,7 +26,7 @@ Ids = NDArray[np.int64]
 class Ledger:
     """Rows by id; ``slot`` is the row's place in the model."""
 
-    table: Table
+    table: pd.DataFrame
     y: Floats
     """Targets ``(rows, targets)``, one-hot for classes."""
     weights: Floats
@@ -36,7 +37,9 @@ class Ledger:
     next_id: int
 
     @classmethod
-    def of(cls, table: Table, y: Floats, weights: Floats, rng: np.random.RandomState) -> tuple[Ledger, Ids]:
+    def of(
+        cls, table: pd.DataFrame, y: Floats, weights: Floats, rng: np.random.RandomState
+    ) -> tuple[Ledger, Ids]:
         """Number the rows and find the equal ones.
 
         Returns
@@ -50,21 +53,16 @@ class Ledger:
         ValueError
             When fewer than two different rows have a weight.
         """
-        kept = np.flatnonzero(weights > 0)
-        keys = np.concatenate([table.take(kept).keys(), y[kept]], 1)
-        _, first, places = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        first, places = _different(table, y, weights)
         if len(first) < 2:
             raise ValueError(
                 f"Found array with {len(first)} sample(s) that differ and have a weight, "
                 "while a minimum of 2 is required."
             )
         order = rng.permutation(len(first))
-        at = np.empty_like(order)
-        at[order] = np.arange(len(order))
-        slots = np.full(len(table), -1, dtype=np.int64)
-        slots[kept] = at[places.reshape(-1)]
+        at = np.append(np.argsort(order), -1)  # the last entry is that of -1
         ids = np.arange(len(table), dtype=np.int64)
-        return cls(table, y, weights, ids, slots, len(table)), kept[first[order]]
+        return cls(table, y, weights, ids, at[places], len(table)), first[order]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -77,31 +75,20 @@ class Ledger:
     def slot_weights(self) -> Floats:
         """Weight of each row of the model."""
         there = self.slots >= 0
-        found: Floats = np.bincount(self.slots[there], self.weights[there], self.size).astype(np.float64)
-        return found
+        return np.bincount(self.slots[there], self.weights[there], self.size).astype(np.float64)
 
     def representatives(self) -> Ids:
         """For each row of the model, the place in this ledger of the first row that it stands for."""
-        found = np.empty(self.size, dtype=np.int64)
-        backwards = np.arange(len(self))[::-1]
-        there = backwards[self.slots[backwards] >= 0]
-        found[self.slots[there]] = there
-        return found
+        there = np.flatnonzero(self.slots >= 0)
+        return there[np.unique(self.slots[there], return_index=True)[1]]
 
     def places(self, ids: Sequence[int] | Ids) -> Ids:
-        """Where rows stand in this ledger.
-
-        Raises
-        ------
-        ValueError
-            For an id that is not there, or is named twice.
-        """
+        """Where rows stand in this ledger; ``ValueError`` for one that is not there, or is named twice."""
         wanted = np.asarray(ids, dtype=np.int64).reshape(-1)
-        found = np.searchsorted(self.ids, wanted)
-        gone = (found >= len(self)) | (self.ids[np.minimum(found, len(self) - 1)] != wanted)
-        if gone.any():
+        found = pd.Index(self.ids).get_indexer(wanted)
+        if (found < 0).any():
             raise ValueError(
-                f"no row {wanted[gone][0]}: rows of this model are {self.ids[0]} to {self.ids[-1]}, "
+                f"no row {wanted[found < 0][0]}: rows of this model are {self.ids[0]} to {self.ids[-1]}, "
                 f"{len(self):,} in all"
             )
         if len(np.unique(wanted)) < len(wanted):
@@ -119,58 +106,67 @@ class Ledger:
             stand at the end of the model, with what weight is left.
         """
         kept = np.setdiff1d(np.arange(len(self)), places)
-        gone = np.unique(self.slots[places])
-        gone = gone[gone >= 0]
+        gone = np.unique(self.slots[places][self.slots[places] >= 0])
         slots = self.slots[kept]
-        again, first = np.unique(np.where(np.isin(slots, gone), slots, -1), return_index=True)
-        again, first = again[again >= 0], first[len(again) - int((again >= 0).sum()) :]
+        left = np.flatnonzero(np.isin(slots, gone))
+        again, first = np.unique(slots[left], return_index=True)
+        stay = np.concatenate([np.setdiff1d(np.arange(self.size), gone), again])
         to = np.full(self.size + 1, -1, dtype=np.int64)  # the last entry is that of -1
-        to[np.concatenate([np.setdiff1d(np.arange(self.size), gone), again])] = np.arange(
-            self.size - len(gone) + len(again)
-        )
-        shrunk = attrs.evolve(
-            self, table=self.table.take(kept), y=self.y[kept], weights=self.weights[kept], ids=self.ids[kept],
-            slots=to[slots],
-        )  # fmt: skip
-        return shrunk, gone, first
+        to[stay] = np.arange(len(stay))
+        table = self.table.iloc[kept].reset_index(drop=True)
+        y, weights, ids = self.y[kept], self.weights[kept], self.ids[kept]
+        shrunk = Ledger(table, y, weights, ids, to[slots], self.next_id)
+        return shrunk, gone, left[first]
 
-    def extended(self, table: Table, y: Floats, weights: Floats) -> tuple[Ledger, Ids]:
+    def extended(self, table: pd.DataFrame, y: Floats, weights: Floats) -> tuple[Ledger, Ids]:
         """The ledger with more rows; returns the places in it of those that the model has to learn.
 
         All of them are places of their own in the model, but for equal rows among the new ones.
         """
-        kept = np.flatnonzero(weights > 0)
-        keys = np.concatenate([table.take(kept).keys(), y[kept]], 1)
-        _, first, places = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-        slots = np.full(len(table), -1, dtype=np.int64)
-        slots[kept] = self.size + places.reshape(-1)
+        first, places = _different(table, y, weights)
+        slots = np.where(places < 0, -1, self.size + places)
         ids = np.arange(self.next_id, self.next_id + len(table), dtype=np.int64)
         grown = Ledger(
-            self.table.followed_by(table), np.concatenate([self.y, y]),
-            np.concatenate([self.weights, weights]), np.concatenate([self.ids, ids]),
-            np.concatenate([self.slots, slots]), self.next_id + len(table),
+            joined(self.table, table), np.concatenate([self.y, y]), np.concatenate([self.weights, weights]),
+            np.concatenate([self.ids, ids]), np.concatenate([self.slots, slots]), self.next_id + len(table),
         )  # fmt: skip
-        return grown, len(self) + kept[first]
+        return grown, len(self) + first
 
     # --- on disk ---
 
     def snapshot(self) -> tuple[State, dict[str, Any]]:
         """All of it as tensors and a record for JSON."""
-        state = {name: torch.from_numpy(getattr(self, name)) for name in ("y", "weights", "ids", "slots")}
-        levels: dict[str, list[str] | None] = {}
-        for i, (name, column) in enumerate(self.table.columns.items()):
-            plain, known = (column.codes, column.levels) if isinstance(column, Words) else (column, None)
-            state[f"column{i}"] = torch.from_numpy(np.ascontiguousarray(plain))
-            levels[name] = None if known is None else list(known)
-        return state, {"columns": levels, "next_id": self.next_id}
+        arrays = {"y": self.y, "weights": self.weights, "ids": self.ids, "slots": self.slots}
+        columns = []
+        for i, (name, column) in enumerate(self.table.items()):
+            words = is_words(column)
+            arrays[f"column{i}"] = column.cat.codes.to_numpy(np.int32) if words else column.to_numpy()
+            columns.append([name, column.cat.categories.tolist() if words else None])
+        # Copies: arrays of frames are not writable, which tensors are.
+        state = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+        return state, {"columns": columns, "next_id": self.next_id}
 
     @classmethod
     def restore(cls, state: State, record: dict[str, Any]) -> Ledger:
         """The ledger of a snapshot."""
         arrays = {name: tensor.numpy() for name, tensor in state.items()}
-        columns = {
-            name: arrays[f"column{i}"] if levels is None else Words(arrays[f"column{i}"], tuple(levels))
-            for i, (name, levels) in enumerate(record["columns"].items())
-        }
         y, weights, ids, slots = (arrays[name] for name in ("y", "weights", "ids", "slots"))
-        return cls(Table(columns, len(ids)), y, weights, ids, slots, record["next_id"])
+        columns: dict[int, Any] = {}
+        for i, (_, levels) in enumerate(record["columns"]):
+            plain = arrays[f"column{i}"]
+            known = pd.Index(levels or (), dtype=object)
+            columns[i] = plain if levels is None else pd.Categorical.from_codes(plain, known)
+        table = pd.DataFrame(columns, index=range(len(ids)))
+        names = [name for name, _ in record["columns"]]
+        return cls(table.set_axis(names, axis=1), y, weights, ids, slots, record["next_id"])
+
+
+def _different(table: pd.DataFrame, y: Floats, weights: Floats) -> tuple[Ids, Ids]:
+    """The first of each kind of equal rows that have a weight, in the order of their contents; and for each
+    row its kind, -1 without a weight."""
+    kept = np.flatnonzero(weights > 0)
+    content = np.concatenate([keys(table.iloc[kept]), y[kept]], 1)
+    _, first, kinds = np.unique(content, axis=0, return_index=True, return_inverse=True)
+    found = np.full(len(table), -1, dtype=np.int64)
+    found[kept] = kinds.reshape(-1)
+    return kept[first], found

@@ -47,10 +47,10 @@ class Local:
     softening: float = option(0.05, help="added to the distance, in median distances", low=1e-3, high=1e3)
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """``p = 0.5``, no slope and an empty reference."""
+        """``p = 1``, no slope and an empty reference."""
         device = generator.device
         return {
-            "power": torch.full((), 0.5, device=device),
+            "power": torch.ones((), device=device),
             "slope": torch.zeros(n, device=device),
             "length": torch.ones((), device=device),
             "reference": torch.zeros(0, n, device=device),

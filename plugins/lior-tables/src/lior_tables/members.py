@@ -7,6 +7,7 @@ metric: ``1/β`` is a multiple of the median cost of two rows, measured anew aft
 
 from __future__ import annotations
 
+import math
 from typing import Self
 
 import attrs
@@ -19,12 +20,14 @@ from lior.interfaces import GradientFrame, State
 from lior.tensors import prefixed, sub
 from lior_tables import likelihood, readouts
 from lior_tables.editing import BATCH, Inverse
-from lior_tables.kernel import Kernel, Parts, Side, blocks, matrix
+from lior_tables.kernel import Kernel, Parts, Side, blocks, matrix, times
 from lior_tables.readouts import Fit, Readout, Ridge
-from lior_tables.stored import Rows
+from lior_tables.stored import Rows, drawn
 
 METRIC_ROWS = 2000
 """Rows on which a metric is learned, at most."""
+OWN_ROUNDS = 2
+"""Rounds of a member that begins with the metric of more rows."""
 GRADIENT_ROWS = 1000
 """Rows at which gradients are taken."""
 KEPT_ROWS = 12_000
@@ -32,7 +35,7 @@ KEPT_ROWS = 12_000
 REFINE_EVERY = 500
 """Edits after which rounding errors are removed."""
 REFINED_ROWS = 2000
-"""Up to so many rows they are removed after every edit; it takes milliseconds."""
+"""Up to so many rows they are removed after every edit but the first; it takes milliseconds."""
 _MEDIAN_ROWS = 600
 """Rows whose median cost sets the bandwidth."""
 
@@ -54,11 +57,6 @@ class Setting:
         """``λ``."""
         return self.steps[-1][1]
 
-    @property
-    def rounds(self) -> int:
-        """How often the metric was learned."""
-        return len(self.steps) - 1
-
 
 @attrs.frozen(kw_only=True)
 class Candidate:
@@ -72,9 +70,14 @@ class Candidate:
     rounds: int
 
     @property
-    def teacher(self) -> Readout:
-        """What the metric is learned from: a mean is too smooth for its gradients to say what matters."""
-        return self.readout if self.readout.solves else Ridge()
+    def teacher(self) -> Candidate:
+        """What the metric is learned from: a mean is too smooth for its gradients to say what matters.
+
+        With a resilience source kernels may be indefinite, which does not harm a mean but what teaches it.
+        """
+        if self.readout.solves:
+            return self
+        return attrs.evolve(self, readout=Ridge(), parts=attrs.evolve(self.parts, rsource=None))
 
 
 def start(candidate: Candidate, z: Tensor, generator: Generator) -> State:
@@ -97,10 +100,9 @@ def median_cost(kernel: Kernel, side: Side) -> float:
     return max(float(costs[above].median()), 1e-6)
 
 
-def with_bandwidth(state: State, kernel: Kernel, side: Side, bandwidth: float) -> State:
-    """The state with ``β`` set from the median cost."""
-    beta = 1 / (bandwidth * median_cost(kernel, side))
-    return {**state, "log_beta": torch.as_tensor(beta, dtype=side.z.dtype, device=side.z.device).log()}
+def sharpened(state: State, beta: float) -> State:
+    """The state with that ``β``."""
+    return {**state, "log_beta": torch.full_like(state["log_beta"], math.log(beta))}
 
 
 def next_metric(
@@ -110,7 +112,7 @@ def next_metric(
     parts, state = candidate.parts, kernel.state
     if isinstance(parts.frame, GradientFrame):
         chosen = torch.randperm(len(rows.z), generator=generator)[:GRADIENT_ROWS].to(rows.z.device)
-        found = gradients(candidate.teacher, kernel, side, rows.weights, fit.values, chosen)
+        found = gradients(candidate.teacher.readout, kernel, side, rows.weights, fit.values, chosen)
         state = state | prefixed("frame", parts.frame.observe_gradients(sub(state, "frame"), found))
         state = parts.observe_medium(state, rows.z)
     if parts.learned(state):
@@ -141,29 +143,49 @@ class Member:
 
     def __init__(self, candidate: Candidate, state: State, setting: Setting, rows: Rows, fit: Fit) -> None:
         self.candidate, self.state, self.setting = candidate, state, setting
-        self.rows, self.fit = rows, fit
+        self.readout, self.fit = candidate.readout, fit
         self.kernel = Kernel(candidate.parts, state)
-        self.items = self.kernel.side(rows.z)
         self._inverse: Inverse | None = None
         self._edits = 0
+        self._store(rows)
+
+    def _store(self, rows: Rows) -> None:
+        self.rows, self.items = rows, self.kernel.side(rows.z)
 
     @classmethod
-    def learn_all(cls, candidate: Candidate, setting: Setting, rows: Rows, generator: Generator) -> Member:
-        """Fit all rows with what was chosen; the metric is learned on :data:`METRIC_ROWS` of them."""
-        some = rows
-        if len(rows.z) > METRIC_ROWS:
-            some = rows.take(torch.randperm(len(rows.z), generator=generator)[:METRIC_ROWS].to(rows.z.device))
-        state = start(candidate, some.z, generator)
-        for done, (bandwidth, ridge) in enumerate(setting.steps):
-            kernel = Kernel(candidate.parts, state)
-            state = with_bandwidth(state, kernel, kernel.side(some.z), bandwidth)
-            kernel = Kernel(candidate.parts, state)
-            if done == setting.rounds:
+    def learn_all(
+        cls,
+        candidate: Candidate,
+        setting: Setting,
+        rows: Rows,
+        generator: Generator,
+        *,
+        begin: State | None = None,
+    ) -> Member:
+        """Fit all rows with what was chosen; the metric is learned on :data:`METRIC_ROWS` of them.
+
+        Parameters
+        ----------
+        begin
+            The state of a member of more rows, in which all rounds but the last :data:`OWN_ROUNDS` were done.
+        """
+        some = drawn(rows, METRIC_ROWS, generator)
+        if begin is None:
+            state = start(candidate, some.z, generator)
+        else:
+            state = candidate.parts.observe_medium(begin, some.z)
+        for left in reversed(range(len(setting.steps) if begin is None else 1 + OWN_ROUNDS)):
+            bandwidth, ridge = setting.steps[-1 - left]
+            now = candidate.teacher if left else candidate
+            kernel = Kernel(now.parts, state)
+            median = median_cost(kernel, kernel.side(some.z[:_MEDIAN_ROWS]))
+            state = sharpened(state, 1 / (bandwidth * median))
+            kernel = Kernel(now.parts, state)
+            if not left:
                 some = rows
             side = kernel.side(some.z)
-            readout = candidate.teacher if done < setting.rounds else candidate.readout
-            fit = readout.fit(matrix(kernel, side, side), some.y, some.weights, ridge)
-            if done < setting.rounds:
+            fit = now.readout.fit(matrix(kernel, side, side), some.y, some.weights, ridge)
+            if left:
                 state = next_metric(candidate, kernel, side, some, fit, generator)
         return cls(candidate, state, setting, rows, fit)
 
@@ -183,8 +205,7 @@ class Member:
         values, centre = tensors["values"], tensors["centre"]
         if len(values) != len(rows.z) or centre.shape != rows.y.shape[1:]:
             raise UsageError(f"a saved member has values of {len(values)} rows and not of {len(rows.z)}")
-        rows = Rows(*(column.to(values) for column in rows))
-        return cls(candidate, sub(tensors, "state"), setting, rows, Fit(values, centre))
+        return cls(candidate, sub(tensors, "state"), setting, rows.to(values), Fit(values, centre))
 
     @property
     def metric(self) -> Tensor:
@@ -205,13 +226,9 @@ class Member:
         return torch.cat([*parts, self.rows.y[:0]]) + self.fit.centre
 
     def weigh(self, z: Tensor) -> Tensor:
-        """Weights of the stored rows for a few rows ``z (B, n)``, shape ``(B, N)``."""
+        """Weights of the values of the stored rows for a few rows ``z (B, n)``, shape ``(B, N)``."""
         scores = self.kernel.scores(self.kernel.side(z), self.items)
-        return self.candidate.readout.weigh(scores, self.rows.weights, None)
-
-    def shares(self, z: Tensor) -> Tensor:
-        """The share of each stored row in the predictions of a few rows ``z (B, n)``, ``(B, N, C)``."""
-        return self.weigh(z)[:, :, None] * self.fit.values
+        return self.readout.weigh(scores, self.rows.weights, None)
 
     def influence(self, z: Tensor) -> Tensor:
         """Weights ``(B, N)`` of the stored outputs: ``f(z) = centre + Σ_i w_i (y_i − centre)``.
@@ -219,33 +236,34 @@ class Member:
         For a vote they are :meth:`weigh`, for a ridge ``(K + λW⁻¹)⁻¹ k(z)``.
         """
         weighed = self.weigh(z)
-        return self.inverse().times(weighed.mT).mT if self.candidate.readout.solves else weighed
+        return self.inverse().times(weighed.mT).mT if self.readout.solves else weighed
+
+    def slopes(self, chosen: Tensor) -> Tensor:
+        """Gradients ``(G, C, n)`` at stored rows, without the share of the row itself."""
+        weights, values = self.rows.weights, self.fit.values
+        return gradients(self.readout, self.kernel, self.items, weights, values, chosen)
 
     def leave_one_out(self) -> Tensor:
         """Predictions for each stored row without it, metric fixed, ``(N, C)``."""
         y, weights = self.rows.y, self.rows.weights
         if len(y) < 2:
             return self.fit.centre.expand_as(y)
-        if not self.candidate.readout.solves:
-            return self._vote_without(y, weights)
+        if not self.readout.solves:
+            parts = []
+            for block in blocks(len(y), len(y), y.device):
+                scores = self.kernel.scores(self.items.rows(block), self.items)
+                own = torch.arange(block.start, block.stop, device=y.device)
+                parts.append(self.readout.weigh(scores, weights, own) @ y)
+            return torch.cat(parts)
         # Without row i the centre is c_i, and the residual of the row is a_i / P_ii for the outputs y − c_i
         # (G. Wahba, *Spline Models*, 1990, section 4.2).
         had = self._inverse
         inverse = self.inverse()
         self._inverse = had if len(y) > KEPT_ROWS else inverse
-        solution = inverse.solution.to(y)
-        total = weights.sum()
+        solution, total = inverse.solution.to(y), weights.sum()
         centres = (readouts.mean(y, weights) * total - weights[:, None] * y) / (total - weights)[:, None]
         residuals = (solution[:, :-1] - solution[:, -1:] * centres) / inverse.diagonal.to(y)[:, None]
         return y - residuals
-
-    def _vote_without(self, y: Tensor, weights: Tensor) -> Tensor:
-        parts = []
-        for block in blocks(len(y), len(y), y.device):
-            scores = self.kernel.scores(self.items.rows(block), self.items)
-            own = torch.arange(block.start, block.stop, device=y.device)
-            parts.append(self.candidate.readout.weigh(scores, weights, own) @ y)
-        return torch.cat(parts)
 
     # --- editing ---
 
@@ -265,22 +283,21 @@ class Member:
         state = {key: v.to(dtype) if v.is_floating_point() else v for key, v in self.state.items()}
         fit = Fit(*(part.to(dtype) for part in self.fit))
         moved = Member(self.candidate, state, self.setting, rows, fit)
-        if self.candidate.readout.solves:
-            moved._settle()
+        if self.readout.solves:
+            moved.settle()
         return moved
 
     def forget(self, chosen: Tensor, rows: Rows) -> None:
         """Remove the rows ``chosen`` (int64, distinct); ``rows`` are those that stay."""
-        if self.candidate.readout.solves:
-            inverse = self.inverse()
+        if self.readout.solves:
             left = chosen.sort(descending=True).values  # from the end, so that the others keep their places
             for part in left.split(BATCH):
-                inverse.forget(part)
-        self._stored(rows, len(chosen))
+                self.inverse().forget(part)
+        self._edited(rows, len(chosen))
 
     def learn(self, new: Rows, rows: Rows) -> None:
         """Add the rows ``new``; ``rows`` are all, the new ones last."""
-        if self.candidate.readout.solves:
+        if self.readout.solves:
             inverse, before = self.inverse(), len(self.rows.z)
             side = self.kernel.side(rows.z)
             for at in range(before, len(rows.z), BATCH):
@@ -289,25 +306,25 @@ class Member:
                 among = self.kernel.scores(side.rows(here), side.rows(here)).exp_()
                 among.diagonal().add_(self.setting.ridge / rows.weights[here])
                 inverse.learn(across, among, readouts.with_ones(rows.y[here]))
-        self._stored(rows, len(new.z))
+        self._edited(rows, len(new.z))
 
-    def _stored(self, rows: Rows, edits: int) -> None:
+    def _edited(self, rows: Rows, edits: int) -> None:
         """Take ``rows`` as what is stored, and refine when many edits have passed."""
-        self.rows, self.items = rows, self.kernel.side(rows.z)
+        self._store(rows)
         before, self._edits = self._edits, self._edits + edits
         if before // REFINE_EVERY != self._edits // REFINE_EVERY:
             self.refine()
-        elif self.candidate.readout.solves and len(rows.z) <= REFINED_ROWS:
+        elif self.readout.solves and before and len(rows.z) <= REFINED_ROWS:
             self.inverse().refine(self._residual()[0])
-        self._settle()
+        self.settle()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Make values and centre those of the stored rows."""
         y, weights = self.rows.y, self.rows.weights
-        if self.candidate.readout.solves:
+        if self.readout.solves:
             self.fit = readouts.centred(self.inverse().solution, y, weights)
         else:
-            centre = readouts.mean(y, weights)
-            self.fit = Fit(y - centre, centre)
+            self.fit = Fit(y - readouts.mean(y, weights), readouts.mean(y, weights))
 
     def refine(self) -> float:
         """Remove what rounding has added up; returns the largest residual before, in units of the outputs.
@@ -315,7 +332,7 @@ class Member:
         One step of refinement with the kernel computed anew. Where that does not help, because the inverse
         itself has drifted, it is made anew.
         """
-        if not self.candidate.readout.solves or not len(self.rows.z):
+        if not self.readout.solves or not len(self.rows.z):
             return 0.0
         first, rounding = self._residual()
         if float(first.abs().max()) > rounding:
@@ -323,16 +340,13 @@ class Member:
             after, rounding = self._residual()
             if float(after.abs().max()) > rounding:
                 self._inverse = None
-        self._settle()
+        self.settle()
         return float(first.abs().max())
 
     def _residual(self) -> tuple[Tensor, float]:
         """``right − (K + λW⁻¹) a (N, C + 1)``, and how large rounding alone may make it."""
         inverse, right = self.inverse(), readouts.with_ones(self.rows.y)
-        parts = [
-            self.kernel.scores(self.items.rows(block), self.items).exp_() @ inverse.solution
-            for block in blocks(len(right), len(right), right.device)
-        ]
+        found = times(self.kernel, self.items, inverse.solution)
         own = (self.setting.ridge / self.rows.weights + inverse.added)[:, None] * inverse.solution
         size = float(inverse.solution.abs().sum(0).max()) + 1.0
-        return right - torch.cat(parts) - own, 100 * torch.finfo(own.dtype).eps * size
+        return right - found - own, 100 * torch.finfo(own.dtype).eps * size

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import attrs
 import torch
 from torch import Generator, Tensor
 
@@ -35,6 +36,7 @@ class Units(NamedTuple):
     """A scalar tensor."""
 
 
+@attrs.define(kw_only=True, eq=False)
 class Model:
     """A weighted mean of members over the same stored rows.
 
@@ -42,21 +44,13 @@ class Model:
     or for classes one column of 0 and 1 each.
     """
 
-    def __init__(
-        self,
-        options: Options,
-        members: list[Member | Grove],
-        shares: list[float],
-        *,
-        units: Units,
-        classes: bool,
-        tau: float,
-        seed: Tensor,
-    ) -> None:
-        self.options, self.members, self.member_weights = options, members, shares
-        self.units, self.classes, self.tau = units, classes, tau
-        self._seed = seed
-        self._exact: list[Member | Grove] | None = None
+    options: Options
+    members: list[Member | Grove]
+    member_weights: list[float]
+    units: Units
+    classes: bool
+    tau: float
+    _exact: list[Member | Grove] | None = attrs.field(default=None, init=False)
 
     @classmethod
     def fit(
@@ -86,31 +80,24 @@ class Model:
         """
         options = options or Options()
         generator = generator or torch.Generator().manual_seed(0)
-        begun, seed = time.monotonic(), generator.get_state()
+        begun = time.monotonic()
         _check(z, y, weights)
+        units = Units(_unit(y, classes), _ones(weights, y).mean())
         dtype = torch.float64 if options.precision == "float64" else torch.float32
-        weights = torch.ones_like(y[:, 0], dtype=torch.float64) if weights is None else weights.double()
-        units = Units(_unit(y, classes), weights.mean())
-        rows = _rows(z, y, weights, units, dtype)
-        candidates = plan(options, rows.z.shape[1])
+        rows = _rows(z, y, weights, units).to(dtype)
+        limit = options.time_limit
         chosen = choose(
-            candidates,
-            rows,
-            classes=classes,
-            generator=generator,
-            time_limit=options.time_limit,
+            plan(options, rows.z.shape[1]), rows, classes=classes, generator=generator, time_limit=limit,
             on_progress=on_progress,
-        )
+        )  # fmt: skip
         members, shares = fit_members(
-            chosen,
-            rows,
-            options,
-            generator,
-            deadline=None if options.time_limit is None else begun + options.time_limit,
-            on_progress=on_progress,
-            resume=resume,
-        )
-        return cls(options, members, shares, units=units, classes=classes, tau=chosen.tau, seed=seed)
+            chosen, rows, options, generator, deadline=None if limit is None else begun + limit,
+            on_progress=on_progress, resume=resume,
+        )  # fmt: skip
+        return cls(
+            options=options, members=members, member_weights=shares, units=units, classes=classes,
+            tau=chosen.tau,
+        )  # fmt: skip
 
     @property
     def rows(self) -> int:
@@ -141,16 +128,6 @@ class Model:
         """What the model would predict for each stored row without it, metric fixed, ``(N, C)``."""
         return self._mean([member.leave_one_out() for member in self._editable()])
 
-    def shares(self, z: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """The share of each stored row in each prediction: blocks ``(B', N, C)`` with their rows of ``z``.
-
-        The sum over the stored rows, plus :attr:`centre`, is the prediction.
-        """
-        z = self._coordinates(z)
-        outputs = len(self.units.output)
-        for block in blocks(len(z), self.rows * outputs):
-            yield block, self._mean([member.shares(z[block]) for member in self.members])
-
     # --- editing ---
 
     def learn(self, z: Tensor, y: Tensor, weights: Tensor | None = None) -> None:
@@ -162,36 +139,27 @@ class Model:
             When the shapes do not fit the model, or a number is not finite.
         """
         _check(z, y, weights)
-        stored = self.members[0].rows
-        if y.shape[1] != stored.y.shape[1]:
-            raise UsageError(f"y has {y.shape[1]} columns: the model was fitted to {stored.y.shape[1]}")
+        if y.shape[1] != len(self.units.output):
+            raise UsageError(f"y has {y.shape[1]} columns: the model was fitted to {len(self.units.output)}")
         self._coordinates(z)
         members = self._editable()
-        weights = torch.ones_like(y[:, 0], dtype=torch.float64) if weights is None else weights.double()
         old = members[0].rows
-        new = _rows(z.to(old.z.device), y.to(old.z.device), weights, self.units, old.z.dtype)
-        rows = Rows(*(torch.cat(pair) for pair in zip(old, new, strict=True)))
+        new = _rows(z, y, weights, self.units).to(old.z)
         for member in members:
-            member.learn(new, rows)
+            member.learn(new, old.with_more(new))
         self.members = members
 
-    def forget(self, rows: Tensor, *, metric: str = "keep") -> None:
+    def forget(self, rows: Tensor) -> None:
         """Remove stored rows by their index, int64 ``(B,)``; the others keep their order.
 
-        Parameters
-        ----------
-        metric
-            ``keep``: values and centre become those of a fit without the rows, exactly; the metric, the
-            settings and the statistics of a resilience source still remember them. ``refit``: everything is
-            chosen and fitted anew from the rows that stay, as :meth:`fit` would with the same generator.
+        Values and centre become those of a fit without the rows, exactly; the metric, the settings and the
+        statistics of a resilience source still remember them.
 
         Raises
         ------
         UsageError
-            When an index is out of range or given twice, no row would stay, or ``metric`` is another word.
+            When an index is out of range or given twice, or no row would stay.
         """
-        if metric not in ("keep", "refit"):
-            raise UsageError(f"metric = {metric!r}: allowed is one of keep, refit")
         rows = torch.as_tensor(rows, dtype=torch.int64).reshape(-1).to(self.members[0].rows.z.device)
         if len(rows) and not bool(((rows >= 0) & (rows < self.rows)).all()):
             raise UsageError(f"rows to forget: allowed are 0 to {self.rows - 1}")
@@ -201,28 +169,11 @@ class Model:
             raise UsageError("all rows would be forgotten: keep at least one, or fit anew")
         kept = torch.ones(self.rows, dtype=torch.bool, device=rows.device)
         kept[rows] = False
-        if metric == "refit":
-            self._refit(self.members[0].rows.take(kept))
-            return
         members = self._editable()
         stay = members[0].rows.take(kept)
         for member in members:
             member.forget(rows, stay)
         self.members = members
-
-    def _refit(self, rows: Rows) -> None:
-        generator = torch.Generator()
-        generator.set_state(self._seed)
-        y = rows.y.double() * self.units.output
-        fresh = Model.fit(
-            rows.z,
-            y,
-            rows.weights.double() * self.units.weight,
-            classes=self.classes,
-            options=self.options,
-            generator=generator,
-        )
-        self.__dict__.update(fresh.__dict__)
 
     def _editable(self) -> list[Member | Grove]:
         """The members in the precision of edits: float64 unless that is too large or not wanted."""
@@ -232,7 +183,7 @@ class Model:
         if not mixed or len(stored.z) > EXACT_ROWS or len(plain) < len(self.members):
             return self.members
         if self._exact is None or len(self._exact[0].rows.z) != len(stored.z):
-            rows = Rows(*(part.double() for part in stored))
+            rows = stored.to(torch.float64)
             self._exact = [member.to(rows) for member in plain]
         return self._exact
 
@@ -242,7 +193,6 @@ class Model:
         """All tensors, and all the rest as JSON; :meth:`restore` takes them."""
         rows = self.members[0].rows
         tensors: State = {**prefixed("rows", rows._asdict()), **prefixed("units", self.units._asdict())}
-        tensors["seed"] = self._seed
         described = []
         for index, member in enumerate(self.members):
             state, meta = snapshots.member_as_snapshot(member)
@@ -280,14 +230,9 @@ class Model:
             for index, each in enumerate(meta["members"])
         ]
         return cls(
-            options,
-            members,
-            list(meta["weights"]),
-            units=units,
-            classes=meta["classes"],
-            tau=meta["tau"],
-            seed=tensors["seed"],
-        )
+            options=options, members=members, member_weights=list(meta["weights"]), units=units,
+            classes=meta["classes"], tau=meta["tau"],
+        )  # fmt: skip
 
     # --- what was learned ---
 
@@ -295,8 +240,8 @@ class Model:
         """Weights of the stored outputs, blocks ``(B', N)`` with their rows of ``z``.
 
         A prediction is ``centre + Σ_i w_i (y_i − centre)`` with :attr:`centre`, the weighted mean of the
-        outputs. Of the two exact ways to divide a prediction among rows this is the readable one: the values
-        in :meth:`shares` nearly cancel, these weights hardly do.
+        outputs. Of the exact ways to divide a prediction among rows this is the readable one: products of
+        kernels and values nearly cancel, these weights hardly do.
         """
         z = self._coordinates(z)
         members = self._editable()
@@ -305,22 +250,31 @@ class Model:
             parts = [w * m.influence(here) for w, m in zip(self.member_weights, members, strict=True)]
             yield block, torch.stack(parts).sum(0)
 
+    def slopes(self, count: int) -> Tensor:
+        """Gradients at some of the stored rows, ``(G, C, n)`` float64, without the share of the row itself.
+
+        Outputs are in units of their deviations, inputs as coordinates. What metrics are learned from, but of
+        the mean of all members: what predictions do, whatever the frames are.
+
+        Parameters
+        ----------
+        count
+            Most rows that are taken.
+        """
+        chosen = torch.randperm(self.rows, generator=torch.Generator().manual_seed(0))[:count]
+        members = zip(self.member_weights, self.members, strict=True)
+        parts = [w * m.slopes(chosen.to(m.rows.z.device)).cpu().double() for w, m in members]
+        return torch.stack(parts).sum(0)
+
     def directions(self) -> tuple[Tensor, Tensor]:
-        """Eigenvalues ``(n,)`` of the blended metric, largest first; eigenvectors ``(n, n)`` in columns."""
-        values, vectors = torch.linalg.eigh(self._blended())
+        """Eigenvalues ``(n,)`` of the mean metric, largest first; eigenvectors ``(n, n)`` in columns.
+
+        Each metric counts with trace 1; float64.
+        """
+        members = zip(self.member_weights, self.members, strict=True)
+        blended = torch.stack([share * member.metric.cpu() for share, member in members]).sum(0)
+        values, vectors = torch.linalg.eigh(blended)
         return values.flip(0), vectors.flip(1)
-
-    def importances(self) -> Tensor:
-        """Share of each input in the blended metric, ``(n,)`` with sum 1."""
-        diagonal = self._blended().diagonal()
-        return diagonal / diagonal.sum()
-
-    def _blended(self) -> Tensor:
-        """The weighted mean of the members' metrics, each of trace 1, float64."""
-        total = torch.zeros(1, dtype=torch.float64)
-        for share, member in zip(self.member_weights, self.members, strict=True):
-            total = total + share * member.metric.cpu()
-        return total
 
     def _mean(self, parts: list[Tensor]) -> Tensor:
         """The weighted mean of what the members say, in units of the outputs."""
@@ -342,10 +296,13 @@ def padded(z: Tensor) -> Tensor:
     return torch.cat([z, z.new_zeros(len(z), missing)], dim=1) if missing else z
 
 
-def _rows(z: Tensor, y: Tensor, weights: Tensor, units: Units, dtype: torch.dtype) -> Rows:
-    """Rows in the units of a model."""
-    y = y.double() / units.output.to(y.device)
-    return Rows(padded(z.to(dtype)), y.to(dtype), (weights / units.weight).to(z.device, dtype))
+def _ones(weights: Tensor | None, y: Tensor) -> Tensor:
+    return torch.ones_like(y[:, 0], dtype=torch.float64) if weights is None else weights.double()
+
+
+def _rows(z: Tensor, y: Tensor, weights: Tensor | None, units: Units) -> Rows:
+    """Rows in the units of a model; outputs and weights in float64."""
+    return Rows(padded(z), y.double() / units.output.to(y.device), _ones(weights, y) / units.weight)
 
 
 def _unit(y: Tensor, classes: bool) -> Tensor:

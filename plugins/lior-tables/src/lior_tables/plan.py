@@ -17,8 +17,7 @@ from lior_tables.power import Power
 
 _WIDTHS, _NARROW = (0.3, 0.55, 1.0, 1.7, 3.0, 5.5, 10.0), (0.25, 0.5, 0.85, 1.5, 3.0)
 """Bandwidths in median distances; a Gaussian is flat within its own, so that it takes smaller ones."""
-_LAPLACE, _ROOT = _WIDTHS, tuple(width**0.7 for width in _WIDTHS)
-_GAUSS = tuple(width**2 for width in _NARROW)
+_ROOT, _GAUSS = tuple(width**0.7 for width in _WIDTHS), tuple(width**2 for width in _NARROW)
 _RIDGES = (1e-5, 1e-4, 1e-3, 6e-3, 3e-2, 0.1, 0.3, 1.0, 3.0)
 _MANY_INPUTS = 100
 """Above it the L1 product, which takes a pass over the kernel matrix for each input, is left out."""
@@ -74,37 +73,32 @@ def plan(options: Options, inputs: int) -> list[Candidate]:
     """The candidates for tables of ``inputs`` columns, those that help most first."""
     readout = plugin("readout", options.readout)
     rsource = None if options.rsource is None else plugin("rsource", options.rsource)
-    frames = {"full": Agop(), "diagonal": Agop(diagonal=True), "sharp": Agop(diagonal=True, power=2.0)}
-    if options.frame != "agop":
-        frame = plugin("frame", options.frame)
-        frames = dict.fromkeys(frames, frame)
-    products: list[tuple[str, Any, str, tuple[float, ...]]] = [
-        ("laplace", Power(), "full", _LAPLACE),
-        ("l1", Power(norm=1), "diagonal", _LAPLACE),
-        ("gauss", Power(exponent=2.0), "full", _GAUSS),
-        ("power .7", Power(exponent=0.7), "full", _ROOT),
-        ("diagonal", Power(), "diagonal", _LAPLACE),
-        ("l1 sharp", Power(norm=1), "sharp", _LAPLACE),  # where most inputs do not matter
+    full, diagonal, sharp = Agop(), Agop(diagonal=True), Agop(diagonal=True, power=2.0)
+    kinds: list[tuple[str, Any, Any, tuple[float, ...]]] = [
+        ("laplace", Power(), full, _WIDTHS),
+        ("l1", Power(norm=1), diagonal, _WIDTHS),
+        ("gauss", Power(exponent=2.0), full, _GAUSS),
+        ("power .7", Power(exponent=0.7), full, _ROOT),
+        ("diagonal", Power(), diagonal, _WIDTHS),
+        ("l1 sharp", Power(norm=1), sharp, _WIDTHS),  # where most inputs do not matter
     ]
-    if options.frame != "agop":
-        products = products[:4]
-    if inputs > _MANY_INPUTS:
-        products = [entry for entry in products if entry[1].norm != 1]
     if options.product != "power":
         product = plugin("product", options.product)
-        products = [("full", product, "full", _LAPLACE), ("diagonal", product, "diagonal", _LAPLACE)]
-        if options.frame != "agop":
-            products = products[:1]
-    found = []
-    for name, product, frame_name, bandwidths in products[: options.members]:
-        found.append(
-            Candidate(
-                name=name,
-                parts=Parts(frame=frames[frame_name], rsource=rsource, product=product),
-                readout=readout,
-                bandwidths=bandwidths,
-                ridges=_RIDGES,
-                rounds=options.rounds,
-            )
+        kinds = [("full", product, full, _WIDTHS), ("diagonal", product, diagonal, _WIDTHS)]
+    if options.frame != "agop":
+        frame = plugin("frame", options.frame)
+        first = 4 if options.product == "power" else 1  # the others have the same product again
+        kinds = [(name, product, frame, widths) for name, product, _, widths in kinds[:first]]
+    if options.product == "power" and inputs > _MANY_INPUTS:
+        kinds = [kind for kind in kinds if kind[1].norm != 1]
+    return [
+        Candidate(
+            name=name,
+            parts=Parts(frame=frame, rsource=rsource, product=product),
+            readout=readout,
+            bandwidths=widths,
+            ridges=_RIDGES,
+            rounds=options.rounds,
         )
-    return found
+        for name, product, frame, widths in kinds[: options.members]
+    ]

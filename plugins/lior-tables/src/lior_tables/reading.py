@@ -7,17 +7,17 @@ import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import numpy as np
+import pandas as pd
+from pandas.api import types
 
 from lior.errors import DataError, MissingPackage, UsageError, did_you_mean, sentences
 
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
-
-_PARQUET = (".parquet", ".pq")
+PARQUET = (".parquet", ".pq")
+_SEPARATORS = ",;\t|"
 _SAMPLE = 1 << 16
 """Characters that the separator is guessed from."""
 _DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?"
@@ -26,7 +26,10 @@ _FEW = 20
 """Most distinct whole numbers of a target that are taken for classes where nothing says which it is."""
 
 
-def read(path: Path) -> DataFrame:
+NO_PARQUET = "Parquet needs the package pyarrow; install it: pip install 'lior-tables[parquet]'"
+
+
+def read(path: Path) -> pd.DataFrame:
     """The rows of a file; ``-`` is CSV from standard input.
 
     The separator (comma, semicolon, tab or bar) is found; with semicolons numbers may have decimal commas.
@@ -39,46 +42,36 @@ def read(path: Path) -> DataFrame:
     MissingPackage
         For Parquet without pyarrow.
     """
-    import pandas
-
     try:
-        if path.suffix.lower() in _PARQUET:
-            frame = pandas.read_parquet(path)
+        if path.suffix.lower() in PARQUET:
+            frame = pd.read_parquet(path)
         elif str(path) == "-":
             frame = _csv(io.BytesIO(sys.stdin.buffer.read()), None)
         else:
             frame = _csv(path, "infer")
     except ImportError as error:
-        raise MissingPackage(
-            f"{path}: Parquet is read by the package pyarrow; install it: pip install 'lior-tables[parquet]'"
-        ) from error
+        raise MissingPackage(f"{path}: {NO_PARQUET}") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, ValueError, EOFError) as error:
-        cause = " ".join(str(error).split())
-        raise DataError(f"{path}: not a table: {cause or type(error).__name__}") from error
+    except (ValueError, EOFError) as error:  # those of pandas are ValueErrors too
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path}: not a table: {cause}") from error
     if frame.empty:
         raise DataError(f"{path}: no rows under the header" if len(frame.columns) else f"{path}: empty")
     repeated = frame.columns[frame.columns.duplicated()]
     if len(repeated):
         raise DataError(f"{path}: two columns are named {repeated[0]!r}; rename one")
-    frame.columns = frame.columns.map(str)
-    return frame.apply(_dated) if len(frame.columns) else frame
+    return frame.rename(columns=str).apply(_dated)
 
 
-def _csv(source: Any, compression: str | None) -> DataFrame:
-    import pandas
-
+def _csv(source: Any, compression: str | None) -> pd.DataFrame:
     for encoding in ("utf-8-sig", "latin-1"):
         try:
-            with pandas.io.common.get_handle(
-                source, "r", encoding=encoding, compression=compression
-            ) as opened:
+            with pd.io.common.get_handle(source, "r", encoding=encoding, compression=compression) as opened:
                 text: Any = opened.handle
-                head = text.read(_SAMPLE)
-                separator = _separator(head)
+                separator = _separator(text.read(_SAMPLE))
                 text.seek(0)
-                frame = pandas.read_csv(text, sep=separator, low_memory=False)
+                frame = pd.read_csv(text, sep=separator, low_memory=False)
         except UnicodeDecodeError:
             continue
         return frame.apply(_with_point) if separator == ";" else frame
@@ -87,58 +80,52 @@ def _csv(source: Any, compression: str | None) -> DataFrame:
 
 def _separator(head: str) -> str:
     line = head.split("\n", 1)[0]
-    if not any(mark in line for mark in ",;\t|"):
-        return ","
     try:
-        return csv.Sniffer().sniff(line, delimiters=",;\t|").delimiter
-    except csv.Error:
-        return max(",;\t|", key=line.count)
+        return csv.Sniffer().sniff(line, delimiters=_SEPARATORS).delimiter
+    except csv.Error:  # the comma is the first, also where there is none of them
+        return max(_SEPARATORS, key=line.count)
 
 
-def _with_point(column: Series[Any]) -> Series[Any]:
+def _with_point(column: pd.Series[Any]) -> pd.Series[Any]:
     """A column of decimal commas as numbers."""
-    there = column.dropna()
-    if _is_text(column) and len(there) and there.str.fullmatch(_DECIMAL_COMMA).all():
-        return column.str.replace(",", ".").astype(float)
-    return column
+    return column.str.replace(",", ".").astype(float) if _all_match(column, _DECIMAL_COMMA) else column
 
 
-def _dated(column: Series[Any]) -> Series[Any]:
+def _dated(column: pd.Series[Any]) -> pd.Series[Any]:
     """A column of ISO 8601 dates as dates."""
-    import pandas
-
-    there = column.dropna()
-    if _is_text(column) and len(there) and there.str.fullmatch(_DATE).all():
-        return pandas.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
+    if _all_match(column, _DATE):
+        return pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
     return column
 
 
-def _is_text(column: Series[Any]) -> bool:
-    from pandas.api import types
-
-    return types.is_string_dtype(column.dtype) and column.map(type).isin((str, float, type(None))).all()
+def _all_match(column: pd.Series[Any], pattern: str) -> bool:
+    there = column.dropna()
+    text = len(there) and types.infer_dtype(there) == "string"
+    return bool(text and there.str.fullmatch(pattern).all())
 
 
 # --- what is to be predicted ---
+
+
+def _names(given: Sequence[str]) -> tuple[str, ...]:
+    return tuple(given)
 
 
 @attrs.frozen(kw_only=True)
 class Task:
     """What a model predicts from which columns of a file."""
 
-    targets: tuple[str, ...]
-    inputs: tuple[str, ...]
-    weight: str | None = None
+    targets: tuple[str, ...] = attrs.field(converter=_names)
+    inputs: tuple[str, ...] = attrs.field(converter=_names)
     classes: bool = False
 
     @classmethod
     def of(
         cls,
-        frame: DataFrame,
+        frame: pd.DataFrame,
         targets: Sequence[str],
         *,
         drop: Sequence[str] = (),
-        weight: str | None = None,
         classes: bool | None = None,
     ) -> Task:
         """The task that options describe.
@@ -152,41 +139,43 @@ class Task:
         Raises
         ------
         UsageError
-            For a column that is not there, or when no column is left to predict from.
+            For a column that is not there, when no column is left to predict from, or when nearly every row
+            has a class of its own.
         """
         known = list(frame.columns)
-        for name in (*targets, *drop, *([weight] if weight else ())):
+        named = [*targets, *drop]
+        for name in named:
             if name not in known:
+                listed = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
                 raise UsageError(
-                    sentences(
-                        f"no column {name!r}.", did_you_mean(name, known), f"There are {_listed(known)}."
-                    )
+                    sentences(f"no column {name!r}.", did_you_mean(name, known), f"There are {listed}.")
                 )
-        left = {*targets, *drop, *([weight] if weight else ())}
-        inputs = tuple(name for name in known if name not in left)
+        for name in targets:
+            if types.is_datetime64_any_dtype(frame[name]):
+                raise UsageError(
+                    f"the target {name!r} holds dates, which are neither numbers nor classes; "
+                    "give days or seconds as numbers"
+                )
+        inputs = [name for name in known if name not in named]
         if not inputs:
             raise UsageError("no column is left to predict from")
         if classes is None:
             classes = len(targets) == 1 and are_classes(frame[targets[0]])
         if classes and len(targets) > 1:
             raise UsageError("--classify takes one target; fit a model for each")
-        return cls(targets=tuple(targets), inputs=inputs, weight=weight, classes=classes)
+        different = frame[targets[0]].nunique()
+        if classes and different > max(_FEW, len(frame) // 2):
+            raise UsageError(
+                f"the target {targets[0]!r} has {different:,} different values in {len(frame):,} rows; "
+                "these are no classes that could be learned; choose another --target"
+            )
+        return cls(targets=targets, inputs=inputs, classes=classes)
 
-    def rows(self, frame: DataFrame, path: Path) -> DataFrame:
-        """The columns to predict from.
+    def rows(self, frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+        """The columns to predict from; ``DataError`` when one is missing."""
+        return _columns(frame, self.inputs, path, "which the model needs")
 
-        Raises
-        ------
-        DataError
-            When one is missing.
-        """
-        gone = [name for name in self.inputs if name not in frame.columns]
-        if gone:
-            hint = did_you_mean(gone[0], frame.columns)
-            raise DataError(sentences(f"{path}: no column {gone[0]!r}, which the model needs.", hint))
-        return frame[list(self.inputs)]
-
-    def answers(self, frame: DataFrame, path: Path) -> Any:
+    def answers(self, frame: pd.DataFrame, path: Path) -> Any:
         """The targets, ``(rows,)`` or ``(rows, targets)``.
 
         Raises
@@ -194,54 +183,39 @@ class Task:
         DataError
             When one is not there, has gaps, or has words where numbers are needed.
         """
-        from pandas.api import types
-
-        gone = [name for name in self.targets if name not in frame.columns]
-        if gone:
-            raise DataError(f"{path}: no column {gone[0]!r}, which holds what is to be predicted")
-        for name in self.targets:
-            column = frame[name]
-            if column.isna().any():
-                row, count = int(np.flatnonzero(column.isna())[0]), int(column.isna().sum())
+        found = _columns(frame, self.targets, path, "which holds what is to be predicted")
+        for name, column in found.items():
+            gone = np.flatnonzero(column.isna())
+            if len(gone):
                 raise DataError(
-                    f"{path}: the target {name!r} is missing in {count:,} of {len(column):,} rows, first in "
-                    f"row {row}; leave these rows out, or give --skip-missing"
+                    f"{path}: the target {name!r} is missing in {len(gone):,} of {len(column):,} rows, first "
+                    f"in row {gone[0]}; leave these rows out, or give --skip-missing"
                 )
             if not self.classes and not types.is_numeric_dtype(column):
                 raise DataError(
                     f"{path}: the target {name!r} holds {column.iloc[0]!r}, which is no number; "
                     "--classify predicts words"
                 )
-        found = frame[list(self.targets)].to_numpy()
-        return found[:, 0] if len(self.targets) == 1 else found
-
-    def weights(self, frame: DataFrame, path: Path) -> Any:
-        """The weights, ``None`` where all rows count alike; ``DataError`` when they are not there."""
-        if self.weight is None:
-            return None
-        if self.weight not in frame.columns:
-            raise DataError(f"{path}: no column {self.weight!r}, which holds the weights")
-        return frame[self.weight].to_numpy()
+        values = found.to_numpy()
+        return values[:, 0] if len(self.targets) == 1 else values
 
 
-def are_classes(column: Series[Any]) -> bool:
+def _columns(frame: pd.DataFrame, names: Sequence[str], path: Path, what: str) -> pd.DataFrame:
+    gone = [name for name in names if name not in frame]
+    if gone:
+        hint = did_you_mean(gone[0], frame.columns)
+        raise DataError(sentences(f"{path}: no column {gone[0]!r}, {what}.", hint))
+    return frame[list(names)]
+
+
+def are_classes(column: pd.Series[Any]) -> bool:
     """Whether values look like classes: words, truth values, or few whole numbers."""
-    from pandas.api import types
-
     there = column.dropna()
     if not types.is_numeric_dtype(column) or types.is_bool_dtype(column):
         return True
-    different = there.unique()
-    whole = bool((there == there.round()).all())
-    return whole and len(different) <= min(_FEW, max(len(there) // 10, 2)) and _is_run(different)
-
-
-def _is_run(values: Any) -> bool:
-    """Whether whole numbers are 0 or 1 and those that follow: codes of classes rather than counts."""
-    ordered = np.sort(values)
-    return len(ordered) == 2 or (ordered[0] in (0, 1) and bool((np.diff(ordered) == 1).all()))
-
-
-def _listed(names: Sequence[str], most: int = 12) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    different = np.sort(there.unique())
+    few = 0 < len(different) <= min(_FEW, max(len(there) // 10, 2))
+    if not few or (different % 1 != 0).any():
+        return False
+    # 0 or 1 and those that follow are codes of classes rather than counts.
+    return len(different) == 2 or (different[0] in (0, 1) and bool((np.diff(different) == 1).all()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
@@ -14,29 +14,10 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from lior_tables.reading import Task
-    from lior_tables.saving import Saved
+    from lior_tables.saving import Estimator
 
-Cell: TypeAlias = "float | str | None"
-INTERVAL = 0.9
+_INTERVAL = 0.9
 """Probability of the interval that is named beside a number."""
-
-
-@attrs.frozen(kw_only=True)
-class Behind:
-    """A training row behind a prediction."""
-
-    id: int
-    repeated: int
-    """How many equal rows it stands for."""
-    weight: float
-    """Of its target in the prediction; negative where the prediction moves away from it."""
-    share: float
-    """Weight times what the target differs from the mean."""
-    answer: Cell
-    """Its target."""
-    origin: str
-    """Where it came from, if known."""
-    cells: dict[str, Cell]
 
 
 @attrs.frozen(kw_only=True)
@@ -47,58 +28,55 @@ class Reason:
     """The target."""
     target: str
     """The target, or the class whose value is explained."""
+    likeliest: str
+    """The class that is predicted; empty for numbers."""
     prediction: float
     """A number, or the probability of the class."""
     interval: tuple[float, float] | None
+    """Of a number, where there are rows enough to say."""
     value: float
     """Base and shares together: the prediction, or the value whose softmax is the probability."""
     base: float
-    classes: bool
-    likeliest: str
-    """The class that is predicted; empty for numbers."""
-    asked: dict[str, Cell]
-    rows: tuple[Behind, ...]
-    """Those with the largest weights."""
+    asked: dict[str, Any]
+    """The inputs of the row that is predicted, those that count most first; ``None`` where there is none."""
+    rows: list[dict[str, Any]]
+    """Those with the largest weights: ``row`` (its id), ``repeated`` (equal rows that it stands for),
+    ``weight`` (of its target; the prediction moves away from it where it is negative), ``share`` (weight
+    times what the target differs from the mean), ``answer`` (its target), ``inputs``."""
     others: float
     """Share of all other rows together."""
     count: int
     """Rows of the model."""
     needed: int
     """Rows that make up 90 % of the sizes of all weights."""
-    inputs: tuple[str, ...]
-    """The inputs, those that count most first."""
     importances: dict[str, float]
+    """Part of each input, the largest first."""
 
     def headline(self) -> str:
         """The prediction in words."""
-        if self.classes:
+        if self.likeliest:
             named = f"{self.column} is {self.target}: probability {self.prediction:.3g}"
             return named if self.likeliest == self.target else f"{named} ({self.likeliest} is likelier)"
         said = f"{self.target}: {self.prediction:,.6g}"
-        if self.interval is None or not np.isfinite(self.interval).all():
+        if self.interval is None:
             return said
         low, high = self.interval
-        return f"{said} ({low:,.5g} to {high:,.5g} with probability {100 * INTERVAL:.0f} %)"
+        return f"{said} ({low:,.5g} to {high:,.5g} with probability {100 * _INTERVAL:.0f} %)"
 
     def account(self) -> str:
         """How the shares add up."""
-        shown = self.value - self.base - self.others
-        what = "value" if self.classes else "prediction"
+        base = 0.0 if abs(self.base) < 1e-4 * abs(self.value) else self.base  # 0 but for rounding
         return (
-            f"{what} {self.value:,.5g} = {_small(self.base, self.value):,.5g}, the mean, {shown:+,.4g} from "
-            f"the {len(self.rows)} rows below, {self.others:+,.4g} from {self.count - len(self.rows):,} "
-            f"others; {self.needed:,} rows have 90 % of all weight"
+            f"{'value' if self.likeliest else 'prediction'} {self.value:,.5g} = {base:,.5g}, the mean, "
+            f"{self.value - self.base - self.others:+,.4g} from the {len(self.rows)} rows below, "
+            f"{self.others:+,.4g} from {self.count - len(self.rows):,} others; "
+            f"{self.needed:,} rows have 90 % of all weight"
         )
 
-    def record(self) -> dict[str, Any]:
-        """All of it, ready for JSON."""
-        found: dict[str, Any] = attrs.asdict(self)
-        if self.interval is not None and not np.isfinite(self.interval).all():
-            found["interval"] = None
-        return found
 
-
-def reason(saved: Saved, task: Task, row: DataFrame, *, top: int, target: str | None = None) -> Reason:
+def reason(
+    estimator: Estimator, task: Task, row: DataFrame, *, top: int, target: str | None = None
+) -> Reason:
     """The reasons of the prediction of one row.
 
     Parameters
@@ -113,58 +91,46 @@ def reason(saved: Saved, task: Task, row: DataFrame, *, top: int, target: str | 
     UsageError
         When there is no such class or target.
     """
-    estimator = saved.estimator
-    found = estimator.explain(row)
+    ledger, asked = estimator.ledger_, estimator.rows(row)
+    found, answers = estimator.explain(row), estimator.answers(asked)[0]
     names = found.targets if task.classes else task.targets
-    if task.classes:
-        probabilities = estimator.predict_proba(row)[0]
-        likeliest = int(probabilities.argmax())
-    at = _index(names, target) if target is not None else (likeliest if task.classes else 0)
+    likeliest = int(answers.argmax()) if task.classes else 0
+    at = likeliest if target is None else _index(names, target)
     interval = None
     if isinstance(estimator, GeometricRegressor):
-        low, high = (each.reshape(-1) for each in estimator.predict_interval(row, 1 - INTERVAL))
-        interval = float(low[at]), float(high[at])
-    value = float(found.predictions[0, at])
-    listed = found.top(0, top)
-    ledger = estimator.ledger_
-    places = ledger.places([id for id, _ in listed])
-    shares = [
-        weight * (float(ledger.y[place, at]) - float(found.base[at]))
-        for (_, weight), place in zip(listed, places, strict=True)
-    ]
-    repeated = np.bincount(ledger.slots[ledger.slots >= 0], minlength=ledger.size)
-    inputs = sorted(found.importances, key=lambda name: -found.importances[name])
-    table = estimator.rows(row)
+        low, high = (float(each.reshape(-1)[at]) for each in estimator.predict_interval(row, 1 - _INTERVAL))
+        interval = (low, high) if np.isfinite(high - low) else None
+    importances = found.importances
+    inputs = list(importances)
+    rows = found.top(0, top, at)
+    places = ledger.places(rows.index.to_numpy())
+    if task.classes:
+        rows["answer"] = [names[k] for k in ledger.y[places].argmax(1)]
+    rows.insert(0, "row", rows.index)
+    rows.insert(1, "repeated", np.bincount(ledger.slots[ledger.slots >= 0])[ledger.slots[places]])
+    cells = _records(found.rows.loc[rows.index, inputs])
+    value, base = float(found.predictions[0, at]), float(found.base[at])
     return Reason(
         column=task.targets[0] if task.classes else names[at],
         target=names[at],
-        prediction=float(probabilities[at]) if task.classes else value,
+        likeliest=names[likeliest] if task.classes else "",
+        prediction=float(answers[at]),
         interval=interval,
         value=value,
-        base=float(found.base[at]),
-        classes=task.classes,
-        likeliest=names[likeliest] if task.classes else "",
-        asked={name: table.cell(0, name) for name in inputs},
-        rows=tuple(
-            Behind(
-                id=id, repeated=int(repeated[ledger.slots[place]]), weight=weight, share=share,
-                answer=names[int(ledger.y[place].argmax())] if task.classes else float(ledger.y[place, at]),
-                origin=saved.origin(id),
-                cells={name: ledger.table.cell(place, name) for name in inputs},
-            )
-            for (id, weight), share, place in zip(listed, shares, places.tolist(), strict=True)
-        ),
-        others=value - float(found.base[at]) - sum(shares),
+        base=base,
+        asked=_records(asked[inputs])[0],
+        rows=[row | {"inputs": each} for row, each in zip(_records(rows), cells, strict=True)],
+        others=value - base - float(rows["share"].sum()),
         count=ledger.size,
         needed=found.needed(0),
-        inputs=tuple(inputs),
-        importances=found.importances,
-    )  # fmt: skip
+        importances=importances,
+    )
 
 
-def _small(value: float, beside: float) -> float:
-    """The value, or 0 if it is rounding beside another."""
-    return 0.0 if abs(value) < 1e-4 * abs(beside) else value
+def _records(frame: DataFrame) -> list[dict[str, Any]]:
+    """The rows with values that JSON has, ``None`` where there is none."""
+    found: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return found
 
 
 def _index(names: tuple[str, ...], wanted: str) -> int:

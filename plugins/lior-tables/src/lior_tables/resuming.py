@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from torch import Tensor
 
 from lior.errors import RunError
 from lior.interfaces import State
 from lior.runs import bundle
-from lior_tables.stored import Rows
 
 _FORMAT = bundle.Format(program="lior-tables", version=1)
 _GROUP = "leaf"
@@ -26,26 +29,22 @@ class Kept:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def name(self, rows: Rows, *settings: object) -> str:
-        """The name of a leaf of ``rows``, which depends on the text of the ``settings`` too."""
-        whole = hashlib.sha256(repr(settings).encode())
-        for column in rows:
+    def leaf(self, make: Callable[[], State], data: Iterable[Tensor], key: object) -> State:
+        """The tensors of a leaf: those that are here, or what ``make`` gives, which is then kept.
+
+        Parameters
+        ----------
+        data, key
+            The tensors that it is made of, and what else it depends on, as text.
+        """
+        whole = hashlib.sha256(repr(key).encode())
+        for column in data:
             whole.update(column.detach().cpu().contiguous().numpy().tobytes())
-        return whole.hexdigest()[:32]
-
-    def read(self, name: str) -> State | None:
-        """The tensors of a leaf; ``None`` if it is not there or damaged."""
-        path = self.folder / name
-        if not path.is_dir():
-            return None
-        try:
-            return bundle.read(path, format=_FORMAT)[1][_GROUP]
-        except (RunError, KeyError):
-            return None
-
-    def write(self, name: str, tensors: State) -> None:
-        """Keep a leaf; one that was damaged is replaced."""
-        path = self.folder / name
-        if path.exists():
+        path = self.folder / whole.hexdigest()[:32]
+        if path.is_dir():
+            with contextlib.suppress(RunError, KeyError):
+                return bundle.read(path, format=_FORMAT)[1][_GROUP]
             path.rename(path.with_name(path.name + ".damaged"))
+        tensors = make()
         bundle.write(path, {_GROUP: tensors}, {}, format=_FORMAT)
+        return tensors

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,41 +30,10 @@ from lior_tables.ledger import Ledger
 from lior_tables.model import Model
 from lior_tables.reading import Task
 
-FORMAT = bundle.Format(program="lior-tables", version=1)
-_PROGRAM, _COMMAND = "lior-tables", "lior table fit"
+_PROGRAM = "lior-tables"
+FORMAT = bundle.Format(program=_PROGRAM, version=1)
 
 Estimator = GeometricRegressor | GeometricClassifier
-_KINDS: dict[str, type[GeometricRegressor] | type[GeometricClassifier]] = {
-    "regression": GeometricRegressor,
-    "classification": GeometricClassifier,
-}
-
-
-@attrs.frozen(kw_only=True)
-class Origin:
-    """A file that rows came from."""
-
-    file: str
-    first: int
-    """Id of its first row."""
-    count: int
-
-
-@attrs.frozen(kw_only=True)
-class Saved:
-    """A model with what the command line knows of it."""
-
-    estimator: Estimator
-    task: Task | None = None
-    """``None`` for a model that was saved in Python."""
-    origins: tuple[Origin, ...] = ()
-
-    def origin(self, row: int) -> str:
-        """The file that a row came from, with the number of the row in it, from 0; empty if none is known."""
-        for each in self.origins:
-            if each.first <= row < each.first + each.count:
-                return f"{each.file}:{row - each.first}" if len(self.origins) > 1 else each.file
-        return ""
 
 
 def check_new(path: Path) -> None:
@@ -73,17 +42,17 @@ def check_new(path: Path) -> None:
         raise RunError(f"{path}: there is something already; nothing was touched; give another --out")
 
 
-def save(saved: Saved, path: Path) -> None:
-    """Write a model to a new folder.
+def save(estimator: Estimator, path: Path, task: Task | None = None) -> None:
+    """Write a model to a new folder, with what the command line knows of it.
 
     Raises
     ------
     RunError
-        When the folder exists and is not empty, or cannot be written.
+        When the folder is not empty, or cannot be written.
     """
-    folder = RunFolder.create(path, {CONFIG: _config(saved)})
+    folder = RunFolder.create(path, {CONFIG: _config(estimator, task)})
     try:
-        _write(folder, 0, saved)
+        _write(folder, 0, estimator, task)
     finally:
         folder.close()
 
@@ -96,51 +65,51 @@ def load(path: str | Path) -> Estimator:
     lior.errors.RunError
         When it is no such folder, or damaged.
     """
-    return open_saved(Path(path))[0].estimator
+    return open_saved(Path(path))[0]
 
 
-def open_saved(path: Path) -> tuple[Saved, Path]:
-    """A model, and the checkpoint that it was read from; raises as :func:`load`."""
-    runfolder.check(path, program=_PROGRAM, command=_COMMAND)
-
-    def read(place: Path) -> Saved:
-        manifest, groups = bundle.read(place, format=FORMAT)
-        with bundle.misfits_as_run_errors(place, program=_PROGRAM):
-            return _restored(manifest, groups)
-
-    return runfolder.newest(path, read)
-
-
-def save_edited(path: Path, place: Path, saved: Saved, *, forgotten: bool) -> None:
-    """Write the next version of the model that was read from ``place``.
-
-    Parameters
-    ----------
-    forgotten
-        Whether rows were taken out: then no older version stays, because it holds them.
+def open_saved(path: Path) -> tuple[Estimator, Task | None, Path]:
+    """A model, its task (``None`` for one of Python), and the checkpoint that it was read from.
 
     Raises
     ------
     RunError
-        When another process has the folder, or has changed the model.
-    OSError
-        When it cannot be written; the model is then as it was.
+        As :func:`load`.
+    """
+    runfolder.check(path, program=_PROGRAM, command="lior table fit")
+
+    def read(place: Path) -> tuple[Estimator, Task | None]:
+        manifest, groups = bundle.read(place, format=FORMAT)
+        with bundle.misfits_as_run_errors(place, program=_PROGRAM):
+            return _restored(manifest, groups), Task(**manifest["task"]) if manifest["task"] else None
+
+    (estimator, task), place = runfolder.newest(path, read)
+    return estimator, task, place
+
+
+def save_edited(path: Path, place: Path, estimator: Estimator, task: Task | None) -> None:
+    """Write the next version of the model that was read from ``place``.
+
+    No older version stays: it may hold rows that were forgotten.
+
+    Raises
+    ------
+    RunError
+        When another process has the folder or has changed the model, or it cannot be written; the model is
+        then as it was.
     """
     folder = RunFolder.open(path, place)
     try:
         if runfolder.listed(path)[0] != place:
             raise RunError(f"{path}: another process has changed the model; nothing was written; repeat")
-        written = _write(folder, runfolder.number(place) + 1, saved)
-        if forgotten:
-            runfolder.remove_older(path, written)
-        else:
-            folder.prune(last=2)
+        runfolder.remove_older(path, _write(folder, runfolder.number(place) + 1, estimator, task))
     finally:
         folder.close()
 
 
-def _write(folder: RunFolder, number: int, saved: Saved) -> Path:
-    manifest, groups = _record(saved)
+def _write(folder: RunFolder, number: int, estimator: Estimator, task: Task | None) -> Path:
+    manifest, groups = _record(estimator)
+    manifest["task"] = task and attrs.asdict(task)
     try:
         return folder.write(number, lambda place: bundle.write(place, groups, manifest, format=FORMAT))
     except OSError as error:
@@ -150,34 +119,31 @@ def _write(folder: RunFolder, number: int, saved: Saved) -> Path:
 # --- to tensors and JSON ---
 
 
-def _record(saved: Saved) -> tuple[dict[str, Any], dict[str, State]]:
-    estimator = saved.estimator
+def _record(estimator: Estimator) -> tuple[dict[str, Any], dict[str, State]]:
     rows, ledger = estimator.ledger_.snapshot()
     numbers, model = estimator.model_.snapshot()
     groups = {"rows": rows, "model": numbers}
     names = getattr(estimator, "feature_names_in_", None)
     manifest: dict[str, Any] = {
-        "kind": _kind(estimator),
+        "kind": type(estimator).__name__,
         "parameters": _parameters(estimator),
         "inputs": estimator.n_features_in_,
         "names": None if names is None else list(names),
         "columns": estimator.columns_.record(),
         "ledger": ledger,
         "model": model,
-        "task": None if saved.task is None else attrs.asdict(saved.task),
-        "origins": [attrs.asdict(origin) for origin in saved.origins],
     }
     if isinstance(estimator, GeometricClassifier):
         manifest["classes"] = estimator.classes_.tolist()
         manifest["classes_type"] = estimator.classes_.dtype.str
     else:
-        manifest["one_target"] = estimator._one_target
         groups["spread"] = estimator.spread().snapshot()
     return manifest, groups
 
 
-def _restored(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Saved:
-    estimator = _KINDS[manifest["kind"]](**manifest["parameters"])
+def _restored(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Estimator:
+    kinds: tuple[type[Estimator], ...] = (GeometricRegressor, GeometricClassifier)
+    estimator = {kind.__name__: kind for kind in kinds}[manifest["kind"]](**manifest["parameters"])
     estimator.n_features_in_ = manifest["inputs"]
     if manifest["names"] is not None:
         estimator.feature_names_in_ = np.array(manifest["names"], dtype=object)
@@ -188,20 +154,8 @@ def _restored(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Saved
     if isinstance(estimator, GeometricClassifier):
         estimator.classes_ = np.array(manifest["classes"], dtype=np.dtype(manifest["classes_type"]))
     else:
-        estimator._one_target = manifest["one_target"]
         estimator._spread = Spread(**groups["spread"])
-    task = manifest["task"] and {
-        name: tuple(value) if isinstance(value, list) else value for name, value in manifest["task"].items()
-    }
-    return Saved(
-        estimator=estimator,
-        task=Task(**task) if task else None,
-        origins=tuple(Origin(**origin) for origin in manifest["origins"]),
-    )
-
-
-def _kind(estimator: Estimator) -> str:
-    return next(name for name, kind in _KINDS.items() if isinstance(estimator, kind))
+    return estimator
 
 
 def _parameters(estimator: Estimator) -> dict[str, Any]:
@@ -212,18 +166,10 @@ def _parameters(estimator: Estimator) -> dict[str, Any]:
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in found.items()}
 
 
-def _config(saved: Saved) -> str:
+def _config(estimator: Estimator, task: Task | None) -> str:
     """What was asked for, as TOML, which has no null."""
-    table: dict[str, Any] = {"model": {"kind": _kind(saved.estimator), **_parameters(saved.estimator)}}
-    if saved.task:
-        table["task"] = attrs.asdict(saved.task)
+    tables = {"model": {"kind": type(estimator).__name__, **_parameters(estimator)}}
+    tables |= {"task": attrs.asdict(task)} if task else {}
     return tomli_w.dumps(
-        {
-            name: {key: _plain(value) for key, value in entries.items() if value is not None}
-            for name, entries in table.items()
-        }
+        {name: {key: v for key, v in table.items() if v is not None} for name, table in tables.items()}
     )
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value

@@ -19,82 +19,52 @@ from lior_tables.stored import Rows
 from lior_tables.tree import Grove, Tree
 
 FORMAT = 1
-_PARTS = ("frame", "rsource", "product", "readout")
 
 
-def described(given: Any) -> Any:
-    """A plugin as its class and options; names and ``None`` as they are."""
-    if given is None or isinstance(given, str):
-        return given
-    cls = type(given)
-    return {"class": f"{cls.__module__}:{cls.__qualname__}", "options": attrs.asdict(given)}
+def _described(value: Any) -> Any:
+    """A plugin as its class and options; names, numbers and ``None`` as they are."""
+    if not attrs.has(type(value)):
+        return value
+    return {"class": f"{type(value).__module__}:{type(value).__qualname__}", "options": attrs.asdict(value)}
 
 
-def rebuilt(kind: str, found: Any) -> Any:
-    """The inverse of :func:`described`.
-
-    Raises
-    ------
-    UsageError
-        When it does not describe a plugin of the kind.
-    """
-    if found is None or isinstance(found, str):
+def _rebuilt(kind: str, found: Any) -> Any:
+    """The inverse of :func:`_described`; the class is checked to be a plugin of the kind."""
+    if not isinstance(found, dict):
         return found
-    if not isinstance(found, dict) or set(found) != {"class", "options"}:
-        raise UsageError(f"the saved {kind} is not described by its class and options")
-    cls = plugin_class(kind, found["class"])
-    return cls(**found["options"])
-
-
-def plugin_class(kind: str, target: str) -> Any:
-    """The class of a plugin by ``package.module:Class``, checked to be one of its kind."""
-    return (readouts.registry if kind == "readout" else lior_registry).get(kind, target)
+    registry = readouts.registry if kind == "readout" else lior_registry
+    return registry.get(kind, found["class"])(**found["options"])
 
 
 def options_as_meta(options: Options) -> dict[str, Any]:
     """Options as JSON."""
-    values = {field.name: getattr(options, field.name) for field in attrs.fields(Options)}
-    return {name: described(value) for name, value in values.items() if name in _PARTS} | {
-        name: value for name, value in values.items() if name not in _PARTS
-    }
+    return {field.name: _described(getattr(options, field.name)) for field in attrs.fields(Options)}
 
 
 def options_from_meta(meta: dict[str, Any]) -> Options:
     """The inverse of :func:`options_as_meta`."""
-    values = {name: rebuilt(name, value) if name in _PARTS else value for name, value in meta.items()}
-    return Options(**values)
+    return Options(**{name: _rebuilt(name, value) for name, value in meta.items()})
 
 
 def member_as_snapshot(member: Member | Grove) -> tuple[State, dict[str, Any]]:
     """Values, centre and state of a member, without the rows; and what it is made of."""
-    candidate = member.candidate
-    tensors = _tensors(member)
-    parts: dict[str, Any] = {name: getattr(candidate.parts, name) for name in _PARTS[:3]} | {
-        "readout": candidate.readout
-    }
-    meta = {
+    candidate, parts = member.candidate, member.candidate.parts
+    made_of = {"frame": parts.frame, "rsource": parts.rsource, "product": parts.product}
+    return _tensors(member), {
         "name": candidate.name,
-        "parts": {name: described(value) for name, value in parts.items()},
+        "parts": {name: _described(value) for name, value in made_of.items()},
+        "readout": _described(candidate.readout),
         "steps": member.setting.steps,
-        "grid": {"bandwidths": candidate.bandwidths, "ridges": candidate.ridges, "rounds": candidate.rounds},
     }
-    return tensors, meta
 
 
 def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows, *, exact: bool) -> Member | Grove:
     """The inverse of :func:`member_as_snapshot`."""
-    parts: dict[str, Any] = {
-        name: plugin(name, rebuilt(name, value)) for name, value in meta["parts"].items()
-    }
-    readout = parts.pop("readout")
-    grid = meta["grid"]
+    parts = {name: plugin(name, _rebuilt(name, value)) for name, value in meta["parts"].items()}
+    readout = plugin("readout", _rebuilt("readout", meta["readout"]))
+    # What was tried is not needed any more: nothing is chosen for a member that is there.
     candidate = Candidate(
-        name=meta["name"],
-        parts=Parts(**parts),
-        readout=readout,
-        bandwidths=tuple(grid["bandwidths"]),
-        ridges=tuple(grid["ridges"]),
-        rounds=grid["rounds"],
+        name=meta["name"], parts=Parts(**parts), readout=readout, bandwidths=(), ridges=(), rounds=0
     )
     setting = Setting(steps=tuple((float(bandwidth), float(ridge)) for bandwidth, ridge in meta["steps"]))
     return _restored(tensors, candidate, setting, rows, exact=exact)
@@ -123,8 +93,9 @@ def _restored(
     index = [part["index"] for part in parts]
     if any(len(here) and (int(here.min()) < 0 or int(here.max()) >= len(rows.z)) for here in index):
         raise UsageError("a leaf of a saved tree has rows that are not there")
-    leaves = [_restored(part, candidate, setting, rows.take(part["index"]), exact=exact) for part in parts]
-    return Grove(tree, [leaf for leaf in leaves if isinstance(leaf, Member)], index, rows, exact=exact)
+    pairs = zip(parts, index, strict=True)
+    leaves = [Member.restored(part, candidate, setting, rows.take(here)) for part, here in pairs]
+    return Grove(tree, leaves, index, rows, exact=exact)
 
 
 def contiguous(state: State) -> State:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lior.errors import UsageError
 
-_JITTERS = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
+_JITTERS = (0.0, *(10.0**power for power in range(-5, 6)))
 """Added to the diagonal in turn, relative to its mean, until the matrix is positive definite."""
 _IN_PLACE = 256
 """From so many rows on a CPU uses LAPACK without copies, which is also a little faster."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from torch import Tensor
+import torch
+from torch import Generator, Tensor
 
 
 class Rows(NamedTuple):
@@ -17,3 +18,18 @@ class Rows(NamedTuple):
     def take(self, index: Tensor) -> Rows:
         """Some of the rows."""
         return Rows(self.z[index], self.y[index], self.weights[index])
+
+    def to(self, like: torch.dtype | Tensor) -> Rows:
+        """The rows in a dtype, or in the dtype and on the device of a tensor."""
+        return Rows(self.z.to(like), self.y.to(like), self.weights.to(like))
+
+    def with_more(self, other: Rows) -> Rows:
+        """These and then the other rows."""
+        return Rows(*(torch.cat(pair) for pair in zip(self, other, strict=True)))
+
+
+def drawn(rows: Rows, most: int, generator: Generator) -> Rows:
+    """All rows, or ``most`` of them drawn where there are more."""
+    if len(rows.z) <= most:
+        return rows
+    return rows.take(torch.randperm(len(rows.z), generator=generator)[:most].to(rows.z.device))

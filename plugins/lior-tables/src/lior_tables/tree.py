@@ -9,17 +9,18 @@ there a prediction passes smoothly from one leaf to the other:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from lior.errors import UsageError
+from lior.interfaces import GradientFrame, State
 from lior_tables import readouts
-from lior_tables.members import Candidate, Member, Setting
+from lior_tables.members import METRIC_ROWS, OWN_ROUNDS, Candidate, Member, Setting
 from lior_tables.resuming import Kept
-from lior_tables.stored import Rows
+from lior_tables.stored import Rows, drawn
 
 OVERLAP = 0.05
 """Share of the rows of a node on either side of the border that belong to both."""
@@ -46,28 +47,36 @@ class Tree(NamedTuple):
 
     def route(self, z: Tensor) -> list[tuple[Tensor, Tensor]]:
         """For each leaf the rows of ``z (B, n)`` that belong to it, int64, and their ``g > 0``."""
-        found: list[tuple[Tensor, Tensor]] = [(torch.zeros(0), torch.zeros(0))] * self.leaves
+        return [(rows, share) for rows, share, _ in self.blends(z)]
+
+    def blends(self, z: Tensor, *, slopes: bool = False) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """For each leaf the rows of ``z (B, n)``, their ``g > 0``, and with ``slopes`` ``∂g/∂z (·, n)``."""
+        found: list[tuple[Tensor, Tensor, Tensor]] = [(torch.zeros(0),) * 3] * self.leaves
         everything = torch.arange(len(z), device=z.device), z.new_ones(len(z))
-        pending = [(0 if len(self.places) else -1, *everything)]
+        flat = z.new_zeros(len(z), z.shape[1] if slopes else 0)
+        pending = [(0 if len(self.places) else -1, *everything, flat)]
         while pending:
-            node, rows, share = pending.pop()
+            node, rows, share, slope = pending.pop()
             if node < 0:
-                found[-1 - node] = (rows, share)
+                found[-1 - node] = (rows, share, slope)
                 continue
             along = (z[rows] @ self.directions[node] - self.places[node]) / self.widths[node]
-            above = ((along + 1) / 2).clamp(0, 1)
-            above = above.square() * (3 - 2 * above)
-            for child, part in zip(self.children[node].tolist(), (1 - above, above), strict=True):
+            along = ((along + 1) / 2).clamp(0, 1)
+            above = along.square() * (3 - 2 * along)
+            change = (3 * along * (1 - along) / self.widths[node])[:, None] * self.directions[node]
+            sides = ((1 - above, -change), (above, change))
+            for child, (part, turn) in zip(self.children[node].tolist(), sides, strict=True):
                 here = part > 0
-                pending.append((child, rows[here], share[here] * part[here]))
+                turned = slope[here] * part[here, None]
+                if slopes:
+                    turned = turned + share[here, None] * turn[here]
+                pending.append((child, rows[here], share[here] * part[here], turned))
         return found
 
 
 def grow(candidate: Candidate, setting: Setting, rows: Rows, leaf: int, generator: Generator) -> Tree:
     """Divide rows until no leaf has more than ``leaf`` of them, borders included."""
-    directions: list[Tensor] = []
-    places: list[Tensor] = []
-    widths: list[Tensor] = []
+    borders: list[tuple[Tensor, Tensor, Tensor]] = []
     children: list[list[int]] = []
     leaves = 0
     everything = torch.arange(len(rows.z), device=rows.z.device)
@@ -78,31 +87,28 @@ def grow(candidate: Candidate, setting: Setting, rows: Rows, leaf: int, generato
         if border is None:
             here, leaves = -1 - leaves, leaves + 1
         else:
-            direction, place, width = border
-            here = len(places)
-            directions.append(direction)
-            places.append(place)
-            widths.append(width)
+            here, (direction, place, width) = len(borders), border
+            borders.append(border)
             children.append([0, 0])
             along = rows.z[chosen] @ direction - place
             pending += [(chosen[along > -width], here, 1), (chosen[along < width], here, 0)]
         if parent >= 0:
             children[parent][side] = here
-    if not places:
-        n = rows.z.shape[1]
+    made = everything.new_tensor(children).reshape(-1, 2)
+    if not borders:
         none = rows.z.new_zeros(0)
-        return Tree(rows.z.new_zeros(0, n), none, none, everything.new_zeros(0, 2))
-    made = torch.tensor(children, device=rows.z.device)
-    return Tree(torch.stack(directions), torch.stack(places), torch.stack(widths), made)
+        return Tree(rows.z.new_zeros(0, rows.z.shape[1]), none, none, made)
+    directions, places, widths = (torch.stack(part) for part in zip(*borders, strict=True))
+    return Tree(directions, places, widths, made)
 
 
 def _border(
     candidate: Candidate, setting: Setting, rows: Rows, generator: Generator
 ) -> tuple[Tensor, Tensor, Tensor] | None:
     """Direction, place and half width; ``None`` where all rows are the same."""
-    order = torch.randperm(len(rows.z), generator=generator)[:_GUIDE_ROWS].to(rows.z.device)
     steps = (setting.steps + setting.steps[-1:])[:2]
-    guide = Member.learn_all(candidate, Setting(steps=steps), rows.take(order), generator)
+    some = drawn(rows, _GUIDE_ROWS, generator)
+    guide = Member.learn_all(candidate, Setting(steps=steps), some, generator)
     _, vectors = torch.linalg.eigh(guide.metric.to(rows.z.device))
     for direction in (*vectors.flip(1).to(rows.z).unbind(1), *torch.eye(rows.z.shape[1]).to(rows.z)):
         along = rows.z @ direction
@@ -147,25 +153,31 @@ class Grove:
         kept: Kept | None = None,
         on_leaf: Callable[[int], None] | None = None,
     ) -> Grove:
-        """Fit each leaf with what was chosen, but for those that ``kept`` has from an interrupted fit."""
+        """Fit each leaf with what was chosen, but for those that ``kept`` has from an interrupted fit.
+
+        The first rounds of the metric are done once, on some of all rows.
+        """
         index = [chosen for chosen, _ in tree.route(rows.z)]
+        begin: State | None = None
+        early = Setting(steps=setting.steps[:-OWN_ROUNDS])
+        if len(early.steps) > 1 and len(index) > 1 and isinstance(candidate.parts.frame, GradientFrame):
+            begin = Member.learn_all(candidate, early, drawn(rows, METRIC_ROWS, generator), generator).state
         seed = int(torch.randint(1 << 62, (), generator=generator))
         leaves = []
         for number, chosen in enumerate(index):
             if on_leaf is not None:
                 on_leaf(number)
             here = rows.take(chosen)
-            name = "" if kept is None else kept.name(here, candidate.parts, candidate.readout, setting, seed)
-            found = None if kept is None else kept.read(name)
-            if found is not None:
-                leaves.append(Member.restored(found, candidate, setting, here))
-                continue
             # A seed for each leaf: those that are fitted do not depend on which were kept.
-            own = torch.Generator().manual_seed((seed + number) % (1 << 62))
-            leaf = Member.learn_all(candidate, setting, here, own)
-            if kept is not None:
-                kept.write(name, leaf.tensors())
-            leaves.append(leaf)
+            own = (seed + number) % (1 << 62)
+
+            def made(here: Rows = here, own: int = own) -> State:
+                drawing = torch.Generator().manual_seed(own)
+                return Member.learn_all(candidate, setting, here, drawing, begin=begin).tensors()
+
+            key = (candidate.parts, candidate.readout, setting, own)
+            tensors = made() if kept is None else kept.leaf(made, [*here, *(begin or {}).values()], key)
+            leaves.append(Member.restored(tensors, candidate, setting, here))
         return cls(tree, leaves, index, rows, exact=exact)
 
     @property
@@ -180,36 +192,41 @@ class Grove:
         """The weighted mean of the stored outputs, ``(C,)``."""
         return readouts.mean(self.rows.y, self.rows.weights)
 
+    def _parts(self, z: Tensor) -> Iterator[tuple[Tensor, Tensor, Member, Tensor]]:
+        """Rows of ``z``, their shares, the leaf and the places of its rows, of every leaf that is asked."""
+        for (chosen, share), leaf, index in zip(self.tree.route(z), self.leaves, self.index, strict=True):
+            if len(chosen):
+                yield chosen, share, leaf, index
+
     def predict(self, z: Tensor) -> Tensor:
         """``f(z) (B, C)``."""
         total = z.new_zeros(len(z), self.rows.y.shape[1])
-        for (chosen, share), leaf in zip(self.tree.route(z), self.leaves, strict=True):
-            if len(chosen):
-                said = leaf.predict(z[chosen].to(leaf.rows.z)).to(total)
-                total.index_add_(0, chosen, share[:, None] * said)
+        for chosen, share, leaf, _ in self._parts(z):
+            said = leaf.predict(z[chosen].to(leaf.rows.z)).to(total)
+            total.index_add_(0, chosen, share[:, None] * said)
         return total
 
     def leave_one_out(self) -> Tensor:
         """Predictions for each stored row without it, metrics and borders fixed, ``(N, C)``."""
         total = torch.zeros_like(self.rows.y)
-        routed = self.tree.route(self.rows.z)
-        for (chosen, share), leaf, index in zip(routed, self.leaves, self.index, strict=True):
+        for chosen, share, leaf, index in self._parts(self.rows.z):
             # A row is stored in every leaf with a share in it, up to rounding at the edge, where that is 0.
             g = total.new_zeros(len(total)).index_copy_(0, chosen, share)[index]
             total.index_add_(0, index, g[:, None] * leaf.leave_one_out().to(total))
         return total
 
-    def shares(self, z: Tensor) -> Tensor:
-        """The share of each stored row in the predictions of a few rows ``z (B, n)``, ``(B, N, C)``.
-
-        The centre of a leaf is shared among its rows by their weights.
-        """
-        total = z.new_zeros(len(z), *self.rows.y.shape)
-        for chosen, share, leaf, index in self._parts(z):
-            part = leaf.shares(z[chosen].to(leaf.rows.z)).to(total)
-            weights = leaf.rows.weights.to(total)
-            part += (weights / weights.sum())[:, None] * (leaf.centre.to(total) - self.centre)
-            total[chosen[:, None], index] += share[:, None, None] * part
+    def slopes(self, chosen: Tensor) -> Tensor:
+        """Gradients ``(G, C, n)`` at stored rows, without their own share: ``Σ (g ∇f + f ∇g)``."""
+        z = self.rows.z[chosen]
+        total = z.new_zeros(len(chosen), self.rows.y.shape[1], z.shape[1])
+        blends = self.tree.blends(z, slopes=True)
+        for (at, share, slope), leaf, index in zip(blends, self.leaves, self.index, strict=True):
+            if len(at):
+                place = index.new_zeros(len(self.rows.z))
+                place[index] = torch.arange(len(index), device=index.device)
+                inside = leaf.slopes(place[chosen[at]]).to(total)
+                said = leaf.predict(z[at].to(leaf.rows.z)).to(total)
+                total[at] += share[:, None, None] * inside + said[:, :, None] * slope[:, None]
         return total
 
     def influence(self, z: Tensor) -> Tensor:
@@ -221,11 +238,6 @@ class Grove:
             part += (1 - part.sum(1, keepdim=True)) * weights / weights.sum()
             total[chosen[:, None], index] += share[:, None] * part
         return total
-
-    def _parts(self, z: Tensor) -> list[tuple[Tensor, Tensor, Member, Tensor]]:
-        """Rows of ``z``, their shares, the leaf and its stored rows, of every leaf that is asked."""
-        routed = zip(self.tree.route(z), self.leaves, self.index, strict=True)
-        return [(chosen, share, leaf, index) for (chosen, share), leaf, index in routed if len(chosen)]
 
     # --- editing ---
 
@@ -257,15 +269,13 @@ class Grove:
         for number, (chosen, _) in enumerate(self.tree.route(new.z)):
             if len(chosen):
                 leaf = self._edited(number)
-                part = Rows(*(column[chosen].to(leaf.rows.z) for column in new))
-                leaf.learn(part, Rows(*(torch.cat(pair) for pair in zip(leaf.rows, part, strict=True))))
+                part = new.take(chosen).to(leaf.rows.z)
+                leaf.learn(part, leaf.rows.with_more(part))
                 self.index[number] = torch.cat([self.index[number], before + chosen])
         self.rows = rows
 
     def _edited(self, number: int) -> Member:
         """The leaf in the precision of edits."""
-        leaf = self.leaves[number]
         if self.exact:
-            leaf = leaf.to(Rows(*(column.double() for column in leaf.rows)))
-            self.leaves[number] = leaf
-        return leaf
+            self.leaves[number] = self.leaves[number].to(self.leaves[number].rows.to(torch.float64))
+        return self.leaves[number]

@@ -15,10 +15,12 @@ COMMANDS = {
     "sweep": ("lior_ritz.cli.sweep:sweep", "Solve for a range of a device parameter."),
     "family": ("lior_ritz.cli.family:family", "Solve all devices of a range at once."),
     "design": ("lior_ritz.cli.design:design", "Find the dot that has wanted levels."),
-    "ci": ("lior_ritz.cli.ci:ci", "Put two electrons into a run's states: the exchange J."),
+    "ci": ("lior_ritz.cli.ci:ci", "Put electrons into a run's states: of two the exchange J."),
+    "stability": ("lior_ritz.cli.stability:stability", "Draw which charges two gates hold."),
+    "export": ("lior_ritz.cli.export:export", "Write a run's matrices for other programs."),
     "plot": ("lior_ritz.cli.plot:plot", "Draw the pictures of a run."),
     "init": ("lior_ritz.cli.config:init", "Write a configuration to begin with."),
-    "config": ("lior_ritz.cli.config:config", "Show, explain or check configurations."),
+    "config": ("lior_ritz.cli.config:config", "Show or explain configurations."),
 }
 """Name -> (``module:attribute``, help)."""
 

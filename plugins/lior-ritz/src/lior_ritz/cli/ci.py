@@ -1,9 +1,11 @@
-"""``lior ritz ci``: two electrons, and the exchange J."""
+"""``lior ritz ci``: two electrons with their exchange J, and up to six."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,12 +14,23 @@ from lior_cli.terminal import echo_table
 from lior_ritz.cli.options import json_option
 from lior_ritz.cli.threads import import_torch
 
+if TYPE_CHECKING:
+    from lior_ritz.electrons.determinants import Electrons
+    from lior_ritz.problem.units import Units
+
+_FEWER = 15
+"""Orbitals of three and more electrons, whose determinants are many."""
+
 
 @click.command()
 @click.argument("path", metavar="RUN", type=RunPath())
 @click.option(
-    "--orbitals", type=WholeNumber(2, 120), default=28, show_default=True,
-    help="One-electron states that two electrons are put into.",
+    "--electrons", type=WholeNumber(1, 6), default=2, show_default=True,
+    help="How many; two with the exchange J, others with the total spin of each level.",
+)  # fmt: skip
+@click.option(
+    "--orbitals", type=WholeNumber(2, 120),
+    help=f"One-electron states that they are put into; if not given 28, {_FEWER} where they are not two.",
 )  # fmt: skip
 @click.option(
     "--grid", type=WholeNumber(16, 512),
@@ -25,18 +38,29 @@ from lior_ritz.cli.threads import import_torch
     "orbitals need it.",
 )  # fmt: skip
 @json_option
-def ci(path: Path, orbitals: int, grid: int | None, as_json: bool) -> None:
-    """Put two electrons into a run's states: singlet, triplet and the exchange J = E_T - E_S.
+def ci(path: Path, electrons: int, orbitals: int | None, grid: int | None, as_json: bool) -> None:
+    """Put electrons into a run's states: of two the singlet, the triplet and the exchange J = E_T - E_S.
 
-    J is shown for ever more orbitals; two give the wrong sign in most dots.
+    J is shown for ever more orbitals; two give the wrong sign in most dots. Of one, and of three to six
+    electrons, the levels of all spins are worked out in all determinants.
     """
     import_torch()
+    from lior_ritz.electrons import determinants
     from lior_ritz.electrons.exchange import exchange
+    from lior_ritz.electrons.exchange import orbitals as orbitals_of
     from lior_ritz.runs.folder import open_run
 
     solution, _ = open_run(path)
     units = solution.problem.units
-    found = exchange(solution, orbitals, grid)
+    if electrons != 2:
+        given = orbitals_of(solution, orbitals or _FEWER, grid)
+        few = determinants.few_electrons(given, units.repulsion, electrons)
+        if as_json:
+            click.echo(json.dumps({"run": str(path)} | few.report(units)))
+        else:
+            _echo_levels(few, units)
+        return
+    found = exchange(solution, orbitals or 28, grid)
     report = found.report(units)
     if as_json:
         click.echo(json.dumps({"run": str(path)} | report))
@@ -57,4 +81,21 @@ def ci(path: Path, orbitals: int, grid: int | None, as_json: bool) -> None:
         f"\nJ = {exact:.4f} µeV in {found.orbitals} orbitals; more would move it by about {truncation:.2g}"
     )
     for flag in found.flags:
+        click.echo(f"note: {flag}")
+
+
+def _echo_levels(few: Electrons, units: Units) -> None:
+    """A row for each level of each S_z."""
+    rows = [
+        [f"{sector.spin_z:g}", f"{spin:g}", f"{energy * units.E0_meV:.6f}", f"{left:.4f}"]
+        for sector in few.sectors
+        for energy, spin, left in zip(sector.energies, sector.spins, sector.left, strict=True)
+    ]
+    echo_table(["S_z", "S", "meV", "left of 0"], rows)
+    energy, moved = few.energy * units.E0_meV, (few.fewer - few.energy) * units.E0_meV
+    click.echo(
+        f"\n{few.electrons} electrons in {few.orbitals} orbitals: {energy:.6f} meV, from above"
+        + ("" if math.isnan(moved) else f"; {moved:.3g} lower than in half as many")
+    )
+    for flag in few.flags:
         click.echo(f"note: {flag}")

@@ -13,6 +13,8 @@ from lior_cli.terminal import echo_table
 from lior_ritz.cli.options import json_option
 from lior_ritz.cli.threads import import_torch
 
+_HEAD = ["run", "problem", "largest error", "splitting", "bounds, meV", "steps", "cpu s", "referee, s"]
+
 
 @click.command()
 @click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=RunPath())
@@ -28,33 +30,22 @@ def compare(paths: tuple[Path, ...], as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
     for path in paths:
         solution, _ = open_run(path)
-        unit = solution.problem.units.E0_meV
-        exact = solution.referee.energies * unit
-        energies = solution.energies_meV
-        split = None
-        if len(energies) > 1 and float(exact[1] - exact[0]):
-            split = abs(float((energies[1] - energies[0]) / (exact[1] - exact[0])) - 1)
+        split = solution.splittings[0].relative_error if solution.splittings else None
         width = None
-        if solution.bounds.lower is not None:
-            width = float((solution.bounds.upper - solution.bounds.lower).max()) * unit
+        if (lower := solution.bounds.lower) is not None:
+            width = float((solution.bounds.upper - lower).max()) * solution.problem.units.E0_meV
         rows.append(
             {
-                "run": str(path),
-                "what": headline(solution.config),
-                "E_meV": energies.tolist(),
+                "run": str(path), "what": headline(solution.config), "E_meV": solution.energies_meV.tolist(),
                 "largest_relative_error": float(solution.relative_errors.abs().max()),
-                "splitting_relative_error": split,
-                "bound_width_meV": width,
-                "steps": solution.trainer.progress.step,
-                "processor_seconds": solution.seconds,
-                "referee": solution.referee.method,
-                "referee_seconds": solution.referee.seconds,
+                "splitting_relative_error": split, "bound_width_meV": width,
+                "steps": solution.trainer.progress.step, "processor_seconds": solution.seconds,
+                "referee": solution.referee.method, "referee_seconds": solution.referee.seconds,
             }
-        )
+        )  # fmt: skip
     if as_json:
         click.echo(json.dumps(rows))
         return
-    head = ["run", "problem", "largest error", "splitting", "bounds, meV", "steps", "cpu s", "referee, s"]
     lines = [
         [
             row["run"], row["what"], f"{row['largest_relative_error']:.1e}",
@@ -63,7 +54,7 @@ def compare(paths: tuple[Path, ...], as_json: bool) -> None:
         ]
         for row in rows
     ]  # fmt: skip
-    echo_table(head, lines)
+    echo_table(_HEAD, lines)
 
 
 def _short(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""``lior ritz init`` and ``lior ritz config``: configurations to begin with, to read and to check."""
+"""``lior ritz init`` and ``lior ritz config``: configurations to begin with, and to read."""
 
 from __future__ import annotations
 
@@ -32,22 +32,11 @@ def init(path: Path, layers: tuple[str, ...], assignments: tuple[str, ...], forc
 
 @click.group()
 def config() -> None:
-    """Show, explain or check configurations.
+    """Show or explain configurations.
 
     A value comes from the highest layer that sets it: defaults, --config files and recipes in their
     order, RITZ_* environment variables, --set.
     """
-
-
-@config.command("list")
-def list_() -> None:
-    """List the recipes that come with lior-ritz."""
-    from lior.config import resolving
-    from lior_ritz.config import CONFIGS
-
-    names = resolving.shipped(CONFIGS)
-    rows = [(name, resolving.describe(resolving.read(name, CONFIGS))) for name in names]
-    echo_table(["name", "description"], rows)
 
 
 @config.command()
@@ -58,11 +47,13 @@ def list_() -> None:
 def show(
     layers: tuple[str, ...], assignments: tuple[str, ...], origins: bool, changed: bool, as_json: bool
 ) -> None:
-    """Print what files, variables and --set resolve to, as TOML."""
+    """Check files, variables and --set, and print what they resolve to, as TOML."""
     from lior.config.resolving import to_toml, values
     from lior_ritz import config as configuration
+    from lior_ritz.training import assembly
 
     resolved = configuration.load(layers, assignments)
+    assembly.mirrored(resolved.config, configuration.problem(resolved.config))
     shown = values(resolved.config, changed=changed)
     found = {key: resolved.origins.get(key, "default") for key in shown}
     if as_json:
@@ -97,20 +88,6 @@ def explain(prefix: str) -> None:
         names = {row[0].split(".")[0] for row in rows} | {row[0] for row in rows}
         raise UsageError(sentences(f"no key begins with {prefix!r}.", did_you_mean(prefix, sorted(names))))
     echo_table(["key", "default", "allowed", "meaning"], chosen)
-
-
-@config.command()
-@click.argument("file")
-@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set a key.")
-def check(file: str, assignments: tuple[str, ...]) -> None:
-    """Check a file or recipe, with the environment."""
-    from lior_ritz import config as configuration
-    from lior_ritz.training import assembly
-
-    resolved = configuration.load([file], assignments)
-    problem = configuration.problem(resolved.config)
-    assembly.mirrored(resolved.config, problem)
-    click.echo(f"{file}: ok")
 
 
 def _text(value: object) -> str:

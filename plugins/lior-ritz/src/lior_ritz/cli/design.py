@@ -16,30 +16,19 @@ from lior_ritz.cli.threads import import_torch
 
 @click.command()
 @click.option(
-    "--vary",
-    "options",
-    multiple=True,
-    required=True,
-    metavar="NAME[=LOW:HIGH],...",
+    "--vary", "options", multiple=True, required=True, metavar="NAME[=LOW:HIGH],...",
     help="Options of the potential that may change, and how far; without a range a fifth to five times the "
     "value that there is.",
-)
+)  # fmt: skip
 @click.option(
-    "--want",
-    "wants",
-    multiple=True,
-    required=True,
-    metavar="QUANTITY=NUMBER",
+    "--want", "wants", multiple=True, required=True, metavar="QUANTITY=NUMBER",
     help="A level (E2), a difference (E2-E0) or the splitting (E1-E0), with the unit _meV, _ueV or _E0 "
     "behind it, meV if there is none: splitting_ueV=100, E1-E0_meV=0.2.",
-)
+)  # fmt: skip
 @click.option(
-    "--tolerance",
-    type=RealNumber(1e-12, 0.1),
-    default=1e-7,
-    show_default=True,
+    "--tolerance", type=RealNumber(1e-12, 0.1), default=1e-7, show_default=True,
     help="How far each quantity may be off, relatively; a level as a share of at least 1 E0.",
-)
+)  # fmt: skip
 @config_options
 @quiet_option
 @json_option
@@ -49,9 +38,8 @@ def design(
 ) -> None:  # fmt: skip
     """Find the dot that has a wanted splitting.
 
-    The referee's levels follow exact derivatives (Hellmann and Feynman), by Newton's method for one
-    option and one quantity, by that of Gauss and Newton for several. As many options as quantities are
-    needed to have them all:
+    The referee's levels follow exact derivatives (Hellmann and Feynman), by the method of Gauss and Newton.
+    As many options as quantities are needed to have them all:
 
     \b
       lior ritz design --vary barrier_meV --want splitting_meV=0.1
@@ -66,11 +54,11 @@ def design(
     if as_json:
         click.echo(json.dumps(found.report()))
         return
-    echo_table(["option", "value"], [[name, f"{value:.12g}"] for name, value in found.found.items()])
+    echo_table(["option", "value"], [[name, f"{value:.12g}"] for name, value in found.best.options.items()])
     click.echo()
     rows = [
         [want.quantity, want.unit, f"{want.wanted:.10g}", f"{got:.10g}", f"{bar:.1e}"]
-        for want, got, bar in zip(found.wants, found.got, found.bars, strict=True)
+        for want, got, bar in zip(found.wants, found.best.values, found.best.bars, strict=True)
     ]
     echo_table(["quantity", "unit", "wanted", "referee", "error bar"], rows)
     click.echo(f"{len(found.trials)} dots, {found.seconds:.2f} processor seconds")

@@ -52,27 +52,18 @@ def evaluate(path: Path, nq: int | None, places: tuple[str, ...], as_json: bool)
 
 def _run(path: Path, nq: int | None, *, as_json: bool) -> None:
     from lior_ritz.cli.levels import echo_levels
+    from lior_ritz.reports.artefacts import levels
     from lior_ritz.runs.folder import open_run
 
     solution, _ = open_run(path, nq=nq)
-    if not as_json:
-        echo_levels(solution)
-        click.echo(f"evaluated with {solution.evaluation.nq} nodes on each axis")
-    bounds, unit = solution.bounds, solution.problem.units.E0_meV
-    report = {
-        "run": str(path),
-        "nq": solution.evaluation.nq,
-        "E0_meV": unit,
-        "E_dimless": solution.energies.tolist(),
-        "E_meV": solution.energies_meV.tolist(),
-        "quadrature_error": solution.evaluation.quadrature_error,
-        "bounds": bounds.report(unit),
-        "reference": solution.referee.energies[: len(solution.energies)].tolist(),
-        "relative_errors": solution.relative_errors.tolist(),
-        "missed": list(solution.missed),
-    }
     if as_json:
+        report = {
+            "run": str(path), "nq": solution.evaluation.nq, "levels": levels(solution),
+            "quadrature_error_E0": solution.evaluation.quadrature_error, "missed": list(solution.missed),
+        }  # fmt: skip
         click.echo(json.dumps(report))
+    else:
+        echo_levels(solution)
     if solution.missed:
         click.get_current_context().exit(1)
 
@@ -82,27 +73,24 @@ def _device(path: Path, device: dict[str, float], *, as_json: bool) -> None:
     from lior_ritz.families.family import Family
 
     family = Family.load(path)
-    unit = family.problem.units.E0_meV
-    levels = family.energies(device)
-    errors = (family.errors(device) / (levels.abs().clamp_min(1.0))).tolist()
-    slopes = {name: (each * unit).tolist() for name, each in family.gradients(device).items()}
+    unit, levels = family.problem.units.E0_meV, family.energies(device)
     energies = (levels * unit).tolist()
+    errors = (family.errors(device) / levels.abs().clamp_min(1.0)).tolist()
+    slopes = {
+        name: [None if v != v else v for v in (each * unit).tolist()]
+        for name, each in family.gradients(device).items()
+    }
     if as_json:
         report = {
             "run": str(path.parent), "values": device, "E0_meV": unit, "E_dimless": levels.tolist(),
-            "E_meV": energies, "relative_errors": errors,
-            "dE_meV": {name: [None if v != v else v for v in each] for name, each in slopes.items()},
+            "E_meV": energies, "relative_errors": errors, "dE_meV": slopes,
         }  # fmt: skip
         click.echo(json.dumps(report))
         return
-    rows = [
-        [f"E{k}", f"{energy:.9f}", *(_number(each[k]) for each in slopes.values()), f"{errors[k]:+.1e}"]
-        for k, energy in enumerate(energies)
-    ]
+    rows = []
+    for k, energy in enumerate(energies):
+        answers = ["-" if each[k] is None else f"{each[k]:.7g}" for each in slopes.values()]
+        rows.append([f"E{k}", f"{energy:.9f}", *answers, f"{errors[k]:+.1e}"])
     echo_table(["level", "meV", *(f"dE/d{name}" for name in slopes), "to the referee, relative"], rows)
     if len(energies) > 1:
         click.echo(f"\nsplitting E1 - E0: {(energies[1] - energies[0]) * 1e3:.6f} µeV")
-
-
-def _number(value: float) -> str:
-    return "-" if value != value else f"{value:.7g}"

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lior.errors import MissingPackage, RunError
+from lior.errors import RunError
 from lior_cli.options import WholeNumber
 from lior_cli.terminal import echo_table
 from lior_ritz.cli import varied
-from lior_ritz.cli.options import config_options, json_option, quiet_option
+from lior_ritz.cli.options import config_options, json_option, quiet_option, write_pictures
 from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def family(
     """
     import_torch()
     from lior.runs.folder import RunFolder
-    from lior_ritz.families.comparison import compare
+    from lior_ritz.families.comparison import compare, picture
     from lior_ritz.families.family import make
     from lior_ritz.families.shared import Range, unseen
 
@@ -69,8 +68,7 @@ def family(
     folder = RunFolder.create(out, {}) if out else None
     try:
         found = compare(made, unseen(made.ranges, test, seed=made.config.training.seed + 1))
-        if folder:
-            _write(found, folder.path)
+        written = _write(found, folder.path) if folder else []
     finally:
         if folder:
             folder.close()
@@ -79,10 +77,10 @@ def family(
     else:
         _report(found)
     if out:
-        _draw(found, out, quiet=quiet or as_json)
+        write_pictures(lambda: [picture(found)], out, written, quiet=quiet or as_json)
 
 
-def _write(found: Comparison, out: Path) -> None:
+def _write(found: Comparison, out: Path) -> list[Path]:
     from lior.runs import files
     from lior_ritz.runs.folder import FAMILY
     from lior_ritz.sweeps.folder import table
@@ -94,6 +92,7 @@ def _write(found: Comparison, out: Path) -> None:
         files.write_text(out / "family.json", json.dumps(report, indent=1) + "\n")
     except OSError as error:
         raise RunError(f"{out}: cannot be written: {error.strerror or error}") from error
+    return [out / FAMILY, out / "family.json", out / "family.csv"]
 
 
 def _report(found: Comparison) -> None:
@@ -121,18 +120,3 @@ def _report(found: Comparison) -> None:
     )
     if not found.variational:
         click.echo("WARNING: a level lies below the referee's by more than its error; do not use this family")
-
-
-def _draw(found: Comparison, out: Path, *, quiet: bool) -> None:
-    """Write the picture; without Matplotlib the numbers have to do."""
-    from lior.plots import drawing
-    from lior_ritz.families.comparison import picture
-    from lior_ritz.runs.folder import FAMILY
-
-    written = [out / FAMILY, out / "family.json", out / "family.csv"]
-    try:
-        written += drawing.write(picture(found), out / "plots", ("png",))
-    except MissingPackage as error:
-        click.echo(f"no picture: {error}", err=True)
-    if not quiet:
-        click.echo(f"Written: {', '.join(shlex.quote(str(path)) for path in written)}")

@@ -10,6 +10,8 @@ import click
 from lior_cli.terminal import echo_table
 
 if TYPE_CHECKING:
+    from lior_ritz.judge.spin import Spins
+    from lior_ritz.problem.units import Units
     from lior_ritz.training.solution import Solution
 
 _DIGITS = 12
@@ -20,7 +22,8 @@ def echo_levels(solution: Solution) -> None:
 
     Where the network misses the referee, a warning and the referee's levels come first.
     """
-    from lior_ritz.reports.verdicts import judgement
+    from lior_ritz.judge.spin import spins
+    from lior_ritz.reports.verdicts import judgement, verdicts
 
     unit, bounds, missed = solution.problem.units.E0_meV, solution.bounds, solution.missed
     if missed:
@@ -40,8 +43,32 @@ def echo_levels(solution: Solution) -> None:
         rows.append(row)
     head = ["level", *(["referee, meV", "network, meV"] if missed else ["meV"])]
     echo_table([*head, "true value, meV", "to the referee, meV", "relative"], rows)
+    if both := spins(solution.problem, solution.referee, len(solution.energies)):
+        echo_spins(both, solution.problem.units)
     click.echo()
+    if solution.splittings:
+        click.echo(_splitting(solution))
     click.echo("\n".join(verdicts(solution)))
+    click.echo(
+        f"{solution.seconds:.1f} processor seconds of training, {solution.trainer.progress.step:,} steps; "
+        f"{solution.judging_seconds:.1f} of evaluation, bounds and referee; "
+        f"referee alone ({solution.referee.method}): {solution.referee.seconds:.3f}"
+    )
+
+
+def echo_spins(found: Spins, units: Units) -> None:
+    """Print the levels of both spins, and the effective g-factors of the orbitals."""
+    rows = [
+        [f"{energy * units.E0_meV:.9f}", f"{up:+.6f}"]
+        for energy, up in zip(found.energies, found.up, strict=True)
+    ]
+    click.echo()
+    echo_table(["with spin, meV", "<sigma_z>"], rows)
+    said = (f"E{k}: {'-' if g is None else format(g, '.6f')}" for k, g in enumerate(found.g_factors))
+    click.echo(f"\nd(E_up - E_down)/dB in Bohr magnetons, the effective g: {', '.join(said)}")
+    moved = found.truncation * units.E0_meV
+    if found.orbitals > len(found.g_factors):
+        click.echo(f"{found.orbitals} orbitals; with a third of them less, levels move by {moved:.1e} meV")
 
 
 def _splitting(solution: Solution) -> str:
@@ -54,43 +81,6 @@ def _splitting(solution: Solution) -> str:
     said += " (cannot be told from 0)" if error is None else f" (referee {exact:.{digits}f}, {error:+.1e})"
     if first.missed(solution.config.solver.accuracy):
         return f"WARNING: the network does not resolve it: {said}"
-    return said
-
-
-def verdicts(solution: Solution) -> list[str]:
-    """What there is to say in words."""
-    from lior_ritz.training.standing import PLANNED, SPREAD
-
-    referee, progress = solution.referee, solution.trainer.progress
-    said = [_splitting(solution)] if len(solution.energies) > 1 else []
-    least = float(solution.errors.min())
-    noise = float(referee.errors[: len(solution.energies)].max()) + solution.evaluation.quadrature_error
-    if solution.bounds.lower is None:
-        said.append("no bound from below: the functions do not fulfil the natural boundary condition exactly")
-    if weight := solution.config.training.loss_weights.boundary:
-        said.append(
-            "the states are those of an edge that repels them, the referee's are not: "
-            f"training.loss_weights.boundary = {weight:g}"
-        )
-    if least < -noise:
-        said.append("WARNING: a level lies below the referee's by more than both errors; do not use this run")
-    if not solution.evaluation.sound:
-        said.append(
-            f"WARNING: two quadrature rules differ by {solution.evaluation.quadrature_error:.1e} E0; "
-            "raise domain.eval_nq or lower model.first_omega_0"
-        )
-    if faults := [each for each in progress.refinements if each["why"] not in (PLANNED, SPREAD)]:
-        said.append(
-            "quadrature: training nodes were found at fault and replaced by more, "
-            f"{faults[0]['nq_prev']} on each axis in the beginning, {faults[-1]['nq_new']} in the end"
-        )
-    if progress.note:
-        said.append(f"note: {progress.note}")
-    said.append(
-        f"{solution.seconds:.1f} processor seconds of training, {progress.step:,} steps; "
-        f"{solution.judging_seconds:.1f} of evaluation, bounds and referee; "
-        f"referee alone ({referee.method}): {referee.seconds:.3f}"
-    )
     return said
 
 

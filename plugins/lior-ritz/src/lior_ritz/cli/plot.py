@@ -20,27 +20,21 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run", type=RunPath())
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    "--out", type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the pictures; files of the same names are replaced.  [default: RUN/plots]",
-)
+)  # fmt: skip
 @click.option(
-    "--only",
-    metavar="NAME,...",
+    "--only", metavar="NAME,...",
     help="Pictures, such as convergence or psi_state_0; psi_state for those of all states.  [default: all]",
-)
+)  # fmt: skip
 @click.option(
-    "--format",
-    "form",
-    type=click.Choice(list(FORMATS)),
-    default="png",
-    show_default=True,
+    "--format", "form", type=click.Choice(list(FORMATS)), default="png", show_default=True,
     help="Kind of files.",
-)
+)  # fmt: skip
 @click.option(
     "--text", is_flag=True, help="Print the pictures as text, without Matplotlib, and write no files."
 )
-@json_option  # fmt: skip
+@json_option
 def plot(run: Path, out: Path | None, only: str | None, form: str, text: bool, as_json: bool) -> None:
     """Draw the pictures of a run.
 
@@ -67,7 +61,8 @@ def drawn(
     from lior.plots.panels import LeftOut
     from lior_ritz.reports.pictures import Source, chosen, picture
 
-    source = Source(solution=solution, history=history, label=_printable(run))
+    label = "".join(c if c.isprintable() else "?" for c in run.absolute().name)[:30]
+    source = Source(solution=solution, history=history, label=label)
     pictures: dict[str, Picture] = {}
     left_out: dict[str, str] = {}
     for name in chosen(only, len(solution.energies)):
@@ -76,9 +71,3 @@ def drawn(
         except LeftOut as why:
             left_out[name] = str(why)
     return pictures, left_out
-
-
-def _printable(run: Path) -> str:
-    """The name of a run, short enough for a title."""
-    name = "".join(c if c.isprintable() else "?" for c in run.absolute().name)
-    return name if len(name) <= 30 else name[:29] + "…"

@@ -17,7 +17,7 @@ from lior_ritz.cli.threads import import_torch
 @click.option("--levels", type=WholeNumber(1, 500), help="How many; solver.K if not given.")
 @click.option(
     "--method", default="auto", show_default=True,
-    type=click.Choice(["auto", "separable", "sine", "elements", "differences"]), help="Which method.",
+    type=click.Choice(["auto", "separable", "sine", "elements", "hermitian"]), help="Which method.",
 )  # fmt: skip
 @click.option(
     "--tolerance", type=RealNumber(1e-13, 1e-1), default=1e-9, show_default=True,
@@ -35,12 +35,15 @@ def reference(
     """Solve a problem by classical methods, with error bars."""
     import_torch()
     from lior_ritz import config as configuration
+    from lior_ritz.cli.levels import echo_spins
     from lior_ritz.judge import reference as referee
+    from lior_ritz.judge.spin import spins
 
     config = configuration.load(layers, assignments).config
     problem = configuration.problem(config)
     found = referee.solve(problem, levels or config.solver.K, method, tolerance)
     unit = problem.units.E0_meV
+    both = spins(problem, found, levels or config.solver.K)
     pairs = list(zip(found.energies.tolist(), found.errors.tolist(), strict=True))
     if as_json:
         report = {
@@ -48,6 +51,7 @@ def reference(
             "seconds": found.seconds, "E0_meV": unit,
             "E_dimless": [energy for energy, _ in pairs], "E_meV": [energy * unit for energy, _ in pairs],
             "error_dimless": [error for _, error in pairs],
+            "spin": both and both.report(problem.units),
         }  # fmt: skip
         click.echo(json.dumps(report))
         return
@@ -58,4 +62,6 @@ def reference(
     echo_table(["level", "meV", "E0", "error bar, E0"], rows)
     sizes = " x ".join(map(str, found.sizes))
     said = "" if found.converged else "; NOT within the tolerance"
+    if both:
+        echo_spins(both, problem.units)
     click.echo(f"\n{found.method}, {sizes}, {found.seconds:.3f} processor seconds{said}")

@@ -16,7 +16,7 @@ from lior.events import hookimpl
 from lior_cli.interrupts import Stop
 from lior_cli.options import RunPath
 from lior_cli.progress import Progress
-from lior_ritz.cli.options import config_options, json_option, plots_option, quiet_option
+from lior_ritz.cli.options import config_options, json_option, quiet_option
 from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lior_ritz.runs.session import Solved
 
 _RUNS = Path("runs")
+_plots_option = click.option("--plots", is_flag=True, help="Draw the pictures as well, into RUN/plots.")
 
 
 class SolverProgress(Progress):
@@ -48,17 +49,13 @@ class SolverProgress(Progress):
 @click.command()
 @config_options
 @click.option("--out", type=click.Path(path_type=Path), help="Directory for the run, new or empty.")
-@plots_option
+@_plots_option
 @quiet_option
 @json_option
 def run(
-    layers: tuple[str, ...],
-    assignments: tuple[str, ...],
-    out: Path | None,
-    plots: bool,
-    quiet: bool,
+    layers: tuple[str, ...], assignments: tuple[str, ...], out: Path | None, plots: bool, quiet: bool,
     as_json: bool,
-) -> None:
+) -> None:  # fmt: skip
     """Solve a problem; without arguments the default double dot.
 
     The energies are printed in meV with bounds from both sides and their distance to the referee's,
@@ -71,18 +68,16 @@ def run(
     from lior_ritz.runs import session
 
     config = configuration.load(layers, assignments).config
-    _prepare(plots)
-    progress = SolverProgress(quiet=quiet)
     out = out or _RUNS / f"ritz-{config.potential.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    result = _driven(
-        lambda stop: session.run(config, out, callbacks=[progress, stop], stop=stop), out, progress
-    )
-    _report(result, out, plots=plots, quiet=quiet, as_json=as_json)
+    _driven(
+        lambda progress, stop: session.run(config, out, callbacks=[progress, stop], stop=stop),
+        out, plots=plots, quiet=quiet, as_json=as_json,
+    )  # fmt: skip
 
 
 @click.command()
 @click.argument("path", metavar="RUN", type=RunPath())
-@plots_option
+@_plots_option
 @quiet_option
 @json_option
 def resume(path: Path, plots: bool, quiet: bool, as_json: bool) -> None:
@@ -93,18 +88,25 @@ def resume(path: Path, plots: bool, quiet: bool, as_json: bool) -> None:
     import_torch()
     from lior_ritz.runs import session
 
-    _prepare(plots)
+    _driven(
+        lambda progress, stop: session.resume(path, callbacks=[progress, stop], stop=stop),
+        path, plots=plots, quiet=quiet, as_json=as_json,
+    )  # fmt: skip
+
+
+def _driven(
+    start: Callable[[SolverProgress, Stop], Solved], path: Path, *, plots: bool, quiet: bool, as_json: bool
+) -> None:
+    """Train until the end or until a signal comes, and print what came of it."""
+    if plots:  # what pictures need is asked for before the work, not after
+        from lior.plots import drawing
+
+        drawing.library()
     progress = SolverProgress(quiet=quiet)
-    result = _driven(lambda stop: session.resume(path, callbacks=[progress, stop], stop=stop), path, progress)
-    _report(result, path, plots=plots, quiet=quiet, as_json=as_json)
-
-
-def _driven(start: Callable[[Stop], Solved], path: Path, progress: Progress) -> Solved:
-    """Train until the end or until a signal comes."""
     stop = Stop(progress.note)
     try:
         with progress:
-            return start(stop)
+            result = start(progress, stop)
     except Stopped as error:
         raise Interrupted(str(error), 128 + stop.signal) from None
     except KeyboardInterrupt:
@@ -112,14 +114,7 @@ def _driven(start: Callable[[Stop], Solved], path: Path, progress: Progress) -> 
         raise Interrupted(f"interrupted in phase {progress.stage!r}: {kept}") from None
     finally:
         stop.withdraw()
-
-
-def _prepare(plots: bool) -> None:
-    """Ask for what pictures need before the work, not after."""
-    if plots:
-        from lior.plots import drawing
-
-        drawing.library()
+    _report(result, path, plots=plots, quiet=quiet, as_json=as_json)
 
 
 def _report(result: Solved, path: Path, *, plots: bool, quiet: bool, as_json: bool) -> None:
@@ -149,6 +144,5 @@ def _draw(result: Solved, path: Path, *, quiet: bool) -> None:
     pictures, left_out = drawn(path, result.solution, list(metrics(path)))
     for picture in pictures.values():
         drawing.write(picture, path / "plots", ("png",))
-    if not quiet:
-        for name, why in left_out.items():
-            click.echo(f"left out: {name}: {why}", err=True)
+    for name, why in left_out.items() if not quiet else ():
+        click.echo(f"left out: {name}: {why}", err=True)

@@ -23,20 +23,17 @@ def axis(text: str) -> tuple[str, tuple[float, ...]]:
 
     >>> axis("delta=0:2:5")
     ('delta', (0.0, 0.5, 1.0, 1.5, 2.0))
-    >>> axis("domain.nq=16:64:3:log")
-    ('domain.nq', (16.0, 32.0, 64.0))
+    >>> axis("domain.X=2:8:3:log")
+    ('domain.X', (2.0, 4.0, 8.0))
     >>> axis("a=1.5,1.7")
     ('a', (1.5, 1.7))
     """
     name, values = _split(text, _AXIS)
     if ":" not in values:
         return name, tuple(_numbers(text, values.split(","), _AXIS))
-    parts, log = _ends(values)
-    if len(parts) != 3:
-        raise UsageError(f"--vary {text!r}: {_AXIS}")
-    low, high, count = _numbers(text, parts, _AXIS)
+    (low, high, count), log = _ends(text, values, 3, _AXIS)
     if count != int(count) or count < 2:
-        raise UsageError(f"--vary {text!r}: COUNT = {parts[2]}; allowed is a whole number of at least 2")
+        raise UsageError(f"--vary {text!r}: COUNT = {count:g}; allowed is a whole number of at least 2")
     if low == high:
         raise UsageError(f"--vary {text!r}: LOW and HIGH are the same")
     if log and (low <= 0 or high <= 0):
@@ -55,15 +52,11 @@ def ranges(text: str) -> dict[str, tuple[float, float] | None]:
     found: dict[str, tuple[float, float] | None] = {}
     for part in text.split(","):
         name, equals, values = (piece.strip() for piece in part.partition("="))
-        if not name:
-            raise UsageError(f"--vary {text!r}: {_RANGE}; several are separated by commas")
-        if name in found:
-            raise UsageError(f"--vary {text!r}: {name} is named twice")
+        if not name or name in found:
+            raise UsageError(f"--vary {text!r}: {_RANGE}; several are separated by commas, each once")
         found[name] = None
         if equals:
-            if values.count(":") != 1:
-                raise UsageError(f"--vary {part!r}: {_RANGE}")
-            low, high = _numbers(part, values.split(":"), _RANGE)
+            (low, high), _ = _ends(part, values, 2, _RANGE)
             if low >= high:
                 raise UsageError(f"--vary {part!r}: LOW has to be below HIGH")
             found[name] = low, high
@@ -77,10 +70,7 @@ def span(text: str) -> tuple[str, float, float, bool]:
     ('barrier_meV', 0.5, 12.0, True)
     """
     name, values = _split(text, _SPAN)
-    parts, log = _ends(values)
-    if len(parts) != 2:
-        raise UsageError(f"--vary {text!r}: {_SPAN}")
-    low, high = _numbers(text, parts, _SPAN)
+    (low, high), log = _ends(text, values, 2, _SPAN)
     return name, low, high, log
 
 
@@ -106,19 +96,21 @@ def _split(text: str, allowed: str, option: str = "--vary") -> tuple[str, str]:
     return name, value
 
 
-def _ends(values: str) -> tuple[list[str], bool]:
-    """What stands between colons, and whether ``log`` is the last."""
+def _ends(text: str, values: str, count: int, allowed: str) -> tuple[list[float], bool]:
+    """So many numbers between colons, and whether ``log`` is behind them."""
     parts = [part.strip() for part in values.split(":")]
-    return (parts[:-1], True) if parts[-1] == "log" else (parts, False)
+    log = parts[-1] == "log" and "log" in allowed
+    parts = parts[:-1] if log else parts
+    if len(parts) != count:
+        raise UsageError(f"--vary {text!r}: {allowed}")
+    return _numbers(text, parts, allowed), log
 
 
 def _numbers(text: str, parts: Sequence[str], allowed: str, option: str = "--vary") -> list[float]:
-    found = []
-    for part in parts:
-        try:
-            found.append(float(part))
-        except ValueError:
-            found.append(math.nan)
-        if not math.isfinite(found[-1]):
-            raise UsageError(f"{option} {text!r}: {part.strip()!r} is no finite number; {allowed}")
+    try:
+        found = [float(part) for part in parts]
+    except ValueError:
+        found = [math.nan]
+    if not all(map(math.isfinite, found)):
+        raise UsageError(f"{option} {text!r}: not a finite number; {allowed}")
     return found

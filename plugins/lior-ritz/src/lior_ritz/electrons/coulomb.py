@@ -61,6 +61,11 @@ def pair_number(i: NDArray[np.intp], j: NDArray[np.intp]) -> NDArray[np.intp]:
     return high * (high + 1) // 2 + np.minimum(i, j)
 
 
+def pair_table(k: int) -> NDArray[np.intp]:
+    """Number of the pair of each two orbitals, ``[k, k]``."""
+    return pair_number(np.arange(k)[:, None], np.arange(k))
+
+
 def truncated_kernel(s: Array, radius: float) -> Array:
     """Fourier transform, at wave numbers ``s``, of ``1/r`` cut off at ``radius``; elementwise, a length."""
     z = s * radius
@@ -170,6 +175,16 @@ def members(k: int, symmetry: int) -> Pairs:
     """The pairs of orbitals that are occupied together; a triplet has no orbital twice."""
     i, j = pairs(k)
     return (i, j) if symmetry == 1 else (i[i != j], j[i != j])
+
+
+def one_body(h: Array, symmetry: int) -> Array:
+    """``h(1) + h(2)`` in the normalised products of :func:`hamiltonian`, from ``h [k, k]``."""
+    i, j = members(len(h), symmetry)
+    same = {(a, b): p[:, None] == q for a, p in enumerate((i, j)) for b, q in enumerate((i, j))}
+    direct = h[i[:, None], i] * same[1, 1] + h[j[:, None], j] * same[0, 0]
+    swapped = h[i[:, None], j] * same[1, 0] + h[j[:, None], i] * same[0, 1]
+    norm = np.where(i == j, math.sqrt(0.5), 1.0)
+    return (direct + symmetry * swapped) * norm[:, None] * norm
 
 
 def hamiltonian(energies: Array, kappa: float, integrals: Array, symmetry: int) -> Array:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 import torch
+from torch import Tensor
 
 from lior.errors import UsageError
 from lior_ritz.electrons.coulomb import NotOrthonormal
 from lior_ritz.electrons.interaction import Orbitals, TwoElectrons, two_electrons
+from lior_ritz.problem import Problem
 from lior_ritz.training.solution import Solution
 
 GRIDS = (64, 96, 128, 192)
@@ -55,33 +59,59 @@ def orbitals(solution: Solution, count: int, grid: int | None = None) -> Orbital
         or the grid is too coarse for them.
     """
     problem = solution.problem
-    if problem.dim != 2:
-        raise UsageError(f"domain.dim = {problem.dim}: two electrons are put into dots of 2 dimensions only")
-    if problem.boundary != "dirichlet":
-        raise UsageError('domain.boundary = "natural": states must vanish on the edge; solve with dirichlet')
+    require_plane(problem)
     wide = widened(solution, count)
+    overlap, hamiltonian = wide.matrices()
+
+    def lowest(values: Tensor, hx: float, hy: float, x_first: float) -> Orbitals:
+        return Orbitals.from_basis(values, hamiltonian, overlap, count, hx, hy, x_first)
+
+    return on_grid(problem, wide.basis, lowest, grid)
+
+
+def on_grid(
+    problem: Problem, functions: Callable[[Tensor], Tensor], build: Callable[..., Orbitals],
+    grid: int | None = None,
+) -> Orbitals:  # fmt: skip
+    """What ``build`` makes of ``functions`` on the first grid that is fine enough, or on that of ``grid``
+    points each way.
+
+    Parameters
+    ----------
+    functions
+        Values ``[B, N]`` at points ``[N, 2]``.
+    build
+        Takes the values ``[B, ny, nx]``, the spacings of columns and rows, and x of the first column.
+
+    Raises
+    ------
+    UsageError
+        As :func:`orbitals`.
+    """
+    require_plane(problem)
     sizes = GRIDS if grid is None else (grid,)
     for size in sizes:
+        x, y = (torch.arange(size, dtype=torch.float64) * (2 * w / size) - w for w in problem.half_widths)
+        rows, columns = torch.meshgrid(y, x, indexing="ij")
+        values = functions(torch.stack([columns.reshape(-1), rows.reshape(-1)], 1)).reshape(-1, size, size)
+        hx, hy = (2 * width / size for width in problem.half_widths)
         try:
-            return _on_grid(wide, count, size)
+            return build(values, hx, hy, -problem.half_widths[0])
         except NotOrthonormal as error:
-            off = error.off
+            off, count = error.off, len(values)
     raise UsageError(
         f"{count} orbitals wave too fast for a grid of {sizes[-1]} points on each axis (overlaps off by "
         f"{off:.1e}): take fewer orbitals, or a finer grid, such as {3 * sizes[-1] // 2} (--grid)"
     )
 
 
-def _on_grid(wide: Solution, count: int, grid: int) -> Orbitals:
-    axes = [
-        torch.arange(grid, dtype=torch.float64) * (2 * width / grid) - width
-        for width in wide.problem.half_widths
-    ]
-    y, x = torch.meshgrid(axes[1], axes[0], indexing="ij")
-    values = wide.basis(torch.stack([x.reshape(-1), y.reshape(-1)], 1)).reshape(-1, grid, grid)
-    overlap, hamiltonian = wide.matrices()
-    steps = [float(axis[1] - axis[0]) for axis in axes]
-    return Orbitals.from_basis(values, hamiltonian, overlap, count, steps[0], steps[1], float(axes[0][0]))
+def require_plane(problem: Problem) -> None:
+    """Refuse problems that no electrons are put into; raises ``UsageError``."""
+    problem.require_plain("electrons")
+    if problem.dim != 2:
+        raise UsageError(f"domain.dim = {problem.dim}: electrons are put into dots of 2 dimensions only")
+    if problem.boundary != "dirichlet":
+        raise UsageError('domain.boundary = "natural": states must vanish on the edge; solve with dirichlet')
 
 
 def exchange(solution: Solution, count: int = 28, grid: int | None = None) -> TwoElectrons:

@@ -64,7 +64,7 @@ def _row(values: Any) -> Array:
 class Orbitals:
     """Eigenfunctions of one electron on a uniform grid, by rising energy.
 
-    Others come in by :meth:`from_hamiltonian` (orthonormal functions) and :meth:`from_basis` (any).
+    Others come in by :meth:`from_basis`.
 
     Raises
     ------
@@ -90,27 +90,11 @@ class Orbitals:
                 f"{k} orbitals and {len(self.energies)} energies; there must be as many, not none"
             )
         if (np.diff(self.energies) < 0).any():
-            raise UsageError("the energies of the orbitals must rise; Orbitals.from_hamiltonian sorts them")
+            raise UsageError("the energies of the orbitals must rise; Orbitals.from_basis sorts them")
         flat = self.values.reshape(k, -1)
         off = float(np.abs(flat @ flat.T * (self.hx * self.hy) - np.eye(k)).max())
         if off > _ORTHONORMAL:
             raise NotOrthonormal(off)
-
-    @classmethod
-    def from_hamiltonian(
-        cls, values: Any, hamiltonian: Any, hx: float, hy: float, x_first: float | None = None
-    ) -> Orbitals:
-        """The eigenfunctions in the span of orthonormal functions ``[k, ny, nx]``.
-
-        Parameters
-        ----------
-        values, hx, hy, x_first
-            As the fields of the class.
-        hamiltonian
-            Energies ``[k]`` in any order, or the symmetric matrix ``[k, k]`` of h; in ``E0``.
-        """
-        matrix = np.diag(_row(hamiltonian)) if len(np.shape(hamiltonian)) == 1 else hamiltonian
-        return cls.from_basis(values, matrix, None, len(matrix), hx, hy, x_first)
 
     @classmethod
     def from_basis(
@@ -152,6 +136,11 @@ class Orbitals:
             raise UsageError(f"{k} orbitals asked of a basis with {len(energies)} independent functions")
         orbitals = np.tensordot(vectors[:, :k].T, functions, 1)
         return cls(orbitals, energies[:k], hx, hy, x_first)
+
+    def coulomb(self, memory_mb: float = 32) -> Coulomb:
+        """The repulsion on their grid."""
+        _, ny, nx = self.values.shape
+        return Coulomb((ny, nx), self.hx, self.hy, memory_mb)
 
     def left(self, divide: float) -> Array:
         """``∫ φᵢφⱼ`` over ``x < divide`` (in ``L0``), ``[k, k]``, as accurate as over the whole grid."""
@@ -330,8 +319,7 @@ def two_electrons(
     tried = _sizes(orbitals.energies, sizes)
     k = tried[-1]
     used = attrs.evolve(orbitals, values=orbitals.values[:k], energies=orbitals.energies[:k])
-    _, ny, nx = used.values.shape
-    integrals = Coulomb((ny, nx), used.hx, used.hy, memory_mb).integrals(used.values)
+    integrals = used.coulomb(memory_mb).integrals(used.values)
     lowest, sectors = [], []
     for symmetry in (1, -1):
         matrix = hamiltonian(used.energies, kappa, integrals, symmetry)

@@ -91,10 +91,7 @@ class Family:
         does not depend on p. Conventions about degenerate levels are those of
         :class:`lior_ritz.judge.gradients.Gradients`.
 
-        Raises
-        ------
-        UsageError
-            When the derivative of V is not finite, or there are several devices.
+        Raises ``UsageError`` when the derivative of V is not finite, or there are several devices.
         """
         values, count = self._one(device), self.config.solver.K
         levels, vectors = self.space.lowest(values, count + 1)  # one more says whether the last is cut
@@ -119,8 +116,11 @@ class Family:
         span, rule = self.space.span, self.space.rule
         test = (rule.points / torch.tensor(self.problem.half_widths, dtype=torch.float64)).sum(1).exp()
         signs = torch.where((rule.weights.sqrt() * test) @ span.value @ vectors[0] < 0, -1.0, 1.0)
-        weights = span.basis @ (vectors[0] * signs)
-        return (span_at(self._snapshots, points.to(torch.float64))[0] @ weights).T
+        return (vectors[0] * signs).T @ self.functions(points)
+
+    def functions(self, points: Tensor) -> Tensor:
+        """The orthonormal functions of the space at ``points``, ``[N, d]``; ``[rank, N]``."""
+        return (span_at(self._snapshots, points.to(torch.float64))[0] @ self.space.span.basis).T
 
     @cached_property
     def _snapshots(self) -> list[Reference]:
@@ -149,10 +149,7 @@ class Family:
     def load(cls, path: Path) -> Family:
         """The family that was saved; its energies are the same to the last bit on the same machine.
 
-        Raises
-        ------
-        RunError
-            When there is none, or it is damaged.
+        Raises ``RunError`` when there is none, or it is damaged.
         """
         manifest, groups = bundle.read(path, format=FORMAT)
         with bundle.misfits_as_run_errors(path, program=FORMAT.program):
@@ -199,7 +196,8 @@ def make(
     UsageError
         When an option cannot be varied so far, or the configuration is wrong.
     """
-    begin, ranges, overrides = time.process_time(), tuple(ranges), list(overrides)
+    begin, overrides = time.process_time(), list(overrides)
+    ranges = tuple(attrs.evolve(each, name=options.option(each.name)) for each in ranges)
     names = [each.name for each in ranges]
     if not ranges:
         raise UsageError("a family needs an option to vary")
@@ -209,11 +207,14 @@ def make(
     count = DEVICES.get(len(ranges), 2) if devices is None else devices
     values, first = chebyshev(ranges, count), {each.name: each.low for each in ranges}
     config, problem, found = options.opened(layers, overrides, names, first)
+    problem.require_plain("a family")
     solved = snapshots(problem, values, config.solver.K)
     space = reduced_space(problem, ranges, solved)
     exact = torch.stack([each.energies[: config.solver.K] for each in solved])
-    return Family(
+    family = Family(
         config=config, problem=problem, ranges=ranges, devices=count, space=space,
         reproduced=float((space.lowest(values, config.solver.K)[0] - exact).abs().max()),
         notes=tuple(found[len(overrides) :]), seconds=time.process_time() - begin,
     )  # fmt: skip
+    vars(family)["_snapshots"] = solved
+    return family

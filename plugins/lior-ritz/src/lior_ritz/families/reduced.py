@@ -141,6 +141,9 @@ def span_at(found: Sequence[Reference], points: Tensor) -> Tensor:
 
 
 def reduced_space(problem: Problem, ranges: Sequence[Range], found: Sequence[Reference]) -> Space:
-    """The span of snapshots, on a rule that resolves them."""
-    rule = grid_rule("gauss_legendre", sizes(problem, *found), problem.half_widths)
+    """The span of snapshots, on a rule that resolves them: where V jumps the finest of their own, which knows
+    where (and serves all devices as long as no option moves the jumps)."""
+    own = [each.rule for each in found if each.rule is not None]
+    rule = max(own, key=lambda each: len(each.weights), default=None)
+    rule = rule or grid_rule("gauss_legendre", sizes(problem, *found), problem.half_widths)
     return Space.of(problem, rule, whiten(span_at(found, rule.points), rule.weights), ranges)

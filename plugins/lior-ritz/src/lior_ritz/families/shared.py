@@ -23,10 +23,8 @@ MOST = 256
 class Range:
     """Between which values an option of the potential is varied, in the option's own unit.
 
-    Raises
-    ------
-    UsageError
-        When the values are not finite or do not rise, or are not positive and taken by their logarithm.
+    Raises ``UsageError`` when the values are not finite or do not rise, or are not positive and taken by
+    their logarithm.
     """
 
     name: str
@@ -56,10 +54,7 @@ def chebyshev(ranges: Sequence[Range], count: int) -> Values:
     They include the ends and lie closer together there, where interpolation between equal distances fails
     first (L. N. Trefethen, *Approximation Theory and Approximation Practice*, 2013, ch. 2).
 
-    Raises
-    ------
-    UsageError
-        When there are fewer than two values or more than 256 combinations.
+    Raises ``UsageError`` when there are fewer than two values or more than 256 combinations.
     """
     if count < 2 or count ** len(ranges) > MOST:
         most = math.floor(MOST ** (1 / len(ranges)) + 1e-9)
@@ -96,10 +91,8 @@ def rows(values: Mapping[str, Tensor]) -> list[dict[str, float]]:
 def checked(ranges: Sequence[Range], device: Mapping[str, float | Tensor]) -> tuple[Values, bool]:
     """Values of every option of a family, ``[P]``, and whether they are of one device given by numbers.
 
-    Raises
-    ------
-    UsageError
-        When an option is missing or unknown, lists differ in length, or a value is outside of its range.
+    Raises ``UsageError`` when an option is missing or unknown, lists differ in length, or a value is outside
+    of its range.
     """
     names = [each.name for each in ranges]
     for name in device:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import attrs
 import torch
@@ -13,6 +12,7 @@ from lior_ritz.judge.evaluation import Evaluation, basis_values, ritz
 from lior_ritz.judge.reference import Reference
 from lior_ritz.network.ansatz import Ansatz
 from lior_ritz.network.states import alike, form
+from lior_ritz.problem import Problem
 
 _ROUNDING = 1e-13
 """Relative error of the arithmetic, which both bounds are widened by."""
@@ -25,28 +25,14 @@ class Bounds:
     upper: Tensor
     """No less than the levels: the Ritz values (min-max principle) and the error of the quadrature."""
     lower: Tensor | None
-    """No more than the levels, if no level below :attr:`beyond` was missed; ``None`` where the functions do
-    not fulfil the boundary condition, so that residuals say nothing."""
+    """No more than the levels, if no level below :attr:`beyond` was missed; ``None`` where residuals say
+    nothing."""
     residuals: Tensor | None
     """``‖(H - E_k) ψ_k‖``."""
     beyond: float | None
     """A number below which there are the K levels and no other."""
-
-    def report(self, E0_meV: float) -> dict[str, Any]:
-        """Ready for JSON, in ``E0`` and meV."""
-        found: dict[str, Any] = {"upper": self.upper.tolist(), "upper_meV": (self.upper * E0_meV).tolist()}
-        if self.lower is None or self.residuals is None:
-            return found | {
-                "lower": None,
-                "why_no_lower": "the functions do not fulfil the boundary condition",
-            }
-        return found | {
-            "lower": self.lower.tolist(),
-            "lower_meV": (self.lower * E0_meV).tolist(),
-            "width": (self.upper - self.lower).tolist(),
-            "residuals": self.residuals.tolist(),
-            "assumes": f"no level below {self.beyond:.9g} E0 is missing from the referee's list",
-        }
+    why: str = ""
+    """Why there is no bound from below."""
 
 
 def bounds(ansatz: Ansatz, found: Evaluation, referee: Reference) -> Bounds:
@@ -60,15 +46,15 @@ def bounds(ansatz: Ansatz, found: Evaluation, referee: Reference) -> Bounds:
     problem, count = ansatz.problem, len(found.energies)
     slack = found.quadrature_error + _ROUNDING * found.energies.abs().max()
     upper = found.energies + slack
-    if problem.boundary != "dirichlet":
-        return Bounds(upper=upper, lower=None, residuals=None, beyond=None)
+    if why := _no_residuals(found, problem):
+        return Bounds(upper=upper, lower=None, residuals=None, beyond=None, why=why)
     with torch.no_grad():
         basis = basis_values(ansatz, found.params, found.head, found.nodes, order=2)
         pairs = alike(found.head.sectors).to(basis.device)
         energies, vectors = ritz(*form(basis, found.nodes, problem.dim, pairs))
         energies = energies[:count]
         gram = residual_gram(basis, vectors[:, :count], energies, found, pairs)
-    residuals = gram.diagonal().clamp_min(0).sqrt()
+    residuals = gram.diagonal().real.clamp_min(0).sqrt()
     known = (referee.energies - referee.errors).to(energies)
     # A residual alone says that some level is near, not which: of a level that was missed it knows nothing.
     lower = energies - residuals
@@ -81,6 +67,18 @@ def bounds(ansatz: Ansatz, found: Evaluation, referee: Reference) -> Bounds:
     return Bounds(
         upper=upper.cpu(), lower=(lower - slack).cpu(), residuals=residuals.cpu(), beyond=float(known[count])
     )
+
+
+def _no_residuals(found: Evaluation, problem: Problem) -> str:
+    """Why residuals of the functions bound nothing; empty when they do."""
+    if problem.boundary != "dirichlet":
+        return "the functions do not fulfil the natural boundary condition, so that residuals bound nothing"
+    inverse = found.nodes.inverse
+    if inverse is not None and bool((inverse != inverse[0]).any()):
+        return (
+            "the functions have no jump of the slope where the mass changes, so that residuals bound nothing"
+        )
+    return ""
 
 
 @attrs.frozen(kw_only=True)
@@ -133,10 +131,14 @@ def splittings(
 
 
 def floor(ansatz: Ansatz, found: Evaluation) -> float:
-    """What no level is below: the lowest of an empty box as deep as V at its lowest node. It is what is left
-    where a Ritz value is so poor that it lies above the next level."""
-    empty = sum((math.pi / (2 * width)) ** 2 for width in ansatz.problem.half_widths)
-    return empty + float(found.nodes.potential.min())
+    """What no level is below: the lowest of an empty box as deep as V at its lowest node, also with a field
+    (the diamagnetic inequality; E. H. Lieb and M. Loss, *Analysis*, section 7.21). It is what is left where a
+    Ritz value is so poor that it lies above the next level."""
+    problem, points = ansatz.problem, found.nodes.rule.points
+    light = problem.inverse_mass(points).amin(0).tolist()
+    boxes = zip(light, problem.half_widths, strict=True)
+    empty = sum(each * (math.pi / (2 * width)) ** 2 for each, width in boxes)
+    return empty + float(problem.energy(points).min())
 
 
 def residual_gram(
@@ -155,11 +157,16 @@ def residual_gram(
     pairs
         See :func:`lior_ritz.network.states.alike`; a Ritz state is of one parity.
     """
-    dim = (len(basis) - 1) // 2
-    applied = found.nodes.potential[:, None] * basis[0] - basis[1 + dim :].sum(0)
+    dim, nodes = (len(basis) - 1) // 2, found.nodes
+    applied = nodes.potential[:, None] * basis[0]
+    for axis in range(dim):
+        bent = basis[1 + dim + axis]
+        if nodes.vector is not None:
+            bent = bent + 2j * nodes.vector[:, axis, None] * basis[1 + axis]
+        applied = applied - (bent if nodes.inverse is None else bent * nodes.inverse[:, axis, None])
     residuals = applied @ vectors - (basis[0] @ vectors) * energies
     same = (vectors.abs().T @ pairs @ vectors.abs()) > 1e-9 * vectors.abs().max()
-    return (residuals.T @ (found.nodes.rule.weights[:, None] * residuals)) * same
+    return (residuals.mH @ (found.nodes.rule.weights[:, None] * residuals)) * same
 
 
 def lehmann(energies: Tensor, gram: Tensor, beyond: float) -> Tensor:
@@ -182,6 +189,6 @@ def lehmann(energies: Tensor, gram: Tensor, beyond: float) -> Tensor:
     roots = distance.abs()
     scaled = torch.eye(len(energies)).to(gram) + gram / (roots[:, None] * roots)
     lower = torch.linalg.cholesky(scaled)
-    inverse = torch.linalg.solve_triangular(lower, torch.diag(roots.rsqrt()), upper=False)
-    tau = -torch.linalg.eigvalsh(inverse @ inverse.T)
+    inverse = torch.linalg.solve_triangular(lower, torch.diag(roots.rsqrt()).to(lower), upper=False)
+    tau = -torch.linalg.eigvalsh(inverse @ inverse.mH)
     return (beyond + 1 / tau).sort().values

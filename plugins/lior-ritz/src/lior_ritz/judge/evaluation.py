@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import attrs
 import torch
@@ -12,11 +11,9 @@ from torch import Tensor
 from lior.errors import UsageError
 from lior_ritz.config import RitzConfig
 from lior_ritz.network.ansatz import Ansatz
-from lior_ritz.network.edge import Edge, edge_form
 from lior_ritz.network.layers import Params
 from lior_ritz.network.states import Head, Nodes, alike, form, solve, values
 from lior_ritz.problem.quadrature import grid_rule
-from lior_ritz.training.polish import moments, traces
 
 _AGREE = 1e-9
 """Relative difference of the energies on two rules below which both are believed."""
@@ -43,8 +40,7 @@ class Evaluation:
     """``[K]``, float64: of the basis that :attr:`head` spans, on the finer of two rules. They lie above the
     exact ones, up to :attr:`quadrature_error`, whatever the network is."""
     head: Head
-    """The M basis functions, solved for on the coarser rule; with a penalty on the edge only the K states
-    themselves, since others could be combined to do without what it costs."""
+    """The M basis functions, solved for on the coarser rule."""
     quadrature_error: float
     """Largest difference of an energy between the two rules, in ``E0``; of final energies about which they
     disagree, twice the largest difference to several other rules."""
@@ -54,10 +50,6 @@ class Evaluation:
     """The finer rule."""
     params: Params
     """The parameters, float64."""
-    residual: float | None = None
-    """``Σ ‖(H - E_k) ψ_k‖²`` over the K states, where it was asked for."""
-    penalty: float = 0.0
-    """What the K states cost on the edge, in ``E0``, where that counts."""
 
     @property
     def eigsum(self) -> float:
@@ -81,10 +73,6 @@ class Evaluator:
     stretch: tuple[float, ...]
     """Of the nodes; see :func:`lior_ritz.problem.quadrature.grid_rule`."""
     device: torch.device
-    residuals: bool = False
-    """Whether residuals are worked out, for which second derivatives are needed."""
-    edge: Edge | None = None
-    """Nodes on the edge, if the states' squares there count."""
 
     def nodes(self, nq: int) -> Nodes:
         """The rule with ``nq`` nodes on each axis, float64."""
@@ -149,23 +137,11 @@ class Evaluator:
         nodes = self.nodes(coarse)
         points = nodes.rule.points
         functions, factor = self.ansatz.functions(params, points), self.ansatz.decay(params, points)
-        edge = self.edge.values(self.ansatz, params) if self.edge else None
-        kept = self.basis if edge is None else self.count
-        head = solve(self.ansatz, functions, factor, nodes, kept, self.limits, edge)
+        head = solve(self.ansatz, functions, factor, nodes, self.basis, self.limits)
         first = head.energies[: self.count]
-        if edge is not None:  # without what they cost there
-            states = values(self.ansatz, functions, factor, head)
-            first = ritz(*form(states, nodes, dim, alike(head.sectors)))[0]
         nodes = self.nodes(fine)
-        order = 2 if self.residuals else 1
-        basis = basis_values(self.ansatz, params, head, nodes, order=order)
-        overlap, hamiltonian = form(basis, nodes, dim, alike(head.sectors))
-        energies, vectors = ritz(overlap, hamiltonian)
-        residual = None
-        if order == 2:
-            wanted = vectors[:, : self.count]
-            whole = moments(basis, nodes, dim, alike(head.sectors))
-            residual = float(traces(*(wanted.T @ matrix @ wanted for matrix in whole))[1])
+        basis = basis_values(self.ansatz, params, head, nodes)
+        energies, _ = ritz(*form(basis, nodes, dim, alike(head.sectors)))
         return Evaluation(
             energies=energies[: self.count],
             head=head,
@@ -173,18 +149,13 @@ class Evaluator:
             nq=fine,
             nodes=nodes,
             params=params,
-            residual=residual,
-            penalty=0.0 if edge is None else float(edge_form(edge, head, head).trace()),
         )
 
 
 def refuse_few(found: Evaluation, config: RitzConfig) -> None:
     """Refuse a trial space with fewer independent functions than levels are wanted.
 
-    Raises
-    ------
-    UsageError
-        Saying what to raise.
+    Raises ``UsageError`` saying what to raise.
     """
     if (count := found.energies.shape[-1]) < config.solver.K:
         raise UsageError(
@@ -203,16 +174,13 @@ def basis_values(ansatz: Ansatz, params: Params, head: Head, nodes: Nodes, *, or
 def ritz(overlap: Tensor, hamiltonian: Tensor) -> tuple[Tensor, Tensor]:
     """Energies and coefficients ``[M, M]`` of a well-conditioned basis, whose states have norm 1.
 
-    Raises
-    ------
-    torch.linalg.LinAlgError
-        When the functions are dependent or not finite.
+    Raises ``torch.linalg.LinAlgError`` when the functions are dependent or not finite.
     """
     lower = torch.linalg.cholesky(overlap)
     half = torch.linalg.solve_triangular(lower, hamiltonian, upper=False)
-    matrix = torch.linalg.solve_triangular(lower, half.T, upper=False)
-    energies, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
-    return energies, torch.linalg.solve_triangular(lower.T, vectors, upper=True)
+    matrix = torch.linalg.solve_triangular(lower, half.mH, upper=False)
+    energies, vectors = torch.linalg.eigh((matrix + matrix.mH) / 2)
+    return energies, torch.linalg.solve_triangular(lower.mH, vectors, upper=True)
 
 
 def largest_training(dim: int) -> int:
@@ -220,7 +188,6 @@ def largest_training(dim: int) -> int:
     return math.floor(_POINTS[dim] ** (1 / dim) / (_COARSE * _FINER))
 
 
-def first_size(training: Sequence[int], wanted: int) -> int:
-    """Nodes on each axis of the coarser independent rule; odd, so that it shares few nodes with
-    training's."""
-    return wanted or 2 * (math.ceil(_COARSE * max(training)) // 2) + 1
+def first_size(training: int, wanted: int) -> int:
+    """Nodes on each axis of the coarser independent rule; odd, so that it shares few with training's."""
+    return wanted or 2 * (math.ceil(_COARSE * training) // 2) + 1

@@ -80,7 +80,7 @@ def gradients(
     rows = []
     for name in wanted:
         slope = sensitivity(problem, name, states.rule.points)
-        row = first_order((states.psi * (states.rule.weights * slope)) @ states.psi.T, groups)
+        row = first_order((states.psi.conj() * (states.rule.weights * slope)) @ states.psi.T, groups)
         row[list(cut)] = torch.nan
         rows.append(row)
     return Gradients(
@@ -111,10 +111,10 @@ def grouped(count: int, together: Collection[int]) -> tuple[tuple[int, ...], ...
 
 def first_order(matrix: Tensor, levels: Iterable[Sequence[int]]) -> Tensor:
     """Derivatives of the levels from the elements ``∫ ψ_i ψ_j ∂V/∂p``, ``[K, K]``; ``[K]``."""
-    row = torch.empty(len(matrix), dtype=matrix.dtype)
+    row = torch.empty(len(matrix), dtype=matrix.real.dtype)
     for level in map(list, levels):
         block = matrix[level][:, level]
-        row[level] = torch.linalg.eigvalsh((block + block.T) / 2)
+        row[level] = torch.linalg.eigvalsh((block + block.mH) / 2)
     return row
 
 

@@ -29,9 +29,6 @@ class Ansatz:
 
     problem: Problem
     shape: Shape
-    scale: tuple[float, ...] | None = None
-    """What the coordinates are multiplied by on their way into the network; ``None`` leaves them in
-    ``L0``."""
     mirrored: tuple[int, ...] = ()
     """Axes along which functions are even or odd by construction, ascending."""
     alpha: tuple[float, ...] | None = None
@@ -58,28 +55,23 @@ class Ansatz:
         return params
 
     def functions(self, params: Params, points: Tensor, *, order: int = 1) -> list[Tensor]:
-        """The functions of each sector before the decay, ``[1 + order·d, N, F]`` each.
-
-        Parameters
-        ----------
-        points
-            ``[N, d]``, with device parameters in columns behind the coordinates, if the network has any.
-        """
+        """The functions of each sector before the decay at ``points``, ``[N, d]``: ``[1 + order·d, N, F]``
+        each."""
         dim = self.problem.dim
         flips = self._flips(points)
-        images = (flips[:, None] * points).reshape(-1, points.shape[1])
-        jet = network.forward(params, self.shape, images, scale=self.scale, dim=dim, order=order)
+        images = (flips[:, None] * points).reshape(-1, dim)
+        jet = network.forward(params, self.shape, images, order=order)
         trained = self.heads is not None
         jet = network.head(jet, params["head.weight"]) if trained else network.with_constant(jet)
         if not self.mirrored:
             return [jet]
         jet = jet.unflatten(1, (len(flips), len(points)))
-        slopes = jet[1 : 1 + dim] * flips[:, :dim].T[:, :, None, None]
+        slopes = jet[1 : 1 + dim] * flips.T[:, :, None, None]
         jet = torch.cat([jet[:1], slopes, jet[1 + dim :]])
         return [self._of_parity(jet, index) for index in range(len(self.sectors))]
 
     def _flips(self, points: Tensor) -> Tensor:
-        """Signs that mirror a point, ``[images, columns]``, one row for each of :attr:`sectors`."""
+        """Signs that mirror a point, ``[images, d]``, one row for each of :attr:`sectors`."""
         flips = torch.ones(len(self.sectors), points.shape[1], dtype=points.dtype, device=points.device)
         for row, signs in enumerate(self.sectors):
             for axis, sign in zip(self.mirrored, signs, strict=True):
@@ -101,7 +93,6 @@ class Ansatz:
     def decay(self, params: Params, points: Tensor, *, order: int = 1) -> Tensor:
         """What the functions are multiplied by, and its derivatives: ``[1 + order·d, N]``."""
         alpha = None
-        points = points[:, : self.problem.dim]
         if self.alpha is not None:
             start = torch.tensor(self.alpha, dtype=points.dtype, device=points.device)
             alpha = decay.rates(start, params.get("envelope.rates"))

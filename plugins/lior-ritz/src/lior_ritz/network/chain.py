@@ -27,10 +27,10 @@ class _Kept(NamedTuple):
 
 
 class Chain(torch.autograd.Function):
-    """Layers ``σ(Wx + b)`` and their slopes by the first ``dim`` inputs; differentiable once, by W and b."""
+    """Layers ``σ(Wx + b)`` and their slopes by the inputs; differentiable once, by W and b."""
 
     @staticmethod
-    def forward(ctx: Any, points: Tensor, dim: int, sine: bool, keep: bool, *layers: Tensor) -> Tensor:
+    def forward(ctx: Any, points: Tensor, sine: bool, keep: bool, *layers: Tensor) -> Tensor:
         """Values and slopes of the last layer, ``[1 + dim, N, h]``, with successive nodes side by side.
 
         Parameters
@@ -45,11 +45,11 @@ class Chain(torch.autograd.Function):
             ``W₀, b₀, W₁, b₁, …``; frequencies are in them.
         """
         weights, biases = layers[0::2], layers[1::2]
-        whole = points.new_empty(weights[-1].shape[0], 1 + dim, len(points))
+        whole = points.new_empty(weights[-1].shape[0], 1 + points.shape[1], len(points))
         kept: list[tuple[list[_Kept], Tensor]] = []
         for block in range(0, len(points), _BLOCK):
             here = points[block : block + _BLOCK]
-            records, jet = _block_forward(here, dim, sine, weights, biases)
+            records, jet = _block_forward(here, sine, weights, biases)
             whole[:, :, block : block + _BLOCK] = jet
             if keep:
                 kept.append((records, jet))
@@ -65,16 +65,16 @@ class Chain(torch.autograd.Function):
         for index, (records, jet) in enumerate(ctx.kept):
             rows = slice(index * _BLOCK, (index + 1) * _BLOCK)
             _block_backward(whole[:, :, rows], ctx.points[rows], records, jet, weights, found, ctx.sine)
-        return None, None, None, None, *found
+        return None, None, None, *found
 
 
 def _block_forward(
-    points: Tensor, dim: int, sine: bool, weights: tuple[Tensor, ...], biases: tuple[Tensor, ...]
+    points: Tensor, sine: bool, weights: tuple[Tensor, ...], biases: tuple[Tensor, ...]
 ) -> tuple[list[_Kept], Tensor]:
-    count, width = len(points), weights[0].shape[0]
+    (count, dim), width = points.shape, weights[0].shape[0]
     jet = points.new_empty(width, 1 + dim, count)
     slope = _activate(torch.addmm(biases[0][:, None], weights[0], points.T), sine, out=jet[:, 0])
-    torch.mul(slope[:, None], weights[0][:, :dim, None], out=jet[:, 1:])
+    torch.mul(slope[:, None], weights[0][:, :, None], out=jet[:, 1:])
     records = [_Kept(None, None, slope)]
     for weight, bias in zip(weights[1:], biases[1:], strict=True):
         linear = (weight @ jet.view(width, (1 + dim) * count)).view(width, 1 + dim, count)
@@ -109,7 +109,7 @@ def _block_backward(
     width, size, count = gradient.shape
     for layer in range(len(weights) - 1, -1, -1):
         entering, linear, slope = records[layer]
-        slopes = weights[0][:, : size - 1, None] if linear is None else linear[:, 1:]
+        slopes = weights[0][:, :, None] if linear is None else linear[:, 1:]
         # σ'' is -sin = -σ, or -2 tanh·σ'.
         bend = gradient[:, 1] * slopes[:, 0]
         for axis in range(1, size - 1):
@@ -120,7 +120,7 @@ def _block_backward(
         gradient[:, 0].addcmul_(bend, jet[:, 0], value=-1 if sine else -2)
         found[2 * layer + 1] += gradient[:, 0].sum(1)
         if entering is None:
-            found[0][:, : size - 1] += gradient[:, 1:].sum(2)
+            found[0] += gradient[:, 1:].sum(2)
             found[0].addmm_(gradient[:, 0], points)
             return
         flat = gradient.view(width, size * count)

@@ -24,7 +24,7 @@ class Shape:
     """What a network is made of."""
 
     inputs: int
-    """Coordinates, and device parameters behind them; derivatives are taken by the coordinates only."""
+    """Coordinates."""
     width: int
     depth: int
     """Layers from width to width behind the first."""
@@ -75,37 +75,27 @@ def _uniform(size: tuple[int, ...], bound: float, generator: Generator, dtype: t
     return ((2 * drawn - 1) * bound).to(dtype)
 
 
-def forward(
-    params: Params,
-    shape: Shape,
-    points: Tensor,
-    *,
-    dim: int,
-    order: int = 1,
-    scale: tuple[float, ...] | None = None,
-) -> Tensor:
+def forward(params: Params, shape: Shape, points: Tensor, *, order: int = 1) -> Tensor:
     """The last hidden layer and its derivatives.
 
     Parameters
     ----------
     points
-        ``[N, inputs]``: ``dim`` coordinates, behind them device parameters.
+        ``[N, inputs]``.
     order
         1: values and slopes; 2: second derivatives by each coordinate as well.
-    scale
-        What coordinates are multiplied by first; derivatives are by the coordinates themselves.
 
     Returns
     -------
     Tensor
-        ``[1 + order·dim, N, width]``: values, the slopes, the second derivatives.
+        ``[1 + order·inputs, N, width]``: values, the slopes, the second derivatives.
     """
-    layers = _scaled_layers(params, shape, points, dim, scale)
+    layers = _scaled_layers(params, shape)
     if order == 1:
         keep = torch.is_grad_enabled() and any(layer.requires_grad for layer in layers)
-        jet: Tensor = Chain.apply(points, dim, shape.activation == "sine", keep, *layers)
+        jet: Tensor = Chain.apply(points, shape.activation == "sine", keep, *layers)
         return jet
-    return forward_plain(layers, shape, points, dim=dim, order=order)
+    return forward_plain(layers, shape, points, order=order)
 
 
 def with_constant(jet: Tensor) -> Tensor:
@@ -121,10 +111,8 @@ def head(jet: Tensor, weight: Tensor) -> Tensor:
     return torch.cat([found[:1] + weight[:, -1], found[1:]])
 
 
-def _scaled_layers(
-    params: Params, shape: Shape, points: Tensor, dim: int, scale: tuple[float, ...] | None
-) -> list[Tensor]:
-    """Weights and biases in turn, with the frequencies of sine layers and the scale of the inputs in them."""
+def _scaled_layers(params: Params, shape: Shape) -> list[Tensor]:
+    """Weights and biases in turn, with the frequencies of sine layers in them."""
     layers: list[Tensor] = []
     for layer in range(shape.depth + 1):
         omega = 1.0
@@ -132,26 +120,22 @@ def _scaled_layers(
             omega = shape.first_omega if layer == 0 else shape.hidden_omega
         weight, bias = params[f"layer{layer}.weight"], params[f"layer{layer}.bias"]
         layers += [weight, bias] if omega == 1 else [omega * weight, omega * bias]
-    if scale is not None:
-        factors = torch.ones(points.shape[1], dtype=points.dtype, device=points.device)
-        factors[:dim] = torch.tensor(scale, dtype=points.dtype, device=points.device)
-        layers[0] = layers[0] * factors
     return layers
 
 
-def forward_plain(layers: list[Tensor], shape: Shape, points: Tensor, *, dim: int, order: int) -> Tensor:
+def forward_plain(layers: list[Tensor], shape: Shape, points: Tensor, *, order: int) -> Tensor:
     """As :func:`forward`, from weights and biases in turn; differentiated by autograd."""
     linear = points @ layers[0].T + layers[1]
-    slopes = layers[0].T[:dim, None, :].expand(dim, *linear.shape)
+    slopes = layers[0].T[:, None, :].expand(shape.inputs, *linear.shape)
     jet = torch.cat([linear[None], slopes, torch.zeros_like(slopes)] if order > 1 else [linear[None], slopes])
-    jet = _activate(jet, shape, dim=dim)
+    jet = _activate(jet, shape)
     for weight, bias in zip(layers[2::2], layers[3::2], strict=True):
         jet = jet @ weight.T
-        jet = _activate(torch.cat([jet[:1] + bias, jet[1:]]), shape, dim=dim)
+        jet = _activate(torch.cat([jet[:1] + bias, jet[1:]]), shape)
     return jet
 
 
-def _activate(jet: Tensor, shape: Shape, *, dim: int) -> Tensor:
+def _activate(jet: Tensor, shape: Shape) -> Tensor:
     """The activation of values, slopes and second derivatives, by the chain rule."""
     if shape.activation == "sine":
         value = torch.sin(jet[0])
@@ -160,8 +144,8 @@ def _activate(jet: Tensor, shape: Shape, *, dim: int) -> Tensor:
         value = torch.tanh(jet[0])
         first = 1 - value * value
         second = -2 * value * first
-    slopes = jet[1 : 1 + dim]
+    slopes = jet[1 : 1 + shape.inputs]
     parts = [value[None], first * slopes]
-    if len(jet) > 1 + dim:
-        parts.append(first * jet[1 + dim :] + second * slopes * slopes)
+    if len(jet) > 1 + shape.inputs:
+        parts.append(first * jet[1 + shape.inputs :] + second * slopes * slopes)
     return torch.cat(parts)

@@ -53,14 +53,18 @@ class Whitened:
         """Energies ``[..., rank]`` of one form or several, ``[..., rank, rank]``, and the coefficients of the
         states in terms of the basis, ``[..., rank, rank]``."""
         # Products, for triangular solutions with many matrices take several times as long.
-        identity = torch.eye(len(self.lower), dtype=form.dtype, device=form.device)
+        identity = torch.eye(len(self.lower), dtype=self.lower.dtype, device=form.device)
         inverse = torch.linalg.solve_triangular(self.lower, identity, upper=False)
+        inverse = inverse.to(form.dtype)
         energies, vectors = torch.linalg.eigh(_symmetric(inverse @ form @ inverse.T))
         return energies, inverse.T @ vectors
 
 
-def project(jet: Tensor, weights: Tensor, potential: Tensor, edge: Tensor | None = None) -> Projection:
-    """Solve the Ritz problem of ``-∇² + V`` in the span of functions.
+def project(
+    jet: Tensor, weights: Tensor, potential: Tensor, inverse: Tensor | None = None,
+    vector: Tensor | None = None,
+) -> Projection:  # fmt: skip
+    """Solve the Ritz problem of ``-∇² + V``, or with a field or masses, in the span of functions.
 
     Parameters
     ----------
@@ -68,24 +72,27 @@ def project(jet: Tensor, weights: Tensor, potential: Tensor, edge: Tensor | None
         Values and slopes ``[1 + d, N, F]``; the form is ``∫ ∇φᵢ·∇φⱼ + V φᵢ φⱼ``.
     weights, potential
         ``[N]``, weights not negative.
-    edge
-        ``[E, F]``: values whose squares belong to the form as well (:mod:`lior_ritz.network.edge`).
+    inverse, vector
+        ``[N, d]``: inverse masses, and the vector potential, whose square is in ``potential``. With it the
+        form is Hermitian and the coefficients are complex.
 
     Raises
     ------
     torch.linalg.LinAlgError
         When values are not finite.
     """
-    span = whiten(jet, weights)
+    span = whiten(jet, weights, inverse)
     form = span.form(potential)
-    if edge is not None:
-        there = edge.double() @ span.basis
-        form = form + there.T @ there
+    if vector is not None:
+        slopes = (jet[1:].double() * weights.double().sqrt()[:, None]) @ span.basis
+        pull = vector if inverse is None else vector * inverse
+        turning = torch.einsum("dni,nd,nj->ij", slopes, pull.double(), span.value)
+        form = form + 1j * (turning - turning.T)
     energies, vectors = span.solve(form)
-    return Projection(energies, span.basis @ vectors, span.overlap)
+    return Projection(energies, span.basis.to(vectors.dtype) @ vectors, span.overlap)
 
 
-def whiten(jet: Tensor, weights: Tensor) -> Whitened:
+def whiten(jet: Tensor, weights: Tensor, inverse_mass: Tensor | None = None) -> Whitened:
     """Orthonormalise functions; parameters and errors as :func:`project`."""
     tolerance = _TOLERANCE[jet.dtype]
     scaled = jet.double() * weights.double().sqrt()[:, None]
@@ -98,14 +105,15 @@ def whiten(jet: Tensor, weights: Tensor) -> Whitened:
     orthonormal = scaled @ basis
     value, slopes = orthonormal[0], orthonormal[1:]
     present = inverse > 0
+    moved = slopes if inverse_mass is None else slopes * inverse_mass.double().T[:, :, None]
     return Whitened(
         basis=basis,
         value=value,
-        kinetic=torch.einsum("dni,dnj->ij", slopes, slopes),
+        kinetic=torch.einsum("dni,dnj->ij", moved, slopes),
         lower=torch.linalg.cholesky(value.T @ value),
         overlap=torch.linalg.svdvals((triangle * norms)[:, present]).square(),
     )
 
 
 def _symmetric(matrix: Tensor) -> Tensor:
-    return (matrix + matrix.mT) / 2
+    return (matrix + matrix.mH) / 2

@@ -19,18 +19,14 @@ class Head:
     """States as combinations of the functions of their sectors, in the order of their energies."""
 
     energies: Tensor
-    """``[M]``, float64, in ``E0``, on the rule that the head was solved with; with a penalty on the edge they
-    contain it."""
+    """``[M]``, float64, in ``E0``, on the rule that the head was solved with."""
     sectors: tuple[int, ...]
     """Index of each state's sector in ``Ansatz.sectors``."""
     weights: Tensor
-    """``[M, F]``: state m is the functions of its sector times ``weights[m]``, of norm 1 on that rule."""
+    """``[M, F]``: state m is the functions of its sector times ``weights[m]``, of norm 1 on that rule;
+    complex with a magnetic field."""
     overlap: tuple[float, float] = (1.0, 1.0)
     """Least and largest eigenvalue of the overlap of the functions that it was solved with."""
-
-    def first(self, count: int) -> Head:
-        """The lowest ``count`` of them."""
-        return Head(self.energies[:count], self.sectors[:count], self.weights[:count], self.overlap)
 
     def rows(self, sector: int) -> list[int]:
         """Which states are of a sector."""
@@ -53,9 +49,8 @@ def quadrature_fault(ansatz: Ansatz, psi: Tensor, nodes: Nodes) -> Tensor:
     for axis, width in enumerate(ansatz.problem.half_widths):
         x = nodes.rule.points[:, axis]
         square = (x / width) ** 2
-        integrand = (1 - 3 * square)[:, None] * psi[0].square() + 2 * (x * (1 - square))[:, None] * psi[
-            0
-        ] * psi[1 + axis]
+        slope = (psi[0].conj() * psi[1 + axis]).real
+        integrand = (1 - 3 * square)[:, None] * squared(psi[0]) + 2 * (x * (1 - square))[:, None] * slope
         faults.append((nodes.rule.weights.double() @ integrand.double()).abs().max())
     return torch.stack(faults).max()
 
@@ -66,12 +61,24 @@ class Nodes:
 
     rule: Rule
     potential: Tensor
-    """``[N]``."""
+    """``[N]``, with the square of :attr:`vector` over the masses."""
+    inverse: Tensor | None = None
+    """Inverse masses, ``[N, d]``, where they are not 1."""
+    vector: Tensor | None = None
+    """The vector potential, ``[N, d]``, where there is a field."""
 
     @classmethod
     def of(cls, ansatz: Ansatz, rule: Rule) -> Nodes:
         """Work out the potential at the nodes."""
-        return cls(rule, ansatz.problem.energy(rule.points))
+        problem, points = ansatz.problem, rule.points
+        potential, vector = problem.energy(points), None
+        if problem.terms.plain:
+            return cls(rule, potential)
+        inverse = problem.inverse_mass(points).to(points)
+        if problem.terms.field_tesla:
+            vector = problem.vector(points)
+            potential = potential + (vector.square() * inverse).sum(1)
+        return cls(rule, potential, inverse, vector)
 
     def double(self, ansatz: Ansatz) -> Nodes:
         """The same nodes in double precision."""
@@ -82,7 +89,7 @@ class Nodes:
 
 def solve(
     ansatz: Ansatz, functions: list[Tensor], factor: Tensor, nodes: Nodes, count: int,
-    limits: tuple[int, ...] | None = None, edge: list[Tensor] | None = None,
+    limits: tuple[int, ...] | None = None,
 ) -> Head:  # fmt: skip
     """The ``count`` lowest Ritz states of all sectors together; not differentiated.
 
@@ -92,8 +99,6 @@ def solve(
         From :meth:`Ansatz.functions` and :meth:`Ansatz.decay`.
     limits
         How many states of each sector are taken at most.
-    edge
-        From :meth:`lior_ritz.network.edge.Edge.values`: a penalty that belongs to the form.
     """
     dim = ansatz.problem.dim
     energies, sectors, weights, overlaps = [], [], [], []
@@ -102,8 +107,7 @@ def solve(
             if not jet.shape[2]:  # no function of this parity was asked for
                 continue
             first = decay.apply(factor[: 1 + dim], jet[: 1 + dim], dim=dim)
-            there = None if edge is None else edge[index].detach()
-            found = project(first, nodes.rule.weights, nodes.potential, there)
+            found = project(first, nodes.rule.weights, nodes.potential, nodes.inverse, nodes.vector)
             most = count if limits is None else min(count, limits[index])
             energies.append(found.energies[:most])
             weights.append(found.coefficients[:, :most].T)
@@ -124,11 +128,22 @@ def values(ansatz: Ansatz, functions: list[Tensor], factor: Tensor, head: Head) 
     for index, jet in enumerate(functions):
         mine = head.rows(index)
         if mine:
-            weights = head.weights[mine, : jet.shape[2]].to(jet.dtype)
-            pieces.append(decay.apply(factor, jet @ weights.T, dim=ansatz.problem.dim))
+            pieces.append(decay.apply(factor, _combined(jet, head.weights[mine]), dim=ansatz.problem.dim))
             rows += mine
     joined = torch.cat(pieces, dim=2)
     return joined if rows == sorted(rows) else joined[:, :, torch.argsort(torch.tensor(rows))]
+
+
+def _combined(jet: Tensor, weights: Tensor) -> Tensor:
+    """Functions ``[..., F]`` combined with ``[M, F]`` or more, which may be complex."""
+    if weights.is_complex():
+        return torch.complex(_combined(jet, weights.real), _combined(jet, weights.imag))
+    return jet @ weights[:, : jet.shape[2]].to(jet.dtype).T
+
+
+def squared(psi: Tensor) -> Tensor:
+    """``|ψ|²``, real."""
+    return psi.real.square() + psi.imag.square() if psi.is_complex() else psi.square()
 
 
 def alike(sectors: Sequence[int]) -> Tensor:
@@ -139,18 +154,23 @@ def alike(sectors: Sequence[int]) -> Tensor:
 
 
 def form(jet: Tensor, nodes: Nodes, dim: int, pairs: Tensor) -> tuple[Tensor, Tensor]:
-    """Overlap ``∫ ψᵢψⱼ`` and Hamiltonian ``∫ ∇ψᵢ·∇ψⱼ + V ψᵢψⱼ``, ``[M, M]`` each, float64, differentiable.
+    """Overlap ``∫ ψᵢψⱼ`` and Hamiltonian ``∫ ∇ψᵢ·∇ψⱼ + V ψᵢψⱼ``, ``[M, M]`` each, float64, differentiable;
+    with a field complex128, and ``∫ (Dψᵢ)*·Dψⱼ/μ`` in it with ``D = -i∇ + a``.
 
     ``pairs`` is :func:`alike` of the functions' sectors.
     """
     pairs = pairs.to(jet.device)
-    jet = jet.double()
+    jet = jet.to(torch.complex128) if jet.is_complex() else jet.double()
     weights = nodes.rule.weights.double()
     weighted = jet[0] * weights[:, None]
-    overlap = weighted.T @ jet[0]
-    hamiltonian = weighted.T @ (jet[0] * nodes.potential.double()[:, None])
-    for slope in jet[1 : 1 + dim]:
-        hamiltonian = hamiltonian + (slope * weights[:, None]).T @ slope
+    overlap = weighted.mH @ jet[0]
+    hamiltonian = weighted.mH @ (jet[0] * nodes.potential.double()[:, None])
+    for axis, slope in enumerate(jet[1 : 1 + dim]):
+        light = weights if nodes.inverse is None else weights * nodes.inverse[:, axis].double()
+        hamiltonian = hamiltonian + (slope * light[:, None]).mH @ slope
+        if nodes.vector is not None:
+            turning = (slope * (light * nodes.vector[:, axis].double())[:, None]).mH @ jet[0]
+            hamiltonian = hamiltonian + 1j * (turning - turning.mH)
     return overlap * pairs, hamiltonian * pairs
 
 
@@ -167,8 +187,11 @@ def held_energy(psi: Tensor, head: Head, nodes: Nodes, dim: int) -> Tensor:
     psi
         Values and slopes of the states, ``[1 + d, N, K]``.
     """
-    energies = head.energies.to(psi.dtype)
-    potential = nodes.potential.to(psi.dtype)
-    excess = (potential[:, None] - energies) * psi[0].square() + psi[1 : 1 + dim].square().sum(0)
-    held = (nodes.rule.weights.to(psi.dtype) @ excess).sum().double()
+    excess = (nodes.potential[:, None] - head.energies.to(nodes.potential)) * squared(psi[0])
+    for axis, slope in enumerate(psi[1 : 1 + dim]):
+        each = squared(slope)
+        if nodes.vector is not None:
+            each = each + 2 * nodes.vector[:, axis, None] * (psi[0].conj() * slope).imag
+        excess = excess + (each if nodes.inverse is None else each * nodes.inverse[:, axis, None])
+    held = (nodes.rule.weights.to(excess) @ excess).sum().double()
     return held - held.detach() + head.energies.sum()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
-import torch
-from torch import Tensor
 
 from lior.config.options import option
-from lior_ritz.potentials._checks import lookup, require_finite
-from lior_ritz.problem import Device, Part
+from lior_ritz.potentials.written import Written, tree_of
 from lior_ritz.problem.units import Units
 
 _NARROWEST = 1e-6
@@ -18,7 +15,7 @@ _NARROWEST = 1e-6
 
 
 @attrs.frozen(kw_only=True)
-class Gaussian:
+class Gaussian(Written):
     """One Gaussian on a tilted plane.
 
     ``V = A exp(-½ [((x - x0)/σx)² + ((y - y0)/σy)²]) + tilt_x x + tilt_y y + offset``. In a plane a well
@@ -31,11 +28,14 @@ class Gaussian:
         When an option is no finite number, or a width is not positive.
     """
 
-    api_version: ClassVar[int] = 1
     dims: ClassVar[tuple[int, ...]] = (2,)
     device: ClassVar[tuple[str, ...]] = (
         "amplitude", "x0", "y0", "sigma_x", "sigma_y", "tilt_x", "tilt_y", "offset",
     )  # fmt: skip
+    tree = tree_of(
+        "amplitude*exp(-0.5*(((x - x0)/sigma_x)**2 + ((y - y0)/sigma_y)**2)) + tilt_x*x + tilt_y*y + offset",
+        device,
+    )
 
     amplitude: float = option(-6.0, help="height in E0; below 0 it is a well")
     x0: float = option(0.0, help="centre along x, in L0")
@@ -46,28 +46,6 @@ class Gaussian:
     tilt_y: float = option(0.0, help="slope along y, in E0/L0")
     offset: float = option(0.0, help="energy far from the well, in E0")
 
-    def __attrs_post_init__(self) -> None:
-        require_finite(self)
-
-    def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
-        """V in ``E0``, ``[N]`` or ``[P, N]``."""
-        of = lookup(self, device)
-        x, y = points.unbind(1)
-        bump = of("amplitude") * _bump(x - of("x0"), y - of("y0"), of("sigma_x"), of("sigma_y"))
-        return bump + of("tilt_x") * x + of("tilt_y") * y + of("offset")
-
-    def mirrors(self, dim: int) -> frozenset[int]:
-        """The axes along which it is centred and not tilted."""
-        flat = self.amplitude == 0
-        along = (self.tilt_x == 0 and (flat or self.x0 == 0), self.tilt_y == 0 and (flat or self.y0 == 0))
-        return frozenset(axis for axis, yes in enumerate(along) if yes)
-
-    def parts(self, units: Units, dim: int) -> tuple[Part, ...] | None:
-        """The plane alone is separable; a Gaussian is a product, not a sum."""
-        if self.amplitude != 0:
-            return None
-        return (lambda x: self.tilt_x * x + self.offset, lambda y: self.tilt_y * y)
-
     def report(self, units: Units) -> dict[str, float]:
         """Depth, and the level spacings that its curvature at the centre gives."""
         return {
@@ -77,7 +55,7 @@ class Gaussian:
 
 
 @attrs.frozen(kw_only=True)
-class DoubleGaussian:
+class DoubleGaussian(Written):
     """Two Gaussian wells at ``x = ∓ separation`` on a tilted plane.
 
     ``V = - D₋ g(x + s, y) - D₊ g(x - s, y) + tilt_x x + tilt_y y + offset`` with
@@ -89,11 +67,16 @@ class DoubleGaussian:
         When an option is no finite number, a width is not positive or the distance is negative.
     """
 
-    api_version: ClassVar[int] = 1
     dims: ClassVar[tuple[int, ...]] = (2,)
     device: ClassVar[tuple[str, ...]] = (
         "depth", "asymmetry", "separation", "sigma_x", "sigma_y", "tilt_x", "tilt_y", "offset",
     )  # fmt: skip
+    tree = tree_of(
+        "tilt_x*x + tilt_y*y + offset"
+        " - (depth - asymmetry/2)*exp(-0.5*(((x + separation)/sigma_x)**2 + (y/sigma_y)**2))"
+        " - (depth + asymmetry/2)*exp(-0.5*(((x - separation)/sigma_x)**2 + (y/sigma_y)**2))",
+        device,
+    )
 
     depth: float = option(12.0, help="mean depth of the wells, in E0")
     asymmetry: float = option(0.0, help="how much deeper the well at x > 0 is, in E0")
@@ -104,30 +87,6 @@ class DoubleGaussian:
     tilt_y: float = option(0.0, help="slope along y, in E0/L0")
     offset: float = option(0.0, help="energy far from the wells, in E0")
 
-    def __attrs_post_init__(self) -> None:
-        require_finite(self)
-
-    def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
-        """V in ``E0``, ``[N]`` or ``[P, N]``."""
-        of = lookup(self, device)
-        x, y = points.unbind(1)
-        separation, widths = of("separation"), (of("sigma_x"), of("sigma_y"))
-        left = (of("depth") - of("asymmetry") / 2) * _bump(x + separation, y, *widths)
-        right = (of("depth") + of("asymmetry") / 2) * _bump(x - separation, y, *widths)
-        return of("tilt_x") * x + of("tilt_y") * y + of("offset") - left - right
-
-    def mirrors(self, dim: int) -> frozenset[int]:
-        """x when the wells are alike and not tilted, y when not tilted along it."""
-        alike = self.asymmetry == 0 or self.separation == 0
-        along = (self.tilt_x == 0 and alike, self.tilt_y == 0)
-        return frozenset(axis for axis, yes in enumerate(along) if yes)
-
-    def parts(self, units: Units, dim: int) -> tuple[Part, ...] | None:
-        """The plane alone is separable."""
-        if self.depth != 0 or self.asymmetry != 0:
-            return None
-        return (lambda x: self.tilt_x * x + self.offset, lambda y: self.tilt_y * y)
-
     def report(self, units: Units) -> dict[str, float]:
         """Depths, and the level spacings of one well by itself."""
         return {
@@ -135,10 +94,6 @@ class DoubleGaussian:
             "depth_right_meV": (self.depth + self.asymmetry / 2) * units.E0_meV,
             **_well(max(0.0, self.depth), self.sigma_x, self.sigma_y, units),
         }
-
-
-def _bump(x: Tensor, y: Tensor, sigma_x: Any, sigma_y: Any) -> Tensor:
-    return torch.exp(-0.5 * ((x / sigma_x).square() + (y / sigma_y).square()))
 
 
 def _well(depth: float, sigma_x: float, sigma_y: float, units: Units) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import attrs
@@ -11,6 +12,7 @@ from torch import Tensor
 from lior.config.options import option
 from lior.errors import UsageError
 from lior_ritz.potentials._checks import given, lookup, require_finite
+from lior_ritz.potentials.written import Written, tree_of
 from lior_ritz.problem import AXES, Device, Part
 from lior_ritz.problem.units import Units
 
@@ -127,7 +129,7 @@ class Harmonic:
 
 
 @attrs.frozen(kw_only=True)
-class HarmonicBarrier:
+class HarmonicBarrier(Written):
     """A harmonic dot cut in two by a Gaussian gate, tilted and sheared.
 
     ``V = βx x² + βy y² + B exp(-½ [(x/σx)² + (y/σy)²]) + tilt_x x + tilt_y y + shear x y``. Shear breaks both
@@ -139,12 +141,16 @@ class HarmonicBarrier:
         When an axis or the barrier is given twice, a width is not positive, or a number is not finite.
     """
 
-    api_version: ClassVar[int] = 1
     dims: ClassVar[tuple[int, ...]] = (2,)
     device: ClassVar[tuple[str, ...]] = (
         "hbar_omega_x_meV", "hbar_omega_y_meV", "beta_x", "beta_y", "barrier", "barrier_meV",
         "sigma_x", "sigma_y", "tilt_x", "tilt_y", "shear",
     )  # fmt: skip
+    tree = tree_of(
+        "beta_x*x**2 + beta_y*y**2 + barrier*exp(-0.5*((x/sigma_x)**2 + (y/sigma_y)**2))"
+        " + tilt_x*x + tilt_y*y + shear*x*y",
+        device,
+    )
 
     hbar_omega_x_meV: float | None = option(
         None, help="level spacing along x without barrier; 3 unless beta_x is given", low=0
@@ -163,51 +169,27 @@ class HarmonicBarrier:
     shear: float = option(0.0, help="coefficient of x y, in E0/L0^2")
 
     def __attrs_post_init__(self) -> None:
-        require_finite(self)
+        super().__attrs_post_init__()
         given(self, {}, "beta_x", "hbar_omega_x_meV")
         given(self, {}, "beta_y", "hbar_omega_y_meV")
         given(self, {}, "barrier", "barrier_meV")
 
-    def coefficients(self, units: Units, device: Device) -> tuple[Any, Any, Any]:
-        """``βx``, ``βy`` and the barrier's height in ``E0``, floats or tensors."""
+    def numbers(self, units: Units, device: Device) -> Mapping[str, Any]:
+        """The coefficients, in ``E0`` and ``L0``, and the rest."""
         of = lookup(self, device)
-        betas = []
+        found = {name: of(name) for name in ("sigma_x", "sigma_y", "tilt_x", "tilt_y", "shear")}
         for axis in "xy":
             name = given(self, device, f"beta_{axis}", f"hbar_omega_{axis}_meV")
             spacing = _SPACING if name is None else of(name)
-            betas.append(of(name) if name == f"beta_{axis}" else units.curvature(spacing))
+            found[f"beta_{axis}"] = of(name) if name == f"beta_{axis}" else units.curvature(spacing)
         name = given(self, device, "barrier", "barrier_meV")
         height = _BARRIER if name is None else of(name)
-        return betas[0], betas[1], height / units.E0_meV if name == "barrier_meV" else height
-
-    def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
-        """V in ``E0``, ``[N]`` or ``[P, N]``."""
-        of = lookup(self, device)
-        beta_x, beta_y, barrier = self.coefficients(units, device)
-        x, y = points.unbind(1)
-        gate = torch.exp(-0.5 * ((x / of("sigma_x")).square() + (y / of("sigma_y")).square()))
-        plane = of("tilt_x") * x + of("tilt_y") * y + of("shear") * x * y
-        return beta_x * x.square() + beta_y * y.square() + barrier * gate + plane
-
-    def mirrors(self, dim: int) -> frozenset[int]:
-        """The axes that are not tilted, without shear."""
-        if self.shear != 0:
-            return frozenset()
-        return frozenset(axis for axis, tilt in enumerate((self.tilt_x, self.tilt_y)) if tilt == 0)
-
-    def parts(self, units: Units, dim: int) -> tuple[Part, ...] | None:
-        """Two parabolas, without barrier and shear."""
-        beta_x, beta_y, barrier = self.coefficients(units, {})
-        if barrier != 0 or self.shear != 0:
-            return None
-        return (
-            lambda x: beta_x * x.square() + self.tilt_x * x,
-            lambda y: beta_y * y.square() + self.tilt_y * y,
-        )
+        return found | {"barrier": height / units.E0_meV if name == "barrier_meV" else height}
 
     def report(self, units: Units) -> dict[str, float]:
         """The coefficients and what they mean."""
-        beta_x, beta_y, barrier = self.coefficients(units, {})
+        found = self.numbers(units, {})
+        beta_x, beta_y, barrier = found["beta_x"], found["beta_y"], found["barrier"]
         return {
             "beta_x": beta_x,
             "beta_y": beta_y,
@@ -219,7 +201,7 @@ class HarmonicBarrier:
 
 
 @attrs.frozen(kw_only=True)
-class Box:
+class Box(Written):
     """Nothing but the walls: ``V = offset``, in one to four dimensions.
 
     With ψ = 0 on the walls ``|xᵢ| = Xᵢ`` the levels are ``Σ (π nᵢ / 2Xᵢ)² + offset`` with ``nᵢ >= 1``, and
@@ -231,26 +213,11 @@ class Box:
         When the offset is no finite number.
     """
 
-    api_version: ClassVar[int] = 1
     dims: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
     device: ClassVar[tuple[str, ...]] = ("offset",)
+    tree = tree_of("offset", device)
 
     offset: float = option(0.0, help="energy inside, in E0")
-
-    def __attrs_post_init__(self) -> None:
-        require_finite(self)
-
-    def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
-        """V in ``E0``, ``[N]`` or ``[P, N]``."""
-        return torch.zeros_like(points[:, 0]) + lookup(self, device)("offset")
-
-    def mirrors(self, dim: int) -> frozenset[int]:
-        """Every axis."""
-        return frozenset(range(dim))
-
-    def parts(self, units: Units, dim: int) -> tuple[Part, ...]:
-        """Constants; the offset is with the first."""
-        return tuple(_parabola(0.0, 0.0, 0.0 if i else self.offset) for i in range(dim))
 
     def report(self, units: Units) -> dict[str, float]:
         """The offset in meV."""

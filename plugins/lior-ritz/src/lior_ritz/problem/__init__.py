@@ -1,4 +1,5 @@
-"""What is to be solved: ``(-∇² + V) ψ = E ψ`` in a box, in the units of :mod:`lior_ritz.problem.units`."""
+"""What is to be solved: ``(-∇² + V) ψ = E ψ`` in a box, in the units of :mod:`lior_ritz.problem.units`, or
+with the terms of :mod:`lior_ritz.problem.terms`."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lior.errors import UsageError, did_you_mean, sentences
+from lior_ritz.problem.terms import Terms
 from lior_ritz.problem.units import Units
 
 Device: TypeAlias = "Mapping[str, Tensor]"
@@ -36,7 +38,8 @@ class Potential(Protocol):
     def device(self) -> tuple[str, ...]:
         """Options that :meth:`energy` takes in place of its own, differentiably; may be a class variable.
 
-        A name that is no field is an entry of the field ``parameters``.
+        A name that is no field is an entry of the field ``parameters``, or stands where an optional method
+        ``place(name)`` says: the keys that lead to it, such as ``("gates", "left", "voltage")``.
         """
 
     def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
@@ -69,12 +72,19 @@ class Problem:
     units: Units = attrs.field(factory=Units)
     boundary: str = "dirichlet"
     """``dirichlet`` (ψ = 0 on the edge) or ``natural`` (what the weak form gives: no slope at the edge)."""
+    terms: Terms = attrs.field(factory=Terms)
 
     def __attrs_post_init__(self) -> None:
         if self.dim not in self.potential.dims:
             known = " or ".join(map(str, self.potential.dims))
             fault = f"domain.dim = {self.dim}: this potential is one of {known} dimensions"
             raise UsageError(f"{fault}; choose another potential.type, or set domain.dim to {known}")
+        for each in self.terms.functions:
+            if self.dim not in each.dims:
+                raise UsageError(
+                    f"physics.mass, physics.offset_meV: one of them is no function of {self.dim} coordinates"
+                )
+        self.terms.check(self.dim)
         self.potential.report(self.units)
         corners = torch.tensor([self.half_widths, [-x for x in self.half_widths]], dtype=torch.float64)
         if not bool(self.energy(corners).isfinite().all()):
@@ -95,6 +105,15 @@ class Problem:
                 f"the potential is not finite at ({where}), inside the box; it has to be: soften the pole, "
                 "as in 1/sqrt(x**2 + 0.01), or move it out of the box"
             )
+        self.inverse_mass(points)
+
+    def require_plain(self, what: str) -> None:
+        """Refuse ``what`` for other Hamiltonians than ``-∇² + V``; ``UsageError``."""
+        if not self.terms.plain:
+            raise UsageError(
+                f"{what}: not with a magnetic field or masses of their own; leave out physics.field_tesla, "
+                "physics.mass, mass_x and mass_y"
+            )
 
     @property
     def dim(self) -> int:
@@ -103,24 +122,50 @@ class Problem:
 
     @property
     def mirrors(self) -> frozenset[int]:
-        """The axes of which the problem is a mirror image of itself; the box always is."""
-        return self.potential.mirrors(self.dim)
+        """The axes of which the problem is a mirror image of itself; the box always is, a field never."""
+        return frozenset() if self.terms.field_tesla else self.images
+
+    @property
+    def images(self) -> frozenset[int]:
+        """The axes whose reflection leaves V and the masses as they are."""
+        each = (one.mirrors(self.dim) for one in (self.potential, *self.terms.functions))
+        return frozenset.intersection(*each)
 
     @property
     def jumps(self) -> tuple[tuple[float, ...], ...]:
-        """Where V jumps or has a kink, by axis, as far as its potential says so: an optional method
+        """Where V or a mass jumps or has a kink, by axis, as far as they say so: an optional method
         ``jumps(half_widths)``."""
-        say = getattr(self.potential, "jumps", None)
-        return say(self.half_widths) if say else ((),) * self.dim
+        says = [getattr(one, "jumps", None) for one in (self.potential, *self.terms.functions)]
+        each = [say(self.half_widths) for say in says if say]
+        return tuple(tuple(sorted({x for one in each for x in one[axis]})) for axis in range(self.dim))
 
     @property
     def parts(self) -> tuple[Part, ...] | None:
         """V as a sum of functions of one coordinate each, if it is one."""
-        return self.potential.parts(self.units, self.dim)
+        own, offset = self.potential.parts(self.units, self.dim), self.terms.offset
+        if own is None or offset is None:
+            return own
+        more = offset.parts(self.units, self.dim)
+        return None if more is None else tuple(map(self._both, own, more))
+
+    def _both(self, own: Part, offset: Part) -> Part:
+        return lambda x: own(x) + offset(x) / self.units.E0_meV
 
     def energy(self, points: Tensor, device: Device | None = None) -> Tensor:
-        """V in ``E0`` at ``points``, ``[N, d]``; ``[N]``, or ``[P, N]`` with P devices."""
-        return self.potential.energy(points, self.units, device or {})
+        """V in ``E0`` at ``points``, ``[N, d]``, with the band offset; ``[N]``, or ``[P, N]`` with P
+        devices."""
+        own = self.potential.energy(points, self.units, device or {})
+        if self.terms.offset is None:
+            return own
+        return own + self.terms.offset.energy(points, self.units, {}) / self.units.E0_meV
+
+    def inverse_mass(self, points: Tensor) -> Tensor:
+        """``1/μ`` of each axis at ``points``, ``[N, d]``; ``[N, d]``."""
+        return self.terms.inverse_mass(points, self.units)
+
+    def vector(self, points: Tensor) -> Tensor:
+        """The vector potential at ``points``, ``[N, 2]`` in ``L0``; ``[N, 2]`` in ``ħ/(e L0)``."""
+        return self.terms.vector(points, self.units)
 
     def varied(self, values: Mapping[str, float | Tensor]) -> Problem:
         """The problem with options of the potential replaced; its symmetries are those of the new values.
@@ -133,13 +178,28 @@ class Problem:
         if not values:
             return self
         require_known(values, self.potential.device)
-        fields = {field.name for field in attrs.fields(type(self.potential))}  # type: ignore[arg-type]
-        numbers = {name: _single(name, value) for name, value in values.items()}
-        changes: dict[str, Any] = {name: value for name, value in numbers.items() if name in fields}
-        rest = {name: value for name, value in numbers.items() if name not in fields}
-        if rest:
-            changes["parameters"] = {**getattr(self.potential, "parameters", {}), **rest}
-        return attrs.evolve(self, potential=attrs.evolve(self.potential, **changes))  # type: ignore[misc]
+        potential: Any = self.potential
+        changes: dict[str, Any] = {}
+        for name, value in values.items():
+            head, *rest = place(potential, name)
+            table = changes.get(head, getattr(potential, head)) if rest else None
+            changes[head] = _replaced(table, rest, _single(name, value))
+        return attrs.evolve(self, potential=attrs.evolve(potential, **changes))
+
+
+def place(potential: Potential, name: str) -> tuple[str, ...]:
+    """The keys, below ``potential``, that lead to an option that can be varied."""
+    if say := getattr(potential, "place", None):
+        return tuple(say(name))
+    fields = {field.name for field in attrs.fields(type(potential))}  # type: ignore[arg-type]
+    return (name,) if name in fields else ("parameters", name)
+
+
+def _replaced(table: Any, keys: list[str], value: float) -> Any:
+    """A copy of nested tables with one number replaced."""
+    if not keys:
+        return value
+    return {**table, keys[0]: _replaced(table.get(keys[0], {}), keys[1:], value)}
 
 
 def require_known(device: Iterable[str], known: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import Any
@@ -13,8 +14,9 @@ from torch import Tensor
 from lior.errors import UsageError, did_you_mean, sentences
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
-from lior_ritz.problem import Problem
+from lior_ritz.problem import Problem, place
 
+_KEY = re.compile(r"(?:potential\.)?gates\.(\w+)\.voltage|potential\.(?:parameters\.|base\.)*(\w+)")
 _PROBES = 64
 _SAME = 1e-9
 """How far V may be, relatively, from what it is without an option that is given its own value."""
@@ -92,8 +94,17 @@ def sensitivity(problem: Problem, name: str, points: Tensor) -> Tensor:
 
 def key(problem: Problem, name: str) -> str:
     """The configuration key of an option of the potential."""
-    fields = {field.name for field in attrs.fields(type(problem.potential))}  # type: ignore[arg-type]
-    return f"potential.{name}" if name in fields else f"potential.parameters.{name}"
+    return ".".join(("potential", *place(problem.potential, name)))
+
+
+def option(name: str) -> str:
+    """The option that a key of the potential is of; any other name as it is.
+
+    >>> option("potential.gates.left.voltage"), option("potential.parameters.k"), option("domain.nq")
+    ('left', 'k', 'domain.nq')
+    """
+    found = _KEY.fullmatch(name)
+    return next(filter(None, found.groups())) if found else name
 
 
 def assignment(key: str, value: float) -> str:
@@ -205,9 +216,10 @@ def opened(
 def _value(problem: Problem, name: str) -> float | None:
     """What an option is, if that is known."""
     potential: Any = problem.potential
-    given = getattr(potential, name, None)
-    if given is None:
-        given = getattr(potential, "parameters", {}).get(name)
+    head, *rest = place(potential, name)
+    given = getattr(potential, head)
+    for each in rest:
+        given = (given or {}).get(each)
     if given is not None:
         return float(given)
     report = potential.report(problem.units)

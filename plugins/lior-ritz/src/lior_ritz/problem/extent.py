@@ -53,7 +53,8 @@ def _profiles(problem: Problem) -> list[tuple[np.ndarray, np.ndarray]]:
     n = _SAMPLES[problem.dim]
     axes = [torch.linspace(-width, width, n, dtype=torch.float64) for width in problem.half_widths]
     points = torch.stack([grid.reshape(-1) for grid in torch.meshgrid(*axes, indexing="ij")], 1)
-    energy = problem.energy(points).reshape((n,) * problem.dim)
+    turning = (problem.terms.strength(problem.units) / 2) ** 2 * points.square().sum(1)
+    energy = (problem.energy(points) + turning).reshape((n,) * problem.dim)
     found = []
     for axis in range(problem.dim):
         others = [other for other in range(problem.dim) if other != axis]

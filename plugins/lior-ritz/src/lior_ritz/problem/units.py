@@ -13,29 +13,36 @@ HBAR2_OVER_2M = 3.809981944
 quantum dots in use here were worked out, and the effective mass is not known to a part in 10⁷ either."""
 COULOMB = 1439.96454785
 """e²/(4π ε₀) in meV·nm (CODATA 2018)."""
+FLUX = 1.519267447878626e-3
+"""e/ħ in 1/(T·nm²), exact in the SI."""
+BOHR = 0.057883818060
+"""The Bohr magneton eħ/(2 mₑ) in meV/T (CODATA 2018)."""
 
 
 @attrs.frozen
 class Material:
-    """What a semiconductor's conduction band needs: effective mass and relative permittivity."""
+    """What a semiconductor's conduction band needs: effective mass, relative permittivity, g-factor."""
 
     m_eff: float
     """In electron masses; for anisotropic bands the transverse one, which is that of motion in a layer."""
     eps_r: float
+    g: float
+    """Of electrons at the bottom of the band."""
 
 
 MATERIALS = {
-    "GaAs": Material(0.067, 12.9),
-    "Si": Material(0.19, 11.7),
-    "Ge": Material(0.082, 16.0),
-    "InAs": Material(0.023, 15.15),
-    "InSb": Material(0.014, 16.8),
-    "InP": Material(0.08, 12.5),
-    "GaN": Material(0.2, 8.9),
+    "GaAs": Material(0.067, 12.9, -0.44),
+    "Si": Material(0.19, 11.7, 2.0),
+    "Ge": Material(0.082, 16.0, 1.6),
+    "InAs": Material(0.023, 15.15, -14.9),
+    "InSb": Material(0.014, 16.8, -51.0),
+    "InP": Material(0.08, 12.5, 1.26),
+    "GaN": Material(0.2, 8.9, 1.95),
 }
 """Name -> numbers at low temperature (I. Vurgaftman, J. R. Meyer and L. R. Ram-Mohan, *Band parameters for
 III-V compound semiconductors*, J. Appl. Phys. 89, 5815, 2001; for Si and Ge S. M. Sze, *Physics of
-Semiconductor Devices*)."""
+Semiconductor Devices*; g-factors after O. Madelung, *Semiconductors: Data Handbook*, 2004, rounded: those of
+a dot differ, and ``physics.g`` sets them)."""
 
 
 def material(name: str) -> Material:

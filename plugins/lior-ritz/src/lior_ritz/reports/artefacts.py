@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,22 +23,40 @@ from lior.errors import RunError
 from lior.files import replacing
 from lior.runs import files
 from lior.runs import folder as runfolder
+from lior_ritz.judge.spin import spins
 from lior_ritz.problem import AXES
 from lior_ritz.reports import pictures
-from lior_ritz.reports.observables import nodal_domains, peaks
+from lior_ritz.reports.observables import nodal_domains
 from lior_ritz.reports.samples import Sampler, Slice, grid_size, slices
-from lior_ritz.reports.verdicts import FOCUS, History, focus_range, global_steps, verdict
+from lior_ritz.reports.verdicts import FOCUS, History, focus_range, verdicts
 from lior_ritz.training import assembly
 from lior_ritz.training.solution import Solution
 
 RESULTS, ARRAYS = "results.json", "arrays"
-FORMAT = 1
+FORMAT = 2
 Report: TypeAlias = "dict[str, Any]"
-Arrays: TypeAlias = "dict[str, tuple[NDArray[np.float64], str]]"
-"""Name -> the array, and what it is."""
+Arrays: TypeAlias = "dict[str, tuple[NDArray[Any], str]]"
+"""Name -> the array, and what it is: float64, or complex128 of states in a magnetic field."""
+_NO_LOWER = "residuals bound nothing here; the verdict says why"
 _NO_METRICS = "no metrics of training are at hand"
-_NO_LOWER = "the functions do not fulfil the natural boundary condition, so that residuals bound nothing"
-_NO_BARRIER = "this potential does not say what its barrier is"
+_WHY = {
+    "levels.lower_E0": _NO_LOWER,
+    "levels.lower_meV": _NO_LOWER,
+    "levels.residual": _NO_LOWER,
+    "splittings.relative_error": "the referee cannot tell the splitting from 0",
+    "training.best_checkpoint": "this run keeps no such checkpoint",
+    "training.final_checkpoint": "this run keeps no such checkpoint",
+    "training.best": "there was no evaluation during training",
+    "training.learning_rate": "no phase had a learning rate, or no metrics are at hand",
+    "quadrature.num_points": _NO_METRICS,
+    "quadrature.largest_fault": _NO_METRICS,
+    "potential_range.barrier": "this potential does not say what its barrier is; the focus ends at the 95th "
+    "percentile",
+    "nodal_domains": "they are counted in one and two dimensions, of real states",
+    "problem.terms.spin.g_effective": "no two levels are the pair of this orbital",
+    "problem": "not given",
+}
+"""How the path of a number begins, without places in lists -> why it is not known."""
 
 
 def write(solution: Solution, folder: Path, *, run_id: str, history: History) -> Report:
@@ -66,7 +84,9 @@ def write(solution: Solution, folder: Path, *, run_id: str, history: History) ->
     sampler = Sampler(solution=solution)
     grids = slices(solution.problem, grid_size(solution.config.domain.axis_nodes))
     made = arrays(sampler, grids)
-    found = _Results(solution, sampler, grids, run_id, history, folder, {}).tables(made)
+    why: dict[str, str] = {}
+    found = _valid(_results(sampler, grids, made, history, folder) | {"run_id": run_id}, why)
+    found["why_null"] = why
     try:
         (folder / ARRAYS).mkdir(parents=True, exist_ok=True)
         for name, (array, _) in made.items():
@@ -77,7 +97,7 @@ def write(solution: Solution, folder: Path, *, run_id: str, history: History) ->
         raise RunError(
             f"{folder}: cannot be written: {error.strerror or error}; free some space and repeat"
         ) from error
-    return found
+    return dict(found)
 
 
 def arrays(sampler: Sampler, grids: list[Slice]) -> Arrays:
@@ -98,266 +118,188 @@ def arrays(sampler: Sampler, grids: list[Slice]) -> Arrays:
         found[f"potential_grid{ending}"] = (grid.shaped(values), f"V in E0, as psi_grid{ending}")
     found["overlap_S"] = (overlap, "integrals phi_i phi_j")
     found["hamiltonian_H"] = (hamiltonian, "integrals grad phi_i . grad phi_j + V phi_i phi_j, in E0")
-    found["psi_overlap"] = ((states.psi * states.weights) @ states.psi.T, "integrals psi_i psi_j")
+    found["psi_overlap"] = ((states.psi.conj() * states.weights) @ states.psi.T, "integrals psi_i* psi_j")
     return {
-        name: (np.ascontiguousarray(array.numpy(), dtype=np.float64), what)
+        name: (np.ascontiguousarray(array.numpy(), dtype=np.result_type(array.numpy(), np.float64)), what)
         for name, (array, what) in found.items()
     }
 
 
-@attrs.define(eq=False)
-class _Results:
-    """What the tables are made from."""
-
-    solution: Solution
-    sampler: Sampler
-    grids: list[Slice]
-    run_id: str
-    history: History
-    folder: Path
-    why: dict[str, str]
-    """Path in the tables -> why that is not known."""
-
-    def tables(self, made: Arrays) -> Report:
-        """All that is in the file."""
-        solution, config, units = self.solution, self.solution.config, self.solution.problem.units
-        found = {
-            "format": FORMAT,
-            "run_id": self.run_id,
-            "program": f"lior-ritz {_version()}",
-            "verdict": verdict(solution, self.history),
-            "max_relative_error": float(solution.relative_errors.abs().max()),
-            "missed": list(solution.missed),
-            "relative_error_is": "error / max(|referee's level|, 1 E0)",
-            "units": {"E0_meV": units.E0_meV} | attrs.asdict(units),
-            "problem": self.problem(),
-            "levels": self.levels(),
-            "splittings": [
-                {
-                    "between": [k, k + 1], "E0": each.value, "meV": each.value * units.E0_meV,
-                    "referee_E0": each.referee, "lower_E0": each.lower, "upper_E0": each.upper,
-                    "relative_error": each.relative_error, "missed": each.missed(config.solver.accuracy),
-                }
-                for k, each in enumerate(solution.splittings)
-            ],
-            "referee": {
-                "method": solution.referee.method, "sizes": list(solution.referee.sizes),
-                "converged": solution.referee.converged, "seconds": solution.referee.seconds,
-                "E_E0": solution.referee.energies.tolist(), "bars_E0": solution.referee.errors.tolist(),
-            },
-            "training": self.training(),
-            "quadrature": self.quadrature(),
-            "observables": solution_observables(self.sampler),
-            "shapes": self.shapes(),
-            "basis": _orthonormality(self.sampler.matrices[0]),
-            "plots": {name: f"{name}.png" for name in pictures.names(len(solution.energies))},
-            "potential_range": self.potential_range(),
-            "arrays": {name: {"shape": list(a.shape), "what": what} for name, (a, what) in made.items()},
-            "grid": self.grid_in_words(),
-        }  # fmt: skip
-        return self._valid(found) | {"why_null": self.why}
-
-    def levels(self) -> list[Report]:
-        """What is known of each level."""
-        solution, unit = self.solution, self.solution.problem.units.E0_meV
-        bounds, referee = solution.bounds, solution.referee
-        if bounds.lower is None:
-            self.why |= dict.fromkeys(("levels.lower_E0", "levels.lower_meV", "levels.residual"), _NO_LOWER)
-        rows = []
-        for k, energy in enumerate(solution.energies.tolist()):
-            lower = None if bounds.lower is None else float(bounds.lower[k])
-            upper, exact, bar = float(bounds.upper[k]), float(referee.energies[k]), float(referee.errors[k])
-            inside = exact - bar <= upper and (lower is None or exact + bar >= lower)
-            row: Report = {
-                "level": k,
-                "relative_error": float(solution.relative_errors[k]),
-                "referee_within_bounds": inside,
-                "residual": None if bounds.residuals is None else float(bounds.residuals[k]),
-            }
-            for name, value in (
-                ("E", energy), ("referee", exact), ("bar", bar), ("error", energy - exact), ("lower", lower),
-                ("upper", upper),
-            ):  # fmt: skip
-                row |= {f"{name}_E0": value, f"{name}_meV": None if value is None else value * unit}
-            rows.append(row)
-        return rows
-
-    def problem(self) -> Report:
-        """The potential's options as they were used, what follows from them, and the box."""
-        problem, chosen = self.solution.problem, self.solution.problem.potential
-        fields = [field for field in attrs.fields(type(chosen)) if field.init]  # type: ignore[arg-type]
-        options = {field.name: _plain(getattr(chosen, field.name)) for field in fields}
-        derived = chosen.report(problem.units)
-        for name, value in options.items():
-            if value is None and name not in derived:
-                self.why[f"problem.{name}"] = "not given"
-        return (
-            {"type": self.solution.config.potential.name} | options | derived
-            | {
-                "dim": problem.dim, "half_widths_L0": list(problem.half_widths), "boundary": problem.boundary,
-                "mirrors": [AXES[axis] for axis in sorted(problem.mirrors)],
-                "separable": problem.parts is not None,
-            }
-        )  # fmt: skip
-
-    def training(self) -> Report:
-        """What was done, how long it took, what was best and where it is kept."""
-        solution, config, trainer = self.solution, self.solution.config, self.solution.trainer
-        best = trainer.best
-        report = {
-            "K": config.solver.K, "M": config.solver.M, "seed": config.training.seed,
-            "steps": trainer.progress.step, "processor_seconds": solution.seconds,
-            "judging_processor_seconds": solution.judging_seconds,
-            "dtype": str(assembly.dtype(config)).removeprefix("torch."),
-            "best_step": best.step if best else None,
-            "best_eigsum_E0": best.evaluation.eigsum if best else None,
-            "best_checkpoint": self._tensors("model_best"), "final_checkpoint": self._tensors("model_final"),
-            "learning_rate": self.rates(),
-        }  # fmt: skip
-        for name in ("best_checkpoint", "final_checkpoint"):
-            if report[name] is None:
-                self.why[f"training.{name}"] = "this run keeps no such checkpoint"
-        if best is None:
-            unsound = "there was no evaluation during training about which two quadrature rules agreed"
-            self.why |= dict.fromkeys(("training.best_step", "training.best_eigsum_E0"), unsound)
-        return report
-
-    def _tensors(self, name: str) -> str | None:
-        """The file of a group of tensors in the newest checkpoint."""
-        files_ = [place / f"{name}.safetensors" for place in runfolder.listed(self.folder)[:1]]
-        return next((f.relative_to(self.folder).as_posix() for f in files_ if f.is_file()), None)
-
-    def rates(self) -> Report:
-        """What became of the learning rate of the first-order phases; L-BFGS has none."""
-        trainer, training = self.solution.trainer, self.solution.config.training
-        drops, names = trainer.progress.drops, {phase.name for phase in trainer.phases} - {"lbfgs", "polish"}
-        lines = [line for line in self.history if line.get("phase") in names]
-        rates = [line["lr"] for line in lines if line.get("lr") is not None]
-        rates += [drop["lr_new"] for drop in drops[-1:] if rates]  # which may be of the last step
-        report: Report = {
-            "enabled": training.lr_schedule.enabled, "type": training.lr_schedule.type,
-            "initial": training.lr if names else None, "final": rates[-1] if rates else None,
-            "least": min(rates, default=None), "drops": drops,
-        }  # fmt: skip
-        why = _NO_METRICS if names else "no phase had a learning rate"
-        self.why |= {f"training.learning_rate.{n}": why for n, value in report.items() if value is None}
-        return report
-
-    def quadrature(self) -> Report:
-        """The nodes of training, and how they were judged."""
-        solution, progress, history = self.solution, self.solution.trainer.progress, self.history
-        seen = [line["quadrature_fault"] for line in history if line.get("quadrature_fault") is not None]
-        points = [line["num_points"] for line in history if "num_points" in line]
-        report = {
-            "sampling_mode": assembly.sampling_mode(solution.config),
-            "nq_first": progress.refinements[0]["nq_prev"] if progress.refinements else progress.nq,
-            "nq_last": progress.nq,
-            "num_points": points[-1] if points else None,
-            "evaluation_nq": solution.evaluation.nq,
-            "error_E0": solution.evaluation.quadrature_error,
-            "sound": solution.evaluation.sound,
-            "mismatches": [
-                {"step": step, "nq": line["nq"], "mismatch": line["quadrature_mismatch"]}
-                for step, line in zip(global_steps(history), history, strict=True)
-                if "quadrature_mismatch" in line
-            ],
-            "mismatch_is": "|sum of energies on the training nodes - on independent ones| / max(|sum|, 1 E0)",
-            "mismatch_tolerance": solution.config.training.guard.tolerance,
-            "refinements": progress.refinements,
-            "largest_fault": max(seen, default=None),
-            "fault_is": "largest |integral of d(u psi^2)/dx_i| at a step, which is 0 for exact integrals",
-            "fault_tolerance": assembly.fault_limit(solution.config),
-            "note": progress.note,
-        }
-        for name in ("num_points", "largest_fault"):
-            if report[name] is None:
-                self.why[f"quadrature.{name}"] = _NO_METRICS
-        return report
-
-    def shapes(self) -> list[Report] | None:
-        """Nodal domains and peaks of each state, in one and two dimensions."""
-        if self.solution.problem.dim > 2:
-            self.why["shapes"] = "nodal domains and peaks are looked for in one and two dimensions"
-            return None
-        grid, scale = self.grids[0], self.solution.problem.units.L0_nm
-        psi = grid.shaped(self.sampler.states(grid.points))
-        places = [each.numpy() for each in grid.places[::-1]]
-        return [
-            {
-                "nodal_domains": domains,
-                "peaks": [
-                    {"position_L0": at[::-1], "position_nm": [scale * x for x in at[::-1]], "density": height}
-                    for at, height in peaks(state.square().numpy(), places)
-                ],
-            }
-            for state, domains in zip(psi, nodal_domains(psi).tolist(), strict=True)
-        ]
-
-    def potential_range(self) -> Report:
-        """Where pictures of the potential begin and end, in ``E0``, on the grid of the arrays."""
-        problem = self.solution.problem
-        values = torch.cat([self.sampler.potential(each.points) for each in self.grids])
-        barrier = problem.potential.report(problem.units).get("barrier_dimless")
-        if barrier is None:
-            why = f"{_NO_BARRIER}; the focus ends at the 95th percentile"
-            self.why["potential_range.barrier"] = why
-        low, high, focus = focus_range(values, barrier)
-        return {
-            "vmin": low, "vmax_full": high, "vmax_focus": focus, "focus_scale": FOCUS, "barrier": barrier
-        }  # fmt: skip
-
-    def grid_in_words(self) -> str:
-        """The grid of the arrays."""
-        nq, used = self.solution.config.domain.axis_nodes, len(self.grids[0].places[0])
-        raised = f", more than domain.nq = {nq}, which is too few to look at" if used > nq else ""
-        planes = ", central planes of the box" if self.solution.problem.dim > 2 else ""
-        return f"uniform with both edges, {used} points on each axis{raised}{planes}"
-
-    def _valid(self, value: Any, path: str = "") -> Any:
-        """``None`` in place of what is not finite."""
-        if isinstance(value, Mapping):
-            return {str(key): self._valid(inner, f"{path}.{key}") for key, inner in value.items()}
-        if isinstance(value, list | tuple):
-            return [self._valid(inner, f"{path}.{i}") for i, inner in enumerate(value)]
-        if isinstance(value, float) and not math.isfinite(value):
-            self.why[path.lstrip(".")] = f"{value}, which is no number"
-            return None
-        return value
-
-
-def solution_observables(sampler: Sampler) -> Report:
-    """All observables, and the rule that they were integrated with."""
-    points, dim = len(sampler.rule.points), sampler.problem.dim
-    return sampler.measured.report(sampler.problem.units) | {
-        "rule": {
-            "what": "Gauss-Legendre nodes of both halves of each axis; no state was worked out on them",
-            "nodes_per_axis": round(points ** (1 / dim)),
-            "nodes": points,
-        }
-    }
-
-
-def _orthonormality(overlap: torch.Tensor) -> Report:
-    """How far the basis functions are from orthonormal ones."""
-    diagonal = overlap.diagonal()
+def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: History, folder: Path) -> Report:
+    """All that is in the file."""
+    solution, problem = sampler.solution, sampler.problem
+    unit, referee = problem.units.E0_meV, solution.referee
+    diagonal = (overlap := sampler.matrices[0]).diagonal().real
+    psi = grids[0].shaped(sampler.states(grids[0].points))
+    points, used = len(sampler.rule.points), len(grids[0].places[0])
     return {
-        "S_max_abs_offdiag": float((overlap - diagonal.diag()).abs().max()),
-        "S_min_diag": float(diagonal.min()),
-        "S_max_diag": float(diagonal.max()),
+        "format": FORMAT,
+        "program": f"lior-ritz {version('lior-ritz')}",
+        "verdict": "; ".join(verdicts(solution)),
+        "max_relative_error": float(solution.relative_errors.abs().max()),
+        "missed": list(solution.missed),
+        "units": {"E0_meV": unit} | attrs.asdict(problem.units),
+        "problem": _problem(solution),
+        "levels": levels(solution),
+        "splittings": [
+            {
+                "between": [k, k + 1], "E0": each.value, "meV": each.value * unit,
+                "referee_E0": each.referee, "lower_E0": each.lower, "upper_E0": each.upper,
+                "relative_error": each.relative_error, "missed": each.missed(solution.config.solver.accuracy),
+            }
+            for k, each in enumerate(solution.splittings)
+        ],
+        "referee": {
+            "method": referee.method, "sizes": list(referee.sizes), "converged": referee.converged,
+            "seconds": referee.seconds, "E_E0": referee.energies.tolist(), "bars_E0": referee.errors.tolist(),
+        },
+        "training": _training(solution, history, folder),
+        "quadrature": _quadrature(solution, history),
+        "observables": sampler.measured.report(problem.units) | {
+            "rule": f"Gauss-Legendre, {round(points ** (1 / problem.dim))} nodes on each axis"
+        },
+        "nodal_domains": nodal_domains(psi).tolist() if problem.dim <= 2 and not psi.is_complex() else None,
+        "basis": {
+            "S_max_abs_offdiag": float((overlap - diagonal.diag()).abs().max()),
+            "S_min_diag": float(diagonal.min()), "S_max_diag": float(diagonal.max()),
+        },
+        "plots": {name: f"{name}.png" for name in pictures.names(len(solution.energies))},
+        "potential_range": _range(sampler, grids),
+        "arrays": {name: {"shape": list(a.shape), "what": what} for name, (a, what) in made.items()},
+        "grid": f"uniform with both edges, {used} points on each axis"
+        + ", central planes of the box" * (problem.dim > 2),
+    }  # fmt: skip
+
+
+def levels(solution: Solution) -> list[Report]:
+    """What is known of each level, as it is in the results."""
+    unit, bounds, referee = solution.problem.units.E0_meV, solution.bounds, solution.referee
+    rows = []
+    for k, energy in enumerate(solution.energies.tolist()):
+        lower = None if bounds.lower is None else float(bounds.lower[k])
+        upper, exact, bar = float(bounds.upper[k]), float(referee.energies[k]), float(referee.errors[k])
+        row: Report = {
+            "level": k,
+            "relative_error": float(solution.relative_errors[k]),
+            "referee_within_bounds": exact - bar <= upper and (lower is None or exact + bar >= lower),
+            "residual": None if bounds.residuals is None else float(bounds.residuals[k]),
+        }
+        for name, value in (
+            ("E", energy), ("referee", exact), ("bar", bar), ("error", energy - exact), ("lower", lower),
+            ("upper", upper),
+        ):  # fmt: skip
+            row |= {f"{name}_E0": value, f"{name}_meV": None if value is None else value * unit}
+        rows.append(row)
+    return rows
+
+
+def _problem(solution: Solution) -> Report:
+    """The potential's options as they were used, what follows from them, and the box."""
+    problem, chosen = solution.problem, solution.problem.potential
+    fields = [field for field in attrs.fields(type(chosen)) if field.init]  # type: ignore[arg-type]
+    options = {field.name: getattr(chosen, field.name) for field in fields}
+    return {"type": solution.config.potential.name} | options | chosen.report(problem.units) | {
+        "dim": problem.dim, "half_widths_L0": list(problem.half_widths), "boundary": problem.boundary,
+        "mirrors": [AXES[axis] for axis in sorted(problem.mirrors)],
+        "separable": problem.parts is not None and problem.terms.plain,
+        "terms": _terms(solution),
+    }  # fmt: skip
+
+
+def _terms(solution: Solution) -> Report:
+    """What the Hamiltonian has beside ``-∇² + V``, with the levels of both spins in the referee's orbitals;
+    only what was asked for."""
+    physics, problem = solution.config.physics, solution.problem
+    names = ("mass", "mass_x", "mass_y", "offset_meV", "rashba_meV_nm", "dresselhaus_meV_nm", "field_tesla")
+    found: Report = {name: getattr(physics, name) for name in names if getattr(physics, name)}
+    if spin := spins(problem, solution.referee, len(solution.energies)):
+        found |= {"g": problem.terms.g, "spin": spin.report(problem.units)}
+    return found
+
+
+def _training(solution: Solution, history: History, folder: Path) -> Report:
+    """What was done, how long it took, what was best and where it is kept."""
+    config, trainer = solution.config, solution.trainer
+    best, drops, schedule = trainer.best, trainer.progress.drops, config.training.lr_schedule
+    first = any(phase.name == "adam" for phase in trainer.phases)
+    rates = [line["lr"] for line in history if line.get("phase") == "adam" and line.get("lr") is not None]
+    rates += [drop["lr_new"] for drop in drops[-1:] if rates]  # which may be of the last step
+    kept = {
+        name: next((f.relative_to(folder).as_posix() for f in _tensors(folder, f"model_{name}")), None)
+        for name in ("best", "final")
+    }
+    return {
+        "K": config.solver.K, "M": config.solver.M, "seed": config.training.seed,
+        "steps": trainer.progress.step, "processor_seconds": solution.seconds,
+        "judging_processor_seconds": solution.judging_seconds,
+        "dtype": str(assembly.dtype(config)).removeprefix("torch."),
+        "best_step": best.step if best else None,
+        "best_eigsum_E0": best.evaluation.eigsum if best else None,
+        "best_checkpoint": kept["best"], "final_checkpoint": kept["final"],
+        "learning_rate": {
+            "enabled": schedule.enabled, "type": schedule.type,
+            "initial": config.training.lr if first else None, "final": rates[-1] if rates else None,
+            "least": min(rates, default=None), "drops": drops,
+        },
+    }  # fmt: skip
+
+
+def _tensors(folder: Path, name: str) -> list[Path]:
+    """The file of a group of tensors in the newest checkpoint."""
+    places = [place / f"{name}.safetensors" for place in runfolder.listed(folder)[:1]]
+    return [place for place in places if place.is_file()]
+
+
+def _quadrature(solution: Solution, history: History) -> Report:
+    """The nodes of training, and how they were judged."""
+    progress, found = solution.trainer.progress, solution.evaluation
+    seen = [line["quadrature_fault"] for line in history if line.get("quadrature_fault") is not None]
+    points = [line["num_points"] for line in history if "num_points" in line]
+    return {
+        "sampling_mode": assembly.sampling_mode(solution.config),
+        "nq_first": progress.refinements[0]["nq_prev"] if progress.refinements else progress.nq,
+        "nq_last": progress.nq,
+        "num_points": points[-1] if points else None,
+        "evaluation_nq": found.nq,
+        "error_E0": found.quadrature_error,
+        "sound": found.sound,
+        "mismatches": [
+            {"step": line["step"], "nq": line["nq"], "mismatch": line["quadrature_mismatch"]}
+            for line in history
+            if "quadrature_mismatch" in line
+        ],
+        "mismatch_tolerance": solution.config.training.guard.tolerance,
+        "refinements": progress.refinements,
+        "largest_fault": max(seen, default=None),
+        "fault_tolerance": assembly.fault_limit(solution.config),
+        "note": progress.note,
     }
 
 
-def _plain(value: Any) -> Any:
-    """An option as JSON has it."""
+def _range(sampler: Sampler, grids: list[Slice]) -> Report:
+    """Where pictures of the potential begin and end, in ``E0``, on the grid of the arrays."""
+    values = torch.cat([sampler.potential(each.points) for each in grids])
+    barrier = sampler.problem.potential.report(sampler.problem.units).get("barrier_dimless")
+    low, high, focus = focus_range(values, barrier)
+    return {"vmin": low, "vmax_full": high, "vmax_focus": focus, "focus_scale": FOCUS, "barrier": barrier}
+
+
+def _valid(value: Any, why: dict[str, str], path: str = "", kind: str = "") -> Any:
+    """A value as JSON has it; ``None`` in place of what is not finite, and ``why`` gets the reasons.
+
+    ``kind`` is the path without places in lists.
+    """
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        at = [
+            (str(key), inner, f"{path}.{key}".lstrip("."), f"{kind}.{key}".lstrip("."))
+            for key, inner in value.items()
+        ]
+        return {key: _valid(inner, why, *paths) for key, inner, *paths in at}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [_valid(inner, why, f"{path}.{i}", kind) for i, inner in enumerate(value)]
+    if value is None:
+        why[path] = next((said for begin, said in _WHY.items() if kind.startswith(begin)), "not known")
+    elif isinstance(value, float) and not math.isfinite(value):
+        why[path] = f"{value}, which is no number"
+        return None
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
-
-
-def _version() -> str:
-    try:
-        return version("lior-ritz")
-    except PackageNotFoundError:
-        return "of unknown version"

@@ -1,15 +1,15 @@
 """What is measured of states: where they are, what drives them, how they look.
 
 States are given by values at the points of a quadrature rule over the *whole* box (not a folded one, which
-has only one half): ``psi [K, N]``, real and orthonormal under ``weights [N]`` at ``points [N, d]``, in the
-units of :mod:`lior_ritz.problem.units`. Functions that take these are differentiable in all of them. What
-needs neighbours (nodes, peaks) takes a grid instead, ``[K, n₀, .., n_last]``, in which any axis may come
-first."""
+has only one half): ``psi [K, N]``, real or complex and orthonormal under ``weights [N]`` at ``points [N,
+d]``, in the units of :mod:`lior_ritz.problem.units`. Functions that take these are differentiable in all of
+them. What needs neighbours (nodes, peaks) takes a grid instead, ``[K, n₀, .., n_last]``, in which any axis
+may come first."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -20,7 +20,7 @@ from scipy import ndimage
 from scipy.special import sici
 from torch import Tensor
 
-from lior.errors import UsageError
+from lior_ritz.network.states import squared
 from lior_ritz.problem import AXES
 from lior_ritz.problem.units import Units
 
@@ -44,23 +44,20 @@ def fix_signs(psi: Tensor, points: Tensor | None = None) -> Tensor:
         flat = flat[:, torch.from_numpy(np.lexsort(keys)).to(flat.device)]
     size = flat.abs()
     first = (size >= _CLEAR * size.amax(1, keepdim=True)).int().argmax(1)
-    signs = flat.gather(1, first[:, None]).sign()
+    signs = flat.gather(1, first[:, None]).sgn().conj()
     signs = torch.where(signs == 0, torch.ones_like(signs), signs)
     return psi * signs.reshape(-1, *[1] * (psi.dim() - 1))
 
 
-def splittings(energies: Tensor) -> Tensor:
-    """Distances of successive levels, ``[K - 1]`` in ``E0``.
-
-    The first is the tunnel splitting of a symmetric double dot, twice the tunnel coupling t.
-    """
-    return energies.diff()
-
-
 def dipoles(psi: Tensor, weights: Tensor, points: Tensor) -> Tensor:
-    """Transition dipole matrices ``<i|x_a|j>``, ``[d, K, K]`` in ``L0``, symmetric."""
-    weighted = psi * weights
-    return torch.einsum("in,na,jn->aij", weighted, points, psi)
+    """Transition dipole matrices ``<i|x_a|j>``, ``[d, K, K]`` in ``L0``, symmetric; of complex states, which
+    have no phase, the absolute values beside the diagonal."""
+    weighted = psi.conj() * weights
+    if not psi.is_complex():
+        return torch.einsum("in,na,jn->aij", weighted, points, psi)
+    found = torch.einsum("in,na,jn->aij", weighted, points.to(psi), psi)
+    own = torch.eye(len(psi), dtype=torch.bool, device=psi.device)
+    return torch.where(own, found.real, found.abs())
 
 
 def oscillator_strengths(energies: Tensor, dipole: Tensor) -> Tensor:
@@ -74,7 +71,7 @@ def oscillator_strengths(energies: Tensor, dipole: Tensor) -> Tensor:
 
 def probabilities(psi: Tensor, weights: Tensor) -> Tensor:
     """``weights ψ²`` divided by its sum, ``[K, N]``."""
-    mass = psi.square() * weights
+    mass = squared(psi) * weights
     return mass / mass.sum(1, keepdim=True)
 
 
@@ -106,20 +103,12 @@ def left_share(x: NDArray[np.float64], divide: float) -> NDArray[np.float64]:
     return 0.5 + sici(np.pi * (divide - x) / (x[1] - x[0]))[0] / np.pi
 
 
-def participation(psi: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Inverse participation ratio ``∫ψ⁴/(∫ψ²)²`` in ``L0^-d``, and its inverse, the area (length, volume)
-    that the state takes part in, in ``L0^d``; ``[K]`` each."""
-    square = psi.square()
-    ratio = (square.square() @ weights) / (square @ weights).square()
-    return ratio, 1 / ratio
-
-
 def parity(psi: Tensor, mirrored: Tensor, weights: Tensor) -> Tensor:
     """``<ψ|P|ψ>/<ψ|ψ>``, ``[K]``: 1 for even states, -1 for odd ones.
 
     ``mirrored [K, N]`` are the states at the mirror images of the points.
     """
-    return ((psi * mirrored) @ weights) / (psi.square() @ weights)
+    return ((psi.conj() * mirrored).real @ weights) / (squared(psi) @ weights)
 
 
 def energy_parts(psi: Tensor, gradients: Tensor, potential: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -158,58 +147,9 @@ def nodal_domains(grid: Tensor) -> Tensor:
     return torch.tensor(counts)
 
 
-def peaks(
-    density: NDArray[np.float64], axes: Sequence[NDArray[np.float64]], floor: float = 0.05
-) -> list[tuple[list[float], float]]:
-    """Local maxima of a density, the highest first: position in ``L0`` in the order of ``axes``, and height.
-
-    Parameters
-    ----------
-    density
-        ``[n₀, n₁, ..]`` on a grid that is uniform along each axis.
-    axes
-        Coordinates along each of its axes.
-    floor
-        Lower ones, relative to the highest, are left out. A plateau is one peak, at its middle.
-
-    Both position and height are those of the parabola through the neighbours on each axis, so they are
-    accurate to second and third order in the spacing.
-    """
-    highest = ndimage.maximum_filter(density, size=3, mode="constant", cval=-np.inf)
-    labels, count = ndimage.label((density == highest) & (density > floor * density.max()))
-    found = []
-    for number in range(1, count + 1):
-        places = np.argwhere(labels == number)
-        first, middle = tuple(places[0]), places.mean(0)
-        height, position = float(density[first]), []
-        for axis, x in enumerate(axes):
-            line = density[(*first[:axis], slice(None), *first[axis + 1 :])]
-            moved, gain = _vertex(line, first[axis])
-            flat = len(set(places[:, axis])) > 2  # two equal values are the sides of a parabola
-            at = middle[axis] if flat else first[axis] + moved
-            height += 0.0 if flat else gain
-            position.append(float(np.interp(at, np.arange(len(x)), x)))
-        found.append((position, height))
-    return sorted(found, key=lambda peak: (-round(peak[1], 9), peak[0]))
-
-
-def _vertex(line: NDArray[np.float64], i: int) -> tuple[float, float]:
-    """Where, in steps from ``i``, the parabola through three values has its maximum, and how much higher."""
-    if not 0 < i < len(line) - 1:
-        return 0.0, 0.0
-    slope, bend = (line[i + 1] - line[i - 1]) / 2, line[i + 1] - 2 * line[i] + line[i - 1]
-    return (0.0, 0.0) if bend >= 0 else (float(-slope / bend), float(-slope * slope / (2 * bend)))
-
-
 @attrs.frozen(eq=False)
 class States:
-    """States with all that is known of them; what is not given is left out of the reports.
-
-    Raises
-    ------
-    UsageError
-        When shapes or dtypes disagree.
-    """
+    """States with all that is known of them; what is not given is left out of the reports."""
 
     energies: Tensor
     """``[K]`` in ``E0``."""
@@ -228,24 +168,6 @@ class States:
     mirrored: Mapping[int, Tensor] = attrs.field(factory=dict)
     """Axis -> the states at the mirror images of the points, ``[K, N]``."""
 
-    def __attrs_post_init__(self) -> None:
-        k, n = self.psi.shape if self.psi.dim() == 2 else (-1, -1)
-        d = self.points.shape[-1]
-        shapes: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
-            "psi": (self.psi, (k, n)),
-            "energies": (self.energies, (k,)),
-            "weights": (self.weights, (n,)),
-            "points": (self.points, (n, d)),
-            "gradients": (self.gradients, (k, n, d)),
-            "potential": (self.potential, (n,)),
-            "forces": (self.forces, (n, d)),
-        } | {f"mirrored[{axis}]": (values, (k, n)) for axis, values in self.mirrored.items()}
-        for name, (values, shape) in shapes.items():
-            if values is not None and tuple(values.shape) != shape:
-                raise UsageError(f"{name} has shape {list(values.shape)}, expected {list(shape)}")
-            if values is not None and values.dtype != self.weights.dtype:
-                raise UsageError(f"{name} is {values.dtype}, but the weights are {self.weights.dtype}")
-
     def report(self, units: Units, divide: float = 0.0) -> dict[str, Any]:
         """All observables, ready for JSON; names end in their units, lists of states are in their order.
 
@@ -255,11 +177,10 @@ class States:
         dim = points.shape[1]
         dipole = dipoles(psi, weights, points)
         strengths = oscillator_strengths(self.energies.detach(), dipole)
-        overlap = (psi * weights) @ psi.T
-        ratio, area = participation(psi, weights)
+        overlap = (psi.conj() * weights) @ psi.T
         centre, spread = centre_and_spread(psi, weights, points)
         left = left_weight(psi, weights, points, divide=divide)
-        split = splittings(self.energies.detach())
+        split = self.energies.detach().diff()
         off = overlap - torch.eye(len(psi), dtype=overlap.dtype, device=overlap.device)
         return {
             "E_E0": _list(self.energies),
@@ -276,9 +197,6 @@ class States:
             "spread_nm": _list(spread, units.L0_nm),
             "left_weight": _list(left),
             "right_weight": _list(1 - left),
-            f"inverse_participation_L0^-{dim}": _list(ratio),
-            f"participation_L0^{dim}": _list(area),
-            f"participation_nm^{dim}": _list(area, units.L0_nm**dim),
         } | self._dynamics(units)
 
     def _dynamics(self, units: Units) -> dict[str, Any]:

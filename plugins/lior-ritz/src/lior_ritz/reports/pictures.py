@@ -1,34 +1,115 @@
-"""The pictures of a run: panels of lior and of :mod:`lior_ritz.reports.panels`.
+"""The pictures of a run, from one table: name -> what is shown, and what makes its panels.
 
-Lengths are in nm and energies in meV; the title says which units of the problem these are multiples of.
+Lengths are in nm and energies in meV; titles say which units of the problem these are multiples of.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
+from typing import Any, TypeAlias
 
 import attrs
 import torch
 from torch import Tensor
 
 from lior.errors import UsageError, did_you_mean, sentences
-from lior.plots.panels import BarChart, Curve, LeftOut, LineChart, Panel, Picture
-from lior_ritz.reports import field_pictures, training_pictures
-from lior_ritz.reports.field_pictures import Built, Source
-from lior_ritz.reports.panels import Field
-from lior_ritz.reports.training_pictures import History
+from lior.plots.panels import Curve, HeatMap, LeftOut, LineChart, Panel, Picture, spans_decades
+from lior_ritz.network.states import squared
+from lior_ritz.problem import AXES
+from lior_ritz.reports.field import Field
+from lior_ritz.reports.samples import Sampler, Slice, slices
+from lior_ritz.reports.verdicts import History, focus_range
 from lior_ritz.training.solution import Solution
 
 _BEFORE_UNIT = re.compile(r"(?<=\d) (?=[mµnp]?eV\b|nm\b|E0\b|L0\b|s\b)")
-_FEW = 20
-"""Most levels that have a bar."""
+_ACROSS, _ALONG = 161, 601
+"""Points on each axis of a plane, and on a line; odd, so that the middle is one of them."""
+_FEW = 8
+"""Most levels that have a curve each."""
+_STEP = "step of training"
+_ROOTS = {1: "√nm", 2: "nm", 3: "√nm³", 4: "nm²"}
+_VOLUMES = {1: "nm", 2: "nm²", 3: "nm³", 4: "nm⁴"}
+"""By dimension, what a wave function and what a density is one over."""
+
+
+@attrs.define(kw_only=True, eq=False, slots=False)
+class Source:
+    """What pictures are made from."""
+
+    solution: Solution
+    history: History = ()
+    label: str = ""
+    """What the title begins with; the name of the potential if it is empty."""
+
+    @cached_property
+    def sampler(self) -> Sampler:
+        """The states."""
+        return Sampler(solution=self.solution)
+
+    @cached_property
+    def planes(self) -> list[Slice]:
+        """The line in one dimension, else every plane through the middle."""
+        problem = self.solution.problem
+        return slices(problem, _ALONG if problem.dim == 1 else _ACROSS)
+
+    @cached_property
+    def near(self) -> list[Slice]:
+        """The same, as far as the states are expected to reach: never on the edge itself, where a state that
+        is 0 there has the sign of a rounding error."""
+        problem = self.solution.problem
+        small = attrs.evolve(problem, half_widths=self.solution.trainer.extent.reach)
+        return slices(small, _ALONG if problem.dim == 1 else _ACROSS)
+
+    @cached_property
+    def states(self) -> list[Tensor]:
+        """Values on :attr:`near`, ``[K, ...]`` each, in ``nm^-d/2``."""
+        return [each.shaped(self.psi(each)) for each in self.near]
+
+    def psi(self, where: Slice) -> Tensor:
+        """The states on a slice, ``[K, N]`` in ``nm^-d/2``."""
+        return self.nm ** (-self.dim / 2) * self.sampler.states(where.points)
+
+    def potential(self, where: Slice) -> Tensor:
+        """V on a slice, in meV."""
+        return self.unit * where.shaped(self.sampler.potential(where.points))
+
+    def most(self, k: int) -> float:
+        """The greatest value of a state."""
+        return max(float(values[k].abs().max()) for values in self.states)
+
+    @property
+    def dim(self) -> int:
+        """Number of coordinates."""
+        return self.solution.problem.dim
+
+    @property
+    def unit(self) -> float:
+        """meV in an ``E0``."""
+        return self.solution.problem.units.E0_meV
+
+    @property
+    def nm(self) -> float:
+        """nm in an ``L0``."""
+        return self.solution.problem.units.L0_nm
+
+    @property
+    def exact(self) -> list[float]:
+        """The referee's levels of those that have a curve, in meV."""
+        count = min(len(self.solution.energies), _FEW)
+        return (self.unit * self.solution.referee.energies[:count]).tolist()
+
+
+Panels: TypeAlias = "list[Panel]"
 
 
 def names(states: int = 4) -> tuple[str, ...]:
     """The names of all pictures of a run with so many states."""
-    each = [f"{family}_{k}" for family in _OF_STATES for k in range(states)]
-    return (*list(_BUILDERS)[:_BEFORE], *each, *list(_BUILDERS)[_BEFORE:])
+    found: list[str] = []
+    for name in _PICTURES:
+        found += [f"{name}_{k}" for k in range(states)] if name in _OF_STATES else [name]
+    return tuple(found)
 
 
 def chosen(only: str | None, states: int) -> tuple[str, ...]:
@@ -36,22 +117,17 @@ def chosen(only: str | None, states: int) -> tuple[str, ...]:
 
     ``psi_state`` stands for ``psi_state_0``, ``psi_state_1``, ..., and so do the others of a state.
 
-    Raises
-    ------
-    UsageError
-        When there is no picture of a name.
+    Raises ``UsageError`` when there is no picture of a name.
     """
     known = names(states)
     if only is None:
         return known
     found: list[str] = []
     for name in (each.strip() for each in only.split(",")):
-        if name in _OF_STATES:
-            found += [f"{name}_{k}" for k in range(states)]
-        elif name in known:
-            found.append(name)
-        else:
+        own = [each for each in known if each == name or each.rpartition("_")[0] == name in _OF_STATES]
+        if not own:
             raise UsageError(_unknown(name, states))
+        found += own
     return tuple(dict.fromkeys(found))
 
 
@@ -78,10 +154,15 @@ def picture(name: str, source: Source) -> Picture:
         raise UsageError(_unknown(name, count))
     family, _, number = name.rpartition("_")
     if family in _OF_STATES:
-        what, panels = _OF_STATES[family](source, int(number))
+        what, build = _PICTURES[family]
+        k = int(number)
+        what = f"{what.format(k)}, {float(source.solution.energies_meV[k]):.6g} meV"
+        panels = build(source, k)
     else:
-        what, panels = _BUILDERS[name](source)
-    title = unbroken(source.title(what, units=name not in _BARE))
+        what, build = _PICTURES[name]
+        panels = build(source)
+    label = source.label or source.solution.config.potential.name
+    title = unbroken(f"{label}: {what} (units: {source.nm:g} nm, {source.unit:.5g} meV)")
     return Picture(
         name=name, title=title, panels=[attrs.evolve(panel, title=unbroken(panel.title)) for panel in panels]
     )
@@ -106,126 +187,258 @@ def pictures(solution: Solution, history: History = (), *, label: str = "") -> I
             continue
 
 
-# --- levels ---
+# --- potential and states ---
 
 
-def _spectrum(source: Source) -> Built:
-    solution = source.solution
-    curves = [
-        Curve(name=name, x=list(range(len(energies))), y=(energies * source.unit).tolist())
-        for name, energies in (("computed", solution.energies), ("referee", solution.referee.energies))
-    ]
-    more = len(solution.referee.energies) - len(solution.energies)
-    title = f"the referee's (method {solution.referee.method}) with the next {more}"
-    panel = LineChart(
-        title=title, x_label="number of the level", y_label="E in meV", curves=curves, dots=True
-    )
-    return "levels, computed and by the referee", [panel]
-
-
-def _bounds(source: Source) -> Built:
-    """How far the bounds are from the referee's levels."""
-    solution, known = source.solution, source.solution.bounds
-    count = min(len(solution.energies), _FEW)
-    exact = solution.referee.energies[:count]
-    above = known.upper[:count] - exact
-    few = f", the {_FEW} lowest" if len(solution.energies) > _FEW else ""
-    if known.lower is None:
-        none = "none from below, for states are not exactly flat at the edge"
-        return "bounds of the levels" + few, [
-            _gaps(source, f"upper bound above the referee's level; {none}", above)
-        ]
-    panels: list[Panel] = [
-        _gaps(source, "upper bound above the referee's level", above),
-        _gaps(source, "lower bound below the referee's level", exact - known.lower[:count]),
-    ]
-    return "bounds of the levels from both sides" + few, panels
-
-
-def _gaps(source: Source, title: str, gaps: Tensor) -> BarChart:
-    """Distances in ``E0``; one below 0 is a bound on the wrong side."""
-    values = gaps * source.unit
-    most = float(values.abs().max()) or 1.0
-    scale, unit = next(
-        ((s, u) for s, u in ((1.0, "meV"), (1e3, "µeV"), (1e6, "neV")) if s * most >= 1), (1e9, "peV")
-    )
-    bars = source.solution.referee.errors[: len(gaps)]
-    return BarChart(
-        title=title,
-        x_label=f"distance in {unit}",
-        names=[f"E{k}" for k in range(len(gaps))],
-        values=(scale * values).clamp_min(0).tolist(),
-        notes=[
-            f"{scale * value:.3g}" + _verdict(gap, bar)
-            for value, gap, bar in zip(values.tolist(), gaps.tolist(), bars.tolist(), strict=True)
-        ],
-    )
-
-
-def _verdict(gap: float, bar: float) -> str:
-    """What to say of a bound on the wrong side of a level with that error bar."""
-    if gap >= 0:
-        return ""
-    return " (within the referee's error)" if gap >= -bar else " (on the WRONG side)"
-
-
-# --- matrices ---
-
-
-def _overlap(source: Source) -> Built:
-    return "overlap of the basis functions", [
-        _matrix("S", source.sampler.matrices[0], "⟨φi|φj⟩", "basis function")
-    ]
-
-
-def _orthonormality(source: Source) -> Built:
-    states = source.sampler.measured
-    overlap = (states.psi * states.weights) @ states.psi.T - torch.eye(len(states.psi), dtype=torch.float64)
-    panel = _matrix("overlap of the states, minus 1", overlap, "⟨ψi|ψj⟩ − δij", "state")
-    return "orthonormality of the states", [panel]
-
-
-def _matrix(title: str, values: Tensor, unit: str, of: str) -> Field:
-    if len(values) < 2:
-        raise LeftOut(f"a matrix of one {of} is a number")
-    places = list(range(len(values)))
+def _plane(source: Source, plane: Slice, values: Tensor, what: str, unit: str, **style: Any) -> Panel:
+    """A field, or a curve in one dimension."""
+    x = (source.nm * plane.places[0]).tolist()
+    title = f"{what}{_where(source, plane)}"
+    if len(plane.axes) == 1:
+        curves = [Curve(name=what, x=x, y=values.tolist())]
+        return LineChart(title=title, x_label="x in nm", y_label=unit, curves=curves)
     return Field(
-        title=title, x_label=f"{of} j", y_label=f"{of} i", unit=unit, x=places, y=places,
-        values=values.tolist(), diverging=True,
+        title=title, x_label=f"{plane.name[0]} in nm", y_label=f"{plane.name[1]} in nm", unit=unit, x=x,
+        y=(source.nm * plane.places[1]).tolist(), values=values.tolist(), **style,
     )  # fmt: skip
 
 
-# --- training ---
+def _where(source: Source, plane: Slice) -> str:
+    """Where the other coordinates are."""
+    others = [AXES[axis] for axis in range(source.dim) if axis not in plane.axes]
+    return f", {' = '.join(others)} = 0" if others else ""
 
 
-def _training(make: Callable[[Solution, History], list[Panel]], what: str) -> Callable[[Source], Built]:
-    return lambda source: (what, make(source.solution, source.history))
+def _map(source: Source, *, focus: bool) -> Panels:
+    """V in the whole box, or where the states are and up to the focus of
+    :func:`lior_ritz.reports.verdicts.focus_range`."""
+    problem, high = source.solution.problem, None
+    planes = source.near if focus else source.planes
+    if focus:
+        whole = torch.cat([source.potential(plane).flatten() for plane in source.planes])
+        barrier = problem.potential.report(problem.units).get("barrier_meV")
+        high = min(
+            focus_range(whole, barrier)[2], max(float(source.potential(each).max()) for each in planes)
+        )
+    return [_plane(source, plane, source.potential(plane), "V", "V in meV", high=high) for plane in planes]
 
 
-_OF_STATES: dict[str, Callable[[Source, int], Built]] = {
-    "density_state": field_pictures.density,
-    "psi_state": field_pictures.psi,
-    "slice_y0_state": field_pictures.state_slice,
+def _slice(source: Source) -> Panels:
+    """V along x, with the levels."""
+    line = Slice.central(source.solution.problem, (0,), _ALONG)
+    values = source.potential(line)
+    levels = {f"E{k}": energy for k, energy in enumerate(source.solution.energies_meV.tolist())}
+    low, _, cut = focus_range(values, None)
+    low, top = min(low, *levels.values()), max(levels.values())
+    high = max(min(cut, top + 1.5 * (top - low)), top + 0.3 * (top - low))
+    return [
+        LineChart(
+            title=f"V(x){_where(source, line)}, and the levels (dashed)", x_label="x in nm",
+            y_label="E in meV", levels=levels, levels_beside=True, low=low - 0.05 * (high - low), high=high,
+            curves=[Curve(name="V", x=(source.nm * line.places[0]).tolist(), y=values.tolist())],
+        )
+    ]  # fmt: skip
+
+
+def _density(source: Source, k: int) -> Panels:
+    unit, most = f"|ψ|² in 1/{_VOLUMES[source.dim]}", source.most(k) ** 2
+    return [
+        _plane(source, plane, squared(values[k]), f"|ψ{k}|²", unit, low=0.0, high=most)
+        for plane, values in zip(source.near, source.states, strict=True)
+    ]
+
+
+def _refuse_complex(source: Source) -> None:
+    if source.solution.problem.terms.field_tesla:
+        raise LeftOut("states in a magnetic field are complex; density_state shows them")
+
+
+def _psi(source: Source, k: int) -> Panels:
+    _refuse_complex(source)
+    unit, most = f"ψ in 1/{_ROOTS[source.dim]}", source.most(k)
+    return [
+        _plane(source, plane, values[k], f"ψ{k}", unit, high=most, diverging=True)
+        for plane, values in zip(source.near, source.states, strict=True)
+    ]
+
+
+def _along(source: Source, k: int) -> Panels:
+    """A state and its density along x."""
+    _refuse_complex(source)
+    widths = (float(source.near[0].places[0][-1]), *source.solution.problem.half_widths[1:])
+    line = Slice.central(attrs.evolve(source.solution.problem, half_widths=widths), (0,), _ALONG)
+    psi, most, x = source.psi(line)[k], 1.05 * source.most(k), (source.nm * line.places[0]).tolist()
+    return [
+        LineChart(
+            title=f"{name}(x){_where(source, line)}", x_label="x in nm", y_label=unit, low=low, high=high,
+            curves=[Curve(name=name, x=x, y=y.tolist())],
+        )
+        for name, unit, y, low, high in (
+            (f"ψ{k}", f"ψ in 1/{_ROOTS[source.dim]}", psi, -most, most),
+            (f"|ψ{k}|²", f"|ψ|² in 1/{_VOLUMES[source.dim]}", psi.square(), 0.0, most**2),
+        )
+    ]  # fmt: skip
+
+
+# --- levels and matrices ---
+
+
+def _spectrum(source: Source) -> Panels:
+    referee = source.solution.referee
+    curves = [
+        Curve(name=name, x=list(range(len(energies))), y=(energies * source.unit).tolist())
+        for name, energies in (("computed", source.solution.energies), ("referee", referee.energies))
+    ]
+    title = f"levels, and the referee's (method {referee.method}) with the next ones"
+    return [
+        LineChart(title=title, x_label="number of the level", y_label="E in meV", curves=curves, dots=True)
+    ]
+
+
+def _bounds(source: Source) -> Panels:
+    """How far the bounds are from the referee's levels."""
+    known, count = source.solution.bounds, len(source.solution.energies)
+    exact = source.solution.referee.energies[:count]
+    gaps = {"upper bound above": known.upper - exact}
+    if known.lower is not None:
+        gaps["lower bound below"] = exact - known.lower
+    curves = [
+        Curve(name=name, x=list(range(count)), y=(gap * source.unit).tolist()) for name, gap in gaps.items()
+    ]
+    title = "distance to the referee's levels" + ("; there is no lower bound" if known.lower is None else "")
+    return [
+        LineChart(
+            title=title, x_label="number of the level", y_label="meV", curves=curves, dots=True, log_y=True
+        )
+    ]
+
+
+def _overlap(source: Source) -> Panels:
+    return [_matrix("S", source.sampler.matrices[0], "⟨φi|φj⟩", "φ")]
+
+
+def _orthonormality(source: Source) -> Panels:
+    states = source.sampler.measured
+    overlap = (states.psi.conj() * states.weights) @ states.psi.T - torch.eye(len(states.psi))
+    return [_matrix("overlap of the states, minus 1", overlap, "⟨ψi|ψj⟩ − δij", "ψ")]
+
+
+def _matrix(title: str, values: Tensor, unit: str, of: str) -> HeatMap:
+    rows = [f"{of}{i}" for i in range(len(values))]
+    return HeatMap(title=title, x_label=f"number of {of}", unit=unit, rows=rows, values=values.real.tolist())
+
+
+# --- training, from the lines of its metrics ---
+
+
+def _metric(source: Source, key: str, name: str, scale: float = 1.0, index: int | None = None) -> Curve:
+    """A number of the metrics over the steps; lines without it are passed over."""
+    if not source.history:
+        raise LeftOut("no metrics of training are at hand")
+    pairs = [(line["step"], line.get(key)) for line in source.history]
+    if index is not None:
+        pairs = [(step, values[index]) for step, values in pairs if values and index < len(values)]
+    known = [(step, value) for step, value in pairs if value is not None]
+    return Curve(name=name, x=[step for step, _ in known], y=[scale * value for _, value in known])
+
+
+def _chart(title: str, label: str, curves: Sequence[Curve], **style: Any) -> LineChart:
+    return LineChart(title=title, x_label=_STEP, y_label=label, curves=list(curves), **style)
+
+
+def _charted(name: str, source: Source) -> Panels:
+    """A panel of :data:`_METRICS`; numbers that are 0 throughout, such as a penalty without weight, are left
+    out."""
+    title, label, unit, log, keys = _METRICS[name]
+    scale = {"meV": source.unit, "ms": 1000.0}.get(unit, 1.0)
+    curves = [_metric(source, key, said, scale) for key, said in keys.items()]
+    curves = [curve for curve in curves if any(curve.y)]
+    values = [y for curve in curves for y in curve.y]
+    log = log or (min(values, default=0) > 0 and spans_decades(values))
+    return [_chart(title, f"{label} in {unit}" if unit else label, curves, log_y=log)]
+
+
+def _eigsum(source: Source) -> Panels:
+    [sums] = _charted("training_eigsum", source)
+    assert isinstance(sums, LineChart)
+    exact = float(source.solution.referee.energies[: len(source.solution.energies)].sum()) * source.unit
+    away = [_away(curve, exact) for curve in sums.curves]
+    return [
+        attrs.evolve(sums, levels={"referee": exact}),
+        _chart("distance to the referee's", "|ΣE − referee| in meV", away, log_y=True),
+    ]
+
+
+def _energies(source: Source) -> Panels:
+    """Each level, and the referee's; the beginning is cut off where it is far above."""
+    exact = source.exact
+    curves = [_metric(source, "eigvals", f"E{k}", source.unit, k) for k in range(len(exact))]
+    cut = exact[-1] + 1.5 * max(exact[-1] - exact[0], 0.2 * abs(exact[-1]))
+    high = cut if max((y for curve in curves for y in curve.y), default=0.0) > cut else None
+    levels = {f"E{k}": energy for k, energy in enumerate(exact)}
+    title = "levels on the training nodes, and the referee's (dashed)"
+    return [_chart(title, "E in meV", curves, levels=levels, levels_beside=True, high=high)]
+
+
+def _convergence(source: Source) -> Panels:
+    """How far each level is from the referee's, on the training nodes and on independent ones."""
+    panels: Panels = []
+    for key, where in (("eigvals", "the training nodes"), ("eval_energies", "independent nodes")):
+        curves = [
+            _away(_metric(source, key, f"E{k}", source.unit, k), level)
+            for k, level in enumerate(source.exact)
+        ]
+        panels.append(_chart(f"on {where}", "|E − referee| in meV", curves, log_x=True, log_y=True))
+    return panels
+
+
+def _away(curve: Curve, exact: float) -> Curve:
+    return Curve(name=curve.name, x=curve.x, y=[abs(y - exact) for y in curve.y])
+
+
+def _dashboard(source: Source) -> Panels:
+    """The four that say most, two by two."""
+    names = ("training_losses", "training_energies", "training_conditioning", "training_step_time")
+    return [panel for name in names for panel in _PICTURES[name][1](source)]
+
+
+_METRICS = {
+    "training_losses": (
+        "loss on the training nodes", "loss", "E0", False,
+        {"loss_total": "loss", "loss_eigsum": "sum of the energies", "loss_S_condition": "penalty"},
+    ),
+    "training_eigsum": (
+        "sum of the energies", "ΣE", "meV", False,
+        {"loss_eigsum": "training nodes", "eval_eigsum": "independent nodes"},
+    ),
+    "training_conditioning": (
+        "overlap of the trial functions", "eigenvalue, or ratio", "", True,
+        {"s_max_eig": "greatest eigenvalue", "s_min_eig": "least eigenvalue",
+         "s_cond_est": "their ratio, the condition number"},
+    ),
+    "training_step_time": ("time of each step", "time", "ms", False, {"dt_sec": "step"}),
+}  # fmt: skip
+"""Name -> title, label, unit, whether the axis is always logarithmic, and numbers of the metrics."""
+_OF_STATES = ("density_state", "psi_state", "slice_y0_state")
+"""Made once for each state, whose number, from 0, follows the name with ``_`` before it."""
+_PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {
+    "potential_map_full": ("potential in the whole box", partial(_map, focus=False)),
+    "potential_map_focus": ("potential where the states are", partial(_map, focus=True)),
+    "potential_map": ("potential where the states are", partial(_map, focus=True)),
+    "potential_slice_y0": ("potential along x", _slice),
+    "density_state": ("density of state {}", _density),
+    "psi_state": ("wave function of state {}", _psi),
+    "slice_y0_state": ("state {} along x", _along),
+    "energy_spectrum": ("levels, computed and by the referee", _spectrum),
+    "bounds": ("bounds of the levels", _bounds),
+    "overlap_S_heatmap": ("overlap of the basis functions", _overlap),
+    "psi_overlap_minus_identity": ("orthonormality of the states", _orthonormality),
+    "training_losses": ("loss while training", partial(_charted, "training_losses")),
+    "training_eigsum": ("sum of the energies while training", _eigsum),
+    "training_conditioning": ("conditioning while training", partial(_charted, "training_conditioning")),
+    "training_step_time": ("time of training", partial(_charted, "training_step_time")),
+    "training_energies": ("levels while training", _energies),
+    "training_dashboard": ("training at a glance", _dashboard),
+    "convergence": ("distance of each level to the referee's", _convergence),
 }
-"""Pictures that each state has one of; the state's number, from 0, follows with ``_`` before it."""
-_BUILDERS: dict[str, Callable[[Source], Built]] = {
-    "potential_map_full": lambda source: field_pictures.potential_map(source, focus=False),
-    "potential_map_focus": lambda source: field_pictures.potential_map(source, focus=True),
-    "potential_map": lambda source: field_pictures.potential_map(source, focus=True),
-    "potential_slice_y0": field_pictures.potential_slice,
-    "energy_spectrum": _spectrum,
-    "bounds": _bounds,
-    "overlap_S_heatmap": _overlap,
-    "psi_overlap_minus_identity": _orthonormality,
-    "training_losses": _training(training_pictures.losses, "loss while training"),
-    "training_eigsum": _training(training_pictures.eigsum, "sum of the energies while training"),
-    "training_conditioning": _training(training_pictures.conditioning, "conditioning while training"),
-    "training_step_time": _training(training_pictures.step_time, "time of training"),
-    "training_energies": _training(training_pictures.energies, "levels while training"),
-    "training_dashboard": _training(training_pictures.dashboard, "training at a glance"),
-    "convergence": _training(training_pictures.convergence, "distance of each level to the referee's"),
-}
-_BEFORE = 4
-"""Builders before those of states."""
-_BARE = ("overlap_S_heatmap", "psi_overlap_minus_identity", "training_step_time", "training_conditioning")
-"""Pictures without lengths and energies."""
+"""Name -> what is shown, and what makes the panels."""

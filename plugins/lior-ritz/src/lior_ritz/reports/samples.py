@@ -110,7 +110,7 @@ class Sampler:
         them at the nodes of :attr:`rule`."""
         vectors = ritz(*self.matrices)[1][:, : len(self.solution.energies)]
         psi = vectors.T @ self._jet[0]
-        signs = (fix_signs(psi, self.rule.points) * psi).sum(1).sign()
+        signs = (fix_signs(psi, self.rule.points) * psi.conj()).sum(1).sgn()
         return vectors * signs
 
     def basis(self, points: Tensor, *, order: int = 0) -> Tensor:
@@ -137,13 +137,13 @@ class Sampler:
         if energy.requires_grad:  # that of an empty box does not depend on the place
             [forces] = torch.autograd.grad(energy.sum(), points)
         size = round(len(rule.points) ** (1 / dim))
-        grid = jet[0].reshape(-1, *[size] * dim)
+        grid, plain = jet[0].reshape(-1, *[size] * dim), self.problem.terms.plain
         return States(
             energies=self.solution.energies,
             psi=jet[0],
             weights=rule.weights,
             points=rule.points,
-            gradients=jet[1:].permute(1, 2, 0),
+            gradients=jet[1:].permute(1, 2, 0) if plain else None,
             potential=energy.detach(),
             forces=forces,
             mirrored={axis: grid.flip(1 + axis).reshape(len(grid), -1) for axis in range(dim)},

@@ -17,55 +17,40 @@ FOCUS = 4.0
 """The picture of the potential that has most to show ends so many barriers above the bottom."""
 
 
-def verdict(solution: Solution, history: History) -> str:
-    """What is to be thought of the integrals, and of the levels beside the referee's."""
-    progress = solution.trainer.progress
+def verdicts(solution: Solution) -> list[str]:
+    """What there is to say of the quadrature, of the levels beside the referee's, and of training."""
+    progress, referee = solution.trainer.progress, solution.referee
     error, nq = solution.evaluation.quadrature_error, solution.evaluation.nq
-    rules = "energies on two rules that training has not seen"
+    on = f"on two rules that training has not seen, with up to {nq} nodes on each axis"
     if solution.evaluation.sound:
-        said = [f"quadrature sound: {rules} agree to {error:.1e} E0, with up to {nq} nodes on each axis"]
+        said = [f"quadrature sound: energies {on}, agree to {error:.1e} E0"]
     else:
-        said = [
-            f"quadrature NOT sound: {rules} differ by {error:.1e} E0, with up to {nq} nodes on each axis; "
-            "raise domain.eval_nq, or make the network smoother"
-        ]
-    if checks := [line["quadrature_mismatch"] for line in history if "quadrature_mismatch" in line]:
-        drawn = " (drawn anew by each step of Adam)" * solution.trainer.random
+        more = "raise domain.eval_nq or lower model.first_omega_0"
+        said = [f"WARNING: quadrature NOT sound: energies {on}, differ by {error:.1e} E0; {more}"]
+    said.append(judgement(solution))
+    noise = float(referee.errors[: len(solution.energies)].max()) + error
+    if float(solution.errors.min()) < -noise:
+        said.append("WARNING: a level lies below the referee's by more than both errors; do not use this run")
+    if solution.bounds.lower is None:
+        said.append(f"no bound from below: {solution.bounds.why}")
+    if faults := progress.refinements:
         said.append(
-            f"those on the training nodes{drawn} differed from them by {checks[-1]:.1e} at the last check"
+            "training nodes were found at fault and replaced by more, "
+            f"{faults[0]['nq_prev']} on each axis in the beginning, {faults[-1]['nq_new']} in the end"
         )
-    count = len(progress.refinements)
-    times = "once" if count == 1 else f"{count} times"
-    said.append(
-        f"finer training nodes were taken {times}, in the end nq = {progress.nq}"
-        if count
-        else f"training nodes stayed as they were, nq = {progress.nq}"
-    )
-    return "; ".join([*said, *([progress.note] if progress.note else []), judgement(solution)])
+    return [*said, f"note: {progress.note}"] if progress.note else said
 
 
 def judgement(solution: Solution) -> str:
     """What the referee says of the network's levels."""
     accuracy = solution.config.solver.accuracy
-    if solution.config.training.loss_weights.boundary:
-        return "levels not compared: the states are those of an edge that repels them, the referee's are not"
     if not solution.missed:
         return f"levels within {accuracy:g}, relatively, of the referee's"
     names = ", ".join(f"E{k}" for k in solution.missed)
     worst = float(solution.relative_errors.abs().max())
-    off = f"by up to {worst:.1e} ({names}; allowed {accuracy:g})"
-    return f"levels MISS the referee's, {off}: use the referee's"
-
-
-def global_steps(history: History) -> list[int]:
-    """Number of each line's step since the beginning; in the metrics each phase counts its own."""
-    offset, before, found = 0, 0, []
-    for line in history:
-        if line["step"] <= before:
-            offset += before
-        before = line["step"]
-        found.append(offset + before)
-    return found
+    return (
+        f"levels MISS the referee's, by up to {worst:.1e} ({names}; allowed {accuracy:g}): use the referee's"
+    )
 
 
 def focus_range(values: Tensor, barrier: float | None) -> tuple[float, float, float]:

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import json
 import platform
-import shlex
 import socket
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ import attrs
 import torch
 
 from lior.config.resolving import to_table, to_toml
-from lior.errors import OlderFormat, RunError
+from lior.errors import RunError
 from lior.runs import bundle, files
 from lior.runs import folder as runfolder
 from lior.runs.folder import CONFIG, RunFolder
@@ -38,14 +37,17 @@ from lior_ritz.config import RitzConfig
 from lior_ritz.training.solution import Solution, finished
 from lior_ritz.training.trainer import Trainer
 
-FORMAT = bundle.Format(program="lior-ritz", version=1)
-_PROGRAM, _COMMAND = "lior-ritz", "lior ritz run"
-_META, _METRICS, _LOG = "run_meta.json", "logs/metrics.jsonl", "logs/train.log"
-FAMILY = "family"
-"""In the directory of a family: its network and spaces."""
-SWEEP = "sweep.json"
-"""In the directory of a sweep: what is varied, and what came of it."""
-_TRACEBACK = "logs/error_traceback.txt"
+FORMAT = bundle.Format(program="lior-ritz", version=2)
+_META, _METRICS, _LOG, _TRACEBACK = (
+    "run_meta.json", "logs/metrics.jsonl", "logs/train.log", "logs/error_traceback.txt",
+)  # fmt: skip
+FAMILY, SWEEP = "family", "sweep.json"
+"""In the directories of a family and of a sweep."""
+_REMARKS = {
+    "loss_total": "loss", "loss_eigsum": "sum of energies", "grad_norm": "gradient", "lr": "rate",
+    "eval_eigsum": "on finer nodes", "quadrature_mismatch": "relative difference", "nq": "nq",
+}  # fmt: skip
+"""Number of a step -> what the log calls it."""
 
 
 @attrs.define
@@ -60,33 +62,28 @@ class RitzRun:
     def create(cls, path: Path, config: RitzConfig) -> RitzRun:
         """Make the directory; ``RunError`` when it is not empty or cannot be written."""
         meta = _described(path, config)
-        files = {
-            _META: _json(meta),
-            "config.json": _json(to_table(config)),
-            CONFIG: to_toml(config),
-        }
-        return cls(RunFolder.create(path, files), config, meta)
+        contents = {
+            _META: _json(meta), "config.json": _json(to_table(config)), CONFIG: to_toml(config)
+        }  # fmt: skip
+        return cls(RunFolder.create(path, contents), config, meta)
 
     @classmethod
     def reopen(cls, path: Path) -> tuple[RitzRun, Trainer, LoopState, float]:
         """A run that was stopped, with its trainer and its loop as they were, and its processor seconds.
 
-        Raises
-        ------
-        RunError
-            When it is no run, another process has it, it is finished, or its checkpoints are damaged.
+        Raises ``RunError`` when it is no run, another process has it, it is finished, or its checkpoints are
+        damaged.
         """
         _check(path)
         folder = RunFolder.open(path)
         try:
-            config = _config(path)
-            (trainer, manifest), folder.newest = _newest(path, config)
+            (trainer, manifest), folder.newest = _newest(path)
             if manifest["finished"]:
                 raise RunError(f"{path}: the run is finished, there is nothing to go on with")
             meta = json.loads((path / _META).read_text(encoding="utf-8"))
-            with bundle.misfits_as_run_errors(path, program=_PROGRAM):
+            with bundle.misfits_as_run_errors(path, program=FORMAT.program):
                 state = LoopState(**manifest["loop"])
-            return cls(folder, config, meta), trainer, state, manifest["seconds"]
+            return cls(folder, trainer.config, meta), trainer, state, manifest["seconds"]
         except BaseException:
             folder.close()
             raise
@@ -100,68 +97,39 @@ class RitzRun:
         """Let others change the run."""
         self.folder.close()
 
-    def telemetry(self, position: int = 0, elapsed: float = 0.0) -> Telemetry:
-        """A callback that writes the logs, the metrics from byte ``position`` on."""
+    def telemetry(self, state: LoopState) -> Telemetry:
+        """A callback that writes the logs, from where the metrics were."""
         return Telemetry(
-            self.path, position, elapsed, metrics=_METRICS, log=_LOG,
-            describe=lambda config: headline(config), remark=self._remark,
+            self.path, state.metrics, state.elapsed, metrics=_METRICS, log=_LOG, describe=headline,
+            remark=self._remark,
         )  # fmt: skip
 
     def _remark(self, stage: str, step: int, steps: int, metrics: Mapping[str, Any]) -> str | None:
         """A line of the log, every ``training.log_every`` steps and at each evaluation."""
-        evaluated = "eval_eigsum" in metrics
-        if not evaluated and step % self.config.training.log_every:
+        if "eval_eigsum" not in metrics and step % self.config.training.log_every:
             return None
-        names = {
-            "loss_total": "loss",
-            "loss_eigsum": "sum of energies",
-            "grad_norm": "gradient",
-            "lr": "rate",
-        }
-        if evaluated:
-            names |= {
-                "eval_eigsum": "on finer nodes",
-                "quadrature_mismatch": "relative difference",
-                "nq": "nq",
-            }
-        known = {text: metrics.get(name) for name, text in names.items()}
+        known = {text: metrics.get(name) for name, text in _REMARKS.items()}
         said = [f"{text} {value:.12g}" for text, value in known.items() if value is not None]
         return f"{stage} {step}/{steps}: {', '.join(said)}"
 
     def save(self, trainer: Trainer, numbers: Mapping[str, Any], *, finished: bool) -> None:
-        """Write a checkpoint and remove those that need not be kept.
-
-        Raises
-        ------
-        OSError
-            When the directory cannot be written.
-        """
-        groups = trainer.tensors()
+        """Write a checkpoint and remove those that need not be kept; ``OSError`` when that fails."""
+        groups, best = trainer.tensors(), trainer.best
         if finished:
             del groups["training"]
-        best = trainer.best
-        manifest = {
-            "trainer": trainer.numbers(),
-            "finished": finished,
-            "score": best.evaluation.eigsum if best else None,
-            **numbers,
-        }
+        score = best.evaluation.eigsum if best else None
+        manifest = {"trainer": trainer.numbers(), "finished": finished, "score": score, **numbers}
         number = trainer.progress.step + finished  # the last has a number of its own
         self.folder.write(number, lambda place: bundle.write(place, groups, manifest, format=FORMAT))
         self.folder.prune(last=self.config.training.checkpoint.last)
 
-    def end(self, status: str, error: str | None = None) -> None:
-        """Note how the run ended; raises ``OSError`` when that cannot be written."""
+    def end(self, status: str, error: Exception | None = None) -> None:
+        """Note how the run ended, and why if it failed; ``OSError`` when that cannot be written."""
         self.meta |= {"status": status, "end_time": _now()}
         if error is not None:
-            self.meta["error"] = error
+            self.meta["error"] = " ".join(str(error).split()) or type(error).__name__
+            files.write_text(self.path / _TRACEBACK, "".join(traceback.format_exception(error)))
         files.write_text(self.path / _META, _json(self.meta))
-
-    def fail(self, error: Exception) -> None:
-        """Note why the run ended, in one line and in full; raises as :meth:`end`."""
-        self.end("failed", " ".join(str(error).split()) or type(error).__name__)
-        (self.path / _TRACEBACK).parent.mkdir(exist_ok=True)
-        files.write_text(self.path / _TRACEBACK, "".join(traceback.format_exception(error)))
 
 
 def open_run(path: Path, *, nq: int | None = None) -> tuple[Solution, list[dict[str, Any]]]:
@@ -178,8 +146,7 @@ def open_run(path: Path, *, nq: int | None = None) -> tuple[Solution, list[dict[
         When it is no run, unfinished or damaged.
     """
     _check(path)
-    config = _config(path)
-    (trainer, manifest), _ = _newest(path, config)
+    (trainer, manifest), _ = _newest(path)
     if not manifest["finished"]:
         raise RunError(f"{path}: the run did not finish; `lior ritz resume {path}` goes on with it")
     if nq is not None and trainer.best is not None:
@@ -190,13 +157,11 @@ def open_run(path: Path, *, nq: int | None = None) -> tuple[Solution, list[dict[
 def _check(path: Path) -> None:
     """Refuse what is no run directory; raises ``RunError``."""
     if (path / FAMILY).is_dir():
-        raise RunError(
-            f"{path}: a family of devices, not a run; its picture is in plots/, and `lior ritz eval {path} "
-            "--at NAME=VALUE` shows a device"
-        )
+        at = f"`lior ritz eval {path} --at NAME=VALUE` shows a device"
+        raise RunError(f"{path}: a family of devices, not a run; its picture is in plots/, and {at}")
     if (path / SWEEP).is_file():
         raise RunError(f"{path}: a sweep, not a run; plots/ in it has its pictures, {SWEEP} its numbers")
-    runfolder.check(path, program=_PROGRAM, command=_COMMAND)
+    runfolder.check(path, program=FORMAT.program, command="lior ritz run")
 
 
 def metrics(path: Path) -> Iterator[dict[str, Any]]:
@@ -215,31 +180,18 @@ def headline(config: RitzConfig) -> str:
     return f"{config.potential.name}, {solver.K} states of {solver.M} functions, seed {config.training.seed}"
 
 
-def _config(path: Path) -> RitzConfig:
-    return configuration.load([path / CONFIG], env={}).config
-
-
-def _newest(path: Path, config: RitzConfig) -> tuple[tuple[Trainer, dict[str, Any]], Path]:
+def _newest(path: Path) -> tuple[tuple[Trainer, dict[str, Any]], Path]:
     """The trainer of the newest checkpoint that verifies."""
+    config = configuration.load([path / CONFIG], env={}).config
 
     def load(place: Path) -> tuple[Trainer, dict[str, Any]]:
         manifest, groups = bundle.read(place, format=FORMAT)
-        with bundle.misfits_as_run_errors(place, program=_PROGRAM):
+        with bundle.misfits_as_run_errors(place, program=FORMAT.program):
             trainer = Trainer(config, configuration.problem(config))
-            if manifest["finished"]:
-                trainer.adopt(groups, manifest["trainer"])
-            else:
-                trainer.restore(groups, manifest["trainer"])
+            trainer.restore(groups, manifest["trainer"])
             return trainer, manifest
 
-    try:
-        return runfolder.newest(path, load)
-    except OlderFormat as error:
-        anew = f"{_COMMAND} --config {shlex.quote(str(path / CONFIG))} --out {shlex.quote(f'{path}-new')}"
-        raise OlderFormat(
-            f"{path}: made by an unreleased build of lior-ritz, whose format is not read any more; "
-            f"make the run anew: `{anew}`"
-        ) from error
+    return runfolder.newest(path, load)
 
 
 def _described(path: Path, config: RitzConfig) -> dict[str, Any]:
@@ -252,18 +204,11 @@ def _described(path: Path, config: RitzConfig) -> dict[str, Any]:
         "hostname": socket.gethostname(),
         "platform": platform.platform(),
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in ("lior", "lior-ritz", "torch", "numpy", "scipy")},
+        "versions": {name: version(name) for name in ("lior", "lior-ritz", "torch", "numpy", "scipy")},
         "git_sha": None,  # an installed package has none: its version says what ran
         "seed": config.training.seed,
         "threads": torch.get_num_threads(),
     }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _now() -> str:

@@ -20,12 +20,7 @@ from lior_ritz.runs.folder import RitzRun
 from lior_ritz.training.solution import Solution, finished
 from lior_ritz.training.trainer import Phase, Trainer
 
-_UNITS = {
-    "adam": "first-order steps",
-    "adamw": "first-order steps",
-    "lbfgs": "quasi-Newton iterations",
-    "polish": "iterations that lower the residuals",
-}
+_UNITS = {"adam": "first-order steps", "lbfgs": "quasi-Newton iterations"}
 
 
 @attrs.frozen(kw_only=True)
@@ -45,7 +40,7 @@ class Solved:
 
 @attrs.define(kw_only=True)
 class _PhaseStage:
-    """A phase of the trainer as a stage of the loop."""
+    """A phase of the trainer as a stage of the loop; the trainer begins its phases itself."""
 
     trainer: Trainer
     index: int
@@ -65,8 +60,9 @@ class _PhaseStage:
     def message(self) -> str:
         return f"{self._phase.steps:,} {_UNITS[self.name]}"
 
-    def begin(self) -> None:
-        """The trainer begins its phases itself."""
+    def begin(self) -> None: ...
+
+    def end(self) -> None: ...
 
     def advance(self) -> bool:
         """One step; a phase is over when the trainer has gone on to the next."""
@@ -80,56 +76,6 @@ class _PhaseStage:
             numbers |= trainer.check()
         self.tick(self.name, step, self._phase.steps, numbers)
         return True
-
-    def end(self) -> None:
-        """The trainer has the results already."""
-
-
-@attrs.define(kw_only=True)
-class _Session:
-    """A trainer and the directory that it is written to."""
-
-    trainer: Trainer
-    run: RitzRun
-    callbacks: Iterable[object]
-    stop: Callable[[], bool]
-    state: LoopState = START
-    spent: float = 0.0
-    """Processor seconds until training was stopped."""
-    _begin: float = attrs.field(factory=time.process_time, init=False)
-
-    def train(self) -> Solved:
-        """Train to the end, and write the results."""
-        trainer, run = self.trainer, self.run
-        loop: Loop[_PhaseStage] = Loop(
-            folder=run.folder, command="lior ritz resume", write=self._write,
-            telemetry=run.telemetry(self.state.metrics, self.state.elapsed),
-            callbacks=self.callbacks, stop=self.stop, interval=run.config.training.checkpoint.seconds,
-            may_write=lambda stage: stage.evaluated, clock=Stopwatch(self.state), step=self.state.step,
-        )  # fmt: skip
-        loop.hook.lior_train_start(config=run.config, run=run.path)
-        stages = [
-            _PhaseStage(trainer=trainer, index=index, tick=loop.tick) for index in range(len(trainer.phases))
-        ]
-        loop.run(stages, trainer.progress.phase)
-        loop.hook.lior_train_stage(stage="report", message="bounds, referee, reports and arrays")
-        solution = finished(trainer, self._processor_seconds())
-        loop.report(lambda: run.save(trainer, self._numbers(), finished=True))
-        history = list(rundir.metrics(run.path))
-        summary = artefacts.write(solution, run.path, run_id=run.meta["run_id"], history=history)
-        solved = Solved(solution=solution, summary=summary)
-        run.end("completed")
-        loop.hook.lior_train_end(result=solved)
-        return solved
-
-    def _write(self, state: LoopState, _: _PhaseStage | None) -> None:
-        self.run.save(self.trainer, self._numbers() | {"loop": attrs.asdict(state)}, finished=False)
-
-    def _numbers(self) -> dict[str, Any]:
-        return {"seconds": self._processor_seconds()}
-
-    def _processor_seconds(self) -> float:
-        return self.spent + time.process_time() - self._begin
 
 
 def run(
@@ -154,8 +100,7 @@ def run(
         When ``stop`` returned true.
     """
     trainer = Trainer(config, configuration.problem(config))
-    kept = RitzRun.create(out, config)
-    return _trained(_Session(trainer=trainer, run=kept, callbacks=callbacks, stop=stop))
+    return _kept(RitzRun.create(out, config), trainer, callbacks, stop)
 
 
 def resume(path: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never) -> Solved:
@@ -169,21 +114,52 @@ def resume(path: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], b
         When ``stop`` returned true.
     """
     kept, trainer, state, spent = RitzRun.reopen(path)
-    session = _Session(trainer=trainer, run=kept, callbacks=callbacks, stop=stop, state=state, spent=spent)
-    return _trained(session)
+    return _kept(kept, trainer, callbacks, stop, state, spent)
 
 
-def _trained(session: _Session) -> Solved:
-    """Train, and note in the directory how the run ended."""
-    kept = session.run
+def _kept(
+    kept: RitzRun, trainer: Trainer, callbacks: Iterable[object], stop: Callable[[], bool],
+    state: LoopState = START, spent: float = 0.0,
+) -> Solved:  # fmt: skip
+    """Train, and note in the directory how the run ended; ``spent`` processor seconds came before."""
     try:
-        return session.train()
+        return _trained(kept, trainer, callbacks, stop, state, spent - time.process_time())
     except Stopped:
         kept.end("stopped")
         raise
     except Exception as error:
         with contextlib.suppress(OSError):  # the first error is the one to hear of
-            kept.fail(error)
+            kept.end("failed", error)
         raise
     finally:
         kept.close()
+
+
+def _trained(
+    kept: RitzRun, trainer: Trainer, callbacks: Iterable[object], stop: Callable[[], bool],
+    state: LoopState, begin: float,
+) -> Solved:  # fmt: skip
+    """Train to the end, and write the results; the processor's clock and ``begin`` are the run's."""
+
+    def save(state: LoopState, stage: _PhaseStage | None) -> None:
+        numbers = {"seconds": begin + time.process_time(), "loop": attrs.asdict(state)}
+        kept.save(trainer, numbers, finished=False)
+
+    loop: Loop[_PhaseStage] = Loop(
+        folder=kept.folder, command="lior ritz resume", write=save, telemetry=kept.telemetry(state),
+        callbacks=callbacks, stop=stop, interval=kept.config.training.checkpoint.seconds,
+        may_write=lambda stage: stage.evaluated, clock=Stopwatch(state), step=state.step,
+    )  # fmt: skip
+    loop.hook.lior_train_start(config=kept.config, run=kept.path)
+    phases = range(len(trainer.phases))
+    stages = [_PhaseStage(trainer=trainer, index=index, tick=loop.tick) for index in phases]
+    loop.run(stages, trainer.progress.phase)
+    loop.hook.lior_train_stage(stage="report", message="bounds, referee, reports and arrays")
+    solution = finished(trainer, begin + time.process_time())
+    loop.report(lambda: kept.save(trainer, {"seconds": solution.seconds}, finished=True))
+    history = list(rundir.metrics(kept.path))
+    summary = artefacts.write(solution, kept.path, run_id=kept.meta["run_id"], history=history)
+    solved = Solved(solution=solution, summary=summary)
+    kept.end("completed")
+    loop.hook.lior_train_end(result=solved)
+    return solved

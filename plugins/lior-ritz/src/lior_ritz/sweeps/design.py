@@ -1,9 +1,9 @@
 """Inverse design: which dot has the levels that are wanted.
 
-Levels and their exact derivatives by the options of the dot come from the referee. One option for one
-quantity is found by Newton's method in bounds, several by that of Gauss and Newton in a trust region (M. A.
-Branch, T. F. Coleman and Y. Li, *A subspace, interior, and conjugate gradient method for large-scale
-bound-constrained minimization problems*, SIAM J. Sci. Comput. 21, 1, 1999)."""
+Levels and their exact derivatives by the options of the dot come from the referee. The method is that of
+Gauss and Newton in a trust region (M. A. Branch, T. F. Coleman and Y. Li, *A subspace, interior, and
+conjugate gradient method for large-scale bound-constrained minimization problems*, SIAM J. Sci. Comput. 21,
+1, 1999), from the dot that there is, and from the ends of the ranges when that leads nowhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from lior.errors import RunError, UsageError
 from lior_ritz.judge import reference
 from lior_ritz.judge.gradients import gradients
 from lior_ritz.problem import Problem, devices
-from lior_ritz.sweeps.roots import root
 from lior_ritz.sweeps.wants import Want
 
 TOLERANCE = 1e-7
@@ -31,11 +30,11 @@ _SHARP = 1e-3
 """Share of it that the referee may be off, but not below the second number."""
 _LEAST = 1e-12
 _MOST = 40
-"""Dots that are tried."""
+"""Dots that are tried from one start."""
 _FACTOR = 5.0
 """An option without a range may become so many times larger or smaller."""
 _INSIDE = 1e-3
-"""Share of a range at its ends in which the search of several options does not begin."""
+"""Share of a range at its ends in which a search does not begin."""
 _ALMOST = 1e-4
 """A search that comes so near failed for want of digits; one that does not, because there is no such dot."""
 
@@ -66,31 +65,25 @@ class Trial:
 class Design:
     """A dot that has what was wanted."""
 
-    found: dict[str, float]
-    """Option -> its value, in its own unit."""
     assignments: tuple[str, ...]
     """What ``lior ritz run`` needs in ``--set``."""
     wants: tuple[Want, ...]
-    got: tuple[float, ...]
-    """Each in its unit."""
-    bars: tuple[float, ...]
-    off: float
-    """The largest relative distance of what was got from what was wanted."""
+    best: Trial
     trials: tuple[Trial, ...]
     seconds: float
     """Processor seconds."""
 
     def report(self) -> dict[str, Any]:
         """Ready for JSON."""
-        rows = zip(self.wants, self.got, self.bars, strict=True)
+        rows = zip(self.wants, self.best.values, self.best.bars, strict=True)
         return {
-            "found": self.found,
+            "found": self.best.options,
             "set": list(self.assignments),
             "wants": [
                 {"quantity": want.quantity, "wanted": want.wanted, "got": got, "error_bar": bar}
                 for want, got, bar in rows
             ],
-            "largest_relative_residual": self.off,
+            "largest_relative_residual": self.best.off,
             "trials": [{"options": trial.options, "values": list(trial.values)} for trial in self.trials],
             "seconds": round(self.seconds, 4),
         }
@@ -125,6 +118,7 @@ def design(
     wanted = tuple(want if isinstance(want, Want) else Want.parse(want) for want in wants)
     if not vary or not wanted:
         raise UsageError("a design needs an option to vary and a quantity that is wanted")
+    vary = {devices.option(name): ends for name, ends in vary.items()}
     first = {name: sum(ends) / 2 for name, ends in vary.items() if ends}
     given = list(overrides)
     _, problem, assignments = devices.opened(layers, given, vary, first)
@@ -135,8 +129,8 @@ def design(
     best, added = search.best, assignments[len(given) :]
     own = [devices.assignment(devices.key(problem, name), x) for name, x in best.options.items()]
     return Design(
-        found=best.options, assignments=devices.settled([*added, *own]), wants=wanted, got=best.values,
-        bars=best.bars, off=best.off, trials=tuple(search.trials), seconds=time.process_time() - begin,
+        assignments=devices.settled([*added, *own]), wants=wanted, best=best, trials=tuple(search.trials),
+        seconds=time.process_time() - begin,
     )  # fmt: skip
 
 
@@ -166,13 +160,7 @@ class _Search:
         return min(self.trials, key=lambda trial: trial.off)
 
     def run(self) -> None:
-        start = [self._begin(name) for name in self.ranges]
-        if len(self.ranges) == len(self.wants) == 1:
-            (low, high), *_ = self.ranges.values()
-            root(self._line, start[0], low, high, tolerance=self.tolerance, most=_MOST)
-            return
         lows, highs = np.array(list(self.ranges.values())).T
-        share = np.clip((np.array(start) - lows) / (highs - lows), _INSIDE, 1 - _INSIDE)
         known: dict[bytes, Trial] = {}
 
         def at(u: Array) -> Trial:
@@ -182,11 +170,15 @@ class _Search:
                     raise _Reached
             return known[u.tobytes()]
 
+        given = np.array([self._begin(name) for name in self.ranges])
+        starts = [(given - lows) / (highs - lows), np.zeros(len(lows)), np.ones(len(lows))]
         with contextlib.suppress(_Reached):
-            least_squares(
-                lambda u: np.array(at(u).residuals), share, bounds=(0, 1), max_nfev=_MOST,
-                jac=lambda u: np.array(at(u).slopes) * (highs - lows), xtol=1e-12, ftol=1e-15, gtol=1e-15,
-            )  # fmt: skip
+            for start in starts:
+                least_squares(
+                    lambda u: np.array(at(u).residuals), np.clip(start, _INSIDE, 1 - _INSIDE),
+                    jac=lambda u: np.array(at(u).slopes) * (highs - lows), bounds=(0, 1), max_nfev=_MOST,
+                    xtol=1e-12, ftol=1e-15, gtol=1e-15,
+                )  # fmt: skip
 
     def _begin(self, name: str) -> float:
         """The value that there is, if it is in the range; else the middle."""
@@ -194,34 +186,27 @@ class _Search:
         value = devices.parameters(self.problem)[name]
         return value if low <= value <= high else (low + high) / 2
 
-    def _line(self, x: float) -> tuple[float, float]:
-        trial = self.tried(np.array([x]))
-        return trial.residuals[0], trial.slopes[0][0]
-
     def tried(self, x: Array) -> Trial:
         """Solve for a dot."""
         options = dict(zip(self.ranges, map(float, x), strict=True))
         problem, units = self.problem.varied(options), self.problem.units
         count = 1 + max(want.upper for want in self.wants)
-        sharp = max(_LEAST, _SHARP * self.tolerance)
-        found = reference.solve(problem, count + 1, tolerance=sharp)
+        found = reference.solve(problem, count + 1, tolerance=max(_LEAST, _SHARP * self.tolerance))
         by = gradients(problem, found, count, options).derivatives
-        values = [float(want.of(found.energies, units)) for want in self.wants]
-        bars = []
+        values, bars, residuals, slopes = [], [], [], []
         for want in self.wants:
-            low = want.lower
-            bar = found.errors[want.upper] if low is None else found.splitting_errors[low : want.upper].sum()
-            bars.append(float(bar) * want.scale(units))
-        slopes = []
-        for want, value in zip(self.wants, values, strict=True):
-            row = want.of(by, units).tolist()
+            value, row = float(want.of(found.energies, units)), want.of(by, units).tolist()
             if not all(map(math.isfinite, row)):
                 raise UsageError(
                     f"{want.quantity}: its level is degenerate with the next one at "
                     f"{_said(options)}; its derivative is not known there"
                 )
+            low = want.lower
+            bar = found.errors[want.upper] if low is None else found.splitting_errors[low : want.upper].sum()
+            values.append(value)
+            bars.append(float(bar) * want.scale(units))
+            residuals.append(want.residual(value, units))
             slopes.append(tuple(want.slope(value, each, units) for each in row))
-        residuals = [want.residual(value, units) for want, value in zip(self.wants, values, strict=True)]
         trial = Trial(
             options=options, values=tuple(values), bars=tuple(bars), residuals=tuple(residuals),
             slopes=tuple(slopes),

@@ -1,34 +1,29 @@
-"""A problem solved again and again, with options of the dot or numbers of the configuration varied.
-
-Options of the dot, units and the box are the referee's: levels with error bars, and exact derivatives, in
-milliseconds. Where a key of the network or of its training is varied, every point is a training, and its
-errors are distances to the referee's levels."""
+"""A problem solved again and again by the referee, with options of the dot or numbers of the configuration
+varied: levels with error bars and exact derivatives, in milliseconds."""
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import attrs
 
 from lior.config import resolving
-from lior.errors import LiorError, Stopped, UsageError, did_you_mean, sentences
+from lior.errors import LiorError, UsageError, did_you_mean, sentences
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
 from lior_ritz.judge import reference
 from lior_ritz.judge.gradients import gradients
 from lior_ritz.judge.reference.measuring import measured
+from lior_ritz.judge.spin import spins
 from lior_ritz.problem import Problem, devices
 from lior_ritz.reports.observables import dipoles, left_weight
-from lior_ritz.reports.samples import Sampler
-from lior_ritz.training.solution import solve
-from lior_ritz.training.trainer import Trainer
 
-SEED = "training.seed"
-_TRAINED = ("solver.", "model.", "training.", "domain.nq", "domain.eval_nq")
-"""How the keys begin that only a network answers to."""
+FORMAT = 3
+_NETWORKS = ("solver.", "model.", "training.", "domain.nq", "domain.eval_nq")
+"""How the keys begin that the referee does not read."""
 _NUMBERS = ("a number", "a finite number", "a whole number")
 """How it begins what is said to be allowed of a number."""
 _MOST = 10_000
@@ -36,8 +31,6 @@ _MOST = 10_000
 
 Row: TypeAlias = "dict[str, Any]"
 """What is kept of a point, ready for JSON."""
-Watch: TypeAlias = "Callable[[Point, Trainer | None], None]"
-"""Is called after every point, and every step of a training; what it raises ends the sweep."""
 
 
 @attrs.frozen
@@ -64,8 +57,6 @@ class Point:
     assignments: tuple[str, ...]
     """What ``lior ritz run`` needs in ``--set``."""
     problem: Problem
-    config: RitzConfig | None
-    """Of its training; ``None`` where the referee answers."""
 
 
 @attrs.frozen(kw_only=True)
@@ -77,13 +68,6 @@ class Plan:
     base: RitzConfig
     notes: tuple[str, ...] = ()
     """What was set so that the options mean something."""
-
-    def identity(self) -> dict[str, Any]:
-        """What makes it this sweep and no other, ready for JSON."""
-        return {
-            "axes": [{"name": axis.name, "values": list(axis.values)} for axis in self.axes],
-            "config": resolving.values(self.base),
-        }
 
 
 def plan(axes: Sequence[Axis], *layers: Any, overrides: Iterable[str] = ()) -> Plan:
@@ -101,44 +85,26 @@ def plan(axes: Sequence[Axis], *layers: Any, overrides: Iterable[str] = ()) -> P
     UsageError
         When an option is unknown or means nothing, or a configuration is wrong: before anything is solved.
     """
-    axes = tuple(_plain(axis) for axis in axes)
+    axes = tuple(attrs.evolve(axis, name=devices.option(axis.name)) for axis in axes)
     _check_axes(axes)
     first = {axis.name: axis.values[0] for axis in axes if not axis.is_key}
     base, problem, assignments = devices.opened(layers, overrides, list(first), first)
     added = assignments[len(list(overrides)) :]
     keys = [axis.name for axis in axes if axis.is_key]
-    whole, trained = _whole_keys(base, keys), any(name.startswith(_TRAINED) for name in keys)
+    whole = _whole_keys(base, keys)
     bases: dict[tuple[str, ...], Problem] = {}
     points = []
     for index, place in enumerate(itertools.product(*(axis.values for axis in axes))):
         values = dict(zip((axis.name for axis in axes), place, strict=True))
         own = {name: _assigned(problem, name, value, whole) for name, value in values.items()}
-        config = None
-        if trained:
-            config = configuration.load(layers, [*assignments, *own.values()]).config
-            here = configuration.problem(config)
-        else:
-            set_keys = tuple(own[name] for name in keys)
-            if set_keys not in bases:
-                bases[set_keys] = configuration.problem(
-                    configuration.load(layers, [*assignments, *set_keys]).config
-                )
-            here = bases[set_keys].varied({name: value for name, value in values.items() if name in first})
-        points.append(
-            Point(
-                index=index, values=values, assignments=devices.settled([*added, *own.values()]),
-                problem=here, config=config,
-            )
-        )  # fmt: skip
+        set_keys = tuple(own[name] for name in keys)
+        if set_keys not in bases:
+            config = configuration.load(layers, [*assignments, *set_keys]).config
+            bases[set_keys] = configuration.problem(config)
+        here = bases[set_keys].varied({name: value for name, value in values.items() if name in first})
+        said = devices.settled([*added, *own.values()])
+        points.append(Point(index=index, values=values, assignments=said, problem=here))
     return Plan(axes=axes, points=tuple(points), base=base, notes=tuple(added))
-
-
-def _plain(axis: Axis) -> Axis:
-    """An option of the potential by its own name, also where it was written as a key."""
-    for prefix in ("potential.parameters.", "potential."):
-        if axis.name.startswith(prefix):
-            return Axis(axis.name.removeprefix(prefix), axis.values)
-    return axis
 
 
 def _check_axes(axes: Sequence[Axis]) -> None:
@@ -158,16 +124,18 @@ def _check_axes(axes: Sequence[Axis]) -> None:
 def _whole_keys(config: RitzConfig, names: Iterable[str]) -> set[str]:
     """Which of these keys are whole numbers.
 
-    Raises
-    ------
-    UsageError
-        When one is no key, or none with a number.
+    Raises ``UsageError`` when one is no key, or none with a number.
     """
     known = {key.dotted: key.allowed for key in resolving.keys(type(config))}
     numbers = [name for name, allowed in known.items() if allowed.startswith(_NUMBERS)]
     for name in names:
+        if name.startswith(_NETWORKS):
+            raise UsageError(
+                f"{name} is of the network, and a sweep asks the referee: set it for `lior ritz run`, and "
+                "set the runs side by side with `lior ritz compare`"
+            )
         if name in known and name not in numbers:
-            raise UsageError(f"{name} is {known[name]}; only numbers are varied, such as domain.nq or {SEED}")
+            raise UsageError(f"{name} is {known[name]}; only numbers are varied, such as domain.X")
         if name not in known:
             hint = did_you_mean(name, numbers) or "`lior ritz config explain` lists all."
             raise UsageError(sentences(f"no key {name!r} in the configuration.", hint))
@@ -187,49 +155,46 @@ def _assigned(problem: Problem, name: str, value: float, whole: set[str]) -> str
 # --- solving ---
 
 
-class Keeper:
-    """Where the rows of a sweep are kept; this one keeps them in memory."""
+@attrs.frozen(kw_only=True)
+class Answers:
+    """What came of a sweep, by the order of its points."""
 
-    def __init__(self) -> None:
-        self.rows: dict[int, Row] = {}
-        """Index of a point -> its row."""
-        self.failures: dict[int, Row] = {}
-        """Index of a point -> its values, and what went wrong."""
+    plan: Plan
+    rows: list[Row] = attrs.field(factory=list)
+    failures: list[Row] = attrs.field(factory=list)
+    """The values of a point, and what went wrong."""
 
-    def add(self, point: Point, row: Row) -> None:
-        """Keep a point that is done."""
-        self.rows[point.index] = row
-        self.failures.pop(point.index, None)
+    def report(self) -> Row:
+        """Ready for JSON."""
+        plan, done = self.plan, len(self.rows)
+        return {
+            "format": FORMAT,
+            "axes": [{"name": axis.name, "values": list(axis.values)} for axis in plan.axes],
+            "config": resolving.values(plan.base),
+            "points": self.rows,
+            "failures": self.failures,
+            "missing": len(plan.points) - done,
+            "seconds": sum(row["seconds"] for row in self.rows),
+        }
 
-    def fail(self, point: Point, why: str) -> None:
-        """Keep that a point failed."""
-        self.failures[point.index] = {"index": point.index, "values": point.values, "error": why}
 
-
-def run(plan: Plan, keeper: Keeper, *, watch: Watch = lambda point, trainer: None) -> None:
-    """Solve what is not done yet; ``keeper`` has the rows. A point that fails is noted, and the others are
-    solved.
-
-    Raises
-    ------
-    Stopped
-        When ``watch`` does; what is done is kept.
-    """
+def run(plan: Plan, *, stop: Callable[[int], bool] = lambda index: False) -> Answers:
+    """Solve the points, until ``stop``, which is asked before each by its number, returns true; one that
+    fails is noted, and the others are solved."""
+    found = Answers(plan=plan)
     for point in plan.points:
-        if point.index in keeper.rows:
-            continue
+        if stop(point.index):
+            break
         begin = time.process_time()
+        known = {"index": point.index, "values": point.values}
         try:
-            found = _trained(point, watch) if point.config else _answered(point, plan.base.solver.K)
-        except Stopped:
-            raise
+            answer = _answered(point, plan.base.solver.K)
         except LiorError as error:
-            keeper.fail(point, " ".join(str(error).split()))
+            found.failures.append(known | {"error": " ".join(str(error).split())})
             continue
         seconds = round(time.process_time() - begin, 4)
-        known = {"index": point.index, "values": point.values, "set": list(point.assignments)}
-        keeper.add(point, known | found | {"seconds": seconds})
-        watch(point, None)
+        found.rows.append(known | {"set": list(point.assignments)} | answer | {"seconds": seconds})
+    return found
 
 
 def _answered(point: Point, count: int) -> Row:
@@ -240,54 +205,24 @@ def _answered(point: Point, count: int) -> Row:
     energies, bars = found.energies[:count], found.errors[:count]
     names = [name for name in point.values if "." not in name]
     by = gradients(problem, found, count, names, states).report()
+    psi, weights, points = states.psi, states.rule.weights, states.rule.points
+    dipole = float(dipoles(psi, weights, points)[0, 0, 1]) if count > 1 else None
     return {
-        "by": "referee",
         "E_E0": energies.tolist(),
         "E_meV": (energies * unit).tolist(),
-        "lower_meV": ((energies - bars) * unit).tolist(),
-        "upper_meV": ((energies + bars) * unit).tolist(),
-        "relative_error": (bars / energies.abs().clamp_min(1.0)).tolist(),
         "error_meV": (bars * unit).tolist(),
+        "relative_error": (bars / energies.abs().clamp_min(1.0)).tolist(),
         "splitting_meV": (energies.diff() * unit).tolist(),
         "splitting_error_meV": (found.splitting_errors[: count - 1] * unit).tolist(),
         "dE_meV": {name: each["dE_meV"] for name, each in by.items()},
         "dsplitting_meV": {name: each["dsplitting_meV"] for name, each in by.items()},
-        "good": found.converged,
-        "steps": 0,
-    } | _seen(problem, states.psi, states.rule.weights, states.rule.points)
-
-
-def _trained(point: Point, watch: Watch) -> Row:
-    """What a network says, and how far it is from the referee."""
-    assert point.config is not None
-    solution = solve(point.config, watch=lambda trainer: watch(point, trainer))
-    unit, bounds = solution.problem.units.E0_meV, solution.bounds
-    states = Sampler(solution=solution).measured
-    exact = solution.referee.energies[: len(solution.energies)]
-    return {
-        "by": "network",
-        "E_E0": solution.energies.tolist(),
-        "E_meV": solution.energies_meV.tolist(),
-        "lower_meV": None if bounds.lower is None else (bounds.lower * unit).tolist(),
-        "upper_meV": (bounds.upper * unit).tolist(),
-        "relative_error": solution.relative_errors.tolist(),
-        "error_meV": (solution.errors * unit).tolist(),
-        "splitting_meV": (solution.energies.diff() * unit).tolist(),
-        "splitting_error_meV": ((solution.energies.diff() - exact.diff()) * unit).tolist(),
-        "good": solution.evaluation.sound and not solution.missed,
-        "steps": solution.trainer.progress.step,
-    } | _seen(solution.problem, states.psi, states.weights, states.points)
-
-
-def _seen(problem: Problem, psi: Any, weights: Any, points: Any) -> Row:
-    dipole = dipoles(psi, weights, points)
-    single = len(psi) < 2
-    return {
-        "dipole_x_01_nm": None if single else abs(float(dipole[0, 0, 1])) * problem.units.L0_nm,
+        "dipole_x_01_nm": None if dipole is None else abs(dipole) * problem.units.L0_nm,
         "left_weight": left_weight(psi, weights, points).tolist(),
-    }
+        "good": found.converged,
+    } | _spin(problem, found, count)
 
 
-def in_order(rows: Mapping[int, Row]) -> list[Row]:
-    """Rows by the values of their points."""
-    return [rows[index] for index in sorted(rows)]
+def _spin(problem: Problem, found: reference.Reference, count: int) -> Row:
+    """The levels of both spins and their g-factors, where there are such."""
+    known = spins(problem, found, count)
+    return {f"spin_{name}": value for name, value in known.report(problem.units).items()} if known else {}

@@ -39,10 +39,7 @@ class Want:
         >>> Want.parse("splitting_meV=0.1")
         Want(quantity='splitting_meV', upper=1, lower=0, wanted=0.1, unit='meV')
 
-        Raises
-        ------
-        UsageError
-            When the text is nothing of that kind.
+        Raises ``UsageError`` when the text is nothing of that kind.
         """
         quantity, equals, value = (part.strip() for part in text.partition("="))
         found = _FORM.fullmatch(quantity)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import attrs
 import torch
 from torch import Generator
 
@@ -14,7 +13,6 @@ from lior.tensors import pick_device
 from lior_ritz.config import RitzConfig
 from lior_ritz.judge.evaluation import MOST, Evaluator, first_size
 from lior_ritz.network.ansatz import Ansatz
-from lior_ritz.network.edge import Edge, edge_rule
 from lior_ritz.network.layers import Shape
 from lior_ritz.network.states import Nodes
 from lior_ritz.problem import AXES, Problem
@@ -22,7 +20,6 @@ from lior_ritz.problem.extent import Extent
 from lior_ritz.problem.quadrature import RANDOM, grid_rule, stretch_for
 from lior_ritz.training.document import random_rule
 from lior_ritz.training.objective import Objective
-from lior_ritz.training.polish import PolishObjective
 
 _SHARE = 0.75
 """Share of the substituted interval in which the states are: about half of the nodes."""
@@ -61,10 +58,7 @@ def fault_limit(config: RitzConfig) -> float:
 def mirrored(config: RitzConfig, problem: Problem) -> tuple[int, ...]:
     """The axes of built-in parity.
 
-    Raises
-    ------
-    UsageError
-        When the configuration asks for a symmetry that the potential does not have.
+    Raises ``UsageError`` when the configuration asks for a symmetry that the potential does not have.
     """
     wanted, true = config.solver.wanted_parity, sorted(problem.mirrors)
     if wanted == "none":
@@ -112,7 +106,6 @@ def ansatz(config: RitzConfig, problem: Problem, extent: Extent) -> Ansatz:
             hidden_omega=model.hidden_omega_0,
             activation=model.activation,
         ),
-        scale=tuple(1 / width for width in problem.half_widths) if model.normalize_input else None,
         mirrored=axes,
         alpha=rates if solver.use_envelope else None,
         trainable=envelope.trainable,
@@ -121,48 +114,19 @@ def ansatz(config: RitzConfig, problem: Problem, extent: Extent) -> Ansatz:
 
 
 def objective(config: RitzConfig, ansatz: Ansatz) -> Objective:
-    """The loss.
-
-    Raises
-    ------
-    UsageError
-        When the states on the edge are to be penalised and vanish there by construction.
-    """
+    """The loss."""
     return Objective(
         ansatz=ansatz,
         count=config.solver.K,
         limits=limits(config, ansatz.mirrored) if ansatz.heads is None else None,
         weights=config.training.loss_weights,
-        edge=edge(config, ansatz),
     )
-
-
-def edge(config: RitzConfig, ansatz: Ansatz) -> Edge | None:
-    """What states cost on the edge, if they do; errors as :func:`objective`."""
-    weights = config.training.loss_weights
-    if not weights.boundary:
-        return None
-    if ansatz.problem.boundary == "dirichlet":
-        raise UsageError(
-            'training.loss_weights.boundary has nothing to penalise with domain.boundary = "dirichlet": '
-            "all functions are 0 on the edge; set it to 0, or domain.boundary to natural"
-        )
-    rule = edge_rule(ansatz.problem, config.domain.axis_nodes, frozenset(ansatz.mirrored))
-    return Edge(rule=rule, weight=weights.boundary / weights.eigsum)
-
-
-def polish(lowered: Objective) -> PolishObjective:
-    """The loss of the polish phase: another loss, and the residuals."""
-    return PolishObjective(**attrs.asdict(lowered, recurse=False))
 
 
 def evaluator(config: RitzConfig, ansatz: Ansatz, extent: Extent) -> Evaluator:
     """What judges the states.
 
-    Raises
-    ------
-    UsageError
-        When it would need more nodes than there may be.
+    Raises ``UsageError`` when it would need more nodes than there may be.
     """
     refuse_many_nodes(config)
     return Evaluator(
@@ -172,21 +136,16 @@ def evaluator(config: RitzConfig, ansatz: Ansatz, extent: Extent) -> Evaluator:
         limits=limits(config, ansatz.mirrored) if ansatz.heads is None else None,
         stretch=stretch(ansatz.problem, extent),
         device=device(config),
-        residuals=config.training.loss_weights.pde_polish > 0,
-        edge=edge(config, ansatz),
     )
 
 
 def refuse_many_nodes(config: RitzConfig) -> None:
     """Refuse grids that would not fit in memory.
 
-    Raises
-    ------
-    UsageError
-        Naming the key.
+    Raises ``UsageError`` naming the key.
     """
     domain, dim = config.domain, config.domain.dim
-    first = first_size([*config.training.nq_schedule, domain.axis_nodes], domain.eval_nq)
+    first = first_size(domain.axis_nodes, domain.eval_nq)
     grids = {"domain.eval_nq": first} if domain.eval_nq else {"domain.nq (half more are judged on)": first}
     if sampling_mode(config) not in ("monte_carlo", "sobol"):
         grids["domain.nq"] = domain.axis_nodes

@@ -32,8 +32,10 @@ _DEFAULTS = "document"
 _DERIVED = ("beta_x", "beta_y", "barrier_dimless", "E0_meV")
 """What it wrote into the configuration of a run, and never read."""
 _OURS = frozenset({
-    "physics.eps_r", "domain.dim", "domain.Z", "domain.W", "domain.boundary", "domain.eval_nq", "solver.head",
-    "solver.parity", "model.activation", "training.seed", "training.device", "training.nq_schedule",
+    "physics.eps_r", "physics.field_tesla", "physics.g", "physics.rashba_meV_nm",
+    "physics.dresselhaus_meV_nm", "physics.mass", "physics.mass_x", "physics.mass_y", "physics.offset_meV",
+    "domain.dim", "domain.Z", "domain.W", "domain.boundary", "domain.eval_nq", "solver.head",
+    "solver.parity", "model.activation", "training.seed", "training.device",
     "training.lbfgs_refine", "training.guard", "training.early_stop", "training.checkpoint",
 })  # fmt: skip
 """Keys that the first solver did not have."""
@@ -53,10 +55,7 @@ def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> list[A
     A JSON file that names a potential or a key that the first solver did not have, such as the
     ``config.json`` of a run, is taken as it is.
 
-    Raises
-    ------
-    ConfigError
-        When it is a JSON file that cannot be read.
+    Raises ``ConfigError`` when it is a JSON file that cannot be read.
     """
     if isinstance(layer, Mapping | Labelled) or not str(layer).lower().endswith(".json"):
         return [layer]
@@ -133,13 +132,20 @@ class Plateau:
         return True
 
     def numbers(self) -> dict[str, Any]:
-        """The state."""
-        return {name: getattr(self, name) for name in ("lr", "average", "best", "bad", "cooling")}
+        """The state, ready for JSON."""
+        best = None if self.best == math.inf else self.best
+        return {
+            "lr": self.lr,
+            "average": self.average,
+            "best": best,
+            "bad": self.bad,
+            "cooling": self.cooling,
+        }
 
     def restore(self, numbers: Mapping[str, Any]) -> None:
         """Undo :meth:`numbers`."""
-        for name in ("lr", "average", "best", "bad", "cooling"):
-            setattr(self, name, numbers[name])
+        for name, value in numbers.items():
+            setattr(self, name, math.inf if name == "best" and value is None else value)
 
 
 def condition_penalty(overlap: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ from torch import Tensor
 from lior_ritz.config import WeightsConfig
 from lior_ritz.network import decay
 from lior_ritz.network.ansatz import Ansatz
-from lior_ritz.network.edge import Edge, edge_form
 from lior_ritz.network.layers import Params
 from lior_ritz.network.states import Head, Nodes, form, held_energy, quadrature_fault, solve, values
 from lior_ritz.training.document import condition_penalty
@@ -27,9 +26,6 @@ class Loss:
     """A scalar to be differentiated."""
     eigsum: float
     condition: float
-    boundary: float
-    residual: float = 0.0
-    """``Σ ‖(H - E_k) ψ_k‖²``, where it is part of the loss."""
     head: Head
     fault: float
     """See :func:`lior_ritz.network.states.quadrature_fault`."""
@@ -41,8 +37,6 @@ class Loss:
             "loss_total": float(self.total.detach()),
             "loss_eigsum": self.eigsum,
             "loss_S_condition": self.condition,
-            "loss_boundary": self.boundary,
-            "loss_residual": self.residual,
             "eigvals": self.head.energies[:count].tolist(),
             "s_min_eig": low,
             "s_max_eig": high,
@@ -53,8 +47,8 @@ class Loss:
 
 UNKNOWN: Mapping[str, Any] = dict.fromkeys(
     (
-        "loss_total", "loss_eigsum", "loss_S_condition", "loss_boundary", "loss_residual", "eigvals",
-        "s_min_eig", "s_max_eig", "s_cond_est", "quadrature_fault",
+        "loss_total", "loss_eigsum", "loss_S_condition", "eigvals", "s_min_eig", "s_max_eig", "s_cond_est",
+        "quadrature_fault",
     )
 )  # fmt: skip
 """The same where the loss was refused."""
@@ -62,42 +56,30 @@ UNKNOWN: Mapping[str, Any] = dict.fromkeys(
 
 @attrs.frozen(kw_only=True)
 class Objective:
-    """The weighted sum of ``K`` energies, the condition penalty and the boundary penalty."""
+    """The weighted sum of ``K`` energies and of the condition penalty."""
 
     ansatz: Ansatz
     count: int
     limits: tuple[int, ...] | None
     weights: WeightsConfig
-    edge: Edge | None = None
-    """Nodes on the edge, if the states' squares there count."""
 
     def __call__(self, params: Params, nodes: Nodes) -> Loss:
         """Work out the loss.
 
-        Raises
-        ------
-        torch.linalg.LinAlgError
-            When the functions are not finite, or all vanish.
+        Raises ``torch.linalg.LinAlgError`` when the functions are not finite, or all vanish.
         """
         ansatz, dim = self.ansatz, self.ansatz.problem.dim
         functions = ansatz.functions(params, nodes.rule.points)
         factor = ansatz.decay(params, nodes.rule.points)
-        edge = self.edge.values(ansatz, params) if self.edge else None
         detached = [jet.detach() for jet in functions]
-        head = solve(ansatz, detached, factor.detach(), nodes, self.count, self.limits, edge)
+        head = solve(ansatz, detached, factor.detach(), nodes, self.count, self.limits)
         psi = values(ansatz, functions, factor, head)
         lowered = held_energy(psi, head, nodes, dim)
-        there = 0.0
-        if edge is not None:
-            held = edge_form(edge, head, head).trace()
-            there = float(held.detach())
-            lowered = lowered + held - held.detach()  # its value is in the energies of the head
         condition = self.condition(functions, factor, nodes)
         return Loss(
             total=self.weights.eigsum * lowered + self.weights.S_condition * condition,
-            eigsum=float(head.energies.sum()) - there,
+            eigsum=float(head.energies.sum()),
             condition=float(condition.detach()),
-            boundary=there / self.edge.weight if self.edge else 0.0,
             head=head,
             fault=float(quadrature_fault(ansatz, psi.detach(), nodes)),
         )

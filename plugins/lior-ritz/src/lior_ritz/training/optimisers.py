@@ -19,17 +19,45 @@ _EVALUATIONS = 25
 """Most evaluations of one line search."""
 
 
+def _tensors(optimiser: torch.optim.Optimizer) -> Params:
+    """The tensors of a state, by the place of the parameter and their name; lists of them are stacked."""
+    found: Params = {}
+    for place, state in optimiser.state_dict()["state"].items():
+        for name, value in state.items():
+            if isinstance(value, Tensor):
+                found[f"{place}.{name}"] = value.detach().clone()
+            elif isinstance(value, list) and value and all(isinstance(row, Tensor) for row in value):
+                found[f"{place}.{name}.rows"] = torch.stack(value).detach()
+    return found
+
+
+def _numbers(optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+    """The plain numbers of a state, by the same names."""
+    return {
+        f"{place}.{name}": value
+        for place, state in optimiser.state_dict()["state"].items()
+        for name, value in state.items()
+        if isinstance(value, int | float)
+    }
+
+
+def _restore(optimiser: torch.optim.Optimizer, tensors: Params, numbers: Mapping[str, Any]) -> None:
+    """Undo both."""
+    params = optimiser.param_groups[0]["params"]
+    for key, value in (tensors | dict(numbers)).items():
+        place, _, name = key.partition(".")
+        # Rows apart, as they were: products round by how their operands are aligned.
+        rows = isinstance(value, Tensor) and name.endswith(".rows")
+        state = optimiser.state[params[int(place)]]
+        state[name.removesuffix(".rows")] = [row.clone() for row in value] if rows else value
+
+
 class FirstOrder:
-    """Adam or AdamW with a learning rate that follows a schedule."""
+    """Adam with a learning rate that follows a schedule."""
 
     def __init__(self, params: Params, config: TrainingConfig) -> None:
         self._params, self._config = params, config
-        trained = list(params.values())
-        self._optimiser: torch.optim.Adam
-        if config.optimizer.startswith("adamw"):
-            self._optimiser = torch.optim.AdamW(trained, weight_decay=config.weight_decay, foreach=True)
-        else:
-            self._optimiser = torch.optim.Adam(trained, foreach=True)
+        self._optimiser = torch.optim.Adam(list(params.values()), foreach=True)
         self._plateau = Plateau(config.lr_schedule, config.lr)
         self._done = 0
 
@@ -53,11 +81,9 @@ class FirstOrder:
     def step(self, value: float) -> tuple[float, bool]:
         """Move along the parameters' gradients; returns their norm, and whether the rate was lowered after
         it."""
-        norm = float(
-            torch.nn.utils.get_total_norm([p.grad for p in self._params.values() if p.grad is not None])
-        )
-        if self._config.grad_clip:
-            torch.nn.utils.clip_grad_norm_(list(self._params.values()), self._config.grad_clip)
+        params = list(self._params.values())
+        limit = self._config.grad_clip or math.inf
+        norm = float(torch.nn.utils.clip_grad_norm_(params, limit))
         for group in self._optimiser.param_groups:
             group["lr"] = self.lr
         self._optimiser.step()
@@ -66,33 +92,18 @@ class FirstOrder:
         return norm, plateau and self._plateau.step(value)
 
     def tensors(self) -> Params:
-        """Moments, by parameter."""
-        state = self._optimiser.state
-        return {
-            f"{name}.{key}": state[p][key].detach().clone()
-            for name, p in self._params.items()
-            for key in ("step", "exp_avg", "exp_avg_sq")
-            if p in state
-        }
+        """Moments."""
+        return _tensors(self._optimiser)
 
     def numbers(self) -> dict[str, Any]:
         """The rest of the state, ready for JSON."""
-        plateau = self._plateau.numbers()
-        return {
-            "done": self._done,
-            "plateau": plateau | {"best": None if self._plateau.best == math.inf else self._plateau.best},
-        }
+        return {"done": self._done, "plateau": self._plateau.numbers()}
 
     def restore(self, tensors: Params, numbers: Mapping[str, Any]) -> None:
         """Undo :meth:`tensors` and :meth:`numbers`."""
         self._done = numbers["done"]
-        best = numbers["plateau"]["best"]
-        self._plateau.restore({**numbers["plateau"], "best": math.inf if best is None else best})
-        for name, p in self._params.items():
-            if f"{name}.step" in tensors:
-                self._optimiser.state[p] = {
-                    key: tensors[f"{name}.{key}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")
-                }
+        self._plateau.restore(numbers["plateau"])
+        _restore(self._optimiser, tensors, {})
 
 
 class QuasiNewton:
@@ -102,8 +113,6 @@ class QuasiNewton:
     ``torch.optim.LBFGS`` evaluates where it stands before every call; the value that its line search ended on
     is that already, and is kept.
     """
-
-    _LISTS = ("old_dirs", "old_stps", "ro")
 
     def __init__(self, params: Params, config: RefineConfig) -> None:
         self._params = list(params.values())
@@ -127,7 +136,7 @@ class QuasiNewton:
     @property
     def iterations(self) -> int:
         """Since the last restart."""
-        return int(self._state().get("n_iter", 0))
+        return int(self._optimiser.state.get(self._params[0], {}).get("n_iter", 0))
 
     def step(self, evaluate: Callable[[], Tensor]) -> tuple[float, bool]:
         """One iteration.
@@ -162,32 +171,16 @@ class QuasiNewton:
 
     def tensors(self) -> Params:
         """The curvature pairs and the last direction."""
-        state = self._state()
-        if not state:
-            return {}
-        found = {name: torch.stack(list(state[name])) for name in self._LISTS if state.get(name)}
-        found |= {name: state[name] for name in ("d", "prev_flat_grad")}
-        return {name: tensor.detach().clone() for name, tensor in found.items()}
+        return _tensors(self._optimiser)
 
     def numbers(self) -> dict[str, Any]:
         """The rest of the state, ready for JSON."""
-        state = self._state()
-        return {name: float(state[name]) for name in ("prev_loss", "t", "H_diag") if name in state} | {
-            name: state[name] for name in ("func_evals", "n_iter") if name in state
-        }
+        return _numbers(self._optimiser)
 
     def restore(self, tensors: Params, numbers: Mapping[str, Any]) -> None:
         """Undo :meth:`tensors` and :meth:`numbers`."""
         self.restart()
-        if not tensors:
-            return
-        state = self._optimiser.state[self._params[0]]
-        for name in self._LISTS:
-            # Apart, as they were: products round by how their operands are aligned.
-            state[name] = [row.clone() for row in tensors[name]] if name in tensors else []
-        for name in ("d", "prev_flat_grad"):
-            state[name] = tensors[name].clone()
-        state.update(numbers)
-
-    def _state(self) -> dict[str, Any]:
-        return self._optimiser.state.get(self._params[0], {})
+        _restore(self._optimiser, tensors, numbers)
+        if tensors:
+            for name in ("old_dirs", "old_stps", "ro"):  # which may have been empty
+                self._optimiser.state[self._params[0]].setdefault(name, [])

@@ -69,12 +69,7 @@ class Solution:
 
     @property
     def missed(self) -> tuple[int, ...]:
-        """Levels that are farther from the referee's than its error bar and ``solver.accuracy`` allow.
-
-        Empty where states are charged for what they are on the edge: they are not the referee's.
-        """
-        if self.config.training.loss_weights.boundary:
-            return ()
+        """Levels that are farther from the referee's than its error bar and ``solver.accuracy`` allow."""
         size = self.referee.energies[: len(self.energies)].abs().clamp_min(1.0)
         allowed = self.referee.errors[: len(self.energies)] + self.config.solver.accuracy * size
         return tuple((self.errors.abs() > allowed).nonzero().flatten().tolist())
@@ -105,10 +100,10 @@ class Solution:
         return overlap.cpu(), hamiltonian.cpu()
 
     def coefficients(self) -> Tensor:
-        """The K states in terms of the basis, ``[M, K]``; the sign makes the largest coefficient positive."""
+        """The K states in terms of the basis, ``[M, K]``, with the largest coefficient positive."""
         vectors = ritz(*self.matrices())[1][:, : len(self.energies)]
         largest = vectors.abs().argmax(dim=0)
-        return vectors * vectors.gather(0, largest[None]).sign()
+        return vectors * vectors.gather(0, largest[None]).sgn().conj()
 
     def states(self, points: Tensor, *, order: int = 0) -> Tensor:
         """The K states at ``points``, of norm 1 in the box: ``[K, N]``, or ``[1 + order·d, K, N]``."""
@@ -152,10 +147,7 @@ def solve(
 def finished(trainer: Trainer, seconds: float) -> Solution:
     """What a trainer found.
 
-    Raises
-    ------
-    UsageError
-        When it never came to states that two quadrature rules agree about.
+    Raises ``UsageError`` when it never came to states that two quadrature rules agree about.
     """
     begin = time.process_time()
     found = trainer.conclude()

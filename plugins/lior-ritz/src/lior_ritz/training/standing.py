@@ -10,6 +10,7 @@ import attrs
 from lior_ritz.config import RitzConfig
 from lior_ritz.judge.evaluation import Evaluation
 from lior_ritz.network.layers import Params
+from lior_ritz.training.assembly import is_random
 
 
 @attrs.frozen(kw_only=True)
@@ -21,14 +22,13 @@ class Phase:
 
 
 def phases(config: RitzConfig) -> list[Phase]:
-    """The phases of a run, in their order; those without steps are left out."""
+    """The phases of a run, in their order; those without steps are left out, and L-BFGS on random nodes: it
+    would lower their sum and not the energies."""
     training = config.training
     first, _, second = training.optimizer.partition("+")
     found = [] if first == "lbfgs" else [Phase(name=first, steps=training.steps)]
-    if "lbfgs" in (first, second):
+    if "lbfgs" in (first, second) and not is_random(config):
         found.append(Phase(name="lbfgs", steps=training.lbfgs_refine.steps))
-    if training.loss_weights.pde_polish:
-        found.append(Phase(name="polish", steps=training.pde_polish.steps))
     return [phase for phase in found if phase.steps]
 
 
@@ -43,11 +43,6 @@ class Best:
     """Nodes on each axis of the coarser rule that it was evaluated on."""
 
 
-PLANNED = "energies stopped falling"
-SPREAD = "sizes are spread over the steps"
-"""Why nodes are changed in a coarse-to-fine start: for the energies, or without waiting for them."""
-
-
 @attrs.define(kw_only=True)
 class Progress:
     """Where training stands, apart from tensors; ready for JSON by ``attrs.asdict``."""
@@ -56,8 +51,6 @@ class Progress:
     phase: int = 0
     phase_step: int = 0
     nq: int = 0
-    planned: list[int] = attrs.field(factory=list)
-    """Sizes of the coarse-to-fine start that are still to come."""
     evaluations: int = 0
     refused: int = 0
     """Evaluations of this window in which the nodes were not believed."""
@@ -76,10 +69,8 @@ class Progress:
 
 
 def score(found: Evaluation, config: RitzConfig) -> float:
-    """What the best have least of: the energies as far as they are certain, what they cost on the edge, and
-    the residuals."""
-    count, weights = found.energies.shape[-1], config.training.loss_weights
+    """What the best have least of: the energies as far as they are certain."""
+    count = found.energies.shape[-1]
     if count < config.solver.K:
         return math.inf  # a level less is no gain
-    energies = found.eigsum + found.penalty + count * found.quadrature_error
-    return weights.eigsum * energies + weights.pde_polish * (found.residual or 0.0)
+    return found.eigsum + count * found.quadrature_error

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -26,11 +26,10 @@ from lior_ritz.network.layers import Params
 from lior_ritz.network.states import Nodes
 from lior_ritz.problem import Problem
 from lior_ritz.problem.extent import estimate
-from lior_ritz.problem.quadrature import Rule
 from lior_ritz.training import assembly
 from lior_ritz.training.objective import UNKNOWN, Loss, is_sound
 from lior_ritz.training.optimisers import FirstOrder, QuasiNewton
-from lior_ritz.training.standing import PLANNED, SPREAD, Best, Phase, Progress, phases, score
+from lior_ritz.training.standing import Best, Phase, Progress, phases, score
 
 _CEILING = 1e12
 """The loss where it cannot be worked out or is not believed: above every other."""
@@ -56,8 +55,7 @@ class Trainer:
         self.params: Params = {
             name: value.to(assembly.device(config)).requires_grad_() for name, value in params.items()
         }
-        sizes = [*config.training.nq_schedule, config.domain.axis_nodes]
-        self.progress = Progress(nq=sizes[0], planned=sizes[1:])
+        self.progress = Progress(nq=config.domain.axis_nodes)
         self.random = assembly.is_random(config)
         self.best: Best | None = None
         self._loss: Loss | None = None
@@ -112,14 +110,8 @@ class Trainer:
         if blamed:
             self._return_to_best(found)
             self._refine(blamed)
-        elif self.random and not falling and isinstance(self.optimiser, QuasiNewton):
-            state.note = "L-BFGS lowered its sum over random nodes, but not the energies, and was ended"
-            self._end_phase()
         elif self._stuck or not improved:
-            if not self._next_size(PLANNED):
-                self._end_phase()
-        elif self._overdue():
-            self._next_size(SPREAD)
+            self._end_phase()
         self._stuck = False
         phase = self.phase
         if phase is not None and state.phase_step >= phase.steps:
@@ -153,7 +145,7 @@ class Trainer:
 
     @property
     def _size(self) -> int:
-        return first_size([self.progress.nq], self.config.domain.eval_nq)
+        return first_size(self.progress.nq, self.config.domain.eval_nq)
 
     def conclude(self) -> Evaluation:
         """The best states; training without steps has those it began with."""
@@ -169,9 +161,6 @@ class Trainer:
         best = self.best.params if self.best else {}
         training = {f"optimiser.{name}": value for name, value in self.optimiser.tensors().items()}
         training["generator"] = self.generator.get_state()
-        if self.random and self._nodes is not None:
-            training["nodes.points"] = self._nodes.rule.points
-            training["nodes.weights"] = self._nodes.rule.weights
         present = {name: p.detach() for name, p in self.params.items()}
         return {"model_best": dict(best), "model_final": present, "training": training}
 
@@ -186,7 +175,8 @@ class Trainer:
         }
 
     def restore(self, tensors: Mapping[str, Params], numbers: Mapping[str, Any]) -> None:
-        """Undo :meth:`tensors` and :meth:`numbers`.
+        """Undo :meth:`tensors` and :meth:`numbers`; of a finished run, which has no ``training`` among its
+        tensors, only what is best is taken over.
 
         Raises
         ------
@@ -195,26 +185,19 @@ class Trainer:
         """
         self.progress = Progress(**numbers["progress"])
         self._nodes = None
-        device = next(iter(self.params.values())).device
-        training = {name: value.to(device) for name, value in tensors["training"].items()}
         if numbers["best"] is not None:
             self._load(tensors["model_best"])
             self._recall(numbers["best"])
+        if "training" not in tensors:
+            self.progress.phase = len(self.phases)
+            return
         self._load(tensors["model_final"])
+        device = next(iter(self.params.values())).device
+        training = {name: value.to(device) for name, value in tensors["training"].items()}
         self.optimiser = self._begin_phase()
         self.optimiser.restore(sub(training, "optimiser"), numbers["optimiser"])
         self._again = numbers["valued"]
         self.generator.set_state(tensors["training"]["generator"].cpu())
-        if "nodes.points" in training:
-            self._nodes = Nodes.of(self.ansatz, Rule(training["nodes.points"], training["nodes.weights"]))
-
-    def adopt(self, tensors: Mapping[str, Params], numbers: Mapping[str, Any]) -> None:
-        """Take over what a finished run found; there is nothing to go on with."""
-        self.progress = Progress(**numbers["progress"])
-        self.progress.phase = len(self.phases)
-        self._load(tensors["model_best"] or tensors["model_final"])
-        if numbers["best"] is not None:
-            self._recall(numbers["best"])
 
     def _recall(self, best: Mapping[str, Any]) -> None:
         """The parameters are the best; evaluate them as then."""
@@ -255,12 +238,12 @@ class Trainer:
         """The loss where the parameters are, and its gradients; a high one without any if refused."""
         for p in self.params.values():
             p.grad = None
-        doubted = not self.random and isinstance(self.optimiser, QuasiNewton)
+        doubted = isinstance(self.optimiser, QuasiNewton)
         self.progress.tried += not self._again
         self._again = False
         try:
             with torch.enable_grad():
-                loss = self._objective()(self.params, self.nodes)
+                loss = self.objective(self.params, self.nodes)
                 if doubted and not is_sound(loss, assembly.fault_limit(self.config)):
                     raise torch.linalg.LinAlgError
                 loss.total.backward()
@@ -295,41 +278,21 @@ class Trainer:
         """
         with torch.no_grad():
             try:
-                here = self._objective()(found.params, self.nodes.double(self.ansatz)).eigsum
+                here = self.objective(found.params, self.nodes.double(self.ansatz)).eigsum
             except torch.linalg.LinAlgError:
                 return math.inf
         return abs(here - found.eigsum) / max(1.0, abs(found.eigsum))
 
-    def _refine(self, why: str) -> bool:
-        """More nodes; when there are as many as may be, returns False and ends what would exploit them."""
+    def _refine(self, why: str) -> None:
+        """More nodes; when there are as many as may be, end what would exploit them."""
         state, guard = self.progress, self.config.training.guard
-        if self._next_size(why):
-            return True
         limit = min(guard.limit, largest_training(self.problem.dim))
         nq = min(limit, math.ceil(state.nq * guard.growth))
         if nq <= state.nq:
             state.note = f"training nodes at fault with nq = {state.nq}, the most there may be ({why})"
             if isinstance(self.optimiser, QuasiNewton):
                 self._end_phase()
-            return False
-        self._change_nodes(nq, why)
-        return True
-
-    def _next_size(self, why: str) -> bool:
-        """The next size of the coarse-to-fine start, if there is one."""
-        if not self.progress.planned:
-            return False
-        self._change_nodes(self.progress.planned.pop(0), why)
-        return True
-
-    def _overdue(self) -> bool:
-        """Whether a size had its share of all steps, where nothing ends because energies stopped falling."""
-        state, sizes = self.progress, len(self.config.training.nq_schedule) + 1
-        share = (sizes - len(state.planned)) * sum(phase.steps for phase in self.phases)
-        return self.config.training.early_stop.tolerance == 0 and state.step * sizes >= share
-
-    def _change_nodes(self, nq: int, why: str) -> None:
-        state = self.progress
+            return
         state.refinements.append({"step": state.step, "nq_prev": state.nq, "nq_new": nq, "why": why})
         state.nq, state.stale, self._nodes = nq, 0, None
         if isinstance(self.optimiser, QuasiNewton):
@@ -339,7 +302,7 @@ class Trainer:
 
     def _begin_phase(self) -> FirstOrder | QuasiNewton:
         phase = self.phase
-        if phase is None or phase.name in ("adam", "adamw"):
+        if phase is None or phase.name == "adam":
             return FirstOrder(self.params, self.config.training)
         return QuasiNewton(self.params, self.config.training.lbfgs_refine)
 
@@ -348,13 +311,7 @@ class Trainer:
         state.phase, state.phase_step, state.stale = state.phase + 1, 0, 0
         if self.best is not None and self.phase is not None:
             self._load(self.best.params)
-        self._nodes = None if self.random else self._nodes
         self.optimiser = self._begin_phase()
-
-    def _objective(self) -> Callable[[Params, Nodes], Loss]:
-        if self.phase is None or self.phase.name != "polish":
-            return self.objective
-        return assembly.polish(self.objective)
 
     # --- what is best ---
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from lior.errors import DataError, UsageError, did_you_mean, sentences
 from lior_cli.options import WholeNumber
+from lior_cli.terminal import echo_table
 from lior_tables.cli.sharing import (
     PARAMETERS,
     bad_input,
@@ -63,31 +63,43 @@ def compare(
     defaults. A difference counts when its 95 % interval does not reach no difference.
     """
     import_torch()
-    if out:
-        from lior.plots import drawing
-
-        drawing.library()  # before the work, not after
+    from lior.plots import drawing
     from lior_tables import comparing
+    from lior_tables.pictures import comparison
     from lior_tables.reading import read
+
+    if out:
+        drawing.library()  # before the work, not after
 
     frame = read(file)
     task, frame = task_of(frame, file, given)
-    if len(task.targets) > 1 or task.weight:
-        raise UsageError("compare takes one --target, and no --weights")
+    if len(task.targets) > 1:
+        raise UsageError("compare takes one --target")
     if len(frame) > most:
         frame = frame.sample(most, random_state=seed)
     y = task.answers(frame, file)
     _check(y, task.classes, folds, file)
-    first = comparing.ours(
+    ours = comparing.ours(
         **{name: given[name] for name in PARAMETERS}, categorical_features=given["words"] or None
     )
-    chosen = [first, *_chosen(against, comparing.systems()[1:])]
+    systems = {"lior": ours, **_chosen(against, comparing.others())}
     with bad_input(file), told(quiet or as_json) as progress:
         outcomes = comparing.compare(
-            chosen, task.rows(frame, file), y, classes=task.classes, folds=folds, repeats=repeats, seed=seed,
+            systems, task.rows(frame, file), y, classes=task.classes, folds=folds, repeats=repeats, seed=seed,
             on_progress=progress,
         )  # fmt: skip
-    _report(outcomes, file, len(frame), task.targets[0], task.classes, folds, repeats, out, as_json)
+    picture = None
+    if out:
+        times = f", {repeats} times" if repeats > 1 else ""
+        title = f"{task.targets[0]} of {file.name}: {folds} folds{times}, {len(frame):,} rows"
+        picture = drawing.write(comparison(outcomes, title=title, classes=task.classes), out, ("png",))[0]
+    if as_json:
+        listed = [attrs.asdict(each) | {"verdict": each.verdict} for each in outcomes]
+        click.echo(json.dumps({"rows": len(frame), "systems": listed, "picture": picture and str(picture)}))
+        return
+    _show(outcomes, task.classes)
+    rest = "rows that were predicted were never fitted; --out pictures draws this"
+    click.echo(f"\n{click.format_filename(picture) if picture else rest}")
 
 
 def _check(y: Any, classes: bool, folds: int, file: Path) -> None:
@@ -105,55 +117,31 @@ def _check(y: Any, classes: bool, folds: int, file: Path) -> None:
             )
 
 
-def _chosen(against: str | None, known: list[System]) -> list[System]:
+def _chosen(against: str | None, known: dict[str, System]) -> dict[str, System]:
     if against is None:
         return known
-    by_name = {system.name.lower(): system for system in known}
-    found = []
+    by_name = {name.lower(): name for name in known}
+    found = {}
     for name in (each.strip().lower() for each in against.split(",")):
         if name not in by_name:
-            listed = f"There are {', '.join(system.name for system in known)}."
+            listed = f"There are {', '.join(known)}."
             raise UsageError(
                 sentences(f"--against: no system {name!r}.", did_you_mean(name, by_name), listed)
             )
-        found.append(by_name[name])
+        found[by_name[name]] = known[by_name[name]]
     return found
 
 
-def _report(
-    outcomes: list[Outcome], file: Path, rows: int, target: str, classes: bool, folds: int, repeats: int,
-    out: Path | None, as_json: bool,
-) -> None:  # fmt: skip
-    from lior_cli.terminal import echo_table
-
-    picture = None
-    if out:
-        from lior.plots import drawing
-        from lior_tables.pictures import comparison
-
-        times = f", {repeats} times" if repeats > 1 else ""
-        name = f"{target} of {file.name}: {folds} folds{times}, {rows:,} rows"
-        picture = drawing.write(comparison(outcomes, title=name, classes=classes), out, ("png",))[0]
-    if as_json:
-        listed = [attrs.asdict(each) | {"verdict": each.verdict} for each in outcomes]
-        click.echo(json.dumps({"rows": rows, "systems": listed, "picture": picture and str(picture)}))
-        return
-    error = "wrong" if classes else "error"
-    head = ["system", error, *(["log loss"] if classes else []), "of lior's", "95 %", "", "fit, s"]
+def _show(outcomes: list[Outcome], classes: bool) -> None:
+    head = ["system", "wrong" if classes else "error", "log loss", "of lior's", "95 %", "", "fit, s"]
     table = []
     for each in sorted(outcomes, key=lambda each: float(np.mean(each.errors))):
         mean = float(np.mean(each.errors))
-        ours = each is outcomes[0]
+        stands = [f"{each.ratio:.2f}", f"{each.low:.2f} to {each.high:.2f}", each.verdict]
         table.append([
             each.name, f"{100 * mean:.1f} %" if classes else number(mean),
-            *([f"{np.mean(each.log_losses):.3f}"] if classes else []),
-            "" if ours else f"{each.ratio:.2f}", "" if ours else f"{each.low:.2f} to {each.high:.2f}",
-            "" if ours else each.verdict, f"{each.seconds:.2f}",
+            f"{np.mean(each.log_losses):.3f}" if classes else "",
+            *(stands if each is not outcomes[0] else ["", "", ""]), f"{each.seconds:.2f}",
         ])  # fmt: skip
-    echo_table(head, table)
-    if picture:
-        click.echo(f"\n{click.format_filename(picture)}")
-    else:
-        click.echo(
-            f"\nrows that were predicted were never fitted; --out {shlex.quote('pictures')} draws this"
-        )
+    shown = [i for i in range(len(head)) if classes or head[i] != "log loss"]
+    echo_table([head[i] for i in shown], [[row[i] for i in shown] for row in table])

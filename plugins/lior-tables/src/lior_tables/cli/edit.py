@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
 import click
 
 from lior.errors import UsageError
 from lior_tables.cli.sharing import bad_input, file_argument, json_option, opened, run_argument
+
+_MOST = 10_000_000
 
 
 @click.command()
@@ -25,27 +26,25 @@ def learn(run: Path, file: Path, as_json: bool) -> None:
     They count from then on as if the model had been solved with them. The metric, the scales of the inputs
     and what was chosen stay as fitted.
     """
-    saved, place, task = opened(run)
+    estimator, place, task = opened(run)
     from lior_tables.reading import read
-    from lior_tables.saving import Origin, save_edited
+    from lior_tables.saving import save_edited
 
     frame = read(file)
     started = time.perf_counter()
     with bad_input(file):
-        ids = saved.estimator.learn(
-            task.rows(frame, file), task.answers(frame, file), task.weights(frame, file)
-        )
+        ids = estimator.learn(task.rows(frame, file), task.answers(frame, file))
     seconds = time.perf_counter() - started
-    origin = Origin(file=str(file), first=int(ids[0]), count=len(ids))
-    save_edited(run, place, attrs.evolve(saved, origins=(*saved.origins, origin)), forgotten=False)
+    save_edited(run, place, estimator, task)
     if as_json:
-        click.echo(json.dumps({"learned": ids.tolist(), "rows": saved.estimator.n_rows_, "seconds": seconds}))
+        click.echo(json.dumps({"learned": ids.tolist(), "rows": estimator.n_rows_, "seconds": seconds}))
         return
-    named = spelled(ids.tolist())
+    named = f"{ids[0]}-{ids[-1]}" if len(ids) > 1 else str(ids[0])
+    undo = f"`lior table forget {run} {named}` undoes it"
     click.echo(
-        f"learned {_rows(len(ids))} in {seconds:.2f} s: {named}; `lior table forget {run} {named}` undoes it"
+        f"learned {_rows(len(ids))} in {seconds:.2f} s: {named}; {undo}\n"
+        f"{estimator.n_rows_:,} rows; metric, scales and choices stay as fitted"
     )
-    click.echo(f"{saved.estimator.n_rows_:,} rows; metric, scales and choices stay as fitted")
 
 
 @click.command()
@@ -63,27 +62,26 @@ def forget(run: Path, rows: tuple[str, ...], metric: str, as_json: bool) -> None
     if it had been solved without them, and no version of RUN holds them.
     """
     wanted = numbered(rows)
-    saved, place, _ = opened(run)
+    estimator, place, task = opened(run)
     from lior_tables.saving import save_edited
 
     started = time.perf_counter()
     with bad_input(run):
-        saved.estimator.forget(wanted, metric=metric)  # type: ignore[arg-type]
+        estimator.forget(wanted, metric=metric)  # type: ignore[arg-type]
     seconds = time.perf_counter() - started
-    save_edited(run, place, saved, forgotten=True)
+    save_edited(run, place, estimator, task)
     if as_json:
-        click.echo(json.dumps({"forgot": wanted, "rows": saved.estimator.n_rows_, "seconds": seconds}))
+        click.echo(json.dumps({"forgot": wanted, "rows": estimator.n_rows_, "seconds": seconds}))
         return
-    click.echo(f"forgot {_rows(len(wanted))} in {seconds:.2f} s; {saved.estimator.n_rows_:,} are left")
-    if metric == "refit":
-        click.echo("all was fitted anew without them: nothing of them remains")
-        return
-    click.echo(
-        "predictions are as if the model had been solved without them; the metric, the scales of the inputs"
+    rest = (
+        "all was fitted anew without them: nothing of them remains"
+        if metric == "refit"
+        else "predictions are as if the model had been solved without them; the metric, the scales of the\n"
+        "inputs and what was chosen were fitted with them among the others, and stay; --metric refit makes\n"
+        "them anew"
     )
-    click.echo(
-        "and what was chosen were fitted with them among the others, and stay; --metric refit makes them anew"
-    )
+    left = f"{estimator.n_rows_:,} are left"
+    click.echo(f"forgot {_rows(len(wanted))} in {seconds:.2f} s; {left}\n{rest}")
 
 
 def numbered(rows: Sequence[str]) -> list[int]:
@@ -102,13 +100,10 @@ def numbered(rows: Sequence[str]) -> list[int]:
         first, dash, last = each.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
             raise UsageError(f"{each!r}: rows are numbers such as 17, or ranges such as 12-20")
+        if int(last or first) - int(first) > _MOST:
+            raise UsageError(f"{each!r}: a range of more than {_MOST:,} rows")
         found |= dict.fromkeys(range(int(first), int(last or first) + 1))
     return list(found)
-
-
-def spelled(ids: Sequence[int]) -> str:
-    """Consecutive ids as a range."""
-    return str(ids[0]) if len(ids) == 1 else f"{ids[0]}-{ids[-1]}"
 
 
 def _rows(count: int) -> str:

@@ -13,6 +13,7 @@ import click
 
 from lior.errors import Interrupted
 from lior.files import PARTIAL
+from lior_cli.terminal import echo_table
 from lior_tables.cli.sharing import (
     PARAMETERS,
     bad_input,
@@ -58,7 +59,7 @@ def fit(file: Path, out: Path | None, seed: int, as_json: bool, quiet: bool, **g
     import_torch()
     from lior_tables.estimators import GeometricClassifier, GeometricRegressor
     from lior_tables.reading import read
-    from lior_tables.saving import Origin, Saved, check_new, save
+    from lior_tables.saving import check_new, save
 
     frame = read(file)
     task, frame = task_of(frame, file, given)
@@ -75,22 +76,19 @@ def fit(file: Path, out: Path | None, seed: int, as_json: bool, quiet: bool, **g
     try:
         with bad_input(file), told(quiet or as_json) as progress:
             estimator.fit(
-                task.rows(frame, file), task.answers(frame, file), task.weights(frame, file),
-                on_progress=progress, resume=kept,
+                task.rows(frame, file), task.answers(frame, file), on_progress=progress, resume=kept
             )  # fmt: skip
     except KeyboardInterrupt:
         goes_on = f"the same command with --out {path} goes on" if kept.exists() else "nothing was written"
         raise Interrupted(f"interrupted; {goes_on}") from None
     seconds = time.perf_counter() - started
-    origin = Origin(file=str(file), first=0, count=len(frame))
-    save(Saved(estimator=estimator, task=task, origins=(origin,)), path)
+    save(estimator, path, task)
     summary = _summary(estimator, task) | {"run": str(path), "seconds": seconds}
     shutil.rmtree(kept, ignore_errors=True)
     if as_json:
         click.echo(json.dumps(summary))
         return
     _report(summary, task)
-    _next(path, seconds)
 
 
 def _default_out(file: Path, task: Task) -> Path:
@@ -102,10 +100,8 @@ def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
     """Numbers for people and programs: what is wrong with leave-one-out predictions, and what counts."""
     from lior_tables.scores import scores
 
-    ledger = estimator.ledger_
-    answers = estimator.left_out()
+    ledger, model, answers = estimator.ledger_, estimator.model_, estimator.left_out()
     baseline = ledger.weights @ ledger.y / ledger.weights.sum()
-    counts = sorted(estimator.importances().items(), key=lambda each: -each[1])
     return {
         "rows": len(ledger),
         "different_rows": ledger.size,
@@ -115,41 +111,35 @@ def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
         "classes": [str(each) for each in getattr(estimator, "classes_", [])],
         "leave_one_out": scores(ledger.y, answers, classes=task.classes),
         "baseline": scores(ledger.y, baseline + 0 * answers, classes=task.classes),
-        "importances": dict(counts),
+        "importances": estimator.slopes().by_name(),
         "members": [
             {"kernel": member.candidate.name, "share": share, "steps": member.setting.steps}
-            for member, share in zip(estimator.model_.members, estimator.model_.member_weights, strict=True)
+            for member, share in zip(model.members, model.member_weights, strict=True)
         ],
     }
 
 
 def _report(summary: dict[str, Any], task: Task) -> None:
-    from lior_cli.terminal import echo_table
-
     what = f"{len(summary['classes'])} classes" if task.classes else "numbers"
     same = summary["rows"] - summary["different_rows"]
     equal = f" ({same:,} are repetitions)" if same else ""
     click.echo(
         f"{summary['rows']:,} rows{equal}, {summary['inputs']} inputs as {summary['coordinates']} "
-        f"coordinates; {', '.join(task.targets)}: {what}"
+        f"coordinates; {', '.join(task.targets)}: {what}\n"
     )
-    click.echo()
     ours, mean = summary["leave_one_out"], summary["baseline"]
     echo_table(
         ["each row predicted without it", "model", "commonest" if task.classes else "mean"],
         [[name, number(ours[name]), number(mean[name])] for name in ours],
     )
-    click.echo()
     first = list(summary["importances"].items())[:_COUNT]
     named = ", ".join(f"{name} {percent(share)}" for name, share in first if share >= 0.005)
-    click.echo(f"what counts: {named or 'nothing'}")
-
-
-def _next(path: Path, seconds: float) -> None:
-    place = shlex.quote(str(path))
+    place = shlex.quote(summary["run"])
     click.echo(
-        f"fitted in {seconds:.1f} s. The metric was fitted with all rows, so new ones are predicted a little "
-        "worse:\n`lior table compare` holds rows out, and shows how others do on them"
+        f"\nwhat counts: {named or 'nothing'}\n"
+        f"fitted in {summary['seconds']:.1f} s. The metric was fitted with all rows, so new ones are "
+        "predicted a little worse:\n`lior table compare` holds rows out, and shows how others do on them\n"
+        f"Next: lior table predict {place} NEW.csv\n"
+        f"      lior table why {place} NEW.csv --row 0\n"
+        f"      lior table plot {place}"
     )
-    hints = [f"predict {place} NEW.csv", f"why {place} NEW.csv --row 0", f"plot {place}"]
-    click.echo("\n".join(f"{'Next:' if i == 0 else '':5} lior table {hint}" for i, hint in enumerate(hints)))

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lior.errors import DataError, UsageError
+from lior_cli import pages
 from lior_tables.cli.sharing import percent, shown
 
 if TYPE_CHECKING:
-    from lior_tables.reasons import Behind, Cell, Reason
+    from lior_tables.reasons import Reason
 
-_HEAD = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="generator" content="lior table why">
-"""
-"""The first lines of a page, by which it is recognised."""
-
+COMMAND = "lior table why"
 _STYLE = """
 :root { color-scheme: light dark; --up: 0, 114, 178; --down: 213, 94, 0; --back: #fff; --ink: #1f2328;
         --line: #d0d7de }
@@ -35,8 +27,8 @@ td.word { text-align: left } tr.asked td { font-weight: 600 }
 td.same { background: rgba(var(--up), .12) }
 .bar { display: inline-block; width: 9rem; height: .75em; vertical-align: middle;
        background: linear-gradient(var(--line), var(--line)) center / 1px 100% no-repeat }
-.bar i { display: block; height: 100%; background: rgb(var(--up)); margin-left: 50% }
-.bar i.down { background: rgb(var(--down)); margin-left: 0; position: relative }
+.bar i { display: block; height: 100%; position: relative; left: 50%; background: rgb(var(--up)) }
+.bar i.down { background: rgb(var(--down)) }
 """
 
 _LEGEND = """<p>Under each input: its part in the squared slope of the predictions. Marked: equal to the
@@ -45,69 +37,38 @@ what its target differs from the mean, and all shares sum to the prediction.</p>
 """
 
 
-def check(path: Path) -> None:
-    """Refuse, before anything is computed, to overwrite a file that is not such a page; ``UsageError``."""
-    if not path.parent.is_dir():
-        raise UsageError(f"{path}: there is no folder {path.parent}")
-    if path.exists():
-        with path.open("rb") as stream:
-            ours = stream.read(len(_HEAD)) == _HEAD.encode()
-        if not ours:
-            raise UsageError(
-                f"{path}: is there and no page of `lior table why`; nothing was touched; give another name"
-            )
-
-
-def write(path: Path, text: str) -> str:
-    """Write the page, all or nothing; returns "wrote" or "replaced"."""
-    from lior.runs import files
-
-    done = "replaced" if path.exists() else "wrote"
-    try:
-        files.write_text(path, text)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
-    return done
-
-
 def page(found: Reason, *, title: str) -> str:
-    """The whole page; it needs nothing beside it, and no scripts."""
-    largest = max((abs(each.weight) for each in found.rows), default=0.0) or 1.0
+    """The whole page."""
+    largest = max((abs(each["weight"]) for each in found.rows), default=0.0) or 1.0
     heads = "".join(
-        f"<th>{escape(shown(name))}<small>{percent(found.importances[name])}</small></th>"
-        for name in found.inputs
+        f"<th>{escape(shown(name))}<small>{percent(part)}</small></th>"
+        for name, part in found.importances.items()
     )
-    asked = "".join(_cell(found.asked[name]) for name in found.inputs)
+    asked = "".join(_cell(value) for value in found.asked.values())
     rows = "".join(_row(each, found, largest) for each in found.rows)
-    return (
-        f"{_HEAD}"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+    body = (
         f'<h1>{escape(title)}</h1>\n<p class="said">{escape(found.headline())}</p>\n'
         f'<p class="sum">{escape(found.account())}.</p>\n'
         '<div class="wide"><table>\n<thead><tr><th></th><th>weight</th><th>share</th><th>row</th>'
         f"<th>{escape(shown(found.column))}</th>{heads}</tr></thead>\n"
         f'<tbody><tr class="asked"><td></td><td></td><td></td><td>asked</td><td></td>{asked}</tr>\n'
-        f"{rows}</tbody></table></div>\n"
-        f"{_LEGEND}</body>\n</html>\n"
+        f"{rows}</tbody></table></div>\n{_LEGEND}"
     )
+    return pages.page(COMMAND, title=title, style=_STYLE, body=body)
 
 
-def _row(each: Behind, found: Reason, largest: float) -> str:
-    cells = "".join(
-        _cell(each.cells[name], same=each.cells[name] == found.asked[name]) for name in found.inputs
-    )
-    width = 50 * abs(each.weight) / largest
-    down = f' class="down" style="width:{width:.1f}%;left:{50 - width:.1f}%"' if each.weight < 0 else ""
-    bar = f'<span class="bar"><i{down or f" style={chr(34)}width:{width:.1f}%{chr(34)}"}></i></span>'
-    many = f" ×{each.repeated}" if each.repeated > 1 else ""
-    where = f' title="{escape(each.origin)}"' if each.origin else ""
+def _row(each: dict[str, Any], found: Reason, largest: float) -> str:
+    cells = "".join(_cell(value, same=value == found.asked[name]) for name, value in each["inputs"].items())
+    width = 50 * abs(each["weight"]) / largest
+    down, left = (' class="down"', 50 - width) if each["weight"] < 0 else ("", 50.0)
+    many = f" ×{each['repeated']}" if each["repeated"] > 1 else ""
     return (
-        f"<tr><td>{bar}</td><td>{each.weight:+.3f}</td><td>{each.share:+,.4g}</td><td{where}>{each.id}{many}</td>"
-        f"{_cell(each.answer)}{cells}</tr>\n"
+        f'<tr><td><span class="bar"><i{down} style="width:{width:.1f}%;left:{left:.1f}%"></i></span></td>'
+        f"<td>{each['weight']:+.3f}</td><td>{each['share']:+,.4g}</td><td>{each['row']}{many}</td>"
+        f"{_cell(each['answer'])}{cells}</tr>\n"
     )
 
 
-def _cell(value: Cell, *, same: bool = False) -> str:
+def _cell(value: Any, *, same: bool = False) -> str:
     kinds = " ".join(["word"] * isinstance(value, str) + ["same"] * same)
-    return f"<td{f' class={chr(34)}{kinds}{chr(34)}' if kinds else ''}>{escape(shown(value))}</td>"
+    return f'<td class="{kinds}">{escape(shown(value))}</td>'

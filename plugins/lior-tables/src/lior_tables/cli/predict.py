@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
-from lior.errors import UsageError
+from lior.errors import DataError, MissingPackage, UsageError
+from lior.files import replacing
 from lior_cli.options import RealNumber
 from lior_tables.cli.sharing import bad_input, file_argument, json_option, number, opened, run_argument
 
@@ -30,36 +32,28 @@ if TYPE_CHECKING:
     "--interval", type=RealNumber(min=0, max=1, min_open=True, max_open=True), metavar="PROBABILITY",
     help="Add intervals that hold the target with this probability, such as 0.9.",
 )  # fmt: skip
-@click.option("--keep", is_flag=True, help="Repeat the columns of FILE before the predictions.")
 @json_option
-def predict(
-    run: Path, file: Path, out: Path | None, interval: float | None, keep: bool, as_json: bool
-) -> None:
+def predict(run: Path, file: Path, out: Path | None, interval: float | None, as_json: bool) -> None:
     """Predict the rows of FILE with the model RUN.
 
     FILE has the columns that the model was fitted with, in any order; others are ignored. If the target is
     there, the predictions are compared with it on standard error. Classes come with their probabilities.
     """
-    saved, _, task = opened(run)
+    estimator, _, task = opened(run)
     if interval is not None and task.classes:
         raise UsageError("--interval is for numbers; the probabilities of the classes are printed anyway")
-    if as_json and (out or keep):
-        raise UsageError("--json prints one object and nothing else; leave out --out and --keep")
+    if as_json and out:
+        raise UsageError("--json prints one object and nothing else; leave out --out")
     from lior_tables.reading import read
 
     frame = read(file)
     with bad_input(file):
-        answers, compared = _answers(saved.estimator, task, frame, file, interval)
-    score = _score(saved.estimator, task, frame, file, compared)
+        answers, compared = _answers(estimator, task, task.rows(frame, file), interval)
+    score = _score(estimator, task, frame, compared)
     if as_json:
         rows = json.loads(answers.to_json(orient="records"))
         click.echo(json.dumps({"predictions": rows, "score": score}))
         return
-    if keep:
-        import pandas
-
-        kept = frame.drop(columns=[name for name in answers.columns if name in frame and name != "row"])
-        answers = pandas.concat([kept, answers.drop(columns="row")], axis=1)
     _write(answers, out)
     if score:
         said = ", ".join(f"{name} {number(value)}" for name, value in score.items())
@@ -67,62 +61,59 @@ def predict(
 
 
 def _answers(
-    estimator: Estimator, task: Task, frame: DataFrame, file: Path, interval: float | None
+    estimator: Estimator, task: Task, rows: DataFrame, interval: float | None
 ) -> tuple[DataFrame, Any]:
     """The table of predictions, and what is compared with targets, ``(rows, targets)``."""
-    import pandas
+    import pandas as pd
 
     from lior_tables.estimators import GeometricRegressor
 
-    rows = task.rows(frame, file)
-    if isinstance(estimator, GeometricRegressor):
-        values = estimator.predict(rows).reshape(len(rows), -1)
-        found = {f"{name} predicted": values[:, i] for i, name in enumerate(task.targets)}
-        if interval is not None:
-            ends = [each.reshape(len(rows), -1) for each in estimator.predict_interval(rows, 1 - interval)]
-            for i, name in enumerate(task.targets):
-                found[f"{name} low"], found[f"{name} high"] = ends[0][:, i], ends[1][:, i]
-        compared = values
-    else:
-        compared = estimator.predict_proba(rows)
-        found = {f"{task.targets[0]} predicted": estimator.classes_[compared.argmax(1)]}
+    compared = estimator.answers(estimator.rows(rows))
+    found: dict[str, Any] = {"row": range(len(rows))}
+    if not isinstance(estimator, GeometricRegressor):
+        found[f"{task.targets[0]} predicted"] = estimator.classes_[compared.argmax(1)]
         found |= {f"P({label})": compared[:, i] for i, label in enumerate(estimator.classes_)}
-    return pandas.DataFrame({"row": range(len(rows)), **found}), compared
+        return pd.DataFrame(found), compared
+    found |= {f"{name} predicted": compared[:, i] for i, name in enumerate(task.targets)}
+    if interval is not None:
+        low, high = (e.reshape(len(rows), -1) for e in estimator.predict_interval(rows, 1 - interval))
+        for i, name in enumerate(task.targets):
+            found[f"{name} low"], found[f"{name} high"] = low[:, i], high[:, i]
+    return pd.DataFrame(found), compared
 
 
-def _score(
-    estimator: Estimator, task: Task, frame: DataFrame, file: Path, compared: Any
-) -> dict[str, float] | None:
-    """Scores on the rows whose targets the file has; ``None`` if it has none."""
+def _score(estimator: Estimator, task: Task, frame: DataFrame, compared: Any) -> dict[str, float] | None:
+    """Scores on the rows whose targets the file has and the model knows; ``None`` if there are none."""
+    import pandas as pd
+
     from lior_tables.scores import scores
 
     if any(name not in frame for name in task.targets):
         return None
-    there = frame[list(task.targets)].notna().all(axis=1).to_numpy()
-    if not there.any():
-        return None
-    y = estimator.encoded(task.answers(frame[there], file))
-    known = y.sum(1) > 0 if task.classes else slice(None)
-    return scores(y[known], compared[there][known], classes=task.classes)
+    if task.classes:
+        y = estimator.encoded(frame[task.targets[0]])
+        known = y.sum(1) > 0
+    else:
+        y = frame[list(task.targets)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+        known = np.isfinite(y).all(1)
+    return scores(y[known], compared[known], classes=task.classes) if known.any() else None
 
 
 def _write(answers: DataFrame, out: Path | None) -> None:
     if out is None:
         click.echo(answers.to_csv(index=False, float_format="%.6g"), nl=False)
         return
-    from lior.errors import MissingPackage
-    from lior.files import replacing
+    from lior_tables.reading import NO_PARQUET, PARQUET
 
     done = "replaced" if out.exists() else "wrote"
-    with replacing(out) as stream:
-        if out.suffix.lower() in (".parquet", ".pq"):
-            try:
+    try:
+        with replacing(out) as stream:
+            if out.suffix.lower() in PARQUET:
                 answers.to_parquet(stream, index=False)
-            except ImportError as error:
-                raise MissingPackage(
-                    f"{out}: Parquet is written by the package pyarrow; install it: "
-                    "pip install 'lior-tables[parquet]'"
-                ) from error
-        else:
-            answers.to_csv(stream, index=False)
+            else:
+                answers.to_csv(stream, index=False)
+    except ImportError as error:
+        raise MissingPackage(f"{out}: {NO_PARQUET}") from error
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
     click.echo(f"{done} {click.format_filename(out)}: {len(answers):,} rows", err=True)

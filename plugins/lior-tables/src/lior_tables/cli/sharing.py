@@ -6,6 +6,7 @@ import contextlib
 import functools
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior.errors import DataError, RunError
+from lior.plots import scales
+from lior_cli.interrupts import import_torch
 from lior_cli.options import PluginName, RealNumber, RunPath, WholeNumber
+from lior_cli.progress import PLAIN_SECONDS
+from lior_cli.sources import plain
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from lior_tables.reading import Task
-    from lior_tables.saving import Saved
+    from lior_tables.saving import Estimator
 
 Callback = Callable[..., Any]
 
@@ -37,7 +42,6 @@ _TASK = (
         help="Column to predict. May be repeated for several numbers.",
     ),
     click.option("--drop", multiple=True, metavar="COLUMN", help="Column to leave out. May be repeated."),
-    click.option("--weights", "weight", metavar="COLUMN", help="Column with the weight of each row."),
     click.option(
         "--category", "words", multiple=True, metavar="COLUMN",
         help="Column of numbers that are names, such as codes. May be repeated.",
@@ -88,32 +92,19 @@ PARAMETERS = (
 
 def task_options(command: Callback) -> Callback:
     """Add what says which columns are what; see :func:`task_of`."""
-    return _with(_TASK, command)
+    return functools.reduce(lambda found, option: option(found), reversed(_TASK), command)
 
 
 def plugin_options(command: Callback) -> Callback:
     """Add the options of the model, named as the estimator's parameters."""
-    return _with(_PLUGINS, command)
-
-
-def _with(options: tuple[Callable[[Callback], Callback], ...], command: Callback) -> Callback:
-    @functools.wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        return command(*args, **kwargs)
-
-    found: Callback = wrapped
-    for option in reversed(options):
-        found = option(found)
-    return found
+    return functools.reduce(lambda found, option: option(found), reversed(_PLUGINS), command)
 
 
 def task_of(frame: DataFrame, path: Path, given: dict[str, Any]) -> tuple[Task, DataFrame]:
     """The task, and the rows that have targets; ``given`` are the values of :func:`task_options`."""
     from lior_tables.reading import Task
 
-    task = Task.of(
-        frame, given["targets"], drop=given["drop"], weight=given["weight"], classes=given["classes"]
-    )
+    task = Task.of(frame, given["targets"], drop=given["drop"], classes=given["classes"])
     if given["skip_missing"]:
         frame = frame.dropna(subset=list(task.targets))
         if frame.empty:
@@ -121,31 +112,34 @@ def task_of(frame: DataFrame, path: Path, given: dict[str, Any]) -> tuple[Task, 
     return task, frame
 
 
-def opened(run: Path) -> tuple[Saved, Path, Task]:
+def opened(run: Path) -> tuple[Estimator, Path, Task]:
     """A model that a command made, its checkpoint and its task."""
     import_torch()
     from lior_tables.saving import open_saved
 
-    saved, place = open_saved(run)
-    if saved.task is None:
+    estimator, task, place = open_saved(run)
+    if task is None:
         raise RunError(f"{run}: saved in Python, without the names of a file's columns; use it there")
-    return saved, place, saved.task
-
-
-def import_torch() -> None:
-    """Import torch as other commands do."""
-    from lior_cli.interrupts import import_torch as imported
-
-    imported()
+    return estimator, place, task
 
 
 @contextlib.contextmanager
 def bad_input(path: Path) -> Iterator[None]:
-    """Turn what the estimators refuse into an error of one line that names the file."""
+    """Turn what the estimators refuse into an error of one line that names the file; notes come once."""
+    show, said = warnings.showwarning, set()
+
+    def once(message: Warning | str, *args: Any, **others: Any) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            show(message, *args, **others)
+
+    warnings.showwarning = once
     try:
         yield
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: {' '.join(str(error).split())}") from error
+    finally:
+        warnings.showwarning = show
 
 
 @contextlib.contextmanager
@@ -154,26 +148,23 @@ def told(quiet: bool) -> Iterator[Callable[[str, float], None]]:
 
     One live line on a terminal; elsewhere a plain line every few seconds.
     """
-    from lior_cli.progress import PLAIN_SECONDS
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-    if quiet or sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-        columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-        with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as live:
-            task = live.add_task("", total=1.0)
-            yield lambda what, share: live.update(task, completed=share, description=what)
-        return
+    live = not quiet and sys.stderr.isatty()
+    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     printed = time.monotonic()
 
     def tell(what: str, share: float) -> None:
         nonlocal printed
-        if time.monotonic() - printed >= PLAIN_SECONDS:
+        bar.update(task, completed=share, description=what)
+        if not live and not quiet and time.monotonic() - printed >= PLAIN_SECONDS:
             printed = time.monotonic()
             click.echo(f"{what} ({100 * share:.0f} %)", err=True)
 
-    yield tell
+    with Progress(*columns, console=Console(stderr=True), disable=not live, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield tell
 
 
 # --- as text ---
@@ -181,15 +172,11 @@ def told(quiet: bool) -> Iterator[Callable[[str, float], None]]:
 
 def number(value: float) -> str:
     """A number with four digits, and separators between thousands."""
-    from lior.plots.scales import number as short
-
-    return short(value) if abs(value) > 1e-12 else "0"  # what is left of rounding says nothing
+    return scales.number(value) if abs(value) > 1e-12 else "0"  # what is left of rounding says nothing
 
 
 def shown(value: float | str | None) -> str:
     """A cell of the user's table; nothing for a missing value."""
-    from lior_cli.sources import plain
-
     if value is None:
         return ""
     return plain(value) if isinstance(value, str) else f"{value:,.6g}"

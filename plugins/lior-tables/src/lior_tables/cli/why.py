@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
 import click
 
 from lior.errors import UsageError
+from lior_cli import pages
 from lior_cli.options import WholeNumber
+from lior_cli.terminal import echo_table
+from lior_tables.cli import page
 from lior_tables.cli.sharing import (
     bad_input,
     file_argument,
@@ -37,62 +41,50 @@ _COLUMNS = 5
     "--top", type=WholeNumber(min=1), default=8, show_default=True, help="Training rows that are shown."
 )
 @click.option(
-    "--class", "label", metavar="CLASS", help="Explain the value of this class.  [default: the likeliest]"
-)
-@click.option("--target", metavar="COLUMN", help="Explain this target.  [default: the first]")
+    "--of", metavar="NAME",
+    help="Class or target to explain.  [default: the likeliest class, the first target]",
+)  # fmt: skip
 @click.option(
     "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Also write a page with all inputs of these rows.",
 )  # fmt: skip
 @json_option
-def why(
-    run: Path, file: Path, at: int, top: int, label: str | None, target: str | None, html: Path | None,
-    as_json: bool,
-) -> None:  # fmt: skip
+def why(run: Path, file: Path, at: int, top: int, of: str | None, html: Path | None, as_json: bool) -> None:
     """Show the training rows behind the prediction of a row of FILE.
 
     A prediction is a weighted mean of the targets of the training rows. The share of a row is its weight
     times what its target differs from the mean; shares are exact and sum to the prediction. A negative weight
     moves the prediction away from a target. Row numbers are those that `lior table forget` takes.
     """
-    from lior_tables.cli import page
-
     if html:
-        page.check(html)
-    saved, _, task = opened(run)
+        pages.check(html, page.COMMAND)
+    estimator, _, task = opened(run)
     from lior_tables.reading import read
     from lior_tables.reasons import reason
 
     frame = read(file)
     if at >= len(frame):
         raise UsageError(f"--row {at}: {file} has the rows 0 to {len(frame) - 1}")
-    wanted = label if label is not None else target
     with bad_input(file):
-        found = reason(saved, task, task.rows(frame, file).iloc[[at]], top=top, target=wanted)
+        found = reason(estimator, task, task.rows(frame, file).iloc[[at]], top=top, target=of)
     if as_json:
-        click.echo(json.dumps(found.record() | {"file": str(file), "row": at}))
+        click.echo(json.dumps(attrs.asdict(found) | {"file": str(file), "row": at}))
     else:
         _show(found, at)
     if html:
-        done = page.write(html, page.page(found, title=f"{file}, row {at}"))
+        done = pages.write(html, page.page(found, title=f"{file}, row {at}"))
         click.echo(f"{done} {click.format_filename(html)}", err=as_json)
 
 
 def _show(found: Reason, at: int) -> None:
-    from lior_cli.terminal import echo_table
-
-    click.echo(found.headline())
-    click.echo(found.account())
-    click.echo()
-    inputs = found.inputs[:_COLUMNS]
+    click.echo(f"{found.headline()}\n{found.account()}\n")
+    inputs = list(found.importances)[:_COLUMNS]
     rows = [["", "", f"row {at}", "", *(shorter(shown(found.asked[name])) for name in inputs)]]
     for each in found.rows:
-        cells = (shorter(shown(each.cells[name])) for name in inputs)
-        rows.append(
-            [f"{each.weight:+.3f}", f"{each.share:+.4g}", str(each.id), shorter(shown(each.answer)), *cells]
-        )
+        numbers = [f"{each['weight']:+.3f}", f"{each['share']:+.4g}", str(each["row"])]
+        cells = [each["answer"], *(each["inputs"][name] for name in inputs)]
+        rows.append([*numbers, *(shorter(shown(cell)) for cell in cells)])
     echo_table(["weight", "share", "row", shorter(found.column), *map(shorter, inputs)], rows)
-    if len(found.inputs) > len(inputs):
-        click.echo(
-            f"\n{len(found.inputs) - len(inputs)} more inputs, that count less: --html or --json shows them"
-        )
+    more = len(found.importances) - len(inputs)
+    if more:
+        click.echo(f"\n{more} more inputs, that count less: --html or --json shows them")

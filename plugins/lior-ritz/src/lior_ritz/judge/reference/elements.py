@@ -227,9 +227,14 @@ def evaluator(found: Found) -> Evaluate:
 
 def rule(found: Found) -> Rule:
     """The rule on the elements, with which products of the states and V are integrated."""
-    mesh = np.meshgrid(*(line.nodes for line in found.lines), indexing="ij")
-    weights = found.lines[0].weights
-    for line in found.lines[1:]:
+    return tensor_rule(found.lines)
+
+
+def tensor_rule(lines: Sequence[Line]) -> Rule:
+    """The rule on products of elements."""
+    mesh = np.meshgrid(*(line.nodes for line in lines), indexing="ij")
+    weights = lines[0].weights
+    for line in lines[1:]:
         weights = (weights[:, None] * line.weights).ravel()
     points = np.stack([each.ravel() for each in mesh], 1)
     return Rule(torch.from_numpy(points), torch.from_numpy(np.ascontiguousarray(weights)))

@@ -23,6 +23,7 @@ _STEPS = 12
 """Blocks of the Krylov space of a matrix at most."""
 _ROUNDS = 60
 """Corrections of the iteration on an operator at most."""
+_NOTHING = 1e-12
 _BLOCKS = 8
 """Blocks of its search space at which it starts over from the best vectors."""
 
@@ -158,8 +159,10 @@ def _ritz(basis: Array, images: Array) -> tuple[Array, Array]:
 
 
 def _orthonormal(block: Array, basis: Array) -> Array:
-    """``block`` made orthonormal, and orthogonal to ``basis``: twice, as once leaves rounding."""
+    """``block`` made orthonormal, and orthogonal to ``basis``: twice, as once leaves rounding. What
+    lies in the basis but for rounding is left out: of a state that is exact there is no correction."""
     block = block / np.maximum(np.linalg.norm(block, axis=0), 1e-300)
     for _ in range(2):
-        block = np.linalg.qr(block - basis @ (basis.T @ block))[0]
+        block = block - basis @ (basis.T @ block)
+        block = np.linalg.qr(block[:, np.linalg.norm(block, axis=0) > _NOTHING])[0]
     return block

@@ -31,37 +31,31 @@ class Reference:
     """How far each difference of successive levels may be off, ``[k - 1]``: what two levels have in common of
     their errors cancels."""
     method: str
-    """``separable``, ``sine``, ``elements`` or ``differences``."""
+    """``separable``, ``sine``, ``elements`` or ``hermitian``."""
     sizes: tuple[int, ...]
-    """Basis functions, or grid points, along each axis of the largest calculation."""
+    """Basis functions along each axis of the largest calculation."""
     converged: bool
     """Whether every error bar is within what was asked for."""
     seconds: float
     """Processor seconds."""
+    _evaluate: Evaluate = attrs.field(repr=False)
     rule: Rule | None = attrs.field(default=None, repr=False)
     """A rule for products of the states, where one of smooth functions would not do."""
-    _evaluate: Evaluate | None = attrs.field(default=None, repr=False)
 
     def functions(self, points: Tensor) -> Tensor:
-        """The eigenfunctions at ``points``, ``[N, d]`` in ``L0``; float64 ``[k, N]``.
+        """The eigenfunctions at ``points``, ``[N, d]`` in ``L0``; float64 ``[k, N]``, or complex128 with a
+        field.
 
-        They are orthonormal in the box, and of the sign that makes ``∫ ψ exp(Σ xᵢ/Xᵢ)`` positive. Within
-        levels that are equal to rounding any orthonormal set is as good as another.
-
-        Raises
-        ------
-        UsageError
-            When the method has no functions, only values on a grid.
+        They are orthonormal in the box, and of the sign or phase that makes ``∫ ψ exp(Σ xᵢ/Xᵢ)`` positive.
+        Within levels that are equal to rounding any orthonormal set is as good as another.
         """
         return self._at(points, None)
 
     def slopes(self, points: Tensor) -> Tensor:
-        """The gradients of :meth:`functions`, ``[d, k, N]``; it raises what they do."""
+        """The gradients of :meth:`functions`, ``[d, k, N]``."""
         return torch.stack([self._at(points, axis) for axis in range(points.shape[1])])
 
     def _at(self, points: Tensor, by: int | None) -> Tensor:
-        if self._evaluate is None:
-            raise UsageError(f"method {self.method!r} gives no functions; use sine or separable")
         at = points.detach().to("cpu", torch.float64).numpy()
         return torch.from_numpy(np.ascontiguousarray(self._evaluate(at, by)))
 

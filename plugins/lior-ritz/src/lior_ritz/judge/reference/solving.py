@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from lior.errors import UsageError
-from lior_ritz.judge.reference.differences import differences
 from lior_ritz.judge.reference.elements import elements
 from lior_ritz.judge.reference.elements import evaluator as on_elements
 from lior_ritz.judge.reference.elements import rule as rule_of
-from lior_ritz.judge.reference.modes import Array
-from lior_ritz.judge.reference.result import Evaluate, Reference, sampled, scale
+from lior_ritz.judge.reference.hermitian import evaluator as on_axes
+from lior_ritz.judge.reference.hermitian import hermitian
+from lior_ritz.judge.reference.hermitian import rule as rule_on_axes
+from lior_ritz.judge.reference.result import Evaluate, Reference, sampled
 from lior_ritz.judge.reference.separable import evaluator as products
 from lior_ritz.judge.reference.separable import is_separable, separable
 from lior_ritz.judge.reference.sines import LARGEST, evaluator, sines
@@ -26,7 +27,7 @@ _PROBES = 64
 """Random points at which claims about V are put to the test."""
 _AGREE = 1e-7
 """How far V may be from its mirror image, or from the sum of its parts, relative to its size."""
-METHODS = ("auto", "separable", "sine", "elements", "differences")
+METHODS = ("auto", "separable", "sine", "elements", "hermitian")
 
 
 def solve(
@@ -48,8 +49,9 @@ def solve(
         Number of levels, at least 1.
     method
         ``separable`` (one dimension at a time), ``sine`` (Rayleigh-Ritz in any dimension), ``elements``
-        (Rayleigh-Ritz with polynomials between the jumps of V, in one and two), ``differences`` (finite
-        differences, as a check), or ``auto``: elements where V is known to jump, else the first that applies.
+        (Rayleigh-Ritz with polynomials between the jumps of V, in one and two), ``hermitian`` (with a
+        magnetic field and masses, in one and two), or ``auto``: the Hermitian where there is a field or a
+        mass, elements where V is known to jump, else the first that applies.
     tolerance
         Relative to ``|E|``, or to the lowest level of the empty box where that is larger. Both Ritz methods
         enlarge their basis until they are within it; see :attr:`Reference.converged`.
@@ -77,7 +79,13 @@ def solve(
         method = "separable" if is_separable(problem) else "sine"
         if problem.dim <= 2 and any(problem.jumps):
             method = "elements"
-    evaluate: Evaluate | None = None
+        if not problem.terms.plain:
+            method = "hermitian"
+    if method == "hermitian" and problem.dim > 2:
+        raise UsageError(f"method 'hermitian' is of 1 and 2 dimensions, not {problem.dim}; use sine")
+    if method != "hermitian":
+        problem.require_plain(f"method {method!r}")
+    evaluate: Evaluate
     rule: Rule | None = None
     sizes: tuple[int, ...]
     if method == "separable":
@@ -89,14 +97,14 @@ def solve(
         levels, errors, splits, good = sines(problem, k, tolerance, limit)
         energies, evaluate = levels.energies, evaluator(problem, levels.states)
         sizes = levels.states.shape[1:]
-    elif method == "elements":
+    elif method == "hermitian":
+        states, errors, splits, good = hermitian(problem, k, tolerance)
+        energies, evaluate, rule = states.energies, on_axes(states), rule_on_axes(states)
+        sizes = states.states.shape[1:]
+    else:
         pieces, errors, splits, good = elements(problem, k, tolerance)
         energies, evaluate, rule = pieces.energies, on_elements(pieces), rule_of(pieces)
         sizes = pieces.states.shape[1:]
-    else:
-        energies, errors, finer = differences(problem, k)
-        splits = errors[1:] + errors[:-1]
-        good, sizes = _within(errors, energies, problem, tolerance), (finer,) * problem.dim
     return Reference(
         energies=torch.from_numpy(np.ascontiguousarray(energies)),
         errors=torch.from_numpy(np.ascontiguousarray(errors)),
@@ -108,25 +116,6 @@ def solve(
         evaluate=evaluate,
         rule=rule,
     )
-
-
-def eigenfunctions(
-    problem: Problem,
-    points: Tensor,
-    k: int,
-    tolerance: float = 1e-9,
-    *,
-    device: Mapping[str, float | Tensor] | None = None,
-) -> Tensor:
-    """The ``k`` lowest eigenfunctions at ``points``, ``[N, d]`` in ``L0``; float64 ``[k, N]``.
-
-    Orthonormal and of fixed sign, as :meth:`Reference.functions` says; it raises what :func:`solve` does.
-    """
-    return solve(problem, k, "auto", tolerance, device=device).functions(points)
-
-
-def _within(errors: Array, energies: Array, problem: Problem, tolerance: float) -> bool:
-    return bool((errors <= tolerance * scale(energies, problem)).all())
 
 
 def _refuse_false_claims(problem: Problem) -> None:

@@ -1,0 +1,57 @@
+"""Pages of HTML that a command writes: one file each, without scripts, recognised by its first lines."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from lior.errors import DataError, UsageError
+
+_HEAD = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="generator" content="{command}">
+"""
+
+
+def page(command: str, *, title: str, style: str, body: str) -> str:
+    """The whole page, which needs nothing beside it; ``style`` and ``body`` are taken as they are."""
+    return (
+        f"{_HEAD.format(command=command)}"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+    )
+
+
+def check(path: Path, command: str) -> None:
+    """Refuse, before anything is computed, to overwrite a file that is not a page of ``command``.
+
+    Raises
+    ------
+    UsageError
+        When there is another file, or no folder.
+    """
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent}")
+    if not path.exists():
+        return
+    head = _HEAD.format(command=command).encode()
+    with path.open("rb") as stream:
+        ours = stream.read(len(head)) == head
+    if not ours:
+        raise UsageError(
+            f"{path}: is there and no page of `{command}`; nothing was touched; give another name"
+        )
+
+
+def write(path: Path, text: str) -> str:
+    """Write the page, all or nothing; returns "wrote" or "replaced"."""
+    from lior.runs import files
+
+    done = "replaced" if path.exists() else "wrote"
+    try:
+        files.write_text(path, text)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+    return done

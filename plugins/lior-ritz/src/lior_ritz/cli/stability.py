@@ -1,0 +1,79 @@
+"""``lior ritz stability``: the charges that two gates hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from lior_cli.options import WholeNumber
+from lior_cli.pictures import present
+from lior_ritz.cli import varied
+from lior_ritz.cli.options import config_options, json_option
+from lior_ritz.cli.threads import import_torch
+
+_NAME = "stability"
+
+
+@click.command()
+@click.option(
+    "--vary", "axes", multiple=True, required=True, metavar="NAME=LOW:HIGH:COUNT",
+    help="An option of the potential, such as a gate, and its values; twice, the first along x.",
+)  # fmt: skip
+@click.option(
+    "--level", type=float, required=True,
+    help="Chemical potential of the reservoir in meV, on the scale of the potential.",
+)  # fmt: skip
+@click.option(
+    "--functions", type=WholeNumber(4, 60), default=20, show_default=True,
+    help="One-electron functions that all devices share.",
+)  # fmt: skip
+@config_options
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False),
+    help="Directory for stability.json, with all energies, and, without --json, the picture.",
+)  # fmt: skip
+@json_option
+def stability(
+    axes: tuple[str, ...], level: float, functions: int, layers: tuple[str, ...],
+    assignments: tuple[str, ...], out: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Draw the charge stability of up to two electrons over two gates, or other options of a dot.
+
+    At each place the ground states of no, one and two electrons are worked out with all their repulsion, and
+    the reservoir fills the dot with as many as cost least:
+
+    \b
+      lior ritz stability --config device.toml --vary left=0:20:41 --vary right=0:20:41 --level 3
+    """
+    import_torch()
+    from lior.errors import RunError
+    from lior.plots import drawing
+    from lior.runs.folder import RunFolder
+    from lior_ritz.electrons.stability import picture
+    from lior_ritz.electrons.stability import stability as worked_out
+
+    if out and not as_json:
+        drawing.library()  # before the work, not after
+    pairs = [varied.axis(text) for text in axes]
+    found = worked_out(pairs, *layers, overrides=assignments, level_meV=level, functions=functions)
+    report = found.report()
+    if out:
+        RunFolder.create(out, {f"{_NAME}.json": json.dumps(report) + "\n"}).close()
+    if as_json:
+        click.echo(json.dumps(report))
+        return
+    folder = out / "plots" if out else None
+    present(out or Path(), {_NAME: picture(found)}, {}, folder=folder, form="png", as_json=False)
+    one, two = report["above_own_orbitals_meV"]
+    click.echo(
+        f"{found.electrons.size} places, {found.functions} functions, {found.seconds:.1f} processor seconds; "
+        f"elsewhere E(1) lies {one:.1e} and E(2) {two:.1e} meV above their values in 28 orbitals of its own"
+    )
+    if not 0 < found.electrons.mean() < 2:
+        first, second = (table[0][0] for table in report["mu_meV"])
+        raise RunError(
+            f"the dot has {found.electrons.flat[0]} electrons everywhere; choose another --level: at the "
+            f"first place they enter at {first:.6g} and {second:.6g} meV"
+        )

@@ -1,0 +1,216 @@
+"""Which charges two gates hold: the ground states of no, one and two electrons over two options of the dot.
+
+All devices of the plane are solved in the same few functions: of the states that the referee has at some of
+them (:mod:`lior_ritz.families`), the combinations that these occupy most, so that Coulomb integrals are
+worked out once. Energies are upper bounds, and how far they are from those in orbitals of the device's own is
+measured at devices that the functions were not made from.
+
+A reservoir with the chemical potential µ fills the dot with the N electrons that make ``E(N) - N µ`` least,
+at no temperature. With ``µ(N) = E(N) - E(N - 1)`` the N-th electron enters where ``µ(N) = µ``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+
+from lior.errors import UsageError
+from lior.plots.panels import Picture
+from lior_ritz.electrons.coulomb import Array, coefficients, hamiltonian, one_body
+from lior_ritz.electrons.exchange import on_grid, require_plane
+from lior_ritz.electrons.interaction import Orbitals, two_electrons
+from lior_ritz.families.family import Family, make
+from lior_ritz.families.shared import Range, columns, rows, unseen
+from lior_ritz.judge import reference
+from lior_ritz.judge.reference.lowest import lowest
+from lior_ritz.problem.units import Units
+from lior_ritz.reports.field import Field
+
+_DEVICES, _STATES = 3, 8
+"""Values of each option, and states there, that the functions are made from."""
+_CHECKS, _OWN = 2, 28
+"""Devices that are solved in orbitals of their own, and how many orbitals these are."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Stability:
+    """Energies and charges over the plane of two options; arrays are ``[ny, nx]`` unless said otherwise."""
+
+    names: tuple[str, str]
+    x: tuple[float, ...]
+    """Values of the first option."""
+    y: tuple[float, ...]
+    level_meV: float
+    """Chemical potential of the reservoir."""
+    units: Units
+    one: Array
+    """Lowest energy of one electron, in ``E0``."""
+    singlet: Array
+    """Of two, with total spin 0."""
+    triplet: Array
+    left: Array
+    """``[2, ny, nx]``: electrons on the left of x = 0 in the ground state of one, and of two."""
+    functions: int
+    missed: tuple[float, float]
+    """By how much the energies of one and of two electrons lie above those in 28 orbitals of the device's
+    own, in ``E0``: the largest difference at devices that the functions were not made from."""
+    seconds: float
+
+    @property
+    def potentials(self) -> Array:
+        """Chemical potentials µ(1) and µ(2), ``[2, ny, nx]`` in ``E0``."""
+        return np.stack([self.one, np.minimum(self.singlet, self.triplet) - self.one])
+
+    @property
+    def electrons(self) -> np.ndarray[Any, Any]:
+        """How many there are."""
+        level = self.level_meV / self.units.E0_meV
+        first, second = self.potentials
+        both = first + second
+        return np.stack([np.zeros_like(first), first - level, both - 2 * level]).argmin(0)
+
+    @property
+    def charges(self) -> Array:
+        """Electrons on the left and on the right, ``[2, ny, nx]``."""
+        n = self.electrons
+        left = np.choose(n, [np.zeros_like(self.one), self.left[0], self.left[1]])
+        return np.stack([left, n - left])
+
+    def report(self) -> dict[str, Any]:
+        """Ready for JSON; tables have a row for each value of the second option."""
+        unit = self.units.E0_meV
+        return {
+            "x": {"name": self.names[0], "values": list(self.x)},
+            "y": {"name": self.names[1], "values": list(self.y)},
+            "order": "[y, x]", "level_meV": self.level_meV, "functions": self.functions,
+            "E1_meV": (self.one * unit).tolist(), "E2_singlet_meV": (self.singlet * unit).tolist(),
+            "E2_triplet_meV": (self.triplet * unit).tolist(),
+            "mu_meV": (self.potentials * unit).tolist(), "electrons": self.electrons.tolist(),
+            "left_e": self.charges[0].tolist(), "right_e": self.charges[1].tolist(),
+            "above_own_orbitals_meV": [each * unit for each in self.missed],
+            "seconds": round(self.seconds, 4),
+        }  # fmt: skip
+
+
+def stability(
+    axes: Sequence[tuple[str, Sequence[float]]], *layers: Any, overrides: Iterable[str] = (),
+    level_meV: float = 0.0, functions: int = 20,
+) -> Stability:  # fmt: skip
+    """Work out the plane of two options.
+
+    Parameters
+    ----------
+    axes
+        Names of two options of the potential, such as gates, with rising values.
+    layers, overrides
+        As for :func:`lior_ritz.config.load`.
+    level_meV
+        Chemical potential of the reservoir, on the scale of the potential.
+    functions
+        One-electron functions that all devices share.
+
+    Raises
+    ------
+    UsageError
+        When there are not two options with rising values, they cannot be varied, or the dot is no plane one.
+    """
+    begin = time.process_time()
+    if len(axes) != 2 or any(len(v) < 2 or (np.diff(v) <= 0).any() for _, v in axes):
+        raise UsageError("a stability diagram needs two options, each with two or more rising values")
+    (_, x), (_, y) = axes
+    ranges = [Range(name, values[0], values[-1]) for name, values in axes]
+    count = [f"solver.K={_STATES}", f"solver.M={_STATES}"]
+    family = make(ranges, *layers, overrides=[*overrides, *count], devices=_DEVICES)
+    require_plane(family.problem)
+    plane = _Plane.of(family, functions)
+    first, second = (each.name for each in family.ranges)
+    found = [plane.row({first: torch.tensor(x), second: torch.full((len(x),), each)}) for each in y]
+    one, singlet, triplet, left_one, left_two = (np.array(each) for each in zip(*found, strict=True))
+    return Stability(
+        names=(first, second), x=tuple(x), y=tuple(y), level_meV=level_meV, units=family.problem.units,
+        one=one, singlet=singlet, triplet=triplet, left=np.stack([left_one, left_two]),
+        functions=len(plane.left), missed=plane.missed(), seconds=time.process_time() - begin,
+    )  # fmt: skip
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _Plane:
+    """What all devices have in common."""
+
+    family: Family
+    turn: torch.Tensor
+    """``[rank, B]``: the functions in those of the family."""
+    repulsion: dict[int, Array]
+    """In the products of two functions that are symmetric (1), antisymmetric (-1)."""
+    left: Array
+    """``[B, B]``: integrals over the left half."""
+
+    @classmethod
+    def of(cls, family: Family, count: int) -> _Plane:
+        """The combinations of the family's functions that its lowest states occupy most."""
+        problem, space = family.problem, family.space
+        _, vectors = space.lowest(family.trained, _STATES)
+        occupied = torch.einsum("prk,psk->rs", vectors, vectors)
+        turn = torch.linalg.eigh(occupied)[1].flip(1)[:, :count]
+        level = np.zeros(turn.shape[1])  # they are no eigenfunctions of any device
+        grid = on_grid(
+            problem, lambda at: turn.T @ family.functions(at), lambda v, *h: Orbitals(v, level, *h)
+        )
+        integrals = grid.coulomb().integrals(grid.values)
+        kappa = problem.units.repulsion
+        return cls(
+            family=family, turn=turn, left=grid.left(0.0),
+            repulsion={sign: hamiltonian(level, kappa, integrals, sign) for sign in (1, -1)},
+        )  # fmt: skip
+
+    def row(self, values: dict[str, torch.Tensor]) -> tuple[list[float], ...]:
+        """Of P devices the energies of one electron, of two in a singlet and a triplet, and the electrons on
+        the left in the ground states of one and of two."""
+        space = self.family.space
+        whole = space.form(space.potential(columns(values))) + space.span.kinetic
+        forms = (self.turn.T @ whole @ self.turn).numpy()
+        return tuple(map(list, zip(*map(self._solved, forms), strict=True)))
+
+    def _solved(self, h: Array) -> tuple[float, float, float, float, float]:
+        energies, states = lowest(h, 1)
+        found = []
+        for sign, repulsion in self.repulsion.items():
+            two, vectors = lowest(repulsion + one_body(h, sign), 1)
+            c = coefficients(vectors, len(h), sign)[0]
+            found.append((float(two[0]), 2 * float(np.sum((c @ c.T) * self.left))))
+        one_left = float(states[:, 0] @ self.left @ states[:, 0])
+        return float(energies[0]), found[0][0], found[1][0], one_left, min(found)[1]
+
+    def missed(self) -> tuple[float, float]:
+        """See :attr:`Stability.missed`."""
+        family, gaps = self.family, []
+        devices = unseen(family.ranges, _CHECKS, seed=0)
+        shared = zip(*self.row(devices)[:3], strict=True)
+        for device, (one, singlet, triplet) in zip(rows(devices), shared, strict=True):
+            problem = family.problem.varied(device)
+            exact = reference.solve(problem, _OWN)
+            own = on_grid(problem, exact.functions, lambda v, *h, e=exact.energies: Orbitals(v, e, *h))
+            two = two_electrons(own, problem.units.repulsion, sizes=(_OWN,))
+            ground = min(two.singlet.energies[0], two.triplet.energies[0])
+            gaps.append((one - float(exact.energies[0]), min(singlet, triplet) - float(ground)))
+        return max(each[0] for each in gaps), max(each[1] for each in gaps)
+
+
+def picture(found: Stability) -> Picture:
+    """The charges on both sides over the plane."""
+    x, y = found.names
+    panels = [
+        Field(
+            title=f"electrons {side} of x = 0", x_label=x, y_label=y, unit="electrons",
+            x=found.x, y=found.y, values=charge, low=0.0, high=2.0,
+        )
+        for side, charge in zip(("left", "right"), found.charges, strict=True)
+    ]  # fmt: skip
+    return Picture(
+        name="stability", title=f"charge stability, reservoir at {found.level_meV:g} meV", panels=panels
+    )

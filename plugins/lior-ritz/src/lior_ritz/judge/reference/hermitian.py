@@ -1,0 +1,258 @@
+"""Rayleigh-Ritz with a magnetic field and with masses that depend on the axis or the place.
+
+The functions are products of eigenfunctions of one axis each, of the problem on the lines through the lowest
+point of V with the field's ``b² r²/4`` about the middle of the lowest: elements of high degree with their
+edges on the jumps of V and of the masses (:mod:`lior_ritz.judge.reference.elements`), so that the weak form
+has the jump of the slope by itself. They are real; the field makes the matrix Hermitian, with ``∫ aᵢ/μᵢ
+(∂ᵢφ_p φ_q - φ_p ∂ᵢφ_q)`` for its imaginary part. The gauge has its origin in that middle, and the states get
+the phase of the one that was asked for (F. London, J. Phys. Radium 8, 397, 1937), so that levels and
+densities do not depend on it. The levels are upper bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import attrs
+import numpy as np
+import scipy.linalg
+import torch
+
+from lior.errors import UsageError
+from lior_ritz.judge.reference.elements import Line, edges, tensor_rule
+from lior_ritz.judge.reference.modes import Array
+from lior_ritz.judge.reference.result import Evaluate, sampled, scale, splitting_errors
+from lior_ritz.judge.reference.separable import CAUTION
+from lior_ritz.problem import Problem
+from lior_ritz.problem.quadrature import Rule
+
+_SIZES = ((8, 60), (10, 100), (13, 170), (17, 280), (22, 460), (28, 760), (36, 1250), (46, 2000))
+"""Degrees of the elements, and products of functions of the axes, that are tried in turn: both grow, or what
+one of them leaves would not be seen."""
+_ALL = 10**6
+_JUMPS = ((4, _ALL), (6, _ALL), (8, _ALL), (10, _ALL), (13, _ALL), (17, _ALL), (22, _ALL), (28, _ALL))
+"""The same where something jumps: only all products have the slopes' jumps at every place."""
+LARGEST = 2000
+"""Products of one symmetry at most."""
+_MIDDLE = 2
+"""Functions of an axis whose mean place is the middle that the field turns about."""
+_CHUNK = 1 << 22
+"""Numbers of an intermediate table of :func:`evaluator`."""
+_EVEN = 1e-6
+"""How far a function may be from even or odd by rounding."""
+_MORE = 3
+"""Products for each level that is wanted, at least."""
+
+
+class Axis(NamedTuple):
+    """The lowest functions of one axis, in rising order of their energies."""
+
+    line: Line
+    energies: Array
+    """``[n]``."""
+    vectors: Array
+    """From the functions of the line to these, ``[m, n]``."""
+    parity: Array
+    """1 or -1 of each function, where they have one; else 0."""
+    middle: float
+
+    def at(self, x: Array, order: int) -> Array:
+        """The functions, or their slopes, ``[len(x), n]``."""
+        return self.line.at(x, order) @ self.vectors
+
+
+class Found(NamedTuple):
+    """The lowest levels in one basis."""
+
+    energies: Array
+    """``[k]``, ascending."""
+    states: Array
+    """``[k, n1]`` or ``[k, n1, n2]``, real or complex, in the functions of the axes."""
+    axes: tuple[Axis, ...]
+    rounding: float
+    turn: Array
+    """``∇λ`` of the phases ``exp(-i λ)`` that bring the states to the gauge that was asked for, ``[d]``."""
+    largest: int
+    """Products of one symmetry."""
+
+
+def hermitian(problem: Problem, k: int, tolerance: float) -> tuple[Found, Array, Array, bool]:
+    """The ``k`` lowest levels, their error bars ``[k]``, those of their differences, and whether the levels
+    are within ``tolerance``, relatively. The bar is three times the last change.
+
+    Raises
+    ------
+    UsageError
+        When there are not so many levels in the largest basis.
+    """
+    smaller: Found | None = None
+    errors = np.empty(0)
+    for degree, products in _JUMPS if any(problem.jumps) else _SIZES:
+        larger = ritz(problem, degree, max(products, _MORE * k), k)
+        if smaller is not None and len(smaller.energies) == k:
+            errors = CAUTION * np.abs(smaller.energies - larger.energies) + larger.rounding
+            allowed = np.maximum(tolerance * scale(larger.energies, problem), 2 * larger.rounding)
+            good = bool((errors <= allowed).all())
+            splits = splitting_errors(smaller.energies, larger.energies, errors, larger.rounding, CAUTION)
+            if good or larger.largest * 1.3**problem.dim > LARGEST:
+                break
+        smaller = larger
+    if not len(errors):
+        raise UsageError(f"k = {k}: method 'hermitian' has {len(larger.energies)} levels at most")
+    return larger, errors, splits, good
+
+
+def ritz(problem: Problem, degree: int, products: int, k: int) -> Found:
+    """The ``k`` lowest levels with that many products, or all there are, of elements of one degree."""
+    lines = [Line.of(each, degree, problem.boundary) for each in edges(problem)]
+    axes = [_axis(problem, line, i) for i, line in enumerate(lines)]
+    sums = axes[0].energies
+    for axis in axes[1:]:
+        sums = (sums[:, None] + axis.energies).ravel()
+    chosen = np.argsort(sums, kind="stable")[:products]
+    at = np.stack(np.unravel_index(chosen, [len(axis.energies) for axis in axes]))
+    axes = [a._replace(vectors=a.vectors[:, : n.max() + 1]) for a, n in zip(axes, at, strict=True)]
+    centred, turn = problem, np.zeros(problem.dim)
+    if problem.terms.field_tesla:
+        place = (axes[0].middle, axes[1].middle)
+        turn = problem.vector(torch.tensor([place], dtype=torch.float64))[0].numpy()
+        centred = attrs.evolve(problem, terms=attrs.evolve(problem.terms, gauge_origin=place))
+    parts = _parts(problem, axes, at)
+    matrices, size = _matrices(centred, axes, parts)
+    energies, states = [], []
+    for part, matrix in zip(parts, matrices, strict=True):
+        found = scipy.linalg.eigh(matrix, subset_by_index=[0, min(k, len(matrix)) - 1], check_finite=False)
+        for energy, vector in zip(found[0], found[1].T, strict=True):
+            energies.append(energy)
+            states.append(np.zeros([axis.vectors.shape[1] for axis in axes], dtype=matrix.dtype))
+            states[-1][tuple(part)] = vector
+    best = np.argsort(energies, kind="stable")[:k]
+    largest = max(part.shape[1] for part in parts)
+    rounding = 8 * np.finfo(float).eps * size
+    result = Found(np.array(energies)[best], np.array(states)[best], tuple(axes), rounding, turn, largest)
+    return result._replace(states=_oriented(result))
+
+
+def _parts(problem: Problem, axes: Sequence[Axis], at: Array) -> list[Array]:
+    """The products ``at``, ``[d, n]``, by parity along the mirrored axes, or by that of both where a field
+    couples them."""
+    known = [axis.parity if number in problem.images else 0 * axis.parity for number, axis in enumerate(axes)]
+    signs = np.array([each[n] for each, n in zip(known, at, strict=True)])
+    if problem.terms.field_tesla:
+        signs = signs.prod(0, keepdims=True)
+    _, which = np.unique(signs, axis=1, return_inverse=True)
+    return [at[:, which.ravel() == part] for part in range(which.max() + 1)]
+
+
+def _axis(problem: Problem, line: Line, number: int) -> Axis:
+    """The functions of one axis, from the line through the lowest of a few points of V."""
+    grid = np.stack(
+        np.meshgrid(*(np.linspace(-h, h, 65)[1:-1] for h in problem.half_widths), indexing="ij"), -1
+    )
+    points = grid.reshape(-1, problem.dim)
+    centre = points[np.argmin(sampled(problem, points) + 1e-9 * np.square(points).sum(1))]
+    points = np.tile(centre, (len(line.nodes), 1))
+    points[:, number] = line.nodes
+    inverse = _inverse_mass(problem, points)[:, number]
+    potential, kinetic = sampled(problem, points), line.at(line.nodes, 1)
+    matrix = _weighed(kinetic, line.weights * inverse) + _weighed(line.table, line.weights * potential)
+    energies, vectors = scipy.linalg.eigh(matrix, check_finite=False)
+    densities = np.square(line.table @ vectors[:, :_MIDDLE])
+    middle = float(((line.weights * line.nodes) @ densities).mean())
+    if problem.terms.field_tesla:
+        square = np.square(problem.terms.strength(problem.units) / 2 * (line.nodes - middle))
+        matrix += _weighed(line.table, line.weights * inverse * square)
+        energies, vectors = scipy.linalg.eigh(matrix, check_finite=False)
+    table = line.table @ vectors
+    parity = np.zeros(len(energies), dtype=int)
+    if number in problem.images and line.parity.all():
+        middle, overlap = 0.0, (line.weights[:, None] * table * table[::-1]).sum(0)
+        if np.abs(np.abs(overlap) - 1).max() < _EVEN:
+            parity = np.rint(overlap).astype(int)
+    return Axis(line, energies, vectors, parity, middle)
+
+
+def _weighed(table: Array, weights: Array) -> Array:
+    return np.asarray((table * weights[:, None]).T @ table)
+
+
+def _inverse_mass(problem: Problem, points: Array) -> Array:
+    return problem.inverse_mass(torch.from_numpy(points)).detach().numpy()
+
+
+def _matrices(problem: Problem, axes: Sequence[Axis], parts: Sequence[Array]) -> tuple[list[Array], float]:
+    """The Hamiltonian in the products of each part, and what its rounding errors are relative to."""
+    tables = [[axis.at(axis.line.nodes, order) for order in (0, 1)] for axis in axes]
+    grid = tensor_rule([axis.line for axis in axes])
+    points, weights = grid.points.numpy(), grid.weights.numpy()
+    inverse, potential = _inverse_mass(problem, points), sampled(problem, points)
+    used = [[np.unique(each, return_inverse=True) for each in part] for part in parts]
+    found = [np.zeros((part.shape[1],) * 2) for part in parts]
+
+    def integrals(values: Array, left: Sequence[int], right: Sequence[int]) -> list[Array]:
+        """``∫ values ∂φ_p ∂φ_q`` of each part, with the orders of the derivatives by axis."""
+        whole, result = (values * weights).reshape([len(axis.line.nodes) for axis in axes]), []
+        for part in used:
+            pairs = [
+                (each[p][:, own, None] * each[q][:, None, own]).reshape(len(each[0]), -1)
+                for each, p, q, (own, _) in zip(tables, left, right, part, strict=True)
+            ]
+            both = whole @ pairs[0] if len(pairs) == 1 else pairs[0].T @ whole @ pairs[1]
+            result.append(both[tuple(n[:, None] * len(own) + n for own, n in part)])
+        return result
+
+    none = [0] * problem.dim
+    once = [[int(i == axis) for i in range(problem.dim)] for axis in range(problem.dim)]
+    for axis, by in enumerate(once):
+        found = [one + more for one, more in zip(found, integrals(inverse[:, axis], by, by), strict=True)]
+    size = max(float(np.abs(one).max()) for one in found) + float(np.abs(potential).max())
+    if problem.terms.field_tesla:
+        vector = problem.vector(torch.from_numpy(points)).numpy()
+        potential = potential + (np.square(vector) * inverse).sum(1)
+        for axis, by in enumerate(once):
+            turning = integrals(vector[:, axis] * inverse[:, axis], by, none)
+            found = [one + 1j * (more - more.T) for one, more in zip(found, turning, strict=True)]
+    rest = integrals(potential, none, none)
+    return [one + more for one, more in zip(found, rest, strict=True)], size
+
+
+def _oriented(found: Found) -> Array:
+    """The states, of the phase that makes ``∫ ψ exp(Σ xᵢ/Xᵢ)`` positive."""
+    overlap = found.states
+    for axis, turn in reversed(list(zip(found.axes, found.turn, strict=True))):
+        x = axis.line.nodes
+        weights = axis.line.weights * np.exp(x / axis.line.edges[-1])
+        overlap = overlap @ ((weights * np.exp(-1j * turn * x) if turn else weights) @ axis.at(x, 0))
+    size = np.abs(overlap)
+    phases = np.where(size > 0, np.conj(overlap) / np.where(size > 0, size, 1), 1)
+    return np.asarray(found.states * phases.reshape(-1, *[1] * len(found.axes)))
+
+
+def evaluator(found: Found) -> Evaluate:
+    """The states as functions of points."""
+
+    def evaluate(points: Array, by: int | None = None) -> Array:
+        chunk = max(1, _CHUNK // found.states[..., 0].size)
+        return np.hstack(
+            [_at(found, points[i : i + chunk], by) for i in range(0, max(1, len(points)), chunk)]
+        )
+
+    return evaluate
+
+
+def _at(found: Found, points: Array, by: int | None) -> Array:
+    result = found.states
+    for number, (axis, turn) in reversed(list(enumerate(zip(found.axes, found.turn, strict=True)))):
+        x, place = np.unique(points[:, number], return_inverse=True)
+        table = axis.at(x, int(number == by))
+        if turn:
+            values = axis.at(x, 0) if number == by else 0.0
+            table = (table - 1j * turn * values) * np.exp(-1j * turn * x)[:, None]
+        last = number == len(found.axes) - 1
+        result = result @ table[place].T if last else np.einsum("kmn,nm->kn", result, table[place])
+    return result
+
+
+def rule(found: Found) -> Rule:
+    """The rule on the elements, with which products of the states are integrated."""
+    return tensor_rule([axis.line for axis in found.axes])

@@ -1,0 +1,112 @@
+"""What potentials by a formula have in common: V, its mirrors, jumps and parts follow from the formula."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior_ritz.potentials import formula
+from lior_ritz.potentials._checks import lookup, require_finite
+from lior_ritz.potentials.symmetry import is_mirror_image, is_zero
+from lior_ritz.problem import AXES, Device, Part
+from lior_ritz.problem.units import Units
+
+_VARIABLES = frozenset(AXES)
+_SAMPLES = 4001
+"""Places at which tests of a coordinate are tried; what switches to and fro in between is not seen."""
+
+
+def tree_of(text: str, names: Sequence[str]) -> ast.expr:
+    """The checked tree of a formula of the coordinates and of ``names``; ``UsageError`` when it is none."""
+    return formula.parse(text, (*AXES, *names))
+
+
+def changes(function: Callable[[Tensor], Tensor], half: float) -> list[float]:
+    """Where a function of one coordinate changes sign within ``|x| < half``: sampled, and then halved."""
+    x = torch.linspace(-half, half, _SAMPLES, dtype=torch.float64)
+    sides = function(x) > 0
+    found = []
+    for i in (sides[1:] != sides[:-1]).nonzero().flatten().tolist():
+        low, high = float(x[i]), float(x[i + 1])
+        for _ in range(60):
+            middle = torch.tensor([(low + high) / 2], dtype=torch.float64)
+            if bool(function(middle)[0] > 0) == bool(sides[i]):
+                low = float(middle)
+            else:
+                high = float(middle)
+        found.append(float(f"{(low + high) / 2:.14g}"))
+    return found
+
+
+@attrs.frozen(kw_only=True)
+class Written:
+    """A potential by a formula of the coordinates, in ``L0``, and of numbers, with a value in ``E0``.
+
+    A mirror is used only where it is proved (see :mod:`lior_ritz.potentials.symmetry`), and separability only
+    where the formula is a sum of terms of one coordinate each.
+    """
+
+    api_version: ClassVar[int] = 1
+    tree: ClassVar[ast.expr]
+    """Of the formula."""
+
+    def __attrs_post_init__(self) -> None:
+        require_finite(self)
+
+    def numbers(self, units: Units, device: Device) -> Mapping[str, Any]:
+        """What the names in the formula are, floats or tensors; ``UsageError`` when ``device`` has others."""
+        of = lookup(self, device)
+        return {name: of(name) for name in formula.names_in(self.tree) - _VARIABLES - set(formula.CONSTANTS)}
+
+    def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
+        """V in ``E0``, ``[N]`` or ``[P, N]``."""
+        axes = dict(zip(AXES, points.unbind(1), strict=False))
+        values = formula.evaluate(self.tree, {**axes, **_scalars(self.numbers(units, device))})
+        return values + torch.zeros_like(points[:, 0])
+
+    def mirrors(self, dim: int) -> frozenset[int]:
+        """The axes along which the formula, with its numbers as they are, is proved to be symmetric."""
+        numbers = self.numbers(Units(), {})
+        found = (is_mirror_image(self.tree, axis, numbers) for axis in AXES[:dim])
+        return frozenset(axis for axis, yes in enumerate(found) if yes)
+
+    def jumps(self, half_widths: Sequence[float]) -> tuple[tuple[float, ...], ...]:
+        """Where a test of ``where``, ``abs``, ``minimum`` or ``maximum`` of one coordinate changes sides."""
+        found: list[list[float]] = [[] for _ in half_widths]
+        for low, high in formula.switches(self.tree):
+            difference = ast.BinOp(low, ast.Sub(), high)
+            names = formula.names_in(difference) & _VARIABLES
+            if len(names) == 1:
+                axis = AXES.index(next(iter(names)))
+                found[axis] += changes(self._part(AXES[axis], [difference], Units()), half_widths[axis])
+        return tuple(tuple(sorted(set(each))) for each in found)
+
+    def parts(self, units: Units, dim: int) -> tuple[Part, ...] | None:
+        """The terms of each coordinate, when none has two; constants are with the first."""
+        sums: list[list[ast.expr]] = [[] for _ in range(dim)]
+        numbers = self.numbers(units, {})
+        for term in formula.terms(self.tree, _VARIABLES):
+            if is_zero(term, numbers):
+                continue
+            axes = sorted(AXES.index(name) for name in formula.names_in(term) & _VARIABLES)
+            if len(axes) > 1:
+                return None
+            sums[axes[0] if axes else 0].append(term)
+        return tuple(self._part(axis, found, units) for axis, found in zip(AXES, sums, strict=False))
+
+    def _part(self, axis: str, found: list[ast.expr], units: Units) -> Part:
+        scalars = _scalars(self.numbers(units, {}))
+
+        def part(x: Tensor) -> Tensor:
+            return sum((formula.evaluate(term, {axis: x, **scalars}) for term in found), torch.zeros_like(x))
+
+        return part
+
+
+def _scalars(numbers: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {name: torch.as_tensor(value, dtype=torch.float64) for name, value in numbers.items()}
