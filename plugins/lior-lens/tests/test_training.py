@@ -13,6 +13,7 @@ import torch
 from commands import lens as lens_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from lior.errors import ConfigError, RunError, Stopped, UsageError
 from lior.runs import bundle, folder
@@ -85,13 +86,18 @@ def test_resnets_take_torchvisions_weights(name, tmp_path):
     net = network.ResNet(6, name)
     assert [each.shape[1] for each in net(torch.rand(1, 6, 64, 64))] == net.channels
     plain = network.ResNet(3, name)
-    torch.save(plain.state_dict() | {"fc.weight": torch.zeros(1)}, tmp_path / "w.pth")
+    save_file(plain.state_dict() | {"fc.weight": torch.zeros(1)}, tmp_path / "w.safetensors")
     made = network.backbone(
-        network.ModelConfig(backbone_name=name, pretrained_backbone=str(tmp_path / "w.pth")), 6
+        network.ModelConfig(backbone_name=name, pretrained_backbone=str(tmp_path / "w.safetensors")), 6
     )
     colours = plain.state_dict()["conv1.weight"]
     assert torch.equal(made.state_dict()["conv1.weight"][:, :3], colours)
     assert torch.allclose(made.state_dict()["conv1.weight"][:, 4], colours.mean(1))
+    (tmp_path / "w.pth").write_bytes(b"a pickle")
+    with pytest.raises(UsageError, match="no safetensors file"):
+        network.backbone(
+            network.ModelConfig(backbone_name=name, pretrained_backbone=str(tmp_path / "w.pth")), 6
+        )
     with pytest.raises(UsageError, match="weights do not fit"):
         made.adopt({"conv1.weight": colours})
 

@@ -273,12 +273,15 @@ def _weights(source: str, name: str) -> Mapping[str, Tensor]:
     path = Path(source)
     if not path.is_file():
         raise UsageError(f"pretrained_backbone: {path}: no such file")
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
 
+    try:
         return load_file(path)
-    loaded: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return loaded
+    except SafetensorError as error:
+        raise UsageError(
+            f"pretrained_backbone: {path}: no safetensors file ({error}); other forms can run code and are not read"
+        ) from None
 
 
 # --- heads ---
