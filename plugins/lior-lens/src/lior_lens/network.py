@@ -280,7 +280,8 @@ def _weights(source: str, name: str) -> Mapping[str, Tensor]:
         return load_file(path)
     except SafetensorError as error:
         raise UsageError(
-            f"pretrained_backbone: {path}: no safetensors file ({error}); other forms can run code and are not read"
+            f"pretrained_backbone: {path}: no safetensors file ({error}); "
+            "other forms can run code and are not read"
         ) from None
 
 
