@@ -16,7 +16,7 @@ strongly monotone operator). :meth:`Lens.monotone` draws a lens towards the iden
 
 >>> lens = Lens.brown(k1=-0.1, k2=0.02)
 >>> x, y, found = lens.inverse(*lens.forward(0.5, 0.3))
->>> bool(found), abs(x - 0.5) < 1e-12
+>>> bool(found), bool(abs(x - 0.5) < 1e-12)
 (True, True)
 """
 
