@@ -160,7 +160,7 @@ def test_masses_of_both_axes():
 
 
 def test_one_mass_everywhere_is_another_effective_mass(tmp_path):
-    lines = "".join(f"{x} {y} 0.1\n" for x in np.linspace(-6, 6, 5) for y in np.linspace(-6, 6, 5))
+    lines = "".join(f"{x} {y} 0.1\n" for x in np.linspace(-6, 6, 6) for y in np.linspace(-6, 6, 6))
     (tmp_path / "mass.txt").write_text(lines)
     light = problem(*ROUND, "physics.m_eff=0.1", "physics.field_tesla=1", "potential.hbar_omega_meV=4")
     for mass in ("0.1", tmp_path / "mass.txt"):

@@ -75,10 +75,8 @@ class PhysicsConfig:
     def terms(self, dim: int) -> Terms:
         """What the Hamiltonian has beside ``-∇² + V`` in ``dim`` dimensions.
 
-        Raises
-        ------
-        UsageError
-            When a formula or a file cannot be understood, an axis is not there, or the material has no g.
+        Raises ``UsageError`` when a formula or a file cannot be understood, an axis is not there, or the
+        material has no g.
         """
         named = {"x": self.mass_x, "y": self.mass_y}
         for axis in AXES[dim:2]:
@@ -88,13 +86,10 @@ class PhysicsConfig:
         masses = tuple(_function(*each) for each in own[:dim])
         needed = self.field_tesla or self.rashba_meV_nm or self.dresselhaus_meV_nm
         return Terms(
-            field_tesla=self.field_tesla,
-            masses=masses,
-            offset=_function("offset_meV", self.offset_meV),
+            field_tesla=self.field_tesla, masses=masses, offset=_function("offset_meV", self.offset_meV),
             g=self.g if self.g is not None else material(self.material).g if needed else 0.0,
-            rashba_meV_nm=self.rashba_meV_nm,
-            dresselhaus_meV_nm=self.dresselhaus_meV_nm,
-        )
+            rashba_meV_nm=self.rashba_meV_nm, dresselhaus_meV_nm=self.dresselhaus_meV_nm,
+        )  # fmt: skip
 
     def __attrs_post_init__(self) -> None:
         _ = self.units
@@ -159,17 +154,13 @@ class SolverConfig:
 
     K: int = option(4, help="states wanted", low=1, high=256)
     M: int = option(
-        8,
-        help="basis functions that are kept; energies do not depend on M with a solved head",
-        low=1,
+        8, help="basis functions that are kept; energies do not depend on M with a solved head", low=1,
         high=1024,
-    )
+    )  # fmt: skip
     accuracy: float = option(
-        1e-3,
-        help="relative miss of the referee's level above which a run warns and ends with 1",
-        low=0,
+        1e-3, help="relative miss of the referee's level above which a run warns and ends with 1", low=0,
         high=1e6,
-    )
+    )  # fmt: skip
     head: str = option(
         "solved",
         help="the best outputs are worked out (solved), or M are learned",
@@ -336,29 +327,16 @@ def load(
 ) -> Resolved[RitzConfig]:
     """Resolve a configuration: defaults, then ``layers``, then variables, then overrides.
 
-    Parameters
-    ----------
-    layers
-        Tables, paths of TOML or JSON files, or names of shipped recipes, the lowest first.
-    overrides
-        ``"key=value"``; the last of a key counts.
-    env
-        Variables; those of the process if not given.
+    Raises ``ConfigError`` with all problems of all layers.
 
-    Raises
-    ------
-    ConfigError
-        With all problems of all layers.
+    ``layers``: tables, paths of TOML or JSON files, or names of shipped recipes, the lowest first.
+    ``overrides``: ``"key=value"``; the last of a key counts. ``env``: variables; those of the process if not
+    given.
     """
     found = resolve(
-        RitzConfig,
-        layers=[each for layer in layers for each in document.adapted(layer)],
-        env=env,
-        prefix=PREFIX,
-        overrides=overrides,
-        recipes=CONFIGS,
-        registry=registry,
-    )
+        RitzConfig, layers=[each for layer in layers for each in document.adapted(layer)], env=env,
+        prefix=PREFIX, overrides=overrides, recipes=CONFIGS, registry=registry,
+    )  # fmt: skip
     problem(found.config)
     return found
 

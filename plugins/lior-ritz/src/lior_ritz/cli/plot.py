@@ -8,33 +8,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior_cli.options import RunPath
-from lior_cli.pictures import FORMATS, present, refuse_without_effect
-from lior_ritz.cli.options import json_option
+from lior_cli.pictures import built, folder_for_files, picture_options, present, refuse_without_effect
 from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
     from lior.plots.panels import Picture
     from lior_ritz.training.solution import Solution
 
+_KNOWN = ("such as convergence or psi_state_0", "psi_state for those of all states")
+
 
 @click.command()
 @click.argument("run", type=RunPath())
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the pictures; files of the same names are replaced.  [default: RUN/plots]",
-)  # fmt: skip
-@click.option(
-    "--only", metavar="NAME,...",
-    help="Pictures, such as convergence or psi_state_0; psi_state for those of all states.  [default: all]",
-)  # fmt: skip
-@click.option(
-    "--format", "form", type=click.Choice(list(FORMATS)), default="png", show_default=True,
-    help="Kind of files.",
-)  # fmt: skip
-@click.option(
-    "--text", is_flag=True, help="Print the pictures as text, without Matplotlib, and write no files."
-)
-@json_option
+@picture_options(_KNOWN)
 def plot(run: Path, out: Path | None, only: str | None, form: str, text: bool, as_json: bool) -> None:
     """Draw the pictures of a run.
 
@@ -44,12 +30,9 @@ def plot(run: Path, out: Path | None, only: str | None, form: str, text: bool, a
     """
     refuse_without_effect(text=text, as_json=as_json)
     import_torch()
-    from lior.plots import drawing
     from lior_ritz.runs.folder import open_run
 
-    folder = None if text or as_json else out or run / "plots"
-    if folder:
-        drawing.library()  # before the work, not after
+    folder = folder_for_files(run, out, text=text, as_json=as_json)
     pictures, left_out = drawn(run, *open_run(run), only)
     present(run, pictures, left_out, folder=folder, form=form, as_json=as_json)
 
@@ -58,16 +41,8 @@ def drawn(
     run: Path, solution: Solution, history: list[dict[str, Any]], only: str | None = None
 ) -> tuple[dict[str, Picture], dict[str, str]]:
     """The pictures of a run, and why others were left out."""
-    from lior.plots.panels import LeftOut
     from lior_ritz.reports.pictures import Source, chosen, picture
 
     label = "".join(c if c.isprintable() else "?" for c in run.absolute().name)[:30]
     source = Source(solution=solution, history=history, label=label)
-    pictures: dict[str, Picture] = {}
-    left_out: dict[str, str] = {}
-    for name in chosen(only, len(solution.energies)):
-        try:
-            pictures[name] = picture(name, source)
-        except LeftOut as why:
-            left_out[name] = str(why)
-    return pictures, left_out
+    return built(chosen(only, len(solution.energies)), lambda name: picture(name, source))

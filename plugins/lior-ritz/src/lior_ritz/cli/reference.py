@@ -25,13 +25,9 @@ from lior_ritz.cli.threads import import_torch
 )  # fmt: skip
 @json_option
 def reference(
-    layers: tuple[str, ...],
-    assignments: tuple[str, ...],
-    levels: int | None,
-    method: str,
-    tolerance: float,
+    layers: tuple[str, ...], assignments: tuple[str, ...], levels: int | None, method: str, tolerance: float,
     as_json: bool,
-) -> None:
+) -> None:  # fmt: skip
     """Solve a problem by classical methods, with error bars."""
     import_torch()
     from lior_ritz import config as configuration

@@ -86,20 +86,11 @@ class NotOrthonormal(UsageError):
 class Coulomb:
     """``1/r`` between densities on a uniform grid of ``ny`` rows and ``nx`` columns.
 
-    Parameters
-    ----------
-    shape
-        ``(ny, nx)``.
-    hx, hy
-        Spacings of columns and rows, in ``L0``.
-    memory_mb
-        What the temporary arrays may take, in MB; the integrals themselves come on top. More is not faster:
-        the default stays in the cache.
+    Raises ``UsageError`` when a spacing is not positive or the grid has fewer than two points along an axis.
 
-    Raises
-    ------
-    UsageError
-        When a spacing is not positive or the grid has fewer than two points along an axis.
+    ``shape``: ``(ny, nx)``. ``hx``, ``hy``: spacings of columns and rows, in ``L0``. ``memory_mb``: what the
+    temporary arrays may take, in MB; the integrals themselves come on top. More is not faster: the default
+    stays in the cache.
     """
 
     def __init__(self, shape: tuple[int, int], hx: float, hy: float, memory_mb: float = 32) -> None:

@@ -84,10 +84,7 @@ def _moves(k: int, electrons: int) -> Any:
 class Space:
     """All determinants of so many electrons of each spin in ``k`` orbitals, and H on them.
 
-    Raises
-    ------
-    UsageError
-        When they are too many, or do not fit into the orbitals.
+    Raises ``UsageError`` when they are too many, or do not fit into the orbitals.
     """
 
     h: Array
@@ -280,17 +277,10 @@ def few_electrons(
 ) -> Electrons:
     """One to six electrons that repel by ``κ/r``, in all determinants of the orbitals.
 
-    Parameters
-    ----------
-    orbitals, kappa, divide
-        As for :func:`lior_ritz.electrons.interaction.two_electrons`.
-    states
-        Levels of each ``S_z``.
+    Raises ``UsageError`` when a number is out of its range, or there are too many determinants.
 
-    Raises
-    ------
-    UsageError
-        When a number is out of its range, or there are too many determinants.
+    ``orbitals``, ``kappa``, ``divide``: as for :func:`lior_ritz.electrons.interaction.two_electrons`.
+    ``states``: levels of each ``S_z``.
     """
     k = len(orbitals.values)
     if electrons not in ELECTRONS or electrons > 2 * k or states < 1:

@@ -21,10 +21,7 @@ GRIDS = (64, 96, 128, 192)
 def widened(solution: Solution, basis: int) -> Solution:
     """The same network with more basis functions: a solved head takes as many as its trial space has.
 
-    Raises
-    ------
-    UsageError
-        When there are not so many.
+    Raises ``UsageError`` when there are not so many.
     """
     trainer = solution.trainer
     if trainer.ansatz.heads is not None:
@@ -46,17 +43,11 @@ def widened(solution: Solution, basis: int) -> Solution:
 def orbitals(solution: Solution, count: int, grid: int | None = None) -> Orbitals:
     """The ``count`` lowest one-electron states in the run's trial space, on a uniform grid.
 
-    Parameters
-    ----------
-    grid
-        Points on each axis, on which the functions and their products must be smooth; the first of
-        :data:`GRIDS` that will do if not given.
+    Raises ``UsageError`` when the problem is not two-dimensional, ψ does not vanish on the edge, there are
+    not so many states, or the grid is too coarse for them.
 
-    Raises
-    ------
-    UsageError
-        When the problem is not two-dimensional, ψ does not vanish on the edge, there are not so many states,
-        or the grid is too coarse for them.
+    ``grid``: points on each axis, on which the functions and their products must be smooth; the first of
+    :data:`GRIDS` that will do if not given.
     """
     problem = solution.problem
     require_plane(problem)
@@ -76,17 +67,10 @@ def on_grid(
     """What ``build`` makes of ``functions`` on the first grid that is fine enough, or on that of ``grid``
     points each way.
 
-    Parameters
-    ----------
-    functions
-        Values ``[B, N]`` at points ``[N, 2]``.
-    build
-        Takes the values ``[B, ny, nx]``, the spacings of columns and rows, and x of the first column.
+    Raises ``UsageError`` as :func:`orbitals`.
 
-    Raises
-    ------
-    UsageError
-        As :func:`orbitals`.
+    ``functions``: values ``[B, N]`` at points ``[N, 2]``. ``build``: takes the values ``[B, ny, nx]``, the
+    spacings of columns and rows, and x of the first column.
     """
     require_plane(problem)
     sizes = GRIDS if grid is None else (grid,)
@@ -117,9 +101,6 @@ def require_plane(problem: Problem) -> None:
 def exchange(solution: Solution, count: int = 28, grid: int | None = None) -> TwoElectrons:
     """Full configuration interaction of two electrons in ``count`` orbitals of a run.
 
-    Raises
-    ------
-    UsageError
-        As :func:`orbitals`.
+    Raises ``UsageError`` as :func:`orbitals`.
     """
     return two_electrons(orbitals(solution, count, grid), solution.problem.units.repulsion)

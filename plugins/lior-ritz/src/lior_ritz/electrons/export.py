@@ -38,20 +38,11 @@ def export(
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """The ``count`` lowest states of a run's trial space, which are eigenfunctions in it.
 
-    Parameters
-    ----------
-    grid
-        Points on each axis of the grid of orbitals and potential, edges included.
+    Raises ``UsageError`` when there are not so many states, or the problem has four dimensions or a field.
 
-    Returns
-    -------
-    arrays, about
-        Float64, and what they are, ready for JSON.
+    Returns ``arrays, about``: float64, and what they are, ready for JSON.
 
-    Raises
-    ------
-    UsageError
-        When there are not so many states, or the problem has four dimensions or a field.
+    ``grid``: points on each axis of the grid of orbitals and potential, edges included.
     """
     problem, units = solution.problem, solution.problem.units
     problem.require_plain("an export")

@@ -52,29 +52,19 @@ def _array(values: Any, name: str, ndim: int) -> Array:
     return array
 
 
-def _stack(values: Any) -> Array:
-    return _array(values, "orbitals", 3)
-
-
-def _row(values: Any) -> Array:
-    return _array(values, "one-electron energies", 1)
-
-
 @attrs.frozen(eq=False)
 class Orbitals:
     """Eigenfunctions of one electron on a uniform grid, by rising energy.
 
     Others come in by :meth:`from_basis`.
 
-    Raises
-    ------
-    UsageError
-        When shapes disagree, numbers are not finite, energies fall, or the orbitals are not orthonormal.
+    Raises ``UsageError`` when shapes disagree, numbers are not finite, energies fall, or the orbitals are not
+    orthonormal.
     """
 
-    values: Array = attrs.field(converter=_stack)
+    values: Array = attrs.field(converter=lambda given: _array(given, "orbitals", 3))
     """``[k, ny, nx]`` in ``1/L0``, float64, real; rows are y, columns x."""
-    energies: Array = attrs.field(converter=_row)
+    energies: Array = attrs.field(converter=lambda given: _array(given, "one-electron energies", 1))
     """``[k]`` in ``E0``."""
     hx: float
     """Distance of columns, in ``L0``."""
@@ -98,33 +88,19 @@ class Orbitals:
 
     @classmethod
     def from_basis(
-        cls,
-        values: Any,
-        hamiltonian: Any,
-        overlap: Any,
-        k: int,
-        hx: float,
-        hy: float,
+        cls, values: Any, hamiltonian: Any, overlap: Any, k: int, hx: float, hy: float,
         x_first: float | None = None,
-    ) -> Orbitals:
+    ) -> Orbitals:  # fmt: skip
         """The lowest ``k`` Ritz functions of any basis.
 
         This is how a neural basis of M functions is extended to ``k > M`` orbitals: stack others below it
         (sines of the box, Hermite functions) and give the matrices of the whole.
 
-        Parameters
-        ----------
-        values
-            ``[B, ny, nx]``, B >= k.
-        hamiltonian, overlap
-            ``[B, B]``, symmetric, over any quadrature; h in ``E0``. ``None`` for orthonormal functions.
-        k, hx, hy, x_first
-            The number of orbitals, and the grid as in the class.
+        Raises ``UsageError`` when shapes disagree, or fewer than ``k`` functions are linearly independent.
 
-        Raises
-        ------
-        UsageError
-            When shapes disagree, or fewer than ``k`` functions are linearly independent.
+        ``values``: ``[B, ny, nx]``, B >= k. ``hamiltonian``, ``overlap``: ``[B, B]``, symmetric, over any
+        quadrature; h in ``E0``. ``None`` for orthonormal functions. ``k``, ``hx``, ``hy``, ``x_first``: the
+        number of orbitals, and the grid as in the class.
         """
         functions, h = _array(values, "basis", 3), _array(hamiltonian, "hamiltonian", 2)
         size = len(functions)
@@ -189,13 +165,11 @@ class Sector:
     def report(self, units: Units) -> dict[str, Any]:
         """What is to be written as JSON; energies in ``E0`` and meV."""
         return {
-            "E_E0": self.energies.tolist(),
-            "E_meV": (self.energies * units.E0_meV).tolist(),
-            "charge_left_e": self.left.tolist(),
-            "charge_right_e": (2 - self.left).tolist(),
+            "E_E0": self.energies.tolist(), "E_meV": (self.energies * units.E0_meV).tolist(),
+            "charge_left_e": self.left.tolist(), "charge_right_e": (2 - self.left).tolist(),
             "double_occupation": self.double_occupation.tolist(),
             "natural_occupations": self.occupations[:, :8].tolist(),
-        }
+        }  # fmt: skip
 
 
 @attrs.frozen(eq=False)
@@ -251,12 +225,9 @@ class TwoElectrons:
         """
         j = self.exchange_by_size[-_LAST_SIZES:]
         found = {
-            TOO_FEW: self.orbitals < FEW,
-            WRONG_SIGN: j[-1] < 0,
-            SIGN_CHANGES: len(set(np.sign(j))) > 1,
-            MOVES: max(abs(j - j[-1])) > 0.1 * abs(j[-1]),
-            ONE_SIZE: len(j) == 1,
-        }
+            TOO_FEW: self.orbitals < FEW, WRONG_SIGN: j[-1] < 0, SIGN_CHANGES: len(set(np.sign(j))) > 1,
+            MOVES: max(abs(j - j[-1])) > 0.1 * abs(j[-1]), ONE_SIZE: len(j) == 1,
+        }  # fmt: skip
         return tuple(name for name, is_so in found.items() if is_so) + self.grid_flags
 
     def report(self, units: Units) -> dict[str, Any]:
@@ -283,15 +254,12 @@ class TwoElectrons:
 
 
 def two_electrons(
-    orbitals: Orbitals,
-    kappa: float,
-    *,
-    sizes: Sequence[int] | None = None,
-    states: int = 3,
-    divide: float = 0.0,
-    memory_mb: float = 32,
-) -> TwoElectrons:
+    orbitals: Orbitals, kappa: float, *, sizes: Sequence[int] | None = None, states: int = 3,
+    divide: float = 0.0, memory_mb: float = 32,
+) -> TwoElectrons:  # fmt: skip
     """Two electrons that repel by ``κ/r₁₂``, by full configuration interaction.
+
+    Raises ``UsageError`` when a size or another number is out of its range.
 
     Parameters
     ----------
@@ -308,11 +276,6 @@ def two_electrons(
         x in ``L0`` of the line between left and right.
     memory_mb
         What temporary arrays of the integrals may take; what stays takes some ``10 k⁴`` bytes.
-
-    Raises
-    ------
-    UsageError
-        When a size or another number is out of its range.
     """
     if not (math.isfinite(kappa) and kappa >= 0 and states >= 1):
         raise UsageError(f"kappa = {kappa} must be finite and not negative, states = {states} at least 1")
@@ -328,14 +291,9 @@ def two_electrons(
         lowest.append(np.array([_lowest(matrix[:end, :end], 1)[0][0] for end in ends] + [energies[0]]))
         sectors.append(_sector(used, energies, coefficients(vectors, k, symmetry), divide))
     return TwoElectrons(
-        kappa=kappa,
-        sizes=tried,
-        singlet_by_size=lowest[0],
-        triplet_by_size=lowest[1],
-        singlet=sectors[0],
-        triplet=sectors[1],
-        grid_flags=grid_flags(used.values, sectors[0].density[0]),
-    )
+        kappa=kappa, sizes=tried, singlet_by_size=lowest[0], triplet_by_size=lowest[1], singlet=sectors[0],
+        triplet=sectors[1], grid_flags=grid_flags(used.values, sectors[0].density[0]),
+    )  # fmt: skip
 
 
 def _sizes(energies: Array, sizes: Sequence[int] | None) -> tuple[int, ...]:
@@ -371,11 +329,6 @@ def _sector(orbitals: Orbitals, energies: Array, c: Array, divide: float) -> Sec
     right = np.eye(len(left)) - left
     both = [np.einsum("nij,ik,jl,nkl->n", c, half, half, c, optimize=True) for half in (left, right)]
     return Sector(
-        energies=energies,
-        vectors=c,
-        density=density,
-        left=np.einsum("nij,ij->n", one_body, left),
-        both_left=both[0],
-        both_right=both[1],
-        occupations=2 * scipy.linalg.svdvals(c) ** 2,
-    )
+        energies=energies, vectors=c, density=density, left=np.einsum("nij,ij->n", one_body, left),
+        both_left=both[0], both_right=both[1], occupations=2 * scipy.linalg.svdvals(c) ** 2,
+    )  # fmt: skip

@@ -103,6 +103,9 @@ def stability(
 ) -> Stability:  # fmt: skip
     """Work out the plane of two options.
 
+    Raises ``UsageError`` when there are not two options with rising values, they cannot be varied, or the dot
+    is no plane one.
+
     Parameters
     ----------
     axes
@@ -113,11 +116,6 @@ def stability(
         Chemical potential of the reservoir, on the scale of the potential.
     functions
         One-electron functions that all devices share.
-
-    Raises
-    ------
-    UsageError
-        When there are not two options with rising values, they cannot be varied, or the dot is no plane one.
     """
     begin = time.process_time()
     if len(axes) != 2 or any(len(v) < 2 or (np.diff(v) <= 0).any() for _, v in axes):

@@ -180,6 +180,8 @@ def make(
 ) -> Family:
     """Make the reduced basis of a family.
 
+    Raises ``UsageError`` when an option cannot be varied so far, or the configuration is wrong.
+
     Parameters
     ----------
     ranges
@@ -190,11 +192,6 @@ def make(
     devices
         Values of each option at which the referee is asked, in all combinations; 12 of one option, 5 of each
         of two.
-
-    Raises
-    ------
-    UsageError
-        When an option cannot be varied so far, or the configuration is wrong.
     """
     begin, overrides = time.process_time(), list(overrides)
     ranges = tuple(attrs.evolve(each, name=options.option(each.name)) for each in ranges)

@@ -38,10 +38,7 @@ class Bounds:
 def bounds(ansatz: Ansatz, found: Evaluation, referee: Reference) -> Bounds:
     """Bounds from the states of an evaluation.
 
-    Parameters
-    ----------
-    referee
-        At least one level more than there are states: where the next begins.
+    ``referee``: at least one level more than there are states: where the next begins.
     """
     problem, count = ansatz.problem, len(found.energies)
     slack = found.quadrature_error + _ROUNDING * found.energies.abs().max()
@@ -148,14 +145,8 @@ def residual_gram(
 
     Worked out from the residuals themselves: in ``⟨Hψ, Hψ⟩ - E²`` all digits would cancel.
 
-    Parameters
-    ----------
-    basis
-        ``[1 + 2d, N, M]``.
-    vectors
-        ``[M, K]``.
-    pairs
-        See :func:`lior_ritz.network.states.alike`; a Ritz state is of one parity.
+    ``basis``: ``[1 + 2d, N, M]``. ``vectors``: ``[M, K]``. ``pairs``: see
+    :func:`lior_ritz.network.states.alike`; a Ritz state is of one parity.
     """
     dim, nodes = (len(basis) - 1) // 2, found.nodes
     applied = nodes.potential[:, None] * basis[0]
@@ -175,14 +166,8 @@ def lehmann(energies: Tensor, gram: Tensor, beyond: float) -> Tensor:
     N. J. Lehmann, *Optimale Eigenwerteinschließungen*, Numer. Math. 5, 246, 1963; for n = 1 it is G. Temple's
     inequality, ``E ≥ Λ - ‖r‖²/(ν - Λ)``. It holds when level n + 1 is at least ν.
 
-    Parameters
-    ----------
-    energies
-        Ritz values below ``beyond``, ``[n]``.
-    gram
-        Of their residuals, ``[n, n]``.
-    beyond
-        ν.
+    ``energies``: ritz values below ``beyond``, ``[n]``. ``gram``: of their residuals, ``[n, n]``. ``beyond``:
+    ν.
     """
     distance = energies - beyond
     # (A₁ - ν) x = τ (A₂ - 2ν A₁ + ν²) x, where A₂ is the residuals' matrix and the squared energies.

@@ -78,12 +78,9 @@ class Evaluator:
         """The rule with ``nq`` nodes on each axis, float64."""
         problem = self.ansatz.problem
         rule = grid_rule(
-            "gauss_legendre",
-            [nq] * problem.dim,
-            problem.half_widths,
-            frozenset(self.ansatz.mirrored),
+            "gauss_legendre", [nq] * problem.dim, problem.half_widths, frozenset(self.ansatz.mirrored),
             self.stretch,
-        )
+        )  # fmt: skip
         nodes = Nodes.of(self.ansatz, rule.to(self.device, torch.float64))
         bad = (~nodes.potential.isfinite()).nonzero()
         if len(bad):
@@ -95,12 +92,8 @@ class Evaluator:
         """Solve on one rule, evaluate on a finer one, and refine both until they agree or are as fine as
         may be.
 
-        Parameters
-        ----------
-        nq
-            Nodes on each axis of the first rule.
-        final
-            Whether to go to the finest rules there are; while training, a quarter of their nodes is enough.
+        ``nq``: nodes on each axis of the first rule. ``final``: whether to go to the finest rules there are;
+        while training, a quarter of their nodes is enough.
         """
         with torch.no_grad():
             params = {name: value.detach().double() for name, value in params.items()}
@@ -143,13 +136,10 @@ class Evaluator:
         basis = basis_values(self.ansatz, params, head, nodes)
         energies, _ = ritz(*form(basis, nodes, dim, alike(head.sectors)))
         return Evaluation(
-            energies=energies[: self.count],
-            head=head,
-            quadrature_error=float((energies[: self.count] - first).abs().max()),
-            nq=fine,
-            nodes=nodes,
+            energies=energies[: self.count], head=head,
+            quadrature_error=float((energies[: self.count] - first).abs().max()), nq=fine, nodes=nodes,
             params=params,
-        )
+        )  # fmt: skip
 
 
 def refuse_few(found: Evaluation, config: RitzConfig) -> None:

@@ -55,20 +55,11 @@ def gradients(
 ) -> Gradients:  # fmt: skip
     """Derivatives of the ``count`` lowest levels.
 
-    Parameters
-    ----------
-    found
-        Of the problem, with one level more, which says whether the last is cut off.
-    names
-        Options of the potential; all that its mode uses if not given
-        (:func:`lior_ritz.problem.devices.parameters`).
-    states
-        Of ``found``, where they were worked out already.
+    Raises ``UsageError`` when an option cannot be varied, or the derivative of V by it is not finite.
 
-    Raises
-    ------
-    UsageError
-        When an option cannot be varied, or the derivative of V by it is not finite.
+    ``found``: of the problem, with one level more, which says whether the last is cut off. ``names``: options
+    of the potential; all that its mode uses if not given (:func:`lior_ritz.problem.devices.parameters`).
+    ``states``: of ``found``, where they were worked out already.
     """
     known = parameters(problem)
     wanted = list(known if names is None else dict.fromkeys(names))
@@ -84,12 +75,10 @@ def gradients(
         row[list(cut)] = torch.nan
         rows.append(row)
     return Gradients(
-        units=problem.units,
-        parameters={name: known[name] for name in wanted},
-        derivatives=torch.stack(rows) if rows else torch.empty(0, count, dtype=torch.float64),
-        levels=groups,
+        units=problem.units, parameters={name: known[name] for name in wanted},
+        derivatives=torch.stack(rows) if rows else torch.empty(0, count, dtype=torch.float64), levels=groups,
         cut=cut,
-    )
+    )  # fmt: skip
 
 
 def near(low: float, high: float) -> bool:

@@ -59,10 +59,8 @@ class Spins:
 def spins(problem: Problem, found: Reference, count: int, orbitals: int = ORBITALS) -> Spins | None:
     """The levels of both spins in the ``count`` lowest orbitals; ``None`` where nothing tells spins apart.
 
-    Parameters
-    ----------
-    found
-        Of the problem; solved again where spin and motion are coupled and it has fewer than ``orbitals``.
+    ``found``: of the problem; solved again where spin and motion are coupled and it has fewer than
+    ``orbitals``.
     """
     terms, units = problem.terms, problem.units
     if not terms.has_spin:
@@ -83,12 +81,10 @@ def spins(problem: Problem, found: Reference, count: int, orbitals: int = ORBITA
     moved = np.linalg.eigvalsh(whole[:fewer, :fewer])[: 2 * count] - levels[: 2 * count]
     up = np.tile([1.0, -1.0], kept) @ np.square(np.abs(states))
     return Spins(
-        energies=levels[: 2 * count],
-        up=up[: 2 * count],
-        g_factors=tuple(_g_factor(units, k, levels, states, rate) for k in range(count)),
-        orbitals=kept,
+        energies=levels[: 2 * count], up=up[: 2 * count],
+        g_factors=tuple(_g_factor(units, k, levels, states, rate) for k in range(count)), orbitals=kept,
         truncation=float(np.abs(moved).max()),
-    )
+    )  # fmt: skip
 
 
 def operators(problem: Problem, found: Reference) -> tuple[tuple[Array, Array], tuple[Array, Array], Array]:

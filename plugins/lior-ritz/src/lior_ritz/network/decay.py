@@ -24,10 +24,7 @@ def rates(start: Tensor, trained: Tensor | None) -> Tensor:
 def factor(problem: Problem, points: Tensor, alpha: Tensor | None, *, order: int = 1) -> Tensor:
     """B and its derivatives at ``points``, ``[N, d]``.
 
-    Returns
-    -------
-    Tensor
-        ``[1 + order·d, N]``: values, slopes, second derivatives.
+    Returns ``[1 + order·d, N]``: values, slopes, second derivatives.
     """
     axes = [_axis(problem, points[:, i], i, None if alpha is None else alpha[i]) for i in range(problem.dim)]
     whole = [_product([axis[0] for axis in axes])]
@@ -65,17 +62,9 @@ def _product(factors: list[Tensor]) -> Tensor:
 def apply(factor: Tensor, jet: Tensor, *, dim: int) -> Tensor:
     """The product of B and functions, by the product rule.
 
-    Parameters
-    ----------
-    factor
-        ``[1 + order·d, N]``.
-    jet
-        ``[1 + order·d, N, F]``.
+    Returns ``[1 + order·d, N, F]``.
 
-    Returns
-    -------
-    Tensor
-        ``[1 + order·d, N, F]``.
+    ``factor``: ``[1 + order·d, N]``. ``jet``: ``[1 + order·d, N, F]``.
     """
     b = factor[:, :, None]
     parts = [b[:1] * jet[:1], b[1 : 1 + dim] * jet[:1] + b[:1] * jet[1 : 1 + dim]]

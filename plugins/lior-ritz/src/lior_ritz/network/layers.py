@@ -41,10 +41,7 @@ def initialise(shape: Shape, generator: Generator, *, dtype: torch.dtype = torch
     Representations with Periodic Activation Functions*, NeurIPS 2020, §3.2. In ``tanh`` layers ``ω`` is in
     the first weights, ``±ω`` uniform, with kinks spread over ``|ω x| <= 2``.
 
-    Returns
-    -------
-    dict
-        ``layer<i>.weight`` ``[width, inputs or width]`` and ``layer<i>.bias`` ``[width]``.
+    Returns ``layer<i>.weight`` ``[width, inputs or width]`` and ``layer<i>.bias`` ``[width]``.
     """
 
     params: Params = {}
@@ -78,17 +75,10 @@ def _uniform(size: tuple[int, ...], bound: float, generator: Generator, dtype: t
 def forward(params: Params, shape: Shape, points: Tensor, *, order: int = 1) -> Tensor:
     """The last hidden layer and its derivatives.
 
-    Parameters
-    ----------
-    points
-        ``[N, inputs]``.
-    order
-        1: values and slopes; 2: second derivatives by each coordinate as well.
+    Returns ``[1 + order·inputs, N, width]``: values, the slopes, the second derivatives.
 
-    Returns
-    -------
-    Tensor
-        ``[1 + order·inputs, N, width]``: values, the slopes, the second derivatives.
+    ``points``: ``[N, inputs]``. ``order``: 1: values and slopes; 2: second derivatives by each coordinate as
+    well.
     """
     layers = _scaled_layers(params, shape)
     if order == 1:

@@ -56,7 +56,8 @@ class Whitened:
         identity = torch.eye(len(self.lower), dtype=self.lower.dtype, device=form.device)
         inverse = torch.linalg.solve_triangular(self.lower, identity, upper=False)
         inverse = inverse.to(form.dtype)
-        energies, vectors = torch.linalg.eigh(_symmetric(inverse @ form @ inverse.T))
+        matrix = inverse @ form @ inverse.T
+        energies, vectors = torch.linalg.eigh((matrix + matrix.mH) / 2)
         return energies, inverse.T @ vectors
 
 
@@ -65,6 +66,8 @@ def project(
     vector: Tensor | None = None,
 ) -> Projection:  # fmt: skip
     """Solve the Ritz problem of ``-∇² + V``, or with a field or masses, in the span of functions.
+
+    Raises ``torch.linalg.LinAlgError`` when values are not finite.
 
     Parameters
     ----------
@@ -75,11 +78,6 @@ def project(
     inverse, vector
         ``[N, d]``: inverse masses, and the vector potential, whose square is in ``potential``. With it the
         form is Hermitian and the coefficients are complex.
-
-    Raises
-    ------
-    torch.linalg.LinAlgError
-        When values are not finite.
     """
     span = whiten(jet, weights, inverse)
     form = span.form(potential)
@@ -107,13 +105,7 @@ def whiten(jet: Tensor, weights: Tensor, inverse_mass: Tensor | None = None) -> 
     present = inverse > 0
     moved = slopes if inverse_mass is None else slopes * inverse_mass.double().T[:, :, None]
     return Whitened(
-        basis=basis,
-        value=value,
-        kinetic=torch.einsum("dni,dnj->ij", moved, slopes),
+        basis=basis, value=value, kinetic=torch.einsum("dni,dnj->ij", moved, slopes),
         lower=torch.linalg.cholesky(value.T @ value),
         overlap=torch.linalg.svdvals((triangle * norms)[:, present]).square(),
-    )
-
-
-def _symmetric(matrix: Tensor) -> Tensor:
-    return (matrix + matrix.mH) / 2
+    )  # fmt: skip

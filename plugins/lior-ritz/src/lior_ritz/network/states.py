@@ -40,10 +40,7 @@ def quadrature_fault(ansatz: Ansatz, psi: Tensor, nodes: Nodes) -> Tensor:
     function, whatever the boundary and the folding; a state that has found gaps between the nodes does not
     know that.
 
-    Parameters
-    ----------
-    psi
-        Values and slopes ``[1 + d, N, K]``, of norm 1.
+    ``psi``: values and slopes ``[1 + d, N, K]``, of norm 1.
     """
     faults = []
     for axis, width in enumerate(ansatz.problem.half_widths):
@@ -93,12 +90,8 @@ def solve(
 ) -> Head:  # fmt: skip
     """The ``count`` lowest Ritz states of all sectors together; not differentiated.
 
-    Parameters
-    ----------
-    functions, factor
-        From :meth:`Ansatz.functions` and :meth:`Ansatz.decay`.
-    limits
-        How many states of each sector are taken at most.
+    ``functions``, ``factor``: from :meth:`Ansatz.functions` and :meth:`Ansatz.decay`. ``limits``: how many
+    states of each sector are taken at most.
     """
     dim = ansatz.problem.dim
     energies, sectors, weights, overlaps = [], [], [], []
@@ -182,10 +175,7 @@ def held_energy(psi: Tensor, head: Head, nodes: Nodes, dim: int) -> Tensor:
     ``Σ ∫ |∇ψ_k|² + (V - E_k) ψ_k²`` with coefficients and energies held: no derivative goes through an
     eigenproblem, and degenerate states do no harm.
 
-    Parameters
-    ----------
-    psi
-        Values and slopes of the states, ``[1 + d, N, K]``.
+    ``psi``: values and slopes of the states, ``[1 + d, N, K]``.
     """
     excess = (nodes.potential[:, None] - head.energies.to(nodes.potential)) * squared(psi[0])
     for axis, slope in enumerate(psi[1 : 1 + dim]):

@@ -15,10 +15,7 @@ from lior_ritz.problem import Device, require_known
 def require_finite(potential: Any) -> None:
     """Refuse a number among the options that is no number or infinite.
 
-    Raises
-    ------
-    UsageError
-        Naming the option and its value.
+    Raises ``UsageError`` naming the option and its value.
     """
     for field in attrs.fields(type(potential)):
         value = getattr(potential, field.name) if field.init else None
@@ -29,10 +26,7 @@ def require_finite(potential: Any) -> None:
 def lookup(potential: Any, device: Device) -> Callable[[str], Any]:
     """A function from the name of an option to its value: the varied one, or else the potential's own.
 
-    Raises
-    ------
-    UsageError
-        When ``device`` has a name that the potential does not let vary.
+    Raises ``UsageError`` when ``device`` has a name that the potential does not let vary.
     """
     require_known(device, potential.device)
     return lambda name: device[name] if name in device else getattr(potential, name)
@@ -41,10 +35,7 @@ def lookup(potential: Any, device: Device) -> Callable[[str], Any]:
 def given(potential: object, device: Iterable[str], *names: str) -> str | None:
     """Which of several options that say the same thing is given or varied; ``None`` when none is.
 
-    Raises
-    ------
-    UsageError
-        When more than one is.
+    Raises ``UsageError`` when more than one is.
     """
     found = [name for name in names if name in set(device) or getattr(potential, name) is not None]
     if len(found) > 1:

@@ -33,10 +33,7 @@ class Biquadratic:
     ``ħω_y = 2 E0 √c2y``; the barrier is ``c4 a⁴``. An option that the mode does not ask for may be given if
     it agrees with what follows from the others, and is refused otherwise.
 
-    Raises
-    ------
-    UsageError
-        When an option that the mode needs is missing, or one contradicts the others.
+    Raises ``UsageError`` when an option that the mode needs is missing, or one contradicts the others.
     """
 
     api_version: ClassVar[int] = 1
@@ -74,10 +71,7 @@ class Biquadratic:
     def coefficients(self, units: Units, device: Device) -> tuple[Any, Any]:
         """``c4`` and ``c2y``, floats or tensors.
 
-        Raises
-        ------
-        UsageError
-            When ``device`` varies an option that the mode does not use.
+        Raises ``UsageError`` when ``device`` varies an option that the mode does not use.
         """
         given: dict[str, Any] = self._given()
         for name in set(device) - {"a", "delta"}:
@@ -124,15 +118,10 @@ class Biquadratic:
         beta_x = 4 * c4 * self.a**2
         barrier = c4 * self.a**4
         follows = {
-            "c4": c4,
-            "c2y": c2y,
-            "beta_x": beta_x,
-            "beta_y": c2y,
-            "hbar_omega_x_meV": units.hbar_omega_meV(beta_x),
-            "hbar_omega_y_meV": units.hbar_omega_meV(c2y),
-            "barrier_dimless": barrier,
-            "barrier_meV": barrier * units.E0_meV,
-        }
+            "c4": c4, "c2y": c2y, "beta_x": beta_x, "beta_y": c2y,
+            "hbar_omega_x_meV": units.hbar_omega_meV(beta_x), "hbar_omega_y_meV": units.hbar_omega_meV(c2y),
+            "barrier_dimless": barrier, "barrier_meV": barrier * units.E0_meV,
+        }  # fmt: skip
         self._refuse_contradictions(follows)
         return follows
 

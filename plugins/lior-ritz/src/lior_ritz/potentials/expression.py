@@ -45,11 +45,8 @@ class Expression(Written):
     ``where(test, then, otherwise)`` with a test such as ``-1 < x <= 1``. Each parameter can be varied by its
     name.
 
-    Raises
-    ------
-    UsageError
-        When the formula cannot be understood, has a name that is not known, or does not use a parameter; or
-        when a parameter is no finite number.
+    Raises ``UsageError`` when the formula cannot be understood, has a name that is not known, or does not use
+    a parameter; or when a parameter is no finite number.
 
     Examples
     --------
@@ -60,11 +57,9 @@ class Expression(Written):
 
     expression: str = option("x**2 + y**2", help="formula of x, y, z, w and the parameters, in E0")
     parameters: Mapping[str, float] = attrs.field(
-        factory=dict,
-        converter=_numbers,
-        validator=_check_parameters,
+        factory=dict, converter=_numbers, validator=_check_parameters,
         metadata={"help": "numbers that the formula names"},
-    )
+    )  # fmt: skip
     tree: ast.expr = attrs.field(init=False, eq=False, repr=False)  # type: ignore[misc]
 
     def __attrs_post_init__(self) -> None:

@@ -58,11 +58,8 @@ CONSTANTS: Mapping[str, float] = {"pi": math.pi}
 def parse(text: str, names: tuple[str, ...], label: str = "expression") -> ast.expr:
     """The tree of a formula of ``names``.
 
-    Raises
-    ------
-    UsageError
-        When it is no formula, too long or too deep, or has a name, a function or an operation that is not
-        known; the message says at which character.
+    Raises ``UsageError`` when it is no formula, too long or too deep, or has a name, a function or an
+    operation that is not known; the message says at which character.
     """
     if len(text) > LONGEST:
         raise UsageError(f"{label} has {len(text)} characters; allowed are {LONGEST}")

@@ -65,10 +65,7 @@ class Gates:
     potential of a gate, as a solver gives it for 1 V there and 0 V elsewhere, ``arm = -1`` has an electron's
     sign. ``base`` is any other potential with its options; it and the gates can be varied by their names.
 
-    Raises
-    ------
-    UsageError
-        When a gate or the base cannot be understood, or they have no dimension in common.
+    Raises ``UsageError`` when a gate or the base cannot be understood, or they have no dimension in common.
 
     Examples
     --------

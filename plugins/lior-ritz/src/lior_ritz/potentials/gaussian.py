@@ -22,10 +22,7 @@ class Gaussian(Written):
     however shallow binds one state; further ones only when it is deep, and the levels above ``offset`` are
     those of the box.
 
-    Raises
-    ------
-    UsageError
-        When an option is no finite number, or a width is not positive.
+    Raises ``UsageError`` when an option is no finite number, or a width is not positive.
     """
 
     dims: ClassVar[tuple[int, ...]] = (2,)
@@ -61,10 +58,8 @@ class DoubleGaussian(Written):
     ``V = - D₋ g(x + s, y) - D₊ g(x - s, y) + tilt_x x + tilt_y y + offset`` with
     ``g(x, y) = exp(-½ [(x/σx)² + (y/σy)²])`` and the depths ``D∓ = depth ∓ asymmetry/2``.
 
-    Raises
-    ------
-    UsageError
-        When an option is no finite number, a width is not positive or the distance is negative.
+    Raises ``UsageError`` when an option is no finite number, a width is not positive or the distance is
+    negative.
     """
 
     dims: ClassVar[tuple[int, ...]] = (2,)

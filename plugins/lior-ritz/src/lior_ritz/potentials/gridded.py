@@ -46,11 +46,8 @@ class Gridded:
     their arrays. The spline has four continuous derivatives, and the error of energies falls with the
     sixth power of the spacing; at least six nodes are needed along each axis.
 
-    Raises
-    ------
-    UsageError
-        When the file cannot be read, is too large, or has no complete grid of finite numbers; and from
-        :meth:`energy` when a point is outside.
+    Raises ``UsageError`` when the file cannot be read, is too large, or has no complete grid of finite
+    numbers; and from :meth:`energy` when a point is outside.
     """
 
     api_version: ClassVar[int] = 1

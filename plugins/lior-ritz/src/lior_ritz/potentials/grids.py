@@ -25,6 +25,9 @@ class AssumedAxes(UserWarning):
 def read_grid(path: str, extent: tuple[float, ...], axes: str) -> tuple[list[Array], Array]:
     """Nodes of each axis, ascending, and the values on their grid, ``[nx]`` to ``[nx, ny, nz]``.
 
+    Raises ``UsageError`` when the file cannot be read, is too large, or has no complete grid of finite
+    numbers, or ``axes`` does not name its indices.
+
     Parameters
     ----------
     path
@@ -35,12 +38,6 @@ def read_grid(path: str, extent: tuple[float, ...], axes: str) -> tuple[list[Arr
     axes
         Which coordinate each index of such values is, the slowest first; ``""`` is the order in which runs
         write their arrays, ``yx`` or ``zyx``.
-
-    Raises
-    ------
-    UsageError
-        When the file cannot be read, is too large, or has no complete grid of finite numbers, or ``axes``
-        does not name its indices.
     """
     if not path:
         raise UsageError("path must be given: a file with the potential's values")

@@ -31,10 +31,7 @@ class Harmonic:
     large box the levels are ``Σ √βᵢ (2nᵢ + 1) + offset``. An option of an axis that the box does not have
     makes the potential one of more dimensions.
 
-    Raises
-    ------
-    UsageError
-        When an axis is given twice, or an option is negative or no finite number.
+    Raises ``UsageError`` when an axis is given twice, or an option is negative or no finite number.
     """
 
     api_version: ClassVar[int] = 1
@@ -79,10 +76,8 @@ class Harmonic:
     def curvatures(self, units: Units, dim: int, device: Device) -> list[Any]:
         """βᵢ in ``E0/L0²``, one for each axis, floats or tensors.
 
-        Raises
-        ------
-        UsageError
-            When ``device`` varies an option of an axis that is not there, or that the axis does not use.
+        Raises ``UsageError`` when ``device`` varies an option of an axis that is not there, or that the axis
+        does not use.
         """
         of, used = lookup(self, device), {"hbar_omega_meV", "offset"}
         result = []
@@ -135,10 +130,8 @@ class HarmonicBarrier(Written):
     ``V = βx x² + βy y² + B exp(-½ [(x/σx)² + (y/σy)²]) + tilt_x x + tilt_y y + shear x y``. Shear breaks both
     mirrors, although turning by 180 degrees leaves V as it is.
 
-    Raises
-    ------
-    UsageError
-        When an axis or the barrier is given twice, a width is not positive, or a number is not finite.
+    Raises ``UsageError`` when an axis or the barrier is given twice, a width is not positive, or a number is
+    not finite.
     """
 
     dims: ClassVar[tuple[int, ...]] = (2,)
@@ -191,13 +184,10 @@ class HarmonicBarrier(Written):
         found = self.numbers(units, {})
         beta_x, beta_y, barrier = found["beta_x"], found["beta_y"], found["barrier"]
         return {
-            "beta_x": beta_x,
-            "beta_y": beta_y,
-            "hbar_omega_x_meV": units.hbar_omega_meV(beta_x),
-            "hbar_omega_y_meV": units.hbar_omega_meV(beta_y),
-            "barrier_dimless": barrier,
+            "beta_x": beta_x, "beta_y": beta_y, "hbar_omega_x_meV": units.hbar_omega_meV(beta_x),
+            "hbar_omega_y_meV": units.hbar_omega_meV(beta_y), "barrier_dimless": barrier,
             "barrier_meV": barrier * units.E0_meV,
-        }
+        }  # fmt: skip
 
 
 @attrs.frozen(kw_only=True)
@@ -207,10 +197,7 @@ class Box(Written):
     With ψ = 0 on the walls ``|xᵢ| = Xᵢ`` the levels are ``Σ (π nᵢ / 2Xᵢ)² + offset`` with ``nᵢ >= 1``, and
     with natural ones ``nᵢ >= 0``.
 
-    Raises
-    ------
-    UsageError
-        When the offset is no finite number.
+    Raises ``UsageError`` when the offset is no finite number.
     """
 
     dims: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)

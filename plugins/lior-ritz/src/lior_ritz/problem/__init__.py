@@ -59,11 +59,8 @@ class Potential(Protocol):
 class Problem:
     """A potential in the box ``|xᵢ| <= half_widths[i]``.
 
-    Raises
-    ------
-    UsageError
-        When the potential is not one of so many dimensions, its options contradict one another, or it is
-        not finite at the corners of the box.
+    Raises ``UsageError`` when the potential is not one of so many dimensions, its options contradict one
+    another, or it is not finite at the corners of the box.
     """
 
     potential: Potential
@@ -170,10 +167,7 @@ class Problem:
     def varied(self, values: Mapping[str, float | Tensor]) -> Problem:
         """The problem with options of the potential replaced; its symmetries are those of the new values.
 
-        Raises
-        ------
-        UsageError
-            When a name cannot be varied, or a value is no single number or out of range.
+        Raises ``UsageError`` when a name cannot be varied, or a value is no single number or out of range.
         """
         if not values:
             return self
@@ -205,10 +199,7 @@ def _replaced(table: Any, keys: list[str], value: float) -> Any:
 def require_known(device: Iterable[str], known: Iterable[str]) -> None:
     """Refuse names of varied options that the potential does not have.
 
-    Raises
-    ------
-    UsageError
-        Naming the first one, and what may be varied.
+    Raises ``UsageError`` naming the first one, and what may be varied.
     """
     names = tuple(known)
     for name in device:

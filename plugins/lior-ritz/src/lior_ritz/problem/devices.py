@@ -49,10 +49,7 @@ def parameters(problem: Problem) -> dict[str, float]:
 def require_parameters(problem: Problem, names: Iterable[str]) -> None:
     """Refuse options that cannot be varied.
 
-    Raises
-    ------
-    UsageError
-        Naming the first one, and what may be varied.
+    Raises ``UsageError`` naming the first one, and what may be varied.
     """
     used = parameters(problem)
     for name in names:
@@ -71,10 +68,7 @@ def require_parameters(problem: Problem, names: Iterable[str]) -> None:
 def sensitivity(problem: Problem, name: str, points: Tensor) -> Tensor:
     """``∂V/∂p`` at ``points``, ``[N, d]``, of the option ``name``; ``[N]`` in ``E0`` per unit of the option.
 
-    Raises
-    ------
-    UsageError
-        When the option cannot be varied, or the derivative is not finite somewhere.
+    Raises ``UsageError`` when the option cannot be varied, or the derivative is not finite somewhere.
     """
     require_parameters(problem, [name])
     value = torch.tensor(_value(problem, name), dtype=torch.float64, requires_grad=True)
@@ -131,10 +125,7 @@ def in_mode(config: RitzConfig, problem: Problem, names: Iterable[str]) -> list[
     The dot stays the same: it is only given by other numbers. Nothing is set where all names mean something
     already, where the mode was chosen, or where no other helps.
 
-    Returns
-    -------
-    list of str
-        ``"key=value"``.
+    Returns ``"key=value"``.
     """
     wanted = [name for name in names if name in problem.potential.device]
     used = parameters(problem)
@@ -173,26 +164,13 @@ def opened(
 ) -> tuple[RitzConfig, Problem, list[str]]:
     """A configuration whose potential has ``names`` to vary.
 
-    Parameters
-    ----------
-    layers, overrides
-        As for :func:`lior_ritz.config.load`.
-    names
-        Options of the potential.
-    first
-        Values for some of them, for a configuration that is complete only with these.
+    Raises ``UsageError`` when the configuration is wrong, or a name cannot be varied.
 
-    Returns
-    -------
-    config, problem
-        Of the dot to begin with.
-    overrides
-        The given ones, and what :func:`in_mode` adds.
+    Returns ``config, problem``: of the dot to begin with; ``overrides``: the given ones, and what
+    :func:`in_mode` adds.
 
-    Raises
-    ------
-    UsageError
-        When the configuration is wrong, or a name cannot be varied.
+    ``layers``, ``overrides``: as for :func:`lior_ritz.config.load`. ``names``: options of the potential.
+    ``first``: values for some of them, for a configuration that is complete only with these.
     """
     layers, overrides = list(layers), list(overrides)
     try:

@@ -32,12 +32,9 @@ class Rule:
 
 
 def grid_rule(
-    mode: str,
-    sizes: Sequence[int],
-    half_widths: Sequence[float],
-    folded: frozenset[int] = frozenset(),
+    mode: str, sizes: Sequence[int], half_widths: Sequence[float], folded: frozenset[int] = frozenset(),
     stretch: Sequence[float] | None = None,
-) -> Rule:
+) -> Rule:  # fmt: skip
     """A tensor product of Gauss-Legendre or of trapezoid rules.
 
     Parameters

@@ -88,10 +88,7 @@ class Terms:
     def inverse_mass(self, points: Tensor, units: Units) -> Tensor:
         """``1/μ`` at ``points``, ``[N, d]``; ``[N, d]``.
 
-        Raises
-        ------
-        UsageError
-            Where a mass is no positive number.
+        Raises ``UsageError`` where a mass is no positive number.
         """
         found = torch.ones_like(points)
         for axis, mass in enumerate(self.masses):

@@ -64,22 +64,12 @@ def write(solution: Solution, folder: Path, *, run_id: str, history: History) ->
 
     Each file is there whole or not at all. The JSON is valid: what is not finite is ``null``.
 
-    Parameters
-    ----------
-    folder
-        Of the run; made if it is not there.
-    history
-        The lines of the metrics; what needs them is ``null`` if there are none.
+    Raises ``RunError`` when a file cannot be written.
 
-    Returns
-    -------
-    dict
-        What ``results.json`` holds.
+    Returns what ``results.json`` holds.
 
-    Raises
-    ------
-    RunError
-        When a file cannot be written.
+    ``folder``: of the run; made if it is not there. ``history``: the lines of the metrics; what needs them is
+    ``null`` if there are none.
     """
     sampler = Sampler(solution=solution)
     grids = slices(solution.problem, grid_size(solution.config.domain.axis_nodes))

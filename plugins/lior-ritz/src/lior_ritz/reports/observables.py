@@ -183,21 +183,16 @@ class States:
         split = self.energies.detach().diff()
         off = overlap - torch.eye(len(psi), dtype=overlap.dtype, device=overlap.device)
         return {
-            "E_E0": _list(self.energies),
-            "E_meV": _list(self.energies, units.E0_meV),
-            "splitting_E0": _list(split),
-            "splitting_ueV": _list(split, 1e3 * units.E0_meV),
+            "E_E0": _list(self.energies), "E_meV": _list(self.energies, units.E0_meV),
+            "splitting_E0": _list(split), "splitting_ueV": _list(split, 1e3 * units.E0_meV),
             "orthonormality_max_error": float(off.abs().max()),
             "dipole_L0": {AXES[a]: _list(dipole[a]) for a in range(dim)},
             "dipole_nm": {AXES[a]: _list(dipole[a], units.L0_nm) for a in range(dim)},
             "oscillator_strength": {AXES[a]: _list(strengths[a]) for a in range(dim)},
-            "centre_L0": _list(centre),
-            "centre_nm": _list(centre, units.L0_nm),
-            "spread_L0": _list(spread),
-            "spread_nm": _list(spread, units.L0_nm),
-            "left_weight": _list(left),
+            "centre_L0": _list(centre), "centre_nm": _list(centre, units.L0_nm), "spread_L0": _list(spread),
+            "spread_nm": _list(spread, units.L0_nm), "left_weight": _list(left),
             "right_weight": _list(1 - left),
-        } | self._dynamics(units)
+        } | self._dynamics(units)  # fmt: skip
 
     def _dynamics(self, units: Units) -> dict[str, Any]:
         """What needs more than the values of the states."""

@@ -6,7 +6,7 @@ Lengths are in nm and energies in meV; titles say which units of the problem the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any, TypeAlias
 
@@ -142,12 +142,8 @@ def _unknown(name: str, states: int) -> str:
 def picture(name: str, source: Source) -> Picture:
     """One picture.
 
-    Raises
-    ------
-    LeftOut
-        When the run has nothing to show there.
-    UsageError
-        When there is no picture of that name.
+    Raises ``LeftOut`` when the run has nothing to show there; ``UsageError`` when there is no picture of that
+    name.
     """
     count = len(source.solution.energies)
     if name not in names(count):
@@ -175,16 +171,6 @@ def unbroken(title: str) -> str:
     ['E0', '=', '3\\xa0meV', 'in', '30\\xa0nm']
     """
     return _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", title)
-
-
-def pictures(solution: Solution, history: History = (), *, label: str = "") -> Iterator[Picture]:
-    """All pictures of a run, in the order of :func:`names`; those that it has no numbers for are left out."""
-    source = Source(solution=solution, history=history, label=label)
-    for name in names(len(solution.energies)):
-        try:
-            yield picture(name, source)
-        except LeftOut:
-            continue
 
 
 # --- potential and states ---
@@ -313,10 +299,6 @@ def _bounds(source: Source) -> Panels:
     ]
 
 
-def _overlap(source: Source) -> Panels:
-    return [_matrix("S", source.sampler.matrices[0], "⟨φi|φj⟩", "φ")]
-
-
 def _orthonormality(source: Source) -> Panels:
     states = source.sampler.measured
     overlap = (states.psi.conj() * states.weights) @ states.psi.T - torch.eye(len(states.psi))
@@ -348,11 +330,11 @@ def _chart(title: str, label: str, curves: Sequence[Curve], **style: Any) -> Lin
 
 def _charted(name: str, source: Source) -> Panels:
     """A panel of :data:`_METRICS`; numbers that are 0 throughout, such as a penalty without weight, are left
-    out."""
+    out, and such as are the same as one before: the loss without a penalty is the sum."""
     title, label, unit, log, keys = _METRICS[name]
     scale = {"meV": source.unit, "ms": 1000.0}.get(unit, 1.0)
-    curves = [_metric(source, key, said, scale) for key, said in keys.items()]
-    curves = [curve for curve in curves if any(curve.y)]
+    found = [_metric(source, key, said, scale) for key, said in keys.items()]
+    curves = [each for i, each in enumerate(found) if any(each.y) and each.y not in [c.y for c in found[:i]]]
     values = [y for curve in curves for y in curve.y]
     log = log or (min(values, default=0) > 0 and spans_decades(values))
     return [_chart(title, f"{label} in {unit}" if unit else label, curves, log_y=log)]
@@ -431,7 +413,10 @@ _PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {
     "slice_y0_state": ("state {} along x", _along),
     "energy_spectrum": ("levels, computed and by the referee", _spectrum),
     "bounds": ("bounds of the levels", _bounds),
-    "overlap_S_heatmap": ("overlap of the basis functions", _overlap),
+    "overlap_S_heatmap": (
+        "overlap of the basis functions",
+        lambda source: [_matrix("S", source.sampler.matrices[0], "⟨φi|φj⟩", "φ")],
+    ),
     "psi_overlap_minus_identity": ("orthonormality of the states", _orthonormality),
     "training_losses": ("loss while training", partial(_charted, "training_losses")),
     "training_eigsum": ("sum of the energies while training", _eigsum),

@@ -139,12 +139,7 @@ class Sampler:
         size = round(len(rule.points) ** (1 / dim))
         grid, plain = jet[0].reshape(-1, *[size] * dim), self.problem.terms.plain
         return States(
-            energies=self.solution.energies,
-            psi=jet[0],
-            weights=rule.weights,
-            points=rule.points,
-            gradients=jet[1:].permute(1, 2, 0) if plain else None,
-            potential=energy.detach(),
-            forces=forces,
+            energies=self.solution.energies, psi=jet[0], weights=rule.weights, points=rule.points,
+            gradients=jet[1:].permute(1, 2, 0) if plain else None, potential=energy.detach(), forces=forces,
             mirrored={axis: grid.flip(1 + axis).reshape(len(grid), -1) for axis in range(dim)},
-        )
+        )  # fmt: skip

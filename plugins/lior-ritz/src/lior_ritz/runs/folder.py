@@ -135,15 +135,9 @@ class RitzRun:
 def open_run(path: Path, *, nq: int | None = None) -> tuple[Solution, list[dict[str, Any]]]:
     """A finished run's solution, worked out anew from its best parameters, and its metrics, a dict a line.
 
-    Parameters
-    ----------
-    nq
-        Nodes on each axis of the coarser of the two rules; those of the run if not given.
+    Raises ``RunError`` when it is no run, unfinished or damaged.
 
-    Raises
-    ------
-    RunError
-        When it is no run, unfinished or damaged.
+    ``nq``: nodes on each axis of the coarser of the two rules; those of the run if not given.
     """
     _check(path)
     (trainer, manifest), _ = _newest(path)

@@ -83,21 +83,11 @@ def run(
 ) -> Solved:
     """Solve a problem and keep the run in ``out``.
 
-    Parameters
-    ----------
-    callbacks
-        Objects with methods of :class:`lior.events.Events`.
-    stop
-        Asked after every step; when it returns true, a checkpoint is written and ``Stopped`` raised.
+    Raises ``UsageError`` when the configuration asks for what cannot be; ``RunError`` when the directory is
+    not empty or cannot be written; ``Stopped`` when ``stop`` returned true.
 
-    Raises
-    ------
-    UsageError
-        When the configuration asks for what cannot be.
-    RunError
-        When the directory is not empty or cannot be written.
-    Stopped
-        When ``stop`` returned true.
+    ``callbacks``: objects with methods of :class:`lior.events.Events`. ``stop``: asked after every step; when
+    it returns true, a checkpoint is written and ``Stopped`` raised.
     """
     trainer = Trainer(config, configuration.problem(config))
     return _kept(RitzRun.create(out, config), trainer, callbacks, stop)
@@ -106,12 +96,8 @@ def run(
 def resume(path: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never) -> Solved:
     """Go on with a run that was stopped; the outcome is that of a run never stopped.
 
-    Raises
-    ------
-    RunError
-        When there is no run, or it is finished or damaged.
-    Stopped
-        When ``stop`` returned true.
+    Raises ``RunError`` when there is no run, or it is finished or damaged; ``Stopped`` when ``stop`` returned
+    true.
     """
     kept, trainer, state, spent = RitzRun.reopen(path)
     return _kept(kept, trainer, callbacks, stop, state, spent)

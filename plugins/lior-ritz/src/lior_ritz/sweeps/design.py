@@ -95,6 +95,9 @@ def design(
 ) -> Design:  # fmt: skip
     """Find the dot.
 
+    Raises ``UsageError`` when an option cannot be varied, or no dot within the ranges has what is wanted;
+    ``RunError`` when the search came near, but not to the tolerance.
+
     Parameters
     ----------
     vary
@@ -106,13 +109,6 @@ def design(
         As for :func:`lior_ritz.config.load`: the dot to begin with.
     tolerance
         See :data:`TOLERANCE`.
-
-    Raises
-    ------
-    UsageError
-        When an option cannot be varied, or no dot within the ranges has what is wanted.
-    RunError
-        When the search came near, but not to the tolerance.
     """
     begin = time.process_time()
     wanted = tuple(want if isinstance(want, Want) else Want.parse(want) for want in wants)

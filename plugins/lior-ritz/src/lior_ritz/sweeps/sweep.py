@@ -73,17 +73,11 @@ class Plan:
 def plan(axes: Sequence[Axis], *layers: Any, overrides: Iterable[str] = ()) -> Plan:
     """Work out and check every point of a sweep.
 
-    Parameters
-    ----------
-    axes
-        What is varied; every combination of their values is a point.
-    layers, overrides
-        As for :func:`lior_ritz.config.load`.
+    Raises ``UsageError`` when an option is unknown or means nothing, or a configuration is wrong: before
+    anything is solved.
 
-    Raises
-    ------
-    UsageError
-        When an option is unknown or means nothing, or a configuration is wrong: before anything is solved.
+    ``axes``: what is varied; every combination of their values is a point. ``layers``, ``overrides``: as for
+    :func:`lior_ritz.config.load`.
     """
     axes = tuple(attrs.evolve(axis, name=devices.option(axis.name)) for axis in axes)
     _check_axes(axes)
@@ -170,12 +164,9 @@ class Answers:
         return {
             "format": FORMAT,
             "axes": [{"name": axis.name, "values": list(axis.values)} for axis in plan.axes],
-            "config": resolving.values(plan.base),
-            "points": self.rows,
-            "failures": self.failures,
-            "missing": len(plan.points) - done,
-            "seconds": sum(row["seconds"] for row in self.rows),
-        }
+            "config": resolving.values(plan.base), "points": self.rows, "failures": self.failures,
+            "missing": len(plan.points) - done, "seconds": sum(row["seconds"] for row in self.rows),
+        }  # fmt: skip
 
 
 def run(plan: Plan, *, stop: Callable[[int], bool] = lambda index: False) -> Answers:
@@ -208,18 +199,15 @@ def _answered(point: Point, count: int) -> Row:
     psi, weights, points = states.psi, states.rule.weights, states.rule.points
     dipole = float(dipoles(psi, weights, points)[0, 0, 1]) if count > 1 else None
     return {
-        "E_E0": energies.tolist(),
-        "E_meV": (energies * unit).tolist(),
-        "error_meV": (bars * unit).tolist(),
+        "E_E0": energies.tolist(), "E_meV": (energies * unit).tolist(), "error_meV": (bars * unit).tolist(),
         "relative_error": (bars / energies.abs().clamp_min(1.0)).tolist(),
         "splitting_meV": (energies.diff() * unit).tolist(),
         "splitting_error_meV": (found.splitting_errors[: count - 1] * unit).tolist(),
         "dE_meV": {name: each["dE_meV"] for name, each in by.items()},
         "dsplitting_meV": {name: each["dsplitting_meV"] for name, each in by.items()},
         "dipole_x_01_nm": None if dipole is None else abs(dipole) * problem.units.L0_nm,
-        "left_weight": left_weight(psi, weights, points).tolist(),
-        "good": found.converged,
-    } | _spin(problem, found, count)
+        "left_weight": left_weight(psi, weights, points).tolist(), "good": found.converged,
+    } | _spin(problem, found, count)  # fmt: skip
 
 
 def _spin(problem: Problem, found: reference.Reference, count: int) -> Row:

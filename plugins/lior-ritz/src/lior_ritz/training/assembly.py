@@ -130,13 +130,10 @@ def evaluator(config: RitzConfig, ansatz: Ansatz, extent: Extent) -> Evaluator:
     """
     refuse_many_nodes(config)
     return Evaluator(
-        ansatz=ansatz,
-        count=config.solver.K,
-        basis=config.solver.M,
+        ansatz=ansatz, count=config.solver.K, basis=config.solver.M,
         limits=limits(config, ansatz.mirrored) if ansatz.heads is None else None,
-        stretch=stretch(ansatz.problem, extent),
-        device=device(config),
-    )
+        stretch=stretch(ansatz.problem, extent), device=device(config),
+    )  # fmt: skip
 
 
 def refuse_many_nodes(config: RitzConfig) -> None:

@@ -133,14 +133,8 @@ class Plateau:
 
     def numbers(self) -> dict[str, Any]:
         """The state, ready for JSON."""
-        best = None if self.best == math.inf else self.best
-        return {
-            "lr": self.lr,
-            "average": self.average,
-            "best": best,
-            "bad": self.bad,
-            "cooling": self.cooling,
-        }
+        found = attrs.asdict(self, filter=lambda field, _: field.name != "config")
+        return found | {"best": None if self.best == math.inf else self.best}
 
     def restore(self, numbers: Mapping[str, Any]) -> None:
         """Undo :meth:`numbers`."""
@@ -163,25 +157,15 @@ def condition_penalty(overlap: Tensor) -> Tensor:
 
 
 def random_rule(
-    mode: str,
-    sizes: Sequence[int],
-    points: int,
-    jitter: float,
-    half_widths: Sequence[float],
-    generator: Generator,
-    folded: frozenset[int] = frozenset(),
-) -> Rule:
+    mode: str, sizes: Sequence[int], points: int, jitter: float, half_widths: Sequence[float],
+    generator: Generator, folded: frozenset[int] = frozenset(),
+) -> Rule:  # fmt: skip
     """Nodes drawn at random, unbiased for every integrand, or for ``jittered_grid`` up to its smoothing.
 
-    Parameters
-    ----------
-    mode
-        ``jittered_grid``: the centres of ``sizes`` cells on each axis, each moved by up to ``jitter`` cells
-        and reflected where that leaves the box (one half makes it stratified sampling); ``monte_carlo``;
-        ``sobol``: scrambled Sobol points (A. B. Owen, *Scrambling Sobol' and Niederreiter-Xing points*,
-        J. Complexity 14, 466, 1998).
-    points
-        How many, for the modes without a grid.
+    ``mode``: ``jittered_grid``: the centres of ``sizes`` cells on each axis, each moved by up to ``jitter``
+    cells and reflected where that leaves the box (one half makes it stratified sampling); ``monte_carlo``;
+    ``sobol``: scrambled Sobol points (A. B. Owen, *Scrambling Sobol' and Niederreiter-Xing points*, J.
+    Complexity 14, 466, 1998). ``points``: how many, for the modes without a grid.
     """
     dim = len(half_widths)
     volume = float(np.prod([2 * width for width in half_widths]))

@@ -141,17 +141,9 @@ class QuasiNewton:
     def step(self, evaluate: Callable[[], Tensor]) -> tuple[float, bool]:
         """One iteration.
 
-        Parameters
-        ----------
-        evaluate
-            Works out the loss where the parameters are, and their gradients.
+        Returns ``norm``: of the gradient at the new place; ``moved``: whether it differs from the old one.
 
-        Returns
-        -------
-        norm
-            Of the gradient at the new place.
-        moved
-            Whether it differs from the old one.
+        ``evaluate``: works out the loss where the parameters are, and their gradients.
         """
         before = [p.detach().clone() for p in self._params]
 

@@ -116,20 +116,11 @@ def solve(
 ) -> Solution:  # fmt: skip
     """Train a network on a problem, in memory.
 
-    Parameters
-    ----------
-    layers
-        Tables, files or shipped recipes, the lowest first, or one resolved configuration; none solves the
-        default double dot.
-    overrides
-        ``"key=value"``.
-    watch
-        Called after every step; what it raises ends training.
+    Raises ``ConfigError`` with all that is wrong with the configuration.
 
-    Raises
-    ------
-    ConfigError
-        With all that is wrong with the configuration.
+    ``layers``: tables, files or shipped recipes, the lowest first, or one resolved configuration; none solves
+    the default double dot. ``overrides``: ``"key=value"``. ``watch``: called after every step; what it raises
+    ends training.
     """
     config = next((each for each in layers if isinstance(each, RitzConfig)), None)
     if config is None:

@@ -117,12 +117,9 @@ class Trainer:
         if phase is not None and state.phase_step >= phase.steps:
             self._end_phase()
         return {
-            "eval_energies": found.energies.tolist(),
-            "eval_eigsum": found.eigsum,
-            "quadrature_error": found.quadrature_error,
-            "quadrature_mismatch": mismatch,
-            "nq": state.nq,
-        }
+            "eval_energies": found.energies.tolist(), "eval_eigsum": found.eigsum,
+            "quadrature_error": found.quadrature_error, "quadrature_mismatch": mismatch, "nq": state.nq,
+        }  # fmt: skip
 
     def _blamed(self, mismatch: float, *, falling: bool) -> str:
         """What there is to say against the training nodes.
@@ -178,10 +175,7 @@ class Trainer:
         """Undo :meth:`tensors` and :meth:`numbers`; of a finished run, which has no ``training`` among its
         tensors, only what is best is taken over.
 
-        Raises
-        ------
-        KeyError, TypeError, RuntimeError
-            When they are those of another configuration.
+        Raises ``KeyError`` or ``TypeError`` or ``RuntimeError`` when they are those of another configuration.
         """
         self.progress = Progress(**numbers["progress"])
         self._nodes = None

@@ -8,14 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 
-from lior_ritz.judge.reference.modes import (
-    Array,
-    cosines,
-    first_mode,
-    kinetic,
-    nodes_for,
-    scales,
-)
+from lior_ritz.judge.reference.modes import Array, cosines, first_mode, kinetic, nodes_for, scales
 from lior_ritz.problem.quadrature import legendre
 
 

@@ -21,7 +21,7 @@ from numpy.polynomial import legendre as polynomials
 from lior.errors import UsageError
 from lior_ritz.judge.reference.lowest import lowest
 from lior_ritz.judge.reference.modes import Array
-from lior_ritz.judge.reference.result import Evaluate, sampled, scale, splitting_errors
+from lior_ritz.judge.reference.result import Bars, Evaluate, sampled
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import Rule, legendre
 
@@ -31,8 +31,6 @@ LARGEST = 2600
 """Products of one symmetry at most."""
 _LONGEST = 0.5
 """Longest element, as a share of the half-width of the box."""
-_CAUTION = 3.0
-"""Error bar over the last change; errors fall by more than half of it from degree to degree."""
 
 
 class Line(NamedTuple):
@@ -181,14 +179,10 @@ def _oriented(states: Array, lines: Sequence[Line]) -> Array:
     return states * np.where(overlap < 0, -1.0, 1.0).reshape(-1, *[1] * len(lines))
 
 
-def elements(problem: Problem, k: int, tolerance: float) -> tuple[Found, Array, Array, bool]:
-    """The ``k`` lowest levels, their error bars ``[k]``, those of their differences ``[k - 1]``, and whether
-    the levels are within ``tolerance``.
+def elements(problem: Problem, k: int, tolerance: float) -> tuple[Found, Bars]:
+    """The ``k`` lowest levels, and how far they may be off.
 
-    Raises
-    ------
-    UsageError
-        In more than two dimensions, or where V is not a finite number.
+    Raises ``UsageError`` in more than two dimensions, or where V is not a finite number.
     """
     if problem.dim > 2:
         raise UsageError(f"method 'elements' is of 1 and 2 dimensions, not {problem.dim}; use sine")
@@ -198,16 +192,12 @@ def elements(problem: Problem, k: int, tolerance: float) -> tuple[Found, Array, 
         if smaller is None:
             smaller = larger
             continue
-        errors = _CAUTION * np.abs(smaller.energies - larger.energies) + larger.rounding
-        splits = splitting_errors(smaller.energies, larger.energies, errors, larger.rounding, _CAUTION)
-        good = bool(
-            (errors <= np.maximum(tolerance * scale(larger.energies, problem), 2 * larger.rounding)).all()
-        )
+        bars = Bars.of(smaller.energies, larger.energies, larger.rounding, problem, tolerance)
         rows = max(math.prod(map(len, sector)) for sector in _sectors(problem, larger.lines))
-        if good or rows * (1.3**problem.dim) > LARGEST:
+        if bars.good or rows * (1.3**problem.dim) > LARGEST:
             break
         smaller = larger
-    return larger, errors, splits, good
+    return larger, bars
 
 
 def evaluator(found: Found) -> Evaluate:
@@ -225,13 +215,8 @@ def evaluator(found: Found) -> Evaluate:
     return evaluate
 
 
-def rule(found: Found) -> Rule:
-    """The rule on the elements, with which products of the states and V are integrated."""
-    return tensor_rule(found.lines)
-
-
 def tensor_rule(lines: Sequence[Line]) -> Rule:
-    """The rule on products of elements."""
+    """The rule on products of elements, with which products of the states and V are integrated."""
     mesh = np.meshgrid(*(line.nodes for line in lines), indexing="ij")
     weights = lines[0].weights
     for line in lines[1:]:

@@ -21,10 +21,8 @@ import torch
 from lior.errors import UsageError
 from lior_ritz.judge.reference.elements import Line, edges, tensor_rule
 from lior_ritz.judge.reference.modes import Array
-from lior_ritz.judge.reference.result import Evaluate, sampled, scale, splitting_errors
-from lior_ritz.judge.reference.separable import CAUTION
+from lior_ritz.judge.reference.result import Bars, Evaluate, sampled
 from lior_ritz.problem import Problem
-from lior_ritz.problem.quadrature import Rule
 
 _SIZES = ((8, 60), (10, 100), (13, 170), (17, 280), (22, 460), (28, 760), (36, 1250), (46, 2000))
 """Degrees of the elements, and products of functions of the axes, that are tried in turn: both grow, or what
@@ -76,30 +74,23 @@ class Found(NamedTuple):
     """Products of one symmetry."""
 
 
-def hermitian(problem: Problem, k: int, tolerance: float) -> tuple[Found, Array, Array, bool]:
-    """The ``k`` lowest levels, their error bars ``[k]``, those of their differences, and whether the levels
-    are within ``tolerance``, relatively. The bar is three times the last change.
+def hermitian(problem: Problem, k: int, tolerance: float) -> tuple[Found, Bars]:
+    """The ``k`` lowest levels, and how far they may be off.
 
-    Raises
-    ------
-    UsageError
-        When there are not so many levels in the largest basis.
+    Raises ``UsageError`` when there are not so many levels in the largest basis.
     """
     smaller: Found | None = None
-    errors = np.empty(0)
+    bars: Bars | None = None
     for degree, products in _JUMPS if any(problem.jumps) else _SIZES:
         larger = ritz(problem, degree, max(products, _MORE * k), k)
         if smaller is not None and len(smaller.energies) == k:
-            errors = CAUTION * np.abs(smaller.energies - larger.energies) + larger.rounding
-            allowed = np.maximum(tolerance * scale(larger.energies, problem), 2 * larger.rounding)
-            good = bool((errors <= allowed).all())
-            splits = splitting_errors(smaller.energies, larger.energies, errors, larger.rounding, CAUTION)
-            if good or larger.largest * 1.3**problem.dim > LARGEST:
+            bars = Bars.of(smaller.energies, larger.energies, larger.rounding, problem, tolerance)
+            if bars.good or larger.largest * 1.3**problem.dim > LARGEST:
                 break
         smaller = larger
-    if not len(errors):
+    if bars is None:
         raise UsageError(f"k = {k}: method 'hermitian' has {len(larger.energies)} levels at most")
-    return larger, errors, splits, good
+    return larger, bars
 
 
 def ritz(problem: Problem, degree: int, products: int, k: int) -> Found:
@@ -251,8 +242,3 @@ def _at(found: Found, points: Array, by: int | None) -> Array:
         last = number == len(found.axes) - 1
         result = result @ table[place].T if last else np.einsum("kmn,nm->kn", result, table[place])
     return result
-
-
-def rule(found: Found) -> Rule:
-    """The rule on the elements, with which products of the states are integrated."""
-    return tensor_rule([axis.line for axis in found.axes])

@@ -11,17 +11,12 @@ import torch
 from lior.errors import UsageError
 from lior_ritz.judge.reference.axis import AxisLevels, axis_levels
 from lior_ritz.judge.reference.modes import Array, moments, slopes, values
-from lior_ritz.judge.reference.result import Evaluate, sampled, scale, splitting_errors
+from lior_ritz.judge.reference.result import Bars, Evaluate, sampled
 from lior_ritz.problem import Part, Problem
 
 _START = 32
 """Functions of an axis to begin with."""
 _GROWTH = 1.3
-CAUTION = 3
-"""Error bar over the last change. When errors fall as ``N^-p`` and N grows by 12 %, what is left is 0.8 times
-the change for p = 7 (ψ = 0 at an edge where V has a slope), 1.3 for 5 (natural there), 2.5 for 3 (V jumps);
-when it grows by 30 %, as here, less. What is over is for the quadrature of a jump.
-"""
 LARGEST = 1500
 """Functions of an axis at most."""
 
@@ -31,10 +26,6 @@ class Sums(NamedTuple):
 
     energies: Array
     """``[k]``, ascending."""
-    errors: Array
-    """``[k]``."""
-    splitting_errors: Array
-    """``[k - 1]``."""
     numbers: Array
     """Which level of each axis, ``[k, d]``."""
     axes: tuple[AxisLevels, ...]
@@ -45,13 +36,10 @@ def is_separable(problem: Problem) -> bool:
     return problem.dim == 1 or problem.parts is not None
 
 
-def separable(problem: Problem, k: int, tolerance: float) -> tuple[Sums, bool]:
-    """The ``k`` lowest levels, and whether they are within ``tolerance``, relatively.
+def separable(problem: Problem, k: int, tolerance: float) -> tuple[Sums, Bars]:
+    """The ``k`` lowest levels, and how far they may be off.
 
-    Raises
-    ------
-    UsageError
-        When V is not known to be a sum.
+    Raises ``UsageError`` when V is not known to be a sum.
     """
     potentials = _potentials(problem)
     counts = [max(_START, k + 8)] * problem.dim
@@ -61,12 +49,9 @@ def separable(problem: Problem, k: int, tolerance: float) -> tuple[Sums, bool]:
         better = [_solve(problem, potentials, axis, grown[axis], k) for axis in range(problem.dim)]
         energies, numbers = lowest_sums([axis.energies for axis in better], k)
         before = np.sum([axis.energies[numbers[:, i]] for i, axis in enumerate(solved)], axis=0)
-        rounding = sum(axis.rounding for axis in better)
-        errors = CAUTION * np.abs(before - energies) + rounding
-        good = bool((errors <= np.maximum(tolerance * scale(energies, problem), 2 * rounding)).all())
-        if good or max(grown) > LARGEST:
-            splits = splitting_errors(before, energies, errors, rounding, CAUTION)
-            return Sums(energies, errors, splits, numbers, tuple(better)), good
+        bars = Bars.of(before, energies, sum(axis.rounding for axis in better), problem, tolerance)
+        if bars.good or max(grown) > LARGEST:
+            return Sums(energies, numbers, tuple(better)), bars
         counts, solved = grown, better
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from lior_ritz.judge.reference.axis import AxisLevels, axis_levels
 from lior_ritz.judge.reference.lowest import lowest, lowest_of_operator
 from lior_ritz.judge.reference.modes import Array, first_mode, kinetic, moments, slopes, values
-from lior_ritz.judge.reference.result import Evaluate, sampled, scale, splitting_errors
-from lior_ritz.judge.reference.separable import CAUTION, lowest_sums
+from lior_ritz.judge.reference.result import Bars, Evaluate, sampled, scale
+from lior_ritz.judge.reference.separable import lowest_sums
 from lior_ritz.judge.reference.tensors import Operator, blocks, ellipsoid, matrix, potential_grid, transform
 from lior_ritz.problem import Problem
 
@@ -50,10 +50,7 @@ def ritz(problem: Problem, counts: tuple[int, ...], k: int, accuracy: float = 1e
 
     ``accuracy``, in ``E0``, is where the iteration stops if the basis is too large for matrices.
 
-    Raises
-    ------
-    UsageError
-        Where V is not a finite number.
+    Raises ``UsageError`` where V is not a finite number.
     """
     grid = potential_grid(problem, counts)
     spectrum = transform(problem, grid, counts)
@@ -82,13 +79,9 @@ def _wanted(estimates: list[Array], k: int) -> list[int]:
 
 
 def _gathered(
-    problem: Problem,
-    counts: tuple[int, ...],
-    k: int,
-    parts: list[Array],
-    found: list[tuple[Array, Array]],
+    problem: Problem, counts: tuple[int, ...], k: int, parts: list[Array], found: list[tuple[Array, Array]],
     rounding: float,
-) -> Levels:
+) -> Levels:  # fmt: skip
     """The ``k`` lowest of all symmetries, with coefficients in the full product."""
     energies = np.concatenate([values for values, _ in found])
     order = np.argsort(energies, kind="stable")[:k]
@@ -132,14 +125,11 @@ def _at(problem: Problem, states: Array, points: Array, by: int | None) -> Array
     return np.asarray(result)
 
 
-def sines(
-    problem: Problem, k: int, tolerance: float, limit: int = LARGEST
-) -> tuple[Levels, Array, Array, bool]:
-    """The ``k`` lowest levels, their error bars ``[k]``, those of their differences ``[k - 1]``, and whether
-    the levels are within ``tolerance``.
+def sines(problem: Problem, k: int, tolerance: float, limit: int = LARGEST) -> tuple[Levels, Bars]:
+    """The ``k`` lowest levels, and how far they may be off.
 
     The basis grows until the levels change by no more than ``tolerance``, relatively, or a symmetry would
-    have more than ``limit`` functions. The bar is three times the last change.
+    have more than ``limit`` functions.
     """
     counts, within = _fitting(problem, k, tolerance, limit)
     accuracy = 0.02 * within * float(scale(np.zeros(1), problem)[0])
@@ -147,12 +137,9 @@ def sines(
     while True:
         grown = _grown(problem, counts, smaller)
         larger = ritz(problem, grown, k, accuracy)
-        errors = CAUTION * np.abs(smaller.energies - larger.energies) + larger.rounding
-        allowed = np.maximum(tolerance * scale(larger.energies, problem), 2 * larger.rounding)
-        good = bool((errors <= allowed).all())
-        if good or _rows(problem, _grown(problem, grown, larger)) > limit:
-            splits = splitting_errors(smaller.energies, larger.energies, errors, larger.rounding, CAUTION)
-            return larger, errors, splits, good
+        bars = Bars.of(smaller.energies, larger.energies, larger.rounding, problem, tolerance)
+        if bars.good or _rows(problem, _grown(problem, grown, larger)) > limit:
+            return larger, bars
         counts, smaller = grown, larger
 
 

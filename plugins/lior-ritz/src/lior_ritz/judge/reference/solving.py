@@ -10,16 +10,10 @@ import torch
 from torch import Tensor
 
 from lior.errors import UsageError
-from lior_ritz.judge.reference.elements import elements
-from lior_ritz.judge.reference.elements import evaluator as on_elements
-from lior_ritz.judge.reference.elements import rule as rule_of
-from lior_ritz.judge.reference.hermitian import evaluator as on_axes
-from lior_ritz.judge.reference.hermitian import hermitian
-from lior_ritz.judge.reference.hermitian import rule as rule_on_axes
+from lior_ritz.judge.reference import elements, hermitian, separable, sines
 from lior_ritz.judge.reference.result import Evaluate, Reference, sampled
-from lior_ritz.judge.reference.separable import evaluator as products
-from lior_ritz.judge.reference.separable import is_separable, separable
-from lior_ritz.judge.reference.sines import LARGEST, evaluator, sines
+from lior_ritz.judge.reference.separable import Sums
+from lior_ritz.judge.reference.sines import LARGEST, Levels
 from lior_ritz.problem import AXES, Problem
 from lior_ritz.problem.quadrature import Rule
 
@@ -31,15 +25,13 @@ METHODS = ("auto", "separable", "sine", "elements", "hermitian")
 
 
 def solve(
-    problem: Problem,
-    k: int,
-    method: str = "auto",
-    tolerance: float = 1e-9,
-    *,
-    device: Mapping[str, float | Tensor] | None = None,
-    limit: int = LARGEST,
-) -> Reference:
+    problem: Problem, k: int, method: str = "auto", tolerance: float = 1e-9, *,
+    device: Mapping[str, float | Tensor] | None = None, limit: int = LARGEST,
+) -> Reference:  # fmt: skip
     """The ``k`` lowest levels by a classical method.
+
+    Raises ``UsageError`` when the method does not apply, an option cannot be varied, V is not finite inside
+    the box, or V has not the mirrors or is not the sum that its potential says.
 
     Parameters
     ----------
@@ -59,12 +51,6 @@ def solve(
         Options of the potential to replace, each by one number.
     limit
         Basis functions of one symmetry at most, for ``sine``.
-
-    Raises
-    ------
-    UsageError
-        When the method does not apply, an option cannot be varied, V is not finite inside the box, or V has
-        not the mirrors or is not the sum that its potential says.
     """
     if k < 1:
         raise UsageError(f"k = {k}: at least one level has to be asked for")
@@ -76,7 +62,7 @@ def solve(
     problem = problem.varied(device or {})
     _refuse_false_claims(problem)
     if method == "auto":
-        method = "separable" if is_separable(problem) else "sine"
+        method = "separable" if separable.is_separable(problem) else "sine"
         if problem.dim <= 2 and any(problem.jumps):
             method = "elements"
         if not problem.terms.plain:
@@ -86,36 +72,31 @@ def solve(
     if method != "hermitian":
         problem.require_plain(f"method {method!r}")
     evaluate: Evaluate
+    found: Sums | Levels | elements.Found | hermitian.Found
     rule: Rule | None = None
-    sizes: tuple[int, ...]
     if method == "separable":
-        sums, good = separable(problem, k, tolerance)
-        energies, errors, evaluate = sums.energies, sums.errors, products(problem, sums)
-        splits = sums.splitting_errors
-        sizes = tuple(len(axis.modes) for axis in sums.axes)
+        found, bars = separable.separable(problem, k, tolerance)
+        evaluate, sizes = separable.evaluator(problem, found), [len(axis.modes) for axis in found.axes]
     elif method == "sine":
-        levels, errors, splits, good = sines(problem, k, tolerance, limit)
-        energies, evaluate = levels.energies, evaluator(problem, levels.states)
-        sizes = levels.states.shape[1:]
+        found, bars = sines.sines(problem, k, tolerance, limit)
+        evaluate, sizes = sines.evaluator(problem, found.states), found.states.shape[1:]
     elif method == "hermitian":
-        states, errors, splits, good = hermitian(problem, k, tolerance)
-        energies, evaluate, rule = states.energies, on_axes(states), rule_on_axes(states)
-        sizes = states.states.shape[1:]
+        found, bars = hermitian.hermitian(problem, k, tolerance)
+        evaluate, sizes = hermitian.evaluator(found), found.states.shape[1:]
+        rule = elements.tensor_rule([axis.line for axis in found.axes])
     else:
-        pieces, errors, splits, good = elements(problem, k, tolerance)
-        energies, evaluate, rule = pieces.energies, on_elements(pieces), rule_of(pieces)
-        sizes = pieces.states.shape[1:]
+        found, bars = elements.elements(problem, k, tolerance)
+        evaluate, rule, sizes = (
+            elements.evaluator(found),
+            elements.tensor_rule(found.lines),
+            found.states.shape[1:],
+        )
+    levels = (found.energies, bars.errors, bars.splitting_errors)
+    energies, errors, splits = (torch.from_numpy(np.ascontiguousarray(each)) for each in levels)
     return Reference(
-        energies=torch.from_numpy(np.ascontiguousarray(energies)),
-        errors=torch.from_numpy(np.ascontiguousarray(errors)),
-        splitting_errors=torch.from_numpy(np.ascontiguousarray(splits)),
-        method=method,
-        sizes=sizes,
-        converged=good,
-        seconds=time.process_time() - start,
-        evaluate=evaluate,
-        rule=rule,
-    )
+        energies=energies, errors=errors, splitting_errors=splits, method=method, sizes=tuple(sizes),
+        converged=bars.good, seconds=time.process_time() - start, evaluate=evaluate, rule=rule,
+    )  # fmt: skip
 
 
 def _refuse_false_claims(problem: Problem) -> None:

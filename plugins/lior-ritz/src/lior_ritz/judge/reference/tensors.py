@@ -8,15 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lior_ritz.judge.reference.modes import (
-    Array,
-    cosines,
-    first_mode,
-    kinetic,
-    nodes_for,
-    scales,
-    values,
-)
+from lior_ritz.judge.reference.modes import Array, cosines, first_mode, kinetic, nodes_for, scales, values
 from lior_ritz.judge.reference.result import sampled
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import legendre
@@ -64,10 +56,7 @@ def blocks(problem: Problem, counts: Sequence[int]) -> Iterator[Array]:
 def potential_grid(problem: Problem, counts: Sequence[int]) -> PotentialGrid:
     """V on a grid that integrates products of ``counts`` modes.
 
-    Raises
-    ------
-    UsageError
-        Where V is not a finite number.
+    Raises ``UsageError`` where V is not a finite number.
     """
     mirrors, spare = problem.mirrors, _SPARE[problem.dim - 1]
     nodes, weights = [], []
@@ -131,7 +120,8 @@ class Operator:
 
     def __init__(self, problem: Problem, grid: PotentialGrid, modes: Array) -> None:
         self._potential = grid.potential
-        self._kinetic = kinetic_energies(problem, modes)
+        self.kinetic = kinetic_energies(problem, modes)
+        """The diagonal of ``-∇²``, ``[n]``."""
         self._tables, self._at = [], []
         for axis, (half, t, weights) in enumerate(
             zip(problem.half_widths, grid.nodes, grid.weights, strict=True)
@@ -141,14 +131,9 @@ class Operator:
             self._tables.append(table * np.sqrt(half * weights)[:, None])
             self._at.append(at)
 
-    @property
-    def kinetic(self) -> Array:
-        """The diagonal of ``-∇²``, ``[n]``."""
-        return self._kinetic
-
     def __call__(self, vectors: Array) -> Array:
         """``H v`` for the columns of ``vectors``, ``[n, b]``."""
-        result = self._kinetic[:, None] * vectors
+        result = self.kinetic[:, None] * vectors
         tensor = np.zeros([table.shape[1] for table in self._tables])
         for column in range(vectors.shape[1]):
             tensor[tuple(self._at)] = vectors[:, column]
