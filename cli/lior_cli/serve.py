@@ -68,7 +68,7 @@ def serve(
         path=run, host=host, port=port, hosts=hosts, token=_token(token_file), editable=allow_edit,
         folders=tuple(folder.absolute() for folder in folders), device=device, logged=logged,
     )  # fmt: skip
-    return served(settings, _tell)
+    served(settings, _tell)
 
 
 @click.command()

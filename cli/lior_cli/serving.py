@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -66,8 +66,8 @@ def opened(settings: Settings) -> Server:
     return Server(settings, resident)
 
 
-def serve(settings: Settings, ready: Callable[[Server, str], object]) -> int:
-    """Serve a run until a signal comes; ``ready`` is told the server and its address.
+def serve(settings: Settings, ready: Callable[[Server, str], object]) -> NoReturn:
+    """Serve a run until a signal comes, then end the process; ``ready`` is told the server and its address.
 
     Raises
     ------
@@ -86,17 +86,18 @@ def serve(settings: Settings, ready: Callable[[Server, str], object]) -> int:
             )  # fmt: skip
             runner = _Runner(config)
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
-            ready(server, f"http://{host}:{port}/")
             sockets = [door, own] if own else [door]
+            for each in sockets:  # who is told of the address may connect at once
+                each.listen(settings.limits.connections)
+            ready(server, f"http://{host}:{port}/")
             signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again at its end
             with contextlib.suppress(KeyboardInterrupt):
                 runner.run(sockets=sockets)
             done = server.close(_SAVING)
     if not done:  # the thread cannot be ended; what it does is noted in the run, which is as it was
         logging.getLogger("lior.serve").warning("stopped while documents were learned; they were not")
-        sys.stderr.flush()
-        os._exit(0)
-    return 0
+    sys.stderr.flush()
+    os._exit(0)  # without the end of all libraries, which takes a second, and more on a busy machine
 
 
 def speak(settings: Settings) -> int:

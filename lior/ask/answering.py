@@ -15,7 +15,7 @@ import attrs
 import numpy as np
 
 from lior.ask.collection import Collection
-from lior.ask.expecting import suits
+from lior.ask.expecting import expected, suits
 from lior.ask.interfaces import Passage, Ranking
 from lior.ask.ranking import Question, coverage, informations, understood
 from lior.ask.words import ENGLISH, LANGUAGES, LONGEST, language_of, stem, stop_words, tokens
@@ -90,12 +90,11 @@ def answer(
         given.
     """
     ranking = _suited(question, ranking, passage)
-    asked = understood(collection, question)
     confidence = None if len(ranking.passages) else 0.0
     if confidence is None and judge is not None:
         confidence = judge(collection, question, int(ranking.passages[0]), float(ranking.scores[0]))
     if confidence is None:
-        slope, middle = calibrated(collection)
+        asked, (slope, middle) = understood(collection, question), calibrated(collection)
         covered = coverage(collection, weighted(asked, question, collection))[ranking.passages[:3]]
         confidence = logistic(slope * ((covered[0] + covered.max()) / 2 - middle))
     found = confidence >= 0.5
@@ -120,6 +119,8 @@ def answer(
 
 def _suited(question: str, ranking: Ranking, passage: Callable[[int], Passage]) -> Ranking:
     """``ranking`` in the order of the scores with what each passage suits the question."""
+    if expected(question) is None:
+        return ranking
     more = [suits(question, passage(int(row)).text) for row in ranking.passages]
     scores = ranking.scores + np.array(more)
     order = np.argsort(-scores, kind="stable")

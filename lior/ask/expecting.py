@@ -49,8 +49,9 @@ _KIND = 0.08
 """Fitted to the questions of tools.questions."""
 
 
-@lru_cache(maxsize=8)
-def _expected(question: str) -> re.Pattern[str] | None:
+@lru_cache(maxsize=64)
+def expected(question: str) -> re.Pattern[str] | None:
+    """What a sentence that answers has, or ``None`` where the question does not tell."""
     return next((wanted for asked, wanted in _EXPECTED if asked.search(question)), None)
 
 
@@ -60,5 +61,5 @@ def suits(question: str, text: str) -> float:
     >>> suits("When is the flight?", "It departs at 12:15."), suits("When is the flight?", "It is full.")
     (0.08, 0.0)
     """
-    wanted = _expected(question)
+    wanted = expected(question)
     return _KIND if wanted and wanted.search(text) else 0.0

@@ -49,6 +49,10 @@ class Vectors:
     """Words -> vectors, float32 ``(n, width)``, and of how many pieces each is put together, int64
     ``(n,)``: 1 for a known word, 0 for one without a vector."""
 
+    def know(self, word: str) -> bool:
+        """Whether a word has a vector of its own."""
+        return bool(self.of([word])[1][0] == 1)
+
 
 def installed() -> bool:
     """Whether there are vectors: the packages of :func:`wordllama`, or a file in ``LIOR_VECTORS``."""
@@ -348,7 +352,6 @@ def likest(space: Space, asked: Asked, rows: np.ndarray) -> np.ndarray:
     """
     collection = space.collection
     text, above, confirmed = collection.derived("entries of rows", lambda: _entries(collection))
-    out = _likest(space, asked, text, rows)
     group, context = (
         collection.derived("paragraphs", lambda: paragraphs(collection)),
         collection.derived("contexts", lambda: contexts(collection)),
@@ -356,13 +359,18 @@ def likest(space: Space, asked: Asked, rows: np.ndarray) -> np.ndarray:
     order, starts = collection.derived("rows of paragraphs", lambda: _grouped(collection, group))
     units, back = np.unique(group[rows], return_inverse=True)
     inside, of = slices(starts, units)
-    whole = _highest(_likest(space, asked, text, order[inside]), of, len(units))
-    out = np.maximum(out, np.float32(AROUND) * whole[:, back])
+    parts = [(text, rows), (text, order[inside])]
     if above is not None:
-        units, back = np.unique(context[rows], return_inverse=True)
-        out = np.maximum(out, np.float32(AROUND) * _likest(space, asked, above, units)[:, back])
+        higher, place = np.unique(context[rows], return_inverse=True)
+        parts.append((above, higher))
     if confirmed is not None:
-        out = np.maximum(out, np.float32(AROUND) * _likest(space, asked, confirmed, rows))
+        parts.append((confirmed, rows))
+    out, whole, *others = _likest(space, asked, parts)
+    out = np.maximum(out, np.float32(AROUND) * _highest(whole, of, len(units))[:, back])
+    if above is not None:
+        out = np.maximum(out, np.float32(AROUND) * others.pop(0)[:, place])
+    if confirmed is not None:
+        out = np.maximum(out, np.float32(AROUND) * others.pop(0))
     return out
 
 
@@ -391,18 +399,29 @@ def _grouped(collection: Collection, group: np.ndarray) -> tuple[np.ndarray, np.
     return np.argsort(group, kind="stable"), np.concatenate([[0], np.cumsum(sizes)])
 
 
-def _likest(space: Space, asked: Asked, entries: _Entries, rows: np.ndarray) -> np.ndarray:
-    """Highest likeness of each word of the question to a word of each row, float32 ``(W, len(rows))``."""
-    starts, terms = entries
-    at, of = slices(starts, rows)
-    used, place = np.unique(terms[at], return_inverse=True)
-    alike = np.maximum(asked.vectors @ _unit(space.terms[used]).T, 0)
-    for term, owner, likeness in zip(
-        asked.question.terms, asked.question.owners, asked.likeness, strict=True
-    ):
-        if owner >= 0:
-            alike[owner, used == term] = likeness
-    return np.minimum(_highest(alike[:, place], of, len(rows)), 1)
+def _likest(space: Space, asked: Asked, parts: Sequence[tuple[_Entries, np.ndarray]]) -> list[np.ndarray]:
+    """Highest likeness of each word of the question to a word of each row, float32 ``(W, len(rows))`` each.
+
+    All parts are compared at once, for most of their words are the same.
+    """
+    slots = [slices(starts, rows) for (starts, _), rows in parts]
+    terms = [of_entry[at] for ((_, of_entry), _), (at, _) in zip(parts, slots, strict=True)]
+    place = np.full(len(space.terms), -1, np.int32)
+    for each in terms:
+        place[each] = 0
+    used = np.flatnonzero(place == 0)
+    place[used] = np.arange(len(used))
+    norms = space.collection.derived(
+        ("norms", space.vectors.source), lambda: np.maximum(np.linalg.norm(space.terms, axis=1), 1e-9)
+    )
+    alike = np.maximum((asked.vectors @ space.terms[used].T) / norms[used], 0)
+    known = place[asked.question.terms]
+    mine = (known >= 0) & (asked.question.owners >= 0)
+    alike[asked.question.owners[mine], known[mine]] = asked.likeness[mine]
+    return [
+        np.minimum(_highest(alike[:, place[each]], of, len(rows)), 1)
+        for each, (_, of), (_, rows) in zip(terms, slots, parts, strict=True)
+    ]
 
 
 def _highest(values: np.ndarray, of: np.ndarray, size: int) -> np.ndarray:

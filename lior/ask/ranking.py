@@ -27,6 +27,8 @@ MOST_WORDS = 128
 """Different words of a question that count, the rarest first; a page of text has as many."""
 MOST_REPAIRS = 48
 """Unknown words of a question that are repaired, the first ones; each is compared with all words."""
+_KEPT = 8
+"""Questions whose results are kept: as many may be asked at once."""
 
 
 # --- the question ---
@@ -53,25 +55,24 @@ class Question:
     """The words of the question, ``W``."""
 
 
-def _remembered(
-    compute: Callable[Concatenate[Collection, P], T],
-) -> Callable[Concatenate[Collection, P], T]:
-    """``compute`` with its last result kept until the collection or the question changes."""
+def remembered(compute: Callable[Concatenate[Collection, P], T]) -> Callable[Concatenate[Collection, P], T]:
+    """``compute`` with its last results kept until the collection changes; threads may call it at once."""
 
     @wraps(compute)
     def found(collection: Collection, *args: P.args, **more: P.kwargs) -> T:
-        last: dict[object, T] = collection.derived((compute.__name__, "last"), dict)
+        kept: dict[object, T] = collection.derived((compute.__name__, "kept"), dict)
         asked = (args, tuple(more.items()))
-        if asked not in last:
-            result = compute(collection, *args, **more)
-            last.clear()
-            last[asked] = result
-        return last[asked]
+        result = kept.get(asked)
+        if result is None:
+            result = kept[asked] = compute(collection, *args, **more)
+            for old in list(kept)[:-_KEPT]:
+                kept.pop(old, None)
+        return result
 
     return found
 
 
-@_remembered
+@remembered
 def understood(collection: Collection, text: str, spelled: Callable[[str], bool] | None = None) -> Question:
     """``text`` as terms of ``collection``: its language, its stems, unknown words by their spelling.
 

@@ -109,7 +109,8 @@ def _stands(lines: Sequence[str], passage: Passage, wanted: Sequence[str]) -> bo
 
 
 def _lines(text: bytes) -> list[str]:
-    return [line.rstrip("\r") for line in text.decode("utf-8", "replace").split("\n")]
+    lines = [line.rstrip("\r") for line in text.decode("utf-8", "replace").split("\n")]
+    return lines if lines[-1] else lines[:-1] or lines
 
 
 # --- words and where they come from ---

@@ -36,7 +36,7 @@ class Json(Response):
 
 def build(server: Server) -> Guard:
     """The application that serves a run."""
-    agents = Agents(server)
+    agents, api = Agents(server), described(OPERATIONS, installed("lior"))
 
     async def health(request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -45,14 +45,14 @@ def build(server: Server) -> Guard:
         return PlainTextResponse(server.metrics.text(_gauges(server, guard)))
 
     async def openapi(request: Request) -> Response:
-        return Json(described(OPERATIONS, installed("lior")))
+        return Json(api)
 
     routes: list[BaseRoute] = [
         *(Route(each.path, _endpoint(server, each), methods=[each.method]) for each in OPERATIONS),
         Route(PUBLIC, health),
         Route("/metrics", metrics),
         Route("/openapi.json", openapi),
-        *page.routes(server, described(OPERATIONS, installed("lior"))),
+        *page.routes(server, api),
         *agents.routes(),
     ]
 

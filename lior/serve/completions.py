@@ -7,7 +7,6 @@ quoted, the field ``citations`` where it stands.
 from __future__ import annotations
 
 import base64
-import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -202,22 +201,27 @@ async def completions(server: Server, request: Request, given: Completion) -> An
     return await unless_gone(request, _whole(asked))
 
 
-async def _whole(asked: _Request) -> dict[str, Any]:
-    pieces: list[list[str]] = [[] for _ in asked.drawings]
-    drawn: list[list[tuple[Drawn | None, int]]] = [[] for _ in asked.drawings]
-    shift = [0] * len(pieces)
+async def _pieces(asked: _Request) -> AsyncIterator[tuple[int, str, list[tuple[Drawn | None, int]]]]:
+    """Choice, text and tokens of each piece, as they come: of the echoed prompts, then of what is drawn."""
+    shift = [0] * len(asked.drawings)
     if asked.given.echo:
         for place, prompt in enumerate(await asked.echoes()):
             text, records = _echoed(asked, prompt)
-            pieces[place].append(text)
-            drawn[place] += records
             shift[place] = len(text)
+            yield place, text, records
     if asked.count:
         async for place, text, new in drawn_together(asked.server.model, asked.drawings):
-            pieces[place].append(text)
-            drawn[place].extend((each, at + shift[place]) for each, at in new)
+            yield place, text, [(each, at + shift[place]) for each, at in new]
+
+
+async def _whole(asked: _Request) -> dict[str, Any]:
+    texts = [""] * len(asked.drawings)
+    drawn: list[list[tuple[Drawn | None, int]]] = [[] for _ in texts]
+    async for place, text, new in _pieces(asked):
+        texts[place] += text
+        drawn[place] += new
     choices = [
-        asked.choice(place, "".join(pieces[place]), asked.listed(drawn[place]), drawing.reason or "length")
+        asked.choice(place, texts[place], asked.listed(drawn[place]), drawing.reason or "length")
         for place, drawing in enumerate(asked.drawings)
     ]
     return asked.record(choices, usage=asked.usage())
@@ -238,16 +242,8 @@ def _echoed(asked: _Request, prompt: Iterable[Drawn | None]) -> tuple[str, list[
 
 async def _streamed(asked: _Request) -> AsyncIterator[bytes]:
     async def parts() -> AsyncIterator[dict[str, Any]]:
-        shift = [0] * len(asked.drawings)
-        if asked.given.echo:
-            for place, prompt in enumerate(await asked.echoes()):
-                text, records = _echoed(asked, prompt)
-                shift[place] = len(text)
-                yield asked.record([asked.choice(place, text, asked.listed(records), None)])
-        if asked.count:
-            async for place, text, new in drawn_together(asked.server.model, asked.drawings):
-                moved = [(each, at + shift[place]) for each, at in new]
-                yield asked.record([asked.choice(place, text, asked.listed(moved), None)])
+        async for place, text, new in _pieces(asked):
+            yield asked.record([asked.choice(place, text, asked.listed(new), None)])
         for place, drawing in enumerate(asked.drawings):
             yield asked.record([asked.choice(place, "", None, drawing.reason or "length")])
         if asked.given.stream_options and asked.given.stream_options.include_usage:
@@ -267,7 +263,7 @@ async def chat(server: Server, request: Request, given: Chat) -> Any:
     if not messages or given.messages[-1].role != "user":
         raise Fault(400, "messages: the last must be of the user", code="invalid")
     version = server.version
-    turn = await server.aside(answers.conversation, version, messages[-8:])
+    turn = await server.in_turn(answers.conversation, version, messages[-8:])
     text, cited = _worded(version, turn)
     head = {
         "id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": server.resident.name,
@@ -334,8 +330,7 @@ async def embeddings(server: Server, request: Request, given: Embeddings) -> Any
 
 def _vectors(texts: Sequence[str]) -> np.ndarray:
     """Sums of the unit vectors of the words, of length 1, float32 ``(n, width)``; 0 without any word."""
-    path = os.environ.get(meaning.VARIABLE)
-    source = meaning.from_file(path) if path else meaning.wordllama()
+    source = meaning.read()
     found = np.zeros((len(texts), source.width), np.float32)
     for row, text in zip(found, texts, strict=True):
         words = words_of(text)

@@ -13,7 +13,7 @@ from lior.interfaces import Tokenizer
 from lior.serve.server import fault_of
 from lior.serve.streams import Drawn, ModelThread, Stream
 
-PACE = 0.015
+PACE = 0.03
 """Seconds between two pieces of a stream: what is drawn meanwhile is sent together."""
 
 Placed = tuple[Drawn, int]

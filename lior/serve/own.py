@@ -13,6 +13,7 @@ from lior.errors import DataError
 from lior.serve import answers
 from lior.serve.schema import Ask, Learn, Lines, Listing, Named, Operation, Score, Show, Why
 from lior.serve.server import Fault, Server, unless_gone
+from lior.serve.versions import Version
 
 
 async def state(server: Server, request: Request, given: None) -> Any:
@@ -34,30 +35,24 @@ async def ask(server: Server, request: Request, given: Ask) -> Any:
 
 async def show(server: Server, request: Request, given: Show) -> Any:
     """The lines of a document around a passage."""
-    version, passage = server.version, _passage(given)
-    _there(version, passage)
-    return await server.aside(answers.shown, version, passage)
+    version = server.version
+    return await server.aside(answers.shown, version, _passage(version, given))
 
 
-def _passage(given: Show) -> Passage:
-    return Passage(document=given.document, line=given.line, column=given.column, text=given.text)
-
-
-def _there(version: Any, passage: Passage) -> None:
-    """Refuse a passage of a document that is not there any more."""
+def _passage(version: Version, given: Show) -> Passage:
+    """A passage, unless its document is not there any more."""
     try:
-        version.owner(passage.document)
+        version.owner(given.document)
     except DataError:
         raise Fault(404, "no document of this name", code="not_found") from None
+    return Passage(document=given.document, line=given.line, column=given.column, text=given.text)
 
 
 async def why(server: Server, request: Request, given: Why) -> Any:
     """The stored places that predict each word of a text."""
     version = server.version
     if given.passage:
-        passage = _passage(given.passage)
-        _there(version, passage)
-        prompt = await server.aside(answers.before, version, passage)
+        prompt = await server.aside(answers.before, version, _passage(version, given.passage))
     else:
         prompt = given.prompt.encode("utf-8", "replace")
     text = given.text.encode("utf-8", "replace")

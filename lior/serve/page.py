@@ -55,7 +55,7 @@ class Page:
         state = self._server.resident.state()
         found = {
             "run": escape(state["name"]), "pane": pane, "question": "", "answer": "", "beside": "",
-            "list": "", "api": "", "documents": f"{state['documents']:,}",
+            "others": "", "list": "", "api": "", "documents": f"{state['documents']:,}",
             "passages": f"{state['passages']:,}", "editable": "yes" if state["editable"] else "no",
             "lost": "".join(f"<li>{escape(each)}</li>" for each in state["lost"]),
             **{f"open_{name}": "" if name == pane else "hidden" for name in ("ask", "documents", "api")},
@@ -79,10 +79,8 @@ class Page:
             return self._framed("ask", fault.status, question=escape(question), answer=_told(str(fault)))
         beside = answer.answer or next((passage for passage, _ in answer.passages), None)
         shown = await self._server.aside(answers.shown, version, beside) if beside else None
-        return self._framed(
-            "ask", question=escape(question), answer=_answer(version, answer),
-            beside=_lines(shown) if shown else "",
-        )  # fmt: skip
+        (said, others), lines = _answer(version, answer), _lines(shown) if shown else ""
+        return self._framed("ask", question=escape(question), answer=said, others=others, beside=lines)
 
     async def documents(self, request: Request) -> Response:
         """The documents."""
@@ -115,7 +113,12 @@ class Page:
         found = await self._server.aside(
             answers.lines_of, version, given.name, max(given.line - answers.AROUND, 1), given.count
         )
-        return self._framed("ask", beside=_lines(found | {"mark": {"line": given.line, "end_line": 0}}))
+        first, end = found["first"], found["first"] + len(found["lines"]) - 1
+        ways = [("earlier lines", max(first - given.count + answers.AROUND, 1))] * (first > 1)
+        ways += [("later lines", end + 1 + answers.AROUND)] * (end < found["total"])
+        links = " · ".join(f'<a href="{_address(given.name, line)}">{text}</a>' for text, line in ways)
+        text = _lines(found | {"mark": {"line": given.line, "end_line": 0}})
+        return self._framed("ask", beside=f'{text}<p class="place">{links}</p>')
 
     async def api(self, request: Request) -> Response:
         """The operations that programs use."""
@@ -144,8 +147,8 @@ def _told(text: str) -> str:
     return f'<p class="notice">{escape(text)}</p>'
 
 
-def _answer(version: Version, answer: Answer) -> str:
-    """An answer as the script would show it, without what needs the script."""
+def _answer(version: Version, answer: Answer) -> tuple[str, str]:
+    """An answer as the script would show it, without what needs the script, and the other passages."""
     if answer.answer:
         sure = f"{answer.confidence:.0%} sure"
         quote = f'<blockquote class="quote">{escape(answer.answer.text)}</blockquote>'
@@ -158,7 +161,7 @@ def _answer(version: Version, answer: Answer) -> str:
         for passage in others
     )
     title = "Also" if answer.answer else "The nearest"
-    return head + (f'<h3>{title}</h3><ol class="others">{rows}</ol>' if rows else "")
+    return head, f'<h3>{title}</h3><ol class="others">{rows}</ol>' if rows else ""
 
 
 def _where(version: Version, passage: Passage) -> str:
@@ -177,8 +180,9 @@ def _lines(found: Mapping[str, Any]) -> str:
         f'<li value="{number}">{_marked(line, number, mark)}</li>'
         for number, line in enumerate(found["lines"], found["first"])
     )
-    name, total = escape(found["name"]), found["total"]
-    return f'<h2>{name}</h2><p class="place">{total:,} lines</p><ol class="lines">{"".join(rows)}</ol>'
+    size = f"{found['total']:,} line{'s' * (found['total'] != 1)}"
+    head = f'<h2>{escape(found["name"])}</h2><p class="place">{size}</p>'
+    return f'{head}<ol class="lines">{"".join(rows)}</ol>'
 
 
 def _marked(line: str, number: int, mark: Mapping[str, int]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -70,7 +69,9 @@ class Server:
         self.settings, self.limits, self.resident = settings, settings.limits, resident
         self.model = ModelThread(settings.limits.streams)
         self.metrics = Metrics()
-        self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="lior-ask")
+        # Of their own, so that a large file being read holds no question up; more only take turns in Python.
+        self._asking = ThreadPoolExecutor(2, thread_name_prefix="lior-ask")
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="lior-aside")
 
     @property
     def version(self) -> Version:
@@ -81,9 +82,13 @@ class Server:
         """Do what takes milliseconds in another thread."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *given)
 
+    async def in_turn(self, work: Callable[..., T], *given: Any) -> T:
+        """Do what asks the index; those that came before are begun first."""
+        return await asyncio.get_running_loop().run_in_executor(self._asking, work, *given)
+
     async def ask(self, version: Version, question: str, top: int) -> Answer:
         """Answer a question."""
-        return await self.aside(version.index.ask, question, top)
+        return await self.in_turn(version.index.ask, question, top)
 
     async def read(self, work: Callable[[Callable[..., object]], T]) -> T:
         """Have the thread of the model do something; see :meth:`ModelThread.run`."""
@@ -106,7 +111,8 @@ class Server:
     def close(self, seconds: float) -> bool:
         """End streams, finish what is being learned; whether all was done in time."""
         self.model.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._asking, self._pool):
+            pool.shutdown(wait=False, cancel_futures=True)
         return self.resident.close(seconds)
 
 

@@ -53,16 +53,9 @@ class Stream:
     """
 
     def __init__(
-        self,
-        version: Version,
-        prompt: Sequence[int],
-        count: int,
-        *,
-        sampling: Sampling,
-        seed: int,
-        tops: int,
-        until: float,
-    ) -> None:
+        self, version: Version, prompt: Sequence[int], count: int, *, sampling: Sampling, seed: int,
+        tops: int, until: float,
+    ) -> None:  # fmt: skip
         self.version, self.left, self.sampling = version, count, sampling
         self.sink: Callable[[Drawn | Exception | None], object] = lambda item: None
         """Called by the model's thread with each token, at the end with ``None``, or with what went wrong."""

@@ -230,11 +230,8 @@ class Resident:
         self._follow()
         wanted = [change for change in changes if change.outcome.set_running_or_notify_cancel()]
         names = [name for change in wanted for name in change.names]
-        self.working = {
-            "what": wanted[0].what if wanted else "",
-            "documents": len(names),
-            "since": time.time(),
-        }
+        what = wanted[0].what if wanted else ""
+        self.working = {"what": what, "documents": len(names), "since": time.time()}
         done: list[tuple[Change, Any]] = []
         try:
             with _noted(self.path, wanted):

@@ -20,7 +20,7 @@ from torch.testing import assert_close
 from lior import registry
 from lior.geometry import metric
 from lior.geometry.retrieval import Batch, Geometry
-from lior.interfaces import ResiliencePullback
+from lior.interfaces import ResiliencePullback, is_pairwise
 from lior.tensors import sub
 from lior.testing.strategies import LAW, fill, seeds
 from lior.testing.tensors import assert_same, cast, clones, gradients
@@ -130,6 +130,8 @@ def costs(geometry, state, batch):
         geometry.product.lift(params, each @ metric.root(form).mT, query=query)
         for each, query in zip(z, (True, False), strict=True)
     )
+    if is_pairwise(geometry.product):
+        return geometry.product.pair_cost(fq, fk, params), z, form
     gram = (fq.square().sum(1)[:, None], fq @ fk.mT, fk.square().sum(1)[None])
     return geometry.product.cost(*gram, params), z, form
 

@@ -39,6 +39,22 @@ def test_documents_are_listed_and_read_without_a_script(http):
     assert '<li value="5"><mark>' not in text
     assert "The car is serviced in May." in text
     assert http.get("/document", params={"name": "house.md", "line": 0}).status_code == 400
+    assert '<p class="place">1 line</p>' in http.get("/document", params={"name": "plan.txt"}).text
+
+
+def test_a_long_document_is_read_in_parts_without_a_script(editable):
+    with editable.client as client:
+        text = "".join(f"The number of this line is {number}.\n" for number in range(1, 501))
+        assert client.put("/api/document?name=long.txt", content=text.encode()).status_code == 200
+        seen, address = [], "/document?name=long.txt"
+        while address:
+            page = client.get(address).text
+            seen += re.findall(r'<li value="(\d+)"', page)
+            found = re.search(r'<a href="([^"]+)">later lines', page)
+            address = found and found[1].replace("&amp;", "&")
+        assert list(map(int, seen)) == list(range(1, 501))
+        back = re.search(r'<a href="([^"]+)">earlier lines', page)[1].replace("&amp;", "&")
+        assert re.findall(r'<li value="(\d+)"', client.get(back).text)[0] == "201"
 
 
 def test_files_of_the_page_are_asked_for_once(http):
@@ -101,7 +117,7 @@ class Browser:
     def __call__(self, script, *given):
         return self.driver.execute_script(script, *given)
 
-    def until(self, script, *given, seconds=20.0):
+    def until(self, script, *given, seconds=60.0):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if found := self(script, *given):
@@ -220,17 +236,22 @@ def test_a_continuation_is_stopped_and_survives_a_reload(page, editable):
     page.driver.find_element("css selector", "#continue-form .main").click()
     page.until("return document.getElementById('drawn').textContent.length > 60")
     page.driver.find_element("id", "stop").click()
-    page.shows("#drawn-note", "stopped")
+    page.shows("#drawn-note", "Stopped")
     page.until("return document.querySelectorAll('#drawn .word').length > 3")
-    assert editable.server.model.streams == 0
+    ended(editable)
     page.driver.find_element("css selector", "#continue-form .main").click()
     page.until("return document.getElementById('drawn').textContent.length > 60")
     page.driver.refresh()
     page.until("return document.documentElement.classList.contains('scripted')")
+    ended(editable)
+
+
+def ended(live):
+    """The server soon draws nothing more."""
     end = time.monotonic() + 5
-    while editable.server.model.streams and time.monotonic() < end:
+    while live.server.model.streams and time.monotonic() < end:
         time.sleep(0.02)
-    assert editable.server.model.streams == 0
+    assert live.server.model.streams == 0
 
 
 @selenium
@@ -239,16 +260,20 @@ def test_two_tabs_at_once(page):
     page.open()
     page.driver.switch_to.new_window("tab")
     page.open("/documents")
-    page.drop("key.txt", "The key of the observatory hangs behind the blue clock.")
+    others = "".join(f"Line {number} speaks of something else.\n\n" for number in range(40))
+    page.drop("key.txt", f"{others}The key of the observatory hangs behind the blue clock.\n\n{others}")
     page.driver.switch_to.window(first)
     ask(page, "When is the boiler serviced?")
     page.shows(".quote", "October")
     page.driver.switch_to.window(page.driver.window_handles[1])
-    page.shows("#jobs", "learned")
+    page.shows("#jobs", "learned: ")
     page.driver.close()
     page.driver.switch_to.window(first)
     ask(page, "Where does the key of the observatory hang?")
     page.shows(".quote", "blue clock")
+    page.until("""const box = document.getElementById("beside").getBoundingClientRect();
+        const mark = document.querySelector(".lines mark")?.getBoundingClientRect();
+        return mark && mark.top >= box.top && mark.bottom <= box.bottom;""")
 
 
 @selenium

@@ -91,7 +91,7 @@ async function ask(question) {
     const beside = found.shown ?? (found.passages[0] && await lines(found.passages[0]));
     if (turn === asked) showLines(beside);
   } catch (error) {
-    if (turn === asked) { $("answer").replaceChildren(notice(error.message)); showLines(null); }
+    if (turn === asked) { $("answer").replaceChildren(notice(error.message)); $("others").replaceChildren(); showLines(null); }
   } finally {
     if (turn === asked) $("answer").removeAttribute("aria-busy");
   }
@@ -131,10 +131,8 @@ function showAnswer(found) {
     box.replaceChildren(notice(`Nothing in the documents speaks of it: ${found.note}.`));
   }
   const others = found.passages.filter((p) => !found.answer || p.text !== found.answer.text || p.line !== found.answer.line);
-  if (others.length) {
-    const rows = others.map((p) => make("li", {}, make("p", {}, p.text), place(p)));
-    box.append(make("h3", {}, found.answer ? "Also" : "The nearest"), make("ol", { class: "others" }, ...rows));
-  }
+  const rows = others.map((p) => make("li", {}, make("p", {}, p.text), place(p)));
+  $("others").replaceChildren(...(rows.length ? [make("h3", {}, found.answer ? "Also" : "The nearest"), make("ol", { class: "others" }, ...rows)] : []));
 }
 
 function showLines(found) {
@@ -149,9 +147,10 @@ function showLines(found) {
     return make("li", { value: at }, line.slice(0, begin), make("mark", {}, line.slice(begin, end)), line.slice(end));
   });
   const head = make("h2", {}, found.name);
-  box.replaceChildren(head, make("p", { class: "place" }, `${number.format(found.total)} lines`), make("ol", { class: "lines" }, ...rows));
+  box.replaceChildren(head, make("p", { class: "place" }, `${number.format(found.total)} line${found.total === 1 ? "" : "s"}`), make("ol", { class: "lines" }, ...rows));
   const marked = box.querySelector("mark");
-  if (marked) box.scrollTop = marked.offsetTop - box.clientHeight / 3;
+  box.scrollTop = 0;
+  if (marked) box.scrollTop = marked.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 3;
 }
 
 // --- words and where they come from ---
@@ -231,7 +230,7 @@ $("continue-form").addEventListener("submit", async (event) => {
   const given = { prompt, max_tokens: $("length").valueAsNumber, temperature: $("temperature").valueAsNumber, loop_penalty: 0.5, stream: true };
   const target = document.createTextNode("");
   box.replaceChildren(make("span", { class: "given" }, prompt), target);
-  $("drawn-note").textContent = "writing …";
+  $("drawn-note").textContent = "Writing …";
   $("stop").disabled = false;
   let ended = "";
   try {
@@ -240,11 +239,11 @@ $("continue-form").addEventListener("submit", async (event) => {
       if (part.error) throw new Error(part.error.message);
       target.data += part.choices[0]?.text ?? "";
     }
-  } catch (error) { ended = error.name === "AbortError" ? "stopped; " : `${error.message}; `; }
+  } catch (error) { ended = error.name === "AbortError" ? "Stopped. " : `${error.message}. `; }
   if (drawing !== mine) return;
   $("stop").disabled = true;
   const text = target.data.slice(0, 900);
-  $("drawn-note").textContent = `${ended}looking for the sources of the words …`;
+  $("drawn-note").textContent = `${ended}Looking for the sources of the words …`;
   try {
     if (text) {
       const words = make("span");
@@ -252,7 +251,7 @@ $("continue-form").addEventListener("submit", async (event) => {
       if (drawing !== mine) return;
       target.replaceWith(words, target.data.slice(text.length));
     }
-    $("drawn-note").textContent = `${ended}point at a word, or move with the arrow keys, to see where it comes from`;
+    $("drawn-note").textContent = `${ended}Point at a word, or move with the arrow keys, to see where it comes from.`;
   } catch (error) { $("drawn-note").textContent = `${ended}${error.message}`; }
 });
 
@@ -278,7 +277,7 @@ async function* events(body) {
 
 $("surprise-form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  $("scored-note").textContent = "reading …";
+  $("scored-note").textContent = "Reading …";
   try {
     const found = await call("POST", "/api/score", { text: $("text").value });
     $("scored").replaceChildren(...found.words.flatMap((word) => {
@@ -322,10 +321,12 @@ async function list(offset = 0) {
 if (editable) document.querySelector("#documents thead tr").append(make("th", { scope: "col" }, make("span", { class: "away" }, "Forget")));
 
 function job(name, doing) {
-  const told = make("span", {}, doing), item = make("li", {}, make("span", {}, name), told);
+  const told = make("span", {}, doing), at = make("progress", { "aria-label": `${name} is at work` });
+  const item = make("li", {}, make("span", {}, name), told, at);
   $("jobs").prepend(item);
   while ($("jobs").children.length > 50) $("jobs").lastChild.remove();
-  return { say: (text) => { told.textContent = text; }, fail: (text) => { item.className = "failed"; told.textContent = text; } };
+  const say = (text) => { told.textContent = text; at.remove(); };
+  return { say, fail: (text) => { item.className = "failed"; say(text); } };
 }
 
 async function learn(file, replace = false) {

@@ -91,34 +91,12 @@ class Poles:
         }
 
     def stream(self, state: State) -> State:
-        """The complex ``modes (P, n)`` of the kernel after ``reach`` times the id ``vocab``.
-
-        Raises
-        ------
-        UsageError
-            If a pole is not inside the unit circle, where the sum over all tokens has no bound.
-        """
-        poles, _ = _complex(state)
-        if not bool((poles.abs() < 1).all()):
-            raise UsageError("encoder poles: a pole is not inside the unit circle")
-        return {"modes": kernel.powers(poles, self.reach).sum(0)[:, None] * state["embedding"][-1]}
+        """As :func:`stream`."""
+        return stream(_complex(state)[0], state["embedding"], self.reach)
 
     def scan(self, state: State, stream: State, tokens: Tensor) -> tuple[State, Tensor]:
-        """Read ``tokens (T,)``: ``S <- λ S + E[x_t]``, ``z = Re Σ_p c_p S_p`` for each.
-
-        Raises
-        ------
-        UsageError
-            If a token is not an id of the vocabulary.
-        """
-        embedding = state["embedding"]
-        vocab = len(embedding) - 1
-        if len(wrong := tokens[(tokens < 0) | (tokens > vocab)]):
-            raise UsageError(
-                f"token id {int(wrong[0])}: this encoder knows 0 to {vocab - 1}, and {vocab} for no token"
-            )
-        z, modes = kernel.scan(*_complex(state), embedding[tokens], stream["modes"])
-        return {"modes": modes}, z
+        """As :func:`scan`."""
+        return scan(*_complex(state), state["embedding"], stream, tokens)
 
     def _kernels(self) -> tuple[kernel.Kernel, kernel.Kernel]:
         """The bank with random coefficients, and the power law."""
@@ -138,3 +116,35 @@ def _complex(state: State) -> tuple[Tensor, Tensor]:
         torch.complex(state["poles_re"], state["poles_im"]),
         torch.complex(state["coeff_re"], state["coeff_im"]),
     )
+
+
+def stream(poles: Tensor, embedding: Tensor, reach: int) -> State:
+    """The complex ``modes (P, n)`` of a kernel after ``reach`` times the last row of ``embedding``.
+
+    Raises
+    ------
+    UsageError
+        If a pole is not inside the unit circle, where the sum over all tokens has no bound.
+    """
+    if not bool((poles.abs() < 1).all()):
+        raise UsageError("encoder: a pole is not inside the unit circle")
+    return {"modes": kernel.powers(poles, reach).sum(0)[:, None] * embedding[-1]}
+
+
+def scan(
+    poles: Tensor, coeff: Tensor, embedding: Tensor, stream: State, tokens: Tensor
+) -> tuple[State, Tensor]:
+    """Read ``tokens (T,)``: ``S <- λ S + E[x_t]``, ``z = Re Σ_p c_p S_p (T, n)``.
+
+    Raises
+    ------
+    UsageError
+        If a token is not an id of the vocabulary.
+    """
+    vocab = len(embedding) - 1
+    if len(wrong := tokens[(tokens < 0) | (tokens > vocab)]):
+        raise UsageError(
+            f"token id {int(wrong[0])}: this encoder knows 0 to {vocab - 1}, and {vocab} for no token"
+        )
+    z, modes = kernel.scan(poles, coeff, embedding[tokens], stream["modes"])
+    return {"modes": modes}, z

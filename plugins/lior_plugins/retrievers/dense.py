@@ -12,8 +12,8 @@ from lior.ask import meaning
 from lior.ask.answering import LIGHT, logistic
 from lior.ask.collection import Collection
 from lior.ask.interfaces import Ranking
-from lior.ask.meaning import Asked, Space
-from lior.ask.ranking import best, coverage, understood
+from lior.ask.meaning import Asked, Vectors
+from lior.ask.ranking import best, coverage, remembered, understood
 from lior.ask.words import tokens
 from lior_plugins.retrievers.settle import Settle, judged
 
@@ -63,62 +63,72 @@ class Dense:
         # A whole document has a word near to any: only harm was measured.
         if collection.finer is not None or not _readable(question):
             return Settle().rank(collection, question, top)
-        asked = self.understood(collection, question)
-        words, method = judged(collection, question, asked.question)
-        more = _likelier(collection)
-        total = meaning.cosines(self.space(collection), asked) + WORDS * words + more
-        candidates = best(total, CANDIDATES) if asked.vectors.any() or words.any() else np.empty(0, np.int64)
-        alike = meaning.likest(self.space(collection), asked, candidates)
+        near = _compared(collection, question, meaning.read())
+        asked, candidates, alike = near.asked, near.rows, near.alike
         informations = asked.question.informations * np.where(_light(asked), LIGHT_SHARE, 1)
         covered = np.minimum(informations @ alike / max(informations.sum(), 1e-9), 1)
-        scores = (total[candidates] + NEAR_WORDS * covered) / _ALL
+        scores = (near.scores + NEAR_WORDS * covered) / _ALL
         shared = coverage(collection, asked.question)[candidates] > 0
-        own = scores - more[candidates] / _ALL
+        own = scores - _likelier(collection)[candidates] / _ALL
         allowed = np.flatnonzero((shared | (own > _LEAST)) & (own > 0))
         order = allowed[np.lexsort((candidates[allowed], -scores[allowed]))][: max(top, 0)]
         return Ranking(
             passages=candidates[order],
             scores=scores[order],
             covered=covered[order],
-            method=f"{method}, meaning",
+            method=f"{near.method}, meaning",
             words=asked.question.words,
             missing=asked.question.missing,
-        )
-
-    def space(self, collection: Collection) -> Space:
-        """The vectors of a collection."""
-        return meaning.space(collection, meaning.read())
-
-    def understood(self, collection: Collection, question: str) -> Asked:
-        """A question by its words and their meaning."""
-        vectors = meaning.read()
-        plain = understood(collection, question, lambda word: bool(vectors.of([word])[1][0] == 1))
-        sure = plain.owners >= 0  # what only looks like a missing word is no match for its meaning
-        return meaning.asked(
-            self.space(collection),
-            attrs.evolve(
-                plain, terms=plain.terms[sure], weights=plain.weights[sure], owners=plain.owners[sure]
-            ),
         )
 
     def confidence(self, collection: Collection, question: str, row: int, score: float) -> float | None:
         """The probability that a passage answers: by its score, and whether it lacks a word."""
         if not _readable(question):
             return None
-        asked = self.understood(collection, question)
-        heavy = ~_light(asked)
-        alike = meaning.likest(self.space(collection), asked, np.array([row]))[:, 0]
-        least = float((alike[heavy] if heavy.any() else alike).min(initial=1))
+        near = _compared(collection, question, meaning.read())
+        heavy = ~_light(near.asked)
+        alike = near.alike[:, near.rows == row]
+        if not alike.shape[1]:  # it was not ranked for this question
+            alike = meaning.likest(meaning.space(collection, meaning.read()), near.asked, np.array([row]))
+        least = float((alike[heavy] if heavy.any() else alike)[:, 0].min(initial=1))
         score -= _likelier(collection)[row] / _ALL
         return logistic(SURE[0] * score + SURE[1] * least + SURE[2])
 
     def arrays(self, collection: Collection) -> dict[str, np.ndarray]:
         """What is kept with an index, so that vectors are computed once."""
-        return self.space(collection).arrays()
+        return meaning.space(collection, meaning.read()).arrays()
 
     def restore(self, collection: Collection, arrays: Mapping[str, np.ndarray]) -> bool:
         """Use what :meth:`arrays` gave for the same counts; whether it is of the same vectors."""
         return meaning.restore(collection, meaning.read(), arrays)
+
+
+@attrs.frozen(eq=False)
+class _Near:
+    """A question, and the passages that are near to it."""
+
+    asked: Asked
+    method: str
+    rows: np.ndarray
+    """The best ``CANDIDATES`` by words and cosines, int64 ``(K,)``."""
+    scores: np.ndarray
+    """Of these by words and cosines, float64 ``(K,)``."""
+    alike: np.ndarray
+    """Highest likeness of each word of the question to a word of each, float32 ``(W, K)``."""
+
+
+@remembered
+def _compared(collection: Collection, question: str, vectors: Vectors) -> _Near:
+    """Computed once to rank and to judge."""
+    space = meaning.space(collection, vectors)
+    plain = understood(collection, question, vectors.know)
+    sure = plain.owners >= 0  # what only looks like a missing word is no match for its meaning
+    terms, weights, owners = plain.terms[sure], plain.weights[sure], plain.owners[sure]
+    asked = meaning.asked(space, attrs.evolve(plain, terms=terms, weights=weights, owners=owners))
+    words, method = judged(collection, question, asked.question)
+    total = meaning.cosines(space, asked) + WORDS * words + _likelier(collection)
+    rows = best(total, CANDIDATES) if asked.vectors.any() or words.any() else np.empty(0, np.int64)
+    return _Near(asked, method, rows, total[rows], meaning.likest(space, asked, rows))
 
 
 def _readable(question: str) -> bool:

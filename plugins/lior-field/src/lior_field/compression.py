@@ -1,0 +1,87 @@
+"""The tables of a run as matrices.
+
+Their spectra, and what is left of the model when they are cut to a rank.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lior.errors import RunError
+from lior.model.language_model import Model
+from lior.runs.checkpoint import Checkpoint
+from lior_field.observables import spectrum
+
+SHARES = (0.9, 0.99, 0.999)
+_SMALLEST = 4
+_BLOCK = 65536
+
+
+class TableSpectrum(NamedTuple):
+    """A table of the geometry, as a matrix of rows of its last dimension."""
+
+    name: str
+    shape: tuple[int, int]
+    effective_rank: float
+    ranks: dict[str, int]
+    """Share of the squares -> rank that keeps it."""
+    values: list[float]
+    """Singular values, largest first."""
+
+
+def _matrices(model: Model) -> dict[str, Tensor]:
+    """The learned entries with two sides of at least 4."""
+    if model.geometry is None:
+        raise RunError("the run has no geometry and so no tables; train with --memory exact or sdm,exact")
+    learned = model.geometry.learned(model.state)
+    flat = {name: value.flatten(0, -2) for name, value in learned.items() if value.ndim >= 2}
+    return {name: value for name, value in flat.items() if min(value.shape) >= _SMALLEST}
+
+
+@torch.no_grad()
+def tables(model: Model) -> list[TableSpectrum]:
+    """The spectra of all tables.
+
+    Raises
+    ------
+    RunError
+        When the model has no geometry.
+    """
+    found = []
+    for name, matrix in _matrices(model).items():
+        values, effective, errors = spectrum(matrix)
+        ranks = {f"{share:g}": int((errors.square() > 1 - share).sum()) for share in SHARES}
+        found.append(
+            TableSpectrum(name, (matrix.shape[0], matrix.shape[1]), effective, ranks, values.tolist())
+        )
+    return found
+
+
+@torch.no_grad()
+def truncate(run: Checkpoint, rank: int) -> float:
+    """Cut the tables of ``run.model``, which is changed, and write its memories anew.
+
+    Returns
+    -------
+    float
+        Share of the numbers that two factors of that rank would need.
+
+    Raises
+    ------
+    RunError
+        When the model has no geometry.
+    """
+    state, before, after = dict(run.model.state), 0, 0
+    for name, matrix in _matrices(run.model).items():
+        rows, columns = matrix.shape
+        before += rows * columns
+        after += min(rank * (rows + columns), rows * columns)
+        if rank < min(rows, columns):
+            u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
+            state[name] = ((u[:, :rank] * s[:rank]) @ vh[:rank]).reshape(state[name].shape)
+    run.model.set_geometry(state)
+    run.model.rewrite(run.pieces(_BLOCK))
+    return after / before if before else 1.0

@@ -1,0 +1,262 @@
+"""The three ways in which a field moves.
+
+===========  =================================================  ==========================================
+unitary      ``iħ ∂T/∂t = H T + J``                             keeps ``⟨T, T⟩``, and ``⟨H⟩`` on average
+dissipative  ``∂T/∂τ = −(H − ⟨H⟩) T/ħ`` and pulls               keeps ``⟨T, T⟩``, lowers ``⟨H⟩``
+symplectic   ``dT/dt = P/m``, ``dP/dt = −∂W/∂T + F``            keeps a shadow energy; reversible
+===========  =================================================  ==========================================
+
+Each class holds the constants and one step ``dt``; ``start`` makes a state, a dict of tensors, and ``step``
+returns the next and leaves the one it was given as it was. ``limit`` is the largest ``dt`` that is allowed,
+in the unit of time.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Protocol
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior.errors import UsageError
+from lior.geometry.kernel import Kernel
+from lior.interfaces import State
+from lior_field.grid import Grid, spread
+from lior_field.hamiltonian import Hamiltonian
+from lior_field.memory import FieldMemory
+
+
+class FieldDynamics(Protocol):
+    """What the three have in common."""
+
+    dt: float
+
+    @property
+    def limit(self) -> float:
+        """Largest step, in the unit of time."""
+
+    def start(self, field: Tensor) -> State:
+        """The state of ``field``, complex ``(Nx, Ny, ...)``, at time 0."""
+
+    def step(self, state: State, *, drive: Tensor | None = None) -> State:
+        """The state one step later.
+
+        ``drive`` is the source ``J``, the evidence ``E`` or the force ``F``, of the field's shape.
+        """
+
+    def energy(self, state: State) -> Tensor:
+        """A real scalar, in the unit of energy."""
+
+
+def _within(dt: float, limit: float, why: str) -> None:
+    if not 0 < dt <= limit:
+        raise UsageError(f"time step {dt:.6g}: allowed is a number above 0 and up to {limit:.6g}, {why}")
+
+
+@attrs.define(kw_only=True, eq=False)
+class Unitary:
+    """Schrödinger's equation with a source, by operator splitting.
+
+    (M. Feit, J. Fleck and A. Steiger, *J. Comput. Phys.* 47 (1982) 412.)
+
+    ``exp(−iV dt/2ħ) exp(−iK dt/ħ) exp(−iV dt/2ħ)`` with the kinetic part in Fourier space; where the metric
+    depends on the place, the exponential of the whole ``H`` by Chebyshev polynomials. A source acts half
+    before and half after. Longer steps than the limit turn the fastest wave by more than π, where it is taken
+    for a slower one that turns back.
+
+    Raises
+    ------
+    UsageError
+        If ``dt`` is above the limit.
+    """
+
+    hamiltonian: Hamiltonian
+    dt: float
+
+    def __attrs_post_init__(self) -> None:
+        _within(self.dt, self.limit, "π ħ over the range of energies")
+
+    @property
+    def limit(self) -> float:
+        """``π ħ / (E_max − E_min)``."""
+        low, high = self.hamiltonian.bounds
+        return math.pi * self.hamiltonian.hbar / max(high - low, 1e-300)
+
+    def start(self, field: Tensor) -> State:
+        """The field alone."""
+        return {"field": field}
+
+    def step(self, state: State, *, drive: Tensor | None = None) -> State:
+        """One step; ``drive`` is the source ``J``, an energy times the field's unit.
+
+        Constant over the step.
+        """
+        t, rate = state["field"], -1j * self.dt / self.hamiltonian.hbar
+        if drive is not None:
+            t = t + rate / 2 * drive
+        if self.hamiltonian.grid.uniform:
+            half, kinetic = self._factors
+            half = spread(half.to(t.device), t)
+            t = half * self.hamiltonian.grid.filter(kinetic, half * t)
+        else:
+            t = self.hamiltonian.exponential(t, rate)
+        return {"field": t if drive is None else t + rate / 2 * drive}
+
+    def energy(self, state: State) -> Tensor:
+        """``⟨T, H T⟩ / ⟨T, T⟩``."""
+        return self.hamiltonian.energy(state["field"])
+
+    @cached_property
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        """``exp(−iV dt/2ħ)`` of each site and ``exp(−iK dt/ħ)`` of each wave."""
+        h, rate = self.hamiltonian, -1j * self.dt / self.hamiltonian.hbar
+        half = torch.exp(rate / 2 * h.potential.expand(h.grid.shape))
+        return half, torch.exp(rate * h.scale * h.grid.symbol())
+
+
+@attrs.define(kw_only=True, eq=False)
+class Dissipative:
+    """Imaginary time, which ends in the ground state, and two pulls, each a convex step of its own.
+
+    The pull of *evidence* ``E``, weight ``λ_QR``, is towards the posterior of Bayes' rule with the likelihood
+    ``w = exp(−|T − E|²/τ)``: ``B = √w T · ‖T‖/‖√w T‖``. The pull of *memory*, weight ``λ_F``, is towards the
+    recalled field. ``T ← (1 − λ dt) T + λ dt B`` stays between the two for ``λ dt <= 1``. The norm is that of
+    the beginning after every step.
+
+    Raises
+    ------
+    UsageError
+        If ``dt`` is above the limit, or a weight or ``tau`` is not allowed.
+    """
+
+    hamiltonian: Hamiltonian
+    dt: float
+    bayes: float = 0.0
+    """``λ_QR >= 0``, per unit of time; without evidence nothing is pulled."""
+    tau: float = 0.5
+    """``τ > 0``, in the unit of ``|T|²``."""
+    remembering: float = 0.0
+    """``λ_F >= 0``, per unit of time."""
+    kernel: Kernel | None = None
+    """The memory's kernel, in steps; needed with ``remembering``."""
+
+    def __attrs_post_init__(self) -> None:
+        if not (min(self.bayes, self.remembering) >= 0 and self.tau > 0):
+            raise UsageError("weights of evidence and memory must not be below 0, and tau must be above 0")
+        if self.remembering and self.kernel is None:
+            raise UsageError("a weight of memory needs a kernel")
+        _within(self.dt, self.limit, "1 over the sum of the weights of evidence and memory")
+
+    @property
+    def limit(self) -> float:
+        """``1/(λ_QR + λ_F)``; without pulls any finite step is allowed."""
+        total = self.bayes + self.remembering
+        return 1 / total if total else torch.finfo(torch.float64).max
+
+    def start(self, field: Tensor) -> State:
+        """The field, its norm and, with memory, the modes of a past in which it was the same."""
+        state = {"field": field, "norm": self.hamiltonian.grid.norm(field)}
+        if self.remembering and self.kernel is not None:
+            memory = FieldMemory.start(self.kernel, field)
+            state |= {"modes": memory.modes, "poles": memory.kernel.poles, "coeff": memory.kernel.coeff}
+        return state
+
+    def step(self, state: State, *, drive: Tensor | None = None) -> State:
+        """One step; ``drive`` is the evidence ``E``, of the field's unit."""
+        t = self.hamiltonian.exponential(state["field"], complex(-self.dt / self.hamiltonian.hbar))
+        t = self._normal(t, state["norm"])
+        if drive is not None and self.bayes:
+            t = t + self.bayes * self.dt * (self.posterior(t, drive) - t)
+        after = dict(state)
+        if "modes" in state:
+            memory = FieldMemory(Kernel(state["poles"], state["coeff"]), state["modes"])
+            t = t + self.remembering * self.dt * (memory.recall(t) - t)
+        t = self._normal(t, state["norm"])
+        if "modes" in state:
+            after["modes"] = memory.after(t).modes
+        return after | {"field": t}
+
+    def posterior(self, t: Tensor, evidence: Tensor) -> Tensor:
+        """``B``, of the norm of ``T``."""
+        # The largest weight is made 1: the constant cancels, and no weight of all is rounded to 0.
+        exponent = -(t - evidence).abs().square() / self.tau
+        b = torch.exp((exponent - exponent.max()) / 2) * t
+        return self._normal(b, self.hamiltonian.grid.norm(t))
+
+    def energy(self, state: State) -> Tensor:
+        """``⟨T, H T⟩ / ⟨T, T⟩``."""
+        return self.hamiltonian.energy(state["field"])
+
+    def _normal(self, t: Tensor, norm: Tensor) -> Tensor:
+        return t * (norm / self.hamiltonian.grid.norm(t))
+
+
+@attrs.define(kw_only=True, eq=False)
+class Symplectic:
+    """``W = k/2 Σ|T − T_eq|² + κ/2 Σ|∇T|²`` and ``Σ|P|²/2m``, by velocity Verlet.
+
+    (L. Verlet, *Phys. Rev.* 159 (1967) 98.)
+
+    Sums are over sites with their volume, ``|∇T|²`` is that of the metric. For a wave of angular frequency
+    ``ω`` the energy swings by ``(ω dt)²/4`` of itself after release from rest, without drift; the step is
+    exactly reversible.
+
+    Raises
+    ------
+    UsageError
+        If ``dt`` is above the limit, or a constant is not allowed.
+    """
+
+    grid: Grid
+    dt: float
+    mass: float = 1.0
+    stiffness: float = 0.01
+    """``k >= 0``, an energy per squared unit of the field."""
+    tension: float = 0.0
+    """``κ >= 0``, the same times a squared length."""
+    rest: Tensor | float = 0.0
+    """``T_eq``, a number or of the field's shape."""
+
+    def __attrs_post_init__(self) -> None:
+        if not (
+            self.mass > 0 and min(self.stiffness, self.tension) >= 0 and self.stiffness + self.tension > 0
+        ):
+            raise UsageError(
+                f"mass {self.mass}, stiffness {self.stiffness}, tension {self.tension}: "
+                "the mass must be above 0, the others not below, and one of them above"
+            )
+        _within(self.dt, self.limit, "2 over the largest frequency")
+
+    @property
+    def limit(self) -> float:
+        """``2/ω_max`` with ``ω²_max = (k + κ Δ_max)/m`` ``Δ_max`` the grid's largest eigenvalue of ``−Δ``.
+
+        ``2/ω_max`` with ``ω²_max = (k + κ Δ_max)/m`` and ``Δ_max`` the grid's largest eigenvalue of ``−Δ``.
+        """
+        return 2 * math.sqrt(self.mass / (self.stiffness + self.tension * self.grid.largest()))
+
+    def start(self, field: Tensor) -> State:
+        """The field at rest."""
+        return {"field": field, "momentum": torch.zeros_like(field)}
+
+    def step(self, state: State, *, drive: Tensor | None = None) -> State:
+        """One step; ``drive`` is the force ``F`` per site and volume, constant over the step."""
+        t, p = state["field"], state["momentum"]
+        p = p + self.dt / 2 * self._force(t, drive)
+        t = t + self.dt / self.mass * p
+        return {"field": t, "momentum": p + self.dt / 2 * self._force(t, drive)}
+
+    def energy(self, state: State) -> Tensor:
+        """Kinetic and potential energy, without that of the force."""
+        t, p = state["field"], state["momentum"]
+        away = t - self.rest
+        bent = self.grid.inner(t, self.grid.laplacian(t)).real
+        still = self.stiffness * self.grid.norm(away).square() - self.tension * bent
+        return self.grid.norm(p).square() / (2 * self.mass) + still / 2
+
+    def _force(self, t: Tensor, drive: Tensor | None) -> Tensor:
+        force = self.tension * self.grid.laplacian(t) - self.stiffness * (t - self.rest)
+        return force if drive is None else force + drive

@@ -1,0 +1,143 @@
+"""The encoder ``field``: tokens drive a field, and the coordinates are what is read from it.
+
+Each coordinate is a component of a field on a small periodic grid. A token adds its embedding to it at once;
+between tokens the field evolves under ``H = K/m + V(x)`` and loses a share of each mode. In the modes of
+``H``, with energies ``E_m`` and damping rates ``γ_m``, that is a diagonal recurrence, so the field is read
+exactly as a sum of poles (:mod:`lior.geometry.kernel`):
+
+    λ_m = exp(−γ_m − i E_m),    S_m ← λ_m S_m + E[x_t],    z = Re Σ_m c_m S_m.
+
+Unlike the fixed poles of ``poles``, these are learned, through mass, potential and damping: ``∂E_m/∂V(x) =
+u_m(x)²`` and ``∂E_m/∂ log m = −⟨u_m|K/m|u_m⟩`` (H. Hellmann, 1937; R. Feynman, *Phys. Rev.* 56 (1939) 340).
+Energies are in units of ħ per token; a mode with a rate of ``1/T`` remembers about ``T`` tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, NamedTuple
+
+import attrs
+import torch
+from torch import Generator, Tensor
+
+from lior.config.options import option
+from lior.geometry import kernel
+from lior.interfaces import State
+from lior_field.grid import Grid
+from lior_field.memory import poles_pullback
+from lior_plugins.encoders import poles as filters
+from lior_plugins.encoders.tables import lookup, scatter
+
+_BAND = 0.9 * math.pi
+"""Energy of the fastest wave at first, just below that at which a turn is taken for one backwards."""
+_FASTEST = 0.7
+"""Damping rate of the mode that forgets first, per token."""
+
+
+@attrs.frozen(kw_only=True)
+class FieldEncoder:
+    """Embedding, reading, mass, potential and damping are all learned.
+
+    State, with ``P = side²`` modes: ``embedding (vocab + 1, n)``; ``coeff_re``, ``coeff_im (P, n)``, in the
+    order of rising energies; ``potential (side, side)``; ``log_mass``, a scalar; ``log_damping (P,)``.
+    """
+
+    api_version: ClassVar[int] = 1
+    learned: ClassVar[tuple[str, ...]] = (
+        "embedding", "coeff_re", "coeff_im", "potential", "log_mass", "log_damping",
+    )  # fmt: skip
+
+    n: int = option(64, help="dimension of a coordinate", low=2)
+    reach: int = option(32, help="previous tokens that a coordinate depends on in training", low=2)
+    side: int = option(
+        4, help="sites along each side of the grid; their number is that of modes", low=3, high=16
+    )
+    horizon: float = option(64.0, help="tokens that the slowest mode remembers at first", low=2, high=1e6)
+    disorder: float = option(
+        0.3, help="standard deviation of the potential at first, as a share of the band", low=1e-3
+    )
+    scale: float = option(0.35, help="initial standard deviation of the most recent token's entries", low=0)
+
+    def init(self, vocab: int, *, generator: Generator) -> State:
+        """Random embedding, reading and potential; the modes of least energy last longest."""
+        device, count = generator.device, self.side**2
+
+        def noise(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=generator, device=device)
+
+        rates = torch.logspace(-math.log10(self.horizon), math.log10(_FASTEST), count, device=device)
+        return {
+            "embedding": noise(vocab + 1, self.n) * self.scale,
+            "coeff_re": noise(count, self.n) / math.sqrt(count),
+            "coeff_im": noise(count, self.n) / math.sqrt(count),
+            "potential": noise(self.side, self.side) * self.disorder * _BAND / 4,
+            "log_mass": torch.zeros((), device=device),
+            "log_damping": rates.log(),
+        }
+
+    def encode(self, state: State, contexts: Tensor) -> Tensor:
+        """Coordinates ``(B, n)`` of contexts ``(B, L)``, ``L >= reach``, in the embedding's dtype."""
+        width = max(self.reach, contexts.shape[-1])
+        weights = kernel.impulse(self.modes(state).poles, _coeff(state), width)
+        return lookup((weights[:, None] * state["embedding"]).reshape(-1, self.n), contexts, width)
+
+    def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
+        """Derivatives of ``sum(dz * encode(contexts))`` to everything that is learned."""
+        modes, coeff = self.modes(state), _coeff(state)
+        weights = kernel.impulse(modes.poles, coeff, contexts.shape[1])
+        dtable = scatter(contexts, dz, state["embedding"].shape[0])
+        dk = (dtable * state["embedding"]).sum(1)
+        dcoeff = kernel.impulse_pullback(modes.poles, dk)
+        dlog = poles_pullback(modes.poles, coeff, dk).conj() * modes.poles  # to log λ, conjugate
+        denergy = dlog.imag
+        moving = (modes.vectors * (self._kinetic(state) @ modes.vectors)).sum(0)
+        return {
+            "embedding": (dtable * weights[:, None]).sum(0),
+            "coeff_re": dcoeff.real.clone(),
+            "coeff_im": dcoeff.imag.clone(),
+            "potential": (modes.vectors.square() @ denergy).reshape(self.side, self.side),
+            "log_mass": -(moving * denergy).sum(),
+            "log_damping": -dlog.real * state["log_damping"].exp(),
+        }
+
+    def stream(self, state: State) -> State:
+        """The field's modes after ``reach`` times the id ``vocab``, complex ``(P, n)``."""
+        return filters.stream(self.modes(state).poles, state["embedding"], self.reach)
+
+    def scan(self, state: State, stream: State, tokens: Tensor) -> tuple[State, Tensor]:
+        """Drive the field with ``tokens (T,)`` and read it after each, ``(T, n)``."""
+        return filters.scan(self.modes(state).poles, _coeff(state), state["embedding"], stream, tokens)
+
+    def modes(self, state: State) -> Modes:
+        """The modes of the field between two tokens."""
+        energies, vectors = torch.linalg.eigh(self._kinetic(state) + state["potential"].reshape(-1).diag())
+        return Modes(energies, torch.polar((-state["log_damping"].exp()).exp(), -energies), vectors)
+
+    def _kinetic(self, state: State) -> Tensor:
+        """``K/m``, real symmetric ``(P, P)``."""
+        like = state["potential"]
+        return _waves(self.side).to(like) / state["log_mass"].exp()
+
+
+class Modes(NamedTuple):
+    """The eigenstates of ``H``, by rising energy."""
+
+    energies: Tensor
+    """``E (P,)``, in units of ħ per token."""
+    poles: Tensor
+    """``λ (P,)``."""
+    vectors: Tensor
+    """``u``, orthonormal columns ``(P, P)``."""
+
+
+def _waves(side: int) -> Tensor:
+    """``−Δ`` of the grid as a matrix ``(P, P)``, scaled to a largest eigenvalue of :data:`_BAND`."""
+    # Unequal spacings tell the axes apart: equal energies have no derivative of their own.
+    grid = Grid(shape=(side, side), spacing=(1.0, 1.2))
+    unit = torch.eye(side**2, dtype=torch.float64).reshape(side, side, side**2)
+    return -grid.laplacian(unit).reshape(side**2, side**2) * (_BAND / grid.largest())
+
+
+def _coeff(state: State) -> Tensor:
+    return torch.complex(state["coeff_re"], state["coeff_im"])

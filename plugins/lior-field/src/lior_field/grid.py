@@ -1,0 +1,180 @@
+"""A periodic grid with a metric: its Laplacian, gradient and inner product.
+
+A field is a complex tensor ``T (Nx, Ny, ...)``; the dimensions after the first two are components, which
+every operator here treats alike. With the inverse metric ``g^{ab}`` and ``√g = 1/√(det g^{ab})`` the
+Laplacian is
+
+    Δ T = (1/√g) ∂_a (√g g^{ab} ∂_b T),
+
+discretised as a difference of fluxes, so that it is self-adjoint under ``⟨A, B⟩ = Σ_x √g dx dy A̅·B`` for
+every metric, with the fluxes along an axis taken half-way between sites and mixed ones by central
+differences. A metric that is the same everywhere is diagonal in Fourier space; ``spectral`` then replaces the
+symbol of the differences by ``k²``. Lengths have the unit of ``spacing``.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior.errors import UsageError
+
+
+def _inverse_metric(value: Tensor | None) -> Tensor:
+    return torch.eye(2, dtype=torch.float64) if value is None else torch.as_tensor(value, dtype=torch.float64)
+
+
+@attrs.define(kw_only=True, eq=False)
+class Grid:
+    """``Nx × Ny`` sites, periodic along both axes.
+
+    Raises
+    ------
+    UsageError
+        If a size, a spacing or the metric is not allowed.
+    """
+
+    shape: tuple[int, int]
+    """Sites along x and y, at least 3 each."""
+    spacing: tuple[float, float] = (1.0, 1.0)
+    """Distance of neighbours in coordinates, ``dx`` and ``dy``."""
+    inverse: Tensor = attrs.field(default=None, converter=_inverse_metric)
+    """``g^{ab}``, symmetric and positive definite.
+
+    ``(2, 2)``, or ``(Nx, Ny, 2, 2)`` where it depends on place.
+    """
+    spectral: bool = False
+    """Whether derivatives are those of the Fourier series; only for a metric that is the same everywhere."""
+
+    def __attrs_post_init__(self) -> None:
+        if min(self.shape) < 3:
+            raise UsageError(f"grid of {self.shape[0]} x {self.shape[1]} sites: at least 3 along each axis")
+        if not all(0 < step < math.inf for step in self.spacing):
+            raise UsageError(f"grid spacing {self.spacing}: allowed are two finite numbers above 0")
+        if self.inverse.shape not in ((2, 2), (*self.shape, 2, 2)):
+            raise UsageError(
+                f"inverse metric of shape {tuple(self.inverse.shape)}: "
+                f"allowed are (2, 2) and {(*self.shape, 2, 2)}"
+            )
+        det = torch.linalg.det(self.inverse)
+        diagonal = self.inverse.diagonal(dim1=-2, dim2=-1)
+        if not torch.equal(self.inverse, self.inverse.mT) or not bool(
+            (diagonal > 0).all() and (det > 0).all()
+        ):
+            raise UsageError("the inverse metric must be symmetric and positive definite at every site")
+        if self.spectral and not self.uniform:
+            raise UsageError("spectral derivatives need a metric that is the same at every site")
+
+    @property
+    def uniform(self) -> bool:
+        """Whether the metric is the same everywhere."""
+        return self.inverse.ndim == 2
+
+    @cached_property
+    def volume(self) -> Tensor:
+        """``√g dx dy`` of each site: a scalar, or ``(Nx, Ny)``."""
+        return math.prod(self.spacing) / torch.linalg.det(self.inverse).sqrt()
+
+    def sites(self) -> tuple[Tensor, Tensor]:
+        """Coordinates x and y of the sites, each ``(Nx, Ny)``; the origin is site ``(Nx // 2, Ny // 2)``."""
+        axes = [
+            (torch.arange(n, dtype=torch.float64) - n // 2) * d
+            for n, d in zip(self.shape, self.spacing, strict=True)
+        ]
+        x, y = torch.meshgrid(*axes, indexing="ij")
+        return x, y
+
+    def inner(self, a: Tensor, b: Tensor) -> Tensor:
+        """``⟨A, B⟩``, summed over sites and components; a complex scalar, conjugate in the first argument."""
+        return (spread(self.volume.to(a.device), a) * a.conj() * b).sum()
+
+    def norm(self, a: Tensor) -> Tensor:
+        """``√⟨A, A⟩``, a real scalar."""
+        return (spread(self.volume.to(a.device), a) * a.abs().square()).sum().sqrt()
+
+    def symbol(self) -> Tensor:
+        """The eigenvalues of ``−Δ``, all ``>= 0``, ``(Nx, Ny)`` in the order of ``torch.fft.fft2``.
+
+        ``Σ_a g^{aa} (2 − 2 cos k_a d_a)/d_a² + 2 g^{xy} sin(k_x dx) sin(k_y dy)/(dx dy)``, or ``g^{ab} k_a
+        k_b``.
+
+        Raises
+        ------
+        UsageError
+            When the metric depends on the place.
+        """
+        if not self.uniform:
+            raise UsageError("a metric that depends on the place is not diagonal in Fourier space")
+        axes = [
+            2 * math.pi * torch.fft.fftfreq(n, d, dtype=torch.float64)
+            for n, d in zip(self.shape, self.spacing, strict=True)
+        ]
+        k = torch.meshgrid(*axes, indexing="ij")
+        g = self.inverse
+        if self.spectral:
+            return g[0, 0] * k[0] ** 2 + 2 * g[0, 1] * k[0] * k[1] + g[1, 1] * k[1] ** 2
+        d = self.spacing
+        squares = sum(g[a, a] * (2 - 2 * torch.cos(k[a] * d[a])) / d[a] ** 2 for a in (0, 1))
+        return squares + 2 * g[0, 1] * torch.sin(k[0] * d[0]) * torch.sin(k[1] * d[1]) / (d[0] * d[1])
+
+    def laplacian(self, t: Tensor) -> Tensor:
+        """``Δ T``, of the shape of ``T (Nx, Ny, ...)``."""
+        if self.spectral:
+            return -self.filter(self.symbol(), t)
+        if self.uniform:
+            return self._stencil(t)
+        root = 1 / torch.linalg.det(self.inverse).sqrt()
+        weight = (root[..., None, None] * self.inverse).to(t.device)
+        total = sum(self._flux(t, spread(weight[..., a, a], t), a) for a in (0, 1))
+        mixed = spread(weight[..., 0, 1], t)
+        total = total + self._central(mixed * self._central(t, 1), 0)
+        total = total + self._central(mixed * self._central(t, 0), 1)
+        return total / spread(root.to(t.device), t)
+
+    def _stencil(self, t: Tensor) -> Tensor:
+        """The same for a uniform metric, where the weights are numbers."""
+        along = [float(self.inverse[a, a]) / self.spacing[a] ** 2 for a in (0, 1)]
+        real = torch.view_as_real(t) if t.is_complex() else t  # sums of reals are several times as fast
+        total = real * (-2 * sum(along))
+        for axis, weight in enumerate(along):
+            total.add_(real.roll(1, axis), alpha=weight).add_(real.roll(-1, axis), alpha=weight)
+        if mixed := float(self.inverse[0, 1]):
+            total.add_(self._central(self._central(real, 1), 0), alpha=2 * mixed)
+        return torch.view_as_complex(total) if t.is_complex() else total
+
+    def largest(self) -> float:
+        """A bound of the spectrum of ``−Δ``: exact for a uniform metric, Gershgorin's elsewhere."""
+        if self.uniform:
+            return float(self.symbol().max())
+        root = 1 / torch.linalg.det(self.inverse).sqrt()
+        weight = root[..., None, None] * self.inverse
+        total = torch.zeros(self.shape, dtype=torch.float64)
+        for a, d in enumerate(self.spacing):
+            faces = (weight[..., a, a] + weight[..., a, a].roll(-1, a)) / 2
+            total += 2 * (faces + faces.roll(1, a)) / d**2
+        mixed = weight[..., 0, 1].abs()
+        around = sum(mixed.roll(shift, a) for a in (0, 1) for shift in (1, -1))
+        return float(((total + around / math.prod(self.spacing)) / root).max())
+
+    def filter(self, factors: Tensor, t: Tensor) -> Tensor:
+        """``T`` with its Fourier components multiplied by ``factors (Nx, Ny)``."""
+        waves = torch.fft.fft2(t, dim=(0, 1))
+        return torch.fft.ifft2(spread(factors.to(t.device), t) * waves, dim=(0, 1))
+
+    def _flux(self, t: Tensor, weight: Tensor, axis: int) -> Tensor:
+        """``∂_a (w ∂_a T)`` with the weight averaged between neighbours."""
+        faces = (weight + weight.roll(-1, axis)) / 2
+        flux = faces * (t.roll(-1, axis) - t)
+        return (flux - flux.roll(1, axis)) / self.spacing[axis] ** 2
+
+    def _central(self, t: Tensor, axis: int) -> Tensor:
+        return (t.roll(-1, axis) - t.roll(1, axis)) / (2 * self.spacing[axis])
+
+
+def spread(sites: Tensor, t: Tensor) -> Tensor:
+    """Numbers of sites, scalar or ``(Nx, Ny)``, with as many dimensions as ``T (Nx, Ny, ...)``."""
+    return sites if sites.ndim == 0 else sites.reshape(*sites.shape, *(1,) * (t.ndim - 2))

@@ -1,0 +1,151 @@
+"""What a field remembers of its past.
+
+The memory kernel of three modes is a sum of poles (:mod:`lior.geometry.kernel`); here its state is that of a
+field, and the part of it that learning needs, the derivatives of the filtered sequence. The fractional
+integral
+
+    (I^α f)(t) = 1/Γ(α) ∫_0^t (t − s)^{α−1} f(s) ds
+
+has weights of its own: those of product integration, which integrate the kernel exactly over each step (K.
+Diethelm, N. Ford and A. Freed, *Nonlinear Dynamics* 29 (2002) 3), and those of Grünwald and Letnikov.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lior.errors import UsageError
+from lior.geometry import kernel
+from lior.geometry.kernel import Kernel
+
+
+class FieldMemory(NamedTuple):
+    """A normalised kernel, and the modes of the fields that were seen."""
+
+    kernel: Kernel
+    """Poles and coefficients, complex128 ``(P,)``; the weights ``K(0), K(1), ...`` sum to 1."""
+    modes: Tensor
+    """``(P, 2 · Nx · Ny · ...)``, complex.
+
+    Real and imaginary parts of the field are channels of their own.
+    """
+
+    @classmethod
+    def start(cls, modes: Kernel, field: Tensor) -> FieldMemory:
+        """The memory of a ``field`` that never changed.
+
+        Raises
+        ------
+        UsageError
+            If the kernel does not decay, or its weights do not sum to a number above 0.
+        """
+        if not bool((modes.poles.abs() < 1).all()):
+            raise UsageError(
+                "memory kernel: a pole is not inside the unit circle, so that nothing is forgotten"
+            )
+        total = float((modes.coeff / (1 - modes.poles)).real.sum())
+        if not total > 0:
+            raise UsageError(
+                f"memory kernel: its weights sum to {total:.3g}; they must sum to a number above 0"
+            )
+        normal = Kernel(modes.poles, modes.coeff / total)
+        return cls(normal, (1 / (1 - modes.poles))[:, None] * _channels(field))
+
+    def recall(self, field: Tensor) -> Tensor:
+        """``Σ_j K(j) T_{t−j}``, with the shape of ``field``, which gives the shape only."""
+        flat = (self.kernel.coeff[:, None] * self.modes).sum(0).real.contiguous()
+        return torch.view_as_complex(flat.reshape(*field.shape, 2))
+
+    def after(self, field: Tensor) -> FieldMemory:
+        """The memory one step later, with ``field`` as the newest."""
+        return self._replace(modes=self.kernel.poles[:, None] * self.modes + _channels(field))
+
+
+def _channels(field: Tensor) -> Tensor:
+    return torch.view_as_real(field).reshape(-1)
+
+
+def poles_pullback(poles: Tensor, coeff: Tensor, dk: Tensor) -> Tensor:
+    """Derivatives of ``sum(dk * impulse)`` to the poles ``(P,)``.
+
+    In the form of :func:`lior.geometry.kernel.impulse_pullback`, ``dk`` of the shape of the impulse response.
+    """
+    length = dk.shape[0]
+    steps = torch.arange(1, length, device=dk.device, dtype=dk.dtype)[:, None]
+    slopes = steps * kernel.powers(poles, max(length - 1, 0))  # ∂λ^j/∂λ = j λ^{j−1}
+    through = slopes.conj().T @ dk[1:].to(slopes.dtype) * coeff.conj()
+    return through.sum(1) if coeff.ndim == 2 else through
+
+
+class FilterPullback(NamedTuple):
+    """Derivatives of ``sum(dm * m)`` of a filtered sequence ``m = kernel.scan(poles, coeff, x)[0]``."""
+
+    x: Tensor
+    """With respect to the inputs, ``(..., T, d)``."""
+    coeff: Tensor
+    """With respect to the coefficients.
+
+    Real and imaginary parts are those to the real and imaginary parts.
+    """
+    poles: Tensor
+    """With respect to the poles ``(P,)``, in the same form."""
+
+
+def filter_pullback(poles: Tensor, coeff: Tensor, x: Tensor, dm: Tensor) -> FilterPullback:
+    """The adjoint of the filter from rest.
+
+    The derivative to the inputs is the same filter run backwards in time. Those to the kernel's numbers
+    follow from the derivative to its impulse response, ``dK(j) = Σ_t dm_t x_{t−j}``, a correlation.
+
+    Parameters
+    ----------
+    poles, coeff
+        Complex ``(P,)``; the coefficients may be ``(P, d)``.
+    x, dm
+        Inputs, and derivatives to the outputs, real ``(..., T, d)``.
+    """
+    dx = kernel.scan(poles, coeff, dm.flip(-2))[0].flip(-2)
+    length = x.shape[-2]
+    waves = torch.fft.rfft(x, 2 * length, dim=-2).conj() * torch.fft.rfft(dm, 2 * length, dim=-2)
+    dk = torch.fft.irfft(waves, 2 * length, dim=-2)[..., :length, :].reshape(-1, length, x.shape[-1]).sum(0)
+    dk = dk if coeff.ndim == 2 else dk.sum(1)
+    return FilterPullback(dx, kernel.impulse_pullback(poles, dk), poles_pullback(poles, coeff, dk))
+
+
+def product_weights(alpha: float, steps: int, dt: float = 1.0) -> Tensor:
+    """Weights ``w_k`` of ``f(t − k dt)`` in ``(I^α f)(t)``, float64 ``(steps,)``: exact for constants.
+
+    ``w_k = dt^α [(k+1)^α − k^α] / Γ(α+1)``, product integration with ``f`` constant over each step.
+
+    Raises
+    ------
+    UsageError
+        If ``alpha`` is not in (0, 1], or ``dt`` is not above 0.
+    """
+    _check(alpha, dt)
+    k = torch.arange(steps + 1, dtype=torch.float64) ** alpha
+    return dt**alpha * k.diff() / math.gamma(alpha + 1)
+
+
+def letnikov_weights(alpha: float, steps: int, dt: float = 1.0) -> Tensor:
+    """Weights of Grünwald and Letnikov: ``w_0 = dt^α``, ``w_k = w_{k−1} (1 − (1 − α)/k)``.
+
+    Raises
+    ------
+    UsageError
+        As :func:`product_weights`.
+    """
+    _check(alpha, dt)
+    k = torch.arange(1, steps, dtype=torch.float64)
+    return dt**alpha * torch.cat([torch.ones(1, dtype=torch.float64), 1 - (1 - alpha) / k]).cumprod(0)
+
+
+def _check(alpha: float, dt: float) -> None:
+    if not 0 < alpha <= 1:
+        raise UsageError(f"order of the integral {alpha}: allowed is a number above 0 and up to 1")
+    if not 0 < dt < math.inf:
+        raise UsageError(f"time step {dt}: allowed is a finite number above 0")

@@ -1,0 +1,94 @@
+"""The identities of the algebras."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Generator, Tensor
+from torch.testing import assert_close
+
+from lior.errors import UsageError
+from lior.geometry import kernel
+from lior_field.algebra import conjugate, multiply, norm_squared, rotary, transformed, turned
+
+
+def numbers(generator: Generator, size: int, count: int = 3, *, complex: bool = False) -> list[Tensor]:
+    kind = torch.complex128 if complex else torch.float64
+    return [torch.randn(20, size, generator=generator, dtype=kind) for _ in range(count)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 8])
+def test_norms_multiply_and_conjugates_turn_round(size: int, generator: Generator) -> None:
+    a, b, _ = numbers(generator, size)
+    assert_close(norm_squared(multiply(a, b)), norm_squared(a) * norm_squared(b))
+    assert_close(conjugate(multiply(a, b)), multiply(conjugate(b), conjugate(a)))
+    one = torch.eye(size, dtype=torch.float64)[0]
+    assert_close(multiply(a, one.expand_as(a)), a)
+    assert_close(multiply(a, conjugate(a)), norm_squared(a)[:, None] * one)
+
+
+def test_two_components_are_the_complex_numbers(generator: Generator) -> None:
+    a, b, _ = numbers(generator, 2)
+    assert_close(torch.view_as_complex(multiply(a, b)), torch.view_as_complex(a) * torch.view_as_complex(b))
+
+
+def test_quaternions_associate_and_i_j_is_k(generator: Generator) -> None:
+    a, b, c = numbers(generator, 4)
+    assert_close(multiply(multiply(a, b), c), multiply(a, multiply(b, c)))
+    _, i, j, k = torch.eye(4)
+    assert torch.equal(multiply(i, j), k)
+    assert torch.equal(multiply(j, i), -k)
+
+
+def test_octonions_are_alternative_obey_moufang_and_do_not_associate(generator: Generator) -> None:
+    a, b, c = numbers(generator, 8)
+    m = multiply
+    assert_close(m(a, m(a, b)), m(m(a, a), b))
+    assert_close(m(m(b, a), a), m(b, m(a, a)))
+    assert_close(m(m(a, b), m(c, a)), m(m(a, m(b, c)), a))
+    assert_close(m(a, m(b, m(a, c))), m(m(m(a, b), a), c))
+    assert (m(m(a, b), c) - m(a, m(b, c))).abs().max() > 1
+    with pytest.raises(UsageError, match="1, 2, 4 and 8"):
+        m(torch.ones(16), torch.ones(16))
+
+
+def test_unit_quaternions_rotate(generator: Generator) -> None:
+    v, w = (torch.randn(20, 3, generator=generator, dtype=torch.float64) for _ in range(2))
+    r = torch.nn.functional.normalize(numbers(generator, 4)[0], dim=-1)
+    assert_close((turned(v, r) * turned(w, r)).sum(-1), (v * w).sum(-1))
+    assert_close(torch.linalg.cross(turned(v, r), turned(w, r)), turned(torch.linalg.cross(v, w), r))
+    assert_close(turned(v, -r), turned(v, r))
+    half = torch.tensor([math.cos(0.3), 0, 0, math.sin(0.3)]).double()
+    x = turned(torch.tensor([1.0, 0, 0]).double(), half)
+    assert_close(x, torch.tensor([math.cos(0.6), math.sin(0.6), 0.0]).double())
+
+
+def test_biquaternions_of_norm_one_are_lorentz_transformations(generator: Generator) -> None:
+    a, b, _ = numbers(generator, 4, complex=True)
+    assert_close(norm_squared(multiply(a, b)), norm_squared(a) * norm_squared(b))
+    q = a / norm_squared(a).sqrt()[:, None]
+    event = torch.randn(20, 4, generator=generator, dtype=torch.float64)
+    after = transformed(event, q)
+
+    def interval(x: Tensor) -> Tensor:
+        return x[..., 0] ** 2 - x[..., 1:].square().sum(-1)
+
+    assert_close(interval(after), interval(event))
+    boost = torch.tensor([math.cosh(0.4), 1j * math.sinh(0.4), 0, 0], dtype=torch.complex128)
+    moved = transformed(torch.tensor([1.0, 0, 0, 0]).double(), boost)
+    assert_close(moved, torch.tensor([math.cosh(0.8), math.sinh(0.8), 0, 0]).double())
+
+
+def test_rotary_products_depend_on_distance_only_and_are_undamped_poles(generator: Generator) -> None:
+    q, k = (torch.randn(9, 6, generator=generator, dtype=torch.float64) for _ in range(2))
+    angles, at = torch.tensor([0.3, 1.1, 2.0]).double(), torch.arange(9).double()
+    scores = rotary(q, angles, at) @ rotary(k, angles, at).mT
+    assert_close(rotary(q, angles, at + 5) @ rotary(k, angles, at + 5).mT, scores)
+    poles = torch.polar(torch.ones(3).double(), angles)
+    planes = torch.view_as_complex(q[:1].reshape(1, 3, 2))
+    assert_close(
+        torch.view_as_complex(rotary(q[:1].expand(9, 6), angles, at).reshape(9, 3, 2)),
+        planes * kernel.powers(poles, 9),
+    )

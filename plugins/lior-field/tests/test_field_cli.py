@@ -1,0 +1,74 @@
+"""The commands, as a user starts them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lior
+
+TEXT = "".join(f"Note {i}: the meeting is in room {i % 7}, and the key is with Ada.\n" for i in range(80))
+
+
+def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lior_cli.main", "field", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("run")
+    (place / "odd.txt").write_text(TEXT[:600] + "Zqx! 7 % of the whales sing backwards.\n" + TEXT[600:1500])
+    geometry = {"updates": 4, "batch": 32, "keys": 256}
+    lior.train(documents={"notes": TEXT}, out=place / "run", memory=["sdm", "exact"], geometry=geometry)
+    return place
+
+
+def test_action_lists_lines_says_whether_they_agree_and_draws(trained: Path) -> None:
+    done = run("action", trained / "run", trained / "odd.txt", "--top", 3)
+    assert "rank correlation" in done.stdout
+    assert "plain step" in done.stdout
+    assert (trained / "run" / "plots" / "action.png").stat().st_size > 10_000
+    found = json.loads(run("action", trained / "run", trained / "odd.txt", "--json").stdout)
+    assert len(found["lines"]) == (trained / "odd.txt").read_text().count("\n") + 1
+    surprise = [line["bits_per_byte"] for line in found["lines"]]
+    assert "whales" in (trained / "odd.txt").read_text().splitlines()[surprise.index(max(surprise))]
+    assert all(line["action"] > 0 for line in found["lines"])
+    for value in found["agreement"].values():
+        assert -1 <= value["low"] <= value["value"] <= value["high"] <= 1
+
+
+def test_spectrum_measures_and_says_what_fewer_ranks_cost(trained: Path) -> None:
+    tables = json.loads(run("spectrum", trained / "run", "--json").stdout)["tables"]
+    assert all(1 <= t["effective_rank"] <= min(t["shape"]) for t in tables)
+    for rank in (1, 64):
+        found = json.loads(
+            run("spectrum", trained / "run", "--rank", rank, "--on", trained / "odd.txt", "--json").stdout
+        )
+        change = found["bits_per_byte"]["after"] - found["bits_per_byte"]["before"]
+        assert change != 0 if rank == 1 else abs(change) < 1e-6
+        assert found["numbers_kept"] <= 1
+
+
+def test_what_belongs_together_is_asked_for_together(trained: Path) -> None:
+    assert "--rank and --on belong together" in run("spectrum", trained / "run", "--rank", 2, code=2).stderr
+
+
+def test_a_run_without_geometry_has_no_path(tmp_path: Path) -> None:
+    lior.train(documents={"notes": TEXT}, out=tmp_path / "run", recipe="fast")
+    (tmp_path / "new.txt").write_text(TEXT[:500])
+    for command in (["action", tmp_path / "run", tmp_path / "new.txt"], ["spectrum", tmp_path / "run"]):
+        assert "has no geometry" in run(*command, code=1).stderr
+
+
+def test_all_laws_hold_and_are_drawn(tmp_path: Path) -> None:
+    done = run("laws", "--out", tmp_path)
+    assert "geodesics" in done.stdout
+    assert (tmp_path / "laws.png").stat().st_size > 50_000

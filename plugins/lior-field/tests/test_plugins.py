@@ -1,0 +1,85 @@
+"""The laws of encoders and sources, and what is special about these."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch.testing import assert_close
+
+from lior.geometry.retrieval import Batch, Geometry
+from lior.testing.encoders import encoder_contract
+from lior.testing.memories import memory_contract
+from lior.testing.products import product_contract
+from lior.testing.rsources import rsource_contract
+from lior.testing.tensors import cast, seeded
+from lior_field.algebra import multiply
+from lior_field.encoder import FieldEncoder
+from lior_field.product import Quaternion
+from lior_field.reservoir import Reservoir
+from lior_field.rsource import FieldNorm
+from lior_plugins.frames.rotor import Rotor
+from lior_plugins.products.tensor import TensorProduct
+
+
+class TestFieldEncoder(encoder_contract(lambda: FieldEncoder(n=6, reach=5, side=3))): ...
+
+
+class TestReservoir(memory_contract(lambda: Reservoir(features=48, reach=12, side=3))): ...
+
+
+class TestQuaternion(product_contract(Quaternion)): ...
+
+
+class TestFieldNorm(rsource_contract(FieldNorm)): ...
+
+
+class TestWeakFieldsCostMore(rsource_contract(lambda: FieldNorm(power=-2.0, eps=1e-3))): ...
+
+
+def test_a_common_turn_of_all_components_costs_nothing() -> None:
+    q = torch.randn(5, 8, generator=seeded(0), dtype=torch.float64)
+    unit = torch.nn.functional.normalize(
+        torch.randn(5, 1, 4, generator=seeded(1), dtype=torch.float64), dim=-1
+    )
+    k = multiply(q.reshape(5, 2, 4), unit.expand(5, 2, 4)).reshape(5, 8)
+    product = Quaternion(eps=1e-12)
+    assert product.pair_cost(q, k, {}).diagonal().max() < 1e-5
+    assert (product.pair_cost(q, k, {}) <= torch.cdist(q, k) + 1e-9).all()
+
+
+def test_the_encoder_is_the_field_on_its_grid() -> None:
+    encoder = FieldEncoder(n=3, reach=4, side=3)
+    state = {key: value.double() for key, value in encoder.init(5, generator=seeded(3)).items()}
+    state["log_damping"] = torch.full_like(
+        state["log_damping"], -2.0
+    )  # the same for all modes: any basis will do
+    modes = encoder.modes(state)
+    hamiltonian = modes.vectors @ modes.energies.diag() @ modes.vectors.mT
+    step = torch.linalg.matrix_exp(-1j * hamiltonian) * math.exp(-math.exp(-2.0))
+    tokens = torch.tensor([1, 4, 0, 2, 2, 3])
+    field = torch.zeros(9, 3, dtype=torch.complex128)
+    source = modes.vectors.sum(1).to(field.dtype)  # at all modes alike
+    coeff = torch.complex(state["coeff_re"], state["coeff_im"])
+    for token in [5] * encoder.reach + tokens.tolist():
+        field = step @ field + source[:, None] * state["embedding"][token]
+    read = (coeff * (modes.vectors.mT.to(field.dtype) @ field)).sum(0).real
+    assert_close(encoder.scan(state, encoder.stream(state), tokens)[1][-1], read)
+
+
+def test_two_phases_without_a_nudge_change_nothing_and_clamped_ones_are_the_gradient() -> None:
+    parts = {"frame": Rotor(), "rsource": FieldNorm(), "product": TensorProduct()}
+    geometry = Geometry(encoder=FieldEncoder(n=4, reach=6, side=3), vocab=7, **parts)
+    state = cast(geometry.init(generator=seeded(1)), torch.float64)
+    draw = seeded(2)
+    contexts = [torch.randint(8, (count, 6), generator=draw) for count in (5, 12)]
+    tokens = [torch.randint(7, (count,), generator=draw) for count in (5, 12)]
+    none = torch.zeros(0, dtype=torch.int64)
+    batch = Batch(contexts[0], tokens[0], contexts[1], tokens[1], (none, none))
+    still, _ = geometry.phases(state, batch, 0.0)
+    assert all(not value.any() for value in still.values())
+    found, _ = geometry.phases(state, batch, math.inf)
+    for name, slope in found.items():
+        way = torch.randn(slope.shape, generator=draw, dtype=torch.float64)
+        ahead, behind = (geometry.loss({**state, name: state[name] + h * way}, batch) for h in (1e-5, -1e-5))
+        assert_close((slope * way).sum(), (ahead - behind) / 2e-5, rtol=1e-6, atol=1e-9)

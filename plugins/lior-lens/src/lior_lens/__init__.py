@@ -1,0 +1,1 @@
+"""Lens distortion: measured on lines, predicted by a network, corrected in photographs."""

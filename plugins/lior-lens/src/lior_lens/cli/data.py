@@ -1,0 +1,148 @@
+"""``lior lens data``, ``audit``, ``package`` and ``info``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from lior.errors import UsageError
+from lior_lens.cli.options import existing, json_option
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--count", type=click.IntRange(1), default=20, show_default=True, help="Pictures to write.")
+@click.option(
+    "--size", "long_side", type=click.IntRange(32), default=640, show_default=True, help="Long side."
+)
+@click.option("--kind", type=click.Choice(["scenes", "boards", "photos"]), default="scenes")
+@click.option("--photos", multiple=True, metavar="FOLDER", help="Straight ones, for --kind photos.")
+@click.option("--seed", type=int, default=0, show_default=True)
+def data(out: Path, count: int, long_side: int, kind: str, photos: tuple[str, ...], seed: int) -> None:
+    """Write bent pictures, straight ones and lenses.json to OUT."""
+    from PIL import Image
+
+    from lior_lens import data as source
+
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f"{out}: not empty; nothing was touched; give another folder")
+    chosen: dict[str, source.Source] = {"scenes": source.Scenes(), "boards": source.Boards()}
+    if kind == "photos":
+        given = [each for name in photos for each in source.folder(Path(name))]
+        chosen["photos"] = source.photo_source(given or source.packaged(source.HELD_OUT))
+    stream = source.Stream(source=chosen[kind], seed=seed, long_side=long_side)
+    (out / "bent").mkdir(parents=True, exist_ok=True)
+    (out / "straight").mkdir(exist_ok=True)
+    truth = {}
+    for index in range(count):
+        sample = stream.sample(index)
+        name = f"{index:05d}.png"
+        Image.fromarray(sample.picture).save(out / "bent" / name)
+        Image.fromarray(sample.straight).save(out / "straight" / name)
+        truth[name] = {"size": [sample.size.width, sample.size.height], "lens": sample.lens.table()}
+    (out / "lenses.json").write_text(json.dumps(truth, indent=1), encoding="utf-8")
+    click.echo(f"{out}: {count} pictures, bent and straight, with their lenses in lenses.json")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@json_option
+def audit(folder: Path, as_json: bool) -> None:
+    """Examine a folder: what can be read, sizes, kinds, which have a focal length, what is there twice."""
+    import hashlib
+    from collections import Counter
+
+    from lior.errors import LiorError
+    from lior_lens import correcting, images, profiles
+
+    existing(folder)
+    kinds: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    faults, with_lens = [], 0
+    digests: dict[str, Path] = {}
+    twice = []
+    for path in correcting.files(folder):
+        try:
+            photo = images.read(path)
+        except LiorError as error:
+            faults.append(str(error))
+            continue
+        kinds[f"{photo.format} {photo.mode} {photo.pixels.dtype}"] += 1
+        sizes["{1}x{0}".format(*photo.pixels.shape)] += 1
+        with_lens += "focal" in profiles.exif_of(path)
+        digest = hashlib.sha256(photo.pixels.tobytes()).hexdigest()
+        if digest in digests:
+            twice.append([str(digests[digest]), str(path)])
+        digests[digest] = path
+    found = {
+        "readable": sum(kinds.values()), "unreadable": faults, "kinds": kinds,
+        "sizes": dict(sizes.most_common(20)),
+        "with_focal_length": with_lens, "twice": twice,
+    }  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    click.echo(f"{folder}: {found['readable']} readable, {len(faults)} not; {with_lens} with a focal length")
+    for name, count in [*kinds.items(), *sizes.most_common(8)]:
+        click.echo(f"  {name}: {count}")
+    for first, second in twice:
+        click.echo(f"  twice: {first}, {second}")
+    for fault in faults:
+        click.echo(f"  {fault}", err=True)
+
+
+@click.command()
+@click.argument("source", metavar="RUN|FOLDER", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--full", is_flag=True, help="Keep single precision.")
+def package(source: Path, out: Path, full: bool) -> None:
+    """Make a small folder of a run's best network; or, with OUT ending in .zip, a zip of a folder of
+    pictures.
+
+    The bytes of a zip depend on the pictures and their names alone.
+    """
+    existing(source)
+    if out.suffix == ".zip":
+        from lior_lens import zipping
+
+        click.echo(f"{out}: {zipping.write(source, out)} pictures")
+        return
+    from lior_cli.interrupts import import_torch
+
+    import_torch()
+    from lior_lens import runs
+
+    size = runs.package(source, out, half=not full)
+    click.echo(f"{out}: {size / 1e6:.2f} MB")
+
+
+@click.command()
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@json_option
+def info(path: Path | None, as_json: bool) -> None:
+    """Describe a run or a package; without one what comes with lior-lens."""
+    from lior_lens import trust
+
+    found: dict[str, object] = {}
+    if path is None:
+        shipped = trust.shipped()
+        if shipped is not None:
+            from lior.runs import bundle
+
+            notes = bundle.read_manifest(trust.SHIPPED, format=trust.FORMAT)["notes"]
+            found["edges"] = {"weights": sum(each.size for each in shipped.weights.values()), "notes": notes}
+    small = Path(__file__).parents[1] / "weights" / "small"
+    if path is not None or small.is_dir():
+        from lior_cli.interrupts import import_torch
+
+        import_torch()
+        from lior_lens import runs
+
+        found |= runs.info(path)
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    for name, value in found.items():
+        click.echo(f"{name}: {value}")

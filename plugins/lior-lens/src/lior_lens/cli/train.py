@@ -1,0 +1,154 @@
+"""``lior lens train``, ``resume``, ``train-lines`` and ``config``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lior.errors import Interrupted, Stopped, UsageError
+from lior.events import hookimpl
+from lior_cli.interrupts import Stop, import_torch
+from lior_cli.options import RunPath
+from lior_cli.progress import Progress
+from lior_lens.cli.options import config_options, json_option, quiet_option
+
+if TYPE_CHECKING:
+    from lior_lens.runs import Trained
+
+
+class _Progress(Progress):
+    """Progress with the error in pixels."""
+
+    @hookimpl
+    def lior_train_step(self, stage: str, step: int, steps: int, metrics: Mapping[str, Any]) -> None:
+        """Show how far training is, and the endpoint errors."""
+        shown = {"loss": f"{metrics['total']:.4g}"}
+        if "epe" in metrics:
+            shown["error"] = f"{metrics['epe']:.2f} of {metrics['identity_epe']:.2f} px"
+        if "val_epe" in metrics:
+            shown["validation"] = f"{metrics['val_epe_ratio']:.3f} of doing nothing"
+        super().lior_train_step(stage=stage, step=step, steps=steps, metrics=shown)
+
+
+@click.command()
+@config_options
+@click.option("--out", type=click.Path(path_type=Path), help="Directory of the run.  [default: runs/STAGE]")
+@click.option(
+    "--init-from", metavar="RUN|none",
+    help="Begin with the network of a run.  [default: none for stage 1, else the run of the stage before]",
+)  # fmt: skip
+@quiet_option
+@json_option  # fmt: skip
+def train(
+    layers: tuple[str, ...], assignments: tuple[str, ...], out: Path | None, init_from: str | None,
+    quiet: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Train a stage; recipes: small, smoke, stage1_param_only, stage2_hybrid, stage3_finetune."""
+    import_torch()
+    from lior_lens import config as configuration
+    from lior_lens import runs
+
+    config = configuration.load(layers, assignments).config
+    begin = (
+        configuration.default_init(config)
+        if init_from is None
+        else None
+        if init_from == "none"
+        else Path(init_from)
+    )
+    if begin is not None and not (begin / "config.toml").is_file():
+        said = "" if init_from else f" ({config.train.stage} begins with the stage before)"
+        raise UsageError(f"--init-from {begin}: no such run{said}; name one, or give --init-from none")
+    out = out or Path("runs") / config.train.stage
+    progress = _Progress(quiet=quiet)
+    _report(
+        _driven(
+            lambda stop: runs.run(config, out, init_from=begin, callbacks=[progress, stop], stop=stop),
+            out,
+            progress,
+        ),
+        as_json,
+    )
+
+
+@click.command()
+@click.argument("path", metavar="RUN", type=RunPath())
+@quiet_option
+@json_option
+def resume(path: Path, quiet: bool, as_json: bool) -> None:
+    """Go on with a run that was stopped: what comes out is what would have come out, to the last bit."""
+    import_torch()
+    from lior_lens import runs
+
+    progress = _Progress(quiet=quiet)
+    _report(
+        _driven(lambda stop: runs.resume(path, callbacks=[progress, stop], stop=stop), path, progress),
+        as_json,
+    )
+
+
+def _driven(start: Callable[[Stop], Trained], path: Path, progress: Progress) -> Trained:
+    stop = Stop(progress.note)
+    try:
+        with progress:
+            return start(stop)
+    except Stopped as error:
+        raise Interrupted(str(error), 128 + stop.signal) from None
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted; `lior lens resume {path}` goes on from the last checkpoint"
+        ) from None
+    finally:
+        stop.withdraw()
+
+
+def _report(found: Trained, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({
+            "run": str(found.path), "best": found.best, "best_step": found.best_step,
+            "warnings": found.warnings,
+            "validation": found.validation,
+        }))  # fmt: skip
+        return
+    click.echo(f"{found.path}: {found.headline}")
+    if "val_epe" in found.validation:
+        numbers = found.validation
+        click.echo(
+            f"last validation: {numbers['val_epe']:.2f} px, doing nothing "
+            f"{numbers['val_identity_epe']:.2f} px"
+        )
+
+
+@click.command("train-lines")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the network, new.")
+@click.option("--pictures", type=click.IntRange(20), default=1500, show_default=True, help="To learn from.")
+@click.option("--epochs", type=click.IntRange(1), default=60, show_default=True, help="Times through them.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of pictures and weights.")
+@quiet_option
+def train_lines(out: Path, pictures: int, epochs: int, seed: int, quiet: bool) -> None:
+    """Train which edges of a picture are to be trusted, on pictures with known lenses."""
+    import_torch()
+    from lior_lens import trust_training
+
+    def say(text: str) -> None:
+        if not quiet:
+            click.echo(text, err=True)
+
+    found = trust_training.train(pictures, epochs=epochs, seed=seed, say=say)
+    trust_training.save(found, out)
+    click.echo(f"{out}: {found.words}")
+
+
+@click.command()
+@config_options
+@click.option("--changed", is_flag=True, help="Leave out what is as by default.")
+def config(layers: tuple[str, ...], assignments: tuple[str, ...], changed: bool) -> None:
+    """Print what files, LENS_* variables and --set resolve to, as TOML."""
+    from lior.config.resolving import to_toml
+    from lior_lens import config as configuration
+
+    click.echo(to_toml(configuration.load(layers, assignments).config, changed=changed), nl=False)

@@ -1,0 +1,199 @@
+"""The schema of a training run: every key with its default, its help and what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from lior.config.options import option
+from lior.config.resolving import Resolved, resolve
+from lior.errors import UsageError
+from lior_lens.lenses import MODELS, STRONGEST
+from lior_lens.losses import REGULAR, LossConfig
+from lior_lens.network import ModelConfig
+
+PREFIX = "LENS_"
+"""Of the environment variables that set keys: ``LENS_OPTIMIZER__LR`` sets ``optimizer.lr``."""
+CONFIGS = "lior_lens.configs"
+"""Package of the shipped recipes."""
+STAGES = ("stage1_param_only", "stage2_hybrid", "stage3_finetune")
+MODES = {"epe": "min", "epe_ratio": "min", "total": "min", "score": "max"}
+"""Numbers of a validation by which the best can be chosen, and what is better."""
+
+
+@attrs.frozen(kw_only=True)
+class DataConfig:
+    """What is trained on."""
+
+    long_side: int = option(
+        192, help="long side of the pictures, in pixels; shapes change", low=32, high=4096
+    )
+    batch_size: int = option(32, help="pictures a step", low=1, high=4096)
+    scenes: float = option(0.8, help="share of drawn scenes", low=0, high=1)
+    boards: float = option(0.05, help="share of calibration boards", low=0, high=1)
+    photos: float = option(
+        0.15, help="share of photographs that installed packages bring, where there are any", low=0, high=1
+    )
+    folders: tuple[str, ...] = option((), help="folders of photographs without distortion, taken for photos")
+    models: tuple[str, ...] = option(MODELS, help=f"kinds of lenses: {', '.join(MODELS)}")
+    strongest: float = option(
+        STRONGEST, help="largest displacement of a corner, as a share", low=0, high=0.22
+    )
+    loader_module: str = option("", help="module of a loader of your own; empty: pictures with known lenses")
+    loader_fn: str = option(
+        "build_train_val_loaders", help="its function; called with stage=..., it returns (train, validation)"
+    )
+
+    def __attrs_post_init__(self) -> None:
+        unknown = [each for each in self.models if each not in MODELS]
+        if unknown or not self.models:
+            raise UsageError(f"models = {list(self.models)}: allowed are {', '.join(MODELS)}")
+        if not self.scenes + self.boards + self.photos:
+            raise UsageError("scenes, boards and photos are all 0; give one of them a share")
+
+
+@attrs.frozen(kw_only=True)
+class OptimizerConfig:
+    """AdamW; norms and biases are not decayed."""
+
+    lr: float = option(1.5e-3, help="largest step size", low=1e-12, high=10)
+    weight_decay: float = option(1e-2, help="of the other weights", low=0, high=1)
+    betas: tuple[float, ...] = option((0.9, 0.999), help="decay of the moments, each within 0 and 1")
+
+    def __attrs_post_init__(self) -> None:
+        if len(self.betas) != 2 or not all(0 < beta < 1 for beta in self.betas):
+            raise UsageError(f"betas = {list(self.betas)}: two numbers within 0 and 1")
+
+
+@attrs.frozen(kw_only=True)
+class SchedulerConfig:
+    """The step size over all steps of the run."""
+
+    name: str = option("onecycle", help="its course", choices=("none", "cosine", "onecycle"))
+    min_lr: float = option(1e-6, help="cosine: least", low=0, high=10)
+    pct_start: float = option(
+        0.15, help="onecycle: share of the steps in which it rises", low=1e-6, high=0.999999
+    )
+    div_factor: float = option(25.0, help="onecycle: the largest over the first", low=1)
+    final_div_factor: float = option(1e3, help="onecycle: the first over the last", low=1)
+
+
+@attrs.frozen(kw_only=True)
+class GuardConfig:
+    """What is watched."""
+
+    fail_on_nonfinite_loss: bool = option(True, help="stop at a loss that is not finite; else skip the step")
+    param_saturation_warn_threshold: float = option(
+        0.5, help="warn when so large a share of a parameter is within 2 % of a bound", low=0, high=1
+    )
+    residual_warn_share: float = option(
+        0.9, help="warn when the longest flow is so large a share of the most there can be", low=0, high=1
+    )
+    inactive_patience: int = option(50, help="steps of a flow without gradient before a warning", low=1)
+    debug_dump_max_images: int = option(
+        0, help="input, prediction and target written at each validation", low=0
+    )
+
+
+@attrs.frozen(kw_only=True)
+class ProxyConfig:
+    """A scorer of your own, asked at validation: ``function(pred, target, **options) -> dict`` of numbers."""
+
+    module: str = option("", help="its module; lior_lens.scoring is the one in here; empty: none")
+    function: str = option("proxy", help="its name in there")
+    max_images: int = option(32, help="pictures that it is asked about at each validation", low=1)
+
+
+@attrs.frozen(kw_only=True)
+class TrainConfig:
+    """How the network is trained."""
+
+    stage: str = option(STAGES[0], help="parameters only, with flow, or fine-tuning of both", choices=STAGES)
+    epochs: int = option(10, help="validations come after each", low=1, high=10**6)
+    steps_per_epoch: int = option(
+        100, help="steps of one; for a loader of your own the most", low=1, high=10**7
+    )
+    max_val_steps: int = option(8, help="batches of a validation", low=1, high=10**6)
+    freeze_lens_epochs: int = option(1, help="stage 2: epochs in which only the flow learns", low=0)
+    warp_backend: str = option(
+        "geometry", help="how pictures are corrected; mock shifts them, for tests",
+        choices=("geometry", "person1", "mock"),
+    )  # fmt: skip
+    device: str = option(
+        "cpu", help="cuda falls back to cpu with a warning", choices=("auto", "cpu", "cuda", "mps")
+    )
+    amp_enabled: bool = option(False, help="compute the network in half precision")
+    grad_clip_norm: float = option(1.0, help="largest norm of a gradient; 0 = none", low=0)
+    seed: int = option(0, help="of weights, samples and dropout", low=0, high=2**53)
+    best_metric_name: str = option(
+        "epe", help="what the best checkpoint is the best by", choices=tuple(MODES)
+    )
+    checkpoint_seconds: float = option(
+        30.0, help="seconds between checkpoints; 0 writes one at every step", low=0
+    )
+
+
+@attrs.frozen(kw_only=True)
+class LensConfig:
+    """A run."""
+
+    model: ModelConfig = attrs.field(factory=ModelConfig)
+    loss: LossConfig = attrs.field(factory=LossConfig)
+    data: DataConfig = attrs.field(factory=DataConfig)
+    train: TrainConfig = attrs.field(factory=TrainConfig)
+    optimizer: OptimizerConfig = attrs.field(factory=OptimizerConfig)
+    scheduler: SchedulerConfig = attrs.field(factory=SchedulerConfig)
+    guard: GuardConfig = attrs.field(factory=GuardConfig)
+    proxy: ProxyConfig = attrs.field(factory=ProxyConfig)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse stages and losses that do not belong together."""
+        loss, train = self.loss, self.train
+        if not self.uses_flow:
+            wrong = [name for name in REGULAR if getattr(loss, name)]
+            if wrong:
+                raise UsageError(f"loss.{wrong[0]} is for a flow, which {train.stage} has not; set it to 0")
+        if self.data.loader_module and not loss.compares_pictures:
+            raise UsageError(
+                "a loader of your own has no known lenses: give a picture loss a weight, such as "
+                "loss.edge_weight=0.4"
+            )
+        if train.best_metric_name == "score" and not self.proxy.module:
+            raise UsageError("train.best_metric_name = score needs proxy.module")
+        if train.best_metric_name.startswith("epe") and self.data.loader_module:
+            raise UsageError(
+                "without known lenses there is no epe: set train.best_metric_name to total or score"
+            )
+        if train.warp_backend == "mock" and loss.epe_weight:
+            raise UsageError("train.warp_backend = mock has no geometry: set loss.epe_weight=0")
+
+    @property
+    def uses_flow(self) -> bool:
+        """Whether the stage has a flow."""
+        return self.train.stage != STAGES[0]
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run."""
+        return self.train.epochs * self.train.steps_per_epoch
+
+
+def load(
+    layers: Iterable[str | PathLike[str] | Mapping[str, Any]] = (), overrides: Iterable[str] = (), *,
+    env: Mapping[str, str] | None = None,
+) -> Resolved[LensConfig]:  # fmt: skip
+    """Resolve a configuration: defaults, files, recipes, variables, overrides; raises ``ConfigError``."""
+    return resolve(
+        LensConfig, layers=[each if isinstance(each, Mapping) else str(each) for each in layers],
+        overrides=overrides, env=env, prefix=PREFIX, recipes=CONFIGS,
+    )  # fmt: skip
+
+
+def default_init(config: LensConfig, runs: Path = Path("runs")) -> Path | None:
+    """The run whose network a stage begins with where nothing is said; none for stage 1."""
+    index = STAGES.index(config.train.stage)
+    return None if index == 0 else runs / STAGES[index - 1]

@@ -1,0 +1,289 @@
+"""Lenses of other programs: OpenCV's matrices and coefficients, lensfun's profiles, files of either.
+
+lensfun's polynomials are in units of half the shorter side of the picture for which they were measured
+(Hugin's convention); a picture of a smaller sensor sees less of the lens, by the ratio of the crop factors.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from lior.errors import DataError, MissingPackage, UsageError
+from lior_lens import images
+from lior_lens.geometry import Floats, Lens, Size
+
+_EXIF_IFD = 0x8769
+_MODEL, _MAKE, _FOCAL, _APERTURE, _LENS = 0x0110, 0x010F, 0x920A, 0x829D, 0xA434
+
+
+# --- OpenCV ---
+
+
+def to_opencv(lens: Lens, size: Size) -> dict[str, list[Any]]:
+    """``K``, ``distortion`` (k1, k2, p1, p2, k3) and ``new_K`` for ``cv2.undistort``.
+
+    Raises ``UsageError`` when the lens has powers that OpenCV's model has not.
+    """
+    if not lens.is_brown:
+        raise UsageError(
+            "OpenCV has no such model (odd powers, or a scale at the centre); `lens.fitted` comes near"
+        )
+    d = size.half_diagonal
+    cx, cy = size.to_pixel(lens.dcx, lens.dcy)
+    k = [[d, 0.0, cx], [0.0, d, cy], [0.0, 0.0, 1.0]]
+    new = [[d * lens.scale, 0.0, cx], [0.0, d * lens.scale * lens.aspect, cy], [0.0, 0.0, 1.0]]
+    a = lens.radial
+    return {"K": k, "distortion": [a[2], a[4], lens.p1, lens.p2, a[6]], "new_K": new}
+
+
+def from_opencv(k: Sequence[Sequence[float]], distortion: Sequence[float], size: Size) -> Lens:
+    """The lens of a camera matrix and 4 or 5 coefficients; the corrected picture is that of the same matrix.
+
+    Raises ``UsageError`` for other numbers of coefficients, skew, or pixels that are not square to 1 in
+    1,000.
+    """
+    matrix = np.asarray(k, np.float64)
+    if matrix.shape != (3, 3) or len(distortion) not in (4, 5):
+        raise UsageError("an OpenCV camera has a 3x3 matrix K and 4 or 5 coefficients k1, k2, p1, p2, k3")
+    fx, fy = matrix[0, 0], matrix[1, 1]
+    if abs(matrix[0, 1]) > 1e-3 * fx or abs(fx / fy - 1) > 1e-3:
+        raise UsageError(f"fx {fx:g} and fy {fy:g} differ, or K has skew: pixels must be square")
+    f = float(fx + fy) / 2 / size.half_diagonal
+    k1, k2, p1, p2, *rest = map(float, distortion)
+    cx, cy = size.to_unit(float(matrix[0, 2]), float(matrix[1, 2]))
+    return Lens.brown(
+        k1=k1 / f**2, k2=k2 / f**4, k3=(rest[0] if rest else 0.0) / f**6, p1=p1 / f, p2=p2 / f, dcx=cx, dcy=cy
+    )
+
+
+def from_boards(paths: Sequence[Path], columns: int, rows: int) -> tuple[Lens, Size, float]:
+    """The lens of photographs of a chessboard with ``columns x rows`` inner corners, by OpenCV's calibration.
+
+    Returns
+    -------
+    lens, size, error
+        The error is the root mean square of the corners' distances in pixels.
+
+    Raises ``DataError`` when fewer than three photographs of one size show the board.
+    """
+    corners, size = [], None
+    for path in paths:
+        grey = cv2.cvtColor(images.read(path).upright(), cv2.COLOR_RGB2GRAY)
+        own = Size(width=grey.shape[1], height=grey.shape[0])
+        seen, found = cv2.findChessboardCorners(grey, (columns, rows))
+        if seen and (size is None or own == size):
+            size = own
+            stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 40, 1e-4)
+            corners.append(cv2.cornerSubPix(grey, found, (5, 5), (-1, -1), stop))
+    if size is None or len(corners) < 3:
+        raise DataError(
+            f"{len(corners)} of {len(paths)} photographs show a board of {columns}x{rows} inner corners"
+        )
+    board = np.zeros((columns * rows, 3), np.float32)
+    board[:, :2] = np.mgrid[:columns, :rows].T.reshape(-1, 2)
+    d = size.half_diagonal
+    first = np.array([[2 * d, 0, size.width / 2 - 0.5], [0, 2 * d, size.height / 2 - 0.5], [0, 0, 1]])
+    error, k, distortion, *_ = cv2.calibrateCamera(
+        [board] * len(corners), corners, (size.width, size.height), first, np.zeros(5),
+        flags=cv2.CALIB_USE_INTRINSIC_GUESS | cv2.CALIB_FIX_ASPECT_RATIO | cv2.CALIB_FIX_K3,
+    )  # fmt: skip
+    return from_opencv(k, distortion.ravel()[:5], size), size, float(error)
+
+
+# --- lensfun ---
+
+
+def from_lensfun(
+    model: str, terms: Sequence[float], size: Size, *, crop: float = 1.0, aspect: float | None = None
+) -> Lens:
+    """A lens of lensfun's model and terms.
+
+    Parameters
+    ----------
+    model
+        ``poly3`` (k1), ``poly5`` (k1, k2) or ``ptlens`` (a, b, c).
+    crop
+        Crop factor of the picture's camera over that of the measurement.
+    aspect
+        Long to short side of the pictures of the measurement; that of ``size`` if not given.
+    """
+    own = max(size.width, size.height) / min(size.width, size.height)
+    measured = own if aspect is None else aspect
+    # half the shorter side of the measurement, in half-diagonals of this picture
+    unit = crop / math.hypot(1, measured)
+    if model == "poly3":
+        (k1,) = terms
+        f = [1 - k1, 0.0, k1]
+    elif model == "poly5":
+        k1, k2 = terms
+        f = [1.0, 0.0, k1, 0.0, k2]
+    elif model == "ptlens":
+        a, b, c = terms
+        f = [1 - a - b - c, c, b, a]
+    else:
+        raise UsageError(f"lensfun's model {model!r}: known are poly3, poly5, ptlens")
+    return Lens(radial=tuple(value / unit**power for power, value in enumerate(f + [0.0] * (7 - len(f)))))
+
+
+def to_lensfun(lens: Lens, size: Size, *, focal: float) -> str:
+    """A ``<distortion>`` element, as near to the lens as ptlens comes; lensfun has no other centre than the
+    middle.
+
+    Raises ``UsageError`` when ptlens is off by more than 1 % of the half-diagonal anywhere.
+    """
+    unit = 1 / math.hypot(1, max(size.width, size.height) / min(size.width, size.height))
+    r = np.linspace(0, 1, 200)
+    g = sum(value * r ** (i + 1) for i, value in enumerate(lens.radial)) / lens.radial[0]
+    # r (1 + c' r + b' r² + a' r³), which is ptlens up to a zoom
+    basis = np.stack([r**2, r**3, r**4], -1)
+    c, b, a = np.linalg.lstsq(basis, g - r, rcond=None)[0]
+    off = float(np.abs(basis @ [c, b, a] - (g - r)).max())
+    if off > 0.01 or lens.p1 or lens.p2 or abs(lens.dcx) + abs(lens.dcy) > 0.02:
+        raise UsageError(
+            "lensfun's models have no such lens: it is off centre, tangential, or of too high an order"
+        )
+    terms = np.array([a * unit**3, b * unit**2, c * unit])
+    terms = terms / (1 + terms.sum())  # lensfun keeps the edge of the unit in place
+    a, b, c = terms.tolist()
+    return f'<distortion model="ptlens" focal="{focal:g}" a="{a:.7g}" b="{b:.7g}" c="{c:.7g}" />'
+
+
+def exif_of(path: Path) -> dict[str, Any]:
+    """Make, model, lens, focal length (mm) and aperture of a file, as far as it has them."""
+    try:
+        with Image.open(path) as image:
+            exif = image.getexif()
+            more = exif.get_ifd(_EXIF_IFD)
+    except (OSError, SyntaxError, ValueError):
+        return {}
+    found = {
+        "make": exif.get(_MAKE), "model": exif.get(_MODEL), "lens": more.get(_LENS),
+        "focal": more.get(_FOCAL), "aperture": more.get(_APERTURE),
+    }  # fmt: skip
+    clean: dict[str, Any] = {}
+    for name, value in found.items():
+        if isinstance(value, str) and value.strip("\0 "):
+            clean[name] = value.strip("\0 ")
+        elif value is not None and not isinstance(value, str):
+            clean[name] = float(value)
+    return clean
+
+
+def by_exif(path: Path, size: Size) -> tuple[Lens, str] | None:
+    """The lens that lensfun's database has for a photograph's EXIF, and its name; ``None`` where it has none.
+
+    Raises ``MissingPackage`` when lensfunpy is not installed.
+    """
+    exif = exif_of(path)
+    try:
+        import lensfunpy
+    except ImportError as error:
+        raise MissingPackage("lens profiles need lensfunpy: `pip install 'lior-lens[profiles]'`") from error
+    if not exif.get("model") or not exif.get("focal"):
+        return None
+    database = lensfunpy.Database()
+    cameras = database.find_cameras(exif.get("make", ""), exif["model"])
+    if not cameras:
+        return None
+    lenses = database.find_lenses(cameras[0], None, exif.get("lens"))
+    if not lenses or ("lens" not in exif and len(lenses) > 1):
+        return None
+    modifier = lensfunpy.Modifier(lenses[0], cameras[0].crop_factor, size.width, size.height)
+    modifier.initialize(exif["focal"], exif.get("aperture", 8.0), scale=1.0)
+    lens = _measured(modifier, size)
+    return None if lens is None else (lens, f"{lenses[0].maker} {lenses[0].model} at {exif['focal']:g} mm")
+
+
+def _measured(modifier: Any, size: Size) -> Lens | None:
+    """A radial lens through lensfun's own map: it knows all its conventions best."""
+    grid = modifier.apply_geometry_distortion()
+    if grid is None:
+        return None
+    rows = np.linspace(0, size.height - 1, 41).round().astype(int)
+    columns = np.linspace(0, size.width - 1, 41).round().astype(int)
+    picked = grid[np.ix_(rows, columns)].astype(np.float64)
+    x, y = size.to_unit(columns[None].astype(float), rows[:, None].astype(float))
+    gx, gy = size.to_unit(picked[..., 0], picked[..., 1])
+    return fitted(np.broadcast_to(x, gx.shape), np.broadcast_to(y, gx.shape), gx, gy)
+
+
+def fitted(x: Floats, y: Floats, gx: Floats, gy: Floats) -> Lens:
+    """The radial lens that takes points nearest to given ones, by least squares; all seven coefficients."""
+    powers = np.hypot(x, y)[..., None] ** np.arange(7)
+    basis = np.concatenate([(x[..., None] * powers).reshape(-1, 7), (y[..., None] * powers).reshape(-1, 7)])
+    target = np.concatenate([gx.ravel(), gy.ravel()])
+    return Lens(radial=tuple(np.linalg.lstsq(basis, target, rcond=None)[0].tolist()))
+
+
+# --- files ---
+
+
+def write_lens(lens: Lens, size: Size) -> str:
+    """A lens as JSON, with the size of the pictures it is for and OpenCV's numbers where there are any."""
+    table: dict[str, Any] = {"size": [size.width, size.height], "lens": lens.table()}
+    if lens.is_brown:
+        table["opencv"] = to_opencv(lens, size)
+    return json.dumps(table, indent=1)
+
+
+def read_lens(path: Path, size: Size | None = None) -> Lens:
+    """A lens from a file: what :func:`write_lens` wrote, ``{"k1": ...}``, OpenCV's YAML or JSON, lensfun's
+    XML.
+
+    Parameters
+    ----------
+    size
+        Of the pictures; OpenCV's and lensfun's forms need it where the file has none.
+
+    Raises ``DataError`` when the file cannot be read; ``UsageError`` when there is no lens in it.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not text'}"
+        ) from error
+    if text.lstrip().startswith("<"):
+        return _from_xml(path, text, size)
+    try:
+        table = json.loads(text)
+    except ValueError:
+        raise UsageError(f"{path}: neither JSON nor lensfun's XML") from None
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: a lens is a JSON object")
+    if "size" in table:
+        size = Size(width=int(table["size"][0]), height=int(table["size"][1]))
+    if "lens" in table:
+        return Lens.of(table["lens"])
+    if "K" in table:
+        if size is None:
+            raise UsageError(
+                f'{path}: OpenCV\'s numbers are for pictures of one size; add "size": [width, height]'
+            )
+        return from_opencv(table["K"], table.get("distortion", []), size)
+    return Lens.of(table)
+
+
+def _from_xml(path: Path, text: str, size: Size | None) -> Lens:
+    if size is None:
+        raise UsageError(f"{path}: lensfun's terms need the size of the pictures; give --size")
+    try:
+        root = ElementTree.fromstring(text if "<lensdatabase" in text else f"<all>{text}</all>")
+    except ElementTree.ParseError as error:
+        raise UsageError(f"{path}: no XML: {error}") from None
+    found = root.findall(".//distortion")
+    if len(found) != 1:
+        raise UsageError(f"{path}: {len(found)} <distortion> elements; leave the one for your focal length")
+    element = found[0]
+    model = element.get("model", "")
+    names = {"poly3": ("k1",), "poly5": ("k1", "k2"), "ptlens": ("a", "b", "c")}.get(model, ())
+    return from_lensfun(model, [float(element.get(name, 0)) for name in names], size)

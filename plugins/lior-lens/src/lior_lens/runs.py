@@ -1,0 +1,299 @@
+"""Runs on disk: a training run from its configuration to its best network, or from where it was stopped;
+packages.
+
+::
+
+    config.toml        the resolved configuration, written before the first step
+    metrics.jsonl      a line a step, and one a validation
+    train.log          what happened, in words
+    checkpoints/       weights now and at their best, moments, the random generator
+    dumps/             pictures, when guard.debug_dump_max_images asks for them
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior.config.resolving import to_toml
+from lior.errors import RunError, Stopped
+from lior.runs import bundle
+from lior.runs import folder as runfolder
+from lior.runs.folder import CONFIG, RunFolder
+from lior.runs.loop import START, Loop, LoopState, Stopwatch, never
+from lior.runs.telemetry import Telemetry
+from lior_lens import config as configuration
+from lior_lens.config import LensConfig
+from lior_lens.external import Batches
+from lior_lens.network import LensNetwork
+from lior_lens.training import Trainer
+
+FORMAT = bundle.Format(program="lior-lens", version=1)
+_PROGRAM, _COMMAND = "lior-lens", "lior lens train"
+SHIPPED = Path(__file__).parent / "weights" / "small"
+"""The network that comes with the package."""
+
+
+@attrs.frozen(kw_only=True)
+class Trained:
+    """The outcome of a run."""
+
+    path: Path
+    best: float
+    best_step: int
+    validation: dict[str, float]
+    """Of the last validation."""
+    warnings: int
+
+    @property
+    def headline(self) -> str:
+        """The outcome in one line, for the log."""
+        return f"best {self.best:.6g} at step {self.best_step:,}"
+
+
+@attrs.define(kw_only=True)
+class _Stage:
+    """All steps of a run as one stage of the loop."""
+
+    trainer: Trainer
+    folder: RunFolder
+    tick: Callable[[str, int, int, dict[str, Any]], None]
+    validation: dict[str, float] = attrs.field(factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.trainer.config.train.stage
+
+    @property
+    def message(self) -> str:
+        return f"{self.trainer.config.steps:,} steps of {self.trainer.config.data.batch_size} pictures"
+
+    def begin(self) -> None:
+        """Nothing is prepared."""
+
+    def advance(self) -> bool:
+        """One step, and a validation at the end of an epoch."""
+        trainer, steps = self.trainer, self.trainer.config.steps
+        if trainer.progress.step >= steps:
+            return False
+        numbers = trainer.step()
+        if trainer.due:
+            wanted = trainer.config.guard.debug_dump_max_images
+            self.validation = trainer.validate(self.folder.path / "dumps" if wanted else None)
+            numbers |= self.validation
+        self.tick(self.name, trainer.progress.step, steps, numbers)
+        return True
+
+    def end(self) -> None:
+        """The trainer has the results."""
+
+
+def run(
+    config: LensConfig, out: Path, *, init_from: Path | None = None, batches: Batches | None = None,
+    callbacks: Iterable[object] = (), stop: Callable[[], bool] = never,
+) -> Trained:  # fmt: skip
+    """Train a network and keep the run in ``out``.
+
+    Parameters
+    ----------
+    init_from
+        A run or package whose network is begun with.
+    batches
+        In place of those that the configuration names.
+
+    Raises ``UsageError`` when the configuration asks for what cannot be; ``RunError`` when the directory
+    cannot be used, or the loss is not finite; ``Stopped`` when ``stop`` returned true; the checkpoint is
+    written.
+    """
+    trainer = Trainer(config, batches)
+    if init_from is not None:
+        trainer.begin_with(_weights(init_from)[1])
+    folder = RunFolder.create(out, {CONFIG: to_toml(config)})
+    return _trained(trainer, folder, START, callbacks, stop)
+
+
+def resume(
+    path: Path, *, batches: Batches | None = None, callbacks: Iterable[object] = (),
+    stop: Callable[[], bool] = never,
+) -> Trained:  # fmt: skip
+    """Go on with a run that was stopped; the outcome is that of a run never stopped, to the last bit.
+
+    Raises ``RunError`` when there is no run, or it is finished or damaged; ``Stopped`` when ``stop`` returned
+    true.
+    """
+    runfolder.check(path, program=_PROGRAM, command=_COMMAND)
+    config = read_config(path)
+    folder = RunFolder.open(path)
+    try:
+
+        def load(place: Path) -> tuple[Trainer, dict[str, Any]]:
+            manifest, tensors = bundle.read(place, format=FORMAT)
+            with bundle.misfits_as_run_errors(place, program=_PROGRAM):
+                if manifest["finished"]:
+                    return Trainer(config, batches), manifest
+                trainer = Trainer(config, batches)
+                trainer.restore(tensors, manifest)
+                return trainer, manifest
+
+        (trainer, manifest), folder.newest = runfolder.newest(path, load)
+        if manifest["finished"]:
+            raise RunError(
+                f"{path}: the run is finished; `lior lens train --init-from {path}` begins another with it"
+            )
+        with bundle.misfits_as_run_errors(path, program=_PROGRAM):
+            state = LoopState(**manifest["loop"])
+    except BaseException:
+        folder.close()
+        raise
+    return _trained(trainer, folder, state, callbacks, stop)
+
+
+def _trained(
+    trainer: Trainer, folder: RunFolder, state: LoopState, callbacks: Iterable[object],
+    stop: Callable[[], bool],
+) -> Trained:  # fmt: skip
+    config = trainer.config
+
+    def save(state: LoopState, finished: bool = False) -> None:
+        tensors = trainer.tensors()
+        manifest = {
+            **trainer.numbers(), "loop": attrs.asdict(state), "finished": finished,
+            "stage": config.train.stage, "score": trainer.progress.best,
+        }  # fmt: skip
+        number = trainer.progress.step + finished
+        folder.write(number, lambda place: bundle.write(place, tensors, manifest, format=FORMAT))
+        folder.prune(last=1)
+
+    loop: Loop[_Stage] = Loop(
+        folder=folder, command="lior lens resume", write=lambda state, _: save(state),
+        telemetry=Telemetry(folder.path, state.metrics, state.elapsed, describe=headline),
+        callbacks=callbacks, stop=stop, interval=config.train.checkpoint_seconds,
+        clock=Stopwatch(state), step=state.step,
+    )  # fmt: skip
+    try:
+        loop.hook.lior_train_start(config=config, run=folder.path)
+        stage = _Stage(trainer=trainer, folder=folder, tick=loop.tick)
+        loop.run([stage])
+        if not stage.validation:
+            stage.validation = trainer.validate()
+        last = LoopState(
+            stage=1, step=loop.step, elapsed=loop.clock.total, seconds=loop.clock.seconds,
+            metrics=loop.position,
+        )  # fmt: skip
+        loop.report(lambda: save(last, finished=True))
+        assert trainer.progress.best is not None
+        result = Trained(
+            path=folder.path, best=trainer.progress.best, best_step=trainer.progress.best_step,
+            validation=stage.validation, warnings=len(trainer.warnings),
+        )  # fmt: skip
+        loop.hook.lior_train_end(result=result)
+        return result
+    except Stopped:
+        raise
+    finally:
+        folder.close()
+
+
+def headline(config: LensConfig) -> str:
+    """A run in one line."""
+    train, model = config.train, config.model
+    return f"{train.stage}, {model.backbone_name}, {config.data.long_side} pixels, seed {train.seed}"
+
+
+def read_config(path: Path) -> LensConfig:
+    """The configuration of a run or a package; raises ``RunError`` when it has none."""
+    if not (path / CONFIG).is_file():
+        raise RunError(
+            f"{path}: no run and no package of lior-lens (config.toml is missing); `{_COMMAND}` makes a run"
+        )
+    return configuration.load([path / CONFIG], env={}).config
+
+
+def _weights(path: Path) -> tuple[LensConfig, Mapping[str, Tensor]]:
+    """Configuration and best weights of a run or a package."""
+    config = read_config(path)
+    if (path / "package").is_dir():
+        _, tensors = bundle.read(path / "package", format=FORMAT)
+        return config, {name: value.float() for name, value in tensors["model"].items()}
+    (_, tensors), _ = runfolder.newest(path, lambda place: bundle.read(place, format=FORMAT))
+    return config, tensors["model_best"] or tensors["model"]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Model:
+    """A network that is ready to be asked."""
+
+    network: LensNetwork
+    config: LensConfig
+    name: str
+
+    @classmethod
+    def open(cls, path: Path | None = None) -> Model:
+        """The network of a run or a package, or the shipped one; raises ``RunError`` when it is not whole."""
+        place = path or SHIPPED
+        config, weights = _weights(place)
+        network = LensNetwork(attrs.evolve(config.model, pretrained_backbone=""))
+        with bundle.misfits_as_run_errors(place, program=_PROGRAM):
+            kept = dict(weights)
+            for name, value in network.state_dict().items():
+                kept.setdefault(name, value)  # counters that a package leaves out
+            network.load_state_dict(kept)
+        return cls(network=network.eval(), config=config, name=str(place.name))
+
+    @torch.inference_mode()
+    def predict(self, image: Tensor) -> Any:
+        """The network's :class:`~lior_lens.network.Prediction` of ``[B, 3, H, W]``."""
+        return self.network(image, residual=self.config.uses_flow)
+
+
+def package(run: Path, out: Path, *, half: bool = True, notes: Mapping[str, Any] | None = None) -> int:
+    """Write the best network of a run to a folder that is read like a run, small enough to be shipped.
+
+    Returns
+    -------
+    bytes
+        Size of the folder.
+
+    Raises ``RunError`` when there is no network, or the folder exists.
+    """
+    config, weights = _weights(run)
+    if out.exists():
+        raise RunError(f"{out}: exists; nothing was touched; give another name")
+    kept = {
+        name: value.half() if half and value.is_floating_point() else value
+        for name, value in weights.items()
+        if not name.endswith("num_batches_tracked")
+        and not (name.startswith("residual_head.") and not config.uses_flow)
+    }
+    out.mkdir(parents=True)
+    (out / CONFIG).write_text(to_toml(config), encoding="utf-8")
+    manifest = {"stage": config.train.stage, "notes": dict(notes or {})}
+    bundle.write(out / "package", {"model": kept}, manifest, format=FORMAT)
+    return sum(each.stat().st_size for each in out.rglob("*") if each.is_file())
+
+
+def info(path: Path | None = None) -> dict[str, Any]:
+    """What a run or package is, ready for JSON."""
+    place = path or SHIPPED
+    model = Model.open(place)
+    weights = sum(p.numel() for p in model.network.parameters())
+    size = sum(each.stat().st_size for each in place.rglob("*") if each.is_file())
+    found: dict[str, Any] = {
+        "path": str(place), "stage": model.config.train.stage, "backbone": model.config.model.backbone_name,
+        "weights": weights, "bytes": size, "long_side": model.config.data.long_side,
+        "uses_flow": model.config.uses_flow,
+    }  # fmt: skip
+    if (place / "package").is_dir():
+        found["notes"] = bundle.read_manifest(place / "package", format=FORMAT)["notes"]
+    else:
+        (manifest, _) = runfolder.newest(place, lambda each: bundle.read(each, format=FORMAT))[0]
+        best = manifest["progress"]["best"]
+        found |= {"finished": manifest["finished"], "step": manifest["progress"]["step"]}
+        found["best"] = best if best is not None and math.isfinite(best) else None
+    return found

@@ -1,0 +1,97 @@
+"""Pictures to look at: before and after side by side, with a grid and the edges that were used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lior_lens import lines
+from lior_lens.geometry import Lens, Size
+from lior_lens.warp import Correction, resample
+
+Picture = NDArray[np.uint8]
+_INK = (30, 30, 30)
+_PAPER = 250
+_STRAIGHT, _BENT = (20, 150, 90), (215, 70, 40)
+_GRID = (255, 255, 255)
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def titled(picture: Picture, title: str, *, width: int = 560) -> Picture:
+    """A picture of that width under its title."""
+    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
+    mode = cv2.INTER_AREA if width < picture.shape[1] else cv2.INTER_CUBIC
+    shown = cv2.resize(picture, (width, height), interpolation=mode)
+    band = np.full((34, width, 3), _PAPER, np.uint8)
+    scale = min(0.55, 0.55 * (width - 16) / max(1, cv2.getTextSize(title, _FONT, 0.55, 1)[0][0]))
+    cv2.putText(band, title, (8, 23), _FONT, scale, _INK, 1, cv2.LINE_AA)
+    return np.vstack([band, shown])
+
+
+def sheet(rows: Sequence[Sequence[Picture]]) -> Picture:
+    """Pictures in rows, with white between them."""
+    gap = 10
+    made = []
+    for row in rows:
+        height = max(each.shape[0] for each in row)
+        cells = []
+        for each in row:
+            cell = np.full((height, each.shape[1] + gap, 3), _PAPER, np.uint8)
+            cell[: each.shape[0], : each.shape[1]] = each
+            cells.append(cell)
+        made.append(np.hstack(cells))
+    width = max(each.shape[1] for each in made)
+    out = np.full((sum(each.shape[0] + gap for each in made), width, 3), _PAPER, np.uint8)
+    top = 0
+    for each in made:
+        out[top : top + each.shape[0], : each.shape[1]] = each
+        top += each.shape[0] + gap
+    return out
+
+
+def with_edges(picture: Picture, found: lines.Arcs, lens: Lens) -> Picture:
+    """The picture with its edges: green where they are straight under a lens, red where they are not."""
+    size = Size(width=picture.shape[1], height=picture.shape[0])
+    out = (picture // 3 + 160).astype(np.uint8)
+    share = lines.straight(found, lens) if len(found) else np.empty(0)
+    x, y = size.to_pixel(found.points[..., 0], found.points[..., 1])
+    thick = max(2, round(size.width / 400))
+    for points, straight in zip(np.stack([x, y], -1), share, strict=True):
+        fixed = np.round(points * 16).astype(np.int32)
+        colour = _STRAIGHT if straight > 0.5 else _BENT
+        cv2.polylines(out, [fixed], False, colour, thick, cv2.LINE_AA, 4)
+    return out
+
+
+def with_grid(picture: Picture, correction: Correction, *, lines_across: int = 9) -> Picture:
+    """A photograph with the curves that the correction makes straight."""
+    size = correction.size
+    out = picture.copy()
+    half = size.half
+    t = np.linspace(-1, 1, 200)
+    thick = max(1, round(size.width / 700))
+    for position in np.linspace(-0.95, 0.95, lines_across):
+        for a, b in ((t, np.full_like(t, position)), (np.full_like(t, position), t)):
+            x, y = size.to_pixel(*correction.forward(a * half[0], b * half[1]))
+            fixed = np.round(np.stack([x, y], -1) * 16).astype(np.int32)
+            for colour, width in ((_INK, thick + 2), (_GRID, thick)):
+                cv2.polylines(out, [fixed], False, colour, width, cv2.LINE_AA, 4)
+    return out
+
+
+def before_after(picture: Picture, correction: Correction, words: str) -> Picture:
+    """A sheet: photograph with edges and grid, and the corrected picture."""
+    found = lines.arcs(picture)
+    after = resample(picture, correction)
+    again = lines.arcs(after)
+    bow = lines.straightness(found, believed=correction.lens), lines.straightness(again)
+    shown = with_grid(with_edges(picture, found, correction.lens), correction)
+    top = [titled(picture, "photograph"), titled(after, f"corrected: {words}")]  # type: ignore[arg-type]
+    bottom = [
+        titled(shown, f"edges and grid, median bow {bow[0]:.1f} px"),
+        titled(with_edges(after, again, Lens()), f"edges after, median bow {bow[1]:.1f} px"),  # type: ignore[arg-type]
+    ]
+    return sheet([top, bottom])

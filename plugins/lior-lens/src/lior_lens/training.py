@@ -1,0 +1,453 @@
+"""The trainer: steps, validations, what is watched on the way, and everything needed to go on exactly.
+
+Sample ``i`` depends on the seed and ``i`` alone and the step size on the step alone, so that the state of a
+run is the weights, the moments of AdamW and the state of one random generator.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lior.errors import RunError, UsageError
+from lior.tensors import sub
+from lior_lens import data, external, losses
+from lior_lens.config import MODES, LensConfig
+from lior_lens.external import Batch, Batches
+from lior_lens.geometry import PARAMETERS, Size
+from lior_lens.network import LensNetwork, Prediction, warped
+
+_LOG = logging.getLogger("lior")
+WIDTH = 640
+"""Endpoint errors are reported in pixels of a picture of this width."""
+_POINTS = 17
+_NEAR = 0.02
+"""A parameter so near to a bound, as a share of its range, is saturated."""
+_VALIDATION = 1 << 32
+"""Added to the seed for the samples of validation."""
+
+
+@attrs.frozen(kw_only=True)
+class Drawn:
+    """Batches with known lenses."""
+
+    config: LensConfig
+    stream: data.Stream
+    judged: data.Stream
+
+    @classmethod
+    def of(cls, config: LensConfig) -> Drawn:
+        """Sources in the configuration's shares; photographs that are missing leave theirs to the others."""
+        chosen = config.data
+        sources: list[tuple[float, data.Source]] = []
+        if chosen.scenes:
+            sources.append((chosen.scenes, data.Scenes()))
+        if chosen.boards:
+            sources.append((chosen.boards, data.Boards()))
+        if chosen.photos:
+            found = [each for name in chosen.folders for each in data.folder(Path(name))]
+            found = found or data.for_training()
+            if found:
+                sources.append((chosen.photos, data.photo_source(found)))
+            elif not sources:
+                raise UsageError(
+                    "data.photos: no photographs here; install scikit-image, or set data.folders"
+                )
+        mixed = data.Mixture(sources=sources)
+        options: dict[str, Any] = {
+            "source": mixed, "long_side": chosen.long_side, "models": chosen.models,
+            "strongest": chosen.strongest,
+        }  # fmt: skip
+        seed = config.train.seed
+        return cls(
+            config=config, stream=data.Stream(seed=seed, **options),
+            judged=data.Stream(seed=seed + _VALIDATION, **options),
+        )  # fmt: skip
+
+    def train(self, step: int) -> Batch:
+        """See :class:`Batches`."""
+        return self._batch(self.stream, step)
+
+    def validation(self) -> Iterator[Batch]:
+        """See :class:`Batches`."""
+        for index in range(self.config.train.max_val_steps):
+            yield self._batch(self.judged, index)
+
+    def _batch(self, stream: data.Stream, index: int) -> Batch:
+        samples = stream.batch(index, self.config.data.batch_size)
+        return Batch(
+            images=torch.from_numpy(data.batched([each.picture for each in samples])),
+            targets=torch.from_numpy(data.batched([each.straight for each in samples])),
+            truth=torch.from_numpy(data.truths(samples, points=_POINTS)),
+        )
+
+
+@attrs.define(kw_only=True)
+class Progress:
+    """Where training stands, ready for JSON."""
+
+    step: int = 0
+    skipped: int = 0
+    best: float | None = None
+    best_step: int = 0
+    inactive: int = 0
+
+
+class Trainer:
+    """One network being trained."""
+
+    def __init__(self, config: LensConfig, batches: Batches | None = None) -> None:
+        """Begin; raises ``UsageError`` when the configuration asks for what cannot be."""
+        self.config = config
+        self.device = external.pick_device(config.train.device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.train.seed)
+            self.network = LensNetwork(config.model).to(self.device)
+            self.rng = torch.get_rng_state()
+        self.batches: Batches = batches or (
+            external.Loaded.of(config) if config.data.loader_module else Drawn.of(config)
+        )
+        self.scorer = external.scorer(config.proxy)
+        self.optimizer = _optimizer(self.network, config)
+        fp16 = config.train.amp_enabled and self.device.type == "cuda"
+        self.scaler = torch.amp.GradScaler(self.device.type, init_scale=16384.0, enabled=fp16)
+        self.progress = Progress()
+        self.best: dict[str, Tensor] | None = None
+        self.warnings: list[str] = []
+        self._warned: set[str] = set()
+
+    # --- what a caller drives ---
+
+    def step(self) -> dict[str, float]:
+        """Do one step; returns its numbers.
+
+        Raises ``RunError`` when the loss is not finite and ``guard.fail_on_nonfinite_loss`` is set; it names
+        the parts.
+        """
+        config, state = self.config, self.progress
+        batch = self._placed(self.batches.train(state.step))
+        lr = learning_rate(config, state.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self._freeze()
+        self.network.train()
+        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(self.rng)
+            total, parts, numbers = self._loss(batch)
+            self.rng = torch.get_rng_state()
+        state.step += 1
+        numbers |= {"lr": lr, "total": float(total.detach())}
+        wrong = [name for name, value in parts.items() if not bool(value.isfinite())]
+        if wrong or not bool(total.isfinite()):
+            return self._not_finite(wrong or ["total"], numbers)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(total).backward()
+        self.scaler.unscale_(self.optimizer)
+        numbers |= self._gradients()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self._watch(numbers)
+        return numbers
+
+    @property
+    def due(self) -> bool:
+        """Whether a validation is due."""
+        return self.progress.step % self.config.train.steps_per_epoch == 0
+
+    def validate(self, dump: Path | None = None) -> dict[str, float]:
+        """Numbers of a validation; the best network so far is kept.
+
+        Parameters
+        ----------
+        dump
+            A folder for ``guard.debug_dump_max_images`` pictures.
+        """
+        self.network.eval()
+        sums: dict[str, list[float]] = {}
+        with torch.no_grad():
+            for index, batch in enumerate(self.batches.validation()):
+                placed = self._placed(batch)
+                _, parts, numbers = self._loss(placed, pictures=bool(self.scorer) and index == 0)
+                for name, value in (
+                    numbers | {"total": sum(float(v) for k, v in parts.items() if k.endswith("_weighted"))}
+                ).items():
+                    sums.setdefault(name, []).append(value)
+                if dump is not None and index == 0:
+                    external.dump(dump, self.progress.step, placed, self._corrected(placed), self.config)
+        if not sums:
+            raise RunError("the validation has no batch; the loader must give one")
+        found = {name: float(np.mean(values)) for name, values in sums.items()}
+        if "epe" in found:
+            found["epe_ratio"] = found["epe"] / max(found["identity_epe"], 1e-9)
+        name = self.config.train.best_metric_name
+        if name not in found or not math.isfinite(found[name]):
+            raise RunError(
+                f"validation has no {name}, which train.best_metric_name chooses by; "
+                f"it has {', '.join(found)}"
+            )
+        sign = 1 if MODES[name] == "min" else -1
+        if self.best is None or self.progress.best is None or sign * found[name] < sign * self.progress.best:
+            self.progress.best, self.progress.best_step = found[name], self.progress.step
+            self.best = {key: value.detach().clone() for key, value in self.network.state_dict().items()}
+        return {f"val_{key}": value for key, value in found.items()}
+
+    # --- stopping and going on ---
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """Weights now and at their best, and what the optimiser remembers."""
+        training = {"rng": self.rng}
+        for name, parameter in self.network.named_parameters():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                training[f"moments.{name}.{key}"] = value.detach().clone()
+        weights = {key: value.detach().clone() for key, value in self.network.state_dict().items()}
+        return {"model": weights, "model_best": self.best or {}, "training": training}
+
+    def numbers(self) -> dict[str, Any]:
+        """The rest of it, ready for JSON."""
+        return {"progress": attrs.asdict(self.progress), "scaler": self.scaler.state_dict()}
+
+    def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], numbers: Mapping[str, Any]) -> None:
+        """Undo :meth:`tensors` and :meth:`numbers`; errors of the types of PyTorch when they do not fit."""
+        self.network.load_state_dict(dict(tensors["model"]))
+        self.best = dict(tensors["model_best"]) or None
+        self.progress = Progress(**numbers["progress"])
+        self.rng = tensors["training"]["rng"]
+        moments = sub(dict(tensors["training"]), "moments")
+        for name, parameter in self.network.named_parameters():
+            mine = sub(moments, name)
+            if mine:
+                self.optimizer.state[parameter] = {key: value.clone() for key, value in mine.items()}
+        if numbers["scaler"]:
+            self.scaler.load_state_dict(dict(numbers["scaler"]))
+
+    def begin_with(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over weights of another run; raises ``RunError`` when the networks differ."""
+        try:
+            self.network.load_state_dict(dict(weights))
+        except RuntimeError as error:
+            said = " ".join(str(error).split())[:200]
+            raise RunError(
+                f"--init-from: the networks differ; give both runs the same model.* keys ({said})"
+            ) from error
+
+    # --- parts of a step ---
+
+    def _placed(self, batch: Batch) -> Batch:
+        def there(value: Tensor | None) -> Tensor | None:
+            return None if value is None else value.to(self.device, torch.float32)
+
+        images = there(batch.images)
+        assert images is not None
+        return Batch(images=images, targets=there(batch.targets), truth=there(batch.truth))
+
+    def _predict(self, images: Tensor) -> Prediction:
+        kind = torch.bfloat16 if self.device.type == "cpu" else torch.float16
+        with torch.autocast(self.device.type, kind, enabled=self.config.train.amp_enabled):
+            found: Prediction = self.network(images, residual=self.config.uses_flow)
+        flow = None if found.flow is None else found.flow.float()
+        return Prediction(found.params.float(), found.raw.float(), flow, found.doubt.float())
+
+    def _loss(
+        self, batch: Batch, *, pictures: bool = False
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, float]]:
+        config, size = self.config, batch.size
+        said = self._predict(batch.images)
+        numbers = self._diagnostics(said)
+        terms: dict[str, Any] = {"flow": said.flow, "doubt": said.doubt}
+        if batch.truth is not None:
+            error, identity = endpoint_errors(said, batch.truth, size)
+            if config.loss.epe_weight:
+                terms["error"] = error
+            pixels = size.half_diagonal * WIDTH / size.width
+            numbers |= {
+                "epe": float(error.detach().mean()) * pixels,
+                "identity_epe": float(identity.mean()) * pixels,
+            }
+        if config.loss.jacobian_weight:
+            columns, rows = 33, 33
+            x, y = (
+                torch.tensor(each.copy(), dtype=torch.float32, device=self.device)[None]
+                for each in size.grid(columns, rows)
+            )
+            gx, gy = warped(said.params, said.flow, x, y, size.half)
+            step = (
+                (size.width - 1) / (columns - 1) / size.half_diagonal,
+                (size.height - 1) / (rows - 1) / size.half_diagonal,
+            )
+            terms["map"] = gx, gy, step
+            det = losses.determinant(gx, gy, step).detach()
+            numbers |= {
+                "det_min": float(det.min()),
+                "negative_det_pct": 100 * float((det < 0).float().mean()),
+            }
+        if batch.targets is not None and (config.loss.compares_pictures or pictures):
+            pred, inside = correct(batch.images, said, backend=config.train.warp_backend)
+            numbers["oob_ratio"] = 1 - float(inside.mean())
+            target = torch.where(inside > 0, batch.targets, pred.detach())
+            terms |= {"pred": pred, "target": target}
+            if pictures and self.scorer is not None:
+                numbers |= self.scorer(pred, batch.targets)
+        total, parts = losses.composite(config.loss, terms)
+        numbers |= {
+            f"loss_{name}": float(value.detach())
+            for name, value in parts.items()
+            if not name.endswith("_weighted")
+        }
+        return total, parts, numbers
+
+    def _corrected(self, batch: Batch) -> Tensor:
+        return correct(batch.images, self._predict(batch.images), backend=self.config.train.warp_backend)[0]
+
+    def _diagnostics(self, said: Prediction) -> dict[str, float]:
+        """Means and saturation of the parameters; size of the flow."""
+        head, params = self.network.param_head, said.params.detach()
+        bounded = (head.low + head.high) / 2 + (head.high - head.low) / 2 * torch.tanh(said.raw.detach())
+        near = _NEAR * (head.high - head.low)
+        share = ((bounded < head.low + near) | (bounded > head.high - near)).float().mean(0)
+        found: dict[str, float] = {}
+        for i, name in enumerate(PARAMETERS[: params.shape[1]]):
+            found[f"param_{name}_mean"] = float(params[:, i].mean())
+            found[f"param_sat_frac_{name}"] = float(share[i])
+        found["param_sat_frac_max"] = float(share.max())
+        found["param_raw_abs_max"] = float(said.raw.detach().abs().max())
+        if said.flow is not None:
+            found["residual_abs_mean"] = float(said.flow.detach().abs().mean())
+            found["residual_abs_max"] = float(said.flow.detach().abs().max())
+        return found
+
+    def _gradients(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for name, group in self.network.groups().items():
+            grads = [p.grad for p in group if p.grad is not None]
+            found[f"grad_norm_{name}"] = (
+                float(torch.stack([g.norm() for g in grads]).norm()) if grads else 0.0
+            )
+        clip = self.config.train.grad_clip_norm or math.inf
+        found["grad_norm"] = float(nn.utils.clip_grad_norm_(self.network.parameters(), clip))
+        return found
+
+    def _freeze(self) -> None:
+        """In the first epochs of stage 2 only the flow learns."""
+        train = self.config.train
+        frozen = (
+            train.stage == "stage2_hybrid"
+            and self.progress.step < train.freeze_lens_epochs * train.steps_per_epoch
+        )
+        for name, group in self.network.groups().items():
+            for parameter in group:
+                parameter.requires_grad_(name == "residual_head" or not frozen)
+
+    # --- what is watched ---
+
+    def _not_finite(self, names: Sequence[str], numbers: dict[str, float]) -> dict[str, float]:
+        said = f"the loss is not finite at step {self.progress.step}: {', '.join(names)}"
+        if self.config.guard.fail_on_nonfinite_loss:
+            raise RunError(
+                f"{said}; lower optimizer.lr or train.grad_clip_norm, or look at the pictures of this step"
+            )
+        self.progress.skipped += 1
+        self._warn("nonfinite", f"{said}; the step was skipped")
+        return numbers | {"skipped": 1.0}
+
+    def _watch(self, numbers: Mapping[str, float]) -> None:
+        guard = self.config.guard
+        saturated = {
+            name: numbers[f"param_sat_frac_{name}"]
+            for name in PARAMETERS
+            if numbers.get(f"param_sat_frac_{name}", 0.0) > guard.param_saturation_warn_threshold
+        }
+        if saturated:
+            said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in saturated.items())
+            self._warn(
+                "saturation",
+                f"parameters at their bounds: {said}; widen model.param_bounds or lower the rate",
+            )
+        longest = numbers.get("residual_abs_max", 0.0)
+        most = self.config.model.residual_max_disp
+        if longest > guard.residual_warn_share * most:
+            self._warn(
+                "residual",
+                f"the flow is {longest:.4f} long, of at most {most:g}: raise model.residual_max_disp or the "
+                "weights of loss.flow_*",
+            )
+        if self.config.uses_flow:
+            still = numbers.get("grad_norm_residual_head", 0.0) < 1e-12
+            self.progress.inactive = self.progress.inactive + 1 if still else 0
+            if self.progress.inactive == guard.inactive_patience:
+                self._warn("inactive", f"the flow had no gradient for {guard.inactive_patience} steps")
+
+    def _warn(self, kind: str, text: str) -> None:
+        """Once an epoch for each kind."""
+        key = f"{kind} {self.progress.step // self.config.train.steps_per_epoch}"
+        if key not in self._warned:
+            self._warned.add(key)
+            self.warnings.append(text)
+            _LOG.warning("step %d: %s", self.progress.step, text)
+
+
+def endpoint_errors(said: Prediction, truth: Tensor, size: Size) -> tuple[Tensor, Tensor]:
+    """Mean distances ``[B]`` of the predicted points to the true ones, and of the unmoved points."""
+    rows, columns = truth.shape[-2:]
+    x, y = (
+        torch.tensor(each.copy(), dtype=truth.dtype, device=truth.device)[None]
+        for each in size.grid(columns, rows)
+    )
+    gx, gy = warped(said.params, said.flow, x, y, size.half)
+    error = (torch.stack([gx, gy], 1) - truth).square().sum(1).add(1e-12).sqrt().mean((1, 2))
+    return error, (torch.stack([x, y], 1) - truth).norm(dim=1).mean((1, 2))
+
+
+def correct(images: Tensor, said: Prediction, *, backend: str = "geometry") -> tuple[Tensor, Tensor]:
+    """Corrected pictures, and where ``[B, 1, H, W]`` they show the photograph (1) and where not (0)."""
+    height, width = images.shape[-2:]
+    size = Size(width=width, height=height)
+    x, y = (
+        torch.tensor(each.copy(), dtype=images.dtype, device=images.device)[None]
+        for each in size.grid(width, height)
+    )
+    if backend == "mock":
+        shift = 0.1 * torch.tanh(said.params[:, 5:7])
+        gx, gy = x + shift[:, 0, None, None], y + shift[:, 1, None, None]
+    else:
+        gx, gy = warped(said.params, said.flow, x, y, size.half)
+    at = torch.stack([gx / size.half[0], gy / size.half[1]], -1)
+    found = nn.functional.grid_sample(images, at, mode="bilinear", padding_mode="border", align_corners=False)
+    return found, (at.detach().abs().amax(-1, keepdim=True) <= 1).to(images.dtype).permute(0, 3, 1, 2)
+
+
+def learning_rate(config: LensConfig, step: int) -> float:
+    """The step size of a step, from 0 on; the last step of the run has the least."""
+    lr, schedule, last = config.optimizer.lr, config.scheduler, max(1, config.steps - 1)
+    if schedule.name == "none":
+        return lr
+    if schedule.name == "cosine":
+        least = min(schedule.min_lr, lr)
+        return least + (lr - least) * (1 + math.cos(math.pi * min(1.0, step / last))) / 2
+    rise = schedule.pct_start * last
+    first = lr / schedule.div_factor
+    if step < rise:
+        return first + (lr - first) * (1 - math.cos(math.pi * step / rise)) / 2
+    end = first / schedule.final_div_factor
+    return end + (lr - end) * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(last - rise, 1e-9)))) / 2
+
+
+def _optimizer(network: nn.Module, config: LensConfig) -> torch.optim.AdamW:
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    optimizer = config.optimizer
+    return torch.optim.AdamW(
+        [
+            {"params": decayed, "weight_decay": optimizer.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=optimizer.lr,
+        betas=(optimizer.betas[0], optimizer.betas[1]),
+    )

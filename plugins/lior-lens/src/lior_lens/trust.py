@@ -1,0 +1,113 @@
+"""Which edges of a picture are straight in the world: a small network that looks at how they look.
+
+For each edge it says with which probability it is straight, how noisy its bow is, and how much its vote
+counts; what :mod:`lior_lens.lines` takes as constants without it. It is trained on the posterior itself: the
+probability of the true strength after all votes. It runs on NumPy alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+
+from lior.errors import RunError
+from lior.runs import bundle
+from lior_lens.geometry import Floats, Lens
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lior_lens.lines import Arcs
+
+SHIPPED = Path(__file__).parent / "weights" / "trust"
+FORMAT = bundle.Format(program="lior-lens", version=1)
+CURVED, TEMPER = 0.5, 0.3
+"""Without a network: share of edges that are bowed in the world, and weight of an edge, for neighbouring ones
+belong to the same thing and err together."""
+FEATURES = 11
+OUTPUTS = 3
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Votes:
+    """How each edge's vote is counted, ``[arcs]`` each."""
+
+    straight: Floats
+    """Probability that it is straight in the world."""
+    weight: Floats
+    """Of its evidence, at most 1."""
+    noisier: Floats
+    """What its noise is multiplied by."""
+
+    @classmethod
+    def constant(cls, count: int) -> Votes:
+        """The same for all."""
+        one = np.ones(count)
+        return cls(straight=(1 - CURVED) * one, weight=TEMPER * one, noisier=one)
+
+
+def features(found: Arcs) -> Floats:
+    """``[arcs, 11]``: looks, place and bow of each edge; of a mirrored picture the same."""
+    p, noise, looks = found.points, found.noise, found.looks
+    chord = p[:, -1] - p[:, 0]
+    length = np.hypot(chord[:, 0], chord[:, 1])
+    middle = p.mean(1)
+    radius = np.hypot(middle[:, 0], middle[:, 1])
+    normal = np.stack([-chord[:, 1], chord[:, 0]], -1) / np.maximum(length, 1e-9)[:, None]
+    offset = np.abs((middle * normal).sum(-1))  # how far from the centre the line passes: there lenses act
+    bow = np.abs(found.bows(Lens()))
+    upright = np.abs(chord[:, 1]) / np.maximum(length, 1e-9)
+    columns = [
+        np.log(length + 1e-6) + 1.5, np.log(noise / found.pixel + 1e-6) + 1, looks[:, 0] * 4 - 1,
+        looks[:, 1] - 1, np.log(looks[:, 2] + 1) - 3, np.log(looks[:, 3]), radius - 0.5, 3 * offset - 1,
+        np.log(bow / np.maximum(length, 1e-9) + 1e-4) / 2 + 2.5, np.cos(2 * np.pi * upright),
+        np.full(len(length), np.log(len(length) + 1) / 2 - 1.5),
+    ]  # fmt: skip
+    return np.stack(columns, -1)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Trust:
+    """The network: a layer of each edge, the mean of all, and a layer of both."""
+
+    weights: Mapping[str, Floats]
+
+    def votes(self, found: Arcs) -> Votes:
+        """How the edges' votes are counted."""
+        if not len(found):
+            return Votes.constant(0)
+        w = self.weights
+        x = features(found)
+        h = np.maximum(x @ w["one.weight"].T + w["one.bias"], 0)
+        mean = h.mean(0, keepdims=True)
+        h = np.maximum(h @ w["two.weight"].T + mean @ w["all.weight"].T + w["two.bias"], 0)
+        out = h @ w["last.weight"].T + w["last.bias"]
+        return Votes(
+            straight=_sigmoid(out[:, 0]), weight=_sigmoid(out[:, 1]),
+            noisier=np.exp(np.clip(out[:, 2], -1, 3)),
+        )  # fmt: skip
+
+    @classmethod
+    def open(cls, path: Path = SHIPPED) -> Trust:
+        """The network at a path, or the shipped one; raises ``RunError`` when it is damaged or missing."""
+        from safetensors.numpy import load_file
+
+        manifest = bundle.read_manifest(path, format=FORMAT)
+        file = "model.safetensors"
+        bundle.verify(path / file, manifest["files"][file])
+        weights = {name: value.astype(np.float64) for name, value in load_file(path / file).items()}
+        if weights.get("one.weight", np.empty(0)).shape[-1:] != (FEATURES,):
+            raise RunError(f"{path}: not a network of edges of this version")
+        return cls(weights=weights)
+
+
+def shipped() -> Trust | None:
+    """The network that comes with the package; ``None`` in an installation without it."""
+    return Trust.open() if (SHIPPED / bundle.MANIFEST).is_file() else None
+
+
+def _sigmoid(x: Floats) -> Floats:
+    return 1 / (1 + np.exp(-np.clip(x, -30, 30)))

@@ -1,0 +1,187 @@
+"""Training of the network of edges (:mod:`lior_lens.trust`): the posterior of the true strength is raised."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+
+from lior.errors import RunError
+from lior.runs import bundle
+from lior_lens import data, lines, trust
+from lior_lens.lines import STRENGTHS, Arcs, Belief
+
+_HIDDEN = 24
+_SIDES = (384, 512, 640, 768)
+_JUDGED = 0.15
+_BATCH = 64
+_BLUR = 0.005
+"""Width of what counts as the true strength: half a step of the grid."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Case:
+    """The edges of a picture with a known lens."""
+
+    looks: NDArray[np.float32]
+    """``[arcs, features]``."""
+    bows: NDArray[np.float32]
+    """``[arcs, strengths]``: under each of :data:`lior_lens.lines.STRENGTHS`."""
+    length: NDArray[np.float32]
+    noise: NDArray[np.float32]
+    strength: float
+
+    @classmethod
+    def of(cls, found: Arcs, strength: float) -> Case:
+        """Work out what training needs of a picture's edges."""
+        chord = found.points[:, -1] - found.points[:, 0]
+        bows = found.bows(*(lines.lens_of(each) for each in STRENGTHS.tolist()))
+        return cls(
+            looks=trust.features(found).astype(np.float32), bows=bows.T.astype(np.float32),
+            length=np.hypot(chord[:, 0], chord[:, 1]).astype(np.float32),
+            noise=found.noise.astype(np.float32), strength=strength,
+        )  # fmt: skip
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Fitted:
+    """The outcome."""
+
+    weights: dict[str, Tensor]
+    notes: dict[str, float]
+
+    @property
+    def words(self) -> str:
+        """The outcome in a line."""
+        n = self.notes
+        return (
+            f"strength off by {n['error']:.4f} on {n['judged']:.0f} pictures, "
+            f"constants {n['error_constant']:.4f}, doing nothing {n['error_identity']:.4f}"
+        )
+
+
+class _Net(nn.Module):
+    """As :class:`lior_lens.trust.Trust`, which reads its weights; begins at the constants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Linear(trust.FEATURES, _HIDDEN)
+        self.two = nn.Linear(_HIDDEN, _HIDDEN)
+        self.all = nn.Linear(_HIDDEN, _HIDDEN, bias=False)
+        self.last = nn.Linear(_HIDDEN, trust.OUTPUTS)
+        with torch.no_grad():
+            self.last.weight.mul_(0.1)
+            p, t = 1 - trust.CURVED, trust.TEMPER
+            self.last.bias.copy_(torch.tensor([np.log(p / (1 - p)), np.log(t / (1 - t)), 0.0]))
+
+    def forward(self, x: Tensor, owner: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Votes of edges ``[arcs]``; ``owner`` is the picture of each."""
+        h = torch.relu(self.one(x))
+        total = torch.zeros(count, _HIDDEN).index_add(0, owner, h)
+        number = torch.zeros(count).index_add(0, owner, torch.ones(len(x))).clamp(min=1)
+        h = torch.relu(self.two(h) + self.all(total / number[:, None])[owner])
+        out = self.last(h)
+        return torch.sigmoid(out[:, 0]), torch.sigmoid(out[:, 1]), out[:, 2].clamp(-1, 3).exp()
+
+
+def cases(pictures: int, seed: int, say: Callable[[str], None]) -> list[Case]:
+    """Drawn pictures and photographs of several sizes, with their edges."""
+    photographs = data.for_training()
+    sources: list[tuple[float, data.Source]] = [(0.5, data.Scenes()), (0.08, data.Boards())]
+    if photographs:
+        sources.append((0.42, data.photo_source(photographs)))
+    mixed, found, begin = data.Mixture(sources=sources), [], time.monotonic()
+    for index in range(pictures):
+        side = _SIDES[index % len(_SIDES)]
+        sample = data.Stream(source=mixed, seed=seed + 1000, long_side=side).sample(index)
+        found.append(Case.of(lines.arcs(sample.picture), lines.strength_of(sample.lens)))
+        if (index + 1) % 100 == 0:
+            say(f"edges: {index + 1} of {pictures} pictures, {time.monotonic() - begin:.0f} s")
+    return found
+
+
+def train(pictures: int, *, epochs: int, seed: int, say: Callable[[str], None]) -> Fitted:
+    """Draw pictures and fit the network; the best epoch on pictures apart is kept."""
+    return fit(cases(pictures, seed, say), epochs=epochs, seed=seed, say=say)
+
+
+def fit(given: Sequence[Case], *, epochs: int, seed: int, say: Callable[[str], None]) -> Fitted:
+    """Fit the network to cases."""
+    given = [each for each in given if len(each.length)]
+    judged, kept = given[: max(1, int(_JUDGED * len(given)))], given[max(1, int(_JUDGED * len(given))) :]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = _Net()
+    order = Generator().manual_seed(seed)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    first = _errors(net, judged)
+    best, weights = first["loss"], {k: v.clone() for k, v in net.state_dict().items()}
+    for epoch in range(epochs):
+        net.train()
+        shuffled = torch.randperm(len(kept), generator=order).tolist()
+        for begin in range(0, len(kept), _BATCH):
+            with torch.enable_grad():
+                loss = _loss(net, [kept[i] for i in shuffled[begin : begin + _BATCH]])[0]
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+        schedule.step()
+        now = _errors(net, judged)
+        if now["loss"] < best:
+            best, weights = now["loss"], {k: v.clone() for k, v in net.state_dict().items()}
+        if (epoch + 1) % 10 == 0:
+            say(f"epoch {epoch + 1}: loss {now['loss']:.4f}, constants {first['loss']:.4f}")
+    net.load_state_dict(weights)
+    last = _errors(net, judged)
+    notes = {
+        "pictures": float(len(given)), "judged": float(len(judged)),
+        "loss": last["loss"], "error": last["error"],
+        "loss_constant": first["loss"], "error_constant": first["error"],
+        "error_identity": float(np.mean([abs(each.strength) for each in judged])),
+    }  # fmt: skip
+    return Fitted(weights=weights, notes=notes)
+
+
+def _loss(net: _Net, batch: Sequence[Case]) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of the posteriors, and their means ``[B]``."""
+
+    def joined(name: str) -> Tensor:
+        return torch.from_numpy(np.concatenate([getattr(each, name) for each in batch]))
+
+    owner = torch.repeat_interleave(
+        torch.arange(len(batch)), torch.tensor([len(each.length) for each in batch])
+    )
+    probable, weight, noisier = net(joined("looks"), owner, len(batch))
+    noise, length = (joined("noise") * noisier)[:, None], joined("length")[:, None]
+    straight, curved = lines.densities(joined("bows"), length, noise, probable[:, None])
+    votes = weight[:, None] * (straight + curved).log()
+    prior = torch.from_numpy(Belief().log_prior(STRENGTHS)).float()
+    total = prior + torch.zeros(len(batch), len(STRENGTHS)).index_add(0, owner, votes)
+    posterior = total.log_softmax(1)
+    grid = torch.from_numpy(STRENGTHS).float()
+    truth = torch.tensor([each.strength for each in batch])
+    target = torch.softmax(-0.5 * ((grid - truth[:, None]) / _BLUR) ** 2, 1)
+    return -(target * posterior).sum(1).mean(), posterior.exp() @ grid
+
+
+@torch.no_grad()
+def _errors(net: _Net, judged: Sequence[Case]) -> dict[str, float]:
+    net.eval()
+    loss, mean = _loss(net, judged)
+    truth = torch.tensor([each.strength for each in judged])
+    return {"loss": float(loss), "error": float((mean - truth).abs().mean())}
+
+
+def save(found: Fitted, out: Path) -> None:
+    """Write the network; raises ``RunError`` when the folder exists."""
+    if out.exists():
+        raise RunError(f"{out}: exists; nothing was touched; give another name")
+    bundle.write(out, {"model": found.weights}, {"notes": found.notes}, format=trust.FORMAT)

@@ -1,0 +1,7 @@
+"""One thread a process: threads that wait for one another make tests slow."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported

@@ -1,0 +1,348 @@
+"""Configurations, network, losses and training."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+
+import attrs
+import numpy as np
+import pytest
+import torch
+from commands import lens as lens_command
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from lior.errors import ConfigError, RunError, Stopped, UsageError
+from lior.runs import bundle, folder
+from lior_lens import config as configuration
+from lior_lens import losses, network, runs, training
+from lior_lens.external import Batch
+from lior_lens.geometry import Lens, Size
+
+TINY = [
+    "data.long_side=64", "data.batch_size=2", "model.width=0.25", "model.param_hidden_dim=16", "model.pool=2",
+    "model.residual_hidden_dim=8", "train.epochs=2", "train.steps_per_epoch=2", "train.max_val_steps=1",
+    "data.photos=0", "train.checkpoint_seconds=60",
+]  # fmt: skip
+
+
+def tiny(*layers, **changes):
+    sets = [f"{key.replace('__', '.')}={value}" for key, value in changes.items()]
+    return configuration.load(layers, [*TINY, *sets], env={}).config
+
+
+# --- configurations ---
+
+
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [
+        (["train.stage=stage9"], "one of stage1_param_only"),
+        (["optimiser.lr=1"], "Did you mean 'optimizer'"),
+        (["loss.flow_tv_weight=0.1"], "is for a flow"),
+        (["data.loader_module=mine"], "give a picture loss a weight"),
+        (["train.best_metric_name=score"], "needs proxy.module"),
+        (["model.residual_hidden_dim=12"], "multiple of 8"),
+        (["model.param_bounds.k1=[0.1,0.2]"], "must have 0"),
+        (["train.amp_enabled=\"false\""], "true or false"),
+        (["loss.multiscale_scales=[]"], "above 0"),
+        (["optimizer.betas=[0.9]"], "two numbers"),
+        (["train.warp_backend=mock"], "no geometry"),
+        (["data.models=[\"fisheye\"]"], "brown, poly3"),
+    ],
+)  # fmt: skip
+def test_a_wrong_configuration_is_refused_in_words(sets, said):
+    with pytest.raises(ConfigError, match=said.replace("[", r"\[")):
+        configuration.load([], sets, env={})
+
+
+def test_every_recipe_is_valid_and_stages_begin_with_the_one_before():
+    for name in ("smoke", "small", "stage1_param_only", "stage2_hybrid", "stage3_finetune"):
+        made = configuration.load([name], env={}).config
+        begin = configuration.default_init(made)
+        assert (begin is None) == (made.train.stage == "stage1_param_only")
+
+
+# --- network ---
+
+
+@pytest.mark.parametrize("aspect", [False, True])
+@pytest.mark.parametrize("shape", [(64, 64), (64, 96), (48, 33)])
+def test_the_network_begins_at_the_identity(aspect, shape):
+    net = network.LensNetwork(tiny(model__include_aspect=str(aspect).lower()).model).eval()
+    said = net(torch.rand(2, 3, *shape))
+    for row in said.params:
+        lens = network.lens_of(row)
+        assert lens.forward(0.3, 0.7) == pytest.approx((0.3, 0.7), abs=1e-6)
+    assert not said.flow.any()
+    assert said.params.shape[1] == 8 + aspect
+
+
+@pytest.mark.parametrize("name", ["resnet34", "resnet50"])
+def test_resnets_take_torchvisions_weights(name, tmp_path):
+    net = network.ResNet(6, name)
+    assert [each.shape[1] for each in net(torch.rand(1, 6, 64, 64))] == net.channels
+    plain = network.ResNet(3, name)
+    save_file(plain.state_dict() | {"fc.weight": torch.zeros(1)}, tmp_path / "w.safetensors")
+    made = network.backbone(
+        network.ModelConfig(backbone_name=name, pretrained_backbone=str(tmp_path / "w.safetensors")), 6
+    )
+    colours = plain.state_dict()["conv1.weight"]
+    assert torch.equal(made.state_dict()["conv1.weight"][:, :3], colours)
+    assert torch.allclose(made.state_dict()["conv1.weight"][:, 4], colours.mean(1))
+    (tmp_path / "w.pth").write_bytes(b"a pickle")
+    with pytest.raises(UsageError, match="no safetensors file"):
+        network.backbone(
+            network.ModelConfig(backbone_name=name, pretrained_backbone=str(tmp_path / "w.pth")), 6
+        )
+    with pytest.raises(UsageError, match="weights do not fit"):
+        made.adopt({"conv1.weight": colours})
+
+
+def test_coordinates_are_isotropic_and_of_the_pixels_centres():
+    grid = network.unit_grid(2, 4, torch.zeros(1))
+    d = np.hypot(4, 2) / 2
+    assert torch.allclose(grid[0, 0], torch.tensor([-1.5, -0.5, 0.5, 1.5]) / d)
+    assert torch.allclose(grid[1, :, 0], torch.tensor([-0.5, 0.5]) / d)
+    seen = network.CoordChannels()(torch.zeros(1, 3, 2, 4))
+    assert seen.shape == (1, 6, 2, 4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6))
+def test_predicted_maps_never_fold(seed):
+    generator = torch.Generator().manual_seed(seed)
+    low = torch.tensor([network.BOUNDS[name][0] for name in network.PARAMETERS])
+    high = torch.tensor([network.BOUNDS[name][1] for name in network.PARAMETERS])
+    params = network.unfolded(low + (high - low) * torch.rand(4, 9, generator=generator))
+    flow = network.contracted(torch.randn(4, 2, 6, 8, generator=generator) * 0.02, 48, 64)
+    size = Size(width=64, height=48)
+    x, y = (torch.tensor(each.copy(), dtype=torch.float32)[None] for each in size.grid(129, 97))
+    gx, gy = network.warped(params, flow, x, y, size.half)
+    step = 63 / 128 / size.half_diagonal, 47 / 96 / size.half_diagonal
+    assert losses.determinant(gx, gy, step).min() > 0
+
+
+def test_a_flow_moves_pictures_alike_at_every_size():
+    said = network.Prediction(
+        torch.tensor([[0.0] * 7 + [1.0]]), torch.zeros(1, 8), torch.full((1, 2, 4, 4), 0.05), torch.zeros(1)
+    )
+    for width in (40, 160):
+        size = Size(width=width, height=width)
+        ramp = torch.linspace(0, 1, width)[None, None, None].expand(1, 3, width, width)
+        moved, _ = training.correct(ramp, said)
+        middle = moved[0, 0, width // 2, width // 2] - ramp[0, 0, width // 2, width // 2]
+        assert float(middle) == pytest.approx(0.05 * size.half_diagonal / (width - 1), rel=1e-3)
+
+
+# --- losses ---
+
+
+@pytest.mark.parametrize("name", ["pixel", "ssim", "edge", "grad_orient", "line"])
+def test_a_picture_loss_is_0_for_the_same_and_has_a_finite_gradient_everywhere(name):
+    loss = losses._PICTURES[name]
+    generator = torch.Generator().manual_seed(0)
+    picture = torch.rand(2, 3, 24, 32, generator=generator)
+    assert float(loss(picture, picture)) == pytest.approx(0, abs=1e-4)
+    assert float(loss(picture.roll(3, 3), picture)) > 1e-3
+    for shown in (picture, torch.zeros(1, 3, 24, 32), torch.full((1, 3, 24, 32), 0.5)):
+        tried = (shown * 0.9).clone().requires_grad_()
+        loss(tried, shown).backward()
+        assert bool(tried.grad.isfinite().all())
+
+
+def test_losses_of_flows_are_0_for_none_and_do_not_depend_on_folds_that_are_not_there():
+    still = torch.zeros(1, 2, 6, 8)
+    for loss in (losses.variation, losses.magnitude, losses.curvature):
+        assert float(loss(still)) == pytest.approx(0, abs=1e-6)
+        assert float(loss(torch.randn(1, 2, 6, 8, generator=torch.Generator().manual_seed(0)))) > 0.1
+    x, y = torch.meshgrid(torch.linspace(-1, 1, 5), torch.linspace(-1, 1, 5), indexing="xy")
+    assert float(losses.squeezed(x[None], y[None], margin=0.15, spacing=(0.5, 0.5))) == 0
+    assert float(losses.squeezed(-x[None], y[None], margin=0.15, spacing=(0.5, 0.5))) == pytest.approx(1.15)
+
+
+def test_ssim_is_that_of_scikit_image():
+    metrics = pytest.importorskip("skimage.metrics")
+    from lior_lens.scoring import ssim
+
+    rng = np.random.default_rng(0)
+    a = rng.random((40, 50)).astype(np.float32)
+    b = np.clip(a + rng.normal(0, 0.1, a.shape), 0, 1).astype(np.float32)
+    assert ssim(a, b) == pytest.approx(metrics.structural_similarity(a, b, data_range=1.0), abs=1e-6)
+
+
+# --- training ---
+
+
+@pytest.mark.parametrize("stage", configuration.STAGES[:2])
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, stage):
+    config = tiny(stage, train__epochs=2, loss__multiscale_scales="[1.0]")
+    runs.run(config, tmp_path / "whole")
+    asked = iter([False, False, True])
+    with pytest.raises(Stopped, match="lior lens resume"):
+        runs.run(config, tmp_path / "parts", stop=lambda: next(asked))
+    runs.resume(tmp_path / "parts")
+    one, two = (
+        folder.newest(tmp_path / each, lambda p: bundle.read(p, format=runs.FORMAT))[0]
+        for each in ("whole", "parts")
+    )
+    for group, tensors in one[1].items():
+        for name, value in tensors.items():
+            assert torch.equal(value, two[1][group][name]), (group, name)
+    with pytest.raises(RunError, match="finished"):
+        runs.resume(tmp_path / "parts")
+
+
+def test_the_next_stage_begins_with_the_one_before_and_first_only_its_flow_learns(tmp_path):
+    first = tiny()
+    runs.run(first, tmp_path / "one")
+    second = tiny("stage2_hybrid", train__freeze_lens_epochs=1)
+    trainer = training.Trainer(second)
+    trainer.begin_with(runs._weights(tmp_path / "one")[1])
+    before = {name: value.clone() for name, value in trainer.network.named_parameters()}
+    trainer.step()
+    moved = {
+        name for name, value in trainer.network.named_parameters() if not torch.equal(value, before[name])
+    }
+    assert moved
+    assert all(name.startswith("residual_head.") for name in moved)
+    with pytest.raises(RunError, match="networks differ"):
+        training.Trainer(tiny(model__width=0.5)).begin_with(trainer.network.state_dict())
+
+
+def test_a_loss_that_is_not_finite_stops_or_is_skipped(caplog):
+    class Broken:
+        def train(self, step):
+            return Batch(images=torch.full((2, 3, 64, 64), float("nan")), truth=torch.zeros(2, 2, 17, 17))
+
+        def validation(self):
+            return iter(())
+
+    with pytest.raises(RunError, match="not finite at step 1: epe"):
+        training.Trainer(tiny(), Broken()).step()
+    trainer = training.Trainer(tiny(guard__fail_on_nonfinite_loss="false"), Broken())
+    before = {name: value.clone() for name, value in trainer.network.named_parameters()}
+    assert trainer.step()["skipped"] == 1
+    assert all(torch.equal(value, before[name]) for name, value in trainer.network.named_parameters())
+
+
+def test_saturation_and_a_flow_at_its_limit_are_said_by_name():
+    trainer = training.Trainer(tiny("stage2_hybrid", train__freeze_lens_epochs=0))
+    with torch.no_grad():
+        trainer.network.param_head.last.bias[0] = 9.0
+        trainer.network.residual_head.last.bias += 9.0
+    trainer.step()
+    assert any("k1 100 %" in each for each in trainer.warnings)
+    assert any("the flow is 0.02" in each for each in trainer.warnings)
+
+
+def test_a_missing_device_falls_back_to_the_processor(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert training.Trainer(tiny(train__device="cuda")).device.type == "cpu"
+
+
+def test_a_few_pictures_are_learned_by_heart_but_not_with_wrong_truths():
+    config = tiny(
+        train__epochs=60, optimizer__lr=4e-3, scheduler__name="none", model__dropout_p=0, model__width=0.5,
+        model__pool=4, model__param_hidden_dim=64, data__batch_size=6,
+    )  # fmt: skip
+    drawn = training.Drawn.of(config)
+    kept = drawn.train(0)
+
+    class Same:
+        def __init__(self, shuffled):
+            self.shuffled, self.count = shuffled, 0
+
+        def train(self, step):
+            truth = kept.truth.roll(step % 6, 0) if self.shuffled else kept.truth
+            return Batch(images=kept.images, truth=truth)
+
+        def validation(self):
+            yield Batch(images=kept.images, truth=kept.truth)
+
+    def learned(shuffled):
+        trainer = training.Trainer(config, Same(shuffled))
+        for _ in range(40):
+            numbers = trainer.step()
+        return numbers["epe"] / numbers["identity_epe"]
+
+    assert learned(False) < 0.5
+    assert learned(True) > 0.6
+
+
+def test_amp_and_mock_backends_train(tmp_path):
+    config = tiny(
+        train__amp_enabled="true", train__warp_backend="mock", loss__epe_weight=0, loss__pixel_weight=1,
+        train__best_metric_name="total", guard__debug_dump_max_images=1, train__steps_per_epoch=1,
+    )  # fmt: skip
+    runs.run(config, tmp_path / "run")
+    assert len(list((tmp_path / "run" / "dumps").glob("*.png"))) == 2
+
+
+def test_a_loader_and_a_scorer_of_ones_own(tmp_path, monkeypatch):
+    module = types.ModuleType("of_mine")
+    batches = [
+        {"input_image": torch.rand(2, 3, 64, 64), "target_image": torch.rand(2, 3, 64, 64)} for _ in range(3)
+    ]
+    module.build_train_val_loaders = lambda stage: (batches, None)
+    module.scored = lambda pred, target, **_: {"score": float((pred - target).abs().mean())}
+    monkeypatch.setitem(sys.modules, "of_mine", module)
+    config = tiny(
+        data__loader_module="of_mine", loss__epe_weight=0, loss__pixel_weight=1, proxy__module="of_mine",
+        proxy__function="scored", train__best_metric_name="score",
+    )  # fmt: skip
+    found = runs.run(config, tmp_path / "run")
+    assert "val_score" in found.validation
+    missing = attrs.evolve(config, data=attrs.evolve(config.data, loader_fn="other"))
+    with pytest.raises(UsageError, match="of_mine has no 'other'"):
+        training.Trainer(missing)
+    module.build_train_val_loaders = lambda stage: ([{"input_image": torch.rand(2, 3, 64, 64)}], None)
+    with pytest.raises(RunError, match="must have input_image and target_image"):
+        training.Trainer(config).step()
+
+
+def test_a_scorer_that_is_missing_or_fails_does_not_stop_training(tmp_path):
+    for function in ("not_there", "score"):
+        config = tiny(
+            proxy__module="lior_lens.scoring",
+            proxy__function=function,
+            train__steps_per_epoch=1,
+            train__epochs=1,
+        )
+        runs.run(config, tmp_path / function)
+
+
+def test_the_step_size_ends_at_its_least():
+    config = tiny(scheduler__name="cosine", scheduler__min_lr=1e-5)
+    assert training.learning_rate(config, 0) == pytest.approx(config.optimizer.lr)
+    assert training.learning_rate(config, config.steps - 1) == pytest.approx(1e-5)
+    cycle = tiny()
+    rates = [training.learning_rate(cycle, step) for step in range(cycle.steps)]
+    assert max(rates) <= cycle.optimizer.lr
+    assert rates[-1] < rates[0]
+
+
+# --- commands ---
+
+
+def test_training_by_command_packages_and_describes(tmp_path):
+    sets = [word for each in TINY for word in ("--set", each)]
+    done = lens_command("train", *sets, "--out", tmp_path / "run", "--quiet", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["best_step"] in (2, 4)
+    assert lens_command("package", tmp_path / "run", tmp_path / "small").returncode == 0
+    said = json.loads(lens_command("info", tmp_path / "small", "--json").stdout)
+    assert said["stage"] == "stage1_param_only"
+    model = runs.Model.open(tmp_path / "small")
+    params = model.predict(torch.rand(1, 3, 64, 64)).params
+    assert isinstance(network.lens_of(params[0]), Lens)
+    second = lens_command(
+        "train", *sets, "--set", "train.stage=stage2_hybrid", "--out", tmp_path / "two", cwd=tmp_path
+    )
+    assert second.returncode == 2
+    assert "--init-from none" in second.stderr
+    assert lens_command("resume", tmp_path / "run").returncode == 1
+    assert lens_command("train", *sets, "--out", tmp_path / "run").returncode == 1
