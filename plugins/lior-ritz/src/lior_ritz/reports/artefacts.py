@@ -37,7 +37,7 @@ FORMAT = 2
 Report: TypeAlias = "dict[str, Any]"
 Arrays: TypeAlias = "dict[str, tuple[NDArray[Any], str]]"
 """Name -> the array, and what it is: float64, or complex128 of states in a magnetic field."""
-_NO_LOWER = "residuals bound nothing here; the verdict says why"
+_NO_LOWER = "residuals bound nothing here"
 _NO_METRICS = "no metrics of training are at hand"
 _WHY = {
     "levels.lower_E0": _NO_LOWER,
@@ -76,7 +76,9 @@ def write(solution: Solution, folder: Path, *, run_id: str, history: History) ->
     made = arrays(sampler, grids)
     why: dict[str, str] = {}
     found = _valid(_results(sampler, grids, made, history, folder) | {"run_id": run_id}, why)
-    found["why_null"] = why
+    found["why_null"] = {
+        path: solution.bounds.why if said == _NO_LOWER else said for path, said in why.items()
+    }
     try:
         (folder / ARRAYS).mkdir(parents=True, exist_ok=True)
         for name, (array, _) in made.items():
