@@ -196,5 +196,5 @@ def test_without_a_boundary_condition_there_is_no_lower_bound(tmp_path):
     results, _ = written("natural", tmp_path)
     row = results["levels"][0]
     assert row["lower_E0"] is row["lower_meV"] is row["residual"] is None
-    assert "the verdict says why" in results["why_null"]["levels.0.lower_E0"]
+    assert "natural boundary condition" in results["why_null"]["levels.0.lower_E0"]
     assert "natural boundary condition" in results["verdict"]
