@@ -355,7 +355,8 @@ class Verdict:
     @property
     def words(self) -> str:
         """The verdict in a line."""
-        said = f"{100 * self.strength:+.1f} % at the corner, give or take {100 * self.spread:.1f}"
+        strength = round(100 * self.strength, 1) + 0.0  # no minus before 0
+        said = f"{strength:+.1f} % at the corner, give or take {100 * self.spread:.1f}"
         return f"{said}; {self.lines:.0f} of {self.arcs} edges straight"
 
 

@@ -123,16 +123,13 @@ def package(source: Path, out: Path, full: bool) -> None:
 @json_option
 def info(path: Path | None, as_json: bool) -> None:
     """Describe a run or a package; without one what comes with lior-lens."""
+    from lior.runs import bundle
     from lior_lens import trust
 
     found: dict[str, object] = {}
-    if path is None:
-        shipped = trust.shipped()
-        if shipped is not None:
-            from lior.runs import bundle
-
-            notes = bundle.read_manifest(trust.SHIPPED, format=trust.FORMAT)["notes"]
-            found["edges"] = {"weights": sum(each.size for each in shipped.weights.values()), "notes": notes}
+    if path is None and (shipped := trust.shipped()):
+        notes = bundle.read_manifest(trust.SHIPPED, format=trust.FORMAT)["notes"]
+        found["edges"] = {"weights": sum(each.size for each in shipped.weights.values()), **notes}
     small = Path(__file__).parents[1] / "weights" / "small"
     if path is not None or small.is_dir():
         from lior_cli.interrupts import import_torch
@@ -143,6 +140,6 @@ def info(path: Path | None, as_json: bool) -> None:
         found |= runs.info(path)
     if as_json:
         click.echo(json.dumps(found))
-        return
-    for name, value in found.items():
-        click.echo(f"{name}: {value}")
+    for name, value in found.items() if not as_json else ():
+        parts = value.items() if isinstance(value, dict) else ()
+        click.echo(f"{name}: {', '.join(f'{key} {part:.4g}' for key, part in parts) if parts else value}")
