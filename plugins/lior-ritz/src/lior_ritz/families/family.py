@@ -176,8 +176,9 @@ def referee(problem: Problem, values: Values, count: int) -> tuple[Tensor, Tenso
 
 
 def make(
-    ranges: Sequence[Range], *layers: Any, overrides: Iterable[str] = (), devices: int | None = None
-) -> Family:
+    ranges: Sequence[Range], *layers: Any, overrides: Iterable[str] = (), devices: int | None = None,
+    tolerance: float = SHARP,
+) -> Family:  # fmt: skip
     """Make the reduced basis of a family.
 
     Parameters
@@ -190,6 +191,8 @@ def make(
     devices
         Values of each option at which the referee is asked, in all combinations; 12 of one option, 5 of each
         of two.
+    tolerance
+        The referee's.
 
     Raises
     ------
@@ -207,7 +210,7 @@ def make(
     count = DEVICES.get(len(ranges), 2) if devices is None else devices
     values, first = chebyshev(ranges, count), {each.name: each.low for each in ranges}
     config, problem, found = options.opened(layers, overrides, names, first)
-    solved = snapshots(problem, values, config.solver.K)
+    solved = snapshots(problem, values, config.solver.K, tolerance)
     space = reduced_space(problem, ranges, solved)
     exact = torch.stack([each.energies[: config.solver.K] for each in solved])
     family = Family(
