@@ -33,6 +33,8 @@ from lior_ritz.reports.field import Field
 
 _DEVICES, _STATES = 3, 8
 """Values of each option, and states there, that the functions are made from."""
+_TOLERANCE = 1e-9
+"""The referee's: less would take splines of files a minute for nothing that the repulsion's error shows."""
 _CHECKS, _OWN = 2, 28
 """Devices that are solved in orbitals of their own, and how many orbitals these are."""
 
@@ -116,7 +118,7 @@ def stability(
     (_, x), (_, y) = axes
     ranges = [Range(name, values[0], values[-1]) for name, values in axes]
     count = [f"solver.K={_STATES}", f"solver.M={_STATES}"]
-    family = make(ranges, *layers, overrides=[*overrides, *count], devices=_DEVICES)
+    family = make(ranges, *layers, overrides=[*overrides, *count], devices=_DEVICES, tolerance=_TOLERANCE)
     require_plane(family.problem)
     plane = _Plane.of(family, functions)
     first, second = (each.name for each in family.ranges)

@@ -176,8 +176,9 @@ def referee(problem: Problem, values: Values, count: int) -> tuple[Tensor, Tenso
 
 
 def make(
-    ranges: Sequence[Range], *layers: Any, overrides: Iterable[str] = (), devices: int | None = None
-) -> Family:
+    ranges: Sequence[Range], *layers: Any, overrides: Iterable[str] = (), devices: int | None = None,
+    tolerance: float = SHARP,
+) -> Family:  # fmt: skip
     """Make the reduced basis of a family.
 
     Raises ``UsageError`` when an option cannot be varied so far, or the configuration is wrong.
@@ -185,7 +186,7 @@ def make(
     ``ranges``: what is varied, and how far. ``layers``, ``overrides``: as for :func:`lior_ritz.config.load`.
     Where no mode of the potential is chosen, the one is taken in which the options mean something.
     ``devices``: values of each option at which the referee is asked, in all combinations; 12 of one option, 5
-    of each of two.
+    of each of two. ``tolerance``: the referee's.
     """
     begin, overrides = time.process_time(), list(overrides)
     ranges = tuple(attrs.evolve(each, name=options.option(each.name)) for each in ranges)
@@ -199,7 +200,7 @@ def make(
     values, first = chebyshev(ranges, count), {each.name: each.low for each in ranges}
     config, problem, found = options.opened(layers, overrides, names, first)
     problem.require_plain("a family")
-    solved = snapshots(problem, values, config.solver.K)
+    solved = snapshots(problem, values, config.solver.K, tolerance)
     space = reduced_space(problem, ranges, solved)
     exact = torch.stack([each.energies[: config.solver.K] for each in solved])
     family = Family(

@@ -126,12 +126,11 @@ def _interpolation(space: Space, ranges: Sequence[Range]) -> Interpolation | Non
     )
 
 
-def snapshots(problem: Problem, values: Values, count: int) -> list[Reference]:
+def snapshots(problem: Problem, values: Values, count: int, tolerance: float = SHARP) -> list[Reference]:
     """The ``count + 2`` lowest states at the devices ``values``; errors as of
     :func:`lior_ritz.judge.reference.solve`."""
-    return [
-        reference.solve(problem, count + _MORE, tolerance=SHARP, device=device) for device in rows(values)
-    ]
+    more = count + _MORE
+    return [reference.solve(problem, more, tolerance=tolerance, device=device) for device in rows(values)]
 
 
 def span_at(found: Sequence[Reference], points: Tensor) -> Tensor:
