@@ -56,7 +56,7 @@ def run(kind: str, text: str, folder: Path) -> list[str]:
     if kind == "python":
         (folder / text.partition("\n")[0].removeprefix("# ")).write_text(text)
     if kind == "toml":
-        assert text in (folder / "lior-power" / "pyproject.toml").read_text()
+        assert text in (folder / "lior-steep" / "pyproject.toml").read_text()
     return []
 
 
@@ -77,8 +77,8 @@ def test_every_block_runs_in_order(tmp_path, environment, sample):
             check=False,
         )
         assert done.returncode == 0, f"block {number}:\n{text}\n{done.stdout}\n{done.stderr}"
-    assert [wheel.name for wheel in (folder / "dist").iterdir()] == ["lior_power-0.1.0-py3-none-any.whl"]
-    assert not any("lior-power" in path for path in sys.path), "nothing is installed here"
+    assert [wheel.name for wheel in (folder / "dist").iterdir()] == ["lior_steep-0.1.0-py3-none-any.whl"]
+    assert not any("lior-steep" in path for path in sys.path), "nothing is installed here"
 
 
 def test_every_kind_of_block_is_known():
