@@ -31,17 +31,18 @@ _FOR_FILES = {
 _INSTEAD = {"--text": "writes no files", "--json": "prints numbers and nothing else"}
 
 
-def picture_options(known: Collection[str]) -> Callable[[Callback], Callback]:
-    """Add the options of a command that draws the pictures ``known`` of a run.
+def picture_options(known: Collection[str] = ()) -> Callable[[Callback], Callback]:
+    """Add the options of a command that draws the pictures ``known`` of a run; none means a single one.
 
-    They are passed on as ``out``, ``only``, ``form``, ``text`` and ``as_json``.
+    They are passed on as ``out``, ``only`` (not for a single one), ``form``, ``text`` and ``as_json``.
     """
+    only = click.option("--only", metavar="NAME,...", help=f"Pictures: {', '.join(known)}.  [default: all]")
     options = (
         click.option(
             "--out", type=click.Path(path_type=Path, file_okay=False),
             help="Folder for the pictures; files of the same names are replaced.  [default: RUN/plots]",
         ),
-        click.option("--only", metavar="NAME,...", help=f"Pictures: {', '.join(known)}.  [default: all]"),
+        *([only] if known else []),
         click.option(
             "--format", "form", type=click.Choice(list(FORMATS)), default="png", show_default=True,
             help="Kind of files.",

@@ -57,6 +57,11 @@ def test_spectrum_measures_and_says_what_fewer_ranks_cost(trained: Path) -> None
         assert found["numbers_kept"] <= 1
 
 
+def test_options_without_effect_are_refused(trained: Path) -> None:
+    told = run("action", trained / "run", trained / "odd.txt", "--json", "--out", trained, code=2).stderr
+    assert "--out is a folder for files, and --json prints numbers" in told
+
+
 def test_what_belongs_together_is_asked_for_together(trained: Path) -> None:
     assert "--rank and --on belong together" in run("spectrum", trained / "run", "--rank", 2, code=2).stderr
 

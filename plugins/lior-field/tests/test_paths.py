@@ -10,18 +10,7 @@ from torch import Generator, Tensor
 
 from lior.errors import UsageError
 from lior_field import paths
-
-
-def sphere(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The unit sphere in stereographic coordinates, ``e^φ = 2/(1 + |x|²)``."""
-    up = 1 + x.square().sum(-1)
-    return (2 / up).log(), -2 * x / up[..., None]
-
-
-def ball(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Poincaré's ball of curvature −1, ``e^φ = 2/(1 − |x|²)``."""
-    down = 1 - x.square().sum(-1)
-    return (2 / down).log(), 2 * x / down[..., None]
+from lior_field.paths import ball, sphere
 
 
 def lifted(x: Tensor) -> Tensor:

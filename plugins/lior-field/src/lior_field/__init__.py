@@ -6,4 +6,4 @@ remembers, :mod:`~lior_field.paths` actions and geodesics, and :mod:`~lior_field
 from it.
 """
 
-__all__ = ["dynamics", "grid", "hamiltonian", "memory", "observables", "paths"]
+__all__ = ["algebra", "dynamics", "grid", "hamiltonian", "memory", "observables", "paths"]

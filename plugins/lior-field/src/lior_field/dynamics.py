@@ -7,15 +7,14 @@ symplectic   ``dT/dt = P/m``, ``dP/dt = −∂W/∂T + F``            keeps a sh
 ===========  =================================================  ==========================================
 
 Each class holds the constants and one step ``dt``; ``start`` makes a state, a dict of tensors, and ``step``
-returns the next and leaves the one it was given as it was. ``limit`` is the largest ``dt`` that is allowed,
-in the unit of time.
+returns the next and leaves the one it was given as it was. ``drive``, of the field's shape, is the source,
+the evidence or the force. ``limit`` is the largest ``dt`` that is allowed, in the unit of time.
 """
 
 from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Protocol
 
 import attrs
 import torch
@@ -27,28 +26,6 @@ from lior.interfaces import State
 from lior_field.grid import Grid, spread
 from lior_field.hamiltonian import Hamiltonian
 from lior_field.memory import FieldMemory
-
-
-class FieldDynamics(Protocol):
-    """What the three have in common."""
-
-    dt: float
-
-    @property
-    def limit(self) -> float:
-        """Largest step, in the unit of time."""
-
-    def start(self, field: Tensor) -> State:
-        """The state of ``field``, complex ``(Nx, Ny, ...)``, at time 0."""
-
-    def step(self, state: State, *, drive: Tensor | None = None) -> State:
-        """The state one step later.
-
-        ``drive`` is the source ``J``, the evidence ``E`` or the force ``F``, of the field's shape.
-        """
-
-    def energy(self, state: State) -> Tensor:
-        """A real scalar, in the unit of energy."""
 
 
 def _within(dt: float, limit: float, why: str) -> None:

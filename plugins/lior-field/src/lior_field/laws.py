@@ -178,16 +178,6 @@ def _fractional() -> Law:
     return Law("fractional", "error of the fractional integral of a line, 4,096 steps", off, 1e-3, chart)
 
 
-def _sphere(x: Tensor) -> tuple[Tensor, Tensor]:
-    up = 1 + x.square().sum(-1)
-    return (2 / up).log(), -2 * x / up[..., None]
-
-
-def _ball(x: Tensor) -> tuple[Tensor, Tensor]:
-    down = 1 - x.square().sum(-1)
-    return (2 / down).log(), 2 * x / down[..., None]
-
-
 def _geodesics() -> Law:
     """Between points whose distance is known; stereographic coordinates, and Poincaré's disc."""
     start, end = torch.tensor([-0.6, -0.1]).double(), torch.tensor([0.5, 0.4]).double()
@@ -197,7 +187,7 @@ def _geodesics() -> Law:
         "sphere": 2 * math.asin(math.sqrt(squared / ((1 + sides[0]) * (1 + sides[1])))),
         "hyperbolic plane": 2 * math.asinh(math.sqrt(squared / ((1 - sides[0]) * (1 - sides[1])))),
     }
-    for (name, distance), factor in zip(exact.items(), (_sphere, _ball), strict=True):
+    for (name, distance), factor in zip(exact.items(), (paths.sphere, paths.ball), strict=True):
         path = paths.connect(factor, start, end)
         length = float(factor(path.points[0])[0].exp() * path.velocities[0].norm())
         off = max(off, abs(length / distance - 1))

@@ -10,7 +10,7 @@ import click
 
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, TextPath, WholeNumber, device_option
-from lior_cli.pictures import FORMATS, present, refuse_without_effect
+from lior_cli.pictures import folder_for_files, picture_options, present, refuse_without_effect
 from lior_cli.terminal import echo_table
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _SHOWN = 60
 
 @click.command()
 @click.argument("run", type=RunPath())
-@click.argument("text", metavar="FILE...", nargs=-1, type=TextPath(), required=True)
+@click.argument("files", metavar="FILE...", nargs=-1, type=TextPath(), required=True)
 @click.option(
     "--top",
     type=WholeNumber(min=1),
@@ -30,33 +30,15 @@ _SHOWN = 60
     show_default=True,
     help="Lines of the largest action to list.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the picture.  [default: RUN/plots]",
-)  # fmt: skip
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(list(FORMATS)),
-    default="png",
-    show_default=True,
-    help="Kind of files.",
-)
-@click.option(
-    "--text",
-    "as_text",
-    is_flag=True,
-    help="Print the picture as text, without Matplotlib, and write no files.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the measures of every line as one JSON object.")
+@picture_options()
 @device_option
 def action(
     run: Path,
-    text: tuple[str, ...],
+    files: tuple[str, ...],
     top: int,
     out: Path | None,
     form: str,
-    as_text: bool,
+    text: bool,
     as_json: bool,
     device: str,
 ) -> None:
@@ -67,21 +49,17 @@ def action(
     its 95 % interval, beside that of the angle between steps and, as the control, of the plain length of a
     step.
     """
+    refuse_without_effect(text=text, as_json=as_json)
     import_torch(quiet=as_json)
     from lior.data.documents import read_documents
     from lior.model import scoring
-    from lior.plots import drawing
     from lior.runs import directory
     from lior.tensors import pick_device
     from lior_field import actions
 
-    if not as_json:
-        refuse_without_effect(text=as_text, as_json=False)
-    folder = None if as_text or as_json else out or run / "plots"
-    if folder:
-        drawing.library()  # before the work, not after
+    folder = folder_for_files(run, out, text=text, as_json=as_json)
     loaded = directory.open_run(run, device=pick_device(device))
-    corpus, _, _ = loaded.other_text(read_documents(text))
+    corpus, _, _ = loaded.other_text(read_documents(files))
     measured = actions.measure(loaded.model, corpus)
     lines = actions.by_line(scoring.score(loaded.model, corpus), measured)
     found = {name: actions.agreement(values, lines.surprise) for name, values in lines.values.items()}

@@ -9,7 +9,6 @@ import click
 
 from lior.errors import RunError
 from lior_cli.interrupts import import_torch
-from lior_cli.pictures import FORMATS
 from lior_cli.terminal import echo_table
 
 
@@ -17,16 +16,8 @@ from lior_cli.terminal import echo_table
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for a picture of all laws."
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(list(FORMATS)),
-    default="png",
-    show_default=True,
-    help="Kind of files.",
-)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def laws(out: Path | None, form: str, as_json: bool) -> None:
+def laws(out: Path | None, as_json: bool) -> None:
     """Check the dynamics against their laws: a table, and a picture with --out.
 
     Exit code 1 if one is broken.
@@ -46,7 +37,7 @@ def laws(out: Path | None, form: str, as_json: bool) -> None:
         echo_table(["law", "what", "measured", "at most"], rows)
     if out:
         picture = Picture(name="laws", title="Laws of the field", panels=[law.panel for law in found])
-        for path in drawing.write(picture, out, FORMATS[form]):
+        for path in drawing.write(picture, out, ["png"]):
             click.echo(click.format_filename(path), err=as_json)
     if broken := [law.name for law in found if not law.holds]:
         raise RunError(f"broken: {', '.join(broken)}")

@@ -12,8 +12,6 @@ from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, TextPath, WholeNumber, device_option
 from lior_cli.terminal import echo_table
 
-_SHARES = (0.9, 0.99, 0.999)
-
 
 @click.command()
 @click.argument("run", type=RunPath())
@@ -68,11 +66,13 @@ def spectrum(run: Path, rank: int | None, text: tuple[str, ...], as_json: bool, 
             t.name,
             " x ".join(map(str, t.shape)),
             f"{t.effective_rank:.1f}",
-            *(str(t.ranks[f"{s:g}"]) for s in _SHARES),
+            *(str(t.ranks[f"{s:g}"]) for s in compression.SHARES),
         ]
         for t in tables
     ]
-    echo_table(["table", "shape", "effective rank", *(f"for {100 * s:g} %" for s in _SHARES)], rows)
+    echo_table(
+        ["table", "shape", "effective rank", *(f"for {100 * s:g} %" for s in compression.SHARES)], rows
+    )
     if rank:
         change = 100 * (after / before - 1)
         click.echo(
