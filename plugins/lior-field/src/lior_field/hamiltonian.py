@@ -94,6 +94,42 @@ class Hamiltonian:
             total = total + weight * now
         return total
 
+    def relaxed(self, source: Tensor, start: Tensor | None = None, *, tolerance: float = 1e-14) -> Tensor:
+        """The field at rest under a source, ``H T = J``, which makes ``½ ⟨T, H T⟩ − Re ⟨J, T⟩`` least.
+
+        By conjugate gradients (M. Hestenes and E. Stiefel, *J. Res. Nat. Bur. Stand.* 49 (1952) 409), which
+        end where ``∂T/∂τ = −(H T − J)/ħ`` does.
+
+        Parameters
+        ----------
+        source
+            ``J (Nx, Ny, ...)``, an energy times the field's unit.
+        start
+            The field to begin with; 0 if not given. It changes the rounding only.
+        tolerance
+            Of the residual's norm, relative to the larger of the source's and the first residual's.
+
+        Raises
+        ------
+        UsageError
+            Unless the potential is above 0 everywhere, so that there is a minimum.
+        """
+        if not (low := float(self.potential.min())) > 0:
+            raise UsageError(
+                f"a least potential of {low:.3g}: for a field to come to rest it must be above 0 everywhere"
+            )
+        t = torch.zeros_like(source) if start is None else start
+        residual = source - self.apply(t)
+        direction, size = residual, self.grid.norm(residual).square()
+        least = tolerance**2 * torch.maximum(self.grid.norm(source).square(), size)
+        while size > least:
+            ahead = self.apply(direction)
+            reach = size / self.grid.inner(direction, ahead).real
+            t, residual = t + reach * direction, residual - reach * ahead
+            before, size = size, self.grid.norm(residual).square()
+            direction = residual + size / before * direction
+        return t
+
 
 def _chebyshev(function: Callable[[np.ndarray], np.ndarray], reach: float) -> list[complex]:
     """Coefficients of ``function`` on [−1, 1], which varies as ``exp(reach · e)`` does; at least two."""
