@@ -18,6 +18,7 @@ from lior.errors import UsageError
 from lior.geometry import kernel, spsa
 from lior.interfaces import State
 from lior.testing.tensors import assert_derivatives, assert_same, gradients, unchanged
+from lior_field import hamiltonian
 from lior_field.dynamics import Dissipative, Symplectic, Unitary
 from lior_field.grid import Grid
 from lior_field.hamiltonian import Hamiltonian
@@ -155,9 +156,14 @@ def test_a_field_at_rest_has_the_least_energy(grid: Grid, generator: Generator) 
     assert grid.norm(away) * math.exp(-100 * h.bounds[0]) < 1e-3
 
 
-def test_without_a_minimum_nothing_comes_to_rest() -> None:
+def test_without_a_minimum_nothing_comes_to_rest(
+    monkeypatch: pytest.MonkeyPatch, generator: Generator
+) -> None:
     with pytest.raises(UsageError, match=r"a least potential of -0\.1"):
         Hamiltonian(grid=Grid(shape=(3, 3)), potential=-0.1).relaxed(torch.ones(3, 3))
+    monkeypatch.setattr(hamiltonian, "_MOST_TERMS", 3)
+    with pytest.raises(UsageError, match="not at rest after 3 steps"):
+        Hamiltonian(grid=Grid(shape=(5, 5)), potential=0.1).relaxed(noise(generator, 5, 5))
 
 
 def at_rest(

@@ -112,7 +112,8 @@ class Hamiltonian:
         Raises
         ------
         UsageError
-            Unless the potential is above 0 everywhere, so that there is a minimum.
+            Unless the potential is above 0 everywhere, so that there is a minimum; or if it is so small that
+            rounding hides it.
         """
         if not (low := float(self.potential.min())) > 0:
             raise UsageError(
@@ -122,13 +123,15 @@ class Hamiltonian:
         residual = source - self.apply(t)
         direction, size = residual, self.grid.norm(residual).square()
         least = tolerance**2 * torch.maximum(self.grid.norm(source).square(), size)
-        while size > least:
+        for _ in range(_MOST_TERMS):
+            if not size > least:  # also for numbers that are not finite
+                return t
             ahead = self.apply(direction)
             reach = size / self.grid.inner(direction, ahead).real
             t, residual = t + reach * direction, residual - reach * ahead
             before, size = size, self.grid.norm(residual).square()
             direction = residual + size / before * direction
-        return t
+        raise UsageError(f"the field is not at rest after {_MOST_TERMS:,} steps: take a larger potential")
 
 
 def _chebyshev(function: Callable[[np.ndarray], np.ndarray], reach: float) -> list[complex]:
