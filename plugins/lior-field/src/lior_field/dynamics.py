@@ -23,7 +23,7 @@ from torch import Tensor
 from lior.errors import UsageError
 from lior.geometry.kernel import Kernel
 from lior.interfaces import State
-from lior_field.grid import Grid, spread
+from lior_field.grid import Grid, parts, spread
 from lior_field.hamiltonian import Hamiltonian
 from lior_field.memory import FieldMemory
 
@@ -76,8 +76,8 @@ class Unitary:
             t = t + rate / 2 * drive
         if self.hamiltonian.grid.uniform:
             half, kinetic = self._factors
-            half = spread(half.to(t.device), t)
-            t = half * self.hamiltonian.grid.filter(kinetic, half * t)
+            half = spread(half, t)
+            t = self.hamiltonian.grid.filter(kinetic, half * t).mul_(half)
         else:
             t = self.hamiltonian.exponential(t, rate)
         return {"field": t if drive is None else t + rate / 2 * drive}
@@ -221,10 +221,12 @@ class Symplectic:
 
     def step(self, state: State, *, drive: Tensor | None = None) -> State:
         """One step; ``drive`` is the force ``F`` per site and volume, constant over the step."""
-        t, p = state["field"], state["momentum"]
-        p = p + self.dt / 2 * self._force(t, drive)
-        t = t + self.dt / self.mass * p
-        return {"field": t, "momentum": p + self.dt / 2 * self._force(t, drive)}
+        t, p = state["field"], state["momentum"].clone()
+        self._kick(p, t, drive)
+        t = t.clone()
+        parts(t).add_(parts(p), alpha=self.dt / self.mass)
+        self._kick(p, t, drive)
+        return {"field": t, "momentum": p}
 
     def energy(self, state: State) -> Tensor:
         """Kinetic and potential energy, without that of the force."""
@@ -234,6 +236,13 @@ class Symplectic:
         still = self.stiffness * self.grid.norm(away).square() - self.tension * bent
         return self.grid.norm(p).square() / (2 * self.mass) + still / 2
 
-    def _force(self, t: Tensor, drive: Tensor | None) -> Tensor:
-        force = self.tension * self.grid.laplacian(t) - self.stiffness * (t - self.rest)
-        return force if drive is None else force + drive
+    def _kick(self, p: Tensor, t: Tensor, drive: Tensor | None) -> None:
+        """Add the force of half a step to ``p``."""
+        half = self.dt / 2
+        parts(p).add_(parts(t), alpha=-half * self.stiffness)
+        if self.tension:
+            self.grid.add_laplacian(p, t, half * self.tension)
+        if isinstance(self.rest, Tensor) or self.rest:
+            p.add_(half * self.stiffness * self.rest)
+        if drive is not None:
+            p.add_(drive, alpha=half)

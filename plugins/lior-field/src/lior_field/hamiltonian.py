@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lior.errors import UsageError
-from lior_field.grid import Grid, spread
+from lior_field.grid import Grid, parts, spread
 
 _TINY = 1e-17
 """Chebyshev coefficients below this, relative to the largest, are not used."""
@@ -66,7 +66,7 @@ class Hamiltonian:
 
     def apply(self, t: Tensor) -> Tensor:
         """``H T``, of the shape of ``T``."""
-        return spread(self.potential.to(t.device), t) * t - self.scale * self.grid.laplacian(t)
+        return spread(self.potential, t) * t - self.scale * self.grid.laplacian(t)
 
     def energy(self, t: Tensor) -> Tensor:
         """``⟨T, H T⟩ / ⟨T, T⟩``, a real scalar."""
@@ -81,17 +81,30 @@ class Hamiltonian:
         """
         low, high = self.bounds
         centre, half = (high + low) / 2, max((high - low) / 2, 1e-300)
-        shift = low if factor.imag == 0 else 0.0
+        real = factor.imag == 0
+        shift = low if real else 0.0
         weights = _chebyshev(lambda e: np.exp(factor * (centre + half * e - shift)), abs(factor) * half)
+        before = t.to(torch.promote_types(t.dtype, torch.complex64), copy=True)
+        diagonal = spread((self.potential - centre) * (2 / half), parts(before)).to(parts(before))
+        diagonal = diagonal.expand_as(parts(before)).contiguous()
 
-        def turned(v: Tensor) -> Tensor:
-            return (self.apply(v) - centre * v) / half
+        def add_turned(total: Tensor, v: Tensor, sign: float) -> None:
+            """``total += sign · 2 (H − centre)/half v``."""
+            parts(total).addcmul_(diagonal, parts(v), value=sign)
+            self.grid.add_laplacian(total, v, -sign * 2 * self.scale / half)
 
-        before, now = t, turned(t)
+        now = torch.zeros_like(before)
+        add_turned(now, before, 0.5)
         total = weights[0] * before + weights[1] * now
-        for weight in weights[2:]:
-            before, now = now, 2 * turned(now) - before
-            total = total + weight * now
+        for k, weight in enumerate(weights[2:], 2):
+            # T_k = 2 e T_{k−1} − T_{k−2} in place: kept are T_0, T_1, −T_2, −T_3, T_4, ...
+            add_turned(before, now, 1 if k % 2 else -1)
+            before, now = now, before
+            signed = weight if k % 4 < 2 else -weight
+            if real:
+                parts(total).add_(parts(now), alpha=signed.real)
+            else:
+                total.add_(now, alpha=signed)
         return total
 
 
