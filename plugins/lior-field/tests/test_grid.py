@@ -58,7 +58,7 @@ def test_a_wave_has_its_wave_number_squared() -> None:
     torch.testing.assert_close(grid.laplacian(wave), -(k[0] ** 2 + k[1] ** 2) * wave)
 
 
-@pytest.mark.parametrize("factor", [-1.3j, -0.9 + 0j], ids=["real time", "imaginary time"])
+@pytest.mark.parametrize("factor", [-1.3j, -40j, -0.9 + 0j, -40 + 0j, 0.2 + 0j, 0.3 - 0.4j, 1e-14j, 0j])
 @pytest.mark.parametrize("grid", [flat(), curved_grid()], ids=["flat", "curved"])
 def test_the_exponential_is_that_of_the_matrix(grid: Grid, factor: complex, generator: Generator) -> None:
     h = Hamiltonian(

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 
 import attrs
@@ -75,15 +74,21 @@ class Hamiltonian:
     def exponential(self, t: Tensor, factor: complex) -> Tensor:
         """``exp(factor · H) T`` by Chebyshev polynomials, to rounding for any factor and metric.
 
-        After H. Tal-Ezer and R. Kosloff, *J. Chem. Phys.* 81 (1984) 3967: the polynomial that interpolates
-        the exponential on the interval of :attr:`bounds`. A real factor below 0 is imaginary time; then the
-        result is that times ``exp(−factor · least energy)``, which cannot overflow.
+        After H. Tal-Ezer and R. Kosloff, *J. Chem. Phys.* 81 (1984) 3967: the exponential's series on the
+        interval of :attr:`bounds`. ``factor`` has the unit of 1/energy. A real one below 0 is imaginary time;
+        then the result is that times ``exp(−factor · least energy)``, which cannot overflow.
+
+        Raises
+        ------
+        UsageError
+            When more than 100,000 terms are needed.
         """
         low, high = self.bounds
         centre, half = (high + low) / 2, max((high - low) / 2, 1e-300)
         real = factor.imag == 0
-        shift = low if real else 0.0
-        weights = _chebyshev(lambda e: np.exp(factor * (centre + half * e - shift)), abs(factor) * half)
+        sign = 1 if factor.real > 0 else -1
+        prefactor = np.exp(factor * (centre + sign * half - (low if real else 0.0)))
+        weights = [complex(prefactor * sign**k * w) for k, w in enumerate(_bessel(sign * factor * half))]
         before = t.to(torch.promote_types(t.dtype, torch.complex64), copy=True)
         diagonal = spread((self.potential - centre) * (2 / half), parts(before)).to(parts(before))
         diagonal = diagonal.expand_as(parts(before)).contiguous()
@@ -108,18 +113,27 @@ class Hamiltonian:
         return total
 
 
-def _chebyshev(function: Callable[[np.ndarray], np.ndarray], reach: float) -> list[complex]:
-    """Coefficients of ``function`` on [−1, 1], which varies as ``exp(reach · e)`` does; at least two."""
+def _bessel(z: complex) -> np.ndarray:
+    """``e^{−z} I_0(z), 2 e^{−z} I_1(z), ...``, those of ``exp(z (e − 1))`` in Chebyshev's polynomials of ``e``.
+
+    At least two, as many as rounding leaves, for a real part ``>= 0``. By Miller's recurrence from far above,
+    where the terms are nothing (W. Gautschi, *SIAM Review* 9 (1967) 24): ``I_{k−1} = (2k/z) I_k + I_{k+1}``,
+    and their sum is 1.
+    """
+    z = z if abs(z) > 1e-30 else 1e-30 + 0j  # is divided by
+    reach = abs(z)
     count = int(1.2 * reach + 12 * max(reach, 1.0) ** (1 / 3)) + 24
     if count > _MOST_TERMS:
         raise UsageError(
             f"a step of {count:,} terms: take shorter steps in time, at most {_MOST_TERMS:,} terms"
         )
-    angles = np.pi * (np.arange(count) + 0.5) / count
-    values = function(np.cos(angles)).astype(complex)
-    # The cosine transform of the values at Chebyshev's nodes, by a Fourier transform of twice the length.
-    waves = np.fft.fft(np.concatenate([values, values[::-1]]))[:count]
-    weights = (waves * np.exp(-0.5j * np.pi * np.arange(count) / count)) / count
-    weights[0] /= 2
-    needed = np.flatnonzero(np.abs(weights) > _TINY * np.abs(weights).max())
-    return [complex(w) for w in weights[: max(int(needed[-1]) + 1, 2)]]
+    values = np.zeros(count + 2, dtype=complex)
+    values[count] = 1e-300
+    for k in range(count, 0, -1):
+        values[k - 1] = 2 * k / z * values[k] + values[k + 1]
+        if abs(values[k - 1]) > 1e200:
+            values *= 1e-200
+    values[1:] *= 2
+    values /= values.sum()
+    needed = np.flatnonzero(np.abs(values) > _TINY * np.abs(values).max())
+    return values[: max(int(needed[-1]) + 1, 2)]
