@@ -9,7 +9,10 @@ Laplacian is
 discretised as a difference of fluxes, so that it is self-adjoint under ``⟨A, B⟩ = Σ_x √g dx dy A̅·B`` for
 every metric, with the fluxes along an axis taken half-way between sites and mixed ones by central
 differences. A metric that is the same everywhere is diagonal in Fourier space; ``spectral`` then replaces the
-symbol of the differences by ``k²``. Lengths have the unit of ``spacing``.
+symbol of the differences by ``k²``.
+
+Units: coordinates have that of ``spacing``, a length ``L``; the metric has none. ``Δ`` has 1/L², a volume L².
+Fields have any unit, here ``F``.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ class Grid:
     shape: tuple[int, int]
     """Sites along x and y, at least 3 each."""
     spacing: tuple[float, float] = (1.0, 1.0)
-    """Distance of neighbours in coordinates, ``dx`` and ``dy``."""
+    """Distance of neighbours in coordinates, ``dx`` and ``dy``, in ``L``."""
     inverse: Tensor = attrs.field(default=None, converter=_inverse_metric)
     """``g^{ab}``, symmetric and positive definite.
 
@@ -76,7 +79,7 @@ class Grid:
 
     @cached_property
     def volume(self) -> Tensor:
-        """``√g dx dy`` of each site: a scalar, or ``(Nx, Ny)``."""
+        """``√g dx dy`` of each site, in ``L²``: a scalar, or ``(Nx, Ny)``; float64."""
         return math.prod(self.spacing) / torch.linalg.det(self.inverse).sqrt()
 
     def sites(self) -> tuple[Tensor, Tensor]:
@@ -89,16 +92,18 @@ class Grid:
         return x, y
 
     def inner(self, a: Tensor, b: Tensor) -> Tensor:
-        """``⟨A, B⟩``, summed over sites and components; a complex scalar, conjugate in the first argument."""
+        """``⟨A, B⟩``, summed over sites and components, in ``F² L²``: a scalar, conjugate in ``A``."""
         return (spread(self.volume, a) * a.conj() * b).sum()
 
     def norm(self, a: Tensor) -> Tensor:
-        """``√⟨A, A⟩``, a real scalar."""
+        """``√⟨A, A⟩``, a real scalar, in ``F L``."""
         real = parts(a)
         return (spread(self.volume, real) * real.square()).sum().sqrt()
 
     def symbol(self) -> Tensor:
-        """The eigenvalues of ``−Δ``, all ``>= 0``, ``(Nx, Ny)`` in the order of ``torch.fft.fft2``.
+        """The eigenvalues of ``−Δ``, in 1/L², none below 0.
+
+        Float64 ``(Nx, Ny)``, in the order of ``torch.fft.fft2``:
 
         ``Σ_a g^{aa} (2 − 2 cos k_a d_a)/d_a² + 2 g^{xy} sin(k_x dx) sin(k_y dy)/(dx dy)``, or ``g^{ab} k_a
         k_b``.
@@ -123,7 +128,7 @@ class Grid:
         return squares + 2 * g[0, 1] * torch.sin(k[0] * d[0]) * torch.sin(k[1] * d[1]) / (d[0] * d[1])
 
     def laplacian(self, t: Tensor) -> Tensor:
-        """``Δ T``, of the shape of ``T (Nx, Ny, ...)``."""
+        """``Δ T`` in ``F/L²``, of the shape of ``T (Nx, Ny, ...)``."""
         if self.spectral:
             return -self.filter(self.symbol(), t)
         if self.uniform:
@@ -132,7 +137,9 @@ class Grid:
             return total
         root = 1 / torch.linalg.det(self.inverse).sqrt()
         weight = root[..., None, None] * self.inverse
-        total = sum(self._flux(t, spread(weight[..., a, a], t), a) for a in (0, 1))
+        total = self._flux(t, spread(weight[..., 0, 0], t), 0) + self._flux(
+            t, spread(weight[..., 1, 1], t), 1
+        )
         mixed = spread(weight[..., 0, 1], t)
         total = total + self._central(mixed * self._central(t, 1), 0)
         total = total + self._central(mixed * self._central(t, 0), 1)
@@ -155,7 +162,7 @@ class Grid:
             total.add_(self._central(self._central(t, 1), 0), alpha=2 * mixed * scale)
 
     def largest(self) -> float:
-        """A bound of the spectrum of ``−Δ``: exact for a uniform metric, Gershgorin's elsewhere."""
+        """The largest eigenvalue of ``−Δ``, in 1/L²; where the metric varies, Gershgorin's bound of it."""
         if self.uniform:
             return float(self.symbol().max())
         root = 1 / torch.linalg.det(self.inverse).sqrt()
@@ -184,11 +191,11 @@ class Grid:
 
 
 def spread(sites: Tensor, t: Tensor) -> Tensor:
-    """Numbers of sites, scalar or ``(Nx, Ny)``, on the device and with the dimensions of ``T (Nx, Ny, ...)``."""
+    """A scalar or numbers ``(Nx, Ny)`` of sites, to be multiplied with ``T (Nx, Ny, ...)``; on its device."""
     sites = sites.to(t.device)
     return sites if sites.ndim == 0 else sites.reshape(*sites.shape, *(1,) * (t.ndim - 2))
 
 
 def parts(t: Tensor) -> Tensor:
-    """A view of real numbers, ``(..., 2)`` of a complex ``T (...)``: sums of reals are several times as fast."""
+    """A view of real numbers, ``(..., 2)`` of a complex ``T (...)``; their sums are several times as fast."""
     return torch.view_as_real(t) if t.is_complex() else t

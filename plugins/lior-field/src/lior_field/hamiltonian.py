@@ -39,7 +39,9 @@ class Hamiltonian:
     potential: Tensor = attrs.field(converter=_potential, factory=lambda: torch.zeros(()))
     """``V``, real: one number, or ``(Nx, Ny)``; an energy."""
     mass: float = 1.0
+    """``m > 0``, in energy · time²/length²."""
     hbar: float = 1.0
+    """``ħ > 0``, in energy · time."""
 
     def __attrs_post_init__(self) -> None:
         if not (self.mass > 0 and self.hbar > 0):
@@ -59,16 +61,16 @@ class Hamiltonian:
 
     @cached_property
     def bounds(self) -> tuple[float, float]:
-        """Least and greatest possible energy."""
+        """An energy that no eigenvalue is below, and one that none is above."""
         low, high = float(self.potential.min()), float(self.potential.max())
         return low, high + self.scale * self.grid.largest()
 
     def apply(self, t: Tensor) -> Tensor:
-        """``H T``, of the shape of ``T``."""
+        """``H T``, of the shape of ``T``, an energy times its unit."""
         return spread(self.potential, t) * t - self.scale * self.grid.laplacian(t)
 
     def energy(self, t: Tensor) -> Tensor:
-        """``⟨T, H T⟩ / ⟨T, T⟩``, a real scalar."""
+        """``⟨T, H T⟩ / ⟨T, T⟩``, a real scalar; the expected energy, whatever the norm."""
         return self.grid.inner(t, self.apply(t)).real / self.grid.norm(t).square()
 
     def exponential(self, t: Tensor, factor: complex) -> Tensor:
@@ -114,7 +116,7 @@ class Hamiltonian:
 
 
 def _bessel(z: complex) -> np.ndarray:
-    """``e^{−z} I_0(z), 2 e^{−z} I_1(z), ...``, those of ``exp(z (e − 1))`` in Chebyshev's polynomials of ``e``.
+    """``e^{−z} I_0(z), 2 e^{−z} I_1(z), ...``, the Chebyshev coefficients of ``exp(z (e − 1))`` on [−1, 1].
 
     At least two, as many as rounding leaves, for a real part ``>= 0``. By Miller's recurrence from far above,
     where the terms are nothing (W. Gautschi, *SIAM Review* 9 (1967) 24): ``I_{k−1} = (2k/z) I_k + I_{k+1}``,
