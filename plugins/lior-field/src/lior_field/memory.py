@@ -27,7 +27,7 @@ class FieldMemory(NamedTuple):
     """A normalised kernel, and the modes of the fields that were seen."""
 
     kernel: Kernel
-    """Poles and coefficients, complex128 ``(P,)``, a step of time apart; the weights ``K(0), K(1), ...`` sum to 1."""
+    """Poles and coefficients, complex128 ``(P,)``; the weights ``K(0), K(1), ...`` of past steps sum to 1."""
     modes: Tensor
     """``(P, 2 · Nx · Ny · ...)``, complex, in the field's unit.
 
