@@ -54,6 +54,22 @@ def scalar_curvature(y: Tensor, field: Mixture, n: int) -> Tensor:
     return _scalar(_local(y, field, n), field, n)
 
 
+def ricci_scalar(
+    phi: Tensor, laplacian: Tensor, squared_gradient: Tensor, n: int, *, unit: Tensor | float = 1.0
+) -> Tensor:
+    """The Ricci scalar of any ``φ``, in units of 1/length².
+
+    Parameters
+    ----------
+    phi, laplacian, squared_gradient
+        ``φ``, ``Δφ`` and ``|∇φ|²``, of one shape.
+    unit
+        The length in units of which both derivatives are given.
+    """
+    bracket = 2 * (n - 1) * laplacian + (n - 2) * (n - 1) * squared_gradient
+    return -(-2 * phi).exp() / unit**2 * bracket
+
+
 def resilience(y: Tensor, field: Mixture, n: int, eps: float) -> Tensor:
     """``R_sc = √(|R|/n² + ε)`` at ``y (N, m)``, shape ``(N,)``, in units of 1/length."""
     return (scalar_curvature(y, field, n).abs() / n**2 + eps).sqrt()
@@ -131,5 +147,4 @@ def _local(y: Tensor, field: Mixture, n: int) -> _Local:
 
 
 def _scalar(at: _Local, field: Mixture, n: int) -> Tensor:
-    bracket = 2 * (n - 1) * at.laplacian + (n - 2) * (n - 1) * at.gradient.square().sum(-1)
-    return -(-2 * at.phi).exp() / field.width.square() * bracket
+    return ricci_scalar(at.phi, at.laplacian, at.gradient.square().sum(-1), n, unit=field.width)

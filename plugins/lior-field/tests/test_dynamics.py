@@ -235,6 +235,15 @@ def test_time_runs_backwards(generator: Generator) -> None:
     torch.testing.assert_close(state["field"], t, rtol=1e-11, atol=1e-11)
 
 
+def test_a_constant_force_moves_the_rest_by_itself_over_the_stiffness(generator: Generator) -> None:
+    system = Symplectic(grid=Grid(shape=(6, 5)), dt=0.2, stiffness=0.3, tension=0.5, rest=0.1)
+    force = torch.full((6, 5, 2), 0.6 - 0.3j, dtype=torch.complex128)
+    state = start = system.start(0.1 + force / 0.3)
+    for _ in range(20):
+        state = system.step(state, drive=force)
+    torch.testing.assert_close(state["field"], start["field"], rtol=1e-14, atol=1e-14)
+
+
 def test_the_jacobian_is_symplectic(generator: Generator) -> None:
     grid = Grid(shape=(3, 3), inverse=torch.tensor([[1.2, 0.3], [0.3, 0.9]]))
     system = Symplectic(grid=grid, dt=0.4, stiffness=0.3, tension=0.5)

@@ -76,4 +76,5 @@ def test_a_run_without_geometry_has_no_path(tmp_path: Path) -> None:
 def test_all_laws_hold_and_are_drawn(tmp_path: Path) -> None:
     done = run("laws", "--out", tmp_path)
     assert "geodesics" in done.stdout
-    assert (tmp_path / "laws.png").stat().st_size > 50_000
+    for group in ("dynamics", "geometry"):
+        assert (tmp_path / f"laws-{group}.png").stat().st_size > 50_000

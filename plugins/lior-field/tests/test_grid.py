@@ -40,6 +40,23 @@ def test_the_symbol_is_the_stencil(generator: Generator) -> None:
     assert grid.symbol().min() == 0
 
 
+@pytest.mark.parametrize(
+    "grid", [flat(), flat(spectral=True), curved_grid()], ids=["flat", "spectral", "curved"]
+)
+def test_a_laplacian_is_added_in_place(grid: Grid, generator: Generator) -> None:
+    total, t = noise(generator, 6, 5, 2), noise(generator, 6, 5, 2)
+    expected = total - 0.3 * grid.laplacian(t)
+    grid.add_laplacian(total, t, -0.3)
+    torch.testing.assert_close(total, expected, rtol=0, atol=1e-14)
+
+
+def test_single_precision_stays_single(generator: Generator) -> None:
+    h, t = Hamiltonian(grid=flat(), potential=torch.rand(6, 5, generator=generator)), noise(generator, 6, 5)
+    found = h.exponential(t.to(torch.complex64), -1j)
+    assert found.dtype == torch.complex64
+    torch.testing.assert_close(found.to(torch.complex128), h.exponential(t, -1j), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("grid", [flat(), curved_grid()], ids=["flat", "curved"])
 def test_the_bound_holds_the_spectrum(grid: Grid) -> None:
     unit = torch.eye(30, dtype=torch.complex128).reshape(6, 5, 30)
@@ -58,7 +75,7 @@ def test_a_wave_has_its_wave_number_squared() -> None:
     torch.testing.assert_close(grid.laplacian(wave), -(k[0] ** 2 + k[1] ** 2) * wave)
 
 
-@pytest.mark.parametrize("factor", [-1.3j, -0.9 + 0j], ids=["real time", "imaginary time"])
+@pytest.mark.parametrize("factor", [-1.3j, -40j, -0.9 + 0j, -40 + 0j, 0.2 + 0j, 0.3 - 0.4j, 1e-14j, 0j])
 @pytest.mark.parametrize("grid", [flat(), curved_grid()], ids=["flat", "curved"])
 def test_the_exponential_is_that_of_the_matrix(grid: Grid, factor: complex, generator: Generator) -> None:
     h = Hamiltonian(

@@ -8,6 +8,8 @@ Components are the last dimension: reals, complex numbers, quaternions, octonion
 do not associate, but are alternative and obey Moufang's identities (J. Baez, *Bull. Amer. Math. Soc.* 39
 (2002) 145). With complex components quaternions are biquaternions, whose complex norm ``q q̄`` multiplies
 too; those of norm 1 turn and boost (W. Hamilton, 1853; L. Silberstein, 1912).
+
+A bilinear form is the sum of a symmetric and an antisymmetric one, :func:`symmetric_form` and :func:`wedge`.
 """
 
 from __future__ import annotations
@@ -67,6 +69,25 @@ def transformed(event: Tensor, biquaternion: Tensor) -> Tensor:
     x = torch.cat([event[..., :1].to(biquaternion.dtype), i * event[..., 1:]], -1)
     after = multiply(multiply(biquaternion, x), conjugate(biquaternion).conj())
     return torch.cat([after[..., :1].real, after[..., 1:].imag], -1)
+
+
+def symmetric_form(q: Tensor, k: Tensor, matrix: Tensor) -> Tensor:
+    """``qᵀ S k (...)`` of ``q, k (..., n)`` with the symmetric part ``S = (M + Mᵀ)/2`` of ``matrix (n, n)``.
+
+    With ``M`` the identity it is the dot product. Together with :func:`wedge` it is ``qᵀ M k``.
+    """
+    return torch.einsum("...i,ij,...j->...", q, (matrix + matrix.mT) / 2, k)
+
+
+def wedge(q: Tensor, k: Tensor, matrix: Tensor) -> Tensor:
+    """``ω(q, k) = qᵀ Ω k (...)`` with the antisymmetric part ``Ω = (M − Mᵀ)/2`` of ``matrix (n, n)``.
+
+    ``ω(q, k) = −ω(k, q)``, so that ``ω(q, q) = 0``. For a rotor ``R`` that turns every plane of an ``Ω``
+    with ``Ω² = −1`` by ``θ``, ``R = cos θ + sin θ Ω``, distances have both forms:
+
+        |q − R k|² = |q|² + |k|² − 2 cos θ q·k − 2 sin θ ω(q, k)
+    """
+    return torch.einsum("...i,ij,...j->...", q, (matrix - matrix.mT) / 2, k)
 
 
 def rotary(x: Tensor, angles: Tensor, positions: Tensor) -> Tensor:

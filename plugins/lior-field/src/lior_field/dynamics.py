@@ -23,7 +23,7 @@ from torch import Tensor
 from lior.errors import UsageError
 from lior.geometry.kernel import Kernel
 from lior.interfaces import State
-from lior_field.grid import Grid, spread
+from lior_field.grid import Grid, parts, spread
 from lior_field.hamiltonian import Hamiltonian
 from lior_field.memory import FieldMemory
 
@@ -52,13 +52,14 @@ class Unitary:
 
     hamiltonian: Hamiltonian
     dt: float
+    """The time of a step, in the unit of ``ħ`` over that of the energy."""
 
     def __attrs_post_init__(self) -> None:
         _within(self.dt, self.limit, "π ħ over the range of energies")
 
     @property
     def limit(self) -> float:
-        """``π ħ / (E_max − E_min)``."""
+        """``π ħ / (E_max − E_min)``, in the unit of time, with :attr:`Hamiltonian.bounds`."""
         low, high = self.hamiltonian.bounds
         return math.pi * self.hamiltonian.hbar / max(high - low, 1e-300)
 
@@ -67,23 +68,20 @@ class Unitary:
         return {"field": field}
 
     def step(self, state: State, *, drive: Tensor | None = None) -> State:
-        """One step; ``drive`` is the source ``J``, an energy times the field's unit.
-
-        Constant over the step.
-        """
+        """One step; ``drive`` is the source ``J``, an energy times the field's unit, constant over it."""
         t, rate = state["field"], -1j * self.dt / self.hamiltonian.hbar
         if drive is not None:
             t = t + rate / 2 * drive
         if self.hamiltonian.grid.uniform:
             half, kinetic = self._factors
-            half = spread(half.to(t.device), t)
-            t = half * self.hamiltonian.grid.filter(kinetic, half * t)
+            half = spread(half, t)
+            t = self.hamiltonian.grid.filter(kinetic, half * t).mul_(half)
         else:
             t = self.hamiltonian.exponential(t, rate)
         return {"field": t if drive is None else t + rate / 2 * drive}
 
     def energy(self, state: State) -> Tensor:
-        """``⟨T, H T⟩ / ⟨T, T⟩``."""
+        """``⟨T, H T⟩ / ⟨T, T⟩``, an energy."""
         return self.hamiltonian.energy(state["field"])
 
     @cached_property
@@ -111,6 +109,7 @@ class Dissipative:
 
     hamiltonian: Hamiltonian
     dt: float
+    """The time of a step, in the unit of ``ħ`` over that of the energy."""
     bayes: float = 0.0
     """``λ_QR >= 0``, per unit of time; without evidence nothing is pulled."""
     tau: float = 0.5
@@ -129,7 +128,7 @@ class Dissipative:
 
     @property
     def limit(self) -> float:
-        """``1/(λ_QR + λ_F)``; without pulls any finite step is allowed."""
+        """``1/(λ_QR + λ_F)``, in the unit of time; without pulls any finite step is allowed."""
         total = self.bayes + self.remembering
         return 1 / total if total else torch.finfo(torch.float64).max
 
@@ -144,7 +143,10 @@ class Dissipative:
     def step(self, state: State, *, drive: Tensor | None = None) -> State:
         """One step; ``drive`` is the evidence ``E``, of the field's unit."""
         t = self.hamiltonian.exponential(state["field"], complex(-self.dt / self.hamiltonian.hbar))
-        t = self._normal(t, state["norm"])
+        if (drive is not None and self.bayes) or "modes" in state:
+            t = self._normal(
+                t, state["norm"]
+            )  # pulls are weighed against a field of the norm of the beginning
         if drive is not None and self.bayes:
             t = t + self.bayes * self.dt * (self.posterior(t, drive) - t)
         after = dict(state)
@@ -164,7 +166,7 @@ class Dissipative:
         return self._normal(b, self.hamiltonian.grid.norm(t))
 
     def energy(self, state: State) -> Tensor:
-        """``⟨T, H T⟩ / ⟨T, T⟩``."""
+        """``⟨T, H T⟩ / ⟨T, T⟩``, an energy."""
         return self.hamiltonian.energy(state["field"])
 
     def _normal(self, t: Tensor, norm: Tensor) -> Tensor:
@@ -189,11 +191,13 @@ class Symplectic:
 
     grid: Grid
     dt: float
+    """The time of a step, in the unit of ``√(m/k)``."""
     mass: float = 1.0
+    """``m > 0``, in ``k``'s unit times a squared time."""
     stiffness: float = 0.01
-    """``k >= 0``, an energy per squared unit of the field."""
+    """``k >= 0``, an energy per area and squared unit of the field."""
     tension: float = 0.0
-    """``κ >= 0``, the same times a squared length."""
+    """``κ >= 0``, in ``k``'s unit times a squared length."""
     rest: Tensor | float = 0.0
     """``T_eq``, a number or of the field's shape."""
 
@@ -209,10 +213,7 @@ class Symplectic:
 
     @property
     def limit(self) -> float:
-        """``2/ω_max`` with ``ω²_max = (k + κ Δ_max)/m`` ``Δ_max`` the grid's largest eigenvalue of ``−Δ``.
-
-        ``2/ω_max`` with ``ω²_max = (k + κ Δ_max)/m`` and ``Δ_max`` the grid's largest eigenvalue of ``−Δ``.
-        """
+        """``2/ω_max``, in the unit of time, with ``ω²_max = (k + κ λ)/m``, ``λ`` of :meth:`Grid.largest`."""
         return 2 * math.sqrt(self.mass / (self.stiffness + self.tension * self.grid.largest()))
 
     def start(self, field: Tensor) -> State:
@@ -220,20 +221,29 @@ class Symplectic:
         return {"field": field, "momentum": torch.zeros_like(field)}
 
     def step(self, state: State, *, drive: Tensor | None = None) -> State:
-        """One step; ``drive`` is the force ``F`` per site and volume, constant over the step."""
-        t, p = state["field"], state["momentum"]
-        p = p + self.dt / 2 * self._force(t, drive)
-        t = t + self.dt / self.mass * p
-        return {"field": t, "momentum": p + self.dt / 2 * self._force(t, drive)}
+        """One step; ``drive`` is the force per area, of the field's shape and dtype, constant over it."""
+        t, p = state["field"], state["momentum"].clone()
+        self._kick(p, t, drive)
+        t = t.clone()
+        parts(t).add_(parts(p), alpha=self.dt / self.mass)
+        self._kick(p, t, drive)
+        return {"field": t, "momentum": p}
 
     def energy(self, state: State) -> Tensor:
-        """Kinetic and potential energy, without that of the force."""
+        """Kinetic and potential energy, summed over the area; without that of the force."""
         t, p = state["field"], state["momentum"]
         away = t - self.rest
         bent = self.grid.inner(t, self.grid.laplacian(t)).real
         still = self.stiffness * self.grid.norm(away).square() - self.tension * bent
         return self.grid.norm(p).square() / (2 * self.mass) + still / 2
 
-    def _force(self, t: Tensor, drive: Tensor | None) -> Tensor:
-        force = self.tension * self.grid.laplacian(t) - self.stiffness * (t - self.rest)
-        return force if drive is None else force + drive
+    def _kick(self, p: Tensor, t: Tensor, drive: Tensor | None) -> None:
+        """Add the force of half a step to ``p``."""
+        half = self.dt / 2
+        parts(p).add_(parts(t), alpha=-half * self.stiffness)
+        if self.tension:
+            self.grid.add_laplacian(p, t, half * self.tension)
+        if isinstance(self.rest, Tensor) or self.rest:
+            p.add_(half * self.stiffness * self.rest)
+        if drive is not None:
+            p.add_(drive, alpha=half)

@@ -9,7 +9,10 @@ Laplacian is
 discretised as a difference of fluxes, so that it is self-adjoint under ``⟨A, B⟩ = Σ_x √g dx dy A̅·B`` for
 every metric, with the fluxes along an axis taken half-way between sites and mixed ones by central
 differences. A metric that is the same everywhere is diagonal in Fourier space; ``spectral`` then replaces the
-symbol of the differences by ``k²``. Lengths have the unit of ``spacing``.
+symbol of the differences by ``k²``.
+
+Units: coordinates have that of ``spacing``, a length ``L``; the metric has none. ``Δ`` has 1/L², a volume L².
+Fields have any unit, here ``F``.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ class Grid:
     shape: tuple[int, int]
     """Sites along x and y, at least 3 each."""
     spacing: tuple[float, float] = (1.0, 1.0)
-    """Distance of neighbours in coordinates, ``dx`` and ``dy``."""
+    """Distance of neighbours in coordinates, ``dx`` and ``dy``, in ``L``."""
     inverse: Tensor = attrs.field(default=None, converter=_inverse_metric)
     """``g^{ab}``, symmetric and positive definite.
 
@@ -76,7 +79,7 @@ class Grid:
 
     @cached_property
     def volume(self) -> Tensor:
-        """``√g dx dy`` of each site: a scalar, or ``(Nx, Ny)``."""
+        """``√g dx dy`` of each site, in ``L²``: a scalar, or ``(Nx, Ny)``; float64."""
         return math.prod(self.spacing) / torch.linalg.det(self.inverse).sqrt()
 
     def sites(self) -> tuple[Tensor, Tensor]:
@@ -89,15 +92,18 @@ class Grid:
         return x, y
 
     def inner(self, a: Tensor, b: Tensor) -> Tensor:
-        """``⟨A, B⟩``, summed over sites and components; a complex scalar, conjugate in the first argument."""
-        return (spread(self.volume.to(a.device), a) * a.conj() * b).sum()
+        """``⟨A, B⟩``, summed over sites and components, in ``F² L²``: a scalar, conjugate in ``A``."""
+        return (spread(self.volume, a) * a.conj() * b).sum()
 
     def norm(self, a: Tensor) -> Tensor:
-        """``√⟨A, A⟩``, a real scalar."""
-        return (spread(self.volume.to(a.device), a) * a.abs().square()).sum().sqrt()
+        """``√⟨A, A⟩``, a real scalar, in ``F L``."""
+        real = parts(a)
+        return (spread(self.volume, real) * real.square()).sum().sqrt()
 
     def symbol(self) -> Tensor:
-        """The eigenvalues of ``−Δ``, all ``>= 0``, ``(Nx, Ny)`` in the order of ``torch.fft.fft2``.
+        """The eigenvalues of ``−Δ``, in 1/L², none below 0.
+
+        Float64 ``(Nx, Ny)``, in the order of ``torch.fft.fft2``:
 
         ``Σ_a g^{aa} (2 − 2 cos k_a d_a)/d_a² + 2 g^{xy} sin(k_x dx) sin(k_y dy)/(dx dy)``, or ``g^{ab} k_a
         k_b``.
@@ -122,32 +128,41 @@ class Grid:
         return squares + 2 * g[0, 1] * torch.sin(k[0] * d[0]) * torch.sin(k[1] * d[1]) / (d[0] * d[1])
 
     def laplacian(self, t: Tensor) -> Tensor:
-        """``Δ T``, of the shape of ``T (Nx, Ny, ...)``."""
+        """``Δ T`` in ``F/L²``, of the shape of ``T (Nx, Ny, ...)``."""
         if self.spectral:
             return -self.filter(self.symbol(), t)
         if self.uniform:
-            return self._stencil(t)
+            total = torch.zeros_like(t)
+            self.add_laplacian(total, t, 1.0)
+            return total
         root = 1 / torch.linalg.det(self.inverse).sqrt()
-        weight = (root[..., None, None] * self.inverse).to(t.device)
-        total = sum(self._flux(t, spread(weight[..., a, a], t), a) for a in (0, 1))
+        weight = root[..., None, None] * self.inverse
+        total = self._flux(t, spread(weight[..., 0, 0], t), 0) + self._flux(
+            t, spread(weight[..., 1, 1], t), 1
+        )
         mixed = spread(weight[..., 0, 1], t)
         total = total + self._central(mixed * self._central(t, 1), 0)
         total = total + self._central(mixed * self._central(t, 0), 1)
-        return total / spread(root.to(t.device), t)
+        return total / spread(root, t)
 
-    def _stencil(self, t: Tensor) -> Tensor:
-        """The same for a uniform metric, where the weights are numbers."""
-        along = [float(self.inverse[a, a]) / self.spacing[a] ** 2 for a in (0, 1)]
-        real = torch.view_as_real(t) if t.is_complex() else t  # sums of reals are several times as fast
-        total = real * (-2 * sum(along))
+    def add_laplacian(self, total: Tensor, t: Tensor, scale: float) -> None:
+        """``total += scale · Δ T`` in place, both of one shape and dtype; quicker than :meth:`laplacian`."""
+        if self.spectral or not self.uniform:
+            total.add_(self.laplacian(t), alpha=scale)
+            return
+        total, t = parts(total), parts(t)
+        along = [scale * float(self.inverse[a, a]) / self.spacing[a] ** 2 for a in (0, 1)]
+        total.add_(t, alpha=-2 * sum(along))
         for axis, weight in enumerate(along):
-            total.add_(real.roll(1, axis), alpha=weight).add_(real.roll(-1, axis), alpha=weight)
+            last = self.shape[axis] - 1
+            # Slices in place of rolled copies: both neighbours, and those across the edge.
+            for to, of, count in ((0, 1, last), (1, 0, last), (0, last, 1), (last, 0, 1)):
+                total.narrow(axis, to, count).add_(t.narrow(axis, of, count), alpha=weight)
         if mixed := float(self.inverse[0, 1]):
-            total.add_(self._central(self._central(real, 1), 0), alpha=2 * mixed)
-        return torch.view_as_complex(total) if t.is_complex() else total
+            total.add_(self._central(self._central(t, 1), 0), alpha=2 * mixed * scale)
 
     def largest(self) -> float:
-        """A bound of the spectrum of ``−Δ``: exact for a uniform metric, Gershgorin's elsewhere."""
+        """The largest eigenvalue of ``−Δ``, in 1/L²; where the metric varies, Gershgorin's bound of it."""
         if self.uniform:
             return float(self.symbol().max())
         root = 1 / torch.linalg.det(self.inverse).sqrt()
@@ -163,7 +178,7 @@ class Grid:
     def filter(self, factors: Tensor, t: Tensor) -> Tensor:
         """``T`` with its Fourier components multiplied by ``factors (Nx, Ny)``."""
         waves = torch.fft.fft2(t, dim=(0, 1))
-        return torch.fft.ifft2(spread(factors.to(t.device), t) * waves, dim=(0, 1))
+        return torch.fft.ifft2(spread(factors, t) * waves, dim=(0, 1))
 
     def _flux(self, t: Tensor, weight: Tensor, axis: int) -> Tensor:
         """``∂_a (w ∂_a T)`` with the weight averaged between neighbours."""
@@ -176,5 +191,11 @@ class Grid:
 
 
 def spread(sites: Tensor, t: Tensor) -> Tensor:
-    """Numbers of sites, scalar or ``(Nx, Ny)``, with as many dimensions as ``T (Nx, Ny, ...)``."""
+    """A scalar or numbers ``(Nx, Ny)`` of sites, to be multiplied with ``T (Nx, Ny, ...)``; on its device."""
+    sites = sites.to(t.device)
     return sites if sites.ndim == 0 else sites.reshape(*sites.shape, *(1,) * (t.ndim - 2))
+
+
+def parts(t: Tensor) -> Tensor:
+    """A view of real numbers, ``(..., 2)`` of a complex ``T (...)``; their sums are several times as fast."""
+    return torch.view_as_real(t) if t.is_complex() else t

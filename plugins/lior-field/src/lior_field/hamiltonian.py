@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 
 import attrs
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lior.errors import UsageError
-from lior_field.grid import Grid, spread
+from lior_field.grid import Grid, parts, spread
 
 _TINY = 1e-17
 """Chebyshev coefficients below this, relative to the largest, are not used."""
@@ -40,7 +39,9 @@ class Hamiltonian:
     potential: Tensor = attrs.field(converter=_potential, factory=lambda: torch.zeros(()))
     """``V``, real: one number, or ``(Nx, Ny)``; an energy."""
     mass: float = 1.0
+    """``m > 0``, in energy · time²/length²."""
     hbar: float = 1.0
+    """``ħ > 0``, in energy · time."""
 
     def __attrs_post_init__(self) -> None:
         if not (self.mass > 0 and self.hbar > 0):
@@ -60,38 +61,57 @@ class Hamiltonian:
 
     @cached_property
     def bounds(self) -> tuple[float, float]:
-        """Least and greatest possible energy."""
+        """An energy that no eigenvalue is below, and one that none is above."""
         low, high = float(self.potential.min()), float(self.potential.max())
         return low, high + self.scale * self.grid.largest()
 
     def apply(self, t: Tensor) -> Tensor:
-        """``H T``, of the shape of ``T``."""
-        return spread(self.potential.to(t.device), t) * t - self.scale * self.grid.laplacian(t)
+        """``H T``, of the shape of ``T``, an energy times its unit."""
+        return spread(self.potential, t) * t - self.scale * self.grid.laplacian(t)
 
     def energy(self, t: Tensor) -> Tensor:
-        """``⟨T, H T⟩ / ⟨T, T⟩``, a real scalar."""
+        """``⟨T, H T⟩ / ⟨T, T⟩``, a real scalar; the expected energy, whatever the norm."""
         return self.grid.inner(t, self.apply(t)).real / self.grid.norm(t).square()
 
     def exponential(self, t: Tensor, factor: complex) -> Tensor:
         """``exp(factor · H) T`` by Chebyshev polynomials, to rounding for any factor and metric.
 
-        After H. Tal-Ezer and R. Kosloff, *J. Chem. Phys.* 81 (1984) 3967: the polynomial that interpolates
-        the exponential on the interval of :attr:`bounds`. A real factor below 0 is imaginary time; then the
-        result is that times ``exp(−factor · least energy)``, which cannot overflow.
+        After H. Tal-Ezer and R. Kosloff, *J. Chem. Phys.* 81 (1984) 3967: the exponential's series on the
+        interval of :attr:`bounds`. ``factor`` has the unit of 1/energy. A real one below 0 is imaginary time;
+        then the result is that times ``exp(−factor · least energy)``, which cannot overflow.
+
+        Raises
+        ------
+        UsageError
+            When more than 100,000 terms are needed.
         """
         low, high = self.bounds
         centre, half = (high + low) / 2, max((high - low) / 2, 1e-300)
-        shift = low if factor.imag == 0 else 0.0
-        weights = _chebyshev(lambda e: np.exp(factor * (centre + half * e - shift)), abs(factor) * half)
+        real = factor.imag == 0
+        sign = 1 if factor.real > 0 else -1
+        prefactor = np.exp(factor * (centre + sign * half - (low if real else 0.0)))
+        weights = [complex(prefactor * sign**k * w) for k, w in enumerate(_bessel(sign * factor * half))]
+        before = t.to(torch.promote_types(t.dtype, torch.complex64), copy=True)
+        diagonal = spread((self.potential - centre) * (2 / half), parts(before)).to(parts(before))
+        diagonal = diagonal.expand_as(parts(before)).contiguous()
 
-        def turned(v: Tensor) -> Tensor:
-            return (self.apply(v) - centre * v) / half
+        def add_turned(total: Tensor, v: Tensor, sign: float) -> None:
+            """``total += sign · 2 (H − centre)/half v``."""
+            parts(total).addcmul_(diagonal, parts(v), value=sign)
+            self.grid.add_laplacian(total, v, -sign * 2 * self.scale / half)
 
-        before, now = t, turned(t)
+        now = torch.zeros_like(before)
+        add_turned(now, before, 0.5)
         total = weights[0] * before + weights[1] * now
-        for weight in weights[2:]:
-            before, now = now, 2 * turned(now) - before
-            total = total + weight * now
+        for k, weight in enumerate(weights[2:], 2):
+            # T_k = 2 e T_{k−1} − T_{k−2} in place: kept are T_0, T_1, −T_2, −T_3, T_4, ...
+            add_turned(before, now, 1 if k % 2 else -1)
+            before, now = now, before
+            signed = weight if k % 4 < 2 else -weight
+            if real:
+                parts(total).add_(parts(now), alpha=signed.real)
+            else:
+                total.add_(now, alpha=signed)
         return total
 
     def relaxed(self, source: Tensor, start: Tensor | None = None, *, tolerance: float = 1e-14) -> Tensor:
@@ -134,18 +154,27 @@ class Hamiltonian:
         raise UsageError(f"the field is not at rest after {_MOST_TERMS:,} steps: take a larger potential")
 
 
-def _chebyshev(function: Callable[[np.ndarray], np.ndarray], reach: float) -> list[complex]:
-    """Coefficients of ``function`` on [−1, 1], which varies as ``exp(reach · e)`` does; at least two."""
+def _bessel(z: complex) -> np.ndarray:
+    """``e^{−z} I_0(z), 2 e^{−z} I_1(z), ...``, the Chebyshev coefficients of ``exp(z (e − 1))`` on [−1, 1].
+
+    At least two, as many as rounding leaves, for a real part ``>= 0``. By Miller's recurrence from far above,
+    where the terms are nothing (W. Gautschi, *SIAM Review* 9 (1967) 24): ``I_{k−1} = (2k/z) I_k + I_{k+1}``,
+    and their sum is 1.
+    """
+    z = z if abs(z) > 1e-30 else 1e-30 + 0j  # is divided by
+    reach = abs(z)
     count = int(1.2 * reach + 12 * max(reach, 1.0) ** (1 / 3)) + 24
     if count > _MOST_TERMS:
         raise UsageError(
             f"a step of {count:,} terms: take shorter steps in time, at most {_MOST_TERMS:,} terms"
         )
-    angles = np.pi * (np.arange(count) + 0.5) / count
-    values = function(np.cos(angles)).astype(complex)
-    # The cosine transform of the values at Chebyshev's nodes, by a Fourier transform of twice the length.
-    waves = np.fft.fft(np.concatenate([values, values[::-1]]))[:count]
-    weights = (waves * np.exp(-0.5j * np.pi * np.arange(count) / count)) / count
-    weights[0] /= 2
-    needed = np.flatnonzero(np.abs(weights) > _TINY * np.abs(weights).max())
-    return [complex(w) for w in weights[: max(int(needed[-1]) + 1, 2)]]
+    values = np.zeros(count + 2, dtype=complex)
+    values[count] = 1e-300
+    for k in range(count, 0, -1):
+        values[k - 1] = 2 * k / z * values[k] + values[k + 1]
+        if abs(values[k - 1]) > 1e200:
+            values *= 1e-200
+    values[1:] *= 2
+    values /= values.sum()
+    needed = np.flatnonzero(np.abs(values) > _TINY * np.abs(values).max())
+    return values[: max(int(needed[-1]) + 1, 2)]

@@ -27,9 +27,9 @@ class FieldMemory(NamedTuple):
     """A normalised kernel, and the modes of the fields that were seen."""
 
     kernel: Kernel
-    """Poles and coefficients, complex128 ``(P,)``; the weights ``K(0), K(1), ...`` sum to 1."""
+    """Poles and coefficients, complex128 ``(P,)``; the weights ``K(0), K(1), ...`` of past steps sum to 1."""
     modes: Tensor
-    """``(P, 2 · Nx · Ny · ...)``, complex.
+    """``(P, 2 · Nx · Ny · ...)``, complex, in the field's unit.
 
     Real and imaginary parts of the field are channels of their own.
     """
@@ -132,6 +132,8 @@ def filter_pullback(
 
 def product_weights(alpha: float, steps: int, dt: float = 1.0) -> Tensor:
     """Weights ``w_k`` of ``f(t − k dt)`` in ``(I^α f)(t)``, float64 ``(steps,)``: exact for constants.
+
+    They have the unit of ``dt`` to the power ``α``.
 
     ``w_k = dt^α [(k+1)^α − k^α] / Γ(α+1)``, product integration with ``f`` constant over each step.
 

@@ -14,11 +14,11 @@ from lior_cli.terminal import echo_table
 
 @click.command()
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for a picture of all laws."
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the pictures of the laws."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def laws(out: Path | None, as_json: bool) -> None:
-    """Check the dynamics against their laws: a table, and a picture with --out.
+    """Check the dynamics against their laws: a table, and pictures with --out.
 
     Exit code 1 if one is broken.
     """
@@ -29,14 +29,18 @@ def laws(out: Path | None, as_json: bool) -> None:
 
     if out:
         drawing.library()  # before the work, not after
-    found = measure()
+    groups = measure()
+    found = [law for group in groups.values() for law in group]
     if as_json:
         click.echo(json.dumps({law.name: {"measured": law.measured, "bound": law.bound} for law in found}))
     else:
         rows = [[law.name, law.says, f"{law.measured:.1e}", f"{law.bound:g}"] for law in found]
         echo_table(["law", "what", "measured", "at most"], rows)
-    if out:
-        picture = Picture(name="laws", title="Laws of the field", panels=[law.panel for law in found])
+    for name, group in groups.items():
+        if not out:
+            break
+        title = f"Laws of the field: {name}"
+        picture = Picture(name=f"laws-{name}", title=title, panels=[law.panel for law in group])
         for path in drawing.write(picture, out, ["png"]):
             click.echo(click.format_filename(path), err=as_json)
     if broken := [law.name for law in found if not law.holds]:

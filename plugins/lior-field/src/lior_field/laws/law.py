@@ -1,0 +1,36 @@
+"""A law, and what laws are made from."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lior.plots.panels import Curve, LineChart
+
+
+class Law(NamedTuple):
+    """A number that a law bounds."""
+
+    name: str
+    says: str
+    measured: float
+    bound: float
+    panel: LineChart
+
+    @property
+    def holds(self) -> bool:
+        """Whether the number is within its bound."""
+        return self.measured <= self.bound
+
+
+def chart(title: str, x: str, y: str, *curves: Curve, log_x: bool = False, log_y: bool = False) -> LineChart:
+    """A panel of curves; numbers on a logarithmic axis are above 0."""
+    return LineChart(title=title, x_label=x, y_label=y, curves=curves, log_x=log_x, log_y=log_y)
+
+
+def noise(*shape: int) -> Tensor:
+    """Complex normal numbers in float64, always the same."""
+    maker = torch.Generator().manual_seed(0)
+    return torch.view_as_complex(torch.randn(*shape, 2, generator=maker, dtype=torch.float64))
