@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from torch.testing import assert_close
 
 from lior.errors import UsageError
-from lior.geometry import kernel
+from lior.geometry import kernel, rotor
 from lior_field.algebra import conjugate, multiply, norm_squared, rotary, transformed, turned
 
 
@@ -92,3 +92,17 @@ def test_rotary_products_depend_on_distance_only_and_are_undamped_poles(generato
         torch.view_as_complex(rotary(q[:1].expand(9, 6), angles, at).reshape(9, 3, 2)),
         planes * kernel.powers(poles, 9),
     )
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.05])
+def test_a_rotor_whose_angle_grows_with_every_token_is_a_pole(damping: float, generator: Generator) -> None:
+    """``S ← e^{−γ} G(θ) S + x`` in two planes, beside the poles ``e^{−γ + iθ}``."""
+    angles, planes = torch.tensor([[0.3, -1.2]], dtype=torch.float64), torch.tensor([[[0, 1], [2, 3]]])
+    inputs = torch.randn(300, 2, generator=generator, dtype=torch.float64)
+    step = math.exp(-damping) * rotor.matrix(angles, planes, 4)
+    turned_on = torch.zeros(4, dtype=torch.float64)
+    for first, second in inputs:
+        turned_on = step @ turned_on + torch.stack([first, first * 0, second, second * 0])
+    poles = math.exp(-damping) * torch.polar(torch.ones_like(angles[0]), angles[0])
+    _, state = kernel.scan(poles, torch.ones_like(poles), inputs)
+    assert_close(torch.view_as_real(state.diagonal()).flatten(), turned_on)
