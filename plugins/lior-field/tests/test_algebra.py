@@ -54,6 +54,14 @@ def test_octonions_are_alternative_obey_moufang_and_do_not_associate(generator: 
         m(torch.ones(16), torch.ones(16))
 
 
+def test_complex_octonions_have_a_norm_that_multiplies_and_divisors_of_zero(generator: Generator) -> None:
+    a, b, c = numbers(generator, 8, complex=True)
+    assert_close(norm_squared(multiply(a, b)), norm_squared(a) * norm_squared(b))
+    assert (multiply(multiply(a, b), c) - multiply(a, multiply(b, c))).abs().max() > 1
+    one, i, *_ = torch.eye(8, dtype=torch.complex128)
+    assert not multiply(one + 1j * i, one - 1j * i).any()
+
+
 def test_unit_quaternions_rotate(generator: Generator) -> None:
     v, w = (torch.randn(20, 3, generator=generator, dtype=torch.float64) for _ in range(2))
     r = torch.nn.functional.normalize(numbers(generator, 4)[0], dim=-1)
