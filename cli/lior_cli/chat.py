@@ -60,7 +60,7 @@ def chat(
     follow-up such as "and the second one?" is about the last question that was answered. A line that ends
     with \ goes on in the next. Ctrl-C stops a reply, Ctrl-D ends the chat. In a pipe every line is a message.
     """
-    how = ChatSampling(**sampling)
+    ChatSampling(**sampling)  # wrong options are named before anything is opened
     live = sys.stdin.isatty() and sys.stdout.isatty()
     model = _endpoint(endpoint)
     if run is not None and run.exists() and not (run / "config.toml").exists():
@@ -68,7 +68,6 @@ def chat(
             raise UsageError(f"--remember: {run} is a folder, which learns nothing; give a run")
         ctx.exit(_ask_folder(run, model, live=live))
     import_torch()
-    from lior.runs.chat import Chat
     from lior.runs.directory import newest
     from lior.runs.run import load
     from lior_cli.conversation import Conversation
@@ -77,8 +76,7 @@ def chat(
     if run is None:
         click.echo(f"lior: chat with {path}, the newest run", err=True)
     opened = load(path, device=device)
-    end = stop.replace("\\n", "\n").encode("utf-8", "surrogateescape")
-    talk = Chat(opened, sampling=how, tokens=max_tokens, stop=end, seed=seed)
+    talk = opened.chat(max_tokens, stop=stop.replace("\\n", "\n"), seed=seed, **sampling)
     conversation = Conversation(lambda: opened.index, talk, endpoint=model, remember=remember, live=live)
     ctx.exit(conversation.run())
 

@@ -68,7 +68,7 @@ class Conversation:
         live: bool,
     ) -> None:
         self.index, self.endpoint, self.remember, self.live = index, endpoint, remember, live
-        self.talk = Dialogue(lambda question, top: index().ask(question, top))
+        self.talk = chat.talk if chat else Dialogue(lambda question, top: index().ask(question, top))
         self._chat = chat
         self._over = self._warned = False
         self._failed = False
@@ -187,27 +187,19 @@ class Conversation:
             return
         self._message, self._continued = line, False
         try:
-            turn = self.talk.ask(line)
+            turn = self._chat.find(line) if self._chat else self.talk.ask(line)
         except UsageError as error:  # no word in it that could be asked
             self.talk.last = None
-            if not self._is_continued(line):
-                hint = "; /go continues it as a text" if self._chat else ""
-                self._say(f"{error}{hint}")
+            hint = "; /go continues it as a text" if self._chat else ""
+            self._say(f"{error}{hint}")
         else:
-            if turn.answer.found or not self._is_continued(line):
+            if turn:
                 self._answer(turn)
+            else:
+                self._say("no passage answers that; the model is sure of how it goes on:")
+                self._continue(line)
         if self.remember and not line.rstrip().endswith("?"):  # a question would answer itself
             self._remember(line)
-
-    def _is_continued(self, line: str) -> bool:
-        """Continue a text that the documents do not speak of, if the model is sure of how it goes on."""
-        from lior.runs.chat import SURE
-
-        if self._chat is None or line.rstrip().endswith("?") or self._chat.confidence(line) < SURE:
-            return False
-        self._say("no passage answers that; the model is sure of how it goes on:")
-        self._continue(line)
-        return True
 
     def _answer(self, turn: Turn) -> None:
         """Print the answer, or what an endpoint makes of it."""
@@ -395,10 +387,8 @@ class Conversation:
 
     def _reset(self, rest: str) -> None:
         _none("/reset", rest)
-        self.talk.reset()
         self._message, self._continued = "", False
-        if self._chat:
-            self._chat.reset()
+        (self._chat or self.talk).reset()
 
     def _help(self, rest: str) -> None:
         _none("/help", rest)

@@ -50,6 +50,12 @@ class GeometryConfig:
     """How the metric is learned."""
 
     updates: int = option(100, help="updates of the metric", low=0)
+    patience: int = option(
+        0,
+        help="end after so many checks of the calibration loss, one each twelfth of the updates, without a "
+        "lower one; 0 = never",
+        low=0,
+    )
     batch: int = option(256, help="queries in an update", low=1)
     keys: int = option(8192, help="memory items that a query is compared with in an update", low=1)
     near: int = option(

@@ -1,7 +1,7 @@
-"""Continuations of messages by the language model of a run, for a conversation.
+"""A conversation with a run: passages that answer a message, or its continuation by the language model.
 
-Each message is a context of its own, so that a bad reply does not spoil the next. A reply continues the
-message, and ends at :attr:`Chat.stop` or after a number of tokens.
+Each continued message is a context of its own, so that a bad reply does not spoil the next. A continuation
+ends at :attr:`Chat.stop` or after a number of tokens.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import attrs
 import torch
 from torch import Generator
 
+from lior.ask.dialogue import Dialogue, Turn
 from lior.config.sampling import ChatSampling, Sampling
+from lior.errors import UsageError
 from lior.model.generation import Session, proceed
 from lior.model.provenance import Explained, explain
 from lior.runs.run import Run
@@ -24,9 +26,22 @@ _AHEAD = 16
 """Tokens that the confidence looks at."""
 
 
+@attrs.frozen
+class Reply:
+    """What is said to a message. ``str()`` gives the text."""
+
+    text: str
+    """The sentence that answers, the model's continuation, or why there is neither."""
+    turn: Turn | None
+    """What was found, with its passages; ``None`` where the model goes on with the message."""
+
+    def __str__(self) -> str:
+        return self.text
+
+
 @attrs.define
 class Chat:
-    """A conversation; the run may learn and forget between two replies."""
+    """A conversation; the run may learn and forget between two replies. See :meth:`lior.Run.chat`."""
 
     run: Run
     sampling: Sampling = attrs.field(factory=ChatSampling)
@@ -35,6 +50,8 @@ class Chat:
     stop: bytes = b"\n\n"
     """Text that ends a reply; empty: none does."""
     seed: int = 0
+    talk: Dialogue = attrs.field(init=False)
+    """The questions so far."""
     _session: Session = attrs.field(init=False)
     _generator: Generator = attrs.field(init=False)
     _said: list[int] = attrs.field(factory=list, init=False)
@@ -43,10 +60,14 @@ class Chat:
     """Index of the first token of the last reply."""
 
     def __attrs_post_init__(self) -> None:
+        if not isinstance(self.tokens, int) or self.tokens < 1:
+            raise UsageError(f"tokens = {self.tokens!r}: give the largest number of a reply, 1 or more")
+        self.talk = Dialogue(lambda question, top: self.run.index.ask(question, top))
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew, with an empty context and the draws of the seed."""
+        """Begin anew: no question before, an empty context and the draws of the seed."""
+        self.talk.reset()
         self._clear()
         self._generator = Generator(self.run.model.device).manual_seed(self.seed)
 
@@ -58,6 +79,43 @@ class Chat:
         tokens = self.run.model.tokenizer.encode(text).tolist()
         self._session.feed(tokens)
         self._said += tokens
+
+    def say(self, message: str) -> Reply:
+        """Reply to ``message`` as ``lior chat`` does, without what the terminal adds.
+
+        Raises
+        ------
+        UsageError
+            As :meth:`find`.
+        """
+        turn = self.find(message)
+        if turn is None:
+            return Reply(b"".join(self.reply(message)).decode("utf-8", "replace"), None)
+        answer = turn.answer
+        return Reply(answer.answer.text if answer.answer else answer.note, turn)
+
+    def find(self, message: str) -> Turn | None:
+        """The passages for ``message``; ``None`` where there are none and the model is sure how it goes on.
+
+        Raises
+        ------
+        UsageError
+            When there is nothing to look for and the model is not sure; when ``message`` is too long, or no
+            text.
+        """
+        if not isinstance(message, str):
+            raise UsageError(f"message is of type {type(message).__name__}; give a text (str)")
+        try:
+            turn = self.talk.ask(message)
+        except UsageError:  # no word in it that could be asked
+            self.talk.last = None
+            if self._sure(message):
+                return None
+            raise
+        return turn if turn.answer.found or not self._sure(message) else None
+
+    def _sure(self, message: str) -> bool:
+        return not message.rstrip().endswith("?") and self.confidence(message) >= SURE
 
     @torch.no_grad()
     def reply(self, text: str) -> Iterator[bytes]:

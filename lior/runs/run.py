@@ -26,7 +26,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import attrs
 import torch
@@ -36,7 +36,7 @@ from lior.ask.answering import Answer
 from lior.ask.index import Index
 from lior.ask.texts import read_texts
 from lior.config.options import checked_keywords
-from lior.config.sampling import Sampling
+from lior.config.sampling import ChatSampling, Sampling
 from lior.data import corpus
 from lior.data.documents import RawDocument, as_bytes
 from lior.errors import DataError, RunError, UsageError, did_you_mean, sentences
@@ -49,6 +49,9 @@ from lior.runs.checkpoint import Checkpoint, Document, read_manifest
 from lior.runs.directory import RunDirectory, open_checkpoint, read_summary
 from lior.runs.syncing import Synced
 from lior.tensors import pick_device
+
+if TYPE_CHECKING:
+    from lior.runs.chat import Chat
 
 
 @attrs.define(repr=False)
@@ -131,6 +134,29 @@ class Run:
             When the question has no word to look for, or is too long.
         """
         return self.index.ask(question, top)
+
+    @checked_keywords(ChatSampling)
+    def chat(self, tokens: int = 300, *, stop: str = "\n\n", seed: int = 0, **sampling: Any) -> Chat:
+        """Begin a conversation, as ``lior chat`` does: ``chat.say("...")`` replies.
+
+        Parameters
+        ----------
+        tokens
+            Most tokens of a text that the model goes on with.
+        stop
+            Text at which such a text ends; empty: none.
+        sampling
+            Fields of :class:`~lior.config.sampling.ChatSampling`, such as ``temperature=0``.
+
+        Raises
+        ------
+        UsageError
+            When an argument has the wrong value, or a name that is not known.
+        """
+        from lior.runs.chat import Chat
+
+        how = ChatSampling(**sampling)
+        return Chat(self, sampling=how, tokens=tokens, stop=_text("stop", stop), seed=seed)
 
     # --- the language model ---
 

@@ -41,7 +41,8 @@ def estimate(config: TrainConfig, documents: Sequence[RawDocument]) -> float:
     """
     if child := compiled.begin():
         child.wait()
-    config = attrs.evolve(config, data=attrs.evolve(config.data, valid="", after_validation="learn"))
+    data = attrs.evolve(config.data, valid="", after_validation="learn")
+    config = attrs.evolve(config, data=data, geometry=attrs.evolve(config.geometry, patience=0))
     given = sample(documents, SAMPLE)
     without = attrs.evolve(config, geometry=attrs.evolve(config.geometry, updates=0))
     train(without, documents=sample(documents, _WARM))

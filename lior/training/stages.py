@@ -111,7 +111,10 @@ _CELL_SAMPLE = 16384
 
 @attrs.define
 class LearnGeometry:
-    """Local updates of the metric on batches; keeps the state with the lowest calibration loss."""
+    """Local updates of the metric on batches; keeps the state with the lowest calibration loss.
+
+    It ends early after ``geometry.patience`` measurements in a row that were no better.
+    """
 
     job: Job
     geometry: Geometry
@@ -121,6 +124,8 @@ class LearnGeometry:
     """Updates so far."""
     _rejected: int = attrs.field(default=0, init=False)
     _best_loss: float = attrs.field(default=math.inf, init=False)
+    _worse: int = attrs.field(default=0, init=False)
+    """Measurements since the lowest loss."""
     _used: float = attrs.field(default=0.0, init=False)
     """Share of the time for this stage that is used up."""
     _current: State = attrs.field(init=False)
@@ -132,7 +137,15 @@ class LearnGeometry:
 
     @property
     def message(self) -> str:
-        return f"learning the metric: {self.job.config.geometry.updates} updates"
+        config = self.job.config.geometry
+        return f"learning the metric: {'at most ' if config.patience else ''}{config.updates} updates"
+
+    @property
+    def _over(self) -> bool:
+        """Whether all updates are done, or the time or the patience is used up."""
+        config = self.job.config.geometry
+        impatient = 0 < config.patience <= self._worse
+        return self._done >= config.updates or impatient or (self._done > 0 and self._used >= 1)
 
     def begin(self) -> None:
         """Draw what is the same in all batches; frames and sources get their statistics in any case."""
@@ -157,7 +170,7 @@ class LearnGeometry:
     def advance(self) -> bool:
         """One update. The step size falls with the updates, or with the time where that is shorter."""
         config, job = self.job.config.geometry, self.job
-        if self._done >= config.updates or (self._done and self._used >= 1):
+        if self._over:
             return False
         every = max(config.updates // _CHECKS, 1)
         if self._done and self._done % every == 0:
@@ -175,8 +188,8 @@ class LearnGeometry:
         self._rejected += not accepted
         self._done += 1
         self._used = job.spent() / _GEOMETRY_TIME
-        check = self._done % every == 0 or self._done == config.updates or self._used >= 1
-        job.tick("geometry", self._done, config.updates, self._check() if check else {})
+        metrics = self._check() if self._over or self._done % every == 0 else {}
+        job.tick("geometry", self._done, self._done if self._over else config.updates, metrics)
         return True
 
     def _check(self) -> dict[str, float]:
@@ -187,8 +200,9 @@ class LearnGeometry:
                 f"the loss of the geometry is not finite after update {self._done}: the updater or a "
                 "derivative is wrong; `lior plugins --check` tells which"
             )
+        self._worse += 1
         if loss < self._best_loss:
-            self._best, self._best_loss = self._current, loss
+            self._best, self._best_loss, self._worse = self._current, loss, 0
         return {"tail_loss": loss, "rejected": self._rejected}
 
     def _observed(self, state: State) -> State:
@@ -211,7 +225,7 @@ class LearnGeometry:
         groups = {"state": self._current, "best": self._best, "optimiser": self._optimiser}
         groups |= {"batches": self._batches.state()}
         tensors = {k: v for group, state in groups.items() for k, v in prefixed(group, state).items()}
-        numbers: dict[str, float] = {"done": self._done, "rejected": self._rejected}
+        numbers: dict[str, float] = {"done": self._done, "rejected": self._rejected, "worse": self._worse}
         if math.isfinite(self._best_loss):
             numbers |= {"best_loss": self._best_loss}
         return StageState(tensors | {"origin": self._origin}, numbers)
@@ -226,6 +240,7 @@ class LearnGeometry:
         self._current, self._best = sub(tensors, "state"), sub(tensors, "best")
         self._optimiser = sub(tensors, "optimiser")
         self._done, self._rejected = numbers["done"], numbers["rejected"]
+        self._worse = numbers.get("worse", 0)
         self._best_loss = numbers.get("best_loss", math.inf)
         self._used = self.job.spent() / _GEOMETRY_TIME
 

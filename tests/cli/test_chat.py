@@ -111,6 +111,27 @@ def test_a_text_is_continued_without_being_asked_only_if_the_model_is_sure(say, 
     assert "the model is sure" not in done.err
 
 
+def test_chat_in_python_replies_as_the_command_does(say, work):
+    """A text that the model is sure of, an answer, a follow-up, nothing found, and nothing to look for."""
+    (work / "fact.txt").write_text("~=^ " * 40 + "\n\nThe boiler is due in May.\n\nThe car is due in June.\n")
+    messages = ["~=^ ~=^ ~=", "When is the boiler due?", "and the car?", "Do elephants dislike umbrellas?"]
+    done = say("/learn fact.txt", *messages, arguments=("run", "--max-tokens", "9"))
+    assert "(with boiler, due from before)" in done.err
+    run = library.load(work / "run")
+    run.learn("fact.txt")
+    chat = run.chat(9)
+    replies = [chat.say(message) for message in messages]
+    assert [reply.turn is None for reply in replies] == [True, False, False, False]
+    assert [str(reply) for reply in replies[1:3]] == ["The boiler is due in May.", "The car is due in June."]
+    shown = iter(done.out.splitlines())
+    for reply in replies:
+        assert any(str(reply).rstrip() in line for line in shown), reply
+    chat.reset()
+    with pytest.raises(library.LiorError) as caught:
+        chat.say("and the?")
+    assert str(caught.value) in say("and the?").err
+
+
 def test_go_continues_the_message_then_the_reply(say):
     once = say(
         "/go The for statement", arguments=("run", "--max-tokens", "9", "--stop", "", "--temperature", "0")

@@ -46,6 +46,12 @@ CASES = {
     "frames and sources made of statistics": ("frame.name=derived", "rsource.name=curvature"),
     "rotor and spsa": ("frame.name=rotor", "updater.name=spsa", "product.name=spinor"),
     "batches drawn ahead, errors in queries": ("geometry.near=4", "geometry.refresh=3", "geometry.noise=0.1"),
+    "patience that ends the metric": (
+        "geometry.updates=20",
+        "geometry.patience=2",
+        "updater.learning_rate=3",
+        "memory.name=exact",
+    ),
     "two readings": ("fit.passes=2", "memory.name=sdm"),
     "retrieval alone": ("memory.name=exact", "encoder.name=grams", 'encoder.patterns=["1-2"]'),
     "counts alone": ("memory.name=sdm", 'memory.sdm.gates=["longest"]', "fit.passes=0"),
@@ -59,7 +65,7 @@ SHORT = ("geometry.updates=5", "checkpoint.seconds=0")
 def settings(case: str) -> tuple[str, ...]:
     """The overrides of a case; other encoders have other options than the recipe's."""
     chosen = CASES[case]
-    return (*chosen, "encoder.n=8", *SHORT) if any("encoder.name" in s for s in chosen) else (*chosen, *SHORT)
+    return (*SHORT, *chosen, "encoder.n=8") if any("encoder.name" in s for s in chosen) else (*SHORT, *chosen)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -104,6 +110,19 @@ def test_checkpoints_now_and_then_change_nothing(configure, tmp_path):
     assert len(runfolder.listed(tmp_path / "whole")) == 1
     assert len(runfolder.listed(tmp_path / "often")) >= 15
     assert_same_run(tmp_path / "whole", tmp_path / "often")
+
+
+def test_patience_goes_on_where_it_was(configure, tmp_path):
+    """Stopped one update before the last, with one of two checks already in vain."""
+    config = configure(*settings("patience that ends the metric"))
+    train(config, tmp_path / "whole")
+    records = map(json.loads, (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines())
+    updates = max(record["step"] for record in records if record["stage"] == "geometry")
+    assert 3 <= updates < config.geometry.updates
+    with pytest.raises(Stopped):
+        train(config, tmp_path / "r", stop=After(updates - 1))
+    resume(tmp_path / "r")
+    assert_same_run(tmp_path / "whole", tmp_path / "r")
 
 
 def test_the_seconds_of_all_parts_of_a_run_add_up(configure, tmp_path):

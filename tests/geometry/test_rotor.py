@@ -77,6 +77,40 @@ def test_angles_move_q_in_every_direction(n):
     assert rank == n * (n - 1) // 2
 
 
+def distance(target, theta, planes):
+    """Least squared distance of ``target`` from ``Q`` on a descent from ``theta`` (Levenberg, 1944)."""
+    n, damping, eye = len(target), 1.0, torch.eye(theta.numel(), dtype=torch.float64)
+
+    def off(angles):
+        return (rotor.matrix(angles, planes, n) - target).flatten()
+
+    least = off(theta)
+    for _ in range(60):
+        turns = (eye * math.pi / 2).reshape(
+            -1, *theta.shape
+        )  # Q is a sum of 1, cos θ and sin θ of each angle
+        slopes = torch.stack([off(theta + turn) - off(theta - turn) for turn in turns], 1) / 2
+        step = torch.linalg.solve(slopes.mT @ slopes + damping * eye, slopes.mT @ least)
+        there = off(theta - step.reshape(theta.shape))
+        better = there.norm() < least.norm()
+        damping = damping / 5 if better else damping * 4
+        if better:
+            theta, least = theta - step.reshape(theta.shape), there
+    return least.square().sum().item()
+
+
+@pytest.mark.parametrize("n", [3, 4, 5])
+def test_one_cycle_of_layers_reaches_rotations_drawn_at_random_and_those_of_blocks(n):
+    draws = torch.randn(4, n, n, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
+    parts = [torch.linalg.qr(part).Q for part in (draws[3, :2, :2], draws[3, 2:, 2:])]
+    for target in (*torch.linalg.qr(draws[:3]).Q, torch.block_diag(*parts)):
+        target[:, 0] *= torch.linalg.det(target)
+        assert any(distance(target, *angles(n, seed)) < 1e-12 for seed in range(4))
+    mirror = torch.eye(n, dtype=torch.float64)
+    mirror[0, 0] = -1
+    assert distance(mirror, *angles(n, 0)) > 1, "but no reflection"
+
+
 # --- the rotation -----------------------------------------------------------
 
 

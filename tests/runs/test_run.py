@@ -66,6 +66,10 @@ def test_the_summary_is_that_of_the_training(configure, path, tmp_path):
         (lambda run: run.learn({"a": 3}), "document 'a' is of type int; give a text"),
         (lambda run: run.complete("The", -1), "tokens = -1: give the number of tokens to add, 0 or more"),
         (lambda run: run.complete("The", "all"), "tokens = 'all': give the number"),
+        (lambda run: run.chat(0), "tokens = 0: give the largest number of a reply, 1 or more"),
+        (lambda run: run.chat(stop=3), "stop is of type int; give a text"),
+        (lambda run: run.chat(temprature=0), "chat: no argument 'temprature'. Did you mean 'temperature'?"),
+        (lambda run: run.chat().say(b"a"), "message is of type bytes; give a text (str)"),
         (
             lambda run: run.complete("The", temprature=0),
             "complete: no argument 'temprature'. Did you mean 'temperature'?",

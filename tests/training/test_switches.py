@@ -116,6 +116,7 @@ ALTERNATIVES: dict[str, object] = {
     "memory_budget": 100_000,
     "data.holdout": 0.03,
     "geometry.updates": 5,
+    "geometry.patience": 1,
     "geometry.batch": 31,
     "geometry.keys": 255,
     "geometry.near": 3,
@@ -261,6 +262,8 @@ def setting(key: str) -> tuple[dict[str, object], str]:
     kind, *rest = key.split(".")
     if key in ("geometry.group", "geometry.refresh"):
         return {"geometry.near": 3, "geometry.updates": 7}, key
+    if key == "geometry.patience":
+        return {"geometry.updates": 30, "updater.learning_rate": 3}, key
     if len(rest) < 2:
         return {}, key
     name, option = rest

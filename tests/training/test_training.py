@@ -102,6 +102,44 @@ def test_the_contrastive_rule_lowers_the_loss_of_retrieval(configure):
     assert losses[-1] < losses[0] - 0.2
 
 
+class Checks:
+    """Callback that keeps the losses of the metric, and the last step with the number of steps."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self.end = (0, 0)
+
+    @events.hookimpl
+    def lior_train_step(self, stage, step, steps, metrics) -> None:
+        if stage == "geometry":
+            self.end = step, steps
+            self.losses += [metrics["tail_loss"]] if metrics else []
+
+
+def test_patience_ends_the_metric_at_its_best_and_changes_nothing_before(configure):
+    """With steps so long that the loss rises again after a few of them."""
+
+    def learned(patience: int) -> tuple[Checks, Model]:
+        checks = Checks()
+        long = ("memory.name=exact", "geometry.updates=60", "updater.learning_rate=3")
+        return checks, train(configure(*long, f"geometry.patience={patience}"), callbacks=[checks]).model
+
+    (all_checks, whole), (unused, same) = learned(0), learned(100)
+    losses = all_checks.losses
+    assert all_checks.end == (60, 60)
+    assert unused.losses == losses
+    assert_same_bits(whole, same)
+    for patience in (1, 3):
+        found, model = learned(patience)
+        stop = next(
+            at for at in range(patience, 12) if min(losses[: at + 1]) == min(losses[: at + 1 - patience])
+        )
+        assert found.losses == losses[: stop + 1] != losses
+        assert found.end == (5 * (stop + 1),) * 2
+        assert min(found.losses) == min(losses)
+        assert all(torch.equal(model.state[key], value) for key, value in whole.state.items())
+
+
 @pytest.mark.slow
 def test_spsa_lowers_the_loss_of_retrieval(configure):
     """Against a run that is the same but for a step size of 0: the sampled medium moves the loss too.

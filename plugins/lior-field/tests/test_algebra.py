@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from torch.testing import assert_close
 
 from lior.errors import UsageError
-from lior.geometry import kernel
+from lior.geometry import kernel, rotor
 from lior_field.algebra import (
     conjugate,
     multiply,
@@ -62,6 +62,14 @@ def test_octonions_are_alternative_obey_moufang_and_do_not_associate(generator: 
     assert (m(m(a, b), c) - m(a, m(b, c))).abs().max() > 1
     with pytest.raises(UsageError, match="1, 2, 4 and 8"):
         m(torch.ones(16), torch.ones(16))
+
+
+def test_complex_octonions_have_a_norm_that_multiplies_and_divisors_of_zero(generator: Generator) -> None:
+    a, b, c = numbers(generator, 8, complex=True)
+    assert_close(norm_squared(multiply(a, b)), norm_squared(a) * norm_squared(b))
+    assert (multiply(multiply(a, b), c) - multiply(a, multiply(b, c))).abs().max() > 1
+    one, i, *_ = torch.eye(8, dtype=torch.complex128)
+    assert not multiply(one + 1j * i, one - 1j * i).any()
 
 
 def test_unit_quaternions_rotate(generator: Generator) -> None:
@@ -161,3 +169,17 @@ def test_spinor_scores_depend_on_distance_only(generator: Generator) -> None:
     assert_close(scores(0), scores(5))
     assert_close(scores(0)[2:, 2:], scores(0)[:-2, :-2])
     assert scores(0)[0, 1:].sub(scores(0)[0, 0]).abs().min() > 1e-3
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.05])
+def test_a_rotor_whose_angle_grows_with_every_token_is_a_pole(damping: float, generator: Generator) -> None:
+    """``S ← e^{−γ} G(θ) S + x`` in two planes, beside the poles ``e^{−γ + iθ}``."""
+    angles, planes = torch.tensor([[0.3, -1.2]], dtype=torch.float64), torch.tensor([[[0, 1], [2, 3]]])
+    inputs = torch.randn(300, 2, generator=generator, dtype=torch.float64)
+    step = math.exp(-damping) * rotor.matrix(angles, planes, 4)
+    turned_on = torch.zeros(4, dtype=torch.float64)
+    for first, second in inputs:
+        turned_on = step @ turned_on + torch.stack([first, first * 0, second, second * 0])
+    poles = math.exp(-damping) * torch.polar(torch.ones_like(angles[0]), angles[0])
+    _, state = kernel.scan(poles, torch.ones_like(poles), inputs)
+    assert_close(torch.view_as_real(state.diagonal()).flatten(), turned_on)
