@@ -215,6 +215,14 @@ class Encoder(Plugin, Protocol):
 
 
 @runtime_checkable
+class ObservingEncoder(Encoder, Protocol):
+    """An encoder with statistics of the text, which it takes in one pass before anything is learned."""
+
+    def observe(self, state: State, sample: Iterable[tuple[Tensor, Tensor]]) -> State:
+        """Take blocks of positions: contexts ``(N, reach)``, and the tokens after them ``(N,)``."""
+
+
+@runtime_checkable
 class StreamingEncoder(Encoder, Protocol):
     """An encoder with unlimited context: a coordinate depends on every token of its document.
 

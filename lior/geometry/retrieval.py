@@ -13,6 +13,7 @@ scores with respect to every parameter.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import attrs
@@ -21,7 +22,16 @@ from torch import Generator, Tensor
 
 from lior.geometry import metric, phases
 from lior.geometry.gram import tree_sum
-from lior.interfaces import AttentionProduct, Encoder, Features, FrameProvider, RSource, State, is_pairwise
+from lior.interfaces import (
+    AttentionProduct,
+    Encoder,
+    Features,
+    FrameProvider,
+    ObservingEncoder,
+    RSource,
+    State,
+    is_pairwise,
+)
 from lior.tensors import prefixed, sub
 
 
@@ -116,6 +126,12 @@ class Geometry:
             state.update({f"{part}.{k}": v for k, v in projected.items()})
         state["log_beta"] = state["log_beta"].clamp(-9.21, 9.21)
         return state
+
+    def prepare(self, state: State, sample: Iterable[tuple[Tensor, Tensor]]) -> State:
+        """Let an encoder with statistics observe a sample of the text; without one nothing is read of it."""
+        if not isinstance(self.encoder, ObservingEncoder):
+            return state
+        return state | prefixed("encoder", self.encoder.observe(sub(state, "encoder"), sample))
 
     def observe(self, state: State, contexts: Tensor, *, total: int) -> State:
         """Update the statistics of frame and resilience source from a uniform sample of ``total`` items."""

@@ -10,6 +10,7 @@ queries of a batch come in groups of neighbours, which share nearest items and s
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import attrs
 import torch
@@ -28,6 +29,7 @@ _POOL = 1 << 20
 _LEAST_SAMPLE = 0.25
 """Least share of the uniform sample in the items of a batch."""
 _ENCODE_BLOCK = 65536
+_SAMPLE_BLOCK = 4096
 
 
 @attrs.frozen
@@ -44,6 +46,13 @@ class BatchSampler:
     def positions(self, lo: int, hi: int, count: int, generator: Generator) -> Tensor:
         """Random positions in ``lo .. hi - 1``, int64 ``(count,)``."""
         return torch.randint(lo, hi, (count,), generator=generator, device=self.corpus.tokens.device)
+
+    def blocks(self, items: int, count: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Up to ``count`` positions of ``0 .. items - 1``, each once: their contexts and their tokens."""
+        tokens = self.corpus.tokens
+        at = torch.randperm(items, generator=generator, device=tokens.device)[:count].sort().values
+        for part in at.split(_SAMPLE_BLOCK):
+            yield self.contexts(part), tokens[part].long()
 
     def sample(self, items: int, generator: Generator) -> Tensor:
         """The uniform sample among the items of a batch, from ``0 .. items - 1``."""

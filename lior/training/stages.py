@@ -107,6 +107,8 @@ _WARM_UP = 20
 _LEAST_SCALE = 0.02
 _GEOMETRY_TIME = 0.5
 _CELL_SAMPLE = 16384
+_SAMPLE = 1 << 25
+"""Numbers, one for each token id and position, that an encoder may observe."""
 
 
 @attrs.define
@@ -153,7 +155,7 @@ class LearnGeometry:
         self._origin = job.generator.get_state()
         self._batches = self._stream()
         self._batches.set_calibration(job.parts.memory, job.parts.train)
-        self._current = self._best = self._observed(job.model.state)
+        self._current = self._best = self._observed(self._prepared(job.model.state))
         self._optimiser = self.updater.init(self.geometry.learned(self._current))
         self._used = job.spent() / _GEOMETRY_TIME
 
@@ -204,6 +206,12 @@ class LearnGeometry:
         if loss < self._best_loss:
             self._best, self._best_loss, self._worse = self._current, loss, 0
         return {"tail_loss": loss, "rejected": self._rejected}
+
+    def _prepared(self, state: State) -> State:
+        """``state`` after an encoder with statistics has observed a sample of the memory."""
+        sampler, memory = self._batches.sampler, self.job.parts.memory
+        count = _SAMPLE // (self.geometry.vocab + 1)
+        return self.geometry.prepare(state, sampler.blocks(memory, count, self.job.generator))
 
     def _observed(self, state: State) -> State:
         """``state`` after frame and resilience source have observed a uniform sample of the memory."""

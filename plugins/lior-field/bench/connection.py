@@ -1,9 +1,10 @@
 """What the field adds to a model of text: encoders, resilience sources and the reservoir.
 
-    python plugins/lior-field/bench/connection.py [--part encoders|rsources|reservoir] [--seeds 3]
+    python plugins/lior-field/bench/connection.py [--part far|encoders|rsources|reservoir] [--seeds 3]
 
 Three texts: the documentation of lior (prose and code), its embedded corpus, and one with long dependencies,
-which ``dependencies`` makes: brackets that close 100 to 400 bytes after they opened, and names that return.
+which ``dependencies`` makes: brackets and quotes that close 100 to 1,000 bytes after they opened, names that
+return, and pronouns that agree with them.
 """
 
 from __future__ import annotations
@@ -23,51 +24,38 @@ from lior.model import scoring
 from lior.runs.run import Run
 
 ROOT = Path(__file__).resolve().parents[3]
-PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">"}
-NAMES = ("Ada", "Bela", "Carl", "Dora", "Emil", "Fritz", "Greta", "Hugo")
-WORDS = (
-    "the",
-    "a",
-    "of",
-    "in",
-    "and",
-    "to",
-    "was",
-    "is",
-    "it",
-    "on",
-    "for",
-    "as",
-    "with",
-    "at",
-    "by",
-    "from",
-)
+PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">", "“": "”", "«": "»"}
+PEOPLE = {
+    "Ada": "she", "Bela": "he", "Carl": "he", "Dora": "she", "Emil": "he", "Greta": "she",
+    "The Finns": "they", "The Jutes": "they",
+}  # fmt: skip
+WORDS = "the a of in and to was is it on for as with at by from".split()
 SIZE = 60_000
+LONG_SIZE = 120_000
+"""Of the text with long dependencies, whose events are rare."""
 
 
-def dependencies(seed: int, size: int) -> tuple[str, list[int]]:
-    """A text of about ``size`` bytes, and the places of those that only what stands far before decides."""
-    draw, pieces, marked, length = random.Random(seed), [], [], 0
-
-    def add(text: str, *, decided: bool = False) -> None:
-        nonlocal length
-        if decided:
-            marked.append(length)
-        pieces.append(text)
-        length += len(text)
-
-    while length < size:
-        name, opening = draw.choice(NAMES), draw.choice(tuple(PAIRS))
-        add(f"{name} {opening}")
-        end = length + draw.randint(100, 400)
-        while length < end:
-            add(f"{draw.choice(WORDS)} ")
-        add(PAIRS[opening], decided=True)
-        add(" ")
-        add(name[0], decided=True)
-        add(f"{name[1:]}\n")
-    return "".join(pieces), marked
+def dependencies(seed: int, size: int) -> tuple[str, dict[str, list[int]]]:
+    """A text of about ``size`` bytes, and the places of the bytes that only what stands far before decides."""
+    draw, data = random.Random(seed), bytearray()
+    marks: dict[str, list[int]] = {"bracket": [], "name": [], "agreement": []}
+    while len(data) < size:
+        who = draw.choice(tuple(PEOPLE))
+        data += f"{who} ".encode()
+        for _ in range(draw.randint(2, 4)):
+            opening = draw.choice(tuple(PAIRS))
+            data += opening.encode()
+            end = len(data) + round(100 * 10 ** draw.random())
+            while len(data) < end:
+                data += f"{draw.choice(WORDS)} ".encode()
+            marks["bracket"].append(len(data))
+            kind = draw.choice(("name", "agreement"))
+            word, cue = (who, ";") if kind == "name" else (PEOPLE[who], ".")
+            data += f"{PAIRS[opening]} {cue} ".encode()
+            marks[kind].append(len(data) + 4 * word.startswith("The "))
+            data += f"{word} ".encode()
+        data += b"\n"
+    return data.decode(), marks
 
 
 def texts(seed: int) -> dict[str, str]:
@@ -77,21 +65,24 @@ def texts(seed: int) -> dict[str, str]:
     return {
         "documentation": pages[:SIZE],
         "reference": reference[:SIZE],
-        "dependencies": dependencies(seed, SIZE)[0],
+        "dependencies": dependencies(seed, LONG_SIZE)[0],
     }
 
 
-def trained(text: str, seed: int, memory: Any, **settings: Any) -> Run:
-    """A model of the first nine tenths of ``text``."""
+def trained(kind: str, text: str, seed: int, memory: Any, **settings: Any) -> Run:
+    """A model of the first nine tenths of ``text``; far items only where far contexts are alike."""
     geometry = {"updates": 150, "batch": 256, "keys": 4096}
+    if kind == "dependencies":
+        geometry |= {"exclude": 1200, "near": 8}
     return lior.train(documents={"text": text}, memory=memory, seed=seed, geometry=geometry, **settings)
 
 
-def decided_bits(run: Run, seed: int) -> float:
+def decided_bits(run: Run, seed: int) -> dict[str, float]:
     """Bits per byte of a fresh text at the places that something far before decides."""
-    text, marked = dependencies(1000 + seed, SIZE // 3)
+    text, marked = dependencies(1000 + seed, LONG_SIZE // 3)
     built = corpus.build([RawDocument("fresh", text.encode())], run.model.tokenizer)
-    return float(scoring.score(run.model, built)[0].bits[marked].mean())
+    bits = scoring.score(run.model, built)[0].bits
+    return {kind: float(bits[at].mean()) for kind, at in marked.items()}
 
 
 def row(part: str, name: str, texts_of: Any, seeds: int, memory: Any, **settings: Any) -> dict[str, Any]:
@@ -100,10 +91,11 @@ def row(part: str, name: str, texts_of: Any, seeds: int, memory: Any, **settings
     begin = time.process_time()
     for seed in range(seeds):
         for kind, text in texts_of(seed).items():
-            run = trained(text, seed, memory, **settings)
+            run = trained(kind, text, seed, memory, **settings)
             found.setdefault(kind, []).append(run.summary["val_bits_per_byte"])
             if kind == "dependencies":
-                found.setdefault("decided far before", []).append(decided_bits(run, seed))
+                for place, bits in decided_bits(run, seed).items():
+                    found.setdefault(place, []).append(bits)
     seconds = (time.process_time() - begin) / seeds
     shown = {
         kind: f"{mean(values):.3f} ± {stdev(values) if len(values) > 1 else 0:.3f}"
@@ -113,17 +105,15 @@ def row(part: str, name: str, texts_of: Any, seeds: int, memory: Any, **settings
     return {"part": part, "what": name, **found}
 
 
-LONG = {"reach": 448}
 PARTS: dict[str, dict[str, dict[str, Any]]] = {
     "encoders": {
-        "lags, 32 tokens": {"memory": "exact", "encoder": "lags"},
+        "lags, 32 tokens": {"memory": "exact", "encoder": {"name": "lags", "lags": 32}},
         "poles, 32 tokens": {"memory": "exact", "encoder": "poles"},
         "field, 32 tokens": {"memory": "exact", "encoder": "field"},
-        "poles, 448 tokens": {
-            "memory": "exact",
-            "encoder": {"name": "poles", "horizon": 448.0, "tail": 0.5, **LONG},
-        },
-        "field, 448 tokens": {"memory": "exact", "encoder": {"name": "field", "horizon": 448.0, **LONG}},
+    },
+    "far": {
+        f"far, 512 tokens, before {near}": {"memory": "exact", "encoder": {"name": "far", "near": near}}
+        for near in ("lags", "poles", "field")
     },
     "rsources": {
         "constitutive": {"memory": "exact", "rsource": "constitutive"},
@@ -147,11 +137,18 @@ def main() -> None:
     """Print a line for each model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", choices=PARTS, action="append")
+    parser.add_argument(
+        "--text", action="append", help="documentation, reference, dependencies; default: all"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
+
+    def chosen(seed: int) -> dict[str, str]:
+        return {kind: text for kind, text in texts(seed).items() if not given.text or kind in given.text}
+
     for part in given.part or PARTS:
         for name, settings in PARTS[part].items():
-            row(part, name, texts, given.seeds, **settings)
+            row(part, name, chosen, given.seeds, **settings)
 
 
 if __name__ == "__main__":
