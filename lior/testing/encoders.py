@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from lior.interfaces import Encoder, State, StreamingEncoder
+from lior.interfaces import Encoder, ObservingEncoder, State, StreamingEncoder
 from lior.testing.strategies import DTYPES, dtypes, law, seeds
 from lior.testing.tensors import (
     assert_declared,
@@ -27,7 +27,8 @@ _VOCAB = 11
 def encoder_contract(make: Callable[[], Encoder]) -> type:
     """A new class whose ``test_*`` methods check the encoder that ``make()`` returns for each test.
 
-    The laws of a stream hold trivially for an encoder that is no :class:`~lior.interfaces.StreamingEncoder`.
+    The laws of a stream hold trivially for an encoder that is no :class:`~lior.interfaces.StreamingEncoder`, and
+    that of statistics for one that is no :class:`~lior.interfaces.ObservingEncoder`.
     """
 
     class EncoderContract:
@@ -80,6 +81,24 @@ def encoder_contract(make: Callable[[], Encoder]) -> type:
             with unchanged(state, {"contexts": contexts, "dz": dz}):
                 encoder.encode(state, contexts)
                 encoder.pullback(state, contexts, dz)
+
+        # --- statistics ---
+
+        @law(seed=seeds(), dtype=dtypes())
+        def test_observing_leaves_what_is_learned_alone(self, seed: int, dtype: torch.dtype) -> None:
+            encoder = make()
+            if isinstance(encoder, ObservingEncoder):
+                state, contexts = _init(encoder, seed, dtype), _contexts(encoder, 40, seed) % 2
+                blocks = list(zip(contexts.split(17), _tokens(40, seed + 1).split(17), strict=True))
+                with unchanged(state, {"contexts": contexts}):
+                    after = encoder.observe(state, iter(blocks))
+                assert_same(after, encoder.observe(state, iter(blocks)))
+                assert_same({k: after[k] for k in encoder.learned}, {k: state[k] for k in encoder.learned})
+                assert {k: (v.shape, v.dtype) for k, v in after.items()} == {
+                    k: (v.shape, v.dtype) for k, v in state.items()
+                }
+                assert any(not torch.equal(after[k], state[k]) for k in state), "nothing was observed"
+                assert encoder.encode(after, contexts).isfinite().all()
 
         # --- unlimited context ---
 

@@ -148,6 +148,23 @@ def test_the_calibration_batch_is_the_same_each_time(corpus, geometry, near):
     assert (first.item_log_weight is None) == (near == 0)
 
 
+def test_blocks_have_each_position_once_with_its_context(corpus):
+    sampler = sampler_of(corpus)
+    blocks = list(sampler.blocks(MEMORY, 5000, generator(4)))
+    contexts, tokens = (torch.cat(parts) for parts in zip(*blocks, strict=True))
+    assert torch.equal(contexts, sampler.contexts(torch.arange(MEMORY)))
+    assert torch.equal(tokens, corpus.tokens[:MEMORY].long())
+    few = torch.cat([tokens for _, tokens in sampler.blocks(MEMORY, 70, generator(4))])
+    assert len(few) == 70
+
+
+def test_only_an_encoder_with_statistics_reads_a_sample(corpus, geometry):
+    draw = generator(5)
+    before, state = draw.get_state(), geometry.init(generator=generator(1))
+    assert geometry.prepare(state, sampler_of(corpus).blocks(MEMORY, 50, draw)) is state
+    assert torch.equal(draw.get_state(), before)
+
+
 def test_a_small_memory_is_seen_whole(corpus, geometry):
     batches = BatchStream(sampler_of(corpus, near=3), geometry, 2, generator())
     batch = batches.draw(geometry.init(generator=generator(1)), 0)

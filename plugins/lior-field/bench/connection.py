@@ -29,14 +29,16 @@ PEOPLE = {
     "Ada": "she", "Bela": "he", "Carl": "he", "Dora": "she", "Emil": "he", "Greta": "she",
     "The Finns": "they", "The Jutes": "they",
 }  # fmt: skip
-WORDS = "the a of in and to was is it on for as with at by from".split()
+WORDS = (
+    "the", "a", "of", "in", "and", "to", "was", "is", "it", "on", "for", "as", "with", "at", "by", "from"
+)  # fmt: skip
 SIZE = 60_000
 LONG_SIZE = 120_000
 """Of the text with long dependencies, whose events are rare."""
 
 
 def dependencies(seed: int, size: int) -> tuple[str, dict[str, list[int]]]:
-    """A text of about ``size`` bytes, and the places of the bytes that only what stands far before decides."""
+    """A text of about ``size`` bytes, and the places that only what stands far before decides."""
     draw, data = random.Random(seed), bytearray()
     marks: dict[str, list[int]] = {"bracket": [], "name": [], "agreement": []}
     while len(data) < size:
@@ -92,7 +94,7 @@ def row(part: str, name: str, texts_of: Any, seeds: int, memory: Any, **settings
     for seed in range(seeds):
         for kind, text in texts_of(seed).items():
             run = trained(kind, text, seed, memory, **settings)
-            found.setdefault(kind, []).append(run.summary["val_bits_per_byte"])
+            found.setdefault(kind, []).append((run.summary or {})["val_bits_per_byte"])
             if kind == "dependencies":
                 for place, bits in decided_bits(run, seed).items():
                     found.setdefault(place, []).append(bits)
