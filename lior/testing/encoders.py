@@ -27,8 +27,8 @@ _VOCAB = 11
 def encoder_contract(make: Callable[[], Encoder]) -> type:
     """A new class whose ``test_*`` methods check the encoder that ``make()`` returns for each test.
 
-    The laws of a stream hold trivially for an encoder that is no :class:`~lior.interfaces.StreamingEncoder`, and
-    that of statistics for one that is no :class:`~lior.interfaces.ObservingEncoder`.
+    The laws of a stream hold trivially for an encoder that is no :class:`~lior.interfaces.StreamingEncoder`,
+    and that of statistics for one that is no :class:`~lior.interfaces.ObservingEncoder`.
     """
 
     class EncoderContract:

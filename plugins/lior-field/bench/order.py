@@ -21,7 +21,7 @@ from lior.data.documents import RawDocument
 from lior.model import scoring
 from lior_field import actions
 
-HORIZONS = (1.5, 2.5, 4.0, 8.0, 16.0)
+HORIZONS = (2.0, 3.0, 4.0, 8.0, 16.0)
 CLASSES, WINDOW = 5, 16
 
 
@@ -40,7 +40,7 @@ def gain(kind: str, text: str, seed: int) -> dict[str, object]:
     fresh = [RawDocument("fresh", text[cut:].encode())]
 
     def bits(horizon: float) -> NDArray[np.float64]:
-        run = trained(kind, text[:cut], seed, {"name": "reservoir", "horizon": horizon})
+        run = trained(kind, text[:cut], seed, {"name": "reservoir", "reservoir": {"horizon": horizon}})
         return scoring.score(run.model, corpus.build(fresh, run.model.tokenizer))[0].bits
 
     run = trained(kind, text[:cut], seed, "exact")
