@@ -25,6 +25,7 @@ RESERVOIR = {"features": 48, "side": 3}
 FIELD = {"name": "field", "n": 8, "reach": 6, "side": 3}
 CASES: dict[str, dict[str, Any]] = {
     "encoder": {"encoder": FIELD, "memory": EXACT},
+    "far": {"encoder": {"name": "far", "n": 8, "coordinates": 3, "reach": 64}, "memory": EXACT},
     "rsource": {"rsource": {"name": "field", "power": 1.5}, "memory": EXACT},
     "product": {"product": "quaternion", "memory": EXACT},
     "memory": {"memory": {"name": "reservoir", "reservoir": RESERVOIR}},
