@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from lior.interfaces import StreamingEncoder
 from lior_field.dynamics import Dissipative, Symplectic, Unitary
 from lior_field.encoder import FieldEncoder
+from lior_field.far import Far
 from lior_field.grid import Grid
 from lior_field.hamiltonian import Hamiltonian
 from lior_plugins.encoders.lags import Lags
@@ -96,13 +98,13 @@ def main() -> None:
     print(f"dissipative: {rate(work, cells) / 1e6:.2f} million cells/s")
     tokens = torch.randint(256, (TOKENS,), generator=torch.Generator().manual_seed(0))
     base = 0.0
-    for encoder in (Lags(), Poles(), FieldEncoder()):
+    for encoder in (Lags(), Poles(), FieldEncoder(), Far(near="lags")):
         state = encoder.init(256, generator=torch.Generator().manual_seed(0))
         contexts = tokens.unfold(0, encoder.reach, 1).flip(1)
         speed = rate(lambda e=encoder, s=state, c=contexts: e.encode(s, c), len(contexts))  # type: ignore[misc]
         base = base or speed
         line = f"{type(encoder).__name__}: {speed:,.0f} contexts/s, lags / this {base / speed:.2f}"
-        if not isinstance(encoder, Lags):
+        if isinstance(encoder, StreamingEncoder):
             stream = encoder.stream(state)
             read = rate(lambda e=encoder, s=state, m=stream: e.scan(s, m, tokens), TOKENS)  # type: ignore[misc]
             line += f"; streaming {read:,.0f} tokens/s"

@@ -19,7 +19,7 @@ from torch.nn.functional import embedding_bag
 
 from lior.config.options import option
 from lior.errors import UsageError
-from lior.interfaces import Encoder, State, StreamingEncoder
+from lior.interfaces import Encoder, State
 from lior.plugins.registry import registry
 from lior.tensors import prefixed, sub
 from lior_field.canonical import variates
@@ -91,7 +91,7 @@ class Far:
         return {**state, "far": table}
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
-        """Coordinates ``(B, n)`` of contexts ``(B, L)``, ``L >= reach``; the far ones come last."""
+        """Coordinates ``(B, n)`` of contexts ``(B, reach)``; the far ones come last."""
         weights = self._weights(contexts, state["far"].dtype).expand(contexts.shape)
         far = embedding_bag(contexts, state["far"], mode="sum", per_sample_weights=weights)
         return torch.cat([self._near.encode(sub(state, "near"), self._last(contexts)), far], 1)
@@ -102,9 +102,8 @@ class Far:
         return prefixed("near", self._near.pullback(sub(state, "near"), self._last(contexts), rest))
 
     def _last(self, contexts: Tensor) -> Tensor:
-        """What the other encoder reads: all, if it can."""
-        near = self._near
-        return contexts if isinstance(near, StreamingEncoder) else contexts[:, : near.reach].contiguous()
+        """What the other encoder reads."""
+        return contexts[:, : self._near.reach].contiguous()
 
     def _weights(self, contexts: Tensor, dtype: torch.dtype) -> Tensor:
         lags = torch.arange(contexts.shape[1], dtype=dtype, device=contexts.device)
