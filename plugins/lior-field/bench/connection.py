@@ -72,7 +72,10 @@ def texts(seed: int) -> dict[str, str]:
 
 
 def trained(kind: str, text: str, seed: int, memory: Any, **settings: Any) -> Run:
-    """A model of the first nine tenths of ``text``; far items only where far contexts are alike."""
+    """A model of the first nine tenths of ``text``.
+
+    On the text with long dependencies an update compares no items that share the far context of a query.
+    """
     geometry = {"updates": 150, "batch": 256, "keys": 4096}
     if kind == "dependencies":
         geometry |= {"exclude": 1200, "near": 8}
@@ -109,6 +112,7 @@ def row(part: str, name: str, texts_of: Any, seeds: int, memory: Any, **settings
 
 PARTS: dict[str, dict[str, dict[str, Any]]] = {
     "encoders": {
+        "lags, 16 tokens": {"memory": "exact", "encoder": "lags"},
         "lags, 32 tokens": {"memory": "exact", "encoder": {"name": "lags", "lags": 32}},
         "poles, 32 tokens": {"memory": "exact", "encoder": "poles"},
         "field, 32 tokens": {"memory": "exact", "encoder": "field"},

@@ -144,9 +144,8 @@ class Dissipative:
         """One step; ``drive`` is the evidence ``E``, of the field's unit."""
         t = self.hamiltonian.exponential(state["field"], complex(-self.dt / self.hamiltonian.hbar))
         if (drive is not None and self.bayes) or "modes" in state:
-            t = self._normal(
-                t, state["norm"]
-            )  # pulls are weighed against a field of the norm of the beginning
+            # Pulls are weighed against a field of the norm of the beginning.
+            t = self._normal(t, state["norm"])
         if drive is not None and self.bayes:
             t = t + self.bayes * self.dt * (self.posterior(t, drive) - t)
         after = dict(state)
