@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryDirectory
@@ -115,7 +116,7 @@ def _rows(kind: str, check: bool) -> list[PluginRow]:
 
 
 def _row(origin: Origin, status: str, cause: str) -> PluginRow:
-    return PluginRow(**attrs.asdict(origin), status=status, cause=cause)
+    return PluginRow(**asdict(origin), status=status, cause=cause)
 
 
 def _cause(kind: str, name: str) -> str:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import attrs
 
 from lior.errors import UsageError
 
@@ -21,7 +20,7 @@ VARIABLES = {ALLOW: "the only distributions whose plugins are used, besides lior
 """Environment variables that set no key of a configuration, with their meaning."""
 
 
-@attrs.frozen
+@dataclass(frozen=True)  # attrs would be a tenth of the time of `lior --help`
 class Origin:
     """The distribution and the class of a plugin.
 
@@ -108,7 +107,8 @@ def _claims(distribution: Distribution, groups: Mapping[str, str]) -> Iterator[O
     text = distribution.read_text("entry_points.txt") or ""
     if not any(f"[{group}" in text for group in kinds):
         return
-    name, version = distribution.metadata["Name"], distribution.metadata["Version"]
+    metadata = distribution.metadata  # parsed at every access
+    name, version = metadata["Name"], metadata["Version"]
     if not name or not version:
         raise ValueError("its METADATA has no Name or no Version")
     for entry in distribution.entry_points:

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from inspect import isfunction
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from lior import interfaces
 from lior.errors import (
     BrokenPlugin,
     DuplicatePlugin,
@@ -28,6 +27,7 @@ from lior.plugins.discovery import ALLOW, Origin, allowed_distributions, normali
 from lior.plugins.kinds import KINDS, Kind, check_kind, imported
 
 if TYPE_CHECKING:
+    from lior import interfaces
     from lior.ask import interfaces as asking
 
 

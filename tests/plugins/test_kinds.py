@@ -41,6 +41,11 @@ def test_every_kind_but_commands_has_a_suite(kind):
 
 
 @pytest.mark.parametrize("kind", TRAINED)
+def test_the_table_has_the_version_of_the_interfaces(kind):
+    assert KINDS[kind].api_version == interfaces.API_VERSION
+
+
+@pytest.mark.parametrize("kind", TRAINED)
 def test_an_option_is_one_of_its_kind(kind):
     assert KINDS[kind].option.startswith(f"{kind}.")
 
