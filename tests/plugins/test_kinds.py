@@ -65,7 +65,7 @@ def test_the_configuration_chooses_every_kind_of_a_run():
 def test_type_checkers_know_what_every_kind_is():
     said = {}
     for overload in get_overloads(Registry.get):
-        hints = get_type_hints(overload, localns={"asking": asking})
+        hints = get_type_hints(overload, localns={"interfaces": interfaces, "asking": asking})
         for kind in get_args(hints["kind"]):
             said[kind] = get_args(hints["return"]) or (hints["return"],)
     assert said == {kind: (KINDS[kind].protocol,) for kind in KINDS}
