@@ -177,6 +177,14 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def short(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 8 kB of ``sample``, for tests of what a training run prints and keeps."""
+    path = tmp_path_factory.mktemp("texts") / "short.txt"
+    path.write_bytes(sample.read_bytes()[:8_000])
+    return path
+
+
+@pytest.fixture(scope="session")
 def configure(small_recipe: Path, sample: Path) -> Callable[..., TrainConfig]:
     """Resolve :data:`SMALL` with overrides on top; ``text`` is ``sample`` if not given."""
     from lior.config import Override, load

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
@@ -20,9 +20,13 @@ LAW = settings(
     deadline=None,
     database=None,
     report_multiple_bugs=False,
+    phases=[phase for phase in Phase if phase is not Phase.explain],
     suppress_health_check=[HealthCheck.too_slow],
 )
-"""Settings of a law in a contract suite: quick, nothing written to disk, no verdict from a slow machine."""
+"""Settings of a law in a contract suite: quick, nothing written to disk, no verdict from a slow machine.
+
+Two small numbers need no explanation, which would take longer than the search for them.
+"""
 
 
 def law(**strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

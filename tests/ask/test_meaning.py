@@ -15,7 +15,7 @@ from lior.ask.collection import Collection
 from lior.ask.expecting import suits
 from lior.errors import DataError, MissingPackage
 from lior.plugins.registry import registry
-from lior.testing.retrievers import TEXTS, retriever_contract
+from lior.testing.retrievers import TEXTS
 
 FOLDER = Path(__file__).parent / "meaning"
 needs_vectors = pytest.mark.skipif(not meaning.installed(), reason="the extra lior[vectors] is not installed")
@@ -35,13 +35,6 @@ def collection(texts=TEXTS):
     for number, text in enumerate(texts):
         found.add(f"{number} x", [(text, "")])
     return found
-
-
-@needs_vectors
-def test_contract_with_installed_vectors():
-    laws = retriever_contract(dense)
-    for law in (member for member in dir(laws) if member.startswith("test_")):
-        getattr(laws(), law)()
 
 
 @needs_vectors

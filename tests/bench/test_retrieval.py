@@ -71,6 +71,7 @@ def test_judged_documents_are_ranked_as_wholes(collection, tmp_path):
         assert (found["ndcg10"], found["map"]) == (1.0, 1.0)
 
 
+@pytest.mark.slow
 def test_the_table_has_a_row_for_each_system(lior, notes, tmp_path):
     (tmp_path / "bm25s.py").write_text("raise ModuleNotFoundError('no', name='bm25s')")
     done = lior("bench", "--retrieval", str(notes), path=tmp_path)

@@ -15,6 +15,7 @@ from lior.model.mixer import columns
 from lior_plugins.memories.sdm import Sdm
 from lior_plugins.tokenizers.bytes import Bytes
 
+pytestmark = pytest.mark.slow
 TRAIN, END, STRETCH = 54_000, 60_000, 6_000
 
 
@@ -72,7 +73,6 @@ def costs(sample):
     return Costs(order4, once, twice, static, fitted)
 
 
-@pytest.mark.slow
 def test_it_beats_modified_kneser_ney(costs):
     assert costs.once < 0.9 * costs.order4
     assert costs.static < costs.order4

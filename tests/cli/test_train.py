@@ -45,14 +45,14 @@ def small(small_recipe) -> tuple[str, ...]:
     return ("--config", str(small_recipe))
 
 
-def test_json_is_the_only_line_of_output_and_has_every_key(lior, sample, small, tmp_path):
-    result = lior("train", str(sample), "--out", "r", "--quiet", "--json", *small)
+def test_json_is_the_only_line_of_output_and_has_every_key(lior, short, small, tmp_path):
+    result = lior("train", str(short), "--out", "r", "--quiet", "--json", *small)
     assert (result.returncode, result.stderr) == (0, "")
     (line,) = result.stdout.splitlines()
     summary = json.loads(line)
     assert {key: type(value) for key, value in summary.items()} == KEYS
     assert summary["run"] == "r"
-    assert summary["bytes"] == sample.stat().st_size
+    assert summary["bytes"] == short.stat().st_size
     assert summary["val_bits_per_byte"] == pytest.approx(summary["val_nats_per_byte"] / 0.693147180559945)
     assert set(summary["baseline"]) == {"unigram", "order4"}
     assert set(summary["seconds"]) == {"memory", "geometry", "mixer", "validate", "total"}
@@ -138,24 +138,24 @@ def test_the_suggested_prompt_is_the_beginning_of_a_line(text, expected, held_ou
     assert prompt(run) == expected
 
 
-def test_a_run_that_learns_what_was_held_out_says_so_and_suggests_no_score(command, sample, small):
+def test_a_run_that_learns_what_was_held_out_says_so_and_suggests_no_score(command, short, small):
     """``--holdout keep`` is short for the key, and a flag wins."""
     learn = ("--set", "data.after_validation=learn")
-    out = command("train", sample, "--out", "r", *small, *learn).out
+    out = command("train", short, "--out", "r", *small, *learn).out
     assert "That was before the memories took in the held-out text (--holdout keep leaves it out).\n" in out
     assert "lior eval" not in out
-    kept = command("train", sample, "--out", "k", *small, *learn, "--holdout", "keep")
+    kept = command("train", short, "--out", "k", *small, *learn, "--holdout", "keep")
     assert "took in" not in kept.out
     assert "lior eval k --online" in kept.out
     assert tomllib.loads(Path("k/config.toml").read_text())["data"]["after_validation"] == "keep"
 
 
-def test_quiet_prints_nothing(command, sample, small):
-    assert command("train", sample, "--out", "r", "--quiet", *small) == (0, "", "")
+def test_quiet_prints_nothing(command, short, small):
+    assert command("train", short, "--out", "r", "--quiet", *small) == (0, "", "")
 
 
-def test_nothing_held_out_is_said_and_gives_no_numbers(command, sample, small):
-    result = command("train", sample, "--out", "r", *small, "--holdout", 0)
+def test_nothing_held_out_is_said_and_gives_no_numbers(command, short, small):
+    result = command("train", short, "--out", "r", *small, "--holdout", 0)
     assert result.out.startswith("no text was held out, so the model was not scored\n")
     assert "lior eval" not in result.out, "there is nothing of its own to score"
     summary = json.loads((Path("r") / "summary.json").read_text())
@@ -163,19 +163,19 @@ def test_nothing_held_out_is_said_and_gives_no_numbers(command, sample, small):
     assert scores == [None, None, None]
 
 
-def test_without_out_the_run_is_named_for_its_text(command, sample, small):
-    result = command("train", sample, "--json", "--quiet", *small)
+def test_without_out_the_run_is_named_for_its_text(command, short, small):
+    result = command("train", short, "--json", "--quiet", *small)
     run = json.loads(result.out)["run"]
-    assert re.fullmatch(r"runs/sample-\d{8}-\d{6}", run)
+    assert re.fullmatch(r"runs/short-\d{8}-\d{6}", run)
     assert rundir.open_run(Path(run)).model
 
 
-def test_layers_reach_the_run_with_flags_on_top(command, sample, small_recipe, monkeypatch):
+def test_layers_reach_the_run_with_flags_on_top(command, short, small_recipe, monkeypatch):
     mine = 'seed = 1\n[frame]\nname = "derived"\n[product]\nname = "wedge"\n'
     Path("mine.toml").write_text(mine + small_recipe.read_text())
     monkeypatch.setenv("LIOR_RSOURCE", "curvature")
     flags = ["--seed", "2", "--product", "spinor"]
-    assert command("train", sample, "--out", "r", "--config", "mine.toml", "--quiet", *flags).code == 0
+    assert command("train", short, "--out", "r", "--config", "mine.toml", "--quiet", *flags).code == 0
     resolved = tomllib.loads(Path("r/config.toml").read_text())
     assert resolved["seed"] == 2
     names = [resolved[kind]["name"] for kind in ("frame", "rsource", "product")]
@@ -183,18 +183,18 @@ def test_layers_reach_the_run_with_flags_on_top(command, sample, small_recipe, m
     assert json.loads(Path("r/summary.json").read_text())["components"]["product"] == "spinor"
 
 
-def test_standard_input_is_a_text(sample, small, tmp_path):
+def test_standard_input_is_a_text(short, small, tmp_path):
     args = [sys.executable, "-m", "lior_cli.main", "train", "-", "--out", "r", "--quiet", *small]
-    with sample.open("rb") as text:
+    with short.open("rb") as text:
         subprocess.run(args, cwd=tmp_path, stdin=text, check=True)
     assert rundir.open_run(tmp_path / "r").corpus.names == ("<stdin>",)
 
 
-def test_several_texts_are_several_documents(command, small, sample):
+def test_several_texts_are_several_documents(command, small, short):
     Path("notes").mkdir()
     Path("notes/a.txt").write_text("first note\n" * 20)
     Path("notes/b.jsonl").write_text('{"text": "second note"}\n{"text": "third note"}\n')
-    result = command("train", sample, "notes", "--out", "r", "--json", "--quiet", *small)
+    result = command("train", short, "notes", "--out", "r", "--json", "--quiet", *small)
     assert json.loads(result.out)["documents"] == 4
 
 
@@ -233,9 +233,9 @@ NO_GEOMETRY = "memory sdm has no geometry"
         ),
     ],
 )
-def test_settings_that_change_nothing_are_named(command, sample, memory, given, reason, noted):
+def test_settings_that_change_nothing_are_named(command, short, memory, given, reason, noted):
     quick = ["--set", "mixer.positions=256", "--holdout", "0.01"]
-    result = command("train", sample, "--out", "r", "--memory", memory, *quick, *given)
+    result = command("train", short, "--out", "r", "--memory", memory, *quick, *given)
     assert result.code == 0
     notes = [line for line in result.err.splitlines() if line.startswith("note: ")]
     assert notes == ([f"note: {reason}, so these settings change nothing: {noted}"] if noted else [])
@@ -249,6 +249,6 @@ def test_the_model_is_that_of_the_library(command, sample, small, finished):
     assert checkpoint.load(here).train == checkpoint.load(there).train
 
 
-def test_the_written_configuration_is_a_recipe(command, sample, small, configure):
-    command("train", sample, "--out", "r", "--quiet", *small)
-    assert load("r/config.toml", env={}).config == configure()
+def test_the_written_configuration_is_a_recipe(command, short, small, configure):
+    command("train", short, "--out", "r", "--quiet", *small)
+    assert load("r/config.toml", env={}).config == configure(text=short)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import attrs
+from dataclasses import replace
+
 import pytest
 
 from lior.errors import UsageError
@@ -30,7 +31,7 @@ def number_contract(make):
 
 @pytest.fixture(autouse=True)
 def _numbers(monkeypatch):
-    frame = attrs.evolve(KINDS["frame"], suite=f"{__name__}:number_contract")
+    frame = replace(KINDS["frame"], suite=f"{__name__}:number_contract")
     monkeypatch.setitem(KINDS, "frame", frame)
 
 

@@ -90,8 +90,8 @@ PARTS = {
 
 
 @pytest.mark.parametrize("parts", PARTS)
-def test_tensors_are_made_on_the_device_of_the_model(configure, parts):
-    config = configure(*PARTS[parts])
+def test_tensors_are_made_on_the_device_of_the_model(configure, short, parts):
+    config = configure(*PARTS[parts], text=short)
     with Placeless() as watch:
         model = train(config).model
         text, _ = read_text(config, model.tokenizer)

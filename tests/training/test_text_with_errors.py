@@ -9,6 +9,7 @@ from lior.data import noise
 from lior.model.evaluation import evaluate
 from lior.training.preparation import read_text, train
 
+pytestmark = pytest.mark.slow
 SETTINGS = (
     "memory.name=sdm", "mixer.calibration=0.25", "memory.sdm.orders=[0,1,2,3,4,5,6]",
     'memory.sdm.patterns=["word","word-1 word","2-4","1,3-5"]', "memory.sdm.base_order=3",
@@ -35,7 +36,6 @@ def costs(configure):
     return found
 
 
-@pytest.mark.slow
 def test_text_with_errors_is_predicted_better(costs):
     without, taught = costs
     assert taught["letters"] < without["letters"] - 0.015

@@ -239,8 +239,8 @@ def test_the_time_limit_ends_the_geometry_at_half_and_the_run_near_it(configure)
 
 
 @pytest.mark.parametrize("setting", ["geometry.updates=0", "time_limit=1e-9"])
-def test_without_an_update_the_statistics_are_still_those_of_the_memory(configure, setting):
-    model = train(configure("frame.name=derived", setting)).model
+def test_without_an_update_the_statistics_are_still_those_of_the_memory(configure, short, setting):
+    model = train(configure("frame.name=derived", setting, text=short)).model
     assert model.state["frame.count"] > 0
     assert len(model.state["rsource.reference"]) > 0
 
@@ -266,9 +266,9 @@ def test_the_time_limit_ends_the_mixer(configure):
 
 
 @pytest.mark.parametrize("share", [0.02, 0.25])
-def test_the_held_out_share_is_scored_and_not_learned(configure, sample, share):
-    result = train(configure(f"data.holdout={share}"))
-    size = sample.stat().st_size
+def test_the_held_out_share_is_scored_and_not_learned(configure, short, share):
+    result = train(configure(f"data.holdout={share}", text=short))
+    size = short.stat().st_size
     assert result.summary["val_bytes"] == pytest.approx(share * size, abs=1)
     assert int(result.model.token_counts.sum()) == size - result.summary["val_bytes"]
 
@@ -309,17 +309,17 @@ def test_documents_are_counted_and_kept_apart(configure, tmp_path):
 # --- library use ------------------------------------------------------------------
 
 
-def test_a_model_in_memory_is_ready_to_use(configure):
-    model = train(configure()).model
+def test_a_model_in_memory_is_ready_to_use(configure, short):
+    model = train(configure(text=short)).model
     tokens = list(
         generate(model, [*b"The "], 5, Sampling(temperature=0), generator=torch.Generator().manual_seed(0))
     )
     assert len(model.tokenizer.decode(tokens)) == 5
 
 
-def test_callbacks_hear_the_run_in_order(configure, tmp_path):
+def test_callbacks_hear_the_run_in_order(configure, short, tmp_path):
     recorder = Recorder()
-    result = train(configure(), tmp_path / "r", callbacks=[recorder])
+    result = train(configure(text=short), tmp_path / "r", callbacks=[recorder])
     stages = ["geometry", "memory", "memory", "mixer", "memory", "memory", "validate"]
     assert recorder.told == ["start", "saved", *stages, "saved", "end"]
     assert len(recorder.losses["geometry"]) == 4
