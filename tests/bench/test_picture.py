@@ -28,6 +28,7 @@ def results(path, *, text: str = "t") -> Results:
     return found
 
 
+@pytest.mark.slow
 def test_labels_of_a_crowd_can_be_read_and_point_to_their_systems(tmp_path):
     rows = results(tmp_path).of_text("t")
     figure = draw(Picture(name="p", title="t", panels=[ComparisonChart(title="t", rows=rows)]))

@@ -190,6 +190,7 @@ def softmax_regression():
     return lambda p: cross_entropy(x @ p["w"] + p["b"], y), start
 
 
+@pytest.mark.slow
 def test_spsa_needs_no_tuning():
     """Over two problems of different scale the defaults beat every fixed gain, with as many losses."""
     problems = [ill_conditioned(), softmax_regression()]

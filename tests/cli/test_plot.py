@@ -53,6 +53,7 @@ def test_files_beside_the_run_and_a_path_and_a_sketch_of_each(command, run):
     assert command("eval", run, "--quiet").code == 0, "the run is as it was"
 
 
+@pytest.mark.slow
 def test_both_formats_in_another_folder_and_the_same_again(command, finished, tmp_path):
     out = tmp_path / "a" / "b"
     args = ("plot", finished, "--only", "spectrum,weights", "--format", "both", "--out", out, "--quiet")

@@ -102,6 +102,7 @@ def test_check_names_what_is_broken_and_checks_the_rest(install, lior):
     assert last == f"lior: error: broken: {broken}"
 
 
+@pytest.mark.slow
 def test_check_passes_the_built_in_ones_and_leaves_no_files(lior, tmp_path):
     result = lior("plugins", "--check", "--kind", "product", LIOR_ALLOW_PLUGINS="lior")
     assert result.returncode == 0, result.stdout + result.stderr

@@ -181,6 +181,7 @@ def test_a_process_waits_for_the_one_that_compiles_and_says_so(copy):
     assert python(HASH).stderr == ""
 
 
+@pytest.mark.slow
 def test_of_two_processes_that_compile_one_waits(copy):
     (copy / "complete").unlink()
     fill = [sys.executable, "-c", "from lior.counting import compiled; compiled.fill()"]
@@ -189,6 +190,7 @@ def test_of_two_processes_that_compile_one_waits(copy):
     assert (copy / "complete").exists()
 
 
+@pytest.mark.slow
 def test_without_another_process_it_is_compiled_here(copy):
     (copy / "complete").unlink()
     for file in copy.glob("addresses._hash*"):

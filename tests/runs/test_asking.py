@@ -257,6 +257,7 @@ def test_lists_are_completed_and_scored_one_by_one(path):
             call(5)
 
 
+@pytest.mark.slow
 def test_documents_in_three_parts_are_asked_whole():
     """Large documents give an end to calibration and another one to validation."""
     texts = {

@@ -38,6 +38,7 @@ def test_a_sample_has_pieces_of_every_large_document():
     assert {piece.name for piece in estimates.sample(documents, 16_384)} == set("abc")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["fast", None])
 def test_it_is_within_a_factor_of_two(monkeypatch, sample, small_recipe, recipe):
     """In processor time, which others who work on this machine change least."""

@@ -9,6 +9,7 @@ from tools.longrun import run
 from tools.soak import soak
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame", registry.names("frame"))
 def test_the_metric_stays_one(frame):
     """Noise without a mean, with outliers; every 997th update is infinite and must leave no trace."""
