@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from lior.plugins.registry import Registry, registry
 
 BREAKS_A_LAW = """
