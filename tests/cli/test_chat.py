@@ -304,6 +304,7 @@ def test_the_newest_run_is_found(say, work):
     assert "no finished run here or in runs/" in done.err
 
 
+@pytest.mark.slow
 def test_the_reader_of_the_replies_leaves(work):
     command = f"yes /go The | {sys.executable} -m lior_cli.main chat run --max-tokens 5 | head -n 2"
     done = subprocess.run(
@@ -411,6 +412,7 @@ def test_ctrl_c_gives_up_an_endpoint_and_not_the_chat(terminal, server):  # noqa
     assert person.ends() == 0
 
 
+@pytest.mark.slow
 def test_an_answer_at_the_terminal_wraps_at_words(terminal, work):
     person = terminal("run")
     person.until("> ")
@@ -456,6 +458,7 @@ def test_quitting_asks_once_about_what_is_not_saved(terminal):
     assert person.ends() == 0
 
 
+@pytest.mark.slow
 def test_what_was_typed_comes_back_in_the_next_chat(terminal, work):
     person = terminal("run", "--max-tokens", "3")
     person.until("> ")
@@ -469,6 +472,7 @@ def test_what_was_typed_comes_back_in_the_next_chat(terminal, work):
     assert history.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 def test_a_reply_that_could_steer_the_terminal_is_harmless(terminal, work):
     (work / "evil.txt").write_bytes(b"Open sesame now: \x1b]0;gone\x07 \x9b31m and all is well here.\n")
     person = terminal("run", "--temperature", "0")

@@ -73,6 +73,7 @@ def test_one_sentence_and_json(command, original):
     }
 
 
+@pytest.mark.slow
 def test_a_trained_run_helps_and_is_asked_for(command, original, packed, finished, tmp_path, sample):
     original.write_bytes(sample.read_bytes()[1000:1200])
     small = tmp_path / "data" / "b.lior"

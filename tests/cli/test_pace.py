@@ -78,6 +78,7 @@ def test_more_than_a_minute_is_not(seconds, given):
     assert found.note.startswith("recipe fast: about 59 s for 2.0 MB; --config default takes about 10 min,")
 
 
+@pytest.mark.slow
 def test_it_is_said_before_training(command, sample, small_recipe):
     result = command("train", sample, "--out", "r", "--config", small_recipe)
     first, *rest = result.err.splitlines()

@@ -1,6 +1,10 @@
-"""Shared fields and generators."""
+"""Shared fields and generators. Tests run side by side, each on one core."""
 
 from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported, here and by commands
 
 import pytest
 import torch
