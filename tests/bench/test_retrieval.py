@@ -83,6 +83,7 @@ def test_the_table_has_a_row_for_each_system(lior, notes, tmp_path):
     assert "nDCG" not in table
 
 
+@pytest.mark.slow
 def test_json(lior, collection):
     done = lior("bench", "--retrieval", str(collection), "--json", "--quiet")
     assert done.stderr == ""
