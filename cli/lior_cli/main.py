@@ -126,9 +126,10 @@ def main(args: Sequence[str] | None = None) -> int:
     warnings.showwarning = _note
     warnings.simplefilter("always", UserWarning)  # every time, not once for each line of code
     if args is None:
-        # Threads that spin while they wait make a busy machine several times slower; OpenMP
-        # reads this once, when torch is imported.
+        # Read once, when torch is imported. Threads that spin while they wait make a busy machine several
+        # times slower; without strict reproducibility, MKL's last bits depend on the number of threads.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
     try:
         code = cli.main(args=args, prog_name="lior", obj=options, standalone_mode=False)
         sys.stdout.flush()
