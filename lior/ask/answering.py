@@ -1,26 +1,26 @@
 """Whether the passages found answer a question, and which sentence does.
 
-A score does not tell answerable questions from others; what tells is how much of the question's information
-(idf) one passage has, together with its paragraph and headings. How much is enough depends on the text: in
+A score does not tell answerable questions from others; what tells is the weighted recall of the question's
+terms by one passage, together with its paragraph and headings. How much is enough depends on the text: in
 a large one, unrelated words meet by chance. So each text is asked questions made of its own sentences and of
-those of another text, and a logistic function of the coverage is fitted to tell them apart.
+those of another text, and a logistic function of the recall is fitted to tell them apart.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 import numpy as np
 
-from lior.ask.collection import Collection
 from lior.ask.expecting import expected, suits
-from lior.ask.ranking import Question, coverage, informations, understood
-from lior.ask.words import ENGLISH, LANGUAGES, LONGEST, language_of, stem, stop_words, tokens
+from lior.ask.inverted import InvertedIndex, Term
+from lior.ask.querying import Query, idf, languages_of
+from lior.ask.ranking import highest_recall, recall
+from lior.ask.words import ENGLISH, LONGEST, language_of, stem, stop_words, tokens
 from lior.interfaces import Passage, Ranking
 
-_KEY = "answering"
 _USUAL = (8.0, 0.5)
 """Slope and middle of the logistic function for a text too short to be asked questions."""
 _QUESTIONS = 96
@@ -51,8 +51,9 @@ class Answer:
     found: bool
     """Whether the text speaks of it."""
     confidence: float
-    """In [0, 1]: the probability that a question of which the best passages cover so much was made of a
-    sentence of this text, where as many are made of other text. From ½ on it counts as found."""
+    """Probability that the text answers the question, in [0, 1]; from ½ on ``found`` is true. 0.8, for example:
+    of the questions whose terms the best passages have as fully as this one's, four in five were made from a
+    sentence of this text and one from other text, where as many were made from each."""
     answer: Passage | None
     """The sentence to quote; nothing where ``found`` is false."""
     passages: tuple[tuple[Passage, float], ...]
@@ -70,10 +71,10 @@ class Answer:
 def answer(
     question: str,
     ranking: Ranking,
-    collection: Collection,
+    index: InvertedIndex,
     passage: Callable[[int], Passage],
     top: int,
-    judge: Callable[[Collection, str, int, float], float | None] | None = None,
+    judge: Callable[[InvertedIndex, str, Ranking], float | None] | None = None,
 ) -> Answer:
     """Decide on a question.
 
@@ -82,50 +83,50 @@ def answer(
     ranking
         The best passages for it.
     passage
-        The passage at a row of the collection.
+        The passage at a row of the index.
     top
         Most passages in the answer.
     judge
-        The confidence of a retriever that knows more than which words are there; by their coverage if not
-        given.
+        The confidence of a retriever that knows more than which words are there; by the recall of the
+        question's terms if not given.
     """
-    ranking = _suited(question, ranking, passage)
+    texts = {row: passage(row) for row in ranking.passages.tolist()}
+    ranking = _suited(question, ranking, texts)
     confidence = None if len(ranking.passages) else 0.0
     if confidence is None and judge is not None:
-        confidence = judge(collection, question, int(ranking.passages[0]), float(ranking.scores[0]))
+        confidence = judge(index, question, ranking)
     if confidence is None:
-        asked, (slope, middle) = understood(collection, question), calibrated(collection)
-        covered = coverage(collection, weighted(asked, question, collection))[ranking.passages[:3]]
-        confidence = logistic(slope * ((covered[0] + covered.max()) / 2 - middle))
+        slope, middle = calibrated(index)
+        shares = recall(index, weighted(ranking.query, question, index))[ranking.passages[:3]]
+        confidence = logistic(slope * ((shares[0] + shares.max()) / 2 - middle))
     found = confidence >= 0.5
     listed: dict[str, tuple[Passage, float]] = {}
-    for row, score in zip(ranking.passages, ranking.scores, strict=True):
+    for each, score in zip(map(texts.__getitem__, ranking.passages.tolist()), ranking.scores, strict=True):
         if len(listed) == top:
             break
-        each = passage(int(row))
         listed.setdefault(" ".join(each.text.split()), (each, float(score)))
     return Answer(
         question=question,
         found=found,
         confidence=confidence,
-        answer=_quoted(ranking, collection, passage) if found else None,
+        answer=_quoted(ranking, index, passage) if found else None,
         passages=tuple(listed.values()),
         method=ranking.method,
-        words=ranking.words,
-        missing=ranking.missing,
-        note="" if found else _why(question, ranking, collection),
+        words=ranking.query.words,
+        missing=ranking.query.missing,
+        note="" if found else _why(question, ranking, index),
     )
 
 
-def _suited(question: str, ranking: Ranking, passage: Callable[[int], Passage]) -> Ranking:
+def _suited(question: str, ranking: Ranking, texts: Mapping[int, Passage]) -> Ranking:
     """``ranking`` in the order of the scores with what each passage suits the question."""
     if expected(question) is None:
         return ranking
-    more = [suits(question, passage(int(row)).text) for row in ranking.passages]
+    more = [suits(question, texts[row].text) for row in ranking.passages.tolist()]
     scores = ranking.scores + np.array(more)
     order = np.argsort(-scores, kind="stable")
     return attrs.evolve(
-        ranking, passages=ranking.passages[order], scores=scores[order], covered=ranking.covered[order]
+        ranking, passages=ranking.passages[order], scores=scores[order], recall=ranking.recall[order]
     )
 
 
@@ -136,15 +137,15 @@ def subjects(question: str) -> list[str]:
     return [word for word in found if word not in stop]
 
 
-def _quoted(ranking: Ranking, collection: Collection, passage: Callable[[int], Passage]) -> Passage:
+def _quoted(ranking: Ranking, index: InvertedIndex, passage: Callable[[int], Passage]) -> Passage:
     """The first passage; where it asks or announces, the one that follows in the text, or the next best."""
     row = int(ranking.passages[0])
     first = passage(row)
     if not first.text.rstrip("*_ ").endswith(("?", ":")):
         return first
-    after = [row + 1] if row + 1 < len(collection) else []
+    after = [row + 1] if row + 1 < len(index) else []
     near = [
-        r for r, c in zip(ranking.passages, ranking.covered, strict=True) if c >= 0.8 * ranking.covered[0]
+        r for r, c in zip(ranking.passages, ranking.recall, strict=True) if c >= 0.8 * ranking.recall[0]
     ]
     for candidate in map(passage, map(int, after + near[1:])):
         follows = candidate.document == first.document and candidate.group - first.group in (0, 1)
@@ -154,9 +155,9 @@ def _quoted(ranking: Ranking, collection: Collection, passage: Callable[[int], P
     return first
 
 
-def _why(question: str, ranking: Ranking, collection: Collection) -> str:
-    own, known = language_of(tokens(question)), _languages(collection)
-    nowhere = [w for w in dict.fromkeys(subjects(question)) if w not in ranking.words and w not in LIGHT]
+def _why(question: str, ranking: Ranking, index: InvertedIndex) -> str:
+    own, known = language_of(tokens(question)), languages_of(index)
+    nowhere = [w for w in dict.fromkeys(subjects(question)) if w not in ranking.query.words and w not in LIGHT]
     if nowhere and own not in known:
         return f"the question seems to be {own.title()}, and the text is {' and '.join(known[:3]).title()}"
     if nowhere:
@@ -165,35 +166,29 @@ def _why(question: str, ranking: Ranking, collection: Collection) -> str:
     return "its words are in the text, but not together"
 
 
-def _languages(collection: Collection) -> list[str]:
-    """The languages of the documents, the commonest first."""
-    present = np.bincount(collection.table.languages, minlength=len(LANGUAGES))
-    return [LANGUAGES[i] for i in np.argsort(-present, kind="stable") if present[i]] or [ENGLISH]
-
-
 # --- what counts ---
 
 
-def weighted(asked: Question, question: str, collection: Collection) -> Question:
-    """``asked`` as it decides whether the text speaks of it.
+def weighted(query: Query, question: str, index: InvertedIndex) -> Query:
+    """``query`` as it decides whether the text speaks of it.
 
-    A word that answers rarely repeat has less information, a name that is nowhere has more. The word that is
-    meant by a misspelling covers half of its information.
+    A word that answers rarely repeat has less idf, a name that is nowhere has more. The word that is meant by
+    a misspelling has half of its idf.
     """
-    own = language_of(tokens(question), _languages(collection), default=_languages(collection)[0])
+    languages = languages_of(index)
+    own = language_of(tokens(question), languages, default=languages[0])
     words = dict.fromkeys(w[:LONGEST] for w in tokens(question) if w not in stop_words(own))
     names = named(question)
     shares, lacking = np.ones(len(words)), np.zeros(len(words))
     for number, word in enumerate(words):
         if own == ENGLISH and word in LIGHT:
-            shares[number] = _LIGHT_LACKING if word in asked.missing else _LIGHT_WEIGHT
-        elif word in asked.missing:
+            shares[number] = _LIGHT_LACKING if word in query.missing else _LIGHT_WEIGHT
+        elif word in query.missing:
             if word in names and own != "german":  # whose nouns all have a capital
                 shares[number] = _NAME_WEIGHT
-        elif word not in asked.words:
+        elif word not in query.words:
             shares[number] = lacking[number] = 0.5
-    informations = np.concatenate([asked.informations * shares, asked.informations * lacking])
-    return attrs.evolve(asked, informations=informations)
+    return attrs.evolve(query, word_idf=np.concatenate([query.word_idf * shares, query.word_idf * lacking]))
 
 
 def named(question: str) -> set[str]:
@@ -209,64 +204,54 @@ def logistic(odds: float) -> float:
 # --- calibration ---
 
 
-def calibrated(collection: Collection) -> np.ndarray:
-    """Slope and middle of the logistic function of the coverage, float64 ``(2,)``, from the counts alone."""
-    return collection.derived(_KEY, lambda: _calibrate(collection))
+def calibrated(index: InvertedIndex) -> np.ndarray:
+    """Slope and middle of the logistic function of the recall, float64 ``(2,)``, from the counts alone."""
+    return index.kept("calibration", lambda: {"values": _calibrate(index)})["values"]
 
 
-def restore(collection: Collection, values: np.ndarray) -> None:
-    """Use what :func:`calibrated` found for the same counts before."""
-    if values.shape != (2,) or not np.isfinite(values).all():
-        raise ValueError("the calibration is damaged")
-    collection.derived(_KEY, lambda: values)
-
-
-def _calibrate(collection: Collection) -> np.ndarray:
+def _calibrate(index: InvertedIndex) -> np.ndarray:
     draw = np.random.RandomState(0)  # its numbers never change, unlike those of newer generators
-    count = _QUESTIONS if len(collection) <= _MANY else max(16, _QUESTIONS * _MANY // len(collection))
-    own = _sentences(collection, draw, count)
+    count = _QUESTIONS if len(index) <= _MANY else max(16, _QUESTIONS * _MANY // len(index))
+    own = _sentences(index, draw, count)
     if len(own) < 8:
         return np.array(_USUAL)
-    entries = collection.table.text.terms
-    covered, answered = [], []
+    ids, ends = index.running_totals()
+    highest, answered = list[float](), list[bool]()
     for terms in own:
-        kept = [t if draw.rand() < _KEPT else _other(entries, draw) for t in terms]
-        covered.append(_best(collection, kept))
+        kept = [t if draw.rand() < _KEPT else _other(index, ids, ends, draw) for t in terms]
+        highest.append(_highest(index, kept))
         answered.append(True)
-    for foreign in _foreign(collection, draw, len(own)):
-        covered.append(_best(collection, foreign))
+    for foreign in _foreign(index, draw, len(own)):
+        highest.append(_highest(index, foreign))
         answered.append(False)
-    return _fitted(np.array(covered), np.array(answered))
+    return _fitted(np.array(highest), np.array(answered))
 
 
-def _sentences(collection: Collection, draw: np.random.RandomState, count: int) -> list[list[int]]:
+def _sentences(index: InvertedIndex, draw: np.random.RandomState, count: int) -> list[list[Term | None]]:
     """Terms of ``count`` passages, 3 to 5 of each."""
-    postings = collection.table.text
-    lengths = np.bincount(postings.rows, minlength=len(collection))
-    rows = np.flatnonzero(lengths >= 4)
+    rows = np.flatnonzero(index.layout.distinct >= 4)
     rows = rows[np.sort(draw.permutation(len(rows))[:count])]
-    chosen = np.zeros(len(collection), bool)
-    chosen[rows] = True
-    at = np.flatnonzero(chosen[postings.rows])
-    terms_of: dict[int, list[int]] = {int(row): [] for row in rows}
-    terms = np.searchsorted(postings.starts, at, side="right") - 1
-    for row, term in zip(postings.rows[at].tolist(), terms.tolist(), strict=True):
-        terms_of[row].append(term)
-    return [
-        [terms[i] for i in draw.permutation(len(terms))[: draw.randint(3, 6)]] for terms in terms_of.values()
-    ]
+    found = []
+    for terms in map(index.terms_of, rows.tolist()):
+        found.append([terms[i] for i in draw.permutation(len(terms))[: draw.randint(3, 6)]])
+    return found
 
 
-def _other(entries: np.ndarray, draw: np.random.RandomState) -> int:
-    """A word that a person uses and the sentence does not: one of the text, or −1 for one that it lacks."""
-    return int(entries[draw.randint(len(entries))]) if draw.rand() < 0.5 else -1
+def _other(
+    index: InvertedIndex, ids: np.ndarray, ends: np.ndarray, draw: np.random.RandomState
+) -> Term | None:
+    """A term that a person uses and the sentence does not: one of the text, or ``None`` for one it lacks."""
+    if draw.rand() >= 0.5:
+        return None
+    place = np.searchsorted(ends, draw.randint(ends[-1]), "right")
+    return index.terms_by_id(ids[place : place + 1].tolist())[0]
 
 
-def _foreign(collection: Collection, draw: np.random.RandomState, count: int) -> Iterator[list[int]]:
-    """Terms of sentences of the reference that comes with Python, 3 to 5 of each; −1 for unknown words."""
+def _foreign(
+    index: InvertedIndex, draw: np.random.RandomState, count: int
+) -> Iterator[list[Term | None]]:
+    """Terms of sentences of the reference that comes with Python, 3 to 5 of each; ``None`` for unknown words."""
     from pydoc_data.topics import topics
-
-    from lior.ask.ranking import term_of
 
     names = sorted(topics)
     while count:
@@ -274,33 +259,34 @@ def _foreign(collection: Collection, draw: np.random.RandomState, count: int) ->
         words = subjects(sentences[draw.randint(len(sentences))][:300])
         if len(words) < 4:
             continue
-        found = [term_of(collection, stem(words[i], ENGLISH)) for i in draw.permutation(len(words))[:5]]
-        yield [-1 if term is None else term for term in found[: draw.randint(3, 6)]]
+        found = [index.term(stem(words[i], ENGLISH)) for i in draw.permutation(len(words))[:5]]
+        yield found[: draw.randint(3, 6)]
         count -= 1
 
 
-def _best(collection: Collection, terms: list[int]) -> float:
-    """The highest coverage of a question of these terms, −1 for words that the text lacks."""
-    known = np.array([term for term in terms if term >= 0], np.int64)
-    idf, nowhere = informations(collection), float(np.log1p((len(collection) + 0.5) / 0.5))
-    lacking = np.full(len(terms) - len(known), nowhere)
-    question = Question(
-        terms=known,
+def _highest(index: InvertedIndex, terms: list[Term | None]) -> float:
+    """The highest recall of a question of these terms, ``None`` for words that the text lacks."""
+    known = [term for term in terms if term is not None]
+    lacking = [None] * (len(terms) - len(known))
+    each = np.array([idf(index, term) for term in [*known, *lacking]])
+    query = Query(
+        terms=np.array([term.id for term in known], np.int64),
         weights=np.ones(len(known)),
+        idf=each[: len(known)],
         owners=np.arange(len(known)),
-        informations=np.concatenate([idf[known], lacking]),
+        word_idf=each,
         words=(),
         missing=(),
     )
-    return float(coverage(collection, question).max(initial=0.0))
+    return highest_recall(index, query)
 
 
-def _fitted(covered: np.ndarray, answered: np.ndarray) -> np.ndarray:
+def _fitted(recalls: np.ndarray, answered: np.ndarray) -> np.ndarray:
     """Slope and middle for two normal distributions of one variance, as in a linear discriminant analysis.
 
-    A text of the same field as the other one covers the questions of both; then it tells nothing.
+    A text of the same field as the other one has the terms of the questions of both; then it tells nothing.
     """
-    yes, no = covered[answered], covered[~answered]
+    yes, no = recalls[answered], recalls[~answered]
     between = yes.mean() - no.mean()
     if between < 0.1:
         return np.array(_USUAL)

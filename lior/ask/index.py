@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import hashlib
-from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
-import numpy as np
 from platformdirs import user_cache_path
 
-from lior.ask import answering, meaning, storage
+from lior.ask import answering, meaning
 from lior.ask.answering import Answer
-from lior.ask.collection import Collection
-from lior.ask.cutting import cut
+from lior.ask.chunking import chunk
+from lior.ask.database import DamagedIndex, Database
+from lior.ask.inverted import InvertedIndex
+from lior.ask.passages import PassageStore
+from lior.ask.writing import encoded
 from lior.errors import DataError, UsageError, did_you_mean, sentences
-from lior.interfaces import Judging, ParsedDocument, Passage, Preparing, Ranking, Retriever
+from lior.interfaces import Judging, ParsedDocument, Passage, Ranking, Retriever
 from lior.reading.files import (
     File,
     SkippedFile,
@@ -30,15 +35,13 @@ from lior.reading.files import (
     read_if_changed,
 )
 
+T = TypeVar("T")
 RETRIEVER, WITHOUT = "dense", "settle"
 """Names of the retriever where none is given, with and without vectors of words."""
-VERSION = 3
-"""Of cutting and of the entries of a kept index; one of another version is made anew."""
 LONGEST_QUESTION = 10_000
 """Characters of a question; a longer one is refused."""
 
-
-_Confirmed = dict[str, dict[str, list[str]]]
+_Questions = dict[str, dict[str, list[str]]]
 """Document -> SHA-256 of a passage's text -> the questions that it was confirmed to answer, sorted."""
 
 
@@ -57,8 +60,9 @@ class Update:
 class Index:
     """Answers questions about the text in folders and files.
 
-    Opening it reads what is new or changed since the last time and forgets what is gone. A file counts as
-    unchanged when its size and time stamp are; after a new time stamp its SHA-256 decides.
+    Opening it reads what is new or changed since the last time and deletes what is gone. A file counts as
+    unchanged when its size and time stamp are; after a new time stamp its SHA-256 decides. Threads may use it
+    at once: they wait for each other.
 
     Parameters
     ----------
@@ -69,8 +73,10 @@ class Index:
         vectors of the extra ``lior[vectors]`` are installed, otherwise "settle".
     cache
         Whether it is kept in the user's cache. A damaged one is made anew, with a note in :attr:`notes`.
-    tick
+    progress
         Called with the number of files looked at and of all files.
+    database
+        Where an index without paths is; in memory if not given.
 
     Raises ``DataError`` when a path does not exist, or there is no text at all.
 
@@ -85,7 +91,8 @@ class Index:
         *paths: str | Path,
         retriever: str | None = None,
         cache: bool = True,
-        tick: Callable[[int, int], object] | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        database: Database | None = None,
     ) -> None:
         self.paths = tuple(sorted({str(Path(path).expanduser().absolute()) for path in paths}))
         self.retriever = retriever or default_retriever()
@@ -93,29 +100,20 @@ class Index:
         """What a user should know of how the text was read and kept, one line each."""
         self.skipped: list[SkippedFile] = []
         """Files that were not read, with the reason."""
-        self._place = cache_file(self.paths) if cache and self.paths else None
-        self._tick = tick or (lambda done, files: None)
-        self.collection = Collection.empty()
-        """The counts of all passages."""
-        self._shelf: dict[str, bytes] = {}
-        """Document -> its passages."""
-        self._confirmed: _Confirmed = {}
-        self._files: dict[str, File] = {}
+        self._progress = progress or (lambda done, files: None)
         self._sources: dict[str, Source] = {}
-        self._fresh = True
-        """Whether the cache lacks what the retriever computes once for its collection."""
-        kept = self._load()
+        self._use(database or self._opened(cache_file(self.paths) if cache and self.paths else None))
         if self.paths:
-            self.update(save=not kept)
-            if not len(self.collection):
+            self.update()
+            if not len(self):
                 raise DataError(no_text_message(self.paths, self.skipped))
 
     # --- content ---
 
     @property
-    def documents(self) -> list[str]:
+    def documents(self) -> Sequence[str]:
         """Names of the documents, ascending."""
-        return self.collection.documents
+        return self.inverted.documents
 
     @property
     def files(self) -> int:
@@ -124,14 +122,13 @@ class Index:
 
     def __len__(self) -> int:
         """Number of passages."""
-        return len(self.collection)
+        return len(self.inverted)
 
     def passage(self, row: int) -> Passage:
-        """The passage at a row of the collection."""
-        starts = self.collection.table.document_starts
-        place = bisect_right(starts, row) - 1
-        document = self.documents[place]
-        return storage.unpacked(self._shelf[document], row - int(starts[place]), document)
+        """The passage at a row of the inverted index."""
+        layout = self.inverted.layout
+        place = int(layout.document_of[row])
+        return self._passages.passage(layout.ids[place], row - int(layout.starts[place]), layout.names[place])
 
     def path(self, document: str) -> Path | None:
         """The file of a document; ``None`` for texts given in Python."""
@@ -141,36 +138,52 @@ class Index:
 
     # --- changes ---
 
-    def update(self, *, save: bool = False) -> Update:
-        """Learn what is new or changed in the folders, and forget what is gone.
+    def update(self) -> Update:
+        """Add what is new or changed in the folders, and delete what is gone."""
+        while True:
+            sources, skipped = find_files(self.paths)
+            done = self._safely(partial(self._update, sources, skipped))
+            if done is not None:
+                return done
 
-        ``save`` writes the cache even if nothing has changed.
-        """
-        sources, self.skipped = find_files(self.paths)
+    def _update(self, sources: Sequence[Source], skipped: list[SkippedFile]) -> Update | None:
+        """Bring the files up to date; ``None`` where another process was faster."""
         self._sources = {source.name: source for source in sources}
-        learned, changed, touched = list[str](), list[str](), False
-        gone = [name for name, file in self._files.items() if name not in self._sources and not file.given]
-        for name in gone:
-            self._drop(name)
-        for number, source in enumerate(sources, 1):
-            known = self._files.get(source.name)
-            file = read_if_changed(source, known, partial(parse_bytes, name=source.path.name))
-            self._tick(number, len(sources))
-            if file is None or file == known:
-                continue
-            touched = True
-            if known and file.sha256 and file.sha256 == known.sha256:
-                self._files[source.name] = file
-                continue
-            self._take(file, self._drop(source.name))
-            if file.documents or (known and known.documents):
-                (changed if known else learned).append(source.name)
+        learned, changed = list[str](), list[str]()
+        with contextlib.ExitStack() as stack:
+            seen = self._database.meta("generation")
+            self._files = self._known_files()
+            gone = [name for name, file in self._files.items() if name not in self._sources and not file.given]
+            pending = False
+
+            def begin() -> bool:
+                nonlocal pending
+                if not pending:
+                    stack.enter_context(self._writing())
+                    pending = True
+                return bool(self._database.meta("generation") == seen)
+
+            if gone and not begin():
+                return None
+            for name in gone:
+                self._delete(name)
+            for number, source in enumerate(sources, 1):
+                known = self._files.get(source.name)
+                file = read_if_changed(source, known, partial(parse_bytes, name=source.path.name))
+                self._progress(number, len(sources))
+                if file is None or file == known:
+                    continue
+                if not begin():
+                    return None
+                if known and file.sha256 and file.sha256 == known.sha256:
+                    self._set_file(file)
+                    continue
+                self._add(file, self._delete(source.name))
+                if file.documents or (known and known.documents):
+                    (changed if known else learned).append(source.name)
+        self.skipped = [*skipped, *_without_text(self._files.values())]
         for name, file in self._files.items():
-            if file.reason:
-                self.skipped.append(SkippedFile(name, file.reason))
             self.notes += [f"{name}: {note}" for note in file.notes if f"{name}: {note}" not in self.notes]
-        if save or touched or gone:
-            self.save()
         return Update(learned=tuple(learned), changed=tuple(changed), forgotten=tuple(gone))
 
     def learn(self, name: str, text: str) -> None:
@@ -182,15 +195,18 @@ class Index:
         if name in self._sources:
             raise UsageError(f"{name} is a file of this index; change the file, or give another name")
         data = text.encode("utf-8", "surrogatepass")
-        self.hold(name, parse_bytes(data, name))
-        self.save()
+        self.put(name, parse_bytes(data, name))
 
-    def hold(self, name: str, readings: Sequence[ParsedDocument], reason: str = "") -> None:
-        """Have a document of these readings, or the ``reason`` for none; the cache is not written."""
-        file = File(name, 0, reason=reason, given=True, content=readings)
-        self._take(file, self._drop(name))
-        if file.reason:
-            self.skipped.append(SkippedFile(name, file.reason))
+    def put(self, name: str, parsed: Sequence[ParsedDocument], reason: str = "") -> None:
+        """Add parsed documents under a name, or the ``reason`` why there are none, and replace former ones."""
+
+        def work() -> None:
+            file = File(name, 0, reason=reason, given=True, content=parsed)
+            with self._writing():
+                self._add(file, self._delete(name))
+            self.skipped = [each for each in self.skipped if each.name != name] + _without_text([file])
+
+        self._safely(work)
 
     def forget(self, name: str) -> None:
         """Take out a text given to :meth:`learn`; nothing of it stays in the cache.
@@ -202,9 +218,13 @@ class Index:
         if name not in self._files:
             hint = did_you_mean(name, self._files)
             raise UsageError(sentences(f"no document {name!r} in this index.", hint))
-        self._drop(name)
+
+        def work() -> None:
+            with self._writing():
+                self._delete(name)
+
+        self._safely(work)
         self.skipped = [each for each in self.skipped if each.name != name]
-        self.save()
 
     def confirm(self, question: str, passage: Passage) -> bool:
         """Count that ``passage`` answers ``question``, or no longer if it does already; whether it does now.
@@ -215,74 +235,85 @@ class Index:
         Raises ``UsageError`` when the passage is not of this index, or the question names nothing.
         """
         document, text = passage.document, _digest(passage)
-        rows = self.collection.rows(document)
-        passages = [self.passage(row) for row in rows]
+        passages = [self.passage(row) for row in self.inverted.rows(document)]
         if text not in map(_digest, passages):
             raise UsageError(f"{document} has no such passage; ask again")
         question = " ".join(checked(question).lower().split())
         if not _content(question):
             raise UsageError(f"the question {question[:60]!r} has only words that name nothing; reword it")
-        before = self._confirmed.pop(document, {})
-        now = {*before.get(text, [])} ^ {question}
-        self.collection.remove(document)
-        self._count(document, passages, {**before, text: sorted(now)})
-        self._fresh = True
-        self.save()
-        return question in now
 
-    def _count(self, document: str, passages: Sequence[Passage], confirmed: dict[str, list[str]]) -> None:
-        """Count the passages of a document, and the questions ``confirmed`` of those it still has."""
-        places = {_digest(p): place for place, p in reversed([*enumerate(passages)])} if confirmed else {}
-        kept = {text: confirmed[text] for text in sorted(confirmed) if text in places and confirmed[text]}
-        if kept:
-            self._confirmed[document] = kept
-        self.collection.add(
-            document,
-            [(p.text, p.context) for p in passages],
-            [p.group for p in passages],
-            {places[text]: [w for q in asked for w in _content(q)] for text, asked in kept.items()},
-        )
+        def work() -> bool:
+            with self._writing():
+                before = self._questions(document)
+                now = {*before.get(text, [])} ^ {question}
+                self._confirm(document, passages, {**before, text: sorted(now)})
+            return question in now
 
-    def _take(self, file: File, confirmed: _Confirmed) -> None:
-        """Cut and count the readings of a file."""
+        return self._safely(work)
+
+    def _add(self, file: File, questions: _Questions) -> None:
+        """Cut and add the documents of a file; a transaction is open."""
         taken, notes = list[str](), list[str]()
-        names = document_names(file.name, [reading.name for reading in file.content], self.collection)
-        for document, reading in zip(names, file.content, strict=True):
-            passages = cut(reading, document, file.name)
-            notes += reading.notes
+        names = document_names(file.name, [parsed.name for parsed in file.content], self.inverted)
+        for document, parsed in zip(names, file.content, strict=True):
+            passages = chunk(parsed, document, file.name)
+            notes += parsed.notes
             if passages:
-                self._count(document, passages, confirmed.get(document, {}))
-                self._shelf[document] = storage.packed(passages)
+                texts = [(p.text, p.context) for p in passages]
+                key = self.inverted.add(document, texts, [p.group for p in passages])
+                self._passages.add(key, passages)
+                if document in questions:
+                    self._confirm(document, passages, questions[document])
                 taken.append(document)
         file.documents, file.notes, file.content = tuple(sorted(taken)), tuple(notes), ()
         if not taken and not file.reason:
             file.reason = "no text in it"
-        self._files[file.name] = file
-        self._fresh = True
+        self._set_file(file)
 
-    def _drop(self, name: str) -> _Confirmed:
-        """Take out a file; what was confirmed of it."""
-        file = self._files.pop(name, None)
-        confirmed: _Confirmed = {}
+    def _delete(self, name: str) -> _Questions:
+        """Delete a file, and give the questions that were confirmed; a transaction is open."""
+        file, questions = self._files.pop(name, None), _Questions()
         for document in file.documents if file else ():
-            self.collection.remove(document)
-            del self._shelf[document]
-            confirmed[document] = self._confirmed.pop(document, {})
-        self._fresh = True
-        return confirmed
+            questions[document] = self._questions(document)
+            self._passages.delete(self.inverted.delete(document))
+            self._database.rows("DELETE FROM questions WHERE document = ?", encoded(document))
+        self._database.rows("DELETE FROM files WHERE name = ?", encoded(name))
+        return questions
+
+    def _confirm(self, document: str, passages: Sequence[Passage], asked: Mapping[str, list[str]]) -> None:
+        """Count the questions ``asked`` of passages that the document still has, and no others."""
+        places = {_digest(p): place for place, p in reversed([*enumerate(passages)])}
+        kept = {text: questions for text, questions in asked.items() if text in places}
+        rows = [(encoded(document), text, each) for text, questions in kept.items() for each in questions]
+        self._database.rows("DELETE FROM questions WHERE document = ?", encoded(document))
+        self._database.run("INSERT INTO questions VALUES (?, ?, ?)", rows)
+        words = {places[text]: [w for q in kept[text] for w in _content(q)] for text in kept}
+        self.inverted.confirm(document, words)
+
+    def _questions(self, document: str) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        select = "SELECT passage, question FROM questions WHERE document = ? ORDER BY passage, question"
+        for passage, question in self._database.rows(select, encoded(document)):
+            found.setdefault(passage, []).append(question)
+        return found
 
     # --- questions ---
 
     def rank(self, question: str, top: int) -> Ranking:
-        """Rows of the collection for a question, best first."""
-        return self._retriever.rank(self.collection, checked(question), top)
+        """Rows of the inverted index for a question, best first."""
+        checked(question)
+        return self._read(lambda: self._retriever.rank(self.inverted, question, top))
 
     def rank_documents(self, question: str, top: int) -> list[tuple[str, float]]:
         """Documents, each judged as a whole, and their scores, best first; for collections with judgments."""
-        whole = self.collection.by_document()
-        ranking = self._retriever.rank(whole, checked(question), top)
-        names = whole.documents
-        return [(names[row], float(s)) for row, s in zip(ranking.passages, ranking.scores, strict=True)]
+        checked(question)
+
+        def work() -> list[tuple[str, float]]:
+            ranking = self._retriever.rank(self.inverted.by_document(), question, top)
+            rows = zip(ranking.passages, ranking.scores, strict=True)
+            return [(self.documents[row], float(score)) for row, score in rows]
+
+        return self._read(work)
 
     def ask(self, question: str, top: int = 3) -> Answer:
         """Find the passages that answer a question, and decide whether any does.
@@ -298,13 +329,21 @@ class Index:
         """
         if top < 1:
             raise UsageError(f"top is {top}; a whole number of at least 1 is allowed")
-        ranking = self.rank(question, 4 * top + 10)
+        checked(question)
         judge = self._retriever.confidence if isinstance(self._retriever, Judging) else None
-        found = answering.answer(question, ranking, self.collection, self.passage, top, judge)
-        if self._fresh and self._place:
-            self._fresh = False
-            self.save()
-        return found
+
+        def work() -> Answer:
+            ranking = self._retriever.rank(self.inverted, question, 4 * top + 10)
+            return answering.answer(question, ranking, self.inverted, self.passage, top, judge)
+
+        return self._read(work)
+
+    def warm_up(self) -> None:
+        """Compute what is computed for the first questions, of a fact and of a topic."""
+        words = self.passage(0).text.split() if len(self) else []
+        for length in (3, 12)[: len(words)]:
+            with contextlib.suppress(UsageError):
+                self.ask(" ".join(["boiler", *words[:length]]))
 
     @cached_property
     def _retriever(self) -> Retriever:
@@ -312,81 +351,110 @@ class Index:
 
         return registry.get("retriever", self.retriever)()
 
-    # --- the cache ---
+    # --- the database ---
 
-    def state(self, *, prepared: bool = False) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """All of it as arrays and as entries ready for JSON. Equal content gives equal arrays.
+    def __deepcopy__(self, memo: dict[int, Any]) -> Index:
+        """The same content in memory."""
+        copied = copy.copy(self)
+        copied.notes, copied.skipped = [*self.notes], [*self.skipped]
+        copied._use(copy.deepcopy(self._database))
+        return copied
 
-        ``prepared`` adds what the retriever and the decision compute once for this content.
+    def copy_to(self, path: Path, **meta: object) -> None:
+        """Write a copy with more entries, for :class:`~lior.ask.database.Database`, to a file.
+
+        Raises ``OSError`` or ``sqlite3.Error`` when it cannot be written; then the file is as it was.
         """
-        shelf = [self._shelf[name] for name in self.documents]
-        arrays = {f"counts.{name}": array for name, array in self.collection.arrays().items()}
-        arrays["shelf.sizes"] = np.array([len(each) for each in shelf], np.int64)
-        arrays["shelf.data"] = np.frombuffer(b"".join(shelf), np.uint8)
-        if prepared and not isinstance(self._retriever, Judging):
-            arrays["prepared.answering"] = answering.calibrated(self.collection)
-        if prepared and isinstance(self._retriever, Preparing):
-            found = self._retriever.arrays(self.collection)
-            arrays |= {f"retriever.{name}": array for name, array in found.items()}
-        hidden = attrs.filters.exclude("name", "content")
-        files = {name: attrs.asdict(self._files[name], filter=hidden) for name in sorted(self._files)}
-        confirmed = {name: self._confirmed[name] for name in sorted(self._confirmed)}
-        return arrays, {"version": VERSION, "paths": self.paths, "files": files, "confirmed": confirmed}
+        self._database.copy_to(path, meta)
 
-    def restore(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
-        """Become the index whose :meth:`state` this is.
-
-        Raises ``DataError`` when it is of another version or does not fit together.
-        """
-        if meta.get("version") != VERSION:
-            raise DataError("made by another version of lior")
+    def _opened(self, place: Path | None) -> Database:
+        """The database at ``place``; in memory where it cannot be used."""
         try:
-            parts: dict[str, dict[str, np.ndarray]] = {"retriever": {}, "prepared": {}}
-            for name, array in arrays.items():
-                kind, _, field = name.partition(".")
-                parts.setdefault(kind, {})[field] = array
-            collection = Collection.from_arrays(parts["counts"])
-            files = {name: File(name, **entry) for name, entry in meta["files"].items()}
-            data, ends = parts["shelf"]["data"].tobytes(), np.cumsum(parts["shelf"]["sizes"]).tolist()
-            shelf = {
-                name: data[a:b] for name, a, b in zip(collection.documents, [0, *ends], ends, strict=False)
-            }
-            confirmed: _Confirmed = meta["confirmed"]
-            if not sorted(n for f in files.values() for n in f.documents) == collection.documents == [*shelf]:
-                raise ValueError("its parts do not fit together")
-            kept = isinstance(self._retriever, Judging) or "answering" in parts["prepared"]
-            if "answering" in parts["prepared"]:
-                answering.restore(collection, parts["prepared"]["answering"])
-            if isinstance(self._retriever, Preparing):
-                prepared = parts["retriever"]
-                kept = kept and bool(prepared) and self._retriever.restore(collection, prepared)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"damaged ({error})") from error
-        self.collection, self._shelf, self._files, self._confirmed = collection, shelf, files, confirmed
-        self._fresh = not kept
-        self.skipped = [SkippedFile(name, file.reason) for name, file in files.items() if file.reason]
+            return Database(place)
+        except (sqlite3.OperationalError, OSError) as error:
+            self._note_unkept(place, error)
+            return Database()
+        except (sqlite3.DatabaseError, DamagedIndex) as error:
+            return self._made_anew(place, error)
 
-    def save(self) -> None:
-        """Write the cache, if the index has one; where it cannot be written there is a note instead."""
-        if self._place is None:
-            return
-        try:
-            storage.save(self._place, *self.state(prepared=not self._fresh))
-        except FileNotFoundError:  # another process has begun to write it
-            return
-        except OSError as error:
-            note = f"{self._place}: cannot be kept for the next time ({error.strerror or error})"
-            self.notes += [note] * (note not in self.notes)
+    def _made_anew(self, place: Path | None, error: Exception) -> Database:
+        self.notes.append(f"the kept index is not used, and made anew: {error}")
+        if place is not None:
+            for suffix in ("", "-journal", "-wal", "-shm"):
+                with contextlib.suppress(OSError):
+                    place.with_name(place.name + suffix).unlink(missing_ok=True)
+        return self._opened(place)
 
-    def _load(self) -> bool:
-        """Whether there is an index in the cache that could be used."""
+    def _note_unkept(self, place: Path | None, error: Exception) -> None:
+        note = f"{place}: cannot be kept for the next time ({getattr(error, 'strerror', None) or error})"
+        self.notes += [note] * (note not in self.notes)
+
+    def _use(self, database: Database) -> None:
+        self._database = database
+        self.inverted = InvertedIndex(database)
+        """The counts of all passages."""
+        self._passages = PassageStore(database)
+        self._files = self._known_files()
+        self.skipped = _without_text(self._files.values())
+
+    def _known_files(self) -> dict[str, File]:
+        found = ((name.decode("utf-8", "surrogatepass"), json.loads(entry))
+                 for name, entry in self._database.rows("SELECT name, entry FROM files ORDER BY name"))  # fmt: skip
+        return {name: File(name, **entry) for name, entry in found}
+
+    def _set_file(self, file: File) -> None:
+        entry = attrs.asdict(file, filter=attrs.filters.exclude("name", "content"))
+        self._database.rows("INSERT OR REPLACE INTO files VALUES (?, ?)", encoded(file.name), json.dumps(entry))
+        self._files[file.name] = file
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A transaction; after an error all is as it was before."""
         try:
-            if self._place and self._place.exists():
-                self.restore(*storage.load(self._place))
-                return True
-        except (OSError, DataError) as error:
-            self.notes.append(f"the kept index is not used, and made anew: {error}")
-        return False
+            with self._database.writing():
+                yield
+                self.inverted.flush()
+        except BaseException:
+            self.inverted.rollback()
+            self._files = {}
+            with contextlib.suppress(sqlite3.Error):
+                self._files = self._known_files()
+            raise
+
+    def _read(self, work: Callable[[], T]) -> T:
+        """``work()`` on the content of one moment."""
+
+        def inside() -> T:
+            if self.paths and not self._files:  # it was made anew
+                self._update(*find_files(self.paths))
+            with self._database.reading():
+                return work()
+
+        return self._safely(inside)
+
+    def _safely(self, work: Callable[[], T]) -> T:
+        """``work()``, again in memory where the file cannot be used, and in a new file where it is damaged."""
+        for _ in range(2):
+            place = self._database.path
+            try:
+                with self._database.lock:
+                    return work()
+            except sqlite3.OperationalError as error:
+                if place is None:
+                    raise
+                self._note_unkept(place, error)
+                self._database.detach()
+                self._use(self._database)
+            except (sqlite3.DatabaseError, DamagedIndex) as error:
+                if place is None or not self.paths:
+                    raise
+                self._database.close()
+                self._use(self._made_anew(place, error))
+        return work()
+
+
+def _without_text(files: Iterable[File]) -> list[SkippedFile]:
+    return [SkippedFile(file.name, file.reason) for file in files if file.reason]
 
 
 def checked(question: str) -> str:

@@ -18,8 +18,9 @@ from typing import Any
 import attrs
 import numpy as np
 
-from lior.ask.collection import BETWEEN, Collection, Postings, strings
-from lior.ask.ranking import Question, by_row, contexts, documents, paragraphs, slices
+from lior.ask.arrays import slices
+from lior.ask.inverted import Forward, InvertedIndex
+from lior.ask.querying import Query
 from lior.errors import DataError, MissingPackage
 
 HINT = "pip install 'lior[vectors]'"
@@ -189,93 +190,79 @@ def _parsed(source: Path) -> tuple[list[str], np.ndarray]:
     return words, np.stack(rows)
 
 
-# --- a collection ---
+# --- an index ---
 
 
 @attrs.frozen(eq=False)
 class Space:
-    """The vectors of a collection."""
+    """The vectors of an index, and the terms of its passages."""
 
-    collection: Collection
+    index: InvertedIndex
     vectors: Vectors
     terms: np.ndarray
-    """Mean vector of the words of each term, float32 ``(T, n)``, of the precision of float16."""
+    """Mean vector of the words of each term, by its key, float32 ``(T, n)``, of the precision of float16."""
+    norms: np.ndarray
+    """Length of each of these, float32 ``(T,)``."""
     lengths: np.ndarray
     """Length of the vector of each passage, float32 ``(N,)``; 1 where it is zero."""
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """What :func:`restore` needs."""
-        source = np.frombuffer(self.vectors.source.encode(), np.uint8)
-        return {"source": source, "terms": self.terms.astype(np.float16), "lengths": self.lengths}
+    passages: Forward
+    contexts: Forward
 
 
-def space(collection: Collection, vectors: Vectors) -> Space:
-    """The vectors of ``collection``, a function of its counts; computed once after a change."""
-    return collection.derived(("space", vectors.source), lambda: _space(collection, vectors))
+def space(index: InvertedIndex, vectors: Vectors) -> Space:
+    """The vectors of ``index``, a function of its counts; computed once after a change."""
+    return index.derived(("space", vectors.source), lambda: _space(index, vectors))
 
 
-def restore(collection: Collection, vectors: Vectors, arrays: Mapping[str, np.ndarray]) -> bool:
-    """Use :meth:`Space.arrays` of the same counts; whether they are of the same vectors.
+def _space(index: InvertedIndex, vectors: Vectors) -> Space:
+    passages, contexts = index.forward("passage_"), index.forward("context_")
 
-    Raises
-    ------
-    ValueError
-        When they do not fit.
-    """
-    if bytes(arrays["source"]).decode() != vectors.source:
-        return False
-    terms, lengths = arrays["terms"], arrays["lengths"]
-    if terms.shape != (len(collection.table.terms), vectors.width) or lengths.shape != (len(collection),):
-        raise ValueError("the vectors are damaged")
-    found = Space(collection, vectors, terms.astype(np.float32), lengths)
-    collection.derived(("space", vectors.source), lambda: found)
-    return True
+    def compute() -> dict[str, np.ndarray]:
+        terms = _of_terms(index, vectors).astype(np.float16)
+        return {"terms": terms, "lengths": _lengths(index, passages, contexts, terms.astype(np.float32))}
+
+    kept = index.kept(f"vectors {vectors.source}", compute)
+    terms = kept["terms"].astype(np.float32)
+    norms = np.maximum(np.linalg.norm(terms, axis=1), 1e-9)
+    return Space(index, vectors, terms, norms, kept["lengths"], passages, contexts)
 
 
-def _space(collection: Collection, vectors: Vectors) -> Space:
-    table, of, shares = collection.table, documents(collection), _shares(collection)
-    terms = _of_terms(collection, vectors).astype(np.float16).astype(np.float32)
-    whole = np.zeros((len(shares), vectors.width), np.float32)
-    for first, rows in _sums(table.text, len(collection), terms):
-        units = of[first : first + len(rows)]
-        begin = np.flatnonzero(np.diff(units, prepend=-1))  # passages of a document are adjacent
-        sizes = np.diff(np.append(begin, len(units)))
-        np.add.at(whole, units[begin], _summed(rows, np.arange(len(rows)), sizes))
+def _lengths(index: InvertedIndex, passages: Forward, contexts: Forward, terms: np.ndarray) -> np.ndarray:
+    """Length of the vector of each passage, float32 ``(N,)``."""
+    layout, shares = index.layout, _shares(index)
+    whole = np.zeros((len(shares), terms.shape[1]), np.float32)
+    for units, rows in _sums(passages, terms):
+        documents = layout.document_of[units]
+        begin = np.flatnonzero(np.diff(documents, prepend=-1))  # passages of a document are adjacent
+        sizes = np.diff(np.append(begin, len(documents)))
+        np.add.at(whole, documents[begin], _summed(rows, np.arange(len(rows)), sizes))
     whole *= shares[:, None]
-    above = np.zeros((int(table.context_starts[-1]), vectors.width), np.float32)
-    for first, rows in _sums(table.context, len(above), terms):
-        above[first : first + len(rows)] = rows
-    context, lengths = contexts(collection), np.ones(len(collection), np.float32)
-    for first, rows in _sums(table.text, len(collection), terms):
-        part = slice(first, first + len(rows))
-        rows += whole[of[part]]
-        if len(above):
-            rows += above[context[part]]
-        lengths[part] = np.linalg.norm(rows, axis=1)
-    return Space(collection, vectors, terms, np.where(lengths > 0, lengths, np.float32(1)))
+    above = np.zeros((len(layout.context_lengths), terms.shape[1]), np.float32)
+    for units, rows in _sums(contexts, terms):
+        above[units] = rows
+    lengths = np.ones(len(index), np.float32)
+    for units, rows in _sums(passages, terms):
+        rows += whole[layout.document_of[units]] + above[layout.context_of[units]]
+        lengths[units] = np.linalg.norm(rows, axis=1)
+    return np.where(lengths > 0, lengths, np.float32(1))
 
 
-def _shares(collection: Collection) -> np.ndarray:
+def _shares(index: InvertedIndex) -> np.ndarray:
     """One by the root of the number of passages of each document, float32."""
-    sizes = np.diff(collection.table.document_starts)
-    return (1 / np.sqrt(np.maximum(sizes, 1))).astype(np.float32)
+    return (1 / np.sqrt(np.maximum(np.diff(index.layout.starts), 1))).astype(np.float32)
 
 
-def _of_terms(collection: Collection, vectors: Vectors) -> np.ndarray:
+def _of_terms(index: InvertedIndex, vectors: Vectors) -> np.ndarray:
     """Mean vector of the words of each term, by how many documents have them, float32 ``(T, n)``."""
-    table = collection.table
-    pairs = [bytes(p).decode("utf-8", "surrogatepass").partition(BETWEEN)[::2] for p in strings(table.words)]
-    out = np.zeros((len(table.terms), vectors.width), np.float32)
-    total = np.zeros(len(table.terms))
-    places = {bytes(t).decode("utf-8", "surrogatepass"): i for i, t in enumerate(strings(table.terms))}
-    of = np.array([places.get(stem_, -1) for _, stem_ in pairs], np.int64)
-    weights = np.diff(table.spelled.starts)
-    for first in range(0, len(pairs), _BLOCK):
-        part = slice(first, first + _BLOCK)
-        has = of[part] >= 0
-        rows, _ = vectors.of([_clean(word) for word, _ in pairs[part]])
-        np.add.at(out, of[part][has], (rows * weights[part, None].astype(np.float32))[has])
-        np.add.at(total, of[part][has], weights[part][has])
+    words = index.word_counts()
+    size = max((term for _, term, _ in words), default=-1) + 1
+    out, total = np.zeros((size, vectors.width), np.float32), np.zeros(size)
+    for first in range(0, len(words), _BLOCK):
+        part = words[first : first + _BLOCK]
+        of, weights = np.array([(term, documents) for _, term, documents in part], np.int64).T
+        rows, _ = vectors.of([_clean(word) for word, _, _ in part])
+        np.add.at(out, of, rows * weights[:, None].astype(np.float32))
+        np.add.at(total, of, weights)
     return out / np.maximum(total, 1)[:, None].astype(np.float32)
 
 
@@ -283,16 +270,11 @@ def _clean(word: str) -> str:
     return word.encode("utf-8", "replace").decode()
 
 
-def _sums(postings: Postings, size: int, terms: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """First row and vectors of the rows of each block, float32 ``(rows, n)``."""
-    starts, order = by_row(postings, size)
-    weights, of = postings.counts[order].astype(np.float32), postings.terms[order]
-    first = 0
-    while first < size:
-        last = max(int(np.searchsorted(starts, starts[first] + _BLOCK, "right")) - 1, first + 1)
-        part = slice(starts[first], starts[last])
-        yield first, _summed(terms, of[part], np.diff(starts[first : last + 1]), weights[part])
-        first = last
+def _sums(entries: Forward, terms: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Units of each block and their vectors, float32 ``(units, n)``."""
+    for units, part in entries.blocks(_BLOCK):
+        sizes = np.diff(entries.starts[units.start : units.stop + 1])
+        yield units, _summed(terms, entries.terms[part], sizes, entries.counts[part].astype(np.float32))
 
 
 # --- a question ---
@@ -306,42 +288,44 @@ class Asked:
     """Unit vector of each word, zero where unknown, float32 ``(W, n)``."""
     whole: np.ndarray
     """Unit vector of the question, float32 ``(n,)``."""
-    question: Question
+    query: Query
     likeness: np.ndarray
     """Of each word to the terms that it is understood as, float32 ``(K,)``."""
 
 
-def asked(space: Space, question: Question) -> Asked:
-    """``question`` by the vectors of its words; a misspelling means what it was taken for."""
-    rows, pieces = space.vectors.of([_clean(word) for word in question.asked])
-    likeness = np.ones(len(question.terms), np.float32)
-    for number, word in enumerate(question.asked):
-        of = question.owners == number
-        if word in question.words:
+def asked(space: Space, query: Query) -> Asked:
+    """``query`` by the vectors of its words; a misspelling means what it was taken for."""
+    rows, pieces = space.vectors.of([_clean(word) for word in query.asked])
+    likeness = np.ones(len(query.terms), np.float32)
+    for number, word in enumerate(query.asked):
+        of = query.owners == number
+        if word in query.words:
             continue
         if 0 < pieces[number] <= SPELLED or not of.any():
             likeness[of] = MEANT
             rows[number] *= pieces[number] <= PIECES
         else:
-            rows[number] = question.weights[of].astype(np.float32) @ space.terms[question.terms[of]]
-    return Asked(_unit(rows), _unit(rows.sum(0)), question, likeness)
+            rows[number] = query.weights[of].astype(np.float32) @ space.terms[query.terms[of]]
+    return Asked(_unit(rows), _unit(rows.sum(0)), query, likeness)
 
 
 def cosines(space: Space, asked: Asked) -> np.ndarray:
     """Cosine of the question with each passage, its context and document, float64 ``(N,)``."""
-    collection, table = space.collection, space.collection.table
-    likeness, of, shares = space.terms @ asked.whole, documents(collection), _shares(collection)
-    own = _products(table.text, likeness, len(collection))
-    out = own + (np.bincount(of, own, len(shares)) * shares)[of]
-    if len(table.context.rows):
-        out += _products(table.context, likeness, int(table.context_starts[-1]))[contexts(collection)]
+    layout, likeness, shares = space.index.layout, space.terms @ asked.whole, _shares(space.index)
+    own = _products(space.passages, likeness)
+    out = own + (np.bincount(layout.document_of, own, len(shares)) * shares)[layout.document_of]
+    if len(space.contexts.terms):
+        out += _products(space.contexts, likeness)[layout.context_of]
     found: np.ndarray = out / space.lengths
     return found
 
 
-def _products(postings: Postings, likeness: np.ndarray, size: int) -> np.ndarray:
-    values = postings.counts * np.repeat(likeness, np.diff(postings.starts))
-    return np.bincount(postings.rows, values, size)
+def _products(entries: Forward, likeness: np.ndarray) -> np.ndarray:
+    """Sum of the likeness of the terms of each unit, float64."""
+    out = np.zeros(len(entries.starts) - 1)
+    for units, part in entries.blocks(_BLOCK):
+        out[units] = entries.sums(units, entries.counts[part] * likeness[entries.terms[part]])
+    return out
 
 
 def likest(space: Space, asked: Asked, rows: np.ndarray) -> np.ndarray:
@@ -350,77 +334,51 @@ def likest(space: Space, asked: Asked, rows: np.ndarray) -> np.ndarray:
     It is the cosine, 1 for the word itself; 0.8 times that where only the paragraph, the context or a
     question that the passage was confirmed to answer has the word. float32 ``(W, len(rows))`` in [0, 1].
     """
-    collection = space.collection
-    text, above, confirmed = collection.derived("entries of rows", lambda: _entries(collection))
-    group, context = (
-        collection.derived("paragraphs", lambda: paragraphs(collection)),
-        collection.derived("contexts", lambda: contexts(collection)),
-    )
-    order, starts = collection.derived("rows of paragraphs", lambda: _grouped(collection, group))
-    units, back = np.unique(group[rows], return_inverse=True)
-    inside, of = slices(starts, units)
-    parts = [(text, rows), (text, order[inside])]
-    if above is not None:
-        higher, place = np.unique(context[rows], return_inverse=True)
-        parts.append((above, higher))
-    if confirmed is not None:
-        parts.append((confirmed, rows))
-    out, whole, *others = _likest(space, asked, parts)
-    out = np.maximum(out, np.float32(AROUND) * _highest(whole, of, len(units))[:, back])
-    if above is not None:
-        out = np.maximum(out, np.float32(AROUND) * others.pop(0)[:, place])
-    if confirmed is not None:
-        out = np.maximum(out, np.float32(AROUND) * others.pop(0))
-    return out
+    index, layout = space.index, space.index.layout
+    order, starts = index.derived("passages of paragraphs", lambda: _grouped(index))
+    paragraphs, back = np.unique(layout.paragraph_of[rows], return_inverse=True)
+    inside, of = slices(starts, paragraphs)
+    contexts, place = np.unique(layout.context_of[rows], return_inverse=True)
+    said = index.derived("entries of confirmed questions", lambda: _confirmed(index))
+    parts = [(space.passages, rows), (space.passages, order[inside]), (space.contexts, contexts), (said, rows)]
+    own, whole, above, confirmed = _likest(space, asked, parts)
+    near = np.maximum(_highest(whole, of, len(paragraphs))[:, back], above[:, place])
+    found: np.ndarray = np.maximum(own, np.float32(AROUND) * np.maximum(near, confirmed))
+    return found
 
 
-_Entries = tuple[np.ndarray, np.ndarray]
-"""First entry of each row, and the terms of the entries by row."""
+def _confirmed(index: InvertedIndex) -> Forward:
+    rows, terms, counts = index.all_confirmed
+    starts = np.searchsorted(rows, np.arange(len(index) + 1))
+    return Forward(starts, terms, counts)
 
 
-def _entries(collection: Collection) -> tuple[_Entries, _Entries | None, _Entries | None]:
-    """Of the texts, the contexts, and the confirmed questions of passages."""
-    table = collection.table
-
-    def of(postings: Postings, size: int) -> _Entries:
-        starts, order = by_row(postings, size)
-        return starts, postings.terms[order]
-
-    return (
-        of(table.text, len(collection)),
-        of(table.context, int(table.context_starts[-1])) if len(table.context.rows) else None,
-        of(table.confirmed, len(collection)) if len(table.confirmed.rows) else None,
-    )
-
-
-def _grouped(collection: Collection, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _grouped(index: InvertedIndex) -> tuple[np.ndarray, np.ndarray]:
     """Passages by paragraph, and the first of each."""
-    sizes = np.bincount(group, minlength=int(collection.table.group_starts[-1]))
-    return np.argsort(group, kind="stable"), np.concatenate([[0], np.cumsum(sizes)])
+    paragraph_of = index.layout.paragraph_of
+    sizes = np.bincount(paragraph_of, minlength=int(index.layout.paragraph_starts[-1]))
+    return np.argsort(paragraph_of, kind="stable"), np.concatenate([[0], np.cumsum(sizes)])
 
 
-def _likest(space: Space, asked: Asked, parts: Sequence[tuple[_Entries, np.ndarray]]) -> list[np.ndarray]:
-    """Highest likeness of each word of the question to a word of each row, float32 ``(W, len(rows))`` each.
+def _likest(space: Space, asked: Asked, parts: Sequence[tuple[Forward, np.ndarray]]) -> list[np.ndarray]:
+    """Highest likeness of each word of the question to a word of each unit, float32 ``(W, units)`` each.
 
     All parts are compared at once, for most of their words are the same.
     """
-    slots = [slices(starts, rows) for (starts, _), rows in parts]
-    terms = [of_entry[at] for ((_, of_entry), _), (at, _) in zip(parts, slots, strict=True)]
-    place = np.full(len(space.terms), -1, np.int32)
-    for each in terms:
-        place[each] = 0
-    used = np.flatnonzero(place == 0)
-    place[used] = np.arange(len(used))
-    norms = space.collection.derived(
-        ("norms", space.vectors.source), lambda: np.maximum(np.linalg.norm(space.terms, axis=1), 1e-9)
-    )
-    alike = np.maximum((asked.vectors @ space.terms[used].T) / norms[used], 0)
-    known = place[asked.question.terms]
-    mine = (known >= 0) & (asked.question.owners >= 0)
-    alike[asked.question.owners[mine], known[mine]] = asked.likeness[mine]
+    slots = [slices(entries.starts, units) for entries, units in parts]
+    terms = [entries.terms[at] for (entries, _), (at, _) in zip(parts, slots, strict=True)]
+    used, places = np.unique(np.concatenate(terms), return_inverse=True)
+    known = np.searchsorted(used, asked.query.terms)
+    known[known == len(used)] = -1
+    mine = (asked.query.owners >= 0) & (used[known] == asked.query.terms) if len(used) else known >= 0
+    vectors, norms = (np.take(each, np.minimum(used, len(each) - 1), 0) for each in (space.terms, space.norms))
+    alike = np.maximum((asked.vectors @ vectors.T) / norms, 0)
+    alike[:, used >= len(space.terms)] = 0  # only confirmed questions have them
+    alike[asked.query.owners[mine], known[mine]] = asked.likeness[mine]
+    parted = np.split(places, np.cumsum([len(each) for each in terms])[:-1])
     return [
-        np.minimum(_highest(alike[:, place[each]], of, len(rows)), 1)
-        for each, (_, of), (_, rows) in zip(terms, slots, parts, strict=True)
+        np.minimum(_highest(alike[:, place], of, len(units)), 1)
+        for place, (_, of), (_, units) in zip(parted, slots, parts, strict=True)
     ]
 
 

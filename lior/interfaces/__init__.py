@@ -37,7 +37,6 @@ from lior.interfaces.retrieval import (  # noqa: F401
     Judging,
     ParsedDocument,
     Passage,
-    Preparing,
     Ranking,
     Reader,
     Retriever,

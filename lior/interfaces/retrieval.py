@@ -1,13 +1,12 @@
 """Interfaces of readers and retrievers, and the records that pass between them.
 
-A reader parses the bytes of a file into documents. A parsed document is cut into passages. A collection
-counts the words of passages. A retriever ranks the passages of a collection for a question. Nothing here
-imports torch.
+A reader parses the bytes of a file into documents. A parsed document is cut into passages. An inverted index
+counts the words of passages. A retriever ranks the passages of an index for a question. Nothing here imports
+torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import attrs
@@ -15,7 +14,8 @@ import attrs
 if TYPE_CHECKING:
     import numpy as np
 
-    from lior.ask.collection import Collection
+    from lior.ask.inverted import InvertedIndex
+    from lior.ask.querying import Query
 
 TEXT_KINDS = ("prose", "markdown", "mail", "chat", "log", "code", "rows")
 """Kinds of text; they decide how a parsed document is cut into passages."""
@@ -61,23 +61,21 @@ class Passage:
     of."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Ranking:
-    """Passages in the order of their scores."""
+    """Passages in the order of their scores, and the analysed question."""
 
     passages: np.ndarray
-    """Rows of the collection, int64 ``(K,)``, best first, ties by row."""
+    """Rows of the index, int64 ``(K,)``, best first, ties by row."""
     scores: np.ndarray
     """float64 ``(K,)``, descending."""
-    covered: np.ndarray
-    """Share of the question's information (idf) that each passage with its context and paragraph contains,
-    float64 ``(K,)`` in [0, 1]."""
+    recall: np.ndarray
+    """Weighted query-term recall: the share of the question's idf whose terms each passage has, together with
+    its context and its paragraph, float64 ``(K,)`` in [0, 1]."""
     method: str
-    """How they were ranked, in a few words: "words", "words and settling", "settling and diffusion"."""
-    words: tuple[str, ...] = ()
-    """Words of the text that the question was understood as, after repair of spelling."""
-    missing: tuple[str, ...] = ()
-    """Words of the question that the text does not have, nor a misspelling of."""
+    """How they were ranked, in a few words: "words", "words and feedback", "words, feedback and smoothing"."""
+    query: Query
+    """The question as terms of the index, after spelling correction."""
 
 
 @runtime_checkable
@@ -103,13 +101,13 @@ class Reader(Protocol):
 class Retriever(Protocol):
     """Ranks passages for a question. Group ``lior.retrievers``.
 
-    A retriever has options but no state: all it uses is a function of the counts of the collection, so that
+    A retriever has options but no state: all it uses is a function of the counts of the index, so that
     learning and forgetting are exact.
     """
 
     api_version: ClassVar[int]
 
-    def rank(self, collection: Collection, question: str, top: int) -> Ranking:
+    def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
         """The ``top`` best passages; fewer when fewer share a word with the question."""
         ...
 
@@ -118,28 +116,9 @@ class Retriever(Protocol):
 class Judging(Protocol):
     """A retriever that tells by itself whether a passage answers."""
 
-    def confidence(self, collection: Collection, question: str, row: int, score: float) -> float | None:
-        """The probability that the passage of a row does, in [0, 1]; ``None`` where words alone tell.
+    def confidence(self, index: InvertedIndex, question: str, ranking: Ranking) -> float | None:
+        """The probability that the first passage does, in [0, 1]; ``None`` where words alone tell.
 
-        ``score`` is that of its ranking, with what the passage has of the kind that the question asks for.
-        """
-        ...
-
-
-@runtime_checkable
-class Preparing(Protocol):
-    """A retriever whose arrays, a function of the counts, are kept with an index."""
-
-    def arrays(self, collection: Collection) -> dict[str, np.ndarray]:
-        """What is worth keeping."""
-        ...
-
-    def restore(self, collection: Collection, arrays: Mapping[str, np.ndarray]) -> bool:
-        """Use it for the same counts; false where it is of other options or vectors.
-
-        Raises
-        ------
-        LookupError, ValueError
-            When it is damaged.
+        The scores of ``ranking`` include what a passage has of the kind that the question asks for.
         """
         ...

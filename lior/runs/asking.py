@@ -7,13 +7,14 @@ so that no forgotten text stays in it.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
-from lior.ask import storage
+from lior.ask.database import DamagedIndex, Database
 from lior.ask.index import Index
 from lior.errors import DataError, LiorError, RunError
 from lior.interfaces import ParsedDocument
@@ -73,17 +74,17 @@ def built(documents: Mapping[str, Sequence[bytes]], *, retriever: str | None = N
 
 def learn(index: Index, name: str, texts: Sequence[bytes]) -> None:
     """Add the documents of a name. Without text that can be asked they are listed in ``index.skipped``."""
-    readings: list[ParsedDocument] = []
+    parsed: list[ParsedDocument] = []
     reason = ""
     for data in texts:
         try:
-            readings += _readings(name, data)
+            parsed += _parsed(name, data)
         except LiorError as error:
             reason = str(error)
-    index.hold(name, readings, reason if not readings else "")
+    index.put(name, parsed, reason if not parsed else "")
 
 
-def _readings(name: str, data: bytes) -> list[ParsedDocument]:
+def _parsed(name: str, data: bytes) -> list[ParsedDocument]:
     """A document as its name says, or else as plain text: a run may hold the text that was in a PDF."""
     path = PurePath(name)
     while path.suffix.lower() in COMPRESSED:  # the run holds it unpacked
@@ -160,14 +161,12 @@ def kept_index(place: Path, identity: str, *, retriever: str | None = None) -> I
     ``identity`` is that of the checkpoint. A damaged file is no fault of the run: it is made anew.
     """
     try:
-        arrays, meta = storage.load(place / KEPT)
-        if meta.pop("checkpoint", None) != identity:
+        database = Database(place / KEPT, frozen=True)
+        if database.meta("checkpoint") != identity or not database.sound():
             return None
-        index = Index(retriever=retriever)
-        index.restore(arrays, meta)
-    except (OSError, DataError):
+        return Index(retriever=retriever, database=database)
+    except (OSError, sqlite3.Error, DamagedIndex):
         return None
-    return index
 
 
 def keep_index(index: Index, run: Path, place: Path, identity: str) -> None:
@@ -176,10 +175,10 @@ def keep_index(index: Index, run: Path, place: Path, identity: str) -> None:
     Without the lock, the checkpoint could be removed meanwhile, and its text would come back with the file.
     Where the file cannot be written, the index is made again the next time.
     """
-    arrays, meta = index.state(prepared=True)
+    index.warm_up()
     try:
         with files.lock(run / folder.LOCK):
             if place in folder.listed(run):
-                storage.save(place / KEPT, arrays, {**meta, "checkpoint": identity})
-    except (OSError, RunError):
+                index.copy_to(place / KEPT, checkpoint=identity)
+    except (OSError, sqlite3.Error, RunError):
         return

@@ -179,10 +179,8 @@ class Resident:
 
     def _show(self) -> None:
         """Let readers begin with the run as the writer has it now."""
-        run = self._run
-        _ready(run)
-        if self.editable:
-            run = copy.deepcopy(run)
+        run = copy.deepcopy(self._run) if self.editable else self._run
+        run.index.warm_up()
         self._number += 1
         self._current = Version(self._number, run, tuple(run.documents()))
         gc.collect()  # an index refers to itself, so that a former version goes only so
@@ -267,17 +265,6 @@ class Resident:
             "retriever": version.index.retriever, "editable": self.editable, "syncs": bool(self.folders),
             "working": self.working, "waiting": self._queue.qsize(), "lost": list(self.lost),
         }  # fmt: skip
-
-
-def _ready(run: Run) -> None:
-    """Compute what an index computes when it is first asked, so that readers change nothing."""
-    index = run.index
-    if not len(index):
-        return
-    words = index.passage(0).text.split()
-    for length in (3, 12):  # a fact and a topic
-        with contextlib.suppress(UsageError):
-            index.ask(" ".join(["boiler", *words[:length]]))
 
 
 @contextlib.contextmanager

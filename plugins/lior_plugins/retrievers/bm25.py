@@ -1,4 +1,4 @@
-"""BM25, the plain control: words of the passage and of its context, no repair of order by other passages."""
+"""BM25, the plain control: words of the passage and of its context, no help by other passages."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import attrs
 
-from lior.ask.collection import Collection
-from lior.ask.ranking import Level, contexts, level, ranking, scored, understood
+from lior.ask.inverted import CONTEXT, InvertedIndex
+from lior.ask.querying import analyse
+from lior.ask.ranking import Level, level, ranking, scored
 from lior.interfaces import Ranking
 
 
@@ -17,16 +18,14 @@ class Bm25:
 
     api_version: ClassVar[int] = 1
 
-    def rank(self, collection: Collection, question: str, top: int) -> Ranking:
+    def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
         """The ``top`` best passages by BM25, as a share of what is possible."""
-        asked = understood(collection, question)
-        levels = collection.derived("levels of bm25", lambda: _levels(collection))
-        scores = scored(collection, asked, levels)
-        return ranking(collection, asked, scores, top, "words")
+        query = analyse(index, question)
+        levels = index.derived("levels of bm25", lambda: _levels(index))
+        return ranking(index, query, scored(index, query, levels), top, "words")
 
 
-def _levels(collection: Collection) -> list[Level]:
-    table = collection.table
-    own = level(1.0, table.text, len(collection), None, None)
-    above = level(0.5, table.context, int(table.context_starts[-1]), contexts(collection), None)
-    return [own, above]
+def _levels(index: InvertedIndex) -> list[Level]:
+    layout = index.layout
+    own = level(1.0, layout.lengths, None)
+    return [own, level(0.5, layout.context_lengths, layout.context_of, CONTEXT)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 import attrs
@@ -10,12 +9,15 @@ import numpy as np
 
 from lior.ask import meaning
 from lior.ask.answering import LIGHT, logistic
-from lior.ask.collection import Collection
-from lior.ask.meaning import Asked, Vectors
-from lior.ask.ranking import best, coverage, remembered, understood
+from lior.ask.arrays import best
+from lior.ask.inverted import InvertedIndex
+from lior.ask.meaning import Asked, Space
+from lior.ask.querying import Query, analyse
+from lior.ask.ranking import recall
 from lior.ask.words import tokens
 from lior.interfaces import Ranking
-from lior_plugins.retrievers.settle import Settle, judged
+from lior.interfaces import Ranking
+from lior_plugins.retrievers.settle import Settle, score
 
 WORDS, NEAR_WORDS = 0.1, 0.7
 """Weights of the score of ``settle`` and of the likeness of each word, beside the cosine. Fitted, as the
@@ -58,77 +60,48 @@ class Dense:
     def __attrs_post_init__(self) -> None:
         meaning.read()
 
-    def rank(self, collection: Collection, question: str, top: int) -> Ranking:
+    def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
         """The ``top`` best passages; some may share no word with the question."""
         # A whole document has a word near to any: only harm was measured.
-        if collection.finer is not None or not _readable(question):
-            return Settle().rank(collection, question, top)
-        near = _compared(collection, question, meaning.read())
-        asked, candidates, alike = near.asked, near.rows, near.alike
-        informations = asked.question.informations * np.where(_light(asked), LIGHT_SHARE, 1)
-        covered = np.minimum(informations @ alike / max(informations.sum(), 1e-9), 1)
-        scores = (near.scores + NEAR_WORDS * covered) / _ALL
-        shared = coverage(collection, asked.question)[candidates] > 0
-        own = scores - _likelier(collection)[candidates] / _ALL
+        if index.finer is not None or not _readable(question):
+            return Settle().rank(index, question, top)
+        vectors = meaning.read()
+        space, query = meaning.space(index, vectors), analyse(index, question, vectors.know)
+        asked = _asked(space, query)
+        words, method = score(index, question, asked.query)
+        likelier = _likelier(index)
+        total = meaning.cosines(space, asked) + WORDS * words + likelier
+        near = best(total, CANDIDATES) if asked.vectors.any() or words.any() else np.empty(0, np.int64)
+        idf = query.word_idf * np.where(_light(query), LIGHT_SHARE, 1)
+        shares = np.minimum(idf @ meaning.likest(space, asked, near) / max(idf.sum(), 1e-9), 1)
+        scores = (total[near] + NEAR_WORDS * shares) / _ALL
+        shared = recall(index, asked.query)[near] > 0
+        own = scores - likelier[near] / _ALL
         allowed = np.flatnonzero((shared | (own > _LEAST)) & (own > 0))
-        order = allowed[np.lexsort((candidates[allowed], -scores[allowed]))][: max(top, 0)]
+        order = allowed[np.lexsort((near[allowed], -scores[allowed]))][: max(top, 0)]
         return Ranking(
-            passages=candidates[order],
+            passages=near[order],
             scores=scores[order],
-            covered=covered[order],
-            method=f"{near.method}, meaning",
-            words=asked.question.words,
-            missing=asked.question.missing,
+            recall=shares[order],
+            method=f"{method}, meaning",
+            query=query,
         )
 
-    def confidence(self, collection: Collection, question: str, row: int, score: float) -> float | None:
-        """The probability that a passage answers: by its score, and whether it lacks a word."""
+    def confidence(self, index: InvertedIndex, question: str, ranking: Ranking) -> float | None:
+        """The probability that the first passage answers: by its score, and whether it lacks a word."""
         if not _readable(question):
             return None
-        near = _compared(collection, question, meaning.read())
-        heavy = ~_light(near.asked)
-        alike = near.alike[:, near.rows == row]
-        if not alike.shape[1]:  # it was not ranked for this question
-            alike = meaning.likest(meaning.space(collection, meaning.read()), near.asked, np.array([row]))
+        space, row = meaning.space(index, meaning.read()), int(ranking.passages[0])
+        alike = meaning.likest(space, _asked(space, ranking.query), np.array([row]))
+        heavy = ~_light(ranking.query)
         least = float((alike[heavy] if heavy.any() else alike)[:, 0].min(initial=1))
-        score -= _likelier(collection)[row] / _ALL
-        return logistic(SURE[0] * score + SURE[1] * least + SURE[2])
-
-    def arrays(self, collection: Collection) -> dict[str, np.ndarray]:
-        """What is kept with an index, so that vectors are computed once."""
-        return meaning.space(collection, meaning.read()).arrays()
-
-    def restore(self, collection: Collection, arrays: Mapping[str, np.ndarray]) -> bool:
-        """Use what :meth:`arrays` gave for the same counts; whether it is of the same vectors."""
-        return meaning.restore(collection, meaning.read(), arrays)
+        own = float(ranking.scores[0]) - _likelier(index)[row] / _ALL
+        return logistic(SURE[0] * own + SURE[1] * least + SURE[2])
 
 
-@attrs.frozen(eq=False)
-class _Near:
-    """A question, and the passages that are near to it."""
-
-    asked: Asked
-    method: str
-    rows: np.ndarray
-    """The best ``CANDIDATES`` by words and cosines, int64 ``(K,)``."""
-    scores: np.ndarray
-    """Of these by words and cosines, float64 ``(K,)``."""
-    alike: np.ndarray
-    """Highest likeness of each word of the question to a word of each, float32 ``(W, K)``."""
-
-
-@remembered
-def _compared(collection: Collection, question: str, vectors: Vectors) -> _Near:
-    """Computed once to rank and to judge."""
-    space = meaning.space(collection, vectors)
-    plain = understood(collection, question, vectors.know)
-    sure = plain.owners >= 0  # what only looks like a missing word is no match for its meaning
-    terms, weights, owners = plain.terms[sure], plain.weights[sure], plain.owners[sure]
-    asked = meaning.asked(space, attrs.evolve(plain, terms=terms, weights=weights, owners=owners))
-    words, method = judged(collection, question, asked.question)
-    total = meaning.cosines(space, asked) + WORDS * words + _likelier(collection)
-    rows = best(total, CANDIDATES) if asked.vectors.any() or words.any() else np.empty(0, np.int64)
-    return _Near(asked, method, rows, total[rows], meaning.likest(space, asked, rows))
+def _asked(space: Space, query: Query) -> Asked:
+    """A question by the meaning of its words; what only looks like a missing word is no match for it."""
+    return meaning.asked(space, query.select(query.owners >= 0))
 
 
 def _readable(question: str) -> bool:
@@ -137,16 +110,16 @@ def _readable(question: str) -> bool:
     return 2 * sum(word[0] < "\u0250" for word in words) >= len(words)
 
 
-def _likelier(collection: Collection) -> np.ndarray:
+def _likelier(index: InvertedIndex) -> np.ndarray:
     """What a passage has more than one of the longest document, float64 ``(N,)``."""
 
     def compute() -> np.ndarray:
-        sizes = np.diff(collection.table.document_starts)
+        sizes = np.diff(index.layout.starts)
         return np.repeat(LENGTH * np.log(sizes.max(initial=1) / np.maximum(sizes, 1)), sizes)
 
-    return collection.derived("likelier", compute)
+    return index.derived("likelier", compute)
 
 
-def _light(asked: Asked) -> np.ndarray:
+def _light(query: Query) -> np.ndarray:
     """Which words of the question say little, bool ``(W,)``."""
-    return np.array([word in LIGHT for word in asked.question.asked], bool)
+    return np.array([word in LIGHT for word in query.asked], bool)

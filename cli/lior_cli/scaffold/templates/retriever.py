@@ -1,4 +1,4 @@
-"""Passages by the share of the question's information that they have, short ones first."""
+"""Passages by the weighted recall of the question's terms, short ones first."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
-from lior.ask.collection import Collection
-from lior.ask.ranking import coverage, ranking, understood
+from lior.ask.inverted import InvertedIndex
+from lior.ask.querying import analyse
+from lior.ask.ranking import ranking, recall
 from lior.config.options import option
 from lior.interfaces import Ranking
 
 
 @attrs.frozen(kw_only=True)
 class Mine:
-    """Coverage ``/ (1 + brevity · ln(1 + words))``: rare words count most, long passages less."""
+    """Recall ``/ (1 + brevity · ln(1 + words))``: rare words count most, long passages less."""
 
     api_version: ClassVar[int] = 1
 
     brevity: float = option(0.1, help="how much short passages are preferred", low=0)
 
-    def rank(self, collection: Collection, question: str, top: int) -> Ranking:
+    def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
         """The ``top`` best passages; fewer when fewer share a word with the question."""
-        asked = understood(collection, question)  # its words, repaired, as terms of the collection
-        # What depends on the counts alone is computed once and dropped with the next change of the text.
-        words = collection.derived("words", lambda: collection.table.text.totals(len(collection)))
-        scores = coverage(collection, asked) / (1 + self.brevity * np.log1p(words))
-        return ranking(collection, asked, scores, top, "coverage")
+        query = analyse(index, question)  # its words, corrected, as terms of the index
+        scores = recall(index, query) / (1 + self.brevity * np.log1p(index.layout.lengths))
+        return ranking(index, query, scores, top, "recall")

@@ -1,6 +1,6 @@
-"""Cut a reading into passages: sentences, list items, lines, rows and messages, each with its context.
+"""Chunking: a parsed document as passages (sentences, list items, lines, rows, messages), each with context.
 
-How depends on the kind of the text. All cutters give offsets into the text of the reading; line, column and
+How depends on the kind of the text. All cutters give offsets into the parsed text; line, column and
 text of a passage are derived from these in one place, so that what is quoted stands where it is said to be.
 """
 
@@ -45,12 +45,12 @@ class _Part:
     headings: tuple[str, ...]
 
 
-def cut(reading: ParsedDocument, document: str, label: str | None = None) -> list[Passage]:
-    """The passages of a reading, in their order.
+def chunk(parsed: ParsedDocument, document: str, label: str | None = None) -> list[Passage]:
+    """The passages of a parsed document, in their order.
 
     Parameters
     ----------
-    reading
+    parsed
         The text, its kind and the way back to the file.
     document
         Name that the passages carry.
@@ -63,27 +63,27 @@ def cut(reading: ParsedDocument, document: str, label: str | None = None) -> lis
         For a plain file, ``file_lines[p.line - 1][p.column - 1:]`` begins with the first line of ``p.text``.
         The context has one heading per line, the outermost first, and the words of the name as its last line.
     """
-    page = _Page(reading.text, [first for first, _ in reading.places])
+    page = _Page(parsed.text, [first for first, _ in parsed.places])
     # Records of a collection have a title; the name of their file is a word of all of them.
-    words = "" if reading.name else name_words(document if label is None else label)
-    title = (reading.title,) if reading.title else ()
+    words = "" if parsed.name else name_words(document if label is None else label)
+    title = (parsed.title,) if parsed.title else ()
     found = []
-    for part in _CUTTERS[reading.kind](page, title):
+    for part in _CUTTERS[parsed.kind](page, title):
         number = bisect_right(page.starts, part.begin) - 1
-        place = bisect_right(reading.places, number, key=lambda pair: pair[0]) - 1
+        place = bisect_right(parsed.places, number, key=lambda pair: pair[0]) - 1
         passage = Passage(
             document=document,
-            line=reading.lines[number] if reading.lines else number + 1,
+            line=parsed.lines[number] if parsed.lines else number + 1,
             column=part.begin - page.starts[number] + 1,
             text=page.text[part.begin : part.end],
             context="\n".join((*part.headings, words)),
-            place=reading.places[place][1] if place >= 0 else "",
+            place=parsed.places[place][1] if place >= 0 else "",
             group=part.group,
         )
         found.append(passage)
-    if not found and reading.title:  # a record of a collection may be a title alone
-        line = reading.lines[0] if reading.lines else 1
-        found = [Passage(document=document, line=line, text=reading.title, context=words)]
+    if not found and parsed.title:  # a record of a collection may be a title alone
+        line = parsed.lines[0] if parsed.lines else 1
+        found = [Passage(document=document, line=line, text=parsed.title, context=words)]
     return found
 
 

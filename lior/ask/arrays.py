@@ -1,0 +1,32 @@
+"""Arrays: the best of scores, slices, and statistics of terms."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def best(scores: np.ndarray, top: int) -> np.ndarray:
+    """Places of the ``top`` highest scores, best first, ties by place; int64."""
+    if top < len(scores):
+        above = np.flatnonzero(scores > scores.min())  # most passages share no word with a question
+        if top <= len(above) < len(scores) // 2:
+            return above[best(scores[above], top)]
+    if top < len(scores):
+        least = np.partition(scores, len(scores) - top)[len(scores) - top] if top > 0 else np.inf
+        chosen = np.flatnonzero(scores >= least)
+    else:
+        chosen = np.arange(len(scores))
+    return chosen[np.argsort(-scores[chosen], kind="stable")][: max(top, 0)]
+
+
+def slices(starts: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``starts[i]`` to ``starts[i + 1] − 1`` for each ``i`` of ``chosen``, and the place of that ``i``."""
+    sizes = starts[chosen + 1] - starts[chosen]
+    place = np.repeat(np.arange(len(chosen)), sizes)
+    return np.arange(len(place)) + (starts[chosen] - (np.cumsum(sizes) - sizes))[place], place
+
+
+def idf_of(df: np.ndarray | int, units: int) -> np.ndarray:
+    """``ln(1 + (N − df + ½)/(df + ½))`` for numbers of the ``units`` that have a term, float64."""
+    found: np.ndarray = np.log1p((units - df + 0.5) / (df + 0.5))
+    return found

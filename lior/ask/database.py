@@ -1,0 +1,289 @@
+"""The SQLite database of an index: in a file or in memory, private to the user, without traces of what is gone.
+
+A change is one transaction. What is deleted is overwritten with zeros (``secure_delete``), and after a
+transaction that deletes, the write-ahead log is copied into the file and cut to nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import sqlite3
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import numpy as np
+
+from lior.errors import DataError
+from lior.files import PARTIAL, sync
+
+VERSION = 4
+"""Of the tables, of chunking and of the words; a file of another version is made anew."""
+_APPLICATION = 0x6C696F72
+"""Mark of these files in the header of SQLite: "lior"."""
+_WAIT = 5.0
+"""Seconds to wait for another process that writes."""
+_CACHE, _LOG = 16_000, 4_000
+"""KiB of pages in memory; pages of the write-ahead log from which on it is copied into the file."""
+_SCHEMA = """
+-- Entries by name: the generation, which every change raises, and what users of the index keep.
+CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+INSERT INTO meta VALUES ('generation', 0), ('next', 0), ('slots', 0);
+-- Arrays computed from the content; empty after a change.
+CREATE TABLE derived(key TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID;
+-- What is known of files, as JSON; names are UTF-8.
+CREATE TABLE files(name BLOB PRIMARY KEY, entry TEXT) WITHOUT ROWID;
+-- Passages of a document, 256 in a row: the key is the document's id * 2**24 + number of the part.
+CREATE TABLE texts(key INTEGER PRIMARY KEY, data BLOB);
+-- Questions that a passage, by the SHA-256 of its text, was confirmed to answer.
+CREATE TABLE questions(document BLOB, passage TEXT, question TEXT,
+    PRIMARY KEY(document, passage, question)) WITHOUT ROWID;
+-- By passage: words (uint32), different terms (uint32), paragraph and context in the document (int32); words
+-- of each context (uint32). `first` is the slot of the first passage; slots are never used twice.
+CREATE TABLE documents(name BLOB PRIMARY KEY, id INTEGER, first INTEGER, language INTEGER,
+    paragraphs INTEGER, length INTEGER, lengths BLOB, distinct_terms BLOB, paragraph BLOB, context BLOB, context_lengths BLOB)
+    WITHOUT ROWID;
+-- Terms (int32) and counts (uint16) of a document, of each passage, of each context, and its words (int32);
+-- all in the order of the stems.
+CREATE TABLE forward(id INTEGER PRIMARY KEY, terms BLOB, counts BLOB, passage_terms BLOB, passage_counts BLOB,
+    context_terms BLOB, context_counts BLOB, context_sizes BLOB, words BLOB);
+-- Passages, contexts, and passages with confirmed questions that have a stem.
+CREATE TABLE terms(id INTEGER PRIMARY KEY, stem TEXT UNIQUE, text INTEGER, context INTEGER, confirmed INTEGER);
+-- Words as written, and how many documents have them.
+CREATE TABLE words(id INTEGER PRIMARY KEY, word TEXT, stem TEXT, documents INTEGER, UNIQUE(word, stem));
+-- Pairs of uint16: slot inside a block of 65,536, count. Field 0 is the text, 1 the context of the first
+-- passage that has it.
+CREATE TABLE postings(block INTEGER, field INTEGER, term INTEGER, data BLOB,
+    PRIMARY KEY(block, field, term)) WITHOUT ROWID;
+-- Words of confirmed questions: number of the passage in its document.
+CREATE TABLE confirmed(id INTEGER, passage INTEGER, term INTEGER, count INTEGER,
+    PRIMARY KEY(id, passage, term)) WITHOUT ROWID;
+"""
+
+
+class DamagedIndex(DataError):
+    """The file of an index is of another program or version, or its content does not fit together."""
+
+
+@contextlib.contextmanager
+def intact() -> Iterator[None]:
+    """Raise ``DamagedIndex`` when what is read inside does not fit together."""
+    try:
+        yield
+    except (ValueError, LookupError) as error:
+        raise DamagedIndex(f"damaged ({error})") from error
+
+
+class Database:
+    """An open database.
+
+    Parameters
+    ----------
+    path
+        Its file, which is created if there is none. None: in memory.
+    frozen
+        Whether the file is only read: the first change is made to a copy in memory.
+
+    Raises
+    ------
+    DamagedIndex
+        When the file is of another program or version.
+    sqlite3.Error
+        When it cannot be opened: ``OperationalError`` where the file system or another process is the cause.
+    """
+
+    def __init__(self, path: Path | None = None, *, frozen: bool = False) -> None:
+        self.path, self.frozen = path, frozen
+        self.lock = RLock()
+        """Threads use the connection one after the other."""
+        self.revision = 0
+        """Raised by every change through this connection, also inside a transaction, and when one is undone."""
+        self._open = self._changed = self._erased = self._logged = False
+        self._connection = self._connected()
+
+    def _connected(self) -> sqlite3.Connection:
+        if self.path is None:
+            return self._created(_connect(":memory:"))
+        if not self.frozen:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(OSError):  # of a folder that can only be read
+                os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        writable = not self.frozen and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
+        mode = "rw" if writable else "ro&immutable=1"
+        connection = _connect(f"{self.path.absolute().as_uri()}?mode={mode}")
+        marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+        if marks == [0, 0] and writable and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            return self._created(connection)
+        if marks != [_APPLICATION, VERSION]:
+            raise DamagedIndex(f"{self.path}: not an index of this version of lior")
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if writable and log.exists() and log.stat().st_size:  # a process was killed; it may have text that is gone
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return connection
+
+    @staticmethod
+    def _created(connection: sqlite3.Connection) -> sqlite3.Connection:
+        connection.execute("BEGIN IMMEDIATE")
+        if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():  # no other process was faster
+            for statement in re.sub("--.*", "", _SCHEMA).split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id={_APPLICATION}")
+            connection.execute(f"PRAGMA user_version={VERSION}")
+        connection.execute("COMMIT")
+        return connection
+
+    def __deepcopy__(self, memo: object) -> Database:
+        """A copy in memory."""
+        copied = Database()
+        with self.lock:
+            self._connection.backup(copied._connection)
+        return copied
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def sound(self) -> bool:
+        """Whether the tables fit together; all of the file is read."""
+        return self.rows("PRAGMA quick_check(1)") == [("ok",)]
+
+    # --- statements ---
+
+    def rows(self, statement: str, *values: Any) -> list[Any]:
+        """The rows that a statement gives."""
+        with self.lock:
+            return self._connection.execute(statement, values).fetchall()
+
+    def run(self, statement: str, rows: Iterator[Any] | list[Any]) -> None:
+        """Execute a statement for each of ``rows``."""
+        self._connection.executemany(statement, rows)
+
+    def meta(self, key: str) -> Any:
+        """An entry; ``None`` if there is none."""
+        found = self.rows("SELECT value FROM meta WHERE key = ?", key)
+        return found[0][0] if found else None
+
+    def set_meta(self, key: str, value: Any) -> None:
+        """Replace an entry."""
+        self.rows("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
+
+    # --- transactions ---
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """All that is read inside is of one moment."""
+        with self.lock:
+            if self._open:
+                yield
+                return
+            self._connection.execute("BEGIN")
+            self._open = True
+            try:
+                yield
+            finally:
+                self._open = False
+                if self._connection.in_transaction:
+                    self._connection.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """All that is written inside is kept when it ends, and none of it after an error."""
+        with self.lock:
+            if self._open:
+                yield
+                return
+            if self.frozen:
+                self.detach()
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._open, self._changed = True, False
+            try:
+                yield
+                if self._changed:
+                    self._connection.execute("DELETE FROM derived")
+                    self._connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self.revision += 1
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+                raise
+            finally:
+                self._open = False
+            if self._changed and not self._logged and self.path:
+                # The first content is written into the file at once; what follows goes through a log, which
+                # needs no flush to the disk.
+                with contextlib.suppress(sqlite3.OperationalError):  # another process reads
+                    self._connection.execute("PRAGMA journal_mode=WAL")
+                    self._logged = True
+            if self._erased:
+                with contextlib.suppress(sqlite3.OperationalError):
+                    self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._erased = False
+
+    def changed(self, *, erased: bool = False) -> None:
+        """Say inside :meth:`writing` that the content is another one, and whether something was deleted."""
+        self._changed, self._erased = True, self._erased or erased
+        self.revision += 1
+
+    def detach(self) -> None:
+        """Go on in memory with a copy of the content; with none where it cannot be read."""
+        copied = Database()
+        try:
+            self._connection.backup(copied._connection)
+        except sqlite3.Error:
+            copied = Database()
+        self._connection.close()
+        self._connection, self.path, self.frozen = copied._connection, None, False
+
+    def copy_to(self, path: Path, meta: Mapping[str, Any]) -> None:
+        """Put a copy with more entries in place of the file at ``path``, which is never half written.
+
+        Raises ``OSError`` or ``sqlite3.Error`` when it cannot be written; then the file is as it was.
+        """
+        part = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+        try:
+            part.touch(0o600)
+            with contextlib.closing(_connect(f"{part.absolute().as_uri()}?mode=rw")) as copied:
+                with self.lock:
+                    self._connection.backup(copied)
+                copied.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        sync(path.parent)
+
+    # --- arrays computed from the content ---
+
+    def kept(self, key: str) -> dict[str, np.ndarray] | None:
+        """What :meth:`keep` kept since the last change."""
+        for (data,) in self.rows("SELECT data FROM derived WHERE key = ?", key):
+            try:
+                with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                    return dict(arrays)
+            except (ValueError, LookupError, zipfile.BadZipFile):  # damaged
+                return None
+        return None
+
+    def keep(self, key: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep arrays until the next change, where another process does not write and the file can be."""
+        data = io.BytesIO()
+        np.savez(data, **arrays)  # type: ignore[arg-type]
+        with self.lock, contextlib.suppress(sqlite3.OperationalError):
+            self._connection.execute("PRAGMA busy_timeout=0")
+            self._connection.execute("INSERT OR REPLACE INTO derived VALUES (?, ?)", (key, data.getvalue()))
+        self._connection.execute(f"PRAGMA busy_timeout={1000 * _WAIT:.0f}")
+
+
+def _connect(place: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        place, timeout=_WAIT, isolation_level=None, check_same_thread=False, uri=True, cached_statements=256
+    )
+    for setting in ("secure_delete=ON", "temp_store=MEMORY", "synchronous=NORMAL", f"cache_size=-{_CACHE}"):
+        connection.execute(f"PRAGMA {setting}")
+    connection.execute(f"PRAGMA wal_autocheckpoint={_LOG}")
+    return connection

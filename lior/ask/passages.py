@@ -1,0 +1,83 @@
+"""The passage store: the passages of documents in a database, a few hundred in a row of the table."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from itertools import accumulate
+
+import numpy as np
+
+from lior.ask.database import DamagedIndex, Database
+from lior.interfaces import Passage
+
+_TOGETHER = 256
+"""Passages in a row of the table."""
+_DOCUMENT = 1 << 24
+"""Rows of a document at most."""
+
+
+class PassageStore:
+    """The passages of documents, by the keys that the documents have in an inverted index."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, key: int, passages: Sequence[Passage]) -> None:
+        """Add the passages of a document; a transaction is open."""
+        parts = range(0, len(passages), _TOGETHER)
+        rows = [(key * _DOCUMENT + n, packed(passages[at : at + _TOGETHER])) for n, at in enumerate(parts)]
+        self._database.run("INSERT INTO texts VALUES (?, ?)", rows)
+
+    def delete(self, key: int) -> None:
+        """Delete the passages of a document; a transaction is open."""
+        bounds = key * _DOCUMENT, (key + 1) * _DOCUMENT
+        self._database.rows("DELETE FROM texts WHERE key >= ? AND key < ?", *bounds)
+
+    def passage(self, key: int, number: int, document: str) -> Passage:
+        """The passage ``number`` of the document ``document``.
+
+        Raises ``DamagedIndex`` when it is damaged.
+        """
+        part, row = divmod(number, _TOGETHER)
+        found = self._database.rows("SELECT data FROM texts WHERE key = ?", key * _DOCUMENT + part)
+        return unpacked(found[0][0] if found else b"", row, document)
+
+
+def packed(passages: Sequence[Passage]) -> bytes:
+    """Passages of a document in one piece.
+
+    The CRC-32 of all that follows; the number of passages and of labels, then line, column, group and label of
+    each passage, int32; where the UTF-8 of each text and label begins, and the end, int32; the UTF-8. A label
+    is place and context, which passages share.
+    """
+    labels = [f"{p.place}\0{p.context}" for p in passages]
+    known = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+    texts = [text.encode("utf-8", "surrogatepass") for text in (*(p.text for p in passages), *known)]
+    numbers = [len(passages), len(known)]
+    for p, label in zip(passages, labels, strict=True):
+        numbers += [p.line, p.column, p.group, known[label]]
+    ends = accumulate(map(len, texts), initial=0)
+    data = np.array([*numbers, *ends], np.int32).tobytes() + b"".join(texts)
+    return zlib.crc32(data).to_bytes(4, "little") + data
+
+
+def unpacked(data: bytes, row: int, document: str) -> Passage:
+    """The passage ``row`` of what :func:`packed` gave of a document.
+
+    Raises ``DamagedIndex`` when it is damaged.
+    """
+    if len(data) < 4 or zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
+        raise DamagedIndex("the passages are damaged (their checksum does not match)")
+    passages, labels = np.frombuffer(data, np.int32, 2, 4).tolist()
+    line, column, group, label = np.frombuffer(data, np.int32, 4, 12 + 16 * row).tolist()
+    at = 12 + 16 * passages
+
+    def text(number: int) -> str:
+        begin, end = at + 4 * (passages + labels + 1) + np.frombuffer(data, np.int32, 2, at + 4 * number)
+        return data[begin:end].decode("utf-8", "surrogatepass")
+
+    place, _, context = text(passages + label).partition("\0")
+    return Passage(
+        document=document, line=line, column=column, text=text(row), context=context, place=place, group=group
+    )

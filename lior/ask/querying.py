@@ -1,0 +1,115 @@
+"""Query analysis: a question as weighted terms of an index, with unknown words corrected."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import attrs
+import numpy as np
+
+from lior.ask.arrays import idf_of
+from lior.ask.inverted import InvertedIndex, Term
+from lior.ask.spelling import corrections
+from lior.ask.words import ENGLISH, LANGUAGES, LONGEST, language_of, stem, stop_words, tokens
+
+MOST_WORDS = 128
+"""Different words of a question that count, the rarest first; a page of text has as many."""
+MOST_CORRECTIONS = 48
+"""Unknown words of a question that are corrected, the first ones; each is compared with all words."""
+
+
+@attrs.frozen(eq=False)
+class Query:
+    """A question as weighted terms; a word may stand for several terms."""
+
+    terms: np.ndarray
+    """Keys of the terms, int64 ``(K,)``."""
+    weights: np.ndarray
+    """How often the term is meant, float64 ``(K,)``, positive."""
+    idf: np.ndarray
+    """idf of each term, float64 ``(K,)``."""
+    owners: np.ndarray
+    """Number of the question's word that the term is for, int64 ``(K,)``; −1 where it only resembles a
+    missing word, which it does not cover."""
+    word_idf: np.ndarray
+    """idf of each word of the question, float64 ``(W,)``; of a missing word that of a term no passage has."""
+    words: tuple[str, ...]
+    """Words of the text that it was understood as."""
+    missing: tuple[str, ...]
+    """Words that the text does not have, nor a misspelling of."""
+    asked: tuple[str, ...] = ()
+    """The words of the question, ``W``."""
+
+    def select(self, chosen: np.ndarray) -> Query:
+        """With the terms ``chosen`` only, bool ``(K,)``."""
+        parts = {name: getattr(self, name)[chosen] for name in ("terms", "weights", "idf", "owners")}
+        return attrs.evolve(self, **parts)
+
+
+def analyse(index: InvertedIndex, text: str, spelled: Callable[[str], bool] | None = None) -> Query:
+    """``text`` as terms of ``index``: its language, its stems, unknown words by their spelling.
+
+    Words that are ``spelled`` right are not corrected where the text lacks them.
+    """
+    found, languages = tokens(text), languages_of(index)
+    own = language_of(found, languages, default=languages[0], least=1)
+    counted = Counter(word[:LONGEST] for word in found if word not in stop_words(own))
+    parts: list[tuple[Term, float, float, int]] = []
+    word_idf: list[float] = []
+    names: list[str] = []
+    missing: list[str] = []
+    corrected = 0
+    for word, count in counted.items():
+        every = _terms_of(index, word, languages)
+        terms = [term for term in every if term.text or term.context]
+        near = [(word, term, 1 / len(terms)) for term in terms]
+        known = bool(near)
+        if not near and len(word) > 2 and corrected < MOST_CORRECTIONS and not (spelled and spelled(word)):
+            near, known = corrections(index, word)
+            corrected += 1
+        if every and not terms:  # only said in confirmed questions; it may be a misspelling all the same
+            near = [(word, term, 1 / len(every)) for term in every] + (near if known else [])
+            total = sum(w for *_, w in near)
+            near, known = [(name, term, w / total) for name, term, w in near], True
+        if not known:
+            missing.append(word)
+        idfs = [idf(index, term) for _, term, _ in near]
+        shared = zip(near, idfs, strict=True)
+        parts += [(t, count * weight, each, len(word_idf) if known else -1) for (_, t, weight), each in shared]
+        names += [name for name, _, _ in near if name not in names] if known else []
+        word_idf.append(float(np.dot(idfs, [w for _, _, w in near])) if known else idf(index, None))
+    parts.sort(key=lambda part: -part[2])
+    parts = parts[:MOST_WORDS]
+    return Query(
+        terms=np.array([term.id for term, *_ in parts], np.int64),
+        weights=np.array([weight for _, weight, _, _ in parts], np.float64),
+        idf=np.array([each for _, _, each, _ in parts], np.float64),
+        owners=np.array([owner for *_, owner in parts], np.int64),
+        word_idf=np.array(word_idf, np.float64),
+        words=tuple(names),
+        missing=tuple(missing),
+        asked=tuple(counted),
+    )
+
+
+def languages_of(index: InvertedIndex) -> list[str]:
+    """The languages of the documents, the commonest first; English where there is none."""
+    present = np.bincount(index.layout.languages, minlength=len(LANGUAGES))
+    return [LANGUAGES[i] for i in np.argsort(-present, kind="stable") if present[i]] or [ENGLISH]
+
+
+def _terms_of(index: InvertedIndex, word: str, languages: Sequence[str]) -> list[Term]:
+    """The terms of a word: as it is spelled in the text, else its stems in the languages of the text."""
+    stems = index.stems(word) or sorted({stem(word, language) for language in languages})
+    return [term for each in stems if (term := index.term(each)) is not None]
+
+
+def idf(index: InvertedIndex, term: Term | None) -> float:
+    """``ln(1 + (N − df + ½)/(df + ½))`` of a term; ``df`` is 0 for ``None``.
+
+    ``df`` is the number of passages and contexts that have it, at most ``N``; of a word that only confirmed
+    questions have, the number of their passages.
+    """
+    df = max(term.text + term.context, term.confirmed) if term else 0
+    return float(idf_of(min(df, len(index)), len(index)))
