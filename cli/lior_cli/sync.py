@@ -117,7 +117,7 @@ class _Folders:
     @property
     def roots(self) -> Sequence[Path]:
         """The folders in which changes show."""
-        from lior.data.documents import expand
+        from lior.reading.documents import expand
 
         found = [root for path in self._paths for root in expand(str(Path(path).expanduser()))]
         return [root if root.is_dir() else root.parent for root in found]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lior.ask.interfaces import Passage
+from lior.interfaces import Passage
 
 if TYPE_CHECKING:
     from lior.ask.answering import Answer

@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 
 from lior.ask.dialogue import Dialogue, Turn
-from lior.ask.interfaces import Passage
 from lior.errors import UsageError
+from lior.interfaces import Passage
 from lior.serve.schema import ListRequest
 from lior.serve.sources import Version
 

@@ -14,9 +14,9 @@ import attrs
 
 from lior.ask.answering import Answer
 from lior.ask.index import Index
-from lior.ask.reading import Source as File
-from lior.ask.reading import contents, find_files, read_bytes, unpack
 from lior.errors import DataError, LiorError
+from lior.reading.files import Source as File
+from lior.reading.files import decompress, find_files, parse_bytes, read_limited
 from lior.serve.sources import Version, name_of, warm_up
 
 _INTERVAL = 2.0
@@ -60,8 +60,8 @@ class FolderVersion(Version):
             raise DataError(f"{name}: no document of this name.")
         path = self._files[name].path
         try:
-            data, inner = unpack(contents(path), path.name)
-            readings = read_bytes(data, inner)
+            data, inner = decompress(read_limited(path), path.name)
+            readings = parse_bytes(data, inner)
         except (OSError, LiorError):  # the message may have its path
             raise DataError(f"{name}: cannot be read now.") from None
         if _is_text(data) or any(reading.lines is not None for reading in readings):

@@ -9,12 +9,12 @@ import attrs
 import numpy as np
 from starlette.requests import Request
 
-from lior.ask.interfaces import Passage
 from lior.data import corpus
-from lior.data.documents import RawDocument
 from lior.errors import DataError
+from lior.interfaces import Passage
 from lior.model import scoring
 from lior.model.provenance import Explained, explain
+from lior.reading.documents import RawDocument
 from lior.serve.documents import passage_lines
 from lior.serve.errors import HTTPError
 from lior.serve.run import RunVersion

@@ -22,8 +22,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lior.ask.answering import Answer
-from lior.ask.interfaces import Passage
 from lior.errors import LiorError
+from lior.interfaces import Passage
 from lior.serve import documents
 from lior.serve.errors import HTTPError, http_error
 from lior.serve.schema import AskRequest, LinesRequest, ListRequest

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from starlette.requests import Request
 
 from lior.ask.index import LONGEST_QUESTION
-from lior.ask.interfaces import Passage
 from lior.config.options import typed_fields
 from lior.config.sampling import Sampling
+from lior.interfaces import Passage
 from lior.serve.errors import HTTPError
 from lior.serve.limits import Limits
 

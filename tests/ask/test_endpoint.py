@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from lior.ask.endpoint import Endpoint, checked
-from lior.ask.interfaces import Passage
 from lior.errors import EndpointError, UsageError
+from lior.interfaces import Passage
 
 PASSAGES = [
     Passage(document="notes/house.md", line=6, text="To reset it, hold the red button\nfor five seconds."),

@@ -100,7 +100,7 @@ def test_json_has_this_shape(lior):
         (("notes", "--trec", "x"), "belong together"),
         (("notes", "--batch", "bad.jsonl", "--trec", "x"), "bad.jsonl, line 1"),
         (("run", RESET), "run: the run has no checkpoint"),
-        (("notes", "run", RESET), "run is a run and is asked alone"),
+        (("notes", "run", RESET), "run is a run and is given alone"),
     ],
 )
 def test_bad_input_is_one_line_and_code_2(lior, args, said):
