@@ -19,8 +19,8 @@ import click
 import numpy as np
 
 from lior.ask.collection import Collection
-from lior.ask.interfaces import Retriever
 from lior.bench.judged import loaded, measured, sentences
+from lior.interfaces import Retriever
 from lior.plugins.registry import registry
 
 DRAWS = 5

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import lior
-from lior.ask.interfaces import Passage
+from lior.interfaces import Passage
 
 HERE = Path(__file__).resolve().parent.parent / "tests" / "ask" / "trial"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from lior.ask.interfaces import Passage
+from lior.interfaces import Passage
 from tools import trial
 
 QUESTIONS = trial.questions()

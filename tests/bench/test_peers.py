@@ -18,8 +18,8 @@ from lior.bench import children, peers
 from lior.bench.children import Skipped, Unmeasured
 from lior.bench.peers import PEERS
 from lior.data import corpus
-from lior.data.documents import RawDocument, embedded
 from lior.model import baseline
+from lior.reading.documents import RawDocument, embedded
 from lior_plugins.tokenizers.bytes import Bytes
 
 SPLIT = 18_000
