@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE, PICTURE = ROOT / "docs" / "architecture.md", ROOT / "docs" / "pictures" / "architecture.svg"
 LAYERS = (
     ("cli",),
-    ("bench", "serve"),
+    ("serve",),
     ("api",),
     ("training", "plots"),
     ("runs",),
