@@ -24,7 +24,7 @@ LAYERS = (
     ("runs",),
     ("model", "ask"),
     ("data", "geometry", "counting"),
-    ("config",),
+    ("reading", "config"),
     ("plugins",),
     ("interfaces",),
 )

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from lior.config.sampling import ChatSampling, Sampling
 from lior.data import corpus
-from lior.data.documents import RawDocument
 from lior.errors import UsageError
 from lior.model.generation import Session, draw, generate, loop_costs, uncertainty
+from lior.reading.documents import RawDocument
 from lior.runs import directory as rundir
 
 DRAWS = 400

@@ -25,6 +25,7 @@ def test_every_package_on_disk_ships():
     on_disk = set()
     for top, base in (("lior", ROOT), ("lior_plugins", ROOT / "plugins"), ("lior_cli", ROOT / "cli")):
         on_disk |= {".".join(p.parent.relative_to(base).parts) for p in (base / top).rglob("__init__.py")}
+    on_disk.add("lior.configs")
     listed = set(SETUPTOOLS["packages"])
     assert listed == on_disk, f"[tool.setuptools] packages: add {on_disk - listed}, remove {listed - on_disk}"
 
@@ -62,8 +63,8 @@ def test_version_is_current():
 
 
 def test_recipes_ship():
-    shipped = {item.name for item in files("lior.recipes").iterdir() if item.name.endswith(".toml")}
-    assert shipped == {path.name for path in (ROOT / "lior" / "recipes").glob("*.toml")} != set()
+    shipped = {item.name for item in files("lior.configs").iterdir() if item.name.endswith(".toml")}
+    assert shipped == {path.name for path in (ROOT / "configs").glob("*.toml")} != set()
 
 
 def test_exports_resolve_and_shadow_no_submodule():

@@ -16,8 +16,8 @@ import pyppmd
 import pytest
 
 from lior.data import corpus
-from lior.data.documents import RawDocument, embedded
 from lior.model import baseline
+from lior.reading.documents import RawDocument, embedded
 from lior_bench import baselines, children
 from lior_bench.baselines import BASELINES
 from lior_bench.children import Unavailable, Unmeasured

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from lior.ask.interfaces import Passage
+from lior.interfaces import Passage
 from lior_bench import trial
 from lior_bench.checkout import folder as checkout
 

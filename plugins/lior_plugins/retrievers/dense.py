@@ -11,10 +11,10 @@ import numpy as np
 from lior.ask import meaning
 from lior.ask.answering import LIGHT, logistic
 from lior.ask.collection import Collection
-from lior.ask.interfaces import Ranking
 from lior.ask.meaning import Asked, Vectors
 from lior.ask.ranking import best, coverage, remembered, understood
 from lior.ask.words import tokens
+from lior.interfaces import Ranking
 from lior_plugins.retrievers.settle import Settle, judged
 
 WORDS, NEAR_WORDS = 0.1, 0.7

@@ -143,9 +143,9 @@ def _zpaq_program(program: str, data: bytes) -> int:
 def _kneser_ney(order: int, data: bytes, split: int) -> dict[str, float]:
     """Modified Kneser-Ney, static. The time to train is that of a call with nothing to score."""
     from lior.data import corpus
-    from lior.data.documents import RawDocument
     from lior.model import baseline
     from lior.plugins.registry import registry
+    from lior.reading.documents import RawDocument
 
     tokenizer: Any = registry.get("tokenizer", "bytes")
     text = corpus.build([RawDocument("text", data)], tokenizer())

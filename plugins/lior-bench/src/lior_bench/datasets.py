@@ -89,8 +89,8 @@ def write(paths: Sequence[str], folder: Path, *, field: str, limit: int) -> list
 
 
 def _write_one(path: str, file: Path, *, field: str, limit: int) -> BenchText:
-    from lior.data.documents import EMBEDDED, read_documents
     from lior.data.split import training_bytes
+    from lior.reading.documents import EMBEDDED, read_documents
 
     sources = read_documents([path] if path else [], field=field)
     # One document, since compressors have no documents and all systems must read the same.

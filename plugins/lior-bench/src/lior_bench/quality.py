@@ -19,7 +19,7 @@ import click
 import numpy as np
 
 from lior.ask.collection import Collection
-from lior.ask.interfaces import Retriever
+from lior.interfaces import Retriever
 from lior.plugins.registry import registry
 from lior_bench.relevance import load, metrics, sentences
 

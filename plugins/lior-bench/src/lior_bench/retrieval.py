@@ -223,7 +223,7 @@ def _prepare(path: str, folder: Path) -> dict[str, Any]:
 
 def _reference(folder: Path) -> Path:
     """A folder with the topics of the reference that comes with Python."""
-    from lior.data.documents import embedded
+    from lior.reading.documents import embedded
 
     (folder / "text").mkdir()
     for number, document in enumerate(embedded()):

@@ -23,7 +23,7 @@ import torch
 
 import lior
 from lior.config import load
-from lior.data.documents import RawDocument
+from lior.reading.documents import RawDocument
 from lior.runs.run import Run
 from lior.training.preparation import train
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import lior
-from lior.ask.interfaces import Passage
+from lior.interfaces import Passage
 from lior_bench.checkout import folder
 
 PLACE = "tests/ask/trial"

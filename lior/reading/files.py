@@ -19,18 +19,18 @@ from typing import Any, BinaryIO
 
 import attrs
 
-from lior.ask.decoding import refuse_binary
-from lior.ask.interfaces import Reader, Reading
-from lior.data.documents import PACKED, expand, readable, unpacked, walk
 from lior.errors import DataError, LiorError, MissingPackage, PluginError
+from lior.interfaces import ParsedDocument, Reader
 from lior.plugins.registry import registry
+from lior.reading.decoding import refuse_binary
+from lior.reading.documents import COMPRESSED, decompressed, expand, readable, walk
 
 EMPTY = "empty"
 """Why a file without a word is left out."""
 LARGE = "larger than the limit for one file; raise it, or split the file"
 
 LIMIT = 64 << 20
-"""Bytes of a file, unpacked, over which it is left out unless another limit is given."""
+"""Bytes of a file, decompressed, over which it is left out unless another limit is given."""
 
 _HEAD = 8192
 _PIECE = 1 << 24
@@ -90,18 +90,18 @@ class File:
     given: bool = False
     """Whether it is no file but a text given in Python."""
     content: Sequence[Any] = attrs.field(default=(), repr=False, eq=False)
-    """What :func:`look` read of it, as long as it is needed."""
+    """What :func:`read_if_changed` read of it, as long as it is needed."""
 
 
 @attrs.frozen
-class Skipped:
+class SkippedFile:
     """A file, folder or part of a file that was not read."""
 
     name: str
     reason: str
 
 
-def contents(path: Path, *, limit: int = LIMIT, whole: bool = False) -> bytes:
+def read_limited(path: Path, *, limit: int = LIMIT, whole: bool = False) -> bytes:
     """The bytes of a file as they are; of binary data the first ones only, by which it is refused.
 
     Parameters
@@ -113,7 +113,7 @@ def contents(path: Path, *, limit: int = LIMIT, whole: bool = False) -> bytes:
     """
     with path.open("rb") as stream:
         head = stream.read(_HEAD)
-        if not whole and path.suffix.lower() not in PACKED and not _suffix(head, path.name):
+        if not whole and path.suffix.lower() not in COMPRESSED and not _suffix(head, path.name):
             try:
                 refuse_binary(head)
             except DataError:
@@ -121,24 +121,24 @@ def contents(path: Path, *, limit: int = LIMIT, whole: bool = False) -> bytes:
         return head + _all(stream, limit - len(head))
 
 
-def read_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[Reading]:
+def parse_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[ParsedDocument]:
     """The readings of the bytes of a file; ``name`` is the file's.
 
     Raises ``DataError`` when it is no text, empty, damaged, protected or larger than ``limit`` (the message
     is the reason); ``MissingPackage`` when a package that the format needs is not installed.
     """
-    data, name = unpack(data, name, limit=limit)
-    return read_with(reader_of(data, name), data, name)
+    data, name = decompress(data, name, limit=limit)
+    return parse_with(choose_reader(data, name), data, name)
 
 
-def unpack(data: bytes, name: str, *, limit: int = LIMIT) -> tuple[bytes, str]:
+def decompress(data: bytes, name: str, *, limit: int = LIMIT) -> tuple[bytes, str]:
     """The bytes in a compressed file, and its name without the suffix of that; others as they are.
 
-    Raises ``DataError``, ``MissingPackage`` as :func:`read_bytes`.
+    Raises ``DataError``, ``MissingPackage`` as :func:`parse_bytes`.
     """
-    while (suffix := PurePath(name).suffix.lower()) in PACKED:
+    while (suffix := PurePath(name).suffix.lower()) in COMPRESSED:
         try:
-            with readable(name), unpacked(io.BytesIO(data), suffix) as stream:
+            with readable(name), decompressed(io.BytesIO(data), suffix) as stream:
                 data = _all(stream, limit)
         except DataError as error:
             raise DataError(str(error).removeprefix(f"{name}: ")) from error
@@ -148,8 +148,8 @@ def unpack(data: bytes, name: str, *, limit: int = LIMIT) -> tuple[bytes, str]:
     return data, name
 
 
-def read_with(reader: Reader, data: bytes, name: str) -> list[Reading]:
-    """As :func:`read_bytes`, of unpacked bytes and by that reader."""
+def parse_with(reader: Reader, data: bytes, name: str) -> list[ParsedDocument]:
+    """As :func:`parse_bytes`, of unpacked bytes and by that reader."""
     try:
         readings = reader.read(data, name)
     except LiorError:
@@ -165,7 +165,7 @@ def read_with(reader: Reader, data: bytes, name: str) -> list[Reading]:
     return [attrs.evolve(each, text=re.sub("[\ud800-\udfff]", "\ufffd", each.text)) for each in readings]
 
 
-def look(
+def read_if_changed(
     source: Source,
     known: File | None,
     parse: Callable[[bytes], Sequence[Any]],
@@ -176,7 +176,7 @@ def look(
     """A file with ``parse`` of its bytes as its content, or the reason for none; ``None`` if it is as known.
 
     After a new time stamp its SHA-256 decides: it is ``known`` with that time stamp then. What ``limit`` and
-    ``whole`` do is said at :func:`contents`.
+    ``whole`` do is said at :func:`read_limited`.
     """
     file = File(source.name)
     try:
@@ -184,7 +184,7 @@ def look(
             before, now = source.path.stat(), time.time_ns()
             if known and (known.size, known.modified) == (before.st_size, before.st_mtime_ns):
                 return None
-            data, after = contents(source.path, limit=limit, whole=whole), source.path.stat()
+            data, after = read_limited(source.path, limit=limit, whole=whole), source.path.stat()
             if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
                 break
         else:
@@ -218,20 +218,24 @@ def document_names(file: str, parts: Iterable[str], taken: Container[str] = ()) 
     return list(names)
 
 
-def tally(skipped: Iterable[Skipped]) -> str:
+def most_common_reasons(skipped: Iterable[SkippedFile]) -> str:
     """The most frequent reasons in one line: ``2 × hidden; 1 × empty``."""
     reasons = Counter(each.reason for each in skipped).most_common()
     more = f"; {sum(count for _, count in reasons[3:])} × other reasons" if len(reasons) > 3 else ""
     return "; ".join(f"{count} × {reason}" for reason, count in reasons[:3]) + more
 
 
-def nothing(paths: Iterable[str], skipped: Sequence[Skipped]) -> str:
+def no_text_message(paths: Iterable[str], skipped: Sequence[SkippedFile]) -> str:
     """One line on why there is no text."""
-    found = f"no text in there ({len(skipped)} skipped: {tally(skipped)})" if skipped else "no file in there"
+    found = (
+        f"no text in there ({len(skipped)} skipped: {most_common_reasons(skipped)})"
+        if skipped
+        else "no file in there"
+    )
     return f"{', '.join(paths)}: {found}; give a file or folder with text"
 
 
-def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]]:
+def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[SkippedFile]]:
     """The files below folders, in a stable order, each once; nothing is opened.
 
     Parameters
@@ -245,7 +249,7 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]
     roots = [root.resolve() if ".." in root.parts else root.absolute() for root in found]
     labels = _labels([root for root in roots if root.is_dir()])
     sources: dict[Path, Source] = {}
-    skipped: dict[Path, Skipped] = {}
+    skipped: dict[Path, SkippedFile] = {}
     for root in roots:
         if not root.is_dir():
             sources.setdefault(root, Source(root.name, root, given=True))
@@ -253,7 +257,7 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[Skipped]
         for path, reason in walk(root):
             name = "/".join((*labels[root], path.relative_to(root).as_posix()))
             if reason:
-                skipped.setdefault(path, Skipped(name, reason))
+                skipped.setdefault(path, SkippedFile(name, reason))
             else:
                 sources.setdefault(path, Source(name, path))
     names = Counter(source.name for source in sources.values())
@@ -292,7 +296,7 @@ def _suffix(head: bytes, name: str) -> str:
     return next((found for pattern, found in _CONTENT if pattern.match(head)), "")
 
 
-def reader_of(data: bytes, name: str) -> Reader:
+def choose_reader(data: bytes, name: str) -> Reader:
     """The reader for a file: by suffix, then by content, then the one for text."""
     suffix = _suffix(data[:_HEAD], name) or ".txt"
     readers = _readers(tuple(registry.names("reader")))

@@ -11,25 +11,25 @@ from pathlib import Path, PurePath
 
 import attrs
 
-from lior.ask import reading
-from lior.ask.decoding import refuse_binary
-from lior.ask.reading import (
+from lior.errors import DataError
+from lior.plugins.registry import registry
+from lior.reading import files as reading
+from lior.reading.decoding import refuse_binary
+from lior.reading.documents import LIMIT, RawDocument, embedded, json_lines, read_documents
+from lior.reading.files import (
     EMPTY,
     LARGE,
     File,
-    Skipped,
+    SkippedFile,
     Source,
+    choose_reader,
+    decompress,
     document_names,
     find_files,
-    nothing,
-    read_with,
-    reader_of,
-    tally,
-    unpack,
+    most_common_reasons,
+    no_text_message,
+    parse_with,
 )
-from lior.data.documents import LIMIT, RawDocument, embedded, json_lines, read_documents
-from lior.errors import DataError
-from lior.plugins.registry import registry
 
 STDIN = "-"
 """Stands for standard input among paths."""
@@ -45,7 +45,7 @@ class Texts:
 
     documents: list[RawDocument]
     files: list[File]
-    skipped: list[Skipped]
+    skipped: list[SkippedFile]
 
 
 def read_texts(
@@ -77,7 +77,7 @@ def read_texts(
     for source in sources:
         file = _first(source, field, left, strict)
         if file.reason:
-            skipped.append(Skipped(source.name, file.reason))
+            skipped.append(SkippedFile(source.name, file.reason))
         files.append(file)
         left -= sum(len(document.data) for document in file.content)
     documents = [document for file in files for document in file.content]
@@ -87,7 +87,7 @@ def read_texts(
             place = sum(len(file.content) for file in files[:before])
             documents[place:place] = read_documents([path], field=field, limit=limit)
     if not documents:
-        raise DataError(nothing(paths, skipped))
+        raise DataError(no_text_message(paths, skipped))
     _tell(files, skipped)
     return Texts(documents, files, skipped)
 
@@ -105,10 +105,12 @@ def documents_in(data: bytes, name: str, *, field: str = "text", limit: int = LI
     return _read(data, Source(name=name, path=Path(name)), field, limit, [])
 
 
-def look(source: Source, known: File | None, *, field: str = "text", limit: int = LIMIT) -> File | None:
-    """:func:`lior.ask.reading.look` with :class:`RawDocument` as the content."""
+def read_if_changed(
+    source: Source, known: File | None, *, field: str = "text", limit: int = LIMIT
+) -> File | None:
+    """:func:`lior.reading.files.read_if_changed` with :class:`RawDocument` as the content."""
     notes: list[str] = []
-    file = reading.look(
+    file = reading.read_if_changed(
         source, known, lambda data: _read(data, source, field, limit, notes), limit=limit, whole=source.given
     )
     if file and (file.content or notes):
@@ -118,7 +120,7 @@ def look(source: Source, known: File | None, *, field: str = "text", limit: int 
 
 def _first(source: Source, field: str, limit: int, strict: bool) -> File:
     """A file that is read for the first time, or the reason to leave it out."""
-    file = look(source, None, field=field, limit=limit)
+    file = read_if_changed(source, None, field=field, limit=limit)
     assert file is not None
     fault = file.reason
     if fault == LARGE:
@@ -135,7 +137,7 @@ def _first(source: Source, field: str, limit: int, strict: bool) -> File:
 def _read(data: bytes, source: Source, field: str, limit: int, notes: list[str]) -> list[RawDocument]:
     """The documents in the bytes of a file; ``notes`` are added on how they were read."""
     name = source.path.name
-    data, name = unpack(data, name, limit=limit)
+    data, name = decompress(data, name, limit=limit)
     if PurePath(name).suffix.lower() in _LINES:
         try:
             found = list(json_lines(data, source.path, field=field))
@@ -145,7 +147,7 @@ def _read(data: bytes, source: Source, field: str, limit: int, notes: list[str])
         names = document_names(source.name, parts)
         pairs = zip(names, found, strict=True)
         return [RawDocument(each, document.data) for each, document in pairs if document.data]
-    reader = reader_of(data, name)
+    reader = choose_reader(data, name)
     if isinstance(reader, registry.get("reader", "text")):
         try:
             refuse_binary(data[:_HEAD])
@@ -156,7 +158,7 @@ def _read(data: bytes, source: Source, field: str, limit: int, notes: list[str])
             raise
         if _plain(data):
             return [RawDocument(source.name, data)]
-    readings = read_with(reader, data, name)
+    readings = parse_with(reader, data, name)
     notes += [note for each in readings for note in each.notes]
     first = readings[0]
     whole = len(readings) == 1 and not first.name and (first.lines is None or first.kind in ("code", "rows"))
@@ -175,10 +177,10 @@ def _plain(data: bytes) -> bool:
         return False
 
 
-def _tell(files: Sequence[File], skipped: Sequence[Skipped]) -> None:
+def _tell(files: Sequence[File], skipped: Sequence[SkippedFile]) -> None:
     """Tell the log what was left out, in one line, and the details to those who want them."""
     if skipped:
-        _LOG.info("%d skipped (%s)", len(skipped), tally(skipped))
+        _LOG.info("%d skipped (%s)", len(skipped), most_common_reasons(skipped))
     for each in skipped:
         _LOG.debug("skipped %s: %s", each.name, each.reason)
     for file in files:

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.ask.reading import read_bytes
 from lior.errors import DataError, LiorError, MissingPackage
 from lior.plugins.registry import registry
+from lior.reading.files import parse_bytes
 from lior.testing.readers import check_reading
 
 ODT = (
@@ -132,7 +132,7 @@ SAMPLES = {
 
 
 def one(data: bytes, name: str):
-    (reading,) = read_bytes(data, name)
+    (reading,) = parse_bytes(data, name)
     check_reading(reading, data)
     return reading
 
@@ -140,7 +140,7 @@ def one(data: bytes, name: str):
 def reason(data: bytes, name: str) -> str:
     """With what it is refused; nothing if it is not."""
     try:
-        for reading in read_bytes(data, name):
+        for reading in parse_bytes(data, name):
             reading.text.encode()
     except LiorError as error:
         return str(error)
@@ -157,7 +157,7 @@ def sourced(reading) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_format_is_read(name):
-    readings = read_bytes(SAMPLES[name], name)
+    readings = parse_bytes(SAMPLES[name], name)
     for reading in readings:
         check_reading(reading, SAMPLES[name])
     assert all(reading.text.strip() for reading in readings)
@@ -193,7 +193,7 @@ def test_a_damaged_file_gives_one_line_or_what_is_left(name):
 )  # fmt: skip
 def test_the_reason_names_the_format(name, reason):
     with pytest.raises(DataError, match=reason):
-        read_bytes(SAMPLES[name][:60], name)
+        parse_bytes(SAMPLES[name][:60], name)
 
 
 def test_html_lines_are_those_of_the_file():
@@ -280,12 +280,12 @@ def test_every_row_is_a_line(rows, end):
 
 
 def test_documents_of_json_lines():
-    first, second = read_bytes(SAMPLES["a.jsonl"] + b'{"other": 1}\nno json\n', "a.jsonl")
+    first, second = parse_bytes(SAMPLES["a.jsonl"] + b'{"other": 1}\nno json\n', "a.jsonl")
     assert (first.name, first.title, first.text, first.lines) == ("d1", "T", "first", (1,))
     assert (second.name, second.lines) == ("d2", (2,))
     assert "2 lines left out" in first.notes[0]
     assert "line 3" in first.notes[0]
-    twice = read_bytes(b'{"_id": 1, "text": "a\\nb \\ud800"}\n{"_id": 1, "text": "c"}\n', "a.jsonl")
+    twice = parse_bytes(b'{"_id": 1, "text": "a\\nb \\ud800"}\n{"_id": 1, "text": "c"}\n', "a.jsonl")
     assert [(r.name, r.text, r.lines) for r in twice] == [("1", "a\nb \ufffd", (1, 1)), ("1", "c", (2,))]
 
 
@@ -383,7 +383,7 @@ def test_one_damaged_message_does_not_hide_the_others():
     box = begin + bytes(mail("A")) + b"\n" + begin + b"X:\n\nno subject\n" + begin + bytes(mail("B"))
     assert [place for _, place in one(box, "a.mbox").places] == ["A", "message 2", "B"]
     with pytest.raises(DataError, match="damaged mail: message 1 is left out, damaged: no header"):
-        read_bytes(b"\n\nno header here", "a.eml")
+        parse_bytes(b"\n\nno header here", "a.eml")
 
 
 def test_an_html_mail_is_read():
@@ -398,7 +398,7 @@ def test_pages_of_a_pdf_are_places():
     reading = one(SAMPLES["a.pdf"], "a.pdf")
     assert (reading.text, reading.places) == ("Hello world\nThird page", ((0, "page 1"), (1, "page 3")))
     with pytest.raises(DataError, match="images of pages"):
-        read_bytes(pdf("", ""), "a.pdf")
+        parse_bytes(pdf("", ""), "a.pdf")
 
 
 def test_a_protected_pdf_says_so():
@@ -477,4 +477,4 @@ def test_kinds(name, text, kind):
 def test_a_missing_package_is_named_with_its_extra(name, module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingPackage, match=r"pip install 'lior\[readers\]'"):
-        read_bytes(SAMPLES[name], name)
+        parse_bytes(SAMPLES[name], name)

@@ -32,6 +32,17 @@ from typing import (
     runtime_checkable,
 )
 
+from lior.interfaces.retrieval import (  # noqa: F401
+    TEXT_KINDS,
+    Judging,
+    ParsedDocument,
+    Passage,
+    Preparing,
+    Ranking,
+    Reader,
+    Retriever,
+)
+
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 

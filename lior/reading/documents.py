@@ -20,9 +20,9 @@ EMBEDDED = "python-language-reference"
 """Name of the text that is always there: the standard library's ``pydoc_data.topics``."""
 
 LIMIT = 1 << 31
-"""Bytes of a text, unpacked, over which it is refused unless another limit is given."""
+"""Bytes of a text, decompressed, over which it is refused unless another limit is given."""
 
-PACKED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma", ".zst": "zstandard"}
+COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma", ".zst": "zstandard"}
 """Suffix of a compressed file -> module that unpacks it with ``open``."""
 
 _FOREIGN = ("node_modules", "site-packages", "venv", "__pycache__")
@@ -99,8 +99,8 @@ class _Reader:
                 yield from self._file(file)
 
     def _file(self, path: Path) -> Iterator[RawDocument]:
-        packed = path.suffix in PACKED
-        with readable(path), path.open("rb") as raw, unpacked(raw, path.suffix) as stream:
+        packed = path.suffix in COMPRESSED
+        with readable(path), path.open("rb") as raw, decompressed(raw, path.suffix) as stream:
             data = self._bytes(stream, path)
         if (path.with_suffix("") if packed else path).suffix in (".jsonl", ".ndjson"):
             yield from json_lines(data, path, field=self.field)
@@ -226,7 +226,7 @@ def _exists(path: Path) -> bool:
 def _texts(folder: Path) -> list[Path]:
     """The text files below a folder."""
     files = [path for path, reason in walk(folder) if not reason]
-    texts = [path for path in files if path.suffix in PACKED or _looks_like_text(path)]
+    texts = [path for path in files if path.suffix in COMPRESSED or _looks_like_text(path)]
     if not texts:
         raise DataError(f"{folder}: no text file in this folder ({len(files)} files looked at)")
     return texts
@@ -238,18 +238,18 @@ def _looks_like_text(path: Path) -> bool:
     return bool(head) and b"\0" not in head
 
 
-def unpacked(stream: BinaryIO, suffix: str) -> BinaryIO:
-    """``stream`` as it is, or unpacked where :data:`PACKED` has ``suffix``.
+def decompressed(stream: BinaryIO, suffix: str) -> BinaryIO:
+    """``stream`` as it is, or unpacked where :data:`COMPRESSED` has ``suffix``.
 
     Raises
     ------
     MissingPackage
         When the package that unpacks it is not installed.
     """
-    if suffix not in PACKED:
+    if suffix not in COMPRESSED:
         return stream
     try:
-        opened = import_module(PACKED[suffix]).open(stream)
+        opened = import_module(COMPRESSED[suffix]).open(stream)
     except ImportError as error:
         raise MissingPackage(f"{suffix} needs a package; install it: pip install 'lior[readers]'") from error
     return cast(BinaryIO, opened)
@@ -263,7 +263,7 @@ def readable(path: object) -> Iterator[None]:
     except LiorError:
         raise
     except Exception as error:
-        packed = PACKED.get(PurePath(str(path)).suffix.lower())
+        packed = COMPRESSED.get(PurePath(str(path)).suffix.lower())
         if packed and not (isinstance(error, OSError) and error.errno):
             raise DataError(f"{path}: damaged {packed} file ({error})") from error
         if not isinstance(error, OSError):

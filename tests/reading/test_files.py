@@ -17,13 +17,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lior.ask import index as indexing
-from lior.ask import reading as module
-from lior.ask.decoding import decode
 from lior.ask.index import Index
-from lior.ask.interfaces import Reading
-from lior.ask.reading import LIMIT, Skipped, contents, find_files, read_bytes
 from lior.errors import DataError, LiorError, MissingPackage
+from lior.interfaces import ParsedDocument
 from lior.plugins.registry import Registry, registry
+from lior.reading import files as module
+from lior.reading.decoding import decode
+from lior.reading.files import LIMIT, SkippedFile, find_files, parse_bytes, read_limited
 from lior.testing.readers import check_reading
 
 SENTENCES = {
@@ -92,7 +92,7 @@ def test_a_few_wrong_bytes_do_not_change_the_encoding():
 def test_any_bytes_are_read_or_refused_in_one_line(data, name):
     said = "none"
     try:
-        for each in read_bytes(data, name):
+        for each in parse_bytes(data, name):
             each.text.encode()
             if not name.endswith(("gz", "zst")):
                 check_reading(each, data)
@@ -101,8 +101,8 @@ def test_any_bytes_are_read_or_refused_in_one_line(data, name):
     assert len(said.splitlines()) == 1
 
 
-def read_file(path: Path, limit: int = LIMIT) -> list[Reading]:
-    return read_bytes(contents(path, limit=limit), path.name, limit=limit)
+def read_file(path: Path, limit: int = LIMIT) -> list[ParsedDocument]:
+    return parse_bytes(read_limited(path, limit=limit), path.name, limit=limit)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_compressed_files_have_the_reader_of_what_is_in_them(suffix, pack, tmp_p
 def test_the_beginning_of_a_film_is_enough(tmp_path):
     path = tmp_path / "film.mkv"
     path.write_bytes(b"\x1a\0" * 5000)
-    assert len(contents(path, limit=9000)) < 9000
+    assert len(read_limited(path, limit=9000)) < 9000
     with pytest.raises(DataError, match="null bytes"):
         read_file(path)
 
@@ -162,7 +162,7 @@ def test_zst_needs_the_extra(tmp_path, monkeypatch):
 )  # fmt: skip
 def test_content_decides_where_the_suffix_does_not(data, kind):
     for name in ("file", "file.17", "file.unknown"):
-        assert read_bytes(data, name)[0].kind == kind
+        assert parse_bytes(data, name)[0].kind == kind
 
 
 def test_folders_have_a_stable_order_and_hide_nothing(tmp_path):
@@ -211,7 +211,7 @@ def test_one_bad_file_alone_is_an_error(tmp_path):
     with pytest.raises(DataError, match="null bytes"):
         Index(tmp_path / "a.bin", cache=False)
     (tmp_path / "b.txt").write_text("text")
-    assert Index(tmp_path, cache=False).skipped == [Skipped("a.bin", "binary data (it has null bytes)")]
+    assert Index(tmp_path, cache=False).skipped == [SkippedFile("a.bin", "binary data (it has null bytes)")]
     for missing in ("nothing", "no*thing"):
         with pytest.raises(DataError, match=re.escape(missing)):
             Index(tmp_path / missing, cache=False)
@@ -222,7 +222,7 @@ def test_what_may_not_be_read_is_listed(tmp_path):
     (tmp_path / "a.txt").write_text("text")
     (tmp_path / "a.txt").chmod(0)
     (tmp_path / "b.txt").write_text("text")
-    assert Index(tmp_path, cache=False).skipped == [Skipped("a.txt", "cannot be read: Permission denied")]
+    assert Index(tmp_path, cache=False).skipped == [SkippedFile("a.txt", "cannot be read: Permission denied")]
 
 
 def test_a_file_that_goes_away_meanwhile_is_listed(tmp_path, monkeypatch):
@@ -232,7 +232,7 @@ def test_a_file_that_goes_away_meanwhile_is_listed(tmp_path, monkeypatch):
     (tmp_path / "a.txt").unlink()
     monkeypatch.setattr(indexing, "find_files", lambda paths: found)
     assert Index(tmp_path, cache=False).skipped == [
-        Skipped("a.txt", "cannot be read: No such file or directory")
+        SkippedFile("a.txt", "cannot be read: No such file or directory")
     ]
 
 
@@ -243,10 +243,10 @@ class Shouting:
     api_version = 1
     suffixes = (".md", ".shout")
 
-    def read(self, data: bytes, name: str) -> list[Reading]:
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         if b"bad" in data:
             raise ValueError("first\nsecond")
-        return [Reading(text=data.decode().upper(), kind="prose")]
+        return [ParsedDocument(text=data.decode().upper(), kind="prose")]
 
 
 def test_a_reader_of_another_distribution_goes_first(monkeypatch):
@@ -257,11 +257,11 @@ def test_a_reader_of_another_distribution_goes_first(monkeypatch):
     module._readers.cache_clear()
     try:
         with pytest.warns(UserWarning, match="cannot be loaded"):
-            assert read_bytes(b"hello", "a.md")[0].text == "HELLO"
-        assert read_bytes(b"hello", "a.shout")[0].text == "HELLO"
-        assert read_bytes(b"hello", "a.txt")[0].text == "hello"
+            assert parse_bytes(b"hello", "a.md")[0].text == "HELLO"
+        assert parse_bytes(b"hello", "a.shout")[0].text == "HELLO"
+        assert parse_bytes(b"hello", "a.txt")[0].text == "hello"
         with pytest.raises(DataError, match=r"^damaged, or not what its name says \(ValueError: first\)$"):
-            read_bytes(b"bad", "a.md")
+            parse_bytes(b"bad", "a.md")
     finally:
         module._readers.cache_clear()
 
@@ -269,7 +269,7 @@ def test_a_reader_of_another_distribution_goes_first(monkeypatch):
 def test_reading_is_light():
     """Neither torch nor numpy, nor a library of a format, before a file needs it."""
     code = (
-        "import sys; from lior.ask.reading import read_bytes; read_bytes(b'text', 'a.txt');"
+        "import sys; from lior.reading.files import parse_bytes; parse_bytes(b'text', 'a.txt');"
         "heavy = {'torch', 'numpy', 'pypdf', 'docx', 'charset_normalizer'} & set(sys.modules);"
         "sys.exit(str(heavy) if heavy else 0)"
     )

@@ -1,7 +1,8 @@
 """Interfaces of readers and retrievers, and the records that pass between them.
 
-A reader makes readings of a file. A reading is cut into passages. A collection counts the words of passages.
-A retriever ranks the passages of a collection for a question. Nothing here imports torch.
+A reader parses the bytes of a file into documents. A parsed document is cut into passages. A collection
+counts the words of passages. A retriever ranks the passages of a collection for a question. Nothing here
+imports torch.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ if TYPE_CHECKING:
 
     from lior.ask.collection import Collection
 
-KINDS = ("prose", "markdown", "mail", "chat", "log", "code", "rows")
-"""Kinds of text; they decide how a reading is cut into passages."""
+TEXT_KINDS = ("prose", "markdown", "mail", "chat", "log", "code", "rows")
+"""Kinds of text; they decide how a parsed document is cut into passages."""
 
 
 @attrs.frozen(kw_only=True)
-class Reading:
-    """The text of one document."""
+class ParsedDocument:
+    """The text of one document as its reader extracted it."""
 
     text: str = attrs.field(repr=False)
     """Lines are separated by a line feed. Plain files keep every character of every line."""
-    kind: str = attrs.field(validator=attrs.validators.in_(KINDS))
+    kind: str = attrs.field(validator=attrs.validators.in_(TEXT_KINDS))
     name: str = ""
     """Name inside the file, for files with many documents; empty where the file is the document."""
     title: str = ""
@@ -50,7 +51,7 @@ class Passage:
     column: int = 1
     """First character in that line, from 1."""
     text: str
-    """As it stands in the reading: whole lines, or a part of one."""
+    """As it stands in the parsed document: whole lines, or a part of one."""
     context: str = ""
     """Headings above it and the name of the file: counted with less weight, not quoted."""
     place: str = ""
@@ -87,7 +88,7 @@ class Reader(Protocol):
     suffixes: ClassVar[tuple[str, ...]]
     """In lower case, with the dot: ``(".md", ".markdown")``."""
 
-    def read(self, data: bytes, name: str) -> list[Reading]:
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """The documents in ``data``; ``name`` is the file's, for messages and kinds.
 
         Raises
