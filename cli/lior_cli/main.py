@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from lior.errors import LiorError
+from lior.errors import LiorError, needs_model
 from lior_cli.lazy import LazyGroup
 
 COMMANDS = {
@@ -70,6 +70,14 @@ class TopGroup(LazyGroup):
             return None
         found: click.Command = registry.get("command", cmd_name)  # type: ignore[assignment]
         return found
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; say what to install if it needs the model's packages and they are not there."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError:
+            with needs_model(f"lior {ctx.invoked_subcommand}"):
+                raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the built-in commands, then those of plugins with their distributions."""
