@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from lior.api import resume, train
     from lior.ask.answering import Answer
     from lior.ask.index import Index
-    from lior.ask.interfaces import Passage
     from lior.config.sampling import Sampling
     from lior.errors import LiorError
+    from lior.interfaces import Passage
     from lior.model.language_model import Model
     from lior.plugins.kinds import Kind
     from lior.plugins.registry import Registry, registry
@@ -28,7 +28,7 @@ _EXPORTS = {
     "LiorError": "lior.errors:LiorError",
     "Registry": "lior.plugins.registry:Registry",
     "registry": "lior.plugins.registry:registry",
-    "Passage": "lior.ask.interfaces:Passage",
+    "Passage": "lior.interfaces:Passage",
     "Model": "lior.model.language_model:Model",
     "Run": "lior.runs.run:Run",
     "Sampling": "lior.config.sampling:Sampling",

@@ -20,7 +20,7 @@ import attrs
 
 from lior.config import Override, TrainConfig, flatten, load
 from lior.config.options import checked_keywords
-from lior.data.documents import RawDocument, as_bytes
+from lior.reading.documents import RawDocument, as_bytes
 from lior.runs.run import Run
 from lior.training import preparation
 from lior.training.preparation import train as run_training

@@ -137,7 +137,3 @@ class DuplicatePlugin(PluginError):
 
 class IncompatiblePlugin(BrokenPlugin):
     """The plugin was written for another version of the interfaces."""
-
-
-class BenchError(LiorError):
-    """Systems were compared and an ordering that must hold does not."""

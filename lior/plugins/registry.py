@@ -30,7 +30,6 @@ from lior.plugins.kinds import KINDS, Kind, check_kind, imported
 
 if TYPE_CHECKING:
     from lior import interfaces
-    from lior.ask import interfaces as asking
 
 
 class Registry:
@@ -153,9 +152,9 @@ class Registry:
     @overload
     def get(self, kind: Literal["tokenizer"], name: str) -> type[interfaces.Tokenizer]: ...
     @overload
-    def get(self, kind: Literal["reader"], name: str) -> type[asking.Reader]: ...
+    def get(self, kind: Literal["reader"], name: str) -> type[interfaces.Reader]: ...
     @overload
-    def get(self, kind: Literal["retriever"], name: str) -> type[asking.Retriever]: ...
+    def get(self, kind: Literal["retriever"], name: str) -> type[interfaces.Retriever]: ...
     @overload
     def get(self, kind: Literal["command"], name: str) -> interfaces.Command: ...
     @overload
