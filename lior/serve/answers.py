@@ -153,7 +153,7 @@ def surprise(version: Version, text: bytes, between: Callable[..., Any]) -> dict
         raise DataError("the text is empty; give some to score")
     model = version.run.model
     other = corpus.build([RawDocument("text", text)], model.tokenizer).to(model.device)
-    (scored,) = scoring.score(model, other, tick=between)
+    (scored,) = scoring.score(model, other, progress=between)
     words = [
         {
             "text": text[part.begin : part.end].decode("utf-8", "replace"),
