@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from lior.api import train
     from lior.ask.answering import Answer
     from lior.ask.index import Index
-    from lior.ask.interfaces import Passage
     from lior.config.sampling import Sampling
     from lior.errors import LiorError
+    from lior.interfaces import Passage
     from lior.model.language_model import Model
     from lior.plugins.kinds import Kind
     from lior.plugins.registry import Registry, registry
@@ -29,7 +29,7 @@ _EXPORTS = {
     "LiorError": "lior.errors:LiorError",
     "Registry": "lior.plugins.registry:Registry",
     "registry": "lior.plugins.registry:registry",
-    "Passage": "lior.ask.interfaces:Passage",
+    "Passage": "lior.interfaces:Passage",
     "Model": "lior.model.language_model:Model",
     "Run": "lior.runs.run:Run",
     "Sampling": "lior.config.sampling:Sampling",
@@ -52,8 +52,11 @@ def __getattr__(name: str) -> Any:
         return version("lior")
     if name not in _EXPORTS:
         raise AttributeError(f"module 'lior' has no attribute {name!r}")
+    from lior.errors import needs_model
+
     module, _, attribute = _EXPORTS[name].partition(":")
-    value = getattr(import_module(module), attribute)
+    with needs_model(f"lior.{name}"):
+        value = getattr(import_module(module), attribute)
     globals()[name] = value
     return value
 

@@ -20,8 +20,8 @@ import attrs
 
 from lior.config import Component, Override, TrainConfig, flatten, load
 from lior.config.options import checked_keywords
-from lior.data.documents import RawDocument, as_bytes
 from lior.errors import UsageError
+from lior.reading.documents import RawDocument, as_bytes
 from lior.runs.run import Run
 from lior.training import preparation
 

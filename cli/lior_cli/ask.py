@@ -24,7 +24,7 @@ from lior_cli.sources import plain
 if TYPE_CHECKING:
     from lior.ask.answering import Answer
     from lior.ask.index import Index
-    from lior.ask.interfaces import Passage
+    from lior.interfaces import Passage
 
 NOT_FOUND, FAILED = 1, 2
 """Exit codes, as those of grep: 0 where something was found."""

@@ -63,9 +63,9 @@ def evaluate(
     _refuse_idle_options(noise)
     import torch
 
-    from lior.ask.texts import read_texts
     from lior.data.noise import corrupt
     from lior.model import evaluation
+    from lior.reading.texts import read_texts
     from lior.runs import directory as rundir
     from lior.tensors import pick_device
     from lior_cli.progress import Progress

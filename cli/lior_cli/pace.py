@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lior.config import Override, Resolved, TrainConfig
 
 if TYPE_CHECKING:
-    from lior.data.documents import RawDocument
+    from lior.reading.documents import RawDocument
 
 SMALL = 100_000
 """Bytes of a text up to which the recipe is the default one, without a measurement."""

@@ -17,7 +17,7 @@ from lior_cli.sources import WIDEST, colored, plain
 if TYPE_CHECKING:
     from lior.ask.answering import Answer
     from lior.ask.index import Index
-    from lior.ask.interfaces import Passage
+    from lior.interfaces import Passage
 
 _IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
 _CODE = re.compile(r"[(){}\[\]=;]")

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from lior.ask.interfaces import Passage
 from lior.errors import LiorError, UsageError
+from lior.interfaces import Passage
 from lior_cli.door import private, socket_file
 
 _SECONDS = 30.0

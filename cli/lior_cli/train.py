@@ -18,7 +18,7 @@ from lior_cli.interrupts import Stop, import_torch
 from lior_cli.options import RunPath, TextPath, schema_options
 
 if TYPE_CHECKING:
-    from lior.ask.texts import Texts
+    from lior.reading.texts import Texts
     from lior.runs.run import Run
     from lior_cli.progress import Progress
 
@@ -95,7 +95,7 @@ def train(
 
 
 def _read(resolved: Resolved[TrainConfig]) -> Texts:
-    from lior.ask.texts import read_texts
+    from lior.reading.texts import read_texts
 
     data = resolved.config.data
     return read_texts(data.text, field=data.field, limit=data.limit)

@@ -1,11 +1,11 @@
 """Find and quote the passage that answers a question.
 
-:mod:`~lior.ask.reading` finds files and the readers for them (with :mod:`~lior.ask.decoding`),
+:mod:`~lior.reading.files` finds files and the readers for them (with :mod:`~lior.reading.decoding`),
 :mod:`~lior.ask.cutting` makes passages, :mod:`~lior.ask.collection` counts
 their :mod:`~lior.ask.words`, :mod:`~lior.ask.ranking` has what retrievers share, and
 :mod:`~lior.ask.answering` decides. :mod:`~lior.ask.index` connects them and is kept by
 :mod:`~lior.ask.storage`. :mod:`~lior.ask.dialogue` understands follow-ups, and :mod:`~lior.ask.endpoint`
-has a model word an answer. The records and interfaces are in :mod:`~lior.ask.interfaces`.
+has a model word an answer. The records and interfaces are in :mod:`~lior.interfaces`.
 """
 
 __all__ = [

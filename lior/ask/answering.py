@@ -16,9 +16,9 @@ import numpy as np
 
 from lior.ask.collection import Collection
 from lior.ask.expecting import expected, suits
-from lior.ask.interfaces import Passage, Ranking
 from lior.ask.ranking import Question, coverage, informations, understood
 from lior.ask.words import ENGLISH, LANGUAGES, LONGEST, language_of, stem, stop_words, tokens
+from lior.interfaces import Passage, Ranking
 
 _KEY = "answering"
 _USUAL = (8.0, 0.5)

@@ -14,7 +14,7 @@ from pathlib import PurePath
 
 import attrs
 
-from lior.ask.interfaces import Passage, Reading
+from lior.interfaces import ParsedDocument, Passage
 
 LONGEST = 700
 """Most characters of a passage; a longer sentence or line is cut at white space."""
@@ -45,7 +45,7 @@ class _Part:
     headings: tuple[str, ...]
 
 
-def cut(reading: Reading, document: str, label: str | None = None) -> list[Passage]:
+def cut(reading: ParsedDocument, document: str, label: str | None = None) -> list[Passage]:
     """The passages of a reading, in their order.
 
     Parameters

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from lior.ask.answering import LIGHT, Answer, subjects
-from lior.ask.interfaces import Passage
 from lior.ask.words import language_of, stem, tokens
+from lior.interfaces import Passage
 
 DEPTH = 12
 """Passages that are found for each question; the first few are shown."""

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from lior.ask.interfaces import Passage
 from lior.errors import EndpointError, UsageError
+from lior.interfaces import Passage
 
 KEY = "OPENAI_API_KEY"
 """Variable with the key that is sent, if it is set."""
@@ -127,7 +127,7 @@ def checked(text: str, passages: Sequence[Passage]) -> Reply:
     A quotation counts as there if its words stand in one passage in their order; case, white space and
     punctuation at its ends do not matter, and "…" or "..." stands for words left out.
 
-    >>> from lior.ask.interfaces import Passage
+    >>> from lior.interfaces import Passage
     >>> found = [Passage(document="a.md", line=3, text="The key is under the mat.")]
     >>> checked('"Under the mat" [1], or "in the shed" [2].', found).text
     '"Under the mat" [1], or "in the shed" (not in the passages) [2] (no such passage).'

@@ -17,9 +17,18 @@ from lior.ask import answering, meaning, storage
 from lior.ask.answering import Answer
 from lior.ask.collection import Collection
 from lior.ask.cutting import cut
-from lior.ask.interfaces import Judging, Passage, Preparing, Ranking, Reading, Retriever
-from lior.ask.reading import File, Skipped, Source, document_names, find_files, look, nothing, read_bytes
 from lior.errors import DataError, UsageError, did_you_mean, sentences
+from lior.interfaces import Judging, ParsedDocument, Passage, Preparing, Ranking, Retriever
+from lior.reading.files import (
+    File,
+    SkippedFile,
+    Source,
+    document_names,
+    find_files,
+    no_text_message,
+    parse_bytes,
+    read_if_changed,
+)
 
 RETRIEVER, WITHOUT = "dense", "settle"
 """Names of the retriever where none is given, with and without vectors of words."""
@@ -63,8 +72,13 @@ class Index:
     tick
         Called with the number of files looked at and of all files.
 
-    Raises ``DataError`` when a path does not exist, or there is no text at all.
+    Raises
+    ------
+    DataError
+        When a path does not exist, or there is no text at all.
 
+    Examples
+    --------
     >>> notes = Index()
     >>> notes.learn("garden.md", "# Tomatoes\\nWater the tomatoes in the morning. Cut the roses in March.")
     >>> notes.ask("When are the tomatoes watered?").answer.text
@@ -82,7 +96,7 @@ class Index:
         self.retriever = retriever or default_retriever()
         self.notes: list[str] = []
         """What a user should know of how the text was read and kept, one line each."""
-        self.skipped: list[Skipped] = []
+        self.skipped: list[SkippedFile] = []
         """Files that were not read, with the reason."""
         self._place = cache_file(self.paths) if cache and self.paths else None
         self._tick = tick or (lambda done, files: None)
@@ -99,7 +113,7 @@ class Index:
         if self.paths:
             self.update(save=not kept)
             if not len(self.collection):
-                raise DataError(nothing(self.paths, self.skipped))
+                raise DataError(no_text_message(self.paths, self.skipped))
 
     # --- content ---
 
@@ -145,7 +159,7 @@ class Index:
             self._drop(name)
         for number, source in enumerate(sources, 1):
             known = self._files.get(source.name)
-            file = look(source, known, partial(read_bytes, name=source.path.name))
+            file = read_if_changed(source, known, partial(parse_bytes, name=source.path.name))
             self._tick(number, len(sources))
             if file is None or file == known:
                 continue
@@ -158,7 +172,7 @@ class Index:
                 (changed if known else learned).append(source.name)
         for name, file in self._files.items():
             if file.reason:
-                self.skipped.append(Skipped(name, file.reason))
+                self.skipped.append(SkippedFile(name, file.reason))
             self.notes += [f"{name}: {note}" for note in file.notes if f"{name}: {note}" not in self.notes]
         if save or touched or gone:
             self.save()
@@ -173,15 +187,15 @@ class Index:
         if name in self._sources:
             raise UsageError(f"{name} is a file of this index; change the file, or give another name")
         data = text.encode("utf-8", "surrogatepass")
-        self.hold(name, read_bytes(data, name))
+        self.hold(name, parse_bytes(data, name))
         self.save()
 
-    def hold(self, name: str, readings: Sequence[Reading], reason: str = "") -> None:
+    def hold(self, name: str, readings: Sequence[ParsedDocument], reason: str = "") -> None:
         """Have a document of these readings, or the ``reason`` for none; the cache is not written."""
         file = File(name, 0, reason=reason, given=True, content=readings)
         self._take(file, self._drop(name))
         if file.reason:
-            self.skipped.append(Skipped(name, file.reason))
+            self.skipped.append(SkippedFile(name, file.reason))
 
     def forget(self, name: str) -> None:
         """Take out a text given to :meth:`learn`; nothing of it stays in the cache.
@@ -285,7 +299,10 @@ class Index:
         top
             Most passages in the answer.
 
-        Raises ``UsageError`` when the question has no word to look for, or is too long.
+        Raises
+        ------
+        UsageError
+            When the question has no word to look for, or is too long.
         """
         if top < 1:
             raise UsageError(f"top is {top}; a whole number of at least 1 is allowed")
@@ -355,7 +372,7 @@ class Index:
             raise DataError(f"damaged ({error})") from error
         self.collection, self._shelf, self._files, self._confirmed = collection, shelf, files, confirmed
         self._fresh = not kept
-        self.skipped = [Skipped(name, file.reason) for name, file in files.items() if file.reason]
+        self.skipped = [SkippedFile(name, file.reason) for name, file in files.items() if file.reason]
 
     def save(self) -> None:
         """Write the cache, if the index has one; where it cannot be written there is a note instead."""

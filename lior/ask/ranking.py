@@ -14,8 +14,8 @@ import attrs
 import numpy as np
 
 from lior.ask.collection import BETWEEN, Collection, Postings, strings
-from lior.ask.interfaces import Ranking
 from lior.ask.words import ENGLISH, LANGUAGES, LONGEST, language_of, stem, stop_words, tokens
+from lior.interfaces import Ranking
 
 P = ParamSpec("P")
 T = TypeVar("T")

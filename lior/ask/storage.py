@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from lior.ask.interfaces import Passage
 from lior.errors import DataError
 from lior.files import PARTIAL, replacing
+from lior.interfaces import Passage
 
 _MAGIC = b"lior index 2\n"
 _META = "meta"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1_000_000
 """Largest size of a recipe; a larger file is not a configuration."""
 
-PACKAGE = "lior.recipes"
+PACKAGE = "lior.configs"
 """Package with the recipes of lior."""
 
 _JSON = ".json"

@@ -12,8 +12,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.data.documents import RawDocument
 from lior.interfaces import Text, Tokenizer
+from lior.reading.documents import RawDocument
 
 
 @attrs.frozen

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
-from lior.data.documents import RawDocument
+from lior.reading.documents import RawDocument
 
 OWN_END = 2000
 """Bytes of a held-out end from which on a document gives its own."""

@@ -92,14 +92,14 @@ KINDS = {
     ),
     "reader": Kind(
         group="lior.readers",
-        interface="lior.ask.interfaces:Reader",
+        interface="lior.interfaces:Reader",
         help="text of the files of a format",
         suite="lior.testing.readers:reader_contract",
         use="lior ask FOLDER QUESTION  # {} reads the files that have its suffixes",
     ),
     "retriever": Kind(
         group="lior.retrievers",
-        interface="lior.ask.interfaces:Retriever",
+        interface="lior.interfaces:Retriever",
         help="ranks the passages for a question",
         suite="lior.testing.retrievers:retriever_contract",
         use="lior ask FOLDER QUESTION --retriever {}",

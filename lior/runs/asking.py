@@ -15,10 +15,10 @@ import numpy as np
 
 from lior.ask import storage
 from lior.ask.index import Index
-from lior.ask.interfaces import Reading
-from lior.ask.reading import read_bytes
-from lior.data.documents import PACKED
 from lior.errors import DataError, LiorError, RunError
+from lior.interfaces import ParsedDocument
+from lior.reading.documents import COMPRESSED
+from lior.reading.files import parse_bytes
 from lior.runs import bundle, files, folder
 from lior.runs.bundle import digest
 from lior.runs.format import TEXT, misfits_as_run_errors, read_manifest
@@ -72,7 +72,7 @@ def built(documents: Mapping[str, Sequence[bytes]], *, retriever: str | None = N
 
 def learn(index: Index, name: str, texts: Sequence[bytes]) -> None:
     """Add the documents of a name. Without text that can be asked they are listed in ``index.skipped``."""
-    readings: list[Reading] = []
+    readings: list[ParsedDocument] = []
     reason = ""
     for data in texts:
         try:
@@ -82,15 +82,15 @@ def learn(index: Index, name: str, texts: Sequence[bytes]) -> None:
     index.hold(name, readings, reason if not readings else "")
 
 
-def _readings(name: str, data: bytes) -> list[Reading]:
+def _readings(name: str, data: bytes) -> list[ParsedDocument]:
     """A document as its name says, or else as plain text: a run may hold the text that was in a PDF."""
     path = PurePath(name)
-    while path.suffix.lower() in PACKED:  # the run holds it unpacked
+    while path.suffix.lower() in COMPRESSED:  # the run holds it unpacked
         path = path.with_suffix("")
     try:
-        return read_bytes(data, path.name or "text")
+        return parse_bytes(data, path.name or "text")
     except LiorError:
-        return read_bytes(data, "document.txt")
+        return parse_bytes(data, "document.txt")
 
 
 def by_name(

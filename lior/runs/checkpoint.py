@@ -18,13 +18,13 @@ import torch
 from lior.config import Component, build
 from lior.data import corpus as corpora
 from lior.data.corpus import Corpus, byte_lengths
-from lior.data.documents import RawDocument
 from lior.errors import RunError, UnknownPlugin
 from lior.geometry.retrieval import PARTS, Geometry
 from lior.interfaces import State, Text
 from lior.model import validation
 from lior.model.language_model import Model
 from lior.plugins.registry import registry
+from lior.reading.documents import RawDocument
 from lior.runs import bundle
 from lior.runs.format import FORMAT, MODEL, TEXT, TRAINING, misfits_as_run_errors
 from lior.tensors import prefixed, sub

@@ -26,10 +26,10 @@ from typing import Any
 import attrs
 import torch
 
-from lior.ask.reading import File
-from lior.ask.texts import absolute
 from lior.config import TrainConfig, headline, load, to_toml
 from lior.errors import NewerFormat, RunError, TextRemains
+from lior.reading.files import File
+from lior.reading.texts import absolute
 from lior.runs import bundle, files, record
 from lior.runs import checkpoint as checkpoints
 from lior.runs import folder as runfolder

@@ -16,8 +16,8 @@ import attrs
 import torch
 
 from lior.data import corpus
-from lior.data.documents import RawDocument
 from lior.errors import DataError, did_you_mean, sentences
+from lior.reading.documents import RawDocument
 from lior.runs.checkpoint import Checkpoint
 
 _BLOCK = 65536

@@ -15,8 +15,8 @@ from typing import Any
 
 import attrs
 
-from lior.ask.reading import File
 from lior.errors import RunError
+from lior.reading.files import File
 from lior.runs import files
 from lior.runs import folder as runfolder
 

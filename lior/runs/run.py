@@ -34,16 +34,16 @@ from torch import Tensor
 
 from lior.ask.answering import Answer
 from lior.ask.index import Index
-from lior.ask.texts import read_texts
 from lior.config.options import checked_keywords
 from lior.config.sampling import ChatSampling, Sampling
 from lior.data import corpus
-from lior.data.documents import RawDocument, as_bytes
 from lior.errors import DataError, RunError, UsageError, did_you_mean, sentences
 from lior.model.evaluation import evaluate
 from lior.model.generation import generate
 from lior.model.language_model import Model
 from lior.model.provenance import Explained, explain
+from lior.reading.documents import RawDocument, as_bytes
+from lior.reading.texts import read_texts
 from lior.runs import asking, editing, syncing
 from lior.runs.checkpoint import Checkpoint, Document, total
 from lior.runs.directory import RunDirectory, open_checkpoint, read_summary

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from lior.ask.reading import LARGE, File, Skipped, find_files
-from lior.ask.texts import STDIN, absolute, look
-from lior.data.documents import LIMIT, RawDocument, expand
 from lior.errors import DataError, RunError, UsageError
+from lior.reading.documents import LIMIT, RawDocument, expand
+from lior.reading.files import LARGE, File, SkippedFile, find_files
+from lior.reading.texts import STDIN, absolute, read_if_changed
 from lior.runs import asking, files, record
 from lior.runs import folder as runfolder
 from lior.runs.record import Record
@@ -47,7 +47,7 @@ class Synced:
     """No longer in the files."""
     unchanged: int
     """Documents that stay."""
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[SkippedFile, ...]
     """Files and folders that were not read, and why."""
     notes: tuple[str, ...] = ()
     """What a user should know besides, one line each."""
@@ -73,7 +73,7 @@ class Survey:
     """Files that may have other documents than the run."""
     entries: dict[str, File] = attrs.field(factory=dict)
     """All other files that are there, as the next record has them."""
-    skipped: list[Skipped] = attrs.field(factory=list)
+    skipped: list[SkippedFile] = attrs.field(factory=list)
     notes: list[str] = attrs.field(factory=list)
 
     @property
@@ -110,8 +110,8 @@ class Survey:
     ) -> Synced:
         """What a caller is told; ``same`` are documents of files that were read."""
         same += sum(len(each.documents) for each in self.entries.values())
-        reasons = [Skipped(name, each.reason) for name, each in self.entries.items() if each.reason]
-        reasons += [Skipped(name, file.reason) for name, file in self.read.items() if file.reason]
+        reasons = [SkippedFile(name, each.reason) for name, each in self.entries.items() if each.reason]
+        reasons += [SkippedFile(name, file.reason) for name, file in self.read.items() if file.reason]
         known = {each.name for each in self.skipped}
         skipped = (*self.skipped, *(each for each in reasons if each.name not in known))
         return Synced(tuple(learned), tuple(changed), tuple(forgotten), same, skipped, tuple(self.notes))
@@ -182,16 +182,16 @@ def survey(run: Path, paths: Sequence[str] | None = None, *, base: Path | None =
     home = run.resolve()
     inside = [source for source in sources if home in source.path.resolve().parents]
     sources = [source for source in sources if source not in inside]
-    found.skipped = [*skipped, *(Skipped(source.name, "a file of the run itself") for source in inside)]
+    found.skipped = [*skipped, *(SkippedFile(source.name, "a file of the run itself") for source in inside)]
     if not sources:
         fault = "no file in there; nothing was forgotten, in case it is only away for now"
         raise DataError(f"{', '.join(chosen)}: {fault} (`lior forget` takes documents out)")
     for source in sources:
         old = found.old.get(source.name)
         known = old if old and old.size >= 0 and not anew else None
-        file = look(source, known, field=field, limit=LIMIT)
+        file = read_if_changed(source, known, field=field, limit=LIMIT)
         if file and (file.size < 0 or file.reason == LARGE):
-            found.skipped.append(Skipped(source.name, file.reason + _KEPT * bool(old and old.documents)))
+            found.skipped.append(SkippedFile(source.name, file.reason + _KEPT * bool(old and old.documents)))
             found.entries[source.name] = _marked(source.name, old)
         elif known and (file is None or file.sha256 == known.sha256):
             found.entries[source.name] = file or known
@@ -228,7 +228,7 @@ def compare(checkpoint: Checkpoint, found: Survey) -> Changes:
         same |= {document.name for document in mine if held.get(document.name) == document.data}
         changed += [d for d in mine if d.name in held and d.name not in same]
         learned += [d for d in mine if d.name not in held]
-        found.skipped += [Skipped(document.name, _FOREIGN) for document in foreign]
+        found.skipped += [SkippedFile(document.name, _FOREIGN) for document in foreign]
         kept = attrs.evolve(record.entry(file), documents=tuple(_names_of(mine)))
         entries[name] = attrs.evolve(kept, size=-1) if foreign else kept
     stay = same | {document.name for document in changed} | _names(entries.values()) | _unseen(own, found)

@@ -18,8 +18,8 @@ from mcp_types import Resource
 from pydantic import ValidationError
 from starlette.routing import BaseRoute, Route
 
-from lior.data.documents import RawDocument
 from lior.errors import LiorError
+from lior.reading.documents import RawDocument
 from lior.serve import answers
 from lior.serve.schema import Ask, Learn, Lines, Listing, told
 from lior.serve.server import Fault, Server, fault_of

@@ -10,12 +10,12 @@ import numpy as np
 
 from lior.ask.answering import Answer
 from lior.ask.dialogue import Dialogue, Turn
-from lior.ask.interfaces import Passage
 from lior.data import corpus
-from lior.data.documents import RawDocument
 from lior.errors import DataError, UsageError
+from lior.interfaces import Passage
 from lior.model import scoring
 from lior.model.provenance import Explained, explain
+from lior.reading.documents import RawDocument
 from lior.serve.schema import Listing
 from lior.serve.versions import Version
 

@@ -21,8 +21,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lior.ask.answering import Answer
-from lior.ask.interfaces import Passage
 from lior.errors import LiorError
+from lior.interfaces import Passage
 from lior.serve import answers
 from lior.serve.schema import Ask, Lines, Listing
 from lior.serve.server import Fault, Server, fault_of

@@ -24,9 +24,9 @@ from typing import Any
 import attrs
 
 from lior.ask.index import Index
-from lior.data.documents import RawDocument
 from lior.errors import DataError, LiorError, RunError, UsageError
 from lior.files import replacing
+from lior.reading.documents import RawDocument
 from lior.runs.checkpoint import Document
 from lior.runs.folder import listed
 from lior.runs.run import Run, load

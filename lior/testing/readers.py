@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from lior.ask.interfaces import Reader, Reading
 from lior.errors import LiorError
+from lior.interfaces import ParsedDocument, Reader
 from lior.testing.strategies import law
 
 _MARKUP = st.text("<>/!?[]{}\"'&;#-=:,|. \n\r\tabAB01", max_size=120)
@@ -41,7 +41,7 @@ def reader_contract(make: Callable[[], Reader]) -> type:
     return ReaderContract
 
 
-def read(reader: Reader, data: bytes) -> list[Reading]:
+def read(reader: Reader, data: bytes) -> list[ParsedDocument]:
     """The readings of ``data`` after a check of each; none if the reader refuses it in one line."""
     readings, reason = [], "none"
     try:
@@ -54,7 +54,7 @@ def read(reader: Reader, data: bytes) -> list[Reading]:
     return readings
 
 
-def check_reading(reading: Reading, data: bytes) -> None:
+def check_reading(reading: ParsedDocument, data: bytes) -> None:
     """Raise ``AssertionError`` if positions of the reading lead nowhere."""
     lines = reading.text.count("\n") + 1
     if reading.lines is not None:

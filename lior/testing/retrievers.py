@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from lior.ask.collection import Collection
-from lior.ask.interfaces import Ranking, Retriever
+from lior.interfaces import Ranking, Retriever
 from lior.testing.strategies import law
 
 TEXTS = (

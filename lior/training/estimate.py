@@ -14,9 +14,9 @@ import attrs
 
 from lior.config import TrainConfig, without_instances
 from lior.counting import compiled
-from lior.data.documents import RawDocument
 from lior.errors import Stopped
 from lior.events import hookimpl
+from lior.reading.documents import RawDocument
 from lior.training.preparation import train
 
 SAMPLE = 16_384

@@ -16,13 +16,11 @@ import attrs
 import torch
 from torch import Generator
 
-from lior.ask.texts import Texts, read_texts
 from lior.config import Components, TrainConfig, with_instances
 from lior.config.options import checked_keywords
 from lior.counting.locations import MAX_VOCAB
 from lior.data import corpus
 from lior.data.corpus import Corpus
-from lior.data.documents import RawDocument
 from lior.data.split import split
 from lior.errors import BrokenPlugin, DataError, UsageError
 from lior.geometry.retrieval import PARTS, Geometry
@@ -30,6 +28,8 @@ from lior.interfaces import State, Tokenizer
 from lior.model import validation
 from lior.model.language_model import Model
 from lior.plugins.registry import registry
+from lior.reading.documents import RawDocument
+from lior.reading.texts import Texts, read_texts
 from lior.runs.directory import RunDirectory
 from lior.runs.format import misfits_as_run_errors
 from lior.runs.loop import START, LoopState, Stopwatch, never

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior.ask.cutting import LONGEST, cut, name_words, units
-from lior.ask.interfaces import KINDS, Passage, Reading
+from lior.interfaces import TEXT_KINDS, ParsedDocument, Passage
 
 PIECES = st.sampled_from(
     [
@@ -31,7 +31,7 @@ TEXTS = st.one_of(st.lists(PIECES, max_size=25).map("\n".join), st.text(max_size
 
 
 def passages(text: str, kind: str = "markdown", **fields: object) -> list[Passage]:
-    return cut(Reading(text=text, kind=kind, **fields), "house/boiler.md")  # type: ignore[arg-type]
+    return cut(ParsedDocument(text=text, kind=kind, **fields), "house/boiler.md")  # type: ignore[arg-type]
 
 
 def quotes(text: str, kind: str = "markdown", **fields: object) -> list[str]:
@@ -48,7 +48,7 @@ def stands(found: list[Passage], text: str) -> None:
         assert len(passage.text) <= LONGEST
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TEXT_KINDS)
 @settings(deadline=None)
 @given(text=TEXTS)
 def test_every_passage_stands_where_it_says(kind, text):
@@ -69,7 +69,7 @@ def test_no_word_is_lost(kind, text):
     assert set(re.findall(r"[^\W_]+", kept)) >= set(re.findall(r"[^\W_]+", re.sub(r"\S{300,}", "", text)))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TEXT_KINDS)
 @pytest.mark.parametrize("piece", ["x", " ", ". ", "| ", "# ", "a(", "*\n", "# a\n", "a\n=\n", ">", "`"])
 def test_time_is_linear_in_the_text(kind, piece):
     begin = time.process_time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from lior.ask.endpoint import Endpoint, checked
-from lior.ask.interfaces import Passage
 from lior.errors import EndpointError, UsageError
+from lior.interfaces import Passage
 
 PASSAGES = [
     Passage(document="notes/house.md", line=6, text="To reset it, hold the red button\nfor five seconds."),
@@ -19,36 +20,52 @@ PASSAGES = [
 ]
 
 
-class Server:
-    """Answers each request with ``status`` and ``body`` after ``delay`` seconds, and keeps what was sent."""
+class Server(ThreadingHTTPServer):
+    """Answers each request with ``status`` and ``body``, not before ``may_reply``; keeps what was sent.
+
+    Every thread ends with :meth:`close`, and an error in one fails the test there: printed by a thread that
+    goes on, it would stand in the output of another test.
+    """
+
+    daemon_threads = False  # so that server_close waits for them
 
     def __init__(self):
-        self.status, self.body, self.delay = 200, b"", 0.0
-        self.requests = []
-        outer = self
+        self.status, self.body = 200, b""
+        self.may_reply = threading.Event()
+        self.may_reply.set()
+        self.requests, self.errors = [], []
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}/v1"
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                data = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.requests.append((self.path, dict(self.headers), json.loads(data)))
-                time.sleep(outer.delay)
-                self.send_response(outer.status)
-                self.end_headers()
-                self.wfile.write(outer.body)
-
-            def log_message(self, *_):
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}/v1"
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+    def handle_error(self, request, client_address):
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):  # a client that did not wait
+            self.errors.append(error)
 
     def says(self, text):
         self.body = json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]}).encode()
 
     def close(self):
-        self._http.shutdown()
-        self._http.server_close()
+        self.may_reply.set()
+        self.shutdown()
+        self.server_close()
+        self._thread.join()
+        assert self.errors == []
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.requests.append((self.path, dict(self.headers), json.loads(data)))
+        self.server.may_reply.wait()
+        self.send_response(self.server.status)
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, *_):
+        pass
 
 
 @pytest.fixture
@@ -135,7 +152,7 @@ def test_a_fault_of_the_server_is_one_line(server, status, body, message):
 
 
 def test_a_server_that_does_not_answer_is_given_up(server):
-    server.delay = 2.0
+    server.may_reply.clear()
     with pytest.raises(EndpointError, match=r"no reply within 0.2 s"):
         Endpoint(server.url, "small", timeout=0.2).reply("?", PASSAGES)
 

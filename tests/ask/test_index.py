@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 import lior
 from lior import Index
-from lior.ask import answering, reading, storage
+from lior.ask import answering, storage
 from lior.ask import index as indexing
 from lior.ask.index import cache_file
 from lior.errors import DataError, UsageError
+from lior.reading import files as reading
 
 BOILER = "# Boiler\n\nIt is serviced in October.\nTo reset it, hold the red button for five seconds.\n"
 GARDEN = "# Garden\n\nWater the tomatoes in the morning. Cut the roses in March.\n"
@@ -76,7 +77,7 @@ def reads(monkeypatch) -> list[str]:
             seen.append(path.name)
         return plain(path)
 
-    monkeypatch.setattr(reading, "contents", read)
+    monkeypatch.setattr(reading, "read_limited", read)
     return seen
 
 
@@ -328,7 +329,7 @@ def test_no_cache_leaves_nothing(notes, cache):
 
 
 def test_file_that_changes_while_it_is_read(notes, monkeypatch):
-    plain, times = reading.contents, {"left": 1}
+    plain, times = reading.read_limited, {"left": 1}
 
     def read(path: Path, **options: object) -> bytes:
         data = plain(path, **options)
@@ -337,7 +338,7 @@ def test_file_that_changes_while_it_is_read(notes, monkeypatch):
             path.write_text(path.read_text() + "The hedge is cut in June.\n")
         return data
 
-    monkeypatch.setattr(reading, "contents", read)
+    monkeypatch.setattr(reading, "read_limited", read)
     assert "June" in Index(notes, cache=False).ask("When is the hedge cut?").answer.text
     times["left"] = 100
     skipped = Index(notes, cache=False).skipped

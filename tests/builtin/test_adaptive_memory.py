@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from lior.data import corpus
-from lior.data.documents import RawDocument
 from lior.interfaces import Items, Query
 from lior.model import baseline
 from lior.model.mixer import columns
+from lior.reading.documents import RawDocument
 from lior_plugins.memories.sdm import Sdm
 from lior_plugins.tokenizers.bytes import Bytes
 

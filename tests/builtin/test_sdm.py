@@ -7,10 +7,10 @@ import torch
 from torch.testing import assert_close
 
 from lior.counting.locations import COUNTER
-from lior.data.documents import RawDocument
 from lior.errors import UsageError
 from lior.interfaces import Query
 from lior.model.language_model import Model
+from lior.reading.documents import RawDocument
 from lior.testing.memories import memory_contract
 from lior.testing.tensors import assert_same
 from lior.training.preparation import train

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import lior
-from lior.data.documents import RawDocument
+from lior.reading.documents import RawDocument
 from lior.training.preparation import train
 from tests.conftest import Outcome
 

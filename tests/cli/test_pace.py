@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lior.config import load
-from lior.data.documents import RawDocument
+from lior.reading.documents import RawDocument
 from lior.training import estimate
 from lior_cli import pace
 

@@ -11,9 +11,9 @@ import torch
 
 import lior as library
 from lior.config import build
-from lior.data.documents import RawDocument
 from lior.data.split import split
 from lior.errors import DataError
+from lior.reading.documents import RawDocument
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
 from lior.training.preparation import read_text, train

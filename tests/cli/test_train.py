@@ -16,7 +16,7 @@ import pytest
 
 from lior.config import load
 from lior.data import corpus
-from lior.data.documents import RawDocument
+from lior.reading.documents import RawDocument
 from lior.runs import checkpoint
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder

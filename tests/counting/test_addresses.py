@@ -14,8 +14,8 @@ from lior.counting import fields
 from lior.counting.addresses import ADDRESS_BITS, addresses, locate, parse
 from lior.counting.fields import FIELDS, REACH
 from lior.data import corpus
-from lior.data.documents import RawDocument
 from lior.errors import UsageError
+from lior.reading.documents import RawDocument
 from lior.testing.strategies import LAW
 from lior_plugins.memories.sdm import ORDERS, PATTERNS
 from lior_plugins.tokenizers.bytes import Bytes

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lior.data.corpus import build, build_parts, gather_contexts, until
-from lior.data.documents import EMBEDDED, RawDocument, embedded, read_documents
 from lior.errors import DataError
+from lior.reading.documents import EMBEDDED, RawDocument, embedded, read_documents
 from lior.testing.strategies import LAW
 from lior_plugins.tokenizers.bytes import Bytes
 

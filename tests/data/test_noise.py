@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lior.data import corpus, noise
-from lior.data.documents import RawDocument
 from lior.errors import UsageError
 from lior.model.evaluation import evaluate
+from lior.reading.documents import RawDocument
 from lior.testing.strategies import LAW, seeds
 from lior_plugins.tokenizers.bytes import Bytes
 

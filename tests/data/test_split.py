@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.data.documents import RawDocument
 from lior.data.split import OWN_END, kind, split, training_bytes
+from lior.reading.documents import RawDocument
 from lior.testing.strategies import LAW
 
 LINES = b"A line of text.\n"

@@ -19,8 +19,8 @@ import pytest
 import torch
 
 import lior
-from lior.data.documents import RawDocument
 from lior.errors import RunError
+from lior.reading.documents import RawDocument
 from lior.runs import checkpoint
 from lior.training.preparation import train
 from tests.faults.faults import (

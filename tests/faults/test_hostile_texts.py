@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior.data import corpus
-from lior.data.documents import read_documents
 from lior.errors import DataError
+from lior.reading.documents import read_documents
 from lior_plugins.tokenizers.bytes import Bytes
 
 

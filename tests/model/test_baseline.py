@@ -10,8 +10,8 @@ import torch
 
 from lior.counting.kneser_ney import estimated_discounts
 from lior.data import corpus
-from lior.data.documents import RawDocument, embedded
 from lior.model.baseline import ORDER, Baseline, measure
+from lior.reading.documents import RawDocument, embedded
 from lior_plugins.tokenizers.bytes import Bytes
 
 VOCAB = 256

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior.data import corpus
-from lior.data.documents import RawDocument
 from lior.errors import DataError, MissingPackage, RunError, UsageError
 from lior.model import compression, evaluation
 from lior.model.compression import CompressedFile
+from lior.reading.documents import RawDocument
 from lior.testing.strategies import LAW
 from lior_cli.compress import recipe_coder, run_coder
 

@@ -14,7 +14,6 @@ from torch.testing import assert_close
 from lior.config import TrainConfig
 from lior.config.sampling import Sampling
 from lior.data import corpus
-from lior.data.documents import RawDocument
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import Text
 from lior.model import evaluation, online
@@ -22,6 +21,7 @@ from lior.model.evaluation import evaluate
 from lior.model.generation import Session, generate
 from lior.model.language_model import Model
 from lior.model.mixer import columns, rows_at_once
+from lior.reading.documents import RawDocument
 from lior.tensors import sub
 from lior.testing.strategies import LAW, seeds
 from lior.testing.tensors import assert_same, clones

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from lior.data import corpus
-from lior.data.documents import RawDocument
 from lior.interfaces import Query
 from lior.model import evaluation, online
 from lior.model.online import Follower, Online
+from lior.reading.documents import RawDocument
 from lior.runs import directory as rundir
 from lior_cli.compress import recipe_coder
 from lior_plugins.memories.sdm import Sdm

@@ -11,7 +11,6 @@ import torch
 
 import lior
 from lior.data import corpus
-from lior.data.documents import RawDocument
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import StreamingEncoder, Text
 from lior.model import evaluation
@@ -19,6 +18,7 @@ from lior.model.generation import Session
 from lior.model.language_model import DocumentCoordinates
 from lior.model.online import Follower, Online
 from lior.model.provenance import explain
+from lior.reading.documents import RawDocument
 from lior.tensors import sub
 from lior.training.preparation import train
 

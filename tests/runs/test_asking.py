@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lior
-from lior.data.documents import RawDocument
 from lior.errors import DataError, RunError, UsageError
+from lior.reading.documents import RawDocument
 from lior.runs import asking, files
 from lior.runs import folder as runfolder
 from lior.training.preparation import train

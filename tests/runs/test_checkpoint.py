@@ -17,10 +17,10 @@ from safetensors.torch import load_file
 
 from lior.config import Component, with_instances
 from lior.data import corpus
-from lior.data.documents import RawDocument, read_documents
 from lior.errors import RunError
 from lior.model.generation import Session
 from lior.plugins.registry import registry
+from lior.reading.documents import RawDocument, read_documents
 from lior.runs import bundle, checkpoint, files
 from lior.runs import folder as runfolder
 from lior.runs.checkpoint import Checkpoint

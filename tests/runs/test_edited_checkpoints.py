@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import lior
-from lior.data.documents import RawDocument
 from lior.errors import NewerFormat, RunError, SkippedCheckpoint, TextRemains
+from lior.reading.documents import RawDocument
 from lior.runs import checkpoint, files
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder

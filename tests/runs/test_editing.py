@@ -26,9 +26,9 @@ import lior
 from lior.config import build
 from lior.data import corpus
 from lior.data.corpus import Corpus
-from lior.data.documents import RawDocument
 from lior.errors import DataError, RunError, UsageError
 from lior.model.evaluation import evaluate
+from lior.reading.documents import RawDocument
 from lior.runs import editing
 from lior.runs.run import Run
 from lior.training.preparation import train

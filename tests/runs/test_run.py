@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import lior
-from lior.data.documents import RawDocument
 from lior.errors import RunError, UsageError
+from lior.reading.documents import RawDocument
 from lior.runs import files
 from lior.runs import folder as runfolder
 from lior.runs.bundle import digest

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import lior
-from lior.ask.reading import File
 from lior.errors import DataError, RunError, UsageError
+from lior.reading.files import File
 from lior.runs import asking, record, syncing
 from lior.training.preparation import train
 
@@ -94,8 +94,8 @@ def test_what_is_unchanged_is_neither_read_nor_loaded(home, monkeypatch):
     os.utime(home / "notes" / "d.txt", (OLD + 9, OLD + 9))  # another time, the same text
     assert syncing.survey(home / "run").settled
     syncing.finish(syncing.survey(home / "run"))
-    monkeypatch.setattr("lior.ask.texts._read", lambda *_: pytest.fail("a file was read"))
-    monkeypatch.setattr("lior.ask.reading.hashlib", None)
+    monkeypatch.setattr("lior.reading.texts._read", lambda *_: pytest.fail("a file was read"))
+    monkeypatch.setattr("lior.reading.files.hashlib", None)
     assert syncing.survey(home / "run").settled
 
 
@@ -182,14 +182,14 @@ def test_a_folder_that_is_empty_for_now(home):
 
 
 def test_what_cannot_be_read_now_is_not_forgotten(home, monkeypatch):
-    real = syncing.look
+    real = syncing.read_if_changed
 
     def look(source, *args, **options):
         if source.name == "a.txt":
             return File(source.name, reason="cannot be read: Input/output error")
         return real(source, *args, **options)
 
-    monkeypatch.setattr(syncing, "look", look)
+    monkeypatch.setattr(syncing, "read_if_changed", look)
     write(home / "notes", e=lines("e"))
     done = sync(home / "run")
     assert (done.learned, done.forgotten) == (("e.txt",), ())

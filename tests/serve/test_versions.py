@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import lior
-from lior.data.documents import RawDocument
 from lior.errors import DataError, RunError, UsageError
+from lior.reading.documents import RawDocument
 from lior.runs import asking
 from lior.serve.versions import NOTE, Resident
 from tests.serve.servers import PLAN, TEXTS

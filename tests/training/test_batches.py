@@ -11,8 +11,8 @@ from torch.testing import assert_close
 
 from lior.config import GeometryConfig
 from lior.data.corpus import build
-from lior.data.documents import RawDocument
 from lior.geometry.retrieval import Geometry
+from lior.reading.documents import RawDocument
 from lior.training.batches import BatchSampler, BatchStream
 from lior_plugins.encoders.lags import Lags
 from lior_plugins.frames.lowrank import LowRank

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lior.config import load
-from lior.data.documents import RawDocument, read_documents
+from lior.reading.documents import RawDocument, read_documents
 from lior.testing.strategies import LAW
 from lior.training import estimate as estimates
 from lior.training.estimate import estimate

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import lior
-from lior.data.documents import RawDocument
 from lior.errors import RunError, Stopped
 from lior.events import hookimpl
 from lior.model import evaluation
+from lior.reading.documents import RawDocument
 from lior.runs import checkpoint as checkpoints
 from lior.training.preparation import resume, train
 from tests.faults.same_run import assert_same_run

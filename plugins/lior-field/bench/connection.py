@@ -19,8 +19,8 @@ from typing import Any
 
 import lior
 from lior.data import corpus
-from lior.data.documents import RawDocument, embedded
 from lior.model import scoring
+from lior.reading.documents import RawDocument, embedded
 from lior.runs.run import Run
 
 ROOT = Path(__file__).resolve().parents[3]

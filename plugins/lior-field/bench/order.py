@@ -17,8 +17,8 @@ from connection import texts, trained
 from numpy.typing import NDArray
 
 from lior.data import corpus
-from lior.data.documents import RawDocument
 from lior.model import scoring
+from lior.reading.documents import RawDocument
 from lior_field import actions
 
 HORIZONS = (2.0, 3.0, 4.0, 8.0, 16.0)

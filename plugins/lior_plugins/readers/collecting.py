@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from lior.ask.interfaces import Reading
+from lior.interfaces import ParsedDocument
 
 
 @attrs.define
@@ -26,9 +26,9 @@ class Collected:
         self.text += more
         self.lines += [at] * len(more)
 
-    def reading(self, kind: str, title: str = "") -> Reading:
+    def document(self, kind: str, title: str = "") -> ParsedDocument:
         """All of it. Without lines of the file, those of the text count."""
-        return Reading(
+        return ParsedDocument(
             text="\n".join(self.text),
             kind=kind,
             title=" ".join(title.split()),

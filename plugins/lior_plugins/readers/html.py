@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import attrs
 
-from lior.ask.decoding import decode
-from lior.ask.interfaces import Reading
+from lior.interfaces import ParsedDocument
+from lior.reading.decoding import decode
 from lior_plugins.readers.collecting import Collected
 
 _UNSEEN = {"script", "style", "nav", "noscript", "template", "svg", "select", "iframe"}
@@ -31,20 +31,20 @@ class Html:
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".html", ".htm", ".xhtml")
 
-    def read(self, data: bytes, name: str) -> list[Reading]:
-        """One reading of kind "markdown"."""
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
+        """One document of kind "markdown"."""
         text, notes = decode(data)
-        reading = visible(text)
-        return [attrs.evolve(reading, notes=(*notes, *reading.notes))]
+        document = visible(text)
+        return [attrs.evolve(document, notes=(*notes, *document.notes))]
 
 
-def visible(source: str) -> Reading:
+def visible(source: str) -> ParsedDocument:
     """The text that a browser shows of ``source``, without navigation."""
     parser, end = _Visible(), source.rfind(">") + 1
     # no tag ends after the last ">"; html.parser would look for each end anew, in quadratic time
     parser.feed(source[:end] + source[end:].replace("<", "&lt;"))
     parser.close()
-    return parser.reading()
+    return parser.document()
 
 
 class _Visible(HTMLParser):
@@ -63,14 +63,14 @@ class _Visible(HTMLParser):
         self._pre = 0
         self._title: list[str] | None = None
 
-    def reading(self) -> Reading:
+    def document(self) -> ParsedDocument:
         """What was collected."""
         self._end_line()
         last = self.getpos()[0]  # &#10; is a line break that the file does not have
         self._found.lines = [min(at, last) for at in self._found.lines]
         if self._unseen:
             self._found.notes.append(f"<{self._unseen[0]}> never ends: what follows is left out")
-        return self._found.reading("markdown", "".join(self._title or ()))
+        return self._found.document("markdown", "".join(self._title or ()))
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         """A block begins."""

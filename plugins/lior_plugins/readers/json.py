@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import attrs
 
-from lior.ask.decoding import decode
-from lior.ask.interfaces import Reading
 from lior.errors import DataError
+from lior.interfaces import ParsedDocument
+from lior.reading.decoding import decode
 from lior_plugins.readers.collecting import Collected
 
 
@@ -22,22 +22,22 @@ class Lines:
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson")
 
-    def read(self, data: bytes, name: str) -> list[Reading]:
-        """A reading for each document, or one of kind "rows"."""
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
+        """A document for each object with a text, or one of kind "rows"."""
         text, notes = decode(data)
-        readings, other = [], []
+        documents, other = [], []
         for number, line in enumerate(text.split("\n"), 1):
             record = _parsed(line)
             if isinstance(record, dict) and isinstance(record.get("text"), str):
-                readings.append(_document(record, number))
+                documents.append(_document(record, number))
             elif line.strip():
                 other.append(number)
-        if not readings:
-            return [Reading(text=text, kind="rows", notes=notes)]
+        if not documents:
+            return [ParsedDocument(text=text, kind="rows", notes=notes)]
         if other:
             lines = f"{len(other)} lines left out, without an object with a text, such as line {other[0]}"
             notes = (*notes, lines)
-        return [attrs.evolve(readings[0], notes=notes), *readings[1:]]
+        return [attrs.evolve(documents[0], notes=notes), *documents[1:]]
 
 
 @attrs.frozen(kw_only=True)
@@ -47,22 +47,22 @@ class Json:
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".json", ".ipynb", ".geojson")
 
-    def read(self, data: bytes, name: str) -> list[Reading]:
-        """One reading: "markdown" for a notebook, "chat" for messages, otherwise "code"."""
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
+        """One document: "markdown" for a notebook, "chat" for messages, otherwise "code"."""
         text, notes = decode(data)
         value = _parsed(text)
         if name.lower().endswith(".ipynb"):
             if not isinstance(value, dict) or not isinstance(value.get("cells"), list):
                 raise DataError("damaged notebook: no JSON object with cells")
-            reading = _notebook(value["cells"], _Finder(text))
+            document = _notebook(value["cells"], _Finder(text))
         elif sent := _messages(value):
-            reading = _chat(sent, _Finder(text))
+            document = _chat(sent, _Finder(text))
         elif value is not None and "\n" not in text.strip():
             pretty = json.dumps(value, indent=1, ensure_ascii=False)
-            reading = Reading(text=pretty, kind="code", lines=(1,) * (pretty.count("\n") + 1))
+            document = ParsedDocument(text=pretty, kind="code", lines=(1,) * (pretty.count("\n") + 1))
         else:
-            reading = Reading(text=text, kind="code")
-        return [attrs.evolve(reading, notes=notes)]
+            document = ParsedDocument(text=text, kind="code")
+        return [attrs.evolve(document, notes=notes)]
 
 
 def _parsed(text: str) -> Any:
@@ -73,9 +73,9 @@ def _parsed(text: str) -> Any:
         return None
 
 
-def _document(record: dict[str, Any], number: int) -> Reading:
+def _document(record: dict[str, Any], number: int) -> ParsedDocument:
     title = record.get("title")
-    return Reading(
+    return ParsedDocument(
         text=record["text"],
         kind="prose",
         name=str(record.get("_id", number)),
@@ -84,7 +84,7 @@ def _document(record: dict[str, Any], number: int) -> Reading:
     )
 
 
-def _notebook(cells: list[dict[str, Any]], finder: _Finder) -> Reading:
+def _notebook(cells: list[dict[str, Any]], finder: _Finder) -> ParsedDocument:
     """Cells in their order, code in fences; outputs are left out."""
     found = Collected()
     for number, cell in enumerate(cells, 1):
@@ -98,7 +98,7 @@ def _notebook(cells: list[dict[str, Any]], finder: _Finder) -> Reading:
             lines = [(lines[0][0], "```"), *lines, (finder.at, "```")]
         for at, line in (*lines, (finder.at, "")):
             found.put(line, at)
-    return found.reading("markdown")
+    return found.document("markdown")
 
 
 def _messages(value: Any) -> list[tuple[str, str, str]]:
@@ -117,12 +117,12 @@ def _messages(value: Any) -> list[tuple[str, str, str]]:
     return [each for each in sent if each[2].strip()]
 
 
-def _chat(sent: list[tuple[str, str, str]], finder: _Finder) -> Reading:
+def _chat(sent: list[tuple[str, str, str]], finder: _Finder) -> ParsedDocument:
     found = Collected()
     for who, when, text in sent:
         found.begin(f"{who}, {when}")
         found.put(f"{who}: {text}", finder.line(text))
-    return found.reading("chat")
+    return found.document("chat")
 
 
 class _Finder:

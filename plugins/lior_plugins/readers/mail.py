@@ -13,8 +13,8 @@ from typing import ClassVar
 
 import attrs
 
-from lior.ask.interfaces import Reading
 from lior.errors import DataError
+from lior.interfaces import ParsedDocument
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
 
@@ -29,8 +29,8 @@ class Mail:
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".eml", ".mbox", ".mbx")
 
-    def read(self, data: bytes, name: str) -> list[Reading]:
-        """One reading of kind "mail" with a place for each message."""
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
+        """One document of kind "mail" with a place for each message."""
         data, found = data.replace(b"\r\n", b"\n"), Collected()
         starts = [match.start() for match in _BEGIN.finditer(data)] or [0]
         sources = [data[a:b] for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
@@ -52,7 +52,7 @@ class Mail:
             found.notes += _left_out(message)
         if not found.places:
             raise DataError(f"damaged mail: {found.notes[0]}")
-        return [found.reading("mail", found.places[0][1] if len(starts) == 1 else "")]
+        return [found.document("mail", found.places[0][1] if len(starts) == 1 else "")]
 
 
 def _message(message: Message, source: list[str]) -> Iterator[tuple[int, str]]:
@@ -105,8 +105,8 @@ def _text(part: Message, source: list[str]) -> Iterator[tuple[int, str]]:
         at = [number for number in at if not number or not raw[number - 1].endswith("=")]
     lines, numbers = text.split("\n"), tuple(range(1, text.count("\n") + 2))
     if part.get_content_subtype() == "html":
-        reading = visible(text)
-        lines, numbers = reading.text.split("\n"), reading.lines or (1,)
+        document = visible(text)
+        lines, numbers = document.text.split("\n"), document.lines or (1,)
     for number, line in zip(numbers, lines, strict=True):
         yield first + at[min(number, len(at)) - 1], line
 

@@ -15,10 +15,10 @@ from zipfile import ZipFile
 
 import attrs
 
-from lior.ask.decoding import decode
-from lior.ask.interfaces import Reading
-from lior.ask.reading import LIMIT
 from lior.errors import DataError, LiorError, MissingPackage
+from lior.interfaces import ParsedDocument
+from lior.reading.decoding import decode
+from lior.reading.files import LIMIT
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
 
@@ -34,8 +34,8 @@ class Pdf:
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".pdf",)
 
-    def read(self, data: bytes, name: str) -> list[Reading]:
-        """One reading of kind "prose"; ``DataError`` also when there is no text layer."""
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
+        """One document of kind "prose"; ``DataError`` also when there is no text layer."""
         pypdf = _library("pypdf", "PDF")
         logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it reports what it has mended
         found, unread = Collected(), []
@@ -57,7 +57,7 @@ class Pdf:
             found.notes.append(f"pages left out, which pypdf cannot read: {', '.join(unread)}")
         if not found.text:
             raise DataError(found.notes[0] if unread else "no text in it: images of pages (run OCR on it)")
-        return [found.reading("prose", title)]
+        return [found.document("prose", title)]
 
 
 @attrs.frozen(kw_only=True)
@@ -67,8 +67,8 @@ class Docx:
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".docx", ".docm")
 
-    def read(self, data: bytes, name: str) -> list[Reading]:
-        """One reading of kind "markdown"."""
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
+        """One document of kind "markdown"."""
         docx, found = _library("docx", "DOCX"), Collected()
         with _damaged("DOCX"):
             _unzipped(data).close()
@@ -84,7 +84,7 @@ class Docx:
                     heading = "#" * int(level) + " " if level.isdecimal() else ""
                     found.put(heading + block.text if not style.startswith("List") else f"- {block.text}\n")
                     found.put("")
-            return [found.reading("markdown", str(document.core_properties.title or ""))]
+            return [found.document("markdown", str(document.core_properties.title or ""))]
 
 
 @attrs.frozen(kw_only=True)
@@ -94,14 +94,14 @@ class Odt:
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".odt",)
 
-    def read(self, data: bytes, name: str) -> list[Reading]:
-        """One reading of kind "markdown"."""
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
+        """One document of kind "markdown"."""
         found = Collected()
         with _damaged("ODT"), _unzipped(data) as archive:
             for body in ElementTree.fromstring(archive.read("content.xml")).iter(_BODY):
                 for line in _blocks(body):
                     found.put(line)
-        return [found.reading("markdown")]
+        return [found.document("markdown")]
 
 
 def _blocks(element: ElementTree.Element) -> Iterator[str]:
@@ -135,8 +135,8 @@ class Epub:
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".epub",)
 
-    def read(self, data: bytes, name: str) -> list[Reading]:
-        """One reading of kind "markdown" with a place for each chapter."""
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
+        """One document of kind "markdown" with a place for each chapter."""
         found = Collected()
         with _damaged("EPUB"), _unzipped(data) as archive:
             title, chapters = _chapters(archive)
@@ -148,7 +148,7 @@ class Epub:
                     continue
                 found.begin(chapter.title or posixpath.basename(path))
                 found.put(chapter.text + "\n")
-        return [found.reading("markdown", title)]
+        return [found.document("markdown", title)]
 
 
 def _chapters(archive: ZipFile) -> tuple[str, list[str]]:

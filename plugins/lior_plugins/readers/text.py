@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import attrs
 
-from lior.ask.decoding import decode
-from lior.ask.interfaces import Reading
+from lior.interfaces import ParsedDocument
+from lior.reading.decoding import decode
 
 _MARKUP = ".md .markdown .mdown .mkd .rst .rest .qmd .rmd .adoc .asciidoc"
 _CODE = (
@@ -44,14 +44,14 @@ _MESSAGE = re.compile(_WHEN + r"(?P<open><)?(?P<who>[^:<>]{1,40}?)(?(open)>|:) "
 
 
 @attrs.frozen(kw_only=True)
-class Text:
+class PlainText:
     """Lines as they are; the kind is that of the suffix, or told by how most lines begin."""
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = tuple(f"{_OTHER} {_MARKUP} {_CODE}".split())
 
-    def read(self, data: bytes, name: str) -> list[Reading]:
-        """One reading, whose lines are those of the file."""
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
+        """One document, whose lines are those of the file."""
         text, notes = decode(data)
         path = PurePath(name.lower())
         kind = _KINDS.get(path.suffix, "")
@@ -60,7 +60,7 @@ class Text:
         head = [line for line in text[: 1 << 16].split("\n")[:200] if line.strip()]
         places = _messages(text.split("\n")) if not kind and _messages(head) else ()
         kind = kind or ("chat" if places else "log" if _is_log(head) else "prose")
-        return [Reading(text=text, kind=kind, places=places, notes=notes)]
+        return [ParsedDocument(text=text, kind=kind, places=places, notes=notes)]
 
 
 def _messages(lines: list[str]) -> tuple[tuple[int, str], ...]:
@@ -95,20 +95,22 @@ class Rows:
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".tab", ".psv")
 
-    def read(self, data: bytes, name: str) -> list[Reading]:
-        """One reading of kind "rows"; a row has the number of its first line."""
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
+        """One document of kind "rows"; a row has the number of its first line."""
         text, notes = decode(data)
         if '"' not in text:
-            return [Reading(text=text, kind="rows", notes=notes)]
+            return [ParsedDocument(text=text, kind="rows", notes=notes)]
         source = text.split("\n")
         try:
             starts = _starts(source, PurePath(name.lower()).suffix)
         except csv.Error:
             notes = (*notes, "quotes that do not match; each line is taken for a row")
-            return [Reading(text=text, kind="rows", notes=notes)]
+            return [ParsedDocument(text=text, kind="rows", notes=notes)]
         ends = [*starts[1:], len(source)]
         rows = [" ".join(source[a:b]) for a, b in zip(starts, ends, strict=True)]
-        return [Reading(text="\n".join(rows), kind="rows", lines=tuple(a + 1 for a in starts), notes=notes)]
+        return [
+            ParsedDocument(text="\n".join(rows), kind="rows", lines=tuple(a + 1 for a in starts), notes=notes)
+        ]
 
 
 def _starts(source: list[str], suffix: str) -> list[int]:

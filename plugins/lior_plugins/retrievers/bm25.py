@@ -7,8 +7,8 @@ from typing import ClassVar
 import attrs
 
 from lior.ask.collection import Collection
-from lior.ask.interfaces import Ranking
 from lior.ask.ranking import Level, contexts, level, ranking, scored, understood
+from lior.interfaces import Ranking
 
 
 @attrs.frozen(kw_only=True)

@@ -8,7 +8,6 @@ import attrs
 import numpy as np
 
 from lior.ask.collection import Collection, Postings
-from lior.ask.interfaces import Ranking
 from lior.ask.ranking import (
     B,
     Level,
@@ -25,6 +24,7 @@ from lior.ask.ranking import (
     slices,
     understood,
 )
+from lior.interfaces import Ranking
 
 OWN, PARAGRAPH, DOCUMENT, CONTEXT = 0.6, 0.3, 0.1, 0.3
 """Weights of the counts in a passage, its paragraph, its document and its context. The first three add up

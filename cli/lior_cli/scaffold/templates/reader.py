@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import attrs
 
-from lior.ask.decoding import decode
-from lior.ask.interfaces import Reading
+from lior.interfaces import ParsedDocument
+from lior.reading.decoding import decode
 
 _TIME = re.compile(r"(\d+:\d\d:\d\d),\d+ --> ")
 
@@ -20,7 +20,7 @@ class Mine:
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".srt",)
 
-    def read(self, data: bytes, name: str) -> list[Reading]:
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One reading of kind "prose".
 
         Raises
@@ -42,7 +42,7 @@ class Mine:
             return []
         places.pop(len(text), None)
         return [
-            Reading(
+            ParsedDocument(
                 text="\n".join(text),
                 kind="prose",
                 lines=tuple(lines),

@@ -8,9 +8,9 @@ import attrs
 import numpy as np
 
 from lior.ask.collection import Collection
-from lior.ask.interfaces import Ranking
 from lior.ask.ranking import coverage, ranking, understood
 from lior.config.options import option
+from lior.interfaces import Ranking
 
 
 @attrs.frozen(kw_only=True)

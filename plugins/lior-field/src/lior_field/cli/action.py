@@ -51,8 +51,8 @@ def action(
     """
     refuse_without_effect(text=text, as_json=as_json)
     import_torch(quiet=as_json)
-    from lior.data.documents import read_documents
     from lior.model import scoring
+    from lior.reading.documents import read_documents
     from lior.runs import directory
     from lior.tensors import pick_device
     from lior_field import actions

@@ -43,8 +43,8 @@ def spectrum(run: Path, rank: int | None, text: tuple[str, ...], as_json: bool, 
             "--rank and --on belong together: what fewer ranks cost is measured on a text; give both"
         )
     import_torch(quiet=as_json)
-    from lior.data.documents import read_documents
     from lior.model.evaluation import evaluate
+    from lior.reading.documents import read_documents
     from lior.runs import directory
     from lior.tensors import pick_device
     from lior_field import compression

@@ -1,0 +1,548 @@
+"""The extension points of lior: the members that a plugin of each kind must have.
+
+Everything is a ``Protocol``: an implementation needs no base class, only the members named here.
+
+* **Geometry is functional.** Frames, sources, products, encoders and updaters hold nothing but their options.
+  Their numbers are a ``State``, a flat ``dict[str, Tensor]``, which is passed in; methods return new
+  dictionaries and never write into the tensors they were given. ``learned`` names the entries that an updater
+  may move; the other entries are statistics.
+* **Memories and tokenizers are objects** that change. ``snapshot`` returns the whole content as a ``State``,
+  and ``restore`` takes it.
+* **Randomness is explicit.** It comes from the ``torch.Generator`` passed in.
+* **Derivatives are written by hand.** ``pullback`` methods map the derivative of a scalar with respect to the
+  output to derivatives with respect to learned entries and inputs. No implementation uses autograd.
+
+Shapes: ``n`` is the dimension of a coordinate ``z``; ``m`` that of a mapped coordinate ``y = A z`` with ``A``
+the root of the metric (``AᵀA = g``), so that ``g(z, z') = y · y'``; ``...`` stands for batch dimensions.
+
+``api_version`` of a plugin class is the interface version that it was written for; lior refuses others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    NamedTuple,
+    Protocol,
+    TypeAlias,
+    TypeGuard,
+    runtime_checkable,
+)
+
+from lior.interfaces.retrieval import (  # noqa: F401
+    TEXT_KINDS,
+    Judging,
+    ParsedDocument,
+    Passage,
+    Preparing,
+    Ranking,
+    Reader,
+    Retriever,
+)
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+API_VERSION = 1
+"""Version of the interfaces below."""
+
+State: TypeAlias = "dict[str, Tensor]"
+
+
+class Plugin(Protocol):
+    """What every implementation has in common."""
+
+    api_version: ClassVar[int]
+
+
+# --- geometry ---------------------------------------------------------------
+
+
+class MetricForm(NamedTuple):
+    """A symmetric positive definite form on ``R^n``, in factors."""
+
+    q: Tensor | None
+    """Rotation ``Q (n, n)``, or ``None`` for the identity."""
+    lam: Tensor
+    """Scales ``λ > 0 (n,)``."""
+    omega2: Tensor
+    """Overall scale ``Ω² > 0``, a scalar tensor."""
+    u: Tensor
+    """Directions of the low-rank part, unit columns ``(n, r)``; ``r`` may be 0."""
+    d: Tensor
+    """Weights ``D >= 0 (r,)`` of these directions."""
+
+
+@runtime_checkable
+class FrameProvider(Plugin, Protocol):
+    """Builds the metric ``g`` from learned numbers or from statistics of ``z``."""
+
+    learned: ClassVar[tuple[str, ...]]
+
+    def init(self, n: int, *, generator: Generator) -> State:
+        """Fresh state for coordinates of dimension ``n >= 2`` (float32, on the generator's device)."""
+
+    def observe(self, state: State, z: Tensor) -> State:
+        """Update statistics with a batch ``z (N, n)``; a frame without statistics returns ``state``."""
+
+    def form(self, state: State) -> MetricForm:
+        """The metric that ``state`` describes."""
+
+    def pullback(self, state: State, dform: MetricForm) -> State:
+        """Derivatives with respect to the learned entries, given those with respect to the form."""
+
+    def project(self, state: State) -> State:
+        """Clamp, wrap and normalise. Idempotent; ``form`` is unchanged for values in range."""
+
+
+@runtime_checkable
+class GradientFrame(FrameProvider, Protocol):
+    """A frame whose statistics are those of gradients: it needs a function that is being learned.
+
+    A system without such a function does not call the method, and the metric stays as it was.
+    """
+
+    least_scale: ClassVar[float]
+    """The least entry of ``lam``. Along a direction that no gradient has, rows should be as good as equal."""
+
+    def observe_gradients(self, state: State, gradients: Tensor) -> State:
+        """Update statistics with gradients ``(N, C, n)`` of ``C`` outputs at ``N`` points."""
+
+
+class ResiliencePullback(NamedTuple):
+    """Derivatives returned by :meth:`RSource.pullback`."""
+
+    params: State
+    """With respect to the learned entries."""
+    z: Tensor
+    """With respect to the coordinates, shape ``(..., n)``."""
+    root: Tensor
+    """With respect to the root ``A`` of the metric, shape ``(m, n)``."""
+
+
+@runtime_checkable
+class RSource(Plugin, Protocol):
+    """Resilience ``R(z) > 0``: one number per point, which multiplies the cost."""
+
+    learned: ClassVar[tuple[str, ...]]
+
+    def init(self, n: int, *, generator: Generator) -> State:
+        """Fresh state; ``R`` is finite before anything was observed."""
+
+    def observe(self, state: State, z: Tensor, form: MetricForm, *, total: int) -> State:
+        """Take ``z (N, n)``, a uniform sample of a memory of ``total`` items, as the medium."""
+
+    def resilience(self, state: State, z: Tensor, form: MetricForm) -> Tensor:
+        """``R`` at ``z (..., n)``: positive and finite, shape ``(...)``."""
+
+    def pullback(self, state: State, z: Tensor, form: MetricForm, dr: Tensor) -> ResiliencePullback:
+        """Derivatives of ``sum(dr * R)``; ``dr`` has the shape of ``R``."""
+
+    def project(self, state: State) -> State:
+        """Clamp the learned entries. Idempotent."""
+
+
+class CostPartials(NamedTuple):
+    """Partial derivatives of a cost, each of its shape. They may share memory: do not write into them."""
+
+    qq: Tensor
+    qk: Tensor
+    kk: Tensor
+    params: State
+    """One entry per learned *scalar* that the cost itself uses (not the lift)."""
+
+
+@runtime_checkable
+class AttentionProduct(Plugin, Protocol):
+    """Turns the Gram products of a query and a memory item into a cost ``>= 0``.
+
+    ``lift`` maps ``y`` to features whose dot products are the Gram products ``(qq, qk, kk)``; often it is the
+    identity.
+    """
+
+    learned: ClassVar[tuple[str, ...]]
+
+    def init(self, m: int, *, generator: Generator) -> State:
+        """Fresh state for mapped coordinates of dimension ``m``."""
+
+    def lift(self, params: State, y: Tensor, *, query: bool) -> Tensor:
+        """Features of ``y (..., m)``, shape ``(..., p)``; queries and items may differ."""
+
+    def lift_pullback(self, params: State, y: Tensor, df: Tensor, *, query: bool) -> tuple[State, Tensor]:
+        """Derivatives with respect to the learned entries of the lift and to ``y``."""
+
+    def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
+        """Cost from broadcastable Gram products; finite and ``>= 0`` for every real input."""
+
+    def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
+        """Partial derivatives of :meth:`cost` at the same arguments."""
+
+    def project(self, state: State) -> State:
+        """Clamp and wrap the learned entries. Idempotent."""
+
+
+@runtime_checkable
+class PairwiseProduct(AttentionProduct, Protocol):
+    """A product that may need the features themselves, because its cost is no function of Gram products.
+
+    Where ``pairwise`` is true, :meth:`pair_cost` takes the place of ``cost`` and ``partials``. It is
+    symmetric: exchanging the arguments transposes it.
+    """
+
+    @property
+    def pairwise(self) -> bool:
+        """Whether the cost with these options is one of pairs."""
+
+    def pair_cost(self, q: Tensor, k: Tensor, params: State) -> Tensor:
+        """Costs ``(B, K)``, finite and ``>= 0``, of features ``q (B, p)`` and ``k (K, p)``."""
+
+    def pair_gradient(self, q: Tensor, k: Tensor, weights: Tensor, values: Tensor, params: State) -> Tensor:
+        """``Σ_i weights_bi values_ic ∂cost_bi/∂q_b (B, C, p)`` of ``weights (B, K)``, ``values (K, C)``."""
+
+
+def is_pairwise(product: AttentionProduct) -> TypeGuard[PairwiseProduct]:
+    """Whether costs of ``product`` are those of pairs of features; asked for each of many matrices."""
+    return bool(getattr(product, "pairwise", False))
+
+
+# --- text to coordinates ----------------------------------------------------
+
+
+@runtime_checkable
+class Encoder(Plugin, Protocol):
+    """Turns the tokens before a position into a coordinate ``z``.
+
+    Contexts are int64 token ids, latest first; the id ``vocab`` means "before the beginning of the document".
+    """
+
+    learned: ClassVar[tuple[str, ...]]
+
+    @property
+    def n(self) -> int:
+        """Dimension of a coordinate."""
+
+    @property
+    def reach(self) -> int:
+        """How many previous tokens :meth:`encode` reads."""
+
+    def init(self, vocab: int, *, generator: Generator) -> State:
+        """Fresh state for token ids ``0 .. vocab - 1`` (and ``vocab``, see above)."""
+
+    def encode(self, state: State, contexts: Tensor) -> Tensor:
+        """Coordinates ``(B, n)`` of contexts ``(B, reach)``."""
+
+    def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
+        """Derivatives of ``sum(dz * encode(contexts))`` with respect to the learned entries."""
+
+
+@runtime_checkable
+class ObservingEncoder(Encoder, Protocol):
+    """An encoder with statistics of the text, which it takes in one pass before anything is learned."""
+
+    def observe(self, state: State, sample: Iterable[tuple[Tensor, Tensor]]) -> State:
+        """Take blocks of positions: contexts ``(N, reach)``, and the tokens after them ``(N,)``."""
+
+
+@runtime_checkable
+class StreamingEncoder(Encoder, Protocol):
+    """An encoder with unlimited context: a coordinate depends on every token of its document.
+
+    Generation, online evaluation and compression read a document from its beginning and use :meth:`scan`.
+    Training and scoring, which need coordinates at any position, use :meth:`encode` with the last
+    ``reach`` tokens. Here :meth:`encode` takes contexts of any width from ``reach`` on, and the coordinate
+    after ``t`` tokens of a document is :meth:`encode` of these tokens behind ``reach`` ids ``vocab``.
+    """
+
+    def stream(self, state: State) -> State:
+        """Streaming state at the beginning of a document."""
+
+    def scan(self, state: State, stream: State, tokens: Tensor) -> tuple[State, Tensor]:
+        """Read ``tokens`` (int64 ``(T,)``, ``T >= 1``) after those that led to ``stream``.
+
+        Returns
+        -------
+        tuple[State, Tensor]
+            The next streaming state, and the coordinates after each token, ``(T, n)``. ``stream`` must come
+            from the same ``state``. In how many parts a document is read changes the rounding only.
+        """
+
+
+@runtime_checkable
+class Tokenizer(Plugin, Protocol):
+    """Bytes to token ids and back, without loss, once :meth:`fit` or :meth:`restore` was called."""
+
+    @property
+    def vocab(self) -> int:
+        """Number of token ids, at most 65,536."""
+
+    def fit(self, documents: Iterable[bytes]) -> None:
+        """Learn from the training text alone, which is read once; the same text gives the same ids."""
+
+    def encode(self, data: bytes) -> Tensor:
+        """Token ids of ``data``, int64 ``(N,)`` on the CPU."""
+
+    def decode(self, tokens: Sequence[int]) -> bytes:
+        """The bytes that ``tokens`` stand for; ``decode(encode(b)) == b`` for every ``b``."""
+
+    def snapshot(self) -> State:
+        """The learned content; empty where nothing is learned."""
+
+    def restore(self, snapshot: State) -> None:
+        """Become the tokenizer that ``snapshot`` describes."""
+
+
+# --- memory -----------------------------------------------------------------
+
+
+class Text(NamedTuple):
+    """A part of a text: tokens, possibly of several documents one after the other.
+
+    Two tokens, one ``k`` places after the other, are of the same document exactly when the later one has
+    ``depth >= k``.
+    """
+
+    tokens: Tensor
+    """Token ids, int64 ``(T,)``."""
+    depth: Tensor
+    """How many tokens of its document precede each token, int64 ``(T,)``."""
+    document: Tensor
+    """Number of the document of each token, int64 ``(T,)``."""
+
+
+class Items(NamedTuple):
+    """The tokens of ``text[start:]``; of those before, the last ``MemoryBackend.context`` are needed."""
+
+    text: Text
+    start: int
+    z: Tensor | None
+    """Coordinate of the context of each item, ``(T - start, n)``; see ``stores_coordinates``."""
+    cell: Tensor | None = None
+    """Cell of the geometric gate that holds each coordinate, int64 ``(T - start,)``."""
+    kept: Tensor | None = None
+    """Which items noise left unchanged, boolean ``(T - start,)``; ``None`` for clean text."""
+
+
+class Query(NamedTuple):
+    """A batch of contexts: predict ``text.tokens[positions]`` from the tokens before each."""
+
+    text: Text
+    positions: Tensor
+    """Indices into ``text``, int64 ``(B,)``; the tokens at these places are not looked at."""
+    z: Tensor | None
+    """Coordinates ``(B, n)``."""
+    cell: Tensor | None = None
+    """Cells of the geometric gate, int64 ``(B,)``."""
+
+
+class Evidence(NamedTuple):
+    """Predictions of the next token at ``B`` contexts."""
+
+    log_p: Tensor
+    """Log-probabilities of ``E`` experts, ``(B, E, A)`` over an alphabet of ``A`` tokens, float32 and finite.
+
+    The exponentials of a row sum to 1; where nothing is stored the row is uniform.
+    """
+    gates: tuple[Tensor, ...]
+    """Integer gates ``(B,)`` for the mixer's weight tables, in the order of ``gate_sizes``."""
+
+
+class Features(NamedTuple):
+    """What a score depends on, for ``N`` queries or items."""
+
+    f: Tensor
+    """Lifted features ``(N, p)``."""
+    norm: Tensor
+    """Their squared norms ``(N,)``."""
+    resilience: Tensor | None
+    """``R (N,)``; ``None`` where it does not enter the score."""
+
+    def rows(self, index: slice | Tensor) -> Features:
+        """The features of some of them."""
+        here = None if self.resilience is None else self.resilience[index]
+        return Features(self.f[index], self.norm[index], here)
+
+
+class Trace(NamedTuple):
+    """The ``K`` stored tokens behind the probabilities that a memory gave to ``B`` tokens."""
+
+    row: Tensor
+    """Index of the token, ``0 .. B - 1``, int64 ``(K,)``."""
+    expert: Tensor
+    """Index of the expert, int64 ``(K,)``."""
+    document: Tensor
+    """Number of the document that holds the stored token, int64 ``(K,)``."""
+    offset: Tensor
+    """How many tokens of the document precede it, int64 ``(K,)``."""
+    share: Tensor
+    """Its share of the expert's probability, float64 ``(K,)``; they sum to at most 1 per row and expert."""
+    stored: Tensor
+    """Share of all stored tokens together, listed or not, float64 ``(B, E)``."""
+
+
+class Scorer(Protocol):
+    """The learned geometry as a memory uses it (``lior.geometry.retrieval.Retrieval``)."""
+
+    def features(self, z: Tensor, *, query: bool) -> Features:
+        """Features of coordinates ``z (N, n)``."""
+
+    def scores(self, queries: Features, items: Features) -> Tensor:
+        """``-beta * R * cost`` between ``B`` queries and ``K`` items, ``(B, K)``, all ``<= 0``."""
+
+
+@runtime_checkable
+class MemoryBackend(Plugin, Protocol):
+    """Stores (context, next token) pairs and reads distributions back.
+
+    The content after :meth:`commit` does not depend on the order of writing.
+    """
+
+    @property
+    def needs_geometry(self) -> bool:
+        """Whether it uses coordinates, cells or a :class:`Scorer`."""
+
+    @property
+    def stores_coordinates(self) -> bool:
+        """Whether :meth:`write` and :meth:`rewrite` need ``Items.z``, which is ``None`` if no memory does.
+
+        :meth:`read` and :meth:`AdaptiveMemory.partial_fit` get coordinates and cells in any case.
+        """
+
+    @property
+    def context(self) -> int:
+        """How many tokens before a position a read or a write depends on."""
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """Names of the distributions that a read returns."""
+
+    def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
+        """Number of values of each gate, for an alphabet of that size."""
+
+    def write(self, items: Items) -> None:
+        """Hold ``items`` as pending: reads do not see them until :meth:`commit`."""
+
+    def commit(self) -> None:
+        """Make the pending items readable."""
+
+    def rollback(self) -> None:
+        """Drop the pending items."""
+
+    def rewrite(self, items: Iterable[Items]) -> None:
+        """Replace all stored and pending items by ``items``, readable at once; learned numbers stay."""
+
+    def attach(self, scorer: Scorer | None) -> None:
+        """Set the geometry for the reads that follow; a memory without coordinates ignores it."""
+
+    def read(self, query: Query, alphabet: Tensor) -> Evidence:
+        """Evidence over ``alphabet`` (sorted token ids, int64 ``(A,)``)."""
+
+    def snapshot(self) -> State:
+        """Everything committed, in canonical order: equal memories give equal tensors."""
+
+    def restore(self, snapshot: State) -> None:
+        """Become the memory that ``snapshot`` describes; pending items are dropped."""
+
+
+@runtime_checkable
+class AdaptiveMemory(MemoryBackend, Protocol):
+    """A memory with learned numbers of its own, which it fits while it reads a text."""
+
+    @property
+    def window(self) -> int:
+        """How many tokens :meth:`partial_fit` reads before it learns them; windows begin with the items."""
+
+    def peek(self, query: Query, alphabet: Tensor, *, ahead: int) -> Evidence:
+        """The evidence that :meth:`partial_fit` with ``write`` would give, bit for bit; nothing changes.
+
+        The position is the ``ahead``-th of the first window, ``0 <= ahead < window``.
+        """
+
+    def partial_fit(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
+        """Read the items, each window before it is learned; the evidence has the form of :meth:`read`.
+
+        Parameters
+        ----------
+        items
+            With ``kept`` they are text with errors, never to be written: a memory may learn from the
+            unchanged tokens how to read such text, and must not read clean text worse for it.
+        alphabet
+            Sorted token ids, int64 ``(A,)``.
+        progress
+            Share of the training that is over, in [0, 1]; it sets the learning rates.
+        write
+            Whether the items are stored as they are read. Without, the stored items stay as they are, and the
+            numbers learned are those that :meth:`read` uses.
+        """
+
+
+@runtime_checkable
+class TraceableMemory(MemoryBackend, Protocol):
+    """A memory that can name the stored tokens behind a probability."""
+
+    def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
+        """Sources of the probabilities that :meth:`read` gives to ``tokens (B,)``, one token per position."""
+
+
+@runtime_checkable
+class PreparedMemory(MemoryBackend, Protocol):
+    """A memory whose first use in a process is slow, for instance because it compiles its functions."""
+
+    def prepare(self) -> None:
+        """Start that work in the background; training calls it before its first stage."""
+
+
+@runtime_checkable
+class SelfWeightedMemory(MemoryBackend, Protocol):
+    """A memory that sets the mixer's first weights of its experts."""
+
+    def trust(self, alphabet: int) -> tuple[Tensor, ...]:
+        """For each gate the weights of the experts with which the mixer begins, ``(gate size, E)``."""
+
+
+# --- learning ---------------------------------------------------------------
+
+
+class Probe(Protocol):
+    """The objective of one update, as an updater sees it."""
+
+    def loss(self, params: State) -> float:
+        """Mean loss of the batch in nats at ``params``."""
+
+    def phases(self, params: State, nudge: float) -> State:
+        """``(<dE/dp>_nudged - <dE/dp>_free) / nudge`` for every parameter.
+
+        ``nudge = inf`` clamps the outputs to the targets, and the result is the gradient of the mean loss; a
+        negative nudge pushes away from them; ``nudge = 0`` gives zeros exactly.
+        """
+
+
+@runtime_checkable
+class Updater(Plugin, Protocol):
+    """Moves parameters by means of a :class:`Probe`; never sees a computation graph."""
+
+    def init(self, params: State) -> State:
+        """Fresh optimiser state."""
+
+    def step(
+        self, params: State, state: State, probe: Probe, *, scale: float, generator: Generator
+    ) -> tuple[State, State, bool]:
+        """One update; ``scale`` in [0, 1] multiplies the step size (the schedule).
+
+        Returns
+        -------
+        tuple[State, State, bool]
+            Parameters, optimiser state, and False if the proposed change was not finite: the parameters are
+            then those given.
+        """
+
+
+class Command(Protocol):
+    """A Click command that ``lior.commands`` adds to the command line."""
+
+    name: str | None
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command."""

@@ -1,0 +1,145 @@
+"""Interfaces of readers and retrievers, and the records that pass between them.
+
+A reader parses the bytes of a file into documents. A parsed document is cut into passages. A collection
+counts the words of passages. A retriever ranks the passages of a collection for a question. Nothing here
+imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+import attrs
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lior.ask.collection import Collection
+
+TEXT_KINDS = ("prose", "markdown", "mail", "chat", "log", "code", "rows")
+"""Kinds of text; they decide how a parsed document is cut into passages."""
+
+
+@attrs.frozen(kw_only=True)
+class ParsedDocument:
+    """The text of one document as its reader extracted it."""
+
+    text: str = attrs.field(repr=False)
+    """Lines are separated by a line feed. Plain files keep every character of every line."""
+    kind: str = attrs.field(validator=attrs.validators.in_(TEXT_KINDS))
+    name: str = ""
+    """Name inside the file, for files with many documents; empty where the file is the document."""
+    title: str = ""
+    lines: tuple[int, ...] | None = attrs.field(default=None, repr=False)
+    """Line of the file, from 1, of each line of the text; ``None`` where both are the same."""
+    places: tuple[tuple[int, str], ...] = ()
+    """First line of the text, from 0, and name of each page, cell or message: ``(12, "page 3")``,
+    ascending."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of how it was read, one line each: an encoding guessed, parts left out and
+    why."""
+
+
+@attrs.frozen(kw_only=True)
+class Passage:
+    """A part of a document that can be quoted."""
+
+    document: str
+    line: int
+    """First line of the file, from 1."""
+    column: int = 1
+    """First character in that line, from 1."""
+    text: str
+    """As it stands in the parsed document: whole lines, or a part of one."""
+    context: str = ""
+    """Headings above it and the name of the file: counted with less weight, not quoted."""
+    place: str = ""
+    """Page, cell or message, where the document has such."""
+    group: int = 0
+    """Number of the paragraph, message, table or definition inside the document that the passage is a part
+    of."""
+
+
+@attrs.frozen(kw_only=True)
+class Ranking:
+    """Passages in the order of their scores."""
+
+    passages: np.ndarray
+    """Rows of the collection, int64 ``(K,)``, best first, ties by row."""
+    scores: np.ndarray
+    """float64 ``(K,)``, descending."""
+    covered: np.ndarray
+    """Share of the question's information (idf) that each passage with its context and paragraph contains,
+    float64 ``(K,)`` in [0, 1]."""
+    method: str
+    """How they were ranked, in a few words: "words", "words and settling", "settling and diffusion"."""
+    words: tuple[str, ...] = ()
+    """Words of the text that the question was understood as, after repair of spelling."""
+    missing: tuple[str, ...] = ()
+    """Words of the question that the text does not have, nor a misspelling of."""
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Text of the files of some formats. Group ``lior.readers``."""
+
+    api_version: ClassVar[int]
+    suffixes: ClassVar[tuple[str, ...]]
+    """In lower case, with the dot: ``(".md", ".markdown")``."""
+
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
+        """The documents in ``data``; ``name`` is the file's, for messages and kinds.
+
+        Raises
+        ------
+        DataError
+            When the file is damaged or protected, with the reason in one line.
+        """
+        ...
+
+
+@runtime_checkable
+class Retriever(Protocol):
+    """Ranks passages for a question. Group ``lior.retrievers``.
+
+    A retriever has options but no state: all it uses is a function of the counts of the collection, so that
+    learning and forgetting are exact.
+    """
+
+    api_version: ClassVar[int]
+
+    def rank(self, collection: Collection, question: str, top: int) -> Ranking:
+        """The ``top`` best passages; fewer when fewer share a word with the question."""
+        ...
+
+
+@runtime_checkable
+class Judging(Protocol):
+    """A retriever that tells by itself whether a passage answers."""
+
+    def confidence(self, collection: Collection, question: str, row: int, score: float) -> float | None:
+        """The probability that the passage of a row does, in [0, 1]; ``None`` where words alone tell.
+
+        ``score`` is that of its ranking, with what the passage has of the kind that the question asks for.
+        """
+        ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A retriever whose arrays, a function of the counts, are kept with an index."""
+
+    def arrays(self, collection: Collection) -> dict[str, np.ndarray]:
+        """What is worth keeping."""
+        ...
+
+    def restore(self, collection: Collection, arrays: Mapping[str, np.ndarray]) -> bool:
+        """Use it for the same counts; false where it is of other options or vectors.
+
+        Raises
+        ------
+        LookupError, ValueError
+            When it is damaged.
+        """
+        ...

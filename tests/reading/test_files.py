@@ -1,0 +1,288 @@
+"""Files and folders: which are read, in which order and by what, how text is decoded, what is left out."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lior.ask import index as indexing
+from lior.ask.index import Index
+from lior.errors import DataError, LiorError, MissingPackage
+from lior.interfaces import ParsedDocument
+from lior.plugins.registry import Registry, registry
+from lior.reading import files as module
+from lior.reading.decoding import decode
+from lior.reading.files import LIMIT, SkippedFile, find_files, parse_bytes, read_limited
+from lior.testing.readers import check_reading
+
+SENTENCES = {
+    "cp1252": "Das Café à Paris ist schön, sagt Müller.", "cp1251": "Привет, как дела? Это текст о погоде.",
+    "big5": "如何在電腦中使用既有的程式庫？在資訊科技快速發展的今天。", "utf-8-sig": "Größe “à la carte”",
+    "utf-16": "Größe", "utf-32": "Größe",
+    "gb18030": "派森语言是一种功能强大而完善的通用型计算机程序设计语言。",
+    "utf-16-le": "These are words, 16 bits each.\n", "utf-16-be": "Привет, как дела?\n",
+}  # fmt: skip
+
+
+@given(
+    st.lists(st.text("aé\r\t\f\u2028\u0085 語", max_size=8), max_size=6),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_lines_are_those_of_the_file(lines, end):
+    """A lone carriage return, a form feed and U+2028 end no line."""
+    lines = [line.rstrip("\r") for line in lines]
+    text, _ = decode(end.join(lines).encode())
+    assert text.split("\n") == (lines or [""])
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", SENTENCES)
+def test_every_encoding_is_understood_and_said(encoding, end):
+    source = f"plain{end}{SENTENCES[encoding]}{end}"
+    text, notes = decode(source.encode(encoding))
+    assert text == source.replace("\r\n", "\n")
+    assert (notes == ()) == (encoding == "utf-8-sig")
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["# coding: koi8-r\nx = 'да'\n", "<?xml version='1.0' encoding='koi8-r'?><a>да</a>", "charset=koi8-r да"],
+)
+def test_the_encoding_that_a_text_names_is_taken(source):
+    text, notes = decode(source.encode("koi8-r"))
+    assert (text, notes) == (source, ("not UTF-8; read as koi8-r, which it names",))
+    for wrong in ("ascii", "punycode", "nothing-known", "rot13"):
+        assert "é" in decode(source.replace("koi8-r", wrong).replace("да", "é").encode("cp1252"))[0]
+
+
+def test_an_encoding_that_interprets_text_is_not_taken():
+    text, notes = decode("# coding: unicode_escape\nC:\\name é".encode("cp1252"))
+    assert text.endswith("C:\\name é")
+    assert "cp1252" in notes[0]
+
+
+def test_an_encoding_that_would_not_read_its_own_name_is_not_believed():
+    assert decode("# coding: cp037\nGr\xfc\xdfe".encode("cp1252"))[0].startswith("# coding: cp037\n")
+
+
+def test_a_few_wrong_bytes_do_not_change_the_encoding():
+    text, notes = decode("Grüße an alle, schöne Grüße. ".encode() * 20 + b"\xff end")
+    assert text.count("ü") == 40
+    assert text.endswith("\ufffd end")
+    assert notes == ("1 characters are not UTF-8 and stand as U+FFFD",)
+
+
+@given(
+    st.binary(max_size=300),
+    st.sampled_from(["a", "a.txt", "a.gz", "a.zst", "a.html", "a.eml", "a.json", "a.csv"]),
+)
+@settings(max_examples=300, deadline=None)
+@example(b"%\x80", "a.html")  # in EBCDIC the first would be a line feed
+def test_any_bytes_are_read_or_refused_in_one_line(data, name):
+    said = "none"
+    try:
+        for each in parse_bytes(data, name):
+            each.text.encode()
+            if not name.endswith(("gz", "zst")):
+                check_reading(each, data)
+    except LiorError as error:
+        said = str(error)
+    assert len(said.splitlines()) == 1
+
+
+def read_file(path: Path, limit: int = LIMIT) -> list[ParsedDocument]:
+    return parse_bytes(read_limited(path, limit=limit), path.name, limit=limit)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"), (b" \n\t", "empty"), (b"a\0b", "null bytes"), (b"\0\1\2\3", "null bytes"),
+        (bytes(range(1, 32)) * 9, "control characters"), (b"long " * 100, "larger than the limit"),
+    ],
+)  # fmt: skip
+def test_what_is_no_text_is_refused(data, reason, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=reason) as caught:
+        read_file(path, limit=400)
+    assert str(path) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pack"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)]
+)
+def test_compressed_files_have_the_reader_of_what_is_in_them(suffix, pack, tmp_path):
+    path = tmp_path / f"a.csv{suffix}"
+    path.write_bytes(pack(b'a,b\n1,"x\ny"\n'))
+    (found,) = read_file(path)
+    assert (found.kind, found.lines) == ("rows", (1, 2, 4))
+    with pytest.raises(DataError, match="limit"):
+        read_file(path, limit=5)
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(DataError, match="damaged"):
+        read_file(path)
+
+
+def test_the_beginning_of_a_film_is_enough(tmp_path):
+    path = tmp_path / "film.mkv"
+    path.write_bytes(b"\x1a\0" * 5000)
+    assert len(read_limited(path, limit=9000)) < 9000
+    with pytest.raises(DataError, match="null bytes"):
+        read_file(path)
+
+
+def test_zst_needs_the_extra(tmp_path, monkeypatch):
+    zstandard = pytest.importorskip("zstandard")
+    path = tmp_path / "a.txt.zst"
+    path.write_bytes(zstandard.compress(b"hello"))
+    assert read_file(path)[0].text == "hello"
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(MissingPackage, match=r"pip install 'lior\[readers\]'"):
+        read_file(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"<!DOCTYPE html><p>x</p>", "markdown"), (b"Subject: a\nFrom: b\nDate: c\n\nbody\n", "mail"),
+        (b"From a@b Mon Jan  2 10:00:00 2023\nSubject: x\n\nbody\n", "mail"), (b"Subject: only\n", "prose"),
+    ],
+)  # fmt: skip
+def test_content_decides_where_the_suffix_does_not(data, kind):
+    for name in ("file", "file.17", "file.unknown"):
+        assert parse_bytes(data, name)[0].kind == kind
+
+
+def test_folders_have_a_stable_order_and_hide_nothing(tmp_path):
+    for name in (
+        "b.txt",
+        "a/z.txt",
+        "a/B.txt",
+        ".hidden/x.txt",
+        ".profile",
+        "c/node_modules/m/x.js",
+        "c/d/e.txt",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("text")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "gone").symlink_to(tmp_path / "nothing")
+    (tmp_path / "self").symlink_to(tmp_path / "self")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "b.txt")
+    os.mkfifo(tmp_path / "pipe")
+    sources, skipped = find_files([str(tmp_path)])
+    assert [s.name for s in sources] == ["a/B.txt", "a/z.txt", "b.txt", "c/d/e.txt", "link.txt"]
+    assert all(s.path == tmp_path / s.name for s in sources)
+    assert {each.name: each.reason.partition(";")[0] for each in skipped} == {
+        ".hidden": "hidden", ".profile": "hidden", "c/node_modules": "filled by programs",
+        "loop": "a link to a folder", "gone": "a link that leads nowhere",
+        "self": "cannot be read: Too many levels of symbolic links",
+        "pipe": "not a regular file",
+    }  # fmt: skip
+
+
+def test_names_tell_several_folders_apart(tmp_path):
+    for name in ("x/notes/a.txt", "y/notes/a.txt", "mail/a.txt"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("text")
+    x, y, mail = (tmp_path / name for name in ("x/notes", "y/notes", "mail"))
+    assert [s.name for s in find_files([x])[0]] == ["a.txt"]
+    assert [s.name for s in find_files([x, mail])[0]] == ["notes/a.txt", "mail/a.txt"]
+    assert [s.name for s in find_files([x, y])[0]] == [f"{x}/a.txt", f"{y}/a.txt"]
+    assert [s.name for s in find_files([mail / "a.txt"])[0]] == ["a.txt"]
+    assert find_files([mail / ".." / "mail"]) == find_files([mail])
+    assert len(find_files([tmp_path, mail, mail / "a.txt", tmp_path / "*/a.txt"])[0]) == 3
+
+
+def test_one_bad_file_alone_is_an_error(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"\0")
+    with pytest.raises(DataError, match="null bytes"):
+        Index(tmp_path / "a.bin", cache=False)
+    (tmp_path / "b.txt").write_text("text")
+    assert Index(tmp_path, cache=False).skipped == [SkippedFile("a.bin", "binary data (it has null bytes)")]
+    for missing in ("nothing", "no*thing"):
+        with pytest.raises(DataError, match=re.escape(missing)):
+            Index(tmp_path / missing, cache=False)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to the superuser")
+def test_what_may_not_be_read_is_listed(tmp_path):
+    (tmp_path / "a.txt").write_text("text")
+    (tmp_path / "a.txt").chmod(0)
+    (tmp_path / "b.txt").write_text("text")
+    assert Index(tmp_path, cache=False).skipped == [SkippedFile("a.txt", "cannot be read: Permission denied")]
+
+
+def test_a_file_that_goes_away_meanwhile_is_listed(tmp_path, monkeypatch):
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("text")
+    found = find_files([tmp_path])
+    (tmp_path / "a.txt").unlink()
+    monkeypatch.setattr(indexing, "find_files", lambda paths: found)
+    assert Index(tmp_path, cache=False).skipped == [
+        SkippedFile("a.txt", "cannot be read: No such file or directory")
+    ]
+
+
+@attrs.frozen(kw_only=True)
+class Shouting:
+    """Another reader of Markdown."""
+
+    api_version = 1
+    suffixes = (".md", ".shout")
+
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
+        if b"bad" in data:
+            raise ValueError("first\nsecond")
+        return [ParsedDocument(text=data.decode().upper(), kind="prose")]
+
+
+def test_a_reader_of_another_distribution_goes_first(monkeypatch):
+    mine = Registry(environ={})
+    mine.register("reader", "shouting", Shouting)
+    mine.register("reader", "broken", "no.such.module:Reader")
+    monkeypatch.setattr(module, "registry", mine)
+    module._readers.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match="cannot be loaded"):
+            assert parse_bytes(b"hello", "a.md")[0].text == "HELLO"
+        assert parse_bytes(b"hello", "a.shout")[0].text == "HELLO"
+        assert parse_bytes(b"hello", "a.txt")[0].text == "hello"
+        with pytest.raises(DataError, match=r"^damaged, or not what its name says \(ValueError: first\)$"):
+            parse_bytes(b"bad", "a.md")
+    finally:
+        module._readers.cache_clear()
+
+
+def test_reading_is_light():
+    """Neither torch nor numpy, nor a library of a format, before a file needs it."""
+    code = (
+        "import sys; from lior.reading.files import parse_bytes; parse_bytes(b'text', 'a.txt');"
+        "heavy = {'torch', 'numpy', 'pypdf', 'docx', 'charset_normalizer'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_own_source_is_read():
+    """Every module of the package comes back character by character."""
+    folder = Path(module.__file__).parents[1]
+    sources, skipped = find_files([folder])
+    assert {source.path for source in sources} >= {*folder.rglob("*.py")}
+    for path in folder.rglob("*.py"):
+        if path.stat().st_size:
+            assert read_file(path)[0].text == path.read_text()
+    assert all(each.reason in ("filled by programs", "hidden") for each in skipped)
+    assert registry.names("reader")

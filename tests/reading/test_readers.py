@@ -1,0 +1,480 @@
+"""The built-in readers: what each format gives, where it stands in the file, and what a damaged file says."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from email.message import EmailMessage
+from io import BytesIO
+from zipfile import ZipFile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lior.errors import DataError, LiorError, MissingPackage
+from lior.plugins.registry import registry
+from lior.reading.files import parse_bytes
+from lior.testing.readers import check_reading
+
+ODT = (
+    '<office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" '
+    'xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0" '
+    'xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"><office:body><office:text>'
+    '<text:h text:outline-level="2">Boiler</text:h><text:p>Pressure<text:s text:c="2"/>1.5'
+    "<text:line-break/>bar, <text:span>never</text:span> more.</text:p>"
+    "<text:list><text:list-item><text:p>bleed</text:p></text:list-item></text:list>"
+    "<table:table><table:table-row><table:table-cell><text:p>a</text:p></table:table-cell>"
+    "<table:table-cell><text:p>b</text:p></table:table-cell></table:table-row></table:table>"
+    "</office:text></office:body></office:document-content>"
+)
+CONTAINER = '<c xmlns="urn:c"><rootfiles><rootfile full-path="O/b.opf"/></rootfiles></c>'
+OPF = (
+    '<package xmlns="urn:opf" xmlns:dc="urn:dc"><metadata><dc:title>A Book</dc:title></metadata><manifest>'
+    '<item id="one" href="1%20a.xhtml"/><item id="two" href="2.xhtml"/></manifest>'
+    '<spine><itemref idref="two"/><itemref idref="one"/></spine></package>'
+)
+CHAPTER = "<html><head><title>{}</title></head><body><h1>{}</h1>\n<p>Text of {}.</p></body></html>"
+
+
+def zipped(**files: str | bytes) -> bytes:
+    """A zip archive; ``__`` in a name stands for a slash."""
+    buffer = BytesIO()
+    with ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("__", "/"), content)
+    return buffer.getvalue()
+
+
+def pdf(*pages: str) -> bytes:
+    """A minimal PDF with a line of text on each page; an empty text makes a page without any."""
+    kids = " ".join(f"{4 + 2 * n} 0 R" for n in range(len(pages)))
+    objects = [
+        "<</Type/Catalog/Pages 2 0 R>>",
+        f"<</Type/Pages/Kids[{kids}]/Count {len(pages)}>>",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    for number, text in enumerate(pages):
+        stream = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET" if text else ""
+        objects += [
+            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources<</Font<</F1 3 0 R>>>>"
+            f"/Contents {5 + 2 * number} 0 R>>",
+            f"<</Length {len(stream)}>>stream\n{stream}\nendstream",
+        ]
+    data, offsets = b"%PDF-1.4\n", []
+    for number, body in enumerate(objects, 1):
+        offsets.append(len(data))
+        data += f"{number} 0 obj{body}endobj\n".encode()
+    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
+    size = len(objects) + 1
+    trailer = f"trailer<</Size {size}/Root 1 0 R>>\nstartxref\n{len(data)}\n%%EOF"
+    return data + f"xref\n0 {size}\n0000000000 65535 f \n{table}{trailer}".encode()
+
+
+def docx() -> bytes:
+    from docx import Document
+
+    document = Document()
+    document.add_heading("Boiler", 2)
+    document.add_paragraph("Pressure 1.5 bar.")
+    document.add_paragraph("bleed", style="List Bullet")
+    table = document.add_table(1, 2)
+    table.rows[0].cells[0].text, table.rows[0].cells[1].text = "a", "b"
+    buffer = BytesIO()
+    document.save(buffer)
+    return buffer.getvalue()
+
+
+def mail(
+    subject: str = "Invoice", body: str = "Pay by Friday.\nThanks,\nAnna\n", cte: str = "7bit"
+) -> EmailMessage:
+    message = EmailMessage()
+    message["Subject"], message["From"], message["To"] = subject, "Anna <a@x.org>", "b@x.org"
+    message["Date"] = "Mon, 02 Jan 2023 10:00:00 +0000"
+    message.set_content(body, cte=cte)
+    return message
+
+
+def notebook() -> bytes:
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": ["# Title\n", "some prose"]},
+        {"cell_type": "code", "metadata": {}, "outputs": [], "source": ["import os\n", "x = 1"]},
+    ]
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1).encode()
+
+
+def attached() -> bytes:
+    message = mail()
+    message.add_attachment(b"\0\1", maintype="application", subtype="pdf", filename="bill.pdf")
+    return bytes(message)
+
+
+EPUB = zipped(mimetype="application/epub+zip", **{
+    "META-INF__container.xml": CONTAINER, "O__b.opf": OPF,
+    "O__1 a.xhtml": CHAPTER.format("One", "One", "one"), "O__2.xhtml": CHAPTER.format("Two", "Two", "two"),
+})  # fmt: skip
+SAMPLES = {
+    "a.md": b"# Title\n\nText.\n",
+    "a.py": b"def f():\n    return 1\n",
+    "a.html": b"<html><body><h1>Title</h1><p>one\ntwo</p></body></html>",
+    "a.csv": b'name,note\nAnna,"two\nlines"\nBob,one\n',
+    "a.jsonl": b'{"_id": "d1", "title": "T", "text": "first"}\n{"_id": "d2", "text": "second"}\n',
+    "a.json": b'{\n "key": "value"\n}\n',
+    "a.ipynb": notebook(),
+    "a.eml": attached(),
+    "a.pdf": pdf("Hello world", "", "Third page"),
+    "a.docx": docx(),
+    "a.odt": zipped(mimetype="application/vnd.oasis.opendocument.text", **{"content.xml": ODT}),
+    "a.epub": EPUB,
+}
+
+
+def one(data: bytes, name: str):
+    (reading,) = parse_bytes(data, name)
+    check_reading(reading, data)
+    return reading
+
+
+def reason(data: bytes, name: str) -> str:
+    """With what it is refused; nothing if it is not."""
+    try:
+        for reading in parse_bytes(data, name):
+            reading.text.encode()
+    except LiorError as error:
+        return str(error)
+    return ""
+
+
+def sourced(reading) -> list[tuple[int, str]]:
+    """Line of the file and text of each line that is not blank."""
+    lines = reading.text.split("\n")
+    return [
+        (n, line) for n, line in zip(reading.lines or range(1, 1 << 20), lines, strict=False) if line.strip()
+    ]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_format_is_read(name):
+    readings = parse_bytes(SAMPLES[name], name)
+    for reading in readings:
+        check_reading(reading, SAMPLES[name])
+    assert all(reading.text.strip() for reading in readings)
+
+
+def test_every_reader_has_a_sample():
+    suffixes = {f".{name.rpartition('.')[2]}" for name in SAMPLES}
+    for name in registry.names("reader"):
+        assert suffixes & set(registry.get("reader", name).suffixes), f"no sample for {name}"
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_damaged_file_gives_one_line_or_what_is_left(name):
+    data, random_ = SAMPLES[name], random.Random(1)
+    damaged = [data[: len(data) * part // 7] for part in range(1, 7)]
+    for _ in range(12):
+        spoiled = bytearray(data)
+        for _ in range(1 + len(data) // 50):
+            spoiled[random_.randrange(len(data))] = random_.randrange(256)
+        damaged.append(bytes(spoiled))
+    for each in damaged:
+        said = reason(each, name)
+        assert len(said.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a.pdf", "damaged or protected PDF"), ("a.docx", "damaged or protected DOCX"),
+        ("a.odt", "damaged or protected ODT"),
+        ("a.epub", "damaged or protected EPUB"), ("a.ipynb", "damaged notebook"),
+    ],
+)  # fmt: skip
+def test_the_reason_names_the_format(name, reason):
+    with pytest.raises(DataError, match=reason):
+        parse_bytes(SAMPLES[name][:60], name)
+
+
+def test_html_lines_are_those_of_the_file():
+    page = """<!doctype html>
+<html><head><title>The
+ Page</title><script>var hidden = 1;</script></head>
+<body><nav>Home <b>About</b></nav>
+<div role=navigation><div>Menu</div> more</div>
+<h2>Water &amp;
+heat</h2>
+<p>First line
+second <b>line</b>.<br>third
+<ul><li>one<li>two</ul>
+<table>
+<tr>
+ <th>pump</th>
+ <td>7 W</td>
+</tr></table>
+<pre>
+ a  b
+# no heading
+</pre>end</body></html>"""
+    reading = one(page.encode(), "a.html")
+    assert reading.title == "The Page"
+    assert reading.kind == "markdown"
+    assert sourced(reading) == [
+        (6, "## Water & heat"), (8, "First line"), (9, "second line."), (9, "third"), (10, "- one"),
+        (10, "- two"), (13, "pump | 7 W"), (16, "```"), (17, " a  b"), (18, "# no heading"), (19, "```"),
+        (19, "end"),
+    ]  # fmt: skip
+
+
+def test_html_with_tags_that_never_end_takes_linear_time():
+    start = time.process_time()
+    assert one(b"<p>left < right <b and " + b"<p " * 10_000, "a.html").text.startswith(
+        "left < right <b and <p"
+    )
+    assert time.process_time() - start < 1
+
+
+def test_line_breaks_that_the_file_does_not_have():
+    assert sourced(one(b"<p>a&#10;b&#10;c", "a.html")) == [(1, "a"), (1, "b"), (1, "c")]
+
+
+def test_html_that_does_not_end_says_so():
+    reading = one(b"<p>seen</p>\n<nav>never\n<p>left", "a.html")
+    assert sourced(reading) == [(1, "seen")]
+    assert reading.notes == ("<nav> never ends: what follows is left out",)
+
+
+@given(st.lists(st.text("abc <>&;é", min_size=1, max_size=20).filter(str.strip), min_size=1, max_size=8))
+def test_html_words_stand_in_their_lines(lines):
+    from html import escape
+
+    source = "<p>" + "\n".join(escape(line) for line in lines) + "</p>"
+    found = sourced(one(source.encode(), "a.html"))
+    assert found == [(n, " ".join(line.split())) for n, line in enumerate(lines, 1) if line.strip()]
+
+
+def test_rows_keep_their_first_line():
+    assert sourced(one(SAMPLES["a.csv"], "a.csv")) == [
+        (1, "name,note"),
+        (2, 'Anna,"two lines"'),
+        (4, "Bob,one"),
+    ]
+    loose = one(b'a,b\n1,"x\n2,y\n', "a.csv")
+    assert loose.text.split("\n")[1:3] == ['1,"x', "2,y"]
+    assert "quotes" in loose.notes[0]
+
+
+@given(
+    st.lists(st.lists(st.text('ab,;"\n é', max_size=5), min_size=2, max_size=3), min_size=1, max_size=6),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_every_row_is_a_line(rows, end):
+    import csv
+    import io
+
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator=end).writerows([["name", "note"], *rows])
+    source = buffer.getvalue().encode()
+    reading = one(source, "a.csv")
+    assert reading.text.rstrip("\n").count("\n") == len(rows)
+
+
+def test_documents_of_json_lines():
+    first, second = parse_bytes(SAMPLES["a.jsonl"] + b'{"other": 1}\nno json\n', "a.jsonl")
+    assert (first.name, first.title, first.text, first.lines) == ("d1", "T", "first", (1,))
+    assert (second.name, second.lines) == ("d2", (2,))
+    assert "2 lines left out" in first.notes[0]
+    assert "line 3" in first.notes[0]
+    twice = parse_bytes(b'{"_id": 1, "text": "a\\nb \\ud800"}\n{"_id": 1, "text": "c"}\n', "a.jsonl")
+    assert [(r.name, r.text, r.lines) for r in twice] == [("1", "a\nb \ufffd", (1, 1)), ("1", "c", (2,))]
+
+
+def test_other_json_lines_are_rows():
+    source = b'{"level": "info", "msg": "started"}\n{"level": "warn"\n'
+    reading = one(source, "a.jsonl")
+    assert (reading.kind, reading.text, reading.lines) == ("rows", source.decode(), None)
+
+
+def test_json_on_one_line_is_spread():
+    reading = one(b'{"key": {"inner": "caf\\u00e9"}}', "a.json")
+    assert '  "inner": "café"' in reading.text.split("\n")
+    assert set(reading.lines) == {1}
+
+
+def test_cells_of_a_notebook_have_their_lines():
+    data = notebook()
+    reading = one(data, "a.ipynb")
+    source = data.decode().split("\n")
+    for number, line in sourced(reading):
+        assert line == "```" or line in source[number - 1]
+    assert [name for _, name in reading.places] == ["cell 1", "cell 2"]
+    assert reading.text.split("\n")[reading.places[1][0]] == "```"
+
+
+def test_messages_of_exports():
+    telegram = {"name": "Group", "messages": [
+        {"id": 1, "date": "2023-01-02T10:00:00", "from": "Anna", "text": "The code is 4711"},
+        {"id": 2, "date": "2023-01-02T10:01:00", "from": "Bob",
+         "text": ["see ", {"type": "link", "text": "x.org"}]},
+    ]}  # fmt: skip
+    reading = one(json.dumps(telegram, indent=1).encode(), "result.json")
+    assert reading.kind == "chat"
+    assert reading.places[1] == (1, "Bob, 2023-01-02T10:01:00")
+    assert reading.text == "Anna: The code is 4711\nBob: see x.org"
+    assert "4711" in json.dumps(telegram, indent=1).split("\n")[reading.lines[0] - 1]
+    slack = [{"type": "message", "user": "U1", "ts": "1672653600.0001", "text": "hello\nthere"}]
+    assert one(json.dumps(slack).encode(), "2023-01-02.json").text == "U1: hello\nthere"
+
+
+@pytest.mark.parametrize("cte", ["7bit", "quoted-printable", "base64"])
+def test_mail_lines_are_those_of_the_file(cte):
+    body = (
+        "Pay by Friday, " + "x" * 80 + ".\n\nThanks,\nAnna\n" if cte != "7bit" else "Pay.\n\nThanks,\nAnna\n"
+    )
+    data = bytes(mail("A long\tsubject", body, cte))
+    reading = one(data, "a.eml")
+    source = data.decode().split("\n")
+    found = sourced(reading)
+    assert [line for _, line in found if line in body.split("\n")] == [
+        line for line in body.split("\n") if line
+    ]
+    if cte != "base64":
+        for number, line in found:
+            assert source[number - 1][:12] == line[:12]
+    assert reading.title == "A long subject"
+
+
+def test_attachments_are_named():
+    reading = one(attached(), "a.eml")
+    assert reading.notes == ("attachment bill.pdf of 'Invoice' is left out",)
+    assert "Pay by Friday." in reading.text.split("\n")
+
+
+def test_a_mailbox_has_a_place_for_each_message():
+    box = b"".join(
+        b"From a@x Mon Jan  2 10:00:00 2023\n" + bytes(mail(s, f"Body {s}\n")) + b"\n" for s in "ABC"
+    )
+    for name, data in (("a.mbox", box), ("inbox", box), ("a.mbox", box.replace(b"\n", b"\r\n"))):
+        reading = one(data, name)
+        assert [place for _, place in reading.places] == ["A", "B", "C"]
+        source = data.decode().split("\n")
+        for number, line in sourced(reading):
+            assert source[number - 1].rstrip("\r") == line
+
+
+def test_every_text_part_of_a_mail_is_read_once():
+    message = mail()
+    message.add_alternative("<p>Pay by <b>Friday.</b></p>", subtype="html")
+    message.make_mixed()
+    footer = EmailMessage()
+    footer.set_content("List of the house\n")
+    message.attach(footer)
+    forwarded = mail("Old", "What was said before\n")
+    message.add_attachment(forwarded)
+    data = bytes(message)
+    reading = one(data, "a.eml")
+    source = data.decode().split("\n")
+    for line in ("Pay by Friday.", "List of the house", "What was said before"):
+        assert [source[n - 1] for n, found in sourced(reading) if found == line] == [line]
+
+
+def test_one_damaged_message_does_not_hide_the_others():
+    begin = b"From a@x Mon Jan  2 10:00:00 2023\n"
+    box = begin + bytes(mail("A")) + b"\n" + begin + b"X:\n\nno subject\n" + begin + bytes(mail("B"))
+    assert [place for _, place in one(box, "a.mbox").places] == ["A", "message 2", "B"]
+    with pytest.raises(DataError, match="damaged mail: message 1 is left out, damaged: no header"):
+        parse_bytes(b"\n\nno header here", "a.eml")
+
+
+def test_an_html_mail_is_read():
+    message = EmailMessage()
+    message["Subject"] = "Offer"
+    message.set_content("<p>The price\nis <b>12</b> euro</p>", subtype="html")
+    reading = one(bytes(message), "a.eml")
+    assert "is 12 euro" in reading.text.split("\n")
+
+
+def test_pages_of_a_pdf_are_places():
+    reading = one(SAMPLES["a.pdf"], "a.pdf")
+    assert (reading.text, reading.places) == ("Hello world\nThird page", ((0, "page 1"), (1, "page 3")))
+    with pytest.raises(DataError, match="images of pages"):
+        parse_bytes(pdf("", ""), "a.pdf")
+
+
+def test_a_protected_pdf_says_so():
+    from pypdf import PdfReader, PdfWriter
+
+    writer, buffer = PdfWriter(clone_from=PdfReader(BytesIO(SAMPLES["a.pdf"]))), BytesIO()
+    writer.encrypt("secret", algorithm="RC4-128")
+    writer.write(buffer)
+    assert reason(buffer.getvalue(), "a.pdf") == "protected by a password; save it without one"
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.odt"])
+def test_office_documents_are_marked_as_markdown(name):
+    lines = one(SAMPLES[name], name).text.split("\n")
+    assert lines[0] == "## Boiler"
+    assert {"- bleed", "a | b"} <= set(lines)
+    if name == "a.odt":
+        assert {"Pressure  1.5", "bar, never more."} <= set(lines)
+
+
+def test_chapters_of_a_book_are_places():
+    reading = one(EPUB, "a.epub")
+    assert reading.title == "A Book"
+    assert [place for _, place in reading.places] == ["Two", "One"]
+    lines = reading.text.split("\n")
+    assert [lines[first] for first, _ in reading.places] == ["# Two", "# One"]
+
+
+CHATS = [
+    "[12/03/2023, 14:05:11] Anna: the key is\nunder the mat\n[12/03/2023, 14:06:02] Bob: thanks\n"
+    "[12/03/2023, 14:07:00] Anna: bye\n",
+    "12.03.23, 14:05 - Anna: the key is\nunder the mat\n"
+    "12.03.23, 14:06 - Bob: thanks\n12.03.23, 14:07 - Anna: bye\n",
+    "3/12/23, 2:05 PM - Anna: the key is\nunder the mat\n"
+    "3/12/23, 2:06 PM - Bob: thanks\n3/12/23, 2:07 PM - Anna: bye\n",
+    "[14:05] <Anna> the key is\nunder the mat\n[14:06] <Bob> thanks\n[14:07] <Anna> bye\n",
+]  # fmt: skip
+LOGS = [
+    "2023-01-02 10:00:00,123 INFO start: ok\n2023-01-02 10:00:01,000 WARN disk: full\n  more\n"
+    "2023-01-02T10:00:02Z x\n",
+    "Jan  2 10:00:00 host sshd[1]: login\nJan  2 10:00:01 host cron: run\nJan  2 10:00:02 host a: b\n",
+    "[2023-01-02 10:00:00] INFO: b\n[2023-01-02 10:00:01] INFO: c\n[2023-01-02 10:00:02] ERROR: d\n",
+    "10:00:00 up\n10:00:05 down\n10:01:00 up\n",
+]
+
+
+@pytest.mark.parametrize("text", CHATS)
+def test_chats_are_told_by_their_lines(text):
+    reading = one(text.encode(), "export.txt")
+    assert reading.kind == "chat"
+    assert [first for first, _ in reading.places] == [0, 2, 3]
+    assert [name.partition(",")[0] for _, name in reading.places] == ["Anna", "Bob", "Anna"]
+
+
+@pytest.mark.parametrize("text", LOGS)
+def test_logs_are_told_by_their_lines(text):
+    assert one(text.encode(), "export.txt").kind == "log"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        ("a.rst", "Title\n=====\n", "markdown"), ("a.md", "10:00 x\n10:01 y\n10:02 z\n", "markdown"),
+        ("a.rs", "fn main() {}\n", "code"), ("run", "#!/bin/sh\nls\n", "code"),
+        ("Makefile", "a: b\n", "code"),
+        ("a.log", "nothing\n", "log"), ("README", "Read me.\n", "prose"), ("a.unknown", "Words.\n", "prose"),
+        ("a.txt", "Note: 10:00 is late\nand: more\nthus: x\n", "prose"),
+        ("CMakeLists.txt", "set(A 1)\n", "code"),
+    ],
+)  # fmt: skip
+def test_kinds(name, text, kind):
+    assert one(text.encode(), name).kind == kind
+
+
+@pytest.mark.parametrize(("name", "module"), [("a.pdf", "pypdf"), ("a.docx", "docx")])
+def test_a_missing_package_is_named_with_its_extra(name, module, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingPackage, match=r"pip install 'lior\[readers\]'"):
+        parse_bytes(SAMPLES[name], name)
