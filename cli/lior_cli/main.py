@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from lior.errors import LiorError
+from lior.errors import LiorError, needs_model
 from lior_cli.lazy import LazyGroup
 
 COMMANDS = {
@@ -86,6 +86,14 @@ class TopGroup(LazyGroup):
         if (name := str(args[0])) in DISTRIBUTIONS and name not in self.list_commands(ctx):
             ctx.fail(f"`lior {name}` comes with {DISTRIBUTIONS[name]}: pip install {DISTRIBUTIONS[name]}.")
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; say what to install if it needs the model's packages and they are not there."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError:
+            with needs_model(f"lior {ctx.invoked_subcommand}"):
+                raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the built-in commands, then those of plugins with their distributions."""

@@ -19,7 +19,7 @@ from torch import Generator
 
 from lior import registry
 from lior.geometry import metric
-from lior.interfaces import State
+from lior.interfaces import MetricForm, State
 from lior_plugins.updaters.contrastive import Contrastive
 
 _N = 8
@@ -61,7 +61,7 @@ class Noise:
                 continue
             noise = torch.randn(field.shape, generator=self.generator)
             fields.append(noise / torch.rand(field.shape, generator=self.generator).clamp(min=1e-6))
-        found = self.frame.pullback(params, metric.MetricForm(*fields))
+        found = self.frame.pullback(params, MetricForm(*fields))
         if self.broken:
             name = next(iter(found))
             found[name] = found[name] * torch.inf
@@ -106,10 +106,10 @@ class _Filled:
     def learned(self) -> tuple[str, ...]:
         return tuple(self.frame.learned)
 
-    def form(self, params: State) -> metric.MetricForm:
+    def form(self, params: State) -> MetricForm:
         return self.frame.form(self.state | params)
 
-    def pullback(self, params: State, dform: metric.MetricForm) -> State:
+    def pullback(self, params: State, dform: MetricForm) -> State:
         return self.frame.pullback(self.state | params, dform)
 
 

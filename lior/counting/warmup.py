@@ -1,19 +1,34 @@
-"""A call of every compiled function on a few tokens, by which numba learns the types of all later calls."""
+"""Warm-up: call every compiled function on a few tokens, so that numba compiles it for its argument types.
+
+This is the program of the process that compiles; see :mod:`lior.counting.compiled`.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import numpy as np
 
 from lior.counting import layout, locations, matching, tracing
+from lior.counting.compiled import compiling
 from lior.counting.engine import Engine, Segment
 from lior.counting.layout import Rates
 
 _PATTERNS = ("", "1")
 
 
-def rehearse() -> Iterator[None]:
+def compile_all() -> None:
+    """Compile and keep all functions; of several processes one compiles, and the others wait."""
+    with compiling() as missing:
+        if missing:
+            calls = _calls()
+            next(calls)
+            os.nice(19)  # the rest is not urgent: training needs the cores
+            list(calls)
+
+
+def _calls() -> Iterator[None]:
     """Call all functions that are kept; pause after those without which training cannot go on."""
     plan = layout.plan(
         _PATTERNS, nested=2, base=1, joint=[[0, 1] * (layout.JOINT // 2)], gates=("longest",), cells=1,
@@ -28,7 +43,7 @@ def rehearse() -> Iterator[None]:
     yield
     engine.write(segment)
     locations.reserve(engine.store, 1 << 13, 1 << 13)
-    engine.hold(locations.unpack(engine.packed()), engine.clock)
+    engine.load(locations.unpack(engine.packed()), engine.clock)
     before = engine.store
     locations.inherit(before, before)
     locations.prune(before, 0, engine.clock)
