@@ -1,24 +1,29 @@
 """Find and quote the passage that answers a question.
 
-:mod:`~lior.reading.files` finds files and the readers for them (with :mod:`~lior.reading.decoding`),
-:mod:`~lior.ask.cutting` makes passages, :mod:`~lior.ask.collection` counts
-their :mod:`~lior.ask.words`, :mod:`~lior.ask.ranking` has what retrievers share, and
-:mod:`~lior.ask.answering` decides. :mod:`~lior.ask.index` connects them and is kept by
-:mod:`~lior.ask.storage`. :mod:`~lior.ask.dialogue` understands follow-ups, and :mod:`~lior.ask.endpoint`
-has a model word an answer. The records and interfaces are in :mod:`~lior.interfaces`.
+:mod:`~lior.ask.index` connects the parts: :mod:`~lior.ask.chunking` makes passages of parsed documents, the
+:mod:`~lior.ask.passages` store keeps them, and the :mod:`~lior.ask.inverted` index counts their
+:mod:`~lior.ask.words`; :mod:`~lior.ask.writing` changes its tables in a :mod:`~lior.ask.database`. A question
+goes through :mod:`~lior.ask.querying` with :mod:`~lior.ask.spelling` correction, and a retriever ranks passages
+with :mod:`~lior.ask.ranking` and :mod:`~lior.ask.meaning`; :mod:`~lior.ask.answering` decides, by what the
+question makes :mod:`~lior.ask.expecting`. :mod:`~lior.ask.dialogue` understands follow-ups, and
+:mod:`~lior.ask.endpoint` has a model word an answer. :mod:`~lior.ask.arrays` has what is short.
 """
 
 __all__ = [
     "answering",
-    "collection",
-    "cutting",
-    "decoding",
+    "arrays",
+    "chunking",
+    "database",
     "dialogue",
     "endpoint",
+    "expecting",
     "index",
-    "interfaces",
+    "inverted",
+    "meaning",
+    "passages",
+    "querying",
     "ranking",
-    "reading",
-    "storage",
+    "spelling",
     "words",
+    "writing",
 ]

@@ -51,9 +51,9 @@ class Answer:
     found: bool
     """Whether the text speaks of it."""
     confidence: float
-    """Probability that the text answers the question, in [0, 1]; from ½ on ``found`` is true. 0.8, for example:
-    of the questions whose terms the best passages have as fully as this one's, four in five were made from a
-    sentence of this text and one from other text, where as many were made from each."""
+    """Probability that the text answers the question, in [0, 1]; from ½ on ``found`` is true. Example:
+    at 0.8, four in five questions whose terms the best passages have as fully as this one's were made from a
+    sentence of this text, and one in five from other text, where as many were made from each."""
     answer: Passage | None
     """The sentence to quote; nothing where ``found`` is false."""
     passages: tuple[tuple[Passage, float], ...]
@@ -144,9 +144,7 @@ def _quoted(ranking: Ranking, index: InvertedIndex, passage: Callable[[int], Pas
     if not first.text.rstrip("*_ ").endswith(("?", ":")):
         return first
     after = [row + 1] if row + 1 < len(index) else []
-    near = [
-        r for r, c in zip(ranking.passages, ranking.recall, strict=True) if c >= 0.8 * ranking.recall[0]
-    ]
+    near = [r for r, c in zip(ranking.passages, ranking.recall, strict=True) if c >= 0.8 * ranking.recall[0]]
     for candidate in map(passage, map(int, after + near[1:])):
         follows = candidate.document == first.document and candidate.group - first.group in (0, 1)
         if (follows or not after) and not candidate.text.endswith("?"):
@@ -157,12 +155,14 @@ def _quoted(ranking: Ranking, index: InvertedIndex, passage: Callable[[int], Pas
 
 def _why(question: str, ranking: Ranking, index: InvertedIndex) -> str:
     own, known = language_of(tokens(question)), languages_of(index)
-    nowhere = [w for w in dict.fromkeys(subjects(question)) if w not in ranking.query.words and w not in LIGHT]
+    nowhere = [
+        w for w in dict.fromkeys(subjects(question)) if w not in ranking.query.words and w not in LIGHT
+    ]
     if nowhere and own not in known:
         return f"the question seems to be {own.title()}, and the text is {' and '.join(known[:3]).title()}"
     if nowhere:
-        words = " and ".join(map(repr, nowhere[:3]))
-        return f"{words} {'is' if len(nowhere) == 1 else 'are'} nowhere in the text"
+        listed = " and ".join(map(repr, nowhere[:3]))
+        return f"{listed} {'is' if len(nowhere) == 1 else 'are'} nowhere in the text"
     return "its words are in the text, but not together"
 
 
@@ -247,10 +247,8 @@ def _other(
     return index.terms_by_id(ids[place : place + 1].tolist())[0]
 
 
-def _foreign(
-    index: InvertedIndex, draw: np.random.RandomState, count: int
-) -> Iterator[list[Term | None]]:
-    """Terms of sentences of the reference that comes with Python, 3 to 5 of each; ``None`` for unknown words."""
+def _foreign(index: InvertedIndex, draw: np.random.RandomState, count: int) -> Iterator[list[Term | None]]:
+    """Terms of sentences of Python's own reference, 3 to 5 of each; ``None`` for unknown words."""
     from pydoc_data.topics import topics
 
     names = sorted(topics)

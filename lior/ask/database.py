@@ -1,4 +1,4 @@
-"""The SQLite database of an index: in a file or in memory, private to the user, without traces of what is gone.
+"""The SQLite database of an index, in a file or in memory: private, and without traces of what was deleted.
 
 A change is one transaction. What is deleted is overwritten with zeros (``secure_delete``), and after a
 transaction that deletes, the write-ahead log is copied into the file and cut to nothing.
@@ -43,17 +43,19 @@ CREATE TABLE texts(key INTEGER PRIMARY KEY, data BLOB);
 -- Questions that a passage, by the SHA-256 of its text, was confirmed to answer.
 CREATE TABLE questions(document BLOB, passage TEXT, question TEXT,
     PRIMARY KEY(document, passage, question)) WITHOUT ROWID;
--- By passage: words (uint32), different terms (uint32), paragraph and context in the document (int32); words
--- of each context (uint32). `first` is the slot of the first passage; slots are never used twice.
-CREATE TABLE documents(name BLOB PRIMARY KEY, id INTEGER, first INTEGER, language INTEGER,
-    paragraphs INTEGER, length INTEGER, lengths BLOB, distinct_terms BLOB, paragraph BLOB, context BLOB, context_lengths BLOB)
+-- `length` is in words, with those of the contexts. By passage: words and different terms (uint32), paragraph
+-- and context in the document (int32); words of each context (uint32). `first` is the slot of the first
+-- passage; slots are never used twice.
+CREATE TABLE documents(name BLOB PRIMARY KEY, id INTEGER, first INTEGER, language INTEGER, paragraphs INTEGER,
+    length INTEGER, lengths BLOB, distinct_terms BLOB, paragraph BLOB, context BLOB, context_lengths BLOB)
     WITHOUT ROWID;
 -- Terms (int32) and counts (uint16) of a document, of each passage, of each context, and its words (int32);
 -- all in the order of the stems.
 CREATE TABLE forward(id INTEGER PRIMARY KEY, terms BLOB, counts BLOB, passage_terms BLOB, passage_counts BLOB,
     context_terms BLOB, context_counts BLOB, context_sizes BLOB, words BLOB);
 -- Passages, contexts, and passages with confirmed questions that have a stem.
-CREATE TABLE terms(id INTEGER PRIMARY KEY, stem TEXT UNIQUE, text INTEGER, context INTEGER, confirmed INTEGER);
+CREATE TABLE terms(id INTEGER PRIMARY KEY, stem TEXT UNIQUE,
+    text INTEGER, context INTEGER, confirmed INTEGER);
 -- Words as written, and how many documents have them.
 CREATE TABLE words(id INTEGER PRIMARY KEY, word TEXT, stem TEXT, documents INTEGER, UNIQUE(word, stem));
 -- Pairs of uint16: slot inside a block of 65,536, count. Field 0 is the text, 1 the context of the first
@@ -116,13 +118,17 @@ class Database:
         writable = not self.frozen and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
         mode = "rw" if writable else "ro&immutable=1"
         connection = _connect(f"{self.path.absolute().as_uri()}?mode={mode}")
-        marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+        marks = [
+            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+        ]
         if marks == [0, 0] and writable and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
             return self._created(connection)
         if marks != [_APPLICATION, VERSION]:
             raise DamagedIndex(f"{self.path}: not an index of this version of lior")
         log = self.path.with_name(f"{self.path.name}-wal")
-        if writable and log.exists() and log.stat().st_size:  # a process was killed; it may have text that is gone
+        if (
+            writable and log.exists() and log.stat().st_size
+        ):  # a process was killed; it may have text that is gone
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return connection
 

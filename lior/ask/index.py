@@ -78,8 +78,13 @@ class Index:
     database
         Where an index without paths is; in memory if not given.
 
-    Raises ``DataError`` when a path does not exist, or there is no text at all.
+    Raises
+    ------
+    DataError
+        When a path does not exist, or there is no text at all.
 
+    Examples
+    --------
     >>> notes = Index()
     >>> notes.learn("garden.md", "# Tomatoes\\nWater the tomatoes in the morning. Cut the roses in March.")
     >>> notes.ask("When are the tomatoes watered?").answer.text
@@ -103,10 +108,10 @@ class Index:
         self._progress = progress or (lambda done, files: None)
         self._sources: dict[str, Source] = {}
         self._use(database or self._opened(cache_file(self.paths) if cache and self.paths else None))
-        if self.paths:
-            self.update()
-            if not len(self):
-                raise DataError(no_text_message(self.paths, self.skipped))
+        self.opened = self.update() if self.paths else Update()
+        """What opening it changed."""
+        if self.paths and not len(self):
+            raise DataError(no_text_message(self.paths, self.skipped))
 
     # --- content ---
 
@@ -153,7 +158,9 @@ class Index:
         with contextlib.ExitStack() as stack:
             seen = self._database.meta("generation")
             self._files = self._known_files()
-            gone = [name for name, file in self._files.items() if name not in self._sources and not file.given]
+            gone = [
+                name for name, file in self._files.items() if name not in self._sources and not file.given
+            ]
             pending = False
 
             def begin() -> bool:
@@ -325,7 +332,10 @@ class Index:
         top
             Most passages in the answer.
 
-        Raises ``UsageError`` when the question has no word to look for, or is too long.
+        Raises
+        ------
+        UsageError
+            When the question has no word to look for, or is too long.
         """
         if top < 1:
             raise UsageError(f"top is {top}; a whole number of at least 1 is allowed")
@@ -404,7 +414,9 @@ class Index:
 
     def _set_file(self, file: File) -> None:
         entry = attrs.asdict(file, filter=attrs.filters.exclude("name", "content"))
-        self._database.rows("INSERT OR REPLACE INTO files VALUES (?, ?)", encoded(file.name), json.dumps(entry))
+        self._database.rows(
+            "INSERT OR REPLACE INTO files VALUES (?, ?)", encoded(file.name), json.dumps(entry)
+        )
         self._files[file.name] = file
 
     @contextlib.contextmanager

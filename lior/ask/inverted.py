@@ -150,7 +150,9 @@ class InvertedIndex:
         Raises ``UsageError`` if the index has the document.
         """
         fault = ""
-        if document in self:
+        if self.finer is not None:
+            fault = "an index made by by_document() cannot be changed; change the one it was made from"
+        elif document in self:
             fault = f"the index has a document {document!r} already; delete it first"
         elif "\0" in document:
             fault = f"a document's name has no zero byte: {document!r}"
@@ -276,13 +278,17 @@ class InvertedIndex:
     def term(self, stem: str) -> Term | None:
         """The term of a stem; ``None`` where nothing has it."""
         self.flush()
-        found = self.database.rows("SELECT id, stem, text, context, confirmed FROM terms WHERE stem = ?", stem)
+        found = self.database.rows(
+            "SELECT id, stem, text, context, confirmed FROM terms WHERE stem = ?", stem
+        )
         return Term(*found[0]) if found else None
 
     def terms_by_id(self, ids: Sequence[int]) -> list[Term]:
         """The terms of some keys, in the order of their stems."""
         marks = ", ".join("?" * len(ids))
-        statement = f"SELECT id, stem, text, context, confirmed FROM terms WHERE id IN ({marks}) ORDER BY stem"  # noqa: S608
+        statement = (
+            f"SELECT id, stem, text, context, confirmed FROM terms WHERE id IN ({marks}) ORDER BY stem"
+        )
         return [Term(*row) for row in self.database.rows(statement, *ids)]
 
     def terms_of(self, row: int) -> list[Term]:
@@ -298,7 +304,7 @@ class InvertedIndex:
         int64 ``(T,)`` both."""
         self.flush()
         ordered = "SELECT id, text FROM terms ORDER BY stem"
-        [found] = self.database.rows(f"SELECT group_concat(id), group_concat(text) FROM ({ordered})")  # noqa: S608
+        [found] = self.database.rows(f"SELECT group_concat(id), group_concat(text) FROM ({ordered})")
         ids, text = (np.fromstring(each or "", np.int64, sep=",") for each in found)
         return ids, np.cumsum(text)
 
@@ -311,7 +317,9 @@ class InvertedIndex:
         """All words of the text, a line each, in alphabetical order, and their keys, int64 ``(V,)``."""
         self.flush()
         ordered = "SELECT id, word FROM words ORDER BY word, stem"
-        [(words, ids)] = self.database.rows(f"SELECT group_concat(word, char(10)), group_concat(id) FROM ({ordered})")  # noqa: S608
+        [(words, ids)] = self.database.rows(
+            f"SELECT group_concat(word, char(10)), group_concat(id) FROM ({ordered})"
+        )
         return words or "", np.fromstring(ids or "", np.int64, sep=",")
 
     def word_counts(self) -> list[tuple[str, int, int]]:
@@ -355,7 +363,9 @@ class InvertedIndex:
             "SELECT d.name, c.passage, c.term, c.count FROM confirmed c JOIN documents d ON d.id = c.id "
             "JOIN terms t ON t.id = c.term ORDER BY d.name, c.passage, t.stem"
         )
-        first = {encoded(name): start for name, start in zip(self.layout.names, self.layout.starts, strict=False)}
+        first = {
+            encoded(name): start for name, start in zip(self.layout.names, self.layout.starts, strict=False)
+        }
         numbers = [(first[name] + passage, term, count) for name, passage, term, count in found]
         passages, terms, counts = np.array(numbers, np.int64).reshape(-1, 3).T
         return passages, terms, counts.astype(np.uint16)
@@ -364,7 +374,7 @@ class InvertedIndex:
     def forward(self, of: Units) -> Forward:
         """The terms of all documents, passages or contexts."""
         found = self.database.rows(
-            f"SELECT f.{of}terms, f.{of}counts, f.context_sizes "  # noqa: S608
+            f"SELECT f.{of}terms, f.{of}counts, f.context_sizes "
             "FROM documents d JOIN forward f ON f.id = d.id ORDER BY d.name"
         )
         terms, counts, contexts = zip(*found, strict=True) if found else ((), (), ())

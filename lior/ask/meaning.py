@@ -9,7 +9,7 @@ question is a sum over the words.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -340,7 +340,12 @@ def likest(space: Space, asked: Asked, rows: np.ndarray) -> np.ndarray:
     inside, of = slices(starts, paragraphs)
     contexts, place = np.unique(layout.context_of[rows], return_inverse=True)
     said = index.derived("entries of confirmed questions", lambda: _confirmed(index))
-    parts = [(space.passages, rows), (space.passages, order[inside]), (space.contexts, contexts), (said, rows)]
+    parts = [
+        (space.passages, rows),
+        (space.passages, order[inside]),
+        (space.contexts, contexts),
+        (said, rows),
+    ]
     own, whole, above, confirmed = _likest(space, asked, parts)
     near = np.maximum(_highest(whole, of, len(paragraphs))[:, back], above[:, place])
     found: np.ndarray = np.maximum(own, np.float32(AROUND) * np.maximum(near, confirmed))
@@ -371,7 +376,9 @@ def _likest(space: Space, asked: Asked, parts: Sequence[tuple[Forward, np.ndarra
     known = np.searchsorted(used, asked.query.terms)
     known[known == len(used)] = -1
     mine = (asked.query.owners >= 0) & (used[known] == asked.query.terms) if len(used) else known >= 0
-    vectors, norms = (np.take(each, np.minimum(used, len(each) - 1), 0) for each in (space.terms, space.norms))
+    vectors, norms = (
+        np.take(each, np.minimum(used, len(each) - 1), 0) for each in (space.terms, space.norms)
+    )
     alike = np.maximum((asked.vectors @ vectors.T) / norms, 0)
     alike[:, used >= len(space.terms)] = 0  # only confirmed questions have them
     alike[asked.query.owners[mine], known[mine]] = asked.likeness[mine]

@@ -76,7 +76,9 @@ def analyse(index: InvertedIndex, text: str, spelled: Callable[[str], bool] | No
             missing.append(word)
         idfs = [idf(index, term) for _, term, _ in near]
         shared = zip(near, idfs, strict=True)
-        parts += [(t, count * weight, each, len(word_idf) if known else -1) for (_, t, weight), each in shared]
+        parts += [
+            (t, count * weight, each, len(word_idf) if known else -1) for (_, t, weight), each in shared
+        ]
         names += [name for name, _, _ in near if name not in names] if known else []
         word_idf.append(float(np.dot(idfs, [w for _, _, w in near])) if known else idf(index, None))
     parts.sort(key=lambda part: -part[2])

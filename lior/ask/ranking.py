@@ -58,9 +58,7 @@ class Level:
         return total
 
 
-def level(
-    weight: float, lengths: np.ndarray, unit_of: np.ndarray | None, field: int = TEXT
-) -> Level:
+def level(weight: float, lengths: np.ndarray, unit_of: np.ndarray | None, field: int = TEXT) -> Level:
     """A level of units with these numbers of words."""
     mean = lengths[lengths > 0].mean() if lengths.any() else 1.0
     scale = (weight / (1 - B + B * lengths / mean)).astype(np.float32)
@@ -126,7 +124,9 @@ def _recall(index: InvertedIndex, query: Query, pairs: _Pairs) -> np.ndarray:
     out = np.zeros(len(pairs.paragraph))
     for word in sorted(set(query.owners[query.owners >= 0].tolist())):
         terms = query.terms[query.owners == word].tolist()
-        below = [layout.paragraph_of[of(term)[0]] for term in terms for of in (index.postings, index.confirmed)]
+        below = [
+            layout.paragraph_of[of(term)[0]] for term in terms for of in (index.postings, index.confirmed)
+        ]
         above = [layout.context_of[index.postings(term, CONTEXT)[0]] for term in terms]
         for units in below:
             in_paragraph[units] = True

@@ -129,6 +129,8 @@ def _grams(letters: np.ndarray) -> tuple[np.ndarray, ...]:
     found = []
     value = np.zeros(len(letters), np.uint32)
     for size in _LENGTHS:
-        value = value[: max(len(letters) - size + 1, 0)] * np.uint32(257) + letters[size - 1 :] + np.uint32(size)
+        value = (
+            value[: max(len(letters) - size + 1, 0)] * np.uint32(257) + letters[size - 1 :] + np.uint32(size)
+        )
         found.append(((value * np.uint32(2654435761)) >> np.uint32(16)).astype(np.uint16))
     return tuple(found)

@@ -301,12 +301,12 @@ def _known(database: Database, table: str, column: str, values: Sequence[str]) -
     for place in range(0, len(values), _VALUES):
         part = values[place : place + _VALUES]
         marks = ", ".join("?" * len(part))
-        found += database.rows(f"SELECT * FROM {table} WHERE {column} IN ({marks})", *part)  # noqa: S608
+        found += database.rows(f"SELECT * FROM {table} WHERE {column} IN ({marks})", *part)
     return found
 
 
 def _next_id(database: Database, table: str) -> int:
-    [(last,)] = database.rows(f"SELECT max(id) FROM {table}")  # noqa: S608
+    [(last,)] = database.rows(f"SELECT max(id) FROM {table}")
     return 0 if last is None else last + 1
 
 
@@ -316,7 +316,9 @@ def _term_ids(database: Database, stems: Sequence[str], used: np.ndarray) -> np.
     counts, following = used.tolist(), _next_id(database, "terms")
     old = [(*counts[place], known[each]) for place, each in enumerate(stems) if each in known]
     new = [(each, *counts[place]) for place, each in enumerate(stems) if each not in known]
-    new.sort(key=lambda row: -row[1] - row[2])  # frequent terms lie together, so that a change writes few pages
+    new.sort(
+        key=lambda row: -row[1] - row[2]
+    )  # frequent terms lie together, so that a change writes few pages
     database.run("UPDATE terms SET text = text + ?, context = context + ? WHERE id = ?", old)
     known |= {row[0]: key for key, row in enumerate(new, following)}
     database.run("INSERT INTO terms VALUES (?, ?, ?, ?, 0)", [(known[row[0]], *row) for row in new])
@@ -350,7 +352,9 @@ def delete(database: Database, document: str) -> int:
     """
     key, first, size, _ = _document(database, document)
     confirm(database, document, {})
-    [blobs] = database.rows("SELECT terms, passage_terms, context_terms, words FROM forward WHERE id = ?", key)
+    [blobs] = database.rows(
+        "SELECT terms, passage_terms, context_terms, words FROM forward WHERE id = ?", key
+    )
     terms, text, context, words = (np.frombuffer(blob, np.int32).tolist() for blob in blobs)
     _erase_postings(database, terms, first, size)
     for column, used in (("text", text), ("context", context)):
@@ -381,7 +385,9 @@ def confirm(database: Database, document: str, confirmed: Mapping[int, Sequence[
     if not pairs and not before:
         return
     stems = sorted({each for _, each in pairs})
-    ids = dict(zip(stems, _term_ids(database, stems, np.zeros((len(stems), 2), np.int64)).tolist(), strict=True))
+    ids = dict(
+        zip(stems, _term_ids(database, stems, np.zeros((len(stems), 2), np.int64)).tolist(), strict=True)
+    )
     rows = [(key, number, ids[each], min(count, MOST)) for (number, each), count in pairs.items()]
     database.rows("DELETE FROM confirmed WHERE id = ?", key)
     database.run("INSERT INTO confirmed VALUES (?, ?, ?, ?)", rows)
