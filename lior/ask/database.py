@@ -1,7 +1,8 @@
 """The SQLite database of an index, in a file or in memory: private, and without traces of what was deleted.
 
 A change is one transaction. What is deleted is overwritten with zeros (``secure_delete``), and after a
-transaction that deletes, the write-ahead log is copied into the file and cut to nothing.
+transaction that deletes, the write-ahead log is copied into the file and cut to nothing. SQLite leaves copies
+of what it moved from one page to another in the unused middle of pages; these are overwritten, too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import io
 import os
 import re
 import sqlite3
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -113,8 +115,8 @@ class Database:
             return self._created(_connect(":memory:"))
         if not self.frozen:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(OSError):  # of a folder that can only be read
-                os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            with contextlib.suppress(OSError):  # there is one, or the folder can only be read
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         writable = not self.frozen and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
         mode = "rw" if writable else "ro&immutable=1"
         connection = _connect(f"{self.path.absolute().as_uri()}?mode={mode}")
@@ -226,10 +228,23 @@ class Database:
                 with contextlib.suppress(sqlite3.OperationalError):  # another process reads
                     self._connection.execute("PRAGMA journal_mode=WAL")
                     self._logged = True
-            if self._erased:
-                with contextlib.suppress(sqlite3.OperationalError):
-                    self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                self._erased = False
+            if self._erased and self.path:
+                with contextlib.suppress(sqlite3.OperationalError, OSError):
+                    self._scrub()
+            self._erased = False
+
+    def _scrub(self) -> None:
+        """Overwrite what is left of deleted content."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connection.execute("PRAGMA shrink_memory")  # pages as they are now are not written again
+        self._connection.execute("BEGIN IMMEDIATE")  # nobody else writes meanwhile
+        try:
+            if self.path and not _log_size(self.path):
+                _overwrite_unused(_descriptor(self.path))
+                # A change, so that other processes do not use the pages that they have in memory.
+                self._connection.execute("UPDATE meta SET value = value WHERE key = 'generation'")
+        finally:
+            self._connection.execute("COMMIT")
 
     def changed(self, *, erased: bool = False) -> None:
         """Say inside :meth:`writing` that the content is another one, and whether something was deleted."""
@@ -258,6 +273,8 @@ class Database:
                 with self.lock:
                     self._connection.backup(copied)
                 copied.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items())
+            with part.open("r+b") as stream:
+                _overwrite_unused(stream.fileno())
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
@@ -293,3 +310,47 @@ def _connect(place: str) -> sqlite3.Connection:
         connection.execute(f"PRAGMA {setting}")
     connection.execute(f"PRAGMA wal_autocheckpoint={_LOG}")
     return connection
+
+
+def _log_size(path: Path) -> int:
+    """Bytes of the write-ahead log of a database."""
+    with contextlib.suppress(OSError):
+        return path.with_name(f"{path.name}-wal").stat().st_size
+    return 0
+
+
+_descriptors: dict[tuple[int, int], int] = {}
+"""Device and file -> descriptor."""
+
+
+def _descriptor(path: Path) -> int:
+    """An open file that is never closed: closing it would release SQLite's locks on it in this process."""
+    found = path.stat()
+    key = found.st_dev, found.st_ino
+    if key not in _descriptors:
+        _descriptors[key] = os.open(path, os.O_RDWR)
+    return _descriptors[key]
+
+
+def _overwrite_unused(descriptor: int) -> None:
+    """Overwrite the unused middle of pages, between their directory and their content, with zeros.
+
+    The format is that of https://www.sqlite.org/fileformat2.html, section 1.6. A page of another kind begins
+    with the number of a page, whose first byte is zero in files of less than 64 GB.
+    """
+    with open(descriptor, "r+b", closefd=False) as stream:
+        stream.seek(0)
+        size = int.from_bytes(stream.read(18)[16:], "big")
+        zeros, place, wrong = bytes(size), 0, list[tuple[int, int]]()
+        stream.seek(0)
+        while block := stream.read(size * 256):
+            for page in range(0, len(block) - size + 1, size):
+                at = page + (0 if place + page else 100)
+                kind, _, cells, content = struct.unpack_from(">BHHH", block, at)
+                begin, end = at + (12 if kind in (2, 5) else 8) + 2 * cells, page + content
+                if kind in (2, 5, 10, 13) and block[begin:end] != zeros[: max(end - begin, 0)]:
+                    wrong.append((place + begin, end - begin))
+            place += len(block)
+        for begin, length in wrong:
+            stream.seek(begin)
+            stream.write(zeros[:length])
