@@ -79,7 +79,7 @@ def intact() -> Iterator[None]:
     """Raise ``DamagedIndex`` when what is read inside does not fit together."""
     try:
         yield
-    except (ValueError, LookupError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise DamagedIndex(f"damaged ({error})") from error
 
 

@@ -18,7 +18,7 @@ from platformdirs import user_cache_path
 from lior.ask import answering, meaning
 from lior.ask.answering import Answer
 from lior.ask.chunking import chunk
-from lior.ask.database import DamagedIndex, Database
+from lior.ask.database import DamagedIndex, Database, intact
 from lior.ask.inverted import InvertedIndex
 from lior.ask.passages import PassageStore
 from lior.ask.writing import encoded
@@ -407,10 +407,11 @@ class Index:
         self._files = self._known_files()
         self.skipped = _without_text(self._files.values())
 
+    @intact()
     def _known_files(self) -> dict[str, File]:
-        found = ((name.decode("utf-8", "surrogatepass"), json.loads(entry))
-                 for name, entry in self._database.rows("SELECT name, entry FROM files ORDER BY name"))  # fmt: skip
-        return {name: File(name, **entry) for name, entry in found}
+        found = self._database.rows("SELECT name, entry FROM files ORDER BY name")
+        names = [name.decode("utf-8", "surrogatepass") for name, _ in found]
+        return {name: File(name, **json.loads(entry)) for name, (_, entry) in zip(names, found, strict=True)}
 
     def _set_file(self, file: File) -> None:
         entry = attrs.asdict(file, filter=attrs.filters.exclude("name", "content"))

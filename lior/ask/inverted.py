@@ -25,6 +25,7 @@ import numpy as np
 
 from lior.ask import writing
 from lior.ask.database import Database, intact
+from lior.ask.words import LANGUAGES
 from lior.ask.writing import BLOCK, CONTEXT, MOST, TEXT, Batch, encoded, starts_of
 from lior.errors import UsageError
 
@@ -252,6 +253,8 @@ class InvertedIndex:
         )
         sizes = np.array([len(blob) // 4 for blob in blobs[0]], np.int64)
         starts, paragraph_starts = starts_of(sizes), starts_of(paragraphs)
+        if max(languages, default=0) >= len(LANGUAGES) or not len(lengths) == len(distinct) == starts[-1]:
+            raise ValueError("its parts do not fit together")
         context_starts = starts_of([len(blob) // 4 for blob in blobs[4]])
         document_of = np.repeat(np.arange(len(names)), sizes)
         slots = np.arange(starts[-1]) + (np.array(first, np.int64) - starts[:-1])[document_of]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lior import Answer, Index
 from lior.ask import answering, meaning
-from lior.ask.ranking import understood
+from lior.ask.querying import analyse
 
 HOUSE = """# House
 
@@ -116,10 +116,10 @@ def test_answers_are_consistent(house, question, top):
 
 def test_names_that_are_nowhere_weigh_most_and_misspellings_count_half(house):
     def shares(question: str) -> list[float]:
-        asked = understood(house.collection, question)
-        found = answering.weighted(asked, question, house.collection).informations
-        assert len(found) == 2 * len(asked.informations)  # what words can cover, and what none can
-        return [round(float(x), 6) for x in found / np.tile(asked.informations, 2)]
+        asked = analyse(house.inverted, question)
+        found = answering.weighted(asked, question, house.inverted).word_idf
+        assert len(found) == 2 * len(asked.word_idf)  # what words can cover, and what none can
+        return [round(float(x), 6) for x in found / np.tile(asked.word_idf, 2)]
 
     assert shares("Where is Zaphod?") == [2, 0]
     assert shares("where is zaphod?") == [1, 0]
@@ -144,12 +144,12 @@ def test_each_text_is_listed_once():
 
 
 def test_text_of_another_subject_is_told_from_the_own(house):
-    slope, middle = answering.calibrated(house.collection)
+    slope, middle = answering.calibrated(house.inverted)
     assert slope > 0
     assert 0 < middle < 1
     empty = Index(retriever="settle")
     empty.learn("a.md", "Too short.\n")
-    assert tuple(answering.calibrated(empty.collection)) == answering._USUAL
+    assert tuple(answering.calibrated(empty.inverted)) == answering._USUAL
 
 
 def test_calibration_is_a_function_of_the_content(house):
@@ -157,4 +157,4 @@ def test_calibration_is_a_function_of_the_content(house):
     for number in reversed(range(40)):
         again.learn(f"diary-{number}.md", diary(number))
     again.learn("house.md", HOUSE)
-    assert np.array_equal(answering.calibrated(again.collection), answering.calibrated(house.collection))
+    assert np.array_equal(answering.calibrated(again.inverted), answering.calibrated(house.inverted))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lior.ask.cutting import LONGEST, cut, name_words, units
+from lior.ask.chunking import LONGEST, chunk, name_words, units
 from lior.interfaces import TEXT_KINDS, ParsedDocument, Passage
 
 PIECES = st.sampled_from(
@@ -31,7 +31,7 @@ TEXTS = st.one_of(st.lists(PIECES, max_size=25).map("\n".join), st.text(max_size
 
 
 def passages(text: str, kind: str = "markdown", **fields: object) -> list[Passage]:
-    return cut(ParsedDocument(text=text, kind=kind, **fields), "house/boiler.md")  # type: ignore[arg-type]
+    return chunk(ParsedDocument(text=text, kind=kind, **fields), "house/boiler.md")  # type: ignore[arg-type]
 
 
 def quotes(text: str, kind: str = "markdown", **fields: object) -> list[str]:

@@ -8,8 +8,10 @@ import snowballstemmer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lior.ask.collection import Collection
-from lior.ask.ranking import best, differences, understood
+from lior.ask.arrays import best
+from lior.ask.inverted import InvertedIndex
+from lior.ask.querying import analyse
+from lior.ask.spelling import differences
 from lior.ask.words import LANGUAGES, language_of, stem, stop_words, tokens
 
 LAW = settings(max_examples=100, deadline=None, database=None)
@@ -107,17 +109,8 @@ def test_the_best_are_the_first_of_all_in_order(scores, top):
     assert best(np.array(scores, np.float64), top).tolist() == order[:top].tolist()
 
 
-def test_a_question_is_understood_once_until_the_text_changes():
-    notes = collection("reset the boiler")
-    first = understood(notes, "boiler")
-    assert understood(notes, "boiler") is first
-    assert understood(notes, "reset").words == ("reset",)
-    notes.add("more", [("a kettle", "")])
-    assert understood(notes, "boiler").informations[0] > first.informations[0]
-
-
-def collection(*texts):
-    found = Collection.empty()
+def indexed(*texts):
+    found = InvertedIndex()
     for number, text in enumerate(texts):
         found.add(str(number), [(text, "")])
     return found
@@ -125,21 +118,21 @@ def collection(*texts):
 
 @pytest.mark.parametrize("wrong", ["boilr", "boilerr", "bioler", "boxler", "boiller"])
 def test_a_misspelt_word_is_understood_as_the_nearest(wrong):
-    asked = understood(collection("reset the boiler", "boring broilers", "the oil is cold"), wrong)
+    asked = analyse(indexed("reset the boiler", "boring broilers", "the oil is cold"), wrong)
     assert asked.words[0] in ("boiler", "broilers")
     assert "boiler" in asked.words
     assert not asked.missing
 
 
 def test_a_word_that_resembles_nothing_is_missing():
-    asked = understood(collection("reset the boiler"), "Mongolia boiler")
+    asked = analyse(indexed("reset the boiler"), "Mongolia boiler")
     assert asked.missing == ("mongolia",)
     assert asked.words == ("boiler",)
-    assert asked.informations[0] > asked.informations[1]
+    assert asked.word_idf[0] > asked.word_idf[1]
 
 
 def test_each_text_is_understood_in_its_language():
-    both = collection(*(TEXTS[language] for language in ("english", "german")))
-    assert not understood(both, "Wurden die Kessel zurückgesetzt?").missing
-    assert not understood(both, "who resets the boilers?").missing
-    assert all(word not in understood(both, "der die das und").words for word in stop_words("german"))
+    both = indexed(*(TEXTS[language] for language in ("english", "german")))
+    assert not analyse(both, "Wurden die Kessel zurückgesetzt?").missing
+    assert not analyse(both, "who resets the boilers?").missing
+    assert all(word not in analyse(both, "der die das und").words for word in stop_words("german"))

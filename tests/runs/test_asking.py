@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from lior.reading.documents import RawDocument
 from lior.runs import asking, files
 from lior.runs import folder as runfolder
 from lior.training.preparation import train
+from tests.ask.content import same
 
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0")
 HOUSE = "# House\n\nThe boiler is serviced in October.\nThe spare key is with Mr. Olsen.\n"
@@ -42,15 +42,6 @@ def path(trained, tmp_path) -> Path:
 def spare(trained, tmp_path_factory) -> Path:
     """A copy that is not saved to."""
     return Path(shutil.copytree(trained, tmp_path_factory.mktemp("spare") / "run"))
-
-
-def same(index, other):
-    (a, meta_a), (b, meta_b) = index.state(), other.state()
-    assert meta_a == meta_b
-    assert a.keys() == b.keys()
-    for name in a:
-        assert np.array_equal(a[name], b[name]), name
-    return True
 
 
 def kept(path):
@@ -143,7 +134,7 @@ def test_a_kept_index_is_used_and_a_damaged_one_made_anew(path, monkeypatch):
         patch.setattr(asking, "built", lambda *_, **__: pytest.fail("made anew"))
         assert asking.open_index(path).ask("When is the boiler serviced?").found
         assert lior.load(path).ask("When is the boiler serviced?").found
-    for damage in (b"", whole[:-9], whole[:200] + b"x" + whole[201:]):
+    for damage in (b"", whole[:-5000], b"x" + whole[1:], whole[:4096] + b"x" * 9000 + whole[13096:]):
         file.write_bytes(damage)
         assert asking.open_index(path).ask("When is the boiler serviced?").found
         assert file.read_bytes() == whole

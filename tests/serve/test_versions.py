@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 
-import numpy as np
 import pytest
 
 import lior
@@ -13,6 +12,7 @@ from lior.errors import DataError, RunError, UsageError
 from lior.reading.documents import RawDocument
 from lior.runs import asking
 from lior.serve.run import NOTE, RunSource
+from tests.ask.content import same
 from tests.serve.servers import PLAN, TEXTS
 
 
@@ -67,10 +67,7 @@ def test_the_content_is_that_of_a_fresh_build(resident):
     resident.forget("b.txt").result(20)
     resident.learn([document("plan.txt", PLAN.upper())], replace=True).result(20)
     version = resident.current
-    fresh = asking.built(asking.of_checkpoint(version.run.checkpoint)).collection.arrays()
-    held = version.index.collection.arrays()
-    assert held.keys() == fresh.keys()
-    assert all(np.array_equal(held[name], fresh[name]) for name in held)
+    assert same(version.index, asking.built(asking.of_checkpoint(version.run.checkpoint)))
     other = lior.load(resident.path)
     text = f"{FACT} Cats sleep at noon. {PLAN}"
     assert other.score(text) == version.run.score(text)
