@@ -116,7 +116,7 @@ class Index:
     # --- content ---
 
     @property
-    def documents(self) -> Sequence[str]:
+    def documents(self) -> list[str]:
         """Names of the documents, ascending."""
         return self.inverted.documents
 
@@ -318,7 +318,8 @@ class Index:
         def work() -> list[tuple[str, float]]:
             ranking = self._retriever.rank(self.inverted.by_document(), question, top)
             rows = zip(ranking.passages, ranking.scores, strict=True)
-            return [(self.documents[row], float(score)) for row, score in rows]
+            names = self.documents
+            return [(names[row], float(score)) for row, score in rows]
 
         return self._read(work)
 
@@ -404,7 +405,9 @@ class Index:
         self.inverted = InvertedIndex(database)
         """The counts of all passages."""
         self._passages = PassageStore(database)
-        self._files = self._known_files()
+        self._files: dict[str, File] = {}
+        with contextlib.suppress(sqlite3.DatabaseError, DamagedIndex):  # it is noticed when the files are read
+            self._files = self._known_files()
         self.skipped = _without_text(self._files.values())
 
     @intact()

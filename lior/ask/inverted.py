@@ -218,9 +218,9 @@ class InvertedIndex:
         return int(self.layout.starts[-1])
 
     @property
-    def documents(self) -> Sequence[str]:
+    def documents(self) -> list[str]:
         """Names of the documents, ascending; the order of their rows."""
-        return self.layout.names
+        return [*self.layout.names]
 
     def rows(self, document: str) -> range:
         """The passages of a document.

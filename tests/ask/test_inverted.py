@@ -182,7 +182,7 @@ def test_wrong_use_is_refused():
     ):
         with pytest.raises(UsageError):
             wrong()
-    assert index.documents == ("a",)
+    assert index.documents == ["a"]
 
 
 def test_what_is_computed_is_kept_until_a_change(tmp_path):
