@@ -106,7 +106,7 @@ class Database:
         self.lock = RLock()
         """Threads use the connection one after the other."""
         self.revision = 0
-        """Raised by every change through this connection, also inside a transaction, and when one is undone."""
+        """Raised by every change through this connection, also inside a transaction or when it is undone."""
         self._open = self._changed = self._erased = self._logged = False
         self._connection = self._connected()
 

@@ -107,6 +107,7 @@ class Index:
         """Files that were not read, with the reason."""
         self._progress = progress or (lambda done, files: None)
         self._sources: dict[str, Source] = {}
+        self._files: dict[str, File] = {}
         self._use(database or self._opened(cache_file(self.paths) if cache and self.paths else None))
         self.opened = self.update() if self.paths else Update()
         """What opening it changed."""
@@ -205,7 +206,7 @@ class Index:
         self.put(name, parse_bytes(data, name))
 
     def put(self, name: str, parsed: Sequence[ParsedDocument], reason: str = "") -> None:
-        """Add parsed documents under a name, or the ``reason`` why there are none, and replace former ones."""
+        """Replace the documents of a name by parsed ones, or by the ``reason`` why there are none."""
 
         def work() -> None:
             file = File(name, 0, reason=reason, given=True, content=parsed)
@@ -405,8 +406,8 @@ class Index:
         self.inverted = InvertedIndex(database)
         """The counts of all passages."""
         self._passages = PassageStore(database)
-        self._files: dict[str, File] = {}
-        with contextlib.suppress(sqlite3.DatabaseError, DamagedIndex):  # it is noticed when the files are read
+        self._files = {}
+        with contextlib.suppress(sqlite3.DatabaseError, DamagedIndex):  # noticed when they are used
             self._files = self._known_files()
         self.skipped = _without_text(self._files.values())
 
@@ -449,7 +450,7 @@ class Index:
         return self._safely(inside)
 
     def _safely(self, work: Callable[[], T]) -> T:
-        """``work()``, again in memory where the file cannot be used, and in a new file where it is damaged."""
+        """``work()``; again in memory where the file cannot be used, in a new file where it is damaged."""
         for _ in range(2):
             place = self._database.path
             try:

@@ -329,7 +329,8 @@ class InvertedIndex:
         """All words in alphabetical order, the key of the term of each, and how many documents have it."""
         self.flush()
         return self.database.rows(
-            "SELECT w.word, t.id, w.documents FROM words w JOIN terms t ON t.stem = w.stem ORDER BY w.word, w.stem"
+            "SELECT w.word, t.id, w.documents FROM words w JOIN terms t ON t.stem = w.stem "
+            "ORDER BY w.word, w.stem"
         )
 
     @intact()
@@ -357,8 +358,7 @@ class InvertedIndex:
 
     @property
     def all_confirmed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Passage and term, int64 ``(n,)``, and count, uint16, of all words of confirmed questions, by passage
-        and stem."""
+        """Passage and term, int64 ``(n,)``, and count, uint16, of the words of all confirmed questions."""
         return self.derived("confirmed", self._all_confirmed)
 
     def _all_confirmed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

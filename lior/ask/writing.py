@@ -1,10 +1,10 @@
-"""Changes of the tables of an inverted index: documents written in batches, deleted and confirmed one by one."""
+"""Changes of the tables of an inverted index: batches of new documents, deletion, confirmed questions."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import Any
 
 import attrs
@@ -137,57 +137,45 @@ class Batch:
         rows = starts_of(len(each.group) for each in documents)
         above = starts_of(len(each.contexts[1]) for each in documents)
         place = np.arange(len(documents))
-        both = (
+        whole = Entries.made(
             np.concatenate([text.terms, context.terms]),
             np.concatenate(
                 [np.repeat(place, np.diff(rows))[text.units], np.repeat(place, np.diff(above))[context.units]]
             ),
             np.concatenate([text.counts, context.counts]),
-        )
-        whole = Entries.made(*both).by_unit()
+        ).by_unit()
         used = np.stack([np.bincount(each.terms, minlength=len(stems)) for each in (text, context)], 1)
         ids = _term_ids(database, stems, used)
         word_ids = _word_ids(database, words, np.bincount(spelled.terms, minlength=len(words)))
         slot: int = database.meta("slots")
         database.set_meta("slots", slot + self.size)
-        of_context = np.array([c for each in documents for c in each.context], np.int64) + np.repeat(
-            above[:-1], np.diff(rows)
-        )
         first_row = np.full(above[-1], -1)
-        first_row[of_context[::-1]] = np.arange(rows[-1])[::-1]
+        context_of = np.array([c for each in documents for c in each.context], np.int64)
+        first_row[(context_of + np.repeat(above[:-1], np.diff(rows)))[::-1]] = np.arange(rows[-1])[::-1]
         _write_postings(database, TEXT, text, ids, slot)
         _write_postings(database, CONTEXT, attrs.evolve(context, units=first_row[context.units]), ids, slot)
-
-        passages, contexts = text.by_unit(), context.by_unit()
-        shared = zip(
-            names,
-            documents,
+        columns: list[Sequence[object]] = [
+            [encoded(name) for name in names],
+            [each.id for each in documents],
             (slot + rows[:-1]).tolist(),
+            [LANGUAGES.index(each.language) for each in documents],
+            [int(each.group.max(initial=-1)) + 1 for each in documents],
+            whole.lengths(len(names)).tolist(),
             _cut(text.lengths(rows[-1]), rows, np.uint32),
             _cut(text.sizes(rows[-1]), rows, np.uint32),
+            [_bytes(each.group, np.int32) for each in documents],
+            [_bytes(each.context, np.int32) for each in documents],
             _cut(context.lengths(above[-1]), above, np.uint32),
-            whole.lengths(len(names)).tolist(),
-            strict=True,
-        )
-        database.run(
-            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (encoded(name), each.id, first, LANGUAGES.index(each.language), int(each.group.max(initial=-1)) + 1,
-                 length, lengths, distinct, _bytes(each.group, np.int32), _bytes(each.context, np.int32), above_)
-                for name, each, first, lengths, distinct, above_, length in shared
-            ),
-        )  # fmt: skip
-        of_passages = starts_of(text.sizes(rows[-1]))[rows]
-        of_contexts = starts_of(context.sizes(above[-1]))[above]
-        of_whole = starts_of(whole.sizes(len(names)))
+        ]
+        database.run(f"INSERT INTO documents VALUES ({', '.join('?' * 11)})", zip(*columns, strict=True))
         columns = [[each.id for each in documents]]
-        for entries, bounds in ((whole, of_whole), (passages, of_passages), (contexts, of_contexts)):
-            columns.append(_cut(ids[entries.terms], bounds, np.int32))
-            columns.append(_cut(entries.counts, bounds, np.uint16))
+        bounds = starts_of(text.sizes(rows[-1]))[rows], starts_of(context.sizes(above[-1]))[above]
+        columns += _forward(whole, ids, starts_of(whole.sizes(len(names))))
+        columns += _forward(text.by_unit(), ids, bounds[0]) + _forward(context.by_unit(), ids, bounds[1])
         columns.append(_cut(context.sizes(above[-1]), above, np.int32))
         spelled = spelled.by_unit()
         columns.append(_cut(word_ids[spelled.terms], starts_of(spelled.sizes(len(names))), np.int32))
-        database.run("INSERT INTO forward VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", zip(*columns, strict=True))
+        database.run(f"INSERT INTO forward VALUES ({', '.join('?' * 9)})", zip(*columns, strict=True))
         database.changed()
 
     def _entries(
@@ -246,7 +234,12 @@ def _cut(values: np.ndarray, bounds: np.ndarray, kind: type[np.generic]) -> list
     """The parts of an array as bytes."""
     data, width = _bytes(values, kind), np.dtype(kind).itemsize
     ends = (bounds * width).tolist()
-    return [data[begin:end] for begin, end in zip(ends, ends[1:], strict=False)]
+    return [data[begin:end] for begin, end in pairwise(ends)]
+
+
+def _forward(entries: Entries, ids: np.ndarray, bounds: np.ndarray) -> list[Sequence[object]]:
+    """Terms and counts of each document, whose entries lie between ``bounds``."""
+    return [_cut(ids[entries.terms], bounds, np.int32), _cut(entries.counts, bounds, np.uint16)]
 
 
 # --- postings ---

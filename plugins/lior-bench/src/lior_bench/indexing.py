@@ -3,22 +3,25 @@
     python -m lior_bench.indexing [--passages 200000] [--one-document] [--retriever settle] [--system lior ...]
 
 Writes sentences of drawn words (Zipf's law, with numbers that occur once) into a folder of JSON Lines files:
-documents of 40 sentences, or one document. Each stage is a process of its own: `build` makes the index,
-`first` opens it and asks a question (three times, the median), `ask` asks 30 questions, `note` adds 20 notes,
-each kept on the disk before the next. lior reads and cuts the files itself; the others are given the
-sentences.
+documents of 40 sentences, or one document. Each stage is a process of its own, and times are those of its
+processor: `build` makes the index, `first` opens it and asks a question, imports not counted (three times,
+the median), `ask` asks 30 questions, `note` adds 20 notes, each kept on the disk before the next. lior reads
+and cuts the files itself; the others are given the sentences.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +117,7 @@ def _lior(folder: Path, retriever: str) -> tuple[Callable[[str], object], Callab
 def _fts5(folder: Path, _: str) -> tuple[Callable[[str], object], Callable[[str], object]]:
     import sqlite3
 
-    table = sqlite3.connect(folder / "index.fts5")
+    table = sqlite3.connect(folder / "index of SQLite FTS5" / "fts5")
     table.execute("PRAGMA journal_mode=WAL")
     table.execute("PRAGMA synchronous=NORMAL")
     if not table.execute("SELECT 1 FROM sqlite_master").fetchone():
@@ -140,7 +143,7 @@ def _tantivy(folder: Path, _: str) -> tuple[Callable[[str], object], Callable[[s
 
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("text", stored=True, tokenizer_name="en_stem")
-    place = folder / "index.tantivy"
+    place = folder / "index of tantivy" / "tantivy"
     new = not place.exists()
     place.mkdir(exist_ok=True)
     index = tantivy.Index(builder.build(), path=str(place))
@@ -168,7 +171,7 @@ def _bm25s(folder: Path, _: str) -> tuple[Callable[[str], object], Callable[[str
     import bm25s
     import snowballstemmer
 
-    stems, place = snowballstemmer.stemmer("english").stemWords, folder / "index.bm25s"
+    stems, place = snowballstemmer.stemmer("english").stemWords, folder / "index of bm25s" / "bm25s"
 
     def tokenized(texts: list[str]) -> Any:
         return bm25s.tokenize(texts, stopwords="en", stemmer=stems, show_progress=False)
@@ -190,7 +193,9 @@ _OPENED = {"lior": _lior, "SQLite FTS5": _fts5, "tantivy": _tantivy, "bm25s": _b
 
 def stage(name: str, system: str, folder: Path, retriever: str) -> dict[str, float]:
     """Seconds of a stage, and MB of memory at its height."""
-    questions, begin = json.loads((folder / "questions.json").read_text()), time.process_time()
+    questions = json.loads((folder / "questions.json").read_text())
+    import_module({"lior": "lior.ask.index", "SQLite FTS5": "sqlite3"}.get(system, system))
+    begin = time.process_time()
     ask, add = _OPENED[system](folder, retriever)
     found = {"opened": time.process_time() - begin}
     if name != "build":
@@ -209,18 +214,24 @@ def stage(name: str, system: str, folder: Path, retriever: str) -> dict[str, flo
 
 def measured(system: str, folder: Path, retriever: str) -> None:
     """Run the stages of a system and print its row."""
-    before = {path for path in folder.rglob("*") if path.is_file()}
+    place = folder / f"index of {system}"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
 
     def child(name: str) -> dict[str, float]:
         command = [sys.executable, "-m", "lior_bench.indexing", "--stage", name, str(folder)]
         command += ["--system", system, "--retriever", retriever]
-        return dict(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+        environment = os.environ | {"XDG_CACHE_HOME": str(place)}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        return dict(json.loads(done.stdout))
 
     build = child("build")
-    size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file() and p not in before)
-    firsts = [child("first") for _ in range(3)]
+    size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+    firsts = [child("first") for _ in range(4)][1:]  # the first question of all is calibrated
     first, memory = (statistics.median(each[key] for each in firsts) for key in ("first", "MB"))
     asked, note = child("ask"), child("note")
+    for path in (folder / "texts").glob("note*.md"):
+        path.unlink()
     shown = {
         "build s": f"{build['opened']:.1f}", "build MB": f"{build['MB']:.0f}", "size MB": f"{size / 1e6:.0f}",
         "first s": f"{first:.3f}", "first MB": f"{memory:.0f}",
