@@ -48,8 +48,8 @@ def packed(passages: Sequence[Passage]) -> bytes:
     """Passages of a document in one piece.
 
     The CRC-32 of all that follows; the number of passages and of labels, then line, column, group and label
-    of each passage, int32; where the UTF-8 of each text and label begins, and the end, int32; the UTF-8. A label
-    is place and context, which passages share.
+    of each passage, int32; where the UTF-8 of each text and label begins, and the end, int32; the UTF-8. A
+    label is place and context, which passages share.
     """
     labels = [f"{p.place}\0{p.context}" for p in passages]
     known = {label: number for number, label in enumerate(dict.fromkeys(labels))}

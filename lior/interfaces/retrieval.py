@@ -73,7 +73,7 @@ class Ranking:
     """Weighted query-term recall: the share of the question's idf whose terms each passage has, together with
     its context and its paragraph, float64 ``(K,)`` in [0, 1]."""
     method: str
-    """How they were ranked, in a few words: "words", "words and feedback", "words, feedback and smoothing"."""
+    """How they were ranked, in a few words, such as "words" or "words, feedback and smoothing"."""
     query: Query
     """The question as terms of the index, after spelling correction."""
 

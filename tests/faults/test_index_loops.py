@@ -1,8 +1,8 @@
 """Loops of faults while an index is changed: the next question works, is right, and mends what is kept.
 
-SQLite writes files itself, where Python hears nothing of it. A fault is therefore the n-th SQL statement, which
-is interrupted or where the process is killed, or the byte from which on files cannot grow: then a write fails,
-or the process is killed in it.
+SQLite writes files itself, where Python hears nothing of it. A fault is therefore the n-th SQL statement,
+which is interrupted or where the process is killed, or the byte from which on files cannot grow: then a write
+fails, or the process is killed in it.
 """
 
 from __future__ import annotations
