@@ -91,7 +91,7 @@ def _surprisal(version: RunVersion, text: bytes, between: Callable[..., Any]) ->
         raise DataError("the text is empty; give some to score")
     model = version.run.model
     other = corpus.build([RawDocument("text", text)], model.tokenizer).to(model.device)
-    (scored,) = scoring.score(model, other, tick=between)
+    (scored,) = scoring.score(model, other, progress=between)
     words = [
         {
             "text": text[part.begin : part.end].decode("utf-8", "replace"),
