@@ -7,6 +7,6 @@ object), ``asking`` (its documents as an index), ``editing``, ``syncing``, ``cha
 """
 
 __all__ = [
-    "asking", "bundle", "chat", "checkpoint", "directory", "editing", "files", "folder", "format", "inspection",
-    "loop", "run", "syncing", "telemetry",
+    "asking", "bundle", "chat", "checkpoint", "directory", "editing", "files", "folder", "format",
+    "inspection", "loop", "run", "syncing", "telemetry",
 ]  # fmt: skip
