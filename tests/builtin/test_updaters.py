@@ -11,21 +11,9 @@ from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
 
 from lior.geometry import spsa
-from lior.testing.updaters import Broken, Parabola, updater_contract
+from lior.testing.updaters import Broken, Parabola
 from lior_plugins.updaters.contrastive import Contrastive
 from lior_plugins.updaters.spsa import Spsa
-
-
-class TestContrastive(updater_contract(Contrastive)): ...
-
-
-class TestContrastiveNudged(updater_contract(lambda: Contrastive(nudge=0.1))): ...
-
-
-class TestSpsa(updater_contract(Spsa)): ...
-
-
-class TestSpsaAveraged(updater_contract(lambda: Spsa(directions=3))): ...
 
 
 def seeded(seed=0):
