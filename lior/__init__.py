@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lior.api import resume, train
+    from lior.api import train
     from lior.ask.answering import Answer
     from lior.ask.index import Index
     from lior.config.sampling import Sampling
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lior.plugins.kinds import Kind
     from lior.plugins.registry import Registry, registry
     from lior.runs.run import Run, load
+    from lior.training.preparation import resume
 
 _EXPORTS = {
     "Answer": "lior.ask.answering:Answer",
@@ -33,7 +34,7 @@ _EXPORTS = {
     "Run": "lior.runs.run:Run",
     "Sampling": "lior.config.sampling:Sampling",
     "load": "lior.runs.run:load",
-    "resume": "lior.api:resume",
+    "resume": "lior.training.preparation:resume",
     "train": "lior.api:train",
 }
 """Public name -> where it lives. A name must not equal a submodule's (it would shadow it)."""
@@ -51,8 +52,11 @@ def __getattr__(name: str) -> Any:
         return version("lior")
     if name not in _EXPORTS:
         raise AttributeError(f"module 'lior' has no attribute {name!r}")
+    from lior.errors import needs_model
+
     module, _, attribute = _EXPORTS[name].partition(":")
-    value = getattr(import_module(module), attribute)
+    with needs_model(f"lior.{name}"):
+        value = getattr(import_module(module), attribute)
     globals()[name] = value
     return value
 

@@ -19,8 +19,10 @@ from lior.errors import (
     BrokenPlugin,
     DuplicatePlugin,
     IncompatiblePlugin,
+    MissingPackage,
     UnknownPlugin,
     did_you_mean,
+    needs_model,
     sentences,
 )
 from lior.plugins.discovery import ALLOW, Origin, allowed_distributions, normalise, scan
@@ -134,6 +136,12 @@ class Registry:
                 )
         self._registered[kind, name] = Origin(kind, name, "", "", target), plugin
 
+    def name(self, kind: str, plugin: type) -> str:
+        """The name under which a class is installed or registered, or else ``package.module:Class``."""
+        target = f"{plugin.__module__}:{plugin.__qualname__}"
+        found = (name for name in self.names(kind) if self.origins(kind, name)[0].target == target)
+        return next(found, target)
+
     # One overload per kind, so that type checkers know what `get` returns.
     @overload
     def get(self, kind: Literal["frame"], name: str) -> type[interfaces.FrameProvider]: ...
@@ -224,7 +232,10 @@ def _load(origin: Origin) -> Any:
     if not all(part.strip() for part in (origin.target.partition(":"))):
         raise BrokenPlugin(f"{origin.label} cannot be loaded: {origin.target!r} is not package.module:Class.")
     try:
-        return imported(origin.target)
+        with needs_model(origin.label):
+            return imported(origin.target)
+    except MissingPackage:
+        raise
     except (Exception, SystemExit) as error:  # whatever a foreign module does, the others keep working
         cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         fix = f"Repair, upgrade or uninstall {origin.distribution}." if origin.distribution else ""

@@ -22,8 +22,8 @@ PRODUCT = sorted(path for top in TOPS for path in (ROOT / top).rglob("*.py"))
 CORE = [path for path in PRODUCT if path.is_relative_to(ROOT / "lior")]
 ORACLES = ROOT / "lior" / "testing"
 """The contract suites, where autograd is the oracle that plugins are checked against."""
-BACKPROP = tuple(ROOT / "plugins" / name for name in ("lior-ritz", "lior-lens"))
-"""Systems that learn with autograd, and say so."""
+BACKPROP = tuple(ROOT / "plugins" / name for name in ("lior-ritz", "lior-lens", "lior-bench"))
+"""Systems that learn with autograd, and say so; in lior-bench it is the transformer."""
 
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "marshal", "shelve", "joblib", "cloudpickle"}
 UNSAFE_CALLS = {"eval", "exec", "os.system", "os.popen"}

@@ -1,0 +1,32 @@
+"""The Unix socket by which commands of this user find the server of a run; only this user can open it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from platformdirs import user_runtime_path
+
+from lior.errors import LiorError
+
+
+def socket_file(run: Path) -> Path:
+    """The socket file of the server of a run, whether there is one or not."""
+    name = hashlib.sha256(os.fsencode(run.resolve())).hexdigest()[:16]
+    return user_runtime_path("lior", appauthor=False) / f"{name}.sock"
+
+
+def private(folder: Path) -> None:
+    """Make the folder of socket files, for this user alone.
+
+    Raises
+    ------
+    LiorError
+        When it is of another user, or others may write to it.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise LiorError(f"{folder}: not a folder of this user alone; `chmod 700` it, or remove it")

@@ -1,0 +1,285 @@
+"""A run in memory: many readers of one version of it, and one writer that makes the next.
+
+A version never changes. The writer, a thread, has a copy of the run to itself: it learns or forgets there,
+saves the run, and only then shows readers a copy of the outcome. A reader that began with a version ends with
+it; the exchange is one assignment. What was acknowledged is on the disk; what is being learned when the
+process is killed is named in a note, which the next start tells.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import gc
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import attrs
+
+from lior.ask.index import Index
+from lior.errors import DataError, LiorError, RunError, UsageError
+from lior.files import replacing
+from lior.reading.documents import RawDocument
+from lior.runs.checkpoint import Document
+from lior.runs.folder import listed
+from lior.runs.run import Run, load
+from lior.serve.sources import Version, warm_up
+
+NOTE = "learning.json"
+"""File in the run's directory with the names of the documents that are being learned and forgotten."""
+_LOG = logging.getLogger("lior.serve")
+_TOGETHER = 64
+"""Changes that are saved as one checkpoint, if so many wait."""
+_WATCH = 2.0
+"""Seconds after which it is looked whether another process has changed the run."""
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class RunVersion(Version):
+    """A run at one moment; it is only read."""
+
+    run: Run
+
+    @property
+    def index(self) -> Index:
+        """The index of the documents."""
+        return self.run.index
+
+    def text(self, name: str) -> list[bytes]:
+        """The documents of this name."""
+        return self.run.text(name)
+
+
+@attrs.frozen
+class Change:
+    """Something to be done to the run, and who waits for it."""
+
+    what: str
+    """``learn``, ``forget`` or ``sync``."""
+    names: tuple[str, ...]
+    work: Callable[[Run], Any]
+    outcome: Future[Any] = attrs.field(factory=Future)
+
+
+class RunSource:
+    """A run in memory, and its writer.
+
+    Parameters
+    ----------
+    editable
+        Whether it may be changed; without, it costs half the memory.
+    folders
+        What :meth:`sync` may read.
+
+    Raises
+    ------
+    LiorError
+        When it is no run, or cannot be read.
+    """
+
+    def __init__(
+        self, path: Path, *, device: str = "cpu", editable: bool = False, folders: Sequence[Path] = ()
+    ) -> None:
+        self.path, self.device, self.editable, self.folders = path.absolute(), device, editable, folders
+        self.name = self.path.name
+        self.working: dict[str, Any] | None = None
+        """What the writer does: ``what``, ``documents``, ``since``."""
+        self._queue: SimpleQueue[Change | None] = SimpleQueue()
+        self._closed = False
+        self._number = 0
+        self._open()
+        self.lost = _lost(self.path, self.current.names)
+        """What was broken off when a server of this run was killed, as ``learn: notes.txt``."""
+        self._writer = threading.Thread(target=self._write, name="lior-writer", daemon=True)
+        self._writer.start()
+
+    @property
+    def current(self) -> RunVersion:
+        """The version that requests begin with."""
+        return self._current
+
+    def refresh(self) -> None:
+        """Nothing: the writer looks every two seconds whether another process has changed the run."""
+
+    # --- changes, from any thread ---
+
+    def learn(self, documents: Sequence[RawDocument], *, replace: bool = False) -> Future[list[Document]]:
+        """Learn documents; with ``replace``, those of the same names are forgotten first."""
+        texts = {document.name: document.data for document in documents}
+        names = tuple(texts)
+
+        def work(run: Run) -> list[Document]:
+            if len(texts) < len(documents):
+                raise DataError("two documents have one name; give each a name of its own")
+            held = {each.name for each in run.documents()} if replace else set()
+            if gone := [name for name in names if name in held]:
+                run.forget_all(gone)
+            return run.learn(texts)
+
+        return self._ask(Change("learn", names, work))
+
+    def forget(self, name: str) -> Future[Document]:
+        """Forget a document of exactly this name."""
+
+        def work(run: Run) -> Document:
+            run.text(name)  # the end of a path is for people at a terminal
+            return run.forget(name)
+
+        return self._ask(Change("forget", (name,), work))
+
+    def sync(self) -> Future[Any]:
+        """Learn and forget what changed in the folders that the server was given."""
+
+        def work(run: Run) -> Any:
+            if not self.folders:
+                raise UsageError("the server was given no folder to sync; start it with --sync FOLDER")
+            return run.sync(list(map(str, self.folders)))
+
+        return self._ask(Change("sync", (), work))
+
+    def _ask(self, change: Change) -> Future[Any]:
+        if not self.editable:
+            raise UsageError("the server is read-only; start it with --allow-edit to learn and forget")
+        if self._closed:
+            raise RunError("the server is stopping; nothing was changed")
+        self._queue.put(change)
+        return change.outcome
+
+    def close(self, seconds: float) -> bool:
+        """Finish what is being written, refuse what waits; whether that was done in so many seconds."""
+        self._closed = True
+        self._queue.put(None)
+        self._writer.join(seconds)
+        return not self._writer.is_alive()
+
+    # --- the writer ---
+
+    def _open(self) -> None:
+        """Read the run from the disk and show it."""
+        self._seen = listed(self.path)[:1]
+        self._run = load(self.path, device=self.device)
+        self._show()
+
+    def _show(self) -> None:
+        """Let readers begin with the run as the writer has it now."""
+        run = self._run
+        warm_up(run.index, run.index.ask)
+        if self.editable:
+            run = copy.deepcopy(run)
+        self._number += 1
+        self._current = RunVersion(number=self._number, run=run, documents=tuple(run.documents()))
+        gc.collect()  # an index refers to itself, so that a former version goes only so
+
+    def _write(self) -> None:
+        while not self._closed:
+            try:
+                first = self._queue.get(timeout=_WATCH)
+            except Empty:
+                self._follow()
+                continue
+            if first is not None:
+                self._apply([first, *self._more(first)])
+        for change in self._more(None):
+            change.outcome.set_exception(RunError("the server is stopping; nothing was changed"))
+
+    def _more(self, first: Change | None) -> list[Change]:
+        """Further changes that wait and can be saved together with the first; all of them without one."""
+        found: list[Change] = []
+        while first is None or (first.what != "sync" and len(found) < _TOGETHER):
+            try:
+                change = self._queue.get_nowait()
+            except Empty:
+                break
+            if change is None:
+                self._closed = True
+            elif change.what == "sync" and first is not None:
+                self._queue.put(change)
+                break
+            else:
+                found.append(change)
+        return found
+
+    def _follow(self) -> None:
+        """Show what another process has made of the run."""
+        if listed(self.path)[:1] == self._seen:
+            return
+        try:
+            self._open()
+        except LiorError as error:  # what is shown stays
+            _LOG.warning("the run was changed by another process and cannot be read: %s", error)
+
+    def _apply(self, changes: Sequence[Change]) -> None:
+        """Do changes, save them as one checkpoint, show the outcome, and tell those who wait."""
+        self._follow()
+        wanted = [change for change in changes if change.outcome.set_running_or_notify_cancel()]
+        names = [name for change in wanted for name in change.names]
+        what = wanted[0].what if wanted else ""
+        self.working = {"what": what, "documents": len(names), "since": time.time()}
+        done: list[tuple[Change, Any]] = []
+        try:
+            with _noted(self.path, wanted):
+                for change in wanted:
+                    try:
+                        done.append((change, change.work(self._run)))
+                    except (DataError, UsageError) as error:  # before anything was changed
+                        change.outcome.set_exception(error)
+                if self._run.changes:
+                    self._run.save()
+                if done:
+                    self._seen = listed(self.path)[:1]
+                    self._show()
+        except Exception as error:
+            _LOG.error("a change was not made: %s", type(error).__name__)
+            for change in wanted:
+                if not change.outcome.done():
+                    change.outcome.set_exception(error)
+            with contextlib.suppress(LiorError):
+                self._open()
+        else:
+            for change, outcome in done:
+                change.outcome.set_result(outcome)
+        finally:
+            self.working = None
+
+    def state(self) -> dict[str, Any]:
+        """What there is and what is being done, for people and programs."""
+        return {
+            "name": self.name, **self.current.counts(), "model": True, "editable": self.editable,
+            "syncs": bool(self.folders), "working": self.working, "waiting": self._queue.qsize(),
+            "lost": list(self.lost),
+        }  # fmt: skip
+
+
+@contextlib.contextmanager
+def _noted(run: Path, changes: Sequence[Change]) -> Iterator[None]:
+    """Keep a note of what is being done, for the case that the process is killed."""
+    note = run / NOTE
+    told = {what: [n for c in changes if c.what == what for n in c.names] for what in ("learn", "forget")}
+    with replacing(note, private=True) as stream:
+        stream.write(json.dumps(told).encode())
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            note.unlink()
+
+
+def _lost(run: Path, held: Collection[str]) -> tuple[str, ...]:
+    """What a note says was begun and the run, with documents ``held``, does not show; the note is removed."""
+    note = run / NOTE
+    try:
+        told = json.loads(note.read_bytes())
+        missing = [f"learn: {name}" for name in told["learn"] if name not in held]
+        return (*missing, *(f"forget: {name}" for name in told["forget"] if name in held))
+    except (OSError, ValueError, LookupError, TypeError):  # none, or of a disk that was full
+        return ()
+    finally:
+        with contextlib.suppress(OSError):
+            note.unlink()
