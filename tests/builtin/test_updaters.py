@@ -75,16 +75,6 @@ def test_every_option_is_tried(updater):
 # --- contrastive ---
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_no_nudge_changes_nothing(dtype):
-    problem, updater = Parabola(0, dtype), Contrastive(nudge=0.0)
-    params, state = problem.start, updater.init(problem.start)
-    for _ in range(3):
-        params, state, accepted = updater.step(params, state, problem, scale=1.0, generator=seeded())
-        assert accepted
-    assert all(torch.equal(params[k], problem.start[k]) for k in params)
-
-
 class FirstOrder(Parabola):
     """Phases whose error is odd in the nudge."""
 
