@@ -18,7 +18,8 @@ from lior.plots.scales import spans_decades
 from lior.plots.scoring import CLASSES, Tick, classes_of
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
-from lior.runs.checkpoint import Checkpoint, read_manifest
+from lior.runs.checkpoint import Checkpoint
+from lior.runs.format import read_manifest
 from lior.runs.inspection import angles, effective_rank, metric_form, spectrum, stored
 from lior.tensors import sub
 

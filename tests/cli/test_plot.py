@@ -180,7 +180,7 @@ def test_of_a_run_that_was_stopped_only_the_curves(command, configure, tmp_path)
         (lambda text: "", "metrics.jsonl has no costs"),
         (lambda text: "nonsense\n" + text, "metrics.jsonl, line 1: not a line of telemetry"),
         (lambda text: text + "[1]\n", "line of telemetry"),
-        (lambda text: text + '{"stage": "x", "step": 1, "tail_loss": NaN}\n', "not finite"),
+        (lambda text: text + '{"stage": "x", "step": 1, "calibration_loss": NaN}\n', "not finite"),
         (None, "metrics.jsonl cannot be read (No such file or directory)"),
     ],
     ids=["being written", "no cost", "empty", "first", "last", "nan", "gone"],

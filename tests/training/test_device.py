@@ -15,7 +15,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lior.config import load
+from lior.config import load, with_instances
 from lior.geometry import adam
 from lior.model import evaluation, mixer
 from lior.training.preparation import build_model, read_text, train
@@ -116,11 +116,11 @@ def test_fitting_the_mixer_waits_once_a_block_and_not_once_a_batch(configure):
     """The calibration split is one block."""
     config = configure("memory.name=sdm", "mixer.batch=8", "fit.calibration_passes=1", "fit.noise_passes=0")
     generator = torch.Generator().manual_seed(0)
-    model = build_model(config, torch.device("cpu"), generator)
+    model = build_model(with_instances(config), torch.device("cpu"), generator)
     text, parts = read_text(config, model.tokenizer)
     job = Job(
         model=model, text=text, parts=parts, config=config, generator=generator,
-        tick=lambda *_: None, spent=lambda: 0.0,
+        progress=lambda *_: None, spent=lambda: 0.0,
     )  # fmt: skip
     for stage in (WriteText(job, 0, parts.memory, False), FitMixer(job)):
         stage.begin()
