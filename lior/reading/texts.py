@@ -156,21 +156,21 @@ def _read(data: bytes, source: Source, field: str, limit: int, notes: list[str])
                 notes.append("binary data, learned byte for byte")
                 return [RawDocument(source.name, data)]
             raise
-        if _plain(data):
+        if is_utf8_text(data):
             return [RawDocument(source.name, data)]
     readings = parse_with(reader, data, name)
     notes += [note for each in readings for note in each.notes]
     first = readings[0]
     whole = len(readings) == 1 and not first.name and (first.lines is None or first.kind in ("code", "rows"))
-    if whole and _plain(data):
+    if whole and is_utf8_text(data):
         return [RawDocument(source.name, data)]
     names = document_names(source.name, [each.name for each in readings])
     made = (RawDocument(n, r.text.encode()) for n, r in zip(names, readings, strict=True))
     return [document for document in made if document.data.strip()]
 
 
-def _plain(data: bytes) -> bool:
-    """Whether the bytes are UTF-8 as they are."""
+def is_utf8_text(data: bytes) -> bool:
+    """Whether the bytes are UTF-8 without null bytes."""
     try:
         return "\0" not in data.decode()
     except UnicodeDecodeError:
