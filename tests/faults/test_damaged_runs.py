@@ -88,8 +88,9 @@ CASES: dict[str, tuple[Damage, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("name", ["eval", "generate"])
+@pytest.mark.parametrize(
+    ("name", "case"), [*(("eval", case) for case in CASES), ("generate", "truncated model")]
+)
 def test_a_damaged_run_is_refused(command, finished, case, name):
     run = Path("r")
     shutil.copytree(finished, run)
