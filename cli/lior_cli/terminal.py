@@ -11,14 +11,16 @@ import click
 
 
 def printable(pieces: Iterable[bytes]) -> Iterator[str]:
-    """Decode UTF-8 piece by piece; characters that could control the terminal are replaced."""
+    """Decode UTF-8 piece by piece, and make it :func:`harmless`."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for piece in pieces:
-        yield "".join(
-            c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}"
-            for c in decoder.decode(piece)
-        )
+        yield harmless(decoder.decode(piece))
     yield decoder.decode(b"", final=True)
+
+
+def harmless(text: str) -> str:
+    """``text`` with a replacement for each character that could control the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def wrapped(pieces: Iterable[str], width: int) -> Iterator[str]:

@@ -13,7 +13,7 @@ import click
 
 from lior.config import Override, Resolved, TrainConfig, load
 from lior.errors import Interrupted, Stopped, UsageError
-from lior_cli import idle, pace
+from lior_cli import recipe_selection, unused_settings
 from lior_cli.interrupts import Stop, import_torch
 from lior_cli.options import RunPath, TextPath, schema_options
 
@@ -74,17 +74,17 @@ def train(
         resolved = load(recipe, overrides=overrides, components=True)
         if not resolved.config.data.text:
             progress.note("no TEXT given: reading the Python language reference that comes with Python")
-        for note in idle.notes(resolved):
+        for note in unused_settings.notes(resolved):
             progress.note(note)
         texts = _read(resolved)
-        if recipe is None and pace.free(resolved):
-            resolved, note = pace.choose(
+        if recipe is None and recipe_selection.free(resolved):
+            resolved, note = recipe_selection.choose(
                 resolved, texts.documents,
                 lambda name, more: load(name, overrides=[*overrides, *more], components=True),
             )  # fmt: skip
             progress.note(note)
         elif not quiet:
-            progress.note(pace.told(resolved, texts.documents))
+            progress.note(recipe_selection.told(resolved, texts.documents))
         run = _begin(resolved, texts, out or _default_out(resolved), progress)
     summary = run.summary
     assert summary is not None

@@ -21,7 +21,6 @@ False
 
 from __future__ import annotations
 
-import codecs
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -38,6 +37,7 @@ from lior.config.options import checked_keywords
 from lior.config.sampling import ChatSampling, Sampling
 from lior.data import corpus
 from lior.errors import DataError, RunError, UsageError, did_you_mean, sentences
+from lior.model.detokenizer import Detokenizer
 from lior.model.evaluation import evaluate
 from lior.model.generation import generate
 from lior.model.language_model import Model
@@ -157,7 +157,9 @@ class Run:
         from lior.runs.chat import Chat
 
         how = ChatSampling(**sampling)
-        return Chat(self, sampling=how, tokens=tokens, stop=_text("stop", stop), seed=seed)
+        return Chat(
+            self, sampling=how, tokens=tokens, stop=_text("stop", stop).decode("utf-8", "replace"), seed=seed
+        )
 
     # --- the language model ---
 
@@ -204,9 +206,7 @@ class Run:
         generator = torch.Generator(model.device).manual_seed(seed)
         context = model.tokenizer.encode(_text("prompt", prompt)).tolist()
         drawn = generate(model, context, tokens, how, generator=generator)
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        pieces = (decoder.decode(model.tokenizer.decode([token])) for token in drawn)
-        return (piece for part in (pieces, _end(decoder)) for piece in part if piece)
+        return filter(None, Detokenizer(model.tokenizer).pieces(drawn))
 
     @overload  # a str is a sequence of str as well; the first that fits counts
     def score(self, text: str | bytes) -> float: ...  # type: ignore[overload-overlap]
@@ -445,11 +445,6 @@ def load(run: str | Path, *, device: str = "cpu") -> Run:
     path = Path(run)
     checkpoint, base = open_checkpoint(path, device=pick_device(device))
     return Run(checkpoint, path, read_summary(path), base)
-
-
-def _end(decoder: codecs.IncrementalDecoder) -> Iterator[str]:
-    """What is left of a character that was not finished; evaluated after all tokens."""
-    yield decoder.decode(b"", final=True)
 
 
 def _text(name: str, value: Any) -> bytes:

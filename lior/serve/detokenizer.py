@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from lior.interfaces import Tokenizer
+from lior.model.detokenizer import Detokenizer
 from lior.serve.streams import Drawn, ModelThread, Stream
 
 PACE = 0.03
@@ -22,54 +22,35 @@ class Drawing:
     """A completion: its tokens become text, of which nothing is told that could be part of a stop text."""
 
     def __init__(self, stream: Stream, stops: Sequence[str]) -> None:
-        self.stream, self._stops = stream, stops
-        self.reason = ""
-        """``stop`` once a stop text came."""
+        self.stream = stream
         self.count = 0
         """Tokens drawn."""
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._decode = stream.version.run.model.tokenizer.decode
-        self._held, self._told = "", 0
+        self._text = Detokenizer(stream.version.run.model.tokenizer, stops)
         self._waiting: deque[Placed] = deque()
+
+    @property
+    def reason(self) -> str:
+        """``stop`` once a stop text came."""
+        return "stop" if self._text.stopped else ""
 
     def add(self, drawn: Sequence[Drawn], *, last: bool) -> tuple[str, list[Placed]]:
         """The text that can be told now, and its tokens."""
+        text, parts = self._text, []
         for each in drawn:
-            if self.reason:
+            if text.stopped:
                 break
             self.count += 1
-            self._waiting.append((each, self._told + len(self._held)))
-            self._held += self._decoder.decode(self._decode([each.token]))
-            self._look()
-        if last and not self.reason:
-            self._held += self._decoder.decode(b"", final=True)
-            self._look()
-        safe = len(self._held) if last or self.reason else len(self._held) - self._open()
-        text, self._held = self._held[:safe], self._held[safe:]
-        self._told += len(text)
-        tokens = []
-        while self._waiting and (self._waiting[0][1] < self._told or last):
-            tokens.append(self._waiting.popleft())
-        return text, tokens
-
-    def _look(self) -> None:
-        """End before a stop text, if there is one."""
-        places = [place for stop in self._stops if (place := self._held.find(stop)) >= 0]
-        if places:
-            self.reason, self._held = "stop", self._held[: min(places)]
+            self._waiting.append((each, text.position))
+            parts.append(text.add(each.token))
+        if last:
+            parts.append(text.end())
+        if text.stopped:
             self.stream.cancelled = True
-            end = self._told + len(self._held)
-            self._waiting = deque(each for each in self._waiting if each[1] < end)
-
-    def _open(self) -> int:
-        """Characters at the end that may begin a stop text."""
-        sizes = (
-            size
-            for stop in self._stops
-            for size in range(min(len(stop) - 1, len(self._held)), 0, -1)
-            if self._held.endswith(stop[:size])
-        )
-        return max(sizes, default=0)
+            self._waiting = deque(each for each in self._waiting if each[1] < text.told)
+        tokens = []
+        while self._waiting and (self._waiting[0][1] < text.told or last):
+            tokens.append(self._waiting.popleft())
+        return "".join(parts), tokens
 
 
 async def drawn_together(
