@@ -11,7 +11,7 @@ import click
 
 from lior.errors import UsageError
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RealNumber, RunPath, TextPath, WholeNumber, device_option
+from lior_cli.options import RealNumber, RunPath, TextPath, WholeNumber, device_option, given
 
 if TYPE_CHECKING:
     from lior.data.corpus import Corpus
@@ -102,9 +102,8 @@ def evaluate(
 
 def _refuse_idle_options(noise: float) -> None:
     """Options of the noise without any would change nothing."""
-    given = click.get_current_context().get_parameter_source
     for name in ("noise_kind", "seed"):
-        if not noise and given(name) is click.core.ParameterSource.COMMANDLINE:
+        if not noise and given(name):
             raise UsageError(f"--{name.replace('_', '-')} is of noise, and there is none; add --noise 0.1")
 
 
