@@ -55,7 +55,8 @@ class Room(NamedTuple):
 def files(name: str) -> list[Path]:
     """The source files of a room."""
     if name in ROOTS:
-        return [path for stem in ROOTS[name] if (path := ROOT / "lior" / f"{stem}.py").is_file()]
+        modules = [path for stem in ROOTS[name] if (path := ROOT / "lior" / f"{stem}.py").is_file()]
+        return [*modules, *(path for stem in ROOTS[name] for path in (ROOT / "lior" / stem).glob("*.py"))]
     return sorted((ROOT / FOLDERS.get(name, f"lior/{name}")).rglob("*.py"))
 
 

@@ -59,10 +59,10 @@ def sync(
 
 def _sync(run: Path, folder: Sequence[str], device: str, *, dry_run: bool = False) -> Synced:
     """Sync once; the model is read only where something is to be done."""
-    from lior.runs.syncing import finish, survey
+    from lior.runs.syncing import finish, scan
 
-    found = survey(run, folder or None)
-    if found.settled:
+    found = scan(run, folder or None)
+    if found.up_to_date:
         return found.outcome() if dry_run else finish(found)
     import_torch()
     from lior.runs.run import load
@@ -100,9 +100,9 @@ def _changes(run: Path, folder: Sequence[str]) -> Iterator[None]:
     """At the beginning, after changes have come to rest, and now and then. What changes meanwhile is seen."""
     from watchfiles import watch
 
-    from lior.runs.syncing import survey
+    from lior.runs.syncing import scan
 
-    roots = {str(root) for root in survey(run, folder or None).roots}
+    roots = {str(root) for root in scan(run, folder or None).roots}
     last = -_AGAIN
     found = watch(
         *roots, watch_filter=None, yield_on_timeout=True,
@@ -135,7 +135,7 @@ def _print(done: Synced, seconds: float, *, as_json: bool, verbose: bool, dry_ru
         click.echo(f"lior: {plain(note)}", err=True)
     if verbose:
         for each in done.skipped:
-            click.echo(plain(f"skipped {each.name}: {each.reason}"), err=True)
+            click.echo(plain(f"skipped {each.name}: {each}"), err=True)
 
 
 def _outcome(done: Synced, seconds: float, *, dry_run: bool) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def _outcome(done: Synced, seconds: float, *, dry_run: bool) -> dict[str, Any]:
         "changed": list(done.changed),
         "forgotten": list(done.forgotten),
         "unchanged": done.unchanged,
-        "skipped": [{"name": each.name, "reason": each.reason} for each in done.skipped],
+        "skipped": [{"name": each.name, "reason": str(each)} for each in done.skipped],
         "notes": list(done.notes),
         "seconds": round(seconds, 3),
         "dry_run": dry_run,

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from lior.errors import DataError
 from lior.interfaces import Passage
-from lior.reading.texts import documents_in
+from lior.reading.documents import documents_in
 from lior.serve import answers
 from lior.serve.schema import Ask, Learn, Lines, Listing, Named, Operation, Score, Show, Why
 from lior.serve.server import Fault, Server, unless_gone

@@ -6,7 +6,7 @@ over them in :mod:`lior.training.loop`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import attrs
@@ -24,8 +24,8 @@ from lior.interfaces import State, Tokenizer
 from lior.model import validation
 from lior.model.language_model import Model
 from lior.plugins.registry import registry
-from lior.reading.documents import RawDocument
-from lior.reading.texts import Texts, read_texts
+from lior.reading.documents import RawDocument, documents_of, read_documents, read_files
+from lior.reading.files import File
 from lior.runs.checkpoint import misfits_as_run_errors
 from lior.runs.directory import RunDirectory
 from lior.runs.loop import LoopState, Stopwatch, never
@@ -44,7 +44,7 @@ def train(
     out: Path | None = None,
     *,
     documents: list[RawDocument] | None = None,
-    texts: Texts | None = None,
+    files: Sequence[File] | None = None,
     callbacks: Iterable[object] = (),
     stop: Callable[[], bool] = never,
 ) -> Run:
@@ -56,8 +56,8 @@ def train(
         Directory for the run, new or empty; ``None`` keeps the model in memory only.
     documents
         Text to learn from, instead of the text that ``config`` names.
-    texts
-        The text that ``config`` names, if it was read already.
+    files
+        The files that ``config`` names with their documents, if they were read already.
     callbacks
         Objects with :mod:`lior.events` hooks.
     stop
@@ -74,14 +74,15 @@ def train(
     generator = Generator(device).manual_seed(config.seed)
     tokenizer = build("tokenizer", config.tokenizer)
     if documents is None:
-        texts = texts or read_texts(config.data.text, field=config.data.field, limit=config.data.limit)
-        documents = texts.documents
+        data = config.data
+        files = files or read_files(data.text, field=data.field, limit=data.limit)
+        documents = documents_of(files)
     text, parts = read_text(config, tokenizer, documents)
     model = build_model(config, device, generator, tokenizer)
     directory = RunDirectory.create(out, config) if out else None
     try:
-        if directory and texts and texts.files:
-            directory.record(texts.files)
+        if directory and files and config.data.text:
+            directory.save_manifest(files)
         training = Training(
             model=model, text=text.to(device), parts=parts, config=config, generator=generator, clock=clock,
             directory=directory, telemetry=directory.telemetry() if directory else None,
@@ -209,9 +210,9 @@ def read_text(
     """
     data = config.data
     if documents is None:
-        documents = read_texts(data.text, field=data.field, limit=data.limit).documents
+        documents = read_documents(data.text, field=data.field, limit=data.limit)
     divided = split(documents, 0.0 if data.valid else data.holdout, config.mixer.calibration)
-    valid = read_texts([data.valid], field=data.field, limit=data.limit).documents if data.valid else []
+    valid = read_documents([data.valid], field=data.field, limit=data.limit) if data.valid else []
     tokenizer.fit(corpus.until(divided.documents, divided.cut))
     text, train = corpus.build_parts([*divided.documents, *valid], tokenizer, divided.cut)
     where = ", ".join(data.text) or "the text"
