@@ -51,8 +51,11 @@ def __getattr__(name: str) -> Any:
         return version("lior")
     if name not in _EXPORTS:
         raise AttributeError(f"module 'lior' has no attribute {name!r}")
+    from lior.errors import needs_model
+
     module, _, attribute = _EXPORTS[name].partition(":")
-    value = getattr(import_module(module), attribute)
+    with needs_model(f"lior.{name}"):
+        value = getattr(import_module(module), attribute)
     globals()[name] = value
     return value
 

@@ -6,7 +6,8 @@ The command line prints ``str(error)`` as one line and exits with
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -77,6 +78,23 @@ class MissingPackage(LiorError):
     """An optional package that the work needs is not installed."""
 
 
+MODEL_PACKAGES = ("torch", "numba", "llvmlite")
+"""What the extra ``model`` installs, by the names that are imported."""
+
+
+@contextmanager
+def needs_model(who: str) -> Iterator[None]:
+    """Raise ``MissingPackage`` when ``who`` imports a package of the extra ``model`` that is not there."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in MODEL_PACKAGES:
+            raise
+        raise MissingPackage(
+            f"{who} needs the language model's packages: pip install 'lior[model]'"
+        ) from error
+
+
 class EndpointError(LiorError):
     """A language model at an address of the user's did not reply."""
 
@@ -119,7 +137,3 @@ class DuplicatePlugin(PluginError):
 
 class IncompatiblePlugin(BrokenPlugin):
     """The plugin was written for another version of the interfaces."""
-
-
-class BenchError(LiorError):
-    """Systems were compared and an ordering that must hold does not."""

@@ -9,7 +9,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lior.geometry.metric import MetricForm, root
+from lior.geometry.metric import root
+from lior.interfaces import MetricForm
 from lior.testing.strategies import EDGES, dimensions, dtypes, fill, rotation, seeds
 
 ORDINARY: tuple[str, ...] = ("normal", "zeros", "ties", "repeated", "small")

@@ -10,30 +10,23 @@ from __future__ import annotations
 import ast
 import sys
 import textwrap
+import tomllib
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, PICTURE = ROOT / "docs" / "architecture.md", ROOT / "docs" / "pictures" / "architecture.svg"
-LAYERS = (
-    ("cli",),
-    ("bench", "serve"),
-    ("api",),
-    ("training", "plots"),
-    ("runs",),
-    ("model", "ask"),
-    ("data", "geometry", "counting"),
-    ("reading", "config"),
-    ("plugins",),
-    ("interfaces",),
-)
-"""The rooms from the top down: a room imports from those below it only (`lint-imports` holds this)."""
+_SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+CONTRACT: list[list[str]] = [
+    layer.replace(" ", "").split("|") for layer in _SETTINGS["contracts"][0]["layers"]
+]
+"""Modules from the top down: each imports from those below it only; `lint-imports` holds this."""
 FOLDERS = {"cli": "cli/lior_cli", "built-in plugins": "plugins/lior_plugins"}
 BESIDE = ("built-in plugins", "testing")
 """Rooms that the others reach by name, through the registry; drawn without arrows."""
 ROOTS = {"api": ("__init__", "api"), "interfaces": ("interfaces", "errors", "events", "tensors", "files")}
-"""Modules of the first level, which are drawn as two rooms."""
+"""Packages and modules of the first level that are drawn as one room."""
 JOBS = {
     "api": "the public API: train, resume, load",
     "interfaces": "what a plugin provides; errors, events, states",
@@ -55,8 +48,9 @@ class Room(NamedTuple):
 def files(name: str) -> list[Path]:
     """The source files of a room."""
     if name in ROOTS:
-        modules = [path for stem in ROOTS[name] if (path := ROOT / "lior" / f"{stem}.py").is_file()]
-        return [*modules, *(path for stem in ROOTS[name] for path in (ROOT / "lior" / stem).glob("*.py"))]
+        modules = [ROOT / "lior" / f"{stem}.py" for stem in ROOTS[name]]
+        packages = [path for stem in ROOTS[name] for path in (ROOT / "lior" / stem).rglob("*.py")]
+        return [*filter(Path.is_file, modules), *sorted(packages)]
     return sorted((ROOT / FOLDERS.get(name, f"lior/{name}")).rglob("*.py"))
 
 
@@ -85,9 +79,24 @@ def owner(module: str) -> str | None:
         return "cli" if top == "lior_cli" else "built-in plugins"
     if top != "lior":
         return None
-    known = {part for layer in LAYERS for part in layer} | set(BESIDE)
+    known = {name.partition(".")[2] for layer in CONTRACT for name in layer}
     return next((name for name, stems in ROOTS.items() if (first or "__init__") in stems),
                 first if first in known else None)  # fmt: skip
+
+
+def drawn() -> list[list[str]]:
+    """The rooms of each layer, without those beside; a room of several modules is as low as its lowest."""
+    rows: list[list[str]] = []
+    placed = set(BESIDE)
+    for layer in reversed(CONTRACT):
+        rooms = [room for room in dict.fromkeys(map(owner, layer)) if room and room not in placed]
+        placed.update(rooms)
+        rows += [rooms] if rooms else []
+    return rows[::-1]
+
+
+LAYERS = drawn()
+ROOMS = [*(name for layer in LAYERS for name in layer), *BESIDE]
 
 
 def imports(name: str) -> Counter[str]:
@@ -187,9 +196,8 @@ def table(rooms: dict[str, Room], arrows: dict[str, Counter[str]]) -> str:
 
 def main(check: bool) -> int:
     """Write both files, or compare them."""
-    names = [*(name for layer in LAYERS for name in layer), *BESIDE]
-    rooms = {name: room(name) for name in names}
-    arrows = {name: imports(name) for name in names}
+    rooms = {name: room(name) for name in ROOMS}
+    arrows = {name: imports(name) for name in ROOMS}
     before, marked, rest = PAGE.read_text().partition("<!-- rooms -->\n")
     after = rest.partition("<!-- end -->")[2]
     assert after, "the page has lost the marks of its table"
@@ -206,7 +214,7 @@ def main(check: bool) -> int:
 
 if __name__ == "__main__":
     if "--lines" in sys.argv[1:]:
-        for one in map(room, [*(name for layer in LAYERS for name in layer), *BESIDE]):
+        for one in map(room, ROOMS):
             print(f"{one.lines:7,} {one.name}")
     else:
         sys.exit(main("--check" in sys.argv[1:]))

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from lior.errors import LiorError
+from lior.errors import LiorError, needs_model
 from lior_cli.lazy import LazyGroup
 
 COMMANDS = {
@@ -38,13 +38,21 @@ COMMANDS = {
     "generate": ("lior_cli.generate:generate", "Continue a prompt."),
     "plot": ("lior_cli.plot:plot", "Draw pictures of a run."),
     "inspect": ("lior_cli.inspection:inspect", "Show the components of a run, and check the run."),
-    "bench": ("lior_cli.bench:bench", "Compare recipes with their peers."),
     "plugins": ("lior_cli.plugins:plugins", "List or check the installed plugins, or begin a new one."),
     "config": ("lior_cli.config:config", "List, show, copy or check recipes."),
     "cache": ("lior_cli.cache:cache", "Show or empty the folder of compiled code."),
     "completion": ("lior_cli.completion:completion", "Print a script for completion in a shell."),
 }
 """Name -> (``module:attribute``, help)."""
+
+DISTRIBUTIONS = {
+    "bench": "lior-bench",
+    "field": "lior-field",
+    "lens": "lior-lens",
+    "ritz": "lior-ritz",
+    "table": "lior-tables",
+}
+"""Command of another distribution -> its name, for who has not installed it."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT."""
@@ -70,6 +78,22 @@ class TopGroup(LazyGroup):
             return None
         found: click.Command = registry.get("command", cmd_name)  # type: ignore[assignment]
         return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Say what to install for a command of a distribution that is not there."""
+        if (name := str(args[0])) in DISTRIBUTIONS and name not in self.list_commands(ctx):
+            ctx.fail(f"`lior {name}` comes with {DISTRIBUTIONS[name]}: pip install {DISTRIBUTIONS[name]}.")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; say what to install if it needs the model's packages and they are not there."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError:
+            with needs_model(f"lior {ctx.invoked_subcommand}"):
+                raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the built-in commands, then those of plugins with their distributions."""

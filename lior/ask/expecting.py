@@ -46,7 +46,7 @@ _EXPECTED = tuple(
     )
 )  # the first kind that fits is expected
 _KIND = 0.08
-"""Fitted to the questions of tools.questions."""
+"""Fitted to the questions of lior_bench.questions."""
 
 
 @lru_cache(maxsize=64)

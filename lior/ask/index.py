@@ -66,8 +66,13 @@ class Index:
     tick
         Called with the number of files looked at and of all files.
 
-    Raises ``DataError`` when a path does not exist, or there is no text at all.
+    Raises
+    ------
+    DataError
+        When a path does not exist, or there is no text at all.
 
+    Examples
+    --------
     >>> notes = Index()
     >>> notes.learn("garden.md", "# Tomatoes\\nWater the tomatoes in the morning. Cut the roses in March.")
     >>> notes.ask("When are the tomatoes watered?").answer.text
@@ -290,7 +295,10 @@ class Index:
         top
             Most passages in the answer.
 
-        Raises ``UsageError`` when the question has no word to look for, or is too long.
+        Raises
+        ------
+        UsageError
+            When the question has no word to look for, or is too long.
         """
         if top < 1:
             raise UsageError(f"top is {top}; a whole number of at least 1 is allowed")

@@ -5,14 +5,14 @@ Public modules, in the order of the data:
 fields      context fields of each position: word so far, column, token above, …
 addresses   address patterns (Jaeckel's selected coordinates) and their hashed addresses
 locations   the store: a hash table of locations with 12-byte counters; packing and pruning it
-layout      records of arrays: the recipe's plan, the learned numbers, room to work in
+layout      records of arrays: options, weights, buffers
 mixture     the formulas: experts, gates, state tables, secondary estimation, and their gradients
 stream      reading, learning and counting a block of text window by window
 engine      the memory as the plugin ``sdm`` uses it: write, read, partial_fit
 tracing     attribution of a probability to the stored tokens behind it
 journal     all text written to a memory, in order
 matching    the longest matches of a context, for the plugin ``match``
-rehearsal   calls every compiled function once, in the process that compiles
+warmup      calls every compiled function once, in the process that compiles
 cache       the folder of compiled functions
 kneser_ney  count tables and discounts of the n-gram baseline
 compiled    compilation of the functions that Python calls, kept on disk
@@ -32,7 +32,7 @@ __all__ = [
     "locations",
     "matching",
     "mixture",
-    "rehearsal",
     "stream",
     "tracing",
+    "warmup",
 ]

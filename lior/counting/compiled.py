@@ -10,16 +10,18 @@ package after an upgrade; the variable is the user's to set. So the functions ge
 locator of their own. Of numba's insides this uses ``FunctionCache`` and the attribute that
 ``Dispatcher.enable_caching`` sets; both are the same from 0.61 on.
 
-A process of its own compiles, :func:`begin` starts it, and a call that needs a function before it is there
-waits. There are two reasons. Compiling takes some ten seconds and holds the interpreter's lock. And code
-that is used in the process that compiled it is not the code that is kept: calls in it may go to the first
-compilation of the called function instead of the copy that was optimised with its caller. Sums are then
-rounded in another order (``fastmath``), and the first run would not give the same model as the next.
+A process of its own compiles: :func:`begin` starts the program of :mod:`lior.counting.warmup`, and a call
+that needs a function before it is there waits. There are two reasons. Compiling takes some ten seconds and
+holds the interpreter's lock. And code that is used in the process that compiled it is not the code that is
+kept: calls in it may go to the first compilation of the called function instead of the copy that was
+optimised with its caller. Sums are then rounded in another order (``fastmath``), and the first run would not
+give the same model as the next.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import fcntl
 import functools
 import hashlib
@@ -33,7 +35,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +53,8 @@ _PROGRAM = """
 import gc, json, sys
 gc.set_threshold(100_000, 20, 20)  # numba makes millions of objects that stay: a tenth of the time
 sys.path[:] = json.loads(sys.argv[1])
-from lior.counting import compiled
-compiled.fill()
+from lior.counting import warmup
+warmup.compile_all()
 """
 
 
@@ -158,7 +160,7 @@ class _Cache(FunctionCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled function when it is on disk or will be soon; None if it is to be compiled here."""
         found = self._load(sig, target_context)
-        if found is None and not _filling:
+        if found is None and not _compiles_here:
             child = begin()
             _say()
             running = child is not None
@@ -179,7 +181,7 @@ class _Cache(FunctionCache):
         try:
             super().save_overload(sig, data)
         except OSError:
-            if _filling:
+            if _compiles_here:
                 raise
 
 
@@ -187,7 +189,7 @@ class _Cache(FunctionCache):
 
 _lock = threading.Lock()
 _child: subprocess.Popen[bytes] | None = None
-_filling = _said = False
+_compiles_here = _said = False
 """Whether this is that process; whether the user was told why nothing happens."""
 
 
@@ -195,7 +197,9 @@ def begin() -> subprocess.Popen[bytes] | None:
     """Start to compile everything in the background, if it is not there; the process that does it, if any."""
     global _child
     with _lock:
-        if _child is None and not (_filling or numba.config.DISABLE_JIT or (folder() / _COMPLETE).exists()):
+        if _child is None and not (
+            _compiles_here or numba.config.DISABLE_JIT or (folder() / _COMPLETE).exists()
+        ):
             _child = _started()
         return _child
 
@@ -222,22 +226,21 @@ def _end(child: subprocess.Popen[bytes], owner: int) -> None:
         child.wait()
 
 
-def fill() -> None:
-    """Compile and keep all functions; of several processes one compiles, and the others wait."""
-    global _filling
-    _filling = True
+@contextlib.contextmanager
+def compiling() -> Iterator[bool]:
+    """Let this process compile what it calls, one process at a time; yields whether anything is missing.
+
+    When the block ends without an error, everything counts as compiled.
+    """
+    global _compiles_here
+    _compiles_here = True
     folder().mkdir(parents=True, exist_ok=True)
     with (folder() / _LOCK).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (folder() / _COMPLETE).exists():
-            return
-        cache.remove_stale(folder())
-        from lior.counting.rehearsal import rehearse
-
-        calls = rehearse()
-        next(calls)
-        os.nice(19)  # the rest is not urgent: training needs the cores
-        list(calls)
+        missing = not (folder() / _COMPLETE).exists()
+        if missing:
+            cache.remove_stale(folder())
+        yield missing
         (folder() / _COMPLETE).touch()
 
 

@@ -16,7 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lior.counting import addresses, layout, locations, stream
-from lior.counting.layout import TRAIL, Alphabet, Block, Ints, Learned, Learner, Memory, Plan, Rates, Work
+from lior.counting.layout import (
+    TRAIL,
+    Alphabet,
+    Block,
+    Buffers,
+    Ints,
+    Learner,
+    Memory,
+    Plan,
+    Rates,
+    Weights,
+)
 from lior.counting.locations import MAX_VOCAB, Packed, Store
 
 AHEAD = 1 << 15
@@ -30,15 +41,15 @@ BLOCK = 2048
 PRUNE_TO = 0.92
 """Share of the budget that pruning leaves in use."""
 
-NO_STEP = Rates(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+FROZEN = Rates(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
-Sets = tuple[Learned, Learned]
-"""Two sets of learned numbers; the second serves after unseen contexts, see :class:`layout.Learner`."""
+WeightSets = tuple[Weights, Weights]
+"""Two weight sets; the second is used after unseen contexts, see :class:`layout.Learner`."""
 
 
 @attrs.frozen
 class Schedule:
-    """Step sizes over a training run, from the first to the last, geometrically."""
+    """Learning rates over a training run, which fall from the first to the last geometrically."""
 
     weight: tuple[float, ...]
     token: tuple[float, ...]
@@ -49,7 +60,7 @@ class Schedule:
     secondary: float = 2e-3
 
     def at(self, progress: float) -> Rates:
-        """The step sizes when a share ``progress`` of the run is over."""
+        """The learning rates when a share ``progress`` of the run is over."""
         ends = (self.weight, self.token, self.table, self.logit or (0.0, 0.0))
         moving = (first * (last / first) ** progress if first else 0.0 for first, last in ends)
         weight, token, table, logit = moving
@@ -61,12 +72,12 @@ class Prediction(NamedTuple):
 
     p: NDArray[np.float32]
     """``(B, A)``."""
-    served: Ints
-    """Which of the two sets of learned numbers served each, ``(B,)``."""
+    weight_set: Ints
+    """Which of the two weight sets was used at each position, ``(B,)``."""
 
     @classmethod
-    def room(cls, positions: int, alphabet: int) -> Prediction:
-        """Room for the distributions at so many positions."""
+    def empty(cls, positions: int, alphabet: int) -> Prediction:
+        """Arrays for the distributions at so many positions."""
         return cls(np.empty((positions, alphabet), np.float32), np.zeros(positions, np.int64))
 
 
@@ -98,7 +109,7 @@ class Segment:
 
 
 class Engine:
-    """The counters, and what a recipe fixes; the learned numbers come with each call.
+    """The counters, and what a recipe fixes; the learned parameters come with each call.
 
     With more than one thread it reads several blocks at once, and works out the next block's addresses while
     one is fitted or written; results are the same.
@@ -108,15 +119,15 @@ class Engine:
         self.plan, self.patterns, self.window, self.budget = plan, patterns, window, budget
         self.threads = threads
         self._alphabet: Alphabet | None = None
-        self._work: dict[tuple[int, int, int], Work] = {}
+        self._buffers: dict[tuple[int, int, int], Buffers] = {}
         self.clear()
 
     def clear(self) -> None:
         """Forget all tokens."""
-        self.hold(locations.empty(), 0)
+        self.load(locations.empty(), 0)
 
-    def hold(self, store: Store, clock: int) -> None:
-        """Make ``store`` the memory, of ``clock`` tokens."""
+    def load(self, store: Store, clock: int) -> None:
+        """Replace the memory by ``store``, of ``clock`` tokens."""
         self.store, self.clock = store, clock
         self._vocab = int(store.counters["token"][: store.used[1]].max(initial=0)) + 1
 
@@ -130,7 +141,7 @@ class Engine:
             first = 0
             self._expect(block)
             while (first := stream.write(self.memory, block, first)) < hi - lo:
-                self._make_room()
+                self._grow()
             self._advance(hi - lo)
 
     def read(
@@ -139,7 +150,7 @@ class Engine:
         depth: Ints,
         positions: Ints,
         alphabet: Ints,
-        learned: Sets,
+        learned: WeightSets,
         *,
         ahead: int,
         cell: Ints | None = None,
@@ -148,21 +159,21 @@ class Engine:
 
         ``cell (B,)`` is the cell of the geometry at each position, 0 without it.
         """
-        out = Prediction.room(len(positions), len(alphabet))
+        out = Prediction.empty(len(positions), len(alphabet))
         if not out.p.size:
             return out
-        columns, still = self.columns(alphabet), Learner(learned, (NO_STEP, NO_STEP))
-        parts = blocks_of(positions)
+        columns, still = self.columns(alphabet), Learner(learned, (FROZEN, FROZEN))
+        parts = split_blocks(positions)
         threads = min(self.threads, len(parts))
-        rooms = [self.room(1, len(alphabet), number) for number in range(threads)]
+        scratch = [self.buffers(1, len(alphabet), number) for number in range(threads)]
 
         def read_some(number: int) -> None:
             for begin, end, chosen in parts[number::threads]:
                 whole = self.block(tokens[:end], depth[:end], begin, self.clock + ahead)
-                block = some_of(whole, chosen, positions - begin, cell)
-                found = Prediction.room(len(chosen), len(alphabet))
-                stream.run(self.memory, still, block, 0, columns, rooms[number], found, False)
-                out.p[chosen], out.served[chosen] = found
+                block = select(whole, chosen, positions - begin, cell)
+                found = Prediction.empty(len(chosen), len(alphabet))
+                stream.run(self.memory, still, block, 0, columns, scratch[number], found, False)
+                out.p[chosen], out.weight_set[chosen] = found
 
         if threads == 1:
             read_some(0)
@@ -172,28 +183,34 @@ class Engine:
         return out
 
     def partial_fit(
-        self, segment: Segment, alphabet: Ints, learned: Sets, rates: tuple[Rates, Rates], *, write: bool
+        self,
+        segment: Segment,
+        alphabet: Ints,
+        learned: WeightSets,
+        rates: tuple[Rates, Rates],
+        *,
+        write: bool,
     ) -> Prediction:
         """Distributions at a segment's tokens, each window read before ``learned`` moves by it.
 
         ``write`` says whether the tokens are counted as well.
         """
-        out = Prediction.room(len(segment.tokens) - segment.start, len(alphabet))
+        out = Prediction.empty(len(segment.tokens) - segment.start, len(alphabet))
         if not len(alphabet):
             if write:
                 self.write(segment)
             return out
-        columns, work = self.columns(alphabet), self.room(self.window, len(alphabet))
+        columns, buffers = self.columns(alphabet), self.buffers(self.window, len(alphabet))
         learner, size = Learner(learned, rates), BLOCK // self.window * self.window
         for lo, hi, block in self._blocks(segment, size, None if write else self.clock + AHEAD):
             self._expect(block)
             block = segment.prepared(block, lo, hi)
             part, first = slice(lo - segment.start, hi - segment.start), 0
-            found = Prediction(out.p[part], out.served[part])
+            found = Prediction(out.p[part], out.weight_set[part])
             while (
-                first := stream.run(self.memory, learner, block, first, columns, work, found, write)
+                first := stream.run(self.memory, learner, block, first, columns, buffers, found, write)
             ) < hi - lo:
-                self._make_room()
+                self._grow()
             if write:
                 self._advance(hi - lo)
         return out
@@ -216,13 +233,13 @@ class Engine:
             self._alphabet = Alphabet(tokens, column)
         return self._alphabet
 
-    def room(self, window: int, alphabet: int, thread: int = 0) -> Work:
-        """Room to work in, kept for the next call."""
+    def buffers(self, window: int, alphabet: int, thread: int = 0) -> Buffers:
+        """Scratch arrays, kept for the next call."""
         key = window, alphabet, thread
-        if key not in self._work:
-            self._work = {k: w for k, w in self._work.items() if k[1] == alphabet}
-            self._work[key] = layout.work(self.plan, window, alphabet)
-        return self._work[key]
+        if key not in self._buffers:
+            self._buffers = {k: w for k, w in self._buffers.items() if k[1] == alphabet}
+            self._buffers[key] = layout.buffers(self.plan, window, alphabet)
+        return self._buffers[key]
 
     def _expect(self, block: Block) -> None:
         self._vocab = max(self._vocab, int(block.tokens.max(initial=0)) + 1)
@@ -233,7 +250,7 @@ class Engine:
         if self.budget and locations.size(self.store) > self.budget:
             self.store = locations.prune(self.store, int(self.budget * PRUNE_TO), self.clock)
 
-    def _make_room(self) -> None:
+    def _grow(self) -> None:
         writes = self.window * len(self.plan.parent)
         self.store = locations.reserve(self.store, writes, writes * 2 * (self._vocab + self.window + 2))
 
@@ -254,7 +271,7 @@ class Engine:
                 yield lo, hi, block
 
 
-def blocks_of(positions: Ints) -> list[tuple[int, int, Ints]]:
+def split_blocks(positions: Ints) -> list[tuple[int, int, Ints]]:
     """Blocks ``begin .. end - 1`` of a text, and which of ``positions (B,)`` are in each; none is empty."""
     lo, hi = int(positions.min()), int(positions.max()) + 1
     bounds = ((begin, min(begin + BLOCK, hi)) for begin in range(lo, hi, BLOCK))
@@ -262,7 +279,7 @@ def blocks_of(positions: Ints) -> list[tuple[int, int, Ints]]:
     return [part for part in parts if len(part[2])]
 
 
-def some_of(whole: Block, chosen: Ints, places: Ints, cell: Ints | None) -> Block:
+def select(whole: Block, chosen: Ints, places: Ints, cell: Ints | None) -> Block:
     """The positions at ``places[chosen]`` of a block, with their cells."""
     block = Block(*(column[places[chosen]] for column in whole))
     return block if cell is None else block._replace(cell=cell[chosen])

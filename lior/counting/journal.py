@@ -25,7 +25,7 @@ _MAX_PLACE = 1 << 40
 
 
 @attrs.define
-class Passage:
+class StoredSpan:
     """A part of one document: ``context`` tokens, then those that are written."""
 
     document: int
@@ -33,17 +33,17 @@ class Passage:
     """Place of the first written token in its document."""
     context: int
     tokens: Ints
-    _room: Ints | None = attrs.field(default=None, init=False, repr=False, eq=False)
+    _buffer: Ints | None = attrs.field(default=None, init=False, repr=False, eq=False)
     """The array that holds ``tokens``, with space behind them."""
 
     def extend(self, tokens: Ints) -> None:
         """Append written tokens; a text that comes in small pieces is not copied anew for each."""
         size, full = len(self.tokens), len(self.tokens) + len(tokens)
-        if self._room is None or full > len(self._room):
-            self._room = np.empty(full + full // 2, np.int64)
-            self._room[:size] = self.tokens
-        self._room[size:full] = tokens
-        self.tokens = self._room[:full]
+        if self._buffer is None or full > len(self._buffer):
+            self._buffer = np.empty(full + full // 2, np.int64)
+            self._buffer[:size] = self.tokens
+        self._buffer[size:full] = tokens
+        self.tokens = self._buffer[:full]
 
     @property
     def end(self) -> int:
@@ -51,13 +51,13 @@ class Passage:
         return self.begin + len(self.tokens) - self.context
 
     def segment(self) -> Segment:
-        """The passage as an engine takes it."""
+        """The span in the form that an engine reads."""
         depth = np.arange(self.begin - self.context, self.end)
         return Segment(self.tokens, depth, self.context)
 
 
-def passages(items: Items, reach: int) -> list[Passage]:
-    """The items as passages, with at most ``reach`` tokens of context."""
+def spans(items: Items, reach: int) -> list[StoredSpan]:
+    """The items as spans, with at most ``reach`` tokens of context."""
     tokens, depth, document = (column.cpu().numpy().astype(np.int64) for column in items.text)
     breaks = np.flatnonzero((np.diff(depth) != 1) | (np.diff(document) != 0)) + 1
     found = []
@@ -66,33 +66,33 @@ def passages(items: Items, reach: int) -> list[Passage]:
         if first < hi:
             context = min(first - lo, reach)
             part = tokens[first - context : hi].copy()
-            found.append(Passage(int(document[first]), int(depth[first]), context, part))
+            found.append(StoredSpan(int(document[first]), int(depth[first]), context, part))
     return found
 
 
 @attrs.define
 class Journal:
-    """All passages, by document and place; those that touch are joined."""
+    """All spans, by document and place; those that touch are joined."""
 
-    passages: list[Passage] = attrs.field(factory=list)
+    spans: list[StoredSpan] = attrs.field(factory=list)
 
     def __len__(self) -> int:
-        return sum(p.end - p.begin for p in self.passages)
+        return sum(p.end - p.begin for p in self.spans)
 
     def _end(self) -> tuple[int, int]:
-        last = self.passages[-1] if self.passages else None
+        last = self.spans[-1] if self.spans else None
         return (last.document, last.end) if last else (-1, 0)
 
-    def follows(self, new: Passage) -> bool:
-        """Whether a passage comes after all others."""
+    def follows(self, new: StoredSpan) -> bool:
+        """Whether a span comes after all others."""
         return self._end() <= (new.document, new.begin)
 
-    def continues(self, new: Passage) -> bool:
-        """Whether a passage begins where the last one ends."""
+    def continues(self, new: StoredSpan) -> bool:
+        """Whether a span begins where the last one ends."""
         return self._end() == (new.document, new.begin)
 
-    def add(self, new: Passage) -> bool:
-        """Add a passage; returns whether it follows all others, so that nothing must be written again.
+    def add(self, new: StoredSpan) -> bool:
+        """Add a span; returns whether it follows all others, so that nothing must be written again.
 
         Raises
         ------
@@ -103,42 +103,42 @@ class Journal:
             self._append(new)
             return True
         place = new.document, new.begin
-        index = next(i for i, p in enumerate(self.passages) if (p.document, p.end) > place)
-        after = self.passages[index]
+        index = next(i for i, p in enumerate(self.spans) if (p.document, p.end) > place)
+        after = self.spans[index]
         if after.document == new.document and after.begin < new.end:
             raise UsageError(
                 f"document {new.document}: tokens from place {after.begin} on are already stored"
             )
-        rest = self.passages[index:]
-        del self.passages[index:]
-        for passage in (new, *rest):
-            self._append(passage)
+        rest = self.spans[index:]
+        del self.spans[index:]
+        for span in (new, *rest):
+            self._append(span)
         return False
 
-    def _append(self, new: Passage) -> None:
+    def _append(self, new: StoredSpan) -> None:
         if self.continues(new):
-            self.passages[-1].extend(new.tokens[new.context :])
+            self.spans[-1].extend(new.tokens[new.context :])
         else:
-            self.passages.append(attrs.evolve(new))
+            self.spans.append(attrs.evolve(new))
 
     @classmethod
     def of(cls, items: Iterable[Items], reach: int) -> Journal:
         """The journal of nothing but ``items``; raises as :meth:`add`."""
         fresh = cls()
         for each in items:
-            for passage in passages(each, reach):
-                fresh.add(passage)
+            for span in spans(each, reach):
+                fresh.add(span)
         return fresh
 
-    def locate(self, passage: Ints, at: Ints) -> tuple[Tensor, Tensor]:
-        """Document and place of the tokens ``at (K,)`` of the passages with the numbers ``passage (K,)``."""
-        table = np.array([[p.document, p.begin - p.context] for p in self.passages], np.int64).reshape(-1, 2)
-        return torch.from_numpy(table[passage, 0]), torch.from_numpy(table[passage, 1] + at)
+    def locate(self, span: Ints, at: Ints) -> tuple[Tensor, Tensor]:
+        """Document and place of the tokens ``at (K,)`` of the spans with the numbers ``span (K,)``."""
+        table = np.array([[p.document, p.begin - p.context] for p in self.spans], np.int64).reshape(-1, 2)
+        return torch.from_numpy(table[span, 0]), torch.from_numpy(table[span, 1] + at)
 
     def snapshot(self) -> State:
         """The journal as tensors."""
-        table = [[p.document, p.begin, p.context, len(p.tokens)] for p in self.passages]
-        tokens = np.concatenate([p.tokens for p in self.passages] or [np.zeros(0, np.int64)])
+        table = [[p.document, p.begin, p.context, len(p.tokens)] for p in self.spans]
+        tokens = np.concatenate([p.tokens for p in self.spans] or [np.zeros(0, np.int64)])
         return {
             "passages": torch.tensor(table, dtype=torch.int64).reshape(-1, 4),
             "tokens": torch.from_numpy(tokens.astype(np.int32)),
@@ -167,4 +167,4 @@ class Journal:
             raise UsageError("passages and tokens are not those of a memory")
         text = np.split(tokens.numpy().astype(np.int64), table[:, 3].cumsum(0).tolist())
         rows = zip(table[:, :3].tolist(), text, strict=False)
-        return cls([Passage(document, begin, context, part) for (document, begin, context), part in rows])
+        return cls([StoredSpan(document, begin, context, part) for (document, begin, context), part in rows])

@@ -1,4 +1,4 @@
-"""Records of arrays that the compiled functions take: what is fixed, what is learned, and room to work in."""
+"""Records of arrays that the compiled functions take: options, weights and buffers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ DENSE = 512
 CANDIDATES = 1024
 """Most tokens of a larger alphabet that get columns of their own at a position."""
 WIDEST = 4096
-"""Most tokens with learned numbers of their own; beyond, tokens share them."""
+"""Most tokens with learned parameters of their own; beyond, tokens share them."""
 
-# --- what learned numbers are selected by ---
+# --- what learned parameters are selected by ---
 
 CONFIDENCES = 30
 """Confidences of a location: how often it was written × how many tokens it knows."""
@@ -73,7 +73,7 @@ TRAIL = 64
 
 
 class Plan(NamedTuple):
-    """What a recipe fixes."""
+    """The options of a memory as arrays."""
 
     nested: int
     """How many of the patterns are nested contexts, shortest first."""
@@ -96,7 +96,7 @@ class Plan(NamedTuple):
     slowest: float
     """Least rate at which recency decays."""
     unseen_contexts: int
-    """Most unseen contexts before a position for the first of two sets of learned numbers."""
+    """Most unseen contexts before a position for the first of two weight sets."""
 
 
 class Memory(NamedTuple):
@@ -108,10 +108,11 @@ class Memory(NamedTuple):
     """Most tokens that a location may know."""
 
 
-class Learned(NamedTuple):
-    """What the delta rule moves, float32: weights of experts, and tables of logits.
+class Weights(NamedTuple):
+    """A weight set: the parameters that the delta rule moves, float32.
 
-    The squares are running means of the squared gradients of the weights.
+    They are weights of experts, and tables of logits. The squares are running means of the squared gradients
+    of the weights.
     """
 
     confidence_weight: Floats
@@ -135,7 +136,7 @@ class Learned(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """Step sizes."""
+    """Learning rates of each kind of parameter."""
 
     weight: float
     token: float
@@ -146,12 +147,12 @@ class Rates(NamedTuple):
 
 
 class Learner(NamedTuple):
-    """Two sets of learned numbers and their step sizes.
+    """Two weight sets and their learning rates.
 
-    The second set serves positions with more unseen contexts before them than ``plan.unseen_contexts``.
+    The second set is used at positions with more unseen contexts before them than ``plan.unseen_contexts``.
     """
 
-    sets: tuple[Learned, Learned]
+    sets: tuple[Weights, Weights]
     rates: tuple[Rates, Rates]
 
 
@@ -183,15 +184,15 @@ class Block(NamedTuple):
     """How many tokens the memory held when each is read, ``(B,)``."""
 
 
-class Work(NamedTuple):
-    """Room for ``W`` positions of a window, filled by reading them and used by learning from them.
+class Buffers(NamedTuple):
+    """Scratch arrays for ``W`` positions of a window, filled by reading them and used by learning from them.
 
     A column stands for a token of the alphabet; of a large one for a candidate, the last for all others.
     ``R`` counters are read at a position. What has no axis ``W`` is of the position read last.
     """
 
     size: Ints  # columns in use, (W,)
-    tokens: Ints  # index of each column's token among the learned numbers, (W, A)
+    tokens: Ints  # index of each column's token among the learned parameters, (W, A)
     target: Ints  # column of the token that stands there, -1 for none, (W,)
     columns: Small  # of a large alphabet each token's column, that of others being the last, or -1; (2, V)
 
@@ -202,7 +203,7 @@ class Work(NamedTuple):
     confidence: Ints  # confidence of each pattern's location, (W, S)
     gate: Ints  # row of each gate in the table of gate weights, (W, G)
     estimate: Ints  # rows of the three secondary estimations, (W, 3)
-    served: Ints  # which of the two sets of learned numbers serves, (W,)
+    weight_set: Ints  # which of the two weight sets is used, (W,)
 
     counter: Ints  # each counter that was read, (W, R)
     column: Small  # its column
@@ -225,11 +226,11 @@ class Work(NamedTuple):
 
 
 PATTERNS, COUNTERS, LONGEST, PLACE = range(4)
-"""Of :attr:`Work.tally`; the place is that of the table of token weights."""
+"""Of :attr:`Buffers.tally`; the place is that of the table of token weights."""
 OCCURRENCES, DISTINCT = range(2)
-"""Of :attr:`Work.totals`."""
+"""Of :attr:`Buffers.totals`."""
 TOTAL, SQUARED, TIMES = range(3)
-"""Of :attr:`Work.sums`."""
+"""Of :attr:`Buffers.sums`."""
 
 
 def pad(size: int) -> int:
@@ -273,14 +274,14 @@ def plan(
     )  # fmt: skip
 
 
-def fresh(plan: Plan, vocab: int) -> Learned:
+def fresh(plan: Plan, vocab: int) -> Weights:
     """Nothing learned: the same small weights for all nested contexts and for all others, the rest 0."""
     patterns = len(plan.parent)
     first = np.full(patterns, 0.3 / patterns, np.float32)
     first[: plan.nested] = 0.48 / plan.nested
     gate_weight = np.zeros((plan.gate_begin[-1], patterns), np.float32)
     gate_weight[: plan.gate_begin[:2][-1]] = first
-    return Learned(
+    return Weights(
         confidence_weight=np.repeat(first[:, None], CONFIDENCES, 1),
         confidence_square=np.ones((patterns, CONFIDENCES), np.float32),
         gate_weight=gate_weight,
@@ -294,8 +295,8 @@ def fresh(plan: Plan, vocab: int) -> Learned:
     )
 
 
-def widen(learned: Learned, vocab: int) -> Learned:
-    """``learned`` with room for at least ``vocab`` tokens."""
+def widen(learned: Weights, vocab: int) -> Weights:
+    """``learned`` padded to at least ``vocab`` tokens."""
     missing = vocab - len(learned.bias)
     if missing <= 0:
         return learned
@@ -303,8 +304,8 @@ def widen(learned: Learned, vocab: int) -> Learned:
     return learned._replace(bias=np.pad(learned.bias, (0, missing)), token_weight=token_weight)
 
 
-def work(plan: Plan, window: int, alphabet: int) -> Work:
-    """Room for windows of ``window`` positions over an alphabet of ``alphabet`` tokens."""
+def buffers(plan: Plan, window: int, alphabet: int) -> Buffers:
+    """Buffers for windows of ``window`` positions over an alphabet of ``alphabet`` tokens."""
     most = alphabet if alphabet <= DENSE else CANDIDATES + 1
     s, a, g, j = len(plan.parent), pad(most), len(plan.gate_kind), len(plan.joint)
     records = s * most
@@ -312,10 +313,10 @@ def work(plan: Plan, window: int, alphabet: int) -> Work:
     ints = lambda *shape: np.zeros(shape, np.int64)  # noqa: E731
     small = lambda *shape: np.zeros(shape, np.int32)  # noqa: E731
     floats = lambda *shape: np.zeros(shape, np.float32)  # noqa: E731
-    return Work(
+    return Buffers(
         size=ints(window), tokens=ints(window, a), target=ints(window), columns=small(2, vocab),
         slot=ints(window, s), present=ints(window, s), tally=ints(window, 4), totals=ints(s + 3, 2),
-        confidence=ints(window, s), gate=ints(window, g), estimate=ints(window, 3), served=ints(window),
+        confidence=ints(window, s), gate=ints(window, g), estimate=ints(window, 3), weight_set=ints(window),
         counter=ints(window, records), column=small(window, records), pattern=small(window, records),
         state=small(window, records), age=small(window, records), joint=small(window, j, a),
         longest=ints(a), dense=floats(2 * s + 2, a), log_p=floats(window, s, a), logits=floats(a),

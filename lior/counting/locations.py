@@ -20,7 +20,7 @@ from lior.errors import UsageError
 
 TOKEN_BITS = 16
 MAX_VOCAB = 1 << TOKEN_BITS
-"""Most token ids that a counter has room for."""
+"""Number of token ids that a counter can hold."""
 
 SLOT = np.dtype([("low", "u4"), ("high", "u2"), ("size", "u2"), ("at", "u4")])
 """Address (48 bits), number of counters (0: the slot is empty), and the first counter's index in the pool."""
@@ -118,7 +118,7 @@ def _words(counters: NDArray[np.void]) -> NDArray[np.uint32]:
 
 
 def reserve(store: Store, locations: int, counters: int) -> Store:
-    """A store with the same contents and room for so many more locations and counters."""
+    """A store with the same contents and capacity for so many more locations and counters."""
     slots, pool = store.slots, store.counters
     if store.used[_SLOTS_USED] + locations > FULLEST * len(slots):
         slots = np.zeros(int((store.used[_SLOTS_USED] + locations) * _SPARE / FULLEST), SLOT)
@@ -136,8 +136,8 @@ def size(store: Store) -> int:
 
 
 @inner
-def has_room(store, positions, patterns, vocab):
-    """Whether so many positions fit without more room, if no location knows more than ``vocab`` tokens."""
+def fits(store, positions, patterns, vocab):
+    """Whether so many positions fit into the store if no location knows more than ``vocab`` tokens."""
     writes = positions * patterns
     enough = store.used[_SLOTS_USED] + writes <= FULLEST * len(store.slots)
     return enough and store.used[_POOL_USED] + writes * 2 * (vocab + positions + 2) <= len(store.counters)
@@ -211,34 +211,34 @@ def _claim(store, p, address):
 
 @inner
 def _capacity(size):
-    """Room of a run of ``size`` counters and the number of its size class: 1, 2, 3, 4, 6, 8, 12, 16, …"""
-    room, number = 1, 0
-    while room < size:
+    """Capacity of a run of ``size`` counters, and its size class: 1, 2, 3, 4, 6, 8, 12, 16, …"""
+    capacity, number = 1, 0
+    while capacity < size:
         number += 1
         power = 1 << (number + 1) // 2
-        room = power if number % 2 else power + power // 2
-    return room, number
+        capacity = power if number % 2 else power + power // 2
+    return capacity, number
 
 
 @inner
 def _allocate(store, size):
-    room, number = _capacity(size)
+    capacity, number = _capacity(size)
     at = store.free[number]
     if at:
         store.free[number] = store.words[at, 0]
-        store.used[_POOL_FREED] -= room
+        store.used[_POOL_FREED] -= capacity
     else:
         at = store.used[_POOL_USED]
-        store.used[_POOL_USED] += room
+        store.used[_POOL_USED] += capacity
     return at
 
 
 @inner
 def _release(store, at, size):
-    room, number = _capacity(size)
+    capacity, number = _capacity(size)
     store.words[at, 0] = store.free[number]
     store.free[number] = at
-    store.used[_POOL_FREED] += room
+    store.used[_POOL_FREED] += capacity
 
 
 @njit(inline="always")
@@ -324,8 +324,8 @@ def commit(store, plan, where, token, time, slot):
     """Count ``token`` at the addresses ``where (S,)``.
 
     A location is made only where that of its parent pattern existed before: contexts grow by one step each
-    time they are seen, and most contexts that occur once take no room. In a nested context the occurrence is
-    novel if the token was new in the next longer one. ``slot (S,)`` is room to work in.
+    time they are seen, and most contexts that occur once take no memory. In a nested context the occurrence
+    is novel if the token was new in the next longer one. ``slot (S,)`` is a buffer.
     """
     for i in range(len(where)):
         slot[i] = find(store.slots, where[i])

@@ -21,14 +21,14 @@ BREAK = -1
 _SPARE = 1.5
 
 
-class Index(NamedTuple):
+class HashChains(NamedTuple):
     """A text and, for each of its places, the place before it after the same few tokens."""
 
     tokens: NDArray[np.int32]
     """``(N,)``, with :data:`BREAK` before each passage."""
     written: NDArray[np.bool_]
     """Which of them are written; the others are only context, ``(N,)``."""
-    before: NDArray[np.int32]
+    previous: NDArray[np.int32]
     """The last earlier place after tokens of the same hash, 0 for none, ``(N,)``."""
     last: NDArray[np.int32]
     """The last place of each hash, 0 for none; the size is a power of two."""
@@ -47,26 +47,26 @@ class Matches(NamedTuple):
     """Length of the match in tokens, 0 without any, ``(B,)``."""
 
 
-def empty(shortest: int, size: int) -> Index:
-    """An index with room for so many tokens."""
+def empty(shortest: int, size: int) -> HashChains:
+    """Chains without tokens, with memory for ``size`` of them."""
     slots = 1 << max(size - 1, 1).bit_length()
     tokens, written = np.full(size, BREAK, np.int32), np.zeros(size, np.bool_)
-    before, last = np.zeros(size, np.int32), np.zeros(slots, np.int32)
-    return Index(tokens, written, before, last, np.ones(1, np.int64), shortest)
+    previous, last = np.zeros(size, np.int32), np.zeros(slots, np.int32)
+    return HashChains(tokens, written, previous, last, np.ones(1, np.int64), shortest)
 
 
-def appended(index: Index, tokens: NDArray[np.int64], written: NDArray[np.bool_]) -> Index:
-    """The index with more tokens behind the others; it changes ``index``, or takes its place."""
-    begin, end = int(index.used[0]), int(index.used[0]) + len(tokens)
+def appended(chains: HashChains, tokens: NDArray[np.int64], written: NDArray[np.bool_]) -> HashChains:
+    """The chains with more tokens behind the others; ``chains`` itself, or a larger copy."""
+    begin, end = int(chains.used[0]), int(chains.used[0]) + len(tokens)
     first = begin
-    if end > len(index.tokens):
-        larger = empty(index.shortest, int(end * _SPARE))
-        larger.tokens[:begin], larger.written[:begin] = index.tokens[:begin], index.written[:begin]
-        index, first = larger, 1
-    index.tokens[begin:end], index.written[begin:end] = tokens, written
-    index.used[0] = end
-    _link(index, first)
-    return index
+    if end > len(chains.tokens):
+        larger = empty(chains.shortest, int(end * _SPARE))
+        larger.tokens[:begin], larger.written[:begin] = chains.tokens[:begin], chains.written[:begin]
+        chains, first = larger, 1
+    chains.tokens[begin:end], chains.written[begin:end] = tokens, written
+    chains.used[0] = end
+    _link(chains, first)
+    return chains
 
 
 @njit(inline="always")
@@ -78,35 +78,35 @@ def _hash(tokens, end, length, slots):
 
 
 @entry
-def _link(index, begin):
+def _link(chains, begin):
     """Enter the places from ``begin`` on that ``shortest`` tokens of their passage precede."""
-    shortest, run = index.shortest, 0
+    shortest, run = chains.shortest, 0
     for p in range(begin - 1, max(begin - 1 - shortest, -1), -1):
-        if index.tokens[p] < 0:
+        if chains.tokens[p] < 0:
             break
         run += 1  # noqa: SIM113 (numba)
-    for p in range(begin, index.used[0]):
-        if index.tokens[p] < 0:
+    for p in range(begin, chains.used[0]):
+        if chains.tokens[p] < 0:
             run = 0
             continue
-        if run >= shortest and index.written[p]:
-            slot = _hash(index.tokens, p, shortest, len(index.last))
-            index.before[p] = index.last[slot]
-            index.last[slot] = p
+        if run >= shortest and chains.written[p]:
+            slot = _hash(chains.tokens, p, shortest, len(chains.last))
+            chains.previous[p] = chains.last[slot]
+            chains.last[slot] = p
         run += 1
 
 
 @inner
-def _length(index, p, tokens, at, longest):
+def _length(chains, p, tokens, at, longest):
     """How many tokens before place ``p`` are those before ``tokens[at]``, at most ``longest``."""
     n = 0
-    while n < longest and index.tokens[p - 1 - n] >= 0 and index.tokens[p - 1 - n] == tokens[at - 1 - n]:
+    while n < longest and chains.tokens[p - 1 - n] >= 0 and chains.tokens[p - 1 - n] == tokens[at - 1 - n]:
         n += 1
     return n
 
 
 @entry
-def find(index, tokens, depth, positions, longest, out):
+def find(chains, tokens, depth, positions, longest, out):
     """Find the longest matches of the contexts of ``positions (B,)`` in a text; the latest places first.
 
     Parameters
@@ -124,13 +124,13 @@ def find(index, tokens, depth, positions, longest, out):
         most = min(longest, depth[at])
         places[row, :] = 0
         lengths[row] = 0
-        if most < index.shortest:
+        if most < chains.shortest:
             continue
-        p = int64(index.last[_hash(tokens, at, index.shortest, len(index.last))])
+        p = int64(chains.last[_hash(tokens, at, chains.shortest, len(chains.last))])
         compared, found = 0, 0
         while p > 0 and compared < places.shape[1]:
-            n = _length(index, p, tokens, at, most)
-            if n >= index.shortest:
+            n = _length(chains, p, tokens, at, most)
+            if n >= chains.shortest:
                 compared += 1
                 if n > lengths[row]:
                     lengths[row] = n
@@ -139,4 +139,4 @@ def find(index, tokens, depth, positions, longest, out):
                 if n == lengths[row]:
                     places[row, found] = p
                     found += 1
-            p = int64(index.before[p])
+            p = int64(chains.previous[p])

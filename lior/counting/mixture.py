@@ -82,36 +82,36 @@ def _age_bin(time, counter):
 
 
 @inner
-def look_up(memory, where, work, w):
+def look_up(memory, where, buffers, w):
     """Find the locations of one position; note which are present and their confidence."""
     present, longest = 0, 0
     for i in range(len(where)):
         p = find(memory.store.slots, where[i])
-        work.slot[w, i] = p
+        buffers.slot[w, i] = p
         n, u = int64(0), int64(0)
         if p >= 0:
             begin, end = run(memory.store, p)
             u = end - begin
             for j in range(begin, end):
                 n += memory.store.counters[j].count
-            work.present[w, present] = i
+            buffers.present[w, present] = i
             present += 1
-            work.confidence[w, i] = _confidence(n, u)
+            buffers.confidence[w, i] = _confidence(n, u)
             if i < memory.plan.nested:
                 longest = i
-        work.totals[i, OCCURRENCES], work.totals[i, DISTINCT] = n, u
-    work.tally[w, PATTERNS], work.tally[w, LONGEST] = present, longest
+        buffers.totals[i, OCCURRENCES], buffers.totals[i, DISTINCT] = n, u
+    buffers.tally[w, PATTERNS], buffers.tally[w, LONGEST] = present, longest
 
 
 @inner
-def gate_rows(plan, block, t, work, w):
+def gate_rows(plan, block, t, buffers, w):
     """Rows of the gates and of secondary estimation for position ``t`` of a block."""
-    longest = work.tally[w, LONGEST]
-    n, u = work.totals[longest, OCCURRENCES], work.totals[longest, DISTINCT]
+    longest = buffers.tally[w, LONGEST]
+    n, u = buffers.totals[longest, OCCURRENCES], buffers.totals[longest, DISTINCT]
     sure = (0 if n <= 1 else 1 if n <= 4 else 2) if u <= 1 else 3 if u <= 2 else 4 if u <= 5 else 5
     length, column = block.fields[t, LENGTH], block.fields[t, COLUMN] - 1
     place = 0 if length == 0 else 1 if length < 3 else 2 if length < 6 else 3  # in the word
-    work.tally[w, PLACE] = 1 + place + 4 * (0 if longest <= 3 else 1 if longest <= 5 else 2)
+    buffers.tally[w, PLACE] = 1 + place + 4 * (0 if longest <= 3 else 1 if longest <= 5 else 2)
     start = 1 if column == 0 else 0
     previous = (block.before[t, 0] - 1) & _PREVIOUS_MASK
     pair = mix(mix(int64(3), block.before[t, 0]), block.before[t, 1])
@@ -123,9 +123,9 @@ def gate_rows(plan, block, t, work, w):
         elif kind == GATE_PREVIOUS:
             value = previous
         elif kind == GATE_WORDS:
-            a = work.totals[plan.nested, OCCURRENCES]
-            b = work.totals[plan.nested + 1, OCCURRENCES]
-            c = work.totals[plan.nested + 2, OCCURRENCES]
+            a = buffers.totals[plan.nested, OCCURRENCES]
+            b = buffers.totals[plan.nested + 1, OCCURRENCES]
+            c = buffers.totals[plan.nested + 2, OCCURRENCES]
             words = (a > 0) + (a > 8) + 3 * ((b > 0) + (b > 3)) + 9 * ((c > 0) + (c > 2))
             value = words * 3 + (0 if length == 0 else 1 if length < 4 else 2)
         elif kind == GATE_POSITION:
@@ -136,10 +136,10 @@ def gate_rows(plan, block, t, work, w):
             value = (pair >> 20) & _PAIR_GATE_MASK
         elif kind == GATE_CELL:
             value = block.cell[t]
-        work.gate[w, g] = plan.gate_begin[g] + value
-    work.estimate[w, 0] = previous
-    work.estimate[w, 1] = _PAIR_ROWS + ((pair >> 32) & _PAIR_MASK)
-    work.estimate[w, 2] = _PLACE_ROWS + min(column // 8, 7) * 8 + place * 2 + start
+        buffers.gate[w, g] = plan.gate_begin[g] + value
+    buffers.estimate[w, 0] = previous
+    buffers.estimate[w, 1] = _PAIR_ROWS + ((pair >> 32) & _PAIR_MASK)
+    buffers.estimate[w, 2] = _PLACE_ROWS + min(column // 8, 7) * 8 + place * 2 + start
 
 
 @inner
@@ -196,25 +196,25 @@ def _chain(memory, p, base, column, out):
 
 
 @inner(fastmath=True)
-def experts(memory, column, work, w):
+def experts(memory, column, buffers, w):
     """Log-probabilities of every present pattern, over the chain of nested contexts.
 
     A nested context gives its log-probabilities, another pattern their difference from those of its base.
     """
-    plan, alphabet = memory.plan, work.size[w]
+    plan, alphabet = memory.plan, buffers.size[w]
     patterns = len(plan.parent)
-    dense = work.dense[:, : pad(alphabet)]
+    dense = buffers.dense[:, : pad(alphabet)]
     uniform, log_base = 2 * patterns, 2 * patterns + 1
     dense[uniform, :] = 0
     dense[uniform, :alphabet] = float32(1) / float32(alphabet)
     chain, base = uniform, uniform  # rows of the continuation distributions under the next pattern
     worked = False
-    for a in range(work.tally[w, PATTERNS]):
-        i = work.present[w, a]
+    for a in range(buffers.tally[w, PATTERNS]):
+        i = buffers.present[w, a]
         nested = i < plan.nested
-        p = work.slot[w, i]
+        p = buffers.slot[w, i]
         _expert(memory, p, dense[chain if nested else base], column, dense[i])
-        target = work.log_p[w, i, : pad(alphabet)]
+        target = buffers.log_p[w, i, : pad(alphabet)]
         _log(dense[i], target)
         if nested:
             if _chain(memory, p, dense[chain], column, dense[patterns + i]):
@@ -236,70 +236,70 @@ def _log(source, target):
 
 
 @inner
-def counter_features(memory, column, time, work, w):
+def counter_features(memory, column, time, buffers, w):
     """Entries of the tables of states, ages and joint states for the counters and columns of one position."""
     plan, store = memory.plan, memory.store
     record = 0
-    work.longest[:] = 0
-    work.joint[w, :, :] = 0
+    buffers.longest[:] = 0
+    buffers.joint[w, :, :] = 0
     groups = len(plan.joint)
-    for a in range(work.tally[w, PATTERNS]):
-        i = work.present[w, a]
-        n = work.totals[i, OCCURRENCES]
-        begin, end = run(store, work.slot[w, i])
+    for a in range(buffers.tally[w, PATTERNS]):
+        i = buffers.present[w, a]
+        n = buffers.totals[i, OCCURRENCES]
+        begin, end = run(store, buffers.slot[w, i])
         for j in range(begin, end):
             s = column[store.counters[j].token]
             if s < 0:
                 continue
             c = int64(store.counters[j].count)
             if i < plan.nested:
-                work.longest[s] = i
+                buffers.longest[s] = i
             last = 1 if j == begin else 0  # the location's last token stands first
-            work.counter[w, record] = j
-            work.column[w, record] = s
-            work.pattern[w, record] = i
-            work.state[w, record] = (count_bin(c) * REST_BINS + rest_bin(max(n - c, 0))) * 2 + last
-            work.age[w, record] = _age_bin(time, store.counters[j]) * AGE_COUNTS + min(c, AGE_COUNTS) - 1
+            buffers.counter[w, record] = j
+            buffers.column[w, record] = s
+            buffers.pattern[w, record] = i
+            buffers.state[w, record] = (count_bin(c) * REST_BINS + rest_bin(max(n - c, 0))) * 2 + last
+            buffers.age[w, record] = _age_bin(time, store.counters[j]) * AGE_COUNTS + min(c, AGE_COUNTS) - 1
             record += 1
             state = _MAJORITY if 2 * c > n else _AGAIN if c >= 2 else _ONCE
             for q in range(groups):
                 if plan.joint_bit[q, i] >= 0:
-                    work.joint[w, q, s] |= state << plan.joint_bit[q, i]
-    work.tally[w, COUNTERS] = record
-    longest = work.tally[w, LONGEST]
+                    buffers.joint[w, q, s] |= state << plan.joint_bit[q, i]
+    buffers.tally[w, COUNTERS] = record
+    longest = buffers.tally[w, LONGEST]
     for r in range(record):
-        i, known = work.pattern[w, r], work.longest[work.column[w, r]]
+        i, known = buffers.pattern[w, r], buffers.longest[buffers.column[w, r]]
         if i < plan.nested:
             context = min(known - i, 3) * 3 + min(longest - i, 2)
         else:
             context = ((known > 2) + (known > 4) + (known > 6)) * 3 + min(longest - known, 2)
-        work.state[w, r] += context * STATES
+        buffers.state[w, r] += context * STATES
 
 
 @inner(fastmath=True)
-def logits(store, learned, work, w):
-    """The logits of one position, into ``work.logits``."""
-    z, tokens, alphabet = work.logits, work.tokens[w], work.size[w]
+def logits(store, learned, buffers, w):
+    """The logits of one position, into ``buffers.logits``."""
+    z, tokens, alphabet = buffers.logits, buffers.tokens[w], buffers.size[w]
     for s in range(alphabet):
         z[s] = learned.bias[tokens[s]]
-    for q in range(work.joint.shape[1]):
+    for q in range(buffers.joint.shape[1]):
         table = learned.joint_logit[q]
         for s in range(alphabet):
-            z[s] += table[work.joint[w, q, s]]
-    for r in range(work.tally[w, COUNTERS]):
-        i = work.pattern[w, r]
-        z[work.column[w, r]] += (
-            learned.state_logit[i, work.state[w, r]]
-            + learned.age_logit[i, work.age[w, r]]
-            + float32(store.counters[work.counter[w, r]].logit) * float32(1 / LOGIT_ONE)
+            z[s] += table[buffers.joint[w, q, s]]
+    for r in range(buffers.tally[w, COUNTERS]):
+        i = buffers.pattern[w, r]
+        z[buffers.column[w, r]] += (
+            learned.state_logit[i, buffers.state[w, r]]
+            + learned.age_logit[i, buffers.age[w, r]]
+            + float32(store.counters[buffers.counter[w, r]].logit) * float32(1 / LOGIT_ONE)
         )
-    for a in range(work.tally[w, PATTERNS]):
-        i = work.present[w, a]
-        weight = learned.confidence_weight[i, work.confidence[w, i]]
-        for g in range(work.gate.shape[1]):
-            weight += learned.gate_weight[work.gate[w, g], i]
-        row = work.log_p[w, i]
-        everywhere, here = learned.token_weight[0, i], learned.token_weight[work.tally[w, PLACE], i]
+    for a in range(buffers.tally[w, PATTERNS]):
+        i = buffers.present[w, a]
+        weight = learned.confidence_weight[i, buffers.confidence[w, i]]
+        for g in range(buffers.gate.shape[1]):
+            weight += learned.gate_weight[buffers.gate[w, g], i]
+        row = buffers.log_p[w, i]
+        everywhere, here = learned.token_weight[0, i], learned.token_weight[buffers.tally[w, PLACE], i]
         for s in range(alphabet):
             z[s] += (weight + everywhere[tokens[s]] + here[tokens[s]]) * row[s]
 
@@ -322,66 +322,66 @@ def softmax(z, alphabet, out):
 
 
 @inner(fastmath=True)
-def secondary(learned, work, w):
+def secondary(learned, buffers, w):
     """Secondary estimation: correct each logit by what its probability was worth in three contexts.
 
     Between the two nearest bins of the log-probability the correction is interpolated.
     """
-    z, first, alphabet = work.logits, work.first[w], work.size[w]
+    z, first, alphabet = buffers.logits, buffers.first[w], buffers.size[w]
     for s in range(alphabet):
         height = min(log(first[s] + float32(TINY)) * float32(-2), float32(ESTIMATION_BINS - 1.01))
-        work.bin[w, s] = np.int32(height)
-        work.share[w, s] = height - float32(work.bin[w, s])
+        buffers.bin[w, s] = np.int32(height)
+        buffers.share[w, s] = height - float32(buffers.bin[w, s])
     for j in range(_ESTIMATIONS):
-        table = learned.secondary[work.estimate[w, j]]
+        table = learned.secondary[buffers.estimate[w, j]]
         for s in range(alphabet):
-            b, share = work.bin[w, s], work.share[w, s]
+            b, share = buffers.bin[w, s], buffers.share[w, s]
             z[s] += table[b] * (float32(1) - share) + table[b + 1] * share
-    softmax(z, alphabet, work.final[w])
+    softmax(z, alphabet, buffers.final[w])
 
 
 # --- learning ---
 
 
 @inner(fastmath=True)
-def table_steps(store, learned, rates, time, work, w):
-    """Move everything but the weights towards the token in column ``work.target[w]``."""
-    tokens, alphabet, target = work.tokens[w], work.size[w], work.target[w]
-    error = work.first[w]  # becomes 1[token] - p
+def table_steps(store, learned, rates, time, buffers, w):
+    """Move everything but the weights towards the token in column ``buffers.target[w]``."""
+    tokens, alphabet, target = buffers.tokens[w], buffers.size[w], buffers.target[w]
+    error = buffers.first[w]  # becomes 1[token] - p
     for s in range(alphabet):
         error[s] = -error[s]
     error[target] += float32(1)
     rate = float32(rates.secondary)
     for j in range(_ESTIMATIONS):
-        table = learned.secondary[work.estimate[w, j]]
+        table = learned.secondary[buffers.estimate[w, j]]
         for s in range(alphabet):
-            step = rate * ((float32(1) if s == target else float32(0)) - work.final[w, s])
-            b, share = work.bin[w, s], work.share[w, s]
+            step = rate * ((float32(1) if s == target else float32(0)) - buffers.final[w, s])
+            b, share = buffers.bin[w, s], buffers.share[w, s]
             table[b] += step * (float32(1) - share)
             table[b + 1] += step * share
     rate = float32(rates.table)
-    for r in range(work.tally[w, COUNTERS]):
-        i, e = work.pattern[w, r], error[work.column[w, r]]
-        learned.state_logit[i, work.state[w, r]] += rate * e
-        learned.age_logit[i, work.age[w, r]] += rate * e
-        here = store.counters[work.counter[w, r]]
+    for r in range(buffers.tally[w, COUNTERS]):
+        i, e = buffers.pattern[w, r], error[buffers.column[w, r]]
+        learned.state_logit[i, buffers.state[w, r]] += rate * e
+        learned.age_logit[i, buffers.age[w, r]] += rate * e
+        here = store.counters[buffers.counter[w, r]]
         if rates.logit == 0:
             continue
         # Most steps are far smaller than the grid; rounding at random keeps their mean.
         noise = float32((mix(time, i << 16 | int64(here.token)) >> 40) & 0xFFFF) * float32(1 / 65536)
         moved = float32(here.logit) + float32(rates.logit * LOGIT_ONE) * e + noise
         here.logit = np.int16(np.floor(min(max(moved, float32(-32768)), float32(32767))))
-    for q in range(work.joint.shape[1]):
+    for q in range(buffers.joint.shape[1]):
         table = learned.joint_logit[q]
         for s in range(alphabet):
-            table[work.joint[w, q, s]] += rate * error[s]
+            table[buffers.joint[w, q, s]] += rate * error[s]
     for s in range(alphabet):
         learned.bias[tokens[s]] += float32(rates.bias) * error[s]
     rate = float32(rates.token)
-    for a in range(work.tally[w, PATTERNS]):
-        i = work.present[w, a]
-        row = work.log_p[w, i]
-        everywhere, here = learned.token_weight[0, i], learned.token_weight[work.tally[w, PLACE], i]
+    for a in range(buffers.tally[w, PATTERNS]):
+        i = buffers.present[w, a]
+        row = buffers.log_p[w, i]
+        everywhere, here = learned.token_weight[0, i], learned.token_weight[buffers.tally[w, PLACE], i]
         for s in range(alphabet):
             step = rate * error[s] * row[s]
             everywhere[tokens[s]] += step
@@ -389,13 +389,13 @@ def table_steps(store, learned, rates, time, work, w):
 
 
 @inner(fastmath=True)
-def weight_gradients(work, w):
+def weight_gradients(buffers, w):
     """``Σ_s (1[s] - p(s)) log p_i(s)`` of every pattern, after :func:`table_steps`; 0 for absent patterns."""
-    out, error = work.gradient[w], work.first[w]
+    out, error = buffers.gradient[w], buffers.first[w]
     out[:] = 0
-    for a in range(work.tally[w, PATTERNS]):
-        i = work.present[w, a]
-        row = work.log_p[w, i]
+    for a in range(buffers.tally[w, PATTERNS]):
+        i = buffers.present[w, a]
+        row = buffers.log_p[w, i]
         total = float32(0)
         for s in range(len(row)):
             total += error[s] * row[s]

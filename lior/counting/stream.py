@@ -1,8 +1,8 @@
 """Reading and learning a text window by window.
 
 Nothing is learned inside a window: all its positions are read with what was known at its beginning. Then the
-learned numbers move by the window's summed gradients, and the tokens are counted in their order. A window of
-one token adapts fastest.
+learned parameters move by the window's summed gradients, and the tokens are counted in their order. A window
+of one token adapts fastest.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _MOST_FLOOR = 5e-4
 
 _AHEAD = 4
 _OR_OTHERS, _OR_NONE = 0, 1
-"""Rows of ``Work.columns``: the column of a token that is no candidate is the last one, or -1."""
+"""Rows of ``Buffers.columns``: the column of a token that is no candidate is the last one, or -1."""
 
 
 # --- reading ---
 
 
 @inner
-def _columns(store, alphabet, work, w, width, token):
+def _columns(store, alphabet, buffers, w, width, token):
     """Decide which tokens get columns at one position; ``token`` is the one that stands there.
 
     Of a large alphabet these are the tokens that the present locations know, but for the empty context,
@@ -39,31 +39,31 @@ def _columns(store, alphabet, work, w, width, token):
     size = len(alphabet.tokens)
     if size <= DENSE:
         for s in range(size):
-            work.tokens[w, s] = alphabet.tokens[s] % width
-        work.size[w] = size
-        work.target[w] = alphabet.column[token] if token >= 0 else -1
+            buffers.tokens[w, s] = alphabet.tokens[s] % width
+        buffers.size[w] = size
+        buffers.target[w] = alphabet.column[token] if token >= 0 else -1
         return
-    found = work.columns[_OR_NONE]
+    found = buffers.columns[_OR_NONE]
     found[:] = -1
     n = 0
-    for a in range(work.tally[w, PATTERNS] - 1, -1, -1):
-        if work.present[w, a] == 0:
+    for a in range(buffers.tally[w, PATTERNS] - 1, -1, -1):
+        if buffers.present[w, a] == 0:
             continue
-        begin, end = locations.run(store, work.slot[w, work.present[w, a]])
+        begin, end = locations.run(store, buffers.slot[w, buffers.present[w, a]])
         for j in range(begin, end):
             known = int64(store.counters[j].token)
             if n < CANDIDATES and found[known] < 0 and alphabet.column[known] >= 0:
                 found[known] = n
-                work.tokens[w, n] = known
+                buffers.tokens[w, n] = known
                 n += 1
-    work.columns[_OR_OTHERS, :] = n
+    buffers.columns[_OR_OTHERS, :] = n
     for s in range(n):
-        work.columns[_OR_OTHERS, work.tokens[w, s]] = s
-        work.tokens[w, s] %= width
-    work.tokens[w, n] = width - 1
-    work.size[w] = n + 1
+        buffers.columns[_OR_OTHERS, buffers.tokens[w, s]] = s
+        buffers.tokens[w, s] %= width
+    buffers.tokens[w, n] = width - 1
+    buffers.size[w] = n + 1
     inside = token >= 0 and alphabet.column[token] >= 0
-    work.target[w] = work.columns[_OR_OTHERS, token] if inside else -1
+    buffers.target[w] = buffers.columns[_OR_OTHERS, token] if inside else -1
 
 
 @inner
@@ -76,25 +76,25 @@ def _unseen(store, trail):
 
 
 @inner
-def read(memory, sets, block, t, alphabet, work, w):
-    """The distribution at position ``t`` of the block, into ``work.final[w]``."""
+def read(memory, sets, block, t, alphabet, buffers, w):
+    """The distribution at position ``t`` of the block, into ``buffers.final[w]``."""
     plan, store = memory.plan, memory.store
-    mixture.look_up(memory, block.where[t], work, w)
-    served = 0
+    mixture.look_up(memory, block.where[t], buffers, w)
+    weight_set = 0
     if plan.unseen_contexts < TRAIL and _unseen(store, block.trail[t]) > plan.unseen_contexts:
-        served = 1
-    work.served[w] = served
-    learned = sets[served]
-    mixture.gate_rows(plan, block, t, work, w)
-    _columns(store, alphabet, work, w, len(learned.bias), block.tokens[t])
+        weight_set = 1
+    buffers.weight_set[w] = weight_set
+    learned = sets[weight_set]
+    mixture.gate_rows(plan, block, t, buffers, w)
+    _columns(store, alphabet, buffers, w, len(learned.bias), block.tokens[t])
     dense = len(alphabet.tokens) <= DENSE
-    mixture.experts(memory, alphabet.column if dense else work.columns[_OR_OTHERS], work, w)
-    counted = alphabet.column if dense else work.columns[_OR_NONE]
-    mixture.counter_features(memory, counted, block.time[t], work, w)
-    work.logits[:] = 0
-    mixture.logits(store, learned, work, w)
-    mixture.softmax(work.logits, work.size[w], work.first[w])
-    mixture.secondary(learned, work, w)
+    mixture.experts(memory, alphabet.column if dense else buffers.columns[_OR_OTHERS], buffers, w)
+    counted = alphabet.column if dense else buffers.columns[_OR_NONE]
+    mixture.counter_features(memory, counted, block.time[t], buffers, w)
+    buffers.logits[:] = 0
+    mixture.logits(store, learned, buffers, w)
+    mixture.softmax(buffers.logits, buffers.size[w], buffers.first[w])
+    mixture.secondary(learned, buffers, w)
 
 
 @inner
@@ -112,21 +112,21 @@ def _unigram(store, where, alphabet, out):
 
 
 @inner
-def _spread(alphabet, work, w, unigram, out):
+def _spread(alphabet, buffers, w, unigram, out):
     """The distribution over the whole alphabet: tokens that are no candidates share the rest by unigrams."""
     size = len(alphabet.tokens)
     least = min(FLOOR, _MOST_FLOOR / size)
-    final = work.final[w]
+    final = buffers.final[w]
     if size <= DENSE:
         for s in range(size):
             out[s] = final[s] * float32(1 - size * least) + float32(least)
         return
-    found = work.columns[_OR_NONE]
+    found = buffers.columns[_OR_NONE]
     own = 0.0
     for s in range(size):
         if found[alphabet.tokens[s]] >= 0:
             own += unigram[s]
-    other = final[work.size[w] - 1] / max(1.0 - own, 1e-9)
+    other = final[buffers.size[w] - 1] / max(1.0 - own, 1e-9)
     for s in range(size):
         c = found[alphabet.tokens[s]]
         p = final[c] if c >= 0 else unigram[s] * other
@@ -143,57 +143,61 @@ def _moves(rates):
 
 
 @inner
-def _learn(memory, learner, block, begin, end, work):
+def _learn(memory, learner, block, begin, end, buffers):
     """Move everything learned by the gradients of positions ``begin .. end - 1``."""
     window = end - begin
     for w in range(window):
-        served = work.served[w]
-        rates = learner.rates[served]
-        if work.target[w] >= 0 and _moves(rates):
-            mixture.table_steps(memory.store, learner.sets[served], rates, block.time[begin + w], work, w)
-            mixture.weight_gradients(work, w)
+        weight_set = buffers.weight_set[w]
+        rates = learner.rates[weight_set]
+        if buffers.target[w] >= 0 and _moves(rates):
+            mixture.table_steps(
+                memory.store, learner.sets[weight_set], rates, block.time[begin + w], buffers, w
+            )
+            mixture.weight_gradients(buffers, w)
         else:
-            work.gradient[w, :] = 0
-            work.tally[w, PATTERNS] = 0
-    for served in range(2):
-        if _moves(learner.rates[served]) and (work.served[:window] == served).any():
-            _weight_steps(learner.sets[served], learner.rates[served].weight, work, served, window)
+            buffers.gradient[w, :] = 0
+            buffers.tally[w, PATTERNS] = 0
+    for weight_set in range(2):
+        if _moves(learner.rates[weight_set]) and (buffers.weight_set[:window] == weight_set).any():
+            _weight_steps(
+                learner.sets[weight_set], learner.rates[weight_set].weight, buffers, weight_set, window
+            )
 
 
 @inner
-def _weight_steps(learned, rate, work, served, window):
+def _weight_steps(learned, rate, buffers, weight_set, window):
     """Steps of the weights of one set by the positions of the window that it serves."""
-    sums = work.sums
-    for g in range(work.gate.shape[1]):
+    sums = buffers.sums
+    for g in range(buffers.gate.shape[1]):
         for w in range(window):
-            row = work.gate[w, g]
-            done = work.served[w] != served
+            row = buffers.gate[w, g]
+            done = buffers.weight_set[w] != weight_set
             for v in range(w):
-                done = done or (work.gate[v, g] == row and work.served[v] == served)
+                done = done or (buffers.gate[v, g] == row and buffers.weight_set[v] == weight_set)
             if done:
                 continue
             sums[:] = 0
             for v in range(w, window):
-                if work.gate[v, g] == row and work.served[v] == served:
-                    for a in range(work.tally[v, PATTERNS]):
-                        i = work.present[v, a]
-                        gradient = work.gradient[v, i]
+                if buffers.gate[v, g] == row and buffers.weight_set[v] == weight_set:
+                    for a in range(buffers.tally[v, PATTERNS]):
+                        i = buffers.present[v, a]
+                        gradient = buffers.gradient[v, i]
                         sums[TOTAL, i] += gradient
                         sums[SQUARED, i] += gradient * gradient
                         sums[TIMES, i] += 1
             mixture.weight_step(learned.gate_weight[row], learned.gate_square[row], sums, rate)
-    _confidence_steps(learned, rate, work, served, window)
+    _confidence_steps(learned, rate, buffers, weight_set, window)
 
 
 @inner
-def _confidence_steps(learned, rate, work, served, window):
+def _confidence_steps(learned, rate, buffers, weight_set, window):
     """Steps of the weights by each pattern's confidence."""
     patterns, confidences = learned.confidence_weight.shape
     sums = np.zeros((patterns, 3, confidences), np.float32)
     for w in range(window):
-        for a in range(work.tally[w, PATTERNS] if work.served[w] == served else 0):
-            i = work.present[w, a]
-            c, gradient = work.confidence[w, i], work.gradient[w, i]
+        for a in range(buffers.tally[w, PATTERNS] if buffers.weight_set[w] == weight_set else 0):
+            i = buffers.present[w, a]
+            c, gradient = buffers.confidence[w, i], buffers.gradient[w, i]
             sums[i, TOTAL, c] += gradient
             sums[i, SQUARED, c] += gradient * gradient
             sums[i, TIMES, c] += 1
@@ -218,40 +222,40 @@ def _fetch(store, block, t):
 
 
 @entry
-def run(memory, learner, block, first, alphabet, work, out, write):
+def run(memory, learner, block, first, alphabet, buffers, out, write):
     """Read a block from position ``first`` on, learn from it, count it; returns where it stopped.
 
-    It stops early, at the end of a window, when the store may have no room for the next one.
+    It stops early, at the end of a window, when the store may have to grow for the next one.
 
     Parameters
     ----------
     learner
-        A set of learned numbers without step sizes stays as it is.
-    work
-        The windows are as long as it has room for.
+        A weight set without step sizes stays as it is.
+    buffers
+        Their first axis is the length of a window.
     out
-        Gets the distributions, ``(B, A)``, and which of the two sets served each, ``(B,)``.
+        Gets the distributions, ``(B, A)``, and which of the two weight sets was used at each, ``(B,)``.
     write
         Whether to count the tokens.
     """
     plan, store = memory.plan, memory.store
-    window = len(work.slot)
+    window = len(buffers.slot)
     adapt = _moves(learner.rates[0]) or _moves(learner.rates[1])
     slot = np.zeros(len(plan.parent), np.int64)
     unigram = np.zeros(len(alphabet.tokens) if len(alphabet.tokens) > DENSE else 0, np.float64)
     for begin in range(first, len(block.tokens), window):
-        if write and not locations.has_room(store, window, len(plan.parent), memory.vocab):
+        if write and not locations.fits(store, window, len(plan.parent), memory.vocab):
             return begin
         end = min(begin + window, len(block.tokens))
         if len(unigram):
             _unigram(store, block.where[begin], alphabet, unigram)
         for t in range(begin, end):
             _fetch(store, block, t)
-            read(memory, learner.sets, block, t, alphabet, work, t - begin)
-            _spread(alphabet, work, t - begin, unigram, out.p[t])
-            out.served[t] = work.served[t - begin]
+            read(memory, learner.sets, block, t, alphabet, buffers, t - begin)
+            _spread(alphabet, buffers, t - begin, unigram, out.p[t])
+            out.weight_set[t] = buffers.weight_set[t - begin]
         if adapt:
-            _learn(memory, learner, block, begin, end, work)
+            _learn(memory, learner, block, begin, end, buffers)
         if write:
             for t in range(begin, end):
                 locations.commit(store, plan, block.where[t], block.tokens[t], block.time[t], slot)
@@ -264,7 +268,7 @@ def write(memory, block, first):
     plan, store = memory.plan, memory.store
     slot = np.zeros(len(plan.parent), np.int64)
     for t in range(first, len(block.tokens)):
-        if not locations.has_room(store, 1, len(plan.parent), memory.vocab):
+        if not locations.fits(store, 1, len(plan.parent), memory.vocab):
             return t
         _fetch(store, block, t)
         locations.commit(store, plan, block.where[t], block.tokens[t], block.time[t], slot)

@@ -15,9 +15,9 @@ import numpy as np
 from numba import float32, int64, njit
 from numpy.typing import NDArray
 
-from lior.counting import addresses, engine, mixture, stream
+from lior.counting import addresses, mixture, stream
 from lior.counting.compiled import entry, inner
-from lior.counting.engine import Engine, Segment, Sets
+from lior.counting.engine import AHEAD, Engine, Segment, WeightSets, select, split_blocks
 from lior.counting.fields import mix
 from lior.counting.layout import COUNTERS, MOST, PATTERNS, PLACE, Ints, Plan
 from lior.counting.locations import LOGIT_ONE, RECENCY_ONE
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 
 class Traced(NamedTuple):
-    """Places behind the probabilities of ``B`` tokens."""
+    """The stored tokens that the probabilities of ``B`` tokens come from."""
 
     row: Ints
     """Which of the tokens each place is behind, ``(K,)``."""
@@ -45,7 +45,7 @@ class Traced(NamedTuple):
 
 
 class Effects(NamedTuple):
-    """What the patterns did to the probabilities of ``B`` tokens."""
+    """How each pattern contributed to the probabilities of ``B`` tokens."""
 
     effect: NDArray[np.float32]
     """Effect of each pattern, ``(B, S)``."""
@@ -58,30 +58,30 @@ class Effects(NamedTuple):
 
 
 @entry
-def _effects(memory, sets, block, alphabet, work, out):
-    part = np.zeros((len(memory.plan.parent), work.first.shape[1]), np.float32)
+def _effects(memory, sets, block, alphabet, buffers, out):
+    part = np.zeros((len(memory.plan.parent), buffers.first.shape[1]), np.float32)
     first = int64(0)  # a literal would make numba compile another `read`
     for t in range(len(block.tokens)):
-        stream.read(memory, sets, block, t, alphabet, work, first)
-        learned, size, target = sets[work.served[0]], work.size[0], work.target[0]
+        stream.read(memory, sets, block, t, alphabet, buffers, first)
+        learned, size, target = sets[buffers.weight_set[0]], buffers.size[0], buffers.target[0]
         if target < 0:
             continue
         part[:, :] = 0
-        for r in range(work.tally[0, COUNTERS]):
-            i, here = work.pattern[0, r], memory.store.counters[work.counter[0, r]]
-            part[i, work.column[0, r]] += (
-                learned.state_logit[i, work.state[0, r]]
-                + learned.age_logit[i, work.age[0, r]]
+        for r in range(buffers.tally[0, COUNTERS]):
+            i, here = buffers.pattern[0, r], memory.store.counters[buffers.counter[0, r]]
+            part[i, buffers.column[0, r]] += (
+                learned.state_logit[i, buffers.state[0, r]]
+                + learned.age_logit[i, buffers.age[0, r]]
                 + float32(here.logit) * float32(1 / LOGIT_ONE)
             )
-            if work.column[0, r] == target:
+            if buffers.column[0, r] == target:
                 out.occurrences[t, i] = here.count
-                out.own[t, i] = _own_share(memory, work.slot[0, i], here, work.dense[i, target])
-        p = work.final[0]
+                out.own[t, i] = _own_share(memory, buffers.slot[0, i], here, buffers.dense[i, target])
+        p = buffers.final[0]
         out.mixed[t] = p[target]
-        for a in range(work.tally[0, PATTERNS]):
-            i = work.present[0, a]
-            _add_expert(learned, work, i, size, part[i])
+        for a in range(buffers.tally[0, PATTERNS]):
+            i = buffers.present[0, a]
+            _add_expert(learned, buffers, i, size, part[i])
             others = float32(0)
             for s in range(size):
                 others += p[s] * part[i, s] if s != target else float32(0)
@@ -89,16 +89,16 @@ def _effects(memory, sets, block, alphabet, work, out):
 
 
 @inner
-def _add_expert(learned, work, i, size, part):
+def _add_expert(learned, buffers, i, size, part):
     """Add pattern ``i``'s log-probabilities with their weights."""
-    weight = learned.confidence_weight[i, work.confidence[0, i]]
-    for g in range(work.gate.shape[1]):
-        weight += learned.gate_weight[work.gate[0, g], i]
-    place = work.tally[0, PLACE]
+    weight = learned.confidence_weight[i, buffers.confidence[0, i]]
+    for g in range(buffers.gate.shape[1]):
+        weight += learned.gate_weight[buffers.gate[0, g], i]
+    place = buffers.tally[0, PLACE]
     for s in range(size):
-        token = work.tokens[0, s]
+        token = buffers.tokens[0, s]
         everywhere, here = learned.token_weight[0, i, token], learned.token_weight[place, i, token]
-        part[s] += (weight + everywhere + here) * work.log_p[0, i, s]
+        part[s] += (weight + everywhere + here) * buffers.log_p[0, i, s]
 
 
 @inner
@@ -114,13 +114,13 @@ def _own_share(memory, p, counter, probability):
 
 
 def trace(
-    held: Engine,
+    engine: Engine,
     tokens: Ints,
     depth: Ints,
     positions: Ints,
     targets: Ints,
     alphabet: Ints,
-    learned: Sets,
+    learned: WeightSets,
     segments: Sequence[Segment],
     *,
     cell: Ints | None = None,
@@ -134,23 +134,23 @@ def trace(
     cell
         As in :meth:`Engine.read`.
     """
-    rows, patterns = len(positions), len(held.plan.parent)
-    out = _room(rows, patterns)
+    rows, patterns = len(positions), len(engine.plan.parent)
+    out = _empty(rows, patterns)
     where = np.zeros((rows, patterns), np.int64)
-    columns, work = held.columns(alphabet), held.room(1, len(alphabet))
-    for begin, end, chosen in engine.blocks_of(positions) if rows else ():
-        whole = held.block(tokens[:end], depth[:end], begin, held.clock + engine.AHEAD)
-        block = engine.some_of(whole, chosen, positions - begin, cell)._replace(tokens=targets[chosen])
-        found = _room(len(chosen), patterns)
-        _effects(held.memory, learned, block, columns, work, found)
+    columns, buffers = engine.columns(alphabet), engine.buffers(1, len(alphabet))
+    for begin, end, chosen in split_blocks(positions) if rows else ():
+        whole = engine.block(tokens[:end], depth[:end], begin, engine.clock + AHEAD)
+        block = select(whole, chosen, positions - begin, cell)._replace(tokens=targets[chosen])
+        found = _empty(len(chosen), patterns)
+        _effects(engine.memory, learned, block, columns, buffers, found)
         out.effect[chosen], out.own[chosen], out.occurrences[chosen], out.mixed[chosen] = found
         where[chosen] = block.where
-    placed = _placed(held.plan, out.effect.astype(np.float64), out.own.astype(np.float64))
+    placed = _placed(engine.plan, out.effect.astype(np.float64), out.own.astype(np.float64))
     placed *= _above_floor(out.mixed.astype(np.float64), len(alphabet))[:, None]
-    return _found(held.patterns, where, targets, out.occurrences, placed, segments)
+    return _found(engine.patterns, where, targets, out.occurrences, placed, segments)
 
 
-def _room(rows: int, patterns: int) -> Effects:
+def _empty(rows: int, patterns: int) -> Effects:
     shape = rows, patterns
     return Effects(
         np.zeros(shape, np.float32),
@@ -196,44 +196,44 @@ def _found(
     row, pattern = np.nonzero((placed > 0) & (count > 0) & (count <= LISTED))
     keys, number = np.unique(np.stack([where[row, pattern], targets[row]], 1), axis=0, return_inverse=True)
     number = number.reshape(-1)
-    room = np.zeros(len(keys), np.int64)
-    room[number] = count[row, pattern]
-    sought = _sought(keys, room)
+    limit = np.zeros(len(keys), np.int64)
+    limit[number] = count[row, pattern]
+    wanted = _wanted(keys, limit)
     for index, segment in enumerate(segments if len(keys) else ()):
         for lo, hi in segment.blocks(_BLOCK):
             found = addresses.locate(segment.tokens[:hi], segment.depth[:hi], lo, patterns).where
-            _collect(sought, found, segment.tokens[lo:hi], index, lo)
-    times = np.minimum(sought.seen, room)[number]
-    slots = np.repeat(sought.begin[number] - (np.cumsum(times) - times), times) + np.arange(int(times.sum()))
+            _collect(wanted, found, segment.tokens[lo:hi], index, lo)
+    times = np.minimum(wanted.seen, limit)[number]
+    slots = np.repeat(wanted.begin[number] - (np.cumsum(times) - times), times) + np.arange(int(times.sum()))
     each = np.repeat(placed[row, pattern] / np.maximum(times, 1), times)
-    places = np.concatenate([np.repeat(row, times)[:, None], sought.ring[slots]], 1)
+    places = np.concatenate([np.repeat(row, times)[:, None], wanted.ring[slots]], 1)
     distinct, which = np.unique(places, axis=0, return_inverse=True)
     share: Floats = np.bincount(which.reshape(-1), each, len(distinct)).astype(np.float64)
     return Traced(distinct[:, 0], distinct[:, 1], distinct[:, 2], share, placed.sum(1))
 
 
-class _Sought(NamedTuple):
-    """Contexts and tokens whose last places are sought, with ring buffers for these."""
+class _Wanted(NamedTuple):
+    """Contexts and tokens whose last places are wanted, with ring buffers for these."""
 
     keys: Ints
     """Address and token, ``(N, 2)``."""
     table: Ints
     """Hash table of the keys' numbers, -1 where it is empty."""
-    room: Ints
+    limit: Ints
     """How many places of each key are kept, ``(N,)``."""
     begin: Ints
     """Where the ring buffer of each begins, ``(N,)``."""
     ring: Ints
-    """Segment and token of each place, ``(sum(room), 2)``."""
+    """Segment and token of each place, ``(sum(limit), 2)``."""
     seen: Ints
     """How many places of each were found, ``(N,)``."""
 
 
-def _sought(keys: Ints, room: Ints) -> _Sought:
+def _wanted(keys: Ints, limit: Ints) -> _Wanted:
     table = np.full(1 << (2 * len(keys) + 2).bit_length(), -1, np.int64)
     _enter(keys, table)
-    ring = np.zeros((int(room.sum()), 2), np.int64)
-    return _Sought(keys, table, room, np.cumsum(room) - room, ring, np.zeros(len(keys), np.int64))
+    ring = np.zeros((int(limit.sum()), 2), np.int64)
+    return _Wanted(keys, table, limit, np.cumsum(limit) - limit, ring, np.zeros(len(keys), np.int64))
 
 
 @njit(inline="always")
@@ -251,17 +251,17 @@ def _enter(keys, table):
 
 
 @entry
-def _collect(sought, where, tokens, segment, first):
-    """Note the positions with one of the keys; of each key the last ``room`` stay."""
-    keys, table = sought.keys, sought.table
+def _collect(wanted, where, tokens, segment, first):
+    """Note the positions with one of the keys; of each key the last ``limit`` stay."""
+    keys, table = wanted.keys, wanted.table
     for t in range(len(tokens)):
         for i in range(where.shape[1]):
             p = _slot(where[t, i], tokens[t], len(table))
             while table[p] >= 0:
                 k = table[p]
                 if keys[k, 0] == where[t, i] and keys[k, 1] == tokens[t]:
-                    at = sought.begin[k] + sought.seen[k] % sought.room[k]
-                    sought.ring[at, 0], sought.ring[at, 1] = segment, first + t
-                    sought.seen[k] += 1
+                    at = wanted.begin[k] + wanted.seen[k] % wanted.limit[k]
+                    wanted.ring[at, 0], wanted.ring[at, 1] = segment, first + t
+                    wanted.seen[k] += 1
                     break
                 p = (p + 1) & (len(table) - 1)

@@ -7,30 +7,15 @@ Euclidean distances between ``A z``; it is ``(n + r, n)`` and needs no factorisa
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
+
+from lior.interfaces import MetricForm
 
 SCALE_MIN, SCALE_MAX = 1e-2, 1e2
 """Range of each ``λ`` and of ``Ω²``."""
 WEIGHT_MIN, WEIGHT_MAX = 1e-8, 1e2
 """Range of each ``D`` of a frame; not 0, where ``D^½`` has no derivative."""
-
-
-class MetricForm(NamedTuple):
-    """A symmetric positive definite form on ``R^n``, in factors."""
-
-    q: Tensor | None
-    """Rotation ``Q (n, n)``, or ``None`` for the identity."""
-    lam: Tensor
-    """Scales ``λ > 0 (n,)``."""
-    omega2: Tensor
-    """Overall scale ``Ω² > 0``, a scalar tensor."""
-    u: Tensor
-    """Directions of the low-rank part, unit columns ``(n, r)``; ``r`` may be 0."""
-    d: Tensor
-    """Weights ``D >= 0 (r,)`` of these directions."""
 
 
 def cast(form: MetricForm, dtype: torch.dtype) -> MetricForm:

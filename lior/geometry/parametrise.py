@@ -21,8 +21,8 @@ import torch
 from torch import Generator, Tensor
 
 from lior.errors import UsageError
-from lior.geometry.metric import SCALE_MAX, SCALE_MIN, WEIGHT_MAX, WEIGHT_MIN, MetricForm
-from lior.interfaces import State
+from lior.geometry.metric import SCALE_MAX, SCALE_MIN, WEIGHT_MAX, WEIGHT_MIN
+from lior.interfaces import MetricForm, State
 
 _INITIAL_WEIGHT = 0.1
 """``D`` of a fresh state: a small part of the metric, yet far from 0, where its gradient fades."""

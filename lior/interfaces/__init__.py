@@ -46,8 +46,6 @@ from lior.interfaces.retrieval import (  # noqa: F401
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from lior.geometry.metric import MetricForm
-
 API_VERSION = 1
 """Version of the interfaces below."""
 
@@ -61,6 +59,21 @@ class Plugin(Protocol):
 
 
 # --- geometry ---------------------------------------------------------------
+
+
+class MetricForm(NamedTuple):
+    """A symmetric positive definite form on ``R^n``, in factors."""
+
+    q: Tensor | None
+    """Rotation ``Q (n, n)``, or ``None`` for the identity."""
+    lam: Tensor
+    """Scales ``λ > 0 (n,)``."""
+    omega2: Tensor
+    """Overall scale ``Ω² > 0``, a scalar tensor."""
+    u: Tensor
+    """Directions of the low-rank part, unit columns ``(n, r)``; ``r`` may be 0."""
+    d: Tensor
+    """Weights ``D >= 0 (r,)`` of these directions."""
 
 
 @runtime_checkable

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from lior.errors import UsageError
-from lior.geometry.metric import MetricForm
 from lior.geometry.retrieval import Geometry
-from lior.interfaces import State
+from lior.interfaces import MetricForm, State
 from lior.model.language_model import Model
 from lior.tensors import Expected, check, like, sub
 

@@ -19,8 +19,10 @@ from lior.errors import (
     BrokenPlugin,
     DuplicatePlugin,
     IncompatiblePlugin,
+    MissingPackage,
     UnknownPlugin,
     did_you_mean,
+    needs_model,
     sentences,
 )
 from lior.plugins.discovery import ALLOW, Origin, allowed_distributions, normalise, scan
@@ -224,7 +226,10 @@ def _load(origin: Origin) -> Any:
     if not all(part.strip() for part in (origin.target.partition(":"))):
         raise BrokenPlugin(f"{origin.label} cannot be loaded: {origin.target!r} is not package.module:Class.")
     try:
-        return imported(origin.target)
+        with needs_model(origin.label):
+            return imported(origin.target)
+    except MissingPackage:
+        raise
     except (Exception, SystemExit) as error:  # whatever a foreign module does, the others keep working
         cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         fix = f"Repair, upgrade or uninstall {origin.distribution}." if origin.distribution else ""

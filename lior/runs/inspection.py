@@ -17,8 +17,7 @@ from torch import Generator, Tensor
 
 from lior.data.corpus import gather_contexts
 from lior.geometry import metric
-from lior.geometry.metric import MetricForm
-from lior.interfaces import MemoryBackend, State
+from lior.interfaces import MemoryBackend, MetricForm, State
 from lior.model.language_model import Model
 from lior.plugins.registry import registry
 from lior.runs.checkpoint import Checkpoint

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lior.geometry import metric
-from lior.geometry.metric import SCALE_MAX, SCALE_MIN, WEIGHT_MAX, MetricForm
-from lior.interfaces import FrameProvider, GradientFrame, State
+from lior.geometry.metric import SCALE_MAX, SCALE_MIN, WEIGHT_MAX
+from lior.interfaces import FrameProvider, GradientFrame, MetricForm, State
 from lior.testing.strategies import EDGES, FINITE_SQUARES, dimensions, dtypes, fill, law, seeds
 from lior.testing.tensors import (
     assert_declared,

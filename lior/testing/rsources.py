@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from lior.geometry import metric
-from lior.geometry.metric import MetricForm
-from lior.interfaces import RSource, State
+from lior.interfaces import MetricForm, RSource, State
 from lior.testing.strategies import EDGES, dimensions, dtypes, fill, law, rotation, seeds
 from lior.testing.tensors import (
     assert_declared,

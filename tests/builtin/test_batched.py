@@ -1,9 +1,9 @@
-"""The batched engine against the streaming one: the same distributions, memory and learned numbers.
+"""The batched engine against the streaming one: the same distributions, memory and learned parameters.
 
 Stores are compared in every bit but the order of a location's counters behind the first. Distributions and
-learned numbers agree up to the rounding of float32 sums in another order, 4e-7 where that was measured. But
-the logit of a counter is a whole number of steps of 1/4096, rounded at random with the same noise: where a
-sum falls on an edge it differs by a step, which moves a probability by at most 6e-5. The bound is ``CLOSE``
+learned parameters agree up to the rounding of float32 sums in another order, 4e-7 where that was measured.
+But the logit of a counter is a whole number of steps of 1/4096, rounded at random with the same noise: where
+a sum falls on an edge it differs by a step, which moves a probability by at most 6e-5. The bound is ``CLOSE``
 when logits move and ``CLOSEST`` when they do not.
 """
 
@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lior.counting import layout
-from lior.counting.engine import NO_STEP, Engine, Schedule, Segment
+from lior.counting.engine import FROZEN, Engine, Schedule, Segment
 from lior.counting.layout import Rates
 from lior.counting.locations import COUNTER
 from lior.errors import UsageError
@@ -66,10 +66,10 @@ def segment(tokens, start=0, end=None, *, cells=False):
 
 def pair(length=4, *, plan=PLAN, patterns=PATTERNS, budget=0, device=CPU):
     """Both engines, each with nothing learned."""
-    room = {"window": length, "budget": budget}
+    limits = {"window": length, "budget": budget}
     engines = (
-        Engine(plan, patterns, **room),
-        BatchedEngine(plan, patterns, **room, device=torch.device(device)),
+        Engine(plan, patterns, **limits),
+        BatchedEngine(plan, patterns, **limits, device=torch.device(device)),
     )
     return [(engine, layout.fresh(plan, 512)) for engine in engines]
 
@@ -210,7 +210,7 @@ def test_logits_end_where_their_bits_do(write):
     store = both[0][0].store
     ends = np.random.default_rng(0).choice([-32768, -32760, 32700, 32767], len(store.counters))
     store.counters["logit"] = ends
-    both[1][0].hold(store, both[0][0].clock)
+    both[1][0].load(store, both[0][0].clock)
     rates = RATES._replace(logit=0.5 if write else 0.0)
     rows = [fit(e, segment(text(32, 300)), ALPHABET, n, rates, write=write) for e, n in both]
     assert_close(*rows, CLOSE)
@@ -221,7 +221,7 @@ def test_logits_end_where_their_bits_do(write):
 
 
 @pytest.mark.parametrize("write", [False, True])
-@pytest.mark.parametrize("rates", [(NO_STEP, RATES), (RATES, RATES)])
+@pytest.mark.parametrize("rates", [(FROZEN, RATES), (RATES, RATES)])
 @pytest.mark.parametrize(("unseen_contexts", "length"), [(0, 1), (3, 16), (63, 64)])
 def test_two_sets_of_numbers(unseen_contexts, length, rates, write):
     """Two sets, and a segment some of whose tokens are not to be learned from."""
@@ -240,9 +240,9 @@ def test_two_sets_of_numbers(unseen_contexts, length, rates, write):
     (one, mine, said), (other, theirs, heard) = found
     for a, b in zip(said, heard, strict=True):
         assert_close(a.p, b.p, CLOSE)
-        assert np.array_equal(a.served, b.served)
-        assert b.served.dtype == np.int64
-    assert unseen_contexts == 63 or 0 < np.concatenate([each.served for each in heard]).mean() < 1
+        assert np.array_equal(a.weight_set, b.weight_set)
+        assert b.weight_set.dtype == np.int64
+    assert unseen_contexts == 63 or 0 < np.concatenate([each.weight_set for each in heard]).mean() < 1
     assert_same_store(one, other, logits=2)
     for a, b in zip(mine, theirs, strict=True):
         assert_same_numbers(a, b)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lior.geometry.metric import MetricForm
+from lior.interfaces import MetricForm
 from lior.testing.frames import frame_contract
 from lior_plugins.frames.derived import Derived
 from lior_plugins.frames.lowrank import LowRank

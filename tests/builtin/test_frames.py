@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from lior.errors import UsageError
 from lior.geometry import metric
-from lior.geometry.metric import MetricForm
+from lior.interfaces import MetricForm
 from lior.testing.strategies import LAW, dimensions, dtypes, fill, rotation, seeds
 from lior_plugins.frames.derived import Derived
 from lior_plugins.frames.lowrank import LowRank

@@ -76,9 +76,9 @@ def test_the_path_follows_the_device_and_the_alphabet(monkeypatch):
             super().__init__(*args, device=CPU, **options)
             self.device = device  # where it would be
 
-        def hold(self, store, clock):
+        def load(self, store, clock):
             device, self.device = self.device, CPU
-            super().hold(store, clock)
+            super().load(store, clock)
             self.device = device
 
     monkeypatch.setattr(sdm, "BatchedEngine", OnDevice)

@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import torch
 
-from lior.counting.engine import NO_STEP
+from lior.counting.engine import FROZEN
 from lior_plugins.batched import graphs as replay
 from lior_plugins.batched import window
 from tests.builtin.test_batched import ALPHABET, LENGTH, RATES, fit, pair, read, segment, text
@@ -80,7 +80,7 @@ def test_learned_numbers_stay_in_the_same_arrays():
         fit(engine, segment(text(seed)), ALPHABET, numbers, RATES, write=True)
         held.append([part.data_ptr() for part in engine._numbers])
     assert held[0] == held[1]
-    engine._load((numbers,), (NO_STEP,), ALPHABET[:3])
+    engine._load((numbers,), (FROZEN,), ALPHABET[:3])
     assert engine._numbers.bias.shape == (1, 3)
 
 

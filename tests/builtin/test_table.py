@@ -61,7 +61,7 @@ def test_times_far_from_the_beginning(clock):
         engine.clock = clock
         engine.write(segment(text(29)))
     assert_same_store(both[0][0], both[1][0])
-    both[1][0].hold(both[0][0].store, both[0][0].clock)
+    both[1][0].load(both[0][0].store, both[0][0].clock)
     rows = [read(e, text(30), np.arange(LENGTH), np.arange(LENGTH), ALPHABET, n, ahead=9) for e, n in both]
     assert_close(*rows)
     assert_same_store(both[0][0], both[1][0])
@@ -165,8 +165,8 @@ def test_the_future_does_not_change_the_past(seed, share):
 def test_each_goes_on_where_the_other_stopped():
     (one, numbers), (other, theirs) = fit_both([segment(text(11, 300))], 16)
     swapped = pair(16)
-    swapped[0][0].hold(other.store, other.clock)
-    swapped[1][0].hold(one.store, one.clock)
+    swapped[0][0].load(other.store, other.clock)
+    swapped[1][0].load(one.store, one.clock)
     assert_same_store(swapped[0][0], other)
     assert_same_store(swapped[1][0], one)
     more = segment(text(12, 300))

@@ -12,7 +12,7 @@ THEIR_FRAME = '''
 """A frame with one learned number: its overall scale."""
 import attrs
 import torch
-from lior.geometry.metric import MetricForm
+from lior.interfaces import MetricForm
 from lior.config.options import option
 
 @attrs.frozen(kw_only=True)

@@ -184,7 +184,7 @@ def test_a_process_waits_for_the_one_that_compiles_and_says_so(copy):
 @pytest.mark.slow
 def test_of_two_processes_that_compile_one_waits(copy):
     (copy / "complete").unlink()
-    fill = [sys.executable, "-c", "from lior.counting import compiled; compiled.fill()"]
+    fill = [sys.executable, "-c", "from lior.counting import warmup; warmup.compile_all()"]
     both = [subprocess.Popen(fill) for _ in range(2)]
     assert [each.wait(300) for each in both] == [0, 0]
     assert (copy / "complete").exists()

@@ -140,14 +140,14 @@ def test_nothing_is_lost_or_shared_while_runs_grow_and_are_freed(seed):
     store = write(locations.empty(2, 2), events, known=40)
     assert_like(store, *oracle(events))
     assert store.used[2] > 0, "some runs were freed and none of them lost"
-    assert store.used[1] - 1 == store.used[2] + sum(room(s) for s in store.slots["size"] if s)
+    assert store.used[1] - 1 == store.used[2] + sum(capacity(s) for s in store.slots["size"] if s)
     assert sum(freed(store)) == store.used[2], "every freed run can be found again"
 
 
 SIZES = sorted([2**k for k in range(12)] + [3 * 2**k for k in range(12)])
 
 
-def room(size):
+def capacity(size):
     """The least of 1, 2, 3, 4, 6, 8, 12, 16, … that is enough."""
     return next(s for s in SIZES if s >= size)
 

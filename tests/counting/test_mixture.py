@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from lior.counting import layout, locations, stream
 from lior.counting.engine import Engine, Prediction, Segment
 from lior.counting.fields import FIELDS
-from lior.counting.layout import Learned, Rates
+from lior.counting.layout import Rates, Weights
 from lior.counting.locations import COUNTER
 from lior.counting.stream import FLOOR
 from lior.testing.strategies import LAW, seeds
@@ -59,7 +59,7 @@ class Case(NamedTuple):
     """A memory, numbers that were learned, and one position."""
 
     engine: Engine
-    learned: Learned
+    learned: Weights
     here: layout.Block
     target: int
 
@@ -87,17 +87,17 @@ def case(seed, plan=PLAN, learned=True):
 def run(case, rates, *, alphabet=ALPHABET):
     """The distribution at the position, as the compiled functions give it."""
     plan, store = case.engine.plan, case.engine.store
-    out, work = Prediction.room(1, len(alphabet)), layout.work(plan, 1, len(alphabet))
+    out, buffers = Prediction.empty(1, len(alphabet)), layout.buffers(plan, 1, len(alphabet))
     column = np.full(1 << 16, -1, np.int32)
     column[alphabet] = np.arange(len(alphabet))
     known = layout.Alphabet(alphabet, column)
     learner = layout.Learner((case.learned,) * 2, (rates,) * 2)
-    stream.run(layout.Memory(plan, store, 256), learner, case.here, 0, known, work, out, False)
+    stream.run(layout.Memory(plan, store, 256), learner, case.here, 0, known, buffers, out, False)
     return torch.from_numpy((out.p[0].astype(np.float64) - FLOOR) / (1 - len(alphabet) * FLOOR))
 
 
 class Oracle:
-    """The documented formulas, number by number, in float64; learned numbers are leaves of autograd."""
+    """The documented formulas, number by number, in float64; learned parameters are leaves of autograd."""
 
     def __init__(self, case, alphabet=ALPHABET):
         self.plan, self.alphabet = case.engine.plan, alphabet.tolist()
@@ -307,7 +307,7 @@ def learn(seed, rates):
     """Changes of all arrays by one step, and the oracle with gradients of what they should follow."""
     it = case(seed)
     oracle = Oracle(it)
-    before = Learned(*(values.copy() for values in it.learned))
+    before = Weights(*(values.copy() for values in it.learned))
     run(it, rates)
     return it, oracle, before
 

@@ -71,15 +71,15 @@ def by_hand(tokens, window):
     """Each window is read and learned by one call, and counted by another."""
     it, numbers = engine(window), learned()
     it._expect(it.block(tokens, np.arange(len(tokens)), 0, 0))
-    columns, work = it.columns(ALPHABET), layout.work(PLAN, window, len(ALPHABET))
+    columns, buffers = it.columns(ALPHABET), layout.buffers(PLAN, window, len(ALPHABET))
     learner, rows = layout.Learner(both(numbers), both(RATES)), []
     for begin in range(0, len(tokens), window):
         end = min(begin + window, len(tokens))
         here = it.block(tokens[:end], np.arange(end), begin, None)
-        if not locations.has_room.py_func(it.store, window, len(PATTERNS), it.memory.vocab):
-            it._make_room()
-        out = Prediction.room(end - begin, len(ALPHABET))
-        stream.run(it.memory, learner, here, 0, columns, work, out, False)
+        if not locations.fits.py_func(it.store, window, len(PATTERNS), it.memory.vocab):
+            it._grow()
+        out = Prediction.empty(end - begin, len(ALPHABET))
+        stream.run(it.memory, learner, here, 0, columns, buffers, out, False)
         assert stream.write(it.memory, here, 0) == end - begin
         it.clock += end - begin
         rows.append(out.p)
@@ -371,7 +371,7 @@ def test_forgetting_all():
 def test_a_store_that_is_held_goes_on_like_the_one_it_was_taken_from():
     _, it, numbers = fit(0, 4)
     other, theirs = engine(4), copy.deepcopy(numbers)
-    other.hold(locations.unpack(locations.pack(it.store)), it.clock)
+    other.load(locations.unpack(locations.pack(it.store)), it.clock)
     more = text(9)
     rows = [
         e.partial_fit(segment(more), ALPHABET, both(n), both(RATES), write=True).p

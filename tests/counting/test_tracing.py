@@ -202,7 +202,7 @@ def test_effects_add_up_to_the_log_odds(monkeypatch):
 
 
 def test_a_trace_is_of_what_a_read_says(monkeypatch):
-    """With numbers learned: the same clock, set of numbers, and cell."""
+    """With numbers learned: the same clock, weight set, and cell."""
     mixed = []
     above = tracing._above_floor
     monkeypatch.setattr(

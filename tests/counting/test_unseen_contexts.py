@@ -1,4 +1,4 @@
-"""Reads after unseen contexts: where the second set of learned numbers serves, and what each set learns."""
+"""Reads after unseen contexts: where the second weight set serves, and what each set learns."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def test_the_second_set_serves_where_many_contexts_are_unknown(seed, cut):
     found = it.read(tokens, depth, here, ALPHABET, sets, ahead=0)
     usual, unseen = (it.read(tokens, depth, here, ALPHABET, both(s), ahead=0).p for s in sets)
     counted = np.array([unknown_before(it, tokens, depth, t) for t in here])
-    assert_same([found.served], [(counted > cut).astype(np.int64)])
-    assert_same(found.p, np.where(found.served[:, None] == 1, unseen, usual))
+    assert_same([found.weight_set], [(counted > cut).astype(np.int64)])
+    assert_same(found.p, np.where(found.weight_set[:, None] == 1, unseen, usual))
     assert not np.array_equal(usual, unseen)
 
 
@@ -65,8 +65,8 @@ def test_each_set_learns_where_it_serves_and_a_set_without_step_not_at_all():
     tokens = text(3, letters=b"abc. Qab xyz!?\n")
     for rates, moved in (((RATES, RATES), (1, 1)), ((STILL, RATES), (0, 1)), ((RATES, STILL), (1, 0))):
         it, sets = engine_with_two_sets(), (learned(), learned())
-        served = it.partial_fit(segment(tokens), ALPHABET, sets, rates, write=False).served
-        assert {0, 1} == set(served)
+        weight_set = it.partial_fit(segment(tokens), ALPHABET, sets, rates, write=False).weight_set
+        assert {0, 1} == set(weight_set)
         before = learned()
         for numbers, expected in zip(sets, moved, strict=True):
             changed = [not np.array_equal(a, b) for a, b in zip(numbers, before, strict=True)]
@@ -78,11 +78,11 @@ def test_two_sets_learn_as_two_engines_do_that_keep_only_their_places():
     tokens = text(4, letters=b"abc. Qab xyz!?\n")
     rates = RATES._replace(logit=0.0)  # the counters' own logits are shared
     it, sets = engine_with_two_sets(), (learned(), other_numbers())
-    served = it.partial_fit(segment(tokens), ALPHABET, sets, both(rates), write=False).served
+    weight_set = it.partial_fit(segment(tokens), ALPHABET, sets, both(rates), write=False).weight_set
     for which, alone in enumerate((learned(), other_numbers())):
         other = engine_with_two_sets(layout.TRAIL)
         part = segment(tokens)
-        part.kept = served == which
+        part.kept = weight_set == which
         other.partial_fit(part, ALPHABET, both(alone), both(rates), write=False)
         assert_same(sets[which], alone)
 

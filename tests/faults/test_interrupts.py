@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -96,15 +95,6 @@ def test_interrupted_while_importing(tmp_path, ignored, said):
         check=True,
     )
     assert child.stdout == said
-
-
-def test_interrupted_comparison_keeps_its_rows(tmp_path, sample):
-    file = tmp_path / "b" / "bench.json"
-    args = ["bench", str(sample), "--recipes", "retrieval", "--peers", "zlib", "--out", "b", "--quiet"]
-    code, message = interrupt(args, tmp_path, lambda: file.exists())
-    assert (code, message) == (130, "lior: error: interrupted: b keeps the 0 rows that were measured\n")
-    assert json.loads(file.read_text())["complete"] is False
-    assert "Interrupted" in (tmp_path / "b" / "bench.md").read_text()
 
 
 def test_interrupted_generation(tmp_path, finished):

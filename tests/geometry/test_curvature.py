@@ -13,6 +13,7 @@ from torch.testing import assert_close
 from lior.errors import UsageError
 from lior.geometry import conformal, metric
 from lior.geometry.conformal import Mixture
+from lior.interfaces import MetricForm
 from lior.testing.strategies import LAW, fill, seeds
 from lior.testing.tensors import assert_derivatives, gradients
 from tests.geometry import dense_curvature as curvature
@@ -143,7 +144,7 @@ def mixture(form, n, seed, count=6):
 
 @pytest.mark.parametrize("n", [2, 3, 5])
 def test_closed_form_is_the_curvature_of_the_conformal_metric(n):
-    form = metric.MetricForm(
+    form = MetricForm(
         q=None,
         lam=torch.linspace(0.5, 2, n, dtype=torch.float64),
         omega2=torch.tensor(1.3, dtype=torch.float64),

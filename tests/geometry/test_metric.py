@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lior.geometry import metric
-from lior.geometry.metric import MetricForm
+from lior.interfaces import MetricForm
 from lior.testing.strategies import EDGES, FINITE_SQUARES, LAW, dimensions, dtypes, fill, rotation, seeds
 from tests.strategies import identity_form, metric_forms, quad
 

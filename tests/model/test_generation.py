@@ -17,7 +17,6 @@ from lior.errors import UsageError
 from lior.model.generation import Session, draw, generate, loop_costs, uncertainty
 from lior.reading.documents import RawDocument
 from lior.runs import directory as rundir
-from tools.loops import distinct
 
 DRAWS = 400
 
@@ -255,6 +254,13 @@ def test_nothing_loops_that_is_told_not_to(finished):
         for p in (0.0, 0.5)
     )
     assert distinct(free) < 0.5 < 0.8 < distinct(held)
+
+
+def distinct(text: bytes) -> float:
+    """Share of distinct sequences among those of four words."""
+    words = text.split()
+    found = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
+    return len({*found}) / len(found)
 
 
 def test_a_setting_without_its_switch_is_refused():

@@ -21,8 +21,8 @@ PRODUCT = sorted(path for top in ("lior", "plugins", "cli") for path in (ROOT / 
 CORE = sorted((ROOT / "lior").glob("*.py"))
 ORACLES = ROOT / "lior" / "testing"
 """The contract suites, where autograd is the oracle that plugins are checked against."""
-BACKPROP = tuple(ROOT / "plugins" / name for name in ("lior-ritz", "lior-lens"))
-"""Systems that learn with autograd, and say so."""
+BACKPROP = tuple(ROOT / "plugins" / name for name in ("lior-ritz", "lior-lens", "lior-bench"))
+"""Systems that learn with autograd, and say so; in lior-bench it is the transformer."""
 
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "marshal", "shelve", "joblib", "cloudpickle"}
 UNSAFE_CALLS = {"eval", "exec", "os.system", "os.popen"}

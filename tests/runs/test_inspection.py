@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lior.data.corpus import gather_contexts
-from lior.geometry.metric import MetricForm
+from lior.interfaces import MetricForm
 from lior.model.language_model import Model
 from lior.runs import directory as rundir
 from lior.runs import inspection

@@ -99,6 +99,7 @@ class Package:
         return {
             **attrs.asdict(self), "module": self.module, "object": self.object, "use": self.use,
             "version": ".".join(version("lior").split(".")[:2]), "summary": summary,
+            "extra": "[model]" if "torch" in code else "",
             "group": kind.group, "interface": interface, "suite": suite, "factory": factory,
             "notes": notes, "test": f"{test}.py", "tests": laws,
         }  # fmt: skip

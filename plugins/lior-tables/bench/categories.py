@@ -1,6 +1,6 @@
 """Words as one-hot coordinates or as distances of their targets: errors on rows that were not learned.
 
-    PYTHONPATH=. python plugins/lior-tables/bench/categories.py [SEEDS] [ROWS]
+    python plugins/lior-tables/bench/categories.py [SEEDS] [ROWS]
 
 Sets with words: ``adult``, ``german`` and ``abalone`` of ``../shared/data/tables`` (or ``LIOR_SHARED_DATA``),
 and two made ones, where a number depends on a word of 150 or of 12. The ratio is below 1 where distances are
@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from comparison.judging import losses, ratio
 from lior_tables import GeometricClassifier, GeometricRegressor
-from tools.tables.judging import losses, ratio
 
 _CLASSES = {"adult", "german"}
 

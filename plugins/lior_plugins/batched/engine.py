@@ -19,16 +19,16 @@ from lior.counting import locations
 from lior.counting.engine import (
     AHEAD,
     BLOCK,
-    NO_STEP,
+    FROZEN,
     PRUNE_TO,
     Prediction,
     Segment,
-    Sets,
-    blocks_of,
+    WeightSets,
     prepare,
-    some_of,
+    select,
+    split_blocks,
 )  # fmt: skip
-from lior.counting.layout import DENSE, TRAIL, WIDEST, Block, Ints, Learned, Plan, Rates
+from lior.counting.layout import DENSE, TRAIL, WIDEST, Block, Ints, Plan, Rates, Weights
 from lior.counting.locations import MAX_VOCAB, Packed, Store
 from lior.counting.stream import floor
 from lior.errors import UsageError
@@ -38,11 +38,11 @@ from lior_plugins.batched.history import History
 from lior_plugins.batched.inputs import WindowInputs
 from lior_plugins.batched.lookup import Places
 from lior_plugins.batched.table import Table
-from lior_plugins.batched.window import LearnedSets
+from lior_plugins.batched.window import DeviceWeights
 
 
 def fits(alphabet: Ints) -> bool:
-    """Whether the batched engine takes an alphabet: each token needs a column and learned numbers."""
+    """Whether the batched engine takes an alphabet: each token needs a column and learned parameters."""
     return len(alphabet) <= DENSE and (not len(alphabet) or int(alphabet.max()) < WIDEST)
 
 
@@ -59,7 +59,7 @@ class BatchedEngine:
         self.clock = 0
         self._table = Table(device)
         self._replay = Replay()
-        self._numbers: LearnedSets | None = None
+        self._numbers: DeviceWeights | None = None
 
     @property
     def store(self) -> Store:
@@ -74,7 +74,7 @@ class BatchedEngine:
         """Forget all tokens."""
         self._table, self.clock = Table(self.device), 0
 
-    def hold(self, store: Store, clock: int) -> None:
+    def load(self, store: Store, clock: int) -> None:
         """Take ``store``, a memory of ``clock`` tokens."""
         self._table, self.clock = Table.of(locations.pack(store), self.device), clock
 
@@ -93,7 +93,7 @@ class BatchedEngine:
         depth: Ints,
         positions: Ints,
         alphabet: Ints,
-        learned: Sets,
+        learned: WeightSets,
         *,
         ahead: int,
         cell: Ints | None = None,
@@ -102,29 +102,35 @@ class BatchedEngine:
 
         ``cell (B,)`` is the cell of the geometric gate at each position, 0 without one.
         """
-        out = Prediction.room(len(positions), len(alphabet))
+        out = Prediction.empty(len(positions), len(alphabet))
         if not out.p.size:
             return out
         columns, sets = self._columns(alphabet), self._distinct(learned)
-        numbers = self._load(sets, (NO_STEP,) * len(sets), alphabet)
-        for begin, end, chosen in blocks_of(positions):
+        numbers = self._load(sets, (FROZEN,) * len(sets), alphabet)
+        for begin, end, chosen in split_blocks(positions):
             whole = self._prepared(tokens[:end], depth[:end], begin, self.clock + ahead)
-            here = some_of(whole, chosen, positions - begin, cell)
+            here = select(whole, chosen, positions - begin, cell)
             _, x, unseen = self._inputs(here, columns, sets, len(alphabet), len(chosen), write=False)
             rows = self._replay.run(numbers, self._table.columns.logit, x, adapt=False)
             out.p[chosen] = floor(rows.flatten(0, 1)).cpu().numpy()
-            out.served[chosen] = unseen.cpu().numpy()
+            out.weight_set[chosen] = unseen.cpu().numpy()
         return out
 
     @torch.no_grad()
     def partial_fit(
-        self, segment: Segment, alphabet: Ints, learned: Sets, rates: tuple[Rates, Rates], *, write: bool
+        self,
+        segment: Segment,
+        alphabet: Ints,
+        learned: WeightSets,
+        rates: tuple[Rates, Rates],
+        *,
+        write: bool,
     ) -> Prediction:
         """Predict the tokens of a segment, each window before ``learned`` is updated by it.
 
         With ``write`` the tokens are counted as well.
         """
-        out = Prediction.room(len(segment.tokens) - segment.start, len(alphabet))
+        out = Prediction.empty(len(segment.tokens) - segment.start, len(alphabet))
         if not len(alphabet):
             if write:
                 self.write(segment)
@@ -144,7 +150,7 @@ class BatchedEngine:
                 history.keep(self._table)
                 self._pass(hi - lo)
         for part, p, unseen in found:
-            out.p[part], out.served[part] = floor(p).cpu().numpy(), unseen.cpu().numpy()
+            out.p[part], out.weight_set[part] = floor(p).cpu().numpy(), unseen.cpu().numpy()
         numbers.put(sets, alphabet)
         return out
 
@@ -154,7 +160,7 @@ class BatchedEngine:
         if self.budget and self._table.size() > self.budget:
             self._table.prune(int(self.budget * PRUNE_TO), self.clock)
 
-    def _distinct(self, learned: Sets) -> tuple[Learned, ...]:
+    def _distinct(self, learned: WeightSets) -> tuple[Weights, ...]:
         """The sets in use: one if no position counts as unseen or both are the same object."""
         return learned[:1] if self.plan.unseen_contexts >= TRAIL or learned[0] is learned[1] else learned
 
@@ -167,7 +173,7 @@ class BatchedEngine:
         self,
         here: Block,
         column: Tensor,
-        sets: tuple[Learned, ...],
+        sets: tuple[Weights, ...],
         alphabet: int,
         window: int,
         *,
@@ -218,9 +224,9 @@ class BatchedEngine:
         column[self._here(alphabet)] = torch.arange(len(alphabet), device=self.device)
         return column
 
-    def _load(self, sets: Sequence[Learned], rates: Sequence[Rates], alphabet: Ints) -> LearnedSets:
-        """The learned numbers on the device, in the arrays used before if these fit: graphs need them."""
-        fresh, held = LearnedSets.of(sets, rates, alphabet, self.device), self._numbers
+    def _load(self, sets: Sequence[Weights], rates: Sequence[Rates], alphabet: Ints) -> DeviceWeights:
+        """The learned parameters on the device, in the arrays used before if these fit: graphs need them."""
+        fresh, held = DeviceWeights.of(sets, rates, alphabet, self.device), self._numbers
         if held is None or any(a.shape != b.shape for a, b in zip(held, fresh, strict=True)):
             self._numbers = fresh
             return fresh

@@ -7,12 +7,12 @@ from torch import Tensor
 
 from lior_plugins.batched import window
 from lior_plugins.batched.inputs import WindowInputs
-from lior_plugins.batched.window import LearnedSets
+from lior_plugins.batched.window import DeviceWeights
 
 _WARM_UP = 3
 
 
-def step(numbers: LearnedSets, logit: Tensor, x: WindowInputs, adapt: bool) -> Tensor:
+def step(numbers: DeviceWeights, logit: Tensor, x: WindowInputs, adapt: bool) -> Tensor:
     """Predict a window and, with ``adapt``, learn from it; returns the distributions ``(W, A)``."""
     found = window.read(numbers, logit, x)
     if adapt:
@@ -23,7 +23,7 @@ def step(numbers: LearnedSets, logit: Tensor, x: WindowInputs, adapt: bool) -> T
 class Captured:
     """The step of a window with learning as a CUDA graph, which has arrays of its own for the inputs."""
 
-    def __init__(self, numbers: LearnedSets, logit: Tensor, like: WindowInputs) -> None:
+    def __init__(self, numbers: DeviceWeights, logit: Tensor, like: WindowInputs) -> None:
         self._x = blank(like)
         here = torch.cuda.current_stream()
         aside = torch.cuda.Stream()
@@ -59,9 +59,9 @@ class Replay:
 
     def __init__(self) -> None:
         self._graphs: dict[tuple[int, ...], Captured] = {}
-        self._arrays: tuple[LearnedSets, Tensor] | None = None
+        self._arrays: tuple[DeviceWeights, Tensor] | None = None
 
-    def run(self, numbers: LearnedSets, logit: Tensor, x: WindowInputs, adapt: bool) -> Tensor:
+    def run(self, numbers: DeviceWeights, logit: Tensor, x: WindowInputs, adapt: bool) -> Tensor:
         """The distributions ``(K, W, A)`` of windows, each read after the one before it was learned."""
         count, size, _, alphabet = x.log_p.shape
         out = x.log_p.new_empty(count, size, alphabet)
@@ -71,7 +71,7 @@ class Replay:
             out[k] = captured(here) if captured else step(numbers, logit, here, adapt)
         return out
 
-    def captured(self, numbers: LearnedSets, logit: Tensor, x: WindowInputs) -> Captured:
+    def captured(self, numbers: DeviceWeights, logit: Tensor, x: WindowInputs) -> Captured:
         """The graph for windows of the shape of those in ``x``."""
         # A graph works on the very arrays that it was captured with.
         if self._arrays is None or self._arrays[0] is not numbers or self._arrays[1] is not logit:

@@ -1,8 +1,8 @@
 """The content of the counters at every position of a block of text, computed for the whole block at once.
 
-Counts, times and locations depend on the text alone, not on learned numbers. So for a block that is known in
-advance, sorting its writes gives the content of every counter before any position. The results are those of
-:func:`lior.counting.locations.commit`.
+Counts, times and locations depend on the text alone, not on learned parameters. So for a block that is known
+in advance, sorting its writes gives the content of every counter before any position. The results are those
+of :func:`lior.counting.locations.commit`.
 
 Recent shares are the exception. They are rounded at every write (:func:`lior.counting.locations.record`), and
 repeated rounding has no closed form: they are followed write by write on the host, over the few counters of

@@ -1,8 +1,8 @@
 """The inputs of the mixture that depend on the text alone, computed for all windows of a block at once.
 
 They are the experts' distributions, the table entries that belong to each token and counter, and the rows
-that the gates select. :mod:`lior_plugins.batched.window` combines them with the learned numbers. The formulas
-are those of :mod:`lior.counting.mixture`.
+that the gates select. :mod:`lior_plugins.batched.window` combines them with the learned parameters. The
+formulas are those of :mod:`lior.counting.mixture`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class WindowInputs(NamedTuple):
     estimate: Tensor
     """Rows of the three secondary estimations, int64 ``(K, W, 3)``."""
     which: Tensor
-    """Index of the set of learned numbers, int64 ``(K, W)``; the entries in other columns are of that set."""
+    """Index of the weight set, int64 ``(K, W)``; the entries in other columns are of that set."""
     target: Tensor
     """Column of the token to predict, -1 for none, int64 ``(K, W)``."""
     joint: Tensor

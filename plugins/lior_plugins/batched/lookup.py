@@ -34,7 +34,7 @@ class Places(NamedTuple):
     target: Tensor
     """Column of the token to predict, -1 for none, int64 ``(n,)``."""
     which: Tensor
-    """Index of the set of learned numbers, int64 ``(n,)``."""
+    """Index of the weight set, int64 ``(n,)``."""
 
 
 class Totals(NamedTuple):

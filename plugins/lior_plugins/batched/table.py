@@ -60,13 +60,13 @@ class TakenCounters(NamedTuple):
 class Table:
     """All counters of a memory on one device."""
 
-    def __init__(self, device: torch.device, room: int = 1 << 12):
+    def __init__(self, device: torch.device, capacity: int = 1 << 12):
         self.device = device
         self.keys = torch.empty(0, dtype=torch.int64, device=device)
         """Ascending, ``(M,)``."""
         self.numbers = torch.empty(0, dtype=torch.int64, device=device)
         """The counter of each key."""
-        self.columns = _columns(room, device)
+        self.columns = _columns(capacity, device)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -112,12 +112,12 @@ class Table:
         self.keys, self.numbers = both
 
     def _reserve(self, size: int) -> None:
-        """Make room for ``size`` numbers."""
-        room = len(self.columns.occurrences)
-        if size > room:
+        """Grow the columns to at least ``size`` counters."""
+        capacity = len(self.columns.occurrences)
+        if size > capacity:
             grown = _columns(int(size * _SPARE), self.device)
             for new, old in zip(grown, self.columns, strict=True):
-                new[:room] = old
+                new[:capacity] = old
             self.columns = grown
 
     # --- packed ---
@@ -204,9 +204,9 @@ def expand(begin: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
     return run, torch.arange(total, device=begin.device) + (begin - ends + length)[run]
 
 
-def _columns(room: int, device: torch.device) -> Columns:
+def _columns(capacity: int, device: torch.device) -> Columns:
     kinds = [torch.int32] * 5 + [torch.bool]
-    return Columns(*(torch.zeros(room, dtype=kind, device=device) for kind in kinds))
+    return Columns(*(torch.zeros(capacity, dtype=kind, device=device) for kind in kinds))
 
 
 def _capacity(sizes: Tensor) -> Tensor:

@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lior.counting.layout import ESTIMATION_BINS, SQUARE_FLOOR, SQUARE_RATE, TINY, Learned, Rates
+from lior.counting.layout import ESTIMATION_BINS, SQUARE_FLOOR, SQUARE_RATE, TINY, Rates, Weights
 from lior.counting.locations import LOGIT_ONE
 from lior_plugins.batched.inputs import PLACED, WindowInputs
 
 _LOGIT_ENDS = -32768, 32767
 
 
-class LearnedSets(NamedTuple):
-    """Sets of learned numbers on a device: each array of :class:`Learned`, concatenated along the first axis.
+class DeviceWeights(NamedTuple):
+    """Weight sets on a device: each array of :class:`Weights`, concatenated along the first axis.
 
     ``token`` and ``bias`` have a column for each token of the alphabet.
     """
@@ -43,8 +43,8 @@ class LearnedSets(NamedTuple):
 
     @classmethod
     def of(
-        cls, sets: Sequence[Learned], rates: Sequence[Rates], tokens: np.ndarray, device: torch.device
-    ) -> LearnedSets:
+        cls, sets: Sequence[Weights], rates: Sequence[Rates], tokens: np.ndarray, device: torch.device
+    ) -> DeviceWeights:
         """The part of ``sets`` that the alphabet ``tokens (A,)`` uses."""
         parts = [
             learned._replace(bias=learned.bias[None, tokens], token_weight=learned.token_weight[:, :, tokens])
@@ -54,9 +54,9 @@ class LearnedSets(NamedTuple):
         arrays = (np.ascontiguousarray(np.concatenate(column)) for column in columns)
         return cls(*(torch.from_numpy(array).to(device) for array in arrays))
 
-    def put(self, sets: Sequence[Learned], tokens: np.ndarray) -> None:
+    def put(self, sets: Sequence[Weights], tokens: np.ndarray) -> None:
         """Write the numbers into the arrays of ``sets``."""
-        for name in Learned._fields:
+        for name in Weights._fields:
             parts = np.split(getattr(self, name).cpu().numpy(), len(sets))
             for learned, values in zip(sets, parts, strict=True):
                 array = getattr(learned, name)
@@ -79,7 +79,7 @@ class WindowPrediction(NamedTuple):
     """Share of the next bin, ``(W, 1, A)``."""
 
 
-def read(numbers: LearnedSets, logit: Tensor, x: WindowInputs) -> WindowPrediction:
+def read(numbers: DeviceWeights, logit: Tensor, x: WindowInputs) -> WindowPrediction:
     """Predict a window; ``logit (M,)`` is the column of all counters."""
     window, alphabet = len(x.target), numbers.bias.shape[1]
     weight = numbers.confidence_weight.view(-1)[x.own] + numbers.gate_weight[x.row].sum(1)
@@ -103,8 +103,8 @@ def read(numbers: LearnedSets, logit: Tensor, x: WindowInputs) -> WindowPredicti
     return WindowPrediction(first, torch.softmax(z, 1), entry, share)
 
 
-def learn(numbers: LearnedSets, logit: Tensor, x: WindowInputs, found: WindowPrediction) -> None:
-    """Update all learned numbers by the statistics of a window."""
+def learn(numbers: DeviceWeights, logit: Tensor, x: WindowInputs, found: WindowPrediction) -> None:
+    """Update all learned parameters by the statistics of a window."""
     rates = numbers.rates[x.which]
     told = ((x.target >= 0) & (rates.sum(1) > 0))[:, None]
     token = torch.arange(found.first.shape[1], device=x.target.device) == x.target[:, None]
@@ -120,7 +120,12 @@ def learn(numbers: LearnedSets, logit: Tensor, x: WindowInputs, found: WindowPre
 
 
 def _table_steps(
-    numbers: LearnedSets, logit: Tensor, x: WindowInputs, found: WindowPrediction, error: Tensor, last: Tensor
+    numbers: DeviceWeights,
+    logit: Tensor,
+    x: WindowInputs,
+    found: WindowPrediction,
+    error: Tensor,
+    last: Tensor,
 ) -> None:
     """Update tables, biases and logits of counters; ``last`` is the error after secondary estimation."""
     rates, table = numbers.rates[x.which], numbers.secondary.view(-1)
@@ -142,7 +147,7 @@ def _table_steps(
     logit[x.counter] = logit[x.counter].clamp(*_LOGIT_ENDS)
 
 
-def _weight_steps(numbers: LearnedSets, x: WindowInputs, statistics: Tensor, rates: Tensor) -> None:
+def _weight_steps(numbers: DeviceWeights, x: WindowInputs, statistics: Tensor, rates: Tensor) -> None:
     """Update the weights from ``statistics (W, S, 3)``: sum, sum of squares, and number; ``rates (W,)``.
 
     The product with ``same`` sums over the positions that share an entry; all of them write the same value.

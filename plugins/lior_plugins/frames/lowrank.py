@@ -9,8 +9,7 @@ from torch import Generator, Tensor
 
 from lior.config.options import option
 from lior.geometry import parametrise
-from lior.geometry.metric import MetricForm
-from lior.interfaces import State
+from lior.interfaces import MetricForm, State
 
 
 @attrs.frozen(kw_only=True)

@@ -11,8 +11,7 @@ from torch import Generator, Tensor
 
 from lior.config.options import option
 from lior.geometry import parametrise, rotor
-from lior.geometry.metric import MetricForm
-from lior.interfaces import State
+from lior.interfaces import MetricForm, State
 
 _SPREAD = 0.1
 """Initial spread of ``log λ``. With all ``λ`` equal the metric is isotropic: no angle would matter."""

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from lior.config.options import option
 from lior.counting import matching
-from lior.counting.journal import Journal, Passage, passages
-from lior.counting.matching import BREAK, Index, Matches
+from lior.counting.journal import Journal, StoredSpan, spans
+from lior.counting.matching import BREAK, HashChains, Matches
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import Expected, check
@@ -50,8 +50,8 @@ class Match:
     weight: float = option(1.0, help="weight of a long match before anything is learned", low=0.0, high=10.0)
 
     _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
-    _pending: list[Passage] = attrs.field(factory=list, init=False, repr=False, eq=False)
-    _index: Index | None = attrs.field(default=None, init=False, repr=False, eq=False)
+    _pending: list[StoredSpan] = attrs.field(factory=list, init=False, repr=False, eq=False)
+    _chains: HashChains | None = attrs.field(default=None, init=False, repr=False, eq=False)
     """``None`` when it must be made anew from the journal."""
 
     def __attrs_post_init__(self) -> None:
@@ -80,35 +80,35 @@ class Match:
 
     def write(self, items: Items) -> None:
         """Hold ``items`` until they are committed."""
-        self._pending += passages(items, self.longest)
+        self._pending += spans(items, self.longest)
 
     def commit(self) -> None:
         """Add the pending items to the text; the index is made anew if they do not come last."""
         pending, self._pending = self._pending, []
-        for passage in pending:
-            continues = self._journal.continues(passage)
-            if not self._journal.add(passage):
-                self._index = None
-            elif self._index is not None:
-                self._append(passage, continues=continues)
+        for span in pending:
+            continues = self._journal.continues(span)
+            if not self._journal.add(span):
+                self._chains = None
+            elif self._chains is not None:
+                self._append(span, continues=continues)
 
-    def _append(self, passage: Passage, *, continues: bool) -> None:
-        """Index a passage behind the others; only its written tokens if it continues the last passage."""
-        assert self._index is not None
-        tokens = np.concatenate([[BREAK], passage.tokens])
-        written = np.arange(len(tokens)) > passage.context
+    def _append(self, span: StoredSpan, *, continues: bool) -> None:
+        """Append a span to the chains; only its written tokens if it continues the last span."""
+        assert self._chains is not None
+        tokens = np.concatenate([[BREAK], span.tokens])
+        written = np.arange(len(tokens)) > span.context
         if continues:
             tokens, written = tokens[written], written[written]
-        self._index = matching.appended(self._index, tokens, written)
+        self._chains = matching.appended(self._chains, tokens, written)
 
-    def _indexed(self) -> Index:
-        if self._index is None:
-            passages = self._journal.passages
-            room = sum(len(p.tokens) + 1 for p in passages) + 1024
-            self._index = matching.empty(self.shortest, room)
-            for passage in passages:
-                self._append(passage, continues=False)
-        return self._index
+    def _chained(self) -> HashChains:
+        if self._chains is None:
+            spans = self._journal.spans
+            capacity = sum(len(p.tokens) + 1 for p in spans) + 1024
+            self._chains = matching.empty(self.shortest, capacity)
+            for span in spans:
+                self._append(span, continues=False)
+        return self._chains
 
     def rollback(self) -> None:
         """Drop the pending items."""
@@ -117,7 +117,7 @@ class Match:
     def rewrite(self, items: Iterable[Items]) -> None:
         """Hold exactly ``items``."""
         self._journal = Journal.of(items, self.longest)
-        self._pending, self._index = [], None
+        self._pending, self._chains = [], None
 
     # --- reading ---
 
@@ -127,7 +127,7 @@ class Match:
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
         """The share of each token among the places with the longest match."""
         places, lengths = self._matches(query)
-        tokens = torch.from_numpy(self._indexed().tokens[places].astype(np.int64))
+        tokens = torch.from_numpy(self._chained().tokens[places].astype(np.int64))
         column = torch.searchsorted(alphabet.cpu(), tokens).clamp(max=len(alphabet) - 1)
         known = torch.from_numpy(places > 0) & (alphabet.cpu()[column] == tokens)
         hits = torch.zeros(len(places), len(alphabet))
@@ -143,7 +143,7 @@ class Match:
     def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
         """The places with the longest match where the token stands; each has the same share."""
         places, _ = self._matches(query)
-        found = torch.from_numpy(self._indexed().tokens[places].astype(np.int64))
+        found = torch.from_numpy(self._chained().tokens[places].astype(np.int64))
         same = torch.from_numpy(places > 0) & (found == tokens.cpu()[:, None])
         counted = torch.isin(found, alphabet.cpu()) & torch.from_numpy(places > 0)
         p = (1 - self.smoothing) * same.sum(1) / counted.sum(1).clamp(min=1)
@@ -154,8 +154,8 @@ class Match:
         return Trace(row, torch.zeros_like(row), document, offset, share, stored[:, None])
 
     def _standing(self, places: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Document and offset of places in the index, which are laid out passage by passage."""
-        begins = np.cumsum([1, *(len(p.tokens) + 1 for p in self._journal.passages)])
+        """Document and offset of places in the chains, which are laid out span by span."""
+        begins = np.cumsum([1, *(len(p.tokens) + 1 for p in self._journal.spans)])
         which = np.searchsorted(begins, places, side="right") - 1
         return self._journal.locate(which, places - begins[which] - 1)
 
@@ -164,7 +164,7 @@ class Match:
         positions = query.positions.cpu().numpy()
         rows = len(positions)
         found = Matches(np.zeros((rows, self.candidates), np.int64), np.zeros(rows, np.int64))
-        matching.find(self._indexed(), tokens, depth, positions, self.longest, found)
+        matching.find(self._chained(), tokens, depth, positions, self.longest, found)
         return found
 
     # --- state ---
@@ -184,4 +184,4 @@ class Match:
         expected = {"passages": Expected("int64", (None, 4)), "tokens": Expected("int32", (None,))}
         check(snapshot, expected, of="memory match")
         journal = Journal.restored(snapshot)
-        self._pending, self._journal, self._index = [], journal, None
+        self._pending, self._journal, self._chains = [], journal, None

@@ -20,10 +20,10 @@ from torch import Tensor
 
 from lior.config.options import option
 from lior.counting import addresses, compiled, layout, locations, tracing
-from lior.counting.engine import AHEAD, NO_STEP, Engine, Prediction, Schedule, Sets
+from lior.counting.engine import AHEAD, FROZEN, Engine, Prediction, Schedule, WeightSets
 from lior.counting.fields import REACH
-from lior.counting.journal import Journal, Passage, passages
-from lior.counting.layout import TRAIL, WIDEST, Learned, Plan
+from lior.counting.journal import Journal, StoredSpan, spans
+from lior.counting.layout import TRAIL, WIDEST, Plan, Weights
 from lior.counting.locations import Packed
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
@@ -86,9 +86,9 @@ class Sdm:
 
     _engine: Engine | BatchedEngine = attrs.field(init=False, repr=False, eq=False)
     _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
-    _pending: list[Passage] = attrs.field(factory=list, init=False, repr=False, eq=False)
-    _learned: dict[str, Learned] = attrs.field(factory=dict, init=False, repr=False, eq=False)
-    """Learned numbers by their use, see ``_MODES``."""
+    _pending: list[StoredSpan] = attrs.field(factory=list, init=False, repr=False, eq=False)
+    _learned: dict[str, Weights] = attrs.field(factory=dict, init=False, repr=False, eq=False)
+    """Weight sets by their use, see ``_MODES``."""
 
     def __attrs_post_init__(self) -> None:
         check_options(self, self._address_patterns)
@@ -130,7 +130,7 @@ class Sdm:
         return (*(f"1-{m}" if m else "" for m in self.orders), *self.patterns)
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """Confidence of the mixture × the set of learned numbers that serves."""
+        """Confidence of the mixture × the weight set that serves."""
         return (2 * _SURE_BINS,)
 
     # --- the two engines ---
@@ -150,14 +150,14 @@ class Sdm:
             return
         self._engine = self._made(held.plan, device if batched else None)
         if held.clock:
-            self._engine.hold(held.store, held.clock)
+            self._engine.load(held.store, held.clock)
 
     def _made(self, plan: Plan, device: torch.device | None) -> Engine | BatchedEngine:
         """An empty streaming engine, or with a device an empty batched one."""
-        room = {"window": self.window, "budget": self.budget}
+        limits = {"window": self.window, "budget": self.budget}
         if device is None:
-            return Engine(plan, self._address_patterns, **room, threads=torch.get_num_threads())
-        return BatchedEngine(plan, self._address_patterns, **room, device=device)
+            return Engine(plan, self._address_patterns, **limits, threads=torch.get_num_threads())
+        return BatchedEngine(plan, self._address_patterns, **limits, device=device)
 
     def prepare(self) -> None:
         """Start to compile the functions of the streaming engine, unless they are on the disk."""
@@ -169,16 +169,16 @@ class Sdm:
     def write(self, items: Items) -> None:
         """Hold ``items`` until they are committed."""
         self._take_path(items.text.tokens.device, None)
-        self._pending += passages(items, REACH)
+        self._pending += spans(items, REACH)
 
     def commit(self) -> None:
         """Count the pending items."""
         pending, self._pending = self._pending, []
         rewrite = False
         try:
-            for passage in pending:
-                if self._journal.add(passage) and not rewrite:
-                    self._engine.write(passage.segment())
+            for span in pending:
+                if self._journal.add(span) and not rewrite:
+                    self._engine.write(span.segment())
                 else:
                     rewrite = True
         finally:
@@ -189,11 +189,11 @@ class Sdm:
         """Write the whole journal again; counters that were there before keep their learned logits."""
         before = self._engine.store
         self._engine.clear()
-        for passage in self._journal.passages:
-            self._engine.write(passage.segment())
+        for span in self._journal.spans:
+            self._engine.write(span.segment())
         after = self._engine.store
         locations.inherit(after, before)
-        self._engine.hold(after, self._engine.clock)
+        self._engine.load(after, self._engine.clock)
 
     def rollback(self) -> None:
         """Drop the pending items."""
@@ -220,7 +220,7 @@ class Sdm:
         return self._read(query, alphabet, self._reading(), ahead=AHEAD)
 
     def _reading(self) -> str:
-        """The use whose learned numbers a read takes."""
+        """The use whose learned parameters a read takes."""
         return next(mode for mode in reversed(_MODES) if mode in self._learned)
 
     def peek(self, query: Query, alphabet: Tensor, *, ahead: int) -> Evidence:
@@ -245,13 +245,13 @@ class Sdm:
         held = self._engine
         if isinstance(held, BatchedEngine):
             held = Engine(held.plan, self._address_patterns, window=1, budget=0)
-            held.hold(self._engine.store, self._engine.clock)
+            held.load(self._engine.store, self._engine.clock)
         text, depth, places, targets, known = (
             part.cpu().numpy().astype(np.int64)
             for part in (query.text.tokens, query.text.depth, query.positions, tokens, alphabet)
         )
         found = tracing.trace(
-            held, text, depth, places, targets, known, sets, [p.segment() for p in self._journal.passages],
+            held, text, depth, places, targets, known, sets, [p.segment() for p in self._journal.spans],
             cell=self._cells(query.cell),
         )  # fmt: skip
         row, share, stored = (torch.from_numpy(part) for part in (found.row, found.share, found.stored))
@@ -271,24 +271,24 @@ class Sdm:
         mode = "online" if write else "static" if items.kept is None else "unseen"
         sets = self._enter(mode)
         here = self._schedule(mode).at(progress)
-        rates = (NO_STEP if mode == "unseen" else here, here)
+        rates = (FROZEN if mode == "unseen" else here, here)
         found: list[Prediction] = []
         cells, kept = self._cells(items.cell), None if items.kept is None else items.kept.cpu().numpy()
         end = 0
-        for passage in passages(items, REACH):
-            segment = passage.segment()
+        for span in spans(items, REACH):
+            segment = span.segment()
             begin, end = end, end + len(segment.tokens) - segment.start
             segment.cell = None if cells is None else cells[begin:end]
             segment.kept = None if kept is None else kept[begin:end]
             if write:
-                if not self._journal.follows(passage):
+                if not self._journal.follows(span):
                     raise UsageError("a memory fits its documents in order, each once")
-                self._journal.add(passage)
+                self._journal.add(span)
             found.append(self._engine.partial_fit(segment, alphabet.cpu().numpy(), sets, rates, write=write))
         return _evidence(found, alphabet)
 
-    def _enter(self, mode: str) -> Sets:
-        """The two sets of learned numbers for a use; new ones begin as copies of the use before it."""
+    def _enter(self, mode: str) -> WeightSets:
+        """The two weight sets for a use; new ones begin as copies of the use before it."""
         for before, name in itertools.pairwise(_MODES[: _MODES.index(mode) + 1]):
             if name not in self._learned:
                 self._learned[name] = _copy(self._learned[before])
@@ -338,25 +338,25 @@ class Sdm:
         if clock != len(journal):
             raise UsageError(f"memory sdm: clock is {clock}, and {len(journal)} tokens were written")
         self._pending, self._journal, self._learned = [], journal, learned
-        self._engine.hold(store, clock)
+        self._engine.load(store, clock)
 
 
 _MODES = ("online", "static", "unseen")
-"""Uses of learned numbers: a memory that grows, one that stands still, its reads after unseen contexts."""
+"""Uses of learned parameters: a memory that grows, one that stands still, its reads after unseen contexts."""
 _SURE_BINS = 8
 _VOCAB = 256
-"""Tokens that the learned tables have room for at first."""
+"""Tokens that the learned tables hold at first."""
 
 
 def _evidence(found: Sequence[Prediction], alphabet: Tensor) -> Evidence:
     rows = np.concatenate([np.empty((0, len(alphabet)), np.float32), *(each.p for each in found)])
-    served = np.concatenate([np.empty(0, np.int64), *(each.served for each in found)])
+    weight_set = np.concatenate([np.empty(0, np.int64), *(each.weight_set for each in found)])
     log_p = torch.from_numpy(rows).log_()
     top = log_p.amax(1).exp() if rows.shape[1] else torch.zeros(len(rows))
-    sure = (top * _SURE_BINS).long().clamp(max=_SURE_BINS - 1) + _SURE_BINS * torch.from_numpy(served)
+    sure = (top * _SURE_BINS).long().clamp(max=_SURE_BINS - 1) + _SURE_BINS * torch.from_numpy(weight_set)
     device = alphabet.device
     return Evidence(log_p[:, None].to(device), (sure.to(device),))
 
 
-def _copy(learned: Learned) -> Learned:
-    return Learned(*(part.copy() for part in learned))
+def _copy(learned: Weights) -> Weights:
+    return Weights(*(part.copy() for part in learned))

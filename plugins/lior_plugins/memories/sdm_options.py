@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lior.counting import addresses, layout
-from lior.counting.layout import GATES, JOINT, Learned, Plan
+from lior.counting.layout import GATES, JOINT, Plan, Weights
 from lior.errors import UsageError
 from lior.interfaces import State
 from lior.tensors import Expected
@@ -35,7 +35,7 @@ SNAPSHOT = {
     "sizes": Expected("int32", (None,)),
     "counters": Expected("uint8", (None, 12)),
 }
-"""Tensors of a snapshot besides the learned numbers."""
+"""Tensors of a snapshot besides the learned parameters."""
 
 _RATES = ("weight_rate", "token_rate", "table_rate")
 
@@ -70,8 +70,8 @@ def check_options(sdm: Any, address_patterns: Sequence[str]) -> None:
             raise UsageError(f"joint: {group!r} are not {JOINT} patterns separated by |")
 
 
-def learned_in(snapshot: State, plan: Plan) -> dict[str, Learned]:
-    """The learned numbers of a snapshot, by their use.
+def learned_in(snapshot: State, plan: Plan) -> dict[str, Weights]:
+    """The learned parameters of a snapshot, by their use.
 
     Raises
     ------
@@ -80,12 +80,12 @@ def learned_in(snapshot: State, plan: Plan) -> dict[str, Learned]:
     """
     modes = {name.split(".")[0] for name in snapshot if "." in name}
     found = {
-        mode: Learned(*(snapshot[f"{mode}.{k}"].cpu().numpy().copy() for k in Learned._fields))
+        mode: Weights(*(snapshot[f"{mode}.{k}"].cpu().numpy().copy() for k in Weights._fields))
         for mode in sorted(modes)
     }
     for mode, learned in found.items():
         fresh = layout.fresh(plan, learned.bias.size)
-        for name, own, wanted in zip(Learned._fields, learned, fresh, strict=True):
+        for name, own, wanted in zip(Weights._fields, learned, fresh, strict=True):
             if own.shape != wanted.shape or own.dtype != wanted.dtype:
                 raise UsageError(
                     f"memory sdm: {mode}.{name} is {own.dtype} {own.shape}, and with these options it is"

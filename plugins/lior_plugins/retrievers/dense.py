@@ -19,7 +19,7 @@ from lior_plugins.retrievers.settle import Settle, judged
 
 WORDS, NEAR_WORDS = 0.1, 0.7
 """Weights of the score of ``settle`` and of the likeness of each word, beside the cosine. Fitted, as the
-numbers of the confidence, to the questions of tools.questions: those tell nothing of other texts."""
+numbers of the confidence, to the questions of lior_bench.questions: those tell nothing of other texts."""
 LENGTH = 0.03
 """Weight of the logarithm of the number of a document's passages: documents are equally likely to be asked
 about, and a long one has many passages that are near by chance."""

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from torch import Tensor
 
 from lior.errors import UsageError
-from lior.geometry.metric import MetricForm, root
+from lior.geometry.metric import root
+from lior.interfaces import MetricForm
 
 LIMIT = 1e12
 """Coordinates are clamped to ``±LIMIT``: far outside any medium, and their squares fit float32."""

@@ -11,8 +11,7 @@ from torch import Generator, Tensor
 from lior.config.options import option
 from lior.geometry import conformal
 from lior.geometry.gram import squared_distances, tree_sum
-from lior.geometry.metric import MetricForm
-from lior.interfaces import ResiliencePullback, State
+from lior.interfaces import MetricForm, ResiliencePullback, State
 from lior_plugins.rsources.coordinates import Mapped, mapped
 
 MAX_LOG_FACTOR = 3.0

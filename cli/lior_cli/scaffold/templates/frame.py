@@ -10,8 +10,8 @@ import torch
 from torch import Generator, Tensor
 
 from lior.config.options import option
-from lior.geometry.metric import SCALE_MAX, SCALE_MIN, MetricForm
-from lior.interfaces import State
+from lior.geometry.metric import SCALE_MAX, SCALE_MIN
+from lior.interfaces import MetricForm, State
 
 
 @attrs.frozen(kw_only=True)

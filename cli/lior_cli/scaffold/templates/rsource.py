@@ -17,8 +17,8 @@ import torch
 from torch import Generator, Tensor
 
 from lior.config.options import option
-from lior.geometry.metric import MetricForm, root
-from lior.interfaces import ResiliencePullback, State
+from lior.geometry.metric import root
+from lior.interfaces import MetricForm, ResiliencePullback, State
 
 MAX_WEIGHT = 10.0
 """Bound of the learned weight."""

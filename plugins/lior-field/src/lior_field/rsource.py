@@ -19,8 +19,7 @@ from torch import Generator, Tensor
 
 from lior.config.options import option
 from lior.geometry.gram import tree_sum
-from lior.geometry.metric import MetricForm
-from lior.interfaces import ResiliencePullback, State
+from lior.interfaces import MetricForm, ResiliencePullback, State
 from lior_plugins.rsources.coordinates import mapped
 
 MAX_POWER = 4.0

@@ -19,8 +19,8 @@ from torch import Generator, Tensor
 from lior.config.options import option
 from lior.errors import UsageError
 from lior.geometry import parametrise
-from lior.geometry.metric import SCALE_MAX, MetricForm
-from lior.interfaces import State
+from lior.geometry.metric import SCALE_MAX
+from lior.interfaces import MetricForm, State
 
 _TOP = 1 / SCALE_MAX
 """``Ω²`` of a metric with gradients: its largest eigenvalue is then 1."""

@@ -1,0 +1,176 @@
+"""Baselines: compressors and Kneser-Ney n-grams.
+
+``python -m lior_bench.baselines NAME FILE SPLIT`` learns the first SPLIT bytes of FILE,
+scores the others and prints one JSON object: ``nats`` (of all scored bytes
+together), ``train_seconds`` and ``score_seconds``, or ``skipped``.
+
+The cost of a part of a text for a compressor is the size of the whole text minus
+the size of the text before that part. The seconds of the whole are divided by
+length, since differences of short times are noise. A compressor learns while it
+reads, so it is an *online* baseline. Short work is repeated, and the shortest time counts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyppmd
+import zstandard
+
+from lior_bench.children import Unavailable
+
+PPMD_MEMORY = (1 << 26, 1 << 30)
+"""Least and most bytes of the PPMd model; a full model starts anew."""
+
+PPMD_BYTES_PER_BYTE = 64
+"""Bytes of the model for each byte of text; order 6 needs less than 30."""
+
+TIMED_SECONDS = 0.2
+"""Work is repeated until it has taken this long in all."""
+
+Compress = Callable[[bytes], int]
+
+
+def main(name: str, file: str, split: str) -> None:
+    """Print the result of baseline ``name``."""
+    data = Path(file).read_bytes()
+    try:
+        result: dict[str, Any] = BASELINES[name](data, int(split))
+    except Unavailable as reason:
+        result = {"skipped": str(reason)}
+    print(json.dumps(result))
+
+
+def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """The result, and the shortest time of several calls in seconds."""
+    spent, shortest = 0.0, math.inf
+    while spent < TIMED_SECONDS:
+        begin = time.perf_counter()
+        result = work()
+        seconds = time.perf_counter() - begin
+        spent, shortest = spent + seconds, min(shortest, seconds)
+    return result, shortest
+
+
+def _answer(nats: float, train_seconds: float, score_seconds: float) -> dict[str, float]:
+    return {"nats": nats, "train_seconds": train_seconds, "score_seconds": score_seconds}
+
+
+# --- compressors ---
+
+
+def _difference(make: Callable[[int], Compress], data: bytes, split: int) -> dict[str, float]:
+    """The cost of ``data[split:]`` for a compressor that has read ``data[:split]``."""
+    compress = make(len(data))
+    head = compress(data[:split])
+    whole, seconds = _timed(lambda: compress(data))
+    train = seconds * split / len(data)
+    return _answer(8 * (whole - head) * math.log(2), train, seconds - train)
+
+
+def _ppmd(size: int) -> Compress:
+    low, high = PPMD_MEMORY
+    memory = min(max(low, PPMD_BYTES_PER_BYTE * size), high)
+    return lambda data: len(pyppmd.compress(data, max_order=6, mem_size=memory, variant="H"))
+
+
+def _zlib(size: int) -> Compress:
+    import zlib
+
+    return lambda data: len(zlib.compress(data, 9))
+
+
+def _lzma(size: int) -> Compress:
+    import lzma
+
+    return lambda data: len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
+
+
+def _zstd(size: int) -> Compress:
+    compressor = zstandard.ZstdCompressor(level=zstandard.MAX_COMPRESSION_LEVEL)
+    return lambda data: len(compressor.compress(data))
+
+
+_ZPAQ_MARGIN = 4096
+"""Bytes that zpaq adds to the length of a text when it chooses its tables."""
+
+
+def _zpaq(size: int) -> Compress:
+    """Method 5 of the Python package, or else of the program; with one thread, since more would cut the text.
+
+    From a megabyte on, zpaq doubles its tables at each power of two. Zeros before the text, which cost
+    almost nothing, keep the length of the whole and of the part between the same two powers. Otherwise the
+    difference of the sizes would also contain the gain of the larger tables on the part.
+    """
+    zeros = bytes(1 << (size + _ZPAQ_MARGIN).bit_length())
+    plain = _plain_zpaq()
+    return lambda data: plain(zeros + data)
+
+
+def _plain_zpaq() -> Compress:
+    try:
+        import zpaq
+    except ImportError:
+        program = shutil.which("zpaq")
+        if not program:
+            raise Unavailable("neither the program nor the Python package zpaq is installed") from None
+        return partial(_zpaq_program, program)
+    return lambda data: len(zpaq.compress(data, level=5, threads=1))
+
+
+def _zpaq_program(program: str, data: bytes) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        text, archive = Path(folder) / "text", Path(folder) / "archive.zpaq"
+        text.write_bytes(data)
+        command = [program, "add", str(archive), str(text), "-m5", "-t1"]
+        subprocess.run(command, check=True, capture_output=True)
+        return archive.stat().st_size
+
+
+# --- the n-gram ---
+
+
+def _kneser_ney(order: int, data: bytes, split: int) -> dict[str, float]:
+    """Modified Kneser-Ney, static. The time to train is that of a call with nothing to score."""
+    from lior.data import corpus
+    from lior.model import baseline
+    from lior.plugins.registry import registry
+    from lior.reading.documents import RawDocument
+
+    tokenizer: Any = registry.get("tokenizer", "bytes")
+    text = corpus.build([RawDocument("text", data)], tokenizer())
+
+    def cost(end: int) -> float:
+        return baseline.nats_per_token(text, split, end, vocab=256, order=order)[1]
+
+    _, train = _timed(lambda: cost(split))
+    nats, whole = _timed(lambda: cost(len(text)))
+    if whole <= train:  # scoring is too short to be told from noise
+        train = whole * split / len(data)
+    return _answer(nats * (len(data) - split), train, whole - train)
+
+
+BASELINES: dict[str, Callable[[bytes, int], dict[str, float]]] = {
+    "ngram4": partial(_kneser_ney, 4),
+    "ngram6": partial(_kneser_ney, 6),
+    "ngram8": partial(_kneser_ney, 8),
+    "ppmd": partial(_difference, _ppmd),
+    "zlib": partial(_difference, _zlib),
+    "lzma": partial(_difference, _lzma),
+    "zstd": partial(_difference, _zstd),
+    "zpaq": partial(_difference, _zpaq),
+}
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,107 @@
+"""Measurements in processes of their own: the result as JSON, the peak memory from the kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from lior.plugins.discovery import ALLOW
+
+GRACE_SECONDS = 2.0
+"""Time for an interrupted child to end its own children."""
+
+
+class Unmeasured(Exception):
+    """A measurement failed; the message is the reason, in one line."""
+
+    status = "failed"
+
+
+class Unavailable(Unmeasured):
+    """A system cannot be measured here, because something is not installed; that is no failure."""
+
+    status = "skipped"
+
+
+@attrs.frozen
+class Reply:
+    """The result of a child process."""
+
+    answer: dict[str, Any]
+    """The JSON object on the last line of its standard output."""
+    peak_rss_bytes: int
+    """Largest resident memory of the child and of the processes that it waited for."""
+
+
+def run(arguments: Sequence[str], *, stdin: int | None = subprocess.DEVNULL) -> Reply:
+    """Run Python with ``arguments`` in a child process and return the JSON that it prints.
+
+    Raises
+    ------
+    Unavailable
+        When the answer is ``{"skipped": reason}``.
+    Unmeasured
+        When the child fails or prints no JSON object.
+    """
+    # -P: a file zlib.py in the working directory must not be imported for the module of that name.
+    command = [sys.executable, "-P", *arguments]
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err, env=_environment())
+        try:
+            _, status, usage = os.wait4(child.pid, 0)
+        except BaseException:
+            _stop(child)
+            raise
+        child.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        said, complaint = (stream.read().decode("utf-8", "replace") for stream in (out, err))
+    if child.returncode:
+        raise Unmeasured(_reason(child.returncode, complaint))
+    peak = usage.ru_maxrss if sys.platform == "darwin" else usage.ru_maxrss * 1024
+    return Reply(_answer(said), peak)
+
+
+def _environment() -> dict[str, str]:
+    """The environment without the variables ``LIOR_*``: they must not change a recipe."""
+    return {name: v for name, v in os.environ.items() if not name.startswith("LIOR_") or name == ALLOW}
+
+
+def _answer(said: str) -> dict[str, Any]:
+    lines = said.splitlines()
+    try:
+        answer = json.loads(lines[-1])
+    except (IndexError, ValueError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise Unmeasured("it printed no result")
+    if "skipped" in answer:
+        raise Unavailable(answer["skipped"])
+    return answer
+
+
+def _reason(code: int, complaint: str) -> str:
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}; out of memory?"
+    lines = complaint.strip().splitlines()
+    return lines[-1].removeprefix("lior: error: ") if lines else f"exit status {code}"
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """End ``child``; by an interrupt first, so that it can end the programs that it started."""
+    try:
+        child.send_signal(signal.SIGINT)
+        child.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        child.kill()
+        child.wait()

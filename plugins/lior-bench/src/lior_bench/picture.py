@@ -1,0 +1,84 @@
+"""The picture of a comparison: bits per byte against seconds, with the name of each system."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from itertools import product
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+
+from lior.plots import drawing
+from lior.plots.panels import Panel, Picture, Settle
+from lior.plots.scales import LabelColumn
+from lior.plots.sketch import Pen
+from lior_bench.results import ResultRow, Results
+
+OWN, BASELINE = drawing.COLOURS[4], drawing.COLOURS[0]
+"""Colours of lior's points and of the others."""
+MARKERS = {"static": "o", "online": "^"}
+
+
+def write(results: Results, out: Path) -> Path | None:
+    """Write ``bench.png`` to ``out``; ``None`` if there is nothing to draw."""
+    texts = [text["name"] for text in results.about["texts"]]
+    # A logarithmic axis has no 0.
+    rows = [(text, [row for row in results.of_text(text) if row.seconds]) for text in texts]
+    panels = [ComparisonChart(title=text[-80:], rows=found) for text, found in rows if found]
+    if not panels:
+        return None
+    title = "bits per byte against seconds"
+    [path] = drawing.write(Picture(name="bench", title=title, panels=panels, columns=1), out, ("png",))
+    return path
+
+
+@attrs.frozen(kw_only=True)
+class ComparisonChart(Panel):
+    """The systems on one text."""
+
+    kind: ClassVar[str] = "comparison"
+
+    rows: list[ResultRow]
+
+    def inches(self) -> tuple[float, float]:
+        """Room for a name at each point."""
+        return 10.0, 5.5
+
+    def draw(self, axis: Any) -> Settle:
+        """A point for each system, with the range over the seeds."""
+        for row in self.rows:
+            x, y, (low, high) = row.seconds, row.bits or 0.0, row.spread("bits_per_byte") or (0, 0)
+            axis.errorbar(
+                [x], [y], yerr=[[y - low], [high - y]], fmt=MARKERS[row.key.mode], color=_colour(row),
+                capsize=3, markersize=8,
+            )  # fmt: skip
+        ticks = import_module("matplotlib.ticker")
+        drawing.logarithmic(axis, "x")
+        axis.set_yscale("log")  # a system far off must not press the others together
+        axis.yaxis.set_major_locator(ticks.LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)))
+        axis.yaxis.set_major_formatter(ticks.FormatStrFormatter("%g"))
+        axis.yaxis.set_minor_locator(ticks.NullLocator())
+        axis.set(xlabel="seconds to train and to score", ylabel="bits per byte")
+        axis.margins(0.06)
+        axis.grid(True, which="major", alpha=0.3)
+        for (mode, marker), (who, colour) in product(
+            MARKERS.items(), (("lior", OWN), ("baseline", BASELINE))
+        ):
+            axis.plot([], [], marker, color=colour, label=f"{who}, {mode}")
+        axis.legend(loc="best", fontsize=8, framealpha=0.9)
+        labels = LabelColumn(axis)
+        for row in self.rows:
+            labels.add(
+                f"{row.bits:.3f}  {row.key}", row.bits or 0.0, at=row.seconds or 0.0, column=1.03,
+                point="data", color=_colour(row),
+            )  # fmt: skip
+        return labels.settle
+
+    def sketch(self, pen: Pen) -> list[str]:
+        """The table of the report stands for a sketch."""
+        return []
+
+
+def _colour(row: ResultRow) -> str:
+    return OWN if row.key.system.startswith("lior ") else BASELINE

@@ -1,0 +1,125 @@
+"""Questions of our own, for choosing how passages are ranked and when a question is refused.
+
+python -m lior_bench.questions [--retriever dense] [--set home] [--wrong]
+
+Six sets, in tests/ask/meaning: notes of a household, of a workshop, of a laboratory and of a boat, each in
+one folder with source code, descriptions of packages and logs, and the source of 30 modules of Python. The
+questions are in the words of the text, in other words, or without an answer. They were written before the
+retriever was asked; constants were chosen on all sets but the boat. Prints how many have the right passage
+first and among three, and are refused.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sysconfig
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+import lior
+from lior_bench.checkout import folder
+from lior_bench.trial import description
+
+PLACE = "tests/ask/meaning"
+SETS = ("home", "workshop", "lab", "boat", "machine", "library")
+CODE = (
+    "asyncore", "bdb", "cmd", "ftplib", "gettext", "optparse", "pdb", "sched", "tarfile", "telnetlib",
+    "timeit", "trace",
+)  # fmt: skip
+MANUALS = ("jinja2", "markdown-it-py", "packaging", "requests", "sortedcontainers")
+
+
+def load(name: str) -> dict[str, Any]:
+    """``texts`` or ``modules``, and the three kinds of questions of a set."""
+    here = folder(PLACE)
+    if name == "home":
+        found = json.loads((here / "questions.json").read_text("utf-8"))
+        return {"texts": json.loads((here / "texts.json").read_text("utf-8")), **found}
+    return dict(json.loads((here / f"{name}.json").read_text("utf-8")))
+
+
+def write(name: str, out: Path) -> None:
+    """The folder of a set."""
+    library = Path(sysconfig.get_path("stdlib"))
+    content = load(name)
+    texts = dict(content.get("texts", {}))
+    modules = content.get("modules", CODE)
+    for module in modules:
+        path = library / f"{module}.py"
+        texts[f"code/{module}.py"] = path.read_text("utf-8") if path.exists() else ""
+    if "modules" not in content:
+        for package in MANUALS:
+            texts[f"manuals/{package}.md"] = description(package)
+        for number, kind in enumerate(("web", "jobs", "daemon")):
+            texts[f"logs/{kind}.log"] = log(number)
+    for place, text in texts.items():
+        (out / place).parent.mkdir(parents=True, exist_ok=True)
+        (out / place).write_text(text, "utf-8")
+
+
+def log(number: int) -> str:
+    """700 lines of a log, drawn."""
+    draw = random.Random(number)
+    kinds = (
+        ("GET /login 200 {}", "GET /table 200 {}", "GET /music 200 {}", "GET /price 404 {}"),
+        ("job {} finished", "job {} started", "queue empty for {} s"),
+        (
+            "worker[{}]: connection closed by peer",
+            "timer[{}]: daily cleaning started",
+            "kernel: link {} is up",
+        ),
+    )[number]
+    return "".join(
+        f"2025-06-{1 + line // 48:02} {line // 2 % 24:02}:{line % 2 * 30:02} "
+        f"{draw.choice(kinds).format(int(draw.random() * 9999))}\n"
+        for line in range(700)
+    )
+
+
+def measure(name: str, retriever: str | None, *, show: bool) -> list[tuple[str, ...]]:
+    """Rows of counts: the kind, questions, right first, right in three, refused."""
+    content, rows = load(name), list[tuple[str, ...]]()
+    with tempfile.TemporaryDirectory() as place:
+        write(name, Path(place))
+        index = lior.Index(place, retriever=retriever, cache=False)
+        for kind in ("plain", "paraphrased", "unanswerable"):
+            wanted = content[kind] if isinstance(content[kind], dict) else dict.fromkeys(content[kind])
+            hits, refused = [], 0
+            for question, words in wanted.items():
+                answer = index.ask(question, top=3)
+                found = [
+                    words is not None and squeezed(words) in squeezed(p.text) for p, _ in answer.passages
+                ]
+                hits.append(found or [False])
+                refused += not answer.found
+                if show and (not hits[-1][0] or answer.found == (words is None)):
+                    first = squeezed(answer.passages[0][0].text)[:70] if answer.passages else "nothing"
+                    print(f"    {answer.confidence:.2f} {question} -> {first}")
+            first, three = (str(sum(any(found[:n]) for found in hits)) for n in (1, 3))
+            shown = (first, three) if words is not None else ("", "")
+            rows.append((name, kind, str(len(wanted)), *shown, str(refused)))
+    return rows
+
+
+def squeezed(text: str) -> str:
+    """With one space between words."""
+    return " ".join(text.split())
+
+
+@click.command(help=__doc__)
+@click.option("--retriever", help="Name; the default one if not given.")
+@click.option("--set", "names", multiple=True, type=click.Choice(SETS), default=SETS)
+@click.option("--wrong", is_flag=True, help="Show what is wrong.")
+def main(retriever: str | None, names: tuple[str, ...], wrong: bool) -> None:
+    print(f"{'set':10}{'kind':14}{'questions':>10}{'first':>7}{'three':>7}{'refused':>9}")
+    for name in names:
+        for row in measure(name, retriever, show=wrong):
+            print(f"{row[0]:10}{row[1]:14}{row[2]:>10}{row[3]:>7}{row[4]:>7}{row[5]:>9}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

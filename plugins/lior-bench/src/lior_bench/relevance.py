@@ -1,0 +1,68 @@
+"""Test collections with relevance judgements, and the measures of rankings.
+
+Cranfield (``cran.all``, ``cran.qry``, ``cran.rel``) and CACM (``cacm.all`` …) in the SMART format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+Judged = tuple[list[tuple[str, str, str]], dict[str, str], dict[str, dict[str, int]]]
+"""Documents (name, title, text), questions, and gains of documents for each question."""
+DEEPEST = 1000
+"""Documents of a ranking that are judged, as is usual."""
+
+
+def records(path: Path) -> list[dict[str, str]]:
+    """Records ``.I n`` with fields ``.T``, ``.W``, ``.K`` …, as one line each."""
+    found: list[dict[str, str]] = []
+    field = ""
+    for line in path.read_text("latin-1").splitlines():
+        if start := re.match(r"\.I\s+(\d+)", line):
+            found.append(defaultdict(str, I=start[1]))
+            field = ""
+        elif re.fullmatch(r"\.[A-Z]\s*", line):
+            field = line[1]
+        elif field:
+            found[-1][field] += line + " "
+    return [defaultdict(str, {name: " ".join(text.split()) for name, text in r.items()}) for r in found]
+
+
+def load(folder: Path, name: str) -> Judged:
+    """A collection. In Cranfield questions are numbered by their order, 1 is the best grade and −1 none."""
+    cran = name == "cran"
+    documents = []
+    for record in records(folder / f"{name}.all"):
+        body = record["W"].removeprefix(record["T"]) if cran else f"{record['W']} {record['K']}"
+        documents.append((record["I"], record["T"], body.strip()))
+    asked = records(folder / f"{name}.qry")
+    questions = {str(i) if cran else r["I"]: r["W"] for i, r in enumerate(asked, 1)}
+    gains: dict[str, dict[str, int]] = defaultdict(dict)
+    known = {document for document, _, _ in documents}
+    for line in (folder / f"{name}.rel").read_text().splitlines():
+        question, document, *rest = line.split()
+        question, document = str(int(question)), str(int(document))
+        grade = 5 - int(rest[0]) if cran else 1
+        if document in known and question in questions and 1 <= grade <= 4:
+            gains[question][document] = grade
+    return documents, {q: questions[q] for q in questions if q in gains}, gains
+
+
+def metrics(order: list[str], gains: dict[str, int]) -> tuple[float, float, float]:
+    """nDCG@10, average precision and recall@100."""
+    discount = 1 / np.log2(np.arange(2, 12))
+    got = np.array([gains.get(document, 0) for document in order[:10]])
+    ideal = np.array(sorted(gains.values(), reverse=True)[:10])
+    hits = [place for place, document in enumerate(order) if document in gains]
+    precision = sum(found / (place + 1) for found, place in enumerate(hits, 1)) / len(gains)
+    ndcg = got @ discount[: len(got)] / (ideal @ discount[: len(ideal)])
+    return float(ndcg), precision, sum(place < 100 for place in hits) / len(gains)
+
+
+def sentences(title: str, body: str) -> list[str]:
+    """The title and the sentences of a document; an empty one where it has none."""
+    return [s for s in [title, *re.split(r"(?<=[.!?])\s+|\s\.\s", body)] if s] or [""]

@@ -1,0 +1,365 @@
+"""Retrievers and other search engines on the same passages: what ``lior bench --retrieval`` measures.
+
+``python -m lior_bench.retrieval STAGE NAME FOLDER`` is one stage in a process of its own. ``prepare`` writes
+the passages and questions of a text to FOLDER; for a system, ``index`` keeps its index there, ``cold`` opens
+it and answers one question, ``ask`` answers many and learns a passage.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lior.errors import DataError, LiorError
+from lior_bench import children
+from lior_bench.children import Unavailable, Unmeasured
+
+COLUMNS = {
+    "index s": ("index_seconds", 1.0), "MB/s": ("bytes_per_second", 1e-6), "MB": ("index_bytes", 1e-6),
+    "cold s": ("cold_seconds", 1.0), "warm ms": ("warm_seconds", 1e3), "learn ms": ("learn_seconds", 1e3),
+    "peak MiB": ("peak_rss_bytes", 2**-20), "nDCG@10": ("ndcg10", 1.0), "MAP": ("map", 1.0),
+}  # fmt: skip
+"""Header -> number, and factor of its unit."""
+LEGEND = """\
+All index the same passages, which lior cut; lior ask reads and cuts the files itself.
+cold: a new process opens the index and answers; warm: median of further questions;
+learn: one passage is added and kept (bm25s indexes anew)."""
+_QUESTIONS, _COLD, _TOP = 50, 3, 10
+_NOTE = "The ladder is in the shed behind the house, and it was bought in May."
+
+
+# --- systems: made of texts, or opened where they are None; passages are numbers ---
+
+Ask = Callable[[str, int], list[Any]]
+"""Best passages for a question, at most so many; each judged document is one passage."""
+Learn = Callable[..., object]
+
+
+def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
+    """A retriever on a collection."""
+    from lior.ask import storage
+    from lior.ask.collection import Collection
+    from lior.plugins.registry import registry
+
+    file, whole, retriever = (
+        folder / f"{name}.counts",
+        _read(folder, "judged"),
+        registry.get("retriever", name)(),
+    )
+    collection = Collection.empty() if documents else Collection.from_arrays(storage.load(file)[0])
+
+    def learn(*more: Any) -> None:
+        for document in more:
+            collection.add(*document)
+        storage.save(file, collection.arrays(), {})
+
+    def ask(question: str, top: int) -> list[Any]:
+        counted = collection.by_document() if whole else collection
+        rows = retriever.rank(counted, question, top).passages.tolist()
+        return [int(counted.documents[row]) for row in rows] if whole else rows
+
+    if documents:
+        learn(*documents)
+    return ask, lambda text: learn(("a new note", [(text, "")]))
+
+
+def _whole(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
+    """All of ``lior ask``: reading, cutting, calibration, the decision."""
+    from lior.ask import storage
+    from lior.ask.index import Index
+
+    file = folder / "index"
+    index = Index(*_read(folder, "paths"), cache=False) if documents else Index()
+
+    def learn(text: str) -> None:
+        index.learn("a new note", text)
+        storage.save(file, *index.state())
+
+    if documents:
+        storage.save(file, *index.state(prepared=True))
+    else:
+        index.restore(*storage.load(file))
+    return lambda question, top: list(index.ask(question, top).passages), learn
+
+
+def _bm25s(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
+    """bm25s with the stems that lior has."""
+    import bm25s
+    import snowballstemmer
+
+    stemmer = snowballstemmer.stemmer("english")
+
+    def tokenized(texts: list[str]) -> Any:
+        return bm25s.tokenize(texts, stopwords="en", stemmer=stemmer.stemWords, show_progress=False)
+
+    def made(documents: list[Any], *more: str) -> Any:
+        new = bm25s.BM25(k1=1.5, b=0.75)
+        new.index(tokenized([*_texts(documents), *more]), show_progress=False)
+        new.save(str(folder / "bm25s"), show_progress=False)
+        return new
+
+    index = made(documents) if documents else bm25s.BM25.load(str(folder / "bm25s"))
+
+    def ask(question: str, top: int) -> list[Any]:
+        top = min(top, int(index.scores["num_docs"]))
+        rows, scores = index.retrieve(tokenized([question]), k=top, show_progress=False)
+        return rows[0][scores[0] > 0].tolist()
+
+    return ask, lambda text: made(_read(folder, "passages"), text)
+
+
+def _tantivy(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
+    """tantivy with its English stems, one thread."""
+    import tantivy
+
+    place = folder / "tantivy"
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("text", tokenizer_name="en_stem")
+    builder.add_integer_field("row", stored=True)
+    place.mkdir(exist_ok=True)
+    index = tantivy.Index(builder.build(), path=str(place))
+
+    def learn(*texts: str) -> None:
+        writer = index.writer(64_000_000, 1)
+        for row, text in enumerate(texts):
+            writer.add_document(tantivy.Document(text=text, row=row))
+        writer.commit()
+        writer.wait_merging_threads()
+        index.reload()
+
+    def ask(question: str, top: int) -> list[Any]:
+        query, searcher = index.parse_query(" ".join(_words(question)), ["text"]), index.searcher()
+        return [searcher.doc(address)["row"][0] for _, address in searcher.search(query, top).hits]
+
+    if documents:
+        learn(*_texts(documents))
+    return ask, learn
+
+
+def _fts5(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
+    """SQLite's full-text search with Porter stems."""
+    table = sqlite3.connect(folder / "fts5.db")
+
+    def learn(*texts: str) -> None:
+        table.executemany("INSERT INTO passages(text) VALUES (?)", ((text,) for text in texts))
+        table.commit()
+
+    def ask(question: str, top: int) -> list[Any]:
+        query = " OR ".join(f'"{word}"' for word in _words(question))
+        found = "SELECT rowid FROM passages WHERE passages MATCH ? ORDER BY rank LIMIT ?"
+        return [row - 1 for (row,) in table.execute(found, (query, top))]
+
+    if documents:
+        try:
+            table.execute("CREATE VIRTUAL TABLE passages USING fts5(text, tokenize='porter unicode61')")
+        except sqlite3.OperationalError as error:
+            raise Unavailable(f"this SQLite has no full-text search ({error})") from error
+        learn(*_texts(documents))
+    return ask, learn
+
+
+ENGINES = {"bm25s": _bm25s, "tantivy": _tantivy, "SQLite FTS5": _fts5}
+
+
+def _made(name: str, folder: Path, documents: list[Any] | None = None) -> tuple[Ask, Learn]:
+    named = {**ENGINES, "lior ask": _whole}
+    return named[name](folder, documents) if name in named else _lior(name[5:], folder, documents)
+
+
+def _words(question: str) -> list[str]:
+    return re.findall(r"\w+", question.lower()) or ["nothing"]
+
+
+def _texts(documents: list[Any]) -> list[str]:
+    """What another engine indexes: each passage with its context, in judged collections each document."""
+    if documents[0][2] is None:
+        return [" ".join(text for text, _ in passages) for _, passages, _ in documents]
+    return [f"{context} {text}" for _, passages, _ in documents for text, context in passages]
+
+
+def _read(folder: Path, name: str) -> Any:
+    return json.loads((folder / name).read_text())
+
+
+# --- stages ---
+
+
+def _prepare(path: str, folder: Path) -> dict[str, Any]:
+    """Write passages and questions of a path, a judged collection (``FOLDER#cran``) or the reference."""
+    judged = re.search("#(cran|cacm)$", path)
+    if judged:
+        from lior_bench.relevance import load, sentences
+
+        texts, asked, _ = load(Path(path[: judged.start()]), judged[1])
+        cut = (sentences(title, body) for _, title, body in texts)
+        documents: list[Any] = [(f"{n:09}", [(s, "") for s in each], None) for n, each in enumerate(cut)]
+        paths, size = [], sum(len(s) for _, passages, _ in documents for s, _ in passages)
+        questions = list(asked.values())[:_QUESTIONS]
+    else:
+        from lior.ask.index import Index
+
+        paths = [str(Path(path).expanduser().absolute() if path else _reference(folder))]
+        index = Index(*paths, cache=False)
+        documents = []
+        for name in index.documents:
+            rows = [index.passage(row) for row in index.collection.rows(name)]
+            documents.append((name, [(p.text, p.context) for p in rows], [p.group for p in rows]))
+        files = {index.path(name) for name in index.documents}
+        size, questions = sum(file.stat().st_size for file in files if file), _drawn(documents)
+    kept = {"passages": documents, "questions": questions, "paths": paths, "judged": judged and path}
+    for name, value in kept.items():
+        (folder / name).write_text(json.dumps(value))
+    return {"bytes": size, "passages": sum(len(passages) for _, passages, _ in documents)}
+
+
+def _reference(folder: Path) -> Path:
+    """A folder with the topics of the reference that comes with Python."""
+    from lior.reading.documents import embedded
+
+    (folder / "text").mkdir()
+    for number, document in enumerate(embedded()):
+        (folder / "text" / f"{number}.txt").write_bytes(document.data)
+    return folder / "text"
+
+
+def _drawn(documents: list[Any]) -> list[str]:
+    """Questions of five words of passages."""
+    draw = random.Random(0)
+    worded = [words for _, passages, _ in documents for text, _ in passages if len(words := _words(text)) > 7]
+    if not worded:
+        raise DataError("no passage has eight words; give more text")
+    return [" ".join(draw.sample(words, 5)) for words in draw.choices(worded, k=_QUESTIONS)]
+
+
+def _index(name: str, folder: Path) -> dict[str, Any]:
+    documents, before = _read(folder, "passages"), _size(folder)
+    seconds = _timed(_made, name, folder, documents)
+    return {"index_seconds": seconds, "index_bytes": _size(folder) - before}
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _timed(work: Callable[..., object], *arguments: Any) -> float:
+    begin = time.perf_counter()
+    work(*arguments)
+    return time.perf_counter() - begin
+
+
+def _cold(name: str, folder: Path) -> dict[str, Any]:
+    return {"found": len(_made(name, folder)[0](_read(folder, "questions")[0], _TOP))}
+
+
+def _ask(name: str, folder: Path) -> dict[str, Any]:
+    (ask, learn), questions = _made(name, folder), _read(folder, "questions")
+    times = [_timed(ask, question, _TOP) for question in [questions[0], *questions]][1:]
+    quality = _quality(ask, _read(folder, "judged"))
+    return {"warm_seconds": statistics.median(times), "learn_seconds": _timed(learn, _NOTE)} | quality
+
+
+def _quality(ask: Ask, judged: str | None) -> dict[str, float]:
+    if not judged:
+        return {}
+    from lior_bench.relevance import DEEPEST, load, metrics
+
+    place, _, collection = judged.rpartition("#")
+    documents, questions, gains = load(Path(place), collection)
+    rankings = {q: [documents[row][0] for row in ask(text, DEEPEST)] for q, text in questions.items()}
+    ndcg, precision, _ = zip(*(metrics(found, gains[q]) for q, found in rankings.items()), strict=True)
+    return {"ndcg10": statistics.fmean(ndcg), "map": statistics.fmean(precision)}
+
+
+# --- the loop, in the process of the command ---
+
+
+def bench(paths: Sequence[str], say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    """One text after the other: ``name``, ``bytes``, ``passages`` and the ``rows`` of the systems.
+
+    Parameters
+    ----------
+    paths
+        Folders and files; none: the Python language reference. A folder with judged collections is one text
+        for each of them.
+    say
+        Is told what is measured.
+
+    Raises
+    ------
+    DataError
+        When a text cannot be read.
+    """
+    from lior.plugins.registry import registry
+
+    for text in [each for path in paths or [""] for each in _judged(path) or [path]]:
+        with tempfile.TemporaryDirectory(prefix="lior-bench-") as made:
+            folder = Path(made)
+            try:
+                about = _child("prepare", text, folder).answer
+            except Unmeasured as fault:
+                raise DataError(f"the text cannot be read: {fault}") from fault
+            about = {"name": text or "python-language-reference", **about}
+            say(f"{about['name']}: {about['bytes']:,} bytes, {about['passages']:,} passages")
+            systems = [f"lior {name}" for name in registry.names("retriever")]
+            systems = ["lior ask"] * (not _read(folder, "judged")) + systems + list(ENGINES)
+            yield about | {"rows": [_row(system, folder, about["bytes"], say) for system in systems]}
+
+
+def _judged(path: str) -> list[str]:
+    files = [[Path(path) / f"{n}.{suffix}" for suffix in ("all", "qry", "rel")] for n in ("cran", "cacm")]
+    return [f"{path}#{each[0].stem}" for each in files if path and all(file.is_file() for file in each)]
+
+
+def _row(system: str, folder: Path, size: int, say: Callable[[str], None]) -> dict[str, Any]:
+    row: dict[str, Any] = {"system": system, "status": "ok", "reason": None}
+    row |= dict.fromkeys(key for key, _ in COLUMNS.values())
+    try:
+        made = _child("index", system, folder)
+        cold = [_timed(_child, "cold", system, folder) for _ in range(_COLD)]
+        asked = _child("ask", system, folder)
+        row |= made.answer | asked.answer
+        row["bytes_per_second"] = size / row["index_seconds"]
+        row |= {"cold_seconds": min(cold), "peak_rss_bytes": max(made.peak_rss_bytes, asked.peak_rss_bytes)}
+    except Unmeasured as fault:
+        row |= {"status": fault.status, "reason": str(fault)}
+    say(f"  {system}: {row['reason'] or 'measured'}")
+    return row
+
+
+def _child(stage: str, name: str, folder: Path) -> children.Reply:
+    return children.run(["-m", __name__, stage, name, str(folder)])
+
+
+def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]], list[str]]:
+    """Headers and cells of the measured systems, and a remark on each of the others."""
+    fine = [row for row in rows if row["status"] == "ok"]
+    shown = {header: column for header, column in COLUMNS.items() if any(row[column[0]] for row in fine)}
+    cells = [[row["system"], *(f"{row[key] * unit:.3g}" for key, unit in shown.values())] for row in fine]
+    missed = [f"{row['system']}: {row['status']}: {row['reason']}" for row in rows if row["status"] != "ok"]
+    return ["system", *shown], cells, missed
+
+
+def main(stage: str, name: str, folder: str) -> None:
+    """Print the result of a stage as JSON."""
+    stages = {"prepare": _prepare, "index": _index, "cold": _cold, "ask": _ask}
+    try:
+        print(json.dumps(stages[stage](name, Path(folder))))
+    except Unavailable as reason:
+        print(json.dumps({"skipped": str(reason)}))
+    except LiorError as error:  # a retriever that needs what is not there
+        if stage == "prepare":
+            sys.exit(f"lior: error: {error}")
+        print(json.dumps({"skipped": str(error)}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

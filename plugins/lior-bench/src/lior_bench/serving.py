@@ -1,0 +1,374 @@
+"""Load on a server: times, throughput, malformed requests, and a long mixture with learning and forgetting.
+
+python -m lior_bench.serving RUN speed                  # times of ask and of completions, 1 and many clients
+python -m lior_bench.serving RUN fuzz [--count 5000]    # malformed requests: none may be answered with 5xx
+python -m lior_bench.serving RUN soak [--minutes 30]    # mixed load on a copy of RUN; its content at the end
+
+The server is a process of its own, on a copy of RUN.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+ENDINGS = (".txt", ".md", ".pdf", ".docx", ".eml", ".mbox", ".csv", ".html", ".ipynb", ".json", ".zip", "")
+QUESTIONS = ("What is known of {}?", "Where is {} described?", "How does {} depend on {}?", "{} and {}")
+
+
+@contextlib.contextmanager
+def serving(run: Path, *flags: str) -> Iterator[tuple[str, subprocess.Popen[str], Path]]:
+    """The address of `lior serve` on a copy of the run, its process, and the copy."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(shutil.copytree(run, Path(folder) / run.name))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lior_cli.main", "serve", str(copy), "--port", "0", *flags],
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stderr is not None
+        for line in process.stderr:
+            if " at http://" in line:
+                break
+        else:
+            raise SystemExit("the server did not start")
+        try:
+            yield line.split(" at ")[1].strip().rstrip("/"), process, copy
+        finally:
+            process.terminate()
+            process.wait(60)
+            process.stderr.close()
+
+
+def words_of(url: str) -> list[str]:
+    """Words of the documents, to ask of."""
+    names = httpx.get(f"{url}/api/documents?count=60").json()["documents"]
+    texts = [
+        httpx.get(f"{url}/api/document", params={"name": each["name"]}).json()["lines"] for each in names
+    ]
+    return sorted(
+        {word.lower() for lines in texts for line in lines for word in re.findall(r"[A-Za-z]{5,}", line)}
+    )
+
+
+def question(words: list[str], draw: random.Random) -> str:
+    """A question that was hardly asked before."""
+    form = draw.choice(QUESTIONS)
+    return form.format(*draw.sample(words, form.count("{}")))
+
+
+# --- speed ---
+
+
+class Connection:
+    """A connection that is kept. It does as little as it can, for it shares the cores with the server."""
+
+    def __init__(self, url: str) -> None:
+        self._host, self._port = httpx.URL(url).host, httpx.URL(url).port
+
+    async def __aenter__(self) -> Connection:
+        self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._writer.close()
+
+    async def post(self, path: str, given: object) -> tuple[float, bytes]:
+        """Seconds until the first byte of the reply's body, and the end of it."""
+        body = json.dumps(given).encode()
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        began = time.perf_counter()
+        self._writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        found = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        if b" 200 " not in found[:20]:
+            raise SystemExit(f"{path}: {found[:40]!r}")
+        length = re.search(rb"content-length: (\d+)", found)
+        last = await self._reader.readexactly(int(length[1]) if length else 1)
+        first = time.perf_counter() - began
+        while not length and not last.endswith(b"0\r\n\r\n"):
+            last = last[-8:] + await self._reader.read(1 << 16)
+        return first, last
+
+
+async def asked(url: str, words: list[str], clients: int, each: int) -> tuple[list[float], float]:
+    """Seconds of each question, and of all together."""
+    times: list[float] = []
+
+    async def client(number: int) -> None:
+        draw = random.Random(number)
+        async with Connection(url) as server:
+            for _ in range(each):
+                began = time.perf_counter()
+                await server.post("/api/ask", {"question": question(words, draw)})
+                times.append(time.perf_counter() - began)
+
+    began = time.perf_counter()
+    await asyncio.gather(*map(client, range(clients)))
+    return sorted(times), time.perf_counter() - began
+
+
+async def streamed(url: str, clients: int, tokens: int) -> tuple[list[float], float]:
+    """Seconds until the first byte of each stream, and tokens a second of all together."""
+    async with contextlib.AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(Connection(url)) for _ in range(clients)]
+        given: dict[str, object] = {"prompt": "The ", "max_tokens": tokens, "stream": True}
+        began = time.perf_counter()
+        found = await asyncio.gather(
+            *(server.post("/v1/completions", given | {"seed": i}) for i, server in enumerate(servers))
+        )
+        return sorted(first for first, _ in found), clients * tokens / (time.perf_counter() - began)
+
+
+def alone(run: Path, tokens: int) -> float:
+    """Tokens a second of `lior generate`."""
+    command = [sys.executable, "-m", "lior_cli.main", "generate", str(run), "--prompt", "The ", "--json"]
+    command += ["--max-tokens", str(tokens), "--temperature", "1"]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return float(found["tokens"] / found["seconds"])
+
+
+def cpu(process: subprocess.Popen[str]) -> float:
+    """Seconds of a core that a process has taken."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def speed(run: Path) -> None:
+    """Print times of ask and of completions."""
+    with serving(run) as (url, process, _):
+        words, state = words_of(url), httpx.get(f"{url}/api/state").json()
+        print(
+            f"{state['passages']:,} passages, retriever {state['retriever']}, load {os.getloadavg()[0]:.1f}"
+        )
+        asyncio.run(asked(url, words, 1, 20))
+        for clients, each in ((1, 200), (32, 20)):
+            before = cpu(process)
+            times, seconds = asyncio.run(asked(url, words, clients, each))
+            core = (cpu(process) - before) / len(times)
+            print(
+                f"ask, {clients} clients: median {1e3 * statistics.median(times):.1f} ms, 99th percentile "
+                f"{1e3 * times[int(0.99 * len(times))]:.0f} ms, {len(times) / seconds:.0f} requests/s, "
+                f"{1e3 * core:.1f} ms of a core each"
+            )
+        asyncio.run(streamed(url, 1, 50))
+        for clients in (1, 8):
+            before = cpu(process)
+            first, rate = asyncio.run(streamed(url, clients, 400))
+            core = (cpu(process) - before) / (400 * clients)
+            print(
+                f"completion, {clients} streams: first byte {1e3 * statistics.median(first):.0f} ms, "
+                f"{rate:.0f} tokens/s together, {1e3 * core:.2f} ms of a core a token"
+            )
+    print(f"lior generate: {alone(run, 400):.0f} tokens/s")
+
+
+# --- malformed requests ---
+
+
+def malformed(
+    draw: random.Random, operations: list[tuple[str, str]]
+) -> tuple[str, str, dict[str, str], bytes]:
+    """Method, address, headers and body of a request that is wrong in some way, or in none."""
+    method, path = draw.choice(operations)
+    values: tuple[object, ...] = (
+        None, True, 0, -1, 1e308, 2**70, "", "x", "\0", "\ud800", "é" * 300, [], [[]], {}, {"a": []},
+        "the boiler", [1, 2], ["a", "b"], [{"role": "user", "content": "x"}], [[10**9]], {"type": "text"},
+        "a" * 20_000,
+    )  # fmt: skip
+    names = """question top text prompt messages max_tokens n stop stream temperature logprobs echo seed input
+        tokens passage document line count name offset model jsonrpc method params id top_p user""".split()  # noqa: SIM905
+    given = {draw.choice(names): draw.choice(values) for _ in range(draw.randrange(6))}
+    body = json.dumps(given).encode("utf-8", "surrogatepass")
+    match draw.randrange(8):
+        case 0:
+            body = body[: draw.randrange(len(body) + 1)]
+        case 1:
+            body = draw.randbytes(draw.randrange(200))
+        case 2:
+            body = b"[" * draw.randrange(50_000)
+    query = "&".join(
+        f"{draw.choice(names)}={draw.choice(('', '1', '-1', '%00', '%ff', 'x' * 600))}" for _ in range(2)
+    )
+    if method == "PUT" and draw.random() < 0.8:  # so that documents are learned, and replaced
+        query = f"name={draw.choice(('a', 'b', 'c'))}{draw.choice(ENDINGS)}&replace={draw.choice(('0', '1'))}"
+    kind = draw.choice(("application/json",) * 6 + ("text/plain", "application/json; charset=utf-16", "\x7f"))
+    headers = {"Content-Type": kind, "Accept": "application/json, text/event-stream"}
+    if draw.random() < 0.1:
+        headers[draw.choice(("Host", "Origin", "Authorization", "Sec-Fetch-Site", "mcp-session-id"))] = (
+            "\x7f.x"
+        )
+    target = path.replace("{name}", draw.choice(("x", "..", "%2e%2e", "%00", "a/b")))
+    return method, f"{target}?{query}" if method == "PUT" or draw.random() < 0.5 else target, headers, body
+
+
+def fuzz(run: Path, count: int) -> None:
+    """Print how requests were answered; exit with 1 if any got 5xx."""
+    statuses: Counter[int] = Counter()
+    with serving(run, "--allow-edit") as (url, _, _), httpx.Client(base_url=url, timeout=120) as http:
+        paths = http.get("/openapi.json").json()["paths"]
+        operations = [(method.upper(), path) for path, entry in paths.items() for method in entry]
+        operations += [("GET", path) for path in ("/", "/documents", "/document", "/static/{name}", "/docs")]
+        operations += [
+            ("POST", "/mcp"),
+            ("GET", "/mcp"),
+            ("DELETE", "/mcp"),
+            ("PATCH", "/"),
+            ("X", "/api/ask"),
+        ]
+        for number in range(count):
+            draw = random.Random(number)
+            method, path, headers, body = malformed(draw, operations)
+            try:
+                reply = http.request(method, path, headers=headers, content=body)
+            except httpx.HTTPError as error:  # the client itself refuses to send it, or the server to go on
+                statuses[0] += 1
+                if not isinstance(error, httpx.LocalProtocolError | httpx.InvalidURL):
+                    print(number, type(error).__name__, method, path, flush=True)
+                continue
+            statuses[reply.status_code] += 1
+            if number % 500 == 499:
+                print(f"{number + 1}: {dict(statuses)}", flush=True)
+            if reply.status_code >= 500 and reply.status_code != 501:
+                print(number, reply.status_code, method, path, body[:200], reply.text[:200], flush=True)
+    print(", ".join(f"{status}: {many}" for status, many in sorted(statuses.items())))
+    if any(status >= 500 and status != 501 for status in statuses):
+        raise SystemExit(1)
+
+
+# --- a long mixture ---
+
+
+async def mixed(
+    url: str, minutes: float, process: subprocess.Popen[str]
+) -> tuple[Counter[str], dict[str, str]]:
+    """What clients saw, and the documents that must be there at the end."""
+    words, told, held = words_of(url), Counter[str](), dict[str, str]()
+    end = time.monotonic() + 60 * minutes
+
+    async def client(number: int) -> None:
+        draw = random.Random(number)
+        while time.monotonic() < end:
+            async with httpx.AsyncClient(base_url=url, timeout=600) as http:
+                with contextlib.suppress(httpx.TransportError):
+                    for _ in range(20):
+                        await one(http, number, draw)
+
+    async def one(http: httpx.AsyncClient, number: int, draw: random.Random) -> None:
+        what = draw.choices(
+            ("ask", "complete", "leave", "score", "learn", "forget", "broken"), (50, 8, 4, 4, 2, 2, 8)
+        )[0]
+        mine = [name for name in held if name.startswith(f"{number}-")]
+        if what == "ask":
+            reply = await http.post("/api/ask", json={"question": question(words, draw)})
+        elif what == "complete":
+            reply = await http.post(
+                "/v1/completions", json={"prompt": "The ", "max_tokens": draw.randrange(60)}
+            )
+        elif what == "leave":
+            told[what] += 1
+            async with http.stream(
+                "POST", "/v1/completions", json={"prompt": "x", "max_tokens": 4000, "stream": True}
+            ):
+                raise httpx.TransportError("left")
+        elif what == "score":
+            reply = await http.post("/api/score", json={"text": " ".join(draw.choices(words, k=50))})
+        elif what == "learn" and len(mine) < 6:
+            name, text = f"{number}-{draw.randrange(10**9)}.txt", " ".join(draw.choices(words, k=40)) + "."
+            reply = await http.put("/api/document", params={"name": name}, content=text)
+            if reply.status_code == 200:
+                held[name] = text
+        elif what == "forget" and mine:
+            name = draw.choice(mine)
+            reply = await http.delete("/api/document", params={"name": name})
+            if reply.status_code == 200:
+                del held[name]
+        else:
+            reply = await http.post(
+                "/api/ask", content=draw.randbytes(30), headers={"Content-Type": "application/json"}
+            )
+            told[f"broken {reply.status_code}"] += 1
+            return
+        told[f"{what} {reply.status_code}"] += 1
+
+    await asyncio.gather(watch(url, 60 * minutes, process, told), *map(client, range(8)))
+    return told, held
+
+
+async def watch(url: str, seconds: float, process: subprocess.Popen[str], told: Counter[str]) -> None:
+    """Print memory, version and the number of requests, ten times or each half minute."""
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        size = Path(f"/proc/{process.pid}/statm").read_text().split()[1]
+        state = (await httpx.AsyncClient(base_url=url).get("/api/state")).json()
+        print(f"{passed:6.0f} s  {int(size) * 4096 / 2**20:6.0f} MiB  "
+              f"version {state['version']}  {sum(told.values()):,} requests", flush=True)  # fmt: skip
+        await asyncio.sleep(max(min(30.0, seconds / 10), 1))
+
+
+def soak(run: Path, minutes: float) -> None:
+    """Print what clients saw and the memory taken; exit with 1 if the content is not as built afresh."""
+    import numpy as np
+
+    import lior
+    from lior.runs import asking
+
+    before = {each.name for each in lior.load(run).documents()}
+    with serving(run, "--allow-edit") as (url, process, copy):
+        told, held = asyncio.run(mixed(url, minutes, process))
+        process.kill()  # what was acknowledged is on the disk
+        process.wait()
+        after, fresh = lior.load(copy), lior.load(run)
+    learned = {each.name: held.get(each.name, "") for each in after.documents() if each.name not in before}
+    names = learned.keys() == held.keys() and len(after.documents()) == len(before) + len(held)
+    if names and held:
+        fresh.learn(learned)
+    kept = [asking.built(asking.of_checkpoint(run.checkpoint)).collection.arrays() for run in (after, fresh)]
+    same = all(np.array_equal(kept[0][name], kept[1][name]) for name in kept[1])
+    texts = [*held.values(), "The boundary layer of a blunt body."]
+    close = np.allclose(after.score(texts), fresh.score(texts), rtol=1e-6)
+    print(", ".join(f"{what}: {many:,}" for what, many in sorted(told.items())))
+    print(f"documents as acknowledged: {names}; counts as of a fresh build: {same}; scores too: {close}")
+    wrong = [
+        what
+        for what in told
+        if what.split()[-1] not in ("200", "429", "503", "leave") and "broken 4" not in what
+    ]
+    if wrong or not (names and same and close):
+        raise SystemExit(f"not as it should be: {wrong}")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path)
+    parser.add_argument("what", choices=("speed", "fuzz", "soak"))
+    parser.add_argument("--count", type=int, default=5000)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    given = parser.parse_args()
+    if given.what == "speed":
+        speed(given.run)
+    elif given.what == "fuzz":
+        fuzz(given.run, given.count)
+    else:
+        soak(given.run, given.minutes)
+
+
+if __name__ == "__main__":
+    main()

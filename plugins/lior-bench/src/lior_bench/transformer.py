@@ -1,0 +1,189 @@
+"""A small transformer trained with autograd, a baseline of `lior bench`.
+
+nanoGPT's recipe for a CPU (A. Karpathy, https://github.com/karpathy/nanoGPT,
+"I only have a macbook"): 4 layers, 4 heads, 128 wide, context 64, batch 12, AdamW
+with warm-up and cosine decay, no dropout, tied embeddings; here on bytes, and
+the schedule runs over seconds instead of steps. The last bytes of the training
+text are kept back, and the weights that are best on them are scored. It stands
+alone on purpose: `python -m lior_bench.transformer FILE --split N --seconds S` prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+VOCAB = 256
+LAYERS = 4
+HEADS = 4
+WIDTH = 128
+CONTEXT = 64
+BATCH = 12
+
+RATE = 1e-3
+LAST_RATE = 1e-4
+WARMUP_STEPS = 100
+WARMUP_SHARE = 0.05
+"""Share of the time after which the warm-up is over at the latest."""
+DECAY = 0.1
+CLIP = 1.0
+
+STRIDE = 8
+"""Bytes scored by one window: each has at least ``CONTEXT - STRIDE + 1`` bytes of context."""
+
+KEPT_BACK = 0.02
+"""Share of the training text for choosing the weights, at most :data:`MOST_KEPT_BACK` bytes."""
+MOST_KEPT_BACK = 20_000
+CHECKS = 20
+"""How many times in the training time the weights are checked on it, in its second half."""
+
+_WINDOWS = 512
+
+
+class Block(nn.Module):
+    """Attention and a two-layer perceptron, each on normed input and added to the stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(WIDTH, bias=False), nn.LayerNorm(WIDTH, bias=False)
+        self.qkv = nn.Linear(WIDTH, 3 * WIDTH, bias=False)
+        self.project = nn.Linear(WIDTH, WIDTH, bias=False)
+        self.widen = nn.Linear(WIDTH, 4 * WIDTH, bias=False)
+        self.narrow = nn.Linear(4 * WIDTH, WIDTH, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, length, _ = x.shape
+        heads = (
+            part.view(batch, length, HEADS, -1).transpose(1, 2)
+            for part in self.qkv(self.norm1(x)).chunk(3, -1)
+        )
+        y = F.scaled_dot_product_attention(*heads, is_causal=True)
+        x = x + self.project(y.transpose(1, 2).reshape(batch, length, WIDTH))
+        return x + self.narrow(F.gelu(self.widen(self.norm2(x))))
+
+
+class Transformer(nn.Module):
+    """A decoder over bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = nn.Embedding(VOCAB, WIDTH)
+        self.position = nn.Embedding(CONTEXT, WIDTH)
+        self.blocks = nn.Sequential(*(Block() for _ in range(LAYERS)))
+        self.norm = nn.LayerNorm(WIDTH, bias=False)
+        for name, weight in self.named_parameters():
+            if weight.dim() == 2:
+                residual = name.endswith(("project.weight", "narrow.weight"))
+                nn.init.normal_(weight, std=0.02 / math.sqrt(2 * LAYERS) if residual else 0.02)
+
+    def forward(self, tokens: Tensor, last: int = CONTEXT) -> Tensor:
+        """Logits ``(B, last, 256)`` of what follows each of the ``last`` positions of ``tokens (B, T)``."""
+        x = self.token(tokens) + self.position.weight[: tokens.shape[1]]
+        return F.linear(self.norm(self.blocks(x)[:, -last:]), self.token.weight)
+
+
+def optimiser(model: Transformer) -> torch.optim.AdamW:
+    """AdamW that decays matrices only."""
+    weights = list(model.parameters())
+    groups = [
+        {"params": [w for w in weights if w.dim() >= 2], "weight_decay": DECAY},
+        {"params": [w for w in weights if w.dim() < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.99))
+
+
+def rate(step: int, spent: float) -> float:
+    """Learning rate at ``step`` when the share ``spent`` of the time is gone."""
+    cosine = 0.5 * (1 + math.cos(math.pi * min(spent, 1.0)))
+    warmth = max((step + 1) / WARMUP_STEPS, spent / WARMUP_SHARE)
+    return min(warmth, 1.0) * (LAST_RATE + cosine * (RATE - LAST_RATE))
+
+
+def train(data: Tensor, seconds: float, *, generator: torch.Generator) -> tuple[Transformer, int]:
+    """Learn ``data (N,)``, at least ``2 * CONTEXT`` bytes, for ``seconds``; the model and its steps."""
+    begin = time.perf_counter()
+    held = min(int(len(data) * KEPT_BACK), MOST_KEPT_BACK)
+    learned = len(data) - held
+    model = Transformer()
+    adam = optimiser(model)
+    best, kept, checks, step = math.inf, None, CHECKS // 2, 0
+    reach = torch.arange(CONTEXT + 1)
+    while (spent := (time.perf_counter() - begin) / seconds) < 1:
+        for group in adam.param_groups:
+            group["lr"] = rate(step, spent)
+        starts = torch.randint(learned - CONTEXT, (BATCH, 1), generator=generator)
+        window = data[starts + reach]
+        loss = F.cross_entropy(model(window[:, :-1]).flatten(0, 1), window[:, 1:].flatten())
+        adam.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+        adam.step()
+        step += 1
+        if held and spent * CHECKS >= checks:
+            checks += 1
+            cost = score(model, data, learned, stride=CONTEXT)
+            if cost < best:
+                best, kept = cost, {name: w.clone() for name, w in model.state_dict().items()}
+    if kept and score(model, data, learned, stride=CONTEXT) > best:
+        model.load_state_dict(kept)
+    return model, step
+
+
+def windows(begin: int, end: int, stride: int) -> Iterator[tuple[Tensor, int]]:
+    """Ends of windows and how many bytes each scores, which make up ``begin .. end - 1``, in batches."""
+    whole, rest = divmod(end - begin, stride)
+    if whole:
+        for batch in (begin + stride * torch.arange(1, whole + 1)).split(_WINDOWS):
+            yield batch, stride
+    if rest:
+        yield torch.tensor([end]), rest
+
+
+@torch.no_grad()
+def score(model: Transformer, data: Tensor, begin: int, *, stride: int = STRIDE) -> float:
+    """Nats that ``data[begin:]`` costs, ``begin >= CONTEXT``; every window is full."""
+    reach = torch.arange(-CONTEXT - 1, 0)
+    nats = 0.0
+    for ends, scored in windows(begin, len(data), stride):
+        window = data[ends[:, None] + reach]
+        logits = model(window[:, :-1], last=scored)
+        target = window[:, -scored:].flatten()
+        nats += float(F.cross_entropy(logits.flatten(0, 1), target, reduction="sum"))
+    return nats
+
+
+def main() -> None:
+    """Print ``nats``, ``train_seconds``, ``score_seconds`` and ``steps``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--split", type=int, required=True, help="bytes to learn; the rest is scored")
+    parser.add_argument("--seconds", type=float, required=True, help="time to train")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    if given.split < 2 * CONTEXT:
+        parser.error(f"--split {given.split}: at least {2 * CONTEXT} bytes are needed to learn from")
+    torch.manual_seed(given.seed)
+    data = torch.frombuffer(bytearray(given.file.read_bytes()), dtype=torch.uint8).long()
+    begin = time.perf_counter()
+    generator = torch.Generator().manual_seed(given.seed)
+    model, steps = train(data[: given.split], given.seconds, generator=generator)
+    middle = time.perf_counter()
+    nats = score(model, data, given.split)
+    end = time.perf_counter()
+    print(
+        json.dumps(
+            {"nats": nats, "train_seconds": middle - begin, "score_seconds": end - middle, "steps": steps}
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""The trial agrees with itself: answers stand where the questions say."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import attrs
+import pytest
+
+from lior.interfaces import Passage
+from lior_bench import trial
+from lior_bench.checkout import folder as checkout
+
+QUESTIONS = trial.questions()
+ANSWERABLE = [question for question in QUESTIONS if question["answerable"]]
+PARAPHRASED = [question for question in ANSWERABLE if question["paraphrased"]]
+WRONG = Passage(document="other.md", line=1, text="something else")
+DIGEST = "6fe2454c997845a98c31950477819a6f55f805f94087d3f5907bcd7904e391df"
+LITTLE = """
+a an and any apart are at be been by can do does for from get has have how i if in is it me my not of off
+on one or our out should so that the them there these they this to up was we were what when where which
+who why will with would you
+"""
+COMMON = frozenset(LITTLE.split())
+
+
+def words(text: str) -> set[str]:
+    """Content words, each as its first five letters: a crude stem."""
+    return {word[:5] for word in re.findall(r"[a-z0-9]+", text.lower()) if word not in COMMON}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("trial")
+    assert len(trial.collect(out)) == 60
+    return out
+
+
+def test_counts() -> None:
+    assert len({question["id"] for question in QUESTIONS}) == 50
+    assert len({question["question"] for question in QUESTIONS}) == 50
+    assert len(ANSWERABLE) == 40
+    assert len(PARAPHRASED) >= 40 / 3
+    assert sum(question["near"] for question in QUESTIONS if not question["answerable"]) == 5
+
+
+def test_nothing_was_edited_since_it_was_written(folder: Path) -> None:
+    """Questions, notes and logs; code and manuals differ between versions."""
+    digest = hashlib.sha256((checkout(trial.PLACE) / "questions.jsonl").read_bytes())
+    for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and not name.startswith(("code/", "manuals/")):
+            digest.update(name.encode() + b"\n" + path.read_bytes())
+    assert digest.hexdigest() == DIGEST
+
+
+@pytest.mark.parametrize("question", ANSWERABLE, ids=lambda question: question["id"])
+def test_the_answer_stands_where_it_is_said_to(folder: Path, question: dict) -> None:
+    lines = (folder / question["answer_document"]).read_text("utf-8").splitlines()
+    found = {number for number, line in enumerate(lines, 1) if question["answer_contains"] in line}
+    assert found
+    if question["answer_line"] is not None:
+        assert found <= set(question["answer_line"]) <= set(range(1, len(lines) + 1))
+
+
+@pytest.mark.parametrize("question", PARAPHRASED, ids=lambda question: question["id"])
+def test_paraphrases_have_other_words_than_the_answer(folder: Path, question: dict) -> None:
+    lines = (folder / question["answer_document"]).read_text("utf-8").splitlines()
+    answer = next(line for line in lines if question["answer_contains"] in line)
+    assert len(words(question["question"]) & words(answer)) <= 1
+
+
+def test_collecting_twice_gives_the_same(folder: Path, tmp_path: Path) -> None:
+    again = trial.collect(tmp_path / "again")
+    assert {path.relative_to(tmp_path / "again"): path.read_bytes() for path in again} == {
+        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+@attrs.frozen
+class Answer:
+    """What an index answers."""
+
+    found: bool
+    answer: Passage | None = None
+    passages: tuple[tuple[Passage, float], ...] = ()
+
+
+def perfect(folder: Path, asked: str) -> Answer:
+    """The answering line first, and a refusal where there is none."""
+    question = next(question for question in QUESTIONS if question["question"] == asked)
+    if not question["answerable"]:
+        return Answer(False)
+    lines = (folder / question["answer_document"]).read_text("utf-8").splitlines()
+    number = next(n for n, line in enumerate(lines, 1) if question["answer_contains"] in line)
+    passage = Passage(document=str(folder / question["answer_document"]), line=number, text=lines[number - 1])
+    return Answer(True, passage, ((passage, 1.0),))
+
+
+def test_a_perfect_index_gets_everything(folder: Path) -> None:
+    counts = trial.count(lambda asked: perfect(folder, asked))
+    assert counts["all"] == {"questions": 40, "first": 40, "three": 40, "quoted": 40, "refused": 0}
+    assert counts["unanswerable"] == {"questions": 10, "refused": 10}
+    assert counts["plain"]["questions"] + counts["paraphrased"]["questions"] == 40
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 3])
+def test_passages_ahead_of_the_right_one_count(folder: Path, ahead: int) -> None:
+    def ask(asked: str) -> Answer:
+        answer = perfect(folder, asked)
+        return attrs.evolve(answer, passages=((WRONG, 2.0),) * ahead + answer.passages)
+
+    counts = trial.count(ask)["all"]
+    assert counts["first"] == 0
+    assert counts["three"] == (40 if ahead < 3 else 0)
+
+
+def test_an_index_that_refuses_everything_is_wrong_forty_times() -> None:
+    counts = trial.count(lambda asked: Answer(False))
+    assert counts["all"] == {"questions": 40, "first": 0, "three": 0, "quoted": 0, "refused": 40}
+    assert counts["unanswerable"]["refused"] == 10
+
+
+@pytest.mark.parametrize("question", ANSWERABLE, ids=lambda question: question["id"])
+def test_only_the_answer_counts(folder: Path, question: dict) -> None:
+    """Neither another line of the same document nor the same words in another one."""
+    passage = perfect(folder, question["question"]).answer
+    assert trial.right(passage, question)
+    assert not trial.right(attrs.evolve(passage, document="other.md"), question)
+    assert not trial.right(attrs.evolve(passage, document="x" + question["answer_document"]), question)
+    assert not trial.right(attrs.evolve(passage, line=100_000, text="something else"), question)
+
+
+def test_the_table_has_a_row_for_each_group() -> None:
+    rows = trial.table(trial.count(lambda asked: Answer(False))).splitlines()
+    assert [row.split()[0] for row in rows[1:]] == ["all", "plain", "paraphrased", "unanswerable"]
+    assert len({len(row) for row in rows}) == 1

@@ -1,0 +1,109 @@
+"""Errors, probabilities, intervals and seconds of lior-tables beside other programs, and of its parts.
+
+    PYTHONPATH=plugins/lior-tables/bench python -m comparison --tables ../shared/data/tables
+
+What was measured is kept in the folder of ``--cache``, with its settings as the key, and not measured again.
+What lior-tables gave is measured again after its code has changed. Set OMP_NUM_THREADS=1 for one thread.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import warnings
+from pathlib import Path
+
+import click
+import torch
+
+from comparison import controls, ours, report, sets, speed
+from comparison.store import Store
+
+PARTS = ("error", "intervals", "irrelevant", "ablation", "speed")
+AGAINST = "catboost"
+OURS = "lior-tables"
+_CONFORMAL = "lightgbm split conformal"
+_FEWER = {"xrfm": 1}
+"""Seeds of what takes long, at most."""
+
+
+class Bench:
+    """The sets, and methods measured on them once."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self.folder, self.store = folder, store
+
+    def run(self, method: str, names: list[str], seeds: int, *, numbers: bool = False) -> report.Runs:
+        """A method on all sets, or those with ``numbers`` as target, for so many seeds."""
+        found: report.Runs = {}
+        control = method in controls.CONTROLS
+        settings = "" if control else ours.settings(method)
+        for split in sets.splits(names, self.folder, min(seeds, _FEWER.get(method, seeds))):
+            if numbers and split.classes:
+                continue
+            name = split.table.name
+            measured = self.store.get(method, settings, name, split.seed)
+            if measured is None:
+                click.echo(f"{method}: {name}, seed {split.seed}", err=True)
+                measure = controls.measure if control else ours.measure
+                measured = self.store.add(method, settings, name, split.seed, *measure(method, split))
+            found.setdefault(name, []).append((split, measured))
+        return found
+
+
+@click.command(help=__doc__)
+@click.option(
+    "--tables", type=click.Path(path_type=Path, file_okay=False), default=Path("../shared/data/tables")
+)
+@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), default=Path("runs/tables"))
+@click.option("--seeds", default=3, show_default=True)
+@click.option("--ablation-seeds", default=1, show_default=True)
+@click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), default=PARTS)
+@click.option("--set", "chosen", multiple=True, help="Only these sets.")
+def main(
+    tables: Path,
+    cache: Path,
+    seeds: int,
+    ablation_seeds: int,
+    parts: tuple[str, ...],
+    chosen: tuple[str, ...],
+) -> None:
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=UserWarning)
+    torch.set_num_threads(1)
+    bench = Bench(tables, Store(cache))
+    names = list(chosen) or sets.names(tables)
+    versions = f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}"
+    command = " ".join(["python -m comparison", *sys.argv[1:]])
+    click.echo(f"`{command}`, {len(names)} sets, code {ours.code()}, {versions}")
+    if "error" in parts:
+        _error(bench, names, seeds)
+    if "intervals" in parts:
+        methods = {name: bench.run(name, names, seeds, numbers=True) for name in (OURS, _CONFORMAL)}
+        click.echo("\n## Intervals of 90 %\n\n" + report.intervals(methods, OURS))
+    if "irrelevant" in parts:
+        few = sorted(sets.DRAWN) + [f"{name}{sets.NOISED}" for name in sets.NOISY]
+        runs = {name: bench.run(name, few, ablation_seeds) for name in (OURS, AGAINST, "xrfm", "lightgbm")}
+        click.echo("\n## Inputs that do not matter\n")
+        for name in (AGAINST, "lightgbm", "xrfm"):
+            click.echo(report.headline(runs[OURS], runs[name], name))
+        click.echo(report.by_set(runs[OURS], runs[AGAINST]))
+    if "ablation" in parts:
+        of = {name: bench.run(name, names, ablation_seeds) for name in ours.ABLATIONS}
+        click.echo("\n## Parts\n\n" + report.ablation(of))
+    if "speed" in parts:
+        click.echo("\n## Seconds of one core\n\n" + speed.table())
+
+
+def _error(bench: Bench, names: list[str], seeds: int) -> None:
+    methods = [name for name in controls.CONTROLS if name != _CONFORMAL]
+    runs = {name: bench.run(name, names, seeds) for name in (OURS, *methods)}
+    click.echo("\n## Errors\n")
+    for name in (AGAINST, "catboost long"):
+        click.echo(report.headline(runs[OURS], runs[name], name))
+    click.echo(report.by_set(runs[OURS], runs[AGAINST]))
+    click.echo("## Methods\n\n" + report.peers(runs, AGAINST))
+
+
+if __name__ == "__main__":
+    main()

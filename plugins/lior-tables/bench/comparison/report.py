@@ -1,0 +1,198 @@
+"""Tables in Markdown of what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.stats import rankdata
+
+from comparison import judging
+from comparison.judging import Estimate
+from comparison.sets import Split
+from comparison.store import Measured
+from lior_tables.judging import calibration_error, log_loss
+
+SMALL = 500
+"""Sets with fewer rows to test are pooled: none of them can be told from chance by itself."""
+LIMIT = 1.10
+"""A set is worse when the whole interval of its ratio lies above."""
+
+Runs = dict[str, list[tuple[Split, Measured]]]
+"""Set -> its seeds."""
+
+
+def rows(header: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
+    """A table."""
+    cells = [list(header), ["---"] * len(header), *lines]
+    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in cells)
+
+
+def losses(runs: list[tuple[Split, Measured]]) -> list[np.ndarray]:
+    return [judging.losses(m.arrays["predictions"], split.truth) for split, m in runs]
+
+
+def _errors(runs: Runs) -> dict[str, float]:
+    return {
+        name: float(np.mean([judging.error(part, classes=_classes(of)) for part in losses(of)]))
+        for name, of in runs.items()
+    }
+
+
+def _classes(runs: list[tuple[Split, Measured]]) -> bool:
+    return runs[0][0].table.classes
+
+
+def ratios(ours: Runs, theirs: Runs) -> dict[str, float]:
+    """Ratio of errors of each set that both have, on the seeds that both have."""
+    found = {}
+    for name in sorted(set(ours) & set(theirs)):
+        a, b = paired(ours[name], theirs[name])
+        found[name] = _errors({name: a})[name] / _errors({name: b})[name]
+    return found
+
+
+def paired(
+    ours: list[tuple[Split, Measured]], theirs: list[tuple[Split, Measured]]
+) -> tuple[list[tuple[Split, Measured]], list[tuple[Split, Measured]]]:
+    """The seeds that both have, in one order."""
+    others = {split.seed: (split, m) for split, m in theirs}
+    both = [(run, others[run[0].seed]) for run in ours if run[0].seed in others]
+    return [a for a, _ in both], [b for _, b in both]
+
+
+def headline(ours: Runs, theirs: Runs, name: str) -> str:
+    """The ratio over all sets, regressions and classes, wins, sets that are worse, and small sets pooled."""
+    found = ratios(ours, theirs)
+    kinds = {
+        "all": list(found),
+        "numbers": [n for n in found if not _classes(ours[n])],
+        "classes": [n for n in found if _classes(ours[n])],
+    }
+    lines = []
+    for kind, names in kinds.items():
+        if names:
+            wins = sum(found[n] < 1 for n in names)
+            mean = judging.mean_ratio([found[n] for n in names])
+            lines.append([kind, len(names), mean, f"{wins} ({wins / len(names):.0%})"])
+    return f"Error ratio to {name}:\n\n" + rows(["target", "sets", "ratio [95 % over sets]", "better"], lines)
+
+
+def by_set(ours: Runs, theirs: Runs) -> str:
+    """The ratio of each set with its interval over rows; small sets pooled."""
+    lines, small, drawn = [], [], []
+    for index, (name, value) in enumerate(ratios(ours, theirs).items()):
+        a, b = paired(ours[name], theirs[name])
+        classes, tested = _classes(a), len(a[0][0].truth)
+        pair = losses(a), losses(b)
+        estimate = judging.ratio(*pair, classes=classes, seed=index)
+        if tested < SMALL:
+            small.append(value)
+            drawn.append(judging.ratio_draws(*pair, classes=classes, seed=index))
+        errors = [_errors({name: side})[name] for side in (a, b)]
+        mark = "worse" if tested >= SMALL and estimate.low > LIMIT else ""
+        lines.append(
+            [name, "class" if classes else "number", len(a[0][0].y), tested, len(a)]
+            + [f"{e:.4f}" for e in errors]
+            + [estimate, mark]
+        )
+    if small:
+        what = f"{len(small)} sets of fewer than {SMALL} test rows"
+        lines.append([what, "", "", "", "", "", "", judging.pooled(drawn, small), ""])
+    header = [
+        "set",
+        "target",
+        "rows",
+        "test",
+        "seeds",
+        "error",
+        "its error",
+        "ratio [95 % over rows]",
+        f"> {LIMIT}",
+    ]
+    return rows(header, lines)
+
+
+def peers(all_runs: dict[str, Runs], against: str) -> str:
+    """Every method: ratio to one of them, mean rank, and the means of its measures."""
+    errors = {method: _errors(runs) for method, runs in all_runs.items()}
+    names = sorted(set.intersection(*(set(of) for of in errors.values())))
+    table = np.array([[of[n] for n in names] for of in errors.values()])
+    ranks = rankdata(table, axis=0).mean(1)
+    lines = []
+    for (method, runs), rank in sorted(zip(all_runs.items(), ranks, strict=True), key=lambda pair: pair[1]):
+        found = ratios(runs, all_runs[against])
+        estimate: Estimate | str = judging.mean_ratio(list(found.values())) if method != against else "1"
+        lines.append([method, estimate, f"{rank:.2f}", *measures(runs)])
+    head = ["method", f"error ratio to {against}", f"mean rank of {len(lines)}", *MEASURES]
+    return f"{len(names)} sets.\n\n" + rows(head, lines)
+
+
+MEASURES = ["accuracy", "RMSE / sd", "log loss", "ECE", "fit s (median)"]
+
+
+def measures(runs: Runs) -> list[str]:
+    """Means over sets of the means over seeds: accuracy, RMSE, log loss, calibration error; seconds."""
+    classes = [of for of in runs.values() if _classes(of)]
+    numbers = [of for of in runs.values() if not _classes(of)]
+
+    def mean(sets: list[list[tuple[Split, Measured]]], of: Callable[[np.ndarray, np.ndarray], float]) -> str:
+        if not sets:
+            return ""
+        each = [np.mean([of(m.arrays["predictions"], split.truth) for split, m in one]) for one in sets]
+        return f"{np.mean(each):.3f}"
+
+    seconds = [m.about["fit_seconds"] for of in runs.values() for _, m in of]
+    return [
+        mean(classes, lambda p, y: 1 - float(judging.losses(p, y).mean())),
+        mean(numbers, lambda p, y: float(np.sqrt(judging.losses(p, y).mean()))),
+        mean(classes, log_loss),
+        mean(classes, calibration_error),
+        f"{np.median(seconds):.2f}",
+    ]
+
+
+def intervals(methods: dict[str, Runs], scale: str) -> str:
+    """Coverage and width of intervals of 90 %, and the worst third of the rows by the widths of ``scale``."""
+    lines = []
+    for method, runs in methods.items():
+        cells = []
+        for name, of in runs.items():
+            for (split, m), (_, by) in zip(*paired(of, methods[scale][name]), strict=True):
+                low, high = m.arrays["low"], m.arrays["high"]
+                widths = by.arrays["high"] - by.arrays["low"]
+                covered, thirds = judging.coverage_by_thirds(low, high, split.truth, widths)
+                cells.append((name, covered, float(np.mean(high - low)), *thirds))
+        sets = list(runs)
+        means = np.array([np.mean([c[1:] for c in cells if c[0] == n], 0) for n in sets])
+        coverage, width, *thirds = means.mean(0)
+        worst_set = sets[int(means[:, 0].argmin())]
+        worst = f"{means[:, 2:].min(1).mean():.3f}", f"{means[:, 0].min():.3f} ({worst_set})"
+        lines.append([method, len(sets), f"{coverage:.3f}", f"{width:.2f}", f"{min(thirds):.3f}", *worst])
+    head = [
+        "method",
+        "sets",
+        "coverage",
+        "width / sd",
+        "worst third",
+        "worst third of each set, mean",
+        "worst set",
+    ]
+    return rows(head, lines)
+
+
+def ablation(all_runs: dict[str, Runs]) -> str:
+    """Each part beside what has only this part otherwise, over all sets, with wins."""
+    lines = []
+    for name, runs in all_runs.items():
+        whole = name.split(", ")[0]
+        if name.endswith("metric not learned") and "rsource" in name:
+            whole += ", metric not learned"
+        base = all_runs["ridge" if name == "mean of members" else whole]
+        if runs is base:
+            lines.append([name, len(runs), "1", "", *measures(runs)])
+            continue
+        found = list(ratios(runs, base).values())
+        wins = sum(r < 1 for r in found)
+        lines.append([name, len(found), judging.mean_ratio(found), wins, *measures(runs)])
+    return rows(["what", "sets", "error ratio [95 % over sets]", "better", *MEASURES], lines)
