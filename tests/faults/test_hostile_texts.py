@@ -87,10 +87,3 @@ def test_any_lines_are_records_or_refused(lines, tmp_path_factory):
         built = corpus.build(found, Bytes())
         assert len(built) == sum(len(s.data) for s in found)
     assert "\n" not in said
-
-
-@settings(max_examples=300, deadline=None)
-@given(data=st.binary(max_size=200))
-def test_any_bytes_come_back(data):
-    tokenizer = Bytes()
-    assert tokenizer.decode(tokenizer.encode(data).tolist()) == data

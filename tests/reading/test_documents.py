@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -116,7 +117,7 @@ def test_a_file_that_was_named_must_be_readable(tmp_path, monkeypatch):
         with pytest.raises(DataError, match=r"a\.gz: damaged gzip file"):
             read_documents([str(path)])
     (tmp_path / "a.zst").write_bytes(b"packed")
-    monkeypatch.setitem(__import__("sys").modules, "zstandard", None)
+    monkeypatch.setitem(sys.modules, "zstandard", None)
     with pytest.raises(MissingPackage, match=r"a\.zst: \.zst needs a package; install it: pip install"):
         read_documents([str(tmp_path / "a.zst")])
 

@@ -112,6 +112,7 @@ def test_other_formats_are_parsed_and_learned(home):
     assert found["page.html"].strip() == "A page about herons."
     assert found["latin.txt"] == "Le café est à gauche, près du musée.\n"
     assert found["crlf.txt.gz"] == "one\r\ntwo\r\n"
+    assert sorted(found) == lior.Index(notes, cache=False).documents, "they are named as in an index"
     assert [(each.name, each.reason) for each in done.skipped] == [("picture.png", SkipReason.BINARY)]
     (notes / "page.html").write_bytes(b"")
     assert sync(home / "run").forgotten == ("page.html",), "its text is gone"
@@ -215,12 +216,6 @@ def test_runs_that_are_not_of_files(configure, tmp_path):
     assert [each.name for each in run.documents()] == ["a", "b.txt"], "what is not of the folder stays"
     with pytest.raises(RunError, match="no directory"):
         lior.train(documents={"a": lines("a", 40)}, memory="match", fit={"passes": 0}).sync(tmp_path)
-
-
-def test_documents_are_named_as_in_an_index(home):
-    (home / "notes" / "page.html").write_text("<p>A page about herons.</p>")
-    sync(home / "run")
-    assert sorted(texts(home / "run")) == lior.Index(home / "notes", cache=False).documents
 
 
 def test_the_manifest_is_small_and_checked(home):
