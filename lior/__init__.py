@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lior.api import resume, train
+    from lior.api import train
     from lior.ask.answering import Answer
     from lior.ask.index import Index
     from lior.config.sampling import Sampling
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lior.plugins.kinds import Kind
     from lior.plugins.registry import Registry, registry
     from lior.runs.run import Run, load
+    from lior.training.preparation import resume
 
 _EXPORTS = {
     "Answer": "lior.ask.answering:Answer",
@@ -33,7 +34,7 @@ _EXPORTS = {
     "Run": "lior.runs.run:Run",
     "Sampling": "lior.config.sampling:Sampling",
     "load": "lior.runs.run:load",
-    "resume": "lior.api:resume",
+    "resume": "lior.training.preparation:resume",
     "train": "lior.api:train",
 }
 """Public name -> where it lives. A name must not equal a submodule's (it would shadow it)."""

@@ -1,4 +1,4 @@
-"""Training in one call, and going on with it.
+"""Training in one call.
 
 >>> import lior
 >>> notes = {f"note {i}": f"Note {i}: the meeting is in room {i}.\\n" * 9 for i in range(9)}
@@ -18,12 +18,12 @@ from typing import Any
 
 import attrs
 
-from lior.config import Override, TrainConfig, flatten, load
+from lior.config import Component, Override, TrainConfig, flatten, load
 from lior.config.options import checked_keywords
+from lior.errors import UsageError
 from lior.reading.documents import RawDocument, as_bytes
 from lior.runs.run import Run
 from lior.training import preparation
-from lior.training.preparation import train as run_training
 
 
 @checked_keywords(TrainConfig)
@@ -53,8 +53,9 @@ def train(
     settings
         Keys of the configuration. A plugin is given by name, as
         ``package.module:Class``, as an instance, or as a table with its
-        options; ``memory`` takes several. Other sections are tables:
-        ``geometry={"updates": 100}``.
+        options; ``memory`` takes several. An instance is used itself:
+        ``run.model.memories["sdm"]`` is the one that was given. Other
+        sections are tables: ``geometry={"updates": 100}``.
 
     Returns
     -------
@@ -66,46 +67,21 @@ def train(
     LiorError
         When something given cannot be used; the message says what and why.
     """
-    overrides = [Override(path, value, "code") for path, value in flatten(_table(settings))]
+    overrides = [Override(path, value, "code") for path, value in flatten(settings)]
     if text:
         overrides.append(Override("data.text", [text] if isinstance(text, str) else list(text), "code"))
     config = load(recipe, overrides=overrides, components=True).config
+    _refuse_used(config.tokenizer, *config.memory.components)
     read = None
     if documents is not None:
         read = [RawDocument(name, as_bytes(value)) for name, value in documents.items()]
-    return run_training(config, Path(out) if out else None, documents=read, callbacks=callbacks)
+    return preparation.train(config, Path(out) if out else None, documents=read, callbacks=callbacks)
 
 
-@checked_keywords()
-def resume(run: str | Path, *, callbacks: Iterable[object] = ()) -> Run:
-    """Go on with the training of ``run``, which was stopped; the outcome is that of one never stopped.
-
-    Raises
-    ------
-    RunError
-        When it is no run, finished, damaged, or its configuration was changed.
-    """
-    return preparation.resume(Path(run), callbacks=callbacks)
-
-
-def _table(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """``settings`` as the table of a recipe: plugins by name with their options."""
-    table = dict(settings)
-    for section, value in settings.items():
-        several = section == "memory" and isinstance(value, list | tuple)
-        if several or (section == "memory" and attrs.has(type(value))):
-            parts = dict(_described(part) for part in (value if several else [value]))
-            table[section] = {"name": ",".join(parts), **parts}
-        elif attrs.has(type(value)):
-            name, options = _described(value)
-            table[section] = {"name": name, **options}
-    return table
-
-
-def _described(plugin: Any) -> tuple[str, dict[str, Any]]:
-    """Name, as ``package.module:Class``, and options of a plugin given by name or as an instance."""
-    if isinstance(plugin, str):
-        return plugin, {}
-    cls = type(plugin)
-    fields = (f.name for f in attrs.fields(cls) if f.init)
-    return f"{cls.__module__}:{cls.__qualname__}", {name: getattr(plugin, name) for name in fields}
+def _refuse_used(*components: Component) -> None:
+    """Refuse a memory or a tokenizer that has read a text: the run that it belongs to would change."""
+    for name, plugin in ((each.name, each.plugin) for each in components):
+        if attrs.has(type(plugin)):
+            now, fresh = plugin.snapshot(), attrs.evolve(plugin).snapshot()
+            if now.keys() != fresh.keys() or not all(now[key].equal(fresh[key]) for key in now):
+                raise UsageError(f"{name}: this instance has read a text already; make a new one")

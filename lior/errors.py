@@ -62,10 +62,6 @@ class NewerFormat(RunError):
     """A checkpoint was written by a later version of lior."""
 
 
-class OlderFormat(RunError):
-    """A checkpoint was written by an earlier version of lior, in a format that is not read any more."""
-
-
 class TextRemains(UserWarning):
     """What was forgotten could not be removed from earlier versions of a run; the command line prints it."""
 

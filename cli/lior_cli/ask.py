@@ -11,13 +11,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 from platformdirs import user_cache_path
 
+from lior.ask.serialise import answer_record
 from lior.errors import DataError, LiorError, UsageError
-from lior_cli.options import PluginName, TextPath, WholeNumber, is_run
+from lior_cli.options import PluginName, TextPath, WholeNumber, is_run, run_among
 from lior_cli.passages import echo_answer, listed, style
 from lior_cli.sources import plain
 
@@ -86,7 +87,7 @@ def ask(
     if opened:
         return _edit(index, passages, opened)
     if as_json:
-        click.echo(json.dumps(_record(answer), ensure_ascii=False))
+        click.echo(json.dumps(answer_record(answer), ensure_ascii=False))
     else:
         echo_answer(index, answer, passages)
         _report(index, answer, verbose=verbose)
@@ -144,21 +145,17 @@ def _opened(where: Sequence[str], retriever: str | None, *, cache: bool) -> Inde
 
     where, last = _where(where), _last()
     tick = _progress if sys.stderr.isatty() else None
-    runs = [path for path in map(Path, where) if is_run(path)]
-    if runs and len(where) > 1:
-        raise UsageError(f"{runs[0]} is a run and is asked alone; leave the other paths out, or ask those")
-    if runs:
+    run = run_among([Path(path) for path in where])
+    if run:
         from lior.runs.asking import open_index
 
-        index = open_index(runs[0], retriever=retriever, keep=cache)
+        index = open_index(run, retriever=retriever, keep=cache)
     else:
         index = Index(*where, retriever=retriever, cache=cache, tick=tick)
     if cache:
         try:
             last.parent.mkdir(parents=True, exist_ok=True)
-            last.write_text(
-                json.dumps(index.paths or [str(path.absolute()) for path in runs]), encoding="utf-8"
-            )
+            last.write_text(json.dumps([str(run.absolute())] if run else index.paths), encoding="utf-8")
         except OSError as error:
             index.notes.append(f"{last}: cannot be kept for the next time ({error.strerror or error})")
     return index
@@ -173,21 +170,6 @@ def _progress(done: int, files: int) -> None:
 
 
 # --- what is printed ---
-
-
-def _record(answer: Answer) -> dict[str, Any]:
-    quoted = answer.answer
-    return {
-        "question": answer.question,
-        "found": answer.found,
-        "confidence": round(answer.confidence, 4),
-        "answer": quoted
-        and {"text": quoted.text, "document": quoted.document, "line": quoted.line, "column": quoted.column},
-        "passages": [
-            {"document": p.document, "line": p.line, "text": p.text, "score": round(score, 6)}
-            for p, score in answer.passages
-        ],
-    }
 
 
 def _report(index: Index, answer: Answer, *, verbose: bool) -> None:

@@ -11,7 +11,7 @@ import click
 from lior.config.sampling import ChatSampling
 from lior.errors import UsageError
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, WholeNumber, device_option, field_options, seed_option
+from lior_cli.options import RunPath, WholeNumber, device_option, field_options, is_run, seed_option
 
 
 @click.command()
@@ -63,7 +63,7 @@ def chat(
     ChatSampling(**sampling)  # wrong options are named before anything is opened
     live = sys.stdin.isatty() and sys.stdout.isatty()
     model = _endpoint(endpoint)
-    if run is not None and run.exists() and not (run / "config.toml").exists():
+    if run is not None and not is_run(run):
         if remember:
             raise UsageError(f"--remember: {run} is a folder, which learns nothing; give a run")
         ctx.exit(_ask_folder(run, model, live=live))

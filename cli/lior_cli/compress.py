@@ -77,7 +77,7 @@ def compress(
     started = time.perf_counter()
     with Progress(quiet=quiet) as progress:
         progress.lior_train_stage("compress", f"{len(data):,} bytes")
-        packed, bits = compression.compress(data, coder, tick=progress.lior_train_step)
+        packed, bits = compression.compress(data, coder, progress=progress.lior_train_step)
     content = packed.pack()
     _write(out, content)
     summary = _summary(packed, len(content), bits, time.perf_counter() - started)
@@ -118,7 +118,7 @@ def decompress(
         progress.lior_train_stage("decompress", f"{found.size:,} bytes")
         if found.machine != compression.machine():
             progress.note("note: made with another type of CPU or other versions; decoding may fail")
-        data = compression.decompress(found, coder, name=file, tick=progress.lior_train_step)
+        data = compression.decompress(found, coder, name=file, progress=progress.lior_train_step)
     _write(out, data)
     seconds = time.perf_counter() - started
     rate = len(data) / max(seconds, 1e-9)
@@ -154,7 +154,7 @@ def run_coder(path: Path) -> Coder:
     from lior.runs import directory as rundir
 
     loaded = rundir.open_run(path)
-    return Coder(loaded.model, bytes.fromhex(loaded.identity), "", len(loaded.corpus.names))
+    return Coder(loaded.model, bytes.fromhex(loaded.digest), "", len(loaded.corpus.names))
 
 
 def recipe_coder(recipe: str) -> Coder:
@@ -182,15 +182,15 @@ def recipe_coder(recipe: str) -> Coder:
             "train a run and give it with --run, or take a recipe with counts only"
         )
     parts = {"tokenizer": config.tokenizer, "memory": list(config.memory.components)}
-    identity = hashlib.sha256(json.dumps(describe(parts), sort_keys=True).encode()).digest()
+    digest = hashlib.sha256(json.dumps(describe(parts), sort_keys=True).encode()).digest()
     # A compressed file names the recipe, never its folder.
-    return Coder(model, identity, Path(recipe).name.encode("ascii", "replace").decode()[:_NAME])
+    return Coder(model, digest, Path(recipe).name.encode("ascii", "replace").decode()[:_NAME])
 
 
 def _same_coder(found: CompressedFile, file: str, run: Path | None, recipe: str | None) -> Coder:
     """The model that the file was made with."""
     if run is None and not found.recipe:
-        known = found.identity.hex()[:12]
+        known = found.digest.hex()[:12]
         raise UsageError(
             f"{file}: made with a trained run, whose SHA-256 begins with {known}; give it with --run"
         )

@@ -81,12 +81,14 @@ def evaluate(
     with Progress(quiet=quiet) as progress:
         if online and lo > begin:
             progress.lior_train_stage("evaluate", f"learning the {lo - begin:,} tokens before")
-            evaluation.evaluate(loaded.model, corpus, begin, lo, online=True, tick=progress.lior_train_step)
+            evaluation.evaluate(
+                loaded.model, corpus, begin, lo, online=True, progress=progress.lior_train_step
+            )
         progress.lior_train_stage("evaluate", f"scoring {end - lo:,} tokens{' online' if online else ''}")
         started = time.perf_counter()
         score = evaluation.evaluate(
             loaded.model, corpus, lo, end, online=online,
-            counted=None if counted is None else counted[lo - begin :], tick=progress.lior_train_step,
+            counted=None if counted is None else counted[lo - begin :], progress=progress.lior_train_step,
         )  # fmt: skip
         seconds = time.perf_counter() - started
     if as_json:

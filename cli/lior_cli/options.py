@@ -10,7 +10,7 @@ import functools
 import glob
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ import click
 
 from lior.config import Key, Override, keys, recipes, split_names
 from lior.config.options import RawText, typed_fields
-from lior.errors import PluginError
+from lior.errors import PluginError, UsageError
 from lior.plugins.registry import registry
 
 if TYPE_CHECKING:
@@ -172,8 +172,19 @@ class RunPath(click.Path):
 
 
 def is_run(path: Path) -> bool:
-    """Whether a path is the directory of a run."""
+    """Whether a path is the directory of a run: it has a ``config.toml`` and a folder ``checkpoints``."""
     return (path / "config.toml").is_file() and (path / "checkpoints").is_dir()
+
+
+def run_among(paths: Sequence[Path]) -> Path | None:
+    """The run that is meant by some paths; ``None`` for folders, files and patterns.
+
+    Raises ``UsageError`` when a run is among others, for it has an index of its own.
+    """
+    runs = [path for path in paths if is_run(path)]
+    if runs and len(paths) > 1:
+        raise UsageError(f"{runs[0]} is a run and is given alone; leave the other paths out, or the run")
+    return runs[0] if runs else None
 
 
 class Assignment(click.ParamType):

@@ -1,11 +1,9 @@
-"""Pictures as the output of a command: as text, as files, or as JSON."""
+"""Pictures as the output of a command: as files, as tables of their numbers, or as JSON."""
 
 from __future__ import annotations
 
 import functools
 import json
-import shutil
-import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from lior.errors import RunError, UsageError, did_you_mean, sentences
+from lior_cli.terminal import echo_table
 
 if TYPE_CHECKING:
     from lior.plots.panels import Picture
@@ -22,11 +21,10 @@ Callback = Callable[..., Any]
 
 FORMATS = {"png": ("png",), "svg": ("svg",), "both": ("png", "svg")}
 """Value of ``--format`` -> the kinds of files."""
-_WIDEST = 100
 _FOR_FILES = {
     "out": "--out is a folder for files",
     "form": "--format is the kind of the files",
-    "text": "--text prints pictures as text",
+    "text": "--text prints tables",
 }
 _INSTEAD = {"--text": "writes no files", "--json": "prints numbers and nothing else"}
 
@@ -48,7 +46,7 @@ def picture_options(known: Collection[str] = ()) -> Callable[[Callback], Callbac
             help="Kind of files.",
         ),
         click.option(
-            "--text", is_flag=True, help="Print the pictures as text, without Matplotlib, and write no files."
+            "--text", is_flag=True, help="Print the tables only: write no files, and need no Matplotlib."
         ),
         click.option(
             "--json", "as_json", is_flag=True,
@@ -84,9 +82,9 @@ def folder_for_files(run: Path, out: Path | None, *, text: bool, as_json: bool) 
     """
     if text or as_json:
         return None
-    from lior.plots import drawing
+    from lior.plots import figures
 
-    drawing.library()
+    figures.library()
     return out or run / "plots"
 
 
@@ -132,7 +130,7 @@ def present(
     form: str,
     as_json: bool,
 ) -> None:
-    """Print the pictures of a run, and write their files.
+    """Print the numbers of the pictures of a run as tables, and write their files.
 
     Parameters
     ----------
@@ -158,12 +156,12 @@ def present(
         found = {name: picture.summary() for name, picture in pictures.items()}
         click.echo(json.dumps({"run": str(run), "pictures": found, "left_out": dict(left_out)}))
         return
-    from lior.plots import drawing
+    from lior.plots import figures
 
     for picture in pictures.values():
         _show(picture)
         if folder:
-            for path in drawing.write(picture, folder, FORMATS[form]):
+            for path in figures.write(picture, folder, FORMATS[form]):
                 click.echo(click.format_filename(path))
         click.echo()
     for line in _reasons(left_out):
@@ -179,7 +177,11 @@ def _reasons(left_out: Mapping[str, str]) -> Sequence[str]:
 
 
 def _show(picture: Picture) -> None:
-    from lior.plots.sketch import carries_blocks, sketch
-
-    width = min(shutil.get_terminal_size((80, 24)).columns, _WIDEST)
-    click.echo(sketch(picture, width=width, blocks=carries_blocks(sys.stdout.encoding)))
+    click.echo(picture.title)
+    for panel in picture.panels:
+        table = panel.table()
+        click.echo(f"\n{panel.title}")
+        if table.rows:
+            echo_table(table.header, table.rows)
+        for note in table.notes:
+            click.echo(note)

@@ -1,4 +1,4 @@
-"""``lior plot``: pictures of a run, as files and as text in the terminal."""
+"""``lior plot``: pictures of a run as files, and their numbers as tables in the terminal."""
 
 from __future__ import annotations
 
@@ -53,8 +53,9 @@ def plot(
 ) -> None:
     """Draw pictures of a run.
 
-    Each picture is printed as text and written to a file, whose path is printed. A picture
-    that the run has no numbers for is left out; the reason goes to standard error.
+    The numbers of each picture are printed as tables, and the picture is written to a file, whose
+    path is printed. A picture that the run has no numbers for is left out; the reason goes to
+    standard error.
     """
     names = chosen(only, PICTURES)
     refuse_without_effect(text=text, as_json=as_json)

@@ -122,7 +122,7 @@ class Progress:
 _BITS = {
     "bits_per_byte": (1.0, "{:.3f} bits/byte"),
     "nats_per_token": (math.log(2), "{:.3f} bits/token"),
-    "tail_loss": (math.log(2), "loss {:.3f} bits/token"),
+    "calibration_loss": (math.log(2), "loss {:.3f} bits/token"),
 }
 """Number of a stage -> what it is divided by, and how it is shown."""
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from lior.ask.serialise import passage_from
 from lior.errors import LiorError, UsageError
-from lior.interfaces import Passage
-from lior_cli.door import private, socket_file
+from lior_cli.transport import private, socket_file
 
 _SECONDS = 30.0
 _HOST = "localhost"
@@ -92,13 +92,8 @@ def ask(run: Path, question: str, top: int) -> tuple[RemoteIndex, Any] | None:
     found = request(run, "POST", "/api/ask", {"question": question, "top": top, "state": True})
     if found is None:
         return None
-    passages = tuple((_passage(each), float(each["score"])) for each in found["passages"])
-    answer = found["answer"] and _passage(found["answer"])
+    passages = tuple((passage_from(each), float(each["score"])) for each in found["passages"])
+    answer = found["answer"] and passage_from(found["answer"])
     fields = {name: found[name] for name in ("question", "found", "confidence", "method", "note")}
     lists = {name: tuple(found[name]) for name in ("words", "missing")}
     return RemoteIndex(found["state"]), SimpleNamespace(answer=answer, passages=passages, **fields, **lists)
-
-
-def _passage(found: Mapping[str, Any]) -> Passage:
-    fields = {name: found[name] for name in ("document", "line", "column", "text", "place", "context")}
-    return Passage(**fields)

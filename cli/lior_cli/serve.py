@@ -1,8 +1,9 @@
-"""``lior serve`` and ``lior mcp``: a run that stays in memory, for people, programs and agents."""
+"""``lior serve`` and ``lior mcp``: folders or a run, for people, programs and agents."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,18 +12,18 @@ import click
 
 from lior.errors import DataError, MissingPackage, UsageError
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, WholeNumber, device_option
+from lior_cli.options import RunPath, WholeNumber, device_option, run_among
 
 if TYPE_CHECKING:
     from lior.serve.server import Server
 
 _TOKEN = "LIOR_TOKEN"
-_RUN = click.argument("run", type=RunPath())
-_EDIT = click.option("--allow-edit", is_flag=True, help="Let clients learn and forget documents.")
+_WHERE = click.argument("where", nargs=-1, required=True, type=RunPath())
+_EDIT = click.option("--allow-edit", is_flag=True, help="Let clients learn and forget documents of a run.")
 
 
 @click.command()
-@_RUN
+@_WHERE
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Address; others than loopback need a token."
 )
@@ -49,49 +50,53 @@ _EDIT = click.option("--allow-edit", is_flag=True, help="Let clients learn and f
 )
 @device_option
 def serve(
-    run: Path, host: str, port: int, allow_edit: bool, folders: tuple[Path, ...], hosts: tuple[str, ...],
-    token_file: Path | None, logged: bool, device: str,
+    where: tuple[Path, ...], host: str, port: int, allow_edit: bool, folders: tuple[Path, ...],
+    hosts: tuple[str, ...], token_file: Path | None, logged: bool, device: str,
 ) -> int:  # fmt: skip
-    """Serve RUN: a page, OpenAI's protocol, MCP and JSON.
+    """Serve folders or a run: a page, OpenAI's protocol, MCP and JSON.
 
-    The page is at the address that is printed; /docs there lists the rest. Only programs of this machine
-    reach it, and nothing can be changed, unless you say so. `lior ask RUN` uses the server. Ctrl-C stops it.
+    WHERE is folders, files and patterns, which are read again when they change, or a run, whose model also
+    continues and scores texts. The page is at the address that is printed; /docs there lists the rest. Only
+    programs of this machine reach it, and nothing can be changed, unless you say so. `lior ask RUN` uses the
+    server. Ctrl-C stops it.
     """
     if folders and not allow_edit:
         raise UsageError("--sync changes the run; add --allow-edit")
-    _needed()
-    import_torch()
+    _prepare(where, allow_edit)
     from lior.serve.limits import Settings
     from lior_cli.serving import serve as served
 
     settings = Settings(
-        path=run, host=host, port=port, hosts=hosts, token=_token(token_file), editable=allow_edit,
+        paths=where, host=host, port=port, hosts=hosts, token=_token(token_file), editable=allow_edit,
         folders=tuple(folder.absolute() for folder in folders), device=device, logged=logged,
     )  # fmt: skip
-    served(settings, _tell)
+    served(settings, _announce)
 
 
 @click.command()
-@_RUN
+@_WHERE
 @_EDIT
 @device_option
-def mcp(run: Path, allow_edit: bool, device: str) -> int:
-    """Serve RUN to an agent over standard input and output (MCP).
+def mcp(where: tuple[Path, ...], allow_edit: bool, device: str) -> int:
+    """Serve folders or a run to an agent over standard input and output (MCP).
 
-    Tools: ask, get and docs, with --allow-edit also learn and forget; the documents are resources.
+    Tools: ask, get and docs, for a run with --allow-edit also learn and forget; the documents are resources.
     """
-    _needed()
-    import_torch()
+    _prepare(where, allow_edit)
     from lior.serve.limits import Settings
-    from lior_cli.serving import speak
+    from lior_cli.serving import serve_stdio
 
-    return speak(Settings(path=run, editable=allow_edit, device=device))
+    return serve_stdio(Settings(paths=where, editable=allow_edit, device=device))
 
 
-def _needed() -> None:
-    """Refuse where the packages are not installed."""
+def _prepare(where: Sequence[Path], allow_edit: bool) -> None:
+    """Refuse what cannot be served, and import torch where a run is served."""
     if missing := [name for name in ("starlette", "uvicorn", "mcp") if find_spec(name) is None]:
         raise MissingPackage(f"{', '.join(missing)} not installed: pip install 'lior[serve]'")
+    if run_among(where):
+        import_torch()
+    elif allow_edit:
+        raise UsageError("--allow-edit is for runs; a folder is served as it is, so change its files")
 
 
 def _token(file: Path | None) -> str:
@@ -106,8 +111,8 @@ def _token(file: Path | None) -> str:
     return text
 
 
-def _tell(server: Server, address: str) -> None:
-    state: dict[str, Any] = server.resident.state()
+def _announce(server: Server, address: str) -> None:
+    state: dict[str, Any] = server.source.state()
     what = "may be edited" if state["editable"] else "read-only"
     for each in state["lost"]:
         click.echo(f"lior: the server was killed before it was done: {each}; do it again", err=True)

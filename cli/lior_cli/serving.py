@@ -25,8 +25,8 @@ from lior.serve.agents import Agents
 from lior.serve.app import build
 from lior.serve.limits import LEAST_TOKEN, Settings
 from lior.serve.server import Server
-from lior.serve.versions import Resident
-from lior_cli.door import private, socket_file
+from lior_cli.options import run_among
+from lior_cli.transport import private, socket_file
 
 _SAVING = 1.5
 """Seconds that a document being learned has to be saved when the server stops."""
@@ -45,48 +45,55 @@ class _Runner(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def opened(settings: Settings) -> Server:
-    """The run in memory.
+def open_server(settings: Settings) -> Server:
+    """What is at the paths in memory: a run, or the index of folders. torch is imported for a run.
 
     Raises
     ------
     LiorError
-        When it is no run, or the settings are not safe.
+        When it cannot be read, or the settings are not safe.
     """
     if not settings.local and not settings.token:
-        fault = f"--host {settings.host}: others can reach it, so it needs a token"
-        raise UsageError(f"{fault}; put one into LIOR_TOKEN or a file and give --token-file")
+        message = f"--host {settings.host}: others can reach it, so it needs a token"
+        raise UsageError(f"{message}; put one into LIOR_TOKEN or a file and give --token-file")
     if settings.token and len(settings.token) < LEAST_TOKEN:
         raise UsageError(
             f"the token has {len(settings.token)} characters; at least {LEAST_TOKEN} are allowed"
         )
-    resident = Resident(
-        settings.path, device=settings.device, editable=settings.editable, folders=settings.folders
-    )
-    return Server(settings, resident)
+    run = run_among(settings.paths)
+    if run is None:
+        from lior.serve.folder import FolderSource
+
+        return Server(settings, FolderSource(settings.paths))
+    from lior.serve.run import RunSource
+    from lior.serve.run_server import RunServer
+
+    source = RunSource(run, device=settings.device, editable=settings.editable, folders=settings.folders)
+    return RunServer(settings, source)
 
 
 def serve(settings: Settings, ready: Callable[[Server, str], object]) -> NoReturn:
-    """Serve a run until a signal comes, then end the process; ``ready`` is told the server and its address.
+    """Serve until a signal comes, then end the process; ``ready`` is told the server and its address.
 
     Raises
     ------
     LiorError
-        When the address cannot be had, or as :func:`opened`.
+        When the address cannot be had, or as :func:`open_server`.
     """
     log_to_stderr()
-    with _listening(settings) as (door, port):
-        server = opened(settings)
-        with _local_door(settings.path) as own:
+    with _listening(settings) as (address, port):
+        server = open_server(settings)
+        run = run_among(settings.paths)
+        with _local_socket(run) if run else contextlib.nullcontext() as local:
             config = uvicorn.Config(
-                build(server), http=protocol(settings.limits.silence), ws="none", log_config=None,
+                build(server), http=protocol(settings.limits.read_timeout), ws="none", log_config=None,
                 access_log=False, server_header=False, limit_concurrency=settings.limits.connections,
-                timeout_graceful_shutdown=int(settings.limits.stopping), timeout_keep_alive=30,
+                timeout_graceful_shutdown=int(settings.limits.shutdown_timeout), timeout_keep_alive=30,
                 backlog=settings.limits.connections, loop="asyncio",
             )  # fmt: skip
             runner = _Runner(config)
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
-            sockets = [door, own] if own else [door]
+            sockets = [address, local] if local else [address]
             for each in sockets:  # who is told of the address may connect at once
                 each.listen(settings.limits.connections)
             ready(server, f"http://{host}:{port}/")
@@ -100,10 +107,10 @@ def serve(settings: Settings, ready: Callable[[Server, str], object]) -> NoRetur
     os._exit(0)  # without the end of all libraries, which takes a second, and more on a busy machine
 
 
-def speak(settings: Settings) -> int:
+def serve_stdio(settings: Settings) -> int:
     """Serve agents over standard input and output, until the input ends."""
     log_to_stderr()
-    server = opened(settings)
+    server = open_server(settings)
     asyncio.run(Agents(server).run_stdio_async())
     return 0 if server.close(_SAVING) else 1
 
@@ -124,24 +131,24 @@ def _listening(settings: Settings) -> Iterator[tuple[socket.socket, int]]:
     """A socket at the address, before the run is read: a port that is taken is told at once."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # With the protocol named, asyncio sets TCP_NODELAY; without it each reply but the first waits 40 ms.
-    door = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    address = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        address.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            door.bind((settings.host, settings.port))
+            address.bind((settings.host, settings.port))
         except OSError as error:
-            fault = error.strerror or error
-            raise LiorError(f"{settings.host}:{settings.port}: {fault}; give another --port") from None
-        yield door, door.getsockname()[1]
+            reason = error.strerror or error
+            raise LiorError(f"{settings.host}:{settings.port}: {reason}; give another --port") from None
+        yield address, address.getsockname()[1]
     finally:
-        door.close()
+        address.close()
 
 
 @contextlib.contextmanager
-def _local_door(run: Path) -> Iterator[socket.socket | None]:
+def _local_socket(run: Path) -> Iterator[socket.socket | None]:
     """The socket file by which commands of this user find the server; none where it cannot be made."""
     place = socket_file(run)
-    own = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    local = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         private(place.parent)
         if _answers(place):  # of another server of this run
@@ -149,17 +156,17 @@ def _local_door(run: Path) -> Iterator[socket.socket | None]:
             return
         with contextlib.suppress(FileNotFoundError):
             place.unlink()
-        own.bind(str(place))
+        local.bind(str(place))
         place.chmod(0o600)
     except (OSError, LiorError):
         yield None
         return
     try:
-        yield own
+        yield local
     finally:
         with contextlib.suppress(OSError):
             place.unlink()
-        own.close()
+        local.close()
 
 
 def _answers(place: Path) -> bool:

@@ -1,4 +1,4 @@
-"""``lior sync``: a run and the folder that it was made from."""
+"""``lior sync``: bring a run, or the index of folders, up to date with its files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ import click
 
 from lior.errors import LiorError, MissingPackage, UsageError
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, TextPath, device_option
+from lior_cli.options import RunPath, TextPath, device_option, is_run, run_among
 from lior_cli.sources import plain
 
 if TYPE_CHECKING:
+    from lior.ask.index import Index
     from lior.runs.syncing import Synced
 
 _REST_MS, _LONGEST_MS = 1000, 10_000
-"""Milliseconds without a further change after which the run follows, and after which it does so anyway."""
+"""Milliseconds without a further change after which files are read, and after which they are so anyway."""
 _AGAIN = 60.0
 """Seconds after which files are looked at without a change: some file systems tell of none."""
 _FEW = 10
@@ -29,59 +30,126 @@ _FEW = 10
 
 
 @click.command()
-@click.argument("run", type=RunPath())
+@click.argument("where", type=RunPath())
 @click.argument("folder", nargs=-1, type=TextPath())
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done to a run.")
 @click.option("--watch", is_flag=True, help="Go on, and follow each change, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead, for each change.")
 @click.option("--verbose", is_flag=True, help="Name every document, and what was skipped and why.")
 @device_option
 def sync(
-    run: Path, folder: tuple[str, ...], dry_run: bool, watch: bool, as_json: bool, verbose: bool, device: str
+    where: Path,
+    folder: tuple[str, ...],
+    dry_run: bool,
+    watch: bool,
+    as_json: bool,
+    verbose: bool,
+    device: str,
 ) -> None:
     """Learn what is new or changed in a folder, forget what is gone.
 
-    FOLDER is what RUN was made from, unless others are given, which are
-    remembered; files and patterns may be given as well. All is done, as one
-    new version of RUN, or nothing. What `lior learn` added stays.
+    WHERE is a run, and FOLDER what it was made from, unless others are
+    given, which are remembered; files and patterns may be given as well.
+    All is done, as one new version of the run, or nothing. What `lior learn`
+    added stays. Or WHERE and each FOLDER are folders, files and patterns,
+    whose index for `lior ask` is brought up to date.
     """
     if watch and dry_run:
         raise UsageError("--watch and --dry-run exclude each other: leave one out")
-    if not watch:
-        started = time.perf_counter()
-        done = _sync(run, folder, device, dry_run=dry_run)
-        _print(done, time.perf_counter() - started, as_json=as_json, verbose=verbose, dry_run=dry_run)
-        return
-    if find_spec("watchfiles") is None:
+    if watch and find_spec("watchfiles") is None:
         raise MissingPackage("--watch needs a package; install it: pip install 'lior[watch]'")
-    _watch(run, folder, device, as_json=as_json, verbose=verbose)
+    target: _Run | _Folders
+    if is_run(where):
+        target = _Run(where, folder, device)
+    elif dry_run:
+        raise UsageError("--dry-run is for runs; the index of a folder always follows its files")
+    else:
+        run_among([where, *map(Path, folder)])
+        target = _Folders((str(where), *folder))
+    if watch:
+        _watch(target, as_json=as_json, verbose=verbose)
+        return
+    started = time.perf_counter()
+    done = target.update(dry_run=True) if isinstance(target, _Run) and dry_run else target.update()
+    _print(done, time.perf_counter() - started, as_json=as_json, verbose=verbose, dry_run=dry_run)
 
 
-def _sync(run: Path, folder: Sequence[str], device: str, *, dry_run: bool = False) -> Synced:
-    """Sync once; the model is read only where something is to be done."""
-    from lior.runs.syncing import finish, scan
+# --- what is synced ---
 
-    found = scan(run, folder or None)
-    if found.up_to_date:
-        return found.outcome() if dry_run else finish(found)
-    import_torch()
-    from lior.runs.run import load
 
-    return load(run, device=device).sync(folder or None, dry_run=dry_run)
+class _Run:
+    """A run and the folders that it was made from, or that are given."""
+
+    def __init__(self, path: Path, folders: Sequence[str], device: str) -> None:
+        self._path, self._device = path, device
+        self._folders: Sequence[str] | None = folders or None
+
+    @property
+    def roots(self) -> Sequence[Path]:
+        """The folders in which changes show."""
+        from lior.runs.syncing import scan
+
+        return scan(self._path, self._folders).roots
+
+    def update(self, *, dry_run: bool = False) -> Synced:
+        """Sync once; the model is read only where something is to be done."""
+        from lior.runs.syncing import finish, scan
+
+        found = scan(self._path, self._folders)
+        if found.up_to_date:
+            done = found.outcome() if dry_run else finish(found)
+        else:
+            import_torch()
+            from lior.runs.run import load
+
+            done = load(self._path, device=self._device).sync(self._folders, dry_run=dry_run)
+        self._folders = None  # which are remembered
+        return done
+
+
+class _Folders:
+    """The kept index of folders, which stays in memory for the next time."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = paths
+        self._index: Index | None = None
+
+    @property
+    def roots(self) -> Sequence[Path]:
+        """The folders in which changes show."""
+        from lior.reading.finding import folders_of
+
+        return folders_of(self._paths)
+
+    def update(self) -> Synced:
+        """Read what is new or changed, and drop what is gone."""
+        from lior.ask.index import Index
+        from lior.runs.syncing import Synced
+
+        if self._index is None:
+            known, self._index = 0, Index(*self._paths)
+            done = self._index.opened
+        else:
+            known, done = len(self._index.notes), self._index.update()
+        return Synced(
+            done.learned, done.changed, done.forgotten,
+            unchanged=self._index.files - len(done.learned) - len(done.changed),
+            skipped=tuple(self._index.skipped), notes=tuple(self._index.notes[known:]),
+        )  # fmt: skip
 
 
 # --- watching ---
 
 
-def _watch(run: Path, folder: Sequence[str], device: str, *, as_json: bool, verbose: bool) -> None:
-    """Sync whenever files change, until a signal comes; a fault is told, and may be over the next time."""
+def _watch(target: _Run | _Folders, *, as_json: bool, verbose: bool) -> None:
+    """Update whenever files change, until a signal comes; an error is told, and may be over the next time."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     first = True
     try:
-        for _ in _changes(run, folder):
+        for _ in _changes({str(root) for root in target.roots}):
             started = time.perf_counter()
             try:
-                done = _sync(run, folder, device)
+                done = target.update()
             except LiorError as error:
                 if first:
                     raise
@@ -91,18 +159,15 @@ def _watch(run: Path, folder: Sequence[str], device: str, *, as_json: bool, verb
                 _print(done, time.perf_counter() - started, as_json=as_json, verbose=verbose)
             if first and not as_json:
                 click.echo("watching; Ctrl-C ends it", err=True)
-            first, folder = False, ()  # which are remembered
+            first = False
     except KeyboardInterrupt:
-        click.echo("stopped; the run is as last written" if not as_json else "", err=True, nl=not as_json)
+        click.echo("stopped; all is as last written" if not as_json else "", err=True, nl=not as_json)
 
 
-def _changes(run: Path, folder: Sequence[str]) -> Iterator[None]:
+def _changes(roots: set[str]) -> Iterator[None]:
     """At the beginning, after changes have come to rest, and now and then. What changes meanwhile is seen."""
     from watchfiles import watch
 
-    from lior.runs.syncing import scan
-
-    roots = {str(root) for root in scan(run, folder or None).roots}
     last = -_AGAIN
     found = watch(
         *roots, watch_filter=None, yield_on_timeout=True,

@@ -139,7 +139,7 @@ def _default_out(resolved: Resolved) -> Path:
 
 def prompt(run: Run) -> str:
     """The first words of a line of the held-out text, or else of the training text; empty without words."""
-    corpus, begin = run.checkpoint.corpus, run.checkpoint.train
+    corpus, begin = run.checkpoint.corpus, run.checkpoint.n_train
     begin = begin if begin < len(corpus) else 0
     data = run.model.tokenizer.decode(corpus.tokens[begin : begin + _LOOK].tolist())
     lines = [line.split()[:_WORDS] for line in data.decode("utf-8", "ignore").splitlines()]

@@ -104,10 +104,10 @@ class Index:
         self._fresh = True
         """Whether the cache lacks what the retriever computes once for its collection."""
         kept = self._load()
-        if self.paths:
-            self.update(save=not kept)
-            if not len(self.collection):
-                raise DataError(no_text_message(self.paths, self.skipped))
+        self.opened = self.update(save=not kept) if self.paths else Update()
+        """What opening it changed."""
+        if self.paths and not len(self.collection):
+            raise DataError(no_text_message(self.paths, self.skipped))
 
     # --- content ---
 

@@ -5,7 +5,7 @@ for the schema of any other system), :mod:`~lior.config.options` (fields with he
 :mod:`~lior.config.recipes` (files), :mod:`~lior.config.sampling` (how tokens are drawn).
 """
 
-from lior.config.components import Component, Components, Key, split_names
+from lior.config.components import Component, Components, Key, split_names, without_instances
 from lior.config.resolving import (
     Override,
     Resolved,
@@ -22,6 +22,7 @@ from lior.config.schema import (
     headline,
     keys,
     load,
+    with_instances,
 )
 
 __all__ = [
@@ -42,4 +43,6 @@ __all__ = [
     "to_toml",
     "values",
     "variable",
+    "with_instances",
+    "without_instances",
 ]

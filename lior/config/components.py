@@ -5,44 +5,63 @@ Nothing here knows the schema of a particular system.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from operator import attrgetter
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import attrs
 
 from lior.config.options import TypedField, typed_fields
 
+S = TypeVar("S")
 Path: TypeAlias = "tuple[str, ...]"
 """Keys from the outermost table inwards; not dotted, as a key may contain a dot."""
 
 
 @attrs.frozen(kw_only=True)
 class Component:
-    """A plugin chosen by name, and its options by name."""
+    """A chosen plugin: its name, its options, and the plugin itself."""
 
     name: str
     options: dict[str, Any] = attrs.field(factory=dict)
+    """Those that were given, by name."""
+    plugin: Any = attrs.field(default=None, eq=False, repr=False)
+    """The instance; ``None`` in a configuration that was resolved without a registry."""
+
+    @property
+    def all_options(self) -> dict[str, Any]:
+        """All options of the instance, defaults included; those that were given, of one without fields."""
+        if not attrs.has(type(self.plugin)):
+            return self.options
+        return options_of(self.plugin)
 
 
 @attrs.frozen(kw_only=True)
 class Components:
-    """One or several plugins of a kind, and the options of each."""
+    """One or several chosen plugins of a kind, in the order given."""
 
-    name: str
-    """Names, comma-separated."""
-    options: dict[str, dict[str, Any]] = attrs.field(factory=dict)
-    """Name of a plugin -> its options by name."""
+    components: tuple[Component, ...]
+
+    @property
+    def name(self) -> str:
+        """Names, comma-separated."""
+        return ",".join(self.names)
 
     @property
     def names(self) -> list[str]:
-        """Names of the plugins, in the order given."""
-        return split_names(self.name)
+        """Names of the plugins."""
+        return [component.name for component in self.components]
 
     @property
-    def components(self) -> tuple[Component, ...]:
-        """The plugins, in the order given."""
-        return tuple(Component(name=name, options=self.options.get(name, {})) for name in self.names)
+    def options(self) -> dict[str, dict[str, Any]]:
+        """Name of a plugin -> its options by name, of those with options."""
+        return {component.name: component.options for component in self.components if component.options}
+
+
+def options_of(plugin: Any) -> dict[str, Any]:
+    """The constructor's arguments of an instance of an attrs class, by name."""
+    return {
+        str(field.alias): getattr(plugin, field.name) for field in attrs.fields(type(plugin)) if field.init
+    }
 
 
 def plugin_option(
@@ -64,9 +83,9 @@ def plugin_option(
         Whether several plugins may be chosen: the field's type is then :class:`Components`, and
         :class:`Component` otherwise.
     """
-    cls = Components if several else Component
+    chosen = tuple(Component(name=name) for name in split_names(default))
     metadata = {"help": help, "kind": kind, "key": key}
-    return attrs.field(factory=lambda: cls(name=default), metadata=metadata)
+    return attrs.field(default=Components(components=chosen) if several else chosen[0], metadata=metadata)
 
 
 class Key(NamedTuple):
@@ -129,14 +148,24 @@ def chooses(hint: Any) -> bool:
     return hint in (Component, Components)
 
 
-def chosen(config: Any) -> Iterator[tuple[Key, Path, Component]]:
-    """The components that ``config`` chooses, each with its key and the path of its options."""
-    for key in plugin_keys(type(config)):
-        value = attrgetter(".".join(key.table))(config)
-        if isinstance(value, Components):
-            yield from ((key, (*key.table, one.name), one) for one in value.components)
-        else:
-            yield key, key.table, value
+def replaced(config: S, change: Callable[[str, Component], Component]) -> S:
+    """``config`` with each chosen plugin replaced by ``change(kind, component)``."""
+    changes: dict[str, Any] = {}
+    for name, typed in typed_fields(type(config)).items():
+        value = getattr(config, name)
+        kind = typed.field.metadata.get("kind") or name
+        if isinstance(value, Component):
+            changes[name] = change(kind, value)
+        elif isinstance(value, Components):
+            changes[name] = Components(components=tuple(change(kind, each) for each in value.components))
+        elif attrs.has(type(value)):
+            changes[name] = replaced(value, change)
+    return attrs.evolve(config, **changes)  # type: ignore[misc]
+
+
+def without_instances(config: S) -> S:
+    """``config`` for another training: memories and tokenizers keep what they read, so it needs new ones."""
+    return replaced(config, lambda _, component: attrs.evolve(component, plugin=None))
 
 
 def as_table(config: Any) -> dict[str, Any]:

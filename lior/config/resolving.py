@@ -16,9 +16,9 @@ classes nested to any depth, and plugins declared with :func:`plugin_option`; ea
 
 :func:`resolve` goes one way. Defaults, tables and files, environment variables and overrides each become a
 layer: values by path, each with its origin. The layers are merged, a later one over the ones before. The
-merged layer is assembled to an object of the schema. Last, the plugins that it chooses are imported and their
-options checked. All problems are reported at once. A class checks its fields against one another in
-``__attrs_post_init__``, which raises ``UsageError``.
+merged layer is assembled to an object of the schema, with an instance of each plugin that it chooses. All
+problems are reported at once. A class checks its fields against one another in ``__attrs_post_init__``, which
+raises ``UsageError``.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
 from reprlib import Repr
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import attrs
@@ -39,8 +40,8 @@ from lior.config.components import (
     Path,
     as_table,
     chooses,
-    chosen,
     keys,
+    options_of,
     plugin_key,
     plugin_keys,
     plugin_option,
@@ -151,11 +152,14 @@ def resolve(
     reserved
         Variables with the prefix that set no key.
     overrides
-        ``"key=value"`` or :class:`Override`; the last of a key counts.
+        ``"key=value"`` or :class:`Override`; the last of a key counts. Where a plugin is chosen, the value
+        may be an instance of an attrs class, which is then the plugin that is used; where several are chosen,
+        a list.
     recipes
         Package with shipped recipes; without it every text is a path.
     registry
-        Where plugins are found, to import them and check their options; without it neither is done.
+        Where plugins are found: each that is chosen is imported, its options are checked, and the instance
+        that is built is in the configuration. Without it none of this is done.
 
     Raises
     ------
@@ -166,18 +170,12 @@ def resolve(
     tables = _table_layers(schema, layers, recipes, plugins)
     environ = (os.environ if env is None else env) if prefix else {}
     variables, unknown = _variable_layer(schema, environ, prefix, reserved, plugins)
-    flags, malformed = _override_layer(overrides, plugins)
+    flags, malformed = _override_layer(overrides, plugins, registry)
     merged = _merge([_layer(schema()), *tables, variables, flags], plugins)
-    if registry is not None:
-        _read_options(merged, plugins, registry)
     config, faults = _assemble(schema, merged, registry)
-    origins = {".".join(path): entry.origin for path, entry in merged.items()}
-    problems = [*unknown, *malformed, *faults]
-    if registry is not None:
-        problems += _check_plugins(config, registry, origins)
-    if problems:
+    if problems := [*unknown, *malformed, *faults]:
         raise ConfigError(problems)
-    return Resolved(config, origins)
+    return Resolved(config, {".".join(path): entry.origin for path, entry in merged.items()})
 
 
 def values(config: Any, *, changed: bool = False) -> dict[str, Any]:
@@ -211,6 +209,8 @@ class Entry(NamedTuple):
 
     value: Any
     origin: str
+    instances: Mapping[str, Any] = MappingProxyType({})
+    """Of a key that chooses plugins: name -> the plugin itself, of those that were given so."""
 
 
 Layer: TypeAlias = "dict[Path, Entry]"
@@ -309,7 +309,9 @@ def _variable_layer(
     return layer, problems
 
 
-def _override_layer(overrides: Iterable[str | Override], plugins: Sequence[Key]) -> tuple[Layer, list[str]]:
+def _override_layer(
+    overrides: Iterable[str | Override], plugins: Sequence[Key], registry: Registry | None
+) -> tuple[Layer, list[str]]:
     """The values of overrides (the last of a key counts), and a problem for each that is malformed."""
     layer: Layer = {}
     problems: list[str] = []
@@ -320,8 +322,32 @@ def _override_layer(overrides: Iterable[str | Override], plugins: Sequence[Key])
             problems.append(str(error))
             continue
         path = tuple(override.key.split(".")) if isinstance(override.key, str) else override.key
-        layer[_whole(path, plugins)] = Entry(override.value, override.origin)
+        path = _whole(path, plugins)
+        key = next((key for key in plugins if key.path == path), None)
+        layer |= _entries(path, override, key, registry)
     return layer, problems
+
+
+def _entries(path: Path, override: Override, key: Key | None, registry: Registry | None) -> Layer:
+    """An override as entries; a plugin that is given as an instance becomes its name and its options."""
+    value, origin = override.value, override.origin
+    several = key is not None and key.several and isinstance(value, list | tuple)
+    if key is None or not (several or attrs.has(type(value))):
+        return {path: Entry(value, origin)}
+    layer: Layer = {}
+    instances: dict[str, Any] = {}
+    names: list[str] = []
+    for part in value if several else [value]:
+        if not attrs.has(type(part)):
+            names.append(str(part))
+            continue
+        cls = type(part)
+        name = registry.name(key.kind, cls) if registry else f"{cls.__module__}:{cls.__qualname__}"
+        names.append(name)
+        instances[name] = part
+        table = (*key.table, name) if key.several else key.table
+        layer |= {(*table, option): Entry(given, origin) for option, given in options_of(part).items()}
+    return {path: Entry(",".join(names), origin, instances), **layer}
 
 
 # --- merging ----------------------------------------------------------------
@@ -350,19 +376,6 @@ def _drop_options_of_others(merged: Layer, key: Key, names: str) -> None:
 def _as_name(entry: Entry) -> str:
     """A value as the name of a plugin."""
     return str(conform(entry.value, str)) if isinstance(entry.value, str) else repr(entry.value)
-
-
-def _read_options(merged: Layer, plugins: Sequence[Key], registry: Registry) -> None:
-    """Read options of plugins that came as text as the plugin types them: ``0`` may be a formula."""
-    for key in plugins:
-        at = len(key.path) if key.several else len(key.table)
-        for path, entry in merged.items():
-            mine = path[: len(key.table)] == key.table and path != key.path and len(path) == at + 1
-            if mine and isinstance(entry.value, RawText):
-                name = path[at - 1] if key.several else _as_name(merged[key.path])
-                with suppress(PluginError, TypeError, KeyError):  # _check_plugins reports these
-                    option = typed_fields(registry.get(key.kind, name))[path[at]]
-                    merged[path] = entry._replace(value=conform(entry.value, option.hint))
 
 
 # --- assembly ---------------------------------------------------------------
@@ -439,10 +452,55 @@ def _plugins(
     if key.several:
         problems += _several(name, options, key, entry)
     problems += _clashes(options, key)
-    # Text is read as TOML, for the types of options are not known yet.
-    given = ((path, e.value) for path, e in options.items())
-    nested = _nested((path, parse(v) if isinstance(v, RawText) else v) for path, v in given)
-    return attrs.evolve(default, name=name, options=nested), problems
+    if not key.several:
+        return _component(name, options, key, key.table, entry, registry, problems), problems
+    parts = {each: {p[1:]: e for p, e in options.items() if p[0] == each} for each in split_names(name)}
+    components = (
+        _component(each, own, key, (*key.table, each), entry, registry, problems)
+        for each, own in parts.items()
+    )
+    return Components(components=tuple(components)), problems
+
+
+def _component(
+    name: str, layer: Layer, key: Key, table: Path, chosen: Entry, registry: Registry | None,
+    problems: list[str],
+) -> Component:  # fmt: skip
+    """A plugin with its instance, if there is a registry; what is wrong is added to ``problems``.
+
+    Text is read as the plugin types the option, and as TOML where that is not known.
+    """
+    cls = None
+    if registry is not None:
+        try:
+            cls = registry.get(key.kind, name)
+        except PluginError as error:
+            problems.append(f"{key.dotted} (from {chosen.origin}): {error}")
+    types = {} if cls is None else typed_fields(cls)
+    options = _nested((path, _read(path, entry.value, types)) for path, entry in layer.items())
+    if cls is None or name in chosen.instances:
+        return Component(name=name, options=options, plugin=chosen.instances.get(name))
+    given, faults = check_table(cls, options)
+    for fault in faults:
+        origin = layer[fault.name,].origin if (fault.name,) in layer else "default"
+        entry = Entry(options.get(fault.name), origin)
+        problems.append(_problem((*table, fault.name), entry, fault.message))
+    if not faults:
+        try:  # options that are right one by one may contradict one another
+            return Component(name=name, options=options, plugin=cls(**given))
+        except (UsageError, TypeError, ValueError) as error:
+            problems.append(f"{'.'.join(table)}: {error}")
+    return Component(name=name, options=options)
+
+
+def _read(path: Path, value: Any, types: Mapping[str, TypedField]) -> Any:
+    """The value of an option; ``types`` are those of the plugin's options, ``0`` may be a formula."""
+    if not isinstance(value, RawText):
+        return value
+    if len(path) == 1 and path[0] in types:
+        with suppress(TypeError):  # it is reported with what is allowed
+            return conform(value, types[path[0]].hint)
+    return parse(value)
 
 
 def _several(names: str, options: Layer, key: Key, chosen: Entry) -> list[str]:
@@ -473,33 +531,8 @@ def _clashes(options: Layer, key: Key) -> list[str]:
     return problems
 
 
-# --- plugins ----------------------------------------------------------------
-
-
-def _check_plugins(config: Any, registry: Registry, origins: Mapping[str, str]) -> list[str]:
-    """Import the plugins that ``config`` chooses and check their options; one sentence for each problem."""
-    problems: list[str] = []
-    for key, path, component in chosen(config):
-        try:
-            cls = registry.get(key.kind, component.name)
-        except PluginError as error:
-            problems.append(f"{key.dotted} (from {origins[key.dotted]}): {error}")
-            continue
-        given, faults = check_table(cls, component.options)
-        for fault in faults:
-            here = (*path, fault.name)
-            entry = Entry(component.options.get(fault.name), origins.get(".".join(here), "default"))
-            problems.append(_problem(here, entry, fault.message))
-        if not faults:
-            try:  # options that are right one by one may contradict one another
-                cls(**given)
-            except (UsageError, TypeError, ValueError) as error:
-                problems.append(f"{'.'.join(path)}: {error}")
-    return problems
-
-
 def build(kind: str, component: Component, registry: Registry) -> Any:
-    """The plugin that ``component`` describes.
+    """The instance of ``component``, or a new one if it has none yet.
 
     Raises
     ------
@@ -508,6 +541,8 @@ def build(kind: str, component: Component, registry: Registry) -> Any:
     UsageError
         If an option is unknown or out of range.
     """
+    if component.plugin is not None:
+        return component.plugin
     cls = registry.get(kind, component.name)
     given, faults = check_table(cls, component.options)
     if faults:

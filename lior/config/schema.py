@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from lior.config import recipes, resolving
-from lior.config.components import Component, Components, Key, plugin_option
+from lior.config.components import Component, Components, Key, plugin_option, replaced
 from lior.config.options import option
 from lior.config.resolving import Labelled, Override, Resolved
 from lior.plugins.discovery import VARIABLES
@@ -166,7 +166,7 @@ def load(
     overrides
         ``"key=value"`` or :class:`Override`; the last of a key counts.
     components
-        Also import the plugins and check their options.
+        Also import the plugins, check their options and build an instance of each.
 
     Raises
     ------
@@ -187,16 +187,16 @@ def load(
 
 
 def build(kind: str, component: Component) -> Any:
-    """The plugin that ``component`` describes.
-
-    Raises
-    ------
-    PluginError
-        If there is no such plugin or it is broken.
-    UsageError
-        If an option is unknown or out of range.
-    """
+    """The plugin of ``component``, as :func:`lior.config.resolving.build` does with the plugins of lior."""
     return resolving.build(kind, component, registry)
+
+
+def with_instances(config: TrainConfig) -> TrainConfig:
+    """``config`` with an instance of each plugin that it chooses; those that are there stay.
+
+    Raises as :func:`build`.
+    """
+    return replaced(config, lambda kind, each: attrs.evolve(each, plugin=build(kind, each)))
 
 
 def headline(config: TrainConfig) -> str:

@@ -30,7 +30,7 @@ class Corpus:
     """Length of all documents in bytes."""
     first_document: int = 0
     """Number of the first document; the others count on."""
-    heads: Mapping[int, int] = attrs.field(factory=dict, repr=False)
+    split_parts: Mapping[int, int] = attrs.field(factory=dict, repr=False)
     """Index of a document that continues another -> index of that: they are parts of one."""
 
     def __len__(self) -> int:
@@ -50,7 +50,7 @@ class Corpus:
         return text, lo - first
 
     def chunks(self, begins: Sequence[int], length: int, hi: int, *, context: int) -> tuple[Text, Tensor]:
-        """Stretches of ``length`` positions up to ``hi``, joined, and their positions without the contexts.
+        """Chunks of ``length`` positions up to ``hi``, joined, and their positions without the contexts.
 
         Values that depend on at most ``context`` earlier tokens are the same here as in the whole corpus.
         """
@@ -79,19 +79,19 @@ class Corpus:
     @property
     def documents(self) -> int:
         """How many documents there are; one in parts counts once."""
-        return len(self.names) - len(self.heads)
+        return len(self.names) - len(self.split_parts)
 
     def without(self, index: int, size: int) -> Corpus:
         """All documents except one, of ``size`` bytes; a later part of it would stay."""
         begin, end = self.bounds(index)
-        pairs = (pair for pair in self.heads.items() if index not in pair)
+        pairs = (pair for pair in self.split_parts.items() if index not in pair)
         return attrs.evolve(
             self,
             tokens=torch.cat([self.tokens[:begin], self.tokens[end:]]),
             starts=torch.cat([self.starts[:index], self.starts[index + 1 :] - (end - begin)]),
             names=self.names[:index] + self.names[index + 1 :],
             bytes=self.bytes - size,
-            heads={tail - (tail > index): head - (head > index) for tail, head in pairs},
+            split_parts={part - (part > index): before - (before > index) for part, before in pairs},
         )
 
     def to(self, device: torch.device | str) -> Corpus:

@@ -21,9 +21,9 @@ KINDS = ("letters", "edits", "digits")
 _BYTES = 256
 _RANGES = {"letters": (97, 122), "digits": (48, 57)}
 
-_STRETCH = 2048
+_CHUNK = 2048
 _DAMAGED, _EDITED = 0.5, 0.2
-"""Shares of the stretches of :func:`damage` that have errors, and that have insertions and deletions."""
+"""Shares of the chunks of :func:`damage` that have errors, and that have insertions and deletions."""
 _REPLACED_SHARE, _EDITED_SHARE = 0.1, 0.05
 
 
@@ -67,15 +67,15 @@ def corrupt(corpus: Corpus, lo: int, hi: int, *, kind: str, share: float, genera
 
 
 def damage(corpus: Corpus, lo: int, hi: int, *, generator: Generator) -> NoisyText:
-    """``corpus`` with errors in about half of ``lo .. hi - 1``, to learn from, in stretches of 2,048 tokens.
+    """``corpus`` with errors in about half of ``lo .. hi - 1``, to learn from, in chunks of 2,048 tokens.
 
     Most of these have a tenth of their lower-case letters and digits replaced, some have a fortieth of their
     bytes deleted and as many letters inserted. Where tokens are not bytes, a tenth of them is replaced by
     tokens from elsewhere in the text.
     """
     device = corpus.tokens.device
-    pick = torch.rand(-(-(hi - lo) // _STRETCH), generator=generator, device=device)
-    pick = pick.repeat_interleave(_STRETCH)[: hi - lo]
+    pick = torch.rand(-(-(hi - lo) // _CHUNK), generator=generator, device=device)
+    pick = pick.repeat_interleave(_CHUNK)[: hi - lo]
     draw = torch.rand(hi - lo, generator=generator, device=device)
     edited = (pick < _EDITED) & _are_bytes(corpus)
     hit = (pick < _DAMAGED) & (draw < _REPLACED_SHARE) & ~edited

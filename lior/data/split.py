@@ -30,7 +30,7 @@ class Parts(NamedTuple):
     """Training text first, of that the calibration split last; parts of a document have its name."""
     cut: int
     """Byte of all documents at which the held-out text begins."""
-    heads: Mapping[int, int]
+    split_parts: Mapping[int, int]
     """Index of each part that continues a document -> index of the part before it."""
     calibration: int | None
     """Index at which the calibration split begins; ``None`` where it is the end of the training text."""
@@ -72,16 +72,16 @@ def split(documents: Sequence[RawDocument], holdout: float, calibration: float =
     rest = [(i, begin, len(there[i].data)) for i, begin in enumerate(held)]
     pieces = [piece for piece in (*body, *middle, *rest) if piece[1] < piece[2]]
     before: dict[int, int] = {}
-    heads: dict[int, int] = {}
+    split_parts: dict[int, int] = {}
     for number, (i, begin, _) in enumerate(pieces):
         if begin:
-            heads[number] = before[i]
+            split_parts[number] = before[i]
         before[i] = number
     first = sum(end > 0 for end in fitted)
     return Parts(
         [RawDocument(there[i].name, there[i].data[begin:end]) for i, begin, end in pieces],
         sum(held),
-        heads,
+        split_parts,
         first if first > 0 and sum(fitted) < sum(held) else None,
     )
 

@@ -298,7 +298,7 @@ class Tokenizer(Plugin, Protocol):
 
 
 class Text(NamedTuple):
-    """A stretch of tokens, possibly of several documents one after the other.
+    """A part of a text: tokens, possibly of several documents one after the other.
 
     Two tokens, one ``k`` places after the other, are of the same document exactly when the later one has
     ``depth >= k``.

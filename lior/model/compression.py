@@ -43,7 +43,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lior.errors import DataError, MissingPackage, RunError
-from lior.model.evaluation import Tick
+from lior.model.evaluation import ProgressCallback, silent
 from lior.model.language_model import Model
 from lior.model.online import Follower
 
@@ -54,7 +54,7 @@ _MAGIC = b"\x89lior"
 _START = struct.Struct("<BI")
 _NUMBERS = struct.Struct("<32sQQ32sI")
 _LIBRARIES = ("lior", "torch", "numpy", "numba", "llvmlite", "constriction")
-_TICK = 256
+_REPORT_EVERY = 256
 """Tokens between two reports of the progress."""
 
 
@@ -64,7 +64,7 @@ class CompressedFile:
 
     recipe: str
     """Recipe of an untrained model; empty for a trained run."""
-    identity: bytes
+    digest: bytes
     """SHA-256 of the model's parts, 32 bytes."""
     size: int
     """Length of the original in bytes."""
@@ -80,7 +80,7 @@ class CompressedFile:
     def pack(self) -> bytes:
         """The content of the file."""
         name = self.recipe.encode()
-        numbers = _NUMBERS.pack(self.identity, self.size, self.tokens, self.sha256, self.machine)
+        numbers = _NUMBERS.pack(self.digest, self.size, self.tokens, self.sha256, self.machine)
         body = bytes([len(name)]) + name + numbers + self.words
         return _MAGIC + _START.pack(FORMAT, zlib.crc32(body)) + body
 
@@ -109,11 +109,11 @@ class CompressedFile:
             raise DataError(f"{name}: cut short or damaged (its checksum does not match)")
         try:
             at = 1 + body[0]
-            identity, size, tokens, sha256, made_on = _NUMBERS.unpack_from(body, at)
+            digest, size, tokens, sha256, made_on = _NUMBERS.unpack_from(body, at)
             words = body[at + _NUMBERS.size :]
             if len(words) % 4:
                 raise ValueError("code words")
-            return cls(body[1:at].decode(), identity, size, tokens, sha256, made_on, words)
+            return cls(body[1:at].decode(), digest, size, tokens, sha256, made_on, words)
         except (IndexError, struct.error, ValueError) as error:
             raise DataError(f"{name}: not a file that `lior compress` made ({error})") from error
 
@@ -134,10 +134,10 @@ def _version(name: str) -> str:
 
 @attrs.frozen
 class Coder:
-    """A model to code with, and its identity, which must be the same on both sides."""
+    """A model to code with, and its digest, which must be the same on both sides."""
 
     model: Model
-    identity: bytes
+    digest: bytes
     """SHA-256 of the run's manifest, or of the parts of an untrained model."""
     recipe: str
     """Name of the recipe of an untrained model; empty for a run."""
@@ -152,14 +152,16 @@ class Coder:
         RunError
             When it was; ``name`` is the name of the file.
         """
-        theirs, ours = file.identity.hex()[:12], self.identity.hex()[:12]
-        if file.identity != self.identity:
+        theirs, ours = file.digest.hex()[:12], self.digest.hex()[:12]
+        if file.digest != self.digest:
             other = f"other settings or versions of recipe {file.recipe!r}" if file.recipe else "another run"
             whose = "their" if file.recipe else "its"
             raise RunError(f"{name}: made with {other} ({whose} SHA-256 begins with {theirs}, not {ours})")
 
 
-def compress(data: bytes, coder: Coder, *, tick: Tick | None = None) -> tuple[CompressedFile, float]:
+def compress(
+    data: bytes, coder: Coder, *, progress: ProgressCallback = silent
+) -> tuple[CompressedFile, float]:
     """Code ``data``; the model is changed.
 
     Returns
@@ -173,14 +175,15 @@ def compress(data: bytes, coder: Coder, *, tick: Tick | None = None) -> tuple[Co
         Without ``constriction``.
     """
     tokens = coder.model.tokenizer.encode(data)
-    words, bits = encode(coder.model, tokens, document=coder.document, tick=tick)
-    digest = hashlib.sha256(data).digest()
-    return CompressedFile(
-        coder.recipe, coder.identity, len(data), len(tokens), digest, machine(), words
-    ), bits
+    words, bits = encode(coder.model, tokens, document=coder.document, progress=progress)
+    sha256 = hashlib.sha256(data).digest()
+    file = CompressedFile(coder.recipe, coder.digest, len(data), len(tokens), sha256, machine(), words)
+    return file, bits
 
 
-def decompress(file: CompressedFile, coder: Coder, *, name: str, tick: Tick | None = None) -> bytes:
+def decompress(
+    file: CompressedFile, coder: Coder, *, name: str, progress: ProgressCallback = silent
+) -> bytes:
     """The data that :func:`compress` was given; the model is changed.
 
     Parameters
@@ -204,7 +207,7 @@ def decompress(file: CompressedFile, coder: Coder, *, name: str, tick: Tick | No
         f"{'' if file.machine == machine() else elsewhere}"
     )
     try:
-        tokens = decode(coder.model, file.words, file.tokens, document=coder.document, tick=tick)
+        tokens = decode(coder.model, file.words, file.tokens, document=coder.document, progress=progress)
         data = coder.model.tokenizer.decode(tokens.tolist())
     except AssertionError as error:  # raised by constriction for code words that no model gives
         raise wrong from error
@@ -217,7 +220,7 @@ def decompress(file: CompressedFile, coder: Coder, *, name: str, tick: Tick | No
 
 
 def encode(
-    model: Model, tokens: Tensor, *, document: int = 0, tick: Tick | None = None
+    model: Model, tokens: Tensor, *, document: int = 0, progress: ProgressCallback = silent
 ) -> tuple[bytes, float]:
     """Code words of ``tokens (N,)`` (int64, on the CPU) and their bits; the model is changed.
 
@@ -245,12 +248,14 @@ def encode(
             if not seen:
                 bits += math.log2(len(reader.unknown))
                 _put(out, stream, len(reader.unknown), int(np.searchsorted(reader.unknown, token)))
-            reader.take(token)
-            _report(tick, "compress", count, len(tokens), {"bits_per_token": bits / count})
+            reader.update(token)
+            _report(progress, "compress", count, len(tokens), {"bits_per_token": bits / count})
     return out.get_compressed().astype("<u4").tobytes(), bits
 
 
-def decode(model: Model, words: bytes, count: int, *, document: int = 0, tick: Tick | None = None) -> Tensor:
+def decode(
+    model: Model, words: bytes, count: int, *, document: int = 0, progress: ProgressCallback = silent
+) -> Tensor:
     """The ``count`` tokens (int64) of the code words that :func:`encode` gave; the model is changed.
 
     Raises
@@ -268,8 +273,8 @@ def decode(model: Model, words: bytes, count: int, *, document: int = 0, tick: T
                 token = int(reader.known[column])
             else:
                 token = int(reader.unknown[_take(source, stream, len(reader.unknown))])
-            reader.take(token)
-            _report(tick, "decompress", done, count, {})
+            reader.update(token)
+            _report(progress, "decompress", done, count, {})
     return reader.tokens
 
 
@@ -291,9 +296,11 @@ def _chances(stream: ModuleType, choices: NDArray[np.float64] | int) -> Any:
     return stream.model.Categorical(choices, perfect=False) if len(choices) > 1 else None
 
 
-def _report(tick: Tick | None, stage: str, done: int, count: int, metrics: Mapping[str, float]) -> None:
-    if tick and (done % _TICK == 0 or done == count):
-        tick(stage, done, count, metrics)
+def _report(
+    progress: ProgressCallback, stage: str, done: int, count: int, metrics: Mapping[str, float]
+) -> None:
+    if done % _REPORT_EVERY == 0 or done == count:
+        progress(stage, done, count, metrics)
 
 
 @contextmanager

@@ -53,7 +53,7 @@ class Score:
         }
 
 
-Tick: TypeAlias = "Callable[[str, int, int, Mapping[str, float]], None]"
+ProgressCallback: TypeAlias = "Callable[[str, int, int, Mapping[str, float]], None]"
 """Called with (stage, tokens done, all tokens, metrics)."""
 
 
@@ -71,7 +71,7 @@ def evaluate(
     online: bool = False,
     counted: Tensor | None = None,
     stage: str = "evaluate",
-    tick: Tick = silent,
+    progress: ProgressCallback = silent,
     each: Callable[[Tensor], object] = lambda cost: None,
 ) -> Score:
     """Score positions ``lo .. hi - 1`` of ``corpus``, each from the text before it.
@@ -83,10 +83,10 @@ def evaluate(
         Without, the model is frozen.
     counted
         Which positions count, boolean ``(hi - lo,)``; the others are only read. ``None`` counts all.
-    tick
+    progress
         Called after every block.
     each
-        Called before ``tick`` with ``-log p`` of the tokens of the block in nats, float64.
+        Called before ``progress`` with ``-log p`` of the tokens of the block in nats, float64.
     """
     score, end = Score(0.0, 0, 0), lo
     lengths = byte_lengths(corpus.tokens[lo:hi], model.tokenizer)
@@ -95,7 +95,7 @@ def evaluate(
     while end < hi:
         begin, end = end, min(end + rows_at_once(_BLOCK, len(model.alphabet)), hi)
         if reader:
-            end = begin + reader.stretch(corpus.tokens[begin:end])
+            end = begin + reader.chunk(corpus.tokens[begin:end])
         text, start = corpus.text(begin, end, context=model.context)
         if reader:
             log_p = reader.read(text, start)
@@ -105,5 +105,5 @@ def evaluate(
         score = score.plus(cost, lengths[block], keep[block])
         each(cost)
         per_token = {"nats_per_token": score.nats / max(score.tokens, 1)}
-        tick(stage, end - lo, hi - lo, per_token | {"bits_per_byte": score.bits_per_byte})
+        progress(stage, end - lo, hi - lo, per_token | {"bits_per_byte": score.bits_per_byte})
     return score

@@ -1,10 +1,10 @@
 """Learning while reading, as a compressor does.
 
-A text is read in stretches, in which the alphabet is constant: a token that is not in it ends the stretch.
-Inside a stretch each adaptive memory reads, learns and writes in windows of its own, and the mixer is updated
-every :data:`WINDOW` tokens. At the end of the stretch all that was read is committed.
+A text is read in chunks, in which the alphabet is constant: a token that is not in it ends the chunk.
+Inside a chunk each adaptive memory reads, learns and writes in windows of its own, and the mixer is updated
+every :data:`WINDOW` tokens. At the end of the chunk all that was read is committed.
 
-:class:`Online` reads whole stretches, for evaluation. :class:`Follower` reads the same token by token, for a
+:class:`Online` reads whole chunks, for evaluation. :class:`Follower` reads the same token by token, for a
 decoder, which does not know the next token.
 """
 
@@ -27,8 +27,8 @@ from lior.model.language_model import DocumentCoordinates, Model
 WINDOW = 64
 """Tokens that the mixer reads before it learns from them."""
 
-_STRETCH = 1024
-"""Longest stretch, in tokens."""
+_CHUNK = 1024
+"""Longest chunk, in tokens."""
 _RATE = 2e-4
 """Learning rate of the mixer."""
 _ROOM = 65536
@@ -53,23 +53,23 @@ class Online:
         self._document = DocumentCoordinates(model)
         self.adaptive = model.adaptive
         """The memories that learn while they read, by name."""
-        self.longest = _STRETCH if len(self.adaptive) == len(model.memories) else WINDOW
-        """Most tokens of a stretch: one window unless all memories are adaptive."""
+        self.longest = _CHUNK if len(self.adaptive) == len(model.memories) else WINDOW
+        """Most tokens of a chunk: one window unless all memories are adaptive."""
 
     @property
     def progress(self) -> float:
         """Share of the learning that is over; it sets the learning rates of the memories."""
         return 1.0 if self._trained else min(self._read / _SETTLED, 1.0)
 
-    def stretch(self, tokens: Tensor) -> int:
-        """Length of the stretch that begins with ``tokens (N,)``."""
+    def chunk(self, tokens: Tensor) -> int:
+        """Length of the chunk that begins with ``tokens (N,)``."""
         tokens = tokens[: self.longest].long()
         fresh = self.model.token_counts[tokens] == 0
         return int(fresh.nonzero()[0, 0]) + 1 if fresh.any() else len(tokens)
 
     @torch.no_grad()
     def read(self, text: Text, start: int) -> Tensor:
-        """Score the stretch ``text[start:]`` and learn it.
+        """Score the chunk ``text[start:]`` and learn it.
 
         Returns
         -------
@@ -95,7 +95,7 @@ class Online:
         return torch.cat(scored)
 
     def _coordinates(self, text: Text, start: int) -> Tensor | None:
-        """Coordinates of the next stretch, document by document, if the encoder sees whole documents."""
+        """Coordinates of the next chunk, document by document, if the encoder sees whole documents."""
         if self._document.next is None:
             return None
         begins = (text.depth[start + 1 :] == 0).nonzero()[:, 0] + start + 1
@@ -116,7 +116,7 @@ class Online:
 
     @torch.no_grad()
     def close(self, text: Text, start: int, z: Tensor | None = None) -> None:
-        """End the stretch ``text[start:]``: write it to the memories that do not hold it yet, and commit."""
+        """End the chunk ``text[start:]``: write it to the memories that do not hold it yet, and commit."""
         # Without an alphabet no memory has read anything.
         held = self.adaptive if len(self.model.alphabet) else ()
         self.model.write(text, start, skip=held, z=z)
@@ -125,7 +125,7 @@ class Online:
 
 
 class Follower:
-    """A reader of one document, token by token: first :meth:`predict`, then :meth:`take`.
+    """A reader of one document, token by token: first :meth:`predict`, then :meth:`update`.
 
     The same tokens give the same predictions to the last bit: all computations and the shapes of their arrays
     depend only on the tokens taken.
@@ -163,7 +163,7 @@ class Follower:
 
     @torch.no_grad()
     def _open(self) -> None:
-        """Begin a stretch."""
+        """Begin a chunk."""
         self._begin = self._stepped = self._count
         self._fitted = dict.fromkeys(self._online.adaptive, self._count)
         self._rows: list[mixer.Inputs] = []
@@ -193,7 +193,7 @@ class Follower:
         return np.append(p * (1 - self._unseen), self._unseen) if len(self.unknown) else p
 
     @torch.no_grad()
-    def take(self, token: int) -> None:
+    def update(self, token: int) -> None:
         """Read ``token``, after :meth:`predict`, and learn the windows that it completes."""
         if self._count + 1 == len(self._tokens) <= self._size:
             self._make_room(2 * len(self._tokens))
@@ -211,7 +211,7 @@ class Follower:
             self._open()
 
     def _fit(self, over: bool) -> None:
-        """Let the memories with a full window learn it, or all memories at the end of a stretch."""
+        """Let the memories with a full window learn it, or all memories at the end of a chunk."""
         for name, memory in self._online.adaptive.items():
             begin = self._fitted[name]
             if over or self._count - begin == memory.window:

@@ -298,8 +298,8 @@ class _Library:
             begin, end = self._corpus.bounds(document)
             tokens, tokenizer = self._corpus.tokens[begin:end], self._model.tokenizer
             ends = np.append(0, byte_lengths(tokens, tokenizer).cumsum(0).cpu().numpy())
-            head = self._corpus.heads.get(document)
-            before = b"" if head is None else self.page(head).data
+            first = self._corpus.split_parts.get(document)
+            before = b"" if first is None else self.page(first).data
             data = before + tokenizer.decode(tokens.tolist())
             lines = np.append(0, np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1)
             numbers = tokens.cpu().numpy().astype(np.int64)

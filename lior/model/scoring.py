@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lior.data.corpus import Corpus, byte_lengths
-from lior.model.evaluation import Tick, evaluate, silent
+from lior.model.evaluation import ProgressCallback, evaluate, silent
 from lior.model.language_model import Model
 
 _BLANKS = np.frombuffer(b" \t\v\f", np.uint8)
@@ -112,16 +112,20 @@ class SurpriseScale(NamedTuple):
 
 
 @torch.no_grad()
-def score(model: Model, corpus: Corpus, *, online: bool = False, tick: Tick = silent) -> list[ScoredDocument]:
+def score(
+    model: Model, corpus: Corpus, *, online: bool = False, progress: ProgressCallback = silent
+) -> list[ScoredDocument]:
     """The documents of ``corpus``, each byte scored from the text before it in its document.
 
     Parameters
     ----------
-    online, tick
+    online, progress
         As for :func:`lior.model.evaluation.evaluate`; the bits sum to its score.
     """
     blocks: list[Tensor] = []
-    evaluate(model, corpus, 0, len(corpus), online=online, stage="score", tick=tick, each=blocks.append)
+    evaluate(
+        model, corpus, 0, len(corpus), online=online, stage="score", progress=progress, each=blocks.append
+    )
     lengths = byte_lengths(corpus.tokens, model.tokenizer)
     bits = torch.cat(blocks) / math.log(2)
     shares = (bits / lengths.clamp(min=1)).repeat_interleave(lengths)

@@ -21,7 +21,7 @@ from lior.tensors import Expected, check, like, sub
 
 
 def check_text(documents: State, manifest: dict[str, Any], *, vocab: int) -> dict[int, int]:
-    """Check the tokens against a tokenizer with ``vocab`` ids and against the manifest; the checked heads.
+    """Check the tokens against a tokenizer with ``vocab`` ids and against the manifest; the split parts.
 
     Raises
     ------
@@ -42,20 +42,20 @@ def check_text(documents: State, manifest: dict[str, Any], *, vocab: int) -> dic
     if not isinstance(added, list) or len(added) > len(names) or not all(isinstance(x, str) for x in added):
         raise UsageError("added is not a list of times, at most one for each document")
     trained = int(starts[len(names) - len(added)]) if added else len(tokens)
-    for key, most in (("train", trained), ("bytes", 1 << 62)):
+    for key, most in (("n_train", trained), ("bytes", 1 << 62)):
         if type(manifest[key]) is not int or not 0 <= manifest[key] <= most:
             raise UsageError(f"{key} = {manifest[key]!r} is not within 0 to {most}")
-    pairs = manifest["heads"]
+    pairs = manifest["split_parts"]
     if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
-        raise UsageError("heads is not a list of pairs")
-    for tail, head in pairs:
-        whole = type(tail) is int and type(head) is int
-        if not (whole and 0 <= head < tail < len(names) - len(added) and names[head] == names[tail]):
-            raise UsageError(f"heads: {tail!r} is not a part of document {head!r}")
-    heads: dict[int, int] = dict(pairs)
-    if not len(heads) == len({*heads.values()}) == len(pairs):
-        raise UsageError("heads: two parts continue one, or one continues two")
-    return heads
+        raise UsageError("split_parts is not a list of pairs")
+    for part, before in pairs:
+        whole = type(part) is int and type(before) is int
+        if not (whole and 0 <= before < part < len(names) - len(added) and names[before] == names[part]):
+            raise UsageError(f"split_parts: {part!r} is not a part of document {before!r}")
+    split_parts: dict[int, int] = dict(pairs)
+    if not len(split_parts) == len({*split_parts.values()}) == len(pairs):
+        raise UsageError("split_parts: two parts continue one, or one continues two")
+    return split_parts
 
 
 def check_counts(counts: Tensor | None, *, vocab: int) -> None:

@@ -1,13 +1,14 @@
-"""Pictures of a run, as files and as text.
+"""Pictures of a run, as files and as tables.
 
 :mod:`~lior.plots.pictures` computes the pictures of a run, with
 :mod:`~lior.plots.learning` and :mod:`~lior.plots.scoring`. A picture is made of
-panels (:mod:`~lior.plots.panels`); :mod:`~lior.plots.drawing` draws them with
-Matplotlib, :mod:`~lior.plots.sketch` as text, and :mod:`~lior.plots.scales` is
-shared by both. Other packages use ``panels``, ``drawing``, ``scales`` and ``sketch``.
+panels (:mod:`~lior.plots.panels`): numbers that can be drawn on Matplotlib axes
+(:mod:`~lior.plots.axes`) and printed as a table. :mod:`~lior.plots.figures` puts
+panels together and writes files; :mod:`~lior.plots.scales` has what needs no
+Matplotlib. Other packages use ``axes``, ``figures``, ``panels`` and ``scales``.
 """
 
-__all__ = ["PICTURES", "drawing", "learning", "panels", "pictures", "scales", "scoring", "sketch"]
+__all__ = ["PICTURES", "axes", "figures", "learning", "panels", "pictures", "scales", "scoring"]
 
 PICTURES = {
     "curves": "cost in each stage of training",

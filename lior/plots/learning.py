@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from lior.plots.panels import Curve, LeftOut, LineChart
 
-_COSTS = ("tail_loss", "nats_per_token")
+_COSTS = ("calibration_loss", "nats_per_token")
 """Keys of ``metrics.jsonl`` in nats per token."""
 
 _STAGES = {

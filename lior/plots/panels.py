@@ -1,4 +1,4 @@
-"""Panels of a picture: the numbers that they show, and how they are drawn and sketched.
+"""Panels of a picture: numbers, how they are drawn on Matplotlib axes, and the same numbers as a table.
 
 Another package makes a panel of its own kind by deriving from :class:`Panel`.
 """
@@ -10,40 +10,44 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import attrs
 
 from lior.errors import LiorError
-from lior.plots import drawing, scales
-from lior.plots.drawing import COLOURS, CURVE_COLOURS, CURVE_STYLES, LEVEL_COLOURS, MARKERS
-from lior.plots.scales import LABEL_INCHES, LABELS, AxisScale, LabelColumn, named, number
-from lior.plots.sketch import MARGIN, ROWS, Frame, Pen, Ruler
+from lior.plots import axes
+from lior.plots.axes import COLOURS, CURVE_COLOURS, CURVE_STYLES, LEVEL_COLOURS, MARKERS, LabelColumn
+from lior.plots.scales import linear_limit, named, number
 
-Settle: TypeAlias = Callable[[], None] | None
+Finish: TypeAlias = Callable[[], None] | None
 """Called when the axes have their final size; ``None`` if there is nothing to adjust."""
 
-_LETTERS = "aA9_/.?"
-"""Characters of the classes of points, in their order."""
-_EIGHTHS = " ▏▎▍▌▋▊▉█"
-_FEW_LEVELS = len(LEVEL_COLOURS)
 _MARKED_POINTS = 40
 """Points of longer curves have no marker each."""
 _CROWD = 400
 """More dots than these are smaller, and lighter where they are alone."""
-_FEW_COLUMNS = 4
-"""Columns with names that are named in the text of a row of a heat map."""
 _NUMBERED_COLUMNS = 24
 """Heat maps with more columns have no numbers in their cells."""
+_ROWS, _LARGEST = 10, 4
+"""Rows of the table of a curve or histogram, and cells that the table of a heat map names in each row."""
 
 
 class LeftOut(LiorError):
     """A run has nothing to show in a picture; the message is the reason."""
 
 
+class Table(NamedTuple):
+    """The numbers of a panel as text."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+    """Lines below."""
+
+
 @attrs.frozen(kw_only=True)
 class Panel(abc.ABC):
-    """One pair of axes with its title and its numbers, in Matplotlib and as text.
+    """One pair of axes with its title and its numbers.
 
     The fields of a subclass are what ``--json`` prints, so they hold plain numbers, names and lists.
     """
@@ -60,12 +64,12 @@ class Panel(abc.ABC):
         return 6.2, 3.6
 
     @abc.abstractmethod
-    def draw(self, axis: Any) -> Settle:
+    def draw(self, axis: Any) -> Finish:
         """Draw on the Matplotlib axes ``axis``, labels included; the title is there already."""
 
     @abc.abstractmethod
-    def sketch(self, pen: Pen) -> list[str]:
-        """Lines of text of at most ``pen.width - 2`` characters, without the title."""
+    def table(self) -> Table:
+        """The numbers as text, in about a dozen rows."""
 
 
 @attrs.frozen(kw_only=True)
@@ -81,6 +85,11 @@ class Curve:
     dots: bool = False
     """Whether its points are drawn without lines between them."""
 
+    def finite(self) -> list[int]:
+        """Indices of the points that are finite."""
+        points = zip(self.x, self.y, strict=True)
+        return [i for i, (x, y) in enumerate(points) if math.isfinite(x) and math.isfinite(y)]
+
 
 @attrs.frozen(kw_only=True)
 class LineChart(Panel):
@@ -92,19 +101,14 @@ class LineChart(Panel):
     y_label: str
     curves: Sequence[Curve]
     levels: dict[str, float] = attrs.field(factory=dict)
-    """Name -> value to compare with: a horizontal line."""
+    """Name -> value to compare with: a horizontal line, with its name right of the axes."""
     log_x: bool = False
     log_y: bool = False
     """Whether the axis is logarithmic. If a number on it is 0 or negative, it is linear about 0, and its
     label says within which limit."""
-    dots: bool = False
-    """Whether the points of all curves are drawn without lines between them."""
     low: float | None = None
     high: float | None = None
     """Least and greatest visible ``y``; ``None``: of all numbers."""
-    levels_beside: bool = False
-    """Whether the names of levels stand right of the axes and not in the legend. Those of more than 3 levels
-    always do, since the legend has no more colours."""
     error_bars: bool = False
     """Whether an error is drawn as a bar at each point and not as a band."""
     error_name: str = "± 1 standard error"
@@ -112,65 +116,41 @@ class LineChart(Panel):
     def inches(self) -> tuple[float, float]:
         """Room for the names of all levels."""
         width, height = super().inches()
-        return width, max(height, label_height(len(self.levels))) if self._beside else height
-
-    @property
-    def _beside(self) -> bool:
-        return bool(self.levels) and (self.levels_beside or len(self.levels) > _FEW_LEVELS)
-
-    def _scales(self) -> tuple[AxisScale, AxisScale]:
-        """Of the horizontal and the vertical axis."""
-        limits = [limit for limit in (self.low, self.high) if limit is not None]
-        up = [*(y for curve in self.curves for y in curve.y), *self.levels.values(), *limits]
-        across = [x for curve in self.curves for x in curve.x]
-        return AxisScale.of(across, log=self.log_x), AxisScale.of(up, log=self.log_y)
+        return width, max(height, 1.3 + axes.LABEL_INCHES * min(len(self.levels), axes.MOST_LABELS))
 
     def _missing(self) -> str:
         """The remark on points that cannot be shown; empty if there are none."""
-        points = [point for curve in self.curves for point in zip(curve.x, curve.y, strict=True)]
-        bad = sum(not (math.isfinite(x) and math.isfinite(y)) for x, y in points)
+        points = sum(len(curve.x) for curve in self.curves)
+        bad = points - sum(len(curve.finite()) for curve in self.curves)
         if not points:
             return "there is no point to show"
-        return f"{bad:,} of {len(points):,} points are not finite and left out" if bad else ""
+        return f"{bad:,} of {points:,} points are not finite and left out" if bad else ""
 
-    def _errors(self) -> Iterator[tuple[float, float, float]]:
-        """Place, lower and upper end of each error bar."""
-        for curve in self.curves if self.error_bars else ():
-            for x, y, error in zip(curve.x, curve.y, curve.error, strict=False):
-                if math.isfinite(x + y + error):
-                    yield x, y - error, y + error
-
-    def draw(self, axis: Any) -> Settle:
+    def draw(self, axis: Any) -> Finish:
         """Curves, levels and a legend."""
         for i, (curve, colour) in enumerate(zip(self.curves, cycle(CURVE_COLOURS), strict=False)):
             self._draw_curve(axis, curve, colour, CURVE_STYLES[i // len(CURVE_COLOURS) % len(CURVE_STYLES)])
-        for (name, value), colour in zip(self.levels.items(), cycle(LEVEL_COLOURS), strict=False):
-            label = None if self._beside else named(name, value)
-            axis.axhline(value, color=colour, linestyle="--", linewidth=1, label=label)
-        for direction, label, scale in zip("xy", (self.x_label, self.y_label), self._scales(), strict=True):
-            if scale.kind != "linear":
-                drawing.logarithmic(axis, direction, scale.threshold if scale.kind == "symlog" else None)
-            axis.set(**{f"{direction}label": "\n".join(filter(None, (label, scale.note)))})
-        if axis.get_xscale() == "linear":
-            axis.xaxis.set_major_formatter(drawing.plain_numbers())
-            axis.locator_params(axis="x", nbins=6)
-        if axis.get_yscale() == "linear":
-            axis.ticklabel_format(axis="y", useOffset=False)
+        for value, colour in zip(self.levels.values(), cycle(LEVEL_COLOURS), strict=False):
+            axis.axhline(value, color=colour, linestyle="--", linewidth=1)
+        limits = [limit for limit in (self.low, self.high) if limit is not None]
+        x = [value for curve in self.curves for value in curve.x]
+        y = [*(value for curve in self.curves for value in curve.y), *self.levels.values(), *limits]
+        self._scale(axis, "x", self.x_label, linear_limit(x) if self.log_x else None)
+        self._scale(axis, "y", self.y_label, linear_limit(y) if self.log_y else None)
         axis.set_ylim(self.low, self.high)
         axis.grid(True, alpha=0.3)
         if missing := self._missing():
             place = 0.02 if math.isfinite(axis.dataLim.x0) else 0.5  # in the middle of empty axes
             axis.text(0.5, place, missing, transform=axis.transAxes, ha="center", fontsize=8)
-        errors = any(curve.error for curve in self.curves)
-        if len(self.curves) > 1 or (self.levels and not self._beside) or errors:
+        if len(self.curves) > 1 or any(curve.error for curve in self.curves):
             axis.legend(fontsize=8, framealpha=0.9)
-        return self._name_levels(axis) if self._beside else None
+        return self._name_levels(axis) if self.levels else None
 
     def _draw_curve(self, axis: Any, curve: Curve, colour: str, style: str) -> None:
-        dots = self.dots or curve.dots
-        marker = "." if dots or len(curve.x) <= _MARKED_POINTS else ""
-        look: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": "none" if dots else style}
-        if dots and len(curve.x) > _CROWD:
+        marker = "." if curve.dots or len(curve.x) <= _MARKED_POINTS else ""
+        look: dict[str, Any] = {"color": colour, "marker": marker}
+        look["linestyle"] = "none" if curve.dots else style
+        if curve.dots and len(curve.x) > _CROWD:
             look |= {"alpha": 0.4, "markersize": 4, "markeredgewidth": 0, "rasterized": True}
         if curve.error and self.error_bars:
             label = f"{curve.name} {self.error_name}"
@@ -178,56 +158,50 @@ class LineChart(Panel):
             return
         axis.plot(curve.x, curve.y, label=curve.name, **look)
         if curve.error:
-            low = [y - e for y, e in zip(curve.y, curve.error, strict=True)]
-            high = [y + e for y, e in zip(curve.y, curve.error, strict=True)]
-            axis.fill_between(
-                curve.x, low, high, color=colour, alpha=0.25, linewidth=0, label=self.error_name
-            )
+            points = [*zip(curve.y, curve.error, strict=True)]
+            low, high = [y - e for y, e in points], [y + e for y, e in points]
+            look = {"color": colour, "alpha": 0.25, "linewidth": 0}
+            axis.fill_between(curve.x, low, high, label=self.error_name, **look)
 
-    def _name_levels(self, axis: Any) -> Settle:
-        """Names of the visible levels, right of the axes."""
+    @staticmethod
+    def _scale(axis: Any, direction: str, label: str, linear_to: float | None) -> None:
+        """Scale, numbers and label of one axis: linear without ``linear_to``, else logarithmic beyond it."""
+        if linear_to is not None:
+            axes.logarithmic(axis, direction, linear_to)
+        elif direction == "x":
+            axis.xaxis.set_major_formatter(axes.plain_numbers())
+            axis.locator_params(axis="x", nbins=6)
+        else:
+            axis.ticklabel_format(axis="y", useOffset=False)
+        note = f"\nlogarithmic beyond ±{linear_to:g}" if linear_to else ""
+        axis.set(**{f"{direction}label": label + note})
+
+    def _name_levels(self, axis: Any) -> Finish:
+        """Names of the visible levels, right of the axes; of many, of every second, third … one."""
         low, high = sorted(axis.get_ylim())
         found = sorted((value, name) for name, value in self.levels.items() if low <= value <= high)
         labels = LabelColumn(axis)
-        for i in scales.labelled(len(found)):
-            value, name = found[i]
-            labels.add(named(name, value), value, at=1.0, column=1.04)
-        return labels.settle
+        for value, name in found[:: -(-len(found) // axes.MOST_LABELS) or 1]:
+            labels.add(named(name, value), value)
+        return labels.separate
 
-    def sketch(self, pen: Pen) -> list[str]:
-        """Each curve of its own characters, levels as dotted lines."""
-        across, up = self._scales()
-        points = [(x, y) for c in self.curves for x, y in zip(c.x, c.y, strict=True)]
-        points = [point for point in points if all(map(math.isfinite, point))]
-        labels = [f"x: {self.x_label}", f"y: {self.y_label}"]
-        if not points:
-            return pen.notes([self._missing(), *labels], 0)
-        ends = [end for _, *ends in self._errors() for end in ends]
-        shown = Ruler.over([*(y for _, y in points), *self.levels.values(), *ends], up)
-        low, high = (
-            (shown.low if self.low is None else self.low),
-            (shown.high if self.high is None else self.high),
-        )
-        rows = ROWS * (2 if len(self.levels) > _FEW_LEVELS else 1)
-        frame = Frame(pen, Ruler.over([x for x, _ in points], across), Ruler(low, high, up), rows=rows)
-        for level in self.levels.values():
-            frame.level(level)
-        for x, bottom, top in self._errors():
-            frame.curve([x, x], [max(bottom, low), min(top, high)], mark="⣿")
-        marks = [frame.curve(c.x, c.y, joined=not (self.dots or c.dots)) for c in self.curves]
-        named_levels = ", ".join(f"{name} {number(value)}" for name, value in self.levels.items())
-        return frame.lines(
-            [
-                *(
-                    f"{label}{f' ({s.note})' * bool(s.note)}"
-                    for label, s in zip(labels, (across, up), strict=True)
-                ),
-                *(f"{m} {c.name}" for m, c in zip(marks, self.curves, strict=True) if len(marks) > 1),
-                f"dotted: {named_levels}" if named_levels else "",
-                self.error_name if any(self._errors()) else "",
-                self._missing(),
-            ]
-        )
+    def table(self) -> Table:
+        """Points of each curve from its first to its last one; below, its least and greatest value."""
+        several, errors = len(self.curves) > 1, any(curve.error for curve in self.curves)
+        count = max(_ROWS // max(len(self.curves), 1), 3)
+        rows, notes = [], []
+        for curve in self.curves:
+            found = curve.finite()
+            for i in (found[round(k)] for k in _evenly(len(found), count)):
+                error = [number(curve.error[i])] if curve.error else [""] * errors
+                rows.append([*[curve.name] * several, number(curve.x[i]), number(curve.y[i]), *error])
+            if len(found) > 1:
+                ends = [(curve.y[i], curve.x[i]) for i in found]
+                least, greatest = (f"{number(y)} at {number(x)}" for y, x in (min(ends), max(ends)))
+                notes.append(f"{curve.name}: least {least}, greatest {greatest}")
+        notes += [named(name, value) for name, value in self.levels.items()]
+        header = [*["curve"] * several, self.x_label, self.y_label, *[self.error_name] * errors]
+        return Table(header, rows, [*notes, *filter(None, [self._missing()])])
 
 
 @attrs.frozen(kw_only=True)
@@ -241,7 +215,7 @@ class BarChart(Panel):
     values: Sequence[float]
     """None of them negative, unless they are dots."""
     notes: Sequence[str]
-    """The text beside each bar."""
+    """The text beside each bar, behind its number, or beside each dot."""
     low: Sequence[float] = ()
     high: Sequence[float] = ()
     """Ends of the range of each value, which is then a dot; may be empty."""
@@ -253,14 +227,15 @@ class BarChart(Panel):
         width, height = super().inches()
         return width, max(height if not self.low else 2.0, 1.3 + 0.27 * len(self.names))
 
-    def draw(self, axis: Any) -> Settle:
+    def draw(self, axis: Any) -> Finish:
         """Horizontal, the first name on top."""
         places = range(len(self.names))
         if self.low:
             self._draw_ranges(axis)
         else:
             bars = axis.barh(places, self.values, color=COLOURS[0])
-            axis.bar_label(bars, self.notes, padding=4, fontsize=8)
+            labels = [f"{number(v, 3)}  {note}" for v, note in zip(self.values, self.notes, strict=True)]
+            axis.bar_label(bars, labels, padding=4, fontsize=8)
             axis.set_xlim(0, 1.9 * max(self.values) or 1.0)  # room for the notes
         axis.set_yticks(places, self.names)
         axis.invert_yaxis()
@@ -281,35 +256,14 @@ class BarChart(Panel):
                 annotation_clip=False,
             )  # fmt: skip
 
-    def sketch(self, pen: Pen) -> list[str]:
-        """A line for each name."""
-        names, notes = [*map(pen.say, self.names)], [*map(pen.say, self.notes)]
-        margin = max(map(len, names))
-        room = max(pen.width - margin - max(map(len, notes)) - 6, 8)
-        bars = self._sketched_ranges(room) if self.low else self._sketched_bars(room, pen)
-        lines = [
-            f"{name:>{margin}} │{pen.say(bar)} {note}"
-            for name, bar, note in zip(names, bars, notes, strict=True)
+    def table(self) -> Table:
+        """A row for each name."""
+        ranges = [[f"{number(a)} to {number(b)}"] for a, b in zip(self.low, self.high, strict=True)]
+        rows = [
+            [name, number(value), *(ranges[i] if ranges else []), note]
+            for i, (name, value, note) in enumerate(zip(self.names, self.values, self.notes, strict=True))
         ]
-        return [*lines, *pen.notes([self.x_label], margin)]
-
-    def _sketched_bars(self, room: int, pen: Pen) -> Iterator[str]:
-        top = max(self.values) or 1.0
-        for value in self.values:
-            full, eighths = divmod(round(8 * room * value / top), 8)
-            yield "█" * full + _EIGHTHS[eighths].strip() * pen.blocks
-
-    def _sketched_ranges(self, room: int) -> Iterator[str]:
-        levels = [] if self.level is None else [self.level]
-        ruler = Ruler.over([*self.values, *self.low, *self.high, *levels])
-        for value, low, high in zip(self.values, self.low, self.high, strict=True):
-            cells = [" "] * room
-            for level in levels:
-                cells[ruler.at(level, room)] = "·"
-            first, last = ruler.at(low, room), ruler.at(high, room)
-            cells[first : last + 1] = "─" * (last + 1 - first)
-            cells[ruler.at(value, room)] = "█"
-            yield "".join(cells)
+        return Table(["", self.x_label, *["range"] * bool(ranges), ""], rows)
 
 
 @attrs.frozen(kw_only=True)
@@ -326,7 +280,7 @@ class Histogram(Panel):
     """Name -> value to compare with: a vertical line."""
     log_x: bool = False
 
-    def draw(self, axis: Any) -> Settle:
+    def draw(self, axis: Any) -> Finish:
         """A filled staircase."""
         axis.stairs(self.counts, self.edges, fill=True, color=COLOURS[0])
         axis.set(xlabel=self.x_label, ylabel=self.y_label)
@@ -334,24 +288,25 @@ class Histogram(Panel):
         for (name, value), (colour, style) in zip(self.levels.items(), looks, strict=False):
             axis.axvline(value, color=colour, linestyle=style, linewidth=1.3, label=f"{name}: {value:.3g}")
         if self.log_x:
-            drawing.logarithmic(axis, "x")
-        axis.yaxis.set_major_formatter(drawing.plain_numbers())
+            axes.logarithmic(axis, "x")
+        axis.yaxis.set_major_formatter(axes.plain_numbers())
         axis.legend(fontsize=8, framealpha=0.9)
         return None
 
-    def sketch(self, pen: Pen) -> list[str]:
-        """The outline of the staircase."""
-        up = Ruler(0, max(self.counts) or 1)
-        frame = Frame(pen, Ruler.over(self.edges, AxisScale.of(self.edges, log=self.log_x)), up)
-        x = [edge for edge in self.edges for _ in (0, 1)]
-        frame.curve(x, [0, *(count for count in self.counts for _ in (0, 1)), 0])
-        levels = (f"{name} {number(value)}" for name, value in self.levels.items())
-        return frame.lines([f"x: {self.x_label}", f"y: {self.y_label}", *levels])
+    def table(self) -> Table:
+        """Counts of neighbouring bins together."""
+        step = -(-len(self.counts) // _ROWS)
+        rows = []
+        for i in range(0, len(self.counts), step):
+            counts = self.counts[i : i + step]
+            low, high = self.edges[i], self.edges[i + len(counts)]
+            rows.append([f"{number(low)} to {number(high)}", f"{sum(counts):,}"])
+        return Table([self.x_label, self.y_label], rows, [named(*level) for level in self.levels.items()])
 
 
 @attrs.frozen(kw_only=True)
 class HeatMap(Panel):
-    """A table of numbers as colours, with 0 in the middle of the colours."""
+    """A matrix of numbers as colours, with 0 in the middle of the colours."""
 
     kind: ClassVar[str] = "heat"
 
@@ -367,9 +322,9 @@ class HeatMap(Panel):
         """A fixed height for each row."""
         return 9.9, (2.2 if self.columns else 1.5) + 0.42 * len(self.rows)
 
-    def draw(self, axis: Any) -> Settle:
+    def draw(self, axis: Any) -> Finish:
         """Colours, with the numbers written in if there are few."""
-        most = scales.largest_size(self.values)
+        most = max(abs(value) for row in self.values for value in row) or 1.0
         image = axis.imshow(
             self.values, aspect="auto", cmap="PuOr", vmin=-most, vmax=most, interpolation="nearest"
         )
@@ -380,40 +335,23 @@ class HeatMap(Panel):
         if len(self.values[0]) <= _NUMBERED_COLUMNS:
             axis.set_xticks(range(len(self.values[0])))
             decimals = min(max(2 - math.floor(math.log10(most)), 0), 6)  # three digits of the largest
-            texts = [[f"{round(value, decimals) + 0.0:.{decimals}f}" for value in row] for row in self.values]
-            drawing.write_numbers(axis, texts, [[abs(v) > 0.6 * most for v in row] for row in self.values])
+            for i, j, value in ((i, j, v) for i, row in enumerate(self.values) for j, v in enumerate(row)):
+                text = f"{round(value, decimals) + 0.0:.{decimals}f}"
+                colour = "white" if abs(value) > 0.6 * most else "black"
+                axis.text(j, i, text, ha="center", va="center", fontsize=7, color=colour)
         if self.columns:
             axis.set_xticks(range(len(self.columns)), self.columns, rotation=45, ha="right")
         return None
 
-    def sketch(self, pen: Pen) -> list[str]:
-        """A line of shades for each row; with names of columns, those that count most in it."""
-        if self.columns:
-            return self._listed(pen)
-        names = [*map(pen.say, self.rows)]
-        margin, columns = max(map(len, names)), len(self.values[0])
-        room = max(pen.width - margin - 5, 8)
-        each = min(max(room // columns, 1), 4)
-        taken = [columns * i // min(columns, room) for i in range(min(columns, room))]
-        values = [value for row in self.values for value in row]
-        low, high = min(values), max(values)
-        darkest = len(pen.shades) - 1
-        lines = []
-        for name, row in zip(names, self.values, strict=True):
-            shades = [pen.shades[round(darkest * (row[i] - low) / ((high - low) or 1.0))] for i in taken]
-            lines.append(f"{name:>{margin}} │{''.join(shade * each for shade in shades)}│")
-        notes = [f"x: {self.x_label}, 0 to {columns - 1}"] if columns > 1 else []
-        notes.append(f"{self.unit} from {number(low)} (blank) to {number(high)} ({pen.shades[-1]})")
-        return [*lines, *pen.notes(notes, min(margin, MARGIN))]
-
-    def _listed(self, pen: Pen) -> list[str]:
-        margin = max(map(len, self.rows))
-        lines = []
+    def table(self) -> Table:
+        """The mean of each row, and its largest numbers with their columns."""
+        rows = []
         for name, row in zip(self.rows, self.values, strict=True):
-            order = sorted(range(len(row)), key=lambda i: -abs(row[i]))[:_FEW_COLUMNS]
-            said = ", ".join(f"{self.columns[i]} {row[i]:+.2f}" for i in order)
-            lines.append(pen.say(f"{name:>{margin}} │ {said}")[: pen.width - 2])
-        return [*lines, *pen.notes([self.unit], margin)]
+            order = sorted(range(len(row)), key=lambda i: -abs(row[i]))[:_LARGEST]
+            largest = (f"{number(row[i], 3)} ({self.columns[i] if self.columns else i})" for i in order)
+            rows.append([name, number(math.fsum(row) / len(row), 3), ", ".join(largest)])
+        of = self.x_label or "column"
+        return Table(["", f"mean {self.unit}", f"largest of {len(self.values[0])} ({of})"], rows)
 
 
 @attrs.frozen(kw_only=True)
@@ -439,7 +377,7 @@ class ScatterPlot(Panel):
             rows = [i for i, each in enumerate(self.of) if each == kind]
             yield kind, [self.x[i] for i in rows], [self.y[i] for i in rows]
 
-    def draw(self, axis: Any) -> Settle:
+    def draw(self, axis: Any) -> Finish:
         """A marker and a colour for each class."""
         for kind, x, y in self._by_class():
             axis.scatter(
@@ -452,18 +390,13 @@ class ScatterPlot(Panel):
         axis.figure.legend(loc="outside right upper", fontsize=9, title="next token")
         return None
 
-    def sketch(self, pen: Pen) -> list[str]:
-        """A letter for each class."""
-        frame = Frame(pen, Ruler.over(self.x), Ruler.over(self.y), rows=2 * ROWS)
-        for kind, x, y in self._by_class():
-            frame.curve(x, y, joined=False, mark=_LETTERS[kind])
-        present = ", ".join(f"{_LETTERS[kind]} {self.classes[kind]}" for kind in sorted(set(self.of)))
-        return frame.lines([f"x: {self.x_label}", f"y: {self.y_label}", f"rare classes on top: {present}"])
-
-
-def label_height(count: int) -> float:
-    """Inches that a panel needs for ``count`` labels in a column."""
-    return 1.3 + LABEL_INCHES * min(count, LABELS)
+    def table(self) -> Table:
+        """The number of points of each class, and where their mean is."""
+        rows = [
+            [self.classes[kind], f"{len(x):,}", *(number(math.fsum(v) / len(v), 3) for v in (x, y))]
+            for kind, x, y in self._by_class()
+        ]
+        return Table(["class", "points", f"mean of {self.x_label}", f"of {self.y_label}"], rows)
 
 
 @attrs.frozen(kw_only=True)
@@ -498,6 +431,7 @@ def _for_json(_instance: Any, _field: Any, value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def spans_decades(values: Sequence[float]) -> bool:
-    """Whether a logarithmic axis shows these numbers better: the largest is over 20 times the least."""
-    return bool(values) and 0 < 20 * min(values) < max(values)
+def _evenly(length: int, count: int) -> list[float]:
+    """Up to ``count`` (at least 2) places from 0 to ``length - 1``, the same distance apart."""
+    few = min(length, count)
+    return [k * (length - 1) / max(few - 1, 1) for k in range(few)]

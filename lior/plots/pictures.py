@@ -13,21 +13,13 @@ from torch import Tensor
 from lior.errors import RunError
 from lior.model.language_model import Model
 from lior.plots import learning, scoring
-from lior.plots.panels import (
-    Curve,
-    HeatMap,
-    Histogram,
-    LeftOut,
-    LineChart,
-    Panel,
-    Picture,
-    ScatterPlot,
-    spans_decades,
-)
+from lior.plots.panels import Curve, HeatMap, Histogram, LeftOut, LineChart, Panel, Picture, ScatterPlot
+from lior.plots.scales import spans_decades
 from lior.plots.scoring import CLASSES, Tick, classes_of
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
-from lior.runs.checkpoint import Checkpoint, read_manifest
+from lior.runs.checkpoint import Checkpoint
+from lior.runs.format import read_manifest
 from lior.runs.inspection import angles, effective_rank, metric_form, spectrum, stored
 from lior.tensors import sub
 
@@ -129,10 +121,10 @@ def _spectrum(run: PlottedRun) -> _Built:
         x_label="number of the eigenvalue, by size",
         y_label="eigenvalue",
         curves=[
-            Curve(name=name, x=[*range(1, len(part) + 1)], y=part.tolist()) for name, part in parts.items()
+            Curve(name=name, x=[*range(1, len(part) + 1)], y=part.tolist(), dots=True)
+            for name, part in parts.items()
         ],
         log_y=spans_decades(found),
-        dots=True,
     )
     return "spectrum of the metric g", [panel]
 
@@ -148,8 +140,7 @@ def _angles(run: PlottedRun) -> _Built:
         title=f"{len(turned)} planes that Q turns in themselves",
         x_label="number of the plane, by angle",
         y_label="angle in degrees",
-        curves=[Curve(name="angles", x=[*range(1, len(turned) + 1)], y=turned)],
-        dots=True,
+        curves=[Curve(name="angles", x=[*range(1, len(turned) + 1)], y=turned, dots=True)],
     )
     return "angles of the metric's rotation Q", [panel]
 

@@ -156,7 +156,7 @@ def _by_class(scored: ScoredTokens) -> BarChart:
         values.append(scored.bits_per_byte(rows)[0])
         of_bytes = float(scored.bytes[rows].sum() / scored.bytes.sum())
         of_bits = float(scored.nats[rows].sum() / scored.nats.sum())
-        notes.append(f"{values[-1]:.2f}  ({of_bytes:.1%} of bytes, {of_bits:.1%} of bits)")
+        notes.append(f"({of_bytes:.1%} of bytes, {of_bits:.1%} of bits)")
     return BarChart(
         title=f"by class of the token, where there are {least} or more",
         x_label="bits per byte",

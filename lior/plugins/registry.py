@@ -136,6 +136,12 @@ class Registry:
                 )
         self._registered[kind, name] = Origin(kind, name, "", "", target), plugin
 
+    def name(self, kind: str, plugin: type) -> str:
+        """The name under which a class is installed or registered, or else ``package.module:Class``."""
+        target = f"{plugin.__module__}:{plugin.__qualname__}"
+        found = (name for name in self.names(kind) if self.origins(kind, name)[0].target == target)
+        return next(found, target)
+
     # One overload per kind, so that type checkers know what `get` returns.
     @overload
     def get(self, kind: Literal["frame"], name: str) -> type[interfaces.FrameProvider]: ...

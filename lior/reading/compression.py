@@ -13,6 +13,9 @@ from lior.reading.skipping import SkipReason, UnreadableFile
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma", ".zst": "zstandard"}
 """Suffix of a compressed file -> module that decompresses it with ``open``."""
 
+LIMIT = 64 << 20
+"""Bytes of a file, decompressed, over which it is left out unless another limit is given."""
+
 _BLOCK = 1 << 24
 
 
@@ -21,7 +24,7 @@ def is_compressed(name: str) -> bool:
     return PurePath(name).suffix.lower() in COMPRESSED
 
 
-def decompress(data: bytes, name: str, *, limit: int) -> tuple[bytes, str]:
+def decompress(data: bytes, name: str, *, limit: int = LIMIT) -> tuple[bytes, str]:
     """The bytes in a compressed file, and its name without the suffix; those of other files as they are.
 
     Raises

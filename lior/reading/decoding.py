@@ -59,6 +59,14 @@ def decode(data: bytes) -> tuple[str, tuple[str, ...]]:
     return text.replace("\r\n", "\n"), notes
 
 
+def is_utf8(data: bytes) -> bool:
+    """Whether the bytes are UTF-8 text as they are, without null bytes."""
+    try:
+        return "\0" not in data.decode()
+    except UnicodeDecodeError:
+        return False
+
+
 def refuse_binary(head: bytes) -> None:
     """Raise ``UnreadableFile`` if ``head``, the beginning of a file, is not of a text in any encoding."""
     if _marked(head) or _wide(head):

@@ -18,7 +18,7 @@ import attrs
 from lior.errors import DataError, MissingPackage
 from lior.plugins.registry import registry
 from lior.reading.compression import decompress, read_all
-from lior.reading.decoding import refuse_binary
+from lior.reading.decoding import is_utf8, refuse_binary
 from lior.reading.files import File, read_if_changed
 from lior.reading.finding import STDIN, Source, find_files
 from lior.reading.parsing import choose_reader, document_names, parse_with
@@ -199,13 +199,13 @@ def _documents(
                 raise
             notes.append("binary data, learned byte for byte")  # any bytes can be, when they are asked for
             return whole
-        if reader is None or _is_utf8(data):
+        if reader is None or is_utf8(data):
             return whole
     documents = parse_with(reader, data, name)
     notes += [note for each in documents for note in each.notes]
     first = documents[0]
     as_lines = first.lines is None or first.kind in ("code", "rows")
-    if len(documents) == 1 and not first.name and as_lines and _is_utf8(data):
+    if len(documents) == 1 and not first.name and as_lines and is_utf8(data):
         return whole
     names = document_names(source.name, [each.name for each in documents])
     made = (RawDocument(n, d.text.encode()) for n, d in zip(names, documents, strict=True))
@@ -232,14 +232,6 @@ def _lines(data: bytes, file: str, field: str) -> Iterator[RawDocument]:
         parts.append(str(record.get("_id", number)))
         texts.append(record[field].encode("utf-8", "surrogatepass"))
     return map(RawDocument, document_names(file, parts), texts)
-
-
-def _is_utf8(data: bytes) -> bool:
-    """Whether the bytes are UTF-8 as they are."""
-    try:
-        return "\0" not in data.decode()
-    except UnicodeDecodeError:
-        return False
 
 
 def _log(files: Sequence[File], skipped: Sequence[SkippedFile]) -> None:

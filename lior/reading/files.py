@@ -12,10 +12,10 @@ from typing import Any
 import attrs
 
 from lior.errors import DataError, LiorError, MissingPackage
-from lior.reading.compression import is_compressed, read_all
+from lior.reading.compression import LIMIT, is_compressed, read_all
 from lior.reading.decoding import refuse_binary
 from lior.reading.finding import Source
-from lior.reading.parsing import HEAD, LIMIT, known_suffix
+from lior.reading.parsing import HEAD, known_suffix
 from lior.reading.skipping import SkippedFile, SkipReason, UnreadableFile
 
 _YOUNG = 2_000_000_000

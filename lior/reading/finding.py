@@ -95,6 +95,12 @@ def expand(path: str) -> list[Path]:
     return files
 
 
+def folders_of(paths: Sequence[str]) -> list[Path]:
+    """The folders in which changes of the files at ``paths`` show: those given, and those of files."""
+    found = [root for path in paths for root in expand(path)]
+    return [root if root.is_dir() else root.parent for root in found]
+
+
 def walk(folder: Path) -> Iterator[tuple[Path, _Cause | None]]:
     """The files below a folder in the order of their paths, each with the reason to leave it out or ``None``.
 

@@ -16,11 +16,9 @@ import attrs
 from lior.errors import LiorError, PluginError
 from lior.interfaces import ParsedDocument, Reader
 from lior.plugins.registry import registry
-from lior.reading.compression import decompress
+from lior.reading.compression import LIMIT, decompress
 from lior.reading.skipping import SkipReason, UnreadableFile
 
-LIMIT = 64 << 20
-"""Bytes of a file, decompressed, over which it is left out unless another limit is given."""
 HEAD = 8192
 """Bytes at the beginning of a file that tell its format."""
 

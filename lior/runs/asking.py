@@ -22,13 +22,12 @@ from lior.reading.files import cause_of
 from lior.reading.parsing import parse_bytes
 from lior.reading.skipping import SkippedFile
 from lior.runs import bundle, files, folder
-from lior.runs.bundle import Format, digest, read_manifest
+from lior.runs.bundle import digest
+from lior.runs.format import TEXT, misfits_as_run_errors, read_manifest
 
-FORMAT = Format(program="lior", version=1)
-"""Of the checkpoints of lior."""
 KEPT = "questions.index"
 """File in the folder of a checkpoint."""
-_TEXT = "text.safetensors"
+_TEXT = bundle.file_name(TEXT)
 
 
 def open_index(run: Path, *, retriever: str | None = None, keep: bool = True) -> Index:
@@ -39,7 +38,7 @@ def open_index(run: Path, *, retriever: str | None = None, keep: bool = True) ->
     """
     folder.check(run, program="lior", command="lior train")
     (manifest, index), place = folder.newest(run, lambda place: _read(place, retriever), stacklevel=3)
-    if manifest["forgets"] and folder.older_remains(run, place):
+    if manifest["pending_erasure"] and folder.older_remains(run, place):
         from lior.runs.directory import open_checkpoint  # it finishes what was interrupted
 
         open_checkpoint(run)
@@ -54,10 +53,10 @@ def open_index(run: Path, *, retriever: str | None = None, keep: bool = True) ->
 
 def _read(place: Path, retriever: str | None) -> tuple[dict[str, Any], Index | None]:
     """The manifest of a checkpoint, and its index if it was kept."""
-    manifest = read_manifest(place, format=FORMAT)
+    manifest = read_manifest(place)
     index = kept_index(place, digest(manifest), retriever=retriever)
     if index is None:
-        with bundle.misfits_as_run_errors(place, program=FORMAT.program):
+        with misfits_as_run_errors(place):
             bundle.verify(place / _TEXT, manifest["files"][_TEXT])
     return manifest, index
 
@@ -99,7 +98,7 @@ def _parsed(name: str, data: bytes) -> list[ParsedDocument]:
 def by_name(
     names: Sequence[str],
     texts: Callable[[int], bytes],
-    heads: Iterable[Sequence[int]] = (),
+    split_parts: Iterable[Sequence[int]] = (),
     only: str | None = None,
 ) -> dict[str, list[bytes]]:
     """Name -> its documents.
@@ -108,20 +107,20 @@ def by_name(
     ----------
     texts
         The document of a number.
-    heads
+    split_parts
         Pairs of numbers: the first document continues the second.
     only
         The name that is wanted; all if not given.
     """
-    ends = {head: tail for tail, head in heads}
-    tails = set(ends.values())
+    continued = {before: part for part, before in split_parts}
+    parts = set(continued.values())
     found: dict[str, list[bytes]] = {}
     for number, name in enumerate(names):
-        if number in tails or (only is not None and name != only):
+        if number in parts or (only is not None and name != only):
             continue
         whole, last = texts(number), number
-        while last in ends:  # the calibration split and the validation text may both be cut from it
-            last = ends[last]
+        while last in continued:  # the calibration split and the validation text may both be cut from it
+            last = continued[last]
             whole += texts(last)
         found.setdefault(name, []).append(whole)
     return found
@@ -129,7 +128,7 @@ def by_name(
 
 def _documents(place: Path, manifest: Mapping[str, Any]) -> dict[str, list[bytes]]:
     """The documents of a checkpoint whose text was verified."""
-    with bundle.misfits_as_run_errors(place, program=FORMAT.program):
+    with misfits_as_run_errors(place):
         if manifest["components"]["tokenizer"]["name"] != "bytes":
             from lior.runs.checkpoint import load  # a tokenizer with a vocabulary needs torch
 
@@ -139,7 +138,9 @@ def _documents(place: Path, manifest: Mapping[str, Any]) -> dict[str, list[bytes
         arrays = load_file(place / _TEXT)
         tokens, starts = arrays["tokens"], [*arrays["starts"].tolist(), len(arrays["tokens"])]
         data = tokens.astype(np.uint8).tobytes()
-        return by_name(manifest["documents"], lambda i: data[starts[i] : starts[i + 1]], manifest["heads"])
+        return by_name(
+            manifest["documents"], lambda i: data[starts[i] : starts[i + 1]], manifest["split_parts"]
+        )
 
 
 def of_checkpoint(checkpoint: Any, only: str | None = None) -> dict[str, list[bytes]]:
@@ -150,20 +151,20 @@ def of_checkpoint(checkpoint: Any, only: str | None = None) -> dict[str, list[by
         begin, end = corpus.bounds(number)
         return bytes(decode(corpus.tokens[begin:end].tolist()))
 
-    return by_name(corpus.names, text, corpus.heads.items(), only)
+    return by_name(corpus.names, text, corpus.split_parts.items(), only)
 
 
 # --- the index on the disk ---
 
 
-def kept_index(place: Path, identity: str, *, retriever: str | None = None) -> Index | None:
+def kept_index(place: Path, digest: str, *, retriever: str | None = None) -> Index | None:
     """The index that was kept with the checkpoint at ``place``; ``None`` if there is none to be used.
 
-    ``identity`` is that of the checkpoint. A damaged file is no fault of the run: it is made anew.
+    ``digest`` is that of the checkpoint. A damaged file is no fault of the run: it is made anew.
     """
     try:
         arrays, meta = storage.load(place / KEPT)
-        if meta.pop("checkpoint", None) != identity:
+        if meta.pop("checkpoint", None) != digest:
             return None
         index = Index(retriever=retriever)
         index.restore(arrays, meta)
@@ -172,7 +173,7 @@ def kept_index(place: Path, identity: str, *, retriever: str | None = None) -> I
     return index
 
 
-def keep_index(index: Index, run: Path, place: Path, identity: str) -> None:
+def keep_index(index: Index, run: Path, place: Path, digest: str) -> None:
     """Keep ``index`` with the checkpoint at ``place``, unless another process changes the run.
 
     Without the lock, the checkpoint could be removed meanwhile, and its text would come back with the file.
@@ -182,6 +183,6 @@ def keep_index(index: Index, run: Path, place: Path, identity: str) -> None:
     try:
         with files.lock(run / folder.LOCK):
             if place in folder.listed(run):
-                storage.save(place / KEPT, arrays, {**meta, "checkpoint": identity})
+                storage.save(place / KEPT, arrays, {**meta, "checkpoint": digest})
     except (OSError, RunError):
         return

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from safetensors import SafetensorError
 
-from lior.errors import NewerFormat, OlderFormat, PluginError, RunError, UsageError
+from lior.errors import NewerFormat, PluginError, RunError, UsageError
 from lior.interfaces import State
 from lior.runs import files
 
@@ -56,6 +56,11 @@ class Format:
     """Its name in messages, such as ``lior``: the program to upgrade when a format is newer."""
     version: int
     """Of the layout and of the meaning of the manifest and the tensors; the newest that is read."""
+
+
+def file_name(group: str) -> str:
+    """Name of the file of a group of tensors."""
+    return group + _SUFFIX
 
 
 # --- writing ---
@@ -105,7 +110,7 @@ def write(
     part.mkdir(parents=True)
     try:
         for name, state in tensors.items():
-            file = name + _SUFFIX
+            file = file_name(name)
             if not share or name not in share or not _link(share[name] / file, part / file):
                 _write_tensors(part / file, state)
         written = {file.name: fingerprint(file) for file in sorted(part.iterdir())}
@@ -179,15 +184,15 @@ def read(
     Raises
     ------
     RunError
-        When a file is missing, damaged, a link, or of another program.
-    NewerFormat, OlderFormat
-        When another version of the program wrote it.
+        When a file is missing, damaged, a link, of another program, or of a format that is not read any more.
+    NewerFormat
+        When a later version of the program wrote it.
     """
     manifest = read_manifest(path, format=format)
     with misfits_as_run_errors(path, program=format.program):
         listed = {file.removesuffix(_SUFFIX): file for file in manifest["files"]}
         for group, file in listed.items():
-            if group == file or not _NAME.fullmatch(group):  # it could lead out of the bundle
+            if file != file_name(group) or not _NAME.fullmatch(group):  # it could lead out of the bundle
                 raise UsageError(f"{file!r} is not the name of a file of tensors")
 
         def check() -> None:
@@ -209,9 +214,9 @@ def read_manifest(path: Path, *, format: Format) -> dict[str, Any]:
     Raises
     ------
     RunError
-        When it is missing, damaged or of another program.
-    NewerFormat, OlderFormat
-        When another version of the program wrote it.
+        When it is missing, damaged, of another program, or of a format that is not read any more.
+    NewerFormat
+        When a later version of the program wrote it.
     """
     file = path / MANIFEST
     try:
@@ -230,20 +235,13 @@ def read_manifest(path: Path, *, format: Format) -> dict[str, Any]:
 
 def _check_format(manifest: Any, file: Path, format: Format) -> None:
     found = manifest.get("format") if isinstance(manifest, dict) else None
-    if type(found) is int:  # until the first release the format was a number
-        raise OlderFormat(f"{file}: written by an unreleased build of {format.program}; it cannot be read")
     version = found.get("version") if isinstance(found, dict) else None
     if not isinstance(found, dict) or type(version) is not int or found.get("program") != format.program:
         raise RunError(f"{file}: not a manifest of {format.program}")
-    if version > format.version:
-        raise NewerFormat(
-            f"{file}: written in format {version}, and this {format.program} reads {format.version}; "
-            f"install a newer {format.program}"
-        )
-    if version < format.version:
-        raise OlderFormat(
-            f"{file}: written in format {version}, and this {format.program} reads {format.version}"
-        )
+    if version != format.version:
+        newer = version > format.version
+        fault = f"{file}: written in format {version}, and this {format.program} reads {format.version}"
+        raise (NewerFormat if newer else RunError)(fault + f"; install a newer {format.program}" * newer)
 
 
 def _load(path: Path, device: torch.device | str) -> State:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import attrs
 import torch
@@ -18,7 +19,9 @@ from lior.config.sampling import ChatSampling, Sampling
 from lior.errors import UsageError
 from lior.model.generation import Session, proceed
 from lior.model.provenance import Explained, explain
-from lior.runs.run import Run
+
+if TYPE_CHECKING:
+    from lior.runs.run import Run
 
 SURE = 0.8
 """Confidence from which on a message is continued without being asked for."""

@@ -18,8 +18,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shlex
-import tomllib
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,15 +27,15 @@ import attrs
 import torch
 
 from lior.config import TrainConfig, headline, load, to_toml
-from lior.errors import NewerFormat, OlderFormat, RunError, TextRemains
+from lior.errors import NewerFormat, RunError, TextRemains
 from lior.reading.files import File
 from lior.reading.finding import absolute
+from lior.runs import bundle, files
 from lior.runs import checkpoint as checkpoints
-from lior.runs import files
 from lior.runs import folder as runfolder
-from lior.runs.bundle import MANIFEST, digest, verify
-from lior.runs.checkpoint import Checkpoint, read_manifest
+from lior.runs.checkpoint import Checkpoint
 from lior.runs.folder import CONFIG, LOCK, RunFolder
+from lior.runs.format import FORMAT, TEXT, misfits_as_run_errors, read_manifest
 from lior.runs.manifest import FileManifest
 from lior.runs.telemetry import Telemetry
 from lior.tensors import pick_device
@@ -47,7 +45,7 @@ _SUMMARY = "summary.json"
 
 @attrs.define
 class RunDirectory:
-    """A run directory that is being written; :meth:`close` it in the end."""
+    """A run directory that this process alone writes, as a context manager."""
 
     config: TrainConfig
     folder: RunFolder
@@ -92,8 +90,8 @@ class RunDirectory:
             raise
 
     @classmethod
-    def edit(cls, path: Path, place: Path, checkpoint: Checkpoint) -> RunDirectory:
-        """A finished run whose ``checkpoint`` was read from ``place``, to write the next one.
+    def edit(cls, path: Path, base: Path, checkpoint: Checkpoint) -> RunDirectory:
+        """A finished run whose ``checkpoint`` was read from ``base``, to write the next one.
 
         Raises
         ------
@@ -101,15 +99,18 @@ class RunDirectory:
             When another process has the run or has changed it, or the directory cannot be written.
         """
         _check(path)
-        folder = RunFolder.open(path, place)
+        folder = RunFolder.open(path, base)
         try:
-            _refuse_if_changed(path, place, checkpoint)
+            _refuse_if_changed(path, base, checkpoint)
             return cls(load(path / CONFIG, env={}).config, folder)
         except BaseException:
             folder.close()
             raise
 
-    def close(self) -> None:
+    def __enter__(self) -> RunDirectory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Let other processes change the run."""
         self.folder.close()
 
@@ -145,7 +146,9 @@ class RunDirectory:
             numbers = checkpoint.training.numbers | {"config": _fingerprint(self.path)}
             checkpoint = attrs.evolve(checkpoint, training=attrs.evolve(checkpoint.training, numbers=numbers))
         before = self.folder.newest
-        self.folder.write(number, lambda place: checkpoints.save(place, checkpoint, share=before))
+        with self.folder.writing(number) as path:
+            groups, manifest = checkpoints.contents(checkpoint)
+            bundle.write(path, groups, manifest, format=FORMAT, share={TEXT: before} if before else None)
         self._prune()
 
     def save_edited(self, checkpoint: Checkpoint, *, forgotten: bool) -> None:
@@ -161,16 +164,18 @@ class RunDirectory:
             When the checkpoint was written, and an older one cannot be removed.
         """
         assert self.folder.newest is not None
-        if checkpoint.forgets:  # the process that forgot was interrupted
+        if checkpoint.pending_erasure:  # the process that forgot was interrupted
             runfolder.remove_older(self.path, self.folder.newest)
-        edited = attrs.evolve(checkpoint, score=None, forgets=forgotten)
+        edited = attrs.evolve(checkpoint, score=None, pending_erasure=forgotten)
         last = runfolder.number(runfolder.listed(self.path)[0])
-        place = self.folder.write(last + 1, lambda place: checkpoints.save(place, edited))
+        with self.folder.writing(last + 1) as path:
+            groups, manifest = checkpoints.contents(edited)
+            bundle.write(path, groups, manifest, format=FORMAT)
         if not forgotten:
             self._prune()
             return
         try:
-            runfolder.remove_older(self.path, place)
+            runfolder.remove_older(self.path, path)
         except OSError as error:
             raise RunError(_remains(self.path, error)) from error
 
@@ -203,16 +208,16 @@ def open_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> tuple[
     """
     _check(path)
     try:
-        checkpoint, place = _newest(path, device=device)
+        checkpoint, found = _newest(path, device=device)
     except RunError:
         if not runfolder.listed(path) and files.locked(path / LOCK):
             raise RunError(f"{path}: {unfinished(path)}") from None
         raise
     if checkpoint.training is not None:
         raise RunError(f"{path}: {unfinished(path)}")
-    if checkpoint.forgets and runfolder.older_remains(path, place):
-        _finish_forgetting(path, place)
-    return checkpoint, place
+    if checkpoint.pending_erasure and runfolder.older_remains(path, found):
+        _finish_erasure(path, found)
+    return checkpoint, found
 
 
 def read_summary(path: Path) -> dict[str, Any] | None:
@@ -242,10 +247,10 @@ def newest(folders: Iterable[Path], *, finished: bool = True) -> Path:
     """
     found: list[tuple[float, Path]] = []
     for run in (run for folder in folders if folder.is_dir() for run in folder.iterdir()):
-        for place in runfolder.listed(run)[:1] if (run / CONFIG).is_file() else ():
+        for path in runfolder.listed(run)[:1] if (run / CONFIG).is_file() else ():
             with contextlib.suppress(RunError):
-                if (read_manifest(place)["training"] is None) is finished:
-                    found.append(((place / MANIFEST).stat().st_mtime, run))
+                if (read_manifest(path)["training"] is None) is finished:
+                    found.append(((path / bundle.MANIFEST).stat().st_mtime, run))
     if not found and finished:
         raise RunError("no finished run here or in runs/; `lior train` makes one, or name its directory")
     if not found:
@@ -259,25 +264,7 @@ def _check(path: Path) -> None:
 
 def _newest(path: Path, *, device: torch.device | str) -> tuple[Checkpoint, Path]:
     """The newest checkpoint that verifies."""
-    try:
-        if (path / "checkpoint").is_dir() and not runfolder.listed(path):
-            raise OlderFormat("builds before the first release had one checkpoint, in this folder")
-        return runfolder.newest(path, lambda place: checkpoints.load(place, device=device), stacklevel=4)
-    except OlderFormat as error:
-        raise OlderFormat(_made_anew(path)) from error
-
-
-def _made_anew(path: Path) -> str:
-    """Message for a run of an unreleased build, with the command that makes it anew from its own text."""
-    text: list[str] = []
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        table = tomllib.loads((path / CONFIG).read_text(encoding="utf-8"))
-        text = [str(each) for each in table["data"]["text"]]
-    paths, new = shlex.join(text) or "TEXT", shlex.quote(f"{path}-new")
-    return (
-        f"{path}: made by an unreleased build of lior, whose format is not read any more; make the run anew "
-        f"from its text: `lior train {paths} --out {new}`"
-    )
+    return runfolder.newest(path, lambda each: checkpoints.load(each, device=device), stacklevel=4)
 
 
 def unfinished(path: Path) -> str:
@@ -287,14 +274,14 @@ def unfinished(path: Path) -> str:
     return f"training did not finish; `lior train --resume {path}` goes on with it"
 
 
-def _refuse_if_changed(path: Path, place: Path, checkpoint: Checkpoint) -> None:
-    """Refuse when ``checkpoint``, read from ``place``, is no longer the newest; damaged ones do not count."""
+def _refuse_if_changed(path: Path, base: Path, checkpoint: Checkpoint) -> None:
+    """Refuse when ``checkpoint``, read from ``base``, is no longer the newest; damaged ones do not count."""
     try:
-        changed = digest(read_manifest(place)) != checkpoint.identity
+        changed = bundle.digest(read_manifest(base)) != checkpoint.digest
     except RunError:
         changed = True
     for other in runfolder.listed(path):
-        if runfolder.number(other) > runfolder.number(place):
+        if runfolder.number(other) > runfolder.number(base):
             fault = _fault(other)
             if isinstance(fault, NewerFormat):
                 raise fault
@@ -305,12 +292,12 @@ def _refuse_if_changed(path: Path, place: Path, checkpoint: Checkpoint) -> None:
         )
 
 
-def _fault(place: Path) -> RunError | None:
+def _fault(path: Path) -> RunError | None:
     """Why a checkpoint cannot be read, if so; checksums are compared, tensors are not loaded."""
     try:
-        with checkpoints.misfits_as_run_errors(place):
-            for name, expected in read_manifest(place)["files"].items():
-                verify(place / name, expected)
+        with misfits_as_run_errors(path):
+            for name, expected in read_manifest(path)["files"].items():
+                bundle.verify(path / name, expected)
     except RunError as fault:
         return fault
     return None
@@ -319,10 +306,10 @@ def _fault(place: Path) -> RunError | None:
 # --- what was forgotten ---
 
 
-def _finish_forgetting(path: Path, place: Path) -> None:
+def _finish_erasure(path: Path, newest: Path) -> None:
     try:
         with files.lock(path / LOCK):
-            runfolder.remove_older(path, place)
+            runfolder.remove_older(path, newest)
     except RunError:
         return  # another process has the run: it is forgetting, or the next process removes the text
     except OSError as error:

@@ -77,7 +77,7 @@ def _without(checkpoint: Checkpoint, index: int, size: int) -> Checkpoint:
     return attrs.evolve(
         checkpoint,
         corpus=checkpoint.corpus.without(index, size),
-        train=checkpoint.train - max(min(end, checkpoint.train) - begin, 0),
+        n_train=checkpoint.n_train - max(min(end, checkpoint.n_train) - begin, 0),
         added=checkpoint.added if later < 0 else checkpoint.added[:later] + checkpoint.added[later + 1 :],
     )
 

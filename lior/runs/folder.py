@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -101,29 +101,29 @@ class RunFolder:
         """Let other processes change the run."""
         self._lock.close()
 
-    def write(self, number: int, save: Callable[[Path], None]) -> Path:
-        """Let ``save`` write the checkpoint of that number to the path that it is given, which is returned.
+    @contextlib.contextmanager
+    def writing(self, number: int) -> Iterator[Path]:
+        """Around the writing of the checkpoint of that number, to the path that is given.
 
         A damaged or forgotten checkpoint of this number is removed before, because a folder cannot be
-        replaced in one operation. ``save`` must leave a whole checkpoint or none, as
-        :func:`lior.runs.bundle.write` does.
+        replaced in one operation. What is written must be a whole checkpoint or none, as
+        :func:`lior.runs.bundle.write` leaves it.
 
         Raises
         ------
         UsageError
             When :attr:`newest` has this number: it stays until its successor is there.
         OSError
-            When the old checkpoint cannot be removed; and whatever ``save`` raises.
+            When the old checkpoint cannot be removed.
         """
-        path = place(self.path, number)
+        path = checkpoint_path(self.path, number)
         if path == self.newest:
             raise UsageError(
                 f"{path}: the run's newest checkpoint, kept until the next is written; give a higher number"
             )
         _remove(path)
-        save(path)
+        yield path
         self.newest = path
-        return path
 
     def prune(self, *, last: int = 1, every: int = 0) -> None:
         """Remove half-written files and the checkpoints that :func:`retained` does not keep.
@@ -175,7 +175,7 @@ def _refuse_unless_empty(path: Path, remedy: str) -> None:
 # --- checkpoints ---
 
 
-def place(run: Path, number: int) -> Path:
+def checkpoint_path(run: Path, number: int) -> Path:
     """Path of the checkpoint of that number, which is below 10⁹."""
     return run / _CHECKPOINTS / f"step-{number:09d}"
 

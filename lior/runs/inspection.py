@@ -216,7 +216,7 @@ def _text(checkpoint: Checkpoint) -> TextCount:
         documents=corpus.documents,
         bytes=corpus.bytes,
         tokens=len(corpus),
-        held=sum(hi - lo for lo, hi in checkpoint.held()),
+        held=sum(hi - lo for lo, hi in checkpoint.stored_ranges()),
         alphabet=len(model.alphabet),
         vocabulary=model.tokenizer.vocab,
     )
@@ -346,11 +346,11 @@ def stored(checkpoint: Checkpoint, count: int) -> tuple[Tensor, Tensor]:
     model, text = checkpoint.model, checkpoint.corpus
     geometry = model.geometry
     assert geometry is not None
-    bounds = torch.tensor(checkpoint.held())
+    bounds = torch.tensor(checkpoint.stored_ranges())
     ends = (bounds[:, 1] - bounds[:, 0]).cumsum(0)
     index = spread(int(ends[-1]), count)
-    stretch = torch.searchsorted(ends, index, right=True)
-    positions = (index + bounds[stretch, 1] - ends[stretch]).to(text.tokens.device)
+    chunk = torch.searchsorted(ends, index, right=True)
+    positions = (index + bounds[chunk, 1] - ends[chunk]).to(text.tokens.device)
     reach, vocab = geometry.encoder.reach, geometry.vocab
     contexts = gather_contexts(text.tokens, positions, text.depth(positions), reach, vocab)
     return geometry.encoder.encode(sub(model.state, "encoder"), contexts), text.tokens[positions].long()

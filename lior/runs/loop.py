@@ -1,13 +1,14 @@
 """The loop of a training run: step after step, a checkpoint now and then, a stop when it is asked for.
 
 Any program can train with it: lior runs its stages in it, lior-ritz the phases of its optimisers. A program
-gives the stages and writes the contents of its checkpoints; the loop tells the events, keeps the time and
-decides when to write.
+makes a subclass of :class:`Loop` that writes the contents of its checkpoints, and gives the stages; the loop
+tells the events, keeps the time and decides when to write.
 """
 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar
@@ -103,15 +104,13 @@ def never() -> bool:
 
 
 @attrs.define(kw_only=True)
-class Loop(Generic[S]):
-    """Does the steps of stages, writes checkpoints, and stops when asked."""
+class Loop(ABC, Generic[S]):
+    """Base class of a training: does the steps of its stages, writes checkpoints, and stops when asked."""
 
     folder: RunFolder | None
     """Directory of the run; without one nothing is written."""
     command: str
     """The command that resumes a run when its directory is added, such as ``lior train --resume``."""
-    write: Callable[[LoopState, S | None], None]
-    """Writes a checkpoint that stands in a stage, or at its beginning without one; raises ``OSError``."""
     telemetry: Telemetry | None = None
     callbacks: Iterable[object] = ()
     """Objects with methods of :class:`lior.events.Events`."""
@@ -119,8 +118,6 @@ class Loop(Generic[S]):
     """Asked after every step; when it returns true, a checkpoint is written and ``Stopped`` raised."""
     interval: float
     """Seconds between checkpoints; ``math.inf`` writes none now and then."""
-    may_write: Callable[[S], bool] = lambda _: True
-    """Whether such a checkpoint may be written after the last step of a stage."""
     clock: Stopwatch = attrs.field(factory=Stopwatch)
     step: int = 0
     """Steps done so far, of all stages."""
@@ -133,7 +130,15 @@ class Loop(Generic[S]):
         heard = [*self.callbacks, *([self.telemetry] if self.telemetry else [])]
         self.hook = events.manager(heard).hook
 
-    def tick(self, stage: str, step: int, steps: int, metrics: Metrics) -> None:
+    @abstractmethod
+    def write(self, state: LoopState, stage: S | None) -> None:
+        """Write a checkpoint that stands in a stage, or at its beginning without one; raises ``OSError``."""
+
+    def may_write(self, stage: S) -> bool:
+        """Whether a checkpoint may be written now and then after the last step of ``stage``."""
+        return True
+
+    def progress(self, stage: str, step: int, steps: int, metrics: Metrics) -> None:
         """Tell that step ``step`` of ``steps`` of a stage is done."""
         self.hook.lior_train_step(stage=stage, step=step, steps=steps, metrics=metrics)
 
@@ -193,6 +198,8 @@ class Loop(Generic[S]):
     def save(self, index: int, stage: S | None = None, metrics: int | None = None) -> None:
         """Write a checkpoint that stands in the stage of that index, at its beginning without ``stage``.
 
+        Without a directory nothing is written.
+
         Parameters
         ----------
         metrics
@@ -203,21 +210,23 @@ class Loop(Generic[S]):
         RunError
             When it cannot be written.
         """
-        state = LoopState(
-            stage=index,
-            step=self.step,
-            elapsed=self.clock.total,
-            seconds=self.clock.seconds,
-            metrics=self.position if metrics is None else metrics,
-        )
-        self.report(lambda: self.write(state, stage))
+        if self.folder is not None:
+            with self.reported():
+                self.write(self.state(index, metrics), stage)
 
-    def report(self, write: Callable[[], None]) -> None:
-        """Let ``write`` write a checkpoint, and tell the event; raises as :meth:`save`."""
-        if self.folder is None:
-            return
+    def state(self, index: int, metrics: int | None = None) -> LoopState:
+        """Where the loop stands, in the stage of that index; ``metrics`` as for :meth:`save`."""
+        return LoopState(
+            stage=index, step=self.step, elapsed=self.clock.total, seconds=self.clock.seconds,
+            metrics=self.position if metrics is None else metrics,
+        )  # fmt: skip
+
+    @contextmanager
+    def reported(self) -> Iterator[None]:
+        """Around the writing of a checkpoint to :attr:`folder`: tells the event; raises as :meth:`save`."""
+        assert self.folder is not None
         try:
-            write()
+            yield
         except OSError as error:
             remedy = (
                 f"mend that, then `{self.command} {self.folder.path}` goes on from the checkpoint before"

@@ -24,7 +24,7 @@ from __future__ import annotations
 import codecs
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -44,8 +44,9 @@ from lior.model.language_model import Model
 from lior.model.provenance import Explained, explain
 from lior.reading.documents import RawDocument, as_bytes, read_documents
 from lior.runs import asking, editing, syncing
-from lior.runs.checkpoint import Checkpoint, Document, read_manifest
+from lior.runs.checkpoint import Checkpoint, Document, total
 from lior.runs.directory import RunDirectory, open_checkpoint, read_summary
+from lior.runs.format import read_manifest
 from lior.runs.syncing import Synced
 from lior.tensors import pick_device
 
@@ -67,8 +68,8 @@ class Run:
     """The run's directory; ``None`` for a run that was never written."""
     summary: dict[str, Any] | None = None
     """The object that ``lior train --json`` prints; ``None`` when the directory has no ``summary.json``."""
-    _place: Path | None = None
-    """Of the checkpoint on disk that is the base of the changes."""
+    _base: Path | None = None
+    """Path of the checkpoint that was changed, or is still as it was read."""
     _forgotten: bool = attrs.field(default=False, init=False)
     _whole: bool = attrs.field(default=True, init=False)
     """False once a change was interrupted, which leaves the memories between two states."""
@@ -111,12 +112,12 @@ class Run:
     def index(self) -> Index:
         """The index of the documents, made when it is first needed; learning and forgetting change it."""
         if self._index is None:
-            saved = self._place if not self.changes and self._whole else None
-            index = asking.kept_index(saved, self.checkpoint.identity) if saved else None
+            saved = self._base if not self.changes and self._whole else None
+            index = asking.kept_index(saved, self.checkpoint.digest) if saved else None
             if index is None:
                 index = asking.built(asking.of_checkpoint(self.checkpoint))
                 if saved and self.path:
-                    asking.keep_index(index, self.path, saved, self.checkpoint.identity)
+                    asking.keep_index(index, self.path, saved, self.checkpoint.digest)
             self._index = index
         return self._index
 
@@ -309,9 +310,7 @@ class Run:
         DataError
             When there is no such document, or several of different names.
         """
-        gone = self.forget_all([name])
-        sizes = {key: sum(getattr(each, key) for each in gone) for key in ("bytes", "tokens", "held")}
-        return attrs.evolve(gone[0], **sizes)
+        return total(self.forget_all([name]))
 
     def forget_all(self, names: Sequence[str]) -> list[Document]:
         """Forget several documents in the time of one; all of them or none.
@@ -362,7 +361,7 @@ class Run:
         if self.path is None:
             raise RunError("the run has no directory: train with out=..., or keep it in memory")
         given = [paths] if isinstance(paths, str | Path) else paths or []
-        found = syncing.scan(self.path, [str(path) for path in given], base=self._place)
+        found = syncing.scan(self.path, [str(path) for path in given], base=self._base)
         if found.up_to_date:
             return found.outcome() if dry_run else syncing.finish(found)
         changes = syncing.compare(self.checkpoint, found)
@@ -403,11 +402,11 @@ class Run:
 
     def _save(self, around: AbstractContextManager[None]) -> None:
         """Write the changes, ``around`` the writing of the checkpoint by this process alone."""
-        if self.path is None or self._place is None:
+        if self.path is None or self._base is None:
             raise RunError("the run has no directory: train with out=..., or keep it in memory")
         if not self._whole:
             raise RunError(f"{self.path}: a change was broken off; nothing was written; open the run anew")
-        with closing(RunDirectory.edit(self.path, self._place, self.checkpoint)) as directory:
+        with RunDirectory.edit(self.path, self._base, self.checkpoint) as directory:
             try:
                 with around:
                     directory.save_edited(self.checkpoint, forgotten=self._forgotten)
@@ -416,17 +415,17 @@ class Run:
                     f"{self.path}: cannot be written: {error.strerror or error}; it is as it was"
                 ) from error
             finally:
-                if directory.folder.newest != self._place:
+                if directory.folder.newest != self._base:
                     self._written(directory.folder.newest)
         if self._index is not None:
-            asking.keep_index(self._index, self.path, self._place, self.checkpoint.identity)
+            asking.keep_index(self._index, self.path, self._base, self.checkpoint.digest)
 
-    def _written(self, place: Path | None) -> None:
-        """The checkpoint at ``place`` is the one in memory."""
-        assert place is not None
-        self._place = place
+    def _written(self, path: Path | None) -> None:
+        """The checkpoint at ``path`` is the one in memory."""
+        assert path is not None
+        self._base = path
         self.checkpoint = attrs.evolve(
-            self.checkpoint, manifest=read_manifest(place), score=None, forgets=self._forgotten
+            self.checkpoint, manifest=read_manifest(path), score=None, pending_erasure=self._forgotten
         )
         self.changes, self._forgotten = 0, False
 
@@ -443,8 +442,8 @@ def load(run: str | Path, *, device: str = "cpu") -> Run:
         When it is no run, unfinished or damaged.
     """
     path = Path(run)
-    checkpoint, place = open_checkpoint(path, device=pick_device(device))
-    return Run(checkpoint, path, read_summary(path), place)
+    checkpoint, base = open_checkpoint(path, device=pick_device(device))
+    return Run(checkpoint, path, read_summary(path), base)
 
 
 def _end(decoder: codecs.IncrementalDecoder) -> Iterator[str]:

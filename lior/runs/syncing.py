@@ -21,7 +21,7 @@ import attrs
 from lior.errors import DataError, RunError, UsageError
 from lior.reading.documents import LIMIT, RawDocument, read_document_file
 from lior.reading.files import File
-from lior.reading.finding import STDIN, Source, absolute, expand, find_files
+from lior.reading.finding import STDIN, Source, absolute, find_files, folders_of
 from lior.reading.skipping import SkippedFile, SkipReason
 from lior.runs import asking, files, manifest
 from lior.runs import folder as runfolder
@@ -83,8 +83,7 @@ class Scan:
     @property
     def roots(self) -> list[Path]:
         """The folders in which changes show."""
-        found = [root for path in self.paths for root in expand(path)]
-        return [root if root.is_dir() else root.parent for root in found]
+        return folders_of(self.paths)
 
     @property
     def gone(self) -> list[str]:

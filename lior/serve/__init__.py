@@ -1,10 +1,13 @@
-"""A run that stays in memory, for people, programs and agents: `lior serve` and `lior mcp`.
+"""Serve documents to people, programs and agents: `lior serve` and `lior mcp`.
 
-:mod:`~lior.serve.versions` holds the run (one writer, many readers), :mod:`~lior.serve.streams` reads its
-model, :mod:`~lior.serve.answers` makes records of answers. On these stand the doors: :mod:`~lior.serve.own`
-(JSON), :mod:`~lior.serve.completions` (OpenAI's protocol), :mod:`~lior.serve.agents` (MCP) and
-:mod:`~lior.serve.page`. :mod:`~lior.serve.guard` stands before all of them; :mod:`~lior.serve.app` connects
-them. The extra ``lior[serve]`` has what they need.
+:mod:`~lior.serve.sources` says what can be served. :mod:`~lior.serve.folder` has the index of folders and
+:mod:`~lior.serve.run` a trained run (one writer, many readers), whose model :mod:`~lior.serve.streams` reads.
+On these stand the transports: :mod:`~lior.serve.rest` (JSON), :mod:`~lior.serve.openai` (OpenAI's protocol),
+:mod:`~lior.serve.agents` (MCP) and :mod:`~lior.serve.page`; only a run has :mod:`~lior.serve.inspection`,
+:mod:`~lior.serve.editing` and :mod:`~lior.serve.completions`. :mod:`~lior.serve.middleware` checks requests;
+:mod:`~lior.serve.app` connects them. The extra ``lior[serve]`` has what they need. torch is imported for runs
+only.
 """
 
-__all__ = ["agents", "app", "limits", "server", "versions"]
+__all__ = ["agents", "app", "folder", "limits", "run", "run_server", "server", "sources"]
+"""What the command line uses."""

@@ -1,4 +1,4 @@
-"""The application: all doors behind one guard."""
+"""The application: all transports behind one middleware."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from lior.serve import completions, own, page
+from lior.serve import openai, page, rest
+from lior.serve import schema as schemas
 from lior.serve.agents import Agents
-from lior.serve.guard import PUBLIC, Guard
-from lior.serve.schema import Operation, described
-from lior.serve.server import ClientGone, Fault, Server, fault_of
+from lior.serve.errors import ClientGone, HTTPError, http_error
+from lior.serve.middleware import PUBLIC, Middleware
+from lior.serve.schema import Operation
+from lior.serve.server import Server
 
-OPERATIONS = (*own.OPERATIONS, *completions.OPERATIONS)
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -34,21 +35,24 @@ class Json(Response):
         return json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def build(server: Server) -> Guard:
-    """The application that serves a run."""
-    agents, api = Agents(server), described(OPERATIONS, installed("lior"))
+def build(server: Server) -> Middleware:
+    """The application that serves what a server has."""
+    operations = (*rest.OPERATIONS, *openai.OPERATIONS, *server.operations)
+    agents, api = Agents(server), schemas.openapi(operations, installed("lior"))
 
     async def health(request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
     async def metrics(request: Request) -> Response:
-        return PlainTextResponse(server.metrics.text(_gauges(server, guard)))
+        return PlainTextResponse(
+            server.metrics.text({"requests_active": middleware.active, **server.gauges()})
+        )
 
     async def openapi(request: Request) -> Response:
         return Json(api)
 
     routes: list[BaseRoute] = [
-        *(Route(each.path, _endpoint(server, each), methods=[each.method]) for each in OPERATIONS),
+        *(Route(each.path, _endpoint(server, each), methods=[each.method]) for each in operations),
         Route(PUBLIC, health),
         Route("/metrics", metrics),
         Route("/openapi.json", openapi),
@@ -62,21 +66,22 @@ def build(server: Server) -> Guard:
             yield
 
     app = Starlette(
-        routes=routes, lifespan=running, exception_handlers={HTTPException: _refused, Fault: _refused}
+        routes=routes, lifespan=running, exception_handlers={HTTPException: _refused, HTTPError: _refused}
     )
-    guard = Guard(app, server, {each.endpoint: each.path for each in routes if isinstance(each, Route)})
-    return guard
+    paths = {each.endpoint: each.path for each in routes if isinstance(each, Route)}
+    middleware = Middleware(app, server, paths)
+    return middleware
 
 
 def _endpoint(server: Server, operation: Operation) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         try:
-            found = await operation.run(server, request, await operation.given(request))
+            found = await operation.run(server, request, await operation.parse(request))
         except ClientGone:
             return Response(status_code=499)
         except Exception as error:
-            fault = fault_of(error)
-            return Json(fault.record, fault.status, headers=fault.headers)
+            refusal = http_error(error)
+            return Json(refusal.body, refusal.status, headers=refusal.headers)
         return found if isinstance(found, Response) else Json(found)
 
     return endpoint
@@ -84,17 +89,7 @@ def _endpoint(server: Server, operation: Operation) -> Endpoint:
 
 async def _refused(request: Request, error: Exception) -> Response:
     """No such address, or not by this method."""
-    fault = error if isinstance(error, Fault) else Fault(404, "no such address", code="not_found")
+    refusal = error if isinstance(error, HTTPError) else HTTPError(404, "no such address", code="not_found")
     if isinstance(error, HTTPException) and error.status_code != 404:
-        fault = Fault(error.status_code, str(error.detail), code="method")
-    return Json(fault.record, fault.status, headers=fault.headers)
-
-
-def _gauges(server: Server, guard: Guard) -> dict[str, float]:
-    version = server.version
-    return {
-        "requests_active": guard.asked, "streams_active": server.model.streams,
-        "tokens_drawn_total": server.model.tokens, "version": version.number,
-        "documents": len(version.documents), "passages": len(version.index),
-        "changes_waiting": server.resident.state()["waiting"],
-    }  # fmt: skip
+        refusal = HTTPError(error.status_code, str(error.detail), code="method")
+    return Json(refusal.body, refusal.status, headers=refusal.headers)

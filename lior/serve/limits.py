@@ -39,14 +39,14 @@ class Limits:
     """Characters of a document's name."""
     streams: int = 32
     """Completions at a time, of all clients; more are refused for the moment."""
-    asked: int = 64
+    requests: int = 64
     """Requests at a time, of all clients; more are refused for the moment."""
     connections: int = 256
-    seconds: float = 300.0
+    completion_seconds: float = 300.0
     """Of a completion."""
-    silence: float = 15.0
+    read_timeout: float = 15.0
     """Seconds to send a request's head, or the next part of its body."""
-    stopping: float = 3.0
+    shutdown_timeout: float = 3.0
     """Seconds that requests have to end when the server stops."""
 
 
@@ -54,8 +54,8 @@ class Limits:
 class Settings:
     """What was said when the server was started."""
 
-    path: Path
-    """Directory of the run."""
+    paths: tuple[Path, ...]
+    """Directory of a run, or folders, files and patterns."""
     host: str = "127.0.0.1"
     port: int = 8765
     hosts: tuple[str, ...] = ()

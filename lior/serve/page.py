@@ -6,6 +6,7 @@ Every text of a document goes through :func:`html.escape`.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from html import escape
 from importlib.resources import files
@@ -23,10 +24,13 @@ from starlette.routing import BaseRoute, Route
 from lior.ask.answering import Answer
 from lior.errors import LiorError
 from lior.interfaces import Passage
-from lior.serve import answers
-from lior.serve.schema import Ask, Lines, Listing
-from lior.serve.server import Fault, Server, fault_of
-from lior.serve.versions import Version
+from lior.serve import documents
+from lior.serve.errors import HTTPError, http_error
+from lior.serve.schema import AskRequest, LinesRequest, ListRequest
+from lior.serve.server import Server
+
+_OF_MODELS = re.compile(r"<!-- model -->.*?<!-- /model -->\n", re.DOTALL)
+"""Parts of the page that need a model."""
 
 
 def routes(server: Server, api: Mapping[str, Any]) -> list[BaseRoute]:
@@ -47,16 +51,19 @@ class Page:
     def __init__(self, server: Server, api: Mapping[str, Any]) -> None:
         self._server, self._api = server, api
         folder = files("lior.serve").joinpath("static")
-        self._frame = Template(folder.joinpath("page.html").read_text("utf-8"))
+        html = folder.joinpath("page.html").read_text("utf-8")
+        model: bool = server.source.state()["model"]
+        self._frame = Template(html if model else _OF_MODELS.sub("", html))
         self._files = {each.name: each.read_bytes() for each in folder.iterdir() if each.name[-5:] != ".html"}
 
     def _framed(self, pane: str, status: int = 200, **parts: str) -> Response:
         """The frame with one pane open, and what is in it."""
-        state = self._server.resident.state()
+        state = self._server.source.state()
         found = {
             "run": escape(state["name"]), "pane": pane, "question": "", "answer": "", "beside": "",
             "others": "", "list": "", "api": "", "documents": f"{state['documents']:,}",
             "passages": f"{state['passages']:,}", "editable": "yes" if state["editable"] else "no",
+            "model": "yes" if state["model"] else "no", "dated": "Learned" if state["model"] else "Changed",
             "lost": "".join(f"<li>{escape(each)}</li>" for each in state["lost"]),
             **{f"open_{name}": "" if name == pane else "hidden" for name in ("ask", "documents", "api")},
             **{f"at_{name}": 'aria-current="page"' if name == pane else "" for name in ("ask", "documents")},
@@ -68,35 +75,37 @@ class Page:
         question = request.query_params.get("q", "").strip()
         if not question:
             return self._framed("ask")
-        version = self._server.version
+        version = await self._server.latest()
         try:
-            given = Ask(question=question, top=5)
-            answer = await self._server.ask(version, given.question, given.top)
+            form = AskRequest(question=question, top=5)
+            answer = await self._server.ask(version, form.question, form.top)
         except ValidationError:
-            return self._framed("ask", 400, question=escape(question[:200]), answer=_told("too long"))
+            return self._framed("ask", 400, question=escape(question[:200]), answer=_notice("too long"))
         except LiorError as error:
-            fault = fault_of(error)
-            return self._framed("ask", fault.status, question=escape(question), answer=_told(str(fault)))
+            refusal = http_error(error)
+            return self._framed(
+                "ask", refusal.status, question=escape(question), answer=_notice(str(refusal))
+            )
         beside = answer.answer or next((passage for passage, _ in answer.passages), None)
-        shown = await self._server.aside(answers.shown, version, beside) if beside else None
-        (said, others), lines = _answer(version, answer), _lines(shown) if shown else ""
+        shown = await self._server.in_executor(documents.passage_lines, version, beside) if beside else None
+        (said, others), lines = _answer(answer), _lines(shown) if shown else ""
         return self._framed("ask", question=escape(question), answer=said, others=others, beside=lines)
 
     async def documents(self, request: Request) -> Response:
         """The documents."""
         try:
-            given = Listing.model_validate(dict(request.query_params))
+            form = ListRequest.model_validate(dict(request.query_params))
         except ValidationError:
-            return self._framed("documents", 400, list=_told("search, offset or count is out of range"))
-        found = answers.listed(self._server.version, given)
+            return self._framed("documents", 400, list=_notice("search, offset or count is out of range"))
+        found = documents.list_documents(await self._server.latest(), form)
         rows = "".join(
             f'<tr><td><a href="{_address(each["name"])}">{escape(each["name"])}</a></td>'
             f"<td>{each['bytes']:,}</td><td>{escape(each['added'] or 'in training')}</td></tr>"
             for each in found["documents"]
         )
-        end = given.offset + len(found["documents"])
+        end = form.offset + len(found["documents"])
         if end < found["total"]:
-            more = urlencode({"search": given.search, "offset": end, "count": given.count})
+            more = urlencode({"search": form.search, "offset": end, "count": form.count})
             rows += f'<tr><td colspan="3"><a href="/documents?{escape(more)}">more</a></td></tr>'
         return self._framed("documents", list=rows)
 
@@ -104,20 +113,20 @@ class Page:
         """Lines of a document."""
         version = self._server.version
         try:
-            given = Lines.model_validate(dict(request.query_params))
-            self._server.document(version, given.name)
+            form = LinesRequest.model_validate(dict(request.query_params))
+            name = self._server.document(version, form.name)
         except ValidationError:
-            return self._framed("ask", 400, answer=_told("a name, and lines from 1 on are allowed"))
-        except Fault as fault:
-            return self._framed("ask", fault.status, answer=_told(str(fault)))
-        found = await self._server.aside(
-            answers.lines_of, version, given.name, max(given.line - answers.AROUND, 1), given.count
+            return self._framed("ask", 400, answer=_notice("a name, and lines from 1 on are allowed"))
+        except HTTPError as refusal:
+            return self._framed("ask", refusal.status, answer=_notice(str(refusal)))
+        found = await self._server.in_executor(
+            documents.document_lines, version, name, max(form.line - documents.AROUND, 1), form.count
         )
         first, end = found["first"], found["first"] + len(found["lines"]) - 1
-        ways = [("earlier lines", max(first - given.count + answers.AROUND, 1))] * (first > 1)
-        ways += [("later lines", end + 1 + answers.AROUND)] * (end < found["total"])
-        links = " · ".join(f'<a href="{_address(given.name, line)}">{text}</a>' for text, line in ways)
-        text = _lines(found | {"mark": {"line": given.line, "end_line": 0}})
+        ways = [("earlier lines", max(first - form.count + documents.AROUND, 1))] * (first > 1)
+        ways += [("later lines", end + 1 + documents.AROUND)] * (end < found["total"])
+        links = " · ".join(f'<a href="{_address(name, line)}">{text}</a>' for text, line in ways)
+        text = _lines(found | {"mark": {"line": form.line, "end_line": 0}})
         return self._framed("ask", beside=f'{text}<p class="place">{links}</p>')
 
     async def api(self, request: Request) -> Response:
@@ -143,29 +152,28 @@ class Page:
         return Response(data, media_type=guess_type(name)[0], headers=headers)
 
 
-def _told(text: str) -> str:
+def _notice(text: str) -> str:
     return f'<p class="notice">{escape(text)}</p>'
 
 
-def _answer(version: Version, answer: Answer) -> tuple[str, str]:
+def _answer(answer: Answer) -> tuple[str, str]:
     """An answer as the script would show it, without what needs the script, and the other passages."""
     if answer.answer:
         sure = f"{answer.confidence:.0%} sure"
         quote = f'<blockquote class="quote">{escape(answer.answer.text)}</blockquote>'
-        head = f'{quote}<p class="place">{_where(version, answer.answer)} · {sure}</p>'
+        head = f'{quote}<p class="place">{_where(answer.answer)} · {sure}</p>'
     else:
         head = f'<p class="notice">Nothing in the documents speaks of it: {escape(answer.note)}.</p>'
     others = [passage for passage, _ in answer.passages if passage != answer.answer]
     rows = "".join(
-        f'<li><p>{escape(passage.text)}</p><p class="place">{_where(version, passage)}</p></li>'
-        for passage in others
+        f'<li><p>{escape(passage.text)}</p><p class="place">{_where(passage)}</p></li>' for passage in others
     )
     title = "Also" if answer.answer else "The nearest"
     return head, f'<h3>{title}</h3><ol class="others">{rows}</ol>' if rows else ""
 
 
-def _where(version: Version, passage: Passage) -> str:
-    address = _address(version.owner(passage.document), passage.line)
+def _where(passage: Passage) -> str:
+    address = _address(passage.document, passage.line)
     return f'<a href="{address}">{escape(passage.document)}:{passage.line}</a>'
 
 

@@ -1,4 +1,4 @@
-"""The forms of requests, each operation beside its form, and the OpenAPI description made of them."""
+"""The schemas of requests, each operation beside its schema, and the OpenAPI description made of them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Annotated, Any, Literal
 
 import attrs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from starlette.requests import Request
 
 from lior.ask.index import LONGEST_QUESTION
+from lior.config.options import typed_fields
+from lior.config.sampling import Sampling
+from lior.interfaces import Passage
+from lior.serve.errors import HTTPError
 from lior.serve.limits import Limits
-from lior.serve.server import Fault, Server
 
 _MOST = Limits()
 Count = Annotated[int, Field(ge=1)]
@@ -19,13 +22,13 @@ Name = Annotated[str, Field(min_length=1, max_length=_MOST.name)]
 Text = Annotated[str, Field(max_length=_MOST.score)]
 
 
-class Form(BaseModel):
-    """What a request may have; anything else is refused."""
+class StrictModel(BaseModel):
+    """A request without further fields."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Ask(Form):
+class AskRequest(StrictModel):
     """A question, in words of any language."""
 
     question: Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
@@ -37,7 +40,7 @@ class Ask(Form):
     """Whether to add what is served."""
 
 
-class Show(Form):
+class PassageRequest(StrictModel):
     """A passage whose lines are wanted, as an answer gives it."""
 
     document: Name
@@ -45,23 +48,28 @@ class Show(Form):
     column: Count = 1
     text: Text
 
+    @property
+    def passage(self) -> Passage:
+        """The passage."""
+        return Passage(document=self.document, line=self.line, column=self.column, text=self.text)
 
-class Why(Form):
+
+class WhyRequest(StrictModel):
     """A text, and what stands before it."""
 
     prompt: Annotated[str, Field(max_length=_MOST.score)] = ""
     text: Annotated[str, Field(max_length=_MOST.words)]
-    passage: Show | None = None
+    passage: PassageRequest | None = None
     """Instead of a prompt: the passage of an answer, which stands in its document."""
 
 
-class Score(Form):
+class ScoreRequest(StrictModel):
     """A text to be scored."""
 
     text: Text
 
 
-class Listing(Form):
+class ListRequest(StrictModel):
     """Which documents are listed."""
 
     search: Annotated[str, Field(max_length=_MOST.name)] = ""
@@ -70,7 +78,7 @@ class Listing(Form):
     count: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
-class Lines(Form):
+class LinesRequest(StrictModel):
     """Which lines of which document."""
 
     name: Name
@@ -78,7 +86,7 @@ class Lines(Form):
     count: Annotated[int, Field(ge=1, le=_MOST.lines)] = 200
 
 
-class Learn(Form):
+class LearnRequest(StrictModel):
     """What the document in the body is called."""
 
     name: Name
@@ -86,7 +94,7 @@ class Learn(Form):
     """Whether it takes the place of the document of this name."""
 
 
-class Named(Form):
+class ForgetRequest(StrictModel):
     """A document."""
 
     name: Name
@@ -95,10 +103,10 @@ class Named(Form):
 # --- OpenAI's protocol ---
 
 
-class Protocol(BaseModel):
-    """What a request of OpenAI's protocol may have; other fields must ask for nothing."""
+class OpenAIRequest(BaseModel):
+    """A request of OpenAI's protocol; further fields must have the value that changes nothing."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
     model: Annotated[str, Field(max_length=_MOST.name)] = ""
     stream: bool = False
 
@@ -109,23 +117,47 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class Completion(Protocol):
+class CompletionRequest(OpenAIRequest):
     """A text to be continued by the language model."""
 
     prompt: str | list[str] | list[int] | list[list[int]] = ""
     max_tokens: Annotated[int, Field(ge=0, le=_MOST.tokens)] | None = 16
-    temperature: Annotated[float, Field(ge=0, le=100)] | None = 1.0
-    top_p: Annotated[float, Field(ge=0, le=1)] | None = 1.0
     n: Annotated[int, Field(ge=1, le=_MOST.choices)] | None = 1
     stop: str | Annotated[list[str], Field(max_length=16)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     logprobs: Annotated[int, Field(ge=0, le=_MOST.tops)] | None = None
     echo: bool | None = False
     stream_options: StreamOptions | None = None
-    top_k: Annotated[int, Field(ge=0)] = 0
-    cooling: Annotated[float, Field(ge=0, le=1)] = 0.0
-    recall: Annotated[float, Field(ge=0, le=1)] = 0.0
-    loop_penalty: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+
+    @property
+    def sampling(self) -> Sampling:
+        """How tokens are drawn; ``null`` stands for the default.
+
+        Raises ``UsageError`` when an option has no effect beside the others.
+        """
+        given = {name: getattr(self, name, None) for name in typed_fields(Sampling)}
+        defaults = {"temperature": _TEMPERATURE}
+        return Sampling(**defaults | {name: value for name, value in given.items() if value is not None})
+
+
+_TEMPERATURE = 1.0
+"""The default of OpenAI's protocol."""
+
+
+def _sampled() -> type[CompletionRequest]:
+    """The request with a field for each option of :class:`~lior.config.sampling.Sampling`."""
+    fields: dict[str, Any] = {}
+    for name, typed in typed_fields(Sampling).items():
+        found = typed.field.metadata
+        default = _TEMPERATURE if name == "temperature" else typed.field.default
+        limits = Field(default, ge=found["low"], le=found["high"], description=found["help"])
+        fields[name] = (typed.hint | None, limits)
+    base, doc = CompletionRequest, CompletionRequest.__doc__
+    return create_model(base.__name__, __base__=base, __doc__=doc, __module__=__name__, **fields)
+
+
+SAMPLED_REQUEST = _sampled()
+"""The schema of a :class:`CompletionRequest` with the options of sampling."""
 
 
 class Part(BaseModel):
@@ -149,7 +181,7 @@ class Message(BaseModel):
         return self.content or ""
 
 
-class Chat(Protocol):
+class ChatRequest(OpenAIRequest):
     """A conversation; its last message is answered from the documents, by their words."""
 
     messages: Annotated[list[Message], Field(min_length=1, max_length=200)]
@@ -157,7 +189,7 @@ class Chat(Protocol):
     stream_options: StreamOptions | None = None
 
 
-class Embeddings(Protocol):
+class EmbeddingsRequest(OpenAIRequest):
     """Texts whose vectors are wanted."""
 
     input: str | Annotated[list[str], Field(max_length=256)]
@@ -165,13 +197,13 @@ class Embeddings(Protocol):
     dimensions: int | None = None
 
 
-class Tokenize(BaseModel):
+class TokenizeRequest(BaseModel):
     """A text whose tokens are wanted."""
 
     prompt: Annotated[str, Field(max_length=_MOST.prompt)]
 
 
-class Detokenize(BaseModel):
+class DetokenizeRequest(BaseModel):
     """Tokens whose text is wanted."""
 
     tokens: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(max_length=_MOST.prompt)]
@@ -179,7 +211,8 @@ class Detokenize(BaseModel):
 
 # --- operations ---
 
-Handler = Callable[[Server, Request, Any], Awaitable[Any]]
+Handler = Callable[[Any, Request, Any], Awaitable[Any]]
+"""Of a server, a request and its checked form; a value ready for JSON, or a reply."""
 
 
 @attrs.frozen(kw_only=True)
@@ -199,28 +232,31 @@ class Operation:
         """The first line of the handler's docstring."""
         return (self.run.__doc__ or "").strip().split("\n")[0]
 
-    async def given(self, request: Request) -> Any:
-        """The checked form of a request, or a ``Fault`` with the first thing that is wrong."""
+    async def parse(self, request: Request) -> Any:
+        """The checked form of a request.
+
+        Raises :class:`HTTPError` with the first thing that is wrong.
+        """
         if self.form is None:
             return None
         try:
             if self.method != "POST":
                 return self.form.model_validate(dict(request.query_params))
             if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-                raise Fault(415, "the body must be of the type application/json", code="content_type")
+                raise HTTPError(415, "the body must be of the type application/json", code="content_type")
             return self.form.model_validate_json(await request.body())
         except ValidationError as error:
-            raise Fault(400, told(error), code="invalid") from None
+            raise HTTPError(400, validation_message(error), code="invalid") from None
 
 
-def told(error: ValidationError) -> str:
-    """The first fault of a form in one line, without the value."""
+def validation_message(error: ValidationError) -> str:
+    """The first error of a request in one line, without the value."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("list[", "function-")))
     return f"{where or 'body'}: {first['msg'][:200]}"
 
 
-def described(operations: Iterable[Operation], version: str) -> dict[str, Any]:
+def openapi(operations: Iterable[Operation], version: str) -> dict[str, Any]:
     """The OpenAPI description of the operations."""
     forms: dict[str, Any] = {}
     paths: dict[str, dict[str, Any]] = {}

@@ -19,18 +19,14 @@ import torch
 from torch import Generator, Tensor
 
 from lior.config.sampling import Sampling
-from lior.errors import LiorError
 from lior.interfaces import Text
 from lior.model.generation import Session, draw
-from lior.serve.versions import Version
+from lior.serve.errors import Busy
+from lior.serve.run import RunVersion
 
 T = TypeVar("T")
 _BLOCK = 1024
 """Tokens of a prompt that are scored between two tokens of the streams."""
-
-
-class Busy(LiorError):
-    """There are as many streams as may be; come again."""
 
 
 class Drawn(NamedTuple):
@@ -53,7 +49,7 @@ class Stream:
     """
 
     def __init__(
-        self, version: Version, prompt: Sequence[int], count: int, *, sampling: Sampling, seed: int,
+        self, version: RunVersion, prompt: Sequence[int], count: int, *, sampling: Sampling, seed: int,
         tops: int, until: float,
     ) -> None:  # fmt: skip
         self.version, self.left, self.sampling = version, count, sampling
@@ -109,7 +105,7 @@ class ModelThread:
     def start(self, stream: Stream) -> None:
         """Begin a stream; ``Busy`` when there are too many."""
         if self.streams >= self._most:
-            raise Busy("the server draws as many completions as it may; ask again in a moment")
+            raise Busy
         self._fresh.append(stream)
         self._work.put(None)
 
@@ -177,7 +173,9 @@ def likeliest(log_p: Tensor, count: int) -> list[tuple[int, float]]:
 
 
 @torch.no_grad()
-def of_prompt(version: Version, tokens: Sequence[int], tops: int, between: Callable[[], Any]) -> list[Drawn]:
+def of_prompt(
+    version: RunVersion, tokens: Sequence[int], tops: int, between: Callable[[], Any]
+) -> list[Drawn]:
     """The log-probability of each token after those before it."""
     model, found = version.run.model, list[Drawn]()
     for begin in range(0, len(tokens), _BLOCK):

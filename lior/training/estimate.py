@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from lior.config import TrainConfig
+from lior.config import TrainConfig, without_instances
 from lior.counting import compiled
 from lior.errors import Stopped
 from lior.events import hookimpl
@@ -42,7 +42,8 @@ def estimate(config: TrainConfig, documents: Sequence[RawDocument]) -> float:
     if child := compiled.begin():
         child.wait()
     data = attrs.evolve(config.data, valid="", after_validation="learn")
-    config = attrs.evolve(config, data=data, geometry=attrs.evolve(config.geometry, patience=0))
+    config = attrs.evolve(without_instances(config), data=data)
+    config = attrs.evolve(config, geometry=attrs.evolve(config.geometry, patience=0))
     given = sample(documents, SAMPLE)
     without = attrs.evolve(config, geometry=attrs.evolve(config.geometry, updates=0))
     train(without, documents=sample(documents, _WARM))

@@ -1,19 +1,23 @@
 """Training: from a configuration and texts to a model.
 
-:func:`train` prepares what a run needs; the stages are in :mod:`lior.training.stages`, the loop
-over them in :mod:`lior.training.loop`.
+:func:`train` and :func:`resume` prepare what a :class:`~lior.training.loop.Training` needs, and run it; its
+stages are in :mod:`lior.training.stages`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import attrs
 import torch
 from torch import Generator
 
-from lior.config import TrainConfig, build
+from lior.config import Components, TrainConfig, with_instances
+from lior.config.options import checked_keywords
 from lior.counting.locations import MAX_VOCAB
 from lior.data import corpus
 from lior.data.corpus import Corpus
@@ -26,13 +30,13 @@ from lior.model.language_model import Model
 from lior.plugins.registry import registry
 from lior.reading.documents import RawDocument, documents_of, read_documents, read_files
 from lior.reading.files import File
-from lior.runs.checkpoint import misfits_as_run_errors
 from lior.runs.directory import RunDirectory
-from lior.runs.loop import LoopState, Stopwatch, never
+from lior.runs.format import misfits_as_run_errors
+from lior.runs.loop import START, LoopState, Stopwatch, never
 from lior.runs.run import Run
-from lior.tensors import pick_device
+from lior.tensors import pick_device, sub
 from lior.training.loop import Training
-from lior.training.stages import Split
+from lior.training.stages import Split, Stage, StageState
 
 MIN_TOKENS = 64
 """Least tokens of a text that can be split into memory, calibration split and validation text."""
@@ -52,6 +56,8 @@ def train(
 
     Parameters
     ----------
+    config
+        Instances of plugins in it are those that are used; others are built.
     out
         Directory for the run, new or empty; ``None`` keeps the model in memory only.
     documents
@@ -69,39 +75,34 @@ def train(
         For a fault of the text, the configuration, the device or the directory.
     """
     clock = Stopwatch()
-    config = _with_budget(config)
+    config = with_instances(_with_budget(config))
     device = pick_device(config.device)
     generator = Generator(device).manual_seed(config.seed)
-    tokenizer = build("tokenizer", config.tokenizer)
     if documents is None:
         data = config.data
         files = files or read_files(data.text, field=data.field, limit=data.limit)
         documents = documents_of(files)
-    text, parts = read_text(config, tokenizer, documents)
-    model = build_model(config, device, generator, tokenizer)
+    text, parts = tokenize(config, config.tokenizer.plugin, documents)
+    model = build_model(config, device, generator)
     directory = RunDirectory.create(out, config) if out else None
-    try:
+    with directory or nullcontext():
         if directory and files and config.data.text:
             directory.save_manifest(files)
         training = Training(
-            model=model, text=text.to(device), parts=parts, config=config, generator=generator, clock=clock,
-            directory=directory, telemetry=directory.telemetry() if directory else None,
-            callbacks=callbacks, stop=stop,
+            model=model, text=text.to(device), parts=parts, config=config, components=_components(config),
+            generator=generator, **_loop_options(config, directory), clock=clock, callbacks=callbacks,
+            stop=stop,
         )  # fmt: skip
-        return training.begin()
-    finally:
-        if directory:
-            directory.close()
+        training.begin()
+        training.save(0)  # it holds the text: nothing else is needed to resume
+        training.run(training.stages)
+        return training.finish()
 
 
+@checked_keywords()
 @torch.no_grad()
-def resume(
-    path: Path,
-    *,
-    callbacks: Iterable[object] = (),
-    stop: Callable[[], bool] = never,
-) -> Run:
-    """Resume the training of the run at ``path`` from its newest checkpoint.
+def resume(run: str | Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never) -> Run:
+    """Go on with the training of ``run``, which was stopped, from its newest checkpoint.
 
     The result is that of a training that was never interrupted, bit for bit on the CPU.
     For ``callbacks`` and ``stop`` see :func:`train`.
@@ -109,26 +110,47 @@ def resume(
     Raises
     ------
     RunError
-        When there is no run, it is finished or damaged, or its configuration was changed.
+        When it is no run, finished, damaged, or its configuration was changed.
     """
-    directory, checkpoint = RunDirectory.resume(path)
-    try:
-        state, place = checkpoint.training, directory.folder.newest
+    directory, checkpoint = RunDirectory.resume(Path(run))
+    with directory:
+        state, path = checkpoint.training, directory.folder.newest
         assert state is not None
-        assert place is not None
+        assert path is not None
         generator = Generator(checkpoint.model.device)
-        with misfits_as_run_errors(place):
+        with misfits_as_run_errors(path):
             generator.set_state(state.tensors["generator"].cpu())
             parts, loop = Split(*state.numbers["parts"]), LoopState(**state.numbers["loop"])
-            clock, telemetry = Stopwatch(loop), directory.telemetry(loop.metrics, loop.elapsed)
+            begun, options = state.numbers["stage"], _loop_options(directory.config, directory, loop)
         training = Training(
             model=checkpoint.model, text=checkpoint.corpus, parts=parts, config=directory.config,
-            generator=generator, clock=clock, directory=directory, telemetry=telemetry, callbacks=callbacks,
-            stop=stop,
+            components=checkpoint.components, generator=generator, **options, clock=Stopwatch(loop),
+            step=loop.step, callbacks=callbacks, stop=stop,
         )  # fmt: skip
-        return training.resume(state)
-    finally:
-        directory.close()
+        training.begin()
+        with misfits_as_run_errors(path):
+            if not 0 <= loop.stage <= len(training.stages):
+                raise UsageError(f"training stands in stage {loop.stage} of {len(training.stages)}")
+
+        def restore(stage: Stage) -> None:
+            with misfits_as_run_errors(path):
+                stage.restore(StageState(sub(state.tensors, "stage"), begun))
+
+        training.run(training.stages, loop.stage, None if begun is None else restore)
+        return training.finish()
+
+
+def _loop_options(
+    config: TrainConfig, directory: RunDirectory | None, state: LoopState = START
+) -> dict[str, Any]:
+    """What a training needs to write its directory, going on from ``state``."""
+    return {
+        "directory": directory,
+        "folder": directory.folder if directory else None,
+        "telemetry": directory.telemetry(state.metrics, state.elapsed) if directory else None,
+        "interval": config.checkpoint.seconds or math.inf,
+        "command": "lior train --resume",
+    }
 
 
 # --- model and text ---
@@ -136,45 +158,48 @@ def resume(
 
 def _with_budget(config: TrainConfig) -> TrainConfig:
     """``config`` with ``memory_budget`` as the option ``budget`` of the memories that have one."""
-    if not config.memory_budget:
+    budget = config.memory_budget
+    if not budget:
         return config
-    options = dict(config.memory.options)
-    plugins = ((name, registry.get("memory", name)) for name in config.memory.names)
-    able = [name for name, plugin in plugins if attrs.has(plugin) and "budget" in attrs.fields_dict(plugin)]
-    if not able:
+    plugins = [registry.get("memory", name) for name in config.memory.names]
+    able = [attrs.has(plugin) and "budget" in attrs.fields_dict(plugin) for plugin in plugins]
+    if not any(able):
         raise UsageError(f"memory_budget: memory {config.memory.name} has no budget; use one that has")
-    for name in able:
-        options[name] = {"budget": config.memory_budget} | options.get(name, {})
-    return attrs.evolve(config, memory=attrs.evolve(config.memory, options=options))
+    components = tuple(
+        attrs.evolve(part, options={**part.options, "budget": budget}, plugin=None)
+        if limited and "budget" not in part.options
+        else part
+        for part, limited in zip(config.memory.components, able, strict=True)
+    )
+    return attrs.evolve(config, memory=Components(components=components))
 
 
-def build_model(
-    config: TrainConfig, device: torch.device, generator: Generator, tokenizer: Tokenizer | None = None
-) -> Model:
-    """The untrained model that ``config`` describes, with a geometry if a memory uses one.
+def _components(config: TrainConfig) -> dict[str, Any]:
+    """The components that a checkpoint describes."""
+    parts: dict[str, Any] = {kind: getattr(config, kind) for kind in ("tokenizer", *PARTS)}
+    return parts | {"memory": list(config.memory.components)}
 
-    Parameters
-    ----------
-    tokenizer
-        Fitted by :func:`read_text`; without it, a fresh one.
+
+def build_model(config: TrainConfig, device: torch.device, generator: Generator) -> Model:
+    """The untrained model of the plugins in ``config``, with a geometry if a memory uses one.
 
     Raises
     ------
     UsageError
         When the tokenizer has more token ids than a memory can hold.
     """
-    tokenizer = build("tokenizer", config.tokenizer) if tokenizer is None else tokenizer
+    tokenizer = config.tokenizer.plugin
     if tokenizer.vocab > MAX_VOCAB:
         raise UsageError(
             f"tokenizer {config.tokenizer.name!r} has {tokenizer.vocab:,} token ids; memories hold at most"
             f" {MAX_VOCAB:,}: choose a smaller vocabulary"
         )
-    memories = {part.name: build("memory", part) for part in config.memory.components}
+    memories = {part.name: part.plugin for part in config.memory.components}
     geometry: Geometry | None = None
     state: State = {}
     if any(memory.needs_geometry for memory in memories.values()):
         geometry = Geometry(
-            **{kind: build(kind, getattr(config, kind)) for kind in PARTS},
+            **{kind: getattr(config, kind).plugin for kind in PARTS},
             vocab=tokenizer.vocab,
             resilience_at=config.geometry.resilience_at,
             smoothing=config.geometry.smoothing,
@@ -196,10 +221,8 @@ def _check_plugins(geometry: Geometry, config: TrainConfig) -> None:
         raise BrokenPlugin(f"{origin.label} does not keep to its interface: {fault}.")
 
 
-def read_text(
-    config: TrainConfig, tokenizer: Tokenizer, documents: list[RawDocument] | None = None
-) -> tuple[Corpus, Split]:
-    """The text that ``config`` names, and where its parts end; ``tokenizer`` is fitted on the training text.
+def tokenize(config: TrainConfig, tokenizer: Tokenizer, documents: list[RawDocument]) -> tuple[Corpus, Split]:
+    """The tokens of ``documents``, and where their parts end; ``tokenizer`` is fitted on the training text.
 
     The validation text begins at the same bytes whatever the tokenizer.
 
@@ -209,8 +232,6 @@ def read_text(
         When there is too little text.
     """
     data = config.data
-    if documents is None:
-        documents = read_documents(data.text, field=data.field, limit=data.limit)
     divided = split(documents, 0.0 if data.valid else data.holdout, config.mixer.calibration)
     valid = read_documents([data.valid], field=data.field, limit=data.limit) if data.valid else []
     tokenizer.fit(corpus.until(divided.documents, divided.cut))
@@ -221,7 +242,9 @@ def read_text(
             raise DataError(f"{where}: {count} tokens are too few to learn from; give at least {least}")
     memory = max(train - max(int(train * config.mixer.calibration), 1), 1)
     if text.names[: len(divided.documents)] == tuple(document.name for document in divided.documents):
-        text = attrs.evolve(text, heads=divided.heads)  # or else a part gave no token, and is no document
+        text = attrs.evolve(
+            text, split_parts=divided.split_parts
+        )  # or else a part gave no token, and is no document
         if divided.calibration is not None:
             memory = int(text.starts[divided.calibration])
     return text, Split(memory, train, len(text))

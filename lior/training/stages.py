@@ -22,7 +22,7 @@ from lior.geometry import adam
 from lior.geometry.retrieval import Geometry
 from lior.interfaces import Evidence, Items, State, Updater
 from lior.model import mixer
-from lior.model.evaluation import Tick
+from lior.model.evaluation import ProgressCallback
 from lior.model.language_model import Model
 from lior.model.mixer import columns, rows_at_once
 from lior.runs.loop import LoopStage
@@ -48,7 +48,7 @@ class Job:
     parts: Split
     config: TrainConfig
     generator: Generator
-    tick: Tick
+    progress: ProgressCallback
     """Called after every step with (stage, step, steps, metrics)."""
     spent: Callable[[], float]
     """Share of the time limit of the run that is used up."""
@@ -191,7 +191,7 @@ class LearnGeometry:
         self._done += 1
         self._used = job.spent() / _GEOMETRY_TIME
         metrics = self._check() if self._over or self._done % every == 0 else {}
-        job.tick("geometry", self._done, self._done if self._over else config.updates, metrics)
+        job.progress("geometry", self._done, self._done if self._over else config.updates, metrics)
         return True
 
     def _check(self) -> dict[str, float]:
@@ -205,7 +205,7 @@ class LearnGeometry:
         self._worse += 1
         if loss < self._best_loss:
             self._best, self._best_loss, self._worse = self._current, loss, 0
-        return {"tail_loss": loss, "rejected": self._rejected}
+        return {"calibration_loss": loss, "rejected": self._rejected}
 
     def _prepared(self, state: State) -> State:
         """``state`` after an encoder with statistics has observed a sample of the memory."""
@@ -316,7 +316,7 @@ class FitMemories:
                 memory.write(items)
                 memory.commit()
         self._at = end
-        job.tick("memory", self.number * train + end, self.count * train, metrics)
+        job.progress("memory", self.number * train + end, self.count * train, metrics)
         return True
 
     def end(self) -> None:
@@ -369,7 +369,7 @@ class WriteText:
         if len(model.adaptive) == len(model.memories) or self._pending > (end - self.lo) // 4:
             self._commit()
         if self._waiting:
-            self.job.tick("memory", end - self.lo, self.hi - self.lo, {})
+            self.job.progress("memory", end - self.lo, self.hi - self.lo, {})
         return True
 
     def _commit(self) -> None:
@@ -454,10 +454,10 @@ class FitMixer:
             items = items._replace(kept=reading.kept[self._at - first : end - first])
         evidence = model.partial_fit(items, job.alphabet, progress=self._progress(done), write=False)
         last = self._number == count - 1
-        metrics = {"tail_loss": self._fit(items, evidence, done, share - done)} if last else {}
+        metrics = {"calibration_loss": self._fit(items, evidence, done, share - done)} if last else {}
         self._at = end
         size = job.parts.train - first
-        job.tick("mixer", round(size * (self._number + share)), size * count, metrics)
+        job.progress("mixer", round(size * (self._number + share)), size * count, metrics)
         return True
 
     def _progress(self, done: float) -> float:

@@ -71,13 +71,14 @@ def test_json_has_this_shape(lior):
     score = record["passages"][0].pop("score")
     assert 0.5 <= confidence <= 1
     assert score > 0
-    text = "To reset it, hold the red button for five seconds."
+    passage = {"document": "boiler.md", "line": 4, "column": 1, "place": "",
+               "text": "To reset it, hold the red button for five seconds."}  # fmt: skip
+    assert record["answer"].pop("context") == record["passages"][0].pop("context")
+    assert set(record.pop("words")) == {"reset", "boiler"}
+    assert record.pop("method")
     assert record == {
-        "question": RESET,
-        "found": True,
-        "answer": {"text": text, "document": "boiler.md", "line": 4, "column": 1},
-        "passages": [{"document": "boiler.md", "line": 4, "text": text}],
-    }
+        "question": RESET, "found": True, "answer": passage, "passages": [passage], "missing": [], "note": "",
+    }  # fmt: skip
     told = lior("ask", "notes", "--json", "Who is Zaphod?")
     assert (told.code, json.loads(told.out)["answer"], json.loads(told.out)["found"]) == (1, None, False)
 
@@ -100,7 +101,7 @@ def test_json_has_this_shape(lior):
         (("notes", "--trec", "x"), "belong together"),
         (("notes", "--batch", "bad.jsonl", "--trec", "x"), "bad.jsonl, line 1"),
         (("run", RESET), "run: the run has no checkpoint"),
-        (("notes", "run", RESET), "run is a run and is asked alone"),
+        (("notes", "run", RESET), "run is a run and is given alone"),
     ],
 )
 def test_bad_input_is_one_line_and_code_2(lior, args, said):

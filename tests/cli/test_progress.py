@@ -37,7 +37,7 @@ def test_a_stage_is_announced_and_its_end_shown(capsys, clock):
     with Progress() as progress:
         progress.lior_train_stage("mixer", "fitting the mixer")
         clock.now += 2
-        progress.lior_train_step("mixer", 50, 100, {"tail_loss": 1.23456})
+        progress.lior_train_step("mixer", 50, 100, {"calibration_loss": 1.23456})
         clock.now += 2
         progress.lior_train_step("mixer", 100, 100, {})
     out, err = capsys.readouterr()
@@ -156,8 +156,8 @@ def test_live_on_a_terminal(screen):
     terminal = screen()
     with Progress() as progress:
         progress.lior_train_stage("geometry", "learning the metric")
-        progress.lior_train_step("geometry", 2, 8, {"tail_loss": 2.5})
-        progress.lior_train_step("geometry", 3, 8, {"tail_loss": 2.5})
+        progress.lior_train_step("geometry", 2, 8, {"calibration_loss": 2.5})
+        progress.lior_train_step("geometry", 3, 8, {"calibration_loss": 2.5})
         progress.lior_train_stage("memory", "writing")
         progress.lior_train_step("memory", 8, 8, {})
     last = click.unstyle(terminal.getvalue()).split("learning the metric")[-1]
@@ -170,9 +170,9 @@ def test_live_lines_fit_a_terminal_of_80_columns(screen, clock, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     with Progress() as progress:
         progress.lior_train_stage("geometry", "learning the metric")
-        progress.lior_train_step("geometry", 1, 100_000, {"tail_loss": 2.5})
+        progress.lior_train_step("geometry", 1, 100_000, {"calibration_loss": 2.5})
         clock.now += 1.1
-        progress.lior_train_step("geometry", 99_999, 100_000, {"tail_loss": 2.5})
+        progress.lior_train_step("geometry", 99_999, 100_000, {"calibration_loss": 2.5})
     last = click.unstyle(terminal.getvalue()).splitlines()[-1]
     assert last.rstrip().endswith(" 90,907/s, loss 3.607 bits/token, 700 MiB")
     assert "…" not in last

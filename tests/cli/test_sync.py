@@ -57,10 +57,25 @@ def test_what_is_printed(command, notes):
     assert "skipped x.bin: binary data" in command("sync", "r", "--verbose").err
 
 
+def test_a_folder(command, notes, monkeypatch, tmp_path):
+    """Its index for `lior ask`, which is there and up to date after that."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert "learned 3, changed 0, forgotten 0, unchanged 0, skipped 0 (" in command("sync", "notes").out
+    (notes / "d.txt").write_text("The boiler is new.\n")
+    (notes / "a.txt").write_text("Changed text.\n")
+    (notes / "b.txt").unlink()
+    done = json.loads(command("sync", "notes", "--json").out)
+    assert (done["learned"], done["changed"], done["forgotten"]) == (["d.txt"], ["a.txt"], ["b.txt"])
+    assert done["unchanged"] == 1
+    assert "boiler is new" in command("ask", "notes", "Is the boiler new?").out
+
+
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        (("nowhere",), 1, "no such run directory"),
+        (("nowhere",), 1, "nowhere: no such file or folder"),
+        (("notes", "r"), 2, "r is a run and is given alone"),
+        (("notes", "--dry-run"), 2, "--dry-run is for runs"),
         (("r", "nowhere"), 1, "nowhere: no such file or folder"),
         (("r", "-"), 2, "name the folder"),
         (("r", "empty"), 1, "no file in there"),
@@ -116,12 +131,17 @@ def test_the_extra_is_named_where_it_is_missing(command, notes, monkeypatch):
 
 
 @pytest.mark.skipif(find_spec("watchfiles") is None, reason="watchfiles is not installed")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("what", "number"), [("r", signal.SIGINT), ("r", signal.SIGTERM), ("notes", signal.SIGINT)]
+)
 @pytest.mark.slow
-def test_watching_follows_changes_until_it_is_ended(notes, number):
+def test_watching_follows_changes_until_it_is_ended(notes, monkeypatch, tmp_path, command, what, number):
+    if what == "notes":
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        command("sync", "notes")
     (notes / "d.txt").write_text("Before.\n")
     child = subprocess.Popen(
-        [sys.executable, "-m", "lior_cli.main", "sync", "r", "--watch", "--json"],
+        [sys.executable, "-m", "lior_cli.main", "sync", what, "--watch", "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert child.stdout is not None
@@ -133,4 +153,5 @@ def test_watching_follows_changes_until_it_is_ended(notes, number):
     child.send_signal(number)
     out, err = child.communicate(timeout=60)
     assert (child.returncode, out, "Traceback" in err) == (0, "", False)
-    assert {each.name for each in lior.load("r").documents()} == {"b.txt", "c.txt", "d.txt", "e.txt"}
+    if what == "r":
+        assert {each.name for each in lior.load("r").documents()} == {"b.txt", "c.txt", "d.txt", "e.txt"}

@@ -59,7 +59,7 @@ def test_json_is_the_only_line_of_output_and_has_every_key(lior, short, small, t
     assert sum(summary["seconds"].values()) <= 2 * summary["seconds"]["total"]
     assert summary["components"]["memory"] == ["sdm", "exact"]
     assert 50e6 < summary["peak_rss_bytes"] < 8e9
-    assert rundir.open_run(tmp_path / "work" / "r").train == summary["bytes"] - summary["val_bytes"]
+    assert rundir.open_run(tmp_path / "work" / "r").n_train == summary["bytes"] - summary["val_bytes"]
 
 
 def test_progress_goes_to_stderr_and_the_result_to_stdout(command, sample, small):
@@ -246,7 +246,7 @@ def test_the_model_is_that_of_the_library(command, sample, small, finished):
     assert command("train", sample, "--out", "r", "--quiet", *small).code == 0
     here, there = (runfolder.listed(path)[0] for path in (Path("r"), finished))
     assert (here / "model.safetensors").read_bytes() == (there / "model.safetensors").read_bytes()
-    assert checkpoint.load(here).train == checkpoint.load(there).train
+    assert checkpoint.load(here).n_train == checkpoint.load(there).n_train
 
 
 def test_the_written_configuration_is_a_recipe(command, short, small, configure):

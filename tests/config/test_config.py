@@ -115,7 +115,7 @@ def test_another_plugin_drops_the_options_of_the_old_one():
     recipe = {"frame": {"name": "lowrank", "rank": 2}, "memory": {"exact": {"capacity": 1}, "sdm": {"b": 1}}}
     resolved = load(recipe, env={}, overrides=["frame=rotor", "frame.planes=3", "memory=exact"])
     assert resolved.config.frame == Component(name="rotor", options={"planes": 3})
-    assert resolved.config.memory == Components(name="exact", options={"exact": {"capacity": 1}})
+    assert resolved.config.memory.components == (Component(name="exact", options={"capacity": 1}),)
     assert "frame.rank" not in resolved.origins
 
 
@@ -321,7 +321,8 @@ def _plain(typed: TypedField) -> st.SearchStrategy[Any]:
 def _memories(draw: st.DrawFn) -> Components:
     names = draw(st.lists(_names.filter(lambda n: n != "name"), min_size=1, max_size=3, unique=True))
     options = draw(st.dictionaries(st.sampled_from(names), _options.filter(bool), max_size=2))
-    return Components(name=",".join(names), options=options)
+    parts = (Component(name=name, options=options.get(name, {})) for name in names)
+    return Components(components=tuple(parts))
 
 
 def _configurations(cls: type = TrainConfig) -> st.SearchStrategy[Any]:

@@ -14,7 +14,7 @@ import pytest
 
 from lior.config import resolving
 from lior.config.options import option
-from lior.config.resolving import Component, Components, Labelled, Override, plugin_option, resolve
+from lior.config.resolving import Component, Labelled, Override, plugin_option, resolve
 from lior.errors import ConfigError, UnknownPlugin
 from lior.plugins.registry import Registry
 from tests.config.example_schema import KINDS, Box, Gaussian, RunConfig, Schedule, get
@@ -185,7 +185,9 @@ def test_options_stand_beside_the_name_and_go_with_it():
 
 def test_one_of_several_plugins_takes_its_options_along():
     lower = {"report": {"name": "table, plot", "table": {"a": 1}, "plot": {"b": 2}}}
-    assert get(lower, {"report": "plot"}).config.report == Components(name="plot", options={"plot": {"b": 2}})
+    assert get(lower, {"report": "plot"}).config.report.components == (
+        Component(name="plot", options={"b": 2}),
+    )
 
 
 def test_plugins_are_checked_where_they_stand(registry):

@@ -23,7 +23,8 @@ _options = st.dictionaries(_words.filter(lambda word: word not in ("type", "name
 def _reports(draw: st.DrawFn) -> Components:
     names = draw(st.lists(_names.filter(lambda n: n != "name"), min_size=1, max_size=3, unique=True))
     options = draw(st.dictionaries(st.sampled_from(names), _options.filter(bool), max_size=2))
-    return Components(name=",".join(names), options=options)
+    parts = (Component(name=name, options=options.get(name, {})) for name in names)
+    return Components(components=tuple(parts))
 
 
 _plugins = st.builds(Component, name=_names, options=_options)

@@ -71,7 +71,7 @@ def test_documents_until_a_byte_are_all_bytes_before_it(documents, data):
 
 @LAW
 @given(documents=texts, data=st.data())
-def test_a_stretch_is_part_of_the_whole(documents, data):
+def test_a_chunk_is_part_of_the_whole(documents, data):
     built = corpus_of(documents)
     lo = data.draw(st.integers(0, len(built)))
     hi = data.draw(st.integers(lo, len(built)))
@@ -85,7 +85,7 @@ def test_a_stretch_is_part_of_the_whole(documents, data):
 
 @LAW
 @given(documents=texts, data=st.data())
-def test_chunks_are_stretches_side_by_side(documents, data):
+def test_chunks_stand_side_by_side(documents, data):
     built = corpus_of(documents)
     begins = data.draw(st.lists(st.integers(0, len(built) - 1), min_size=1, max_size=4))
     text, positions = built.chunks(begins, 3, len(built), context=2)

@@ -112,7 +112,7 @@ def test_damage_leaves_half_alone_and_keeps_what_it_says_it_kept(seed):
     assert torch.equal(damaged.tokens[end:], text.tokens[hi:])
     assert 0.005 < float((~kept).double().mean()) < 0.1
     hits = kept.logical_not().nonzero()[:, 0] // 2048
-    assert 0.1 < len(hits.unique()) / (len(kept) // 2048) < 0.95, "some stretches are as they were"
+    assert 0.1 < len(hits.unique()) / (len(kept) // 2048) < 0.95, "some chunks are as they were"
     # What was kept stands there in the same order.
     left, all_of_it = bytes(part[kept].tolist()), iter(bytes(text.tokens[lo:hi].tolist()))
     assert all(byte in all_of_it for byte in left)

@@ -26,7 +26,7 @@ shares = st.sampled_from([0.0, 0.02, 0.1, 0.25, 0.5])
 def test_every_byte_is_in_one_part_under_its_name(documents, share, calibration):
     parts = split(documents, share, calibration)
     whole = dict(enumerate(parts.documents))
-    for tail, head in sorted(parts.heads.items(), reverse=True):
+    for tail, head in sorted(parts.split_parts.items(), reverse=True):
         end = whole.pop(tail)
         assert whole[head].name == end.name
         whole[head] = RawDocument(end.name, whole[head].data + end.data)
@@ -46,7 +46,7 @@ def test_training_text_comes_first_and_no_document_is_cut_by_the_boundary(docume
     boundary = ends.index(parts.cut)
     first = boundary if parts.calibration is None else parts.calibration
     assert 0 <= first <= boundary
-    assert all(head < tail >= first for tail, head in parts.heads.items())
+    assert all(head < tail >= first for tail, head in parts.split_parts.items())
 
 
 @LAW
@@ -69,7 +69,7 @@ def test_each_kind_gives_its_share(sizes, share):
 def test_a_large_document_gives_its_own_end_from_a_line_on():
     documents = [RawDocument("a.txt", LINES * 2003), RawDocument("b.log", LINES * 3003)]
     parts = split(documents, 0.1)
-    assert parts.heads == {2: 0, 3: 1}
+    assert parts.split_parts == {2: 0, 3: 1}
     ends = [document.data for document in parts.documents[2:]]
     assert [end.startswith(LINES) for end in ends] == [True, True]
     for end, document in zip(ends, documents, strict=True):
@@ -86,7 +86,7 @@ def test_the_calibration_split_has_all_kinds_as_well():
     documents = [RawDocument("a.txt", LINES * 2000), RawDocument("b.log", LINES * 3000)]
     parts = split(documents, 0.1, 0.25)
     assert [document.name for document in parts.documents] == ["a.txt", "b.log"] * 3
-    assert parts.heads == {2: 0, 3: 1, 4: 2, 5: 3}
+    assert parts.split_parts == {2: 0, 3: 1, 4: 2, 5: 3}
     assert parts.calibration == 2
     assert [len(d.data) for d in parts.documents[2:4]] == pytest.approx([7200, 10_800], abs=len(LINES))
 

@@ -62,7 +62,8 @@ def load(place: Path) -> int:
 def save(folder: RunFolder, step: int) -> None:
     share = {} if folder.newest is None else {"table": folder.newest}
     tensors, manifest = {"solver": state(step), "table": TABLE}, {"step": step, "score": float(-step)}
-    folder.write(step, lambda place: bundle.write(place, tensors, manifest, format=MINE, share=share))
+    with folder.writing(step) as path:
+        bundle.write(path, tensors, manifest, format=MINE, share=share)
     folder.prune(last=1)
 
 
@@ -125,7 +126,7 @@ def test_the_run_is_the_old_or_the_new_one(tmp_path, work, how):
         assert last <= found <= last + (code != FINISHED), f"operation {at}"
         if found >= 0:
             go_on(run, lambda _: None)
-            assert runfolder.listed(run) == [runfolder.place(run, found + 2)]
+            assert runfolder.listed(run) == [runfolder.checkpoint_path(run, found + 2)]
             assert not list(run.rglob("*.partial"))
         shutil.rmtree(run, ignore_errors=True)
 
@@ -134,7 +135,7 @@ def test_the_loop_finds_a_program_that_writes_in_place(tmp_path):
     """Were a checkpoint written under its own name, killing the process would show it."""
 
     def careless(run: Path) -> None:
-        place = runfolder.place(run, 0)
+        place = runfolder.checkpoint_path(run, 0)
         place.mkdir(parents=True)
         for name in ("solver.safetensors", "manifest.json"):
             (place / name).write_text("{}")
@@ -169,8 +170,8 @@ def test_files_that_may_not_grow(tmp_path):
 def test_a_skipped_checkpoint_costs_what_it_added(tmp_path):
     run = tmp_path / "r"
     begin(run, lambda _: None)
-    shutil.copytree(runfolder.place(run, 2), runfolder.place(run, 9))
-    (runfolder.place(run, 9) / "solver.safetensors").write_bytes(b"")
+    shutil.copytree(runfolder.checkpoint_path(run, 2), runfolder.checkpoint_path(run, 9))
+    (runfolder.checkpoint_path(run, 9) / "solver.safetensors").write_bytes(b"")
     with pytest.warns(SkippedCheckpoint, match="solver.safetensors: cut short"):
         go_on(run, lambda _: None)
     with pytest.warns(SkippedCheckpoint):

@@ -81,7 +81,7 @@ def runs(configure, sample, tmp_path_factory) -> Iterator[dict[str, Path]]:
 def contents(path: Path) -> dict[str, Any]:
     """All contents of a run: its tensors, its text, and the names of its documents."""
     loaded = lior.load(path).checkpoint
-    names = {"names": loaded.corpus.names, "train": loaded.train, "later": len(loaded.added)}
+    names = {"names": loaded.corpus.names, "train": loaded.n_train, "later": len(loaded.added)}
     return names | checkpoint.tensors(loaded.model) | {"tokens": loaded.corpus.tokens}
 
 

@@ -94,7 +94,7 @@ def test_a_reader_makes_room_as_it_goes(monkeypatch, finished):
         said = []
         for token in text:
             said.append(float(reader.predict().max()))
-            reader.take(token)
+            reader.update(token)
         assert bytes(reader.tokens.tolist()) == text
         return said
 

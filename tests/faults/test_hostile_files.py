@@ -22,7 +22,7 @@ from lior.errors import LiorError, RunError, SkippedCheckpoint
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
 from lior.runs.bundle import digest, fingerprint, verify
-from lior.runs.checkpoint import read_manifest
+from lior.runs.format import read_manifest
 
 
 def newest(run: Path) -> Path:
@@ -107,7 +107,7 @@ def test_files_in_each_other_s_place(run):
 
 def test_the_newest_checkpoint_that_verifies_counts(run):
     """Damage of the newest costs what it added, and is told."""
-    old, place = newest(run), runfolder.place(run, 10**6)
+    old, place = newest(run), runfolder.checkpoint_path(run, 10**6)
     shutil.copytree(old, place)
     (place / "model.safetensors").write_bytes(b"")
     with pytest.warns(SkippedCheckpoint, match=r"step-001000000/model.safetensors: cut short"):
@@ -118,7 +118,7 @@ def test_the_newest_checkpoint_that_verifies_counts(run):
 
 def test_what_was_skipped_is_told(command, finished):
     shutil.copytree(finished, "r")
-    place = runfolder.place(Path("r"), 10**6)
+    place = runfolder.checkpoint_path(Path("r"), 10**6)
     shutil.copytree(newest(Path("r")), place)
     (place / "manifest.json").write_text("{}")
     for name in ("eval", "generate"):
@@ -265,7 +265,7 @@ def test_a_huge_manifest_is_not_read(run):
 @given(data=st.data())
 def test_a_manifest_of_anything(data, finished, tmp_path_factory):
     """Any JSON in the place of any entry is refused or is what was there."""
-    place = runfolder.place(tmp_path_factory.mktemp("run"), 1)
+    place = runfolder.checkpoint_path(tmp_path_factory.mktemp("run"), 1)
     place.mkdir(parents=True)
     for source in newest(finished).iterdir():
         os.link(source, place / source.name)

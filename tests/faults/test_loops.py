@@ -17,7 +17,7 @@ import pytest
 from lior.config import TrainConfig
 from lior.errors import LiorError
 from lior.events import hookimpl
-from lior.runs import checkpoint
+from lior.runs import bundle
 from lior.runs import directory as rundir
 from lior.training.preparation import resume, train
 from tests.faults.faults import (
@@ -139,8 +139,8 @@ def test_the_loop_finds_a_program_that_writes_in_place(config, whole, tmp_path, 
         (path / "manifest.json").write_text("{")
         save(path.with_name("x"), *rest, **named)
 
-    save = checkpoint.save
-    monkeypatch.setattr(checkpoint, "save", careless)
+    save = bundle.write
+    monkeypatch.setattr(bundle, "write", careless)
     run, saved = tmp_path / "r", tmp_path / "saved"
 
     def work() -> None:

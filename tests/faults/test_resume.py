@@ -130,7 +130,7 @@ def test_the_seconds_of_all_parts_of_a_run_add_up(configure, tmp_path):
         train(configure(), tmp_path / "r", stop=After(3))
     time.sleep(0.5)
     before = rundir.RunDirectory.resume(tmp_path / "r")
-    before[0].close()
+    before[0].folder.close()
     elapsed = before[1].training.numbers["loop"]["elapsed"]
     summary = resume(tmp_path / "r").summary
     spent = summary["seconds"]

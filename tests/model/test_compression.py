@@ -85,8 +85,8 @@ def test_the_number_of_threads_does_not_matter():
     torch.set_num_threads(2)
     seen = []
     try:
-        tick = lambda *_: seen.append(torch.get_num_threads())  # noqa: E731
-        assert compression.decompress(packed, fresh(), name="file", tick=tick) == SHORT
+        progress = lambda *_: seen.append(torch.get_num_threads())  # noqa: E731
+        assert compression.decompress(packed, fresh(), name="file", progress=progress) == SHORT
         assert seen == [1], "sums of several threads depend on how many there are"
         assert torch.get_num_threads() == 2
     finally:

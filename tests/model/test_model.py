@@ -303,7 +303,7 @@ def test_a_text_written_in_blocks_is_the_text_written_at_once(monkeypatch):
         model = fresh()
         job = Job(
             model=model, text=built, parts=Split(len(built), len(built), len(built)),
-            config=TrainConfig(), generator=torch.Generator(), tick=lambda *_: None, spent=lambda: 0.0,
+            config=TrainConfig(), generator=torch.Generator(), progress=lambda *_: None, spent=lambda: 0.0,
         )  # fmt: skip
         stage = WriteText(job, 0, len(built), fitted=False)
         stage.begin()
@@ -335,7 +335,7 @@ def test_static_evaluation_is_the_sum_of_the_scores(monkeypatch):
     monkeypatch.setattr(evaluation, "_BLOCK", 70)
     model, built = trained(), corpus_of(words(2), words(3))
     text, seen = whole(built), []
-    found = evaluate(model, built, 11, 300, tick=lambda *args: seen.append(args[1:3]))
+    found = evaluate(model, built, 11, 300, progress=lambda *args: seen.append(args[1:3]))
     assert found.nats == pytest.approx(-float(model.score(text, torch.arange(11, 300)).sum()), rel=1e-4)
     assert (found.tokens, found.bytes) == (289, 289)
     assert found.bits_per_byte == pytest.approx(found.nats / 289 / math.log(2))
@@ -351,7 +351,12 @@ def test_online_evaluation_scores_before_it_learns():
     for rest in (words(3), words(4)):
         built, reached = corpus_of(first + rest, first=2), []
         evaluate(
-            trained(), built, 0, 200, online=True, tick=lambda *a, r=reached: r.append(a[3]["nats_per_token"])
+            trained(),
+            built,
+            0,
+            200,
+            online=True,
+            progress=lambda *a, r=reached: r.append(a[3]["nats_per_token"]),
         )
         totals.append(reached)
     assert totals[0][0] == pytest.approx(alone / len(first), rel=1e-5)

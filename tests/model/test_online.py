@@ -1,4 +1,4 @@
-"""Reading online, by stretches and token by token: one order of events, the same numbers."""
+"""Reading online, by chunks and token by token: one order of events, the same numbers."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def follow(model, data: bytes, document: int = 0) -> float:
             bits -= math.log2(p[np.searchsorted(reader.known, token)])
         else:
             bits -= math.log2(p[-1] / len(reader.unknown))
-        reader.take(token)
+        reader.update(token)
     return bits
 
 
-def bits_by_stretches(model, data: bytes, document: int = 0) -> float:
+def bits_by_chunks(model, data: bytes, document: int = 0) -> float:
     built = corpus.build([RawDocument("text", data)], model.tokenizer)
     built = corpus.Corpus(built.tokens, built.starts, built.names, built.bytes, first_document=document)
     return evaluation.evaluate(model, built, 0, len(built), online=True).nats / math.log(2)
@@ -62,19 +62,19 @@ def test_a_peek_gives_the_evidence_of_partial_fit_bit_for_bit(window):
         assert torch.equal(torch.cat([p.gates[0] for p in peeks]), said.gates[0])
 
 
-def test_token_by_token_costs_what_stretches_cost_untrained():
+def test_token_by_token_costs_what_chunks_cost_untrained():
     data = TEXT + bytes(range(0, 256, 9)) + TEXT
     assert follow(recipe_coder("fast").model, data) == pytest.approx(
-        bits_by_stretches(recipe_coder("fast").model, data), rel=1e-6
+        bits_by_chunks(recipe_coder("fast").model, data), rel=1e-6
     )
 
 
-def test_token_by_token_costs_what_stretches_cost_with_a_geometry(finished):
+def test_token_by_token_costs_what_chunks_cost_with_a_geometry(finished):
     """Its memory of coordinates does not learn by itself, and its gate is soft."""
     data = TEXT[:150] + b"\x00\xff" + TEXT[:50]
     models = [rundir.open_run(finished) for _ in range(2)]
     number = len(models[0].corpus.names)
-    found = [follow(models[0].model, data, number), bits_by_stretches(models[1].model, data, number)]
+    found = [follow(models[0].model, data, number), bits_by_chunks(models[1].model, data, number)]
     assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
@@ -82,7 +82,7 @@ def test_both_leave_the_same_model():
     data = TEXT[:200] + b"\x00" + TEXT
     one, other = (recipe_coder("fast").model for _ in range(2))
     follow(one, data)
-    bits_by_stretches(other, data)
+    bits_by_chunks(other, data)
     assert torch.equal(one.token_counts, other.token_counts)
     for key, value in one.memories["sdm"].snapshot().items():
         assert torch.equal(value, other.memories["sdm"].snapshot()[key]), key
@@ -104,13 +104,13 @@ def test_untrained_step_sizes_fall_with_what_was_read(monkeypatch):
     assert Online(model).progress == 1.0, "a model that has read something begins with small steps"
 
 
-def test_a_fresh_token_ends_a_stretch():
+def test_a_fresh_token_ends_a_chunk():
     model = recipe_coder("fast").model
     reader = Online(model)
     built = corpus.build([RawDocument("text", b"aab" + b"a" * 2000)], model.tokenizer)
     ends, end = [], 0
     for _ in range(4):
-        begin, end = end, end + reader.stretch(built.tokens[end:])
+        begin, end = end, end + reader.chunk(built.tokens[end:])
         ends.append(end)
         reader.read(*built.text(begin, end, context=model.context))
     assert ends == [1, 3, 3 + 1024, 2003]

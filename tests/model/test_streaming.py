@@ -93,7 +93,7 @@ def follow(model, tokens: list[int], number: int) -> tuple[float, list[np.ndarra
     for token in tokens:
         said.append(reader.predict())
         bits -= math.log2(said[-1][np.searchsorted(reader.known, token)])
-        reader.take(token)
+        reader.update(token)
     return bits, said
 
 
@@ -102,7 +102,7 @@ def test_a_follower_predicts_from_all_tokens(model):
     for count, token in enumerate(LONG[:60]):
         torch.testing.assert_close(reader._coordinates.next, whole(model, LONG[:count]), atol=1e-4, rtol=0)
         reader.predict()
-        reader.take(token)
+        reader.update(token)
 
 
 def test_encoder_and_decoder_of_a_compressed_file_agree_to_the_last_bit(trained):
@@ -110,7 +110,7 @@ def test_encoder_and_decoder_of_a_compressed_file_agree_to_the_last_bit(trained)
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_token_by_token_and_by_stretches_are_the_same(trained):
+def test_token_by_token_and_by_chunks_are_the_same(trained):
     one, other = copy.deepcopy(trained), copy.deepcopy(trained)
     built = corpus.build([RawDocument("text", bytes(LONG))], trained.tokenizer)
     built = corpus.Corpus(built.tokens, built.starts, built.names, built.bytes, first_document=7)

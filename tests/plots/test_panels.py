@@ -1,4 +1,4 @@
-"""Panels in files and as text: every number is at its place, and every text can be read."""
+"""Panels in files and as tables: every number is at its place, and every text can be read."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-import attrs
 import pytest
 
 from lior.errors import RunError
-from lior.plots.panels import BarChart, Curve, HeatMap, Histogram, LineChart, Picture, ScatterPlot
-from lior.plots.sketch import Frame, Pen, Ruler, carries_blocks, sketch
+from lior.plots.panels import BarChart, Curve, HeatMap, Histogram, LineChart, Picture, ScatterPlot, Table
 from lior.testing.figures import check_readable, texts
 
 pytest.importorskip("matplotlib")
 
-from lior.plots.drawing import draw, write
+from lior.plots.figures import draw, write
 
 LEVELS = {f"E{k}": energy for k, energy in enumerate((3.687, 3.972, 8.1, 8.15, 8.2, 15.3, 22.0, 31.7))}
 
@@ -32,22 +30,13 @@ def picture(*panels, **changes) -> Picture:
     return Picture(name="p", title="run 7: title", panels=panels, **changes)
 
 
-def shown(panel, *, width: int = 80, blocks: bool = True) -> list[str]:
-    return sketch(picture(panel), width=width, blocks=blocks).splitlines()
-
-
-def rows_of(text: list[str]) -> list[str]:
-    """The rows of a sketch, right of the vertical axis."""
-    return [re.split("[│┤|]", line, maxsplit=1)[1] for line in text if re.match(r".{11,12}[│┤|]", line)]
-
-
 BOWL = [0.01 * x * x for x in range(-80, 81)]
 SLICE = lines(BOWL, list(range(-80, 81)), levels=LEVELS, low=0, high=40)
 BARS = BarChart(title="t", x_label="x", names=["$a$", "longer"], values=[0.0, 0.0], notes=["0", "none of it"])
 HEAT = HeatMap(title="t", x_label="gate", unit="weight", rows=["a ×1"], values=[[0.5]])
 PANELS = {
     "slice": SLICE,
-    "close levels": lines([0, 40], levels={"E0": 3.687, "E1": 3.972}, levels_beside=True),
+    "close levels": lines([0, 40], levels={"E0": 3.687, "E1": 3.972}),
     "crowd of levels": lines([0.0, 1.0], levels={f"E{i}": 0.5 + i / 1000 for i in range(60)}),
     "crossing 0": lines([1.0, -1e-3, 1e-9, -3.0], log_y=True),
     "nothing finite": lines([math.nan] * 3, log_y=True),
@@ -93,13 +82,11 @@ def test_every_panel_can_be_read(name):
 
 
 @pytest.mark.parametrize("name", PANELS)
-@pytest.mark.parametrize("width", [60, 80, 100])
-def test_every_sketch_fits_its_width_in_both_alphabets(name, width):
-    for blocks in (True, False):
-        text = shown(PANELS[name], width=width, blocks=blocks)
-        assert 4 <= len(text) < 60
-        assert max(map(len, text)) <= width
-        assert blocks or "".join(text).isascii()
+def test_every_table_is_short_and_rectangular(name):
+    table = PANELS[name].table()
+    assert len(table.rows) <= 12
+    assert {len(row) for row in table.rows} <= {len(table.header)}
+    assert table.rows or table.notes
 
 
 @pytest.mark.parametrize("name", PANELS)
@@ -110,54 +97,39 @@ def test_every_summary_is_json(name):
         assert panel["curves"][0]["y"] == [None] * 3
 
 
-# --- sketches ---
+# --- tables ---
 
 
-def test_a_sketch_has_each_point_at_its_place():
-    rows = rows_of(shown(lines([0, 1], [0, 1]), blocks=False))
-    columns = [row.rfind("*") for row in rows]
-    assert columns == sorted(columns, reverse=True)
-    assert columns[0] > 60
-    bars = BarChart(title="", x_label="", names=["a", "b"], values=[1.0, 3.0], notes=["", ""])
-    text = shown(bars, blocks=False)
-    assert text[4].count("#") == pytest.approx(3 * text[3].count("#"), abs=2)
-    assert text[4].count("#") > 50
-    ranges = attrs.evolve(bars, low=[0.0, 2.0], high=[2.0, 4.0], level=0.0)
-    first, second = (row.split("|")[1] for row in shown(ranges, blocks=False)[3:5])
-    assert first.index("#") == pytest.approx(second.index("#") / 3, abs=1)
-    assert first.count("-") == pytest.approx(second.count("-"), abs=2)
-    assert second.startswith(".")
-    stairs = Histogram(title="", x_label="", y_label="", edges=[0, 1, 2], counts=[1, 3], levels={})
-    rows = rows_of(shown(stairs, blocks=False))
-    assert rows[0].index("*") == pytest.approx(34, abs=1)
-    assert rows[6].index("*") == 0, "a third of the height"
+def test_the_table_of_a_curve_has_its_ends_and_its_extremes():
+    table = lines([*range(5, 105), 2.5], x_label="step", y_label="loss", levels={"4-gram": 1.9}).table()
+    assert table.header == ["step", "loss"]
+    assert len(table.rows) == 10
+    assert (table.rows[0], table.rows[-1]) == (["1", "5"], ["101", "2.5"])
+    assert table.notes == ["a: least 2.5 at 101, greatest 104 at 100", "4-gram: 1.900"]
 
 
-def test_numbers_at_the_axes_are_at_their_places():
-    frame = Frame(Pen(80, False), Ruler(0, 10), Ruler(0, 8), rows=9)
-    frame.curve([5, 10], [4, 8], joined=False, mark="o")
-    *rows, axis, numbers = frame.lines([])
-    assert [row.split("┤")[0].strip() for row in rows if "┤" in row] == ["8", "6", "4", "2", "0"]
-    assert rows[0].endswith("o")
-    assert rows[4].startswith("        4 ┤")
-    assert rows[4].index("o") == axis.index("┬", 12) == numbers.index("5")
+def test_the_table_of_several_curves_names_each_and_has_their_errors():
+    table = PANELS["three curves"].table()
+    assert table.header == ["curve", "x", "y", "± 1 standard error"]
+    assert table.rows[:3] == [["a", "1", "0.001", "0"], ["a", "10", "5", "1"], ["a", "4,000", "10,000", "2"]]
+    mixed = lines([1.0], curves=[Curve(name="a", x=[1], y=[2], error=[3]), Curve(name="b", x=[1], y=[2])])
+    assert mixed.table().rows == [["a", "1", "2", "3"], ["b", "1", "2", ""]]
 
 
-def test_several_curves_are_told_apart():
-    curves = [Curve(name=name, x=[0, 1], y=[i, i]) for i, name in enumerate("abc")]
-    text = shown(lines([], curves=curves))
-    assert text[-1].endswith("⣿ a; o b; x c")
-    rows = rows_of(text)
-    assert rows[0].count("x") > 50
-    assert rows[4].count("o") > 50
-    assert rows[8].count("⣀") > 50
-
-
-@pytest.mark.parametrize(
-    ("encoding", "can"), [("utf-8", True), ("latin-1", False), (None, False), ("x", False)]
-)
-def test_whether_a_stream_carries_blocks(encoding, can):
-    assert carries_blocks(encoding) == can
+def test_tables_of_the_other_kinds():
+    bars = BarChart(title="", x_label="bits", names=["a", "b"], values=[1.0, 3.0], notes=["few", ""])
+    assert bars.table() == Table(["", "bits", ""], [["a", "1", "few"], ["b", "3", ""]])
+    assert PANELS["ranges"].table().rows[0] == ["a", "1", "0.5 to 4", "better"]
+    stairs = Histogram(title="", x_label="x", y_label="n", edges=range(22), counts=[1] * 21, levels={"m": 2})
+    table = stairs.table()
+    assert table.rows[0] == ["0 to 3", "3"]
+    assert sum(int(count) for _, count in table.rows) == 21
+    assert table.notes == ["m: 2.000"]
+    heat = HeatMap(title="", x_label="gate", unit="weight", rows=["a"], values=[[0.5, -1, 0, 0.25, 0.75]])
+    largest = "-1 (1), 0.75 (4), 0.5 (0), 0.25 (3)"
+    assert heat.table() == Table(["", "mean weight", "largest of 5 (gate)"], [["a", "0.1", largest]])
+    assert PANELS["named heat"].table().rows[0] == ["a", "-0.25", f"-1 ({'second' * 5}), 0.5 (first)"]
+    assert PANELS["points"].table().rows == [["b", "2", "0", "5"], ["a", "1", "1", "5"]]
 
 
 # --- levels ---
@@ -177,10 +149,8 @@ def test_names_of_levels_are_at_their_lines_in_order(name):
     assert [line.get_ydata()[0] for line in axis.lines[1:]] == list(panel.levels.values())
 
 
-def test_few_levels_are_in_the_legend_and_invisible_ones_have_no_name():
-    few = draw(picture(lines([0, 40], levels={"E0": 3.687, "tiny": 1e-9}))).axes[0]
-    assert [text.get_text() for text in few.get_legend().get_texts()] == ["a", "E0: 3.687", "tiny: 1e-09"]
-    cut = draw(picture(lines([0, 40], levels={"E0": 3.687, "E1": 50.0}, high=40, levels_beside=True))).axes[0]
+def test_invisible_levels_have_no_name():
+    cut = draw(picture(lines([0, 40], levels={"E0": 3.687, "E1": 50.0}, high=40))).axes[0]
     assert [text.get_text() for text in cut.texts] == ["E0: 3.687"]
     assert cut.get_ylim()[1] == 40
 
@@ -198,8 +168,6 @@ def test_numbers_that_are_0_or_negative_are_visible_on_a_logarithmic_axis():
     ticks = [tick.get_text() for tick in axis.get_yticklabels()]
     assert "0" in ticks
     assert len(ticks) < 20
-    text = shown(lines([1.0, 0.0, -1e-3, 1e-6], log_y=True))
-    assert "y: y (logarithmic beyond ±1e-06)" in text[-1]
     positive = draw(picture(lines([1.0, 1e-6], log_y=True))).axes[0]
     assert (positive.get_yscale(), positive.get_ylabel()) == ("log", "y")
     across = draw(picture(lines([1.0, 2.0], [-1.0, 10.0], log_x=True))).axes[0]
@@ -210,18 +178,12 @@ def test_points_that_are_not_finite_are_left_out_and_counted():
     panel = lines([1.0, math.nan, 3.0, math.inf])
     said = "2 of 4 points are not finite and left out"
     assert said in [text.get_text() for text in texts(draw(picture(panel)))]
-    assert said in " ".join(shown(panel))
-    assert "3 of 3 points are not finite" in " ".join(shown(PANELS["nothing finite"]))
+    assert panel.table().rows == [["1", "1"], ["3", "3"]]
+    assert said in panel.table().notes
+    assert PANELS["nothing finite"].table().notes == ["3 of 3 points are not finite and left out"]
     [middle] = draw(picture(PANELS["nothing finite"])).axes[0].texts
     assert middle.get_position() == (0.5, 0.5)
-    assert "there is no point to show" in " ".join(shown(PANELS["no curve"]))
-
-
-def test_invisible_points_do_not_compress_the_visible_ones():
-    text = shown(lines([1e9, 5.0, 0.0, 1e9], low=0, high=10))
-    labels = [line.split("┤")[0].strip() for line in text if "┤" in line]
-    assert (labels[0], labels[-1]) == ("10", "0")
-    assert all(row.strip() for row in rows_of(text)), "the curve is in every line"
+    assert PANELS["no curve"].table() == Table(["x", "y"], [], ["there is no point to show"])
 
 
 def test_errors_as_bars():
@@ -231,9 +193,6 @@ def test_errors_as_bars():
     [bars] = [found for found in axis.collections if hasattr(found, "get_segments")]
     assert [segment[:, 1].tolist() for segment in bars.get_segments()] == [[3.5, 4.5], [2.75, 3.25]]
     assert [text.get_text() for text in axis.get_legend().get_texts()] == ["E ± bound"]
-    text = shown(panel)
-    assert rows_of(text)[0].startswith("⡇")
-    assert "± bound" in text[-1]
     band = draw(picture(lines([], curves=[curve]))).axes[0]
     assert [text.get_text() for text in band.get_legend().get_texts()] == ["E", "± 1 standard error"]
 
@@ -296,4 +255,4 @@ def test_the_example_of_the_page_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(compile(example, str(page), "exec"), {})
     assert sorted(path.name for path in Path("pictures").iterdir()) == ["steps.png", "steps.svg"]
-    assert "dotted: goal 2.1" in capsys.readouterr().out
+    assert "goal: 2.100" in capsys.readouterr().out

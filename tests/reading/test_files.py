@@ -22,10 +22,11 @@ from lior.errors import DataError, LiorError
 from lior.interfaces import ParsedDocument
 from lior.plugins.registry import Registry, registry
 from lior.reading import parsing
+from lior.reading.compression import LIMIT
 from lior.reading.decoding import decode
 from lior.reading.files import File, cause_of, read_limited
 from lior.reading.finding import find_files
-from lior.reading.parsing import LIMIT, parse_bytes
+from lior.reading.parsing import parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, UnreadableFile
 from lior.testing.readers import check_document
 

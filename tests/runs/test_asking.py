@@ -206,7 +206,7 @@ def test_documents_of_one_name_packed_names_and_what_is_no_text():
 
 def test_the_ends_of_documents_that_stand_apart_are_joined():
     texts = [b"The tent ", b"The boat is blue.", b"is green."]
-    found = asking.by_name(["a", "b", "a"], texts.__getitem__, heads=[(2, 0)])
+    found = asking.by_name(["a", "b", "a"], texts.__getitem__, split_parts=[(2, 0)])
     assert found == {"a": [b"The tent is green."], "b": [b"The boat is blue."]}
 
 

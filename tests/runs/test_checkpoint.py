@@ -15,15 +15,16 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from lior.config import Component
+from lior.config import Component, with_instances
 from lior.data import corpus
 from lior.errors import RunError
 from lior.model.generation import Session
 from lior.plugins.registry import registry
 from lior.reading.documents import RawDocument, read_documents
-from lior.runs import checkpoint, files
+from lior.runs import bundle, checkpoint, files
 from lior.runs import folder as runfolder
 from lior.runs.checkpoint import Checkpoint
+from lior.runs.format import FORMAT
 from lior.training.preparation import build_model, train
 
 FILES = {"manifest.json", "model.safetensors", "text.safetensors"}
@@ -38,30 +39,21 @@ COMBINATIONS = [
 
 @pytest.fixture(scope="module")
 def trained(configure):
-    """A model in memory and the configuration it came from."""
-    config = configure()
-    return config, train(config).model
+    """A model in memory."""
+    return train(configure()).checkpoint
 
 
-def components(config) -> dict[str, object]:
-    kinds = ("tokenizer", "encoder", "frame", "rsource", "product")
-    return {k: getattr(config, k) for k in kinds} | {"memory": list(config.memory.components)}
+def written(path: Path, saved: Checkpoint) -> Path:
+    bundle.write(path, *checkpoint.contents(saved), format=FORMAT)
+    return path
 
 
 @pytest.fixture
 def save(trained, sample, tmp_path):
     """Write the model to ``tmp_path / name``."""
-    config, model = trained
-    text = corpus.build(read_documents([str(sample)]), model.tokenizer)
-
-    def write(name: str = "checkpoint") -> Path:
-        checkpoint.save(
-            tmp_path / name,
-            Checkpoint(model=model, corpus=text, train=58_800, components=components(config)),
-        )
-        return tmp_path / name
-
-    return write
+    text = corpus.build(read_documents([str(sample)]), trained.model.tokenizer)
+    saved = attrs.evolve(trained, corpus=text, n_train=58_800, score=None)
+    return lambda name="checkpoint": written(tmp_path / name, saved)
 
 
 @pytest.mark.parametrize("settings", COMBINATIONS, ids=" ".join)
@@ -82,7 +74,7 @@ def test_what_is_loaded_is_aligned(save):
 
 
 def test_what_is_loaded_goes_on_learning_the_same(trained, save):
-    _, model = trained
+    model = trained.model
     loaded = checkpoint.load(save()).model
     again = checkpoint.load(save("again")).model
     more = corpus.build([RawDocument("more", b"Something new. " * 20)], model.tokenizer)
@@ -96,7 +88,7 @@ def test_what_is_loaded_goes_on_learning_the_same(trained, save):
 
 
 def test_saving_what_was_loaded_gives_the_same_files(save, tmp_path):
-    checkpoint.save(tmp_path / "copy", checkpoint.load(save()))
+    written(tmp_path / "copy", checkpoint.load(save()))
     for name in FILES:
         assert (tmp_path / "copy" / name).read_bytes() == (tmp_path / "checkpoint" / name).read_bytes()
 
@@ -136,7 +128,7 @@ def test_the_manifest_names_components_files_and_documents(save, sample):
     assert [part["name"] for part in manifest["components"]["memory"]] == ["sdm", "exact"]
     assert manifest["geometry"] == {"resilience_at": "query", "smoothing": 0.02}
     assert manifest["documents"] == [str(sample)]
-    assert (manifest["bytes"], manifest["train"]) == (60_000, 58_800)
+    assert (manifest["bytes"], manifest["n_train"]) == (60_000, 58_800)
     for name, entry in manifest["files"].items():
         assert entry["bytes"] == (path / name).stat().st_size
 
@@ -189,7 +181,7 @@ def test_an_existing_checkpoint_is_not_replaced(save):
 
 def test_every_tensor_of_the_model_is_needed(save, trained):
     """Each entry of the file is read back, under the name of its part."""
-    _, model = trained
+    model = trained.model
     with safe_open(save() / "model.safetensors", framework="pt") as tensors:
         names = set(tensors.keys())
     assert {name.split(".")[0] for name in names} == {"geometry", "mixer", "memory", "cells", "token_counts"}
@@ -207,21 +199,17 @@ def test_a_model_is_built_from_its_manifest_alone(save, configure, tmp_path):
         assert part["options"].keys() == {f.name for f in attrs.fields(plugin) if f.init}
     config = configure()
     assert config.encoder == Component(name="lags", options={"n": 8, "lags": 4})
-    fresh = build_model(config, torch.device("cpu"), torch.Generator().manual_seed(0))
+    fresh = build_model(with_instances(config), torch.device("cpu"), torch.Generator().manual_seed(0))
     assert {k: v.shape for k, v in fresh.state.items() if k.startswith(("encoder", "frame"))} == {
         k: v.shape for k, v in loaded.state.items() if k.startswith(("encoder", "frame"))
     }
 
 
-def test_entries_that_are_views_of_one_tensor_are_written(trained, sample, tmp_path):
+def test_entries_that_are_views_of_one_tensor_are_written(trained, tmp_path):
     """A plugin may keep its state so; it would be found out only when the training is done."""
-    config, model = trained
     both = torch.arange(6.0)
     views = {"geometry.a": both[:3], "geometry.b": both[3:], "geometry.c": both, "geometry.d": both[::2]}
-    seen = copy(model)
-    seen.state = model.state | {name.removeprefix("geometry."): view for name, view in views.items()}
-    text = corpus.build(read_documents([str(sample)]), model.tokenizer)
-    saved = Checkpoint(model=seen, corpus=text, train=58_800, components=components(config))
-    checkpoint.save(tmp_path / "views", saved)
-    written = load_file(tmp_path / "views" / "model.safetensors")
-    assert all(torch.equal(written[name], view) for name, view in views.items())
+    seen = copy(trained.model)
+    seen.state = seen.state | {name.removeprefix("geometry."): view for name, view in views.items()}
+    found = load_file(written(tmp_path / "views", attrs.evolve(trained, model=seen)) / "model.safetensors")
+    assert all(torch.equal(found[name], view) for name, view in views.items())

@@ -37,11 +37,11 @@ def test_every_line_of_the_metrics_has_time_stage_and_step(finished):
     assert sum(map(len, stages.values())) == len(records)
     assert [r["step"] for r in stages["geometry"]] == [1, 2, 3, 4]
     assert {r["steps"] for r in stages["geometry"]} == {4}
-    assert all(r["tail_loss"] > 0 and r["rejected"] == 0 for r in stages["geometry"])
+    assert all(r["calibration_loss"] > 0 and r["rejected"] == 0 for r in stages["geometry"])
     assert all(r["nats_per_token"] > 0 for r in stages["memory"])
     assert stages["memory"][-1]["step"] == stages["memory"][-1]["steps"]
-    assert all(r["tail_loss"] > 0 for r in stages["mixer"] if "tail_loss" in r)
-    assert "tail_loss" in stages["mixer"][-1]
+    assert all(r["calibration_loss"] > 0 for r in stages["mixer"] if "calibration_loss" in r)
+    assert "calibration_loss" in stages["mixer"][-1]
     summary = json.loads((finished / "summary.json").read_text())
     last = stages["validate"][-1]
     assert last["nats_per_token"] == pytest.approx(summary["val_nats_per_byte"])
@@ -94,7 +94,7 @@ def test_a_run_has_one_writer(tmp_path, finished):
         RunDirectory.create(tmp_path / "r", TrainConfig())
     with pytest.raises(RunError, match="another process is changing this run; wait until it ends"):
         RunDirectory.resume(tmp_path / "r")
-    first.close()
+    first.folder.close()
     with pytest.raises(RunError, match="the run has no checkpoint"):
         RunDirectory.resume(tmp_path / "r")
 
@@ -102,7 +102,7 @@ def test_a_run_has_one_writer(tmp_path, finished):
 def test_a_run_opens_without_its_text(finished, sample, tmp_path):
     """The text may be gone: the run holds what it needs of it."""
     loaded = open_run(finished)
-    assert loaded.train == 58_800
+    assert loaded.n_train == 58_800
     assert loaded.model.experts[0] == "sdm: counts"
     assert len(loaded.corpus) == sample.stat().st_size
 
@@ -111,8 +111,14 @@ def test_telemetry_is_on_disk_at_once(tmp_path):
     """Nothing is held back, so that a killed run leaves its numbers."""
     telemetry = Telemetry(tmp_path)
     telemetry.lior_train_stage("mixer", "fitting")
-    telemetry.lior_train_step("mixer", 1, 2, {"tail_loss": 1.5})
+    telemetry.lior_train_step("mixer", 1, 2, {"calibration_loss": 1.5})
     telemetry.lior_train_step("mixer", 2, 2, {})
     (record,) = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
-    assert record | {"time": 0} == {"time": 0, "stage": "mixer", "step": 1, "steps": 2, "tail_loss": 1.5}
+    assert record | {"time": 0} == {
+        "time": 0,
+        "stage": "mixer",
+        "step": 1,
+        "steps": 2,
+        "calibration_loss": 1.5,
+    }
     assert (tmp_path / "train.log").read_text().endswith(" mixer: fitting\n")

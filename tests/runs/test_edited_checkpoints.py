@@ -18,7 +18,7 @@ from lior.runs import checkpoint, files
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
 from lior.runs.bundle import digest
-from lior.runs.checkpoint import read_manifest
+from lior.runs.format import read_manifest
 from lior.training.preparation import train
 
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0")
@@ -77,7 +77,7 @@ def edited(path: Path, name: str) -> lior.Run:
 def test_what_is_learned_is_a_version_beside_the_one_of_the_best_score(path):
     first = newest(path)
     run = edited(path, "one")
-    assert (run.changes, run.checkpoint.identity) == (0, lior.load(path).checkpoint.identity)
+    assert (run.changes, run.checkpoint.digest) == (0, lior.load(path).checkpoint.digest)
     second = newest(path)
     assert runfolder.listed(path) == [second, first]
     edited(path, "two")
@@ -288,7 +288,7 @@ def test_learning_again_what_was_forgotten_brings_no_old_version_back(broken_off
     run = edited(broken_off, "secret")
     assert names(broken_off) == ["a", "b", "unseen", "secret"]
     assert texts(broken_off) == []
-    assert read_manifest(newest(broken_off))["forgets"] is False
+    assert read_manifest(newest(broken_off))["pending_erasure"] is False
     assert run.documents()[-1].bytes == len(b"This is secret.")
 
 

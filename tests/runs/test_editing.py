@@ -198,7 +198,7 @@ def saved_and_loaded(run: Run, tmp_path_factory) -> Run:
     """The same run from a directory."""
     path = tmp_path_factory.mktemp("saved") / "r"
     shutil.copytree(run.path, path)
-    run.path, run._place = path, path / run._place.relative_to(run._place.parents[1])
+    run.path, run._base = path, path / run._base.relative_to(run._base.parents[1])
     run.save()
     found = lior.load(path)
     assert_equal(stored(found, fitted=True), stored(run, fitted=True))
@@ -212,8 +212,8 @@ def check(run: Run, held: list[Held]) -> None:
     assert torch.equal(run.checkpoint.corpus.tokens, text.tokens)
     assert torch.equal(run.checkpoint.corpus.starts, text.starts)
     assert run.checkpoint.corpus.bytes == text.bytes
-    assert run.checkpoint.train == sum(each.tokens for each in held if not each.later)
-    assert run.checkpoint.trained == sum(len(each.source.data) for each in held if not each.later)
+    assert run.checkpoint.n_train == sum(each.tokens for each in held if not each.later)
+    assert run.checkpoint.n_trained == sum(len(each.source.data) for each in held if not each.later)
     parts = run.checkpoint.parts()
     shown = [(d.name, d.bytes, d.tokens, d.held, d.added is not None) for d in parts]
     assert shown == [(e.source.name, len(e.source.data), len(e.source.data), e.tokens, e.later) for e in held]

@@ -29,7 +29,9 @@ def save(folder: RunFolder, step: int, score: float | None = None) -> Path:
     """A checkpoint whose tensor says of which step it is."""
     state = {"x": torch.full((3,), float(step), dtype=torch.float64)}
     manifest = {"score": score}
-    return folder.write(step, lambda place: bundle.write(place, {"field": state}, manifest, format=MINE))
+    with folder.writing(step) as path:
+        bundle.write(path, {"field": state}, manifest, format=MINE)
+    return path
 
 
 def load(place: Path) -> float:
@@ -122,7 +124,7 @@ def test_what_is_no_run(tmp_path):
 
 def test_the_last_the_best_and_every_so_many_th_stay(folder):
     for step, score in enumerate((3.0, 1.0, 2.0, None, 2.5)):
-        assert save(folder, step, score) == folder.newest == runfolder.place(folder.path, step)
+        assert save(folder, step, score) == folder.newest == runfolder.checkpoint_path(folder.path, step)
     assert numbers(folder.path) == [4, 3, 2, 1, 0], "nothing is removed before it is asked for"
     folder.prune(last=2, every=4)
     assert numbers(folder.path) == [4, 3, 1, 0]
@@ -136,7 +138,7 @@ def test_the_only_good_one_stays(folder):
     save(folder, 1)
     for step in (5, 6, 7):
         spoil(save(folder, step))
-    folder.newest = runfolder.place(folder.path, 1)
+    folder.newest = runfolder.checkpoint_path(folder.path, 1)
     folder.prune(last=1)
     assert numbers(folder.path) == [7, 1]
     with pytest.warns(SkippedCheckpoint):
@@ -172,7 +174,7 @@ def test_the_newest_is_not_removed_for_its_own_sake(folder):
 def test_a_damaged_checkpoint_of_the_same_step_is_written_anew(folder):
     save(folder, 1)
     spoil(save(folder, 2))
-    folder.newest = runfolder.place(folder.path, 1)
+    folder.newest = runfolder.checkpoint_path(folder.path, 1)
     assert load(save(folder, 2)) == 2.0
     assert numbers(folder.path) == [2, 1]
 
@@ -230,11 +232,11 @@ def test_other_files_stay(folder):
 def test_the_newest_that_verifies_counts(folder):
     for step in (1, 2, 3, 4):
         save(folder, step)
-    spoil(runfolder.place(folder.path, 4))
-    (runfolder.place(folder.path, 3) / "manifest.json").write_text("{}")
+    spoil(runfolder.checkpoint_path(folder.path, 4))
+    (runfolder.checkpoint_path(folder.path, 3) / "manifest.json").write_text("{}")
     with pytest.warns(SkippedCheckpoint) as told:
         found = runfolder.newest(folder.path, load)
-    assert found == (2.0, runfolder.place(folder.path, 2))
+    assert found == (2.0, runfolder.checkpoint_path(folder.path, 2))
     assert [Path(each.filename).name for each in told] == ["test_folder.py"] * 2
     first, second = (str(each.message) for each in told)
     assert first.startswith(
@@ -266,7 +268,7 @@ def test_a_reader_whose_checkpoint_is_removed_reads_the_next(folder):
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert runfolder.newest(folder.path, late) == (2.0, runfolder.place(folder.path, 2))
+        assert runfolder.newest(folder.path, late) == (2.0, runfolder.checkpoint_path(folder.path, 2))
     assert not begun[0].exists()
 
 
@@ -279,7 +281,7 @@ def test_a_reader_that_came_between_two_checkpoints_looks_again(folder, monkeypa
 
 def test_other_faults_of_the_loader_are_not_hidden(folder):
     save(folder, 1)
-    shutil.copytree(runfolder.place(folder.path, 1), runfolder.place(folder.path, 2))
+    shutil.copytree(runfolder.checkpoint_path(folder.path, 1), runfolder.checkpoint_path(folder.path, 2))
 
     def defect(place: Path) -> float:
         return 1 / (2 - runfolder.number(place))

@@ -82,7 +82,7 @@ def test_a_spread_has_one_number_of_each_equal_part(total, count):
 
 
 def test_stored_contexts_are_those_of_the_text_that_is_held(loaded):
-    """Also when the memories hold two stretches of it, with validation text in between."""
+    """Also when the memories hold two ranges of it, with validation text in between."""
     text, model = loaded.corpus, loaded.model
     cut = len(text) - 500
     more = attrs.evolve(
@@ -117,7 +117,7 @@ def test_everything_of_a_finished_run(finished, loaded):
     assert found.metric.dimension == 8
     assert 1 <= found.metric.effective_rank <= 8
     assert found.metric.condition == pytest.approx(found.metric.greatest / found.metric.least)
-    assert (found.text.tokens, found.text.held) == (60_000, loaded.train)
+    assert (found.text.tokens, found.text.held) == (60_000, loaded.n_train)
     numbers = {part.part: part for part in found.numbers}
     learned = loaded.model.geometry.learned(loaded.model.state)
     geometry = ("encoder", "frame", "rsource", "product", "log_beta")

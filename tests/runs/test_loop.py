@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -24,13 +25,27 @@ MINE = Format(program="mine", version=1)
 STEPS = {"add": 3, "multiply": 2}
 
 
+@attrs.define(kw_only=True)
+class Counting(Loop["Count"]):
+    """The loop over counts, which writes as the test says."""
+
+    written: Callable[[LoopState, Count | None], None]
+    after: Callable[[Count], bool] = lambda _: True
+
+    def write(self, state: LoopState, stage: Count | None) -> None:
+        self.written(state, stage)
+
+    def may_write(self, stage: Count) -> bool:
+        return self.after(stage)
+
+
 @attrs.define
 class Count:
     """A stage that changes a number so many times."""
 
     name: str
     tensor: torch.Tensor
-    loop: Loop[Count]
+    loop: Counting
     message: str = "counting"
     at: int = 0
 
@@ -42,7 +57,7 @@ class Count:
             return False
         self.tensor.copy_(self.tensor + 1 if self.name == "add" else self.tensor * 3)
         self.at += 1
-        self.loop.tick(self.name, self.at, STEPS[self.name], {"x": float(self.tensor)})
+        self.loop.progress(self.name, self.at, STEPS[self.name], {"x": float(self.tensor)})
         return True
 
     def end(self) -> None:
@@ -85,9 +100,8 @@ def count(run: Path, **options) -> tuple[float, list[str]]:
 
     def write(state: LoopState, stage: Count | None) -> None:
         manifest = {"loop": attrs.asdict(state), "at": stage.at if stage else None}
-        folder.write(
-            state.step, lambda place: bundle.write(place, {"x": {"x": tensor}}, manifest, format=MINE)
-        )
+        with folder.writing(state.step) as path:
+            bundle.write(path, {"x": {"x": tensor}}, manifest, format=MINE)
 
     with closing(folder):
         if runfolder.listed(run):
@@ -96,8 +110,8 @@ def count(run: Path, **options) -> tuple[float, list[str]]:
             )
             state, at = LoopState(**manifest["loop"]), manifest["at"]
             tensor.copy_(groups["x"]["x"])
-        loop: Loop[Count] = Loop(
-            folder=folder, command="mine resume", write=options.pop("write", write), callbacks=[heard],
+        loop = Counting(
+            folder=folder, command="mine resume", written=options.pop("write", write), callbacks=[heard],
             telemetry=Telemetry(run, state.metrics, state.elapsed), clock=Stopwatch(state), step=state.step,
             **{"interval": math.inf, **options},
         )  # fmt: skip
@@ -135,7 +149,7 @@ def test_stopped_after_any_step_and_resumed(tmp_path, at):
 
 
 def test_checkpoints_now_and_then(tmp_path):
-    result, events = count(tmp_path / "r", interval=0, may_write=lambda stage: stage.at == 2)
+    result, events = count(tmp_path / "r", interval=0, after=lambda stage: stage.at == 2)
     assert result == WHOLE
     assert [event for event in events if event.startswith("saved")] == ["saved 2", "saved 5"]
 
@@ -162,8 +176,8 @@ def test_a_checkpoint_that_fails_when_the_training_is_stopped(tmp_path):
 
 
 def test_without_a_directory_nothing_is_kept():
-    loop: Loop[Count] = Loop(
-        folder=None, command="mine resume", write=full, interval=0, stop=after(2)
+    loop = Counting(
+        folder=None, command="mine resume", written=full, interval=0, stop=after(2)
     )  # fmt: skip
     with pytest.raises(Stopped, match="after 2 steps; nothing was kept"):
         loop.run([Count("add", torch.zeros(()), loop)])

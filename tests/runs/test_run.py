@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
-import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 
 import lior
-from lior.errors import OlderFormat, RunError, UsageError
+from lior.errors import RunError, UsageError
 from lior.reading.documents import RawDocument
 from lior.runs import files
 from lior.runs import folder as runfolder
 from lior.runs.bundle import digest
 from lior.training.preparation import train
-from lior_cli.main import main
 
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0")
 
@@ -92,35 +89,6 @@ def forge(place: Path, **entries: object) -> None:
     manifest = json.loads(file.read_text()) | entries
     del manifest["sha256"]
     file.write_text(json.dumps(manifest | {"sha256": digest(manifest)}))
-
-
-def older(path: Path, layout: str) -> None:
-    """Make the run one of a build from before the first release."""
-    (place,) = runfolder.listed(path)
-    forge(place, format=3 if layout == "checkpoint" else 5)
-    if layout == "checkpoint":
-        place.rename(path / "checkpoint")
-        (path / "checkpoints").rmdir()
-
-
-@pytest.mark.parametrize("layout", ["checkpoint", "checkpoints"])
-def test_a_run_of_an_unreleased_build_is_named_with_the_command_that_makes_it_anew(path, layout):
-    older(path, layout)
-    with (path / "config.toml").open("a") as stream:
-        stream.write("[study]\npasses = 1\n")  # a key of those builds
-    with pytest.raises(OlderFormat, match="made by an unreleased build of lior") as caught:
-        lior.load(path)
-    assert "\n" not in str(caught.value)
-    (command,) = re.findall("`lior (.*)`", str(caught.value))
-    assert main([*shlex.split(command), "--config", "fast", "--quiet"]) == 0
-    assert lior.load(f"{path}-new").documents()[0].bytes == 1000
-
-
-def test_a_run_of_an_unreleased_build_that_names_no_text(path):
-    older(path, "checkpoints")
-    (path / "config.toml").write_text("[data]\n")
-    with pytest.raises(OlderFormat, match=r"from its text: `lior train TEXT --out .*/r-new`"):
-        lior.load(path)
 
 
 def test_a_run_in_training_is_told_from_one_that_was_stopped(path):

@@ -73,7 +73,7 @@ def test_a_full_disk_names_the_file(tmp_path):
 def test_the_log_of_a_training_run_names_seed_and_text(tmp_path):
     run = RunDirectory.create(tmp_path / "run", TrainConfig(seed=3))
     run.telemetry().lior_train_start(TrainConfig(seed=3))
-    run.close()
+    run.folder.close()
     assert (tmp_path / "run/train.log").read_text().endswith(" start, seed 3, text embedded corpus\n")
     data = attrs.evolve(TrainConfig().data, text=("a", "b"))
     assert headline(TrainConfig(data=data)) == "seed 0, text a, b"

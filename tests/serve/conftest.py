@@ -9,8 +9,10 @@ if all(find_spec(name) for name in ("starlette", "uvicorn", "mcp", "httpx")):
         _words_alone,
         copied,
         editable,
+        folder,
         http,
         live,
+        of_folder,
         trained,
     )
 else:  # test_extra.py says so

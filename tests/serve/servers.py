@@ -17,7 +17,7 @@ import uvicorn
 import lior
 from lior.serve.app import build
 from lior.serve.limits import Limits, Settings
-from lior_cli.serving import opened, protocol
+from lior_cli.serving import open_server, protocol
 
 PLAN = "The launch of the great balloon is on the fourth of May.\n"
 TEXTS = {
@@ -62,20 +62,20 @@ class Live:
 
 
 @contextlib.contextmanager
-def running(path: Path, *, door=None, **settings):
-    """A server of the run at ``path``."""
+def running(path: Path, *, local=None, **settings):
+    """A server of the run or folder at ``path``."""
     limits = settings.pop("limits", Limits())
-    server = opened(Settings(path=path, limits=limits, **settings))
+    server = open_server(Settings(paths=(path,), limits=limits, **settings))
     runner = uvicorn.Server(
         uvicorn.Config(
-            build(server), http=protocol(limits.silence), ws="none", log_config=None, access_log=False,
+            build(server), http=protocol(limits.read_timeout), ws="none", log_config=None, access_log=False,
             server_header=False, limit_concurrency=limits.connections, timeout_graceful_shutdown=1,
             loop="asyncio",
         )
     )  # fmt: skip
-    doors = [socket.create_server(("127.0.0.1", 0)), *([door] if door else [])]
-    port = doors[0].getsockname()[1]
-    thread = threading.Thread(target=runner.run, kwargs={"sockets": doors}, daemon=True)
+    sockets = [socket.create_server(("127.0.0.1", 0)), *([local] if local else [])]
+    port = sockets[0].getsockname()[1]
+    thread = threading.Thread(target=runner.run, kwargs={"sockets": sockets}, daemon=True)
     thread.start()
     while not runner.started:
         time.sleep(0.005)
@@ -83,8 +83,10 @@ def running(path: Path, *, door=None, **settings):
         yield Live(f"http://127.0.0.1:{port}", port, server, runner)
     finally:
         runner.should_exit = True
-        server.close(5)
+        closed = server.close(5)
         thread.join(10)
+        assert closed
+        assert not thread.is_alive()  # what it prints would stand in the output of another test
 
 
 @pytest.fixture(scope="package")
@@ -92,6 +94,23 @@ def live(trained):
     """A server that only reads."""
     with running(trained) as found:
         yield found
+
+
+@pytest.fixture(scope="package")
+def folder(tmp_path_factory):
+    """The same texts as a folder, which was never trained on. Copy it to change it."""
+    found = tmp_path_factory.mktemp("texts") / "notes"
+    found.mkdir()
+    for name, text in TEXTS.items():
+        (found / name).write_text(text)
+    return found
+
+
+@pytest.fixture(scope="package")
+def of_folder(folder):
+    """A client of a server of the folder."""
+    with running(folder) as found, found.client as client:
+        yield client
 
 
 @pytest.fixture(scope="package")

@@ -14,7 +14,7 @@ import pytest
 
 from lior.errors import UsageError
 from lior.serve.limits import Limits, Settings
-from lior_cli.serving import opened
+from lior_cli.serving import open_server
 from tests.serve.servers import running
 
 ASK = {"question": "When is the launch of the balloon?"}
@@ -42,9 +42,9 @@ def test_a_host_name_of_this_machine_is_served(http, host):
 
 
 def test_two_host_names_are_refused(live):
-    with socket.create_connection(("127.0.0.1", live.port)) as door:
-        door.sendall(b"GET /api/state HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n")
-        assert door.recv(100).split()[1] in (b"400", b"421")
+    with socket.create_connection(("127.0.0.1", live.port)) as client:
+        client.sendall(b"GET /api/state HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n")
+        assert client.recv(100).split()[1] in (b"400", b"421")
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_a_form_cannot_ask(http, kind):
 
 def test_another_address_needs_a_token(trained):
     with pytest.raises(UsageError, match="token"):
-        opened(Settings(path=trained, host="0.0.0.0"))
+        open_server(Settings(paths=(trained,), host="0.0.0.0"))
     with pytest.raises(UsageError, match="at least 16"):
-        opened(Settings(path=trained, token="short"))
+        open_server(Settings(paths=(trained,), token="short"))
 
 
 def test_who_has_no_token_is_refused(trained):
@@ -224,21 +224,21 @@ def test_a_body_that_is_no_question_is_refused(http, body):
 
 
 def test_a_head_that_never_ends_is_not_waited_for(trained):
-    with running(trained, limits=Limits(silence=0.3)) as live:
+    with running(trained, limits=Limits(read_timeout=0.3)) as live:
         for begin in (b"", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "):
-            with socket.create_connection(("127.0.0.1", live.port), timeout=5) as door:
-                door.sendall(begin)
-                assert door.recv(100) == b""  # closed, without an answer
+            with socket.create_connection(("127.0.0.1", live.port), timeout=5) as client:
+                client.sendall(begin)
+                assert client.recv(100) == b""  # closed, without an answer
 
 
 def test_a_body_that_never_ends_is_not_waited_for(trained):
     with (
-        running(trained, limits=Limits(silence=0.3)) as live,
-        socket.create_connection(("127.0.0.1", live.port), timeout=5) as door,
+        running(trained, limits=Limits(read_timeout=0.3)) as live,
+        socket.create_connection(("127.0.0.1", live.port), timeout=5) as client,
     ):
-        door.sendall(b"POST /api/ask HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        client.sendall(b"POST /api/ask HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                      b"Content-Length: 100\r\n\r\n{")  # fmt: skip
-        assert door.recv(100).split()[1] == b"408"
+        assert client.recv(100).split()[1] == b"408"
 
 
 def test_more_completions_than_may_be_are_refused(trained):
@@ -249,7 +249,7 @@ def test_more_completions_than_may_be_are_refused(trained):
 
 
 def test_more_requests_than_may_be_are_refused(trained):
-    with running(trained, limits=Limits(asked=0)) as live, live.client as client:
+    with running(trained, limits=Limits(requests=0)) as live, live.client as client:
         assert ask(client).status_code == 503
         assert client.get("/healthz").status_code == 200
 
@@ -270,7 +270,7 @@ def test_answers_name_no_path_and_no_code(http, trained):
 
 def test_a_defect_is_told_without_its_message(trained, monkeypatch):
     with running(trained) as live, live.client as client:
-        monkeypatch.setattr("lior.serve.answers.answered", lambda *_: 1 / 0)
+        monkeypatch.setattr("lior.serve.rest.answer_record", lambda *_: 1 / 0)
         reply = ask(client)
         assert reply.status_code == 500
         assert "zero" not in reply.text

@@ -169,7 +169,7 @@ def test_a_client_that_leaves_ends_its_completion(live, stream):
 def test_a_completion_ends_in_time(trained):
     from lior.serve.limits import Limits
 
-    with running(trained, limits=Limits(seconds=0.2)) as live, live.client as client:
+    with running(trained, limits=Limits(completion_seconds=0.2)) as live, live.client as client:
         found = post(client, "/v1/completions", prompt=START, max_tokens=4096).json()
         assert found["usage"]["completion_tokens"] < 4096
 

@@ -17,9 +17,9 @@ import pytest
 
 import lior
 from lior.serve.limits import Settings
-from lior.serve.versions import NOTE
-from lior_cli.door import private, socket_file
-from lior_cli.serving import _listening, _local_door
+from lior.serve.run import NOTE
+from lior_cli.serving import _listening, _local_socket
+from lior_cli.transport import private, socket_file
 from tests.serve.servers import PLAN, running
 
 COMPILED = {name: os.environ.get(name, "") for name in ("XDG_CACHE_HOME",)}
@@ -43,7 +43,7 @@ def runtime(tmp_path, monkeypatch):
 def test_lior_ask_uses_the_server(trained, runtime, command):
     question = "When is the boiler serviced?"
     alone = command("ask", trained, question, "--json")
-    with _local_door(trained) as door, running(trained, door=door):
+    with _local_socket(trained) as local, running(trained, local=local):
         served = command("ask", trained, question, "--json")
         printed = command("ask", trained, question)
         again = command("ask", question)
@@ -63,7 +63,7 @@ def test_the_server_is_asked_without_numpy(trained, runtime):
         "import sys; from lior_cli.main import main; code = main(sys.argv[1:]);"
         "assert not {'numpy', 'torch', 'starlette'} & set(sys.modules), 'heavy'; sys.exit(code)"
     )
-    with _local_door(trained) as door, running(trained, door=door):
+    with _local_socket(trained) as local, running(trained, local=local):
         found = subprocess.run(
             [sys.executable, "-c", code, "ask", str(trained), "When is the boiler serviced?"],
             capture_output=True, text=True, check=False,
@@ -76,8 +76,8 @@ def test_replies_on_a_connection_that_is_kept_do_not_wait(trained, runtime):
     """40 ms is what a reply in two parts waits for an acknowledgement where Nagle's algorithm is on."""
     asked = {"question": "When is the boiler serviced?"}
     with (
-        _listening(Settings(path=trained, port=0)) as (door, port),
-        running(trained, door=door),
+        _listening(Settings(paths=(trained,), port=0)) as (address, port),
+        running(trained, local=address),
         httpx.Client(base_url=f"http://127.0.0.1:{port}") as http,
     ):
         http.post("/api/ask", json=asked).raise_for_status()
@@ -92,14 +92,14 @@ def test_a_socket_file_that_was_left_behind_is_no_server(trained, runtime, comma
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left:
         left.bind(str(socket_file(trained)))
     assert "October" in command("ask", trained, "When is the boiler serviced?").out
-    with _local_door(trained) as door:
-        assert door is not None
+    with _local_socket(trained) as local:
+        assert local is not None
 
 
 def test_a_second_server_of_a_run_leaves_the_socket_to_the_first(trained, runtime):
-    with _local_door(trained) as first:
+    with _local_socket(trained) as first:
         first.listen()
-        with _local_door(trained) as second:
+        with _local_socket(trained) as second:
             assert second is None
         assert socket_file(trained).exists()
 
@@ -108,13 +108,13 @@ def test_a_folder_that_others_may_write_to_is_not_used(trained, runtime):
     folder = socket_file(trained).parent
     private(folder)
     folder.chmod(0o777)
-    with _local_door(trained) as door:
-        assert door is None
+    with _local_socket(trained) as local:
+        assert local is None
     assert folder.stat().st_mode & 0o777 == 0o777
 
 
 def test_no_token_is_needed_by_the_socket_file(trained, runtime, command):
-    with _local_door(trained) as door, running(trained, door=door, token="a-token-of-many-letters"):
+    with _local_socket(trained) as local, running(trained, local=local, token="a-token-of-many-letters"):
         assert "October" in command("ask", trained, "When is the boiler serviced?").out
 
 
@@ -127,9 +127,9 @@ def test_what_cannot_be_served_is_told(command, trained, tmp_path):
     empty = tmp_path / "token"
     empty.write_text("\n")
     assert "no token in there" in command("serve", trained, "--token-file", empty).err
-    assert "no such run" in command("serve", tmp_path / "nothing", "--port", 0).err
-    with _listening(Settings(path=trained, port=0)) as (door, port):
-        door.listen()
+    assert "no such file or folder" in command("serve", tmp_path / "nothing", "--port", 0).err
+    with _listening(Settings(paths=(trained,), port=0)) as (address, port):
+        address.listen()
         assert "give another --port" in command("serve", trained, "--port", port).err
 
 

@@ -6,16 +6,17 @@ import asyncio
 import threading
 
 from lior.serve.limits import Settings
-from lior_cli.serving import opened
+from lior_cli.serving import open_server
 from tests.serve.servers import PLAN
 
 
 def test_questions_are_answered_in_their_order_and_nothing_holds_them_up(trained):
-    server, done, free = opened(Settings(path=trained)), [], threading.Event()
+    server, done, free = open_server(Settings(paths=(trained,))), [], threading.Event()
 
     async def main():
-        others = [asyncio.create_task(server.aside(free.wait, 20)) for _ in range(4)]
-        tasks = [asyncio.create_task(server.in_turn(done.append, number)) for number in range(40)]
+        others = [asyncio.create_task(server.in_executor(free.wait, 20)) for _ in range(4)]
+        ask = server.in_question_executor
+        tasks = [asyncio.create_task(ask(done.append, number)) for number in range(40)]
         answer = await asyncio.wait_for(server.ask(server.version, "When is the launch?", 3), 20)
         free.set()
         await asyncio.gather(*others, *tasks)

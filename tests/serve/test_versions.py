@@ -12,13 +12,13 @@ import lior
 from lior.errors import DataError, RunError, UsageError
 from lior.reading.documents import RawDocument
 from lior.runs import asking
-from lior.serve.versions import NOTE, Resident
+from lior.serve.run import NOTE, RunSource
 from tests.serve.servers import PLAN, TEXTS
 
 
 @pytest.fixture
 def resident(copied):
-    found = Resident(copied, editable=True)
+    found = RunSource(copied, editable=True)
     yield found
     assert found.close(10)
 
@@ -147,17 +147,17 @@ def test_what_was_being_learned_is_told_at_the_next_start(copied):
     (copied / NOTE).write_text(
         json.dumps({"learn": ["lost.txt", "plan.txt"], "forget": ["house.md", "gone.txt"]})
     )
-    resident = Resident(copied)
+    resident = RunSource(copied)
     assert resident.lost == ("learn: lost.txt", "forget: house.md")
     resident.close(5)
     assert not (copied / NOTE).exists()
-    again = Resident(copied)
+    again = RunSource(copied)
     assert again.lost == ()
     again.close(5)
 
 
 def test_a_server_that_only_reads_refuses_changes(copied):
-    resident = Resident(copied)
+    resident = RunSource(copied)
     with pytest.raises(UsageError, match="--allow-edit"):
         resident.learn([document("key.txt", FACT)])
     resident.close(5)
@@ -169,7 +169,7 @@ def test_sync_is_of_the_folders_given(tmp_path):
     for i in range(9):
         (folder / f"{i}.txt").write_text(f"Note {i}: the meeting is in room {i}.\n" * 9)
     lior.train(str(folder), out=tmp_path / "run", memory="sdm", fit={"passes": 0}, geometry={"updates": 2})
-    resident = Resident(tmp_path / "run", editable=True, folders=(folder,))
+    resident = RunSource(tmp_path / "run", editable=True, folders=(folder,))
     (folder / "key.txt").write_text(FACT)
     assert resident.sync().result(20).learned == ("key.txt",)
     assert knows(resident.current)

@@ -96,7 +96,7 @@ def test_the_stream_contains_the_neighbours_of_its_queries(corpus, geometry):
         assert 5 < certain.sum() <= 40
         scores = geometry._forward(state, batch).scores
         assert torch.equal(scores[:, certain].amax(1), scores.amax(1)), "a nearer item came by chance only"
-    assert len(batches.draw(state, 6).query_tokens) == 8, "the last stretch is shorter than the others"
+    assert len(batches.draw(state, 6).query_tokens) == 8, "the last chunk is shorter than the others"
 
 
 def test_every_update_has_its_own_queries_with_their_neighbours(corpus, geometry):

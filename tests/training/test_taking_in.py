@@ -70,7 +70,7 @@ def test_an_end_that_stands_apart_is_quoted_with_its_line_in_the_file(configure,
     text = "".join(f"Line {i} of this log is about number {i * i}.\n" for i in range(1, 700))
     given = [*documents, RawDocument("numbers.log", text.encode())]
     run = train(configure("memory.name=match", "geometry.updates=0", LEARN), documents=given)
-    tail = max(run.checkpoint.corpus.heads)
+    tail = max(run.checkpoint.corpus.split_parts)
     assert run.checkpoint.corpus.names[tail] == "numbers.log"
     word = run.sources("Line 690 of this log is about", " number")[1]
     found = word.sources[0]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lior import events
-from lior.config import load
+from lior.config import load, with_instances
 from lior.config.sampling import Sampling
 from lior.model import evaluation
 from lior.model.generation import generate
@@ -36,8 +36,8 @@ class Recorder:
 
     @events.hookimpl
     def lior_train_step(self, stage, metrics) -> None:
-        if "tail_loss" in metrics:
-            self.losses[stage].append(metrics["tail_loss"])
+        if "calibration_loss" in metrics:
+            self.losses[stage].append(metrics["calibration_loss"])
             self.rejected = metrics.get("rejected", self.rejected)
 
     @events.hookimpl
@@ -113,7 +113,7 @@ class Checks:
     def lior_train_step(self, stage, step, steps, metrics) -> None:
         if stage == "geometry":
             self.end = step, steps
-            self.losses += [metrics["tail_loss"]] if metrics else []
+            self.losses += [metrics["calibration_loss"]] if metrics else []
 
 
 def test_patience_ends_the_metric_at_its_best_and_changes_nothing_before(configure):
@@ -176,7 +176,8 @@ def test_every_learned_entry_moves(configure, updater, rsource, frame, product, 
     overrides += ["frame.rank=2"] if frame == "rotor" else []
     overrides += ["geometry.resilience_at=both", "memory.name=exact"]
     config = configure(*overrides)
-    fresh = build_model(config, torch.device("cpu"), torch.Generator().manual_seed(config.seed))
+    generator = torch.Generator().manual_seed(config.seed)
+    fresh = build_model(with_instances(config), torch.device("cpu"), generator)
     trained = train(config).model
     assert fresh.geometry is not None
     before, after = fresh.geometry.learned(fresh.state), trained.state
@@ -286,7 +287,7 @@ def test_a_validation_text_takes_the_place_of_the_held_out_share(configure, tmp_
 
 @pytest.mark.slow
 def test_what_is_not_learned_costs_more_than_what_is(configure, tmp_path, sample):
-    """The same last stretch of the text, once held out and once not."""
+    """The same end of the text, once held out and once not."""
     valid = tmp_path / "valid.txt"
     valid.write_bytes(sample.read_bytes()[-1200:])
     learned = train(configure(f"data.valid={valid}")).summary["val_bits_per_byte"]

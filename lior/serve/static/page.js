@@ -2,7 +2,7 @@
 // Adds to the page what needs a script. Every text becomes a text node; nothing is ever markup.
 const $ = (id) => document.getElementById(id);
 const root = document.documentElement;
-const editable = root.dataset.editable === "yes";
+const editable = root.dataset.editable === "yes", model = root.dataset.model === "yes";
 const number = new Intl.NumberFormat("en");
 root.classList.add("scripted");
 
@@ -33,7 +33,7 @@ const notice = (text) => make("p", { class: "notice", role: "alert" }, text);
 
 // --- parts of the page ---
 
-const panes = ["ask", "continue", "surprise", "documents", "api"];
+const panes = ["ask", "continue", "surprise", "documents", "api"].filter($);  // a folder has no model
 function open(pane) {
   for (const name of panes) $(name).hidden = name !== pane;
   for (const link of document.querySelectorAll("[data-open]")) {
@@ -101,7 +101,7 @@ const passageOf = ({ document, line, column, text }) => ({ document, line, colum
 const lines = (passage) => call("POST", "/api/show", passageOf(passage));
 
 function place(passage, more = "") {
-  const address = `/document?${new URLSearchParams({ name: passage.name, line: passage.line })}`;
+  const address = `/document?${new URLSearchParams({ name: passage.document, line: passage.line })}`;
   const link = make("a", { href: address, onclick: async (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
@@ -126,7 +126,7 @@ function showAnswer(found) {
         quote.querySelector(".word")?.focus();
       } catch (error) { source.replaceWith(notice(error.message)); }
     });
-    box.replaceChildren(quote, place(found.answer, sure), make("p", {}, source));
+    box.replaceChildren(quote, place(found.answer, sure), ...(model ? [make("p", {}, source)] : []));
   } else {
     box.replaceChildren(notice(`Nothing in the documents speaks of it: ${found.note}.`));
   }
@@ -222,8 +222,8 @@ function hideTip() {
 // --- continuing ---
 
 let drawing = null;
-$("stop").addEventListener("click", () => drawing?.abort());
-$("continue-form").addEventListener("submit", async (event) => {
+$("stop")?.addEventListener("click", () => drawing?.abort());
+$("continue-form")?.addEventListener("submit", async (event) => {
   event.preventDefault();
   drawing?.abort();
   const mine = drawing = new AbortController(), prompt = $("prompt").value, box = $("drawn");
@@ -275,7 +275,7 @@ async function* events(body) {
 
 // --- surprise ---
 
-$("surprise-form").addEventListener("submit", async (event) => {
+$("surprise-form")?.addEventListener("submit", async (event) => {
   event.preventDefault();
   $("scored-note").textContent = "Reading …";
   try {
@@ -373,7 +373,7 @@ async function state() {
   if (!found) { $("working").textContent = "the server does not answer"; return; }
   $("sizes").textContent = `${number.format(found.documents)} documents · ${number.format(found.passages)} passages`;
   $("working").textContent = found.working ? `${found.working.what}: ${found.working.documents} at work, ${found.waiting} waiting` : "";
-  $("sync").hidden = !(editable && found.syncs);
+  if (editable) $("sync").hidden = !found.syncs;
 }
 setInterval(() => { if (!document.hidden) state(); }, 3000);
 state();

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from lior.plots.drawing import draw
+from lior.plots.figures import draw
 from lior.plots.panels import Picture
 from lior.testing.figures import check_readable
 from lior_bench import picture

@@ -1,17 +1,13 @@
-"""A field over the plane: what its colours and its text mean."""
+"""A field over the plane: what its colours and its table mean."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from lior.plots.figures import draw
 from lior.plots.panels import LeftOut, Picture
-from lior.plots.sketch import sketch
 from lior_ritz.reports.field import Field
-
-pytest.importorskip("matplotlib")
-
-from lior.plots.drawing import draw
 
 
 def field(values, **changes):
@@ -55,14 +51,11 @@ def test_the_line_of_zero_leaves_rounding_errors_out():
     assert np.ptp(at[:, 1]) > 10
 
 
-def test_the_text_has_the_same_picture():
-    text = sketch(
-        Picture(name="p", title="p", panels=[field(wave(), diverging=True)]), width=60, blocks=False
-    )
-    assert text.isascii()
-    rows = [line.partition("|")[2] for line in text.splitlines() if "|" in line]
-    middle = max(rows, key=lambda row: row.count("#") + row.count("O"))
-    assert min(map(middle.find, "oO")) < max(map(middle.rfind, "#%@*+"))
+def test_the_table_has_the_extremes_and_their_places():
+    table = field([[0.0, 5.0], [-1.0, 2.0]], x=[3, 4], y=[1, 2]).table()
+    assert table.header == ["", "x in nm", "y in nm", "V in meV"]
+    rows = [["least", "3", "2", "-1"], ["greatest", "4", "1", "5"], ["mean", "", "", "1.5"]]
+    assert table.rows == rows
 
 
 def test_numbers_that_are_not_finite_are_left_out():

@@ -11,14 +11,13 @@ from solved import solved
 
 from lior.errors import UsageError
 from lior.plots.panels import HeatMap, LeftOut, LineChart
-from lior.plots.sketch import sketch
 from lior_cli.pictures import built
 from lior_ritz.reports.field import Field
 from lior_ritz.reports.pictures import Source, chosen, names, picture
 
 pytest.importorskip("matplotlib")
 
-from lior.plots.drawing import draw, write
+from lior.plots.figures import draw, write
 
 NM, MEV = 30.0, 0.6318378016583748
 NAMES = [
@@ -82,7 +81,7 @@ def test_every_picture_is_drawn_and_none_is_blank(case, tmp_path):
                 assert sum(low <= tick <= high for tick in ticks) >= 2, (
                     f"{each.name} has no numbers beside it"
                 )
-        assert sketch(each, width=80, blocks=False).isascii()
+        assert all(panel.table().rows for panel in each.panels)
 
 
 def assert_seen(panel, name):

@@ -32,7 +32,7 @@ def command(*args):
     return result
 
 
-def test_the_command_writes_files_and_prints_sketches(run, tmp_path):
+def test_the_command_writes_files_and_prints_tables(run, tmp_path):
     result = command(run, "--only", "bounds,psi_state", "--out", tmp_path, "--format", "both")
     assert result.exit_code == 0, result.output
     wanted = {

@@ -54,7 +54,7 @@ class Noise:
     def phases(self, params: State, nudge: float) -> State:
         """Heavy-tailed noise, pulled back to the parameters."""
         form = self.frame.form(params)
-        fields = []
+        fields: list[Any] = []
         for field in form:
             if field is None:
                 fields.append(None)

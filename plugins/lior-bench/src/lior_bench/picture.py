@@ -9,13 +9,12 @@ from typing import Any, ClassVar
 
 import attrs
 
-from lior.plots import drawing
-from lior.plots.panels import Panel, Picture, Settle
-from lior.plots.scales import LabelColumn
-from lior.plots.sketch import Pen
+from lior.plots import axes, figures
+from lior.plots.axes import LabelColumn
+from lior.plots.panels import Finish, Panel, Picture, Table
 from lior_bench.results import ResultRow, Results
 
-OWN, BASELINE = drawing.COLOURS[4], drawing.COLOURS[0]
+OWN, BASELINE = axes.COLOURS[4], axes.COLOURS[0]
 """Colours of lior's points and of the others."""
 MARKERS = {"static": "o", "online": "^"}
 
@@ -29,7 +28,7 @@ def write(results: Results, out: Path) -> Path | None:
     if not panels:
         return None
     title = "bits per byte against seconds"
-    [path] = drawing.write(Picture(name="bench", title=title, panels=panels, columns=1), out, ("png",))
+    [path] = figures.write(Picture(name="bench", title=title, panels=panels, columns=1), out, ("png",))
     return path
 
 
@@ -45,7 +44,7 @@ class ComparisonChart(Panel):
         """Room for a name at each point."""
         return 10.0, 5.5
 
-    def draw(self, axis: Any) -> Settle:
+    def draw(self, axis: Any) -> Finish:
         """A point for each system, with the range over the seeds."""
         for row in self.rows:
             x, y, (low, high) = row.seconds, row.bits or 0.0, row.spread("bits_per_byte") or (0, 0)
@@ -54,7 +53,7 @@ class ComparisonChart(Panel):
                 capsize=3, markersize=8,
             )  # fmt: skip
         ticks = import_module("matplotlib.ticker")
-        drawing.logarithmic(axis, "x")
+        axes.logarithmic(axis, "x")
         axis.set_yscale("log")  # a system far off must not press the others together
         axis.yaxis.set_major_locator(ticks.LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)))
         axis.yaxis.set_major_formatter(ticks.FormatStrFormatter("%g"))
@@ -73,11 +72,13 @@ class ComparisonChart(Panel):
                 f"{row.bits:.3f}  {row.key}", row.bits or 0.0, at=row.seconds or 0.0, column=1.03,
                 point="data", color=_colour(row),
             )  # fmt: skip
-        return labels.settle
+        return labels.separate
 
-    def sketch(self, pen: Pen) -> list[str]:
-        """The table of the report stands for a sketch."""
-        return []
+    def table(self) -> Table:
+        """As the report has it."""
+        from lior_bench.report import table
+
+        return Table(*table(self.rows))
 
 
 def _colour(row: ResultRow) -> str:

@@ -2,7 +2,7 @@
 
     python -m lior_bench.repetition RUN [BYTES]
 
-Prints the share of distinct runs of four words in samples and in stretches of the training text of the
+Prints the share of distinct runs of four words in samples and in parts of the training text of the
 same length. A text that loops has few distinct runs.
 """
 
@@ -27,15 +27,15 @@ def distinct(text: bytes, words: int = 4) -> float:
 
 
 def of_text(run: lior.Run, size: int) -> float:
-    """The mean over stretches of the training text."""
-    tokens = run.checkpoint.corpus.tokens[: run.checkpoint.train]
+    """The mean over parts of the training text."""
+    tokens = run.checkpoint.corpus.tokens[: run.checkpoint.n_train]
     begins = torch.linspace(0, max(len(tokens) - size, 0), 20).long().tolist()
     return sum(distinct(run.model.tokenizer.decode(tokens[b : b + size].tolist())) for b in begins) / 20
 
 
 def of_samples(run: lior.Run, size: int, sampling: Sampling) -> float:
     """The mean over samples."""
-    tokens = run.checkpoint.corpus.tokens[: run.checkpoint.train]
+    tokens = run.checkpoint.corpus.tokens[: run.checkpoint.n_train]
     total = 0.0
     for seed in range(SAMPLES):
         generator = torch.Generator().manual_seed(seed)

@@ -61,11 +61,11 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, length, _ = x.shape
-        heads = (
+        q, k, v = (
             part.view(batch, length, HEADS, -1).transpose(1, 2)
             for part in self.qkv(self.norm1(x)).chunk(3, -1)
         )
-        y = F.scaled_dot_product_attention(*heads, is_causal=True)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.project(y.transpose(1, 2).reshape(batch, length, WIDTH))
         return x + self.narrow(F.gelu(self.widen(self.norm2(x))))
 

@@ -80,7 +80,7 @@ def write(path: Path, text: str) -> None:
 
 def description(package: str) -> str:
     """The long description of an installed package: usually its README."""
-    metadata = importlib.metadata.metadata(package)
+    metadata: Any = importlib.metadata.metadata(package)  # a message, although its type has no such methods
     text = metadata.get("Description") or metadata.get_payload()
     return str(text)
 
@@ -241,7 +241,7 @@ def count(ask: Callable[[str], Answer]) -> dict[str, dict[str, int]]:
 def table(counts: dict[str, dict[str, int]]) -> str:
     """The counts for people; ``refused`` is right in the last row and wrong in all others."""
     columns = ("questions", "first", "three", "quoted", "refused")
-    rows = [("", "questions", "right first", "in three", "quoted", "refused")]
+    rows: list[tuple[str, ...]] = [("", "questions", "right first", "in three", "quoted", "refused")]
     rows += [(name, *(str(group.get(column, "")) for column in columns)) for name, group in counts.items()]
     return "\n".join(" ".join([f"{row[0]:13}", *(f"{cell:>11}" for cell in row[1:])]) for row in rows)
 

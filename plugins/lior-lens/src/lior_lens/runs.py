@@ -63,7 +63,7 @@ class _Stage:
 
     trainer: Trainer
     folder: RunFolder
-    tick: Callable[[str, int, int, dict[str, Any]], None]
+    progress: Callable[[str, int, int, dict[str, Any]], None]
     validation: dict[str, float] = attrs.field(factory=dict)
 
     @property
@@ -87,7 +87,7 @@ class _Stage:
             wanted = trainer.config.guard.debug_dump_max_images
             self.validation = trainer.validate(self.folder.path / "dumps" if wanted else None)
             numbers |= self.validation
-        self.tick(self.name, trainer.progress.step, steps, numbers)
+        self.progress(self.name, trainer.progress.step, steps, numbers)
         return True
 
     def end(self) -> None:
@@ -154,39 +154,45 @@ def resume(
     return _trained(trainer, folder, state, callbacks, stop)
 
 
+@attrs.define(kw_only=True)
+class _Training(Loop[_Stage]):
+    """The loop over the steps of a trainer, with its checkpoints."""
+
+    trainer: Trainer
+    kept: RunFolder
+
+    def write(self, state: LoopState, stage: _Stage | None, finished: bool = False) -> None:
+        """Write a checkpoint, in the place of the one before."""
+        trainer = self.trainer
+        tensors = trainer.tensors()
+        manifest = {
+            **trainer.numbers(), "loop": attrs.asdict(state), "finished": finished,
+            "stage": trainer.config.train.stage, "score": trainer.progress.best,
+        }  # fmt: skip
+        with self.kept.writing(trainer.progress.step + finished) as path:
+            bundle.write(path, tensors, manifest, format=FORMAT)
+        self.kept.prune(last=1)
+
+
 def _trained(
     trainer: Trainer, folder: RunFolder, state: LoopState, callbacks: Iterable[object],
     stop: Callable[[], bool],
 ) -> Trained:  # fmt: skip
     config = trainer.config
-
-    def save(state: LoopState, finished: bool = False) -> None:
-        tensors = trainer.tensors()
-        manifest = {
-            **trainer.numbers(), "loop": attrs.asdict(state), "finished": finished,
-            "stage": config.train.stage, "score": trainer.progress.best,
-        }  # fmt: skip
-        number = trainer.progress.step + finished
-        folder.write(number, lambda place: bundle.write(place, tensors, manifest, format=FORMAT))
-        folder.prune(last=1)
-
-    loop: Loop[_Stage] = Loop(
-        folder=folder, command="lior lens resume", write=lambda state, _: save(state),
+    loop = _Training(
+        trainer=trainer, kept=folder, folder=folder, command="lior lens resume",
         telemetry=Telemetry(folder.path, state.metrics, state.elapsed, describe=headline),
         callbacks=callbacks, stop=stop, interval=config.train.checkpoint_seconds,
         clock=Stopwatch(state), step=state.step,
     )  # fmt: skip
     try:
         loop.hook.lior_train_start(config=config, run=folder.path)
-        stage = _Stage(trainer=trainer, folder=folder, tick=loop.tick)
+        stage = _Stage(trainer=trainer, folder=folder, progress=loop.progress)
         loop.run([stage])
         if not stage.validation:
             stage.validation = trainer.validate()
-        last = LoopState(
-            stage=1, step=loop.step, elapsed=loop.clock.total, seconds=loop.clock.seconds,
-            metrics=loop.position,
-        )  # fmt: skip
-        loop.report(lambda: save(last, finished=True))
+        with loop.reported():
+            loop.write(loop.state(1), stage, finished=True)
         assert trainer.progress.best is not None
         result = Trained(
             path=folder.path, best=trainer.progress.best, best_step=trainer.progress.best_step,

@@ -111,7 +111,9 @@ def _write(folder: RunFolder, number: int, estimator: Estimator, task: Task | No
     manifest, groups = _record(estimator)
     manifest["task"] = task and attrs.asdict(task)
     try:
-        return folder.write(number, lambda place: bundle.write(place, groups, manifest, format=FORMAT))
+        with folder.writing(number) as path:
+            bundle.write(path, groups, manifest, format=FORMAT)
+        return path
     except OSError as error:
         raise RunError(f"{folder.path}: cannot be written: {error.strerror or error}") from error
 

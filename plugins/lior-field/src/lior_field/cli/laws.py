@@ -23,12 +23,12 @@ def laws(out: Path | None, as_json: bool) -> None:
     Exit code 1 if one is broken.
     """
     import_torch(quiet=as_json)
-    from lior.plots import drawing
+    from lior.plots import figures
     from lior.plots.panels import Picture
     from lior_field.laws import measure
 
     if out:
-        drawing.library()  # before the work, not after
+        figures.library()  # before the work, not after
     groups = measure()
     found = [law for group in groups.values() for law in group]
     if as_json:
@@ -41,7 +41,7 @@ def laws(out: Path | None, as_json: bool) -> None:
             break
         title = f"Laws of the field: {name}"
         picture = Picture(name=f"laws-{name}", title=title, panels=[law.panel for law in group])
-        for path in drawing.write(picture, out, ["png"]):
+        for path in figures.write(picture, out, ["png"]):
             click.echo(click.format_filename(path), err=as_json)
     if broken := [law.name for law in found if not law.holds]:
         raise RunError(f"broken: {', '.join(broken)}")

@@ -38,11 +38,11 @@ def write_pictures(
     pictures: Callable[[], Iterable[Picture]], out: Path, written: list[Path], *, quiet: bool
 ) -> None:
     """Write pictures beside what was ``written``, and print the names; without Matplotlib the numbers do."""
-    from lior.plots import drawing
+    from lior.plots import figures
 
     try:
         for picture in pictures():
-            written += drawing.write(picture, out / "plots", ("png",))
+            written += figures.write(picture, out / "plots", ("png",))
     except MissingPackage as error:
         click.echo(f"no pictures: {error}", err=True)
     if not quiet:

@@ -99,9 +99,9 @@ def _driven(
 ) -> None:
     """Train until the end or until a signal comes, and print what came of it."""
     if plots:  # what pictures need is asked for before the work, not after
-        from lior.plots import drawing
+        from lior.plots import figures
 
-        drawing.library()
+        figures.library()
     progress = SolverProgress(quiet=quiet)
     stop = Stop(progress.note)
     try:
@@ -137,12 +137,12 @@ def _report(result: Solved, path: Path, *, plots: bool, quiet: bool, as_json: bo
 
 def _draw(result: Solved, path: Path, *, quiet: bool) -> None:
     """Write the pictures of a run, and say which were left out and why."""
-    from lior.plots import drawing
+    from lior.plots import figures
     from lior_ritz.cli.plot import drawn
     from lior_ritz.runs.folder import metrics
 
     pictures, left_out = drawn(path, result.solution, list(metrics(path)))
     for picture in pictures.values():
-        drawing.write(picture, path / "plots", ("png",))
+        figures.write(picture, path / "plots", ("png",))
     for name, why in left_out.items() if not quiet else ():
         click.echo(f"left out: {name}: {why}", err=True)

@@ -49,13 +49,13 @@ def stability(
     """
     import_torch()
     from lior.errors import RunError
-    from lior.plots import drawing
+    from lior.plots import figures
     from lior.runs.folder import RunFolder
     from lior_ritz.electrons.stability import picture
     from lior_ritz.electrons.stability import stability as worked_out
 
     if out and not as_json:
-        drawing.library()  # before the work, not after
+        figures.library()  # before the work, not after
     pairs = [varied.axis(text) for text in axes]
     found = worked_out(pairs, *layers, overrides=assignments, level_meV=level, functions=functions)
     report = found.report()

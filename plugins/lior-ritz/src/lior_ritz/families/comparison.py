@@ -116,20 +116,21 @@ def picture(found: Comparison) -> Picture:
     levels = family.energies({first.name: along, **fixed}) * family.problem.units.E0_meV
     where = "".join(f", {name} = {value:.4g}" for name, value in fixed.items())
 
-    def chart(title: str, label: str, x: Tensor, curves: dict[str, Tensor], **style: Any) -> Panel:
-        drawn = [Curve(name=name, x=x.tolist(), y=y.tolist()) for name, y in curves.items()]
-        return LineChart(
-            title=title, x_label=first.name, y_label=label, log_x=first.log, curves=drawn, **style
-        )
+    style: dict[str, Any] = {"x_label": first.name, "log_x": first.log}
 
-    panels = [chart(f"levels{where}", "E in meV", along, {f"E{k}": y for k, y in enumerate(levels.T[:_FEW])})]
+    def curves(x: Tensor, of: dict[str, Tensor], *, dots: bool = False) -> list[Curve]:
+        return [Curve(name=name, x=x.tolist(), y=y.tolist(), dots=dots) for name, y in of.items()]
+
+    few = curves(along, {f"E{k}": y for k, y in enumerate(levels.T[:_FEW])})
+    panels: list[Panel] = [LineChart(title=f"levels{where}", y_label="E in meV", curves=few, **style)]
     errors = {"worst level": found.level_errors.abs().amax(1)}
+    style["log_y"] = True
     if levels.shape[1] > 1:
-        split = (levels[:, 1] - levels[:, 0]) * 1e3
-        panels.append(chart(f"splitting{where}", "µeV", along, {"E1 - E0": split}, log_y=True))
+        split = curves(along, {"E1 - E0": (levels[:, 1] - levels[:, 0]) * 1e3})
+        panels.append(LineChart(title=f"splitting{where}", y_label="µeV", curves=split, **style))
         errors["splitting"] = found.splitting_errors.abs()
     drawn = {name: each.clamp_min(_NOTHING) for name, each in errors.items()}
-    at = found.values[first.name]
-    panels.append(chart("distance to the referee", "relative error", at, drawn, log_y=True, dots=True))
+    dots = curves(found.values[first.name], drawn, dots=True)
+    panels.append(LineChart(title="distance to the referee", y_label="relative error", curves=dots, **style))
     names = ", ".join(each.name for each in family.ranges)
     return Picture(name="family", title=f"family over {names}", panels=panels)

@@ -10,18 +10,13 @@ import attrs
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from lior.plots.panels import LeftOut, Panel, Settle
+from lior.plots.panels import Finish, LeftOut, Panel, Table
 from lior.plots.scales import number
-from lior.plots.sketch import Frame, Pen, Ruler
 
 _SIDE, _NARROW, _AROUND = 4.2, 1.6, (1.9, 1.1)
 """Inches: the longer side of a field, the least shorter one, and the room for labels and the colour bar."""
 _NOISE, _REACH = 1e-3, 5
 """A contour is of rounding errors where no number of so many places around is this share of the range."""
-_TALLEST, _LOWEST = 20, 3
-"""Lines of text."""
-_BELOW, _ASCII_BELOW = " ·∘○●", " -=oO"
-"""Shades of negative numbers, where these are told apart from positive ones."""
 
 
 def _table(rows: Iterable[Iterable[float]]) -> list[list[float]]:
@@ -73,7 +68,7 @@ class Field(Panel):
         scale = _SIDE / max(width, height)
         return max(scale * width, _NARROW) + _AROUND[0], max(scale * height, _NARROW) + _AROUND[1]
 
-    def draw(self, axis: Any) -> Settle:
+    def draw(self, axis: Any) -> Finish:
         """Colours, a bar, and the line of 0."""
         low, high = self.limits()
         image = axis.pcolormesh(
@@ -94,23 +89,13 @@ class Field(Panel):
                 axis.contour(self.x, self.y, shown, levels=[0.0], colors="black", linewidths=0.8)
         return None
 
-    def sketch(self, pen: Pen) -> list[str]:
-        """Shades; a character is twice as tall as it is wide."""
-        low, high = self.limits()
-        slope = (self.y[-1] - self.y[0]) / (self.x[-1] - self.x[0]) / 2
-        rows = max(round(min(pen.columns * slope, _TALLEST)), _LOWEST)
-        columns = max(min(round(rows / slope), pen.columns), _LOWEST)
-        frame = Frame(pen, Ruler.over(self.x), Ruler.over(self.y), rows=rows, columns=columns)
-        below = _BELOW if pen.blocks else _ASCII_BELOW
-        for row in range(rows):
-            line = self.values[(2 * row + 1) * len(self.y) // (2 * rows)]
-            text = ""
-            for column in range(columns):
-                value = min(max(line[(2 * column + 1) * len(self.x) // (2 * columns)], low), high)
-                shades = below if self.diverging and value < 0 else pen.shades
-                share = abs(value) / high if self.diverging else (value - low) / (high - low)
-                text += shades[round((len(shades) - 1) * share)]
-            frame.text(0, row, text)
-        said = f"{self.unit}: blank at {number(0.0 if self.diverging else low, 3)}, {pen.shades[-1]} at "
-        said += number(high, 3) + (f", {below[-1]} at {number(low, 3)}" if self.diverging else "")
-        return frame.lines([f"x: {self.x_label}", f"y: {self.y_label}", said])
+    def table(self) -> Table:
+        """The least and the greatest number and where they are, and the mean of all."""
+        cells = [(v, x, y) for y, row in zip(self.y, self.values, strict=True)
+                 for x, v in zip(self.x, row, strict=True)]  # fmt: skip
+        rows = [
+            [name, *map(number, (x, y, value))]
+            for name, (value, x, y) in (("least", min(cells)), ("greatest", max(cells)))
+        ]
+        mean = math.fsum(value for value, _, _ in cells) / len(cells)
+        return Table(["", self.x_label, self.y_label, self.unit], [*rows, ["mean", "", "", number(mean)]])

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from lior.errors import UsageError, did_you_mean, sentences
-from lior.plots.panels import Curve, HeatMap, LeftOut, LineChart, Panel, Picture, spans_decades
+from lior.plots.panels import Curve, HeatMap, LeftOut, LineChart, Panel, Picture
+from lior.plots.scales import spans_decades
 from lior_ritz.network.states import squared
 from lior_ritz.problem import AXES
 from lior_ritz.reports.field import Field
@@ -220,7 +221,7 @@ def _slice(source: Source) -> Panels:
     return [
         LineChart(
             title=f"V(x){_where(source, line)}, and the levels (dashed)", x_label="x in nm",
-            y_label="E in meV", levels=levels, levels_beside=True, low=low - 0.05 * (high - low), high=high,
+            y_label="E in meV", levels=levels, low=low - 0.05 * (high - low), high=high,
             curves=[Curve(name="V", x=(source.nm * line.places[0]).tolist(), y=values.tolist())],
         )
     ]  # fmt: skip
@@ -272,13 +273,11 @@ def _along(source: Source, k: int) -> Panels:
 def _spectrum(source: Source) -> Panels:
     referee = source.solution.referee
     curves = [
-        Curve(name=name, x=list(range(len(energies))), y=(energies * source.unit).tolist())
+        Curve(name=name, x=list(range(len(energies))), y=(energies * source.unit).tolist(), dots=True)
         for name, energies in (("computed", source.solution.energies), ("referee", referee.energies))
     ]
     title = f"levels, and the referee's (method {referee.method}) with the next ones"
-    return [
-        LineChart(title=title, x_label="number of the level", y_label="E in meV", curves=curves, dots=True)
-    ]
+    return [LineChart(title=title, x_label="number of the level", y_label="E in meV", curves=curves)]
 
 
 def _bounds(source: Source) -> Panels:
@@ -289,14 +288,11 @@ def _bounds(source: Source) -> Panels:
     if known.lower is not None:
         gaps["lower bound below"] = exact - known.lower
     curves = [
-        Curve(name=name, x=list(range(count)), y=(gap * source.unit).tolist()) for name, gap in gaps.items()
+        Curve(name=name, x=list(range(count)), y=(gap * source.unit).tolist(), dots=True)
+        for name, gap in gaps.items()
     ]
     title = "distance to the referee's levels" + ("; there is no lower bound" if known.lower is None else "")
-    return [
-        LineChart(
-            title=title, x_label="number of the level", y_label="meV", curves=curves, dots=True, log_y=True
-        )
-    ]
+    return [LineChart(title=title, x_label="number of the level", y_label="meV", curves=curves, log_y=True)]
 
 
 def _orthonormality(source: Source) -> Panels:
@@ -359,7 +355,7 @@ def _energies(source: Source) -> Panels:
     high = cut if max((y for curve in curves for y in curve.y), default=0.0) > cut else None
     levels = {f"E{k}": energy for k, energy in enumerate(exact)}
     title = "levels on the training nodes, and the referee's (dashed)"
-    return [_chart(title, "E in meV", curves, levels=levels, levels_beside=True, high=high)]
+    return [_chart(title, "E in meV", curves, levels=levels, high=high)]
 
 
 def _convergence(source: Source) -> Panels:

@@ -120,7 +120,8 @@ class RitzRun:
         score = best.evaluation.eigsum if best else None
         manifest = {"trainer": trainer.numbers(), "finished": finished, "score": score, **numbers}
         number = trainer.progress.step + finished  # the last has a number of its own
-        self.folder.write(number, lambda place: bundle.write(place, groups, manifest, format=FORMAT))
+        with self.folder.writing(number) as path:
+            bundle.write(path, groups, manifest, format=FORMAT)
         self.folder.prune(last=self.config.training.checkpoint.last)
 
     def end(self, status: str, error: Exception | None = None) -> None:

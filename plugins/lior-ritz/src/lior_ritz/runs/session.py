@@ -44,7 +44,7 @@ class _PhaseStage:
 
     trainer: Trainer
     index: int
-    tick: Callable[[str, int, int, dict[str, Any]], None]
+    progress: Callable[[str, int, int, dict[str, Any]], None]
     evaluated: bool = False
     """Whether the last step ended with an evaluation."""
 
@@ -74,8 +74,27 @@ class _PhaseStage:
         self.evaluated = trainer.evaluated
         if self.evaluated:
             numbers |= trainer.check()
-        self.tick(self.name, step, self._phase.steps, numbers)
+        self.progress(self.name, step, self._phase.steps, numbers)
         return True
+
+
+@attrs.define(kw_only=True)
+class _Training(Loop[_PhaseStage]):
+    """The loop over the phases of a trainer, with its checkpoints."""
+
+    kept: RitzRun
+    trainer: Trainer
+    begin: float
+    """Seconds on the processor's clock at which the run began."""
+
+    def write(self, state: LoopState, stage: _PhaseStage | None) -> None:
+        """Write a checkpoint."""
+        numbers = {"seconds": self.begin + time.process_time(), "loop": attrs.asdict(state)}
+        self.kept.save(self.trainer, numbers, finished=False)
+
+    def may_write(self, stage: _PhaseStage) -> bool:
+        """After an evaluation only."""
+        return stage.evaluated
 
 
 def run(
@@ -127,22 +146,19 @@ def _trained(
 ) -> Solved:  # fmt: skip
     """Train to the end, and write the results; the processor's clock and ``begin`` are the run's."""
 
-    def save(state: LoopState, stage: _PhaseStage | None) -> None:
-        numbers = {"seconds": begin + time.process_time(), "loop": attrs.asdict(state)}
-        kept.save(trainer, numbers, finished=False)
-
-    loop: Loop[_PhaseStage] = Loop(
-        folder=kept.folder, command="lior ritz resume", write=save, telemetry=kept.telemetry(state),
-        callbacks=callbacks, stop=stop, interval=kept.config.training.checkpoint.seconds,
-        may_write=lambda stage: stage.evaluated, clock=Stopwatch(state), step=state.step,
+    loop = _Training(
+        kept=kept, trainer=trainer, begin=begin, folder=kept.folder, command="lior ritz resume",
+        telemetry=kept.telemetry(state), callbacks=callbacks, stop=stop,
+        interval=kept.config.training.checkpoint.seconds, clock=Stopwatch(state), step=state.step,
     )  # fmt: skip
     loop.hook.lior_train_start(config=kept.config, run=kept.path)
     phases = range(len(trainer.phases))
-    stages = [_PhaseStage(trainer=trainer, index=index, tick=loop.tick) for index in phases]
+    stages = [_PhaseStage(trainer=trainer, index=index, progress=loop.progress) for index in phases]
     loop.run(stages, trainer.progress.phase)
     loop.hook.lior_train_stage(stage="report", message="bounds, referee, reports and arrays")
     solution = finished(trainer, begin + time.process_time())
-    loop.report(lambda: kept.save(trainer, {"seconds": solution.seconds}, finished=True))
+    with loop.reported():
+        kept.save(trainer, {"seconds": solution.seconds}, finished=True)
     history = list(rundir.metrics(kept.path))
     summary = artefacts.write(solution, kept.path, run_id=kept.meta["run_id"], history=history)
     solved = Solved(solution=solution, summary=summary)

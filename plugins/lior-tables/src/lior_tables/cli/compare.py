@@ -63,13 +63,13 @@ def compare(
     defaults. A difference counts when its 95 % interval does not reach no difference.
     """
     import_torch()
-    from lior.plots import drawing
+    from lior.plots import figures
     from lior_tables import comparing
     from lior_tables.pictures import comparison
     from lior_tables.reading import read
 
     if out:
-        drawing.library()  # before the work, not after
+        figures.library()  # before the work, not after
 
     frame = read(file)
     task, frame = task_of(frame, file, given)
@@ -92,7 +92,7 @@ def compare(
     if out:
         times = f", {repeats} times" if repeats > 1 else ""
         title = f"{task.targets[0]} of {file.name}: {folds} folds{times}, {len(frame):,} rows"
-        picture = drawing.write(comparison(outcomes, title=title, classes=task.classes), out, ("png",))[0]
+        picture = figures.write(comparison(outcomes, title=title, classes=task.classes), out, ("png",))[0]
     if as_json:
         listed = [attrs.asdict(each) | {"verdict": each.verdict} for each in outcomes]
         click.echo(json.dumps({"rows": len(frame), "systems": listed, "picture": picture and str(picture)}))

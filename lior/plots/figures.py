@@ -1,7 +1,4 @@
-"""Pictures as PNG and SVG files, drawn with Matplotlib.
-
-Matplotlib comes with ``lior[plots]`` and is imported only when something is drawn.
-"""
+"""Figures of pictures, and PNG and SVG files of them, with Matplotlib."""
 
 from __future__ import annotations
 
@@ -11,26 +8,15 @@ from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lior.errors import MissingPackage, RunError
+from lior.plots.panels import Picture
 from lior.runs.files import PARTIAL
-
-if TYPE_CHECKING:
-    from lior.plots.panels import Picture
-
-COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#000000")
-"""Told apart with any colour vision (M. Okabe and K. Ito, *Color Universal Design*, 2002)."""
-MARKERS = ("o", "^", "s", "D", "v", "P", "X")
-"""A marker for each colour, for prints without colours."""
-CURVE_COLOURS = (COLOURS[0], COLOURS[3], COLOURS[2], COLOURS[5])
-CURVE_STYLES = ("-", "--", ":")
-"""The fifth curve has the first colour and the second style."""
-LEVEL_COLOURS = COLOURS[4:]
 
 _LETTER = 0.6
 """Width of a letter relative to its height, in most texts."""
-_SETTLE_ROUNDS, _AT_REST = (4, 20), 1e-3
+_ROUNDS, _AT_REST = (4, 20), 1e-3
 """Fewest and most rounds of the layout, and the share of the figure below which a move is none."""
 _DPI = 110
 
@@ -49,7 +35,7 @@ def library() -> ModuleType:
     except ImportError as error:
         raise MissingPackage(
             "pictures are drawn by the package matplotlib, which cannot be imported; install it: "
-            f"pip install 'lior[plots]', or use --text, which does not need it ({error})"
+            f"pip install 'lior[plots]', or use --text, which prints the numbers ({error})"
         ) from error
 
 
@@ -105,21 +91,21 @@ def draw(picture: Picture) -> Any:
     import_module("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
     figure.suptitle(_wrapped(picture.title, size[0], 12), fontsize=12)
     grid = figure.add_gridspec(len(heights), columns, height_ratios=heights, width_ratios=widths)
-    settling = []
+    finish = []
     for i, (panel, (row, column)) in enumerate(zip(panels, places, strict=True)):
         axis = figure.add_subplot(grid[row, column:] if i + 1 == len(panels) else grid[row, column])
         axis.set_title(_wrapped(panel.title, sizes[i][0], 10), fontsize=10)
-        if settle := panel.draw(axis):
-            settling.append(settle)
+        if call := panel.draw(axis):
+            finish.append(call)
     equal = any(panel.equal_aspect for panel in panels)
-    if equal or settling:
-        _settle(figure, *(_SETTLE_ROUNDS if equal else (1, 1)))
-    for settle in settling:
-        settle()
+    if equal or finish:
+        _lay_out(figure, *(_ROUNDS if equal else (1, 1)))
+    for call in finish:
+        call()
     return figure
 
 
-def _settle(figure: Any, fewest: int, most: int) -> None:
+def _lay_out(figure: Any, fewest: int, most: int) -> None:
     """Repeat the layout until the axes stay in place.
 
     Axes of equal aspect shrink within the place that the layout gives them, and the layout then takes their
@@ -136,41 +122,3 @@ def _settle(figure: Any, fewest: int, most: int) -> None:
 
 def _wrapped(title: str, inches: float, points: int) -> str:
     return textwrap.fill(title, max(int(72 * inches / (_LETTER * points)), 20))
-
-
-def logarithmic(axis: Any, direction: str, threshold: float | None = None) -> None:
-    """Make one axis logarithmic, with plain numbers; those of Matplotlib are formulas.
-
-    Parameters
-    ----------
-    direction
-        ``x`` or ``y``.
-    threshold
-        The axis is linear from minus this to this number, logarithmic beyond; ``None``: nowhere linear.
-    """
-    ticks = import_module("matplotlib.ticker")
-    scale = axis.xaxis if direction == "x" else axis.yaxis
-    if threshold is None:
-        axis.set(**{f"{direction}scale": "log"})
-        low, high = scale.get_data_interval()
-        locator = ticks.LogLocator(subs=(1.0, 2.0, 5.0) if high < 500 * low else (1.0,))
-    else:
-        getattr(axis, f"set_{direction}scale")("symlog", linthresh=threshold)
-        locator = ticks.SymmetricalLogLocator(base=10, linthresh=threshold)
-        locator.set_params(numticks=9)
-    scale.set_major_locator(locator)
-    scale.set_major_formatter(plain_numbers())
-    scale.set_minor_formatter(ticks.NullFormatter())
-
-
-def plain_numbers() -> Any:
-    """The formatter of numbers at an axis: separators between thousands, no formulas."""
-    return import_module("matplotlib.ticker").FuncFormatter(lambda value, _: f"{value:,.6g}")
-
-
-def write_numbers(axis: Any, texts: Sequence[Sequence[str]], dark: Sequence[Sequence[bool]]) -> None:
-    """Write a text into each cell of a table drawn with ``imshow``, in white where the cell is dark."""
-    for i, (row, shades) in enumerate(zip(texts, dark, strict=True)):
-        for j, (text, is_dark) in enumerate(zip(row, shades, strict=True)):
-            colour = "white" if is_dark else "black"
-            axis.text(j, i, text, ha="center", va="center", fontsize=7, color=colour)

@@ -30,6 +30,7 @@ from lior.reading.documents import RawDocument
 from lior.runs.checkpoint import Document
 from lior.runs.folder import listed
 from lior.runs.run import Run, load
+from lior.serve.sources import Version, warm_up
 
 NOTE = "learning.json"
 """File in the run's directory with the names of the documents that are being learned and forgotten."""
@@ -40,34 +41,20 @@ _WATCH = 2.0
 """Seconds after which it is looked whether another process has changed the run."""
 
 
-@attrs.frozen(eq=False)
-class Version:
+@attrs.frozen(eq=False, kw_only=True)
+class RunVersion(Version):
     """A run at one moment; it is only read."""
 
-    number: int
-    """From 1 since the server was started."""
     run: Run
-    documents: tuple[Document, ...]
-    names: frozenset[str] = attrs.field(init=False)
-    """Of the documents."""
-
-    @names.default
-    def _names(self) -> frozenset[str]:
-        return frozenset(document.name for document in self.documents)
 
     @property
     def index(self) -> Index:
         """The index of the documents."""
         return self.run.index
 
-    def owner(self, document: str) -> str:
-        """The document of the run that one of the index is part of: ``mail.mbox`` for ``mail.mbox#3``."""
-        if document in self.names:
-            return document
-        heads = [name for name in self.names if document.startswith(name)]
-        if not heads:
-            raise DataError(f"{document}: no document of this name in the run.")
-        return max(heads, key=len)
+    def text(self, name: str) -> list[bytes]:
+        """The documents of this name."""
+        return self.run.text(name)
 
 
 @attrs.frozen
@@ -81,7 +68,7 @@ class Change:
     outcome: Future[Any] = attrs.field(factory=Future)
 
 
-class Resident:
+class RunSource:
     """A run in memory, and its writer.
 
     Parameters
@@ -114,9 +101,12 @@ class Resident:
         self._writer.start()
 
     @property
-    def current(self) -> Version:
-        """The version that readers begin with."""
+    def current(self) -> RunVersion:
+        """The version that requests begin with."""
         return self._current
+
+    def refresh(self) -> None:
+        """Nothing: the writer looks every two seconds whether another process has changed the run."""
 
     # --- changes, from any thread ---
 
@@ -180,11 +170,11 @@ class Resident:
     def _show(self) -> None:
         """Let readers begin with the run as the writer has it now."""
         run = self._run
-        _ready(run)
+        warm_up(run.index, run.index.ask)
         if self.editable:
             run = copy.deepcopy(run)
         self._number += 1
-        self._current = Version(self._number, run, tuple(run.documents()))
+        self._current = RunVersion(number=self._number, run=run, documents=tuple(run.documents()))
         gc.collect()  # an index refers to itself, so that a former version goes only so
 
     def _write(self) -> None:
@@ -260,24 +250,11 @@ class Resident:
 
     def state(self) -> dict[str, Any]:
         """What there is and what is being done, for people and programs."""
-        version = self.current
         return {
-            "name": self.name, "version": version.number, "documents": len(version.documents),
-            "passages": len(version.index), "bytes": sum(document.bytes for document in version.documents),
-            "retriever": version.index.retriever, "editable": self.editable, "syncs": bool(self.folders),
-            "working": self.working, "waiting": self._queue.qsize(), "lost": list(self.lost),
+            "name": self.name, **self.current.counts(), "model": True, "editable": self.editable,
+            "syncs": bool(self.folders), "working": self.working, "waiting": self._queue.qsize(),
+            "lost": list(self.lost),
         }  # fmt: skip
-
-
-def _ready(run: Run) -> None:
-    """Compute what an index computes when it is first asked, so that readers change nothing."""
-    index = run.index
-    if not len(index):
-        return
-    words = index.passage(0).text.split()
-    for length in (3, 12):  # a fact and a topic
-        with contextlib.suppress(UsageError):
-            index.ask(" ".join(["boiler", *words[:length]]))
 
 
 @contextlib.contextmanager

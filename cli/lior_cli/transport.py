@@ -1,4 +1,4 @@
-"""The socket file by which commands of this user find the server of a run; only this user can open it."""
+"""The Unix socket by which commands of this user find the server of a run; only this user can open it."""
 
 from __future__ import annotations
 

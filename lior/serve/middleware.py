@@ -1,4 +1,4 @@
-"""What stands before every door: who may come in, how much, how often; and the headers of every reply.
+"""Checks before every request (who, from where, how much), and the headers of every reply.
 
 A page of another site must not reach the server through the browser of its user. It cannot read replies, for
 none has a header of CORS; it cannot pass for the server by a name of its own (DNS rebinding), for the host
@@ -22,8 +22,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lior.serve.errors import HTTPError, http_error
 from lior.serve.limits import LOOPBACK
-from lior.serve.server import Fault, Server, fault_of
+from lior.serve.server import Server
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -42,8 +43,8 @@ _OPEN = (PUBLIC, "/metrics")
 _LOG = logging.getLogger("lior.serve")
 
 
-class Guard:
-    """An ASGI application before another one.
+class Middleware:
+    """Checks, counts and logs the requests of an ASGI application.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ class Guard:
     def __init__(self, app: ASGIApp, server: Server, routes: Mapping[Any, str]) -> None:
         self._app, self._server, self._routes = app, server, routes
         self._limits, self._settings = server.limits, server.settings
-        self.asked = 0
+        self.active = 0
         """Requests at this moment."""
         names = {*LOOPBACK, self._settings.host, *self._settings.hosts}
         self._hosts = {name.strip("[]").lower() for name in names}
@@ -71,7 +72,7 @@ class Guard:
         began, status = time.perf_counter(), 0
         headers, sizes = Headers(scope=scope), [0, 0]
 
-        async def guarded(message: Message) -> None:
+        async def send_checked(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -82,19 +83,19 @@ class Guard:
             sizes[1] += len(message.get("body", b""))
             await send(message)
 
-        self.asked += 1
+        self.active += 1
         try:
             self._check(scope, headers)
-            await self._app(scope, self._counted(scope, headers, receive, sizes), guarded)
+            await self._app(scope, self._counted(scope, headers, receive, sizes), send_checked)
         except Exception as error:
-            fault = fault_of(error)
+            refusal = http_error(error)
             if status == 0:
-                reply = JSONResponse(fault.record, fault.status, headers=fault.headers)
-                if fault.status == 401:
+                reply = JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
+                if refusal.status == 401:
                     reply.headers["WWW-Authenticate"] = 'Basic realm="lior", charset="UTF-8"'
-                await reply(scope, receive, guarded)
+                await reply(scope, receive, send_checked)
         finally:
-            self.asked -= 1
+            self.active -= 1
             self._note(scope, status, time.perf_counter() - began, sizes)
 
     # --- who ---
@@ -104,19 +105,20 @@ class Guard:
         here = scope.get("client") is None  # by the socket file, which only this user can open
         host = headers.getlist("host")
         if len(host) != 1 or not (here or _name(host[0]) in self._hosts):
-            fault = "this host name is not served; name it with --allow-host"
-            raise Fault(421, fault, code="host")
+            message = "this host name is not served; name it with --allow-host"
+            raise HTTPError(421, message, code="host")
         origins = headers.getlist("origin")
         if any(urlsplit(origin).netloc.lower() != host[0].lower() for origin in origins):
-            raise Fault(403, "requests of other sites are refused", code="origin")
+            raise HTTPError(403, "requests of other sites are refused", code="origin")
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not _visit(
             scope, headers
         ):
-            raise Fault(403, "requests of other sites are refused", code="origin")
+            raise HTTPError(403, "requests of other sites are refused", code="origin")
         if self._settings.token and not here and scope["path"] != PUBLIC:
             self._known(headers.get("authorization", ""))
-        if self.asked > self._limits.asked and scope["path"] not in _OPEN:
-            raise Fault(503, "too much is asked at once; ask again in a moment", code="busy", again=1)
+        if self.active > self._limits.requests and scope["path"] not in _OPEN:
+            message = "too much is asked at once; ask again in a moment"
+            raise HTTPError(503, message, code="busy", retry_after=1)
 
     def _known(self, given: str) -> None:
         """Refuse who does not have the token: as ``Bearer``, or as password of ``Basic``."""
@@ -129,7 +131,7 @@ class Guard:
         elif kind.lower() != "bearer":
             value = ""
         if not hmac.compare_digest(value.strip().encode(), self._settings.token.encode()):
-            raise Fault(401, "the token of this server is needed", code="token")
+            raise HTTPError(401, "the token of this server is needed", code="token")
 
     # --- how much ---
 
@@ -137,10 +139,10 @@ class Guard:
         """``receive`` that ends a body which is too large or comes too slowly."""
         upload = scope["method"] == "PUT" and scope["path"] == "/api/document"
         most = self._limits.upload if upload else self._limits.body
-        too_large = Fault(413, f"the body has more than {most:,} bytes", code="too_large")
+        too_large = HTTPError(413, f"the body has more than {most:,} bytes", code="too_large")
         declared = headers.get("content-length", "0")
         if not (declared.isascii() and declared.isdigit()):
-            raise Fault(400, "Content-Length must be a number", code="invalid")
+            raise HTTPError(400, "Content-Length must be a number", code="invalid")
         if int(declared[:20]) > most:
             raise too_large
         whole = False
@@ -150,9 +152,9 @@ class Guard:
             if whole:  # from here on it is waited for the client to leave
                 return await receive()
             try:
-                message = await asyncio.wait_for(receive(), self._limits.silence)
+                message = await asyncio.wait_for(receive(), self._limits.read_timeout)
             except TimeoutError:
-                raise Fault(408, "the body did not come in time", code="timeout") from None
+                raise HTTPError(408, "the body did not come in time", code="timeout") from None
             sizes[0] += len(message.get("body", b""))
             whole = not message.get("more_body", False)
             if sizes[0] > most:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-import json
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from lior.interfaces import Tokenizer
-from lior.serve.server import fault_of
 from lior.serve.streams import Drawn, ModelThread, Stream
 
 PACE = 0.03
@@ -149,17 +147,3 @@ def _name(data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError:
         return "bytes:" + "".join(f"\\x{byte:02x}" for byte in data)
-
-
-async def events(parts: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
-    """Each part as an event, then the mark of the end; an error is an event too, for the status is sent."""
-    try:
-        async for part in parts:
-            yield _event(part)
-    except Exception as error:
-        yield _event(fault_of(error).record)
-    yield b"data: [DONE]\n\n"
-
-
-def _event(part: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(part, ensure_ascii=False).encode("utf-8", "replace") + b"\n\n"

@@ -1,0 +1,45 @@
+"""Answers as JSON objects: the same for ``lior ask --json``, the server's JSON, MCP and chats.
+
+Nothing here imports numpy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lior.interfaces import Passage
+
+if TYPE_CHECKING:
+    from lior.ask.answering import Answer
+
+_PASSAGE = ("document", "line", "column", "text", "context", "place")
+
+
+def answer_record(answer: Answer) -> dict[str, Any]:
+    """An answer as a JSON object.
+
+    ``question``, whether it was ``found`` and with which ``confidence``, the ``answer`` to quote (a passage
+    or ``None``), all ``passages`` with their ``score``, best first, the ``method`` of ranking, the ``words``
+    that were looked for, those ``missing`` in the text, and a ``note`` on why nothing was found.
+    """
+    return {
+        "question": answer.question,
+        "found": answer.found,
+        "confidence": round(answer.confidence, 4),
+        "answer": answer.answer and passage_record(answer.answer),
+        "passages": [passage_record(each) | {"score": round(score, 6)} for each, score in answer.passages],
+        "method": answer.method,
+        "words": list(answer.words),
+        "missing": list(answer.missing),
+        "note": answer.note,
+    }
+
+
+def passage_record(passage: Passage) -> dict[str, Any]:
+    """A passage: its ``document``, ``line`` and ``column`` from 1, ``text``, ``context`` and ``place``."""
+    return {name: getattr(passage, name) for name in _PASSAGE}
+
+
+def passage_from(record: dict[str, Any]) -> Passage:
+    """The passage that :func:`passage_record` made a record of."""
+    return Passage(**{name: record[name] for name in _PASSAGE})

@@ -1,0 +1,81 @@
+"""Documents, their lines and follow-up questions as records ready for JSON, for all transports alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from lior.ask.dialogue import Dialogue, Turn
+from lior.errors import UsageError
+from lior.interfaces import Passage
+from lior.serve.schema import ListRequest
+from lior.serve.sources import Version
+
+AROUND = 20
+"""Lines before and after a passage that are shown with it."""
+
+
+def converse(version: Version, messages: Sequence[str]) -> Turn:
+    """The answer to the last message, which may be a follow-up of those before.
+
+    Raises ``UsageError`` as :meth:`lior.ask.dialogue.Dialogue.ask`.
+    """
+    dialogue = Dialogue(version.ask)
+    for message in messages[:-1]:
+        try:
+            dialogue.ask(message)
+        except UsageError:  # it was answered so in its time
+            continue
+    return dialogue.ask(messages[-1])
+
+
+def list_documents(version: Version, form: ListRequest) -> dict[str, Any]:
+    """The documents whose names contain a text, with their sizes: some of them, and how many there are."""
+    wanted = form.search.casefold()
+    found = [each for each in version.documents if wanted in each.name.casefold()]
+    part = found[form.offset : form.offset + form.count]
+    return {"documents": list(map(attrs.asdict, part)), "total": len(found)}
+
+
+def document_lines(version: Version, name: str, begin: int, count: int) -> dict[str, Any]:
+    """``count`` lines of a document from line ``begin`` on, which counts from 1."""
+    lines = _lines(b"\n".join(version.text(name)))
+    first = max(min(begin, len(lines)), 1)
+    return {"name": name, "first": first, "lines": lines[first - 1 : first - 1 + count], "total": len(lines)}
+
+
+def passage_lines(version: Version, passage: Passage, around: int = AROUND) -> dict[str, Any]:
+    """The lines of a document around a passage, and where in them it stands.
+
+    ``mark`` has the first and the last line of the passage with the columns where it begins and ends, all
+    from 1, the last column being behind it; without columns where the text is not as in the document.
+    """
+    name = version.file_of(passage.document)
+    parts = [_lines(text) for text in version.text(name)]
+    wanted = passage.text.split("\n")
+    lines = next((p for p in parts if _contains(p, passage, wanted)), parts[0])
+    last = min(passage.line + len(wanted) - 1, len(lines))
+    mark: dict[str, int] = {"line": passage.line, "end_line": last}
+    if _contains(lines, passage, wanted):
+        begin = passage.column if len(wanted) == 1 else 1
+        mark |= {"column": passage.column, "end_column": begin + len(wanted[-1])}
+    first = max(passage.line - around, 1)
+    part = lines[first - 1 : last + around]
+    return {"name": name, "first": first, "lines": part, "total": len(lines), "mark": mark}
+
+
+def _contains(lines: Sequence[str], passage: Passage, wanted: Sequence[str]) -> bool:
+    """Whether the passage stands at its line and column of these lines."""
+    here = lines[passage.line - 1 : passage.line - 1 + len(wanted)]
+    if len(here) < len(wanted):
+        return False
+    return here[0][passage.column - 1 :].startswith(wanted[0]) and all(
+        line.startswith(part) for line, part in zip(here[1:], wanted[1:], strict=True)
+    )
+
+
+def _lines(text: bytes) -> list[str]:
+    lines = [line.rstrip("\r") for line in text.decode("utf-8", "replace").split("\n")]
+    return lines if lines[-1] else lines[:-1] or lines

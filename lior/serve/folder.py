@@ -1,0 +1,155 @@
+"""Folders and files that are served: their index, brought up to date when a question comes."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from lior.ask.answering import Answer
+from lior.ask.index import Index
+from lior.errors import DataError, LiorError
+from lior.reading.compression import decompress
+from lior.reading.decoding import is_utf8
+from lior.reading.files import read_limited
+from lior.reading.finding import Source, find_files
+from lior.reading.parsing import parse_bytes
+from lior.serve.sources import Version, name_of, warm_up
+
+_INTERVAL = 2.0
+"""Seconds for which files are not looked at again."""
+_LOG = logging.getLogger("lior.serve")
+
+
+@attrs.frozen
+class FileRecord:
+    """A file as it is listed."""
+
+    name: str
+    bytes: int
+    added: str
+    """Time of its last change, ISO 8601, UTC."""
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class FolderVersion(Version):
+    """The files of folders when they were last looked at; the index is always the newest."""
+
+    _index: Index
+    _lock: threading.RLock
+    """Of the index, which one thread may use at a time."""
+    _files: dict[str, Source]
+    """By the names of the documents."""
+
+    @property
+    def index(self) -> Index:
+        """The index of the files."""
+        return self._index
+
+    def ask(self, question: str, top: int) -> Answer:
+        """:meth:`lior.ask.index.Index.ask`, one question after the other."""
+        with self._lock:
+            return self._index.ask(question, top)
+
+    def text(self, name: str) -> list[bytes]:
+        """The lines of the file, as passages count them; of formats without lines, such as PDF, its text."""
+        if name not in self._files:
+            raise DataError(f"{name}: no document of this name.")
+        path = self._files[name].path
+        try:
+            data, inner = decompress(read_limited(path), path.name)
+            documents = parse_bytes(data, inner)
+        except (OSError, LiorError):  # the message may have its path
+            raise DataError(f"{name}: cannot be read now.") from None
+        if is_utf8(data) or any(each.lines is not None for each in documents):
+            return [data]
+        return [each.text.encode() for each in documents]
+
+
+class FolderSource:
+    """The index of folders and files, in the user's cache, and the files themselves.
+
+    Parameters
+    ----------
+    paths
+        Folders, files and patterns.
+
+    Raises
+    ------
+    DataError
+        When one does not exist, or there is no text in all of them.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.name = name_of(paths)
+        self._lock = threading.RLock()
+        self._index = Index(*paths)
+        self._number = 0
+        self._next = 0.0
+        """Time of ``time.monotonic`` before which files are not looked at."""
+        self._show()
+        warm_up(self._index, self._index.ask)
+
+    @property
+    def current(self) -> FolderVersion:
+        """The version that requests begin with."""
+        return self._current
+
+    def refresh(self) -> None:
+        """Read what is new or changed in the files, unless they were looked at a moment ago."""
+        with self._lock:
+            if time.monotonic() < self._next:
+                return
+            try:
+                if self._index.update():
+                    self._show()
+            except LiorError as error:  # what is shown stays
+                _LOG.warning("the folder cannot be read now: %s", error)
+            self._next = time.monotonic() + _INTERVAL
+
+    def _show(self) -> None:
+        """Let requests begin with the index as it is now."""
+        files = {file.name: file for file in find_files(self._index.paths)[0]}
+        records = {name: record for name, file in files.items() if (record := _record(file))}
+        every = Version(number=0, documents=tuple(records.values()))
+        held = set()
+        for document in self._index.documents:
+            try:
+                held.add(every.file_of(document))
+            except DataError:  # its file has gone since the index was made
+                continue
+        self._number += 1
+        self._current = FolderVersion(
+            number=self._number, documents=tuple(records[name] for name in records if name in held),
+            index=self._index, lock=self._lock, files=files,
+        )  # fmt: skip
+        self._next = time.monotonic() + _INTERVAL
+
+    def state(self) -> dict[str, Any]:
+        """What is served."""
+        return {
+            "name": self.name, **self.current.counts(), "model": False, "editable": False, "syncs": False,
+            "working": None, "waiting": 0, "lost": [],
+        }  # fmt: skip
+
+    def close(self, seconds: float) -> bool:
+        """Whether no file is being read any more."""
+        free = self._lock.acquire(timeout=seconds)
+        if free:
+            self._lock.release()
+        return free
+
+
+def _record(file: Source) -> FileRecord | None:
+    try:
+        found = file.path.stat()
+    except OSError:
+        return None
+    changed = datetime.datetime.fromtimestamp(int(found.st_mtime), datetime.UTC)
+    return FileRecord(file.name, found.st_size, changed.isoformat())

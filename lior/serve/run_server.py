@@ -1,0 +1,65 @@
+"""What the transports of a trained run share besides: the thread of its model, and changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from lior.serve import completions, editing, inspection
+from lior.serve.errors import HTTPError
+from lior.serve.limits import Settings
+from lior.serve.run import RunSource, RunVersion
+from lior.serve.server import Server
+from lior.serve.streams import ModelThread
+
+T = TypeVar("T")
+
+
+class RunServer(Server):
+    """A trained run that is served."""
+
+    source: RunSource
+    operations = (*inspection.OPERATIONS, *editing.OPERATIONS, *completions.OPERATIONS)
+
+    def __init__(self, settings: Settings, source: RunSource) -> None:
+        super().__init__(settings, source)
+        if settings.editable:
+            tools = editing.Tools(self)
+            self.tools = (tools.learn, tools.forget)
+        self.model = ModelThread(settings.limits.streams)
+
+    @property
+    def version(self) -> RunVersion:
+        """The version that a request begins with, and ends with."""
+        return self.source.current
+
+    async def latest(self) -> RunVersion:
+        """The version to ask."""
+        return self.version
+
+    async def read(self, work: Callable[[Callable[..., object]], T]) -> T:
+        """Have the thread of the model do something; see :meth:`ModelThread.run`."""
+        return await asyncio.wrap_future(self.model.run(work))
+
+    async def change(self, future: Future[T]) -> T:
+        """Wait for a change; a client that leaves does not undo it."""
+        return await asyncio.shield(asyncio.wrap_future(future))
+
+    def check_editable(self) -> None:
+        """Refuse a change where the server is read-only."""
+        if not self.settings.editable:
+            raise HTTPError(403, "the server is read-only; start it with --allow-edit", code="read_only")
+
+    def gauges(self) -> dict[str, float]:
+        """Values of this moment, for the metrics."""
+        return super().gauges() | {
+            "streams_active": self.model.streams, "tokens_drawn_total": self.model.tokens,
+            "changes_waiting": self.source.state()["waiting"],
+        }  # fmt: skip
+
+    def close(self, seconds: float) -> bool:
+        """End streams and finish what is being learned; whether that was done in so many seconds."""
+        self.model.close()
+        return super().close(seconds)

@@ -1,0 +1,123 @@
+"""What can be served: documents that change, of which a request sees one version.
+
+:class:`lior.serve.folder.FolderSource` has the index of folders; :class:`lior.serve.run.RunSource` a trained
+run, which also has a model and may be edited. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+
+from lior.ask.answering import Answer
+from lior.ask.index import Index
+from lior.errors import DataError, UsageError
+
+
+class DocumentRecord(Protocol):
+    """An attrs class: a document as it is listed."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def bytes(self) -> int: ...
+
+    @property
+    def added(self) -> str | None:
+        """Time at which it was last changed or learned, ISO 8601; ``None`` for the training text."""
+        ...
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Version:
+    """The documents at one moment."""
+
+    number: int
+    """From 1 since the server was started."""
+    documents: tuple[Any, ...]
+    """A :class:`DocumentRecord` each."""
+    names: frozenset[str] = attrs.field(init=False)
+    """Of the documents."""
+
+    @names.default
+    def _names(self) -> frozenset[str]:
+        return frozenset(document.name for document in self.documents)
+
+    @property
+    def index(self) -> Index:
+        """The index of the documents."""
+        raise NotImplementedError
+
+    def ask(self, question: str, top: int) -> Answer:
+        """:meth:`lior.ask.index.Index.ask`, from any thread."""
+        return self.index.ask(question, top)
+
+    def text(self, name: str) -> list[bytes]:
+        """The texts of a document, UTF-8; several where several documents have one name.
+
+        Raises ``DataError`` when there is no document of this name, or it cannot be read.
+        """
+        raise NotImplementedError
+
+    def file_of(self, document: str) -> str:
+        """The document that a document of the index is part of: ``mail.mbox`` for ``mail.mbox#3``.
+
+        Raises ``DataError`` when there is none.
+        """
+        name = document
+        while name and name not in self.names:
+            name = name[:-1] if name.endswith("'") else name.rpartition("#")[0]
+        if not name:
+            raise DataError(f"{document}: no document of this name.")
+        return name
+
+    def counts(self) -> dict[str, Any]:
+        """Number, sizes and retriever, ready for JSON."""
+        return {
+            "version": self.number, "documents": len(self.documents), "passages": len(self.index),
+            "bytes": sum(document.bytes for document in self.documents), "retriever": self.index.retriever,
+        }  # fmt: skip
+
+
+class Source(Protocol):
+    """Documents that are served."""
+
+    name: str
+    """Shown to people; of the model in OpenAI's protocol."""
+
+    @property
+    def current(self) -> Version:
+        """The version that requests begin with."""
+        ...
+
+    def refresh(self) -> None:
+        """Bring :attr:`current` up to date, before a question is asked; called by a thread for questions."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """What is served and what is being done, ready for JSON."""
+        ...
+
+    def close(self, seconds: float) -> bool:
+        """Finish what is being written; whether that was done in so many seconds."""
+        ...
+
+
+def name_of(paths: Sequence[Path]) -> str:
+    """The names of some paths in one: ``notes+mail``."""
+    return "+".join(path.absolute().name or str(path) for path in paths)
+
+
+def warm_up(index: Index, ask: Callable[[str], object]) -> None:
+    """Have the index compute what it computes at its first questions: a fact and a topic."""
+    if not len(index):
+        return
+    words = index.passage(0).text.split()
+    for length in (3, 12):
+        with contextlib.suppress(UsageError):
+            ask(" ".join(["boiler", *words[:length]]))

@@ -1,0 +1,148 @@
+"""A folder that was never trained on: what is served of it, and that changes of its files show."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import anyio
+import pytest
+from mcp.client.client import Client
+
+from lior.serve.folder import FolderSource
+from tests.serve.servers import TEXTS, running
+
+QUESTION = "When is the boiler serviced?"
+NEEDS_A_MODEL = ("/v1/completions", "/tokenize", "/api/why", "/api/score", "/api/sync")
+
+
+@pytest.fixture
+def copy(folder, tmp_path):
+    """A copy of the folder, to be changed."""
+    return shutil.copytree(folder, tmp_path / "copy")
+
+
+@pytest.fixture
+def source(copy, monkeypatch):
+    """A copy of the folder that is served, looked at for every question."""
+    monkeypatch.setattr("lior.serve.folder._INTERVAL", 0.0)
+    return FolderSource([copy])
+
+
+def test_the_answer_and_its_lines(of_folder):
+    found = of_folder.post("/api/ask", json={"question": QUESTION, "lines": True, "state": True}).json()
+    assert (found["answer"]["document"], found["answer"]["line"]) == ("house.md", 3)
+    assert found["shown"]["mark"] == {"line": 3, "end_line": 3, "column": 1, "end_column": 35}
+    assert found["state"]["documents"] == len(TEXTS)
+    assert found["state"]["model"] is False
+    listed = of_folder.get("/api/documents", params={"search": "house"}).json()["documents"]
+    assert [(each["name"], each["bytes"]) for each in listed] == [("house.md", len(TEXTS["house.md"]))]
+    messages = [{"role": "user", "content": QUESTION}, {"role": "user", "content": "And the car?"}]
+    reply = of_folder.post("/v1/chat/completions", json={"model": "notes", "messages": messages}).json()
+    assert reply["choices"][0]["message"]["content"].startswith("The car is serviced in May. [1]")
+    assert "passages" in of_folder.get("/metrics").text
+
+
+def test_nothing_that_needs_a_model_is_offered(of_folder):
+    api = of_folder.get("/openapi.json").json()
+    for path in NEEDS_A_MODEL:
+        assert of_folder.post(path, json={}).status_code == 404
+        assert path not in api["paths"]
+    assert of_folder.put("/api/document?name=x", content=b"text").status_code == 405
+    page = of_folder.get("/").text
+    assert "<mark>" in of_folder.get("/", params={"q": QUESTION}).text
+    assert not any(part in page for part in ('id="continue"', 'id="surprise"', 'id="drop"', "model -->"))
+
+
+def test_tools_over_http(folder):
+    async def main(url):
+        async with Client(f"{url}/mcp") as client:
+            assert {tool.name for tool in (await client.list_tools()).tools} == {"ask", "get", "docs"}
+            found = (await client.call_tool("ask", {"question": QUESTION})).structured_content
+            assert found["answer"]["text"] == "The boiler is serviced in October."
+            resources = {each.name: each.uri for each in (await client.list_resources()).resources}
+            assert "room 23" in (await client.read_resource(resources["note 3.txt"])).contents[0].text
+
+    with running(folder) as live:
+        anyio.run(main, live.url)
+
+
+def test_changes_of_files_show_at_the_next_question(copy, source):
+    (copy / "house.md").write_text("The boiler is serviced in June.\n")
+    (copy / "plan.txt").unlink()
+    assert source.current.number == 1
+    source.refresh()
+    version = source.current
+    assert version.ask(QUESTION, 3).answer.text == "The boiler is serviced in June."
+    assert version.number == 2
+    assert version.names == set(TEXTS) - {"plan.txt"}
+    source.refresh()
+    assert source.current is version  # nothing has changed
+
+
+def test_a_folder_that_is_away_is_served_as_it_was(copy, source):
+    copy.rename(copy.with_name("away"))
+    source.refresh()
+    assert source.current.ask(QUESTION, 3).found
+    assert source.close(5)
+
+
+@pytest.mark.parametrize(("name", "data", "shown"), [
+    ("old.txt", "Le café ouvre à huit heures.\n".encode("latin-1"), "Le café ouvre"),
+    ("page.html", b"<html>\n<body>\n<p>Doors open at nine.</p>\n</body>\n</html>\n", "<p>Doors open at nine"),
+    ("mail.mbox", b"From a@b Thu Jan  1 00:00:00 2026\nSubject: Keys\nFrom: a@b\n\nThe key hangs there.\n",
+     "The key hangs there."),
+])  # fmt: skip
+def test_lines_are_those_of_the_file(copy, name, data, shown):
+    """As an editor shows them at the line that an answer names."""
+    (copy / name).write_bytes(data)
+    version = FolderSource([copy]).current
+    passage = next(p for p, _ in version.ask(shown.removeprefix("<p>"), 9).passages if name in p.document)
+    assert version.file_of(passage.document) == name
+    lines = b"\n".join(version.text(name)).decode().split("\n")
+    assert shown in lines[passage.line - 1]
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = sys.modules["numba"] = None  # importing them raises
+from lior_cli.main import main
+code = main(sys.argv[1:])
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("args", "out"),
+    [
+        (("ask", ".", QUESTION), "The boiler is serviced in October."),
+        (("chat", "."), "The boiler is serviced in October."),
+        (("sync", ".", "--json"), '"learned": ["house.md"]'),
+        (("mcp", "."), '"protocolVersion"'),
+        (("serve", "."), "at http://127.0.0.1:"),
+        (("serve", "--help"), "WHERE"),
+        (("chat", "--help"), "folder"),
+    ],
+    ids=lambda value: value[0] + ("_help" if "--help" in value else "") if isinstance(value, tuple) else "",
+)
+def test_without_torch(tmp_path, args, out):
+    (tmp_path / "house.md").write_text(TEXTS["house.md"])
+    initialise = (
+        '{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18", '
+        '"capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}}\n'
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", WITHOUT_TORCH, *args, *(["--port", "0"] if args == ("serve", ".") else [])],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    try:
+        if args == ("serve", "."):
+            told = child.stdout.readline()
+        else:
+            told = child.communicate(initialise if args[0] == "mcp" else f"{QUESTION}\n", timeout=60)[0]
+            assert child.returncode == 0, told
+        assert out in told
+    finally:
+        child.kill()
+        child.communicate()
