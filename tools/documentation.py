@@ -18,7 +18,8 @@ PICTURES = ("docs/**/*.svg", "docs/**/*.png", "plugins/*/docs/**/*.png", "LICENS
 API = {
     "lior": ("lior", ["lior.api"]),
     "runs": ("Runs", ["lior.runs.run"]),
-    "ask": ("Questions", ["lior.ask.index", "lior.ask.answering", "lior.ask.interfaces"]),
+    "ask": ("Questions", ["lior.ask.index", "lior.ask.answering"]),
+    "reading": ("Reading files", ["lior.reading"]),
     "interfaces": ("Interfaces", ["lior.interfaces"]),
     "plugins": (
         "Plugins and configuration",
