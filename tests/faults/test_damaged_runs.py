@@ -126,7 +126,7 @@ def forge(run: Path, edit: Callable[[dict], object]) -> None:
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda m: m["components"]["frame"].update(name="rotor"),
+        lambda m: m["components"]["frame"][0].update(name="rotor"),
         lambda m: m.update(components=None),
         lambda m: m.update(geometry={"smoothink": 1}),
         lambda m: m.pop("documents"),
@@ -149,7 +149,7 @@ def test_forging_nothing_changes_nothing(command, finished):
 
 def test_a_plugin_that_is_not_installed_is_named(command, finished):
     shutil.copytree(finished, "r")
-    forge(Path("r"), lambda m: m["components"]["encoder"].update(name="lagz"))
+    forge(Path("r"), lambda m: m["components"]["encoder"][0].update(name="lagz"))
     result = command("eval", "r")
     assert result.code == 1
     assert "No encoder plugin is named 'lagz'. Did you mean 'lags'?" in result.err
