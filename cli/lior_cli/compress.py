@@ -16,6 +16,7 @@ import click
 from lior.config import load
 from lior.config.recipes import shipped
 from lior.errors import DataError, UsageError
+from lior.files import PARTIAL, replacing
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RecipeName
 
@@ -259,16 +260,8 @@ def _write(out: str, data: bytes) -> None:
         sys.stdout.buffer.flush()
         return
     path = Path(out)
-    part = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with part.open("wb") as stream:
+        with replacing(path, part=path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")) as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

@@ -19,9 +19,9 @@ from lior.ask.dialogue import Dialogue, Turn, confirmed
 from lior.ask.endpoint import Endpoint
 from lior.config.options import RawText, check_table, typed_fields
 from lior.errors import EndpointError, LiorError, UsageError, did_you_mean, sentences
-from lior_cli.passages import columns, echo_answer, echo_passages, echo_reasons, where
+from lior_cli.passages import echo_answer, echo_passages, echo_reasons, where
 from lior_cli.sources import plain
-from lior_cli.terminal import harmless, wrapped
+from lior_cli.terminal import columns, harmless, printable_text, wrapped
 
 if TYPE_CHECKING:
     from lior.ask.index import Index
@@ -406,7 +406,7 @@ class Conversation:
 
     def _say(self, text: str) -> None:
         """What is not part of a reply: on standard error, so that a pipe gets replies alone."""
-        click.echo(harmless(text), err=True)
+        click.echo(printable_text(text), err=True)
 
 
 @contextlib.contextmanager

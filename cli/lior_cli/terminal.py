@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import click
+
+WIDEST = 100
+"""Columns that tables and text take at most."""
 
 
 def printable(pieces: Iterable[bytes]) -> Iterator[str]:
@@ -21,6 +25,22 @@ def printable(pieces: Iterable[bytes]) -> Iterator[str]:
 def harmless(text: str) -> str:
     """``text`` with a replacement for each character that could control the terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def printable_text(text: bytes | str) -> str:
+    """A whole text, made :func:`harmless`; in ``str``, surrogates stand for bytes."""
+    data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+    return harmless(data.decode("utf-8", "replace"))
+
+
+def columns() -> int:
+    """Width of tables and text on the terminal, or in a pipe."""
+    return min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
+
+
+def prompt_bytes(prompt: str) -> bytes:
+    """The text of ``--prompt``, where ``-`` stands for standard input."""
+    return sys.stdin.buffer.read() if prompt == "-" else prompt.encode("utf-8", "surrogateescape")
 
 
 def wrapped(pieces: Iterable[str], width: int) -> Iterator[str]:

@@ -422,7 +422,7 @@ class MemoryBackend(Plugin, Protocol):
         """Number of values of each gate, for an alphabet of that size."""
 
     def write(self, items: Items) -> None:
-        """Hold ``items`` as pending: reads do not see them until :meth:`commit`."""
+        """Add ``items`` as pending: reads do not see them until :meth:`commit`."""
 
     def commit(self) -> None:
         """Make the pending items readable."""

@@ -11,7 +11,6 @@ from torch.testing import assert_close
 
 from lior.errors import UsageError
 from lior.geometry import kernel
-from lior.testing.encoders import encoder_contract
 from lior.testing.strategies import LAW, dtypes, fill, seeds
 from lior_plugins.encoders import tables
 from lior_plugins.encoders.grams import Grams
@@ -27,27 +26,6 @@ def seeded(seed=0):
 
 def contexts(encoder, size=50):
     return torch.randint(VOCAB + 1, (size, encoder.reach), generator=seeded(1))
-
-
-class TestLags(encoder_contract(Lags)): ...
-
-
-class TestLagsSmall(encoder_contract(lambda: Lags(n=2, lags=1))): ...
-
-
-class TestGrams(encoder_contract(lambda: Grams(n=8, bits=6))): ...
-
-
-class TestGramsSmall(encoder_contract(lambda: Grams(n=2, lags=2, bits=1, patterns=("~1,2",)))): ...
-
-
-class TestPoles(encoder_contract(Poles)): ...
-
-
-class TestPolesSmall(encoder_contract(lambda: Poles(n=2, reach=2, oscillations=1, exponentials=0))): ...
-
-
-class TestPolesSlow(encoder_contract(lambda: Poles(n=8, reach=48, decay=0.999, horizon=1e5))): ...
 
 
 CHANGES = [

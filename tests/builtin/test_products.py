@@ -10,29 +10,12 @@ from hypothesis import given
 from torch.testing import assert_close
 
 from lior.errors import UsageError
-from lior.testing.products import product_contract
 from lior.testing.strategies import LAW, dimensions, dtypes, fill, seeds
 from lior.testing.tensors import cast
 from lior_plugins.products.spinor import Spinor
 from lior_plugins.products.tensor import TensorProduct
 from lior_plugins.products.wedge import Wedge
 from tests.geometry import clifford_matrices as clifford
-
-
-class TestTensor(product_contract(TensorProduct)):
-    """The default distance."""
-
-
-class TestWedge(product_contract(Wedge)):
-    """The default area."""
-
-
-class TestSpinor(product_contract(Spinor)):
-    """Spinors of 16 components."""
-
-
-class TestSpinorOfOddAlgebra(product_contract(lambda: Spinor(generators=5))):
-    """Spinors of 8 components, of which one site is not turned."""
 
 
 def cost(product, params, q, k):

@@ -12,13 +12,10 @@ from hypothesis import strategies as st
 
 from lior.errors import BrokenPlugin, UsageError
 from lior.testing.strategies import LAW
-from lior.testing.tokenizers import DOCUMENTS, tokenizer_contract
+from lior.testing.tokenizers import DOCUMENTS
 from lior_plugins.tokenizers import bpe
 from lior_plugins.tokenizers.bpe import Bpe
 from lior_plugins.tokenizers.bytes import Bytes
-
-
-class TestBytes(tokenizer_contract(Bytes)): ...
 
 
 def test_a_token_is_a_byte():
@@ -57,10 +54,6 @@ def fitted(*documents: bytes, vocab_size: int = 400) -> Bpe:
 def pieces(tokenizer: Bpe, data: bytes) -> list[bytes]:
     """What the tokens of ``data`` stand for, one by one."""
     return [tokenizer.decode([token]) for token in tokenizer.encode(data).tolist()]
-
-
-@needs_library
-class TestBpe(tokenizer_contract(lambda: Bpe(vocab_size=300))): ...
 
 
 @needs_library

@@ -11,21 +11,9 @@ from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
 
 from lior.geometry import spsa
-from lior.testing.updaters import Broken, Parabola, updater_contract
+from lior.testing.updaters import Broken, Parabola
 from lior_plugins.updaters.contrastive import Contrastive
 from lior_plugins.updaters.spsa import Spsa
-
-
-class TestContrastive(updater_contract(Contrastive)): ...
-
-
-class TestContrastiveNudged(updater_contract(lambda: Contrastive(nudge=0.1))): ...
-
-
-class TestSpsa(updater_contract(Spsa)): ...
-
-
-class TestSpsaAveraged(updater_contract(lambda: Spsa(directions=3))): ...
 
 
 def seeded(seed=0):
@@ -85,16 +73,6 @@ def test_every_option_is_tried(updater):
 
 
 # --- contrastive ---
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_no_nudge_changes_nothing(dtype):
-    problem, updater = Parabola(0, dtype), Contrastive(nudge=0.0)
-    params, state = problem.start, updater.init(problem.start)
-    for _ in range(3):
-        params, state, accepted = updater.step(params, state, problem, scale=1.0, generator=seeded())
-        assert accepted
-    assert all(torch.equal(params[k], problem.start[k]) for k in params)
 
 
 class FirstOrder(Parabola):

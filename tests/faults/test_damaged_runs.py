@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lior.runs.bundle import digest, fingerprint
+from tests.faults.faults import forge
 
 MODEL = "checkpoints/*/model.safetensors"
 TEXT = "checkpoints/*/text.safetensors"
@@ -88,8 +87,9 @@ CASES: dict[str, tuple[Damage, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("name", ["eval", "generate"])
+@pytest.mark.parametrize(
+    ("name", "case"), [*(("eval", case) for case in CASES), ("generate", "truncated model")]
+)
 def test_a_damaged_run_is_refused(command, finished, case, name):
     run = Path("r")
     shutil.copytree(finished, run)
@@ -114,15 +114,6 @@ def test_what_is_no_run(command, sample, tmp_path):
     assert "not a run directory of lior (config.toml is missing)" in command("eval", tmp_path).err
 
 
-def forge(run: Path, edit: Callable[[dict], object]) -> None:
-    """Edit the manifest and give it the right checksum, as a careless tool would."""
-    path = at(run, MANIFEST)
-    manifest = json.loads(path.read_text())
-    del manifest["sha256"]
-    edit(manifest)
-    path.write_text(json.dumps(manifest | {"sha256": digest(manifest)}))
-
-
 @pytest.mark.parametrize(
     "edit",
     [
@@ -143,7 +134,7 @@ def test_a_checkpoint_that_does_not_fit_together(command, finished, edit):
 
 def test_forging_nothing_changes_nothing(command, finished):
     shutil.copytree(finished, "r")
-    forge(Path("r"), lambda manifest: None)
+    forge(Path("r"))
     assert command("eval", "r", "--quiet").code == 0
 
 
@@ -158,8 +149,7 @@ def test_a_plugin_that_is_not_installed_is_named(command, finished):
 def test_another_file_in_the_place_of_the_tensors(command, finished):
     shutil.copytree(finished, "r")
     at(Path("r"), MODEL).write_bytes(b"not tensors" * 10)
-    found = fingerprint(at(Path("r"), MODEL))
-    forge(Path("r"), lambda m: m["files"].update({"model.safetensors": found}))
+    forge(Path("r"))
     result = command("eval", "r")
     assert result.code == 1
     assert "model.safetensors: damaged" in result.err

@@ -17,8 +17,8 @@ import attrs
 
 from lior.errors import DataError, LiorError, MissingPackage
 from lior.interfaces import ParsedDocument
+from lior.reading.compression import LIMIT
 from lior.reading.decoding import decode
-from lior.reading.files import LIMIT
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
 

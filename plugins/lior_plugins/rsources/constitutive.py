@@ -1,4 +1,4 @@
-"""Resilience as a law of the material: the inverse of the local length of the medium.
+"""Resilience from the local density: the inverse distance to the k-th neighbour in a sample.
 
 With ``d_k(z)`` the distance of ``z`` to the ``k``-th nearest item of the memory, a
 measure of how thinly the memory covers its surroundings,

@@ -1,4 +1,4 @@
-"""The encoder ``far``: another encoder for the last tokens, and coordinates of what stands far before.
+"""The encoder ``far``: another encoder for the last tokens, and coordinates of the distant context.
 
 A far coordinate is a sum of decayed token counts, ``z = Σ_l λ^l U[x_{t−1−l}]``: a field of one slow mode.
 Updates on batches do not learn its table ``U``, because the tokens that matter are rare. One pass finds it,

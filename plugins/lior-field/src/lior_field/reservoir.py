@@ -98,7 +98,7 @@ class Reservoir:
     # --- writing ---
 
     def write(self, items: Items) -> None:
-        """Hold the sums of ``items`` as pending."""
+        """Add the sums of ``items`` as pending."""
         start, text = items.start, items.text
         sums = self._pending or self._stored()
         for begin in range(start, len(text.tokens), _BLOCK):
@@ -116,7 +116,7 @@ class Reservoir:
         self._pending = None
 
     def rewrite(self, items: Iterable[Items]) -> None:
-        """Hold exactly ``items``."""
+        """Replace all items by ``items``."""
         self._sums = self._pending = self._readout = None
         for each in items:
             self.write(each)
