@@ -80,7 +80,7 @@ CASES: dict[str, tuple[Damage, str]] = {
         lambda run: forge(run, lambda m: m.update(format=2)),
         "made by an unreleased build of lior",
     ),
-    "another split": (replace('"train": ', '"train": 1'), "manifest.json: changed"),
+    "another split": (replace('"n_train": ', '"n_train": 1'), "manifest.json: changed"),
     "another plugin": (replace('"lags"', '"poles"'), "manifest.json: changed"),
     "another option": (replace('"capacity": 256', '"capacity": 9'), "manifest.json: changed"),
     "another checksum": (replace('"sha256": "', '"sha256": "0'), "manifest.json: changed"),
@@ -121,7 +121,7 @@ def test_what_is_no_run(command, sample, tmp_path):
         lambda m: m.update(components=None),
         lambda m: m.update(geometry={"smoothink": 1}),
         lambda m: m.pop("documents"),
-        lambda m: m.pop("train"),
+        lambda m: m.pop("n_train"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_together(command, finished, edit):

@@ -183,9 +183,9 @@ def test_texts_that_no_tokenizer_made(run, edit):
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda m: m.update(train=10**12),
-        lambda m: m.update(train=-1),
-        lambda m: m.update(train="all"),
+        lambda m: m.update(n_train=10**12),
+        lambda m: m.update(n_train=-1),
+        lambda m: m.update(n_train="all"),
         lambda m: m.update(bytes=-5),
         lambda m: m.update(documents=[1, 2]),
         lambda m: m.update(documents=["a"] * 9),
