@@ -129,7 +129,7 @@ def by_name(
 def _documents(place: Path, manifest: Mapping[str, Any]) -> dict[str, list[bytes]]:
     """The documents of a checkpoint whose text was verified."""
     with misfits_as_run_errors(place):
-        if manifest["components"]["tokenizer"]["name"] != "bytes":
+        if manifest["components"]["tokenizer"][0]["name"] != "bytes":
             from lior.runs.checkpoint import load  # a tokenizer with a vocabulary needs torch
 
             return of_checkpoint(load(place))

@@ -84,12 +84,14 @@ def train(
         documents = documents_of(files)
     text, parts = tokenize(config, config.tokenizer.plugin, documents)
     model = build_model(config, device, generator)
+    components = {kind: [getattr(config, kind)] for kind in ("tokenizer", *PARTS)}
+    components["memory"] = list(config.memory.components)
     directory = RunDirectory.create(out, config) if out else None
     with directory or nullcontext():
         if directory and files and config.data.text:
             directory.save_manifest(files)
         training = Training(
-            model=model, text=text.to(device), parts=parts, config=config, components=_components(config),
+            model=model, text=text.to(device), parts=parts, config=config, components=components,
             generator=generator, **_loop_options(config, directory), clock=clock, callbacks=callbacks,
             stop=stop,
         )  # fmt: skip
@@ -172,12 +174,6 @@ def _with_budget(config: TrainConfig) -> TrainConfig:
         for part, limited in zip(config.memory.components, able, strict=True)
     )
     return attrs.evolve(config, memory=Components(components=components))
-
-
-def _components(config: TrainConfig) -> dict[str, Any]:
-    """The components that a checkpoint describes."""
-    parts: dict[str, Any] = {kind: getattr(config, kind) for kind in ("tokenizer", *PARTS)}
-    return parts | {"memory": list(config.memory.components)}
 
 
 def build_model(config: TrainConfig, device: torch.device, generator: Generator) -> Model:

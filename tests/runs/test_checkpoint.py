@@ -108,7 +108,7 @@ def test_the_manifest_names_components_files_and_documents(save, sample):
     path = save()
     manifest = json.loads((path / "manifest.json").read_text())
     assert manifest["format"] == {"program": "lior", "version": 1}
-    assert manifest["components"]["encoder"] == {
+    assert manifest["components"]["encoder"][0] == {
         "name": "lags",
         "options": {"n": 8, "lags": 4, "decay": 0.8, "scale": 0.35},
         "distribution": "lior",
@@ -137,7 +137,7 @@ def test_a_model_is_built_from_its_manifest_alone(save, configure, tmp_path):
     assert loaded.geometry is not None
     assert loaded.geometry.encoder.n == 8
     file = json.loads((tmp_path / "checkpoint" / "manifest.json").read_text())
-    for part in [file["components"]["encoder"], *file["components"]["memory"]]:
+    for part in [*file["components"]["encoder"], *file["components"]["memory"]]:
         plugin = registry.get("encoder" if part["name"] == "lags" else "memory", part["name"])
         assert part["options"].keys() == {f.name for f in attrs.fields(plugin) if f.init}
     config = configure()
