@@ -19,6 +19,7 @@ API = {
     "lior": ("lior", ["lior.api"]),
     "runs": ("Runs", ["lior.runs.run"]),
     "ask": ("Questions", ["lior.ask.index", "lior.ask.answering"]),
+    "reading": ("Reading files", ["lior.reading"]),
     "interfaces": ("Interfaces", ["lior.interfaces"]),
     "plugins": (
         "Plugins and configuration",
