@@ -283,8 +283,7 @@ def test_nothing_can_be_changed_while_going_on(command, given):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
-    [("auto", "no stopped run in runs; name one"), ("r", "r: no such run directory")],
+    ("name", "message"), [("auto", "no stopped run in runs; name one"), ("r", "r: no such run directory")]
 )
 def test_without_a_run_there_is_nothing_to_go_on_with(command, name, message):
     code, _, err = command("train", "--resume", name)
