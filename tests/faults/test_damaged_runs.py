@@ -75,7 +75,7 @@ CASES: dict[str, tuple[Damage, str]] = {
         lambda run: forge(run, lambda m: m.update(format=2)),
         "made by an unreleased build of lior",
     ),
-    "another split": (replace('"n_train": ', '"train": 1'), "manifest.json: changed"),
+    "another split": (replace('"n_train": ', '"n_train": 1'), "manifest.json: changed"),
     "another checksum": (replace('"sha256": "', '"sha256": "0'), "manifest.json: changed"),
 }
 
