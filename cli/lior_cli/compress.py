@@ -182,7 +182,7 @@ def recipe_coder(recipe: str) -> Coder:
             f"recipe {recipe}: its memory needs a geometry, which is not learned while reading; "
             "train a run and give it with --run, or take a recipe with counts only"
         )
-    parts = {"tokenizer": config.tokenizer, "memory": list(config.memory.components)}
+    parts = {"tokenizer": [config.tokenizer], "memory": config.memory.components}
     digest = hashlib.sha256(json.dumps(describe(parts), sort_keys=True).encode()).digest()
     # A compressed file names the recipe, never its folder.
     return Coder(model, digest, Path(recipe).name.encode("ascii", "replace").decode()[:_NAME])

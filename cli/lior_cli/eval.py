@@ -65,13 +65,13 @@ def evaluate(
 
     from lior.data.noise import corrupt
     from lior.model import evaluation
-    from lior.reading.texts import read_texts
+    from lior.reading.documents import read_documents
     from lior.runs import directory as rundir
     from lior.tensors import pick_device
     from lior_cli.progress import Progress
 
     loaded = rundir.open_run(run, device=pick_device(device))
-    other = read_texts(text, field=field).documents if text else []
+    other = read_documents(text, field=field) if text else []
     corpus, begin, end = loaded.other_text(other) if text else loaded.validation()
     counted = None
     if noise:

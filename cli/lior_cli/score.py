@@ -76,7 +76,7 @@ def score(
     from lior_cli.progress import Progress
 
     loaded = rundir.open_run(run, device=pick_device(device))
-    raw = read_documents(text, field=field)  # byte for byte, whatever the format: its lines are the file's
+    raw = read_documents(text, field=field, raw=True)  # its lines are those of the file
     corpus, _, size = loaded.other_text(raw)
     with Progress(quiet=quiet) as progress:
         progress.lior_train_stage("score", f"scoring {size:,} tokens{' online' if online else ''}")
