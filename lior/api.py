@@ -79,11 +79,11 @@ def train(
     return preparation.train(config, Path(out) if out else None, documents=read, callbacks=callbacks)
 
 
-def _refuse_used(*plugins: object) -> None:
+def _refuse_used(*plugins: Any) -> None:
     """Refuse instances that have read a text: the run that they belong to would change."""
     for plugin in plugins:
-        if attrs.has(type(plugin)):
-            now, fresh = (each.snapshot() for each in (plugin, attrs.evolve(plugin)))  # type: ignore[misc]
+        if attrs.has(type(plugin)) and hasattr(plugin, "snapshot"):
+            now, fresh = (each.snapshot() for each in (plugin, attrs.evolve(plugin)))
             if now.keys() != fresh.keys() or not all(now[key].equal(fresh[key]) for key in now):
                 name = type(plugin).__name__
                 raise UsageError(f"{name}: this instance has read a text already; make a new one")
