@@ -15,22 +15,17 @@ WIDEST = 100
 
 
 def printable(pieces: Iterable[bytes]) -> Iterator[str]:
-    """Decode UTF-8 piece by piece, and make it :func:`harmless`."""
+    """Decode UTF-8 piece by piece, as :func:`printable_text`."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for piece in pieces:
-        yield harmless(decoder.decode(piece))
+        yield printable_text(decoder.decode(piece))
     yield decoder.decode(b"", final=True)
 
 
-def harmless(text: str) -> str:
-    """``text`` with a replacement for each character that could control the terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
 def printable_text(text: bytes | str) -> str:
-    """A whole text, made :func:`harmless`; in ``str``, surrogates stand for bytes."""
-    data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
-    return harmless(data.decode("utf-8", "replace"))
+    """Text (UTF-8) with a replacement for each character that could control the terminal."""
+    decoded = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in decoded)
 
 
 def columns() -> int:

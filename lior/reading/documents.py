@@ -153,7 +153,7 @@ def documents_in(data: bytes, name: str, *, limit: int = LIMIT) -> list[RawDocum
 
 
 def _read_first(source: Source, *, field: str, limit: int, strict: bool, raw: bool) -> File:
-    """A file that is read for the first time; one that was named must be readable."""
+    """Read a file for the first time; raise the reason for one that was named and cannot be read."""
     if str(source.path) == STDIN:
         return _read_stdin(limit)
     file = read_document_file(source, field=field, limit=limit, raw=raw)

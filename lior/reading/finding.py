@@ -47,7 +47,10 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[SkippedF
     paths
         Folders, files and glob patterns; ``-`` stands for standard input.
 
-    Raises ``DataError`` when a path does not exist or a pattern matches nothing.
+    Raises
+    ------
+    DataError
+        When a path does not exist or a pattern matches nothing.
     """
     given = [root for path in paths for root in expand(str(path))]
     labels = _labels([_absolute(root) for root in given if root.is_dir()])

@@ -92,7 +92,7 @@ def known_suffix(head: bytes, name: str) -> str:
 
 @cache
 def _readers(names: tuple[str, ...]) -> dict[str, type[Reader]]:
-    """Suffix -> reader. Those of other distributions go before lior's own, then the order of names."""
+    """Suffix -> reader. Readers of other distributions go before lior's own, then the order of names."""
     found: dict[str, type[Reader]] = {}
     for name in sorted(names, key=lambda n: (registry.origins("reader", n)[0].distribution == "lior", n)):
         try:

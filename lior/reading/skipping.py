@@ -77,7 +77,7 @@ class SkippedFile:
 
 
 class UnreadableFile(DataError):
-    """A file that is left out; the message is the sentence of the reason."""
+    """A file cannot be read or parsed, for a reason; the message is its sentence."""
 
     def __init__(self, reason: SkipReason, detail: str = ""):
         self.reason, self.detail = reason, detail

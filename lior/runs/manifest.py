@@ -45,7 +45,7 @@ class FileManifest:
         return cls(absolute(paths), field, {file.name: entry(file) for file in found if not file.given})
 
     def save(self, run: Path) -> None:
-        """Write it into the directory of a run; raises ``OSError`` and leaves the old one then."""
+        """Write the manifest into the directory of a run; raises ``OSError`` and leaves the old one then."""
         entries = {
             name: [file.size, file.modified, file.sha256, file.documents, file.reason, file.detail]
             for name, file in sorted(self.files.items())

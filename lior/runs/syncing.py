@@ -36,7 +36,7 @@ _UNSEEN = (SkipReason.CLOSED_FOLDER, SkipReason.UNREADABLE)
 
 @attrs.frozen
 class Synced:
-    """What was done, or would be: names of documents, in the order of the files."""
+    """The result of a sync, or of a dry run: names of documents, in the order of the files."""
 
     learned: tuple[str, ...]
     """New in the files."""
@@ -116,7 +116,7 @@ class Scan:
 
 @attrs.frozen
 class Changes:
-    """What is to be done to a run, and its manifest before and after it."""
+    """Documents to forget and to learn, and the manifest before and after that."""
 
     run: Path
     out: list[str]
@@ -217,12 +217,12 @@ def finish(found: Scan) -> Synced:
 
 
 def compare(checkpoint: Checkpoint, found: Scan) -> Changes:
-    """What is to be done to the documents of a run; nothing is changed.
+    """The changes that make the documents of a run those of the files; nothing is changed yet.
 
     Raises ``UsageError`` when the files are others than before, and none of the documents is in them.
     """
     held = {name: b"".join(texts) for name, texts in asking.of_checkpoint(checkpoint).items()}
-    own, entries = _own(checkpoint, found), dict(found.entries)
+    own, entries = _from_files(checkpoint, found), dict(found.entries)
     learned, changed, same = list[RawDocument](), list[RawDocument](), set[str]()
     for name, file in found.read.items():
         foreign = [d for d in file.content if d.name not in own and held.get(d.name, d.data) != d.data]
@@ -255,14 +255,14 @@ def compare(checkpoint: Checkpoint, found: Scan) -> Changes:
 
 
 def _unseen(own: Iterable[str], found: Scan) -> set[str]:
-    """Documents of files that cannot be read now, or are in folders that cannot be opened."""
+    """Names of documents of files that cannot be read now, or are in folders that cannot be opened."""
     files = [name for name, each in found.entries.items() if each.size < 0]
     folders = tuple(f"{each.name}/" for each in found.skipped if each.reason in _UNSEEN)
     return {name for name in own if name.startswith(folders) or any(_part_of(name, file) for file in files)}
 
 
-def _own(checkpoint: Checkpoint, found: Scan) -> set[str]:
-    """Documents of the run that are from the files, so that they can be gone from them."""
+def _from_files(checkpoint: Checkpoint, found: Scan) -> set[str]:
+    """Names of the documents of the run that came from its files."""
     if found.before is not None:
         return _names(found.before.files.values())
     made = _made_from(found.run)[0]
@@ -281,7 +281,7 @@ def _made_from(run: Path) -> tuple[tuple[str, ...], str]:
 
 
 def _marked(name: str, old: File | None, documents: Sequence[str] = ()) -> File:
-    """A file that must be read again."""
+    """An entry by which the next scan reads the file again; it keeps the names of its documents."""
     return File(name, documents=tuple(dict.fromkeys((*(old.documents if old else ()), *documents))))
 
 

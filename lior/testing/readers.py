@@ -1,4 +1,4 @@
-"""The laws that every :class:`~lior.ask.interfaces.Reader` obeys."""
+"""The laws that every :class:`~lior.interfaces.Reader` obeys."""
 
 from __future__ import annotations
 
