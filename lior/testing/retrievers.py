@@ -1,4 +1,4 @@
-"""The laws that every :class:`~lior.ask.interfaces.Retriever` obeys."""
+"""The laws that every :class:`~lior.interfaces.Retriever` obeys."""
 
 from __future__ import annotations
 
@@ -109,10 +109,10 @@ def retriever_contract(make: Callable[[], Retriever]) -> type:
                 np.testing.assert_array_equal(array, before[name], name)
 
         def test_a_very_long_question_is_ranked(self) -> None:
-            words = " ".join(f"word{number}" for number in range(30_000))
+            words = " ".join(f"word{number}" for number in range(10_000))
             ranking = _ranked(make(), _collection(), f"boiler {words} boiler")
             assert len(ranking.passages)
-            assert len(_ranked(make(), _collection(), "x" * 1_000_000).passages) == 0
+            assert len(_ranked(make(), _collection(), "x" * 300_000).passages) == 0
 
         def test_words_of_the_context_find_a_passage(self) -> None:
             collection = Collection.empty()

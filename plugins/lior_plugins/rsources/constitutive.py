@@ -30,7 +30,7 @@ MAX_POWER = 4.0
 _RHO_MIN = 1e-4
 """Lower bound of ``ρ``, so that ``ρ^p`` does not underflow."""
 _BLOCK = 1 << 22
-"""Most distances held at a time."""
+"""Most distances in memory at a time."""
 
 
 @attrs.frozen(kw_only=True)

@@ -79,8 +79,8 @@ class Far:
         for contexts, after in sample:
             weights = self._weights(contexts, torch.float32)
             weights[: self.skip] = 0
-            held = torch.zeros(len(contexts), vocab + 1, device=contexts.device)
-            counts.append(held.scatter_add_(1, contexts, weights.expand(contexts.shape))[:, :vocab])
+            empty = torch.zeros(len(contexts), vocab + 1, device=contexts.device)
+            counts.append(empty.scatter_add_(1, contexts, weights.expand(contexts.shape))[:, :vocab])
             places = (vocab + 1) ** torch.arange(_SHARED, device=contexts.device)
             groups.append((contexts[:, :_SHARED] * places).sum(1))
             tokens.append(after)
