@@ -186,7 +186,7 @@ def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
         click.echo(f"understood as: {' '.join(answer.words)}", err=True)
     if answer.missing:
         click.echo(f"nowhere in the text: {' '.join(answer.missing)}", err=True)
-    for line in [*index.notes, *(f"skipped {each.name}: {each.reason}" for each in index.skipped)]:
+    for line in [*index.notes, *(f"skipped {each.name}: {each}" for each in index.skipped)]:
         click.echo(plain(line), err=True)
 
 

@@ -19,9 +19,9 @@ from lior.ask.dialogue import Dialogue, Turn, confirmed
 from lior.ask.endpoint import Endpoint
 from lior.config.options import RawText, check_table, typed_fields
 from lior.errors import EndpointError, LiorError, UsageError, did_you_mean, sentences
-from lior_cli.passages import columns, echo_answer, echo_passages, echo_reasons, where
+from lior_cli.passages import echo_answer, echo_passages, echo_reasons, where
 from lior_cli.sources import plain
-from lior_cli.terminal import harmless, wrapped
+from lior_cli.terminal import columns, printable_text, wrapped
 
 if TYPE_CHECKING:
     from lior.ask.index import Index
@@ -223,7 +223,7 @@ class Conversation:
         reply = endpoint.reply(turn.message + about, passages)
         if not turn.answer.found:
             self._say(f"nothing in the documents seems to speak of it: {turn.answer.note}")
-        click.echo("".join(wrapped([harmless(reply.text)], columns())))
+        click.echo("".join(wrapped([printable_text(reply.text)], columns())))
         for number in reply.cited:
             click.echo(f"[{number}] {where(self.index(), passages[number - 1])}")
         if not reply.cited:
@@ -237,7 +237,7 @@ class Conversation:
         self._replying, self._stopped, self._continued = True, False, True
         last = ""
         try:
-            pieces = map(harmless, self._until_stopped(self.chat.reply(text)))
+            pieces = map(printable_text, self._until_stopped(self.chat.reply(text)))
             for piece in wrapped(pieces, columns()) if self.live else pieces:
                 click.echo(piece, nl=False)
                 last = piece or last
@@ -406,7 +406,7 @@ class Conversation:
 
     def _say(self, text: str) -> None:
         """What is not part of a reply: on standard error, so that a pipe gets replies alone."""
-        click.echo(harmless(text), err=True)
+        click.echo(printable_text(text), err=True)
 
 
 @contextlib.contextmanager

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from lior.errors import UsageError
 from lior.plots import PICTURES
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, WholeNumber, device_option
+from lior_cli.options import RunPath, WholeNumber, device_option, given
 from lior_cli.pictures import (
     built,
     chosen,
@@ -88,6 +87,5 @@ def _pictures(
 
 def _refuse_sample_without_effect(names: Sequence[str]) -> None:
     """Refuse ``--sample`` for pictures that take no sample."""
-    source = click.get_current_context().get_parameter_source("sample")
-    if source is ParameterSource.COMMANDLINE and not {*names} & {*_SAMPLED}:
+    if given("sample") and not {*names} & {*_SAMPLED}:
         raise UsageError(f"--sample: {', '.join(names)} takes no sample; {', '.join(_SAMPLED)} do")

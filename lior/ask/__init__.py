@@ -1,6 +1,5 @@
 """Find and quote the passage that answers a question.
 
-:mod:`~lior.reading.files` finds files and the readers for them (with :mod:`~lior.reading.decoding`),
 :mod:`~lior.ask.cutting` makes passages, :mod:`~lior.ask.collection` counts
 their :mod:`~lior.ask.words`, :mod:`~lior.ask.ranking` has what retrievers share, and
 :mod:`~lior.ask.answering` decides. :mod:`~lior.ask.index` connects them and is kept by
@@ -12,13 +11,10 @@ __all__ = [
     "answering",
     "collection",
     "cutting",
-    "decoding",
     "dialogue",
     "endpoint",
     "index",
-    "interfaces",
     "ranking",
-    "reading",
     "storage",
     "words",
 ]

@@ -19,16 +19,10 @@ from lior.ask.collection import Collection
 from lior.ask.cutting import cut
 from lior.errors import DataError, UsageError, did_you_mean, sentences
 from lior.interfaces import Judging, ParsedDocument, Passage, Preparing, Ranking, Retriever
-from lior.reading.files import (
-    File,
-    SkippedFile,
-    Source,
-    document_names,
-    find_files,
-    no_text_message,
-    parse_bytes,
-    read_if_changed,
-)
+from lior.reading.files import File, read_if_changed
+from lior.reading.finding import Source, find_files
+from lior.reading.parsing import document_names, parse_bytes
+from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
 
 RETRIEVER, WITHOUT = "dense", "settle"
 """Names of the retriever where none is given, with and without vectors of words."""
@@ -171,8 +165,8 @@ class Index:
             if file.documents or (known and known.documents):
                 (changed if known else learned).append(source.name)
         for name, file in self._files.items():
-            if file.reason:
-                self.skipped.append(SkippedFile(name, file.reason))
+            if file.skipped:
+                self.skipped.append(file.skipped)
             self.notes += [f"{name}: {note}" for note in file.notes if f"{name}: {note}" not in self.notes]
         if save or touched or gone:
             self.save()
@@ -190,12 +184,14 @@ class Index:
         self.hold(name, parse_bytes(data, name))
         self.save()
 
-    def hold(self, name: str, readings: Sequence[ParsedDocument], reason: str = "") -> None:
-        """Have a document of these readings, or the ``reason`` for none; the cache is not written."""
-        file = File(name, 0, reason=reason, given=True, content=readings)
+    def hold(self, name: str, content: Sequence[ParsedDocument], skipped: SkippedFile | None = None) -> None:
+        """Have a document of this content, or list why there is none; the cache is not written."""
+        file = File(name, 0, given=True, content=content)
+        if skipped:
+            file.reason, file.detail = skipped.reason, skipped.detail
         self._take(file, self._drop(name))
-        if file.reason:
-            self.skipped.append(SkippedFile(name, file.reason))
+        if file.skipped:
+            self.skipped.append(file.skipped)
 
     def forget(self, name: str) -> None:
         """Take out a text given to :meth:`learn`; nothing of it stays in the cache.
@@ -261,7 +257,7 @@ class Index:
                 taken.append(document)
         file.documents, file.notes, file.content = tuple(sorted(taken)), tuple(notes), ()
         if not taken and not file.reason:
-            file.reason = "no text in it"
+            file.reason = SkipReason.NO_TEXT
         self._files[file.name] = file
         self._fresh = True
 
@@ -372,7 +368,7 @@ class Index:
             raise DataError(f"damaged ({error})") from error
         self.collection, self._shelf, self._files, self._confirmed = collection, shelf, files, confirmed
         self._fresh = not kept
-        self.skipped = [SkippedFile(name, file.reason) for name, file in files.items() if file.reason]
+        self.skipped = [file.skipped for file in files.values() if file.skipped]
 
     def save(self) -> None:
         """Write the cache, if the index has one; where it cannot be written there is a note instead."""

@@ -9,15 +9,6 @@ prediction) and :mod:`~lior.model.compression`. :mod:`~lior.model.validation` ch
 """
 
 __all__ = [
-    "baseline",
-    "compression",
-    "detokenizer",
-    "evaluation",
-    "generation",
-    "language_model",
-    "mixer",
-    "online",
-    "provenance",
-    "scoring",
-    "validation",
-]
+    "baseline", "compression", "detokenizer", "evaluation", "generation", "language_model", "mixer",
+    "online", "provenance", "scoring", "validation",
+]  # fmt: skip

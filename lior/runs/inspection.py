@@ -159,7 +159,7 @@ def inspect(run: Path, checkpoint: Checkpoint) -> Inspection:
 
 def _components(manifest: Mapping[str, Any]) -> Iterator[ComponentEntry]:
     for kind, entries in manifest["components"].items():
-        for entry in entries if isinstance(entries, list) else [entries]:
+        for entry in entries:
             changed = _changed(registry.get(kind, entry["name"]), entry["options"])
             yield ComponentEntry(kind, **entry, changed=changed)
 

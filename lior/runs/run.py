@@ -42,8 +42,7 @@ from lior.model.evaluation import evaluate
 from lior.model.generation import generate
 from lior.model.language_model import Model
 from lior.model.provenance import Explained, explain
-from lior.reading.documents import RawDocument, as_bytes
-from lior.reading.texts import read_texts
+from lior.reading.documents import RawDocument, as_bytes, read_documents
 from lior.runs import asking, editing, syncing
 from lior.runs.checkpoint import Checkpoint, Document, total
 from lior.runs.directory import RunDirectory, open_checkpoint, read_summary
@@ -362,21 +361,21 @@ class Run:
         if self.path is None:
             raise RunError("the run has no directory: train with out=..., or keep it in memory")
         given = [paths] if isinstance(paths, str | Path) else paths or []
-        found = syncing.survey(self.path, [str(path) for path in given], base=self._base)
-        if found.settled:
+        found = syncing.scan(self.path, [str(path) for path in given], base=self._base)
+        if found.up_to_date:
             return found.outcome() if dry_run else syncing.finish(found)
         changes = syncing.compare(self.checkpoint, found)
         if dry_run:
             return changes.done
         if not changes.done.changes:
-            changes.note()
+            changes.save_manifest()
             return changes.done
         if changes.out:
             self.forget_all(changes.out)
         if changes.new:
             self._change(lambda: editing.learn(self.checkpoint, changes.new), len(changes.new))
             self._index = None
-        self._save(changes.recorded())
+        self._save(changes.saving())
         return changes.done
 
     def _change(self, work: Callable[[], Checkpoint], changes: int) -> None:
@@ -460,4 +459,4 @@ def _sources(text: str | Path | Sequence[str] | Mapping[str, str | bytes], field
     paths = [str(text)] if isinstance(text, str | Path) else [str(path) for path in text]
     if not paths:
         raise UsageError("nothing to learn was given; name files or folders")
-    return read_texts(paths, field=field, strict=True).documents
+    return read_documents(paths, field=field, strict=True)

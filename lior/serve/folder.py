@@ -15,8 +15,11 @@ import attrs
 from lior.ask.answering import Answer
 from lior.ask.index import Index
 from lior.errors import DataError, LiorError
-from lior.reading.files import Source as File
-from lior.reading.files import decompress, find_files, parse_bytes, read_limited
+from lior.reading.compression import decompress
+from lior.reading.decoding import is_utf8
+from lior.reading.files import read_limited
+from lior.reading.finding import Source, find_files
+from lior.reading.parsing import parse_bytes
 from lior.serve.sources import Version, name_of, warm_up
 
 _INTERVAL = 2.0
@@ -41,7 +44,7 @@ class FolderVersion(Version):
     _index: Index
     _lock: threading.RLock
     """Of the index, which one thread may use at a time."""
-    _files: dict[str, File]
+    _files: dict[str, Source]
     """By the names of the documents."""
 
     @property
@@ -61,12 +64,12 @@ class FolderVersion(Version):
         path = self._files[name].path
         try:
             data, inner = decompress(read_limited(path), path.name)
-            readings = parse_bytes(data, inner)
+            documents = parse_bytes(data, inner)
         except (OSError, LiorError):  # the message may have its path
             raise DataError(f"{name}: cannot be read now.") from None
-        if _is_text(data) or any(reading.lines is not None for reading in readings):
+        if is_utf8(data) or any(each.lines is not None for each in documents):
             return [data]
-        return [reading.text.encode() for reading in readings]
+        return [each.text.encode() for each in documents]
 
 
 class FolderSource:
@@ -143,18 +146,10 @@ class FolderSource:
         return free
 
 
-def _record(file: File) -> FileRecord | None:
+def _record(file: Source) -> FileRecord | None:
     try:
         found = file.path.stat()
     except OSError:
         return None
     changed = datetime.datetime.fromtimestamp(int(found.st_mtime), datetime.UTC)
     return FileRecord(file.name, found.st_size, changed.isoformat())
-
-
-def _is_text(data: bytes) -> bool:
-    """Whether the bytes are UTF-8 text as they are."""
-    try:
-        return "\0" not in data.decode()
-    except UnicodeDecodeError:
-        return False

@@ -26,6 +26,7 @@ import attrs
 from lior.ask.index import Index
 from lior.errors import DataError, LiorError, RunError, UsageError
 from lior.files import replacing
+from lior.interfaces import Tokenizer
 from lior.reading.documents import RawDocument
 from lior.runs.checkpoint import Document
 from lior.runs.folder import listed
@@ -51,6 +52,11 @@ class RunVersion(Version):
     def index(self) -> Index:
         """The index of the documents."""
         return self.run.index
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the model."""
+        return self.run.model.tokenizer
 
     def text(self, name: str) -> list[bytes]:
         """The documents of this name."""

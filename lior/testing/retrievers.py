@@ -1,4 +1,4 @@
-"""The laws that every :class:`~lior.ask.interfaces.Retriever` obeys."""
+"""The laws that every :class:`~lior.interfaces.Retriever` obeys."""
 
 from __future__ import annotations
 

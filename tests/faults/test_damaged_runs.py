@@ -75,7 +75,7 @@ CASES: dict[str, tuple[Damage, str]] = {
         lambda run: forge(run, lambda m: m.update(format=2)),
         "made by an unreleased build of lior",
     ),
-    "another split": (replace('"train": ', '"train": 1'), "manifest.json: changed"),
+    "another split": (replace('"n_train": ', '"n_train": 1'), "manifest.json: changed"),
     "another checksum": (replace('"sha256": "', '"sha256": "0'), "manifest.json: changed"),
 }
 
@@ -110,11 +110,11 @@ def test_what_is_no_run(command, sample, tmp_path):
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda m: m["components"]["frame"].update(name="rotor"),
+        lambda m: m["components"]["frame"][0].update(name="rotor"),
         lambda m: m.update(components=None),
         lambda m: m.update(geometry={"smoothink": 1}),
         lambda m: m.pop("documents"),
-        lambda m: m.pop("train"),
+        lambda m: m.pop("n_train"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_together(command, finished, edit):
@@ -133,7 +133,7 @@ def test_forging_nothing_changes_nothing(command, finished):
 
 def test_a_plugin_that_is_not_installed_is_named(command, finished):
     shutil.copytree(finished, "r")
-    forge(Path("r"), lambda m: m["components"]["encoder"].update(name="lagz"))
+    forge(Path("r"), lambda m: m["components"]["encoder"][0].update(name="lagz"))
     result = command("eval", "r")
     assert result.code == 1
     assert "No encoder plugin is named 'lagz'. Did you mean 'lags'?" in result.err

@@ -183,13 +183,13 @@ def test_texts_that_no_tokenizer_made(run, edit):
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda m: m.update(train=10**12),
+        lambda m: m.update(n_train=10**12),
         lambda m: m.update(documents=["a"] * 9),
         lambda m: m.update(files={}),
         lambda m: m.update(files={"../../model.safetensors": {"bytes": 1, "sha256": "0"}}),
-        lambda m: m["components"]["encoder"].update(name="../../etc/passwd"),
-        lambda m: m["components"]["encoder"].update(name="os:system"),
-        lambda m: m["components"]["encoder"].update(options={"n": 10**12}),
+        lambda m: m["components"]["encoder"][0].update(name="../../etc/passwd"),
+        lambda m: m["components"]["encoder"][0].update(name="os:system"),
+        lambda m: m["components"]["encoder"][0].update(options={"n": 10**12}),
         lambda m: m["components"]["memory"][0].update(options={"orders": list(range(100_000))}),
         lambda m: m.update(geometry={"resilience_at": "nowhere", "smoothing": 0.5}),
     ],
@@ -277,7 +277,7 @@ JSON = st.recursive(
 
 def test_reading_a_hostile_run_takes_no_more_memory_than_its_files(run):
     """A limit on the address space of a child, well above what an honest run takes."""
-    forge(run, lambda m: m["components"]["encoder"].update(options={"n": 2_000_000_000, "lags": 60_000}))
+    forge(run, lambda m: m["components"]["encoder"][0].update(options={"n": 2_000_000_000, "lags": 60_000}))
     limit = 6 << 30
     child = subprocess.run(
         [sys.executable, "-m", "lior_cli.main", "eval", str(run)],

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import resource
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -39,16 +37,6 @@ def test_a_device_that_never_ends(command):
         "lior: error: /dev/zero: more text than data.limit allows; raise it, or give less "
         "(a device never ends)\n"
     )
-
-
-def test_a_pipe_is_read_to_its_end(tmp_path):
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    writer = threading.Thread(target=lambda: pipe.write_bytes(b"through a pipe"))
-    writer.start()
-    (source,) = read_documents([str(pipe)])
-    writer.join()
-    assert source.data == b"through a pipe"
 
 
 @pytest.mark.slow

@@ -60,18 +60,20 @@ def test_syncing_through_every_fault(places, tmp_path, how, every):
         assert again.changes == (0 if done else 3)
         assert same(contents(run), new)
         assert not remains(run)
-        assert syncing.survey(run).settled, "the record is that of the run"
+        assert syncing.scan(run).up_to_date, "the manifest is that of the run"
         assert not list(run.rglob("*.partial"))
 
 
 @pytest.mark.slow
-def test_the_loop_finds_a_record_that_is_not_marked(places, tmp_path, monkeypatch):
-    """Were the record not marked before, what a killed process learned would not be of the folder."""
+def test_the_loop_finds_a_manifest_that_is_not_marked(places, tmp_path, monkeypatch):
+    """Were the manifest not marked before, what a killed process learned would not be of the folder."""
     source, notes = places
     run, work = Path(shutil.copytree(source, tmp_path / "r")), shutil.copytree(notes, tmp_path / "notes")
     lior.load(run).sync(work)
     (Path(work) / "d").write_text("A new one. " * 9)
-    monkeypatch.setattr(syncing.Changes, "note", lambda _: None)  # as if the process were killed here
+    monkeypatch.setattr(
+        syncing.Changes, "save_manifest", lambda _: None
+    )  # as if the process were killed here
     assert lior.load(run).sync().learned == ("d",)
     monkeypatch.undo()
     (Path(work) / "d").write_text("Another one. " * 9)

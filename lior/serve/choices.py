@@ -1,4 +1,4 @@
-"""From tokens of the model's thread to pieces of text for a client, with stop texts."""
+"""The choices of a completion: tokens of the model's thread become pieces of text for a client."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Placed = tuple[Drawn, int]
 """A token, and the character of the completion at which its text begins."""
 
 
-class Drawing:
-    """A completion: its tokens become text, of which nothing is told that could be part of a stop text."""
+class Choice:
+    """One continuation of a prompt: its tokens become text, up to a stop text."""
 
     def __init__(self, stream: Stream, stops: Sequence[str]) -> None:
         self.stream = stream
         self.count = 0
         """Tokens drawn."""
-        self._text = Detokenizer(stream.version.run.model.tokenizer, stops)
+        self._text = Detokenizer(stream.version.tokenizer, stops)
         self._waiting: deque[Placed] = deque()
 
     @property
@@ -53,20 +53,20 @@ class Drawing:
         return "".join(parts), tokens
 
 
-async def drawn_together(
-    model: ModelThread, drawings: Sequence[Drawing]
+async def stream_choices(
+    model: ModelThread, choices: Sequence[Choice]
 ) -> AsyncIterator[tuple[int, str, list[Placed]]]:
     """Number, text and tokens of the pieces of several completions, as they come.
 
     Whoever stops listening cancels them.
     """
     loop, there = asyncio.get_running_loop(), asyncio.Event()
-    boxes: list[deque[Drawn | Exception | None]] = [deque() for _ in drawings]
+    boxes: list[deque[Drawn | Exception | None]] = [deque() for _ in choices]
     try:
-        for drawing, box in zip(drawings, boxes, strict=True):
-            drawing.stream.sink = _sink(box, loop, there)
-            model.start(drawing.stream)
-        open_ = set(range(len(drawings)))
+        for choice, box in zip(choices, boxes, strict=True):
+            choice.stream.sink = _sink(box, loop, there)
+            model.start(choice.stream)
+        open_ = set(range(len(choices)))
         while open_:
             await there.wait()
             there.clear()
@@ -77,16 +77,16 @@ async def drawn_together(
                         raise error
                 over = bool(items) and items[-1] is None
                 drawn = [item for item in items if isinstance(item, Drawn)]
-                text, tokens = drawings[number].add(drawn, last=over)
-                if over or drawings[number].reason:
+                text, tokens = choices[number].add(drawn, last=over)
+                if over or choices[number].reason:
                     open_.discard(number)
                 if text or tokens:
                     yield number, text, tokens
             if open_:
                 await asyncio.sleep(PACE)
     finally:
-        for drawing in drawings:
-            drawing.stream.cancelled = True
+        for choice in choices:
+            choice.stream.cancelled = True
 
 
 def _sink(box: deque[Drawn | Exception | None], loop: asyncio.AbstractEventLoop, there: asyncio.Event) -> Any:
