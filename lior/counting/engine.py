@@ -16,18 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lior.counting import addresses, layout, locations, stream
-from lior.counting.layout import (
-    TRAIL,
-    Alphabet,
-    Block,
-    Buffers,
-    Ints,
-    Learner,
-    Memory,
-    Plan,
-    Rates,
-    Weights,
-)
+from lior.counting.layout import TRAIL, Alphabet, Block, Buffers, Ints, Learner, Memory, Plan, Rates, Weights
 from lior.counting.locations import MAX_VOCAB, Packed, Store
 
 AHEAD = 1 << 15
@@ -286,14 +275,7 @@ def select(whole: Block, chosen: Ints, places: Ints, cell: Ints | None) -> Block
 
 
 def prepare(
-    plan: Plan,
-    patterns: tuple[str, ...],
-    tokens: Ints,
-    depth: Ints,
-    start: int,
-    clock: int,
-    *,
-    still: bool,
+    plan: Plan, patterns: tuple[str, ...], tokens: Ints, depth: Ints, start: int, clock: int, *, still: bool
 ) -> Block:
     """The block of ``tokens[start:]``; the time starts at ``clock`` and advances unless it is ``still``."""
     first = max(start - TRAIL, 0)

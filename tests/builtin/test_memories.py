@@ -171,9 +171,6 @@ def test_exact_needs_coordinates_and_a_geometry():
         ({"inverse_temperatures": (1.0, 0.0)}, "inverse_temperatures"),
         ({"inverse_temperatures": (float("nan"),)}, "inverse_temperatures"),
         ({"inverse_temperatures": (1.0, float("inf"))}, "inverse_temperatures"),
-        ({"smoothing": 0.0}, "smoothing"),
-        ({"smoothing": 0.6}, "smoothing"),
-        ({"capacity": -1}, "capacity"),
     ],
 )
 def test_wrong_options_of_exact(options, name):

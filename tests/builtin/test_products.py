@@ -58,13 +58,6 @@ def test_tensor_is_the_distance(m, seed, dtype):
     assert_close(cost(TensorProduct(eps=1e-12), {}, q, k), torch.cdist(q, k), rtol=1e-3, atol=1e-3)
 
 
-def test_tensor_and_wedge_order_items_differently():
-    q = torch.tensor([[1.0, 0.0]])
-    near, parallel = torch.tensor([[1.0, 0.5]]), torch.tensor([[9.0, 0.0]])
-    for product, better, worse in ((TensorProduct(), near, parallel), (Wedge(), parallel, near)):
-        assert cost(product, {}, q, better) < cost(product, {}, q, worse)
-
-
 @LAW
 @given(seed=seeds())
 def test_without_angles_a_spinor_is_a_linear_map(seed):

@@ -113,12 +113,6 @@ def test_a_vocabulary_is_as_large_as_asked_or_as_the_text_allows():
     assert fitted(b"abcdefg").vocab == 256
 
 
-@pytest.mark.parametrize("size", [256, 32769])
-def test_a_vocabulary_out_of_range_is_refused(size):
-    with pytest.raises(UsageError, match=f"vocab_size = {size}: allowed is a number from 257 to 32768"):
-        Bpe(vocab_size=size)
-
-
 def sample_text(size: int) -> bytes:
     from pydoc_data.topics import topics
 

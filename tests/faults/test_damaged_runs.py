@@ -71,10 +71,6 @@ CASES: dict[str, tuple[Damage, str]] = {
     "manifest without a format": (replace('"format"', '"Format"'), "not a manifest of lior"),
     "format that is no number": (replace('"version": 1\n', '"version": true\n'), "not a manifest of lior"),
     "newer format": (replace('"version": 1\n', '"version": 2\n'), "format 2, and this lior reads 1"),
-    "older format": (
-        lambda run: forge(run, lambda m: m.update(format=2)),
-        "made by an unreleased build of lior",
-    ),
     "another split": (replace('"n_train": ', '"n_train": 1'), "manifest.json: changed"),
     "another checksum": (replace('"sha256": "', '"sha256": "0'), "manifest.json: changed"),
 }

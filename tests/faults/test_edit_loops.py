@@ -148,7 +148,7 @@ def test_the_loop_finds_a_forgetting_that_is_not_finished(runs, tmp_path, monkey
         forget(run)
 
     assert in_child(work) == -signal.SIGKILL
-    monkeypatch.setattr(lior.runs.directory, "_finish_forgetting", lambda *_: None)
+    monkeypatch.setattr(lior.runs.directory, "_finish_erasure", lambda *_: None)
     with pytest.raises(AssertionError, match="opening the run has removed"):
         check(run, old, new, -signal.SIGKILL, True)
     monkeypatch.undo()

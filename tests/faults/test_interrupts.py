@@ -29,11 +29,11 @@ def interrupt(args: list[str], cwd: Path, ready, out: Path = Path(os.devnull)) -
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while not ready() and child.poll() is None and time.monotonic() < end:
             time.sleep(0.01)
         child.send_signal(signal.SIGINT)
-        _, message = child.communicate(timeout=30)
+        _, message = child.communicate(timeout=120)
     finally:
         child.kill()
     return child.returncode, message

@@ -29,14 +29,7 @@ from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import check
 from lior_plugins.batched.engine import BatchedEngine, fits
-from lior_plugins.memories.sdm_options import (
-    JOINTS,
-    ORDERS,
-    PATTERNS,
-    SNAPSHOT,
-    check_options,
-    weights_in,
-)
+from lior_plugins.memories.sdm_options import JOINTS, ORDERS, PATTERNS, SNAPSHOT, check_options, weights_in
 
 
 @attrs.define(kw_only=True)
