@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, also after a crash or a power cut.
+"""Atomic replacement of files: a file is complete or absent, also after a crash or a power cut.
 
 The order of operations: write a sibling, flush it to the disk, rename it over the name, flush the folder
 (T. Pillai et al., *All File Systems Are Not Created Equal*, OSDI 2014).
@@ -18,7 +18,7 @@ PARTIAL = ".partial"
 
 @contextlib.contextmanager
 def replacing(path: Path, *, part: Path | None = None, private: bool = False) -> Iterator[IO[bytes]]:
-    """A stream whose content takes the place of the file at ``path``; after an error that is as it was.
+    """Open a file that replaces ``path`` when the block ends; after an error ``path`` is unchanged.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""``lior compress`` and ``lior decompress``: a file to code words of a model, and back."""
+"""``lior compress`` and ``lior decompress``: lossless compression with a model."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import click
 from lior.config import load
 from lior.config.recipes import shipped
 from lior.errors import DataError, UsageError
+from lior.files import PARTIAL, replacing
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RecipeName
 
@@ -181,7 +182,7 @@ def recipe_coder(recipe: str) -> Coder:
             f"recipe {recipe}: its memory needs a geometry, which is not learned while reading; "
             "train a run and give it with --run, or take a recipe with counts only"
         )
-    parts = {"tokenizer": config.tokenizer, "memory": list(config.memory.components)}
+    parts = {"tokenizer": [config.tokenizer], "memory": config.memory.components}
     digest = hashlib.sha256(json.dumps(describe(parts), sort_keys=True).encode()).digest()
     # A compressed file names the recipe, never its folder.
     return Coder(model, digest, Path(recipe).name.encode("ascii", "replace").decode()[:_NAME])
@@ -253,22 +254,14 @@ def _read(file: str) -> bytes:
 
 
 def _write(out: str, data: bytes) -> None:
-    """Write all or nothing: to a sibling first, which then takes the name."""
+    """Write a file atomically, or standard output."""
     if out == "-":
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
     path = Path(out)
-    part = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with part.open("wb") as stream:
+        with replacing(path, part=path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")) as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

@@ -19,9 +19,9 @@ from lior.ask.dialogue import Dialogue, Turn, confirmed
 from lior.ask.endpoint import Endpoint
 from lior.config.options import RawText, check_table, typed_fields
 from lior.errors import EndpointError, LiorError, UsageError, did_you_mean, sentences
-from lior_cli.passages import columns, echo_answer, echo_passages, echo_reasons, where
+from lior_cli.passages import echo_answer, echo_passages, echo_reasons, where
 from lior_cli.sources import plain
-from lior_cli.terminal import printable, wrapped
+from lior_cli.terminal import columns, printable_text, wrapped
 
 if TYPE_CHECKING:
     from lior.ask.index import Index
@@ -42,7 +42,7 @@ class _Command(NamedTuple):
 
 
 class Conversation:
-    """Reads lines until there are no more.
+    """Reads messages and commands until the end of the input.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class Conversation:
 
     @property
     def chat(self) -> Chat:
-        """The run that is talked with; ``UsageError`` where there is none."""
+        """The run of the chat; ``UsageError`` where there is none."""
         if self._chat is None:
             raise UsageError("that needs a run, and a folder is only asked; `lior train FOLDER` makes a run")
         return self._chat
@@ -202,7 +202,7 @@ class Conversation:
             self._remember(line)
 
     def _answer(self, turn: Turn) -> None:
-        """Print the answer, or what an endpoint makes of it."""
+        """Print the answer, or its wording by an endpoint."""
         self._shown = 1
         if turn.inherited:
             self._say(f"(with {', '.join(turn.inherited)} from before)")
@@ -223,7 +223,7 @@ class Conversation:
         reply = endpoint.reply(turn.message + about, passages)
         if not turn.answer.found:
             self._say(f"nothing in the documents seems to speak of it: {turn.answer.note}")
-        click.echo("".join(wrapped(printable([reply.text.encode("utf-8", "replace")]), columns())))
+        click.echo("".join(wrapped([printable_text(reply.text)], columns())))
         for number in reply.cited:
             click.echo(f"[{number}] {where(self.index(), passages[number - 1])}")
         if not reply.cited:
@@ -237,7 +237,7 @@ class Conversation:
         self._replying, self._stopped, self._continued = True, False, True
         last = ""
         try:
-            pieces = printable(self._until_stopped(self.chat.reply(text)))
+            pieces = map(printable_text, self._until_stopped(self.chat.reply(text)))
             for piece in wrapped(pieces, columns()) if self.live else pieces:
                 click.echo(piece, nl=False)
                 last = piece or last
@@ -248,7 +248,7 @@ class Conversation:
         elif not last.endswith("\n"):
             click.echo()
 
-    def _until_stopped(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    def _until_stopped(self, pieces: Iterator[str]) -> Iterator[str]:
         for piece in pieces:
             yield piece
             if self._stopped:
@@ -405,13 +405,13 @@ class Conversation:
             self._end_of_input()
 
     def _say(self, text: str) -> None:
-        """What is not part of a reply: on standard error, so that a pipe gets replies alone."""
-        click.echo("".join(printable([text.encode("utf-8", "surrogateescape")])), err=True)
+        """Print on standard error what is not part of a reply, so that a pipe gets replies alone."""
+        click.echo(printable_text(text), err=True)
 
 
 @contextlib.contextmanager
 def _working(what: str, *, shown: bool) -> Iterator[None]:
-    """Show that something goes on, and for how long already."""
+    """Show a spinner and the time elapsed."""
     if not shown:
         yield
         return
@@ -446,7 +446,7 @@ def _none(command: str, rest: str) -> None:
 
 @contextlib.contextmanager
 def _history(live: bool) -> Iterator[None]:
-    """Lines of earlier chats with the arrow keys, where there is a terminal with readline."""
+    """Keep the input history between chats, where there is a terminal with readline."""
     try:
         import readline
     except ImportError:

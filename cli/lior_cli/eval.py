@@ -11,7 +11,7 @@ import click
 
 from lior.errors import UsageError
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RealNumber, RunPath, TextPath, WholeNumber, device_option
+from lior_cli.options import RealNumber, RunPath, TextPath, WholeNumber, device_option, given
 
 if TYPE_CHECKING:
     from lior.data.corpus import Corpus
@@ -65,13 +65,13 @@ def evaluate(
 
     from lior.data.noise import corrupt
     from lior.model import evaluation
-    from lior.reading.texts import read_texts
+    from lior.reading.documents import read_documents
     from lior.runs import directory as rundir
     from lior.tensors import pick_device
     from lior_cli.progress import Progress
 
     loaded = rundir.open_run(run, device=pick_device(device))
-    other = read_texts(text, field=field).documents if text else []
+    other = read_documents(text, field=field) if text else []
     corpus, begin, end = loaded.other_text(other) if text else loaded.validation()
     counted = None
     if noise:
@@ -101,10 +101,9 @@ def evaluate(
 
 
 def _refuse_idle_options(noise: float) -> None:
-    """Options of the noise without any would change nothing."""
-    given = click.get_current_context().get_parameter_source
+    """Refuse options of the noise where there is none."""
     for name in ("noise_kind", "seed"):
-        if not noise and given(name) is click.core.ParameterSource.COMMANDLINE:
+        if not noise and given(name):
             raise UsageError(f"--{name.replace('_', '-')} is of noise, and there is none; add --noise 0.1")
 
 

@@ -16,7 +16,7 @@ from lior.config.sampling import Sampling
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, WholeNumber, device_option, field_options, seed_option
 from lior_cli.sources import account_record, echo_account, short_names
-from lior_cli.terminal import printable
+from lior_cli.terminal import printable, printable_text, prompt_bytes
 
 if TYPE_CHECKING:
     from lior.model.provenance import Account
@@ -57,7 +57,7 @@ def generate(
     how = Sampling(**sampling)
     loaded = rundir.open_run(run, device=pick_device(device))
     model = loaded.model
-    data = sys.stdin.buffer.read() if prompt == "-" else prompt.encode("utf-8", "surrogateescape")
+    data = prompt_bytes(prompt)
     generator = torch.Generator(model.device).manual_seed(seed)
     started = time.perf_counter()
     context, drawn = model.tokenizer.encode(data).tolist(), _Noted()
@@ -76,10 +76,10 @@ def generate(
 
 
 class _Noted(list[int]):
-    """Tokens that were drawn."""
+    """The tokens sampled so far."""
 
     def noting(self, tokens: Iterable[int]) -> Iterator[int]:
-        """The same tokens, each kept as it passes."""
+        """Yield the same tokens and keep each."""
         for token in tokens:
             self.append(token)
             yield token
@@ -110,7 +110,7 @@ def _stream_bytes(prompt: bytes, pieces: Iterable[bytes]) -> None:
 
 
 def _stream_text(prompt: bytes, pieces: Iterable[bytes]) -> None:
-    click.secho("".join(printable([prompt])), bold=True, nl=False)
+    click.secho(printable_text(prompt), bold=True, nl=False)
     for text in printable(pieces):
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from lior.config import Key, Override, keys, recipes, split_names
 from lior.config.options import RawText, typed_fields
@@ -185,6 +186,11 @@ def run_among(paths: Sequence[Path]) -> Path | None:
     if runs and len(paths) > 1:
         raise UsageError(f"{runs[0]} is a run and is given alone; leave the other paths out, or the run")
     return runs[0] if runs else None
+
+
+def given(name: str) -> bool:
+    """Whether an option of the current command stands on the command line, by its parameter's name."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 class Assignment(click.ParamType):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior_cli.sources import WIDEST, colored, plain
+from lior_cli.sources import colored, plain
+from lior_cli.terminal import columns
 
 if TYPE_CHECKING:
     from lior.ask.answering import Answer
@@ -27,11 +26,6 @@ def listed(answer: Answer) -> list[Passage]:
     """The passages in the order of their numbers: the quoted one first."""
     first = [answer.answer] if answer.answer else []
     return first + [passage for passage, _ in answer.passages if passage not in first]
-
-
-def columns() -> int:
-    """Width of the text on the terminal, or in a pipe."""
-    return min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
 
 
 def echo_answer(index: Index, answer: Answer, passages: Sequence[Passage], *, text: str = "text") -> None:
@@ -96,7 +90,7 @@ def _lines(passage: Passage, width: int) -> list[str]:
 
 
 def _marker(answer: Answer) -> Callable[[str], str]:
-    """What emphasises the words of the question in a line."""
+    """A function that emphasises the words of the question in a line."""
     from lior.ask.words import language_of, stem, tokens
 
     if not colored():

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from lior.errors import RunError, UsageError, did_you_mean, sentences
+from lior_cli.options import given
 from lior_cli.terminal import echo_table
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def chosen(only: str | None, known: Collection[str]) -> list[str]:
 
 
 def folder_for_files(run: Path, out: Path | None, *, text: bool, as_json: bool) -> Path | None:
-    """Where files go, ``None`` for nowhere.
+    """The folder for files; ``None`` where none are written.
 
     Raises
     ------
@@ -114,10 +114,8 @@ def refuse_without_effect(*, text: bool, as_json: bool) -> None:
         Naming both options.
     """
     instead = "--json" if as_json else "--text" if text else ""
-    source = click.get_current_context().get_parameter_source
     for name, purpose in _FOR_FILES.items():
-        given = source(name) is ParameterSource.COMMANDLINE
-        if given and instead and instead != "--text" * (name == "text"):
+        if given(name) and instead and instead != "--text" * (name == "text"):
             raise UsageError(f"{purpose}, and {instead} {_INSTEAD[instead]}; leave out one of them")
 
 

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from lior.errors import UsageError
 from lior.plots import PICTURES
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, WholeNumber, device_option
+from lior_cli.options import RunPath, WholeNumber, device_option, given
 from lior_cli.pictures import (
     built,
     chosen,
@@ -76,18 +75,17 @@ def _pictures(
 
     with Progress(quiet=quiet) as progress:
 
-        def tick(done: int, of: int) -> None:
+        def report(done: int, of: int) -> None:
             if done:
                 progress.lior_train_step("score", done, of, {})
             else:
                 progress.lior_train_stage("score", f"scoring {of:,} tokens")
 
-        plotted = open_run(run, sample=sample, tick=tick, device=pick_device(device))
+        plotted = open_run(run, sample=sample, progress=report, device=pick_device(device))
         return built(names, lambda name: picture(name, plotted))
 
 
 def _refuse_sample_without_effect(names: Sequence[str]) -> None:
     """Refuse ``--sample`` for pictures that take no sample."""
-    source = click.get_current_context().get_parameter_source("sample")
-    if source is ParameterSource.COMMANDLINE and not {*names} & {*_SAMPLED}:
+    if given("sample") and not {*names} & {*_SAMPLED}:
         raise UsageError(f"--sample: {', '.join(names)} takes no sample; {', '.join(_SAMPLED)} do")

@@ -18,6 +18,7 @@ from lior.errors import LiorError
 from lior.plugins.discovery import Origin
 from lior.plugins.kinds import KINDS
 from lior.plugins.registry import registry
+from lior_cli.options import given
 from lior_cli.terminal import echo_table
 
 OK, BROKEN = "ok", "BROKEN"
@@ -70,7 +71,7 @@ def _refuse_options_before(ctx: click.Context) -> None:
     """Options of the list have no effect on the command that follows them."""
     for parameter in ctx.command.params:
         name = parameter.name or ""
-        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+        if given(name):
             ctx.fail(f"{parameter.opts[0]} stands before {ctx.invoked_subcommand!r}; put it after.")
 
 

@@ -1,4 +1,4 @@
-"""``lior score``: the surprise of a model at each line or word of a text."""
+"""``lior score``: the surprisal of each line or word of a text under a model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lior.errors import UsageError
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, TextPath, WholeNumber, device_option
 from lior_cli.sources import colored as stdout_colored
-from lior_cli.terminal import printable
+from lior_cli.terminal import printable_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +76,7 @@ def score(
     from lior_cli.progress import Progress
 
     loaded = rundir.open_run(run, device=pick_device(device))
-    raw = read_documents(text, field=field)  # byte for byte, whatever the format: its lines are the file's
+    raw = read_documents(text, field=field, raw=True)  # its lines are those of the file
     corpus, _, size = loaded.other_text(raw)
     with Progress(quiet=quiet) as progress:
         progress.lior_train_stage("score", f"scoring {size:,} tokens{' online' if online else ''}")
@@ -118,7 +118,7 @@ class _Row(NamedTuple):
 
     def where(self, *, words: bool) -> str:
         """The place in the form of compilers: file, line, column."""
-        name = _plain(self.part.document.encode("utf-8", "surrogateescape"))
+        name = printable_text(self.part.document)
         return f"{name}:{self.part.line}" + (f":{self.part.column}" if words else "")
 
 
@@ -152,7 +152,7 @@ def _print(rows: Sequence[_Row], *, words: bool, running: bool, colored: bool) -
         if colored:
             shown = _painted(text, means(row.document)[part.begin : part.begin + len(text)])
         else:
-            shown = _plain(text)
+            shown = printable_text(text)
         line = f"{row.z:6.2f} {part.bits_per_byte:9.3f} {part.bits:9.1f}  {place:<{width}}  {shown}"
         click.echo(line.rstrip(), color=colored)
 
@@ -164,7 +164,9 @@ def _painted(text: bytes, means: NDArray[np.float64]) -> str:
     levels = np.searchsorted(list(_SHADES), means, side="right")
     cuts = [0, *(np.flatnonzero(np.diff(levels)) + 1).tolist(), len(text)]
     return "".join(
-        _shade(_plain(text[begin:end]), int(levels[begin])) for begin, end in pairwise(cuts) if end > begin
+        _shade(printable_text(text[begin:end]), int(levels[begin]))
+        for begin, end in pairwise(cuts)
+        if end > begin
     )
 
 
@@ -179,7 +181,3 @@ def _legend() -> None:
 
 def _colored(color: str) -> bool:
     return stdout_colored() if color == "auto" else color == "always"
-
-
-def _plain(text: bytes) -> str:
-    return "".join(printable([text]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior_cli.terminal import printable
+from lior_cli.terminal import WIDEST, columns, printable_text
 
 if TYPE_CHECKING:
     from lior.model.provenance import Account, Explained, Place
 
-WIDEST = 100
-"""Columns that the tables take at most."""
 _WORD, _PLACE = 14, 28
 _DOCUMENTS, _LINES = 8, 5
 """Most documents, and lines of each, that a table lists."""
@@ -35,15 +32,14 @@ _MARKS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 
 def plain(text: bytes | str) -> str:
     """Text as one line without control characters."""
-    data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
-    return "".join(printable([data])).replace("\t", " ").replace("\n", " ")
+    return printable_text(text).replace("\t", " ").replace("\n", " ")
 
 
 def visible(text: bytes) -> str:
     """As :func:`plain`, but a text of white space is shown by signs."""
     if not text.isspace():
         return plain(text)
-    return "".join(_MARKS.get(c, c) for c in "".join(printable([text])))
+    return "".join(_MARKS.get(c, c) for c in printable_text(text))
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
@@ -143,7 +139,7 @@ def echo_account(account: Account, names: Mapping[str, str], *, err: bool = Fals
 def echo_words(words: Sequence[Explained], names: Mapping[str, str], top: int, *, blanks: bool) -> None:
     """Print a line with an excerpt for each of the ``top`` places of each word."""
     rows = [word for word in words if blanks or not word.blank]
-    width = min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
+    width = columns()
     places = [plain(_place(place, names)) for word in rows for place in word.sources[:top]]
     places += [_NOWHERE for word in rows if not word.sources]
     word_width = min(max([4, *(_cells(visible(word.text)) for word in rows)]), _WORD)

@@ -87,16 +87,16 @@ class _Run:
     @property
     def roots(self) -> Sequence[Path]:
         """The folders in which changes show."""
-        from lior.runs.syncing import survey
+        from lior.runs.syncing import scan
 
-        return survey(self._path, self._folders).roots
+        return scan(self._path, self._folders).roots
 
     def update(self, *, dry_run: bool = False) -> Synced:
         """Sync once; the model is read only where something is to be done."""
-        from lior.runs.syncing import finish, survey
+        from lior.runs.syncing import finish, scan
 
-        found = survey(self._path, self._folders)
-        if found.settled:
+        found = scan(self._path, self._folders)
+        if found.up_to_date:
             done = found.outcome() if dry_run else finish(found)
         else:
             import_torch()
@@ -108,7 +108,7 @@ class _Run:
 
 
 class _Folders:
-    """The kept index of folders, which stays in memory for the next time."""
+    """The kept index of folders, which stays in memory between updates."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self._paths = paths
@@ -117,10 +117,9 @@ class _Folders:
     @property
     def roots(self) -> Sequence[Path]:
         """The folders in which changes show."""
-        from lior.reading.documents import expand
+        from lior.reading.finding import folders_of
 
-        found = [root for path in self._paths for root in expand(str(Path(path).expanduser()))]
-        return [root if root.is_dir() else root.parent for root in found]
+        return folders_of(self._paths)
 
     def update(self) -> Synced:
         """Read what is new or changed, and drop what is gone."""
@@ -166,7 +165,7 @@ def _watch(target: _Run | _Folders, *, as_json: bool, verbose: bool) -> None:
 
 
 def _changes(roots: set[str]) -> Iterator[None]:
-    """At the beginning, after changes have come to rest, and now and then. What changes meanwhile is seen."""
+    """Yield at the beginning, when changes have settled, and every minute; no change is missed."""
     from watchfiles import watch
 
     last = -_AGAIN
@@ -201,7 +200,7 @@ def _print(done: Synced, seconds: float, *, as_json: bool, verbose: bool, dry_ru
         click.echo(f"lior: {plain(note)}", err=True)
     if verbose:
         for each in done.skipped:
-            click.echo(plain(f"skipped {each.name}: {each.reason}"), err=True)
+            click.echo(plain(f"skipped {each.name}: {each}"), err=True)
 
 
 def _outcome(done: Synced, seconds: float, *, dry_run: bool) -> dict[str, Any]:
@@ -210,7 +209,7 @@ def _outcome(done: Synced, seconds: float, *, dry_run: bool) -> dict[str, Any]:
         "changed": list(done.changed),
         "forgotten": list(done.forgotten),
         "unchanged": done.unchanged,
-        "skipped": [{"name": each.name, "reason": each.reason} for each in done.skipped],
+        "skipped": [{"name": each.name, "reason": str(each)} for each in done.skipped],
         "notes": list(done.notes),
         "seconds": round(seconds, 3),
         "dry_run": dry_run,

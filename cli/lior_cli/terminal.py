@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import codecs
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import click
 
+WIDEST = 100
+"""Columns that tables and text take at most."""
+
 
 def printable(pieces: Iterable[bytes]) -> Iterator[str]:
-    """Decode UTF-8 piece by piece; characters that could control the terminal are replaced."""
+    """Decode UTF-8 piece by piece, as :func:`printable_text`."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for piece in pieces:
-        yield "".join(
-            c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}"
-            for c in decoder.decode(piece)
-        )
+        yield printable_text(decoder.decode(piece))
     yield decoder.decode(b"", final=True)
+
+
+def printable_text(text: bytes | str) -> str:
+    """Text (UTF-8) with a replacement for each character that could control the terminal."""
+    decoded = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in decoded)
+
+
+def columns() -> int:
+    """Width of tables and text on the terminal, or in a pipe."""
+    return min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
+
+
+def prompt_bytes(prompt: str) -> bytes:
+    """The text of ``--prompt``, where ``-`` stands for standard input."""
+    return sys.stdin.buffer.read() if prompt == "-" else prompt.encode("utf-8", "surrogateescape")
 
 
 def wrapped(pieces: Iterable[str], width: int) -> Iterator[str]:

@@ -13,12 +13,12 @@ import click
 
 from lior.config import Override, Resolved, TrainConfig, load
 from lior.errors import Interrupted, Stopped, UsageError
-from lior_cli import idle, pace
+from lior_cli import recipe_selection, unused_settings
 from lior_cli.interrupts import Stop, import_torch
 from lior_cli.options import RunPath, TextPath, schema_options
 
 if TYPE_CHECKING:
-    from lior.reading.texts import Texts
+    from lior.reading.files import File
     from lior.runs.run import Run
     from lior_cli.progress import Progress
 
@@ -61,6 +61,7 @@ def train(
     Python language reference, which comes with Python.
     """
     import_torch(quiet=quiet, verbose=verbose, compiling=True)
+    from lior.reading.documents import documents_of, read_files
     from lior_cli.progress import Progress
 
     progress = Progress(quiet=quiet)
@@ -74,18 +75,20 @@ def train(
         resolved = load(recipe, overrides=overrides, components=True)
         if not resolved.config.data.text:
             progress.note("no TEXT given: reading the Python language reference that comes with Python")
-        for note in idle.notes(resolved):
+        for note in unused_settings.notes(resolved):
             progress.note(note)
-        texts = _read(resolved)
-        if recipe is None and pace.free(resolved):
-            resolved, note = pace.choose(
-                resolved, texts.documents,
+        data = resolved.config.data
+        files = read_files(data.text, field=data.field, limit=data.limit)
+        documents = documents_of(files)
+        if recipe is None and recipe_selection.free(resolved):
+            resolved, note = recipe_selection.choose(
+                resolved, documents,
                 lambda name, more: load(name, overrides=[*overrides, *more], components=True),
             )  # fmt: skip
             progress.note(note)
         elif not quiet:
-            progress.note(pace.told(resolved, texts.documents))
-        run = _begin(resolved, texts, out or _default_out(resolved), progress)
+            progress.note(recipe_selection.told(resolved, documents))
+        run = _begin(resolved, files, out or _default_out(resolved), progress)
     summary = run.summary
     assert summary is not None
     if as_json:
@@ -94,18 +97,11 @@ def train(
         _report(summary, prompt(run))
 
 
-def _read(resolved: Resolved[TrainConfig]) -> Texts:
-    from lior.reading.texts import read_texts
-
-    data = resolved.config.data
-    return read_texts(data.text, field=data.field, limit=data.limit)
-
-
-def _begin(resolved: Resolved[TrainConfig], texts: Texts, out: Path, progress: Progress) -> Run:
+def _begin(resolved: Resolved[TrainConfig], files: list[File], out: Path, progress: Progress) -> Run:
     from lior.training.preparation import train as run_training
 
     def start(stop: Stop) -> Run:
-        return run_training(resolved.config, out, texts=texts, callbacks=[progress, stop], stop=stop)
+        return run_training(resolved.config, out, files=files, callbacks=[progress, stop], stop=stop)
 
     return _run(start, out, progress)
 

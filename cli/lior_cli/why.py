@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from lior.config.sampling import Sampling
 from lior.errors import UsageError
 from lior_cli import pages, why_html
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, WholeNumber, device_option, field_options, seed_option
+from lior_cli.options import RunPath, WholeNumber, device_option, field_options, given, seed_option
 from lior_cli.sources import (
     account_record,
     colored,
@@ -27,7 +25,7 @@ from lior_cli.sources import (
     short_names,
     word_record,
 )
-from lior_cli.terminal import printable
+from lior_cli.terminal import printable_text, prompt_bytes
 
 if TYPE_CHECKING:
     from lior.model.provenance import Explained
@@ -87,7 +85,7 @@ def why(
     import_torch()
     from lior.runs.run import load
 
-    data = sys.stdin.buffer.read() if prompt == "-" else prompt.encode("utf-8", "surrogateescape")
+    data = prompt_bytes(prompt)
     opened = load(run, device=device)
     started = time.perf_counter()
     words = _explained(opened, data, text, count, how, seed, most=max(top or 0, _MOST), words=by == "word")
@@ -139,7 +137,7 @@ def _echo_text(prompt: bytes, words: Sequence[Explained]) -> None:
     colors = colored()
     click.echo(click.style(shown, dim=True) if colors else shown, nl=False, color=colors)
     for word in words:
-        text = "".join(printable([word.text]))
+        text = printable_text(word.text)
         share = word.share(word.sources[0].weight) if word.sources else 0.0
         click.echo(shaded(text, share) if colors and not word.blank else text, nl=False, color=colors)
     if not words or not words[-1].text.endswith(b"\n"):
@@ -187,8 +185,7 @@ def _sampling(text: str | None, values: dict[str, Any]) -> Sampling:
     if text is None and how.temperature == 0:
         idle = {"seed", "top_k", "top_p", "cooling"} & {"seed", *values}
         reason = "changes nothing at temperature 0, where the likeliest is taken; add --temperature 0.8"
-    given = click.get_current_context().get_parameter_source
     for name in sorted(idle):
-        if given(name) is ParameterSource.COMMANDLINE:
+        if given(name):
             raise UsageError(f"--{'next' if name == 'count' else name.replace('_', '-')} {reason}")
     return how

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lior_cli import pages
 from lior_cli.sources import numbers, plain
-from lior_cli.terminal import printable
+from lior_cli.terminal import printable_text
 
 if TYPE_CHECKING:
     from lior.model.provenance import Account, Explained
@@ -114,4 +114,4 @@ def _name(document: str, names: Mapping[str, str]) -> str:
 
 
 def _text(text: bytes) -> str:
-    return escape("".join(printable([text])))
+    return escape(printable_text(text))

@@ -24,16 +24,10 @@ from lior.ask.passages import PassageStore
 from lior.ask.writing import encoded
 from lior.errors import DataError, UsageError, did_you_mean, sentences
 from lior.interfaces import Judging, ParsedDocument, Passage, Ranking, Retriever
-from lior.reading.files import (
-    File,
-    SkippedFile,
-    Source,
-    document_names,
-    find_files,
-    no_text_message,
-    parse_bytes,
-    read_if_changed,
-)
+from lior.reading.files import File, read_if_changed
+from lior.reading.finding import Source, find_files
+from lior.reading.parsing import document_names, parse_bytes
+from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
 
 T = TypeVar("T")
 RETRIEVER, WITHOUT = "dense", "settle"
@@ -189,7 +183,7 @@ class Index:
                 self._add(file, self._delete(source.name))
                 if file.documents or (known and known.documents):
                     (changed if known else learned).append(source.name)
-        self.skipped = [*skipped, *_without_text(self._files.values())]
+        self.skipped = [*skipped, *_skipped(self._files.values())]
         for name, file in self._files.items():
             self.notes += [f"{name}: {note}" for note in file.notes if f"{name}: {note}" not in self.notes]
         return Update(learned=tuple(learned), changed=tuple(changed), forgotten=tuple(gone))
@@ -205,14 +199,16 @@ class Index:
         data = text.encode("utf-8", "surrogatepass")
         self.put(name, parse_bytes(data, name))
 
-    def put(self, name: str, parsed: Sequence[ParsedDocument], reason: str = "") -> None:
-        """Replace the documents of a name by parsed ones, or by the ``reason`` why there are none."""
+    def put(self, name: str, parsed: Sequence[ParsedDocument], skipped: SkippedFile | None = None) -> None:
+        """Replace the documents of a name by parsed ones, or list why there are none."""
 
         def work() -> None:
-            file = File(name, 0, reason=reason, given=True, content=parsed)
+            file = File(name, 0, given=True, content=parsed)
+            if skipped:
+                file.reason, file.detail = skipped.reason, skipped.detail
             with self._writing():
                 self._add(file, self._delete(name))
-            self.skipped = [each for each in self.skipped if each.name != name] + _without_text([file])
+            self.skipped = [each for each in self.skipped if each.name != name] + _skipped([file])
 
         self._safely(work)
 
@@ -275,7 +271,7 @@ class Index:
                 taken.append(document)
         file.documents, file.notes, file.content = tuple(sorted(taken)), tuple(notes), ()
         if not taken and not file.reason:
-            file.reason = "no text in it"
+            file.reason = SkipReason.NO_TEXT
         self._set_file(file)
 
     def _delete(self, name: str) -> _Questions:
@@ -409,7 +405,7 @@ class Index:
         self._files = {}
         with contextlib.suppress(sqlite3.DatabaseError, DamagedIndex):  # noticed when they are used
             self._files = self._known_files()
-        self.skipped = _without_text(self._files.values())
+        self.skipped = _skipped(self._files.values())
 
     @intact()
     def _known_files(self) -> dict[str, File]:
@@ -470,8 +466,8 @@ class Index:
         return work()
 
 
-def _without_text(files: Iterable[File]) -> list[SkippedFile]:
-    return [SkippedFile(file.name, file.reason) for file in files if file.reason]
+def _skipped(files: Iterable[File]) -> list[SkippedFile]:
+    return [file.skipped for file in files if file.skipped]
 
 
 def checked(question: str) -> str:

@@ -4,7 +4,8 @@ It is a function of the documents in it and of the questions that their passages
 what is read from it does not depend on the order in which they were added, nor on what was deleted.
 
 >>> notes = InvertedIndex()
->>> _ = notes.add("heating.md", [("Press the red button.", "Boiler"), ("The boiler is in the cellar.", "Boiler")])
+>>> passages = [("Press the red button.", "Boiler"), ("The boiler is in the cellar.", "Boiler")]
+>>> _ = notes.add("heating.md", passages)
 >>> _ = notes.add("garden.md", [("Water the tomatoes.", "")])
 >>> len(notes), notes.documents, notes.rows("heating.md")
 (3, ['garden.md', 'heating.md'], range(1, 3))

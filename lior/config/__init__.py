@@ -26,23 +26,7 @@ from lior.config.schema import (
 )
 
 __all__ = [
-    "PREFIX",
-    "Component",
-    "Components",
-    "GeometryConfig",
-    "Key",
-    "Override",
-    "Resolved",
-    "TrainConfig",
-    "build",
-    "flatten",
-    "headline",
-    "keys",
-    "load",
-    "split_names",
-    "to_toml",
-    "values",
-    "variable",
-    "with_instances",
-    "without_instances",
-]
+    "PREFIX", "Component", "Components", "GeometryConfig", "Key", "Override", "Resolved", "TrainConfig",
+    "build", "flatten", "headline", "keys", "load", "split_names", "to_toml", "values", "variable",
+    "with_instances", "without_instances",
+]  # fmt: skip

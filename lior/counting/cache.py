@@ -1,4 +1,4 @@
-"""Where compiled code is kept between processes: in the user's cache, never in the installed package.
+"""The folder of compiled code: in the user's cache, never in the installed package.
 
 Each version of the code has a folder of its own. When a version is compiled, the folders of others go that
 were not used for :data:`STALE_DAYS`, and, while all take more than :data:`MOST_BYTES`, those used longest

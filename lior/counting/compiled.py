@@ -141,7 +141,7 @@ class _Locator:
         return str(folder())
 
     def get_source_stamp(self) -> str:
-        """Of the contents, not of the time: the same version installed again is the same."""
+        """A digest of the file's contents: the same version installed again has the same stamp."""
         return hashlib.sha256(Path(self._py_file).read_bytes()).hexdigest()
 
     def get_disambiguator(self) -> str:
@@ -194,7 +194,7 @@ _compiles_here = _said = False
 
 
 def begin() -> subprocess.Popen[bytes] | None:
-    """Start to compile everything in the background, if it is not there; the process that does it, if any."""
+    """Start the process that compiles everything, unless all is on disk; the process, or ``None``."""
     global _child
     with _lock:
         if _child is None and not (

@@ -16,18 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lior.counting import addresses, layout, locations, stream
-from lior.counting.layout import (
-    TRAIL,
-    Alphabet,
-    Block,
-    Buffers,
-    Ints,
-    Learner,
-    Memory,
-    Plan,
-    Rates,
-    Weights,
-)
+from lior.counting.layout import TRAIL, Alphabet, Block, Buffers, Ints, Learner, Memory, Plan, Rates, Weights
 from lior.counting.locations import MAX_VOCAB, Packed, Store
 
 AHEAD = 1 << 15
@@ -109,7 +98,7 @@ class Segment:
 
 
 class Engine:
-    """The counters, and what a recipe fixes; the learned parameters come with each call.
+    """A counting memory with the options of a recipe; the weights are passed to each call.
 
     With more than one thread it reads several blocks at once, and works out the next block's addresses while
     one is fitted or written; results are the same.
@@ -191,7 +180,7 @@ class Engine:
         *,
         write: bool,
     ) -> Prediction:
-        """Distributions at a segment's tokens, each window read before ``learned`` moves by it.
+        """Predict the tokens of a segment, each window before ``learned`` is updated by it.
 
         ``write`` says whether the tokens are counted as well.
         """
@@ -221,7 +210,7 @@ class Engine:
         return Memory(self.plan, self.store, self._vocab)
 
     def block(self, tokens: Ints, depth: Ints, start: int, clock: int | None) -> Block:
-        """``tokens[start:]`` with addresses and fields; without ``clock`` time goes on token by token."""
+        """The block of ``tokens[start:]``; without ``clock`` the time advances by one for each token."""
         now = self.clock if clock is None else clock
         return prepare(self.plan, self.patterns, tokens, depth, start, now, still=clock is not None)
 
@@ -286,16 +275,9 @@ def select(whole: Block, chosen: Ints, places: Ints, cell: Ints | None) -> Block
 
 
 def prepare(
-    plan: Plan,
-    patterns: tuple[str, ...],
-    tokens: Ints,
-    depth: Ints,
-    start: int,
-    clock: int,
-    *,
-    still: bool,
+    plan: Plan, patterns: tuple[str, ...], tokens: Ints, depth: Ints, start: int, clock: int, *, still: bool
 ) -> Block:
-    """``tokens[start:]`` with addresses and fields; time goes on from ``clock``, or stands ``still``."""
+    """The block of ``tokens[start:]``; the time starts at ``clock`` and advances unless it is ``still``."""
     first = max(start - TRAIL, 0)
     found = addresses.locate(tokens, depth, first, patterns)
     trail = _trail(found.where[:, plan.base], depth[first:], start - first)

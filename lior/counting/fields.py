@@ -103,7 +103,7 @@ def compute(tokens, depth, start, out):
             if depth[t] == 0:
                 last_single[:], last_pair[:] = -1, -1
         else:
-            _take(tokens, depth, t, words, state)
+            _update(tokens, depth, t, words, state)
         _link(tokens, depth, t, last_single, last_pair, same_single, same_pair)
         if t >= start:
             words[0], length = _word_before(tokens, t, min(depth[t], t))
@@ -114,7 +114,7 @@ def compute(tokens, depth, start, out):
 
 
 @inner
-def _take(tokens, depth, t, words, state):
+def _update(tokens, depth, t, words, state):
     """Update the state by the token at ``t - 1``."""
     token = tokens[t - 1]
     mark = state[_MARKS] << 10 ^ (fold(token) + 1) if is_letter(token) else state[_MARKS] << 1

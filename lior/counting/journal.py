@@ -123,7 +123,7 @@ class Journal:
 
     @classmethod
     def of(cls, items: Iterable[Items], reach: int) -> Journal:
-        """The journal of nothing but ``items``; raises as :meth:`add`."""
+        """The journal of ``items`` alone; raises as :meth:`add`."""
         fresh = cls()
         for each in items:
             for span in spans(each, reach):

@@ -166,7 +166,7 @@ class Alphabet(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Positions of a text with what was worked out of their contexts, ready to be read or written."""
+    """Positions of a text with the addresses and fields of their contexts."""
 
     where: Ints
     """Addresses ``(B, S)``."""
@@ -239,7 +239,7 @@ def pad(size: int) -> int:
 
 
 def parents(patterns: Sequence[str]) -> Ints:
-    """For each pattern the one with the most parts among those whose parts are some of its own."""
+    """Each pattern's parent: the largest pattern whose parts are a proper subset of its own; -1 for none."""
     parsed = [frozenset(addresses.parse(pattern)) for pattern in patterns]
     out = []
     for mine in parsed:
@@ -261,7 +261,7 @@ def plan(
     recent: float,
     slowest: float,
 ) -> Plan:
-    """The plan of a recipe; ``joint`` holds numbers of patterns, ``cells`` is the number of cells."""
+    """The options of a memory as arrays; ``joint`` holds indices of patterns, ``cells`` is their number."""
     sizes = [{"longest": nested * LONGEST_BINS, "cell": cells}.get(g) or GATES[g] for g in gates]
     bit = np.full((len(joint), len(patterns)), -1, np.int64)
     for row, group in enumerate(joint):
@@ -275,7 +275,7 @@ def plan(
 
 
 def fresh(plan: Plan, vocab: int) -> Weights:
-    """Nothing learned: the same small weights for all nested contexts and for all others, the rest 0."""
+    """Initial weights: one value for all nested contexts, one for all other patterns, the rest 0."""
     patterns = len(plan.parent)
     first = np.full(patterns, 0.3 / patterns, np.float32)
     first[: plan.nested] = 0.48 / plan.nested

@@ -16,16 +16,16 @@ from lior.counting.compiled import entry, inner
 from lior.counting.fields import mix
 
 BREAK = -1
-"""Stands before each passage, so that no match goes on into the passage before."""
+"""Stands before each span, so that no match goes on into the span before."""
 
 _SPARE = 1.5
 
 
 class HashChains(NamedTuple):
-    """A text and, for each of its places, the place before it after the same few tokens."""
+    """A text with a link from each place to the last earlier one that follows the same few tokens."""
 
     tokens: NDArray[np.int32]
-    """``(N,)``, with :data:`BREAK` before each passage."""
+    """``(N,)``, with :data:`BREAK` before each span."""
     written: NDArray[np.bool_]
     """Which of them are written; the others are only context, ``(N,)``."""
     previous: NDArray[np.int32]
@@ -79,7 +79,7 @@ def _hash(tokens, end, length, slots):
 
 @entry
 def _link(chains, begin):
-    """Enter the places from ``begin`` on that ``shortest`` tokens of their passage precede."""
+    """Enter the places from ``begin`` on that ``shortest`` tokens of their span precede."""
     shortest, run = chains.shortest, 0
     for p in range(begin - 1, max(begin - 1 - shortest, -1), -1):
         if chains.tokens[p] < 0:

@@ -345,7 +345,7 @@ def secondary(learned, buffers, w):
 
 @inner(fastmath=True)
 def table_steps(store, learned, rates, time, buffers, w):
-    """Move everything but the weights towards the token in column ``buffers.target[w]``."""
+    """One step of all tables, biases and logits towards the token in column ``buffers.target[w]``."""
     tokens, alphabet, target = buffers.tokens[w], buffers.size[w], buffers.target[w]
     error = buffers.first[w]  # becomes 1[token] - p
     for s in range(alphabet):

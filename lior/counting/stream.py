@@ -137,19 +137,19 @@ def _spread(alphabet, buffers, w, unigram, out):
 
 
 @inner
-def _moves(rates):
-    """Whether there is any step size."""
+def _learns(rates):
+    """Whether any learning rate is above 0."""
     return rates.weight + rates.token + rates.table + rates.logit + rates.bias + rates.secondary > 0
 
 
 @inner
 def _learn(memory, learner, block, begin, end, buffers):
-    """Move everything learned by the gradients of positions ``begin .. end - 1``."""
+    """Update both weight sets by the gradients of positions ``begin .. end - 1``."""
     window = end - begin
     for w in range(window):
         weight_set = buffers.weight_set[w]
         rates = learner.rates[weight_set]
-        if buffers.target[w] >= 0 and _moves(rates):
+        if buffers.target[w] >= 0 and _learns(rates):
             mixture.table_steps(
                 memory.store, learner.sets[weight_set], rates, block.time[begin + w], buffers, w
             )
@@ -158,7 +158,7 @@ def _learn(memory, learner, block, begin, end, buffers):
             buffers.gradient[w, :] = 0
             buffers.tally[w, PATTERNS] = 0
     for weight_set in range(2):
-        if _moves(learner.rates[weight_set]) and (buffers.weight_set[:window] == weight_set).any():
+        if _learns(learner.rates[weight_set]) and (buffers.weight_set[:window] == weight_set).any():
             _weight_steps(
                 learner.sets[weight_set], learner.rates[weight_set].weight, buffers, weight_set, window
             )
@@ -166,7 +166,7 @@ def _learn(memory, learner, block, begin, end, buffers):
 
 @inner
 def _weight_steps(learned, rate, buffers, weight_set, window):
-    """Steps of the weights of one set by the positions of the window that it serves."""
+    """Update the weights of one set by the positions of the window that used it."""
     sums = buffers.sums
     for g in range(buffers.gate.shape[1]):
         for w in range(window):
@@ -191,7 +191,7 @@ def _weight_steps(learned, rate, buffers, weight_set, window):
 
 @inner
 def _confidence_steps(learned, rate, buffers, weight_set, window):
-    """Steps of the weights by each pattern's confidence."""
+    """Update the weights that are selected by each pattern's confidence."""
     patterns, confidences = learned.confidence_weight.shape
     sums = np.zeros((patterns, 3, confidences), np.float32)
     for w in range(window):
@@ -230,7 +230,7 @@ def run(memory, learner, block, first, alphabet, buffers, out, write):
     Parameters
     ----------
     learner
-        A weight set without step sizes stays as it is.
+        A weight set whose learning rates are 0 is not changed.
     buffers
         Their first axis is the length of a window.
     out
@@ -240,7 +240,7 @@ def run(memory, learner, block, first, alphabet, buffers, out, write):
     """
     plan, store = memory.plan, memory.store
     window = len(buffers.slot)
-    adapt = _moves(learner.rates[0]) or _moves(learner.rates[1])
+    adapt = _learns(learner.rates[0]) or _learns(learner.rates[1])
     slot = np.zeros(len(plan.parent), np.int64)
     unigram = np.zeros(len(alphabet.tokens) if len(alphabet.tokens) > DENSE else 0, np.float64)
     for begin in range(first, len(block.tokens), window):

@@ -213,7 +213,7 @@ def _found(
 
 
 class _Wanted(NamedTuple):
-    """Contexts and tokens whose last places are wanted, with ring buffers for these."""
+    """The counters to attribute, each with a ring buffer of the last places that wrote it."""
 
     keys: Ints
     """Address and token, ``(N, 2)``."""
@@ -252,7 +252,7 @@ def _enter(keys, table):
 
 @entry
 def _collect(wanted, where, tokens, segment, first):
-    """Note the positions with one of the keys; of each key the last ``limit`` stay."""
+    """Collect the positions with one of the keys; the last ``limit`` of each key are kept."""
     keys, table = wanted.keys, wanted.table
     for t in range(len(tokens)):
         for i in range(where.shape[1]):

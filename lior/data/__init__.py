@@ -1,7 +1,7 @@
-"""Bytes to tokens.
+"""Documents to tokens.
 
-:mod:`~lior.reading.documents` finds and reads texts, :mod:`~lior.data.corpus` lays them out as one tensor of
-tokens, :mod:`~lior.data.split` chooses what is held out, and :mod:`~lior.data.noise` puts errors into them.
+:mod:`~lior.data.corpus` lays documents out as one tensor of tokens, :mod:`~lior.data.split` chooses what is
+held out, and :mod:`~lior.data.noise` puts errors into them.
 """
 
-__all__ = ["corpus", "documents", "noise", "split"]
+__all__ = ["corpus", "noise", "split"]

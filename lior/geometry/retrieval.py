@@ -91,27 +91,20 @@ class Geometry:
 
     @property
     def _parts(self) -> dict[str, Any]:
-        return {
-            "encoder": self.encoder,
-            "frame": self.frame,
-            "rsource": self.rsource,
-            "product": self.product,
-        }
+        return {part: getattr(self, part) for part in PARTS}
 
     def init(self, *, generator: Generator) -> State:
         """Fresh state of all parts; ``β`` starts at 1."""
         n = self.encoder.n
         frame = self.frame.init(n, generator=generator)
         rows = len(metric.root(self.frame.form(frame)))
-        parts = {
-            "encoder": self.encoder.init(self.vocab, generator=generator),
-            "frame": frame,
-            "rsource": self.rsource.init(n, generator=generator),
-            "product": self.product.init(rows, generator=generator),
-        }
-        state = {f"{part}.{k}": v for part, entries in parts.items() for k, v in entries.items()}
-        state["log_beta"] = torch.zeros((), device=generator.device)
-        return state
+        return (
+            prefixed("encoder", self.encoder.init(self.vocab, generator=generator))
+            | prefixed("frame", frame)
+            | prefixed("rsource", self.rsource.init(n, generator=generator))
+            | prefixed("product", self.product.init(rows, generator=generator))
+            | {"log_beta": torch.zeros((), device=generator.device)}
+        )
 
     def learned(self, state: State) -> State:
         """The entries that an updater may move."""
@@ -120,12 +113,9 @@ class Geometry:
 
     def project(self, state: State) -> State:
         """Clamp, wrap and normalise every part; ``β`` stays within [1e-4, 1e4]."""
-        state = dict(state)
         for part in ("frame", "rsource", "product"):
-            projected = self._parts[part].project(sub(state, part))
-            state.update({f"{part}.{k}": v for k, v in projected.items()})
-        state["log_beta"] = state["log_beta"].clamp(-9.21, 9.21)
-        return state
+            state = state | prefixed(part, self._parts[part].project(sub(state, part)))
+        return state | {"log_beta": state["log_beta"].clamp(-9.21, 9.21)}
 
     def prepare(self, state: State, sample: Iterable[tuple[Tensor, Tensor]]) -> State:
         """Let an encoder with statistics observe a sample of the text; without one nothing is read of it."""
@@ -136,12 +126,9 @@ class Geometry:
     def observe(self, state: State, contexts: Tensor, *, total: int) -> State:
         """Update the statistics of frame and resilience source from a uniform sample of ``total`` items."""
         z = self.encoder.encode(sub(state, "encoder"), contexts)
-        state = dict(state)
         frame = self.frame.observe(sub(state, "frame"), z)
         medium = self.rsource.observe(sub(state, "rsource"), z, self.frame.form(frame), total=total)
-        state.update({f"frame.{k}": v for k, v in frame.items()})
-        state.update({f"rsource.{k}": v for k, v in medium.items()})
-        return state
+        return state | prefixed("frame", frame) | prefixed("rsource", medium)
 
     # --- forward ---
 

@@ -77,7 +77,7 @@ class MetricForm(NamedTuple):
 
 @runtime_checkable
 class FrameProvider(Plugin, Protocol):
-    """Builds the metric ``g`` from learned numbers or from statistics of ``z``."""
+    """Builds the metric ``g`` from learned parameters or from statistics of ``z``."""
 
     learned: ClassVar[tuple[str, ...]]
 
@@ -421,7 +421,7 @@ class MemoryBackend(Plugin, Protocol):
         """Number of values of each gate, for an alphabet of that size."""
 
     def write(self, items: Items) -> None:
-        """Hold ``items`` as pending: reads do not see them until :meth:`commit`."""
+        """Add ``items`` as pending: reads do not see them until :meth:`commit`."""
 
     def commit(self) -> None:
         """Make the pending items readable."""
@@ -430,7 +430,7 @@ class MemoryBackend(Plugin, Protocol):
         """Drop the pending items."""
 
     def rewrite(self, items: Iterable[Items]) -> None:
-        """Replace all stored and pending items by ``items``, readable at once; learned numbers stay."""
+        """Replace all stored and pending items by ``items``, readable at once; learned parameters stay."""
 
     def attach(self, scorer: Scorer | None) -> None:
         """Set the geometry for the reads that follow; a memory without coordinates ignores it."""
@@ -447,7 +447,7 @@ class MemoryBackend(Plugin, Protocol):
 
 @runtime_checkable
 class AdaptiveMemory(MemoryBackend, Protocol):
-    """A memory with learned numbers of its own, which it fits while it reads a text."""
+    """A memory with learned parameters of its own, which it fits while it reads a text."""
 
     @property
     def window(self) -> int:
@@ -473,7 +473,7 @@ class AdaptiveMemory(MemoryBackend, Protocol):
             Share of the training that is over, in [0, 1]; it sets the learning rates.
         write
             Whether the items are stored as they are read. Without, the stored items stay as they are, and the
-            numbers learned are those that :meth:`read` uses.
+            parameters learned are those that :meth:`read` uses.
         """
 
 

@@ -1,8 +1,10 @@
-"""Files and bytes to documents: what is found, decoded, unpacked and parsed, and what is left out and why.
+"""Paths and bytes to documents: files are found, decompressed, decoded and parsed, or left out for a reason.
 
-:mod:`~lior.reading.files` finds files and chooses the reader of each, :mod:`~lior.reading.decoding` gives the
-text of bytes in any encoding, and :mod:`~lior.reading.texts` reads the documents that a model learns. Nothing
-here imports torch or numpy.
+The modules follow the way of a file. :mod:`~lior.reading.finding` lists files, :mod:`~lior.reading.files`
+reads those that are changed, :mod:`~lior.reading.compression` decompresses, :mod:`~lior.reading.parsing`
+chooses the reader and calls it, and :mod:`~lior.reading.decoding` gives a reader the text of bytes in any
+encoding. :mod:`~lior.reading.documents` has the documents that a model learns. What is left out has a
+:class:`~lior.reading.skipping.SkipReason`. Nothing here imports torch or numpy.
 """
 
-__all__ = ["decoding", "documents", "files", "texts"]
+__all__ = ["compression", "decoding", "documents", "files", "finding", "parsing", "skipping"]

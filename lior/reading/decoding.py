@@ -6,7 +6,7 @@ import codecs
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 
-from lior.errors import DataError
+from lior.reading.skipping import SkipReason, UnreadableFile
 
 _MARKS = (
     (BOM_UTF8, "utf-8-sig"),
@@ -17,7 +17,7 @@ _MARKS = (
 )
 _CONTROL = bytes({*range(32), 127} - set(b"\b\t\n\f\r\x1b"))
 """Bytes that text does not have; terminals and printers use the others."""
-_NULLS = "binary data (it has null bytes)"
+_NULLS = "it has null bytes"
 _HIGH = bytes(range(128, 256))
 _SAMPLE = 1 << 16
 _NAME = re.compile(rb"(?:coding[:=]\s*|encoding=|charset=)[\"']?([a-zA-Z][\w.-]+)")
@@ -34,19 +34,19 @@ _COMMON = ("cp1252", "cp1251", "gb18030", "cp932", "cp949", "big5")
 
 
 def decode(data: bytes) -> tuple[str, tuple[str, ...]]:
-    """The text of ``data``, and notes on how it was understood: none for whole UTF-8.
+    """The text of ``data``, and notes on how it was decoded: none for whole UTF-8.
 
     ``\\r\\n`` becomes ``\\n``; all else is kept, a lone ``\\r`` and a form feed included. What the encoding
     does not have becomes U+FFFD.
 
-    Raises ``DataError`` when it is not text.
+    Raises ``UnreadableFile``, a ``DataError``, when it is not text.
     """
     encoding = _marked(data) or _wide(data)
     notes = (f"read as {encoding.upper()}",) if encoding and encoding != "utf-8-sig" else ()
     if not encoding:
         refuse_binary(data[:_SAMPLE])
         if b"\0" in data:
-            raise DataError(_NULLS)
+            raise UnreadableFile(SkipReason.BINARY, _NULLS)
         encoding = "utf-8"
     text = data.decode(encoding, "replace")
     wrong = text.count("\ufffd") - (data.count(b"\xef\xbf\xbd") if encoding.startswith("utf-8") else 0)
@@ -59,17 +59,26 @@ def decode(data: bytes) -> tuple[str, tuple[str, ...]]:
     return text.replace("\r\n", "\n"), notes
 
 
+def is_utf8(data: bytes) -> bool:
+    """Whether the bytes are UTF-8 text as they are, without null bytes."""
+    try:
+        return "\0" not in data.decode()
+    except UnicodeDecodeError:
+        return False
+
+
 def refuse_binary(head: bytes) -> None:
-    """Raise ``DataError`` if the beginning of a file, ``head``, is not that of a text in any encoding."""
+    """Raise ``UnreadableFile`` if ``head``, the beginning of a file, is not of a text in any encoding."""
     if _marked(head) or _wide(head):
         return
     if head.startswith(b"PK\x03\x04"):
-        raise DataError("binary data (a zip archive; unpack it into a folder)")
+        raise UnreadableFile(SkipReason.BINARY, "a zip archive; unpack it into a folder")
     if b"\0" in head:
-        raise DataError(_NULLS)
+        raise UnreadableFile(SkipReason.BINARY, _NULLS)
     control = len(head) - len(head.translate(None, _CONTROL))
     if control > 0.02 * len(head):
-        raise DataError(f"binary data ({control / len(head):.0%} of its bytes are control characters)")
+        share = f"{control / len(head):.0%} of its bytes are control characters"
+        raise UnreadableFile(SkipReason.BINARY, share)
 
 
 def _marked(data: bytes) -> str:

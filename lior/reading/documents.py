@@ -1,38 +1,43 @@
-"""Documents as they are found: files, folders, globs, standard input, and the text that comes with Python."""
+"""Documents as a model learns them: the same files and names of documents as in an index.
+
+The text of a document is that of its parsed document, as UTF-8. A plain file that is UTF-8 is learned byte
+for byte.
+"""
 
 from __future__ import annotations
 
-import glob
 import json
-import os
+import logging
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple
 
 import attrs
 
-from lior.errors import DataError, LiorError, MissingPackage
+from lior.errors import DataError, MissingPackage
+from lior.plugins.registry import registry
+from lior.reading.compression import decompress, read_all
+from lior.reading.decoding import is_utf8, refuse_binary
+from lior.reading.files import File, read_if_changed
+from lior.reading.finding import STDIN, Source, find_files
+from lior.reading.parsing import choose_reader, document_names, parse_with
+from lior.reading.skipping import (
+    SkippedFile,
+    SkipReason,
+    UnreadableFile,
+    most_common_reasons,
+    no_text_message,
+)
 
 EMBEDDED = "python-language-reference"
 """Name of the text that is always there: the standard library's ``pydoc_data.topics``."""
-
 LIMIT = 1 << 31
 """Bytes of a text, decompressed, over which it is refused unless another limit is given."""
 
-COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma", ".zst": "zstandard"}
-"""Suffix of a compressed file -> module that unpacks it with ``open``."""
-
-_FOREIGN = ("node_modules", "site-packages", "venv", "__pycache__")
-"""Folders that programs fill."""
-
-_RUN = {"config.toml", "checkpoints"}
-"""What the directory of a run has: it is made from the text around it, and changes with it."""
-
-_GLOB = frozenset("*?[")
-_SNIFF_BYTES = 8192
+_LOG = logging.getLogger("lior")
+_JSON_LINES = (".jsonl", ".ndjson")
+_HEAD = 1 << 16
 
 
 class RawDocument(NamedTuple):
@@ -47,34 +52,6 @@ def as_bytes(text: str | bytes) -> bytes:
     return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
 
 
-def read_documents(paths: Sequence[str], *, field: str = "text", limit: int = LIMIT) -> list[RawDocument]:
-    """The documents at ``paths``.
-
-    Parameters
-    ----------
-    paths
-        Files, folders (searched recursively, without hidden and binary files), glob patterns, ``-`` for
-        standard input. Compressed files are unpacked; each line of a ``.jsonl`` file is a document. Without
-        a path, the text that comes with Python (:func:`embedded`).
-    field
-        Key of the text in a line of JSONL.
-    limit
-        Largest number of bytes that are read, unpacked.
-
-    Raises
-    ------
-    DataError
-        When a path does not exist, holds no text, too much of it, or cannot be read.
-    """
-    if not paths:
-        return embedded()
-    reader = _Reader(field, limit)
-    documents = [document for path in paths for document in reader.expand(path)]
-    if not any(document.data for document in documents):
-        raise DataError(f"{', '.join(paths)}: no text in there (0 bytes); give a file or folder with text")
-    return documents
-
-
 def embedded() -> list[RawDocument]:
     """The Python language reference that comes with Python, a document for each topic."""
     from pydoc_data.topics import topics
@@ -82,190 +59,187 @@ def embedded() -> list[RawDocument]:
     return [RawDocument(f"{EMBEDDED}/{name}", text.encode()) for name, text in sorted(topics.items())]
 
 
-@attrs.define
-class _Reader:
-    """Reads documents until ``left`` bytes are used up."""
-
-    field: str
-    left: int
-
-    def expand(self, path: str) -> Iterator[RawDocument]:
-        """The documents of a path as the user gave it."""
-        if path == "-":
-            yield RawDocument("<stdin>", self._bytes(sys.stdin.buffer, "standard input"))
-            return
-        for found in expand(path):
-            for file in _texts(found) if found.is_dir() else [found]:
-                yield from self._file(file)
-
-    def _file(self, path: Path) -> Iterator[RawDocument]:
-        packed = path.suffix in COMPRESSED
-        with readable(path), path.open("rb") as raw, decompressed(raw, path.suffix) as stream:
-            data = self._bytes(stream, path)
-        if (path.with_suffix("") if packed else path).suffix in (".jsonl", ".ndjson"):
-            yield from json_lines(data, path, field=self.field)
-        else:
-            yield RawDocument(str(path), data)
-
-    def _bytes(self, stream: BinaryIO, name: object) -> bytes:
-        """All of a stream, piece by piece; refused as soon as it exceeds the limit."""
-        pieces: list[bytes] = []
-        while piece := stream.read(1 << 24):
-            pieces.append(piece)
-            self.left -= len(piece)
-            if self.left < 0:
-                raise DataError(
-                    f"{name}: more text than data.limit allows; raise it, or give less (a device never ends)"
-                )
-        return b"".join(pieces)
+def read_documents(
+    paths: Sequence[str], *, field: str = "text", limit: int = LIMIT, strict: bool = False, raw: bool = False
+) -> list[RawDocument]:
+    """The documents in the files at ``paths``; parameters and errors are those of :func:`read_files`."""
+    return documents_of(read_files(paths, field=field, limit=limit, strict=strict, raw=raw))
 
 
-def json_lines(data: bytes, path: str | Path, *, field: str) -> Iterator[RawDocument]:
-    """The documents of a JSON Lines file, each with the text under the key ``field``.
+def documents_of(files: Iterable[File]) -> list[RawDocument]:
+    """The documents in files, in their order."""
+    return [document for file in files for document in file.content]
 
-    Their names are ``PATH#ID`` with the ``_id`` of the line, or its number.
+
+def read_files(
+    paths: Sequence[str], *, field: str = "text", limit: int = LIMIT, strict: bool = False, raw: bool = False
+) -> list[File]:
+    """The files at ``paths``, each parsed by the reader for its format, with its documents as content.
+
+    What is left out of a folder, and how files were read, is told to the log ``lior``.
+
+    Parameters
+    ----------
+    paths
+        Files, folders, glob patterns, ``-`` for standard input; without any, the text that comes with Python.
+    field
+        Key of the text in a line of JSON Lines.
+    limit
+        Largest number of bytes of all files together, compressed or not.
+    strict
+        Refuse an empty file too, if it was named.
+    raw
+        Take files byte for byte, whatever their format, and name documents by their paths. Only lines of JSON
+        Lines are documents of their own.
+
+    Returns
+    -------
+    list of File
+        Those with content :class:`RawDocument`, and those that were left out, with the reason.
 
     Raises
     ------
     DataError
-        For a line that is no object with a text; the message begins with ``path``.
+        When a path does not exist, a file that was named cannot be read, or there is no text, or too much.
+    MissingPackage
+        When the format of a file that was named needs a package that is not installed.
     """
-    for number, line in enumerate(data.splitlines(), 1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{where}: not JSON ({error})") from error
-        if not isinstance(record, dict) or not isinstance(record.get(field), str):
-            keys = ", ".join(sorted(record)[:8]) if isinstance(record, dict) else "not an object"
-            raise DataError(f"{where}: no text under {field!r} (found: {keys}); name the key with --field")
-        name = f"{path}#{record.get('_id', number)}"
-        yield RawDocument(name, record[field].encode("utf-8", "surrogatepass"))
-
-
-def expand(path: str) -> list[Path]:
-    """The file, the folder, or the files of a pattern that a user's ``path`` stands for.
-
-    Raises
-    ------
-    DataError
-        When there is none.
-    """
-    if not path:
-        raise DataError("'': a text has no name here; give files or folders, or - for standard input")
-    found = _home(path)
-    if _exists(found):
-        return [found]
-    if not _GLOB & set(path):
-        raise DataError(f"{path}: no such file or folder")
-    matches = (Path(name) for name in glob.glob(str(found), recursive=True))  # noqa: PTH207 (absolute patterns)
-    files = sorted(match for match in matches if match.is_file())
-    if not files:
-        raise DataError(f"{path}: the pattern matches no file")
+    if not paths:
+        return [File(EMBEDDED, given=True, content=embedded())]
+    sources, skipped = find_files(paths)
+    files = list[File]()
+    for source in sources:
+        if raw:
+            source = attrs.evolve(source, name=str(source.path))
+        file = _read_first(source, field=field, limit=limit, strict=strict, raw=raw)
+        files.append(file)
+        limit -= sum(len(document.data) for document in file.content)
+    skipped += [file.skipped for file in files if file.skipped]
+    if not any(file.content for file in files):
+        raise DataError(no_text_message(paths, skipped))
+    _log(files, skipped)
     return files
 
 
-def walk(folder: Path) -> Iterator[tuple[Path, str]]:
-    """The files below a folder in the order of their paths, each with the reason to leave it out or ``""``.
+def read_document_file(
+    source: Source, known: File | None = None, *, field: str = "text", limit: int = LIMIT, raw: bool = False
+) -> File | None:
+    """As :func:`~lior.reading.files.read_if_changed`, with the documents of the file as its content.
 
-    A folder that is left out comes once, without what is in it. Links to folders are not followed, so that
-    there are no loops.
+    ``field`` and ``raw`` are as of :func:`read_files`, ``limit`` is that of this file.
     """
-    stack: list[os.DirEntry[str] | Path] = [folder]
-    while stack:
-        entry = stack.pop()
-        path = Path(entry)
-        if isinstance(entry, os.DirEntry) and (reason := _left_out(entry)):
-            yield path, reason
-        elif entry.is_dir():
-            try:
-                with os.scandir(path) as entries:
-                    found = sorted(entries, key=lambda each: each.name, reverse=True)
-                if path != folder and {each.name for each in found} >= _RUN:
-                    yield path, "a run of lior"
-                else:
-                    stack += found
-            except OSError as error:
-                yield path, f"cannot be opened: {error.strerror or error}"
-        else:
-            yield path, ""
+    notes = list[str]()
+
+    def parse(data: bytes) -> list[RawDocument]:
+        return _documents(data, source, field=field, limit=limit, raw=raw, notes=notes)
+
+    file = read_if_changed(source, known, parse, limit=limit, whole=source.named)
+    if file and (file.content or notes):
+        file.documents, file.notes = tuple(each.name for each in file.content), tuple(notes)
+    return file
 
 
-def _left_out(entry: os.DirEntry[str]) -> str:
-    """The reason for which a file or folder below the one given is not read; empty if it is."""
-    if entry.name.startswith("."):
-        return "hidden"
-    try:
-        if entry.is_dir():
-            if entry.is_symlink():
-                return "a link to a folder; give it by name to have it read"
-            return "filled by programs" if entry.name in _FOREIGN else ""
-        if not entry.is_file():
-            return "a link that leads nowhere" if entry.is_symlink() else "not a regular file"
-    except OSError as error:
-        return f"cannot be read: {error.strerror or error}"
-    return ""
-
-
-def _home(path: str) -> Path:
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        return Path(path)  # there is no such user: the name is taken literally
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False  # a name that the file system cannot hold
-
-
-def _texts(folder: Path) -> list[Path]:
-    """The text files below a folder."""
-    files = [path for path, reason in walk(folder) if not reason]
-    texts = [path for path in files if path.suffix in COMPRESSED or _looks_like_text(path)]
-    if not texts:
-        raise DataError(f"{folder}: no text file in this folder ({len(files)} files looked at)")
-    return texts
-
-
-def _looks_like_text(path: Path) -> bool:
-    with readable(path), path.open("rb") as stream:
-        head = stream.read(_SNIFF_BYTES)
-    return bool(head) and b"\0" not in head
-
-
-def decompressed(stream: BinaryIO, suffix: str) -> BinaryIO:
-    """``stream`` as it is, or unpacked where :data:`COMPRESSED` has ``suffix``.
+def documents_in(data: bytes, name: str, *, limit: int = LIMIT) -> list[RawDocument]:
+    """The documents in the bytes of a file that is not on this machine; ``name`` is the file's.
 
     Raises
     ------
+    DataError
+        When it is no text, empty, damaged or larger than ``limit`` bytes; the message is the reason.
     MissingPackage
-        When the package that unpacks it is not installed.
+        When its format needs a package that is not installed.
     """
-    if suffix not in COMPRESSED:
-        return stream
-    try:
-        opened = import_module(COMPRESSED[suffix]).open(stream)
-    except ImportError as error:
-        raise MissingPackage(f"{suffix} needs a package; install it: pip install 'lior[readers]'") from error
-    return cast(BinaryIO, opened)
+    return _documents(data, Source(name, Path(name)), field="text", limit=limit, raw=False, notes=[])
 
 
-@contextmanager
-def readable(path: object) -> Iterator[None]:
-    """Raise the errors of reading and unpacking ``path`` as ``DataError``."""
+def _read_first(source: Source, *, field: str, limit: int, strict: bool, raw: bool) -> File:
+    """Read a file for the first time; raise the reason for one that was named and cannot be read."""
+    if str(source.path) == STDIN:
+        return _read_stdin(limit)
+    file = read_document_file(source, field=field, limit=limit, raw=raw)
+    assert file is not None
+    if file.reason is SkipReason.TOO_LARGE:
+        raise DataError(f"{source.path}: {_TOO_MUCH}")
+    if source.named and file.reason is SkipReason.EMPTY and strict:
+        raise DataError(f"{source.path}: no text in there ({file.size:,} bytes)")
+    if source.named and file.reason not in (None, SkipReason.EMPTY):
+        between = ", " if file.reason is SkipReason.BAD_LINE else ": "
+        failed = MissingPackage if file.reason is SkipReason.MISSING_PACKAGE else DataError
+        raise failed(f"{source.path}{between}{file.skipped}")
+    return file
+
+
+_TOO_MUCH = "more text than data.limit allows; raise it, or give less (a device never ends)"
+
+
+def _read_stdin(limit: int) -> File:
     try:
-        yield
-    except LiorError:
-        raise
-    except Exception as error:
-        packed = COMPRESSED.get(PurePath(str(path)).suffix.lower())
-        if packed and not (isinstance(error, OSError) and error.errno):
-            raise DataError(f"{path}: damaged {packed} file ({error})") from error
-        if not isinstance(error, OSError):
-            raise
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+        data = read_all(sys.stdin.buffer, limit)
+    except UnreadableFile as error:
+        raise DataError(f"standard input: {_TOO_MUCH}") from error
+    if not data:
+        raise DataError(f"{STDIN}: no text in there (0 bytes); give a file or folder with text")
+    return File("<stdin>", given=True, content=[RawDocument("<stdin>", data)])
+
+
+def _documents(
+    data: bytes, source: Source, *, field: str, limit: int, raw: bool, notes: list[str]
+) -> list[RawDocument]:
+    """The documents in the bytes of a file; ``notes`` are added on how they were read."""
+    data, name = decompress(data, source.path.name, limit=limit)
+    if PurePath(name).suffix.lower() in _JSON_LINES:
+        return [document for document in _lines(data, source.name, field) if document.data]
+    whole = [RawDocument(source.name, data)]
+    reader = None if raw else choose_reader(data, name)
+    if reader is None or isinstance(reader, registry.get("reader", "text")):
+        try:
+            refuse_binary(data[:_HEAD])
+        except DataError:
+            if not source.named:
+                raise
+            notes.append("binary data, learned byte for byte")  # any bytes can be, when they are asked for
+            return whole
+        if reader is None or is_utf8(data):
+            return whole
+    documents = parse_with(reader, data, name)
+    notes += [note for each in documents for note in each.notes]
+    first = documents[0]
+    as_lines = first.lines is None or first.kind in ("code", "rows")
+    if len(documents) == 1 and not first.name and as_lines and is_utf8(data):
+        return whole
+    names = document_names(source.name, [each.name for each in documents])
+    made = (RawDocument(n, d.text.encode()) for n, d in zip(names, documents, strict=True))
+    return [document for document in made if document.data.strip()]
+
+
+def _lines(data: bytes, file: str, field: str) -> Iterator[RawDocument]:
+    """The documents of a JSON Lines file, named by ``_id`` or the number of the line.
+
+    Raises ``UnreadableFile`` for a line that is no object with a text under ``field``.
+    """
+    parts, texts = list[str](), list[bytes]()
+    for number, line in enumerate(data.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UnreadableFile(SkipReason.BAD_LINE, f"line {number}: not JSON ({error})") from error
+        if not isinstance(record, dict) or not isinstance(record.get(field), str):
+            keys = ", ".join(sorted(record)[:8]) if isinstance(record, dict) else "not an object"
+            fault = f"no text under {field!r} (found: {keys}); name the key with --field"
+            raise UnreadableFile(SkipReason.BAD_LINE, f"line {number}: {fault}")
+        parts.append(str(record.get("_id", number)))
+        texts.append(record[field].encode("utf-8", "surrogatepass"))
+    return map(RawDocument, document_names(file, parts), texts)
+
+
+def _log(files: Sequence[File], skipped: Sequence[SkippedFile]) -> None:
+    """Log what was left out, in one line, and the details for those who want them."""
+    if skipped:
+        _LOG.info("%d skipped (%s)", len(skipped), most_common_reasons(skipped))
+    for each in skipped:
+        _LOG.debug("skipped %s: %s", each.name, each)
+    for file in files:
+        for note in file.notes:
+            _LOG.debug("%s: %s", file.name, note)

@@ -2,21 +2,11 @@
 
 For any program: ``files`` (written whole or not at all), ``bundle`` (tensor files and a manifest), ``folder``
 (the directory of a run and its checkpoints), ``telemetry`` and ``loop`` (steps, stops, checkpoints). For
-lior: ``checkpoint`` (its contents), ``directory`` (its files), ``run`` (the public object), ``asking`` (its
-documents as an index), ``editing``, ``chat`` and ``inspection``.
+lior: ``checkpoint`` (its contents) and their ``format``, ``directory`` (its files), ``run`` (the public
+object), ``asking`` (its documents as an index), ``editing``, ``syncing``, ``chat`` and ``inspection``.
 """
 
 __all__ = [
-    "asking",
-    "bundle",
-    "chat",
-    "checkpoint",
-    "directory",
-    "editing",
-    "files",
-    "folder",
-    "inspection",
-    "loop",
-    "run",
-    "telemetry",
-]
+    "asking", "bundle", "chat", "checkpoint", "directory", "editing", "files", "folder", "format",
+    "inspection", "loop", "run", "syncing", "telemetry",
+]  # fmt: skip

@@ -18,8 +18,10 @@ from lior.ask.database import DamagedIndex, Database
 from lior.ask.index import Index
 from lior.errors import DataError, LiorError, RunError
 from lior.interfaces import ParsedDocument
-from lior.reading.documents import COMPRESSED
-from lior.reading.files import parse_bytes
+from lior.reading.compression import is_compressed
+from lior.reading.files import cause_of
+from lior.reading.parsing import parse_bytes
+from lior.reading.skipping import SkippedFile
 from lior.runs import bundle, files, folder
 from lior.runs.bundle import digest
 from lior.runs.format import TEXT, misfits_as_run_errors, read_manifest
@@ -74,19 +76,19 @@ def built(documents: Mapping[str, Sequence[bytes]], *, retriever: str | None = N
 def learn(index: Index, name: str, texts: Sequence[bytes]) -> None:
     """Add the documents of a name. Without text that can be asked they are listed in ``index.skipped``."""
     parsed: list[ParsedDocument] = []
-    reason = ""
+    skipped = None
     for data in texts:
         try:
             parsed += _parsed(name, data)
         except LiorError as error:
-            reason = str(error)
-    index.put(name, parsed, reason if not parsed else "")
+            skipped = SkippedFile(name, *cause_of(error))
+    index.put(name, parsed, None if parsed else skipped)
 
 
 def _parsed(name: str, data: bytes) -> list[ParsedDocument]:
     """A document as its name says, or else as plain text: a run may hold the text that was in a PDF."""
     path = PurePath(name)
-    while path.suffix.lower() in COMPRESSED:  # the run holds it unpacked
+    while is_compressed(path.name):  # the run holds it decompressed
         path = path.with_suffix("")
     try:
         return parse_bytes(data, path.name or "text")
@@ -128,7 +130,7 @@ def by_name(
 def _documents(place: Path, manifest: Mapping[str, Any]) -> dict[str, list[bytes]]:
     """The documents of a checkpoint whose text was verified."""
     with misfits_as_run_errors(place):
-        if manifest["components"]["tokenizer"]["name"] != "bytes":
+        if manifest["components"]["tokenizer"][0]["name"] != "bytes":
             from lior.runs.checkpoint import load  # a tokenizer with a vocabulary needs torch
 
             return of_checkpoint(load(place))

@@ -7,7 +7,8 @@ ends at :attr:`Chat.stop` or after a number of tokens.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import attrs
@@ -17,6 +18,7 @@ from torch import Generator
 from lior.ask.dialogue import Dialogue, Turn
 from lior.config.sampling import ChatSampling, Sampling
 from lior.errors import UsageError
+from lior.model.detokenizer import Detokenizer
 from lior.model.generation import Session, proceed
 from lior.model.provenance import Explained, explain
 
@@ -50,7 +52,7 @@ class Chat:
     sampling: Sampling = attrs.field(factory=ChatSampling)
     tokens: int = 300
     """Largest number of tokens of a reply."""
-    stop: bytes = b"\n\n"
+    stop: str = "\n\n"
     """Text that ends a reply; empty: none does."""
     seed: int = 0
     talk: Dialogue = attrs.field(init=False)
@@ -93,7 +95,7 @@ class Chat:
         """
         turn = self.find(message)
         if turn is None:
-            return Reply(b"".join(self.reply(message)).decode("utf-8", "replace"), None)
+            return Reply("".join(self.reply(message)), None)
         answer = turn.answer
         return Reply(answer.answer.text if answer.answer else answer.note, turn)
 
@@ -121,26 +123,23 @@ class Chat:
         return not message.rstrip().endswith("?") and self.confidence(message) >= SURE
 
     @torch.no_grad()
-    def reply(self, text: str) -> Iterator[bytes]:
-        """Yield the continuation of ``text`` piece by piece; whoever stops listening stops the reply.
+    def reply(self, text: str) -> Iterator[str]:
+        """Yield the continuation of ``text``, a piece for each token; who stops listening stops the reply.
 
         An empty ``text`` goes on with the last reply.
         """
-        decode = self.run.model.tokenizer.decode
         if text:
             self._clear()
             self._feed(text.encode("utf-8", "surrogateescape"))
         self._reply = len(self._said)
-        end = b""
-        for _, token in zip(
-            range(self.tokens), proceed(self._session, self.sampling, generator=self._generator), strict=False
-        ):
+        drawn = proceed(self._session, self.sampling, generator=self._generator)
+        text_of = Detokenizer(self.run.model.tokenizer, [self.stop], keep_stop=True)
+        yield from text_of.pieces(self._noted(islice(drawn, self.tokens)))
+
+    def _noted(self, tokens: Iterable[int]) -> Iterator[int]:
+        for token in tokens:
             self._said.append(token)
-            piece = decode([token])
-            end = (end + piece)[-len(self.stop) - len(piece) :]
-            yield piece
-            if self.stop and self.stop in end:
-                return
+            yield token
 
     def confidence(self, text: str) -> float:
         """The smallest probability among the next likeliest tokens after ``text``, in (0, 1].

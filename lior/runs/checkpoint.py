@@ -66,8 +66,8 @@ class Checkpoint:
     corpus: Corpus
     n_train: int
     """How many tokens at the beginning of ``corpus`` the memories hold; validation text follows them."""
-    components: Mapping[str, Any] = attrs.field(repr=False)
-    """Kind -> :class:`~lior.config.Component` with its instance, and "memory" -> a list of them."""
+    components: Mapping[str, Sequence[Component]] = attrs.field(repr=False)
+    """Kind -> the plugins of this kind; all but "memory" have one."""
     added: tuple[str, ...] = ()
     """When each of the last documents was learned after training; the memories hold these as well."""
     training: TrainingState | None = None
@@ -221,19 +221,19 @@ def tensors(model: Model) -> State:
     return flat | {"token_counts": model.token_counts}
 
 
-def _rebuilt(manifest: Mapping[str, Any], flat: State) -> tuple[Model, dict[str, Any]]:
+def _rebuilt(manifest: Mapping[str, Any], flat: State) -> tuple[Model, dict[str, list[Component]]]:
     """The model of a manifest and its :func:`tensors`, and the components with its plugins."""
     options = manifest["geometry"]
-    parts = {kind: _components(entry) for kind, entry in manifest["components"].items()}
-    used = ("tokenizer", "memory") if options is None else ("tokenizer", "memory", *PARTS)
-    for kind in used:  # those of a geometry that is not there need not be installed
-        parts[kind] = _with_plugins(kind, parts[kind], manifest["components"][kind])
-    tokenizer = parts["tokenizer"].plugin
+    parts: dict[str, list[Component]] = {}
+    for kind, entries in manifest["components"].items():
+        needed = options is not None or kind not in PARTS  # the others need not be installed
+        parts[kind] = [_component(kind, entry, needed) for entry in entries]
+    tokenizer = parts["tokenizer"][0].plugin
     tokenizer.restore(sub(flat, "tokenizer"))
     validation.check_counts(flat.get("token_counts"), vocab=tokenizer.vocab)
     geometry = None
     if options is not None:
-        plugins = {kind: parts[kind].plugin for kind in PARTS}
+        plugins = {kind: parts[kind][0].plugin for kind in PARTS}
         geometry = Geometry(vocab=tokenizer.vocab, **plugins, **options)
         validation.check_geometry(geometry, sub(flat, "geometry"))
     memories = {part.name: part.plugin for part in parts["memory"]}
@@ -256,15 +256,12 @@ def _rebuilt(manifest: Mapping[str, Any], flat: State) -> tuple[Model, dict[str,
 # --- components in a manifest ---
 
 
-def describe(components: Mapping[str, Any]) -> dict[str, Any]:
-    """Names, options and distributions of components, kinds as in :class:`Checkpoint`, ready for JSON.
+def describe(components: Mapping[str, Sequence[Component]]) -> dict[str, list[dict[str, Any]]]:
+    """Kind -> names, options and distributions of its components, ready for JSON.
 
     All options of the instances, defaults included: a later version may have other defaults.
     """
-    return {
-        kind: [_entry(kind, c) for c in chosen] if isinstance(chosen, list) else _entry(kind, chosen)
-        for kind, chosen in components.items()
-    }
+    return {kind: [_entry(kind, each) for each in chosen] for kind, chosen in components.items()}
 
 
 def _entry(kind: str, component: Component) -> dict[str, Any]:
@@ -277,21 +274,13 @@ def _entry(kind: str, component: Component) -> dict[str, Any]:
     }
 
 
-def _components(entry: Any) -> Any:
-    """An entry of a manifest as a component, or several as a list; without the plugins."""
-    if isinstance(entry, list):
-        return [_components(each) for each in entry]
-    return Component(name=entry["name"], options=entry["options"])
-
-
-def _with_plugins(kind: str, chosen: Any, entry: Any) -> Any:
-    """Components with their plugins; ``RunError`` when one is not installed."""
-    if isinstance(chosen, list):
-        return [_with_plugins(kind, *pair) for pair in zip(chosen, entry, strict=True)]
+def _component(kind: str, entry: Mapping[str, Any], needed: bool) -> Component:
+    """The component of an entry, with its plugin if that is ``needed``; ``RunError`` without that."""
+    component = Component(name=entry["name"], options=entry["options"])
     try:
-        return attrs.evolve(chosen, plugin=build(kind, chosen))
+        return attrs.evolve(component, plugin=build(kind, component)) if needed else component
     except UnknownPlugin as error:
         owner = f"{entry['distribution']} {entry['version']}"
         raise RunError(
-            f"the run needs {kind} {chosen.name!r} of {owner}, which is not installed. {error}"
+            f"the run needs {kind} {component.name!r} of {owner}, which is not installed. {error}"
         ) from error

@@ -5,7 +5,7 @@
     config.toml      the resolved configuration; training again with it gives the same model
     metrics.jsonl    one JSON object a line: time, stage, step, steps and the stage's numbers
     train.log        the events of training, in words
-    sync.json        the files that the documents are from (:mod:`lior.runs.record`)
+    sync.json        the files that the documents are from (:mod:`lior.runs.manifest`)
     summary.json     the numbers of the finished run, as `lior train --json` prints them
     checkpoints/     a folder for each (:mod:`lior.runs.checkpoint`); the newest that verifies counts
     lock             held by the process that changes the run
@@ -29,13 +29,14 @@ import torch
 from lior.config import TrainConfig, headline, load, to_toml
 from lior.errors import NewerFormat, RunError, TextRemains
 from lior.reading.files import File
-from lior.reading.texts import absolute
-from lior.runs import bundle, files, record
+from lior.reading.finding import absolute
+from lior.runs import bundle, files
 from lior.runs import checkpoint as checkpoints
 from lior.runs import folder as runfolder
 from lior.runs.checkpoint import Checkpoint
 from lior.runs.folder import CONFIG, LOCK, RunFolder
 from lior.runs.format import FORMAT, TEXT, misfits_as_run_errors, read_manifest
+from lior.runs.manifest import FileManifest
 from lior.runs.telemetry import Telemetry
 from lior.tensors import pick_device
 
@@ -110,7 +111,7 @@ class RunDirectory:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let other processes change the run."""
+        """Release the lock, so that other processes can change the run."""
         self.folder.close()
 
     @property
@@ -122,8 +123,8 @@ class RunDirectory:
         """A callback that writes ``metrics.jsonl`` from byte ``position`` on, and ``train.log``."""
         return Telemetry(self.path, position, elapsed, describe=headline)
 
-    def record(self, found: Iterable[File]) -> None:
-        """Write down the files that the run is made from, for :mod:`lior.runs.syncing`.
+    def save_manifest(self, found: Iterable[File]) -> None:
+        """Write the manifest of the files that the run is made from, for :mod:`lior.runs.syncing`.
 
         Raises
         ------
@@ -131,7 +132,7 @@ class RunDirectory:
             When the directory cannot be written.
         """
         data = self.config.data
-        record.of(absolute(data.text), data.field, found).save(self.path)
+        FileManifest.of(data.text, data.field, found).save(self.path)
 
     def save(self, number: int, checkpoint: Checkpoint) -> None:
         """Write the checkpoint of that number, then remove those that need not be kept.

@@ -159,7 +159,7 @@ def inspect(run: Path, checkpoint: Checkpoint) -> Inspection:
 
 def _components(manifest: Mapping[str, Any]) -> Iterator[ComponentEntry]:
     for kind, entries in manifest["components"].items():
-        for entry in entries if isinstance(entries, list) else [entries]:
+        for entry in entries:
             changed = _changed(registry.get(kind, entry["name"]), entry["options"])
             yield ComponentEntry(kind, **entry, changed=changed)
 
@@ -328,7 +328,7 @@ def _largest(x: Tensor) -> float:
 
 
 def spread(total: int, count: int) -> Tensor:
-    """``min(count, total)`` of the numbers ``0 .. total - 1``, ascending, one at random from each equal part.
+    """A stratified sample of ``min(count, total)`` of the numbers ``0 .. total - 1``, ascending.
 
     They are the same whenever they are drawn.
     """

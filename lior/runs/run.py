@@ -21,7 +21,6 @@ False
 
 from __future__ import annotations
 
-import codecs
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -38,12 +37,12 @@ from lior.config.options import checked_keywords
 from lior.config.sampling import ChatSampling, Sampling
 from lior.data import corpus
 from lior.errors import DataError, RunError, UsageError, did_you_mean, sentences
+from lior.model.detokenizer import Detokenizer
 from lior.model.evaluation import evaluate
 from lior.model.generation import generate
 from lior.model.language_model import Model
 from lior.model.provenance import Explained, explain
-from lior.reading.documents import RawDocument, as_bytes
-from lior.reading.texts import read_texts
+from lior.reading.documents import RawDocument, as_bytes, read_documents
 from lior.runs import asking, editing, syncing
 from lior.runs.checkpoint import Checkpoint, Document, total
 from lior.runs.directory import RunDirectory, open_checkpoint, read_summary
@@ -157,7 +156,9 @@ class Run:
         from lior.runs.chat import Chat
 
         how = ChatSampling(**sampling)
-        return Chat(self, sampling=how, tokens=tokens, stop=_text("stop", stop), seed=seed)
+        return Chat(
+            self, sampling=how, tokens=tokens, stop=_text("stop", stop).decode("utf-8", "replace"), seed=seed
+        )
 
     # --- the language model ---
 
@@ -204,9 +205,7 @@ class Run:
         generator = torch.Generator(model.device).manual_seed(seed)
         context = model.tokenizer.encode(_text("prompt", prompt)).tolist()
         drawn = generate(model, context, tokens, how, generator=generator)
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        pieces = (decoder.decode(model.tokenizer.decode([token])) for token in drawn)
-        return (piece for part in (pieces, _end(decoder)) for piece in part if piece)
+        return filter(None, Detokenizer(model.tokenizer).pieces(drawn))
 
     @overload  # a str is a sequence of str as well; the first that fits counts
     def score(self, text: str | bytes) -> float: ...  # type: ignore[overload-overlap]
@@ -362,21 +361,21 @@ class Run:
         if self.path is None:
             raise RunError("the run has no directory: train with out=..., or keep it in memory")
         given = [paths] if isinstance(paths, str | Path) else paths or []
-        found = syncing.survey(self.path, [str(path) for path in given], base=self._base)
-        if found.settled:
+        found = syncing.scan(self.path, [str(path) for path in given], base=self._base)
+        if found.up_to_date:
             return found.outcome() if dry_run else syncing.finish(found)
         changes = syncing.compare(self.checkpoint, found)
         if dry_run:
             return changes.done
         if not changes.done.changes:
-            changes.note()
+            changes.save_manifest()
             return changes.done
         if changes.out:
             self.forget_all(changes.out)
         if changes.new:
             self._change(lambda: editing.learn(self.checkpoint, changes.new), len(changes.new))
             self._index = None
-        self._save(changes.recorded())
+        self._save(changes.saving())
         return changes.done
 
     def _change(self, work: Callable[[], Checkpoint], changes: int) -> None:
@@ -447,11 +446,6 @@ def load(run: str | Path, *, device: str = "cpu") -> Run:
     return Run(checkpoint, path, read_summary(path), base)
 
 
-def _end(decoder: codecs.IncrementalDecoder) -> Iterator[str]:
-    """What is left of a character that was not finished; evaluated after all tokens."""
-    yield decoder.decode(b"", final=True)
-
-
 def _text(name: str, value: Any) -> bytes:
     """A text that was given as an argument of that name."""
     if not isinstance(value, str | bytes):
@@ -465,4 +459,4 @@ def _sources(text: str | Path | Sequence[str] | Mapping[str, str | bytes], field
     paths = [str(text)] if isinstance(text, str | Path) else [str(path) for path in text]
     if not paths:
         raise UsageError("nothing to learn was given; name files or folders")
-    return read_texts(paths, field=field, strict=True).documents
+    return read_documents(paths, field=field, strict=True)

@@ -1,10 +1,10 @@
 """A run and the files that it was made from: learn what is new or changed, forget what is gone.
 
-:func:`survey` looks at the files. Only what is not as the record of the run says is read, and torch is not
-imported. :func:`compare` then finds what is to be done to the documents of the run, all of which becomes one
-checkpoint (:meth:`lior.runs.run.Run.sync`).
+:func:`scan` reads the files that are not as the manifest of the run says, without torch. :func:`compare` then
+finds what is to be done to the documents of the run, all of which becomes one checkpoint
+(:meth:`lior.runs.run.Run.sync`).
 
-The record is written before the checkpoint, with the files concerned marked, and after it. So whenever the
+The manifest is written before the checkpoint, with the files concerned marked, and after it. So whenever the
 process ends, the next one compares these files with the documents that the run has, and does what is left.
 """
 
@@ -19,25 +19,24 @@ from typing import TYPE_CHECKING
 import attrs
 
 from lior.errors import DataError, RunError, UsageError
-from lior.reading.documents import LIMIT, RawDocument, expand
-from lior.reading.files import LARGE, File, SkippedFile, find_files
-from lior.reading.texts import STDIN, absolute, read_if_changed
-from lior.runs import asking, files, record
+from lior.reading.documents import LIMIT, RawDocument, read_document_file
+from lior.reading.files import File
+from lior.reading.finding import STDIN, Source, absolute, find_files, folders_of
+from lior.reading.skipping import SkippedFile, SkipReason
+from lior.runs import asking, files, manifest
 from lior.runs import folder as runfolder
-from lior.runs.record import Record
+from lior.runs.manifest import FileManifest
 
 if TYPE_CHECKING:
     from lior.runs.checkpoint import Checkpoint
 
-_KEPT = "; what the run holds of it stays"
-_FOREIGN = "the run has another document of this name, which is not from here; forget it, or rename the file"
-_CLOSED = ("cannot be opened", "cannot be read")
+_UNSEEN = (SkipReason.CLOSED_FOLDER, SkipReason.UNREADABLE)
 """Reasons for which the files in a folder are not seen."""
 
 
 @attrs.frozen
 class Synced:
-    """What was done, or would be: names of documents, in the order of the files."""
+    """The result of a sync, or of a dry run: names of documents, in the order of the files."""
 
     learned: tuple[str, ...]
     """New in the files."""
@@ -59,12 +58,12 @@ class Synced:
 
 
 @attrs.define
-class Survey:
-    """Files beside what the record says of them."""
+class Scan:
+    """The files at the paths of a run, and what its manifest says of them."""
 
     run: Path
-    before: Record | None
-    """The record; ``None`` where there is none that can be used."""
+    before: FileManifest | None
+    """The manifest; ``None`` where there is none that can be used."""
     paths: tuple[str, ...]
     field: str
     moved: bool
@@ -72,29 +71,28 @@ class Survey:
     read: dict[str, File] = attrs.field(factory=dict)
     """Files that may have other documents than the run."""
     entries: dict[str, File] = attrs.field(factory=dict)
-    """All other files that are there, as the next record has them."""
+    """All other files that are there, as the next manifest has them."""
     skipped: list[SkippedFile] = attrs.field(factory=list)
     notes: list[str] = attrs.field(factory=list)
 
     @property
     def old(self) -> dict[str, File]:
-        """Name of a file -> its entry in the record."""
+        """Name of a file -> its entry in the manifest."""
         return dict(self.before.files) if self.before else {}
 
     @property
     def roots(self) -> list[Path]:
         """The folders in which changes show."""
-        found = [root for path in self.paths for root in expand(path)]
-        return [root if root.is_dir() else root.parent for root in found]
+        return folders_of(self.paths)
 
     @property
     def gone(self) -> list[str]:
-        """Files of the record that are no longer there."""
+        """Files of the manifest that are no longer there."""
         return [name for name in self.old if name not in self.read and name not in self.entries]
 
     @property
-    def settled(self) -> bool:
-        """Whether nothing is to be done to the documents of the run."""
+    def up_to_date(self) -> bool:
+        """Whether the documents of the run are those of the files."""
         differ = any(file.content or self._had(name) for name, file in self.read.items())
         return self.before is not None and not differ and not any(map(self._had, self.gone))
 
@@ -108,18 +106,17 @@ class Survey:
         forgotten: Iterable[str] = (),
         same: int = 0,
     ) -> Synced:
-        """What a caller is told; ``same`` are documents of files that were read."""
+        """The report for a caller; ``same`` is the number of unchanged documents in files that were read."""
         same += sum(len(each.documents) for each in self.entries.values())
-        reasons = [SkippedFile(name, each.reason) for name, each in self.entries.items() if each.reason]
-        reasons += [SkippedFile(name, file.reason) for name, file in self.read.items() if file.reason]
+        every = (file.skipped for file in (*self.entries.values(), *self.read.values()))
         known = {each.name for each in self.skipped}
-        skipped = (*self.skipped, *(each for each in reasons if each.name not in known))
+        skipped = (*self.skipped, *(each for each in every if each and each.name not in known))
         return Synced(tuple(learned), tuple(changed), tuple(forgotten), same, skipped, tuple(self.notes))
 
 
 @attrs.frozen
 class Changes:
-    """What is to be done to a run, and its record before and after it."""
+    """Documents to forget and to learn, and the manifest before and after that."""
 
     run: Path
     out: list[str]
@@ -127,33 +124,33 @@ class Changes:
     new: list[RawDocument]
     """Documents to learn after that."""
     done: Synced
-    before: Record
-    after: Record
+    before: FileManifest
+    after: FileManifest
 
     @contextlib.contextmanager
-    def recorded(self) -> Iterator[None]:
-        """Around the writing of the checkpoint.
+    def saving(self) -> Iterator[None]:
+        """Write the manifest before and after the block, which writes the checkpoint.
 
-        Raises ``OSError`` when the record cannot be marked; nothing is written then.
+        Raises ``OSError`` when the manifest cannot be marked; nothing is written then.
         """
         self.before.save(self.run)
         yield
-        self.note()
+        self.save_manifest()
 
-    def note(self) -> None:
-        """Write the record; where it cannot be written, the next process compares what is marked."""
+    def save_manifest(self) -> None:
+        """Write the new manifest; where it cannot be written, the next process compares what is marked."""
         with contextlib.suppress(OSError):
-            attrs.evolve(self.after, checkpoint=record.newest(self.run)).save(self.run)
+            attrs.evolve(self.after, checkpoint=manifest.newest(self.run)).save(self.run)
 
 
-def survey(run: Path, paths: Sequence[str] | None = None, *, base: Path | None = None) -> Survey:
-    """Look at the files at ``paths``, or at those that the run at ``run`` was made from.
+def scan(run: Path, paths: Sequence[str] | None = None, *, base: Path | None = None) -> Scan:
+    """Find the files at ``paths``, or those that ``run`` was made from, and read those that are changed.
 
     Parameters
     ----------
     base
-        The checkpoint that is in memory, instead of the newest. When it is older than the record, every file
-        is read.
+        The checkpoint that is in memory, instead of the newest. When it is older than the manifest, every
+        file is read.
 
     Raises
     ------
@@ -167,7 +164,7 @@ def survey(run: Path, paths: Sequence[str] | None = None, *, base: Path | None =
     runfolder.check(run, program="lior", command="lior train")
     before, notes = None, []
     try:
-        before = record.load(run)
+        before = manifest.load(run)
     except RunError as error:
         notes.append(f"{error}; every file is compared with the run")
     made, field = _made_from(run)
@@ -175,52 +172,57 @@ def survey(run: Path, paths: Sequence[str] | None = None, *, base: Path | None =
     chosen = absolute(paths) if paths else made
     if not chosen or STDIN in chosen:
         raise UsageError(f"{run}: not made from files; name the folder: lior sync {run} FOLDER")
-    found = Survey(run, before, chosen, field, moved=chosen != made, notes=notes)
-    number = runfolder.number(base) if base else record.newest(run)
+    found = Scan(run, before, chosen, field, moved=chosen != made, notes=notes)
+    number = runfolder.number(base) if base else manifest.newest(run)
     anew = before is not None and number < before.checkpoint
     sources, skipped = find_files(chosen)
     home = run.resolve()
     inside = [source for source in sources if home in source.path.resolve().parents]
     sources = [source for source in sources if source not in inside]
-    found.skipped = [*skipped, *(SkippedFile(source.name, "a file of the run itself") for source in inside)]
+    found.skipped = [*skipped, *(SkippedFile(source.name, SkipReason.OWN_RUN) for source in inside)]
     if not sources:
         fault = "no file in there; nothing was forgotten, in case it is only away for now"
         raise DataError(f"{', '.join(chosen)}: {fault} (`lior forget` takes documents out)")
     for source in sources:
-        old = found.old.get(source.name)
-        known = old if old and old.size >= 0 and not anew else None
-        file = read_if_changed(source, known, field=field, limit=LIMIT)
-        if file and (file.size < 0 or file.reason == LARGE):
-            found.skipped.append(SkippedFile(source.name, file.reason + _KEPT * bool(old and old.documents)))
-            found.entries[source.name] = _marked(source.name, old)
-        elif known and (file is None or file.sha256 == known.sha256):
-            found.entries[source.name] = file or known
-        elif file:
-            found.read[source.name] = file
-    for folder in (each.name for each in skipped if each.reason.startswith(_CLOSED)):
+        _read(source, found, anew=anew)
+    for folder in (each.name for each in skipped if each.reason in _UNSEEN):
         hidden = {name: each for name, each in found.old.items() if name.startswith(f"{folder}/")}
         found.entries |= hidden
     return found
 
 
-def finish(found: Survey) -> Synced:
-    """The end where nothing is to be done: time stamps that are new go into the record."""
-    entries = found.entries | {name: record.entry(file) for name, file in found.read.items()}
-    after = Record(found.paths, found.field, entries, record.newest(found.run))
+def _read(source: Source, found: Scan, *, anew: bool) -> None:
+    """Read a file if it is changed, or ``anew``, and put it where it belongs in ``found``."""
+    name, old = source.name, found.old.get(source.name)
+    known = old if old and old.size >= 0 and not anew else None
+    file = read_document_file(source, known, field=found.field, limit=LIMIT)
+    if file and file.skipped and (file.size < 0 or file.reason is SkipReason.TOO_LARGE):
+        found.skipped.append(attrs.evolve(file.skipped, kept=bool(old and old.documents)))
+        found.entries[name] = _marked(name, old)
+    elif known and (file is None or file.sha256 == known.sha256):
+        found.entries[name] = file or known
+    elif file:
+        found.read[name] = file
+
+
+def finish(found: Scan) -> Synced:
+    """Update the manifest of a run that is up to date, for instance after a file got a new time stamp."""
+    entries = found.entries | {name: manifest.entry(file) for name, file in found.read.items()}
+    after = FileManifest(found.paths, found.field, entries, manifest.newest(found.run))
     if found.before is None or after != attrs.evolve(found.before, checkpoint=after.checkpoint):
-        # another process that has the run writes the record itself; where it cannot be, nothing is lost
+        # another process that has the run writes the manifest itself; where it cannot be, nothing is lost
         with contextlib.suppress(RunError, OSError), files.lock(found.run / runfolder.LOCK):
             after.save(found.run)
     return found.outcome()
 
 
-def compare(checkpoint: Checkpoint, found: Survey) -> Changes:
-    """What is to be done to the documents of a run; nothing is changed.
+def compare(checkpoint: Checkpoint, found: Scan) -> Changes:
+    """The changes that make the documents of a run those of the files; nothing is changed yet.
 
     Raises ``UsageError`` when the files are others than before, and none of the documents is in them.
     """
     held = {name: b"".join(texts) for name, texts in asking.of_checkpoint(checkpoint).items()}
-    own, entries = _own(checkpoint, found), dict(found.entries)
+    own, entries = _from_files(checkpoint, found), dict(found.entries)
     learned, changed, same = list[RawDocument](), list[RawDocument](), set[str]()
     for name, file in found.read.items():
         foreign = [d for d in file.content if d.name not in own and held.get(d.name, d.data) != d.data]
@@ -228,8 +230,8 @@ def compare(checkpoint: Checkpoint, found: Survey) -> Changes:
         same |= {document.name for document in mine if held.get(document.name) == document.data}
         changed += [d for d in mine if d.name in held and d.name not in same]
         learned += [d for d in mine if d.name not in held]
-        found.skipped += [SkippedFile(document.name, _FOREIGN) for document in foreign]
-        kept = attrs.evolve(record.entry(file), documents=tuple(_names_of(mine)))
+        found.skipped += [SkippedFile(document.name, SkipReason.NAME_TAKEN) for document in foreign]
+        kept = attrs.evolve(manifest.entry(file), documents=tuple(_names_of(mine)))
         entries[name] = attrs.evolve(kept, size=-1) if foreign else kept
     stay = same | {document.name for document in changed} | _names(entries.values()) | _unseen(own, found)
     gone = [name for name in dict.fromkeys(checkpoint.corpus.names) if name in own and name not in stay]
@@ -245,20 +247,22 @@ def compare(checkpoint: Checkpoint, found: Survey) -> Changes:
     }
     return Changes(
         found.run, [*done.changed, *gone], [*changed, *learned], done,
-        before=Record(found.paths, found.field, found.old | found.entries | marked, record.newest(found.run)),
-        after=Record(found.paths, found.field, entries),
+        before=FileManifest(
+            found.paths, found.field, found.old | found.entries | marked, manifest.newest(found.run)
+        ),
+        after=FileManifest(found.paths, found.field, entries),
     )  # fmt: skip
 
 
-def _unseen(own: Iterable[str], found: Survey) -> set[str]:
-    """Documents of files that cannot be read now, or are in folders that cannot be opened."""
+def _unseen(own: Iterable[str], found: Scan) -> set[str]:
+    """Names of documents of files that cannot be read now, or are in folders that cannot be opened."""
     files = [name for name, each in found.entries.items() if each.size < 0]
-    folders = tuple(f"{each.name}/" for each in found.skipped if each.reason.startswith(_CLOSED))
+    folders = tuple(f"{each.name}/" for each in found.skipped if each.reason in _UNSEEN)
     return {name for name in own if name.startswith(folders) or any(_part_of(name, file) for file in files)}
 
 
-def _own(checkpoint: Checkpoint, found: Survey) -> set[str]:
-    """Documents of the run that are from the files, so that they can be gone from them."""
+def _from_files(checkpoint: Checkpoint, found: Scan) -> set[str]:
+    """Names of the documents of the run that came from its files."""
     if found.before is not None:
         return _names(found.before.files.values())
     made = _made_from(found.run)[0]
@@ -277,7 +281,7 @@ def _made_from(run: Path) -> tuple[tuple[str, ...], str]:
 
 
 def _marked(name: str, old: File | None, documents: Sequence[str] = ()) -> File:
-    """A file that must be read again."""
+    """An entry by which the next scan reads the file again; it keeps the names of its documents."""
     return File(name, documents=tuple(dict.fromkeys((*(old.documents if old else ()), *documents))))
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from lior.serve.detokenizer import Drawing, drawn_together, logprobs
+from lior.serve.choices import Choice, logprobs, stream_choices
 from lior.serve.errors import Busy, HTTPError
 from lior.serve.openai import check_supported, events
 from lior.serve.schema import (
@@ -37,14 +37,14 @@ BEGIN = "<|begin|>"
 
 async def tokenize(server: RunServer, request: Request, form: TokenizeRequest) -> Any:
     """The tokens of a text."""
-    encoder = server.version.run.model.tokenizer
+    encoder = server.version.tokenizer
     found = [encoder.vocab] if form.prompt == BEGIN else _encoded(server, form.prompt)
     return {"tokens": found, "count": len(found), "max_model_len": server.limits.prompt}
 
 
 async def detokenize(server: RunServer, request: Request, form: DetokenizeRequest) -> Any:
     """The text of tokens."""
-    decoder = server.version.run.model.tokenizer
+    decoder = server.version.tokenizer
     known = [token for token in form.tokens if token < decoder.vocab]
     return {"prompt": decoder.decode(known).decode("utf-8", "replace")}
 
@@ -52,14 +52,14 @@ async def detokenize(server: RunServer, request: Request, form: DetokenizeReques
 async def tokenizer_info(server: RunServer, request: Request, form: None) -> Any:
     """What an evaluation harness asks of a tokenizer."""
     return {
-        "tokenizer_class": type(server.version.run.model.tokenizer).__name__, "chat_template": None,
+        "tokenizer_class": type(server.version.tokenizer).__name__, "chat_template": None,
         "bos_token": BEGIN, "eos_token": BEGIN, "pad_token": None,
-        "model_max_length": server.limits.prompt, "vocab_size": server.version.run.model.tokenizer.vocab + 1,
+        "model_max_length": server.limits.prompt, "vocab_size": server.version.tokenizer.vocab + 1,
     }  # fmt: skip
 
 
 def _encoded(server: RunServer, text: str) -> list[int]:
-    found: list[int] = server.version.run.model.tokenizer.encode(text.encode("utf-8", "replace")).tolist()
+    found: list[int] = server.version.tokenizer.encode(text.encode("utf-8", "replace")).tolist()
     return found
 
 
@@ -67,11 +67,11 @@ def _encoded(server: RunServer, text: str) -> list[int]:
 
 
 def _prompts(server: RunServer, form: CompletionRequest) -> list[list[int]]:
-    """The tokens of each prompt; the begin of a document, where it is said, comes first."""
+    """The tokens of each prompt; the token of a document's begin may only come first."""
     several = form.prompt if isinstance(form.prompt, list) else [form.prompt]
     if several and isinstance(several[0], int):
         several = [several]
-    vocab, found = server.version.run.model.tokenizer.vocab, list[list[int]]()
+    vocab, found = server.version.tokenizer.vocab, list[list[int]]()
     for prompt in several or [""]:
         part = _encoded(server, prompt) if isinstance(prompt, str) else list(prompt)  # type: ignore[arg-type]
         if any(not 0 <= token < vocab + (place == 0) for place, token in enumerate(part)):
@@ -92,30 +92,29 @@ class _Request:
         self.server, self.form, self.version = server, form, server.version
         self.prompts = _prompts(server, form)
         stops = [form.stop] if isinstance(form.stop, str) else form.stop or []
-        self.stops = [stop for stop in stops if stop]
         self.count = 16 if form.max_tokens is None else form.max_tokens
         seed = secrets.randbits(62) if form.seed is None else form.seed % 2**63
         self.id, self.created = f"cmpl-{secrets.token_hex(12)}", int(time.time())
         sampling, until = form.sampling, time.monotonic() + server.limits.completion_seconds
         copies = form.n or 1
-        vocab = self.version.run.model.tokenizer.vocab
-        self.drawings = [
-            Drawing(
+        vocab = self.version.tokenizer.vocab
+        self.choices = [
+            Choice(
                 Stream(
                     self.version, [token for token in prompt if token < vocab], self.count, sampling=sampling,
                     seed=(seed + copy) % 2**63, tops=form.logprobs or 0, until=until,
                 ),
-                self.stops,
+                stops,
             )
             for prompt in self.prompts
             for copy in range(copies)
         ]  # fmt: skip
 
     async def echoes(self) -> list[list[Drawn | None]]:
-        """The tokens of each choice's prompt; nothing is known of the begin of a document."""
+        """The scored tokens of each choice's prompt; ``None`` for the begin of a document."""
         found: list[list[Drawn | None]] = []
         for prompt in self.prompts:
-            vocab = self.version.run.model.tokenizer.vocab
+            vocab = self.version.tokenizer.vocab
             begins, real = bool(prompt) and prompt[0] == vocab, [token for token in prompt if token < vocab]
             if self.form.logprobs is None:
                 scored = [Drawn(token, 0.0, []) for token in real]
@@ -135,61 +134,61 @@ class _Request:
         }  # fmt: skip
 
     def usage(self) -> dict[str, int]:
-        """How many tokens there were."""
-        read, written = sum(map(len, self.prompts)), sum(each.count for each in self.drawings)
+        """The token counts of OpenAI's protocol."""
+        read, written = sum(map(len, self.prompts)), sum(each.count for each in self.choices)
         return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
 
-    def choice(self, index: int, text: str, records: Any, reason: str | None) -> dict[str, Any]:
+    def record_of(self, index: int, text: str, records: Any, reason: str | None) -> dict[str, Any]:
         """A choice, or a part of one."""
         return {"index": index, "text": text, "logprobs": records, "finish_reason": reason}
 
-    def listed(self, drawn: Sequence[tuple[Drawn | None, int]]) -> Any:
+    def logprobs(self, drawn: Sequence[tuple[Drawn | None, int]]) -> Any:
         """The probabilities of tokens, where they were asked for."""
         if self.form.logprobs is None:
             return None
-        return logprobs(self.version.run.model.tokenizer, drawn)
+        return logprobs(self.version.tokenizer, drawn)
 
 
 async def completions(server: RunServer, request: Request, form: CompletionRequest) -> Any:
-    """Continue a text by the language model."""
+    """Continue a text with the language model."""
     check_supported(server, form)
-    asked = _Request(server, form)
-    if server.model.streams + len(asked.drawings) > server.limits.streams:
+    job = _Request(server, form)
+    if server.model.streams + len(job.choices) > server.limits.streams:
         raise Busy
     if form.stream:
-        return StreamingResponse(_streamed(asked), media_type="text/event-stream")
-    return await unless_gone(request, _whole(asked))
+        return StreamingResponse(_streamed(job), media_type="text/event-stream")
+    return await unless_gone(request, _whole(job))
 
 
-async def _pieces(asked: _Request) -> AsyncIterator[tuple[int, str, list[tuple[Drawn | None, int]]]]:
-    """Choice, text and tokens of each piece, as they come: of the echoed prompts, then of what is drawn."""
-    shift = [0] * len(asked.drawings)
-    if asked.form.echo:
-        for place, prompt in enumerate(await asked.echoes()):
-            text, records = _echoed(asked, prompt)
+async def _pieces(job: _Request) -> AsyncIterator[tuple[int, str, list[tuple[Drawn | None, int]]]]:
+    """Yield the choice, text and tokens of each piece: of the echoed prompts, then of the completions."""
+    shift = [0] * len(job.choices)
+    if job.form.echo:
+        for place, prompt in enumerate(await job.echoes()):
+            text, records = _echoed(job, prompt)
             shift[place] = len(text)
             yield place, text, records
-    if asked.count:
-        async for place, text, new in drawn_together(asked.server.model, asked.drawings):
+    if job.count:
+        async for place, text, new in stream_choices(job.server.model, job.choices):
             yield place, text, [(each, at + shift[place]) for each, at in new]
 
 
-async def _whole(asked: _Request) -> dict[str, Any]:
-    texts = [""] * len(asked.drawings)
+async def _whole(job: _Request) -> dict[str, Any]:
+    texts = [""] * len(job.choices)
     drawn: list[list[tuple[Drawn | None, int]]] = [[] for _ in texts]
-    async for place, text, new in _pieces(asked):
+    async for place, text, new in _pieces(job):
         texts[place] += text
         drawn[place] += new
     choices = [
-        asked.choice(place, texts[place], asked.listed(drawn[place]), drawing.reason or "length")
-        for place, drawing in enumerate(asked.drawings)
+        job.record_of(place, texts[place], job.logprobs(drawn[place]), choice.reason or "length")
+        for place, choice in enumerate(job.choices)
     ]
-    return asked.record(choices, usage=asked.usage())
+    return job.record(choices, usage=job.usage())
 
 
-def _echoed(asked: _Request, prompt: Iterable[Drawn | None]) -> tuple[str, list[tuple[Drawn | None, int]]]:
-    """The text of a prompt, and its tokens with the places where they begin in it."""
-    decode, parts = asked.version.run.model.tokenizer.decode, list(prompt)
+def _echoed(job: _Request, prompt: Iterable[Drawn | None]) -> tuple[str, list[tuple[Drawn | None, int]]]:
+    """The text of a prompt, and its tokens with their character offsets."""
+    decode, parts = job.version.tokenizer.decode, list(prompt)
     data = [decode([each.token]) if each else b"" for each in parts]
     begins = np.cumsum([0, *map(len, data)])[:-1].tolist()
     whole = b"".join(data)
@@ -200,14 +199,14 @@ def _echoed(asked: _Request, prompt: Iterable[Drawn | None]) -> tuple[str, list[
     return whole.decode("utf-8", "replace"), list(zip(parts, places, strict=True))
 
 
-async def _streamed(asked: _Request) -> AsyncIterator[bytes]:
+async def _streamed(job: _Request) -> AsyncIterator[bytes]:
     async def parts() -> AsyncIterator[dict[str, Any]]:
-        async for place, text, new in _pieces(asked):
-            yield asked.record([asked.choice(place, text, asked.listed(new), None)])
-        for place, drawing in enumerate(asked.drawings):
-            yield asked.record([asked.choice(place, "", None, drawing.reason or "length")])
-        if asked.form.stream_options and asked.form.stream_options.include_usage:
-            yield asked.record([], usage=asked.usage())
+        async for place, text, new in _pieces(job):
+            yield job.record([job.record_of(place, text, job.logprobs(new), None)])
+        for place, choice in enumerate(job.choices):
+            yield job.record([job.record_of(place, "", None, choice.reason or "length")])
+        if job.form.stream_options and job.form.stream_options.include_usage:
+            yield job.record([], usage=job.usage())
 
     async for event in events(parts()):
         yield event

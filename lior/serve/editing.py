@@ -8,8 +8,7 @@ import attrs
 from mcp.server.mcpserver.exceptions import ToolError
 from starlette.requests import Request
 
-from lior.reading.documents import RawDocument
-from lior.reading.texts import documents_in
+from lior.reading.documents import RawDocument, documents_in
 from lior.serve.agents import tool_errors
 from lior.serve.errors import HTTPError
 from lior.serve.schema import ForgetRequest, LearnRequest, Operation

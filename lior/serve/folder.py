@@ -15,8 +15,11 @@ import attrs
 from lior.ask.answering import Answer
 from lior.ask.index import Index
 from lior.errors import DataError, LiorError
-from lior.reading.files import Source as File
-from lior.reading.files import decompress, find_files, parse_bytes, read_limited
+from lior.reading.compression import decompress
+from lior.reading.decoding import is_utf8
+from lior.reading.files import read_limited
+from lior.reading.finding import Source, find_files
+from lior.reading.parsing import parse_bytes
 from lior.serve.sources import Version, name_of
 
 _INTERVAL = 2.0
@@ -36,12 +39,12 @@ class FileRecord:
 
 @attrs.frozen(eq=False, kw_only=True)
 class FolderVersion(Version):
-    """The files of folders when they were last looked at; the index is always the newest."""
+    """The files of folders at the last scan; its index is shared and always the newest."""
 
     _index: Index
     _lock: threading.RLock
     """Of the index, which one thread may use at a time."""
-    _files: dict[str, File]
+    _files: dict[str, Source]
     """By the names of the documents."""
 
     @property
@@ -55,18 +58,18 @@ class FolderVersion(Version):
             return self._index.ask(question, top)
 
     def text(self, name: str) -> list[bytes]:
-        """The lines of the file, as passages count them; of formats without lines, such as PDF, its text."""
+        """The file's own bytes, or the extracted text of formats without lines, such as PDF."""
         if name not in self._files:
             raise DataError(f"{name}: no document of this name.")
         path = self._files[name].path
         try:
             data, inner = decompress(read_limited(path), path.name)
-            readings = parse_bytes(data, inner)
+            documents = parse_bytes(data, inner)
         except (OSError, LiorError):  # the message may have its path
             raise DataError(f"{name}: cannot be read now.") from None
-        if _is_text(data) or any(reading.lines is not None for reading in readings):
+        if is_utf8(data) or any(each.lines is not None for each in documents):
             return [data]
-        return [reading.text.encode() for reading in readings]
+        return [each.text.encode() for each in documents]
 
 
 class FolderSource:
@@ -111,7 +114,7 @@ class FolderSource:
             self._next = time.monotonic() + _INTERVAL
 
     def _show(self) -> None:
-        """Let requests begin with the index as it is now."""
+        """Make a new version of the index as it is now."""
         files = {file.name: file for file in find_files(self._index.paths)[0]}
         records = {name: record for name, file in files.items() if (record := _record(file))}
         every = Version(number=0, documents=tuple(records.values()))
@@ -136,25 +139,17 @@ class FolderSource:
         }  # fmt: skip
 
     def close(self, seconds: float) -> bool:
-        """Whether no file is being read any more."""
+        """Wait until no file is being read; whether that took at most so many seconds."""
         free = self._lock.acquire(timeout=seconds)
         if free:
             self._lock.release()
         return free
 
 
-def _record(file: File) -> FileRecord | None:
+def _record(file: Source) -> FileRecord | None:
     try:
         found = file.path.stat()
     except OSError:
         return None
     changed = datetime.datetime.fromtimestamp(int(found.st_mtime), datetime.UTC)
     return FileRecord(file.name, found.st_size, changed.isoformat())
-
-
-def _is_text(data: bytes) -> bool:
-    """Whether the bytes are UTF-8 text as they are."""
-    try:
-        return "\0" not in data.decode()
-    except UnicodeDecodeError:
-        return False

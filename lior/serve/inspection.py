@@ -59,7 +59,7 @@ OPERATIONS = (
 
 def _sources(version: RunVersion, prompt: bytes, text: bytes) -> list[dict[str, Any]]:
     """Each word of ``text`` with the stored places that predict it; for the thread of the model."""
-    encode, run = version.run.model.tokenizer.encode, version.run
+    encode, run = version.tokenizer.encode, version.run
     before, tokens = encode(prompt).tolist(), encode(text).tolist()
     explained = explain(run.model, run.checkpoint.corpus, before, tokens, most=3, words=True)
     return [_explained(each) for each in explained]

@@ -358,12 +358,12 @@ def _assert_trace(trace: Trace, tokens: Tensor, experts: int, documents: Sequenc
     assert (stored <= 1 + _SHARE_ROUNDING).all(), "the places have no more than the probability"
     keys = torch.stack([row, expert, document, offset], 1)
     assert len(keys.unique(dim=0)) == count, "a place is listed twice for a token and an expert"
-    held = {
+    written = {
         (number, place): token
         for items in documents
         for token, place, number in torch.stack(items.text, 1)[items.start :].tolist()
     }
     for wanted, *place in zip(tokens[row].tolist(), document.tolist(), offset.tolist(), strict=True):
-        assert held.get(tuple(place)) == wanted, f"document and offset {place} do not hold token {wanted}"
-    never = ~torch.isin(tokens, torch.tensor([*held.values()], dtype=torch.int64))
+        assert written.get(tuple(place)) == wanted, f"document and offset {place} do not hold token {wanted}"
+    never = ~torch.isin(tokens, torch.tensor([*written.values()], dtype=torch.int64))
     assert (stored[never] == 0).all(), "a token that was never stored has no share of stored places"

@@ -34,7 +34,7 @@ def reader_contract(make: Callable[[], Reader]) -> type:
             read(make(), text.encode("utf-8", "replace"))
 
         @law(text=_MARKUP)
-        def test_the_same_bytes_give_the_same_readings(self, text: str) -> None:
+        def test_the_same_bytes_give_the_same_documents(self, text: str) -> None:
             reader = make()
             assert read(reader, text.encode()) == read(make(), text.encode()) == read(reader, text.encode())
 
@@ -42,26 +42,26 @@ def reader_contract(make: Callable[[], Reader]) -> type:
 
 
 def read(reader: Reader, data: bytes) -> list[ParsedDocument]:
-    """The readings of ``data`` after a check of each; none if the reader refuses it in one line."""
-    readings, reason = [], "none"
+    """The documents of ``data`` after a check of each; none if the reader refuses it in one line."""
+    documents, reason = [], "none"
     try:
-        readings = reader.read(data, f"name{reader.suffixes[0]}")
+        documents = reader.read(data, f"name{reader.suffixes[0]}")
     except LiorError as error:
         reason = str(error)
     assert len(reason.splitlines()) == 1, f"the reason is not one line: {reason}"
-    for reading in readings:
-        check_reading(reading, data)
-    return readings
+    for document in documents:
+        check_document(document, data)
+    return documents
 
 
-def check_reading(reading: ParsedDocument, data: bytes) -> None:
-    """Raise ``AssertionError`` if positions of the reading lead nowhere."""
-    lines = reading.text.count("\n") + 1
-    if reading.lines is not None:
-        assert len(reading.lines) == lines, f"{len(reading.lines)} numbers for {lines} lines"
-        assert min(reading.lines) >= 1
-        assert max(reading.lines) <= data.count(b"\n") + 1, "a line that the file does not have"
-    firsts = [first for first, _ in reading.places]
+def check_document(document: ParsedDocument, data: bytes) -> None:
+    """Raise ``AssertionError`` if positions of the document lead nowhere."""
+    lines = document.text.count("\n") + 1
+    if document.lines is not None:
+        assert len(document.lines) == lines, f"{len(document.lines)} numbers for {lines} lines"
+        assert min(document.lines) >= 1
+        assert max(document.lines) <= data.count(b"\n") + 1, "a line that the file does not have"
+    firsts = [first for first, _ in document.places]
     assert firsts == sorted(set(firsts)), "places must ascend"
     assert all(0 <= first < lines for first in firsts), "a place outside the text"
-    assert all(len(note.splitlines()) == 1 for note in reading.notes), "a note is one line"
+    assert all(len(note.splitlines()) == 1 for note in document.notes), "a note is one line"

@@ -110,10 +110,10 @@ def retriever_contract(make: Callable[[], Retriever]) -> type:
             assert content(index) == before
 
         def test_a_very_long_question_is_ranked(self) -> None:
-            words = " ".join(f"word{number}" for number in range(30_000))
+            words = " ".join(f"word{number}" for number in range(10_000))
             ranking = _ranked(make(), _index(), f"boiler {words} boiler")
             assert len(ranking.passages)
-            assert len(_ranked(make(), _index(), "x" * 1_000_000).passages) == 0
+            assert len(_ranked(make(), _index(), "x" * 300_000).passages) == 0
 
         def test_words_of_the_context_find_a_passage(self) -> None:
             index = InvertedIndex()

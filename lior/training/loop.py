@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 from torch import Generator
 
-from lior.config import TrainConfig
+from lior.config import Component, TrainConfig
 from lior.data.corpus import Corpus
 from lior.geometry.retrieval import PARTS
 from lior.interfaces import PreparedMemory
@@ -35,8 +35,8 @@ class Training(Loop[Stage]):
     text: Corpus
     parts: Split
     config: TrainConfig
-    components: Mapping[str, Any]
-    """Kind -> :class:`~lior.config.Component` of the model, and "memory" -> a list of them."""
+    components: Mapping[str, Sequence[Component]]
+    """Those of the model, as in a :class:`~lior.runs.checkpoint.Checkpoint`."""
     generator: Generator
     directory: RunDirectory | None
     stages: list[Stage] = attrs.field(init=False)

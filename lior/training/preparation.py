@@ -7,7 +7,7 @@ stages are in :mod:`lior.training.stages`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ from lior.interfaces import State, Tokenizer
 from lior.model import validation
 from lior.model.language_model import Model
 from lior.plugins.registry import registry
-from lior.reading.documents import RawDocument
-from lior.reading.texts import Texts, read_texts
+from lior.reading.documents import RawDocument, documents_of, read_documents, read_files
+from lior.reading.files import File
 from lior.runs.directory import RunDirectory
 from lior.runs.format import misfits_as_run_errors
 from lior.runs.loop import START, LoopState, Stopwatch, never
@@ -48,7 +48,7 @@ def train(
     out: Path | None = None,
     *,
     documents: list[RawDocument] | None = None,
-    texts: Texts | None = None,
+    files: Sequence[File] | None = None,
     callbacks: Iterable[object] = (),
     stop: Callable[[], bool] = never,
 ) -> Run:
@@ -62,8 +62,8 @@ def train(
         Directory for the run, new or empty; ``None`` keeps the model in memory only.
     documents
         Text to learn from, instead of the text that ``config`` names.
-    texts
-        The text that ``config`` names, if it was read already.
+    files
+        The files that ``config`` names with their documents, if they were read already.
     callbacks
         Objects with :mod:`lior.events` hooks.
     stop
@@ -79,16 +79,19 @@ def train(
     device = pick_device(config.device)
     generator = Generator(device).manual_seed(config.seed)
     if documents is None:
-        texts = texts or read_texts(config.data.text, field=config.data.field, limit=config.data.limit)
-        documents = texts.documents
-    text, parts = read_text(config, config.tokenizer.plugin, documents)
+        data = config.data
+        files = files or read_files(data.text, field=data.field, limit=data.limit)
+        documents = documents_of(files)
+    text, parts = tokenize(config, config.tokenizer.plugin, documents)
     model = build_model(config, device, generator)
+    components = {kind: [getattr(config, kind)] for kind in ("tokenizer", *PARTS)}
+    components["memory"] = list(config.memory.components)
     directory = RunDirectory.create(out, config) if out else None
     with directory or nullcontext():
-        if directory and texts and texts.files:
-            directory.record(texts.files)
+        if directory and files and config.data.text:
+            directory.save_manifest(files)
         training = Training(
-            model=model, text=text.to(device), parts=parts, config=config, components=_components(config),
+            model=model, text=text.to(device), parts=parts, config=config, components=components,
             generator=generator, **_loop_options(config, directory), clock=clock, callbacks=callbacks,
             stop=stop,
         )  # fmt: skip
@@ -173,12 +176,6 @@ def _with_budget(config: TrainConfig) -> TrainConfig:
     return attrs.evolve(config, memory=Components(components=components))
 
 
-def _components(config: TrainConfig) -> dict[str, Any]:
-    """The components that a checkpoint describes."""
-    parts: dict[str, Any] = {kind: getattr(config, kind) for kind in ("tokenizer", *PARTS)}
-    return parts | {"memory": list(config.memory.components)}
-
-
 def build_model(config: TrainConfig, device: torch.device, generator: Generator) -> Model:
     """The untrained model of the plugins in ``config``, with a geometry if a memory uses one.
 
@@ -220,10 +217,8 @@ def _check_plugins(geometry: Geometry, config: TrainConfig) -> None:
         raise BrokenPlugin(f"{origin.label} does not keep to its interface: {fault}.")
 
 
-def read_text(
-    config: TrainConfig, tokenizer: Tokenizer, documents: list[RawDocument] | None = None
-) -> tuple[Corpus, Split]:
-    """The text that ``config`` names, and where its parts end; ``tokenizer`` is fitted on the training text.
+def tokenize(config: TrainConfig, tokenizer: Tokenizer, documents: list[RawDocument]) -> tuple[Corpus, Split]:
+    """The tokens of ``documents``, and where their parts end; ``tokenizer`` is fitted on the training text.
 
     The validation text begins at the same bytes whatever the tokenizer.
 
@@ -233,10 +228,8 @@ def read_text(
         When there is too little text.
     """
     data = config.data
-    if documents is None:
-        documents = read_texts(data.text, field=data.field, limit=data.limit).documents
     divided = split(documents, 0.0 if data.valid else data.holdout, config.mixer.calibration)
-    valid = read_texts([data.valid], field=data.field, limit=data.limit).documents if data.valid else []
+    valid = read_documents([data.valid], field=data.field, limit=data.limit) if data.valid else []
     tokenizer.fit(corpus.until(divided.documents, divided.cut))
     text, train = corpus.build_parts([*divided.documents, *valid], tokenizer, divided.cut)
     where = ", ".join(data.text) or "the text"

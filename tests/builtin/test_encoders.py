@@ -11,7 +11,6 @@ from torch.testing import assert_close
 
 from lior.errors import UsageError
 from lior.geometry import kernel
-from lior.testing.encoders import encoder_contract
 from lior.testing.strategies import LAW, dtypes, fill, seeds
 from lior_plugins.encoders import tables
 from lior_plugins.encoders.grams import Grams
@@ -29,58 +28,21 @@ def contexts(encoder, size=50):
     return torch.randint(VOCAB + 1, (size, encoder.reach), generator=seeded(1))
 
 
-class TestLags(encoder_contract(Lags)): ...
+CHANGES = {
+    Lags: {"n": 8, "lags": 5, "decay": 0.5, "scale": 0.1},
+    Grams: {
+        "n": 8, "lags": 5, "decay": 0.5, "scale": 0.1, "patterns": ("1-2",), "bits": 5, "gram_scale": 0.3,
+    },
+    Poles: {
+        "n": 8, "reach": 20, "oscillations": 3, "exponentials": 5, "decay": 0.5, "horizon": 500.0,
+        "tail": 0.5, "scale": 0.1,
+    },
+}  # fmt: skip
 
 
-class TestLagsSmall(encoder_contract(lambda: Lags(n=2, lags=1))): ...
-
-
-class TestGrams(encoder_contract(lambda: Grams(n=8, bits=6))): ...
-
-
-class TestGramsSmall(encoder_contract(lambda: Grams(n=2, lags=2, bits=1, patterns=("~1,2",)))): ...
-
-
-class TestPoles(encoder_contract(Poles)): ...
-
-
-class TestPolesSmall(encoder_contract(lambda: Poles(n=2, reach=2, oscillations=1, exponentials=0))): ...
-
-
-class TestPolesSlow(encoder_contract(lambda: Poles(n=8, reach=48, decay=0.999, horizon=1e5))): ...
-
-
-CHANGES = [
-    *[(Lags, {name: value}) for name, value in {"n": 8, "lags": 5, "decay": 0.5, "scale": 0.1}.items()],
-    *[
-        (Grams, {name: value})
-        for name, value in {
-            "n": 8,
-            "lags": 5,
-            "decay": 0.5,
-            "scale": 0.1,
-            "patterns": ("1-2",),
-            "bits": 5,
-            "gram_scale": 0.3,
-        }.items()
-    ],
-    *[
-        (Poles, {name: value})
-        for name, value in {
-            "n": 8,
-            "reach": 20,
-            "oscillations": 3,
-            "exponentials": 5,
-            "decay": 0.5,
-            "horizon": 500.0,
-            "tail": 0.5,
-            "scale": 0.1,
-        }.items()
-    ],
-]
-
-
-@pytest.mark.parametrize(("encoder", "change"), CHANGES)
+@pytest.mark.parametrize(
+    ("encoder", "change"), [(kind, {k: v}) for kind, options in CHANGES.items() for k, v in options.items()]
+)
 def test_every_option_changes_the_coordinates(encoder, change):
     def first_coordinate(made):
         ids = torch.arange(made.reach)[None] % VOCAB
@@ -90,10 +52,9 @@ def test_every_option_changes_the_coordinates(encoder, change):
     assert before.shape != after.shape or not torch.allclose(before, after)
 
 
-@pytest.mark.parametrize("encoder", [Lags, Grams, Poles])
+@pytest.mark.parametrize("encoder", CHANGES)
 def test_every_option_is_tried(encoder):
-    tried = {name for kind, change in CHANGES if kind is encoder for name in change}
-    assert tried == {field.name for field in attrs.fields(encoder)}
+    assert set(CHANGES[encoder]) == {field.name for field in attrs.fields(encoder)}
 
 
 def test_lags_is_the_sum_of_one_row_per_lag():
@@ -199,7 +160,7 @@ def test_poles_starts_with_the_spread_it_is_asked_for():
 def test_a_long_stream_does_not_drift():
     encoder = Poles(n=4, decay=0.999, horizon=1e6, reach=8)
     state = encoder.init(VOCAB, generator=seeded())
-    tokens = torch.randint(VOCAB, (3000,), generator=seeded(3))
+    tokens = torch.randint(VOCAB, (1000,), generator=seeded(3))
     stream = encoder.stream(state)
     for token in tokens.split(1):
         stream, z = encoder.scan(state, stream, token)

@@ -7,34 +7,8 @@ import torch
 
 from lior.interfaces import MetricForm
 from lior.testing.frames import frame_contract
-from lior_plugins.frames.derived import Derived
 from lior_plugins.frames.lowrank import LowRank
 from lior_plugins.frames.rotor import Rotor
-
-
-class TestDerived(frame_contract(Derived)):
-    pass
-
-
-class TestDerivedWithOptions(frame_contract(lambda: Derived(whitening=0.3, decay=0.0))):
-    pass
-
-
-class TestLowRank(frame_contract(LowRank)):
-    pass
-
-
-class TestLowRankOfRankZero(frame_contract(lambda: LowRank(rank=0))):
-    pass
-
-
-class TestRotor(frame_contract(Rotor)):
-    pass
-
-
-class TestRotorWithOptions(frame_contract(lambda: Rotor(layers=2, rank=2))):
-    pass
-
 
 # --- the contract can fail --------------------------------------------------
 

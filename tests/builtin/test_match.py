@@ -9,15 +9,8 @@ from hypothesis import strategies as st
 
 from lior.errors import UsageError
 from lior.interfaces import Items, Query, Text
-from lior.testing.memories import memory_contract
 from lior.testing.strategies import LAW
 from lior_plugins.memories.match import Match
-
-
-class TestMatch(memory_contract(lambda: Match(shortest=2))): ...
-
-
-class TestMatchLong(memory_contract(lambda: Match(shortest=5, longest=5, candidates=3))): ...
 
 
 def text_of(*documents):

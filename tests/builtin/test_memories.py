@@ -13,7 +13,6 @@ from torch.testing import assert_close
 
 from lior.errors import UsageError
 from lior.interfaces import Features, Items, Query, Text
-from lior.testing.memories import memory_contract
 from lior.testing.strategies import LAW, seeds
 from lior.testing.tensors import assert_same
 from lior_plugins.memories import exact
@@ -21,14 +20,6 @@ from lior_plugins.memories.exact import Exact
 
 LETTERS = torch.tensor([*b"ab .\n"])
 N = 3
-
-
-class TestExact(memory_contract(Exact)): ...
-
-
-class TestExactSmall(
-    memory_contract(lambda: Exact(capacity=200, inverse_temperatures=(0.5,), smoothing=0.1))
-): ...
 
 
 @attrs.frozen
@@ -180,9 +171,6 @@ def test_exact_needs_coordinates_and_a_geometry():
         ({"inverse_temperatures": (1.0, 0.0)}, "inverse_temperatures"),
         ({"inverse_temperatures": (float("nan"),)}, "inverse_temperatures"),
         ({"inverse_temperatures": (1.0, float("inf"))}, "inverse_temperatures"),
-        ({"smoothing": 0.0}, "smoothing"),
-        ({"smoothing": 0.6}, "smoothing"),
-        ({"capacity": -1}, "capacity"),
     ],
 )
 def test_wrong_options_of_exact(options, name):

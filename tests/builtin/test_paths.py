@@ -91,9 +91,9 @@ def test_the_path_follows_the_device_and_the_alphabet(monkeypatch):
         memory._engine.write(segment(text(24)))
         before = contents(memory._engine.packed())
         for _ in range(2):
-            memory._take_path(device, alphabet)
+            memory._select_engine(device, alphabet)
             assert isinstance(memory._engine, BatchedEngine) == batched
-            memory._take_path(device, None)
+            memory._select_engine(device, None)
             assert isinstance(memory._engine, BatchedEngine) == batched, (
                 "without an alphabet all stays as it is"
             )

@@ -10,29 +10,12 @@ from hypothesis import given
 from torch.testing import assert_close
 
 from lior.errors import UsageError
-from lior.testing.products import product_contract
 from lior.testing.strategies import LAW, dimensions, dtypes, fill, seeds
 from lior.testing.tensors import cast
 from lior_plugins.products.spinor import Spinor
 from lior_plugins.products.tensor import TensorProduct
 from lior_plugins.products.wedge import Wedge
 from tests.geometry import clifford_matrices as clifford
-
-
-class TestTensor(product_contract(TensorProduct)):
-    """The default distance."""
-
-
-class TestWedge(product_contract(Wedge)):
-    """The default area."""
-
-
-class TestSpinor(product_contract(Spinor)):
-    """Spinors of 16 components."""
-
-
-class TestSpinorOfOddAlgebra(product_contract(lambda: Spinor(generators=5))):
-    """Spinors of 8 components, of which one site is not turned."""
 
 
 def cost(product, params, q, k):
@@ -73,13 +56,6 @@ def test_every_option_changes_the_cost(make, options):
 def test_tensor_is_the_distance(m, seed, dtype):
     q, k = (x.to(dtype) for x in points(m, seed))
     assert_close(cost(TensorProduct(eps=1e-12), {}, q, k), torch.cdist(q, k), rtol=1e-3, atol=1e-3)
-
-
-def test_tensor_and_wedge_order_items_differently():
-    q = torch.tensor([[1.0, 0.0]])
-    near, parallel = torch.tensor([[1.0, 0.5]]), torch.tensor([[9.0, 0.0]])
-    for product, better, worse in ((TensorProduct(), near, parallel), (Wedge(), parallel, near)):
-        assert cost(product, {}, q, better) < cost(product, {}, q, worse)
 
 
 @LAW

@@ -15,30 +15,12 @@ from lior.errors import UsageError
 from lior.geometry import conformal
 from lior.geometry.conformal import Mixture
 from lior.geometry.metric import root
-from lior.testing.rsources import rsource_contract
 from lior.testing.strategies import LAW, fill, seeds
 from lior.testing.tensors import cast
 from lior_plugins.rsources import constitutive as constitutive_module
 from lior_plugins.rsources.constitutive import Constitutive
 from lior_plugins.rsources.curvature import Curvature
 from tests.strategies import identity_form, metric_forms, quad
-
-
-class TestConstitutive(rsource_contract(Constitutive)):
-    """Fewer items than neighbours asked for."""
-
-
-class TestConstitutiveNear(rsource_contract(lambda: Constitutive(k=3, sample=20))):
-    """A sample smaller than the memory, a rank between two neighbours."""
-
-
-class TestCurvature(rsource_contract(Curvature)):
-    """More centres than items."""
-
-
-class TestCurvatureOfFewCentres(rsource_contract(lambda: Curvature(centres=5))):
-    """Fewer centres than items."""
-
 
 FORM = identity_form(8, dtype=torch.float64)
 

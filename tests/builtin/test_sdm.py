@@ -11,7 +11,6 @@ from lior.errors import UsageError
 from lior.interfaces import Query
 from lior.model.language_model import Model
 from lior.reading.documents import RawDocument
-from lior.testing.memories import memory_contract
 from lior.testing.tensors import assert_same
 from lior.training.preparation import train
 from lior_plugins.memories.sdm import Sdm
@@ -19,22 +18,7 @@ from tests.builtin.test_memories import LETTERS, document, holding, read
 
 FEW = {"orders": (0, 1, 2, 3, 4), "patterns": ("word", "2-3", "column 1"), "joint": (), "window": 4}
 """Options of a memory that is quick to read."""
-
-
-class TestSdm(memory_contract(Sdm)): ...
-
-
-class TestSdmSmall(
-    memory_contract(lambda: Sdm(orders=(0, 2), patterns=(), joint=(), base_order=0, gates=(), window=3))
-): ...
-
-
-class TestSdmBatched(memory_contract(lambda: Sdm(path="batched", **FEW))): ...
-
-
-class TestSdmFitted(memory_contract(lambda: fitted(Sdm(**FEW)))):
-    # What was learned stays when a memory is empty, and says something.
-    test_an_empty_memory_knows_nothing = test_a_snapshot_of_nothing_empties = None
+SMALLEST = {"orders": (0, 2), "patterns": (), "joint": (), "base_order": 0, "gates": (), "window": 3}
 
 
 def fitted(memory):

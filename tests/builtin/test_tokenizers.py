@@ -12,13 +12,10 @@ from hypothesis import strategies as st
 
 from lior.errors import BrokenPlugin, UsageError
 from lior.testing.strategies import LAW
-from lior.testing.tokenizers import DOCUMENTS, tokenizer_contract
+from lior.testing.tokenizers import DOCUMENTS
 from lior_plugins.tokenizers import bpe
 from lior_plugins.tokenizers.bpe import Bpe
 from lior_plugins.tokenizers.bytes import Bytes
-
-
-class TestBytes(tokenizer_contract(Bytes)): ...
 
 
 def test_a_token_is_a_byte():
@@ -57,10 +54,6 @@ def fitted(*documents: bytes, vocab_size: int = 400) -> Bpe:
 def pieces(tokenizer: Bpe, data: bytes) -> list[bytes]:
     """What the tokens of ``data`` stand for, one by one."""
     return [tokenizer.decode([token]) for token in tokenizer.encode(data).tolist()]
-
-
-@needs_library
-class TestBpe(tokenizer_contract(lambda: Bpe(vocab_size=300))): ...
 
 
 @needs_library
@@ -118,12 +111,6 @@ def test_a_vocabulary_is_as_large_as_asked_or_as_the_text_allows():
     assert [fitted(text, vocab_size=size).vocab for size in (257, 300, 1000)] == [257, 300, 1000]
     assert fitted(text, vocab_size=32768).vocab < 10_000
     assert fitted(b"abcdefg").vocab == 256
-
-
-@pytest.mark.parametrize("size", [256, 32769])
-def test_a_vocabulary_out_of_range_is_refused(size):
-    with pytest.raises(UsageError, match=f"vocab_size = {size}: allowed is a number from 257 to 32768"):
-        Bpe(vocab_size=size)
 
 
 def sample_text(size: int) -> bytes:

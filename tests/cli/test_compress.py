@@ -67,10 +67,7 @@ def test_one_sentence_and_json(command, original):
     assert summary["overhead"] == pytest.approx(coded / summary["model_bits"] - 1)
     assert summary["bytes_per_second"] == pytest.approx(len(DATA) / summary["seconds"])
     back = command("decompress", f"{original}.lior", "-o", original, "--force", "--json", "--quiet")
-    assert {k: json.loads(back.out)[k] for k in ("bytes_in", "bytes_out")} == {
-        "bytes_in": size,
-        "bytes_out": len(DATA),
-    }
+    assert [json.loads(back.out)[key] for key in ("bytes_in", "bytes_out")] == [size, len(DATA)]
 
 
 @pytest.mark.slow
@@ -163,15 +160,6 @@ def test_what_cannot_be_read_or_written(command, original, packed, tmp_path):
     assert "there is no folder" in refused(command, "compress", original, "-o", "no/x", code=2)
     assert "not a regular file" in refused(command, "compress", original, "-o", tmp_path, "--force", code=2)
     assert "no such run directory" in refused(command, "compress", original, "-o", "x", "--run", "nowhere")
-
-
-def test_a_failed_write_leaves_nothing(command, original, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    assert "cannot be written: No space left" in refused(command, "compress", original, "--quiet")
-    assert names(original) == {"a.txt"}
 
 
 def test_without_the_package(command, original, monkeypatch):

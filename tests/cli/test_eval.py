@@ -50,12 +50,6 @@ def test_without_json_one_sentence(command, finished):
     assert result.err.startswith("evaluate: scoring 1,200 tokens\n")
 
 
-def test_what_was_learned_costs_less_than_what_was_not(evaluate, other, tmp_path, sample):
-    learned = tmp_path / "learned.txt"
-    learned.write_bytes(sample.read_bytes()[:1500])
-    assert evaluate(learned)["bits_per_byte"] < 0.8 * evaluate(other)["bits_per_byte"]
-
-
 def test_online_learns_while_reading_and_leaves_the_run_alone(evaluate, other, finished):
     before = _digests(finished)
     assert evaluate(other, "--online")["bits_per_byte"] < 0.7 * evaluate(other)["bits_per_byte"]
@@ -99,15 +93,6 @@ def test_a_document_is_read_as_for_training(evaluate, tmp_path):
     page = tmp_path / "page.html"
     page.write_text("<html><head><style>p { color: red }</style></head><body><p>One line.</p></body></html>")
     assert evaluate(page)["bytes"] < 15, "the text of the page, without its markup"
-
-
-def test_a_copied_run_needs_nothing_from_where_it_was(command, finished, tmp_path):
-    import shutil
-
-    shutil.copytree(finished, tmp_path / "elsewhere")
-    result = command("eval", tmp_path / "elsewhere", "--json", "--quiet")
-    original = command("eval", finished, "--json", "--quiet")
-    assert json.loads(result.out)["nats_per_byte"] == json.loads(original.out)["nats_per_byte"]
 
 
 def test_noise_costs_and_is_the_same_for_a_seed(evaluate):

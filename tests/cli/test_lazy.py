@@ -9,7 +9,6 @@ import pytest
 from click.testing import CliRunner
 
 from lior_cli.lazy import LazyGroup
-from lior_cli.main import cli
 
 COMMANDS = {
     "solve": ("tl_work:solve", "Find the lowest states."),
@@ -70,10 +69,6 @@ def test_completed_without_an_import(monkeypatch):
     monkeypatch.setattr(group, "get_command", lambda *_: pytest.fail("imported a command"))
     found = group.shell_complete(click.Context(group), "so")
     assert [(item.value, item.help) for item in found] == [("solve", "Find the lowest states.")]
-
-
-def test_the_top_group_is_one():
-    assert isinstance(cli, LazyGroup)
 
 
 def test_below_the_command_of_a_plugin(install, lior):

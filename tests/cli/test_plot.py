@@ -110,11 +110,6 @@ def test_positions_add_up_to_the_score_of_the_run(numbers, finished):
     assert f"({lower:.1%} of bytes" in by_class["notes"][by_class["names"].index("lower case")]
 
 
-def test_a_sample_of_positions_is_as_large_as_asked(command, finished):
-    result = command("plot", finished, "--only", "positions", "--sample", 300, "--json", "--quiet")
-    assert "cost of 256 of 1,200 tokens" in json.loads(result.out)["pictures"]["positions"]["title"]
-
-
 def test_spectrum_and_weights_are_those_of_the_model(numbers, finished):
     model = rundir.open_run(finished).model
     [panel] = numbers("spectrum")

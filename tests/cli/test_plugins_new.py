@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from lior.errors import UsageError
 from lior.plugins.kinds import KINDS
 from lior_cli import scaffold
 from lior_cli.scaffold import templates
@@ -131,22 +130,16 @@ def test_json(command, tmp_path):
         ("json", "frame", "there is a module 'json' already"),
         ("lior", "frame", "lior 0"),
         ("lior-x", "fram", "'fram' is not one of"),
+        ("lior-x", "", "--kind is missing; it is one of frame, rsource, "),
     ],
 )
 def test_names_that_cannot_be(command, tmp_path, name, kind, message):
-    done = command("plugins", "new", name, "--kind", kind)
+    done = command("plugins", "new", name, *(["--kind", kind] if kind else []))
     assert done.code == 2
     assert done.out == ""
     assert message in done.err
     assert done.err.count("\n") == 1
     assert not list((tmp_path / "work").iterdir())
-
-
-def test_the_kind_is_asked_for_in_one_line(command):
-    done = command("plugins", "new", "lior-x")
-    assert done.code == 2
-    assert done.err.startswith("lior: error: --kind is missing; it is one of frame, rsource, ")
-    assert done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("out", ["full", "file", "file/below"])
@@ -203,11 +196,6 @@ def test_the_templates_ship():
     data = project["tool"]["setuptools"]["package-data"]["lior_cli.scaffold.templates"]
     others = {item.suffix for item in Path(templates.__file__).parent.iterdir() if item.is_file()} - {".py"}
     assert {f"*{suffix}" for suffix in others} == set(data)
-
-
-def test_unknown_kinds_are_refused_in_code_too():
-    with pytest.raises(UsageError, match="Did you mean 'frame'"):
-        scaffold.package("lior-x", "fram")
 
 
 @pytest.mark.parametrize("before", [["--kind", "frame"], ["--json"], ["--check"]])

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from lior_cli import progress as module
-from lior_cli.progress import PLAIN_SECONDS, Progress, resident
+from lior_cli.progress import PLAIN_SECONDS, Progress
 
 
 class Clock:
@@ -60,23 +60,17 @@ def test_lines_between_are_seconds_apart_and_tell_the_time_left(capsys, clock):
     assert lines[0] == "memory: 5,000/100,000 (5 %), 1,000/s, 95 s left, 700 MiB"
 
 
-def test_numbers_of_one_stage_do_not_show_in_the_next(capsys, clock):
-    progress = Progress()
-    for stage in ("geometry", "mixer"):
-        progress.lior_train_stage(stage, "x")
-        progress.lior_train_step(stage, 1, 1, {"rejected": 2} if stage == "geometry" else {})
-    *_, geometry, _, mixer = capsys.readouterr().err.splitlines()
-    assert geometry.endswith(", rejected 2, 700 MiB")
-    assert "rejected" not in mixer
-
-
 def test_bits_are_of_bytes_where_the_stage_knows_them_and_of_tokens_elsewhere(capsys, clock):
+    """Numbers of one stage do not show in the next."""
     progress = Progress()
+    progress.lior_train_stage("geometry", "x")
+    progress.lior_train_step("geometry", 1, 1, {"rejected": 2})
     progress.lior_train_stage("memory", "x")
     progress.lior_train_step("memory", 1, 1, {"nats_per_token": 2 * math.log(2), "rejected": 0})
     progress.lior_train_stage("validate", "x")
     progress.lior_train_step("validate", 1, 1, {"nats_per_token": 2 * math.log(2), "bits_per_byte": 0.5})
-    _, memory, _, validate = capsys.readouterr().err.splitlines()
+    _, geometry, _, memory, _, validate = capsys.readouterr().err.splitlines()
+    assert geometry.endswith(", rejected 2, 700 MiB")
     assert memory.endswith("/s, 2.000 bits/token, 700 MiB"), "nothing was rejected, so nothing is said of it"
     assert validate.endswith("/s, 0.500 bits/byte, 700 MiB")
 
@@ -104,13 +98,6 @@ def test_no_rate_and_no_time_left_come_from_the_first_step(capsys, clock):
     assert second == "memory: 12,000/100,000 (12 %), 2,000/s, 44 s left, 700 MiB"
 
 
-def test_resident_memory_is_that_of_the_process():
-    before = resident()
-    ballast = bytearray(b"x") * (64 << 20)
-    assert 60 << 20 <= resident() - before <= 80 << 20
-    assert len(ballast) == 64 << 20
-
-
 def test_evaluation_tells_bits_per_byte(command, finished):
     """What the last line of progress says is the score."""
     result = command("eval", finished)
@@ -124,11 +111,6 @@ def test_quiet(capsys, clock):
         progress.note("note")
     assert capsys.readouterr() == ("", "")
     assert progress.stage == "memory", "what an interruption names is known all the same"
-
-
-def test_a_note_is_a_line(capsys):
-    Progress().note("note: so")
-    assert capsys.readouterr() == ("", "note: so\n")
 
 
 class Terminal(io.StringIO):
@@ -176,14 +158,6 @@ def test_live_lines_fit_a_terminal_of_80_columns(screen, clock, monkeypatch):
     last = click.unstyle(terminal.getvalue()).splitlines()[-1]
     assert last.rstrip().endswith(" 90,907/s, loss 3.607 bits/token, 700 MiB")
     assert "…" not in last
-
-
-def test_quiet_on_a_terminal(screen):
-    terminal = screen()
-    with Progress(quiet=True) as progress:
-        progress.lior_train_stage("memory", "writing")
-        progress.lior_train_step("memory", 1, 2, {})
-    assert terminal.getvalue() == ""
 
 
 def test_the_terminal_is_given_back_when_the_work_fails(screen):

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -79,7 +78,7 @@ def test_a_folder(command, notes, monkeypatch, tmp_path):
         (("notes", "--dry-run"), 2, "--dry-run is for runs"),
         (("r", "nowhere"), 1, "nowhere: no such file or folder"),
         (("r", "-"), 2, "name the folder"),
-        (("r", "empty"), 1, "no file in there"),
+        (("r", "empty"), 1, "no file in there; nothing was forgotten"),
         (("r", "--watch", "--dry-run"), 2, "exclude each other"),
     ],
 )
@@ -93,7 +92,7 @@ def test_what_is_refused(command, notes, args, code, said):
 
 
 def test_a_thousand_unchanged_files_take_a_second_and_no_torch(command, configure):
-    """The best of three, for other processes share the machine."""
+    """A second of a core, the best of three: other processes share the machine."""
     Path("many").mkdir()
     for number in range(1000):
         path = Path("many", f"{number}.txt")
@@ -102,9 +101,10 @@ def test_a_thousand_unchanged_files_take_a_second_and_no_torch(command, configur
     train(configure(*TINY, "data.text=['many']"), Path("r"))
 
     def seconds() -> float:
-        start = time.perf_counter()
+        before = os.times()
         subprocess.run([sys.executable, "-c", PROBE, "sync", "r"], check=True, stdout=subprocess.DEVNULL)
-        return time.perf_counter() - start
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
 
     assert min(seconds() for _ in range(3)) <= 1
 

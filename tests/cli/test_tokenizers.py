@@ -13,10 +13,10 @@ import lior as library
 from lior.config import build
 from lior.data.split import split
 from lior.errors import DataError
-from lior.reading.documents import RawDocument
+from lior.reading.documents import RawDocument, read_documents
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
-from lior.training.preparation import read_text, train
+from lior.training.preparation import tokenize, train
 
 FAST = ("--config", "fast", "--quiet", "--json", "--holdout", "0.05", "--set", "mixer.positions=2048")
 BPE = ("--tokenizer", "bpe", "--set", "tokenizer.vocab_size=500")
@@ -96,7 +96,7 @@ def test_validation_begins_at_the_same_byte_whatever_the_tokenizer(configure, na
         RawDocument("c", b"ham and eggs " * 30),
     ]
     tokenizer = build("tokenizer", config.tokenizer)
-    text, parts = read_text(config, tokenizer, documents)
+    text, parts = tokenize(config, tokenizer, documents)
     divided = split(documents, 0.3, config.mixer.calibration)
     whole = b"".join(document.data for document in divided.documents)
     assert tokenizer.decode(text.tokens[: parts.train].tolist()) == whole[: divided.cut]
@@ -115,7 +115,7 @@ def test_validation_text_teaches_the_tokenizer_nothing(configure, tmp_path, vali
     split = f"data.valid={tmp_path / 'valid.txt'}" if valid else f"data.holdout={share}"
     config = configure("tokenizer.name=bpe", split, text=tmp_path / "text.txt")
     tokenizer, only = build("tokenizer", config.tokenizer), build("tokenizer", config.tokenizer)
-    text, parts = read_text(config, tokenizer)
+    text, parts = tokenize(config, tokenizer, read_documents(config.data.text))
     only.fit([learned])
     assert torch.equal(tokenizer.snapshot()["merges"], only.snapshot()["merges"])
     assert tokenizer.decode(text.tokens[parts.train :].tolist()) == other
@@ -127,7 +127,7 @@ def test_too_few_tokens_to_learn_from_are_refused_although_bytes_are_many(config
     config = configure("tokenizer.name=bpe", "data.holdout=0.5")
     noise = bytes(i * i % 251 for i in range(600))
     with pytest.raises(DataError, match=r"tokens are too few to learn from; give at least 32"):
-        read_text(config, build("tokenizer", config.tokenizer), [RawDocument("a", b"a" * 600 + noise)])
+        tokenize(config, build("tokenizer", config.tokenizer), [RawDocument("a", b"a" * 600 + noise)])
 
 
 def test_training_again_with_the_configuration_of_a_run_gives_the_same_model(command, run):

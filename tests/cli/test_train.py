@@ -107,12 +107,11 @@ def summary_of(size: int, bits: float) -> dict[str, object]:
     return numbers | {"seconds": {"total": 1.0}, "peak_rss_bytes": 2**30, "device": "cpu", "run": "r"}
 
 
-@pytest.mark.parametrize("bits", [2.4, 3.0])
-def test_a_short_held_out_text_is_not_compared(capsys, bits):
-    _report(summary_of(499, bits), "")
+def test_a_short_held_out_text_is_not_compared(capsys):
+    _report(summary_of(499, 3.0), "")
     score, cost, hint, *_ = capsys.readouterr().out.splitlines()
     assert score == (
-        f"{bits:.3f} bits per byte on 499 bytes of held-out text, which is too short to compare it with a "
+        "3.000 bits per byte on 499 bytes of held-out text, which is too short to compare it with a "
         "4-gram (that takes 500 bytes)"
     )
     assert cost.startswith("1.0 s")
@@ -133,7 +132,7 @@ def test_a_short_held_out_text_is_not_compared(capsys, bits):
 @pytest.mark.parametrize("held_out", [True, False])
 def test_the_suggested_prompt_is_the_beginning_of_a_line(text, expected, held_out):
     read = corpus.build([RawDocument("a", text)], Bytes())
-    held = SimpleNamespace(corpus=read, train=0 if held_out else len(read))
+    held = SimpleNamespace(corpus=read, n_train=0 if held_out else len(read))
     run = SimpleNamespace(checkpoint=held, model=SimpleNamespace(tokenizer=Bytes()))
     assert prompt(run) == expected
 
@@ -148,10 +147,6 @@ def test_a_run_that_learns_what_was_held_out_says_so_and_suggests_no_score(comma
     assert "took in" not in kept.out
     assert "lior eval k --online" in kept.out
     assert tomllib.loads(Path("k/config.toml").read_text())["data"]["after_validation"] == "keep"
-
-
-def test_quiet_prints_nothing(command, short, small):
-    assert command("train", short, "--out", "r", "--quiet", *small) == (0, "", "")
 
 
 def test_nothing_held_out_is_said_and_gives_no_numbers(command, short, small):
@@ -188,14 +183,6 @@ def test_standard_input_is_a_text(short, small, tmp_path):
     with short.open("rb") as text:
         subprocess.run(args, cwd=tmp_path, stdin=text, check=True)
     assert rundir.open_run(tmp_path / "r").corpus.names == ("<stdin>",)
-
-
-def test_several_texts_are_several_documents(command, small, short):
-    Path("notes").mkdir()
-    Path("notes/a.txt").write_text("first note\n" * 20)
-    Path("notes/b.jsonl").write_text('{"text": "second note"}\n{"text": "third note"}\n')
-    result = command("train", short, "notes", "--out", "r", "--json", "--quiet", *small)
-    assert json.loads(result.out)["documents"] == 4
 
 
 NO_GEOMETRY = "memory sdm has no geometry"
@@ -241,14 +228,10 @@ def test_settings_that_change_nothing_are_named(command, short, memory, given, r
     assert notes == ([f"note: {reason}, so these settings change nothing: {noted}"] if noted else [])
 
 
-def test_the_model_is_that_of_the_library(command, sample, small, finished):
+def test_the_model_is_that_of_the_library(command, sample, small, finished, configure):
     """The command adds nothing to training: the same configuration gives the same tensors."""
-    assert command("train", sample, "--out", "r", "--quiet", *small).code == 0
+    assert command("train", sample, "--out", "r", "--quiet", *small) == (0, "", "")
     here, there = (runfolder.listed(path)[0] for path in (Path("r"), finished))
     assert (here / "model.safetensors").read_bytes() == (there / "model.safetensors").read_bytes()
     assert checkpoint.load(here).n_train == checkpoint.load(there).n_train
-
-
-def test_the_written_configuration_is_a_recipe(command, short, small, configure):
-    command("train", short, "--out", "r", "--quiet", *small)
-    assert load("r/config.toml", env={}).config == configure(text=short)
+    assert load("r/config.toml", env={}).config == configure(), "what is written is a recipe"

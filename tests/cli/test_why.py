@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import pytest
 
 import lior as library
-from lior.runs.run import load
-from lior.testing.tensors import assert_same
-from lior_cli import sources, why_html
-from lior_cli.why import show
+from lior_cli import sources
 
 FACT = "The launch of the great balloon is on the fourth of May near Geneva."
 PROMPT, REST = FACT[:31], FACT[31:]
@@ -58,7 +54,7 @@ def why(command, notes):
 
 
 @pytest.mark.slow
-def test_a_planted_fact_is_completed_attributed_and_forgotten(lior, command, tmp_path, sample):
+def test_a_planted_fact_is_completed_and_attributed(lior, tmp_path, sample):
     work = tmp_path / "work"
     (work / "texts").mkdir()
     data, size = sample.read_bytes(), 6000
@@ -72,7 +68,6 @@ def test_a_planted_fact_is_completed_attributed_and_forgotten(lior, command, tmp
         return done.stdout
 
     run("train", "texts", "--memory", "sdm,match", "--out", "told", *FAST)
-    shutil.copytree(work / "told", work / "never")
     run("learn", "told", "plan.txt")
     found = json.loads(run("why", "told", "--prompt", PROMPT, "--next", str(len(REST)), "--json"))
     assert found["text"] == REST
@@ -88,15 +83,6 @@ def test_a_planted_fact_is_completed_attributed_and_forgotten(lior, command, tmp
         )
     assert found["documents"][0]["document"] == "plan.txt"
     assert found["documents"][0]["lines"][0]["line"] == 3
-
-    run("forget", "told", "plan.txt")
-    asked = ("--prompt", PROMPT, "--text", REST, "--by", "token", "--json")
-    told, never = (json.loads(command("why", name, *asked).out) for name in ("told", "never"))
-    assert told["words"] == never["words"], "to the last bit"
-    assert all("plan" not in each["document"] for each in told["documents"])
-    one, other = (load(work / name).model.memories for name in ("told", "never"))
-    for name, memory in one.items():
-        assert_same(memory.snapshot(), other[name].snapshot())
 
 
 # --- the table ---
@@ -160,16 +146,6 @@ def test_colours_are_for_terminals(why, monkeypatch, variables, colors):
     table = out[: out.index("documents")].splitlines()
     if not colors:
         assert max(map(len, table[2:])) <= 70
-
-
-def test_the_chat_shows_the_same(notes, capsysbinary, why):
-    opened = load(notes)
-    show(opened.sources(PROMPT, REST))
-    shown = capsysbinary.readouterr().out.decode().splitlines()
-    assert shown[0] == REST
-    assert [line.split()[0] for line in shown[3:12]] == [
-        line.split()[0] for line in why("--prompt", PROMPT, "--text", REST).splitlines()[3:12]
-    ]
 
 
 def test_a_prompt_from_standard_input(why, monkeypatch):
@@ -315,18 +291,6 @@ def test_the_page_replaces_a_page_and_nothing_else(command, notes, tmp_path):
     assert found.err == "wrote b.html\n"
 
 
-def test_a_full_disk_leaves_the_page_that_was_there(command, notes, tmp_path, monkeypatch):
-    asked = ("why", notes, "--prompt", PROMPT, "--next", 3, "--html", "a.html")
-    command(*asked)
-    before = (tmp_path / "work" / "a.html").read_bytes()
-    monkeypatch.setattr(why_html, "page", lambda *_: "x" * 10)
-    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
-    result = command(*asked)
-    assert result.code == 1
-    assert result.err == "lior: error: a.html: cannot be written: No space left\n"
-    assert (tmp_path / "work" / "a.html").read_bytes() == before
-
-
 # --- names ---
 
 
@@ -343,10 +307,3 @@ def test_a_full_disk_leaves_the_page_that_was_there(command, notes, tmp_path, mo
 def test_names_are_as_short_as_they_are_clear(names, short):
     found = sources.short_names(names)
     assert [found[name] for name in names] == short
-
-
-def test_short_names_are_those_of_forget(notes):
-    opened = load(notes)
-    names = [document.name for document in opened.documents()]
-    for name, short in sources.short_names(names).items():
-        assert opened.forget(short).name == name

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from typing import Any
 
-import attrs
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lior import config as configuration
 from lior.config import (
     PREFIX,
     Component,
-    Components,
     Override,
     TrainConfig,
     keys,
@@ -23,7 +18,7 @@ from lior.config import (
     to_toml,
     variable,
 )
-from lior.config.options import TypedField, typed_fields
+from lior.config.options import typed_fields
 from lior.errors import ConfigError
 from lior.plugins.registry import registry
 
@@ -55,13 +50,6 @@ def test_higher_layer_wins_and_is_named(low, high):
     assert resolved.origins["geometry.updates"] == high
 
 
-def test_default_is_the_lowest_layer():
-    resolved = load(env={})
-    assert resolved.config == TrainConfig()
-    assert set(resolved.origins.values()) == {"default"}
-    assert set(resolved.origins) == {key.dotted for key in keys()}
-
-
 def test_last_override_of_a_key_counts():
     resolved = load(env={}, overrides=["seed=1", Override("seed", 2, "--seed")])
     assert (resolved.config.seed, resolved.origins["seed"]) == (2, "--seed")
@@ -83,23 +71,6 @@ def test_every_key_can_be_set_in_every_layer(key):
         assert resolved.origins[key.dotted] != "default"
 
 
-@pytest.mark.parametrize(
-    ("table", "env", "overrides"),
-    [
-        ({"frame": "rotor"}, {}, []),
-        ({"frame": {"name": "rotor"}}, {}, []),
-        (None, {"LIOR_FRAME": "rotor"}, []),
-        (None, {"LIOR_FRAME__NAME": "rotor"}, []),
-        (None, {}, ["frame=rotor"]),
-        (None, {}, ['frame.name="rotor"']),
-    ],
-)
-def test_short_and_long_form_of_a_plugin(table, env, overrides):
-    name = load(table, env=env, overrides=overrides).config.frame.name
-    assert name == "rotor"
-    assert type(name) is str
-
-
 def test_options_of_plugins_in_every_layer():
     resolved = load(
         {"frame": {"rank": 1, "a": 1}, "memory": {"name": "sdm,exact", "exact": {"capacity": 1}}},
@@ -109,19 +80,6 @@ def test_options_of_plugins_in_every_layer():
     assert resolved.config.frame.options == {"rank": 3, "a": 1}
     assert resolved.config.memory.options == {"exact": {"capacity": 20}, "sdm": {"b": True}}
     assert resolved.origins["memory.exact.capacity"] == "LIOR_MEMORY__EXACT__CAPACITY"
-
-
-def test_another_plugin_drops_the_options_of_the_old_one():
-    recipe = {"frame": {"name": "lowrank", "rank": 2}, "memory": {"exact": {"capacity": 1}, "sdm": {"b": 1}}}
-    resolved = load(recipe, env={}, overrides=["frame=rotor", "frame.planes=3", "memory=exact"])
-    assert resolved.config.frame == Component(name="rotor", options={"planes": 3})
-    assert resolved.config.memory.components == (Component(name="exact", options={"capacity": 1}),)
-    assert "frame.rank" not in resolved.origins
-
-
-def test_the_same_plugin_keeps_its_options():
-    resolved = load({"frame": {"rank": 2}}, env={"LIOR_FRAME": TrainConfig().frame.name})
-    assert resolved.config.frame.options == {"rank": 2}
 
 
 def test_memories_in_order():
@@ -286,61 +244,6 @@ def test_a_missing_recipe(name):
     with pytest.raises(ConfigError) as caught:
         load(name, env={})
     assert ("Did you mean 'default'?" in str(caught.value)) is (name == "defualt")
-
-
-def test_description_is_no_key():
-    assert load({"description": "mine"}, env={}).config == TrainConfig()
-    assert problems({"data": {"description": "mine"}})
-
-
-# --- to TOML and back -------------------------------------------------------
-
-_words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
-_scalars = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.booleans() | _words
-_options = st.dictionaries(
-    _words.filter(lambda w: w != "name"), _scalars | st.lists(_scalars, max_size=3), max_size=3
-)
-_names = _words.filter(lambda w: w.strip() and "," not in w).map(str.strip)
-
-
-def _plain(typed: TypedField) -> st.SearchStrategy[Any]:
-    """Values that a field of the schema allows."""
-    limits = typed.field.metadata
-    if limits["choices"]:
-        return st.sampled_from(limits["choices"])
-    if typed.hint is bool:
-        return st.booleans()
-    if typed.hint is int:
-        return st.integers(limits["low"], limits["high"])
-    if typed.hint is float:
-        return st.floats(limits["low"], limits["high"], allow_nan=False, allow_infinity=False)
-    return st.lists(_words, max_size=3).map(tuple) if typed.hint == tuple[str, ...] else _words
-
-
-@st.composite
-def _memories(draw: st.DrawFn) -> Components:
-    names = draw(st.lists(_names.filter(lambda n: n != "name"), min_size=1, max_size=3, unique=True))
-    options = draw(st.dictionaries(st.sampled_from(names), _options.filter(bool), max_size=2))
-    parts = (Component(name=name, options=options.get(name, {})) for name in names)
-    return Components(components=tuple(parts))
-
-
-def _configurations(cls: type = TrainConfig) -> st.SearchStrategy[Any]:
-    """Configurations with every field of the schema drawn from what it allows."""
-    if cls is Component:
-        return st.builds(Component, name=_names, options=_options)
-    if cls is Components:
-        return _memories()
-    fields = typed_fields(cls).items()
-    drawn = {name: _configurations(t.hint) if attrs.has(t.hint) else _plain(t) for name, t in fields}
-    return st.builds(cls, **drawn)
-
-
-@settings(max_examples=60, deadline=None)
-@given(_configurations())
-def test_toml_gives_the_configuration_back_with_and_without_the_defaults(config):
-    assert load(tomllib.loads(to_toml(config)), env={}).config == config
-    assert load(tomllib.loads(to_toml(config, changed=True)), env={}).config == config
 
 
 def test_an_option_that_is_none_is_left_to_its_default():

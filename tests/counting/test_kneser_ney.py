@@ -129,30 +129,6 @@ def test_distributions_sum_to_one(seed, dtype, high):
 
 
 @LAW
-@given(seed=seeds(), dtype=dtypes())
-def test_what_was_never_written_passes_its_base_on(seed, dtype):
-    base = base_of(seed, 7, dtype)
-    assert torch.equal(discount(torch.zeros(7, A, dtype=dtype), base, DISCOUNTS), base)
-
-
-@LAW
-@given(seed=seeds())
-def test_discounts_of_zero_give_relative_frequencies(seed):
-    counts = counts_of(seed, 7) + 1
-    assert_close(discount(counts, base_of(seed, 7), (0.0,)), counts / counts.sum(1, keepdim=True))
-
-
-@LAW
-@given(seed=seeds())
-def test_inputs_are_not_mutated(seed):
-    counts, base = counts_of(seed, 5, 7), base_of(seed, 7)
-    kept = counts.clone(), base.clone()
-    discount(counts, base, DISCOUNTS)
-    assert torch.equal(counts, kept[0])
-    assert torch.equal(base, kept[1])
-
-
-@LAW
 @given(numbers=st.lists(st.integers(0, 50), min_size=5, max_size=5))
 def test_estimated_discounts_are_in_range(numbers):
     """Whatever the numbers of counts 1 to 5; the formula itself leaves the range."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from safetensors import torch as tensors_io
 
 from lior.errors import LiorError, RunError
 from lior.runs import bundle
+from lior.runs import folder as runfolder
 
 SLICES = [pytest.param(7, id="every seventh"), pytest.param(1, id="all", marks=pytest.mark.exhaustive)]
 """Steps between the operations that fail."""
@@ -134,6 +137,38 @@ def operations(work: Callable[[], None], folder: Path, report: Path) -> int:
 
     assert in_child(counted) == FINISHED
     return int(report.read_text())
+
+
+def through_faults(
+    work: Callable[[Path], object], fresh: Callable[[str], Path], how: str, numbers: Iterable[int]
+) -> Iterator[tuple[Path, int]]:
+    """Do ``work`` on a fresh run for each number: that operation fails, or the process is killed there.
+
+    Gives each run with the code with which its child ended, and removes it afterwards.
+    """
+    for at in numbers:
+        run = fresh(str(at))
+
+        def broken(run: Path = run, at: int = at) -> None:
+            Faults(run, at, fail(at) if how == "error" else kill).install()
+            work(run)
+
+        code = in_child(broken)
+        assert code in ((FINISHED, REFUSED) if how == "error" else (-signal.SIGKILL,)), f"operation {at}"
+        yield run, code
+        shutil.rmtree(run, ignore_errors=True)
+
+
+def forge(run: Path, edit: Callable[[dict], object] = lambda manifest: None) -> None:
+    """Change the manifest of the newest checkpoint and make all checksums right, as an attacker can."""
+    place = runfolder.listed(run)[0]
+    path = place / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["sha256"]
+    for name in list(manifest["files"]):
+        manifest["files"][name] = bundle.fingerprint(place / name)
+    edit(manifest)
+    path.write_text(json.dumps(manifest | {"sha256": bundle.digest(manifest)}))
 
 
 def attempt(work: Callable[[], object]) -> str:

@@ -26,6 +26,6 @@ def assert_same_run(one: Path, other: Path) -> None:
         assert value.dtype == others[name].dtype
         assert torch.equal(value, others[name]), name
     assert torch.equal(first.corpus.tokens, second.corpus.tokens)
-    kept = ("components", "documents", "bytes", "train", "score", "geometry")
+    kept = ("components", "documents", "bytes", "n_train", "score", "geometry")
     assert {k: first.manifest[k] for k in kept} == {k: second.manifest[k] for k in kept}
     assert numbers(one) == numbers(other)

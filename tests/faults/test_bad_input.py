@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import random
@@ -24,16 +23,8 @@ from lior.training.preparation import MIN_TOKENS, pick_device, train
 from lior_plugins.tokenizers.bytes import Bytes
 
 TRAIN = (
-    "--out",
-    "r",
-    "--quiet",
-    "--memory",
-    "sdm",
-    "--set",
-    "mixer.positions=256",
-    "--set",
-    "geometry.updates=2",
-)
+    "--out", "r", "--quiet", "--memory", "sdm", "--set", "mixer.positions=256", "--set", "geometry.updates=2",
+)  # fmt: skip
 LIOR = (sys.executable, "-m", "lior_cli.main")
 
 
@@ -70,11 +61,8 @@ TEXTS = {
     "one byte": ("one.txt", b"x", "1 tokens are too few"),
     "one byte less than enough": ("short.txt", b"x" * (MIN_TOKENS - 1), f"at least {MIN_TOKENS}"),
     "no gzip": ("bad.gz", NOISE, "damaged gzip file"),
-    "half a gzip": ("cut.gz", gzip.compress(NOISE)[:900], "damaged gzip file"),
     "broken JSON": ("a.jsonl", b'{"text": "fine"}\n{"text": "a"', "line 2: not JSON"),
     "another key": ("b.jsonl", b'{"body": "a"}', "found: body); name the key with --field"),
-    "not an object": ("c.jsonl", b"[1]", "line 1: no text under 'text' (found: not an object)"),
-    "JSON that is too deep": ("d.jsonl", b'{"text":' + b"[" * 100_000, "line 1: not JSON"),
 }
 
 
@@ -127,7 +115,6 @@ def test_texts_to_score_are_checked_too(refuse, finished):
 
 # --- weird texts train: bytes are bytes ---------------------------------------
 
-LONG = "a line of 200 kB"
 WEIRD = {
     "noise": NOISE,
     "only NULs": bytes(2000),
@@ -138,19 +125,17 @@ WEIRD = {
     "CRLF": b"one\r\ntwo\r\n\r\n" * 100,
     "no line end": b"words and words" * 50,
     "a byte order mark": b"\xef\xbb\xbftext " * 50,
-    LONG: b"lorem ipsum " * 17_000,
+    "a line of 200 kB": b"lorem ipsum " * 17_000,
 }
 
 
-@pytest.mark.parametrize(
-    ("case", "memory"),
-    [(LONG, "sdm"), *((case, m) for case in WEIRD if case != LONG for m in ("sdm", "sdm,exact"))],
-)
-def test_any_bytes_train_and_predict(tmp_path, configure, case, memory):
+@pytest.mark.parametrize("case", WEIRD)
+def test_any_bytes_train_and_predict(tmp_path, configure, case):
     path = tmp_path / "text"
     path.write_bytes(WEIRD[case])
     holdout = min(0.1, 2000 / len(WEIRD[case]))
-    result = train(configure(f"memory.name={memory}", f"data.holdout={holdout}", text=path))
+    memories = "sdm" if len(WEIRD[case]) > 10_000 else "sdm,exact"
+    result = train(configure(f"memory.name={memories}", f"data.holdout={holdout}", text=path))
     assert 0 <= result.summary["val_nats_per_byte"] < 20
     log_p = Session(result.model, [*WEIRD[case][:20]]).log_probs().double()
     assert float(log_p.exp().sum()) == pytest.approx(1, abs=1e-4)
@@ -187,42 +172,11 @@ def test_names_that_are_no_utf8(tmp_path, sample):
 # --- configuration ------------------------------------------------------------
 
 
-def test_an_unknown_key_has_a_suggestion(refuse, sample):
-    text = refuse("train", sample, *TRAIN, "--set", "geometry.updatez=1", code=2)
-    assert "geometry.updatez" in text
-    assert "Did you mean 'updates'?" in text
-
-
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "geometry.updates=-1",
-        "geometry.updates=x",
-        "mixer.calibration=2",
-        "seed=-1",
-        "data.holdout=nan",
-        "geometry=3",
-        "mixer.learning_rate=inf",
-        "encoder.scale=inf",
-    ],
-)
-def test_a_value_out_of_range_is_named_with_what_is_allowed(refuse, sample, setting):
-    text = refuse("train", sample, *TRAIN, "--set", setting, code=2)
-    assert setting.split("=")[0] in text
-    assert "(from --set): " in text
-
-
 def test_all_errors_at_once(refuse, sample):
     faults = ["--seed", "-3", "--set", "frame.rnk=1", "--set", "foo=1", "--holdout", "0.9"]
     text = refuse("train", sample, *TRAIN, *faults, code=2)
     assert "4 problems in the configuration" in text
     assert all(name in text for name in ("seed", "frame.rnk", "foo", "data.holdout"))
-
-
-def test_an_unknown_plugin_has_a_suggestion(refuse, sample):
-    assert "Did you mean 'rotor'?" in refuse("train", sample, *TRAIN, "--frame", "rottor", code=2)
-    text = refuse("train", sample, *TRAIN, "--set", "frame.name=lowrnk", code=2)
-    assert "Did you mean 'lowrank'?" in text
 
 
 @attrs.frozen(kw_only=True)

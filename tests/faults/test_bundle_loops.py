@@ -24,11 +24,11 @@ from tests.faults.faults import (
     REFUSED,
     Faults,
     attempt,
-    fail,
     in_child,
     kill,
     one_thread,
     operations,
+    through_faults,
 )
 
 MINE = Format(program="mine", version=1)
@@ -113,22 +113,17 @@ def test_the_run_is_the_old_or_the_new_one(tmp_path, work, how):
     total = operations(lambda: work(run, lambda _: None), run, tmp_path / "count")
     print(f"{total} operations")
     assert total > 30
-    for at in range(1, total + 1):
-        run = fresh(str(at))
 
-        def broken(run: Path = run, at: int = at) -> None:
-            Faults(run, at, fail(at) if how == "error" else kill).install()
-            work(run, lambda step: saved.write_text(str(step)))
+    def reported(run: Path) -> None:
+        work(run, lambda step: saved.write_text(str(step)))
 
-        code = in_child(broken)
-        assert code in ((FINISHED, REFUSED) if how == "error" else (-signal.SIGKILL,)), f"operation {at}"
+    for run, code in through_faults(reported, fresh, how, range(1, total + 1)):
         last, found = int(saved.read_text()), reached(run)
-        assert last <= found <= last + (code != FINISHED), f"operation {at}"
+        assert last <= found <= last + (code != FINISHED)
         if found >= 0:
             go_on(run, lambda _: None)
             assert runfolder.listed(run) == [runfolder.checkpoint_path(run, found + 2)]
             assert not list(run.rglob("*.partial"))
-        shutil.rmtree(run, ignore_errors=True)
 
 
 def test_the_loop_finds_a_program_that_writes_in_place(tmp_path):

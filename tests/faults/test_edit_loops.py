@@ -28,11 +28,11 @@ from tests.faults.faults import (
     REFUSED,
     SLICES,
     Faults,
-    fail,
     in_child,
     kill,
     one_thread,
     operations,
+    through_faults,
 )
 
 TINY = (
@@ -94,8 +94,8 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 def remains(path: Path) -> bool:
     """Whether a file has the secret as tokens of four or eight bytes, or as text."""
-    stretch = SECRET[:40]
-    needles = [stretch, *(b"".join(b.to_bytes(width, "little") for b in stretch) for width in (4, 8))]
+    begin = SECRET[:40]
+    needles = [begin, *(b"".join(b.to_bytes(width, "little") for b in begin) for width in (4, 8))]
     files = [file for file in path.rglob("*") if file.is_file()]
     return any(needle in file.read_bytes() for file in files for needle in needles)
 
@@ -110,20 +110,12 @@ def test_editing_through_every_fault(runs, tmp_path, case, how, every):
     total = operations(lambda: edit(run), run, tmp_path / "count")
     new = contents(run)
     print(f"{total} operations")
-    codes = set()
-    for at in range(1 + (total - 1) % every, total + 1, every):
-        run = Path(shutil.copytree(runs[which], tmp_path / str(at)))
 
-        def work(run: Path = run, at: int = at) -> None:
-            Faults(run, at, fail(at) if how == "error" else kill).install()
-            edit(run)
+    def fresh(name: str) -> Path:
+        return Path(shutil.copytree(runs[which], tmp_path / name))
 
-        code = in_child(work)
-        codes.add(code)
-        assert code in ((FINISHED, REFUSED) if how == "error" else (-signal.SIGKILL,)), f"operation {at}"
-        check(run, old, new, code, edit is forget)
-        shutil.rmtree(run)
-    assert codes <= {FINISHED, REFUSED} if how == "error" else codes == {-signal.SIGKILL}
+    for each, code in through_faults(edit, fresh, how, range(1 + (total - 1) % every, total + 1, every)):
+        check(each, old, new, code, edit is forget)
 
 
 def check(run: Path, old: dict[str, Any], new: dict[str, Any], code: int, forgotten: bool) -> None:
@@ -156,7 +148,7 @@ def test_the_loop_finds_a_forgetting_that_is_not_finished(runs, tmp_path, monkey
         forget(run)
 
     assert in_child(work) == -signal.SIGKILL
-    monkeypatch.setattr(lior.runs.directory, "_finish_forgetting", lambda *_: None)
+    monkeypatch.setattr(lior.runs.directory, "_finish_erasure", lambda *_: None)
     with pytest.raises(AssertionError, match="opening the run has removed"):
         check(run, old, new, -signal.SIGKILL, True)
     monkeypatch.undo()

@@ -16,7 +16,7 @@ from lior.config.schema import keys
 from lior.errors import LiorError
 from lior.model import compression, online
 
-FUZZ = settings(max_examples=300, deadline=None)
+FUZZ = settings(max_examples=100, deadline=None)
 
 KEYS = st.sampled_from(
     [*(key.dotted for key in keys()), "frame.rank", "memory.sdm.window", "nonsense", "a.b.c"]

@@ -21,24 +21,13 @@ from safetensors.torch import load_file, save_file
 from lior.errors import LiorError, RunError, SkippedCheckpoint
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
-from lior.runs.bundle import digest, fingerprint, verify
+from lior.runs.bundle import digest, verify
 from lior.runs.format import read_manifest
+from tests.faults.faults import forge
 
 
 def newest(run: Path) -> Path:
     return runfolder.listed(run)[0]
-
-
-def forge(run: Path, edit) -> None:
-    """Change the manifest and make all checksums right, as an attacker can."""
-    place = newest(run)
-    path = place / "manifest.json"
-    manifest = json.loads(path.read_text())
-    del manifest["sha256"]
-    for name in list(manifest["files"]):
-        manifest["files"][name] = fingerprint(place / name)
-    edit(manifest)
-    path.write_text(json.dumps(manifest | {"sha256": digest(manifest)}))
 
 
 def refused(run: Path) -> str:
@@ -98,10 +87,10 @@ def test_files_in_each_other_s_place(run):
     held = model.read_bytes()
     model.write_bytes(text.read_bytes())
     assert "cut short or grown" in refused(run)
-    forge(run, lambda manifest: None)
+    forge(run)
     assert "does not fit together" in refused(run)
     text.write_bytes(held)
-    forge(run, lambda manifest: None)
+    forge(run)
     assert "does not fit together" in refused(run)
 
 
@@ -169,7 +158,7 @@ def test_tensors_that_no_model_has(run, case):
     if edit is not None:
         tensors[name] = edit(value).contiguous()
     save_file(tensors, path)
-    forge(run, lambda manifest: None)
+    forge(run)
     assert name.split(".")[-1] in refused(run) or "does not fit together" in refused(run)
 
 
@@ -187,36 +176,26 @@ def test_tensors_that_no_model_has(run, case):
 def test_texts_that_no_tokenizer_made(run, edit):
     path = newest(run) / "text.safetensors"
     save_file(edit(load_file(path)), path)
-    forge(run, lambda manifest: None)
+    forge(run)
     assert "does not fit together" in refused(run)
 
 
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda m: m.update(train=10**12),
-        lambda m: m.update(train=-1),
-        lambda m: m.update(train="all"),
-        lambda m: m.update(bytes=-5),
-        lambda m: m.update(documents=[1, 2]),
+        lambda m: m.update(n_train=10**12),
         lambda m: m.update(documents=["a"] * 9),
         lambda m: m.update(files={}),
         lambda m: m.update(files={"../../model.safetensors": {"bytes": 1, "sha256": "0"}}),
-        lambda m: m.update(components={}),
-        lambda m: m["components"].update(memory=[]),
-        lambda m: m["components"].update(memory="sdm"),
-        lambda m: m["components"]["encoder"].update(name="../../etc/passwd"),
-        lambda m: m["components"]["encoder"].update(name="os:system"),
-        lambda m: m["components"]["encoder"].update(options={"n": 10**12}),
-        lambda m: m["components"]["encoder"].update(options={"n": -1}),
-        lambda m: m["components"]["encoder"].update(options=[]),
+        lambda m: m["components"]["encoder"][0].update(name="../../etc/passwd"),
+        lambda m: m["components"]["encoder"][0].update(name="os:system"),
+        lambda m: m["components"]["encoder"][0].update(options={"n": 10**12}),
         lambda m: m["components"]["memory"][0].update(options={"orders": list(range(100_000))}),
         lambda m: m.update(geometry={"resilience_at": "nowhere", "smoothing": 0.5}),
-        lambda m: m.update(geometry=None),
-        lambda m: m.update(training={"stage": 0}),
     ],
 )
 def test_manifests_that_lior_did_not_write(run, edit):
+    """Those that mean something; the others are drawn below."""
     forge(run, edit)
     refused(run)
 
@@ -237,7 +216,7 @@ def test_a_file_outside_is_not_read(run, tmp_path):
 def test_a_header_that_is_larger_than_the_file(run, size):
     path = newest(run) / "model.safetensors"
     path.write_bytes(struct.pack("<Q", size) + b"{}" * 50)
-    forge(run, lambda manifest: None)
+    forge(run)
     assert "model.safetensors: damaged" in refused(run)
 
 
@@ -247,7 +226,7 @@ def test_a_tensor_that_is_larger_than_the_file(run):
     ).encode()
     path = newest(run) / "model.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header)
-    forge(run, lambda manifest: None)
+    forge(run)
     assert "model.safetensors: damaged" in refused(run)
 
 
@@ -261,7 +240,7 @@ def test_a_huge_manifest_is_not_read(run):
 # --- fuzz -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_a_manifest_of_anything(data, finished, tmp_path_factory):
     """Any JSON in the place of any entry is refused or is what was there."""
@@ -298,7 +277,7 @@ JSON = st.recursive(
 
 def test_reading_a_hostile_run_takes_no_more_memory_than_its_files(run):
     """A limit on the address space of a child, well above what an honest run takes."""
-    forge(run, lambda m: m["components"]["encoder"].update(options={"n": 2_000_000_000, "lags": 60_000}))
+    forge(run, lambda m: m["components"]["encoder"][0].update(options={"n": 2_000_000_000, "lags": 60_000}))
     limit = 6 << 30
     child = subprocess.run(
         [sys.executable, "-m", "lior_cli.main", "eval", str(run)],

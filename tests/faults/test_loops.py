@@ -26,11 +26,11 @@ from tests.faults.faults import (
     SLICES,
     Faults,
     attempt,
-    fail,
     in_child,
     kill,
     one_thread,
     operations,
+    through_faults,
 )
 from tests.faults.same_run import assert_same_run
 
@@ -88,19 +88,17 @@ def test_training_through_every_fault(config, whole, tmp_path, how, every):
     print(f"{total} operations")
     assert total > 150
     outcomes = set()
-    for at in range(1, total + 1, every):
-        folder = tmp_path / str(at)
-        folder.mkdir()
 
-        def work(folder: Path = folder, at: int = at) -> None:
-            Faults(folder / "r", at, fail(at) if how == "error" else kill).install()
-            train(config, folder / "r", callbacks=[Counter(folder / "saved")])
+    def fresh(name: str) -> Path:
+        (tmp_path / name).mkdir()
+        return tmp_path / name / "r"
 
-        code = in_child(work)
-        assert code in ((FINISHED, REFUSED) if how == "error" else (-signal.SIGKILL,)), f"operation {at}"
+    def work(run: Path) -> None:
+        train(config, run, callbacks=[Counter(run.with_name("saved"))])
+
+    for run, code in through_faults(work, fresh, how, range(1, total + 1, every)):
         outcomes.add(code)
-        check(folder / "r", folder / "saved", whole)
-        shutil.rmtree(folder)
+        check(run, run.with_name("saved"), whole)
     assert outcomes == ({FINISHED, REFUSED} if how == "error" else {-signal.SIGKILL})
 
 
@@ -118,17 +116,9 @@ def test_going_on_through_every_fault(config, whole, tmp_path, how, every):
     run = fresh("r")
     total = operations(lambda: resume(run), run, tmp_path / "count")
     print(f"{total} operations")
-    for at in range(1, total + 1, every):
-        run = fresh(str(at))
-
-        def work(run: Path = run, at: int = at) -> None:
-            Faults(run, at, fail(at) if how == "error" else kill).install()
-            resume(run)
-
-        assert in_child(work) in (FINISHED, REFUSED, -signal.SIGKILL), f"operation {at}"
-        (tmp_path / "saved").touch()  # the half was complete
-        check(run, tmp_path / "saved", whole)
-        shutil.rmtree(run)
+    (tmp_path / "saved").touch()  # the half was complete
+    for each, _ in through_faults(resume, fresh, how, range(1, total + 1, every)):
+        check(each, tmp_path / "saved", whole)
 
 
 def test_the_loop_finds_a_program_that_writes_in_place(config, whole, tmp_path, monkeypatch):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,17 +11,7 @@ import pytest
 import lior
 from lior.runs import syncing
 from lior.training.preparation import train
-from tests.faults.faults import (
-    FINISHED,
-    REFUSED,
-    SLICES,
-    Faults,
-    fail,
-    in_child,
-    kill,
-    one_thread,
-    operations,
-)
+from tests.faults.faults import FINISHED, SLICES, one_thread, operations, through_faults
 from tests.faults.test_edit_loops import SECRET, contents, remains, same
 
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0", "data.holdout=0")
@@ -55,39 +44,36 @@ def test_syncing_through_every_fault(places, tmp_path, how, every):
     new = contents(run)
     assert new["names"] == ("a", "b", "c")
     print(f"{total} operations")
-    codes = set()
-    for at in range(1 + (total - 1) % every, total + 1, every):
-        run = Path(shutil.copytree(source, tmp_path / str(at)))
 
-        def work(run: Path = run, at: int = at) -> None:
-            Faults(run, at, fail(at) if how == "error" else kill).install()
-            lior.load(run).sync(notes)
+    def fresh(name: str) -> Path:
+        return Path(shutil.copytree(source, tmp_path / name))
 
-        code = in_child(work)
-        codes.add(code)
-        assert code in ((FINISHED, REFUSED) if how == "error" else (-signal.SIGKILL,)), f"operation {at}"
+    def sync(run: Path) -> None:
+        lior.load(run).sync(notes)
+
+    for run, code in through_faults(sync, fresh, how, range(1 + (total - 1) % every, total + 1, every)):
         found = contents(run)
         done = same(found, new)
-        assert done or same(found, old), f"operation {at}"
+        assert done or same(found, old)
         assert done or code != FINISHED, "what was reported as done is there"
         again = lior.load(run).sync(notes)
-        assert again.changes == (0 if done else 3), f"operation {at}"
+        assert again.changes == (0 if done else 3)
         assert same(contents(run), new)
         assert not remains(run)
-        assert syncing.survey(run).settled, "the record is that of the run"
+        assert syncing.scan(run).up_to_date, "the manifest is that of the run"
         assert not list(run.rglob("*.partial"))
-        shutil.rmtree(run)
-    assert codes <= {FINISHED, REFUSED} if how == "error" else codes == {-signal.SIGKILL}
 
 
 @pytest.mark.slow
-def test_the_loop_finds_a_record_that_is_not_marked(places, tmp_path, monkeypatch):
-    """Were the record not marked before, what a killed process learned would not be of the folder."""
+def test_the_loop_finds_a_manifest_that_is_not_marked(places, tmp_path, monkeypatch):
+    """Were the manifest not marked before, what a killed process learned would not be of the folder."""
     source, notes = places
     run, work = Path(shutil.copytree(source, tmp_path / "r")), shutil.copytree(notes, tmp_path / "notes")
     lior.load(run).sync(work)
     (Path(work) / "d").write_text("A new one. " * 9)
-    monkeypatch.setattr(syncing.Changes, "note", lambda _: None)  # as if the process were killed here
+    monkeypatch.setattr(
+        syncing.Changes, "save_manifest", lambda _: None
+    )  # as if the process were killed here
     assert lior.load(run).sync().learned == ("d",)
     monkeypatch.undo()
     (Path(work) / "d").write_text("Another one. " * 9)

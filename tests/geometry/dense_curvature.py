@@ -24,13 +24,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lior.errors import UsageError
-
 MetricField = Callable[[Tensor], Tensor]
 """A metric ``g(x)``: points ``(..., n)`` to symmetric positive definite matrices ``(..., n, n)``."""
-
-MAX_DIMENSION = 8
-"""Largest ``n`` that :func:`metric_jet` differentiates."""
 
 _OFFSETS = (-3.0, -2.0, -1.0, 1.0, 2.0, 3.0)
 _COEFFICIENTS = (-1 / 60, 3 / 20, -3 / 4, 3 / 4, -3 / 20, 1 / 60)
@@ -59,17 +54,7 @@ def metric_jet(metric: MetricField, x: Tensor, *, step: float = 1e-2) -> Jet:
     step
         Spacing of the grid, in units of ``x``. The error is of order
         ``step⁶`` times the eighth derivative plus ``1e-16 / step²``.
-
-    Raises
-    ------
-    UsageError
-        When ``x`` is not one float64 point of 2 to 8 dimensions.
     """
-    if x.ndim != 1 or not 2 <= x.shape[0] <= MAX_DIMENSION or x.dtype != torch.float64:
-        raise UsageError(
-            f"x = {x.dtype} of shape {tuple(x.shape)}: the dense curvature takes one point"
-            f" of 2 to {MAX_DIMENSION} coordinates in float64"
-        )
     first = _differences(metric, step)
     return Jet(metric(x), first(x), _differences(first, step)(x))
 
@@ -101,18 +86,6 @@ def ricci(riemann: Tensor, g: Tensor) -> Tensor:
 def scalar(riemann: Tensor, g: Tensor) -> Tensor:
     """The Ricci scalar ``R = g^ρμ g^σν R_ρσμν``, in units of 1/length²; a scalar tensor."""
     return (torch.linalg.inv(g) * ricci(riemann, g)).sum()
-
-
-def curvature_operator(riemann: Tensor, g: Tensor) -> Tensor:
-    """``R_abcd`` as a symmetric operator on the planes ``a < b``, square of side ``n(n−1)/2``.
-
-    The indices are those of an orthonormal frame, so that diagonal entries
-    are sectional curvatures and twice the trace is the Ricci scalar.
-    """
-    frame = torch.linalg.inv(torch.linalg.cholesky(g))
-    local = torch.einsum("ar,bs,cm,dn,rsmn->abcd", frame, frame, frame, frame, riemann)
-    a, b = torch.triu_indices(g.shape[0], g.shape[0], offset=1, device=g.device)
-    return local[a[:, None], b[:, None], a, b]
 
 
 def _christoffel_first(jet: Jet) -> Tensor:

@@ -29,10 +29,7 @@ def plain_area(qq, qk, kk):
 
 COSTS = pytest.mark.parametrize(
     ("cost", "partials", "plain"),
-    [
-        (gram.distance, gram.distance_partials, plain_distance),
-        (gram.area, gram.area_partials, plain_area),
-    ],
+    [(gram.distance, gram.distance_partials, plain_distance), (gram.area, gram.area_partials, plain_area)],
     ids=["distance", "area"],
 )
 

@@ -81,49 +81,6 @@ def test_a_scan_can_be_cut_anywhere(length, cut, dtype, seed):
     assert_close(end, last, atol=TOLERANCE[dtype], rtol=1e-5)
 
 
-def test_the_carried_state_matters():
-    poles, coeff = cast(three_modes(), torch.float64)
-    x = fill((5, 1), "normal", 0, torch.float64)
-    _, state = kernel.scan(poles, coeff, x)
-    fresh, _ = kernel.scan(poles, coeff, x)
-    continued, _ = kernel.scan(poles, coeff, x, state)
-    assert (fresh - continued).abs().min() > 1e-3
-
-
-@LAW
-@given(at=st.integers(0, 149), dtype=dtypes, seed=seeds())
-def test_the_future_changes_nothing(at, dtype, seed):
-    poles, coeff = cast(three_modes(), dtype)
-    x = fill((150, 2), "normal", seed, dtype)
-    other = x.clone()
-    other[at] += 1
-    (before, _), (after, _) = kernel.scan(poles, coeff, x), kernel.scan(poles, coeff, other)
-    assert torch.equal(before[:at], after[:at])
-    assert not torch.equal(before[at], after[at])
-
-
-@LAW
-@given(a=st.floats(-3, 3), seed=seeds())
-def test_scan_is_linear_and_shifts_with_its_input(a, seed):
-    poles, coeff = cast(three_modes(), torch.float64)
-    x, y = fill((2, 100, 2), "normal", seed, torch.float64)
-    (mx, _), (my, _), (both, _) = (kernel.scan(poles, coeff, v) for v in (x, y, a * x + y))
-    assert_close(both, a * mx + my, atol=1e-12, rtol=0)
-    delayed, _ = kernel.scan(poles, coeff, torch.cat([torch.zeros(9, 2).double(), x]))
-    assert_close(delayed[9:], mx, atol=1e-12, rtol=0)
-    assert_close(delayed[:9], torch.zeros(9, 2).double(), atol=0, rtol=0)
-
-
-@LAW
-@given(seed=seeds())
-def test_a_bounded_input_has_a_bounded_output(seed):
-    poles, coeff = cast(three_modes(), torch.float64)
-    worst = kernel.impulse(poles, coeff, 300).flip(0).sign()[:, None]
-    bound = (coeff.abs() / (1 - poles.abs())).sum()
-    for x in (worst, fill((300, 1), "ties", seed, torch.float64)):
-        assert kernel.scan(poles, coeff, x)[0].abs().max() <= bound
-
-
 def test_modes_are_their_formulas():
     t = torch.arange(50, dtype=torch.float64)
     decaying = kernel.exponential(-0.7, 0.05)

@@ -11,16 +11,12 @@ from torch.testing import assert_close
 from lior.errors import UsageError
 from lior.geometry.neighbours import CellIndex
 from lior.interfaces import Features, Items, Query, Text
-from lior.testing.memories import memory_contract
 from lior_plugins.memories.exact import Exact
 from lior_plugins.memories.faiss import Faiss
 
 ALL = 10**6
 """Cells, more than there are."""
 N, COUNT, QUERIES = 4, 3000, 50
-
-
-class TestExactCells(memory_contract(lambda: Exact(probes=3))): ...
 
 
 class Scorer:

@@ -36,7 +36,7 @@ def slope(seed, distance=0.05, params=PARAMS):
 
 
 def test_the_gradient_estimate_is_unbiased():
-    count, unit, total, square = 4000, spsa.units(PARAMS), {}, {}
+    count, unit, total, square = 1000, spsa.units(PARAMS), {}, {}
     zeros = {k: torch.zeros_like(p) for k, p in PARAMS.items()}
     for seed in range(count):
         estimate = spsa.move(zeros, unit, [seed], [slope(seed).first])

@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 import pytest
 
 import lior
-from lior.errors import BrokenPlugin, DuplicatePlugin, IncompatiblePlugin, UnknownPlugin, UsageError
+from lior.errors import BrokenPlugin, IncompatiblePlugin, UnknownPlugin, UsageError
 from lior.plugins.kinds import KINDS as OF_LIOR
 from lior.plugins.kinds import Kind
 from lior.plugins.registry import Registry
@@ -75,18 +75,6 @@ def test_an_interface_may_be_named_and_is_imported_with_the_first_plugin(install
     assert "tk_asked" not in sys.modules
     assert registry.get("potential", "well"), "an interface without a version asks for none"
     assert "tk_asked" in sys.modules
-
-
-def test_duplicates_are_named_and_each_remedy_works(install):
-    for name in ("toy-a", "toy-b"):
-        module = name.replace("-", "_")
-        install(name, f"{GROUP}well = {module}:Well", **{module: WELL.format(version=2)})
-    with pytest.raises(DuplicatePlugin, match=r"potential 'well' is claimed by") as caught:
-        foreign().get("potential", "well")
-    assert "toy-a 1.2 (toy_a:Well)" in str(caught.value)
-    assert foreign(LIOR_ALLOW_PLUGINS="toy-b").origin("potential", "well").distribution == "toy-b"
-    assert foreign().origin("potential", "toy_a:Well").target == "toy_a:Well"
-    assert "rotor" in Registry(environ={"LIOR_ALLOW_PLUGINS": "toy-b"}).names("frame")
 
 
 @pytest.mark.parametrize(("allow", "seen"), [("toy-wells", ["own", "well"]), ("other", ["own"])])

@@ -94,23 +94,6 @@ def test_every_bit_comes_back(tmp_path_factory, groups):
         assert all(same_bits(back[group][name], value) for name, value in state.items())
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("shape", [(), (0,), (0, 3), (1,), (2, 3)], ids=str)
-def test_each_type_and_shape(tmp_path, dtype, shape):
-    value = torch.ones(shape).to(dtype)
-    write(tmp_path / "one", {"field": {"x": value}}, {}, format=MINE)
-    (found,) = read(tmp_path / "one", format=MINE)[1]["field"].values()
-    assert same_bits(found, value)
-
-
-def test_numbers_that_are_not_finite(tmp_path):
-    value = torch.tensor([torch.nan, torch.inf, -torch.inf, -0.0, 5e-324], dtype=torch.float64)
-    write(tmp_path / "one", {"field": {"x": value}}, {"energy": float("nan")}, format=MINE)
-    manifest, states = read(tmp_path / "one", format=MINE)
-    assert same_bits(states["field"]["x"], value)
-    assert manifest["energy"] != manifest["energy"]
-
-
 def test_views_of_one_storage_and_parameters(tmp_path):
     both = torch.arange(6.0)
     weight = torch.nn.Parameter(torch.ones(2))
@@ -130,8 +113,10 @@ def test_what_is_read_is_aligned(tmp_path):
 def test_entries_come_back_as_json_has_them(tmp_path):
     """Keys that are numbers are sorted otherwise as texts: the checksum must not see a difference."""
     entries = {"counts": {10: 1, 9: 2, "x": 3}, "shape": (2, 3), "energy": 0.1 + 0.2, "none": None, "π": "π"}
-    write(tmp_path / "one", {}, entries, format=MINE)
+    write(tmp_path / "one", {}, entries | {"nan": float("nan")}, format=MINE)
     manifest = read_manifest(tmp_path / "one", format=MINE)
+    nan = manifest.pop("nan")
+    assert nan != nan
     assert manifest == {
         "format": {"program": "mine", "version": 2},
         "counts": {"10": 1, "9": 2, "x": 3}, "shape": [2, 3], "energy": 0.1 + 0.2, "none": None,
@@ -210,23 +195,19 @@ def test_a_write_that_is_broken_off_leaves_nothing(tmp_path, monkeypatch, error)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["", "../field", "a/b", "a.b", ".hidden", "-x", "Ω"])
-def test_names_of_groups_that_are_none(tmp_path, name):
-    with pytest.raises(UsageError, match="only letters, digits, _ and - make a name"):
-        write(tmp_path / "one", {name: STATE}, {}, format=MINE)
-    assert list(tmp_path.iterdir()) == []
+NAME, OWN = "only letters, digits, _ and - make a name", "of a manifest is written by lior itself"
 
 
-@pytest.mark.parametrize("name", ["format", "files", "sha256"])
-def test_entries_that_are_not_the_program_s(tmp_path, name):
-    with pytest.raises(UsageError, match=f"entry '{name}' of a manifest is written by lior itself"):
-        write(tmp_path / "one", {"field": STATE}, {name: 1}, format=MINE)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_entries_that_are_not_json(tmp_path):
-    with pytest.raises(TypeError, match="JSON serializable"):
-        write(tmp_path / "one", {"field": STATE}, {"x": torch.ones(2)}, format=MINE)
+@pytest.mark.parametrize(
+    ("group", "entries", "error", "message"),
+    [(name, {}, UsageError, NAME) for name in ("", "../field", "a/b", "a.b", ".hidden", "-x", "Ω")]
+    + [("field", {name: 1}, UsageError, f"entry '{name}' {OWN}") for name in ("format", "files", "sha256")]
+    + [("field", {"x": torch.ones(2)}, TypeError, "JSON serializable")],
+    ids=str,
+)
+def test_what_is_refused_leaves_nothing(tmp_path, group, entries, error, message):
+    with pytest.raises(error, match=message):
+        write(tmp_path / "one", {group: STATE}, entries, format=MINE)
     assert list(tmp_path.iterdir()) == []
 
 

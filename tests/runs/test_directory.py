@@ -11,7 +11,6 @@ import pytest
 from lior.config import TrainConfig, load
 from lior.errors import RunError
 from lior.runs.directory import RunDirectory, open_run
-from lior.runs.telemetry import Telemetry
 
 NAMES = ["checkpoints", "config.toml", "lock", "metrics.jsonl", "summary.json", "sync.json", "train.log"]
 
@@ -71,12 +70,6 @@ def test_the_configuration_is_complete_and_its_paths_are_absolute(tmp_path, monk
     assert all(f"[{section}]" in written for section in ("geometry", "mixer", "frame", "memory"))
 
 
-def test_folders_above_are_made(tmp_path):
-    run = RunDirectory.create(tmp_path / "a" / "b" / "c", TrainConfig())
-    assert run.path.is_dir()
-    assert sorted(path.name for path in run.path.iterdir()) == ["config.toml", "lock"]
-
-
 def test_an_existing_run_is_not_written_over(finished, tmp_path):
     before = (finished / "config.toml").read_bytes()
     (tmp_path / "notes.txt").touch()
@@ -105,20 +98,3 @@ def test_a_run_opens_without_its_text(finished, sample, tmp_path):
     assert loaded.n_train == 58_800
     assert loaded.model.experts[0] == "sdm: counts"
     assert len(loaded.corpus) == sample.stat().st_size
-
-
-def test_telemetry_is_on_disk_at_once(tmp_path):
-    """Nothing is held back, so that a killed run leaves its numbers."""
-    telemetry = Telemetry(tmp_path)
-    telemetry.lior_train_stage("mixer", "fitting")
-    telemetry.lior_train_step("mixer", 1, 2, {"calibration_loss": 1.5})
-    telemetry.lior_train_step("mixer", 2, 2, {})
-    (record,) = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
-    assert record | {"time": 0} == {
-        "time": 0,
-        "stage": "mixer",
-        "step": 1,
-        "steps": 2,
-        "calibration_loss": 1.5,
-    }
-    assert (tmp_path / "train.log").read_text().endswith(" mixer: fitting\n")

@@ -14,8 +14,7 @@ import pytest
 import lior
 from lior.errors import NewerFormat, RunError, SkippedCheckpoint, TextRemains
 from lior.reading.documents import RawDocument
-from lior.runs import checkpoint, files
-from lior.runs import directory as rundir
+from lior.runs import files
 from lior.runs import folder as runfolder
 from lior.runs.bundle import digest
 from lior.runs.format import read_manifest
@@ -293,35 +292,6 @@ def test_learning_again_what_was_forgotten_brings_no_old_version_back(broken_off
 
 
 # --- readers ---
-
-
-def test_a_reader_whose_version_is_removed_reads_the_new_one(path, monkeypatch):
-    """The directory was listed; before a file of it is opened, another process forgets."""
-    load, begun = checkpoint.load, []
-
-    def late(place: Path, **given: object):
-        if not begun:
-            begun.append(place)
-            run = lior.load(path)
-            run.forget("secret")
-            run.save()
-        return load(place, **given)
-
-    monkeypatch.setattr(checkpoint, "load", late)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        loaded = rundir.open_run(path)
-    assert loaded.corpus.names == ("a", "b", "unseen")
-    assert not begun[0].exists()
-
-
-def test_a_reader_that_came_between_two_versions_looks_again(path, monkeypatch):
-    """The only checkpoint was removed while the directory was listed; its successor was not there before."""
-    listed = runfolder.listed
-    missed = iter([True])
-    monkeypatch.setattr(runfolder, "listed", lambda run: [] if next(missed, False) else listed(run))
-    assert rundir.open_run(path).corpus.names == ("a", "secret", "b", "unseen")
-    assert not next(missed, False)
 
 
 @pytest.mark.slow

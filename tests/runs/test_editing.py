@@ -149,7 +149,7 @@ def told(base, held: list[Held]) -> Run:
     run = lior.load(base)
     model, text = run.model, corpus.build([each.source for each in held], run.model.tokenizer)
     parts = run.checkpoint.components["memory"]
-    model.memories = {each.name: build("memory", each) for each in parts}
+    model.memories = {each.name: build("memory", attrs.evolve(each, plugin=None)) for each in parts}
     model.token_counts = torch.zeros_like(model.token_counts)
     model.set_geometry(model.state)
     for index, each in enumerate(held):
@@ -213,7 +213,7 @@ def check(run: Run, held: list[Held]) -> None:
     assert torch.equal(run.checkpoint.corpus.starts, text.starts)
     assert run.checkpoint.corpus.bytes == text.bytes
     assert run.checkpoint.n_train == sum(each.tokens for each in held if not each.later)
-    assert run.checkpoint.n_trained == sum(len(each.source.data) for each in held if not each.later)
+    assert run.checkpoint.end_of_training == sum(len(each.source.data) for each in held if not each.later)
     parts = run.checkpoint.parts()
     shown = [(d.name, d.bytes, d.tokens, d.held, d.added is not None) for d in parts]
     assert shown == [(e.source.name, len(e.source.data), len(e.source.data), e.tokens, e.later) for e in held]
@@ -373,7 +373,7 @@ def test_many_documents_are_listed_at_once(run):
     text = Corpus(
         torch.full((count,), 97, dtype=torch.int32), torch.arange(count), ("a",) * count, bytes=count
     )
-    many = attrs.evolve(run.checkpoint, corpus=text, train=count - 5)
+    many = attrs.evolve(run.checkpoint, corpus=text, n_train=count - 5)
     begin = time.perf_counter()
     assert sum(document.held for document in many.documents()) == count - 5
     assert time.perf_counter() - begin < 2

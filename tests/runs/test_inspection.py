@@ -88,7 +88,7 @@ def test_stored_contexts_are_those_of_the_text_that_is_held(loaded):
     more = attrs.evolve(
         loaded,
         corpus=attrs.evolve(text, starts=torch.tensor([0, cut]), names=("a", "b")),
-        train=400,
+        n_train=400,
         added=("2026-01-01T00:00:00+00:00",),
     )
     z, tokens = stored(more, 10_000)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import shutil
 from pathlib import Path
@@ -13,7 +12,8 @@ import pytest
 import lior
 from lior.errors import DataError, RunError, UsageError
 from lior.reading.files import File
-from lior.runs import asking, record, syncing
+from lior.reading.skipping import SkipReason
+from lior.runs import asking, manifest, syncing
 from lior.training.preparation import train
 
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0", "data.holdout=0.1")
@@ -46,11 +46,11 @@ def made(configure, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def home(made, tmp_path, monkeypatch) -> Path:
-    """A copy, whose record names the folder of the copy."""
+    """A copy, whose manifest names the folder of the copy."""
     place = Path(shutil.copytree(made, tmp_path / "home"))
-    kept = record.load(place / "run")
+    kept = manifest.load(place / "run")
     assert kept is not None
-    record.Record((str(place / "notes"),), kept.field, kept.files).save(place / "run")
+    manifest.FileManifest((str(place / "notes"),), kept.field, kept.files).save(place / "run")
     monkeypatch.chdir(place)
     return place
 
@@ -92,14 +92,14 @@ def test_the_run_follows_the_folder(home):
 
 def test_what_is_unchanged_is_neither_read_nor_loaded(home, monkeypatch):
     os.utime(home / "notes" / "d.txt", (OLD + 9, OLD + 9))  # another time, the same text
-    assert syncing.survey(home / "run").settled
-    syncing.finish(syncing.survey(home / "run"))
-    monkeypatch.setattr("lior.reading.texts._read", lambda *_: pytest.fail("a file was read"))
+    assert syncing.scan(home / "run").up_to_date
+    syncing.finish(syncing.scan(home / "run"))
+    monkeypatch.setattr("lior.reading.documents._documents", lambda *_, **__: pytest.fail("a file was read"))
     monkeypatch.setattr("lior.reading.files.hashlib", None)
-    assert syncing.survey(home / "run").settled
+    assert syncing.scan(home / "run").up_to_date
 
 
-def test_readings_of_other_formats_are_learned(home):
+def test_other_formats_are_parsed_and_learned(home):
     notes = home / "notes"
     (notes / "page.html").write_text("<html><body><p>A page about herons.</p></body></html>")
     (notes / "latin.txt").write_bytes("Le café est à gauche, près du musée.\n".encode("latin-1"))
@@ -111,7 +111,8 @@ def test_readings_of_other_formats_are_learned(home):
     assert found["page.html"].strip() == "A page about herons."
     assert found["latin.txt"] == "Le café est à gauche, près du musée.\n"
     assert found["crlf.txt.gz"] == "one\r\ntwo\r\n"
-    assert [(each.name, "binary" in each.reason) for each in done.skipped] == [("picture.png", True)]
+    assert sorted(found) == lior.Index(notes, cache=False).documents, "they are named as in an index"
+    assert [(each.name, each.reason) for each in done.skipped] == [("picture.png", SkipReason.BINARY)]
     (notes / "page.html").write_bytes(b"")
     assert sync(home / "run").forgotten == ("page.html",), "its text is gone"
 
@@ -141,8 +142,8 @@ def test_what_was_forgotten_by_hand_comes_back_when_its_file_changes(home):
 
 
 @pytest.mark.parametrize("fault", ["missing", "damaged", "no JSON"])
-def test_without_its_record_the_files_are_compared_with_the_run(home, made, fault):
-    path = home / "run" / record.NAME
+def test_without_its_manifest_the_files_are_compared_with_the_run(home, made, fault):
+    path = home / "run" / manifest.NAME
     if fault == "missing":
         path.unlink()
         config = home / "run" / "config.toml"
@@ -174,26 +175,19 @@ def test_another_text_does_not_replace_all(home):
     assert sync(home / "run").changes == 0
 
 
-def test_a_folder_that_is_empty_for_now(home):
-    shutil.rmtree(home / "notes")
-    (home / "notes").mkdir()
-    with pytest.raises(DataError, match="nothing was forgotten"):
-        sync(home / "run")
-
-
 def test_what_cannot_be_read_now_is_not_forgotten(home, monkeypatch):
-    real = syncing.read_if_changed
+    real = syncing.read_document_file
 
     def look(source, *args, **options):
         if source.name == "a.txt":
-            return File(source.name, reason="cannot be read: Input/output error")
+            return File(source.name, reason=SkipReason.UNREADABLE, detail="Input/output error")
         return real(source, *args, **options)
 
-    monkeypatch.setattr(syncing, "read_if_changed", look)
+    monkeypatch.setattr(syncing, "read_document_file", look)
     write(home / "notes", e=lines("e"))
     done = sync(home / "run")
     assert (done.learned, done.forgotten) == (("e.txt",), ())
-    assert done.skipped[0].reason.endswith("what the run holds of it stays")
+    assert str(done.skipped[0]) == "cannot be read: Input/output error; what the run holds of it stays"
     monkeypatch.undo()
     assert sync(home / "run").changes == 0
 
@@ -202,7 +196,7 @@ def test_the_run_itself_is_not_learned(home):
     shutil.move(home / "run", home / "notes" / "run")
     done = sync(home / "notes" / "run")
     assert done.changes == 0
-    assert [(each.name, each.reason) for each in done.skipped] == [("run", "a run of lior")]
+    assert [(each.name, each.reason) for each in done.skipped] == [("run", SkipReason.RUN_DIRECTORY)]
 
 
 def test_runs_that_are_not_of_files(configure, tmp_path):
@@ -214,18 +208,6 @@ def test_runs_that_are_not_of_files(configure, tmp_path):
     assert [each.name for each in run.documents()] == ["a", "b.txt"], "what is not of the folder stays"
     with pytest.raises(RunError, match="no directory"):
         lior.train(documents={"a": lines("a", 40)}, memory="match", fit={"passes": 0}).sync(tmp_path)
-
-
-def test_documents_are_named_as_in_an_index(home):
-    (home / "notes" / "page.html").write_text("<p>A page about herons.</p>")
-    sync(home / "run")
-    assert sorted(texts(home / "run")) == lior.Index(home / "notes", cache=False).documents
-
-
-def test_the_record_is_small_and_checked(home):
-    body = json.loads((home / "run" / record.NAME).read_text())
-    assert set(body["files"]) == {"a.txt", "b.txt", "d.txt", "deep/c.txt", "rows.jsonl"}
-    assert len((home / "run" / record.NAME).read_bytes()) < 1200
 
 
 def test_an_older_checkpoint_is_brought_up_to_date(home):

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 import anyio
 import mcp
 import pytest
 from mcp.client.client import Client
-from mcp.client.stdio import StdioServerParameters, stdio_client
 
 
 def told(result):
@@ -86,17 +82,3 @@ def test_other_sites_cannot_use_the_tools(http):
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
     assert http.post("/mcp", json=body, headers={"Origin": "http://evil.example"}).status_code == 403
     assert http.post("/mcp", json=body, headers={"Host": "evil.example"}).status_code == 421
-
-
-@pytest.mark.slow
-def test_over_standard_input_and_output(trained):
-    async def main():
-        parameters = StdioServerParameters(
-            command=sys.executable, args=["-m", "lior_cli.main", "mcp", str(trained)],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-        async with Client(stdio_client(parameters)) as client:
-            found = told(await client.call_tool("ask", {"question": "When is the boiler serviced?"}))
-            assert found["answer"]["document"] == "house.md"
-
-    anyio.run(main)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serve.servers import PLAN
+from tests.serve.servers import PLAN, running
 
 # --- without a script ---
 
@@ -289,6 +289,21 @@ def test_surprise_is_coloured(page):
     )
     assert page(shade, "xylophones.") in ("shade3", "shade4")
     assert page(shade, "fourth") is None
+
+
+@selenium
+def test_the_page_of_a_folder_asks_and_lists(chromium, folder):
+    with running(folder) as live:
+        page = Browser(chromium, live.url)
+        page.faults()
+        page.open()
+        ask(page, "When is the launch of the balloon?")
+        page.shows(".lines mark", PLAN.strip())
+        assert page.text("#sources") == ""
+        page.driver.find_element("link text", "Documents").click()
+        page.shows("#list", "house.md")
+        chromium.get("about:blank")
+        assert not page.faults()
 
 
 @selenium

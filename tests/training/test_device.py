@@ -18,7 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from lior.config import load, with_instances
 from lior.geometry import adam
 from lior.model import evaluation, mixer
-from lior.training.preparation import build_model, read_text, train
+from lior.reading.documents import read_documents
+from lior.training.preparation import build_model, tokenize, train
 from lior.training.stages import FitMixer, Job, WriteText
 from lior_plugins.rsources.curvature import Curvature
 from tests.strategies import identity_form
@@ -94,7 +95,7 @@ def test_tensors_are_made_on_the_device_of_the_model(configure, short, parts):
     config = configure(*PARTS[parts], text=short)
     with Placeless() as watch:
         model = train(config).model
-        text, _ = read_text(config, model.tokenizer)
+        text, _ = tokenize(config, model.tokenizer, read_documents(config.data.text))
         evaluation.evaluate(model, text, 0, 300)
         evaluation.evaluate(model, attrs.evolve(text, first_document=1), 0, 300, online=True)
     lost = {place for place in watch.places if place.rpartition(":")[0] not in ON_THE_CPU}
@@ -117,7 +118,7 @@ def test_fitting_the_mixer_waits_once_a_block_and_not_once_a_batch(configure):
     config = configure("memory.name=sdm", "mixer.batch=8", "fit.calibration_passes=1", "fit.noise_passes=0")
     generator = torch.Generator().manual_seed(0)
     model = build_model(with_instances(config), torch.device("cpu"), generator)
-    text, parts = read_text(config, model.tokenizer)
+    text, parts = tokenize(config, model.tokenizer, read_documents(config.data.text))
     job = Job(
         model=model, text=text, parts=parts, config=config, generator=generator,
         progress=lambda *_: None, spent=lambda: 0.0,
@@ -132,8 +133,9 @@ def test_fitting_the_mixer_waits_once_a_block_and_not_once_a_batch(configure):
 
 
 def test_reading_the_whole_memory_waits_once_whatever_its_size(configure):
-    model = train(configure("memory.name=exact", "memory.exact.capacity=4096")).model
-    text, _ = read_text(configure(), model.tokenizer)
+    config = configure("memory.name=exact", "memory.exact.capacity=4096")
+    model = train(config).model
+    text, _ = tokenize(config, model.tokenizer, read_documents(config.data.text))
     some, _ = text.text(0, 1024)
     alphabet, counts = model.alphabet, []
     for size in (1, 1024):  # 1024 queries are read in four groups

@@ -7,7 +7,8 @@ import torch
 
 from lior.data import noise
 from lior.model.evaluation import evaluate
-from lior.training.preparation import read_text, train
+from lior.reading.documents import read_documents
+from lior.training.preparation import tokenize, train
 
 pytestmark = pytest.mark.slow
 SETTINGS = (
@@ -24,7 +25,7 @@ def costs(configure):
     for passes in (0, 2):
         config = configure(*SETTINGS, f"fit.noise_passes={passes}")
         model = train(config).model
-        text, parts = read_text(config, model.tokenizer)
+        text, parts = tokenize(config, model.tokenizer, read_documents(config.data.text))
         row = {"clean": evaluate(model, text, parts.train, parts.end).nats_per_byte}
         for kind, share in (("letters", 0.1), ("edits", 0.05)):
             draw = torch.Generator().manual_seed(1)

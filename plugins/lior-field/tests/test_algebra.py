@@ -21,7 +21,6 @@ from lior_field.algebra import (
     turned,
     wedge,
 )  # fmt: skip
-from lior_plugins.products.spinor import rotor_phases
 
 
 def numbers(generator: Generator, size: int, count: int = 3, *, complex: bool = False) -> list[Tensor]:
@@ -136,39 +135,6 @@ def test_the_wedges_of_all_planes_and_the_dot_product_obey_lagrange(generator: G
     planes = [2 * torch.outer(one[a], one[b]) for a in range(5) for b in range(a + 1, 5)]
     area = torch.stack([wedge(q, k, plane) for plane in planes]).square().sum(0)
     assert_close(symmetric_form(q, k, one).square() + area, norm_squared(q) * norm_squared(k))
-
-
-def test_the_distance_from_a_turned_point_has_both_forms(generator: Generator) -> None:
-    q, k = (torch.randn(9, 6, generator=generator, dtype=torch.float64) for _ in range(2))
-    at, one = torch.linspace(-4, 4, 9).double(), torch.eye(6, dtype=torch.float64)
-    omega = torch.block_diag(*[torch.tensor([[0.0, -1.0], [1.0, 0.0]]).double()] * 3)
-    distance = (q - rotary(k, torch.ones(3).double(), at)).square().sum(-1)
-    scores = at.cos() * symmetric_form(q, k, one) + at.sin() * wedge(q, k, omega)
-    assert_close(distance, norm_squared(q) + norm_squared(k) - 2 * scores)
-
-
-def test_left_products_with_imaginary_units_are_gammas() -> None:
-    for size in (2, 4, 8):
-        one = torch.eye(size, dtype=torch.float64)
-        left = [multiply(unit, one) for unit in one[1:]]
-        for a, first in enumerate(left):
-            for b, second in enumerate(left):
-                assert torch.equal(first @ second + second @ first, -2 * (a == b) * one)
-
-
-def test_spinor_scores_depend_on_distance_only(generator: Generator) -> None:
-    """The rotors of the product ``spinor``, one a position: ``S(t)† S(t′) = S(t′ − t)``."""
-    angles = torch.tensor([0.3, 1.1, 2.0, 0.07], dtype=torch.float64)
-    q, k = (torch.randn(16, generator=generator, dtype=torch.complex128) for _ in range(2))
-
-    def scores(first: float) -> Tensor:
-        at = first + torch.arange(9, dtype=torch.float64)
-        turns = torch.exp(1j * rotor_phases(at[:, None] * angles, 8))
-        return ((turns * q).conj() @ (turns * k).mT).real
-
-    assert_close(scores(0), scores(5))
-    assert_close(scores(0)[2:, 2:], scores(0)[:-2, :-2])
-    assert scores(0)[0, 1:].sub(scores(0)[0, 0]).abs().min() > 1e-3
 
 
 @pytest.mark.parametrize("damping", [0.0, 0.05])

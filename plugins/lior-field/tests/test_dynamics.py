@@ -1,4 +1,4 @@
-"""Laws of the three dynamics, against closed forms."""
+"""Laws of the three dynamics that `lior field laws` does not check: orders, sources, limits, curved grids."""
 
 from __future__ import annotations
 
@@ -28,20 +28,6 @@ def plain(n: int = 8, **kwargs: float) -> Hamiltonian:
 # --- unitary ----------------------------------------------------------------
 
 
-def test_the_norm_is_kept_for_two_thousand_steps_and_the_energy_does_not_drift(generator: Generator) -> None:
-    system = Unitary(hamiltonian=plain(), dt=0.5)
-    state = system.start(noise(generator, 8, 8, 2, 2))
-    norm, energies = system.hamiltonian.grid.norm(state["field"]), [system.energy(state)]
-    for _ in range(2000):
-        state = system.step(state)
-        energies.append(system.energy(state))
-    assert abs(system.hamiltonian.grid.norm(state["field"]) / norm - 1) < 1e-12
-    values = torch.stack(energies)
-    swing = (values / values[0] - 1).abs()
-    assert swing.max() < 1e-3
-    assert abs(swing[-500:].mean() - swing[:500].mean()) < 0.3 * swing.mean()
-
-
 def test_a_curved_metric_keeps_norm_and_energy_to_rounding(generator: Generator) -> None:
     h = Hamiltonian(grid=curved_grid(), potential=torch.rand(6, 5, generator=generator, dtype=torch.float64))
     system = Unitary(hamiltonian=h, dt=0.9 * math.pi / (h.bounds[1] - h.bounds[0]))
@@ -64,59 +50,6 @@ def test_splitting_is_of_second_order(generator: Generator) -> None:
             state = system.step(state)
         errors.append(float(h.grid.norm(state["field"] - exact)))
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.05)
-
-
-def packet(x: Tensor, time: float, *, at: float, k: float, width: float, hbar: float, mass: float) -> Tensor:
-    """A free Gaussian packet in one dimension (E. Merzbacher, *Quantum Mechanics*, 3rd ed., section 2.3)."""
-    spread = 1 + 1j * hbar * time / (2 * mass * width**2)
-    moved = x - at - hbar * k / mass * time
-    return (
-        (2 * math.pi * width**2) ** -0.25
-        / spread**0.5
-        * torch.exp(
-            -moved.square() / (4 * width**2 * spread) + 1j * (k * (x - at) - hbar * k**2 / (2 * mass) * time)
-        )
-    )
-
-
-def test_a_free_packet_moves_and_widens_as_it_should() -> None:
-    grid = Grid(shape=(128, 128), spacing=(0.25, 0.25), spectral=True)
-    system = Unitary(hamiltonian=Hamiltonian(grid=grid, mass=1.3, hbar=0.8), dt=0.01)
-    x, y = grid.sites()
-
-    def exact(time: float) -> Tensor:
-        common = {"width": 1.1, "hbar": 0.8, "mass": 1.3}
-        return packet(x, time, at=-3.0, k=2.0, **common) * packet(y, time, at=1.0, k=-1.0, **common)
-
-    state = system.start(exact(0.0))
-    for _ in range(200):
-        state = system.step(state)
-    assert grid.norm(state["field"] - exact(2.0)) < 1e-9
-
-
-def test_a_coherent_state_swings_without_changing_its_shape() -> None:
-    mass, hbar, omega, far = 1.2, 0.9, 1.5, 2.0
-    grid = Grid(shape=(64, 64), spacing=(0.25, 0.25), spectral=True)
-    x, y = grid.sites()
-    h = Hamiltonian(
-        grid=grid, potential=mass * omega**2 * (x.square() + y.square()) / 2, mass=mass, hbar=hbar
-    )
-    sharp = mass * omega / hbar
-
-    def exact(time: float) -> Tensor:
-        """R. Glauber, *Phys. Rev.* 131 (1963) 2766, displaced along x, at rest along y."""
-        at, push = far * math.cos(omega * time), -mass * omega * far * math.sin(omega * time)
-        phase = push * x / hbar - omega * time - push * at / (2 * hbar)
-        return (sharp / math.pi) ** 0.5 * torch.exp(
-            -sharp / 2 * ((x - at).square() + y.square()) + 1j * phase
-        )
-
-    period = 2 * math.pi / omega
-    system = Unitary(hamiltonian=h, dt=period / 2000)
-    state = system.start(exact(0.0))
-    for _ in range(1500):
-        state = system.step(state)
-    assert grid.norm(state["field"] - exact(0.75 * period)) < 2e-5
 
 
 def test_a_source_drives_as_duhamel_says(generator: Generator) -> None:
@@ -149,20 +82,6 @@ def test_steps_above_the_limit_are_refused_with_the_limit() -> None:
 
 
 # --- dissipative ------------------------------------------------------------
-
-
-def test_imaginary_time_lowers_the_energy_to_the_ground_state(generator: Generator) -> None:
-    h = plain()
-    system = Dissipative(hamiltonian=h, dt=20.0)
-    state = system.start(noise(generator, 8, 8))
-    energies = [system.energy(state)]
-    for _ in range(60):
-        state = system.step(state)
-        energies.append(system.energy(state))
-        assert abs(h.grid.norm(state["field"]) / state["norm"] - 1) < 1e-12
-    assert bool((torch.stack(energies).diff() <= 1e-14).all())
-    matrix = h.apply(torch.eye(64, dtype=torch.complex128).reshape(8, 8, 64)).reshape(64, 64)
-    assert energies[-1] == pytest.approx(float(torch.linalg.eigvalsh(matrix)[0]), rel=1e-10)
 
 
 def test_evidence_pulls_towards_the_posterior_and_keeps_the_norm(generator: Generator) -> None:
@@ -200,17 +119,6 @@ def test_memory_holds_a_field_that_never_changed_and_lags_behind_one_that_does(g
 # --- symplectic -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dt", [0.05, 0.5])
-def test_the_energy_swings_as_predicted(dt: float) -> None:
-    system = Symplectic(grid=Grid(shape=(3, 3)), dt=dt, stiffness=1.0)
-    state = system.start(torch.ones(3, 3, dtype=torch.complex128))
-    start, most = system.energy(state), 0.0
-    for _ in range(round(200 / dt)):
-        state = system.step(state)
-        most = max(most, abs(float(system.energy(state) / start - 1)))
-    assert most == pytest.approx(dt**2 / 4, rel=0.02)
-
-
 def test_the_shadow_energy_is_kept_to_rounding() -> None:
     dt = 0.5
     system = Symplectic(grid=Grid(shape=(3, 3)), dt=dt, stiffness=1.0)
@@ -242,21 +150,6 @@ def test_a_constant_force_moves_the_rest_by_itself_over_the_stiffness(generator:
     for _ in range(20):
         state = system.step(state, drive=force)
     torch.testing.assert_close(state["field"], start["field"], rtol=1e-14, atol=1e-14)
-
-
-def test_the_jacobian_is_symplectic(generator: Generator) -> None:
-    grid = Grid(shape=(3, 3), inverse=torch.tensor([[1.2, 0.3], [0.3, 0.9]]))
-    system = Symplectic(grid=grid, dt=0.4, stiffness=0.3, tension=0.5)
-    n, columns = 9, []
-    for i in range(2 * n):
-        unit = torch.zeros(2 * n, dtype=torch.complex128)
-        unit[i] = 1
-        state = system.step({"field": unit[:n].reshape(3, 3), "momentum": unit[n:].reshape(3, 3)})
-        columns.append(torch.cat([state["field"].reshape(n), state["momentum"].reshape(n)]).real)
-    jacobian = torch.stack(columns, 1)
-    zero, one = torch.zeros(n, n, dtype=torch.float64), torch.eye(n, dtype=torch.float64)
-    omega = torch.cat([torch.cat([zero, one], 1), torch.cat([-one, zero], 1)])
-    torch.testing.assert_close(jacobian.mT @ omega @ jacobian, omega, rtol=0, atol=1e-14)
 
 
 def test_the_force_is_the_slope_of_the_energy(generator: Generator) -> None:

@@ -81,17 +81,6 @@ def test_product_integration_is_exact_for_constants(alpha: float) -> None:
     assert bool((weights.diff() <= 1e-15).all())  # the newest counts most
 
 
-@pytest.mark.parametrize("weights", [product_weights, letnikov_weights])
-def test_the_fractional_integral_of_a_line_converges(weights: object) -> None:
-    alpha, errors = 0.6, []
-    for steps in (200, 400):
-        dt = 1 / steps
-        f = torch.arange(1, steps + 1, dtype=torch.float64).flip(0) * dt
-        value = float((weights(alpha, steps, dt) * f).sum())  # type: ignore[operator]
-        errors.append(abs(value - 1 / math.gamma(alpha + 2)))
-    assert errors[1] < 0.6 * errors[0] < 0.01
-
-
 def test_half_an_integral_twice_is_an_integral() -> None:
     half = letnikov_weights(0.5, 300)
     twice = torch.stack([(half[: k + 1] * half[: k + 1].flip(0)).sum() for k in range(300)])

@@ -28,12 +28,6 @@ def test_the_exchange_of_the_default_dot(dot):
     assert in_ueV(dot, exchange(dot, 2)) == pytest.approx(-147.49, rel=1e-3)
 
 
-@pytest.mark.parametrize(("barrier", "wanted"), [(3, 1.930), (4, 1.009), (6, 0.272)])
-def test_the_exchange_falls_with_the_barrier(barrier, wanted):
-    solution = solve(overrides=["potential.param_mode=barrier", f"potential.barrier_meV={barrier}", *RANDOM])
-    assert in_ueV(solution, exchange(solution, 28)) == pytest.approx(wanted, rel=0.02)
-
-
 def test_a_larger_permittivity_weakens_the_repulsion(dot):
     weak = solve(overrides=[*RANDOM, "physics.eps_r=100"])
     assert float(exchange(weak, 6).singlet.energies[0]) < float(exchange(dot, 6).singlet.energies[0])

@@ -11,7 +11,9 @@ import time
 import pytest
 from commands import ritz
 
+from lior.errors import UsageError
 from lior_ritz import config as configuration
+from lior_ritz.cli import varied
 
 QUICK = [
     "model.hidden_features=8", "domain.nq=20", "training.steps=20", "training.lbfgs_refine.steps=20",
@@ -132,29 +134,64 @@ def outcome(path):
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        (["run", "--set", "trainin.lr=3"], 2, "Did you mean 'training'"),
-        (["run", "--set", "solver.K=9"], 2, "K = 9 is more than M = 8"),
-        (["run", "--set", "potential.type=gausian"], 2, "Did you mean 'gaussian'"),
-        (["run", "--set", "potential.c4=1"], 2, "contradicts"),
-        (["run", "--config", "nowhere.toml"], 2, "no such recipe and no such file"),
-        (
-            ["run", "--set", "potential.delta=1", "--set", "solver.parity=x"],
-            2,
-            "no mirror image of itself in x",
-        ),
-        (["eval", "nowhere"], 1, "no such run directory"),
-        (["resume", "nowhere"], 1, "no such run directory"),
-        (["run", "--set", "potential.expression=1"], 2, "unknown option"),
-        (["config", "explain", "trainng"], 2, "Did you mean 'training'"),
-        (["runn"], 2, "Did you mean 'run'"),
+        ("run --set trainin.lr=3", 2, "Did you mean 'training'"),
+        ("run --set training.lrr=1", 2, "Did you mean 'lr'"),
+        ("run --set physics.m_eff=-1", 2, "allowed is a number from"),
+        ("run --set physics.material=GaAz", 2, "Did you mean 'GaAs'"),
+        ("run --set domain.dim=3", 2, "this potential is one of 2 dimensions"),
+        ("run --set solver.K=9", 2, "K = 9 is more than M = 8"),
+        ("run --set potential.type=gausian", 2, "Did you mean 'gaussian'"),
+        ("run --set potential.c4=1", 2, "contradicts"),
+        ("run --config nowhere.toml", 2, "no such recipe and no such file"),
+        ("run --set potential.delta=1 --set solver.parity=x", 2, "no mirror image of itself in x"),
+        ("run --set potential.delta=1 --set solver.use_parity=true", 2, "no mirror image"),
+        ("eval nowhere", 1, "no such run directory"),
+        ("resume nowhere", 1, "no such run directory"),
+        ("run --set potential.expression=1", 2, "unknown option"),
+        ("config explain trainng", 2, "Did you mean 'training'"),
+        ("runn", 2, "Did you mean 'run'"),
+        ("family --vary barrier_meV=6:2 --out f", 2, "LOW has to be below HIGH"),
+        ("family --vary delta=0:1:log --out f", 2, "with log, LOW has to be above 0"),
+        ("family --vary barier_meV=2:6 --out f", 2, "Did you mean 'barrier_meV'"),
+        ("family --vary barrier_meV=2:6 --devices 300 --out f", 2, "--devices"),
+        ("sweep --vary barier_meV=1:2:3", 2, "Did you mean 'barrier_meV'"),
+        ("sweep --vary c4=1,2 --set potential.param_mode=targets", 2, "c4 says nothing with param_mode"),
+        ("design --vary a=2:1 --want E0=3", 2, "LOW has to be below HIGH"),
+        ("design --vary c4 --want E0=3 --set potential.param_mode=targets", 2, "c4 says nothing"),
+        ("design --vary a --want E0-3", 2, "allowed is E2"),
     ],
 )
 def test_bad_input_gets_one_line(args, code, said, tmp_path):
-    done = ritz(*args, cwd=tmp_path)
+    done = ritz(*args.split(), cwd=tmp_path)
     assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("read", "texts"),
+    [
+        (varied.span, ["a", "a=1", "a=1:2:3", "a=1:x", "a=1:2:log:4", "=1:2"]),
+        (varied.axis, ["a", "a=", "=1:2:3", "a=1:2", "a=1:2:3:lin", "a=1:2:x", "a=1:nan:3", "a=1:2:1",
+                       "a=1:2:2.5", "a=2:2:3", "a=0:2:3:log", "a=1,b"]),
+        (lambda text: varied.values("--vary", [text]), ["a", "=1", "a=x", "a=nan"]),
+    ],
+)  # fmt: skip
+def test_malformed_values_ranges_and_lists_are_refused(read, texts):
+    for text in texts:
+        with pytest.raises(UsageError, match="--vary"):
+            read(text)
+
+
+@pytest.mark.parametrize("command", ["plot", "ci", "resume"])
+def test_what_is_no_run_says_what_it_is(command, tmp_path):
+    (tmp_path / "sweep.json").write_text("{}")
+    assert "a sweep, not a run" in ritz(command, tmp_path).stderr
+    (tmp_path / "family").mkdir()
+    done = ritz(command, tmp_path)
+    assert done.returncode == 1
+    assert f"lior ritz eval {tmp_path} --at NAME=VALUE" in done.stderr
 
 
 def test_a_finished_run_is_not_gone_on_with_and_not_overwritten(run):
@@ -163,14 +200,6 @@ def test_a_finished_run_is_not_gone_on_with_and_not_overwritten(run):
     done = ritz("run", "--out", path)
     assert done.returncode == 1
     assert "not empty" in done.stderr
-
-
-@pytest.mark.parametrize("command", ["plot", "ci", "eval", "resume"])
-def test_a_sweep_is_no_run_and_says_what_it_is(command, tmp_path):
-    (tmp_path / "sweep.json").write_text("{}")
-    done = ritz(command, tmp_path)
-    assert done.returncode == 1
-    assert "a sweep, not a run" in done.stderr
 
 
 def test_orbitals_too_many_for_the_grid_name_a_finer_one(run):

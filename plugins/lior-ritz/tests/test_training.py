@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lior.errors import ConfigError, Stopped, UsageError
+from lior.errors import Stopped, UsageError
 from lior_ritz import config as configuration
 from lior_ritz.runs import folder as rundir
 from lior_ritz.runs import session
@@ -215,21 +215,6 @@ def test_the_plateau_schedule_knows_negative_energies():
     assert not any(better.step(-10 - 0.1 * step) for step in range(40))
 
 
-@pytest.mark.parametrize(
-    ("overrides", "said"),
-    [
-        (
-            ["potential.type=gaussian", "potential.x0=0.2", "solver.parity=x"],
-            "no mirror image of itself in x",
-        ),
-        (["potential.delta=0.5", "solver.use_parity=true"], "no mirror image"),
-    ],
-)
-def test_what_cannot_be_is_refused_before_anything_is_done(overrides, said):
-    with pytest.raises(UsageError, match=said):
-        trained(*overrides)
-
-
 def test_numbers_that_leave_the_finite_are_said():
     config = configuration.load(overrides=SHORT, env={}).config
     trainer = Trainer(config, configuration.problem(config))
@@ -237,19 +222,3 @@ def test_numbers_that_leave_the_finite_are_said():
         trainer.params["layer0.weight"].fill_(float("nan"))
     with pytest.raises(UsageError, match=r"lower training\.lr"):
         trainer.step()
-
-
-@pytest.mark.parametrize(
-    ("overrides", "said"),
-    [
-        (["solver.K=9"], "K = 9 is more than M = 8"),
-        (["training.lrr=1"], "Did you mean 'lr'"),
-        (["physics.m_eff=-1"], "allowed is a number from"),
-        (["physics.material=GaAz"], "Did you mean 'GaAs'"),
-        (["potential.type=gaussian", "potential.a=1"], "unknown option"),
-        (["domain.dim=3"], "this potential is one of 2 dimensions"),
-    ],
-)
-def test_faults_of_a_configuration_are_named(overrides, said):
-    with pytest.raises((ConfigError, UsageError), match=said):
-        configuration.problem(configuration.load(overrides=overrides, env={}).config)

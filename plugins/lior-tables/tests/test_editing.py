@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import candidate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -16,14 +17,12 @@ from lior.errors import UsageError
 from lior.testing.strategies import LAW
 from lior.testing.tensors import seeded
 from lior_tables import members as members_module
-from lior_tables.agop import Agop
 from lior_tables.editing import Inverse
-from lior_tables.kernel import Parts, matrix
-from lior_tables.members import Candidate, Member, Setting
+from lior_tables.kernel import matrix
+from lior_tables.members import Member, Setting
 from lior_tables.model import Model
 from lior_tables.plan import Options
-from lior_tables.power import Power
-from lior_tables.readouts import Ridge, Vote
+from lior_tables.readouts import Vote
 from lior_tables.stored import Rows
 
 
@@ -108,9 +107,7 @@ def test_influences_add_up_to_the_prediction(readout: str) -> None:
 
 def test_ten_thousand_edits_drift_less_than_the_tolerance(monkeypatch: pytest.MonkeyPatch) -> None:
     z, y, weights = _table(40, 1)
-    parts = Parts(frame=Agop(), rsource=None, product=Power())
-    candidate = Candidate(name="", parts=parts, readout=Ridge(), bandwidths=(), ridges=(), rounds=0)
-    member = Member.learn_all(candidate, Setting(steps=((3.0, 1e-4),) * 2), Rows(z, y, weights), seeded(0))
+    member = Member.learn_all(candidate(), Setting(steps=((3.0, 1e-4),) * 2), Rows(z, y, weights), seeded(0))
     generator, refined = seeded(3), 0
     refine = Member.refine
 
@@ -136,9 +133,7 @@ def test_ten_thousand_edits_drift_less_than_the_tolerance(monkeypatch: pytest.Mo
 
 def test_the_first_edits_need_no_inverse() -> None:
     z, y, weights = _table(40, 1)
-    parts = Parts(frame=Agop(), rsource=None, product=Power())
-    candidate = Candidate(name="", parts=parts, readout=Ridge(), bandwidths=(), ridges=(), rounds=0)
-    member = Member.learn_all(candidate, Setting(steps=((3.0, 1e-3),)), Rows(z, y, weights), seeded(0))
+    member = Member.learn_all(candidate(), Setting(steps=((3.0, 1e-3),)), Rows(z, y, weights), seeded(0))
     for edit in range(20):
         member.forget(
             torch.tensor([edit % 3]), member.rows.take(torch.arange(len(member.rows.z)) != edit % 3)
@@ -152,10 +147,8 @@ def test_the_first_edits_need_no_inverse() -> None:
 
 def test_an_inverse_that_has_drifted_is_made_anew() -> None:
     z, y, weights = _table(30, 1)
-    parts = Parts(frame=Agop(), rsource=None, product=Power())
-    candidate = Candidate(name="", parts=parts, readout=Ridge(), bandwidths=(), ridges=(), rounds=0)
     rows = Rows(z, y, weights)
-    member = Member.learn_all(candidate, Setting(steps=((3.0, 1e-3),)), rows, seeded(0))
+    member = Member.learn_all(candidate(), Setting(steps=((3.0, 1e-3),)), rows, seeded(0))
     before = member.predict(z)
     inverse: Inverse = member.inverse()
     inverse._base.mul_(1.5)

@@ -44,12 +44,6 @@ def test_scikit_learns_checks(kind):
     assert set(checked(kind(members=1, rounds=1))) <= {"check_array_api_input"}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", BOTH)
-def test_scikit_learns_checks_with_defaults(kind):
-    assert set(checked(kind())) <= {"check_array_api_input"}
-
-
 @pytest.mark.parametrize("kind", BOTH)
 def test_frames_of_pandas_and_polars_and_arrays_predict_the_same(kind):
     frame, y = rows()
@@ -70,11 +64,13 @@ def test_the_order_of_rows_does_not_matter():
     np.testing.assert_allclose(first.predict(frame), second.predict(frame), rtol=1e-9)
 
 
-def test_weights_are_repetitions():
+@pytest.mark.parametrize("readout", ["ridge", "vote"])
+def test_weights_are_repetitions(readout):
     frame, y = rows()
     counts = np.random.RandomState(1).randint(0, 4, len(frame))
-    weighed = GeometricRegressor(**QUICK).fit(frame, y, sample_weight=counts)
-    repeated = GeometricRegressor(**QUICK).fit(frame.loc[frame.index.repeat(counts)], y.repeat(counts))
+    weighed, repeated = (GeometricRegressor(readout=readout, **QUICK) for _ in range(2))
+    weighed.fit(frame, y, sample_weight=counts)
+    repeated.fit(frame.loc[frame.index.repeat(counts)], y.repeat(counts))
     np.testing.assert_allclose(weighed.predict(frame), repeated.predict(frame), rtol=1e-9)
 
 
@@ -208,11 +204,9 @@ def test_bad_input_gets_one_clear_line(call, said):
 @pytest.mark.parametrize(
     "spoilt",
     [
-        lambda f: f.assign(b=1.0),  # constant
         lambda f: f.assign(b=np.nan),  # nothing there
         lambda f: f[["w"]],  # one column
         lambda f: f.join(pd.DataFrame(np.random.RandomState(0).randn(80, 100)).add_prefix("z")),  # wide
-        lambda f: pd.concat([f[:40], f[:40]]),  # each row twice, with targets that differ
         lambda f: f.assign(b=f["b"] * 1e200, c=f["c"] * 1e-200),
     ],
 )
@@ -227,15 +221,3 @@ def test_a_table_where_nothing_varies_predicts_the_mean():
     model = GeometricRegressor(**QUICK).fit(np.ones((6, 2)), np.arange(6.0))
     np.testing.assert_allclose(model.predict(np.ones((2, 2))), 2.5, atol=0.2)
     assert model.feature_importances_.tolist() == [0, 0]
-
-
-@pytest.mark.parametrize("readout", ["ridge", "vote"])
-@pytest.mark.parametrize("frame", ["agop", "derived"])
-def test_other_plugins_change_the_result(frame, readout):
-    table, y = rows()
-    default = GeometricRegressor(**QUICK).fit(table, y).predict(table)
-    model = GeometricRegressor(frame=frame, readout=readout, rsource="local", **QUICK).fit(table, y)
-    assert np.abs(model.predict(table) - default).max() > 1e-6
-    assert model.score(table, y) > 0.5
-    values = model.explain(table[:3]).predictions[:, 0]
-    np.testing.assert_allclose(values, model.predict(table[:3]), rtol=1e-6)

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
+from conftest import candidate
 from torch.testing import assert_close
 
 from lior.errors import UsageError
 from lior.testing.tensors import seeded
 from lior_tables import iterative, readouts
-from lior_tables.agop import Agop
 from lior_tables.iterative import IterativeMember, System, conjugate_gradients
-from lior_tables.kernel import Parts
-from lior_tables.members import Candidate, Member, Setting
-from lior_tables.power import Power
-from lior_tables.readouts import Ridge, Vote
+from lior_tables.members import Member, Setting
+from lior_tables.readouts import Vote
 from lior_tables.stored import Rows
 
-CANDIDATE = Candidate(
-    name="",
-    parts=Parts(frame=Agop(), rsource=None, product=Power()),
-    readout=Ridge(),
-    bandwidths=(),
-    ridges=(),
-    rounds=0,
-)
+CANDIDATE = candidate()
 SETTING = Setting(steps=((3.0, 1e-3),) * 2)
 
 
@@ -91,21 +82,13 @@ def test_influences_add_up_to_the_prediction() -> None:
 
 
 def test_a_vote_has_nothing_to_solve() -> None:
-    vote = Candidate(name="", parts=CANDIDATE.parts, readout=Vote(), bandwidths=(), ridges=(), rounds=0)
     with pytest.raises(UsageError, match="solves nothing"):
-        IterativeMember.learn_metric(vote, SETTING, _rows(50), seeded(1))
+        IterativeMember.learn_metric(candidate(Vote()), SETTING, _rows(50), seeded(1))
 
 
 def test_float32_and_a_nearly_singular_matrix_end_well() -> None:
     rows = Rows(*(column.float() for column in _rows(1500)))
-    smooth = Candidate(
-        name="",
-        parts=Parts(frame=Agop(), rsource=None, product=Power(exponent=2.0)),
-        readout=Ridge(),
-        bandwidths=(),
-        ridges=(),
-        rounds=0,
-    )
+    smooth = candidate(exponent=2.0)
     member = IterativeMember.learn_metric(smooth, Setting(steps=((2.0, 1e-5),)), rows, seeded(1))
     assert member.residual < 0.1
     error = (member.predict(rows.z + 0.01) - rows.y).square().mean() / rows.y.var()

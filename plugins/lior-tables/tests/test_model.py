@@ -7,20 +7,17 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import candidate
 from torch import Tensor
 from torch.testing import assert_close
 
 from lior.errors import UsageError
 from lior.testing.tensors import seeded
-from lior_tables.agop import Agop
 from lior_tables.choice import Explored, choose
 from lior_tables.fitting import fit_members, settled
-from lior_tables.kernel import Parts, matrix
-from lior_tables.members import Candidate, Member, Setting
+from lior_tables.members import Setting
 from lior_tables.model import Model
 from lior_tables.plan import Options, plan
-from lior_tables.power import Power
-from lior_tables.readouts import Ridge, Vote
 from lior_tables.solve import factor
 from lior_tables.stored import Rows
 
@@ -72,23 +69,6 @@ def test_probabilities_are_calibrated_distributions() -> None:
     assert (model.probabilities(fresh)[:, 1] - torch.sigmoid(2 * fresh[:, 0])).abs().mean() < 0.1
     with pytest.raises(UsageError, match="fitted to numbers"):
         _fit(*_table()).probabilities(z)
-
-
-@pytest.mark.parametrize("readout", [Ridge(), Vote()], ids=["ridge", "vote"])
-def test_a_weight_of_two_is_a_row_twice(readout: Any) -> None:
-    z, y = (part.double() for part in _table(40))
-    weights = torch.ones(40, dtype=torch.float64)
-    weights[:10] = 2
-    parts = Parts(frame=Agop(), rsource=None, product=Power())
-    candidate = Candidate(name="", parts=parts, readout=readout, bandwidths=(), ridges=(), rounds=0)
-    setting = Setting(steps=((1.0, 0.1),))
-    weighted = Member.learn_all(candidate, setting, Rows(z, y, weights), seeded(0))
-    twice = Rows(torch.cat([z, z[:10]]), torch.cat([y, y[:10]]), torch.ones(50, dtype=torch.float64))
-    side = weighted.kernel.side(twice.z)
-    fit = readout.fit(matrix(weighted.kernel, side, side), twice.y, twice.weights, 0.1)
-    repeated = Member(candidate, weighted.state, setting, twice, fit)
-    probe = z + 0.3
-    assert_close(weighted.predict(probe), repeated.predict(probe))
 
 
 @pytest.mark.parametrize(
@@ -149,9 +129,7 @@ def test_every_plugin_changes_the_result_and_beats_the_mean(options: dict[str, A
 def test_a_ridge_that_is_too_small_for_many_noisy_rows_is_made_larger() -> None:
     z, y = _table(1200)
     noise = torch.randn(1200, 1, generator=seeded(4))
-    parts = Parts(frame=Agop(), rsource=None, product=Power(exponent=2.0))
-    candidate = Candidate(name="", parts=parts, readout=Ridge(), bandwidths=(), ridges=(), rounds=0)
-    explored = Explored(candidate, Setting(steps=((0.5, 1e-4),)), 0.0, y)
+    explored = Explored(candidate(exponent=2.0), Setting(steps=((0.5, 1e-4),)), 0.0, y)
     weights = torch.ones(1200)
     noisy, clean = (
         settled(explored, [Rows(z, outputs, weights)], seeded(0)) for outputs in (y + 0.7 * noise, y)

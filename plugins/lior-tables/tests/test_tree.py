@@ -8,30 +8,21 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import candidate
 from torch import Tensor
 from torch.testing import assert_close
 
 from lior.errors import UsageError
 from lior.testing.tensors import seeded
-from lior_tables.agop import Agop
 from lior_tables.iterative import IterativeMember
-from lior_tables.kernel import Parts
-from lior_tables.members import Candidate, Member, Setting
+from lior_tables.members import Member, Setting
 from lior_tables.model import Model
 from lior_tables.plan import Options
-from lior_tables.power import Power
 from lior_tables.readouts import Fit, Ridge
 from lior_tables.stored import Rows
 from lior_tables.tree import Grove, grow
 
-CANDIDATE = Candidate(
-    name="",
-    parts=Parts(frame=Agop(), rsource=None, product=Power()),
-    readout=Ridge(),
-    bandwidths=(),
-    ridges=(),
-    rounds=0,
-)
+CANDIDATE = candidate()
 SETTING = Setting(steps=((3.0, 1e-3),) * 2)
 
 

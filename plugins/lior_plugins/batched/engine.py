@@ -75,7 +75,7 @@ class BatchedEngine:
         self._table, self.clock = Table(self.device), 0
 
     def load(self, store: Store, clock: int) -> None:
-        """Take ``store``, a memory of ``clock`` tokens."""
+        """Replace the memory by ``store``, of ``clock`` tokens."""
         self._table, self.clock = Table.of(locations.pack(store), self.device), clock
 
     @torch.no_grad()
@@ -161,11 +161,11 @@ class BatchedEngine:
             self._table.prune(int(self.budget * PRUNE_TO), self.clock)
 
     def _distinct(self, learned: WeightSets) -> tuple[Weights, ...]:
-        """The sets in use: one if no position counts as unseen or both are the same object."""
+        """The weight sets in use: one if no position counts as unseen or both are the same object."""
         return learned[:1] if self.plan.unseen_contexts >= TRAIL or learned[0] is learned[1] else learned
 
     def _prepared(self, tokens: Ints, depth: Ints, start: int, clock: int | None) -> Block:
-        """``tokens[start:]`` with addresses and fields, all at time ``clock``; if ``None``, time advances."""
+        """The block of ``tokens[start:]``; without ``clock`` the time advances by one for each token."""
         now = self.clock if clock is None else clock
         return prepare(self.plan, self.patterns, tokens, depth, start, now, still=clock is not None)
 
@@ -226,10 +226,10 @@ class BatchedEngine:
 
     def _load(self, sets: Sequence[Weights], rates: Sequence[Rates], alphabet: Ints) -> DeviceWeights:
         """The learned parameters on the device, in the arrays used before if these fit: graphs need them."""
-        fresh, held = DeviceWeights.of(sets, rates, alphabet, self.device), self._numbers
-        if held is None or any(a.shape != b.shape for a, b in zip(held, fresh, strict=True)):
+        fresh, before = DeviceWeights.of(sets, rates, alphabet, self.device), self._numbers
+        if before is None or any(a.shape != b.shape for a, b in zip(before, fresh, strict=True)):
             self._numbers = fresh
             return fresh
-        for own, new in zip(held, fresh, strict=True):
+        for own, new in zip(before, fresh, strict=True):
             own.copy_(new)
-        return held
+        return before

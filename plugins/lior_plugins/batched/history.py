@@ -142,16 +142,16 @@ class History:
 
     def recency(self, counter: Tensor, position: Tensor) -> Tensor:
         """Recent shares of counters ``(R,)`` before ``position (R,)``, ascending; int64 ``(R,)``."""
-        held = self.counters.columns.recency
+        shares = self.counters.columns.recency
         if self._writes is None:
-            return held[counter].long()
+            return shares[counter].long()
         location = self.counters.location[self._writes.counter]
         begin, end = self.begin[location], (self.begin + self.length)[location]
         writes = HostWrites(
             _host(self._writes.position), _host(self._writes.counter), self._writes.rate.cpu().numpy(),
             _host(begin), _host(end),
         )  # fmt: skip
-        after = held.cpu().numpy().astype(np.uint16)
+        after = shares.cpu().numpy().astype(np.uint16)
         out = np.empty(len(counter), np.uint16)
         follow(after, writes, _host(counter), _host(position), out)
         self._after = torch.from_numpy(after.astype(np.int32)).to(self._device)

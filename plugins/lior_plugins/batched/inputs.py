@@ -115,13 +115,13 @@ def _confidence(found: Found) -> Tensor:
 
 def _experts(plan: Plan, found: Found, record: Tensor, alphabet: int) -> Tensor:
     """Log-probabilities ``(n, S, A)``; those of patterns that are not nested are relative to their base."""
-    totals, pair, held = found.totals, found.records.pair, found.records.held
+    totals, pair, content = found.totals, found.records.pair, found.records.content
     discounts = torch.from_numpy(plan.discounts).to(pair.device)
     inverse = 1 / totals.occurrences.clamp(min=1).float()
     left = (totals.taken * inverse).clamp(max=MOST)
-    above = (held.occurrences.float() - discounts[held.occurrences.clamp(max=3)]).clamp(min=0)
+    above = (content.occurrences.float() - discounts[content.occurrences.clamp(max=3)]).clamp(min=0)
     values = (1 - plan.recent) * inverse[pair] * above
-    values += plan.recent / RECENCY_ONE * (1 - left[pair]) * held.recency.float()
+    values += plan.recent / RECENCY_ONE * (1 - left[pair]) * content.recency.float()
     own = torch.zeros(len(totals.occurrences), alphabet, device=pair.device)
     own.view(-1)[record] = values
     p, left = own[found.pair], left[found.pair][:, :, None]
@@ -135,7 +135,7 @@ def _experts(plan: Plan, found: Found, record: Tensor, alphabet: int) -> Tensor:
 
 def _chain(plan: Plan, found: Found, record: Tensor, alphabet: int) -> tuple[Tensor, Tensor]:
     """Continuation distributions (Kneser and Ney): one below each nested context, and that of the base."""
-    totals, novel = found.totals, found.records.held.novel
+    totals, novel = found.totals, found.records.content.novel
     discounts = torch.from_numpy(plan.discounts[4:]).to(record.device)
     inverse = 1 / totals.novel.clamp(min=1).float()
     left = (totals.novel_taken * inverse).clamp(max=MOST)
@@ -195,7 +195,7 @@ def _gates(plan: Plan, places: Places, found: Found, longest: Tensor) -> tuple[T
 def _joint(plan: Plan, found: Found, record: Tensor, alphabet: int) -> Tensor:
     """Entries of the joint states of every token, int64 ``(n, J, A)``."""
     n, groups = len(found.pair), len(plan.joint)
-    count, total = found.records.held.occurrences, found.totals.occurrences[found.records.pair]
+    count, total = found.records.content.occurrences, found.totals.occurrences[found.records.pair]
     level = torch.zeros(len(found.totals.occurrences), alphabet, dtype=torch.int64, device=record.device)
     level.view(-1)[record] = torch.where(2 * count > total, 3, torch.where(count >= 2, 2, 1))
     out = torch.empty(n, groups, alphabet, dtype=torch.int64, device=record.device)
@@ -220,7 +220,7 @@ def _flat(
     plan: Plan, found: Found, places: Places, longest: Tensor, record: Tensor, alphabet: int
 ) -> dict[str, Tensor]:
     """The counter columns of :class:`WindowInputs` in the order of the position ``at``."""
-    patterns, (pairs, column, token, number, held) = found.pair.shape[1], found.records
+    patterns, (pairs, column, token, number, content) = found.pair.shape[1], found.records
     length = torch.bincount(pairs, minlength=len(found.totals.occurrences))
     pair = found.pair.flatten()
     event, r = expand((length.cumsum(0) - length)[pair], length[pair])
@@ -229,14 +229,14 @@ def _flat(
     step = (known > 2).long() + (known > 4) + (known > 6)
     nested = (known - i).clamp(max=3) * 3 + (most - i).clamp(max=2)
     place = torch.where(i < plan.nested, nested, step * 3 + (most - known).clamp(max=2))
-    rest = (found.totals.occurrences[pairs] - held.occurrences).clamp(min=0)
-    count_bin = torch.bucketize(held.occurrences, held.occurrences.new_tensor(_COUNT_ENDS))
-    bins = (count_bin * REST_BINS + torch.bucketize(rest, rest.new_tensor(_REST_ENDS))) * 2 + held.front
+    rest = (found.totals.occurrences[pairs] - content.occurrences).clamp(min=0)
+    count_bin = torch.bucketize(content.occurrences, content.occurrences.new_tensor(_COUNT_ENDS))
+    bins = (count_bin * REST_BINS + torch.bucketize(rest, rest.new_tensor(_REST_ENDS))) * 2 + content.front
     time, which = places.time[at], places.which[at]
-    age = ((time >> 2) - held.seen[r]) & ((1 << SEEN_BITS) - 1)
+    age = ((time >> 2) - content.seen[r]) & ((1 << SEEN_BITS) - 1)
     age_bin = torch.frexp(age.float())[1].clamp(max=AGE_BINS - 1)  # the number of bits
     hashed = (mix(time, i << 16 | token[r]) >> 40) & 0xFFFF
-    few = held.occurrences.clamp(max=AGE_COUNTS) - 1
+    few = content.occurrences.clamp(max=AGE_COUNTS) - 1
     return {
         "at": at, "column": column[r],
         "state": (which * patterns + i) * _PLACED_STATES + place * _STATES + bins[r],

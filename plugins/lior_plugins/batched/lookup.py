@@ -62,7 +62,7 @@ class Records(NamedTuple):
     token: Tensor
     number: Tensor
     """Number of the counter in the table, int64 ``(R,)``."""
-    held: Columns
+    content: Columns
     """Content of the counter."""
 
 
@@ -98,21 +98,23 @@ def find(plan: Plan, history: History, places: Places, columns: Tensor) -> Found
     location, before = distinct % size, distinct // size
     pairs, counter = expand(history.begin[location], history.length[location])
     before = before[pairs]
-    held = history.at(counter, before, pairs, len(distinct))
-    there = (held.occurrences > 0).nonzero()[:, 0]
+    content = history.at(counter, before, pairs, len(distinct))
+    there = (content.occurrences > 0).nonzero()[:, 0]
     pairs, counter, before = pairs[there], counter[there], before[there]
-    held = Columns(*(column[there] for column in held))._replace(recency=history.recency(counter, before))
-    totals = _totals(plan, pairs, held, len(distinct) + 1)
+    content = Columns(*(column[there] for column in content))._replace(
+        recency=history.recency(counter, before)
+    )
+    totals = _totals(plan, pairs, content, len(distinct) + 1)
     token = history.counters.token[counter]
     known = (columns[token] >= 0).nonzero()[:, 0]
-    token, held = token[known], Columns(*(column[known] for column in held))
-    records = Records(pairs[known], columns[token], token, history.counters.number[counter[known]], held)
+    token, content = token[known], Columns(*(column[known] for column in content))
+    records = Records(pairs[known], columns[token], token, history.counters.number[counter[known]], content)
     return Found(pair, totals, records)
 
 
-def _totals(plan: Plan, pair: Tensor, held: Columns, pairs: int) -> Totals:
-    parts = [held.occurrences.long(), torch.ones_like(pair), held.novel.long()]
-    for values in (held.occurrences, held.novel):
+def _totals(plan: Plan, pair: Tensor, content: Columns, pairs: int) -> Totals:
+    parts = [content.occurrences.long(), torch.ones_like(pair), content.novel.long()]
+    for values in (content.occurrences, content.novel):
         parts += [(values == 1).long(), (values == 2).long(), (values >= 3).long()]
     sums = torch.zeros(pairs, len(parts), dtype=torch.int64, device=pair.device)
     sums.index_add_(0, pair, torch.stack(parts, 1))

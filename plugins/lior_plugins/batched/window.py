@@ -140,10 +140,10 @@ def _table_steps(
     numbers.bias.index_add_(0, x.which, rates[:, 4:5] * error)
     # A logit moves by whole units, so that the sum over a window does not depend on the order.
     # At the ends of its 16 bits the paths differ: the streaming path clips each step, this one their sum.
-    held, step = logit[x.counter], rates[:, 3:4] * LOGIT_ONE * error
+    before, step = logit[x.counter], rates[:, 3:4] * LOGIT_ONE * error
     step = torch.nn.functional.pad(step.flatten(), (0, 1))[x.cell]
-    moved = (held.float() + step + x.noise).floor().int()
-    logit.index_add_(0, x.counter, (moved - held) * (step != 0))
+    moved = (before.float() + step + x.noise).floor().int()
+    logit.index_add_(0, x.counter, (moved - before) * (step != 0))
     logit[x.counter] = logit[x.counter].clamp(*_LOGIT_ENDS)
 
 

@@ -2,7 +2,7 @@
 
 ``z_t = Σ_l K(l) ∘ E[x_{t-1-l}]`` with a kernel per dimension,
 ``K(l) = Re Σ_p c_p λ_p^l`` (:mod:`lior.geometry.kernel`). It is a ``lags`` table
-``M_l = K(l) ∘ E`` of ``(vocab + 1 + 2P) n`` learned numbers instead of
+``M_l = K(l) ∘ E`` of ``(vocab + 1 + 2P) n`` learned parameters instead of
 ``reach (vocab + 1) n``. Training cuts the sum off after ``reach`` tokens; a document
 that is read from its beginning needs no end, only ``P`` complex numbers per dimension.
 """

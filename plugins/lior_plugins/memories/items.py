@@ -89,7 +89,7 @@ class ItemMemory(abc.ABC):
     # --- writing ---
 
     def write(self, items: Items) -> None:
-        """Hold ``items`` as pending.
+        """Add ``items`` as pending.
 
         Raises
         ------
@@ -123,7 +123,7 @@ class ItemMemory(abc.ABC):
         self._pending = []
 
     def rewrite(self, items: Iterable[Items]) -> None:
-        """Hold exactly ``items``, including those that were dropped for the capacity before."""
+        """Replace all items by ``items``, including those that were dropped for the capacity before."""
         self._store, self._pending = None, []
         self._changed()
         for piece in items:

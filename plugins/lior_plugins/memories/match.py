@@ -79,7 +79,7 @@ class Match:
     # --- writing ---
 
     def write(self, items: Items) -> None:
-        """Hold ``items`` until they are committed."""
+        """Add ``items`` as pending until :meth:`commit`."""
         self._pending += spans(items, self.longest)
 
     def commit(self) -> None:
@@ -115,7 +115,7 @@ class Match:
         self._pending = []
 
     def rewrite(self, items: Iterable[Items]) -> None:
-        """Hold exactly ``items``."""
+        """Replace all items by ``items``."""
         self._journal = Journal.of(items, self.longest)
         self._pending, self._chains = [], None
 

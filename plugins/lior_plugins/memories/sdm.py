@@ -29,14 +29,7 @@ from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import check
 from lior_plugins.batched.engine import BatchedEngine, fits
-from lior_plugins.memories.sdm_options import (
-    JOINTS,
-    ORDERS,
-    PATTERNS,
-    SNAPSHOT,
-    check_options,
-    learned_in,
-)
+from lior_plugins.memories.sdm_options import JOINTS, ORDERS, PATTERNS, SNAPSHOT, check_options, weights_in
 
 
 @attrs.define(kw_only=True)
@@ -63,7 +56,7 @@ class Sdm:
     slowest: float = option(0.075, help="least rate at which recent occurrences fade", low=1e-4, high=0.5)
     unseen_contexts: int = option(
         2,
-        help=f"unseen contexts among the last {TRAIL} up to which numbers learned on clean text serve",
+        help=f"unseen contexts among the last {TRAIL} up to which weights learned on clean text are used",
         low=0,
         high=TRAIL,
     )
@@ -88,7 +81,7 @@ class Sdm:
     _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
     _pending: list[StoredSpan] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _learned: dict[str, Weights] = attrs.field(factory=dict, init=False, repr=False, eq=False)
-    """Weight sets by their use, see ``_MODES``."""
+    """Weights by mode, see ``_MODES``."""
 
     def __attrs_post_init__(self) -> None:
         check_options(self, self._address_patterns)
@@ -99,8 +92,8 @@ class Sdm:
             discounts=self.discounts, novel_discounts=self.novel_discounts, recent=self.recent,
             slowest=self.slowest,
         )  # fmt: skip
-        self._engine = self._made(plan, None)
-        self._take_path(torch.device("cpu"), None)
+        self._engine = self._new_engine(plan, None)
+        self._select_engine(torch.device("cpu"), None)
         self._learned = {"online": layout.fresh(plan, _VOCAB)}
 
     def _number(self, pattern: str) -> int:
@@ -135,24 +128,24 @@ class Sdm:
 
     # --- the two engines ---
 
-    def _take_path(self, device: torch.device, alphabet: Tensor | None) -> None:
+    def _select_engine(self, device: torch.device, alphabet: Tensor | None) -> None:
         """Switch to the engine that ``path`` names for a run on ``device``; the memory moves into it.
 
         ``alphabet`` holds the tokens to tell apart, if they are known: ``auto`` streams too large ones.
         """
-        held = self._engine
+        engine = self._engine
         batched = self.path == "batched"
         if self.path == "auto" and device.type == "cuda":
-            batched = isinstance(held, BatchedEngine) if alphabet is None else fits(alphabet.cpu().numpy())
-        if batched and isinstance(held, BatchedEngine) and held.device == device:
+            batched = isinstance(engine, BatchedEngine) if alphabet is None else fits(alphabet.cpu().numpy())
+        if batched and isinstance(engine, BatchedEngine) and engine.device == device:
             return
-        if not batched and isinstance(held, Engine):
+        if not batched and isinstance(engine, Engine):
             return
-        self._engine = self._made(held.plan, device if batched else None)
-        if held.clock:
-            self._engine.load(held.store, held.clock)
+        self._engine = self._new_engine(engine.plan, device if batched else None)
+        if engine.clock:
+            self._engine.load(engine.store, engine.clock)
 
-    def _made(self, plan: Plan, device: torch.device | None) -> Engine | BatchedEngine:
+    def _new_engine(self, plan: Plan, device: torch.device | None) -> Engine | BatchedEngine:
         """An empty streaming engine, or with a device an empty batched one."""
         limits = {"window": self.window, "budget": self.budget}
         if device is None:
@@ -167,8 +160,8 @@ class Sdm:
     # --- writing ---
 
     def write(self, items: Items) -> None:
-        """Hold ``items`` until they are committed."""
-        self._take_path(items.text.tokens.device, None)
+        """Add ``items`` as pending until :meth:`commit`."""
+        self._select_engine(items.text.tokens.device, None)
         self._pending += spans(items, REACH)
 
     def commit(self) -> None:
@@ -200,7 +193,7 @@ class Sdm:
         self._pending = []
 
     def rewrite(self, items: Iterable[Items]) -> None:
-        """Hold exactly ``items``; counters that were there before keep their learned logits.
+        """Replace all items by ``items``; counters that were there before keep their learned logits.
 
         Raises
         ------
@@ -217,10 +210,10 @@ class Sdm:
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
         """The mixture's distribution."""
-        return self._read(query, alphabet, self._reading(), ahead=AHEAD)
+        return self._read(query, alphabet, self._read_mode(), ahead=AHEAD)
 
-    def _reading(self) -> str:
-        """The use whose learned parameters a read takes."""
+    def _read_mode(self) -> str:
+        """The mode whose weights a read uses."""
         return next(mode for mode in reversed(_MODES) if mode in self._learned)
 
     def peek(self, query: Query, alphabet: Tensor, *, ahead: int) -> Evidence:
@@ -228,9 +221,9 @@ class Sdm:
         return self._read(query, alphabet, "online", ahead=ahead)
 
     def _read(self, query: Query, alphabet: Tensor, mode: str, *, ahead: int) -> Evidence:
-        self._take_path(alphabet.device, alphabet)
+        self._select_engine(alphabet.device, alphabet)
         self._widen(alphabet)
-        sets = self._enter(mode)
+        sets = self._weight_sets(mode)
         tokens, depth = query.text.tokens.cpu().numpy(), query.text.depth.cpu().numpy()
         found = self._engine.read(
             tokens.astype(np.int64), depth.astype(np.int64), query.positions.cpu().numpy(),
@@ -241,17 +234,17 @@ class Sdm:
     def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
         """The places that wrote the counters in favour of the token; see :mod:`lior.counting.tracing`."""
         self._widen(alphabet)
-        sets = self._enter(self._reading())
-        held = self._engine
-        if isinstance(held, BatchedEngine):
-            held = Engine(held.plan, self._address_patterns, window=1, budget=0)
-            held.load(self._engine.store, self._engine.clock)
+        sets = self._weight_sets(self._read_mode())
+        engine = self._engine
+        if isinstance(engine, BatchedEngine):
+            engine = Engine(engine.plan, self._address_patterns, window=1, budget=0)
+            engine.load(self._engine.store, self._engine.clock)
         text, depth, places, targets, known = (
             part.cpu().numpy().astype(np.int64)
             for part in (query.text.tokens, query.text.depth, query.positions, tokens, alphabet)
         )
         found = tracing.trace(
-            held, text, depth, places, targets, known, sets, [p.segment() for p in self._journal.spans],
+            engine, text, depth, places, targets, known, sets, [p.segment() for p in self._journal.spans],
             cell=self._cells(query.cell),
         )  # fmt: skip
         row, share, stored = (torch.from_numpy(part) for part in (found.row, found.share, found.stored))
@@ -266,10 +259,10 @@ class Sdm:
         """
         if write and items.kept is not None:
             raise UsageError("items with errors are not to be written")
-        self._take_path(alphabet.device, alphabet)
+        self._select_engine(alphabet.device, alphabet)
         self._widen(alphabet)
         mode = "online" if write else "static" if items.kept is None else "unseen"
-        sets = self._enter(mode)
+        sets = self._weight_sets(mode)
         here = self._schedule(mode).at(progress)
         rates = (FROZEN if mode == "unseen" else here, here)
         found: list[Prediction] = []
@@ -287,8 +280,8 @@ class Sdm:
             found.append(self._engine.partial_fit(segment, alphabet.cpu().numpy(), sets, rates, write=write))
         return _evidence(found, alphabet)
 
-    def _enter(self, mode: str) -> WeightSets:
-        """The two weight sets for a use; new ones begin as copies of the use before it."""
+    def _weight_sets(self, mode: str) -> WeightSets:
+        """The two weight sets of a mode; new ones begin as copies of those of the mode before."""
         for before, name in itertools.pairwise(_MODES[: _MODES.index(mode) + 1]):
             if name not in self._learned:
                 self._learned[name] = _copy(self._learned[before])
@@ -331,7 +324,7 @@ class Sdm:
             When it is no snapshot of a memory with these options; the memory is left as it was.
         """
         check(snapshot, SNAPSHOT, of="memory sdm")
-        learned = learned_in(snapshot, self._engine.plan)
+        learned = weights_in(snapshot, self._engine.plan)
         store = locations.unpack(Packed(*(snapshot[k].cpu().numpy() for k in Packed._fields)))
         journal = Journal.restored(snapshot)
         clock = int(snapshot["clock"])
@@ -342,7 +335,7 @@ class Sdm:
 
 
 _MODES = ("online", "static", "unseen")
-"""Uses of learned parameters: a memory that grows, one that stands still, its reads after unseen contexts."""
+"""Modes with weights of their own: writing, reading a fixed memory, reading after unseen contexts."""
 _SURE_BINS = 8
 _VOCAB = 256
 """Tokens that the learned tables hold at first."""

@@ -70,8 +70,8 @@ def check_options(sdm: Any, address_patterns: Sequence[str]) -> None:
             raise UsageError(f"joint: {group!r} are not {JOINT} patterns separated by |")
 
 
-def learned_in(snapshot: State, plan: Plan) -> dict[str, Weights]:
-    """The learned parameters of a snapshot, by their use.
+def weights_in(snapshot: State, plan: Plan) -> dict[str, Weights]:
+    """The weights of a snapshot, by mode.
 
     Raises
     ------

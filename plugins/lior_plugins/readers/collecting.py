@@ -1,4 +1,4 @@
-"""What readers of files that are not plain text share."""
+"""The lines of a document while a reader collects them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lior.interfaces import ParsedDocument
 
 @attrs.define
 class Collected:
-    """Lines, the line of the file that each comes from, places and notes."""
+    """Collects lines of text, the line of the file that each comes from, places and notes."""
 
     text: list[str] = attrs.field(factory=list)
     lines: list[int] = attrs.field(factory=list)
@@ -27,7 +27,7 @@ class Collected:
         self.lines += [at] * len(more)
 
     def document(self, kind: str, title: str = "") -> ParsedDocument:
-        """All of it. Without lines of the file, those of the text count."""
+        """The document of all lines. Without lines of the file, those of the text count."""
         return ParsedDocument(
             text="\n".join(self.text),
             kind=kind,

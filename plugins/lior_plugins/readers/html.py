@@ -26,7 +26,7 @@ _SPACES = re.compile(r"[ \t\r\f]+")
 
 @attrs.frozen(kw_only=True)
 class Html:
-    """Blocks are paragraphs; headings, lists and code are marked as in Markdown; cells stand between bars."""
+    """Reader of HTML: the visible text with headings, lists, code and tables marked as in Markdown."""
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".html", ".htm", ".xhtml")
@@ -64,7 +64,7 @@ class _Visible(HTMLParser):
         self._title: list[str] | None = None
 
     def document(self) -> ParsedDocument:
-        """What was collected."""
+        """The document made of the lines collected so far."""
         self._end_line()
         last = self.getpos()[0]  # &#10; is a line break that the file does not have
         self._found.lines = [min(at, last) for at in self._found.lines]

@@ -17,7 +17,7 @@ from lior_plugins.readers.collecting import Collected
 
 @attrs.frozen(kw_only=True)
 class Lines:
-    """JSON Lines: objects with ``text`` are documents named by ``_id``, all else are rows."""
+    """Reader of JSON Lines: objects with ``text`` are documents named by ``_id``, all else are rows."""
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson")
@@ -42,7 +42,7 @@ class Lines:
 
 @attrs.frozen(kw_only=True)
 class Json:
-    """Notebooks by cell, exports of Slack and Telegram by message; other files line by line."""
+    """Reader of notebooks by cell, of exports of Slack and Telegram by message, of other JSON by line."""
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".json", ".ipynb", ".geojson")

@@ -24,7 +24,7 @@ _HEADERS = ("Subject", "From", "To", "Date")
 
 @attrs.frozen(kw_only=True)
 class Mail:
-    """Subject, sender, recipient, date and text of each message; attachments are named in the notes."""
+    """Reader of messages and mailboxes: subject, sender, recipient, date and text; notes name attachments."""
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".eml", ".mbox", ".mbx")

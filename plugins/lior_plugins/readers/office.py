@@ -17,8 +17,8 @@ import attrs
 
 from lior.errors import DataError, LiorError, MissingPackage
 from lior.interfaces import ParsedDocument
+from lior.reading.compression import LIMIT
 from lior.reading.decoding import decode
-from lior.reading.files import LIMIT
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
 
@@ -29,7 +29,7 @@ _BODY = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}body"
 
 @attrs.frozen(kw_only=True)
 class Pdf:
-    """The text layer, with a place for each page; lines are those of the extracted text."""
+    """Reader of PDF: the text layer, with a place for each page; lines are those of the extracted text."""
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".pdf",)
@@ -62,7 +62,7 @@ class Pdf:
 
 @attrs.frozen(kw_only=True)
 class Docx:
-    """Paragraphs, headings and tables, marked as in Markdown; lines are those of the extracted text."""
+    """Reader of DOCX: paragraphs, headings and tables marked as in Markdown; lines are those of this text."""
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".docx", ".docm")
@@ -89,7 +89,7 @@ class Docx:
 
 @attrs.frozen(kw_only=True)
 class Odt:
-    """Paragraphs, headings, lists and tables, as of DOCX; lines are those of the extracted text."""
+    """Reader of OpenDocument text: paragraphs, headings, lists and tables, as of DOCX."""
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".odt",)
@@ -130,7 +130,7 @@ def _words(element: ElementTree.Element) -> str:
 
 @attrs.frozen(kw_only=True)
 class Epub:
-    """The text of each chapter as of an HTML file; lines are those of the extracted text."""
+    """Reader of EPUB: the text of each chapter as of an HTML file; lines are those of this text."""
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".epub",)

@@ -45,7 +45,7 @@ _MESSAGE = re.compile(_WHEN + r"(?P<open><)?(?P<who>[^:<>]{1,40}?)(?(open)>|:) "
 
 @attrs.frozen(kw_only=True)
 class PlainText:
-    """Lines as they are; the kind is that of the suffix, or told by how most lines begin."""
+    """Reader of plain text: lines as they are; the suffix tells the kind, or how most lines begin."""
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = tuple(f"{_OTHER} {_MARKUP} {_CODE}".split())
@@ -90,7 +90,7 @@ def _is_log(lines: list[str]) -> bool:
 
 @attrs.frozen(kw_only=True)
 class Rows:
-    """Each row as it stands in the file; line breaks inside a quoted cell become spaces."""
+    """Reader of tables: rows as they are in the file; line breaks inside a quoted cell become spaces."""
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".tab", ".psv")

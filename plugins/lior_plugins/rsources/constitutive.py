@@ -1,4 +1,4 @@
-"""Resilience as a law of the material: the inverse of the local length of the medium.
+"""Resilience from the local density: the inverse distance to the k-th neighbour in a sample.
 
 With ``d_k(z)`` the distance of ``z`` to the ``k``-th nearest item of the memory, a
 measure of how thinly the memory covers its surroundings,
@@ -30,7 +30,7 @@ MAX_POWER = 4.0
 _RHO_MIN = 1e-4
 """Lower bound of ``ρ``, so that ``ρ^p`` does not underflow."""
 _BLOCK = 1 << 22
-"""Most distances held at a time."""
+"""Most distances in memory at a time."""
 
 
 @attrs.frozen(kw_only=True)

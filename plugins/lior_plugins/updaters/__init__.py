@@ -1,1 +1,1 @@
-"""Updaters: how parameters move."""
+"""Updaters: optimizers of the learned parameters."""

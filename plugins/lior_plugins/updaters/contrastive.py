@@ -1,4 +1,4 @@
-"""Contrastive learning: the difference between a nudged and a free phase, scaled by Adam's adam.
+"""Contrastive learning: Adam on a gradient that is estimated from a nudged and a free phase.
 
 ``Δθ = -lr · scale · adam(g)`` with ``g = (<∂E/∂θ>_nudged - <∂E/∂θ>_free) / b``
 (equilibrium propagation, Scellier & Bengio 2017). Clamped, ``b = ∞``, it is the
@@ -22,7 +22,7 @@ from lior.interfaces import Probe, State
 
 @attrs.frozen(kw_only=True)
 class Contrastive:
-    """Descends along the statistics of two phases; never measures a loss.
+    """Adam with the difference of two phases as the gradient; no loss is measured.
 
     State: that of :mod:`lior.geometry.adam` and ``rejected``, the number of updates
     left out because they were not finite.

@@ -70,10 +70,7 @@ class Spsa:
 
     def _observe(self, state: State, slopes: list[spsa.Slope]) -> State:
         square = sum(s.second * s.second for s in slopes) / len(slopes)
-        return {
-            "step": state["step"] + 1,
-            "curvature": _MEMORY * state["curvature"] + (1 - _MEMORY) * square,
-        }
+        return {"step": state["step"] + 1, "curvature": _MEMORY * state["curvature"] + (1 - _MEMORY) * square}
 
     def _curvature(self, state: State) -> float:
         """Root mean square of ``κ``: positive also where the loss bends the other way."""

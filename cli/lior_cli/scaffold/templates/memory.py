@@ -63,7 +63,7 @@ class Mine:
     # --- writing ---
 
     def write(self, items: Items) -> None:
-        """Hold ``items`` as pending."""
+        """Add ``items`` as pending."""
         self._pending.append(self._keys(items))
 
     def commit(self) -> None:
@@ -80,7 +80,7 @@ class Mine:
         self._pending = []
 
     def rewrite(self, items: Iterable[Items]) -> None:
-        """Hold exactly ``items``."""
+        """Replace all items by ``items``."""
         self.restore({})
         for piece in items:
             self.write(piece)

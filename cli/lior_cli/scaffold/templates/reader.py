@@ -21,7 +21,7 @@ class Mine:
     suffixes: ClassVar[tuple[str, ...]] = (".srt",)
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One reading of kind "prose".
+        """One document of kind "prose".
 
         Raises
         ------

@@ -92,7 +92,7 @@ def _write_one(path: str, file: Path, *, field: str, limit: int) -> BenchText:
     from lior.data.split import training_bytes
     from lior.reading.documents import EMBEDDED, read_documents
 
-    sources = read_documents([path] if path else [], field=field)
+    sources = read_documents([path] if path else [], field=field, raw=True)
     # One document, since compressors have no documents and all systems must read the same.
     data = b"".join(source.data for source in sources)[: limit or None]
     name = (path or EMBEDDED).encode("utf-8", "replace").decode()  # file names need not be UTF-8

@@ -1,4 +1,4 @@
-"""The action of texts: what the path of a document costs, and whether it surprises at the same places.
+"""The action of texts: the cost of a document's path, and its rank correlation with surprise.
 
 Every token moves the coordinate of its context by a step. Its share of the action is ``R √(g(Δz, Δz) + ε)``,
 with the resilience half-way; where the path turns, the angle between two steps is large. The control is the

@@ -1,4 +1,4 @@
-"""What stands far before, in the few sums that say most about what comes next.
+"""Canonical variates of the distant context: the few sums that predict the next token best.
 
 ``f_v = Σ_l λ^l 1[x_{t−l} = v]`` are decayed counts of the tokens before a position, ``y`` is the token that
 follows. The canonical variates of the two (H. Hotelling, *Biometrika* 28 (1936) 321) are the sums ``u · f``

@@ -1,4 +1,4 @@
-"""The three ways in which a field moves.
+"""Time evolution of a field: unitary, dissipative and symplectic.
 
 ===========  =================================================  ==========================================
 unitary      ``iħ ∂T/∂t = H T + J``                             keeps ``⟨T, T⟩``, and ``⟨H⟩`` on average

@@ -1,4 +1,4 @@
-"""The encoder ``far``: another encoder for the last tokens, and coordinates of what stands far before.
+"""The encoder ``far``: another encoder for the last tokens, and coordinates of the distant context.
 
 A far coordinate is a sum of decayed token counts, ``z = Σ_l λ^l U[x_{t−1−l}]``: a field of one slow mode.
 Updates on batches do not learn its table ``U``, because the tokens that matter are rare. One pass finds it,
@@ -79,8 +79,8 @@ class Far:
         for contexts, after in sample:
             weights = self._weights(contexts, torch.float32)
             weights[: self.skip] = 0
-            held = torch.zeros(len(contexts), vocab + 1, device=contexts.device)
-            counts.append(held.scatter_add_(1, contexts, weights.expand(contexts.shape))[:, :vocab])
+            empty = torch.zeros(len(contexts), vocab + 1, device=contexts.device)
+            counts.append(empty.scatter_add_(1, contexts, weights.expand(contexts.shape))[:, :vocab])
             places = (vocab + 1) ** torch.arange(_SHARED, device=contexts.device)
             groups.append((contexts[:, :_SHARED] * places).sum(1))
             tokens.append(after)

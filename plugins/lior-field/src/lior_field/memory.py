@@ -1,4 +1,4 @@
-"""What a field remembers of its past.
+"""The memory of a field: a kernel over its past values.
 
 The memory kernel of three modes is a sum of poles (:mod:`lior.geometry.kernel`); here its state is that of a
 field, and the part of it that learning needs, the derivatives of the filtered sequence. The fractional

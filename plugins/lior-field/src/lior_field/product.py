@@ -1,4 +1,4 @@
-"""The product ``quaternion``: the distance of two points whatever common turn of their components.
+"""The product ``quaternion``: a distance that a common rotation of the components leaves unchanged.
 
 Mapped coordinates are read as a row of quaternions. With ``⟨q, k⟩ = Σ_b q̄_b k_b``, itself a quaternion, the
 least distance over all unit quaternions ``u`` is

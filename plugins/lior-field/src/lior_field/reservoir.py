@@ -98,7 +98,7 @@ class Reservoir:
     # --- writing ---
 
     def write(self, items: Items) -> None:
-        """Hold the sums of ``items`` as pending."""
+        """Add the sums of ``items`` as pending."""
         start, text = items.start, items.text
         sums = self._pending or self._stored()
         for begin in range(start, len(text.tokens), _BLOCK):
@@ -116,7 +116,7 @@ class Reservoir:
         self._pending = None
 
     def rewrite(self, items: Iterable[Items]) -> None:
-        """Hold exactly ``items``."""
+        """Replace all items by ``items``."""
         self._sums = self._pending = self._readout = None
         for each in items:
             self.write(each)
@@ -126,11 +126,11 @@ class Reservoir:
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
         """``W φ`` where it is above 0, mixed with the uniform distribution."""
-        held, known = self._stored(), alphabet.cpu()
+        sums, known = self._stored(), alphabet.cpu()
         values = torch.zeros(len(query.positions), len(known), dtype=torch.float64)
-        if len(held.tokens) and len(values):
-            column = torch.searchsorted(held.tokens, known).clamp(max=len(held.tokens) - 1)
-            found = held.tokens[column] == known
+        if len(sums.tokens) and len(values):
+            column = torch.searchsorted(sums.tokens, known).clamp(max=len(sums.tokens) - 1)
+            found = sums.tokens[column] == known
             phi = self._features(query.text, query.positions.cpu())
             values = torch.where(found, (phi @ self._weights())[:, column].clamp(min=0), 0.0)
         total = values.sum(1, keepdim=True)
@@ -142,8 +142,8 @@ class Reservoir:
 
     def snapshot(self) -> State:
         """The sums and their tokens."""
-        held = self._stored()
-        return {"gram": held.gram, "cross": held.cross, "tokens": held.tokens}
+        sums = self._stored()
+        return {"gram": sums.gram, "cross": sums.cross, "tokens": sums.tokens}
 
     def restore(self, snapshot: State) -> None:
         """Become the memory of ``snapshot``.
@@ -172,9 +172,9 @@ class Reservoir:
     def _weights(self) -> Tensor:
         """``W (F + 1, A)``."""
         if self._readout is None:
-            held = self._stored()
-            extra = held.gram[-1, -1] * self.ridge * torch.eye(len(held.gram), dtype=torch.float64)
-            self._readout = torch.cholesky_solve(held.cross, torch.linalg.cholesky(held.gram + extra))
+            sums = self._stored()
+            extra = sums.gram[-1, -1] * self.ridge * torch.eye(len(sums.gram), dtype=torch.float64)
+            self._readout = torch.cholesky_solve(sums.cross, torch.linalg.cholesky(sums.gram + extra))
         return self._readout
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The resilience source ``field``: a point costs more where the field is strong.
+"""The resilience source ``field``: the cost of a point grows with the strength of the field.
 
 A coordinate is what is read from the components of a field, so its length under the metric is the local norm
 of that field. With ``ℓ`` the root mean square length over the memory,

@@ -78,13 +78,13 @@ def kernel_of(params: State, otherwise: Kernel | None = None) -> Kernel | None:
     """
     if len(system_numbers(params)) == len(params):
         return otherwise
-    held = ({} if otherwise is None else numbers(otherwise)) | params
-    if not {"log_rate", "coeff_re"} <= set(held):
+    entries = ({} if otherwise is None else numbers(otherwise)) | params
+    if not {"log_rate", "coeff_re"} <= set(entries):
         raise UsageError(
             "memory kernel: both log_rate and coeff_re are needed, learned or in the kernel given"
         )
-    rate, real = held["log_rate"].double(), held["coeff_re"].double()
-    frequency, imaginary = held.get("frequency", 0 * rate), held.get("coeff_im", 0 * real)
+    rate, real = entries["log_rate"].double(), entries["coeff_re"].double()
+    frequency, imaginary = entries.get("frequency", 0 * rate), entries.get("coeff_im", 0 * real)
     poles = torch.polar((-rate.exp()).exp(), frequency.double())
     return Kernel(poles, torch.complex(real, imaginary.double()))
 

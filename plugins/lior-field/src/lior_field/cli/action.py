@@ -1,4 +1,4 @@
-"""``lior field action``: where the path of a text bends, and whether that is where it surprises."""
+"""``lior field action``: the action of each line of a text, and its rank correlation with surprise."""
 
 from __future__ import annotations
 

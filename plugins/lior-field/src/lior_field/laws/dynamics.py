@@ -1,4 +1,4 @@
-"""Laws of the three ways in which a field moves."""
+"""Laws of the unitary, dissipative and symplectic evolution of a field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of what a field remembers, of its paths, and of the algebra of its components."""
+"""Laws of the memory kernel, of paths, and of the algebra of components."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""From tokens of the model's thread to pieces of text for a client, with stop texts."""
+"""The choices of a completion: tokens of the model's thread become pieces of text for a client."""
 
 from __future__ import annotations
 
 import asyncio
-import codecs
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from lior.interfaces import Tokenizer
+from lior.model.detokenizer import Detokenizer
 from lior.serve.streams import Drawn, ModelThread, Stream
 
 PACE = 0.03
@@ -18,74 +18,55 @@ Placed = tuple[Drawn, int]
 """A token, and the character of the completion at which its text begins."""
 
 
-class Drawing:
-    """A completion: its tokens become text, of which nothing is told that could be part of a stop text."""
+class Choice:
+    """One continuation of a prompt: its tokens become text, up to a stop text."""
 
     def __init__(self, stream: Stream, stops: Sequence[str]) -> None:
-        self.stream, self._stops = stream, stops
-        self.reason = ""
-        """``stop`` once a stop text came."""
+        self.stream = stream
         self.count = 0
         """Tokens drawn."""
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._decode = stream.version.run.model.tokenizer.decode
-        self._held, self._told = "", 0
+        self._text = Detokenizer(stream.version.tokenizer, stops)
         self._waiting: deque[Placed] = deque()
 
+    @property
+    def reason(self) -> str:
+        """``stop`` after a stop text, else empty."""
+        return "stop" if self._text.stopped else ""
+
     def add(self, drawn: Sequence[Drawn], *, last: bool) -> tuple[str, list[Placed]]:
-        """The text that can be told now, and its tokens."""
+        """The text that can be sent now, and its tokens."""
+        text, parts = self._text, []
         for each in drawn:
-            if self.reason:
+            if text.stopped:
                 break
             self.count += 1
-            self._waiting.append((each, self._told + len(self._held)))
-            self._held += self._decoder.decode(self._decode([each.token]))
-            self._look()
-        if last and not self.reason:
-            self._held += self._decoder.decode(b"", final=True)
-            self._look()
-        safe = len(self._held) if last or self.reason else len(self._held) - self._open()
-        text, self._held = self._held[:safe], self._held[safe:]
-        self._told += len(text)
-        tokens = []
-        while self._waiting and (self._waiting[0][1] < self._told or last):
-            tokens.append(self._waiting.popleft())
-        return text, tokens
-
-    def _look(self) -> None:
-        """End before a stop text, if there is one."""
-        places = [place for stop in self._stops if (place := self._held.find(stop)) >= 0]
-        if places:
-            self.reason, self._held = "stop", self._held[: min(places)]
+            self._waiting.append((each, text.position))
+            parts.append(text.add(each.token))
+        if last:
+            parts.append(text.end())
+        if text.stopped:
             self.stream.cancelled = True
-            end = self._told + len(self._held)
-            self._waiting = deque(each for each in self._waiting if each[1] < end)
-
-    def _open(self) -> int:
-        """Characters at the end that may begin a stop text."""
-        sizes = (
-            size
-            for stop in self._stops
-            for size in range(min(len(stop) - 1, len(self._held)), 0, -1)
-            if self._held.endswith(stop[:size])
-        )
-        return max(sizes, default=0)
+            self._waiting = deque(each for each in self._waiting if each[1] < text.told)
+        tokens = []
+        while self._waiting and (self._waiting[0][1] < text.told or last):
+            tokens.append(self._waiting.popleft())
+        return "".join(parts), tokens
 
 
-async def drawn_together(
-    model: ModelThread, drawings: Sequence[Drawing]
+async def stream_choices(
+    model: ModelThread, choices: Sequence[Choice]
 ) -> AsyncIterator[tuple[int, str, list[Placed]]]:
-    """Number, text and tokens of the pieces of several completions, as they come.
+    """Yield the pieces of several choices as they come: the choice's number, text and tokens.
 
     Whoever stops listening cancels them.
     """
     loop, there = asyncio.get_running_loop(), asyncio.Event()
-    boxes: list[deque[Drawn | Exception | None]] = [deque() for _ in drawings]
+    boxes: list[deque[Drawn | Exception | None]] = [deque() for _ in choices]
     try:
-        for drawing, box in zip(drawings, boxes, strict=True):
-            drawing.stream.sink = _sink(box, loop, there)
-            model.start(drawing.stream)
-        open_ = set(range(len(drawings)))
+        for choice, box in zip(choices, boxes, strict=True):
+            choice.stream.sink = _sink(box, loop, there)
+            model.start(choice.stream)
+        open_ = set(range(len(choices)))
         while open_:
             await there.wait()
             there.clear()
@@ -96,20 +77,20 @@ async def drawn_together(
                         raise error
                 over = bool(items) and items[-1] is None
                 drawn = [item for item in items if isinstance(item, Drawn)]
-                text, tokens = drawings[number].add(drawn, last=over)
-                if over or drawings[number].reason:
+                text, tokens = choices[number].add(drawn, last=over)
+                if over or choices[number].reason:
                     open_.discard(number)
                 if text or tokens:
                     yield number, text, tokens
             if open_:
                 await asyncio.sleep(PACE)
     finally:
-        for drawing in drawings:
-            drawing.stream.cancelled = True
+        for choice in choices:
+            choice.stream.cancelled = True
 
 
 def _sink(box: deque[Drawn | Exception | None], loop: asyncio.AbstractEventLoop, there: asyncio.Event) -> Any:
-    """Puts items into a box, and wakes the loop unless it knows."""
+    """A function for another thread that appends to ``box`` and wakes the event loop."""
 
     def put(item: Drawn | Exception | None) -> None:
         box.append(item)
@@ -142,7 +123,7 @@ def logprobs(tokenizer: Tokenizer, drawn: Sequence[tuple[Drawn | None, int]]) ->
 
 
 def _name(data: bytes) -> str:
-    """A token as text; bytes that are no character of their own as the protocol writes them."""
+    """A token as text; incomplete characters as ``bytes:\\x..``, as the protocol writes them."""
     try:
         return data.decode()
     except UnicodeDecodeError:

@@ -1,15 +1,15 @@
-"""The record of a run: which files its documents are from, and how these files were when they were read.
+"""The manifest of a run's files: which files its documents are from, and their state when they were read.
 
 It is the file ``sync.json`` of the run's directory, with a checksum, written whole or not at all. The
-documents themselves are in the checkpoint alone: without the record, or with an older one, :mod:`.syncing`
-compares the files with them.
+documents themselves are in the checkpoint alone: without the manifest, or with an older one,
+:mod:`lior.runs.syncing` compares the files with them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,17 @@ import attrs
 
 from lior.errors import RunError
 from lior.reading.files import File
+from lior.reading.finding import absolute
 from lior.runs import files
 from lior.runs import folder as runfolder
 
 NAME = "sync.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @attrs.frozen
-class Record:
-    """The files of a run."""
+class FileManifest:
+    """The files that the documents of a run are from."""
 
     paths: tuple[str, ...]
     """Absolute paths of the folders and files."""
@@ -38,10 +39,15 @@ class Record:
     checkpoint: int = 0
     """Number of the newest checkpoint when it was written."""
 
+    @classmethod
+    def of(cls, paths: Sequence[str], field: str, found: Iterable[File]) -> FileManifest:
+        """The manifest of a run that is being trained on the files ``found`` at ``paths``."""
+        return cls(absolute(paths), field, {file.name: entry(file) for file in found if not file.given})
+
     def save(self, run: Path) -> None:
-        """Write the record into the directory of a run; raises ``OSError`` and leaves the old one then."""
+        """Write the manifest into the directory of a run; raises ``OSError`` and leaves the old one then."""
         entries = {
-            name: [file.size, file.modified, file.sha256, file.documents, file.reason]
+            name: [file.size, file.modified, file.sha256, file.documents, file.reason, file.detail]
             for name, file in sorted(self.files.items())
         }
         body = {"format": _FORMAT, **attrs.asdict(self, recurse=False), "files": entries}
@@ -50,17 +56,12 @@ class Record:
 
 
 def entry(file: File) -> File:
-    """A file without what is not recorded."""
+    """A file without what the manifest leaves out: notes and content."""
     return attrs.evolve(file, notes=(), content=())
 
 
-def of(paths: Iterable[str], field: str, found: Iterable[File]) -> Record:
-    """The record of a run that is being trained on files."""
-    return Record(tuple(paths), field, {file.name: entry(file) for file in found})
-
-
-def load(run: Path) -> Record | None:
-    """The record in the directory of a run; ``None`` if there is none.
+def load(run: Path) -> FileManifest | None:
+    """The manifest in the directory of a run; ``None`` if there is none.
 
     Raises ``RunError`` when it is damaged, or of a later version.
     """
@@ -71,10 +72,10 @@ def load(run: Path) -> Record | None:
         if body["format"] != _FORMAT or _digest(body) != wanted:
             raise ValueError("its checksum or format does not match")
         entries = {
-            name: File(name, size, modified, digest, tuple(documents), reason)
-            for name, (size, modified, digest, documents, reason) in body["files"].items()
+            name: File(name, size, modified, digest, documents, reason, detail)
+            for name, (size, modified, digest, documents, reason, detail) in body["files"].items()
         }
-        return Record(tuple(body["paths"]), body["field"], entries, body["checkpoint"])
+        return FileManifest(tuple(body["paths"]), body["field"], entries, body["checkpoint"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:

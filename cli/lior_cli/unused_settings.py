@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lior.config import Resolved, build
+from lior.config import Resolved
 from lior.interfaces import AdaptiveMemory
 
 _GEOMETRY = ("encoder.", "frame.", "rsource.", "product.", "updater.", "geometry.")
@@ -14,7 +14,7 @@ def notes(resolved: Resolved) -> Iterator[str]:
     """A line for each reason for which given settings have no effect."""
     config = resolved.config
     names = ", ".join(config.memory.names)
-    memories = [build("memory", part) for part in config.memory.components]
+    memories = [part.plugin for part in config.memory.components]
     if not any(memory.needs_geometry for memory in memories):
         yield from _note(resolved, f"memory {names} has no geometry", _GEOMETRY)
     elif not config.geometry.near:
@@ -25,9 +25,9 @@ def notes(resolved: Resolved) -> Iterator[str]:
         yield from _note(resolved, "fit.noise_passes is 0", ("memory.sdm.unseen_contexts",))
 
 
-def _note(resolved: Resolved, reason: str, idle: tuple[str, ...]) -> Iterator[str]:
+def _note(resolved: Resolved, reason: str, unused: tuple[str, ...]) -> Iterator[str]:
     given = sorted(
-        key for key, origin in resolved.origins.items() if origin != "default" and key.startswith(idle)
+        key for key, origin in resolved.origins.items() if origin != "default" and key.startswith(unused)
     )
     if given:
         yield f"note: {reason}, so these settings change nothing: {', '.join(given)}"

@@ -10,7 +10,7 @@ import pytest
 from lior.config import load
 from lior.reading.documents import RawDocument
 from lior.training import estimate
-from lior_cli import pace
+from lior_cli import recipe_selection
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def seconds(monkeypatch):
 
 def chosen(size: int, *overrides: str):
     resolved = load(env={}, overrides=overrides)
-    return resolved, pace.choose(
+    return resolved, recipe_selection.choose(
         resolved,
         [RawDocument("a", b"x" * size)],
         lambda name, more: load(name, env={}, overrides=[*overrides, *more]),
@@ -48,13 +48,13 @@ def chosen(size: int, *overrides: str):
     ],
 )
 def test_who_names_a_way_to_learn_has_chosen(given, free):
-    assert pace.free(load(env={}, overrides=given)) is free
-    assert not pace.free(load("fast", env={}))
+    assert recipe_selection.free(load(env={}, overrides=given)) is free
+    assert not recipe_selection.free(load("fast", env={}))
 
 
 def test_small_texts_keep_the_defaults_and_nothing_is_measured(monkeypatch):
     monkeypatch.setattr(estimate, "estimate", lambda *_: pytest.fail("measured"))
-    resolved, found = chosen(pace.SMALL)
+    resolved, found = chosen(recipe_selection.SMALL)
     assert found.resolved == resolved
     assert found.note == "recipe default for 100 kB; --config NAME takes another"
 

@@ -25,7 +25,7 @@ _CALIBRATION, _HELD_OUT = 60_000, 100_000
 Load = Callable[[str | None, Sequence[Override]], Resolved[TrainConfig]]
 
 
-class Pace(NamedTuple):
+class Selection(NamedTuple):
     """What to train, and a line on it."""
 
     resolved: Resolved[TrainConfig]
@@ -37,7 +37,7 @@ def free(resolved: Resolved[TrainConfig]) -> bool:
     return all(origin == "default" or key.startswith(_FREE) for key, origin in resolved.origins.items())
 
 
-def choose(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument], load: Load) -> Pace:
+def choose(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument], load: Load) -> Selection:
     """The defaults, or ``fast`` where these would take much more than a minute.
 
     Parameters
@@ -51,11 +51,11 @@ def choose(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument], lo
 
     size = sum(len(document.data) for document in documents)
     if size <= SMALL:
-        return Pace(resolved, f"recipe default for {_bytes(size)}; --config NAME takes another")
+        return Selection(resolved, f"recipe default for {_bytes(size)}; --config NAME takes another")
     default = estimate(resolved.config, documents)
     if default <= _PATIENCE:
         note = f"recipe default: about {duration(default)} for {_bytes(size)}"
-        return Pace(resolved, f"{note}; --config fast takes less, --config best predicts better")
+        return Selection(resolved, f"{note}; --config fast takes less, --config best predicts better")
     fast = load("fast", ())
     least = {"mixer.calibration": _CALIBRATION / size, "data.holdout": _HELD_OUT / size}
     if resolved.origins["data.holdout"] != "default":
@@ -65,7 +65,7 @@ def choose(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument], lo
     fast = load("fast", trimmed)
     note = f"recipe fast: about {duration(estimate(fast.config, documents))} for {_bytes(size)}"
     slow = f"--config default takes about {duration(default)}, and --config best longer still"
-    return Pace(fast, f"{note}; {slow}; they predict better")
+    return Selection(fast, f"{note}; {slow}; they predict better")
 
 
 def told(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument]) -> str:

@@ -1,0 +1,15 @@
+"""Ask a folder from Python: the answer with its file and line, or why there is none. No model is needed.
+
+python examples/ask_folder.py [FOLDER QUESTION]
+"""
+
+import sys
+
+from lior import Index
+
+folder, question = sys.argv[1:] or ("tests/ask/trial/notes", "When does the certificate expire?")
+index = Index(folder)  # read once, kept in the user's cache; later only what changed is read
+found = index.ask(question, top=2)
+print(found.answer.text if found.answer else found.note)
+for passage, score in found.passages:
+    print(f"{score:6.2f}  {passage.document}:{passage.line}")

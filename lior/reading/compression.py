@@ -1,0 +1,70 @@
+"""Compressed files: which there are, and the bytes in them."""
+
+from __future__ import annotations
+
+import io
+from importlib import import_module
+from pathlib import PurePath
+from typing import BinaryIO, cast
+
+from lior.errors import MissingPackage
+from lior.reading.skipping import SkipReason, UnreadableFile
+
+COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma", ".zst": "zstandard"}
+"""Suffix of a compressed file -> module that decompresses it with ``open``."""
+
+LIMIT = 64 << 20
+"""Bytes of a file, decompressed, over which it is left out unless another limit is given."""
+
+_BLOCK = 1 << 24
+
+
+def is_compressed(name: str) -> bool:
+    """Whether a file of this name is compressed."""
+    return PurePath(name).suffix.lower() in COMPRESSED
+
+
+def decompress(data: bytes, name: str, *, limit: int = LIMIT) -> tuple[bytes, str]:
+    """The bytes in a compressed file, and its name without the suffix; those of other files as they are.
+
+    Raises
+    ------
+    UnreadableFile
+        When it is damaged, empty, or larger than ``limit`` bytes when decompressed.
+    MissingPackage
+        When the package that decompresses it is not installed.
+    """
+    while is_compressed(name):
+        module = COMPRESSED[PurePath(name).suffix.lower()]
+        try:
+            with _opened(data, module, PurePath(name).suffix) as stream:
+                data = read_all(stream, limit)
+        except (UnreadableFile, MissingPackage):
+            raise
+        except Exception as error:  # each library has its own
+            raise UnreadableFile(SkipReason.BAD_ARCHIVE, f"{module} file ({error})") from error
+        name = PurePath(name).stem
+    if not data.strip():
+        raise UnreadableFile(SkipReason.EMPTY)
+    return data, name
+
+
+def _opened(data: bytes, module: str, suffix: str) -> BinaryIO:
+    try:
+        return cast(BinaryIO, import_module(module).open(io.BytesIO(data)))
+    except ImportError as error:
+        raise MissingPackage(f"{suffix} needs a package; install it: pip install 'lior[readers]'") from error
+
+
+def read_all(stream: BinaryIO, limit: int) -> bytes:
+    """All bytes of a stream, read block by block.
+
+    Raises ``UnreadableFile`` as soon as they are more than ``limit``.
+    """
+    blocks, left = [], limit
+    while left >= 0 and (block := stream.read(min(_BLOCK, left + 1))):
+        blocks.append(block)
+        left -= len(block)
+    if left < 0:
+        raise UnreadableFile(SkipReason.TOO_LARGE)
+    return b"".join(blocks)

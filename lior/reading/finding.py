@@ -1,0 +1,180 @@
+"""Paths to files: which files folders, globs and single paths stand for, and what is left out of folders."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import attrs
+
+from lior.errors import DataError
+from lior.reading.skipping import SkippedFile, SkipReason
+
+STDIN = "-"
+"""Stands for standard input among paths."""
+
+_FOREIGN = ("node_modules", "site-packages", "venv", "__pycache__")
+"""Folders that programs fill."""
+_RUN = {"config.toml", "checkpoints"}
+"""What the directory of a run has: it is made from the text around it, and changes with it."""
+_GLOB = frozenset("*?[")
+
+_Cause = tuple[SkipReason, str]
+"""Why a path is left out, and the detail."""
+
+
+@attrs.frozen
+class Source:
+    """A file that is to be read."""
+
+    name: str
+    """Of the document: the path inside the folder given, with ``/``; the folder's name before it if there are
+    several; the file's name for a file."""
+    path: Path
+    """As given, or below the folder as it was given."""
+    named: bool = False
+    """Whether the file itself was named, not a folder that it is in."""
+
+
+def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[SkippedFile]]:
+    """The files that paths stand for, in a stable order, each once; nothing is opened.
+
+    Parameters
+    ----------
+    paths
+        Folders, files and glob patterns; ``-`` stands for standard input.
+
+    Raises
+    ------
+    DataError
+        When a path does not exist or a pattern matches nothing.
+    """
+    given = [root for path in paths for root in expand(str(path))]
+    labels = _labels([_absolute(root) for root in given if root.is_dir()])
+    sources: dict[Path, Source] = {}
+    skipped: dict[Path, SkippedFile] = {}
+    for root in given:
+        if not root.is_dir():
+            name = "<stdin>" if str(root) == STDIN else root.name
+            sources.setdefault(_absolute(root), Source(name, root, named=True))
+            continue
+        home = _absolute(root)
+        for path, cause in walk(root):
+            below = path.relative_to(root)
+            name = "/".join((*labels[home], below.as_posix()))
+            if cause:
+                skipped.setdefault(home / below, SkippedFile(name, *cause))
+            else:
+                sources.setdefault(home / below, Source(name, path))
+    count = Counter(source.name for source in sources.values())
+    unique = [
+        attrs.evolve(each, name=place.as_posix()) if each.named and count[each.name] > 1 else each
+        for place, each in sources.items()
+    ]
+    return unique, [each for place, each in skipped.items() if place not in sources]
+
+
+def expand(path: str) -> list[Path]:
+    """The file, the folder, or the files of a pattern that a user's ``path`` stands for.
+
+    Raises ``DataError`` when there is none.
+    """
+    if path == STDIN:
+        return [Path(STDIN)]
+    if not path:
+        raise DataError("'': a text has no name here; give files or folders, or - for standard input")
+    found = _home(path)
+    if _exists(found):
+        return [found]
+    if not _GLOB & set(path):
+        raise DataError(f"{path}: no such file or folder")
+    matches = (Path(name) for name in glob.glob(str(found), recursive=True))  # noqa: PTH207 (absolute patterns)
+    files = sorted(match for match in matches if match.is_file())
+    if not files:
+        raise DataError(f"{path}: the pattern matches no file")
+    return files
+
+
+def folders_of(paths: Sequence[str]) -> list[Path]:
+    """The folders in which changes of the files at ``paths`` show: those given, and those of files."""
+    found = [root for path in paths for root in expand(path)]
+    return [root if root.is_dir() else root.parent for root in found]
+
+
+def walk(folder: Path) -> Iterator[tuple[Path, _Cause | None]]:
+    """The files below a folder in the order of their paths, each with the reason to leave it out or ``None``.
+
+    A folder that is left out comes once, without what is in it. Links to folders are not followed, so that
+    there are no loops.
+    """
+    stack: list[os.DirEntry[str] | Path] = [folder]
+    while stack:
+        entry = stack.pop()
+        path = Path(entry)
+        if isinstance(entry, os.DirEntry) and (cause := _left_out(entry)):
+            yield path, cause
+        elif entry.is_dir():
+            try:
+                with os.scandir(path) as entries:
+                    found = sorted(entries, key=lambda each: each.name, reverse=True)
+                if path != folder and {each.name for each in found} >= _RUN:
+                    yield path, (SkipReason.RUN_DIRECTORY, "")
+                else:
+                    stack += found
+            except OSError as error:
+                yield path, (SkipReason.CLOSED_FOLDER, str(error.strerror or error))
+        else:
+            yield path, None
+
+
+def absolute(paths: Sequence[str]) -> tuple[str, ...]:
+    """``paths`` as they can be read from any working directory."""
+    return tuple(path if path == STDIN else str(Path(path).expanduser().absolute()) for path in paths)
+
+
+def _left_out(entry: os.DirEntry[str]) -> _Cause | None:
+    """The reason for which a file or folder below the one given is not read; ``None`` if it is."""
+    if entry.name.startswith("."):
+        return SkipReason.HIDDEN, ""
+    reason = None
+    try:
+        if entry.is_dir():
+            if entry.is_symlink():
+                reason = SkipReason.FOLDER_LINK
+            elif entry.name in _FOREIGN:
+                reason = SkipReason.GENERATED
+        elif not entry.is_file():
+            reason = SkipReason.BROKEN_LINK if entry.is_symlink() else SkipReason.NOT_REGULAR
+    except OSError as error:
+        return SkipReason.UNREADABLE, str(error.strerror or error)
+    return (reason, "") if reason else None
+
+
+def _absolute(path: Path) -> Path:
+    return path.resolve() if ".." in path.parts else path.absolute()
+
+
+def _labels(folders: list[Path]) -> dict[Path, tuple[str, ...]]:
+    """What stands before the paths inside each folder: nothing for one alone, else what tells them apart."""
+    folders = list(dict.fromkeys(folders))
+    if len(folders) < 2:
+        return dict.fromkeys(folders, ())
+    names = [folder.name for folder in folders]
+    return {f: (f.name if names.count(f.name) == 1 and f.name else f.as_posix(),) for f in folders}
+
+
+def _home(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)  # there is no such user: the name is taken literally
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False  # a name that the file system cannot hold

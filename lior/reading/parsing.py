@@ -1,0 +1,119 @@
+"""Bytes to parsed documents: the reader of a file is chosen by suffix, or else by content.
+
+Compressed files are decompressed first.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Container, Iterable
+from functools import cache
+from pathlib import PurePath
+
+import attrs
+
+from lior.errors import LiorError, PluginError
+from lior.interfaces import ParsedDocument, Reader
+from lior.plugins.registry import registry
+from lior.reading.compression import LIMIT, decompress
+from lior.reading.skipping import SkipReason, UnreadableFile
+
+HEAD = 8192
+"""Bytes at the beginning of a file that tell its format."""
+
+_CONTENT = [
+    (re.compile(pattern, re.DOTALL | re.IGNORECASE), suffix)
+    for pattern, suffix in (
+        (rb"%PDF-", ".pdf"),
+        (rb"PK\x03\x04.{26}mimetypeapplication/epub\+zip", ".epub"),
+        (rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis\.opendocument\.text", ".odt"),
+        (rb"PK\x03\x04.*word/", ".docx"),
+        (rb"\s*<(!doctype\s+)?html", ".html"),
+        (rb"From [^\n]*\d{4}\r?\n[\w-]+:", ".mbox"),
+        (rb"((Received|Return-Path|Message-ID|From|To|Date|Subject|MIME-Version|Delivered-To|X-[\w-]+):"
+         rb"[^\n]*\n([ \t][^\n]*\n)*){3}", ".eml"),
+    )
+]  # fmt: skip
+"""Beginning of a file -> suffix of the reader that it gets; the first that matches."""
+
+
+def parse_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[ParsedDocument]:
+    """The documents in the bytes of a file; ``name`` is the file's.
+
+    Raises
+    ------
+    DataError
+        When it is no text, empty, damaged, protected or larger than ``limit`` bytes; the message is the
+        reason.
+    MissingPackage
+        When a package that the format needs is not installed.
+    """
+    data, name = decompress(data, name, limit=limit)
+    return parse_with(choose_reader(data, name), data, name)
+
+
+def parse_with(reader: Reader, data: bytes, name: str) -> list[ParsedDocument]:
+    """As :func:`parse_bytes`, of bytes that are not compressed and by that reader."""
+    try:
+        documents = reader.read(data, name)
+    except LiorError:
+        raise
+    except Exception as error:  # whatever a library does with a damaged file, the others are read
+        cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        raise UnreadableFile(SkipReason.DAMAGED, cause) from error
+    # A record may have a title alone; the title of a page without text says nothing.
+    documents = [d for d in documents if d.text.strip() or (d.name and d.title.strip())]
+    if not documents:
+        raise UnreadableFile(SkipReason.NO_TEXT)
+    # Halves of characters, which JSON and HTML can spell and no file can hold, become U+FFFD.
+    return [attrs.evolve(each, text=re.sub("[\ud800-\udfff]", "\ufffd", each.text)) for each in documents]
+
+
+def choose_reader(data: bytes, name: str) -> Reader:
+    """The reader for a file: by suffix, then by content, then the one for text.
+
+    Raises ``UnreadableFile`` when no reader of that format is installed.
+    """
+    suffix = known_suffix(data[:HEAD], name) or ".txt"
+    readers = _readers(tuple(registry.names("reader")))
+    if suffix not in readers:
+        raise UnreadableFile(SkipReason.NO_READER, suffix)
+    return readers[suffix]()
+
+
+def known_suffix(head: bytes, name: str) -> str:
+    """A suffix that decides on the reader, of the name or found by content; empty for neither."""
+    suffix = PurePath(name).suffix.lower()
+    if suffix in _readers(tuple(registry.names("reader"))):
+        return suffix
+    return next((found for pattern, found in _CONTENT if pattern.match(head)), "")
+
+
+@cache
+def _readers(names: tuple[str, ...]) -> dict[str, type[Reader]]:
+    """Suffix -> reader. Readers of other distributions go before lior's own, then the order of names."""
+    found: dict[str, type[Reader]] = {}
+    for name in sorted(names, key=lambda n: (registry.origins("reader", n)[0].distribution == "lior", n)):
+        try:
+            reader = registry.get("reader", name)
+        except PluginError as error:  # one broken plugin must not keep all other formats from being read
+            warnings.warn(str(error), stacklevel=2)
+        else:
+            found = dict.fromkeys(reader.suffixes, reader) | found
+    return found
+
+
+def document_names(file: str, parts: Iterable[str], taken: Container[str] = ()) -> list[str]:
+    """The names of the documents in a file, whose own names in it are ``parts``; none is in ``taken``.
+
+    >>> document_names("a.jsonl", ["x", "y", "x"]), document_names("a.txt", [""])
+    (['a.jsonl#x', 'a.jsonl#y', "a.jsonl#x'"], ['a.txt'])
+    """
+    names: dict[str, None] = {}
+    for part in parts:
+        name = f"{file}#{part}" if part else file
+        while name in names or name in taken:
+            name += "'"
+        names[name] = None
+    return list(names)

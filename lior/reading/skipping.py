@@ -1,0 +1,99 @@
+"""Why files are left out: one list of reasons, each with the sentence that a user reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+import attrs
+
+from lior.errors import DataError
+
+
+class SkipReason(StrEnum):
+    """Why a file, folder or part of a file was not read.
+
+    The value is kept in indexes and manifests; the sentence is shown. Code compares members, never sentences.
+    """
+
+    sentence: str
+    """What is printed; ``{}`` stands for the detail of the case."""
+
+    def __new__(cls, value: str, sentence: str = "") -> SkipReason:
+        """A member with this value and sentence."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.sentence = sentence
+        return member
+
+    # --- found in a folder, and not opened ---
+    HIDDEN = "hidden", "hidden"
+    GENERATED = "generated", "filled by programs"
+    RUN_DIRECTORY = "run-directory", "a run of lior"
+    OWN_RUN = "own-run", "a file of the run itself"
+    FOLDER_LINK = "folder-link", "a link to a folder; give it by name to have it read"
+    BROKEN_LINK = "broken-link", "a link that leads nowhere"
+    NOT_REGULAR = "not-regular", "not a regular file"
+    CLOSED_FOLDER = "closed-folder", "cannot be opened: {}"
+    # --- not read ---
+    UNREADABLE = "unreadable", "cannot be read: {}"
+    TOO_LARGE = "too-large", "larger than the limit for one file; raise it, or split the file"
+    UNSTABLE = "unstable", "changed whenever it was read; it is learned when it rests"
+    # --- read, and not parsed ---
+    EMPTY = "empty", "empty"
+    NO_TEXT = "no-text", "no text in it"
+    BINARY = "binary", "binary data ({})"
+    BAD_ARCHIVE = "bad-archive", "damaged {}"
+    DAMAGED = "damaged", "damaged, or not what its name says ({})"
+    BAD_LINE = "bad-line", "{}"
+    NO_READER = "no-reader", "no reader for {} is installed"
+    REFUSED = "refused", "{}"
+    MISSING_PACKAGE = "missing-package", "{}"
+    # --- parsed, and not learned ---
+    NAME_TAKEN = (
+        "name-taken",
+        "the run has another document of this name, which is not from here; forget it, or rename the file",
+    )
+
+
+@attrs.frozen
+class SkippedFile:
+    """A file, folder or part of a file that was not read.
+
+    >>> str(SkippedFile("notes.txt", SkipReason.UNREADABLE, "Permission denied"))
+    'cannot be read: Permission denied'
+    """
+
+    name: str
+    reason: SkipReason
+    detail: str = ""
+    """What the sentence of the reason leaves open, such as the message of the operating system."""
+    kept: bool = False
+    """Whether a run keeps what it has learned from this file before."""
+
+    def __str__(self) -> str:
+        return self.reason.sentence.format(self.detail) + "; what the run holds of it stays" * self.kept
+
+
+class UnreadableFile(DataError):
+    """A file cannot be read or parsed, for a reason; the message is its sentence."""
+
+    def __init__(self, reason: SkipReason, detail: str = ""):
+        self.reason, self.detail = reason, detail
+        super().__init__(reason.sentence.format(detail))
+
+
+def most_common_reasons(skipped: Iterable[SkippedFile]) -> str:
+    """The three most frequent reasons and their counts in one line: ``2 × hidden; 1 × empty``."""
+    reasons = Counter(map(str, skipped)).most_common()
+    more = f"; {sum(count for _, count in reasons[3:])} × other reasons" if len(reasons) > 3 else ""
+    return "; ".join(f"{count} × {reason}" for reason, count in reasons[:3]) + more
+
+
+def no_text_message(paths: Iterable[str], skipped: Sequence[SkippedFile]) -> str:
+    """One line that says why there is no text at ``paths``."""
+    found = "no file in there"
+    if skipped:
+        found = f"no text in there ({len(skipped)} skipped: {most_common_reasons(skipped)})"
+    return f"{', '.join(paths)}: {found}; give a file or folder with text"

@@ -1,0 +1,46 @@
+"""The examples run as they stand, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+SAYS = {
+    "ask_folder.py": "certificates.md:3",
+    "ask.sh": "certificates.md:3",
+    "first_run.sh": "forgot",
+    "learn_and_forget.py": "asked:   The launch of the great balloon is on the fourth of May.",
+    "plugin_instance.py": "Rotor(layers=4",
+    "table.py": "in their 90 % interval",
+    "train_and_complete.py": "bits per byte of noise",
+    "why_a_word.py": "plan, line 1",
+}
+"""File -> what it prints among other things."""
+
+
+def test_every_example_is_run():
+    assert {path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".sh")} == {*SAYS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SAYS)
+def test_an_example_runs(name, tmp_path):
+    if name == "table.py":
+        pytest.importorskip("lior_tables")
+    binaries = Path(sys.executable).parent
+    environment = os.environ | {
+        "XDG_CACHE_HOME": str(tmp_path),
+        "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
+    }
+    command = [sys.executable] if name.endswith(".py") else ["sh"]
+    done = subprocess.run(
+        [*command, f"examples/{name}"],
+        cwd=EXAMPLES.parent, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert SAYS[name] in done.stdout
