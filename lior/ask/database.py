@@ -107,6 +107,7 @@ class Database:
         """Threads use the connection one after the other."""
         self.revision = 0
         """Raised by every change through this connection, also inside a transaction or when it is undone."""
+        self._state: tuple[int, int] | None = None
         self._open = self._changed = self._erased = self._logged = False
         self._connection = self._connected()
 
@@ -180,6 +181,12 @@ class Database:
         """Replace an entry."""
         self.rows("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
 
+    def state(self) -> tuple[int, int]:
+        """Numbers that are others after every change, by this connection or another process."""
+        if not self._open or self._state is None or self._state[0] != self.revision:
+            self._state = self.revision, self.meta("generation")
+        return self._state
+
     # --- transactions ---
 
     @contextlib.contextmanager
@@ -190,7 +197,7 @@ class Database:
                 yield
                 return
             self._connection.execute("BEGIN")
-            self._open = True
+            self._open, self._state = True, None
             try:
                 yield
             finally:
@@ -208,7 +215,7 @@ class Database:
             if self.frozen:
                 self.detach()
             self._connection.execute("BEGIN IMMEDIATE")
-            self._open, self._changed = True, False
+            self._open, self._changed, self._state = True, False, None
             try:
                 yield
                 if self._changed:

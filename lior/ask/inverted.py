@@ -31,6 +31,8 @@ from lior.ask.writing import BLOCK, CONTEXT, MOST, TEXT, Batch, encoded, starts_
 from lior.errors import UsageError
 
 T = TypeVar("T")
+_RECENT = 32
+"""Posting lists in memory: a question reads those of its terms several times."""
 
 
 @attrs.frozen
@@ -341,6 +343,14 @@ class InvertedIndex:
         Rows, int64 ``(n,)``, in any order, and counts, uint16 ``(n,)``, positive. For :data:`CONTEXT` the row
         is that of the first passage that has the context.
         """
+        recent: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = self.derived("recent", dict)
+        if (term, field) not in recent:
+            for old in [*recent][: len(recent) - _RECENT + 1]:
+                recent.pop(old, None)
+            recent[term, field] = self._postings(term, field)
+        return recent[term, field]
+
+    def _postings(self, term: int, field: int) -> tuple[np.ndarray, np.ndarray]:
         _, blocks, row_of = self._slots
         pairs, slots = list[np.ndarray](), list[np.ndarray]()
         for place, block in enumerate(blocks):
@@ -350,7 +360,7 @@ class InvertedIndex:
                 slots.append(row_of[place, pairs[-1][:, 0]])
         if not pairs:
             return np.empty(0, np.int64), np.empty(0, np.uint16)
-        return np.concatenate(slots), np.concatenate(pairs)[:, 1]
+        return np.concatenate(slots), np.concatenate(pairs)[:, 1].copy()
 
     def confirmed(self, term: int) -> tuple[np.ndarray, np.ndarray]:
         """As :meth:`postings`, of the questions that passages were confirmed to answer."""
@@ -397,7 +407,7 @@ class InvertedIndex:
     def derived(self, key: Hashable, compute: Callable[[], T]) -> T:
         """``compute()``, a function of the counts alone, kept in memory until the next change."""
         self.flush()
-        seen = self.database.revision, self.database.meta("generation")
+        seen = self.database.state()
         if seen != self._seen:  # it may be changed by another process
             self._derived, self._seen = {}, seen
         if key not in self._derived:

@@ -200,13 +200,18 @@ class Space:
     index: InvertedIndex
     vectors: Vectors
     terms: np.ndarray
-    """Mean vector of the words of each term, by its key, float32 ``(T, n)``, of the precision of float16."""
+    """Mean vector of the words of each term in the order of the stems, on which the last bits of products
+    depend; float32 ``(T, n)``, of the precision of float16."""
+    place: np.ndarray
+    """Row in ``terms`` of each key of a term, int64."""
     norms: np.ndarray
     """Length of each of these, float32 ``(T,)``."""
     lengths: np.ndarray
     """Length of the vector of each passage, float32 ``(N,)``; 1 where it is zero."""
     passages: Forward
+    """With rows of ``terms`` in place of keys; so are the contexts and the confirmed questions."""
     contexts: Forward
+    confirmed: Forward
 
 
 def space(index: InvertedIndex, vectors: Vectors) -> Space:
@@ -215,16 +220,24 @@ def space(index: InvertedIndex, vectors: Vectors) -> Space:
 
 
 def _space(index: InvertedIndex, vectors: Vectors) -> Space:
-    passages, contexts = index.forward("passage_"), index.forward("context_")
+    ids, _ = index.running_totals()
+    place = np.full(int(ids.max(initial=-1)) + 1, -1)
+    place[ids] = np.arange(len(ids))
+    rows, said, counts = index.all_confirmed
+    confirmed = Forward(np.searchsorted(rows, np.arange(len(index) + 1)), said, counts)
+    passages, contexts, confirmed = (
+        attrs.evolve(each, terms=place[each.terms])
+        for each in (index.forward("passage_"), index.forward("context_"), confirmed)
+    )
 
     def compute() -> dict[str, np.ndarray]:
-        terms = _of_terms(index, vectors).astype(np.float16)
+        terms = _of_terms(index, vectors, place).astype(np.float16)
         return {"terms": terms, "lengths": _lengths(index, passages, contexts, terms.astype(np.float32))}
 
     kept = index.kept(f"vectors {vectors.source}", compute)
     terms = kept["terms"].astype(np.float32)
     norms = np.maximum(np.linalg.norm(terms, axis=1), 1e-9)
-    return Space(index, vectors, terms, norms, kept["lengths"], passages, contexts)
+    return Space(index, vectors, terms, place, norms, kept["lengths"], passages, contexts, confirmed)
 
 
 def _lengths(index: InvertedIndex, passages: Forward, contexts: Forward, terms: np.ndarray) -> np.ndarray:
@@ -252,17 +265,17 @@ def _shares(index: InvertedIndex) -> np.ndarray:
     return (1 / np.sqrt(np.maximum(np.diff(index.layout.starts), 1))).astype(np.float32)
 
 
-def _of_terms(index: InvertedIndex, vectors: Vectors) -> np.ndarray:
+def _of_terms(index: InvertedIndex, vectors: Vectors, place: np.ndarray) -> np.ndarray:
     """Mean vector of the words of each term, by how many documents have them, float32 ``(T, n)``."""
     words = index.word_counts()
-    size = max((term for _, term, _ in words), default=-1) + 1
+    size = int(np.count_nonzero(place >= 0))
     out, total = np.zeros((size, vectors.width), np.float32), np.zeros(size)
     for first in range(0, len(words), _BLOCK):
         part = words[first : first + _BLOCK]
         of, weights = np.array([(term, documents) for _, term, documents in part], np.int64).T
         rows, _ = vectors.of([_clean(word) for word, _, _ in part])
-        np.add.at(out, of, rows * weights[:, None].astype(np.float32))
-        np.add.at(total, of, weights)
+        np.add.at(out, place[of], rows * weights[:, None].astype(np.float32))
+        np.add.at(total, place[of], weights)
     return out / np.maximum(total, 1)[:, None].astype(np.float32)
 
 
@@ -305,7 +318,7 @@ def asked(space: Space, query: Query) -> Asked:
             likeness[of] = MEANT
             rows[number] *= pieces[number] <= PIECES
         else:
-            rows[number] = query.weights[of].astype(np.float32) @ space.terms[query.terms[of]]
+            rows[number] = query.weights[of].astype(np.float32) @ space.terms[space.place[query.terms[of]]]
     return Asked(_unit(rows), _unit(rows.sum(0)), query, likeness)
 
 
@@ -339,23 +352,16 @@ def likest(space: Space, asked: Asked, rows: np.ndarray) -> np.ndarray:
     paragraphs, back = np.unique(layout.paragraph_of[rows], return_inverse=True)
     inside, of = slices(starts, paragraphs)
     contexts, place = np.unique(layout.context_of[rows], return_inverse=True)
-    said = index.derived("entries of confirmed questions", lambda: _confirmed(index))
     parts = [
         (space.passages, rows),
         (space.passages, order[inside]),
         (space.contexts, contexts),
-        (said, rows),
+        (space.confirmed, rows),
     ]
     own, whole, above, confirmed = _likest(space, asked, parts)
     near = np.maximum(_highest(whole, of, len(paragraphs))[:, back], above[:, place])
     found: np.ndarray = np.maximum(own, np.float32(AROUND) * np.maximum(near, confirmed))
     return found
-
-
-def _confirmed(index: InvertedIndex) -> Forward:
-    rows, terms, counts = index.all_confirmed
-    starts = np.searchsorted(rows, np.arange(len(index) + 1))
-    return Forward(starts, terms, counts)
 
 
 def _grouped(index: InvertedIndex) -> tuple[np.ndarray, np.ndarray]:
@@ -373,14 +379,10 @@ def _likest(space: Space, asked: Asked, parts: Sequence[tuple[Forward, np.ndarra
     slots = [slices(entries.starts, units) for entries, units in parts]
     terms = [entries.terms[at] for (entries, _), (at, _) in zip(parts, slots, strict=True)]
     used, places = np.unique(np.concatenate(terms), return_inverse=True)
-    known = np.searchsorted(used, asked.query.terms)
-    known[known == len(used)] = -1
-    mine = (asked.query.owners >= 0) & (used[known] == asked.query.terms) if len(used) else known >= 0
-    vectors, norms = (
-        np.take(each, np.minimum(used, len(each) - 1), 0) for each in (space.terms, space.norms)
-    )
-    alike = np.maximum((asked.vectors @ vectors.T) / norms, 0)
-    alike[:, used >= len(space.terms)] = 0  # only confirmed questions have them
+    wanted = space.place[asked.query.terms]
+    known = np.minimum(np.searchsorted(used, wanted), max(len(used) - 1, 0))
+    mine = (asked.query.owners >= 0) & np.isin(wanted, used)
+    alike = np.maximum((asked.vectors @ space.terms[used].T) / space.norms[used], 0)
     alike[asked.query.owners[mine], known[mine]] = asked.likeness[mine]
     parted = np.split(places, np.cumsum([len(each) for each in terms])[:-1])
     return [
