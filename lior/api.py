@@ -18,7 +18,7 @@ from typing import Any
 
 import attrs
 
-from lior.config import Component, Override, TrainConfig, flatten, load
+from lior.config import Override, TrainConfig, flatten, load
 from lior.config.options import checked_keywords
 from lior.errors import UsageError
 from lior.reading.documents import RawDocument, as_bytes
@@ -67,21 +67,23 @@ def train(
     LiorError
         When something given cannot be used; the message says what and why.
     """
+    memory = settings.get("memory")
+    _refuse_used(settings.get("tokenizer"), *(memory if isinstance(memory, list | tuple) else [memory]))
     overrides = [Override(path, value, "code") for path, value in flatten(settings)]
     if text:
         overrides.append(Override("data.text", [text] if isinstance(text, str) else list(text), "code"))
     config = load(recipe, overrides=overrides, components=True).config
-    _refuse_used(config.tokenizer, *config.memory.components)
     read = None
     if documents is not None:
         read = [RawDocument(name, as_bytes(value)) for name, value in documents.items()]
     return preparation.train(config, Path(out) if out else None, documents=read, callbacks=callbacks)
 
 
-def _refuse_used(*components: Component) -> None:
-    """Refuse a memory or a tokenizer that has read a text: the run that it belongs to would change."""
-    for name, plugin in ((each.name, each.plugin) for each in components):
-        if attrs.has(type(plugin)):
-            now, fresh = plugin.snapshot(), attrs.evolve(plugin).snapshot()
+def _refuse_used(*plugins: Any) -> None:
+    """Refuse instances that have read a text: the run that they belong to would change."""
+    for plugin in plugins:
+        if attrs.has(type(plugin)) and hasattr(plugin, "snapshot"):
+            now, fresh = (each.snapshot() for each in (plugin, attrs.evolve(plugin)))
             if now.keys() != fresh.keys() or not all(now[key].equal(fresh[key]) for key in now):
+                name = type(plugin).__name__
                 raise UsageError(f"{name}: this instance has read a text already; make a new one")

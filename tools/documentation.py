@@ -16,7 +16,7 @@ from mkdocs.structure.files import File, Files
 PAGES = ("*.md", "examples/README.md", "docs/**/*.md", "plugins/*/README.md", "plugins/*/docs/**/*.md")
 PICTURES = ("docs/**/*.svg", "docs/**/*.png", "plugins/*/docs/**/*.png", "LICENSE")
 API = {
-    "lior": ("lior", ["lior.api"]),
+    "lior": ("lior", ["lior.api", "lior.training.preparation"]),
     "runs": ("Runs", ["lior.runs.run"]),
     "ask": ("Questions", ["lior.ask.index", "lior.ask.answering"]),
     "reading": ("Reading files", ["lior.reading"]),

@@ -100,7 +100,7 @@ def ask(
 
 
 def _divided(words: Sequence[str]) -> tuple[Sequence[str], str]:
-    """Folders, and the question after them."""
+    """Split the arguments into folders and the question behind them."""
     if not words or not words[-1].strip():
         raise UsageError('no question; ask as: lior ask ~/notes "When is the boiler serviced?"')
     if len(words) > 1 or " " in words[-1] or not Path(words[-1]).expanduser().exists():
@@ -109,12 +109,12 @@ def _divided(words: Sequence[str]) -> tuple[Sequence[str], str]:
 
 
 def _last() -> Path:
-    """The file with what was asked the last time; where indexes are kept, too."""
+    """The file with the folders of the last question, beside the kept indexes."""
     return user_cache_path("lior", appauthor=False) / "ask" / "last.json"
 
 
 def _where(given: Sequence[str]) -> Sequence[str]:
-    """``given``, or what was asked the last time."""
+    """``given``, or the folders of the last question."""
     if given:
         return given
     try:
@@ -125,7 +125,7 @@ def _where(given: Sequence[str]) -> Sequence[str]:
 
 
 def _served(where: Sequence[str], question: str, top: int) -> tuple[Index, Answer] | None:
-    """What a running server of the run says; ``None`` where there is none. Nothing heavy is imported."""
+    """The answer of a running server of the run; ``None`` without one. Nothing heavy is imported."""
     from lior_cli import remote
 
     where = _where(where)
@@ -162,7 +162,7 @@ def _opened(where: Sequence[str], retriever: str | None, *, cache: bool) -> Inde
 
 
 def _progress(done: int, files: int) -> None:
-    """A line that is written over, for folders that take a while."""
+    """Show progress on one line that is written over."""
     if done == files:
         click.echo("\r\x1b[K", nl=False, err=True)
     elif done % 20 == 0:
@@ -173,7 +173,7 @@ def _progress(done: int, files: int) -> None:
 
 
 def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
-    """On standard error, what was read and how it was ranked."""
+    """Print on standard error what was read and how it was ranked."""
     skipped = len(index.skipped)
     told = f"{index.files:,} file{'s' * (index.files != 1)}, {len(index):,} passages"
     told += f", {skipped:,} skipped" if skipped else ""
@@ -191,7 +191,7 @@ def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
 
 
 def _hint() -> None:
-    """Once for each user, that words of the same meaning are found with vectors."""
+    """Tell each user once that word vectors find words of the same meaning."""
     from lior.ask.index import folder
     from lior.ask.meaning import HINT, installed
 

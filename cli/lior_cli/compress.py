@@ -1,4 +1,4 @@
-"""``lior compress`` and ``lior decompress``: a file to code words of a model, and back."""
+"""``lior compress`` and ``lior decompress``: lossless compression with a model."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ def _read(file: str) -> bytes:
 
 
 def _write(out: str, data: bytes) -> None:
-    """Write all or nothing: to a sibling first, which then takes the name."""
+    """Write a file atomically, or standard output."""
     if out == "-":
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

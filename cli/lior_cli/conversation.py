@@ -42,7 +42,7 @@ class _Command(NamedTuple):
 
 
 class Conversation:
-    """Reads lines until there are no more.
+    """Reads messages and commands until the end of the input.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class Conversation:
 
     @property
     def chat(self) -> Chat:
-        """The run that is talked with; ``UsageError`` where there is none."""
+        """The run of the chat; ``UsageError`` where there is none."""
         if self._chat is None:
             raise UsageError("that needs a run, and a folder is only asked; `lior train FOLDER` makes a run")
         return self._chat
@@ -202,7 +202,7 @@ class Conversation:
             self._remember(line)
 
     def _answer(self, turn: Turn) -> None:
-        """Print the answer, or what an endpoint makes of it."""
+        """Print the answer, or its wording by an endpoint."""
         self._shown = 1
         if turn.inherited:
             self._say(f"(with {', '.join(turn.inherited)} from before)")
@@ -405,13 +405,13 @@ class Conversation:
             self._end_of_input()
 
     def _say(self, text: str) -> None:
-        """What is not part of a reply: on standard error, so that a pipe gets replies alone."""
+        """Print on standard error what is not part of a reply, so that a pipe gets replies alone."""
         click.echo(printable_text(text), err=True)
 
 
 @contextlib.contextmanager
 def _working(what: str, *, shown: bool) -> Iterator[None]:
-    """Show that something goes on, and for how long already."""
+    """Show a spinner and the time elapsed."""
     if not shown:
         yield
         return
@@ -446,7 +446,7 @@ def _none(command: str, rest: str) -> None:
 
 @contextlib.contextmanager
 def _history(live: bool) -> Iterator[None]:
-    """Lines of earlier chats with the arrow keys, where there is a terminal with readline."""
+    """Keep the input history between chats, where there is a terminal with readline."""
     try:
         import readline
     except ImportError:

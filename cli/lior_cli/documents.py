@@ -124,13 +124,13 @@ def _outcome(run: Run, what: str, documents: list[Document], seconds: float) -> 
 
 
 def _left(run: Run) -> str:
-    """Which small parts stay as training fitted them."""
+    """The parts that stay as training fitted them."""
     *parts, last = run.checkpoint.fitted
     return f"{', '.join(parts)} and {last} stay" if parts else f"{last} stays"
 
 
 def _part_in(run: Run, forgotten: Sequence[Document]) -> str:
-    """What the documents had to do with the parts that stay."""
+    """Whether the documents had a part in what stays."""
     if not any(document.held and document.added is None for document in forgotten):
         return "what was forgotten had no part in that"
     words = " (and its tokens may be words of it)" if "tokenizer" in run.checkpoint.fitted else ""

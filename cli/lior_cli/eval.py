@@ -101,7 +101,7 @@ def evaluate(
 
 
 def _refuse_idle_options(noise: float) -> None:
-    """Options of the noise without any would change nothing."""
+    """Refuse options of the noise where there is none."""
     for name in ("noise_kind", "seed"):
         if not noise and given(name):
             raise UsageError(f"--{name.replace('_', '-')} is of noise, and there is none; add --noise 0.1")

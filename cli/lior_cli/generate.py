@@ -76,10 +76,10 @@ def generate(
 
 
 class _Noted(list[int]):
-    """Tokens that were drawn."""
+    """The tokens sampled so far."""
 
     def noting(self, tokens: Iterable[int]) -> Iterator[int]:
-        """The same tokens, each kept as it passes."""
+        """Yield the same tokens and keep each."""
         for token in tokens:
             self.append(token)
             yield token

@@ -59,7 +59,7 @@ def _summary(run: Path, found: Inspection) -> dict[str, Any]:
 
 
 def _finite(value: float) -> float | None:
-    """JSON has no number that is not finite."""
+    """``None`` for a number that is not finite, for JSON has none."""
     return value if math.isfinite(value) else None
 
 

@@ -89,7 +89,7 @@ class Stop:
 
     @hookimpl
     def lior_train_start(self) -> None:
-        """From now on there is something to keep."""
+        """Handle signals from now on."""
         for number in (signal.SIGINT, signal.SIGTERM):
             before = signal.getsignal(number)
             if before in (signal.default_int_handler, signal.SIG_DFL):

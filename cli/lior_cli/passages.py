@@ -90,7 +90,7 @@ def _lines(passage: Passage, width: int) -> list[str]:
 
 
 def _marker(answer: Answer) -> Callable[[str], str]:
-    """What emphasises the words of the question in a line."""
+    """A function that emphasises the words of the question in a line."""
     from lior.ask.words import language_of, stem, tokens
 
     if not colored():

@@ -73,7 +73,7 @@ def chosen(only: str | None, known: Collection[str]) -> list[str]:
 
 
 def folder_for_files(run: Path, out: Path | None, *, text: bool, as_json: bool) -> Path | None:
-    """Where files go, ``None`` for nowhere.
+    """The folder for files; ``None`` where none are written.
 
     Raises
     ------

@@ -75,13 +75,13 @@ def _pictures(
 
     with Progress(quiet=quiet) as progress:
 
-        def tick(done: int, of: int) -> None:
+        def report(done: int, of: int) -> None:
             if done:
                 progress.lior_train_step("score", done, of, {})
             else:
                 progress.lior_train_stage("score", f"scoring {of:,} tokens")
 
-        plotted = open_run(run, sample=sample, tick=tick, device=pick_device(device))
+        plotted = open_run(run, sample=sample, progress=report, device=pick_device(device))
         return built(names, lambda name: picture(name, plotted))
 
 

@@ -62,7 +62,7 @@ def request(run: Path, method: str, path: str, given: Mapping[str, Any] | None =
 
 
 class RemoteIndex:
-    """What is printed of the index of a server."""
+    """The fields of the index of a server that are printed."""
 
     def __init__(self, state: Mapping[str, Any]) -> None:
         self.retriever: str = state["retriever"]
@@ -76,7 +76,7 @@ class RemoteIndex:
         return self._passages
 
     def path(self, document: str) -> None:
-        """Documents of a run are no files."""
+        """``None``: documents of a run are not files."""
 
 
 def ask(run: Path, question: str, top: int) -> tuple[RemoteIndex, Any] | None:

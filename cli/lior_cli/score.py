@@ -1,4 +1,4 @@
-"""``lior score``: the surprise of a model at each line or word of a text."""
+"""``lior score``: the surprisal of each line or word of a text under a model."""
 
 from __future__ import annotations
 

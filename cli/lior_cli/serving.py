@@ -35,7 +35,7 @@ _END = 4.7
 
 
 class _Runner(uvicorn.Server):
-    """Ends in time, even on a machine that is too busy: the run on the disk is whole at any moment."""
+    """Ends in time on a busy machine too: the run on the disk is consistent at any moment."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop."""
@@ -46,7 +46,7 @@ class _Runner(uvicorn.Server):
 
 
 def open_server(settings: Settings) -> Server:
-    """What is at the paths in memory: a run, or the index of folders. torch is imported for a run.
+    """A server of the run or folders at the paths; torch is imported for a run only.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def serve_stdio(settings: Settings) -> int:
 
 
 def log_to_stderr() -> None:
-    """One object in a line for each event; libraries only tell of errors, for they name what was asked."""
+    """Log JSON lines to standard error; libraries log critical errors only, for they name what was asked."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     log = logging.getLogger("lior.serve")
@@ -170,7 +170,7 @@ def _local_socket(run: Path) -> Iterator[socket.socket | None]:
 
 
 def _answers(place: Path) -> bool:
-    """Whether somebody listens at a socket file."""
+    """Whether a server listens at a socket file."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:
@@ -232,7 +232,7 @@ class JsonLines(logging.Formatter):
 
 
 def _place(error: BaseException) -> list[str]:
-    """The lines of code that an error came through; not its message, which may have the text of a user."""
+    """The traceback of an error without its message, which may have the text of a user."""
     found, here = [], error.__traceback__
     while here is not None:
         code = here.tb_frame.f_code

@@ -108,7 +108,7 @@ class _Run:
 
 
 class _Folders:
-    """The kept index of folders, which stays in memory for the next time."""
+    """The kept index of folders, which stays in memory between updates."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self._paths = paths
@@ -165,7 +165,7 @@ def _watch(target: _Run | _Folders, *, as_json: bool, verbose: bool) -> None:
 
 
 def _changes(roots: set[str]) -> Iterator[None]:
-    """At the beginning, after changes have come to rest, and now and then. What changes meanwhile is seen."""
+    """Yield at the beginning, when changes have settled, and every minute; no change is missed."""
     from watchfiles import watch
 
     last = -_AGAIN

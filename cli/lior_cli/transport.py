@@ -19,7 +19,7 @@ def socket_file(run: Path) -> Path:
 
 
 def private(folder: Path) -> None:
-    """Make the folder of socket files, for this user alone.
+    """Create the folder of socket files, accessible to this user only.
 
     Raises
     ------

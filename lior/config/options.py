@@ -95,7 +95,7 @@ class RawText(str):
 
 
 class Fault(NamedTuple):
-    """A name in a table with a message on its value."""
+    """What is wrong with one value of a table: its name and a message."""
 
     name: str
     message: str
@@ -134,7 +134,7 @@ def _type_of(default: Any) -> Any:
 
 
 def in_words(hint: Any) -> str:
-    """The values that a type admits, in words."""
+    """Describe the values that a type allows, in words."""
     if _is_union(hint):
         # TOML has no null, so that nobody can write None.
         return " or ".join(in_words(arm) for arm in get_args(hint) if arm is not NoneType)
@@ -146,7 +146,7 @@ def in_words(hint: Any) -> str:
 
 
 def conform(value: Any, hint: Any) -> Any:
-    """``value`` with the type ``hint``.
+    """Convert ``value`` to the type ``hint``.
 
     :class:`RawText` is read as TOML if that gives the type; one text stands for a list of it.
 
@@ -177,7 +177,7 @@ def conform(value: Any, hint: Any) -> Any:
 
 
 def _first(readings: Iterator[tuple[Any, Any]], hint: Any) -> Any:
-    """The first of several (value, type) that conform."""
+    """Convert with the first of several (value, type) pairs that fit."""
     for value, arm in readings:
         try:
             return conform(value, arm)

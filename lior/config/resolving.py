@@ -1,4 +1,4 @@
-"""A configuration, for any schema, from its layers.
+"""Resolve a configuration of any schema from layers: defaults, files, variables, overrides.
 
 A schema is an attrs class whose fields are values declared with :func:`lior.config.options.option`, attrs
 classes nested to any depth, and plugins declared with :func:`plugin_option`; each has a default::
@@ -83,7 +83,7 @@ _short.maxstring = _short.maxother = 60  # a message is one line, whatever the v
 
 
 class Labelled(NamedTuple):
-    """A layer with the origin of its values."""
+    """A layer of values and the name of their origin in messages."""
 
     given: Given
     origin: str
@@ -226,7 +226,7 @@ def flatten(table: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, A
 
 
 def _nested(values: Iterable[tuple[Path, Any]]) -> dict[str, Any]:
-    """The nested tables that :func:`flatten` takes apart."""
+    """Nested tables from values by path: the inverse of :func:`flatten`."""
     table: dict[str, Any] = {}
     for path, value in values:
         inner = table
@@ -271,7 +271,7 @@ def _labelled(layer: Given | Labelled, recipes: str) -> Labelled:
 
 
 def _whole(path: Path, plugins: Iterable[Key]) -> Path:
-    """``frame`` is short for ``frame.name`` where plugins are chosen."""
+    """The full path of a key: ``frame`` is short for ``frame.name`` where plugins are chosen."""
     return next((key.path for key in plugins if key.table == path), path)
 
 
@@ -374,7 +374,7 @@ def _drop_options_of_others(merged: Layer, key: Key, names: str) -> None:
 
 
 def _as_name(entry: Entry) -> str:
-    """A value as the name of a plugin."""
+    """The name of a plugin that a value gives."""
     return str(conform(entry.value, str)) if isinstance(entry.value, str) else repr(entry.value)
 
 

@@ -41,7 +41,7 @@ class Corpus:
         return positions - self.starts[torch.searchsorted(self.starts, positions, right=True) - 1]
 
     def text(self, lo: int, hi: int, *, context: int = 0) -> tuple[Text, int]:
-        """Positions ``lo .. hi - 1`` after up to ``context`` earlier tokens; and the index of ``lo``."""
+        """Tokens ``lo .. hi - 1`` with up to ``context`` tokens before them, and the index of ``lo``."""
         first = max(lo - context, 0)
         position = torch.arange(first, hi, device=self.tokens.device)
         document = torch.searchsorted(self.starts, position, right=True) - 1
@@ -50,7 +50,7 @@ class Corpus:
         return text, lo - first
 
     def chunks(self, begins: Sequence[int], length: int, hi: int, *, context: int) -> tuple[Text, Tensor]:
-        """Chunks of ``length`` positions up to ``hi``, joined, and their positions without the contexts.
+        """Chunks of ``length`` tokens up to ``hi`` as one text, and the positions of these tokens in it.
 
         Values that depend on at most ``context`` earlier tokens are the same here as in the whole corpus.
         """
@@ -67,7 +67,7 @@ class Corpus:
         return int(self.starts[index]), [*self.starts.tolist()[1:], len(self)][index]
 
     def and_then(self, more: Corpus) -> Corpus:
-        """These documents, then those of ``more``."""
+        """The concatenation of this corpus and ``more``."""
         return attrs.evolve(
             self,
             tokens=torch.cat([self.tokens, more.tokens.to(self.tokens)]),
@@ -82,7 +82,7 @@ class Corpus:
         return len(self.names) - len(self.split_parts)
 
     def without(self, index: int, size: int) -> Corpus:
-        """All documents except one, of ``size`` bytes; a later part of it would stay."""
+        """The corpus without one document, of ``size`` bytes; other parts of a split document stay."""
         begin, end = self.bounds(index)
         pairs = (pair for pair in self.split_parts.items() if index not in pair)
         return attrs.evolve(
@@ -105,7 +105,7 @@ def build(documents: Iterable[RawDocument], tokenizer: Tokenizer) -> Corpus:
 
 
 def build_parts(documents: Iterable[RawDocument], tokenizer: Tokenizer, cut: int) -> tuple[Corpus, int]:
-    """As :func:`build`, with no token across byte ``cut`` of all; and the number of tokens before it.
+    """As :func:`build`, but no token crosses byte ``cut``; also returns the number of tokens before it.
 
     The document around that byte stays one document. So the text is cut at the same byte whatever the
     tokenizer.
@@ -127,7 +127,7 @@ def build_parts(documents: Iterable[RawDocument], tokenizer: Tokenizer, cut: int
 
 
 def until(documents: Iterable[RawDocument], cut: int) -> Iterator[bytes]:
-    """The documents before byte ``cut`` of all of them; the last may be a part of a document."""
+    """The text before byte ``cut`` of all documents, one document after the other."""
     for _, data in documents:
         if cut <= 0:
             return

@@ -24,7 +24,7 @@ _PART = re.compile(r"(:\d+|#[^/]*)$")
 
 
 class Parts(NamedTuple):
-    """Documents in the order in which a run reads them."""
+    """The documents of a run, divided into training text, calibration split and held-out text."""
 
     documents: list[RawDocument]
     """Training text first, of that the calibration split last; parts of a document have its name."""
@@ -51,7 +51,9 @@ def training_bytes(size: int, holdout: float) -> int:
 
 
 def split(documents: Sequence[RawDocument], holdout: float, calibration: float = 0.0) -> Parts:
-    """Divide ``documents``, those without text left out; nothing is drawn at random.
+    """Divide documents into training text, calibration split and held-out text, without randomness.
+
+    Documents without text are left out.
 
     A single document is cut and stays one, so its contexts go on; other parts begin without a context.
 

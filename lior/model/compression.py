@@ -134,7 +134,7 @@ def _version(name: str) -> str:
 
 @attrs.frozen
 class Coder:
-    """A model to code with, and its digest, which must be the same on both sides."""
+    """A model for coding and its digest, which must be equal on both sides."""
 
     model: Model
     digest: bytes
@@ -162,7 +162,7 @@ class Coder:
 def compress(
     data: bytes, coder: Coder, *, progress: ProgressCallback = silent
 ) -> tuple[CompressedFile, float]:
-    """Code ``data``; the model is changed.
+    """Compress ``data``; the model learns it.
 
     Returns
     -------
@@ -184,7 +184,7 @@ def compress(
 def decompress(
     file: CompressedFile, coder: Coder, *, name: str, progress: ProgressCallback = silent
 ) -> bytes:
-    """The data that :func:`compress` was given; the model is changed.
+    """Decompress what :func:`compress` gave; the model learns it.
 
     Parameters
     ----------
@@ -314,7 +314,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def library() -> ModuleType:
-    """The package ``constriction``, imported only for coding.
+    """Import ``constriction``, the arithmetic coder.
 
     Raises
     ------

@@ -20,7 +20,7 @@ _BLOCK = 8192
 
 @attrs.frozen
 class Score:
-    """The cost of a text."""
+    """The negative log-likelihood of a text, and the length of the text."""
 
     nats: float
     """Total ``-log p`` of all tokens."""
@@ -58,7 +58,7 @@ ProgressCallback: TypeAlias = "Callable[[str, int, int, Mapping[str, float]], No
 
 
 def silent(stage: str, step: int, steps: int, metrics: Mapping[str, float]) -> None:
-    """Ignore the report."""
+    """A progress callback that does nothing."""
 
 
 @torch.no_grad()

@@ -29,7 +29,7 @@ _COLDEST = 0.05
 
 
 class Session:
-    """A context that grows.
+    """A growing context, with predictions of its next token.
 
     The memories read its last ``model.context`` tokens; coordinates of an encoder with unlimited context
     depend on all of it.

@@ -146,7 +146,7 @@ class Model:
 
     @torch.no_grad()
     def items(self, text: Text, start: int = 0, z: Tensor | None = None) -> Items:
-        """``text[start:]`` as memories take it."""
+        """The tokens ``text[start:]`` with their coordinates and cells, as memories take them."""
         if z is None:
             z = self.coordinates(text, torch.arange(start, len(text.tokens), device=text.tokens.device))
         return Items(text, start, z, self._cell(z))

@@ -5,6 +5,7 @@ Matplotlib comes with ``lior[plots]`` and is imported only when something is dra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -55,6 +56,15 @@ def logarithmic(axis: Any, direction: str, linear_to: float = 0.0) -> None:
 def plain_numbers() -> Any:
     """The formatter of numbers at an axis: separators between thousands, no formulas."""
     return import_module("matplotlib.ticker").FuncFormatter(lambda value, _: f"{value:,.6g}")
+
+
+def name_rows(axis: Any, names: Sequence[str], x_label: str) -> None:
+    """Name the places 0, 1, ... of the vertical axis from the top down, and label the other axis."""
+    axis.set_yticks(range(len(names)), names)
+    axis.invert_yaxis()
+    axis.set_xlabel(x_label)
+    axis.grid(True, axis="x", alpha=0.3)
+    axis.set_axisbelow(True)
 
 
 @attrs.define

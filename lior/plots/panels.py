@@ -206,64 +206,35 @@ class LineChart(Panel):
 
 @attrs.frozen(kw_only=True)
 class BarChart(Panel):
-    """A number for each of a few names: a bar from 0, or a dot with the range about it."""
+    """A bar for each of a few names."""
 
     kind: ClassVar[str] = "bars"
 
     x_label: str
     names: Sequence[str]
     values: Sequence[float]
-    """None of them negative, unless they are dots."""
+    """None of them negative."""
     notes: Sequence[str]
-    """The text beside each bar, behind its number, or beside each dot."""
-    low: Sequence[float] = ()
-    high: Sequence[float] = ()
-    """Ends of the range of each value, which is then a dot; may be empty."""
-    level: float | None = None
-    """A value to compare the dots with: a vertical line."""
+    """The text beside each bar, behind its number."""
 
     def inches(self) -> tuple[float, float]:
         """A height for each name, if there are many."""
         width, height = super().inches()
-        return width, max(height if not self.low else 2.0, 1.3 + 0.27 * len(self.names))
+        return width, max(height, 1.3 + 0.27 * len(self.names))
 
     def draw(self, axis: Any) -> Finish:
         """Horizontal, the first name on top."""
-        places = range(len(self.names))
-        if self.low:
-            self._draw_ranges(axis)
-        else:
-            bars = axis.barh(places, self.values, color=COLOURS[0])
-            labels = [f"{number(v, 3)}  {note}" for v, note in zip(self.values, self.notes, strict=True)]
-            axis.bar_label(bars, labels, padding=4, fontsize=8)
-            axis.set_xlim(0, 1.9 * max(self.values) or 1.0)  # room for the notes
-        axis.set_yticks(places, self.names)
-        axis.invert_yaxis()
-        axis.set_xlabel(self.x_label)
-        axis.grid(True, axis="x", alpha=0.3)
-        axis.set_axisbelow(True)
+        bars = axis.barh(range(len(self.names)), self.values, color=COLOURS[0])
+        labels = [f"{number(v, 3)}  {note}" for v, note in zip(self.values, self.notes, strict=True)]
+        axis.bar_label(bars, labels, padding=4, fontsize=8)
+        axis.set_xlim(0, 1.9 * max(self.values) or 1.0)  # room for the notes
+        axes.name_rows(axis, self.names, self.x_label)
         return None
-
-    def _draw_ranges(self, axis: Any) -> None:
-        if self.level is not None:
-            axis.axvline(self.level, color=LEVEL_COLOURS[0], linestyle="--", linewidth=1)
-        for place, row in enumerate(zip(self.values, self.low, self.high, self.notes, strict=True)):
-            value, low, high, note = row
-            axis.plot([low, high], [place, place], color=COLOURS[1], linewidth=4, solid_capstyle="butt")
-            axis.plot([value], [place], "o", color=COLOURS[0])
-            axis.annotate(
-                note, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8,
-                annotation_clip=False,
-            )  # fmt: skip
 
     def table(self) -> Table:
         """A row for each name."""
-        ranges = [[f"{number(a)} to {number(b)}"] for a, b in zip(self.low, self.high, strict=True)]
-        rows = [
-            [name, number(value), *(ranges[i] if ranges else []), note]
-            for i, (name, value, note) in enumerate(zip(self.names, self.values, self.notes, strict=True))
-        ]
-        return Table(["", self.x_label, *["range"] * bool(ranges), ""], rows)
+        values = map(number, self.values)
+        return Table(["", self.x_label, ""], [*zip(self.names, values, self.notes, strict=True)])
 
 
 @attrs.frozen(kw_only=True)

@@ -15,7 +15,7 @@ from lior.model.language_model import Model
 from lior.plots import learning, scoring
 from lior.plots.panels import Curve, HeatMap, Histogram, LeftOut, LineChart, Panel, Picture, ScatterPlot
 from lior.plots.scales import spans_decades
-from lior.plots.scoring import CLASSES, Tick, classes_of
+from lior.plots.scoring import CLASSES, Progress, classes_of
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
 from lior.runs.checkpoint import Checkpoint
@@ -35,7 +35,7 @@ class PlottedRun:
     """``None`` until training is finished."""
     sample: int
     """Number of contexts."""
-    tick: Tick
+    progress: Progress
 
     @property
     def finished(self) -> Checkpoint:
@@ -52,7 +52,7 @@ class PlottedRun:
 
 
 def open_run(
-    run: Path, *, sample: int, tick: Tick = lambda done, of: None, device: torch.device | str = "cpu"
+    run: Path, *, sample: int, progress: Progress = lambda done, of: None, device: torch.device | str = "cpu"
 ) -> PlottedRun:
     """Open the run at ``run``; of an unfinished one only the telemetry is available.
 
@@ -62,7 +62,7 @@ def open_run(
         When it is not a run, or is damaged.
     """
     loaded = None if _in_training(run) else rundir.open_run(run, device=device)
-    return PlottedRun(path=run, loaded=loaded, sample=sample, tick=tick)
+    return PlottedRun(path=run, loaded=loaded, sample=sample, progress=progress)
 
 
 def _in_training(run: Path) -> bool:
@@ -98,7 +98,7 @@ def _curves(run: PlottedRun) -> _Built:
 
 
 def _positions(run: PlottedRun) -> _Built:
-    scored = scoring.score(run.finished, run.sample, run.tick)
+    scored = scoring.score(run.finished, run.sample, run.progress)
     subject = f"cost of {len(scored.nats):,} of {scored.total:,} tokens of the validation text"
     return subject, [*scoring.panels(scored)]
 

@@ -20,10 +20,10 @@ from lior.runs.inspection import spread
 CLASSES = ("lower case", "upper case", "digit", "space", "newline", "punctuation", "other")
 """Classes of tokens; ``other`` are control characters and all bytes beyond ASCII."""
 
-Tick = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 """Called before the first block and after each block with (tokens done, tokens)."""
 
-_STRETCH, _BLOCK, _BINS = 128, 1024, 24
+_CHUNK, _BLOCK, _BINS = 128, 1024, 24
 _LEAST_POINTS = 3
 """Shorter curves are not shown."""
 _LEAST_TOKENS = 10
@@ -81,8 +81,8 @@ class ScoredTokens:
         return ratio / math.log(2), error / math.log(2)
 
 
-def score(loaded: Checkpoint, count: int, tick: Tick) -> ScoredTokens:
-    """Score about ``count`` tokens of the validation text, in stretches spread over all of it.
+def score(loaded: Checkpoint, count: int, progress: Progress) -> ScoredTokens:
+    """Score about ``count`` tokens of the validation text, in chunks spread over all of it.
 
     Raises
     ------
@@ -93,17 +93,17 @@ def score(loaded: Checkpoint, count: int, tick: Tick) -> ScoredTokens:
         corpus, lo, hi = loaded.validation()
     except RunError:
         raise LeftOut("the run has no validation text of its own") from None
-    length = min(_STRETCH, count)
+    length = min(_CHUNK, count)
     places = spread(-(-(hi - lo) // length), count // length)
     begins = (lo + places * length).tolist()
     step = max(rows_at_once(_BLOCK, len(loaded.model.alphabet)) // length, 1)
     nats, positions = [], []
-    tick(0, len(begins) * length)
+    progress(0, len(begins) * length)
     for i in range(0, len(begins), step):
         text, at = corpus.chunks(begins[i : i + step], length, hi, context=loaded.model.context)
         nats.append(-loaded.model.score(text, at).double())
         positions += [torch.arange(b, min(b + length, hi)) for b in begins[i : i + step]]
-        tick(min((i + step) * length, len(begins) * length), len(begins) * length)
+        progress(min((i + step) * length, len(begins) * length), len(begins) * length)
     where = torch.cat(positions).to(corpus.tokens.device)
     tokens = corpus.tokens[where].long()
     return ScoredTokens(

@@ -111,7 +111,7 @@ class RunDirectory:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let other processes change the run."""
+        """Release the lock, so that other processes can change the run."""
         self.folder.close()
 
     @property

@@ -85,7 +85,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path, newest: Path | None = None) -> RunFolder:
-        """Become the only process that writes the run at ``path``.
+        """Lock the run at ``path`` for writing.
 
         Raises
         ------
@@ -98,12 +98,12 @@ class RunFolder:
             raise RunError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
 
     def close(self) -> None:
-        """Let other processes change the run."""
+        """Release the lock, so that other processes can change the run."""
         self._lock.close()
 
     @contextlib.contextmanager
     def writing(self, number: int) -> Iterator[Path]:
-        """Around the writing of the checkpoint of that number, to the path that is given.
+        """Context manager: gives the path of the checkpoint of that number, which the block writes.
 
         A damaged or forgotten checkpoint of this number is removed before, because a folder cannot be
         replaced in one operation. What is written must be a whole checkpoint or none, as

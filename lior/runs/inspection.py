@@ -328,7 +328,7 @@ def _largest(x: Tensor) -> float:
 
 
 def spread(total: int, count: int) -> Tensor:
-    """``min(count, total)`` of the numbers ``0 .. total - 1``, ascending, one at random from each equal part.
+    """A stratified sample of ``min(count, total)`` of the numbers ``0 .. total - 1``, ascending.
 
     They are the same whenever they are drawn.
     """

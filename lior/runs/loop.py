@@ -49,7 +49,10 @@ S = TypeVar("S", bound=LoopStage)
 
 @attrs.frozen(kw_only=True)
 class LoopState:
-    """Where a loop stands, ready for JSON by ``attrs.asdict``. A field of a wrong type is a TypeError."""
+    """Position of a loop: stage, step and times; ``attrs.asdict`` makes it ready for JSON.
+
+    Raises ``TypeError`` for a field of a wrong type.
+    """
 
     stage: int = attrs.field(validator=instance_of(int))
     """Index of the stage."""
@@ -90,7 +93,7 @@ class Stopwatch:
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
-        """Add the time of the block to ``stage``."""
+        """Context manager: adds the time of the block to ``stage``."""
         self._stage, self._since = stage, time.perf_counter()
         try:
             yield
@@ -132,7 +135,7 @@ class Loop(ABC, Generic[S]):
 
     @abstractmethod
     def write(self, state: LoopState, stage: S | None) -> None:
-        """Write a checkpoint that stands in a stage, or at its beginning without one; raises ``OSError``."""
+        """Write a checkpoint inside a stage, or at its beginning if it is ``None``; raises ``OSError``."""
 
     def may_write(self, stage: S) -> bool:
         """Whether a checkpoint may be written now and then after the last step of ``stage``."""
@@ -196,7 +199,7 @@ class Loop(ABC, Generic[S]):
             self._saved = time.monotonic()
 
     def save(self, index: int, stage: S | None = None, metrics: int | None = None) -> None:
-        """Write a checkpoint that stands in the stage of that index, at its beginning without ``stage``.
+        """Write a checkpoint inside the stage of that index, or at its beginning without ``stage``.
 
         Without a directory nothing is written.
 
@@ -223,7 +226,7 @@ class Loop(ABC, Generic[S]):
 
     @contextmanager
     def reported(self) -> Iterator[None]:
-        """Around the writing of a checkpoint to :attr:`folder`: tells the event; raises as :meth:`save`."""
+        """Context manager around the writing of a checkpoint: sends the event; raises as :meth:`save`."""
         assert self.folder is not None
         try:
             yield

@@ -59,7 +59,7 @@ class Agents(MCPServer[Any]):
         ]
 
     def running(self) -> AbstractAsyncContextManager[None]:
-        """What must be entered while :meth:`routes` are served."""
+        """The context in which :meth:`routes` are served."""
         return self.session_manager.run()
 
     # --- tools: what agents read of them is their docstring ---

@@ -26,17 +26,17 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Json(Response):
-    """An object; names of files that are not UTF-8 have a mark for each byte that is no character."""
+    """A JSON reply; bytes of file names that are not UTF-8 become U+FFFD."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """The object as UTF-8."""
+        """The object as JSON in UTF-8."""
         return json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def build(server: Server) -> Middleware:
-    """The application that serves what a server has."""
+    """The ASGI application of a server."""
     operations = (*rest.OPERATIONS, *openai.OPERATIONS, *server.operations)
     agents, api = Agents(server), schemas.openapi(operations, installed("lior"))
 
@@ -88,7 +88,7 @@ def _endpoint(server: Server, operation: Operation) -> Endpoint:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """No such address, or not by this method."""
+    """The reply for an unknown address or method."""
     refusal = error if isinstance(error, HTTPError) else HTTPError(404, "no such address", code="not_found")
     if isinstance(error, HTTPException) and error.status_code != 404:
         refusal = HTTPError(error.status_code, str(error.detail), code="method")

@@ -30,11 +30,11 @@ class Choice:
 
     @property
     def reason(self) -> str:
-        """``stop`` once a stop text came."""
+        """``stop`` after a stop text, else empty."""
         return "stop" if self._text.stopped else ""
 
     def add(self, drawn: Sequence[Drawn], *, last: bool) -> tuple[str, list[Placed]]:
-        """The text that can be told now, and its tokens."""
+        """The text that can be sent now, and its tokens."""
         text, parts = self._text, []
         for each in drawn:
             if text.stopped:
@@ -56,7 +56,7 @@ class Choice:
 async def stream_choices(
     model: ModelThread, choices: Sequence[Choice]
 ) -> AsyncIterator[tuple[int, str, list[Placed]]]:
-    """Number, text and tokens of the pieces of several completions, as they come.
+    """Yield the pieces of several choices as they come: the choice's number, text and tokens.
 
     Whoever stops listening cancels them.
     """
@@ -90,7 +90,7 @@ async def stream_choices(
 
 
 def _sink(box: deque[Drawn | Exception | None], loop: asyncio.AbstractEventLoop, there: asyncio.Event) -> Any:
-    """Puts items into a box, and wakes the loop unless it knows."""
+    """A function for another thread that appends to ``box`` and wakes the event loop."""
 
     def put(item: Drawn | Exception | None) -> None:
         box.append(item)
@@ -123,7 +123,7 @@ def logprobs(tokenizer: Tokenizer, drawn: Sequence[tuple[Drawn | None, int]]) ->
 
 
 def _name(data: bytes) -> str:
-    """A token as text; bytes that are no character of their own as the protocol writes them."""
+    """A token as text; incomplete characters as ``bytes:\\x..``, as the protocol writes them."""
     try:
         return data.decode()
     except UnicodeDecodeError:

@@ -67,7 +67,7 @@ def _encoded(server: RunServer, text: str) -> list[int]:
 
 
 def _prompts(server: RunServer, form: CompletionRequest) -> list[list[int]]:
-    """The tokens of each prompt; the begin of a document, where it is said, comes first."""
+    """The tokens of each prompt; the token of a document's begin may only come first."""
     several = form.prompt if isinstance(form.prompt, list) else [form.prompt]
     if several and isinstance(several[0], int):
         several = [several]
@@ -111,7 +111,7 @@ class _Request:
         ]  # fmt: skip
 
     async def echoes(self) -> list[list[Drawn | None]]:
-        """The tokens of each choice's prompt; nothing is known of the begin of a document."""
+        """The scored tokens of each choice's prompt; ``None`` for the begin of a document."""
         found: list[list[Drawn | None]] = []
         for prompt in self.prompts:
             vocab = self.version.tokenizer.vocab
@@ -134,7 +134,7 @@ class _Request:
         }  # fmt: skip
 
     def usage(self) -> dict[str, int]:
-        """How many tokens there were."""
+        """The token counts of OpenAI's protocol."""
         read, written = sum(map(len, self.prompts)), sum(each.count for each in self.choices)
         return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
 
@@ -150,7 +150,7 @@ class _Request:
 
 
 async def completions(server: RunServer, request: Request, form: CompletionRequest) -> Any:
-    """Continue a text by the language model."""
+    """Continue a text with the language model."""
     check_supported(server, form)
     job = _Request(server, form)
     if server.model.streams + len(job.choices) > server.limits.streams:
@@ -161,7 +161,7 @@ async def completions(server: RunServer, request: Request, form: CompletionReque
 
 
 async def _pieces(job: _Request) -> AsyncIterator[tuple[int, str, list[tuple[Drawn | None, int]]]]:
-    """Choice, text and tokens of each piece, as they come: of the echoed prompts, then of what is drawn."""
+    """Yield the choice, text and tokens of each piece: of the echoed prompts, then of the completions."""
     shift = [0] * len(job.choices)
     if job.form.echo:
         for place, prompt in enumerate(await job.echoes()):
@@ -187,7 +187,7 @@ async def _whole(job: _Request) -> dict[str, Any]:
 
 
 def _echoed(job: _Request, prompt: Iterable[Drawn | None]) -> tuple[str, list[tuple[Drawn | None, int]]]:
-    """The text of a prompt, and its tokens with the places where they begin in it."""
+    """The text of a prompt, and its tokens with their character offsets."""
     decode, parts = job.version.tokenizer.decode, list(prompt)
     data = [decode([each.token]) if each else b"" for each in parts]
     begins = np.cumsum([0, *map(len, data)])[:-1].tolist()

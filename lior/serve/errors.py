@@ -1,4 +1,4 @@
-"""Errors as clients are told them, in the form of OpenAI's protocol."""
+"""Errors as replies to clients, in the form of OpenAI's protocol."""
 
 from __future__ import annotations
 

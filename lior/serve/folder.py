@@ -39,7 +39,7 @@ class FileRecord:
 
 @attrs.frozen(eq=False, kw_only=True)
 class FolderVersion(Version):
-    """The files of folders when they were last looked at; the index is always the newest."""
+    """The files of folders at the last scan; its index is shared and always the newest."""
 
     _index: Index
     _lock: threading.RLock
@@ -58,7 +58,7 @@ class FolderVersion(Version):
             return self._index.ask(question, top)
 
     def text(self, name: str) -> list[bytes]:
-        """The lines of the file, as passages count them; of formats without lines, such as PDF, its text."""
+        """The file's own bytes, or the extracted text of formats without lines, such as PDF."""
         if name not in self._files:
             raise DataError(f"{name}: no document of this name.")
         path = self._files[name].path
@@ -114,7 +114,7 @@ class FolderSource:
             self._next = time.monotonic() + _INTERVAL
 
     def _show(self) -> None:
-        """Let requests begin with the index as it is now."""
+        """Make a new version of the index as it is now."""
         files = {file.name: file for file in find_files(self._index.paths)[0]}
         records = {name: record for name, file in files.items() if (record := _record(file))}
         every = Version(number=0, documents=tuple(records.values()))
@@ -139,7 +139,7 @@ class FolderSource:
         }  # fmt: skip
 
     def close(self, seconds: float) -> bool:
-        """Whether no file is being read any more."""
+        """Wait until no file is being read; whether that took at most so many seconds."""
         free = self._lock.acquire(timeout=seconds)
         if free:
             self._lock.release()

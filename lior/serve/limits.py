@@ -1,4 +1,4 @@
-"""What a server does and how much it takes: the bounds that keep one client from the others."""
+"""Settings of a server, and the limits that protect clients from one another."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Limits:
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """What was said when the server was started."""
+    """The options with which the server was started."""
 
     paths: tuple[Path, ...]
     """Directory of a run, or folders, files and patterns."""

@@ -1,4 +1,4 @@
-"""Counts and times in the form that Prometheus reads; without a word of a user."""
+"""Counts and durations of requests in Prometheus' text format, without any text of users."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
 
 class Metrics:
-    """What happened since the start."""
+    """Counters since the start of the server."""
 
     def __init__(self) -> None:
         self.started = time.time()
@@ -22,14 +22,14 @@ class Metrics:
         self._total: Counter[str] = Counter()
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Note a request that is over."""
+        """Count a finished request."""
         self.requests[route, method, status] += 1
         bound = next((bound for bound in BOUNDS if seconds <= bound), float("inf"))
         self._seconds[route, bound] += 1
         self._total[route] += round(seconds * 1e6)
 
     def text(self, gauges: Mapping[str, float]) -> str:
-        """All of it, with further values that are of this moment."""
+        """All metrics in Prometheus' text format, with gauges of this moment."""
         lines = ["# TYPE lior_requests_total counter"]
         for (route, method, status), count in sorted(self.requests.items()):
             labels = f'route="{route}",method="{method}",status="{status}"'
@@ -50,7 +50,7 @@ class Metrics:
 
 
 def resident_bytes() -> int:
-    """Memory of this process; 0 where the system does not tell."""
+    """Resident memory of this process in bytes; 0 where it is unknown."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 (no file of a disk)
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

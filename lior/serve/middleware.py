@@ -101,7 +101,7 @@ class Middleware:
     # --- who ---
 
     def _check(self, scope: Scope, headers: Headers) -> None:
-        """Refuse what comes from elsewhere, from strangers, or is too much, with the status that says why."""
+        """Raise :class:`HTTPError` for a foreign host or origin, a missing token, or too many requests."""
         here = scope.get("client") is None  # by the socket file, which only this user can open
         host = headers.getlist("host")
         if len(host) != 1 or not (here or _name(host[0]) in self._hosts):
@@ -121,7 +121,7 @@ class Middleware:
             raise HTTPError(503, message, code="busy", retry_after=1)
 
     def _known(self, given: str) -> None:
-        """Refuse who does not have the token: as ``Bearer``, or as password of ``Basic``."""
+        """Raise :class:`HTTPError` without the token, as ``Bearer`` or as password of ``Basic``."""
         kind, _, value = given.partition(" ")
         if kind.lower() == "basic":
             try:
@@ -136,7 +136,7 @@ class Middleware:
     # --- how much ---
 
     def _counted(self, scope: Scope, headers: Headers, receive: Receive, sizes: list[int]) -> Receive:
-        """``receive`` that ends a body which is too large or comes too slowly."""
+        """``receive`` with limits on the size of the body and on the time between its parts."""
         upload = scope["method"] == "PUT" and scope["path"] == "/api/document"
         most = self._limits.upload if upload else self._limits.body
         too_large = HTTPError(413, f"the body has more than {most:,} bytes", code="too_large")
@@ -164,7 +164,7 @@ class Middleware:
         return counted
 
     def _note(self, scope: Scope, status: int, seconds: float, sizes: list[int]) -> None:
-        """Count a request, and log it if wished: never with what was asked."""
+        """Count a request, and log it if wished, without its content."""
         route = self._routes.get(scope.get("endpoint"), "other")
         method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "PUT", "DELETE") else "other"
         self._server.metrics.count(route, method, status or 499, seconds)
@@ -185,7 +185,7 @@ def _name(host: str) -> str:
 
 
 def _visit(scope: Scope, headers: Headers) -> bool:
-    """Whether a person follows a link to a page."""
+    """Whether a browser navigates to a page, as by a link."""
     return (
         scope["method"] == "GET"
         and headers.get("sec-fetch-mode") == "navigate"

@@ -1,4 +1,4 @@
-"""OpenAI's protocol, as far as no model is needed: models, chats, embeddings.
+"""The parts of OpenAI's protocol that need no language model: models, chats, embeddings.
 
 A chat is answered from the documents: the message says what is quoted, the field ``citations`` where it
 stands, and ``answer`` is the object of ``/api/ask``.
@@ -36,7 +36,7 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
 
 
 def check_supported(server: Server, form: OpenAIRequest) -> None:
-    """Refuse another model, and fields that ask for what is not done."""
+    """Refuse the name of another model, and fields that are not supported."""
     if form.model not in ("", "lior", server.source.name):
         message = f"no model of this name; there is {server.source.name!r}"
         raise HTTPError(404, message, code="model_not_found")
@@ -118,7 +118,7 @@ async def chat(server: Server, request: Request, form: ChatRequest) -> Any:
 
 
 def _reply(turn: Turn) -> tuple[str, list[dict[str, Any]]]:
-    """What a chat says, and the passages that it cites by their numbers."""
+    """The text of a chat's reply, and the passages that it cites."""
     answer = turn.answer
     if answer.found and answer.answer:
         cited = [turn.passages[0]]
@@ -136,7 +136,7 @@ def _reply(turn: Turn) -> tuple[str, list[dict[str, Any]]]:
 
 
 async def embeddings(server: Server, request: Request, form: EmbeddingsRequest) -> Any:
-    """The vectors of texts, by the word vectors of the retriever that compares meaning."""
+    """The embeddings of texts: mean word vectors of the dense retriever."""
     check_supported(server, form)
     if server.version.index.retriever != RETRIEVER or not meaning.installed():
         message = f"embeddings need the retriever {RETRIEVER}: pip install 'lior[vectors]' and start again"
@@ -156,7 +156,7 @@ async def embeddings(server: Server, request: Request, form: EmbeddingsRequest) 
 
 
 def _vectors(texts: Sequence[str]) -> np.ndarray:
-    """Sums of the unit vectors of the words, of length 1, float32 ``(n, width)``; 0 without any word."""
+    """Normalised sums of unit word vectors, float32 ``(n, width)``; zeros for a text without words."""
     source = meaning.read()
     found = np.zeros((len(texts), source.width), np.float32)
     for row, text in zip(found, texts, strict=True):

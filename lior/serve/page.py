@@ -1,4 +1,4 @@
-"""The page: asking, documents and their text as HTML; the script in ``static`` adds the rest.
+"""The web page: questions and documents as HTML; the script in ``static`` adds the rest.
 
 Every text of a document goes through :func:`html.escape`.
 """
@@ -22,6 +22,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lior.ask.answering import Answer
+from lior.ask.index import LONGEST_QUESTION
 from lior.errors import LiorError
 from lior.interfaces import Passage
 from lior.serve import documents
@@ -46,7 +47,7 @@ def routes(server: Server, api: Mapping[str, Any]) -> list[BaseRoute]:
 
 
 class Page:
-    """What a browser is shown."""
+    """The handlers of the web page."""
 
     def __init__(self, server: Server, api: Mapping[str, Any]) -> None:
         self._server, self._api = server, api
@@ -57,12 +58,14 @@ class Page:
         self._files = {each.name: each.read_bytes() for each in folder.iterdir() if each.name[-5:] != ".html"}
 
     def _framed(self, pane: str, status: int = 200, **parts: str) -> Response:
-        """The frame with one pane open, and what is in it."""
+        """The whole page with one pane open."""
         state = self._server.source.state()
         found = {
             "run": escape(state["name"]), "pane": pane, "question": "", "answer": "", "beside": "",
             "others": "", "list": "", "api": "", "documents": f"{state['documents']:,}",
             "passages": f"{state['passages']:,}", "editable": "yes" if state["editable"] else "no",
+            "longest_question": str(LONGEST_QUESTION), "longest_name": str(self._server.limits.name),
+            "most_tokens": str(self._server.limits.tokens),
             "model": "yes" if state["model"] else "no", "dated": "Learned" if state["model"] else "Changed",
             "lost": "".join(f"<li>{escape(each)}</li>" for each in state["lost"]),
             **{f"open_{name}": "" if name == pane else "hidden" for name in ("ask", "documents", "api")},
@@ -157,7 +160,7 @@ def _notice(text: str) -> str:
 
 
 def _answer(answer: Answer) -> tuple[str, str]:
-    """An answer as the script would show it, without what needs the script, and the other passages."""
+    """HTML of the answer and of the other passages, as the script shows them."""
     if answer.answer:
         sure = f"{answer.confidence:.0%} sure"
         quote = f'<blockquote class="quote">{escape(answer.answer.text)}</blockquote>'
@@ -194,7 +197,7 @@ def _lines(found: Mapping[str, Any]) -> str:
 
 
 def _marked(line: str, number: int, mark: Mapping[str, int]) -> str:
-    """A line, escaped, with what is marked in it."""
+    """A line, escaped, with the passage in it marked."""
     first, last = mark["line"], mark["end_line"]
     if not first <= number <= last:
         return escape(line)

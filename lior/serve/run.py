@@ -1,4 +1,4 @@
-"""A run in memory: many readers of one version of it, and one writer that makes the next.
+"""A trained run in memory: many readers of one version, and one writer that makes the next.
 
 A version never changes. The writer, a thread, has a copy of the run to itself: it learns or forgets there,
 saves the run, and only then shows readers a copy of the outcome. A reader that began with a version ends with
@@ -65,7 +65,7 @@ class RunVersion(Version):
 
 @attrs.frozen
 class Change:
-    """Something to be done to the run, and who waits for it."""
+    """A change of the run, with the future of its outcome."""
 
     what: str
     """``learn``, ``forget`` or ``sync``."""
@@ -112,7 +112,7 @@ class RunSource:
         return self._current
 
     def refresh(self) -> None:
-        """Nothing: the writer looks every two seconds whether another process has changed the run."""
+        """Does nothing: the writer's thread checks every two seconds for changes by other processes."""
 
     # --- changes, from any thread ---
 
@@ -174,7 +174,7 @@ class RunSource:
         self._show()
 
     def _show(self) -> None:
-        """Let readers begin with the run as the writer has it now."""
+        """Make a new version of the run as it is now."""
         run = self._run
         warm_up(run.index, run.index.ask)
         if self.editable:
@@ -196,7 +196,7 @@ class RunSource:
             change.outcome.set_exception(RunError("the server is stopping; nothing was changed"))
 
     def _more(self, first: Change | None) -> list[Change]:
-        """Further changes that wait and can be saved together with the first; all of them without one."""
+        """Queued changes that can be saved together with ``first``; all queued changes if it is ``None``."""
         found: list[Change] = []
         while first is None or (first.what != "sync" and len(found) < _TOGETHER):
             try:
@@ -213,7 +213,7 @@ class RunSource:
         return found
 
     def _follow(self) -> None:
-        """Show what another process has made of the run."""
+        """Read the run again if another process has changed it."""
         if listed(self.path)[:1] == self._seen:
             return
         try:
@@ -222,7 +222,7 @@ class RunSource:
             _LOG.warning("the run was changed by another process and cannot be read: %s", error)
 
     def _apply(self, changes: Sequence[Change]) -> None:
-        """Do changes, save them as one checkpoint, show the outcome, and tell those who wait."""
+        """Make changes, save them as one checkpoint, show the new version, and resolve the futures."""
         self._follow()
         wanted = [change for change in changes if change.outcome.set_running_or_notify_cancel()]
         names = [name for change in wanted for name in change.names]
@@ -255,7 +255,7 @@ class RunSource:
             self.working = None
 
     def state(self) -> dict[str, Any]:
-        """What there is and what is being done, for people and programs."""
+        """What is served and what is being done, ready for JSON."""
         return {
             "name": self.name, **self.current.counts(), "model": True, "editable": self.editable,
             "syncs": bool(self.folders), "working": self.working, "waiting": self._queue.qsize(),
@@ -265,7 +265,7 @@ class RunSource:
 
 @contextlib.contextmanager
 def _noted(run: Path, changes: Sequence[Change]) -> Iterator[None]:
-    """Keep a note of what is being done, for the case that the process is killed."""
+    """Write a note of the changes while they are made, in case the process is killed."""
     note = run / NOTE
     told = {what: [n for c in changes if c.what == what for n in c.names] for what in ("learn", "forget")}
     with replacing(note, private=True) as stream:
@@ -278,7 +278,7 @@ def _noted(run: Path, changes: Sequence[Change]) -> Iterator[None]:
 
 
 def _lost(run: Path, held: Collection[str]) -> tuple[str, ...]:
-    """What a note says was begun and the run, with documents ``held``, does not show; the note is removed."""
+    """Changes that a note names and that the run, with documents ``held``, lacks; the note is removed."""
     note = run / NOTE
     try:
         told = json.loads(note.read_bytes())

@@ -1,4 +1,4 @@
-"""What the transports of a trained run share besides: the thread of its model, and changes."""
+"""The server of a trained run: the thread of its model, and changes by clients."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RunServer(Server):
         return self.version
 
     async def read(self, work: Callable[[Callable[..., object]], T]) -> T:
-        """Have the thread of the model do something; see :meth:`ModelThread.run`."""
+        """Call ``work`` in the thread of the model; see :meth:`ModelThread.run`."""
         return await asyncio.wrap_future(self.model.run(work))
 
     async def change(self, future: Future[T]) -> T:
@@ -48,7 +48,7 @@ class RunServer(Server):
         return await asyncio.shield(asyncio.wrap_future(future))
 
     def check_editable(self) -> None:
-        """Refuse a change where the server is read-only."""
+        """Raise :class:`HTTPError` where the server is read-only."""
         if not self.settings.editable:
             raise HTTPError(403, "the server is read-only; start it with --allow-edit", code="read_only")
 

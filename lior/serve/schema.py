@@ -55,7 +55,7 @@ class PassageRequest(StrictModel):
 
 
 class WhyRequest(StrictModel):
-    """A text, and what stands before it."""
+    """A text to be explained, and the text before it."""
 
     prompt: Annotated[str, Field(max_length=_MOST.score)] = ""
     text: Annotated[str, Field(max_length=_MOST.words)]
@@ -70,7 +70,7 @@ class ScoreRequest(StrictModel):
 
 
 class ListRequest(StrictModel):
-    """Which documents are listed."""
+    """A page of the list of documents."""
 
     search: Annotated[str, Field(max_length=_MOST.name)] = ""
     """Part of the name."""
@@ -79,7 +79,7 @@ class ListRequest(StrictModel):
 
 
 class LinesRequest(StrictModel):
-    """Which lines of which document."""
+    """Some lines of a document."""
 
     name: Name
     line: Count = 1
@@ -87,7 +87,7 @@ class LinesRequest(StrictModel):
 
 
 class LearnRequest(StrictModel):
-    """What the document in the body is called."""
+    """The name of the document in the body."""
 
     name: Name
     replace: bool = False
@@ -95,7 +95,7 @@ class LearnRequest(StrictModel):
 
 
 class ForgetRequest(StrictModel):
-    """A document."""
+    """The name of a document."""
 
     name: Name
 
@@ -112,7 +112,7 @@ class OpenAIRequest(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    """What a stream has besides."""
+    """Options of a stream."""
 
     include_usage: bool = False
 
@@ -175,7 +175,7 @@ class Message(BaseModel):
 
     @property
     def text(self) -> str:
-        """What it says."""
+        """The text of the message."""
         if isinstance(self.content, list):
             return "\n".join(part.text for part in self.content)
         return self.content or ""
@@ -217,7 +217,7 @@ Handler = Callable[[Any, Request, Any], Awaitable[Any]]
 
 @attrs.frozen(kw_only=True)
 class Operation:
-    """A method of an address, and what it does."""
+    """An HTTP operation: method, path, handler and schema."""
 
     method: str
     path: str

@@ -1,4 +1,4 @@
-"""What all transports share: the documents that are served, a few threads for questions, and counts."""
+"""What all transports share: the documents that are served, threads for questions, and metrics."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Server:
 
     @property
     def version(self) -> Version:
-        """The version that a request begins with, and ends with."""
+        """The version that a request uses to its end."""
         return self.source.current
 
     async def latest(self) -> Version:
-        """The version to ask, once changes of the files have been read."""
+        """The version after changes of the files have been read."""
         await self.in_question_executor(self.source.refresh)
         return self.version
 

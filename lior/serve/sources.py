@@ -1,4 +1,4 @@
-"""What can be served: documents that change, of which a request sees one version.
+"""What can be served: a source of documents, of which each request sees one version.
 
 :class:`lior.serve.folder.FolderSource` has the index of folders; :class:`lior.serve.run.RunSource` a trained
 run, which also has a model and may be edited. Nothing here imports torch.
@@ -18,21 +18,6 @@ from lior.ask.index import Index
 from lior.errors import DataError, UsageError
 
 
-class DocumentRecord(Protocol):
-    """An attrs class: a document as it is listed."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def bytes(self) -> int: ...
-
-    @property
-    def added(self) -> str | None:
-        """Time at which it was last changed or learned, ISO 8601; ``None`` for the training text."""
-        ...
-
-
 @attrs.frozen(eq=False, kw_only=True)
 class Version:
     """The documents at one moment."""
@@ -40,7 +25,8 @@ class Version:
     number: int
     """From 1 since the server was started."""
     documents: tuple[Any, ...]
-    """A :class:`DocumentRecord` each."""
+    """attrs classes with ``name``, ``bytes`` and ``added``: when it last changed, ISO 8601, or ``None``
+    for the text of the training."""
     names: frozenset[str] = attrs.field(init=False)
     """Of the documents."""
 

@@ -1,4 +1,4 @@
-"""One thread reads the model, for all: it draws the next token of every stream in one reading.
+"""One thread evaluates the model for all streams: one batch gives the next token of each.
 
 The memories work in rooms of their own that two readers must not share, and most of the time of a token is
 spent in Python, once for a reading: eight streams together take less than three times as long as one. Each
@@ -30,7 +30,7 @@ _BLOCK = 1024
 
 
 class Drawn(NamedTuple):
-    """A token, and how likely it was."""
+    """A sampled token with its log-probability."""
 
     token: int
     logprob: float
@@ -40,7 +40,7 @@ class Drawn(NamedTuple):
 
 
 class Stream:
-    """A completion that is being drawn.
+    """A completion in progress.
 
     Parameters
     ----------
@@ -63,18 +63,18 @@ class Stream:
 
     @property
     def session(self) -> Session:
-        """The context, read when it is first needed."""
+        """The context, evaluated when it is first needed."""
         if self._session is None:
             self._session = Session(self.version.run.model, self._prompt)
         return self._session
 
     @property
     def over(self) -> bool:
-        """Whether nothing more is to be drawn."""
+        """Whether the completion is finished."""
         return self.cancelled or self.left <= 0 or time.monotonic() > self.until
 
     def take(self, log_p: Tensor) -> None:
-        """Draw from the model's ``log_p (V,)``, and tell the sink."""
+        """Sample a token from ``log_p (V,)`` and pass it to the sink."""
         token = draw(
             self.session.log_probs_with(self.sampling, log_p), self.sampling, generator=self._generator
         )
@@ -84,7 +84,7 @@ class Stream:
 
 
 class ModelThread:
-    """The only reader of the models of all versions."""
+    """The thread that evaluates the models of all versions."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -99,7 +99,7 @@ class ModelThread:
 
     @property
     def streams(self) -> int:
-        """How many are being drawn."""
+        """Number of completions in progress."""
         return len(self._streams) + len(self._fresh)
 
     def start(self, stream: Stream) -> None:
@@ -110,7 +110,7 @@ class ModelThread:
         self._work.put(None)
 
     def run(self, work: Callable[[Callable[..., object]], T]) -> Future[T]:
-        """Have ``work`` done; it calls what it is given between its parts, so that streams go on."""
+        """Call ``work`` in the thread; it calls its argument between its parts, so that streams go on."""
         future: Future[T] = Future()
 
         def done() -> None:
@@ -142,7 +142,7 @@ class ModelThread:
             stream.sink(None)
 
     def _step(self) -> None:
-        """Draw a token of each stream."""
+        """Sample a token of each stream."""
         while self._fresh:
             self._streams.append(self._fresh.popleft())
         groups: dict[int, list[Stream]] = {}
@@ -165,7 +165,7 @@ class ModelThread:
 
 
 def likeliest(log_p: Tensor, count: int) -> list[tuple[int, float]]:
-    """The tokens of the largest ``log_p (V,)``, and these."""
+    """The ``count`` most probable tokens and their ``log_p (V,)``."""
     if not count:
         return []
     values, tokens = log_p.topk(min(count, len(log_p)))

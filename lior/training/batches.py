@@ -34,7 +34,7 @@ _SAMPLE_BLOCK = 4096
 
 @attrs.frozen
 class BatchSampler:
-    """Makes batches from positions in a corpus."""
+    """Draws batches of queries and memory items from positions in a corpus."""
 
     corpus: Corpus
     reach: int

@@ -41,7 +41,7 @@ class Split:
 
 @attrs.frozen(kw_only=True)
 class Job:
-    """What the stages of a run work on."""
+    """What the stages of a training share: model, text, configuration, random generator."""
 
     model: Model
     text: Corpus
@@ -113,7 +113,7 @@ _SAMPLE = 1 << 25
 
 @attrs.define
 class LearnGeometry:
-    """Local updates of the metric on batches; keeps the state with the lowest calibration loss.
+    """Fits the metric by local updates on batches; keeps the state of the lowest calibration loss.
 
     It ends early after ``geometry.patience`` measurements in a row that were no better.
     """
@@ -255,7 +255,7 @@ class LearnGeometry:
 
 @contextmanager
 def _rewound(generator: Generator, origin: Tensor) -> Iterator[None]:
-    """The generator in its earlier state ``origin`` inside the block, and in its present state after it."""
+    """Context manager: the generator is in its earlier state ``origin`` inside the block only."""
     now = generator.get_state()
     generator.set_state(origin)
     try:
@@ -273,7 +273,7 @@ _TEXT_TIME = 0.6
 
 @attrs.define
 class FitMemories:
-    """Adaptive memories read, learn and store ``lo .. hi - 1``, in pass ``number`` of ``count``."""
+    """Fits adaptive memories to tokens ``lo .. hi - 1``, which they store; pass ``number`` of ``count``."""
 
     job: Job
     lo: int
@@ -332,7 +332,7 @@ class FitMemories:
 
 @attrs.define
 class WriteText:
-    """Write ``lo .. hi - 1`` to the memories that do not hold it yet, and count its tokens."""
+    """Writes tokens ``lo .. hi - 1`` to the memories that do not hold them yet, and counts them."""
 
     job: Job
     lo: int
@@ -396,7 +396,7 @@ _MIXER_TIME = 0.8
 
 @attrs.define
 class FitMixer:
-    """Fit everything that weighs evidence on the calibration split, which the memories do not hold yet.
+    """Fits the mixer on the calibration split, which the memories do not hold yet.
 
     Adaptive memories read it first, ``fit.calibration_passes`` times as it is and ``noise_passes`` times with
     errors; the mixer learns from their evidence in the last pass, which they give before they learn a block.
@@ -506,7 +506,7 @@ class FitMixer:
             yield from torch.randperm(count, generator=random, device=random.device).split(config.batch)
 
     def _fault(self, log_p: Tensor) -> PluginError:
-        """Names the memories with evidence that is not a number; ``log_p (B, E, A)`` of all experts."""
+        """An error that names memories whose evidence is not a number; ``log_p (B, E, A)`` of all experts."""
         names = [name for name, memory in self.job.model.memories.items() for _ in memory.experts]
         wrong = log_p.isnan().any(2).any(0).tolist()
         found = sorted({name for name, bad in zip(names, wrong, strict=True) if bad}) or ["none by itself"]

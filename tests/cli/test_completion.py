@@ -58,9 +58,9 @@ def test_runs_are_completed_the_newest_first(complete, runs):
     assert complete("eval", "[")[1:] == []
 
 
-@pytest.mark.parametrize("command", [["generate"], ["score"], ["chat"], ["why"], ["train", "--resume"]])
-def test_every_run_is_completed(complete, runs, command):
-    assert ("plain", "runs/b") in complete(*command, "ru")
+@pytest.mark.parametrize("words", [["generate"], ["score"], ["chat"], ["why"], ["train", "--resume"]])
+def test_every_run_is_completed(complete, runs, words):
+    assert ("plain", "runs/b") in complete(*words, "ru")
 
 
 @pytest.mark.parametrize("words", [["train", ""], ["eval", "r", ""], ["score", "r", "a.txt", ""]])

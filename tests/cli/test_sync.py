@@ -78,7 +78,7 @@ def test_a_folder(command, notes, monkeypatch, tmp_path):
         (("notes", "--dry-run"), 2, "--dry-run is for runs"),
         (("r", "nowhere"), 1, "nowhere: no such file or folder"),
         (("r", "-"), 2, "name the folder"),
-        (("r", "empty"), 1, "no file in there"),
+        (("r", "empty"), 1, "no file in there; nothing was forgotten"),
         (("r", "--watch", "--dry-run"), 2, "exclude each other"),
     ],
 )

@@ -93,21 +93,6 @@ def test_probabilities_sum_to_one(seed, gating, dtype):
     assert_close(log_p.exp().sum(1), torch.ones(B, dtype=dtype))
 
 
-@LAW
-@given(seed=seeds(), gating=gatings())
-def test_positions_do_not_see_each_other(seed, gating):
-    params, inputs, targets = case(seed, sizes=gating[0], cells=gating[1])
-    whole, log_p = mixer.gradient(params, inputs, targets)
-    total = {name: torch.zeros_like(table) for name, table in params.items()}
-    for row in range(B):
-        at = slice(row, row + 1)
-        alone, one = mixer.gradient(params, inputs.rows(at), targets[at])
-        total = {name: table + alone[name] / B for name, table in total.items()}
-        assert_close(one, log_p[at], atol=1e-13, rtol=0)
-    for name in params:
-        assert_close(total[name], whole[name], atol=1e-13, rtol=0)
-
-
 def test_a_token_outside_the_alphabet_teaches_nothing():
     params, inputs, _ = case(0)
     gradient, log_p = mixer.gradient(params, inputs, torch.full((B,), -1))

@@ -40,13 +40,14 @@ MODEL = {
 }
 LIGHT = {
     "ask": [FOLDER, "When is the launch?"],
+    "sync": [FOLDER],
     "plugins": [],
     "config": ["show", "tiny"],
     "cache": [],
     "completion": ["bash"],
 }
-ELSEWHERE = {"chat", "sync", "serve", "mcp", "bench"}
-"""With a folder they need no model, with a run they do: tests of the commands themselves."""
+ELSEWHERE = {"chat", "serve", "mcp"}
+"""With a folder they need no model, with a run they do; tested where a folder is served."""
 
 
 def blocked(code: str, *args: str, **kwargs: object) -> str:

@@ -20,7 +20,7 @@ from lior.ask import index as indexing
 from lior.ask.index import Index
 from lior.errors import DataError, LiorError
 from lior.interfaces import ParsedDocument
-from lior.plugins.registry import Registry, registry
+from lior.plugins.registry import Registry
 from lior.reading import parsing
 from lior.reading.compression import LIMIT
 from lior.reading.decoding import decode
@@ -284,15 +284,3 @@ def test_reading_is_light():
         "sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_own_source_is_read():
-    """Every module of the package comes back character by character."""
-    folder = Path(parsing.__file__).parents[1]
-    sources, skipped = find_files([folder])
-    assert {source.path for source in sources} >= {*folder.rglob("*.py")}
-    for path in folder.rglob("*.py"):
-        if path.stat().st_size:
-            assert read_file(path)[0].text == path.read_text()
-    assert {each.reason for each in skipped} <= {SkipReason.GENERATED, SkipReason.HIDDEN}
-    assert registry.names("reader")

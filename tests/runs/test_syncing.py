@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import shutil
 from pathlib import Path
@@ -176,13 +175,6 @@ def test_another_text_does_not_replace_all(home):
     assert sync(home / "run").changes == 0
 
 
-def test_a_folder_that_is_empty_for_now(home):
-    shutil.rmtree(home / "notes")
-    (home / "notes").mkdir()
-    with pytest.raises(DataError, match="nothing was forgotten"):
-        sync(home / "run")
-
-
 def test_what_cannot_be_read_now_is_not_forgotten(home, monkeypatch):
     real = syncing.read_document_file
 
@@ -216,12 +208,6 @@ def test_runs_that_are_not_of_files(configure, tmp_path):
     assert [each.name for each in run.documents()] == ["a", "b.txt"], "what is not of the folder stays"
     with pytest.raises(RunError, match="no directory"):
         lior.train(documents={"a": lines("a", 40)}, memory="match", fit={"passes": 0}).sync(tmp_path)
-
-
-def test_the_manifest_is_small_and_checked(home):
-    body = json.loads((home / "run" / manifest.NAME).read_text())
-    assert set(body["files"]) == {"a.txt", "b.txt", "d.txt", "deep/c.txt", "rows.jsonl"}
-    assert len((home / "run" / manifest.NAME).read_bytes()) < 1200
 
 
 def test_an_older_checkpoint_is_brought_up_to_date(home):

@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -72,22 +73,13 @@ def test_the_server_is_asked_without_numpy(trained, runtime):
     assert "October" in found.stdout
 
 
-def test_replies_on_a_connection_that_is_kept_do_not_wait(trained, runtime):
-    """40 ms is what a reply in two parts waits for an acknowledgement where Nagle's algorithm is on."""
-    asked = {"question": "When is the boiler serviced?"}
-    with (
-        _listening(Settings(paths=(trained,), port=0)) as (address, port),
-        running(trained, local=address),
-        httpx.Client(base_url=f"http://127.0.0.1:{port}") as http,
-    ):
-        http.post("/api/ask", json=asked).raise_for_status()
-        times = [http.post("/api/ask", json=asked).elapsed for _ in range(5)]
-    assert min(times).total_seconds() < 0.035
+def test_replies_on_a_connection_that_is_kept_do_not_wait(trained):
+    """asyncio turns Nagle's algorithm off only where the protocol is named; else a reply may take 40 ms."""
+    with _listening(Settings(paths=(trained,), port=0)) as (address, _):
+        assert address.proto == socket.IPPROTO_TCP
 
 
 def test_a_socket_file_that_was_left_behind_is_no_server(trained, runtime, command):
-    import socket
-
     private(socket_file(trained).parent)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left:
         left.bind(str(socket_file(trained)))

@@ -39,7 +39,7 @@ def test_instances_that_are_given_are_those_that_are_used(tmp_path):
     assert (entry["name"], entry["distribution"], entry["options"]["capacity"]) == ("exact", "lior", 64)
     again = lior.load(tmp_path / "r")
     assert again.model.geometry.frame == frame
-    with pytest.raises(UsageError, match="exact: this instance has read a text already; make a new one"):
+    with pytest.raises(UsageError, match="Exact: this instance has read a text already; make a new one"):
         lior.train(documents=TEXT, memory=memories, **FEW)
 
 

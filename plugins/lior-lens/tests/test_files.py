@@ -36,10 +36,10 @@ def given_lens(tmp_path):
     return path
 
 
-def oriented(path, orientation, **options):
+def oriented(path, orientation, picture=None, **options):
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = orientation, "Maker"
-    Image.fromarray(grid()).save(path, exif=exif, **options)
+    Image.fromarray(grid() if picture is None else picture).save(path, exif=exif, **options)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -90,19 +90,11 @@ def test_an_orientation_does_not_change_what_is_done(tmp_path, given_lens):
     source = tmp_path / "in"
     source.mkdir()
     for orientation in (1, 6, 3):
-        Image.fromarray(images.turned_back(grid(), orientation)).save(
-            source / f"{orientation}.png", exif=exif_of(orientation)
-        )
+        oriented(source / f"{orientation}.png", orientation, images.turned_back(grid(), orientation))
     assert lens("correct", source, tmp_path / "out", "--lens", given_lens).returncode == 0
     seen = [images.read(tmp_path / "out" / f"{each}.png").upright() for each in (1, 6, 3)]
     assert (seen[0] == seen[1]).all()
     assert (seen[0] == seen[2]).all()
-
-
-def exif_of(orientation):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    return exif
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "CMYK", "P", "1"])

@@ -7,7 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from lior.errors import RunError, UsageError
+from lior.errors import RunError
 from lior_ritz import config as configuration
 from lior_ritz.cli.plot import plot
 from lior_ritz.reports.pictures import names
@@ -54,14 +54,6 @@ def test_the_command_prints_numbers_as_json(run):
     assert report["left_out"] == {}
     [computed, _] = report["pictures"]["energy_spectrum"]["panels"][0]["curves"]
     assert computed["y"] == pytest.approx([3.687, 3.972], abs=1e-2)
-
-
-def test_the_command_prints_text_alone(run, tmp_path):
-    before = sorted(run.rglob("*"))
-    assert "convergence" not in command(run, "--only", "bounds", "--text").output
-    assert sorted(run.rglob("*")) == before
-    with pytest.raises(UsageError, match="--out is a folder for files, and --text writes no files"):
-        command(run, "--text", "--out", tmp_path)
 
 
 def test_metrics_that_are_gone_leave_pictures_out(run):

@@ -21,7 +21,6 @@ from lior_ritz.judge.reference.tensors import Operator, blocks, matrix, potentia
 from lior_ritz.potentials.biquadratic import Biquadratic
 from lior_ritz.potentials.expression import Expression
 from lior_ritz.potentials.gaussian import DoubleGaussian, Gaussian
-from lior_ritz.potentials.gridded import Gridded
 from lior_ritz.potentials.wells import Box, Harmonic, HarmonicBarrier
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import legendre
@@ -332,34 +331,6 @@ def test_parity_signs_and_methods_of_functions():
     values = natural.functions(points)
     assert (values @ (weights * torch.exp(points.sum(1) / 4)) > 0).all()
     assert natural.functions(points[:0]).shape == (3, 0)
-
-
-def test_hellmann_feynman():
-    """``dE/dp = ⟨∂V/∂p⟩`` against the table's slopes."""
-    base = of(Biquadratic())
-    c4, c2y = base.potential.coefficients(base.units, {})
-    problem = of(Biquadratic(param_mode="raw", c4=c4, c2y=c2y))
-    points, weights = rule(problem.half_widths)
-    density = solve(problem, 4).functions(points).square() * weights
-    for name, value, expected in (
-        ("c4", c4, [2.104664624, 1.557586169, 3.637138258, 3.878508335]),
-        ("a", 1.5, [2.766876661, 0.794873296, 2.436008591, -0.109066948]),
-    ):
-        leaf = torch.tensor(value, dtype=torch.float64, requires_grad=True)
-        slopes = [
-            torch.autograd.grad(share @ problem.energy(points, {name: leaf}), leaf)[0] for share in density
-        ]
-        np.testing.assert_allclose(torch.stack(slopes), expected, rtol=0, atol=3e-7)
-
-
-def test_gridded_potential_is_solved_like_its_formula(tmp_path):
-    x = np.linspace(-4, 4, 161)
-    plane = torch.from_numpy(np.stack(np.meshgrid(x, x, indexing="ij"), -1).reshape(-1, 2))
-    problem, expected, _ = _row("HB")
-    np.save(tmp_path / "v.npy", problem.energy(plane).reshape(161, 161).numpy())
-    gridded = Gridded(path=str(tmp_path / "v.npy"), extent=(-4.0, 4.0, -4.0, 4.0))
-    found = solve(of(gridded), 4, tolerance=1e-6)
-    np.testing.assert_allclose(found.energies, expected[:4], rtol=1e-6)
 
 
 @attrs.frozen(kw_only=True)

@@ -153,13 +153,6 @@ def test_negative_energies(tmp_path):
     assert (results["problem"]["amplitude"], results["problem"]["sigma_y"]) == (-6.0, 0.9)
 
 
-def test_the_focus_is_four_barriers_high(dot):
-    ranges = dot[0]["potential_range"]
-    assert ranges["barrier"] == pytest.approx(3.170252357457572)
-    assert ranges["vmax_focus"] == pytest.approx(ranges["vmin"] + 4 * ranges["barrier"])
-    assert ranges["vmax_full"] == pytest.approx(dot[1]["potential_grid"].max())
-
-
 def test_one_dimension(tmp_path):
     results, arrays = written("line", tmp_path)
     assert {name: array.shape for name, array in arrays.items()} == {

@@ -348,6 +348,8 @@ def test_pictures_as_text_numbers_and_files(home, name, tmp_path):
         low <= value <= high
         for low, value, high in zip(panel["low"], panel["values"], panel["high"], strict=True)
     )
+    done = table("plot", f"runs/{name}", "--text", "--only", "importances", cwd=path)
+    assert re.search(r"^size +0\.\d+ +0\.\d+ to ", done.stdout, re.MULTILINE)
     other = "residuals" if name == "big" else "calibration"
     done = table("plot", f"runs/{name}", "--text", "--only", f"importances,{other}", cwd=path)
     assert f"left out: {other}" in done.stderr

@@ -112,18 +112,18 @@ def bench(
         check_orderings=check_orderings,
     )
 
-    def say(line: str) -> None:
+    def progress(line: str) -> None:
         if not quiet:
             click.echo(line, err=True)
 
     out = out or Path("runs") / f"bench-{time.strftime('%Y%m%d-%H%M%S')}"
-    results = runner.bench(settings, out, say)
+    results = runner.bench(settings, out, progress)
     if as_json:
         click.echo(json.dumps(results.summary()))
     else:
         _report(results, out)
     if check_orderings:
-        runner.check(results, say)
+        runner.check(results, progress)
 
 
 def _retrieval(paths: tuple[str, ...], *, quiet: bool, as_json: bool) -> None:

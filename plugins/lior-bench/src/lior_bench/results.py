@@ -134,7 +134,7 @@ class Results:
         self.save()
         return row
 
-    def miss(self, key: RowKey, fault: Unmeasured, seed: int | None) -> ResultRow:
+    def add_failure(self, key: RowKey, fault: Unmeasured, seed: int | None) -> ResultRow:
         """Record the reason why there is no measurement; returns the row."""
         row = self.rows.setdefault(key, ResultRow(key))
         row.status = fault.status

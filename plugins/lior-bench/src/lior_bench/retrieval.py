@@ -282,7 +282,7 @@ def _quality(ask: Ask, judged: str | None) -> dict[str, float]:
 # --- the loop, in the process of the command ---
 
 
-def bench(paths: Sequence[str], say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+def bench(paths: Sequence[str], progress: Callable[[str], None]) -> Iterator[dict[str, Any]]:
     """One text after the other: ``name``, ``bytes``, ``passages`` and the ``rows`` of the systems.
 
     Parameters
@@ -290,7 +290,7 @@ def bench(paths: Sequence[str], say: Callable[[str], None]) -> Iterator[dict[str
     paths
         Folders and files; none: the Python language reference. A folder with judged collections is one text
         for each of them.
-    say
+    progress
         Is told what is measured.
 
     Raises
@@ -308,10 +308,10 @@ def bench(paths: Sequence[str], say: Callable[[str], None]) -> Iterator[dict[str
             except Unmeasured as fault:
                 raise DataError(f"the text cannot be read: {fault}") from fault
             about = {"name": text or "python-language-reference", **about}
-            say(f"{about['name']}: {about['bytes']:,} bytes, {about['passages']:,} passages")
+            progress(f"{about['name']}: {about['bytes']:,} bytes, {about['passages']:,} passages")
             systems = [f"lior {name}" for name in registry.names("retriever")]
             systems = ["lior ask"] * (not _read(folder, "judged")) + systems + list(ENGINES)
-            yield about | {"rows": [_row(system, folder, about["bytes"], say) for system in systems]}
+            yield about | {"rows": [_row(system, folder, about["bytes"], progress) for system in systems]}
 
 
 def _judged(path: str) -> list[str]:
@@ -319,7 +319,7 @@ def _judged(path: str) -> list[str]:
     return [f"{path}#{each[0].stem}" for each in files if path and all(file.is_file() for file in each)]
 
 
-def _row(system: str, folder: Path, size: int, say: Callable[[str], None]) -> dict[str, Any]:
+def _row(system: str, folder: Path, size: int, progress: Callable[[str], None]) -> dict[str, Any]:
     row: dict[str, Any] = {"system": system, "status": "ok", "reason": None}
     row |= dict.fromkeys(key for key, _ in COLUMNS.values())
     try:
@@ -331,7 +331,7 @@ def _row(system: str, folder: Path, size: int, say: Callable[[str], None]) -> di
         row |= {"cold_seconds": min(cold), "peak_rss_bytes": max(made.peak_rss_bytes, asked.peak_rss_bytes)}
     except Unmeasured as fault:
         row |= {"status": fault.status, "reason": str(fault)}
-    say(f"  {system}: {row['reason'] or 'measured'}")
+    progress(f"  {system}: {row['reason'] or 'measured'}")
     return row
 
 

@@ -28,7 +28,7 @@ JSON_NAME = "bench.json"
 _PACKAGES = ("lior", "torch", "numpy", "pyppmd", "zstandard", "zpaq", "matplotlib")
 _VARIABLES = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY")
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 class OrderingError(LiorError):
@@ -52,14 +52,14 @@ class BenchSettings:
     check_orderings: bool = False
 
 
-def bench(settings: BenchSettings, out: Path, say: Say) -> Results:
+def bench(settings: BenchSettings, out: Path, progress: Progress) -> Results:
     """Measure, and write ``bench.json``, ``bench.md`` and ``bench.png`` to ``out``.
 
     Parameters
     ----------
     out
         Directory, new or empty.
-    say
+    progress
         Called with each line of progress.
 
     Raises
@@ -77,7 +77,7 @@ def bench(settings: BenchSettings, out: Path, say: Say) -> Results:
         try:
             results.save()
             for text in found:
-                _measure_text(text, settings, results, say)
+                _measure_text(text, settings, results, progress)
         except KeyboardInterrupt:
             report.write(results, out)
             rows = sum(bool(row.runs) for row in results.rows.values())
@@ -87,11 +87,11 @@ def bench(settings: BenchSettings, out: Path, say: Say) -> Results:
         results.orderings = orderings(results, [recipe_name(recipe) for recipe in settings.recipes])
     results.save()
     for note in report.write(results, out):
-        say(note)
+        progress(note)
     return results
 
 
-def check(results: Results, say: Say) -> None:
+def check(results: Results, progress: Progress) -> None:
     """Print the orderings.
 
     Raises
@@ -106,7 +106,7 @@ def check(results: Results, say: Say) -> None:
         if ordering["holds"] is False:
             broken.append(line)
         else:
-            say(f"{'holds' if ordering['holds'] else 'not checked'}: {line}")
+            progress(f"{'holds' if ordering['holds'] else 'not checked'}: {line}")
     if broken:
         raise OrderingError(f"an ordering does not hold: {'; '.join(broken)}")
 
@@ -121,22 +121,22 @@ def _create(out: Path) -> None:
         raise RunError(f"{out}: the directory is not empty; nothing was touched; give another --out")
 
 
-def _measure_text(text: BenchText, settings: BenchSettings, results: Results, say: Say) -> None:
-    say(f"{text.name}: {text.split:,} bytes to learn, {text.scored:,} to score")
+def _measure_text(text: BenchText, settings: BenchSettings, results: Results, progress: Progress) -> None:
+    progress(f"{text.name}: {text.split:,} bytes to learn, {text.scored:,} to score")
     for system in systems(text, settings.recipes, settings.baselines, results, quick=settings.quick):
         for seed in range(settings.seeds) if system.random else [None]:
-            _measure(system, text, seed, results, say)
+            _measure(system, text, seed, results, progress)
 
 
-def _measure(system: System, text: BenchText, seed: int | None, results: Results, say: Say) -> None:
+def _measure(system: System, text: BenchText, seed: int | None, results: Results, progress: Progress) -> None:
     waiting = system.keys(text)
     try:
         for run in system.measure(seed):
-            say(_line(results.add(waiting[0], run)))
+            progress(_line(results.add(waiting[0], run)))
             waiting.pop(0)
     except Unmeasured as fault:
         for key in waiting:
-            say(_line(results.miss(key, fault, seed)))
+            progress(_line(results.add_failure(key, fault, seed)))
 
 
 def _line(row: ResultRow) -> str:

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lior.plots.panels import BarChart, Curve, HeatMap, Histogram, LeftOut, LineChart, Panel, Picture
+from lior.plots.panels import Curve, HeatMap, Histogram, LeftOut, LineChart, Panel, Picture
 from lior_tables.intervals import Spread
+from lior_tables.ranges import RangeChart
 from lior_tables.rows import is_words
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _importances(source: Source) -> Built:
     low, high = slopes.spread()
     order = np.argsort(-parts, kind="stable")[:_INPUTS]
     few = f", the first {_INPUTS} of {len(parts)}" if len(parts) > _INPUTS else ""
-    panel = BarChart(
+    panel = RangeChart(
         title=f"mean over {len(slopes.gradients):,} rows, with 95 % intervals",
         x_label="part of the squared slope of the prediction",
         names=[_short(slopes.names[i]) for i in order],
@@ -245,7 +246,7 @@ def _effect(source: Source, name: str, part: float) -> Panel:
     title = f"{_short(name)} ({100 * part:.0f} %)"
     if is_words(column):
         low, high = (mean - spread)[:, 0].tolist(), (mean + spread)[:, 0].tolist()
-        return BarChart(
+        return RangeChart(
             title=title, x_label=f"{what} ± spread over rows", names=[_short(str(place)) for place in places],
             values=mean[:, 0].tolist(), low=low, high=high, notes=[""] * len(places),
         )  # fmt: skip
@@ -280,7 +281,7 @@ def comparison(outcomes: Sequence[Outcome], *, title: str, classes: bool) -> Pic
     others = [each for each in order if each is not outcomes[0]]
     errors = (100.0 if classes else 1.0) * np.array([each.errors for each in order])
     panels: list[Panel] = [
-        BarChart(
+        RangeChart(
             title="mean over folds, with the range of the middle 80 % of folds",
             x_label="rows predicted wrong, %" if classes else "root mean squared error",
             names=[each.name for each in order],
@@ -289,7 +290,7 @@ def comparison(outcomes: Sequence[Outcome], *, title: str, classes: bool) -> Pic
             high=np.quantile(errors, 0.9, 1).tolist(),
             notes=[f"{mean:.4g}" for mean in errors.mean(1)],
         ),
-        BarChart(
+        RangeChart(
             title=f"error relative to that of {outcomes[0].name}, with the 95 % interval of paired folds",
             x_label="below 1: better; above: worse",
             names=[each.name for each in others],

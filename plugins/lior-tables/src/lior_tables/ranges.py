@@ -1,0 +1,55 @@
+"""The panel that lior does not have: numbers with their ranges, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import attrs
+
+from lior.plots import axes
+from lior.plots.panels import Finish, Panel, Table
+from lior.plots.scales import number
+
+
+@attrs.frozen(kw_only=True)
+class RangeChart(Panel):
+    """A dot for each of a few names, with the range about it."""
+
+    kind: ClassVar[str] = "ranges"
+
+    x_label: str
+    names: Sequence[str]
+    values: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+    """Ends of the range of each value."""
+    notes: Sequence[str]
+    """The text right of each range."""
+    level: float | None = None
+    """A value to compare with: a vertical line."""
+
+    def inches(self) -> tuple[float, float]:
+        """A height for each name."""
+        return super().inches()[0], max(2.0, 1.3 + 0.27 * len(self.names))
+
+    def draw(self, axis: Any) -> Finish:
+        """Horizontal, the first name on top."""
+        if self.level is not None:
+            axis.axvline(self.level, color=axes.LEVEL_COLOURS[0], linestyle="--", linewidth=1)
+        for place, row in enumerate(zip(self.values, self.low, self.high, self.notes, strict=True)):
+            value, low, high, note = row
+            axis.plot([low, high], [place] * 2, color=axes.COLOURS[1], linewidth=4, solid_capstyle="butt")
+            axis.plot([value], [place], "o", color=axes.COLOURS[0])
+            axis.annotate(
+                note, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8,
+                annotation_clip=False,
+            )  # fmt: skip
+        axes.name_rows(axis, self.names, self.x_label)
+        return None
+
+    def table(self) -> Table:
+        """A row for each name."""
+        ranges = [f"{number(a)} to {number(b)}" for a, b in zip(self.low, self.high, strict=True)]
+        rows = [*zip(self.names, map(number, self.values), ranges, self.notes, strict=True)]
+        return Table(["", self.x_label, "range", ""], rows)
