@@ -16,7 +16,7 @@ from lior_plugins.memories.sdm import Sdm
 from lior_plugins.tokenizers.bytes import Bytes
 
 pytestmark = pytest.mark.slow
-TRAIN, END, STRETCH = 54_000, 60_000, 6_000
+TRAIN, END, CHUNK = 54_000, 60_000, 6_000
 
 
 class Costs(NamedTuple):
@@ -35,10 +35,10 @@ def cost(log_p, text, lo):
 
 
 def fit(memory, text, lo, hi, passes=(0, 1), *, write=True):
-    """Let the memory fit a part of the text; the mean cost of its last stretch."""
+    """Let the memory fit a part of the text; the mean cost of its last chunk."""
     number, count = passes
-    for begin in range(lo, hi, STRETCH):
-        part, start = text.text(begin, min(begin + STRETCH, hi), context=memory.context)
+    for begin in range(lo, hi, CHUNK):
+        part, start = text.text(begin, min(begin + CHUNK, hi), context=memory.context)
         progress = min((number + begin / TRAIN) / count, 1.0)
         said = memory.partial_fit(
             Items(part, start, None), text.tokens.long().unique(), progress=progress, write=write
@@ -61,12 +61,12 @@ def costs(sample):
     once = fit(memory, text, TRAIN, END)
     fit(other, text, 0, TRAIN, (0, 2))
     other.rewrite(())
-    fit(other, text, 0, TRAIN - STRETCH, (1, 2))
+    fit(other, text, 0, TRAIN - CHUNK, (1, 2))
     tuned = Sdm()
     tuned.restore(other.snapshot())
-    fit(tuned, text, TRAIN - STRETCH, TRAIN, write=False)
+    fit(tuned, text, TRAIN - CHUNK, TRAIN, write=False)
     for each in (tuned, other):
-        fit(each, text, TRAIN - STRETCH, TRAIN, (1, 2))
+        fit(each, text, TRAIN - CHUNK, TRAIN, (1, 2))
     static, fitted = read(other, text), read(tuned, text)
     twice = fit(other, text, TRAIN, END)
     order4 = baseline.measure(text, TRAIN, END, vocab=256).order4

@@ -50,7 +50,7 @@ LENGTH = 150
 
 
 def text(seed, count=LENGTH, letters=LETTERS):
-    """Letters, with a stretch that comes again: long contexts are found only where a text repeats itself."""
+    """Letters, with a part that comes again: long contexts are found only where a text repeats itself."""
     generator = np.random.default_rng(seed)
     tokens = np.frombuffer(letters, np.uint8).astype(np.int64)[generator.integers(0, len(letters), count)]
     third = count // 3

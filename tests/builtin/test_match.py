@@ -20,6 +20,21 @@ def text_of(*documents):
     return Text(tokens, depth, number)
 
 
+def longest_matches(documents, question, shortest, longest):
+    """Document and place after each of the longest matches of a question's end, by looking everywhere."""
+    places, best = [], 0
+    for number, document in enumerate(documents):
+        for place in range(len(document)):
+            length, most = 0, min(longest, place, len(question))
+            while length < most and document[place - 1 - length] == question[-1 - length]:
+                length += 1
+            if length >= shortest and length > best:
+                places, best = [], length
+            if length == best > 0:
+                places.append((number, place))
+    return places
+
+
 LETTERS = st.lists(st.sampled_from(b"ab"), min_size=1, max_size=40)
 
 
@@ -31,19 +46,7 @@ def test_the_longest_match_is_found(documents, question, shortest):
     memory.commit()
     asked = text_of([*question, 0])
     evidence = memory.read(Query(asked, torch.tensor([len(question)]), None), torch.tensor([*b"ab"]))
-    follow, best = [], 0
-    for document in documents:
-        for place in range(len(document)):
-            length = 0
-            while (
-                length < min(8, place, len(question))
-                and document[place - 1 - length] == question[-1 - length]
-            ):
-                length += 1
-            if length >= shortest and length > best:
-                follow, best = [], length
-            if length == best > 0:
-                follow.append(document[place])
+    follow = [documents[number][place] for number, place in longest_matches(documents, question, shortest, 8)]
     share = follow.count(97) / len(follow) if follow else 0.5
     assert evidence.log_p[0, 0, 0].exp() == pytest.approx(0.99 * share + 0.01 / 2, abs=1e-6)
     assert (evidence.gates[0] > 0) == bool(follow)
@@ -66,8 +69,8 @@ def test_an_index_that_grows_keeps_its_places():
     memory, whole = Match(), Match()
     for each, parts in ((memory, [[sentence], [sentence, more]]), (whole, [[sentence, more]])):
         for documents in parts:
-            held = 0 if documents is parts[0] else len(sentence)
-            each.write(Items(text_of(*documents), held, None))
+            stored = 0 if documents is parts[0] else len(sentence)
+            each.write(Items(text_of(*documents), stored, None))
             each.commit()
             each.read(asked, torch.arange(256))  # makes the index
     one, other = (each.read(asked, torch.arange(256)).log_p for each in (memory, whole))
@@ -75,7 +78,7 @@ def test_an_index_that_grows_keeps_its_places():
 
 
 def test_context_is_no_place():
-    """Tokens before the stored ones that were never written, or are held no longer, are not quoted."""
+    """Tokens before the stored ones that were never written, or are stored no longer, are not quoted."""
     sentence = b"the key hangs behind the blue clock and the key hangs behind the red door"
     items = Items(text_of(sentence), 0, None)
     asked = Query(text_of(sentence), torch.arange(6, 30), None)

@@ -75,11 +75,11 @@ def test_logits_without_a_step_size_stay_where_they_are():
 def test_learned_numbers_stay_in_the_same_arrays():
     """A captured graph works on the very arrays that it was captured with."""
     engine, numbers = pair(16)[1]
-    held = []
+    places = []
     for seed in (0, 1):
         fit(engine, segment(text(seed)), ALPHABET, numbers, RATES, write=True)
-        held.append([part.data_ptr() for part in engine._numbers])
-    assert held[0] == held[1]
+        places.append([part.data_ptr() for part in engine._numbers])
+    assert places[0] == places[1]
     engine._load((numbers,), (FROZEN,), ALPHABET[:3])
     assert engine._numbers.bias.shape == (1, 3)
 

@@ -56,7 +56,7 @@ def why(command, notes):
 @pytest.mark.slow
 def test_a_planted_fact_is_completed_and_attributed(lior, tmp_path, sample):
     work = tmp_path / "work"
-    (work / "texts").mkdir()
+    (work / "texts").mkdir(parents=True)
     data, size = sample.read_bytes(), 6000
     for number in range(10):
         (work / "texts" / f"{number}.txt").write_bytes(data[number * size :][:size])

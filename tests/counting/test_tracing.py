@@ -16,11 +16,12 @@ from lior.counting.addresses import addresses
 from lior.counting.layout import MOST, TINY
 from lior.counting.locations import COUNTER
 from lior.counting.stream import FLOOR
-from lior.interfaces import Items, Query, Text
+from lior.interfaces import Items, Query
 from lior.testing.strategies import LAW
 from lior_plugins.memories.exact import Exact
 from lior_plugins.memories.match import Match
 from lior_plugins.memories.sdm import Sdm
+from tests.builtin.test_match import longest_matches, text_of
 from tests.builtin.test_memories import Scorer, document
 from tests.builtin.test_memories import holding as holding_items
 
@@ -37,13 +38,6 @@ WEIGHTS = (0.48 / 3, 0.48 / 3, 0.48 / 3, 0.3 / 4)
 
 def plain_sdm():
     return Sdm(orders=ORDERS, patterns=FURTHER, base_order=1, joint=(), gates=(), recent=0.0)
-
-
-def text_of(*documents):
-    tokens = torch.tensor([token for document in documents for token in document])
-    depth = torch.tensor([place for document in documents for place in range(len(document))])
-    number = torch.tensor([i for i, document in enumerate(documents) for _ in document])
-    return Text(tokens, depth, number)
 
 
 def holding(memory, text):
@@ -274,16 +268,7 @@ def test_match_traces_to_the_longest_matches(documents, question):
     memory = holding(Match(shortest=2, longest=6, candidates=500, smoothing=0.01), text_of(*documents))
     asked = text_of([*question, 0])
     query = Query(asked, torch.tensor([len(question)]), None)
-    best, follow = 0, []
-    for number, text in enumerate(documents):
-        for place in range(len(text)):
-            length = 0
-            while length < min(6, place, len(question)) and text[place - 1 - length] == question[-1 - length]:
-                length += 1
-            if length >= 2 and length > best:
-                best, follow = length, []
-            if length == best >= 2:
-                follow.append((number, place))
+    follow = longest_matches(documents, question, 2, 6)
     for token in ALPHABET.tolist():
         same = [(number, place) for number, place in follow if documents[number][place] == token]
         trace = memory.trace(query, torch.tensor([token]), ALPHABET)

@@ -85,7 +85,7 @@ def test_saving_what_was_loaded_gives_the_same_files(save, tmp_path):
 def test_text_and_split_come_back(save, sample):
     loaded = checkpoint.load(save())
     assert bytes(loaded.corpus.tokens.to(torch.uint8).tolist()) == sample.read_bytes()
-    assert loaded.corpus.names == (str(sample),)
+    assert loaded.corpus.names == (sample.name,)
     assert loaded.corpus.bytes == 60_000
     text, begin, end = loaded.validation()
     assert (text, begin, end) == (loaded.corpus, 58_800, 60_000)
@@ -116,7 +116,7 @@ def test_the_manifest_names_components_files_and_documents(save, sample):
     }
     assert [part["name"] for part in manifest["components"]["memory"]] == ["sdm", "exact"]
     assert manifest["geometry"] == {"resilience_at": "query", "smoothing": 0.02}
-    assert manifest["documents"] == [str(sample)]
+    assert manifest["documents"] == [sample.name]
     assert (manifest["bytes"], manifest["n_train"]) == (60_000, 58_800)
     for name, entry in manifest["files"].items():
         assert entry["bytes"] == (path / name).stat().st_size

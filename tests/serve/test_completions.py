@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 import lior
+from lior.config.options import typed_fields
+from lior.config.sampling import Sampling
 from lior.model.generation import Session
 from tests.serve.servers import PLAN, TEXTS, running
 
@@ -211,6 +213,16 @@ def test_refusals_are_in_the_form_of_the_protocol(client):
         client.chat.completions.create(model="notes", messages=[{"role": "user", "content": "what is the"}])
     with pytest.raises(openai.InternalServerError, match="dense"):
         client.embeddings.create(model="notes", input="x")
+
+
+def test_the_options_of_sampling_are_those_of_the_library(http):
+    schema = http.get("/openapi.json").json()["components"]["schemas"]["CompletionRequest"]["properties"]
+    for name, typed in typed_fields(Sampling).items():
+        number = schema[name]["anyOf"][0]
+        bounds = [typed.field.metadata[bound] for bound in ("low", "high")]
+        assert [number.get("minimum"), number.get("maximum")] == bounds, name
+    refused = post(http, "/v1/completions", prompt="x", recall_at=0.3)
+    assert (refused.status_code, "set recall too" in refused.text) == (400, True)
 
 
 def test_fields_that_ask_for_nothing_are_taken(client):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,25 @@ def test_the_answer_and_its_lines(of_folder):
     reply = of_folder.post("/v1/chat/completions", json={"model": "notes", "messages": messages}).json()
     assert reply["choices"][0]["message"]["content"].startswith("The car is serviced in May. [1]")
     assert "passages" in of_folder.get("/metrics").text
+
+
+def test_an_answer_has_one_shape(folder, of_folder, command, monkeypatch, tmp_path):
+    """Of the command, JSON, MCP and chats."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    told = json.loads(command("ask", folder, QUESTION, "--json").out)
+    assert of_folder.post("/api/ask", json={"question": QUESTION}).json() == told
+    given = {"messages": [{"role": "user", "content": QUESTION}]}
+    message = of_folder.post("/v1/chat/completions", json=given).json()["choices"][0]["message"]
+    assert message["answer"].keys() == told.keys()
+    assert message["citations"] == [message["answer"]["answer"]] == [told["answer"]]
+
+    async def main(url):
+        async with Client(f"{url}/mcp") as client:
+            found = await client.call_tool("ask", {"question": QUESTION})
+            assert found.structured_content == told
+
+    with running(folder) as live:
+        anyio.run(main, live.url)
 
 
 def test_nothing_that_needs_a_model_is_offered(of_folder):

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 import lior
-from lior.errors import DataError, RunError, UsageError
+from lior.errors import DataError, RunError
 from lior.reading.documents import RawDocument
 from lior.runs import asking
 from lior.serve.run import NOTE, RunSource
@@ -151,13 +151,6 @@ def test_what_was_being_learned_is_told_at_the_next_start(copied):
     again = RunSource(copied)
     assert again.lost == ()
     again.close(5)
-
-
-def test_a_server_that_only_reads_refuses_changes(copied):
-    resident = RunSource(copied)
-    with pytest.raises(UsageError, match="--allow-edit"):
-        resident.learn([document("key.txt", FACT)])
-    resident.close(5)
 
 
 def test_sync_is_of_the_folders_given(tmp_path):
