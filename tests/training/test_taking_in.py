@@ -22,7 +22,7 @@ LEARN = "data.after_validation=learn"
 def documents(sample) -> list[RawDocument]:
     """Three kinds of text, large and small."""
     data = sample.read_bytes()
-    large = [RawDocument("a.txt", data[:12_000]), RawDocument("b.log", data[12_000:24_000])]
+    large = [RawDocument("a.txt", data[:6_000]), RawDocument("b.log", data[12_000:18_000])]
     small = [RawDocument(f"{i}.md", data[25_000 + 300 * i :][:300]) for i in range(10)]
     return [*large, *small]
 
@@ -78,10 +78,10 @@ def test_an_end_that_stands_apart_is_quoted_with_its_line_in_the_file(configure,
     assert found.before == "Line 690 of this log is about "
 
 
-def test_a_text_of_its_own_to_validate_on_is_never_learned(configure, tmp_path, sample):
+def test_a_text_of_its_own_to_validate_on_is_never_learned(configure, tmp_path, sample, short):
     valid = tmp_path / "valid.txt"
     valid.write_bytes(sample.read_bytes()[:2000])
-    run = train(configure(*TINY, LEARN, f"data.valid={valid}"))
+    run = train(configure(*TINY, LEARN, f"data.valid={valid}", text=short))
     assert run.documents()[-1].held == 0
     assert run.summary["val_learned"] is False
     run.checkpoint.validation()
