@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -71,12 +72,12 @@ def test_text_comes_as_it_is_drawn(finished):
     child.stderr.close()
 
 
-def test_bytes_that_are_no_utf8_pass_through(finished):
-    args = [sys.executable, "-m", "lior_cli.main", "generate", str(finished), "--max-tokens", "3"]
+def test_bytes_that_are_no_utf8_pass_through(generate, monkeypatch):
     prompt = b"caf\xe9 \x00 "
-    piped = subprocess.run([*args, "--prompt", "-"], input=prompt, capture_output=True, check=True)
-    assert piped.stdout.startswith(prompt)
-    assert len(piped.stdout) == len(prompt) + 4
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(prompt)))
+    text = os.fsencode(generate("--prompt", "-", "--max-tokens", 3))
+    assert text.startswith(prompt)
+    assert len(text) == len(prompt) + 4
 
 
 def test_a_terminal_gets_no_control_characters():
