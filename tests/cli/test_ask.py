@@ -184,8 +184,8 @@ def test_control_characters_do_not_reach_the_terminal(lior):
 
 
 def test_a_new_process_answers_at_once_without_torch(lior, tmp_path):
-    """2 MB; the bound is on the time of the processor, because other tests may run beside this one."""
-    for number in range(40):
+    """600 kB; the bound is on the time of the processor, because other tests may run beside this one."""
+    for number in range(12):
         lines = [
             f"Note {number} of line {n} is on subject{n % 97} and thing{(n * number) % 89}."
             for n in range(1000)
