@@ -16,7 +16,7 @@ from lior.config.schema import keys
 from lior.errors import LiorError
 from lior.model import compression, online
 
-FUZZ = settings(max_examples=100, deadline=None)
+FUZZ = settings(max_examples=40, deadline=None)
 
 KEYS = st.sampled_from(
     [*(key.dotted for key in keys()), "frame.rank", "memory.sdm.window", "nonsense", "a.b.c"]
@@ -56,7 +56,7 @@ def opened(finished):
     return lior.load(finished)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(prompt=st.binary(max_size=80) | st.text(max_size=40) | st.just("\0" * 50) | st.just("\udc80"))
 def test_a_prompt_of_anything(prompt, opened):
     assert isinstance(opened.complete(prompt, 2), str)
