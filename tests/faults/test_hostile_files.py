@@ -240,7 +240,7 @@ def test_a_huge_manifest_is_not_read(run):
 # --- fuzz -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_a_manifest_of_anything(data, finished, tmp_path_factory):
     """Any JSON in the place of any entry is refused or is what was there."""
