@@ -55,12 +55,12 @@ def test_an_archive_that_explodes(tmp_path):
     assert "bomb.gz: more text than data.limit allows" in child.stderr
 
 
-@pytest.mark.parametrize("line", [b"a" * (200 << 20), json.dumps({"text": "b" * (50 << 20)}).encode()])
+@pytest.mark.parametrize("line", [b"a" * (50 << 20), json.dumps({"text": "b" * (50 << 20)}).encode()])
 def test_a_line_of_any_length(tmp_path, line):
     path = tmp_path / ("long.txt" if line.startswith(b"a") else "long.jsonl")
     path.write_bytes(line)
     (source,) = read_documents([str(path)])
-    assert len(source.data) in (200 << 20, 50 << 20)
+    assert len(source.data) == 50 << 20
 
 
 RECORDS = st.lists(
