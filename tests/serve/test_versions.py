@@ -88,14 +88,10 @@ def test_readers_see_the_old_or_the_new_version_never_half(resident):
     readers = [threading.Thread(target=read) for _ in range(3)]
     for reader in readers:
         reader.start()
-    for _ in range(2):
-        pair = [
-            document("one.txt", "Pears are in the cellar."),
-            document("two.txt", "Plums are in the cellar."),
-        ]
-        resident.learn(pair).result(20)
-        for gone in [resident.forget("one.txt"), resident.forget("two.txt")]:  # saved together
-            gone.result(20)
+    pair = [document("one.txt", "Pears are in the cellar."), document("two.txt", "Plums are in the cellar.")]
+    resident.learn(pair).result(20)
+    for gone in [resident.forget("one.txt"), resident.forget("two.txt")]:  # saved together
+        gone.result(20)
     over.set()
     for reader in readers:
         reader.join()
@@ -173,10 +169,10 @@ def test_former_versions_go(resident):
     gc.disable()  # it comes seldom in a server
     try:
         former = [weakref.ref(resident.current.index)]
-        for number in range(3):
+        for number in range(2):
             resident.learn([document(f"{number}.txt", FACT)]).result(20)
             former.append(weakref.ref(resident.current.index))
         resident.forget("0.txt").result(20)
-        assert [each() for each in former] == [None] * 4
+        assert [each() for each in former] == [None] * 3
     finally:
         gc.enable()
