@@ -158,8 +158,7 @@ def test_the_loop_finds_a_forgetting_that_is_not_finished(runs, tmp_path, monkey
 # --- real faults ---
 
 
-@pytest.mark.parametrize("edit", [learn, forget])
-@pytest.mark.parametrize("size", [0, 1000, 20_000])
+@pytest.mark.parametrize(("edit", "size"), [(learn, 0), (forget, 1000), (learn, 20_000), (forget, 20_000)])
 def test_files_that_may_not_grow(runs, tmp_path, edit, size):
     run = Path(shutil.copytree(runs["trained"], tmp_path / "r"))
     before = listing(run)
