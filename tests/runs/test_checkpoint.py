@@ -98,8 +98,8 @@ def test_another_text_follows_the_documents_of_the_run(save, tmp_path):
     assert set(text.text(0, 5)[0].document.tolist()) == {1}, "number 0 is the run's own"
 
 
-def test_a_run_that_learned_everything_has_no_validation_text(configure, tmp_path):
-    train(configure("data.holdout=0", "memory.name=sdm"), tmp_path / "r")
+def test_a_run_that_learned_everything_has_no_validation_text(configure, short, tmp_path):
+    train(configure("data.holdout=0", "memory.name=sdm", text=short), tmp_path / "r")
     with pytest.raises(RunError, match="name a text to score"):
         checkpoint.load(runfolder.listed(tmp_path / "r")[0]).validation()
 
