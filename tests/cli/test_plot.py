@@ -138,10 +138,10 @@ def test_resilience_and_coordinates_have_as_many_contexts_as_asked(numbers):
     assert sum(x * y for x, y in zip(panel["x"], panel["y"], strict=True)) == pytest.approx(0, abs=1e-6)
 
 
-def test_angles_of_a_frame_that_rotates(command, configure, tmp_path):
+def test_angles_of_a_frame_that_rotates(command, configure, short, tmp_path):
     from lior.training.preparation import train
 
-    train(configure("frame=rotor", "memory=exact"), tmp_path / "turned")
+    train(configure("frame=rotor", "memory=exact", text=short), tmp_path / "turned")
     result = command("plot", tmp_path / "turned", "--only", "angles", "--json")
     [panel] = json.loads(result.out)["pictures"]["angles"]["panels"]
     angles = panel["curves"][0]["y"]
@@ -152,12 +152,12 @@ def test_angles_of_a_frame_that_rotates(command, configure, tmp_path):
 # --- what is left out, and what is refused ---
 
 
-def test_of_a_run_that_was_stopped_only_the_curves(command, configure, tmp_path):
+def test_of_a_run_that_was_stopped_only_the_curves(command, configure, short, tmp_path):
     from lior.training.preparation import train
 
     windows = itertools.count()
     with pytest.raises(Stopped):
-        train(configure(), tmp_path / "s", stop=lambda: next(windows) > 5)
+        train(configure(text=short), tmp_path / "s", stop=lambda: next(windows) > 5)
     result = command("plot", tmp_path / "s", "--text")
     assert result.code == 0
     assert result.out.count("cost while training") == 1
