@@ -32,23 +32,9 @@ MEMORIES = {
     "batched": {"memory": {"name": "sdm", "sdm": {"path": "batched", "window": 16}}},
 }
 PIECES = st.sampled_from(
-    [
-        "Baa, baa",
-        " black",
-        " sheep",
-        ",\n",
-        "the",
-        "farmer's",
-        "Le café",
-        "日本",
-        " 34",
-        "\n\n",
-        "zq",
-        "\x00",
-        "é",
-        NOTE[14:30],
-    ]
-)
+    ["Baa, baa", " black", " sheep", ",\n", "the", "farmer's", "Le café", "日本", " 34", "\n\n", "zq", "\x00",
+     "é", NOTE[14:30]]
+)  # fmt: skip
 TEXTS = st.lists(PIECES, max_size=4).map(lambda parts: "".join(parts).encode()) | st.binary(max_size=6)
 FEW = settings(max_examples=12, deadline=None, database=None)
 
@@ -190,9 +176,8 @@ def test_an_empty_memory_has_no_places(name):
     assert account(words).experts == {UNSEEN: pytest.approx(1)}
 
 
-def test_nothing_comes_from_nowhere():
-    made = trained(memory="match")
-    assert made.sources("Baa", "") == []
+def test_nothing_comes_from_nowhere(run):
+    assert run.sources("Baa", "") == []
     assert account([]).documents == ()
 
 
@@ -203,6 +188,12 @@ def test_what_was_forgotten_leaves_no_trace():
     other.forget("note")
     asked = "A later note: the", " black sheep ran"
     assert other.sources(*asked) == one.sources(*asked) != said
+
+
+@pytest.fixture(scope="module")
+def matching():
+    """A run of one short document."""
+    return trained({"a": "abc " * 30}, memory="match")
 
 
 @pytest.mark.parametrize(
@@ -217,8 +208,8 @@ def test_what_was_forgotten_leaves_no_trace():
         (b"caf\xe9\xff x", [b"caf", b"\xe9", b"\xff", b" ", b"x"]),
     ],
 )
-def test_words(text, words):
-    found = trained({"a": "abc " * 30}, memory="match").sources("", text)
+def test_words(text, words, matching):
+    found = matching.sources("", text)
     assert [word.text for word in found] == [w if isinstance(w, bytes) else w.encode() for w in words]
 
 
