@@ -96,7 +96,7 @@ def test_json_and_toml_say_the_same(tmp_path_factory, table):
     assert recipes.read(folder / "r.json") == recipes.read(folder / "r.toml") == table
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.text(max_size=40) | st.recursive(st.none() | st.floats() | _keys, st.lists).map(json.dumps))
 def test_json_of_anything_is_a_table_or_one_line(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("r") / "r.json"
