@@ -7,7 +7,7 @@ import pytest
 
 from lior.config import Component, TrainConfig, build, load, schema
 from lior.config.options import option
-from lior.errors import ConfigError, UnknownPlugin, UsageError
+from lior.errors import ConfigError, UnknownPlugin
 from lior.plugins.registry import Registry
 from tests.toy_tokenizers import Plain
 
@@ -21,10 +21,6 @@ class Toy(Plain):
     limit: int | None = option(None, help="may be absent", low=0)
     mode: str = option("a", help="a choice", choices=("a", "b"))
     strict: bool = option(False, help="a truth value")
-
-    def __attrs_post_init__(self) -> None:
-        if self.strict and self.mode == "b":
-            raise UsageError("strict and mode b exclude each other")
 
 
 @pytest.fixture
@@ -79,12 +75,6 @@ def test_faulty_options_are_all_reported_with_their_origin(toy):
     with pytest.raises(ConfigError) as caught:
         build("tokenizer", load(table, env={}).config.tokenizer)
     assert len(caught.value.problems) == len(expected)
-
-
-def test_options_that_exclude_each_other(toy):
-    with pytest.raises(ConfigError) as caught:
-        load({"tokenizer": {"name": toy, "strict": True, "mode": "b"}}, env={}, components=True)
-    assert caught.value.problems == ["tokenizer: strict and mode b exclude each other"]
 
 
 def test_unknown_plugin_is_a_problem_like_others(toy):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import tomllib
 
 import pytest
 
-from lior import config as configuration
 from lior.config import (
     PREFIX,
     Component,
-    Override,
     TrainConfig,
     keys,
     load,
@@ -32,27 +29,6 @@ def problems(*args, **kwargs) -> list[str]:
 # --- layers -----------------------------------------------------------------
 
 LAYERS = ["default", "recipe", "LIOR_GEOMETRY__UPDATES", "--set"]
-
-
-def resolved_from(*names: str) -> configuration.Resolved:
-    """Each layer that is named sets ``geometry.updates`` to its index."""
-    return load(
-        {"geometry": {"updates": 1}} if "recipe" in names else None,
-        env={"LIOR_GEOMETRY__UPDATES": "2"} if "LIOR_GEOMETRY__UPDATES" in names else {},
-        overrides=["geometry.updates=3"] if "--set" in names else [],
-    )
-
-
-@pytest.mark.parametrize(("low", "high"), list(itertools.combinations(LAYERS, 2)))
-def test_higher_layer_wins_and_is_named(low, high):
-    resolved = resolved_from(low, high)
-    assert resolved.config.geometry.updates == LAYERS.index(high)
-    assert resolved.origins["geometry.updates"] == high
-
-
-def test_last_override_of_a_key_counts():
-    resolved = load(env={}, overrides=["seed=1", Override("seed", 2, "--seed")])
-    assert (resolved.config.seed, resolved.origins["seed"]) == (2, "--seed")
 
 
 @pytest.mark.parametrize("key", list(keys()), ids=lambda key: key.dotted)
@@ -105,43 +81,6 @@ def test_every_option_of_a_plugin_can_be_set_by_a_variable(kind):
 # --- faults -----------------------------------------------------------------
 
 
-def test_all_faults_are_reported_at_once():
-    found = problems(
-        {
-            "seed": "x",
-            "geometri": {"updates": 1},
-            "geometry": {"updatez": 1, "batch": 0},
-            "data": 3,
-            "device": {"a": 1},
-        },
-        env={
-            "LIOR_SED": "1",
-            "LIOR_DATA__HOLDOUT": "0.9",
-            "LIOR_ALLOW_PLUGIN": "a",
-            "LIOR_GEOMETRY__BACH": "2",
-        },
-        overrides=["foo", "=3", "device=gpu", "frame.name=3"],
-    )
-    expected = [
-        "LIOR_SED: not a variable of lior. Did you mean 'LIOR_SEED'?",
-        "LIOR_ALLOW_PLUGIN: not a variable of lior. Did you mean 'LIOR_ALLOW_PLUGINS'?",
-        "LIOR_GEOMETRY__BACH: not a variable of lior. Did you mean 'LIOR_GEOMETRY__BATCH'?",
-        "--set 'foo': write it as key=value",
-        "--set '=3': write it as key=value",
-        "seed = 'x' (from recipe): allowed is a whole number from 0 to",
-        "geometri.updates = 1 (from recipe): unknown key. Did you mean 'geometry'?",
-        "geometry.updatez = 1 (from recipe): unknown option. Did you mean 'updates'?",
-        "geometry.batch = 0 (from recipe): allowed is a whole number of at least 1",
-        "data = 3 (from recipe): this is a table",
-        "device.a = 1 (from recipe): device is a single value, not a table",
-        "device = 'gpu' (from --set): allowed is one of auto, cpu, cuda",
-        "data.holdout = '0.9' (from LIOR_DATA__HOLDOUT): allowed is a number from 0 to",
-    ]
-    for start in expected:
-        assert sum(line.startswith(start) for line in found) == 1, (start, found)
-    assert len(found) == len(expected)
-
-
 @pytest.mark.parametrize(
     ("path", "value"),
     [
@@ -181,10 +120,6 @@ def test_whole_number_passes_for_a_number():
 def test_one_path_stands_for_a_list():
     assert load(env={"LIOR_DATA__TEXT": "a.txt"}).config.data.text == ("a.txt",)
     assert load(env={}, overrides=['data.text=["a", "b"]']).config.data.text == ("a", "b")
-
-
-def test_text_that_looks_like_a_number_is_text_where_text_is_asked_for():
-    assert load(env={"LIOR_DATA__FIELD": "12"}).config.data.field == "12"
 
 
 def test_an_override_cannot_smuggle_in_another_key():

@@ -58,7 +58,7 @@ def test_each_layer_wins_over_those_before(tmp_path):
         file,
         Labelled({"solver": {"K": 3}}, "code"),
         env={"TOY_SEED": "3", "TOY_TRAINING__SCHEDULE__MODE": "rel"},
-        overrides=["seed=4", Override(("solver", "M"), 3, "--functions")],
+        overrides=["seed=5", "seed=4", Override(("solver", "M"), 3, "--functions")],
     )
     config, origins = resolved
     assert (config.training.lr, origins["training.lr"]) == (1.0, "table")
@@ -271,10 +271,11 @@ def test_all_faults_are_reported_at_once_at_any_depth(tmp_path):
             "training": {"schedule": {"patienc": 1, "mode": "x"}, "lr": {"a": 1}, "shedule": {"mode": "abs"}},
         },
         env={"TOY_TRAINING__SCHEDULE__PATIENCE": "-1", "TOY_TRAINING__SIZES": "[1.5]"},
-        overrides=["training.schedule=3", "x", "training.stop_at=no"],
+        overrides=["training.schedule=3", "x", "=3", "training.stop_at=no"],
     )
     expected = [
         "--set 'x': write it as key=value, such as seed=1.",
+        "--set '=3': write it as key=value, such as seed=1.",
         "sed = 1 (from table): unknown key. Did you mean 'seed'? "
         "Known: seed, solver, training, potential, report.",
         "solvr.basis.type = 'x' (from table): unknown key. Did you mean 'solver'?",
