@@ -1,4 +1,7 @@
-"""Files that mean harm: each is refused in one sentence, or read as what it is; none does anything else."""
+"""Files that mean harm: each is refused in one sentence, or read as what it is; none does anything else.
+
+Cut files, links, manifests without end and headers that lie are in tests/runs/test_bundle.py.
+"""
 
 from __future__ import annotations
 
@@ -72,15 +75,6 @@ def noticed(place: Path, path: Path, data: bytes) -> bool:
     return path.name == "manifest.json" and json.loads(path.read_bytes()) == json.loads(data)
 
 
-def test_no_truncation_goes_unnoticed(run):
-    for path in sorted(newest(run).iterdir()):
-        data = path.read_bytes()
-        for size in {0, 1, 8, len(data) // 2, len(data) - 1}:
-            path.write_bytes(data[:size])
-            refused(run)
-        path.write_bytes(data)
-
-
 def test_files_in_each_other_s_place(run):
     place = newest(run)
     model, text = place / "model.safetensors", place / "text.safetensors"
@@ -110,8 +104,8 @@ def test_what_was_skipped_is_told(command, finished):
     place = runfolder.checkpoint_path(Path("r"), 10**6)
     shutil.copytree(newest(Path("r")), place)
     (place / "manifest.json").write_text("{}")
-    for name in ("eval", "generate"):
-        result = command(name, "r")
+    for args in (("eval", "r"), ("generate", "r", "--max-tokens", 1)):
+        result = command(*args)
         assert result.code == 0
         assert (
             "note: an older checkpoint is used, for r/checkpoints/step-001000000/manifest.json" in result.err
@@ -200,26 +194,6 @@ def test_manifests_that_lior_did_not_write(run, edit):
     refused(run)
 
 
-def test_a_file_outside_is_not_read(run, tmp_path):
-    """A link in the place of a file, to one with the right content: nothing outside the run is opened."""
-    path = newest(run) / "text.safetensors"
-    outside = tmp_path / "outside"
-    path.rename(outside)
-    path.symlink_to(outside)
-    assert "text.safetensors: a link, not a file" in refused(run)
-    path.unlink()
-    path.mkdir()
-    assert "text.safetensors: not a file" in refused(run)
-
-
-@pytest.mark.parametrize("size", [2**63 - 1, 2**40, 100_000_001])
-def test_a_header_that_is_larger_than_the_file(run, size):
-    path = newest(run) / "model.safetensors"
-    path.write_bytes(struct.pack("<Q", size) + b"{}" * 50)
-    forge(run)
-    assert "model.safetensors: damaged" in refused(run)
-
-
 def test_a_tensor_that_is_larger_than_the_file(run):
     header = json.dumps(
         {"token_counts": {"dtype": "I64", "shape": [2**40], "data_offsets": [0, 2**43]}}
@@ -228,13 +202,6 @@ def test_a_tensor_that_is_larger_than_the_file(run):
     path.write_bytes(struct.pack("<Q", len(header)) + header)
     forge(run)
     assert "model.safetensors: damaged" in refused(run)
-
-
-def test_a_huge_manifest_is_not_read(run):
-    path = newest(run) / "manifest.json"
-    with path.open("r+b") as stream:
-        stream.truncate(1 << 40)  # a hole, which takes no space
-    assert "manifest.json: larger than" in refused(run)
 
 
 # --- fuzz -----------------------------------------------------------------------------------
