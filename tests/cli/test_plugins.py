@@ -47,12 +47,6 @@ def test_json(command):
     assert {"frame", "memory"} <= {row["kind"] for row in rows}
 
 
-def test_plugins_of_other_distributions_are_listed_only_if_allowed(install, lior):
-    site = install("lior-shout", "[lior.tokenizers]\nshout = tp_shout:Shout")
-    assert " shout " in lior("plugins", path=site, LIOR_ALLOW_PLUGINS="lior-shout").stdout
-    assert " shout " not in lior("plugins", path=site, LIOR_ALLOW_PLUGINS="lior").stdout
-
-
 WITHOUT_HYPOTHESIS = """
 import sys
 sys.modules["hypothesis"] = None
