@@ -151,7 +151,7 @@ def test_a_group_without_a_command_prints_its_help(capsys, group):
             "--max-tokens: 'abc' is not a whole number of at least 0.",
         ),
         (["generate", "r", "--max-tokens", "-1"], "--max-tokens: '-1' is not a whole number of at least 0."),
-        (["generate", "r", "--temperature", "x"], "--temperature: 'x' is not a number from 0 to 100."),
+        (["generate", "r", "--temperature", "nan"], "--temperature: 'nan' is not a number from 0 to 100."),
         (["generate", "r", "--top-k", "1.5"], "--top-k: '1.5' is not a whole number of at least 0."),
         (["eval", "r", "--noise", "nan"], "--noise: 'nan' is not a number from 0 to 1."),
         (["eval", "r", "--device", "x"], "--device: 'x' is not one of 'auto', 'cpu', 'cuda'."),

@@ -1,4 +1,7 @@
-"""A run directory that is missing, unfinished, damaged, newer or not ours is refused in one sentence."""
+"""A run directory that is missing, unfinished, damaged, newer or not ours is refused in one sentence.
+
+tests/runs/test_bundle.py has what every snapshot refuses; these are messages of the command.
+"""
 
 from __future__ import annotations
 
@@ -60,19 +63,10 @@ CASES: dict[str, tuple[Damage, str]] = {
     "interrupted write": (broken_off, "training did not finish"),
     "without configuration": (remove("config.toml"), "not a run directory of lior"),
     "without manifest": (remove(MANIFEST), "manifest.json is missing"),
-    "without model": (remove(MODEL), "model.safetensors: cannot be read: No such file"),
-    "without text": (remove(TEXT), "text.safetensors: cannot be read: No such file"),
     "truncated model": (change(MODEL, lambda data: data[:-100]), "model.safetensors: cut short"),
-    "grown model": (change(MODEL, lambda data: data + b"x"), "model.safetensors: cut short or grown"),
     "one bit of the text": (change(TEXT, flip), "text.safetensors: changed"),
-    "truncated manifest": (change(MANIFEST, lambda data: data[:-9]), "manifest.json: cannot be read"),
-    "manifest of bytes": (change(MANIFEST, lambda data: b"\xff\xfe"), "manifest.json: cannot be read"),
-    "manifest of another program": (change(MANIFEST, lambda data: b"[1]"), "not a manifest of lior"),
-    "manifest without a format": (replace('"format"', '"Format"'), "not a manifest of lior"),
-    "format that is no number": (replace('"version": 1\n', '"version": true\n'), "not a manifest of lior"),
     "newer format": (replace('"version": 1\n', '"version": 2\n'), "format 2, and this lior reads 1"),
     "another split": (replace('"n_train": ', '"n_train": 1'), "manifest.json: changed"),
-    "another checksum": (replace('"sha256": "', '"sha256": "0'), "manifest.json: changed"),
 }
 
 
@@ -133,12 +127,3 @@ def test_a_plugin_that_is_not_installed_is_named(command, finished):
     result = command("eval", "r")
     assert result.code == 1
     assert "No encoder plugin is named 'lagz'. Did you mean 'lags'?" in result.err
-
-
-def test_another_file_in_the_place_of_the_tensors(command, finished):
-    shutil.copytree(finished, "r")
-    at(Path("r"), MODEL).write_bytes(b"not tensors" * 10)
-    forge(Path("r"))
-    result = command("eval", "r")
-    assert result.code == 1
-    assert "model.safetensors: damaged" in result.err
