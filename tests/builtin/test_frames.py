@@ -215,18 +215,6 @@ def test_learned_frames_ignore_data(frame):
     assert frame.observe(state, anisotropic(8, 0)) == state
 
 
-@LAW
-@given(n=dimensions(), seed=seeds(), dtype=dtypes())
-def test_rotor_ignores_full_turns(n, seed, dtype):
-    frame = Rotor()
-    state = fresh(frame, n, seed, dtype)
-    turns = fill(state["theta"].shape, "ties", seed, dtype)
-    turned = {**state, "theta": state["theta"] + 2 * math.pi * turns}
-    tolerance = 1e-4 if dtype == torch.float32 else 1e-12
-    for other in (turned, frame.project(turned)):
-        assert_close(dense(frame, other), dense(frame, state), atol=tolerance, rtol=0)
-
-
 def test_rotor_layers_set_the_number_of_angles():
     assert fresh(Rotor(), 8)["theta"].shape == (7, 4)
     assert fresh(Rotor(), 5)["theta"].shape == (5, 2)

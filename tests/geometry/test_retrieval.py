@@ -338,8 +338,7 @@ def _row(batch, row):
     )
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("nudge", [math.inf, 0.5])
+@pytest.mark.parametrize(("dtype", "nudge"), [(torch.float32, math.inf), (torch.float64, 0.5)])
 def test_a_query_without_items_teaches_nothing(dtype, nudge):
     geometry, state, batch = case()
     state = cast(state, dtype)

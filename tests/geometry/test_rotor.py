@@ -142,22 +142,13 @@ def test_full_turns_change_nothing(n, seed, turns):
     )
 
 
-def drift(updates, n=64):
-    """Orthogonality error in float32 after many random updates, wrapped after each."""
-    generator = torch.Generator().manual_seed(0)
-    theta, planes = angles(n, 0, torch.float32)
-    for _ in range(updates):
-        theta = rotor.wrap(theta + 0.1 * torch.randn(theta.shape, generator=generator))
-    return orthogonality_error(rotor.matrix(theta, planes, n))
-
-
 def test_q_stays_orthogonal_after_updates():
-    assert drift(2_000) < 1e-6
-
-
-@pytest.mark.slow
-def test_q_stays_orthogonal_after_a_hundred_thousand_updates():
-    assert drift(100_000) < 1e-6
+    """In float32 after many random updates, wrapped after each."""
+    generator = torch.Generator().manual_seed(0)
+    theta, planes = angles(64, 0, torch.float32)
+    for _ in range(2_000):
+        theta = rotor.wrap(theta + 0.1 * torch.randn(theta.shape, generator=generator))
+    assert orthogonality_error(rotor.matrix(theta, planes, 64)) < 1e-6
 
 
 # --- derivative and wrapping ------------------------------------------------
