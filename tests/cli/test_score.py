@@ -83,8 +83,7 @@ def test_planted_odd_lines_are_the_most_surprising(score, log, online):
     assert [row["z"] for row in rows] == sorted((row["z"] for row in rows), reverse=True)
 
 
-@pytest.mark.parametrize("by", ["line", "word"])
-@pytest.mark.parametrize("online", [(), ("--online",)])
+@pytest.mark.parametrize(("by", "online"), [("line", ()), ("word", ("--online",))])
 def test_parts_add_up_to_what_eval_says(score, command, run, log, by, online):
     rows = score(log, "--by", by, *online)
     whole = json.loads(command("eval", run, log, "--json", "--quiet", *online).out)
@@ -153,8 +152,7 @@ def nasty(tmp_path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("by", ["line", "word"])
-@pytest.mark.parametrize("sort", [(), ("--sort",)])
+@pytest.mark.parametrize(("by", "sort"), [("line", ("--sort",)), ("word", ())])
 def test_nothing_in_a_text_or_its_name_steers_the_terminal(command, run, nasty, by, sort):
     args = ("score", run, nasty, "--by", by, "--quiet", *sort)
     plain = command(*args, "--color", "never").out
