@@ -74,10 +74,16 @@ def dense(memory, documents, items, alphabet, scorer):
     return (1 - memory.smoothing) * p + memory.smoothing / len(alphabet)
 
 
-@pytest.mark.parametrize("elements", [1, 120, 1 << 20], ids=["one item", "some items", "all items"])
-@pytest.mark.parametrize("both", [True, False])
-@pytest.mark.parametrize("powers", [(1.0, 2.0, 3.0), (0.5, 2.5)])
+THREE, TWO = (1.0, 2.0, 3.0), (0.5, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("elements", "both", "powers"),
+    [(1, True, THREE), (1, False, TWO), (120, True, TWO), (120, False, THREE), (1 << 20, True, THREE),
+     (1 << 20, False, TWO)],
+)  # fmt: skip
 def test_exact_is_one_softmax_in_blocks(monkeypatch, elements, both, powers):
+    """Blocks of one item, of some and of all, in pairs with the other choices."""
     monkeypatch.setitem(exact._BLOCK_ELEMENTS, "cpu", elements)
     monkeypatch.setattr(exact, "_QUERY_ROWS", 16)
     documents, query, scorer = [document(0, d) for d in range(3)], document(1), Scorer(both=both)
