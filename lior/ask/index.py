@@ -361,7 +361,7 @@ class Index:
 
     # --- the database ---
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Index:
+    def __deepcopy__(self, _: dict[int, Any]) -> Index:
         """The same content in memory."""
         copied = copy.copy(self)
         copied.notes, copied.skipped = [*self.notes], [*self.skipped]
