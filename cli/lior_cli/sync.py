@@ -127,14 +127,14 @@ class _Folders:
         from lior.runs.syncing import Synced
 
         if self._index is None:
-            known, self._index = 0, Index(*self._paths)
+            self._index = Index(*self._paths)
             done = self._index.opened
         else:
-            known, done = len(self._index.notes), self._index.update()
+            done = self._index.update()
         return Synced(
             done.learned, done.changed, done.forgotten,
             unchanged=self._index.files - len(done.learned) - len(done.changed),
-            skipped=tuple(self._index.skipped), notes=tuple(self._index.notes[known:]),
+            skipped=tuple(self._index.skipped), notes=done.notes,
         )  # fmt: skip
 
 

@@ -128,10 +128,7 @@ class Database:
             return self._created(connection)
         if marks != [_APPLICATION, VERSION]:
             raise DamagedIndex(f"{self.path}: not an index of this version of lior")
-        log = self.path.with_name(f"{self.path.name}-wal")
-        if (
-            writable and log.exists() and log.stat().st_size
-        ):  # a process was killed; it may have text that is gone
+        if writable and _log_size(self.path):  # a process was killed; the log may have text that is gone
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return connection
 
@@ -146,7 +143,7 @@ class Database:
         connection.execute("COMMIT")
         return connection
 
-    def __deepcopy__(self, memo: object) -> Database:
+    def __deepcopy__(self, _: object) -> Database:
         """A copy in memory."""
         copied = Database()
         with self.lock:

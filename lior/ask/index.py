@@ -46,6 +46,8 @@ class Update:
     learned: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     forgotten: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a user should know of how these files were read, and of how the index is kept; one line each."""
 
     def __bool__(self) -> bool:
         return bool(self.learned or self.changed or self.forgotten)
@@ -97,6 +99,7 @@ class Index:
         self.retriever = retriever or default_retriever()
         self.notes: list[str] = []
         """What a user should know of how the text was read and kept, one line each."""
+        self._reported = 0
         self.skipped: list[SkippedFile] = []
         """Files that were not read, with the reason."""
         self._progress = progress or (lambda done, files: None)
@@ -184,9 +187,15 @@ class Index:
                 if file.documents or (known and known.documents):
                     (changed if known else learned).append(source.name)
         self.skipped = [*skipped, *_skipped(self._files.values())]
+        notes, touched = self.notes[self._reported :], {*learned, *changed}
         for name, file in self._files.items():
-            self.notes += [f"{name}: {note}" for note in file.notes if f"{name}: {note}" not in self.notes]
-        return Update(learned=tuple(learned), changed=tuple(changed), forgotten=tuple(gone))
+            lines = [f"{name}: {note}" for note in file.notes]
+            self.notes += [line for line in lines if line not in self.notes]
+            notes += lines if name in touched else []
+        self._reported = len(self.notes)
+        return Update(
+            learned=tuple(learned), changed=tuple(changed), forgotten=tuple(gone), notes=tuple(notes)
+        )
 
     def learn(self, name: str, text: str) -> None:
         """Add a text as a document, or replace the one of this name, whose ending tells its kind.
@@ -361,7 +370,7 @@ class Index:
 
     # --- the database ---
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Index:
+    def __deepcopy__(self, _: dict[int, Any]) -> Index:
         """The same content in memory."""
         copied = copy.copy(self)
         copied.notes, copied.skipped = [*self.notes], [*self.skipped]

@@ -61,12 +61,14 @@ def test_a_folder(command, notes, monkeypatch, tmp_path):
     """Its index for `lior ask`, which is there and up to date after that."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert "learned 3, changed 0, forgotten 0, unchanged 0, skipped 0 (" in command("sync", "notes").out
+    (notes / "c.txt").write_bytes("Die Tür ist grün, die Wände sind weiß.\n".encode("latin-1"))
+    assert "c.txt: not UTF-8" in command("sync", "notes").err
     (notes / "d.txt").write_text("The boiler is new.\n")
     (notes / "a.txt").write_text("Changed text.\n")
     (notes / "b.txt").unlink()
     done = json.loads(command("sync", "notes", "--json").out)
     assert (done["learned"], done["changed"], done["forgotten"]) == (["d.txt"], ["a.txt"], ["b.txt"])
-    assert done["unchanged"] == 1
+    assert (done["unchanged"], done["notes"]) == (1, [])
     assert "boiler is new" in command("ask", "notes", "Is the boiler new?").out
 
 

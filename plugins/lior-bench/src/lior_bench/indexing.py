@@ -213,7 +213,15 @@ def stage(name: str, system: str, folder: Path, retriever: str) -> dict[str, flo
         times = [timed(add, NOTE.format(number)) for number in range(count)]
         found |= {"median": statistics.median(times), "worst": max(times)}
         found |= {"wall": (time.perf_counter() - begin) / count, "then": timed(ask, questions[1])}
-    return found | {"MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return found | {"MB": peak_memory()}
+
+
+def peak_memory() -> float:
+    """MB of memory of this process at its height; the maximum of ``getrusage`` is also that of its parent."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measured(system: str, folder: Path, retriever: str) -> None:
