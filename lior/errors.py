@@ -91,16 +91,6 @@ def needs_model(who: str) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def needs_extra(extra: str, need: str, otherwise: str = "") -> Iterator[None]:
-    """Raise ``MissingPackage`` for an import that fails: ``need``, the command, and what else can be done."""
-    try:
-        yield
-    except ImportError as error:
-        install = f"which cannot be imported; install it: pip install 'lior[{extra}]'"
-        raise MissingPackage(f"{need}, {install}{otherwise} ({error})") from error
-
-
 class EndpointError(LiorError):
     """A language model at an address of the user's did not reply."""
 

@@ -42,7 +42,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lior.errors import DataError, RunError, needs_extra
+from lior.errors import DataError, MissingPackage, RunError
 from lior.model.evaluation import ProgressCallback, silent
 from lior.model.language_model import Model
 from lior.model.online import Follower
@@ -321,5 +321,10 @@ def library() -> ModuleType:
     MissingPackage
         When it is not installed.
     """
-    with needs_extra("compress", "the arithmetic coder is in the package constriction"):
+    try:
         return import_module("constriction")
+    except ImportError as error:
+        raise MissingPackage(
+            "the arithmetic coder is in the package constriction, which cannot be imported; "
+            f"install it: pip install 'lior[compress]' ({error})"
+        ) from error

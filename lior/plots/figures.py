@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lior.errors import RunError, needs_extra
+from lior.errors import MissingPackage, RunError
 from lior.plots.panels import Picture
 from lior.runs.files import PARTIAL
 
@@ -29,10 +29,14 @@ def library() -> ModuleType:
     MissingPackage
         When it is not installed.
     """
-    otherwise = ", or use --text, which prints the numbers"
-    with needs_extra("plots", "pictures are drawn by the package matplotlib", otherwise):
+    try:
         import_module("matplotlib.figure")
         return import_module("matplotlib")
+    except ImportError as error:
+        raise MissingPackage(
+            "pictures are drawn by the package matplotlib, which cannot be imported; install it: "
+            f"pip install 'lior[plots]', or use --text, which prints the numbers ({error})"
+        ) from error
 
 
 def write(picture: Picture, folder: Path, formats: Sequence[str]) -> list[Path]:

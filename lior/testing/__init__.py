@@ -13,10 +13,9 @@ extra ``lior[check]`` installs. Public modules: one a kind of plugin, and :mod:`
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any, NamedTuple
 
-from lior.errors import LiorError, needs_extra
+from lior.errors import LiorError, MissingPackage
 from lior.plugins.kinds import KINDS, check_kind, imported
 
 __all__ = ["Failure", "run_suite", "suite"]
@@ -50,8 +49,12 @@ def suite(kind: str, make: Callable[[], Any]) -> type:
 
 def require_hypothesis() -> None:
     """Raise ``MissingPackage`` if ``hypothesis`` is not installed."""
-    with needs_extra("check", "the contract suites need the package hypothesis"):
-        import_module("hypothesis")
+    try:
+        import hypothesis  # noqa: F401
+    except ImportError as error:
+        raise MissingPackage(
+            "the contract suites need the package hypothesis; install it: pip install 'lior[check]'"
+        ) from error
 
 
 def run_suite(kind: str, make: Callable[[], Any]) -> list[Failure]:
