@@ -2,14 +2,17 @@
 
 python tools/architecture.py            # writes docs/pictures/architecture.svg and the tables of the page
 python tools/architecture.py --check    # exit code 1 when they are not what the code says
-python tools/architecture.py --lines    # lines of source by room
+python tools/architecture.py --lines    # lines of code by package, without docstrings, comments and blanks
 """
 
 from __future__ import annotations
 
 import ast
+import io
+import subprocess
 import sys
 import textwrap
+import tokenize
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -36,6 +39,9 @@ JOBS = {
     "cli": "the commands, one file each",
     "built-in plugins": "frames, memories, tokenizers, readers, retrievers and others",
 }
+NO_CODE = (
+    tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER,
+)  # fmt: skip
 WIDTH, ROW, BOX, MARGIN = 1000, 86, 56, 20
 
 
@@ -45,7 +51,6 @@ class Room(NamedTuple):
     name: str
     job: str
     modules: tuple[str, ...]
-    lines: int
 
 
 def files(name: str) -> list[Path]:
@@ -63,8 +68,7 @@ def room(name: str) -> Room:
     init = next((path for path in sources if path.stem == "__init__"), None)
     job = JOBS.get(name) or (ast.get_docstring(ast.parse(init.read_text())) or "" if init else "")
     modules = tuple(path.stem for path in sources if path.stem != "__init__")
-    lines = sum(len(path.read_text().splitlines()) for path in sources)
-    return Room(name, " ".join(job.split("\n\n")[0].split()).replace("``", "`").rstrip("."), modules, lines)
+    return Room(name, " ".join(job.split("\n\n")[0].split()).replace("``", "`").rstrip("."), modules)
 
 
 class AtRuntime(ast.NodeTransformer):
@@ -197,6 +201,31 @@ def table(rooms: dict[str, Room], arrows: dict[str, Counter[str]]) -> str:
     return "\n".join(rows)
 
 
+def code_lines(path: Path) -> int:
+    """Lines with code: no docstrings, comments and blanks."""
+    source = path.read_text()
+    places: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in NO_CODE:
+            places.update(range(token.start[0], token.end[0] + 1))
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            places.difference_update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    return len(places)
+
+
+def lines_by_package() -> Counter[str]:
+    """Lines of code of each package of ``lior``, of each distribution, and of all tests."""
+    listed = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True)
+    found: Counter[str] = Counter()
+    for name in listed.stdout.splitlines():
+        parts = name.split("/")
+        depth = 2 if parts[0] in ("lior", "plugins") else 1
+        found["tests" if "tests" in parts else "/".join(parts[:depth])] += code_lines(ROOT / name)
+    return found
+
+
 def main(check: bool) -> int:
     """Write both files, or compare them."""
     rooms = {name: room(name) for name in ROOMS}
@@ -217,7 +246,7 @@ def main(check: bool) -> int:
 
 if __name__ == "__main__":
     if "--lines" in sys.argv[1:]:
-        for one in map(room, ROOMS):
-            print(f"{one.lines:7,} {one.name}")
+        for package, lines in sorted(lines_by_package().items()):
+            print(f"{lines:7,} {package}")
     else:
         sys.exit(main("--check" in sys.argv[1:]))
