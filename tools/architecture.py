@@ -28,7 +28,10 @@ CONTRACT: list[list[str]] = [
 FOLDERS = {"cli": "cli/lior_cli", "built-in plugins": "plugins/lior_plugins"}
 BESIDE = ("built-in plugins", "testing")
 """Rooms that the others reach by name, through the registry; drawn without arrows."""
-ROOTS = {"api": ("__init__", "api"), "interfaces": ("interfaces", "errors", "events", "tensors", "files")}
+ROOTS = {
+    "api": ("__init__", "api"),
+    "interfaces": ("interfaces", "errors", "events", "tensors", "files", "process"),
+}
 """Packages and modules of the first level that are drawn as one room."""
 JOBS = {
     "api": "the public API: train, resume, load",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,20 +46,17 @@ def _summary(run: Path, found: Inspection) -> dict[str, Any]:
     """The object for ``--json``: the fields of :class:`lior.runs.inspection.Inspection`."""
     import attrs
 
+    from lior.runs.telemetry import finite
+
     summary = {"run": str(run), **attrs.asdict(found)}
     for entry, held in zip(summary["memory"], found.memory, strict=True):
         entry["fill"] = held.fill
     for entry, invariant in zip(summary["invariants"], found.invariants, strict=True):
         entry["holds"] = invariant.holds
-        entry["value"] = _finite(invariant.value)
     if found.metric:
-        summary["metric"]["condition"] = _finite(found.metric.condition)
-    return summary
-
-
-def _finite(value: float) -> float | None:
-    """``None`` for a number that is not finite, for JSON has none."""
-    return value if math.isfinite(value) else None
+        summary["metric"]["condition"] = found.metric.condition
+    shown: dict[str, Any] = finite(summary)
+    return shown
 
 
 def _report(found: Inspection) -> None:

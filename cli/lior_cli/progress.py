@@ -6,11 +6,9 @@ Everything goes to standard error, so that standard output holds only results.
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -18,6 +16,7 @@ import click
 
 from lior.errors import RunError
 from lior.events import hookimpl
+from lior.process import resident_bytes
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -116,7 +115,7 @@ class Progress:
             shown.pop("nats_per_token", None)
         parts = [_number(name, value) for name, value in shown.items() if value]
         speed = f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.1f}/s" if rate else ""
-        return ", ".join(filter(None, [speed, left, *parts, f"{resident() / 2**20:,.0f} MiB"]))
+        return ", ".join(filter(None, [speed, left, *parts, f"{resident_bytes() / 2**20:,.0f} MiB"]))
 
 
 _BITS = {
@@ -132,17 +131,6 @@ def _number(name: str, value: float | str) -> str:
         return f"{name} {value}"
     divisor, form = _BITS.get(name, (1.0, f"{name} {{:.4g}}"))
     return form.format(value / divisor)
-
-
-def resident() -> int:
-    """Resident memory of this process in bytes: now on Linux, elsewhere the most so far."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        from lior.training.loop import peak_rss
-
-        return peak_rss()
-    return pages * os.sysconf("SC_PAGESIZE")
 
 
 def _live_display() -> RichProgress:

@@ -1,7 +1,8 @@
 """Resolve a configuration of any schema from layers: defaults, files, variables, overrides.
 
 A schema is an attrs class whose fields are values declared with :func:`lior.config.options.option`, attrs
-classes nested to any depth, and plugins declared with :func:`plugin_option`; each has a default::
+classes nested to any depth, and plugins declared with :func:`lior.config.components.plugin_option`; each has
+a default::
 
     @attrs.frozen(kw_only=True)
     class Training:
@@ -44,35 +45,12 @@ from lior.config.components import (
     options_of,
     plugin_key,
     plugin_keys,
-    plugin_option,
     split_names,
 )
 from lior.config.options import RawText, TypedField, check_table, conform, parse, typed_fields
-from lior.config.recipes import describe, read, shipped
+from lior.config.recipes import read, shipped
 from lior.errors import ConfigError, PluginError, UsageError, did_you_mean, sentences
 from lior.plugins.registry import Registry
-
-__all__ = [
-    "Component",
-    "Components",
-    "Key",
-    "Labelled",
-    "Override",
-    "Resolved",
-    "TypedField",
-    "build",
-    "describe",
-    "keys",
-    "plugin_option",
-    "read",
-    "resolve",
-    "shipped",
-    "to_table",
-    "to_toml",
-    "typed_fields",
-    "values",
-    "variable",
-]
 
 S = TypeVar("S")
 Given: TypeAlias = "str | PathLike[str] | Mapping[str, Any]"

@@ -15,6 +15,7 @@ import attrs
 
 from lior.config import recipes, resolving
 from lior.config.components import Component, Components, Key, plugin_option, replaced
+from lior.config.components import keys as keys_of
 from lior.config.options import option
 from lior.config.resolving import Labelled, Override, Resolved
 from lior.plugins.discovery import VARIABLES
@@ -145,7 +146,7 @@ class TrainConfig:
 
 def keys() -> Iterator[Key]:
     """Every key of the schema except the options of plugins, in the order of a recipe."""
-    return resolving.keys(TrainConfig)
+    return keys_of(TrainConfig)
 
 
 def load(

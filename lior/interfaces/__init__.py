@@ -347,6 +347,10 @@ class Evidence(NamedTuple):
     gates: tuple[Tensor, ...]
     """Integer gates ``(B,)`` for the mixer's weight tables, in the order of ``gate_sizes``."""
 
+    def rows(self, index: slice | Tensor) -> Evidence:
+        """The predictions at some of the contexts."""
+        return Evidence(self.log_p[index], tuple(gate[index] for gate in self.gates))
+
 
 class Features(NamedTuple):
     """What a score depends on, for ``N`` queries or items."""

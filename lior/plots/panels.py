@@ -18,6 +18,7 @@ from lior.errors import LiorError
 from lior.plots import axes
 from lior.plots.axes import COLOURS, CURVE_COLOURS, CURVE_STYLES, LEVEL_COLOURS, MARKERS, LabelColumn
 from lior.plots.scales import linear_limit, named, number
+from lior.runs.telemetry import finite
 
 Finish: TypeAlias = Callable[[], None] | None
 """Called when the axes have their final size; ``None`` if there is nothing to adjust."""
@@ -392,14 +393,9 @@ class Picture:
 
     def summary(self) -> dict[str, Any]:
         """The numbers for JSON; a number that is not finite is ``None``."""
-        panels = [
-            {"kind": panel.kind, **attrs.asdict(panel, value_serializer=_for_json)} for panel in self.panels
-        ]
-        return {"title": self.title, "panels": panels}
-
-
-def _for_json(_instance: Any, _field: Any, value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        panels = [{"kind": panel.kind, **attrs.asdict(panel)} for panel in self.panels]
+        found: dict[str, Any] = finite({"title": self.title, "panels": panels})
+        return found
 
 
 def _evenly(length: int, count: int) -> list[float]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lior.errors import RunError
+from lior.interfaces import MetricForm
 from lior.model.language_model import Model
 from lior.plots import learning, scoring
 from lior.plots.panels import Curve, HeatMap, Histogram, LeftOut, LineChart, Panel, Picture, ScatterPlot
@@ -106,10 +107,15 @@ def _positions(run: PlottedRun) -> _Built:
 # --- the geometry ---
 
 
-def _spectrum(run: PlottedRun) -> _Built:
+def _form(run: PlottedRun) -> MetricForm:
     form = metric_form(run.finished.model)
     if form is None:
         raise LeftOut("the run has no geometry")
+    return form
+
+
+def _spectrum(run: PlottedRun) -> _Built:
+    form = _form(run)
     values = spectrum(form)
     parts = {"g": values}
     if len(form.d):
@@ -130,9 +136,7 @@ def _spectrum(run: PlottedRun) -> _Built:
 
 
 def _angles(run: PlottedRun) -> _Built:
-    form = metric_form(run.finished.model)
-    if form is None:
-        raise LeftOut("the run has no geometry")
+    form = _form(run)
     if form.q is None:
         raise LeftOut("the frame of the run does not rotate, so it has no angles")
     turned = angles(form.q).tolist()

@@ -33,6 +33,7 @@ T = TypeVar("T")
 CONFIG, LOCK = "config.toml", "lock"
 _CHECKPOINTS = "checkpoints"
 _NAME = re.compile(r"step-(\d{9})")
+_REMEDY = "give another --out"
 
 
 @attrs.define
@@ -45,9 +46,7 @@ class RunFolder:
     """The newest checkpoint that is known to be good: the one that was read, or written last."""
 
     @classmethod
-    def create(
-        cls, path: Path, contents: Mapping[str, str], *, remedy: str = "give another --out"
-    ) -> RunFolder:
+    def create(cls, path: Path, contents: Mapping[str, str]) -> RunFolder:
         """Make the directory and write its first files.
 
         Parameters
@@ -55,8 +54,6 @@ class RunFolder:
         contents
             File name -> text, written in this order. ``config.toml`` belongs at the end: with it the
             directory is a run. Characters that UTF-8 cannot encode become "?".
-        remedy
-            End of the message when the directory cannot be used.
 
         Raises
         ------
@@ -67,20 +64,20 @@ class RunFolder:
             str(path).encode()
         except UnicodeEncodeError as error:
             fault = "the name is not UTF-8, and safetensors reads no such path"
-            raise RunError(f"{path}: {fault}; {remedy}") from error
+            raise RunError(f"{path}: {fault}; {_REMEDY}") from error
         try:
             path.mkdir(parents=True, exist_ok=True)
-            _refuse_unless_empty(path, remedy)
+            _refuse_unless_empty(path)
             folder = cls(path, files.lock(path / LOCK))
             try:
-                _refuse_unless_empty(path, remedy)  # another process may have been faster
+                _refuse_unless_empty(path)  # another process may have been faster
                 for name, text in contents.items():
                     files.write_text(path / name, text, errors="replace")
             except BaseException:
                 folder.close()
                 raise
         except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror}; {remedy}") from error
+            raise RunError(f"{path}: cannot be written: {error.strerror}; {_REMEDY}") from error
         return folder
 
     @classmethod
@@ -167,9 +164,9 @@ def check(path: Path, *, program: str, command: str) -> None:
         raise RunError(f"{path}: not a run directory of {program} (config.toml is missing)")
 
 
-def _refuse_unless_empty(path: Path, remedy: str) -> None:
+def _refuse_unless_empty(path: Path) -> None:
     if any(item.name != LOCK for item in path.iterdir()):
-        raise RunError(f"{path}: the directory is not empty; nothing was touched; {remedy}")
+        raise RunError(f"{path}: the directory is not empty; nothing was touched; {_REMEDY}")
 
 
 # --- checkpoints ---

@@ -7,7 +7,6 @@ documents themselves are in the checkpoint alone: without the manifest, or with 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from lior.reading.files import File
 from lior.reading.finding import absolute
 from lior.runs import files
 from lior.runs import folder as runfolder
+from lior.runs.bundle import digest
 
 NAME = "sync.json"
 _FORMAT = 2
@@ -51,7 +51,7 @@ class FileManifest:
             for name, file in sorted(self.files.items())
         }
         body = {"format": _FORMAT, **attrs.asdict(self, recurse=False), "files": entries}
-        text = json.dumps({**body, "sha256": _digest(body)}, separators=(",", ":"))
+        text = json.dumps({**body, "sha256": digest(body)}, separators=(",", ":"))
         files.write_text(run / NAME, text + "\n")
 
 
@@ -69,12 +69,9 @@ def load(run: Path) -> FileManifest | None:
     try:
         body: dict[str, Any] = json.loads(path.read_bytes())
         wanted = body.pop("sha256")
-        if body["format"] != _FORMAT or _digest(body) != wanted:
+        if body["format"] != _FORMAT or digest(body) != wanted:
             raise ValueError("its checksum or format does not match")
-        entries = {
-            name: File(name, size, modified, digest, documents, reason, detail)
-            for name, (size, modified, digest, documents, reason, detail) in body["files"].items()
-        }
+        entries = {name: File(name, *rest) for name, rest in body["files"].items()}
         return FileManifest(tuple(body["paths"]), body["field"], entries, body["checkpoint"])
     except FileNotFoundError:
         return None
@@ -85,7 +82,3 @@ def load(run: Path) -> FileManifest | None:
 def newest(run: Path) -> int:
     """Number of the newest checkpoint; 0 if there is none."""
     return max(map(runfolder.number, runfolder.listed(run)), default=0)
-
-
-def _digest(body: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

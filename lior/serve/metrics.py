@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Mapping
+
+from lior.process import resident_bytes
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 """Seconds up to which requests are counted together."""
@@ -47,12 +48,3 @@ class Metrics:
         for name, value in values.items():
             lines += [f"# TYPE lior_{name} gauge", f"lior_{name} {value:g}"]
         return "\n".join(lines) + "\n"
-
-
-def resident_bytes() -> int:
-    """Resident memory of this process in bytes; 0 where it is unknown."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 (no file of a disk)
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0

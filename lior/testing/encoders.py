@@ -11,12 +11,12 @@ from torch.testing import assert_close
 from lior.interfaces import Encoder, ObservingEncoder, State, StreamingEncoder
 from lior.testing.strategies import DTYPES, dtypes, law, seeds
 from lior.testing.tensors import (
-    assert_declared,
     assert_derivatives,
     assert_reachable,
     assert_same,
     cast,
     gradients,
+    initial_state_contract,
     seeded,
     unchanged,
 )
@@ -31,14 +31,7 @@ def encoder_contract(make: Callable[[], Encoder]) -> type:
     and that of statistics for one that is no :class:`~lior.interfaces.ObservingEncoder`.
     """
 
-    class EncoderContract:
-        def test_declares_what_the_interface_asks_for(self) -> None:
-            assert_declared(make(), Encoder, make().init(_VOCAB, generator=seeded(0)))
-
-        @law(seed=seeds())
-        def test_init_depends_on_the_generator_alone(self, seed: int) -> None:
-            assert_same(*(make().init(_VOCAB, generator=seeded(seed)) for _ in range(2)))
-
+    class EncoderContract(initial_state_contract(make, Encoder)):  # type: ignore[misc]
         @law(seed=seeds(), dtype=dtypes())
         def test_coordinates_have_the_promised_shape_and_dtype(self, seed: int, dtype: torch.dtype) -> None:
             encoder = make()

@@ -13,11 +13,12 @@ from lior.geometry.metric import SCALE_MAX, SCALE_MIN, WEIGHT_MAX
 from lior.interfaces import FrameProvider, GradientFrame, MetricForm, State
 from lior.testing.strategies import EDGES, FINITE_SQUARES, dimensions, dtypes, fill, law, seeds
 from lior.testing.tensors import (
-    assert_declared,
     assert_derivatives,
     assert_same,
     cast,
     gradients,
+    initial_state_contract,
+    moved,
     named,
     seeded,
     unchanged,
@@ -27,15 +28,10 @@ from lior.testing.tensors import (
 def frame_contract(make: Callable[[], FrameProvider]) -> type:
     """A new class whose ``test_*`` methods check the frame that ``make()`` returns for each test."""
 
-    class FrameContract:
-        def test_declares_what_the_interface_asks_for(self) -> None:
+    class FrameContract(initial_state_contract(make, FrameProvider)):  # type: ignore[misc]
+        def test_a_fresh_state_is_float32(self) -> None:
             state = make().init(8, generator=seeded(0))
-            assert_declared(make(), FrameProvider, state)
             assert {value.dtype for value in state.values()} == {torch.float32}
-
-        @law(n=dimensions(), seed=seeds())
-        def test_init_depends_on_the_generator_alone(self, n: int, seed: int) -> None:
-            assert_same(*(make().init(n, generator=seeded(seed)) for _ in range(2)))
 
         @law(state=_states(make))
         def test_form_is_positive_definite_and_in_range(self, state: State) -> None:
@@ -166,11 +162,7 @@ def _states(draw: st.DrawFn, make: Callable[[], FrameProvider], dtype: torch.dty
     seed = draw(seeds())
     state = _observed(frame, draw(dimensions()), seed, dtype or draw(dtypes()), draw(st.sampled_from(EDGES)))
     size = draw(st.sampled_from((0.0, 0.3, 1e3)))
-    moved = {
-        key: state[key] + size * fill(state[key].shape, "normal", seed + index, state[key].dtype)
-        for index, key in enumerate(frame.learned)
-    }
-    return frame.project({**state, **moved})
+    return frame.project(moved(state, frame.learned, size, seed))
 
 
 def _fields(form: MetricForm) -> State:

@@ -13,11 +13,12 @@ from torch.testing import assert_close
 from lior.interfaces import AttentionProduct, State, is_pairwise
 from lior.testing.strategies import DTYPES, FINITE_SQUARES, dimensions, dtypes, fill, law, seeds
 from lior.testing.tensors import (
-    assert_declared,
     assert_derivatives,
     assert_same,
     cast,
     gradients,
+    initial_state_contract,
+    moved,
     seeded,
     unchanged,
 )
@@ -29,15 +30,10 @@ _MAGNITUDES = (0.0, 1e-40, 1e-38, 1e-20, 1e-3, 1.0, 1e4, 1e18, 1e20, 1e38, 3e38)
 def product_contract(make: Callable[[], AttentionProduct]) -> type:
     """A new class whose ``test_*`` methods check the product that ``make()`` returns for each test."""
 
-    class ProductContract:
-        def test_declares_what_the_interface_asks_for(self) -> None:
+    class ProductContract(initial_state_contract(make, AttentionProduct)):  # type: ignore[misc]
+        def test_a_fresh_state_is_float32(self) -> None:
             state = make().init(8, generator=seeded(0))
-            assert_declared(make(), AttentionProduct, state)
             assert {value.dtype for value in state.values()} <= {torch.float32}
-
-        @law(m=dimensions(), seed=seeds())
-        def test_init_depends_on_the_generator_alone(self, m: int, seed: int) -> None:
-            assert_same(*(make().init(m, generator=seeded(seed)) for _ in range(2)))
 
         @law(case=_cases(make), query=st.booleans())
         def test_lift_treats_points_one_by_one(self, case: _Case, query: bool) -> None:
@@ -122,11 +118,7 @@ def product_contract(make: Callable[[], AttentionProduct]) -> type:
         @law(case=_cases(make), size=st.sampled_from((0.3, 30.0, 1e6)), seed=seeds())
         def test_project_is_idempotent(self, case: _Case, size: float, seed: int) -> None:
             product = make()
-            moved = {
-                key: value + size * fill(value.shape, "normal", seed + index, value.dtype)
-                for index, (key, value) in enumerate(case.params.items())
-            }
-            once = product.project(moved)
+            once = product.project(moved(case.params, case.params, size, seed))
             assert_same(product.project(once), once)
 
         @law(case=_cases(make))

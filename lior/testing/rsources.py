@@ -14,12 +14,13 @@ from lior.geometry import metric
 from lior.interfaces import MetricForm, RSource, State
 from lior.testing.strategies import EDGES, dimensions, dtypes, fill, law, rotation, seeds
 from lior.testing.tensors import (
-    assert_declared,
     assert_derivatives,
     assert_reachable,
     assert_same,
     cast,
     gradients,
+    initial_state_contract,
+    moved,
     seeded,
     unchanged,
 )
@@ -28,14 +29,7 @@ from lior.testing.tensors import (
 def rsource_contract(make: Callable[[], RSource]) -> type:
     """A new class whose ``test_*`` methods check the source that ``make()`` returns for each test."""
 
-    class RSourceContract:
-        def test_declares_what_the_interface_asks_for(self) -> None:
-            assert_declared(make(), RSource, make().init(8, generator=seeded(0)))
-
-        @law(n=dimensions(), seed=seeds())
-        def test_init_depends_on_the_generator_alone(self, n: int, seed: int) -> None:
-            assert_same(*(make().init(n, generator=seeded(seed)) for _ in range(2)))
-
+    class RSourceContract(initial_state_contract(make, RSource)):  # type: ignore[misc]
         @law(
             n=dimensions(),
             rows=st.sampled_from((0, 1, 2, 40)),
@@ -161,12 +155,8 @@ def _case(source: RSource, n: int, seed: int, dtype: torch.dtype, move: float) -
     fresh = cast(source.init(n, generator=seeded(seed)), dtype)
     medium = fill((30, n), "normal", seed, dtype)
     state = source.observe(fresh, medium, form, total=len(medium))
-    moved = {
-        key: state[key] + move * fill(state[key].shape, "normal", seed + index, dtype)
-        for index, key in enumerate(source.learned)
-    }
     z = fill((8, n), "normal", seed + 9, dtype)
-    return _Case(fresh, source.project({**state, **moved}), medium, z, form)
+    return _Case(fresh, source.project(moved(state, source.learned, move, seed)), medium, z, form)
 
 
 @st.composite

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from torch.testing import assert_close
 
 from lior.interfaces import API_VERSION, State
+from lior.testing.strategies import dimensions, fill, law, seeds
 
 
 def seeded(seed: int) -> Generator:
@@ -28,6 +29,21 @@ def clones(state: State) -> State:
     return {key: value.clone() for key, value in state.items()}
 
 
+def initial_state_contract(make: Callable[[], Any], interface: type[Any]) -> type[Any]:
+    """A new class with the laws of a plugin whose ``init(n, generator=...)`` gives a fresh state."""
+
+    class InitialStateContract:
+        def test_declares_what_the_interface_asks_for(self) -> None:
+            state = make().init(8, generator=seeded(0))
+            assert_declared(make(), interface, state)
+
+        @law(n=dimensions(), seed=seeds())
+        def test_init_depends_on_the_generator_alone(self, n: int, seed: int) -> None:
+            assert_same(*(make().init(n, generator=seeded(seed)) for _ in range(2)))
+
+    return InitialStateContract
+
+
 def assert_declared(plugin: Any, interface: type[Any], state: State) -> None:
     """``plugin`` has all that ``interface`` names; learned entries of its fresh ``state`` are float32."""
     assert isinstance(plugin, interface)
@@ -36,6 +52,14 @@ def assert_declared(plugin: Any, interface: type[Any], state: State) -> None:
     learned = getattr(plugin, "learned", ())
     assert set(learned) <= set(state), "every learned entry is in the state"
     assert {state[key].dtype for key in learned} <= {torch.float32}
+
+
+def moved(state: State, keys: Iterable[str], size: float, seed: int) -> State:
+    """``state`` with normal noise of that size added to the entries ``keys``."""
+    return state | {
+        key: state[key] + size * fill(state[key].shape, "normal", seed + index, state[key].dtype)
+        for index, key in enumerate(keys)
+    }
 
 
 def assert_same(actual: State, expected: State) -> None:

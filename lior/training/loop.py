@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +14,7 @@ from lior.geometry.retrieval import PARTS
 from lior.interfaces import PreparedMemory
 from lior.model import baseline, evaluation
 from lior.model.language_model import Model
+from lior.process import peak_bytes
 from lior.runs.checkpoint import Checkpoint, TrainingState
 from lior.runs.directory import RunDirectory
 from lior.runs.format import read_manifest
@@ -153,13 +152,7 @@ class Training(Loop[Stage]):
             "val_learned": bool(score.bytes) and self.parts.train == self.parts.end,
             "baseline": reference.bits(score.tokens / score.bytes) if score.bytes else None,
             "seconds": seconds | {"total": self.clock.total},
-            "peak_rss_bytes": peak_rss(),
+            "peak_rss_bytes": peak_bytes(),
             "device": str(model.device),
             "components": used,
         }
-
-
-def peak_rss() -> int:
-    """Largest resident memory of this process so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -494,9 +494,7 @@ class FitMixer:
         chosen = order[:wanted].sort().values
         if items.kept is not None:
             chosen = chosen[items.kept[chosen]]
-        given = {
-            name: Evidence(e.log_p[chosen], tuple(g[chosen] for g in e.gates)) for name, e in evidence.items()
-        }
+        given = {name: each.rows(chosen) for name, each in evidence.items()}
         inputs = job.model.inputs(text, chosen + start, job.alphabet, given)
         return inputs, columns(job.alphabet, text.tokens[chosen + start])
 

@@ -69,6 +69,11 @@ class Overflowing(LowRank):
         return {**state, "log_lam": state["log_lam"] + z.square().sum()}
 
 
+class Wide(LowRank):
+    def init(self, n, *, generator):
+        return {**super().init(n, generator=generator), "seen": torch.zeros(n, dtype=torch.float64)}
+
+
 class Unseeded(LowRank):
     def init(self, n, *, generator):
         return {**super().init(n, generator=generator), "log_lam": torch.rand(n)}
@@ -76,6 +81,7 @@ class Unseeded(LowRank):
 
 BROKEN = [
     (Undeclared, "declares_what_the_interface_asks_for"),
+    (Wide, "a_fresh_state_is_float32"),
     (Unseeded, "init_depends_on_the_generator_alone"),
     (Indefinite, "form_is_positive_definite_and_in_range"),
     (Indefinite, "quadratic_form_is_never_negative"),

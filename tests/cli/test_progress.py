@@ -29,7 +29,7 @@ def clock(monkeypatch) -> Clock:
     """A clock that is set by hand, in a process of 700 MiB."""
     clock = Clock()
     monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(module, "resident", lambda: 700 << 20)
+    monkeypatch.setattr(module, "resident_bytes", lambda: 700 << 20)
     return clock
 
 

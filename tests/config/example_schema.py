@@ -7,8 +7,9 @@ from typing import ClassVar, Protocol
 import attrs
 
 from lior.config import resolving
+from lior.config.components import Component, Components, plugin_option
 from lior.config.options import option
-from lior.config.resolving import Component, Components, plugin_option, resolve
+from lior.config.resolving import resolve
 from lior.errors import UsageError
 from lior.plugins.kinds import Kind
 

@@ -12,9 +12,10 @@ from typing import ClassVar
 import attrs
 import pytest
 
-from lior.config import resolving
+from lior.config import components, recipes, resolving
+from lior.config.components import Component, plugin_option
 from lior.config.options import option
-from lior.config.resolving import Component, Labelled, Override, plugin_option, resolve
+from lior.config.resolving import Labelled, Override, resolve
 from lior.errors import ConfigError, UnknownPlugin
 from lior.plugins.registry import Registry
 from tests.config.example_schema import KINDS, Box, Gaussian, RunConfig, Schedule, get
@@ -47,7 +48,7 @@ def test_defaults_are_the_lowest_layer():
     resolved = get()
     assert resolved.config == RunConfig()
     assert set(resolved.origins.values()) == {"default"}
-    assert set(resolved.origins) == {key.dotted for key in resolving.keys(RunConfig)}
+    assert set(resolved.origins) == {key.dotted for key in components.keys(RunConfig)}
 
 
 def test_each_layer_wins_over_those_before(tmp_path):
@@ -70,7 +71,7 @@ def test_each_layer_wins_over_those_before(tmp_path):
     assert (config.seed, origins["seed"]) == (4, "--set")
 
 
-@pytest.mark.parametrize("key", list(resolving.keys(RunConfig)), ids=lambda key: key.dotted)
+@pytest.mark.parametrize("key", list(components.keys(RunConfig)), ids=lambda key: key.dotted)
 def test_every_key_can_be_set_in_every_layer(key):
     value = {"mode": "abs", "stop_at": 0.5}.get(key.path[-1], key.default)
     nested: dict = value if not isinstance(value, tuple) else list(value)
@@ -87,7 +88,7 @@ def test_every_key_can_be_set_in_every_layer(key):
 
 
 def test_keys_of_a_schema():
-    by_name = {key.dotted: key for key in resolving.keys(RunConfig)}
+    by_name = {key.dotted: key for key in components.keys(RunConfig)}
     assert list(by_name) == [
         "seed", "solver.K", "solver.M", "solver.basis.type", "training.lr", "training.sizes",
         "training.schedule.patience", "training.schedule.mode", "training.stop_at", "potential.type",
@@ -146,8 +147,8 @@ def test_shipped_recipes_are_of_the_package_that_is_named(tmp_path, monkeypatch)
     config, origins = get("quick", "seed", recipes="toy_configs")
     assert (config.training.lr, origins["training.lr"]) == (0.5, "recipe quick")
     assert (config.seed, origins["seed"]) == (7, "recipe seed")
-    assert resolving.describe(resolving.read("quick", "toy_configs")) == "Soon done."
-    assert list(resolving.shipped("toy_configs")) == ["quick", "seed"]
+    assert recipes.describe(recipes.read("quick", "toy_configs")) == "Soon done."
+    assert list(recipes.shipped("toy_configs")) == ["quick", "seed"]
     assert problems("qick", recipes="toy_configs") == [
         "qick: no such recipe and no such file. Did you mean 'quick'? Shipped recipes: quick, seed."
     ]

@@ -70,8 +70,8 @@ def test_folders_above_are_made(tmp_path):
 
 def test_a_directory_with_something_in_it_is_not_touched(tmp_path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(RunError, match="not empty; nothing was touched; name another folder"):
-        RunFolder.create(tmp_path, FILES, remedy="name another folder")
+    with pytest.raises(RunError, match="not empty; nothing was touched; give another --out"):
+        RunFolder.create(tmp_path, FILES)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 

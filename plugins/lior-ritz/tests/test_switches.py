@@ -7,7 +7,8 @@ from functools import cache
 
 import pytest
 
-from lior.config.resolving import keys, variable
+from lior.config.components import keys
+from lior.config.resolving import variable
 from lior.errors import ConfigError, UsageError
 from lior_ritz import config as configuration
 from lior_ritz.config import PREFIX, RitzConfig

@@ -23,6 +23,7 @@ import torch
 
 import lior
 from lior.config import load
+from lior.process import resident_bytes
 from lior.reading.documents import RawDocument
 from lior.runs.run import Run
 from lior.training.preparation import train
@@ -123,7 +124,7 @@ def same(run: Run, fresh: Run) -> bool:
 def resident() -> int:
     """Bytes of memory that this process has."""
     gc.collect()
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    return resident_bytes()
 
 
 def open_files() -> int:

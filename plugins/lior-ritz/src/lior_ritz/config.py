@@ -12,8 +12,9 @@ from typing import Any
 
 import attrs
 
+from lior.config.components import Component, plugin_option
 from lior.config.options import option
-from lior.config.resolving import Component, Resolved, build, plugin_option, resolve
+from lior.config.resolving import Resolved, build, resolve
 from lior.errors import UsageError
 from lior_ritz.potentials import registry
 from lior_ritz.potentials.expression import Expression

@@ -73,7 +73,7 @@ def explain(prefix: str) -> None:
     PREFIX leaves out keys that begin otherwise, such as training.lr_schedule. The options of a potential
     are listed by potential.<type>.
     """
-    from lior.config.resolving import keys
+    from lior.config.components import keys
     from lior.errors import did_you_mean, sentences
     from lior_ritz.config import RitzConfig
     from lior_ritz.potentials import options, registry

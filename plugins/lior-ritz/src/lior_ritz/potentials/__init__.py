@@ -7,7 +7,7 @@ entry-point group ``lior_ritz.potentials``.
 from __future__ import annotations
 
 from lior import Kind, Registry
-from lior.config.resolving import TypedField, typed_fields
+from lior.config.options import TypedField, typed_fields
 
 registry = Registry(
     kinds={"potential": Kind(group="lior_ritz.potentials", interface="lior_ritz.problem:Potential")}

@@ -13,8 +13,9 @@ import attrs
 import torch
 from torch import Tensor
 
+from lior.config.components import Component
 from lior.config.options import conform
-from lior.config.resolving import Component, build
+from lior.config.resolving import build
 from lior.errors import ConfigError, UsageError
 from lior_ritz.potentials import registry
 from lior_ritz.problem import Device, Part, Potential, require_known

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from lior.config import resolving
+from lior.config import components, resolving
 from lior.errors import LiorError, UsageError, did_you_mean, sentences
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
@@ -120,7 +120,7 @@ def _whole_keys(config: RitzConfig, names: Iterable[str]) -> set[str]:
 
     Raises ``UsageError`` when one is no key, or none with a number.
     """
-    known = {key.dotted: key.allowed for key in resolving.keys(type(config))}
+    known = {key.dotted: key.allowed for key in components.keys(type(config))}
     numbers = [name for name, allowed in known.items() if allowed.startswith(_NUMBERS)]
     for name in names:
         if name.startswith(_NETWORKS):

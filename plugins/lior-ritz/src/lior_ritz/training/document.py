@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from lior.config.resolving import Labelled, read
+from lior.config.recipes import read
+from lior.config.resolving import Labelled
 from lior_ritz.problem.quadrature import Rule
 from lior_ritz.problem.units import MATERIALS
 
