@@ -25,7 +25,7 @@ from lior.errors import LiorError, RunError
 from lior.runs import bundle
 from lior.runs import folder as runfolder
 
-SLICES = [pytest.param(13, id="every 13th"), pytest.param(1, id="all", marks=pytest.mark.exhaustive)]
+SLICES = [pytest.param(7, id="every seventh"), pytest.param(1, id="all", marks=pytest.mark.exhaustive)]
 """Steps between the operations that fail."""
 ERRORS = (errno.ENOSPC, errno.EACCES, errno.EIO)
 FINISHED, REFUSED, DEFECT = 0, 10, 20
