@@ -162,6 +162,7 @@ class Index:
             pending = False
 
             def begin() -> bool:
+                """Open the transaction at the first change; whether the files are still those of the list."""
                 nonlocal pending
                 if not pending:
                     stack.enter_context(self._writing())
