@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -19,6 +19,17 @@ os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # as the command line does, so
 
 if TYPE_CHECKING:
     from lior.config import Override, TrainConfig
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
+    """Without `--dist`, give all tests of a file to one worker, so that what they share is made once."""
+    if config.option.dist != "load":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
+
 
 Install = Callable[..., Path]
 Lior = Callable[..., "subprocess.CompletedProcess[str]"]
