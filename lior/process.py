@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import sys
@@ -9,7 +10,13 @@ from pathlib import Path
 
 
 def peak_bytes() -> int:
-    """Largest resident memory of this process so far, in bytes."""
+    """Largest resident memory of this process so far, in bytes.
+
+    Without ``/proc`` it is what ``getrusage`` gives, which may be that of the process that started this one.
+    """
+    with contextlib.suppress(OSError, IndexError):
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

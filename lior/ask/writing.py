@@ -309,9 +309,8 @@ def _term_ids(database: Database, stems: Sequence[str], used: np.ndarray) -> np.
     counts, following = used.tolist(), _next_id(database, "terms")
     old = [(*counts[place], known[each]) for place, each in enumerate(stems) if each in known]
     new = [(each, *counts[place]) for place, each in enumerate(stems) if each not in known]
-    new.sort(
-        key=lambda row: -row[1] - row[2]
-    )  # frequent terms lie together, so that a change writes few pages
+    # Frequent terms lie together, so that a change writes few pages.
+    new.sort(key=lambda row: -row[1] - row[2])
     database.run("UPDATE terms SET text = text + ?, context = context + ? WHERE id = ?", old)
     known |= {row[0]: key for key, row in enumerate(new, following)}
     database.run("INSERT INTO terms VALUES (?, ?, ?, ?, 0)", [(known[row[0]], *row) for row in new])

@@ -20,7 +20,7 @@ from lior.reading.decoding import is_utf8
 from lior.reading.files import read_limited
 from lior.reading.finding import Source, find_files
 from lior.reading.parsing import parse_bytes
-from lior.serve.sources import Version, name_of
+from lior.serve.sources import Version, file_of, name_of
 
 _INTERVAL = 2.0
 """Seconds for which files are not looked at again."""
@@ -117,16 +117,10 @@ class FolderSource:
         """Make a new version of the index as it is now."""
         files = {file.name: file for file in find_files(self._index.paths)[0]}
         records = {name: record for name, file in files.items() if (record := _record(file))}
-        every = Version(number=0, documents=tuple(records.values()))
-        held = set()
-        for document in self._index.documents:
-            try:
-                held.add(every.file_of(document))
-            except DataError:  # its file has gone since the index was made
-                continue
+        indexed = {file_of(document, records) for document in self._index.documents}
         self._number += 1
         self._current = FolderVersion(
-            number=self._number, documents=tuple(records[name] for name in records if name in held),
+            number=self._number, documents=tuple(records[name] for name in records if name in indexed),
             index=self._index, lock=self._lock, files=files,
         )  # fmt: skip
         self._next = time.monotonic() + _INTERVAL

@@ -6,7 +6,8 @@ run, which also has a model and may be edited. Nothing here imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from lior.errors import DataError
 
 
 @attrs.frozen(eq=False, kw_only=True)
-class Version:
+class Version(ABC):
     """The documents at one moment."""
 
     number: int
@@ -34,29 +35,27 @@ class Version:
         return frozenset(document.name for document in self.documents)
 
     @property
+    @abstractmethod
     def index(self) -> Index:
         """The index of the documents."""
-        raise NotImplementedError
 
     def ask(self, question: str, top: int) -> Answer:
         """:meth:`lior.ask.index.Index.ask`, from any thread."""
         return self.index.ask(question, top)
 
+    @abstractmethod
     def text(self, name: str) -> list[bytes]:
         """The texts of a document, UTF-8; several where several documents have one name.
 
         Raises ``DataError`` when there is no document of this name, or it cannot be read.
         """
-        raise NotImplementedError
 
     def file_of(self, document: str) -> str:
         """The document that a document of the index is part of: ``mail.mbox`` for ``mail.mbox#3``.
 
         Raises ``DataError`` when there is none.
         """
-        name = document
-        while name and name not in self.names:
-            name = name[:-1] if name.endswith("'") else name.rpartition("#")[0]
+        name = file_of(document, self.names)
         if not name:
             raise DataError(f"{document}: no document of this name.")
         return name
@@ -96,3 +95,15 @@ class Source(Protocol):
 def name_of(paths: Sequence[Path]) -> str:
     """The names of some paths in one: ``notes+mail``."""
     return "+".join(path.absolute().name or str(path) for path in paths)
+
+
+def file_of(document: str, names: Container[str]) -> str:
+    """The one of ``names`` that a document of the index is part of; empty where there is none.
+
+    >>> file_of("mail.mbox#3", {"mail.mbox"})
+    'mail.mbox'
+    """
+    name = document
+    while name and name not in names:
+        name = name[:-1] if name.endswith("'") else name.rpartition("#")[0]
+    return name

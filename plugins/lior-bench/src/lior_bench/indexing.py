@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -27,6 +26,8 @@ from typing import Any
 
 import click
 import numpy as np
+
+from lior.process import peak_bytes
 
 SYSTEMS = ("lior", "SQLite FTS5", "tantivy", "bm25s")
 WORDS, TOGETHER, FILES = 17, 40, 500
@@ -213,15 +214,7 @@ def stage(name: str, system: str, folder: Path, retriever: str) -> dict[str, flo
         times = [timed(add, NOTE.format(number)) for number in range(count)]
         found |= {"median": statistics.median(times), "worst": max(times)}
         found |= {"wall": (time.perf_counter() - begin) / count, "then": timed(ask, questions[1])}
-    return found | {"MB": peak_memory()}
-
-
-def peak_memory() -> float:
-    """MB of memory of this process at its height; the maximum of ``getrusage`` is also that of its parent."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return found | {"MB": peak_bytes() / 2**20}
 
 
 def measured(system: str, folder: Path, retriever: str) -> None:
