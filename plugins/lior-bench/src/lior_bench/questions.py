@@ -34,7 +34,7 @@ from lior_bench.checkout import folder
 from lior_bench.trial import description
 
 PLACE = "tests/ask/meaning"
-FITTING = ("fit_family",)
+FITTING = ("fit_family", "fit_office")
 REPORTING = ("home", "workshop", "lab", "boat", "machine", "library")
 SETS = FITTING + REPORTING
 CODE = (
