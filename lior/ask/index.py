@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import attrs
 from platformdirs import user_cache_path
 
-from lior.ask import answering, meaning
+from lior.ask import answering, word_vectors
 from lior.ask.answering import Answer
 from lior.ask.chunking import chunk
 from lior.ask.database import DamagedIndex, Database, intact
@@ -506,7 +506,7 @@ def _content(question: str) -> list[str]:
 
 def default_retriever() -> str:
     """The retriever where none is given."""
-    return RETRIEVER if meaning.installed() else WITHOUT
+    return RETRIEVER if word_vectors.installed() else WITHOUT
 
 
 def folder() -> Path:
