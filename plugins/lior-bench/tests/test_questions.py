@@ -1,4 +1,4 @@
-"""The sets of questions: what is expected stands in the notes, and sets for fitting tell nothing of the others."""
+"""Sets of questions: what is expected stands in the notes; fitting and reporting have nothing in common."""
 
 from __future__ import annotations
 
