@@ -34,8 +34,11 @@ from lior_bench.checkout import folder
 from lior_bench.trial import description
 
 PLACE = "tests/ask/meaning"
-FITTING = ("fit_family", "fit_office")
-REPORTING = ("home", "workshop", "lab", "boat", "machine", "library")
+FITTING = ("fit_family", "fit_office", "fit_de", "fit_fr")
+REPORTING = (
+    "home", "workshop", "lab", "boat", "machine", "library", "report_family", "report_de", "report_fr",
+    "report_ru", "report_ja",
+)  # fmt: skip
 SETS = FITTING + REPORTING
 CODE = (
     "asyncore", "bdb", "cmd", "ftplib", "gettext", "optparse", "pdb", "sched", "tarfile", "telnetlib",
