@@ -69,6 +69,19 @@ def test_a_known_word_is_not_taken_for_a_misspelling():
     assert dense().rank(indexed(("The boiler is old.", "Eat the apple.")), "boilr", 2).passages[0] == 0
 
 
+@needs_vectors
+@pytest.mark.parametrize("question", ["pipefail", "What does pipefail do?", "When does pipefail matter?"])
+def test_an_exact_word_wins(question):
+    """Its pieces are in hundreds of passages, among them short ones; the word itself in two."""
+    index = Index()
+    index.learn("pipe.txt", "\n\n".join(f"pipe - make pipe number {n}, or fail." for n in range(400)))
+    shell = "The return status of a list of commands, if pipefail is set, is that of the last one to exit."
+    index.learn("shell.txt", f"{shell}\n\nEach command is its own process.\n\n" * 2)
+    answer = index.ask(question)
+    assert answer.passages[0][0].text == shell
+    assert "pipefail" in answer.answer.text
+
+
 def test_without_vectors_there_is_one_clear_error(monkeypatch):
     monkeypatch.setattr(word_vectors, "find_spec", lambda name: None)
     word_vectors.wordllama.cache_clear()
