@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
+import numpy as np
 from platformdirs import user_cache_path
 
 from lior.ask import answering, meaning
 from lior.ask.answering import Answer
+from lior.ask.blocks import joined
 from lior.ask.chunking import chunk
 from lior.ask.database import DamagedIndex, Database, intact
 from lior.ask.inverted import InvertedIndex
 from lior.ask.passages import PassageStore
 from lior.ask.writing import encoded
 from lior.errors import DataError, UsageError, did_you_mean, sentences
-from lior.interfaces import Judging, ParsedDocument, Passage, Ranking, Retriever
+from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
 from lior.reading.files import File, read_if_changed
 from lior.reading.finding import Source, find_files
 from lior.reading.parsing import document_names, parse_bytes
@@ -132,6 +134,24 @@ class Index:
         layout = self.inverted.layout
         place = int(layout.document_of[row])
         return self._passages.passage(layout.ids[place], row - int(layout.starts[place]), layout.names[place])
+
+    def rows_of_block(self, row: int) -> range:
+        """The rows of the block that a row of the inverted index is in."""
+        block_of = self.inverted.layout.block_of
+        bounds = (
+            np.searchsorted(block_of, block_of[row], "left"),
+            np.searchsorted(block_of, block_of[row], "right"),
+        )
+        return range(*map(int, bounds))
+
+    def block(self, row: int, last: int | None = None) -> Block:
+        """The block around the sentence at a row of the inverted index, or around those up to ``last``."""
+        layout, rows = self.inverted.layout, self.rows_of_block(row)
+        place = int(layout.document_of[row])
+        start = int(layout.starts[place])
+        inside = range(rows.start - start, rows.stop - start)
+        passages = self._passages.passages(layout.ids[place], inside, layout.names[place])
+        return joined(passages, row - rows.start, None if last is None else last - rows.start)
 
     def path(self, document: str) -> Path | None:
         """The file of a document; ``None`` for texts given in Python."""
@@ -274,7 +294,8 @@ class Index:
             notes += parsed.notes
             if passages:
                 texts = [(p.text, p.context) for p in passages]
-                key = self.inverted.add(document, texts, [p.group for p in passages])
+                blocks = [(p.block, p.title) for p in passages]
+                key = self.inverted.add(document, texts, [p.group for p in passages], blocks=blocks)
                 self._passages.add(key, passages)
                 if document in questions:
                     self._confirm(document, passages, questions[document])

@@ -59,6 +59,29 @@ class Passage:
     group: int = 0
     """Number of the paragraph, message, table or definition inside the document that the passage is a part
     of."""
+    block: int = 0
+    """Number of the block inside the document that the passage is a part of; those of one are adjacent."""
+    title: bool = False
+    """Whether it names what stands elsewhere, such as a line of a table of contents; it is no answer."""
+
+
+@attrs.frozen(kw_only=True)
+class Block:
+    """What belongs together in a document: a term with its definition, a heading with the paragraph below it,
+    a row with the head of its table, a message with its subject. The answer around a sentence."""
+
+    document: str
+    line: int
+    """First line of its passages in the file, from 1."""
+    end_line: int
+    """Last line of its passages in the file."""
+    text: str
+    """The innermost heading above it, if there is one, as the first line; then its passages as they stand
+    in the document, without more than one blank line between them."""
+    begin: int
+    """Where the sentence begins in ``text``."""
+    end: int
+    """Where it ends."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
