@@ -63,7 +63,7 @@ class Passage:
     block: int = 0
     """Number of the block inside the document that the passage is a part of; those of one are adjacent."""
     title: bool = False
-    """Whether it names what stands elsewhere, such as a line of a table of contents: it is never an answer."""
+    """Whether it names what stands elsewhere, such as a line of a table of contents; it is no answer."""
 
 
 @attrs.frozen(kw_only=True)
