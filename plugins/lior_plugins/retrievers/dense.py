@@ -7,13 +7,13 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
-from lior.ask import meaning
+from lior.ask import word_vectors
 from lior.ask.answering import LIGHT, logistic
 from lior.ask.arrays import best
 from lior.ask.inverted import InvertedIndex
-from lior.ask.meaning import Asked, Space
 from lior.ask.querying import Query, analyse
 from lior.ask.ranking import recall
+from lior.ask.word_vectors import Asked, Space
 from lior.ask.words import tokens
 from lior.interfaces import Ranking
 from lior_plugins.retrievers.settle import Settle, score
@@ -46,7 +46,7 @@ class Dense:
     vectors know is not taken for a misspelling of another one. ``settle`` alone ranks whole documents, and
     answers questions in other than Latin letters.
 
-    The vectors are those of :func:`lior.ask.meaning.read`.
+    The vectors are those of :func:`lior.ask.word_vectors.read`.
 
     Raises
     ------
@@ -57,22 +57,22 @@ class Dense:
     api_version: ClassVar[int] = 1
 
     def __attrs_post_init__(self) -> None:
-        meaning.read()
+        word_vectors.read()
 
     def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
         """The ``top`` best passages; some may share no word with the question."""
         # A whole document has a word near to any: only harm was measured.
         if index.finer is not None or not _readable(question):
             return Settle().rank(index, question, top)
-        vectors = meaning.read()
-        space, query = meaning.space(index, vectors), analyse(index, question, vectors.know)
+        vectors = word_vectors.read()
+        space, query = word_vectors.space(index, vectors), analyse(index, question, vectors.know)
         asked = _asked(space, query)
         words, method = score(index, question, asked.query)
         likelier = _likelier(index)
-        total = meaning.cosines(space, asked) + WORDS * words + likelier
+        total = word_vectors.cosines(space, asked) + WORDS * words + likelier
         near = best(total, CANDIDATES) if asked.vectors.any() or words.any() else np.empty(0, np.int64)
         idf = query.word_idf * np.where(_light(query), LIGHT_SHARE, 1)
-        shares = np.minimum(idf @ meaning.likest(space, asked, near) / max(idf.sum(), 1e-9), 1)
+        shares = np.minimum(idf @ word_vectors.likest(space, asked, near) / max(idf.sum(), 1e-9), 1)
         scores = (total[near] + NEAR_WORDS * shares) / _ALL
         shared = recall(index, asked.query)[near] > 0
         own = scores - likelier[near] / _ALL
@@ -90,8 +90,8 @@ class Dense:
         """The probability that the first passage answers: by its score, and whether it lacks a word."""
         if not _readable(question):
             return None
-        space, row = meaning.space(index, meaning.read()), int(ranking.passages[0])
-        alike = meaning.likest(space, _asked(space, ranking.query), np.array([row]))
+        space, row = word_vectors.space(index, word_vectors.read()), int(ranking.passages[0])
+        alike = word_vectors.likest(space, _asked(space, ranking.query), np.array([row]))
         heavy = ~_light(ranking.query)
         least = float((alike[heavy] if heavy.any() else alike)[:, 0].min(initial=1))
         own = float(ranking.scores[0]) - _likelier(index)[row] / _ALL
@@ -100,7 +100,7 @@ class Dense:
 
 def _asked(space: Space, query: Query) -> Asked:
     """A question by the meaning of its words; what only looks like a missing word is no match for it."""
-    return meaning.asked(space, query.select(query.owners >= 0))
+    return word_vectors.asked(space, query.select(query.owners >= 0))
 
 
 def _readable(question: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from lior import Index
 from lior.ask import index as indexing
-from lior.ask import meaning
+from lior.ask import word_vectors
 from lior.ask.expecting import suits
 from lior.ask.inverted import InvertedIndex
 from lior.errors import DataError, MissingPackage
@@ -18,7 +18,7 @@ from lior.testing.retrievers import TEXTS
 from tests.ask.content import same
 
 FOLDER = Path(__file__).parent / "meaning"
-needs_vectors = pytest.mark.skipif(not meaning.installed(), reason="the extra lior[vectors] is not installed")
+needs_vectors = pytest.mark.skipif(not word_vectors.installed(), reason="needs the extra lior[vectors]")
 
 
 @pytest.fixture(autouse=True)
@@ -70,12 +70,12 @@ def test_a_known_word_is_not_taken_for_a_misspelling():
 
 
 def test_without_vectors_there_is_one_clear_error(monkeypatch):
-    monkeypatch.setattr(meaning, "find_spec", lambda name: None)
-    meaning.wordllama.cache_clear()
+    monkeypatch.setattr(word_vectors, "find_spec", lambda name: None)
+    word_vectors.wordllama.cache_clear()
     with pytest.raises(MissingPackage, match=r"lior\[vectors\].*LIOR_VECTORS.*settle"):
         dense()
     assert Index().retriever == "settle"
-    meaning.wordllama.cache_clear()
+    word_vectors.wordllama.cache_clear()
 
 
 @pytest.mark.parametrize("text", ["", "one 1 2 3\ntwo 1 2\n", "one a b\n"])
@@ -111,7 +111,7 @@ def test_kept_vectors_are_used_and_equal(tmp_path, monkeypatch):
     def fails(*args):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(meaning, "_lengths", fails)
+    monkeypatch.setattr(word_vectors, "_lengths", fails)
     assert Index(folder).ask("boiler certificate") == first
 
 
