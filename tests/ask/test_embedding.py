@@ -72,8 +72,8 @@ def kept(folder: Path) -> int:
         return database.execute("SELECT count(*) FROM vectors").fetchone()[0]
 
 
-def test_what_is_read_is_the_context_and_the_text():
-    passage = Passage(document="a", line=1, text="It hums.", context="Boiler\nCellar")
+def test_what_is_read_is_the_headings_and_the_text():
+    passage = Passage(document="a", line=1, text="It hums.", context="Boiler\nCellar\nx md")
     assert reading(passage) == "Boiler. Cellar. It hums."
     assert reading(Passage(document="a", line=1, text="It hums.")) == "It hums."
 
@@ -85,7 +85,7 @@ def test_a_text_is_read_once_in_its_life(notes):
     assert len(Fake.read) == 3 == kept(notes)
     assert np.array_equal(first[2], first[3])
     (notes / "a" / "x.md").write_text("# Boiler\n\nIt hums loudly at night.\n\nThe key is lost.\n")
-    (notes / "y.md").rename(notes / "y.txt")
+    (notes / "y.md").rename(notes / "b.txt")
     again = opened(notes)
     assert len(again.inverted.vectors.unread()) == 1
     assert np.array_equal(read(again)[0], first[0])
