@@ -19,6 +19,7 @@ __all__ = [
     "embedding",
     "endpoint",
     "expecting",
+    "idle",
     "index",
     "inverted",
     "passages",

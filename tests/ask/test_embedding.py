@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -16,9 +17,11 @@ from hypothesis import strategies as st
 
 from lior import Index
 from lior.ask.embedding import embedder, reading
+from lior.ask.idle import IdleReader
 from lior.ask.index import cache_file
-from lior.errors import UnknownPlugin
+from lior.errors import DataError, UnknownPlugin
 from lior.interfaces import Passage
+from lior_plugins.retrievers.settle import Settle
 
 FAKE = f"{__name__}:Fake"
 WIDTH = 48
@@ -207,3 +210,90 @@ def test_embedders_by_name():
     with pytest.raises(UnknownPlugin, match="nope"):
         embedder("nope")
     assert Index(embedder="").inverted.vectors is None
+
+
+# --- idle reading ---
+
+
+class Reads(Settle):
+    """A retriever for which passages are read ahead."""
+
+    embeds = True
+
+
+def lookup(folder: Path | None = None) -> Index:
+    index = Index(*[folder] * bool(folder), retriever=f"{__name__}:Reads", embedder=FAKE)
+    if folder is None:
+        index.learn("n.md", "".join(f"Sentence number {number} is here.\n\n" for number in range(100)))
+    return index
+
+
+def test_all_is_read_in_idle_time_and_kept(notes):
+    index, told, done = lookup(notes), [], threading.Event()
+    reader = IdleReader(index, lambda left: (told.append(left), left or done.set()))
+    assert done.wait(9)
+    assert told == [3, 2, 1, 0]
+    done.clear()
+    (notes / "z.md").write_text("Something new.\n")
+    index.update()
+    reader.look_again()
+    assert done.wait(9)
+    reader.stop()
+    assert told[4:] == [1, 0]
+    assert kept(notes) == 4
+    assert len(Fake.read) == 4
+    assert reader.left == 0
+
+
+def test_nothing_is_read_for_a_retriever_without_vectors(notes):
+    IdleReader(opened(notes), lambda left: 1 / 0).stop()
+    assert not Fake.read
+
+
+def test_it_stops_at_once_and_keeps_what_it_read():
+    index, began = lookup(), threading.Event()
+    reader = IdleReader(index, lambda left: left < 60 and began.set())
+    began.wait(9)
+    reader.stop()
+    read = len(Fake.read)
+    assert 40 <= read < 100
+    assert len(index.inverted.vectors.unread()) == 100 - read
+    assert index.inverted.database.rows("SELECT count(*) FROM vectors") == [(read,)]
+
+
+def test_it_waits_while_questions_are_asked():
+    index, first, second = lookup(), threading.Event(), threading.Event()
+    reader = IdleReader(index, lambda left: (first if left > 98 else second).set())
+    with reader.paused():
+        assert not second.wait(0.2)
+        read = len(Fake.read)
+        assert read <= 2
+        assert len(index.ask("sentence number 7").passages)
+        assert len(Fake.read) == read
+    assert second.wait(9)
+    reader.stop()
+
+
+def test_a_change_meanwhile_is_read_too():
+    index = lookup()
+
+    def change(left: int) -> bool:
+        if left == 50:
+            index.forget("n.md")
+            index.learn("m.md", "Sentence number 3 is here.\n\nA new one.\n")
+        return True
+
+    index.read_ahead(change)
+    assert len(index.inverted.vectors.unread()) == 0
+    assert index.inverted.database.rows("SELECT count(*) FROM vectors") == [(2,)]
+
+
+def test_a_model_that_cannot_be_opened_is_told(monkeypatch, caplog):
+    def fails(self, texts, *, question=False):
+        raise DataError("no model here")
+
+    monkeypatch.setattr(Fake, "embed", fails)
+    reader = IdleReader(lookup())
+    reader._thread.join(9)
+    assert "no model here" in caplog.text
+    reader.stop()
