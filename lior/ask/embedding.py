@@ -8,6 +8,7 @@ way, so that no answer depends on what was read before.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
@@ -19,6 +20,9 @@ from lior.ask.inverted import InvertedIndex
 from lior.errors import MissingPackage
 from lior.interfaces import Embedder, Passage
 
+HINT = "pip install 'lior[meaning]'"
+VARIABLE = "LIOR_EMBEDDER"
+"""Environment variable with the embedder where none is given, as for :func:`embedder`; empty for none."""
 _VALUES = 500
 """Values in one statement."""
 _ASKED = 500
@@ -30,8 +34,8 @@ def reading(passage: Passage) -> str:
     """What an embedder reads of a passage: its headings and its text, as sentences.
 
     The last line of the context is the name of the file, without which minilm finds no less (of 134 questions
-    in other words 101 right first with it and 104 without, among three 121 and 121); with it, a file that gets
-    another name would be read again.
+    in other words 101 right first with it, 104 without, and 121 among three); with it, a file of another name
+    would be read again.
     """
     return ". ".join([*filter(None, passage.context.split("\n")[:-1]), passage.text])
 
@@ -51,7 +55,10 @@ def embedder(name: str) -> Embedder:
 
 
 def default_embedder() -> str:
-    """The name of the sentence encoder that is installed; empty if there is none."""
+    """What ``LIOR_EMBEDDER`` says, or the name of the sentence encoder that is installed; empty for none."""
+    given = os.environ.get(VARIABLE)
+    if given is not None:
+        return given
     for name in ("minilm",):
         try:
             embedder(name)

