@@ -156,8 +156,9 @@ class Embedder(Protocol):
 class Retriever(Protocol):
     """Ranks passages for a question. Group ``lior.retrievers``.
 
-    A retriever has options but no state: all it uses is a function of the counts of the index, so that
-    learning and forgetting are exact.
+    A retriever has options but no state: all it uses is a function of the counts of the index, and of the
+    ``vectors`` of its passages, so that learning and forgetting are exact. The vectors are read in idle time
+    for one with the attribute ``embeds = True``.
     """
 
     api_version: ClassVar[int]
