@@ -272,6 +272,7 @@ def _highest(index: InvertedIndex, terms: list[Term | None]) -> float:
         idf=each[: len(known)],
         owners=np.arange(len(known)),
         word_idf=each,
+        meant=np.ones(len(each)),
         words=(),
         missing=(),
     )

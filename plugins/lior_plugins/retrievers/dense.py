@@ -45,8 +45,8 @@ class Dense:
 
     The score is the weighted mean of the cosine of the question with the passage, its context and document,
     the score of ``settle``, and the share of the question that the passage has in near words. A word that the
-    vectors know is not taken for a misspelling of another one. ``settle`` alone ranks whole documents, and
-    answers questions in other than Latin letters.
+    vectors know is not taken for a misspelling of one with another meaning. ``settle`` alone ranks whole
+    documents, and answers questions in other than Latin letters.
 
     The vectors are those of :func:`lior.ask.word_vectors.read`.
 
@@ -113,7 +113,7 @@ class Candidates:
 def candidates(index: InvertedIndex, question: str) -> Candidates:
     """At most twice ``CANDIDATES`` passages: a word that the vectors misjudge finds its passages, too."""
     vectors = word_vectors.read()
-    space, query = word_vectors.space(index, vectors), analyse(index, question, vectors.know)
+    space, query = word_vectors.space(index, vectors), analyse(index, question, vectors.misspelt)
     asked = _asked(space, query)
     words, method = score(index, question, asked.query)
     cosines = word_vectors.cosines(space, asked)
