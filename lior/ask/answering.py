@@ -16,7 +16,7 @@ import numpy as np
 
 from lior.ask.expecting import expected, suits
 from lior.ask.inverted import InvertedIndex, Term
-from lior.ask.querying import Query, idf, languages_of
+from lior.ask.querying import Query, asked_in, idf, languages_of
 from lior.ask.ranking import highest_recall, recall
 from lior.ask.words import ENGLISH, LONGEST, language_of, stem, stop_words, tokens
 from lior.interfaces import Passage, Ranking
@@ -175,8 +175,7 @@ def weighted(query: Query, question: str, index: InvertedIndex) -> Query:
     A word that answers rarely repeat has less idf, a name that is nowhere has more. The word that is meant by
     a misspelling has half of its idf.
     """
-    languages = languages_of(index)
-    own = language_of(tokens(question), languages, default=languages[0])
+    own = asked_in(tokens(question), languages_of(index))
     words = dict.fromkeys(w[:LONGEST] for w in tokens(question) if w not in stop_words(own))
     names = named(question)
     shares, lacking = np.ones(len(words)), np.zeros(len(words))

@@ -19,7 +19,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import attrs
 import numpy as np
@@ -29,6 +29,9 @@ from lior.ask.database import Database, intact
 from lior.ask.words import LANGUAGES
 from lior.ask.writing import BLOCK, CONTEXT, MOST, TEXT, Batch, encoded, starts_of
 from lior.errors import UsageError
+
+if TYPE_CHECKING:
+    from lior.ask.embedding import VectorStore
 
 T = TypeVar("T")
 _RECENT = 32
@@ -125,6 +128,8 @@ class InvertedIndex:
 
     finer: InvertedIndex | None = None
     """The index of the passages whose documents are the rows of this one, or ``None``."""
+    vectors: VectorStore | None = None
+    """Vectors of the passages; ``None`` where no embedder is given, and for documents."""
 
     def __init__(self, database: Database | None = None) -> None:
         self.database = database or Database()

@@ -53,7 +53,7 @@ def analyse(index: InvertedIndex, text: str, spelled: Callable[[str], bool] | No
     Words that are ``spelled`` right are not corrected where the text lacks them.
     """
     found, languages = tokens(text), languages_of(index)
-    own = language_of(found, languages, default=languages[0], least=1)
+    own = asked_in(found, languages)
     counted = Counter(word[:LONGEST] for word in found if word not in stop_words(own))
     parts: list[tuple[Term, float, float, int]] = []
     word_idf: list[float] = []
@@ -93,6 +93,11 @@ def analyse(index: InvertedIndex, text: str, spelled: Callable[[str], bool] | No
         missing=tuple(missing),
         asked=tuple(counted),
     )
+
+
+def asked_in(words: Sequence[str], languages: Sequence[str]) -> str:
+    """The language of a question's words, one of ``languages``: one stop word is evidence enough."""
+    return language_of(words, languages, default=languages[0], least=1)
 
 
 def languages_of(index: InvertedIndex) -> list[str]:

@@ -1,12 +1,13 @@
-"""Interfaces of readers and retrievers, and the records that pass between them.
+"""Interfaces of readers, embedders and retrievers, and the records that pass between them.
 
 A reader parses the bytes of a file into documents. A parsed document is cut into passages. An inverted index
-counts the words of passages. A retriever ranks the passages of an index for a question. Nothing here imports
-torch.
+counts the words of passages. An embedder turns text into vectors. A retriever ranks the passages of an index
+for a question. Nothing here imports torch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import attrs
@@ -120,6 +121,37 @@ class Reader(Protocol):
         ------
         DataError
             When the file is damaged or protected, with the reason in one line.
+        """
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Unit vectors of texts: the nearer the meaning, the higher the cosine. Group ``lior.embedders``.
+
+    The constructor looks only whether what is needed is installed, and raises ``MissingPackage`` if it is
+    not; a model is opened by the first :meth:`embed`. Threads may embed at once.
+    """
+
+    api_version: ClassVar[int]
+    width: int
+    """Numbers of a vector."""
+    digest: str
+    """Of the model and of how texts are prepared, one line: equal digests give equal vectors on a machine."""
+    languages: tuple[str, ...]
+    """ISO 639-1 codes of the languages that it was made for: ``("en",)``; empty for many."""
+
+    def embed(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
+        """Vectors of length 1, float32 ``(n, width)``; zeros for a text that has nothing it knows.
+
+        A vector is a function of its text, bit by bit: it does not depend on the other ``texts``, nor on what
+        was embedded before. ``question`` says that the texts are questions, which some models read in another
+        way.
+
+        Raises
+        ------
+        DataError
+            When the model cannot be read or is another one.
         """
         ...
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior import Answer, Index
-from lior.ask import answering, meaning
+from lior.ask import answering, word_vectors
 from lior.ask.querying import analyse
 
 HOUSE = """# House
@@ -91,7 +91,7 @@ def test_words_that_are_in_different_places_are_no_answer(house):
 
 
 def test_words_that_are_in_different_places_are_no_answer_by_meaning():
-    if not meaning.installed():
+    if not word_vectors.installed():
         pytest.skip("no vectors of words are installed")
     index = Index(retriever="dense")
     index.learn("house.md", HOUSE)
@@ -158,3 +158,14 @@ def test_calibration_is_a_function_of_the_content(house):
         again.learn(f"diary-{number}.md", diary(number))
     again.learn("house.md", HOUSE)
     assert np.array_equal(answering.calibrated(again.inverted), answering.calibrated(house.inverted))
+
+
+@pytest.mark.parametrize("question", ["Wann ist das Laternenfest?", "Comment changer un pneu ?"])
+def test_a_question_is_of_one_language_throughout(question):
+    """One stop word tells it, where it is counted and where it is weighed."""
+    index = Index(retriever="settle")
+    for number in range(3):
+        index.learn(f"en {number}", f"The boiler was serviced by the company in the year 201{number}.\n")
+    index.learn("de", "Das Laternenfest ist am Montag, und wir treffen uns an dem Brunnen.\n")
+    index.learn("fr", "Le garage est ouvert le lundi, et il ne ferme pas pour le pneu.\n")
+    assert 0 <= index.ask(question).confidence <= 1
