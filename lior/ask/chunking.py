@@ -37,7 +37,8 @@ def chunk(parsed: ParsedDocument, document: str, label: str | None = None) -> li
         For a plain file, ``file_lines[p.line - 1][p.column - 1:]`` begins with the first line of ``p.text``.
         The context has one heading per line, the outermost first, and the words of the name as its last line.
     """
-    page = Page(parsed.text, [first for first, _ in parsed.places])
+    places = [first for first, _ in parsed.places]
+    page = Page(parsed.text, places, frozenset(parsed.wrapped), frozenset(parsed.titles))
     # Records of a collection have a title; the name of their file is a word of all of them.
     words = "" if parsed.name else name_words(document if label is None else label)
     title = (parsed.title,) if parsed.title else ()

@@ -37,6 +37,10 @@ class ParsedDocument:
     places: tuple[tuple[int, str], ...] = ()
     """First line of the text, from 0, and name of each page, cell or message: ``(12, "page 3")``,
     ascending."""
+    wrapped: tuple[int, ...] = attrs.field(default=(), repr=False)
+    """Lines of the text, from 0, that go on with the sentence of the line before, where the reader knows."""
+    titles: tuple[int, ...] = attrs.field(default=(), repr=False)
+    """Lines of the text, from 0, that only name what stands elsewhere, such as a link alone."""
     notes: tuple[str, ...] = ()
     """What a user should know of how it was read, one line each: an encoding guessed, parts left out and
     why."""

@@ -40,10 +40,18 @@ class Part:
 class Page:
     """A text and where its lines are."""
 
-    def __init__(self, text: str, places: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        text: str,
+        places: Sequence[int] = (),
+        wrapped: frozenset[int] = frozenset(),
+        titles: frozenset[int] = frozenset(),
+    ) -> None:
         self.text = text
         self.places = places
         """First line of each page, cell or message."""
+        self.wrapped, self.titles = wrapped, titles
+        """Lines that go on with the sentence of the line before; that only name what stands elsewhere."""
         self.lines = text.split("\n")
         self.starts = [0, *accumulate(len(line) + 1 for line in self.lines[:-1])]
 
@@ -52,16 +60,29 @@ class Page:
         begin = self.starts[number]
         return begin, begin + len(self.lines[number])
 
+    def indent(self, number: int) -> int:
+        """Columns of white space before a line."""
+        line = self.lines[number].expandtabs()
+        return len(line) - len(line.lstrip())
+
     def blank(self, number: int) -> bool:
         """Whether a line does not exist or has nothing but white space."""
         return number >= len(self.lines) or number < 0 or not self.lines[number].strip()
 
-    def cut(self, numbers: Sequence[int], group: int, headings: tuple[str, ...]) -> Iterator[Part]:
-        """Sentences of consecutive lines, none of them blank; those of a list item are one paragraph."""
+    def cut(
+        self, numbers: Sequence[int], group: int, headings: tuple[str, ...], *, together: bool = False
+    ) -> Iterator[Part]:
+        """Sentences of consecutive lines, none of them blank; those of a list item, or ``together``, are one
+        paragraph."""
         if numbers:
-            spans = [self.span(number) for number in numbers]
-            if ITEM.match(self.lines[numbers[0]]):
-                spans = [(spans[0][0], spans[-1][1])]
+            spans = list[Span]()
+            item = together or bool(ITEM.match(self.lines[numbers[0]]))
+            for number in numbers:
+                begin, end = self.span(number)
+                if spans and (item or number in self.wrapped):
+                    spans[-1] = spans[-1][0], end
+                else:
+                    spans.append((begin, end))
             for begin, end in units(self.text, spans):
                 yield Part(begin, end, group, headings)
 
