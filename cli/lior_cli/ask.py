@@ -193,7 +193,7 @@ def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
 def _hint() -> None:
     """Tell each user once that word vectors find words of the same meaning."""
     from lior.ask.index import folder
-    from lior.ask.meaning import HINT, installed
+    from lior.ask.word_vectors import HINT, installed
 
     told = folder() / "hinted"
     if installed() or told.exists():

@@ -1,29 +1,34 @@
 """Find and quote the passage that answers a question.
 
-:mod:`~lior.ask.index` connects the parts: :mod:`~lior.ask.chunking` makes passages of parsed documents, the
+:mod:`~lior.ask.index` connects the parts: :mod:`~lior.ask.chunking` makes passages of parsed documents
+with the cutters of :mod:`~lior.ask.cutting`, and :mod:`~lior.ask.blocks` of those that belong together; the
 :mod:`~lior.ask.passages` store keeps them, and the :mod:`~lior.ask.inverted` index counts their
 :mod:`~lior.ask.words`; :mod:`~lior.ask.writing` changes its tables in a :mod:`~lior.ask.database`. A question
 goes through :mod:`~lior.ask.querying` with :mod:`~lior.ask.spelling` correction; a retriever ranks passages
-with :mod:`~lior.ask.ranking` and :mod:`~lior.ask.meaning`; :mod:`~lior.ask.answering` decides, by what the
-question makes :mod:`~lior.ask.expecting`. :mod:`~lior.ask.dialogue` understands follow-ups, and
-:mod:`~lior.ask.endpoint` has a model word an answer. :mod:`~lior.ask.arrays` has what is short.
+with :mod:`~lior.ask.ranking`, :mod:`~lior.ask.word_vectors` and the vectors of :mod:`~lior.ask.embedding`;
+:mod:`~lior.ask.answering` decides, by what the question makes :mod:`~lior.ask.expecting`.
+:mod:`~lior.ask.dialogue` understands follow-ups, and :mod:`~lior.ask.endpoint` has a model word an answer.
+:mod:`~lior.ask.arrays` has what is short.
 """
 
 __all__ = [
     "answering",
     "arrays",
+    "blocks",
     "chunking",
+    "cutting",
     "database",
     "dialogue",
+    "embedding",
     "endpoint",
     "expecting",
     "index",
     "inverted",
-    "meaning",
     "passages",
     "querying",
     "ranking",
     "spelling",
+    "word_vectors",
     "words",
     "writing",
 ]

@@ -14,7 +14,7 @@ import re
 import sqlite3
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -24,7 +24,7 @@ import numpy as np
 from lior.errors import DataError
 from lior.files import PARTIAL, sync
 
-VERSION = 4
+VERSION = 5
 """Of the tables, of chunking and of the words; a file of another version is made anew."""
 _APPLICATION = 0x6C696F72
 """Mark of these files in the header of SQLite: "lior"."""
@@ -42,14 +42,21 @@ CREATE TABLE derived(key TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID;
 CREATE TABLE files(name BLOB PRIMARY KEY, entry TEXT) WITHOUT ROWID;
 -- Passages of a document, 256 in a row: the key is the document's id * 2**24 + number of the part.
 CREATE TABLE texts(key INTEGER PRIMARY KEY, data BLOB);
+-- What an embedder reads of each passage of a document: 64 bits of its SHA-256 (int64).
+CREATE TABLE readings(id INTEGER PRIMARY KEY, keys BLOB);
+CREATE TABLE embedders(id INTEGER PRIMARY KEY, digest TEXT UNIQUE);
+-- Vectors of such texts, int8, as long as a passage has the text; those of the last questions.
+CREATE TABLE vectors(embedder INTEGER, text INTEGER, data BLOB, PRIMARY KEY(embedder, text)) WITHOUT ROWID;
+CREATE TABLE asked(id INTEGER PRIMARY KEY, embedder INTEGER, text INTEGER, data BLOB);
 -- Questions that a passage, by the SHA-256 of its text, was confirmed to answer.
 CREATE TABLE questions(document BLOB, passage TEXT, question TEXT,
     PRIMARY KEY(document, passage, question)) WITHOUT ROWID;
--- `length` is in words, with those of the contexts. By passage: words and different terms (uint32), paragraph
--- and context in the document (int32); words of each context (uint32). `first` is the slot of the first
--- passage; slots are never used twice.
+-- `length` is in words, with those of the contexts. By passage: words and different terms (uint32);
+-- paragraph, context, and twice the block, plus 1 for a title, in the document (int32); words of each context
+-- (uint32). `first` is the slot of the first passage; slots are never used twice.
 CREATE TABLE documents(name BLOB PRIMARY KEY, id INTEGER, first INTEGER, language INTEGER, paragraphs INTEGER,
-    length INTEGER, lengths BLOB, distinct_terms BLOB, paragraph BLOB, context BLOB, context_lengths BLOB)
+    length INTEGER, lengths BLOB, distinct_terms BLOB, paragraph BLOB, context BLOB, block BLOB,
+    context_lengths BLOB)
     WITHOUT ROWID;
 -- Terms (int32) and counts (uint16) of a document, of each passage, of each context, and its words (int32);
 -- all in the order of the stems.
@@ -236,6 +243,29 @@ class Database:
                 with contextlib.suppress(sqlite3.OperationalError, OSError):
                     self._scrub()
             self._erased = False
+
+    def spare_time(self, work: Callable[[], object]) -> bool:
+        """Run ``work``, which keeps what can be computed again; whether it could be kept.
+
+        It is a transaction by itself, which waits for no other process and raises no generation.
+        """
+        with self.lock:
+            if self._open or self.frozen:
+                return False
+            try:
+                self._connection.execute("PRAGMA busy_timeout=0")
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    work()
+                except BaseException:
+                    self._connection.execute("ROLLBACK")
+                    raise
+                self._connection.execute("COMMIT")
+            except sqlite3.OperationalError:  # another process writes, or the file can only be read
+                return False
+            finally:
+                self._connection.execute(f"PRAGMA busy_timeout={1000 * _WAIT:.0f}")
+        return True
 
     def _scrub(self) -> None:
         """Overwrite what is left of deleted content."""

@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
+import numpy as np
 from platformdirs import user_cache_path
 
-from lior.ask import answering, meaning
+from lior.ask import answering, word_vectors
 from lior.ask.answering import Answer
+from lior.ask.blocks import joined
 from lior.ask.chunking import chunk
 from lior.ask.database import DamagedIndex, Database, intact
+from lior.ask.embedding import VectorStore, default_embedder
 from lior.ask.inverted import InvertedIndex
 from lior.ask.passages import PassageStore
 from lior.ask.writing import encoded
 from lior.errors import DataError, UsageError, did_you_mean, sentences
-from lior.interfaces import Judging, ParsedDocument, Passage, Ranking, Retriever
+from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
 from lior.reading.files import File, read_if_changed
 from lior.reading.finding import Source, find_files
 from lior.reading.parsing import document_names, parse_bytes
@@ -67,6 +70,9 @@ class Index:
     retriever
         Name of a plugin of the kind "retriever", or ``package.module:Class``. None: "dense" where the
         vectors of the extra ``lior[vectors]`` are installed, otherwise "settle".
+    embedder
+        What reads passages for a retriever that compares meanings: the name of a plugin of the kind
+        "embedder", ``NAME:MODEL``, or ``package.module:Class``. None: the sentence encoder that is installed.
     cache
         Whether it is kept in the user's cache. A damaged one is made anew, with a note in :attr:`notes`.
     progress
@@ -91,12 +97,15 @@ class Index:
         self,
         *paths: str | Path,
         retriever: str | None = None,
+        embedder: str | None = None,
         cache: bool = True,
         progress: Callable[[int, int], object] | None = None,
         database: Database | None = None,
     ) -> None:
         self.paths = tuple(sorted({str(Path(path).expanduser().absolute()) for path in paths}))
         self.retriever = retriever or default_retriever()
+        self.embedder = default_embedder() if embedder is None else embedder
+        """Empty where there is none."""
         self.notes: list[str] = []
         """What a user should know of how the text was read and kept, one line each."""
         self._reported = 0
@@ -132,6 +141,24 @@ class Index:
         layout = self.inverted.layout
         place = int(layout.document_of[row])
         return self._passages.passage(layout.ids[place], row - int(layout.starts[place]), layout.names[place])
+
+    def rows_of_block(self, row: int) -> range:
+        """The rows of the block that a row of the inverted index is in."""
+        block_of = self.inverted.layout.block_of
+        bounds = (
+            np.searchsorted(block_of, block_of[row], "left"),
+            np.searchsorted(block_of, block_of[row], "right"),
+        )
+        return range(*map(int, bounds))
+
+    def block(self, row: int, last: int | None = None) -> Block:
+        """The block around the sentence at a row of the inverted index, or around those up to ``last``."""
+        layout, rows = self.inverted.layout, self.rows_of_block(row)
+        place = int(layout.document_of[row])
+        start = int(layout.starts[place])
+        inside = range(rows.start - start, rows.stop - start)
+        passages = self._passages.passages(layout.ids[place], inside, layout.names[place])
+        return joined(passages, row - rows.start, None if last is None else last - rows.start)
 
     def path(self, document: str) -> Path | None:
         """The file of a document; ``None`` for texts given in Python."""
@@ -274,8 +301,10 @@ class Index:
             notes += parsed.notes
             if passages:
                 texts = [(p.text, p.context) for p in passages]
-                key = self.inverted.add(document, texts, [p.group for p in passages])
+                blocks = [(p.block, p.title) for p in passages]
+                key = self.inverted.add(document, texts, [p.group for p in passages], blocks=blocks)
                 self._passages.add(key, passages)
+                self._vectors.add(key, passages)
                 if document in questions:
                     self._confirm(document, passages, questions[document])
                 taken.append(document)
@@ -289,7 +318,9 @@ class Index:
         file, questions = self._files.pop(name, None), _Questions()
         for document in file.documents if file else ():
             questions[document] = self._questions(document)
-            self._passages.delete(self.inverted.delete(document))
+            key = self.inverted.delete(document)
+            self._passages.delete(key)
+            self._vectors.delete(key)
             self._database.rows("DELETE FROM questions WHERE document = ?", encoded(document))
         self._database.rows("DELETE FROM files WHERE name = ?", encoded(name))
         return questions
@@ -412,6 +443,8 @@ class Index:
         self.inverted = InvertedIndex(database)
         """The counts of all passages."""
         self._passages = PassageStore(database)
+        self._vectors = VectorStore(self.inverted, self.passage, self.embedder)
+        self.inverted.vectors = self._vectors if self.embedder else None
         self._files = {}
         with contextlib.suppress(sqlite3.DatabaseError, DamagedIndex):  # noticed when they are used
             self._files = self._known_files()
@@ -437,8 +470,10 @@ class Index:
             with self._database.writing():
                 yield
                 self.inverted.flush()
+                self._vectors.clean()
         except BaseException:
             self.inverted.rollback()
+            self._vectors.rollback()
             self._files = {}
             with contextlib.suppress(sqlite3.Error):
                 self._files = self._known_files()
@@ -451,7 +486,9 @@ class Index:
             if self.paths and not self._files:  # it was made anew
                 self._update(*find_files(self.paths))
             with self._database.reading():
-                return work()
+                found = work()
+            self._vectors.keep()
+            return found
 
         return self._safely(inside)
 
@@ -506,7 +543,7 @@ def _content(question: str) -> list[str]:
 
 def default_retriever() -> str:
     """The retriever where none is given."""
-    return RETRIEVER if meaning.installed() else WITHOUT
+    return RETRIEVER if word_vectors.installed() else WITHOUT
 
 
 def folder() -> Path:

@@ -1,12 +1,13 @@
-"""Interfaces of readers and retrievers, and the records that pass between them.
+"""Interfaces of readers, embedders and retrievers, and the records that pass between them.
 
 A reader parses the bytes of a file into documents. A parsed document is cut into passages. An inverted index
-counts the words of passages. A retriever ranks the passages of an index for a question. Nothing here imports
-torch.
+counts the words of passages. An embedder turns text into vectors. A retriever ranks the passages of an index
+for a question. Nothing here imports torch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import attrs
@@ -36,6 +37,10 @@ class ParsedDocument:
     places: tuple[tuple[int, str], ...] = ()
     """First line of the text, from 0, and name of each page, cell or message: ``(12, "page 3")``,
     ascending."""
+    wrapped: tuple[int, ...] = attrs.field(default=(), repr=False)
+    """Lines of the text, from 0, that go on with the sentence of the line before, where the reader knows."""
+    titles: tuple[int, ...] = attrs.field(default=(), repr=False)
+    """Lines of the text, from 0, that only name what stands elsewhere, such as a link alone."""
     notes: tuple[str, ...] = ()
     """What a user should know of how it was read, one line each: an encoding guessed, parts left out and
     why."""
@@ -59,6 +64,29 @@ class Passage:
     group: int = 0
     """Number of the paragraph, message, table or definition inside the document that the passage is a part
     of."""
+    block: int = 0
+    """Number of the block inside the document that the passage is a part of; those of one are adjacent."""
+    title: bool = False
+    """Whether it names what stands elsewhere, such as a line of a table of contents; it is no answer."""
+
+
+@attrs.frozen(kw_only=True)
+class Block:
+    """What belongs together in a document: a term with its definition, a heading with the paragraph below it,
+    a row with the head of its table, a message with its subject. The answer around a sentence."""
+
+    document: str
+    line: int
+    """First line of its passages in the file, from 1."""
+    end_line: int
+    """Last line of its passages in the file."""
+    text: str
+    """The innermost heading above it, if there is one, as the first line; then its passages as they stand
+    in the document, without more than one blank line between them."""
+    begin: int
+    """Where the sentence begins in ``text``."""
+    end: int
+    """Where it ends."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -93,6 +121,37 @@ class Reader(Protocol):
         ------
         DataError
             When the file is damaged or protected, with the reason in one line.
+        """
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Unit vectors of texts: the nearer the meaning, the higher the cosine. Group ``lior.embedders``.
+
+    The constructor looks only whether what is needed is installed, and raises ``MissingPackage`` if it is
+    not; a model is opened by the first :meth:`embed`. Threads may embed at once.
+    """
+
+    api_version: ClassVar[int]
+    width: int
+    """Numbers of a vector."""
+    digest: str
+    """Of the model and of how texts are prepared, one line: equal digests give equal vectors on a machine."""
+    languages: tuple[str, ...]
+    """ISO 639-1 codes of the languages that it was made for: ``("en",)``; empty for many."""
+
+    def embed(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
+        """Vectors of length 1, float32 ``(n, width)``; zeros for a text that has nothing it knows.
+
+        A vector is a function of its text, bit by bit: it does not depend on the other ``texts``, nor on what
+        was embedded before. ``question`` says that the texts are questions, which some models read in another
+        way.
+
+        Raises
+        ------
+        DataError
+            When the model cannot be read or is another one.
         """
         ...
 

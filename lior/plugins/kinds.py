@@ -97,6 +97,13 @@ KINDS = {
         suite="lior.testing.readers:reader_contract",
         use="lior ask FOLDER QUESTION  # {} reads the files that have its suffixes",
     ),
+    "embedder": Kind(
+        group="lior.embedders",
+        interface="lior.interfaces:Embedder",
+        help="vectors of texts by their meaning",
+        suite="lior.testing.embedders:embedder_contract",
+        use="lior ask FOLDER QUESTION --embedder {}",
+    ),
     "retriever": Kind(
         group="lior.retrievers",
         interface="lior.interfaces:Retriever",

@@ -17,7 +17,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from lior.ask import meaning
+from lior.ask import word_vectors
 from lior.ask.dialogue import Turn
 from lior.ask.index import RETRIEVER
 from lior.ask.serialise import answer_record, passage_record
@@ -138,7 +138,7 @@ def _reply(turn: Turn) -> tuple[str, list[dict[str, Any]]]:
 async def embeddings(server: Server, request: Request, form: EmbeddingsRequest) -> Any:
     """The embeddings of texts: mean word vectors of the dense retriever."""
     check_supported(server, form)
-    if server.version.index.retriever != RETRIEVER or not meaning.installed():
+    if server.version.index.retriever != RETRIEVER or not word_vectors.installed():
         message = f"embeddings need the retriever {RETRIEVER}: pip install 'lior[vectors]' and start again"
         raise HTTPError(501, message, code="not_implemented")
     texts = [form.input] if isinstance(form.input, str) else form.input
@@ -157,7 +157,7 @@ async def embeddings(server: Server, request: Request, form: EmbeddingsRequest) 
 
 def _vectors(texts: Sequence[str]) -> np.ndarray:
     """Normalised sums of unit word vectors, float32 ``(n, width)``; zeros for a text without words."""
-    source = meaning.read()
+    source = word_vectors.read()
     found = np.zeros((len(texts), source.width), np.float32)
     for row, text in zip(found, texts, strict=True):
         words = words_of(text)

@@ -14,5 +14,7 @@ def same(a: Index, b: Index) -> bool:
 def everything(index: Index) -> tuple[object, ...]:
     """All of it, in an order that the content decides."""
     passages = [index.passage(row) for row in range(len(index))]
-    asked = index.inverted.database.rows("SELECT * FROM questions ORDER BY document, passage, question")
-    return content(index.inverted), passages, asked
+    rows = index.inverted.database.rows
+    asked = rows("SELECT * FROM questions ORDER BY document, passage, question")
+    readings = rows("SELECT keys FROM documents JOIN readings USING (id) ORDER BY name")
+    return content(index.inverted), passages, asked, readings, rows("SELECT count(*) FROM readings")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior import Answer, Index
-from lior.ask import answering, meaning
+from lior.ask import answering, word_vectors
 from lior.ask.querying import analyse
 
 HOUSE = """# House
@@ -91,7 +91,7 @@ def test_words_that_are_in_different_places_are_no_answer(house):
 
 
 def test_words_that_are_in_different_places_are_no_answer_by_meaning():
-    if not meaning.installed():
+    if not word_vectors.installed():
         pytest.skip("no vectors of words are installed")
     index = Index(retriever="dense")
     index.learn("house.md", HOUSE)

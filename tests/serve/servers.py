@@ -32,7 +32,7 @@ TEXTS = {
 def _words_alone():
     """The retriever without vectors, whose calibration takes no time; as where they are not installed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lior.ask.meaning.installed", lambda: False)
+        patch.setattr("lior.ask.word_vectors.installed", lambda: False)
         yield
 
 

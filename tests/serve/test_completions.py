@@ -241,7 +241,7 @@ def test_embeddings_where_there_are_vectors(copied, tmp_path, monkeypatch):
     path = tmp_path / "vectors.txt"
     path.write_text("boiler 1 0 0\noven 0.9 0.1 0\nballoon 0 1 0\n")
     monkeypatch.setenv("LIOR_VECTORS", str(path))
-    monkeypatch.setattr("lior.ask.meaning.installed", lambda: True)
+    monkeypatch.setattr("lior.ask.word_vectors.installed", lambda: True)
     with running(copied) as live, live.client as client:
         reply = post(client, "/v1/embeddings", input=["boiler", "oven", "balloon", ""]).json()
         boiler, oven, balloon, empty = (each["embedding"] for each in reply["data"])

@@ -9,7 +9,7 @@ import pytest
 
 from lior import Index
 from lior.ask import index as indexing
-from lior.ask import meaning
+from lior.ask import word_vectors
 from lior.ask.expecting import suits
 from lior.ask.inverted import InvertedIndex
 from lior.errors import DataError, MissingPackage
@@ -18,7 +18,7 @@ from lior.testing.retrievers import TEXTS
 from tests.ask.content import same
 
 FOLDER = Path(__file__).parent / "meaning"
-needs_vectors = pytest.mark.skipif(not meaning.installed(), reason="the extra lior[vectors] is not installed")
+needs_vectors = pytest.mark.skipif(not word_vectors.installed(), reason="needs the extra lior[vectors]")
 
 
 @pytest.fixture(autouse=True)
@@ -69,13 +69,26 @@ def test_a_known_word_is_not_taken_for_a_misspelling():
     assert dense().rank(indexed(("The boiler is old.", "Eat the apple.")), "boilr", 2).passages[0] == 0
 
 
+@needs_vectors
+@pytest.mark.parametrize("question", ["pipefail", "What does pipefail do?", "When does pipefail matter?"])
+def test_an_exact_word_wins(question):
+    """Its pieces are in hundreds of passages, among them short ones; the word itself in two."""
+    index = Index()
+    index.learn("pipe.txt", "\n\n".join(f"pipe - make pipe number {n}, or fail." for n in range(400)))
+    shell = "The return status of a list of commands, if pipefail is set, is that of the last one to exit."
+    index.learn("shell.txt", f"{shell}\n\nEach command is its own process.\n\n" * 2)
+    answer = index.ask(question)
+    assert answer.passages[0][0].text == shell
+    assert "pipefail" in answer.answer.text
+
+
 def test_without_vectors_there_is_one_clear_error(monkeypatch):
-    monkeypatch.setattr(meaning, "find_spec", lambda name: None)
-    meaning.wordllama.cache_clear()
+    monkeypatch.setattr(word_vectors, "find_spec", lambda name: None)
+    word_vectors.wordllama.cache_clear()
     with pytest.raises(MissingPackage, match=r"lior\[vectors\].*LIOR_VECTORS.*settle"):
         dense()
     assert Index().retriever == "settle"
-    meaning.wordllama.cache_clear()
+    word_vectors.wordllama.cache_clear()
 
 
 @pytest.mark.parametrize("text", ["", "one 1 2 3\ntwo 1 2\n", "one a b\n"])
@@ -111,7 +124,7 @@ def test_kept_vectors_are_used_and_equal(tmp_path, monkeypatch):
     def fails(*args):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(meaning, "_lengths", fails)
+    monkeypatch.setattr(word_vectors, "_lengths", fails)
     assert Index(folder).ask("boiler certificate") == first
 
 

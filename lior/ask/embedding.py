@@ -1,0 +1,229 @@
+"""Vectors of passages by an embedder: read once, and kept in the index as long as a passage has the text.
+
+A vector is found by 64 bits of the SHA-256 of what the embedder reads, so that a text which stands twice, is
+moved or is renamed is read once. It is kept in a byte a number; what was just read is rounded in the same
+way, so that no answer depends on what was read before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+
+import numpy as np
+
+from lior.ask.database import intact
+from lior.ask.inverted import InvertedIndex
+from lior.errors import MissingPackage
+from lior.interfaces import Embedder, Passage
+
+_VALUES = 500
+"""Values in one statement."""
+_ASKED = 500
+"""Questions whose vectors are kept."""
+_GONE = "DELETE FROM vectors WHERE embedder IN (SELECT id FROM embedders) AND text = ?"
+
+
+def reading(passage: Passage) -> str:
+    """What an embedder reads of a passage: the lines of its context, and its text, as sentences."""
+    return ". ".join([*filter(None, passage.context.split("\n")), passage.text])
+
+
+def embedder(name: str) -> Embedder:
+    """The embedder ``NAME``, or ``NAME:MODEL`` with a model, or ``package.module:Class``.
+
+    Raises ``UnknownPlugin`` when there is none, ``MissingPackage`` when it needs a package.
+    """
+    from lior.plugins.registry import registry
+
+    plugin, _, model = name.partition(":")
+    if model and plugin in registry.names("embedder"):
+        made: Callable[..., Embedder] = registry.get("embedder", plugin)
+        return made(model=model)
+    return registry.get("embedder", name)()
+
+
+def default_embedder() -> str:
+    """The name of the sentence encoder that is installed; empty if there is none."""
+    for name in ("minilm",):
+        try:
+            embedder(name)
+        except MissingPackage:
+            continue
+        return name
+    return ""
+
+
+class VectorStore:
+    """Vectors of the passages of an inverted index, by one embedder.
+
+    Parameters
+    ----------
+    index
+        Its database is where vectors are kept.
+    passage
+        The passage at a row of the index.
+    name
+        Of the embedder, for :func:`embedder`; an empty one reads nothing.
+    """
+
+    def __init__(self, index: InvertedIndex, passage: Callable[[int], Passage], name: str) -> None:
+        self.name = name
+        self._index, self._database, self._passage = index, index.database, passage
+        self._new: dict[int, bytes] = {}
+        """What was read and is not yet kept, by the key of the text."""
+        self._asked: dict[int, bytes] = {}
+        """The same of questions."""
+        self._gone: set[int] = set()
+        """Keys of texts that were deleted in the transaction that is open."""
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """What reads texts; it opens its model when it does so first."""
+        return embedder(self.name)
+
+    # --- what is read ---
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """Unit vectors of passages, float32 ``(n, width)``; those that are not kept are read now."""
+        keys = self._keys[rows].tolist()
+        found = self._kept("vectors", keys)
+        unread = {key: row for key, row in zip(keys, rows.tolist(), strict=True) if key not in found}
+        self._read(unread)
+        return _unpacked([found.get(key) or self._new[key] for key in keys], self.embedder.width)
+
+    def question(self, question: str) -> Future[np.ndarray]:
+        """The unit vector of a question, float32 ``(width,)``.
+
+        One that is not kept is read in another thread, where the model is opened, too, while the caller finds
+        passages to compare it with.
+        """
+        [key] = _keys([question])
+        pool = ThreadPoolExecutor(1)
+        found = pool.submit(self._question, question, key, self._kept("asked", [key]))
+        pool.shutdown(wait=False)
+        return found
+
+    def _question(self, question: str, key: int, kept: dict[int, bytes]) -> np.ndarray:
+        if key not in kept:
+            [kept[key]] = _packed(self.embedder.embed([question], question=True))
+            self._asked[key] = kept[key]
+        return _unpacked([kept[key]], self.embedder.width)[0]
+
+    def unread(self) -> np.ndarray:
+        """Rows of passages that are not read, one of each text, int64, ascending."""
+        select = "SELECT text FROM vectors WHERE embedder = ?"
+        kept = [key for (key,) in self._database.rows(select, self._number)]
+        keys, rows = np.unique(self._keys, return_index=True)
+        return np.sort(rows[~np.isin(keys, np.array([*kept, *self._new], np.int64))])
+
+    def _read(self, unread: dict[int, int]) -> None:
+        """Read the passages at some rows, by the keys of their texts."""
+        if unread:
+            texts = [reading(self._passage(row)) for row in unread.values()]
+            self._new |= zip(unread, _packed(self.embedder.embed(texts)), strict=True)
+
+    # --- what is kept ---
+
+    def keep(self) -> None:
+        """Keep what was read, unless another process writes or the file cannot be written."""
+        if (self._new or self._asked) and self._database.spare_time(self._write):
+            self._new, self._asked = {}, {}
+
+    def _write(self) -> None:
+        present = {*self._keys.tolist()}  # another process may have forgotten a text meanwhile
+        database, digest = self._database, self.embedder.digest
+        database.rows("INSERT OR IGNORE INTO embedders(digest) VALUES (?)", digest)
+        number = self._number
+        rows = [(number, key, data) for key, data in self._new.items() if key in present]
+        database.run("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)", rows)
+        database.run(
+            "INSERT INTO asked(embedder, text, data) VALUES (?, ?, ?)",
+            [(number, key, data) for key, data in self._asked.items()],
+        )
+        database.rows("DELETE FROM asked WHERE id <= (SELECT max(id) FROM asked) - ?", _ASKED)
+
+    @property
+    def _number(self) -> int:
+        """The key of the embedder in the database; -1 where nothing of it is kept."""
+        found = self._database.rows("SELECT id FROM embedders WHERE digest = ?", self.embedder.digest)
+        return int(found[0][0]) if found else -1
+
+    def _kept(self, table: str, keys: Sequence[int]) -> dict[int, bytes]:
+        """The vectors of texts by their keys, of those that were read."""
+        new = self._new if table == "vectors" else self._asked
+        found = {key: new[key] for key in keys if key in new}
+        number, width = self._number, self.embedder.width
+        for part in _parts([*{*keys} - found.keys()] if number >= 0 else []):
+            marks = ", ".join("?" * len(part))
+            select = f"SELECT text, data FROM {table} WHERE embedder = ? AND text IN ({marks})"
+            rows = self._database.rows(select, number, *part)
+            found |= {key: data for key, data in rows if len(data) == width}
+        return found
+
+    @property
+    def _keys(self) -> np.ndarray:
+        """The key of what is read of each passage, int64 ``(N,)``."""
+        return self._index.derived("readings", self._all_keys)
+
+    @intact()
+    def _all_keys(self) -> np.ndarray:
+        select = "SELECT r.keys FROM documents d JOIN readings r ON r.id = d.id ORDER BY d.name"
+        found = np.frombuffer(b"".join(keys for (keys,) in self._database.rows(select)), np.int64)
+        if len(found) != len(self._index):
+            raise ValueError("keys of vectors do not fit")
+        return found
+
+    # --- what the index has ---
+
+    def add(self, document: int, passages: Sequence[Passage]) -> None:
+        """Note the texts of a document, by its key in the index; a transaction is open."""
+        keys = np.array(_keys(map(reading, passages)), np.int64)
+        self._database.rows("INSERT INTO readings VALUES (?, ?)", document, keys.tobytes())
+
+    def delete(self, document: int) -> None:
+        """Note that a document is gone; a transaction is open."""
+        for (keys,) in self._database.rows("SELECT keys FROM readings WHERE id = ?", document):
+            self._gone |= {*np.frombuffer(keys, np.int64).tolist()}
+        self._database.rows("DELETE FROM readings WHERE id = ?", document)
+
+    def clean(self) -> None:
+        """Delete the vectors of texts that no passage has any more; the end of a transaction."""
+        if not self._gone:
+            return
+        left = b"".join(keys for (keys,) in self._database.rows("SELECT keys FROM readings"))
+        gone = np.setdiff1d(np.array([*self._gone], np.int64), np.frombuffer(left, np.int64)).tolist()
+        for key in gone:
+            self._new.pop(key, None)
+        self._database.run(_GONE, [(key,) for key in gone])
+        self._database.rows("DELETE FROM asked")  # a question may say what the text said
+        self._asked, self._gone = {}, set()
+
+    def rollback(self) -> None:
+        """Forget what was noted in a transaction that failed."""
+        self._gone = set()
+
+
+def _keys(texts: Iterable[str]) -> list[int]:
+    """64 bits of the SHA-256 of each text."""
+    digests = (hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts)
+    return [int.from_bytes(digest[:8], "little", signed=True) for digest in digests]
+
+
+def _parts(values: Sequence[int]) -> Iterator[Sequence[int]]:
+    for place in range(0, len(values), _VALUES):
+        yield values[place : place + _VALUES]
+
+
+def _packed(vectors: np.ndarray) -> list[bytes]:
+    """A byte a number: the cosine of two unit vectors changes by .0005 (root of the mean square)."""
+    scale = 127 / np.maximum(abs(vectors).max(1, keepdims=True, initial=0), np.float32(1e-9))
+    return [row.tobytes() for row in np.rint(vectors * scale).astype(np.int8)]
+
+
+def _unpacked(packed: Sequence[bytes], width: int) -> np.ndarray:
+    """Unit vectors, float32 ``(n, width)``."""
+    rows = np.frombuffer(b"".join(packed), np.int8).reshape(-1, width).astype(np.float32)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1))

@@ -1,0 +1,70 @@
+"""The laws that every :class:`~lior.interfaces.Embedder` obeys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from hypothesis import strategies as st
+
+from lior.interfaces import Embedder
+from lior.testing.strategies import law
+
+TEXTS = (
+    "Press the red button for ten seconds to reset the boiler.",
+    "Water the tomatoes in the morning, never at noon.",
+    "The invoice of the plumber was paid on 12 March.",
+    "Amelie starts in the laboratory on 2 June.",
+    "The spare key hangs beside the door of the shed.",
+)
+"""Five texts in plain words."""
+ODD = ("", " \n", "\0", "\ud800 half a character", "東京都の天気は晴れです。", "boiler " * 3000)
+_ANY = st.lists(st.one_of(st.sampled_from(TEXTS + ODD), st.text(max_size=40)), max_size=5)
+
+
+def embedder_contract(make: Callable[[], Embedder]) -> type:
+    """A new class whose ``test_*`` methods check the embedder that ``make()`` returns."""
+
+    class EmbedderContract:
+        def test_declares_what_the_interface_asks_for(self) -> None:
+            embedder = make()
+            assert isinstance(embedder, Embedder)
+            assert embedder.width > 0
+            assert len(embedder.digest.splitlines()) == 1, "the digest is one line"
+            assert isinstance(embedder.languages, tuple)
+
+        def test_each_text_has_a_unit_vector(self) -> None:
+            embedder = make()
+            for question in (False, True):
+                assert _embedded(embedder, [], question).shape == (0, embedder.width)
+                assert (np.linalg.norm(_embedded(embedder, TEXTS, question), axis=1) > 0.5).all()
+                _embedded(embedder, ODD, question)
+
+        @law(texts=_ANY, question=st.booleans())
+        def test_a_vector_is_a_function_of_its_text(self, texts: list[str], question: bool) -> None:
+            embedder = make()
+            together = _embedded(embedder, texts, question)
+            alone = [_embedded(embedder, [text], question)[0] for text in reversed(texts)]
+            assert all(map(np.array_equal, together[::-1], alone)), "it depends on the other texts"
+
+        def test_equal_digests_give_equal_vectors(self) -> None:
+            one, other = make(), make()
+            assert one.digest == other.digest
+            assert np.array_equal(_embedded(one, TEXTS), _embedded(other, TEXTS))
+
+        def test_a_text_is_the_nearest_to_itself(self) -> None:
+            embedder = make()
+            cosines = _embedded(embedder, TEXTS, True) @ _embedded(embedder, TEXTS).T
+            assert (cosines.argmax(1) == np.arange(len(TEXTS))).all()
+
+    return EmbedderContract
+
+
+def _embedded(embedder: Embedder, texts: tuple[str, ...] | list[str], question: bool = False) -> np.ndarray:
+    """The vectors of texts after a check of each."""
+    found = embedder.embed(texts, question=question)
+    assert found.dtype == np.float32
+    assert found.shape == (len(texts), embedder.width)
+    norms = np.linalg.norm(found, axis=1)
+    assert ((abs(norms - 1) < 1e-3) | (norms == 0)).all(), f"lengths {norms}, not 1"
+    return found

