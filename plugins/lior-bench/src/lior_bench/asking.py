@@ -119,8 +119,8 @@ def blocks(index: lior.Index) -> Callable[[Passage], str]:
     """The text of the block that a passage of ``index`` is in."""
     texts: dict[tuple[str, int], list[str]] = {}
     for passage in map(index.passage, range(len(index))):
-        texts.setdefault((passage.document, passage.group), []).append(passage.text)
-    return lambda passage: "\n".join(texts.get((passage.document, passage.group), [passage.text]))
+        texts.setdefault((passage.document, passage.block), []).append(passage.text)
+    return lambda passage: "\n".join(texts.get((passage.document, passage.block), [passage.text]))
 
 
 def ask_all(index: lior.Index, questions: Iterable[Question]) -> list[Judged]:
