@@ -74,8 +74,9 @@ class Index:
         vectors of the extra ``lior[vectors]`` are installed, otherwise "settle".
     embedder
         What reads passages for a retriever that compares meanings: the name of a plugin of the kind
-        "embedder", ``NAME:MODEL``, or ``package.module:Class``; empty: nothing does. None: what the variable
-        ``LIOR_EMBEDDER`` says, or else the sentence encoder that is installed.
+        "embedder", ``NAME:MODEL``, or ``package.module:Class``; ``NAME+NAME`` where a second one judges the
+        languages that the first was not made for; empty: nothing does. None: what the variable
+        ``LIOR_EMBEDDER`` says, or else the sentence encoders that are installed.
     cache
         Whether it is kept in the user's cache. A damaged one is made anew, with a note in :attr:`notes`.
     progress
@@ -401,20 +402,23 @@ class Index:
         ``go_on`` is called before each passage and at the end with the number of those that are left. Other
         threads may ask meanwhile, and change the index.
         """
-        first, rows, state = 0, np.empty(0, np.int64), None
+        store, first, rows, state = self._vectors, 0, np.empty(0, np.int64), None
         while True:
             if first == 0:
-                state, rows = self._read(lambda: (self._database.state(), self._vectors.unread()))
-            some = partial(self._vectors.texts, rows[first : first + _TOGETHER], state)
+                state, rows = self._read(partial(lambda s: (self._database.state(), s.unread()), store))
+            some = partial(store.texts, rows[first : first + _TOGETHER], state)
             texts = self._read(some)  # what was read before is kept
             for number, text in enumerate(texts, first):
                 if not go_on(len(rows) - number):
                     self._safely(lambda: self._vectors.keep())
                     return
-                self._vectors.read(text)
+                store.read(text)
             if not texts and first >= len(rows):
-                go_on(0)
-                return
+                if store.companion is None:
+                    go_on(0)
+                    return
+                store, first = store.companion, 0
+                continue
             first = first + len(texts) if texts else 0  # from the beginning where the index was changed
 
     def warm_up(self) -> None:

@@ -110,8 +110,11 @@ class Candidates:
     method: str
 
 
-def candidates(index: InvertedIndex, question: str) -> Candidates:
-    """At most twice ``CANDIDATES`` passages: a word that the vectors misjudge finds its passages, too."""
+def candidates(index: InvertedIndex, question: str, others: np.ndarray | None = None) -> Candidates:
+    """At most twice ``CANDIDATES`` passages: a word that the vectors misjudge finds its passages, too.
+
+    As many more are among ``others``, bool ``(N,)``, if it is given. An index with so few has all.
+    """
     vectors = word_vectors.read()
     space, query = word_vectors.space(index, vectors), analyse(index, question, vectors.misspelt)
     asked = _asked(space, query)
@@ -121,6 +124,8 @@ def candidates(index: InvertedIndex, question: str) -> Candidates:
     told /= max(told.sum(), 1e-9)
     total = cosines + (WORDS + EXACT * float(told @ asked.own)) * words + _likelier(index)
     rows = np.union1d(best(total, CANDIDATES), best(words, CANDIDATES))
+    if others is not None:
+        rows = np.union1d(rows, best(np.where(others, total, -np.inf), min(CANDIDATES, int(others.sum()))))
     rows = rows if asked.whole.any() or words.any() else rows[:0]
     shares = np.minimum(told @ word_vectors.likest(space, asked.worth, rows), 1)
     scores = (total[rows] + NEAR_WORDS * shares) / _ALL
