@@ -23,6 +23,10 @@ from lior.interfaces import Embedder, Passage
 HINT = "pip install 'lior[meaning]'"
 VARIABLE = "LIOR_EMBEDDER"
 """Environment variable with the embedder where none is given, as for :func:`embedder`; empty for none."""
+ENCODERS = ("minilm",)
+"""Sentence encoders, of which the first that is installed is used where none is given."""
+WORDS = "static"
+"""The embedder for embeddings where there is no sentence encoder."""
 _VALUES = 500
 """Values in one statement."""
 _ASKED = 500
@@ -59,7 +63,7 @@ def default_embedder() -> str:
     given = os.environ.get(VARIABLE)
     if given is not None:
         return given
-    for name in ("minilm",):
+    for name in ENCODERS:
         try:
             embedder(name)
         except MissingPackage:
