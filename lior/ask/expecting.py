@@ -32,7 +32,7 @@ _EXPECTED = tuple(
             r"\bhow (much|many|far|big|tall|high|deep|hot|cold|warm|loud|thick|wide|heavy|expensive|fast"
             r"|strong|large|small)\b|\b(number|price|cost|pay|amount|temperature|size|weight|speed|rate|code|phone"
             r"|telephone|pin)\b",
-            rf"\d|(?i:{_any(_NUMBERS + ' half quarter dozen once twice none')})",
+            rf"(?<![A-Za-z_])\d|(?i:{_any(_NUMBERS + ' half quarter dozen once twice none')})",
         ),
         (
             r"\b(who|whose|whom|(which|what) (person|customer|company|doctor|teacher)|name of)\b",

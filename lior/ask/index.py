@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
-import numpy as np
 from platformdirs import user_cache_path
 
 from lior.ask import answering, word_vectors
 from lior.ask.answering import Answer
-from lior.ask.blocks import joined
+from lior.ask.blocks import joined, rows_of_block
 from lior.ask.chunking import chunk
 from lior.ask.database import DamagedIndex, Database, intact
 from lior.ask.embedding import VectorStore, default_embedder
@@ -142,27 +141,20 @@ class Index:
 
     def passage(self, row: int) -> Passage:
         """The passage at a row of the inverted index."""
+        return self.passages(range(row, row + 1))[0]
+
+    def passages(self, rows: range) -> list[Passage]:
+        """The passages at adjacent rows of a document in the inverted index."""
         layout = self.inverted.layout
-        place = int(layout.document_of[row])
-        return self._passages.passage(layout.ids[place], row - int(layout.starts[place]), layout.names[place])
+        place = int(layout.document_of[rows.start])
+        first = int(layout.starts[place])
+        inside = range(rows.start - first, rows.stop - first)
+        return self._passages.passages(layout.ids[place], inside, layout.names[place])
 
-    def rows_of_block(self, row: int) -> range:
-        """The rows of the block that a row of the inverted index is in."""
-        block_of = self.inverted.layout.block_of
-        bounds = (
-            np.searchsorted(block_of, block_of[row], "left"),
-            np.searchsorted(block_of, block_of[row], "right"),
-        )
-        return range(*map(int, bounds))
-
-    def block(self, row: int, last: int | None = None) -> Block:
-        """The block around the sentence at a row of the inverted index, or around those up to ``last``."""
-        layout, rows = self.inverted.layout, self.rows_of_block(row)
-        place = int(layout.document_of[row])
-        start = int(layout.starts[place])
-        inside = range(rows.start - start, rows.stop - start)
-        passages = self._passages.passages(layout.ids[place], inside, layout.names[place])
-        return joined(passages, row - rows.start, None if last is None else last - rows.start)
+    def block(self, row: int) -> Block:
+        """The block around the passage at a row of the inverted index."""
+        rows = rows_of_block(self.inverted, row)
+        return joined(self.passages(rows), row - rows.start)
 
     def path(self, document: str) -> Path | None:
         """The file of a document; ``None`` for texts given in Python."""
@@ -281,6 +273,9 @@ class Index:
         """
         document, text = passage.document, _digest(passage)
         passages = [self.passage(row) for row in self.inverted.rows(document)]
+        if text not in map(_digest, passages):  # two sentences; the fact is in the second
+            ends = [p for p in passages if p.line >= passage.line and passage.text.endswith(p.text)]
+            text = next(map(_digest, ends), text)
         if text not in map(_digest, passages):
             raise UsageError(f"{document} has no such passage; ask again")
         question = " ".join(checked(question).lower().split())
@@ -387,7 +382,7 @@ class Index:
 
         def work() -> Answer:
             ranking = self._retriever.rank(self.inverted, question, 4 * top + 10)
-            return answering.answer(question, ranking, self.inverted, self.passage, top, judge)
+            return answering.answer(question, ranking, self.inverted, self.passages, top, judge)
 
         return self._read(work)
 
