@@ -14,6 +14,7 @@ __all__ = [
     "arrays",
     "chunking",
     "database",
+    "dates",
     "dialogue",
     "endpoint",
     "expecting",

@@ -11,7 +11,8 @@ import attrs
 import numpy as np
 
 from lior.ask.database import Database
-from lior.ask.words import LANGUAGES, LONGEST, SAMPLE, language_of, stem, stop_words, tokens
+from lior.ask.dates import counted
+from lior.ask.words import LANGUAGES, LONGEST, SAMPLE, language_of, stem, stop_words
 from lior.errors import UsageError
 
 TEXT, CONTEXT = 0, 1
@@ -115,7 +116,7 @@ class Batch:
     ) -> None:
         """Read the words of a document."""
         contexts = {context: number for number, context in enumerate(dict.fromkeys(c for _, c in passages))}
-        texts = [tokens(text) for text, _ in passages]
+        texts = [counted(text) for text, _ in passages]
         language = language_of(islice(chain.from_iterable(texts), SAMPLE))
         numbers = self._numbers.setdefault(language, _Numbers())
         group = np.array(range(len(passages)) if groups is None else groups, np.int64)
@@ -123,7 +124,7 @@ class Batch:
             id=key,
             language=language,
             texts=numbers.read(texts),
-            contexts=numbers.read([tokens(context) for context in contexts]),
+            contexts=numbers.read([counted(context) for context in contexts]),
             group=np.unique(group, return_inverse=True)[1].reshape(-1),
             context=[contexts[context] for _, context in passages],
         )
