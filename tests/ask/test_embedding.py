@@ -208,6 +208,9 @@ def test_damaged_vectors_are_read_again(notes):
         database.execute("UPDATE vectors SET data = x'00'")
         database.commit()
     assert np.array_equal(read(opened(notes)), first)
+    Fake.read.clear()
+    read(opened(notes))
+    assert not Fake.read, "and kept"
 
 
 def test_embedders_by_name():
