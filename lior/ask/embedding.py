@@ -194,7 +194,7 @@ class VectorStore:
         database.rows("INSERT OR IGNORE INTO embedders(digest) VALUES (?)", digest)
         number = self._number
         rows = [(number, key, data) for key, data in new.items() if key in present]
-        database.run("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)", rows)
+        database.run("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
         database.run(
             "INSERT INTO asked(embedder, text, data) VALUES (?, ?, ?)",
             [(number, key, data) for key, data in asked.items()],
