@@ -191,12 +191,12 @@ def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
 
 
 def _hint() -> None:
-    """Tell each user once that word vectors find words of the same meaning."""
+    """Tell each user once that a sentence encoder finds other words of the same meaning."""
+    from lior.ask.embedding import HINT, VARIABLE, default_embedder
     from lior.ask.index import folder
-    from lior.ask.word_vectors import HINT, installed
 
-    told = folder() / "hinted"
-    if installed() or told.exists():
+    told = folder() / "hinted-meaning"
+    if default_embedder() or VARIABLE in os.environ or told.exists():
         return
     click.echo(f"hint: {HINT} finds answers in other words than the question's (told once)", err=True)
     with contextlib.suppress(OSError):  # then it is told again

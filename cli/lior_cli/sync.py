@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from lior_cli.options import RunPath, TextPath, device_option, is_run, run_among
 from lior_cli.sources import plain
 
 if TYPE_CHECKING:
+    from lior.ask.idle import IdleReader
     from lior.ask.index import Index
     from lior.runs.syncing import Synced
 
@@ -113,6 +115,19 @@ class _Folders:
     def __init__(self, paths: Sequence[str]) -> None:
         self._paths = paths
         self._index: Index | None = None
+        self._reader: IdleReader | None = None
+
+    def read_ahead(self, progress: Callable[[int], object]) -> None:
+        """Begin to read passages in idle time; after the first update."""
+        from lior.ask.idle import IdleReader
+
+        assert self._index
+        self._reader = IdleReader(self._index, progress)
+
+    def stop_reading(self) -> None:
+        """Keep what was read."""
+        if self._reader:
+            self._reader.stop()
 
     @property
     def roots(self) -> Sequence[Path]:
@@ -131,6 +146,8 @@ class _Folders:
             done = self._index.opened
         else:
             done = self._index.update()
+        if self._reader:
+            self._reader.look_again()
         return Synced(
             done.learned, done.changed, done.forgotten,
             unchanged=self._index.files - len(done.learned) - len(done.changed),
@@ -159,8 +176,12 @@ def _watch(target: _Run | _Folders, *, as_json: bool, verbose: bool) -> None:
                 _print(done, time.perf_counter() - started, as_json=as_json, verbose=verbose)
             if first and not as_json:
                 click.echo("watching; Ctrl-C ends it", err=True)
+            if first and isinstance(target, _Folders):
+                target.read_ahead((lambda left: None) if as_json else _Told())
             first = False
     except KeyboardInterrupt:
+        if isinstance(target, _Folders):
+            target.stop_reading()
         click.echo("stopped; all is as last written" if not as_json else "", err=True, nl=not as_json)
 
 
@@ -180,6 +201,23 @@ def _changes(roots: set[str]) -> Iterator[None]:
 
 
 # --- what is printed ---
+
+
+class _Told:
+    """Tells how many passages are left to read: always on a terminal, else at the beginning and the end."""
+
+    def __init__(self) -> None:
+        self._before = 0
+
+    def __call__(self, left: int) -> None:
+        live = sys.stderr.isatty()
+        if left and live:
+            click.echo(f"\rreading ahead: {left:,} passages left\x1b[K", nl=False, err=True)
+        elif left and not self._before:
+            click.echo(f"reading ahead: {left:,} passages", err=True)
+        elif self._before and not left:
+            click.echo("\rall passages are read\x1b[K" if live else "all passages are read", err=True)
+        self._before = left
 
 
 def _print(done: Synced, seconds: float, *, as_json: bool, verbose: bool, dry_run: bool = False) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "embedding",
     "endpoint",
     "expecting",
+    "idle",
     "index",
     "inverted",
     "passages",

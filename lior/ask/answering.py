@@ -131,10 +131,14 @@ def _suited(question: str, ranking: Ranking, texts: Mapping[int, Passage]) -> Ra
     if expected(question) is None:
         return ranking
     more = [suits(question, texts[row].text) for row in ranking.passages.tolist()]
-    scores = ranking.scores + np.array(more)
+    scores = ranking.scores + ranking.kind * np.array(more)
     order = np.argsort(-scores, kind="stable")
     return attrs.evolve(
-        ranking, passages=ranking.passages[order], scores=scores[order], recall=ranking.recall[order]
+        ranking,
+        passages=ranking.passages[order],
+        scores=scores[order],
+        recall=ranking.recall[order],
+        evidence={name: values[order] for name, values in ranking.evidence.items()},
     )
 
 
@@ -306,6 +310,7 @@ def _highest(index: InvertedIndex, terms: list[Term | None]) -> float:
         idf=each[: len(known)],
         owners=np.arange(len(known)),
         word_idf=each,
+        meant=np.ones(len(each)),
         words=(),
         missing=(),
     )

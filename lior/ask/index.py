@@ -34,6 +34,8 @@ from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
 T = TypeVar("T")
 RETRIEVER, WITHOUT = "dense", "settle"
 """Names of the retriever where none is given, with and without vectors of words."""
+_TOGETHER = 32
+"""Passages that are kept together when they are read ahead."""
 LONGEST_QUESTION = 10_000
 """Characters of a question; a longer one is refused."""
 
@@ -71,7 +73,9 @@ class Index:
         vectors of the extra ``lior[vectors]`` are installed, otherwise "settle".
     embedder
         What reads passages for a retriever that compares meanings: the name of a plugin of the kind
-        "embedder", ``NAME:MODEL``, or ``package.module:Class``. None: the sentence encoder that is installed.
+        "embedder", ``NAME:MODEL``, or ``package.module:Class``; ``NAME+NAME`` where a second one judges the
+        languages that the first was not made for; empty: nothing does. None: what the variable
+        ``LIOR_EMBEDDER`` says, or else the sentence encoders that are installed.
     cache
         Whether it is kept in the user's cache. A damaged one is made anew, with a note in :attr:`notes`.
     progress
@@ -381,6 +385,36 @@ class Index:
             return answering.answer(question, ranking, self.inverted, self.passages, top, judge)
 
         return self._read(work)
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether the retriever compares vectors of passages, and there is an embedder."""
+        return bool(self.embedder) and getattr(self._retriever, "embeds", False)
+
+    def read_ahead(self, go_on: Callable[[int], bool]) -> None:
+        """Read the passages that the embedder has not read, until ``go_on`` says no.
+
+        ``go_on`` is called before each passage and at the end with the number of those that are left. Other
+        threads may ask meanwhile, and change the index.
+        """
+        store, first, rows, state = self._vectors, 0, np.empty(0, np.int64), None
+        while True:
+            if first == 0:
+                state, rows = self._read(partial(lambda s: (self._database.state(), s.unread()), store))
+            some = partial(store.texts, rows[first : first + _TOGETHER], state)
+            texts = self._read(some)  # what was read before is kept
+            for number, text in enumerate(texts, first):
+                if not go_on(len(rows) - number):
+                    self._safely(lambda: self._vectors.keep())
+                    return
+                store.read(text)
+            if not texts and first >= len(rows):
+                if store.companion is None:
+                    go_on(0)
+                    return
+                store, first = store.companion, 0
+                continue
+            first = first + len(texts) if texts else 0  # from the beginning where the index was changed
 
     def warm_up(self) -> None:
         """Compute what is computed for the first questions, of a fact and of a topic."""

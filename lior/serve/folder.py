@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from lior.ask.answering import Answer
+from lior.ask.idle import IdleReader
 from lior.ask.index import Index
 from lior.errors import DataError, LiorError
 from lior.reading.compression import decompress
@@ -44,6 +45,7 @@ class FolderVersion(Version):
     _index: Index
     _lock: threading.RLock
     """Of the index, which one thread may use at a time."""
+    _reader: IdleReader
     _files: dict[str, Source]
     """By the names of the documents."""
 
@@ -54,7 +56,7 @@ class FolderVersion(Version):
 
     def ask(self, question: str, top: int) -> Answer:
         """:meth:`lior.ask.index.Index.ask`, one question after the other."""
-        with self._lock:
+        with self._reader.paused(), self._lock:
             return self._index.ask(question, top)
 
     def text(self, name: str) -> list[bytes]:
@@ -93,8 +95,9 @@ class FolderSource:
         self._number = 0
         self._next = 0.0
         """Time of ``time.monotonic`` before which files are not looked at."""
-        self._show()
         self._index.warm_up()
+        self._reader = IdleReader(self._index)
+        self._show()
 
     @property
     def current(self) -> FolderVersion:
@@ -109,6 +112,7 @@ class FolderSource:
             try:
                 if self._index.update():
                     self._show()
+                    self._reader.look_again()
             except LiorError as error:  # what is shown stays
                 _LOG.warning("the folder cannot be read now: %s", error)
             self._next = time.monotonic() + _INTERVAL
@@ -121,7 +125,7 @@ class FolderSource:
         self._number += 1
         self._current = FolderVersion(
             number=self._number, documents=tuple(records[name] for name in records if name in indexed),
-            index=self._index, lock=self._lock, files=files,
+            index=self._index, lock=self._lock, reader=self._reader, files=files,
         )  # fmt: skip
         self._next = time.monotonic() + _INTERVAL
 
@@ -129,11 +133,12 @@ class FolderSource:
         """What is served."""
         return {
             "name": self.name, **self.current.counts(), "model": False, "editable": False, "syncs": False,
-            "working": None, "waiting": 0, "lost": [],
+            "working": None, "waiting": 0, "lost": [], "unread": self._reader.left,
         }  # fmt: skip
 
     def close(self, seconds: float) -> bool:
         """Wait until no file is being read; whether that took at most so many seconds."""
+        self._reader.stop()
         free = self._lock.acquire(timeout=seconds)
         if free:
             self._lock.release()

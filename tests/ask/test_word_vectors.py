@@ -67,6 +67,28 @@ def test_a_known_word_is_not_taken_for_a_misspelling():
     texts = ("The doors were painted.", "The pupils have a lesson.")
     assert dense().rank(indexed(texts), "doctors teach", 2).passages[0] == 1
     assert dense().rank(indexed(("The boiler is old.", "Eat the apple.")), "boilr", 2).passages[0] == 0
+    hence = dense().rank(
+        indexed(("Hence it was late.", "The posts and boards are of larch.")), "the fence", 2
+    )
+    assert hence.query.missing == ("fence",)
+
+
+@needs_vectors
+@pytest.mark.parametrize(
+    "question", ["numer of the plumer", "When is the dentst?", "vacination of the chilren"]
+)
+def test_a_misspelt_word_is_repaired_as_without_vectors(question):
+    texts = (
+        "The number of the plumber is 555 0133.",
+        "We see the dentist on Tuesday at noon.",
+        "The vaccination of the children is in May.",
+        "The office of the school is closed in summer, and the phone is 555 0175.",
+    )
+    for name in ("settle", "dense"):
+        ranking = registry.get("retriever", name)().rank(indexed(texts), question, 1)
+        words = {"numer": "number plumber", "When": "dentist", "vacination": "vaccination children"}
+        assert {*words[question.split()[0]].split()} <= {*ranking.query.words}
+        assert {*words[question.split()[0]].split()} <= {*texts[ranking.passages[0]].lower().split()}
 
 
 @needs_vectors

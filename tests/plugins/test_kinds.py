@@ -85,7 +85,7 @@ def test_the_page_lists_every_kind_with_its_plugins():
         for kind in KINDS
     }
     assert {
-        kind: (group, interface, set(re.findall(r"\w+", re.sub(r"\(.*?\)", "", names))))
+        kind: (group, interface, set(re.findall(r"[\w-]+", re.sub(r"\(.*?\)", "", names))))
         for kind, group, interface, names in rows
     } == {kind: (row.group, row.protocol.__name__, own[kind]) for kind, row in KINDS.items()}
 

@@ -33,6 +33,7 @@ def _words_alone():
     """The retriever without vectors, whose calibration takes no time; as where they are not installed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lior.ask.word_vectors.installed", lambda: False)
+        patch.setenv("LIOR_EMBEDDER", "")
         yield
 
 

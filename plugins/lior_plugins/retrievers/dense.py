@@ -45,8 +45,8 @@ class Dense:
 
     The score is the weighted mean of the cosine of the question with the passage, its context and document,
     the score of ``settle``, and the share of the question that the passage has in near words. A word that the
-    vectors know is not taken for a misspelling of another one. ``settle`` alone ranks whole documents, and
-    answers questions in other than Latin letters.
+    vectors know is not taken for a misspelling of one with another meaning. ``settle`` alone ranks whole
+    documents, and answers questions in other than Latin letters.
 
     The vectors are those of :func:`lior.ask.word_vectors.read`.
 
@@ -110,10 +110,13 @@ class Candidates:
     method: str
 
 
-def candidates(index: InvertedIndex, question: str) -> Candidates:
-    """At most twice ``CANDIDATES`` passages: a word that the vectors misjudge finds its passages, too."""
+def candidates(index: InvertedIndex, question: str, others: np.ndarray | None = None) -> Candidates:
+    """At most twice ``CANDIDATES`` passages: a word that the vectors misjudge finds its passages, too.
+
+    As many more are among ``others``, bool ``(N,)``, if it is given. An index with so few has all.
+    """
     vectors = word_vectors.read()
-    space, query = word_vectors.space(index, vectors), analyse(index, question, vectors.know)
+    space, query = word_vectors.space(index, vectors), analyse(index, question, vectors.misspelt)
     asked = _asked(space, query)
     words, method = score(index, question, asked.query)
     cosines = word_vectors.cosines(space, asked)
@@ -121,6 +124,8 @@ def candidates(index: InvertedIndex, question: str) -> Candidates:
     told /= max(told.sum(), 1e-9)
     total = cosines + (WORDS + EXACT * float(told @ asked.own)) * words + _likelier(index)
     rows = np.union1d(best(total, CANDIDATES), best(words, CANDIDATES))
+    if others is not None:
+        rows = np.union1d(rows, best(np.where(others, total, -np.inf), min(CANDIDATES, int(others.sum()))))
     rows = rows if asked.whole.any() or words.any() else rows[:0]
     shares = np.minimum(told @ word_vectors.likest(space, asked.worth, rows), 1)
     scores = (total[rows] + NEAR_WORDS * shares) / _ALL
