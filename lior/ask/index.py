@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
+import numpy as np
 from platformdirs import user_cache_path
 
 from lior.ask import answering, word_vectors

@@ -163,7 +163,8 @@ def _answer(answer: Answer) -> tuple[str, str]:
     """HTML of the answer and of the other passages, as the script shows them."""
     if answer.answer:
         sure = f"{answer.confidence:.0%} sure"
-        head = f'<blockquote class="quote">{_quote(answer)}</blockquote><p class="place">{_where(answer.answer)} · {sure}</p>'
+        quote = f'<blockquote class="quote">{_quote(answer)}</blockquote>'
+        head = f'{quote}<p class="place">{_where(answer.answer)} · {sure}</p>'
     else:
         head = f'<p class="notice">Nothing in the documents speaks of it: {escape(answer.note)}.</p>'
     others = [passage for passage, _ in answer.passages if passage != answer.answer]
