@@ -16,11 +16,12 @@ import numpy as np
 
 from lior.ask.blocks import joined, rows_of_block
 from lior.ask.choosing import Asked, choose
+from lior.ask.dates import counted, shown
 from lior.ask.expecting import expected, suits
 from lior.ask.inverted import InvertedIndex, Term
 from lior.ask.querying import Query, asked_in, idf, languages_of
 from lior.ask.ranking import highest_recall, recall
-from lior.ask.words import ENGLISH, LONGEST, language_of, stem, stop_words, tokens
+from lior.ask.words import ENGLISH, language_of, stem, stop_words, tokens
 from lior.interfaces import Block, Passage, Ranking
 
 _USUAL = (8.0, 0.5)
@@ -120,8 +121,8 @@ def answer(
         block=block,
         passages=tuple(listed.values()),
         method=ranking.method,
-        words=ranking.query.words,
-        missing=ranking.query.missing,
+        words=tuple(map(shown, ranking.query.words)),
+        missing=tuple(map(shown, ranking.query.missing)),
         note="" if found else _why(question, ranking, index),
     )
 
@@ -144,7 +145,7 @@ def _suited(question: str, ranking: Ranking, texts: Mapping[int, Passage]) -> Ra
 
 def subjects(question: str) -> list[str]:
     """The words of a question that can be looked for, as they are counted."""
-    found = tokens(question)
+    found = counted(question)
     stop = stop_words(language_of(found))
     return [word for word in found if word not in stop]
 
@@ -193,9 +194,7 @@ def _asked(question: str, ranking: Ranking, index: InvertedIndex) -> Asked:
 
 def _why(question: str, ranking: Ranking, index: InvertedIndex) -> str:
     own, known = language_of(tokens(question)), languages_of(index)
-    nowhere = [
-        w for w in dict.fromkeys(subjects(question)) if w not in ranking.query.words and w not in LIGHT
-    ]
+    nowhere = [shown(word) for word in ranking.query.missing if word not in LIGHT]
     if nowhere and own not in known:
         return f"the question seems to be {own.title()}, and the text is {' and '.join(known[:3]).title()}"
     if nowhere:
@@ -214,10 +213,9 @@ def weighted(query: Query, question: str, index: InvertedIndex) -> Query:
     a misspelling has half of its idf.
     """
     own = asked_in(tokens(question), languages_of(index))
-    words = dict.fromkeys(w[:LONGEST] for w in tokens(question) if w not in stop_words(own))
     names = named(question)
-    shares, lacking = np.ones(len(words)), np.zeros(len(words))
-    for number, word in enumerate(words):
+    shares, lacking = np.ones(len(query.asked)), np.zeros(len(query.asked))
+    for number, word in enumerate(query.asked):
         if own == ENGLISH and word in LIGHT:
             shares[number] = _LIGHT_LACKING if word in query.missing else _LIGHT_WEIGHT
         elif word in query.missing:

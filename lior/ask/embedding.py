@@ -26,6 +26,8 @@ VARIABLE = "LIOR_EMBEDDER"
 """Environment variable with the embedders where none is given; empty for none."""
 ENCODERS = "minilm", "e5"
 """The sentence encoders that are used where they are installed: one for English, one for all languages."""
+WORDS = "static"
+"""The embedder for embeddings where there is no sentence encoder."""
 _VALUES = 500
 """Values in one statement."""
 _ASKED = 500
