@@ -10,6 +10,7 @@ import numpy as np
 from lior.ask.inverted import InvertedIndex
 from lior.interfaces import Ranking
 from lior_plugins.retrievers.dense import candidates
+from lior_plugins.retrievers.settle import documents
 
 CANDIDATES = 100
 """Passages that the encoder reads for a question."""
@@ -22,8 +23,10 @@ class Meaning:
     api_version: ClassVar[int] = 1
 
     def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
-        vectors = index.vectors
+        vectors = (index.finer or index).vectors
         assert vectors is not None
+        if index.finer is not None:
+            return documents(index, question, top, vectors)
         asked = vectors.question(question)
         found = candidates(index, question)
         rows = found.rows[:CANDIDATES]
