@@ -13,6 +13,7 @@ from lior.ask.querying import Query, analyse
 from lior.ask.ranking import Level, level, ranking, scored
 from lior.ask.topics import fused, moved
 from lior.interfaces import Ranking
+from lior_plugins.retrievers import bm25
 
 OWN, PARAGRAPH, DOCUMENT, CONTEXT_WEIGHT = 0.6, 0.3, 0.1, 0.3
 """Weights of the counts in a passage, its paragraph, its document and its context. The first three add up
@@ -87,8 +88,9 @@ def by_words(whole: InvertedIndex, question: str, query: Query) -> np.ndarray:
 
     ``whole`` is made by ``by_document``.
     """
-    parts = whole.finer or whole
-    return _with_parts(whole, _words(whole, query), _parts(parts, question))
+    passages = whole.finer or whole
+    parts = bm25.score(passages, analyse(passages, question))
+    return _with_parts(whole, _words(whole, query), parts)
 
 
 def _words(index: InvertedIndex, query: Query) -> np.ndarray:
@@ -117,12 +119,6 @@ def _levels(index: InvertedIndex) -> list[Level]:
     if layout.context_lengths.any():
         levels.append(level(CONTEXT_WEIGHT, layout.context_lengths, layout.context_of, CONTEXT))
     return [level(own, layout.lengths, None), *levels]
-
-
-def _parts(finer: InvertedIndex, question: str) -> np.ndarray:
-    """BM25 of each passage of the documents."""
-    one = finer.derived("passages alone", lambda: [level(1.0, finer.layout.lengths, None)])
-    return scored(finer, analyse(finer, question), one)
 
 
 def _with_parts(whole: InvertedIndex, s: np.ndarray, parts: np.ndarray) -> np.ndarray:
