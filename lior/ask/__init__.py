@@ -18,6 +18,7 @@ __all__ = [
     "chunking",
     "cutting",
     "database",
+    "dates",
     "dialogue",
     "embedding",
     "endpoint",

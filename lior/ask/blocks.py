@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+import numpy as np
+
 from lior.ask.cutting.page import Part
+from lior.ask.inverted import InvertedIndex
 from lior.interfaces import Block, Passage
 
 MOST = 1200
@@ -38,6 +41,13 @@ def _runs(parts: Sequence[Part], *, merged: bool) -> Iterator[list[Part]]:
     """Parts of one paragraph, definition or message."""
     for _, run in groupby(parts, lambda part: (part.group, part.headings if merged else ())):
         yield [*run]
+
+
+def rows_of_block(index: InvertedIndex, row: int) -> range:
+    """The rows of the block that a row is in."""
+    block_of = index.layout.block_of
+    begin, end = np.searchsorted(block_of, [block_of[row], block_of[row] + 1])
+    return range(int(begin), int(end))
 
 
 def joined(passages: Sequence[Passage], first: int, last: int | None = None) -> Block:

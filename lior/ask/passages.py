@@ -34,13 +34,6 @@ class PassageStore:
         bounds = key * _DOCUMENT, (key + 1) * _DOCUMENT
         self._database.rows("DELETE FROM texts WHERE key >= ? AND key < ?", *bounds)
 
-    def passage(self, key: int, number: int, document: str) -> Passage:
-        """The passage ``number`` of the document ``document``.
-
-        Raises ``DamagedIndex`` when it is damaged.
-        """
-        return self.passages(key, range(number, number + 1), document)[0]
-
     def passages(self, key: int, numbers: range, document: str) -> list[Passage]:
         """The passages ``numbers`` of a document.
 

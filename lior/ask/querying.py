@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 
 from lior.ask.arrays import idf_of
+from lior.ask.dates import dates, is_day
 from lior.ask.inverted import InvertedIndex, Term
 from lior.ask.spelling import corrections
 from lior.ask.words import ENGLISH, LANGUAGES, LONGEST, language_of, stem, stop_words, tokens
@@ -57,7 +58,7 @@ def analyse(index: InvertedIndex, text: str, misspelt: Callable[[str, str], floa
     if not given, and 0 for a word that is not corrected. A word with a digit never is: another number is
     another thing.
     """
-    found, languages = tokens(text), languages_of(index)
+    found, languages = _read(index, text), languages_of(index)
     own = asked_in(found, languages)
     counted = Counter(word[:LONGEST] for word in found if word not in stop_words(own))
     parts: list[tuple[Term, float, float, int]] = []
@@ -110,6 +111,18 @@ def analyse(index: InvertedIndex, text: str, misspelt: Callable[[str, str], floa
 def asked_in(words: Sequence[str], languages: Sequence[str]) -> str:
     """The language of a question's words, one of ``languages``: one stop word is evidence enough."""
     return language_of(words, languages, default=languages[0], least=1)
+
+
+def _read(index: InvertedIndex, text: str) -> list[str]:
+    """The words of a question; a day that the text has stands for its number, its month and its year."""
+    days = list[str]()
+    for date in sorted(dates(text, tokens(text)), key=lambda date: -date.begin):
+        known = [word for word in date.words if index.term(word) is not None]
+        days += known or date.words
+        if any(map(is_day, known)):
+            year = date.year if all(map(is_day, known)) else ""
+            text = f"{text[: date.begin]} {year} {text[date.end :]}"
+    return tokens(text) + days
 
 
 def languages_of(index: InvertedIndex) -> list[str]:

@@ -48,6 +48,7 @@ def fused(
     v: np.ndarray,
     question: np.ndarray,
     read: Callable[[np.ndarray], np.ndarray],
+    unrelated: float = 0.0,
 ) -> np.ndarray:
     """Scores of documents by words and by vectors of an encoder together, float64 ``(D,)``.
 
@@ -68,14 +69,17 @@ def fused(
         Unit vector of the question, float32 ``(width,)``.
     read
         Rows, int64 ``(n,)``, to unit vectors of these documents, float32 ``(n, width)``.
+    unrelated
+        Usual cosine of texts that have nothing in common; a cosine ``x`` counts as ``(x − u)/(1 − u)``.
     """
     if not v.any():
         return v
     total, _ = moved(whole, v)
     near = best(total, min(READ, int(np.count_nonzero(total > 0))))
     vectors, trust = read(near), _trust(v)
-    scores = v[near] + _scaled(vectors @ question, v)
-    gram = (whole.derived("space", lambda: _space(whole)).gram(near) + vectors @ vectors.T) / 2
+    scores = v[near] + _scaled(vectors @ question - unrelated, v)
+    by_words = whole.derived("space", lambda: _space(whole)).gram(near)
+    gram = (by_words + (vectors @ vectors.T - unrelated) / (1 - unrelated)) / 2
     first = best(scores, NEAREST)
     scores += 2 * trust * _scaled(gram[:, first] @ _boltzmann(scores[first]), v)
     if len(near) > NEAREST:

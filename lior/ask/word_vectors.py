@@ -19,6 +19,7 @@ import attrs
 import numpy as np
 
 from lior.ask.arrays import idf_of, slices
+from lior.ask.dates import MARK
 from lior.ask.inverted import Forward, InvertedIndex
 from lior.ask.querying import Query
 from lior.ask.spelling import differences
@@ -58,6 +59,8 @@ class Vectors:
     of: Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
     """Words -> vectors, float32 ``(n, width)``, and of how many pieces each is put together, int64
     ``(n,)``: 1 for a known word, 0 for one without a vector."""
+    english: bool = False
+    """Whether they tell little of other languages."""
 
     def misspelt(self, word: str, near: str) -> float:
         """How likely a word that looks like another one is a misspelling of it: 0, 0.6 or 1.
@@ -137,7 +140,9 @@ def wordllama() -> Vectors:
         flat = np.fromiter((i for each in ids for i in each), np.int64)
         return _summed(table, flat, sizes), sizes
 
-    return Vectors(f"{weights.name} {weights.stat().st_size if weights.exists() else 0}", 256, of)
+    return Vectors(
+        f"{weights.name} {weights.stat().st_size if weights.exists() else 0}", 256, of, english=True
+    )
 
 
 def _summed(
@@ -304,7 +309,7 @@ def _of_terms(index: InvertedIndex, vectors: Vectors, place: np.ndarray) -> np.n
 
 
 def _clean(word: str) -> str:
-    return word.encode("utf-8", "replace").decode()
+    return "" if word.startswith(MARK) else word.encode("utf-8", "replace").decode()
 
 
 def _sums(entries: Forward, terms: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:

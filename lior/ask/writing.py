@@ -11,7 +11,8 @@ import attrs
 import numpy as np
 
 from lior.ask.database import Database
-from lior.ask.words import LANGUAGES, LONGEST, SAMPLE, language_of, stem, stop_words, tokens
+from lior.ask.dates import counted
+from lior.ask.words import LANGUAGES, LONGEST, SAMPLE, language_of, stem, stop_words
 from lior.errors import UsageError
 
 TEXT, CONTEXT = 0, 1
@@ -122,7 +123,7 @@ class Batch:
     ) -> None:
         """Read the words of a document."""
         contexts = {context: number for number, context in enumerate(dict.fromkeys(c for _, c in passages))}
-        texts = [tokens(text) for text, _ in passages]
+        texts = [counted(text) for text, _ in passages]
         language = language_of(islice(chain.from_iterable(texts), SAMPLE))
         numbers = self._numbers.setdefault(language, _Numbers())
         block, title = np.array(blocks, np.int64).reshape(-1, 2).T
@@ -130,7 +131,7 @@ class Batch:
             id=key,
             language=language,
             texts=numbers.read(texts),
-            contexts=numbers.read([tokens(context) for context in contexts]),
+            contexts=numbers.read([counted(context) for context in contexts]),
             group=_numbered(groups),
             block=2 * _numbered(block) + title,
             context=[contexts[context] for _, context in passages],

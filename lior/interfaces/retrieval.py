@@ -7,7 +7,7 @@ for a question. Nothing here imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import attrs
@@ -104,6 +104,10 @@ class Ranking:
     """How they were ranked, in a few words, such as "words" or "words, feedback and smoothing"."""
     query: Query
     """The question as terms of the index, after spelling correction."""
+    evidence: Mapping[str, np.ndarray] = attrs.field(factory=dict)
+    """What the score was made of, by name, float64 ``(K,)`` each: shown by ``lior ask --explain``."""
+    kind: float = 0.08
+    """What is added to the score of a passage that has what the question asks for, such as a date."""
 
 
 @runtime_checkable
@@ -140,6 +144,10 @@ class Embedder(Protocol):
     """Of the model and of how texts are prepared, one line: equal digests give equal vectors on a machine."""
     languages: tuple[str, ...]
     """ISO 639-1 codes of the languages that it was made for: ``("en",)``; empty for many."""
+    unrelated: float
+    """Usual cosine of a question with a passage that does not answer it, in [-1, 1)."""
+    related: float
+    """Usual cosine of a question with a passage that answers it in other words, above ``unrelated``."""
 
     def embed(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
         """Vectors of length 1, float32 ``(n, width)``; zeros for a text that has nothing it knows.

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from lior.ask.dialogue import Turn
-from lior.ask.embedding import HINT, embedder
+from lior.ask.embedding import HINT, WORDS, embedder
 from lior.ask.serialise import answer_record, passage_record
 from lior.ask.words import tokens as words_of
 from lior.errors import MissingPackage
@@ -139,7 +139,7 @@ async def embeddings(server: Server, request: Request, form: EmbeddingsRequest) 
     """Unit vectors of texts by the embedder of the index, or sums of word vectors where there is none."""
     check_supported(server, form)
     try:
-        source = embedder(server.version.index.embedder or "static")
+        source = embedder(server.version.index.embedder or WORDS)
     except MissingPackage:
         message = f"embeddings need a package: {HINT} and start again"
         raise HTTPError(501, message, code="not_implemented") from None

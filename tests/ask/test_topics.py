@@ -26,7 +26,9 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-9)
 
 
-def by_hand(whole: InvertedIndex, v: np.ndarray, cosines: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+def by_hand(
+    whole: InvertedIndex, v: np.ndarray, cosines: np.ndarray, vectors: np.ndarray, u: float
+) -> np.ndarray:
     """The formula, by loops, for fewer documents than are read, all of which share a word."""
     entries, size = whole.forward(""), len(whole)
     counts = np.zeros((size, int(entries.terms.max()) + 1))
@@ -34,7 +36,8 @@ def by_hand(whole: InvertedIndex, v: np.ndarray, cosines: np.ndarray, vectors: n
         part = slice(entries.starts[row], entries.starts[row + 1])
         counts[row, entries.terms[part]] = entries.counts[part]
     a = unit(np.log1p(counts) * idf_of((counts > 0).sum(0), size))
-    gram = (a @ a.T + vectors @ vectors.T) / 2
+    gram = (a @ a.T + (vectors @ vectors.T - u) / (1 - u)) / 2
+    cosines = cosines - u
     p = np.exp(30 * np.sort(v)[::-1][:50])
     p /= p.sum()
     trust = 1 - np.exp(-(p * np.log(p)).sum()) / 100
@@ -52,14 +55,14 @@ def by_hand(whole: InvertedIndex, v: np.ndarray, cosines: np.ndarray, vectors: n
 
 
 @settings(deadline=None, max_examples=20)
-@given(seed=st.integers(0, 10**6), size=st.integers(12, 30))
-def test_fused_scores_are_those_of_the_formula(seed, size):
+@given(seed=st.integers(0, 10**6), size=st.integers(12, 30), u=st.sampled_from([0.0, 0.3]))
+def test_fused_scores_are_those_of_the_formula(seed, size, u):
     draw = np.random.default_rng(seed)
     whole = made([list(draw.choice(WORDS, 12)) for _ in range(size)])
     vectors, v = unit(draw.standard_normal((size, 24))), draw.uniform(0.1, 1, size)
     question = unit(draw.standard_normal(24))
-    found = fused(whole, v, question, lambda rows: vectors[rows])
-    np.testing.assert_allclose(found, by_hand(whole, v, vectors @ question, vectors), rtol=1e-5)
+    found = fused(whole, v, question, lambda rows: vectors[rows], u)
+    np.testing.assert_allclose(found, by_hand(whole, v, vectors @ question, vectors, u), rtol=1e-5)
     assert (found <= 8 * v.max()).all()
 
 

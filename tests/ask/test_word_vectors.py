@@ -63,6 +63,28 @@ def test_a_question_in_other_letters_is_judged_by_its_words(question):
 
 
 @needs_vectors
+def test_a_name_or_a_day_that_is_nowhere_is_not_answered():
+    index = Index()
+    index.learn("ideas.md", "# Ideas\n\nMany small libraries.\n\nThe planetarium has new films.\n\nThe moon.")
+    assert not index.ask("How many moons does Jupiter have?").found
+    assert not index.ask("What was in the planetarium on 18 February?").found
+    assert index.ask("How many libraries are there?").found
+
+
+@needs_vectors
+def test_english_vectors_do_not_judge_german():
+    index = Index()
+    index.learn("haus.md", "Der Kessel ist im Keller, und die Firma Lind wartet ihn im Oktober.\n" * 2)
+    index.learn("notes.md", "The boiler is in the cellar, and the filters are changed in May.\n" * 2)
+    asked = "Wo ist der Schlüssel für die Garage?", "Wann wartet die Firma Lind den Kessel?"
+    judged = [dense().confidence(index.inverted, q, index.rank(q, 3)) for q in asked]
+    assert judged == [None, None]
+    assert [index.ask(question).found for question in asked] == [False, True]
+    english = "Where is the boiler?"
+    assert dense().confidence(index.inverted, english, index.rank(english, 3)) > 0.5
+
+
+@needs_vectors
 def test_a_known_word_is_not_taken_for_a_misspelling():
     texts = ("The doors were painted.", "The pupils have a lesson.")
     assert dense().rank(indexed(texts), "doctors teach", 2).passages[0] == 1

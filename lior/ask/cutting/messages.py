@@ -15,7 +15,7 @@ _QUOTED_FIELDS = ("from", "to", "cc", "date", "subject")
 
 
 def mail(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
-    """Messages, with subject and sender as the context of their lines."""
+    """Messages, with sender and subject as the context of their lines."""
     starts = sorted({0, *page.places})
     group = 0
     for begin, end in zip(starts, [*starts[1:], len(page.lines)], strict=True):
@@ -28,7 +28,7 @@ def mail(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
             elif not match and not page.lines[number][:1].isspace():
                 break
             number += 1
-        known = [fields[name] for name in ("subject", "from") if fields.get(name)]
+        known = [fields[name] for name in ("from", "subject") if fields.get(name)]
         context = tuple(dict.fromkeys([*title, *known]))
         for header in headers:
             yield from page.line(header, group, title)

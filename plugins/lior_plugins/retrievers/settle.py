@@ -76,7 +76,10 @@ def documents(whole: InvertedIndex, question: str, top: int, vectors: VectorStor
     The encoder reads the beginnings of the 100 best by ``settle`` (:func:`lior.ask.topics.fused`).
     """
     asked, query = vectors.question(question), analyse(whole, question)
-    scores = fused(whole, by_words(whole, question, query), asked.result(), vectors.documents) / 8
+    v = by_words(whole, question, query)
+    if not v.any():
+        return ranking(whole, query, v, top, "words")
+    scores = fused(whole, v, asked.result(), vectors.documents, vectors.embedder.unrelated) / 8
     return ranking(whole, query, scores, top, "words, feedback, smoothing and meaning")
 
 

@@ -21,24 +21,11 @@ import numpy as np
 import lior
 from lior.ask.embedding import embedder, reading
 from lior.interfaces import Passage
-from lior_bench.questions import SETS, load, squeezed
+from lior_bench.questions import SETS, load, questions
 
 RETRIEVERS = ("settle", "dense")
 WEIGHTS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
 """Of a retriever's score beside the cosine."""
-
-
-def asked_of(name: str, out: Path) -> list[tuple[str, str, str | None]]:
-    """Kind, question and expected words, of a set whose notes are written to a folder."""
-    content = load(name)
-    for place, text in content.pop("texts").items():
-        (out / place).parent.mkdir(parents=True, exist_ok=True)
-        (out / place).write_text(text, "utf-8")
-    content.pop("modules", None)
-    kinds = {
-        kind: asked if isinstance(asked, dict) else dict.fromkeys(asked) for kind, asked in content.items()
-    }
-    return [(kind, question, words) for kind, asked in kinds.items() for question, words in asked.items()]
 
 
 def methods(
@@ -74,18 +61,19 @@ def area(right: np.ndarray, wrong: np.ndarray) -> float:
 def measure(name: str, embedders: tuple[str, ...]) -> None:
     """Print the table of a set."""
     with tempfile.TemporaryDirectory() as place:
-        asked = asked_of(name, Path(place))
+        asked = questions(name)
+        for path, text in load(name)["texts"].items():
+            (Path(place) / path).parent.mkdir(parents=True, exist_ok=True)
+            (Path(place) / path).write_text(text, "utf-8")
         indexes = {each: lior.Index(place, retriever=each, cache=False) for each in RETRIEVERS}
         passages = [*map(indexes["settle"].passage, range(len(indexes["settle"])))]
-        texts = [squeezed(passage.text) for passage in passages]
-        right = np.array(
-            [[words is not None and squeezed(words) in t for t in texts] for _, _, words in asked]
-        )
-        rows = {kind: [i for i, each in enumerate(asked) if each[0] == kind] for kind, _, _ in asked}
+        right = np.array([[each.answered_by(passage) for passage in passages] for each in asked])
+        kinds = dict.fromkeys(each.kind for each in asked)
+        rows = {kind: [i for i, each in enumerate(asked) if each.kind == kind] for kind in kinds}
         none = rows.pop("unanswerable")
         counts = "".join(f"{f'{kind} {len(chosen)}':>16}" for kind, chosen in rows.items())
         print(f"{f'{name}, {len(passages)} passages':30}{counts}{'best':>8}{'distance':>10}")
-        for method, scores in methods(indexes, passages, [question for _, question, _ in asked], embedders):
+        for method, scores in methods(indexes, passages, [each.text for each in asked], embedders):
             order = np.argsort(-scores, axis=1, kind="stable")[:, :3]
             hits, best = (np.take_along_axis(each, order, 1) for each in (right, scores))
             found = [f"{hits[each, 0].sum()}/{hits[each].any(1).sum()}" for each in rows.values()]
@@ -99,7 +87,7 @@ def measure(name: str, embedders: tuple[str, ...]) -> None:
 @click.option("--embedder", "embedders", multiple=True, default=("minilm", "e5"))
 def main(names: tuple[str, ...], embedders: tuple[str, ...]) -> None:
     for name in names:
-        if "texts" in load(name):
+        if name != "trial" and "texts" in load(name):
             measure(name, embedders)
 
 

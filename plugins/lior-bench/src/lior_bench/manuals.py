@@ -1,26 +1,18 @@
 """Folders of installed documentation, for the sets of questions about manuals.
 
-python -m lior_bench.manuals SET OUT [--root DIR]
-
-A set names packages of Debian 12 and their files. Each is copied from below the first DIR that has it: the
-system, or a folder into which packages were extracted with ``dpkg -x``. Pages of man are formatted without
+A set names packages of Debian 12 and their files. Each is copied from below the first root that has it: a
+folder into which packages were extracted with ``dpkg -x``, or the system. Pages of man are formatted without
 hyphens, 100 columns wide. Nothing is downloaded.
-Prints how much text there is and which expected words are in no document.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import click
-
-from lior.reading.documents import read_documents
-from lior_bench.checkout import folder
-from lior_bench.questions import PLACE, squeezed
 
 
 def collect(packages: dict[str, list[str]], out: Path, roots: tuple[str, ...] = ()) -> None:
@@ -62,24 +54,3 @@ def page(path: Path) -> str:
     return subprocess.run(
         ("col", "-bx"), env=environment, input=shown, capture_output=True, check=True
     ).stdout.decode()
-
-
-@click.command(help=__doc__)
-@click.argument("name", metavar="SET")
-@click.argument("out", type=click.Path(path_type=Path))
-@click.option(
-    "--root", "roots", multiple=True, type=click.Path(exists=True), help="Where packages were extracted."
-)
-def main(name: str, out: Path, roots: tuple[str, ...]) -> None:
-    content = json.loads((folder(PLACE) / f"{name}.json").read_text("utf-8"))
-    collect(content["packages"], out, roots)
-    texts = [squeezed(document.data.decode()) for document in read_documents([str(out)])]
-    print(f"{len(texts)} documents, {sum(map(len, texts)) / 1e6:.1f} million characters in {out}")
-    for question, words in [*content["plain"].items(), *content["paraphrased"].items()]:
-        for each in [words] if isinstance(words, str) else words:
-            if not any(squeezed(each) in text for text in texts):
-                print(f"no document has {each!r}, for {question!r}")
-
-
-if __name__ == "__main__":
-    main()
