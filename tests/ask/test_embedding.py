@@ -103,6 +103,19 @@ def test_a_text_is_read_once_in_its_life(notes):
     assert kept(notes) == 3
 
 
+def test_of_a_document_the_beginning_is_read_once(notes):
+    (notes / "long.md").write_text("# Long\n\n" + "\n\n".join(f"Sentence number {n}." for n in range(300)))
+    index, numbers = opened(notes), np.arange(3)
+    first = index.inverted.vectors.documents(numbers)
+    index.inverted.vectors.keep()
+    assert Fake.read[0] == "Boiler\nIt hums loudly at night.\nThe key hangs there."
+    assert Fake.read[1].startswith("Long\nSentence number 0.\nSentence number 1.")
+    assert 1000 < len(Fake.read[1]) < 1100
+    assert np.array_equal(opened(notes).inverted.vectors.documents(numbers), first)
+    assert len(Fake.read) == 3
+    assert len(index.inverted.vectors.unread()) == 302, "a sentence that is a whole document is read with it"
+
+
 def test_kept_vectors_are_those_of_the_embedder_up_to_rounding(notes):
     index = opened(notes)
     new = index.inverted.vectors.vectors(np.arange(4))
@@ -153,9 +166,10 @@ def test_nothing_of_a_forgotten_text_stays_on_the_disk(notes, tmp_path):
 
     index = opened(notes)
     boiler, _, roses, _ = read(index)
+    [whole, _] = index.inverted.vectors.documents(np.arange(2))
     question = index.inverted.vectors.question("Where is it?").result()
     index.inverted.vectors.keep()
-    assert traces(boiler) == traces(roses) == traces(question) == 1
+    assert traces(boiler) == traces(roses) == traces(question) == traces(whole) == 1
     (notes / "y.md").write_text("The roses are red.\n")
     opened(notes)
     assert traces(roses), "one of two is left"
@@ -164,7 +178,11 @@ def test_nothing_of_a_forgotten_text_stays_on_the_disk(notes, tmp_path):
     opened(notes)
     assert traces(roses) == 0
     assert traces(boiler) == 1
-    assert kept(notes) == 2
+    assert kept(notes) == 3
+    (notes / "a" / "x.md").write_text("# Boiler\n\nIt hums loudly at night.\n")
+    opened(notes)
+    assert traces(whole) == 0, "the document is another one now"
+    assert kept(notes) == 1
 
 
 def test_what_another_process_forgot_meanwhile_is_not_kept(notes):
