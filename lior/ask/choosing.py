@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from lior.ask.cutting.page import ITEM
 from lior.ask.dates import apart
 from lior.ask.expecting import expected
 from lior.ask.words import stem, stop_words
@@ -110,7 +111,7 @@ def choose(asked: Asked, block: Sequence[Passage], matched: int) -> tuple[range,
 
 def _needs(asked: Asked, passage: Passage, before: Passage) -> bool:
     """Whether a passage is understood only together with the one before it."""
-    if asked.silent(before) or passage.group != before.group:
+    if asked.silent(before) or passage.group != before.group or ITEM.match(passage.text):
         return False
     if len(passage.text) + len(before.text) > _LONGEST:
         return False

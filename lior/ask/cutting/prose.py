@@ -75,7 +75,7 @@ class _Cutter:
                 yield from self._enter(_TERMS + page.indent(number), term.text, number)
                 number = term.last + (not term.inline)
                 beside = not page.blank(number) and page.indent(number) <= page.indent(term.last)
-                if term.inline or beside:
+                if term.inline or (beside and term.marked):
                     self.attached = True
                     end = self._end(number)
                     yield from self._paragraph(range(number, end), entry=term.inline)
