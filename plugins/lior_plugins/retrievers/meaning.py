@@ -11,6 +11,7 @@ import numpy as np
 from lior.ask.answering import logistic
 from lior.ask.embedding import HINT, VectorStore
 from lior.ask.inverted import InvertedIndex
+from lior.ask.querying import repaired
 from lior.errors import MissingPackage
 from lior.interfaces import Ranking
 from lior_plugins.retrievers.dense import candidates
@@ -64,6 +65,9 @@ class Meaning:
         chosen = np.flatnonzero(number < np.where(own, CANDIDATES, OTHERS))
         rows = found.rows[chosen]
         related = _related(vectors, question, rows, mine[rows], asked)
+        spelled, sure = repaired(question, found.query)
+        if spelled != question:
+            related += sure * (_related(vectors, spelled, rows, mine[rows], None) - related)
         shares = found.shares[chosen]
         judged = (1 - found.own) * related + found.own * shares
         scores = (judged + shares) / 2
