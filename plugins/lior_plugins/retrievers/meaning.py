@@ -24,6 +24,8 @@ KIND = 0.05
 SURE = (2.6, 2.4, -3.2)
 """Logarithmic odds that the first passage answers: weights of its relatedness and of the distance to the next
 block, and a constant. Fitted to the sets for fitting of lior_bench.questions."""
+OWN = 2.0
+"""What words tell the odds that only the question itself has, and the passage: a rare word, or a day."""
 
 
 @attrs.frozen(kw_only=True)
@@ -73,6 +75,7 @@ class Meaning:
         scores = (judged + shares) / 2
         order = np.lexsort((rows, -scores))[: max(top, 0)]
         evidence = {"encoder": related, "judged": judged, "near words": shares, "words": found.words[chosen]}
+        evidence["own words"] = found.own * shares
         return Ranking(
             passages=rows[order],
             scores=scores[order],
@@ -90,7 +93,8 @@ class Meaning:
         block, scores = index.layout.block_of[ranking.passages], ranking.scores
         others = np.flatnonzero(block != block[0])
         distance = 2 * min(scores[0] - scores[others[0]], 0.5) if len(others) else 1.0
-        return logistic(SURE[0] * float(ranking.evidence["judged"][0]) + SURE[1] * distance + SURE[2])
+        own = OWN * float(ranking.evidence["own words"][0])
+        return logistic(SURE[0] * float(ranking.evidence["judged"][0]) + SURE[1] * distance + SURE[2] + own)
 
 
 def _related(
