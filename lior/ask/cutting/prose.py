@@ -195,7 +195,7 @@ def _lines(page: Page, lines: range, group: int, headings: tuple[str, ...], *, e
     contents = len(lines) > 3 and all(entries) and any(e[1].count(".") > 1 for e in entries if e)
     for number in lines:
         line = page.lines[number]
-        named = contents or _LEADERS.search(line[-LONG:]) or _LINK.match(line[:LONG])
+        named = contents or _names(line)
         names = number in page.titles or bool(named and number not in page.wrapped)
         ruled = _RULE.match(line)
         if names or ruled or ITEM.match(line):
@@ -210,6 +210,12 @@ def _lines(page: Page, lines: range, group: int, headings: tuple[str, ...], *, e
         elif not ruled:
             waiting.append(number)
     yield from page.cut(waiting, group, headings, together=entry)
+
+
+def _names(line: str) -> bool:
+    """Whether a line ends with leaders and the number of a page, or is a link alone."""
+    dotted = "..." in line or ". . ." in line
+    return bool((dotted and _LEADERS.search(line[-LONG:])) or ("](" in line and _LINK.match(line[:LONG])))
 
 
 def _table(page: Page, lines: Sequence[int], group: int, headings: tuple[str, ...]) -> Iterator[Part]:
