@@ -15,6 +15,8 @@ from lior.ask.cutting.terms import defined
 _ATX = re.compile(r" {0,3}(#{1,6})\s+(.+?)[\s#]*$")
 _RULE = re.compile(r"([=\-~^\"'*+#.`:_])\1{2,}\s*$")
 _BOLD = re.compile(r" {0,3}(\*\*|__)([^\W\d][^*_\d.!:]*\??)\1\s*$")
+_FRAME = re.compile(r"\s*[│├┤┼─┌┬┐└┴┘╞╡╪═╔╗╚╝╠╣║+|-]*[├┼─┌└╞╪═╔╚╠][│├┤┼─┌┬┐└┴┘╞╡╪═╔╗╚╝╠╣║+|-]*\s*$")
+"""A line of the frame around a table."""
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _TABLE_RULE = re.compile(r"\s*\|?[\s:|+=-]+\|?\s*$")
 _LITERAL = re.compile(
@@ -197,8 +199,8 @@ def _lines(page: Page, lines: range, group: int, headings: tuple[str, ...], *, e
         line = page.lines[number]
         named = contents or _names(line)
         names = number in page.titles or bool(named and number not in page.wrapped)
-        ruled = _RULE.match(line)
-        if names or ruled or ITEM.match(line):
+        ruled = _RULE.match(line) or _FRAME.match(line[:LONG])
+        if names or ruled or ITEM.match(line) or line.lstrip()[:1] == "│":
             yield from page.cut(waiting, group, headings)
             waiting = []
         if names:
