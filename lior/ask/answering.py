@@ -56,10 +56,11 @@ class Answer:
     found: bool
     """Whether an answer is given."""
     confidence: float
-    """Probability that it answers the question, in [0, 1]. By words alone, at 0.8, four in five questions whose
-    terms the best passages have as fully as this one's were made from a sentence of this text, and one in five
-    from other text, where as many were made from each; an answer is given from ½ on. A retriever that is
-    :class:`~lior.interfaces.Judging` was fitted to judged questions, and says from when on one is given."""
+    """Probability that it answers the question, in [0, 1]. By words alone, at 0.8, four in five questions
+    whose terms the best passages have as fully as this one's were made from a sentence of this text, and one
+    in five from other text, where as many were made from each; an answer is given from ½ on. A retriever that
+    is :class:`~lior.interfaces.Judging` was fitted to judged questions, and says from when on one is given.
+    """
     answer: Passage | None
     """The sentence to quote, or two adjacent ones; nothing where ``found`` is false."""
     block: Block | None = None

@@ -21,8 +21,9 @@ def answer_record(answer: Answer) -> dict[str, Any]:
 
     ``question``, whether it was ``found`` and with which ``confidence``, the ``answer`` to quote (a passage
     or ``None``), the ``block`` that it stands in, from ``begin`` to ``end`` of the block's text, all
-    ``passages`` with their ``score`` and the ``evidence`` it was made of, best first, the ``method`` of ranking, the ``words`` that were looked
-    for, those ``missing`` in the text, and a ``note`` on why nothing was found.
+    ``passages`` with their ``score`` and the ``evidence`` that it was made of, best first, the ``method`` of
+    ranking, the ``words`` that were looked for, those ``missing`` in the text, and a ``note`` on why nothing
+    was found.
     """
     return {
         "question": answer.question,
